@@ -1,0 +1,101 @@
+"""From a file's pixels to the square the network sees: the one rule for opening, resizing and cropping.
+
+Pillow only, imported when the first image is opened: the dashboard draws the same pixels that were evaluated, without torch.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluator.errors import ImageUnreadable
+from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SIDE = 224
+"""Height and width of the network's input in pixels."""
+
+_FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF", "MPO")
+_MOST_PIXELS = 100_000_000
+
+
+def open_square(root: Path, path: bytes, resize: int, expected_size: int | None = None) -> Image:
+    """The image as RGB, short side resized to ``resize``, centre-cropped to 224 × 224.
+
+    Bilinear with antialias, as torchvision's ``Resize`` and ``CenterCrop`` do on a PIL image. EXIF orientation is not applied, an
+    animation shows its first frame, transparency falls on black, 16-bit grey is scaled to 8 bits.
+
+    Args:
+        root: the data folder; the file must be a regular file under it, after following links.
+        path: bytes relative to it.
+        resize: length of the short side before the crop, in pixels.
+        expected_size: bytes the manifest recorded; another size means another file.
+
+    Raises:
+        ImageUnreadable: with a reason word and a line for people.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    file = _regular_file(root, path, expected_size)
+    try:
+        with warnings.catch_warnings(), open(file, "rb") as stream:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", UserWarning)  # Pillow on odd EXIF and on truncated TIFF tags: pixels decide
+            with Image.open(stream, formats=_FORMATS) as image:
+                if image.width * image.height > _MOST_PIXELS:
+                    raise ImageUnreadable("too-large", f"{image.width} x {image.height} pixels")
+                return centre_square(_as_rgb(image), resize)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageUnreadable("too-large", printable(error)) from error
+    except UnidentifiedImageError as error:
+        raise ImageUnreadable("not-an-image", "no image format recognised") from error
+    except PermissionError as error:
+        raise ImageUnreadable("permission", "no permission to read it") from error
+    except (OSError, ValueError, SyntaxError, EOFError) as error:  # what Pillow's decoders raise on damaged files
+        raise ImageUnreadable("truncated", printable(error, 200)) from error
+
+
+def _regular_file(root: Path, path: bytes, expected_size: int | None) -> bytes:
+    file = os.path.join(os.fsencode(root), path)
+    try:
+        resolved = os.path.realpath(file, strict=True)
+        status = os.stat(resolved)
+    except PermissionError as error:
+        raise ImageUnreadable("permission", "no permission to reach it") from error
+    except OSError as error:
+        raise ImageUnreadable("missing", printable(error.strerror or error)) from error
+    base = os.path.realpath(os.fsencode(root))
+    if os.path.commonpath([resolved, base]) != base:
+        raise ImageUnreadable("outside-root", "a link that leaves the data folder")
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageUnreadable("not-a-file", "not a regular file")
+    if expected_size is not None and status.st_size != expected_size:
+        raise ImageUnreadable("changed", f"{status.st_size} bytes, the manifest has {expected_size}")
+    return resolved
+
+
+def _as_rgb(image: Image) -> Image:
+    if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I"):
+        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def centre_square(image: Image, resize: int) -> Image:
+    """Short side to ``resize`` (bilinear, antialiased), then the central 224 × 224."""
+    from PIL.Image import Resampling
+
+    width, height = image.size
+    if width <= height:
+        size = (resize, max(resize, int(resize * height / width)))
+    else:
+        size = (max(resize, int(resize * width / height)), resize)
+    image = image.resize(size, Resampling.BILINEAR)
+    left, top = round((size[0] - SIDE) / 2.0), round((size[1] - SIDE) / 2.0)
+    return image.crop((left, top, left + SIDE, top + SIDE))

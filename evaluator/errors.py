@@ -1,0 +1,113 @@
+"""Every error that camtui raises on purpose: what was given, what was expected, and the next command to type.
+
+    CamtuiError                 exit code   meaning
+    ├── UsageError                  2       the request itself is wrong (unknown name, empty folder, bad option)
+    ├── NotFound                    4       nothing matched: no such run, cell or image
+    ├── Mismatch                    4       the run on disk and the request disagree
+    ├── StoreError                  4       the file is not a run of ours, or is damaged
+    ├── TryAgain                    3       busy: another driver holds the run, the device is taken
+    ├── BackboneUnavailable         1       weights are not at hand and cannot be fetched
+    ├── RunFailed                   1       the evaluation could not go on
+    ├── ThresholdPassed             5       finished, but above a limit that the user set
+    ├── NotApplicable               2       a method that this backbone does not admit
+    └── ImageUnreadable             1       one image: costs one failure row per cell, never the run
+
+The library raises; the command line turns an error into one line, a hint and the exit code.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CamtuiError(Exception):
+    """Base of every error raised on purpose.
+
+    Args:
+        message: what was given and what was expected, one line.
+        hint: the next command to type, or an empty string where there is none.
+    """
+
+    exit_code: ClassVar[int] = 1
+    kind: ClassVar[str] = "error"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(CamtuiError):
+    """The request itself cannot be met as it was typed."""
+
+    exit_code = 2
+    kind = "usage"
+
+
+class NotApplicable(UsageError):
+    """A method that needs something this backbone does not have (CAM without a GAP + linear head)."""
+
+    kind = "not-applicable"
+
+
+class NotFound(CamtuiError):
+    """No run, cell or image of that name."""
+
+    exit_code = 4
+    kind = "not-found"
+
+
+class Mismatch(CamtuiError):
+    """The stored run and the request differ where they must agree; the message shows the difference."""
+
+    exit_code = 4
+    kind = "mismatch"
+
+
+class StoreError(CamtuiError):
+    """A database that is not a camtui run, is newer than this camtui, or is damaged."""
+
+    exit_code = 4
+    kind = "store"
+
+
+class TryAgain(CamtuiError):
+    """Busy for now: the same command may succeed later."""
+
+    exit_code = 3
+    kind = "busy"
+
+
+class BackboneUnavailable(CamtuiError):
+    """The weights are not on this machine and cannot be fetched."""
+
+    kind = "weights"
+
+
+class RunFailed(CamtuiError):
+    """The evaluation stopped and will not get further by itself."""
+
+    kind = "failed"
+
+
+class ThresholdPassed(CamtuiError):
+    """The run ended, but a limit that the user set (``--max-failures``) was passed."""
+
+    exit_code = 5
+    kind = "threshold"
+
+
+class ImageUnreadable(CamtuiError):
+    """One image that cannot be decoded.
+
+    Args:
+        reason: a stable short word for grouping: ``missing``, ``not-an-image``, ``truncated``, ``too-large``, ``changed``,
+            ``not-a-file``, ``outside-root``, ``permission``.
+        message: one line for people.
+    """
+
+    kind = "image"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -1,0 +1,67 @@
+"""Whose run it is: one POSIX lock, held for life by the driver. The kernel frees it at death, and names the holder meanwhile."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from pathlib import Path
+
+from evaluator.errors import TryAgain, UsageError
+from evaluator.text import printable
+
+_FLOCK = "hhqqi"  # struct flock on 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid
+
+
+def lock_path(database: Path) -> Path:
+    """``NAME.db.lock`` beside the run's file."""
+    return database.with_name(f"{database.name}.lock")
+
+
+class RunLock:
+    """The right to write one run. Held until ``release`` or the death of the process."""
+
+    def __init__(self, database: Path) -> None:
+        """Take the lock.
+
+        Raises:
+            TryAgain: another driver holds it; the message names its pid.
+            UsageError: the lock file cannot be made beside the database.
+        """
+        path = lock_path(database)
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise UsageError(
+                f"cannot write beside {printable(database)}: {error.strerror}", "choose another place: --db PATH"
+            ) from error
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = _holder(self._descriptor)
+            os.close(self._descriptor)
+            raise TryAgain(
+                f"already running, pid {holder}" if holder else "already running", f"camtui status {printable(database.stem)}"
+            ) from error
+
+    def release(self) -> None:
+        """Give the lock back."""
+        os.close(self._descriptor)
+
+
+def lock_holder(database: Path) -> int | None:
+    """The pid of the driver that holds this run, ``None`` when nobody does. Must not be asked by the driver itself."""
+    try:
+        descriptor = os.open(lock_path(database), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return _holder(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _holder(descriptor: int) -> int | None:
+    question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
+    return int(pid) if kind != fcntl.F_UNLCK else None

@@ -1,0 +1,47 @@
+"""Ablation-CAM: how much the logit falls when a channel is switched off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evaluator.methods.base import Method, View, guarded_ratio, weighted_sum
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class AblationCAM(Method):
+    """Ablation-CAM (Desai and Ramaswamy, WACV 2020).
+
+    ``α_k = (s_c − s_c[A_k := 0]) / s_c`` and ``L = Σ_k α_k A_k``
+
+    - ``s_c``: the target's logit; ``s_c[A_k := 0]``: the same with channel k of the target layer set to zero
+
+    Only the head is run again, never the trunk. On a GAP + linear head the difference is ``W[c, k] mean(A_k)``: no forward at
+    all. pytorch-grad-cam runs the whole network for each channel.
+    """
+
+    key = "ablationcam"
+    title = "Ablation-CAM"
+    paper = "Desai and Ramaswamy, WACV 2020"
+    weighs_by = "fall of the logit without the channel"
+    beyond_paper = True
+
+    def combine(self, view: View) -> Tensor:
+        """``[B, h, w]``."""
+        logit = view.logits.gather(1, view.targets[:, None])
+        fall = view.class_weights * view.activation.mean((2, 3)) if view.gap_linear else logit - _without_each(view)
+        return weighted_sum(guarded_ratio(fall, logit.expand_as(fall)), view.activation)
+
+
+def _without_each(view: View, chunk: int = 64) -> Tensor:
+    """The target's logit with each channel switched off in turn, ``[B, K]``; the head runs on ``chunk`` ablations at once."""
+    activation = view.activation
+    ablated_logits = view.logits.new_empty(activation.shape[:2])
+    for row, target in enumerate(view.targets.tolist()):
+        for start in range(0, activation.shape[1], chunk):
+            stop = min(start + chunk, activation.shape[1])
+            ablated = activation[row].repeat(stop - start, 1, 1, 1)
+            ablated[range(stop - start), range(start, stop)] = 0
+            ablated_logits[row, start:stop] = view.head(ablated)[:, target]
+    return ablated_logits

@@ -1,0 +1,154 @@
+"""What a CAM method is: a name, a paper, its options, and the formula that weighs activation maps.
+
+Torch is imported for type checking only: listing the methods must not cost two seconds.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class ChannelMasks(NamedTuple):
+    """One chunk of masks on their way through the network.
+
+    Attributes:
+        values: ``[n, 1, H, W]`` in [0, 1], the upsampled min-max of one activation channel each.
+        rows: ``[n]`` the image of the batch that each mask belongs to.
+        step: which of the ``passes`` this is, counted from 0.
+    """
+
+    values: Tensor
+    rows: Tensor
+    step: int
+
+
+class View(Protocol):
+    """One pass over a batch of images, as a method sees it at the target layer. B images, K channels, C classes."""
+
+    @property
+    def activation(self) -> Tensor:
+        """``A``, ``[B, K, h, w]``: the output of the target layer."""
+
+    @property
+    def normalised_activation(self) -> Tensor:
+        """``[B, K, h, w]`` in [0, 1]: min-max of every channel; a constant channel is all zeros."""
+
+    @property
+    def logits(self) -> Tensor:
+        """``s``, ``[B, C]``: the network's output before softmax."""
+
+    @property
+    def targets(self) -> Tensor:
+        """``c``, ``[B]``: the class that is explained, fixed on the clean image."""
+
+    @property
+    def gradient(self) -> Tensor:
+        """``g = ∂s_c/∂A``, ``[B, K, h, w]``; differentiates the head only, closed form on GAP + linear heads."""
+
+    @property
+    def gap_linear(self) -> bool:
+        """Whether the head is global average pooling and one linear layer."""
+
+    @property
+    def class_weights(self) -> Tensor:
+        """``W[c]``, ``[B, K]``: the target class's row of the linear layer; only where ``gap_linear``."""
+
+    def head(self, activation: Tensor) -> Tensor:
+        """``[n, K, h, w]`` → logits ``[n, C]`` through what follows the target layer."""
+
+    def channel_scores(
+        self, mask: Callable[[ChannelMasks], Tensor] | None = None, *, passes: int = 1, logits: bool = False
+    ) -> Tensor:
+        """Mean score of the target class when the network sees the image through each channel's mask.
+
+        One forward for every channel that is not constant, and for every pass; constant channels cost nothing and score 0.
+
+        Args:
+            mask: changes the masks of a chunk (noise, scaling); ``None`` leaves them.
+            passes: how often every channel is scored; the mean is returned.
+            logits: score by ``s_c`` instead of ``softmax(s)_c``.
+
+        Returns:
+            ``[B, K]``.
+        """
+
+    def blank_confidence(self) -> Tensor:
+        """``softmax(f(0))_c``, ``[B]``: confidence in the target on the all-zero (normalised) image."""
+
+    def noise(self, name: str, step: int, channels: int = 3) -> Tensor:
+        """Standard normal noise ``[B, channels, H, W]``, the same for an image wherever and whenever it is drawn."""
+
+    def perturbed(self, name: str, step: int, sigma: float) -> View:
+        """The pass over ``x + σ·noise(name, step)``, same targets: one forward per image."""
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """A CAM method. Its dataclass fields are its options; their defaults are the protocol's."""
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+    paper: ClassVar[str]
+    weighs_by: ClassVar[str]
+    """In a few words, for listings: how α is found."""
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """Allowed values of the options that are words."""
+    needs_gap_linear: ClassVar[bool] = False
+    masks_channels: ClassVar[bool] = False
+    """Whether every channel costs forwards (Score-CAM and kin): such methods are evaluated after the cheap ones."""
+    beyond_paper: ClassVar[bool] = False
+    """Not among the rows of Table 2."""
+
+    @abstractmethod
+    def combine(self, view: View) -> Tensor:
+        """``L = Σ_k α_k A_k`` before ReLU, ``[B, h, w]``."""
+
+    def forwards(self, channels: int, gap_linear: bool) -> int:
+        """Network forwards per image beyond the clean pass, the masked pass included; for planning and the ETA."""
+        return 1
+
+    def map_identity(self, gap_linear: bool) -> str:
+        """Two methods with the same identity have the same map by construction and are computed once."""
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """The key with the options that differ from their defaults: ``scorecam:variant=cic``."""
+        changed = [f"{f.name}={getattr(self, f.name)}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return ":".join([self.key, ",".join(changed)]) if changed else self.key
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Every option with its value, defaults included."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+class FixedMap(Method):
+    """A method whose map does not depend on the image: written at full resolution, never upsampled."""
+
+    @abstractmethod
+    def fixed_map(self, height: int, width: int) -> list[list[float]]:
+        """The saliency map, rows of pixels in [0, 1]."""
+
+    def combine(self, view: View) -> Tensor:
+        """Never called: there is nothing to weigh."""
+        raise NotImplementedError(f"{self.key} has a fixed map")
+
+
+def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
+    """``L = Σ_k α_k A_k``: weights ``[B, K]`` (or ``[B, K, h, w]``), activation ``[B, K, h, w]`` → ``[B, h, w]``."""
+    if weights.ndim == activation.ndim:
+        return (weights * activation).sum(1)
+    return (weights[:, :, None, None] * activation).sum(1)
+
+
+def guarded_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """``numerator / denominator``, and 0 where the denominator is 0."""
+    zero = denominator == 0
+    return (numerator / denominator.masked_fill(zero, 1)).masked_fill(zero, 0)

@@ -1,0 +1,37 @@
+"""CAM: the weights of the classification layer itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evaluator.methods.base import Method, View, weighted_sum
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class CAM(Method):
+    """Class Activation Mapping (Zhou et al., CVPR 2016, arXiv:1512.04150).
+
+    ``L = Σ_k W[c, k] A_k``
+
+    - ``W``: ``[C, K]``, the one linear layer after global average pooling; ``c``: the target class
+    - ``A_k``: ``[h, w]``, channel k of the last convolutional layer
+
+    Defined only where the head is global average pooling and one linear layer (ResNet, ResNeXt, EfficientNet; not VGG).
+    torchcam takes the last linear layer it finds, whatever stands before it; we refuse instead.
+    """
+
+    key = "cam"
+    title = "CAM"
+    paper = "Zhou et al., CVPR 2016"
+    weighs_by = "weights of the classification layer"
+    needs_gap_linear = True
+
+    def combine(self, view: View) -> Tensor:
+        """``[B, h, w]``."""
+        return weighted_sum(view.class_weights, view.activation)
+
+    def map_identity(self, gap_linear: bool) -> str:
+        """On GAP heads the gradient is ``W[c, k]/(hw)``, so that CAM, Grad-CAM and XGrad-CAM are one map after min-max."""
+        return "gradcam"

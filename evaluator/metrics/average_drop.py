@@ -1,0 +1,33 @@
+"""Average drop: how much confidence is lost when only the explanation map is seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evaluator.metrics.base import Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+METRIC = Metric(
+    key="average_drop",
+    title="Average Drop",
+    short="drop",
+    paper="Chattopadhyay et al., WACV 2018",
+    better="lower",
+    definition="max(0, y_c − o_c) / y_c",
+)
+
+
+def average_drop(clean: Tensor, masked: Tensor) -> Tensor:
+    """Average drop of each image (Chattopadhyay et al., WACV 2018), a fraction in [0, 1], lower is better.
+
+    Args:
+        clean: ``y_c``, ``[B]``, probability of the target on the whole image.
+        masked: ``o_c``, ``[B]``, probability of the target on the explanation map ``x ⊙ U``.
+
+    Returns:
+        ``[B]``; NaN, for undefined, where ``y_c`` is 0 (it underflows: possible only with ``--target label``).
+    """
+    defined = clean > 0
+    return ((clean - masked).clamp(min=0) / clean.masked_fill(~defined, 1)).masked_fill(~defined, float("nan"))

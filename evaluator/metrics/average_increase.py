@@ -1,0 +1,32 @@
+"""Average increase: how often the explanation map alone raises confidence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evaluator.metrics.base import Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+METRIC = Metric(
+    key="average_increase",
+    title="Average Increase",
+    short="inc",
+    paper="Chattopadhyay et al., WACV 2018",
+    better="higher",
+    definition="1[o_c > y_c]",
+)
+
+
+def average_increase(clean: Tensor, masked: Tensor) -> Tensor:
+    """Whether confidence rose (Chattopadhyay et al., WACV 2018), 0 or 1, higher is better; equality is no increase.
+
+    Args:
+        clean: ``y_c``, ``[B]``, probability of the target on the whole image.
+        masked: ``o_c``, ``[B]``, probability of the target on the explanation map.
+
+    Returns:
+        ``[B]``, of the dtype of ``clean``.
+    """
+    return (masked > clean).to(clean.dtype)

@@ -1,0 +1,48 @@
+"""What deletion and insertion share: the order of the pixels, the steps, the area."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Step(NamedTuple):
+    """One inner point of both curves: how many of the highest-ranked pixels are removed (or inserted)."""
+
+    index: int
+    pixels: int
+
+
+def pixel_ranks(saliency: Tensor) -> Tensor:
+    """Rank of every pixel in descending saliency, ``[B, H, W]``, 0 for the most salient; ties by pixel index, row by row.
+
+    The order is stable: Fake-CAM's map and zero maps are all ties, and their curves are defined by it.
+
+    Args:
+        saliency: ``U``, ``[B, H, W]``.
+    """
+    flat = saliency.flatten(1)
+    order = flat.argsort(dim=1, descending=True, stable=True)
+    places = order.new_ones(order.shape).cumsum(1) - 1
+    return order.new_empty(order.shape).scatter_(1, order, places).view(saliency.shape)
+
+
+def inner_steps(pixels: int, steps: int) -> Iterator[Step]:
+    """The ``steps − 1`` points between the two known ends; every step moves ``pixels / steps`` pixels.
+
+    Args:
+        pixels: pixels of the image; ``steps`` must divide it.
+        steps: S, the number of equal steps.
+    """
+    size = pixels // steps
+    return (Step(index, index * size) for index in range(1, steps))
+
+
+def area_under_curve(curve: Tensor) -> Tensor:
+    """Trapezoid rule over ``[B, S + 1]`` equally spaced points on [0, 1] → ``[B]``, float64."""
+    curve = curve.double()
+    ends = (curve[:, 0] + curve[:, -1]) / 2
+    return (curve[:, 1:-1].sum(1) + ends) / (curve.shape[1] - 1)

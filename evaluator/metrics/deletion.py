@@ -1,0 +1,44 @@
+"""Deletion: how fast confidence falls as the most salient pixels go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evaluator.metrics.base import Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+METRIC = Metric(
+    key="deletion",
+    title="Deletion",
+    short="del",
+    paper="Petsiuk et al., BMVC 2018",
+    better="lower",
+    definition="area under p_c while the most salient pixels are set to zero",
+    curve=True,
+)
+
+
+def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tensor:
+    """The images without their most salient pixels (Petsiuk et al., BMVC 2018, arXiv:1806.07421).
+
+    The removed state is zero in normalised space. RISE's code steps 224 pixels at a time (224 steps); the ADCC paper does not
+    say, and its released code takes 1792 (28 steps), the default here.
+
+    Args:
+        images: ``x``, ``[n, 3, H, W]``, normalised.
+        empty: ``[n, 3, H, W]``, what a removed pixel becomes: zeros.
+        ranks: ``[n, H, W]``, ``curves.pixel_ranks``.
+        pixels: ``[n]``, how many are removed.
+
+    Returns:
+        ``[n, 3, H, W]``.
+    """
+    removed = (ranks < pixels[:, None, None])[:, None]
+    return empty.where(removed, images)
+
+
+def ends(whole: Tensor, empty: Tensor) -> tuple[Tensor, Tensor]:
+    """First and last point of the curve, ``[B]`` each, from the confidence in the whole and in the empty image."""
+    return whole, empty

@@ -1,0 +1,44 @@
+"""Insertion: how fast confidence rises as the most salient pixels come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evaluator.metrics.base import Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+METRIC = Metric(
+    key="insertion",
+    title="Insertion",
+    short="ins",
+    paper="Petsiuk et al., BMVC 2018",
+    better="higher",
+    definition="area under p_c while the most salient pixels are shown on an empty image",
+    curve=True,
+)
+
+
+def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tensor:
+    """An empty image with the most salient pixels shown (Petsiuk et al., BMVC 2018, arXiv:1806.07421).
+
+    The empty image is zero in normalised space: Fake-CAM's rows in Table 2 (deletion ≈ insertion) show that the paper used
+    one constant for both. RISE starts from a blurred image: ``--insertion-start blur``.
+
+    Args:
+        images: ``x``, ``[n, 3, H, W]``, normalised.
+        empty: ``[n, 3, H, W]``, where the curve starts: zeros or the blurred image.
+        ranks: ``[n, H, W]``, ``curves.pixel_ranks``.
+        pixels: ``[n]``, how many are shown.
+
+    Returns:
+        ``[n, 3, H, W]``.
+    """
+    shown = (ranks < pixels[:, None, None])[:, None]
+    return images.where(shown, empty)
+
+
+def ends(whole: Tensor, empty: Tensor) -> tuple[Tensor, Tensor]:
+    """First and last point of the curve, ``[B]`` each, from the confidence in the whole and in the empty image."""
+    return empty, whole

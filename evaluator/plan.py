@@ -1,0 +1,248 @@
+"""The plan of a run: what is evaluated, by which protocol. Validated without torch, stored with the run, hashed for identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from evaluator import catalog
+from evaluator.crop import SIDE
+from evaluator.errors import Mismatch, NotApplicable, UsageError
+from evaluator.methods.base import Method
+from evaluator.records import Precision
+from evaluator.text import did_you_mean
+
+DEFAULT_WEIGHTS = "default"
+PIXELS = SIDE * SIDE
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """One backbone of a plan.
+
+    Attributes:
+        key: the classifier's name.
+        weights: ``default`` (torchvision's ``IMAGENET1K_V1``, or the demo package's), ``random:SEED``, or a file's path.
+        layer: dotted name of the target layer, ``None`` for the backbone's own.
+    """
+
+    key: str
+    weights: str = DEFAULT_WEIGHTS
+    layer: str | None = None
+
+    @property
+    def name(self) -> str:
+        """As shown: the key, with what differs from the defaults: ``vgg16:layer=features.29,weights=random:0``."""
+        changed = [f"layer={self.layer}"] if self.layer else []
+        if self.weights != DEFAULT_WEIGHTS:
+            changed.append(f"weights={self.weights if self.weights.startswith('random:') else Path(self.weights).name}")
+        return ":".join([self.key, ",".join(changed)]) if changed else self.key
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Images × backbones × methods → metrics, and every choice of the protocol. Fractions and pixels; see ``README`` for options.
+
+    Attributes:
+        data: absolute path of the data folder; ``demo``: only scikit-image's photographs in it.
+        labels: absolute path of a csv of labels, or ``None``.
+        limit: how many images of the seeded order, ``None`` for all.
+        seed: of the order of the images and of all noise.
+        methods: method specs, options included where they differ from the defaults.
+        metrics: keys; the five of a row are always there, curves on request.
+        target: which class is explained: the ``predicted`` one or the ``label``.
+        resize: short side in pixels before the 224 crop.
+        curve_steps: S, steps of deletion and insertion; ``insertion_start``: ``zero`` or ``blur``.
+    """
+
+    data: str
+    backbones: tuple[BackboneSpec, ...]
+    methods: tuple[str, ...]
+    metrics: tuple[str, ...] = catalog.ROW_METRICS
+    demo: bool = False
+    labels: str | None = None
+    limit: int | None = None
+    seed: int = 0
+    target: str = "predicted"
+    resize: int = SIDE
+    precision: Precision = "fp32"
+    curve_steps: int = 28
+    insertion_start: str = "zero"
+
+    @property
+    def curves(self) -> tuple[str, ...]:
+        """The curve metrics asked for."""
+        return tuple(key for key in catalog.curve_metrics() if key in self.metrics)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON or TOML."""
+        return asdict(self)
+
+    def to_json(self) -> str:
+        """One line of JSON with sorted keys; equal plans have equal text."""
+        return json.dumps(self.to_dict(), sort_keys=True)
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the plan."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> RunPlan:
+        """The plan of ``to_dict``, validated.
+
+        Raises:
+            UsageError: a key that a plan does not have, or a value it does not take.
+        """
+        known = {field.name for field in fields(RunPlan)}
+        for key in values:
+            if key not in known:
+                raise UsageError(f"a plan has no '{key}'", f"{did_you_mean(key, known)}known: {', '.join(sorted(known))}")
+        for key in ("data", "backbones", "methods"):
+            if not values.get(key):
+                raise UsageError(f"the plan names no {key}", f"add {key} = …; camtui show RUN --config prints an example")
+        try:
+            backbones = tuple(
+                parse_backbone(b) if isinstance(b, str) else BackboneSpec(**b) for b in values["backbones"]
+            )
+        except TypeError as error:
+            raise UsageError(f"a backbone of the plan is malformed: {error}", "it has key, weights and layer") from error
+        lists = {key: tuple(values[key]) for key in ("methods", "metrics") if key in values}
+        return validated(RunPlan(**{**values, **lists, "backbones": backbones}))
+
+    @staticmethod
+    def from_json(text: str) -> RunPlan:
+        """The plan of ``to_json``."""
+        return RunPlan.from_dict(json.loads(text))
+
+
+def parse_backbone(spec: str) -> BackboneSpec:
+    """``resnet50`` or ``vgg16:layer=features.29,weights=FILE``.
+
+    Raises:
+        UsageError: unknown backbone or option.
+    """
+    key, options = catalog.split_spec(spec)
+    catalog.backbone(key)
+    for name in options:
+        if name not in ("layer", "weights"):
+            raise UsageError(f"backbone '{key}' has no option '{name}'", f"it has layer and weights: -b {key}:layer=NAME")
+    return BackboneSpec(key, options.get("weights", DEFAULT_WEIGHTS), options.get("layer"))
+
+
+def parse_metrics(keys: list[str]) -> tuple[str, ...]:
+    """The metrics asked for, in the paper's order; ``all`` for every one; the five of a row always come along.
+
+    Raises:
+        UsageError: unknown metric.
+    """
+    every = list(catalog.all_metrics())
+    wanted = set(every if "all" in keys else [catalog.metric(key).key for key in keys]) | set(catalog.ROW_METRICS)
+    return tuple(key for key in every if key in wanted)
+
+
+def validated(plan: RunPlan) -> RunPlan:
+    """The plan with canonical names, if every part of it can be met as far as can be told without torch.
+
+    Raises:
+        UsageError: names the part and what it takes.
+    """
+    backbones = tuple(dict.fromkeys(_checked_backbone(spec) for spec in plan.backbones))
+    methods = tuple(dict.fromkeys(catalog.method(spec).name for spec in plan.methods))
+    _check_choice("target", plan.target, ("predicted", "label"))
+    _check_choice("insertion-start", plan.insertion_start, ("zero", "blur"))
+    _check_choice("precision", plan.precision, get_args(Precision))
+    if plan.resize not in (SIDE, 256):
+        raise UsageError(f"--resize takes 224 or 256, not {plan.resize}", "camtui run --resize 256")
+    if plan.limit is not None and plan.limit < 1:
+        raise UsageError(f"--limit takes a number from 1, not {plan.limit}", "leave it out to take every image")
+    if not 2 <= plan.curve_steps <= PIXELS or PIXELS % plan.curve_steps:
+        near = [s for s in range(2, 1000) if PIXELS % s == 0]
+        close = sorted(near, key=lambda s: abs(s - plan.curve_steps))[:3]
+        raise UsageError(
+            f"--curve-steps {plan.curve_steps} does not divide the {PIXELS} pixels of the input",
+            f"near ones that do: {', '.join(map(str, sorted(close)))}",
+        )
+    result = replace(plan, backbones=backbones, methods=methods, metrics=parse_metrics(list(plan.metrics)))
+    _check_some_cell(result)
+    return result
+
+
+def _checked_backbone(spec: BackboneSpec) -> BackboneSpec:
+    catalog.backbone(spec.key)
+    weights = spec.weights
+    if weights == DEFAULT_WEIGHTS:
+        return spec
+    if weights.startswith("random:"):
+        if not weights.removeprefix("random:").isdecimal():
+            raise UsageError(f"'{weights}' names no seed", "for example --weights random:0")
+        return spec
+    file = Path(weights).expanduser()
+    if file.suffix not in (".safetensors", ".pth", ".pt"):
+        raise UsageError(f"cannot read weights from '{weights}'", "give a .safetensors or .pth file, or random:SEED")
+    if not file.is_file():
+        raise UsageError(f"no such weights file: {weights}", "give a .safetensors or .pth file, or random:SEED")
+    return replace(spec, weights=str(file.resolve()))
+
+
+def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"--{option} takes {' or '.join(choices)}, not '{value}'", did_you_mean(value, choices))
+
+
+def _check_some_cell(plan: RunPlan) -> None:
+    """At least one method must be possible on one backbone, as far as the catalog knows the heads."""
+    possible = [
+        1 for b in plan.backbones for m in plan.methods if applicable(catalog.method(m), catalog.backbone(b.key).gap_linear)
+    ]
+    if not possible:
+        raise NotApplicable(
+            f"{', '.join(plan.methods)} does not apply to {', '.join(b.name for b in plan.backbones)}: "
+            "it needs global average pooling and one linear layer",
+            "choose another method: camtui methods, or another backbone: camtui backbones",
+        )
+
+
+def applicable(method: Method, gap_linear: bool | None) -> bool:
+    """Whether a head admits a method; an unknown head is given the benefit of the doubt until it is loaded."""
+    return not method.needs_gap_linear or gap_linear is not False
+
+
+_GROWS = ("backbones", "methods", "metrics", "limit", "labels", "data")
+"""What a later run on the same file may add to; data may move, the manifest's hash decides."""
+
+
+def grown(stored: RunPlan, asked: RunPlan) -> RunPlan:
+    """The stored plan with what the request adds: backbones, methods, metrics, images.
+
+    Raises:
+        Mismatch: the two differ in a choice of the protocol; the message shows each difference.
+    """
+    protocol = [field.name for field in fields(RunPlan) if field.name not in _GROWS]
+    changed = [f"{n}: {getattr(stored, n)} → {getattr(asked, n)}" for n in protocol if getattr(stored, n) != getattr(asked, n)]
+    weights = {spec.name: spec.weights for spec in stored.backbones}
+    changed += [
+        f"{spec.name} weights: {weights[spec.name]} → {spec.weights}"
+        for spec in asked.backbones
+        if weights.get(spec.name, spec.weights) != spec.weights
+    ]
+    if changed:
+        raise Mismatch(f"the stored run has another protocol ({'; '.join(changed)})", "choose another --name for this one")
+    wanted = {*stored.metrics, *asked.metrics}
+    return replace(
+        asked,
+        backbones=tuple(dict.fromkeys([*stored.backbones, *asked.backbones])),
+        methods=tuple(dict.fromkeys([*stored.methods, *asked.methods])),
+        metrics=parse_metrics(list(wanted)),
+        limit=None if None in (stored.limit, asked.limit) else max(stored.limit or 0, asked.limit or 0),
+        labels=asked.labels or stored.labels,
+    )
+
+
+def cell_identity(plan: RunPlan, weights_sha256: str, layer: str, method: str) -> str:
+    """What makes two cells the same measurement: weights, layer, method with options, preprocessing, target, seed, precision."""
+    parts = (weights_sha256, layer, method, plan.resize, plan.target, plan.seed, plan.precision)
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

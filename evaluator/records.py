@@ -1,0 +1,232 @@
+"""What travels between the parts: plain frozen records, no behaviour beyond what follows from their fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+Precision = Literal["fp32", "mixed", "bf16"]
+RunState = Literal["starting", "running", "stopping", "paused", "stopped", "complete", "failed"]
+
+
+class ImageRef(NamedTuple):
+    """One image of the manifest.
+
+    Attributes:
+        id: rank in the seeded shuffle, from 0: running means over the first n are unbiased at any n.
+        path: bytes relative to the data root; file names need not be UTF-8.
+        size: bytes, the guard against another file under the same name.
+        label: ImageNet class index, ``None`` where unknown.
+    """
+
+    id: int
+    path: bytes
+    size: int
+    label: int | None
+
+
+class StoredMap(NamedTuple):
+    """What a finished row knows that a curve needs: no pass over the clean image is repeated.
+
+    Attributes:
+        target: class index c; ``confidence``: ``y_c``.
+        values: the saliency map at the layer's resolution, float32 little-endian; ``None`` for a fixed map.
+    """
+
+    target: int
+    confidence: float
+    values: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The smallest piece of work that is handed out: some cells of one backbone on some images.
+
+    Attributes:
+        id: of this handing out; a unit that is lost comes again under another id.
+        backbone: position in the plan's backbones.
+        cells: cell ids and ``methods``: their method specs, in step.
+        metrics: curve metrics to measure on stored maps; empty for the row itself.
+        maps: for curves: ``(cell, image)`` → the stored map.
+    """
+
+    id: int
+    stage: int
+    backbone: int
+    cells: tuple[int, ...]
+    methods: tuple[str, ...]
+    images: tuple[ImageRef, ...]
+    metrics: tuple[str, ...] = ()
+    maps: dict[tuple[int, int], StoredMap] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image in one cell. Fractions; ``None`` where a metric is undefined.
+
+    Attributes:
+        target: class explained; ``predicted``: argmax of the clean image (the same unless ``--target label``).
+        y, o: probability of the target on the image and on the explanation map.
+        degenerate: the map is all zero: nothing spoke for the class.
+        map: the saliency map at the layer's resolution, float32 little-endian, ``None`` for a fixed map.
+    """
+
+    cell: int
+    image: int
+    target: int
+    predicted: int
+    y: float
+    o: float
+    average_drop: float | None
+    average_increase: float
+    coherency: float
+    complexity: float
+    adcc: float | None
+    degenerate: bool
+    map: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One curve metric of one image in one cell: the area, and the S + 1 points as float16."""
+
+    cell: int
+    image: int
+    metric: str
+    value: float
+    curve: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One image in one cell that has no value, and why.
+
+    Attributes:
+        metric: empty for the row itself, else the curve metric.
+        reason: short stable word for grouping; ``detail``: one line for people.
+    """
+
+    cell: int
+    image: int
+    metric: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitResult:
+    """What became of a unit; rows, measurements and failures together cover every (cell, image) of it."""
+
+    rows: tuple[Row, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    seconds: float = 0.0
+    forwards: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedBackbone:
+    """What a worker learnt by loading a backbone; stored once per run and checked at every later load.
+
+    Attributes:
+        weights: for people: ``IMAGENET1K_V1``, ``random:0``, a file name; ``sha256`` over the tensors themselves.
+        layer: dotted name of the target layer; K ``channels`` of ``height`` × ``width``.
+        gap_linear: head is global average pooling and one linear layer.
+        classes: class names by index, empty where unknown.
+        mean, std: normalisation per colour channel, of pixels in [0, 1].
+    """
+
+    key: str
+    weights: str
+    sha256: str
+    layer: str
+    channels: int
+    height: int
+    width: int
+    gap_linear: bool
+    classes: tuple[str, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One (backbone, method) of a run.
+
+    Attributes:
+        backbone, method: names as shown, options included where they differ from the defaults.
+        applicable: ``False`` where the backbone does not admit the method; ``note`` says why.
+        note: also: which cell it equals by construction.
+    """
+
+    id: int
+    backbone: str
+    method: str
+    applicable: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stretch of work whose units cost alike: the basis of progress and of the ETA.
+
+    Attributes:
+        images: images of the run; ``done``: how many this stage has finished, failures included.
+        seconds: worker time spent on ``timed_images`` in this session.
+        forwards_per_image: planned network forwards, for the ETA before anything is measured.
+    """
+
+    id: int
+    title: str
+    backbone: str
+    cells: tuple[int, ...]
+    metrics: tuple[str, ...]
+    images: int
+    done: int
+    seconds: float
+    timed_images: int
+    forwards_per_image: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """One worker process as last seen by the driver; device figures are ``None`` where the device has none."""
+
+    id: int
+    device: str
+    pid: int
+    state: str
+    heartbeat: float
+    restarts: int
+    utilisation: float | None = None
+    memory_used: int | None = None
+    memory_total: int | None = None
+    power: float | None = None
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the run's history; ``level`` is ``info``, ``warning`` or ``error``."""
+
+    id: int
+    time: float
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """The run as its file tells it; whether its driver is alive is another question (``execution.lock``)."""
+
+    name: str
+    state: RunState
+    message: str
+    created: float
+    started: float | None
+    finished: float | None
+    heartbeat: float | None
+    pid: int | None
+    host: str
+    image_count: int
+    versions: dict[str, str]

@@ -1,0 +1,115 @@
+"""The tables of a run, and how older files become newer ones."""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x43414D54
+"""``CAMT``: what tells our files from any other SQLite database."""
+
+SCHEMA_VERSION = 1
+"""``PRAGMA user_version``: how many of the migrations a file has seen."""
+
+VERSION_1 = """
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    name TEXT NOT NULL,
+    plan TEXT NOT NULL,               -- JSON, evaluator.plan.RunPlan
+    manifest_sha256 TEXT NOT NULL,    -- of every path and size of the data set, whatever the limit
+    image_count INTEGER NOT NULL,
+    state TEXT NOT NULL,              -- records.RunState
+    message TEXT NOT NULL DEFAULT '', -- why, when the state alone does not say
+    created REAL NOT NULL, started REAL, finished REAL, heartbeat REAL,  -- seconds since 1970
+    pid INTEGER, host TEXT NOT NULL DEFAULT '',
+    versions TEXT NOT NULL DEFAULT '{}'
+) STRICT;
+
+CREATE TABLE backbones (
+    id INTEGER PRIMARY KEY,           -- position in the plan
+    name TEXT NOT NULL UNIQUE,
+    loaded TEXT                       -- JSON, records.LoadedBackbone; NULL until a worker has loaded it once
+) STRICT;
+
+CREATE TABLE cells (
+    id INTEGER PRIMARY KEY,
+    backbone_id INTEGER NOT NULL REFERENCES backbones (id),
+    method TEXT NOT NULL,             -- spec: key and options that differ from the defaults
+    identity TEXT,                    -- plan.cell_identity, known once the backbone is loaded
+    applicable INTEGER NOT NULL DEFAULT 1,
+    note TEXT NOT NULL DEFAULT '',
+    UNIQUE (backbone_id, method)
+) STRICT;
+
+CREATE TABLE images (
+    id INTEGER PRIMARY KEY,           -- rank in the seeded shuffle, from 0
+    path BLOB NOT NULL UNIQUE,        -- bytes, relative to the data root
+    size INTEGER NOT NULL,
+    label INTEGER                     -- class index, NULL where unknown
+) STRICT;
+
+CREATE TABLE results (
+    cell_id INTEGER NOT NULL REFERENCES cells (id),
+    image_id INTEGER NOT NULL REFERENCES images (id),
+    target INTEGER NOT NULL, predicted INTEGER NOT NULL,
+    y REAL NOT NULL, o REAL NOT NULL,
+    average_drop REAL, average_increase REAL NOT NULL, coherency REAL NOT NULL, complexity REAL NOT NULL, adcc REAL,
+    degenerate INTEGER NOT NULL,
+    map BLOB,                         -- float32 little-endian, h × w of the target layer; NULL for a fixed map
+    PRIMARY KEY (cell_id, image_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX results_by_adcc ON results (cell_id, adcc, image_id);
+
+CREATE TABLE measurements (
+    cell_id INTEGER NOT NULL REFERENCES cells (id),
+    metric TEXT NOT NULL,
+    image_id INTEGER NOT NULL REFERENCES images (id),
+    value REAL NOT NULL,
+    curve BLOB NOT NULL,              -- S + 1 points, float16 little-endian
+    PRIMARY KEY (cell_id, metric, image_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE failures (
+    cell_id INTEGER NOT NULL REFERENCES cells (id),
+    image_id INTEGER NOT NULL REFERENCES images (id),
+    metric TEXT NOT NULL,             -- '' for the row itself
+    reason TEXT NOT NULL, detail TEXT NOT NULL, time REAL NOT NULL,
+    PRIMARY KEY (cell_id, image_id, metric)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sums (                   -- statistics.Sums, committed with the rows that they sum
+    cell_id INTEGER NOT NULL REFERENCES cells (id),
+    a TEXT NOT NULL, b TEXT NOT NULL, -- (x, '') Σx; (x, x) Σx²; (x, y) Σxy
+    n INTEGER NOT NULL,
+    total INTEGER NOT NULL,           -- in units of 2^-40
+    PRIMARY KEY (cell_id, a, b)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE histograms (             -- 20 equal bins of [0, 1], committed with the rows that they count
+    cell_id INTEGER NOT NULL REFERENCES cells (id),
+    metric TEXT NOT NULL, bin INTEGER NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY (cell_id, metric, bin)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE stages (
+    id INTEGER PRIMARY KEY,
+    title TEXT NOT NULL,
+    backbone_id INTEGER NOT NULL REFERENCES backbones (id),
+    cells TEXT NOT NULL, metrics TEXT NOT NULL,        -- JSON lists
+    forwards_per_image REAL NOT NULL,                  -- planned, for the ETA before anything is measured
+    seconds REAL NOT NULL DEFAULT 0, timed_images INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE workers (
+    id INTEGER PRIMARY KEY,
+    device TEXT NOT NULL, pid INTEGER NOT NULL, state TEXT NOT NULL, heartbeat REAL NOT NULL, restarts INTEGER NOT NULL,
+    utilisation REAL, memory_used INTEGER, memory_total INTEGER, power REAL, temperature REAL
+) STRICT;
+
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY,
+    time REAL NOT NULL, level TEXT NOT NULL, text TEXT NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1,)
+"""Entry v takes a file from version v to version v + 1."""
+
+HISTOGRAM_BINS = 20

@@ -1,0 +1,341 @@
+"""The one writer of a run's file: opened by the driver, which holds the run's lock. A row, its sums and its failure appear together."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from evaluator import statistics
+from evaluator.errors import Mismatch, StoreError, UsageError
+from evaluator.images import Manifest
+from evaluator.plan import RunPlan
+from evaluator.records import Failure, LoadedBackbone, Measurement, Row, RunState, Stage, UnitResult, WorkerState
+from evaluator.store import schema
+from evaluator.text import printable
+
+Deltas = dict[tuple[int, str, str], list[int]]
+
+
+class RunWriter:
+    """A run's file, open for writing. One per run at a time: the caller holds ``execution.lock.RunLock``."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, create it where there is none, and bring an older one to this version.
+
+        Raises:
+            UsageError: the folder cannot be written.
+            StoreError: not a run of ours, or one from a newer camtui.
+        """
+        self.path = path
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            os.close(descriptor)
+            connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise UsageError(f"cannot write {printable(path)}: {printable(error)}", "choose another place: --db PATH") from error
+        self._db = Database(connection, execute_plugins=False)
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise StoreError(f"{printable(path)} cannot be used as a run: {printable(error)}", "choose another --db") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        execute = self._db.conn.execute
+        (application,) = execute("PRAGMA application_id").fetchone()
+        (version,) = execute("PRAGMA user_version").fetchone()
+        (tables,) = execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if application != schema.APPLICATION_ID and tables:
+            raise StoreError(f"{printable(self.path)} is a database, but not a run of camtui", "choose another --db")
+        if version > schema.SCHEMA_VERSION:
+            raise StoreError(
+                f"{printable(self.path)} is of version {version}; this camtui knows {schema.SCHEMA_VERSION}",
+                "pip install --upgrade camtui",
+            )
+        execute("PRAGMA journal_mode=WAL")
+        execute("PRAGMA synchronous=FULL")
+        execute("PRAGMA foreign_keys=ON")
+        if 0 < version < schema.SCHEMA_VERSION:
+            self._back_up(version)
+        with self._transaction():
+            for script in schema.MIGRATIONS[version:]:
+                for statement in script.split(";\n"):
+                    execute(statement)
+            execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
+            execute(f"PRAGMA user_version={schema.SCHEMA_VERSION}")
+
+    def _back_up(self, version: int) -> None:
+        """A whole copy beside the file before it is changed: ``NAME.db.v1``."""
+        target = self.path.with_name(f"{self.path.name}.v{version}")
+        target.touch(mode=0o600)
+        with sqlite3.connect(target) as copy:
+            self._db.conn.backup(copy)
+        copy.close()
+
+    def _transaction(self) -> _Immediate:
+        return _Immediate(self._db.conn)
+
+    def _table(self, name: str) -> Any:
+        return self._db[name]
+
+    def close(self) -> None:
+        """Close the file; the write-ahead log is folded in."""
+        self._db.conn.close()
+
+    # -- the run itself -------------------------------------------------------------------------------------------------------
+
+    def begin(self, name: str, plan: RunPlan, manifest: Manifest) -> None:
+        """Store a new run, or what a request adds to the stored one: images, backbones, cells.
+
+        Raises:
+            Mismatch: the files in the data folder are not those that the run was made from.
+        """
+        with self._transaction():
+            stored = self._db.conn.execute("SELECT manifest_sha256 FROM run").fetchone()
+            if stored is None:
+                self._insert_run(name, plan, manifest)
+            elif stored[0] != manifest.sha256:
+                raise Mismatch(_manifest_difference(self._db.conn, manifest), "choose another --name for the changed data")
+            self._add_images(manifest)
+            self._add_cells(plan)
+            self._db.conn.execute(
+                "UPDATE run SET plan = ?, image_count = (SELECT count(*) FROM images), state = 'starting', message = '',"
+                " pid = ?, host = ?, started = coalesce(started, ?), finished = NULL, heartbeat = ?",
+                (plan.to_json(), os.getpid(), socket.gethostname(), time.time(), time.time()),
+            )
+            self._db.conn.execute("DELETE FROM workers")
+
+    def _insert_run(self, name: str, plan: RunPlan, manifest: Manifest) -> None:
+        run = {
+            "id": 1, "name": name, "plan": plan.to_json(), "manifest_sha256": manifest.sha256,
+            "image_count": len(manifest.images), "state": "starting", "created": time.time(),
+        }  # fmt: skip
+        self._table("run").insert(run)
+
+    def _add_images(self, manifest: Manifest) -> None:
+        (known,) = self._db.conn.execute("SELECT count(*) FROM images").fetchone()
+        self._table("images").insert_all((image._asdict() for image in manifest.images[known:]), batch_size=1000)
+        labelled = [(image.label, image.id) for image in manifest.images[:known] if image.label is not None]
+        self._db.conn.executemany("UPDATE images SET label = ? WHERE id = ? AND label IS NULL", labelled)
+
+    def _add_cells(self, plan: RunPlan) -> None:
+        for position, backbone in enumerate(plan.backbones):
+            self._table("backbones").insert({"id": position, "name": backbone.name}, ignore=True)
+            for method in plan.methods:
+                self._db.conn.execute(
+                    "INSERT INTO cells (backbone_id, method) SELECT ?1, ?2"
+                    " WHERE NOT EXISTS (SELECT 1 FROM cells WHERE backbone_id = ?1 AND method = ?2)",
+                    (position, method),
+                )
+
+    def set_state(self, state: RunState, message: str = "") -> None:
+        """The run's state, with the time it ended where it has."""
+        finished = time.time() if state in ("stopped", "complete", "failed") else None
+        self._db.conn.execute(
+            "UPDATE run SET state = ?, message = ?, finished = ?, heartbeat = ?", (state, message, finished, time.time())
+        )
+
+    def heartbeat(self, workers: Iterable[WorkerState] = ()) -> None:
+        """The driver is alive, and so are these workers."""
+        with self._transaction():
+            self._db.conn.execute("UPDATE run SET heartbeat = ?", (time.time(),))
+            self._table("workers").insert_all((asdict(worker) for worker in workers), pk="id", replace=True)
+
+    def add_versions(self, versions: Mapping[str, str]) -> None:
+        """What computed the rows: torch, torchvision, device and the like; the newest says what the last session used."""
+        (text,) = self._db.conn.execute("SELECT versions FROM run").fetchone()
+        self._db.conn.execute("UPDATE run SET versions = ?", (json.dumps({**json.loads(text), **versions}, sort_keys=True),))
+
+    def event(self, level: str, text: str) -> None:
+        """One line of the run's history."""
+        self._table("events").insert({"time": time.time(), "level": level, "text": printable(text, 2000)})
+
+    # -- what a worker learns by loading a backbone ---------------------------------------------------------------------------
+
+    def set_backbone(self, position: int, loaded: LoadedBackbone) -> None:
+        """Record a backbone at its first load; later loads must bring the same weights and layer.
+
+        Raises:
+            Mismatch: they do not.
+        """
+        (text,) = self._db.conn.execute("SELECT loaded FROM backbones WHERE id = ?", (position,)).fetchone()
+        if text is None:
+            self._db.conn.execute("UPDATE backbones SET loaded = ? WHERE id = ?", (json.dumps(asdict(loaded)), position))
+            return
+        stored = json.loads(text)
+        for name in ("sha256", "layer", "channels", "height", "width"):
+            if stored[name] != getattr(loaded, name):
+                raise Mismatch(
+                    f"{loaded.key}: {name} is {getattr(loaded, name)}, the run was made with {stored[name]}",
+                    "put the former weights back, or choose another --name",
+                )
+
+    def describe_cell(self, cell: int, *, identity: str, applicable: bool, note: str) -> None:
+        """What loading the backbone told about a cell."""
+        self._db.conn.execute(
+            "UPDATE cells SET identity = ?, applicable = ?, note = ? WHERE id = ?", (identity, applicable, note, cell)
+        )
+
+    def set_labels(self, labels: Iterable[tuple[int, int]]) -> None:
+        """``(image, class index)`` for images whose label was unknown."""
+        with self._transaction():
+            rows = [(label, image) for image, label in labels]
+            self._db.conn.executemany("UPDATE images SET label = ? WHERE id = ? AND label IS NULL", rows)
+
+    def set_stages(self, stages: Sequence[Stage]) -> None:
+        """The stages of this session; times measured before start again from nothing."""
+        with self._transaction():
+            self._db.conn.execute("DELETE FROM stages")
+            self._db.conn.executemany(
+                "INSERT INTO stages (id, title, backbone_id, cells, metrics, forwards_per_image)"
+                " VALUES (?, ?, (SELECT id FROM backbones WHERE name = ?), ?, ?, ?)",
+                [(s.id, s.title, s.backbone, json.dumps(s.cells), json.dumps(s.metrics), s.forwards_per_image) for s in stages],
+            )
+
+    # -- results --------------------------------------------------------------------------------------------------------------
+
+    def commit(self, result: UnitResult, *, stage: int | None = None, images: int = 0) -> int:
+        """Store what a unit brought: rows, their share of the sums, failures; all or nothing.
+
+        What is there already is dropped: a unit may come twice. A row removes the failure that it mends.
+
+        Returns:
+            How many rows and measurements were new.
+        """
+        with self._transaction():
+            rows = self._new_rows(result.rows)
+            measurements = self._new_measurements(result.measurements)
+            failures = self._new_failures(result.failures)
+            self._table("results").insert_all((_as_record(row) for row in rows))
+            self._table("measurements").insert_all((_as_record(measurement) for measurement in measurements))
+            self._table("failures").insert_all({**_as_record(f), "time": time.time()} for f in failures)
+            self._mend([(r.cell, r.image, "") for r in rows] + [(m.cell, m.image, m.metric) for m in measurements])
+            self._add_to_sums(rows, measurements)
+            if stage is not None:
+                self._db.conn.execute(
+                    "UPDATE stages SET seconds = seconds + ?, timed_images = timed_images + ? WHERE id = ?",
+                    (result.seconds, images, stage),
+                )
+        return len(rows) + len(measurements)
+
+    def _new_rows(self, rows: Sequence[Row]) -> list[Row]:
+        known = self._known("SELECT 1 FROM results WHERE cell_id = ? AND image_id = ?", [(r.cell, r.image) for r in rows])
+        return [row for row in rows if (row.cell, row.image) not in known]
+
+    def _new_measurements(self, measurements: Sequence[Measurement]) -> list[Measurement]:
+        keys = [(m.cell, m.metric, m.image) for m in measurements]
+        known = self._known("SELECT 1 FROM measurements WHERE cell_id = ? AND metric = ? AND image_id = ?", keys)
+        return [m for m, key in zip(measurements, keys, strict=True) if key not in known]
+
+    def _new_failures(self, failures: Sequence[Failure]) -> list[Failure]:
+        keys = [(f.cell, f.image, f.metric) for f in failures]
+        known = self._known("SELECT 1 FROM failures WHERE cell_id = ? AND image_id = ? AND metric = ?", keys)
+        done = self._known("SELECT 1 FROM results WHERE cell_id = ? AND image_id = ? AND ? = ''", keys)
+        return [f for f, key in zip(failures, keys, strict=True) if key not in known and key not in done]
+
+    def _known(self, query: str, keys: Sequence[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
+        execute = self._db.conn.execute
+        return {key for key in keys if execute(query, key).fetchone() is not None}
+
+    def _mend(self, keys: list[tuple[int, int, str]]) -> None:
+        self._db.conn.executemany("DELETE FROM failures WHERE cell_id = ? AND image_id = ? AND metric = ?", keys)
+
+    def _add_to_sums(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> None:
+        sums, bins = sums_of(rows, measurements)
+        self._db.conn.executemany(
+            "INSERT INTO sums (cell_id, a, b, n, total) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET n = n + excluded.n, total = total + excluded.total",
+            [(*key, n, total) for key, (n, total) in sums.items()],
+        )
+        self._db.conn.executemany(
+            "INSERT INTO histograms (cell_id, metric, bin, n) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+            [(*key, n) for key, n in bins.items()],
+        )
+
+    def forget_failures(self) -> int:
+        """Drop every failure, so that the next session tries those images again; returns how many there were."""
+        return self._db.conn.execute("DELETE FROM failures").rowcount
+
+
+class _Immediate:
+    """``BEGIN IMMEDIATE`` … ``COMMIT``: the write lock is taken before the first read."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._connection.execute("COMMIT")
+        elif self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+
+_ROW_VALUES = ("average_drop", "average_increase", "coherency", "complexity", "adcc")
+_CROSS = (("average_drop", "coherency"), ("average_drop", "complexity"), ("coherency", "complexity"))
+_COLUMNS = {kind: tuple(field.name for field in fields(kind)) for kind in (Row, Measurement, Failure)}
+_RENAMED = {"cell": "cell_id", "image": "image_id"}
+
+
+def _as_record(record: Row | Measurement | Failure) -> dict[str, Any]:
+    return {_RENAMED.get(name, name): getattr(record, name) for name in _COLUMNS[type(record)]}
+
+
+def sums_of(rows: Iterable[Row], measurements: Iterable[Measurement]) -> tuple[Deltas, Counter[tuple[int, str, int]]]:
+    """What some rows add to the running sums and to the histograms of their cells.
+
+    Returns:
+        ``(cell, a, b) → [n, Σ]`` in units of 2⁻⁴⁰, and ``(cell, metric, bin) → n``.
+    """
+    sums: Deltas = {}
+    bins: Counter[tuple[int, str, int]] = Counter()
+
+    def add(cell: int, a: str, b: str, value: float) -> None:
+        entry = sums.setdefault((cell, a, b), [0, 0])
+        entry[0] += 1
+        entry[1] += statistics.quantise(value)
+
+    def add_value(cell: int, metric: str, value: float) -> None:
+        add(cell, metric, "", value)
+        add(cell, metric, metric, value * value)
+        bins[cell, metric, min(int(value * schema.HISTOGRAM_BINS), schema.HISTOGRAM_BINS - 1)] += 1
+
+    for row in rows:
+        add(row.cell, "degenerate", "", float(row.degenerate))
+        values = {name: getattr(row, name) for name in _ROW_VALUES}
+        for name, value in values.items():
+            if value is not None:
+                add_value(row.cell, name, value)
+        for a, b in _CROSS:
+            if values[a] is not None and values[b] is not None:
+                add(row.cell, a, b, values[a] * values[b])
+    for measurement in measurements:
+        add_value(measurement.cell, measurement.metric, measurement.value)
+    return sums, bins
+
+
+def _manifest_difference(connection: sqlite3.Connection, manifest: Manifest) -> str:
+    """In one line: how the folder differs from what the run was made from, as far as its stored images tell."""
+    stored = dict(connection.execute("SELECT path, size FROM images").fetchall())
+    now = {image.path: image.size for image in manifest.images}
+    gone = [path for path in stored if path not in now]
+    other = [path for path in stored if path in now and now[path] != stored[path]]
+    parts = [f"{len(gone)} of its images are not among the first now (such as {printable(gone[0], 60)})"] if gone else []
+    if other:
+        parts.append(f"{len(other)} have another size (such as {printable(other[0], 60)})")
+    return f"the data folder has changed since the run began: {'; '.join(parts) or 'files were added or removed'}"

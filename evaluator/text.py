@@ -1,0 +1,44 @@
+"""Strings that come from outside, made safe to print: the one rule for file names, exceptions, databases and logs."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+# Cc controls, Cf format (bidi overrides, zero-width), Cs surrogates (undecodable bytes), Zl/Zp line and paragraph separators
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"})
+
+
+def printable(value: object, limit: int = 0) -> str:
+    r"""One line of text without control, bidi or undecodable characters.
+
+    Args:
+        value: anything; bytes are read as UTF-8 and undecodable bytes become ``\\xNN``.
+        limit: longest result in characters, the middle replaced by ``…``; 0 for no limit.
+
+    Returns:
+        Text that cannot move the cursor, change colours or reorder what stands beside it.
+    """
+    text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(map(_visible, text))
+    if limit and len(text) > limit:
+        head = (limit - 1) // 2
+        text = f"{text[:head]}…{text[len(text) - (limit - 1 - head) :]}"
+    return text
+
+
+def _visible(character: str) -> str:
+    if unicodedata.category(character) not in _UNPRINTABLE:
+        return character
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: the byte 0x80..0xFF itself
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """The nearest known name as ``did you mean 'x'? ``, or an empty string."""
+    near = get_close_matches(given, list(known), n=1, cutoff=0.5)
+    return f"did you mean '{near[0]}'? " if near else ""
