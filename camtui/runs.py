@@ -1,0 +1,110 @@
+"""Which runs there are and where: one SQLite file each, in one folder; every way of naming a run ends in its path here."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+from evaluator.errors import NotFound, UsageError
+from evaluator.execution.lock import lock_path
+from evaluator.text import did_you_mean, printable
+
+LAST = "@last"
+"""The run that was started or resumed most recently."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def runs_home() -> Path:
+    """The folder of runs: ``$CAMTUI_HOME/runs``, else the platform's folder for user data; made where there is none.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    home = os.environ.get("CAMTUI_HOME")
+    if home:
+        folder = Path(home).expanduser() / "runs"
+    else:
+        from platformdirs import user_data_path
+
+        folder = user_data_path("camtui") / "runs"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make {printable(folder)}: {error.strerror}", "set CAMTUI_HOME to a folder of yours") from error
+    return folder.absolute()
+
+
+def run_path(name: str) -> Path:
+    """Where the run of that name is, or would be.
+
+    Raises:
+        UsageError: not a name for a run.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"'{printable(name, 60)}' is no name for a run", "letters, digits, '.', '_' and '-', at most 100: --name NAME")
+    return runs_home() / f"{name}.db"
+
+
+def name_for(text: str) -> str:
+    """A valid name made from any text, such as a data folder's: ``ImageNet (val)`` → ``ImageNet-val``."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:100] or "run"
+
+
+def list_runs() -> list[Path]:
+    """Every run of the folder, the one started or resumed last first."""
+    return sorted(runs_home().glob("*.db"), key=last_started, reverse=True)
+
+
+def last_started(path: Path) -> float:
+    """When a driver last took the run, in seconds since 1970; the file's own time where none ever did here."""
+    for file in (lock_path(path), path):
+        try:
+            return file.stat().st_mtime
+        except OSError:
+            continue
+    return 0.0
+
+
+def find_run(ref: str = LAST) -> Path:
+    """The run that a word on the command line means: its name, a prefix that only it has, a path, or ``@last``.
+
+    Raises:
+        NotFound: none, or more than one.
+    """
+    if ref == LAST:
+        runs = list_runs()
+        if not runs:
+            raise NotFound("there is no run yet", "camtui run --demo")
+        return runs[0]
+    if "/" in ref or (ref.endswith(".db") and Path(ref).is_file()):
+        return _existing(Path(ref).expanduser())
+    return _named(ref)
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise NotFound(f"no such run file: {printable(path)}", "list the runs: camtui ls")
+    return path.absolute()
+
+
+def _named(ref: str) -> Path:
+    known = {path.stem: path for path in list_runs()}
+    if ref in known:
+        return known[ref]
+    matches = [name for name in known if name.startswith(ref)]
+    if len(matches) == 1:
+        return known[matches[0]]
+    if matches:
+        shown = ", ".join(printable(name) for name in sorted(matches)[:5])
+        raise NotFound(f"{len(matches)} runs begin with '{printable(ref, 60)}': {shown}", "give the whole name: camtui ls")
+    raise NotFound(f"no run '{printable(ref, 60)}'", f"{did_you_mean(ref, known)}list them: camtui ls")
+
+
+def reference(path: Path) -> str:
+    """The word to type for a run: its name, or its path where it lies elsewhere; quoted for a shell."""
+    if path.parent == runs_home() and path.suffix == ".db":
+        return shlex.quote(printable(path.stem))
+    return shlex.quote(printable(path))
