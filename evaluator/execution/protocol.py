@@ -1,4 +1,4 @@
-"""The two seams of execution: what a worker does with a device (``Session``), and how the driver reaches workers (``Executor``)."""
+"""The two seams of execution: what a worker does with a device (``Session``), how the driver reaches workers (``Executor``)."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ ExecutorEvent = Ready | Started | Done | Error | WorkerLost | Figures
 
 
 class Executor(Protocol):
-    """Carries units to workers. Every submitted unit ends in Done, Error or WorkerLost at least once; any order, duplicates allowed."""
+    """Carries units to workers. Every submitted unit ends in Done, Error or WorkerLost at least once, in any order."""
 
     def start(self) -> None:
         """Start the workers."""

@@ -1,0 +1,149 @@
+"""A worker's hold on one device: one backbone at a time, units in, rows out (``execution.protocol.Session``)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import Tensor
+
+from evaluator.backbones import load_backbone
+from evaluator.catalog import method as method_of
+from evaluator.crop import SIDE
+from evaluator.device import device_figures, device_name
+from evaluator.errors import RunFailed
+from evaluator.execution.protocol import DeviceFigures, SessionSettings
+from evaluator.loading import Decoded, Loader, normalised
+from evaluator.network import Network
+from evaluator.pipeline import Batch, Pipeline, Scores, curve_area, curve_bytes
+from evaluator.records import Failure, ImageRef, LoadedBackbone, Measurement, Row, Unit, UnitResult
+
+
+def open_session(settings: SessionSettings) -> EvaluationSession:
+    """The real thing; ``execution.protocol.DEFAULT_SESSION`` names it."""
+    return EvaluationSession(settings)
+
+
+class EvaluationSession:
+    """Evaluates units on one device. See ``execution.protocol.Session`` for what each method promises."""
+
+    def __init__(self, settings: SessionSettings) -> None:
+        self._plan = settings.plan
+        self._settings = settings
+        self._device = torch.device(settings.device)
+        self._loader = Loader(Path(settings.root), resize=settings.plan.resize, threads=settings.loaders)
+        self._loaded: tuple[int, Network, Pipeline] | None = None
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+
+    def versions(self) -> dict[str, str]:
+        """What computes the rows."""
+        return {
+            "torch": torch.__version__, "torchvision": torchvision.__version__, "device": device_name(self._device),
+            "precision": self._plan.precision, "threads": str(torch.get_num_threads()),
+        }  # fmt: skip
+
+    def load(self, position: int) -> LoadedBackbone:
+        """Load the plan's backbone at that position, replacing the one before."""
+        if self._loaded is None or self._loaded[0] != position:
+            self._loaded = None
+            backbone = load_backbone(self._plan.backbones[position], SIDE)
+            network = Network(
+                backbone, device=self._device, precision=self._plan.precision, batch_size=self._settings.batch_size, side=SIDE
+            )
+            self._loaded = (position, network, Pipeline(network))
+        return self._loaded[1].backbone.facts
+
+    def prefetch(self, unit: Unit) -> None:
+        """Begin decoding the unit's images."""
+        self._loader.begin(unit.images)
+
+    def evaluate(self, unit: Unit) -> UnitResult:
+        """Rows (or curves) of a unit."""
+        if self._loaded is None or self._loaded[0] != unit.backbone:
+            raise RunFailed(f"backbone {unit.backbone} is not loaded")
+        _, network, pipeline = self._loaded
+        begun, forwards = time.perf_counter(), network.forwards
+        decoded = self._loader.collect(unit.images)
+        failures = list(_unreadable(unit, decoded))
+        rows: list[Row] = []
+        measurements: list[Measurement] = []
+        if decoded.images:
+            images = normalised(decoded.pixels, network.backbone.facts, self._device)
+            if unit.metrics:
+                measurements = self._measurements(pipeline, unit, decoded.images, images)
+            else:
+                self._rows(pipeline, unit, decoded.images, images, rows, failures)
+        return UnitResult(
+            tuple(rows), tuple(measurements), tuple(failures), time.perf_counter() - begun, network.forwards - forwards
+        )
+
+    def _rows(
+        self, pipeline: Pipeline, unit: Unit, refs: Sequence[ImageRef], images: Tensor, rows: list[Row], failures: list[Failure]
+    ) -> None:
+        by_label = self._plan.target == "label"
+        known = [place for place, ref in enumerate(refs) if ref.label is not None or not by_label]
+        for place in sorted(set(range(len(refs))) - set(known)):
+            failures.extend(Failure(cell, refs[place].id, "", "no-label", "its label is not known") for cell in unit.cells)
+        if not known:
+            return
+        chosen = [refs[place] for place in known]
+        targets = torch.tensor([ref.label for ref in chosen], device=self._device) if by_label else None
+        keys = [b"%d\0%s" % (self._plan.seed, ref.path) for ref in chosen]
+        scores = pipeline.rows(Batch(images[known], keys, targets), [method_of(spec) for spec in unit.methods])
+        for cell, method in zip(unit.cells, unit.methods, strict=True):
+            for place, ref in enumerate(chosen):
+                if scores[method].finite(place):
+                    rows.append(_row(cell, ref.id, scores[method], place))
+                else:
+                    failures.append(Failure(cell, ref.id, "", "not-finite", "the network's output is not a number"))
+
+    def _measurements(self, pipeline: Pipeline, unit: Unit, refs: Sequence[ImageRef], images: Tensor) -> list[Measurement]:
+        method_of_cell = dict(zip(unit.cells, unit.methods, strict=True))
+        wanted = [(cell, place) for place, ref in enumerate(refs) for cell in unit.cells if (cell, ref.id) in unit.maps]
+        curves = pipeline.curves(
+            images,
+            [place for _, place in wanted],
+            [method_of_cell[cell] for cell, _ in wanted],
+            [unit.maps[cell, refs[place].id] for cell, place in wanted],
+            unit.metrics,
+            steps=self._plan.curve_steps,
+            insertion_start=self._plan.insertion_start,
+        )
+        return [
+            Measurement(cell, refs[place].id, metric, curve_area(curve), curve_bytes(curve))
+            for metric, found in curves.items()
+            for (cell, place), curve in zip(wanted, found, strict=True)
+        ]
+
+    def figures(self) -> DeviceFigures:
+        """Utilisation and memory now."""
+        return device_figures(self._device)
+
+    def close(self) -> None:
+        """End the loader's threads."""
+        self._loader.close()
+
+
+def _unreadable(unit: Unit, decoded: Decoded) -> Iterator[Failure]:
+    """One failure for each cell (and curve) of an image that cannot be read."""
+    for image, error in decoded.unreadable.items():
+        for cell in unit.cells:
+            for metric in unit.metrics or ("",):
+                yield Failure(cell, image, metric, error.reason, error.message)
+
+
+def _row(cell: int, image: int, scores: Scores, place: int) -> Row:
+    defined = scores.y[place] > 0
+    return Row(
+        cell=cell, image=image, target=scores.target[place], predicted=scores.predicted[place], y=scores.y[place],
+        o=scores.o[place], average_drop=scores.average_drop[place] if defined else None,
+        average_increase=scores.average_increase[place], coherency=scores.coherency[place],
+        complexity=scores.complexity[place], adcc=scores.adcc[place] if defined else None,
+        degenerate=scores.degenerate[place], map=scores.maps[place],
+    )  # fmt: skip
