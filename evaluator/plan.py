@@ -12,6 +12,7 @@ from evaluator import catalog
 from evaluator.crop import SIDE
 from evaluator.errors import Mismatch, NotApplicable, UsageError
 from evaluator.methods.base import Method
+from evaluator.metrics import all_metrics
 from evaluator.records import Precision
 from evaluator.text import did_you_mean
 
@@ -105,13 +106,12 @@ class RunPlan:
             if not values.get(key):
                 raise UsageError(f"the plan names no {key}", f"add {key} = …; camtui show RUN --config prints an example")
         try:
-            backbones = tuple(
-                parse_backbone(b) if isinstance(b, str) else BackboneSpec(**b) for b in values["backbones"]
-            )
+            backbones = tuple(parse_backbone(b) if isinstance(b, str) else BackboneSpec(**b) for b in values["backbones"])
         except TypeError as error:
             raise UsageError(f"a backbone of the plan is malformed: {error}", "it has key, weights and layer") from error
         lists = {key: tuple(values[key]) for key in ("methods", "metrics") if key in values}
-        return validated(RunPlan(**{**values, **lists, "backbones": backbones}))
+        given: dict[str, Any] = {**values, **lists, "backbones": backbones}
+        return validated(RunPlan(**given))
 
     @staticmethod
     def from_json(text: str) -> RunPlan:
@@ -139,7 +139,7 @@ def parse_metrics(keys: list[str]) -> tuple[str, ...]:
     Raises:
         UsageError: unknown metric.
     """
-    every = list(catalog.all_metrics())
+    every = list(all_metrics())
     wanted = set(every if "all" in keys else [catalog.metric(key).key for key in keys]) | set(catalog.ROW_METRICS)
     return tuple(key for key in every if key in wanted)
 

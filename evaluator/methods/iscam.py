@@ -40,5 +40,5 @@ class ISCAM(Method):
         return weighted_sum(view.channel_scores(scaled, passes=self.n), view.normalised_activation)
 
     def forwards(self, channels: int, gap_linear: bool) -> int:
-        """n times Score-CAM."""
+        """As many times Score-CAM as there are passes."""
         return 2 * self.n * channels + 1

@@ -26,7 +26,7 @@ class SmoothGradCAMpp(Method):
     - ``g_m``, ``A_m``: ``[K, h, w]``, gradient of the logit and activation of pass m over ``x + σ·ε_m``; ``A``: the clean one
     - ``n``: noisy passes; ``sigma``: standard deviation of the noise in normalised space
 
-    The noise of an image depends on the run's seed, its path, the variant and the pass only: never on batch size, sharding or resume.
+    The noise of an image depends on the run's seed, its path and the pass only: never on batch size, sharding or resume.
     On a GAP + linear head g does not depend on the image, so passes whose activation is not used are not run.
     """
 

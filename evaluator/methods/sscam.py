@@ -43,5 +43,5 @@ class SSCAM(Method):
         return weighted_sum(view.channel_scores(noisy, passes=self.n), view.normalised_activation)
 
     def forwards(self, channels: int, gap_linear: bool) -> int:
-        """n times Score-CAM."""
+        """As many times Score-CAM as there are passes."""
         return 2 * self.n * channels + 1

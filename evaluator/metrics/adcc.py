@@ -36,5 +36,5 @@ def adcc(coherency: Tensor, complexity: Tensor, average_drop: Tensor) -> Tensor:
     kept = 1 - complexity
     held = 1 - average_drop
     zero = (coherency <= 0) | (kept <= 0) | (held <= 0)
-    inverse = sum(1 / part.masked_fill(zero, 1) for part in (coherency, kept, held))
-    return (3 / inverse).masked_fill(zero, 0)
+    first, second, third = (1 / part.masked_fill(zero, 1) for part in (coherency, kept, held))
+    return (3 / (first + second + third)).masked_fill(zero, 0)

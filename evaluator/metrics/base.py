@@ -1,4 +1,4 @@
-"""What a metric is, as data: name, direction, paper. Torch is not imported here; the formulas stand in the files beside this one."""
+"""What a metric is, as data: name, direction, paper. No torch here; the formulas stand in the files beside this one."""
 
 from __future__ import annotations
 

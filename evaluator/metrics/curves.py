@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class Step(NamedTuple):
     """One inner point of both curves: how many of the highest-ranked pixels are removed (or inserted)."""
 
-    index: int
+    place: int
     pixels: int
 
 

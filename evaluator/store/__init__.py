@@ -1,1 +1,1 @@
-"""One SQLite file per run: ``schema`` says what it holds, ``writer`` is opened by the driver alone, ``reader`` by everybody else."""
+"""One SQLite file per run: ``schema`` says what it holds, ``writer`` is the driver's alone, ``reader`` everybody else's."""

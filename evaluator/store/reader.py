@@ -15,12 +15,26 @@ from urllib.parse import quote
 from evaluator.catalog import ROW_METRICS
 from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.plan import RunPlan
-from evaluator.records import Cell, Event, Failure, ImageRef, LoadedBackbone, Measurement, Row, RunInfo, Stage, StoredMap, WorkerState
+from evaluator.records import (
+    Cell,
+    Event,
+    Failure,
+    ImageRef,
+    LoadedBackbone,
+    Measurement,
+    Row,
+    RunInfo,
+    Stage,
+    StoredMap,
+    WorkerState,
+)
 from evaluator.statistics import UNIT, CellSummary, PairedDifference, Sum, paired_difference, summarise
 from evaluator.store import schema
 from evaluator.text import printable
 
-_ROW_COLUMNS = "cell_id, image_id, target, predicted, y, o, average_drop, average_increase, coherency, complexity, adcc, degenerate, map"
+_ROW_COLUMNS = (
+    "cell_id, image_id, target, predicted, y, o, average_drop, average_increase, coherency, complexity, adcc, degenerate, map"
+)
 
 
 class RankedImage(NamedTuple):
@@ -58,7 +72,9 @@ class RunReader:
             self._connection = self._open_immutable(error)
             self._check()
         except sqlite3.DatabaseError as error:
-            raise StoreError(f"{printable(path)} is not a run of camtui: {printable(error)}", "list the runs: camtui ls") from error
+            raise StoreError(
+                f"{printable(path)} is not a run of camtui: {printable(error)}", "list the runs: camtui ls"
+            ) from error
 
     def _open(self, how: str) -> sqlite3.Connection:
         uri = f"file:{quote(str(self.path.absolute()).encode('utf-8', 'surrogateescape'))}?{how}"
@@ -120,7 +136,7 @@ class RunReader:
         row = self._one(
             "SELECT name, state, message, created, started, finished, heartbeat, pid, host, image_count, versions FROM run"
         )
-        return RunInfo(*row[:-1], versions=json.loads(row[-1]))
+        return RunInfo(*[*row[:-1], json.loads(row[-1])])
 
     def plan(self) -> RunPlan:
         """The plan as it stands, with everything that later requests added."""
@@ -146,7 +162,7 @@ class RunReader:
         ]
 
     def stages(self) -> list[Stage]:
-        """Stretches of work in order, with what is done; an image counts once all cells of the stage have it or have failed it."""
+        """Stretches of work in order, with what is done; an image counts once all cells of the stage have or have failed it."""
         (total,) = self._one("SELECT image_count FROM run")
         done = self._done()
         stages = []
@@ -233,9 +249,11 @@ class RunReader:
             pairs = ((dict(zip(names, row[:3], strict=True)), dict(zip(names, row[3:], strict=True))) for row in rows)
             return paired_difference(metric, pairs)
         if metric in ROW_METRICS:
-            query = f"SELECT f.{metric}, s.{metric} FROM results f JOIN results s USING (image_id) WHERE f.cell_id = ?1 AND s.cell_id = ?2"
-            query += f" AND f.{metric} NOTNULL AND s.{metric} NOTNULL"
-            rows = self._all(query, (first, second))
+            rows = self._all(
+                f"SELECT f.{metric}, s.{metric} FROM results f JOIN results s USING (image_id)"
+                f" WHERE f.cell_id = ? AND s.cell_id = ? AND f.{metric} NOTNULL AND s.{metric} NOTNULL",
+                (first, second),
+            )
         else:
             rows = self._all(
                 "SELECT f.value, s.value FROM measurements f JOIN measurements s USING (metric, image_id)"
@@ -259,7 +277,10 @@ class RunReader:
 
     def images(self, first: int, last: int) -> list[ImageRef]:
         """The images of rank first to last, both included."""
-        return [ImageRef(*row) for row in self._all("SELECT id, path, size, label FROM images WHERE id BETWEEN ? AND ?", (first, last))]
+        return [
+            ImageRef(*row)
+            for row in self._all("SELECT id, path, size, label FROM images WHERE id BETWEEN ? AND ?", (first, last))
+        ]
 
     def find_image(self, text: str) -> ImageRef:
         """An image by rank, by path, or by file name.
@@ -368,7 +389,8 @@ class RunReader:
         for cell in cells:
             found = self._all(
                 f"SELECT image_id FROM {source} AND cell_id = ?1 AND image_id BETWEEN ?3 AND ?4"
-                " UNION ALL SELECT image_id FROM failures WHERE metric IN (?2, '') AND cell_id = ?1 AND image_id BETWEEN ?3 AND ?4",
+                " UNION ALL SELECT image_id FROM failures"
+                " WHERE metric IN (?2, '') AND cell_id = ?1 AND image_id BETWEEN ?3 AND ?4",
                 (cell, metric, first, last),
             )
             finished.update((cell, image) for (image,) in found)
@@ -387,7 +409,7 @@ class RunReader:
 
 def _row(record: Sequence[Any]) -> Row:
     *values, degenerate, map_ = record
-    return Row(*values, bool(degenerate), map_)
+    return Row(*[*values, bool(degenerate), map_])
 
 
 def _loaded(values: dict[str, Any]) -> LoadedBackbone:

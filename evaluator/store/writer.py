@@ -1,4 +1,4 @@
-"""The one writer of a run's file: opened by the driver, which holds the run's lock. A row, its sums and its failure appear together."""
+"""The one writer of a run's file: opened by the driver, which holds the run's lock. A row and its sums appear together."""
 
 from __future__ import annotations
 
@@ -219,8 +219,8 @@ class RunWriter:
             rows = self._new_rows(result.rows)
             measurements = self._new_measurements(result.measurements)
             failures = self._new_failures(result.failures)
-            self._table("results").insert_all((_as_record(row) for row in rows))
-            self._table("measurements").insert_all((_as_record(measurement) for measurement in measurements))
+            self._table("results").insert_all(_as_record(row) for row in rows)
+            self._table("measurements").insert_all(_as_record(measurement) for measurement in measurements)
             self._table("failures").insert_all({**_as_record(f), "time": time.time()} for f in failures)
             self._mend([(r.cell, r.image, "") for r in rows] + [(m.cell, m.image, m.metric) for m in measurements])
             self._add_to_sums(rows, measurements)
