@@ -150,7 +150,8 @@ def _twin(plan: RunPlan, method: str, gap_linear: bool) -> str:
     """The method before this one whose map is the same by construction."""
     identity = catalog.method(method).map_identity(gap_linear)
     for other in plan.methods[: plan.methods.index(method)]:
-        if catalog.method(other).map_identity(gap_linear) == identity:
+        there = gap_linear or not catalog.method(other).needs_gap_linear
+        if there and catalog.method(other).map_identity(gap_linear) == identity:
             return other
     return ""
 

@@ -1,0 +1,72 @@
+"""Numbers and tables for people: one way of writing them, shared by the commands, the exports and the dashboard.
+
+``numbers``  single values  ·  ``cells``  cells with ranks  ·  ``select``  filter and sort
+``table``    tables as data  ·  ``notes``  what must be said beside them  ·  ``plain``  tables as lines
+
+Light: neither torch nor numpy nor textual, and rich only when lines are printed.
+"""
+
+from __future__ import annotations
+
+from camtui.format.cells import SIGNS, CellView, Mark, cell_views, rank_cells, shown_metrics
+from camtui.format.numbers import (
+    ABSENT,
+    count,
+    duration,
+    half_width,
+    metric_header,
+    percent,
+    short_count,
+    signed_percent,
+    size,
+    with_interval,
+)
+from camtui.format.plain import plain_text, print_lines, print_table, table_lines
+from camtui.format.select import matching, ordered
+from camtui.format.table import (
+    MEAN_IMAGE_ADCC,
+    Block,
+    Column,
+    Entry,
+    Options,
+    Table,
+    TableRow,
+    long_table,
+    pivot_table,
+    summary_table,
+)
+
+__all__ = [
+    "ABSENT",
+    "MEAN_IMAGE_ADCC",
+    "SIGNS",
+    "Block",
+    "CellView",
+    "Column",
+    "Entry",
+    "Mark",
+    "Options",
+    "Table",
+    "TableRow",
+    "cell_views",
+    "count",
+    "duration",
+    "half_width",
+    "long_table",
+    "matching",
+    "metric_header",
+    "ordered",
+    "percent",
+    "pivot_table",
+    "plain_text",
+    "print_lines",
+    "print_table",
+    "rank_cells",
+    "short_count",
+    "shown_metrics",
+    "signed_percent",
+    "size",
+    "summary_table",
+    "table_lines",
+    "with_interval",
+]

@@ -1,0 +1,112 @@
+"""The cells of a run as every table shows them: summary, whether complete, rank per metric with ties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from evaluator.metrics import all_metrics
+from evaluator.metrics.base import Metric
+from evaluator.records import Cell
+from evaluator.statistics import CellSummary, Mean, PairedDifference
+
+if TYPE_CHECKING:
+    from evaluator.store.reader import RunReader
+
+Mark = Literal["", "best", "tie", "second"]
+
+SIGNS: dict[Mark, str] = {"best": "*", "tie": "=", "second": "", "": ""}
+"""How a rank is told without colour: ``*`` best, ``=`` tie with the best."""
+
+CONTROL = "fakecam"
+"""A check of the metrics, no explanation: as in the paper's Table 2 it takes no part in the ranks."""
+
+Paired = Callable[[str, int, int], PairedDifference | None]
+"""``RunReader.paired``, or a cache of it."""
+
+
+@dataclass(frozen=True)
+class CellView:
+    """One cell with what is known of it.
+
+    Attributes:
+        images: images of the run, to tell whether the cell is complete.
+        marks: metric → rank among the methods of the backbone; a metric without a rank is left out.
+    """
+
+    cell: Cell
+    summary: CellSummary
+    images: int
+    marks: dict[str, Mark] = field(default_factory=dict)
+
+    @property
+    def partial(self) -> bool:
+        """Begun, but some images have neither a row nor a failure."""
+        return 0 < self.summary.n + self.summary.failed < self.images
+
+    def mean(self, metric: str) -> Mean | None:
+        """A metric's average; ``mean_image_adcc`` is one too."""
+        return self.summary.mean_image_adcc if metric == "mean_image_adcc" else self.summary.means.get(metric)
+
+
+def shown_metrics(reader: RunReader) -> list[Metric]:
+    """The metrics that the run was asked for, in the paper's order."""
+    wanted = set(reader.plan().metrics)
+    return [metric for key, metric in all_metrics().items() if key in wanted]
+
+
+def cell_views(reader: RunReader, ranked: Sequence[Metric] = ()) -> list[CellView]:
+    """Every cell of a run, backbones in the plan's order.
+
+    Args:
+        ranked: metrics to rank; pairs that may tie are read image by image, so not for every tick of a display.
+    """
+    images = reader.info().image_count
+    summaries = {summary.cell: summary for summary in reader.summaries()}
+    views = [CellView(cell, summaries[cell.id], images) for cell in reader.cells()]
+    for backbone in dict.fromkeys(view.cell.backbone for view in views):
+        group = [view for view in views if view.cell.backbone == backbone]
+        for metric in ranked:
+            for cell, mark in rank_cells(group, metric, reader.paired).items():
+                next(view for view in group if view.cell.id == cell).marks[metric.key] = mark
+    return views
+
+
+def rank_cells(views: Iterable[CellView], metric: Metric, paired: Paired) -> dict[int, Mark]:
+    """Best, ties with the best and second of some cells in one metric, by cell id.
+
+    A tie is a paired difference whose 95 % interval holds 0. Cells that are further apart than both their intervals together
+    cannot tie (the standard error of a difference is at most the sum of both), so only near ones are read.
+    """
+    having = [view for view in views if view.mean(metric.key) is not None and view.cell.method.split(":")[0] != CONTROL]
+    ordered = sorted(having, key=lambda view: -metric.sign * _value(view, metric))
+    if len(ordered) < 2:
+        return {}
+    best = ordered[0]
+    marks: dict[int, Mark] = {best.cell.id: "best"}
+    for view in ordered[1:]:
+        if _may_tie(best, view, metric) and _tie(paired(metric.key, best.cell.id, view.cell.id)):
+            marks[view.cell.id] = "tie"
+        elif "second" not in marks.values():
+            marks[view.cell.id] = "second"
+    return marks
+
+
+def _value(view: CellView, metric: Metric) -> float:
+    mean = view.mean(metric.key)
+    assert mean is not None
+    return mean.value
+
+
+def _may_tie(best: CellView, view: CellView, metric: Metric) -> bool:
+    first, second = best.mean(metric.key), view.mean(metric.key)
+    assert first is not None
+    assert second is not None
+    if first.n != second.n or first.half_width is None or second.half_width is None:
+        return True
+    return abs(first.value - second.value) <= first.half_width + second.half_width
+
+
+def _tie(difference: PairedDifference | None) -> bool:
+    return difference is not None and difference.tie

@@ -1,0 +1,87 @@
+"""What must be said beside numbers: which run, how many images, random weights, failures, cells that are equal or absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from camtui.format.cells import CellView
+from camtui.format.numbers import count
+from camtui.runs import reference
+from evaluator.records import LoadedBackbone
+from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from evaluator.store.reader import RunReader
+
+
+def run_title(reader: RunReader) -> str:
+    """Which run this is: ``val-resnet · 50,000 images · complete``."""
+    info = reader.info()
+    images = f"{count(info.image_count)} image{'' if info.image_count == 1 else 's'}"
+    return f"{printable(info.name)} · {images} · {info.state}"
+
+
+def block_title(backbone: str, loaded: LoadedBackbone | None) -> str:
+    """A backbone with its weights: ``resnet50 (IMAGENET1K_V1, layer4)``."""
+    if loaded is None:
+        return backbone
+    if loaded.weights.startswith("random"):
+        return f"{backbone} (random weights, untrained: a trial of the machinery, no result; layer {loaded.layer})"
+    return f"{backbone} ({printable(loaded.weights)}, layer {printable(loaded.layer)})"
+
+
+def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
+    """What concerns every block: signs, images left out, what is still missing."""
+    plan, info = reader.plan(), reader.info()
+    signs = _signs(views)
+    if signs:
+        yield signs
+    if plan.limit is not None:
+        yield f"not the whole data set: the first {count(info.image_count)} images of the order of seed {plan.seed}"
+    changed = [f"{name} {value}" for name, value, usual in _choices(plan.target, plan.resize, plan.precision) if value != usual]
+    if changed:
+        yield f"protocol: {', '.join(changed)}"
+    if any(view.partial for view in views):
+        yield "~ not every image yet: averages over n images of the seeded order"
+    if any(view.summary.failed for view in views):
+        yield f"failures have no value and are in no average: camtui errors {reference(reader.path)}"
+
+
+def _choices(target: str, resize: int, precision: str) -> tuple[tuple[str, object, object], ...]:
+    return ("target", target, "predicted"), ("resize", resize, 224), ("precision", precision, "fp32")
+
+
+def _signs(views: Sequence[CellView]) -> str:
+    parts = ["± half of the 95 % interval"] if any(view.summary.n > 1 for view in views) else []
+    given = {mark for view in views for mark in view.marks.values()}
+    parts += ["* best"] if "best" in given else []
+    parts += ["= tie with the best (paired test)"] if "tie" in given else []
+    return ", ".join(parts)
+
+
+def block_notes(views: Sequence[CellView], *, counts: bool = True) -> Iterator[str]:
+    """What concerns the cells of one backbone.
+
+    Args:
+        counts: failed and degenerate images too, where the table has no column for them.
+    """
+    for view in views:
+        if view.cell.note and view.cell.applicable:
+            yield f"{view.cell.method}: {view.cell.note}"
+    if not counts:
+        return
+    degenerate = {view.cell.method: view.summary.degenerate for view in views}
+    failed = {view.cell.method: view.summary.failed for view in views if view.cell.applicable}
+    if any(degenerate.values()):
+        yield f"degenerate (the map is all zero: ADCC 0): {_each(degenerate)}"
+    if any(failed.values()):
+        yield f"failed: {_each(failed)}"
+
+
+def _each(counts: dict[str, int]) -> str:
+    """``gradcam 3, xgradcam 3``, or ``3 in every method``."""
+    values = set(counts.values())
+    if len(values) == 1 and len(counts) > 1:
+        return f"{count(values.pop())} in every method"
+    return ", ".join(f"{name} {count(n)}" for name, n in counts.items() if n)

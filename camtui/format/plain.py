@@ -1,0 +1,92 @@
+"""A table as aligned lines for a terminal or a pipe; rich gives them colour, it does not lay them out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from camtui.format.cells import SIGNS
+from camtui.format.table import DEFAULTS, Block, Entry, Options, Table, TableRow, summary_table
+from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from evaluator.store.reader import RunReader
+
+STYLES = {"best": "bold", "tie": "bold", "second": "", "": ""}
+
+
+class Span(NamedTuple):
+    """A stretch of a line in one style."""
+
+    text: str
+    style: str = ""
+
+
+Line = list[Span]
+
+
+def print_table(reader: RunReader, console: Console, options: Options = DEFAULTS) -> None:
+    """The averages of a run, as at the end of ``camtui run``."""
+    print_lines(table_lines(summary_table(reader, options)), console)
+
+
+def print_lines(lines: list[Line], console: Console) -> None:
+    """Lines on a console: never wrapped, never cut, in colour only where the console has it."""
+    from rich.text import Text
+
+    for line in lines:
+        console.print(Text.assemble(*[(span.text, span.style) for span in line]), soft_wrap=True)
+
+
+def plain_text(table: Table) -> str:
+    """The table without any style, ending in a newline."""
+    return "".join("".join(span.text for span in line).rstrip() + "\n" for line in table_lines(table))
+
+
+def table_lines(table: Table) -> list[Line]:
+    """The table as lines of spans; columns are aligned over all blocks."""
+    texts = [[[entry_text(entry) for entry in row.entries] for row in block.rows] for block in table.blocks]
+    widths = [
+        max([len(column.name), *(len(row[place].rstrip(" *=")) for block in texts for row in block)])
+        for place, column in enumerate(table.columns)
+    ]
+    numeric = [column.numeric for column in table.columns]
+    header = "".join(_padded(c.name, w, c.numeric) for c, w in zip(table.columns, widths, strict=True))
+    lines: list[Line] = [[Span(table.title, "bold")]]
+    for block in table.blocks:
+        lines += [[], [Span(block.title, "bold")]] if block.title else [[]]
+        lines.append([Span(header.rstrip(), "dim")])
+        lines += [_row_line(row, widths, numeric) for row in block.rows]
+        lines += [[Span(f"  {note}", "dim")] for note in _block_notes(block)]
+    lines += [[]] if table.notes else []
+    return lines + [[Span(note, "dim")] for note in table.notes]
+
+
+def entry_text(entry: Entry) -> str:
+    """One entry with its signs, always in the same places: ``~75.27 ±0.12*``."""
+    partial = "~" if entry.partial else ""
+    return printable(f"{partial}{entry.text}{' ' if entry.interval else ''}{entry.interval}{SIGNS[entry.mark] or ' '}")
+
+
+def _block_notes(block: Block) -> tuple[str, ...]:
+    return tuple(printable(note) for note in block.notes)
+
+
+def _padded(text: str, width: int, numeric: bool) -> str:
+    return f"{text:>{width}}  " if numeric else f"{text:<{width}} "
+
+
+def _row_line(row: TableRow, widths: list[int], numeric: list[bool]) -> Line:
+    names = [Span(_padded(e.text, w, False)) for e, w, number in zip(row.entries, widths, numeric, strict=True) if not number]
+    if row.remark:
+        return [*names, Span(printable(row.remark), "dim")]
+    spans = [
+        Span(_entry_field(e, w), STYLES[e.mark]) for e, w, number in zip(row.entries, widths, numeric, strict=True) if number
+    ]
+    return [*names, *spans]
+
+
+def _entry_field(entry: Entry, width: int) -> str:
+    text = entry_text(entry)
+    return f"{text[:-1]:>{width}}{text[-1]} "

@@ -1,0 +1,182 @@
+"""Tables as plain data: blocks of rows of entries, and the notes that belong under them. Renderers turn them into text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from camtui.format.cells import CellView, Mark, cell_views, shown_metrics
+from camtui.format.notes import block_notes, block_title, run_notes, run_title
+from camtui.format.numbers import ABSENT, count, half_width, metric_header, percent
+from camtui.format.select import matching, ordered
+from evaluator import catalog
+from evaluator.metrics.base import Metric
+
+if TYPE_CHECKING:
+    from evaluator.store.reader import RunReader
+
+
+@dataclass(frozen=True)
+class Column:
+    """``name`` is narrow (``drop↓``), ``title`` has room (``Average Drop ↓``)."""
+
+    key: str
+    name: str
+    title: str
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One place of a table.
+
+    Attributes:
+        text: as shown; ``interval``: what follows in small, ``±0.12``.
+        mark: rank in its column; ``partial``: the cell is still under way.
+    """
+
+    text: str
+    interval: str = ""
+    mark: Mark = ""
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """Entries in the order of the columns; ``remark`` stands in place of numbers where there can be none."""
+
+    entries: tuple[Entry, ...]
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows under one title, and what must be said of them."""
+
+    title: str
+    rows: tuple[TableRow, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """What ``camtui table``, the end of a run, markdown and LaTeX show.
+
+    Attributes:
+        title: one line: which run, how many images; ``notes``: what must be said of all of it.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    blocks: tuple[Block, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a table is asked for.
+
+    Attributes:
+        digits: behind the point; ``ci``: half-widths for every metric, not for ADCC only.
+        filter: expression of ``select.matching``; ``sort``: metric, best first.
+        ranks: read pairs to tell best, ties and second.
+    """
+
+    digits: int = 2
+    ci: bool = False
+    filter: str = ""
+    sort: str = ""
+    ranks: bool = True
+
+
+DEFAULTS = Options()
+
+
+MEAN_IMAGE_ADCC = Metric("mean_image_adcc", "mean image ADCC", "image ADCC", "", "higher", "mean of the per-image ADCC")
+"""Shown beside the headline where there is room; another number."""
+
+
+def chosen_views(reader: RunReader, metrics: Sequence[Metric], options: Options) -> list[CellView]:
+    """The cells that a table shows, filtered and sorted, with their ranks."""
+    views = cell_views(reader, metrics if options.ranks else ())
+    if options.filter:
+        views = matching(views, options.filter)
+    return ordered(views, options.sort) if options.sort else views
+
+
+def summary_table(reader: RunReader, options: Options = Options()) -> Table:
+    """The paper's layout: one block per backbone, methods as rows, metrics in the paper's order."""
+    metrics = shown_metrics(reader)
+    views = chosen_views(reader, metrics, options)
+    columns = (Column("method", "method", "Method", numeric=False), Column("n", "n", "n"), *map(_column, metrics))
+    loaded = reader.backbones()
+    blocks = []
+    for backbone in dict.fromkeys(view.cell.backbone for view in _in_plan_order(views)):
+        group = [view for view in views if view.cell.backbone == backbone]
+        rows = tuple(_row([Entry(view.cell.method)], view, metrics, options) for view in group)
+        blocks.append(Block(block_title(backbone, loaded.get(backbone)), rows, tuple(block_notes(group))))
+    return Table(run_title(reader), columns, tuple(blocks), tuple(run_notes(reader, views)))
+
+
+def long_table(reader: RunReader, options: Options = Options()) -> Table:
+    """One row per cell with everything known of it: counts of failures and degenerate maps, mean image ADCC."""
+    metrics = [*shown_metrics(reader), MEAN_IMAGE_ADCC]
+    views = chosen_views(reader, shown_metrics(reader), options)
+    names = [Column(key, key, key.capitalize(), numeric=False) for key in ("backbone", "method")]
+    counts = [Column(key, short, key.capitalize()) for key, short in (("n", "n"), ("failed", "fail"), ("degenerate", "degen"))]
+    rows = []
+    for view in views:
+        row = _row([Entry(view.cell.backbone), Entry(view.cell.method)], view, metrics, options)
+        tail = [Entry(count(view.summary.failed)), Entry(count(view.summary.degenerate))]
+        rows.append(TableRow((*row.entries[:3], *tail, *row.entries[3:]), row.remark))
+    block = Block("", tuple(rows), tuple(dict.fromkeys(note for view in views for note in block_notes([view], counts=False))))
+    return Table(run_title(reader), (*names, *counts, *map(_column, metrics)), (block,), tuple(run_notes(reader, views)))
+
+
+def pivot_table(reader: RunReader, metric: str, options: Options = Options()) -> Table:
+    """Methods × backbones in one metric.
+
+    Raises:
+        UsageError: no such metric.
+    """
+    wanted = MEAN_IMAGE_ADCC if metric == MEAN_IMAGE_ADCC.key else catalog.metric(metric)
+    views = chosen_views(reader, [wanted], options)
+    by_place = {(view.cell.method, view.cell.backbone): view for view in views}
+    backbones = list(dict.fromkeys(view.cell.backbone for view in _in_plan_order(views)))
+    columns = [Column("method", "method", "Method", numeric=False), *(Column(name, name, name) for name in backbones)]
+    rows = []
+    for method in dict.fromkeys(view.cell.method for view in views):
+        found = [by_place.get((method, backbone)) for backbone in backbones]
+        entries = [_entry(view, wanted, options, interval=options.ci) if view else Entry(ABSENT) for view in found]
+        rows.append(TableRow((Entry(method), *entries)))
+    notes = [f"{name}: {note}" for name in backbones for note in block_notes([v for v in views if v.cell.backbone == name])]
+    title = f"{run_title(reader)} · {metric_header(wanted, long=True)}"
+    return Table(title, tuple(columns), (Block("", tuple(rows), tuple(notes)),), tuple(run_notes(reader, views)))
+
+
+def _column(metric: Metric) -> Column:
+    return Column(metric.key, metric_header(metric), metric_header(metric, long=True))
+
+
+def _in_plan_order(views: Sequence[CellView]) -> list[CellView]:
+    return sorted(views, key=lambda view: view.cell.id)
+
+
+def _row(names: list[Entry], view: CellView, metrics: Sequence[Metric], options: Options) -> TableRow:
+    if not view.cell.applicable:
+        blank = [Entry(ABSENT) for _ in range(len(metrics) + 1)]
+        return TableRow((*names, *blank), f"not applicable: {view.cell.note}" if view.cell.note else "not applicable")
+    n = Entry(count(view.summary.n), partial=view.partial)
+    values = [_entry(view, metric, options, interval=options.ci or metric.key == "adcc") for metric in metrics]
+    return TableRow((*names, n, *values))
+
+
+def _entry(view: CellView, metric: Metric, options: Options, *, interval: bool) -> Entry:
+    mean = view.mean(metric.key)
+    return Entry(
+        percent(mean.value if mean else None, options.digits),
+        half_width(mean, options.digits) if interval else "",
+        view.marks.get(metric.key, ""),
+        view.partial and mean is not None,
+    )
