@@ -44,7 +44,9 @@ def run_path(name: str) -> Path:
         UsageError: not a name for a run.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(f"'{printable(name, 60)}' is no name for a run", "letters, digits, '.', '_' and '-', at most 100: --name NAME")
+        raise UsageError(
+            f"'{printable(name, 60)}' is no name for a run", "letters, digits, '.', '_' and '-', at most 100: --name NAME"
+        )
     return runs_home() / f"{name}.db"
 
 

@@ -28,25 +28,43 @@ class RunLock:
             TryAgain: another driver holds it; the message names its pid.
             UsageError: the lock file cannot be made beside the database.
         """
-        path = lock_path(database)
-        try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise UsageError(
-                f"cannot write beside {printable(database)}: {error.strerror}", "choose another place: --db PATH"
-            ) from error
-        try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = _holder(self._descriptor)
+        self._path = lock_path(database)
+        self._descriptor = _locked(self._path, database)
+        while not _is_current(self._descriptor, self._path):  # its former holder has removed the file meanwhile
             os.close(self._descriptor)
-            raise TryAgain(
-                f"already running, pid {holder}" if holder else "already running", f"camtui status {printable(database.stem)}"
-            ) from error
+            self._descriptor = _locked(self._path, database)
+        os.utime(self._descriptor)
 
-    def release(self) -> None:
-        """Give the lock back."""
+    def release(self, *, remove: bool = False) -> None:
+        """Give the lock back; ``remove`` takes the lock file away too, where the run itself is gone."""
+        if remove:
+            self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
+
+
+def _locked(path: Path, database: Path) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        why = f"cannot write beside {printable(database)}: {error.strerror}"
+        raise UsageError(why, "choose another place: --db PATH") from error
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = _holder(descriptor)
+        os.close(descriptor)
+        raise TryAgain(
+            f"already running, pid {holder}" if holder else "already running", f"camtui status {printable(database.stem)}"
+        ) from error
+    return descriptor
+
+
+def _is_current(descriptor: int, path: Path) -> bool:
+    """Whether the locked file is the one that others would open by its name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def lock_holder(database: Path) -> int | None:

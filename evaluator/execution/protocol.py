@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from evaluator.plan import RunPlan
-from evaluator.records import LoadedBackbone, Unit, UnitResult
+from evaluator.records import LoadedBackbone, Unit, UnitResult, WorkerState
 
 DEFAULT_SESSION = "evaluator.session:open_session"
 """``module:function`` that a worker calls with its settings; tests put a fake evaluator there."""
@@ -97,13 +97,21 @@ class Done(NamedTuple):
 
 
 class Error(NamedTuple):
-    """A unit (or loading its backbone, ``fatal``) raised; the worker lives."""
+    """A unit raised; the worker lives.
+
+    Attributes:
+        kind: ``errors.CamtuiError.kind``, else ``error`` or ``out-of-memory``; ``exit_code`` to match.
+        loading: the unit's backbone could not be loaded; the unit itself has not been tried.
+        fatal: the device is of no use to this process any more: replace the worker.
+    """
 
     worker: int
     unit: int
     kind: str
     message: str
     hint: str
+    exit_code: int
+    loading: bool
     fatal: bool
 
 
@@ -135,14 +143,21 @@ class Executor(Protocol):
     def slots(self) -> int:
         """How many units could be submitted now: each worker takes at most two, one computing and one being decoded."""
 
-    def submit(self, unit: Unit) -> None:
-        """Hand a unit to the worker that suits it best."""
+    def submit(self, unit: Unit, patience: float) -> None:
+        """Hand a unit to the worker that suits it best.
+
+        Args:
+            patience: seconds of computing it without an end after which the worker is taken to hang, and is replaced.
+        """
 
     def poll(self, timeout: float) -> Sequence[ExecutorEvent]:
         """What has happened; waits at most ``timeout`` seconds for the first event."""
 
     def kill(self, worker: int) -> None:
         """End a worker at once; it is started again and its units come back as ``WorkerLost``."""
+
+    def workers(self) -> Sequence[WorkerState]:
+        """Every worker as it is now."""
 
     def close(self) -> None:
         """End every worker; returns when none is left."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from evaluator import catalog
 from evaluator.catalog import ROW_METRICS
 from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.plan import RunPlan
@@ -177,12 +178,17 @@ class RunReader:
         return stages
 
     def _done(self) -> dict[tuple[int, str], int]:
-        """(cell, metric) → values and failures; metric ``''`` for rows."""
-        done: dict[tuple[int, str], int] = {}
+        """(cell, metric) → values and failures; metric ``''`` for rows. An image without a row has no curves either."""
+        failed = {(cell, metric): n for cell, metric, n in self._all(
+            "SELECT cell_id, metric, count(*) FROM failures GROUP BY cell_id, metric"
+        )}  # fmt: skip
+        done = dict(failed)
+        curves = {(cell, metric) for (cell,) in self._all("SELECT id FROM cells") for metric in catalog.curve_metrics()}
+        for key in curves:
+            done[key] = failed.get(key, 0) + failed.get((key[0], ""), 0)
         for cell, name, n in self._all("SELECT cell_id, a, n FROM sums WHERE b = ''"):
-            done[cell, "" if name == "degenerate" else name] = n
-        for cell, metric, n in self._all("SELECT cell_id, metric, count(*) FROM failures GROUP BY cell_id, metric"):
-            done[cell, metric] = done.get((cell, metric), 0) + n
+            key = (cell, "" if name == "degenerate" else name)
+            done[key] = done.get(key, 0) + n
         return done
 
     def workers(self) -> list[WorkerState]:

@@ -19,7 +19,7 @@ from evaluator import statistics
 from evaluator.errors import Mismatch, StoreError, UsageError
 from evaluator.images import Manifest
 from evaluator.plan import RunPlan
-from evaluator.records import Failure, LoadedBackbone, Measurement, Row, RunState, Stage, UnitResult, WorkerState
+from evaluator.records import Failure, LoadedBackbone, Measurement, Row, RunInfo, RunState, Stage, UnitResult, WorkerState
 from evaluator.store import schema
 from evaluator.text import printable
 
@@ -118,6 +118,22 @@ class RunWriter:
             )
             self._db.conn.execute("DELETE FROM workers")
 
+    def withdraw(self, plan: RunPlan, info: RunInfo) -> None:
+        """Take back what ``begin`` added for a request of which nothing was computed: plan and state as they were."""
+        execute = self._db.conn.execute
+        with self._transaction():
+            execute("DELETE FROM stages")
+            execute("DELETE FROM images WHERE id >= ?", (info.image_count,))
+            execute(
+                "DELETE FROM cells WHERE backbone_id >= ? OR method NOT IN (SELECT value FROM json_each(?))",
+                (len(plan.backbones), json.dumps(plan.methods)),
+            )
+            execute("DELETE FROM backbones WHERE id >= ?", (len(plan.backbones),))
+            execute(
+                "UPDATE run SET plan = ?, image_count = ?, state = ?, message = ?, finished = ?",
+                (plan.to_json(), info.image_count, info.state, info.message, info.finished),
+            )
+
     def _insert_run(self, name: str, plan: RunPlan, manifest: Manifest) -> None:
         run = {
             "id": 1, "name": name, "plan": plan.to_json(), "manifest_sha256": manifest.sha256,
@@ -205,6 +221,13 @@ class RunWriter:
                 [(s.id, s.title, s.backbone, json.dumps(s.cells), json.dumps(s.metrics), s.forwards_per_image) for s in stages],
             )
 
+    def change_stage(self, stage: Stage) -> None:
+        """Other cells or costs for a stage, now that its backbone is known; times measured stay."""
+        self._db.conn.execute(
+            "UPDATE stages SET title = ?, cells = ?, metrics = ?, forwards_per_image = ? WHERE id = ?",
+            (stage.title, json.dumps(stage.cells), json.dumps(stage.metrics), stage.forwards_per_image, stage.id),
+        )
+
     # -- results --------------------------------------------------------------------------------------------------------------
 
     def commit(self, result: UnitResult, *, stage: int | None = None, images: int = 0) -> int:
@@ -280,10 +303,12 @@ class _Immediate:
         self._connection.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._connection.execute("COMMIT")
-        elif self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        try:
+            if kind is None:
+                self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:  # also where COMMIT itself found the disk full
+                self._connection.execute("ROLLBACK")
 
 
 _ROW_VALUES = ("average_drop", "average_increase", "coherency", "complexity", "adcc")

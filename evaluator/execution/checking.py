@@ -1,0 +1,59 @@
+"""What an evaluator returns is not believed before it has been looked at: every pair answered for, every number in its range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import isfinite
+
+from evaluator.records import Failure, Row, Unit, UnitResult
+
+_FRACTIONS = ("y", "o", "average_drop", "average_increase", "coherency", "complexity", "adcc")
+_TOLERANCE = 1e-6
+
+
+def checked(unit: Unit, result: UnitResult) -> UnitResult:
+    """The result with a failure in place of each value that is no fraction, and of each pair that nothing was said of."""
+    wrong = [failure for row in result.rows if (failure := _wrong_row(row))]
+    wrong += [failure for m in result.measurements if (failure := _wrong_value(m.cell, m.image, m.metric, m.metric, m.value))]
+    bad = {(f.cell, f.image, f.metric) for f in wrong}
+    rows = tuple(row for row in result.rows if (row.cell, row.image, "") not in bad)
+    measurements = tuple(m for m in result.measurements if (m.cell, m.image, m.metric) not in bad)
+    answered = bad | {(f.cell, f.image, f.metric) for f in result.failures}
+    answered |= {(row.cell, row.image, "") for row in rows} | {(m.cell, m.image, m.metric) for m in measurements}
+    unanswered = [
+        Failure(cell, image, metric, "no-result", "the evaluator returned nothing for it")
+        for cell, image, metric in pairs_of(unit)
+        if (cell, image, metric) not in answered
+    ]
+    failures = (*result.failures, *wrong, *unanswered)
+    return replace(result, rows=rows, measurements=measurements, failures=failures)
+
+
+def pairs_of(unit: Unit) -> Iterator[tuple[int, int, str]]:
+    """Every (cell, image, metric) that a unit must answer for; metric ``''`` for rows."""
+    for cell in unit.cells:
+        for image in unit.images:
+            for metric in unit.metrics or ("",):
+                yield cell, image.id, metric
+
+
+def failed(unit: Unit, reason: str, detail: str) -> UnitResult:
+    """The unit as failures, all for the same reason."""
+    return UnitResult(failures=tuple(Failure(cell, image, metric, reason, detail) for cell, image, metric in pairs_of(unit)))
+
+
+def _wrong_row(row: Row) -> Failure | None:
+    for name in _FRACTIONS:
+        value = getattr(row, name)
+        if value is not None and (failure := _wrong_value(row.cell, row.image, "", name, value)):
+            return failure
+    return None
+
+
+def _wrong_value(cell: int, image: int, metric: str, name: str, value: float) -> Failure | None:
+    if not isfinite(value):
+        return Failure(cell, image, metric, "not-finite", f"{name} is {value}")
+    if not -_TOLERANCE <= value <= 1 + _TOLERANCE:
+        return Failure(cell, image, metric, "out-of-range", f"{name} is {value:.6g}, not within 0 and 1")
+    return None

@@ -1,0 +1,288 @@
+"""The driver process: takes the run's lock, opens its file for writing, computes what is missing, and says how it ended.
+
+``python -m evaluator.execution.driver --db PATH --handoff-fd N`` with a ``RunRequest`` on standard input; started by
+``camtui.launch``, or called in the foreground. Never imports torch. One hand-off line tells the launcher that the run is under
+way, or why it is not; before that line nothing is left behind but the log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import sqlite3
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from traceback import print_exc
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from evaluator.errors import CamtuiError, RunFailed, StoreError
+from evaluator.execution.filesystem import refuse_network
+from evaluator.execution.journal import Journal, crash_point
+from evaluator.execution.local import LocalExecutor
+from evaluator.execution.lock import RunLock
+from evaluator.execution.loop import Loop, StopRequest, signals_to
+from evaluator.execution.protocol import SessionSettings
+from evaluator.execution.request import RunRequest
+from evaluator.images import Manifest, find_images
+from evaluator.plan import RunPlan, grown
+from evaluator.records import RunInfo, RunState, Stage, WorkerState
+from evaluator.store.reader import RunReader
+from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from evaluator.store.writer import RunWriter
+
+Announce = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a session ended: what is stored, what is told to ``--on-finish``, and the process's exit code."""
+
+    state: RunState
+    message: str
+    exit_code: int
+
+
+def carry_out(request: RunRequest, announce: Announce) -> int:
+    """Carry out a request in this process; returns the exit code.
+
+    Args:
+        request: what to do.
+        announce: called once with the hand-off: ``{"pid", "name", "db", "log"}``, or ``{"error": {…}}``.
+    """
+    os.umask(0o077)
+    stop = StopRequest()
+    with signals_to(stop):
+        try:
+            ending = _hold_and_drive(request, announce, stop)
+        except CamtuiError as error:
+            announce({"error": as_dict(error)})
+            return error.exit_code
+        except BaseException as error:
+            announce({"error": as_dict(RunFailed(f"{type(error).__name__}: {error}", f"camtui logs {request.db.stem}"))})
+            raise
+        _on_finish(request, ending)
+    return ending.exit_code
+
+
+def as_dict(error: CamtuiError) -> dict[str, Any]:
+    """An error as it travels in the hand-off."""
+    return {"kind": error.kind, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+
+
+def _hold_and_drive(request: RunRequest, announce: Announce, stop: StopRequest) -> Ending:
+    """Everything that happens under the run's lock.
+
+    Raises:
+        CamtuiError: the run has not begun; a file that was made for it is gone again.
+    """
+    from evaluator.store.writer import RunWriter  # brings numpy along, which workers need not wait for
+
+    refuse_network(request.db)
+    lock = RunLock(request.db)
+    known = request.db.exists()
+    crash_point("after-lock")
+    session = _Session(request, announce, stop)
+    try:
+        with ExitStack() as stack:
+            writer = RunWriter(request.db)
+            stack.callback(writer.close)
+            return session.drive(writer, stack)
+    finally:
+        gone = not session.began and not known
+        if gone:
+            _discard(request.db)
+        lock.release(remove=gone)
+
+
+class _Session:
+    """One session of a run, between taking the lock and giving it back."""
+
+    def __init__(self, request: RunRequest, announce: Announce, stop: StopRequest) -> None:
+        self._request = request
+        self._announce = announce
+        self._stop = stop
+        self.began = False
+
+    def drive(self, writer: RunWriter, stack: ExitStack) -> Ending:
+        """From the request to the end of the run.
+
+        Raises:
+            CamtuiError: the run has not begun; one that was there before is as it was.
+        """
+        request = self._request
+        before = _stored(request.db)
+        plan, manifest = _prepare(writer, request, before)
+        crash_point("after-schema")
+        journal = Journal(writer, retry_seconds=request.settings.retry_seconds)
+        reader = stack.enter_context(RunReader(request.db))
+        executor = _executor(request, plan, manifest)
+        stack.callback(executor.close)
+        loop = Loop(
+            plan=plan, manifest=manifest, settings=request.settings, reader=reader, journal=journal, executor=executor,
+            stop=self._stop, hand_off=lambda: self._begin(plan, reader, journal, resumed=before is not None),
+        )  # fmt: skip
+        try:
+            ending = self._run(loop)
+        except BaseException:
+            if before is not None:
+                writer.withdraw(before.plan, before.info)
+                writer.set_stages(before.stages)
+            raise
+        executor.close()
+        crash_point("before-state")
+        _record(journal, ending, executor.workers(), self._stop)
+        return ending
+
+    def _begin(self, plan: RunPlan, reader: RunReader, journal: Journal, *, resumed: bool) -> None:
+        """The hand-off: from here on the run is under way."""
+        crash_point("before-handoff")
+        self.began = True
+        images, cells = reader.info().image_count, len(reader.cells())
+        shape = f"{len(plan.backbones)} backbones × {len(plan.methods)} methods = {cells} cells"
+        journal.state("running")
+        journal.event("info", f"{'resumed' if resumed else 'started'}: {images} images, {shape}")
+        request = self._request
+        self._announce(
+            {"pid": os.getpid(), "name": reader.info().name, "db": os.fsdecode(request.db), "log": os.fsdecode(request.log)}
+        )
+        crash_point("after-handoff")
+
+    def _run(self, loop: Loop) -> Ending:
+        """Run the loop to its end. What goes wrong before the hand-off is raised; afterwards it is how the run ended."""
+        try:
+            loop.run()
+        except Exception as error:
+            if not self.began:
+                raise
+            if isinstance(error, CamtuiError):
+                return Ending("failed", error.message, error.exit_code)
+            print_exc()
+            return Ending("failed", f"{type(error).__name__}: {error}", 1)
+        if not self._stop.gracefully:
+            return Ending("complete", "", 0)
+        if not self.began:
+            raise RunFailed("cancelled before it had begun")
+        return Ending("stopped", "", 128 + self._stop.signals[0])
+
+
+class _Before(NamedTuple):
+    """A run as it was before this request."""
+
+    plan: RunPlan
+    info: RunInfo
+    stages: list[Stage]
+
+
+def _stored(database: Path) -> _Before | None:
+    with RunReader(database) as reader:
+        try:
+            info = reader.info()
+        except StoreError:
+            return None  # a driver died between making the file and storing the run
+        return _Before(reader.plan(), info, reader.stages())
+
+
+def _prepare(writer: RunWriter, request: RunRequest, before: _Before | None) -> tuple[RunPlan, Manifest]:
+    """Store what is asked for; returns the plan as it stands now, and its images."""
+    plan = request.plan
+    if before is not None:
+        plan = grown(before.plan, plan) if plan else before.plan
+    if plan is None:
+        raise StoreError(f"{printable(request.db)} holds no run yet", "camtui run starts one")
+    labels = Path(plan.labels) if plan.labels else None
+    manifest = find_images(Path(plan.data), seed=plan.seed, limit=plan.limit, labels=labels, demo=plan.demo)
+    writer.begin(request.name, plan, manifest)
+    if request.retry_failed:
+        writer.forget_failures()
+    writer.add_versions({"camtui": _version(), "python": platform.python_version(), "sqlite": sqlite3.sqlite_version})
+    return plan, manifest
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("camtui")
+
+
+def _executor(request: RunRequest, plan: RunPlan, manifest: Manifest) -> LocalExecutor:
+    settings = request.settings
+    session = SessionSettings(plan=plan, root=str(manifest.root), batch_size=settings.batch_size)
+    return LocalExecutor(session, settings.devices, settings.session, load_seconds=settings.load_seconds)
+
+
+def _record(journal: Journal, ending: Ending, workers: Sequence[WorkerState], stop: StopRequest) -> None:
+    journal.state(ending.state, ending.message)
+    level = "error" if ending.state == "failed" else "info"
+    journal.event(level, f"{ending.state}{': ' + ending.message if ending.message else ''}")
+    journal.heartbeat(workers)
+    journal.drain(lambda: stop.gracefully)
+
+
+def _discard(database: Path) -> None:
+    """Remove a file that this driver made and in which nothing was computed."""
+    for suffix in ("", "-wal", "-shm"):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
+
+
+def _on_finish(request: RunRequest, ending: Ending) -> None:
+    """Give ``--on-finish`` its JSON document; the run's lock is free by now."""
+    if not request.settings.on_finish:
+        return
+    with RunReader(request.db) as reader:
+        info, failures = reader.info(), reader.failure_count()
+    document = {
+        "run": info.name, "db": printable(request.db), "state": ending.state, "message": ending.message,
+        "exit_code": ending.exit_code, "images": info.image_count, "failures": failures,
+        "started": info.started, "finished": info.finished,
+    }  # fmt: skip
+    try:
+        done = subprocess.run(
+            shlex.split(request.settings.on_finish), input=json.dumps(document).encode(), stdout=sys.stderr, check=False
+        )
+        outcome = f"exit code {done.returncode}"
+    except (OSError, ValueError) as error:
+        outcome = printable(error)
+    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} info    --on-finish: {outcome}", file=sys.stderr, flush=True)
+
+
+class HandOff:
+    """The pipe on which a launcher waits for one line."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+        os.set_inheritable(descriptor, False)
+
+    def __call__(self, line: dict[str, Any]) -> None:
+        """Write the line; a second one is dropped, and so is the first where the launcher has gone."""
+        if self._descriptor is None:
+            return
+        with suppress(BrokenPipeError):
+            os.write(self._descriptor, json.dumps(line).encode() + b"\n")
+        os.close(self._descriptor)
+        self._descriptor = None
+
+
+def main() -> None:
+    """Carry out the request on standard input."""
+    parser = ArgumentParser(prog="python -m evaluator.execution.driver", description=__doc__)
+    parser.add_argument("--db", required=True, help="the run's file; for whoever looks at the list of processes")
+    parser.add_argument("--handoff-fd", type=int, required=True, help="descriptor for the hand-off line")
+    arguments = parser.parse_args()
+    hand_off = HandOff(arguments.handoff_fd)
+    request = RunRequest.from_json(sys.stdin.read())
+    sys.stdin.close()
+    sys.exit(carry_out(request, hand_off))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""The driver's only way to the run's file: results, events and states, in order; a full disk delays them and loses nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from evaluator.records import RunState, UnitResult, WorkerState
+from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from evaluator.store.writer import RunWriter
+
+_PASSING = {sqlite3.SQLITE_FULL: "disk full", sqlite3.SQLITE_IOERR: "disk error", sqlite3.SQLITE_BUSY: "the file is locked"}
+"""What may mend itself, by SQLite's primary error code."""
+
+
+class _Delivery(NamedTuple):
+    """A result on its way into the file."""
+
+    result: UnitResult
+    stage: int
+    images: int
+
+
+_reached: Counter[str] = Counter()
+
+
+def crash_point(name: str) -> None:
+    """Kill this process here if ``CAMTUI_CRASH_AT`` says so (``NAME`` or ``NAME:n``, the n-th time): tests reach any instant."""
+    wanted, _, nth = os.environ.get("CAMTUI_CRASH_AT", "").partition(":")
+    if wanted == name:
+        _reached[name] += 1
+        if _reached[name] == int(nth or 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Journal:
+    """Writes through ``RunWriter``; while the disk is full it keeps what comes, and tries again every few seconds."""
+
+    def __init__(self, writer: RunWriter, *, retry_seconds: float) -> None:
+        self.writer = writer
+        self._retry_seconds = retry_seconds
+        self._waiting: deque[_Delivery] = deque()
+        self._events: deque[tuple[str, str]] = deque()
+        self._state: tuple[RunState, str] = ("starting", "")
+        self._state_written = True
+        self._next_attempt = 0.0
+        self.trouble = ""
+
+    @property
+    def paused(self) -> bool:
+        """Whether something waits for the disk: nothing new should be begun."""
+        return bool(self.trouble)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run has been said to be about to stop."""
+        return self._state[0] == "stopping"
+
+    def state(self, state: RunState, message: str = "") -> None:
+        """The run's state from now on."""
+        self._state = (state, message)
+        self._state_written = False
+        self.flush()
+
+    def event(self, level: str, text: str) -> None:
+        """One line of history, in the file and in the log."""
+        line = printable(text, 2000)
+        print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<7} {line}", file=sys.stderr, flush=True)
+        self._events.append((level, line))
+        self.flush()
+
+    def deliver(self, result: UnitResult, *, stage: int, images: int) -> None:
+        """Commit what a unit brought, now or as soon as there is room."""
+        self._waiting.append(_Delivery(result, stage, images))
+        self.flush()
+
+    def heartbeat(self, workers: Sequence[WorkerState]) -> None:
+        """The driver is alive, and so are these workers."""
+        self.flush()
+        if not self.paused:
+            self._attempt(lambda: self.writer.heartbeat(workers))
+
+    def flush(self) -> None:
+        """Write what waits, unless the disk was full a moment ago."""
+        if self.paused and time.monotonic() < self._next_attempt:
+            return
+        while self._waiting:
+            if not self._attempt(self._commit_first):
+                return
+        while self._events:
+            if not self._attempt(self._write_first_event):
+                return
+        if not self._state_written and not self._attempt(self._write_state):
+            return
+        if self.paused:
+            trouble, self.trouble = self.trouble, ""
+            self.event("info", f"goes on after a pause ({trouble})")
+
+    def insist(self, write: Callable[[], None], give_up: Callable[[], bool]) -> None:
+        """Write something at once, waiting for the disk if need be; whether to wait longer is asked again and again."""
+        while not self._attempt(write):
+            self.drain(give_up)
+            if give_up():
+                return
+
+    def drain(self, give_up: Callable[[], bool]) -> bool:
+        """Wait until everything is written; whether it is."""
+        while self.paused and not give_up():
+            time.sleep(min(0.1, self._retry_seconds))
+            self.flush()
+        return not self.paused
+
+    def _commit_first(self) -> None:
+        first = self._waiting[0]
+        crash_point("before-commit")
+        self.writer.commit(first.result, stage=first.stage, images=first.images)
+        crash_point("after-commit")
+        self._waiting.popleft()
+
+    def _write_first_event(self) -> None:
+        self.writer.event(*self._events[0])
+        self._events.popleft()
+
+    def _write_state(self) -> None:
+        self.writer.set_state(*self._state)
+        self._state_written = True
+
+    def _attempt(self, write: Callable[[], None]) -> bool:
+        try:
+            write()
+        except sqlite3.OperationalError as error:
+            why = _PASSING.get(error.sqlite_errorcode & 0xFF)
+            if why is None:
+                raise
+            self._pause(f"{why}: {printable(error)}")
+            return False
+        return True
+
+    def _pause(self, trouble: str) -> None:
+        self._next_attempt = time.monotonic() + self._retry_seconds
+        self._state_written = False
+        if not self.paused:
+            self.trouble = trouble
+            print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} warning paused: {trouble}", file=sys.stderr, flush=True)
+        with suppress(sqlite3.OperationalError):  # if not even that fits, the heartbeat grows old and the log says why
+            self.writer.set_state("paused", f"{self.trouble}; goes on by itself when there is room")

@@ -1,0 +1,347 @@
+"""The driver's one loop: hand out units, commit what comes back, judge what does not, until nothing is left."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from evaluator.errors import BackboneUnavailable, CamtuiError, RunFailed, ThresholdPassed, UsageError
+from evaluator.execution.arrival import describe_cells, new_labels
+from evaluator.execution.checking import failed
+from evaluator.execution.journal import Journal
+from evaluator.execution.protocol import Done, Error, Executor, ExecutorEvent, Figures, Ready, Started, WorkerLost
+from evaluator.execution.request import DriverSettings
+from evaluator.execution.schedule import Schedule, plan_stages
+from evaluator.execution.suspects import Suspects, halves
+from evaluator.images import Manifest
+from evaluator.plan import RunPlan
+from evaluator.records import LoadedBackbone, Unit, UnitResult
+from evaluator.store.reader import RunReader
+
+HEARTBEAT_SECONDS = 2.0
+POLL_SECONDS = 0.25
+
+BARREN_DEATHS = 5
+"""Deaths of workers in a row, none of which had begun a unit: there is something wrong with the machine, not with an image."""
+
+_UNMEASURED = {"cpu": 0.2, "cuda": 0.05}
+"""Seconds that a forward is granted before any has been timed."""
+
+
+class StopRequest:
+    """What signals have asked for: nothing, a graceful end, or an end at once."""
+
+    def __init__(self) -> None:
+        self.signals: list[int] = []
+
+    @property
+    def gracefully(self) -> bool:
+        """Finish the units in flight, begin nothing new."""
+        return bool(self.signals)
+
+    @property
+    def at_once(self) -> bool:
+        """End now: what is in flight is computed again another time."""
+        return len(self.signals) > 1
+
+    def __call__(self, number: int, _frame: FrameType | None = None) -> None:
+        """A signal has arrived."""
+        self.signals.append(number)
+
+
+@contextmanager
+def signals_to(stop: StopRequest) -> Iterator[None]:
+    """SIGTERM and SIGINT ask for an end; a hang-up of the terminal is nothing to a run."""
+    former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    former[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+class Loop:
+    """One session of a run. ``run`` returns when the run is complete or was stopped, and raises when it cannot go on."""
+
+    def __init__(
+        self,
+        *,
+        plan: RunPlan,
+        manifest: Manifest,
+        settings: DriverSettings,
+        reader: RunReader,
+        journal: Journal,
+        executor: Executor,
+        stop: StopRequest,
+        hand_off: Callable[[], None],
+    ) -> None:
+        """``hand_off`` is called once, when the first backbone is loaded or when there is nothing to do."""
+        self._plan = plan
+        self._manifest = manifest
+        self._settings = settings
+        self._reader = reader
+        self._journal = journal
+        self._executor = executor
+        self._stop = stop
+        self._hand_off = hand_off
+        self._cuda = any(device.startswith("cuda") for device in settings.devices)
+        stages = plan_stages(plan, reader.cells(), reader.backbones(), cuda=self._cuda)
+        self._schedule = Schedule(reader, stages, reader.info().image_count)
+        self._suspects = Suspects()
+        self._loaded: set[int] = set()
+        self._probed: set[int] = set()
+        self._unavailable: dict[int, Error] = {}
+        self._stages_under_way: set[int] = set()
+        self._versions: dict[str, str] = {}
+        self._failures = reader.failure_count()
+        self._pairs = self._count_pairs()
+        self._too_many = False
+        self._barren = 0
+        self._seconds_per_forward = _UNMEASURED["cuda" if self._cuda else "cpu"]
+        self._next_beat = 0.0
+        self._handed_off = False
+
+    def _count_pairs(self) -> int:
+        return self._reader.info().image_count * sum(cell.applicable for cell in self._reader.cells())
+
+    def run(self) -> None:
+        """Compute everything that is pending.
+
+        Raises:
+            ThresholdPassed: more failures than allowed.
+            CamtuiError: why the run cannot go on.
+        """
+        images = self._reader.info().image_count
+        self._journal.insist(
+            lambda: self._journal.writer.set_stages([stage.record(images) for stage in self._schedule.stages.values()]),
+            lambda: self._stop.at_once,
+        )
+        if self._schedule.needed_backbone(set()) is None:
+            self._announce()
+            return
+        self._executor.start()
+        while not self._over():
+            self._hand_out()
+            for event in self._executor.poll(POLL_SECONDS):
+                self._handle(event)
+            self._beat()
+        self._journal.drain(lambda: self._stop.at_once)
+        self._conclude()
+
+    def _over(self) -> bool:
+        if self._stop.at_once:
+            return True
+        if self._stop.gracefully or self._too_many:
+            return not self._schedule.in_flight
+        nothing_new = self._schedule.needed_backbone(self._loaded) is None and not self._schedule.busy
+        return nothing_new and all(map(self._schedule.ended, self._schedule.stages))
+
+    def _conclude(self) -> None:
+        if self._stop.gracefully:
+            return
+        if self._too_many:
+            many = f"{self._failures} failures, above --max-failures {self._settings.failure_limit}"
+            raise ThresholdPassed(many, f"camtui errors {self._reader.path.stem}")
+        if self._unavailable:
+            error = next(iter(self._unavailable.values()))
+            raise _unavailable(error)
+
+    def _announce(self) -> None:
+        self._handed_off = True
+        self._hand_off()
+
+    def _beat(self) -> None:
+        if self._stop.gracefully and self._handed_off:
+            self._say_stopping()
+        for stage in [stage for stage in self._stages_under_way if self._schedule.ended(stage)]:
+            self._stages_under_way.remove(stage)
+            self._journal.event("info", f"finished: {self._schedule.stages[stage].title}")
+        if time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + HEARTBEAT_SECONDS
+            self._journal.heartbeat(self._executor.workers())
+
+    def _say_stopping(self) -> None:
+        if not self._journal.stopping:
+            self._journal.state("stopping")
+            self._journal.event("info", f"stopping: {len(self._schedule.in_flight)} units are in flight")
+
+    # -- handing out ----------------------------------------------------------------------------------------------------------
+
+    def _hand_out(self) -> None:
+        if self._stop.gracefully or self._too_many or self._journal.paused:
+            return
+        for _ in range(self._executor.slots()):
+            unit = self._schedule.next_unit(self._loaded) or self._next_probe()
+            if unit is None:
+                return
+            self._executor.submit(unit, self._patience(unit))
+
+    def _next_probe(self) -> Unit | None:
+        """The backbone that is needed next is loaded once before its units are cut: only then is it known which cells apply."""
+        position = self._schedule.needed_backbone(self._loaded)
+        if position is None or position in self._probed:
+            return None
+        self._probed.add(position)
+        return self._schedule.probe(position)
+
+    def _patience(self, unit: Unit) -> float:
+        """Ten times what the unit should take, and never less than the limit for hanging."""
+        stage = self._schedule.stages.get(unit.stage)
+        forwards = stage.forwards_per_image * len(unit.images) if stage else 0.0
+        return max(self._settings.hang_seconds, 10 * forwards * self._seconds_per_forward)
+
+    # -- what comes back ------------------------------------------------------------------------------------------------------
+
+    def _handle(self, event: ExecutorEvent) -> None:
+        match event:
+            case Done():
+                self._done(event)
+            case Ready():
+                self._ready(event)
+            case Error():
+                self._error(event)
+            case WorkerLost():
+                self._worker_lost(event)
+            case Started():
+                self._barren = 0
+            case Figures():
+                pass  # the executor remembers them; the next heartbeat writes them
+
+    def _done(self, event: Done) -> None:
+        unit = self._schedule.finish(event.unit)
+        self._suspects.cleared(event.unit)
+        if unit is None or not unit.images:
+            return
+        result = event.result
+        if result.forwards:
+            self._seconds_per_forward = 0.8 * self._seconds_per_forward + 0.2 * result.seconds / result.forwards
+        self._store(unit, result)
+
+    def _store(self, unit: Unit, result: UnitResult) -> None:
+        self._journal.deliver(result, stage=unit.stage, images=len(unit.images) if result.seconds else 0)
+        self._failures += len(result.failures)
+        self._too_many = self._too_many or self._settings.failure_limit.passed(self._failures, self._pairs)
+        self._stages_under_way.add(unit.stage)
+
+    def _error(self, event: Error) -> None:
+        if event.unit == 0:
+            hint = event.hint or f"camtui logs {self._reader.path.stem}"
+            raise RunFailed(f"worker {event.worker} cannot start: {event.message}", hint)
+        unit = self._schedule.finish(event.unit)
+        if unit is not None and event.loading:
+            self._cannot_load(unit, event)
+        elif unit is not None:
+            self._blame(unit, event.kind, event.message, certain=not event.fatal)
+        if event.fatal:
+            self._executor.kill(event.worker)
+
+    def _cannot_load(self, unit: Unit, event: Error) -> None:
+        """A backbone that cannot be loaded ends a run that has not begun; later the other backbones go on without it."""
+        if not self._handed_off:
+            raise _unavailable(event)
+        if unit.backbone not in self._unavailable:
+            self._unavailable[unit.backbone] = event
+            name = self._plan.backbones[unit.backbone].name
+            self._journal.event("error", f"{name} is left out, it cannot be loaded: {event.message}")
+        self._schedule.skip_backbone(unit.backbone)
+
+    def _worker_lost(self, event: WorkerLost) -> None:
+        self._journal.event("warning", f"worker {event.worker} restarted ({event.reason})")
+        units = [unit for unit in map(self._schedule.finish, event.units) if unit is not None]
+        for unit in units:
+            if unit.id == event.running and unit.images:
+                self._blame(unit, "hangs" if event.reason.startswith("no progress") else "kills-worker", event.reason)
+            else:
+                self._again(unit)
+        self._barren = 0 if event.running else self._barren + 1
+        if self._barren >= BARREN_DEATHS:
+            raise RunFailed(f"workers die before they compute anything ({event.reason})", f"camtui logs {self._reader.path.stem}")
+
+    def _blame(self, unit: Unit, reason: str, detail: str, *, certain: bool = False) -> None:
+        """The unit's computation failed: try it again; the second time in halves; what cannot be halved has failed for good."""
+        if not certain and self._suspects.blamed(unit) < 2:
+            self._again(unit)
+            return
+        parts = halves(unit)
+        if not parts:
+            self._store(unit, failed(unit, reason, detail))
+            self._journal.event("error", f"image {unit.images[0].id}, {unit.methods[0]}: {reason} ({detail})")
+            return
+        for part in self._schedule.give_back(parts):
+            self._suspects.half_of(part)
+
+    def _again(self, unit: Unit) -> None:
+        if not unit.images:
+            self._probed.discard(unit.backbone)
+            return
+        (renewed,) = self._schedule.give_back([unit])
+        self._suspects.renamed(unit, renewed)
+
+    # -- a backbone has been loaded -------------------------------------------------------------------------------------------
+
+    def _ready(self, event: Ready) -> None:
+        writer = self._journal.writer
+        if event.versions != self._versions:
+            self._versions = event.versions
+            self._insist(lambda: writer.add_versions(event.versions))
+        if event.loaded is None or event.position is None:
+            return
+        position, loaded = event.position, event.loaded
+        self._insist(lambda: writer.set_backbone(position, loaded))
+        if position not in self._loaded:
+            self._insist(lambda: self._arrived(position, loaded))
+            self._loaded.add(position)
+            size = f"{loaded.channels}×{loaded.height}×{loaded.width}"
+            self._journal.event("info", f"loaded {self._plan.backbones[position].name}: {loaded.weights}, {loaded.layer} {size}")
+            self._check_labels()
+            if not self._handed_off:
+                self._announce()
+
+    def _insist(self, write: Callable[[], None]) -> None:
+        self._journal.insist(write, lambda: self._stop.at_once)
+
+    def _arrived(self, position: int, loaded: LoadedBackbone) -> None:
+        """Store what the backbone tells about cells, stages and labels."""
+        writer, name = self._journal.writer, self._plan.backbones[position].name
+        cells = [cell for cell in self._reader.cells() if cell.backbone == name]
+        for described in describe_cells(self._plan, cells, loaded):
+            writer.describe_cell(
+                described.cell, identity=described.identity, applicable=described.applicable, note=described.note
+            )
+        self._pairs = self._count_pairs()
+        images = self._reader.info().image_count
+        for stage in plan_stages(self._plan, self._reader.cells(), self._reader.backbones(), cuda=self._cuda):
+            if stage.backbone == position and stage != self._schedule.stages[stage.id]:
+                self._schedule.replace_stage(stage)
+                writer.change_stage(stage.record(images))
+        writer.set_labels(new_labels(self._manifest, loaded))
+
+    def _check_labels(self) -> None:
+        """Say once which images have no label; with ``--target label`` there must be some.
+
+        Raises:
+            UsageError: there are none.
+        """
+        if len(self._loaded) > 1:
+            return
+        images = self._reader.images(0, len(self._manifest.images))
+        unknown = sum(image.label is None for image in images)
+        if unknown:
+            self._journal.event("info", f"the labels of {unknown} of {len(images)} images are not known")
+        if self._plan.target == "label" and unknown == len(images):
+            raise UsageError(
+                "--target label needs labels, and no image has one", "camtui run --labels FILE.csv, or folders named by wnid"
+            )
+
+
+def _unavailable(event: Error) -> CamtuiError:
+    """The worker's error as the driver's own, with the exit code that it came with."""
+    if event.exit_code == UsageError.exit_code:
+        return UsageError(event.message, event.hint)
+    if event.kind == BackboneUnavailable.kind:
+        return BackboneUnavailable(event.message, event.hint)
+    return RunFailed(event.message, event.hint or "list the backbones and their weights: camtui backbones")

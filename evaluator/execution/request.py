@@ -1,0 +1,122 @@
+"""What a launcher asks of a driver: plain values that travel as one JSON document on the driver's standard input."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from evaluator.errors import UsageError
+from evaluator.execution.protocol import DEFAULT_SESSION
+from evaluator.plan import RunPlan
+
+
+@dataclass(frozen=True)
+class FailureLimit:
+    """``--max-failures``: a number of failures, or a share of all (cell, image) pairs."""
+
+    count: int | None = None
+    share: float | None = None
+
+    @staticmethod
+    def parse(text: str) -> FailureLimit:
+        """``20`` or ``1.5%``.
+
+        Raises:
+            UsageError: neither.
+        """
+        try:
+            limit = FailureLimit(share=float(text[:-1]) / 100) if text.endswith("%") else FailureLimit(count=int(text))
+        except ValueError:
+            limit = FailureLimit(count=-1)
+        if (limit.count or 0) < 0 or not 0 <= (limit.share or 0) <= 1:
+            raise UsageError(f"--max-failures takes a number or a percentage, not '{text}'", "for example --max-failures 1%")
+        return limit
+
+    def passed(self, failures: int, pairs: int) -> bool:
+        """Whether so many failures among so many pairs are too many."""
+        if self.count is not None:
+            return failures > self.count
+        return self.share is not None and failures > self.share * pairs
+
+    def __str__(self) -> str:
+        return str(self.count) if self.share is None else f"{100 * self.share:g}%"
+
+
+@dataclass(frozen=True)
+class DriverSettings:
+    """How a run is carried out; none of it changes a number.
+
+    Attributes:
+        devices: one worker each: ``cpu``, ``cuda:N``; repeated for several workers on one.
+        batch_size: images in one forward, ``None`` to adapt.
+        max_failures: as typed, empty for no limit.
+        on_finish: command that gets a JSON document on its standard input when the run ends; empty for none.
+        session: ``module:function`` that a worker calls; tests put a fake evaluator there.
+        hang_seconds: no progress for so long, and for ten times what a unit usually takes: the worker is replaced.
+        load_seconds: the same for starting a worker and loading (perhaps downloading) a backbone.
+        retry_seconds: pause between attempts to write on a full disk.
+    """
+
+    devices: tuple[str, ...] = ("cpu",)
+    batch_size: int | None = None
+    max_failures: str = ""
+    on_finish: str = ""
+    session: str = DEFAULT_SESSION
+    hang_seconds: float = 120.0
+    load_seconds: float = 900.0
+    retry_seconds: float = 3.0
+
+    @property
+    def failure_limit(self) -> FailureLimit:
+        """The limit that was typed; one that is never passed where none was."""
+        return FailureLimit.parse(self.max_failures) if self.max_failures else FailureLimit()
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One request to carry out a run.
+
+    Attributes:
+        db: absolute path of the run's file.
+        name: of a new run.
+        plan: what is asked for; ``None`` to go on with the plan that is stored.
+        retry_failed: forget the failures first, so that those images are tried again.
+    """
+
+    db: Path
+    name: str
+    plan: RunPlan | None
+    settings: DriverSettings = field(default_factory=DriverSettings)
+    retry_failed: bool = False
+
+    @property
+    def log(self) -> Path:
+        """Where a detached driver's output goes."""
+        return log_path(self.db)
+
+    def to_json(self) -> str:
+        """One line; paths need not be UTF-8."""
+        plan = self.plan.to_dict() if self.plan else None
+        values = {**asdict(self), "db": os.fsencode(self.db).hex(), "plan": plan}
+        return json.dumps(values)
+
+    @staticmethod
+    def from_json(text: str) -> RunRequest:
+        """The request of ``to_json``."""
+        values: dict[str, Any] = json.loads(text)
+        settings = {f.name: values["settings"][f.name] for f in fields(DriverSettings)}
+        return RunRequest(
+            db=Path(os.fsdecode(bytes.fromhex(values["db"]))),
+            name=values["name"],
+            plan=RunPlan.from_dict(values["plan"]) if values["plan"] else None,
+            settings=DriverSettings(**{**settings, "devices": tuple(settings["devices"])}),
+            retry_failed=values["retry_failed"],
+        )
+
+
+def log_path(database: Path) -> Path:
+    """``NAME.log`` beside the run's file."""
+    return database.with_suffix(".log")

@@ -1,0 +1,166 @@
+"""A worker process: units come in over one pipe, results go out over the same; it ends when the pipe does.
+
+Started as a fresh interpreter, ``python -m evaluator.execution.worker DESCRIPTOR``, never by fork: neither CUDA nor SQLite
+survives one. Torch is imported by the session alone, after the environment (device, threads) has been set by whoever started it.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from multiprocessing.connection import Connection
+
+from evaluator.errors import CamtuiError
+from evaluator.execution.checking import checked
+from evaluator.execution.protocol import (
+    Done,
+    Error,
+    ExecutorEvent,
+    Figures,
+    OpenSession,
+    Ready,
+    Session,
+    SessionSettings,
+    Started,
+)
+from evaluator.records import Unit
+
+FIGURES_SECONDS = 2.0
+
+_STICKY = ("CUDA error", "device-side assert", "CUBLAS_STATUS", "CUDNN_STATUS", "unspecified launch failure")
+"""In an exception's text: the CUDA context is lost, every later call of this process fails too."""
+
+
+def worker_main(connection: Connection, worker: int, settings: SessionSettings, dotted_session: str) -> None:
+    """Serve units until the pipe ends.
+
+    Args:
+        connection: to the executor; closed by it to end the worker.
+        worker: the number to sign messages with.
+        settings: for the session.
+        dotted_session: ``module:function`` that opens it.
+    """
+    _hold_out()
+    outbox = _Outbox(connection)
+    with _unit_blamed(outbox, worker, unit=0) as ok:
+        session = open_session(dotted_session)(settings)
+    if not ok:
+        return
+    outbox.send(Ready(worker, None, None, session.versions()))
+    inbox: queue.Queue[Unit] = queue.Queue()
+    threading.Thread(target=_receive, args=(connection, inbox, session), daemon=True).start()
+    threading.Thread(target=_report_figures, args=(outbox, worker, session), daemon=True).start()
+    position: int | None = None
+    while True:
+        unit = inbox.get()
+        position = _serve(unit, position, session, outbox, worker)
+
+
+def _serve(unit: Unit, position: int | None, session: Session, outbox: _Outbox, worker: int) -> int | None:
+    """Compute one unit; returns the backbone that is loaded afterwards."""
+    if unit.backbone != position:
+        with _unit_blamed(outbox, worker, unit.id, loading=True) as ok:
+            loaded = session.load(unit.backbone)
+        if not ok:
+            return None
+        outbox.send(Ready(worker, unit.backbone, loaded, session.versions()))
+    outbox.send(Started(worker, unit.id))
+    with _unit_blamed(outbox, worker, unit.id):
+        result = checked(unit, session.evaluate(unit))
+        outbox.send(Done(worker, unit.id, result))
+    return unit.backbone
+
+
+def open_session(dotted: str) -> OpenSession:
+    """The function that ``module:function`` names."""
+    module, _, name = dotted.partition(":")
+    function: OpenSession = getattr(import_module(module), name)
+    return function
+
+
+def _hold_out() -> None:
+    """Ctrl-C and hang-ups are the driver's business; what libraries print goes to the log, not to standard output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.dup2(2, 1)
+
+
+class _Outbox:
+    """The sending half of the pipe, shared by two threads."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def send(self, event: ExecutorEvent) -> None:
+        try:
+            with self._lock:
+                self._connection.send(event)
+        except OSError:
+            os._exit(0)  # the driver is gone: nobody wants the result
+
+
+def _receive(connection: Connection, inbox: queue.Queue[Unit], session: Session) -> None:
+    while True:
+        try:
+            unit: Unit = connection.recv()
+        except (EOFError, OSError):
+            os._exit(0)  # a computation that is under way must not outlive its driver
+        session.prefetch(unit)
+        inbox.put(unit)
+
+
+def _report_figures(outbox: _Outbox, worker: int, session: Session) -> None:
+    pause = threading.Event()
+    while not pause.wait(FIGURES_SECONDS):
+        outbox.send(Figures(worker, session.figures()))
+
+
+class _Verdict:
+    """Whether a block ended without an exception."""
+
+    def __init__(self) -> None:
+        self.ok = True
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
+@contextmanager
+def _unit_blamed(outbox: _Outbox, worker: int, unit: int, *, loading: bool = False) -> Iterator[_Verdict]:
+    """Whatever is raised within becomes an ``Error`` for the driver to judge: the one place where any exception is caught."""
+    verdict = _Verdict()
+    try:
+        yield verdict
+    except CamtuiError as error:
+        verdict.ok = False
+        outbox.send(Error(worker, unit, error.kind, error.message, error.hint, error.exit_code, loading or not unit, False))
+    except Exception as error:
+        verdict.ok = False
+        _print_traceback()
+        text = f"{type(error).__name__}: {error}".strip()
+        fatal = any(mark in text for mark in _STICKY)
+        kind = "out-of-memory" if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ else "error"
+        outbox.send(Error(worker, unit, kind, text, "", 1, loading or not unit, fatal))
+
+
+def _print_traceback() -> None:
+    from traceback import print_exc
+
+    print_exc(file=sys.stderr)
+
+
+def _main() -> None:
+    connection = Connection(int(sys.argv[1]))
+    worker, settings, dotted_session = connection.recv()
+    worker_main(connection, worker, settings, dotted_session)
+
+
+if __name__ == "__main__":
+    _main()

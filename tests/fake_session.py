@@ -1,0 +1,138 @@
+"""A fake evaluator: rows are a pure function of (cell, image); knobs in ``$CAMTUI_FAKE`` (JSON) make it slow, fatal or stuck.
+
+Knobs: ``seconds`` per image, ``load_seconds``; ``kills`` / ``hangs`` / ``raises`` / ``sticky``: ids of images that kill the worker,
+hang it, raise an exception, or raise a sticky device error; ``kills_method``: only with this method; ``unavailable``: backbones whose
+weights cannot be loaded; ``nan``: images whose average drop is not a number; ``gap_linear``: of every head; ``log``: a file that gets
+one line for each unit that is begun.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import struct
+import time
+from pathlib import Path
+from typing import Any
+
+from evaluator.errors import BackboneUnavailable
+from evaluator.execution.protocol import DeviceFigures, SessionSettings
+from evaluator.plan import RunPlan
+from evaluator.records import Failure, ImageRef, LoadedBackbone, Measurement, Row, Unit, UnitResult
+
+DOTTED = "tests.fake_session:open_session"
+CLASSES = ("tench", "goldfish", "shark")
+
+
+def open_session(settings: SessionSettings) -> FakeSession:
+    return FakeSession(settings)
+
+
+class FakeSession:
+    def __init__(self, settings: SessionSettings) -> None:
+        self._plan = settings.plan
+        self._root = Path(settings.root)
+        self._knobs: dict[str, Any] = json.loads(os.environ.get("CAMTUI_FAKE", "{}"))
+        time.sleep(self._knobs.get("start_seconds", 0))
+
+    def versions(self) -> dict[str, str]:
+        return {"fake": "1"}
+
+    def load(self, position: int) -> LoadedBackbone:
+        key = self._plan.backbones[position].key
+        time.sleep(self._knobs.get("load_seconds", 0))
+        if key in self._knobs.get("unavailable", ()):
+            raise BackboneUnavailable(f"no weights for {key}", "put them there")
+        sha = hashlib.sha256(f"{key}{self._knobs.get('weights', '')}".encode()).hexdigest()
+        gap = self._knobs.get("gap_linear", key != "vgg16")
+        return LoadedBackbone(key, "fake", sha, "layer", 8, 2, 2, gap, CLASSES, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
+
+    def prefetch(self, unit: Unit) -> None:
+        pass
+
+    def evaluate(self, unit: Unit) -> UnitResult:
+        self._log(unit)
+        begun = time.perf_counter()
+        rows: list[Row] = []
+        measurements: list[Measurement] = []
+        failures: list[Failure] = []
+        for image in unit.images:
+            self._misbehave(unit, image)
+            time.sleep(self._knobs.get("seconds", 0))
+            for cell, method in zip(unit.cells, unit.methods, strict=True):
+                name = self._plan.backbones[unit.backbone].name
+                if os.path.basename(image.path).startswith(b"bad"):
+                    failures += [Failure(cell, image.id, m, "not-an-image", "bad") for m in unit.metrics or ("",)]
+                elif unit.metrics:
+                    assert unit.maps[cell, image.id].target == image.id % 3
+                    measurements += [fake_measurement(cell, name, method, image.id, m) for m in unit.metrics]
+                else:
+                    rows.append(self._row(cell, name, method, image))
+        forwards = len(unit.images) * (1 + len(unit.cells))
+        return UnitResult(tuple(rows), tuple(measurements), tuple(failures), time.perf_counter() - begun, forwards)
+
+    def _row(self, cell: int, backbone: str, method: str, image: ImageRef) -> Row:
+        row = fake_row(cell, backbone, method, image.id)
+        if image.id in self._knobs.get("nan", ()):
+            return Row(**{**{f: getattr(row, f) for f in Row.__slots__}, "average_drop": float("nan")})
+        return row
+
+    def _misbehave(self, unit: Unit, image: ImageRef) -> None:
+        method = self._knobs.get("kills_method")
+        if method and method not in unit.methods:
+            return
+        if image.id in self._knobs.get("kills", ()):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if image.id in self._knobs.get("hangs", ()):
+            time.sleep(3600)
+        if image.id in self._knobs.get("raises", ()):
+            raise ValueError(f"image {image.id} is cursed")
+        if image.id in self._knobs.get("sticky", ()):
+            raise RuntimeError("CUDA error: device-side assert triggered")
+
+    def _log(self, unit: Unit) -> None:
+        if "log" in self._knobs:
+            with open(self._knobs["log"], "a") as stream:
+                line = {"images": [i.id for i in unit.images], "methods": unit.methods, "metrics": unit.metrics}
+                stream.write(json.dumps(line) + "\n")
+
+    def figures(self) -> DeviceFigures:
+        return DeviceFigures(50.0, 1, 2)
+
+    def close(self) -> None:
+        pass
+
+
+def fake_row(cell: int, backbone: str, method: str, image: int) -> Row:
+    """The one row that this image has in this cell, whoever computes it, whenever."""
+    y, o, coherency, complexity = fractions(f"{backbone}/{method}/{image}", 4)
+    drop = max(0.0, y - o) / y
+    adcc = 3 / (1 / coherency + 1 / (1 - complexity) + 1 / (1 - drop)) if drop < 1 else 0.0
+    saliency = struct.pack("<4f", *fractions(f"map {method}/{image}", 4))
+    return Row(
+        cell, image, image % 3, image % 3, y, o, drop, float(o > y), coherency, complexity, adcc, image % 7 == 0, saliency
+    )  # fmt: skip
+
+
+def fake_measurement(cell: int, backbone: str, method: str, image: int, metric: str) -> Measurement:
+    """The one curve that this image has in this cell."""
+    (value,) = fractions(f"{metric}/{backbone}/{method}/{image}", 1)
+    return Measurement(cell, image, metric, value, struct.pack("<2e", value, value))
+
+
+def fractions(seed: str, count: int) -> list[float]:
+    """Numbers strictly between 0 and 1, a pure function of the seed."""
+    digest = hashlib.sha256(seed.encode()).digest()
+    return [(int.from_bytes(digest[4 * i : 4 * i + 4], "little") + 1) / (2**32 + 2) for i in range(count)]
+
+
+def expected_rows(plan: RunPlan, images: int) -> dict[tuple[str, str, int], Row]:
+    """What a complete run must hold, by (backbone, method, image)."""
+    return {
+        (backbone.name, method, image): fake_row(0, backbone.name, method, image)
+        for backbone in plan.backbones
+        for method in plan.methods
+        for image in range(images)
+    }
