@@ -1,0 +1,117 @@
+"""LaTeX with booktabs, in the layout of the paper's Table 2. The file compiles by itself, and may be input as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from camtui.format.table import Block, Entry, Table, TableRow
+from evaluator import catalog
+from evaluator.errors import UsageError
+from evaluator.text import printable
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "×": r"$\times$", "·": r"$\cdot$",
+    "−": "$-$", "…": r"\dots{}",
+}  # fmt: skip
+
+# Inside a document \@nodocument is \relax: then this is a part of it. By itself it opens a document of its own.
+_OPENING = r"""\expandafter\ifx\csname @nodocument\endcsname\relax
+  \let\camtuiend\relax
+\else
+  \documentclass{article}\usepackage[a4paper,landscape,margin=15mm]{geometry}\usepackage{booktabs}
+  \begin{document}\pagestyle{empty}
+  \def\camtuiend{\end{document}}
+\fi
+"""
+
+
+def write_latex(stream: TextIO, table: Table, comments: Iterable[str]) -> None:
+    """The table as a ``table`` environment.
+
+    Args:
+        stream: text.
+        table: of ``camtui.format``.
+        comments: said in comment lines: run, images, weights, protocol, version.
+    """
+    kept = _kept_columns(table)
+    columns = [table.columns[place] for place in kept]
+    stream.writelines(f"% {printable(comment)}\n" for comment in comments)
+    stream.write("% needs \\usepackage{booktabs}\n" + _OPENING)
+    stream.write("\\begin{table}[ht]\n\\centering\\small\n")
+    stream.write(f"\\caption{{{escape(table.title)}}}\n")
+    stream.write(f"\\begin{{tabular}}{{{''.join('r' if c.numeric else 'l' for c in columns)}}}\n\\toprule\n")
+    stream.write(_line(escape(column.title) for column in columns))
+    for block in table.blocks:
+        stream.writelines(_block(block, kept, [column.key for column in columns]))
+    stream.write("\\bottomrule\n\\end{tabular}\n")
+    notes = [note for block in table.blocks for note in _named(block)] + [_in_print(note) for note in table.notes]
+    stream.writelines(f"\n\\par\\smallskip{{\\footnotesize {escape(note)}}}\n" for note in notes)
+    stream.write("\\end{table}\n\\camtuiend\n")
+
+
+def _kept_columns(table: Table) -> list[int]:
+    """Every column, but n only where it differs between rows: the paper prints it once."""
+    place = next((place for place, column in enumerate(table.columns) if column.key == "n"), None)
+    counts = (
+        {row.entries[place] for block in table.blocks for row in block.rows if not row.remark} if place is not None else set()
+    )
+    return [other for other in range(len(table.columns)) if other != place or len(counts) > 1]
+
+
+def _block(block: Block, kept: Sequence[int], keys: Sequence[str]) -> Iterable[str]:
+    yield "\\midrule\n"
+    if block.title:
+        yield f"\\multicolumn{{{len(kept)}}}{{l}}{{\\textbf{{{escape(block.title)}}}}} \\\\\n"
+    for row in block.rows:
+        yield _line(_cells(row, kept, keys))
+
+
+def _cells(row: TableRow, kept: Sequence[int], keys: Sequence[str]) -> list[str]:
+    cells = [_entry(row.entries[place], key) for place, key in zip(kept, keys, strict=True)]
+    if row.remark:
+        names = [cell for cell, key in zip(cells, keys, strict=True) if key in ("backbone", "method")]
+        rest = len(cells) - len(names)
+        return [*names, f"\\multicolumn{{{rest}}}{{l}}{{\\textit{{{escape(row.remark)}}}}}"]
+    return cells
+
+
+def _entry(entry: Entry, key: str) -> str:
+    text = escape(_method_title(entry.text) if key == "method" else entry.text)
+    if entry.mark in ("best", "tie"):
+        text = f"\\textbf{{{text}}}"
+    elif entry.mark == "second":
+        text = f"\\underline{{{text}}}"
+    partial = "$\\sim$" if entry.partial else ""
+    interval = f" {{\\scriptsize {escape(entry.interval)}}}" if entry.interval else ""
+    return f"{partial}{text}{interval}"
+
+
+def _method_title(spec: str) -> str:
+    """``scorecam:variant=cic`` → ``Score-CAM (variant=cic)``, as in the paper's tables; other text as it is."""
+    key, _, options = spec.partition(":")
+    try:
+        title = catalog.method(key).title
+    except UsageError:
+        return spec
+    return f"{title} ({options})" if options else title
+
+
+def _named(block: Block) -> list[str]:
+    name = block.title.split(" (")[0]
+    return [f"{name}: {note}" if name else note for note in block.notes]
+
+
+def _in_print(note: str) -> str:
+    return note.replace("* best, = tie with the best (paired test)", "bold: best and ties (paired test), underlined: second")
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"{' & '.join(cells)} \\\\\n"
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX prints as it is; what its fonts lack becomes ``?``."""
+    return "".join(_ESCAPES.get(c, c if c.isascii() else "?") for c in printable(text))

@@ -1,0 +1,119 @@
+"""A run as plain values at full precision: the summary, and one record for every image in every cell. Fractions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from camtui.format.cells import CellView, shown_metrics
+from evaluator.metrics.base import Metric
+from evaluator.records import ImageRef, LoadedBackbone, Row
+from evaluator.statistics import Mean
+from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from evaluator.store.reader import RunReader
+
+SCHEMA_VERSION = 1
+"""Of every JSON that camtui prints; ``schemas/*.json`` beside this file describe it."""
+
+Record = dict[str, Any]
+
+
+def run_record(reader: RunReader) -> Record:
+    """The run: when, what, by which protocol, with which weights and versions."""
+    info = reader.info()
+    return {
+        "name": printable(info.name),
+        "state": info.state,
+        "created": _time(info.created),
+        "finished": _time(info.finished),
+        "images": info.image_count,
+        "manifest_sha256": reader.manifest_sha256(),
+        "plan": reader.plan().to_dict(),
+        "backbones": {name: _loaded(loaded) for name, loaded in reader.backbones().items()},
+        "versions": info.versions,
+    }
+
+
+def summary(reader: RunReader, views: Sequence[CellView]) -> Record:
+    """The run's averages: ``{"schema_version", "run", "cells"}``."""
+    metrics = shown_metrics(reader)
+    return {"schema_version": SCHEMA_VERSION, "run": run_record(reader), "cells": [cell_record(v, metrics) for v in views]}
+
+
+def cell_record(view: CellView, metrics: Sequence[Metric]) -> Record:
+    """One cell; each metric is ``{"mean", "se", "n"}``, or ``None`` where it has no value."""
+    values = {metric.key: _mean(view.mean(metric.key)) for metric in metrics}
+    return {**_head(view), **values, "mean_image_adcc": _mean(view.mean("mean_image_adcc"))}
+
+
+def flat_record(view: CellView, metrics: Sequence[Metric]) -> Record:
+    """One cell in columns: ``adcc`` and ``adcc_se`` side by side."""
+    record = _head(view)
+    for key in [*(metric.key for metric in metrics), "mean_image_adcc"]:
+        mean = view.mean(key)
+        record[key] = mean.value if mean else None
+        record[f"{key}_se"] = mean.se if mean else None
+    return record
+
+
+def _head(view: CellView) -> Record:
+    summary = view.summary
+    return {
+        "backbone": view.cell.backbone, "method": view.cell.method, "applicable": view.cell.applicable,
+        "note": printable(view.cell.note), "n": summary.n, "failed": summary.failed, "degenerate": summary.degenerate,
+    }  # fmt: skip
+
+
+def _mean(mean: Mean | None) -> Record | None:
+    return {"mean": mean.value, "se": mean.se, "n": mean.n} if mean else None
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _loaded(loaded: LoadedBackbone | None) -> Record | None:
+    if loaded is None:
+        return None
+    return {"weights": printable(loaded.weights), "sha256": loaded.sha256, "layer": printable(loaded.layer)}
+
+
+def image_records(reader: RunReader, views: Sequence[CellView], metrics: Sequence[Metric]) -> Iterator[Record]:
+    """One record for every row of some cells, in the order of evaluation; streams, a row at a time."""
+    keys = [metric.key for metric in metrics]
+    for view in views:
+        names = {"backbone": view.cell.backbone, "method": view.cell.method}
+        for row, image, curves in reader.rows(view.cell.id):
+            yield {**names, **_image_record(row, image, curves, keys)}
+
+
+def _image_record(row: Row, image: ImageRef, curves: dict[str, float], metrics: Sequence[str]) -> Record:
+    name = printable(image.path)
+    record: Record = {
+        "image": name, "label": image.label, "target": row.target, "predicted": row.predicted, "y": row.y, "o": row.o
+    }  # fmt: skip
+    for key in metrics:
+        record[key] = curves.get(key) if key not in _ROW_FIELDS else getattr(row, key)
+    record["degenerate"] = row.degenerate
+    if os.fsencode(name) != image.path:
+        record["image_hex"] = image.path.hex()
+    return record
+
+
+_ROW_FIELDS = frozenset({"average_drop", "average_increase", "coherency", "complexity", "adcc"})
+
+
+def image_fields(metrics: Sequence[Metric]) -> list[str]:
+    """The columns of ``image_records`` in order; JSON adds ``image_hex`` where a name is not printable as it is."""
+    head = ["backbone", "method", "image", "label", "target", "predicted", "y", "o"]
+    return [*head, *(metric.key for metric in metrics), "degenerate"]
+
+
+def summary_fields(metrics: Sequence[Metric]) -> list[str]:
+    """The columns of ``flat_record`` in order."""
+    head = ["backbone", "method", "applicable", "note", "n", "failed", "degenerate"]
+    return head + [name for key in [*(m.key for m in metrics), "mean_image_adcc"] for name in (key, f"{key}_se")]
