@@ -1,0 +1,31 @@
+"""The methods there are: one per file, in the paper's order, each with what a listing shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from evaluator.methods import all_methods
+from tests.reference import METHODS
+
+
+def test_the_paper_s_order_then_by_name() -> None:
+    assert list(all_methods()) == [
+        "fakecam", "cam", "gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "scorecam", "ablationcam", "iscam", "layercam",
+        "sscam",
+    ]  # fmt: skip
+
+
+def test_every_method_has_a_slow_counterpart() -> None:
+    assert set(all_methods()) == {*METHODS, "fakecam"}
+
+
+@pytest.mark.parametrize("key", list(all_methods()))
+def test_a_listing_has_what_it_shows(key: str) -> None:
+    kind = all_methods()[key]
+    assert kind.key == key
+    assert kind.title
+    assert kind.paper
+    assert kind.weighs_by
+    assert kind.__doc__
+    assert kind().forwards(64, gap_linear=True) >= 1
+    assert all(default in choices for name, choices in kind.choices.items() for default in [kind().options[name]])

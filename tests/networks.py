@@ -1,0 +1,153 @@
+"""Small seeded random classifiers, one with global average pooling and one linear layer, one with a VGG-like head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, fx, nn
+
+from evaluator.backbones import Backbone
+from evaluator.folding import folded
+from evaluator.network import Network
+from evaluator.pipeline import Pipeline
+from evaluator.records import LoadedBackbone
+from evaluator.splitting import split_at
+
+SIDE = 32
+CLASSES = 10
+LAYER = "features"
+
+DEAD, CONSTANT = (1, 7), 4
+"""Channels of the GAP network's target layer that are all zero, and one that is a positive constant."""
+
+
+class GapNetwork(nn.Module):
+    """Two convolutions with batch normalisation, ReLU, global average pooling, one linear layer; target layer 12 × 8 × 8."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU(inplace=True),
+            nn.Conv2d(8, 12, 3, stride=2, padding=1), nn.ReLU(inplace=True),
+        )  # fmt: skip
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.dropout = nn.Dropout(0.5)
+        self.fc = nn.Linear(12, CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        pooled: Tensor = self.dropout(torch.flatten(self.pool(self.features(images)), 1))
+        return self.fc(pooled)  # type: ignore[no-any-return]  # nn.Module.__call__ is Any
+
+
+class VggLikeNetwork(nn.Module):
+    """Convolution, ReLU and max-pooling, then adaptive pooling and three linear layers; target layer 10 × 8 × 8."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2),
+            nn.Conv2d(8, 10, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2),
+        )  # fmt: skip
+        self.avgpool = nn.AdaptiveAvgPool2d(4)
+        self.classifier = nn.Sequential(
+            nn.Linear(160, 24), nn.ReLU(inplace=True), nn.Dropout(), nn.Linear(24, 16), nn.ReLU(inplace=True), nn.Dropout(),
+            nn.Linear(16, CLASSES),
+        )  # fmt: skip
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier(torch.flatten(self.avgpool(self.features(images)), 1))  # type: ignore[no-any-return]
+
+
+def gap_network(seed: int = 0) -> nn.Module:
+    """A GAP + linear classifier with two dead channels and a constant one, in evaluation mode."""
+    model = _seeded(seed, GapNetwork)
+    normalisation, last = model.get_submodule("features.1"), model.get_submodule("features.3")
+    assert isinstance(normalisation, nn.BatchNorm2d)
+    assert isinstance(normalisation.running_mean, Tensor)
+    assert isinstance(normalisation.running_var, Tensor)
+    assert isinstance(last, nn.Conv2d)
+    assert last.bias is not None
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        normalisation.running_mean.copy_(torch.randn(8, generator=generator) / 5)
+        normalisation.running_var.copy_(torch.rand(8, generator=generator) + 0.5)
+        last.bias[list(DEAD)] = -1e3
+        last.weight[CONSTANT] = 0
+        last.bias[CONSTANT] = 0.5
+    return model
+
+
+def vgg_like_network(seed: int = 0) -> nn.Module:
+    """A classifier whose head is no single linear layer, in evaluation mode."""
+    return _seeded(seed, VggLikeNetwork)
+
+
+def stubborn_network() -> nn.Module:
+    """A GAP network that always predicts class 3, against which every channel speaks: every gradient map is all zero."""
+    model = gap_network()
+    linear = model.get_submodule("fc")
+    assert isinstance(linear, nn.Linear)
+    with torch.no_grad():
+        linear.weight[3] = -linear.weight[3].abs() - 0.01
+        linear.bias[3] = 10.0
+    return model
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {"gap": gap_network, "vgg-like": vgg_like_network}
+
+
+def random_images(count: int, seed: int = 0, side: int = SIDE) -> Tensor:
+    """``[count, 3, side, side]``, smooth blobs with a little noise: drops differ from image to image."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(count, 3, 4, 4, generator=generator) * 1.5
+    blobs = nn.functional.interpolate(coarse, size=(side, side), mode="bicubic", align_corners=False)
+    return blobs + 0.2 * torch.randn(count, 3, side, side, generator=generator)
+
+
+def as_backbone(model: nn.Module, layer: str = LAYER, side: int = SIDE) -> Backbone:
+    """The model cut at a layer, as ``evaluator.backbones.load_backbone`` would."""
+    split = split_at(deepcopy(model).eval().requires_grad_(False), layer, side)
+    if isinstance(split.trunk, fx.GraphModule):
+        split = split._replace(trunk=folded(split.trunk))
+    with torch.no_grad():
+        _, channels, height, width = split.trunk(torch.zeros(1, 3, side, side)).shape
+    facts = LoadedBackbone(
+        "small",
+        "random:0",
+        "0" * 64,
+        layer,
+        channels,
+        height,
+        width,
+        split.linear is not None,
+        (),
+        (0.0, 0.0, 0.0),
+        (1.0, 1.0, 1.0),
+    )
+    return Backbone(split.trunk, split.head, split.linear, facts)
+
+
+class Bench(NamedTuple):
+    """A network on the CPU with its pipeline."""
+
+    network: Network
+    pipeline: Pipeline
+
+
+def bench(model: nn.Module, batch_size: int = 16, layer: str = LAYER) -> Bench:
+    """What the evaluator makes of a model, at the small side."""
+    network = Network(as_backbone(model, layer), device=torch.device("cpu"), precision="fp32", batch_size=batch_size, side=SIDE)
+    return Bench(network, Pipeline(network))
+
+
+def _seeded(seed: int, build: Callable[[], nn.Module]) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build()
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.weight.data *= 2.0  # torch's initialisation gives ten nearly equal logits
+    return model.eval()
