@@ -130,7 +130,7 @@ def _torchvision(spec: BackboneSpec) -> _Built:
             model.transform_input = True  # what torchvision's own builder sets beside these weights
         return built._replace(model=_filled(model, state, spec))
     state, name = read_weights_file(spec.weights)
-    count = _class_count(state)
+    count = _class_count(spec.key, options, state) or len(classes)
     model = models.get_model(spec.key, num_classes=count, **options)
     return built._replace(model=_filled(model, state, spec), weights=name, classes=classes if count == len(classes) else ())
 
@@ -203,9 +203,11 @@ def _filled(model: nn.Module, state: dict[str, Tensor], spec: BackboneSpec) -> n
     return model
 
 
-def _class_count(state: dict[str, Tensor]) -> int:
-    """How many classes a file's classifier has: the rows of its last weight matrix (or 1×1 convolution)."""
-    return [tensor.shape[0] for name, tensor in state.items() if name.endswith("weight") and tensor.ndim in (2, 4)][-1]
+def _class_count(key: str, options: dict[str, bool], state: dict[str, Tensor]) -> int | None:
+    """How many classes a file's classifier has: the rows of the weight that is the network's last (a file may order them anew)."""
+    with torch.device("meta"):
+        last = [name for name, weight in models.get_model(key, **options).named_parameters() if weight.ndim in (2, 4)][-1]
+    return state[last].shape[0] if last in state else None
 
 
 def weights_sha256(model: nn.Module) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SIDE = 224
 """Height and width of the network's input in pixels."""
 
-_FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF", "MPO")
+_FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
 _MOST_PIXELS = 100_000_000
 
 
