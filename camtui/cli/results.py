@@ -1,4 +1,4 @@
-"""Commands that show what a run found: table, export, compare, show, errors, worst."""
+"""``camtui table`` and ``export``. ``compare`` stands in ``comparing``; ``show``, ``errors`` and ``worst`` in ``inspecting``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from camtui.cli import comparing, inspecting  # noqa: F401  they add their commands
 from camtui.cli.app import RunArgument, app, narrate, open_run, stdout_console
 from evaluator.errors import UsageError
 from evaluator.text import printable

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
+from camtui.format.notes import in_print
 from camtui.format.table import Block, Entry, Table, TableRow
 from evaluator import catalog
 from evaluator.errors import UsageError
@@ -12,7 +13,7 @@ from evaluator.text import printable
 
 _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "~": r"$\sim$", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "×": r"$\times$", "·": r"$\cdot$",
     "−": "$-$", "…": r"\dots{}",
 }  # fmt: skip
@@ -47,7 +48,9 @@ def write_latex(stream: TextIO, table: Table, comments: Iterable[str]) -> None:
     for block in table.blocks:
         stream.writelines(_block(block, kept, [column.key for column in columns]))
     stream.write("\\bottomrule\n\\end{tabular}\n")
-    notes = [note for block in table.blocks for note in _named(block)] + [_in_print(note) for note in table.notes]
+    notes = [note for block in table.blocks for note in _named(block)] + [
+        in_print(note, second="underlined") for note in table.notes
+    ]
     stream.writelines(f"\n\\par\\smallskip{{\\footnotesize {escape(note)}}}\n" for note in notes)
     stream.write("\\end{table}\n\\camtuiend\n")
 
@@ -102,10 +105,6 @@ def _method_title(spec: str) -> str:
 def _named(block: Block) -> list[str]:
     name = block.title.split(" (")[0]
     return [f"{name}: {note}" if name else note for note in block.notes]
-
-
-def _in_print(note: str) -> str:
-    return note.replace("* best, = tie with the best (paired test)", "bold: best and ties (paired test), underlined: second")
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from camtui.format.notes import in_print
 from camtui.format.table import Block, Entry, Table, TableRow
 from evaluator.text import printable
 
@@ -16,9 +17,7 @@ def write_markdown(stream: TextIO, table: Table) -> None:
     for block in table.blocks:
         stream.write(f"\n{escape(block.title)}\n\n" if block.title else "\n")
         stream.writelines(_lines(table, block))
-    notes = [
-        note.replace("* best, = tie with the best (paired test)", "bold: best, and what ties with it") for note in table.notes
-    ]
+    notes = [in_print(note, second="italics") for note in table.notes]
     stream.write("\n" if notes else "")
     stream.writelines(f"- {escape(note)}\n" for note in notes)
 

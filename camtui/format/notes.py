@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
 
 
+BEST, TIE = "* best", "= tie with the best (paired test)"
+
+
 def run_title(reader: RunReader) -> str:
     """Which run this is: ``val-resnet · 50,000 images · complete``."""
     info = reader.info()
@@ -55,9 +58,14 @@ def _choices(target: str, resize: int, precision: str) -> tuple[tuple[str, objec
 def _signs(views: Sequence[CellView]) -> str:
     parts = ["± half of the 95 % interval"] if any(view.summary.n > 1 for view in views) else []
     given = {mark for view in views for mark in view.marks.values()}
-    parts += ["* best"] if "best" in given else []
-    parts += ["= tie with the best (paired test)"] if "tie" in given else []
+    parts += [BEST] if "best" in given else []
+    parts += [TIE] if "tie" in given else []
     return ", ".join(parts)
+
+
+def in_print(note: str, *, second: str) -> str:
+    """A note for a page, where ranks are told by type in place of signs."""
+    return note.replace(BEST, f"bold: best, {second}: second").replace(TIE, "bold too: tie with the best (paired test)")
 
 
 def block_notes(views: Sequence[CellView], *, counts: bool = True) -> Iterator[str]:

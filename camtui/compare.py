@@ -1,0 +1,158 @@
+"""Two runs side by side: paired differences over the images that both have, and what only one has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evaluator.catalog import ROW_METRICS
+from evaluator.errors import Mismatch, NotFound
+from evaluator.metrics import all_metrics
+from evaluator.metrics.base import Metric
+from evaluator.records import Cell
+from evaluator.statistics import COMPONENTS, PairedDifference, harmonic_adcc, paired_difference
+from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from evaluator.store.reader import RunReader
+
+Values = dict[str, float]
+"""Metric → value of one image in one cell; undefined ones are left out."""
+
+
+@dataclass(frozen=True)
+class CellDifference:
+    """One metric of one cell in two runs, over their common images; fractions.
+
+    Attributes:
+        first, second: averages over the common images; ``change``: second minus first, paired.
+    """
+
+    backbone: str
+    method: str
+    metric: str
+    first: float
+    second: float
+    change: PairedDifference
+
+    @property
+    def gain(self) -> float:
+        """How much better the second is: the change, turned so that positive is good."""
+        return all_metrics()[self.metric].sign * self.change.value
+
+    @property
+    def verdict(self) -> str:
+        """``better``, ``worse`` or ``tie`` by the paired 95 % interval."""
+        return "tie" if self.change.tie else "better" if self.gain > 0 else "worse"
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """A run against a baseline.
+
+    Attributes:
+        first: the baseline's name; ``second``: the other's.
+        only_first, only_second: cells ``BACKBONE/METHOD`` that the other lacks.
+        notes: what is unlike, though it does not forbid pairing; with ``force`` also what would.
+    """
+
+    first: str
+    second: str
+    cells: tuple[CellDifference, ...]
+    only_first: tuple[str, ...]
+    only_second: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def drops(self, limit: float) -> list[CellDifference]:
+        """The cells that became worse by more than a limit (a fraction)."""
+        return [cell for cell in self.cells if -cell.gain > limit]
+
+
+def compare_runs(first: RunReader, second: RunReader, metrics: Sequence[Metric], *, force: bool = False) -> RunComparison:
+    """Compare cells of equal backbone and method, image by image.
+
+    Raises:
+        Mismatch: the protocols differ and ``force`` is off; the message names each option.
+        NotFound: no common cell, or no common image in any.
+    """
+    different = list(_protocol_differences(first, second, metrics))
+    if different and not force:
+        raise Mismatch(f"the runs have different protocols ({'; '.join(different)})", "add --force to pair them all the same")
+    mine, theirs = _cells(first), _cells(second)
+    common = [name for name in mine if name in theirs]
+    if not common:
+        raise NotFound(f"no common cell: {_listed(mine)} and {_listed(theirs)}", "cells pair by equal backbone and method names")
+    found = [cell for name in common for cell in _differences(first, mine[name], second, theirs[name], metrics)]
+    if not found:
+        raise NotFound("the runs have no image in common", "images pair by their path in the data folder")
+    only_first = tuple(name for name in mine if name not in theirs)
+    only_second = tuple(name for name in theirs if name not in mine)
+    notes = (*(f"another protocol, paired by force: {text}" for text in different), *_notes(first, second))
+    names = printable(first.info().name), printable(second.info().name)
+    return RunComparison(*names, tuple(found), only_first, only_second, notes)
+
+
+def _cells(reader: RunReader) -> dict[str, Cell]:
+    """The cells with rows by ``BACKBONE/METHOD``."""
+    begun = {summary.cell for summary in reader.summaries() if summary.n}
+    return {f"{cell.backbone}/{cell.method}": cell for cell in reader.cells() if cell.id in begun}
+
+
+def _listed(cells: dict[str, Cell], most: int = 4) -> str:
+    names = list(cells)
+    return ", ".join(names[:most]) + (" …" if len(names) > most else "") if names else "no finished cell"
+
+
+def _protocol_differences(first: RunReader, second: RunReader, metrics: Sequence[Metric]) -> Iterator[str]:
+    mine, theirs = first.plan(), second.plan()
+    options = ["target", "resize", "precision"]
+    options += ["curve_steps"] if any(metric.curve for metric in metrics) else []
+    options += ["insertion_start"] if any(metric.key == "insertion" for metric in metrics) else []
+    for name in options:
+        if getattr(mine, name) != getattr(theirs, name):
+            yield f"{name.replace('_', '-')}: {getattr(mine, name)} → {getattr(theirs, name)}"
+    loaded = second.backbones()
+    for name, one in first.backbones().items():
+        other = loaded.get(name)
+        if one is not None and other is not None and one.layer != other.layer:
+            yield f"{name} layer: {printable(one.layer)} → {printable(other.layer)}"
+
+
+def _notes(first: RunReader, second: RunReader) -> Iterator[str]:
+    if first.manifest_sha256() != second.manifest_sha256():
+        yield "the data folders are not the same: images pair by path"
+    if first.plan().seed != second.plan().seed:
+        yield f"seeds differ ({first.plan().seed} → {second.plan().seed}): another order, other noise where a method draws some"
+    loaded = second.backbones()
+    for name, one in first.backbones().items():
+        other = loaded.get(name)
+        if one is not None and other is not None and one.sha256 != other.sha256:
+            weights = " → ".join(f"{printable(each.weights)} {each.sha256[:8]}" for each in (one, other))
+            yield f"{name}: other weights ({weights})"
+
+
+def _differences(
+    first: RunReader, mine: Cell, second: RunReader, theirs: Cell, metrics: Sequence[Metric]
+) -> Iterator[CellDifference]:
+    values = dict(_values(first, mine))
+    pairs = [(new, values[path]) for path, new in _values(second, theirs) if path in values]
+    for metric in metrics:
+        needed = COMPONENTS if metric.key == "adcc" else (metric.key,)
+        both = [(new, old) for new, old in pairs if all(name in new and name in old for name in needed)]
+        change = paired_difference(metric.key, both)
+        if change is not None:
+            averages = _average(metric.key, [old for _, old in both]), _average(metric.key, [new for new, _ in both])
+            yield CellDifference(mine.backbone, mine.method, metric.key, *averages, change)
+
+
+def _values(reader: RunReader, cell: Cell) -> Iterator[tuple[bytes, Values]]:
+    for row, image, curves in reader.rows(cell.id):
+        known = {name: value for name in ROW_METRICS if (value := getattr(row, name)) is not None}
+        yield image.path, {**known, **curves}
+
+
+def _average(metric: str, images: Sequence[Values]) -> float:
+    if metric == "adcc":
+        return harmonic_adcc(*(_average(name, images) for name in COMPONENTS))
+    return sum(values[metric] for values in images) / len(images)

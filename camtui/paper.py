@@ -1,0 +1,157 @@
+"""The paper's Tables 1 and 2 as data, and a run set beside them: ours, theirs, the difference, and what makes the two unlike.
+
+Poppi, Cornia, Baraldi, Cucchiara: Revisiting The Evaluation of Class Activation Mapping for Explainability, CVPR Workshops 2021.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from camtui.format.cells import CellView, cell_views, shown_metrics
+from camtui.format.numbers import count
+from evaluator import catalog
+from evaluator.crop import SIDE
+from evaluator.errors import NotFound
+from evaluator.metrics.base import Metric
+from evaluator.plan import DEFAULT_WEIGHTS, BackboneSpec, RunPlan
+from evaluator.statistics import Mean
+
+if TYPE_CHECKING:
+    from evaluator.store.reader import RunReader
+
+IMAGES = 50_000
+"""The whole validation set of ILSVRC2012."""
+
+PRINTED = 0.00005
+"""Half of the last printed digit, as a fraction: a printed number stands for anything within it."""
+
+PaperTable = dict[str, dict[str, dict[str, float]]]
+"""backbone → method → metric → percent, as printed."""
+
+
+@cache
+def _packaged() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(resources.files("camtui").joinpath("data/paper_tables.json").read_text("utf-8"))
+    return loaded
+
+
+def table1() -> PaperTable:
+    """Average drop and increase beside Fake-CAM's, on VGG-16 and ResNet-50."""
+    tables: PaperTable = _packaged()["table1"]
+    return tables
+
+
+def table2() -> PaperTable:
+    """Seven metrics, six backbones, 31 rows."""
+    tables: PaperTable = _packaged()["table2"]
+    return tables
+
+
+@dataclass(frozen=True)
+class AgainstPaper:
+    """One metric of one cell beside the printed number, fractions.
+
+    Attributes:
+        backbone, method: as the run names them, options included.
+    """
+
+    backbone: str
+    method: str
+    metric: str
+    ours: Mean
+    theirs: float
+
+    @property
+    def difference(self) -> float:
+        """Ours minus theirs."""
+        return self.ours.value - self.theirs
+
+    @property
+    def within(self) -> bool | None:
+        """Theirs lies in our 95 % interval, widened by half of the last printed digit; ``None`` without an interval."""
+        if self.ours.half_width is None:
+            return None
+        return abs(self.difference) <= self.ours.half_width + PRINTED
+
+
+@dataclass(frozen=True)
+class PaperComparison:
+    """A run beside Table 2.
+
+    Attributes:
+        deviations: what makes the run another experiment than the paper's; empty where nothing is known to.
+        open_choices: where the paper leaves a choice, and which one this run took.
+    """
+
+    rows: tuple[AgainstPaper, ...]
+    deviations: tuple[str, ...]
+    open_choices: tuple[str, ...]
+
+
+def compare_with_paper(reader: RunReader, metrics: Sequence[Metric] = ()) -> PaperComparison:
+    """Every number of a run that the paper has too.
+
+    Args:
+        metrics: only these; all that both have otherwise.
+
+    Raises:
+        NotFound: no backbone, or no method of a common backbone, stands in the paper.
+    """
+    plan, views = reader.plan(), cell_views(reader)
+    names = {spec.name: spec for spec in plan.backbones}
+    if not any(spec.key in table2() for spec in plan.backbones):
+        raise NotFound(
+            f"the paper has none of this run's backbones ({', '.join(names)})",
+            f"it has {', '.join(table2())}: camtui run -b resnet50",
+        )
+    rows = [row for view in views for row in _rows(view, names[view.cell.backbone], metrics or shown_metrics(reader))]
+    if not rows:
+        raise NotFound(
+            "no number of this run stands in the paper yet", "it has fakecam, gradcam, gradcampp, scorecam …: camtui table RUN"
+        )
+    used = [view for view in views if any(row.backbone == view.cell.backbone and row.method == view.cell.method for row in rows)]
+    return PaperComparison(tuple(rows), tuple(_deviations(reader, plan, used)), tuple(_open_choices(plan, rows)))
+
+
+def _rows(view: CellView, backbone: BackboneSpec, metrics: Sequence[Metric]) -> Iterator[AgainstPaper]:
+    printed = table2().get(backbone.key, {}).get(catalog.split_spec(view.cell.method)[0], {})
+    for metric in metrics:
+        mean = view.mean(metric.key)
+        if metric.key in printed and mean is not None:
+            yield AgainstPaper(view.cell.backbone, view.cell.method, metric.key, mean, printed[metric.key] / 100)
+
+
+def _deviations(reader: RunReader, plan: RunPlan, views: Sequence[CellView]) -> Iterator[str]:
+    used = {view.cell.backbone for view in views}
+    for spec in plan.backbones:
+        if spec.name in used and spec.weights != DEFAULT_WEIGHTS:
+            yield f"{spec.name}: weights {spec.weights}; the paper's are torchvision's of 2021 (IMAGENET1K_V1)"
+        if spec.name in used and spec.layer is not None and spec.key != "vgg16":
+            yield f"{spec.name}: layer {spec.layer}; the paper takes the last convolutional layer"
+    images = reader.info().image_count
+    if images != IMAGES:
+        yield f"{count(images)} images; the paper averages the {count(IMAGES)} of ImageNet's validation set"
+    few = [f"{view.cell.backbone}/{view.cell.method} {count(view.summary.n)}" for view in views if view.partial]
+    if few:
+        yield f"not every image yet: {', '.join(few)}"
+    if plan.resize != SIDE:
+        yield f"short side resized to {plan.resize} before the crop; the released code resizes to {SIDE}"
+    if plan.target != "predicted":
+        yield "the label is explained; the released code explains the predicted class"
+    if plan.precision != "fp32":
+        yield f"precision {plan.precision}"
+    for method in dict.fromkeys(view.cell.method for view in views):
+        if catalog.split_spec(method)[1]:
+            yield f"{method}: options that the paper's row does not have"
+
+
+def _open_choices(plan: RunPlan, rows: Sequence[AgainstPaper]) -> Iterator[str]:
+    present = {"", *(row.metric for row in rows), *(catalog.split_spec(row.method)[0] for row in rows)}
+    present |= {spec.key for spec in plan.backbones if any(row.backbone == spec.name for row in rows)}
+    present |= {"deletion"} if "insertion" in present else set()
+    return (choice["text"] for choice in _packaged()["choices"] if choice["about"] in present)
