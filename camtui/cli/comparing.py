@@ -107,8 +107,9 @@ def _comparison_table(comparison: RunComparison, digits: int) -> Table:
     for backbone in dict.fromkeys(cell.backbone for cell in comparison.cells):
         rows = [
             TableRow((
-                Entry(cell.method), Entry(_header(cell.metric)), Entry(percent(cell.first, digits)),
-                Entry(percent(cell.second, digits)), Entry(signed_percent(cell.change.value, digits), half_width(cell.change, digits)),
+                Entry(cell.method), Entry(_header(cell.metric)),
+                Entry(percent(cell.first, digits)), Entry(percent(cell.second, digits)),
+                Entry(signed_percent(cell.change.value, digits), half_width(cell.change, digits)),
                 Entry(count(cell.change.n)), Entry(cell.verdict),
             ))
             for cell in comparison.cells if cell.backbone == backbone

@@ -101,7 +101,8 @@ def _timing_lines(reader: RunReader) -> Iterator[str]:
     for stage in _timings(reader):
         each = ABSENT if stage["seconds_per_image"] is None else f"{1000 * stage['seconds_per_image']:.1f} ms/image"
         done = f"{count(stage['done'])}/{count(stage['images'])}"
-        yield f"{stage['stage']:<40} {done:>15}  {each:>16}  {stage['forwards_per_image']:g} forwards  {duration(stage['seconds'])}"
+        forwards = f"{stage['forwards_per_image']:g} forwards"
+        yield f"{stage['stage']:<40} {done:>15}  {each:>16}  {forwards:>14}  {duration(stage['seconds'])}"
 
 
 # -- failures ------------------------------------------------------------------------------------------------------------------
