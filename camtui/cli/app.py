@@ -72,10 +72,14 @@ def _without_colour(wanted: bool) -> None:
 
 
 @app.callback(invoke_without_command=True)
-def camtui(
+def camtui(  # the options act in their callbacks
     ctx: typer.Context,
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", callback=_without_colour, help="No colours.")] = False,
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+    no_color: Annotated[  # noqa: ARG001
+        bool, typer.Option("--no-color", callback=_without_colour, help="No colours.")
+    ] = False,
 ) -> None:
     """Evaluate Class Activation Mapping methods over a whole data set, and watch it live in the terminal.
 

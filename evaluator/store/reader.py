@@ -386,6 +386,30 @@ class RunReader:
             raise UsageError(f"the run has no metric '{printable(metric)}'", "camtui table RUN shows those it has")
         return "measurements", "value", " AND metric = ?"
 
+    # -- for an audit -----------------------------------------------------------------------------------------------------------
+
+    def damage(self) -> list[str]:
+        """What SQLite finds wrong with the file itself: nothing, as a rule. Reads all of it."""
+        found = [str(line) for (line,) in self._all("PRAGMA integrity_check(20)") if line != "ok"]
+        return found + [f"{row[0]}: a row without its {row[2]}" for row in self._all("PRAGMA foreign_key_check")[:20]]
+
+    def raw_sums(self) -> dict[tuple[int, str, str], tuple[int, int]]:
+        """The running sums as stored: (cell, a, b) → (n, total in units of 2⁻⁴⁰)."""
+        return {(cell, a, b): (n, total) for cell, a, b, n, total in self._all("SELECT cell_id, a, b, n, total FROM sums")}
+
+    def raw_histograms(self) -> dict[tuple[int, str, int], int]:
+        """The histograms as stored: (cell, metric, bin) → n, empty bins left out."""
+        return {(cell, metric, bin_): n for cell, metric, bin_, n in self._all("SELECT * FROM histograms WHERE n > 0")}
+
+    def every_row(self) -> Iterator[Row]:
+        """Every row of every cell; streams."""
+        return map(_row, self._connection.execute(f"SELECT {_ROW_COLUMNS} FROM results"))
+
+    def every_measurement(self) -> Iterator[Measurement]:
+        """Every curve metric of every cell; streams."""
+        found = self._connection.execute("SELECT cell_id, image_id, metric, value, curve FROM measurements")
+        return (Measurement(*row) for row in found)
+
     # -- what is missing: work is derived from the file, never leased ------------------------------------------------------------
 
     def finished(self, cells: Sequence[int], metric: str, first: int, last: int) -> set[tuple[int, int]]:

@@ -276,7 +276,7 @@ class RunWriter:
     def _mend(self, keys: list[tuple[int, int, str]]) -> None:
         self._db.conn.executemany("DELETE FROM failures WHERE cell_id = ? AND image_id = ? AND metric = ?", keys)
 
-    def _add_to_sums(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> None:
+    def _add_to_sums(self, rows: Iterable[Row], measurements: Iterable[Measurement]) -> None:
         sums, bins = sums_of(rows, measurements)
         self._db.conn.executemany(
             "INSERT INTO sums (cell_id, a, b, n, total) VALUES (?, ?, ?, ?, ?)"
@@ -287,6 +287,13 @@ class RunWriter:
             "INSERT INTO histograms (cell_id, metric, bin, n) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
             [(*key, n) for key, n in bins.items()],
         )
+
+    def rebuild_sums(self, rows: Iterable[Row], measurements: Iterable[Measurement]) -> None:
+        """Replace the running sums and histograms by those of every row and measurement that the file holds."""
+        with self._transaction():
+            self._db.conn.execute("DELETE FROM sums")
+            self._db.conn.execute("DELETE FROM histograms")
+            self._add_to_sums(rows, measurements)
 
     def forget_failures(self) -> int:
         """Drop every failure, so that the next session tries those images again; returns how many there were."""

@@ -1,0 +1,162 @@
+"""From what was typed, a plan file and the run that is there already to a plan: defaults are decided here, nowhere else."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from camtui.runs import name_for
+from evaluator import catalog
+from evaluator.errors import NotFound, StoreError, UsageError
+from evaluator.images import demo_root
+from evaluator.methods import all_methods
+from evaluator.plan import RunPlan, parse_backbone
+from evaluator.text import printable
+
+_ORDINARY = {"val", "train", "test", "images", "data", "valid", "validation"}
+"""Names of data folders that say nothing without the folder they are in."""
+
+_PROTOCOL = ("labels", "seed", "target", "resize", "precision", "curve_steps", "insertion_start")
+"""What a run that is there already decides where nothing else is typed."""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """The options of ``camtui run`` that make the plan; ``None`` or empty where not given.
+
+    Attributes:
+        weights, layer: for every backbone that does not name its own.
+    """
+
+    data: Path | None = None
+    demo: bool = False
+    backbones: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    config: Path | None = None
+    limit: int | None = None
+    labels: Path | None = None
+    seed: int | None = None
+    target: str | None = None
+    resize: int | None = None
+    layer: str | None = None
+    weights: str | None = None
+    precision: str | None = None
+    curve_steps: int | None = None
+    insertion_start: str | None = None
+
+
+def default_name(typed: Typed) -> str:
+    """The name of the run where none is given: from the data, so that the same command goes on with the same run.
+
+    Raises:
+        UsageError: there is neither a data folder nor a plan file.
+    """
+    if typed.demo:
+        return "demo"
+    if typed.config and not typed.data:
+        return name_for(typed.config.stem)
+    if typed.data is None:
+        raise UsageError("no images are named", "camtui run --data FOLDER -b resnet50 -m gradcam, or camtui run --demo")
+    folder = typed.data.expanduser().resolve()
+    ordinary = folder.name.lower() in _ORDINARY and folder.parent.name
+    return name_for(f"{folder.parent.name}-{folder.name}" if ordinary else folder.name)
+
+
+def stored_plan(database: Path) -> RunPlan | None:
+    """The plan of the run that is there already, ``None`` where there is none."""
+    from evaluator.store.reader import RunReader
+
+    try:
+        with RunReader(database) as reader:
+            return reader.plan()
+    except (NotFound, StoreError):
+        return None  # the driver says what is wrong with the file, if anything is
+
+
+def make_plan(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> RunPlan:
+    """The plan that is asked for, validated as far as it can be without torch.
+
+    Options win over the plan file, and that over the run that is there already; then come the defaults.
+
+    Raises:
+        UsageError: something is missing, unknown or impossible.
+    """
+    values: dict[str, Any] = {"precision": "mixed" if cuda else "fp32"}
+    if stored is not None:
+        inherited = stored.to_dict()
+        anew = typed.data or typed.demo or typed.config
+        values.update({key: inherited[key] for key in (_PROTOCOL if anew else inherited)})
+        values.setdefault("methods", stored.methods)
+        values.setdefault("backbones", inherited["backbones"])
+    if typed.config:
+        values.update(_read_config(typed.config))
+    values.update(_given(typed))
+    if values.get("demo"):
+        values["data"] = str(demo_root())
+        values.setdefault("backbones", ["efficientnet_lite0"])
+        values.setdefault("methods", _demo_methods())
+    values.setdefault("methods", list(catalog.TABLE2_METHODS))
+    if not values.get("backbones"):
+        raise UsageError("no backbone is named", "for example -b resnet50; list them: camtui backbones")
+    plan = RunPlan.from_dict(values)
+    return _with_common(plan, typed) if typed.layer or typed.weights else plan
+
+
+def _given(typed: Typed) -> dict[str, Any]:
+    """What was typed, as values of a plan."""
+    if typed.demo and typed.data:
+        raise UsageError("--demo and --data exclude each other", "leave one of them out")
+    values: dict[str, Any] = {
+        "seed": typed.seed, "target": typed.target, "resize": typed.resize, "precision": typed.precision,
+        "curve_steps": typed.curve_steps, "insertion_start": typed.insertion_start, "limit": typed.limit,
+        "data": _absolute(typed.data), "labels": _absolute(typed.labels), "demo": typed.demo or None,
+        "methods": catalog.split_list(list(typed.methods)) or None,
+        "metrics": catalog.split_list(list(typed.metrics)) or None,
+    }  # fmt: skip
+    given = {key: value for key, value in values.items() if value is not None}
+    if typed.backbones:
+        given["backbones"] = [_backbone(spec, typed) for spec in catalog.split_list(list(typed.backbones))]
+    return given
+
+
+def _backbone(spec: str, typed: Typed) -> dict[str, Any]:
+    """One ``-b`` with ``--layer`` and ``--weights`` where it does not name its own."""
+    parsed = parse_backbone(spec)
+    _, options = catalog.split_spec(spec)
+    weights = typed.weights if typed.weights and "weights" not in options else parsed.weights
+    return {"key": parsed.key, "weights": weights, "layer": parsed.layer or typed.layer}
+
+
+def _with_common(plan: RunPlan, typed: Typed) -> RunPlan:
+    """``--layer`` and ``--weights`` also for the backbones that came from a default or a file."""
+    if typed.backbones:
+        return plan
+    backbones = [replace(b, layer=b.layer or typed.layer, weights=typed.weights or b.weights) for b in plan.backbones]
+    return RunPlan.from_dict({**plan.to_dict(), "backbones": [vars(backbone) for backbone in backbones]})
+
+
+def _demo_methods() -> list[str]:
+    """Table 2, and CAM: the demo's network admits it."""
+    return [key for key in all_methods() if key in (*catalog.TABLE2_METHODS, "cam")]
+
+
+def _absolute(path: Path | None) -> str | None:
+    return str(path.expanduser().absolute()) if path else None
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    """The values of a plan file; paths in it are relative to the file."""
+    try:
+        with open(file, "rb") as stream:
+            values = tomllib.load(stream)
+    except OSError as error:
+        raise UsageError(f"cannot read the plan {printable(file)}: {error.strerror}", "camtui run --config PLAN.toml") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{printable(file)} is not TOML: {error}", "camtui show RUN --config prints an example") from error
+    for key in ("data", "labels"):
+        if isinstance(values.get(key), str):
+            values[key] = str(file.expanduser().absolute().parent / Path(values[key]).expanduser())
+    return values

@@ -1,0 +1,56 @@
+"""Which devices a run computes on, told without torch: from what is typed, from ``/dev`` and from ``CUDA_VISIBLE_DEVICES``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from itertools import cycle, islice
+from pathlib import Path
+
+from evaluator.errors import UsageError
+from evaluator.text import printable
+
+
+def choose_devices(device: str | None, workers: int | None, dev: Path = Path("/dev")) -> tuple[str, ...]:
+    """One entry for each worker.
+
+    Args:
+        device: ``cpu``, ``cuda`` (every visible GPU), or ``cuda:0,cuda:2``; ``None``: GPUs where there are any.
+        workers: how many in all, ``None`` for one on each device.
+        dev: the folder of device files.
+
+    Raises:
+        UsageError: not a device, or one that is not there.
+    """
+    gpus = count_gpus(dev)
+    names = [name.strip() for name in (device or ("cuda" if gpus else "cpu")).split(",")]
+    chosen = [f"cuda:{n}" for n in range(gpus)] if names == ["cuda"] else names
+    for name in chosen or ["cuda:0"]:
+        _check(name, gpus)
+    if workers is not None and not 1 <= workers <= 64 * max(1, len(chosen)):
+        raise UsageError(f"--workers takes a number from 1, not {workers}", "leave it out for one on each device")
+    return tuple(islice(cycle(chosen), workers or len(chosen)))
+
+
+def count_gpus(dev: Path = Path("/dev")) -> int:
+    """NVIDIA devices that a process may use here."""
+    present = sum(bool(re.fullmatch(r"nvidia\d+", entry.name)) for entry in dev.glob("nvidia*"))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None or not present:
+        return present
+    return len([entry for entry in visible.split(",") if entry.strip() not in ("", "-1")])
+
+
+def on_cuda(devices: Sequence[str]) -> bool:
+    """Whether any of the devices is a GPU."""
+    return any(device.startswith("cuda") for device in devices)
+
+
+def _check(name: str, gpus: int) -> None:
+    match = re.fullmatch(r"cpu|cuda:(\d+)", name)
+    if match is None:
+        raise UsageError(f"--device takes cpu, cuda or cuda:N, not '{printable(name, 40)}'", "for example --device cuda:0,cuda:1")
+    if match[1] is not None and int(match[1]) >= gpus:
+        there = f"there are {gpus} GPUs" if gpus else "there is no GPU"
+        raise UsageError(f"no device {name}: {there} here", "camtui run --device cpu" if not gpus else "--device cuda takes all")

@@ -1,0 +1,188 @@
+"""Starts a driver that outlives the terminal, and waits for its one hand-off line: the run is under way, or it left no trace."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluator.errors import (
+    BackboneUnavailable,
+    CamtuiError,
+    Mismatch,
+    NotApplicable,
+    NotFound,
+    RunFailed,
+    StoreError,
+    ThresholdPassed,
+    TryAgain,
+    UsageError,
+)
+from evaluator.execution.request import RunRequest
+from evaluator.text import printable
+
+_ERRORS: dict[str, type[CamtuiError]] = {
+    kind.kind: kind
+    for kind in (
+        UsageError, NotApplicable, NotFound, Mismatch, StoreError, TryAgain, BackboneUnavailable, RunFailed, ThresholdPassed,
+    )
+}  # fmt: skip
+
+_CANCEL_SECONDS = 5.0
+"""How long a driver that is asked to give up before its run has begun may take."""
+
+
+@dataclass(frozen=True)
+class Handoff:
+    """A run that is under way, or was complete already.
+
+    Attributes:
+        pid: of the driver.
+    """
+
+    pid: int
+    name: str
+    db: Path
+    log: Path
+
+
+def launch(request: RunRequest) -> Handoff:
+    """Start the driver of a request, detached, and wait until its run is under way.
+
+    Raises:
+        CamtuiError: the run has not begun, and no process is left.
+        KeyboardInterrupt: Ctrl-C while waiting; no process is left then either.
+    """
+    reading, writing = os.pipe()
+    try:
+        driver = _start(request, writing)
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    with os.fdopen(reading, "rb") as answers:
+        try:
+            assert driver.stdin is not None
+            with suppress(BrokenPipeError), driver.stdin:
+                driver.stdin.write(request.to_json().encode())
+            line = answers.readline()
+        except BaseException:
+            _cancel(driver)
+            raise
+    return _understood(line, driver, request)
+
+
+def _start(request: RunRequest, handoff: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", "-m", "evaluator.execution.driver", "--db", str(request.db), "--handoff-fd", str(handoff)]
+    try:
+        log = os.open(request.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        why = f"cannot write {printable(request.log)}: {error.strerror}"
+        raise UsageError(why, "choose another place: --db PATH") from error
+    try:
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=(handoff,), start_new_session=True
+        )
+    finally:
+        os.close(log)
+
+
+def _understood(line: bytes, driver: subprocess.Popen[bytes], request: RunRequest) -> Handoff:
+    """The hand-off that the line says, or the error."""
+    if not line:
+        code = driver.wait()
+        end = f"signal {-code}" if code < 0 else f"exit code {code}"
+        raise RunFailed(
+            f"the driver died before the run began ({end}){_last_words(request.log)}", f"see {printable(request.log)}"
+        )
+    answer: dict[str, Any] = json.loads(line)
+    if "error" in answer:
+        driver.wait()
+        if not request.db.exists():
+            request.log.unlink(missing_ok=True)
+        raise as_error(answer["error"])
+    driver.returncode = 0  # it lives on without us: Popen need not warn that nobody has waited for it
+    return Handoff(answer["pid"], answer["name"], request.db, request.log)
+
+
+def as_error(told: dict[str, Any]) -> CamtuiError:
+    """The driver's error as if it had been raised here."""
+    return _ERRORS.get(told["kind"], RunFailed)(told["message"], told["hint"])
+
+
+def _last_words(log: Path) -> str:
+    lines = [line for line in tail(log, 20) if line.strip()]
+    return f": {printable(lines[-1].strip(), 200)}" if lines else ""
+
+
+def tail(log: Path, count: int) -> list[str]:
+    """The last lines of a log, at most 64 KiB of it; empty where there is none."""
+    try:
+        with open(log, "rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - 65_536))
+            return stream.read().decode("utf-8", "replace").splitlines()[-count:]
+    except OSError:
+        return []
+
+
+def _cancel(driver: subprocess.Popen[bytes]) -> None:
+    """Ask the driver to give up, then end it and everything that it started."""
+    with suppress(ProcessLookupError):
+        driver.send_signal(signal.SIGTERM)
+    try:
+        driver.wait(_CANCEL_SECONDS)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        with suppress(ProcessLookupError):
+            os.killpg(driver.pid, signal.SIGKILL)
+        driver.wait()
+
+
+def wait_for_exit(pid: int, seconds: float) -> bool:
+    """Wait for a process that is not our child to end; whether it did in time."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        readable, _, _ = select.select([descriptor], [], [], seconds)
+    finally:
+        os.close(descriptor)
+    return bool(readable)
+
+
+def logind_warning(folder: Path = Path("/etc/systemd")) -> str:
+    """What to say where logging out would kill the driver, empty where it would not."""
+    if os.geteuid() == 0 or not _kills_user_processes(folder) or _lingers():
+        return ""
+    return (
+        "logging out will kill this run (KillUserProcesses=yes): allow it to stay with 'loginctl enable-linger', "
+        "or start it with 'systemd-run --user --scope camtui run …'"
+    )
+
+
+def _kills_user_processes(folder: Path) -> bool:
+    settings = configparser.ConfigParser(strict=False, interpolation=None)
+    files = [folder / "logind.conf", *sorted((folder / "logind.conf.d").glob("*.conf"))]
+    try:
+        settings.read(files, encoding="utf-8")
+        return settings.getboolean("Login", "KillUserProcesses", fallback=False)
+    except (configparser.Error, ValueError, UnicodeDecodeError):
+        return False
+
+
+def _lingers() -> bool:
+    import pwd
+
+    try:
+        return (Path("/var/lib/systemd/linger") / pwd.getpwuid(os.geteuid()).pw_name).exists()
+    except KeyError:
+        return False

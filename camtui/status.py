@@ -1,0 +1,182 @@
+"""What a run is doing, in one record: the state that counts, how far it is, how long it will take, and what to type now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from camtui.runs import reference
+from evaluator.execution.lock import lock_holder
+from evaluator.records import RunInfo, Stage, WorkerState
+from evaluator.store.reader import RunReader
+from evaluator.text import printable
+
+EffectiveState = Literal["starting", "running", "stopping", "paused", "stopped", "complete", "failed", "crashed"]
+
+LIVE = ("starting", "running", "stopping", "paused")
+
+SILENCE_SECONDS = 30.0
+"""A driver whose heartbeat is older is stuck: on a full disk, on a stalled file system, or stopped by a debugger."""
+
+_UNMEASURED = 0.05
+"""Seconds per forward for an ETA before anything has been timed."""
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """A run as it stands.
+
+    Attributes:
+        state: as stored, but ``crashed`` where the file says that it runs and nobody holds its lock.
+        message: why, where the state alone does not say.
+        pid: of the driver, ``None`` where there is none.
+        progress: share of the planned forwards that is done, 0 to 1.
+        stage: title of the stage under way, empty where there is none; ``stage_number`` of ``stages``, from 1.
+        done, total: images of that stage.
+        rate: images per second of that stage, ``None`` before it is measured.
+        eta: seconds until everything is done, ``None`` where nothing is under way.
+        elapsed: seconds since the run was begun, until it ended.
+        failures: (cell, image) pairs without a value, curves counted each.
+        restarts: of workers in this session.
+        heartbeat_age: seconds since the driver last wrote, ``None`` where it never did.
+        advice: the command to type now.
+    """
+
+    name: str
+    path: Path
+    state: EffectiveState
+    message: str
+    pid: int | None
+    images: int
+    progress: float
+    stage: str
+    stage_number: int
+    stages: int
+    done: int
+    total: int
+    rate: float | None
+    eta: float | None
+    elapsed: float
+    failures: int
+    workers: int
+    restarts: int
+    heartbeat_age: float | None
+    advice: str
+
+    @property
+    def live(self) -> bool:
+        """Whether a driver is at work on it."""
+        return self.state in LIVE
+
+    @property
+    def exit_code(self) -> int:
+        """Of whoever followed the run to its end: 0 complete or still running, 1 failed, 5 too many failures, 143 stopped."""
+        if self.state == "failed" and "above --max-failures" in self.message:
+            return 5
+        return {"failed": 1, "crashed": 1, "stopped": 143}.get(self.state, 0)
+
+    @property
+    def check_code(self) -> int:
+        """Of ``status --check``: 0 running or complete, 1 failed or crashed, 3 stopped."""
+        return {"failed": 1, "crashed": 1, "stopped": 3}.get(self.state, 0)
+
+
+def read_status(reader: RunReader, path: Path) -> RunStatus:
+    """The status of a run, from its file and its lock; reads a few dozen rows whatever the number of images."""
+    pid = lock_holder(path)  # before the file: a driver that ends in between has written its last state by then
+    info = reader.info()
+    stages = reader.stages()
+    workers = reader.workers()
+    state = effective_state(info, pid)
+    current = _current(stages)
+    live = state in LIVE
+    count = max(1, len(workers))
+    return RunStatus(
+        name=printable(info.name),
+        path=path,
+        state=state,
+        message=printable(info.message),
+        pid=pid if live else None,
+        images=info.image_count,
+        progress=1.0 if state == "complete" else _progress(stages),
+        stage=printable(current.title) if current else "",
+        stage_number=stages.index(current) + 1 if current else len(stages),
+        stages=len(stages),
+        done=current.done if current else info.image_count,
+        total=info.image_count,
+        rate=_rate(current, count) if live and current else None,
+        eta=_remaining(stages, count) if live else None,
+        elapsed=_elapsed(info, live),
+        failures=reader.failure_count(),
+        workers=len(workers) if live else 0,
+        restarts=sum(worker.restarts for worker in workers),
+        heartbeat_age=max(0.0, time.time() - info.heartbeat) if info.heartbeat else None,
+        advice=_advice(state, info, path, workers),
+    )
+
+
+def effective_state(info: RunInfo, holder: int | None) -> EffectiveState:
+    """The stored state, unless it claims a driver that is not there."""
+    if holder is None and info.state in LIVE:
+        return "crashed"
+    return info.state
+
+
+def _current(stages: Sequence[Stage]) -> Stage | None:
+    return next((stage for stage in stages if stage.cells and stage.done < stage.images), None)
+
+
+def _progress(stages: Sequence[Stage]) -> float:
+    planned = sum(stage.forwards_per_image * stage.images for stage in stages)
+    if not planned:
+        return 0.0
+    return min(1.0, sum(stage.forwards_per_image * min(stage.done, stage.images) for stage in stages) / planned)
+
+
+def _seconds_per_image(stage: Stage, per_forward: float) -> float:
+    """Worker time for one image: measured where this stage has been timed, else by its number of forwards."""
+    return stage.seconds / stage.timed_images if stage.timed_images else stage.forwards_per_image * per_forward
+
+
+def _per_forward(stages: Sequence[Stage]) -> float:
+    """Seconds of one forward over everything that has been timed."""
+    forwards = sum(stage.timed_images * stage.forwards_per_image for stage in stages)
+    return sum(stage.seconds for stage in stages) / forwards if forwards else _UNMEASURED
+
+
+def _remaining(stages: Sequence[Stage], workers: int) -> float:
+    """A Score-CAM image is not a Grad-CAM image: every stage at its own price."""
+    per_forward = _per_forward(stages)
+    left = sum(max(0, stage.images - stage.done) * _seconds_per_image(stage, per_forward) for stage in stages if stage.cells)
+    return left / workers
+
+
+def _rate(stage: Stage, workers: int) -> float | None:
+    return workers * stage.timed_images / stage.seconds if stage.timed_images and stage.seconds else None
+
+
+def _elapsed(info: RunInfo, live: bool) -> float:
+    begun = info.started or info.created
+    end = time.time() if live else info.finished or info.heartbeat or begun
+    return max(0.0, end - begun)
+
+
+def _advice(state: EffectiveState, info: RunInfo, path: Path, workers: Sequence[WorkerState]) -> str:
+    """The command to type now."""
+    run = reference(path)
+    silent = info.heartbeat is not None and time.time() - info.heartbeat > SILENCE_SECONDS
+    if state in ("running", "starting", "stopping") and silent and workers:
+        return f"its driver has been silent for a while: camtui logs {run}"
+    return {
+        "starting": f"camtui watch {run}",
+        "running": f"camtui watch {run}",
+        "stopping": f"camtui wait {run}, or at once: camtui stop {run} --now",
+        "paused": "make room on the disk: it goes on by itself",
+        "stopped": f"camtui resume {run}",
+        "complete": f"camtui table {run}",
+        "failed": f"camtui logs {run}, then camtui resume {run}",
+        "crashed": f"camtui resume {run}",
+    }[state]
