@@ -109,7 +109,7 @@ class RunPlan:
             backbones = tuple(parse_backbone(b) if isinstance(b, str) else BackboneSpec(**b) for b in values["backbones"])
         except TypeError as error:
             raise UsageError(f"a backbone of the plan is malformed: {error}", "it has key, weights and layer") from error
-        lists = {key: tuple(values[key]) for key in ("methods", "metrics") if key in values}
+        lists: dict[str, Any] = {key: tuple(values[key]) for key in ("methods", "metrics") if key in values}
         given: dict[str, Any] = {**values, **lists, "backbones": backbones}
         return validated(RunPlan(**given))
 

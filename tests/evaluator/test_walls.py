@@ -1,0 +1,75 @@
+"""The walls: what importing a light module brings along in a fresh interpreter, and the contracts of ``.importlinter``."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from configparser import ConfigParser
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import evaluator
+
+ROOT = Path(evaluator.__file__).parents[1]
+HEAVY = ("torch", "torchvision", "numpy", "textual", "PIL", "sqlite_utils")
+LIGHT = (
+    "evaluator.catalog",
+    "evaluator.plan",
+    "evaluator.images",
+    "evaluator.crop",
+    "evaluator.statistics",
+    "evaluator.store.reader",
+    "evaluator.execution.request",
+    "evaluator.execution.lock",
+    "camtui.runs",
+    "camtui.status",
+    "camtui.launch",
+    "camtui.cli",
+)
+
+
+def brought_by(module: str) -> set[str]:
+    """Top-level packages in ``sys.modules`` after importing one module and nothing else."""
+    program = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_a_light_module_wakes_nothing_heavy(module: str) -> None:
+    assert find_spec(module), f"{module} has moved: name its successor here"
+    assert brought_by(module).isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("module", ["evaluator.execution.driver", "evaluator.execution.worker", "evaluator.store.writer"])
+def test_who_directs_the_work_does_not_hold_torch(module: str) -> None:
+    """The driver outlives workers that a device has killed; a worker imports torch only with its session."""
+    assert brought_by(module).isdisjoint({"torch", "torchvision", "textual"})
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    assert "evaluator" in brought_by("evaluator")
+    assert brought_by("evaluator") - brought_by("sys") == {"evaluator"}
+
+
+def test_every_module_of_the_evaluator_is_on_one_side_of_the_wall() -> None:
+    """A new module that the contract does not name would be behind no wall."""
+    contracts = ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    light, heavy = (
+        {name for name in contracts["importlinter:contract:light-half"][key].split() if name.startswith("evaluator.")}
+        for key in ("source_modules", "forbidden_modules")
+    )
+    files = [path for path in (ROOT / "evaluator").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()]
+    assert {f"evaluator.{path.stem}" for path in files} - {"evaluator.__init__"} == light | heavy
+    assert not light & heavy
+
+
+def test_the_contracts_are_kept() -> None:
+    command = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or shutil.which("lint-imports")
+    assert command, 'import-linter is not installed: pip install -e ".[test]"'
+    done = subprocess.run([command, "--no-cache"], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
