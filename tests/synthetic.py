@@ -14,9 +14,10 @@ from pathlib import Path
 from random import Random
 
 from evaluator import catalog
+from evaluator.execution.arrival import describe_cells
 from evaluator.images import Manifest, imagenet_wnids
 from evaluator.metrics import all_metrics
-from evaluator.plan import BackboneSpec, RunPlan, cell_identity
+from evaluator.plan import BackboneSpec, RunPlan
 from evaluator.records import Cell, Failure, ImageRef, LoadedBackbone, Measurement, Row, RunState, Stage, UnitResult, WorkerState
 from evaluator.statistics import harmonic_adcc
 from evaluator.store.reader import RunReader
@@ -84,8 +85,8 @@ def make_run(
     writer = RunWriter(path)
     try:
         writer.begin(name or path.stem, chosen, manifest)
-        _describe(writer, chosen)
         reader = RunReader(path)
+        _describe(writer, chosen, reader.cells())
         cells = reader.cells()
         reader.close()
         _fill(writer, _Rows(chosen, seed, shift, undefined), cells, manifest, dict(partial or {}), failures)
@@ -128,32 +129,13 @@ def _write_pictures(folder: Path, manifest: Manifest, seed: int) -> None:
         small.resize((320, 240), Image.Resampling.BICUBIC).save(file)
 
 
-def _describe(writer: RunWriter, plan: RunPlan) -> None:
+def _describe(writer: RunWriter, plan: RunPlan, cells: Sequence[Cell]) -> None:
     for position, spec in enumerate(plan.backbones):
-        known = catalog.backbone(spec.key)
         loaded = _loaded(spec)
         writer.set_backbone(position, loaded)
-        for place, method in enumerate(plan.methods):
-            cell = position * len(plan.methods) + place + 1
-            wanted = catalog.method(method)
-            applicable = not wanted.needs_gap_linear or bool(known.gap_linear)
-            note = "" if applicable else "needs global average pooling and one linear layer"
-            twin = _twin(plan, method, bool(known.gap_linear))
-            if twin:
-                note = f"identical to {twin} by construction"
-            identity = cell_identity(plan, loaded.sha256, loaded.layer, method)
-            writer.describe_cell(cell, identity=identity, applicable=applicable, note=note)
+        for told in describe_cells(plan, [cell for cell in cells if cell.backbone == spec.name], loaded):
+            writer.describe_cell(told.cell, identity=told.identity, applicable=told.applicable, note=told.note)
     writer.add_versions(VERSIONS)
-
-
-def _twin(plan: RunPlan, method: str, gap_linear: bool) -> str:
-    """The method before this one whose map is the same by construction."""
-    identity = catalog.method(method).map_identity(gap_linear)
-    for other in plan.methods[: plan.methods.index(method)]:
-        there = gap_linear or not catalog.method(other).needs_gap_linear
-        if there and catalog.method(other).map_identity(gap_linear) == identity:
-            return other
-    return ""
 
 
 def _loaded(spec: BackboneSpec) -> LoadedBackbone:

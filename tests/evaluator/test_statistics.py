@@ -1,0 +1,225 @@
+"""Running sums give the numbers that the rows give, and intervals that hold what they promise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+from random import Random
+
+import numpy as np
+import pytest
+
+from evaluator.records import Row
+from evaluator.statistics import (
+    COMPONENTS,
+    UNIT,
+    CellSummary,
+    PairedDifference,
+    Sum,
+    Sums,
+    harmonic_adcc,
+    headline_adcc,
+    mean_of,
+    paired_difference,
+    summarise,
+)
+from evaluator.store.writer import sums_of
+
+
+def row(drop: float | None, coherency: float, complexity: float, image: int = 0) -> Row:
+    adcc = None if drop is None else harmonic_adcc(drop, coherency, complexity)
+    return Row(1, image, 3, 3, 0.5, 0.4, drop, 0.0, coherency, complexity, adcc, False, None)
+
+
+def rows(n: int, seed: int) -> list[Row]:
+    """Skewed, correlated components, as real ones are: a third of the drops are exactly 0."""
+    random = Random(seed)
+    made = []
+    for image in range(n):
+        hard = random.gauss(0, 1)
+        drop = min(1.0, max(0.0, 0.15 + 0.2 * hard + random.gauss(0, 0.15)))
+        coherency = min(1.0, max(0.0, 0.9 - 0.05 * hard - abs(random.gauss(0, 0.08))))
+        complexity = min(0.95, max(0.02, 0.35 - 0.05 * hard + random.gauss(0, 0.1)))
+        made.append(row(drop, coherency, complexity, image))
+    return made
+
+
+def sums(of: Sequence[Row]) -> Sums:
+    return {(a, b): Sum(n, total * UNIT) for (_, a, b), (n, total) in sums_of(of, [])[0].items()}
+
+
+def summary(of: Sequence[Row]) -> CellSummary:
+    return summarise(1, sums(of), failed=0)
+
+
+def components(of: Sequence[Row]) -> np.ndarray:
+    return np.array([[getattr(r, name) for name in COMPONENTS] for r in of])
+
+
+def headlines(values: np.ndarray) -> np.ndarray:
+    """``[..., n, 3]`` drop, coherency, complexity → the headline of each sample, written independently."""
+    drop, coherency, complexity = np.moveaxis(values.mean(-2), -1, 0)
+    found: np.ndarray = 3 / (1 / coherency + 1 / (1 - complexity) + 1 / (1 - drop))
+    return found
+
+
+def test_means_and_errors_are_those_of_the_rows() -> None:
+    of = rows(200, seed=1)
+    means = summary(of).means
+    for name in COMPONENTS:
+        values = components(of)[:, COMPONENTS.index(name)]
+        assert means[name].value == pytest.approx(values.mean(), abs=1e-11)
+        assert means[name].se == pytest.approx(values.std(ddof=1) / sqrt(200), rel=1e-8)
+
+
+def test_the_headline_is_the_harmonic_mean_of_the_means_and_not_the_mean_over_images() -> None:
+    of = rows(200, seed=2)
+    found = summary(of)
+    assert found.means["adcc"].value == pytest.approx(float(headlines(components(of))), abs=1e-11)
+    assert found.mean_image_adcc is not None
+    assert found.mean_image_adcc.value == pytest.approx(np.mean([r.adcc for r in of if r.adcc is not None]), abs=1e-11)
+    assert found.means["adcc"].value - found.mean_image_adcc.value > 0.01
+
+
+@pytest.mark.parametrize("n", [100, 250, 1000])
+def test_standard_error_of_the_headline_agrees_with_a_bootstrap(n: int) -> None:
+    of = rows(n, seed=n)
+    mean = headline_adcc(sums(of))
+    assert mean is not None
+    assert mean.se is not None
+    picks = np.random.default_rng(0).integers(0, n, (2000, n))
+    bootstrap = headlines(components(of)[picks]).std(ddof=1)
+    assert mean.se == pytest.approx(bootstrap, rel=0.10)
+
+
+def test_coverage_of_the_95_percent_interval() -> None:
+    population = rows(20_000, seed=7)
+    truth = float(headlines(components(population)))
+    random = Random(11)
+    covered = 0
+    for _ in range(500):
+        mean = headline_adcc(sums(random.sample(population, 100)))
+        assert mean is not None
+        assert mean.half_width is not None
+        covered += abs(mean.value - truth) <= mean.half_width
+    assert 0.93 <= covered / 500 <= 0.97
+
+
+def test_sums_do_not_depend_on_the_order() -> None:
+    of = rows(300, seed=4)
+    shuffled = Random(0).sample(of, len(of))
+    assert sums(of) == sums(shuffled)
+    assert summary(of) == summary(shuffled)
+
+
+def test_sums_add_up_in_parts_exactly() -> None:
+    of = rows(300, seed=5)
+    whole, first, second = (sums_of(part, [])[0] for part in (of, of[:120], of[120:]))
+    assert {key: [n + second[key][0], total + second[key][1]] for key, (n, total) in first.items()} == whole
+
+
+def test_an_undefined_drop_is_left_out_and_counted() -> None:
+    of = [*rows(50, seed=6), row(None, 0.9, 0.3, 50)]
+    found = summary(of)
+    assert found.n == 51
+    assert {name: found.means[name].n for name in COMPONENTS} == {"average_drop": 50, "coherency": 51, "complexity": 51}
+    assert found.means["adcc"].n == 50
+    assert found.mean_image_adcc is not None
+    assert found.mean_image_adcc.n == 50
+    assert found.means["average_drop"] == summary(of[:50]).means["average_drop"]
+
+
+def test_fake_cam_has_no_spread_in_its_constant_complexity() -> None:
+    random = Random(9)
+    of = [row(max(0.0, random.gauss(0.003, 0.002)), 1.0, 1 - 1 / 50176, image) for image in range(500)]
+    means = summary(of).means
+    assert means["complexity"].se == 0
+    assert means["coherency"].se == 0
+    assert means["adcc"].se is not None
+    assert means["adcc"].se < 1e-9
+    assert f"{100 * means['adcc'].value:.2f}" == "0.01"
+    assert f"{100 * means['complexity'].value:.2f}" == "100.00"
+
+
+def test_a_cell_of_degenerate_maps_has_adcc_zero() -> None:
+    of = [row(1.0, 0.0, 0.0, image) for image in range(5)]
+    mean = headline_adcc(sums(of))
+    assert mean is not None
+    assert (mean.value, mean.se) == (0.0, 0.0)
+
+
+def test_without_values_there_is_no_mean_and_one_value_has_no_interval() -> None:
+    assert mean_of({}, "coherency") is None
+    assert headline_adcc({}) is None
+    one = summary(rows(1, seed=3)).means
+    assert {mean.half_width for mean in one.values()} == {None}
+
+
+@pytest.mark.parametrize(
+    ("drop", "coherency", "complexity", "expected"),
+    [(0.5, 0.5, 0.5, 0.5), (0.0, 1.0, 0.0, 1.0), (1.0, 1.0, 0.0, 0.0), (0.2, 0.0, 0.3, 0.0), (0.0, 1.0, 0.5, 0.75)],
+)
+def test_harmonic_adcc(drop: float, coherency: float, complexity: float, expected: float) -> None:
+    assert harmonic_adcc(drop, coherency, complexity) == pytest.approx(expected)
+
+
+def as_pairs(first: Sequence[Row], second: Sequence[Row]) -> list[tuple[dict[str, float], dict[str, float]]]:
+    return [
+        ({n: getattr(a, n) for n in COMPONENTS}, {n: getattr(b, n) for n in COMPONENTS})
+        for a, b in zip(first, second, strict=True)
+    ]
+
+
+def better(of: Sequence[Row], by: float, seed: int) -> list[Row]:
+    random = Random(seed)
+    changed = []
+    for r in of:
+        assert r.average_drop is not None
+        drop = min(1.0, max(0.0, r.average_drop - by + random.gauss(0, 0.01)))
+        changed.append(row(drop, r.coherency, r.complexity, r.image))
+    return changed
+
+
+def test_paired_difference_of_the_headline_agrees_with_a_paired_bootstrap() -> None:
+    first, second = rows(400, seed=12), better(rows(400, seed=12), 0.03, seed=1)
+    found = paired_difference("adcc", as_pairs(second, first))
+    assert found is not None
+    assert found.se is not None
+    one, other = components(first), components(second)
+    assert found.value == pytest.approx(float(headlines(other) - headlines(one)), abs=1e-12)
+    picks = np.random.default_rng(0).integers(0, 400, (2000, 400))
+    assert found.se == pytest.approx((headlines(other[picks]) - headlines(one[picks])).std(ddof=1), rel=0.10)
+    assert not found.tie
+
+
+def test_pairing_sees_what_two_intervals_cannot() -> None:
+    first, second = rows(400, seed=13), better(rows(400, seed=13), 0.02, seed=2)
+    a, b = summary(first).means["adcc"], summary(second).means["adcc"]
+    assert a.half_width is not None
+    assert b.half_width is not None
+    assert abs(a.value - b.value) < a.half_width + b.half_width
+    found = paired_difference("adcc", as_pairs(first, second))
+    assert found is not None
+    assert not found.tie
+
+
+def test_paired_difference_of_one_metric() -> None:
+    pairs = [
+        ({"deletion": 0.3}, {"deletion": 0.1}),
+        ({"deletion": 0.5}, {"deletion": 0.1}),
+        ({"deletion": 0.4}, {"deletion": 0.1}),
+    ]
+    found = paired_difference("deletion", pairs)
+    assert found is not None
+    assert found.n == 3
+    assert found.value == pytest.approx(0.3)
+    assert found.se == pytest.approx(0.1 / sqrt(3))
+
+
+def test_a_cell_ties_with_itself_and_a_single_image_tells_nothing() -> None:
+    of = rows(20, seed=14)
+    found = paired_difference("adcc", as_pairs(of, of))
+    assert found is not None
+    assert (found.value, found.tie) == (0.0, True)
+    assert PairedDifference(1, 0.5, None).tie
+    assert paired_difference("adcc", []) is None
