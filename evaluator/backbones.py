@@ -204,7 +204,7 @@ def _filled(model: nn.Module, state: dict[str, Tensor], spec: BackboneSpec) -> n
 
 
 def _class_count(key: str, options: dict[str, bool], state: dict[str, Tensor]) -> int | None:
-    """How many classes a file's classifier has: the rows of the weight that is the network's last (a file may order them anew)."""
+    """How many classes a file is for: the rows of the weight that is the network's last (a file may order them anew)."""
     with torch.device("meta"):
         last = [name for name, weight in models.get_model(key, **options).named_parameters() if weight.ndim in (2, 4)][-1]
     return state[last].shape[0] if last in state else None

@@ -42,7 +42,7 @@ def test_a_file_gives_the_same_network_whatever_its_format(tmp_path: Path, suffi
     torch.manual_seed(3)
     model = models.resnet18(num_classes=10).eval()
     file = tmp_path / f"mine{suffix}"
-    state = {name: tensor for name, tensor in model.state_dict().items()}
+    state = dict(model.state_dict())
     if suffix == ".pth":
         torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, file)
     else:
