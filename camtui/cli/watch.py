@@ -1,1 +1,68 @@
 """The command that opens the dashboard."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, get_args
+
+import typer
+
+from camtui.cli.app import RunArgument, app
+from evaluator.errors import NotFound, UsageError
+from evaluator.text import did_you_mean
+
+_IMAGES = ("half", "kitty", "sixel", "off")
+
+
+@app.command()
+def watch(
+    run: RunArgument = "@last",
+    cell: Annotated[str, typer.Option(metavar="BACKBONE/METHOD", help="Open this cell at once.")] = "",
+    image: Annotated[str, typer.Option(metavar="ID", help="Open this image at once: its number or a part of its path.")] = "",
+    interval: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds between two looks at the run.")] = 1.0,
+    readonly: Annotated[bool, typer.Option("--readonly", help="No key stops, resumes or writes anything.")] = False,
+    ascii_: Annotated[bool, typer.Option("--ascii", help="ASCII characters only.")] = False,
+    low_bandwidth: Annotated[bool, typer.Option("--low-bandwidth", help="For slow lines: one look in five seconds.")] = False,
+    images: Annotated[str, typer.Option(help="half, kitty, sixel or off.")] = "half",
+    no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")] = False,
+) -> None:
+    """Open the dashboard of a run. Leaving it never stops the run.
+
+    Where standard output is no terminal: one plain line per change until the run ends.
+    """
+    if images not in _IMAGES:
+        raise UsageError(f"--images takes {', '.join(_IMAGES)}, not '{images}'", did_you_mean(images, _IMAGES))
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        _plain(run)
+    from camtui.runs import LAST, find_run
+    from camtui.tui.app import Dashboard, Images, Settings
+
+    try:
+        path = find_run(run)
+    except NotFound:
+        if run != LAST:
+            raise
+        path = None  # no run yet: the first screen says how to begin
+    chosen = next(choice for choice in get_args(Images) if choice == images)
+    settings = Settings(
+        interval=max(interval, 5.0) if low_bandwidth else interval,
+        cell=cell,
+        image=image,
+        readonly=readonly,
+        ascii=ascii_,
+        low_bandwidth=low_bandwidth,
+        images=chosen,
+    )
+    dashboard = Dashboard(path, settings)
+    code = dashboard.run(mouse=not no_mouse)
+    if dashboard.parting_words:
+        typer.echo(dashboard.parting_words, err=True)
+    raise typer.Exit(code or 0)
+
+
+def _plain(run: str) -> None:
+    """One line per change, for pipes and logs; ends with the run's exit code."""
+    from camtui.cli.follow import follow
+    from camtui.runs import find_run
+
+    raise typer.Exit(follow(find_run(run)).exit_code)

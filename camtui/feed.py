@@ -1,0 +1,181 @@
+"""Watches one run's file and tells what is new: a frozen ``Snapshot`` whenever the file, or the life of its driver, has changed.
+
+An idle look costs one ``PRAGMA data_version``, one ``stat`` and one question to the lock. Blocking: whoever has a screen to keep
+alive calls it from a thread.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from camtui.format import CellView
+from camtui.status import RunStatus, read_status
+from evaluator.catalog import ROW_METRICS
+from evaluator.errors import CamtuiError, NotFound, StoreError
+from evaluator.execution.lock import lock_holder
+from evaluator.metrics import all_metrics
+from evaluator.records import Cell, Event, RunInfo, Stage, WorkerState
+from evaluator.statistics import Mean
+from evaluator.store.reader import RunReader
+from evaluator.text import printable
+
+T = TypeVar("T")
+
+EVENTS_KEPT = 200
+_AGAIN_AFTER = 3.0
+"""Seconds after which a live run is looked at again though its file is unchanged: silence is news too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A run at one moment, as the screens show it.
+
+    Attributes:
+        taken: when, in seconds since 1970; ``size``: bytes of the file and of its log.
+        metrics: keys with at least one value or planned, the paper's order.
+        backbones, methods: in the plan's order, names as shown.
+        views: every cell with its averages, by cell id.
+        problem: why the file cannot be read any more; everything else is then as last seen.
+    """
+
+    path: Path
+    taken: float
+    size: int
+    info: RunInfo
+    status: RunStatus
+    metrics: tuple[str, ...]
+    backbones: tuple[str, ...]
+    methods: tuple[str, ...]
+    views: Mapping[int, CellView]
+    stages: tuple[Stage, ...]
+    workers: tuple[WorkerState, ...]
+    events: tuple[Event, ...]
+    failures: int
+    problem: str = ""
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Every cell, backbones in the plan's order."""
+        return [view.cell for view in self.views.values()]
+
+    def cell(self, backbone: str, method: str) -> Cell | None:
+        """The cell of that backbone and method."""
+        return next((cell for cell in self.cells if cell.backbone == backbone and cell.method == method), None)
+
+    def mean(self, cell: int, metric: str) -> Mean | None:
+        """The average of one metric in one cell."""
+        view = self.views.get(cell)
+        return view.mean(metric) if view else None
+
+
+class Feed:
+    """One run's file, looked at again and again."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the run.
+
+        Raises:
+            NotFound: no such file.
+            StoreError: not a run of ours.
+        """
+        self.path = path
+        self._reader = RunReader(path)
+        self._identity = _identity(path)
+        self._seen: tuple[int, int | None] | None = None
+        self._last: Snapshot | None = None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+    def poll(self, now: float | None = None) -> Snapshot | None:
+        """A new snapshot, or ``None`` where nothing has changed."""
+        now = time.time() if now is None else now
+        try:
+            self._follow_the_file()
+            seen = (self._reader.data_version(), lock_holder(self.path))
+            if seen == self._seen and not self._is_due(now):
+                return None
+            self._last = self._take(now)
+            self._seen = seen
+        except (CamtuiError, sqlite3.Error) as error:
+            return self._with_problem(error, now)
+        return self._last
+
+    def ask(self, question: Callable[[RunReader], T]) -> T:
+        """Anything else about the run: histograms, images, rows."""
+        return question(self._reader)
+
+    def _follow_the_file(self) -> None:
+        """A file that was removed stays readable to those who have it open; say so, and open what replaces it."""
+        identity = _identity(self.path)
+        if identity is None:
+            raise NotFound(f"{printable(self.path)} is gone", "list the runs: camtui ls")
+        if identity != self._identity:
+            fresh = RunReader(self.path)
+            self._reader.close()
+            self._reader, self._identity, self._seen = fresh, identity, None
+
+    def _is_due(self, now: float) -> bool:
+        if self._last is None or self._last.problem:
+            return True
+        return self._last.status.live and now - self._last.taken >= _AGAIN_AFTER
+
+    def _with_problem(self, error: Exception, now: float) -> Snapshot | None:
+        problem = printable(error.message if isinstance(error, CamtuiError) else error)
+        if self._last is None:
+            raise (
+                error if isinstance(error, CamtuiError) else StoreError(f"cannot read {printable(self.path)}: {problem}")
+            ) from error
+        if self._last.problem == problem:
+            return None
+        self._last = replace(self._last, problem=problem, taken=now)
+        return self._last
+
+    def _take(self, now: float) -> Snapshot:
+        reader = self._reader
+        status = read_status(reader, self.path)
+        info, stages = reader.info(), tuple(reader.stages())
+        summaries = {summary.cell: summary for summary in reader.summaries()}
+        views = {cell.id: CellView(cell, summaries[cell.id], info.image_count) for cell in reader.cells()}
+        wanted = {name for summary in summaries.values() for name in summary.means}
+        wanted |= {name for stage in stages for name in stage.metrics}
+        return Snapshot(
+            path=self.path,
+            taken=now,
+            size=_size(self.path),
+            info=info,
+            status=status,
+            metrics=tuple(key for key in all_metrics() if key in wanted or key in ROW_METRICS),
+            backbones=tuple(dict.fromkeys(view.cell.backbone for view in views.values())),
+            methods=tuple(dict.fromkeys(view.cell.method for view in views.values())),
+            views=views,
+            stages=stages,
+            workers=tuple(reader.workers()),
+            events=tuple(reader.events(limit=EVENTS_KEPT)),
+            failures=status.failures,
+        )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _size(path: Path) -> int:
+    total = 0
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        try:
+            total += file.stat().st_size
+        except OSError:
+            continue
+    return total

@@ -1,0 +1,95 @@
+"""An image, its saliency map, overlay and explanation map, from the stored low-resolution map. Pillow and numpy, no torch.
+
+Imported when the first image is opened. Pictures are ``[height, width, 3]`` arrays of bytes.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import isqrt
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluator.crop import SIDE
+from evaluator.records import LoadedBackbone
+
+Pixels = NDArray[np.uint8]
+Map = NDArray[np.float32]
+ColourMap = Literal["viridis", "magma", "cividis", "grey"]
+
+COLOUR_MAPS: tuple[ColourMap, ...] = ("viridis", "magma", "cividis", "grey")
+_ANCHORS: dict[ColourMap, str] = {  # every eighth of matplotlib's tables; the steps between are straight
+    "viridis": "440154 472d7b 3b528b 2c728e 21918c 28ae80 5ec962 addc30 fde725",
+    "magma": "000004 1d1147 51127c 832681 b73779 e75263 fc8961 fec488 fcfdbf",
+    "cividis": "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 fee838",
+    "grey": "000000 ffffff",
+}
+
+
+def saliency(stored: bytes, loaded: LoadedBackbone | None) -> Map:
+    """The stored map as ``[h, w]`` in [0, 1].
+
+    Raises:
+        ValueError: the bytes are no map of that backbone.
+    """
+    values = np.frombuffer(stored, dtype="<f4")
+    height, width = (loaded.height, loaded.width) if loaded else (isqrt(len(values)), isqrt(len(values)))
+    if len(values) != height * width or not len(values):
+        raise ValueError(f"a map of {len(values)} values does not fit {height} × {width}")
+    clipped: Map = np.clip(np.nan_to_num(values.reshape(height, width)), 0, 1)
+    return clipped
+
+
+def upsampled(low: Map, side: int = SIDE) -> Map:
+    """Bilinear, ``align_corners=False``: what torch's ``interpolate`` gives, ``[side, side]``."""
+    return _along(_along(low, side, 0), side, 1)
+
+
+def _along(values: Map, size: int, axis: int) -> Map:
+    old = values.shape[axis]
+    place = np.clip((np.arange(size) + 0.5) * old / size - 0.5, 0, None)
+    first = np.minimum(place.astype(int), old - 1)
+    second = np.minimum(first + 1, old - 1)
+    share = (place - first).astype(np.float32)
+    share = share[:, None] if axis == 0 else share[None, :]
+    result: Map = np.take(values, first, axis) * (1 - share) + np.take(values, second, axis) * share
+    return result
+
+
+@cache
+def _table(name: ColourMap) -> Pixels:
+    anchors = np.array([[int(text[i : i + 2], 16) for i in (0, 2, 4)] for text in _ANCHORS[name].split()], dtype=float)
+    places = np.linspace(0, len(anchors) - 1, 256)
+    table = np.stack([np.interp(places, np.arange(len(anchors)), anchors[:, channel]) for channel in range(3)], axis=1)
+    return np.round(table).astype(np.uint8)
+
+
+def coloured(values: Map, name: ColourMap) -> Pixels:
+    """A map in colours; 0 and 1 are the ends of the scale, whatever the map holds, so that maps can be compared."""
+    picture: Pixels = _table(name)[np.round(values * 255).astype(np.uint8)]
+    return picture
+
+
+def overlay(image: Pixels, values: Map, name: ColourMap, alpha: float) -> Pixels:
+    """The coloured map over the image: ``alpha`` of it."""
+    mixed = (1 - alpha) * image.astype(np.float32) + alpha * coloured(values, name)
+    picture: Pixels = np.round(mixed).astype(np.uint8)
+    return picture
+
+
+def explanation(image: Pixels, values: Map, loaded: LoadedBackbone | None) -> Pixels:
+    """``e = x ⊙ U`` as the network sees it, brought back to colours: where the map is 0 stands the data set's mean colour."""
+    mean = np.array(loaded.mean if loaded else (0.0, 0.0, 0.0), dtype=np.float32) * 255
+    shown = (image - mean) * values[:, :, None] + mean
+    picture: Pixels = np.round(np.clip(shown, 0, 255)).astype(np.uint8)
+    return picture
+
+
+def resized(picture: Pixels, width: int, height: int) -> Pixels:
+    """The picture in other proportions, every pixel an average of those it stands for."""
+    from PIL import Image
+
+    image = Image.fromarray(picture).resize((width, height), Image.Resampling.BOX)
+    return np.asarray(image, dtype=np.uint8)

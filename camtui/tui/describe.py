@@ -1,0 +1,207 @@
+"""A snapshot in words: the two lines at the top of every screen, the workers, the cell under the cursor. Pure functions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from camtui.feed import Snapshot
+from camtui.format import count, duration, half_width, metric_header, percent, short_count, signed_percent, size
+from camtui.tui import plots
+from camtui.tui.widgets.table import Field
+from evaluator.metrics import all_metrics
+from evaluator.records import Cell, Event, WorkerState
+from evaluator.statistics import PairedDifference
+from evaluator.text import printable
+
+STATES = {
+    "starting": ("◌", "accent"), "running": ("●", "good"), "stopping": ("◍", "warn"), "paused": ("‖", "warn"),
+    "stopped": ("■", "warn"), "complete": ("✓", "good"), "failed": ("✗", "error"), "crashed": ("✗", "error"),
+}  # fmt: skip
+"""State → sign and role; the word itself always stands beside the sign."""
+
+GIB = 1 << 30
+
+
+def clock(when: float) -> str:
+    """Weekday and time of day: ``Tue 09:40``."""
+    return time.strftime("%a %H:%M", time.localtime(when))
+
+
+def state_field(state: str) -> Field:
+    """``● RUNNING``."""
+    sign, role = STATES.get(state, ("?", "warn"))
+    return Field(f"{sign} {state.upper()}", role)
+
+
+def title_line(snapshot: Snapshot, width: int, *, frozen: bool = False) -> list[Field]:
+    """Name, state, progress, rate and when it will be done."""
+    status = snapshot.status
+    head = [Field(" camtui ", "dim"), Field(printable(snapshot.info.name, 24), "strong"), Field(" "), state_field(status.state)]
+    if frozen:
+        head.append(Field(" ‖ FROZEN", "warn"))
+    tail = [Field(f" {percent(status.progress, 1)}%")]
+    if status.live:
+        if status.stage:
+            of = f"{status.stage_number}/{status.stages}"
+            tail.append(Field(f"  {of}: {short_count(status.done)}/{short_count(status.total)}", "dim"))
+        tail.append(Field(f"  {status.rate:.0f} img/s" if status.rate else "", "dim"))
+        tail.append(Field(f"  ETA {duration(status.eta)}" if status.eta is not None else "  ETA …", "accent"))
+        if width >= 100 and status.eta is not None:
+            tail.append(Field(f" ({clock(snapshot.taken + status.eta)})", "dim"))
+    elif snapshot.info.finished is not None:
+        tail.append(Field(f"  ended {clock(snapshot.info.finished)}", "dim"))
+    room = width - sum(len(field.text) for field in head + tail) - 2
+    if room < 4:
+        return head + tail
+    filled, empty = plots.bar(status.progress, min(room, 40))
+    return [*head, Field(" "), Field(filled, "bar"), Field(empty, "trough"), *tail]
+
+
+def worker_line(snapshot: Snapshot, now: float, width: int) -> list[Field]:
+    """Devices, failures, the age of the heartbeat; or what is wrong, and the command that mends it."""
+    if snapshot.problem:
+        return [Field(f" {snapshot.problem}; what you see is the last that was read", "error")]
+    status = snapshot.status
+    if not status.live:
+        role = {"crashed": "error", "failed": "error", "stopped": "warn"}.get(status.state, "dim")
+        why = f"{status.message}: " if status.message else "the driver is gone: " if status.state == "crashed" else ""
+        return [Field(f" {why}{status.advice}", role), Field(f"   failed {short_count(snapshot.failures)}", "dim")]
+    parts = [device_text(worker) for worker in snapshot.workers[: max(1, width // 60)]]
+    hidden = len(snapshot.workers) - len(parts)
+    parts += [f"+{hidden} workers"] if hidden > 0 else []
+    spans = [Field(" " + "  ".join(filter(None, parts)), "dim")]
+    spans.append(Field(f"  failed {short_count(snapshot.failures)}", "warn" if snapshot.failures else "dim"))
+    if snapshot.info.heartbeat is not None and status.live:
+        age = max(0.0, now - snapshot.info.heartbeat)
+        spans.append(Field(f"  heartbeat {duration(age)}", "warn" if age > 10 else "dim"))
+    spans.append(Field(f"  file {size(snapshot.size)}", "dim"))
+    return spans
+
+
+def device_text(worker: WorkerState) -> str:
+    """``cuda:0 util 97% mem 33/141G 612W 71°C``; what a device does not tell is left out."""
+    parts = [printable(worker.device, 12)]
+    if worker.utilisation is not None:
+        parts.append(f"util {worker.utilisation:.0f}%")
+    if worker.memory_used is not None:
+        total = f"/{worker.memory_total / GIB:.0f}" if worker.memory_total else ""
+        parts.append(f"mem {worker.memory_used / GIB:.0f}{total}G")
+    parts += [f"{worker.power:.0f}W"] if worker.power is not None else []
+    parts += [f"{worker.temperature:.0f}°C"] if worker.temperature is not None else []
+    parts += [f"restarts {worker.restarts}"] if worker.restarts else []
+    return " ".join(parts)
+
+
+def cell_name(cell: Cell) -> str:
+    """``resnet50 × gradcampp``."""
+    return f"{printable(cell.backbone, 28)} × {printable(cell.method, 32)}"
+
+
+def metric_fields(snapshot: Snapshot, cell: Cell, metric: str, *, n: bool = False) -> list[Field]:
+    """``ADCC↑ 85.11 ±0.11``, with its own n where that differs from the cell's."""
+    known = all_metrics()[metric]
+    mean = snapshot.mean(cell.id, metric)
+    name = Field(f"{metric_header(known)} ", "dim")
+    if mean is None:
+        return [name, Field("····", "dim")]
+    fields = [name, Field(percent(mean.value), "strong"), Field(f" {half_width(mean)}", "dim")]
+    if n and mean.n != snapshot.views[cell.id].summary.n:
+        fields.append(Field(f" n {count(mean.n)}", "dim"))
+    return fields
+
+
+def flowed(groups: Sequence[list[Field]], width: int, gap: int = 3) -> list[list[Field]]:
+    """Groups of fields set one after another, broken where the line ends."""
+    lines: list[list[Field]] = [[Field(" ")]]
+    used = 1
+    for group in groups:
+        length = sum(len(field.text) for field in group)
+        if used + length > width and len(lines[-1]) > 1:
+            lines.append([Field(" ")])
+            used = 1
+        lines[-1] += [*group, Field(" " * gap)]
+        used += length + gap
+    return lines
+
+
+def cell_lines(snapshot: Snapshot, cell: Cell, width: int) -> list[list[Field]]:
+    """What is known of a cell: how many, what failed, every average with its interval."""
+    summary = snapshot.views[cell.id].summary
+    title = [Field(f" {cell_name(cell)}", "strong"), Field(f"   n {count(summary.n)}/{count(snapshot.info.image_count)}")]
+    title += [Field(f"   failed {count(summary.failed)}", "warn")] if summary.failed else []
+    title += [Field(f"   empty maps {count(summary.degenerate)}", "warn")] if summary.degenerate else []
+    if not cell.applicable:
+        title.append(Field("   not applicable", "warn"))
+    title += [Field(f"   {printable(cell.note)}", "dim")] if cell.note else []
+    groups = [metric_fields(snapshot, cell, key, n=True) for key in sorted(snapshot.metrics, key=lambda key: key != "adcc")]
+    if summary.mean_image_adcc is not None:
+        per_image = summary.mean_image_adcc
+        groups.append([Field("mean image ADCC↑ ", "dim"), Field(f"{percent(per_image.value)} {half_width(per_image)}", "dim")])
+    return [title, *flowed(groups, width)]
+
+
+def histogram_fields(metric: str, counts: Sequence[int]) -> list[Field]:
+    """``ADCC  0 ▁▁▂▅█▃ 100`` on one line."""
+    return [Field(f" {all_metrics()[metric].short}  0", "dim"), Field(f"▕{plots.histogram(counts)}▏", "bar"), Field("100", "dim")]
+
+
+def difference_fields(
+    snapshot: Snapshot, metric: str, best: Cell, found: PairedDifference | None, *, is_best: bool
+) -> list[Field]:
+    """The paired difference to the best of the backbone, in points."""
+    if is_best:
+        return [Field("   best of its backbone", "best")]
+    name = printable(best.method, 20)
+    if found is None:
+        own = snapshot.mean(best.id, metric)
+        return [Field(f"   best is {name} {percent(own.value)}" if own else "", "dim")]
+    verdict = "tie" if found.tie else "differs"
+    text = f"   vs {name} {signed_percent(-found.value)} {half_width(found)} (paired, n {short_count(found.n)}: {verdict})"
+    return [Field(text, "tie" if found.tie else "dim")]
+
+
+def summary_lines(snapshot: Snapshot) -> list[list[Field]]:
+    """For a terminal too small for anything else."""
+    status = snapshot.status
+    lines = [[state_field(status.state)], [Field(f"{percent(status.progress, 1)}% of {count(status.images)} images")]]
+    if status.live and status.eta is not None:
+        lines.append([Field(f"ETA {duration(status.eta)}", "accent")])
+    means = [(mean.value, cell) for cell in snapshot.cells if (mean := snapshot.mean(cell.id, "adcc"))]
+    if means:
+        value, cell = max(means, key=lambda item: item[0])
+        lines.append([Field(f"best ADCC {percent(value)}", "best")])
+        lines.append([Field(cell_name(cell), "dim")])
+    lines.append([Field(f"failed {short_count(snapshot.failures)}", "warn" if snapshot.failures else "dim")])
+    lines.append([Field("q detach   larger: 60×16", "dim")])
+    return lines
+
+
+def event_lines(snapshot: Snapshot, rows: int) -> list[list[Field]]:
+    """The newest events, oldest first."""
+    return [event_fields(event) for event in snapshot.events[-rows:]]
+
+
+def event_fields(event: Event) -> list[Field]:
+    """``09:12:04 WARNING text``."""
+    role = {"warning": "warn", "error": "error"}.get(event.level, "dim")
+    when = time.strftime("%H:%M:%S", time.localtime(event.time))
+    return [Field(f" {when} ", "dim"), Field(f"{printable(event.level, 8).upper():<8}", role), Field(printable(event.text, 400))]
+
+
+def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
+    """For wide terminals: every worker, and how far each stretch of work is."""
+    lines = [[Field(" Workers", "head")]]
+    lines += [
+        [Field(f"  {device_text(worker)}"), Field(f"  {printable(worker.state, 12)}", "dim")] for worker in snapshot.workers
+    ]
+    lines += [[Field("  none now", "dim")]] if not snapshot.workers else []
+    lines += [[], [Field(" Work", "head")]]
+    for stage in snapshot.stages:
+        share = stage.done / stage.images if stage.images else 1.0
+        filled, empty = plots.bar(share, 10)
+        name = printable(stage.title, width - 20)
+        lines.append(
+            [Field(f"  {name:<{width - 20}} "), Field(filled, "bar"), Field(empty, "trough"), Field(f" {100 * share:4.0f}%")]
+        )
+    return lines

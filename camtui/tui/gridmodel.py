@@ -1,0 +1,224 @@
+"""From a snapshot to the rows of the grid: method × backbone for one metric, or the long table. No textual here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from camtui.feed import Snapshot
+from camtui.format import SIGNS, CellView, half_width, matching, metric_header, percent, short_count
+from camtui.ties import Marks
+from camtui.tui.widgets.table import Column, Field, Line
+from evaluator.catalog import ROW_METRICS
+from evaluator.errors import CamtuiError
+from evaluator.metrics import all_metrics
+from evaluator.text import printable
+
+Order = Literal["plan", "name", "value"]
+CellKey = tuple[str, str]
+"""(backbone, method)."""
+
+NOT_BEGUN, NOT_THERE = "····", "n/a"
+_NAME_WIDTH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How the grid is looked at.
+
+    Attributes:
+        long: one line per cell with every metric, else method × backbone for one.
+        column: backbone (or metric) that ``order == "value"`` sorts by.
+        words: of the filter; a cell is shown if its names hold every one of them.
+        paper: show what the paper printed in place of what was measured.
+    """
+
+    metric: str = "adcc"
+    long: bool = False
+    order: Order = "plan"
+    descending: bool = True
+    column: str = ""
+    words: str = ""
+    paper: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Columns and rows, and which cell stands where."""
+
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+
+
+PaperValue = Callable[[str, str, str], float | None]
+"""(backbone, method, metric) → what the paper printed, as a fraction."""
+
+
+def shown_cells(snapshot: Snapshot, expression: str) -> list[CellView]:
+    """The cells that meet the filter, in the grammar of ``--filter``; none where it cannot be read."""
+    views = list(snapshot.views.values())
+    try:
+        return matching(views, expression)
+    except CamtuiError:
+        return []
+
+
+def best_cell(snapshot: Snapshot, metric: str, marks: Marks) -> CellKey | None:
+    """The best of the best: where the cursor begins. Without ranks, the first cell that has a value."""
+    sign = all_metrics()[metric].sign
+    means = [(sign * mean.value, cell) for cell in snapshot.cells if (mean := snapshot.mean(cell.id, metric))]
+    if not means:
+        return None
+    ranked = [(value, cell) for value, cell in means if marks.get((cell.id, metric)) == "best"]
+    _, cell = max(ranked or means[:1], key=lambda item: item[0])
+    return cell.backbone, cell.method
+
+
+def build(snapshot: Snapshot, view: View, marks: Marks, paper: PaperValue, width: int, previous: Sequence[object] = ()) -> Grid:
+    """The grid as it should stand now.
+
+    Args:
+        marks: (cell, metric) → best or tied with the best of its backbone.
+        width: cells of the terminal that the table has.
+        previous: row keys in the order that is on screen; kept, whatever the values do, where given.
+    """
+    grid = _long(snapshot, view, marks, paper) if view.long else _pivot(snapshot, view, marks, paper, width)
+    if not previous:
+        return grid
+    place = {key: index for index, key in enumerate(previous)}
+    return replace(grid, lines=tuple(sorted(grid.lines, key=lambda line: place.get(line.key, len(place)))))
+
+
+# -- method × backbone -----------------------------------------------------------------------------------------------------------
+
+
+def _pivot(snapshot: Snapshot, view: View, marks: Marks, paper: PaperValue, width: int) -> Grid:
+    cells = {(found.cell.backbone, found.cell.method): found for found in shown_cells(snapshot, view.words)}
+    backbones = [name for name in snapshot.backbones if any(b == name for b, _ in cells)]
+    methods = _sorted_methods(snapshot, view, [name for name in snapshot.methods if any(m == name for _, m in cells)])
+    name_width = max([8, *(min(len(name), _NAME_WIDTH) for name in methods)])
+    room = width - name_width - 3
+    wide = len(backbones) > 0 and room // len(backbones) >= 15
+    size = 14 if wide else max(8, min(10, room // max(1, len(backbones)) - 1))
+    average = len(backbones) > 1 and (size + 1) * len(backbones) + 9 <= room
+    columns = [Column("method", "method", name_width, right=False)]
+    columns += [Column(name, _two_lines(name, size), size) for name in backbones]
+    columns += [Column("average", "average", 8)] if average else []
+    lines = []
+    for method in methods:
+        fields = [Field(printable(method), "strong")]
+        fields += [_field(cells.get((name, method)), view, marks, paper, wide) for name in backbones]
+        fields += [_average([cells.get((name, method)) for name in backbones], view, paper)] if average else []
+        lines.append(Line(method, tuple(fields)))
+    return Grid(tuple(columns), tuple(lines))
+
+
+def _two_lines(name: str, width: int) -> str:
+    """A long name broken at a ``_`` or wherever it must be."""
+    text = printable(name)
+    if len(text) <= width:
+        return text
+    cut = text.rfind("_", 1, width + 1)
+    cut = cut if cut > 0 and len(text) - cut <= width else width
+    return f"{text[:cut]}\n{text[cut:]}"
+
+
+def _field(found: CellView | None, view: View, marks: Marks, paper: PaperValue, wide: bool) -> Field:
+    if found is None:
+        return Field("")
+    if view.paper:
+        value = paper(found.cell.backbone, found.cell.method, view.metric)
+        return Field(NOT_BEGUN + " ", "dim") if value is None else Field(f"{percent(value)} ", "accent")
+    return value_field(found, view.metric, marks, wide)
+
+
+def value_field(view: CellView, metric: str, marks: Marks, wide: bool) -> Field:
+    """An average with its signs: ``~`` partial before it, ``*`` best or ``=`` tied after it."""
+    if not view.cell.applicable:
+        return Field(NOT_THERE + " ", "dim")
+    mean = view.mean(metric)
+    if mean is None:
+        return Field(NOT_BEGUN + " ", "dim")
+    mark = marks.get((view.cell.id, metric), "")
+    partial = is_partial(view, metric)
+    text = f"{percent(mean.value)} {half_width(mean)}".rstrip() if wide else percent(mean.value)
+    role = {"best": "best", "tie": "tie"}.get(mark, "partial" if partial else "")
+    return Field(f"{'~' if partial else ''}{text}{SIGNS[mark] or ' '}", role)
+
+
+def is_partial(view: CellView, metric: str) -> bool:
+    """Whether images are still to come; curves come after the rows and have an n of their own."""
+    mean = view.mean(metric)
+    if mean is None or metric in ROW_METRICS:
+        return view.partial
+    return mean.n + view.summary.failed < view.images
+
+
+def _average(cells: Sequence[CellView | None], view: View, paper: PaperValue) -> Field:
+    """Of a method over the backbones; only where each of them has a value, for averages of different sets mislead."""
+    there = [found for found in cells if found is not None and found.cell.applicable]
+    if view.paper:
+        values = [paper(found.cell.backbone, found.cell.method, view.metric) for found in there]
+    else:
+        values = [mean.value if (mean := found.mean(view.metric)) else None for found in there]
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
+        return Field("·· ", "dim")
+    partial = not view.paper and any(is_partial(found, view.metric) for found in there)
+    return Field(f"{'~' if partial else ''}{percent(sum(known) / len(known))} ", "dim")
+
+
+def _sorted_methods(snapshot: Snapshot, view: View, methods: list[str]) -> list[str]:
+    if view.order == "plan":
+        return methods if view.descending else methods[::-1]
+    if view.order == "name":
+        return sorted(methods, reverse=not view.descending)
+    sign = all_metrics()[view.metric].sign
+    backbones = [view.column] if view.column in snapshot.backbones else list(snapshot.backbones)
+
+    def value(method: str) -> tuple[bool, float]:
+        cells = [snapshot.cell(backbone, method) for backbone in backbones]
+        means = [mean.value for cell in cells if cell and (mean := snapshot.mean(cell.id, view.metric))]
+        if not means:
+            return True, 0.0
+        best_first = -sign * sum(means) / len(means)
+        return False, best_first if view.descending else -best_first
+
+    return sorted(methods, key=value)
+
+
+# -- one line per cell -----------------------------------------------------------------------------------------------------------
+
+
+def _long(snapshot: Snapshot, view: View, marks: Marks, paper: PaperValue) -> Grid:
+    metrics = sorted(snapshot.metrics, key=lambda key: key != "adcc")
+    columns = [Column("method", "method", _NAME_WIDTH, right=False), Column("backbone", "backbone", 12, right=False)]
+    columns += [Column("n", "n", 6), *(Column(key, metric_header(all_metrics()[key]), 8) for key in metrics)]
+    lines = [
+        Line((found.cell.backbone, found.cell.method), _long_fields(found, metrics, view, marks, paper))
+        for found in _sorted_cells(snapshot, view)
+    ]
+    return Grid(tuple(columns), tuple(lines))
+
+
+def _long_fields(found: CellView, metrics: Sequence[str], view: View, marks: Marks, paper: PaperValue) -> tuple[Field, ...]:
+    names = (Field(printable(found.cell.method), "strong"), Field(printable(found.cell.backbone)))
+    n = Field(f"{'~' if found.partial else ''}{short_count(found.summary.n)}", "dim")
+    return (*names, n, *(_field(found, replace(view, metric=key), marks, paper, wide=False) for key in metrics))
+
+
+def _sorted_cells(snapshot: Snapshot, view: View) -> list[CellView]:
+    cells = shown_cells(snapshot, view.words)
+    if view.order == "plan":
+        return cells if view.descending else cells[::-1]
+    if view.order == "name":
+        return sorted(cells, key=lambda found: (found.cell.method, found.cell.backbone), reverse=not view.descending)
+    metric = view.column if view.column in snapshot.metrics else view.metric
+    best_first = -all_metrics()[metric].sign if view.descending else all_metrics()[metric].sign
+
+    def value(found: CellView) -> tuple[bool, float]:
+        mean = found.mean(metric)
+        return mean is None, 0.0 if mean is None else best_first * mean.value
+
+    return sorted(cells, key=value)

@@ -1,0 +1,122 @@
+"""What every screen of a run has: two lines at the top, the keys at the bottom, a summary where the terminal is too small."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import Screen
+
+from camtui.feed import Snapshot
+from camtui.tui import describe
+from camtui.tui.widgets.keybar import KeyBar
+from camtui.tui.widgets.lines import TextLines
+from camtui.tui.widgets.table import Field
+from evaluator.errors import CamtuiError
+from evaluator.store.reader import RunReader
+from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from camtui.tui.app import Dashboard
+
+T = TypeVar("T")
+
+LEAST_WIDTH, LEAST_HEIGHT = 60, 16
+"""Below this a screen shows a summary."""
+
+
+class RunScreen(Screen[None]):
+    """A screen that shows one run."""
+
+    KEY_ROWS = 1
+
+    def compose(self) -> ComposeResult:
+        """Title, body, keys; the summary is there but hidden."""
+        yield TextLines(id="title")
+        with Vertical(id="body"):
+            yield from self.body()
+        yield TextLines(id="tiny")
+        yield KeyBar(self.KEY_ROWS)
+
+    def body(self) -> ComposeResult:
+        """What stands between title and keys."""
+        yield from ()
+
+    @property
+    def dashboard(self) -> Dashboard:
+        """The application, as what it is."""
+        return cast("Dashboard", self.app)
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What is on the screens now."""
+        return self.dashboard.shown
+
+    def on_mount(self) -> None:
+        """Show what is known already."""
+        self.fit(self.app.size.width, self.app.size.height)
+        self.show_snapshot()
+
+    def on_screen_resume(self) -> None:
+        """Others may have shown newer things meanwhile."""
+        self.show_snapshot()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Another size of the terminal, perhaps too small a one."""
+        self.fit(event.size.width, event.size.height)
+        self.show_snapshot()
+
+    def fit(self, width: int, height: int) -> None:
+        """Set the classes that the style sheet goes by."""
+        self.set_class(width < LEAST_WIDTH or height < LEAST_HEIGHT, "tiny")
+        self.set_class(width >= 120, "-wide")
+        self.set_class(height >= 34, "-tall")
+
+    def show_snapshot(self) -> None:
+        """Show the newest snapshot: the top, the summary, and what the screen itself shows."""
+        snapshot = self.snapshot
+        if snapshot is None or not self.is_mounted:
+            return
+        self.tick()
+        if self.has_class("tiny"):
+            self.query_one("#tiny", TextLines).show(describe.summary_lines(snapshot))
+        else:
+            self.snapshot_shown(snapshot)
+
+    def snapshot_shown(self, snapshot: Snapshot) -> None:
+        """Show what this screen shows of a snapshot."""
+
+    def tick(self) -> None:
+        """Once a second: what changes by itself, such as the age of the heartbeat."""
+        snapshot, width = self.snapshot, self.app.size.width
+        if snapshot is not None:
+            top = describe.title_line(snapshot, width, frozen=self.dashboard.frozen)
+            below = describe.worker_line(snapshot, time.time(), width)
+            self.query_one("#title", TextLines).show([top, below])
+
+    def fetch(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> None:
+        """Do something that waits for the run's file, while the screen stays alive; a newer fetch of the group replaces it."""
+        self.run_worker(cast(Any, work), group=group, exclusive=True)
+
+    async def ask(self, question: Callable[[RunReader], T]) -> T | None:
+        """Ask the run's file, off the screen's thread; a refusal is shown as a toast and answered with ``None``."""
+        try:
+            return await self.dashboard.ask(question)
+        except CamtuiError as error:
+            self.dashboard.say(error.message, severity="warning")
+        except sqlite3.Error as error:
+            self.dashboard.say(f"cannot read the run: {error}", severity="error")
+        return None
+
+
+def rule(title: str) -> str:
+    """A border's title: safe text, not markup."""
+    return printable(title).replace("[", "\\[")
+
+
+__all__ = ["Field", "RunScreen", "rule"]

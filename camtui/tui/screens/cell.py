@@ -1,0 +1,263 @@
+"""One cell: how its values are spread, how its ADCC settled, and its worst and best images, however many there are."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal
+
+from camtui.convergence import convergence
+from camtui.feed import Snapshot
+from camtui.format import metric_header, percent, short_count
+from camtui.tui import describe, plots
+from camtui.tui.messages import EndNear, RowOpened
+from camtui.tui.screens.base import RunScreen
+from camtui.tui.widgets.lines import TextLines
+from camtui.tui.widgets.table import Column, Field, Line, LineTable
+from evaluator.metrics import all_metrics
+from evaluator.records import Cell, ImageRef, Row
+from evaluator.statistics import Mean
+from evaluator.store.reader import RankedImage, RunReader
+from evaluator.text import printable
+
+PAGE = 100
+_GROWN = 1.05
+
+
+class Listed(NamedTuple):
+    """One line of the list: the place in the order, the image, and its row."""
+
+    ranked: RankedImage
+    image: ImageRef
+    row: Row | None
+
+
+def is_ascending(metric: str, worst: bool) -> bool:
+    """Whether the list runs from low to high values: the worst of a metric where higher is better, or the best of the others."""
+    return (all_metrics()[metric].sign > 0) == worst
+
+
+def page(reader: RunReader, cell: int, metric: str, ascending: bool, after: RankedImage | None) -> list[Listed]:
+    """The next images of the list, by key."""
+    ranked = reader.ranked(cell, metric, ascending=ascending, limit=PAGE, after=after)
+    return [Listed(place, reader.image(place.image), reader.row(cell, place.image)) for place in ranked]
+
+
+class CellScreen(RunScreen):
+    """Everything about one cell."""
+
+    BINDINGS = [
+        Binding("w", "metric(1)", "worst by", tooltip="the metric that orders the images"),
+        Binding("W", "metric(-1)", "worst by", show=False),
+        Binding("b", "ends", "best/worst", tooltip="from the other end"),
+        Binding("right_square_bracket", "cell(1)", "next cell", show=False),
+        Binding("left_square_bracket", "cell(-1)", "cell before", show=False),
+        Binding("escape", "up", "up"),
+    ]
+
+    def __init__(self, cell: int, metric: str) -> None:
+        super().__init__()
+        self.cell_id = cell
+        self.metric = metric
+        self.worst = True
+        self._listed: list[Listed] = []
+        self._complete = False
+        self._class_names: tuple[str, ...] = ()
+        self._curve: list[Mean] = []
+        self._histogram: list[int] = []
+        self._drawn_at = (0, "")
+
+    def body(self) -> ComposeResult:
+        """Averages, the two plots, the list."""
+        yield TextLines(id="averages")
+        with Horizontal(id="plots"):
+            yield TextLines(id="histogram", classes="ruled")
+            yield TextLines(id="convergence", classes="ruled")
+        yield TextLines(id="listhead", classes="ruled")
+        yield LineTable(id="images")
+
+    def on_mount(self) -> None:
+        """Begin with the list in focus: Enter opens the worst image."""
+        super().on_mount()
+        self.query_one("#images", LineTable).focus()
+        self._begin_list()
+
+    # -- what is shown -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def cell(self) -> Cell | None:
+        """The cell, as the run has it now."""
+        view = self.snapshot.views.get(self.cell_id) if self.snapshot else None
+        return view.cell if view else None
+
+    def snapshot_shown(self, snapshot: Snapshot) -> None:
+        """Averages at once; plots when the cell has grown by a twentieth."""
+        cell = self.cell
+        if cell is None:
+            return
+        width = self.app.size.width
+        self.query_one("#averages", TextLines).show(describe.cell_lines(snapshot, cell, width))
+        n = snapshot.views[cell.id].summary.n
+        drawn, metric = self._drawn_at
+        if self.metric != metric or n > drawn * _GROWN or n == snapshot.info.image_count != drawn:
+            self._drawn_at = (n, self.metric)
+            self.fetch(partial(self._fetch_plots, n), "plots")
+        self._show_plots()
+        self._show_list_head(snapshot)
+
+    async def _fetch_plots(self, n: int) -> None:
+        histogram = await self.ask(lambda reader: reader.histogram(self.cell_id, self.metric))
+        curve = await self.ask(lambda reader: convergence(reader.convergence(self.cell_id), n))
+        self._histogram, self._curve = histogram or [], curve or []
+        self._show_plots()
+
+    def _show_plots(self) -> None:
+        left, right = self.query_one("#histogram", TextLines), self.query_one("#convergence", TextLines)
+        left.border_title = f"{all_metrics()[self.metric].title}: images by value"
+        left.show(histogram_lines(self._histogram, left.size.width, left.size.height))
+        right.border_title = "ADCC after n images, with its 95 % band"
+        right.show(convergence_lines(self._curve, right.size.width, right.size.height))
+
+    def _show_list_head(self, snapshot: Snapshot) -> None:
+        metric = all_metrics()[self.metric]
+        end = "Worst" if self.worst else "Best"
+        more = f"   {short_count(len(self._listed))} listed{'' if self._complete else ', more below'}"
+        self.query_one("#listhead", TextLines).show(
+            [[Field(f" {end} images by ", "dim"), Field(metric_header(metric), "strong"), Field(more, "dim")]]
+        )
+
+    # -- the list ----------------------------------------------------------------------------------------------------------------
+
+    def _begin_list(self) -> None:
+        self._listed, self._complete = [], False
+        self.fetch(self._more, "list")
+
+    async def _more(self) -> None:
+        """The next page, behind the last image that is listed."""
+        after = self._listed[-1].ranked if self._listed else None
+        metric, ascending = self.metric, is_ascending(self.metric, self.worst)
+        found = await self.ask(lambda reader: page(reader, self.cell_id, metric, ascending, after))
+        if not self._class_names:
+            self._class_names = await self.dashboard.classes_of(self.cell)
+        if found is None or metric != self.metric:
+            return
+        self._complete = len(found) < PAGE
+        self._listed += found
+        self._show_list()
+
+    def _show_list(self) -> None:
+        shown = other_metrics(self.metric, self.app.size.width)
+        lines = [image_line(place, listed, self._class_names, shown) for place, listed in enumerate(self._listed, 1)]
+        cell = self.cell
+        nothing = "not applicable here" if cell is not None and not cell.applicable else "no image of this cell has a value yet"
+        table = self.query_one("#images", LineTable)
+        table.show(list_columns(self.metric, self.app.size.width), lines, empty=nothing)
+        if self.snapshot is not None:
+            self._show_list_head(self.snapshot)
+
+    def on_end_near(self, _: EndNear) -> None:
+        """Load more before the end is reached."""
+        if not self._complete:
+            self.fetch(self._more, "list")
+
+    def on_row_opened(self, message: RowOpened) -> None:
+        """Open the image."""
+        found = next((listed for listed in self._listed if listed.image.id == message.row), None)
+        if found is not None:
+            self.dashboard.open_image(self.cell_id, found.image.id, self.metric, worst=self.worst)
+
+    # -- keys --------------------------------------------------------------------------------------------------------------------
+
+    def action_metric(self, step: int) -> None:
+        """Order the images by the next metric."""
+        if self.snapshot is not None:
+            metrics = self.snapshot.metrics
+            self.metric = metrics[(metrics.index(self.metric) + step) % len(metrics)]
+            self.show_snapshot()
+            self._begin_list()
+
+    def action_ends(self) -> None:
+        """From the best, or from the worst."""
+        self.worst = not self.worst
+        self._begin_list()
+
+    def action_cell(self, step: int) -> None:
+        """The next cell of the run, or the one before."""
+        if self.snapshot is not None:
+            ids = list(self.snapshot.views)
+            self.cell_id = ids[(ids.index(self.cell_id) + step) % len(ids)]
+            self._curve, self._histogram, self._drawn_at, self._class_names = [], [], (0, ""), ()
+            self.show_snapshot()
+            self._begin_list()
+
+    def action_up(self) -> None:
+        """Back to where this was opened."""
+        self.dashboard.pop_screen()
+
+
+def list_columns(metric: str, width: int) -> list[Column]:
+    """Place, image, classes, confidences and the metrics of a row; the one that orders comes last."""
+    shown = other_metrics(metric, width)
+    columns = [Column("place", "#", 6), Column("image", "image", 24 if width < 100 else 32, right=False)]
+    columns += [Column("classes", "true → predicted", 0, right=False), Column("confidence", "conf→masked", 11)]
+    columns += [Column(key, metric_header(all_metrics()[key]), 7) for key in shown]
+    return [*columns, Column("value", metric_header(all_metrics()[metric]), 8)]
+
+
+def other_metrics(metric: str, width: int) -> list[str]:
+    """What stands beside the metric that orders, where there is room."""
+    return [key for key in ("average_drop", "coherency", "complexity", "adcc") if key != metric] if width >= 100 else []
+
+
+def image_line(place: int, listed: Listed, classes: tuple[str, ...], shown: list[str]) -> Line:
+    """One image of the list."""
+    row, image = listed.row, listed.image
+    name = printable(PurePosixPath(image.path.decode("utf-8", "surrogateescape")).name, 32)
+    label = class_name(classes, image.label)
+    predicted = class_name(classes, row.predicted) if row else "?"
+    same = image.label is not None and row is not None and image.label == row.predicted
+    words = label if same else f"{label} → {predicted}"
+    fields = [Field(str(place), "dim"), Field(name), Field(words, "" if same else "warn")]
+    fields.append(Field(f"{row.y:.2f}→{row.o:.2f}" if row else "", "dim"))
+    fields += [Field(percent(getattr(row, key)) if row else "", "dim") for key in shown]
+    return Line(image.id, (*fields, Field(percent(listed.ranked.value), "strong")))
+
+
+def class_name(classes: tuple[str, ...], index: int | None) -> str:
+    """The class by name; by number where the names are not known."""
+    if index is None:
+        return "?"
+    return printable(classes[index], 40) if 0 <= index < len(classes) else f"class {index}"
+
+
+def histogram_lines(counts: list[int], width: int, height: int) -> list[list[Field]]:
+    """Bars as wide as there is room for, with the ends of the scale below."""
+    if not any(counts):
+        return [[Field("  no value yet", "dim")]]
+    repeat = max(1, (width - 4) // len(counts))
+    bars = plots.columns(counts, max(1, height - 1))
+    lines = [[Field("  "), Field("".join(c * repeat for c in line), "bar")] for line in bars]
+    across = len(counts) * repeat
+    return [*lines, [Field("  0" + " " * (across - 5) + "100 %", "dim")]]
+
+
+def convergence_lines(curve: list[Mean], width: int, height: int) -> list[list[Field]]:
+    """The headline after n images and the edges of its band, percent on the left, n below."""
+    if len(curve) < 2:
+        return [[Field("  needs more images", "dim")]]
+    settled = curve[len(curve) // 20 + 1 :] or curve
+    low = min(mean.value - (mean.half_width or 0) for mean in settled)
+    high = max(mean.value + (mean.half_width or 0) for mean in settled)
+    plot = plots.BraillePlot(max(8, width - 9), max(1, height - 1), low, high)
+    plot.line([mean.value for mean in curve])
+    for sign in (-1, 1):
+        plot.dots([mean.value + sign * (mean.half_width or 0) for mean in curve])
+    rows = plot.lines()
+    scale = [percent(high, 1), *[""] * (len(rows) - 2), percent(low, 1)] if len(rows) > 1 else [percent(high, 1)]
+    lines = [[Field(f"{text:>6} ", "dim"), Field(line, "series1")] for text, line in zip(scale, rows, strict=True)]
+    end = f"n {short_count(curve[-1].n)}"
+    return [*lines, [Field(f"{'':>7}0{end:>{max(1, width - 10)}}", "dim")]]

@@ -1,0 +1,250 @@
+"""The first screen: method × backbone for one metric, live, with the cell under the cursor below it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input
+
+from camtui.feed import Snapshot
+from camtui.ties import best_in_backbone
+from camtui.tui import describe, gridmodel
+from camtui.tui.messages import CursorMoved, RowOpened
+from camtui.tui.screens.base import RunScreen
+from camtui.tui.widgets.lines import TextLines
+from camtui.tui.widgets.table import Field, LineTable
+from evaluator.metrics import all_metrics
+from evaluator.records import Cell
+from evaluator.text import printable
+
+_STILL = 5.0
+"""Seconds without a key after which rows may change places."""
+
+
+class GridScreen(RunScreen):
+    """Every average of the run."""
+
+    KEY_ROWS = 2
+    BINDINGS = [
+        Binding("m", "metric(1)", "metric", tooltip="the next metric"),
+        Binding("M", "metric(-1)", "metric", show=False, tooltip="the metric before"),
+        Binding("v", "view", "table", tooltip="one line per cell, or method × backbone"),
+        Binding("s", "sort", "sort", tooltip="plan, name, or the column under the cursor"),
+        Binding("S", "reverse", "reverse", show=False, tooltip="the other way round"),
+        Binding("slash", "filter", "filter", tooltip="only cells whose names hold these words"),
+        Binding("n", "match(1)", "next match", show=False),
+        Binding("N", "match(-1)", "match before", show=False),
+        Binding("p", "paper", "paper", tooltip="what the paper's Table 2 printed"),
+        Binding("z", "zoom", "zoom", tooltip="the table alone"),
+        Binding("escape", "clear", "clear filter", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.view = gridmodel.View()
+        self._moved = 0.0
+        self._placed = False
+        self._asked: tuple[int, str, int] | None = None
+        self._histogram: tuple[tuple[int, str, int], list[int]] | None = None
+
+    def body(self) -> ComposeResult:
+        """Table, detail and the latest events."""
+        with Horizontal(id="main"):
+            with Vertical(id="left"):
+                yield TextLines(id="hint")
+                yield LineTable(id="grid", choose_cells=True)
+                yield TextLines(id="detail", classes="ruled")
+            yield TextLines(id="side")
+        yield TextLines(id="events", classes="ruled")
+        yield Input(id="filter", placeholder="words that the method's or the backbone's name holds", select_on_focus=False)
+
+    # -- what is shown -----------------------------------------------------------------------------------------------------------
+
+    def snapshot_shown(self, snapshot: Snapshot) -> None:
+        """Hint, table, detail, events."""
+        self.query_one("#hint", TextLines).show([self._hint(snapshot)])
+        self._show_table(snapshot)
+        self._show_detail(snapshot)
+        events = self.query_one("#events", TextLines)
+        events.show(describe.event_lines(snapshot, max(1, events.size.height)))
+        if self.has_class("-wide"):
+            self.query_one("#side", TextLines).show(describe.side_lines(snapshot, 43))
+        cell = self.chosen()
+        self.dashboard.think(self.view.metric, cell.id if cell else None)
+
+    def _hint(self, snapshot: Snapshot) -> list[Field]:
+        metric = all_metrics()[self.view.metric]
+        spans = [Field(f" {metric.title} {metric.arrow}", "strong")]
+        if self.view.paper:
+            return [*spans, Field("  as printed in the paper's Table 2 (percent); p: back to this run", "accent")]
+        spans += [
+            Field("  mean", "dim"),
+            Field("  * best", "best"),
+            Field("  = tie with it", "tie"),
+            Field("  ~ partial", "partial"),
+        ]
+        if self.view.order != "plan" or not self.view.descending:
+            by = self.view.column if self.view.order == "value" and self.view.column else self.view.order
+            spans.append(Field(f"  sorted by {printable(by, 20)} {'↓' if self.view.descending else '↑'}", "accent"))
+        if self.view.words:
+            spans.append(Field(f"  filter: {printable(self.view.words, 20)}", "accent"))
+        return spans
+
+    def _show_table(self, snapshot: Snapshot) -> None:
+        table = self.query_one("#grid", LineTable)
+        moving = time.monotonic() - self._moved < _STILL
+        previous = [line.key for line in table.lines] if moving else []
+        marks = self.dashboard.marks(self._marked_metrics(snapshot))
+        grid = gridmodel.build(
+            snapshot, self.view, marks, self.dashboard.paper, table.size.width or self.app.size.width, previous
+        )
+        table.show(grid.columns, grid.lines, empty="no cell has that in its name; Esc clears the filter")
+        if not self._placed:
+            self._place_cursor(snapshot)
+
+    def _marked_metrics(self, snapshot: Snapshot) -> tuple[str, ...]:
+        return snapshot.metrics if self.view.long else (self.view.metric,)
+
+    def _place_cursor(self, snapshot: Snapshot) -> None:
+        """Begin on the best cell there is; from then on the cursor is the user's."""
+        best = gridmodel.best_cell(snapshot, self.view.metric, self.dashboard.marks((self.view.metric,)))
+        if best is not None and self.dashboard.is_running:
+            self._placed = True
+            self.put_cursor(best)
+
+    def put_cursor(self, cell: gridmodel.CellKey) -> None:
+        """Put the cursor on a cell."""
+        backbone, method = cell
+        table = self.query_one("#grid", LineTable)
+        if self.view.long:
+            table.select((backbone, method), self.view.metric)
+        else:
+            table.select(method, backbone)
+
+    def chosen(self) -> Cell | None:
+        """The cell under the cursor."""
+        snapshot = self.snapshot
+        row, column = self.query_one("#grid", LineTable).cursor
+        if snapshot is None or row is None:
+            return None
+        if isinstance(row, tuple):
+            return snapshot.cell(*row)
+        backbone = column if column in snapshot.backbones else snapshot.backbones[0]
+        return snapshot.cell(backbone, str(row))
+
+    def _show_detail(self, snapshot: Snapshot) -> None:
+        cell = self.chosen()
+        detail = self.query_one("#detail", TextLines)
+        if cell is None:
+            detail.show([[Field(" no cell is chosen", "dim")]])
+            return
+        lines = describe.cell_lines(snapshot, cell, detail.size.width or self.app.size.width)
+        lines.insert(3 if len(lines) > 3 else len(lines), self._shape_line(snapshot, cell))
+        detail.show(lines)
+
+    def _shape_line(self, snapshot: Snapshot, cell: Cell) -> list[Field]:
+        """Histogram and difference to the best; the histogram is asked for when it is out of date."""
+        metric, summary = self.view.metric, snapshot.views[cell.id].summary
+        wanted = (cell.id, metric, summary.n)
+        if self._asked != wanted and (self._histogram is None or self._histogram[0] != wanted):
+            self._asked = wanted
+            self.fetch(partial(self._fetch_histogram, wanted), "histogram")
+        if self._histogram is None or self._histogram[0][:2] != wanted[:2]:
+            return [Field("")]
+        spans = describe.histogram_fields(metric, self._histogram[1])
+        best = best_in_backbone(snapshot, self.dashboard.marks((metric,)), metric, cell.id)
+        if best is not None and snapshot.mean(cell.id, metric) is not None:
+            found = self.dashboard.difference(metric, best, cell.id)
+            spans += describe.difference_fields(snapshot, metric, snapshot.views[best].cell, found, is_best=best == cell.id)
+        return spans
+
+    async def _fetch_histogram(self, wanted: tuple[int, str, int]) -> None:
+        cell, metric, _ = wanted
+        counts = await self.ask(lambda reader: reader.histogram(cell, metric))
+        if counts is not None:
+            self._histogram = (wanted, counts)
+            if self.snapshot is not None:
+                self._show_detail(self.snapshot)
+
+    # -- what the user does ------------------------------------------------------------------------------------------------------
+
+    def on_cursor_moved(self, _: CursorMoved) -> None:
+        """The detail follows the cursor, and rows stay where they are for a while."""
+        self._moved = time.monotonic()
+        if self.snapshot is not None:
+            self._show_detail(self.snapshot)
+
+    def on_row_opened(self, _: RowOpened) -> None:
+        """Open the cell under the cursor."""
+        self.dashboard.action_open_screen("cell")
+
+    def _look(self, **changes: object) -> None:
+        """Look at the same numbers another way; the cursor stays on its cell."""
+        cell = self.chosen()
+        self.view = replace(self.view, **changes)  # type: ignore[arg-type] # fields of View, checked by the callers
+        self._moved = 0.0
+        self.show_snapshot()
+        if cell is not None:
+            self.put_cursor((cell.backbone, cell.method))
+
+    def action_metric(self, step: int) -> None:
+        """The next metric, or the one before."""
+        if self.snapshot is not None:
+            metrics = self.snapshot.metrics
+            place = metrics.index(self.view.metric) if self.view.metric in metrics else 0
+            self._look(metric=metrics[(place + step) % len(metrics)])
+
+    def action_view(self) -> None:
+        """Method × backbone, or one line per cell."""
+        self._look(long=not self.view.long)
+
+    def action_sort(self) -> None:
+        """Plan → value of the column under the cursor → name → plan."""
+        following: dict[gridmodel.Order, gridmodel.Order] = {"plan": "value", "value": "name", "name": "plan"}
+        _, column = self.query_one("#grid", LineTable).cursor
+        order = following[self.view.order]
+        self._look(order=order, column=column if order == "value" else "", descending=True)
+
+    def action_reverse(self) -> None:
+        """The other way round."""
+        self._look(descending=not self.view.descending)
+
+    def action_paper(self) -> None:
+        """What the paper printed, in the same places."""
+        self._look(paper=not self.view.paper)
+
+    def action_zoom(self) -> None:
+        """The table alone, or all panes."""
+        self.toggle_class("zoomed")
+
+    def action_filter(self) -> None:
+        """Open the filter line."""
+        line = self.query_one("#filter", Input)
+        line.add_class("open")
+        line.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while words are typed."""
+        self._look(words=event.value)
+
+    def on_input_submitted(self, _: Input.Submitted) -> None:
+        """Keep the words and go back to the table."""
+        self._close_filter()
+
+    def _close_filter(self) -> None:
+        self.query_one("#filter", Input).remove_class("open")
+        self.query_one("#grid", LineTable).focus()
+
+    def action_clear(self) -> None:
+        """Forget the filter; the top of the screens is never left by Escape."""
+        self.query_one("#filter", Input).value = ""
+        self._close_filter()
+
+    def action_match(self, step: int) -> None:
+        """The next row that the filter left, or the one before."""
+        self.query_one("#grid", LineTable).action_move(step)

@@ -1,0 +1,116 @@
+"""What the image screen knows of one image in one cell, and the pictures made from it. Blocking: called from threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from camtui.pictures import Map, Pixels, saliency, upsampled
+from evaluator import catalog
+from evaluator.crop import SIDE, open_square
+from evaluator.errors import CamtuiError, ImageUnreadable
+from evaluator.methods.base import FixedMap
+from evaluator.metrics import all_metrics
+from evaluator.records import Cell, ImageRef, LoadedBackbone, Measurement, Row
+from evaluator.store.reader import RankedImage, RunReader
+from evaluator.text import printable
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One image in one cell, as the run's file has it.
+
+    Attributes:
+        rank: place from 1 and how many are ranked, ``None`` where the metric has no value.
+        failure: why there is no row.
+    """
+
+    cell: Cell
+    image: ImageRef
+    row: Row | None
+    loaded: LoadedBackbone | None
+    curves: dict[str, Measurement]
+    rank: tuple[int, int] | None
+    failure: str
+
+    def value(self, metric: str) -> float | None:
+        """One metric of this image, ``None`` where it is undefined or not measured."""
+        if metric in self.curves:
+            return self.curves[metric].value
+        return getattr(self.row, metric, None) if self.row else None
+
+
+def read_shot(reader: RunReader, cell: Cell, image: int, metric: str, *, worst: bool) -> Shot:
+    """Everything about one image in one cell.
+
+    Raises:
+        NotFound: no such image.
+    """
+    ref = reader.image(image)
+    row = reader.row(cell.id, image)
+    ascending = (all_metrics()[metric].sign > 0) == worst
+    try:
+        rank = reader.rank_of(cell.id, metric, image, ascending=ascending)
+    except CamtuiError:  # a curve metric of which no image has a value yet
+        rank = None
+    failure = ""
+    if row is None:
+        mine = [one for one in reader.failures(cell.id) if one.image == image and not one.metric]
+        failure = f"failed: {mine[0].reason}: {mine[0].detail}" if mine else "not evaluated yet"
+    loaded = reader.backbones().get(cell.backbone)
+    return Shot(cell, ref, row, loaded, reader.measurements(cell.id, image), rank, printable(failure))
+
+
+def neighbour(reader: RunReader, shot: Shot, metric: str, *, worst: bool, step: int) -> int | None:
+    """The next image of the list (``step`` 1), or the one before; ``None`` at its ends."""
+    value = shot.value(metric)
+    if value is None:
+        return None
+    ascending = (all_metrics()[metric].sign > 0) == worst
+    after = RankedImage(shot.image.id, value)
+    found = reader.ranked(shot.cell.id, metric, ascending=ascending == (step > 0), limit=1, after=after)
+    return found[0].image if found else None
+
+
+def first_of(reader: RunReader, cell: int, metric: str, *, worst: bool) -> int | None:
+    """The worst (or best) image of a cell."""
+    ascending = (all_metrics()[metric].sign > 0) == worst
+    found = reader.ranked(cell, metric, ascending=ascending, limit=1)
+    return found[0].image if found else None
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The pixels of an image as the network saw them, or why there are none."""
+
+    pixels: Pixels | None
+    problem: str = ""
+
+
+def open_source(root: str, resize: int, image: ImageRef) -> Source:
+    """Open the image's file."""
+    try:
+        picture = open_square(Path(root), image.path, resize, image.size)
+    except ImageUnreadable as error:
+        return Source(None, printable(f"image {error.reason}: {error.message}", 120))
+    return Source(np.asarray(picture, dtype=np.uint8))
+
+
+def map_of(method: str, row: Row | None, loaded: LoadedBackbone | None) -> Map | None:
+    """The saliency map at the input's resolution; ``None`` where none is stored or what is stored is none."""
+    if row is None:
+        return None
+    try:
+        if row.map is not None:
+            return upsampled(saliency(row.map, loaded))
+        known = catalog.method(method)
+    except (CamtuiError, ValueError):
+        return None
+    return np.array(known.fixed_map(SIDE, SIDE), dtype=np.float32) if isinstance(known, FixedMap) else None
+
+
+def all_methods_on(reader: RunReader, cells: list[Cell], image: int) -> list[tuple[Cell, Row | None]]:
+    """The rows of one image in several cells."""
+    return [(cell, reader.row(cell.id, image)) for cell in cells]

@@ -1,0 +1,142 @@
+"""Titled pictures side by side, as large as the room allows, drawn in half cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from textual.strip import Strip
+from textual.widget import Widget
+
+from camtui.tui.theme import styles_of
+
+if TYPE_CHECKING:
+    from camtui.pictures import Pixels
+
+_GAP = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One picture; ``note`` says why there is none, ``caption`` stands below it."""
+
+    title: str
+    picture: Pixels | None
+    note: str = ""
+    caption: str = ""
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How many pictures in a row, and how large each is in cells."""
+
+    columns: int
+    width: int
+    height: int
+    lines: int
+
+
+def arrange(count: int, width: int, height: int, captions: bool) -> Layout:
+    """The arrangement with the largest pictures; a picture is twice as wide as high, in cells."""
+    extra = 2 if captions else 1
+    best = Layout(1, 0, 0, extra)
+    for columns in range(1, count + 1):
+        rows = -(-count // columns)
+        side = min((width - _GAP * (columns - 1) - 2) // columns, 2 * (height // rows - extra))
+        if side > best.width:
+            best = Layout(columns, side // 2 * 2, side // 2, side // 2 + extra)
+    return best
+
+
+class Gallery(Widget):
+    """Pictures with titles."""
+
+    DEFAULT_CSS = "Gallery { height: 1fr; }"
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self._items: Sequence[Item] = ()
+        self._lines: list[Strip] | None = None
+
+    def show(self, items: Sequence[Item]) -> None:
+        """Show these pictures."""
+        self._items, self._lines = items, None
+        self.refresh()
+
+    def on_resize(self) -> None:
+        """Draw again in another size."""
+        self._lines = None
+        self.refresh()
+
+    @property
+    def titles(self) -> list[str]:
+        """Of the pictures shown."""
+        return [item.title for item in self._items]
+
+    @property
+    def notes(self) -> list[str]:
+        """What stands in place of pictures."""
+        return [item.note for item in self._items if item.picture is None]
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the pictures."""
+        if self._lines is None:
+            self._lines = self._drawn()
+        width = self.size.width
+        if y >= len(self._lines):
+            return Strip.blank(width, self.rich_style)
+        return self._lines[y].adjust_cell_length(width, self.rich_style)
+
+    def _drawn(self) -> list[Strip]:
+        if not self._items or self.size.width < 4:
+            return []
+        layout = arrange(len(self._items), self.size.width, self.size.height, any(item.caption for item in self._items))
+        lines: list[Strip] = []
+        for first in range(0, len(self._items), layout.columns):
+            columns = [self._column(item, layout) for item in self._items[first : first + layout.columns]]
+            for parts in zip(*columns, strict=True):
+                gap = Strip([Segment(" " * _GAP, self.rich_style)], _GAP)
+                lines.append(Strip.join([Strip([Segment(" ", self.rich_style)], 1), *(p for part in parts for p in (part, gap))]))
+        return lines
+
+    def _column(self, item: Item, layout: Layout) -> list[Strip]:
+        """Title, picture and caption of one item, each line as wide as the picture."""
+        lines = [self._text(item.title, layout.width, "strong" if item.strong else "dim")]
+        lines += self._picture(item, layout)
+        if layout.lines - layout.height == 2:
+            lines.append(self._text(item.caption, layout.width, "best" if item.strong else ""))
+        return lines
+
+    def _picture(self, item: Item, layout: Layout) -> list[Strip]:
+        if item.picture is None:
+            blank = [Strip.blank(layout.width, self.rich_style) for _ in range(layout.height)]
+            words = _wrapped(item.note, layout.width)
+            start = max(0, (layout.height - len(words)) // 2)
+            for place, line in enumerate(words[: layout.height - start]):
+                blank[start + place] = self._text(line, layout.width, "warn")
+            return blank
+        from camtui.tui import halfcell
+
+        system = self.app.console.color_system
+        colours = 1 << 24 if system == "truecolor" else 256
+        plain = self.app.no_color or system is None or getattr(self.app, "ascii_pictures", False)
+        return halfcell.strips(item.picture, layout.width, layout.height, colours=colours, ascii_only=plain)
+
+    def _text(self, text: str, width: int, role: str) -> Strip:
+        styles = styles_of(self.app.theme)
+        fitted = text if cell_len(text) <= width else set_cell_size(text, max(0, width - 1)) + "…"
+        segment = Segment(fitted, self.rich_style + styles[role])
+        return Strip([segment]).adjust_cell_length(width, self.rich_style)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and cell_len(lines[-1]) + 1 + cell_len(word) > width:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines

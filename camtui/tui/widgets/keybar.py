@@ -1,0 +1,67 @@
+"""The foot of every screen: the keys that do something now, made from the bindings themselves."""
+
+from __future__ import annotations
+
+from textual.binding import Binding
+from textual.screen import Screen
+
+from camtui.tui.widgets.lines import TextLines
+from camtui.tui.widgets.table import Field
+
+KEY_NAMES = {
+    "enter": "⏎", "escape": "Esc", "space": "Space", "left_square_bracket": "[", "right_square_bracket": "]", "slash": "/",
+    "colon": ":",
+    "question_mark": "?", "equals_sign": "=", "up": "↑", "down": "↓", "left": "←", "right": "→", "pageup": "PgUp",
+    "pagedown": "PgDn", "ctrl+p": "^P", "ctrl+c": "^C", "tab": "Tab", "shift+tab": "S-Tab", "home": "Home", "end": "End",
+}  # fmt: skip
+
+
+def shown_key(binding: Binding) -> str:
+    """The key as people write it."""
+    return binding.key_display or KEY_NAMES.get(binding.key, binding.key)
+
+
+class KeyBar(TextLines):
+    """Key and word, in the order of the bindings; what does not fit is behind ``?``."""
+
+    DEFAULT_CSS = "KeyBar { dock: bottom; height: 1; }"
+
+    def __init__(self, rows: int = 1) -> None:
+        super().__init__(id="keys")
+        self._rows = rows
+        self.styles.height = rows
+
+    def on_mount(self) -> None:
+        """Follow the bindings of the screen."""
+        self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
+        self._bindings_changed(self.screen)
+
+    def on_resize(self) -> None:
+        """Another width, other keys that fit."""
+        self._bindings_changed(self.screen)
+
+    def _bindings_changed(self, _: Screen[object]) -> None:
+        active = [binding for _, binding, enabled, _ in self.screen.active_bindings.values() if enabled and binding.show]
+        self.show(key_lines(active, self.size.width or self.app.size.width, self._rows))
+
+
+def key_lines(bindings: list[Binding], width: int, rows: int) -> list[list[Field]]:
+    """Bindings as lines of ``key word``; bindings of one description share an entry."""
+    keys: dict[str, list[str]] = {}
+    for binding in bindings:
+        shown = keys.setdefault(binding.description, [])
+        if shown_key(binding) not in shown:
+            shown.append(shown_key(binding))
+    lines: list[list[Field]] = [[]]
+    used = 0
+    for word, names in keys.items():
+        entry = [Field(f" {''.join(names)}", "key"), Field(f" {word} ", "dim")]
+        length = sum(len(field.text) for field in entry)
+        if used + length > width:
+            if len(lines) == rows:
+                break
+            lines.append([])
+            used = 0
+        lines[-1] += entry
+        used += length
+    return lines

@@ -1,0 +1,54 @@
+"""A block of text of known meaning: repaints the lines that changed, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.segment import Segment
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from camtui.tui.theme import styles_of
+from camtui.tui.widgets.table import Field
+
+Spans = Sequence[Field]
+"""One line: pieces of text with their roles."""
+
+
+class TextLines(Widget):
+    """Lines of text, cut at the right edge."""
+
+    DEFAULT_CSS = "TextLines { height: auto; }"
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id, classes=classes)
+        self._lines: list[tuple[Field, ...]] = []
+
+    def show(self, lines: Sequence[Spans]) -> None:
+        """Show these lines; what is as before is not painted again."""
+        before, self._lines = self._lines, [tuple(line) for line in lines]
+        if len(before) != len(self._lines):
+            self.refresh(layout=self.styles.height is not None and self.styles.height.is_auto)
+            return
+        for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
+            if old != new:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    @property
+    def text(self) -> str:
+        """What is shown, without its roles."""
+        return "\n".join("".join(field.text for field in line) for line in self._lines)
+
+    def get_content_height(self, *_: object) -> int:
+        """As many lines as there are."""
+        return len(self._lines)
+
+    def render_line(self, y: int) -> Strip:
+        """One line."""
+        base, width = self.rich_style, self.size.width
+        if y >= len(self._lines):
+            return Strip.blank(width, base)
+        styles = styles_of(self.app.theme)
+        segments = [Segment(field.text, base + styles.get(field.role, styles[""])) for field in self._lines[y]]
+        return Strip(segments).adjust_cell_length(width, base)
