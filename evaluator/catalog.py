@@ -63,7 +63,7 @@ OTHER_TORCHVISION = tuple(
     shufflenet_v2_x1_5 shufflenet_v2_x2_0 squeezenet1_0 squeezenet1_1 vgg11 vgg11_bn vgg13 vgg13_bn vgg16_bn vgg19
     vgg19_bn wide_resnet101_2 wide_resnet50_2""".split()  # noqa: SIM905 - seventy names read better as prose
 )
-"""Every other convolutional classifier of torchvision with ``IMAGENET1K_V1`` weights; a test holds this against torchvision's list."""
+"""Every other convolutional classifier of torchvision with ``IMAGENET1K_V1`` weights; a test holds it against torchvision."""
 
 
 def known_backbones() -> dict[str, Backbone]:

@@ -28,7 +28,7 @@ def open_square(root: Path, path: bytes, resize: int, expected_size: int | None 
     """The image as RGB, short side resized to ``resize``, centre-cropped to 224 × 224.
 
     Bilinear with antialias, as torchvision's ``Resize`` and ``CenterCrop`` do on a PIL image. EXIF orientation is not applied, an
-    animation shows its first frame, transparency falls on black, 16-bit grey is scaled to 8 bits.
+    animation shows its first frame, transparency is dropped, 16-bit grey is scaled to 8 bits.
 
     Args:
         root: the data folder; the file must be a regular file under it, after following links.
@@ -67,8 +67,8 @@ def _regular_file(root: Path, path: bytes, expected_size: int | None) -> bytes:
         status = os.stat(resolved)
     except PermissionError as error:
         raise ImageUnreadable("permission", "no permission to reach it") from error
-    except OSError as error:
-        raise ImageUnreadable("missing", printable(error.strerror or error)) from error
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        raise ImageUnreadable("missing", printable(getattr(error, "strerror", None) or error)) from error
     base = os.path.realpath(os.fsencode(root))
     if os.path.commonpath([resolved, base]) != base:
         raise ImageUnreadable("outside-root", "a link that leaves the data folder")
@@ -88,7 +88,11 @@ def _as_rgb(image: Image) -> Image:
 
 
 def centre_square(image: Image, resize: int) -> Image:
-    """Short side to ``resize`` (bilinear, antialiased), then the central 224 × 224."""
+    """Short side to ``resize`` (bilinear, antialiased), then the central 224 × 224.
+
+    Raises:
+        ImageUnreadable: a strip so thin that its enlargement would not fit in memory.
+    """
     from PIL.Image import Resampling
 
     width, height = image.size
@@ -96,6 +100,8 @@ def centre_square(image: Image, resize: int) -> Image:
         size = (resize, max(resize, int(resize * height / width)))
     else:
         size = (max(resize, int(resize * width / height)), resize)
+    if size[0] * size[1] > _MOST_PIXELS:
+        raise ImageUnreadable("too-large", f"{width} x {height} pixels would become {size[0]} x {size[1]}")
     image = image.resize(size, Resampling.BILINEAR)
     left, top = round((size[0] - SIDE) / 2.0), round((size[1] - SIDE) / 2.0)
     return image.crop((left, top, left + SIDE, top + SIDE))

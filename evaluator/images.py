@@ -169,7 +169,7 @@ def _labels_from_file(file: Path, found: list[tuple[bytes, int]]) -> dict[bytes,
     labels: dict[bytes, int] = {}
     example = "each line is image,label: ILSVRC2012_val_00000001.JPEG,n01751748"
     try:
-        with open(file, newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        with open(file, newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
             for number, line in enumerate(csv.reader(stream), 1):
                 if not line or (number == 1 and line[0].strip().lower() in ("image", "file", "filename", "path")):
                     continue
@@ -179,6 +179,8 @@ def _labels_from_file(file: Path, found: list[tuple[bytes, int]]) -> dict[bytes,
                     labels[known[line[0].strip()]] = label
     except OSError as error:
         raise UsageError(f"cannot read the labels {printable(file)}: {error.strerror}", "camtui run --labels FILE.csv") from error
+    except csv.Error as error:
+        raise UsageError(f"{printable(file)} is not a csv: {error}", example) from error
     if not labels:
         raise UsageError(f"{printable(file)} names none of the {len(found)} images", example)
     return labels

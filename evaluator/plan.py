@@ -98,10 +98,17 @@ class RunPlan:
         Raises:
             UsageError: a key that a plan does not have, or a value it does not take.
         """
+        return validated(RunPlan._from_values(values))
+
+    @staticmethod
+    def _from_values(values: dict[str, Any]) -> RunPlan:
+        """Keys and kinds are checked, values not yet."""
         known = {field.name for field in fields(RunPlan)}
         for key in values:
             if key not in known:
                 raise UsageError(f"a plan has no '{key}'", f"{did_you_mean(key, known)}known: {', '.join(sorted(known))}")
+            if not _is_kind(key, values[key]):
+                raise UsageError(f"the plan's {key} cannot be {values[key]!r}", "camtui show RUN --config prints an example")
         for key in ("data", "backbones", "methods"):
             if not values.get(key):
                 raise UsageError(f"the plan names no {key}", f"add {key} = …; camtui show RUN --config prints an example")
@@ -111,12 +118,37 @@ class RunPlan:
             raise UsageError(f"a backbone of the plan is malformed: {error}", "it has key, weights and layer") from error
         lists: dict[str, Any] = {key: tuple(values[key]) for key in ("methods", "metrics") if key in values}
         given: dict[str, Any] = {**values, **lists, "backbones": backbones}
-        return validated(RunPlan(**given))
+        return RunPlan(**given)
 
     @staticmethod
     def from_json(text: str) -> RunPlan:
-        """The plan of ``to_json``."""
-        return RunPlan.from_dict(json.loads(text))
+        """The plan of ``to_json``, which was validated when it was stored: a run can be read when its weights' file has gone.
+
+        Raises:
+            ValueError: this is no JSON; UsageError: it is no plan.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("a plan is an object")
+        return RunPlan._from_values(values)
+
+
+def _is_kind(key: str, value: Any) -> bool:
+    """Whether a plan's field can hold such a value at all; what it says is checked later."""
+    if key == "demo":
+        return isinstance(value, bool)
+    if key in ("methods", "metrics"):
+        return isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value)
+    if key == "backbones":
+        return isinstance(value, list | tuple) and all(isinstance(text, str | None) for entry in value for text in _texts(entry))
+    if key in ("limit", "labels") and value is None:
+        return True
+    whole = key in ("limit", "seed", "resize", "curve_steps")
+    return isinstance(value, int) and not isinstance(value, bool) if whole else isinstance(value, str)
+
+
+def _texts(backbone: Any) -> list[Any]:
+    return list(backbone.values()) if isinstance(backbone, dict) else [backbone]
 
 
 def parse_backbone(spec: str) -> BackboneSpec:

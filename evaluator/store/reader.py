@@ -66,13 +66,15 @@ class RunReader:
         self.path = path
         if not path.is_file():
             raise NotFound(f"no such run file: {printable(path)}", "list the runs: camtui ls")
+        self._connection = self._open("mode=ro")
         try:
-            self._connection = self._open("mode=ro")
             self._check()
         except sqlite3.OperationalError as error:
+            self.close()
             self._connection = self._open_immutable(error)
             self._check()
         except sqlite3.DatabaseError as error:
+            self.close()
             raise StoreError(
                 f"{printable(path)} is not a run of camtui: {printable(error)}", "list the runs: camtui ls"
             ) from error
@@ -140,8 +142,18 @@ class RunReader:
         return RunInfo(*[*row[:-1], json.loads(row[-1])])
 
     def plan(self) -> RunPlan:
-        """The plan as it stands, with everything that later requests added."""
-        return RunPlan.from_json(self._one("SELECT plan FROM run")[0])
+        """The plan as it stands, with everything that later requests added.
+
+        Raises:
+            StoreError: what is stored is no plan.
+        """
+        (text,) = self._one("SELECT plan FROM run")
+        try:
+            return RunPlan.from_json(text)
+        except (ValueError, UsageError) as error:
+            raise StoreError(
+                f"{printable(self.path)} holds no plan: {printable(error, 160)}", "list the runs: camtui ls"
+            ) from error
 
     def manifest_sha256(self) -> str:
         """Identity of the data set: every path and size, whatever the limit."""
@@ -222,7 +234,7 @@ class RunReader:
         """One summary per cell, from the running sums: a few dozen rows whatever the number of images."""
         failed = dict(self._all("SELECT cell_id, count(*) FROM failures WHERE metric = '' GROUP BY cell_id"))
         sums: dict[int, dict[tuple[str, str], Sum]] = {cell: {} for (cell,) in self._all("SELECT id FROM cells ORDER BY id")}
-        for cell, a, b, n, total in self._all("SELECT cell_id, a, b, n, total FROM sums"):
+        for cell, a, b, n, total in self._all("SELECT cell_id, a, b, n, total FROM sums WHERE cell_id IN (SELECT id FROM cells)"):
             sums[cell][a, b] = Sum(n, total * UNIT)
         return [summarise(cell, parts, failed.get(cell, 0)) for cell, parts in sums.items()]
 

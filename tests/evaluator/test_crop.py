@@ -1,0 +1,259 @@
+"""From a file to the square: torchvision's own pixels, every odd format, every reason for which a file is refused."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from torchvision import transforms
+
+from evaluator.crop import SIDE, centre_square, open_square
+from evaluator.errors import ImageUnreadable
+
+
+def noise(width: int, height: int, channels: int = 3, seed: int = 0) -> Image.Image:
+    values = np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+    return Image.fromarray(values[:, :, 0] if channels == 1 else values)
+
+
+def saved(root: Path, image: Image.Image, name: str, **options: object) -> bytes:
+    image.save(root / name, **options)  # type: ignore[arg-type]  # the options of a dozen formats
+    return name.encode()
+
+
+def array(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("resize", [224, 256])
+@pytest.mark.parametrize("size", [(500, 375), (375, 500), (333, 333), (224, 224), (100, 60), (60, 101), (257, 256), (225, 500)])
+def test_the_same_pixels_as_torchvision(size: tuple[int, int], resize: int) -> None:
+    expected = transforms.Compose([transforms.Resize(resize), transforms.CenterCrop(SIDE)])(noise(*size))
+    found = centre_square(noise(*size), resize)
+    assert found.size == (SIDE, SIDE)
+    assert np.array_equal(array(found), array(expected))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "mode"),
+    [(suffix, mode) for suffix in ("jpg", "tiff", "png", "webp", "bmp", "gif") for mode in ("RGB", "L", "1")]
+    + [(suffix, mode) for suffix in ("jpg", "tiff") for mode in ("CMYK", "YCbCr")],
+)
+def test_every_mode_becomes_rgb(tmp_path: Path, suffix: str, mode: str) -> None:
+    found = open_square(tmp_path, saved(tmp_path, noise(300, 240).convert(mode), f"image.{suffix}"), 224)
+    assert (found.mode, found.size) == ("RGB", (SIDE, SIDE))
+    assert 100 < array(found).mean() < 156, "neither black nor inverted"
+
+
+def test_grey_is_three_equal_channels(tmp_path: Path) -> None:
+    pixels = array(open_square(tmp_path, saved(tmp_path, noise(224, 224, 1), "grey.png"), 224))
+    assert np.array_equal(pixels[:, :, 0], array(noise(224, 224, 1)))
+    assert np.array_equal(pixels[:, :, 0], pixels[:, :, 2])
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
+    values = np.linspace(0, 65535, 224 * 224).reshape(224, 224).astype(np.uint16)
+    pixels = array(open_square(tmp_path, saved(tmp_path, Image.fromarray(values), "deep.png"), 224))[:, :, 0]
+    assert np.abs(pixels.astype(int) - values // 256).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparency_is_dropped(tmp_path: Path, mode: str) -> None:
+    """As ``Image.convert('RGB')`` does, and so every ImageNet loader: the hidden colour shows."""
+    if mode == "P":
+        image = Image.new("P", (224, 224), 0)
+        image.putpalette([200, 100, 50] * 256)
+        name = saved(tmp_path, image, "clear.png", transparency=0)
+        expected = [200, 100, 50]
+    else:
+        image = Image.new("RGBA", (224, 224), (90, 90, 90, 0)).convert(mode)
+        name, expected = saved(tmp_path, image, "clear.png"), [90, 90, 90]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert array(open_square(tmp_path, name, 224))[5, 5].tolist() == expected
+
+
+def test_an_animation_shows_its_first_frame(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (224, 224), colour) for colour in ("red", "blue")]
+    name = saved(tmp_path, frames[0], "moving.gif", save_all=True, append_images=frames[1:])
+    assert array(open_square(tmp_path, name, 224))[0, 0].tolist() == [255, 0, 0]
+
+
+def test_orientation_of_the_camera_is_not_applied(tmp_path: Path) -> None:
+    image = Image.new("RGB", (224, 224), "black")
+    image.paste((255, 255, 255), (0, 0, 112, 224))
+    exif = Image.Exif()
+    exif[0x0112] = 3  # turned by 180 degrees
+    pixels = array(open_square(tmp_path, saved(tmp_path, image, "turned.png", exif=exif), 224))
+    assert pixels[0, 0].tolist() == [255, 255, 255]
+
+
+def test_the_suffix_does_not_matter(tmp_path: Path) -> None:
+    noise(224, 224).save(tmp_path / "really.png")
+    (tmp_path / "really.png").rename(tmp_path / "called.jpg")
+    assert np.array_equal(array(open_square(tmp_path, b"called.jpg", 224)), array(noise(224, 224)))
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    noise(224, 224).save(tmp_path / "plain.png")
+    os.rename(tmp_path / "plain.png", os.fsencode(tmp_path) + b"/\xff\x80.png")
+    assert open_square(tmp_path, b"\xff\x80.png", 224).size == (SIDE, SIDE)
+
+
+def test_a_link_inside_the_root_is_followed(tmp_path: Path) -> None:
+    saved(tmp_path, noise(224, 224), "real.png")
+    (tmp_path / "link.png").symlink_to("real.png")
+    assert open_square(tmp_path, b"link.png", 224).size == (SIDE, SIDE)
+
+
+def test_a_root_that_is_itself_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    saved(tmp_path / "real", noise(224, 224), "x.png")
+    (tmp_path / "root").symlink_to("real")
+    assert open_square(tmp_path / "root", b"x.png", 224).size == (SIDE, SIDE)
+
+
+# -- what is refused ------------------------------------------------------------------------------------------------------------
+
+
+def png() -> bytes:
+    stream = io.BytesIO()
+    noise(240, 240).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def jpeg() -> bytes:
+    stream = io.BytesIO()
+    noise(240, 240).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"this is text", "not-an-image"),
+        (b"", "not-an-image"),
+        (b"%PDF-1.7\n", "not-an-image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "not-an-image"),  # EPS would run Ghostscript
+        (png()[:5000], "truncated"),
+        (jpeg()[:5000], "truncated"),
+        (png()[:20] + b"\0" * 200, "not-an-image"),
+    ],
+)
+def test_damaged_files(tmp_path: Path, content: bytes, reason: str) -> None:
+    (tmp_path / "bad.jpg").write_bytes(content)
+    with pytest.raises(ImageUnreadable) as caught:
+        open_square(tmp_path, b"bad.jpg", 224)
+    assert caught.value.reason == reason
+    assert caught.value.message
+
+
+def huge_header(width: int, height: int) -> bytes:
+    """A valid header of a large image without its pixels."""
+    return b"P5 %d %d 255\n" % (width, height)
+
+
+@pytest.mark.parametrize(("width", "height"), [(10_000, 9_500), (10_001, 10_000), (100_000, 100_000)])
+def test_too_many_pixels(tmp_path: Path, width: int, height: int) -> None:
+    (tmp_path / "huge.pgm").write_bytes(huge_header(width, height))
+    with pytest.raises(ImageUnreadable) as caught:
+        open_square(tmp_path, b"huge.pgm", 224)
+    assert caught.value.reason == "too-large"
+
+
+@pytest.mark.parametrize("size", [(1, 200_000), (200_000, 1)])
+def test_a_strip_that_would_grow_beyond_memory(tmp_path: Path, size: tuple[int, int]) -> None:
+    """A file of a kilobyte: 1 × 200 000 pixels would become 224 × 44 800 000."""
+    with pytest.raises(ImageUnreadable) as caught:
+        open_square(tmp_path, saved(tmp_path, Image.new("L", size), "strip.png"), 224)
+    assert caught.value.reason == "too-large"
+
+
+def make_missing(root: Path) -> bytes:
+    return b"nowhere.png"
+
+
+def make_dangling(root: Path) -> bytes:
+    (root / "dangling.png").symlink_to("nowhere")
+    return b"dangling.png"
+
+
+def make_circle(root: Path) -> bytes:
+    (root / "circle.png").symlink_to("circle.png")
+    return b"circle.png"
+
+
+def make_folder(root: Path) -> bytes:
+    (root / "folder.png").mkdir()
+    return b"folder.png"
+
+
+def make_pipe(root: Path) -> bytes:
+    os.mkfifo(root / "pipe.png")
+    return b"pipe.png"
+
+
+def make_outside(root: Path) -> bytes:
+    noise(10, 10).save(root.parent / "outside.png")
+    (root / "link.png").symlink_to(root.parent / "outside.png")
+    return b"link.png"
+
+
+def make_dots(root: Path) -> bytes:
+    noise(10, 10).save(root.parent / "outside.png")
+    return b"../outside.png"
+
+
+def make_absolute(root: Path) -> bytes:
+    return b"/etc/hostname"
+
+
+def make_sibling(root: Path) -> bytes:
+    other = root.parent / f"{root.name}-other"
+    other.mkdir()
+    noise(10, 10).save(other / "x.png")
+    return f"../{other.name}/x.png".encode()
+
+
+def make_zero_byte(root: Path) -> bytes:
+    return b"a\0b.png"
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (make_missing, "missing"), (make_dangling, "missing"), (make_circle, "missing"), (make_zero_byte, "missing"),
+        (make_folder, "not-a-file"), (make_pipe, "not-a-file"), (make_outside, "outside-root"), (make_dots, "outside-root"),
+        (make_absolute, "outside-root"), (make_sibling, "outside-root"),
+    ],
+)  # fmt: skip
+def test_what_is_not_a_file_of_the_data_set(tmp_path: Path, make: Callable[[Path], bytes], reason: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    with pytest.raises(ImageUnreadable) as caught:
+        open_square(root, make(root), 224)
+    assert caught.value.reason == reason
+
+
+def test_a_file_that_has_changed_since_the_manifest(tmp_path: Path) -> None:
+    name = saved(tmp_path, noise(240, 240), "x.png")
+    size = (tmp_path / "x.png").stat().st_size
+    assert open_square(tmp_path, name, 224, size).size == (SIDE, SIDE)
+    with pytest.raises(ImageUnreadable) as caught:
+        open_square(tmp_path, name, 224, size + 1)
+    assert caught.value.reason == "changed"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission(tmp_path: Path) -> None:
+    name = saved(tmp_path, noise(240, 240), "x.png")
+    (tmp_path / "x.png").chmod(0)
+    with pytest.raises(ImageUnreadable) as caught:
+        open_square(tmp_path, name, 224)
+    assert caught.value.reason == "permission"
