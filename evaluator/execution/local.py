@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -43,7 +43,7 @@ class _Worker:
     settings: SessionSettings
     process: subprocess.Popen[bytes] | None = None
     connection: Connection | None = None
-    units: dict[int, tuple[Unit, float]] = field(default_factory=dict)
+    units: dict[int, tuple[Unit, Callable[[], float]]] = field(default_factory=dict)
     running: int | None = None
     backbone: int | None = None
     since: float = 0.0
@@ -98,7 +98,7 @@ class LocalExecutor:
         """How many units could be submitted now."""
         return sum(QUEUED - len(worker.units) for worker in self._workers if worker.process)
 
-    def submit(self, unit: Unit, patience: float) -> None:
+    def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
         """Hand a unit to the worker that suits it best: its backbone loaded, few units waiting."""
         free = [worker for worker in self._workers if worker.process and len(worker.units) < QUEUED]
         worker = min(free, key=lambda w: (_backbone_after(w) not in (unit.backbone, None), len(w.units), w.id))
@@ -212,7 +212,7 @@ class LocalExecutor:
 
     def _patience(self, worker: _Worker) -> float:
         if worker.running is not None and worker.running in worker.units:
-            return worker.units[worker.running][1]
+            return worker.units[worker.running][1]()
         return self._load_seconds if worker.units else float("inf")
 
     def _bury(self, worker: _Worker) -> None:

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 from evaluator.errors import BackboneUnavailable, CamtuiError, RunFailed, ThresholdPassed, UsageError
@@ -102,6 +103,7 @@ class Loop:
         self._too_many = False
         self._barren = 0
         self._seconds_per_forward = _UNMEASURED["cuda" if self._cuda else "cpu"]
+        self._timed = False
         self._next_beat = 0.0
         self._handed_off = False
 
@@ -133,7 +135,7 @@ class Loop:
         self._conclude()
 
     def _over(self) -> bool:
-        if self._stop.at_once:
+        if self._stop.at_once or (self._stop.gracefully and not self._handed_off):
             return True
         if self._stop.gracefully or self._too_many:
             return not self._schedule.in_flight
@@ -178,7 +180,7 @@ class Loop:
             unit = self._schedule.next_unit(self._loaded) or self._next_probe()
             if unit is None:
                 return
-            self._executor.submit(unit, self._patience(unit))
+            self._executor.submit(unit, partial(self._patience, unit))
 
     def _next_probe(self) -> Unit | None:
         """The backbone that is needed next is loaded once before its units are cut: only then is it known which cells apply."""
@@ -218,7 +220,9 @@ class Loop:
             return
         result = event.result
         if result.forwards:
-            self._seconds_per_forward = 0.8 * self._seconds_per_forward + 0.2 * result.seconds / result.forwards
+            measured = result.seconds / result.forwards
+            self._seconds_per_forward = 0.8 * self._seconds_per_forward + 0.2 * measured if self._timed else measured
+            self._timed = True
         self._store(unit, result)
 
     def _store(self, unit: Unit, result: UnitResult) -> None:

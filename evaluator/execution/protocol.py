@@ -143,11 +143,11 @@ class Executor(Protocol):
     def slots(self) -> int:
         """How many units could be submitted now: each worker takes at most two, one computing and one being decoded."""
 
-    def submit(self, unit: Unit, patience: float) -> None:
+    def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
         """Hand a unit to the worker that suits it best.
 
         Args:
-            patience: seconds of computing it without an end after which the worker is taken to hang, and is replaced.
+            patience: asked while it is computed: after so many seconds the worker is taken to hang, and is replaced.
         """
 
     def poll(self, timeout: float) -> Sequence[ExecutorEvent]:

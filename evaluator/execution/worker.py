@@ -29,7 +29,7 @@ from evaluator.execution.protocol import (
     SessionSettings,
     Started,
 )
-from evaluator.records import Unit
+from evaluator.records import Unit, UnitResult
 
 FIGURES_SECONDS = 2.0
 
@@ -72,7 +72,7 @@ def _serve(unit: Unit, position: int | None, session: Session, outbox: _Outbox, 
         outbox.send(Ready(worker, unit.backbone, loaded, session.versions()))
     outbox.send(Started(worker, unit.id))
     with _unit_blamed(outbox, worker, unit.id):
-        result = checked(unit, session.evaluate(unit))
+        result = checked(unit, session.evaluate(unit)) if unit.images else UnitResult()
         outbox.send(Done(worker, unit.id, result))
     return unit.backbone
 
@@ -112,7 +112,8 @@ def _receive(connection: Connection, inbox: queue.Queue[Unit], session: Session)
             unit: Unit = connection.recv()
         except (EOFError, OSError):
             os._exit(0)  # a computation that is under way must not outlive its driver
-        session.prefetch(unit)
+        if unit.images:
+            session.prefetch(unit)
         inbox.put(unit)
 
 

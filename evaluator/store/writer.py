@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,9 @@ class RunWriter:
         return self._db[name]
 
     def close(self) -> None:
-        """Close the file; the write-ahead log is folded in."""
+        """Close the file; the write-ahead log is folded in, also where somebody still reads: the file alone is the run then."""
+        with suppress(sqlite3.Error):  # a disk that is full, a reader that will not let go: the log stays beside the file
+            self._db.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.conn.close()
 
     # -- the run itself -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,24 @@
+"""A driver whose file may not grow beyond the number of pages that a file names: a disk that is full for a while."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from evaluator.execution import driver
+from evaluator.execution.request import RunRequest
+from evaluator.records import UnitResult
+from evaluator.store import writer
+
+
+class SmallDiskWriter(writer.RunWriter):
+    def commit(self, result: UnitResult, *, stage: int | None = None, images: int = 0) -> int:
+        pages = int(Path(os.environ["CAMTUI_TEST_PAGES"]).read_text())
+        self._db.conn.execute(f"PRAGMA max_page_count={pages}")
+        return super().commit(result, stage=stage, images=images)
+
+
+if __name__ == "__main__":
+    writer.RunWriter = SmallDiskWriter  # type: ignore[misc]  # the driver looks it up when it starts
+    sys.exit(driver.carry_out(RunRequest.from_json(sys.argv[1]), lambda line: None))
