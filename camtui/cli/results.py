@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camtui.cli import comparing, inspecting  # noqa: F401  they add their commands
+from camtui.cli import comparing, inspecting, publishing  # noqa: F401  they add their commands
 from camtui.cli.app import RunArgument, app, narrate, open_run, stdout_console
 from evaluator.errors import UsageError
 from evaluator.text import printable

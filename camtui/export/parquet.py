@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from evaluator.errors import UsageError
 
-BATCH = 50_000
+BATCH = 20_000
 _TEXT = frozenset({"backbone", "method", "image", "note"})
 _WHOLE = frozenset({"label", "target", "predicted", "n", "failed"})
 _TRUTH = frozenset({"applicable"})

@@ -1,0 +1,104 @@
+"""``camtui image``, ``figure`` and ``report``: what goes into a paper or to a colleague."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from camtui.cli.app import RunArgument, app, narrate, open_run
+from camtui.cli.inspecting import find_cell
+from evaluator.errors import NotFound, UsageError
+from evaluator.text import did_you_mean, printable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from camtui.figures.panels import View
+    from camtui.pictures import ColourMap
+    from evaluator.records import Cell
+    from evaluator.store.reader import RunReader
+
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite FILE.")]
+
+
+@app.command()
+def image(
+    run: RunArgument,
+    cell: Annotated[str, typer.Argument(metavar="B/M", help="The cell; with --all-methods a backbone.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Number, path, or a part of it that only one has.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="PNG, JPEG or PDF, by its name.")],
+    view: Annotated[str, typer.Option("--view", help="input, cam, overlay, masked, or all.")] = "",
+    all_methods: Annotated[
+        bool, typer.Option("--all-methods", help="Rows images, columns methods: the paper's Figure 2.")
+    ] = False,
+    colours: Annotated[str, typer.Option("--colours", help="viridis, cividis, magma or grey.")] = "viridis",
+    alpha: Annotated[float, typer.Option("--alpha", min=0.0, max=1.0, help="How much of the map an overlay shows.")] = 0.5,
+    force: ForceOption = False,
+) -> None:
+    """Draw images as a method sees them, at the network's 224 × 224: input, map, overlay, explanation map.
+
+    Needs the image files where the run found them; the maps come from the run. 0 and 1 are the ends of the colours in every
+    map, so that maps can be compared.
+    """
+    from camtui.export.output import check_free
+
+    target = Path(output)
+    check_free(target, force=force)
+    reader = open_run(run)
+    scale = _colours(colours)
+    refs = [reader.find_image(text) for text in images]
+    if all_methods:
+        from camtui.figures.sheet import figure_2
+
+        sheet = figure_2(reader, _cells_of(reader, cell), refs, _views(view or "overlay")[0], scale, alpha)
+    else:
+        from camtui.figures.panels import open_panels
+        from camtui.figures.sheet import cell_sheet
+
+        if len(refs) != 1:
+            raise UsageError("one image, or --all-methods for a row each", "camtui image RUN BACKBONE IMAGE IMAGE --all-methods")
+        sheet = cell_sheet(open_panels(reader, find_cell(reader, cell), refs[0]), _views(view or "all"), scale, alpha)
+    _save(sheet, target, force=force)
+
+
+def _cells_of(reader: RunReader, text: str) -> list[Cell]:
+    """The applicable cells of a backbone, which may also be named by one of its cells."""
+    names = list(reader.backbones())
+    name = text if text in names else text.split("/")[0]
+    if name not in names:
+        raise NotFound(
+            f"the run has no backbone '{printable(text, 60)}'", f"{did_you_mean(name, names)}it has {', '.join(names)}"
+        )
+    return [cell for cell in reader.cells() if cell.backbone == name and cell.applicable]
+
+
+def _views(text: str) -> list[View]:
+    from camtui.figures.panels import VIEWS
+
+    found = [view for view in VIEWS if text in (view, "all")]
+    if not found:
+        raise UsageError(f"--view takes {', '.join(VIEWS)} or all, not '{printable(text, 40)}'", did_you_mean(text, VIEWS))
+    return found
+
+
+def _colours(text: str) -> ColourMap:
+    from camtui.pictures import COLOUR_MAPS
+
+    for known in COLOUR_MAPS:
+        if text == known:
+            return known
+    raise UsageError(f"--colours takes {', '.join(COLOUR_MAPS)}, not '{printable(text, 40)}'", did_you_mean(text, COLOUR_MAPS))
+
+
+def _save(sheet: Image, target: Path, *, force: bool) -> None:
+    from camtui.export.output import destination
+
+    kinds = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".pdf": "PDF"}
+    kind = kinds.get(target.suffix.lower())
+    if kind is None:
+        raise UsageError(f"cannot write '{printable(target.suffix)}' pictures", f"-o FILE with one of {', '.join(kinds)}")
+    with destination(target, force=force) as stream:
+        sheet.save(stream, kind, **({"resolution": 224.0} if kind == "PDF" else {}))
+    narrate(f"wrote {printable(target)} ({sheet.width} × {sheet.height})")

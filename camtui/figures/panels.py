@@ -1,0 +1,90 @@
+"""One image in one cell: input, map, overlay and explanation map at 224 × 224, from the file and the stored map. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from camtui.pictures import ColourMap, Map, Pixels, coloured, explanation, overlay, saliency, upsampled
+from evaluator import catalog
+from evaluator.crop import SIDE, open_square
+from evaluator.errors import ImageUnreadable, NotFound
+from evaluator.methods.base import FixedMap
+from evaluator.records import Cell, ImageRef, LoadedBackbone, Row
+from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from evaluator.store.reader import RunReader
+
+View = Literal["input", "cam", "overlay", "masked"]
+VIEWS: tuple[View, ...] = get_args(View)
+
+
+@dataclass(frozen=True)
+class Panels:
+    """What there is to see of one image in one cell.
+
+    Attributes:
+        image: ``[224, 224, 3]``, the pixels that were evaluated; ``saliency``: ``U``, ``[224, 224]`` in [0, 1].
+    """
+
+    cell: Cell
+    ref: ImageRef
+    row: Row
+    image: Pixels
+    saliency: Map
+    loaded: LoadedBackbone | None
+
+    def view(self, view: View, colours: ColourMap = "viridis", alpha: float = 0.5) -> Pixels:
+        """One of the four pictures."""
+        if view == "input":
+            return self.image
+        if view == "cam":
+            return coloured(self.saliency, colours)
+        if view == "overlay":
+            return overlay(self.image, self.saliency, colours, alpha)
+        return explanation(self.image, self.saliency, self.loaded)
+
+
+def open_panels(reader: RunReader, cell: Cell, ref: ImageRef) -> Panels:
+    """Open the image file and draw what the method saw in it.
+
+    Raises:
+        NotFound: the cell has no row for the image, or its file is gone or another one now.
+    """
+    row = reader.row(cell.id, ref.id)
+    if row is None:
+        raise NotFound(
+            f"{cell.backbone}/{cell.method} has no row for {printable(ref.path)}",
+            "camtui errors RUN says why; camtui worst RUN lists others",
+        )
+    loaded = reader.backbones().get(cell.backbone)
+    return Panels(cell, ref, row, open_input(reader, ref), _saliency(cell, row, loaded), loaded)
+
+
+def open_input(reader: RunReader, ref: ImageRef) -> Pixels:
+    """The pixels that were evaluated, ``[224, 224, 3]``.
+
+    Raises:
+        NotFound: the file is gone, or is another one now.
+    """
+    plan = reader.plan()
+    try:
+        return np.asarray(open_square(Path(plan.data), ref.path, plan.resize, ref.size), dtype=np.uint8)
+    except ImageUnreadable as error:
+        raise NotFound(
+            f"cannot open {printable(ref.path)} in {printable(plan.data)}: {error.message}",
+            "put the data back where the run found it",
+        ) from error
+
+
+def _saliency(cell: Cell, row: Row, loaded: LoadedBackbone | None) -> Map:
+    if row.map is not None:
+        return upsampled(saliency(row.map, loaded))
+    method = catalog.method(cell.method)
+    if isinstance(method, FixedMap):
+        return np.array(method.fixed_map(SIDE, SIDE), dtype=np.float32)
+    raise NotFound(f"the run keeps no map of {cell.backbone}/{cell.method}", "camtui worst RUN lists images of other cells")

@@ -1,0 +1,115 @@
+"""Panels beside and below each other with captions: one image of one method, or the paper's Figure 2. Pillow only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
+
+from camtui.figures.panels import Panels, View, open_input, open_panels
+from camtui.format.numbers import percent
+from camtui.pictures import ColourMap, Pixels
+from evaluator import catalog
+from evaluator.crop import SIDE
+from evaluator.errors import NotFound
+from evaluator.records import Cell, ImageRef
+from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from evaluator.store.reader import RunReader
+
+GAP = 8
+_LINE = 15
+_TITLES: dict[View, str] = {"input": "input", "cam": "map", "overlay": "overlay", "masked": "explanation map"}
+
+
+class Captioned(NamedTuple):
+    """A picture of 224 × 224 with a title above and lines below; ``None`` leaves its place empty but for the words."""
+
+    picture: Pixels | None
+    title: str
+    lines: tuple[str, ...] = ()
+
+
+def cell_sheet(panels: Panels, views: Sequence[View], colours: ColourMap, alpha: float) -> Image.Image:
+    """One image of one method: its views in a row, the scores below the first."""
+    lines = scores(panels)
+    shown = [Captioned(panels.view(view, colours, alpha), _TITLES[view]) for view in views]
+    first = shown[0]._replace(lines=(printable(panels.ref.path, 38), *class_lines(panels)))
+    second = [shown[1]._replace(lines=(f"{panels.cell.backbone}/{panels.cell.method}", *lines))] if len(shown) > 1 else []
+    return compose([[first, *second, *shown[2:]]])
+
+
+def figure_2(
+    reader: RunReader, cells: Sequence[Cell], refs: Sequence[ImageRef], view: View, colours: ColourMap, alpha: float
+) -> Image.Image:
+    """The paper's Figure 2: a row per image, a column per method, scores under each.
+
+    Raises:
+        NotFound: an image file is gone, or no method has a row for an image.
+    """
+    return compose([_figure_row(reader, cells, ref, view, colours, alpha) for ref in refs])
+
+
+def _figure_row(
+    reader: RunReader, cells: Sequence[Cell], ref: ImageRef, view: View, colours: ColourMap, alpha: float
+) -> list[Captioned]:
+    having = [cell for cell in cells if reader.row(cell.id, ref.id) is not None]
+    if not having:
+        raise NotFound(f"no method has a row for {printable(ref.path)}", "camtui worst RUN lists images")
+    places = [Captioned(open_input(reader, ref), "input", (printable(ref.path.split(b"/")[-1], 36),))]
+    for cell in cells:
+        if cell not in having:
+            places.append(Captioned(None, _title(cell), ("no value",)))
+            continue
+        panels = open_panels(reader, cell, ref)
+        places.append(Captioned(panels.view(view, colours, alpha), _title(cell), scores(panels)))
+        if len(places[0].lines) == 1:
+            places[0] = places[0]._replace(lines=(*places[0].lines, *class_lines(panels)))
+    return places
+
+
+def scores(panels: Panels) -> tuple[str, ...]:
+    """The metrics of one row in two lines, percent."""
+    row = panels.row
+    first = f"drop {percent(row.average_drop, 1)}  coh {percent(row.coherency, 1)}  compl {percent(row.complexity, 1)}"
+    return first, f"ADCC {percent(row.adcc, 1)}{'  degenerate: no map' if row.degenerate else ''}"
+
+
+def class_lines(panels: Panels) -> tuple[str, ...]:
+    """What it is by its label, what the network saw, and how sure it was before and after."""
+    classes = panels.loaded.classes if panels.loaded else ()
+
+    def name(index: int | None) -> str:
+        return "unknown" if index is None else printable(classes[index], 26) if 0 <= index < len(classes) else str(index)
+
+    row = panels.row
+    seen = f"{name(row.target)} {row.y:.2f}"
+    return (seen,) if panels.ref.label == row.target else (f"label: {name(panels.ref.label)}", f"explained: {seen}")
+
+
+def _title(cell: Cell) -> str:
+    key, _, options = cell.method.partition(":")
+    title = catalog.method(key).title
+    return f"{title} ({options})" if options else title
+
+
+def compose(rows: Sequence[Sequence[Captioned]]) -> Image.Image:
+    """A white sheet with every picture in its place."""
+    columns = max(len(row) for row in rows)
+    below = [max(len(place.lines) for place in row) * _LINE for row in rows]
+    height = sum(SIDE + _LINE + GAP + extra for extra in below) + GAP
+    sheet = Image.new("RGB", (columns * (SIDE + GAP) + GAP, height), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    top = GAP
+    for row, extra in zip(rows, below, strict=True):
+        for column, place in enumerate(row):
+            left = GAP + column * (SIDE + GAP)
+            draw.text((left, top), place.title, "black", font=font)
+            if place.picture is not None:
+                sheet.paste(Image.fromarray(place.picture), (left, top + _LINE))
+            for number, line in enumerate(place.lines):
+                draw.text((left, top + _LINE + SIDE + number * _LINE), line, "black", font=font)
+        top += SIDE + _LINE + GAP + extra
+    return sheet
