@@ -1,0 +1,5 @@
+"""``python -m camtui`` is ``camtui``."""
+
+from camtui.cli import main
+
+main()
