@@ -66,6 +66,11 @@ class RunWriter:
                 f"{printable(self.path)} is of version {version}; this camtui knows {schema.SCHEMA_VERSION}",
                 "pip install --upgrade camtui",
             )
+        if execute("SELECT 1 FROM sqlite_schema WHERE type IN ('view', 'trigger')").fetchone():
+            raise StoreError(
+                f"{printable(self.path)} holds code (views or triggers), which no run of camtui does", "choose another --db"
+            )
+        execute("PRAGMA trusted_schema=OFF")
         execute("PRAGMA journal_mode=WAL")
         execute("PRAGMA synchronous=FULL")
         execute("PRAGMA foreign_keys=ON")
