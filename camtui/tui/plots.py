@@ -80,4 +80,4 @@ def bar(share: float, width: int) -> tuple[str, str]:
     """A progress bar as its filled and its empty part, to half a character."""
     halves = max(0, min(2 * width, round(share * 2 * width)))
     filled = "━" * (halves // 2) + ("╸" if halves % 2 else "")
-    return filled, "━" * (width - len(filled))
+    return filled, "─" * (width - len(filled))

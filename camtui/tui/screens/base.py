@@ -16,7 +16,7 @@ from camtui.feed import Snapshot
 from camtui.tui import describe
 from camtui.tui.widgets.keybar import KeyBar
 from camtui.tui.widgets.lines import TextLines
-from camtui.tui.widgets.table import Field
+from camtui.tui.widgets.table import Field, LineTable
 from evaluator.errors import CamtuiError
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
@@ -98,6 +98,20 @@ class RunScreen(Screen[None]):
             top = describe.title_line(snapshot, width, frozen=self.dashboard.frozen)
             below = describe.worker_line(snapshot, time.time(), width)
             self.query_one("#title", TextLines).show([top, below])
+
+    def as_text(self) -> str:
+        """The tables of the screen with tabs between the columns, for the clipboard."""
+        lines = [line for table in self.query(LineTable) for line in table.lines]
+        return "\n".join("\t".join(field.text.strip() for field in line.fields) for line in lines)
+
+    def cell_as_text(self) -> str:
+        """The row under the cursor."""
+        for table in self.query(LineTable):
+            row, _ = table.cursor
+            for line in table.lines:
+                if line.key == row:
+                    return "\t".join(field.text.strip() for field in line.fields)
+        return ""
 
     def fetch(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> None:
         """Do something that waits for the run's file, while the screen stays alive; a newer fetch of the group replaces it."""

@@ -142,7 +142,7 @@ class CellScreen(RunScreen):
         metric, ascending = self.metric, is_ascending(self.metric, self.worst)
         found = await self.ask(lambda reader: page(reader, self.cell_id, metric, ascending, after))
         if not self._class_names:
-            self._class_names = await self.dashboard.classes_of(self.cell)
+            self._class_names = await self.dashboard.class_names(self.cell)
         if found is None or metric != self.metric:
             return
         self._complete = len(found) < PAGE

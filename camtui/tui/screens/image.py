@@ -299,7 +299,7 @@ class ImageScreen(RunScreen):
     def action_full(self) -> None:
         """The overlay in the terminal's own graphics."""
         if self.scene is not None:
-            self.dashboard.show_full(self._overlay(self.scene))
+            self.dashboard.show_full(self._overlay(self.scene).picture)
 
     def action_copy_path(self) -> None:
         """The image's path, to the clipboard of the terminal."""

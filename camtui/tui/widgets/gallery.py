@@ -123,7 +123,7 @@ class Gallery(Widget):
 
         system = self.app.console.color_system
         colours = 1 << 24 if system == "truecolor" else 256
-        plain = self.app.no_color or system is None or getattr(self.app, "ascii_pictures", False)
+        plain = self.app.no_color or system is None or getattr(getattr(self.app, "settings", None), "ascii", False)
         return halfcell.strips(item.picture, layout.width, layout.height, colours=colours, ascii_only=plain)
 
     def _text(self, text: str, width: int, role: str) -> Strip:

@@ -46,22 +46,40 @@ class KeyBar(TextLines):
 
 
 def key_lines(bindings: list[Binding], width: int, rows: int) -> list[list[Field]]:
-    """Bindings as lines of ``key word``; bindings of one description share an entry."""
+    """Bindings as lines of ``key word``; one entry for each description. Those that are always shown end the last line."""
+    always = _entries([b for b in bindings if _is_always(b)], short=rows == 1)
+    others = _entries([b for b in bindings if not _is_always(b)])
+    reserved = sum(map(_length, always))
+    lines: list[list[Field]] = [[]]
+    used = 0
+    for entry in others:
+        last = len(lines) == rows
+        if used + _length(entry) > width - (reserved if last else 0):
+            if last:
+                break
+            lines.append([])
+            used = 0
+            if _length(entry) > width - (reserved if len(lines) == rows else 0):
+                break
+        lines[-1] += entry
+        used += _length(entry)
+    lines[-1] += [field for entry in always for field in entry]
+    return lines
+
+
+def _is_always(binding: Binding) -> bool:
+    return bool(binding.id and binding.id.startswith("always."))
+
+
+def _entries(bindings: list[Binding], *, short: bool = False) -> list[list[Field]]:
     keys: dict[str, list[str]] = {}
     for binding in bindings:
         shown = keys.setdefault(binding.description, [])
         if shown_key(binding) not in shown:
             shown.append(shown_key(binding))
-    lines: list[list[Field]] = [[]]
-    used = 0
-    for word, names in keys.items():
-        entry = [Field(f" {''.join(names)}", "key"), Field(f" {word} ", "dim")]
-        length = sum(len(field.text) for field in entry)
-        if used + length > width:
-            if len(lines) == rows:
-                break
-            lines.append([])
-            used = 0
-        lines[-1] += entry
-        used += length
-    return lines
+    words = {word: word.partition(" (")[0] if short else word for word in keys}
+    return [[Field(f" {''.join(names)}", "key"), Field(f" {words[word]} ", "dim")] for word, names in keys.items()]
+
+
+def _length(entry: list[Field]) -> int:
+    return sum(len(field.text) for field in entry)

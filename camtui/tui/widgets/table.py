@@ -104,6 +104,8 @@ class LineTable(Widget, can_focus=True):
         self._heads = max((column.title.count("\n") for column in columns), default=0) + 1
         self._row = self._place_of(key)
         self._column = self._column_of(column)
+        if old_columns != self._columns:
+            self._left = 1
         top = self._top
         self._scroll_to_cursor()
         if old_columns != self._columns or top != self._top or not before:
@@ -245,7 +247,8 @@ class LineTable(Widget, can_focus=True):
         self.refresh(Region(0, y, self.size.width, last - first))
 
     def on_resize(self) -> None:
-        """Keep the cursor in sight."""
+        """Keep the cursor in sight, and as many columns as there is room for now."""
+        self._left = 1
         self._scroll_to_cursor()
         self.refresh()
 
@@ -275,7 +278,7 @@ class LineTable(Widget, can_focus=True):
             if 0 < place < self._left and self._choose_cells:
                 continue
             width = column.width or max(4, self.size.width - fixed - 1)
-            if x + width > self.size.width:
+            if x + width > self.size.width - self._choose_cells:
                 break
             spans.append((place, x, width))
             x += width + 1
@@ -314,7 +317,16 @@ class LineTable(Widget, can_focus=True):
             text = ([""] * (self._heads - len(parts)) + parts)[y]
             segments.append(Segment(" " * (start - x) + _fitted(text, size, column.right), style))
             x = start + size
-        return self._strip(segments, width)
+        line = self._strip(segments, width)
+        return self._with_arrows(line, width) if y == self._heads - 1 and self._choose_cells else line
+
+    def _with_arrows(self, line: Strip, width: int) -> Strip:
+        """``‹`` and ``›`` where columns are hidden on that side."""
+        shown = [place for place, _, _ in self._spans()]
+        accent = self._style("accent")
+        left = Strip([Segment("‹" if self._left > 1 else " ", accent)], 1)
+        right = Strip([Segment("›" if shown and shown[-1] < len(self._columns) - 1 else " ", accent)], 1)
+        return Strip.join([left, line.crop(1, width - 1), right])
 
     def _row_strip(self, place: int, width: int) -> Strip:
         line, here = self._lines[place], place == self._row

@@ -1,0 +1,71 @@
+"""Stop, resume, retry and export: a question whose answer at hand is No, the deed in a thread, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from camtui.tui import verbs
+from camtui.tui.screens.dialogs import AskForPath, Choice, Question
+from evaluator.errors import CamtuiError
+from evaluator.store.reader import RunReader
+
+if TYPE_CHECKING:
+    from camtui.tui.app import Dashboard
+
+_FORMS = {
+    "md": ("Markdown table", ".md"), "latex": ("LaTeX table", ".tex"), "csv": ("CSV, fractions at full precision", ".csv"),
+    "json": ("JSON", ".json"), "csv-images": ("CSV, one line per image and cell", "-images.csv"),
+}  # fmt: skip
+
+
+async def carry_out(app: Dashboard, verb: str) -> None:
+    """Ask, do, report."""
+    snapshot, path = app.shown, app.path
+    if snapshot is None or path is None:
+        return
+    name = snapshot.info.name
+    if verb == "export":
+        await _export(app, path)
+        return
+    questions = {
+        "stop": (f"Stop the run {name}?", [Choice("stop", "Stop after the units in flight"), Choice("now", "Stop at once")]),
+        "resume": (f"Go on with the run {name}?", [Choice("resume", "Resume")]),
+        "retry": (f"Try the failed images of {name} again?", [Choice("retry", "Retry")]),
+    }
+    answer = await app.push_screen_wait(Question(*questions[verb]))
+    if not answer:
+        return
+    app.say({"stop": "asked it to stop", "now": "asked it to stop at once"}.get(answer, "starting its driver"))
+    if answer in ("stop", "now"):
+        said = await asyncio.to_thread(verbs.stop, path, now=answer == "now")
+    else:
+        said = await asyncio.to_thread(verbs.resume if answer == "resume" else verbs.retry, path)
+    app.say(said.line or "done", severity="error" if said.code else "information")
+
+
+async def _export(app: Dashboard, path: Path) -> None:
+    choices = [Choice(key, words) for key, (words, _) in _FORMS.items()]
+    form = await app.push_screen_wait(Question("Export as", choices, refuse="Nothing"))
+    if not form:
+        return
+    suggestion = str(Path.cwd() / f"{path.stem}{_FORMS[form][1]}")
+    target = await app.push_screen_wait(AskForPath("Write to", suggestion))
+    if not target:
+        return
+    try:
+        written = await asyncio.to_thread(_write, path, form, Path(target).expanduser())
+    except (CamtuiError, sqlite3.Error, OSError) as error:
+        app.say(str(error), severity="error")
+    else:
+        app.say(f"wrote {', '.join(map(str, written))}")
+
+
+def _write(path: Path, form: str, target: Path) -> list[Path]:
+    from camtui.export import Request, export_file
+
+    request = Request("csv" if form == "csv-images" else form, per_image=form == "csv-images")
+    with RunReader(path) as reader:
+        return export_file(reader, request, target)

@@ -1,0 +1,51 @@
+"""The palette behind ``:``: the verbs of the command line, and the screens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+
+if TYPE_CHECKING:
+    from camtui.tui.app import Dashboard
+
+
+class Verbs(Provider):
+    """Everything that can be done now, by name."""
+
+    def _verbs(self) -> list[tuple[str, str, Callable[[], object]]]:
+        app = cast("Dashboard", self.app)
+        verbs: list[tuple[str, str, str]] = [
+            ("table", "the averages: method × backbone", "open_screen('grid')"),
+            ("worst", "the worst images of the chosen cell", "open_screen('cell')"),
+            ("image", "the worst image of the chosen cell", "open_screen('image')"),
+            ("ls", "all runs", "open_screen('runs')"),
+            ("errors", "log, failures, plan and versions", "open_screen('log')"),
+            ("stop", "stop the run (asks first)", "stop"),
+            ("resume", "go on with the run (asks first)", "resume"),
+            ("retry", "try the failed images again (asks first)", "retry"),
+            ("export", "write a table or the data to a file", "export"),
+            ("copy", "the view, to the terminal's clipboard", "copy_view"),
+            ("theme", "dark or light", "theme"),
+            ("help", "every key", "help"),
+            ("detach", "leave the dashboard; the run goes on", "detach"),
+        ]
+        return [
+            (name, more, partial(app.call_later, app.run_action, action)) for name, more, action in verbs if app.can_do(action)
+        ]
+
+    async def discover(self) -> Hits:
+        """All of them."""
+        for name, more, act in self._verbs():
+            yield DiscoveryHit(name, act, text=name, help=more)
+
+    async def search(self, query: str) -> Hits:
+        """Those that match."""
+        matcher = self.matcher(query)
+        for name, more, act in self._verbs():
+            score = matcher.match(f"{name} {more}")
+            if score > 0:
+                yield Hit(score, Content(name), act, text=name, help=more)

@@ -1,0 +1,98 @@
+"""Questions before anything happens to a run; the answer at hand is always No."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from camtui.tui.messages import RowOpened
+from camtui.tui.widgets.keybar import KeyBar
+from camtui.tui.widgets.lines import TextLines
+from camtui.tui.widgets.table import Column, Field, Line, LineTable
+from evaluator.text import printable
+
+
+class Choice(NamedTuple):
+    """An answer: what it is called inside, and its words."""
+
+    key: str
+    words: str
+
+
+class Question(ModalScreen[str]):
+    """A question with answers below each other; the first is ``no``, and Escape means it too."""
+
+    BINDINGS = [Binding("escape", "no", "no"), Binding("n", "no", "no", show=False), Binding("y", "yes", "yes", show=False)]
+
+    def __init__(self, question: str, choices: Sequence[Choice], refuse: str = "No, leave it as it is") -> None:
+        super().__init__()
+        self._question = printable(question)
+        self._choices = [Choice("", refuse), *choices]
+
+    def compose(self) -> ComposeResult:
+        """The question, the answers, the keys."""
+        with Vertical(id="dialog"):
+            yield TextLines(id="question")
+            yield LineTable(id="answers")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """The cursor stands on No."""
+        self.query_one("#question", TextLines).show([[Field(f" {self._question}", "strong")], []])
+        lines = [Line(choice.key, (Field(choice.words),)) for choice in self._choices]
+        table = self.query_one("#answers", LineTable)
+        table.show([Column("answer", "", 0, right=False)], lines)
+        table.focus()
+        self.query_one("#dialog").styles.height = len(self._choices) + 5
+
+    def on_row_opened(self, message: RowOpened) -> None:
+        """The answer under the cursor."""
+        self.dismiss(str(message.row))
+
+    def action_no(self) -> None:
+        """Nothing happens."""
+        self.dismiss("")
+
+    def action_yes(self) -> None:
+        """The first answer that is not No."""
+        self.dismiss(self._choices[1].key)
+
+
+class AskForPath(ModalScreen[str]):
+    """Where to write; empty or Escape for nowhere."""
+
+    BINDINGS = [Binding("escape", "no", "leave"), Binding("enter", "take", "write")]
+
+    def __init__(self, question: str, suggestion: str) -> None:
+        super().__init__()
+        self._question, self._suggestion = printable(question), suggestion
+
+    def compose(self) -> ComposeResult:
+        """The question and a line to type on."""
+        with Vertical(id="dialog"):
+            yield TextLines(id="question")
+            yield Input(self._suggestion, id="path", select_on_focus=False)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Ask."""
+        self.query_one("#question", TextLines).show([[Field(f" {self._question}", "strong")], []])
+        self.query_one("#dialog").styles.height = 7
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Take what was typed."""
+        self.dismiss(event.value.strip())
+
+    def action_take(self) -> None:
+        """Take what was typed."""
+        self.dismiss(self.query_one("#path", Input).value.strip())
+
+    def action_no(self) -> None:
+        """Nothing is written."""
+        self.dismiss("")

@@ -1,0 +1,158 @@
+"""What happened: events, failures with their reasons, the plan with every version, the driver's own log."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import NamedTuple
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+
+from camtui.feed import Snapshot
+from camtui.format import count
+from camtui.tui import describe
+from camtui.tui.screens.base import RunScreen
+from camtui.tui.widgets.lines import TextLines
+from camtui.tui.widgets.table import Column, Field, Line, LineTable
+from evaluator.errors import CamtuiError
+from evaluator.records import LoadedBackbone
+from evaluator.store.reader import RunReader
+from evaluator.text import printable
+
+TABS = ("events", "errors", "plan", "log file")
+MOST_FAILURES = 2000
+LOG_LINES = 1000
+
+Shown = tuple[list[Column], list[Line]]
+
+
+class LogScreen(RunScreen):
+    """Four lists of lines."""
+
+    BINDINGS = [
+        Binding("tab", "tab(1)", "next list", priority=True),
+        Binding("shift+tab", "tab(-1)", "list before", show=False, priority=True),
+        Binding("escape", "up", "up"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tab = 0
+        self._seen: tuple[int, int] = (-1, -1)
+
+    def body(self) -> ComposeResult:
+        """The names of the lists, and the one that is chosen."""
+        yield TextLines(id="tabs")
+        yield LineTable(id="log", can_open=False)
+
+    def on_mount(self) -> None:
+        """Begin at the newest event."""
+        super().on_mount()
+        self.query_one("#log", LineTable).focus()
+
+    def snapshot_shown(self, snapshot: Snapshot) -> None:
+        """Events at once; the other lists when something new can stand in them."""
+        names = [f"{name} ({count(snapshot.failures)})" if name == "errors" else name for name in TABS]
+        roles = ["strong" if place == self.tab else "dim" for place in range(len(TABS))]
+        marks = ["▶" if place == self.tab else " " for place in range(len(TABS))]
+        self.query_one("#tabs", TextLines).show(
+            [[Field(f" {mark}{name}  ", role) for mark, name, role in zip(marks, names, roles, strict=True)]]
+        )
+        if self.tab == 0:
+            lines = [Line(event.id, tuple(describe.event_fields(event))) for event in snapshot.events]
+            columns = [
+                Column("time", "time", 10, right=False),
+                Column("level", "level", 8, right=False),
+                Column("text", "what happened", 0, right=False),
+            ]
+            self._put((columns, lines), at_end=True)
+        elif self._seen != (self.tab, snapshot.failures):
+            self._seen = (self.tab, snapshot.failures)
+            self.fetch(partial(self._fetch, self.tab), "log")
+
+    def _put(self, shown: Shown, *, at_end: bool = False) -> None:
+        table = self.query_one("#log", LineTable)
+        fresh = not table.lines
+        follows = at_end and (fresh or table.cursor[0] == table.lines[-1].key)
+        table.show(*shown, empty="nothing")
+        if follows and shown[1]:
+            table.action_last()
+
+    async def _fetch(self, tab: int) -> None:
+        makers = {1: failure_lines, 2: plan_lines, 3: log_lines}
+        shown = await self.ask(makers[tab])
+        if shown is not None and tab == self.tab:
+            self._put(shown, at_end=tab == 3)
+
+    def action_tab(self, step: int) -> None:
+        """Another list."""
+        self.tab = (self.tab + step) % len(TABS)
+        self._seen = (-1, -1)
+        table = self.query_one("#log", LineTable)
+        table.show([], [], empty="")
+        self.show_snapshot()
+
+    def action_up(self) -> None:
+        """Back to where this was opened."""
+        self.dashboard.pop_screen()
+
+
+class _CellNames(NamedTuple):
+    backbone: str
+    method: str
+
+
+def failure_lines(reader: RunReader) -> Shown:
+    """Image, cell, reason and detail of every failure, or of the first of them."""
+    names = {cell.id: _CellNames(cell.backbone, cell.method) for cell in reader.cells()}
+    columns = [Column("image", "image", 30, right=False), Column("cell", "cell", 26, right=False)]
+    columns += [Column("reason", "reason", 12, right=False), Column("detail", "detail", 0, right=False)]
+    lines = []
+    for failure in reader.failures(limit=MOST_FAILURES):
+        name = names.get(failure.cell, _CellNames("?", "?"))
+        cell = f"{printable(name.method)}/{printable(name.backbone)}" + (f" {failure.metric}" if failure.metric else "")
+        image = printable(reader.image(failure.image).path)
+        fields = (
+            Field(image[-30:]),
+            Field(cell, "dim"),
+            Field(printable(failure.reason), "warn"),
+            Field(printable(failure.detail)),
+        )
+        lines.append(Line((failure.cell, failure.image, failure.metric), fields))
+    if len(lines) == MOST_FAILURES:
+        lines.append(Line("more", (Field(f"only the first {count(MOST_FAILURES)} are listed: camtui errors", "warn"),)))
+    return columns, lines
+
+
+def plan_lines(reader: RunReader) -> Shown:
+    """The plan, the networks, the versions: a name and a value each."""
+    pairs: list[tuple[str, object]] = [("file", reader.path), ("created", time.ctime(reader.info().created))]
+    try:
+        pairs += [(name, value) for name, value in reader.plan().to_dict().items() if name != "backbones"]
+    except CamtuiError as error:
+        pairs.append(("plan", error.message))
+    for name, loaded in reader.backbones().items():
+        pairs.append((f"backbone {name}", _described(loaded)))
+    pairs += list(reader.info().versions.items())
+    lines = [
+        Line((place, name), (Field(printable(name), "dim"), Field(printable(value, 2000))))
+        for place, (name, value) in enumerate(pairs)
+    ]
+    return [Column("name", "what", 28, right=False), Column("value", "value", 0, right=False)], lines
+
+
+def _described(loaded: LoadedBackbone | None) -> str:
+    if loaded is None:
+        return "not loaded yet"
+    size = f"{loaded.channels} × {loaded.height} × {loaded.width}"
+    return f"{loaded.weights}, sha256 {loaded.sha256[:16]}, layer {loaded.layer} ({size})"
+
+
+def log_lines(reader: RunReader) -> Shown:
+    """The end of what the driver and the workers printed."""
+    from camtui.launch import tail
+
+    found = tail(reader.path.with_suffix(".log"), LOG_LINES)
+    lines = [Line(place, (Field(printable(line, 1000)),)) for place, line in enumerate(found)]
+    return [Column("line", printable(reader.path.with_suffix(".log").name), 0, right=False)], lines

@@ -1,0 +1,266 @@
+"""All runs: what became of each, where it differs from the one that is open, and two of them compared image by image."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+
+from camtui.feed import Snapshot
+from camtui.format import cell_views, count, duration, half_width, metric_header, percent, rank_cells, signed_percent
+from camtui.runs import list_runs
+from camtui.status import RunStatus, read_status
+from camtui.tui.describe import clock, state_field
+from camtui.tui.messages import CursorMoved, RowOpened
+from camtui.tui.screens.base import RunScreen
+from camtui.tui.widgets.lines import TextLines
+from camtui.tui.widgets.table import Column, Field, Line, LineTable
+from evaluator.errors import CamtuiError
+from evaluator.metrics import all_metrics
+from evaluator.store.reader import RunReader
+from evaluator.text import printable
+
+
+@dataclass(frozen=True)
+class Known:
+    """A run in the list.
+
+    Attributes:
+        best: the best cell that is no control, as words; ``plan``: its choices by name; ``problem``: why it cannot be read.
+    """
+
+    path: Path
+    status: RunStatus | None
+    started: float
+    best: tuple[str, str]
+    plan: dict[str, object]
+    problem: str = ""
+
+
+def read_known(path: Path) -> Known:
+    """Look at one run. Blocking."""
+    try:
+        with RunReader(path) as reader:
+            status, info = read_status(reader, path), reader.info()
+            return Known(path, status, info.started or info.created, _best(reader), _plan(reader))
+    except (CamtuiError, sqlite3.Error) as error:
+        return Known(path, None, 0.0, ("", ""), {}, printable(error.message if isinstance(error, CamtuiError) else error, 200))
+
+
+def _best(reader: RunReader) -> tuple[str, str]:
+    """Value and name of the best ADCC; by average alone, no pair is tested."""
+    views, adcc = cell_views(reader), all_metrics()["adcc"]
+    ranks = rank_cells(views, adcc, lambda *_: None)
+    for view in views:
+        if ranks.get(view.cell.id) == "best":
+            mean = view.mean("adcc")
+            return percent(mean.value if mean else None), printable(f"{view.cell.method}/{view.cell.backbone}", 40)
+    return "", ""
+
+
+def _plan(reader: RunReader) -> dict[str, object]:
+    try:
+        plan = reader.plan()
+    except CamtuiError:
+        return {}
+    values: dict[str, object] = plan.to_dict()
+    values["backbones"] = ", ".join(spec.name for spec in plan.backbones)
+    values["methods"], values["metrics"] = ", ".join(plan.methods), ", ".join(plan.metrics)
+    return values
+
+
+def differences(mine: dict[str, object], theirs: dict[str, object]) -> str:
+    """What another plan has otherwise: ``limit: 100 → 500``."""
+    changed = [f"{name}: {mine[name]} → {theirs[name]}" for name in mine if name in theirs and mine[name] != theirs[name]]
+    return ";  ".join(printable(text, 120) for text in changed)
+
+
+class RunsScreen(RunScreen):
+    """Every run of the folder."""
+
+    BINDINGS = [
+        Binding("space", "mark", "mark", tooltip="two marked runs can be compared"),
+        Binding("equals_sign", "compare", "compare marked"),
+        Binding("escape", "up", "up"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: list[Known] = []
+        self._marked: list[Path] = []
+        self._read_at = 0.0
+
+    def body(self) -> ComposeResult:
+        """The list, and what is different about the one under the cursor."""
+        yield LineTable(id="runs")
+        yield TextLines(id="difference", classes="ruled")
+
+    def on_mount(self) -> None:
+        """Read the runs."""
+        super().on_mount()
+        self.query_one("#runs", LineTable).focus()
+
+    def snapshot_shown(self, snapshot: Snapshot) -> None:
+        """Other runs go on too: look again every few seconds."""
+        if time.monotonic() - self._read_at > 5:
+            self._read_at = time.monotonic()
+            self.fetch(self._read, "runs")
+
+    async def _read(self) -> None:
+        paths = await asyncio.to_thread(list_runs)
+        mine = self.dashboard.path
+        if mine is not None and mine not in paths:
+            paths.insert(0, mine)
+        self._known = [await asyncio.to_thread(read_known, path) for path in paths]
+        self._show_list()
+
+    def _show_list(self) -> None:
+        columns = [Column("mark", "", 1), Column("name", "run", 22, right=False), Column("state", "state", 12, right=False)]
+        columns += [Column("done", "done", 6), Column("images", "images", 7), Column("best", "ADCC↑", 7)]
+        columns += [Column("cell", "best", 0, right=False), Column("took", "took", 7), Column("started", "started", 10)]
+        lines = [self._line(known) for known in self._known]
+        self.query_one("#runs", LineTable).show(columns, lines, empty="no run in the folder of runs")
+        self._show_difference()
+
+    def _line(self, known: Known) -> Line:
+        name = Field(printable(known.path.stem), "accent" if known.path == self.dashboard.path else "strong")
+        mark = Field("+" if known.path in self._marked else " ", "key")
+        status = known.status
+        if status is None:
+            return Line(known.path, (mark, name, Field("unreadable", "error"), *[Field("")] * 3, Field(known.problem, "dim")))
+        fields = [
+            mark,
+            name,
+            state_field(status.state),
+            Field(percent(status.progress, 0) + "%"),
+            Field(count(status.images), "dim"),
+        ]
+        fields += [Field(known.best[0], "best"), Field(known.best[1], "dim")]
+        return Line(known.path, (*fields, Field(duration(status.elapsed), "dim"), Field(clock(known.started), "dim")))
+
+    def _show_difference(self) -> None:
+        row, _ = self.query_one("#runs", LineTable).cursor
+        chosen = next((known for known in self._known if known.path == row), None)
+        mine = next((known for known in self._known if known.path == self.dashboard.path), None)
+        panel = self.query_one("#difference", TextLines)
+        if chosen is None:
+            panel.show([])
+        elif chosen.problem:
+            panel.show([[Field(f" {chosen.problem}", "error")]])
+        elif mine is None or chosen is mine:
+            panel.show([[Field(" the run that is open", "dim")]])
+        else:
+            words = differences(mine.plan, chosen.plan) or "the same plan as the run that is open"
+            panel.show([[Field(f" {words}", "dim")]])
+
+    def on_cursor_moved(self, _: CursorMoved) -> None:
+        """What is different about the one under the cursor."""
+        self._show_difference()
+
+    def on_row_opened(self, message: RowOpened) -> None:
+        """Open that run."""
+        if isinstance(message.row, Path):
+            self.dashboard.open_run(message.row)
+
+    def action_mark(self) -> None:
+        """Mark for comparing; the oldest of more than two is let go."""
+        row, _ = self.query_one("#runs", LineTable).cursor
+        if isinstance(row, Path):
+            self._marked = [path for path in self._marked if path != row] if row in self._marked else [*self._marked, row][-2:]
+            self._show_list()
+
+    def action_compare(self) -> None:
+        """Compare the two marked runs, or the marked one with the one under the cursor."""
+        row, _ = self.query_one("#runs", LineTable).cursor
+        chosen = self._marked if len(self._marked) == 2 or not isinstance(row, Path) else [*self._marked, row]
+        if len(set(chosen)) == 2:
+            self.app.push_screen(CompareScreen(chosen[0], chosen[1]))
+        else:
+            self.dashboard.say("mark two runs with Space", severity="warning")
+
+    def action_up(self) -> None:
+        """Back to where this was opened."""
+        self.dashboard.pop_screen()
+
+
+class CompareScreen(RunScreen):
+    """Two runs, cell by cell, over the images that both have."""
+
+    BINDINGS = [Binding("m", "metric", "metric"), Binding("escape", "up", "up")]
+
+    def __init__(self, first: Path, second: Path) -> None:
+        super().__init__()
+        self._paths = first, second
+        self._metric = "adcc"
+
+    def body(self) -> ComposeResult:
+        """What is compared, and the differences."""
+        yield TextLines(id="compared")
+        yield LineTable(id="differences", can_open=False)
+        yield TextLines(id="notes", classes="ruled")
+
+    def on_mount(self) -> None:
+        """Compare."""
+        super().on_mount()
+        self.query_one("#differences", LineTable).focus()
+        self._begin()
+
+    def _begin(self) -> None:
+        names = "  →  ".join(printable(path.stem, 30) for path in self._paths)
+        words = [Field(f" {names}", "strong"), Field(f"   {metric_header(all_metrics()[self._metric])}   comparing …", "dim")]
+        self.query_one("#compared", TextLines).show([words])
+        self.fetch(partial(self._compare, self._metric), "compare")
+
+    async def _compare(self, metric: str) -> None:
+        try:
+            lines, notes = await asyncio.to_thread(compared, *self._paths, metric)
+        except (CamtuiError, sqlite3.Error) as error:
+            lines, notes = [], [error.message if isinstance(error, CamtuiError) else str(error)]
+        columns = [Column("method", "method", 18, right=False), Column("backbone", "backbone", 18, right=False)]
+        columns += [Column("n", "n", 8), Column("first", "first", 7), Column("second", "second", 7)]
+        columns += [Column("change", "change", 16), Column("verdict", "", 8, right=False)]
+        self.query_one("#differences", LineTable).show(columns, lines, empty="nothing to compare")
+        self.query_one("#notes", TextLines).show([[Field(f" {printable(note, 300)}", "dim")] for note in notes])
+        names = "  →  ".join(printable(path.stem, 30) for path in self._paths)
+        title = [Field(f" {names}", "strong"), Field(f"   {metric_header(all_metrics()[metric])}, paired by image", "dim")]
+        self.query_one("#compared", TextLines).show([title])
+
+    def action_metric(self) -> None:
+        """The next metric."""
+        keys = list(all_metrics())
+        self._metric = keys[(keys.index(self._metric) + 1) % len(keys)]
+        self._begin()
+
+    def action_up(self) -> None:
+        """Back to the runs."""
+        self.dashboard.pop_screen()
+
+
+def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[str]]:
+    """The differences as rows of a table, and what must be said beside them. Blocking."""
+    from camtui.compare import compare_runs
+
+    with RunReader(first) as mine, RunReader(second) as theirs:
+        found = compare_runs(mine, theirs, [all_metrics()[metric]])
+    roles = {"better": "best", "worse": "error", "tie": "tie"}
+    lines = []
+    for cell in found.cells:
+        change = f"{signed_percent(cell.change.value)} {half_width(cell.change)}"
+        fields = (Field(printable(cell.method), "strong"), Field(printable(cell.backbone)), Field(count(cell.change.n), "dim"))
+        values = (
+            Field(percent(cell.first)),
+            Field(percent(cell.second)),
+            Field(change),
+            Field(cell.verdict, roles[cell.verdict]),
+        )
+        lines.append(Line((cell.backbone, cell.method), fields + values))
+    notes = [*found.notes]
+    notes += [f"only in {found.first}: {', '.join(found.only_first)}"] if found.only_first else []
+    notes += [f"only in {found.second}: {', '.join(found.only_second)}"] if found.only_second else []
+    return lines, notes

@@ -1,0 +1,50 @@
+"""What the dashboard can do to a run: type a command of the command line for the user, and report what it said."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluator.text import printable
+
+_MAIN = "from camtui.cli import main; main()"
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended, and its last line."""
+
+    code: int
+    line: str
+
+
+def type_command(*words: str) -> Said:
+    """Run ``camtui WORDS`` without a terminal and wait for it. Blocking."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _MAIN, *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        errors="replace",
+    )
+    lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("error:")]
+    return Said(done.returncode, printable((errors or lines or [""])[-1], 300))
+
+
+def stop(path: Path, *, now: bool) -> Said:
+    """Ask the driver to end: after the units in flight, or at once."""
+    return type_command("stop", str(path), "--yes", *(["--now"] if now else []))
+
+
+def resume(path: Path) -> Said:
+    """Go on with the run in a driver of its own."""
+    return type_command("resume", str(path), "--detach")
+
+
+def retry(path: Path) -> Said:
+    """Try the failed images again."""
+    return type_command("retry", str(path), "--detach")
