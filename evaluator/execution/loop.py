@@ -26,7 +26,10 @@ HEARTBEAT_SECONDS = 2.0
 POLL_SECONDS = 0.25
 
 BARREN_DEATHS = 5
-"""Deaths of workers in a row, none of which had begun a unit: there is something wrong with the machine, not with an image."""
+"""Deaths of workers in a row, none of which had begun a unit: there is something wrong with the machine, not with an image.
+
+Four times as many once a backbone has been loaded: then the machine was able to, and may be again.
+"""
 
 _UNMEASURED = {"cpu": 0.2, "cuda": 0.05}
 """Seconds that a forward is granted before any has been timed."""
@@ -262,7 +265,7 @@ class Loop:
             else:
                 self._again(unit)
         self._barren = 0 if event.running else self._barren + 1
-        if self._barren >= BARREN_DEATHS:
+        if self._barren >= (4 * BARREN_DEATHS if self._handed_off else BARREN_DEATHS):
             raise RunFailed(f"workers die before they compute anything ({event.reason})", f"camtui logs {self._reader.path.stem}")
 
     def _blame(self, unit: Unit, reason: str, detail: str, *, certain: bool = False) -> None:

@@ -51,7 +51,8 @@ def kill_workers(run: Run, knobs: Knobs, kills: int, seed: int = 0) -> None:
         if workers:
             kill(chance.choice(workers))
             done += 1
-    assert run.wait(600).state == "complete"
+    status = run.wait(600)
+    assert status.state == "complete", f"{status}\n{run.log()}"
     assert done == kills, "the run was over too soon"
     check(run)
     wait_until_gone(driver)

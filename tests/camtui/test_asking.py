@@ -1,0 +1,96 @@
+"""From what was typed to a plan: defaults, plan files, and what a run that is there already decides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from camtui.asking import Typed, default_name, make_plan
+from camtui.devices import choose_devices, count_gpus
+from evaluator.catalog import TABLE2_METHODS
+from evaluator.errors import UsageError
+from evaluator.plan import BackboneSpec
+
+
+def test_the_demo_needs_nothing_else() -> None:
+    plan = make_plan(Typed(demo=True), None, cuda=False)
+    assert [backbone.key for backbone in plan.backbones] == ["efficientnet_lite0"]
+    assert set(plan.methods) == {*TABLE2_METHODS, "cam"}
+    assert (plan.demo, plan.precision) == (True, "fp32")
+    assert default_name(Typed(demo=True)) == "demo"
+
+
+def test_options_of_backbones_and_methods(tmp_path: Path) -> None:
+    typed = Typed(
+        data=tmp_path,
+        backbones=("resnet50,vgg16:layer=features.29",),
+        methods=("gradcam,scorecam:variant=cic", "gradcam"),
+        layer="layer3",
+        weights="random:1",
+        metrics=("all",),
+    )
+    plan = make_plan(typed, None, cuda=True)
+    assert plan.backbones == (
+        BackboneSpec("resnet50", "random:1", "layer3"),
+        BackboneSpec("vgg16", "random:1", "features.29"),
+    )
+    assert plan.methods == ("gradcam", "scorecam:variant=cic")
+    assert plan.curves == ("deletion", "insertion")
+    assert plan.precision == "mixed"
+
+
+def test_options_win_over_the_file_and_that_over_defaults(tmp_path: Path) -> None:
+    config = tmp_path / "plan.toml"
+    config.write_text('data = "images"\nbackbones = ["resnet18"]\nmethods = ["gradcam"]\nseed = 3\nlimit = 5\n')
+    plan = make_plan(Typed(config=config, seed=4), None, cuda=False)
+    assert (plan.data, plan.seed, plan.limit) == (str(tmp_path / "images"), 4, 5)
+    assert default_name(Typed(config=config)) == "plan"
+    config.write_text("data = ")
+    with pytest.raises(UsageError, match="is not TOML"):
+        make_plan(Typed(config=config), None, cuda=False)
+    config.write_text("dat = 1")
+    with pytest.raises(UsageError, match="a plan has no 'dat'"):
+        make_plan(Typed(config=config, backbones=("resnet18",)), None, cuda=False)
+
+
+def test_a_run_that_is_there_decides_what_is_not_typed(tmp_path: Path) -> None:
+    stored = make_plan(Typed(data=tmp_path, backbones=("resnet18",), methods=("gradcam",), seed=7, limit=9), None, cuda=True)
+    grown = make_plan(Typed(methods=("layercam",)), stored, cuda=False)
+    assert (grown.methods, grown.seed, grown.precision, grown.limit) == (("layercam",), 7, "mixed", 9)
+    whole = make_plan(Typed(data=tmp_path, backbones=("resnet18",)), stored, cuda=False)
+    assert (whole.methods, whole.seed, whole.limit) == (("gradcam",), 7, None)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("imagenet/val", "imagenet-val"), ("my images", "my-images"), ("x/Train", "x-Train")]
+)
+def test_the_name_comes_from_the_data(tmp_path: Path, folder: str, name: str) -> None:
+    assert default_name(Typed(data=tmp_path / folder)) == name
+
+
+def test_what_is_missing_or_contradicts() -> None:
+    with pytest.raises(UsageError, match="no images are named"):
+        default_name(Typed())
+    with pytest.raises(UsageError, match="no backbone is named"):
+        make_plan(Typed(data=Path("/x")), None, cuda=False)
+    with pytest.raises(UsageError, match="exclude each other"):
+        make_plan(Typed(data=Path("/x"), demo=True), None, cuda=False)
+
+
+def test_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert choose_devices(None, None, tmp_path) == ("cpu",)
+    assert choose_devices(None, 3, tmp_path) == ("cpu", "cpu", "cpu")
+    with pytest.raises(UsageError, match="there is no GPU"):
+        choose_devices("cuda", None, tmp_path)
+    for name in ("nvidia0", "nvidia1", "nvidia2", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    assert choose_devices(None, None, tmp_path) == ("cuda:0", "cuda:1", "cuda:2")
+    assert choose_devices("cuda:0,cuda:2", 3, tmp_path) == ("cuda:0", "cuda:2", "cuda:0")
+    assert choose_devices("cpu", None, tmp_path) == ("cpu",)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,0")
+    assert count_gpus(tmp_path) == 2
+    for wrong in ("gpu", "cuda:2", "cuda:x", ""):
+        with pytest.raises(UsageError):
+            choose_devices(wrong or "cpu", None if wrong else 0, tmp_path)

@@ -1,0 +1,46 @@
+"""Around the hand-off: what logind would do, logs' tails, processes that are not ours. Launching itself: ``tests/execution``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from camtui import launch
+from evaluator.errors import Mismatch, RunFailed
+
+
+def test_a_warning_where_logging_out_would_kill_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 12345)
+    assert launch.logind_warning(tmp_path) == ""
+    (tmp_path / "logind.conf").write_text("[Login]\n#KillUserProcesses=yes\n")
+    assert launch.logind_warning(tmp_path) == ""
+    (tmp_path / "logind.conf.d").mkdir()
+    (tmp_path / "logind.conf.d" / "x.conf").write_text("[Login]\nKillUserProcesses=yes\n")
+    assert "loginctl enable-linger" in launch.logind_warning(tmp_path)
+    assert "systemd-run --user --scope" in launch.logind_warning(tmp_path)
+    (tmp_path / "logind.conf").write_bytes(b"\xff not a configuration")
+    assert launch.logind_warning(tmp_path) == ""
+
+
+def test_the_tail_of_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "run.log"
+    assert launch.tail(log, 3) == []
+    log.write_text("".join(f"line {n}\n" for n in range(20_000)))
+    assert launch.tail(log, 2) == ["line 19998", "line 19999"]
+
+
+def test_waiting_for_a_process_that_is_not_a_child() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.2)"]) as process:
+        assert not launch.wait_for_exit(process.pid, 0.0)
+        assert launch.wait_for_exit(process.pid, 10.0)
+    assert launch.wait_for_exit(process.pid, 0.0)
+
+
+def test_an_error_from_the_driver_is_raised_as_itself() -> None:
+    error = launch.as_error({"kind": "mismatch", "message": "m", "hint": "h", "exit_code": 4})
+    assert isinstance(error, Mismatch)
+    assert (error.message, error.hint) == ("m", "h")
+    assert isinstance(launch.as_error({"kind": "?", "message": "m", "hint": "", "exit_code": 1}), RunFailed)

@@ -1,0 +1,90 @@
+"""Naming runs: by name, prefix, path and ``@last``; where they lie."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from camtui import runs
+from evaluator.errors import NotFound, UsageError
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMTUI_HOME", str(tmp_path / "home"))
+
+
+def make(name: str, time: float) -> Path:
+    path = runs.run_path(name)
+    path.touch()
+    os.utime(path, (time, time))
+    return path
+
+
+def test_the_home_is_private_and_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert runs.runs_home() == tmp_path / "home" / "runs"
+    assert stat.S_IMODE(runs.runs_home().stat().st_mode) == 0o700
+    monkeypatch.delenv("CAMTUI_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert runs.runs_home() == tmp_path / "data" / "camtui" / "runs"
+    monkeypatch.setenv("CAMTUI_HOME", "/dev/null/x")
+    with pytest.raises(UsageError, match="cannot make"):
+        runs.runs_home()
+
+
+def test_runs_are_listed_by_when_a_driver_last_took_them() -> None:
+    make("old", 100)
+    make("new", 200)
+    assert [path.stem for path in runs.list_runs()] == ["new", "old"]
+    (runs.runs_home() / "old.db.lock").touch()
+    assert [path.stem for path in runs.list_runs()] == ["old", "new"]
+    assert runs.find_run().stem == "old"
+
+
+def test_a_run_is_found_by_name_prefix_and_path(tmp_path: Path) -> None:
+    path = make("imagenet-val", 1)
+    make("imagenet-train", 2)
+    make("demo", 3)
+    elsewhere = tmp_path / "other.db"
+    elsewhere.touch()
+    assert runs.find_run("imagenet-val") == path
+    assert runs.find_run("imagenet-v") == path
+    assert runs.find_run(str(elsewhere)) == elsewhere
+    assert runs.find_run("@last").stem == "demo"
+
+
+def test_what_is_not_found_says_what_is_near() -> None:
+    with pytest.raises(NotFound, match="no run yet") as caught:
+        runs.find_run()
+    assert caught.value.hint == "camtui run --demo"
+    make("imagenet-val", 1)
+    make("imagenet-train", 1)
+    with pytest.raises(NotFound, match="2 runs begin with 'imagenet': imagenet-train, imagenet-val"):
+        runs.find_run("imagenet")
+    with pytest.raises(NotFound) as caught:
+        runs.find_run("imagnet-val")
+    assert caught.value.hint == "did you mean 'imagenet-val'? list them: camtui ls"
+    with pytest.raises(NotFound, match="no such run file"):
+        runs.find_run("./nothing.db")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../up", ".hidden", "-x", "a b", "x" * 101, "é", "a\n"])
+def test_what_is_no_name(name: str) -> None:
+    with pytest.raises(UsageError):
+        runs.run_path(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("ImageNet (val)", "ImageNet-val"), ("..", "run"), ("été", "t"), ("a_b-1.2", "a_b-1.2")]
+)
+def test_a_name_from_any_text(text: str, name: str) -> None:
+    assert runs.name_for(text) == name
+    runs.run_path(name)
+
+
+def test_the_word_to_type_for_a_run(tmp_path: Path) -> None:
+    assert runs.reference(runs.run_path("demo")) == "demo"
+    assert runs.reference(tmp_path / "my run.db") == f"'{tmp_path}/my run.db'"
