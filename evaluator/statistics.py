@@ -143,21 +143,8 @@ def summarise(cell: int, sums: Sums, failed: int) -> CellSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class PairedDifference:
-    """First minus second over the images that both have.
-
-    Attributes:
-        n: common images; ``value``: the difference of the averages over them; ``se``: its standard error.
-    """
-
-    n: int
-    value: float
-    se: float | None
-
-    @property
-    def half_width(self) -> float | None:
-        """Half of the 95 % interval."""
-        return None if self.se is None else Z95 * self.se
+class PairedDifference(Mean):
+    """First minus second over the ``n`` images that both have: the difference of the averages over them."""
 
     @property
     def tie(self) -> bool:
