@@ -75,7 +75,7 @@ def run(
         devices=devices, batch_size=_batch_size(batch_size), max_failures=max_failures, on_finish=on_finish, **_test_settings()
     )
     settings.failure_limit  # noqa: B018  raises where it cannot be understood
-    request = RunRequest(db=path, name=path.stem, plan=plan, settings=settings)
+    request = RunRequest(db=path, name=path.stem, plan=plan, settings=settings, word=reference(path))
     if dry_run:
         from camtui.cli.rehearsal import rehearse
 
@@ -151,7 +151,7 @@ def resuming(
     devices = choose_devices(device, workers)
     settings = DriverSettings(devices=devices, max_failures=max_failures, on_finish=on_finish, **_test_settings())
     settings.failure_limit  # noqa: B018  raises where it cannot be understood
-    return RunRequest(db=path, name=path.stem, plan=None, settings=settings, retry_failed=retry_failed)
+    return RunRequest(db=path, name=path.stem, plan=None, settings=settings, retry_failed=retry_failed, word=reference(path))
 
 
 def _check_images(request: RunRequest) -> None:

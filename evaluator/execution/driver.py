@@ -68,7 +68,7 @@ def carry_out(request: RunRequest, announce: Announce) -> int:
             announce({"error": as_dict(error)})
             return error.exit_code
         except BaseException as error:
-            announce({"error": as_dict(RunFailed(f"{type(error).__name__}: {error}", f"camtui logs {request.db.stem}"))})
+            announce({"error": as_dict(RunFailed(f"{type(error).__name__}: {error}", f"camtui logs {request.word}"))})
             raise
         _on_finish(request, ending)
     return ending.exit_code
@@ -130,6 +130,7 @@ class _Session:
         loop = Loop(
             plan=plan, manifest=manifest, settings=request.settings, reader=reader, journal=journal, executor=executor,
             stop=self._stop, hand_off=lambda: self._begin(plan, reader, journal, resumed=before is not None),
+            word=request.word,
         )  # fmt: skip
         try:
             ending = self._run(loop)

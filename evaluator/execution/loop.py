@@ -82,8 +82,9 @@ class Loop:
         executor: Executor,
         stop: StopRequest,
         hand_off: Callable[[], None],
+        word: str,
     ) -> None:
-        """``hand_off`` is called once, when the first backbone is loaded or when there is nothing to do."""
+        """``hand_off`` is called once, when a backbone is loaded or nothing is to do; ``word`` names the run in hints."""
         self._plan = plan
         self._manifest = manifest
         self._settings = settings
@@ -92,6 +93,7 @@ class Loop:
         self._executor = executor
         self._stop = stop
         self._hand_off = hand_off
+        self._word = word
         self._cuda = any(device.startswith("cuda") for device in settings.devices)
         stages = plan_stages(plan, reader.cells(), reader.backbones(), cuda=self._cuda)
         self._schedule = Schedule(reader, stages, reader.info().image_count)
@@ -150,7 +152,7 @@ class Loop:
             return
         if self._too_many:
             many = f"{self._failures} failures, above --max-failures {self._settings.failure_limit}"
-            raise ThresholdPassed(many, f"camtui errors {self._reader.path.stem}")
+            raise ThresholdPassed(many, f"camtui errors {self._word}")
         if self._unavailable:
             error = next(iter(self._unavailable.values()))
             raise _unavailable(error)
@@ -236,7 +238,7 @@ class Loop:
 
     def _error(self, event: Error) -> None:
         if event.unit == 0:
-            hint = event.hint or f"camtui logs {self._reader.path.stem}"
+            hint = event.hint or f"camtui logs {self._word}"
             raise RunFailed(f"worker {event.worker} cannot start: {event.message}", hint)
         unit = self._schedule.finish(event.unit)
         if unit is not None and event.loading:
@@ -266,7 +268,7 @@ class Loop:
                 self._again(unit)
         self._barren = 0 if event.running else self._barren + 1
         if self._barren >= (4 * BARREN_DEATHS if self._handed_off else BARREN_DEATHS):
-            raise RunFailed(f"workers die before they compute anything ({event.reason})", f"camtui logs {self._reader.path.stem}")
+            raise RunFailed(f"workers die before they compute anything ({event.reason})", f"camtui logs {self._word}")
 
     def _blame(self, unit: Unit, reason: str, detail: str, *, certain: bool = False) -> None:
         """The unit's computation failed: try it again; the second time in halves; what cannot be halved has failed for good."""

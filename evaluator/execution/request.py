@@ -84,6 +84,7 @@ class RunRequest:
         name: of a new run.
         plan: what is asked for; ``None`` to go on with the plan that is stored.
         retry_failed: forget the failures first, so that those images are tried again.
+        word: what a user types for the run in other commands; the file's path where it has no name that they know.
     """
 
     db: Path
@@ -91,6 +92,7 @@ class RunRequest:
     plan: RunPlan | None
     settings: DriverSettings = field(default_factory=DriverSettings)
     retry_failed: bool = False
+    word: str = "RUN"
 
     @property
     def log(self) -> Path:
@@ -114,6 +116,7 @@ class RunRequest:
             plan=RunPlan.from_dict(values["plan"]) if values["plan"] else None,
             settings=DriverSettings(**{**settings, "devices": tuple(settings["devices"])}),
             retry_failed=values["retry_failed"],
+            word=values["word"],
         )
 
 
