@@ -102,3 +102,49 @@ def _save(sheet: Image, target: Path, *, force: bool) -> None:
     with destination(target, force=force) as stream:
         sheet.save(stream, kind, **({"resolution": 224.0} if kind == "PDF" else {}))
     narrate(f"wrote {printable(target)} ({sheet.width} × {sheet.height})")
+
+
+@app.command()
+def figure(
+    run: RunArgument,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="convergence, components, ranks, deletion or insertion.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="PNG, SVG or PDF, by its name.")],
+    force: ForceOption = False,
+) -> None:
+    """Draw a chart of a run, a panel per backbone. Needs matplotlib: pip install "camtui[figures]"."""
+    from camtui.export.output import check_free, destination
+
+    target = Path(output)
+    form = target.suffix.lower().removeprefix(".")
+    if form not in ("png", "svg", "pdf"):
+        raise UsageError(f"cannot write '{printable(target.suffix)}' charts", "-o FILE.png, FILE.svg or FILE.pdf")
+    check_free(target, force=force)
+    from camtui.figures.charts import chart, save
+
+    drawing = chart(open_run(run), kind)
+    with destination(target, force=force) as stream:
+        save(drawing, stream, form)
+    narrate(f"wrote {printable(target)}")
+
+
+@app.command()
+def report(
+    run: RunArgument,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The page, an .html file.")],
+    worst: Annotated[int, typer.Option("--worst", min=0, help="How many of the worst images of each backbone.")] = 6,
+    charts: Annotated[bool, typer.Option("--charts/--no-charts", help="Charts need matplotlib.")] = True,
+    force: ForceOption = False,
+) -> None:
+    """Write one self-contained page: table, charts, worst images, failures, protocol, and the plan that makes the run again."""
+    from camtui.cli.inspecting import plan_toml
+    from camtui.export.output import as_text, check_free, destination
+    from camtui.figures.report import Contents, write_report
+
+    target = Path(output)
+    check_free(target, force=force)
+    reader = open_run(run)
+    with destination(target, force=force) as binary, as_text(binary) as stream:
+        missing = write_report(stream, reader, plan_toml(reader), Contents(worst, charts))
+    for line in missing:
+        narrate(f"left out: {line}")
+    narrate(f"wrote {printable(target)}")

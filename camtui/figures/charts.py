@@ -1,0 +1,157 @@
+"""Charts of a run's averages, through matplotlib (an extra): convergence, ADCC and its components, ranks, curves. No display."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from camtui.convergence import convergence
+from camtui.format.cells import CellView, cell_views, shown_metrics
+from camtui.format.numbers import metric_header
+from evaluator import catalog
+from evaluator.errors import NotFound, UsageError
+from evaluator.metrics import all_metrics
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from evaluator.store.reader import RunReader
+
+Draw = Callable[["Axes", "RunReader", Sequence[CellView]], None]
+
+_OKABE_ITO = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#000000", "#999933")
+"""Colours that stay apart for colour-blind readers."""
+
+CURVE_IMAGES = 2000
+"""Deletion and insertion are averaged over at most so many images of the seeded order."""
+
+
+def chart(reader: RunReader, kind: str) -> Figure:
+    """One chart, a panel per backbone.
+
+    Raises:
+        UsageError: no such chart, or matplotlib is not installed.
+        NotFound: the run has nothing to draw in it yet.
+    """
+    if kind not in CHARTS:
+        raise UsageError(f"no chart '{kind}'", f"known: {', '.join(CHARTS)}")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UsageError("charts need matplotlib, which is not installed", 'pip install "camtui[figures]"') from error
+    if kind in catalog.curve_metrics() and kind not in reader.plan().metrics:
+        raise NotFound(f"the run has no {kind} curves", f"camtui run … --metric {kind} adds them")
+    views = [view for view in cell_views(reader, shown_metrics(reader) if kind == "ranks" else ()) if view.mean("adcc")]
+    if not views:
+        raise NotFound("the run has no finished image yet", "camtui status RUN")
+    backbones = list(dict.fromkeys(view.cell.backbone for view in views))
+    figure = Figure(figsize=(1 + 4.2 * len(backbones), 4.2), layout="constrained")
+    for place, backbone in enumerate(backbones, 1):
+        axes = figure.add_subplot(1, len(backbones), place)
+        axes.set_title(_plain(backbone), fontsize=10)
+        axes.set_prop_cycle(color=_OKABE_ITO)
+        axes.spines[["top", "right"]].set_visible(False)
+        CHARTS[kind](axes, reader, [view for view in views if view.cell.backbone == backbone])
+    handles = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    return figure
+
+
+def save(figure: Figure, stream: BinaryIO, form: str) -> None:
+    """Write a chart as ``png``, ``svg`` or ``pdf``; the same chart gives the same bytes (no dates inside)."""
+    from matplotlib import rc_context
+
+    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    with rc_context({"svg.hashsalt": "camtui", "svg.fonttype": "none"}):
+        figure.savefig(stream, format=form, dpi=150, metadata=dates.get(form))
+
+
+def _convergence(axes: Axes, reader: RunReader, views: Sequence[CellView]) -> None:
+    """The headline after the first n images of the seeded order, with its 95 % band."""
+    for view in views:
+        if view.cell.method.split(":")[0] == "fakecam":
+            continue
+        means = [mean for mean in convergence(reader.convergence(view.cell.id), view.summary.n) if mean.n >= 10]
+        n, middle = [mean.n for mean in means], np.array([100 * mean.value for mean in means])
+        band = np.array([100 * (mean.half_width or 0.0) for mean in means])
+        (line,) = axes.plot(n, middle, label=_plain(view.cell.method))
+        axes.fill_between(n, middle - band, middle + band, alpha=0.2, color=line.get_color(), linewidth=0)
+    axes.set_xlabel("images")
+    axes.set_ylabel("ADCC ↑ with 95 % interval")
+
+
+def _components(axes: Axes, _: RunReader, views: Sequence[CellView]) -> None:
+    """What each method's ADCC is made of, all turned so that more is better."""
+    parts = {"coherency": "coherency", "complexity": "1 − complexity", "average_drop": "1 − drop", "adcc": "ADCC"}
+    width = 0.8 / len(parts)
+    for place, (key, label) in enumerate(parts.items()):
+        heights, errors = [], []
+        for view in views:
+            mean = view.mean(key)
+            assert mean is not None
+            heights.append(100 * (1 - mean.value if key in ("complexity", "average_drop") else mean.value))
+            errors.append(100 * (mean.half_width or 0.0))
+        places = np.arange(len(views)) + (place - 1.5) * width
+        axes.bar(places, heights, width, yerr=errors, label=label, error_kw={"linewidth": 0.8})
+    axes.set_xticks(range(len(views)), [_plain(view.cell.method) for view in views], rotation=35, ha="right", fontsize=8)
+    axes.set_ylim(0, 105)
+
+
+def _ranks(axes: Axes, reader: RunReader, views: Sequence[CellView]) -> None:
+    """Rank of every method in every metric, 1 the best; a filled dot ties with the best by the paired test."""
+    metrics = [metric for metric in shown_metrics(reader) if all(view.mean(metric.key) for view in views)]
+    shown = [view for view in views if view.cell.method.split(":")[0] != "fakecam"]
+    for view in shown:
+        ranks = [1 + sum(_better(other, view, metric.key) for other in shown) for metric in metrics]
+        (line,) = axes.plot(range(len(metrics)), ranks, linewidth=1, label=_plain(view.cell.method))
+        for place, (metric, rank) in enumerate(zip(metrics, ranks, strict=True)):
+            leads = view.marks.get(metric.key, "") in ("best", "tie")
+            axes.plot(place, rank, "o", color=line.get_color(), markerfacecolor=line.get_color() if leads else "white")
+    axes.set_xticks(range(len(metrics)), [metric_header(metric) for metric in metrics], fontsize=8)
+    axes.set_yticks(range(1, len(shown) + 1))
+    axes.invert_yaxis()
+    axes.set_ylabel("rank")
+
+
+def _better(first: CellView, second: CellView, metric: str) -> bool:
+    one, other = first.mean(metric), second.mean(metric)
+    assert one is not None
+    assert other is not None
+    return all_metrics()[metric].sign * (one.value - other.value) > 0
+
+
+def _curves(metric: str) -> Draw:
+    def draw(axes: Axes, reader: RunReader, views: Sequence[CellView]) -> None:
+        for view in views:
+            points = _mean_curve(reader, view, metric)
+            if points is not None:
+                axes.plot(np.linspace(0, 100, len(points)), 100 * points, label=_plain(view.cell.method))
+        axes.set_xlabel(f"pixels {'removed' if metric == 'deletion' else 'inserted'}, %")
+        axes.set_ylabel("probability of the class, %")
+
+    return draw
+
+
+def _mean_curve(reader: RunReader, view: CellView, metric: str) -> np.ndarray | None:
+    """The average curve of the first images of a cell."""
+    total, n = None, 0
+    for image in range(min(CURVE_IMAGES, view.images)):
+        found = reader.measurements(view.cell.id, image).get(metric)
+        if found is not None:
+            points = np.frombuffer(found.curve, dtype="<f2").astype(np.float64)
+            total, n = (points if total is None else total + points), n + 1
+    return None if total is None else total / n
+
+
+def _plain(text: str) -> str:
+    """Text that matplotlib takes as it is: a pair of ``$`` would be mathematics."""
+    return text.replace("$", r"\$")
+
+
+CHARTS: dict[str, Draw] = {
+    "convergence": _convergence, "components": _components, "ranks": _ranks,
+    "deletion": _curves("deletion"), "insertion": _curves("insertion"),
+}  # fmt: skip
