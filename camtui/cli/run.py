@@ -133,7 +133,6 @@ def begin(
         _say_detached(handoff, as_json=as_json)
     elif watch and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
         run_command(ctx, "watch", str(request.db))
-        _say_if_it_goes_on(request.db)
     else:
         raise typer.Exit(_follow(handoff, quiet=quiet, as_json=as_json))
 
@@ -197,13 +196,6 @@ def _as_dict(handoff: Handoff) -> dict[str, Any]:
         "run": handoff.name, "pid": handoff.pid, "db": str(handoff.db), "log": str(handoff.log),
         "watch": f"camtui watch {reference(handoff.db)}",
     }  # fmt: skip
-
-
-def _say_if_it_goes_on(path: Path) -> None:
-    from evaluator.execution.lock import lock_holder
-
-    if lock_holder(path) is not None:
-        narrate(f"the run goes on: camtui watch {reference(path)}; to end it: camtui stop {reference(path)}")
 
 
 def _follow(handoff: Handoff, *, quiet: bool, as_json: bool) -> int:
