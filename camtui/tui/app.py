@@ -8,11 +8,13 @@ import sqlite3
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from textual.app import App
 from textual.binding import Binding
+from textual.command import CommandPalette
 from textual.filter import LineFilter
 
 from camtui.feed import Snapshot
@@ -80,6 +82,7 @@ class Dashboard(App[int]):
         Binding("4", "open_screen('runs')", "screens", key_display="1-5"),
         Binding("5", "open_screen('log')", "screens", key_display="1-5"),
         Binding("colon", "command_palette", "commands", tooltip="by name"),
+        Binding("ctrl+p", "command_palette", "commands", show=False),
         Binding("question_mark", "help", "help", tooltip="this list", id="always.help"),
         Binding("t", "theme", "theme", show=False, tooltip="dark or light"),
         Binding("q", "detach", "detach (run continues)", tooltip="leave the dashboard; the run goes on", id="always.q"),
@@ -185,7 +188,8 @@ class Dashboard(App[int]):
     def think(self, metric: str, cell: int | None = None) -> None:
         """Test in the background what the ranks of a metric need; the screen is shown again when something was learnt."""
         if self.link is not None and self.shown is not None:
-            self.run_worker(self._think(self.link, self.shown, metric, cell), group="ties")
+            work = partial(self._think, self.link, self.shown, metric, cell)
+            self.run_worker(cast(Any, work), group="ties", exclusive=True)
 
     async def _think(self, link: Link, snapshot: Snapshot, metric: str, cell: int | None) -> None:
         try:
@@ -279,6 +283,13 @@ class Dashboard(App[int]):
         self.switch_screen(GridScreen())
         if old is not None:
             self.run_worker(asyncio.to_thread(old.close))
+
+    def when_screens_rest(self, action: str) -> None:
+        """Do something as soon as the palette, which asked for it, is gone."""
+        if isinstance(self.screen, CommandPalette):
+            self.set_timer(0.02, partial(self.when_screens_rest, action))
+        else:
+            self.call_later(self.run_action, action)
 
     def action_help(self) -> None:
         """Every key."""

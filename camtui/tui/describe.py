@@ -192,9 +192,10 @@ def event_fields(event: Event) -> list[Field]:
 def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
     """For wide terminals: every worker, and how far each stretch of work is."""
     lines = [[Field(" Workers", "head")]]
-    lines += [
-        [Field(f"  {device_text(worker)}"), Field(f"  {printable(worker.state, 12)}", "dim")] for worker in snapshot.workers
-    ]
+    for worker in snapshot.workers:
+        lines.append([Field(f"  {printable(worker.device, 12)}"), Field(f"  {printable(worker.state, 16)}", "dim")])
+        figures = device_text(worker).partition(" ")[2]
+        lines += [[Field(f"    {figures}", "dim")]] if figures else []
     lines += [[Field("  none now", "dim")]] if not snapshot.workers else []
     lines += [[], [Field(" Work", "head")]]
     for stage in snapshot.stages:

@@ -32,7 +32,7 @@ class Link:
         self.latest: Snapshot | None = self._feed.poll()
         self._ties = Ties(path)
         self._names: dict[str, tuple[str, ...]] = {}
-        self._looking = self._testing = False
+        self._looking = False
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="feed")
         self._thinking = ThreadPoolExecutor(1, thread_name_prefix="ties")
 
@@ -84,14 +84,7 @@ class Link:
 
     async def test_ties(self, snapshot: Snapshot, metric: str, cell: int | None) -> bool:
         """Test for a moment what the ranks of a metric need; whether anything was learnt."""
-        if self._testing:
-            return False
-        self._testing = True
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thinking, self._ties.work, snapshot, metric, cell)
-        finally:
-            self._testing = False
+        return await asyncio.get_running_loop().run_in_executor(self._thinking, self._ties.work, snapshot, metric, cell)
 
 
 def printed_value(backbone: str, method: str, metric: str) -> float | None:

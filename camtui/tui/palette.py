@@ -34,7 +34,7 @@ class Verbs(Provider):
             ("detach", "leave the dashboard; the run goes on", "detach"),
         ]
         return [
-            (name, more, partial(app.call_later, app.run_action, action)) for name, more, action in verbs if app.can_do(action)
+            (name, more, partial(app.when_screens_rest, action)) for name, more, action in verbs if app.can_do(action)
         ]
 
     async def discover(self) -> Hits:
@@ -46,6 +46,6 @@ class Verbs(Provider):
         """Those that match."""
         matcher = self.matcher(query)
         for name, more, act in self._verbs():
-            score = matcher.match(f"{name} {more}")
+            score = max(2 * matcher.match(name), matcher.match(more))  # a verb's own name before the words about it
             if score > 0:
                 yield Hit(score, Content(name), act, text=name, help=more)

@@ -76,6 +76,7 @@ class RunScreen(Screen[None]):
         self.set_class(width < LEAST_WIDTH or height < LEAST_HEIGHT, "tiny")
         self.set_class(width >= 120, "-wide")
         self.set_class(height >= 34, "-tall")
+        self.set_class(height < 20, "-short")
 
     def show_snapshot(self) -> None:
         """Show the newest snapshot: the top, the summary, and what the screen itself shows."""

@@ -119,7 +119,7 @@ class CellScreen(RunScreen):
         left, right = self.query_one("#histogram", TextLines), self.query_one("#convergence", TextLines)
         left.border_title = f"{all_metrics()[self.metric].title}: images by value"
         left.show(histogram_lines(self._histogram, left.size.width, left.size.height))
-        right.border_title = "ADCC after n images, with its 95 % band"
+        right.border_title = "ADCC over n, 95 % band"
         right.show(convergence_lines(self._curve, right.size.width, right.size.height))
 
     def _show_list_head(self, snapshot: Snapshot) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
 from textual.widgets import Input
 
 from camtui.feed import Snapshot
@@ -21,6 +22,9 @@ from camtui.tui.widgets.table import Field, LineTable
 from evaluator.metrics import all_metrics
 from evaluator.records import Cell
 from evaluator.text import printable
+
+_REST = 0.2
+"""Seconds after which a cursor is taken to rest."""
 
 _STILL = 5.0
 """Seconds without a key after which rows may change places."""
@@ -49,6 +53,7 @@ class GridScreen(RunScreen):
         self.view = gridmodel.View()
         self._moved = 0.0
         self._placed = False
+        self._timer: Timer | None = None
         self._asked: tuple[int, str, int] | None = None
         self._histogram: tuple[tuple[int, str, int], list[int]] | None = None
 
@@ -73,9 +78,8 @@ class GridScreen(RunScreen):
         events = self.query_one("#events", TextLines)
         events.show(describe.event_lines(snapshot, max(1, events.size.height)))
         if self.has_class("-wide"):
-            self.query_one("#side", TextLines).show(describe.side_lines(snapshot, 43))
-        cell = self.chosen()
-        self.dashboard.think(self.view.metric, cell.id if cell else None)
+            self.query_one("#side", TextLines).show(describe.side_lines(snapshot, 35))
+        self._think()
 
     def _hint(self, snapshot: Snapshot) -> list[Field]:
         metric = all_metrics()[self.view.metric]
@@ -178,6 +182,14 @@ class GridScreen(RunScreen):
         self._moved = time.monotonic()
         if self.snapshot is not None:
             self._show_detail(self.snapshot)
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(_REST, self._think)
+
+    def _think(self) -> None:
+        """Once the cursor rests: how does this cell differ from the best?"""
+        cell = self.chosen()
+        self.dashboard.think(self.view.metric, cell.id if cell else None)
 
     def on_row_opened(self, _: RowOpened) -> None:
         """Open the cell under the cursor."""
@@ -247,4 +259,8 @@ class GridScreen(RunScreen):
 
     def action_match(self, step: int) -> None:
         """The next row that the filter left, or the one before."""
-        self.query_one("#grid", LineTable).action_move(step)
+        table = self.query_one("#grid", LineTable)
+        keys = [line.key for line in table.lines]
+        row, column = table.cursor
+        if row in keys:
+            table.select(keys[(keys.index(row) + step) % len(keys)], column)

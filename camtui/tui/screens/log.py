@@ -12,6 +12,7 @@ from textual.binding import Binding
 from camtui.feed import Snapshot
 from camtui.format import count
 from camtui.tui import describe
+from camtui.tui.messages import CursorMoved
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import Column, Field, Line, LineTable
@@ -45,6 +46,7 @@ class LogScreen(RunScreen):
         """The names of the lists, and the one that is chosen."""
         yield TextLines(id="tabs")
         yield LineTable(id="log", can_open=False)
+        yield TextLines(id="whole", classes="ruled")
 
     def on_mount(self) -> None:
         """Begin at the newest event."""
@@ -84,6 +86,14 @@ class LogScreen(RunScreen):
         shown = await self.ask(makers[tab])
         if shown is not None and tab == self.tab:
             self._put(shown, at_end=tab == 3)
+
+    def on_cursor_moved(self, _: CursorMoved) -> None:
+        """The line under the cursor, whole."""
+        table = self.query_one("#log", LineTable)
+        row, _column = table.cursor
+        text = next((line.fields[-1].text for line in table.lines if line.key == row), "")
+        width = max(20, self.app.size.width - 2)
+        self.query_one("#whole", TextLines).show([[Field(f" {text[x : x + width]}")] for x in range(0, len(text), width)])
 
     def action_tab(self, step: int) -> None:
         """Another list."""
@@ -129,7 +139,7 @@ def plan_lines(reader: RunReader) -> Shown:
     """The plan, the networks, the versions: a name and a value each."""
     pairs: list[tuple[str, object]] = [("file", reader.path), ("created", time.ctime(reader.info().created))]
     try:
-        pairs += [(name, value) for name, value in reader.plan().to_dict().items() if name != "backbones"]
+        pairs += [(name, _joined(value)) for name, value in reader.plan().to_dict().items() if name != "backbones"]
     except CamtuiError as error:
         pairs.append(("plan", error.message))
     for name, loaded in reader.backbones().items():
@@ -140,6 +150,10 @@ def plan_lines(reader: RunReader) -> Shown:
         for place, (name, value) in enumerate(pairs)
     ]
     return [Column("name", "what", 28, right=False), Column("value", "value", 0, right=False)], lines
+
+
+def _joined(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def _described(loaded: LoadedBackbone | None) -> str:

@@ -121,9 +121,11 @@ class RunsScreen(RunScreen):
         self._show_list()
 
     def _show_list(self) -> None:
-        columns = [Column("mark", "", 1), Column("name", "run", 22, right=False), Column("state", "state", 12, right=False)]
-        columns += [Column("done", "done", 6), Column("images", "images", 7), Column("best", "ADCC↑", 7)]
-        columns += [Column("cell", "best", 0, right=False), Column("took", "took", 7), Column("started", "started", 10)]
+        wide = self.app.size.width >= 100
+        columns = [Column("mark", "", 1), Column("name", "run", 26 if wide else 18, right=False)]
+        columns += [Column("state", "state", 11, right=False), Column("done", "done", 5), Column("best", "ADCC↑", 6)]
+        columns += [Column("cell", "best", 0, right=False), Column("took", "took", 6)]
+        columns += [Column("images", "images", 9), Column("started", "started", 10)] if wide else []
         lines = [self._line(known) for known in self._known]
         self.query_one("#runs", LineTable).show(columns, lines, empty="no run in the folder of runs")
         self._show_difference()
@@ -133,16 +135,12 @@ class RunsScreen(RunScreen):
         mark = Field("+" if known.path in self._marked else " ", "key")
         status = known.status
         if status is None:
-            return Line(known.path, (mark, name, Field("unreadable", "error"), *[Field("")] * 3, Field(known.problem, "dim")))
-        fields = [
-            mark,
-            name,
-            state_field(status.state),
-            Field(percent(status.progress, 0) + "%"),
-            Field(count(status.images), "dim"),
-        ]
-        fields += [Field(known.best[0], "best"), Field(known.best[1], "dim")]
-        return Line(known.path, (*fields, Field(duration(status.elapsed), "dim"), Field(clock(known.started), "dim")))
+            nothing = [Field("")] * 2
+            return Line(known.path, (mark, name, Field("unreadable", "error"), *nothing, Field(known.problem, "dim")))
+        fields = [mark, name, state_field(status.state), Field(percent(status.progress, 0) + "%"), Field(known.best[0], "best")]
+        fields += [Field(known.best[1], "dim"), Field(duration(status.elapsed), "dim")]
+        fields += [Field(count(status.images), "dim"), Field(clock(known.started), "dim")]
+        return Line(known.path, tuple(fields))
 
     def _show_difference(self) -> None:
         row, _ = self.query_one("#runs", LineTable).cursor

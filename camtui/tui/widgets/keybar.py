@@ -12,7 +12,8 @@ KEY_NAMES = {
     "enter": "⏎", "escape": "Esc", "space": "Space", "left_square_bracket": "[", "right_square_bracket": "]", "slash": "/",
     "colon": ":",
     "question_mark": "?", "equals_sign": "=", "up": "↑", "down": "↓", "left": "←", "right": "→", "pageup": "PgUp",
-    "pagedown": "PgDn", "ctrl+p": "^P", "ctrl+c": "^C", "tab": "Tab", "shift+tab": "S-Tab", "home": "Home", "end": "End",
+    "pagedown": "PgDn", "ctrl+p": "^P", "ctrl+c": "^C", "ctrl+q": "^Q", "tab": "Tab", "shift+tab": "S-Tab", "home": "Home",
+    "end": "End",
 }  # fmt: skip
 
 
@@ -63,6 +64,8 @@ def key_lines(bindings: list[Binding], width: int, rows: int) -> list[list[Field
                 break
         lines[-1] += entry
         used += _length(entry)
+    if used + reserved > width and len(lines) < rows:
+        lines.append([])
     lines[-1] += [field for entry in always for field in entry]
     return lines
 

@@ -1,0 +1,77 @@
+"""A dashboard without a terminal, and what a test may ask it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from camtui.tui.app import DEFAULTS, Dashboard, Settings
+from camtui.tui.widgets.lines import TextLines
+from camtui.tui.widgets.table import LineTable
+
+__all__ = ["SIZES", "Driver", "Settings", "opened"]
+
+SIZES = {"small": (60, 16), "usual": (80, 24), "large": (140, 40)}
+PATIENCE = 10.0
+
+
+class Driver:
+    """One dashboard under test."""
+
+    def __init__(self, app: Dashboard, pilot: Pilot[int]) -> None:
+        self.app, self.pilot = app, pilot
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            await self.pilot.press(key)
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Until nothing that was asked is unanswered."""
+        for _ in range(400):
+            await self.pilot.pause()
+            busy = [worker for worker in self.app.workers if not worker.is_finished and worker.group != "deeds"]
+            if not busy:
+                return
+            await asyncio.sleep(0.005)
+
+    async def until(self, true: Callable[[], Any]) -> None:
+        """Until something is so; fails after ten seconds."""
+        end = time.monotonic() + PATIENCE
+        while not true():
+            assert time.monotonic() < end, f"never came true; the screen:\n{self.text()}"
+            await self.pilot.pause(0.02)
+
+    def screen_name(self) -> str:
+        return type(self.app.screen).__name__
+
+    def text(self) -> str:
+        """The screen as a person sees it, without colours."""
+        lines = self.app.screen._compositor.render_strips()
+        return "\n".join(strip.text.rstrip() for strip in lines)
+
+    def part(self, id_: str) -> str:
+        return self.app.screen.query_one(f"#{id_}", TextLines).text
+
+    def table(self, id_: str = "grid") -> LineTable:
+        return self.app.screen.query_one(f"#{id_}", LineTable)
+
+    def cells(self, id_: str = "grid") -> list[list[str]]:
+        return [[field.text.strip() for field in line.fields] for line in self.table(id_).lines]
+
+
+@asynccontextmanager
+async def opened(
+    path: Path | None, size: tuple[int, int] = SIZES["usual"], settings: Settings = DEFAULTS
+) -> AsyncIterator[Driver]:
+    app = Dashboard(path, settings)
+    async with app.run_test(size=size) as pilot:
+        driver = Driver(app, pilot)
+        await driver.settle()
+        yield driver

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from camtui.tui.screens.cell import CellScreen
+from evaluator.store.reader import RunReader
+from tests.camtui.tui.support import SIZES, Driver, opened
+from tests.synthetic import make_run
+
+
+def cell(driver: Driver) -> CellScreen:
+    screen = driver.app.screen
+    assert isinstance(screen, CellScreen)
+    return screen
+
+
+def has_lines(driver: Driver, size: int) -> bool:
+    return len(driver.table("images").lines) == size
+
+
+async def test_the_list_is_the_stores_order_from_the_worst(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await driver.press("2")
+        with RunReader(seeded) as reader:
+            expected = reader.ranked(cell(driver).cell_id, "adcc", ascending=True, limit=100)
+        assert [line.key for line in driver.table("images").lines] == [ranked.image for ranked in expected]
+        assert driver.cells("images")[0][-1] == f"{100 * expected[0].value:.2f}"
+
+
+async def test_best_first_and_back(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await driver.press("2")
+        worst = [line.key for line in driver.table("images").lines]
+        await driver.press("b")
+        assert [line.key for line in driver.table("images").lines] == worst[::-1]
+        assert "Best images" in driver.part("listhead")
+
+
+async def test_worst_by_any_metric_follows_its_direction(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await driver.press("2", "w")  # after ADCC the first again: average drop, lower is better
+        assert "drop↓" in driver.part("listhead")
+        values = [float(row[-1]) for row in driver.cells("images")]
+        assert values == sorted(values, reverse=True)
+        await driver.press("W")
+        assert "ADCC↑" in driver.part("listhead")
+        await driver.press("w", "w", "w")
+        assert "del↓" in driver.part("listhead")
+        assert len(driver.cells("images")) == 39
+
+
+async def test_plots_show_every_image_and_the_settled_value(seeded: Path) -> None:
+    async with opened(seeded, SIZES["large"]) as driver:
+        await driver.press("2")
+        await driver.until(lambda: "n 38" in driver.part("convergence"))
+        assert "█" in driver.part("histogram")
+        assert any("\u2801" <= character <= "\u28ff" for character in driver.part("convergence"))
+
+
+async def test_class_names_not_numbers(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await driver.press("2")
+        await driver.until(lambda: all("class " in row[2] for row in driver.cells("images")))
+
+
+async def test_pages_by_key_as_the_cursor_goes_down(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "many.db", images=350, methods=("gradcam",), backbones=("resnet18",), curves=False)
+    async with opened(run) as driver:
+        await driver.press("2")
+        assert len(driver.table("images").lines) == 100
+        for size in (200, 300, 348):
+            await driver.press("G")
+            await driver.until(partial(has_lines, driver, size))
+        keys = [line.key for line in driver.table("images").lines]
+        assert len(set(keys)) == 348
+        await driver.press("g")
+        assert driver.table("images").cursor[0] == keys[0]
+
+
+async def test_other_cells_and_up(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await driver.press("2")
+        first = cell(driver).cell_id
+        await driver.press("right_square_bracket")
+        assert cell(driver).cell_id != first
+        await driver.press("left_square_bracket")
+        assert cell(driver).cell_id == first
+        await driver.press("escape")
+        assert driver.screen_name() == "GridScreen"
+        await driver.press("escape")
+        assert driver.screen_name() == "GridScreen"
+
+
+async def test_a_cell_without_values_says_so(partial_run: Path) -> None:
+    async with opened(partial_run) as driver:
+        await driver.press("G", "l", "enter")
+        assert "no image of this cell has a value yet" in driver.text()
+        assert "needs more images" in driver.text()

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from camtui.tui.screens.image import ImageScreen
+from camtui.tui.widgets.gallery import Gallery
+from evaluator.store.reader import RunReader
+from tests.camtui.tui.support import SIZES, Driver, Settings, opened
+from tests.synthetic import make_run
+
+
+def image(driver: Driver) -> ImageScreen:
+    screen = driver.app.screen
+    assert isinstance(screen, ImageScreen)
+    return screen
+
+
+def gallery(driver: Driver) -> Gallery:
+    return driver.app.screen.query_one(Gallery)
+
+
+async def opened_image(driver: Driver) -> None:
+    await driver.press("3")
+    await driver.until(lambda: image(driver).scene is not None)
+
+
+async def test_facts_are_the_rows(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await opened_image(driver)
+        screen = image(driver)
+        with RunReader(seeded) as reader:
+            worst = reader.ranked(screen.cell_id, "adcc", ascending=True, limit=1)[0]
+            row = reader.row(screen.cell_id, worst.image)
+            assert row is not None
+        assert screen.image_id == worst.image
+        facts = driver.part("facts")
+        assert f"class {row.predicted}" in facts
+        assert f"{row.y:.3f} → {row.o:.3f}" in facts
+        for value in (row.average_drop, row.coherency, row.complexity, row.adcc):
+            assert value is not None
+            assert f"{100 * value:.2f}" in facts
+        assert "1/38" in driver.part("where")
+
+
+async def test_next_and_previous_walk_the_order(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await opened_image(driver)
+        first = image(driver).image_id
+        await driver.press("right_square_bracket")
+        await driver.until(lambda: "2/38" in driver.part("where"))
+        await driver.press("left_square_bracket")
+        await driver.until(lambda: "1/38" in driver.part("where"))
+        assert image(driver).image_id == first
+        await driver.press("left_square_bracket")
+        assert "1/38" in driver.part("where")
+        await driver.press("b")
+        await driver.until(lambda: "best by ADCC 1/38" in driver.part("where"))
+
+
+async def test_views_go_round(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await opened_image(driver)
+        seen = [tuple(gallery(driver).titles)]
+        for _ in range(3):
+            await driver.press("o")
+            seen.append(tuple(title.split(" (")[0] for title in gallery(driver).titles))
+        assert seen[1] == ("saliency map", "explanation map")
+        assert seen[2] == ("input", "saliency map", "overlay", "explanation map")
+        assert seen[3] == ("overlay",)
+
+
+async def test_all_four_side_by_side_where_there_is_room(seeded: Path) -> None:
+    async with opened(seeded, SIZES["large"]) as driver:
+        await opened_image(driver)
+        assert len(gallery(driver).titles) == 4
+        assert driver.text().count("▀" * 20) > 10
+
+
+@pytest.mark.parametrize("key", ["A", "M"])
+async def test_all_methods_beside_each_other(seeded: Path, key: str) -> None:
+    async with opened(seeded, SIZES["large"]) as driver:
+        await opened_image(driver)
+        await driver.press(key)
+        await driver.until(lambda: len(gallery(driver).titles) == 7)
+        assert gallery(driver).titles[0] == "input"
+        assert "fakecam" in gallery(driver).titles
+        assert gallery(driver).notes == []
+        await driver.press(key)
+        await driver.until(lambda: len(gallery(driver).titles) == 4)
+
+
+async def test_colours_alpha_and_curves(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await opened_image(driver)
+        assert "viridis, α 0.5" in gallery(driver).titles[1]
+        await driver.press("c", "a")
+        assert "magma, α 0.7" in gallery(driver).titles[1]
+        assert not driver.app.screen.query_one("#curves").display
+        await driver.press("d")
+        assert "del↓" in driver.part("curves")
+        assert "ins↑" in driver.part("curves")
+
+
+async def test_other_metric_other_rank(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await opened_image(driver)
+        first = image(driver).image_id
+        await driver.press("w")
+        await driver.until(lambda: "by drop" in driver.part("where"))
+        assert image(driver).image_id == first
+        await driver.press("W")
+        await driver.until(lambda: "by ADCC" in driver.part("where"))
+
+
+async def test_a_missing_file_says_so_and_the_map_is_still_there(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "gone.db", pictures=True, images=6)
+    shutil.rmtree(tmp_path / "data")
+    async with opened(run, SIZES["large"]) as driver:
+        await opened_image(driver)
+        assert any("image missing" in note for note in gallery(driver).notes)
+        assert "saliency map (viridis)" in gallery(driver).titles
+        assert "▀" in driver.text()
+
+
+async def test_a_fixed_map_is_drawn_though_none_is_stored(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await driver.press("g")
+        assert "fakecam" in str(driver.table().cursor[0])
+        await opened_image(driver)
+        assert gallery(driver).notes == []
+
+
+async def test_pictures_can_be_off(seeded: Path) -> None:
+    async with opened(seeded, settings=Settings(images="off")) as driver:
+        await opened_image(driver)
+        assert "▀" not in driver.text()
+        assert "ADCC↑" in driver.part("facts")
+
+
+async def test_full_resolution_only_when_asked_for(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await opened_image(driver)
+        await driver.press("i")
+        assert driver.screen_name() == "ImageScreen"
+
+
+async def test_a_cell_without_values_opens_and_closes(partial_run: Path) -> None:
+    async with opened(partial_run) as driver:
+        await driver.press("G", "l", "3")
+        await driver.until(lambda: "no image of this cell has a value yet" in driver.text())
+        await driver.press("right_square_bracket", "A", "o", "d", "y", "escape")
+        assert driver.screen_name() == "GridScreen"
+
+
+async def test_asked_for_on_the_command_line(seeded: Path) -> None:
+    async with opened(seeded, settings=Settings(cell="vgg16/gradcam", image="3")) as driver:
+        await driver.until(lambda: driver.screen_name() == "ImageScreen" and image(driver).scene is not None)
+        assert image(driver).image_id == 3
+        assert "vgg16 × gradcam" in driver.part("where")
+    async with opened(seeded, settings=Settings(cell="vgg16/gradcam")) as driver:
+        await driver.until(lambda: driver.screen_name() == "CellScreen")
+    async with opened(seeded, settings=Settings(cell="no/such")) as driver:
+        assert driver.screen_name() == "GridScreen"
