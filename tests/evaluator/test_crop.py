@@ -32,7 +32,9 @@ def array(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
 
 @pytest.mark.parametrize("resize", [224, 256])
-@pytest.mark.parametrize("size", [(500, 375), (375, 500), (333, 333), (224, 224), (100, 60), (60, 101), (257, 256), (225, 500)])
+@pytest.mark.parametrize(
+    "size", [(500, 375), (375, 500), (333, 333), (224, 224), (100, 60), (60, 101), (257, 256), (225, 500), (227, 224)]
+)
 def test_the_same_pixels_as_torchvision(size: tuple[int, int], resize: int) -> None:
     expected = transforms.Compose([transforms.Resize(resize), transforms.CenterCrop(SIDE)])(noise(*size))
     found = centre_square(noise(*size), resize)
