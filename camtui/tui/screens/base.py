@@ -34,6 +34,8 @@ class RunScreen(Screen[None]):
     """A screen that shows one run."""
 
     KEY_ROWS = 1
+    ready = False
+    """Whether everything is there to be shown on; a screen can come to the front before."""
 
     def compose(self) -> ComposeResult:
         """Title, body, keys; the summary is there but hidden."""
@@ -59,6 +61,7 @@ class RunScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show what is known already."""
+        self.ready = True
         self.fit(self.app.size.width, self.app.size.height)
         self.show_snapshot()
 
@@ -81,7 +84,7 @@ class RunScreen(Screen[None]):
     def show_snapshot(self) -> None:
         """Show the newest snapshot: the top, the summary, and what the screen itself shows."""
         snapshot = self.snapshot
-        if snapshot is None or not self.is_mounted:
+        if snapshot is None or not self.ready:
             return
         self.tick()
         if self.has_class("tiny"):
@@ -95,7 +98,7 @@ class RunScreen(Screen[None]):
     def tick(self) -> None:
         """Once a second: what changes by itself, such as the age of the heartbeat."""
         snapshot, width = self.snapshot, self.app.size.width
-        if snapshot is not None:
+        if snapshot is not None and self.ready:
             top = describe.title_line(snapshot, width, frozen=self.dashboard.frozen)
             below = describe.worker_line(snapshot, time.time(), width)
             self.query_one("#title", TextLines).show([top, below])

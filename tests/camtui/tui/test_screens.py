@@ -120,7 +120,9 @@ def test_no_key_that_a_terminal_owns() -> None:
     for _, kind in sections():
         for binding in own_bindings(kind):
             assert not binding.key.startswith("f") or len(binding.key) == 1, "no F-key"
-            assert not binding.key.startswith("ctrl+") or binding.key in ("ctrl+c", "ctrl+q"), "no chord of tmux or screen"
+            assert not binding.key.startswith("ctrl+") or binding.key in ("ctrl+c", "ctrl+p", "ctrl+q"), (
+                "no chord of tmux or screen"
+            )
 
 
 @pytest.mark.parametrize("key", ["colon", "ctrl+p"])

@@ -1,0 +1,232 @@
+"""The dashboard's measurable goals (spec, section 4), each with its figure.
+
+python benchmarks/big_run.py /tmp/big.db
+python benchmarks/dashboard.py /tmp/big.db            # start, queries, idle tick, overlay
+python benchmarks/dashboard.py /tmp/big.db --bytes    # bytes a second on a pty beside a writer, 80×24 and 140×40
+python benchmarks/dashboard.py /tmp/big.db --writer   # a writer alone, and beside three dashboards
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pty
+import select
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Callable
+from fcntl import ioctl
+from pathlib import Path
+
+from big_run import Shape, _unit_rows, begin, fill
+
+from camtui.feed import Feed
+from camtui.tui.screens.cell import page
+from evaluator.records import UnitResult
+from evaluator.store.reader import RunReader
+
+CAMTUI = str(Path(sys.executable).with_name("camtui"))
+
+
+def median(repeat: int, act: Callable[[], object]) -> float:
+    """Milliseconds of the median call."""
+    times = []
+    for _ in range(repeat):
+        began = time.perf_counter()
+        act()
+        times.append(time.perf_counter() - began)
+    return 1000 * statistics.median(times)
+
+
+def say(goal: str, limit: str, figure: str) -> None:
+    print(f"{goal:<58} goal {limit:<12} {figure}", flush=True)
+
+
+class Terminal:
+    """A dashboard on a pty, its bytes counted."""
+
+    def __init__(self, path: Path, size: tuple[int, int], *options: str, colours: str = "256") -> None:
+        self.began = time.perf_counter()
+        environment = {**os.environ, "TERM": "xterm-256color", "LINES": str(size[1]), "COLUMNS": str(size[0])}
+        environment.pop("NO_COLOR", None)
+        if colours == "truecolor":
+            environment["COLORTERM"] = "truecolor"
+        else:
+            environment.pop("COLORTERM", None)
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(CAMTUI, [CAMTUI, "watch", str(path), *options], environment)
+        ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+
+    def read(self, seconds: float, until: bytes = b"", quiet: float = 0.0) -> bytes:
+        """What comes within that time, or until something has come, or until nothing has come for ``quiet`` seconds."""
+        end, got = time.perf_counter() + seconds, b""
+        last = time.perf_counter()
+        while time.perf_counter() < end:
+            if select.select([self.fd], [], [], 0.005)[0]:
+                try:
+                    got += os.read(self.fd, 65536)
+                except OSError:
+                    break
+                last = time.perf_counter()
+                if until and until in got:
+                    break
+            elif quiet and got and time.perf_counter() - last > quiet:
+                break
+        return got
+
+    def key(self, key: bytes) -> None:
+        os.write(self.fd, key)
+
+    def close(self) -> None:
+        self.key(b"q")
+        self.read(2)
+        os.close(self.fd)
+        os.waitpid(self.pid, 0)
+
+
+def measure_start(path: Path) -> None:
+    times = []
+    for _ in range(7):
+        terminal = Terminal(path, (80, 24))
+        terminal.read(10, until=b"scorecam")
+        times.append(1000 * (time.perf_counter() - terminal.began))
+        terminal.close()
+    say("1 camtui watch: first full grid on a pty", "≤ 500 ms", f"{statistics.median(times):.0f} ms (of {len(times)})")
+
+
+def measure_queries(path: Path) -> None:
+    feed = Feed(path)
+
+    def refresh() -> None:
+        feed._seen = None
+        feed.poll()
+
+    say("2 one refresh, queries and snapshot", "≤ 2 ms", f"{median(200, refresh):.2f} ms")
+    say("2 idle tick", "≤ 0.1 ms", f"{median(500, feed.poll):.3f} ms")
+    with RunReader(path) as reader:
+        by_adcc = median(50, lambda: reader.ranked(36, "adcc", ascending=True, limit=100))
+        whole = median(20, lambda: page(reader, 36, "adcc", True, None))
+        deep = reader.ranked(36, "adcc", ascending=True, limit=25_000)[-1]
+        later = median(20, lambda: page(reader, 36, "adcc", True, deep))
+        other = median(20, lambda: page(reader, 36, "coherency", True, None))
+    say("2 worst 100 by ADCC: keys / keys, images and rows", "≤ 5 ms", f"{by_adcc:.2f} / {whole:.2f} ms")
+    say("2 the same behind image 25 000; by coherency (no index)", "", f"{later:.2f}; {other:.1f} ms")
+
+
+def measure_overlay() -> None:
+    """An image with its overlay, from the key to the last byte, on real photographs."""
+    data = Path(__file__).parents[2] / "shared" / "imagenet-sample"
+    if not data.is_dir():
+        say("8 overlay", "≤ 100 ms", f"not measured: no images at {data}")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "photographs.db"
+        fill(path, Shape(images=240, data=data))
+        for colours, limit in (("256", "≤ 12 kB"), ("truecolor", "")):
+            terminal = Terminal(path, (80, 24), "--image", "0", colours=colours)
+            terminal.read(4)
+            sizes, times = [], []
+            for key in (b"]", b"[") * 8:
+                began = time.perf_counter()
+                terminal.key(key)
+                got = terminal.read(1, quiet=0.15)
+                times.append(1000 * (time.perf_counter() - began - 0.15))
+                sizes.append(len(got))
+            terminal.close()
+            kilobytes = statistics.median(sizes) / 1000
+            say(f"8 two pictures of 34×17 cells, {colours}", "≤ 100 ms", f"{statistics.median(times[2:]):.0f} ms")
+            figure = f"{kilobytes:.1f} kB, worst {max(sizes) / 1000:.1f}"
+            say(f"8 bytes of both; of the overlay about half, {colours}", limit, figure)
+
+
+def measure_bytes(path: Path) -> None:
+    """Bytes a second while a writer commits ten times a second, six rows of the grid changing."""
+    small, large, saving = (80, 24), (140, 40), ("--low-bandwidth",)
+    for size, options, limit in ((small, (), "≤ 4 kB/s"), (large, (), "≤ 6 kB/s"), (small, saving, "≤ 1 kB/s")):
+        with tempfile.TemporaryDirectory() as folder:
+            live = Path(folder) / "live.db"
+            writer = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("big_run.py")), str(live), "--images", "20000"]
+                + "--fraction 0.1 --live --rate 2000 --seconds 45".split()
+            )
+            while not live.with_suffix(".db.lock").exists():
+                time.sleep(0.2)
+            terminal = Terminal(live, size, *options, colours="truecolor")
+            terminal.read(6)
+            got = len(terminal.read(20))
+            terminal.close()
+            writer.kill()
+            writer.wait()
+        words = " ".join([f"{size[0]}×{size[1]}", *options])
+        say(f"3 steady state, {words}", limit, f"{got / 20 / 1000:.2f} kB/s")
+    terminal = Terminal(path, (80, 24))
+    terminal.read(4)
+    say("3 idle, a finished run", "0 B/s", f"{len(terminal.read(8)) / 8:.0f} B/s")
+    terminal.close()
+
+
+def measure_writer() -> None:
+    """Rows a second of a writer that does nothing else, alone and beside three dashboards; pairs of runs, medians."""
+    shape = Shape(images=3000, methods=("gradcam", "gradcampp", "layercam"), backbones=("resnet50",))
+    rates: dict[int, list[float]] = {0: [], 3: []}
+    for _ in range(5):
+        for watchers in rates:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "race.db"
+                rates[watchers].append(_race(path, shape, watchers))
+    alone, beside = statistics.median(rates[0]), statistics.median(rates[3])
+    spread = max(rates[0]) / min(rates[0]) - 1
+    slower = f"{100 * (1 - beside / alone):.1f} % slower"
+    say("2 writer beside three dashboards", "< 1 %", f"{alone:.0f} → {beside:.0f} rows/s, {slower}")
+    say("  (spread of the writer alone, this machine)", "", f"{100 * spread:.1f} %")
+
+
+def _race(path: Path, shape: Shape, watchers: int) -> float:
+    import numpy as np
+
+    writer, _ = begin(path, shape)
+    labels = np.zeros(shape.images, dtype=np.int64)
+    units = [tuple(_unit_rows(shape, 0, labels, first, first + 60)) for first in range(0, shape.images, 60)]
+    terminals = [Terminal(path, (80, 24)) for _ in range(watchers)]
+    for terminal in terminals:
+        terminal.read(3)
+    spent = 0.0
+    for rows in units:  # as a driver does: a unit comes every now and then, and committing it should take no longer
+        began = time.perf_counter()
+        writer.commit(UnitResult(rows))
+        spent += time.perf_counter() - began
+        for terminal in terminals:
+            terminal.read(0.001)
+        time.sleep(0.03)
+    for terminal in terminals:
+        terminal.close()
+    writer.close()
+    shutil.rmtree(path.parent, ignore_errors=True)
+    return shape.images * len(shape.methods) / spent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--bytes", action="store_true")
+    parser.add_argument("--writer", action="store_true")
+    given = parser.parse_args()
+    if given.bytes:
+        measure_bytes(given.path)
+    elif given.writer:
+        measure_writer()
+    else:
+        measure_start(given.path)
+        measure_queries(given.path)
+        measure_overlay()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+from camtui import pictures
+from evaluator.records import LoadedBackbone
+
+LOADED = LoadedBackbone("b", "w", "0" * 64, "l", 8, 2, 3, True, (), (0.5, 0.4, 0.3), (0.2, 0.2, 0.2))
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 7), (14, 14), (1, 1), (5, 9), (224, 224)])
+def test_upsampling_is_torchs(height: int, width: int) -> None:
+    low = np.random.default_rng(0).random((height, width), dtype=np.float32)
+    theirs = interpolate(torch.from_numpy(low)[None, None], size=(224, 224), mode="bilinear", align_corners=False)[0, 0]
+    assert np.abs(pictures.upsampled(low) - theirs.numpy()).max() < 1e-6
+
+
+def test_a_stored_map_has_the_backbones_shape() -> None:
+    values = np.linspace(0, 1, 6, dtype="<f4")
+    assert pictures.saliency(values.tobytes(), LOADED).shape == (2, 3)
+    with pytest.raises(ValueError, match="does not fit"):
+        pictures.saliency(values[:5].tobytes(), LOADED)
+    with pytest.raises(ValueError, match="does not fit"):
+        pictures.saliency(b"", None)
+
+
+def test_a_hostile_map_stays_in_range() -> None:
+    values = np.array([np.nan, np.inf, -np.inf, 5, -5, 0.5], dtype="<f4")
+    found = pictures.saliency(values.tobytes(), LOADED)
+    assert found.min() >= 0
+    assert found.max() <= 1
+
+
+@pytest.mark.parametrize("name", pictures.COLOUR_MAPS)
+def test_colour_maps_have_fixed_ends(name: pictures.ColourMap) -> None:
+    half = pictures.coloured(np.array([[0.0, 0.5]], dtype=np.float32), name)
+    full = pictures.coloured(np.array([[0.0, 1.0]], dtype=np.float32), name)
+    assert (half[0, 0] == full[0, 0]).all()
+    assert (half[0, 1] != full[0, 1]).any()
+
+
+def test_overlay_and_explanation_at_their_ends() -> None:
+    image = np.full((4, 4, 3), 200, dtype=np.uint8)
+    ones, zeros = np.ones((4, 4), dtype=np.float32), np.zeros((4, 4), dtype=np.float32)
+    assert (pictures.overlay(image, ones, "viridis", 0.0) == image).all()
+    assert (pictures.overlay(image, ones, "viridis", 1.0) == pictures.coloured(ones, "viridis")).all()
+    assert (pictures.explanation(image, ones, LOADED) == image).all()
+    assert (pictures.explanation(image, zeros, LOADED)[0, 0] == [128, 102, 76]).all(), "the mean colour where the map is 0"

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from textual.app import App, ComposeResult
+from textual.geometry import Region
+
+from camtui.tui.messages import CursorMoved, EndNear, RowOpened
+from camtui.tui.theme import textual_theme
+from camtui.tui.widgets.table import Column, Field, Line, LineTable
+
+COLUMNS = [Column("name", "name", 8, right=False), *(Column(f"c{i}", f"col {i}", 6) for i in range(6))]
+
+
+def rows(count: int, value: str = "1.00") -> list[Line]:
+    return [Line(f"row {i}", (Field(f"row {i}"), *(Field(value) for _ in range(6)))) for i in range(count)]
+
+
+class Host(App[None]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_theme(textual_theme("okabe-dark"))
+        self.theme = "okabe-dark"
+        self.seen: list[object] = []
+
+    def compose(self) -> ComposeResult:
+        yield LineTable(id="table", choose_cells=True)
+
+    def on_cursor_moved(self, message: CursorMoved) -> None:
+        self.seen.append(message)
+
+    def on_row_opened(self, message: RowOpened) -> None:
+        self.seen.append(message)
+
+    def on_end_near(self, message: EndNear) -> None:
+        self.seen.append(message)
+
+
+class Watched(LineTable):
+    """Remembers which regions it asked to be painted."""
+
+    def __init__(self) -> None:
+        super().__init__(id="table", choose_cells=True)
+        self.painted: list[tuple[Region, ...]] = []
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Watched:
+        if hasattr(self, "painted"):
+            self.painted.append(regions)
+        super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+        return self
+
+
+async def test_one_region_for_each_row_that_changed_and_none_for_the_rest() -> None:
+    class WatchedHost(Host):
+        def compose(self) -> ComposeResult:
+            yield Watched()
+
+    app = WatchedHost()
+    async with app.run_test(size=(80, 24)) as pilot:
+        table = app.query_one(Watched)
+        table.show(COLUMNS, rows(10))
+        await pilot.pause()
+        table.painted.clear()
+        table.show(COLUMNS, rows(10))
+        assert table.painted == []
+        changed = rows(10)
+        for place in (2, 7):
+            changed[place] = Line(f"row {place}", tuple(Field("2.00") for _ in range(7)))
+        table.show(COLUMNS, changed)
+        assert table.painted == [(Region(0, 3, 80, 1),), (Region(0, 8, 80, 1),)]
+
+
+async def test_the_cursor_stays_on_its_key_when_rows_come_and_go() -> None:
+    app = Host()
+    async with app.run_test(size=(80, 24)) as pilot:
+        table = app.query_one(LineTable)
+        table.show(COLUMNS, rows(5))
+        table.select("row 3", "c2")
+        await pilot.pause()
+        table.show(COLUMNS, rows(5)[::-1])
+        assert table.cursor == ("row 3", "c2")
+        table.show(COLUMNS, rows(3))
+        assert table.cursor[0] in ("row 0", "row 1", "row 2")
+        table.show(COLUMNS, [], empty="nothing")
+        assert table.cursor[0] is None
+        await pilot.press("enter", "down", "up", "G", "g", "pagedown")
+
+
+async def test_columns_follow_the_cursor_and_the_first_stays() -> None:
+    app = Host()
+    async with app.run_test(size=(30, 10)) as pilot:
+        table = app.query_one(LineTable)
+        table.show(COLUMNS, rows(3))
+        table.focus()
+        await pilot.press("l", "l", "l", "l", "l", "l")
+        assert table.cursor[1] == "c5"
+        await pilot.pause()
+        text = table.render_line(0).text
+        assert text.startswith("‹name")
+        assert "col 5" in text
+        await pilot.press("h", "h", "h", "h", "h", "h")
+        assert table.cursor[1] == "c0"
+        assert table.render_line(0).text.endswith("›")
+
+
+async def test_messages_say_where_the_cursor_is_and_when_more_is_wanted() -> None:
+    app = Host()
+    async with app.run_test(size=(80, 10)) as pilot:
+        table = app.query_one(LineTable)
+        table.show(COLUMNS, rows(60))
+        table.focus()
+        await pilot.press("down")
+        assert app.seen == [CursorMoved("table", "row 1", "c0")]
+        await pilot.press("G", "enter")
+        assert EndNear("table") in app.seen
+        assert RowOpened("table", "row 59", "c0") in app.seen
+
+
+async def test_the_mouse_is_not_needed_but_works() -> None:
+    app = Host()
+    async with app.run_test(size=(80, 24)) as pilot:
+        table = app.query_one(LineTable)
+        table.show(COLUMNS, rows(10))
+        await pilot.click(table, offset=(25, 4))
+        assert table.cursor == ("row 3", "c2")
+        await pilot.click(table, offset=(25, 4), times=2)
+        assert any(isinstance(message, RowOpened) for message in app.seen)
+        await pilot.click(table, offset=(25, 20))
+        assert table.cursor[0] == "row 3"
