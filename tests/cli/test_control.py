@@ -18,9 +18,9 @@ __all__ = ["home"]
 
 @pytest.fixture
 def slow(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file of a run that takes a few seconds and is under way."""
-    monkeypatch.setenv("CAMTUI_FAKE", '{"seconds": 0.1}')
-    assert camtui(*ask(home), "-d").returncode == 0
+    """The file of a run that is under way for twelve seconds, in units of one."""
+    monkeypatch.setenv("CAMTUI_FAKE", '{"seconds": 1}')
+    assert camtui(*ask(home)[:-1], "scorecam", "-d").returncode == 0
     return home / "runs" / "pictures.db"
 
 
@@ -36,7 +36,7 @@ def test_stop_resume_and_wait(slow: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("CAMTUI_FAKE", "{}")
     resumed = camtui("resume")
     assert resumed.returncode == 0
-    assert "gradcam" in resumed.stdout
+    assert "scorecam" in resumed.stdout
     assert camtui("wait").returncode == 0
 
 
@@ -58,7 +58,7 @@ def test_a_second_run_and_the_removal_of_a_running_one_are_refused(slow: Path, h
     camtui("stop", "--now", "-y")
 
 
-def test_a_killed_driver_is_a_crash_with_a_command_to_type(slow: Path) -> None:
+def test_a_killed_driver_is_a_crash_with_a_command_to_type(slow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     driver = lock_holder(slow)
     assert driver is not None
     os.kill(driver, signal.SIGKILL)
@@ -66,6 +66,7 @@ def test_a_killed_driver_is_a_crash_with_a_command_to_type(slow: Path) -> None:
     status = json.loads(camtui("status", "--json").stdout)
     assert (status["state"], status["advice"]) == ("crashed", "camtui resume pictures")
     assert camtui("status", "--check").returncode == 1
+    monkeypatch.setenv("CAMTUI_FAKE", "{}")
     assert camtui("resume", "-d").returncode == 0
     assert camtui("wait", "--timeout", "30").returncode == 0
 
