@@ -181,7 +181,7 @@ class Loop:
     def _hand_out(self) -> None:
         if self._stop.gracefully or self._too_many or self._journal.paused:
             return
-        for _ in range(self._executor.slots()):
+        while self._executor.slots() > 0:  # asked each time: a worker may turn out to be dead when it is handed a unit
             unit = self._schedule.next_unit(self._loaded) or self._next_probe()
             if unit is None:
                 return
