@@ -23,6 +23,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def closed(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file: while it is there no unit ends, so that a run is under way however busy the machine is."""
+    gate = home / "closed"
+    gate.touch()
+    monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"gate": str(gate)}))
+    return gate
+
+
 def ask(home: Path) -> list[str]:
     """A small request."""
     return ["run", "--data", str(home / "pictures"), "-b", "resnet50", "-m", "gradcam,scorecam"]

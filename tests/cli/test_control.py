@@ -5,35 +5,40 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from evaluator.execution.lock import lock_holder
-from tests.cli.support import ask, home
-from tests.execution.support import camtui, wait_until_gone
+from tests.cli.support import ask, closed, home
+from tests.execution.support import COMMAND, camtui, wait_until_gone
 
-__all__ = ["home"]
+__all__ = ["closed", "home"]
 
 
 @pytest.fixture
-def slow(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file of a run that is under way for twelve seconds, in units of one."""
-    monkeypatch.setenv("CAMTUI_FAKE", '{"seconds": 1}')
+def slow(home: Path, closed: Path) -> Path:
+    """The file of a run that is under way, and stays so while the gate is closed; units of one image."""
+    assert closed.exists()
     assert camtui(*ask(home)[:-1], "scorecam", "-d").returncode == 0
     return home / "runs" / "pictures.db"
 
 
-def test_stop_resume_and_wait(slow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stop_resume_and_wait(slow: Path, closed: Path) -> None:
     assert "camtui watch pictures" in camtui("status").stdout
     assert camtui("status", "--check").returncode == 0
     assert camtui("wait", "--timeout", "0.1s").returncode == 124
-    stopped = camtui("stop")
-    assert stopped.returncode == 0
-    assert "pictures: stopped; camtui resume pictures" in stopped.stderr
+    with subprocess.Popen([*COMMAND, "stop"], stderr=subprocess.PIPE) as stop:
+        while "stopping" not in camtui("status").stdout:
+            pass
+        closed.unlink()
+        _, narration = stop.communicate()
+    assert stop.returncode == 0
+    assert b"pictures: stopped; camtui resume pictures" in narration
     assert camtui("wait").returncode == 3
     assert camtui("stop", "pictures").stderr == "pictures is not running; camtui resume pictures\n"
-    monkeypatch.setenv("CAMTUI_FAKE", "{}")
     resumed = camtui("resume")
     assert resumed.returncode == 0
     assert "scorecam" in resumed.stdout
@@ -58,7 +63,7 @@ def test_a_second_run_and_the_removal_of_a_running_one_are_refused(slow: Path, h
     camtui("stop", "--now", "-y")
 
 
-def test_a_killed_driver_is_a_crash_with_a_command_to_type(slow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_driver_is_a_crash_with_a_command_to_type(slow: Path, closed: Path) -> None:
     driver = lock_holder(slow)
     assert driver is not None
     os.kill(driver, signal.SIGKILL)
@@ -66,7 +71,7 @@ def test_a_killed_driver_is_a_crash_with_a_command_to_type(slow: Path, monkeypat
     status = json.loads(camtui("status", "--json").stdout)
     assert (status["state"], status["advice"]) == ("crashed", "camtui resume pictures")
     assert camtui("status", "--check").returncode == 1
-    monkeypatch.setenv("CAMTUI_FAKE", "{}")
+    closed.unlink()
     assert camtui("resume", "-d").returncode == 0
     assert camtui("wait", "--timeout", "30").returncode == 0
 
@@ -116,9 +121,6 @@ def test_without_a_command_in_a_pipe_it_is_the_status(home: Path) -> None:
 
 
 def test_a_reader_that_leaves_early_is_no_error(home: Path) -> None:
-    import subprocess
-    import sys
-
     command = f"{sys.executable} -c 'from camtui.cli import main; main()' methods | head -1; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert result.returncode == 0

@@ -7,27 +7,26 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from evaluator.execution.lock import lock_holder
-from tests.cli.support import ask, home
-from tests.execution.support import camtui, wait_until_gone
+from tests.cli.support import ask, closed, home
+from tests.execution.support import COMMAND, camtui, wait_until_gone
 
-__all__ = ["home"]
+__all__ = ["closed", "home"]
 
 
 def test_a_run_in_a_pipe_narrates_on_stderr_and_ends_with_the_table(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CAMTUI_FAKE", '{"seconds": 0.1}')
+    monkeypatch.setenv("CAMTUI_FAKE", '{"seconds": 0.2}')
     result = camtui(*ask(home))
     assert result.returncode == 0, result.stderr
     assert "gradcam" in result.stdout
     assert "running" not in result.stdout
     lines = result.stderr.splitlines()
-    assert lines[0].startswith("pictures: running · stage 1/2")
+    assert any(line.startswith("pictures: running · stage 1/2") for line in lines)
     assert lines[-1].startswith("pictures: complete · 12 images in")
     assert "\x1b" not in result.stdout + result.stderr
     again = camtui(*ask(home), "-q")
@@ -58,23 +57,23 @@ def test_in_the_foreground(home: Path) -> None:
     assert "complete" in result.stderr
 
 
-def test_in_the_foreground_a_signal_ends_it_and_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CAMTUI_FAKE", '{"seconds": 0.1}')
-    command = [sys.executable, "-c", "from camtui.cli import main; main()", *ask(home), "-F"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+def test_in_the_foreground_a_signal_ends_it_and_is_told(home: Path, closed: Path) -> None:
+    with subprocess.Popen([*COMMAND, *ask(home), "-F"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         assert process.stderr is not None
         while b"started" not in process.stderr.readline():
             pass
         process.send_signal(signal.SIGTERM)
+        while b"stopping" not in process.stderr.readline():
+            pass
+        closed.unlink()
         process.stderr.read()
     assert process.returncode == 143
     assert camtui("status", "--check").returncode == 3
 
 
-def test_ctrl_c_while_following_leaves_the_run_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CAMTUI_FAKE", '{"seconds": 0.2}')
-    command = [sys.executable, "-c", "from camtui.cli import main; main()", *ask(home)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+def test_ctrl_c_while_following_leaves_the_run_alone(home: Path, closed: Path) -> None:
+    assert closed.exists()
+    with subprocess.Popen([*COMMAND, *ask(home)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         assert process.stderr is not None
         assert b"running" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
@@ -83,7 +82,7 @@ def test_ctrl_c_while_following_leaves_the_run_alone(home: Path, monkeypatch: py
     assert "the run goes on: camtui watch pictures; to end it: camtui stop pictures" in rest
     driver = lock_holder(home / "runs" / "pictures.db")
     assert driver is not None
-    assert camtui("stop").returncode == 0
+    assert camtui("stop", "--now", "-y").returncode == 0
     wait_until_gone(driver)
 
 
@@ -152,8 +151,9 @@ def test_too_many_failures_are_code_5(home: Path, tmp_path: Path) -> None:
 def test_in_a_terminal_without_the_dashboard(home: Path) -> None:
     """A real pseudo-terminal; ``--no-watch``."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", "from camtui.cli import main; main()", *ask(home), "--no-watch"]
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "NO_COLOR": "1"}) as process:
+    with subprocess.Popen(
+        [*COMMAND, *ask(home), "--no-watch"], stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "NO_COLOR": "1"}
+    ) as process:
         os.close(theirs)
         seen = b""
         limit = time.monotonic() + 30

@@ -24,6 +24,7 @@ from evaluator.store.reader import RunReader
 from tests.fake_session import DOTTED, fake_measurement, fake_row
 
 ROOT = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-c", "from camtui.cli import main; main()")
 METHODS = ("gradcam", "gradcampp", "scorecam")
 
 
@@ -152,9 +153,8 @@ def read_units(log: Path) -> list[dict[str, Any]]:
 
 def camtui(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
-    command = [sys.executable, "-c", "from camtui.cli import main; main()", *arguments]
-    values: dict[str, Any] = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "timeout": 60, **options}
-    return subprocess.run(command, check=False, **values)
+    values: dict[str, Any] = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "timeout": 120, **options}
+    return subprocess.run([*COMMAND, *arguments], check=False, **values)
 
 
 def each_row(run: Run) -> Iterator[tuple[str, str, int, float]]:

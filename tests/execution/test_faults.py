@@ -207,8 +207,10 @@ def run_state(path: Path) -> str:
 
 def test_a_terminal_that_hangs_up_does_not_end_the_run(new_run: NewRun, knobs: Knobs) -> None:
     """``camtui run`` in a real pseudo-terminal that is closed while it follows."""
-    knobs(seconds=0.02)
-    run = new_run(60)
+    run = new_run(20)
+    closed = run.db.with_name("closed")
+    closed.touch()
+    knobs(gate=str(closed))
     ours, theirs = pty.openpty()
     code = "import sys, time; from evaluator.execution.request import RunRequest; import camtui.launch"
     code += "; camtui.launch.launch(RunRequest.from_json(sys.argv[1])); print('under way', flush=True); time.sleep(60)"
@@ -219,8 +221,9 @@ def test_a_terminal_that_hangs_up_does_not_end_the_run(new_run: NewRun, knobs: K
     os.close(theirs)
     assert b"under way" in os.read(ours, 100)
     os.close(ours)  # the terminal is gone: SIGHUP to everything in its session
-    assert starter.wait(10) == -signal.SIGHUP
+    assert starter.wait(30) == -signal.SIGHUP
     assert lock_holder(run.db) is not None
+    closed.unlink()
     assert run.wait().state == "complete"
     check(run)
 
