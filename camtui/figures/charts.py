@@ -25,6 +25,9 @@ Draw = Callable[["Axes", "RunReader", Sequence[CellView]], None]
 _OKABE_ITO = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#000000", "#999933")
 """Colours that stay apart for colour-blind readers."""
 
+FEWEST = 10
+"""Convergence begins after so many images: intervals of fewer would fill the page."""
+
 CURVE_IMAGES = 2000
 """Deletion and insertion are averaged over at most so many images of the seeded order."""
 
@@ -47,6 +50,8 @@ def chart(reader: RunReader, kind: str) -> Figure:
     views = [view for view in cell_views(reader, shown_metrics(reader) if kind == "ranks" else ()) if view.mean("adcc")]
     if not views:
         raise NotFound("the run has no finished image yet", "camtui status RUN")
+    if kind == "convergence" and max(view.summary.n for view in views) < FEWEST:
+        raise NotFound(f"convergence needs {FEWEST} images or more", "camtui run … --limit N takes more")
     backbones = list(dict.fromkeys(view.cell.backbone for view in views))
     figure = Figure(figsize=(1 + 4.2 * len(backbones), 4.2), layout="constrained")
     for place, backbone in enumerate(backbones, 1):
@@ -74,7 +79,7 @@ def _convergence(axes: Axes, reader: RunReader, views: Sequence[CellView]) -> No
     for view in views:
         if view.cell.method.split(":")[0] == "fakecam":
             continue
-        means = [mean for mean in convergence(reader.convergence(view.cell.id), view.summary.n) if mean.n >= 10]
+        means = [mean for mean in convergence(reader.convergence(view.cell.id), view.summary.n) if mean.n >= FEWEST]
         n, middle = [mean.n for mean in means], np.array([100 * mean.value for mean in means])
         band = np.array([100 * (mean.half_width or 0.0) for mean in means])
         (line,) = axes.plot(n, middle, label=_plain(view.cell.method))

@@ -30,7 +30,7 @@ th, td { padding: .15rem .7rem; text-align: right; white-space: nowrap } th:firs
 thead th { border-top: 2px solid; border-bottom: 1px solid } tbody tr:last-child td { border-bottom: 2px solid }
 .best, .tie { font-weight: 700 } .second { text-decoration: underline } small { color: #555; font-weight: 400 }
 .note { color: #555; font-size: .9rem } img { max-width: 100% } pre { background: #f4f4f4; padding: .8rem; overflow-x: auto }
-section { margin-top: 2.2rem }
+section { margin-top: 2.2rem } div { overflow-x: auto }
 """
 
 _HEAD = """<!DOCTYPE html>
@@ -94,9 +94,9 @@ def _table_html(table: Table) -> Iterator[str]:
     header = "".join(f'<th scope="col">{escape(column.title)}</th>' for column in table.columns)
     for block in table.blocks:
         caption = f"<caption>{escape(block.title)}</caption>" if block.title else ""
-        yield f"<table>{caption}<thead><tr>{header}</tr></thead><tbody>\n"
+        yield f"<div><table>{caption}<thead><tr>{header}</tr></thead><tbody>\n"
         yield from (_row(row) for row in block.rows)
-        yield "</tbody></table>\n"
+        yield "</tbody></table></div>\n"
         yield from (f'<p class="note">{escape(note)}</p>\n' for note in block.notes)
     yield from (f'<p class="note">{escape(in_print(note, second="underlined"))}</p>\n' for note in table.notes)
 

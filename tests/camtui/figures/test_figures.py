@@ -165,6 +165,8 @@ def test_charts_that_cannot_be(home: Path, monkeypatch: pytest.MonkeyPatch) -> N
     make_run(home / "runs" / "plain.db", methods=METHODS, curves=False)
     assert "no chart 'pie'" in run("figure", "pics", "pie", "-o", str(home / "a.png"))[1]
     assert "no deletion curves" in run("figure", "plain", "deletion", "-o", str(home / "a.png"))[1]
+    make_run(home / "runs" / "few.db", methods=METHODS, images=6)
+    assert "needs 10 images" in run("figure", "few", "convergence", "-o", str(home / "a.png"))[1]
     assert run("figure", "pics", "ranks", "-o", str(home / "a.gif"))[0] == 2
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     code, said = run("figure", "pics", "ranks", "-o", str(home / "a.png"))
