@@ -1,7 +1,7 @@
 """A fake evaluator: rows are a pure function of (cell, image); knobs in ``$CAMTUI_FAKE`` (JSON) make it slow, fatal or stuck.
 
-Knobs: ``seconds`` per image, ``start_seconds``, ``load_seconds``; ``kills``, ``hangs``, ``raises``, ``sticky``: ids of images that
-kill the worker, hang it, raise an exception, or raise a sticky device error; ``kills_method``: only with this method;
+Knobs: ``seconds`` per image, ``start_seconds``, ``load_seconds``; ``kills``, ``hangs``, ``raises``, ``sticky``: ids of images
+that kill the worker, hang it, raise an exception, or raise a sticky device error; ``kills_method``: only with this method;
 ``unavailable``: backbones whose weights cannot be loaded; ``weights``: changes their hash; ``nan``: images whose average drop is
 not a number; ``gap_linear``: of every head; ``log``: a file that gets a line for each unit that is begun; ``gate``: nothing is
 computed while a file of that name exists.
