@@ -152,10 +152,9 @@ def measure_bytes(path: Path) -> None:
     for size, options, limit in ((small, (), "≤ 4 kB/s"), (large, (), "≤ 6 kB/s"), (small, saving, "≤ 1 kB/s")):
         with tempfile.TemporaryDirectory() as folder:
             live = Path(folder) / "live.db"
-            writer = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("big_run.py")), str(live), "--images", "20000"]
-                + "--fraction 0.1 --live --rate 2000 --seconds 45".split()
-            )
+            big_run = str(Path(__file__).with_name("big_run.py"))
+            shape = ("--images", "20000", "--fraction", "0.1", "--live", "--rate", "2000", "--seconds", "45")
+            writer = subprocess.Popen([sys.executable, big_run, str(live), *shape])
             while not live.with_suffix(".db.lock").exists():
                 time.sleep(0.2)
             terminal = Terminal(live, size, *options, colours="truecolor")

@@ -108,6 +108,7 @@ class Dashboard(App[int]):
         self.parting_words = ""
         self._ascii = AsciiFilter()
         self._left_at = 0.0
+        self._state = ""
 
     # -- what is shown ---------------------------------------------------------------------------------------------------------
 
@@ -153,7 +154,11 @@ class Dashboard(App[int]):
             self.switch_screen(GridScreen())
 
     def show(self) -> None:
-        """Show the newest snapshot on the screen that is in front."""
+        """Show the newest snapshot on the screen that is in front; another state of the run allows other keys."""
+        state = self.shown.status.state if self.shown else ""
+        if state != self._state:
+            self._state = state
+            self.screen.refresh_bindings()
         if isinstance(self.screen, RunScreen):
             self.screen.show_snapshot()
 

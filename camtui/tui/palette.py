@@ -33,9 +33,7 @@ class Verbs(Provider):
             ("help", "every key", "help"),
             ("detach", "leave the dashboard; the run goes on", "detach"),
         ]
-        return [
-            (name, more, partial(app.when_screens_rest, action)) for name, more, action in verbs if app.can_do(action)
-        ]
+        return [(name, more, partial(app.when_screens_rest, action)) for name, more, action in verbs if app.can_do(action)]
 
     async def discover(self) -> Hits:
         """All of them."""

@@ -34,8 +34,6 @@ class RunScreen(Screen[None]):
     """A screen that shows one run."""
 
     KEY_ROWS = 1
-    ready = False
-    """Whether everything is there to be shown on; a screen can come to the front before."""
 
     def compose(self) -> ComposeResult:
         """Title, body, keys; the summary is there but hidden."""
@@ -44,6 +42,15 @@ class RunScreen(Screen[None]):
             yield from self.body()
         yield TextLines(id="tiny")
         yield KeyBar(self.KEY_ROWS)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begun = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to show on: a screen can come to the front before it is whole, and answers can come late."""
+        return self._begun and self.is_running and bool(self.query("#keys"))
 
     def body(self) -> ComposeResult:
         """What stands between title and keys."""
@@ -61,7 +68,7 @@ class RunScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show what is known already."""
-        self.ready = True
+        self._begun = True
         self.fit(self.app.size.width, self.app.size.height)
         self.show_snapshot()
 

@@ -18,7 +18,7 @@ from camtui.tui.widgets.table import LineTable
 __all__ = ["SIZES", "Driver", "Settings", "opened"]
 
 SIZES = {"small": (60, 16), "usual": (80, 24), "large": (140, 40)}
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class Driver:
@@ -42,7 +42,7 @@ class Driver:
             await asyncio.sleep(0.005)
 
     async def until(self, true: Callable[[], Any]) -> None:
-        """Until something is so; fails after ten seconds."""
+        """Until something is so; fails after a minute: other work may fill the machine."""
         end = time.monotonic() + PATIENCE
         while not true():
             assert time.monotonic() < end, f"never came true; the screen:\n{self.text()}"

@@ -1,0 +1,107 @@
+"""A run that goes on while it is looked at."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from evaluator.records import UnitResult
+from evaluator.store.reader import RunReader
+from evaluator.store.writer import RunWriter
+from tests.camtui.tui.support import Settings, opened
+from tests.synthetic import make_run
+
+FAST = Settings(interval=0.05)
+
+
+def shown_n(text: str) -> int:
+    return int(text.split(" n ")[1].split("/")[0].replace(",", ""))
+
+
+async def test_rows_appear_and_the_cursor_and_the_order_stay(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run.db", images=30, state="running", partial={"vgg16/scorecam": 5})
+    source = make_run(tmp_path / "whole.db", images=30)
+    with RunReader(source) as reader:
+        cell = next(c.id for c in reader.cells() if (c.backbone, c.method) == ("vgg16", "scorecam"))
+        rows = [row for row, _, _ in reader.rows(cell) if row.image >= 5]
+    async with opened(run, settings=FAST) as driver:
+        await driver.press("s", "g", "G")
+        order, cursor = [row[0] for row in driver.cells()], driver.table().cursor
+        writer = RunWriter(run)
+        for row in rows:
+            writer.commit(UnitResult(rows=(row,)))
+        writer.close()
+        with RunReader(run) as reader:
+            mean = next(s for s in reader.summaries() if s.cell == cell).means["adcc"]
+        await driver.until(lambda: any(f"{100 * mean.value:.2f}" in text for row in driver.cells() for text in row))
+        assert [row[0] for row in driver.cells()] == order, "rows do not change places just after a key"
+        assert driver.table().cursor == cursor
+
+
+async def test_frozen_shows_the_old_and_thawed_the_new(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run.db", images=10, state="running", partial={"vgg16/scorecam": 5})
+    async with opened(run, settings=FAST) as driver:
+        await driver.press("f")
+        writer = RunWriter(run)
+        writer.event("info", "something new")
+        await driver.until(lambda: driver.app.link is not None and driver.app.link.latest is not driver.app.shown)
+        assert "something new" not in driver.text()
+        await driver.press("f")
+        writer.close()
+        await driver.until(lambda: "something new" in driver.text())
+
+
+async def test_the_death_of_the_driver_is_on_the_screen(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run.db", images=10, state="running", partial={"vgg16/scorecam": 5})
+    code = "import sys, time; from pathlib import Path; from evaluator.execution.lock import RunLock\n"
+    code += "lock = RunLock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+    driver_process = subprocess.Popen([sys.executable, "-c", code, str(run)], stdout=subprocess.PIPE)
+    assert driver_process.stdout is not None
+    driver_process.stdout.readline()
+    try:
+        async with opened(run, settings=FAST) as driver:
+            assert "RUNNING" in driver.part("title")
+            await driver.until(lambda: "stop run" in driver.part("keys"))
+            driver_process.kill()
+            driver_process.wait()
+            await driver.until(lambda: "CRASHED" in driver.part("title"))
+            assert "camtui resume" in driver.part("title")
+            await driver.until(lambda: "resume run" in driver.part("keys"))
+    finally:
+        driver_process.kill()
+        driver_process.wait()
+        driver_process.stdout.close()
+
+
+@pytest.mark.slow
+async def test_a_real_evaluation_on_real_photographs(tmp_path: Path) -> None:
+    """``camtui run --demo``, watched; at its end every average on the screen is that of the rows."""
+    camtui = str(Path(sys.executable).with_name("camtui"))
+    environment = {**os.environ, "CAMTUI_HOME": str(tmp_path)}
+    subprocess.run(
+        [camtui, "run", "--demo", "-m", "gradcam,gradcampp,fakecam", "--name", "demo", "--detach"],
+        env=environment, check=True, capture_output=True,
+    )  # fmt: skip
+    run = tmp_path / "runs" / "demo.db"
+    seen: set[int] = set()
+    async with opened(run, settings=Settings(interval=0.2)) as driver:
+        end = time.monotonic() + 300
+        while driver.app.shown is None or driver.app.shown.status.live:
+            assert time.monotonic() < end
+            await driver.pilot.pause(0.1)
+            seen.add(shown_n(driver.part("detail")))
+        assert "COMPLETE" in driver.part("title")
+        shown = {row[0]: row[1] for row in driver.cells()}
+        with RunReader(run) as reader:
+            for cell in reader.cells():
+                rows = [row for row, _, _ in reader.rows(cell.id)]
+                drop = sum(row.average_drop or 0 for row in rows) / len(rows)
+                coherency, complexity = (sum(getattr(row, k) for row in rows) / len(rows) for k in ("coherency", "complexity"))
+                parts = (coherency, 1 - complexity, 1 - drop)
+                adcc = 3 / sum(1 / part for part in parts) if min(parts) > 0 else 0.0
+                assert shown[cell.method].split()[0].strip("~*=") == f"{100 * adcc:.2f}"

@@ -1,0 +1,44 @@
+"""The screens as pictures, from a seeded run. ``CAMTUI_SNAPSHOTS=write pytest …`` writes them anew; then look at them."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.camtui.tui.support import SIZES, opened
+
+FOLDER = Path(__file__).parent / "snapshots"
+SCREENS = {"grid": (), "long": ("v",), "cell": ("2",), "image": ("3",), "log": ("5",), "help": ("question_mark",)}
+
+
+def normalised(svg: str) -> str:
+    """Without what differs between two equal pictures: the drawing's own names, and where the run lies."""
+    svg = re.sub(r"terminal-\d+", "terminal", svg)
+    return re.sub(r"(/tmp/|/var/)[^ <&]*", "RUN", svg)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("screen", SCREENS)
+async def test_screen(seeded: Path, screen: str, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = Path(os.path.relpath(seeded))
+    monkeypatch.setattr("camtui.status.reference", lambda path: "seeded")
+    async with opened(short, SIZES[size]) as driver:
+        await driver.press(*SCREENS[screen])
+        if screen == "grid":
+            await driver.until(lambda: "▕" in driver.part("detail") or size == "small")
+        if screen == "cell":
+            await driver.until(lambda: "0" in driver.part("convergence"))
+        await driver.pilot.pause(0.6)
+        await driver.settle()
+        found = normalised(driver.app.export_screenshot(title=f"camtui {screen}"))
+    file = FOLDER / f"{screen}-{SIZES[size][0]}x{SIZES[size][1]}.svg"
+    if os.environ.get("CAMTUI_SNAPSHOTS") == "write":
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(found, "utf-8")
+    if found != file.read_text("utf-8"):
+        unlike = Path(os.environ.get("TMPDIR", "/tmp")) / f"unlike-{file.name}"
+        unlike.write_text(found, "utf-8")
+        pytest.fail(f"{file.name} is not what is shown; compare with {unlike}")
