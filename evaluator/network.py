@@ -87,10 +87,10 @@ class Network:
         return Observation(torch.cat(activation), torch.cat(logits))
 
     def blank_confidence(self) -> Tensor:
-        """``softmax(f(0))``, ``[C]``: one forward per backbone, ever."""
+        """``softmax(f(0))``, ``[C]``, float64: one forward per backbone, ever."""
         if self._blank is None:
             blank = torch.zeros(1, 3, self.side, self.side, device=self.device)
-            self._blank = self._forward(blank, weighing=False).logits.softmax(1)[0]
+            self._blank = self._forward(blank, weighing=False).logits.double().softmax(1)[0]
             self.forwards += 1
         return self._blank
 

@@ -93,6 +93,11 @@ class Pipeline:
         self._side = network.side
         self._fixed: dict[str, Tensor] = {}
 
+    @property
+    def class_count(self) -> int:
+        """C, the classes of the network."""
+        return len(self._network.blank_confidence())
+
     # -- rows ------------------------------------------------------------------------------------------------------------------
 
     def rows(self, batch: Batch, methods: Sequence[Method]) -> dict[str, Scores]:

@@ -87,9 +87,12 @@ class EvaluationSession:
         self, pipeline: Pipeline, unit: Unit, refs: Sequence[ImageRef], images: Tensor, rows: list[Row], failures: list[Failure]
     ) -> None:
         by_label = self._plan.target == "label"
-        known = [place for place, ref in enumerate(refs) if ref.label is not None or not by_label]
+        classes = pipeline.class_count if by_label else 0
+        known = [place for place, ref in enumerate(refs) if not by_label or (ref.label is not None and ref.label < classes)]
         for place in sorted(set(range(len(refs))) - set(known)):
-            failures.extend(Failure(cell, refs[place].id, "", "no-label", "its label is not known") for cell in unit.cells)
+            failures.extend(
+                Failure(cell, refs[place].id, "", "no-label", "its label is no class of this network") for cell in unit.cells
+            )
         if not known:
             return
         chosen = [refs[place] for place in known]

@@ -50,7 +50,7 @@ def evaluate(session: EvaluationSession, names: list[str], methods: tuple[str, .
 
 def largest_difference(result: UnitResult, methods: tuple[str, ...], rows: dict[str, dict[str, dict[str, Any]]]) -> float:
     name_of = {ref.id: name for name, ref in images().items()}
-    differences = []
+    differences: list[float] = []
     for row in result.rows:
         expected = rows[name_of[row.image]][methods[row.cell]]
         assert row.target == expected["target"]

@@ -106,14 +106,18 @@ def test_bad_files_are_failures_and_their_neighbours_are_whole(bad_files: Path) 
 
 @needs_sample
 def test_a_label_target_explains_the_label_and_needs_one() -> None:
-    images = sample(3)
+    images = sample(4)
     unlabelled = images[2]._replace(label=None)
+    stranger = images[3]._replace(label=1000)
     opened = open_session(SessionSettings(plan_of(SAMPLE, target="label", methods=("gradcam",)), str(SAMPLE)))
     opened.load(0)
-    result = opened.evaluate(unit((*images[:2], unlabelled), ("gradcam",)))
+    result = opened.evaluate(unit((*images[:2], unlabelled, stranger), ("gradcam",)))
     opened.close()
     assert [row.target for row in result.rows] == [ref.label for ref in images[:2]]
-    assert [(failure.image, failure.reason) for failure in result.failures] == [(unlabelled.id, "no-label")]
+    assert [(failure.image, failure.reason) for failure in result.failures] == [
+        (unlabelled.id, "no-label"),
+        (stranger.id, "no-label"),
+    ]
 
 
 @needs_sample
