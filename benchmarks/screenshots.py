@@ -19,7 +19,8 @@ os.environ.pop("NO_COLOR", None)
 from big_run import Shape, fill
 from textual.pilot import Pilot
 
-from camtui.tui.app import Dashboard, Settings
+from camtui.tui.app import Dashboard
+from camtui.tui.settings import Settings
 
 SHOTS = {
     "grid": ((100, 30), "", ()),

@@ -35,7 +35,8 @@ def watch(
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         _plain(run)
     from camtui.runs import LAST, find_run
-    from camtui.tui.app import Dashboard, Images, Settings
+    from camtui.tui.app import Dashboard
+    from camtui.tui.settings import Images, Settings
 
     try:
         path = find_run(run)

@@ -7,7 +7,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -25,6 +24,7 @@ from camtui.tui.link import Link, printed_value
 from camtui.tui.palette import Verbs
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.screens.grid import GridScreen
+from camtui.tui.settings import DEFAULTS, Settings
 from camtui.tui.theme import THEMES, textual_theme
 from evaluator.errors import CamtuiError
 from evaluator.records import Cell
@@ -33,33 +33,10 @@ from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
 T = TypeVar("T")
-Images = Literal["half", "kitty", "sixel", "off"]
 Severity = Literal["information", "warning", "error"]
 
 _TWICE = 2.0
 """Seconds in which a second Ctrl-C leaves at once."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the command line chose.
-
-    Attributes:
-        interval: seconds between two looks at the file.
-        cell: ``BACKBONE/METHOD`` to open at once; ``image``: its number or a part of its path.
-        readonly: no key stops, resumes or writes anything.
-    """
-
-    interval: float = 1.0
-    cell: str = ""
-    image: str = ""
-    readonly: bool = False
-    ascii: bool = False
-    low_bandwidth: bool = False
-    images: Images = "half"
-
-
-DEFAULTS = Settings()
 
 
 class Dashboard(App[int]):

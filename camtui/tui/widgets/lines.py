@@ -51,4 +51,4 @@ class TextLines(Widget):
             return Strip.blank(width, base)
         styles = styles_of(self.app.theme)
         segments = [Segment(field.text, base + styles.get(field.role, styles[""])) for field in self._lines[y]]
-        return Strip(segments).adjust_cell_length(width, base)
+        return Strip(segments).adjust_cell_length(width, base).simplify()

@@ -305,7 +305,8 @@ class LineTable(Widget, can_focus=True):
         return self._base + styles.get(role, styles[""])
 
     def _strip(self, segments: list[Segment], width: int, style: Style | None = None) -> Strip:
-        return Strip(segments).adjust_cell_length(width, style or self._base)
+        line = Strip(segments).adjust_cell_length(width, style or self._base)
+        return line.simplify()  # neighbours of one style share their escape sequence: half the bytes of a row
 
     def _heading(self, y: int, width: int) -> Strip:
         segments: list[Segment] = []
@@ -338,10 +339,11 @@ class LineTable(Widget, can_focus=True):
             style = self._style(field.role)
             if here:
                 style = style + Style(bgcolor=cursor.bgcolor, underline=cursor.underline)
-                if self._choose_cells and column == self._column and self.has_focus:
-                    style = style + Style(bold=True, reverse=True)
-            segments.append(Segment(" " * (start - x), cursor))
-            segments.append(Segment(_fitted(field.text, size, self._columns[column].right), style))
+            text, gap = _fitted(field.text, size, self._columns[column].right), " " * (start - x)
+            if here and self._choose_cells and column == self._column and self.has_focus:
+                segments += [Segment(gap, style), Segment(text, style + Style(bold=True, reverse=True))]
+            else:
+                segments.append(Segment(gap + text, style))
             x = start + size
         return self._strip(segments, width, cursor)
 

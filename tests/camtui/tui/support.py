@@ -11,7 +11,8 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from camtui.tui.app import DEFAULTS, Dashboard, Settings
+from camtui.tui.app import Dashboard
+from camtui.tui.settings import DEFAULTS, Settings
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
 

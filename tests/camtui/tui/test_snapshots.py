@@ -27,8 +27,9 @@ async def test_screen(seeded: Path, screen: str, size: str, monkeypatch: pytest.
     monkeypatch.setattr("camtui.status.reference", lambda path: "seeded")
     async with opened(short, SIZES[size]) as driver:
         await driver.press(*SCREENS[screen])
-        if screen == "grid":
-            await driver.until(lambda: "▕" in driver.part("detail") or size == "small")
+        if screen in ("grid", "long"):
+            await driver.until(lambda: "▕" in driver.part("detail"))
+            await driver.until(lambda: sum(text.endswith("=") for row in driver.cells() for text in row) >= 3)
         if screen == "cell":
             await driver.until(lambda: "0" in driver.part("convergence"))
         await driver.pilot.pause(0.6)
