@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.slow, needs_sample]
 
 CAMTUI = (sys.executable, "-m", "camtui")
 KILLS = 10
+IMAGES = 12
 
 
 def camtui(*arguments: str) -> str:
@@ -32,7 +33,7 @@ def camtui(*arguments: str) -> str:
 
 def request(name: str) -> list[str]:
     methods = "fakecam,gradcam,gradcampp,smoothgradcampp,layercam"
-    what = ["--data", str(SAMPLE), "-b", "efficientnet_lite0", "-m", methods, "--metric", "all", "-n", "24"]
+    what = ["--data", str(SAMPLE), "-b", "efficientnet_lite0", "-m", methods, "--metric", "all", "-n", str(IMAGES)]
     return ["run", *what, "--name", name, "--device", "cpu"]
 
 
@@ -68,6 +69,6 @@ def test_ten_kills_change_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         if lock_holder(database) is None:
             camtui(*request("killed"), "--detach")
     camtui("wait", "killed", "--timeout", "15m")
-    assert len(exported("undisturbed")) == 24 * 5
+    assert len(exported("undisturbed")) == IMAGES * 5
     assert exported("killed") == exported("undisturbed")
-    assert "ok" in camtui("doctor", "killed")
+    camtui("doctor", "killed")  # exits 0 only when the file is whole and every sum is that of its rows
