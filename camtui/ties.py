@@ -39,6 +39,8 @@ class Ties:
         self._path = path
         self._reader: RunReader | None = None
         self._known: dict[Pair, tuple[int, PairedDifference | None]] = {}
+        self.tested = 0
+        """How many pairs have been tested so far: who was away when a test ended sees by this that there is news."""
 
     def close(self) -> None:
         """Close the file, if it was opened."""
@@ -71,6 +73,7 @@ class Ties:
             if self._reader is None:
                 self._reader = RunReader(self._path)
             self._known[pair] = (n, self._reader.paired(*pair))
+            self.tested += 1
             learnt = True
             if time.monotonic() > end:
                 break

@@ -31,6 +31,7 @@ class Link:
         self._feed = Feed(path)
         self.latest: Snapshot | None = self._feed.poll()
         self._ties = Ties(path)
+        self._told = 0
         self._names: dict[str, tuple[str, ...]] = {}
         self._looking = False
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="feed")
@@ -83,8 +84,13 @@ class Link:
         return self._ties.difference(metric, best, cell)
 
     async def test_ties(self, snapshot: Snapshot, metric: str, cell: int | None) -> bool:
-        """Test for a moment what the ranks of a metric need; whether anything was learnt."""
-        return await asyncio.get_running_loop().run_in_executor(self._thinking, self._ties.work, snapshot, metric, cell)
+        """Test for a moment what the ranks of a metric need; whether there is anything new since this last said so.
+
+        Whoever asked may be replaced by the next who asks while the thread is at work: its news are told to that one.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._thinking, self._ties.work, snapshot, metric, cell)
+        before, self._told = self._told, self._ties.tested
+        return before != self._told
 
 
 def printed_value(backbone: str, method: str, metric: str) -> float | None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from camtui.tui.screens.grid import GridScreen
+from evaluator.statistics import PairedDifference
 from evaluator.store.reader import RunReader
 from tests.camtui.tui.support import SIZES, Driver, opened
 
@@ -193,3 +195,16 @@ async def test_worst_image_of_the_best_method_in_two_keys_of_the_footer(seeded: 
         await driver.press("enter")
         await driver.until(lambda: "1/" in driver.part("where"))
         assert driver.screen_name() == "ImageScreen"
+
+
+async def test_ties_come_though_the_first_test_is_slow(seeded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cursor comes to rest while the thread is still at work: the second question must not swallow the first one's news."""
+    paired, waits = RunReader.paired, [0.45]
+
+    def slow_at_first(self: RunReader, metric: str, first: int, second: int) -> PairedDifference | None:
+        time.sleep(waits.pop() if waits else 0)
+        return paired(self, metric, first, second)
+
+    monkeypatch.setattr(RunReader, "paired", slow_at_first)
+    async with opened(seeded) as driver:
+        await driver.until(lambda: sum(text.endswith("=") for row in driver.cells() for text in row) >= 3)

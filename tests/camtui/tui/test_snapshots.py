@@ -22,7 +22,6 @@ def normalised(svg: str) -> str:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.slow  # waits for tie marks that did not come on a fresh clone: see the closing note
 async def test_screen(seeded: Path, screen: str, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     short = Path(os.path.relpath(seeded))
     monkeypatch.setattr("camtui.status.reference", lambda path: "seeded")
