@@ -65,7 +65,7 @@ def status(
 
 
 def _status_lines(found: RunStatus) -> list[str]:
-    from camtui.format.numbers import count, duration
+    from camtui.format.numbers import count, duration, rate
 
     lines = [f"run       {found.name} ({printable(found.path)})"]
     state = f"{found.state}, pid {found.pid}" if found.pid else found.state
@@ -74,7 +74,7 @@ def _status_lines(found: RunStatus) -> list[str]:
         lines.append(
             f"stage     {found.stage_number} of {found.stages}: {found.stage}, {count(found.done)} of {count(found.total)}"
         )
-    speed = f", {found.rate:.3g} images/s" if found.rate else ""
+    speed = f", {rate(found.rate)}" if found.rate else ""
     left = f", {duration(found.eta)} left" if found.eta is not None else ""
     lines.append(f"progress  {found.progress:.1%} after {duration(found.elapsed)}{speed}{left}")
     lines.append(f"images    {count(found.images)}")

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from camtui.cli.app import narrate
-from camtui.format.numbers import count, duration
+from camtui.format.numbers import count, duration, rate
 from camtui.runs import reference
 from camtui.status import RunStatus, read_status
 from evaluator.execution.lock import lock_holder
@@ -64,7 +64,7 @@ def status_line(status: RunStatus) -> str:
         parts.append(f"stage {status.stage_number}/{status.stages} {status.stage}")
         parts.append(f"{count(status.done)}/{count(status.total)} images")
         if status.rate:
-            parts.append(f"{status.rate:.3g} images/s")
+            parts.append(rate(status.rate))
         if status.eta is not None:
             parts.append(f"{status.progress:.0%}, {duration(status.eta)} left")
     elif not status.live:

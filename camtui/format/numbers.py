@@ -53,6 +53,12 @@ def short_count(n: int) -> str:
     return f"{n / 1000:.1f}k" if n < 1_000_000 else f"{n / 1_000_000:.2f}M"
 
 
+def rate(images_per_second: float) -> str:
+    """Three significant digits and never an exponent: ``0.0312 img/s``, ``4.1 img/s``, ``1,234 img/s``."""
+    text = f"{images_per_second:,.0f}" if images_per_second >= 100 else f"{images_per_second:.3g}"
+    return f"{text if images_per_second >= 1e-4 else '<0.0001'} img/s"
+
+
 def duration(seconds: float | None) -> str:
     """A stretch of time in its two largest units: ``4h42``, ``2m44``, ``12s``."""
     if seconds is None:

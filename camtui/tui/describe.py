@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from camtui.feed import Snapshot
-from camtui.format import count, duration, half_width, metric_header, percent, short_count, signed_percent, size
+from camtui.format import count, duration, half_width, metric_header, percent, rate, short_count, signed_percent, size
 from camtui.tui import plots
 from camtui.tui.widgets.table import Field
 from evaluator.metrics import all_metrics
@@ -45,7 +45,7 @@ def title_line(snapshot: Snapshot, width: int, *, frozen: bool = False) -> list[
         if status.stage:
             of = f"{status.stage_number}/{status.stages}"
             tail.append(Field(f"  {of}: {short_count(status.done)}/{short_count(status.total)}", "dim"))
-        tail.append(Field(f"  {status.rate:.0f} img/s" if status.rate else "", "dim"))
+        tail.append(Field(f"  {rate(status.rate)}" if status.rate else "", "dim"))
         tail.append(Field(f"  ETA {duration(status.eta)}" if status.eta is not None else "  ETA …", "accent"))
         if width >= 100 and status.eta is not None:
             tail.append(Field(f" ({clock(snapshot.taken + status.eta)})", "dim"))

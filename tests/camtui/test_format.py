@@ -26,6 +26,7 @@ from camtui.format import (
     plain_text,
     print_table,
     rank_cells,
+    rate,
     short_count,
     signed_percent,
     size,
@@ -87,6 +88,17 @@ def test_headers_have_the_direction() -> None:
     headers = [metric_header(metric) for metric in all_metrics().values()][:7]
     assert headers == ["drop↓", "inc↑", "del↓", "ins↑", "coh↑", "compl↓", "ADCC↑"]
     assert metric_header(all_metrics()["average_drop"], long=True) == "Average Drop ↓"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.00001, "<0.0001 img/s"), (0.0312, "0.0312 img/s"), (0.04, "0.04 img/s"), (4.126, "4.13 img/s"), (62.04, "62 img/s"),
+        (136.4, "136 img/s"), (12_345.6, "12,346 img/s"),
+    ],
+)  # fmt: skip
+def test_rates_keep_three_digits_however_slow_or_fast(value: float, text: str) -> None:
+    assert rate(value) == text
 
 
 def test_counts_times_and_sizes() -> None:
