@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from camtui.format import CellView
-from camtui.status import RunStatus, read_status
+from camtui.status import RunStatus, status_of
 from evaluator.catalog import ROW_METRICS
 from evaluator.errors import CamtuiError, NotFound, StoreError
 from evaluator.execution.lock import lock_holder
@@ -99,10 +99,12 @@ class Feed:
         now = time.time() if now is None else now
         try:
             self._follow_the_file()
-            seen = (self._reader.data_version(), lock_holder(self.path))
+            holder = lock_holder(self.path)  # before the file is read: see ``read_status``
+            seen = (self._reader.data_version(), holder)
             if seen == self._seen and not self._is_due(now):
                 return None
-            self._last = self._take(now)
+            with self._reader.moment():
+                self._last = self._take(now, holder)
             self._seen = seen
         except (CamtuiError, sqlite3.Error) as error:
             return self._with_problem(error, now)
@@ -138,10 +140,10 @@ class Feed:
         self._last = replace(self._last, problem=problem, taken=now)
         return self._last
 
-    def _take(self, now: float) -> Snapshot:
+    def _take(self, now: float, holder: int | None) -> Snapshot:
         reader = self._reader
-        status = read_status(reader, self.path)
         info, stages = reader.info(), tuple(reader.stages())
+        status = status_of(reader, self.path, holder, stages)
         summaries = {summary.cell: summary for summary in reader.summaries()}
         views = {cell.id: CellView(cell, summaries[cell.id], info.image_count) for cell in reader.cells()}
         wanted = {name for summary in summaries.values() for name in summary.means}

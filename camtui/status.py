@@ -87,8 +87,13 @@ class RunStatus:
 def read_status(reader: RunReader, path: Path) -> RunStatus:
     """The status of a run, from its file and its lock; reads a few dozen rows whatever the number of images."""
     pid = lock_holder(path)  # before the file: a driver that ends in between has written its last state by then
+    with reader.moment():
+        return status_of(reader, path, pid, reader.stages())
+
+
+def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[Stage]) -> RunStatus:
+    """The status where the holder of the lock and the stages are known already."""
     info = reader.info()
-    stages = reader.stages()
     workers = reader.workers()
     state = effective_state(info, pid)
     current = _current(stages)

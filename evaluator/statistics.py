@@ -35,7 +35,7 @@ class Sum(NamedTuple):
 
 
 Sums = Mapping[tuple[str, str], Sum]
-"""``(metric, "")`` → Σx; ``(metric, metric)`` → Σx²; ``(a, b)`` with a < b → Σab over rows where both are defined."""
+"""``(metric, "")`` → Σx; ``(metric, metric)`` → Σx²; ``(a, b)`` in the order of ``COMPONENTS`` → Σab over rows with both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ def mean_of(sums: Sums, metric: str) -> Mean | None:
     value = first.total / first.n
     if first.n < 2:
         return Mean(first.n, value, None)
-    variance = _covariance(sums, metric, metric)
-    return Mean(first.n, value, sqrt(variance * first.n / (first.n - 1) / first.n))
+    variance = max(0.0, _covariance(first, first, sums.get((metric, metric))))
+    return Mean(first.n, value, sqrt(variance / (first.n - 1)))
 
 
 def harmonic_adcc(average_drop: float, coherency: float, complexity: float) -> float:
@@ -93,17 +93,50 @@ def headline_adcc(sums: Sums) -> Mean | None:
 
     ``ψ_i = ADCC²/3 · Σ_j (m_ij − m̄_j)/m̄_j²`` is the influence of image i, ``m = (Coh, 1 − Compl, 1 − AD)``;
     ``SE = sd(ψ)/√n``, written out in the covariances of the components, so that running sums are enough.
+
+    Args:
+        sums: over the same rows for all three components, those that have a drop: ``over_complete_rows``.
     """
-    means = {name: mean_of(sums, name) for name in COMPONENTS}
-    drop, coherency, complexity = (means[name] for name in COMPONENTS)
-    if drop is None or coherency is None or complexity is None:
+    drop, coherency, complexity = (sums.get((name, "")) for name in COMPONENTS)
+    if drop is None or coherency is None or complexity is None or not (drop.n and coherency.n and complexity.n):
         return None
-    adcc = harmonic_adcc(drop.value, coherency.value, complexity.value)
+    averages = drop.total / drop.n, coherency.total / coherency.n, complexity.total / complexity.n
+    adcc = harmonic_adcc(*averages)
     if drop.n < 2 or adcc == 0:
         return Mean(drop.n, adcc, None if drop.n < 2 else 0.0)
-    slopes = influence_slopes(drop.value, coherency.value, complexity.value)
-    variance = sum(slopes[a] * slopes[b] * _covariance(sums, a, b) for a in COMPONENTS for b in COMPONENTS)
+    slopes = influence_slopes(*averages)
+    variance = sum(
+        twice * slopes[a] * slopes[b] * _covariance(sums[a, ""], sums[b, ""], sums.get((a, b))) for a, b, twice in _PRODUCTS
+    )
     return Mean(drop.n, adcc, sqrt(max(0.0, variance) / (drop.n - 1)))
+
+
+_PRODUCTS = tuple(
+    (a, b, 1 if a == b else 2) for place, a in enumerate(COMPONENTS) for b in COMPONENTS[place:]
+)  # fmt: skip
+"""Every product of two components once; those of two different ones count twice in a variance."""
+
+
+def over_complete_rows(sums: Sums, without_drop: Iterable[tuple[float, float]]) -> Sums:
+    """The sums of the components over the rows that have a drop.
+
+    Average drop is undefined where the confidence in the target underflows to 0. Coherency and complexity are known there and
+    count in their own averages, but the headline must average its three components over the same images.
+
+    Args:
+        sums: of a cell, over all of its rows.
+        without_drop: coherency and complexity of each of its rows that has none.
+    """
+    left_out = list(without_drop)
+    if not left_out:
+        return sums
+    complete = dict(sums)
+    values = {"coherency": [one for one, _ in left_out], "complexity": [other for _, other in left_out]}
+    for key in [("coherency", ""), ("complexity", ""), *((a, b) for a, b, _ in _PRODUCTS if a != "average_drop")]:
+        products = (x * y for x, y in zip(values[key[0]], values[key[1]] if key[1] else [1.0] * len(left_out), strict=True))
+        n, total = complete.get(key, Sum(0, 0.0))
+        complete[key] = Sum(n - len(left_out), total - UNIT * sum(map(quantise, products)))
+    return complete
 
 
 def influence_slopes(average_drop: float, coherency: float, complexity: float) -> dict[str, float]:
@@ -118,24 +151,23 @@ def influence_slopes(average_drop: float, coherency: float, complexity: float) -
     }
 
 
-def _covariance(sums: Sums, a: str, b: str) -> float:
+def _covariance(first: Sum, second: Sum, product: Sum | None) -> float:
     """Population covariance; exactly 0 where it is below what the sums resolve."""
-    product = sums.get((min(a, b), max(a, b)))
     if product is None or product.n == 0:
         return 0.0
-    first, second = sums[(a, "")], sums[(b, "")]
     value = product.total / product.n - (first.total / first.n) * (second.total / second.n)
-    if a == b:
-        return value if value > _RESOLUTION else 0.0
     return value if abs(value) > _RESOLUTION else 0.0
 
 
-def summarise(cell: int, sums: Sums, failed: int) -> CellSummary:
-    """A cell's summary from its sums; metrics without values are left out."""
-    names = dict.fromkeys(a for a, b in sums if not b and a != "degenerate")
-    means = {name: mean for name in names if (mean := mean_of(sums, name)) is not None}
+def summarise(cell: int, sums: Sums, failed: int, without_drop: Iterable[tuple[float, float]] = ()) -> CellSummary:
+    """A cell's summary from its sums; metrics without values are left out.
+
+    Args:
+        without_drop: coherency and complexity of the rows without a drop, which the headline leaves out.
+    """
+    means = {name: mean for name, b in sums if not b and name != "degenerate" and (mean := mean_of(sums, name)) is not None}
     per_image = means.pop("adcc", None)
-    headline = headline_adcc(sums)
+    headline = headline_adcc(over_complete_rows(sums, without_drop))
     if headline is not None:
         means["adcc"] = headline
     degenerate = sums.get(("degenerate", ""), Sum(0, 0.0))

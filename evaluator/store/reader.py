@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -29,7 +30,7 @@ from evaluator.records import (
     StoredMap,
     WorkerState,
 )
-from evaluator.statistics import UNIT, CellSummary, PairedDifference, Sum, paired_difference, summarise
+from evaluator.statistics import UNIT, CellSummary, PairedDifference, Sum, Sums, paired_difference, summarise
 from evaluator.store import schema
 from evaluator.text import printable
 
@@ -128,6 +129,19 @@ class RunReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """Everything that is asked within it is answered from the file as it stood at one moment."""
+        if self._connection.in_transaction:
+            yield
+            return
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self._connection.in_transaction:  # not where SQLite itself has given up on it
+                self._connection.execute("ROLLBACK")
+
     # -- the run ---------------------------------------------------------------------------------------------------------------
 
     def data_version(self) -> int:
@@ -195,7 +209,8 @@ class RunReader:
             "SELECT cell_id, metric, count(*) FROM failures GROUP BY cell_id, metric"
         )}  # fmt: skip
         done = dict(failed)
-        curves = {(cell, metric) for (cell,) in self._all("SELECT id FROM cells") for metric in catalog.curve_metrics()}
+        cells = self._all("SELECT id FROM cells")
+        curves = {(cell, metric) for metric in catalog.curve_metrics() for (cell,) in cells}
         for key in curves:
             done[key] = failed.get(key, 0) + failed.get((key[0], ""), 0)
         for cell, name, n in self._all("SELECT cell_id, a, n FROM sums WHERE b = ''"):
@@ -232,11 +247,23 @@ class RunReader:
 
     def summaries(self) -> list[CellSummary]:
         """One summary per cell, from the running sums: a few dozen rows whatever the number of images."""
-        failed = dict(self._all("SELECT cell_id, count(*) FROM failures WHERE metric = '' GROUP BY cell_id"))
-        sums: dict[int, dict[tuple[str, str], Sum]] = {cell: {} for (cell,) in self._all("SELECT id FROM cells ORDER BY id")}
-        for cell, a, b, n, total in self._all("SELECT cell_id, a, b, n, total FROM sums WHERE cell_id IN (SELECT id FROM cells)"):
-            sums[cell][a, b] = Sum(n, total * UNIT)
-        return [summarise(cell, parts, failed.get(cell, 0)) for cell, parts in sums.items()]
+        with self.moment():
+            failed = dict(self._all("SELECT cell_id, count(*) FROM failures WHERE metric = '' GROUP BY cell_id"))
+            sums: dict[int, dict[tuple[str, str], Sum]] = {cell: {} for (cell,) in self._all("SELECT id FROM cells ORDER BY id")}
+            for cell, a, b, n, total in self._all(
+                "SELECT cell_id, a, b, n, total FROM sums WHERE cell_id IN (SELECT id FROM cells)"
+            ):
+                sums[cell][a, b] = Sum(n, total * UNIT)
+            return [summarise(cell, parts, failed.get(cell, 0), self._without_drop(cell, parts)) for cell, parts in sums.items()]
+
+    def _without_drop(self, cell: int, sums: Sums) -> list[tuple[float, float]]:
+        """Coherency and complexity of the rows whose drop is undefined: hardly ever any, and the index on ADCC finds them."""
+        rows, drops = sums.get(("coherency", "")), sums.get(("average_drop", ""))
+        if rows is None or (drops is not None and drops.n == rows.n):
+            return []
+        return self._all(
+            "SELECT coherency, complexity FROM results WHERE cell_id = ? AND adcc IS NULL AND average_drop IS NULL", (cell,)
+        )
 
     def histogram(self, cell: int, metric: str) -> list[int]:
         """Images per bin, ``schema.HISTOGRAM_BINS`` equal bins of [0, 1]."""

@@ -127,6 +127,7 @@ def test_an_undefined_drop_is_left_out_and_counted() -> None:
     assert found.mean_image_adcc is not None
     assert found.mean_image_adcc.n == 50
     assert found.means["average_drop"] == summary(of[:50]).means["average_drop"]
+    assert summarise(1, sums(of), 0, [(0.9, 0.3)]).means["adcc"] == summary(of[:50]).means["adcc"]
 
 
 def test_fake_cam_has_no_spread_in_its_constant_complexity() -> None:

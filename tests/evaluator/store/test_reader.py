@@ -16,6 +16,7 @@ import pytest
 from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.statistics import harmonic_adcc
 from evaluator.store import schema
+from evaluator.store.audit import repair
 from evaluator.store.reader import RankedImage, RunReader
 from evaluator.store.writer import RunWriter
 from tests.evaluator.store.runs import PATHS, begun, failure, manifest, measurement, plan, raw, result, row
@@ -268,13 +269,35 @@ def test_averages_are_those_of_the_rows(whole: Path) -> None:
             assert len(defined) == 58
             drop = sum(found.average_drop or 0 for found in defined) / len(defined)
             coherency = sum(found.coherency for found in rows) / len(rows)
-            complexity = sum(found.complexity for found in rows) / len(rows)
             assert summary.means["average_drop"].value == pytest.approx(drop, abs=1e-11)
             assert summary.means["coherency"].value == pytest.approx(coherency, abs=1e-11)
-            assert summary.means["adcc"].value == pytest.approx(harmonic_adcc(drop, coherency, complexity), abs=1e-10)
+            parts = [sum(getattr(found, name) for found in defined) / len(defined) for name in ("coherency", "complexity")]
+            assert summary.means["adcc"].value == pytest.approx(harmonic_adcc(drop, *parts), abs=1e-10)
+            assert summary.means["adcc"].n == 58
             assert summary.mean_image_adcc is not None
             assert summary.mean_image_adcc.value == pytest.approx(sum(found.adcc or 0 for found in defined) / 58, abs=1e-11)
             assert summary.means["deletion"].n == 59
+
+
+def test_the_headline_is_that_of_the_run_without_its_incomplete_rows(whole: Path, tmp_path: Path) -> None:
+    """To the last digit: a row without a drop must not tip coherency and complexity alone."""
+    complete = tmp_path / "complete.db"
+    shutil.copy(whole, complete)
+    raw(complete, "DELETE FROM results WHERE average_drop IS NULL")
+    repair(complete)
+    with RunReader(whole) as reader, RunReader(complete) as other:
+        mine, theirs = ([summary.means["adcc"] for summary in one.summaries()] for one in (reader, other))
+        assert reader.summaries()[0].n == other.summaries()[0].n + 1
+    assert mine == theirs
+
+
+def test_one_moment_holds_while_the_writer_goes_on(tmp_path: Path) -> None:
+    with begun(tmp_path / "run.db") as writer, RunReader(tmp_path / "run.db") as reader:
+        with reader.moment():
+            before = reader.summaries()
+            writer.commit(result(row(1, 0)))
+            assert reader.summaries() == before
+        assert reader.summaries() != before
 
 
 def test_histograms_hold_every_value(whole: Path) -> None:
