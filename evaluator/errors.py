@@ -97,6 +97,20 @@ class ThresholdPassed(CamtuiError):
     kind = "threshold"
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory has run out, on the device or on the host.
+
+    Told by name and words, so that nobody need import torch to ask: ``torch.OutOfMemoryError`` from its GPU allocator,
+    ``MemoryError`` from Python, numpy and Pillow, and a bare ``RuntimeError`` from its CPU allocator and from CUDA's libraries.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
+
+
+_OUT_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
 class ImageUnreadable(CamtuiError):
     """One image that cannot be decoded.
 

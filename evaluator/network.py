@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from evaluator.backbones import Backbone
+from evaluator.errors import is_out_of_memory
 from evaluator.records import Precision
 
 DEFAULT_BATCH = {"cpu": 16, "cuda": 128}
@@ -73,7 +74,9 @@ class Network:
             stop = min(start + self.batch_size, count)
             try:
                 observed = self._forward(make(start, stop), weighing)
-            except torch.OutOfMemoryError:
+            except (RuntimeError, MemoryError) as error:
+                if self.batch_size == 1 or not is_out_of_memory(error):
+                    raise
                 self._shrink()
                 continue
             self.forwards += stop - start
@@ -106,8 +109,6 @@ class Network:
         return torch.autocast(self.device.type, torch.bfloat16) if low else contextlib.nullcontext()
 
     def _shrink(self) -> None:
-        if self.batch_size == 1:
-            raise
         self.batch_size //= 2
         self.shrunk.append(f"out of memory on {self.device}: batch size now {self.batch_size}")
         if self.device.type == "cuda":

@@ -115,13 +115,18 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class UnitResult:
-    """What became of a unit; rows, measurements and failures together cover every (cell, image) of it."""
+    """What became of a unit; rows, measurements and failures together cover every (cell, image) of it.
+
+    Attributes:
+        notes: lines for the run's history, such as a batch that had to be made smaller.
+    """
 
     rows: tuple[Row, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     failures: tuple[Failure, ...] = ()
     seconds: float = 0.0
     forwards: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ class EvaluationSession:
         self._device = torch.device(settings.device)
         self._loader = Loader(Path(settings.root), resize=settings.plan.resize, threads=settings.loaders)
         self._loaded: tuple[int, Network, Pipeline] | None = None
+        self._batch_sizes: dict[int, int] = {}
+        keep_freed_blocks()
         if settings.threads:
             torch.set_num_threads(settings.threads)
         torch.backends.cuda.matmul.allow_tf32 = False
@@ -53,9 +55,8 @@ class EvaluationSession:
         if self._loaded is None or self._loaded[0] != position:
             self._loaded = None
             backbone = load_backbone(self._plan.backbones[position], SIDE)
-            network = Network(
-                backbone, device=self._device, precision=self._plan.precision, batch_size=self._settings.batch_size, side=SIDE
-            )
+            batch_size = self._batch_sizes.get(position, self._settings.batch_size)
+            network = Network(backbone, device=self._device, precision=self._plan.precision, batch_size=batch_size, side=SIDE)
             self._loaded = (position, network, Pipeline(network))
         return self._loaded[1].backbone.facts
 
@@ -79,9 +80,17 @@ class EvaluationSession:
                 measurements = self._measurements(pipeline, unit, decoded.images, images)
             else:
                 self._rows(pipeline, unit, decoded.images, images, rows, failures)
+        notes = self._shrunk(unit.backbone, network)
         return UnitResult(
-            tuple(rows), tuple(measurements), tuple(failures), time.perf_counter() - begun, network.forwards - forwards
+            tuple(rows), tuple(measurements), tuple(failures), time.perf_counter() - begun, network.forwards - forwards, notes
         )
+
+    def _shrunk(self, position: int, network: Network) -> tuple[str, ...]:
+        """What the unit taught about memory: told once, and remembered when the backbone is loaded again."""
+        notes, network.shrunk = tuple(network.shrunk), []
+        if notes:
+            self._batch_sizes[position] = network.batch_size
+        return notes
 
     def _rows(
         self, pipeline: Pipeline, unit: Unit, refs: Sequence[ImageRef], images: Tensor, rows: list[Row], failures: list[Failure]

@@ -224,6 +224,8 @@ class Loop:
         if unit is None or not unit.images:
             return
         result = event.result
+        for note in result.notes:
+            self._journal.event("warning", f"worker {event.worker}: {note}")
         if result.forwards:
             measured = result.seconds / result.forwards
             self._seconds_per_forward = 0.8 * self._seconds_per_forward + 0.2 * measured if self._timed else measured

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing.connection import Connection
 
-from evaluator.errors import CamtuiError
+from evaluator.errors import CamtuiError, is_out_of_memory
 from evaluator.execution.checking import checked
 from evaluator.execution.protocol import (
     Done,
@@ -146,8 +146,9 @@ def _unit_blamed(outbox: _Outbox, worker: int, unit: int, *, loading: bool = Fal
         verdict.ok = False
         _print_traceback()
         text = f"{type(error).__name__}: {error}".strip()
-        fatal = any(mark in text for mark in _STICKY)
-        kind = "out-of-memory" if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ else "error"
+        no_memory = is_out_of_memory(error)
+        fatal = not no_memory and any(mark in text for mark in _STICKY)
+        kind = "out-of-memory" if no_memory else "error"
         outbox.send(Error(worker, unit, kind, text, "", 1, loading or not unit, fatal))
 
 

@@ -1,0 +1,32 @@
+"""The real evaluator in a worker that may take only so many MiB more than one image needs (``$CAMTUI_TEST_MIB``)."""
+
+from __future__ import annotations
+
+import os
+import resource
+from dataclasses import replace
+from pathlib import Path
+
+from evaluator.execution.protocol import SessionSettings
+from evaluator.records import Unit, UnitResult
+from evaluator.session import EvaluationSession
+
+
+class SmallMemorySession(EvaluationSession):
+    _limited = False
+
+    def evaluate(self, unit: Unit) -> UnitResult:
+        if not self._limited:
+            super().evaluate(replace(unit, id=0, images=unit.images[:1]))  # what is allocated once is allocated now
+            resource.setrlimit(resource.RLIMIT_AS, (_address_space() + int(os.environ["CAMTUI_TEST_MIB"]) * 2**20,) * 2)
+            self._limited = True
+        return super().evaluate(unit)
+
+
+def _address_space() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
+
+
+def open_session(settings: SessionSettings) -> SmallMemorySession:
+    return SmallMemorySession(settings)
