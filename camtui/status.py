@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from camtui.runs import reference
-from evaluator.execution.lock import lock_holder
+from evaluator.execution.lock import lock_holder, lock_note
 from evaluator.records import RunInfo, Stage, WorkerState
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
@@ -96,14 +96,15 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
     info = reader.info()
     workers = reader.workers()
     state = effective_state(info, pid)
+    note = lock_note(path) if state in LIVE else ""
     current = _current(stages)
     live = state in LIVE
     count = max(1, len(workers))
     return RunStatus(
         name=printable(info.name),
         path=path,
-        state=state,
-        message=printable(info.message),
+        state="paused" if note else state,
+        message=printable(note or info.message),
         pid=pid if live else None,
         images=info.image_count,
         progress=1.0 if state == "complete" else _progress(stages),
@@ -119,7 +120,7 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
         workers=len(workers) if live else 0,
         restarts=sum(worker.restarts for worker in workers),
         heartbeat_age=max(0.0, time.time() - info.heartbeat) if info.heartbeat else None,
-        advice=_advice(state, info, path, workers),
+        advice=_advice("paused" if note else state, info, path, workers),
     )
 
 
@@ -179,7 +180,7 @@ def _advice(state: EffectiveState, info: RunInfo, path: Path, workers: Sequence[
         "starting": f"camtui watch {run}",
         "running": f"camtui watch {run}",
         "stopping": f"camtui wait {run}, or at once: camtui stop {run} --now",
-        "paused": "make room on the disk: it goes on by itself",
+        "paused": f"make room, or end it: camtui stop {run} --now",
         "stopped": f"camtui resume {run}",
         "complete": f"camtui table {run}",
         "failed": f"camtui logs {run}, then camtui resume {run}",

@@ -14,27 +14,27 @@ import shlex
 import sqlite3
 import subprocess
 import sys
-import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from traceback import print_exc
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evaluator.errors import CamtuiError, RunFailed, StoreError
+from evaluator.errors import CamtuiError, RunFailed, StoreError, UsageError
 from evaluator.execution.filesystem import refuse_network
 from evaluator.execution.journal import Journal, crash_point
 from evaluator.execution.local import LocalExecutor
 from evaluator.execution.lock import RunLock
 from evaluator.execution.loop import Loop, StopRequest, signals_to
+from evaluator.execution.narration import narrate, narrate_traceback
 from evaluator.execution.protocol import SessionSettings
 from evaluator.execution.request import RunRequest
 from evaluator.images import Manifest, find_images
 from evaluator.plan import RunPlan, grown
 from evaluator.records import RunInfo, RunState, Stage, WorkerState
 from evaluator.store.reader import RunReader
+from evaluator.store.room import bytes_needed, is_full
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -91,12 +91,16 @@ def _hold_and_drive(request: RunRequest, announce: Announce, stop: StopRequest) 
     lock = RunLock(request.db)
     known = request.db.exists()
     crash_point("after-lock")
-    session = _Session(request, announce, stop)
+    session = _Session(request, announce, stop, lock)
     try:
         with ExitStack() as stack:
             writer = RunWriter(request.db)
             stack.callback(writer.close)
             return session.drive(writer, stack)
+    except sqlite3.OperationalError as error:
+        if is_full(error):
+            raise UsageError(f"no room for {printable(request.db)}: the disk is full", "make room there, or --db PATH") from error
+        raise
     finally:
         gone = not session.began and not known
         if gone:
@@ -107,8 +111,9 @@ def _hold_and_drive(request: RunRequest, announce: Announce, stop: StopRequest) 
 class _Session:
     """One session of a run, between taking the lock and giving it back."""
 
-    def __init__(self, request: RunRequest, announce: Announce, stop: StopRequest) -> None:
+    def __init__(self, request: RunRequest, announce: Announce, stop: StopRequest, lock: RunLock) -> None:
         self._request = request
+        self._lock = lock
         self._announce = announce
         self._stop = stop
         self.began = False
@@ -123,8 +128,11 @@ class _Session:
         before = _stored(request.db)
         plan, manifest = _prepare(writer, request, before)
         crash_point("after-schema")
-        journal = Journal(writer, retry_seconds=request.settings.retry_seconds)
         reader = stack.enter_context(RunReader(request.db))
+        journal = Journal(
+            writer, retry_seconds=request.settings.retry_seconds, tell=self._lock.note,
+            needed=lambda: bytes_needed(reader, request.db),
+        )  # fmt: skip
         executor = _executor(request, plan, manifest)
         stack.callback(executor.close)
         loop = Loop(
@@ -167,7 +175,7 @@ class _Session:
                 raise
             if isinstance(error, CamtuiError):
                 return Ending("failed", error.message, error.exit_code)
-            print_exc()
+            narrate_traceback()
             return Ending("failed", f"{type(error).__name__}: {error}", 1)
         if not self._stop.gracefully:
             return Ending("complete", "", 0)
@@ -253,7 +261,7 @@ def _on_finish(request: RunRequest, ending: Ending) -> None:
         outcome = f"exit code {done.returncode}"
     except (OSError, ValueError) as error:
         outcome = printable(error)
-    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} info    --on-finish: {outcome}", file=sys.stderr, flush=True)
+    narrate("info", f"--on-finish: {outcome}")
 
 
 class HandOff:

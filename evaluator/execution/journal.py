@@ -1,25 +1,28 @@
-"""The driver's only way to the run's file: results, events and states, in order; a full disk delays them and loses nothing."""
+"""The driver's only way to the run's file: results, events and states, in order; a full disk delays them and loses nothing.
+
+A run that is paused says so on its lock, not in its file: nothing can be written there, or it would not be paused.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sqlite3
-import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from evaluator.execution.narration import narrate
 from evaluator.records import RunState, UnitResult, WorkerState
+from evaluator.store.room import is_full
 from evaluator.text import printable
 
 if TYPE_CHECKING:
     from evaluator.store.writer import RunWriter
 
-_PASSING = {sqlite3.SQLITE_FULL: "disk full", sqlite3.SQLITE_IOERR: "disk error", sqlite3.SQLITE_BUSY: "the file is locked"}
-"""What may mend itself, by SQLite's primary error code."""
+_PASSING = {sqlite3.SQLITE_IOERR: "disk error", sqlite3.SQLITE_BUSY: "the file is locked by another program"}
+"""What may mend itself besides a full disk, by SQLite's primary error code."""
 
 
 class _Delivery(NamedTuple):
@@ -45,8 +48,20 @@ def crash_point(name: str) -> None:
 class Journal:
     """Writes through ``RunWriter``; while the disk is full it keeps what comes, and tries again every few seconds."""
 
-    def __init__(self, writer: RunWriter, *, retry_seconds: float) -> None:
+    def __init__(
+        self, writer: RunWriter, *, retry_seconds: float, tell: Callable[[str], None], needed: Callable[[], int]
+    ) -> None:
+        """A journal that is not paused.
+
+        Args:
+            writer: of the run's file.
+            retry_seconds: between two attempts while it is paused.
+            tell: shown to whoever looks at the run: why it is paused, empty when it no longer is.
+            needed: bytes that the rest of the run will take, for people.
+        """
         self.writer = writer
+        self._tell = tell
+        self._needed = needed
         self._retry_seconds = retry_seconds
         self._waiting: deque[_Delivery] = deque()
         self._events: deque[tuple[str, str]] = deque()
@@ -74,7 +89,7 @@ class Journal:
     def event(self, level: str, text: str) -> None:
         """One line of history, in the file and in the log."""
         line = printable(text, 2000)
-        print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<7} {line}", file=sys.stderr, flush=True)
+        narrate(level, line)
         self._events.append((level, line))
         self.flush()
 
@@ -103,6 +118,7 @@ class Journal:
             return
         if self.paused:
             trouble, self.trouble = self.trouble, ""
+            self._tell("")
             self.event("info", f"goes on after a pause ({trouble})")
 
     def insist(self, write: Callable[[], None], give_up: Callable[[], bool]) -> None:
@@ -138,18 +154,23 @@ class Journal:
         try:
             write()
         except sqlite3.OperationalError as error:
-            why = _PASSING.get(error.sqlite_errorcode & 0xFF)
-            if why is None:
+            trouble = self._trouble_of(error)
+            if not trouble:
                 raise
-            self._pause(f"{why}: {printable(error)}")
+            self._pause(trouble)
             return False
         return True
 
+    def _trouble_of(self, error: sqlite3.OperationalError) -> str:
+        """What keeps the driver from writing, empty where it will not pass by itself."""
+        if is_full(error):
+            return f"disk full, needs {-(-self._needed() // 10**6)} MB"
+        why = _PASSING.get(error.sqlite_errorcode & 0xFF, "")
+        return why and f"{why} ({printable(error)})"
+
     def _pause(self, trouble: str) -> None:
         self._next_attempt = time.monotonic() + self._retry_seconds
-        self._state_written = False
         if not self.paused:
             self.trouble = trouble
-            print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} warning paused: {trouble}", file=sys.stderr, flush=True)
-        with suppress(sqlite3.OperationalError):  # if not even that fits, the heartbeat grows old and the log says why
-            self.writer.set_state("paused", f"{self.trouble}; goes on by itself when there is room")
+            self._tell(f"{trouble}; goes on by itself")
+            narrate("warning", f"paused: {trouble}")

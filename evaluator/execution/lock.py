@@ -5,12 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 from evaluator.errors import TryAgain, UsageError
 from evaluator.text import printable
 
 _FLOCK = "hhqqi"  # struct flock on 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid
+
+_NOTE_BYTES = 4096
+"""Taken from the disk together with the lock, so that a note can be written when nothing else can."""
 
 
 def lock_path(database: Path) -> Path:
@@ -33,7 +37,20 @@ class RunLock:
         while not _is_current(self._descriptor, self._path):  # its former holder has removed the file meanwhile
             os.close(self._descriptor)
             self._descriptor = _locked(self._path, database)
+        with suppress(OSError):
+            os.posix_fallocate(self._descriptor, 0, _NOTE_BYTES)
+        self.note("")
         os.utime(self._descriptor)
+
+    def note(self, text: str) -> None:
+        """Leave a line for whoever looks at the run from outside: why it is paused, empty where it is not.
+
+        It is written in place, over room that was taken with the lock: a disk that is full keeps nobody from reading why.
+        """
+        taken = os.fstat(self._descriptor)
+        with suppress(OSError):
+            os.pwrite(self._descriptor, text.encode("utf-8", "replace")[:_NOTE_BYTES].ljust(_NOTE_BYTES, b"\0"), 0)
+            os.utime(self._descriptor, ns=(taken.st_atime_ns, taken.st_mtime_ns))  # when it was taken is when the run was started
 
     def release(self, *, remove: bool = False) -> None:
         """Give the lock back; ``remove`` takes the lock file away too, where the run itself is gone."""
@@ -77,6 +94,15 @@ def lock_holder(database: Path) -> int | None:
         return _holder(descriptor)
     finally:
         os.close(descriptor)
+
+
+def lock_note(database: Path) -> str:
+    """What the holder of the lock has to say, empty where there is nothing."""
+    try:
+        with open(lock_path(database), "rb") as file:
+            return file.read(_NOTE_BYTES).rstrip(b"\0").decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _holder(descriptor: int) -> int | None:

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 
 from evaluator.errors import CamtuiError, is_out_of_memory
 from evaluator.execution.checking import checked
+from evaluator.execution.narration import narrate_traceback
 from evaluator.execution.protocol import (
     Done,
     Error,
@@ -144,18 +145,12 @@ def _unit_blamed(outbox: _Outbox, worker: int, unit: int, *, loading: bool = Fal
         outbox.send(Error(worker, unit, error.kind, error.message, error.hint, error.exit_code, loading or not unit, False))
     except Exception as error:
         verdict.ok = False
-        _print_traceback()
+        narrate_traceback()
         text = f"{type(error).__name__}: {error}".strip()
         no_memory = is_out_of_memory(error)
         fatal = not no_memory and any(mark in text for mark in _STICKY)
         kind = "out-of-memory" if no_memory else "error"
         outbox.send(Error(worker, unit, kind, text, "", 1, loading or not unit, fatal))
-
-
-def _print_traceback() -> None:
-    from traceback import print_exc
-
-    print_exc(file=sys.stderr)
 
 
 def _main() -> None:

@@ -22,6 +22,7 @@ from evaluator.images import Manifest
 from evaluator.plan import RunPlan
 from evaluator.records import Failure, LoadedBackbone, Measurement, Row, RunInfo, RunState, Stage, UnitResult, WorkerState
 from evaluator.store import schema
+from evaluator.store.room import is_full
 from evaluator.text import printable
 
 Deltas = dict[tuple[int, str, str], list[int]]
@@ -36,6 +37,7 @@ class RunWriter:
         Raises:
             UsageError: the folder cannot be written.
             StoreError: not a run of ours, or one from a newer camtui.
+            sqlite3.OperationalError: the disk is full.
         """
         self.path = path
         try:
@@ -49,6 +51,8 @@ class RunWriter:
             self._prepare()
         except sqlite3.DatabaseError as error:
             self.close()
+            if is_full(error):
+                raise
             raise StoreError(f"{printable(path)} cannot be used as a run: {printable(error)}", "choose another --db") from error
         except BaseException:
             self.close()
@@ -353,7 +357,7 @@ def sums_of(rows: Iterable[Row], measurements: Iterable[Measurement]) -> tuple[D
     def add_value(cell: int, metric: str, value: float) -> None:
         add(cell, metric, "", value)
         add(cell, metric, metric, value * value)
-        bins[cell, metric, min(int(value * schema.HISTOGRAM_BINS), schema.HISTOGRAM_BINS - 1)] += 1
+        bins[cell, metric, schema.histogram_bin(value)] += 1
 
     for row in rows:
         add(row.cell, "degenerate", "", float(row.degenerate))

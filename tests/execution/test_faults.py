@@ -6,7 +6,6 @@ import os
 import pty
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -19,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from evaluator.errors import CamtuiError
-from evaluator.execution.lock import lock_holder
+from evaluator.execution.lock import lock_holder, lock_note
 from evaluator.store.reader import RunReader
 from tests.execution.conftest import NewRun
 from tests.execution.support import Run, check, kill, wait_until_gone, workers_of
@@ -176,33 +175,19 @@ def test_a_full_disk_pauses_the_run(new_run: NewRun, knobs: Knobs, tmp_path: Pat
     environment = {**os.environ, "CAMTUI_TEST_PAGES": str(limit)}
     command = [sys.executable, "-m", "tests.execution.small_disk", run.request().to_json()]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as driver:
-        while driver.poll() is None and run_state(run.db) != "paused":
+        while driver.poll() is None and not lock_note(run.db):
             time.sleep(0.02)
         assert driver.poll() is None
         assert run.count_rows() < 600
         time.sleep(0.5)
-        assert run_state(run.db) == "paused"
-        with RunReader(run.db) as reader:
-            assert "disk full" in reader.info().message
+        assert run.status().state == "paused"
+        assert "disk full, needs" in run.status().message
         limit.write_text("100000")
         _, errors = driver.communicate(timeout=60)
     assert driver.returncode == 0, errors
     assert b"goes on after a pause" in errors
     assert run.status().state == "complete"
     check(run)
-
-
-def run_state(path: Path) -> str:
-    """The stored state, empty before there is a run."""
-    try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        try:
-            (state,) = connection.execute("SELECT state FROM run").fetchone()
-        finally:
-            connection.close()
-    except (sqlite3.Error, TypeError):
-        return ""
-    return str(state)
 
 
 def test_a_terminal_that_hangs_up_does_not_end_the_run(new_run: NewRun, knobs: Knobs) -> None:

@@ -1,0 +1,23 @@
+"""Lines for the log on standard error. The log lies on the run's own disk: a line that finds no room is lost, the run is not."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from traceback import format_exc
+
+
+def narrate(level: str, text: str) -> None:
+    """One line with its time; never raises, also where the disk is full or the terminal has gone."""
+    _write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<7} {text}\n")
+
+
+def narrate_traceback() -> None:
+    """The exception that is being handled, for whoever mends the code."""
+    _write(format_exc())
+
+
+def _write(text: str) -> None:
+    with suppress(OSError):
+        os.write(2, text.encode("utf-8", "backslashreplace"))

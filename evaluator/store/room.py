@@ -1,0 +1,40 @@
+"""Room on the disk: whether it has run out, and how much the rest of a run will take."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from evaluator.store.reader import RunReader
+
+_PAIR_BYTES = 600
+"""Of one (cell, image) in the file before any has been written: a row with its 7 × 7 map, its index and its share of pages."""
+
+_LOG_BYTES = 8 * 2**20
+"""The write-ahead log beside the file: SQLite folds it in at 4 MB, later while somebody reads."""
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether SQLite could not write because the disk (or the quota) is full."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE
+
+
+def bytes_needed(reader: RunReader, path: Path) -> int:
+    """About how much more the run will write, from what it has written for each (cell, image) so far."""
+    stages = reader.stages()
+    pairs_of = {stage.id: len(stage.cells) * max(1, len(stage.metrics)) for stage in stages}
+    total = sum(stage.images * pairs_of[stage.id] for stage in stages)
+    done = sum(stage.done * pairs_of[stage.id] for stage in stages)
+    each = max(_PAIR_BYTES, _written(path) / done if done else 0)
+    return round((total - done) * each) + _LOG_BYTES
+
+
+def _written(path: Path) -> int:
+    total = 0
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        with suppress(OSError):
+            total += os.stat(file).st_size
+    return total
