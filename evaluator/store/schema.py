@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf, nextafter
+
 APPLICATION_ID = 0x43414D54
 """``CAMT``: what tells our files from any other SQLite database."""
 
@@ -113,3 +115,18 @@ MIGRATIONS: tuple[str, ...] = (VERSION_1,)
 """Entry v takes a file from version v to version v + 1."""
 
 HISTOGRAM_BINS = 20
+
+
+def histogram_bin(value: float) -> int:
+    """The bin of a value in [0, 1]; 1 itself falls into the last."""
+    return min(int(value * HISTOGRAM_BINS), HISTOGRAM_BINS - 1)
+
+
+def least_of_bin(place: int) -> float:
+    """The smallest number that ``histogram_bin`` puts into a bin or a later one: what it multiplies is rounded."""
+    value = place / HISTOGRAM_BINS
+    while value * HISTOGRAM_BINS < place:
+        value = nextafter(value, inf)
+    while nextafter(value, -inf) * HISTOGRAM_BINS >= place:
+        value = nextafter(value, -inf)
+    return value

@@ -329,6 +329,17 @@ def test_pages_of_a_ranking_are_the_whole_ranking(whole: Path, metric: str, asce
             assert reader.rank_of(2, metric, entry.image, ascending=ascending) == (place, len(found))
 
 
+@pytest.mark.parametrize("lie", ["DELETE FROM histograms", "UPDATE histograms SET n = 999", "UPDATE histograms SET bin = -bin"])
+@pytest.mark.parametrize("limit", [5, 59])
+def test_a_histogram_that_lies_costs_time_and_no_image(whole: Path, tmp_path: Path, lie: str, limit: int) -> None:
+    liar = tmp_path / "liar.db"
+    shutil.copy(whole, liar)
+    raw(liar, lie)
+    with RunReader(whole) as reader, RunReader(liar) as other:
+        expected = reader.ranked(2, "complexity", ascending=True, limit=limit)
+        assert other.ranked(2, "complexity", ascending=True, limit=limit) == expected
+
+
 def test_ties_of_a_ranking_go_by_image(whole: Path) -> None:
     """Fake-CAM's complexity is one constant: nothing may be listed twice or lost between pages."""
     with RunReader(whole) as reader:

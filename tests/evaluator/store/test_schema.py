@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import fields
+from math import nextafter
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,11 @@ def test_the_statements_of_a_migration_are_split_where_they_end() -> None:
     for script in schema.MIGRATIONS:
         for statement in script.split(";\n"):
             assert sqlite3.complete_statement(statement + ";") or not statement.strip()
+
+
+def test_the_edge_of_a_bin_is_the_first_number_in_it() -> None:
+    for place in range(1, schema.HISTOGRAM_BINS):
+        edge = schema.least_of_bin(place)
+        assert schema.histogram_bin(edge) == place
+        assert schema.histogram_bin(nextafter(edge, 0.0)) == place - 1
+    assert schema.histogram_bin(1.0) == schema.HISTOGRAM_BINS - 1
