@@ -89,7 +89,6 @@ class RunReader:
         connection = sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA query_only=ON")
         connection.execute("PRAGMA trusted_schema=OFF")
-        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         return connection
 
     def _open_immutable(self, error: sqlite3.OperationalError) -> sqlite3.Connection:
@@ -114,6 +113,7 @@ class RunReader:
         if self._connection.execute("SELECT 1 FROM sqlite_schema WHERE type IN ('view', 'trigger')").fetchone():
             self.close()
             raise StoreError(f"{printable(self.path)} holds code (views or triggers), which no run of camtui does", "camtui ls")
+        self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
 
     def _one(self, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
         row: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
@@ -273,7 +273,10 @@ class RunReader:
     def histogram(self, cell: int, metric: str) -> list[int]:
         """Images per bin, ``schema.HISTOGRAM_BINS`` equal bins of [0, 1]."""
         bins = [0] * schema.HISTOGRAM_BINS
-        for place, n in self._all("SELECT bin, n FROM histograms WHERE cell_id = ? AND metric = ?", (cell, metric)):
+        for place, n in self._all(
+            "SELECT bin, n FROM histograms WHERE cell_id = ? AND metric = ? AND bin BETWEEN 0 AND ?",
+            (cell, metric, len(bins) - 1),
+        ):
             bins[place] = n
         return bins
 
