@@ -1,7 +1,8 @@
 """Pictures in text: two pixels a terminal cell, the upper one as the colour of ``▀`` and the lower one as its background.
 
 Works in every terminal that has colours, under tmux and over SSH, and asks the terminal nothing. Neighbours of one colour share
-their escape sequence: 36×18 cells are about 25 kB in true colour, 11 kB in 256 colours.
+their escape sequence: 36×18 cells are about 25 kB in true colour. In 256 colours, the slow line's choice, a picture has a budget:
+neighbours that are nearly of one colour become so until it is kept (36×18 cells: 12 kB).
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ from camtui.pictures import Pixels, resized
 
 _RAMP = " .:-=+*#%@"
 _LEVELS = np.array([0, 95, 135, 175, 215, 255])
+_BYTES_A_CELL = 18
+"""What a cell may cost in 256 colours; its own escape sequence is up to 29 bytes."""
+
+_TOLERANCES = (0, 12, 20, 28, 36, 48, 64)
+"""How far a pixel may be, in each channel, from the colour that it shares; the first that keeps the budget is taken."""
 
 
 def strips(picture: Pixels, width: int, height: int, *, colours: int = 1 << 24, ascii_only: bool = False) -> list[Strip]:
@@ -34,7 +40,7 @@ def strips(picture: Pixels, width: int, height: int, *, colours: int = 1 << 24, 
     if ascii_only:
         return _as_ramp(small)
     if colours <= 256:
-        return _as_halves(_numbered(small)[:, :, None], numbered=True)
+        return _as_halves(_within_budget(small)[:, :, None], numbered=True)
     return _as_halves(small & 0xFC | 0x02, numbered=False)  # steps of 4 are below what the eye tells apart; runs get longer
 
 
@@ -46,7 +52,9 @@ def _as_halves(pixels: NDArray[np.integer], *, numbered: bool) -> list[Strip]:
         start = 0
         for x in range(1, len(pairs) + 1):
             if x == len(pairs) or pairs[x] != pairs[start]:
-                segments.append(Segment("▀" * (x - start), _style(tuple(pairs[start]), numbered)))
+                pair = tuple(pairs[start])
+                flat = pair[: len(pair) // 2] == pair[len(pair) // 2 :]
+                segments.append(Segment((" " if flat else "▀") * (x - start), _style(pair, numbered)))
                 start = x
         lines.append(Strip(segments, len(pairs)))
     return lines
@@ -54,10 +62,47 @@ def _as_halves(pixels: NDArray[np.integer], *, numbered: bool) -> list[Strip]:
 
 @lru_cache(20_000)
 def _style(pair: tuple[int, ...], numbered: bool) -> Style:
+    half = len(pair) // 2
+    if pair[:half] == pair[half:]:  # a space needs no colour of its own
+        return Style(bgcolor=Color.from_ansi(pair[0]) if numbered else Color.from_rgb(*pair[:3]))
     if numbered:
-        upper, lower = pair
-        return Style(color=Color.from_ansi(upper), bgcolor=Color.from_ansi(lower))
+        return Style(color=Color.from_ansi(pair[0]), bgcolor=Color.from_ansi(pair[1]))
     return Style(color=Color.from_rgb(*pair[:3]), bgcolor=Color.from_rgb(*pair[3:]))
+
+
+def _within_budget(small: Pixels) -> NDArray[np.int64]:
+    """The picture in numbered colours, runs as long as the budget demands."""
+    numbers = _numbered(small)
+    found = numbers
+    for tolerance in _TOLERANCES:
+        found = _with_runs(small, numbers, tolerance) if tolerance else numbers
+        if _bytes(found) <= _BYTES_A_CELL * found.size // 2:
+            break
+    return found
+
+
+def _with_runs(small: Pixels, numbers: NDArray[np.int64], tolerance: int) -> NDArray[np.int64]:
+    """Each cell takes the colours of the one before it where both of its pixels are near enough to them."""
+    pairs, wanted = _pairs(numbers), small.reshape(len(small) // 2, 2, -1, 3).transpose(0, 2, 1, 3).astype(np.int64)
+    own = np.abs(_PALETTE[pairs] - wanted).max((2, 3))  # the nearest of 256 colours may be further off than the tolerance
+    for x in range(1, pairs.shape[1]):
+        shared = np.abs(_PALETTE[pairs[:, x - 1]] - wanted[:, x]).max((1, 2)) <= np.maximum(tolerance, own[:, x])
+        pairs[shared, x] = pairs[shared, x - 1]
+    return pairs.transpose(0, 2, 1).reshape(numbers.shape)
+
+
+def _pairs(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """``[lines, cells, 2]``: upper and lower colour of each cell."""
+    return numbers.reshape(len(numbers) // 2, 2, -1).transpose(0, 2, 1).copy()
+
+
+def _bytes(numbers: NDArray[np.int64]) -> int:
+    """About how many bytes the picture takes: a sequence for every run, a character for every cell."""
+    pairs = _pairs(numbers)
+    begins = np.ones(pairs.shape[:2], dtype=bool)
+    begins[:, 1:] = (pairs[:, 1:] != pairs[:, :-1]).any(-1)
+    flat = pairs[..., 0] == pairs[..., 1]
+    return int((begins * np.where(flat, 15, 26)).sum() + np.where(flat, 1, 3).sum())
 
 
 def _numbered(pixels: Pixels) -> NDArray[np.int64]:
@@ -70,6 +115,15 @@ def _numbered(pixels: Pixels) -> NDArray[np.int64]:
     in_cube = 16 + 36 * cube[..., 0] + 6 * cube[..., 1] + cube[..., 2]
     chosen: NDArray[np.int64] = np.where(near_grey < near_cube, 232 + grey, in_cube)
     return chosen
+
+
+def _palette() -> NDArray[np.int64]:
+    """The colours behind the numbers 16 to 255; what stands below them is the user's own and never taken."""
+    cube = [[r, g, b] for r in _LEVELS for g in _LEVELS for b in _LEVELS]
+    return np.array([[0, 0, 0]] * 16 + cube + [[8 + 10 * grey] * 3 for grey in range(24)], dtype=np.int64)
+
+
+_PALETTE = _palette()
 
 
 def _as_ramp(pixels: Pixels) -> list[Strip]:

@@ -39,7 +39,7 @@ DARK = Colours(
 LIGHT = Colours(
     dark=False, background="#fbfaf7", panel="#f1efe9", text="#22282e", dim="#5f6972", rule="#c4c1b8", accent="#00609a",
     best="#00694b", tie="#33705d", warn="#855600", error="#a83c00", cursor="#cfe2f1",
-    series=("#0072b2", "#b36b00", "#00694b", "#7a6a00", "#9c3f7c", "#a83c00"),
+    series=("#1070b0", "#945f36", "#08644b", "#4b3c00", "#9c3f7c", "#ac520d"),
 )  # fmt: skip
 THEMES: Mapping[str, Colours] = {"okabe-dark": DARK, "okabe-light": LIGHT}
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import base64
+from itertools import combinations
 
 import numpy as np
 import pytest
+from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding
@@ -85,8 +87,21 @@ def test_a_cell_is_two_pixels() -> None:
 def test_256_colours_are_the_nearest() -> None:
     picture = np.array([[[255, 0, 0], [128, 128, 128], [95, 135, 175], [0, 0, 0]]] * 2, dtype=np.uint8)
     (strip,) = halfcell.strips(picture, 4, 1, colours=256)
-    numbers = [segment.style.color.number for segment in strip if segment.style and segment.style.color]
+    numbers = [segment.style.bgcolor.number for segment in strip if segment.style and segment.style.bgcolor]
     assert numbers == [196, 244, 67, 16]
+    assert strip.text == " " * 4, "one colour above and below needs no half"
+
+
+@pytest.mark.parametrize("noise", [0, 10, 20])
+def test_a_picture_in_256_colours_keeps_its_budget_and_its_looks(noise: int) -> None:
+    random = np.random.default_rng(noise)
+    smooth = np.linspace(0, 215, 36)[None, :, None] * np.array([1.0, 0.7, 0.4]) + np.linspace(0, 40, 36)[:, None, None]
+    picture = np.clip(smooth + random.normal(0, noise, (36, 36, 3)), 0, 255).astype(np.uint8)
+    strips = halfcell.strips(picture, 36, 18, colours=256)
+    console = Console(color_system="256", force_terminal=True)
+    assert sum(len(strip.render(console).encode()) for strip in strips) <= 12_000
+    shown = halfcell._PALETTE[halfcell._within_budget(picture)]
+    assert np.abs(shown - picture).max(-1).mean() < 40
 
 
 def test_without_colour_a_picture_is_a_ramp() -> None:
@@ -148,6 +163,7 @@ Rgb = tuple[float, float, float]
 DEUTERANOPIA = ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881))
 PROTANOPIA = ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998))
 """Machado, Oliveira and Fernandes (2009), severity 1; on linear light."""
+EYES = {"deuteranopia": DEUTERANOPIA, "protanopia": PROTANOPIA, "usual": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))}
 
 
 def linear(colour: str) -> Rgb:
@@ -178,15 +194,18 @@ def apart(first: str, second: str, eye: tuple[Rgb, Rgb, Rgb]) -> float:
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=["dark", "light"])
 def test_text_can_be_read(theme: Colours) -> None:
-    for role in ("text", "dim", "accent", "best", "tie", "warn", "error"):
+    colours = {role: getattr(theme, role) for role in ("text", "dim", "accent", "best", "tie", "warn", "error")}
+    colours |= {f"series {place}": colour for place, colour in enumerate(theme.series)}
+    for role, colour in colours.items():
         for ground in (theme.background, theme.panel):
-            assert contrast(getattr(theme, role), ground) >= 4.5, role
+            assert contrast(colour, ground) >= 4.5, role
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=["dark", "light"])
-@pytest.mark.parametrize("eye", [DEUTERANOPIA, PROTANOPIA], ids=["deuteranopia", "protanopia"])
-def test_curves_that_stand_together_can_be_told_apart(theme: Colours, eye: tuple[Rgb, Rgb, Rgb]) -> None:
-    assert apart(theme.series[0], theme.series[1], eye) >= 15
+@pytest.mark.parametrize("eye", EYES.values(), ids=EYES)
+def test_all_curves_can_be_told_apart(theme: Colours, eye: tuple[Rgb, Rgb, Rgb]) -> None:
+    for first, second in combinations(theme.series, 2):
+        assert apart(first, second, eye) >= 15, (first, second)
 
 
 def test_without_colour_the_roles_differ_by_weight() -> None:
