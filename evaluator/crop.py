@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import stat
 import warnings
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, BinaryIO
 
 from evaluator.errors import ImageUnreadable
 from evaluator.text import printable
@@ -21,7 +23,8 @@ SIDE = 224
 """Height and width of the network's input in pixels."""
 
 _FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
-_MOST_PIXELS = 100_000_000
+_MOST_PIXELS = 89_478_485
+"""Pillow's own limit, above which it suspects a file that unpacks to more than memory: 268 MB as RGB."""
 
 
 def open_square(root: Path, path: bytes, resize: int, expected_size: int | None = None) -> Image:
@@ -39,44 +42,60 @@ def open_square(root: Path, path: bytes, resize: int, expected_size: int | None 
     Raises:
         ImageUnreadable: with a reason word and a line for people.
     """
-    from PIL import Image, UnidentifiedImageError
-
-    file = _regular_file(root, path, expected_size)
-    try:
-        with warnings.catch_warnings(), open(file, "rb") as stream:
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.simplefilter("ignore", UserWarning)  # Pillow on odd EXIF and on truncated TIFF tags: pixels decide
-            with Image.open(stream, formats=_FORMATS) as image:
+    pillow = _pillow()
+    with _regular_file(root, path, expected_size) as stream:
+        try:
+            with pillow.open(stream, formats=_FORMATS) as image:
                 if image.width * image.height > _MOST_PIXELS:
                     raise ImageUnreadable("too-large", f"{image.width} x {image.height} pixels")
                 return centre_square(_as_rgb(image), resize)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageUnreadable("too-large", printable(error)) from error
-    except UnidentifiedImageError as error:
-        raise ImageUnreadable("not-an-image", "no image format recognised") from error
+        except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
+            raise ImageUnreadable("too-large", printable(error)) from error
+        except pillow.UnidentifiedImageError as error:
+            raise ImageUnreadable("not-an-image", "no image format recognised") from error
+        except (OSError, ValueError, SyntaxError, EOFError) as error:  # what Pillow's decoders raise on damaged files
+            raise ImageUnreadable("truncated", printable(error, 200)) from error
+
+
+@cache
+def _pillow() -> ModuleType:
+    """``PIL.Image``, silenced: on large images, odd EXIF and truncated TIFF tags it warns, and here the pixels decide.
+
+    Once for the process: filters of warnings belong to all threads, and loaders that change them and put them back, each in its
+    own time, leave a filter behind that nobody set.
+    """
+    from PIL import Image
+
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    return Image
+
+
+def _regular_file(root: Path, path: bytes, expected_size: int | None) -> BinaryIO:
+    """The file, open for reading. It is judged once it is open: what is judged by name may be another file a moment later."""
+    try:
+        resolved = os.path.realpath(os.path.join(os.fsencode(root), path), strict=True)
+        base = os.path.realpath(os.fsencode(root))
+        if os.path.commonpath([resolved, base]) != base:
+            raise ImageUnreadable("outside-root", "a link that leaves the data folder")
+        descriptor = os.open(resolved, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe must not make it wait
     except PermissionError as error:
         raise ImageUnreadable("permission", "no permission to read it") from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:  # what Pillow's decoders raise on damaged files
-        raise ImageUnreadable("truncated", printable(error, 200)) from error
-
-
-def _regular_file(root: Path, path: bytes, expected_size: int | None) -> bytes:
-    file = os.path.join(os.fsencode(root), path)
-    try:
-        resolved = os.path.realpath(file, strict=True)
-        status = os.stat(resolved)
-    except PermissionError as error:
-        raise ImageUnreadable("permission", "no permission to reach it") from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise ImageUnreadable("missing", printable(getattr(error, "strerror", None) or error)) from error
-    base = os.path.realpath(os.fsencode(root))
-    if os.path.commonpath([resolved, base]) != base:
-        raise ImageUnreadable("outside-root", "a link that leaves the data folder")
+    try:
+        _check(os.fstat(descriptor), expected_size)
+    except ImageUnreadable:
+        os.close(descriptor)
+        raise
+    return open(descriptor, "rb")
+
+
+def _check(status: os.stat_result, expected_size: int | None) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ImageUnreadable("not-a-file", "not a regular file")
     if expected_size is not None and status.st_size != expected_size:
         raise ImageUnreadable("changed", f"{status.st_size} bytes, the manifest has {expected_size}")
-    return resolved
 
 
 def _as_rgb(image: Image) -> Image:

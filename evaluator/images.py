@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 from evaluator.errors import UsageError
 from evaluator.records import ImageRef
@@ -30,6 +31,13 @@ DEMO_PHOTOGRAPHS = (
 """The photographs inside scikit-image's wheel (its drawings, textures and microscope slides are not ImageNet's subject)."""
 
 
+class LeftOut(NamedTuple):
+    """A folder whose images are not in the manifest, and why."""
+
+    path: bytes
+    reason: str
+
+
 @dataclass(frozen=True)
 class Manifest:
     """The images of a data set in the order of evaluation.
@@ -39,12 +47,22 @@ class Manifest:
         images: in the order of the seeded shuffle; labels by ImageNet id or by file where these give them.
         sha256: over every path and size of the whole data set, whatever the limit.
         total: images in the data set before the limit.
+        left_out: folders that could not be looked into; to be said to whoever believes that all images are here.
     """
 
     root: Path
     images: tuple[ImageRef, ...]
     sha256: str
     total: int
+    left_out: tuple[LeftOut, ...] = ()
+
+    def warning(self) -> str:
+        """What to say of the folders that are left out, empty where there are none."""
+        if not self.left_out:
+            return ""
+        path, reason = self.left_out[0]
+        count = f"{len(self.left_out)} folders are" if len(self.left_out) > 1 else "a folder is"
+        return f"{count} left out: {printable(os.path.join(os.fsencode(self.root), path), 120)}: {reason}"
 
 
 @cache
@@ -88,7 +106,10 @@ def find_images(root: Path, *, seed: int, limit: int | None = None, labels: Path
         raise UsageError(f"no such folder: {printable(root)}", f"{_near_folder(root)}camtui run --data FOLDER")
     root = root.resolve()
     names = set(DEMO_PHOTOGRAPHS)
-    found = [(path, size) for path, size in _walk(root) if not demo or os.fsdecode(path) in names]
+    left_out: list[LeftOut] = []
+    found = [(path, size) for path, size in _walk(root, left_out) if not demo or os.fsdecode(path) in names]
+    if left_out and not left_out[0].path:
+        raise UsageError(f"cannot read {printable(root)}: {left_out[0].reason}", f"ls -ld {printable(root)}")
     if not found:
         raise UsageError(
             f"no images in {printable(root)}",
@@ -98,18 +119,22 @@ def find_images(root: Path, *, seed: int, limit: int | None = None, labels: Path
     chosen = found[:limit]
     label_of = _labels_from_file(labels, found) if labels else _labels_from_folders(path for path, _ in chosen)
     images = tuple(ImageRef(rank, path, size, label_of.get(path)) for rank, (path, size) in enumerate(chosen))
-    return Manifest(root, images, _fingerprint(found), len(found))
+    return Manifest(root, images, _fingerprint(found), len(found), tuple(left_out))
 
 
-def _walk(root: Path) -> Iterator[tuple[bytes, int]]:
-    """Every entry that is named like an image, also what cannot be read: that becomes a failure with a reason, not a gap."""
+def _walk(root: Path, left_out: list[LeftOut]) -> Iterator[tuple[bytes, int]]:
+    """Every entry that is named like an image, also what cannot be read: that becomes a failure with a reason, not a gap.
+
+    Folders that cannot be looked into, and links to folders (which may lead out, or round), are added to ``left_out``.
+    """
     base = os.fsencode(root)
     pending = [b""]
     while pending:
         folder = pending.pop()
         try:
             entries = sorted(os.scandir(os.path.join(base, folder)), key=lambda entry: entry.name)
-        except PermissionError:
+        except OSError as error:
+            left_out.append(LeftOut(folder, error.strerror or str(error)))
             continue
         for entry in entries:
             path = os.path.join(folder, entry.name)
@@ -117,6 +142,15 @@ def _walk(root: Path) -> Iterator[tuple[bytes, int]]:
                 yield path, _size(entry)
             elif entry.is_dir(follow_symlinks=False):
                 pending.append(path)
+            elif _is_folder(entry):
+                left_out.append(LeftOut(path, "a link to a folder, which is not followed"))
+
+
+def _is_folder(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads round in a circle
+        return False
 
 
 def _size(entry: os.DirEntry[bytes]) -> int:
@@ -195,4 +229,8 @@ def _class_index(text: str) -> int | None:
 def _near_folder(root: Path) -> str:
     if not root.parent.is_dir():
         return ""
-    return did_you_mean(root.name, [entry.name for entry in root.parent.iterdir() if entry.is_dir()])
+    try:
+        folders = [entry.name for entry in root.parent.iterdir() if entry.is_dir()]
+    except OSError:
+        return ""
+    return did_you_mean(root.name, folders)

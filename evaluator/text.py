@@ -39,6 +39,6 @@ def _visible(character: str) -> str:
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """The nearest known name as ``did you mean 'x'? ``, or an empty string."""
-    near = get_close_matches(given, list(known), n=1, cutoff=0.5)
+    """The nearest known name as ``did you mean 'x'? ``, or an empty string where none has most of its letters."""
+    near = get_close_matches(given, list(known), n=1)
     return f"did you mean '{near[0]}'? " if near else ""

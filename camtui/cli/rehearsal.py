@@ -47,6 +47,8 @@ def rehearse(request: RunRequest, *, as_json: bool) -> None:
         if stage.cells:
             print(f"stage {stage.id:<3} {stage.title}: {stage.forwards_per_image:,.0f} forwards an image")
     print(f"forwards  {count(forwards)}")
+    if warning := manifest.warning():
+        narrate(f"warning: {warning}")
     narrate("nothing was started (--dry-run)")
 
 

@@ -120,14 +120,14 @@ def begin(
     as_json: bool = False,
 ) -> None:
     """Start the driver of a request, and show its run as was asked for; ends with the run's exit code."""
-    _check_images(request)
+    warning = _check_images(request)
     if foreground:
         raise typer.Exit(_in_foreground(request, as_json=as_json))
     from camtui.launch import launch, logind_warning
 
-    warning = logind_warning()
-    if warning and not quiet:
-        narrate(f"warning: {warning}")
+    for line in filter(None, (warning, logind_warning())):
+        if not quiet:
+            narrate(f"warning: {line}")
     handoff = launch(request)
     if detach:
         _say_detached(handoff, as_json=as_json)
@@ -153,14 +153,15 @@ def resuming(
     return RunRequest(db=path, name=path.stem, plan=None, settings=settings, retry_failed=retry_failed, word=reference(path))
 
 
-def _check_images(request: RunRequest) -> None:
-    """What is wrong with the folder or the labels is said before any process is started."""
+def _check_images(request: RunRequest) -> str:
+    """What is wrong with the folder or the labels is said before any process is started; returns what to warn of."""
     from evaluator.images import find_images
 
     plan = request.plan
-    if plan is not None:
-        labels = Path(plan.labels) if plan.labels else None
-        find_images(Path(plan.data), seed=plan.seed, limit=plan.limit, labels=labels, demo=plan.demo)
+    if plan is None:
+        return ""
+    labels = Path(plan.labels) if plan.labels else None
+    return find_images(Path(plan.data), seed=plan.seed, limit=plan.limit, labels=labels, demo=plan.demo).warning()
 
 
 def _in_foreground(request: RunRequest, *, as_json: bool) -> int:

@@ -116,6 +116,7 @@ class _Session:
         self._lock = lock
         self._announce = announce
         self._stop = stop
+        self._manifest_warning = ""
         self.began = False
 
     def drive(self, writer: RunWriter, stack: ExitStack) -> Ending:
@@ -127,6 +128,7 @@ class _Session:
         request = self._request
         before = _stored(request.db)
         plan, manifest = _prepare(writer, request, before)
+        self._manifest_warning = manifest.warning()
         crash_point("after-schema")
         reader = stack.enter_context(RunReader(request.db))
         journal = Journal(
@@ -160,6 +162,8 @@ class _Session:
         shape = f"{len(plan.backbones)} backbones × {len(plan.methods)} methods = {cells} cells"
         journal.state("running")
         journal.event("info", f"{'resumed' if resumed else 'started'}: {images} images, {shape}")
+        if warning := self._manifest_warning:
+            journal.event("warning", warning)
         request = self._request
         self._announce(
             {"pid": os.getpid(), "name": reader.info().name, "db": os.fsdecode(request.db), "log": os.fsdecode(request.log)}

@@ -61,6 +61,17 @@ def test_a_circle_of_links_ends(tmp_path: Path) -> None:
     assert paths(tmp_path) == [b"a/x.png"]
 
 
+def test_folders_that_are_not_looked_into_are_named(tmp_path: Path) -> None:
+    write(tmp_path / "data", "a/x.png")
+    (tmp_path / "data" / "link").symlink_to(tmp_path)
+    found = find_images(tmp_path / "data", seed=0)
+    assert [left.path for left in found.left_out] == [b"link"]
+    assert found.warning() == f"a folder is left out: {tmp_path}/data/link: a link to a folder, which is not followed"
+    (tmp_path / "data" / "other\x1b").symlink_to(tmp_path)
+    assert find_images(tmp_path / "data", seed=0).warning().startswith("2 folders are left out: ")
+    assert find_images(tmp_path / "data" / "a", seed=0).warning() == ""
+
+
 def test_the_order_is_a_function_of_seed_and_path(tmp_path: Path) -> None:
     names = [f"{number}.png" for number in range(30)]
     write(tmp_path / "one", *names)
@@ -184,8 +195,10 @@ def test_no_such_folder_names_a_near_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such folder") as caught:
         find_images(tmp_path / "imagenett", seed=0)
     assert "did you mean 'imagenet'?" in caught.value.hint
-    with pytest.raises(UsageError, match="no such folder"):
-        find_images(tmp_path / "a" / "b" / "c", seed=0)
+    for far in (tmp_path / "opt", tmp_path / "a" / "b" / "c"):
+        with pytest.raises(UsageError, match="no such folder") as caught:
+            find_images(far, seed=0)
+        assert caught.value.hint == "camtui run --data FOLDER"
 
 
 def test_a_folder_without_images(tmp_path: Path) -> None:
