@@ -50,7 +50,7 @@ def run(
     insertion_start: Annotated[str | None, typer.Option(help="zero or blur.  [default: zero]")] = None,
     config: Annotated[Path | None, typer.Option(metavar="PLAN.toml", help="A plan; options given here win.")] = None,
     max_failures: Annotated[str, typer.Option(metavar="N|P%", help="Stop, with exit code 5, above so many failures.")] = "",
-    on_finish: Annotated[str, typer.Option(metavar="CMD", help="Command that gets a JSON document when the run ends.")] = "",
+    on_finish: Annotated[str, typer.Option(metavar="CMD", help="Gets a JSON document when the run ends or crashes.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and what it costs; compute nothing.")] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return as soon as the run is under way.")] = False,
     foreground: Annotated[bool, typer.Option("--foreground", "-F", help="Run in this process: for Slurm and systemd.")] = False,
@@ -74,7 +74,7 @@ def run(
     settings = DriverSettings(
         devices=devices, batch_size=_batch_size(batch_size), max_failures=max_failures, on_finish=on_finish, **_test_settings()
     )
-    settings.failure_limit  # noqa: B018  raises where it cannot be understood
+    settings.check()
     request = RunRequest(db=path, name=path.stem, plan=plan, settings=settings, word=reference(path))
     if dry_run:
         from camtui.cli.rehearsal import rehearse
@@ -149,7 +149,7 @@ def resuming(
     """The request to go on with a stored run."""
     devices = choose_devices(device, workers)
     settings = DriverSettings(devices=devices, max_failures=max_failures, on_finish=on_finish, **_test_settings())
-    settings.failure_limit  # noqa: B018  raises where it cannot be understood
+    settings.check()
     return RunRequest(db=path, name=path.stem, plan=None, settings=settings, retry_failed=retry_failed, word=reference(path))
 
 

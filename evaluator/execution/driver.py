@@ -10,9 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shlex
 import sqlite3
-import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
@@ -23,11 +21,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evaluator.errors import CamtuiError, RunFailed, StoreError, UsageError
 from evaluator.execution.filesystem import refuse_network
+from evaluator.execution.finish import Guard, Outcome, tell
 from evaluator.execution.journal import Journal, crash_point
 from evaluator.execution.local import LocalExecutor
 from evaluator.execution.lock import RunLock
 from evaluator.execution.loop import Loop, StopRequest, signals_to
-from evaluator.execution.narration import narrate, narrate_traceback
+from evaluator.execution.narration import narrate_traceback
 from evaluator.execution.protocol import SessionSettings
 from evaluator.execution.request import RunRequest
 from evaluator.images import Manifest, find_images
@@ -45,7 +44,7 @@ Announce = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Ending:
-    """How a session ended: what is stored, what is told to ``--on-finish``, and the process's exit code."""
+    """How a session ended: what is stored, and the process's exit code."""
 
     state: RunState
     message: str
@@ -70,7 +69,8 @@ def carry_out(request: RunRequest, announce: Announce) -> int:
         except BaseException as error:
             announce({"error": as_dict(RunFailed(f"{type(error).__name__}: {error}", f"camtui logs {request.word}"))})
             raise
-        _on_finish(request, ending)
+        if request.settings.on_finish:
+            tell(request.settings.on_finish, request.db, Outcome(ending.state, ending.message, ending.exit_code))
     return ending.exit_code
 
 
@@ -117,6 +117,7 @@ class _Session:
         self._announce = announce
         self._stop = stop
         self._manifest_warning = ""
+        self._guard: Guard | None = None
         self.began = False
 
     def drive(self, writer: RunWriter, stack: ExitStack) -> Ending:
@@ -152,11 +153,15 @@ class _Session:
         executor.close()
         crash_point("before-state")
         _record(journal, ending, executor.workers(), self._stop)
+        if self._guard:
+            self._guard.relieve()
         return ending
 
     def _begin(self, plan: RunPlan, reader: RunReader, journal: Journal, *, resumed: bool) -> None:
         """The hand-off: from here on the run is under way."""
         crash_point("before-handoff")
+        if self._request.settings.on_finish:
+            self._guard = Guard(self._request)
         self.began = True
         images, cells = reader.info().image_count, len(reader.cells())
         shape = f"{len(plan.backbones)} backbones × {len(plan.methods)} methods = {cells} cells"
@@ -245,27 +250,6 @@ def _discard(database: Path) -> None:
     """Remove a file that this driver made and in which nothing was computed."""
     for suffix in ("", "-wal", "-shm"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
-
-
-def _on_finish(request: RunRequest, ending: Ending) -> None:
-    """Give ``--on-finish`` its JSON document; the run's lock is free by now."""
-    if not request.settings.on_finish:
-        return
-    with RunReader(request.db) as reader:
-        info, failures = reader.info(), reader.failure_count()
-    document = {
-        "run": info.name, "db": printable(request.db), "state": ending.state, "message": ending.message,
-        "exit_code": ending.exit_code, "images": info.image_count, "failures": failures,
-        "started": info.started, "finished": info.finished,
-    }  # fmt: skip
-    try:
-        done = subprocess.run(
-            shlex.split(request.settings.on_finish), input=json.dumps(document).encode(), stdout=sys.stderr, check=False
-        )
-        outcome = f"exit code {done.returncode}"
-    except (OSError, ValueError) as error:
-        outcome = printable(error)
-    narrate("info", f"--on-finish: {outcome}")
 
 
 class HandOff:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from evaluator.errors import UsageError
 from evaluator.execution.protocol import DEFAULT_SESSION
 from evaluator.plan import RunPlan
+from evaluator.text import printable
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class DriverSettings:
         devices: one worker each: ``cpu``, ``cuda:N``; repeated for several workers on one.
         batch_size: images in one forward, ``None`` to adapt.
         max_failures: as typed, empty for no limit.
-        on_finish: command that gets a JSON document on its standard input when the run ends; empty for none.
+        on_finish: command that gets a JSON document on its standard input when the run ends, also when it crashes.
         session: ``module:function`` that a worker calls; tests put a fake evaluator there.
         hang_seconds: no progress for so long, and for ten times what a unit usually takes: the worker is replaced.
         load_seconds: the same for starting a worker and loading (perhaps downloading) a backbone.
@@ -73,6 +76,20 @@ class DriverSettings:
     def failure_limit(self) -> FailureLimit:
         """The limit that was typed; one that is never passed where none was."""
         return FailureLimit.parse(self.max_failures) if self.max_failures else FailureLimit()
+
+    def check(self) -> None:
+        """Look at what was typed before a run of days depends on it.
+
+        Raises:
+            UsageError: a limit or a command that cannot be understood, or a command that is not there.
+        """
+        self.failure_limit  # noqa: B018  raises where it cannot be understood
+        try:
+            words = shlex.split(self.on_finish)
+        except ValueError as error:
+            raise UsageError(f"--on-finish cannot be split into words: {error}", "quote it as for a shell") from error
+        if words and which(words[0]) is None:
+            raise UsageError(f"--on-finish: no command '{printable(words[0], 60)}'", "give its path: --on-finish '/path/to/it …'")
 
 
 @dataclass(frozen=True)

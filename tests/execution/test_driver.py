@@ -258,18 +258,6 @@ def test_retrying_forgets_failures(new_run: NewRun) -> None:
     assert run.wait().failures == 2 * 3
 
 
-def test_the_command_at_the_end_gets_a_document(new_run: NewRun, tmp_path: Path) -> None:
-    run = new_run(3)
-    target = tmp_path / "document.json"
-    run.settings = replace(run.settings, on_finish=f"tee {target}")
-    pid = run.launch().pid
-    run.wait()
-    wait_until_gone(pid)
-    document = json.loads(target.read_text())
-    assert (document["state"], document["images"], document["exit_code"]) == ("complete", 3, 0)
-    assert "--on-finish: exit code 0" in run.log()
-
-
 def test_a_driver_that_dies_without_a_word(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMTUI_CRASH_AT", "after-schema")
     run = new_run(3)
