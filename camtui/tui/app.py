@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from textual.app import App
 from textual.binding import Binding
@@ -31,6 +31,9 @@ from evaluator.records import Cell
 from evaluator.statistics import PairedDifference
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from camtui.pictures import Pixels
 
 T = TypeVar("T")
 Severity = Literal["information", "warning", "error"]
@@ -353,15 +356,21 @@ class Dashboard(App[int]):
             self._driver.write(written)
             self.say(f"{what} sent to the terminal")
 
-    def show_full(self, picture: Any) -> None:
+    def show_full(self, picture: Pixels | None) -> None:
         """A picture in the terminal's own graphics, where the user asked for them."""
-        from camtui.tui.screens.full import FullScreen, why_not
+        from camtui.tui.graphics import why_not
 
         problem = why_not(self.settings.images)
         if problem:
             self.say(problem, severity="warning")
         elif picture is not None:
-            self.push_screen(FullScreen(picture, self.settings.images))
+            self.run_worker(self._show_full(picture), group="full", exclusive=True)
+
+    async def _show_full(self, picture: Pixels) -> None:
+        from camtui.tui.graphics import picture_widget
+        from camtui.tui.screens.full import FullScreen
+
+        await self.push_screen(FullScreen(await asyncio.to_thread(picture_widget, picture, self.settings.images)))
 
     # -- leaving ---------------------------------------------------------------------------------------------------------------
 
