@@ -1,4 +1,4 @@
-"""Commands that look after runs: status, ls, wait, stop, resume, retry, logs, rm."""
+"""Commands that look after one run: status, wait, stop, resume, retry, logs, rm."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from camtui.cli.app import JsonOption, RunArgument, YesOption, app, confirm, narrate, print_json
 from camtui.runs import LAST, find_run, list_runs, reference
 from camtui.status import RunStatus, read_status
-from evaluator.errors import CamtuiError, NotFound, TryAgain, UsageError
+from evaluator.errors import NotFound, TryAgain, UsageError
 from evaluator.execution.lock import RunLock, lock_holder
 from evaluator.text import printable
 
@@ -28,7 +28,8 @@ _NOW_SECONDS = 10.0
 """A driver that ``stop --now`` has not ended by then is killed; nothing that was committed is lost by it."""
 
 
-def _status_of(path: Path) -> RunStatus:
+def status_of(path: Path) -> RunStatus:
+    """The status of the run in a file."""
     from evaluator.store.reader import RunReader
 
     with RunReader(path) as reader:
@@ -54,7 +55,7 @@ def status(
     check: Annotated[bool, typer.Option("--check", help="Exit 0 running or complete, 1 failed or crashed, 3 stopped.")] = False,
 ) -> None:
     """Show how a run is doing, and what to type now."""
-    found = _status_of(find_run(run))
+    found = status_of(find_run(run))
     if json:
         print_json(status_json(found))
     else:
@@ -85,51 +86,6 @@ def _status_lines(found: RunStatus) -> list[str]:
     return [*lines, f"next      {found.advice}"]
 
 
-@app.command(name="ls")
-def list_command(
-    json: JsonOption = False,
-    every: Annotated[bool, typer.Option("--all", help="Not only the newest.")] = False,
-    limit: Annotated[int, typer.Option(help="How many.")] = 20,
-) -> None:
-    """List the runs, the one started last first."""
-    paths = list_runs()
-    shown = paths if every else paths[: max(0, limit)]
-    runs = [_listed(path) for path in shown]
-    if json:
-        print_json({"runs": runs, "truncated": len(shown) < len(paths)})
-        return
-    if not runs:
-        narrate("there is no run yet: camtui run --demo")
-        return
-    from camtui.format.numbers import count
-
-    width = max(4, *(len(run["run"]) for run in runs))
-    print(f"{'RUN':<{width}}  {'STATE':<10} {'DONE':>6}  {'IMAGES':>8}  {'FAILURES':>8}  STARTED")
-    for run in runs:
-        done = f"{run['progress']:>6.1%}" if run["progress"] is not None else " " * 6
-        counts = f"{count(run['images'] or 0):>8}  {count(run['failures'] or 0):>8}"
-        print(f"{run['run']:<{width}}  {run['state']:<10} {done}  {counts}  {run['started'] or ''}")
-    if len(shown) < len(paths):
-        narrate(f"{len(paths) - len(shown)} more: camtui ls --all")
-
-
-def _listed(path: Path) -> dict[str, Any]:
-    from camtui.runs import last_started
-
-    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(last_started(path)))
-    try:
-        found = _status_of(path)
-    except CamtuiError as error:
-        return {
-            "run": printable(path.stem), "db": os.fsdecode(path), "state": "unreadable", "message": printable(error.message),
-            "progress": None, "images": None, "failures": None, "started": started,
-        }  # fmt: skip
-    return {
-        "run": printable(path.stem), "db": os.fsdecode(path), "state": found.state, "message": found.message,
-        "progress": round(found.progress, 6), "images": found.images, "failures": found.failures, "started": started,
-    }  # fmt: skip
-
-
 @app.command()
 def wait(
     run: RunArgument = LAST,
@@ -139,7 +95,7 @@ def wait(
     path = find_run(run)
     limit = time.monotonic() + _seconds(timeout) if timeout else float("inf")
     while True:
-        found = _status_of(path)
+        found = status_of(path)
         if not found.live and lock_holder(path) is None:
             narrate(f"{found.name}: {found.state}{': ' + found.message if found.message else ''}")
             raise typer.Exit(5 if found.exit_code == 5 else found.check_code)
@@ -186,7 +142,7 @@ def stop(
         raise typer.Exit(130)
     pid = _signal_holder(path, now=now)
     if pid is None:
-        narrate(f"{printable(path.stem)} is not running; {_status_of(path).advice}")
+        narrate(f"{printable(path.stem)} is not running; {status_of(path).advice}")
         return
     narrate(f"stopping {printable(path.stem)}, pid {pid}" + ("" if now else ": finishing the units in flight"))
     limit = time.monotonic() + _NOW_SECONDS
@@ -194,7 +150,7 @@ def stop(
         if now and time.monotonic() > limit:
             _kill_group(path, pid)
         time.sleep(0.05)
-    found = _status_of(path)
+    found = status_of(path)
     narrate(f"{found.name}: {found.state}; {found.advice}")
 
 
@@ -239,7 +195,7 @@ def resume(
     device: DeviceOption = None,
     workers: WorkersOption = None,
     max_failures: Annotated[str, typer.Option(metavar="N|P%", help="Stop above so many failures.")] = "",
-    on_finish: Annotated[str, typer.Option(metavar="CMD", help="Command for the end of the run.")] = "",
+    on_finish: Annotated[str, typer.Option(metavar="CMD", help="Gets a JSON document when the run ends or crashes.")] = "",
     detach: DetachOption = False,
     foreground: ForegroundOption = False,
     no_watch: NoWatchOption = False,

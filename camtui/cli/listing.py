@@ -1,0 +1,91 @@
+"""The command that lists runs: ls."""
+
+from __future__ import annotations
+
+import os
+import time
+from operator import itemgetter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from camtui.cli.app import JsonOption, app, narrate, print_json
+from camtui.cli.control import status_of
+from camtui.runs import last_started, list_runs
+from evaluator.errors import CamtuiError, NotFound
+from evaluator.text import printable
+
+
+@app.command(name="ls")
+def list_command(
+    json: JsonOption = False,
+    every: Annotated[bool, typer.Option("--all", help="Not only the newest.")] = False,
+    limit: Annotated[int, typer.Option(help="How many.")] = 20,
+    filter_: Annotated[
+        str, typer.Option("--filter", metavar="EXPR", help="'state=crashed', 'run=val*', 'failures>0', or a word of the name.")
+    ] = "",
+) -> None:
+    """List the runs, the one started last first."""
+    paths = list_runs()
+    most = len(paths) if every else max(0, limit)
+    found = _matching(paths, filter_) if filter_ else [_listed(path) for path in paths[:most]]
+    hidden = (len(found) if filter_ else len(paths)) - most
+    if json:
+        print_json({"runs": found[:most], "truncated": hidden > 0})
+    elif not found:
+        narrate("there is no run yet: camtui run --demo")
+    else:
+        _print_runs(found[:most])
+        if hidden > 0:
+            narrate(f"{hidden} more: camtui ls --all")
+
+
+def _matching(paths: list[Path], expression: str) -> list[dict[str, Any]]:
+    """The runs that meet every term.
+
+    Raises:
+        NotFound: none does.
+    """
+    from camtui.format.terms import Grammar
+
+    grammar: Grammar[dict[str, Any]] = Grammar(
+        texts={"run": itemgetter("run"), "state": itemgetter("state")},
+        numbers={"images": itemgetter("images"), "failures": itemgetter("failures"), "progress": _percent},
+        words=itemgetter("run"),
+        example="for example --filter 'state=crashed' or 'run=val*, failures>0'",
+    )
+    found = list(filter(grammar.test(expression), map(_listed, paths)))
+    if not found:
+        raise NotFound(f"no run matches '{printable(expression, 60)}'", "camtui ls shows every run")
+    return found
+
+
+def _percent(run: dict[str, Any]) -> float | None:
+    return None if run["progress"] is None else 100 * run["progress"]
+
+
+def _print_runs(runs: list[dict[str, Any]]) -> None:
+    from camtui.format.numbers import count
+
+    width = max(4, *(len(run["run"]) for run in runs))
+    print(f"{'RUN':<{width}}  {'STATE':<10} {'DONE':>6}  {'IMAGES':>8}  {'FAILURES':>8}  STARTED")
+    for run in runs:
+        done = f"{run['progress']:>6.1%}" if run["progress"] is not None else " " * 6
+        counts = f"{count(run['images'] or 0):>8}  {count(run['failures'] or 0):>8}"
+        print(f"{run['run']:<{width}}  {run['state']:<10} {done}  {counts}  {run['started'] or ''}")
+
+
+def _listed(path: Path) -> dict[str, Any]:
+    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(last_started(path)))
+    try:
+        found = status_of(path)
+    except CamtuiError as error:
+        return {
+            "run": printable(path.stem), "db": os.fsdecode(path), "state": "unreadable", "message": printable(error.message),
+            "progress": None, "images": None, "failures": None, "started": started,
+        }  # fmt: skip
+    return {
+        "run": printable(path.stem), "db": os.fsdecode(path), "state": found.state, "message": found.message,
+        "progress": round(found.progress, 6), "images": found.images, "failures": found.failures, "started": started,
+    }  # fmt: skip
