@@ -56,10 +56,10 @@ class Backbone:
         return self.head(activation)  # type: ignore[no-any-return]
 
     def gradient(self, activation: Tensor, targets: Tensor) -> Tensor:
-        """``∂s_c/∂A``, ``[n, K, h, w]``: ``W[c]/(hw)`` on GAP + linear heads, else by autograd through the head alone."""
+        """``∂s_c/∂A``, ``[n, K, h, w]``, by autograd through the head; on GAP + linear heads ``W[c]/(hw)``, ``[n, K, 1, 1]``."""
         if self.linear is not None:
             weights = self.linear.weight[targets] / (activation.shape[2] * activation.shape[3])
-            return weights[:, :, None, None].expand_as(activation)
+            return weights[:, :, None, None]
         with torch.enable_grad():
             leaf = activation.detach().requires_grad_()
             chosen = self.head(leaf).gather(1, targets[:, None]).sum()

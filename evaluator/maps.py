@@ -1,4 +1,4 @@
-"""From a weighted sum of activations to a saliency map: min-max, upsampling and masking, each written once."""
+"""From a weighted sum of activations to a saliency map: min-max and upsampling, each written once."""
 
 from __future__ import annotations
 
@@ -37,8 +37,3 @@ def low_map(combination: Tensor) -> LowMap:
 def upsample(values: Tensor, height: int, width: int) -> Tensor:
     """``[n, h, w]`` → ``[n, H, W]``, bilinear, ``align_corners=False``, with no second normalisation."""
     return interpolate(values[:, None], size=(height, width), mode="bilinear", align_corners=False)[:, 0]
-
-
-def masked(images: Tensor, saliency: Tensor) -> Tensor:
-    """The explanation map ``e = x ⊙ U`` in normalised space: ``[n, 3, H, W]`` and ``[n, H, W]`` → ``[n, 3, H, W]``."""
-    return images * saliency[:, None]

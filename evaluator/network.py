@@ -41,6 +41,11 @@ MakeImages = Callable[[int, int], Tensor]
 """``(start, stop)`` → normalised images ``[stop − start, 3, H, W]`` on the device."""
 
 
+def confidence(logits: Tensor, targets: Tensor) -> Tensor:
+    """``softmax(s)_c``, ``[n]``, float64: near 1 a float32 probability has lost the digits that a drop needs."""
+    return logits.double().softmax(1).gather(1, targets[:, None])[:, 0]
+
+
 class Network:
     """A backbone ready to run.
 
@@ -86,6 +91,8 @@ class Network:
     def observe(self, count: int, make: MakeImages) -> Observation:
         """``A`` and logits of all of them, in measuring precision."""
         parts = [(p.activation, p.logits) for p in self.passes(count, make)]
+        if len(parts) == 1:
+            return Observation(*parts[0])
         activation, logits = zip(*parts, strict=True)
         return Observation(torch.cat(activation), torch.cat(logits))
 

@@ -5,26 +5,38 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torchvision
 from torch import Tensor
 
+from evaluator.allocator import keep_freed_blocks
 from evaluator.backbones import load_backbone
 from evaluator.catalog import method as method_of
 from evaluator.crop import SIDE
+from evaluator.curves import CurveTracer, MapOfImage, curve_area, curve_bytes
 from evaluator.device import device_figures, device_name
 from evaluator.errors import RunFailed
 from evaluator.execution.protocol import DeviceFigures, SessionSettings
 from evaluator.loading import Decoded, Loader, normalised
 from evaluator.network import Network
-from evaluator.pipeline import Batch, Pipeline, Scores, curve_area, curve_bytes
+from evaluator.pipeline import Batch, Pipeline, Scores
 from evaluator.records import Failure, ImageRef, LoadedBackbone, Measurement, Row, Unit, UnitResult
 
 
 def open_session(settings: SessionSettings) -> EvaluationSession:
     """The real thing; ``execution.protocol.DEFAULT_SESSION`` names it."""
     return EvaluationSession(settings)
+
+
+class _Loaded(NamedTuple):
+    """One backbone on the device, with what computes its rows and its curves."""
+
+    position: int
+    network: Network
+    pipeline: Pipeline
+    tracer: CurveTracer
 
 
 class EvaluationSession:
@@ -35,7 +47,7 @@ class EvaluationSession:
         self._settings = settings
         self._device = torch.device(settings.device)
         self._loader = Loader(Path(settings.root), resize=settings.plan.resize, threads=settings.loaders)
-        self._loaded: tuple[int, Network, Pipeline] | None = None
+        self._loaded: _Loaded | None = None
         self._batch_sizes: dict[int, int] = {}
         keep_freed_blocks()
         if settings.threads:
@@ -52,13 +64,14 @@ class EvaluationSession:
 
     def load(self, position: int) -> LoadedBackbone:
         """Load the plan's backbone at that position, replacing the one before."""
-        if self._loaded is None or self._loaded[0] != position:
+        if self._loaded is None or self._loaded.position != position:
             self._loaded = None
             backbone = load_backbone(self._plan.backbones[position], SIDE)
             batch_size = self._batch_sizes.get(position, self._settings.batch_size)
             network = Network(backbone, device=self._device, precision=self._plan.precision, batch_size=batch_size, side=SIDE)
-            self._loaded = (position, network, Pipeline(network))
-        return self._loaded[1].backbone.facts
+            tracer = CurveTracer(network, steps=self._plan.curve_steps, insertion_start=self._plan.insertion_start)
+            self._loaded = _Loaded(position, network, Pipeline(network), tracer)
+        return self._loaded.network.backbone.facts
 
     def prefetch(self, unit: Unit) -> None:
         """Begin decoding the unit's images."""
@@ -66,9 +79,9 @@ class EvaluationSession:
 
     def evaluate(self, unit: Unit) -> UnitResult:
         """Rows (or curves) of a unit."""
-        if self._loaded is None or self._loaded[0] != unit.backbone:
+        if self._loaded is None or self._loaded.position != unit.backbone:
             raise RunFailed(f"backbone {unit.backbone} is not loaded")
-        _, network, pipeline = self._loaded
+        _, network, pipeline, tracer = self._loaded
         begun, forwards = time.perf_counter(), network.forwards
         decoded = self._loader.collect(unit.images)
         failures = list(_unreadable(unit, decoded))
@@ -77,7 +90,7 @@ class EvaluationSession:
         if decoded.images:
             images = normalised(decoded.pixels, network.backbone.facts, self._device)
             if unit.metrics:
-                measurements = self._measurements(pipeline, unit, decoded.images, images)
+                measurements = self._measurements(tracer, unit, decoded.images, images)
             else:
                 self._rows(pipeline, unit, decoded.images, images, rows, failures)
         notes = self._shrunk(unit.backbone, network)
@@ -107,7 +120,8 @@ class EvaluationSession:
         chosen = [refs[place] for place in known]
         targets = torch.tensor([ref.label for ref in chosen], device=self._device) if by_label else None
         keys = [b"%d\0%s" % (self._plan.seed, ref.path) for ref in chosen]
-        scores = pipeline.rows(Batch(images[known], keys, targets), [method_of(spec) for spec in unit.methods])
+        seen = images if len(known) == len(refs) else images[known]
+        scores = pipeline.rows(Batch(seen, keys, targets), [method_of(spec) for spec in unit.methods])
         for cell, method in zip(unit.cells, unit.methods, strict=True):
             for place, ref in enumerate(chosen):
                 if scores[method].finite(place):
@@ -115,22 +129,18 @@ class EvaluationSession:
                 else:
                     failures.append(Failure(cell, ref.id, "", "not-finite", "the network's output is not a number"))
 
-    def _measurements(self, pipeline: Pipeline, unit: Unit, refs: Sequence[ImageRef], images: Tensor) -> list[Measurement]:
-        method_of_cell = dict(zip(unit.cells, unit.methods, strict=True))
-        wanted = [(cell, place) for place, ref in enumerate(refs) for cell in unit.cells if (cell, ref.id) in unit.maps]
-        curves = pipeline.curves(
-            images,
-            [place for _, place in wanted],
-            [method_of_cell[cell] for cell, _ in wanted],
-            [unit.maps[cell, refs[place].id] for cell, place in wanted],
-            unit.metrics,
-            steps=self._plan.curve_steps,
-            insertion_start=self._plan.insertion_start,
-        )
+    def _measurements(self, tracer: CurveTracer, unit: Unit, refs: Sequence[ImageRef], images: Tensor) -> list[Measurement]:
+        wanted = [
+            (cell, ref.id, MapOfImage(place, method, unit.maps[cell, ref.id]))
+            for place, ref in enumerate(refs)
+            for cell, method in zip(unit.cells, unit.methods, strict=True)
+            if (cell, ref.id) in unit.maps
+        ]
+        curves = tracer.trace(images, [one for _, _, one in wanted], unit.metrics)
         return [
-            Measurement(cell, refs[place].id, metric, curve_area(curve), curve_bytes(curve))
+            Measurement(cell, image, metric, curve_area(curve), curve_bytes(curve))
             for metric, found in curves.items()
-            for (cell, place), curve in zip(wanted, found, strict=True)
+            for (cell, image, _), curve in zip(wanted, found, strict=True)
         ]
 
     def figures(self) -> DeviceFigures:

@@ -11,28 +11,37 @@ from torch import Tensor
 
 from evaluator.maps import min_max, upsample
 from evaluator.methods.base import ChannelMasks
-from evaluator.network import Network, Observation
+from evaluator.network import Network, Observation, confidence
 
 
 class BatchView:
     """B images with the activation and logits that the network had for them.
 
     Args:
-        images: ``[B, 3, H, W]``, normalised.
+        images: makes ``[B, 3, H, W]``, normalised, when a pass needs them again: most methods need none.
         targets: ``[B]``, the class that is explained.
         noise_keys: ``B`` strings of bytes; an image's noise is a function of its key, the name and the step, nothing else.
     """
 
     def __init__(
-        self, network: Network, images: Tensor, observed: Observation, targets: Tensor, noise_keys: Sequence[bytes]
+        self,
+        network: Network,
+        images: Callable[[], Tensor],
+        observed: Observation,
+        targets: Tensor,
+        noise_keys: Sequence[bytes],
     ) -> None:
         self._network = network
-        self._images = images
+        self._make_images = images
         self._noise_keys = noise_keys
         self._last_noise: tuple[tuple[str, int, int], Tensor] | None = None
         self.activation = observed.activation
         self.logits = observed.logits
         self.targets = targets
+
+    @cached_property
+    def _images(self) -> Tensor:
+        return self._make_images()
 
     @property
     def gap_linear(self) -> bool:
@@ -41,7 +50,7 @@ class BatchView:
 
     @cached_property
     def gradient(self) -> Tensor:
-        """``∂s_c/∂A``, ``[B, K, h, w]``."""
+        """``∂s_c/∂A``, ``[B, K, h, w]``; ``[B, K, 1, 1]`` on GAP + linear heads."""
         return self._network.backbone.gradient(self.activation, self.targets)
 
     @cached_property
@@ -58,8 +67,8 @@ class BatchView:
 
     @property
     def confidence(self) -> Tensor:
-        """``softmax(s)_c``, ``[B]``, float64: near 1 a float32 probability has lost the digits that a drop needs."""
-        return self.logits.double().softmax(1).gather(1, self.targets[:, None])[:, 0]
+        """``softmax(s)_c``, ``[B]``, float64."""
+        return confidence(self.logits, self.targets)
 
     def head(self, activation: Tensor) -> Tensor:
         """``[n, K, h, w]`` → logits ``[n, C]``."""
@@ -75,20 +84,23 @@ class BatchView:
     ) -> Tensor:
         """Mean score through each live channel's mask, ``[B, K]``; forwards are filled across the images of the batch."""
         rows, channels = (self.normalised_activation.amax((2, 3)) > 0).nonzero(as_tuple=True)
-        scores = torch.zeros(self.activation.shape[:2], device=self.activation.device)
+        image_of = rows.tolist()
+        scores = torch.zeros(self.activation.shape[:2], dtype=torch.float64, device=self.activation.device)
         for step in range(passes):
 
             def seen(start: int, stop: int, step: int = step) -> Tensor:
-                row = rows[start:stop]
+                row, one = rows[start:stop], image_of[start] == image_of[stop - 1]
                 low = self.normalised_activation[row, channels[start:stop]]
                 values = upsample(low, self._network.side, self._network.side)[:, None]
-                return self._images[row] * (mask(ChannelMasks(values, row, step)) if mask else values)
+                images = self._images[image_of[start], None] if one else self._images[row]
+                return images * (mask(ChannelMasks(values, row, step)) if mask else values)
 
             for part in self._network.passes(len(rows), seen, weighing=True):
                 row, channel = rows[part.start : part.stop], channels[part.start : part.stop]
-                score = (part.logits if logits else part.logits.softmax(1)).gather(1, self.targets[row][:, None])[:, 0]
+                targets = self.targets[row]
+                score = part.logits.gather(1, targets[:, None])[:, 0] if logits else confidence(part.logits, targets)
                 scores[row, channel] += score / passes
-        return scores
+        return scores.float()
 
     def noise(self, name: str, step: int, channels: int = 3) -> Tensor:
         """Standard normal noise ``[B, channels, H, W]``, drawn on the CPU so that every device sees the same."""
@@ -107,4 +119,4 @@ class BatchView:
         """The pass over ``x + σ·noise(name, step)``, same targets."""
         images = self._images + sigma * self.noise(name, step)
         observed = self._network.observe(len(images), lambda start, stop: images[start:stop])
-        return BatchView(self._network, images, observed, self.targets, self._noise_keys)
+        return BatchView(self._network, lambda: images, observed, self.targets, self._noise_keys)

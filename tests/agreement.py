@@ -45,7 +45,7 @@ def noise_of(made: Bench, key: bytes) -> Noise:
     That the explanation map has a key of its own, and which, is part of the protocol: a change would change stored numbers.
     """
     empty = Observation(torch.zeros(1), torch.zeros(1))
-    views = [BatchView(made.network, torch.zeros(1), empty, torch.zeros(1), [own]) for own in (key, key + b"\0masked")]
+    views = [BatchView(made.network, lambda: torch.zeros(1), empty, torch.zeros(1), [own]) for own in (key, key + b"\0masked")]
 
     def noise(name: str, step: int, channels: int, masked: bool) -> Tensor:
         return views[masked].noise(name, step, channels)[0]

@@ -49,7 +49,10 @@ class View(Protocol):
 
     @property
     def gradient(self) -> Tensor:
-        """``g = ∂s_c/∂A``, ``[B, K, h, w]``; differentiates the head only, closed form on GAP + linear heads."""
+        """``g = ∂s_c/∂A``, ``[B, K, h, w]``, by autograd through the head alone.
+
+        On GAP + linear heads ``[B, K, 1, 1]``, in closed form: ``W[c, k] / (hw)`` at every position.
+        """
 
     @property
     def gap_linear(self) -> bool:
@@ -142,10 +145,21 @@ class FixedMap(Method):
 
 
 def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
-    """``L = Σ_k α_k A_k``: weights ``[B, K]`` (or ``[B, K, h, w]``), activation ``[B, K, h, w]`` → ``[B, h, w]``."""
-    if weights.ndim == activation.ndim:
+    """``L = Σ_k α_k A_k``: activation ``[B, K, h, w]`` → ``[B, h, w]``.
+
+    Args:
+        weights: ``[B, K]`` or ``[B, K, 1, 1]``; or ``[B, K, h, w]`` where positions are weighted one by one.
+    """
+    if weights.shape == activation.shape:
         return (weights * activation).sum(1)
-    return (weights[:, :, None, None] * activation).sum(1)
+    weights = weights.view(len(weights), 1, -1).to(activation.dtype)
+    return weights.bmm(activation.flatten(2)).view(len(activation), *activation.shape[2:])
+
+
+def sum_of_positions(values: Tensor, activation: Tensor) -> Tensor:
+    """``Σ_ij`` of ``[B, K, h, w]``, or of ``[B, K, 1, 1]`` that stands for every position of the activation → ``[B, K]``."""
+    repeated = activation.shape[2:].numel() // values.shape[2:].numel()
+    return values.sum((2, 3)) * repeated
 
 
 def guarded_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evaluator.methods.base import Method, View, guarded_ratio, weighted_sum
+from evaluator.methods.base import Method, View, guarded_ratio, sum_of_positions, weighted_sum
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,4 +33,4 @@ class GradCAMpp(Method):
         gradient, activation = view.gradient, view.activation
         total = activation.sum((2, 3), keepdim=True)
         position = guarded_ratio(gradient**2, 2 * gradient**2 + total * gradient**3)
-        return weighted_sum((position * gradient.relu()).sum((2, 3)), activation)
+        return weighted_sum(sum_of_positions(position * gradient.relu(), activation), activation)

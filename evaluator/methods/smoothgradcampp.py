@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evaluator.methods.base import Method, View, guarded_ratio, weighted_sum
+from evaluator.methods.base import Method, View, guarded_ratio, sum_of_positions, weighted_sum
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,9 +48,9 @@ class SmoothGradCAMpp(Method):
         position = guarded_ratio(second, 2 * second + (view.activation * third).sum((2, 3), keepdim=True))
         if self.variant == "paper":
             gradient = _mean([p.gradient for p in passes])
-            return weighted_sum((position * gradient.relu()).sum((2, 3)), view.activation)
+            return _weighted(position, gradient, view.activation)
         used = passes[-1:] if self.variant == "last-pass" else passes
-        return _mean([weighted_sum((position * p.gradient.relu()).sum((2, 3)), p.activation) for p in used])
+        return _mean([_weighted(position, p.gradient, p.activation) for p in used])
 
     def _passes(self, view: View) -> list[View]:
         """The noisy passes whose gradient or activation the variant needs; on GAP heads every gradient is the clean one."""
@@ -70,6 +70,10 @@ class SmoothGradCAMpp(Method):
     def map_identity(self, gap_linear: bool) -> str:
         """On GAP heads the ``paper`` variant is Grad-CAM++."""
         return "gradcampp" if gap_linear and self.variant == "paper" else self.name
+
+
+def _weighted(position: Tensor, gradient: Tensor, activation: Tensor) -> Tensor:
+    return weighted_sum(sum_of_positions(position * gradient.relu(), activation), activation)
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:

@@ -9,6 +9,8 @@ from evaluator.metrics.base import Metric
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from evaluator.saliency import Saliency
+
 METRIC = Metric(
     key="coherency",
     title="Coherency",
@@ -19,23 +21,19 @@ METRIC = Metric(
 )
 
 
-def coherency(saliency: Tensor, again: Tensor) -> Tensor:
+def coherency(saliency: Saliency, again: Saliency) -> Tensor:
     """Pearson correlation of two saliency maps over their pixels, moved to [0, 1] (Poppi et al., 2021, equation 3).
 
     Higher is better. Accumulated in float64; 0 where either map is constant, as in the authors' code.
 
     Args:
-        saliency: ``U``, ``[B, H, W]``, the map of the image.
-        again: ``U′``, ``[B, H, W]``, the map, by the same method for the same class, of the explanation map ``x ⊙ U``.
+        saliency: ``U``, the maps of B images.
+        again: ``U′``, the maps, by the same method for the same class, of the explanation maps ``x ⊙ U``.
 
     Returns:
         ``[B]``, float64.
     """
-    first = saliency.flatten(1).double()
-    second = again.flatten(1).double()
-    first = first - first.mean(1, keepdim=True)
-    second = second - second.mean(1, keepdim=True)
-    spread = ((first * first).sum(1) * (second * second).sum(1)).sqrt()
+    spread = (saliency.scatter(saliency) * again.scatter(again)).sqrt()
     constant = spread < 1e-12  # a map in [0, 1] that moves by 1e-6 at one pixel is constant for float32
-    correlation = (first * second).sum(1) / spread.masked_fill(constant, 1)
+    correlation = saliency.scatter(again) / spread.masked_fill(constant, 1)
     return ((correlation.clamp(-1, 1) + 1) / 2).masked_fill(constant, 0)

@@ -9,6 +9,8 @@ from evaluator.metrics.base import Metric
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from evaluator.saliency import Saliency
+
 METRIC = Metric(
     key="complexity",
     title="Complexity",
@@ -19,13 +21,13 @@ METRIC = Metric(
 )
 
 
-def complexity(saliency: Tensor) -> Tensor:
+def complexity(saliency: Saliency) -> Tensor:
     """Mean of the saliency map, its L1 norm per pixel (Poppi et al., 2021, equation 4), in [0, 1], lower is better.
 
     Args:
-        saliency: ``U``, ``[B, H, W]`` in [0, 1].
+        saliency: ``U``, the maps of B images.
 
     Returns:
-        ``[B]``, float64: a sum of 50 176 float32 values loses digits that ADCC near complexity 1 needs.
+        ``[B]``, float64.
     """
-    return saliency.double().mean((1, 2))
+    return saliency.mean()

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+class Frame(Protocol):
+    """What the network sees at some points of a curve."""
+
+    def __call__(self, images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tensor:
+        """Images, the empty ones and pixel ranks, one or ``n`` of each, and ``[n]`` numbers of pixels → ``[n, 3, H, W]``."""
 
 
 class Step(NamedTuple):

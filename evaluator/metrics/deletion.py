@@ -27,8 +27,8 @@ def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tenso
     say, and its released code takes 1792 (28 steps), the default here.
 
     Args:
-        images: ``x``, ``[n, 3, H, W]``, normalised.
-        empty: ``[n, 3, H, W]``, what a removed pixel becomes: zeros.
+        images: ``x``, ``[n, 3, H, W]``, normalised; here and below, one of them stands for n.
+        empty: ``[n, 3, H, W]``, what a removed pixel becomes: zeros, ``[n, 1, 1, 1]``.
         ranks: ``[n, H, W]``, ``curves.pixel_ranks``.
         pixels: ``[n]``, how many are removed.
 

@@ -27,8 +27,8 @@ def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tenso
     one constant for both. RISE starts from a blurred image: ``--insertion-start blur``.
 
     Args:
-        images: ``x``, ``[n, 3, H, W]``, normalised.
-        empty: ``[n, 3, H, W]``, where the curve starts: zeros or the blurred image.
+        images: ``x``, ``[n, 3, H, W]``, normalised; here and below, one of them stands for n.
+        empty: ``[n, 3, H, W]``, where the curve starts: zeros, ``[n, 1, 1, 1]``, or the blurred image.
         ranks: ``[n, H, W]``, ``curves.pixel_ranks``.
         pixels: ``[n]``, how many are shown.
 

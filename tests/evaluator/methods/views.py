@@ -22,7 +22,7 @@ def clean_view(network: str) -> BatchView:
     images = random_images(IMAGES, seed=1)
     net = small_bench(network).network
     observed = net.observe(len(images), lambda start, stop: images[start:stop])
-    return BatchView(net, images, observed, observed.logits.argmax(1), keys_of(IMAGES))
+    return BatchView(net, lambda: images, observed, observed.logits.argmax(1), keys_of(IMAGES))
 
 
 def combined(network: str, spec: str) -> Tensor:

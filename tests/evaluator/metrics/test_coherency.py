@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
-from evaluator.metrics.coherency import coherency
+from evaluator.metrics.coherency import coherency as coherency_of
+from evaluator.saliency import Saliency
 from tests import reference
 
 RISING = torch.tensor([[[0.0, 1 / 3], [2 / 3, 1.0]]])
+
+
+def coherency(first: Tensor, second: Tensor) -> Tensor:
+    """Of maps given as pixels."""
+    return coherency_of(*(Saliency(pixels, *pixels.shape[1:]) for pixels in (first, second)))
 
 
 def test_by_hand() -> None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
-from evaluator.metrics.complexity import complexity
+from evaluator.metrics.complexity import complexity as complexity_of
+from evaluator.saliency import Saliency
 from tests.reference import fake_map
+
+
+def complexity(pixels: Tensor) -> Tensor:
+    """Of maps given as pixels."""
+    return complexity_of(Saliency(pixels, *pixels.shape[1:]))
 
 
 def test_by_hand() -> None:
