@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Thread
+from typing import TYPE_CHECKING, TypeVar
 
 from camtui.tui import verbs
 from camtui.tui.screens.dialogs import AskForPath, Choice, Question
@@ -14,6 +18,8 @@ from evaluator.store.reader import RunReader
 
 if TYPE_CHECKING:
     from camtui.tui.app import Dashboard
+
+T = TypeVar("T")
 
 _FORMS = {
     "md": ("Markdown table", ".md"), "latex": ("LaTeX table", ".tex"), "csv": ("CSV, fractions at full precision", ".csv"),
@@ -39,11 +45,35 @@ async def carry_out(app: Dashboard, verb: str) -> None:
     if not answer:
         return
     app.say({"stop": "asked it to stop", "now": "asked it to stop at once"}.get(answer, "starting its driver"))
-    if answer in ("stop", "now"):
-        said = await asyncio.to_thread(verbs.stop, path, now=answer == "now")
-    else:
-        said = await asyncio.to_thread(verbs.resume if answer == "resume" else verbs.retry, path)
+    deeds: dict[str, Callable[[Path], verbs.Said]] = {
+        "stop": partial(verbs.stop, now=False),
+        "now": partial(verbs.stop, now=True),
+        "resume": verbs.resume,
+        "retry": verbs.retry,
+    }
+    said = await _apart(partial(deeds[answer], path))
     app.say(said.line or "done", severity="error" if said.code else "information")
+
+
+async def _apart(act: Callable[[], T]) -> T:
+    """Wait for something in a thread that the interpreter does not wait for at its end.
+
+    ``camtui stop`` waits for the units in flight, minutes perhaps: whoever leaves the dashboard meanwhile must get away.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T) -> None:
+        if not future.cancelled():
+            future.set_result(result)
+
+    def work() -> None:
+        result = act()
+        with suppress(RuntimeError):  # the dashboard is gone, and nobody waits
+            loop.call_soon_threadsafe(settle, result)
+
+    Thread(target=work, daemon=True).start()
+    return await future
 
 
 async def _export(app: Dashboard, path: Path) -> None:

@@ -21,12 +21,16 @@ class Said:
 
 
 def type_command(*words: str) -> Said:
-    """Run ``camtui WORDS`` without a terminal and wait for it. Blocking."""
+    """Run ``camtui WORDS`` without a terminal and wait for it. Blocking.
+
+    In a session of its own: a dashboard that is killed while it starts a driver takes nothing with it.
+    """
     done = subprocess.run(
         [sys.executable, "-P", "-c", _MAIN, *words],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
+        start_new_session=True,
         encoding="utf-8",
         errors="replace",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from evaluator.execution.lock import lock_holder
+from evaluator.store.audit import audit
+from evaluator.store.reader import RunReader
+from tests.cli.support import ask, closed, home
+from tests.execution.support import camtui
+
+__all__ = ["closed", "home"]
 
 CAMTUI = str(Path(sys.executable).with_name("camtui"))
 
@@ -95,3 +104,67 @@ def test_no_run_yet(pane: Callable[..., Pane]) -> None:
     terminal.until(lambda text: "camtui run --demo" in text)
     terminal.keys("q")
     terminal.until(lambda text: "LEFT 0" in text)
+
+
+# -- a run on a terminal: the hand-off, leaving, and watchers that die --------------------------------------------------------
+
+
+@pytest.fixture
+def driver_of(home: Path) -> Iterator[Callable[[], int | None]]:
+    path = home / "runs" / "pictures.db"
+    yield lambda: lock_holder(path)
+    driver = lock_holder(path)
+    if driver is not None:
+        os.killpg(driver, signal.SIGKILL)
+
+
+def test_camtui_run_opens_the_dashboard_and_leaving_it_stops_nothing(
+    pane: Callable[..., Pane], home: Path, closed: Path, driver_of: Callable[[], int | None]
+) -> None:
+    terminal = pane(" ".join((CAMTUI, *ask(home))), CAMTUI_HOME=str(home))
+    terminal.until(lambda text: "● RUNNING" in text and "q detach (run continues)" in text)
+    driver = driver_of()
+    assert driver is not None
+    terminal.keys("x")
+    terminal.until(lambda text: "No, leave it as it is" in text)
+    terminal.keys("Down", "Enter")
+    terminal.until(lambda text: "STOPPING" in text)
+    terminal.keys("q")
+    text = terminal.until(lambda text: "LEFT 0" in text)
+    assert "detached; pictures continues. Back to it: camtui watch pictures" in text.replace("\n", "")
+    assert driver_of() == driver, "its units are in flight still, and nobody waited for them"
+
+
+def test_watchers_that_are_killed_change_nothing(
+    pane: Callable[..., Pane], home: Path, closed: Path, driver_of: Callable[[], int | None]
+) -> None:
+    assert camtui(*ask(home), "-d").returncode == 0
+    driver, path = driver_of(), home / "runs" / "pictures.db"
+    dashboard = pane(f"{CAMTUI} watch pictures", CAMTUI_HOME=str(home))
+    dashboard.until(lambda text: "● RUNNING" in text)
+    for _ in range(2):
+        process = subprocess.Popen([sys.executable, "-c", WATCHER, str(path)], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"looking\n"
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    dashboard.close()  # the terminal goes away under it, as when SSH drops
+    assert driver_of() == driver
+    closed.unlink()
+    assert camtui("wait", "pictures").returncode == 0
+    with RunReader(path) as reader:
+        assert [summary.n for summary in reader.summaries()] == [12, 12]
+        assert audit(reader) == []
+
+
+WATCHER = """
+import sys, time
+from pathlib import Path
+from camtui.feed import Feed
+feed = Feed(Path(sys.argv[1]))
+with feed._reader.moment():  # killed in the middle of a read: its lock on the log must not outlive it
+    feed._reader.summaries()
+    print("looking", flush=True)
+    time.sleep(60)
+"""
