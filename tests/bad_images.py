@@ -108,10 +108,10 @@ CORPUS: dict[bytes, tuple[Make, str | None]] = {
 }
 
 
-def make_good(folder: Path) -> list[bytes]:
-    """The photographs without fault alone."""
+def make_good(folder: Path, count: int = GOOD) -> list[bytes]:
+    """Photographs without fault alone."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = [f"good{number}.jpg" for number in range(GOOD)]
+    names = [f"good{number}.jpg" for number in range(count)]
     for seed, name in enumerate(names, 100):
         picture(seed).save(folder / name)
     return [name.encode() for name in names]

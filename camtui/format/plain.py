@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from camtui.format.cells import SIGNS
-from camtui.format.table import DEFAULTS, Block, Entry, Options, Table, TableRow, summary_table
+from camtui.format.table import DEFAULTS, Entry, Options, Table, TableRow, summary_table
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -48,19 +48,19 @@ def table_lines(table: Table) -> list[Line]:
     """The table as lines of spans; columns are aligned over all blocks."""
     texts = [[[entry_text(entry) for entry in row.entries] for row in block.rows] for block in table.blocks]
     widths = [
-        max([len(column.name), *(len(row[place].rstrip(" *=")) for block in texts for row in block)])
+        max([len(printable(column.name)), *(len(row[place].rstrip(" *=")) for block in texts for row in block)])
         for place, column in enumerate(table.columns)
     ]
     numeric = [column.numeric for column in table.columns]
-    header = "".join(_padded(c.name, w, c.numeric) for c, w in zip(table.columns, widths, strict=True))
-    lines: list[Line] = [[Span(table.title, "bold")]]
+    header = "".join(_padded(printable(c.name), w, c.numeric) for c, w in zip(table.columns, widths, strict=True))
+    lines: list[Line] = [[Span(printable(table.title), "bold")]]
     for block in table.blocks:
-        lines += [[], [Span(block.title, "bold")]] if block.title else [[]]
+        lines += [[], [Span(printable(block.title), "bold")]] if block.title else [[]]
         lines.append([Span(header.rstrip(), "dim")])
         lines += [_row_line(row, widths, numeric) for row in block.rows]
-        lines += [[Span(f"  {note}", "dim")] for note in _block_notes(block)]
+        lines += [[Span(f"  {printable(note)}", "dim")] for note in block.notes]
     lines += [[]] if table.notes else []
-    return lines + [[Span(note, "dim")] for note in table.notes]
+    return lines + [[Span(printable(note), "dim")] for note in table.notes]
 
 
 def entry_text(entry: Entry) -> str:
@@ -69,22 +69,16 @@ def entry_text(entry: Entry) -> str:
     return printable(f"{partial}{entry.text}{' ' if entry.interval else ''}{entry.interval}{SIGNS[entry.mark] or ' '}")
 
 
-def _block_notes(block: Block) -> tuple[str, ...]:
-    return tuple(printable(note) for note in block.notes)
-
-
 def _padded(text: str, width: int, numeric: bool) -> str:
     return f"{text:>{width}}  " if numeric else f"{text:<{width}} "
 
 
 def _row_line(row: TableRow, widths: list[int], numeric: list[bool]) -> Line:
-    names = [Span(_padded(e.text, w, False)) for e, w, number in zip(row.entries, widths, numeric, strict=True) if not number]
+    fields = list(zip(row.entries, widths, numeric, strict=True))
+    names = [Span(_padded(printable(entry.text), width, False)) for entry, width, number in fields if not number]
     if row.remark:
         return [*names, Span(printable(row.remark), "dim")]
-    spans = [
-        Span(_entry_field(e, w), STYLES[e.mark]) for e, w, number in zip(row.entries, widths, numeric, strict=True) if number
-    ]
-    return [*names, *spans]
+    return [*names, *(Span(_entry_field(entry, width), STYLES[entry.mark]) for entry, width, number in fields if number)]
 
 
 def _entry_field(entry: Entry, width: int) -> str:

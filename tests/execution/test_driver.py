@@ -19,7 +19,17 @@ from evaluator.execution.lock import lock_holder, lock_path
 from evaluator.plan import BackboneSpec
 from evaluator.store.reader import RunReader
 from tests.execution.conftest import NewRun
-from tests.execution.support import Run, check, each_row, make_data, make_plan, read_units, wait_until_gone
+from tests.execution.support import (
+    Run,
+    check,
+    each_row,
+    kill,
+    make_data,
+    make_plan,
+    read_units,
+    wait_until_gone,
+    workers_of,
+)  # fmt: skip
 
 Knobs = Callable[..., None]
 
@@ -76,23 +86,30 @@ def test_growing_computes_only_what_is_missing(new_run: NewRun, knobs: Knobs, tm
     assert len(read_units(tmp_path / "units")) == len({json.dumps(unit) for unit in read_units(tmp_path / "units")})
 
 
-def test_the_same_rows_whatever_the_number_of_workers(new_run: NewRun, knobs: Knobs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_the_same_rows_whatever_the_workers_the_units_and_the_interruptions(
+    new_run: NewRun, knobs: Knobs, tmp_path: Path, end: int
+) -> None:
+    """1, then 3, then 2 workers; the second time in the larger units of a GPU; a worker is killed each time, then the driver."""
     run = new_run(60, backbones=TWO, metrics=("deletion",))
     run.launch()
     run.wait()
-    knobs(seconds=0.005)
-    other = Run(tmp_path / "other.db", run.plan, replace(run.settings, devices=("cpu",)))
-    for workers in (1, 3, 2):
-        other.settings = replace(other.settings, devices=("cpu",) * workers)
+    knobs(seconds=0.005, log=str(tmp_path / "units"))
+    other = Run(tmp_path / "other.db", run.plan, run.settings)
+    for devices in (("cpu",), ("cuda:0",) * 3, ("cpu",) * 2):
+        other.settings = replace(other.settings, devices=devices)
         driver = other.launch().pid
         other.wait_for_rows(min(other.count_rows() + 40, 300))
+        for worker in workers_of(driver)[:1]:
+            kill(worker)
         if lock_holder(other.db):
-            os.kill(driver, signal.SIGTERM)
+            os.kill(driver, end)
         other.wait()
     other.launch()
     other.wait()
     check(other)
     assert list(each_row(run)) == list(each_row(other))
+    assert len({len(unit["images"]) for unit in read_units(tmp_path / "units")}) > 1, "units of one size only"
 
 
 def test_stopping_finishes_the_units_in_flight(new_run: NewRun, knobs: Knobs) -> None:

@@ -20,6 +20,7 @@ from evaluator.store.audit import repair
 from evaluator.store.reader import RankedImage, RunReader
 from evaluator.store.writer import RunWriter
 from tests.evaluator.store.runs import PATHS, begun, failure, manifest, measurement, plan, raw, result, row
+from tests.execution.beside import race
 from tests.synthetic import make_run
 
 
@@ -164,6 +165,13 @@ def test_readers_and_the_writer_do_not_wait_for_one_another(path: Path) -> None:
         assert reader.row(1, 3) == row(1, 3)
         assert [first[0].image, *(found.image for found, _, _ in rows)] == [0, 1, 2]
         assert [found.image for found, _, _ in slow.rows(1)] == [0, 1, 2, 3]
+
+
+def test_five_readers_beside_a_writer_of_two_thousand_rows_a_second(tmp_path: Path) -> None:
+    """Nobody is refused and no half of a batch is seen; how long a look takes is measured by ``tests.execution.trust``."""
+    figures = race(tmp_path, seconds=2)
+    assert figures.rows == 4000
+    assert len(figures.looks) >= 5
 
 
 def test_an_idle_look_says_whether_anything_changed(path: Path) -> None:
