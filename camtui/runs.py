@@ -37,6 +37,11 @@ def runs_home() -> Path:
     return folder.absolute()
 
 
+def sizes_file() -> str:
+    """Where the batch sizes that suit this machine are remembered (``evaluator.tuning``)."""
+    return str(runs_home().parent / "batch-sizes.json")
+
+
 def run_path(name: str) -> Path:
     """Where the run of that name is, or would be.
 

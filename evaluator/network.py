@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,7 +14,10 @@ from evaluator.errors import is_out_of_memory
 from evaluator.records import Precision
 
 DEFAULT_BATCH = {"cpu": 16, "cuda": 128}
-"""Images in one forward. On two CPU cores EfficientNet-Lite0 does 59, 64, 47 and 26 images/s at 8, 16, 32 and 64."""
+"""Images in one forward where nothing better was searched for (``evaluator.tuning``)."""
+
+Arithmetic = Literal["fp32", "bf16"]
+"""In which numbers a pass is computed."""
 
 
 class Pass(NamedTuple):
@@ -52,8 +55,12 @@ class Network:
     Args:
         backbone: on any device; it is moved.
         precision: ``fp32``; ``mixed``: passes that only weigh channels in bfloat16, passes that measure in float32; ``bf16``.
-        batch_size: images in one forward; halved for good when the device runs out of memory.
+        batch_size: images in one forward, ``None`` for a default.
         side: height and width of the input in pixels.
+
+    Attributes:
+        batch_sizes: images in one forward, by its arithmetic; halved for good when the device runs out of memory.
+        forwards: images that went through the network so far; ``shrunk``: a line for each time a batch was halved.
     """
 
     def __init__(
@@ -62,7 +69,8 @@ class Network:
         self.backbone = backbone.to(device)
         self.device = device
         self.side = side
-        self.batch_size = batch_size or DEFAULT_BATCH.get(device.type, 32)
+        size = batch_size or DEFAULT_BATCH.get(device.type, 32)
+        self.batch_sizes: dict[Arithmetic, int] = {"fp32": size, "bf16": size}
         self.forwards = 0
         self.shrunk: list[str] = []
         self._precision = precision
@@ -74,15 +82,15 @@ class Network:
         Args:
             weighing: these passes only weigh channels (Score-CAM and kin): bfloat16 under ``mixed``.
         """
-        start = 0
+        start, arithmetic = 0, self.arithmetic(weighing=weighing)
         while start < count:
-            stop = min(start + self.batch_size, count)
+            stop = min(start + self.batch_sizes[arithmetic], count)
             try:
-                observed = self._forward(make(start, stop), weighing)
+                observed = self.forward(make(start, stop), weighing=weighing)
             except (RuntimeError, MemoryError) as error:
-                if self.batch_size == 1 or not is_out_of_memory(error):
+                if self.batch_sizes[arithmetic] == 1 or not is_out_of_memory(error):
                     raise
-                self._shrink()
+                self._shrink(arithmetic)
                 continue
             self.forwards += stop - start
             yield Pass(start, stop, *observed)
@@ -100,23 +108,28 @@ class Network:
         """``softmax(f(0))``, ``[C]``, float64: one forward per backbone, ever."""
         if self._blank is None:
             blank = torch.zeros(1, 3, self.side, self.side, device=self.device)
-            self._blank = self._forward(blank, weighing=False).logits.double().softmax(1)[0]
+            self._blank = self.forward(blank, weighing=False).logits.double().softmax(1)[0]
             self.forwards += 1
         return self._blank
 
-    def _forward(self, images: Tensor, weighing: bool) -> Observation:
+    def forward(self, images: Tensor, *, weighing: bool) -> Observation:
+        """One batch as it stands, not counted."""
         images = images.contiguous(memory_format=torch.channels_last)
-        with torch.no_grad(), self._autocast(weighing):
+        with torch.no_grad(), self._autocast(self.arithmetic(weighing=weighing)):
             activation = self.backbone.trunk(images)
             logits = self.backbone.logits(activation)
         return Observation(activation.float(), logits.float())
 
-    def _autocast(self, weighing: bool) -> contextlib.AbstractContextManager[object]:
-        low = self._precision == "bf16" or (weighing and self._precision == "mixed")
+    def arithmetic(self, *, weighing: bool) -> Arithmetic:
+        """What a pass of that kind is computed in."""
+        return "bf16" if self._precision == "bf16" or (weighing and self._precision == "mixed") else "fp32"
+
+    def _autocast(self, arithmetic: Arithmetic) -> contextlib.AbstractContextManager[object]:
+        low = arithmetic == "bf16"
         return torch.autocast(self.device.type, torch.bfloat16) if low else contextlib.nullcontext()
 
-    def _shrink(self) -> None:
-        self.batch_size //= 2
-        self.shrunk.append(f"out of memory on {self.device}: batch size now {self.batch_size}")
+    def _shrink(self, arithmetic: Arithmetic) -> None:
+        self.batch_sizes[arithmetic] //= 2
+        self.shrunk.append(f"out of memory on {self.device}: batch size now {self.batch_sizes[arithmetic]}")
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -20,9 +20,10 @@ from evaluator.device import device_figures, device_name
 from evaluator.errors import RunFailed
 from evaluator.execution.protocol import DeviceFigures, SessionSettings
 from evaluator.loading import Decoded, Loader, normalised
-from evaluator.network import Network
+from evaluator.network import Arithmetic, Network
 from evaluator.pipeline import Batch, Pipeline, Scores
 from evaluator.records import Failure, ImageRef, LoadedBackbone, Measurement, Row, Unit, UnitResult
+from evaluator.tuning import RememberedSizes
 
 
 def open_session(settings: SessionSettings) -> EvaluationSession:
@@ -48,7 +49,7 @@ class EvaluationSession:
         self._device = torch.device(settings.device)
         self._loader = Loader(Path(settings.root), resize=settings.plan.resize, threads=settings.loaders)
         self._loaded: _Loaded | None = None
-        self._batch_sizes: dict[int, int] = {}
+        self._batch_sizes: dict[int, dict[Arithmetic, int]] = {}
         keep_freed_blocks()
         if settings.threads:
             torch.set_num_threads(settings.threads)
@@ -67,11 +68,21 @@ class EvaluationSession:
         if self._loaded is None or self._loaded.position != position:
             self._loaded = None
             backbone = load_backbone(self._plan.backbones[position], SIDE)
-            batch_size = self._batch_sizes.get(position, self._settings.batch_size)
-            network = Network(backbone, device=self._device, precision=self._plan.precision, batch_size=batch_size, side=SIDE)
+            network = Network(
+                backbone, device=self._device, precision=self._plan.precision, batch_size=self._settings.batch_size, side=SIDE
+            )
+            self._choose_batch_sizes(position, network)
             tracer = CurveTracer(network, steps=self._plan.curve_steps, insertion_start=self._plan.insertion_start)
             self._loaded = _Loaded(position, network, Pipeline(network), tracer)
         return self._loaded.network.backbone.facts
+
+    def _choose_batch_sizes(self, position: int, network: Network) -> None:
+        if position in self._batch_sizes:
+            network.batch_sizes = dict(self._batch_sizes[position])
+        elif self._settings.batch_size is None and self._settings.tuning:
+            remembered = RememberedSizes(Path(self._settings.tuning))
+            for weighing in (False, True):
+                network.batch_sizes[network.arithmetic(weighing=weighing)] = remembered.size_for(network, weighing=weighing)
 
     def prefetch(self, unit: Unit) -> None:
         """Begin decoding the unit's images."""
@@ -102,7 +113,7 @@ class EvaluationSession:
         """What the unit taught about memory: told once, and remembered when the backbone is loaded again."""
         notes, network.shrunk = tuple(network.shrunk), []
         if notes:
-            self._batch_sizes[position] = network.batch_size
+            self._batch_sizes[position] = dict(network.batch_sizes)
         return notes
 
     def _rows(

@@ -11,7 +11,7 @@ import typer
 from camtui.asking import Typed, default_name, make_plan, stored_plan
 from camtui.cli.app import app, narrate, print_json, run_command, stdout_console
 from camtui.devices import choose_devices, on_cuda
-from camtui.runs import reference, run_path
+from camtui.runs import reference, run_path, sizes_file
 from evaluator.errors import CamtuiError, UsageError
 from evaluator.execution.request import DriverSettings, RunRequest
 
@@ -72,7 +72,12 @@ def run(
     path = _database(db, name, typed)
     plan = make_plan(typed, stored_plan(path), cuda=on_cuda(devices))
     settings = DriverSettings(
-        devices=devices, batch_size=_batch_size(batch_size), max_failures=max_failures, on_finish=on_finish, **_test_settings()
+        devices=devices,
+        tuning=sizes_file(),
+        batch_size=_batch_size(batch_size),
+        max_failures=max_failures,
+        on_finish=on_finish,
+        **_test_settings(),
     )
     settings.check()
     request = RunRequest(db=path, name=path.stem, plan=plan, settings=settings, word=reference(path))
@@ -148,7 +153,9 @@ def resuming(
 ) -> RunRequest:
     """The request to go on with a stored run."""
     devices = choose_devices(device, workers)
-    settings = DriverSettings(devices=devices, max_failures=max_failures, on_finish=on_finish, **_test_settings())
+    settings = DriverSettings(
+        devices=devices, tuning=sizes_file(), max_failures=max_failures, on_finish=on_finish, **_test_settings()
+    )
     settings.check()
     return RunRequest(db=path, name=path.stem, plan=None, settings=settings, retry_failed=retry_failed, word=reference(path))
 

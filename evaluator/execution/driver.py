@@ -234,7 +234,7 @@ def _version() -> str:
 
 def _executor(request: RunRequest, plan: RunPlan, manifest: Manifest) -> LocalExecutor:
     settings = request.settings
-    session = SessionSettings(plan=plan, root=str(manifest.root), batch_size=settings.batch_size)
+    session = SessionSettings(plan=plan, root=str(manifest.root), batch_size=settings.batch_size, tuning=settings.tuning)
     return LocalExecutor(session, settings.devices, settings.session, load_seconds=settings.load_seconds)
 
 

@@ -21,6 +21,7 @@ class SessionSettings:
         root: the data folder; image paths are relative to it.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: images in one forward, ``None`` to let the session choose.
+        tuning: file with the batch sizes that suit this machine, searched for where it has none; empty for a default.
         threads: CPU threads for computing, ``None`` for the device's default.
         loaders: threads that decode images ahead.
     """
@@ -29,6 +30,7 @@ class SessionSettings:
     root: str
     device: str = "cpu"
     batch_size: int | None = None
+    tuning: str = ""
     threads: int | None = None
     loaders: int = 2
 

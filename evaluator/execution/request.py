@@ -55,6 +55,7 @@ class DriverSettings:
     Attributes:
         devices: one worker each: ``cpu``, ``cuda:N``; repeated for several workers on one.
         batch_size: images in one forward, ``None`` to adapt.
+        tuning: where the sizes that suit this machine are remembered.
         max_failures: as typed, empty for no limit.
         on_finish: command that gets a JSON document on its standard input when the run ends, also when it crashes.
         session: ``module:function`` that a worker calls; tests put a fake evaluator there.
@@ -65,6 +66,7 @@ class DriverSettings:
 
     devices: tuple[str, ...] = ("cpu",)
     batch_size: int | None = None
+    tuning: str = ""
     max_failures: str = ""
     on_finish: str = ""
     session: str = DEFAULT_SESSION

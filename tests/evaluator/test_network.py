@@ -29,7 +29,7 @@ def test_the_batch_is_halved_until_it_fits_and_stays_so(error: Exception) -> Non
     network = bench(gap_network(), batch_size=16).network
     sizes = [part.stop - part.start for part in network.passes(11, room_for(3, error))]
     assert sizes == [2, 2, 2, 2, 2, 1]
-    assert network.batch_size == 2
+    assert network.batch_sizes == {"fp32": 2, "bf16": 16}
     assert network.shrunk == [f"out of memory on cpu: batch size now {size}" for size in (8, 4, 2)]
     assert network.forwards == 11
 
@@ -38,7 +38,7 @@ def test_one_image_that_does_not_fit_and_any_other_error_are_raised() -> None:
     network = bench(gap_network(), batch_size=4).network
     with pytest.raises(RuntimeError, match="can't allocate"):
         list(network.passes(4, room_for(0, RuntimeError(CPU))))
-    assert network.batch_size == 1
+    assert network.batch_sizes["fp32"] == 1
     with pytest.raises(RuntimeError, match="shape"):
         list(network.passes(4, room_for(0, RuntimeError("shape mismatch"))))
 
