@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +29,9 @@ from evaluator.text import printable
 T = TypeVar("T")
 
 EVENTS_KEPT = 200
+TREND_KEPT, _TREND_EVERY, _SILENCE = 12, 5.0, 60.0
+"""Looks that a trend holds, least seconds between them, and seconds without a row after which there is one all the same."""
+
 _AGAIN_AFTER = 3.0
 """Seconds after which a live run is looked at again though its file is unchanged: silence is news too."""
 
@@ -41,6 +45,7 @@ class Snapshot:
         metrics: keys with at least one value or planned, the paper's order.
         backbones, methods: in the plan's order, names as shown.
         views: every cell with its averages, by cell id.
+        utilisation: of the devices in percent, rates: rows a second; the last looks, oldest first.
         problem: why the file cannot be read any more; everything else is then as last seen.
     """
 
@@ -57,6 +62,8 @@ class Snapshot:
     workers: tuple[WorkerState, ...]
     events: tuple[Event, ...]
     failures: int
+    utilisation: tuple[float, ...] = ()
+    rates: tuple[float, ...] = ()
     problem: str = ""
 
     @property
@@ -74,6 +81,28 @@ class Snapshot:
         return view.mean(metric) if view else None
 
 
+class Trends:
+    """What the file holds only the newest of: how busy the devices were, and how many rows came, over the last looks."""
+
+    def __init__(self) -> None:
+        self.utilisation: deque[float] = deque(maxlen=TREND_KEPT)
+        self.rates: deque[float] = deque(maxlen=TREND_KEPT)
+        self._before: tuple[float, int] | None = None
+
+    def look(self, now: float, rows: int, workers: Sequence[WorkerState]) -> None:
+        """Take note, but not of looks in quick succession; between two units of a slow run no rows come, and that is no news."""
+        since, before = self._before or (now, rows)
+        passed = now - since
+        if self._before is not None and (passed < _TREND_EVERY or (rows == before and passed < _SILENCE)):
+            return
+        busy = [worker.utilisation for worker in workers if worker.utilisation is not None]
+        if busy:
+            self.utilisation.append(sum(busy) / len(busy))
+        if self._before is not None:
+            self.rates.append(max(0, rows - before) / passed)
+        self._before = now, rows
+
+
 class Feed:
     """One run's file, looked at again and again."""
 
@@ -89,6 +118,7 @@ class Feed:
         self._identity = _identity(path)
         self._seen: tuple[int, int | None] | None = None
         self._last: Snapshot | None = None
+        self._trends = Trends()
 
     def close(self) -> None:
         """Close the file."""
@@ -146,6 +176,9 @@ class Feed:
         status = status_of(reader, self.path, holder, stages)
         summaries = {summary.cell: summary for summary in reader.summaries()}
         views = {cell.id: CellView(cell, summaries[cell.id], info.image_count) for cell in reader.cells()}
+        workers = tuple(reader.workers())
+        if status.live:
+            self._trends.look(now, sum(summary.n for summary in summaries.values()), workers)
         wanted = {name for summary in summaries.values() for name in summary.means}
         wanted |= {name for stage in stages for name in stage.metrics}
         return Snapshot(
@@ -159,9 +192,11 @@ class Feed:
             methods=tuple(dict.fromkeys(view.cell.method for view in views.values())),
             views=views,
             stages=stages,
-            workers=tuple(reader.workers()),
+            workers=workers,
             events=tuple(reader.events(limit=EVENTS_KEPT)),
             failures=status.failures,
+            utilisation=tuple(self._trends.utilisation),
+            rates=tuple(self._trends.rates),
         )
 
 

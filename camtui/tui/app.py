@@ -208,13 +208,22 @@ class Dashboard(App[int]):
 
             self.push_screen(RunsScreen())
         elif name == "log":
-            from camtui.tui.screens.log import LogScreen
-
-            self.push_screen(LogScreen())
+            self._open_log("events")
         elif name == "cell" and cell is not None:
             self.open_cell(cell.id, metric)
         elif name == "image" and cell is not None:
             self.open_image(cell.id, None, metric)
+
+    def action_open_log(self, tab: str) -> None:
+        """One list of the log screen."""
+        self.action_open_screen("grid")
+        if isinstance(self.screen, GridScreen):
+            self._open_log(tab)
+
+    def _open_log(self, tab: str) -> None:
+        from camtui.tui.screens.log import LogScreen
+
+        self.push_screen(LogScreen(tab))
 
     def open_cell(self, cell: int, metric: str) -> None:
         """The cell screen."""
@@ -305,7 +314,7 @@ class Dashboard(App[int]):
         name = action.partition("(")[0]
         if name in ("stop", "resume", "retry", "export") and (self.settings.readonly or self.shown is None):
             return False
-        if name in ("copy_view", "copy_cell", "freeze", "open_screen"):
+        if name in ("copy_view", "copy_cell", "freeze", "open_screen", "open_log"):
             return self.shown is not None
         live = self.shown is not None and self.shown.status.live
         if name == "stop":

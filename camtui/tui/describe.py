@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from camtui.feed import Snapshot
 from camtui.format import count, duration, half_width, metric_header, percent, rate, short_count, signed_percent, size
@@ -40,22 +41,42 @@ def title_line(snapshot: Snapshot, width: int, *, frozen: bool = False) -> list[
     head = [Field(" camtui ", "dim"), Field(printable(snapshot.info.name, 24), "strong"), Field(" "), state_field(status.state)]
     if frozen:
         head.append(Field(" ‖ FROZEN", "warn"))
-    tail = [Field(f" {percent(status.progress, 1)}%")]
+    tail = [Part(0, Field(f" {percent(status.progress, 1)}%"))]
     if status.live:
         if status.stage:
             of = f"{status.stage_number}/{status.stages}"
-            tail.append(Field(f"  {of}: {short_count(status.done)}/{short_count(status.total)}", "dim"))
-        tail.append(Field(f"  {rate(status.rate)}" if status.rate else "", "dim"))
-        tail.append(Field(f"  ETA {duration(status.eta)}" if status.eta is not None else "  ETA …", "accent"))
+            tail.append(Part(3, Field(f"  {of}: {short_count(status.done)}/{short_count(status.total)}", "dim")))
+        tail.append(Part(2, Field(f"  {rate(status.rate)}" if status.rate else "", "dim")))
+        tail.append(Part(1, Field(f"  ETA {duration(status.eta)}" if status.eta is not None else "  ETA …", "accent")))
         if width >= 100 and status.eta is not None:
-            tail.append(Field(f" ({clock(snapshot.taken + status.eta)})", "dim"))
+            tail.append(Part(4, Field(f" ({clock(snapshot.taken + status.eta)})", "dim")))
     elif snapshot.info.finished is not None:
-        tail.append(Field(f"  ended {clock(snapshot.info.finished)}", "dim"))
-    room = width - sum(len(field.text) for field in head + tail) - 2
+        tail.append(Part(1, Field(f"  ended {clock(snapshot.info.finished)}", "dim")))
+    end = most_important(tail, width - _length(head) - 1)
+    room = width - _length(head) - _length(end) - 2
     if room < 4:
-        return head + tail
+        return head + end
     filled, empty = plots.bar(status.progress, min(room, 40))
-    return [*head, Field(" "), Field(filled, "bar"), Field(empty, "trough"), *tail]
+    return [*head, Field(" "), Field(filled, "bar"), Field(empty, "trough"), *end]
+
+
+class Part(NamedTuple):
+    """A piece of a line and its rank: where there is no room the highest goes first."""
+
+    rank: int
+    field: Field
+
+
+def most_important(parts: Sequence[Part], room: int) -> list[Field]:
+    """As many of the parts as fit, in their order."""
+    kept = list(parts)
+    while len(kept) > 1 and _length([part.field for part in kept]) > room:
+        kept.remove(max(kept, key=lambda part: part.rank))
+    return [part.field for part in kept]
+
+
+def _length(fields: Sequence[Field]) -> int:
+    return sum(len(field.text) for field in fields)
 
 
 def worker_line(snapshot: Snapshot, now: float, width: int) -> list[Field]:
@@ -67,30 +88,36 @@ def worker_line(snapshot: Snapshot, now: float, width: int) -> list[Field]:
         role = {"crashed": "error", "failed": "error", "stopped": "warn"}.get(status.state, "dim")
         why = f"{status.message}: " if status.message else "the driver is gone: " if status.state == "crashed" else ""
         return [Field(f" {why}{status.advice}", role), Field(f"   failed {short_count(snapshot.failures)}", "dim")]
-    parts = [device_text(worker) for worker in snapshot.workers[: max(1, width // 60)]]
-    hidden = len(snapshot.workers) - len(parts)
-    parts += [f"+{hidden} workers"] if hidden > 0 else []
-    spans = [Field(" " + "  ".join(filter(None, parts)), "dim")]
-    spans.append(Field(f"  failed {short_count(snapshot.failures)}", "warn" if snapshot.failures else "dim"))
-    if snapshot.info.heartbeat is not None and status.live:
+    parts = [Part(0, Field("", "dim"))]
+    for place, worker in enumerate(snapshot.workers):
+        parts.append(Part(1 + 2 * place, Field(f" {device_text(worker)} ", "dim")))
+        if place == 0 and snapshot.utilisation:
+            parts.append(Part(8, Field(f"{plots.trend(snapshot.utilisation, 0, 100)} ", "bar")))
+        parts.append(Part(9 + place, Field(f"{heat_text(worker)} ", "dim") if heat_text(worker) else Field("")))
+    parts.append(Part(0, Field(f" failed {short_count(snapshot.failures)}", "warn" if snapshot.failures else "dim")))
+    if snapshot.info.heartbeat is not None:
         age = max(0.0, now - snapshot.info.heartbeat)
-        spans.append(Field(f"  heartbeat {duration(age)}", "warn" if age > 10 else "dim"))
-    spans.append(Field(f"  file {size(snapshot.size)}", "dim"))
-    return spans
+        parts.append(Part(2, Field(f"  heartbeat {duration(age)}", "warn" if age > 10 else "dim")))
+    parts.append(Part(7, Field(f"  file {size(snapshot.size)}", "dim")))
+    return most_important(parts, width)
 
 
 def device_text(worker: WorkerState) -> str:
-    """``cuda:0 util 97% mem 33/141G 612W 71°C``; what a device does not tell is left out."""
+    """``cuda:0 util 97% mem 33/141G``; what a device does not tell is left out."""
     parts = [printable(worker.device, 12)]
     if worker.utilisation is not None:
         parts.append(f"util {worker.utilisation:.0f}%")
     if worker.memory_used is not None:
         total = f"/{worker.memory_total / GIB:.0f}" if worker.memory_total else ""
         parts.append(f"mem {worker.memory_used / GIB:.0f}{total}G")
-    parts += [f"{worker.power:.0f}W"] if worker.power is not None else []
-    parts += [f"{worker.temperature:.0f}°C"] if worker.temperature is not None else []
     parts += [f"restarts {worker.restarts}"] if worker.restarts else []
     return " ".join(parts)
+
+
+def heat_text(worker: WorkerState) -> str:
+    """``612W 71°C``."""
+    parts = [f"{worker.power:.0f}W"] if worker.power is not None else []
+    return " ".join([*parts, *([f"{worker.temperature:.0f}°C"] if worker.temperature is not None else [])])
 
 
 def cell_name(cell: Cell) -> str:
@@ -190,13 +217,15 @@ def event_fields(event: Event) -> list[Field]:
 
 
 def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
-    """For wide terminals: every worker, and how far each stretch of work is."""
+    """For wide terminals: every worker, how the last minute went, what comes next, and how far each stretch of work is."""
     lines = [[Field(" Workers", "head")]]
     for worker in snapshot.workers:
         lines.append([Field(f"  {printable(worker.device, 12)}"), Field(f"  {printable(worker.state, 16)}", "dim")])
-        figures = device_text(worker).partition(" ")[2]
+        figures = f"{device_text(worker).partition(' ')[2]} {heat_text(worker)}".strip()
         lines += [[Field(f"    {figures}", "dim")]] if figures else []
     lines += [[Field("  none now", "dim")]] if not snapshot.workers else []
+    if snapshot.status.live:
+        lines += _trend_lines(snapshot)
     lines += [[], [Field(" Work", "head")]]
     for stage in snapshot.stages:
         share = stage.done / stage.images if stage.images else 1.0
@@ -205,4 +234,17 @@ def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
         lines.append(
             [Field(f"  {name:<{width - 20}} "), Field(filled, "bar"), Field(empty, "trough"), Field(f" {100 * share:4.0f}%")]
         )
+    return lines
+
+
+def _trend_lines(snapshot: Snapshot) -> list[list[Field]]:
+    """The last minute in bars, and the cells under way."""
+    lines: list[list[Field]] = []
+    if snapshot.utilisation:
+        lines.append([Field("  util  ", "dim"), Field(plots.trend(snapshot.utilisation, 0, 100), "bar")])
+    if snapshot.rates:
+        lines.append([Field("  rows  ", "dim"), Field(plots.trend(snapshot.rates, 0, max(snapshot.rates)), "bar")])
+    ahead = [stage for stage in snapshot.stages if stage.cells and stage.done < stage.images]
+    for word, stage in zip(("now", "next"), ahead, strict=False):
+        lines.append([Field(f"  {word:<6}", "dim"), Field(printable(stage.title, 27))])
     return lines

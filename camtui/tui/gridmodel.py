@@ -100,7 +100,7 @@ def _pivot(snapshot: Snapshot, view: View, marks: Marks, paper: PaperValue, widt
     name_width = max([8, *(min(len(name), _NAME_WIDTH) for name in methods)])
     room = width - name_width - 3
     wide = len(backbones) > 0 and room // len(backbones) >= 14
-    size = 13 if wide else max(8, min(10, room // max(1, len(backbones)) - 1))
+    size = 13 if wide else max(9, min(10, room // max(1, len(backbones)) - 1))
     average = len(backbones) > 1 and (size + 1) * len(backbones) + 9 <= room
     columns = [Column("method", "method", name_width, right=False)]
     columns += [Column(name, _two_lines(name, size), size) for name in backbones]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from camtui.feed import Feed
+from camtui.feed import TREND_KEPT, Feed, Trends
 from evaluator.errors import NotFound, StoreError
 from evaluator.execution.lock import RunLock
-from evaluator.records import Failure, UnitResult
+from evaluator.records import Failure, UnitResult, WorkerState
 from evaluator.statistics import harmonic_adcc
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
@@ -136,3 +136,14 @@ def test_no_file_and_foreign_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("hello")
     with pytest.raises(StoreError):
         Feed(tmp_path / "text.db")
+
+
+def test_trends_hold_the_last_looks_and_no_gap_between_two_units() -> None:
+    trends, busy = Trends(), [WorkerState(0, "cuda:0", 1, "computing", 0.0, 0, 50.0)]
+    for second in range(200):
+        trends.look(float(second), 64 * (second // 10), busy)  # a unit of 64 rows every ten seconds
+    assert set(trends.rates) == {6.4}
+    assert len(trends.rates) == len(trends.utilisation) == TREND_KEPT
+    for second in range(200, 270):
+        trends.look(float(second), 64 * 19, busy)
+    assert trends.rates[-1] == 0

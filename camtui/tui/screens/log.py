@@ -1,4 +1,4 @@
-"""What happened: events, failures with their reasons, the plan with every version, the driver's own log."""
+"""What happened: events, failures with their reasons, the plan with every version, the price of each stage, the driver's log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 
 from camtui.feed import Snapshot
-from camtui.format import count
+from camtui.format import ABSENT, count, duration
 from camtui.tui import describe
 from camtui.tui.messages import CursorMoved
 from camtui.tui.screens.base import RunScreen
@@ -21,7 +21,7 @@ from evaluator.records import LoadedBackbone
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
-TABS = ("events", "errors", "plan", "log file")
+TABS = ("events", "errors", "plan", "timings", "log file")
 MOST_FAILURES = 2000
 LOG_LINES = 1000
 
@@ -29,7 +29,7 @@ Shown = tuple[list[Column], list[Line]]
 
 
 class LogScreen(RunScreen):
-    """Four lists of lines."""
+    """Five lists of lines."""
 
     BINDINGS = [
         Binding("tab", "tab(1)", "next list", priority=True),
@@ -37,9 +37,9 @@ class LogScreen(RunScreen):
         Binding("escape", "up", "up"),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, tab: str = "events") -> None:
         super().__init__()
-        self.tab = 0
+        self.tab = TABS.index(tab)
         self._seen: tuple[int, int] = (-1, -1)
 
     def body(self) -> ComposeResult:
@@ -54,21 +54,17 @@ class LogScreen(RunScreen):
         self.query_one("#log", LineTable).focus()
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
-        """Events at once; the other lists when something new can stand in them."""
+        """Events and timings at once; the other lists when something new can stand in them."""
         names = [f"{name} ({count(snapshot.failures)})" if name == "errors" else name for name in TABS]
         roles = ["strong" if place == self.tab else "dim" for place in range(len(TABS))]
         marks = ["▶" if place == self.tab else " " for place in range(len(TABS))]
         self.query_one("#tabs", TextLines).show(
             [[Field(f" {mark}{name}  ", role) for mark, name, role in zip(marks, names, roles, strict=True)]]
         )
-        if self.tab == 0:
-            lines = [Line(event.id, tuple(describe.event_fields(event))) for event in snapshot.events]
-            columns = [
-                Column("time", "time", 10, right=False),
-                Column("level", "level", 8, right=False),
-                Column("text", "what happened", 0, right=False),
-            ]
-            self._put((columns, lines), at_end=True)
+        if TABS[self.tab] == "events":
+            self._put(event_table(snapshot), at_end=True)
+        elif TABS[self.tab] == "timings":
+            self._put(timing_table(snapshot))
         elif self._seen != (self.tab, snapshot.failures):
             self._seen = (self.tab, snapshot.failures)
             self.fetch(partial(self._fetch, self.tab), "log")
@@ -82,10 +78,10 @@ class LogScreen(RunScreen):
             table.action_last()
 
     async def _fetch(self, tab: int) -> None:
-        makers = {1: failure_lines, 2: plan_lines, 3: log_lines}
-        shown = await self.ask(makers[tab])
+        makers = {"errors": failure_lines, "plan": plan_lines, "log file": log_lines}
+        shown = await self.ask(makers[TABS[tab]])
         if shown is not None and tab == self.tab:
-            self._put(shown, at_end=tab == 3)
+            self._put(shown, at_end=TABS[tab] == "log file")
 
     def on_cursor_moved(self, _: CursorMoved) -> None:
         """The line under the cursor, whole."""
@@ -106,6 +102,26 @@ class LogScreen(RunScreen):
     def action_up(self) -> None:
         """Back to where this was opened."""
         self.dashboard.pop_screen()
+
+
+def event_table(snapshot: Snapshot) -> Shown:
+    """The newest events, oldest first."""
+    columns = [Column("time", "time", 10, right=False), Column("level", "level", 8, right=False)]
+    columns += [Column("text", "what happened", 0, right=False)]
+    return columns, [Line(event.id, tuple(describe.event_fields(event))) for event in snapshot.events]
+
+
+def timing_table(snapshot: Snapshot) -> Shown:
+    """What an image costs in each stage, and how long the stage has taken in this session."""
+    columns = [Column("stage", "stage", 0, right=False), Column("done", "images", 15), Column("each", "ms/image", 9)]
+    columns += [Column("forwards", "forwards", 8), Column("spent", "spent", 7)]
+    lines = []
+    for stage in snapshot.stages:
+        each = f"{1000 * stage.seconds / stage.timed_images:.1f}" if stage.timed_images else ABSENT
+        fields = [Field(printable(stage.title, 60)), Field(f"{count(stage.done)}/{count(stage.images)}"), Field(each, "strong")]
+        fields += [Field(f"{stage.forwards_per_image:g}", "dim"), Field(duration(stage.seconds), "dim")]
+        lines.append(Line(stage.id, tuple(fields)))
+    return columns, lines
 
 
 class _CellNames(NamedTuple):

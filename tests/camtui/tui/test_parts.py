@@ -14,11 +14,12 @@ from textual.color import Color
 from camtui.tui import halfcell, plots
 from camtui.tui.asciifilter import AsciiFilter, as_ascii
 from camtui.tui.clipboard import sequence
+from camtui.tui.describe import Part, most_important
 from camtui.tui.gridmodel import _two_lines
 from camtui.tui.theme import DARK, LIGHT, Colours, styles_of
 from camtui.tui.widgets.gallery import arrange
 from camtui.tui.widgets.keybar import key_lines
-from camtui.tui.widgets.table import _fitted
+from camtui.tui.widgets.table import Field, _fitted
 
 # -- plots -----------------------------------------------------------------------------------------------------------------------
 
@@ -134,6 +135,13 @@ def test_long_names_take_two_lines() -> None:
     assert _two_lines("vgg16", 9) == "vgg16"
     assert _two_lines("resnext50_32x4d", 9) == "resnext50\n_32x4d"
     assert _two_lines("x" * 30, 9).count("\n") == 1
+
+
+def test_a_line_gives_up_its_least_important_parts_first() -> None:
+    parts = [Part(0, Field("12.5%")), Part(2, Field(" 62 img/s")), Part(1, Field(" ETA 4h42"))]
+    assert "".join(field.text for field in most_important(parts, 30)) == "12.5% 62 img/s ETA 4h42"
+    assert "".join(field.text for field in most_important(parts, 15)) == "12.5% ETA 4h42"
+    assert "".join(field.text for field in most_important(parts, 1)) == "12.5%"
 
 
 def test_the_footer_keeps_the_way_out() -> None:

@@ -43,6 +43,9 @@ async def test_log_has_events_errors_plan_and_file(seeded: Path) -> None:
         await driver.press("down")
         assert driver.part("whole")
         await driver.press("tab")
+        await driver.until(lambda: any(row[0] == "vgg16 masked" for row in driver.cells("log")))
+        assert {row[3] for row in driver.cells("log")} == {"4", "1025", "54"}, "forwards of each stage"
+        await driver.press("tab")
         await driver.until(lambda: "nothing" in driver.text())
         await driver.press("shift+tab", "escape")
         assert driver.screen_name() == "GridScreen"
@@ -123,6 +126,20 @@ def test_no_key_that_a_terminal_owns() -> None:
             assert not binding.key.startswith("ctrl+") or binding.key in ("ctrl+c", "ctrl+p", "ctrl+q"), (
                 "no chord of tmux or screen"
             )
+
+
+VERBS = {
+    "logs": "▶log file", "errors": "▶errors", "show": "▶plan", "timings": "▶timings", "compare": "ADCC↑", "worst": "Worst images",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_verbs_of_the_command_line_open_what_they_name(seeded: Path, verb: str) -> None:
+    async with opened(seeded) as driver:
+        await driver.press("5", "colon", *verb)
+        await driver.until(lambda: verb in driver.text().splitlines()[5])
+        await driver.press("enter")
+        await driver.until(lambda: VERBS[verb] in driver.text())
 
 
 @pytest.mark.parametrize("key", ["colon", "ctrl+p"])
