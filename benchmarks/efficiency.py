@@ -1,72 +1,60 @@
-"""How close a session comes to the network's raw forward throughput: the limit of what the mathematics requires.
+"""How close a whole ``camtui run`` comes to the limit of what the mathematics requires.
 
-``efficiency = forwards required / (wall time × raw forwards a second)``, decoding and metrics included, at the same batch
-size, precision and memory format. Raw and real take turns; medians over the rounds. The raw network is the folded one, which is
-the faster.
+``efficiency = forwards required / (seconds × raw forwards a second)``: processes, decoding, metrics and store included. A run
+starts once, so its seconds are the slope between a small and a large number of images. Raw throughput is that of the same
+network, allocator, batch size and precision on random images that are on the device already. Small run, large run and raw take
+turns; the median of the rounds is printed.
 
-    python benchmarks/efficiency.py --data ../shared/imagenet-sample --backbone efficientnet_lite0
+    python benchmarks/efficiency.py --data ../shared/imagenet-sample                              # 4 minutes on two cores
+    python benchmarks/efficiency.py --data ../shared/imagenet-sample --backbone resnet50 --groups family,gradcam
+    python benchmarks/efficiency.py --data ../shared/imagenet-sample --backbone resnet50 --groups scorecam --rounds 3
+    python benchmarks/efficiency.py --data DIR --device cuda --images 20
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
+import os
+import sqlite3
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from machine import machine_line, write_json
 
+from evaluator.allocator import keep_freed_blocks
 from evaluator.backbones import load_backbone
-from evaluator.catalog import curve_metrics
 from evaluator.crop import SIDE
-from evaluator.execution.protocol import SessionSettings
 from evaluator.images import find_images
+from evaluator.loading import Loader, normalised
+from evaluator.maps import min_max
 from evaluator.network import Network
-from evaluator.plan import BackboneSpec, RunPlan, validated
-from evaluator.records import ImageRef, StoredMap, Unit, UnitResult
-from evaluator.session import EvaluationSession, open_session
-
-FAMILY = ("fakecam", "gradcam", "gradcampp", "layercam", "smoothgradcampp")
-
-
-def raw_throughput(network: Network, forwards: int) -> float:
-    """Forwards a second on random images that are already on the device."""
-    images = torch.randn(network.batch_size, 3, SIDE, SIDE, device=network.device)
-    images = images.contiguous(memory_format=torch.channels_last)
-    begun = time.perf_counter()
-    count = -(-forwards // network.batch_size) * network.batch_size
-    for part in network.passes(count, lambda start, stop: images[: stop - start]):
-        last: Tensor = part.logits
-    last.sum().item()
-    return count / (time.perf_counter() - begun)
+from evaluator.plan import BackboneSpec
+from evaluator.records import ImageRef
+from evaluator.saliency import Saliency, masked
+from evaluator.store.reader import RunReader
 
 
-def gradient_family(session: EvaluationSession, images: tuple[ImageRef, ...]) -> UnitResult:
-    """The cheap methods together."""
-    return session.evaluate(Unit(0, 0, 0, tuple(range(len(FAMILY))), FAMILY, images))
+class Group(NamedTuple):
+    """What is measured together: methods, metrics, and how many images for each of ``--images``."""
+
+    methods: str
+    metrics: str
+    small: float
+    large: float
 
 
-def score_cam(session: EvaluationSession, images: tuple[ImageRef, ...]) -> UnitResult:
-    """Score-CAM on the first image."""
-    return session.evaluate(Unit(0, 0, 0, (0,), ("scorecam",), images[:1]))
-
-
-def curves(session: EvaluationSession, images: tuple[ImageRef, ...]) -> UnitResult:
-    """Deletion and insertion on stored maps of four images."""
-    rows = gradient_family(session, images[:4]).rows
-    maps = {(row.cell, row.image): StoredMap(row.target, row.y, row.map) for row in rows}
-    unit = Unit(0, 0, 0, tuple(range(len(FAMILY))), FAMILY, images[:4], curve_metrics(), maps)
-    return session.evaluate(unit)
-
-
-GROUPS: dict[str, Callable[[EvaluationSession, tuple[ImageRef, ...]], UnitResult]] = {
-    "gradient family": gradient_family,
-    "deletion and insertion": curves,
-    "scorecam": score_cam,
+GROUPS = {
+    "gradcam": Group("gradcam,xgradcam,gradcampp", "adcc", 1, 7.5),
+    "family": Group("fakecam,gradcam,gradcampp,layercam,smoothgradcampp", "adcc", 1, 6),
+    "curves": Group("gradcam", "all", 0.25, 1),
+    "scorecam": Group("scorecam", "adcc", 1 / 32, 3 / 32),
 }
 
 
@@ -77,39 +65,96 @@ def main() -> None:
     parser.add_argument("--weights", default="random:0", help="of torchvision backbones")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32")
-    parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--images", type=int, default=32, help="each group takes a multiple or a share of them")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--groups", default=",".join(GROUPS))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    keep_freed_blocks()
     spec = BackboneSpec(options.backbone, "default" if options.backbone == "efficientnet_lite0" else options.weights)
-    plan = validated(RunPlan(str(options.data), (spec,), (*FAMILY, "scorecam"), ("all",), precision=options.precision))
-    manifest = find_images(options.data, seed=0, limit=options.images)
-    session = open_session(SessionSettings(plan, str(manifest.root), options.device, options.batch_size))
-    session.load(0)
-    device = torch.device(options.device)
-    raw = Network(load_backbone(spec, SIDE), device=device, precision=options.precision, batch_size=options.batch_size, side=SIDE)
-    raw_throughput(raw, 32)
-    machine = f"{session.versions()['device']}, {platform.machine()}, torch {torch.__version__}"
-    print(f"{options.backbone}, {options.precision}, batch {raw.batch_size}, {machine}")
+    raw = Network(
+        load_backbone(spec, SIDE), device=torch.device(options.device), precision=options.precision,
+        batch_size=options.batch_size, side=SIDE,
+    )  # fmt: skip
+    print(f"{spec.name}, {options.precision}, batch {options.batch_size}, {machine_line()}")
     results = []
     for name in options.groups.split(","):
-        GROUPS[name](session, manifest.images[:2])
-        found = [one_round(session, raw, name, manifest.images) for _ in range(options.rounds)]
-        efficiency, rate = (statistics.median(column) for column in zip(*found, strict=True))
-        results.append({"group": name, "efficiency": efficiency, "forwards_per_second": rate})
-        print(f"  {name:24} efficiency {efficiency:.3f}   {rate:7.1f} forwards/s   (raw {rate / efficiency:7.1f})", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps({"backbone": options.backbone, "precision": options.precision, "results": results}))
+        rounds = [one_round(options, spec, raw, GROUPS[name]) for _ in range(options.rounds)]
+        efficiency, rate, raw_rate = (statistics.median(column) for column in zip(*rounds, strict=True))
+        each = [one[0] for one in rounds]
+        results.append({"group": name, "efficiency": efficiency, "forwards_per_second": rate, "raw": raw_rate, "rounds": each})
+        print(
+            f"  {name:9} efficiency {efficiency:.3f} ({', '.join(f'{one:.3f}' for one in each)})"
+            f"   {rate:7.1f} forwards/s   raw {raw_rate:7.1f}",
+            flush=True,
+        )
+    write_json(options, results)
 
 
-def one_round(session: EvaluationSession, raw: Network, name: str, images: tuple[ImageRef, ...]) -> tuple[float, float]:
-    """(efficiency, forwards a second) of one turn, raw throughput measured before and after it."""
-    before = raw_throughput(raw, 64)
-    result = GROUPS[name](session, images)
-    rate = result.forwards / result.seconds
-    return rate / statistics.mean((before, raw_throughput(raw, 64))), rate
+def one_round(options: argparse.Namespace, spec: BackboneSpec, raw: Network, group: Group) -> tuple[float, float, float]:
+    """(efficiency, forwards a second of the run, raw forwards a second)."""
+    before = raw_throughput(raw)
+    small, large = (max(round(options.images * share), number) for share, number in ((group.small, 1), (group.large, 2)))
+    runs = [whole_run(options, spec, raw, group, count) for count in (small, large)]
+    seconds, forwards = (runs[1][place] - runs[0][place] for place in range(2))
+    raw_rate = statistics.mean((before, raw_throughput(raw)))
+    return forwards / seconds / raw_rate, forwards / seconds, raw_rate
+
+
+def raw_throughput(network: Network, seconds: float = 2.0) -> float:
+    """Forwards a second on random images that are already on the device."""
+    size = network.batch_sizes[network.arithmetic(weighing=True)]
+    images = torch.randn(size, 3, SIDE, SIDE, device=network.device).contiguous(memory_format=torch.channels_last)
+    network.forward(images, weighing=True).logits.sum().item()
+    begun, count = time.perf_counter(), 0
+    while time.perf_counter() - begun < seconds:
+        network.forward(images, weighing=True).logits.sum().item()
+        count += size
+    return count / (time.perf_counter() - begun)
+
+
+def whole_run(options: argparse.Namespace, spec: BackboneSpec, raw: Network, group: Group, images: int) -> tuple[float, int]:
+    """(seconds of a ``camtui run -F`` as a user types it, forwards that its rows required)."""
+    with TemporaryDirectory() as home:
+        command = [
+            sys.executable, "-m", "camtui", "run", "--data", str(options.data), "-b", spec.key, "-m", group.methods, "-F", "-q",
+            "-n", str(images), "--batch-size", str(options.batch_size), "--device", options.device, "--name", "run",
+            "--precision", options.precision, *(() if spec.weights == "default" else ("--weights", spec.weights)),
+            *(("--metric", "all") if group.metrics == "all" else ()),
+        ]  # fmt: skip
+        begun = time.perf_counter()
+        subprocess.run(command, check=True, env={**os.environ, "CAMTUI_HOME": home}, capture_output=True)
+        seconds = time.perf_counter() - begun
+        return seconds, required(Path(home, "runs", "run.db"), raw, options.data)
+
+
+def required(database: Path, network: Network, data: Path) -> int:
+    """Forwards that the stored rows needed: as planned, less the channels of Score-CAM that are constant."""
+    with RunReader(database) as run:
+        planned = sum(stage.forwards_per_image * stage.images for stage in run.stages())
+    with closing(sqlite3.connect(database)) as connection:
+        stored = dict(
+            connection.execute(
+                "SELECT image_id, map FROM results JOIN cells ON cells.id = cell_id WHERE method = 'scorecam' AND map NOT NULL"
+            ).fetchall()
+        )
+    manifest = find_images(data, seed=0, limit=max(stored, default=0) + 1)
+    by_id = {image.id: image for image in manifest.images}
+    return round(planned) - sum(
+        constant_channels(network, manifest.root, by_id[image], values) for image, values in stored.items()
+    )
+
+
+def constant_channels(network: Network, root: Path, image: ImageRef, values: bytes) -> int:
+    """Channels of the image and of its explanation map that Score-CAM need not look through."""
+    facts = network.backbone.facts
+    loader = Loader(root, resize=SIDE, threads=1)
+    x = normalised(loader.collect([image]).pixels, facts, network.device)
+    loader.close()
+    low = torch.frombuffer(bytearray(values), dtype=torch.float32).view(1, facts.height, facts.width).to(network.device)
+    seen = network.forward(torch.cat([x, masked(x, Saliency(low, SIDE, SIDE))]), weighing=False).activation
+    return int((min_max(seen).amax((2, 3)) == 0).sum())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 
 from evaluator.device import device_name
-from evaluator.network import Network, is_out_of_memory
+from evaluator.errors import is_out_of_memory
+from evaluator.network import Network
 
 SIZES = {"cpu": (8, 16, 32, 64), "cuda": (32, 64, 128, 256, 512, 1024)}
 """What is tried, in this order, until a size is no longer worth it."""
