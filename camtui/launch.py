@@ -107,11 +107,19 @@ def _understood(line: bytes, driver: subprocess.Popen[bytes], request: RunReques
     answer: dict[str, Any] = json.loads(line)
     if "error" in answer:
         driver.wait()
-        if not request.db.exists():
-            request.log.unlink(missing_ok=True)
-        raise as_error(answer["error"])
+        raise _without_trace(as_error(answer["error"]), request)
     driver.returncode = 0  # it lives on without us: Popen need not warn that nobody has waited for it
     return Handoff(answer["pid"], answer["name"], request.db, request.log)
+
+
+def _without_trace(error: CamtuiError, request: RunRequest) -> CamtuiError:
+    """A run that has not begun leaves nothing; only where the log is what explains the error, the log stays."""
+    if request.db.exists():
+        return error
+    if error.hint.startswith("camtui logs"):
+        return type(error)(f"{error.message}{_last_words(request.log)}", f"see {printable(request.log)}")
+    request.log.unlink(missing_ok=True)
+    return error
 
 
 def as_error(told: dict[str, Any]) -> CamtuiError:

@@ -21,6 +21,8 @@ LIVE = ("starting", "running", "stopping", "paused")
 SILENCE_SECONDS = 30.0
 """A driver whose heartbeat is older is stuck: on a full disk, on a stalled file system, or stopped by a debugger."""
 
+_CRASHED = "its driver was killed, or the machine went down; what was committed is there"
+
 _UNMEASURED = 0.05
 """Seconds per forward for an ETA before anything has been timed."""
 
@@ -74,7 +76,7 @@ class RunStatus:
     @property
     def exit_code(self) -> int:
         """Of whoever followed the run to its end: 0 complete or still running, 1 failed, 5 too many failures, 143 stopped."""
-        if self.state == "failed" and "above --max-failures" in self.message:
+        if self.state == "failed" and _passed_a_limit(self.message):
             return 5
         return {"failed": 1, "crashed": 1, "stopped": 143}.get(self.state, 0)
 
@@ -104,7 +106,7 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
         name=printable(info.name),
         path=path,
         state="paused" if note else state,
-        message=printable(note or info.message),
+        message=printable(note or (_CRASHED if state == "crashed" else info.message)),
         pid=pid if live else None,
         images=info.image_count,
         progress=1.0 if state == "complete" else _progress(stages),
@@ -183,6 +185,16 @@ def _advice(state: EffectiveState, info: RunInfo, path: Path, workers: Sequence[
         "paused": f"make room, or end it: camtui stop {run} --now",
         "stopped": f"camtui resume {run}",
         "complete": f"camtui table {run}",
-        "failed": f"camtui logs {run}, then camtui resume {run}",
+        "failed": _after_failure(info, run),
         "crashed": f"camtui resume {run}",
     }[state]
+
+
+def _after_failure(info: RunInfo, run: str) -> str:
+    if _passed_a_limit(info.message):
+        return f"camtui errors {run}, then camtui resume {run} --max-failures N"
+    return f"camtui logs {run}, then camtui resume {run}"
+
+
+def _passed_a_limit(message: str) -> bool:
+    return "above --max-failures" in message

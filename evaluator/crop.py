@@ -47,10 +47,10 @@ def open_square(root: Path, path: bytes, resize: int, expected_size: int | None 
         try:
             with pillow.open(stream, formats=_FORMATS) as image:
                 if image.width * image.height > _MOST_PIXELS:
-                    raise ImageUnreadable("too-large", f"{image.width} x {image.height} pixels")
+                    raise ImageUnreadable("too-large", f"{image.width} x {image.height} pixels, at most {_MOST_PIXELS}")
                 return centre_square(_as_rgb(image), resize)
         except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
-            raise ImageUnreadable("too-large", printable(error)) from error
+            raise ImageUnreadable("too-large", f"more than {_MOST_PIXELS} pixels") from error
         except pillow.UnidentifiedImageError as error:
             raise ImageUnreadable("not-an-image", "no image format recognised") from error
         except (OSError, ValueError, SyntaxError, EOFError) as error:  # what Pillow's decoders raise on damaged files

@@ -97,7 +97,7 @@ def wait(
     while True:
         found = status_of(path)
         if not found.live and lock_holder(path) is None:
-            narrate(f"{found.name}: {found.state}{': ' + found.message if found.message else ''}")
+            narrate(f"{found.name}: {found.state}{': ' + found.message if found.message else ''}; {found.advice}")
             raise typer.Exit(5 if found.exit_code == 5 else found.check_code)
         if time.monotonic() >= limit:
             narrate(f"{found.name} is still {found.state} after {timeout}: {found.advice}")

@@ -248,6 +248,7 @@ class Loop:
         elif unit is not None:
             self._blame(unit, event.kind, event.message, certain=not event.fatal)
         if event.fatal:
+            self._journal.event("warning", f"worker {event.worker} has lost its device, its process is replaced: {event.message}")
             self._executor.kill(event.worker)
 
     def _cannot_load(self, unit: Unit, event: Error) -> None:
@@ -265,7 +266,8 @@ class Loop:
         units = [unit for unit in map(self._schedule.finish, event.units) if unit is not None]
         for unit in units:
             if unit.id == event.running and unit.images:
-                self._blame(unit, "hangs" if event.reason.startswith("no progress") else "kills-worker", event.reason)
+                kind = "hangs" if event.reason.startswith("no progress") else "kills-worker"
+                self._blame(unit, kind, f"the worker that computed it was lost each time: {event.reason}")
             else:
                 self._again(unit)
         self._barren = 0 if event.running else self._barren + 1

@@ -103,7 +103,9 @@ def test_a_poison_image_is_found_and_costs_one_pair(new_run: NewRun, knobs: Knob
     check(run)
     with RunReader(run.db) as reader:
         (failure,) = reader.failures()
-        assert (failure.image, failure.reason, failure.detail) == (13, "kills-worker", "signal 9")
+        assert (failure.image, failure.reason, failure.detail) == (
+            13, "kills-worker", "the worker that computed it was lost each time: signal 9",
+        )  # fmt: skip
         assert {cell.id: cell.method for cell in reader.cells()}[failure.cell] == "gradcampp"
         assert any("restarted (signal 9)" in event.text for event in reader.events())
 
@@ -157,9 +159,11 @@ def test_a_hanging_worker_is_replaced(new_run: NewRun, knobs: Knobs) -> None:
 def test_workers_that_always_die_end_the_run(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
     run = new_run(3)
     run.settings = replace(run.settings, session="tests.execution.test_faults:die_at_once")
-    with pytest.raises(CamtuiError, match="workers die before they compute anything"):
+    with pytest.raises(CamtuiError, match="workers die before they compute anything") as caught:
         run.launch()
     assert not run.db.exists()
+    assert caught.value.hint == f"see {run.request().log}"
+    assert "restarted (exit code 3)" in run.log()
 
 
 def die_at_once(_settings: object) -> None:
