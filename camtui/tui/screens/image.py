@@ -336,7 +336,8 @@ def fact_lines(shot: Shot, metric: str, width: int) -> list[list[Field]]:
     facts.append(Field(class_name(classes, row.predicted), "" if same else "warn"))
     if row.target != row.predicted:
         facts += [Field("   explained ", "dim"), Field(class_name(classes, row.target))]
-    facts += [Field("   confidence ", "dim"), Field(f"{row.y:.3f} → {row.o:.3f}"), Field(" on the explanation map", "dim")]
+    facts += [Field("   confidence ", "dim"), Field(f"{row.y:.3f} → {row.o:.3f}")]
+    facts.append(Field(" on the explanation map" if width >= 100 else " masked", "dim"))
     groups = []
     for key in all_metrics():
         value = shot.value(key)
