@@ -127,6 +127,12 @@ def test_files_that_are_no_runs_are_refused_before_the_screen(tmp_path: Path, co
         Dashboard(file)
 
 
+def test_a_database_that_is_not_ours_is_refused_before_the_screen(tmp_path: Path) -> None:
+    change(tmp_path / "bookmarks.db", ("CREATE TABLE run (id, name)", ()), ("INSERT INTO run VALUES (1, 'mine')", ()))
+    with pytest.raises(CamtuiError, match="a database, but not a run of camtui"):
+        Dashboard(tmp_path / "bookmarks.db")
+
+
 async def test_a_file_that_vanishes_while_open(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run.db", images=4)
     async with opened(run, settings=Settings(interval=0.1)) as driver:
