@@ -143,7 +143,18 @@ def memory_runs_out(home: Path) -> None:
     for mebibytes, count in ((40, "12"), (0, "1")):
         os.environ["CAMTUI_TEST_MIB"] = str(mebibytes)
         os.environ["CAMTUI_DRIVER"] = json.dumps({"session": "tests.execution.small_memory:open_session"})
-        what = ["--data", str(home / "photographs"), "-b", "efficientnet_lite0", "-m", "gradcam", "-n", count]
+        what = [
+            "--data",
+            str(home / "photographs"),
+            "-b",
+            "efficientnet_lite0",
+            "-m",
+            "gradcam",
+            "-n",
+            count,
+            "--batch-size",
+            "16",
+        ]
         type_quietly("run", *what, "--name", f"mib{mebibytes}")
         show("logs", f"mib{mebibytes}", "--level", "warning")
     show("errors")

@@ -1,4 +1,4 @@
-"""The real evaluator in a worker that may take only so many MiB more than one image needs (``$CAMTUI_TEST_MIB``)."""
+"""The real evaluator in a worker with ``$CAMTUI_TEST_MIB`` MiB more than one image needs; 0: not even those for one."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ class SmallMemorySession(EvaluationSession):
 
     def evaluate(self, unit: Unit) -> UnitResult:
         if not self._limited:
-            super().evaluate(replace(unit, id=0, images=unit.images[:1]))  # what is allocated once is allocated now
-            resource.setrlimit(resource.RLIMIT_AS, (_address_space() + int(os.environ["CAMTUI_TEST_MIB"]) * 2**20,) * 2)
+            mebibytes = int(os.environ["CAMTUI_TEST_MIB"])
+            if mebibytes:
+                super().evaluate(replace(unit, id=0, images=unit.images[:1]))  # what is allocated once is allocated now
+            resource.setrlimit(resource.RLIMIT_AS, (_address_space() + mebibytes * 2**20,) * 2)
             self._limited = True
         return super().evaluate(unit)
 

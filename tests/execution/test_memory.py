@@ -37,7 +37,7 @@ def constrained(tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("CAMTUI_TEST_MIB", str(mebibytes))
         plan = make_plan(photographs, backbones=(BackboneSpec("efficientnet_lite0"),), methods=METHODS, limit=images)
         run = Run(tmp_path / f"{mebibytes}.db", plan)
-        run.settings = replace(run.settings, session=SESSION)
+        run.settings = replace(run.settings, session=SESSION, batch_size=16)
         run.launch()
         assert run.wait(300).state == "complete", run.log()
         return run
