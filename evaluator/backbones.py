@@ -15,7 +15,7 @@ from torchvision import models
 
 from evaluator import catalog
 from evaluator.errors import BackboneUnavailable
-from evaluator.folding import fold_lite0, folded
+from evaluator.folding import folded, make_in_place, plain_convolutions
 from evaluator.plan import DEFAULT_WEIGHTS, BackboneSpec
 from evaluator.records import LoadedBackbone
 from evaluator.splitting import Split, split_at
@@ -99,7 +99,8 @@ def load_backbone(spec: BackboneSpec, side: int) -> Backbone:
     model = built.model.eval().requires_grad_(False)
     sha256 = weights_sha256(model)
     layer = spec.layer or known.layer
-    split = _split_lite0(model) if known.source == "package" and layer is None else _folded(split_at(model, layer, side))
+    split = _split_lite0(model) if known.source == "package" and layer is None else split_at(model, layer, side)
+    split = split._replace(trunk=folded(split.trunk)) if isinstance(split.trunk, fx.GraphModule) else split
     return _assembled(spec, built, split, sha256, side)
 
 
@@ -169,16 +170,13 @@ class _Features(nn.Module):
 
 
 def _split_lite0(model: nn.Module) -> Split:
-    """By hand: the package's forward prints and asks the batch for its size, which cannot be traced."""
-    fold_lite0(model)
+    """By hand: the package's forward prints and asks the batch for its size, which cannot be traced; its features can."""
+    plain_convolutions(model)
+    make_in_place(model)
     linear = model._fc
     assert isinstance(linear, nn.Linear)
     head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)
-    return Split(_Features(model), head, linear, "extract_features")
-
-
-def _folded(split: Split) -> Split:
-    return split._replace(trunk=folded(split.trunk)) if isinstance(split.trunk, fx.GraphModule) else split
+    return Split(fx.symbolic_trace(_Features(model).eval()), head, linear, "extract_features")
 
 
 def _seeded(weights: str, build: Callable[[], nn.Module]) -> nn.Module:

@@ -11,7 +11,6 @@ from typing import cast
 from torch import fx, nn
 from torch.fx.experimental.optimization import fuse
 from torch.nn.functional import pad
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
 def folded(trunk: fx.GraphModule) -> nn.Module:
@@ -19,37 +18,33 @@ def folded(trunk: fx.GraphModule) -> nn.Module:
     return fuse(trunk.eval())
 
 
-def fold_lite0(model: nn.Module) -> None:
-    """The same for EfficientNet-Lite0, in place: its padded convolutions are a class of the package's own.
+def plain_convolutions(model: nn.Module) -> None:
+    """Replace, in place, convolutions of a class that pads its input first (EfficientNet-Lite0's) by those of torch.
 
-    Its activations are made in-place too: they follow a convolution whose output nobody else reads. And the zeros around a
-    feature map are left to the convolution, which needs no copy for them.
+    The zeros are then the convolution's own, without a copy of the feature map; and the network can be traced like any other.
     """
-    _fold(model, "_conv_stem", "_bn0")
-    _fold(model, "_conv_head", "_bn1")
-    for block in cast("nn.ModuleList", model._blocks):
-        if hasattr(block, "_expand_conv"):
-            _fold(block, "_expand_conv", "_bn0")
-        _fold(block, "_depthwise_conv", "_bn1")
-        _fold(block, "_project_conv", "_bn2")
-    for module in model.modules():
+    for owner in list(model.modules()):
+        for name, module in list(owner.named_children()):
+            if isinstance(module, nn.Conv2d) and hasattr(module, "static_padding"):
+                setattr(owner, name, _plain(module))
+
+
+def _plain(conv: nn.Conv2d) -> nn.Conv2d:
+    """``SAME`` padding has one row and column more at the end; a kernel that begins with zeros takes the same number at both."""
+    padding = conv.static_padding.padding if isinstance(conv.static_padding, nn.ZeroPad2d) else (0, 0, 0, 0)
+    left, right, top, bottom = padding
+    weight = pad(conv.weight, (right - left, 0, bottom - top, 0))
+    height, width = weight.shape[2:]
+    plain = nn.Conv2d(
+        conv.in_channels, conv.out_channels, (height, width), cast("tuple[int, int]", tuple(conv.stride)), (bottom, right),
+        groups=conv.groups, bias=conv.bias is not None,
+    )  # fmt: skip
+    plain.weight, plain.bias = nn.Parameter(weight, requires_grad=False), conv.bias
+    return plain
+
+
+def make_in_place(trunk: nn.Module) -> None:
+    """Activations overwrite what they are given; right where a convolution's output has no other reader."""
+    for module in trunk.modules():
         if isinstance(module, nn.ReLU6):
             module.inplace = True
-        if isinstance(module, nn.Conv2d) and isinstance(getattr(module, "static_padding", None), nn.ZeroPad2d):
-            _pad_inside(module)
-
-
-def _pad_inside(conv: nn.Conv2d) -> None:
-    """``SAME`` padding has one row and column more at the end; a kernel that begins with zeros takes the same number at both."""
-    left, right, top, bottom = cast("nn.ZeroPad2d", conv.static_padding).padding
-    conv.weight = nn.Parameter(pad(conv.weight, (right - left, 0, bottom - top, 0)), requires_grad=False)
-    conv.padding = (bottom, right)
-    conv.static_padding = nn.Identity()
-
-
-def _fold(owner: nn.Module, convolution: str, normalisation: str) -> None:
-    conv, norm = getattr(owner, convolution), getattr(owner, normalisation)
-    conv.weight, conv.bias = fuse_conv_bn_weights(
-        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-    )
-    setattr(owner, normalisation, nn.Identity())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from evaluator.backbones import Backbone
 from evaluator.errors import is_out_of_memory
+from evaluator.fusing import bfloat16_twin
 from evaluator.records import Precision
 
 DEFAULT_BATCH = {"cpu": 16, "cuda": 128}
@@ -67,6 +67,7 @@ class Network:
         self, backbone: Backbone, *, device: torch.device, precision: Precision, batch_size: int | None = None, side: int
     ) -> None:
         self.backbone = backbone.to(device)
+        self._twin = bfloat16_twin(backbone.trunk) if device.type == "cpu" and precision != "fp32" else None
         self.device = device
         self.side = side
         size = batch_size or DEFAULT_BATCH.get(device.type, 32)
@@ -115,18 +116,24 @@ class Network:
     def forward(self, images: Tensor, *, weighing: bool) -> Observation:
         """One batch as it stands, not counted."""
         images = images.contiguous(memory_format=torch.channels_last)
-        with torch.no_grad(), self._autocast(self.arithmetic(weighing=weighing)):
-            activation = self.backbone.trunk(images)
-            logits = self.backbone.logits(activation)
-        return Observation(activation.float(), logits.float())
+        with torch.no_grad():
+            activation = self._activation(images, weighing).float()
+            return Observation(activation, self.backbone.logits(activation))
+
+    def _activation(self, images: Tensor, weighing: bool) -> Tensor:
+        """``A`` in whatever type it comes; the head behind it is always computed in float32, which costs next to nothing."""
+        if self.arithmetic(weighing=weighing) == "fp32":
+            activation: Tensor = self.backbone.trunk(images)
+        elif weighing and self._twin is not None:
+            activation = self._twin(images.bfloat16())
+        else:
+            with torch.autocast(self.device.type, torch.bfloat16):
+                activation = self.backbone.trunk(images)
+        return activation
 
     def arithmetic(self, *, weighing: bool) -> Arithmetic:
         """What a pass of that kind is computed in."""
         return "bf16" if self._precision == "bf16" or (weighing and self._precision == "mixed") else "fp32"
-
-    def _autocast(self, arithmetic: Arithmetic) -> contextlib.AbstractContextManager[object]:
-        low = arithmetic == "bf16"
-        return torch.autocast(self.device.type, torch.bfloat16) if low else contextlib.nullcontext()
 
     def _shrink(self, arithmetic: Arithmetic) -> None:
         self.batch_sizes[arithmetic] //= 2

@@ -8,60 +8,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from evaluator.execution.protocol import (
-    DeviceFigures,
-    Done,
-    Error,
-    ExecutorEvent,
-    Figures,
-    Ready,
-    SessionSettings,
-    Started,
-    WorkerLost,
-)
+from evaluator.execution.protocol import ExecutorEvent, SessionSettings, WorkerLost
+from evaluator.execution.seat import Seat, best_for
 from evaluator.records import Unit, WorkerState
-
-QUEUED = 2
-"""Units that a worker holds: one is computed while the images of the next are decoded."""
-
-_BACK_OFF = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds before the n-th restart in a row without a finished unit."""
 
 _GRACE = 3.0
 """Seconds between asking a hanging worker to end and ending it."""
 
 
-@dataclass
-class _Worker:
-    """One place for a worker: the process in it changes, the number stays."""
+@dataclass(kw_only=True)
+class _Worker(Seat):
+    """A place for a process of this machine, and the pipe to it."""
 
-    id: int
     settings: SessionSettings
     process: subprocess.Popen[bytes] | None = None
     connection: Connection | None = None
-    units: dict[int, tuple[Unit, Callable[[], float]]] = field(default_factory=dict)
-    running: int | None = None
-    backbone: int | None = None
-    since: float = 0.0
-    restart_at: float = 0.0
-    restarts: int = 0
-    deaths_in_a_row: int = 0
-    blame: str = ""
     terminated_at: float | None = None
-    ended: bool = False
-    figures: DeviceFigures = field(default_factory=DeviceFigures)
-
-    @property
-    def state(self) -> str:
-        if self.process is None:
-            return "ended" if self.ended else "restarting"
-        if self.running is not None:
-            return "computing"
-        return "loading" if self.units or self.backbone is None else "idle"
 
 
 class LocalExecutor:
@@ -85,9 +51,12 @@ class LocalExecutor:
         self._lost: list[ExecutorEvent] = []
         threads = _threads_each(devices)
         self._workers = [
-            _Worker(number, replace(settings, device=device, threads=threads if device == "cpu" else settings.threads))
+            _Worker(
+                id=number, device=device,
+                settings=replace(settings, device=device, threads=threads if device == "cpu" else settings.threads),
+            )
             for number, device in enumerate(devices, 1)
-        ]
+        ]  # fmt: skip
 
     def start(self) -> None:
         """Start the workers."""
@@ -96,15 +65,12 @@ class LocalExecutor:
 
     def slots(self) -> int:
         """How many units could be submitted now."""
-        return sum(QUEUED - len(worker.units) for worker in self._workers if worker.process)
+        return sum(worker.free for worker in self._workers)
 
     def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
         """Hand a unit to the worker that suits it best: its backbone loaded, few units waiting."""
-        free = [worker for worker in self._workers if worker.process and len(worker.units) < QUEUED]
-        worker = min(free, key=lambda w: (_backbone_after(w) not in (unit.backbone, None), len(w.units), w.id))
-        if not worker.units:
-            worker.since = time.monotonic()
-        worker.units[unit.id] = (unit, patience)
+        worker = best_for(unit, self._workers)
+        worker.take(unit, patience)
         assert worker.connection is not None
         try:
             worker.connection.send(unit)
@@ -136,7 +102,7 @@ class LocalExecutor:
 
     def workers(self) -> Sequence[WorkerState]:
         """Every worker as it is now."""
-        return [_state(worker) for worker in self._workers]
+        return [worker.record() for worker in self._workers]
 
     def close(self) -> None:
         """End every worker; returns when none is left."""
@@ -146,7 +112,8 @@ class LocalExecutor:
         for worker in self._workers:
             worker.ended = True
             if worker.process:
-                self._clear(worker)
+                self._end_of(worker)
+                worker.vacate()
 
     def _launch(self, worker: _Worker) -> None:
         ours, theirs = socket.socketpair()
@@ -157,9 +124,8 @@ class LocalExecutor:
         )
         theirs.close()
         worker.connection = Connection(ours.detach())
-        worker.running = worker.backbone = worker.terminated_at = None
-        worker.since = time.monotonic()
-        worker.blame = ""
+        worker.occupy(worker.process.pid)
+        worker.terminated_at = None
         try:
             worker.connection.send((worker.id, replace(worker.settings, device=device), self._session))
         except OSError:
@@ -177,25 +143,9 @@ class LocalExecutor:
         assert connection is not None
         try:
             while connection.poll():
-                events.append(self._noted(worker, connection.recv()))
+                events.append(worker.noted(connection.recv()))
         except (EOFError, OSError):
             self._bury(worker)
-
-    def _noted(self, worker: _Worker, event: ExecutorEvent) -> ExecutorEvent:
-        """Keep track of what the worker is about."""
-        if isinstance(event, Figures):
-            worker.figures = event.figures
-            return event
-        worker.since = time.monotonic()
-        if isinstance(event, Ready):
-            worker.backbone = event.position
-        elif isinstance(event, Started):
-            worker.running = event.unit
-        elif isinstance(event, Done | Error):
-            worker.units.pop(event.unit, None)
-            worker.running = None
-            worker.deaths_in_a_row = 0 if isinstance(event, Done) else worker.deaths_in_a_row
-        return event
 
     def _end_hanging(self) -> None:
         now = time.monotonic()
@@ -205,26 +155,19 @@ class LocalExecutor:
             if worker.terminated_at is not None:
                 if now - worker.terminated_at > _GRACE:
                     worker.process.kill()
-            elif now - worker.since > (limit := self._patience(worker)):
-                worker.blame = f"no progress for {limit:.0f} s"
+            elif silence := worker.overdue(self._load_seconds):
+                worker.blame = silence
                 worker.terminated_at = now
                 worker.process.terminate()
 
-    def _patience(self, worker: _Worker) -> float:
-        if worker.running is not None and worker.running in worker.units:
-            return worker.units[worker.running][1]()
-        return self._load_seconds if worker.units else float("inf")
-
     def _bury(self, worker: _Worker) -> None:
         """The process is gone or useless: its units come back, another one is started a little later."""
-        units, running = tuple(worker.units), worker.running
-        code = self._clear(worker)
+        code = self._end_of(worker)
         reason = worker.blame or (f"signal {-code}" if code < 0 else f"exit code {code}")
-        self._lost.append(WorkerLost(worker.id, reason, running if running in units else None, units))
-        worker.restart_at = time.monotonic() + _BACK_OFF[min(worker.deaths_in_a_row, len(_BACK_OFF) - 1)]
-        worker.deaths_in_a_row += 1
+        gone = worker.vacate()
+        self._lost.append(WorkerLost(worker.id, reason, gone.running, gone.units))
 
-    def _clear(self, worker: _Worker) -> int:
+    def _end_of(self, worker: _Worker) -> int:
         """Close the pipe, wait for the process (which ends when the pipe does), and return its exit code."""
         assert worker.process is not None
         assert worker.connection is not None
@@ -234,22 +177,8 @@ class LocalExecutor:
         except subprocess.TimeoutExpired:
             worker.process.kill()
             code = worker.process.wait()
-        worker.process = worker.connection = worker.running = worker.backbone = None
-        worker.units.clear()
+        worker.process = worker.connection = None
         return code
-
-
-def _backbone_after(worker: _Worker) -> int | None:
-    """The backbone that is loaded once everything the worker holds is done."""
-    last = next(reversed(worker.units.values()), None)
-    return last[0].backbone if last else worker.backbone
-
-
-def _state(worker: _Worker) -> WorkerState:
-    pid = worker.process.pid if worker.process else 0
-    return WorkerState(
-        worker.id, worker.settings.device, pid, worker.state, time.time(), worker.restarts, *worker.figures
-    )  # fmt: skip
 
 
 def _threads_each(devices: Sequence[str]) -> int | None:

@@ -13,7 +13,7 @@ from evaluator.errors import BackboneUnavailable, CamtuiError, RunFailed, Thresh
 from evaluator.execution.arrival import describe_cells, new_labels
 from evaluator.execution.checking import failed
 from evaluator.execution.journal import Journal
-from evaluator.execution.protocol import Done, Error, Executor, ExecutorEvent, Figures, Ready, Started, WorkerLost
+from evaluator.execution.protocol import Done, Error, Executor, ExecutorEvent, Figures, LeftOut, Ready, Started, WorkerLost
 from evaluator.execution.request import DriverSettings
 from evaluator.execution.schedule import Schedule, plan_stages
 from evaluator.execution.suspects import Suspects, halves
@@ -213,6 +213,8 @@ class Loop:
                 self._error(event)
             case WorkerLost():
                 self._worker_lost(event)
+            case LeftOut():
+                self._left_out(event)
             case Started():
                 self._barren = 0
             case Figures():
@@ -273,6 +275,11 @@ class Loop:
         self._barren = 0 if event.running else self._barren + 1
         if self._barren >= (4 * BARREN_DEATHS if self._handed_off else BARREN_DEATHS):
             raise RunFailed(f"workers die before they compute anything ({event.reason})", f"camtui logs {self._word}")
+
+    def _left_out(self, event: LeftOut) -> None:
+        self._journal.event("error", f"worker {event.worker} is left out: {event.reason}")
+        for unit in filter(None, map(self._schedule.finish, event.units)):
+            self._again(unit)
 
     def _blame(self, unit: Unit, reason: str, detail: str, *, certain: bool = False) -> None:
         """The unit's computation failed: try it again; the second time in halves; what cannot be halved has failed for good."""

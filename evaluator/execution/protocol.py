@@ -126,6 +126,14 @@ class WorkerLost(NamedTuple):
     units: tuple[int, ...]
 
 
+class LeftOut(NamedTuple):
+    """A worker is given up, because of the node it is on; the units it had come back, the others go on without it."""
+
+    worker: int
+    reason: str
+    units: tuple[int, ...]
+
+
 class Figures(NamedTuple):
     """A worker's device figures, sent now and then."""
 
@@ -133,11 +141,11 @@ class Figures(NamedTuple):
     figures: DeviceFigures
 
 
-ExecutorEvent = Ready | Started | Done | Error | WorkerLost | Figures
+ExecutorEvent = Ready | Started | Done | Error | WorkerLost | LeftOut | Figures
 
 
 class Executor(Protocol):
-    """Carries units to workers. Every submitted unit ends in Done, Error or WorkerLost at least once, in any order."""
+    """Carries units to workers. Every submitted unit ends in Done, Error, WorkerLost or LeftOut at least once, in any order."""
 
     def start(self) -> None:
         """Start the workers."""

@@ -73,9 +73,13 @@ def _serve(unit: Unit, position: int | None, session: Session, outbox: _Outbox, 
         outbox.send(Ready(worker, unit.backbone, loaded, session.versions()))
     outbox.send(Started(worker, unit.id))
     with _unit_blamed(outbox, worker, unit.id):
-        result = checked(unit, session.evaluate(unit)) if unit.images else UnitResult()
-        outbox.send(Done(worker, unit.id, result))
+        outbox.send(Done(worker, unit.id, evaluated(unit, session)))
     return unit.backbone
+
+
+def evaluated(unit: Unit, session: Session) -> UnitResult:
+    """The checked result of a unit whose backbone is loaded; nothing for a unit without images."""
+    return checked(unit, session.evaluate(unit)) if unit.images else UnitResult()
 
 
 def open_session(dotted: str) -> OpenSession:
@@ -140,17 +144,20 @@ def _unit_blamed(outbox: _Outbox, worker: int, unit: int, *, loading: bool = Fal
     verdict = _Verdict()
     try:
         yield verdict
-    except CamtuiError as error:
-        verdict.ok = False
-        outbox.send(Error(worker, unit, error.kind, error.message, error.hint, error.exit_code, loading or not unit, False))
     except Exception as error:
         verdict.ok = False
-        narrate_traceback()
-        text = f"{type(error).__name__}: {error}".strip()
-        no_memory = is_out_of_memory(error)
-        fatal = not no_memory and any(mark in text for mark in _STICKY)
-        kind = "out-of-memory" if no_memory else "error"
-        outbox.send(Error(worker, unit, kind, text, "", 1, loading or not unit, fatal))
+        outbox.send(as_event(error, worker, unit, loading=loading or not unit))
+
+
+def as_event(error: Exception, worker: int, unit: int, *, loading: bool) -> Error:
+    """What was raised, as the driver is told of it; what nobody raised on purpose goes to the log with its traceback."""
+    if isinstance(error, CamtuiError):
+        return Error(worker, unit, error.kind, error.message, error.hint, error.exit_code, loading, False)
+    narrate_traceback()
+    text = f"{type(error).__name__}: {error}".strip()
+    no_memory = is_out_of_memory(error)
+    fatal = not no_memory and any(mark in text for mark in _STICKY)
+    return Error(worker, unit, "out-of-memory" if no_memory else "error", text, "", 1, loading, fatal)
 
 
 def _main() -> None:
