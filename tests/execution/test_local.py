@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.execution.local import QUEUED, LocalExecutor
+from evaluator.execution.local import LocalExecutor
 from evaluator.execution.protocol import (
     Done,
     Error,
@@ -21,6 +21,7 @@ from evaluator.execution.protocol import (
     Started,
     WorkerLost,
 )
+from evaluator.execution.seat import QUEUED
 from evaluator.plan import BackboneSpec
 from evaluator.records import ImageRef, Unit
 from tests.execution.support import kill, make_plan

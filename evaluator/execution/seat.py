@@ -1,0 +1,140 @@
+"""One place for a worker: the process in it changes, the number stays. What executors of every kind keep of a worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+
+from evaluator.execution.protocol import DeviceFigures, Done, Error, ExecutorEvent, Figures, Ready, Started
+from evaluator.records import Unit, WorkerState
+
+QUEUED = 2
+"""Units that a worker holds: one is computed while the images of the next are decoded."""
+
+_BACK_OFF = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Seconds before the n-th restart in a row without a finished unit."""
+
+
+class Held(NamedTuple):
+    """A unit that a worker holds, and how long it may take."""
+
+    unit: Unit
+    patience: Callable[[], float]
+
+
+class Vacated(NamedTuple):
+    """What was with a worker that is gone: its units, and the one it was computing."""
+
+    units: tuple[int, ...]
+    running: int | None
+
+
+@dataclass
+class Seat:
+    """What is known of one worker.
+
+    Attributes:
+        device: as people read it.
+        pid: of the process in this place, 0 while there is none.
+        running: the unit that is being computed.
+        backbone: the one that is loaded.
+        since: when the worker was last heard of, on the monotonic clock.
+        blame: why it is about to be ended.
+        ended: nobody will come to this place again.
+    """
+
+    id: int
+    device: str
+    pid: int = 0
+    units: dict[int, Held] = field(default_factory=dict)
+    running: int | None = None
+    backbone: int | None = None
+    since: float = 0.0
+    restart_at: float = 0.0
+    restarts: int = 0
+    deaths_in_a_row: int = 0
+    blame: str = ""
+    ended: bool = False
+    figures: DeviceFigures = field(default_factory=DeviceFigures)
+
+    @property
+    def state(self) -> str:
+        """One word for people."""
+        if not self.pid:
+            return "ended" if self.ended else "restarting"
+        if self.running is not None:
+            return "computing"
+        return "loading" if self.units or self.backbone is None else "idle"
+
+    @property
+    def free(self) -> int:
+        """How many units it could take now."""
+        return QUEUED - len(self.units) if self.pid else 0
+
+    @property
+    def backbone_after(self) -> int | None:
+        """The backbone that is loaded once everything the worker holds is done."""
+        last = next(reversed(self.units.values()), None)
+        return last.unit.backbone if last else self.backbone
+
+    def occupy(self, pid: int) -> None:
+        """A process has come that knows nothing yet."""
+        self.pid = pid
+        self.running = self.backbone = None
+        self.since = time.monotonic()
+        self.blame = ""
+
+    def take(self, unit: Unit, patience: Callable[[], float]) -> None:
+        """The worker holds one unit more."""
+        if not self.units:
+            self.since = time.monotonic()
+        self.units[unit.id] = Held(unit, patience)
+
+    def noted(self, event: ExecutorEvent) -> ExecutorEvent:
+        """Keep track of what the worker is about."""
+        if isinstance(event, Figures):
+            self.figures = event.figures
+            return event
+        self.since = time.monotonic()
+        if isinstance(event, Ready):
+            self.backbone = event.position
+        elif isinstance(event, Started):
+            self.running = event.unit
+        elif isinstance(event, Done | Error):
+            self.units.pop(event.unit, None)
+            self.running = None
+            self.deaths_in_a_row = 0 if isinstance(event, Done) else self.deaths_in_a_row
+        return event
+
+    def overdue(self, load_seconds: float) -> str:
+        """That the worker has been silent for longer than what it does may take, in words; empty while it has not."""
+        limit = load_seconds if self.units else float("inf")
+        if self.running is not None and self.running in self.units:
+            limit = self.units[self.running].patience()
+        return f"no progress for {limit:.0f} s" if time.monotonic() - self.since > limit else ""
+
+    def vacate(self) -> Vacated:
+        """The process is gone: another one may come a little later, the later the more often this happens."""
+        units = tuple(self.units)
+        running = self.running if self.running in self.units else None
+        self.units.clear()
+        self.pid = 0
+        self.running = self.backbone = None
+        self.restart_at = time.monotonic() + _BACK_OFF[min(self.deaths_in_a_row, len(_BACK_OFF) - 1)]
+        self.deaths_in_a_row += 1
+        return Vacated(units, running)
+
+    def record(self) -> WorkerState:
+        """As it is stored."""
+        return WorkerState(self.id, self.device, self.pid, self.state, time.time(), self.restarts, *self.figures)
+
+
+SomeSeat = TypeVar("SomeSeat", bound=Seat)
+
+
+def best_for(unit: Unit, seats: Sequence[SomeSeat]) -> SomeSeat:
+    """The worker that suits a unit best: its backbone loaded, few units waiting. One of them must be free."""
+    free = [seat for seat in seats if seat.free > 0]
+    return min(free, key=lambda seat: (seat.backbone_after not in (unit.backbone, None), len(seat.units), seat.id))
