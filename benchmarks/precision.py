@@ -20,8 +20,8 @@ from machine import machine_line, write_json
 
 from evaluator.execution.protocol import SessionSettings
 from evaluator.images import find_images
-from evaluator.plan import BackboneSpec, Precision, RunPlan, validated
-from evaluator.records import ImageRef, Row, Unit
+from evaluator.plan import BackboneSpec, RunPlan, validated
+from evaluator.records import ImageRef, Precision, Row, Unit
 from evaluator.session import open_session
 
 METRICS = ("average_drop", "average_increase", "coherency", "complexity", "adcc")
