@@ -54,10 +54,8 @@ def main() -> None:
     results = [one for place, name in enumerate(methods) for one in compared(name, place, rows)]
     print(f"  {'method':16} {'precision':9} {'metric':17} {'mean':>8} {'95th':>8} {'largest':>8}   shift of the average")
     for one in results:
-        print(
-            f"  {one['method']:16} {one['precision']:9} {one['metric']:17} {one['mean']:8.3f} {one['p95']:8.3f} {one['largest']:8.3f}"
-            f"   {one['shift']:+.3f}"
-        )
+        figures = " ".join(f"{one[name]:8.3f}" for name in ("mean", "p95", "largest"))
+        print(f"  {one['method']:16} {one['precision']:9} {one['metric']:17} {figures}   {one['shift']:+.3f}")
     write_json(options, [*results, {"seconds": seconds}])
 
 

@@ -1,0 +1,108 @@
+"""``camtui bench``: what this machine can do, and how long the paper's whole protocol would take on it."""
+
+from __future__ import annotations
+
+import json as json_module
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from camtui.cli.app import JsonOption, app, narrate, print_json
+from camtui.devices import choose_devices
+from camtui.format.numbers import duration
+from camtui.paper import table2
+from evaluator import catalog
+from evaluator.errors import RunFailed, UsageError
+from evaluator.plan import RunPlan
+
+PROTOCOL_IMAGES = 50_000
+"""The validation set of ImageNet, which Table 2 is about."""
+
+
+@app.command()
+def bench(
+    backbone: Annotated[list[str] | None, typer.Option("--backbone", "-b", help="Which; the paper's six unless given.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda:N; a GPU where there is one.")] = None,
+    precision: Annotated[str, typer.Option(help="fp32, mixed or bf16.")] = "fp32",
+    images: Annotated[int, typer.Option(min=1, help="Images that the estimate is for.")] = PROTOCOL_IMAGES,
+    json: JsonOption = False,
+) -> None:
+    """Measure this machine: forwards a second by backbone, and how long the paper's Table 2 would take on it.
+
+    Example: camtui bench -b resnet50 --precision mixed
+    """
+    names = [name for text in backbone or list(table2()) for name in text.split(",")]
+    for name in names:
+        catalog.backbone(name)
+    if precision not in ("fp32", "mixed", "bf16"):
+        raise UsageError(f"--precision takes fp32, mixed or bf16, not '{precision}'", "camtui bench --precision mixed")
+    where = choose_devices(device, None)[0]
+    narrate(f"measuring {len(names)} backbones on {where} in {precision}, about ten seconds each")
+    estimates = [estimate(found, images) for found in _measured(names, where, precision) if _told(found, as_json=json)]
+    if json:
+        print_json({"images": images, "backbones": estimates})
+        return
+    print()
+    for line in _table(estimates, images):
+        print(line)
+
+
+def _measured(names: list[str], device: str, precision: str) -> Iterator[dict[str, Any]]:
+    """Figures as they come, from a process of its own: this one never holds torch."""
+    asked = json_module.dumps({"backbones": names, "device": device, "precision": precision})
+    command = [sys.executable, "-P", "-m", "evaluator.throughput"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdin.write(asked)
+        child.stdin.close()
+        for line in child.stdout:
+            yield json_module.loads(line)
+        said = child.stderr.read().strip().splitlines()
+    if child.returncode:
+        raise RunFailed(f"the measurement ended with {said[-1] if said else child.returncode}", "camtui doctor")
+
+
+def _told(found: dict[str, Any], *, as_json: bool) -> bool:
+    if not as_json:
+        share = 100 * found["rows"] / found["measuring"], 100 * found["masks"] / found["weighing"]
+        sizes = found["batch_sizes"]
+        size = sizes["bf16" if found["precision"] == "bf16" else "fp32"]
+        print(
+            f"{found['backbone']:<18} {found['measuring']:>8.1f} forwards/s raw   gradient rows {share[0]:3.0f} %   "
+            f"score-cam masks {share[1]:3.0f} % of {found['weighing']:.1f}   batch {size}",
+            flush=True,
+        )
+    return True
+
+
+def estimate(found: dict[str, Any], images: int) -> dict[str, Any]:
+    """Seconds of every method of Table 2 with all of its metrics, beside what was measured."""
+    seconds = {name: images * _seconds_an_image(name, found) for name in _methods_of(found["backbone"])}
+    return {**found, "seconds": seconds, "total": sum(seconds.values())}
+
+
+def _methods_of(backbone: str) -> list[str]:
+    """The rows that Table 2 has for a backbone; for one that is not in it, those that all six have."""
+    return list(table2().get(backbone) or table2()["resnet50"])
+
+
+def _seconds_an_image(name: str, found: dict[str, Any]) -> float:
+    kind = catalog.method(name)
+    forwards = kind.forwards(found["channels"], found["gap_linear"])
+    curves = 2 * (RunPlan.curve_steps - 1) / found["measuring"]
+    weighing = forwards - 1 if kind.masks_channels else 0
+    return float(weighing / found["masks"] + (forwards - weighing) / found["rows"] + curves)
+
+
+def _table(estimates: list[dict[str, Any]], images: int) -> Iterator[str]:
+    methods = list(dict.fromkeys(name for one in estimates for name in one["seconds"]))
+    yield f"{images:,} images with all seven metrics, on one device:"
+    yield f"{'':<18}" + "".join(f"{name[:15]:>16}" for name in methods) + f"{'total':>12}"
+    for one in estimates:
+        cells = (duration(one["seconds"][name]) if name in one["seconds"] else "" for name in methods)
+        yield f"{one['backbone']:<18}" + "".join(f"{cell:>16}" for cell in cells) + f"{duration(one['total']):>12}"
