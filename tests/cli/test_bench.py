@@ -11,7 +11,8 @@ from camtui.cli.bench import estimate
 from tests.execution.support import camtui
 
 FOUND: dict[str, Any] = {
-    "backbone": "resnet50", "measuring": 100.0, "weighing": 400.0, "rows": 90.0, "masks": 300.0, "channels": 2048, "gap_linear": True,
+    "backbone": "resnet50", "measuring": 100.0, "weighing": 400.0, "rows": 90.0, "masks": 300.0,
+    "channels": 2048, "gap_linear": True,
 }  # fmt: skip
 
 
