@@ -1,4 +1,6 @@
-"""A fake evaluator: rows are a pure function of (cell, image); knobs in ``$CAMTUI_FAKE`` (JSON) make it slow, fatal or stuck.
+"""A fake evaluator: rows are a pure function of (cell, image); knobs make it slow, fatal or stuck.
+
+Knobs are JSON in ``$CAMTUI_FAKE``, or in ``fake.json`` in the data folder, which workers of a Ray that runs already see too.
 
 Knobs: ``seconds`` per image, ``start_seconds``, ``load_seconds``; ``kills``, ``hangs``, ``raises``, ``sticky``: ids of images
 that kill the worker, hang it, raise an exception, or raise a sticky device error; ``kills_method``: only with this method;
@@ -31,11 +33,18 @@ def open_session(settings: SessionSettings) -> FakeSession:
     return FakeSession(settings)
 
 
+def read_knobs(root: Path) -> dict[str, Any]:
+    file = root / "fake.json"
+    text = os.environ.get("CAMTUI_FAKE") or (file.read_text() if file.exists() else "{}")
+    knobs: dict[str, Any] = json.loads(text)
+    return knobs
+
+
 class FakeSession:
-    def __init__(self, settings: SessionSettings) -> None:
+    def __init__(self, settings: SessionSettings, knobs: dict[str, Any] | None = None) -> None:
         self._plan = settings.plan
         self._root = Path(settings.root)
-        self._knobs: dict[str, Any] = json.loads(os.environ.get("CAMTUI_FAKE", "{}"))
+        self._knobs = read_knobs(self._root) if knobs is None else knobs
         time.sleep(self._knobs.get("start_seconds", 0))
 
     def versions(self) -> dict[str, str]:

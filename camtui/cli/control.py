@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from camtui.cli.app import JsonOption, RunArgument, YesOption, app, confirm, narrate, print_json
+from camtui.executors import AddressOption, ExecutorOption, GpusOption, RayOptions, choose
 from camtui.runs import LAST, find_run, list_runs, reference
 from camtui.status import RunStatus, read_status
 from evaluator.errors import NotFound, TryAgain, UsageError
@@ -194,6 +195,9 @@ def resume(
     run: RunArgument = LAST,
     device: DeviceOption = None,
     workers: WorkersOption = None,
+    executor: ExecutorOption = "local",
+    ray_address: AddressOption = None,
+    gpus_per_worker: GpusOption = None,
     max_failures: Annotated[str, typer.Option(metavar="N|P%", help="Stop above so many failures.")] = "",
     on_finish: Annotated[str, typer.Option(metavar="CMD", help="Gets a JSON document when the run ends or crashes.")] = "",
     detach: DetachOption = False,
@@ -205,7 +209,8 @@ def resume(
     """Go on with a run that was stopped, has failed or has crashed: only what is missing is computed."""
     from camtui.cli.run import begin, resuming
 
-    request = resuming(find_run(run), device, workers, max_failures=max_failures, on_finish=on_finish)
+    chosen = choose(device, workers, RayOptions(executor, ray_address, gpus_per_worker))
+    request = resuming(find_run(run), chosen, max_failures=max_failures, on_finish=on_finish)
     begin(ctx, request, detach=detach, foreground=foreground, watch=not no_watch, quiet=quiet, as_json=json)
 
 
@@ -218,6 +223,9 @@ def retry(
     ] = True,
     device: DeviceOption = None,
     workers: WorkersOption = None,
+    executor: ExecutorOption = "local",
+    ray_address: AddressOption = None,
+    gpus_per_worker: GpusOption = None,
     detach: DetachOption = False,
     foreground: ForegroundOption = False,
     no_watch: NoWatchOption = False,
@@ -227,7 +235,8 @@ def retry(
     """Try the images again that have failed, once what was wrong with them is mended."""
     from camtui.cli.run import begin, resuming
 
-    request = resuming(find_run(run), device, workers, retry_failed=failed)
+    chosen = choose(device, workers, RayOptions(executor, ray_address, gpus_per_worker))
+    request = resuming(find_run(run), chosen, retry_failed=failed)
     begin(ctx, request, detach=detach, foreground=foreground, watch=not no_watch, quiet=quiet, as_json=json)
 
 

@@ -10,8 +10,10 @@ import typer
 
 from camtui.asking import Typed, default_name, make_plan, stored_plan
 from camtui.cli.app import app, narrate, print_json, run_command, stdout_console
-from camtui.devices import choose_devices, on_cuda
+from camtui.devices import on_cuda
+from camtui.executors import AddressOption, Chosen, ExecutorOption, GpusOption, RayOptions, choose
 from camtui.runs import reference, run_path, sizes_file
+from evaluator import catalog
 from evaluator.errors import CamtuiError, UsageError
 from evaluator.execution.request import DriverSettings, RunRequest
 
@@ -30,7 +32,9 @@ def run(
         list[str] | None, typer.Option("--backbone", "-b", help="Repeat, or use commas: camtui backbones.")
     ] = None,
     method: Annotated[list[str] | None, typer.Option("--method", "-m", help="Repeat, or use commas: camtui methods.")] = None,
-    metric: Annotated[list[str] | None, typer.Option("--metric", help="deletion, insertion or all; the others always.")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help=f"{', '.join(catalog.curve_metrics())} or all; the others always.")
+    ] = None,
     limit: Annotated[int | None, typer.Option("--limit", "-n", help="First N images of the seeded order.")] = None,
     name: Annotated[str | None, typer.Option(help="Of the run; default: the data folder's, so the same command goes on.")] = None,
     db: Annotated[Path | None, typer.Option(help="The run's file, where it shall not lie with the others.")] = None,
@@ -38,6 +42,9 @@ def run(
         str | None, typer.Option(help="cpu, cuda (all), cuda:0,cuda:2.  [default: cuda where there is one]")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes.  [default: one on each device]")] = None,
+    executor: ExecutorOption = "local",
+    ray_address: AddressOption = None,
+    gpus_per_worker: GpusOption = None,
     precision: Annotated[str | None, typer.Option(help="fp32, mixed or bf16.  [default: fp32 on cpu, mixed on cuda]")] = None,
     batch_size: Annotated[str, typer.Option(help="Images in one forward, or auto.")] = "auto",
     seed: Annotated[int | None, typer.Option(help="Of the order of images and of all noise.  [default: 0]")] = None,
@@ -68,11 +75,12 @@ def run(
         config=config, limit=limit, labels=labels, seed=seed, target=target, resize=resize, layer=layer, weights=weights,
         precision=precision, curve_steps=curve_steps, insertion_start=insertion_start,
     )  # fmt: skip
-    devices = choose_devices(device, workers)
+    chosen = choose(device, workers, RayOptions(executor, ray_address, gpus_per_worker))
     path = _database(db, name, typed)
-    plan = make_plan(typed, stored_plan(path), cuda=on_cuda(devices))
+    plan = make_plan(typed, stored_plan(path), cuda=on_cuda(chosen.devices))
     settings = DriverSettings(
-        devices=devices,
+        devices=chosen.devices,
+        ray=chosen.ray,
         tuning=sizes_file(),
         batch_size=_batch_size(batch_size),
         max_failures=max_failures,
@@ -143,19 +151,13 @@ def begin(
 
 
 def resuming(
-    path: Path,
-    device: str | None,
-    workers: int | None,
-    *,
-    max_failures: str = "",
-    on_finish: str = "",
-    retry_failed: bool = False,
+    path: Path, chosen: Chosen, *, max_failures: str = "", on_finish: str = "", retry_failed: bool = False
 ) -> RunRequest:
-    """The request to go on with a stored run."""
-    devices = choose_devices(device, workers)
+    """The request to go on with a stored run, on what has been chosen for it."""
     settings = DriverSettings(
-        devices=devices, tuning=sizes_file(), max_failures=max_failures, on_finish=on_finish, **_test_settings()
-    )
+        devices=chosen.devices, ray=chosen.ray, tuning=sizes_file(), max_failures=max_failures, on_finish=on_finish,
+        **_test_settings(),
+    )  # fmt: skip
     settings.check()
     return RunRequest(db=path, name=path.stem, plan=None, settings=settings, retry_failed=retry_failed, word=reference(path))
 

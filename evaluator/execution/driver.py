@@ -27,7 +27,7 @@ from evaluator.execution.local import LocalExecutor
 from evaluator.execution.lock import RunLock
 from evaluator.execution.loop import Loop, StopRequest, signals_to
 from evaluator.execution.narration import narrate_traceback
-from evaluator.execution.protocol import SessionSettings
+from evaluator.execution.protocol import Executor, SessionSettings
 from evaluator.execution.request import RunRequest
 from evaluator.images import Manifest, find_images
 from evaluator.plan import RunPlan, grown
@@ -232,9 +232,13 @@ def _version() -> str:
     return version("camtui")
 
 
-def _executor(request: RunRequest, plan: RunPlan, manifest: Manifest) -> LocalExecutor:
+def _executor(request: RunRequest, plan: RunPlan, manifest: Manifest) -> Executor:
     settings = request.settings
     session = SessionSettings(plan=plan, root=str(manifest.root), batch_size=settings.batch_size, tuning=settings.tuning)
+    if settings.ray is not None:
+        from evaluator.execution.ray_executor import ray_executor
+
+        return ray_executor(settings.ray, session, settings, manifest.images)
     return LocalExecutor(session, settings.devices, settings.session, load_seconds=settings.load_seconds)
 
 

@@ -49,6 +49,21 @@ class FailureLimit:
 
 
 @dataclass(frozen=True)
+class RaySettings:
+    """``--executor ray``: where, and how much of it.
+
+    Attributes:
+        address: of a cluster to join, ``auto`` or ``HOST:PORT``; empty: a Ray of our own on this machine.
+        workers: how many, ``None`` for one on each GPU (or node).
+        gpus_per_worker: counts on devices of the kind ``cuda``.
+    """
+
+    address: str = ""
+    workers: int | None = None
+    gpus_per_worker: float = 1.0
+
+
+@dataclass(frozen=True)
 class DriverSettings:
     """How a run is carried out; none of it changes a number.
 
@@ -62,6 +77,7 @@ class DriverSettings:
         hang_seconds: no progress for so long, and for ten times what a unit usually takes: the worker is replaced.
         load_seconds: the same for starting a worker and loading (perhaps downloading) a backbone.
         retry_seconds: pause between attempts to write on a full disk.
+        ray: compute on Ray; ``devices`` then names only the kind, ``cpu`` or ``cuda``. ``None``: processes of this machine.
     """
 
     devices: tuple[str, ...] = ("cpu",)
@@ -73,6 +89,7 @@ class DriverSettings:
     hang_seconds: float = 120.0
     load_seconds: float = 900.0
     retry_seconds: float = 3.0
+    ray: RaySettings | None = None
 
     @property
     def failure_limit(self) -> FailureLimit:
@@ -129,6 +146,7 @@ class RunRequest:
         """The request of ``to_json``."""
         values: dict[str, Any] = json.loads(text)
         settings = {f.name: values["settings"][f.name] for f in fields(DriverSettings)}
+        settings["ray"] = settings["ray"] and RaySettings(**settings["ray"])
         return RunRequest(
             db=Path(os.fsdecode(bytes.fromhex(values["db"]))),
             name=values["name"],

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from evaluator.execution.protocol import Executor, SessionSettings
 from tests.execution.support import ROOT, Run, make_data, make_plan
 
 NewRun = Callable[..., Run]
+OpenExecutor = Callable[[SessionSettings, int], Executor]
 
 
 @pytest.fixture(autouse=True)
@@ -20,11 +22,14 @@ def _drivers_find_the_fake(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def knobs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def knobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """Set the knobs of the fake evaluator for the workers that are started from now on."""
 
     def turn(**values: Any) -> None:
         monkeypatch.setenv("CAMTUI_FAKE", json.dumps(values))
+        for folder in (tmp_path, tmp_path / "data"):
+            if folder.is_dir():
+                (folder / "fake.json").write_text(json.dumps(values))
 
     return turn
 
@@ -38,3 +43,21 @@ def new_run(tmp_path: Path) -> NewRun:
         return Run(tmp_path / "run.db", make_plan(data, **changes))
 
     return make
+
+
+@pytest.fixture(scope="module")
+def own_ray() -> Iterator[None]:
+    """A Ray of camtui's own in this process; one module may use it: a process can hold one token only."""
+    from evaluator.execution.ray_cluster import start_own
+
+    leave = start_own(cuda=False)
+    yield
+    leave()
+
+
+@pytest.fixture
+def ray_executors(own_ray: None) -> OpenExecutor:
+    """Opens executors on the Ray that is there."""
+    from tests.execution.on_ray import open_executor
+
+    return open_executor

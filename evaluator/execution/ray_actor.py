@@ -1,0 +1,147 @@
+"""One worker inside a Ray actor: the driver calls, what is returned is the driver's. Imports Ray only where it runs inside it.
+
+Every method returns the events of ``execution.protocol`` instead of raising: an exception that travels through Ray would need its
+class, and its module, on both sides.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from evaluator.execution.protocol import Done, Error, Figures, Ready, Session, SessionSettings
+from evaluator.execution.worker import as_event, evaluated, open_session
+from evaluator.records import ImageRef, Unit
+from evaluator.text import printable
+
+BESIDE = "beside"
+"""The concurrency group of the calls that do not wait for a computation: ``prefetch`` and ``figures``."""
+
+_OF_THE_NODE = frozenset({"missing", "changed", "permission"})
+"""Failures of an image that may be the node's fault: its folder is not mounted, or is another one."""
+
+
+class Place(NamedTuple):
+    """Where an actor runs, and which path its node cannot see, in words; empty where it sees what it must."""
+
+    node: str
+    name: str
+    device: str
+    pid: int
+    unseen: str
+
+
+class RayWorker:
+    """Holds one session. Calls come one after the other; ``prefetch`` and ``figures`` beside them."""
+
+    def __init__(self, worker: int, settings: SessionSettings, dotted_session: str, sample: Sequence[ImageRef]) -> None:
+        """Remembers only: what can fail is called, so that the driver hears of it.
+
+        Args:
+            worker: the number to sign events with.
+            settings: for the session.
+            dotted_session: ``module:function`` that opens it.
+            sample: images that every node must see, with the sizes that the manifest has.
+        """
+        os.dup2(2, 1)  # what libraries print goes to the driver's log, never to its standard output
+        self._worker = worker
+        self._settings = settings
+        self._dotted_session = dotted_session
+        self._sample = tuple(sample)
+        self._session: Session | None = None
+        self._position: int | None = None
+
+    def place(self) -> Place:
+        """Where this is, and whether the images can be seen from here."""
+        import ray
+
+        device = self._settings.device
+        if device.startswith("cuda"):
+            device = f"cuda:{','.join(ray.get_runtime_context().get_accelerator_ids()['GPU'])}"
+        node = ray.get_runtime_context().get_node_id()
+        return Place(node, socket.gethostname(), device, os.getpid(), self._unseen())
+
+    def open(self) -> Ready | Error:
+        """Open the session, if it is not open yet."""
+        try:
+            if self._session is None:
+                self._session = open_session(self._dotted_session)(self._settings)
+            return Ready(self._worker, None, None, self._session.versions())
+        except Exception as error:
+            return as_event(error, self._worker, 0, loading=True)
+
+    def load(self, unit: int, position: int) -> Ready | Error:
+        """Load the backbone that a unit needs."""
+        try:
+            session = self._opened()
+            self._position = None
+            loaded = session.load(position)
+            self._position = position
+            return Ready(self._worker, position, loaded, session.versions())
+        except Exception as error:
+            return as_event(error, self._worker, unit, loading=True)
+
+    def compute(self, unit: Unit) -> Done | Error:
+        """Evaluate a unit of the loaded backbone; nothing that a blind node says of an image is passed on."""
+        try:
+            if unit.backbone != self._position:
+                return Error(self._worker, unit.id, "error", f"backbone {unit.backbone} is not loaded", "", 1, True, False)
+            result = evaluated(unit, self._opened())
+            if any(failure.reason in _OF_THE_NODE for failure in result.failures) and (unseen := self._unseen()):
+                return Error(self._worker, unit.id, "blind", unseen, "", 1, True, False)
+            return Done(self._worker, unit.id, result)
+        except Exception as error:
+            return as_event(error, self._worker, unit.id, loading=False)
+
+    def prefetch(self, unit: Unit) -> None:
+        """Begin decoding the images of a unit that will be computed soon."""
+        if self._session is not None:
+            self._session.prefetch(unit)
+
+    def figures(self) -> Figures | None:
+        """The device's figures; nothing before the session is open."""
+        return Figures(self._worker, self._session.figures()) if self._session else None
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            raise RuntimeError("the session is not open")
+        return self._session
+
+    def _unseen(self) -> str:
+        """The first path that cannot be seen from here as the manifest has it, and why."""
+        root = self._settings.root
+        if not Path(root).is_dir():
+            return f"{socket.gethostname()} cannot see {printable(root)}: no such folder"
+        for image in self._sample:
+            path = os.path.join(os.fsencode(root), image.path)
+            if why := _difference(path, image.size):
+                return f"{socket.gethostname()} cannot see {printable(path)}: {why}"
+        return ""
+
+
+def _difference(path: bytes, size: int) -> str:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return error.strerror or str(error)
+    return "" if status.st_size == size else f"{status.st_size} bytes, the manifest has {size}"
+
+
+def sample_of(root: Path, images: Sequence[ImageRef], count: int = 8) -> list[ImageRef]:
+    """The first images of the seeded order that this machine sees as the manifest has them: so must every node."""
+    seen: list[ImageRef] = []
+    for image in images[: 4 * count]:
+        path = os.path.join(os.fsencode(root), image.path)
+        if len(seen) < count and not _difference(path, image.size) and stat.S_ISREG(os.stat(path).st_mode):
+            seen.append(image)
+    return seen
+
+
+def without_maps(unit: Unit) -> Unit:
+    """What ``prefetch`` needs of a unit: the stored maps of a curve's unit would travel twice."""
+    return replace(unit, maps={})

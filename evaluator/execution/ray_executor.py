@@ -1,0 +1,346 @@
+"""Workers on the nodes of a Ray cluster: one actor each; those that die come back, those whose node is no good are left out.
+
+Results are what the actors' calls return, inline, owned by this process; nothing is kept in Ray. Ray restarts an actor's process,
+and never its calls: the driver must see every death.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from evaluator.errors import UsageError
+from evaluator.execution.protocol import (
+    Done,
+    Error,
+    ExecutorEvent,
+    Figures,
+    LeftOut,
+    Ready,
+    SessionSettings,
+    Started,
+    WorkerLost,
+)
+from evaluator.execution.ray_actor import BESIDE, Place, sample_of, without_maps
+from evaluator.execution.ray_cluster import Cluster, connect
+from evaluator.execution.seat import Seat, best_for
+from evaluator.records import ImageRef, Unit, WorkerState
+
+if TYPE_CHECKING:
+    from evaluator.execution.request import DriverSettings, RaySettings
+
+_ASIDE = ("prefetch", "figures")
+
+TRIES = 3
+"""How often a worker may find that its node cannot see the images or the weights."""
+
+_RETRY_SECONDS = (0.5, 2.0)
+"""Before the second try, and before the third: a network file system may come back."""
+
+_PLACING_SECONDS = 30.0
+"""How long ``start`` waits for the actors' processes; those that come later join in."""
+
+_AGAIN_SECONDS = 0.2
+"""Between two questions to an actor whose process is being restarted."""
+
+_FIGURES_SECONDS = 2.0
+_FIGURES_A_SECOND = 50.0
+"""Workers are asked for their figures every two seconds, and so seldom that all of them together answer fifty times a second."""
+
+
+@dataclass(kw_only=True)
+class _Worker(Seat):
+    """A place for an actor's process.
+
+    Attributes:
+        actor: Ray's handle, which outlives its process.
+        node: Ray's id of the node that the process is or was on.
+        epoch: what was asked in an earlier one is no longer listened to.
+        placing: asked where it is, no answer yet.
+        former: ``(node, pid)`` of the process that was ended, which may still answer for a moment.
+        tries: how often in a row its node was no good.
+        asked: when its figures were asked for.
+    """
+
+    actor: Any
+    node: str = ""
+    epoch: int = 0
+    placing: bool = False
+    former: tuple[str, int] = ("", 0)
+    tries: int = 0
+    asked: float = 0.0
+    figures_due: bool = True
+
+
+class _Answer(NamedTuple):
+    """What a call returned, for whoever waits for it."""
+
+    worker: _Worker
+    epoch: int
+    then: Callable[[_Worker, Any], None]
+    future: Future[Any]
+
+
+def ray_executor(ray: RaySettings, session: SessionSettings, settings: DriverSettings, images: Sequence[ImageRef]) -> RayExecutor:
+    """The executor that a driver's settings ask for; nothing is started yet."""
+    cuda = settings.devices[0].startswith("cuda")
+    place = replace(session, device="cuda:0" if cuda else "cpu")  # Ray shows an actor its own GPU and no other
+    sample = sample_of(Path(session.root), images)
+
+    def connected() -> Cluster:
+        return connect(ray, cuda=cuda, make=lambda number: (number, place, settings.session, sample))
+
+    return RayExecutor(connected, load_seconds=settings.load_seconds)
+
+
+class RayExecutor:
+    """``execution.protocol.Executor`` over the actors of a Ray cluster."""
+
+    def __init__(self, connect: Callable[[], Cluster], *, load_seconds: float = 900.0) -> None:
+        """Not connected yet.
+
+        Args:
+            connect: start or join a cluster; it is closed with the executor.
+            load_seconds: patience with a worker that loads a backbone.
+        """
+        self._connect = connect
+        self._load_seconds = load_seconds
+        self._cluster: Cluster | None = None
+        self._workers: list[_Worker] = []
+        self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        self._events: list[ExecutorEvent] = []
+        self._weights: dict[int, str] = {}
+
+    def start(self) -> None:
+        """Start the workers; returns when their processes are there, or after a while."""
+        self._cluster = self._connect()
+        for number in range(1, self._cluster.workers + 1):
+            self._workers.append(_Worker(id=number, device="", actor=self._cluster.hire(number)))
+        limit = time.monotonic() + _PLACING_SECONDS
+        while not all(worker.pid or worker.tries for worker in self._workers) and time.monotonic() < limit:
+            self._ask_where()
+            self._listen(0.1)
+
+    def slots(self) -> int:
+        """How many units could be submitted now."""
+        return sum(worker.free for worker in self._workers)
+
+    def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
+        """Hand a unit to the worker that suits it best: its backbone loaded, few units waiting."""
+        worker = best_for(unit, self._workers)
+        loaded = worker.backbone_after
+        worker.take(unit, patience)
+        self._send(worker, unit, loaded)
+
+    def poll(self, timeout: float) -> Sequence[ExecutorEvent]:
+        """What has happened; waits at most ``timeout`` seconds for the first event."""
+        self._ask_where()
+        self._ask_figures()
+        self._listen(0.0 if self._events else timeout)
+        self._end_hanging()
+        events, self._events = self._events, []
+        return events
+
+    def kill(self, worker: int) -> None:
+        """End a worker at once; its process is started again and its units come back as ``WorkerLost``."""
+        one = self._workers[worker - 1]
+        if one.pid:
+            self._end(one, one.blame or "replaced")
+
+    def workers(self) -> Sequence[WorkerState]:
+        """Every worker as it is now."""
+        return [worker.record() for worker in self._workers]
+
+    def close(self) -> None:
+        """End every actor, and the cluster where it is ours."""
+        cluster, self._cluster = self._cluster, None
+        for worker in self._workers:
+            worker.ended = True
+            worker.epoch += 1
+            worker.vacate()
+        if cluster is not None:
+            cluster.close([worker.actor for worker in self._workers])
+
+    # -- asking actors --------------------------------------------------------------------------------------------------------
+
+    def _ask(self, worker: _Worker, then: Callable[[_Worker, Any], None], method: str, *arguments: Any) -> None:
+        """Call the actor; its answer waits in the queue until it is listened to."""
+        epoch = worker.epoch
+        call = getattr(worker.actor, method)
+        if method in _ASIDE:
+            call = call.options(concurrency_group=BESIDE)
+        future = call.remote(*arguments).future()
+        future.add_done_callback(lambda done: self._answers.put(_Answer(worker, epoch, then, done)))
+
+    def _listen(self, timeout: float) -> None:
+        """Every answer that has come; waits for the first."""
+        with suppress(queue.Empty):
+            answer = self._answers.get(timeout=timeout) if timeout > 0 else self._answers.get_nowait()
+            while True:
+                self._heard(answer)
+                answer = self._answers.get_nowait()
+
+    def _heard(self, answer: _Answer) -> None:
+        error = answer.future.exception()
+        if answer.epoch != answer.worker.epoch:
+            return
+        if error is None:
+            answer.then(answer.worker, answer.future.result())
+        elif answer.worker.placing:
+            self._unplaced(answer.worker, error)
+        else:
+            self._lose(answer.worker, self._cause(answer.worker))
+
+    # -- a process comes ------------------------------------------------------------------------------------------------------
+
+    def _ask_where(self) -> None:
+        """Ask each actor without a known process where it is, as soon as it is due."""
+        now = time.monotonic()
+        for worker in self._workers:
+            if not (worker.pid or worker.placing or worker.ended) and now >= worker.restart_at:
+                worker.placing = True
+                self._ask(worker, self._placed, "place")
+
+    def _placed(self, worker: _Worker, place: Place) -> None:
+        worker.placing = False
+        if (place.node, place.pid) == worker.former:
+            worker.restart_at = time.monotonic() + _AGAIN_SECONDS
+            return
+        worker.node, worker.device = place.node, f"{place.name}:{place.device}"
+        if place.unseen:
+            self._stumbled(worker, Error(worker.id, 0, "blind", place.unseen, "mount it there", 1, True, False))
+            return
+        worker.restarts += worker.former[1] != 0
+        worker.occupy(place.pid)
+        self._ask(worker, self._answered, "open")
+        self._send_again(worker)
+
+    def _unplaced(self, worker: _Worker, error: BaseException) -> None:
+        """Nobody answers: the process is on its way, or this actor will never have one (camtui is missing on its node)."""
+        assert self._cluster is not None
+        worker.placing = False
+        worker.restart_at = time.monotonic() + _AGAIN_SECONDS
+        if self._cluster.is_dead(error):
+            worker.actor = self._cluster.hire(worker.id)
+            self._stumbled(worker, Error(worker.id, 0, "error", self._cluster.words(error), "", 1, True, False))
+
+    # -- units ----------------------------------------------------------------------------------------------------------------
+
+    def _send(self, worker: _Worker, unit: Unit, loaded: int | None) -> None:
+        """Call for everything that a unit needs; ``loaded`` is the backbone that will be there when its turn comes."""
+        if unit.backbone != loaded:
+            self._ask(worker, self._answered, "load", unit.id, unit.backbone)
+        if unit.images and len(worker.units) > 1:
+            self._ask(worker, _ignore, "prefetch", without_maps(unit))
+        self._ask(worker, self._answered, "compute", unit)
+        self._begin_next(worker)
+
+    def _send_again(self, worker: _Worker) -> None:
+        """Call anew for every unit that the worker holds."""
+        loaded = None
+        for held in worker.units.values():
+            self._send(worker, held.unit, loaded)
+            loaded = held.unit.backbone
+
+    def _answered(self, worker: _Worker, event: Ready | Done | Error) -> None:
+        if isinstance(event, Error) and event.loading:
+            self._stumbled(worker, event)
+            return
+        if isinstance(event, Ready) and event.loaded is not None and (other := self._other_weights(worker, event)):
+            self._stumbled(worker, other)
+            return
+        if isinstance(event, Done) and event.result.rows:
+            worker.tries = 0
+        self._events.append(worker.noted(event))
+        self._begin_next(worker)
+
+    def _begin_next(self, worker: _Worker) -> None:
+        """Calls are carried out in their order: the first unit, once its backbone is loaded, is the one being computed."""
+        first = next(iter(worker.units.values()), None)
+        if first is not None and worker.running is None and first.unit.backbone == worker.backbone:
+            self._events.append(worker.noted(Started(worker.id, first.unit.id)))
+
+    def _other_weights(self, worker: _Worker, event: Ready) -> Error | None:
+        """What to say of weights that are not those which the first worker found under the same name."""
+        assert event.loaded is not None
+        assert event.position is not None
+        known = self._weights.setdefault(event.position, event.loaded.sha256)
+        if known == event.loaded.sha256:
+            return None
+        what = f"{worker.device}: the weights of {event.loaded.key} are not those of the other nodes"
+        return Error(worker.id, next(iter(worker.units)), "weights", what, "", 1, True, False)
+
+    # -- what goes wrong ------------------------------------------------------------------------------------------------------
+
+    def _stumbled(self, worker: _Worker, error: Error) -> None:
+        """A node cannot do what is asked: try again, then leave it out, unless there is none that could take its place."""
+        worker.epoch += 1
+        worker.tries += 1
+        worker.running = worker.backbone = None
+        if error.exit_code == UsageError.exit_code:
+            self._give_up(worker, error)
+        elif worker.tries < TRIES:
+            worker.pid, worker.former = 0, ("", 0)
+            worker.restart_at = time.monotonic() + _RETRY_SECONDS[worker.tries - 1]
+        elif any(_may_replace(worker, other) for other in self._workers):
+            worker.ended = True
+            self._events.append(LeftOut(worker.id, error.message, worker.vacate().units))
+        else:
+            self._give_up(worker, error)
+
+    def _give_up(self, worker: _Worker, error: Error) -> None:
+        """The driver is to judge: no other node could do better. What else the worker holds is tried all the same."""
+        worker.tries = 0
+        self._events.append(worker.noted(error))
+        if worker.pid:
+            self._send_again(worker)
+
+    def _lose(self, worker: _Worker, reason: str) -> None:
+        """The process is gone: its units come back, Ray starts another one."""
+        worker.epoch += 1
+        worker.former = (worker.node, worker.pid)
+        gone = worker.vacate()
+        self._events.append(WorkerLost(worker.id, reason, gone.running, gone.units))
+
+    def _cause(self, worker: _Worker) -> str:
+        assert self._cluster is not None
+        return "its process died" if self._cluster.is_alive(worker.node) else "its node died"
+
+    def _end(self, worker: _Worker, reason: str) -> None:
+        assert self._cluster is not None
+        self._cluster.restart(worker.actor)
+        self._lose(worker, reason)
+
+    def _end_hanging(self) -> None:
+        for worker in self._workers:
+            if worker.pid and (silence := worker.overdue(self._load_seconds)):
+                self._end(worker, silence)
+
+    # -- figures --------------------------------------------------------------------------------------------------------------
+
+    def _ask_figures(self) -> None:
+        now = time.monotonic()
+        pause = max(_FIGURES_SECONDS, len(self._workers) / _FIGURES_A_SECOND)
+        for worker in self._workers:
+            if worker.pid and now - worker.asked > pause:
+                worker.asked = now
+                self._ask(worker, self._told_figures, "figures")
+
+    def _told_figures(self, worker: _Worker, event: Figures | None) -> None:
+        if event is not None:
+            self._events.append(worker.noted(event))
+
+
+def _ignore(_worker: _Worker, _answer: object) -> None:
+    """An answer that says nothing."""
+
+
+def _may_replace(worker: _Worker, other: _Worker) -> bool:
+    """Whether another worker may do what this one's node cannot."""
+    return other is not worker and not other.ended and (not other.node or other.node != worker.node)

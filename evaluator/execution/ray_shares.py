@@ -1,0 +1,62 @@
+"""How many workers a cluster takes, and which share of a node each of them gets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from evaluator.errors import UsageError
+
+
+class NodeRoom(NamedTuple):
+    """What a node of the cluster has."""
+
+    cpus: float
+    gpus: float
+
+
+class Share(NamedTuple):
+    """So many workers, each with so many CPUs and GPUs of one node."""
+
+    workers: int
+    cpus: float
+    gpus: float
+
+
+def share_out(nodes: Sequence[NodeRoom], workers: int | None, gpus: float) -> Share:
+    """One worker on each GPU, or one on each node where they compute on CPUs.
+
+    Args:
+        nodes: of the cluster.
+        workers: how many are asked for; ``None``: as many as that makes.
+        gpus: of each worker; 0: it computes on CPUs.
+
+    Raises:
+        UsageError: there is no room for so many, or for one.
+    """
+    return _on_gpus(nodes, workers, gpus) if gpus else _on_cpus(nodes, workers)
+
+
+def _on_gpus(nodes: Sequence[NodeRoom], workers: int | None, gpus: float) -> Share:
+    room = {node: int(node.gpus / gpus + 1e-6) for node in nodes}
+    most = sum(int(node.gpus / gpus + 1e-6) for node in nodes)
+    if not most:
+        raise UsageError(f"no node of the Ray cluster has {gpus:g} GPUs", "camtui run --executor ray --device cpu")
+    if workers is not None and workers > most:
+        raise UsageError(f"--workers {workers}: the Ray cluster has room for {most} with {gpus:g} GPUs each", f"--workers {most}")
+    cpus = min(node.cpus / count for node, count in room.items() if count)
+    return Share(workers or most, min(1.0, _portion(cpus)), gpus)
+
+
+def _on_cpus(nodes: Sequence[NodeRoom], workers: int | None) -> Share:
+    usable = [node.cpus for node in nodes if node.cpus > 0]
+    if not usable:
+        raise UsageError("no node of the Ray cluster has a CPU to give", "ray start with --num-cpus")
+    count = workers or len(usable)
+    return Share(count, _portion(min(usable) / math.ceil(count / len(usable))), 0.0)
+
+
+def _portion(cpus: float) -> float:
+    """Whole CPUs, or less than one in hundredths: Ray knows nothing between."""
+    return float(math.floor(cpus)) if cpus >= 1 else math.floor(cpus * 100) / 100

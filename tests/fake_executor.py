@@ -1,0 +1,147 @@
+"""An executor without processes: its workers are entries in a calendar, so that hundreds cost nothing but their results."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Sequence
+from itertools import count
+
+from evaluator.errors import CamtuiError
+from evaluator.execution.protocol import (
+    Done,
+    ExecutorEvent,
+    Figures,
+    OpenSession,
+    Ready,
+    Session,
+    SessionSettings,
+    Started,
+    WorkerLost,
+)
+from evaluator.execution.seat import Seat, best_for
+from evaluator.execution.worker import as_event, evaluated
+from evaluator.records import Unit, WorkerState
+
+FIGURES_SECONDS = 2.0
+_NO_PID = 10**8
+"""Above every number that Linux gives to a process."""
+
+_RESTART_SECONDS = 0.05
+
+
+class FakeExecutor:
+    """``execution.protocol.Executor`` in one process: a unit is begun at its time, and is done ``cost`` seconds later."""
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        workers: int,
+        open_session: OpenSession,
+        cost: Callable[[Unit], float],
+    ) -> None:
+        """``cost`` of a unit may be infinite: then its worker hangs."""
+        self._settings = settings
+        self._open_session = open_session
+        self._cost = cost
+        self._seats = [Seat(number, "cpu") for number in range(1, workers + 1)]
+        self._sessions: dict[int, Session] = {}
+        self._lives = [0] * (workers + 1)
+        self._calendar: list[tuple[float, int, int, int, Callable[[], None]]] = []
+        self._turn = count()
+        self._events: list[ExecutorEvent] = []
+        self._load_seconds = 900.0
+
+    def start(self) -> None:
+        for seat in self._seats:
+            self._come(seat)
+
+    def slots(self) -> int:
+        return sum(seat.free for seat in self._seats)
+
+    def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
+        seat = best_for(unit, self._seats)
+        seat.take(unit, patience)
+        if len(seat.units) == 1:
+            self._at(seat, 0.0, lambda: self._begin(seat))
+
+    def poll(self, timeout: float) -> Sequence[ExecutorEvent]:
+        limit = time.monotonic() + timeout
+        self._turn_pages()
+        while not self._events and (left := limit - time.monotonic()) > 0:
+            next_entry = self._calendar[0][0] - time.monotonic() if self._calendar else left
+            time.sleep(max(0.0, min(left, next_entry)))
+            self._turn_pages()
+        events, self._events = self._events, []
+        return events
+
+    def _turn_pages(self) -> None:
+        while self._calendar and self._calendar[0][0] <= time.monotonic():
+            _, _, worker, life, action = heapq.heappop(self._calendar)
+            if life == self._lives[worker]:
+                action()
+        for seat in self._seats:
+            if seat.running is not None and (silence := seat.overdue(self._load_seconds)):
+                self.die(seat.id, silence)
+
+    def kill(self, worker: int) -> None:
+        if self._seats[worker - 1].pid:
+            self.die(worker, "replaced")
+
+    def die(self, worker: int, reason: str) -> None:
+        """What a signal does to a process."""
+        seat = self._seats[worker - 1]
+        self._lives[worker] += 1
+        gone = seat.vacate()
+        self._events.append(WorkerLost(worker, reason, gone.running, gone.units))
+        self._at(seat, _RESTART_SECONDS, lambda: self._come(seat))
+        seat.restarts += 1
+
+    def workers(self) -> Sequence[WorkerState]:
+        return [seat.record() for seat in self._seats]
+
+    def close(self) -> None:
+        for seat in self._seats:
+            self._lives[seat.id] += 1
+            seat.ended = True
+            seat.vacate()
+
+    def _at(self, seat: Seat, seconds: float, action: Callable[[], None]) -> None:
+        if seconds < float("inf"):
+            entry = (time.monotonic() + seconds, next(self._turn), seat.id, self._lives[seat.id], action)
+            heapq.heappush(self._calendar, entry)
+
+    def _tell(self, seat: Seat, event: ExecutorEvent) -> None:
+        self._events.append(seat.noted(event))
+
+    def _come(self, seat: Seat) -> None:
+        seat.occupy(_NO_PID + seat.id)
+        session = self._sessions[seat.id] = self._open_session(self._settings)
+        self._tell(seat, Ready(seat.id, None, None, session.versions()))
+        self._at(seat, 0.0, lambda: self._say_figures(seat))
+
+    def _say_figures(self, seat: Seat) -> None:
+        self._tell(seat, Figures(seat.id, self._sessions[seat.id].figures()))
+        self._at(seat, FIGURES_SECONDS, lambda: self._say_figures(seat))
+
+    def _begin(self, seat: Seat) -> None:
+        held = next(iter(seat.units.values()), None)
+        if held is None:
+            return
+        unit, session = held.unit, self._sessions[seat.id]
+        if seat.backbone != unit.backbone:
+            try:
+                self._tell(seat, Ready(seat.id, unit.backbone, session.load(unit.backbone), session.versions()))
+            except CamtuiError as error:
+                self._tell(seat, as_event(error, seat.id, unit.id, loading=True))
+                self._begin(seat)
+                return
+        self._tell(seat, Started(seat.id, unit.id))
+        self._at(seat, self._cost(unit), lambda: self._finish(seat, unit))
+
+    def _finish(self, seat: Seat, unit: Unit) -> None:
+        try:
+            self._tell(seat, Done(seat.id, unit.id, evaluated(unit, self._sessions[seat.id])))
+        except Exception as error:
+            self._tell(seat, as_event(error, seat.id, unit.id, loading=False))
+        self._begin(seat)
