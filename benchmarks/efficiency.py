@@ -32,7 +32,7 @@ from evaluator.allocator import keep_freed_blocks
 from evaluator.backbones import load_backbone
 from evaluator.crop import SIDE
 from evaluator.images import find_images
-from evaluator.loading import Loader, normalised
+from evaluator.loading import Loader, Normaliser
 from evaluator.maps import min_max
 from evaluator.network import Network
 from evaluator.plan import BackboneSpec
@@ -150,7 +150,7 @@ def constant_channels(network: Network, root: Path, image: ImageRef, values: byt
     """Channels of the image and of its explanation map that Score-CAM need not look through."""
     facts = network.backbone.facts
     loader = Loader(root, resize=SIDE, threads=1)
-    x = normalised(loader.collect([image]).pixels, facts, network.device)
+    x = Normaliser(facts, network.device)(loader.collect([image]).pixels)
     loader.close()
     low = torch.frombuffer(bytearray(values), dtype=torch.float32).view(1, facts.height, facts.width).to(network.device)
     seen = network.forward(torch.cat([x, masked(x, Saliency(low, SIDE, SIDE))]), weighing=False).activation

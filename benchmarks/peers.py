@@ -31,7 +31,7 @@ from evaluator.catalog import method as method_of
 from evaluator.crop import SIDE
 from evaluator.execution.protocol import SessionSettings
 from evaluator.images import find_images
-from evaluator.loading import Loader, normalised
+from evaluator.loading import Loader, Normaliser
 from evaluator.plan import BackboneSpec, RunPlan, validated
 from evaluator.records import ImageRef, Unit
 from evaluator.session import open_session
@@ -214,7 +214,7 @@ def main() -> None:
     loader = Loader(manifest.root, resize=SIDE, threads=2)
     decoded = loader.collect(manifest.images)
     session = open_session(SessionSettings(plan, str(manifest.root)))
-    images = normalised(decoded.pixels, session.load(0), torch.device("cpu"))
+    images = Normaliser(session.load(0), torch.device("cpu"))(decoded.pixels)
     session.close()
     loader.close()
     task = Task(model, layer, images, decoded.images, methods)

@@ -103,7 +103,7 @@ def _as_rgb(image: Image) -> Image:
         image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def centre_square(image: Image, resize: int) -> Image:

@@ -19,7 +19,7 @@ from evaluator.curves import CurveTracer, MapOfImage, curve_area, curve_bytes
 from evaluator.device import device_figures, device_name
 from evaluator.errors import RunFailed
 from evaluator.execution.protocol import DeviceFigures, SessionSettings
-from evaluator.loading import Decoded, Loader, normalised
+from evaluator.loading import Decoded, Loader, Normaliser
 from evaluator.network import Arithmetic, Network
 from evaluator.pipeline import Batch, Pipeline, Scores
 from evaluator.records import Failure, ImageRef, LoadedBackbone, Measurement, Row, Unit, UnitResult
@@ -38,6 +38,7 @@ class _Loaded(NamedTuple):
     network: Network
     pipeline: Pipeline
     tracer: CurveTracer
+    normalise: Normaliser
 
 
 class EvaluationSession:
@@ -73,7 +74,8 @@ class EvaluationSession:
             )
             self._choose_batch_sizes(position, network)
             tracer = CurveTracer(network, steps=self._plan.curve_steps, insertion_start=self._plan.insertion_start)
-            self._loaded = _Loaded(position, network, Pipeline(network), tracer)
+            normalise = Normaliser(backbone.facts, self._device)
+            self._loaded = _Loaded(position, network, Pipeline(network), tracer, normalise)
         return self._loaded.network.backbone.facts
 
     def _choose_batch_sizes(self, position: int, network: Network) -> None:
@@ -92,14 +94,14 @@ class EvaluationSession:
         """Rows (or curves) of a unit."""
         if self._loaded is None or self._loaded.position != unit.backbone:
             raise RunFailed(f"backbone {unit.backbone} is not loaded")
-        _, network, pipeline, tracer = self._loaded
+        _, network, pipeline, tracer, normalise = self._loaded
         begun, forwards = time.perf_counter(), network.forwards
         decoded = self._loader.collect(unit.images)
         failures = list(_unreadable(unit, decoded))
         rows: list[Row] = []
         measurements: list[Measurement] = []
         if decoded.images:
-            images = normalised(decoded.pixels, network.backbone.facts, self._device)
+            images = normalise(decoded.pixels)
             if unit.metrics:
                 measurements = self._measurements(tracer, unit, decoded.images, images)
             else:
