@@ -24,8 +24,8 @@ class SmoothGradCAMpp(Method):
     - ``mean-maps``: ``L`` is the mean over m of ``Σ_k α_k^m A_m`` with ``α^m = Σ_ij a relu(g_m)``.
 
     - ``g_m``, ``A_m``: ``[K, h, w]``, gradient of the logit and activation of pass m over ``x + σ·ε_m``; ``A``: the clean one
-    - ``Σ_ij A G3`` multiplies position by position, as torchcam does; Grad-CAM++ has ``(Σ_ab A) g³``. Where g is the same at every
-      position, as on GAP heads, the two are one
+    - ``Σ_ij A G3`` multiplies position by position, as torchcam does; Grad-CAM++ has ``(Σ_ab A) g³``. Where g is the same at
+      every position, as on GAP heads, the two are one
     - ``n``: noisy passes; ``sigma``: standard deviation of the noise in normalised space
 
     The noise of an image depends on the run's seed, its path and the pass only: never on batch size, sharding or resume.
