@@ -193,11 +193,12 @@ def start_own(*, cuda: bool) -> Callable[[], None]:
         RunFailed: it does not come up.
     """
     sweep()
+    token = secrets.token_hex(32)  # one for all tries: Ray reads it once in the life of a process
     for last in (*[False] * (_START_TRIES - 1), True):
-        home = _Home()
+        home = _Home(token)
         try:
             _initialise(
-                _temp_dir=str(home.path), include_dashboard=False, object_store_memory=_MEMORY,
+                _temp_dir=str(home.path / "r"), include_dashboard=False, object_store_memory=_MEMORY,
                 num_cpus=len(os.sched_getaffinity(0)), num_gpus=None if cuda else 0,
             )  # fmt: skip
         except CamtuiError:
@@ -214,15 +215,18 @@ def start_own(*, cuda: bool) -> Callable[[], None]:
 
 
 class _Home:
-    """The folder of a Ray of our own: its token, its sockets, its logs, and the lock that says that its driver lives."""
+    """The folder of a Ray of our own: its token, its sockets, its logs, and the lock that says that its driver lives.
 
-    def __init__(self) -> None:
+    Ray opens its own folder to every user of the machine, sockets and all; so that one lies within another, which is ours alone.
+    """
+
+    def __init__(self, token: str) -> None:
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=TEMP))
         self._lock = _locked(self.path)
-        token = self.path / "token"
-        token.touch(0o600)
-        token.write_text(secrets.token_hex(32))
-        settings = {**_QUIET, **_PRIVATE, "RAY_AUTH_TOKEN_PATH": str(token)}
+        file = self.path / "token"
+        file.touch(0o600)
+        file.write_text(token)
+        settings = {**_QUIET, **_PRIVATE, "RAY_AUTH_TOKEN_PATH": str(file)}
         self._environment = {name: os.environ.get(name) for name in settings}
         os.environ.update(settings)
 
