@@ -7,6 +7,7 @@ Shares no formula with ``evaluator``. Works in whatever dtype model and image ha
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from itertools import pairwise
 from math import exp, floor
 from typing import Any, NamedTuple
@@ -201,6 +202,12 @@ METHODS: dict[str, Callable[..., Tensor]] = {
 }  # fmt: skip
 
 
+def twin(key: str) -> Callable[..., Tensor]:
+    """The slow form of a method: the function of its name above, or ``slow`` in the method's own test file."""
+    slow: Callable[..., Tensor] = METHODS.get(key) or import_module(f"tests.evaluator.methods.test_{key}").slow
+    return slow
+
+
 def combination(spec: str, seen: Explained) -> Tensor:
     """``L`` of the method that ``key:option=value,…`` names."""
     key, _, tail = spec.partition(":")
@@ -208,7 +215,7 @@ def combination(spec: str, seen: Explained) -> Tensor:
     for part in filter(None, tail.split(",")):
         name, _, value = part.partition("=")
         options[name] = {"variant": str, "n": int, "sigma": float}[name](value)
-    return METHODS[key](seen, **options)
+    return twin(key)(seen, **options)
 
 
 # -- from L to U ----------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import typer
 
 from camtui.cli.app import RunArgument, app, narrate, open_run
 from camtui.cli.inspecting import find_cell
+from evaluator.catalog import curve_metrics
 from evaluator.errors import NotFound, UsageError
 from evaluator.text import did_you_mean, printable
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from camtui.pictures import ColourMap
     from evaluator.records import Cell
     from evaluator.store.reader import RunReader
+
+_CHARTS = ("convergence", "components", "ranks")
+"""And every curve metric; ``figures.charts`` draws them, a test holds the two together."""
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite FILE.")]
 
@@ -107,7 +111,7 @@ def _save(sheet: Image, target: Path, *, force: bool) -> None:
 @app.command()
 def figure(
     run: RunArgument,
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="convergence, components, ranks, deletion or insertion.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"{', '.join(_CHARTS)} or {' or '.join(curve_metrics())}.")],
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="PNG, SVG or PDF, by its name.")],
     force: ForceOption = False,
 ) -> None:

@@ -29,7 +29,7 @@ FEWEST = 10
 """Convergence begins after so many images: intervals of fewer would fill the page."""
 
 CURVE_IMAGES = 2000
-"""Deletion and insertion are averaged over at most so many images of the seeded order."""
+"""Curves are averaged over at most so many images of the seeded order."""
 
 
 def chart(reader: RunReader, kind: str) -> Figure:
@@ -134,7 +134,7 @@ def _curves(metric: str) -> Draw:
             points = _mean_curve(reader, view, metric)
             if points is not None:
                 axes.plot(np.linspace(0, 100, len(points)), 100 * points, label=_plain(view.cell.method))
-        axes.set_xlabel(f"pixels {'removed' if metric == 'deletion' else 'inserted'}, %")
+        axes.set_xlabel(f"pixels {'removed' if all_metrics()[metric].better == 'lower' else 'inserted'}, %")
         axes.set_ylabel("probability of the class, %")
 
     return draw
@@ -158,5 +158,5 @@ def _plain(text: str) -> str:
 
 CHARTS: dict[str, Draw] = {
     "convergence": _convergence, "components": _components, "ranks": _ranks,
-    "deletion": _curves("deletion"), "insertion": _curves("insertion"),
+    **{metric: _curves(metric) for metric in catalog.curve_metrics()},
 }  # fmt: skip

@@ -352,8 +352,9 @@ def fact_lines(shot: Shot, metric: str, width: int) -> list[list[Field]]:
 
 
 def curve_lines(shot: Shot, width: int, height: int = 5) -> list[list[Field]]:
-    """Deletion and insertion over the share of pixels, side by side."""
-    side = max(10, (width - 12) // 2)
+    """Deletion, insertion and their like over the share of pixels, side by side."""
+    count = max(2, len(shot.curves))
+    side = max(10, (width - 6 * count) // count)
     blocks = []
     for place, (name, measured) in enumerate(sorted(shot.curves.items())):
         points = np.frombuffer(measured.curve, dtype="<f2").astype(float).tolist()

@@ -5,18 +5,19 @@ from __future__ import annotations
 import pytest
 
 from evaluator.methods import all_methods
-from tests.reference import METHODS
+from tests.reference import twin
 
 
 def test_the_paper_s_order_then_by_name() -> None:
-    assert list(all_methods()) == [
-        "fakecam", "cam", "gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "scorecam", "ablationcam", "iscam", "layercam",
-        "sscam",
-    ]  # fmt: skip
+    keys = list(all_methods())
+    assert keys[:7] == ["fakecam", "cam", "gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "scorecam"]
+    assert keys[7:] == sorted(keys[7:])
+    assert {"ablationcam", "iscam", "layercam", "sscam"} <= set(keys)
 
 
-def test_every_method_has_a_slow_counterpart() -> None:
-    assert set(all_methods()) == {*METHODS, "fakecam"}
+@pytest.mark.parametrize("key", [key for key in all_methods() if key != "fakecam"])
+def test_every_method_has_a_slow_counterpart(key: str) -> None:
+    assert callable(twin(key))
 
 
 @pytest.mark.parametrize("key", list(all_methods()))

@@ -1,0 +1,145 @@
+"""Adding a method or a curve metric is one file: dropped into a copy of the packages, each is found everywhere, and computed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.execution.support import ROOT, make_data
+from tests.fake_session import DOTTED
+
+METHOD = '''"""Mean-CAM: the mean of all channels."""
+
+from evaluator.methods.base import Method
+
+
+class MeanCAM(Method):
+    key = "meancam"
+    title = "Mean-CAM"
+    paper = "nobody, 2026"
+    weighs_by = "one for every channel"
+
+    def combine(self, view):
+        return view.activation.mean(1)
+'''
+
+METRIC = '''"""Fading: deletion that halves pixels instead of removing them."""
+
+from evaluator.metrics.base import Metric
+
+METRIC = Metric(
+    key="fading", title="Fading", short="fade", paper="nobody, 2026", better="lower",
+    definition="area under p_c while the most salient pixels are halved", curve=True,
+)
+
+
+def frame(images, empty, ranks, pixels):
+    return (images / 2).where((ranks < pixels[:, None, None])[:, None], images)
+
+
+def ends(whole, empty):
+    return whole, whole
+'''
+
+CYCLE = """
+import asyncio, sys
+from pathlib import Path
+from camtui.tui.app import Dashboard
+
+async def metrics_shown():
+    dashboard = Dashboard(Path(sys.argv[1]))
+    async with dashboard.run_test(size=(120, 30)) as pilot:
+        while dashboard.screen.snapshot is None:
+            await pilot.pause(0.05)
+        for _ in range(8):
+            await pilot.press("m")
+            print(dashboard.screen.view.metric)
+
+asyncio.run(metrics_shown())
+"""
+
+COMPUTED = """
+import json
+from evaluator.catalog import method
+from evaluator.curves import CurveTracer, MapOfImage
+from evaluator.pipeline import Batch
+from evaluator.records import StoredMap
+from tests.networks import bench, gap_network, random_images
+
+made, images = bench(gap_network()), random_images(1, seed=1)
+rows = made.pipeline.rows(Batch(images, [b"key"]), [method("gradcam"), method("meancam")])
+new = rows["meancam"]
+stored = MapOfImage(0, "meancam", StoredMap(new.target[0], new.y[0], new.maps[0]))
+curves = CurveTracer(made.network, steps=4, insertion_start="zero").trace(images, [stored], ["fading"])
+print(json.dumps([rows["gradcam"].adcc[0], new.adcc[0], curves["fading"][0]]))
+"""
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of both packages with two files more, and a run of the fake evaluator with both."""
+    home = tmp_path_factory.mktemp("adding")
+    for package in ("camtui", "evaluator"):
+        shutil.copytree(ROOT / package, home / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (home / "evaluator/methods/meancam.py").write_text(METHOD)
+    (home / "evaluator/metrics/fading.py").write_text(METRIC)
+    make_data(home / "pictures", 2)
+    ask = ["run", "--data", str(home / "pictures"), "-b", "resnet50", "-m", "gradcam,meancam", "--metric", "fading"]
+    camtui(home, *ask, "--device", "cpu", "-q")
+    return home
+
+
+def camtui(home: Path, *words: str) -> str:
+    """What a command of the copy prints."""
+    return python(home, "-m", "camtui", *words)
+
+
+def python(home: Path, *words: str) -> str:
+    environment = os.environ | {
+        "PYTHONPATH": f"{home}:{ROOT}", "CAMTUI_HOME": str(home), "CAMTUI_DRIVER": json.dumps({"session": DOTTED}),
+    }  # fmt: skip
+    done = subprocess.run([sys.executable, *words], cwd=home, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_listings_name_them(copy: Path) -> None:
+    assert "meancam" in [method["key"] for method in json.loads(camtui(copy, "methods", "--json"))["methods"]]
+    assert "one for every channel" in camtui(copy, "methods")
+    assert "fading" in camtui(copy, "run", "--help")
+    assert "fading" in camtui(copy, "figure", "--help")
+
+
+def test_tables_and_exports_carry_them(copy: Path) -> None:
+    table = camtui(copy, "table", "--sort", "fading", "-f", "md")
+    assert "Fading ↓" in table
+    assert "meancam" in table
+    rows = list(csv.DictReader(io.StringIO(camtui(copy, "export", "--per-image", "-f", "csv"))))
+    assert {row["method"] for row in rows} == {"gradcam", "meancam"}
+    assert all(0 < float(row["fading"]) <= 1 for row in rows)
+    assert len({row["fading"] for row in rows}) == 4
+    assert "fading" in camtui(copy, "worst", "--by", "fading")
+    assert '"fading"' in camtui(copy, "export", "-f", "json")
+    camtui(copy, "export", "-f", "csv", "-o", "run.csv")
+    assert "pixels are halved" in (copy / "datapackage.json").read_text()
+    camtui(copy, "figure", "pictures", "fading", "-o", "fading.svg")
+
+
+def test_the_dashboard_comes_past_them(copy: Path) -> None:
+    assert "fading" in python(copy, "-c", CYCLE, str(copy / "runs/pictures.db")).split()
+
+
+def test_both_are_computed(copy: Path) -> None:
+    plain, new, curve = json.loads(python(copy, "-c", COMPUTED))
+    assert plain != new
+    assert len(curve) == 5
+    assert curve[0] == pytest.approx(curve[-1])
+    assert len(set(curve)) > 2
