@@ -48,7 +48,6 @@ class RayWorker:
             dotted_session: ``module:function`` that opens it.
             sample: images that every node must see, with the sizes that the manifest has.
         """
-        os.dup2(2, 1)  # what libraries print goes to the driver's log, never to its standard output
         self._worker = worker
         self._settings = settings
         self._dotted_session = dotted_session
@@ -59,6 +58,8 @@ class RayWorker:
     def place(self) -> Place:
         """Where this is, and whether the images can be seen from here."""
         import ray
+
+        os.dup2(2, 1)  # what libraries print goes to the driver's log, never to its standard output
 
         device = self._settings.device
         if device.startswith("cuda"):

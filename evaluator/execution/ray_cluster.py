@@ -1,4 +1,4 @@
-"""Starting a Ray of our own, joining one that is there, and leaving nothing behind. The one module that imports Ray.
+"""Starting a Ray of our own, joining one that is there, and leaving nothing behind.
 
 A Ray of our own listens on the loopback interface only, asks for a token that nobody else can read, has no dashboard and sends no
 statistics. Everything it writes lies in one folder, whose lock this process holds: a folder that nobody holds is what a killed
@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import stat
 import tempfile
 import time
@@ -46,6 +47,7 @@ _PRIVATE = {
 _MEMORY = 80 * 2**20
 """Bytes of Ray's object store, the least that Ray takes: results are returned inline and never lie in it."""
 
+_KNOCK_SECONDS = 10.0
 _END_SECONDS = 10.0
 _START_TRIES = 2
 """Ray gives its own processes 30 s to come up, and that is not always enough on a machine that is busy."""
@@ -172,12 +174,29 @@ def _initialise(**options: Any) -> None:
 def _join(address: str) -> Callable[[], None]:
     os.environ.update(_QUIET)
     try:
+        _knock(address)
         _initialise(address=address)
     except Exception as error:  # Ray raises ConnectionError, RuntimeError, ValueError and its own, for one and the same trouble
         _leave()
         why = printable(str(error).splitlines()[0] if str(error) else type(error).__name__, 300)
         raise TryAgain(f"cannot join a Ray cluster at {printable(address)}: {why}", "ray status, on a node of it") from error
     return _leave
+
+
+def _knock(address: str) -> None:
+    """Raise where nobody listens: Ray itself would try for minutes, and then end the process."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal() and host and "://" not in address:
+        host = _address_of_this_machine() if host in ("localhost", "127.0.0.1") else host  # as Ray reads it
+        socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()
+
+
+def _address_of_this_machine() -> str:
+    """The address that Ray takes for this machine's."""
+    import ray
+
+    address: str = ray.util.get_node_ip_address()
+    return address
 
 
 def _leave() -> None:
