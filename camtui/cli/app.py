@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
+from camtui.cli import completing
 from evaluator.errors import CamtuiError
 from evaluator.text import printable
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
     from evaluator.store.reader import RunReader
 
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Name, unique prefix, path to a .db, or @last.")]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="Name, unique prefix, path to a .db, or @last.", autocompletion=completing.runs)
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -59,9 +62,10 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from camtui.versions import versions
 
-        typer.echo(f"camtui {version('camtui')}")
+        for name, found in versions().items():
+            typer.echo(f"{name} {found}")
         raise typer.Exit
 
 
@@ -75,7 +79,7 @@ def _without_colour(wanted: bool) -> None:
 def camtui(  # the options act in their callbacks
     ctx: typer.Context,
     version: Annotated[  # noqa: ARG001
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the versions that matter.")
     ] = False,
     no_color: Annotated[  # noqa: ARG001
         bool, typer.Option("--no-color", callback=_without_colour, help="No colours.")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from camtui.cli import completing
 from camtui.cli.app import JsonOption, app, narrate, print_json
 from camtui.devices import choose_devices
 from camtui.format.numbers import duration
@@ -24,7 +25,10 @@ PROTOCOL_IMAGES = 50_000
 
 @app.command()
 def bench(
-    backbone: Annotated[list[str] | None, typer.Option("--backbone", "-b", help="Which; the paper's six unless given.")] = None,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option("--backbone", "-b", help="Which; the paper's six unless given.", autocompletion=completing.backbones),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda:N; a GPU where there is one.")] = None,
     precision: Annotated[str, typer.Option(help="fp32, mixed or bf16.")] = "fp32",
     images: Annotated[int, typer.Option(min=1, help="Images that the estimate is for.")] = PROTOCOL_IMAGES,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from camtui.cli import completing
 from camtui.cli.app import JsonOption, app, narrate, open_run, print_error, print_json, stdout_console
 from evaluator import catalog
 from evaluator.errors import ThresholdPassed, UsageError
@@ -23,9 +24,17 @@ if TYPE_CHECKING:
 
 @app.command()
 def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="The baseline, then the runs to set against it.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="The baseline, then the runs to set against it.", autocompletion=completing.runs),
+    ],
     paper: Annotated[bool, typer.Option("--paper", help="Against the paper's Table 2.")] = False,
-    metric: Annotated[list[str], typer.Option("--metric", help="Which metrics, or all; with --paper all that both have.")] = [],  # noqa: B006  read only
+    metric: Annotated[
+        list[str],
+        typer.Option(
+            "--metric", help="Which metrics, or all; with --paper all that both have.", autocompletion=completing.metric_lists
+        ),
+    ] = [],  # noqa: B006  read only
     fail_on_drop: Annotated[
         float | None,
         typer.Option("--fail-on-drop", min=0.0, metavar="X", help="Exit with 5 if a cell is worse by more than X points."),

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from camtui.cli import completing
 from camtui.cli.app import JsonOption, RunArgument, YesOption, app, confirm, narrate, print_json
 from camtui.executors import AddressOption, ExecutorOption, GpusOption, RayOptions, choose
 from camtui.runs import LAST, find_run, list_runs, reference
@@ -23,7 +24,9 @@ DetachOption = Annotated[bool, typer.Option("--detach", "-d", help="Return as so
 ForegroundOption = Annotated[bool, typer.Option("--foreground", "-F", help="Run in this process.")]
 NoWatchOption = Annotated[bool, typer.Option("--no-watch", help="Plain lines instead of the dashboard.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No narration, only the result.")]
-LiveArgument = Annotated[str | None, typer.Argument(metavar="RUN", help="Default: the one that is running.")]
+LiveArgument = Annotated[
+    str | None, typer.Argument(metavar="RUN", help="Default: the one that is running.", autocompletion=completing.runs)
+]
 
 _NOW_SECONDS = 10.0
 """A driver that ``stop --now`` has not ended by then is killed; nothing that was committed is lost by it."""
@@ -258,7 +261,7 @@ def logs(
 
 
 @app.command()
-def rm(run: Annotated[str, typer.Argument(metavar="RUN")], yes: YesOption = False) -> None:
+def rm(run: RunArgument, yes: YesOption = False) -> None:
     """Remove a run: its file, its log, nothing else."""
     path = find_run(run)
     if not confirm(f"Remove {path}?", yes):

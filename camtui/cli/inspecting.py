@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from camtui.cli import completing
 from camtui.cli.app import JsonOption, RunArgument, app, narrate, open_run, print_json, stdout_console
 from evaluator import catalog
 from evaluator.errors import NotFound, UsageError
@@ -164,7 +165,9 @@ def _failure_lines(found: list[dict[str, Any]], limit: int) -> Iterator[str]:
 @app.command()
 def worst(
     run: RunArgument = "@last",
-    by: Annotated[str, typer.Option("--by", metavar="METRIC", help="The metric to rank by.")] = "adcc",
+    by: Annotated[
+        str, typer.Option("--by", metavar="METRIC", help="The metric to rank by.", autocompletion=completing.metrics)
+    ] = "adcc",
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many images of each cell.")] = 20,
     best: Annotated[bool, typer.Option("--best", help="The best in place of the worst.")] = False,
     cell: CellOption = "",

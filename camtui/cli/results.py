@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camtui.cli import comparing, inspecting, publishing  # noqa: F401  they add their commands
+from camtui.cli import comparing, completing, inspecting, publishing  # noqa: F401  they add their commands
 from camtui.cli.app import RunArgument, app, narrate, open_run, stdout_console
 from evaluator.errors import UsageError
 from evaluator.text import printable
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
 
 FilterOption = Annotated[str, typer.Option("--filter", metavar="EXPR", help="Only these cells: 'backbone=resnet*, adcc>70'.")]
-SortOption = Annotated[str, typer.Option("--sort", metavar="METRIC", help="Best first, by this metric.")]
+SortOption = Annotated[
+    str, typer.Option("--sort", metavar="METRIC", help="Best first, by this metric.", autocompletion=completing.metrics)
+]
 DigitsOption = Annotated[int, typer.Option("--digits", min=0, max=12, help="Behind the point, in table, md and latex.")]
 CiOption = Annotated[bool, typer.Option("--ci", help="Half of the 95 % interval for every metric, not for ADCC only.")]
-PivotOption = Annotated[str, typer.Option("--pivot", metavar="METRIC", help="Methods × backbones in one metric.")]
+PivotOption = Annotated[
+    str, typer.Option("--pivot", metavar="METRIC", help="Methods × backbones in one metric.", autocompletion=completing.metrics)
+]
 LongOption = Annotated[bool, typer.Option("--long", help="One row per cell, with mean image ADCC and counts.")]
 
 _ALIASES = {"markdown": "md", "tex": "latex", "text": "plain", "txt": "plain"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camtui.asking import Typed, default_name, make_plan, stored_plan
+from camtui.cli import completing
 from camtui.cli.app import app, narrate, print_json, run_command, stdout_console
 from camtui.devices import on_cuda
 from camtui.executors import AddressOption, Chosen, ExecutorOption, GpusOption, RayOptions, choose
@@ -29,11 +30,20 @@ def run(
         bool, typer.Option("--demo", help="scikit-image's photographs, EfficientNet-Lite0, the Table 2 methods.")
     ] = False,
     backbone: Annotated[
-        list[str] | None, typer.Option("--backbone", "-b", help="Repeat, or use commas: camtui backbones.")
+        list[str] | None,
+        typer.Option("--backbone", "-b", help="Repeat, or use commas: camtui backbones.", autocompletion=completing.backbones),
     ] = None,
-    method: Annotated[list[str] | None, typer.Option("--method", "-m", help="Repeat, or use commas: camtui methods.")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "-m", help="Repeat, or use commas: camtui methods.", autocompletion=completing.methods),
+    ] = None,
     metric: Annotated[
-        list[str] | None, typer.Option("--metric", help=f"{', '.join(catalog.curve_metrics())} or all; the others always.")
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            help=f"{', '.join(catalog.curve_metrics())} or all; the others always.",
+            autocompletion=completing.requested_metrics,
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", "-n", help="First N images of the seeded order.")] = None,
     name: Annotated[str | None, typer.Option(help="Of the run; default: the data folder's, so the same command goes on.")] = None,

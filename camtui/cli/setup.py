@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from camtui.cli import completing
 from camtui.cli.app import JsonOption, app, narrate, print_json
 from evaluator import catalog
 from evaluator.methods import all_methods
@@ -78,7 +77,10 @@ def backbones(json: JsonOption = False) -> None:
 
 @app.command()
 def doctor(
-    run: Annotated[str | None, typer.Argument(metavar="RUN", help="A run to check; without one: this machine.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="A run to check; without one: this machine.", autocompletion=completing.runs),
+    ] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Rebuild the run's sums from its rows.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -116,20 +118,16 @@ def _examine(path: Path, *, repair: bool) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    import sqlite3
-
     from camtui.devices import count_gpus
     from camtui.launch import logind_warning
     from camtui.runs import runs_home
+    from camtui.versions import versions
     from evaluator.execution.filesystem import MOUNTS, file_system
 
     home = runs_home()
     return {
-        "camtui": _installed("camtui"),
-        "python": f"{platform.python_version()} ({sys.executable})",
-        "torch": _installed("torch"),
-        "torchvision": _installed("torchvision"),
-        "sqlite": sqlite3.sqlite_version,
+        **versions(),
+        "interpreter": sys.executable,
         "cpu": f"{len(os.sched_getaffinity(0))} cores",
         "gpus": str(count_gpus()),
         "runs": f"{home} ({file_system(home, MOUNTS) or 'unknown file system'})",
@@ -137,10 +135,3 @@ def _environment() -> dict[str, str]:
         "terminal": os.environ.get("TERM", "none"),
         "logout": logind_warning() or "runs go on",
     }
-
-
-def _installed(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

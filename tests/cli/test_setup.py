@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,11 @@ def test_the_doctor_finds_and_repairs_wrong_sums(home: Path) -> None:
 
 
 def test_the_version(home: Path) -> None:
-    assert camtui("--version").stdout == "camtui 0.1.0\n"
+    found = dict(line.split(" ", 1) for line in camtui("--version").stdout.splitlines())
+    assert list(found) == ["camtui", "python", "torch", "torchvision", "textual", "sqlite"]
+    assert found["camtui"] == "0.1.0"
+    assert found["torch"] == version("torch")
+    assert found["sqlite"] == sqlite3.sqlite_version
     assert "Usage: camtui [OPTIONS] COMMAND" in camtui("--help").stdout
 
 

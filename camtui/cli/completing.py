@@ -1,0 +1,63 @@
+"""What the shell offers when Tab is pressed: names of runs, backbones, methods and metrics. Wakes nothing heavy.
+
+``camtui --install-completion`` teaches it to bash, zsh and fish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from evaluator import catalog
+from evaluator.errors import CamtuiError
+from evaluator.methods import all_methods
+from evaluator.metrics import all_metrics
+
+
+def runs(incomplete: str) -> list[str]:
+    """Names of runs, the latest first."""
+    from camtui.runs import LAST, list_runs
+
+    try:
+        names = [path.stem for path in list_runs()]
+    except CamtuiError:  # no folder of runs: Tab is no place to complain
+        names = []
+    return _beginning(incomplete, [*names, LAST] if incomplete else names)
+
+
+def backbones(incomplete: str) -> list[str]:
+    """The paper's, the demo's and torchvision's; of a list with commas, its last part."""
+    return _last_part(incomplete, [*catalog.known_backbones(), *catalog.OTHER_TORCHVISION])
+
+
+def methods(incomplete: str) -> list[str]:
+    """Keys, and with a colon the options that are words: ``scorecam:`` → ``scorecam:variant=cic``; lists with commas too."""
+    variants = [
+        f"{key}:{name}={value}" for key, kind in all_methods().items() for name in kind.choices for value in kind.choices[name]
+    ]
+    return _last_part(incomplete, [*all_methods(), *(variants if ":" in incomplete else ())])
+
+
+def metrics(incomplete: str) -> list[str]:
+    """One metric: what to rank or sort by."""
+    return _beginning(incomplete, all_metrics())
+
+
+def metric_lists(incomplete: str) -> list[str]:
+    """Metrics with commas, or ``all``."""
+    return _last_part(incomplete, [*all_metrics(), "all"])
+
+
+def requested_metrics(incomplete: str) -> list[str]:
+    """The metrics that a run computes on request, or ``all``."""
+    return _last_part(incomplete, [*catalog.curve_metrics(), "all"])
+
+
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _last_part(incomplete: str, names: Iterable[str]) -> list[str]:
+    """``gradcam,sc`` → ``gradcam,scorecam``; what stands in the list already is not offered again."""
+    head, comma, last = incomplete.rpartition(",")
+    given = head.split(",")
+    return [f"{head}{comma}{name}" for name in _beginning(last, names) if name not in given]
