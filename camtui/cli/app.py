@@ -90,7 +90,12 @@ def camtui(  # the options act in their callbacks
     Without a command: the dashboard of the latest run; where standard output is no terminal, its status.
     """
     if ctx.invoked_subcommand is None:
-        run_command(ctx, "watch" if sys.stdin.isatty() and sys.stdout.isatty() else "status")
+        run_command(ctx, "watch" if has_screen() else "status")
+
+
+def has_screen() -> bool:
+    """Whether the dashboard has a terminal to read keys from and to draw on: Textual draws on standard error."""
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 def run_command(ctx: typer.Context, name: str, *arguments: str) -> None:

@@ -47,6 +47,8 @@ def compare(
 
     Cells pair by backbone and method, images by path. Weights may differ (that is what is compared); target, preprocessing,
     precision, layer and, for curves, steps must not. A change is the second run minus the first, in points.
+
+    Example: camtui compare before after --fail-on-drop 1
     """
     metrics = _metrics(metric)
     if paper:

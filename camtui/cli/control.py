@@ -58,7 +58,10 @@ def status(
     json: JsonOption = False,
     check: Annotated[bool, typer.Option("--check", help="Exit 0 running or complete, 1 failed or crashed, 3 stopped.")] = False,
 ) -> None:
-    """Show how a run is doing, and what to type now."""
+    """Show how a run is doing, and what to type now.
+
+    Example: camtui status val --json
+    """
     found = status_of(find_run(run))
     if json:
         print_json(status_json(found))
@@ -95,7 +98,10 @@ def wait(
     run: RunArgument = LAST,
     timeout: Annotated[str, typer.Option(metavar="90s|30m|2h", help="Give up after so long, with exit code 124.")] = "",
 ) -> None:
-    """Wait until a run has ended: exit 0 complete, 1 failed or crashed, 3 stopped, 5 too many failures."""
+    """Wait until a run has ended: exit 0 complete, 1 failed or crashed, 3 stopped, 5 too many failures.
+
+    Example: camtui wait val --timeout 2h
+    """
     path = find_run(run)
     limit = time.monotonic() + _seconds(timeout) if timeout else float("inf")
     while True:
@@ -140,7 +146,10 @@ def stop(
     now: Annotated[bool, typer.Option("--now", help="Do not finish the units in flight.")] = False,
     yes: YesOption = False,
 ) -> None:
-    """Stop a run: the units in flight are finished and kept, then it ends. Resume it whenever you like."""
+    """Stop a run: the units in flight are finished and kept, then it ends. Resume it whenever you like.
+
+    Example: camtui stop val
+    """
     path = _live_run(run)
     if now and not yes and os.isatty(0) and not confirm(f"End {path.stem} now and lose the units in flight?", yes):
         raise typer.Exit(130)
@@ -209,7 +218,10 @@ def resume(
     quiet: QuietOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Go on with a run that was stopped, has failed or has crashed: only what is missing is computed."""
+    """Go on with a run that was stopped, has failed or has crashed: only what is missing is computed.
+
+    Example: camtui resume val --detach
+    """
     from camtui.cli.run import begin, resuming
 
     chosen = choose(device, workers, RayOptions(executor, ray_address, gpus_per_worker))
@@ -235,7 +247,10 @@ def retry(
     quiet: QuietOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Try the images again that have failed, once what was wrong with them is mended."""
+    """Try the images again that have failed, once what was wrong with them is mended.
+
+    Example: camtui retry val --failed
+    """
     from camtui.cli.run import begin, resuming
 
     chosen = choose(device, workers, RayOptions(executor, ray_address, gpus_per_worker))
@@ -250,7 +265,10 @@ def logs(
     tail: Annotated[int, typer.Option(help="How many lines of what is there.")] = 200,
     level: Annotated[str, typer.Option(help="Only events of this level or graver: info, warning, error.")] = "",
 ) -> None:
-    """Show what a run's driver and workers wrote."""
+    """Show what a run's driver and workers wrote.
+
+    Example: camtui logs val --follow --level warning
+    """
     from camtui.cli.following import show_events, show_log
 
     path = find_run(run)
@@ -262,7 +280,10 @@ def logs(
 
 @app.command()
 def rm(run: RunArgument, yes: YesOption = False) -> None:
-    """Remove a run: its file, its log, nothing else."""
+    """Remove a run: its file, its log, nothing else.
+
+    Example: camtui rm val --yes
+    """
     path = find_run(run)
     if not confirm(f"Remove {path}?", yes):
         raise typer.Exit(130)

@@ -31,7 +31,10 @@ def show(
     timings: Annotated[bool, typer.Option("--timings", help="Seconds per image of every stage.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """What a run is: protocol, weights, versions, timings. With no option all but the plan's TOML."""
+    """What a run is: protocol, weights, versions, timings. With no option all but the plan's TOML.
+
+    Example: camtui show val --config
+    """
     from camtui.export.records import SCHEMA_VERSION, run_record
 
     reader = open_run(run)
@@ -115,7 +118,10 @@ def errors(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many images.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """Images without a value, and why: grouped by reason, then one line per image."""
+    """Images without a value, and why: grouped by reason, then one line per image.
+
+    Example: camtui errors val -n 100
+    """
     from camtui.export.records import SCHEMA_VERSION
 
     reader = open_run(run)
@@ -173,7 +179,10 @@ def worst(
     cell: CellOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """The images that a method explains worst, with what the network saw in them. Without --cell: the cell of best ADCC."""
+    """The images that a method explains worst, with what the network saw in them. Without --cell: the cell of best ADCC.
+
+    Example: camtui worst val --by adcc --cell resnet50/gradcam
+    """
     metric = catalog.metric(by)
     reader = open_run(run)
     chosen = find_cell(reader, cell) if cell else _leading_cell(reader)

@@ -26,7 +26,10 @@ def list_command(
         str, typer.Option("--filter", metavar="EXPR", help="'state=crashed', 'run=val*', 'failures>0', or a word of the name.")
     ] = "",
 ) -> None:
-    """List the runs, the one started last first."""
+    """List the runs, the one started last first.
+
+    Example: camtui ls --filter 'state=crashed'
+    """
     paths = list_runs()
     most = len(paths) if every else max(0, limit)
     found = _matching(paths, filter_) if filter_ else [_listed(path) for path in paths[:most]]

@@ -45,6 +45,8 @@ def image(
 
     Needs the image files where the run found them; the maps come from the run. 0 and 1 are the ends of the colours in every
     map, so that maps can be compared.
+
+    Example: camtui image val resnet50/gradcam 17 -o seventeen.png
     """
     from camtui.export.output import check_free
 
@@ -115,7 +117,10 @@ def figure(
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="PNG, SVG or PDF, by its name.")],
     force: ForceOption = False,
 ) -> None:
-    """Draw a chart of a run, a panel per backbone. Needs matplotlib: pip install "camtui[figures]"."""
+    """Draw a chart of a run, a panel per backbone. Needs matplotlib: pip install "camtui[figures]".
+
+    Example: camtui figure val convergence -o convergence.pdf
+    """
     from camtui.export.output import check_free, destination
 
     target = Path(output)
@@ -139,7 +144,10 @@ def report(
     charts: Annotated[bool, typer.Option("--charts/--no-charts", help="Charts need matplotlib.")] = True,
     force: ForceOption = False,
 ) -> None:
-    """Write one self-contained page: table, charts, worst images, failures, protocol, and the plan that makes the run again."""
+    """Write one self-contained page: table, charts, worst images, failures, protocol, and the plan that makes the run again.
+
+    Example: camtui report val -o val.html
+    """
     from camtui.cli.inspecting import plan_toml
     from camtui.export.output import as_text, check_free, destination
     from camtui.figures.report import Contents, write_report

@@ -57,6 +57,8 @@ def table(
     ADCC is the harmonic mean of the averaged components, as in the paper's tables. * marks the best of a backbone, = what ties
     with it by a paired test, ~ a cell that has not seen every image. Fake-CAM, a control, takes no part in the ranks. json, csv
     and tsv carry fractions at full precision.
+
+    Example: camtui table val --sort adcc --ci
     """
     request = _request("plain" if form == "table" else form, _layout(pivot, long), _options(digits, ci, filter_, sort))
     reader = open_run(run)
@@ -90,6 +92,8 @@ def export(
     in percent. With -o FILE, data formats also write or extend datapackage.json beside it, which explains every column. Names
     are written with unprintable characters escaped; JSON adds image_hex, the bytes, where that changed one. In csv and tsv,
     text beginning with = + - @ gets an apostrophe in front.
+
+    Example: camtui export val --per-image -o val.csv
     """
     target = None if output == "-" else Path(output)
     form = form or (_SUFFIXES.get(target.suffix.lower(), "") if target else "csv")

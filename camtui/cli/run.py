@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,7 @@ import typer
 
 from camtui.asking import Typed, default_name, make_plan, stored_plan
 from camtui.cli import completing
-from camtui.cli.app import app, narrate, print_json, run_command, stdout_console
+from camtui.cli.app import app, has_screen, narrate, print_json, run_command, stdout_console
 from camtui.devices import on_cuda
 from camtui.executors import AddressOption, Chosen, ExecutorOption, GpusOption, RayOptions, choose
 from camtui.runs import reference, run_path, sizes_file
@@ -79,6 +78,8 @@ def run(
 
     The run continues when the terminal is closed. The same command again goes on where it ended; with another method,
     backbone, metric or more images it computes what is missing only.
+
+    Example: camtui run --data /data/imagenet/val -b resnet50,vgg16 -m gradcam,scorecam
     """
     typed = Typed(
         data=data, demo=demo, backbones=tuple(backbone or ()), methods=tuple(method or ()), metrics=tuple(metric or ()),
@@ -154,7 +155,7 @@ def begin(
     handoff = launch(request)
     if detach:
         _say_detached(handoff, as_json=as_json)
-    elif watch and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
+    elif watch and not as_json and has_screen():
         run_command(ctx, "watch", str(request.db))
     else:
         raise typer.Exit(_follow(handoff, quiet=quiet, as_json=as_json))

@@ -20,7 +20,10 @@ _TYPICAL_CHANNELS = 2048
 
 @app.command()
 def methods(json: JsonOption = False) -> None:
-    """List the CAM methods: how they weigh, what they cost, their papers."""
+    """List the CAM methods: how they weigh, what they cost, their papers.
+
+    Example: camtui methods --json
+    """
     listed = [
         {
             "key": key, "title": kind.title, "weighs_by": kind.weighs_by, "paper": kind.paper,
@@ -52,7 +55,10 @@ def _options(method: dict[str, object]) -> str:
 
 @app.command()
 def backbones(json: JsonOption = False) -> None:
-    """List the backbones, and whether their weights are on this machine."""
+    """List the backbones, and whether their weights are on this machine.
+
+    Example: camtui backbones
+    """
     known = catalog.known_backbones()
     listed = [
         {
@@ -84,7 +90,10 @@ def doctor(
     repair: Annotated[bool, typer.Option("--repair", help="Rebuild the run's sums from its rows.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Check this machine, or a run's file: SQLite's own check, and every sum against its rows."""
+    """Check this machine, or a run's file: SQLite's own check, and every sum against its rows.
+
+    Example: camtui doctor val --repair
+    """
     if run is None:
         facts = _environment()
         if json:

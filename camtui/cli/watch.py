@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, get_args
 
 import typer
 
-from camtui.cli.app import RunArgument, app
+from camtui.cli.app import RunArgument, app, has_screen
 from evaluator.errors import NotFound, UsageError
 from evaluator.text import did_you_mean
 
@@ -28,11 +27,13 @@ def watch(
 ) -> None:
     """Open the dashboard of a run. Leaving it never stops the run.
 
-    Where standard output is no terminal: one plain line per change until the run ends.
+    Where input, output or errors go elsewhere than to a terminal: one plain line per change until the run ends.
+
+    Example: camtui watch val --low-bandwidth
     """
     if images not in _IMAGES:
         raise UsageError(f"--images takes {', '.join(_IMAGES)}, not '{images}'", did_you_mean(images, _IMAGES))
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not has_screen():
         _plain(run)
     from camtui.runs import LAST, find_run
     from camtui.tui.app import Dashboard

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,19 @@ def test_without_a_terminal_plain_lines_and_the_runs_code(tmp_path: Path, state:
     assert done.stdout == ""
     assert done.stderr.startswith("one: " if state != "running" else "warning") or "one: " in done.stderr
     assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_errors_that_go_elsewhere_leave_no_screen_to_draw_on(tmp_path: Path) -> None:
+    """Textual draws on standard error: ``camtui watch 2>log`` would fill the log with escapes and show nothing."""
+    run = make_run(tmp_path / "one.db", images=4, state="complete")
+    ours, theirs = pty.openpty()
+    command = [CAMTUI, "watch", str(run)]
+    done = subprocess.run(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 0
+    assert done.stderr.startswith("one: complete")
+    assert "\x1b" not in done.stderr
 
 
 def test_no_run_and_unknown_runs(tmp_path: Path) -> None:
