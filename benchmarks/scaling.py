@@ -42,6 +42,7 @@ class Clocked:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self.begun: float | None = None
+        self.ended: float | None = None
         self.cpu = 0.0
 
     def start(self) -> None:
@@ -65,7 +66,8 @@ class Clocked:
         return self._executor.workers()
 
     def close(self) -> None:
-        self.ended, self.cpu = time.perf_counter(), time.process_time() - self.cpu
+        if self.ended is None:
+            self.ended, self.cpu = time.perf_counter(), time.process_time() - self.cpu
         self._executor.close()
 
 
@@ -77,6 +79,7 @@ def measured(data: Path, images: int, open_executor: Callable[[SessionSettings],
         request = RunRequest(Path(folder) / "run.db", "scaling", plan, DriverSettings(devices=(device,)))
         assert driver.carry_out(request, lambda _line: None) == 0
     assert clocked.begun is not None
+    assert clocked.ended is not None
     return Measured(images * len(METHODS), clocked.ended - clocked.begun, clocked.cpu)
 
 

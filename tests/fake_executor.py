@@ -51,6 +51,8 @@ class FakeExecutor:
         self._turn = count()
         self._events: list[ExecutorEvent] = []
         self._load_seconds = 900.0
+        self._now = time.monotonic()
+        """The time of what is being done: a worker goes on when its unit is done, not when the driver comes to look."""
 
     def start(self) -> None:
         for seat in self._seats:
@@ -62,6 +64,7 @@ class FakeExecutor:
     def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
         seat = best_for(unit, self._seats)
         seat.take(unit, patience)
+        self._now = time.monotonic()
         if len(seat.units) == 1:
             self._at(seat, 0.0, lambda: self._begin(seat))
 
@@ -77,9 +80,10 @@ class FakeExecutor:
 
     def _turn_pages(self) -> None:
         while self._calendar and self._calendar[0][0] <= time.monotonic():
-            _, _, worker, life, action = heapq.heappop(self._calendar)
+            self._now, _, worker, life, action = heapq.heappop(self._calendar)
             if life == self._lives[worker]:
                 action()
+        self._now = time.monotonic()
         for seat in self._seats:
             if seat.running is not None and (silence := seat.overdue(self._load_seconds)):
                 self.die(seat.id, silence)
@@ -90,6 +94,7 @@ class FakeExecutor:
 
     def die(self, worker: int, reason: str) -> None:
         """What a signal does to a process."""
+        self._now = time.monotonic()
         seat = self._seats[worker - 1]
         self._lives[worker] += 1
         gone = seat.vacate()
@@ -108,7 +113,7 @@ class FakeExecutor:
 
     def _at(self, seat: Seat, seconds: float, action: Callable[[], None]) -> None:
         if seconds < float("inf"):
-            entry = (time.monotonic() + seconds, next(self._turn), seat.id, self._lives[seat.id], action)
+            entry = (self._now + seconds, next(self._turn), seat.id, self._lives[seat.id], action)
             heapq.heappush(self._calendar, entry)
 
     def _tell(self, seat: Seat, event: ExecutorEvent) -> None:

@@ -241,7 +241,7 @@ class _Home:
 
     def __init__(self, token: str) -> None:
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=TEMP))
-        self._lock = _locked(self.path)
+        self._lock = _locked(self.path, wait=True)
         file = self.path / "token"
         file.touch(0o600)
         file.write_text(token)
@@ -266,11 +266,11 @@ class _Home:
                 os.environ[name] = value
 
 
-def _locked(home: Path) -> int | None:
+def _locked(home: Path, *, wait: bool) -> int | None:
     """A descriptor that holds the folder's lock as long as it is open; ``None`` where somebody else holds it."""
     descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         os.close(descriptor)
         return None
@@ -280,14 +280,20 @@ def _locked(home: Path) -> int | None:
 def sweep() -> None:
     """Remove what killed drivers of this user have left: folders that nobody holds, and the processes in them."""
     for home in TEMP.glob(f"{PREFIX}*"):
-        status = home.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-            continue
-        lock = _locked(home)
-        if lock is not None:
-            narrate("info", f"removed what a killed driver left: {home}, {end_processes(home)} processes")
-            shutil.rmtree(home, ignore_errors=True)
-            os.close(lock)
+        with suppress(FileNotFoundError):  # another start removes it at the same time
+            status = home.lstat()
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
+                _remove_unheld(home)
+
+
+def _remove_unheld(home: Path) -> None:
+    lock = _locked(home, wait=False)
+    if lock is None:
+        return
+    if (home / "token").exists():  # else it is being made
+        narrate("info", f"removed what a killed driver left: {home}, {end_processes(home)} processes")
+        shutil.rmtree(home, ignore_errors=True)
+    os.close(lock)
 
 
 def end_processes(home: Path) -> int:

@@ -138,7 +138,9 @@ def test_what_a_killed_driver_left_running_is_ended(tmp_path: Path, monkeypatch:
     left, held = tmp_path / f"{ray_cluster.PREFIX}left", tmp_path / f"{ray_cluster.PREFIX}held"
     left.mkdir()
     held.mkdir()
-    lock = ray_cluster._locked(held)
+    for home in (left, held):
+        (home / "token").touch()
+    lock = ray_cluster._locked(held, wait=False)
     with (left / "log").open("w") as log:
         orphans = [subprocess.Popen(["sleep", "600"], stdout=log), subprocess.Popen(["tail", "-f", f"{left}/log"])]
     ray_cluster.sweep()
