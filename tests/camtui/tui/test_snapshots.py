@@ -12,6 +12,7 @@ from tests.camtui.tui.support import SIZES, opened
 
 FOLDER = Path(__file__).parent / "snapshots"
 SCREENS = {"grid": (), "long": ("v",), "cell": ("2",), "image": ("3",), "log": ("5",), "help": ("question_mark",)}
+ALL_SIZES = SIZES | {"medium": (100, 30), "huge": (200, 60)}
 
 
 def normalised(svg: str) -> str:
@@ -20,12 +21,12 @@ def normalised(svg: str) -> str:
     return re.sub(r"(/tmp/|/var/)[^ <&]*", "RUN", svg)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", ALL_SIZES)
 @pytest.mark.parametrize("screen", SCREENS)
 async def test_screen(seeded: Path, screen: str, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     short = Path(os.path.relpath(seeded))
     monkeypatch.setattr("camtui.status.reference", lambda path: "seeded")
-    async with opened(short, SIZES[size]) as driver:
+    async with opened(short, ALL_SIZES[size]) as driver:
         await driver.press(*SCREENS[screen])
         if screen in ("grid", "long"):
             await driver.until(lambda: "▕" in driver.part("detail"))
@@ -35,7 +36,7 @@ async def test_screen(seeded: Path, screen: str, size: str, monkeypatch: pytest.
         await driver.pilot.pause(0.6)
         await driver.settle()
         found = normalised(driver.app.export_screenshot(title=f"camtui {screen}"))
-    file = FOLDER / f"{screen}-{SIZES[size][0]}x{SIZES[size][1]}.svg"
+    file = FOLDER / "{}-{}x{}.svg".format(screen, *ALL_SIZES[size])
     if os.environ.get("CAMTUI_SNAPSHOTS") == "write":
         file.parent.mkdir(exist_ok=True)
         file.write_text(found, "utf-8")
