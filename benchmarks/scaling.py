@@ -85,7 +85,9 @@ def measured(data: Path, images: int, open_executor: Callable[[SessionSettings],
 
 def simulated(workers: int, seconds: float) -> Callable[[SessionSettings], Executor]:
     """Workers that are entries in a calendar; the rows are made in the driver's process, which costs it 20 µs each."""
-    return lambda settings: FakeExecutor(settings, workers, lambda s: FakeSession(s, {}), lambda _unit: seconds)
+    return lambda settings: FakeExecutor(
+        settings, workers, lambda s: FakeSession(s, {}), lambda unit: seconds if unit.images else 0.0
+    )
 
 
 def on_ray(workers: int) -> Callable[[SessionSettings], Executor]:
