@@ -72,6 +72,11 @@ def gone(pids: list[int]) -> bool:
     return all(not stat.exists() or ") Z " in stat.read_text() for stat in stats)
 
 
+def is_agent(pid: int) -> bool:
+    """Ray's two agents of a node hold no work and notice the end of their node late, or never."""
+    return b"Agent" in Path(f"/proc/{pid}/cmdline").read_bytes()[:40]
+
+
 def complete(run: Run, seconds: float = 120.0) -> None:
     status = run.wait(seconds)
     assert status.state == "complete", run.log()
@@ -114,7 +119,7 @@ def test_a_ray_of_our_own_listens_on_loopback_alone_and_is_gone_afterwards(new_r
     assert home.stat().st_mode & 0o77 == 0
     complete(run)
     assert gone(sorted(processes - {driver}))
-    assert homes() == before
+    assert homes() <= before
 
 
 def test_a_killed_driver_takes_its_ray_along_and_the_next_start_removes_what_lies_about(new_run: NewRun) -> None:
@@ -124,13 +129,16 @@ def test_a_killed_driver_takes_its_ray_along_and_the_next_start_removes_what_lie
     run.wait_for_rows(30)
     (home,) = homes() - before
     processes = sorted(ray_cluster._processes(home))
+    computing = [pid for pid in processes if pid != driver and not is_agent(pid)]
+    assert len(computing) >= 4, "gcs_server, raylet and two actors"
     kill(driver)
-    wait_for(lambda: gone(processes))
+    wait_for(lambda: gone(computing))
     assert home.exists()
     run.launch()
     assert not home.exists()
+    assert gone(processes)
     complete(run)
-    assert homes() == before
+    assert homes() <= before
 
 
 def test_what_a_killed_driver_left_running_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
