@@ -202,16 +202,22 @@ def test_a_node_that_cannot_see_the_images_is_left_out(nodes: Nodes, new_run: Ne
 
 
 def test_a_driver_that_is_killed_takes_its_actors_from_a_cluster(nodes: Nodes, new_run: NewRun) -> None:
-    run = slow(on(new_run(100), nodes.address, workers=2), seconds=0.1)
+    second = nodes.add()
+    run = slow(on(new_run(300), nodes.address, workers=2), seconds=0.1)
+
+    def actors() -> list[int]:
+        return [pid for _, device, pid, _ in workers_of(run) if device.endswith(":cpu")]
+
     driver = run.launch().pid
     run.wait_for_rows(30)
-    pids = [pid for _, device, pid, _ in workers_of(run) if device.endswith(":cpu")]
-    assert len(pids) == 2
+    wait_for(lambda: len(actors()) == 2)
+    pids = actors()
     kill(driver)
     wait_for(lambda: gone(pids))
     slow(run)
     run.launch()
     complete(run)
+    nodes.kill(second)
 
 
 def test_no_cluster_at_the_address(new_run: NewRun) -> None:
