@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluator.catalog import ROW_METRICS
-from evaluator.execution.lock import RunLock
 from evaluator.images import Manifest, find_images, imagenet_wnids
 from evaluator.plan import BackboneSpec, RunPlan, parse_metrics
 from evaluator.records import Failure, ImageRef, LoadedBackbone, Measurement, Row, Stage, UnitResult, WorkerState
+from evaluator.store.lock import RunLock
 from evaluator.store.schema import HISTOGRAM_BINS
 from evaluator.store.writer import RunWriter
 

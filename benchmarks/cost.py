@@ -24,13 +24,13 @@ from typing import Any
 import torch
 from machine import machine_line, write_json
 
-from evaluator.execution.protocol import SessionSettings
 from evaluator.images import find_images
-from evaluator.network import Network
+from evaluator.interfaces import SessionSettings
+from evaluator.measuring.session import EvaluationSession, open_session
+from evaluator.measuring.views import BatchView
+from evaluator.networks.network import Network
 from evaluator.plan import BackboneSpec, RunPlan, validated
 from evaluator.records import ImageRef, Unit
-from evaluator.session import EvaluationSession, open_session
-from evaluator.views import BatchView
 
 METHODS = ("gradcam", "gradcampp", "layercam", "fakecam", "smoothgradcampp")
 

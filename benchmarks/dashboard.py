@@ -33,8 +33,8 @@ from big_run import Shape, _unit_rows, begin, fill
 
 from camtui.feed import Feed
 from camtui.tui.screens.cell import page
-from evaluator.execution.lock import lock_holder
 from evaluator.records import UnitResult
+from evaluator.store.lock import lock_holder
 from evaluator.store.reader import RunReader
 
 CAMTUI = str(Path(sys.executable).with_name("camtui"))

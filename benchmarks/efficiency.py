@@ -28,16 +28,16 @@ from typing import NamedTuple
 import torch
 from machine import machine_line, write_json
 
-from evaluator.allocator import keep_freed_blocks
-from evaluator.backbones import load_backbone
 from evaluator.crop import SIDE
 from evaluator.images import find_images
-from evaluator.loading import Loader, Normaliser
-from evaluator.maps import min_max
-from evaluator.network import Network
+from evaluator.measuring.loading import Loader, Normaliser
+from evaluator.measuring.maps import min_max
+from evaluator.measuring.saliency import Saliency, masked
+from evaluator.networks.allocator import keep_freed_blocks
+from evaluator.networks.backbones import load_backbone
+from evaluator.networks.network import Network
 from evaluator.plan import BackboneSpec
 from evaluator.records import ImageRef
-from evaluator.saliency import Saliency, masked
 from evaluator.store.reader import RunReader
 
 

@@ -14,7 +14,7 @@ def machine_line() -> str:
     """Processor, cores, torch; the load says how far the machine was ours."""
     import torch
 
-    from evaluator.device import device_name
+    from evaluator.networks.device import device_name
 
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     load = os.getloadavg()[0]

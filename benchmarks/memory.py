@@ -55,11 +55,11 @@ def peaks(data: Path, backbone: str, methods: str, precision: Any) -> dict[str, 
     """GB: after one batch through the network, and after the rows of one unit."""
     import torch
 
-    from evaluator.execution.protocol import SessionSettings
     from evaluator.images import find_images
+    from evaluator.interfaces import SessionSettings
+    from evaluator.measuring.session import open_session
     from evaluator.plan import BackboneSpec, RunPlan, validated
     from evaluator.records import Unit
-    from evaluator.session import open_session
 
     names = tuple(methods.split(","))
     spec = BackboneSpec(backbone, "default" if backbone == "efficientnet_lite0" else "random:0")

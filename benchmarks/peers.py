@@ -29,12 +29,12 @@ from torch.nn.functional import interpolate
 
 from evaluator.catalog import method as method_of
 from evaluator.crop import SIDE
-from evaluator.execution.protocol import SessionSettings
 from evaluator.images import find_images
-from evaluator.loading import Loader, Normaliser
+from evaluator.interfaces import SessionSettings
+from evaluator.measuring.loading import Loader, Normaliser
+from evaluator.measuring.session import open_session
 from evaluator.plan import BackboneSpec, RunPlan, validated
 from evaluator.records import ImageRef, Unit
-from evaluator.session import open_session
 
 Numbers = dict[tuple[int, str], tuple[float, float, float]]
 """``(image, method)`` → drop, coherency, complexity."""

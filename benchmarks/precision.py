@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from machine import machine_line, write_json
 
-from evaluator.execution.protocol import SessionSettings
 from evaluator.images import find_images
+from evaluator.interfaces import SessionSettings
+from evaluator.measuring.session import open_session
 from evaluator.plan import BackboneSpec, RunPlan, validated
 from evaluator.records import ImageRef, Precision, Row, Unit
-from evaluator.session import open_session
 
 METRICS = ("average_drop", "average_increase", "coherency", "complexity", "adcc")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "mixed", "bf16")

@@ -16,11 +16,11 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 from evaluator.execution import driver
-from evaluator.execution.protocol import Executor, ExecutorEvent, SessionSettings
 from evaluator.execution.request import DriverSettings, RunRequest
 from evaluator.execution.schedule import block_size
+from evaluator.interfaces import Executor, ExecutorEvent, SessionSettings
 from evaluator.records import Unit, WorkerState
-from tests.execution.support import make_data, make_plan
+from tests.evaluator.execution.support import make_data, make_plan
 from tests.fake_executor import FakeExecutor
 from tests.fake_session import FakeSession
 
@@ -92,7 +92,7 @@ def simulated(workers: int, seconds: float) -> Callable[[SessionSettings], Execu
 
 def on_ray(workers: int) -> Callable[[SessionSettings], Executor]:
     """Actors on the Ray that this process is connected to."""
-    from tests.execution.on_ray import open_executor
+    from tests.evaluator.execution.on_ray import open_executor
 
     return lambda settings: open_executor(settings, workers)
 

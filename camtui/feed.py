@@ -19,10 +19,10 @@ from camtui.format import CellView
 from camtui.status import RunStatus, status_of
 from evaluator.catalog import ROW_METRICS
 from evaluator.errors import CamtuiError, NotFound, StoreError
-from evaluator.execution.lock import lock_holder
 from evaluator.metrics import all_metrics
 from evaluator.records import Cell, Event, RunInfo, Stage, WorkerState
 from evaluator.statistics import Mean
+from evaluator.store.lock import lock_holder
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
 

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from evaluator.errors import NotFound, UsageError
-from evaluator.execution.lock import lock_path
+from evaluator.store.lock import lock_path
 from evaluator.text import did_you_mean, printable
 
 LAST = "@last"
@@ -38,7 +38,7 @@ def runs_home() -> Path:
 
 
 def sizes_file() -> str:
-    """Where the batch sizes that suit this machine are remembered (``evaluator.tuning``)."""
+    """Where the batch sizes that suit this machine are remembered (``evaluator.networks.batch_sizes``)."""
     return str(runs_home().parent / "batch-sizes.json")
 
 

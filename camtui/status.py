@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from camtui.runs import reference
-from evaluator.execution.lock import lock_holder, lock_note
 from evaluator.records import RunInfo, Stage, WorkerState
+from evaluator.store.lock import lock_holder, lock_note
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from evaluator.catalog import method
-from evaluator.network import Observation
-from evaluator.pipeline import Batch, Scores
-from evaluator.views import BatchView
+from evaluator.measuring.pipeline import Batch, Scores
+from evaluator.measuring.views import BatchView
+from evaluator.networks.network import Observation
 from tests.networks import NETWORKS, Bench, bench, random_images
 from tests.reference import Noise, reference_row
 

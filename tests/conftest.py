@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    """Three workers on two cores: torch's own threads would only wait for each other."""
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A shell starts what it puts in the background with Ctrl-C ignored, and every program started from there inherits that: tests

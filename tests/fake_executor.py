@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 from evaluator.errors import CamtuiError
-from evaluator.execution.protocol import (
+from evaluator.execution.seat import Seat, best_for
+from evaluator.execution.worker import as_event, evaluated
+from evaluator.interfaces import (
     Done,
     ExecutorEvent,
     Figures,
@@ -19,8 +21,6 @@ from evaluator.execution.protocol import (
     Started,
     WorkerLost,
 )
-from evaluator.execution.seat import Seat, best_for
-from evaluator.execution.worker import as_event, evaluated
 from evaluator.records import Unit, WorkerState
 
 FIGURES_SECONDS = 2.0
@@ -31,7 +31,7 @@ _RESTART_SECONDS = 0.05
 
 
 class FakeExecutor:
-    """``execution.protocol.Executor`` in one process: a unit is begun at its time, and is done ``cost`` seconds later."""
+    """``interfaces.Executor`` in one process: a unit is begun at its time, and is done ``cost`` seconds later."""
 
     def __init__(
         self,

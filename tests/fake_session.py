@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluator.errors import BackboneUnavailable
-from evaluator.execution.protocol import DeviceFigures, SessionSettings
+from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.plan import RunPlan
 from evaluator.records import Failure, ImageRef, LoadedBackbone, Measurement, Row, Unit, UnitResult
 

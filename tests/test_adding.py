@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.execution.support import ROOT, make_data
+from tests.evaluator.execution.support import ROOT, make_data
 from tests.fake_session import DOTTED
 
 METHOD = '''"""Mean-CAM: the mean of all channels."""
@@ -69,8 +69,8 @@ asyncio.run(metrics_shown())
 COMPUTED = """
 import json
 from evaluator.catalog import method
-from evaluator.curves import CurveTracer, MapOfImage
-from evaluator.pipeline import Batch
+from evaluator.measuring.curves import CurveTracer, MapOfImage
+from evaluator.measuring.pipeline import Batch
 from evaluator.records import StoredMap
 from tests.networks import bench, gap_network, random_images
 

@@ -13,7 +13,7 @@ from camtui.cli.app import app
 from evaluator import catalog, errors
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
-from tests.execution.support import ROOT
+from tests.evaluator.execution.support import ROOT
 
 MODULES = (bench, control, listing, results, run, setup, watch)
 """They add their commands when imported."""

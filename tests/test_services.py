@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.execution.lock import lock_holder
-from tests.cli.support import closed, home
-from tests.execution.support import COMMAND, ROOT, camtui, wait_until_gone
+from evaluator.store.lock import lock_holder
+from tests.camtui.cli.support import closed, home
+from tests.evaluator.execution.support import COMMAND, ROOT, camtui, wait_until_gone
 
 __all__ = ["closed", "home"]
 

@@ -57,7 +57,7 @@ def bench(
 def _measured(names: list[str], device: str, precision: str) -> Iterator[dict[str, Any]]:
     """Figures as they come, from a process of its own: this one never holds torch."""
     asked = json_module.dumps({"backbones": names, "device": device, "precision": precision})
-    command = [sys.executable, "-P", "-m", "evaluator.throughput"]
+    command = [sys.executable, "-P", "-m", "evaluator.measuring.throughput"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdin is not None
         assert child.stdout is not None

@@ -15,7 +15,7 @@ from camtui.executors import AddressOption, ExecutorOption, GpusOption, RayOptio
 from camtui.runs import LAST, find_run, list_runs, reference
 from camtui.status import RunStatus, read_status
 from evaluator.errors import NotFound, TryAgain, UsageError
-from evaluator.execution.lock import RunLock, lock_holder
+from evaluator.store.lock import RunLock, lock_holder
 from evaluator.text import printable
 
 DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu, cuda (all), cuda:0,cuda:2.")]
@@ -269,7 +269,7 @@ def logs(
 
     Example: camtui logs val --follow --level warning
     """
-    from camtui.cli.following import show_events, show_log
+    from camtui.cli.logs import show_events, show_log
 
     path = find_run(run)
     if level:

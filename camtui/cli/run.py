@@ -101,7 +101,7 @@ def run(
     settings.check()
     request = RunRequest(db=path, name=path.stem, plan=plan, settings=settings, word=reference(path))
     if dry_run:
-        from camtui.cli.rehearsal import rehearse
+        from camtui.cli.dryrun import rehearse
 
         rehearse(request, as_json=json)
     else:
@@ -220,7 +220,7 @@ def _as_dict(handoff: Handoff) -> dict[str, Any]:
 
 
 def _follow(handoff: Handoff, *, quiet: bool, as_json: bool) -> int:
-    from camtui.cli.follow import follow
+    from camtui.cli.narrating import follow
 
     run = reference(handoff.db)
     if as_json:

@@ -131,7 +131,7 @@ def _environment() -> dict[str, str]:
     from camtui.launch import logind_warning
     from camtui.runs import runs_home
     from camtui.versions import versions
-    from evaluator.execution.filesystem import MOUNTS, file_system
+    from evaluator.store.filesystem import MOUNTS, file_system
 
     home = runs_home()
     return {

@@ -20,18 +20,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evaluator.errors import CamtuiError, RunFailed, StoreError, UsageError
-from evaluator.execution.filesystem import refuse_network
 from evaluator.execution.finish import Guard, Outcome, tell
 from evaluator.execution.journal import Journal, crash_point
 from evaluator.execution.local import LocalExecutor
-from evaluator.execution.lock import RunLock
 from evaluator.execution.loop import Loop, StopRequest, signals_to
 from evaluator.execution.narration import narrate_traceback
-from evaluator.execution.protocol import Executor, SessionSettings
 from evaluator.execution.request import RunRequest
 from evaluator.images import Manifest, find_images
+from evaluator.interfaces import Executor, SessionSettings
 from evaluator.plan import RunPlan, grown
 from evaluator.records import RunInfo, RunState, Stage, WorkerState
+from evaluator.store.filesystem import refuse_network
+from evaluator.store.lock import RunLock
 from evaluator.store.reader import RunReader
 from evaluator.store.room import bytes_needed, is_full
 from evaluator.text import printable

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from evaluator.execution.protocol import ExecutorEvent, SessionSettings, WorkerLost
 from evaluator.execution.seat import Seat, best_for
+from evaluator.interfaces import ExecutorEvent, SessionSettings, WorkerLost
 from evaluator.records import Unit, WorkerState
 
 _GRACE = 3.0
@@ -31,7 +31,7 @@ class _Worker(Seat):
 
 
 class LocalExecutor:
-    """``execution.protocol.Executor`` over processes of this machine."""
+    """``interfaces.Executor`` over processes of this machine."""
 
     def __init__(
         self, settings: SessionSettings, devices: Sequence[str], session: str, *, load_seconds: float = 900.0, log: int = 2

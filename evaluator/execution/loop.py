@@ -13,11 +13,11 @@ from evaluator.errors import BackboneUnavailable, CamtuiError, RunFailed, Thresh
 from evaluator.execution.arrival import describe_cells, new_labels
 from evaluator.execution.checking import failed
 from evaluator.execution.journal import Journal
-from evaluator.execution.protocol import Done, Error, Executor, ExecutorEvent, Figures, LeftOut, Ready, Started, WorkerLost
 from evaluator.execution.request import DriverSettings
 from evaluator.execution.schedule import Schedule, plan_stages
 from evaluator.execution.suspects import Suspects, halves
 from evaluator.images import Manifest
+from evaluator.interfaces import Done, Error, Executor, ExecutorEvent, Figures, LeftOut, Ready, Started, WorkerLost
 from evaluator.plan import RunPlan
 from evaluator.records import LoadedBackbone, Unit, UnitResult
 from evaluator.store.reader import RunReader

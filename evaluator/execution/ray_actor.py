@@ -1,6 +1,6 @@
 """One worker inside a Ray actor: the driver calls, what is returned is the driver's. Imports Ray only where it runs inside it.
 
-Every method returns the events of ``execution.protocol`` instead of raising: an exception that travels through Ray would need its
+Every method returns the events of ``interfaces`` instead of raising: an exception that travels through Ray would need its
 class, and its module, on both sides.
 """
 
@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from evaluator.execution.protocol import Done, Error, Figures, Ready, Session, SessionSettings
 from evaluator.execution.worker import as_event, evaluated, open_session
+from evaluator.interfaces import Done, Error, Figures, Ready, Session, SessionSettings
 from evaluator.records import ImageRef, Unit
 from evaluator.text import printable
 

@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evaluator.errors import UsageError
-from evaluator.execution.protocol import (
+from evaluator.execution.ray_actor import BESIDE, Place, sample_of, without_maps
+from evaluator.execution.ray_cluster import Cluster, connect
+from evaluator.execution.seat import Seat, best_for
+from evaluator.interfaces import (
     Done,
     Error,
     ExecutorEvent,
@@ -27,9 +30,6 @@ from evaluator.execution.protocol import (
     Started,
     WorkerLost,
 )
-from evaluator.execution.ray_actor import BESIDE, Place, sample_of, without_maps
-from evaluator.execution.ray_cluster import Cluster, connect
-from evaluator.execution.seat import Seat, best_for
 from evaluator.records import ImageRef, Unit, WorkerState
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def ray_executor(ray: RaySettings, session: SessionSettings, settings: DriverSet
 
 
 class RayExecutor:
-    """``execution.protocol.Executor`` over the actors of a Ray cluster."""
+    """``interfaces.Executor`` over the actors of a Ray cluster."""
 
     def __init__(self, connect: Callable[[], Cluster], *, load_seconds: float = 900.0) -> None:
         """Not connected yet.

@@ -11,7 +11,7 @@ from shutil import which
 from typing import Any
 
 from evaluator.errors import UsageError
-from evaluator.execution.protocol import DEFAULT_SESSION
+from evaluator.interfaces import DEFAULT_SESSION
 from evaluator.plan import RunPlan
 from evaluator.text import printable
 

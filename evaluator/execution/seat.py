@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from evaluator.execution.protocol import DeviceFigures, Done, Error, ExecutorEvent, Figures, Ready, Started
+from evaluator.interfaces import DeviceFigures, Done, Error, ExecutorEvent, Figures, Ready, Started
 from evaluator.records import Unit, WorkerState
 
 QUEUED = 2

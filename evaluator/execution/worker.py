@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from evaluator.errors import CamtuiError, is_out_of_memory
 from evaluator.execution.checking import checked
 from evaluator.execution.narration import narrate_traceback
-from evaluator.execution.protocol import (
+from evaluator.interfaces import (
     Done,
     Error,
     ExecutorEvent,

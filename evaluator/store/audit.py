@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evaluator.execution.lock import RunLock
+from evaluator.store.lock import RunLock
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter, sums_of
 

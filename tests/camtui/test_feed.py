@@ -8,9 +8,9 @@ import pytest
 
 from camtui.feed import TREND_KEPT, Feed, Trends
 from evaluator.errors import NotFound, StoreError
-from evaluator.execution.lock import RunLock
 from evaluator.records import Failure, UnitResult, WorkerState
 from evaluator.statistics import harmonic_adcc
+from evaluator.store.lock import RunLock
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 from tests.synthetic import make_run
@@ -70,7 +70,7 @@ def test_the_driver_dies_without_a_word_and_the_next_look_knows(run: Path) -> No
     import subprocess
     import sys
 
-    code = "import sys, time; from pathlib import Path; from evaluator.execution.lock import RunLock\n"
+    code = "import sys, time; from pathlib import Path; from evaluator.store.lock import RunLock\n"
     code += "lock = RunLock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", code, str(run)], stdout=subprocess.PIPE)
     assert holder.stdout is not None

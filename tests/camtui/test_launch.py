@@ -1,4 +1,4 @@
-"""Around the hand-off: what logind would do, logs' tails, processes that are not ours. Launching itself: ``tests/execution``."""
+"""Around the hand-off: what logind would do, logs' tails, processes that are not ours. ``execution/test_driver.py`` launches."""
 
 from __future__ import annotations
 

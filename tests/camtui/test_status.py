@@ -9,12 +9,12 @@ from random import Random
 import pytest
 
 from camtui.status import _progress, _remaining, read_status
-from evaluator.execution.lock import RunLock
 from evaluator.images import find_images
 from evaluator.records import RunState, Stage, UnitResult, WorkerState
+from evaluator.store.lock import RunLock
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
-from tests.execution.support import Run, camtui, make_data, make_plan
+from tests.evaluator.execution.support import Run, camtui, make_data, make_plan
 from tests.fake_session import fake_row
 
 

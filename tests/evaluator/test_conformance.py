@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from evaluator.execution.protocol import SessionSettings
 from evaluator.images import find_images
+from evaluator.interfaces import SessionSettings
+from evaluator.measuring.session import EvaluationSession, open_session
 from evaluator.plan import RunPlan, parse_backbone, validated
 from evaluator.records import ImageRef, StoredMap, Unit, UnitResult
-from evaluator.session import EvaluationSession, open_session
 from tests.shared import REFERENCE, SAMPLE, needs_sample
 
 METHODS = ("fakecam", "cam", "gradcam", "xgradcam", "gradcampp", "ablationcam")

@@ -7,11 +7,11 @@ from statistics import stdev
 
 import pytest
 
-from evaluator.execution.protocol import SessionSettings
 from evaluator.images import find_images
+from evaluator.interfaces import SessionSettings
+from evaluator.measuring.session import open_session
 from evaluator.plan import RunPlan
 from evaluator.records import Row, Unit
-from evaluator.session import open_session
 from evaluator.statistics import UNIT, Sum, harmonic_adcc, headline_adcc
 from evaluator.store.writer import sums_of
 from tests.shared import SAMPLE, needs_sample

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from camtui.tui.screens.dialogs import Question
-from evaluator.execution.lock import lock_holder
+from evaluator.store.lock import lock_holder
 from evaluator.store.reader import RunReader
+from tests.camtui.cli.support import ask, closed, home
 from tests.camtui.tui.support import Driver, Settings, opened
-from tests.cli.support import ask, closed, home
-from tests.execution.support import camtui, make_data
+from tests.evaluator.execution.support import camtui, make_data
 
 __all__ = ["closed", "home"]
 

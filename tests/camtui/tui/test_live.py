@@ -58,7 +58,7 @@ async def test_frozen_shows_the_old_and_thawed_the_new(tmp_path: Path) -> None:
 
 async def test_the_death_of_the_driver_is_on_the_screen(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run.db", images=10, state="running", partial={"vgg16/scorecam": 5})
-    code = "import sys, time; from pathlib import Path; from evaluator.execution.lock import RunLock\n"
+    code = "import sys, time; from pathlib import Path; from evaluator.store.lock import RunLock\n"
     code += "lock = RunLock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
     driver_process = subprocess.Popen([sys.executable, "-c", code, str(run)], stdout=subprocess.PIPE)
     assert driver_process.stdout is not None

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.execution.lock import lock_holder
 from evaluator.store.audit import audit
+from evaluator.store.lock import lock_holder
 from evaluator.store.reader import RunReader
-from tests.cli.support import ask, closed, home
-from tests.execution.support import camtui
+from tests.camtui.cli.support import ask, closed, home
+from tests.evaluator.execution.support import camtui
 
 __all__ = ["closed", "home"]
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from evaluator.catalog import method
+from evaluator.measuring.pipeline import Scores
+from evaluator.measuring.views import BatchView
 from evaluator.methods.base import View
-from evaluator.pipeline import Scores
-from evaluator.views import BatchView
 from tests.agreement import IMAGES, VALUES, keys_of, small_bench
 from tests.networks import random_images
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from evaluator.measuring.saliency import Saliency
 from evaluator.metrics.coherency import coherency as coherency_of
-from evaluator.saliency import Saliency
 from tests import reference
 
 RISING = torch.tensor([[[0.0, 1 / 3], [2 / 3, 1.0]]])

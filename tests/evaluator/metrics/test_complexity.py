@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from evaluator.measuring.saliency import Saliency
 from evaluator.metrics.complexity import complexity as complexity_of
-from evaluator.saliency import Saliency
 from tests.reference import fake_map
 
 

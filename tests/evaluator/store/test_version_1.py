@@ -18,8 +18,8 @@ from evaluator.store import schema
 from evaluator.store.audit import audit
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
+from tests.evaluator.execution.support import ROOT, Run, check, make_data
 from tests.evaluator.store.runs import raw
-from tests.execution.support import ROOT, Run, check, make_data
 
 KEPT = ROOT / "tests" / "data" / "version1.sql"
 

@@ -1,0 +1,83 @@
+"""A run in plain lines, for pipes, logs and batch systems: one line per change on standard error until it ends."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from camtui.cli.app import narrate
+from camtui.format.numbers import count, duration, rate
+from camtui.runs import reference
+from camtui.status import RunStatus, read_status
+from evaluator.store.lock import lock_holder
+from evaluator.store.reader import RunReader
+
+LINE_SECONDS = 5.0
+"""Between two lines that differ in numbers only."""
+
+_POLL_SECONDS = 0.25
+_CLOSING_SECONDS = 15.0
+
+
+def follow(path: Path, *, quiet: bool = False) -> RunStatus:
+    """Print what changes until the run has ended, and return how it ended.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; the run goes on.
+    """
+    with RunReader(path) as reader:
+        last = max((event.id for event in reader.events(limit=1)), default=0)
+        printed: RunStatus | None = None
+        printed_at = 0.0
+        while True:
+            status = read_status(reader, path)
+            if not quiet:
+                last = _print_troubles(reader, last)
+                if _worth_a_line(printed, status, time.monotonic() - printed_at):
+                    narrate(status_line(status))
+                    printed, printed_at = status, time.monotonic()
+            if not status.live:
+                _wait_until_closed(path)
+                return status
+            time.sleep(_POLL_SECONDS)
+
+
+def _print_troubles(reader: RunReader, after: int) -> int:
+    """Warnings and errors that are new; returns the newest event's id."""
+    for event in reader.events(after):
+        if event.level != "info":
+            narrate(f"{event.level}: {event.text}")
+        after = event.id
+    return after
+
+
+def _worth_a_line(printed: RunStatus | None, status: RunStatus, seconds: float) -> bool:
+    if printed is None or (printed.state, printed.stage) != (status.state, status.stage):
+        return True
+    return seconds >= LINE_SECONDS and (printed.done, printed.failures) != (status.done, status.failures)
+
+
+def status_line(status: RunStatus) -> str:
+    """The run in one line: state, stage, images, rate, time left."""
+    parts = [f"{status.name}: {status.state}"]
+    if status.live and status.stage:
+        parts.append(f"stage {status.stage_number}/{status.stages} {status.stage}")
+        parts.append(f"{count(status.done)}/{count(status.total)} images")
+        if status.rate:
+            parts.append(rate(status.rate))
+        if status.eta is not None:
+            parts.append(f"{status.progress:.0%}, {duration(status.eta)} left")
+    elif not status.live:
+        parts.append(f"{count(status.images)} images in {duration(status.elapsed)}")
+    if status.failures:
+        parts.append(f"{count(status.failures)} failures: camtui errors {reference(status.path)}")
+    if status.message:
+        parts.append(status.message)
+    return " · ".join(parts)
+
+
+def _wait_until_closed(path: Path) -> None:
+    """The last state is written a moment before the lock is free: whoever types the next command must not find it taken."""
+    limit = time.monotonic() + _CLOSING_SECONDS
+    while lock_holder(path) is not None and time.monotonic() < limit:
+        time.sleep(0.02)

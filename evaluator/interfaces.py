@@ -1,0 +1,173 @@
+"""The two seams of execution: what a worker does with a device (``Session``), how the driver reaches workers (``Executor``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from evaluator.plan import RunPlan
+from evaluator.records import LoadedBackbone, Unit, UnitResult, WorkerState
+
+DEFAULT_SESSION = "evaluator.measuring.session:open_session"
+"""``module:function`` that a worker calls with its settings; tests put a fake evaluator there."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """What a worker needs to know before its first unit.
+
+    Attributes:
+        root: the data folder; image paths are relative to it.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        batch_size: images in one forward, ``None`` to let the session choose.
+        tuning: file with the batch sizes that suit this machine, searched for where it has none; empty for a default.
+        threads: CPU threads for computing, ``None`` for the device's default.
+        loaders: threads that decode images ahead.
+    """
+
+    plan: RunPlan
+    root: str
+    device: str = "cpu"
+    batch_size: int | None = None
+    tuning: str = ""
+    threads: int | None = None
+    loaders: int = 2
+
+
+class DeviceFigures(NamedTuple):
+    """What the device says of itself; ``None`` where it says nothing. Percent, bytes, watts, °C."""
+
+    utilisation: float | None = None
+    memory_used: int | None = None
+    memory_total: int | None = None
+    power: float | None = None
+    temperature: float | None = None
+
+
+class Session(Protocol):
+    """One worker's hold on one device. Runs in the worker process; may import torch."""
+
+    def versions(self) -> dict[str, str]:
+        """torch, torchvision, device name, precision settings: recorded with the run."""
+
+    def load(self, position: int) -> LoadedBackbone:
+        """Load the plan's backbone at that position, replacing the one before.
+
+        Raises:
+            CamtuiError: weights not at hand, no such layer.
+        """
+
+    def prefetch(self, unit: Unit) -> None:
+        """Begin decoding the unit's images; returns at once."""
+
+    def evaluate(self, unit: Unit) -> UnitResult:
+        """Evaluate a unit of the loaded backbone; an unreadable image becomes failures, not an exception."""
+
+    def figures(self) -> DeviceFigures:
+        """Utilisation and memory now."""
+
+    def close(self) -> None:
+        """Give threads and memory back."""
+
+
+OpenSession = Callable[[SessionSettings], Session]
+
+
+class Ready(NamedTuple):
+    """A worker has loaded a backbone (``loaded`` set) or has merely started (``loaded`` is ``None``)."""
+
+    worker: int
+    position: int | None
+    loaded: LoadedBackbone | None
+    versions: dict[str, str]
+
+
+class Started(NamedTuple):
+    """A worker has begun to compute a unit: the one to blame should it die now."""
+
+    worker: int
+    unit: int
+
+
+class Done(NamedTuple):
+    """A unit is finished."""
+
+    worker: int
+    unit: int
+    result: UnitResult
+
+
+class Error(NamedTuple):
+    """A unit raised; the worker lives.
+
+    Attributes:
+        kind: ``errors.CamtuiError.kind``, else ``error`` or ``out-of-memory``; ``exit_code`` to match.
+        loading: the unit's backbone could not be loaded; the unit itself has not been tried.
+        fatal: the device is of no use to this process any more: replace the worker.
+    """
+
+    worker: int
+    unit: int
+    kind: str
+    message: str
+    hint: str
+    exit_code: int
+    loading: bool
+    fatal: bool
+
+
+class WorkerLost(NamedTuple):
+    """A worker died or was ended; the units it had come back, ``running`` is the one it was computing."""
+
+    worker: int
+    reason: str
+    running: int | None
+    units: tuple[int, ...]
+
+
+class LeftOut(NamedTuple):
+    """A worker is given up, because of the node it is on; the units it had come back, the others go on without it."""
+
+    worker: int
+    reason: str
+    units: tuple[int, ...]
+
+
+class Figures(NamedTuple):
+    """A worker's device figures, sent now and then."""
+
+    worker: int
+    figures: DeviceFigures
+
+
+ExecutorEvent = Ready | Started | Done | Error | WorkerLost | LeftOut | Figures
+
+
+class Executor(Protocol):
+    """Carries units to workers. Every submitted unit ends in Done, Error, WorkerLost or LeftOut at least once, in any order."""
+
+    def start(self) -> None:
+        """Start the workers."""
+
+    def slots(self) -> int:
+        """How many units could be submitted now: each worker takes at most two, one computing and one being decoded."""
+
+    def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
+        """Hand a unit to the worker that suits it best.
+
+        Args:
+            patience: asked while it is computed: after so many seconds the worker is taken to hang, and is replaced.
+        """
+
+    def poll(self, timeout: float) -> Sequence[ExecutorEvent]:
+        """What has happened; waits at most ``timeout`` seconds for the first event."""
+
+    def kill(self, worker: int) -> None:
+        """End a worker at once; it is started again and its units come back as ``WorkerLost``."""
+
+    def workers(self) -> Sequence[WorkerState]:
+        """Every worker as it is now."""
+
+    def close(self) -> None:
+        """End every worker; returns when none is left."""

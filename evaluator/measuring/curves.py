@@ -1,0 +1,135 @@
+"""Deletion and insertion curves from stored maps: no pass over the clean image, no method, ``S − 1`` forwards for each curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.functional import gaussian_blur
+
+from evaluator.catalog import method as method_of
+from evaluator.measuring.maps import upsample
+from evaluator.methods.base import FixedMap
+from evaluator.metrics.curves import Frame, area_under_curve, inner_steps, pixel_ranks
+from evaluator.networks.network import Network, confidence
+from evaluator.records import StoredMap
+
+
+class MapOfImage(NamedTuple):
+    """A stored map with the place of its image in the batch, and the spec of the method that made it."""
+
+    image: int
+    method: str
+    stored: StoredMap
+
+
+class _Distinct(NamedTuple):
+    """The different maps among those asked for; P of them. Methods whose maps are equal by construction share their curves.
+
+    Attributes:
+        images: the place of each map's image; ``ranks``: ``[P, H, W]``, int32.
+        targets: ``[P]``; ``whole``: ``[P]``, float64, confidence in the target on the image.
+    """
+
+    images: list[int]
+    ranks: Tensor
+    targets: Tensor
+    whole: Tensor
+
+
+class CurveTracer:
+    """Traces curves through one network.
+
+    Args:
+        steps: S, the number of equal steps; ``insertion_start``: ``zero`` or ``blur``.
+    """
+
+    def __init__(self, network: Network, *, steps: int, insertion_start: str) -> None:
+        self._network = network
+        self._insertion_start = insertion_start
+        self._pixels = torch.tensor([step.pixels for step in inner_steps(network.side**2, steps)], device=network.device)
+
+    def trace(self, images: Tensor, maps: Sequence[MapOfImage], metrics: Sequence[str]) -> dict[str, list[list[float]]]:
+        """Curves of S + 1 confidences, in the order of ``maps``, for each metric.
+
+        Args:
+            images: ``[B, 3, H, W]``, normalised.
+            metrics: keys of curve metrics.
+        """
+        first = {_identity(one): one for one in reversed(maps)}
+        place = {identity: place for place, identity in enumerate(first)}
+        distinct = self._distinct(list(first.values()))
+        traced = {metric: self._curves(metric, images, distinct) for metric in metrics}
+        return {metric: [curves[place[_identity(one)]] for one in maps] for metric, curves in traced.items()}
+
+    def _distinct(self, maps: Sequence[MapOfImage]) -> _Distinct:
+        device = self._network.device
+        return _Distinct(
+            [one.image for one in maps],
+            torch.stack([self._ranks(one) for one in maps]),
+            torch.tensor([one.stored.target for one in maps], device=device),
+            torch.tensor([one.stored.confidence for one in maps], dtype=torch.float64, device=device),
+        )
+
+    def _ranks(self, one: MapOfImage) -> Tensor:
+        """Pixel ranks ``[H, W]``, int32."""
+        side, device = self._network.side, self._network.device
+        made_by = method_of(one.method)
+        if isinstance(made_by, FixedMap):
+            saliency = torch.tensor([made_by.fixed_map(side, side)], device=device)
+        else:
+            facts = self._network.backbone.facts
+            low = torch.frombuffer(bytearray(one.stored.values or b""), dtype=torch.float32)
+            saliency = upsample(low.view(1, facts.height, facts.width).to(device), side, side)
+        return pixel_ranks(saliency)[0].int()
+
+    def _curves(self, metric: str, images: Tensor, maps: _Distinct) -> list[list[float]]:
+        formula = import_module(f"evaluator.metrics.{metric}")
+        if metric == "insertion" and self._insertion_start == "blur":
+            start = gaussian_blur(images, [11, 11], [5.0, 5.0])
+            logits = self._network.observe(len(start), lambda first, last: start[first:last]).logits
+            empty = confidence(logits[maps.images], maps.targets)
+        else:
+            start = images.new_zeros(1, 1, 1, 1).expand(len(images), -1, -1, -1)
+            empty = self._network.blank_confidence()[maps.targets]
+        inner = self._inner(formula.frame, images, start, maps)
+        first, last = formula.ends(maps.whole, empty)
+        curves: list[list[float]] = torch.cat([first[:, None], inner, last[:, None]], 1).tolist()
+        return curves
+
+    def _inner(self, frame: Frame, images: Tensor, start: Tensor, maps: _Distinct) -> Tensor:
+        """Confidence at every inner step of every map, ``[P, S − 1]``; forwards are filled across maps."""
+        count = len(self._pixels)
+
+        def frames(first: int, last: int) -> Tensor:
+            parts = []
+            for place in range(first // count, -(-last // count)):
+                steps = self._pixels[max(first - place * count, 0) : last - place * count]
+                image = maps.images[place]
+                parts.append(frame(images[image : image + 1], start[image : image + 1], maps.ranks[place : place + 1], steps))
+            return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+        values = torch.empty(len(maps.images) * count, dtype=torch.float64, device=images.device)
+        targets = maps.targets.repeat_interleave(count)
+        for part in self._network.passes(len(values), frames):
+            values[part.start : part.stop] = confidence(part.logits, targets[part.start : part.stop])
+        return values.view(len(maps.images), count)
+
+
+def _identity(one: MapOfImage) -> tuple[int, int, bytes | str]:
+    """What a curve depends on; a fixed map has no values of its own, its method names it."""
+    return one.image, one.stored.target, one.method if one.stored.values is None else one.stored.values
+
+
+def curve_area(curve: Sequence[float]) -> float:
+    """The area under one curve, trapezoid rule, a fraction in [0, 1]."""
+    return float(area_under_curve(torch.tensor([curve], dtype=torch.float64))[0])
+
+
+def curve_bytes(curve: Sequence[float]) -> bytes:
+    """A curve as stored: S + 1 points, float16 little-endian."""
+    return np.asarray(curve, dtype="<f2").tobytes()

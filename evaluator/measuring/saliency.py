@@ -1,0 +1,86 @@
+"""A saliency map ``U`` as it is held: at low resolution, with the pixels made only where a network must see them.
+
+Bilinear upsampling is linear and separable, ``U = P L Qᵀ``, so what the metrics ask of the H·W pixels, mean and scatter, are
+sums over the h·w values of ``L`` with the small matrices ``PᵀP`` and ``QᵀQ``: equal in real arithmetic, in float64 here, at a
+thousandth of the work (49 values for 50 176 pixels).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from evaluator.measuring.maps import upsample
+
+
+class Saliency:
+    """B saliency maps of ``height × width`` pixels.
+
+    Args:
+        values: ``[B, h, w]`` in [0, 1], to be upsampled; of the size of the image for a map that is made at full resolution.
+        height: H in pixels; ``width``: W.
+    """
+
+    def __init__(self, values: Tensor, height: int, width: int) -> None:
+        self.values = values
+        self._size = (height, width)
+        self._whole = values.shape[1:] == self._size
+
+    def part(self, start: int, stop: int) -> Saliency:
+        """The maps of images ``start`` to ``stop``; one map that stands for all images stays one."""
+        return self if len(self.values) == 1 else Saliency(self.values[start:stop], *self._size)
+
+    def pixels(self) -> Tensor:
+        """``U``, ``[B, H, W]``."""
+        return self.values if self._whole else upsample(self.values, *self._size)
+
+    def mean(self) -> Tensor:
+        """Mean over the pixels, ``[B]``, float64: a float32 sum of 50 176 loses digits that ADCC near complexity 1 needs."""
+        if self._whole:
+            return self.values.double().mean((1, 2))
+        across, down = self._weights()
+        return torch.einsum("bij,i,j->b", self.values.double(), down.mean, across.mean)
+
+    def scatter(self, other: Saliency) -> Tensor:
+        """``Σ (U − mean U)(U′ − mean U′)`` over the pixels, ``[B]``, float64; both of one resolution."""
+        first, second = self._centred(), other._centred()
+        if self._whole:
+            return (first * second).sum((1, 2))
+        across, down = self._weights()
+        return (down.gram @ first @ across.gram * second).sum((1, 2))
+
+    def _centred(self) -> Tensor:
+        """The weights of a pixel add up to 1, so a constant may go before the upsampling."""
+        return self.values.double() - self.mean()[:, None, None]
+
+    def _weights(self) -> tuple[_Weights, _Weights]:
+        """Of the columns and of the rows."""
+        (_, h, w), device = self.values.shape, self.values.device
+        return _weights(w, self._size[1], device), _weights(h, self._size[0], device)
+
+
+def masked(images: Tensor, saliency: Saliency) -> Tensor:
+    """The explanation maps ``e = x ⊙ U`` in normalised space: ``[n, 3, H, W]`` → ``[n, 3, H, W]``."""
+    return images * saliency.pixels()[:, None]
+
+
+class _Weights(NamedTuple):
+    """Along one side, ``P`` ``[H, h]`` says how much each low-resolution value weighs in each pixel.
+
+    Attributes:
+        mean: ``[h]``, the mean weight of each value; ``gram``: ``PᵀP``, ``[h, h]``.
+    """
+
+    mean: Tensor
+    gram: Tensor
+
+
+@cache
+def _weights(low: int, high: int, device: torch.device) -> _Weights:
+    each = torch.eye(low, dtype=torch.float64, device=device)[None]
+    pixels = interpolate(each, size=high, mode="linear", align_corners=False)[0]  # [low, high]
+    return _Weights(pixels.mean(1), pixels @ pixels.T)

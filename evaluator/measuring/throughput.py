@@ -1,0 +1,134 @@
+"""What a machine can do with a backbone: raw forwards a second, and how many are left when maps and metrics are made as well.
+
+``python -m evaluator.measuring.throughput`` prints one JSON line per backbone, for ``camtui bench``, which never holds torch.
+Weights are random, images are noise: neither changes the speed, and nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+
+from evaluator.catalog import method
+from evaluator.crop import SIDE
+from evaluator.measuring.pipeline import Batch, Pipeline
+from evaluator.measuring.views import BatchView
+from evaluator.networks.allocator import keep_freed_blocks
+from evaluator.networks.backbones import load_backbone
+from evaluator.networks.batch_sizes import find_size
+from evaluator.networks.device import device_name
+from evaluator.networks.network import Network
+from evaluator.plan import BackboneSpec
+from evaluator.records import Precision
+
+_SECONDS = 2.0
+"""How long each figure is measured, and no shorter than two batches."""
+
+_FAMILY = ("gradcam", "gradcampp", "layercam", "fakecam")
+_CHANNELS = 64
+"""Channels of Score-CAM that are looked through; the others cost the same."""
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Forwards a second of one backbone on one device.
+
+    Attributes:
+        measuring, weighing: raw, in the arithmetic of either kind of pass; ``batch_sizes``: images in one forward, for each.
+        rows: made for the rows of gradient methods, metrics included; ``masks``: made through the masks of Score-CAM.
+        channels: K of the target layer; ``gap_linear``: whether gradients need no autograd.
+    """
+
+    backbone: str
+    device: str
+    precision: str
+    batch_sizes: dict[str, int]
+    measuring: float
+    weighing: float
+    rows: float
+    masks: float
+    channels: int
+    gap_linear: bool
+
+
+def measure(key: str, device: torch.device, precision: Precision) -> Throughput:
+    """Search the batch sizes of a backbone and time its passes.
+
+    Raises:
+        CamtuiError: there is no such backbone.
+    """
+    network = Network(load_backbone(BackboneSpec(key, "random:0"), SIDE), device=device, precision=precision, side=SIDE)
+    for weighing in (False, True):
+        network.batch_sizes[network.arithmetic(weighing=weighing)] = find_size(network, weighing=weighing)
+    facts = network.backbone.facts
+    sizes = {str(name): size for name, size in network.batch_sizes.items()}
+    return Throughput(
+        backbone=key, device=device_name(device), precision=precision, batch_sizes=sizes,
+        measuring=_raw(network, weighing=False), weighing=_raw(network, weighing=True),
+        rows=_rows(network), masks=_masks(network), channels=facts.channels, gap_linear=facts.gap_linear,
+    )  # fmt: skip
+
+
+def _raw(network: Network, *, weighing: bool) -> float:
+    size = network.batch_sizes[network.arithmetic(weighing=weighing)]
+    images = torch.randn(size, 3, SIDE, SIDE, device=network.device).contiguous(memory_format=torch.channels_last)
+
+    def once() -> int:
+        network.forward(images, weighing=weighing).logits.sum().item()  # the item waits for the device
+        return size
+
+    return _a_second(once)
+
+
+def _rows(network: Network) -> float:
+    pipeline, size = Pipeline(network), network.batch_sizes[network.arithmetic(weighing=False)]
+    images = torch.randn(size, 3, SIDE, SIDE, device=network.device).contiguous(memory_format=torch.channels_last)
+    batch = Batch(images, [b""] * size)
+
+    def once() -> int:
+        before = network.forwards
+        pipeline.rows(batch, [method(name) for name in _FAMILY])
+        return network.forwards - before
+
+    return _a_second(once)
+
+
+def _masks(network: Network) -> float:
+    images = torch.randn(1, 3, SIDE, SIDE, device=network.device)
+    seen = network.observe(1, lambda start, stop: images[start:stop])
+    varied = torch.rand(1, _CHANNELS, *seen.activation.shape[2:], device=network.device)
+    some = seen._replace(activation=varied)
+
+    def once() -> int:
+        before = network.forwards
+        view = BatchView(network, lambda: images, some, torch.zeros(1, dtype=torch.long, device=network.device), [b""])
+        view.channel_scores().sum().item()
+        return network.forwards - before
+
+    return _a_second(once)
+
+
+def _a_second(once: Callable[[], int]) -> float:
+    """Forwards a second, after one turn that warms up."""
+    once()
+    begun, count, turns = time.perf_counter(), 0, 0
+    while turns < 2 or time.perf_counter() - begun < _SECONDS:
+        count, turns = count + once(), turns + 1
+    return count / (time.perf_counter() - begun)
+
+
+def main() -> None:
+    """Measure what one JSON object on standard input asks for: ``{"backbones": [...], "device": …, "precision": …}``."""
+    asked = json.load(sys.stdin)
+    keep_freed_blocks()
+    for key in asked["backbones"]:
+        print(json.dumps(asdict(measure(key, torch.device(asked["device"]), asked["precision"]))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""One pass over a batch of images as a CAM method sees it: what ``methods.base.View`` promises."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from evaluator.measuring.maps import min_max, upsample
+from evaluator.methods.base import ChannelMasks
+from evaluator.networks.network import Network, Observation, confidence
+
+
+class BatchView:
+    """B images with the activation and logits that the network had for them.
+
+    Args:
+        images: makes ``[B, 3, H, W]``, normalised, when a pass needs them again: most methods need none.
+        targets: ``[B]``, the class that is explained.
+        noise_keys: ``B`` strings of bytes; an image's noise is a function of its key, the name and the step, nothing else.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        images: Callable[[], Tensor],
+        observed: Observation,
+        targets: Tensor,
+        noise_keys: Sequence[bytes],
+    ) -> None:
+        self._network = network
+        self._make_images = images
+        self._noise_keys = noise_keys
+        self._last_noise: tuple[tuple[str, int, int], Tensor] | None = None
+        self.activation = observed.activation
+        self.logits = observed.logits
+        self.targets = targets
+
+    @cached_property
+    def _images(self) -> Tensor:
+        return self._make_images()
+
+    @property
+    def gap_linear(self) -> bool:
+        """Whether the head is global average pooling and one linear layer."""
+        return self._network.backbone.gap_linear
+
+    @cached_property
+    def gradient(self) -> Tensor:
+        """``∂s_c/∂A``, ``[B, K, h, w]``; ``[B, K, 1, 1]`` on GAP + linear heads."""
+        return self._network.backbone.gradient(self.activation, self.targets)
+
+    @cached_property
+    def normalised_activation(self) -> Tensor:
+        """Min-max of every channel, ``[B, K, h, w]``."""
+        return min_max(self.activation)
+
+    @property
+    def class_weights(self) -> Tensor:
+        """``W[c]``, ``[B, K]``."""
+        linear = self._network.backbone.linear
+        assert linear is not None, "the pipeline asks applicability first"
+        return linear.weight[self.targets]
+
+    @property
+    def confidence(self) -> Tensor:
+        """``softmax(s)_c``, ``[B]``, float64."""
+        return confidence(self.logits, self.targets)
+
+    def head(self, activation: Tensor) -> Tensor:
+        """``[n, K, h, w]`` → logits ``[n, C]``."""
+        with torch.no_grad():
+            return self._network.backbone.logits(activation)
+
+    def blank_confidence(self) -> Tensor:
+        """``softmax(f(0))_c``, ``[B]``."""
+        return self._network.blank_confidence()[self.targets]
+
+    def channel_scores(
+        self, mask: Callable[[ChannelMasks], Tensor] | None = None, *, passes: int = 1, logits: bool = False
+    ) -> Tensor:
+        """Mean score through each live channel's mask, ``[B, K]``; forwards are filled across the images of the batch."""
+        rows, channels = (self.normalised_activation.amax((2, 3)) > 0).nonzero(as_tuple=True)
+        image_of = rows.tolist()
+        scores = torch.zeros(self.activation.shape[:2], dtype=torch.float64, device=self.activation.device)
+        for step in range(passes):
+
+            def seen(start: int, stop: int, step: int = step) -> Tensor:
+                row, one = rows[start:stop], image_of[start] == image_of[stop - 1]
+                low = self.normalised_activation[row, channels[start:stop]]
+                values = upsample(low, self._network.side, self._network.side)[:, None]
+                images = self._images[image_of[start], None] if one else self._images[row]
+                return images * (mask(ChannelMasks(values, row, step)) if mask else values)
+
+            for part in self._network.passes(len(rows), seen, weighing=True):
+                row, channel = rows[part.start : part.stop], channels[part.start : part.stop]
+                targets = self.targets[row]
+                score = part.logits.gather(1, targets[:, None])[:, 0] if logits else confidence(part.logits, targets)
+                scores[row, channel] += score / passes
+        return scores.float()
+
+    def noise(self, name: str, step: int, channels: int = 3) -> Tensor:
+        """Standard normal noise ``[B, channels, H, W]``, drawn on the CPU so that every device sees the same."""
+        wanted = (name, step, channels)
+        if self._last_noise is None or self._last_noise[0] != wanted:
+            fields = [self._field(key, name, step, channels) for key in self._noise_keys]
+            self._last_noise = (wanted, torch.stack(fields).to(self._images.device))
+        return self._last_noise[1]
+
+    def _field(self, key: bytes, name: str, step: int, channels: int) -> Tensor:
+        digest = hashlib.sha256(b"%s\0%s\0%d" % (key, name.encode(), step)).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+        return torch.randn(channels, self._network.side, self._network.side, generator=generator)
+
+    def perturbed(self, name: str, step: int, sigma: float) -> BatchView:
+        """The pass over ``x + σ·noise(name, step)``, same targets."""
+        images = self._images + sigma * self.noise(name, step)
+        observed = self._network.observe(len(images), lambda start, stop: images[start:stop])
+        return BatchView(self._network, lambda: images, observed, self.targets, self._noise_keys)

@@ -1,0 +1,1 @@
+"""A pretrained classifier as the evaluator needs it: cut at its target layer, made fast, run in micro-batches."""

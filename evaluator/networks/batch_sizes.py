@@ -1,0 +1,115 @@
+"""How many images one forward takes: searched once for each device, backbone and pass, within a memory budget, and remembered."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from evaluator.errors import is_out_of_memory
+from evaluator.networks.device import device_name
+from evaluator.networks.network import Network
+
+SIZES = {"cpu": (8, 16, 32, 64), "cuda": (32, 64, 128, 256, 512, 1024)}
+"""What is tried, in this order, until a size is no longer worth it."""
+
+WORTH = 1.05
+"""A larger batch must be this much faster: on two CPU cores the sizes from 8 to 32 are within 5 % of one another, and the smaller
+one needs less memory and loses less when it is lost."""
+
+BUDGET = 0.5
+"""Share of the memory that is free on the device (of all memory, on a CPU) that forward passes may take."""
+
+
+class RememberedSizes:
+    """What earlier searches on this machine found, in a JSON file that its user may edit or delete."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def size_for(self, network: Network, *, weighing: bool) -> int:
+        """The remembered batch size, or the one found now. Of two workers that search at once, one does and the other waits."""
+        key = search_key(network, weighing=weighing)
+        try:
+            with self._held() as known:
+                if key not in known:
+                    known[key] = find_size(network, weighing=weighing)
+                return known[key]
+        except OSError:  # a folder that this node cannot write: found again the next time
+            return find_size(network, weighing=weighing)
+
+    @contextmanager
+    def _held(self) -> Iterator[dict[str, int]]:
+        """The file's entries under a lock; what is added to them is written. A file that cannot be read is begun anew."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = self._read()
+            before = dict(known)
+            yield known
+            if known != before:
+                fresh = self._file.with_suffix(".new")
+                fresh.write_text(json.dumps(known, indent=1) + "\n")
+                os.replace(fresh, self._file)
+
+    def _read(self) -> dict[str, int]:
+        try:
+            entries = json.loads(self._file.read_text())
+        except (OSError, ValueError):
+            return {}
+        return {k: v for k, v in entries.items() if type(v) is int and v > 0} if isinstance(entries, dict) else {}
+
+
+def search_key(network: Network, *, weighing: bool) -> str:
+    """What a good size depends on: device, threads, backbone and layer, arithmetic of the pass."""
+    facts = network.backbone.facts
+    threads = f" x{torch.get_num_threads()}" if network.device.type == "cpu" else ""
+    return f"{device_name(network.device)}{threads} | {facts.key} {facts.layer} | {network.arithmetic(weighing=weighing)}"
+
+
+def find_size(network: Network, *, weighing: bool) -> int:
+    """Double the batch while that pays and fits."""
+    best, rate = 1, 0.0
+    for size in SIZES.get(network.device.type, (16, 32, 64)):
+        try:
+            found = _forwards_per_second(network, size, weighing)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                break
+            raise
+        if found < WORTH * rate:
+            break
+        best, rate = size, found
+        if 2 * _memory_taken(network.device) > BUDGET * _memory_at_hand(network.device):
+            break
+    return best
+
+
+def _forwards_per_second(network: Network, size: int, weighing: bool) -> float:
+    """The faster of two batches, after one that warms up."""
+    images = torch.zeros(size, 3, network.side, network.side, device=network.device)
+    seconds = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        network.forward(images, weighing=weighing).logits.sum().item()  # the item waits for the device
+        seconds.append(time.perf_counter() - begun)
+    return size / min(seconds[1:])
+
+
+def _memory_taken(device: torch.device) -> float:
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device))
+    return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _memory_at_hand(device: torch.device) -> float:
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device))
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

@@ -1,0 +1,63 @@
+"""What a device is called and how busy it is. NVIDIA figures come through NVML where ``nvidia-ml-py`` is installed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import time
+from pathlib import Path
+
+import torch
+
+from evaluator.interfaces import DeviceFigures
+
+_last_cpu: tuple[float, float] = (time.monotonic(), time.process_time())
+
+
+def device_name(device: torch.device) -> str:
+    """``cuda:0 NVIDIA H200`` or ``cpu Intel(R) Xeon(R) …``."""
+    if device.type == "cuda":
+        return f"{device} {torch.cuda.get_device_name(device)}"
+    return f"{device} {_processor()}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def device_figures(device: torch.device) -> DeviceFigures:
+    """Utilisation, memory, power and temperature now; for a CPU those of this process, utilisation over all cores."""
+    return _cuda_figures(device) if device.type == "cuda" else _cpu_figures()
+
+
+def _cpu_figures() -> DeviceFigures:
+    global _last_cpu
+    now = (time.monotonic(), time.process_time())
+    elapsed = max(now[0] - _last_cpu[0], 1e-3)
+    utilisation = 100 * (now[1] - _last_cpu[1]) / elapsed / (os.cpu_count() or 1)
+    _last_cpu = now
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return DeviceFigures(min(utilisation, 100.0), used, total)
+
+
+def _cuda_figures(device: torch.device) -> DeviceFigures:
+    free, total = torch.cuda.mem_get_info(device)
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+        return DeviceFigures(
+            float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu), total - free, total,
+            pynvml.nvmlDeviceGetPowerUsage(handle) / 1000,
+            float(pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)),
+        )  # fmt: skip
+    except (ImportError, AttributeError, OSError, RuntimeError):
+        return DeviceFigures(None, total - free, total)

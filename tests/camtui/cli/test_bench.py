@@ -1,0 +1,46 @@
+"""``camtui bench``: a real measurement of a small network, and an estimate that follows from it by arithmetic."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from camtui.cli.bench import estimate
+from tests.evaluator.execution.support import camtui
+
+FOUND: dict[str, Any] = {
+    "backbone": "resnet50", "measuring": 100.0, "weighing": 400.0, "rows": 90.0, "masks": 300.0,
+    "channels": 2048, "gap_linear": True,
+}  # fmt: skip
+
+
+def test_the_estimate_is_forwards_over_what_was_measured() -> None:
+    seconds = estimate(FOUND, 10)["seconds"]
+    curves = 2 * 27 / 100
+    assert seconds["gradcam"] == pytest.approx(10 * (1 / 90 + curves))
+    assert seconds["smoothgradcampp"] == pytest.approx(10 * (3 / 90 + curves))
+    assert seconds["scorecam"] == pytest.approx(10 * (4096 / 300 + 1 / 90 + curves))
+    assert estimate(FOUND, 10)["total"] == pytest.approx(sum(seconds.values()))
+    assert "xgradcam" not in seconds, "Grad-CAM's rows are copied"
+    assert "xgradcam" in estimate(FOUND | {"backbone": "vgg16", "gap_linear": False}, 10)["seconds"]
+
+
+def test_a_real_measurement() -> None:
+    done = camtui("bench", "-b", "resnet18", "--device", "cpu", "--images", "100", "--json")
+    (found,) = json.loads(done.stdout)["backbones"]
+    assert found["backbone"] == "resnet18"
+    assert found["channels"] == 512
+    assert found["gap_linear"] is True
+    assert min(found[rate] for rate in ("measuring", "weighing", "rows", "masks")) > 0
+    assert found["seconds"]["scorecam"] > 10 * found["seconds"]["gradcam"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"), [(("-b", "resnet5"), "unknown backbone"), (("--precision", "fp8"), "takes fp32, mixed or bf16")]
+)
+def test_bad_words(arguments: tuple[str, ...], expected: str) -> None:
+    done = camtui("bench", *arguments)
+    assert done.returncode == 2
+    assert expected in done.stderr

@@ -1,0 +1,165 @@
+"""``camtui run`` as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from evaluator.store.lock import lock_holder
+from tests.camtui.cli.support import ask, closed, home
+from tests.evaluator.execution.support import COMMAND, camtui, wait_until_gone
+
+__all__ = ["closed", "home"]
+
+
+def test_a_run_in_a_pipe_narrates_on_stderr_and_ends_with_the_table(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMTUI_FAKE", '{"seconds": 0.2}')
+    result = camtui(*ask(home))
+    assert result.returncode == 0, result.stderr
+    assert "gradcam" in result.stdout
+    assert "running" not in result.stdout
+    lines = result.stderr.splitlines()
+    assert any(line.startswith("pictures: running · stage 1/2") for line in lines)
+    assert lines[-1].startswith("pictures: complete · 12 images in")
+    assert "\x1b" not in result.stdout + result.stderr
+    again = camtui(*ask(home), "-q")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout == result.stdout
+
+
+def test_detached_json_is_one_line(home: Path) -> None:
+    result = camtui(*ask(home), "-d", "--json")
+    handoff = json.loads(result.stdout)
+    assert handoff["run"] == "pictures"
+    assert handoff["watch"] == "camtui watch pictures"
+    assert Path(handoff["db"]).exists()
+    assert camtui("wait", "--timeout", "30s").returncode == 0
+    assert Path(handoff["log"]).exists()
+
+
+def test_followed_json_is_the_hand_off_and_the_end(home: Path) -> None:
+    first, last = map(json.loads, camtui(*ask(home), "--json").stdout.splitlines())
+    assert first["run"] == last["run"] == "pictures"
+    assert (last["state"], last["progress"], last["failures"]) == ("complete", 1.0, 0)
+
+
+def test_in_the_foreground(home: Path) -> None:
+    result = camtui(*ask(home), "-F")
+    assert result.returncode == 0, result.stderr
+    assert "gradcam" in result.stdout
+    assert "complete" in result.stderr
+
+
+def test_in_the_foreground_a_signal_ends_it_and_is_told(home: Path, closed: Path) -> None:
+    with subprocess.Popen([*COMMAND, *ask(home), "-F"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stderr is not None
+        while b"started" not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGTERM)
+        while b"stopping" not in process.stderr.readline():
+            pass
+        closed.unlink()
+        process.stderr.read()
+    assert process.returncode == 143
+    assert camtui("status", "--check").returncode == 3
+
+
+def test_ctrl_c_while_following_leaves_the_run_alone(home: Path, closed: Path) -> None:
+    assert closed.exists()
+    with subprocess.Popen([*COMMAND, *ask(home)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stderr is not None
+        assert b"running" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read().decode()
+    assert process.returncode == 130
+    assert "the run goes on: camtui watch pictures; to end it: camtui stop pictures" in rest
+    driver = lock_holder(home / "runs" / "pictures.db")
+    assert driver is not None
+    assert camtui("stop", "--now", "-y").returncode == 0
+    wait_until_gone(driver)
+
+
+def test_the_dry_run_starts_nothing(home: Path) -> None:
+    result = camtui(*ask(home), "--dry-run")
+    assert "12 of 12 images" in result.stdout
+    assert "Score-CAM: 4,098 forwards an image" in result.stdout
+    assert not list((home / "runs").iterdir())
+    plan = json.loads(camtui(*ask(home), "--dry-run", "--json").stdout)
+    assert plan["forwards"] == 12 * (2 + 4098)
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), [
+    (["--data", "nowhere", "-b", "resnet50"], 2, "no such folder: "),
+    (["--data", "empty", "-b", "resnet50"], 2, "no images in"),
+    (["--data", "pictures", "-b", "resnet5"], 2, "unknown backbone 'resnet5'"),
+    (["--data", "pictures", "-b", "resnet50", "-m", "gradkam"], 2, "unknown method 'gradkam'"),
+    (["--data", "pictures", "-b", "vgg16", "-m", "cam"], 2, "cam does not apply to vgg16"),
+    (["--data", "pictures", "-b", "resnet50", "-n", "0"], 2, "--limit takes a number from 1"),
+    (["--data", "pictures", "-b", "resnet50", "-n", "x"], 2, "Invalid value"),
+    (["--data", "pictures", "-b", "resnet50", "--db", "/proc/x.db"], 2, "cannot write"),
+    (["--data", "pictures", "-b", "resnet50", "--db", "x.sqlite"], 2, "ends in .db"),
+    (["--data", "pictures", "-b", "resnet50", "--name", "a/b"], 2, "no name for a run"),
+    (["--data", "pictures", "-b", "resnet50", "--device", "gpu"], 2, "--device takes"),
+    (["--data", "pictures", "-b", "resnet50", "--batch-size", "0"], 2, "--batch-size takes"),
+    (["--data", "pictures", "-b", "resnet50", "--max-failures", "x"], 2, "--max-failures takes"),
+    (["--data", "pictures", "-b", "resnet50", "--curve-steps", "27"], 2, "does not divide"),
+    (["-b", "resnet50"], 2, "no images are named"),
+    (["--data", "pictures"], 2, "no backbone is named"),
+    (["--nonsense"], 2, "No such option"),
+])  # fmt: skip
+def test_what_is_wrong_is_one_line_a_hint_and_a_code(home: Path, arguments: list[str], code: int, message: str) -> None:
+    (home / "empty").mkdir()
+    result = camtui("run", *arguments, cwd=home)
+    assert result.returncode == code
+    assert result.stdout == ""
+    error, hint = result.stderr.splitlines()
+    assert error.startswith("error: ")
+    assert message in error
+    assert hint.startswith("hint:  ")
+    assert not (home / "runs").exists() or not list((home / "runs").iterdir())
+
+
+def test_an_error_as_json(home: Path) -> None:
+    result = camtui("run", "--data", "/nowhere", "-b", "resnet50", "--json")
+    assert json.loads(result.stdout)["error"]["kind"] == "usage"
+    assert result.returncode == 2
+
+
+def test_weights_that_are_missing_leave_no_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMTUI_FAKE", '{"unavailable": ["resnet50"]}')
+    result = camtui(*ask(home))
+    assert result.returncode == 1
+    assert result.stderr == "error: no weights for resnet50\nhint:  put them there\n"
+    assert not list((home / "runs").iterdir())
+
+
+def test_too_many_failures_are_code_5(home: Path, tmp_path: Path) -> None:
+    for number in range(4):
+        (home / "pictures" / f"bad{number}.jpg").touch()
+    result = camtui(*ask(home), "--max-failures", "3")
+    assert result.returncode == 5
+    assert "above --max-failures 3" in result.stderr
+
+
+def test_in_a_terminal_without_the_dashboard(home: Path) -> None:
+    """A real pseudo-terminal; ``--no-watch``."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, *ask(home), "--no-watch"], stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "NO_COLOR": "1"}
+    ) as process:
+        os.close(theirs)
+        seen = b""
+        limit = time.monotonic() + 30
+        while b"ADCC" not in seen and time.monotonic() < limit:
+            seen += os.read(ours, 4096)
+        process.wait(10)
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"pictures: complete" in seen

@@ -1,0 +1,15 @@
+"""What the tests on Ray share. Imported by them alone: the others run where Ray is not installed."""
+
+from __future__ import annotations
+
+from evaluator.execution.ray_cluster import Cluster
+from evaluator.execution.ray_executor import RayExecutor
+from evaluator.execution.ray_shares import Share
+from evaluator.interfaces import SessionSettings
+from tests.fake_session import DOTTED
+
+
+def open_executor(settings: SessionSettings, workers: int) -> RayExecutor:
+    """An executor on the Ray that this process is connected to, and stays connected to."""
+    share = Share(workers, 0.1, 0.0)
+    return RayExecutor(lambda: Cluster(share, lambda number: (number, settings, DOTTED, ()), lambda: None))

@@ -1,0 +1,321 @@
+"""Real drivers, real workers, real SQLite: the whole life of a run with an evaluator that is a pure function."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from camtui.launch import launch
+from evaluator.errors import BackboneUnavailable, CamtuiError, Mismatch, RunFailed, TryAgain, UsageError
+from evaluator.plan import BackboneSpec
+from evaluator.store.lock import lock_holder, lock_path
+from evaluator.store.reader import RunReader
+from tests.evaluator.execution.conftest import NewRun
+from tests.evaluator.execution.support import (
+    Run,
+    check,
+    each_row,
+    kill,
+    make_data,
+    make_plan,
+    read_units,
+    wait_until_gone,
+    workers_of,
+)  # fmt: skip
+
+Knobs = Callable[..., None]
+
+TWO = (BackboneSpec("resnet50"), BackboneSpec("vgg16"))
+
+
+def test_a_run_computes_everything_once_and_leaves_no_process(new_run: NewRun, knobs: Knobs, tmp_path: Path) -> None:
+    knobs(log=str(tmp_path / "units"))
+    run = new_run(20, bad=2, backbones=TWO, methods=("gradcam", "cam", "scorecam"), metrics=("deletion", "insertion"))
+    handoff = run.launch()
+    assert run.wait().state == "complete"
+    check(run)
+    wait_until_gone(handoff.pid)
+    with RunReader(run.db) as reader:
+        notes = {(cell.backbone, cell.method): (cell.applicable, cell.note) for cell in reader.cells()}
+        assert reader.failure_count() == 2 * 5
+        assert reader.info().versions["fake"] == "1"
+    assert notes["resnet50", "cam"] == (True, "identical to gradcam by construction")
+    assert notes["vgg16", "cam"][0] is False
+    begun = [(tuple(unit["methods"]), tuple(unit["images"]), tuple(unit["metrics"])) for unit in read_units(tmp_path / "units")]
+    assert not [unit for unit in set(begun) if unit[1] and begun.count(unit) > 2]  # the two backbones have equal units
+    assert begun[0][0] == ("gradcam", "cam")
+    assert begun[-1][0] == ("scorecam",)
+
+
+def test_files_are_private_and_the_log_tells_the_story(new_run: NewRun) -> None:
+    run = new_run(3)
+    handoff = run.launch()
+    run.wait()
+    for path in (handoff.db, handoff.log, lock_path(run.db)):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [line.split()[2] for line in run.log().splitlines()] == ["info"] * len(run.log().splitlines())
+    assert any(text.startswith("started: 3 images") for text in run.events())
+    assert run.events()[-1] == "complete"
+    assert run.db.with_name(f"{run.db.name}-wal").stat().st_size == 0  # the one file is the whole run
+
+
+def test_growing_computes_only_what_is_missing(new_run: NewRun, knobs: Knobs, tmp_path: Path) -> None:
+    run = new_run(40, limit=10, methods=("gradcam",))
+    run.launch()
+    run.wait()
+    knobs(log=str(tmp_path / "units"))
+    run.plan = replace(run.plan, limit=20, methods=("gradcampp",))
+    run.launch()
+    assert run.wait().state == "complete"
+    check(run)
+    computed = [
+        (method, image) for unit in read_units(tmp_path / "units") for image in unit["images"] for method in unit["methods"]
+    ]
+    assert len(computed) == len(set(computed)) == 10 + 20
+    assert ("gradcam", 3) not in computed
+    run.launch()
+    assert run.wait().state == "complete"
+    assert len(read_units(tmp_path / "units")) == len({json.dumps(unit) for unit in read_units(tmp_path / "units")})
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_the_same_rows_whatever_the_workers_the_units_and_the_interruptions(
+    new_run: NewRun, knobs: Knobs, tmp_path: Path, end: int
+) -> None:
+    """1, then 3, then 2 workers; the second time in the larger units of a GPU; a worker is killed each time, then the driver."""
+    run = new_run(60, backbones=TWO, metrics=("deletion",))
+    run.launch()
+    run.wait()
+    knobs(seconds=0.005, log=str(tmp_path / "units"))
+    other = Run(tmp_path / "other.db", run.plan, run.settings)
+    for devices in (("cpu",), ("cuda:0",) * 3, ("cpu",) * 2):
+        other.settings = replace(other.settings, devices=devices)
+        driver = other.launch().pid
+        other.wait_for_rows(min(other.count_rows() + 40, 300))
+        for worker in workers_of(driver)[:1]:
+            kill(worker)
+        if lock_holder(other.db):
+            os.kill(driver, end)
+        other.wait()
+    other.launch()
+    other.wait()
+    check(other)
+    assert list(each_row(run)) == list(each_row(other))
+    assert len({len(unit["images"]) for unit in read_units(tmp_path / "units")}) > 1, "units of one size only"
+
+
+def test_stopping_finishes_the_units_in_flight(new_run: NewRun, knobs: Knobs) -> None:
+    knobs(seconds=0.05)
+    run = new_run(200)
+    handoff = run.launch()
+    run.wait_for_rows(1)
+    os.kill(handoff.pid, signal.SIGHUP)
+    os.kill(handoff.pid, signal.SIGTERM)
+    status = run.wait()
+    assert status.state == "stopped"
+    assert status.advice == f"camtui resume {run.db}"
+    assert 0 < run.count_rows() < 600
+    assert run.count_rows() % 2 == 0  # whole units of two methods
+    check(run, complete=False)
+    wait_until_gone(handoff.pid)
+    knobs()
+    run.launch(plan=None)
+    assert run.wait().state == "complete"
+    check(run)
+
+
+def test_a_second_signal_ends_it_at_once(new_run: NewRun, knobs: Knobs) -> None:
+    run = new_run(5)
+    knobs(gate=str(run.db.parent))  # which is there for ever: no unit ends
+    handoff = run.launch()
+    os.kill(handoff.pid, signal.SIGTERM)
+    os.kill(handoff.pid, signal.SIGINT)
+    assert run.wait().state == "stopped"
+    wait_until_gone(handoff.pid)
+
+
+def test_a_second_driver_is_refused(new_run: NewRun, knobs: Knobs) -> None:
+    run = new_run(5)
+    knobs(gate=str(run.db.parent))
+    handoff = run.launch()
+    with pytest.raises(TryAgain, match=f"already running, pid {handoff.pid}"):
+        run.launch()
+    assert lock_holder(run.db) == handoff.pid
+    os.kill(handoff.pid, signal.SIGTERM)
+    os.kill(handoff.pid, signal.SIGINT)
+    run.wait()
+
+
+def test_of_racing_starts_one_wins(new_run: NewRun, knobs: Knobs) -> None:
+    race(new_run(30), knobs, starters=6)
+
+
+def race(run: Run, knobs: Knobs, starters: int) -> None:
+    """Start so many drivers of one run at once: exactly one gets it, the others say who has it."""
+    closed = run.db.with_name("closed")
+    closed.touch()
+    knobs(gate=str(closed))
+    outcomes: list[object] = []
+    gate = threading.Barrier(starters)
+
+    def start() -> None:
+        gate.wait()
+        try:
+            outcomes.append(run.launch())
+        except CamtuiError as error:
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(starters)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    closed.unlink()
+    assert sum(isinstance(outcome, TryAgain) for outcome in outcomes) == starters - 1, outcomes
+    assert run.wait().state == "complete"
+    check(run)
+
+
+def test_weights_that_cannot_be_loaded_leave_nothing(new_run: NewRun, knobs: Knobs) -> None:
+    knobs(unavailable=["resnet50"])
+    run = new_run(5)
+    with pytest.raises(BackboneUnavailable, match="no weights for resnet50") as caught:
+        run.launch()
+    assert caught.value.hint == "put them there"
+    assert {path.name for path in run.db.parent.iterdir()} == {"data", "fake.json"}, "the images, and the knobs of the fake"
+
+
+def test_a_backbone_that_fails_later_does_not_cost_the_others(new_run: NewRun, knobs: Knobs) -> None:
+    knobs(unavailable=["vgg16"])
+    run = new_run(5, backbones=TWO)
+    run.launch()
+    status = run.wait()
+    assert status.state == "failed"
+    assert "no weights for vgg16" in status.message
+    assert run.count_rows() == 5 * 3
+    knobs()
+    run.launch(plan=None)
+    assert run.wait().state == "complete"
+    check(run)
+
+
+def test_a_request_that_fails_leaves_the_run_as_it_was(new_run: NewRun, knobs: Knobs) -> None:
+    run = new_run(5)
+    run.launch()
+    run.wait()
+    knobs(unavailable=["vgg16"])
+    with pytest.raises(BackboneUnavailable):
+        run.launch(plan=replace(run.plan, backbones=TWO))
+    assert run.status().state == "complete"
+    with RunReader(run.db) as reader:
+        assert reader.plan() == run.plan
+        assert len(reader.cells()) == 3
+    check(run)
+
+
+def test_other_weights_at_resume_are_refused(new_run: NewRun, knobs: Knobs) -> None:
+    run = new_run(20, limit=5)
+    run.launch()
+    run.wait()
+    knobs(weights="other")
+    with pytest.raises(Mismatch, match="sha256"):
+        run.launch(plan=replace(run.plan, limit=10))
+    knobs()
+    with pytest.raises(Mismatch, match="seed: 0 → 1"):
+        run.launch(plan=replace(run.plan, seed=1))
+    make_data(Path(run.plan.data), 21)
+    with pytest.raises(Mismatch, match="data folder has changed"):
+        run.launch()
+    check(run)
+
+
+def test_too_many_failures_stop_the_run(new_run: NewRun) -> None:
+    run = new_run(60, bad=30)
+    run.settings = replace(run.settings, max_failures="10%")
+    run.launch()
+    status = run.wait()
+    assert (status.state, status.exit_code) == ("failed", 5)
+    assert "above --max-failures 10%" in status.message
+
+
+def test_targets_by_label_need_labels(new_run: NewRun) -> None:
+    run = new_run(4, target="label")
+    with pytest.raises(UsageError, match="no image has one"):
+        run.launch()
+    assert not run.db.exists()
+
+
+def test_folders_named_like_classes_give_labels(tmp_path: Path) -> None:
+    for folder in ("goldfish", "Shark", "other"):
+        make_data(tmp_path / "named" / folder, 2)
+    run = Run(tmp_path / "labels.db", make_plan(tmp_path / "named"))
+    run.launch()
+    run.wait()
+    with RunReader(run.db) as reader:
+        labels = {image.path.split(b"/")[0]: image.label for image in reader.images(0, 5)}
+    assert labels == {b"goldfish": 1, b"Shark": 2, b"other": None}
+    assert "the labels of 2 of 6 images are not known" in run.events()
+
+
+def test_retrying_forgets_failures(new_run: NewRun) -> None:
+    run = new_run(10, bad=2)
+    run.launch()
+    run.wait()
+    for path in Path(run.plan.data).glob("bad*"):
+        os.utime(path)
+    run.launch(plan=None, retry_failed=True)
+    assert run.wait().failures == 2 * 3
+
+
+def test_a_driver_that_dies_without_a_word(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMTUI_CRASH_AT", "after-schema")
+    run = new_run(3)
+    with pytest.raises(RunFailed, match=r"died before the run began \(signal 9\)"):
+        run.launch()
+    monkeypatch.delenv("CAMTUI_CRASH_AT")
+    assert run.status().state == "crashed"
+    run.launch(plan=None)
+    assert run.wait().state == "complete"
+    check(run)
+
+
+def test_a_session_that_cannot_open(new_run: NewRun) -> None:
+    run = new_run(3)
+    run.settings = replace(run.settings, session="tests.fake_session:nothing_of_the_kind")
+    with pytest.raises(RunFailed, match="cannot start"):
+        run.launch()
+    assert not run.db.exists()
+
+
+def test_a_foreign_database_is_left_alone(new_run: NewRun) -> None:
+    import sqlite3
+
+    run = new_run(3)
+    with sqlite3.connect(run.db) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    before = run.db.read_bytes()
+    with pytest.raises(CamtuiError, match="not a run of camtui") as caught:
+        run.launch()
+    assert caught.value.exit_code == 4
+    assert run.db.read_bytes() == before
+
+
+def test_ctrl_c_in_the_hand_off_leaves_no_process(new_run: NewRun, knobs: Knobs) -> None:
+    knobs(load_seconds=30)
+    run = new_run(3)
+    timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        launch(run.request())
+    timer.join()
+    assert lock_holder(run.db) is None
+    assert not run.db.exists()

@@ -1,0 +1,103 @@
+"""What a cluster's nodes come to in workers, and Ray's absence; Ray itself is not needed here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from camtui.executors import RayOptions, choose
+from evaluator.errors import UsageError
+from evaluator.execution.ray_actor import RayWorker, sample_of
+from evaluator.execution.ray_shares import NodeRoom, Share, share_out
+from evaluator.execution.request import DriverSettings, RaySettings, RunRequest
+from evaluator.images import find_images
+from tests.evaluator.execution.conftest import NewRun
+from tests.evaluator.execution.support import ROOT, check
+
+NO_RAY = "import sys; sys.modules['ray'] = None; "
+
+
+def test_one_worker_on_each_gpu_or_on_each_node() -> None:
+    boxes = [NodeRoom(64, 8), NodeRoom(64, 8), NodeRoom(4, 0)]
+    assert share_out(boxes, None, 1.0) == Share(16, 1.0, 1.0)
+    assert share_out(boxes, None, 0.5) == Share(32, 1.0, 0.5)
+    assert share_out(boxes, 3, 2.0) == Share(3, 1.0, 2.0)
+    assert share_out(boxes, None, 0.0) == Share(3, 4.0, 0.0)
+    assert share_out([NodeRoom(2, 0)], 16, 0.0) == Share(16, 0.12, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "gpus"), [([NodeRoom(8, 0)], None, 1.0), ([NodeRoom(8, 2)], 3, 1.0), ([], None, 0.0)]
+)
+def test_no_room(nodes: list[NodeRoom], workers: int | None, gpus: float) -> None:
+    with pytest.raises(UsageError):
+        share_out(nodes, workers, gpus)
+
+
+def test_ray_is_not_imported_without_the_option() -> None:
+    modules = (
+        "evaluator.execution.driver, evaluator.execution.ray_executor, evaluator.execution.worker, camtui.cli.app, camtui.cli.run"
+    )
+    code = f"import sys, {modules}; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_local_run_does_not_touch_ray(tmp_path: Path, new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ray.py").write_text("raise SystemExit('Ray was imported')")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+    run = new_run(4)
+    run.launch()
+    assert run.wait().state == "complete"
+    check(run)
+
+
+def test_ray_is_absent(tmp_path: Path) -> None:
+    code = f"{NO_RAY}from camtui.cli import main; main()"
+    what = ["run", "--data", str(tmp_path), "-b", "resnet50", "-m", "gradcam", "--executor", "ray"]
+    found = subprocess.run([sys.executable, "-c", code, *what], capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    first, hint = found.stderr.splitlines()
+    assert first.endswith("--executor ray needs Ray, which is not installed")
+    assert hint.endswith('pip install "camtui[ray]"')
+
+
+@pytest.mark.parametrize(
+    "options", [RayOptions("slurm"), RayOptions("local", "auto"), RayOptions("local", None, 0.5), RayOptions("ray", None, -1.0)]
+)
+def test_options_that_make_no_sense(options: RayOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evaluator.execution.ray_cluster.require_ray", lambda: None)
+    with pytest.raises(UsageError):
+        choose(None, None, options)
+
+
+def test_options_of_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evaluator.execution.ray_cluster.require_ray", lambda: None)
+    assert choose("cpu", 3, RayOptions("ray")) == (("cpu",), RaySettings("", 3, 1.0))
+    assert choose(None, None, RayOptions("ray", "auto", 0.5)) == (("cuda",), RaySettings("auto", None, 0.5))
+    assert choose(None, None, RayOptions("ray", "auto", 0.0)) == (("cpu",), RaySettings("auto", None, 0.0))
+    with pytest.raises(UsageError):
+        choose("cuda:1", None, RayOptions("ray"))
+
+
+def test_a_request_for_ray_travels(tmp_path: Path) -> None:
+    request = RunRequest(tmp_path / "r.db", "r", None, DriverSettings(ray=RaySettings("auto", 3, 0.5)))
+    assert RunRequest.from_json(request.to_json()) == request
+
+
+def test_a_node_says_which_path_it_cannot_see(new_run: NewRun) -> None:
+    from evaluator.interfaces import SessionSettings
+
+    run = new_run(4)
+    data = Path(run.plan.data)
+    sample = sample_of(data, find_images(data, seed=0).images)
+    assert len(sample) == 4
+    worker = RayWorker(1, SessionSettings(run.plan, str(data)), run.settings.session, sample)
+    assert worker._unseen() == ""
+    path = data / sample[1].path.decode()
+    path.write_bytes(b"another file")
+    assert f"cannot see {path}: 12 bytes, the manifest has {sample[1].size}" in worker._unseen()
+    path.unlink()
+    assert f"cannot see {path}: No such file or directory" in worker._unseen()

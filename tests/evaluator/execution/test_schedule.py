@@ -1,0 +1,230 @@
+"""The schedule: order, blocks, what is missing; and a state machine over schedule and store that loses units and grows plans."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from evaluator.execution.schedule import Schedule, block_size, plan_stages
+from evaluator.images import find_images
+from evaluator.plan import BackboneSpec, RunPlan
+from evaluator.records import Cell, Failure, Unit, UnitResult
+from evaluator.store.audit import audit
+from evaluator.store.reader import RunReader
+from evaluator.store.writer import RunWriter
+from tests.evaluator.execution.support import make_data, make_plan
+from tests.fake_session import fake_measurement, fake_row
+
+
+@contextmanager
+def stored(folder: Path, plan: RunPlan) -> Iterator[tuple[RunWriter, RunReader]]:
+    """A run's file with its images and cells."""
+    writer = RunWriter(folder / "run.db")
+    writer.begin("run", plan, find_images(Path(plan.data), seed=plan.seed, limit=plan.limit))
+    with RunReader(folder / "run.db") as reader:
+        yield writer, reader
+    writer.close()
+
+
+def make_schedule(reader: RunReader) -> Schedule:
+    stages = plan_stages(reader.plan(), reader.cells(), reader.backbones(), cuda=False)
+    return Schedule(reader, stages, reader.info().image_count)
+
+
+def result_of(unit: Unit, backbone: str) -> UnitResult:
+    """What the fake evaluator makes of a unit; image 3 has no values."""
+    rows, measurements, failures = [], [], []
+    for cell, method in zip(unit.cells, unit.methods, strict=True):
+        for image in unit.images:
+            if image.id == 3:
+                failures += [Failure(cell, 3, metric, "bad", "") for metric in unit.metrics or ("",)]
+            elif unit.metrics:
+                measurements += [fake_measurement(cell, backbone, method, image.id, metric) for metric in unit.metrics]
+            else:
+                rows.append(fake_row(cell, backbone, method, image.id))
+    return UnitResult(tuple(rows), tuple(measurements), tuple(failures), 0.1, 5)
+
+
+def all_units(schedule: Schedule, writer: RunWriter, names: list[str]) -> list[Unit]:
+    loaded = set(range(len(names)))
+    units = []
+    while (unit := schedule.next_unit(loaded)) is not None:
+        units.append(unit)
+        writer.commit(result_of(unit, names[unit.backbone]))
+        schedule.finish(unit.id)
+    return units
+
+
+def test_cheap_methods_of_every_backbone_first_then_curves_then_the_expensive_ones(tmp_path: Path) -> None:
+    plan = make_plan(
+        make_data(tmp_path / "data", 5),
+        backbones=(BackboneSpec("resnet50"), BackboneSpec("vgg16")),
+        methods=("iscam", "gradcam", "scorecam", "fakecam"),
+        metrics=("deletion",),
+    )
+    with stored(tmp_path, plan) as (writer, reader):
+        units = all_units(make_schedule(reader), writer, ["resnet50", "vgg16"])
+    order = list(dict.fromkeys((unit.backbone, unit.methods, unit.metrics) for unit in units))
+    cheap = ("gradcam", "fakecam")
+    assert order == [
+        (0, cheap, ()), (1, cheap, ()), (0, cheap, ("deletion",)), (1, cheap, ("deletion",)),
+        (1, ("scorecam",), ()), (0, ("scorecam",), ()), (1, ("iscam",), ()), (0, ("iscam",), ()),
+        (1, ("scorecam",), ("deletion",)), (0, ("scorecam",), ("deletion",)),
+        (1, ("iscam",), ("deletion",)), (0, ("iscam",), ("deletion",)),
+    ]  # fmt: skip
+
+
+def test_blocks_are_cut_alike_whatever_is_done_already(tmp_path: Path) -> None:
+    plan = make_plan(make_data(tmp_path / "data", 70), methods=("gradcam",))
+    with stored(tmp_path, plan) as (writer, reader):
+        (cell,) = reader.cells()
+        writer.commit(UnitResult(rows=tuple(fake_row(cell.id, "resnet50", "gradcam", image) for image in (0, 1, 40))))
+        units = all_units(make_schedule(reader), writer, ["resnet50"])
+        assert make_schedule(reader).next_unit({0}) is None
+    size = block_size(2, curves=False, cuda=False)
+    assert [image.id for unit in units for image in unit.images] == [n for n in range(70) if n not in (0, 1, 40)]
+    assert all(len({image.id // size for image in unit.images}) == 1 for unit in units)
+
+
+def test_images_that_lack_the_same_are_computed_together(tmp_path: Path) -> None:
+    plan = make_plan(make_data(tmp_path / "data", 8), methods=("gradcam", "gradcampp"))
+    with stored(tmp_path, plan) as (writer, reader):
+        first = reader.cells()[0]
+        writer.commit(UnitResult(rows=tuple(fake_row(first.id, "resnet50", "gradcam", image) for image in (1, 5))))
+        units = all_units(make_schedule(reader), writer, ["resnet50"])
+    found = {unit.methods: [image.id for image in unit.images] for unit in units}
+    assert found == {("gradcam", "gradcampp"): [0, 2, 3, 4, 6, 7], ("gradcampp",): [1, 5]}
+
+
+def test_curves_wait_until_their_rows_are_there(tmp_path: Path) -> None:
+    plan = make_plan(make_data(tmp_path / "data", 4), methods=("gradcam",), metrics=("deletion",))
+    with stored(tmp_path, plan) as (writer, reader):
+        schedule = make_schedule(reader)
+        rows = schedule.next_unit({0})
+        assert rows is not None
+        assert schedule.next_unit({0}) is None
+        writer.commit(result_of(rows, "resnet50"))
+        schedule.finish(rows.id)
+        curves = schedule.next_unit({0})
+        assert curves is not None
+        assert curves.metrics == ("deletion",)
+        assert {image for _, image in curves.maps} == {image.id for image in curves.images}
+        assert 3 not in {image.id for image in curves.images}  # its row has failed
+
+
+def test_a_backbone_is_asked_for_only_where_it_has_work(tmp_path: Path) -> None:
+    plan = make_plan(
+        make_data(tmp_path / "data", 4), backbones=(BackboneSpec("resnet50"), BackboneSpec("vgg16")), methods=("gradcam",)
+    )
+    with stored(tmp_path, plan) as (writer, reader):
+        schedule = make_schedule(reader)
+        assert schedule.needed_backbone(set()) == 0
+        assert schedule.next_unit(set()) is None
+        unit = schedule.next_unit({0})
+        assert unit is not None
+        writer.commit(result_of(unit, "resnet50"))
+        assert make_schedule(reader).needed_backbone(set()) == 1
+
+
+@pytest.mark.parametrize(("forwards", "curves", "cuda", "size"), [
+    (7, False, False, 16), (4097, False, False, 1), (54, True, False, 4), (270, True, False, 1),
+    (7, False, True, 256), (4097, False, True, 8), (540, True, True, 64),
+])  # fmt: skip
+def test_the_size_of_a_block(forwards: float, curves: bool, cuda: bool, size: int) -> None:
+    assert block_size(forwards, curves=curves, cuda=cuda) == size
+
+
+def test_stages_keep_their_ids_when_cells_turn_out_not_to_apply(tmp_path: Path) -> None:
+    plan = make_plan(make_data(tmp_path / "data", 1), methods=("cam", "scorecam"), metrics=("insertion",))
+    cells = [Cell(1, "resnet50", "cam", True, ""), Cell(2, "resnet50", "scorecam", True, "")]
+    before = plan_stages(plan, cells, {}, cuda=False)
+    after = plan_stages(plan, [replace(cells[0], applicable=False), cells[1]], {}, cuda=False)
+    assert [stage.id for stage in before] == [stage.id for stage in after] == [1, 2, 3, 4]
+    assert after[0].cells == ()
+    assert [stage.base for stage in after] == [None, 1, None, 3]
+
+
+class ScheduleAndStore(RuleBasedStateMachine):
+    """Units are handed out, finished, finished twice, lost, halved; drivers restart; the plan grows: the file is always right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        folder = Path(self._folder.name)
+        self.plan = make_plan(make_data(folder / "data", 40), methods=("gradcam",), limit=6)
+        self.writer = RunWriter(folder / "run.db")
+        self._begin()
+        self.reader = RunReader(folder / "run.db")
+        self.schedule = make_schedule(self.reader)
+        self.held: list[Unit] = []
+
+    def _begin(self) -> None:
+        images = find_images(Path(self.plan.data), seed=0, limit=self.plan.limit)
+        self.writer.begin("run", self.plan, images)
+
+    @rule()
+    def hand_out(self) -> None:
+        unit = self.schedule.next_unit({0})
+        if unit is not None:
+            self.held.append(unit)
+
+    @precondition(lambda self: self.held)
+    @rule(place=st.integers(0, 99), twice=st.booleans())
+    def finish(self, place: int, twice: bool) -> None:
+        unit = self.held.pop(place % len(self.held))
+        for _ in range(2 if twice else 1):
+            self.writer.commit(result_of(unit, "resnet50"))
+        self.schedule.finish(unit.id)
+
+    @precondition(lambda self: self.held)
+    @rule(place=st.integers(0, 99), after_commit=st.booleans())
+    def lose(self, place: int, after_commit: bool) -> None:
+        unit = self.held.pop(place % len(self.held))
+        if after_commit:
+            self.writer.commit(result_of(unit, "resnet50"))
+        self.schedule.finish(unit.id)
+        self.schedule.give_back([unit])
+
+    @rule(
+        limit=st.integers(6, 40),
+        method=st.sampled_from(["gradcam", "scorecam", "gradcampp"]),
+        metrics=st.sampled_from([(), ("deletion",), ("deletion", "insertion")]),
+    )
+    def restart_with_more(self, limit: int, method: str, metrics: tuple[str, ...]) -> None:
+        self.plan = replace(
+            self.plan,
+            limit=max(limit, self.plan.limit or 0),
+            methods=tuple(dict.fromkeys([*self.plan.methods, method])),
+            metrics=tuple(dict.fromkeys([*self.plan.metrics, *metrics])),
+        )
+        self._begin()
+        self.schedule = make_schedule(self.reader)
+        self.held = []
+
+    def teardown(self) -> None:
+        self.schedule = make_schedule(self.reader)
+        all_units(self.schedule, self.writer, ["resnet50"])
+        images = self.reader.info().image_count
+        for cell in self.reader.cells():
+            rows = list(self.reader.rows(cell.id))
+            assert [row.image for row, _, _ in rows] == [n for n in range(images) if n != 3]
+            assert all(row == fake_row(cell.id, "resnet50", cell.method, row.image) for row, _, _ in rows)
+            assert all(set(curves) == set(self.plan.curves) for _, _, curves in rows)
+        assert audit(self.reader) == []
+        self.reader.close()
+        self.writer.close()
+        self._folder.cleanup()
+
+
+TestScheduleAndStore = ScheduleAndStore.TestCase
+TestScheduleAndStore.settings = settings(
+    max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+)

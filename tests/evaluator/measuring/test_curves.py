@@ -1,0 +1,129 @@
+"""Deletion and insertion from stored maps: against the slow loop, exactly where sums are exact; what is never recomputed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from evaluator.measuring.curves import CurveTracer, MapOfImage, curve_area, curve_bytes
+from evaluator.measuring.maps import upsample
+from evaluator.records import StoredMap
+from tests.agreement import evaluated, small_bench
+from tests.evaluator.methods.views import pixels
+from tests.networks import CLASSES, NETWORKS, SIDE, Bench, bench, gap_network, random_images, vgg_like_network
+from tests.reference import fake_map, reference_area, reference_curves
+
+STEPS = 16
+CURVES = ("deletion", "insertion")
+
+
+def stored(made: Bench, images: Tensor, spec: str) -> list[MapOfImage]:
+    """The maps that one method left behind."""
+    scores = evaluated(made, images, spec)
+    known = zip(scores.target, scores.y, scores.maps, strict=True)
+    return [MapOfImage(place, spec, StoredMap(*one)) for place, one in enumerate(known)]
+
+
+def traced(made: Bench, images: Tensor, maps: Sequence[MapOfImage], start: str = "zero") -> dict[str, list[list[float]]]:
+    """Both curves of every map."""
+    return CurveTracer(made.network, steps=STEPS, insertion_start=start).trace(images, maps, CURVES)
+
+
+@pytest.mark.parametrize("network", ["gap", "vgg-like"])
+@pytest.mark.parametrize("insertion_start", ["zero", "blur"])
+def test_curves_agree_with_the_slow_loop(network: str, insertion_start: str) -> None:
+    made, images = small_bench(network), random_images(3, seed=7)
+    specs = ("gradcampp", "scorecam", "fakecam")
+    maps = [known for spec in specs for known in stored(made, images, spec)]
+    found = traced(made, images, maps, insertion_start)
+    model = NETWORKS[network]().requires_grad_(False)
+    for place, (image, _, known) in enumerate(maps):
+        slow = reference_curves(model, images[image], saliency(known), known.target, steps=STEPS, insertion_start=insertion_start)
+        for metric in CURVES:
+            assert found[metric][place] == pytest.approx(slow[metric], abs=2e-6)
+            assert curve_area(found[metric][place]) == pytest.approx(reference_area(slow[metric]), abs=2e-6)
+    assert found["deletion"][0] != found["insertion"][0]
+
+
+def saliency(known: StoredMap) -> Tensor:
+    """``U`` as the evaluator upsamples it: which of two nearly equal pixels goes first depends on the last bit."""
+    if known.values is None:
+        return fake_map(SIDE, SIDE)
+    return upsample(pixels(known.values).view(1, 8, 8), SIDE, SIDE)[0]
+
+
+class ExactNetwork(nn.Module):
+    """Sums of small integers: every order of addition gives the same float, so that curves can be compared bit by bit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(3, 3, 1, bias=False)
+        self.head = nn.Linear(3 * SIDE * SIDE, CLASSES, bias=False)
+        generator = torch.Generator().manual_seed(0)
+        self.features.weight.data.copy_(torch.eye(3)[:, :, None, None])
+        self.head.weight.data.copy_(torch.randint(-4, 5, self.head.weight.shape, generator=generator) / 1024)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(torch.flatten(self.features(images), 1))  # type: ignore[no-any-return]  # nn.Module.__call__ is Any
+
+
+@pytest.mark.parametrize("kind", ["random", "fake", "zero", "tied"])
+def test_curves_are_exactly_the_slow_loop_where_sums_are_exact(kind: str) -> None:
+    """Ties by index: Fake-CAM's map and a zero map are all ties, and their curves are defined by that order."""
+    made = bench(ExactNetwork(), batch_size=5)
+    generator = torch.Generator().manual_seed(1)
+    image = torch.randint(-2, 3, (3, SIDE, SIDE), generator=generator).float()
+    low = {
+        "random": torch.rand(SIDE, SIDE, generator=generator),
+        "tied": torch.randint(0, 4, (SIDE, SIDE), generator=generator) / 3,
+        "zero": torch.zeros(SIDE, SIDE),
+        "fake": fake_map(SIDE, SIDE).float(),
+    }[kind]
+    y = float(made.network.observe(1, lambda *_: image[None]).logits[0].double().softmax(0)[2])
+    known = StoredMap(2, y, None if kind == "fake" else low.numpy().astype("<f4").tobytes())
+    spec = "fakecam" if kind == "fake" else "gradcam"
+    found = traced(made, image[None], [MapOfImage(0, spec, known)])
+    slow = reference_curves(ExactNetwork().requires_grad_(False), image, low, 2, steps=STEPS)
+    assert len(found["deletion"][0]) == STEPS + 1
+    for metric in CURVES:
+        assert found[metric][0][1:-1] == pytest.approx(slow[metric][1:-1], abs=1e-14)
+        assert found[metric][0] == pytest.approx(slow[metric], abs=1e-8)  # the zero image's confidence is kept in float32
+
+
+def test_known_ends_are_not_recomputed() -> None:
+    made, images = bench(gap_network()), random_images(2, seed=8)
+    maps = stored(made, images, "gradcam")
+    before = made.network.forwards
+    found = traced(made, images, maps)
+    assert made.network.forwards - before == 2 * 2 * (STEPS - 1) + 1, "and the zero image once"
+    assert [curve[0] for curve in found["deletion"]] == [known.stored.confidence for known in maps]
+    assert [curve[-1] for curve in found["insertion"]] == [known.stored.confidence for known in maps]
+
+
+def test_equal_maps_share_their_curves() -> None:
+    made, images = bench(gap_network()), random_images(1, seed=8)
+    (known,) = stored(made, images, "gradcam")
+    made.network.blank_confidence()
+    before = made.network.forwards
+    found = traced(made, images, [known, known._replace(method="cam")])
+    assert made.network.forwards - before == 2 * (STEPS - 1)
+    assert found["deletion"][0] == found["deletion"][1]
+
+
+def test_curves_do_not_depend_on_the_batch() -> None:
+    images = random_images(3, seed=9)
+    maps = stored(small_bench("vgg-like"), images, "layercam")
+    expected = traced(small_bench("vgg-like"), images, maps, "blur")
+    found = traced(bench(vgg_like_network(), 7), images, maps, "blur")
+    for metric in CURVES:
+        assert np.abs(np.array(found[metric]) - np.array(expected[metric])).max() < 1e-6
+
+
+def test_a_curve_as_stored() -> None:
+    assert curve_area([1.0, 0.5, 0.0]) == 0.5
+    assert curve_area([1.0, 0.0, 0.0, 0.0]) == pytest.approx(1 / 6)
+    assert np.frombuffer(curve_bytes([1.0, 0.25, 0.0]), "<f2").tolist() == [1.0, 0.25, 0.0]

@@ -1,0 +1,139 @@
+"""A session on real images with a real network: bad files cost one failure per cell, nothing depends on how work is cut."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from evaluator.images import find_images
+from evaluator.interfaces import SessionSettings
+from evaluator.measuring.session import EvaluationSession, open_session
+from evaluator.plan import RunPlan, parse_backbone, validated
+from evaluator.records import ImageRef, Row, Unit
+from tests.shared import SAMPLE, needs_sample
+
+METHODS = ("gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "fakecam")
+
+
+def plan_of(root: Path, **changes: object) -> RunPlan:
+    values = {"data": str(root), "backbones": ("efficientnet_lite0",), "methods": METHODS, **changes}
+    return RunPlan.from_dict(values)
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[EvaluationSession]:
+    opened = open_session(SessionSettings(plan_of(SAMPLE), str(SAMPLE)))
+    opened.load(0)
+    yield opened
+    opened.close()
+
+
+def sample(count: int) -> tuple[ImageRef, ...]:
+    return find_images(SAMPLE, seed=0, limit=count).images
+
+
+def unit(images: tuple[ImageRef, ...], methods: tuple[str, ...] = METHODS) -> Unit:
+    return Unit(0, 0, 0, tuple(range(len(methods))), methods, images)
+
+
+def values(row: Row) -> tuple[float, ...]:
+    return (row.y, row.o, row.average_drop or 0.0, row.coherency, row.complexity, row.adcc or 0.0)
+
+
+@needs_sample
+def test_rows_do_not_depend_on_the_size_of_units_or_batches(session: EvaluationSession) -> None:
+    images = sample(6)
+    together = {(row.cell, row.image): row for row in session.evaluate(unit(images)).rows}
+    small = open_session(SessionSettings(plan_of(SAMPLE), str(SAMPLE), batch_size=3))
+    small.load(0)
+    for image in reversed(images):
+        for row in small.evaluate(unit((image,))).rows:
+            assert values(row) == pytest.approx(values(together[row.cell, row.image]), abs=1e-5)
+    small.close()
+
+
+@needs_sample
+def test_a_unit_gives_the_same_bits_again(session: EvaluationSession) -> None:
+    assert session.evaluate(unit(sample(3))).rows == session.evaluate(unit(sample(3))).rows
+
+
+@needs_sample
+def test_equal_maps_are_computed_once(session: EvaluationSession) -> None:
+    images = sample(4)
+    one = session.evaluate(unit(images, ("gradcam",)))
+    three = session.evaluate(unit(images, ("gradcam", "xgradcam", "cam")))
+    assert one.forwards == three.forwards == 2 * len(images)
+    assert {values(row) for row in three.rows} == {values(row) for row in one.rows}
+
+
+@pytest.fixture
+def bad_files(tmp_path: Path) -> Path:
+    """One good photograph among files that only look like images."""
+    source = next(SAMPLE.glob("*/*.JPEG"))
+    shutil.copy(source, tmp_path / "good.jpg")
+    (tmp_path / "text.jpg").write_text("not an image")
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "cut.jpg").write_bytes(source.read_bytes()[:5000])
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "link.jpg").symlink_to(source)
+    photograph = Image.open(source).convert("RGB")
+    photograph.convert("L").save(tmp_path / "grey.jpg")
+    photograph.convert("CMYK").save(tmp_path / "cmyk.jpg")
+    photograph.save(tmp_path / "really_a.jpg", format="PNG")
+    return tmp_path
+
+
+EXPECTED = {"text.jpg": "not-an-image", "empty.jpg": "not-an-image", "cut.jpg": "truncated", "folder.jpg": "not-a-file",
+            "link.jpg": "outside-root"}  # fmt: skip
+
+
+@needs_sample
+def test_bad_files_are_failures_and_their_neighbours_are_whole(bad_files: Path) -> None:
+    manifest = find_images(bad_files, seed=0)
+    names = {ref.id: ref.path.decode() for ref in manifest.images}
+    opened = open_session(SessionSettings(plan_of(bad_files), str(manifest.root)))
+    opened.load(0)
+    result = opened.evaluate(unit(manifest.images))
+    opened.close()
+    assert {names[failure.image]: failure.reason for failure in result.failures} == EXPECTED
+    assert len(result.failures) == len(EXPECTED) * len(METHODS)
+    assert {names[row.image] for row in result.rows} == {"good.jpg", "grey.jpg", "cmyk.jpg", "really_a.jpg"}
+
+
+@needs_sample
+def test_a_label_target_explains_the_label_and_needs_one() -> None:
+    images = sample(4)
+    unlabelled = images[2]._replace(label=None)
+    stranger = images[3]._replace(label=1000)
+    opened = open_session(SessionSettings(plan_of(SAMPLE, target="label", methods=("gradcam",)), str(SAMPLE)))
+    opened.load(0)
+    result = opened.evaluate(unit((*images[:2], unlabelled, stranger), ("gradcam",)))
+    opened.close()
+    assert [row.target for row in result.rows] == [ref.label for ref in images[:2]]
+    assert [(failure.image, failure.reason) for failure in result.failures] == [
+        (unlabelled.id, "no-label"),
+        (stranger.id, "no-label"),
+    ]
+
+
+@needs_sample
+def test_an_image_that_changed_under_its_name_is_refused(session: EvaluationSession) -> None:
+    image = sample(1)[0]
+    result = session.evaluate(unit((image._replace(size=image.size + 1),), ("gradcam",)))
+    assert [failure.reason for failure in result.failures] == ["changed"]
+
+
+@needs_sample
+def test_top_1_accuracy_says_that_labels_and_preprocessing_are_right(session: EvaluationSession) -> None:
+    images = sample(64)
+    rows = session.evaluate(unit(images, ("fakecam",))).rows
+    labels = {ref.id: ref.label for ref in images}
+    assert sum(row.predicted == labels[row.image] for row in rows) / len(rows) > 0.8
+
+
+def test_the_plan_of_the_fixture_is_valid() -> None:
+    assert validated(plan_of(SAMPLE)).backbones == (parse_backbone("efficientnet_lite0"),)

@@ -1,0 +1,105 @@
+"""The search for a batch size: what it weighs, that it happens once, and that a spoilt file costs no run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from evaluator.networks import batch_sizes
+from evaluator.networks.batch_sizes import RememberedSizes, find_size, search_key
+from evaluator.networks.network import Network, Observation
+from tests.networks import bench, gap_network
+
+
+@pytest.fixture
+def network() -> Network:
+    return bench(gap_network()).network
+
+
+def rates(monkeypatch: pytest.MonkeyPatch, rate: Callable[[int], float]) -> list[int]:
+    """Let every size have a known rate; the sizes that are tried are noted."""
+    tried: list[int] = []
+
+    def measured(_: Network, size: int, __: bool) -> float:
+        tried.append(size)
+        return rate(size)
+
+    monkeypatch.setattr(batch_sizes, "_forwards_per_second", measured)
+    return tried
+
+
+@pytest.mark.parametrize(
+    ("rate", "found", "tried"),
+    [
+        (lambda size: size, 64, [8, 16, 32, 64]),
+        (lambda size: 100.0, 8, [8, 16]),
+        (lambda size: min(size, 20), 32, [8, 16, 32, 64]),
+        (lambda size: {8: 100, 16: 104}[size], 8, [8, 16]),
+    ],
+)
+def test_the_batch_grows_while_that_pays(
+    monkeypatch: pytest.MonkeyPatch, network: Network, rate: Callable[[int], float], found: int, tried: list[int]
+) -> None:
+    asked = rates(monkeypatch, rate)
+    assert find_size(network, weighing=False) == found
+    assert asked == tried
+
+
+def test_what_does_not_fit_ends_the_search(monkeypatch: pytest.MonkeyPatch, network: Network) -> None:
+    def rate(size: int) -> float:
+        if size > 16:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return float(size)
+
+    rates(monkeypatch, rate)
+    assert find_size(network, weighing=False) == 16
+
+
+def test_half_of_the_memory_is_enough(monkeypatch: pytest.MonkeyPatch, network: Network) -> None:
+    rates(monkeypatch, float)
+    monkeypatch.setattr(batch_sizes, "_memory_at_hand", lambda device: 3.5 * batch_sizes._memory_taken(device))
+    assert find_size(network, weighing=False) == 8
+
+
+def test_it_is_searched_once_and_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Network) -> None:
+    file = tmp_path / "home" / "batch-sizes.json"
+    asked = rates(monkeypatch, lambda size: 100.0)
+    assert RememberedSizes(file).size_for(network, weighing=False) == 8
+    assert RememberedSizes(file).size_for(network, weighing=True) == 8, "in fp32 both kinds of pass are one"
+    assert asked == [8, 16]
+    assert list(json.loads(file.read_text())) == [search_key(network, weighing=False)]
+    file.write_text(json.dumps({search_key(network, weighing=False): 5}))
+    assert RememberedSizes(file).size_for(network, weighing=False) == 5, "a user's own word counts"
+
+
+@pytest.mark.parametrize("spoilt", ["", "[]", '{"a": "b"', "\0"])
+def test_a_spoilt_file_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Network, spoilt: str) -> None:
+    file = tmp_path / "batch-sizes.json"
+    file.write_text(spoilt)
+    rates(monkeypatch, lambda size: 100.0)
+    assert RememberedSizes(file).size_for(network, weighing=False) == 8
+    assert len(json.loads(file.read_text())) == 1
+
+
+def test_a_folder_that_cannot_be_written_costs_only_the_search(monkeypatch: pytest.MonkeyPatch, network: Network) -> None:
+    rates(monkeypatch, lambda size: 100.0)
+    assert RememberedSizes(Path("/proc/nowhere/batch-sizes.json")).size_for(network, weighing=False) == 8
+
+
+def test_a_real_search_times_real_passes(network: Network) -> None:
+    seen: list[int] = []
+    through = network.forward
+
+    def forward(images: Tensor, *, weighing: bool) -> Observation:
+        seen.append(len(images))
+        return through(images, weighing=weighing)
+
+    network.forward = forward  # type: ignore[method-assign]  # watched, not replaced
+    assert find_size(network, weighing=False) in batch_sizes.SIZES["cpu"]
+    assert seen[:6] == [8, 8, 8, 16, 16, 16]
+    assert network.forwards == 0, "a search is no part of the run"

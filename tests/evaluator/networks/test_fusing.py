@@ -1,0 +1,47 @@
+"""The bfloat16 twin: the numbers of autocast, and only for networks whose every part is safe in bfloat16."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from evaluator.networks.folding import folded
+from evaluator.networks.fusing import FusedConvolution, bfloat16_twin
+from tests.networks import as_backbone, gap_network, random_images, vgg_like_network
+
+pytestmark = pytest.mark.skipif(
+    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor has no bfloat16 for oneDNN"
+)
+
+
+@pytest.mark.parametrize("build", [gap_network, vgg_like_network])
+def test_the_twin_is_autocast_with_one_call_for_each_convolution(build: type[nn.Module]) -> None:
+    trunk, images = as_backbone(build()).trunk, random_images(4).contiguous(memory_format=torch.channels_last)
+    twin = bfloat16_twin(trunk)
+    assert twin is not None
+    assert not [module for module in twin.modules() if isinstance(module, nn.Conv2d | nn.ReLU)]
+    assert len([module for module in twin.modules() if isinstance(module, FusedConvolution)]) == 2
+    with torch.no_grad():
+        with torch.autocast("cpu", torch.bfloat16):
+            expected = trunk(images)
+        found = twin(images.bfloat16())
+        exact = trunk(images)
+    assert found.dtype == torch.bfloat16
+    assert torch.allclose(found.float(), expected.float(), atol=0.02, rtol=0.02)
+    assert 0 < (found.float() - exact).abs().max() < 0.1, "another arithmetic, the same function"
+
+
+def test_the_trunk_keeps_its_own_numbers() -> None:
+    trunk, images = as_backbone(gap_network()).trunk, random_images(2)
+    before = trunk(images)
+    bfloat16_twin(trunk)
+    assert trunk(images).equal(before)
+    assert {parameter.dtype for parameter in trunk.parameters()} == {torch.float32}
+
+
+def test_what_autocast_alone_knows_has_no_twin() -> None:
+    normalised = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
+    assert bfloat16_twin(torch.fx.symbolic_trace(normalised)) is None, "normalisation in bfloat16 would lose digits"
+    assert bfloat16_twin(folded(torch.fx.symbolic_trace(normalised))) is not None
+    assert bfloat16_twin(normalised) is None, "not traced"
