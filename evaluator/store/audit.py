@@ -6,7 +6,8 @@ from pathlib import Path
 
 from evaluator.store.lock import RunLock
 from evaluator.store.reader import RunReader
-from evaluator.store.writer import RunWriter, sums_of
+from evaluator.store.sums import sums_of
+from evaluator.store.writer import RunWriter
 
 
 def audit(reader: RunReader) -> list[str]:

@@ -7,7 +7,6 @@ import os
 import socket
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -16,20 +15,19 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from evaluator import statistics
 from evaluator.errors import Mismatch, StoreError, UsageError
 from evaluator.images import Manifest
 from evaluator.plan import RunPlan
 from evaluator.records import Failure, LoadedBackbone, Measurement, Row, RunInfo, RunState, Stage, UnitResult, WorkerState
 from evaluator.store import schema
+from evaluator.store.identity import refuse_foreign
 from evaluator.store.room import is_full
+from evaluator.store.sums import sums_of
 from evaluator.text import printable
-
-Deltas = dict[tuple[int, str, str], list[int]]
 
 
 class RunWriter:
-    """A run's file, open for writing. One per run at a time: the caller holds ``execution.lock.RunLock``."""
+    """A run's file, open for writing. One per run at a time: the caller holds ``lock.RunLock``."""
 
     def __init__(self, path: Path) -> None:
         """Open the file, create it where there is none, and bring an older one to this version.
@@ -60,20 +58,9 @@ class RunWriter:
 
     def _prepare(self) -> None:
         execute = self._db.conn.execute
-        (application,) = execute("PRAGMA application_id").fetchone()
         (version,) = execute("PRAGMA user_version").fetchone()
-        (tables,) = execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if application != schema.APPLICATION_ID and tables:
-            raise StoreError(f"{printable(self.path)} is a database, but not a run of camtui", "choose another --db")
-        if version > schema.SCHEMA_VERSION:
-            raise StoreError(
-                f"{printable(self.path)} is of version {version}; this camtui knows {schema.SCHEMA_VERSION}",
-                "pip install --upgrade camtui",
-            )
-        if execute("SELECT 1 FROM sqlite_schema WHERE type IN ('view', 'trigger')").fetchone():
-            raise StoreError(
-                f"{printable(self.path)} holds code (views or triggers), which no run of camtui does", "choose another --db"
-            )
+        if execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
+            refuse_foreign(self._db.conn, self.path, "choose another --db")
         execute("PRAGMA trusted_schema=OFF")
         execute("PRAGMA journal_mode=WAL")
         execute("PRAGMA synchronous=FULL")
@@ -330,47 +317,12 @@ class _Immediate:
                 self._connection.execute("ROLLBACK")
 
 
-_ROW_VALUES = ("average_drop", "average_increase", "coherency", "complexity", "adcc")
-_CROSS = (("average_drop", "coherency"), ("average_drop", "complexity"), ("coherency", "complexity"))
 _COLUMNS = {kind: tuple(field.name for field in fields(kind)) for kind in (Row, Measurement, Failure)}
 _RENAMED = {"cell": "cell_id", "image": "image_id"}
 
 
 def _as_record(record: Row | Measurement | Failure) -> dict[str, Any]:
     return {_RENAMED.get(name, name): getattr(record, name) for name in _COLUMNS[type(record)]}
-
-
-def sums_of(rows: Iterable[Row], measurements: Iterable[Measurement]) -> tuple[Deltas, Counter[tuple[int, str, int]]]:
-    """What some rows add to the running sums and to the histograms of their cells.
-
-    Returns:
-        ``(cell, a, b) → [n, Σ]`` in units of 2⁻⁴⁰, and ``(cell, metric, bin) → n``.
-    """
-    sums: Deltas = {}
-    bins: Counter[tuple[int, str, int]] = Counter()
-
-    def add(cell: int, a: str, b: str, value: float) -> None:
-        entry = sums.setdefault((cell, a, b), [0, 0])
-        entry[0] += 1
-        entry[1] += statistics.quantise(value)
-
-    def add_value(cell: int, metric: str, value: float) -> None:
-        add(cell, metric, "", value)
-        add(cell, metric, metric, value * value)
-        bins[cell, metric, schema.histogram_bin(value)] += 1
-
-    for row in rows:
-        add(row.cell, "degenerate", "", float(row.degenerate))
-        values = {name: getattr(row, name) for name in _ROW_VALUES}
-        for name, value in values.items():
-            if value is not None:
-                add_value(row.cell, name, value)
-        for a, b in _CROSS:
-            if values[a] is not None and values[b] is not None:
-                add(row.cell, a, b, values[a] * values[b])
-    for measurement in measurements:
-        add_value(measurement.cell, measurement.metric, measurement.value)
-    return sums, bins
 
 
 def _manifest_difference(connection: sqlite3.Connection, manifest: Manifest) -> str:

@@ -23,7 +23,7 @@ from evaluator.statistics import (
     paired_difference,
     summarise,
 )
-from evaluator.store.writer import sums_of
+from evaluator.store.sums import sums_of
 
 
 def row(drop: float | None, coherency: float, complexity: float, image: int = 0) -> Row:

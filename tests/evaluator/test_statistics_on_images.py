@@ -13,7 +13,7 @@ from evaluator.measuring.session import open_session
 from evaluator.plan import RunPlan
 from evaluator.records import Row, Unit
 from evaluator.statistics import UNIT, Sum, harmonic_adcc, headline_adcc
-from evaluator.store.writer import sums_of
+from evaluator.store.sums import sums_of
 from tests.shared import SAMPLE, needs_sample
 
 pytestmark = [pytest.mark.slow, needs_sample]

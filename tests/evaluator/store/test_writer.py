@@ -14,7 +14,8 @@ from evaluator.records import Failure, LoadedBackbone, Measurement, Row, Stage, 
 from evaluator.statistics import quantise
 from evaluator.store import schema
 from evaluator.store.reader import RunReader
-from evaluator.store.writer import RunWriter, sums_of
+from evaluator.store.sums import sums_of
+from evaluator.store.writer import RunWriter
 from tests.evaluator.store.runs import PATHS, begun, failure, manifest, measurement, plan, raw, result, row
 
 Sums = dict[tuple[int, str, str], tuple[int, int]]

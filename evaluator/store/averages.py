@@ -1,0 +1,88 @@
+"""What is asked of a run about cells: averages, distributions, convergence, paired differences. Two cells at most are scanned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from evaluator.catalog import ROW_METRICS
+from evaluator.statistics import UNIT, CellSummary, PairedDifference, Sum, Sums, paired_difference, summarise
+from evaluator.store import schema
+from evaluator.store.readonly import ReadOnlyFile
+
+
+class ConvergencePoint(NamedTuple):
+    """The components of one image in evaluation order: what convergence is drawn from."""
+
+    average_drop: float
+    coherency: float
+    complexity: float
+
+
+class Averages(ReadOnlyFile):
+    """Questions about cells."""
+
+    def summaries(self) -> list[CellSummary]:
+        """One summary per cell, from the running sums: a few dozen rows whatever the number of images."""
+        with self.moment():
+            failed = dict(self._all("SELECT cell_id, count(*) FROM failures WHERE metric = '' GROUP BY cell_id"))
+            sums: dict[int, dict[tuple[str, str], Sum]] = {cell: {} for (cell,) in self._all("SELECT id FROM cells ORDER BY id")}
+            for cell, a, b, n, total in self._all(
+                "SELECT cell_id, a, b, n, total FROM sums WHERE cell_id IN (SELECT id FROM cells)"
+            ):
+                sums[cell][a, b] = Sum(n, total * UNIT)
+            return [summarise(cell, parts, failed.get(cell, 0), self._without_drop(cell, parts)) for cell, parts in sums.items()]
+
+    def _without_drop(self, cell: int, sums: Sums) -> list[tuple[float, float]]:
+        """Coherency and complexity of the rows whose drop is undefined: hardly ever any, and the index on ADCC finds them."""
+        rows, drops = sums.get(("coherency", "")), sums.get(("average_drop", ""))
+        if rows is None or (drops is not None and drops.n == rows.n):
+            return []
+        return self._all(
+            "SELECT coherency, complexity FROM results WHERE cell_id = ? AND adcc IS NULL AND average_drop IS NULL", (cell,)
+        )
+
+    def histogram(self, cell: int, metric: str) -> list[int]:
+        """Images per bin, ``schema.HISTOGRAM_BINS`` equal bins of [0, 1]."""
+        bins = [0] * schema.HISTOGRAM_BINS
+        for place, n in self._all(
+            "SELECT bin, n FROM histograms WHERE cell_id = ? AND metric = ? AND bin BETWEEN 0 AND ?",
+            (cell, metric, len(bins) - 1),
+        ):
+            bins[place] = n
+        return bins
+
+    def convergence(self, cell: int) -> Iterator[ConvergencePoint]:
+        """The components of every image of a cell in evaluation order, rows with an undefined drop left out."""
+        cursor = self._connection.execute(
+            "SELECT average_drop, coherency, complexity FROM results WHERE cell_id = ? AND average_drop IS NOT NULL"
+            " ORDER BY image_id",
+            (cell,),
+        )
+        return (ConvergencePoint(*row) for row in cursor)
+
+    def paired(self, metric: str, first: int, second: int) -> PairedDifference | None:
+        """Paired difference of two cells over their common images; reads both cells: not for every tick."""
+        if metric == "adcc":
+            names = ("average_drop", "coherency", "complexity")
+            columns = ", ".join(f"{side}.{name}" for side in "fs" for name in names)
+            rows = self._all(
+                f"SELECT {columns} FROM results f JOIN results s USING (image_id)"
+                " WHERE f.cell_id = ? AND s.cell_id = ? AND f.average_drop NOTNULL AND s.average_drop NOTNULL",
+                (first, second),
+            )
+            pairs = ((dict(zip(names, row[:3], strict=True)), dict(zip(names, row[3:], strict=True))) for row in rows)
+            return paired_difference(metric, pairs)
+        if metric in ROW_METRICS:
+            rows = self._all(
+                f"SELECT f.{metric}, s.{metric} FROM results f JOIN results s USING (image_id)"
+                f" WHERE f.cell_id = ? AND s.cell_id = ? AND f.{metric} NOTNULL AND s.{metric} NOTNULL",
+                (first, second),
+            )
+        else:
+            rows = self._all(
+                "SELECT f.value, s.value FROM measurements f JOIN measurements s USING (metric, image_id)"
+                " WHERE f.cell_id = ? AND s.cell_id = ? AND metric = ?",
+                (first, second, metric),
+            )
+        return paired_difference(metric, (({metric: a}, {metric: b}) for a, b in rows))

@@ -1,0 +1,102 @@
+"""A run's file, open for reading and nothing else: never created, never written, never blocking the writer. It may be hostile.
+
+Plain ``sqlite3``: importing sqlite-utils brings numpy along and costs 180 ms, more than a whole ``camtui status`` may take.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+from evaluator.errors import NotFound, StoreError
+from evaluator.store.identity import refuse_foreign
+from evaluator.text import printable
+
+_CACHE_KIB = 32_000
+"""A cell of 50 000 images with its maps fits: scanning it again takes half as long as with SQLite's 2 MB (no memory map: a file
+that is cut short under it would kill the process)."""
+
+
+class ReadOnlyFile:
+    """A connection that can only read, checked to be a run of ours. What is asked of it stands in the classes built on it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open an existing run.
+
+        Raises:
+            NotFound: no such file.
+            StoreError: not a run of ours, or one from a newer camtui.
+        """
+        self.path = path
+        if not path.is_file():
+            raise NotFound(f"no such run file: {printable(path)}", "list the runs: camtui ls")
+        self._connection = self._open("mode=ro")
+        try:
+            self._check()
+        except sqlite3.OperationalError as error:
+            self.close()
+            self._connection = self._open_immutable(error)
+            self._check()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise StoreError(
+                f"{printable(path)} is not a run of camtui: {printable(error)}", "list the runs: camtui ls"
+            ) from error
+
+    def _open(self, how: str) -> sqlite3.Connection:
+        uri = f"file:{quote(str(self.path.absolute()).encode('utf-8', 'surrogateescape'))}?{how}"
+        connection = sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute("PRAGMA trusted_schema=OFF")
+        return connection
+
+    def _open_immutable(self, error: sqlite3.OperationalError) -> sqlite3.Connection:
+        """A finished run in a folder that cannot be written: SQLite needs to be told that nobody writes."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise StoreError(f"cannot read {printable(self.path)}: {printable(error)}", "copy it, with its -wal file, elsewhere")
+        return self._open("mode=ro&immutable=1")
+
+    def _check(self) -> None:
+        try:
+            refuse_foreign(self._connection, self.path, "list the runs: camtui ls")
+        except StoreError:
+            self.close()
+            raise
+        self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+
+    def _one(self, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
+        row: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
+        if row is None:
+            raise StoreError(f"{printable(self.path)} holds no run yet", "camtui run starts one")
+        return row
+
+    def _all(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._connection.execute(query, values).fetchall()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """Everything that is asked within it is answered from the file as it stood at one moment."""
+        if self._connection.in_transaction:
+            yield
+            return
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self._connection.in_transaction:  # not where SQLite itself has given up on it
+                self._connection.execute("ROLLBACK")

@@ -1,0 +1,48 @@
+"""What rows add to the running sums and to the histograms of their cells: the one rule, for the writer and for the audit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from evaluator import statistics
+from evaluator.records import Measurement, Row
+from evaluator.store import schema
+
+Deltas = dict[tuple[int, str, str], list[int]]
+
+_ROW_VALUES = ("average_drop", "average_increase", "coherency", "complexity", "adcc")
+_CROSS = (("average_drop", "coherency"), ("average_drop", "complexity"), ("coherency", "complexity"))
+
+
+def sums_of(rows: Iterable[Row], measurements: Iterable[Measurement]) -> tuple[Deltas, Counter[tuple[int, str, int]]]:
+    """What some rows add to the running sums and to the histograms of their cells.
+
+    Returns:
+        ``(cell, a, b) → [n, Σ]`` in units of 2⁻⁴⁰, and ``(cell, metric, bin) → n``.
+    """
+    sums: Deltas = {}
+    bins: Counter[tuple[int, str, int]] = Counter()
+
+    def add(cell: int, a: str, b: str, value: float) -> None:
+        entry = sums.setdefault((cell, a, b), [0, 0])
+        entry[0] += 1
+        entry[1] += statistics.quantise(value)
+
+    def add_value(cell: int, metric: str, value: float) -> None:
+        add(cell, metric, "", value)
+        add(cell, metric, metric, value * value)
+        bins[cell, metric, schema.histogram_bin(value)] += 1
+
+    for row in rows:
+        add(row.cell, "degenerate", "", float(row.degenerate))
+        values = {name: getattr(row, name) for name in _ROW_VALUES}
+        for name, value in values.items():
+            if value is not None:
+                add_value(row.cell, name, value)
+        for a, b in _CROSS:
+            if values[a] is not None and values[b] is not None:
+                add(row.cell, a, b, values[a] * values[b])
+    for measurement in measurements:
+        add_value(measurement.cell, measurement.metric, measurement.value)
+    return sums, bins
