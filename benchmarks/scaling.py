@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 from evaluator.execution import driver
 from evaluator.execution.request import DriverSettings, RunRequest
-from evaluator.execution.schedule import block_size
+from evaluator.execution.stages import block_size
 from evaluator.interfaces import Executor, ExecutorEvent, SessionSettings
 from evaluator.records import Unit, WorkerState
 from tests.evaluator.execution.support import make_data, make_plan

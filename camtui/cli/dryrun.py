@@ -9,7 +9,7 @@ from camtui.cli.app import narrate, print_json
 from camtui.devices import on_cuda
 from camtui.format.numbers import count
 from evaluator.execution.request import RunRequest
-from evaluator.execution.schedule import plan_stages
+from evaluator.execution.stages import plan_stages
 from evaluator.images import find_images
 from evaluator.plan import RunPlan, applicable
 from evaluator.records import Cell

@@ -6,10 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from evaluator import catalog
+from evaluator.errors import UsageError
+from evaluator.execution.journal import Journal
+from evaluator.execution.schedule import Schedule
+from evaluator.execution.stages import plan_stages
 from evaluator.images import Manifest, folder_of, labels_by_class_name
 from evaluator.methods.base import Method
 from evaluator.plan import RunPlan, applicable, cell_identity
 from evaluator.records import Cell, LoadedBackbone
+from evaluator.store.reader import RunReader
 
 
 class Described(NamedTuple):
@@ -48,3 +53,45 @@ def new_labels(manifest: Manifest, loaded: LoadedBackbone) -> list[tuple[int, in
         return []
     index = labels_by_class_name(folders, loaded.classes)
     return [(image, index[folder]) for image, folder in unknown.items() if folder in index]
+
+
+class Arrivals:
+    """Puts what a backbone tells, once it is loaded, into the store and the schedule."""
+
+    def __init__(
+        self, plan: RunPlan, manifest: Manifest, reader: RunReader, journal: Journal, schedule: Schedule, *, cuda: bool
+    ) -> None:
+        self._plan = plan
+        self._manifest = manifest
+        self._reader = reader
+        self._journal = journal
+        self._schedule = schedule
+        self._cuda = cuda
+
+    def store(self, position: int, loaded: LoadedBackbone) -> None:
+        """Store what the backbone tells about cells, stages and labels; may be done twice."""
+        writer, name = self._journal.writer, self._plan.backbones[position].name
+        cells = [cell for cell in self._reader.cells() if cell.backbone == name]
+        for told in describe_cells(self._plan, cells, loaded):
+            writer.describe_cell(told.cell, identity=told.identity, applicable=told.applicable, note=told.note)
+        images = self._reader.info().image_count
+        for stage in plan_stages(self._plan, self._reader.cells(), self._reader.backbones(), cuda=self._cuda):
+            if stage.backbone == position and stage != self._schedule.stages[stage.id]:
+                self._schedule.replace_stage(stage)
+                writer.change_stage(stage.record(images))
+        writer.set_labels(new_labels(self._manifest, loaded))
+
+    def check_labels(self) -> None:
+        """Say which images have no label; with ``--target label`` there must be some.
+
+        Raises:
+            UsageError: there are none.
+        """
+        images = self._reader.images(0, len(self._manifest.images))
+        unknown = sum(image.label is None for image in images)
+        if unknown:
+            self._journal.event("info", f"the labels of {unknown} of {len(images)} images are not known")
+        if self._plan.target == "label" and unknown == len(images):
+            raise UsageError(
+                "--target label needs labels, and no image has one", "camtui run --labels FILE.csv, or folders named by wnid"
+            )

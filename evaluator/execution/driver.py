@@ -23,9 +23,10 @@ from evaluator.errors import CamtuiError, RunFailed, StoreError, UsageError
 from evaluator.execution.finish import Guard, Outcome, tell
 from evaluator.execution.journal import Journal, crash_point
 from evaluator.execution.local import LocalExecutor
-from evaluator.execution.loop import Loop, StopRequest, signals_to
+from evaluator.execution.loop import Loop
 from evaluator.execution.narration import narrate_traceback
 from evaluator.execution.request import RunRequest
+from evaluator.execution.stopping import StopRequest, signals_to
 from evaluator.images import Manifest, find_images
 from evaluator.interfaces import Executor, SessionSettings
 from evaluator.plan import RunPlan, grown

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
-from types import FrameType
 
 from evaluator.errors import BackboneUnavailable, CamtuiError, RunFailed, ThresholdPassed, UsageError
-from evaluator.execution.arrival import describe_cells, new_labels
+from evaluator.execution.arrival import Arrivals
 from evaluator.execution.checking import failed
 from evaluator.execution.journal import Journal
 from evaluator.execution.request import DriverSettings
-from evaluator.execution.schedule import Schedule, plan_stages
+from evaluator.execution.schedule import Schedule
+from evaluator.execution.stages import plan_stages
+from evaluator.execution.stopping import StopRequest
 from evaluator.execution.suspects import Suspects, halves
 from evaluator.images import Manifest
 from evaluator.interfaces import Done, Error, Executor, ExecutorEvent, Figures, LeftOut, Ready, Started, WorkerLost
 from evaluator.plan import RunPlan
-from evaluator.records import LoadedBackbone, Unit, UnitResult
+from evaluator.records import Unit, UnitResult
 from evaluator.store.reader import RunReader
 
 HEARTBEAT_SECONDS = 2.0
@@ -33,39 +32,6 @@ Four times as many once a backbone has been loaded: then the machine was able to
 
 _UNMEASURED = {"cpu": 0.2, "cuda": 0.05}
 """Seconds that a forward is granted before any has been timed."""
-
-
-class StopRequest:
-    """What signals have asked for: nothing, a graceful end, or an end at once."""
-
-    def __init__(self) -> None:
-        self.signals: list[int] = []
-
-    @property
-    def gracefully(self) -> bool:
-        """Finish the units in flight, begin nothing new."""
-        return bool(self.signals)
-
-    @property
-    def at_once(self) -> bool:
-        """End now: what is in flight is computed again another time."""
-        return len(self.signals) > 1
-
-    def __call__(self, number: int, _frame: FrameType | None = None) -> None:
-        """A signal has arrived."""
-        self.signals.append(number)
-
-
-@contextmanager
-def signals_to(stop: StopRequest) -> Iterator[None]:
-    """SIGTERM and SIGINT ask for an end; a hang-up of the terminal is nothing to a run."""
-    former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    former[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 class Loop:
@@ -97,6 +63,7 @@ class Loop:
         self._cuda = any(device.startswith("cuda") for device in settings.devices)
         stages = plan_stages(plan, reader.cells(), reader.backbones(), cuda=self._cuda)
         self._schedule = Schedule(reader, stages, reader.info().image_count)
+        self._arrivals = Arrivals(plan, manifest, reader, journal, self._schedule, cuda=self._cuda)
         self._suspects = Suspects()
         self._loaded: set[int] = set()
         self._probed: set[int] = set()
@@ -313,49 +280,18 @@ class Loop:
         position, loaded = event.position, event.loaded
         self._insist(lambda: writer.set_backbone(position, loaded))
         if position not in self._loaded:
-            self._insist(lambda: self._arrived(position, loaded))
+            self._insist(lambda: self._arrivals.store(position, loaded))
+            self._pairs = self._count_pairs()
             self._loaded.add(position)
             size = f"{loaded.channels}×{loaded.height}×{loaded.width}"
             self._journal.event("info", f"loaded {self._plan.backbones[position].name}: {loaded.weights}, {loaded.layer} {size}")
-            self._check_labels()
+            if len(self._loaded) == 1:
+                self._arrivals.check_labels()
             if not self._handed_off:
                 self._announce()
 
     def _insist(self, write: Callable[[], None]) -> None:
         self._journal.insist(write, lambda: self._stop.at_once)
-
-    def _arrived(self, position: int, loaded: LoadedBackbone) -> None:
-        """Store what the backbone tells about cells, stages and labels."""
-        writer, name = self._journal.writer, self._plan.backbones[position].name
-        cells = [cell for cell in self._reader.cells() if cell.backbone == name]
-        for described in describe_cells(self._plan, cells, loaded):
-            writer.describe_cell(
-                described.cell, identity=described.identity, applicable=described.applicable, note=described.note
-            )
-        self._pairs = self._count_pairs()
-        images = self._reader.info().image_count
-        for stage in plan_stages(self._plan, self._reader.cells(), self._reader.backbones(), cuda=self._cuda):
-            if stage.backbone == position and stage != self._schedule.stages[stage.id]:
-                self._schedule.replace_stage(stage)
-                writer.change_stage(stage.record(images))
-        writer.set_labels(new_labels(self._manifest, loaded))
-
-    def _check_labels(self) -> None:
-        """Say once which images have no label; with ``--target label`` there must be some.
-
-        Raises:
-            UsageError: there are none.
-        """
-        if len(self._loaded) > 1:
-            return
-        images = self._reader.images(0, len(self._manifest.images))
-        unknown = sum(image.label is None for image in images)
-        if unknown:
-            self._journal.event("info", f"the labels of {unknown} of {len(images)} images are not known")
-        if self._plan.target == "label" and unknown == len(images):
-            raise UsageError(
-                "--target label needs labels, and no image has one", "camtui run --labels FILE.csv, or folders named by wnid"
-            )
 
 
 def _unavailable(event: Error) -> CamtuiError:

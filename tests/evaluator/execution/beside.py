@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from evaluator.execution.schedule import plan_stages
+from evaluator.execution.stages import plan_stages
 from evaluator.images import Manifest
 from evaluator.records import ImageRef, UnitResult
 from evaluator.store.reader import RunReader

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from evaluator.execution.schedule import Schedule, block_size, plan_stages
+from evaluator.execution.schedule import Schedule
+from evaluator.execution.stages import block_size, plan_stages
 from evaluator.images import find_images
 from evaluator.plan import BackboneSpec, RunPlan
 from evaluator.records import Cell, Failure, Unit, UnitResult

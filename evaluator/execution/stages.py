@@ -1,0 +1,144 @@
+"""What a run's stages are: cheap methods first, curves behind their rows, each cut into blocks by what it costs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from evaluator import catalog
+from evaluator.plan import RunPlan
+from evaluator.records import Cell, LoadedBackbone, Stage
+
+_UNKNOWN_CHANNELS = 1024
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """A stretch of work whose units cost alike.
+
+    Attributes:
+        backbone: position in the plan; ``cells`` and ``methods`` in step, applicable ones only.
+        metrics: curve metrics; empty for rows.
+        block: images in a unit.
+        base: for curves: the stage whose rows they need.
+    """
+
+    id: int
+    title: str
+    backbone: int
+    backbone_name: str
+    cells: tuple[int, ...]
+    methods: tuple[str, ...]
+    metrics: tuple[str, ...]
+    block: int
+    base: int | None
+    forwards_per_image: float
+
+    def record(self, images: int) -> Stage:
+        """As it is stored."""
+        return Stage(
+            self.id, self.title, self.backbone_name, self.cells, self.metrics, images, 0, 0.0, 0, self.forwards_per_image
+        )
+
+
+def block_size(forwards: float, *, curves: bool, cuda: bool) -> int:
+    """Images in a unit: a power of two, a function of the stage's cost and of the kind of device alone.
+
+    A unit should take seconds: long enough that handing it out costs nothing, short enough that little is lost with a worker.
+    """
+    budget = 65_536 if cuda else 256
+    largest = (64 if curves else 256) if cuda else (4 if curves else 16)
+    size = 1
+    while size < largest and 2 * size * forwards <= budget:
+        size *= 2
+    return size
+
+
+def plan_stages(plan: RunPlan, cells: Iterable[Cell], loaded: dict[str, LoadedBackbone | None], *, cuda: bool) -> list[StagePlan]:
+    """The stages of a run: cheap methods of every backbone, their curves, then each expensive method, then its curves.
+
+    Their number and order depend on the plan alone, so that a stage keeps its id when loading a backbone shows that some of its
+    cells do not apply.
+    """
+    by_backbone: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        by_backbone[cell.backbone].append(cell)
+    cheap: list[_Draft] = []
+    costly: list[_Draft] = []
+    for position, spec in enumerate(plan.backbones):
+        of_backbone = by_backbone[spec.name]
+        shared = [cell for cell in of_backbone if not catalog.method(cell.method).masks_channels]
+        if shared:
+            cheap.append(_Draft(position, spec.name, f"{spec.name} · {_titles(shared)}", shared, loaded.get(spec.name)))
+        for cell in of_backbone:
+            if cell not in shared:
+                costly.append(_Draft(position, spec.name, f"{spec.name} · {_titles([cell])}", [cell], loaded.get(spec.name)))
+    costly.sort(key=lambda draft: draft.planned_cost)
+    return [*_numbered(cheap, plan, 1, cuda=cuda), *_numbered(costly, plan, 1 + len(cheap) * _kinds(plan), cuda=cuda)]
+
+
+def _kinds(plan: RunPlan) -> int:
+    return 2 if plan.curves else 1
+
+
+def _titles(cells: list[Cell]) -> str:
+    if len(cells) > 3:
+        return f"{len(cells)} methods"
+    return ", ".join(catalog.method(cell.method).title for cell in cells)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """The cells of a stage before it has a number."""
+
+    position: int
+    backbone: str
+    title: str
+    cells: list[Cell]
+    loaded: LoadedBackbone | None
+
+    @property
+    def applicable(self) -> list[Cell]:
+        return [cell for cell in self.cells if cell.applicable]
+
+    @property
+    def forwards(self) -> float:
+        """Per image: the clean pass, and every distinct map once."""
+        known = catalog.backbone(self.backbone.partition(":")[0])
+        gap_linear = self.loaded.gap_linear if self.loaded else bool(known.gap_linear)
+        channels = (self.loaded.channels if self.loaded else known.channels) or _UNKNOWN_CHANNELS
+        methods = [catalog.method(cell.method) for cell in self.applicable]
+        distinct = {method.map_identity(gap_linear): method for method in methods}
+        return float(1 + sum(method.forwards(channels, gap_linear) for method in distinct.values()))
+
+    @property
+    def planned_cost(self) -> float:
+        """The order of expensive stages, by what the catalog knows: it must not change when the backbone is loaded."""
+        known = replace(self, loaded=None, cells=[replace(cell, applicable=True) for cell in self.cells])
+        return known.forwards
+
+
+def _numbered(drafts: list[_Draft], plan: RunPlan, first: int, *, cuda: bool) -> Iterator[StagePlan]:
+    """Rows of every draft, then the curves of every draft."""
+    for number, draft in enumerate(drafts, first):
+        size = block_size(draft.forwards, curves=False, cuda=cuda)
+        yield _stage(draft, number, draft.title, (), size, None, draft.forwards)
+    if not plan.curves:
+        return
+    names = " and ".join(catalog.metric(key).title for key in plan.curves)
+    for number, draft in enumerate(drafts, first):
+        forwards = float((plan.curve_steps - 1) * len(plan.curves) * len(draft.applicable))
+        size = block_size(forwards, curves=True, cuda=cuda)
+        title = f"{draft.title} · {names}"
+        yield _stage(draft, number + len(drafts), title, plan.curves, size, number, forwards)
+
+
+def _stage(
+    draft: _Draft, number: int, title: str, metrics: tuple[str, ...], block: int, base: int | None, forwards: float
+) -> StagePlan:
+    cells = draft.applicable
+    return StagePlan(
+        number, title, draft.position, draft.backbone, tuple(cell.id for cell in cells), tuple(cell.method for cell in cells),
+        metrics, block, base, forwards,
+    )  # fmt: skip
