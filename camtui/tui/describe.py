@@ -9,7 +9,7 @@ from typing import NamedTuple
 from camtui.feed import Snapshot
 from camtui.format import count, duration, half_width, metric_header, percent, rate, short_count, signed_percent, size
 from camtui.tui import plots
-from camtui.tui.widgets.table import Field
+from camtui.tui.widgets.fields import Field
 from evaluator.metrics import all_metrics
 from evaluator.records import Cell, Event, WorkerState
 from evaluator.statistics import PairedDifference

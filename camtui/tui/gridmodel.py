@@ -9,7 +9,7 @@ from typing import Literal
 from camtui.feed import Snapshot
 from camtui.format import SIGNS, CellView, half_width, matching, metric_header, percent, short_count
 from camtui.ties import Marks
-from camtui.tui.widgets.table import Column, Field, Line
+from camtui.tui.widgets.fields import Column, Field, Line
 from evaluator.catalog import ROW_METRICS
 from evaluator.errors import CamtuiError
 from evaluator.metrics import all_metrics

@@ -14,9 +14,10 @@ from textual.screen import Screen
 
 from camtui.feed import Snapshot
 from camtui.tui import describe
+from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.keybar import KeyBar
 from camtui.tui.widgets.lines import TextLines
-from camtui.tui.widgets.table import Field, LineTable
+from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
 from evaluator.store.reader import RunReader
 from evaluator.text import printable

@@ -16,8 +16,9 @@ from camtui.format import metric_header, percent, short_count
 from camtui.tui import describe, plots
 from camtui.tui.messages import EndNear, RowOpened
 from camtui.tui.screens.base import RunScreen
+from camtui.tui.widgets.fields import Column, Field, Line
 from camtui.tui.widgets.lines import TextLines
-from camtui.tui.widgets.table import Column, Field, Line, LineTable
+from camtui.tui.widgets.table import LineTable
 from evaluator.metrics import all_metrics
 from evaluator.records import Cell, ImageRef, Row
 from evaluator.statistics import Mean

@@ -12,9 +12,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from camtui.tui.messages import RowOpened
+from camtui.tui.widgets.fields import Column, Field, Line
 from camtui.tui.widgets.keybar import KeyBar
 from camtui.tui.widgets.lines import TextLines
-from camtui.tui.widgets.table import Column, Field, Line, LineTable
+from camtui.tui.widgets.table import LineTable
 from evaluator.text import printable
 
 

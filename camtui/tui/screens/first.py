@@ -5,9 +5,9 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.screen import Screen
 
+from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.keybar import KeyBar
 from camtui.tui.widgets.lines import TextLines
-from camtui.tui.widgets.table import Field
 
 _WORDS: list[list[Field]] = [
     [],

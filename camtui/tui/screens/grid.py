@@ -17,8 +17,9 @@ from camtui.ties import best_in_backbone
 from camtui.tui import describe, gridmodel
 from camtui.tui.messages import CursorMoved, RowOpened
 from camtui.tui.screens.base import RunScreen
+from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.lines import TextLines
-from camtui.tui.widgets.table import Field, LineTable
+from camtui.tui.widgets.table import LineTable
 from evaluator.metrics import all_metrics
 from evaluator.records import Cell
 from evaluator.text import printable

@@ -9,8 +9,9 @@ from textual.binding import Binding, BindingsMap
 from textual.dom import DOMNode
 from textual.screen import ModalScreen
 
+from camtui.tui.widgets.fields import Column, Field, Line
 from camtui.tui.widgets.keybar import KeyBar, shown_key
-from camtui.tui.widgets.table import Column, Field, Line, LineTable
+from camtui.tui.widgets.table import LineTable
 
 _KEYS, _WORD = 12, 14
 

@@ -21,9 +21,9 @@ from camtui.tui.describe import cell_name, flowed
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.screens.cell import class_name
 from camtui.tui.shot import Shot, Source, all_methods_on, first_of, map_of, neighbour, open_source, read_shot
+from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.gallery import Gallery, Item
 from camtui.tui.widgets.lines import TextLines
-from camtui.tui.widgets.table import Field
 from evaluator.metrics import all_metrics
 from evaluator.records import Cell, Row
 from evaluator.text import printable

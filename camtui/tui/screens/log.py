@@ -14,8 +14,9 @@ from camtui.format import ABSENT, count, duration
 from camtui.tui import describe
 from camtui.tui.messages import CursorMoved
 from camtui.tui.screens.base import RunScreen
+from camtui.tui.widgets.fields import Column, Field, Line
 from camtui.tui.widgets.lines import TextLines
-from camtui.tui.widgets.table import Column, Field, Line, LineTable
+from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
 from evaluator.records import LoadedBackbone
 from evaluator.store.reader import RunReader

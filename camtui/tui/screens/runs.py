@@ -19,8 +19,9 @@ from camtui.status import RunStatus, read_status
 from camtui.tui.describe import clock, state_field
 from camtui.tui.messages import CursorMoved, RowOpened
 from camtui.tui.screens.base import RunScreen
+from camtui.tui.widgets.fields import Column, Field, Line
 from camtui.tui.widgets.lines import TextLines
-from camtui.tui.widgets.table import Column, Field, Line, LineTable
+from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
 from evaluator.metrics import all_metrics
 from evaluator.store.reader import RunReader

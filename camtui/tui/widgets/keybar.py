@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.binding import Binding
 from textual.screen import Screen
 
+from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.lines import TextLines
-from camtui.tui.widgets.table import Field
 
 KEY_NAMES = {
     "enter": "⏎", "escape": "Esc", "space": "Space", "left_square_bracket": "[", "right_square_bracket": "]", "slash": "/",

@@ -10,7 +10,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from camtui.tui.theme import styles_of
-from camtui.tui.widgets.table import Field
+from camtui.tui.widgets.fields import Field
 
 Spans = Sequence[Field]
 """One line: pieces of text with their roles."""

@@ -17,9 +17,9 @@ from camtui.tui.clipboard import sequence
 from camtui.tui.describe import Part, most_important
 from camtui.tui.gridmodel import _two_lines
 from camtui.tui.theme import DARK, LIGHT, Colours, styles_of
+from camtui.tui.widgets.fields import Field, fitted
 from camtui.tui.widgets.gallery import arrange
 from camtui.tui.widgets.keybar import key_lines
-from camtui.tui.widgets.table import Field, _fitted
 
 # -- plots -----------------------------------------------------------------------------------------------------------------------
 
@@ -125,10 +125,10 @@ def test_pictures_fit(count: int, size: tuple[int, int]) -> None:
 
 
 def test_fitted_counts_terminal_cells() -> None:
-    assert _fitted("漢字", 6, right=True) == "  漢字"
-    assert _fitted("abcdef", 4, right=False) == "abc…"
-    assert _fitted("漢字漢字", 5, right=False) == "漢字…"
-    assert _fitted("ab", 1, right=False) == "a"
+    assert fitted("漢字", 6, right=True) == "  漢字"
+    assert fitted("abcdef", 4, right=False) == "abc…"
+    assert fitted("漢字漢字", 5, right=False) == "漢字…"
+    assert fitted("ab", 1, right=False) == "a"
 
 
 def test_long_names_take_two_lines() -> None:
