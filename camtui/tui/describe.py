@@ -248,3 +248,10 @@ def _trend_lines(snapshot: Snapshot) -> list[list[Field]]:
     for word, stage in zip(("now", "next"), ahead, strict=False):
         lines.append([Field(f"  {word:<6}", "dim"), Field(printable(stage.title, 27))])
     return lines
+
+
+def class_name(classes: tuple[str, ...], index: int | None) -> str:
+    """The class by name; by number where the names are not known."""
+    if index is None:
+        return "?"
+    return printable(classes[index], 40) if 0 <= index < len(classes) else f"class {index}"

@@ -218,21 +218,14 @@ def image_line(place: int, listed: Listed, classes: tuple[str, ...], shown: list
     """One image of the list."""
     row, image = listed.row, listed.image
     name = printable(PurePosixPath(image.path.decode("utf-8", "surrogateescape")).name, 32)
-    label = class_name(classes, image.label)
-    predicted = class_name(classes, row.predicted) if row else "?"
+    label = describe.class_name(classes, image.label)
+    predicted = describe.class_name(classes, row.predicted) if row else "?"
     same = image.label is not None and row is not None and image.label == row.predicted
     words = label if same else f"{label} → {predicted}"
     fields = [Field(str(place), "dim"), Field(name), Field(words, "" if same else "warn")]
     fields.append(Field(f"{row.y:.2f}→{row.o:.2f}" if row else "", "dim"))
     fields += [Field(percent(getattr(row, key)) if row else "", "dim") for key in shown]
     return Line(image.id, (*fields, Field(percent(listed.ranked.value), "strong")))
-
-
-def class_name(classes: tuple[str, ...], index: int | None) -> str:
-    """The class by name; by number where the names are not known."""
-    if index is None:
-        return "?"
-    return printable(classes[index], 40) if 0 <= index < len(classes) else f"class {index}"
 
 
 def histogram_lines(counts: list[int], width: int, height: int) -> list[list[Field]]:

@@ -1,0 +1,66 @@
+"""What is said about one image in one cell: its place and file, its classes and values, its curves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from camtui.format import ABSENT, count, metric_header, percent
+from camtui.tui import plots
+from camtui.tui.describe import cell_name, class_name, flowed
+from camtui.tui.shot import Shot
+from camtui.tui.widgets.fields import Field
+from evaluator.metrics import all_metrics
+from evaluator.text import printable
+
+
+def where_line(shot: Shot, metric: str, worst: bool) -> list[Field]:
+    """Cell, place in the order, file."""
+    place = f"{count(shot.rank[0])}/{count(shot.rank[1])}" if shot.rank else "no value"
+    end = "worst" if worst else "best"
+    name = printable(shot.image.path, 48)
+    return [
+        Field(f" {cell_name(shot.cell)}", "strong"),
+        Field(f"  {end} by {all_metrics()[metric].short} ", "dim"),
+        Field(place, "accent"),
+        Field(f"  {name}", "dim"),
+    ]
+
+
+def fact_lines(shot: Shot, metric: str, width: int) -> list[list[Field]]:
+    """Classes, confidences and every metric of this image."""
+    classes = shot.loaded.classes if shot.loaded else ()
+    row = shot.row
+    if row is None:
+        return [[Field(f" {shot.failure}", "warn")]]
+    same = shot.image.label == row.predicted
+    facts = [Field(" true ", "dim"), Field(class_name(classes, shot.image.label)), Field("   predicted ", "dim")]
+    facts.append(Field(class_name(classes, row.predicted), "" if same else "warn"))
+    if row.target != row.predicted:
+        facts += [Field("   explained ", "dim"), Field(class_name(classes, row.target))]
+    facts += [Field("   confidence ", "dim"), Field(f"{row.y:.3f} → {row.o:.3f}")]
+    facts.append(Field(" on the explanation map" if width >= 100 else " masked", "dim"))
+    groups = []
+    for key in all_metrics():
+        value = shot.value(key)
+        if value is not None or key in ("average_drop", "adcc"):
+            shown = percent(value) if value is not None else ABSENT
+            name = Field(f"{metric_header(all_metrics()[key])} ", "dim")
+            groups.append([name, Field(shown, "strong" if key == metric else "")])
+    lines = [facts, *flowed(groups, width)]
+    if row.degenerate:
+        lines.append([Field(" the map is all zero: nothing spoke for the class", "warn")])
+    return lines
+
+
+def curve_lines(shot: Shot, width: int, height: int = 5) -> list[list[Field]]:
+    """Deletion, insertion and their like over the share of pixels, side by side."""
+    count = max(2, len(shot.curves))
+    side = max(10, (width - 6 * count) // count)
+    blocks = []
+    for place, (name, measured) in enumerate(sorted(shot.curves.items())):
+        points = np.frombuffer(measured.curve, dtype="<f2").astype(float).tolist()
+        plot = plots.BraillePlot(side, height, 0.0, max([0.05, *points]))
+        plot.line(points)
+        title = f"{metric_header(all_metrics()[name])} {percent(measured.value)}   p from 0 to {max([0.05, *points]):.2f}"
+        blocks.append([Field(f"{title:<{side}.{side}}", "dim"), *(Field(line, f"series{place}") for line in plot.lines())])
+    return [[part for block in blocks for part in (Field("  "), block[row])] for row in range(height + 1)]
