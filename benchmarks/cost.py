@@ -17,12 +17,12 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from machine import machine_line, write_json
+from options import network_options
 
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
@@ -36,15 +36,9 @@ METHODS = ("gradcam", "gradcampp", "layercam", "fakecam", "smoothgradcampp")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--backbone", default="efficientnet_lite0")
-    parser.add_argument("--weights", default="default")
-    parser.add_argument("--device", default="cpu")
+    parser = network_options(__doc__, images=32)
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     plan = validated(RunPlan(str(options.data), (BackboneSpec(options.backbone, options.weights),), METHODS))
     images = find_images(options.data, seed=0, limit=options.images)

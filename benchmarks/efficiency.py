@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 import torch
 from machine import machine_line, write_json
+from options import network_options
 
 from evaluator.crop import SIDE
 from evaluator.images import find_images
@@ -59,17 +60,11 @@ GROUPS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--backbone", default="efficientnet_lite0")
-    parser.add_argument("--weights", default="random:0", help="of torchvision backbones")
-    parser.add_argument("--device", default="cpu")
+    parser = network_options(__doc__, images=32, weights="random:0")
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--images", type=int, default=32, help="each group takes a multiple or a share of them")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--groups", default=",".join(GROUPS))
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     keep_freed_blocks()
     spec = BackboneSpec(options.backbone, "default" if options.backbone == "efficientnet_lite0" else options.weights)

@@ -19,11 +19,11 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from machine import machine_line, write_json
+from options import network_options
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -158,15 +158,15 @@ def run_gradcam_package(task: Task, size: int) -> Numbers:
 
             def cam(images: Tensor, targets: list[int], extractor: Any = extractor) -> Tensor:
                 classes = [ClassifierOutputTarget(target) for target in targets]
-                return torch.from_numpy(extractor(input_tensor=images.detach().requires_grad_(), targets=classes))
+                return torch.from_numpy(extractor(input_tensor=images.detach().requires_grad_(), targets=classes)).to(images)
 
             numbers |= rows_of(task, size, key, cam)
     return numbers
 
 
-def camtui_runner(task: Task, plan: RunPlan, root: Path) -> Callable[[Task], Numbers]:
+def camtui_runner(task: Task, settings: SessionSettings) -> Callable[[Task], Numbers]:
     """camtui's own session, decoding included; the network is loaded beforehand, as for the peers."""
-    session = open_session(SessionSettings(plan, str(root)))
+    session = open_session(settings)
     session.load(0)
     size = 1 if any(method_of(spec).masks_channels for spec in task.methods) else 16
 
@@ -192,18 +192,13 @@ def largest_difference(ours: Numbers, theirs: Numbers) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--backbone", default="efficientnet_lite0")
-    parser.add_argument("--weights", default="random:0", help="of torchvision backbones")
+    parser = network_options(__doc__, images=8, weights="random:0")
     parser.add_argument("--methods", default="gradcam,xgradcam,gradcampp")
-    parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", default="fp32")
     parser.add_argument(
         "--peers", default="torchcam:32,torchcam:1,pytorch-grad-cam:32,pytorch-grad-cam:1", help="package:images at a time"
     )
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     spec = BackboneSpec(options.backbone, "default" if options.backbone == "efficientnet_lite0" else options.weights)
@@ -213,12 +208,13 @@ def main() -> None:
     model, layer = whole_network(options.backbone, options.weights)
     loader = Loader(manifest.root, resize=SIDE, threads=2)
     decoded = loader.collect(manifest.images)
-    session = open_session(SessionSettings(plan, str(manifest.root)))
-    images = Normaliser(session.load(0), torch.device("cpu"))(decoded.pixels)
+    settings, device = SessionSettings(plan, str(manifest.root), options.device), torch.device(options.device)
+    session = open_session(settings)
+    images = Normaliser(session.load(0), device)(decoded.pixels)
     session.close()
     loader.close()
-    task = Task(model, layer, images, decoded.images, methods)
-    runners: dict[str, Callable[[Task], Numbers]] = {"camtui": camtui_runner(task, plan, manifest.root)}
+    task = Task(model.to(device), layer, images, decoded.images, methods)
+    runners: dict[str, Callable[[Task], Numbers]] = {"camtui": camtui_runner(task, settings)}
     for name in options.peers.split(","):
         package, _, size = name.partition(":")
         runners[name] = partial({"torchcam": run_torchcam, "pytorch-grad-cam": run_gradcam_package}[package], size=int(size))

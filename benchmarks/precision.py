@@ -9,14 +9,13 @@ everything. Differences are absolute, of fractions ×100: points, as the tables 
 
 from __future__ import annotations
 
-import argparse
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from machine import machine_line, write_json
+from options import network_options
 
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
@@ -29,14 +28,8 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "mixed", "bf16")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--backbone", default="efficientnet_lite0")
-    parser.add_argument("--weights", default="default")
-    parser.add_argument("--device", default="cpu")
+    parser = network_options(__doc__, images=250)
     parser.add_argument("--methods", default="gradcam,gradcampp,smoothgradcampp,layercam,ablationcam")
-    parser.add_argument("--images", type=int, default=250)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     methods = tuple(options.methods.split(","))
     plan = validated(RunPlan(str(options.data), (BackboneSpec(options.backbone, options.weights),), methods))

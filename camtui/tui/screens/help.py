@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingsMap
@@ -30,7 +31,7 @@ class HelpScreen(ModalScreen[None]):
         """Collect the bindings."""
         columns = [Column("keys", "keys", _KEYS, right=False), Column("word", "what", 24, right=False)]
         table = self.query_one("#help", LineTable)
-        table.show([*columns, Column("more", "more", 0, right=False)], help_lines(self.app))
+        table.show([*columns, Column("more", "more", 0, right=False)], help_lines(type(self.app)))
         table.focus()
 
     def action_close(self) -> None:
@@ -38,9 +39,8 @@ class HelpScreen(ModalScreen[None]):
         self.dismiss()
 
 
-def sections() -> list[tuple[str, type[DOMNode]]]:
-    """Where keys work, in the order of the list."""
-    from camtui.tui.app import Dashboard
+def sections(everywhere: type[App[Any]]) -> list[tuple[str, type[DOMNode]]]:
+    """Where keys work, in the order of the list; those of the application work everywhere."""
     from camtui.tui.screens.cell import CellScreen
     from camtui.tui.screens.grid import GridScreen
     from camtui.tui.screens.image import ImageScreen
@@ -48,7 +48,7 @@ def sections() -> list[tuple[str, type[DOMNode]]]:
     from camtui.tui.screens.runs import RunsScreen
 
     return [
-        ("everywhere", Dashboard),
+        ("everywhere", everywhere),
         ("in lists", LineTable),
         ("grid", GridScreen),
         ("cell", CellScreen),
@@ -63,10 +63,10 @@ def own_bindings(kind: type[DOMNode]) -> list[Binding]:
     return [binding for found in BindingsMap(kind.BINDINGS).key_to_bindings.values() for binding in found]
 
 
-def help_lines(_: App[object]) -> list[Line]:
+def help_lines(everywhere: type[App[Any]]) -> list[Line]:
     """One line for each thing that can be done, under the place where it works."""
     lines: list[Line] = []
-    for title, kind in sections():
+    for title, kind in sections(everywhere):
         lines.append(Line((title, ""), (Field(title, "strong"), Field(""))))
         for (word, more), keys in _grouped(own_bindings(kind)):
             lines.append(Line((title, keys, word), (Field(f"  {keys}", "key"), Field(word), Field(more, "dim"))))
