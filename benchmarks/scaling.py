@@ -108,7 +108,7 @@ def report(title: str, workers: int, found: Measured, seconds: float) -> None:
 
 
 def ray_turns(data: Path, counts: Iterable[int], seconds: float, units: int) -> None:
-    from evaluator.execution.ray_cluster import start_own
+    from evaluator.execution.ray_own import start_own
 
     (data / "fake.json").write_text(json.dumps({"seconds": seconds / UNIT}))
     leave = start_own(cuda=False)

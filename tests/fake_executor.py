@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 from evaluator.errors import CamtuiError
-from evaluator.execution.seat import Seat, best_for
+from evaluator.execution.seat import Seat, Seated, best_for
 from evaluator.execution.worker import as_event, evaluated
 from evaluator.interfaces import (
     Done,
@@ -21,7 +21,7 @@ from evaluator.interfaces import (
     Started,
     WorkerLost,
 )
-from evaluator.records import Unit, WorkerState
+from evaluator.records import Unit
 
 FIGURES_SECONDS = 2.0
 _NO_PID = 10**8
@@ -30,7 +30,7 @@ _NO_PID = 10**8
 _RESTART_SECONDS = 0.05
 
 
-class FakeExecutor:
+class FakeExecutor(Seated[Seat]):
     """``interfaces.Executor`` in one process: a unit is begun at its time, and is done ``cost`` seconds later."""
 
     def __init__(
@@ -41,10 +41,10 @@ class FakeExecutor:
         cost: Callable[[Unit], float],
     ) -> None:
         """``cost`` of a unit may be infinite: then its worker hangs."""
+        super().__init__(Seat(number, "cpu") for number in range(1, workers + 1))
         self._settings = settings
         self._open_session = open_session
         self._cost = cost
-        self._seats = [Seat(number, "cpu") for number in range(1, workers + 1)]
         self._sessions: dict[int, Session] = {}
         self._lives = [0] * (workers + 1)
         self._calendar: list[tuple[float, int, int, int, Callable[[], None]]] = []
@@ -55,14 +55,11 @@ class FakeExecutor:
         """The time of what is being done: a worker goes on when its unit is done, not when the driver comes to look."""
 
     def start(self) -> None:
-        for seat in self._seats:
+        for seat in self._workers:
             self._come(seat)
 
-    def slots(self) -> int:
-        return sum(seat.free for seat in self._seats)
-
     def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
-        seat = best_for(unit, self._seats)
+        seat = best_for(unit, self._workers)
         seat.take(unit, patience)
         self._now = time.monotonic()
         if len(seat.units) == 1:
@@ -84,29 +81,26 @@ class FakeExecutor:
             if life == self._lives[worker]:
                 action()
         self._now = time.monotonic()
-        for seat in self._seats:
+        for seat in self._workers:
             if seat.running is not None and (silence := seat.overdue(self._load_seconds)):
                 self.die(seat.id, silence)
 
     def kill(self, worker: int) -> None:
-        if self._seats[worker - 1].pid:
+        if self._workers[worker - 1].pid:
             self.die(worker, "replaced")
 
     def die(self, worker: int, reason: str) -> None:
         """What a signal does to a process."""
         self._now = time.monotonic()
-        seat = self._seats[worker - 1]
+        seat = self._workers[worker - 1]
         self._lives[worker] += 1
         gone = seat.vacate()
         self._events.append(WorkerLost(worker, reason, gone.running, gone.units))
         self._at(seat, _RESTART_SECONDS, lambda: self._come(seat))
         seat.restarts += 1
 
-    def workers(self) -> Sequence[WorkerState]:
-        return [seat.record() for seat in self._seats]
-
     def close(self) -> None:
-        for seat in self._seats:
+        for seat in self._workers:
             self._lives[seat.id] += 1
             seat.ended = True
             seat.vacate()

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from evaluator.execution.seat import Seat, best_for
+from evaluator.execution.seat import Seat, Seated, best_for
 from evaluator.interfaces import ExecutorEvent, SessionSettings, WorkerLost
-from evaluator.records import Unit, WorkerState
+from evaluator.records import Unit
 
 _GRACE = 3.0
 """Seconds between asking a hanging worker to end and ending it."""
@@ -30,7 +30,7 @@ class _Worker(Seat):
     terminated_at: float | None = None
 
 
-class LocalExecutor:
+class LocalExecutor(Seated[_Worker]):
     """``interfaces.Executor`` over processes of this machine."""
 
     def __init__(
@@ -50,22 +50,18 @@ class LocalExecutor:
         self._log = log
         self._lost: list[ExecutorEvent] = []
         threads = _threads_each(devices)
-        self._workers = [
+        super().__init__(
             _Worker(
                 id=number, device=device,
                 settings=replace(settings, device=device, threads=threads if device == "cpu" else settings.threads),
             )
             for number, device in enumerate(devices, 1)
-        ]  # fmt: skip
+        )  # fmt: skip
 
     def start(self) -> None:
         """Start the workers."""
         for worker in self._workers:
             self._launch(worker)
-
-    def slots(self) -> int:
-        """How many units could be submitted now."""
-        return sum(worker.free for worker in self._workers)
 
     def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
         """Hand a unit to the worker that suits it best: its backbone loaded, few units waiting."""
@@ -99,10 +95,6 @@ class LocalExecutor:
             one.blame = one.blame or "replaced"
             one.process.kill()
             self._bury(one)
-
-    def workers(self) -> Sequence[WorkerState]:
-        """Every worker as it is now."""
-        return [worker.record() for worker in self._workers]
 
     def close(self) -> None:
         """End every worker; returns when none is left."""

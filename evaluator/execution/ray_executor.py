@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from evaluator.errors import UsageError
 from evaluator.execution.ray_actor import BESIDE, Place, sample_of, without_maps
 from evaluator.execution.ray_cluster import Cluster, connect
-from evaluator.execution.seat import Seat, best_for
+from evaluator.execution.seat import Seat, Seated, best_for
 from evaluator.interfaces import (
     Done,
     Error,
@@ -30,7 +30,7 @@ from evaluator.interfaces import (
     Started,
     WorkerLost,
 )
-from evaluator.records import ImageRef, Unit, WorkerState
+from evaluator.records import ImageRef, Unit
 
 if TYPE_CHECKING:
     from evaluator.execution.request import DriverSettings, RaySettings
@@ -99,7 +99,7 @@ def ray_executor(ray: RaySettings, session: SessionSettings, settings: DriverSet
     return RayExecutor(connected, load_seconds=settings.load_seconds)
 
 
-class RayExecutor:
+class RayExecutor(Seated[_Worker]):
     """``interfaces.Executor`` over the actors of a Ray cluster."""
 
     def __init__(self, connect: Callable[[], Cluster], *, load_seconds: float = 900.0) -> None:
@@ -109,10 +109,10 @@ class RayExecutor:
             connect: start or join a cluster; it is closed with the executor.
             load_seconds: patience with a worker that loads a backbone.
         """
+        super().__init__()
         self._connect = connect
         self._load_seconds = load_seconds
         self._cluster: Cluster | None = None
-        self._workers: list[_Worker] = []
         self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
         self._events: list[ExecutorEvent] = []
         self._weights: dict[int, str] = {}
@@ -126,10 +126,6 @@ class RayExecutor:
         while not all(worker.pid or worker.tries for worker in self._workers) and time.monotonic() < limit:
             self._ask_where()
             self._listen(0.1)
-
-    def slots(self) -> int:
-        """How many units could be submitted now."""
-        return sum(worker.free for worker in self._workers)
 
     def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
         """Hand a unit to the worker that suits it best: its backbone loaded, few units waiting."""
@@ -152,10 +148,6 @@ class RayExecutor:
         one = self._workers[worker - 1]
         if one.pid:
             self._end(one, one.blame or "replaced")
-
-    def workers(self) -> Sequence[WorkerState]:
-        """Every worker as it is now."""
-        return [worker.record() for worker in self._workers]
 
     def close(self) -> None:
         """End every actor, and the cluster where it is ours."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from evaluator.interfaces import DeviceFigures, Done, Error, ExecutorEvent, Figures, Ready, Started
 from evaluator.records import Unit, WorkerState
@@ -132,6 +132,21 @@ class Seat:
 
 
 SomeSeat = TypeVar("SomeSeat", bound=Seat)
+
+
+class Seated(Generic[SomeSeat]):
+    """What is the same for executors of every kind: they are as free, and as well, as their workers."""
+
+    def __init__(self, workers: Iterable[SomeSeat] = ()) -> None:
+        self._workers = list(workers)
+
+    def slots(self) -> int:
+        """How many units could be submitted now."""
+        return sum(worker.free for worker in self._workers)
+
+    def workers(self) -> Sequence[WorkerState]:
+        """Every worker as it is now."""
+        return [worker.record() for worker in self._workers]
 
 
 def best_for(unit: Unit, seats: Sequence[SomeSeat]) -> SomeSeat:

@@ -48,7 +48,7 @@ def new_run(tmp_path: Path) -> NewRun:
 @pytest.fixture(scope="module")
 def own_ray() -> Iterator[None]:
     """A Ray of camtui's own in this process; one module may use it: a process can hold one token only."""
-    from evaluator.execution.ray_cluster import start_own
+    from evaluator.execution.ray_own import start_own
 
     leave = start_own(cuda=False)
     yield

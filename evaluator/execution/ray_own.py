@@ -1,0 +1,175 @@
+"""A Ray of our own: started for one driver, on one machine, and nothing of it left behind.
+
+It listens on the loopback interface only, asks for a token that nobody else can read, has no dashboard and sends no statistics.
+Everything it writes lies in one folder, whose lock this process holds: a folder that nobody holds is what a killed driver left,
+and the next start removes it with all that still runs in it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import stat
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from evaluator.errors import CamtuiError, RunFailed
+from evaluator.execution.narration import narrate
+from evaluator.execution.ray_connection import QUIET, connect_to, disconnect
+from evaluator.text import printable
+
+TEMP = Path("/tmp")
+"""Not ``$TMPDIR``: Ray's sockets lie deep below it, and the path of a socket has at most 107 characters."""
+
+PREFIX = "camtui-ray-"
+
+_PRIVATE = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's switch for one machine only: every server binds to the loopback address
+    "RAY_AUTH_MODE": "token",
+    "RAY_enable_metrics_collection": "0",
+    "RAY_agent_register_timeout_ms": "120000",  # 15 s of Ray's own are too few on a busy machine
+}
+
+_MEMORY = 80 * 2**20
+"""Bytes of Ray's object store, the least that Ray takes: results are returned inline and never lie in it."""
+
+_END_SECONDS = 10.0
+_START_TRIES = 2
+"""Ray gives its own processes 30 s to come up, and that is not always enough on a machine that is busy."""
+
+
+def start_own(*, cuda: bool) -> Callable[[], None]:
+    """Start a Ray of our own, on this machine alone; returns how to end it, when none of its processes is left.
+
+    Raises:
+        RunFailed: it does not come up.
+    """
+    sweep()
+    token = secrets.token_hex(32)  # one for all tries: Ray reads it once in the life of a process
+    for last in (*[False] * (_START_TRIES - 1), True):
+        home = _Home(token)
+        try:
+            connect_to(
+                _temp_dir=str(home.path / "r"), include_dashboard=False, object_store_memory=_MEMORY,
+                num_cpus=len(os.sched_getaffinity(0)), num_gpus=None if cuda else 0,
+            )  # fmt: skip
+        except CamtuiError:
+            home.remove()
+            raise
+        except Exception as error:  # Ray raises bare exceptions where its processes do not come up in time
+            home.remove()
+            if last:
+                raise RunFailed(f"Ray does not start: {printable(error, 300)}", "camtui run without --executor ray") from error
+            narrate("warning", f"Ray did not start, once more: {printable(error, 300)}")
+        else:
+            return home.leave
+    raise AssertionError("unreachable")
+
+
+class _Home:
+    """The folder of a Ray of our own: its token, its sockets, its logs, and the lock that says that its driver lives.
+
+    Ray opens its own folder to every user of the machine, sockets and all; so that one lies within another, which is ours alone.
+    """
+
+    def __init__(self, token: str) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=TEMP))
+        self._lock = _locked(self.path, wait=True)
+        file = self.path / "token"
+        file.touch(0o600)
+        file.write_text(token)
+        settings = {**QUIET, **_PRIVATE, "RAY_AUTH_TOKEN_PATH": str(file)}
+        self._environment = {name: os.environ.get(name) for name in settings}
+        os.environ.update(settings)
+
+    def leave(self) -> None:
+        """End Ray; returns when none of its processes is left."""
+        disconnect()
+        self.remove()
+
+    def remove(self) -> None:
+        """End what still runs in the folder, then the folder."""
+        end_processes(self.path)
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+        for name, value in self._environment.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _locked(home: Path, *, wait: bool) -> int | None:
+    """A descriptor that holds the folder's lock as long as it is open; ``None`` where somebody else holds it."""
+    descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def sweep() -> None:
+    """Remove what killed drivers of this user have left: folders that nobody holds, and the processes in them."""
+    for home in TEMP.glob(f"{PREFIX}*"):
+        with suppress(FileNotFoundError):  # another start removes it at the same time
+            status = home.lstat()
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
+                _remove_unheld(home)
+
+
+def _remove_unheld(home: Path) -> None:
+    lock = _locked(home, wait=False)
+    if lock is None:
+        return
+    if (home / "token").exists():  # else it is being made
+        narrate("info", f"removed what a killed driver left: {home}, {end_processes(home)} processes")
+        shutil.rmtree(home, ignore_errors=True)
+    os.close(lock)
+
+
+def end_processes(home: Path) -> int:
+    """End every process that works in a folder; returns how many there were, when none is left.
+
+    They are known by their command line, or by a file in the folder that they hold open: Ray's workers rename themselves.
+    """
+    limit = time.monotonic() + _END_SECONDS
+    ended: set[int] = set()
+    while (found := _processes(home)) and time.monotonic() < limit:
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        ended |= found
+        time.sleep(0.02)
+    return len(ended)
+
+
+def _processes(home: Path) -> set[int]:
+    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
+    return {pid for pid in pids if pid != os.getpid() and _works_in(pid, home)}
+
+
+def _works_in(pid: int, home: Path) -> bool:
+    process, inside = Path(f"/proc/{pid}"), f"{home}/"
+    try:
+        if process.stat().st_uid != os.getuid():
+            return False
+        if inside.encode() in (process / "cmdline").read_bytes():
+            return True
+        return any(_leads_to(link, inside) for link in (process / "fd").iterdir())
+    except OSError:  # it has ended meanwhile
+        return False
+
+
+def _leads_to(link: Path, inside: str) -> bool:
+    try:
+        return os.readlink(link).startswith(inside)
+    except OSError:
+        return False
