@@ -6,7 +6,7 @@ import numpy as np
 
 from camtui.format import ABSENT, count, metric_header, percent
 from camtui.tui import plots
-from camtui.tui.describe import cell_name, class_name, flowed
+from camtui.tui.cellfacts import cell_name, class_name, flowed
 from camtui.tui.shot import Shot
 from camtui.tui.widgets.fields import Field
 from evaluator.metrics import all_metrics

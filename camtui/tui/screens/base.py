@@ -13,7 +13,7 @@ from textual.containers import Vertical
 from textual.screen import Screen
 
 from camtui.feed import Snapshot
-from camtui.tui import describe
+from camtui.tui import runfacts
 from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.keybar import KeyBar
 from camtui.tui.widgets.lines import TextLines
@@ -96,7 +96,7 @@ class RunScreen(Screen[None]):
             return
         self.tick()
         if self.has_class("tiny"):
-            self.query_one("#tiny", TextLines).show(describe.summary_lines(snapshot))
+            self.query_one("#tiny", TextLines).show(runfacts.summary_lines(snapshot))
         else:
             self.snapshot_shown(snapshot)
 
@@ -107,8 +107,8 @@ class RunScreen(Screen[None]):
         """Once a second: what changes by itself, such as the age of the heartbeat."""
         snapshot, width = self.snapshot, self.app.size.width
         if snapshot is not None and self.ready:
-            top = describe.title_line(snapshot, width, frozen=self.dashboard.frozen)
-            below = describe.worker_line(snapshot, time.time(), width)
+            top = runfacts.title_line(snapshot, width, frozen=self.dashboard.frozen)
+            below = runfacts.worker_line(snapshot, time.time(), width)
             self.query_one("#title", TextLines).show([top, below])
 
     def as_text(self) -> str:

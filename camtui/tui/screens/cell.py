@@ -13,7 +13,7 @@ from textual.containers import Horizontal
 from camtui.convergence import convergence
 from camtui.feed import Snapshot
 from camtui.format import metric_header, percent, short_count
-from camtui.tui import describe, plots
+from camtui.tui import cellfacts, plots
 from camtui.tui.messages import EndNear, RowOpened
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.widgets.fields import Column, Field, Line
@@ -101,7 +101,7 @@ class CellScreen(RunScreen):
         if cell is None:
             return
         width = self.app.size.width
-        self.query_one("#averages", TextLines).show(describe.cell_lines(snapshot, cell, width))
+        self.query_one("#averages", TextLines).show(cellfacts.cell_lines(snapshot, cell, width))
         n = snapshot.views[cell.id].summary.n
         drawn, metric = self._drawn_at
         if self.metric != metric or n > drawn * _GROWN or n == snapshot.info.image_count != drawn:
@@ -218,8 +218,8 @@ def image_line(place: int, listed: Listed, classes: tuple[str, ...], shown: list
     """One image of the list."""
     row, image = listed.row, listed.image
     name = printable(PurePosixPath(image.path.decode("utf-8", "surrogateescape")).name, 32)
-    label = describe.class_name(classes, image.label)
-    predicted = describe.class_name(classes, row.predicted) if row else "?"
+    label = cellfacts.class_name(classes, image.label)
+    predicted = cellfacts.class_name(classes, row.predicted) if row else "?"
     same = image.label is not None and row is not None and image.label == row.predicted
     words = label if same else f"{label} → {predicted}"
     fields = [Field(str(place), "dim"), Field(name), Field(words, "" if same else "warn")]

@@ -14,7 +14,7 @@ from textual.widgets import Input
 
 from camtui.feed import Snapshot
 from camtui.ties import best_in_backbone
-from camtui.tui import describe, gridmodel
+from camtui.tui import cellfacts, gridmodel, runfacts
 from camtui.tui.messages import CursorMoved, RowOpened
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.widgets.fields import Field
@@ -77,9 +77,9 @@ class GridScreen(RunScreen):
         self._show_table(snapshot)
         self._show_detail(snapshot)
         events = self.query_one("#events", TextLines)
-        events.show(describe.event_lines(snapshot, max(1, events.size.height)))
+        events.show(runfacts.event_lines(snapshot, max(1, events.size.height)))
         if self.has_class("-wide"):
-            self.query_one("#side", TextLines).show(describe.side_lines(snapshot, 35))
+            self.query_one("#side", TextLines).show(runfacts.side_lines(snapshot, 35))
         self._think()
 
     def _hint(self, snapshot: Snapshot) -> list[Field]:
@@ -148,7 +148,7 @@ class GridScreen(RunScreen):
         if cell is None:
             detail.show([[Field(" no cell is chosen", "dim")]])
             return
-        lines = describe.cell_lines(snapshot, cell, detail.size.width or self.app.size.width)
+        lines = cellfacts.cell_lines(snapshot, cell, detail.size.width or self.app.size.width)
         lines.insert(3 if len(lines) > 3 else len(lines), self._shape_line(snapshot, cell))
         detail.show(lines)
 
@@ -161,11 +161,11 @@ class GridScreen(RunScreen):
             self.fetch(partial(self._fetch_histogram, wanted), "histogram")
         if self._histogram is None or self._histogram[0][:2] != wanted[:2]:
             return [Field("")]
-        spans = describe.histogram_fields(metric, self._histogram[1])
+        spans = cellfacts.histogram_fields(metric, self._histogram[1])
         best = best_in_backbone(snapshot, self.dashboard.marks((metric,)), metric, cell.id)
         if best is not None and snapshot.mean(cell.id, metric) is not None:
             found = self.dashboard.difference(metric, best, cell.id)
-            spans += describe.difference_fields(snapshot, metric, snapshot.views[best].cell, found, is_best=best == cell.id)
+            spans += cellfacts.difference_fields(snapshot, metric, snapshot.views[best].cell, found, is_best=best == cell.id)
         return spans
 
     async def _fetch_histogram(self, wanted: tuple[int, str, int]) -> None:

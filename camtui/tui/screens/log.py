@@ -11,7 +11,7 @@ from textual.binding import Binding
 
 from camtui.feed import Snapshot
 from camtui.format import ABSENT, count, duration
-from camtui.tui import describe
+from camtui.tui import runfacts
 from camtui.tui.messages import CursorMoved
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.widgets.fields import Column, Field, Line
@@ -109,7 +109,7 @@ def event_table(snapshot: Snapshot) -> Shown:
     """The newest events, oldest first."""
     columns = [Column("time", "time", 10, right=False), Column("level", "level", 8, right=False)]
     columns += [Column("text", "what happened", 0, right=False)]
-    return columns, [Line(event.id, tuple(describe.event_fields(event))) for event in snapshot.events]
+    return columns, [Line(event.id, tuple(runfacts.event_fields(event))) for event in snapshot.events]
 
 
 def timing_table(snapshot: Snapshot) -> Shown:

@@ -16,8 +16,8 @@ from camtui.feed import Snapshot
 from camtui.format import cell_views, count, duration, half_width, metric_header, percent, rank_cells, signed_percent
 from camtui.runs import list_runs
 from camtui.status import RunStatus, read_status
-from camtui.tui.describe import clock, state_field
 from camtui.tui.messages import CursorMoved, RowOpened
+from camtui.tui.runfacts import clock, state_field
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.widgets.fields import Column, Field, Line
 from camtui.tui.widgets.lines import TextLines

@@ -14,8 +14,8 @@ from textual.color import Color
 from camtui.tui import halfcell, plots
 from camtui.tui.asciifilter import AsciiFilter, as_ascii
 from camtui.tui.clipboard import sequence
-from camtui.tui.describe import Part, most_important
 from camtui.tui.gridmodel import _two_lines
+from camtui.tui.runfacts import Part, most_important
 from camtui.tui.theme import DARK, LIGHT, Colours, styles_of
 from camtui.tui.widgets.fields import Field, fitted
 from camtui.tui.widgets.gallery import arrange
