@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -74,3 +75,16 @@ def test_the_contracts_are_kept() -> None:
     assert command, 'import-linter is not installed: pip install -e ".[test]"'
     done = subprocess.run([command, "--no-cache"], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("package", ["camtui", "evaluator"])
+def test_the_readme_draws_the_layers_of_the_contracts(package: str) -> None:
+    contracts = ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    held = contracts[f"importlinter:contract:{package}-layers"]["layers"].split("\n")[1:]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    halves = dict(
+        zip(("camtui", "evaluator"), readme.partition("<!-- layers -->")[2].split("```")[1].split("───\n"), strict=True)
+    )
+    drawn = [line.removeprefix(package).strip() for line in halves[package].strip().split("\n") if "───" not in line]
+    assert [re.split(r"\s{3,}", line)[0] for line in drawn] == held
