@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
-
-import typer
+from typing import NamedTuple
 
 from camtui.devices import choose_devices, count_gpus
 from evaluator.errors import UsageError
 from evaluator.execution.request import RaySettings
 from evaluator.text import printable
-
-ExecutorOption = Annotated[
-    str, typer.Option("--executor", help="local: processes of this machine; ray: actors of a Ray cluster.")
-]
-AddressOption = Annotated[
-    str | None, typer.Option("--ray-address", metavar="auto|HOST:PORT", help="Of a cluster to join; without: a Ray of its own.")
-]
-GpusOption = Annotated[
-    float | None, typer.Option("--gpus-per-worker", metavar="F", help="With Ray, a part is enough.  [default: 1]")
-]
 
 
 class Chosen(NamedTuple):

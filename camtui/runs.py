@@ -6,10 +6,14 @@ import os
 import re
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evaluator.errors import NotFound, UsageError
 from evaluator.store.lock import lock_path
 from evaluator.text import did_you_mean, printable
+
+if TYPE_CHECKING:
+    from evaluator.store.reader import RunReader
 
 LAST = "@last"
 """The run that was started or resumed most recently."""
@@ -89,6 +93,18 @@ def find_run(ref: str = LAST) -> Path:
     if "/" in ref or (ref.endswith(".db") and Path(ref).is_file()):
         return _existing(Path(ref).expanduser())
     return _named(ref)
+
+
+def open_run(ref: str = LAST) -> RunReader:
+    """The run that a word on the command line means, open for reading.
+
+    Raises:
+        NotFound: there is none.
+        StoreError: its file cannot be read.
+    """
+    from evaluator.store.reader import RunReader
+
+    return RunReader(find_run(ref))
 
 
 def _existing(path: Path) -> Path:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from camtui.runs import reference
 from evaluator.records import RunInfo, Stage, WorkerState
@@ -84,6 +85,27 @@ class RunStatus:
     def check_code(self) -> int:
         """Of ``status --check``: 0 running or complete, 1 failed or crashed, 3 stopped."""
         return {"failed": 1, "crashed": 1, "stopped": 3}.get(self.state, 0)
+
+    def record(self) -> dict[str, Any]:
+        """As programs read it."""
+        return {
+            "run": self.name, "db": os.fsdecode(self.path), "state": self.state, "message": self.message,
+            "pid": self.pid, "images": self.images, "progress": round(self.progress, 6), "stage": self.stage,
+            "stage_number": self.stage_number, "stages": self.stages, "done": self.done, "total": self.total,
+            "images_per_second": self.rate, "eta_seconds": self.eta, "elapsed_seconds": self.elapsed,
+            "failures": self.failures, "workers": self.workers, "restarts": self.restarts,
+            "heartbeat_age_seconds": self.heartbeat_age, "advice": self.advice,
+        }  # fmt: skip
+
+
+def status_in(path: Path) -> RunStatus:
+    """The status of the run in a file.
+
+    Raises:
+        NotFound, StoreError: there is none that can be read.
+    """
+    with RunReader(path) as reader:
+        return read_status(reader, path)
 
 
 def read_status(reader: RunReader, path: Path) -> RunStatus:

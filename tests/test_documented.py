@@ -8,15 +8,11 @@ import shlex
 import pytest
 import typer
 
-from camtui.cli import bench, control, listing, results, run, setup, watch
 from camtui.cli.app import app
 from evaluator import catalog, errors
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
 from tests.evaluator.execution.support import ROOT
-
-MODULES = (bench, control, listing, results, run, setup, watch)
-"""They add their commands when imported."""
 
 README = (ROOT / "README.md").read_text()
 

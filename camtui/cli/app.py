@@ -1,34 +1,52 @@
-"""The one Typer application, and what every command shares: consoles, JSON, and errors turned into a line, a hint and a code."""
+"""The one Typer application: finds the verb that was typed, and turns what it raises into a line, a hint and an exit code."""
 
 from __future__ import annotations
 
-import json
+import inspect
 import os
 import sys
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Annotated, Any, cast, get_type_hints
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command_from_info
 
-from camtui.cli import completing
+from camtui.cli import commands
+from camtui.cli.console import close_quietly, has_screen, print_error
 from evaluator.errors import CamtuiError
-from evaluator.text import printable
 
-if TYPE_CHECKING:
-    from rich.console import Console
 
-    from evaluator.store.reader import RunReader
+class Verbs(Mapping[str, Any]):
+    """Verb → command; a verb's module is imported when somebody asks for it."""
 
-RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="Name, unique prefix, path to a .db, or @last.", autocompletion=completing.runs)
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+    def __init__(self) -> None:
+        self._names = sorted(module.name for module in iter_modules(commands.__path__))
+
+    def __iter__(self) -> Iterator[str]:
+        """The names alone, from the listing of the folder."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, name: str) -> Any:
+        """The command."""
+        if name not in self._names:
+            raise KeyError(name)
+        import_module(f"{commands.__name__}.{name}")
+        info = next(info for info in app.registered_commands if info.name == name)
+        return get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
 
 
 class Commands(TyperGroup):
     """The group of all commands: whatever a command raises ends here."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "commands": {}})
+        self.commands = cast(Any, Verbs())
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was typed."""
@@ -45,7 +63,7 @@ class Commands(TyperGroup):
         except KeyboardInterrupt as error:
             raise typer.Exit(130) from error
         except BrokenPipeError as error:
-            _close_quietly()
+            close_quietly()
             raise typer.Exit(0) from error
         return result
 
@@ -58,6 +76,37 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def command(call: Callable[..., None]) -> Callable[..., None]:
+    """Make a function the verb of its module; a parameter that is a ``NamedTuple`` stands for the options in its fields."""
+    app.command(name=call.__module__.rpartition(".")[2])(_spread(call))
+    return call
+
+
+def _spread(call: Callable[..., None]) -> Callable[..., None]:
+    """The function with its groups of options written out one by one, as Typer reads them."""
+    hints = get_type_hints(call, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if hasattr(hint, "_field_defaults")}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(call).parameters.items():
+        if name not in groups:
+            parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        notes, defaults = get_type_hints(groups[name], include_extras=True), groups[name]._field_defaults
+        parameters += [
+            inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, default=defaults[field], annotation=notes[field])
+            for field in groups[name]._fields
+        ]
+
+    def spread(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{field: values.pop(field) for field in group._fields})
+        call(**values)
+
+    spread.__doc__ = call.__doc__
+    spread.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # inspect reads it, mypy does not know it
+    return spread
 
 
 def _show_version(wanted: bool) -> None:
@@ -93,112 +142,17 @@ def camtui(  # the options act in their callbacks
         run_command(ctx, "watch" if has_screen() else "status")
 
 
-def has_screen() -> bool:
-    """Whether the dashboard has a terminal to read keys from and to draw on: Textual draws on standard error."""
-    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-
-
 def run_command(ctx: typer.Context, name: str, *arguments: str) -> None:
     """Run another command as if it had been typed."""
     root = ctx.find_root()
     group = root.command
     assert isinstance(group, TyperGroup)
-    command = group.get_command(root, name)
-    assert command is not None, f"no command {name}"
-    with command.make_context(name, list(arguments), parent=root) as context:
-        command.invoke(context)
-
-
-@cache
-def stdout_console() -> Console:
-    """The console for data. Colour only on a terminal and without ``NO_COLOR``; ``FORCE_COLOR`` wins."""
-    return _console(stderr=False)
-
-
-@cache
-def stderr_console() -> Console:
-    """The console for narration, progress, warnings and hints."""
-    return _console(stderr=True)
-
-
-def _console(*, stderr: bool) -> Console:
-    from rich.console import Console
-
-    forced = bool(os.environ.get("FORCE_COLOR"))
-    return Console(
-        stderr=stderr,
-        force_terminal=True if forced else None,
-        no_color=False if forced else None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
-
-
-def open_run(ref: str) -> RunReader:
-    """The run that a word on the command line means, open for reading.
-
-    Raises:
-        NotFound: there is none.
-        StoreError: its file cannot be read.
-    """
-    from camtui.runs import find_run
-    from evaluator.store.reader import RunReader
-
-    return RunReader(find_run(ref))
-
-
-def print_json(value: Any) -> None:
-    """One line of JSON on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
-    sys.stdout.flush()
-
-
-def narrate(text: str) -> None:
-    """One line on standard error: progress, warnings, what happens next."""
-    sys.stderr.write(printable(text) + "\n")
-    sys.stderr.flush()
-
-
-def print_error(kind: str, message: str, hint: str = "", *, run: str | None = None, as_json: bool = False) -> None:
-    """An error for people on standard error; with ``--json`` also for programs on standard output."""
-    if as_json:
-        print_json({"error": {"kind": kind, "message": printable(message), "hint": printable(hint), "run": run}})
-    red, grey, end = ("\x1b[31m", "\x1b[2m", "\x1b[0m") if _colours(sys.stderr) else ("", "", "")
-    sys.stderr.write(f"{red}error:{end} {printable(message)}\n")
-    if hint:
-        sys.stderr.write(f"{grey}hint:{end}  {printable(hint)}\n")
-    sys.stderr.flush()
-
-
-def confirm(question: str, yes: bool) -> bool:
-    """Whether the user agrees; without a terminal to ask on, only ``--yes`` does.
-
-    Raises:
-        UsageError: there is nobody to ask.
-    """
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        from evaluator.errors import UsageError
-
-        raise UsageError(f"{printable(question)} (there is no terminal to ask on)", "add --yes")
-    return typer.confirm(printable(question), err=True)
-
-
-def _colours(stream: TextIO) -> bool:
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return stream.isatty() and "NO_COLOR" not in os.environ
+    verb = group.get_command(root, name)
+    assert verb is not None, f"no command {name}"
+    with verb.make_context(name, list(arguments), parent=root) as context:
+        verb.invoke(context)
 
 
 def _command_path(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     return context.command_path if context is not None else "camtui"
-
-
-def _close_quietly() -> None:
-    """Standard output has no reader any more: what is still buffered goes nowhere, without a complaint at exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

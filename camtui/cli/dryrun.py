@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from camtui.cli.app import narrate, print_json
+from camtui.cli.console import narrate, print_json
 from camtui.devices import on_cuda
 from camtui.format.numbers import count
 from evaluator.execution.request import RunRequest

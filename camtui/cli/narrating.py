@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from camtui.cli.app import narrate
+from camtui.cli.console import narrate
 from camtui.format.numbers import count, duration, rate
 from camtui.runs import reference
 from camtui.status import RunStatus, read_status

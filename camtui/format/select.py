@@ -1,4 +1,4 @@
-"""``--filter`` and ``--sort``: which cells a table shows, and in which order."""
+"""Which cells are meant: ``--filter`` and ``--sort`` of tables, ``--cell`` of one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from functools import partial
 from camtui.format.cells import CellView
 from camtui.format.terms import Grammar
 from evaluator import catalog
-from evaluator.errors import NotFound
+from evaluator.errors import NotFound, UsageError
 from evaluator.metrics import all_metrics
-from evaluator.text import printable
+from evaluator.records import Cell
+from evaluator.store.reader import RunReader
+from evaluator.text import did_you_mean, printable
 
 _COUNTS = ("n", "failed", "degenerate")
 
@@ -65,3 +67,20 @@ def ordered(views: Sequence[CellView], metric: str) -> list[CellView]:
         return mean is None, -sign * mean.value if mean else 0.0
 
     return sorted(views, key=key)
+
+
+def find_cell(reader: RunReader, text: str) -> Cell:
+    """The cell that ``BACKBONE/METHOD`` or a unique part of it means.
+
+    Raises:
+        NotFound: none, or more than one.
+    """
+    cells = {f"{cell.backbone}/{cell.method}": cell for cell in reader.cells()}
+    if text in cells:
+        return cells[text]
+    near = [name for name in cells if text.lower() in name.lower()]
+    if len(near) == 1:
+        return cells[near[0]]
+    if near:
+        raise UsageError(f"{len(near)} cells match '{printable(text, 60)}'", f"one of {', '.join(near[:6])}")
+    raise NotFound(f"no cell '{printable(text, 60)}'", f"{did_you_mean(text, cells)}the run has {', '.join(list(cells)[:6])}")

@@ -29,7 +29,10 @@ LIGHT = (
     "camtui.runs",
     "camtui.status",
     "camtui.launch",
-    "camtui.cli",
+    "camtui.cli.app",
+    "camtui.cli.commands.run",
+    "camtui.cli.commands.status",
+    "camtui.cli.commands.table",
 )
 
 

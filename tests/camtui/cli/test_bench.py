@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from camtui.cli.bench import estimate
+from camtui.cli.commands.bench import estimate
 from tests.evaluator.execution.support import camtui
 
 FOUND: dict[str, Any] = {

@@ -15,7 +15,6 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner, Result
 
-import camtui.cli.results  # noqa: F401  adds the commands
 from camtui.cli.app import app
 from evaluator.plan import RunPlan
 from evaluator.store.reader import RunReader

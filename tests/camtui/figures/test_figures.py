@@ -16,13 +16,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-import camtui.cli.results  # noqa: F401  adds the commands
 from camtui.cli.app import app
-from camtui.cli.inspecting import find_cell, plan_toml
+from camtui.export.plan import plan_toml
 from camtui.figures.panels import open_panels
 from camtui.figures.report import Contents, write_report
 from camtui.figures.sheet import GAP, cell_sheet
 from camtui.format import percent
+from camtui.format.select import find_cell
 from evaluator.crop import SIDE, open_square
 from evaluator.errors import NotFound
 from evaluator.store.reader import RunReader

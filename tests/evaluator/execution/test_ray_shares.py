@@ -38,9 +38,8 @@ def test_no_room(nodes: list[NodeRoom], workers: int | None, gpus: float) -> Non
 
 
 def test_ray_is_not_imported_without_the_option() -> None:
-    modules = (
-        "evaluator.execution.driver, evaluator.execution.ray_executor, evaluator.execution.worker, camtui.cli.app, camtui.cli.run"
-    )
+    executors = "evaluator.execution.driver, evaluator.execution.ray_executor, evaluator.execution.worker"
+    modules = f"{executors}, camtui.cli.app, camtui.cli.commands.run"
     code = f"import sys, {modules}; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

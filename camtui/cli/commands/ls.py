@@ -1,4 +1,4 @@
-"""The command that lists runs: ls."""
+"""``camtui ls``: the runs there are."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from camtui.cli.app import JsonOption, app, narrate, print_json
-from camtui.cli.control import status_of
+from camtui.cli.app import command
+from camtui.cli.console import narrate, print_json
+from camtui.cli.options import JsonOption
 from camtui.runs import last_started, list_runs
+from camtui.status import status_in
 from evaluator.errors import CamtuiError, NotFound
 from evaluator.text import printable
 
 
-@app.command(name="ls")
-def list_command(
+@command
+def ls(
     json: JsonOption = False,
     every: Annotated[bool, typer.Option("--all", help="Not only the newest.")] = False,
     limit: Annotated[int, typer.Option(help="How many.")] = 20,
@@ -82,7 +84,7 @@ def _print_runs(runs: list[dict[str, Any]]) -> None:
 def _listed(path: Path) -> dict[str, Any]:
     started = time.strftime("%Y-%m-%d %H:%M", time.localtime(last_started(path)))
     try:
-        found = status_of(path)
+        found = status_in(path)
     except CamtuiError as error:
         return {
             "run": printable(path.stem), "db": os.fsdecode(path), "state": "unreadable", "message": printable(error.message),

@@ -10,8 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from camtui.cli import completing
-from camtui.cli.app import JsonOption, app, narrate, print_json
+from camtui.cli import completion
+from camtui.cli.app import command
+from camtui.cli.console import narrate, print_json
+from camtui.cli.options import JsonOption
 from camtui.devices import choose_devices
 from camtui.format.numbers import duration
 from camtui.paper import table2
@@ -23,18 +25,20 @@ PROTOCOL_IMAGES = 50_000
 """The validation set of ImageNet, which Table 2 is about."""
 
 
-@app.command()
+@command
 def bench(
     backbone: Annotated[
         list[str] | None,
-        typer.Option("--backbone", "-b", help="Which; the paper's six unless given.", autocompletion=completing.backbones),
+        typer.Option("--backbone", "-b", help="Which; the paper's six unless given.", autocompletion=completion.backbones),
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda:N; a GPU where there is one.")] = None,
     precision: Annotated[str, typer.Option(help="fp32, mixed or bf16.")] = "fp32",
     images: Annotated[int, typer.Option(min=1, help="Images that the estimate is for.")] = PROTOCOL_IMAGES,
     json: JsonOption = False,
 ) -> None:
-    """Measure this machine: forwards a second by backbone, and how long the paper's Table 2 would take on it.
+    """Measure this machine, and how long Table 2 would take on it.
+
+    Forwards a second by backbone, on synthetic images, with the batch size that suits it.
 
     Example: camtui bench -b resnet50 --precision mixed
     """

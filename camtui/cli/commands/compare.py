@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from camtui.cli import completing
-from camtui.cli.app import JsonOption, app, narrate, open_run, print_error, print_json, stdout_console
+from camtui.cli import completion
+from camtui.cli.app import command
+from camtui.cli.console import narrate, print_error, print_json, stdout_console
+from camtui.cli.options import DigitsOption, JsonOption
+from camtui.runs import open_run
 from evaluator import catalog
 from evaluator.errors import ThresholdPassed, UsageError
 from evaluator.metrics import all_metrics
@@ -22,17 +25,17 @@ if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
 
 
-@app.command()
+@command
 def compare(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN...", help="The baseline, then the runs to set against it.", autocompletion=completing.runs),
+        typer.Argument(metavar="RUN...", help="The baseline, then the runs to set against it.", autocompletion=completion.runs),
     ],
     paper: Annotated[bool, typer.Option("--paper", help="Against the paper's Table 2.")] = False,
     metric: Annotated[
         list[str],
         typer.Option(
-            "--metric", help="Which metrics, or all; with --paper all that both have.", autocompletion=completing.metric_lists
+            "--metric", help="Which metrics, or all; with --paper all that both have.", autocompletion=completion.metric_lists
         ),
     ] = [],  # noqa: B006  read only
     fail_on_drop: Annotated[
@@ -40,13 +43,14 @@ def compare(
         typer.Option("--fail-on-drop", min=0.0, metavar="X", help="Exit with 5 if a cell is worse by more than X points."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Pair runs of different protocols.")] = False,
-    digits: Annotated[int, typer.Option("--digits", min=0, max=12, help="Behind the point.")] = 2,
+    digits: DigitsOption = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """Differences between runs, paired image by image over the images that both have, with 95 % intervals.
+    """Compare runs image by image, or a run with the paper.
 
-    Cells pair by backbone and method, images by path. Weights may differ (that is what is compared); target, preprocessing,
-    precision, layer and, for curves, steps must not. A change is the second run minus the first, in points.
+    Differences are paired over the images that both have, with 95 % intervals. Cells pair by backbone and method, images by path.
+    Weights may differ (that is what is compared); target, preprocessing, precision, layer and, for curves, steps must not. A
+    change is the second run minus the first, in points.
 
     Example: camtui compare before after --fail-on-drop 1
     """

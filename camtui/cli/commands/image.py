@@ -1,4 +1,4 @@
-"""``camtui image``, ``figure`` and ``report``: what goes into a paper or to a colleague."""
+"""``camtui image``: images as a method sees them, as a picture."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camtui.cli.app import RunArgument, app, narrate, open_run
-from camtui.cli.inspecting import find_cell
-from evaluator.catalog import curve_metrics
+from camtui.cli.app import command
+from camtui.cli.console import narrate
+from camtui.cli.options import ForceOption, RunArgument
+from camtui.runs import open_run
 from evaluator.errors import NotFound, UsageError
 from evaluator.text import did_you_mean, printable
 
@@ -21,13 +22,8 @@ if TYPE_CHECKING:
     from evaluator.records import Cell
     from evaluator.store.reader import RunReader
 
-_CHARTS = ("convergence", "components", "ranks")
-"""And every curve metric; ``figures.charts`` draws them, a test holds the two together."""
 
-ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite FILE.")]
-
-
-@app.command()
+@command
 def image(
     run: RunArgument,
     cell: Annotated[str, typer.Argument(metavar="B/M", help="The cell; with --all-methods a backbone.")],
@@ -41,10 +37,10 @@ def image(
     alpha: Annotated[float, typer.Option("--alpha", min=0.0, max=1.0, help="How much of the map an overlay shows.")] = 0.5,
     force: ForceOption = False,
 ) -> None:
-    """Draw images as a method sees them, at the network's 224 × 224: input, map, overlay, explanation map.
+    """Draw images as a method sees them.
 
-    Needs the image files where the run found them; the maps come from the run. 0 and 1 are the ends of the colours in every
-    map, so that maps can be compared.
+    At the network's 224 × 224: input, map, overlay, explanation map. Needs the image files where the run found them; the maps
+    come from the run. 0 and 1 are the ends of the colours in every map, so that maps can be compared.
 
     Example: camtui image val resnet50/gradcam 17 -o seventeen.png
     """
@@ -62,6 +58,7 @@ def image(
     else:
         from camtui.figures.panels import open_panels
         from camtui.figures.sheet import cell_sheet
+        from camtui.format.select import find_cell
 
         if len(refs) != 1:
             raise UsageError("one image, or --all-methods for a row each", "camtui image RUN BACKBONE IMAGE IMAGE --all-methods")
@@ -108,55 +105,3 @@ def _save(sheet: Image, target: Path, *, force: bool) -> None:
     with destination(target, force=force) as stream:
         sheet.save(stream, kind, **({"resolution": 224.0} if kind == "PDF" else {}))
     narrate(f"wrote {printable(target)} ({sheet.width} × {sheet.height})")
-
-
-@app.command()
-def figure(
-    run: RunArgument,
-    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"{', '.join(_CHARTS)} or {' or '.join(curve_metrics())}.")],
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="PNG, SVG or PDF, by its name.")],
-    force: ForceOption = False,
-) -> None:
-    """Draw a chart of a run, a panel per backbone. Needs matplotlib: pip install "camtui[figures]".
-
-    Example: camtui figure val convergence -o convergence.pdf
-    """
-    from camtui.export.output import check_free, destination
-
-    target = Path(output)
-    form = target.suffix.lower().removeprefix(".")
-    if form not in ("png", "svg", "pdf"):
-        raise UsageError(f"cannot write '{printable(target.suffix)}' charts", "-o FILE.png, FILE.svg or FILE.pdf")
-    check_free(target, force=force)
-    from camtui.figures.charts import chart, save
-
-    drawing = chart(open_run(run), kind)
-    with destination(target, force=force) as stream:
-        save(drawing, stream, form)
-    narrate(f"wrote {printable(target)}")
-
-
-@app.command()
-def report(
-    run: RunArgument,
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The page, an .html file.")],
-    worst: Annotated[int, typer.Option("--worst", min=0, help="How many of the worst images of each backbone.")] = 6,
-    charts: Annotated[bool, typer.Option("--charts/--no-charts", help="Charts need matplotlib.")] = True,
-    force: ForceOption = False,
-) -> None:
-    """Write one self-contained page: table, charts, worst images, failures, protocol, and the plan that makes the run again.
-
-    Example: camtui report val -o val.html
-    """
-    from camtui.cli.inspecting import plan_toml
-    from camtui.export.output import as_text, check_free, destination
-    from camtui.figures.report import Contents, write_report
-
-    target = Path(output)
-    check_free(target, force=force)
-    reader = open_run(run)
-    with destination(target, force=force) as binary, as_text(binary) as stream:
-        missing = write_report(stream, reader, plan_toml(reader), Contents(worst, charts))
-    for line in missing:
-        narrate(f"left out: {line}")
-    narrate(f"wrote {printable(target)}")

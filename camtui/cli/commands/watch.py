@@ -1,4 +1,4 @@
-"""The command that opens the dashboard."""
+"""``camtui watch``: the dashboard."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from typing import Annotated, get_args
 
 import typer
 
-from camtui.cli.app import RunArgument, app, has_screen
+from camtui.cli.app import command
+from camtui.cli.console import has_screen
+from camtui.cli.options import RunArgument
 from evaluator.errors import NotFound, UsageError
 from evaluator.text import did_you_mean
 
 _IMAGES = ("half", "kitty", "sixel", "off")
 
 
-@app.command()
+@command
 def watch(
     run: RunArgument = "@last",
     cell: Annotated[str, typer.Option(metavar="BACKBONE/METHOD", help="Open this cell at once.")] = "",

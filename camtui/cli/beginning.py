@@ -1,0 +1,131 @@
+"""How a run is begun, or gone on with, and shown until it ends: what run, resume and retry have in common."""
+
+from __future__ import annotations
+
+from json import loads
+from os import environ
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from camtui.cli.app import run_command
+from camtui.cli.console import has_screen, narrate, print_json, stdout_console
+from camtui.cli.options import Shown
+from camtui.executors import Chosen
+from camtui.runs import reference, sizes_file
+from evaluator.errors import CamtuiError
+from evaluator.execution.request import DriverSettings, RunRequest
+
+if TYPE_CHECKING:
+    from camtui.launch import Handoff
+
+
+def driver_settings(chosen: Chosen, **others: Any) -> DriverSettings:
+    """What the driver is told besides the plan; tests change it by ``$CAMTUI_DRIVER`` (JSON): another evaluator, shorter limits.
+
+    Raises:
+        UsageError: one of them is impossible.
+    """
+    for_tests: dict[str, Any] = loads(environ.get("CAMTUI_DRIVER", "{}"))
+    settings = DriverSettings(devices=chosen.devices, ray=chosen.ray, tuning=sizes_file(), **others, **for_tests)
+    settings.check()
+    return settings
+
+
+def stored_run(path: Path, settings: DriverSettings, *, retry_failed: bool = False) -> RunRequest:
+    """The request to go on with a run that is there."""
+    return RunRequest(db=path, name=path.stem, plan=None, settings=settings, retry_failed=retry_failed, word=reference(path))
+
+
+def begin(ctx: typer.Context, request: RunRequest, shown: Shown) -> None:
+    """Start the driver of a request, and show its run as was asked for; ends with the run's exit code."""
+    warning = _check_images(request)
+    if shown.foreground:
+        raise typer.Exit(_in_foreground(request, as_json=shown.json))
+    from camtui.launch import launch, logind_warning
+
+    for line in filter(None, (warning, logind_warning())):
+        if not shown.quiet:
+            narrate(f"warning: {line}")
+    handoff = launch(request)
+    if shown.detach:
+        _say_detached(handoff, as_json=shown.json)
+    elif not shown.no_watch and not shown.json and has_screen():
+        run_command(ctx, "watch", str(request.db))
+    else:
+        raise typer.Exit(_follow(handoff, quiet=shown.quiet, as_json=shown.json))
+
+
+def _check_images(request: RunRequest) -> str:
+    """What is wrong with the folder or the labels is said before any process is started; returns what to warn of."""
+    from evaluator.images import find_images
+
+    plan = request.plan
+    if plan is None:
+        return ""
+    labels = Path(plan.labels) if plan.labels else None
+    return find_images(Path(plan.data), seed=plan.seed, limit=plan.limit, labels=labels, demo=plan.demo).warning()
+
+
+def _in_foreground(request: RunRequest, *, as_json: bool) -> int:
+    from camtui.launch import as_error
+    from evaluator.execution.driver import carry_out
+
+    problem: list[CamtuiError] = []
+
+    def announce(line: dict[str, Any]) -> None:
+        if "error" in line:
+            problem.append(as_error(line["error"]))
+        elif as_json:
+            print_json(line)
+
+    code = carry_out(request, announce)
+    if problem:
+        raise problem[0]
+    if not as_json:
+        _print_table(request.db)
+    return code
+
+
+def _say_detached(handoff: Handoff, *, as_json: bool) -> None:
+    run = reference(handoff.db)
+    if as_json:
+        print_json(_as_dict(handoff))
+    else:
+        narrate(f"{handoff.name} is running, pid {handoff.pid}: camtui watch {run}, camtui stop {run}")
+
+
+def _as_dict(handoff: Handoff) -> dict[str, Any]:
+    return {
+        "run": handoff.name, "pid": handoff.pid, "db": str(handoff.db), "log": str(handoff.log),
+        "watch": f"camtui watch {reference(handoff.db)}",
+    }  # fmt: skip
+
+
+def _follow(handoff: Handoff, *, quiet: bool, as_json: bool) -> int:
+    from camtui.cli.narrating import follow
+
+    run = reference(handoff.db)
+    if as_json:
+        print_json(_as_dict(handoff))
+    try:
+        status = follow(handoff.db, quiet=quiet)
+    except KeyboardInterrupt:
+        narrate(f"the run goes on: camtui watch {run}; to end it: camtui stop {run}")
+        return 130
+    if as_json:
+        print_json(status.record())
+    else:
+        _print_table(handoff.db)
+    if status.state != "complete":
+        narrate(f"hint:  {status.advice}")
+    return status.exit_code
+
+
+def _print_table(path: Path) -> None:
+    from camtui.format import print_table
+    from evaluator.store.reader import RunReader
+
+    with RunReader(path) as reader:
+        print_table(reader, stdout_console())

@@ -1,0 +1,73 @@
+"""``camtui errors``: the images without a value, and why."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from camtui.cli.app import command
+from camtui.cli.console import narrate, print_json
+from camtui.cli.options import JsonOption, RunArgument
+from camtui.runs import open_run
+from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from evaluator.store.reader import RunReader
+
+
+@command
+def errors(
+    run: RunArgument = "@last",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many images.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List the images without a value, and why.
+
+    Grouped by reason, then one line per image.
+
+    Example: camtui errors val -n 100
+    """
+    from camtui.export.records import SCHEMA_VERSION
+
+    reader = open_run(run)
+    found = list(_failures(reader))
+    if as_json:
+        print_json(
+            {"schema_version": SCHEMA_VERSION, "total": len(found), "truncated": len(found) > limit, "errors": found[:limit]}
+        )
+        return
+    if not found:
+        narrate("no failures")
+        return
+    sys.stdout.write("".join(f"{line}\n" for line in _failure_lines(found, limit)))
+    if len(found) > limit:
+        narrate(f"{limit} of {len(found)} shown; more: camtui errors {run} -n {len(found)}")
+
+
+def _failures(reader: RunReader) -> Iterator[dict[str, Any]]:
+    """One entry per image, reason and detail, with the cells that lack it."""
+    names = {cell.id: f"{cell.backbone}/{cell.method}" for cell in reader.cells()}
+    grouped: dict[tuple[int, str, str, str], list[str]] = {}
+    for failure in reader.failures():
+        key = (failure.image, failure.metric, failure.reason, failure.detail)
+        grouped.setdefault(key, []).append(names[failure.cell])
+    for (image, metric, reason, detail), cells in grouped.items():
+        path = printable(reader.image(image).path)
+        yield {
+            "image": path, "id": image, "metric": metric or None, "reason": printable(reason), "detail": printable(detail),
+            "cells": cells,
+        }  # fmt: skip
+
+
+def _failure_lines(found: list[dict[str, Any]], limit: int) -> Iterator[str]:
+    reasons: dict[str, int] = {}
+    for failure in found:
+        reasons[failure["reason"]] = reasons.get(failure["reason"], 0) + 1
+    yield ", ".join(f"{reason} {n}" for reason, n in sorted(reasons.items(), key=lambda item: -item[1]))
+    for failure in found[:limit]:
+        cells = failure["cells"][0] if len(failure["cells"]) == 1 else f"{len(failure['cells'])} cells"
+        metric = f" {failure['metric']}" if failure["metric"] else ""
+        yield f"{failure['image']}  {failure['reason']}: {failure['detail']}  ({cells}{metric})"

@@ -1,0 +1,97 @@
+"""``camtui logs``: what a run's driver and workers wrote, once or until the run ends; every line made safe to print."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from camtui.cli.app import command
+from camtui.cli.console import narrate, print_json
+from camtui.cli.options import JsonOption, RunArgument
+from camtui.launch import tail as tail_of
+from camtui.runs import LAST, find_run
+from evaluator.errors import UsageError
+from evaluator.execution.request import log_path
+from evaluator.records import Event
+from evaluator.store.lock import lock_holder
+from evaluator.text import did_you_mean, printable
+
+_LEVELS = ("info", "warning", "error")
+_POLL_SECONDS = 0.25
+
+
+@command
+def logs(
+    run: RunArgument = LAST,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
+    tail: Annotated[int, typer.Option(help="How many lines of what is there.")] = 200,
+    level: Annotated[str, typer.Option(help="Only events of this level or graver: info, warning, error.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Show what a run's driver and workers wrote.
+
+    With --level or --json the run's events, which are fewer; as JSON one record on each line.
+
+    Example: camtui logs val --follow --level warning
+    """
+    path = find_run(run)
+    if level or json:
+        _show_events(path, level or "info", tail, follow=follow, as_json=json)
+    else:
+        _show_log(path, tail, follow=follow)
+
+
+def _show_log(path: Path, tail: int, *, follow: bool) -> None:
+    """Print the last lines of a run's log; with ``follow`` also those to come. A run in the foreground has events only."""
+    log = log_path(path)
+    if not log.exists():
+        narrate(f"no log beside {printable(path)}: these are the run's events")
+        _show_events(path, "info", tail, follow=follow)
+        return
+    for line in tail_of(log, tail):
+        print(printable(line))
+    if not follow:
+        return
+    with open(log, "rb") as stream:
+        stream.seek(0, 2)
+        while True:
+            alive = lock_holder(path) is not None
+            for line in stream.read().decode("utf-8", "replace").splitlines():
+                print(printable(line), flush=True)
+            if not alive:
+                return
+            time.sleep(_POLL_SECONDS)
+
+
+def _show_events(path: Path, level: str, tail: int, *, follow: bool, as_json: bool = False) -> None:
+    """Print a run's events of a level or graver."""
+    if level not in _LEVELS:
+        raise UsageError(f"--level takes info, warning or error, not '{printable(level)}'", did_you_mean(level, _LEVELS))
+    for event in _events(path, tail, follow=follow):
+        if _LEVELS.index(event.level) < _LEVELS.index(level):
+            continue
+        if as_json:
+            print_json({"time": event.time, "level": event.level, "text": event.text})
+        else:
+            when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.time))
+            print(f"{when} {event.level:<7} {printable(event.text)}", flush=True)
+
+
+def _events(path: Path, tail: int, *, follow: bool) -> Iterator[Event]:
+    """The last events, and with ``follow`` those to come until the run ends."""
+    from evaluator.store.reader import RunReader
+
+    last = 0
+    with RunReader(path) as reader:
+        while True:
+            alive = lock_holder(path) is not None
+            for event in reader.events(last, tail if not last else 1000):
+                last = event.id
+                yield event
+            if not follow or not alive:
+                return
+            time.sleep(_POLL_SECONDS)

@@ -1,0 +1,45 @@
+"""``camtui methods``: the CAM methods there are."""
+
+from __future__ import annotations
+
+from camtui.cli.app import command
+from camtui.cli.console import narrate, print_json
+from camtui.cli.options import JsonOption
+from evaluator.methods import all_methods
+
+_TYPICAL_CHANNELS = 2048
+
+
+@command
+def methods(json: JsonOption = False) -> None:
+    """List the CAM methods: how they weigh, and what they cost.
+
+    Example: camtui methods --json
+    """
+    listed = [
+        {
+            "key": key, "title": kind.title, "weighs_by": kind.weighs_by, "paper": kind.paper,
+            "forwards": kind().forwards(_TYPICAL_CHANNELS, True), "options": kind().options,
+            "choices": {name: list(values) for name, values in kind.choices.items()},
+            "needs_gap_linear": kind.needs_gap_linear, "beyond_paper": kind.beyond_paper,
+        }
+        for key, kind in all_methods().items()
+    ]  # fmt: skip
+    if json:
+        print_json({"methods": listed})
+        return
+    for method in listed:
+        print(f"{method['key']:<16} {method['title']}: {method['weighs_by']}")
+        print(f"{'':<16} {method['paper']}")
+        cost = f"{method['forwards']:,} forwards an image"
+        needs = ", needs a GAP + linear head" if method["needs_gap_linear"] else ""
+        print(f"{'':<16} {cost}{needs}{_options(method)}")
+    narrate(f"forwards beyond the clean pass, with {_TYPICAL_CHANNELS} channels and a GAP head; options: -m KEY:NAME=VALUE")
+
+
+def _options(method: dict[str, object]) -> str:
+    options, choices = method["options"], method["choices"]
+    assert isinstance(options, dict)
+    assert isinstance(choices, dict)
+    parts = [f"{name}={'|'.join(choices[name]) if name in choices else value}" for name, value in options.items()]
+    return f"; options {', '.join(parts)}" if parts else ""

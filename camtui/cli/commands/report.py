@@ -1,0 +1,42 @@
+"""``camtui report``: one self-contained page about a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from camtui.cli.app import command
+from camtui.cli.console import narrate
+from camtui.cli.options import ForceOption, RunArgument
+from camtui.runs import open_run
+from evaluator.text import printable
+
+
+@command
+def report(
+    run: RunArgument,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The page, an .html file.")],
+    worst: Annotated[int, typer.Option("--worst", min=0, help="How many of the worst images of each backbone.")] = 6,
+    charts: Annotated[bool, typer.Option("--charts/--no-charts", help="Charts need matplotlib.")] = True,
+    force: ForceOption = False,
+) -> None:
+    """Write one self-contained page about a run.
+
+    Table, charts, worst images, failures, protocol, and the plan that makes the run again.
+
+    Example: camtui report val -o val.html
+    """
+    from camtui.export.output import as_text, check_free, destination
+    from camtui.export.plan import plan_toml
+    from camtui.figures.report import Contents, write_report
+
+    target = Path(output)
+    check_free(target, force=force)
+    reader = open_run(run)
+    with destination(target, force=force) as binary, as_text(binary) as stream:
+        missing = write_report(stream, reader, plan_toml(reader), Contents(worst, charts))
+    for line in missing:
+        narrate(f"left out: {line}")
+    narrate(f"wrote {printable(target)}")

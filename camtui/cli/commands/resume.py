@@ -1,0 +1,29 @@
+"""``camtui resume``: go on with a run that has ended before it was complete."""
+
+from __future__ import annotations
+
+import typer
+
+from camtui.cli.app import command
+from camtui.cli.beginning import begin, driver_settings, stored_run
+from camtui.cli.options import MaxFailuresOption, OnFinishOption, RunArgument, Shown, Where
+from camtui.runs import LAST, find_run
+
+
+@command
+def resume(
+    ctx: typer.Context,
+    where: Where,
+    shown: Shown,
+    run: RunArgument = LAST,
+    max_failures: MaxFailuresOption = "",
+    on_finish: OnFinishOption = "",
+) -> None:
+    """Go on with a run that was stopped, has failed or crashed.
+
+    Only what is missing is computed.
+
+    Example: camtui resume val --detach
+    """
+    settings = driver_settings(where.chosen(), max_failures=max_failures, on_finish=on_finish)
+    begin(ctx, stored_run(find_run(run), settings), shown)

@@ -1,0 +1,31 @@
+"""``camtui retry``: try the images again that have failed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from camtui.cli.app import command
+from camtui.cli.beginning import begin, driver_settings, stored_run
+from camtui.cli.options import RunArgument, Shown, Where
+from camtui.runs import LAST, find_run
+
+
+@command
+def retry(
+    ctx: typer.Context,
+    where: Where,
+    shown: Shown,
+    run: RunArgument = LAST,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="The images that have failed (there is nothing else to retry).")
+    ] = True,
+) -> None:
+    """Try the images again that have failed.
+
+    Of use once what was wrong with them is mended.
+
+    Example: camtui retry val --failed
+    """
+    begin(ctx, stored_run(find_run(run), driver_settings(where.chosen()), retry_failed=failed), shown)

@@ -1,0 +1,106 @@
+"""``camtui run``: start a run, or go on with it, and show it until it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from camtui.asking import Typed, default_name, make_plan, stored_plan
+from camtui.cli import completion
+from camtui.cli.app import command
+from camtui.cli.beginning import begin, driver_settings
+from camtui.cli.options import BackbonesOption, MaxFailuresOption, OnFinishOption, Shown, Where
+from camtui.devices import on_cuda
+from camtui.runs import reference, run_path
+from evaluator import catalog
+from evaluator.errors import UsageError
+from evaluator.execution.request import RunRequest
+
+
+class What(NamedTuple):
+    """What is computed on which images, and kept where."""
+
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of class folders, or a flat folder of images.")] = None
+    demo: Annotated[bool, typer.Option("--demo", help="scikit-image's photographs, EfficientNet-Lite0, the Table 2 methods.")] = (
+        False
+    )
+    backbone: BackbonesOption = None
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "-m", help="Repeat, or use commas: camtui methods.", autocompletion=completion.methods),
+    ] = None
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"{', '.join(catalog.curve_metrics())} or all; the others always.", autocompletion=completion.requested_metrics
+        ),
+    ] = None
+    limit: Annotated[int | None, typer.Option("--limit", "-n", help="First N images of the seeded order.")] = None
+    name: Annotated[str | None, typer.Option(help="Of the run; default: the data folder's, so the same command goes on.")] = None
+    db: Annotated[Path | None, typer.Option(help="The run's file, where it shall not lie with the others.")] = None
+    precision: Annotated[str | None, typer.Option(help="fp32, mixed or bf16.  [default: fp32 on cpu, mixed on cuda]")] = None
+    seed: Annotated[int | None, typer.Option(help="Of the order of images and of all noise.  [default: 0]")] = None
+    target: Annotated[str | None, typer.Option(help="Class that is explained: predicted or label.  [default: predicted]")] = None
+    resize: Annotated[int | None, typer.Option(help="Short side before the 224 crop: 224 or 256.  [default: 224]")] = None
+    layer: Annotated[str | None, typer.Option(help="Target layer, by dotted name.  [default: the backbone's own]")] = None
+    weights: Annotated[str | None, typer.Option(help="FILE.safetensors, FILE.pth or random:SEED.")] = None
+    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV of image,label for flat folders.")] = None
+    curve_steps: Annotated[int | None, typer.Option(help="Steps of deletion and insertion.  [default: 28]")] = None
+    insertion_start: Annotated[str | None, typer.Option(help="zero or blur.  [default: zero]")] = None
+    config: Annotated[Path | None, typer.Option(metavar="PLAN.toml", help="A plan; options given here win.")] = None
+
+    def typed(self) -> Typed:
+        """What makes the plan."""
+        values: dict[str, Any] = {name: value for name, value in self._asdict().items() if name not in ("name", "db")}
+        for name in ("backbone", "method", "metric"):
+            values[f"{name}s"] = tuple(values.pop(name) or ())
+        return Typed(**values)
+
+
+@command
+def run(
+    ctx: typer.Context,
+    what: What,
+    where: Where,
+    shown: Shown,
+    batch_size: Annotated[str, typer.Option(help="Images in one forward, or auto.")] = "auto",
+    max_failures: MaxFailuresOption = "",
+    on_finish: OnFinishOption = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and what it costs; compute nothing.")] = False,
+) -> None:
+    """Evaluate CAM methods on images.
+
+    The run continues when the terminal is closed. The same command again goes on where it ended; with another method,
+    backbone, metric or more images it computes what is missing only.
+
+    Example: camtui run --data /data/imagenet/val -b resnet50,vgg16 -m gradcam,scorecam
+    """
+    typed, chosen = what.typed(), where.chosen()
+    path = _database(what.db, what.name, typed)
+    plan = make_plan(typed, stored_plan(path), cuda=on_cuda(chosen.devices))
+    settings = driver_settings(chosen, batch_size=_batch_size(batch_size), max_failures=max_failures, on_finish=on_finish)
+    request = RunRequest(db=path, name=path.stem, plan=plan, settings=settings, word=reference(path))
+    if dry_run:
+        from camtui.cli.dryrun import rehearse
+
+        rehearse(request, as_json=shown.json)
+    else:
+        begin(ctx, request, shown)
+
+
+def _database(db: Path | None, name: str | None, typed: Typed) -> Path:
+    if db is None:
+        return run_path(name or default_name(typed))
+    if db.suffix != ".db":
+        raise UsageError(f"--db takes a file that ends in .db, not '{db.name}'", f"--db {db.with_suffix('.db')}")
+    return db.expanduser().absolute()
+
+
+def _batch_size(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--batch-size takes a number from 1 or auto, not '{text}'", "leave it out to let it adapt")
+    return int(text)

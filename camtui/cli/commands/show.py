@@ -1,0 +1,93 @@
+"""``camtui show``: what a run is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from camtui.cli.app import command
+from camtui.cli.console import print_json
+from camtui.cli.options import JsonOption, RunArgument
+from camtui.runs import open_run
+from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from evaluator.store.reader import RunReader
+
+
+@command
+def show(
+    run: RunArgument = "@last",
+    config: Annotated[bool, typer.Option("--config", help="The plan as TOML; camtui run --config takes it back.")] = False,
+    env: Annotated[bool, typer.Option("--env", help="Versions and device.")] = False,
+    timings: Annotated[bool, typer.Option("--timings", help="Seconds per image of every stage.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a run is: protocol, weights, versions, timings.
+
+    With no option all but the plan's TOML.
+
+    Example: camtui show val --config
+    """
+    from camtui.export.records import SCHEMA_VERSION, run_record
+
+    reader = open_run(run)
+    if config and not as_json:
+        from camtui.export.plan import plan_toml
+
+        sys.stdout.write(plan_toml(reader))
+        return
+    if as_json:
+        print_json({"schema_version": SCHEMA_VERSION, "run": run_record(reader), "timings": list(_timings(reader))})
+        return
+    parts = [_about(reader)] if not (env or timings) else []
+    parts += [_environment(reader)] if env or not timings else []
+    parts += [_timing_lines(reader)] if timings or not env else []
+    for part in parts:
+        sys.stdout.write("".join(f"{printable(line)}\n" for line in part))
+
+
+def _about(reader: RunReader) -> Iterator[str]:
+    from camtui.export.records import run_record
+    from camtui.format.notes import run_title
+
+    run, plan = run_record(reader), reader.plan()
+    yield run_title(reader)
+    yield f"file        {reader.path}"
+    yield f"created     {run['created']}   finished {run['finished'] or '–'}"
+    yield f"data        {plan.data}{f', first {plan.limit}' if plan.limit else ''}, order of seed {plan.seed}"
+    for name, loaded in run["backbones"].items():
+        weights = f"{loaded['weights']} (sha256 {loaded['sha256'][:16]}), layer {loaded['layer']}" if loaded else "not loaded yet"
+        yield f"backbone    {name}: {weights}"
+    yield f"methods     {', '.join(plan.methods)}"
+    yield f"metrics     {', '.join(plan.metrics)}"
+    yield f"protocol    target {plan.target}, resize {plan.resize}, precision {plan.precision}"
+    if plan.curves:
+        yield f"curves      {plan.curve_steps} steps, insertion starts from {plan.insertion_start}"
+
+
+def _environment(reader: RunReader) -> Iterator[str]:
+    for name, value in sorted(reader.info().versions.items()):
+        yield f"{name:<11} {value}"
+
+
+def _timings(reader: RunReader) -> Iterator[dict[str, Any]]:
+    for stage in reader.stages():
+        each = stage.seconds / stage.timed_images if stage.timed_images else None
+        yield {
+            "stage": stage.title, "done": stage.done, "images": stage.images, "seconds": stage.seconds,
+            "seconds_per_image": each, "forwards_per_image": stage.forwards_per_image,
+        }  # fmt: skip
+
+
+def _timing_lines(reader: RunReader) -> Iterator[str]:
+    from camtui.format import ABSENT, count, duration
+
+    for stage in _timings(reader):
+        each = ABSENT if stage["seconds_per_image"] is None else f"{1000 * stage['seconds_per_image']:.1f} ms/image"
+        done = f"{count(stage['done'])}/{count(stage['images'])}"
+        forwards = f"{stage['forwards_per_image']:g} forwards"
+        yield f"{stage['stage']:<40} {done:>15}  {each:>16}  {forwards:>14}  {duration(stage['seconds'])}"

@@ -1,0 +1,55 @@
+"""``camtui status``: how a run is doing, in a few lines."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from camtui.cli.app import command
+from camtui.cli.console import print_json
+from camtui.cli.options import JsonOption, RunArgument
+from camtui.runs import LAST, find_run, reference
+from camtui.status import RunStatus, status_in
+from evaluator.text import printable
+
+
+@command
+def status(
+    run: RunArgument = LAST,
+    json: JsonOption = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit 0 running or complete, 1 failed or crashed, 3 stopped.")] = False,
+) -> None:
+    """Show how a run is doing, and what to type now.
+
+    Example: camtui status val --json
+    """
+    found = status_in(find_run(run))
+    if json:
+        print_json(found.record())
+    else:
+        for line in _status_lines(found):
+            print(line)
+    if check:
+        raise typer.Exit(found.check_code)
+
+
+def _status_lines(found: RunStatus) -> list[str]:
+    from camtui.format.numbers import count, duration, rate
+
+    lines = [f"run       {found.name} ({printable(found.path)})"]
+    state = f"{found.state}, pid {found.pid}" if found.pid else found.state
+    lines.append(f"state     {state}{': ' + found.message if found.message else ''}")
+    if found.stage:
+        lines.append(
+            f"stage     {found.stage_number} of {found.stages}: {found.stage}, {count(found.done)} of {count(found.total)}"
+        )
+    speed = f", {rate(found.rate)}" if found.rate else ""
+    left = f", {duration(found.eta)} left" if found.eta is not None else ""
+    lines.append(f"progress  {found.progress:.1%} after {duration(found.elapsed)}{speed}{left}")
+    lines.append(f"images    {count(found.images)}")
+    if found.failures:
+        lines.append(f"failures  {count(found.failures)}: camtui errors {reference(found.path)}")
+    if found.restarts:
+        lines.append(f"restarts  {count(found.restarts)} of workers: camtui logs {reference(found.path)}")
+    return [*lines, f"next      {found.advice}"]

@@ -1,0 +1,123 @@
+"""``camtui worst``: the images that a method explains worst."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from camtui.cli import completion
+from camtui.cli.app import command
+from camtui.cli.console import print_json, stdout_console
+from camtui.cli.options import JsonOption, RunArgument
+from camtui.runs import open_run
+from evaluator import catalog
+from evaluator.errors import NotFound
+from evaluator.metrics import all_metrics
+from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from camtui.format import Table
+    from evaluator.records import Cell
+    from evaluator.store.reader import RunReader
+
+
+@command
+def worst(
+    run: RunArgument = "@last",
+    by: Annotated[
+        str, typer.Option("--by", metavar="METRIC", help="The metric to rank by.", autocompletion=completion.metrics)
+    ] = "adcc",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many images of each cell.")] = 20,
+    best: Annotated[bool, typer.Option("--best", help="The best in place of the worst.")] = False,
+    cell: Annotated[str, typer.Option("--cell", metavar="B/M", help="One cell, as BACKBONE/METHOD or a unique part of it.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """List the images that a method explains worst.
+
+    With what the network saw in them. Without --cell: the cell of best ADCC.
+
+    Example: camtui worst val --by adcc --cell resnet50/gradcam
+    """
+    metric = catalog.metric(by)
+    reader = open_run(run)
+    from camtui.format.select import find_cell
+
+    chosen = find_cell(reader, cell) if cell else _leading_cell(reader)
+    ascending = (metric.sign > 0) != best
+    ranked = reader.ranked(chosen.id, metric.key, ascending=ascending, limit=limit)
+    if not ranked:
+        raise NotFound(f"{chosen.backbone}/{chosen.method} has no {metric.key} yet", f"camtui table {printable(run)}")
+    rows = [_ranked_record(reader, chosen, place, entry.image) for place, entry in enumerate(ranked, 1)]
+    if as_json:
+        from camtui.export.records import SCHEMA_VERSION
+
+        head = {"schema_version": SCHEMA_VERSION, "backbone": chosen.backbone, "method": chosen.method, "by": metric.key}
+        print_json({**head, "best": best, "images": rows})
+        return
+    from camtui.format import print_lines, table_lines
+
+    print_lines(table_lines(_ranked_table(reader, chosen, rows, metric.key, best)), stdout_console())
+
+
+def _leading_cell(reader: RunReader) -> Cell:
+    from camtui.format import cell_views
+
+    views = [view for view in cell_views(reader) if view.mean("adcc") is not None]
+    if not views:
+        raise NotFound("the run has no finished image yet", "camtui status RUN")
+    return max(views, key=lambda view: view.summary.means["adcc"].value).cell
+
+
+def _ranked_record(reader: RunReader, cell: Cell, place: int, image: int) -> dict[str, Any]:
+    ref, row = reader.image(image), reader.row(cell.id, image)
+    assert row is not None, "a ranked image has a row"
+    curves = {name: found.value for name, found in reader.measurements(cell.id, image).items()}
+    values = {key: getattr(row, key) for key in catalog.ROW_METRICS} | curves
+    classes = _classes(reader, cell.backbone)
+    return {
+        "place": place, "image": printable(ref.path), "id": ref.id, "label": ref.label, "label_name": _name(classes, ref.label),
+        "predicted": row.predicted, "predicted_name": _name(classes, row.predicted), "target": row.target,
+        "target_name": _name(classes, row.target), "y": row.y, "o": row.o, **values, "degenerate": row.degenerate,
+    }  # fmt: skip
+
+
+def _classes(reader: RunReader, backbone: str) -> tuple[str, ...]:
+    loaded = reader.backbones().get(backbone)
+    return loaded.classes if loaded else ()
+
+
+def _name(classes: tuple[str, ...], index: int | None) -> str | None:
+    return None if index is None else printable(classes[index], 40) if 0 <= index < len(classes) else str(index)
+
+
+def _ranked_table(reader: RunReader, cell: Cell, rows: list[dict[str, Any]], by: str, best: bool) -> Table:
+    from camtui.format import Block, Column, Entry, Table, TableRow, metric_header, percent
+    from camtui.format.notes import run_title
+
+    metrics = [metric for key, metric in all_metrics().items() if any(row.get(key) is not None for row in rows)]
+    columns = [Column("place", "#", "#"), *(Column(metric.key, metric_header(metric), metric.title) for metric in metrics)]
+    columns = [
+        Column("image", "image", "Image", numeric=False),
+        Column("class", "true → predicted", "Class", numeric=False),
+        *columns,
+    ]
+    columns.insert(3, Column("confidence", "y→o", "Confidence"))
+    body = [
+        TableRow((
+            Entry(printable(row["image"], 44)), Entry(_class_words(row)), Entry(str(row["place"])),
+            Entry(f"{row['y']:.2f}→{row['o']:.2f}"), *(Entry(percent(row.get(metric.key))) for metric in metrics),
+        ))
+        for row in rows
+    ]  # fmt: skip
+    title = f"{run_title(reader)} · {cell.backbone}/{cell.method} · {'best' if best else 'worst'} by {by}"
+    degenerate = [f"degenerate (the map is all zero): {sum(row['degenerate'] for row in rows)} of these"]
+    return Table(
+        title, tuple(columns), (Block("", tuple(body)),), tuple(degenerate if any(r["degenerate"] for r in rows) else [])
+    )
+
+
+def _class_words(row: dict[str, Any]) -> str:
+    seen = printable(row["predicted_name"], 18)
+    true = printable(row["label_name"] or "?", 18)
+    return seen if row["label_name"] == row["predicted_name"] else f"{true} → {seen}"

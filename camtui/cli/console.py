@@ -1,0 +1,87 @@
+"""What commands write: data to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any, TextIO
+
+from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def has_screen() -> bool:
+    """Whether the dashboard has a terminal to read keys from and to draw on: Textual draws on standard error."""
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+
+
+@cache
+def stdout_console() -> Console:
+    """The console for tables. Colour only on a terminal and without ``NO_COLOR``; ``FORCE_COLOR`` wins."""
+    from rich.console import Console
+
+    forced = bool(os.environ.get("FORCE_COLOR"))
+    return Console(
+        force_terminal=True if forced else None,
+        no_color=False if forced else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
+    sys.stdout.flush()
+
+
+def narrate(text: str) -> None:
+    """One line on standard error: progress, warnings, what happens next."""
+    sys.stderr.write(printable(text) + "\n")
+    sys.stderr.flush()
+
+
+def print_error(kind: str, message: str, hint: str = "", *, run: str | None = None, as_json: bool = False) -> None:
+    """An error for people on standard error; with ``--json`` also for programs on standard output."""
+    if as_json:
+        print_json({"error": {"kind": kind, "message": printable(message), "hint": printable(hint), "run": run}})
+    red, grey, end = ("\x1b[31m", "\x1b[2m", "\x1b[0m") if _colours(sys.stderr) else ("", "", "")
+    sys.stderr.write(f"{red}error:{end} {printable(message)}\n")
+    if hint:
+        sys.stderr.write(f"{grey}hint:{end}  {printable(hint)}\n")
+    sys.stderr.flush()
+
+
+def confirm(question: str, yes: bool) -> bool:
+    """Whether the user agrees; without a terminal to ask on, only ``--yes`` does.
+
+    Raises:
+        UsageError: there is nobody to ask.
+    """
+    import typer
+
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        from evaluator.errors import UsageError
+
+        raise UsageError(f"{printable(question)} (there is no terminal to ask on)", "add --yes")
+    return typer.confirm(printable(question), err=True)
+
+
+def close_quietly() -> None:
+    """Standard output has no reader any more: what is still buffered goes nowhere, without a complaint at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _colours(stream: TextIO) -> bool:
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and "NO_COLOR" not in os.environ

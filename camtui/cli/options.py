@@ -1,0 +1,74 @@
+"""Options that more than one verb has; those that come together are a ``NamedTuple``, which ``app.command`` spreads."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+import typer
+
+from camtui.cli import completion
+from camtui.executors import Chosen, RayOptions, choose
+
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="Name, unique prefix, path to a .db, or @last.", autocompletion=completion.runs)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite FILE.")]
+DigitsOption = Annotated[int, typer.Option("--digits", min=0, max=12, help="Behind the point, in table, md and latex.")]
+BackbonesOption = Annotated[
+    list[str] | None,
+    typer.Option("--backbone", "-b", help="Repeat, or use commas: camtui backbones.", autocompletion=completion.backbones),
+]
+MaxFailuresOption = Annotated[
+    str, typer.Option("--max-failures", metavar="N|P%", help="Stop, with exit code 5, above so many failures.")
+]
+OnFinishOption = Annotated[
+    str, typer.Option("--on-finish", metavar="CMD", help="Gets a JSON document when the run ends or crashes.")
+]
+
+
+class Where(NamedTuple):
+    """Where a run computes."""
+
+    device: Annotated[str | None, typer.Option(help="cpu, cuda (all), cuda:0,cuda:2.  [default: cuda where there is one]")] = None
+    workers: Annotated[int | None, typer.Option(help="Worker processes.  [default: one on each device]")] = None
+    executor: Annotated[str, typer.Option(help="local: processes of this machine; ray: actors of a Ray cluster.")] = "local"
+    ray_address: Annotated[
+        str | None, typer.Option(metavar="auto|HOST:PORT", help="Of a cluster to join; without: a Ray of its own.")
+    ] = None
+    gpus_per_worker: Annotated[float | None, typer.Option(metavar="F", help="With Ray, a part is enough.  [default: 1]")] = None
+
+    def chosen(self) -> Chosen:
+        """The devices that these words come to.
+
+        Raises:
+            UsageError: they contradict each other, or Ray is asked for and not installed.
+        """
+        return choose(self.device, self.workers, RayOptions(self.executor, self.ray_address, self.gpus_per_worker))
+
+
+class Shown(NamedTuple):
+    """How a run that has been started is shown."""
+
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return as soon as the run is under way.")] = False
+    foreground: Annotated[bool, typer.Option("--foreground", "-F", help="Run in this process: for Slurm and systemd.")] = False
+    no_watch: Annotated[bool, typer.Option("--no-watch", help="Plain lines instead of the dashboard.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No narration, only the result.")] = False
+    json: JsonOption = False
+
+
+class Selected(NamedTuple):
+    """Which cells a table shows, in which order and layout."""
+
+    pivot: Annotated[
+        str,
+        typer.Option(metavar="METRIC", help="Methods × backbones in one metric.", autocompletion=completion.metrics),
+    ] = ""
+    long: Annotated[bool, typer.Option("--long", help="One row per cell, with mean image ADCC and counts.")] = False
+    filter: Annotated[str, typer.Option(metavar="EXPR", help="Only these cells: 'backbone=resnet*, adcc>70'.")] = ""
+    sort: Annotated[
+        str, typer.Option(metavar="METRIC", help="Best first, by this metric.", autocompletion=completion.metrics)
+    ] = ""
+    digits: DigitsOption = 2
+    ci: Annotated[bool, typer.Option("--ci", help="Half of the 95 % interval for every metric, not for ADCC only.")] = False

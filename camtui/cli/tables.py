@@ -1,0 +1,72 @@
+"""What table and export have in common: from the options to a request, and from a request to standard output."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from camtui.cli.console import narrate
+from camtui.cli.options import Selected
+from evaluator.errors import UsageError
+
+if TYPE_CHECKING:
+    from camtui.export import Progress, Request
+    from camtui.format import Options
+    from evaluator.store.reader import RunReader
+
+_ALIASES = {"markdown": "md", "tex": "latex", "text": "plain", "txt": "plain"}
+
+
+def requested(form: str, selected: Selected, *, per_image: bool = False) -> Request:
+    """What is asked for, checked as far as it can be without the run.
+
+    Raises:
+        UsageError: two layouts, or a metric to sort by that there is not.
+    """
+    from camtui.export import Request
+
+    return Request(_ALIASES.get(form, form), _layout(selected), per_image, _options(selected))
+
+
+def _options(selected: Selected) -> Options:
+    from camtui.format import Options
+    from evaluator import catalog
+
+    if selected.sort and selected.sort != "mean_image_adcc":
+        catalog.metric(selected.sort)
+    return Options(digits=selected.digits, ci=selected.ci, filter=selected.filter, sort=selected.sort)
+
+
+def _layout(selected: Selected) -> str:
+    if selected.pivot and selected.long:
+        raise UsageError("--pivot and --long are two layouts", "give one of them")
+    return f"pivot:{selected.pivot}" if selected.pivot else "long" if selected.long else "blocks"
+
+
+def to_stdout(reader: RunReader, request: Request) -> None:
+    """Write what is asked for where the next program reads it."""
+    from camtui.export import write
+    from camtui.export.output import destination
+
+    if request.form == "parquet" and sys.stdout.isatty():
+        raise UsageError("parquet is binary", "add -o FILE.parquet")
+    with destination(None) as stream:
+        write(reader, request, stream, progress_of(reader))
+
+
+def progress_of(reader: RunReader) -> Progress:
+    """Says on standard error, every few seconds, how far a long export has come."""
+    from time import monotonic
+
+    from camtui.format import count
+
+    total = sum(summary.n for summary in reader.summaries())
+    last = monotonic()
+
+    def tell(rows: int) -> None:
+        nonlocal last
+        if monotonic() - last >= 2:
+            last = monotonic()
+            narrate(f"{count(rows)} of {count(total)} rows")
+
+    return tell
