@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Annotated, Any, cast, get_type_hints
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -16,6 +15,7 @@ from typer.main import get_command_from_info
 
 from camtui.cli import commands
 from camtui.cli.console import close_quietly, has_screen, print_error
+from camtui.cli.verb import VERBS, run_command
 from evaluator.errors import CamtuiError
 
 
@@ -37,8 +37,7 @@ class Verbs(Mapping[str, Any]):
         if name not in self._names:
             raise KeyError(name)
         import_module(f"{commands.__name__}.{name}")
-        info = next(info for info in app.registered_commands if info.name == name)
-        return get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
+        return get_command_from_info(VERBS[name], pretty_exceptions_short=False, rich_markup_mode=None)
 
 
 class Commands(TyperGroup):
@@ -78,37 +77,6 @@ app = typer.Typer(
 )
 
 
-def command(call: Callable[..., None]) -> Callable[..., None]:
-    """Make a function the verb of its module; a parameter that is a ``NamedTuple`` stands for the options in its fields."""
-    app.command(name=call.__module__.rpartition(".")[2])(_spread(call))
-    return call
-
-
-def _spread(call: Callable[..., None]) -> Callable[..., None]:
-    """The function with its groups of options written out one by one, as Typer reads them."""
-    hints = get_type_hints(call, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if hasattr(hint, "_field_defaults")}
-    parameters: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(call).parameters.items():
-        if name not in groups:
-            parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
-            continue
-        notes, defaults = get_type_hints(groups[name], include_extras=True), groups[name]._field_defaults
-        parameters += [
-            inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, default=defaults[field], annotation=notes[field])
-            for field in groups[name]._fields
-        ]
-
-    def spread(**values: Any) -> None:
-        for name, group in groups.items():
-            values[name] = group(**{field: values.pop(field) for field in group._fields})
-        call(**values)
-
-    spread.__doc__ = call.__doc__
-    spread.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # inspect reads it, mypy does not know it
-    return spread
-
-
 def _show_version(wanted: bool) -> None:
     if wanted:
         from camtui.versions import versions
@@ -140,17 +108,6 @@ def camtui(  # the options act in their callbacks
     """
     if ctx.invoked_subcommand is None:
         run_command(ctx, "watch" if has_screen() else "status")
-
-
-def run_command(ctx: typer.Context, name: str, *arguments: str) -> None:
-    """Run another command as if it had been typed."""
-    root = ctx.find_root()
-    group = root.command
-    assert isinstance(group, TyperGroup)
-    verb = group.get_command(root, name)
-    assert verb is not None, f"no command {name}"
-    with verb.make_context(name, list(arguments), parent=root) as context:
-        verb.invoke(context)
 
 
 def _command_path(error: typer.TyperException) -> str:

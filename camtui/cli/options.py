@@ -1,4 +1,4 @@
-"""Options that more than one verb has; those that come together are a ``NamedTuple``, which ``app.command`` spreads."""
+"""Options that more than one verb has; those that come together are a ``NamedTuple``, which ``verb.command`` spreads."""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from camtui.cli import completion
-from camtui.cli.app import command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption
+from camtui.cli.verb import command
 from camtui.devices import choose_devices
 from camtui.format.numbers import duration
 from camtui.paper import table2

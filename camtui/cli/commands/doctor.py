@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from camtui.cli import completion
-from camtui.cli.app import command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption
+from camtui.cli.verb import command
 from evaluator import catalog
 from evaluator.text import printable
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.app import command
 from camtui.cli.beginning import begin, driver_settings, stored_run
 from camtui.cli.options import RunArgument, Shown, Where
+from camtui.cli.verb import command
 from camtui.runs import LAST, find_run
 
 
