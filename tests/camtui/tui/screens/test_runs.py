@@ -1,0 +1,62 @@
+"""The screen of all runs: which is open, and two side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.camtui.tui.support import SIZES, opened
+from tests.synthetic import make_run
+
+
+@pytest.fixture
+def two_runs(tmp_path: Path) -> tuple[Path, Path]:
+    folder = tmp_path / "home" / "runs"
+    first = make_run(folder / "first.db", images=20, curves=False)
+    second = make_run(folder / "second.db", images=30, curves=False, shift=0.2)
+    return first, second
+
+
+async def test_runs_with_state_best_and_difference_of_plans(two_runs: tuple[Path, Path]) -> None:
+    first, second = two_runs
+    (second.parent / "junk.db").write_text("no database at all, not even nearly")
+    async with opened(first) as driver:
+        await driver.press("4")
+        await driver.until(lambda: len(driver.cells("runs")) == 3)
+        rows = {row[1]: row for row in driver.cells("runs")}
+        assert "COMPLETE" in rows["first"][2]
+        assert rows["second"][5]
+        assert rows["junk"][2] == "unreadable"
+        await driver.press("end", "home")
+        assert driver.part("difference")
+
+
+async def test_open_another_run(two_runs: tuple[Path, Path]) -> None:
+    first, second = two_runs
+    async with opened(first) as driver:
+        await driver.press("4")
+        await driver.until(lambda: len(driver.cells("runs")) == 2)
+        driver.table("runs").select(second)
+        await driver.press("enter")
+        await driver.until(lambda: driver.app.path == second and "second" in driver.part("title"))
+        assert driver.screen_name() == "GridScreen"
+        assert len(driver.app.screen_stack) == 2
+
+
+async def test_mark_and_compare(two_runs: tuple[Path, Path]) -> None:
+    first, _ = two_runs
+    async with opened(first, SIZES["large"]) as driver:
+        await driver.press("4")
+        await driver.until(lambda: len(driver.cells("runs")) == 2)
+        await driver.press("equals_sign")
+        assert driver.screen_name() == "RunsScreen"
+        await driver.press("home", "space", "end", "space", "space", "space", "equals_sign")
+        await driver.until(lambda: driver.screen_name() == "CompareScreen" and len(driver.cells("differences")) == 12)
+        assert {row[-1] for row in driver.cells("differences")} <= {"better", "worse", "tie"}
+        await driver.press("m")
+        await driver.until(lambda: "drop↓" in driver.part("compared") and "paired" in driver.part("compared"))
+        await driver.press("escape")
+        assert driver.screen_name() == "RunsScreen"
+        await driver.press("escape")
+        assert driver.screen_name() == "GridScreen"

@@ -1,0 +1,64 @@
+"""Colours that can be read and told apart, by all eyes and without colour."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+
+from camtui.tui.theme import DARK, LIGHT, Colours, styles_of
+
+Rgb = tuple[float, float, float]
+DEUTERANOPIA = ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881))
+PROTANOPIA = ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998))
+"""Machado, Oliveira and Fernandes (2009), severity 1; on linear light."""
+EYES = {"deuteranopia": DEUTERANOPIA, "protanopia": PROTANOPIA, "usual": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))}
+
+
+def linear(colour: str) -> Rgb:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return red, green, blue
+
+
+def contrast(first: str, second: str) -> float:
+    light = sorted(sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear(x), strict=True)) for x in (first, second))
+    return (light[1] + 0.05) / (light[0] + 0.05)
+
+
+def lab(colour: Rgb) -> Rgb:
+    matrix = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
+    xyz = [sum(m * max(0.0, c) for m, c in zip(row, colour, strict=True)) for row in matrix]
+    f = [t ** (1 / 3) if t > 0.008856 else 7.787 * t + 16 / 116 for t in (xyz[0] / 0.95047, xyz[1], xyz[2] / 1.08883)]
+    return 116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])
+
+
+def apart(first: str, second: str, eye: tuple[Rgb, Rgb, Rgb]) -> float:
+    def seen(colour: str) -> Rgb:
+        x, y, z = (sum(m * c for m, c in zip(row, linear(colour), strict=True)) for row in eye)
+        return lab((x, y, z))
+
+    return float(sum((a - b) ** 2 for a, b in zip(seen(first), seen(second), strict=True)) ** 0.5)
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT], ids=["dark", "light"])
+def test_text_can_be_read(theme: Colours) -> None:
+    colours = {role: getattr(theme, role) for role in ("text", "dim", "accent", "best", "tie", "warn", "error")}
+    colours |= {f"series {place}": colour for place, colour in enumerate(theme.series)}
+    for role, colour in colours.items():
+        for ground in (theme.background, theme.panel):
+            assert contrast(colour, ground) >= 4.5, role
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT], ids=["dark", "light"])
+@pytest.mark.parametrize("eye", EYES.values(), ids=EYES)
+def test_all_curves_can_be_told_apart(theme: Colours, eye: tuple[Rgb, Rgb, Rgb]) -> None:
+    for first, second in combinations(theme.series, 2):
+        assert apart(first, second, eye) >= 15, (first, second)
+
+
+def test_without_colour_the_roles_differ_by_weight() -> None:
+    styles = styles_of("ansi-dark")
+    assert all(style.color is None and style.bgcolor is None for style in styles.values())
+    assert styles["best"] != styles["dim"] != styles[""]
+    assert styles["cursor"] != styles[""]

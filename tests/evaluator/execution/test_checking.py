@@ -1,0 +1,25 @@
+"""What an evaluator hands over is looked through before it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from evaluator.execution.checking import checked, failed
+from evaluator.records import Failure, UnitResult
+from tests.evaluator.execution.units import CURVES, IMAGES, ROWS
+from tests.fake_session import fake_measurement, fake_row
+
+
+def test_what_an_evaluator_leaves_out_or_gets_wrong_becomes_a_failure() -> None:
+    good, absurd = fake_row(10, "n", "a", 0), replace(fake_row(10, "n", "a", 1), coherency=1.5)
+    result = checked(replace(ROWS, cells=(10,), images=IMAGES[:3]), UnitResult(rows=(good, absurd)))
+    assert result.rows == (good,)
+    assert [(f.image, f.reason) for f in result.failures] == [(1, "out-of-range"), (2, "no-result")]
+    curve = replace(fake_measurement(10, "n", "a", 0, "deletion"), value=float("inf"))
+    unit = replace(CURVES, cells=(10,), images=IMAGES[:1], metrics=("deletion",))
+    result = checked(unit, UnitResult(measurements=(curve,)))
+    assert result.failures == (Failure(10, 0, "deletion", "not-finite", "deletion is inf"),)
+
+
+def test_a_unit_as_failures() -> None:
+    assert len(failed(CURVES, "kills-worker", "signal 9").failures) == 2 * 5 * 2
