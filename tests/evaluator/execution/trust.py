@@ -14,9 +14,9 @@ The twelve tests of the specification, and where each is shown in small counts, 
  7. a poison image                          test_faults.py: test_a_poison_image_is_found_and_costs_one_pair
  8. a hanging worker                        test_faults.py: test_a_hanging_worker_is_replaced
  9. a state machine over schedule and store test_schedule.py: ScheduleAndStore
-10. the same table however it was cut       test_driver.py: test_the_same_rows_whatever…; test_workers.py, with the real evaluator
+10. the same table however it was cut       test_driver.py: test_the_same_rows_whatever…; test_worker.py, with the real evaluator
 11. five readers beside a fast writer       tests/evaluator/store/test_reader.py; how long a look takes: here
-12. the escape corpus                       test_escapes.py, test_hostile.py, test_export.py
+12. the escape corpus                       test_escapes.py, test_hostile.py, tests/camtui/export
 """
 
 from __future__ import annotations

@@ -1,0 +1,31 @@
+"""CSV and TSV that a spreadsheet cannot take for formulas."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from camtui.export.delimited import cell as csv_cell
+from evaluator.store.reader import RunReader
+from tests.camtui.export.support import written
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv"])
+def test_text_cannot_be_a_formula_and_numbers_stay_numbers(reader: RunReader, form: str) -> None:
+    data = written(reader, form, per_image=True)
+    lines = list(csv.reader(io.StringIO(data.decode(), newline=""), delimiter="," if form == "csv" else "\t"))
+    images = {line[2] for line in lines[1:]}
+    assert {"'=cmd|' /C calc'!A0.png", "'-0.5", "'@x\\xff.png", "'+1\\x092\\x0a\\x1b[2J.png", 'ünï, "quoted".png'} <= images
+    assert {len(line) for line in lines} == {len(lines[0])}
+    assert not any(line[2].startswith(("=", "+", "-", "@")) for line in lines)
+    assert [csv_cell(value) for value in (-0.5, 1e-7, None, True, 3, "-0.5", "a=b")] == [
+        "-0.5",
+        "1e-07",
+        "",
+        "true",
+        "3",
+        "'-0.5",
+        "a=b",
+    ]

@@ -1,0 +1,64 @@
+"""LaTeX in the paper's layout, which compiles."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from camtui.export import Request, table_of
+from camtui.export.latex import escape as latex_escape
+from camtui.format import Options
+from evaluator.store.reader import RunReader
+from tests.camtui.export.support import written
+from tests.synthetic import make_run
+
+
+def test_latex_has_the_papers_layout_and_says_where_it_comes_from(reader: RunReader) -> None:
+    text = written(reader, "latex").decode()
+    assert text.isascii()
+    comments = [line for line in text.splitlines() if line.startswith("%")]
+    for part in (
+        "camtui run 'demo', 40 images",
+        "weights IMAGENET1K_V1",
+        "target predicted, resize 224",
+        "torch 2.13.0",
+        "28 steps",
+    ):
+        assert any(part in line for line in comments)
+    assert r"\toprule" in text
+    assert r"\multicolumn{9}{l}{\textbf{resnet18 (IMAGENET1K\_V1, layer layer4)}}" in text
+    assert "Score-CAM (variant=cic) & " in text
+    table = table_of(reader, Request("latex"))
+    for row in table.blocks[0].rows:
+        for entry in row.entries:
+            if entry.mark:
+                assert f"\\{'underline' if entry.mark == 'second' else 'textbf'}{{{entry.text}}}" in text
+
+
+def test_n_is_a_latex_column_only_where_it_differs(tmp_path: Path, reader: RunReader) -> None:
+    whole = RunReader(make_run(tmp_path / "a.db", methods=["gradcam", "gradcampp"]))
+    assert "Method & Average Drop" in written(whole, "latex").decode()
+    assert "Method & n & Average Drop" in written(reader, "latex").decode()
+
+
+def test_latex_escapes() -> None:
+    assert latex_escape("a_b%&#$^~\\{}é") == r"a\_b\%\&\#\$\textasciicircum{}$\sim$\textbackslash{}\{\}?"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["blocks", "long", "pivot:adcc"])
+def test_latex_compiles_by_itself_and_inside_a_document(reader: RunReader, tmp_path: Path, layout: str) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed: apt install texlive-latex-recommended")
+    (tmp_path / "table.tex").write_bytes(written(reader, "latex", layout=layout, options=Options(ci=True)))
+    (tmp_path / "paper.tex").write_text(
+        "\\documentclass{article}\\usepackage{booktabs}\\begin{document}Before \\input{table} after\\end{document}\n"
+    )
+    for name in ("table", "paper"):
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", name]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout[-2000:]
+        assert (tmp_path / f"{name}.pdf").stat().st_size > 5000

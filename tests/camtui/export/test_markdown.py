@@ -1,0 +1,20 @@
+"""Ranks in Markdown."""
+
+from __future__ import annotations
+
+from camtui.export import Request, table_of
+from evaluator.store.reader import RunReader
+from tests.camtui.export.support import written
+
+
+def test_markdown_marks_ranks_by_type(reader: RunReader) -> None:
+    text = written(reader, "md").decode()
+    table = table_of(reader, Request("md"))
+    best = [entry.text for row in table.blocks[0].rows for entry in row.entries if entry.mark == "best"]
+    assert best
+    assert all(f"**{value}**" in text for value in best)
+    assert all(f"_{e.text}_" in text for row in table.blocks[0].rows for e in row.entries if e.mark == "second")
+    assert "| Average Drop ↓ | Average Increase ↑ | Deletion ↓ | Insertion ↑ | Coherency ↑ | Complexity ↓ | ADCC ↑ |" in text
+    assert "* best" not in text
+    widths = {line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")}
+    assert widths == {10}

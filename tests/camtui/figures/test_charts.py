@@ -1,0 +1,43 @@
+"""Charts, and charts that cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.camtui.figures.support import METHODS, run
+from tests.synthetic import make_run
+
+
+@pytest.mark.parametrize("kind", ["convergence", "components", "ranks", "deletion", "insertion"])
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_charts(home: Path, kind: str, suffix: str) -> None:
+    pytest.importorskip("matplotlib")
+    target = home / f"{kind}.{suffix}"
+    assert run("figure", "pics", kind, "-o", str(target))[0] == 0
+    if suffix == "svg":
+        text = target.read_text()
+        assert "vgg16" in text
+        assert "scorecam" in text
+    else:
+        with Image.open(target) as picture:
+            assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 20
+    first = target.read_bytes()
+    run("figure", "pics", kind, "-o", str(target), "--force")
+    assert target.read_bytes() == first
+
+
+def test_charts_that_cannot_be(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(home / "runs" / "plain.db", methods=METHODS, curves=False)
+    assert "no chart 'pie'" in run("figure", "pics", "pie", "-o", str(home / "a.png"))[1]
+    assert "no deletion curves" in run("figure", "plain", "deletion", "-o", str(home / "a.png"))[1]
+    make_run(home / "runs" / "few.db", methods=METHODS, images=6)
+    assert "needs 10 images" in run("figure", "few", "convergence", "-o", str(home / "a.png"))[1]
+    assert run("figure", "pics", "ranks", "-o", str(home / "a.gif"))[0] == 2
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    code, said = run("figure", "pics", "ranks", "-o", str(home / "a.png"))
+    assert code == 2
+    assert "camtui[figures]" in said

@@ -1,0 +1,136 @@
+"""One page with all, which fetches and runs nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from camtui.export.plan import plan_toml
+from camtui.figures.report import Contents, write_report
+from camtui.format import percent
+from evaluator.store.reader import RunReader
+from tests.camtui.figures.support import run
+from tests.synthetic import make_run
+
+EVIL = "<script>alert(1)</script>\x1b[2J&amp;"
+
+
+class Page(HTMLParser):
+    """Tags, and the cells of every table row."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.rows: list[list[str]] = []
+        self._inside = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self._inside = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = self._inside and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.rows[-1][-1] += data
+
+
+def page(reader: RunReader, **contents: int) -> tuple[str, list[str]]:
+    stream = io.StringIO()
+    missing = write_report(stream, reader, plan_toml(reader), Contents(**{"worst": 2, **contents}))  # type: ignore[arg-type]  # flags
+    return stream.getvalue(), missing
+
+
+def shown_rows(rows: list[list[str]]) -> dict[str, list[str]]:
+    """The first table's rows by method, intervals cut off."""
+    return {row[0]: [cell.split(" ±")[0] for cell in row[1:]] for row in rows[1:5] if len(row) > 3}
+
+
+def expected_rows(reader: RunReader) -> dict[str, list[str]]:
+    metrics = ["average_drop", "average_increase", "deletion", "insertion", "coherency", "complexity", "adcc"]
+    summaries = {summary.cell: summary for summary in reader.summaries()}
+    first = next(cell.backbone for cell in reader.cells())
+    found = {cell.method: summaries[cell.id] for cell in reader.cells() if cell.backbone == first}
+    return {method: [str(s.n), *(percent(s.means[key].value) for key in metrics)] for method, s in found.items()}
+
+
+def test_the_tables_numbers_are_read_back_from_the_page(reader: RunReader) -> None:
+    text, missing = page(reader)
+    assert missing == []
+    assert shown_rows(Page(text).rows) == expected_rows(reader)
+
+
+def test_the_page_fetches_nothing_and_runs_nothing(reader: RunReader) -> None:
+    parsed = Page(page(reader)[0])
+    assert not {tag for tag, _ in parsed.tags} & {"script", "link", "iframe", "object", "embed", "form", "a"}
+    sources = [attributes["src"] or "" for tag, attributes in parsed.tags if tag == "img"]
+    assert len(sources) == 5 + 2 * 2
+    assert all(source.startswith("data:image/") for source in sources)
+    assert not any(name.startswith("on") for _, attributes in parsed.tags for name in attributes)
+    assert any("default-src 'none'" in (attributes.get("content") or "") for _, attributes in parsed.tags)
+
+
+def test_hostile_names_are_text(home: Path) -> None:
+    path = make_run(home / "runs" / "evil.db", name=EVIL, paths=[EVIL.encode() + b".png"] * 1, methods=["gradcam"], images=4)
+    text, missing = page(RunReader(path))
+    assert "<script" not in text
+    assert "\x1b" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\x1b[2J&amp;amp;" in text
+    assert len(missing) > 0  # there are no files of it
+    assert "Left out" in text
+
+
+def test_the_page_without_charts_says_so(reader: RunReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Convergence" not in page(reader, charts=0)[0]
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    text, missing = page(reader)
+    assert any("matplotlib" in line for line in missing)
+    assert "camtui[figures]" in text
+
+
+def test_the_page_holds_the_plan_that_makes_the_run_again(reader: RunReader) -> None:
+    from html import unescape
+
+    found = re.search("<pre>(.*?)</pre>", page(reader)[0], re.DOTALL)
+    assert found
+    assert unescape(found[1]) == plan_toml(reader)
+
+
+@pytest.mark.slow
+def test_the_page_in_chromium(home: Path, reader: RunReader) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("chromium is not installed: apt install chromium")
+    target = home / "report.html"
+    assert run("report", "pics", "-o", str(target), "--worst", "1")[0] == 0
+    command = [
+        browser,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={home / 'profile'}",
+        "--dump-dom",
+        target.as_uri(),
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert shown_rows(Page(result.stdout).rows) == expected_rows(reader)
+    assert json.dumps(result.stdout).count("data:image") >= 6
+
+
+def test_report_command(home: Path) -> None:
+    target = home / "report.html"
+    assert run("report", "pics", "-o", str(target)) == (0, f"wrote {target}\n")
+    assert run("report", "pics", "-o", str(target))[0] == 2

@@ -1,0 +1,70 @@
+"""Pictures side by side: one cell's views, or the paper's Figure 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from camtui.figures.panels import open_panels
+from camtui.figures.sheet import GAP, cell_sheet
+from camtui.format.select import find_cell
+from evaluator.crop import SIDE
+from evaluator.store.reader import RunReader
+from tests.camtui.figures.support import run, size_of
+
+
+def test_the_sheet_has_every_view_in_its_place(reader: RunReader) -> None:
+    panels = open_panels(reader, find_cell(reader, "vgg16/gradcam"), reader.image(4))
+    sheet = np.asarray(cell_sheet(panels, ("input", "cam", "overlay", "masked"), "viridis", 0.5))
+    top = GAP + 15
+    for column, view in enumerate(("input", "cam", "overlay", "masked")):
+        left = GAP + column * (SIDE + GAP)
+        assert np.array_equal(sheet[top : top + SIDE, left : left + SIDE], panels.view(view))  # type: ignore[arg-type]  # a View
+
+
+def test_image_command(home: Path) -> None:
+    target = home / "x.png"
+    assert run("image", "pics", "vgg16/gradcam", "4", "-o", str(target)) == (0, f"wrote {target} (936 × 300)\n")
+    assert size_of(target) == (936, 300)
+    code, said = run("image", "pics", "vgg16/gradcam", "4", "-o", str(target))
+    assert code == 2
+    assert "--force" in said
+    assert (
+        run("image", "pics", "vgg16/gradcam", "4", "-o", str(target), "--view", "cam", "--colours", "cividis", "--force")[0] == 0
+    )
+    assert size_of(target)[0] == SIDE + 2 * GAP
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf", "jpg"])
+def test_figure_2_has_a_row_per_image_and_a_column_per_method(home: Path, suffix: str) -> None:
+    target = home / f"figure2.{suffix}"
+    assert run("image", "pics", "resnet18", "4", "5", "--all-methods", "-o", str(target))[0] == 0
+    if suffix == "pdf":
+        assert target.read_bytes().startswith(b"%PDF")
+    else:
+        size = size_of(target)
+        assert size[0] == 5 * (SIDE + GAP) + GAP
+        assert size[1] > 2 * SIDE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["pics", "vgg16/gradcam", "4", "-o", "x.bmp"], 2, "cannot write '.bmp'"),
+        (["pics", "vgg16/gradcam", "4", "5", "-o", "x.png"], 2, "--all-methods"),
+        (["pics", "vgg16/gradcam", "4", "-o", "x.png", "--view", "front"], 2, "--view takes"),
+        (["pics", "vgg16/gradcam", "4", "-o", "x.png", "--colours", "jet"], 2, "--colours takes"),
+        (["pics", "vgg61", "4", "-o", "x.png", "--all-methods"], 4, "did you mean 'vgg16'"),
+        (["pics", "vgg16/gradcam", "nothing", "-o", "x.png"], 4, "no images match"),
+        (["pics", "vgg16/gradcam", "11", "-o", "x.png"], 4, "has no row for"),
+    ],
+)
+def test_bad_requests_for_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found, said = run("image", *arguments)
+    assert (found, message in said) == (code, True), said
+    assert not list(tmp_path.glob("x.*"))

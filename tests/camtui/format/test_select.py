@@ -1,0 +1,63 @@
+"""Which cells, in which order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from camtui.format import (
+    CellView,
+    Options,
+    cell_views,
+    long_table,
+    matching,
+    summary_table,
+)
+from evaluator.errors import NotFound, UsageError
+from evaluator.store.reader import RunReader
+
+
+def names(views: list[CellView]) -> list[str]:
+    return [f"{v.cell.backbone}/{v.cell.method}" for v in views]
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("backbone=vgg*, method!=fakecam, adcc>74.5", ["vgg16/smoothgradcampp", "vgg16/scorecam"]),
+        ("Scorecam", ["resnet18/scorecam", "vgg16/scorecam"]),
+        ("n<=17, n>0", ["vgg16/scorecam"]),
+        ("degenerate>0, method=cam", ["resnet18/cam"]),
+        ("complexity>=99.99, backbone!=vgg16", ["resnet18/fakecam"]),
+    ],
+)
+def test_filter(reader: RunReader, expression: str, expected: list[str]) -> None:
+    assert names(matching(cell_views(reader), expression)) == expected
+
+
+@pytest.mark.parametrize("expression", ["adc>3", "adcc>high", "backbone<vgg", "a=b=c,=", "n ! 3 ="])
+def test_filter_that_cannot_be_read(reader: RunReader, expression: str) -> None:
+    with pytest.raises(UsageError):
+        matching(cell_views(reader), expression)
+
+
+def test_filter_that_nothing_meets(reader: RunReader) -> None:
+    with pytest.raises(NotFound, match="no cell matches 'adcc>100'"):
+        matching(cell_views(reader), "adcc>100")
+
+
+@pytest.mark.parametrize(("metric", "sign"), [("adcc", 1), ("average_drop", -1)])
+def test_sort_puts_the_best_first_and_absent_ones_last(reader: RunReader, metric: str, sign: int) -> None:
+    table = long_table(reader, Options(sort=metric))
+    place = [c.key for c in table.columns].index(metric)
+    texts = [row.entries[place].text for row in table.blocks[0].rows]
+    assert texts[-1] == "–"
+    values = [float(text) for text in texts[:-1]]
+    assert values == sorted(values, key=lambda value: -sign * value)
+
+
+def test_sorting_keeps_blocks_in_the_plans_order(reader: RunReader) -> None:
+    table = summary_table(reader, replace(Options(), sort="adcc"))
+    assert [block.title.split()[0] for block in table.blocks] == ["resnet18", "vgg16"]
+    assert table.blocks[0].rows[-1].entries[0].text == "fakecam"
