@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from math import sqrt
 from typing import NamedTuple
 
@@ -78,7 +79,7 @@ def mean_of(sums: Sums, metric: str) -> Mean | None:
     value = first.total / first.n
     if first.n < 2:
         return Mean(first.n, value, None)
-    variance = max(0.0, _covariance(first, first, sums.get((metric, metric))))
+    variance = max(0.0, _covariance(first, first, sums[metric, metric]))
     return Mean(first.n, value, sqrt(variance / (first.n - 1)))
 
 
@@ -105,15 +106,11 @@ def headline_adcc(sums: Sums) -> Mean | None:
     if drop.n < 2 or adcc == 0:
         return Mean(drop.n, adcc, None if drop.n < 2 else 0.0)
     slopes = influence_slopes(*averages)
-    variance = sum(
-        twice * slopes[a] * slopes[b] * _covariance(sums[a, ""], sums[b, ""], sums.get((a, b))) for a, b, twice in _PRODUCTS
-    )
+    variance = sum(twice * slopes[a] * slopes[b] * _covariance(sums[a, ""], sums[b, ""], sums[a, b]) for a, b, twice in _PRODUCTS)
     return Mean(drop.n, adcc, sqrt(max(0.0, variance) / (drop.n - 1)))
 
 
-_PRODUCTS = tuple(
-    (a, b, 1 if a == b else 2) for place, a in enumerate(COMPONENTS) for b in COMPONENTS[place:]
-)  # fmt: skip
+_PRODUCTS = tuple((a, b, 1 if a == b else 2) for a, b in combinations_with_replacement(COMPONENTS, 2))
 """Every product of two components once; those of two different ones count twice in a variance."""
 
 
@@ -134,7 +131,7 @@ def over_complete_rows(sums: Sums, without_drop: Iterable[tuple[float, float]]) 
     values = {"coherency": [one for one, _ in left_out], "complexity": [other for _, other in left_out]}
     for key in [("coherency", ""), ("complexity", ""), *((a, b) for a, b, _ in _PRODUCTS if a != "average_drop")]:
         products = (x * y for x, y in zip(values[key[0]], values[key[1]] if key[1] else [1.0] * len(left_out), strict=True))
-        n, total = complete.get(key, Sum(0, 0.0))
+        n, total = complete[key]
         complete[key] = Sum(n - len(left_out), total - UNIT * sum(map(quantise, products)))
     return complete
 
@@ -151,10 +148,8 @@ def influence_slopes(average_drop: float, coherency: float, complexity: float) -
     }
 
 
-def _covariance(first: Sum, second: Sum, product: Sum | None) -> float:
+def _covariance(first: Sum, second: Sum, product: Sum) -> float:
     """Population covariance; exactly 0 where it is below what the sums resolve."""
-    if product is None or product.n == 0:
-        return 0.0
     value = product.total / product.n - (first.total / first.n) * (second.total / second.n)
     return value if abs(value) > _RESOLUTION else 0.0
 

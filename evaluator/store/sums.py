@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import combinations
 
 from evaluator import statistics
+from evaluator.catalog import ROW_METRICS
 from evaluator.records import Measurement, Row
 from evaluator.store import schema
 
 Deltas = dict[tuple[int, str, str], list[int]]
-
-_ROW_VALUES = ("average_drop", "average_increase", "coherency", "complexity", "adcc")
-_CROSS = (("average_drop", "coherency"), ("average_drop", "complexity"), ("coherency", "complexity"))
 
 
 def sums_of(rows: Iterable[Row], measurements: Iterable[Measurement]) -> tuple[Deltas, Counter[tuple[int, str, int]]]:
@@ -36,11 +35,11 @@ def sums_of(rows: Iterable[Row], measurements: Iterable[Measurement]) -> tuple[D
 
     for row in rows:
         add(row.cell, "degenerate", "", float(row.degenerate))
-        values = {name: getattr(row, name) for name in _ROW_VALUES}
+        values = {name: getattr(row, name) for name in ROW_METRICS}
         for name, value in values.items():
             if value is not None:
                 add_value(row.cell, name, value)
-        for a, b in _CROSS:
+        for a, b in combinations(statistics.COMPONENTS, 2):
             if values[a] is not None and values[b] is not None:
                 add(row.cell, a, b, values[a] * values[b])
     for measurement in measurements:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import FrozenInstanceError
 from math import sqrt
 from random import Random
 
@@ -13,14 +14,18 @@ from evaluator.records import Row
 from evaluator.statistics import (
     COMPONENTS,
     UNIT,
+    Z95,
     CellSummary,
+    Mean,
     PairedDifference,
     Sum,
     Sums,
     harmonic_adcc,
     headline_adcc,
+    influence_slopes,
     mean_of,
     paired_difference,
+    quantise,
     summarise,
 )
 from evaluator.store.sums import sums_of
@@ -224,3 +229,115 @@ def test_a_cell_ties_with_itself_and_a_single_image_tells_nothing() -> None:
     assert (found.value, found.tie) == (0.0, True)
     assert PairedDifference(1, 0.5, None).tie
     assert paired_difference("adcc", []) is None
+
+
+def influences(of: Sequence[Row]) -> np.ndarray:
+    """``ψ_i`` of the docstring, written with the components as the paper has them: coherency, 1 − complexity, 1 − drop."""
+    drop, coherency, complexity = components(of).T
+    parts = np.stack([coherency, 1 - complexity, 1 - drop])
+    averages = parts.mean(1, keepdims=True)
+    adcc = 3 / (1 / averages).sum()
+    found: np.ndarray = adcc**2 / 3 * ((parts - averages) / averages**2).sum(0)
+    return found
+
+
+@pytest.mark.parametrize("n", [2, 3, 200])
+def test_the_error_of_the_headline_is_that_of_its_influences_exactly(n: int) -> None:
+    of = rows(n, seed=21)
+    mean = headline_adcc(sums(of))
+    assert mean is not None
+    assert mean.se == pytest.approx(influences(of).std(ddof=1) / sqrt(n), rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [2, 3, 200])
+def test_the_error_of_a_paired_headline_is_that_of_its_influences_exactly(n: int) -> None:
+    first, second = rows(n, seed=22), rows(n, seed=23)
+    found = paired_difference("adcc", as_pairs(first, second))
+    assert found is not None
+    assert found.se == pytest.approx((influences(first) - influences(second)).std(ddof=1) / sqrt(n), rel=1e-9)
+
+
+def test_two_values_have_an_error_and_one_pair_has_none() -> None:
+    of = rows(2, seed=24)
+    means = summary(of).means
+    for name in COMPONENTS:
+        values = components(of)[:, COMPONENTS.index(name)]
+        assert means[name].se == pytest.approx(values.std(ddof=1) / sqrt(2), rel=1e-6)
+    single = paired_difference("deletion", [({"deletion": 0.3}, {"deletion": 0.1})])
+    assert single is not None
+    assert (single.n, single.se) == (1, None)
+    assert single.value == pytest.approx(0.2)
+
+
+def test_two_perfect_explanations_have_adcc_one_and_two_worthless_ones_zero_both_without_spread() -> None:
+    perfect = headline_adcc(sums([row(0.0, 1.0, 0.0, image) for image in range(2)]))
+    worthless = headline_adcc(sums([row(1.0, 1.0, 0.5, image) for image in range(2)]))
+    single = headline_adcc(sums([row(1.0, 1.0, 0.5)]))
+    assert perfect is not None
+    assert worthless is not None
+    assert single is not None
+    assert (perfect.value, perfect.se) == (1.0, 0.0)
+    assert (worthless.value, worthless.se) == (0.0, 0.0)
+    assert (single.value, single.se) == (0.0, None)
+
+
+def test_a_perfect_mean_still_has_the_spread_of_what_it_averages() -> None:
+    """ADCC close to 1 from below is not taken for a constant."""
+    of = [row(drop, 1.0, 0.0, image) for image, drop in enumerate((0.0, 0.1))]
+    mean = headline_adcc(sums(of))
+    assert mean is not None
+    assert mean.se == pytest.approx(influences(of).std(ddof=1) / sqrt(2), rel=1e-6)
+
+
+@pytest.mark.parametrize("missing", COMPONENTS)
+def test_without_one_of_the_components_there_is_no_headline(missing: str) -> None:
+    known = sums(rows(5, seed=25))
+    assert headline_adcc({key: value for key, value in known.items() if missing not in key}) is None
+    assert headline_adcc({**known, (missing, ""): Sum(0, 0.0)}) is None
+
+
+def test_a_cell_in_which_no_image_has_a_drop_has_no_headline() -> None:
+    of = [row(None, 0.9, 0.3, 0), row(None, 0.8, 0.2, 1)]
+    found = summarise(1, sums(of), 0, [(0.9, 0.3), (0.8, 0.2)])
+    assert set(found.means) == {"coherency", "complexity", "average_increase"}
+    assert found.mean_image_adcc is None
+
+
+def test_degenerate_maps_are_counted_and_a_cell_without_rows_has_none() -> None:
+    of = [*rows(3, seed=26), Row(1, 3, 3, 3, 0.5, 0.0, 1.0, 0.0, 0.5, 0.0, 0.0, True, None)]
+    assert (summary(of).n, summary(of).degenerate) == (4, 1)
+    empty = summarise(1, {}, 7)
+    assert (empty.n, empty.failed, empty.degenerate, empty.means) == (0, 7, 0, {})
+
+
+@pytest.mark.parametrize("components", [(1.0, 0.9, 0.3), (0.2, 0.0, 0.3), (0.2, 0.9, 1.0)])
+def test_an_adcc_of_zero_does_not_move(components: tuple[float, float, float]) -> None:
+    assert influence_slopes(*components) == dict.fromkeys(COMPONENTS, 0.0)
+
+
+def test_the_slopes_are_the_derivatives() -> None:
+    at, step = (0.2, 0.9, 0.35), 1e-6
+    for place, name in enumerate(COMPONENTS):
+        above, below = ([x + sign * step * (i == place) for i, x in enumerate(at)] for sign in (1, -1))
+        derivative = (harmonic_adcc(*above) - harmonic_adcc(*below)) / (2 * step)
+        assert influence_slopes(*at)[name] == pytest.approx(derivative, rel=1e-6)
+
+
+@pytest.mark.parametrize(("value", "units"), [(0.0, 0), (1.0, 2**40), (0.5, 2**39), (2.0**-41 * 1.001, 1), (2.0**-41 * 0.999, 0)])
+def test_values_are_summed_in_units_of_two_to_the_minus_forty(value: float, units: int) -> None:
+    assert quantise(value) == units
+    assert UNIT == 2.0**-40
+
+
+def test_the_interval_is_the_normal_one() -> None:
+    mean = Mean(100, 0.5, 0.01)
+    assert mean.half_width == pytest.approx(0.0195996398)
+    edge = PairedDifference(100, Z95 * 0.01, 0.01)
+    assert edge.tie
+    assert not PairedDifference(100, 0.0196, 0.01).tie
+
+
+def test_records_of_statistics_do_not_change() -> None:
+    for record in (Mean(1, 0.5, None), summary(rows(2, seed=27)), PairedDifference(1, 0.5, None)):
+        with pytest.raises(FrozenInstanceError):
+            record.n = 2  # type: ignore[misc]  # that is the point
