@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from camtui.format.cells import CellView, shown_metrics
+from evaluator.catalog import ROW_METRICS
 from evaluator.metrics.base import Metric
 from evaluator.records import ImageRef, LoadedBackbone, Row
 from evaluator.statistics import Mean
@@ -97,14 +98,11 @@ def _image_record(row: Row, image: ImageRef, curves: dict[str, float], metrics: 
         "image": name, "label": image.label, "target": row.target, "predicted": row.predicted, "y": row.y, "o": row.o
     }  # fmt: skip
     for key in metrics:
-        record[key] = curves.get(key) if key not in _ROW_FIELDS else getattr(row, key)
+        record[key] = curves.get(key) if key not in ROW_METRICS else getattr(row, key)
     record["degenerate"] = row.degenerate
     if os.fsencode(name) != image.path:
         record["image_hex"] = image.path.hex()
     return record
-
-
-_ROW_FIELDS = frozenset({"average_drop", "average_increase", "coherency", "complexity", "adcc"})
 
 
 def image_fields(metrics: Sequence[Metric]) -> list[str]:

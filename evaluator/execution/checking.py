@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from math import isfinite
 
+from evaluator.catalog import ROW_METRICS
 from evaluator.records import Failure, Row, Unit, UnitResult
 
-_FRACTIONS = ("y", "o", "average_drop", "average_increase", "coherency", "complexity", "adcc")
+_FRACTIONS = ("y", "o", *ROW_METRICS)
 _TOLERANCE = 1e-6
 
 

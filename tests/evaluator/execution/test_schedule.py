@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -17,7 +16,7 @@ from evaluator.execution.schedule import Schedule
 from evaluator.execution.stages import block_size, plan_stages
 from evaluator.images import find_images
 from evaluator.plan import BackboneSpec, RunPlan
-from evaluator.records import Cell, Failure, Unit, UnitResult
+from evaluator.records import Failure, Unit, UnitResult
 from evaluator.store.audit import audit
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
@@ -135,22 +134,53 @@ def test_a_backbone_is_asked_for_only_where_it_has_work(tmp_path: Path) -> None:
         assert make_schedule(reader).needed_backbone(set()) == 1
 
 
-@pytest.mark.parametrize(("forwards", "curves", "cuda", "size"), [
-    (7, False, False, 16), (4097, False, False, 1), (54, True, False, 4), (270, True, False, 1),
-    (7, False, True, 256), (4097, False, True, 8), (540, True, True, 64),
-])  # fmt: skip
-def test_the_size_of_a_block(forwards: float, curves: bool, cuda: bool, size: int) -> None:
-    assert block_size(forwards, curves=curves, cuda=cuda) == size
+def test_skipping_a_backbone_leaves_the_others(tmp_path: Path) -> None:
+    names = ["resnet50", "vgg16"]
+    plan = make_plan(make_data(tmp_path / "data", 4), backbones=tuple(map(BackboneSpec, names)), methods=("gradcam",))
+    with stored(tmp_path, plan) as (writer, reader):
+        schedule = make_schedule(reader)
+        first = schedule.next_unit({0, 1})
+        second = schedule.next_unit({0, 1})
+        assert first is not None
+        assert second is not None
+        assert [names[unit.backbone] for unit in (first, second)] == names
+        for unit in (first, second):
+            schedule.finish(unit.id)
+        schedule.give_back([first, second])
+        schedule.skip_backbone(0)
+        left = all_units(schedule, writer, names)
+    assert {unit.backbone for unit in left} == {1}
+    assert sum(len(unit.images) for unit in left) == 4
 
 
-def test_stages_keep_their_ids_when_cells_turn_out_not_to_apply(tmp_path: Path) -> None:
-    plan = make_plan(make_data(tmp_path / "data", 1), methods=("cam", "scorecam"), metrics=("insertion",))
-    cells = [Cell(1, "resnet50", "cam", True, ""), Cell(2, "resnet50", "scorecam", True, "")]
-    before = plan_stages(plan, cells, {}, cuda=False)
-    after = plan_stages(plan, [replace(cells[0], applicable=False), cells[1]], {}, cuda=False)
-    assert [stage.id for stage in before] == [stage.id for stage in after] == [1, 2, 3, 4]
-    assert after[0].cells == ()
-    assert [stage.base for stage in after] == [None, 1, None, 3]
+def test_what_is_given_back_comes_before_anything_new_and_only_to_a_loaded_backbone(tmp_path: Path) -> None:
+    plan = make_plan(make_data(tmp_path / "data", 40), methods=("gradcam",))
+    with stored(tmp_path, plan) as (_, reader):
+        schedule = make_schedule(reader)
+        lost, other = schedule.next_unit({0}), schedule.next_unit({0})
+        assert lost is not None
+        assert other is not None
+        schedule.finish(lost.id)
+        schedule.finish(other.id)
+        assert not schedule.busy
+        (renewed,) = schedule.give_back([lost])
+        assert schedule.busy
+        assert renewed.id not in (lost.id, other.id)
+        assert schedule.next_unit(set()) is None
+        assert schedule.next_unit({0}) == renewed
+        assert schedule.busy
+
+
+def test_a_probe_loads_a_backbone_and_belongs_to_no_stage(tmp_path: Path) -> None:
+    with stored(tmp_path, make_plan(make_data(tmp_path / "data", 2), methods=("gradcam",))) as (_, reader):
+        schedule = make_schedule(reader)
+        probe = schedule.probe(0)
+        assert (probe.backbone, probe.images, probe.cells) == (0, (), ())
+        assert probe.stage not in schedule.stages
+        assert schedule.busy
+        assert schedule.finish(probe.id) == probe
+        assert schedule.finish(probe.id) is None
+        assert not schedule.busy
 
 
 class ScheduleAndStore(RuleBasedStateMachine):

@@ -1,0 +1,74 @@
+"""What a run's stages are: their order, their titles and ids, their blocks, their cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from evaluator.execution.stages import block_size, plan_stages
+from evaluator.plan import RunPlan
+from evaluator.records import Cell, Stage
+from tests.evaluator.execution.support import make_data, make_plan
+
+
+def cells_of(plan: RunPlan) -> list[Cell]:
+    pairs = [(spec.name, method) for spec in plan.backbones for method in plan.methods]
+    return [Cell(n, backbone, method, True, "") for n, (backbone, method) in enumerate(pairs, 1)]
+
+
+@pytest.mark.parametrize(("forwards", "curves", "cuda", "size"), [
+    (7, False, False, 16), (4097, False, False, 1), (54, True, False, 4), (270, True, False, 1),
+    (16, False, False, 16), (16.1, False, False, 8), (1, True, False, 4), (64, True, False, 4), (64.1, True, False, 2),
+    (256, False, True, 256), (256.1, False, True, 128), (1, True, True, 64), (1, False, True, 256), (1024.1, True, True, 32),
+    (7, False, True, 256), (4097, False, True, 8), (540, True, True, 64),
+])  # fmt: skip
+def test_the_size_of_a_block(forwards: float, curves: bool, cuda: bool, size: int) -> None:
+    assert block_size(forwards, curves=curves, cuda=cuda) == size
+
+
+def test_stages_keep_their_ids_when_cells_turn_out_not_to_apply(tmp_path: Path) -> None:
+    plan = make_plan(make_data(tmp_path / "data", 1), methods=("cam", "scorecam"), metrics=("insertion",))
+    cells = [Cell(1, "resnet50", "cam", True, ""), Cell(2, "resnet50", "scorecam", True, "")]
+    before = plan_stages(plan, cells, {}, cuda=False)
+    after = plan_stages(plan, [replace(cells[0], applicable=False), cells[1]], {}, cuda=False)
+    assert [stage.id for stage in before] == [stage.id for stage in after] == [1, 2, 3, 4]
+    assert after[0].cells == ()
+    assert [stage.base for stage in after] == [None, 1, None, 3]
+
+
+def test_what_a_stage_costs_is_what_its_cells_cost(tmp_path: Path) -> None:
+    """A clean pass, the masked pass of each distinct map, and for Score-CAM every channel of ResNet-50 twice."""
+    data = make_data(tmp_path / "data", 1)
+    plan = make_plan(data, methods=("gradcam", "xgradcam", "gradcampp", "scorecam"), metrics=("deletion", "insertion"))
+    cheap, curves, costly, its_curves = plan_stages(plan, cells_of(plan), {}, cuda=False)
+    assert cheap.forwards_per_image == 1 + 1 + 1, "XGrad-CAM is Grad-CAM on this head"
+    assert costly.forwards_per_image == 1 + 1 + 2 * 2048
+    assert curves.forwards_per_image == (28 - 1) * 2 * 3
+    assert its_curves.forwards_per_image == (28 - 1) * 2
+    assert [stage.block for stage in (cheap, curves, costly, its_curves)] == [16, 1, 1, 4]
+
+
+def test_without_curves_stages_are_numbered_without_gaps(tmp_path: Path) -> None:
+    plan = make_plan(make_data(tmp_path / "data", 1), methods=("gradcam", "scorecam", "iscam"))
+    assert [stage.id for stage in plan_stages(plan, cells_of(plan), {}, cuda=False)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("methods", "title"),
+    [
+        (("gradcam", "gradcampp", "layercam"), "resnet50 · Grad-CAM, Grad-CAM++, LayerCAM"),
+        (("gradcam", "gradcampp", "layercam", "fakecam"), "resnet50 · 4 methods"),
+    ],
+)
+def test_up_to_three_methods_are_named(tmp_path: Path, methods: tuple[str, ...], title: str) -> None:
+    plan = make_plan(make_data(tmp_path / "data", 1), methods=methods, metrics=("deletion",))
+    rows, curves = plan_stages(plan, cells_of(plan), {}, cuda=False)
+    assert (rows.title, curves.title) == (title, f"{title} · Deletion")
+
+
+def test_a_stage_is_stored_with_nothing_done(tmp_path: Path) -> None:
+    plan = make_plan(make_data(tmp_path / "data", 1), methods=("gradcam",))
+    (stage,) = plan_stages(plan, cells_of(plan), {}, cuda=False)
+    assert stage.record(7) == Stage(1, "resnet50 · Grad-CAM", "resnet50", (1,), (), 7, 0, 0.0, 0, stage.forwards_per_image)
