@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from evaluator.execution.checking import checked, failed
 from evaluator.records import Failure, UnitResult
 from tests.evaluator.execution.units import CURVES, IMAGES, ROWS
@@ -23,3 +25,10 @@ def test_what_an_evaluator_leaves_out_or_gets_wrong_becomes_a_failure() -> None:
 
 def test_a_unit_as_failures() -> None:
     assert len(failed(CURVES, "kills-worker", "signal 9").failures) == 2 * 5 * 2
+
+
+@pytest.mark.parametrize(("value", "good"), [(1 + 5e-7, True), (-5e-7, True), (1 + 2e-6, False), (-2e-6, False)])
+def test_rounding_is_forgiven_and_nothing_else(value: float, good: bool) -> None:
+    row = replace(fake_row(10, "n", "a", 0), complexity=value)
+    result = checked(replace(ROWS, cells=(10,), images=IMAGES[:1]), UnitResult(rows=(row,)))
+    assert result.rows == ((row,) if good else ())
