@@ -1,0 +1,188 @@
+"""Tests mirror the sources path for path: ``camtui/paper.py`` has ``tests/camtui/test_paper.py``, or it says here where."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("camtui", "evaluator")
+
+TESTED_IN = {
+    "camtui/cli/test_bench.py": "camtui.cli.commands.bench evaluator.measuring.throughput",
+    "camtui/cli/test_control.py": """
+        camtui.cli.commands.logs camtui.cli.commands.ls camtui.cli.commands.resume camtui.cli.commands.retry
+        camtui.cli.commands.rm camtui.cli.commands.status camtui.cli.commands.stop camtui.cli.commands.wait""",
+    "camtui/cli/test_exit_codes.py": "camtui.cli camtui.cli.app camtui.cli.verb camtui.cli.console camtui.cli.options",
+    "camtui/cli/test_results.py": """
+        camtui.cli.commands.compare camtui.cli.commands.errors camtui.cli.commands.export
+        camtui.cli.commands.show camtui.cli.commands.table camtui.cli.commands.worst camtui.cli.tables""",
+    "camtui/cli/test_run.py": """
+        camtui.cli.commands.run camtui.cli.beginning camtui.cli.dryrun camtui.cli.narrating camtui.executors""",
+    "camtui/cli/test_setup.py": """
+        camtui.cli.commands.backbones camtui.cli.commands.doctor camtui.cli.commands.methods camtui.devices camtui.versions""",
+    "camtui/cli/test_watch.py": "camtui.cli.commands.watch",
+    "camtui/figures/test_charts.py": "camtui.cli.commands.figure",
+    "camtui/figures/test_report.py": "camtui.cli.commands.report camtui.export.plan",
+    "camtui/figures/test_sheet.py": "camtui.cli.commands.image",
+    "camtui/export/test_init.py": "camtui.export.records",
+    "camtui/format/test_select.py": "camtui.format.terms",
+    "camtui/tui/screens/test_cell.py": "camtui.tui.cellfacts camtui.tui.link camtui.tui.widgets.lines",
+    "camtui/tui/screens/test_grid.py": "camtui.tui.screens.base",
+    "camtui/tui/screens/test_image.py": "camtui.tui.imagefacts camtui.tui.scene camtui.tui.screens.full",
+    "camtui/tui/test_deeds.py": "camtui.tui.screens.dialogs camtui.tui.verbs",
+    "camtui/tui/test_live.py": "camtui.tui.watching",
+    "camtui/tui/test_snapshots.py": "camtui.tui.shot",
+    "camtui/tui/widgets/test_table.py": "camtui.tui.messages camtui.tui.widgets.tabledrawing",
+    "evaluator/execution/test_driver.py": """
+        evaluator.execution.arrival evaluator.execution.journal evaluator.execution.loop evaluator.execution.narration
+        evaluator.execution.stopping evaluator.store.identity""",
+    "evaluator/execution/test_executors.py": "evaluator.execution.local evaluator.execution.seat",
+    "evaluator/execution/test_ray.py": """
+        evaluator.execution.ray_actor evaluator.execution.ray_cluster evaluator.execution.ray_connection
+        evaluator.execution.ray_executor evaluator.execution.ray_own""",
+    "evaluator/test_plan.py": "evaluator.errors",
+    "evaluator/measuring/test_pipeline.py": "evaluator.measuring.maps evaluator.measuring.views evaluator.records",
+    "evaluator/measuring/test_session.py": "evaluator.measuring.loading evaluator.networks.device",
+    "evaluator/metrics/test_init.py": "evaluator.metrics.base",
+    "evaluator/networks/test_fusing.py": "evaluator.networks.folding",
+    "evaluator/networks/test_backbones.py": "evaluator.networks.weights",
+    "evaluator/store/test_reader.py": """
+        evaluator.store.audit evaluator.store.averages evaluator.store.ranking evaluator.store.readonly evaluator.store.rows""",
+    "evaluator/store/test_writer.py": "evaluator.store.room evaluator.store.sums",
+}
+"""Test file → modules that have none of their own, each one part of what is tested there as a whole."""
+
+TESTED_ELSEWHERE = {module: Path("tests") / test for test, modules in TESTED_IN.items() for module in modules.split()}
+
+NO_MODULE = {
+    "camtui/cli/test_bench.py": "a verb as it is typed, with the child process that measures",
+    "camtui/cli/test_control.py": "the verbs of a run's life, as they are typed",
+    "camtui/cli/test_escapes.py": "every command against names that would take over a terminal",
+    "camtui/cli/test_exit_codes.py": "every command's exit code",
+    "camtui/cli/test_hang_up.py": "terminals that go away, whatever runs in them",
+    "camtui/cli/test_results.py": "the reading verbs as they are typed",
+    "camtui/cli/test_run.py": "the verb that starts, as it is typed",
+    "camtui/cli/test_setup.py": "the verbs that need no run, as they are typed",
+    "camtui/cli/test_watch.py": "the verb that watches, as it is typed",
+    "camtui/tui/test_control.py": "the dashboard's deeds on a real driver",
+    "camtui/tui/test_hostile.py": "every screen on hostile and unlucky runs",
+    "camtui/tui/test_live.py": "every screen while a run goes on",
+    "camtui/tui/test_snapshots.py": "every screen as a picture",
+    "camtui/tui/test_terminal.py": "the dashboard in a real terminal",
+    "evaluator/execution/test_bad_images.py": "a whole run on files that are trouble",
+    "evaluator/execution/test_disk.py": "a whole run on a disk that fills up",
+    "evaluator/execution/test_executors.py": "one contract for every executor",
+    "evaluator/execution/test_faults.py": "whole runs whose processes are killed, hang or run out",
+    "evaluator/execution/test_memory.py": "a whole run that runs out of memory",
+    "evaluator/execution/test_ray.py": "whole runs on Ray; needs the extra",
+    "evaluator/execution/test_real_kills.py": "a real evaluation killed again and again; minutes",
+    "evaluator/networks/test_gpu.py": "needs a CUDA device",
+    "evaluator/store/test_version_1.py": "a file of the first schema through every door",
+    "evaluator/test_conformance.py": "a whole run against an independent implementation",
+    "evaluator/test_statistics_on_images.py": "a bootstrap over real images; minutes",
+    "evaluator/test_walls.py": "what imports what, in all packages",
+    "test_adding.py": "what an author of methods does to both packages",
+    "test_documented.py": "the README against both packages",
+    "test_mirror.py": "this file",
+    "test_public_surface.py": "the names of both packages that others lean on",
+    "test_services.py": "the service files of docs/",
+}
+"""Test file → why there is no module of its name."""
+
+
+def dotted(file: Path) -> str:
+    """``camtui/format/__init__.py`` → ``camtui.format``."""
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def modules() -> dict[str, Path]:
+    return {dotted(file): file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))}
+
+
+def mirrored(file: Path) -> Path:
+    """The test file of a module; that of a package is ``test_init.py``."""
+    return Path("tests") / file.relative_to(ROOT).with_name(f"test_{file.stem.strip('_')}.py")
+
+
+def of_module(test: Path) -> Path:
+    """The module of a test file."""
+    stem = test.stem.removeprefix("test_")
+    return ROOT / test.relative_to("tests").with_name("__init__.py" if stem == "init" else f"{stem}.py")
+
+
+def files_of_tests() -> list[Path]:
+    return [file.relative_to(ROOT) for file in sorted((ROOT / "tests").rglob("test_*.py"))]
+
+
+def has_logic(file: Path) -> bool:
+    """Whether a function does anything: fields, constants and protocols have nothing to test."""
+    return any(
+        not isinstance(last, ast.Raise) and not (isinstance(last, ast.Expr) and isinstance(last.value, ast.Constant))
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for last in node.body[-1:]
+    )
+
+
+@cache
+def named(file: Path) -> frozenset[str]:
+    """Modules that a file imports, anywhere in it, or names in a string, as for ``python -m``; tests run commands by word."""
+    found: set[str] = set()
+    tree = ast.parse(file.read_text())
+    docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings:
+            found |= set(re.findall(r"\b(?:camtui|evaluator)(?:\.\w+)+", node.value))
+            if file.name.startswith("test_"):
+                found |= {f"camtui.cli.commands.{word}" for word in node.value.split()}
+    return frozenset(found)
+
+
+def reached(test: Path) -> set[str]:
+    """Modules that a test names, and those that they import in turn."""
+    files = modules() | {dotted(file): file for file in (ROOT / "tests").rglob("*.py")}
+    seen: set[str] = set()
+    waiting = [dotted(ROOT / test), dotted(ROOT / test.parent / "conftest.py")]
+    while waiting:
+        module = waiting.pop()
+        if module in files and module not in seen:
+            seen.add(module)
+            waiting += named(files[module])
+    return seen
+
+
+def untested() -> Iterator[str]:
+    for module, file in modules().items():
+        if module not in TESTED_ELSEWHERE and has_logic(file) and not (ROOT / mirrored(file)).is_file():
+            yield module
+
+
+def test_every_module_is_tested_at_its_own_path_or_where_it_says_here() -> None:
+    assert list(untested()) == []
+
+
+def test_every_test_is_at_the_path_of_a_module_or_says_here_why_not() -> None:
+    homeless = {str(test.relative_to("tests")) for test in files_of_tests() if not of_module(test).is_file()}
+    assert homeless == set(NO_MODULE)
+
+
+@pytest.mark.parametrize("module", TESTED_ELSEWHERE)
+def test_what_is_tested_elsewhere_is_reached_from_there(module: str) -> None:
+    assert module in modules()
+    assert not (ROOT / mirrored(modules()[module])).is_file(), "it has a test of its own"
+    assert module in reached(TESTED_ELSEWHERE[module])
+
+
+def test_what_a_test_does_not_reach_is_seen() -> None:
+    assert "evaluator.execution.loop" not in reached(Path("tests/camtui/format/test_numbers.py"))
+    assert "camtui.cli.commands.stop" not in reached(Path("tests/evaluator/test_text.py"))
