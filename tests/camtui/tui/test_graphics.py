@@ -83,14 +83,12 @@ def watching(run: Path, delay: float, *options: str) -> Iterator[Terminal]:
     try:
         yield Terminal(master, delay)
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()
+        process.wait(30)
         os.close(master)
 
 
-@pytest.mark.parametrize(
-    ("images", "delay"), [("kitty", 0.0), ("kitty", 0.15), ("kitty", 1.0), ("sixel", 0.0), ("sixel", 0.15), ("sixel", 1.0)]
-)
+@pytest.mark.parametrize(("images", "delay"), [("kitty", 0.0), ("kitty", 0.15), ("kitty", 1.0), ("sixel", 1.0)])
 def test_late_answers_neither_change_the_picture_nor_type_keys(seeded: Path, images: str, delay: float) -> None:
     with watching(seeded, delay, "--images", images) as terminal:
         terminal.until(b"confidence")

@@ -56,7 +56,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def evaluate(folder: Path) -> subprocess.CompletedProcess[str]:
-    done = camtui("run", "--data", str(folder), "-b", "efficientnet_lite0", "-m", "gradcam,fakecam", "--metric", "deletion")
+    options = "-b efficientnet_lite0 -m gradcam,fakecam --metric deletion --curve-steps 4 --batch-size 8"
+    done = camtui("run", "--data", str(folder), *options.split())
     assert done.returncode == 0, done.stderr
     return done
 
