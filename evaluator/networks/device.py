@@ -47,7 +47,7 @@ def _cpu_figures() -> DeviceFigures:
     return DeviceFigures(min(utilisation, 100.0), used, total)
 
 
-def _cuda_figures(device: torch.device) -> DeviceFigures:
+def _cuda_figures(device: torch.device) -> DeviceFigures:  # pragma: no cover  # needs CUDA: pytest -m gpu
     free, total = torch.cuda.mem_get_info(device)
     try:
         import pynvml

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
+from evaluator.errors import RunFailed
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession, open_session
@@ -137,3 +139,15 @@ def test_top_1_accuracy_says_that_labels_and_preprocessing_are_right(session: Ev
 
 def test_the_plan_of_the_fixture_is_valid() -> None:
     assert validated(plan_of(SAMPLE)).backbones == (parse_backbone("efficientnet_lite0"),)
+
+
+def test_a_unit_whose_backbone_is_not_loaded_is_refused(tmp_path: Path) -> None:
+    session = open_session(SessionSettings(plan_of(tmp_path), str(tmp_path), threads=torch.get_num_threads()))
+    with pytest.raises(RunFailed, match="backbone 0 is not loaded"):
+        session.evaluate(unit(()))
+    versions = session.versions()
+    assert versions["torch"] == torch.__version__
+    assert versions["device"].startswith("cpu ")
+    assert versions["threads"] == str(torch.get_num_threads())
+    assert (session.figures().memory_used or 0) > 0
+    session.close()
