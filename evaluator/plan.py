@@ -222,7 +222,10 @@ def _checked_backbone(spec: BackboneSpec) -> BackboneSpec:
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise UsageError(f"--{option} takes {' or '.join(choices)}, not '{value}'", did_you_mean(value, choices))
+        raise UsageError(
+            f"--{option} takes {' or '.join(choices)}, not '{value}'",
+            f"{did_you_mean(value, choices)}for example --{option} {choices[0]}",
+        )
 
 
 def _check_some_cell(plan: RunPlan) -> None:

@@ -49,7 +49,7 @@ def to_stdout(reader: RunReader, request: Request) -> None:
     from camtui.export.output import destination
 
     if request.form == "parquet" and sys.stdout.isatty():
-        raise UsageError("parquet is binary", "add -o FILE.parquet")
+        raise UsageError("parquet is binary, and standard output is a terminal", "add -o FILE.parquet")
     with destination(None) as stream:
         write(reader, request, stream, progress_of(reader))
 

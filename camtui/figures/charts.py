@@ -13,6 +13,7 @@ from camtui.format.numbers import metric_header
 from evaluator import catalog
 from evaluator.errors import NotFound, UsageError
 from evaluator.metrics import all_metrics
+from evaluator.text import did_you_mean, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +41,7 @@ def chart(reader: RunReader, kind: str) -> Figure:
         NotFound: the run has nothing to draw in it yet.
     """
     if kind not in CHARTS:
-        raise UsageError(f"no chart '{kind}'", f"known: {', '.join(CHARTS)}")
+        raise UsageError(f"no chart '{printable(kind, 40)}'", f"{did_you_mean(kind, CHARTS)}known: {', '.join(CHARTS)}")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -190,7 +190,7 @@ class _Session:
         if not self._stop.gracefully:
             return Ending("complete", "", 0)
         if not self.began:
-            raise RunFailed("cancelled before it had begun")
+            raise RunFailed("cancelled before it had begun", "the same command begins again")
         return Ending("stopped", "", 128 + self._stop.signals[0])
 
 

@@ -93,7 +93,7 @@ class EvaluationSession:
     def evaluate(self, unit: Unit) -> UnitResult:
         """Rows (or curves) of a unit."""
         if self._loaded is None or self._loaded.position != unit.backbone:
-            raise RunFailed(f"backbone {unit.backbone} is not loaded")
+            raise RunFailed(f"backbone {unit.backbone} is not loaded", "load it before a unit of it is evaluated")
         _, network, pipeline, tracer, normalise = self._loaded
         begun, forwards = time.perf_counter(), network.forwards
         decoded = self._loader.collect(unit.images)

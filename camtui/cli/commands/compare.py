@@ -57,7 +57,7 @@ def compare(
     metrics = _metrics(metric)
     if paper:
         if len(runs) != 1 or fail_on_drop is not None:
-            raise UsageError("--paper takes one run and no --fail-on-drop", "camtui compare RUN --paper")
+            raise UsageError(f"--paper takes one run, not {len(runs)}, and no --fail-on-drop", "camtui compare RUN --paper")
         _with_paper(open_run(runs[0]), metrics, digits, as_json)
     elif len(runs) < 2:
         raise UsageError(

@@ -35,7 +35,7 @@ def figure(
     target = Path(output)
     form = target.suffix.lower().removeprefix(".")
     if form not in ("png", "svg", "pdf"):
-        raise UsageError(f"cannot write '{printable(target.suffix)}' charts", "-o FILE.png, FILE.svg or FILE.pdf")
+        raise UsageError(f"no chart format known for '{printable(target.name, 60)}'", "-o FILE.png, FILE.svg or FILE.pdf")
     check_free(target, force=force)
     from camtui.figures.charts import chart, save
 

@@ -49,20 +49,20 @@ def image(
     target = Path(output)
     check_free(target, force=force)
     reader = open_run(run)
-    scale = _colours(colours)
+    scale, views = _colours(colours), _views(view or ("overlay" if all_methods else "all"))
     refs = [reader.find_image(text) for text in images]
     if all_methods:
         from camtui.figures.sheet import figure_2
 
-        sheet = figure_2(reader, _cells_of(reader, cell), refs, _views(view or "overlay")[0], scale, alpha)
+        sheet = figure_2(reader, _cells_of(reader, cell), refs, views[0], scale, alpha)
     else:
         from camtui.figures.panels import open_panels
         from camtui.figures.sheet import cell_sheet
         from camtui.format.select import find_cell
 
         if len(refs) != 1:
-            raise UsageError("one image, or --all-methods for a row each", "camtui image RUN BACKBONE IMAGE IMAGE --all-methods")
-        sheet = cell_sheet(open_panels(reader, find_cell(reader, cell), refs[0]), _views(view or "all"), scale, alpha)
+            raise UsageError(f"one image is drawn at a time, not {len(refs)}", "--all-methods draws a row for each")
+        sheet = cell_sheet(open_panels(reader, find_cell(reader, cell), refs[0]), views, scale, alpha)
     _save(sheet, target, force=force)
 
 
@@ -82,7 +82,10 @@ def _views(text: str) -> list[View]:
 
     found = [view for view in VIEWS if text in (view, "all")]
     if not found:
-        raise UsageError(f"--view takes {', '.join(VIEWS)} or all, not '{printable(text, 40)}'", did_you_mean(text, VIEWS))
+        raise UsageError(
+            f"--view takes {', '.join(VIEWS)} or all, not '{printable(text, 40)}'",
+            f"{did_you_mean(text, VIEWS)}for example --view overlay",
+        )
     return found
 
 
@@ -92,7 +95,10 @@ def _colours(text: str) -> ColourMap:
     for known in COLOUR_MAPS:
         if text == known:
             return known
-    raise UsageError(f"--colours takes {', '.join(COLOUR_MAPS)}, not '{printable(text, 40)}'", did_you_mean(text, COLOUR_MAPS))
+    raise UsageError(
+        f"--colours takes {', '.join(COLOUR_MAPS)}, not '{printable(text, 40)}'",
+        f"{did_you_mean(text, COLOUR_MAPS)}for example --colours cividis",
+    )
 
 
 def _save(sheet: Image, target: Path, *, force: bool) -> None:
@@ -101,7 +107,10 @@ def _save(sheet: Image, target: Path, *, force: bool) -> None:
     kinds = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".pdf": "PDF"}
     kind = kinds.get(target.suffix.lower())
     if kind is None:
-        raise UsageError(f"cannot write '{printable(target.suffix)}' pictures", f"-o FILE with one of {', '.join(kinds)}")
+        raise UsageError(
+            f"no picture format known for '{printable(target.name, 60)}'",
+            f"-o FILE with one of {', '.join(kinds)}",
+        )
     with destination(target, force=force) as stream:
         sheet.save(stream, kind, **({"resolution": 224.0} if kind == "PDF" else {}))
     narrate(f"wrote {printable(target)} ({sheet.width} × {sheet.height})")

@@ -70,7 +70,10 @@ def _show_log(path: Path, tail: int, *, follow: bool) -> None:
 def _show_events(path: Path, level: str, tail: int, *, follow: bool, as_json: bool = False) -> None:
     """Print a run's events of a level or graver."""
     if level not in _LEVELS:
-        raise UsageError(f"--level takes info, warning or error, not '{printable(level)}'", did_you_mean(level, _LEVELS))
+        raise UsageError(
+            f"--level takes info, warning or error, not '{printable(level)}'",
+            f"{did_you_mean(level, _LEVELS)}for example --level warning",
+        )
     for event in _events(path, tail, follow=follow):
         if _LEVELS.index(event.level) < _LEVELS.index(level):
             continue

@@ -34,7 +34,10 @@ def watch(
     Example: camtui watch val --low-bandwidth
     """
     if images not in _IMAGES:
-        raise UsageError(f"--images takes {', '.join(_IMAGES)}, not '{images}'", did_you_mean(images, _IMAGES))
+        raise UsageError(
+            f"--images takes {', '.join(_IMAGES)}, not '{images}'",
+            f"{did_you_mean(images, _IMAGES)}--images half works in every terminal",
+        )
     if not has_screen():
         _plain(run)
     from camtui.runs import LAST, find_run

@@ -1,0 +1,141 @@
+"""Error messages say what was given, what was expected and what to type next, each on its line; nothing is written meanwhile."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from camtui.cli.app import app
+from tests.evaluator.execution.support import ROOT, make_data
+from tests.synthetic import make_run
+
+RUN = ("run", "--data", "data")
+CASES: list[tuple[tuple[str, ...], int, str, str]] = [
+    # typed; exit code; in the error: what was given or is missing; in the hint: what to type
+    (("statsu",), 2, "'statsu'", "--help"),
+    (("status", "--jsn"), 2, "--jsn", "status --help"),
+    (("status", "vall"), 4, "no run 'vall'", "did you mean 'val'? list them: camtui ls"),
+    (("status", "va"), 4, "2 runs begin with 'va'", "give the whole name: camtui ls"),
+    (("status", "./none.db"), 4, "none.db", "camtui ls"),
+    (("status", "readme.db"), 4, "readme.db is not a run of camtui", "camtui ls"),
+    (("wait", "val", "--timeout", "soon"), 2, "'soon' is no duration", "--timeout 90s, 30m or 2h"),
+    (("logs", "val", "--level", "warn"), 2, "or error, not 'warn'", "did you mean 'warning'? for example --level warning"),
+    (("logs", "val", "--level", "zzz"), 2, "not 'zzz'", "--level warning"),
+    (("ls", "--filter", "zzz"), 4, "'zzz'", "camtui ls"),
+    (("ls", "--filter", "stat=crashed"), 2, "knows no 'stat'", "did you mean 'state'? for example --filter 'state=crashed'"),
+    (("stop",), 4, "no run is under way", "camtui ls"),
+    (("rm", "val"), 2, "no terminal to ask on", "--yes"),
+    (("run",), 2, "no images are named", "camtui run --data FOLDER -b resnet50 -m gradcam"),
+    (("run", "--data", "dat", "-b", "resnet50"), 2, "dat", "did you mean"),
+    (("run", "--data", "empty", "-b", "resnet50"), 2, "no images in", "camtui run --demo"),
+    (("run", "--demo", "--data", "data"), 2, "--demo and --data", "leave one of them out"),
+    (RUN, 2, "no backbone is named", "camtui backbones"),
+    ((*RUN, "-b", "resnet5"), 2, "unknown backbone 'resnet5'", "did you mean 'resnet50'? list them: camtui backbones"),
+    ((*RUN, "-b", "resnet50:depth=3"), 2, "no option 'depth'", "-b resnet50:layer=NAME"),
+    ((*RUN, "-b", "resnet50", "-m", "grad"), 2, "unknown method 'grad'", "did you mean 'gradcam'? list them: camtui methods"),
+    ((*RUN, "-b", "resnet50", "-m", "scorecam:variant=ci"), 2, "not 'ci'", "did you mean 'cic'? for example -m"),
+    ((*RUN, "-b", "resnet50", "-m", "iscam:n"), 2, "option 'n' has no value", "iscam:n=VALUE"),
+    ((*RUN, "-b", "resnet50", "-m", "iscam:n=x"), 2, "not 'x'", "-m iscam:n=10"),
+    ((*RUN, "-b", "vgg16", "-m", "cam"), 2, "cam does not apply to vgg16", "camtui methods"),
+    ((*RUN, "-b", "resnet50", "--metric", "adc"), 2, "unknown metric 'adc'", "did you mean 'adcc'?"),
+    ((*RUN, "-b", "resnet50", "--target", "true"), 2, "predicted or label, not 'true'", "--target predicted"),
+    ((*RUN, "-b", "resnet50", "--precision", "fp16"), 2, "not 'fp16'", "did you mean 'bf16'? for example --precision fp32"),
+    ((*RUN, "-b", "resnet50", "--resize", "300"), 2, "224 or 256, not 300", "--resize 256"),
+    ((*RUN, "-b", "resnet50", "-n", "0"), 2, "not 0", "leave it out to take every image"),
+    ((*RUN, "-b", "resnet50", "--curve-steps", "27"), 2, "--curve-steps 27", "28"),
+    ((*RUN, "-b", "resnet50", "--weights", "random:x"), 2, "names no seed", "--weights random:0"),
+    ((*RUN, "-b", "resnet50", "--weights", "w.bin"), 2, "w.bin", ".safetensors or .pth"),
+    ((*RUN, "-b", "resnet50", "--labels", "none.csv"), 2, "none.csv", "--labels FILE.csv"),
+    ((*RUN, "-b", "resnet50", "--device", "gpu"), 2, "not 'gpu'", "--device cuda:0,cuda:1"),
+    ((*RUN, "-b", "resnet50", "--device", "cpu", "--workers", "0"), 2, "not 0", "leave it out for one on each device"),
+    ((*RUN, "-b", "resnet50", "--executor", "slurm"), 2, "local or ray, not 'slurm'", "leave it out"),
+    ((*RUN, "-b", "resnet50", "--ray-address", "auto"), 2, "--ray-address is of use with Ray", "--executor ray --ray-address"),
+    ((*RUN, "-b", "resnet50", "--batch-size", "big"), 2, "not 'big'", "leave it out"),
+    ((*RUN, "-b", "resnet50", "--max-failures", "few"), 2, "not 'few'", "--max-failures 1%"),
+    ((*RUN, "-b", "resnet50", "--on-finish", "nosuch it"), 2, "no command 'nosuch'", "--on-finish"),
+    ((*RUN, "-b", "resnet50", "--name", "a/b"), 2, "'a/b' is no name", "--name NAME"),
+    ((*RUN, "-b", "resnet50", "--db", "x.sqlite"), 2, "not 'x.sqlite'", "--db x.db"),
+    (("run", "--config", "none.toml"), 2, "none.toml", "--config PLAN.toml"),
+    (("run", "--config", "bad.toml"), 2, "bad.toml is not TOML", "camtui show RUN --config"),
+    (("run", "--config", "odd.toml"), 2, "a plan has no 'bakbones'", "did you mean 'backbones'?"),
+    (("table", "val", "-f", "xml"), 2, "'xml'", "known:"),
+    (("table", "val", "--pivot", "adcc", "--long"), 2, "--pivot and --long", "give one of them"),
+    (("table", "val", "--filter", "adcc>x"), 2, "'x' is no number", "--filter"),
+    (("table", "val", "--filter", "vgg19"), 4, "'vgg19'", "camtui table RUN"),
+    (("export", "val", "-o", "a.xyz"), 2, "'a.xyz'", "add -f, one of csv"),
+    (("export", "val", "-o", "readme.db", "-f", "csv"), 2, "readme.db exists", "--force"),
+    (("export", "val", "-o", "empty", "-f", "csv"), 2, "empty is a folder", "-o FILE"),
+    (("export", "val", "-f", "md", "--per-image"), 2, "md has no per-image form", "--per-image -f csv"),
+    (("worst", "val", "--by", "adc"), 2, "'adc'", "did you mean 'adcc'?"),
+    (("worst", "val", "--cell", "gradcamm"), 4, "no cell 'gradcamm'", "the run has"),
+    (("worst", "val", "--cell", "gradcam"), 2, "cells match 'gradcam'", "one of"),
+    (("image", "val", "resnet18/fakecam", "1", "2", "-o", "a.png"), 2, "not 2", "--all-methods"),
+    (("image", "val", "resnet18/fakecam", "9999", "-o", "a.png"), 4, "no image 9999", "camtui worst RUN"),
+    (("image", "val", "resnet18/fakecam", "1", "--view", "x", "-o", "a.png"), 2, "not 'x'", "--view overlay"),
+    (("image", "val", "resnet18/fakecam", "1", "--colours", "jet", "-o", "a.png"), 2, "not 'jet'", "--colours cividis"),
+    (("figure", "val", "rank", "-o", "a.png"), 2, "no chart 'rank'", "did you mean 'ranks'?"),
+    (("figure", "val", "ranks", "-o", "a.bmp"), 2, "'a.bmp'", "-o FILE.png"),
+    (("compare", "val"), 2, "two runs or more", "camtui compare RUN --paper"),
+    (("compare", "val", "var", "--paper"), 2, "one run, not 2", "camtui compare RUN --paper"),
+    (("compare", "val", "--paper", "--metric", "adc"), 2, "'adc'", "did you mean 'adcc'?"),
+    (("bench", "--precision", "fp8"), 2, "not 'fp8'", "--precision mixed"),
+    (("watch", "val", "--images", "big"), 2, "not 'big'", "--images half"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs, a folder of images, an empty one, and files that are no good."""
+    folder = tmp_path_factory.mktemp("errors")
+    for name in ("val", "var"):
+        make_run(folder / "runs" / f"{name}.db", methods=("fakecam", "gradcam", "gradcampp"), images=6)
+    make_data(folder / "data", 2)
+    (folder / "empty").mkdir()
+    (folder / "readme.db").write_text("no database\n")
+    (folder / "bad.toml").write_text("data = \n")
+    (folder / "odd.toml").write_text('data = "data"\nbackbones = ["resnet50"]\nbakbones = []\n')
+    return folder
+
+
+@pytest.mark.parametrize(("typed", "code", "given", "next_step"), CASES, ids=[" ".join(case[0]) for case in CASES])
+def test_a_message(
+    typed: tuple[str, ...], code: int, given: str, next_step: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("CAMTUI_HOME", str(folder))
+    for name in ("FORCE_COLOR", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    before = files(folder)
+    result = CliRunner().invoke(app, list(typed))
+    error, hint = ("".join(line for line in result.stderr.splitlines() if line.startswith(word)) for word in ("error:", "hint:"))
+    assert result.exit_code == code, result.stderr
+    assert given in error
+    assert next_step in hint
+    assert result.stdout == ""
+    assert files(folder) == before
+
+
+def files(folder: Path) -> list[Path]:
+    """What lies there, but for SQLite's own files beside a database that is read."""
+    return sorted(file for file in folder.rglob("*") if not file.name.endswith(("-wal", "-shm")))
+
+
+def raised() -> Iterator[tuple[str, ast.Call]]:
+    """Every ``raise Error(…)`` of ours that a user can meet."""
+    for file in sorted(file for package in ("camtui", "evaluator") for file in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name):
+                yield f"{file.relative_to(ROOT)}:{node.lineno}", node.exc
+
+
+def test_every_error_says_what_to_type_next() -> None:
+    """The hint is there, and is more than a guess at what was meant. Failures of single images are no errors of a command."""
+    ours = {"UsageError", "NotFound", "Mismatch", "StoreError", "TryAgain", "BackboneUnavailable", "RunFailed", "ThresholdPassed"}
+    found = [(where, call) for where, call in raised() if isinstance(call.func, ast.Name) and call.func.id in ours]
+    assert len(found) > 100
+    guess = [where for where, call in found if len(call.args) < 2 or ast.unparse(call.args[1]).startswith("did_you_mean(")]
+    assert guess == []
