@@ -51,7 +51,6 @@ TESTED_IN = {
     "evaluator/measuring/test_session.py": "evaluator.measuring.loading",
     "evaluator/metrics/test_init.py": "evaluator.metrics.base",
     "evaluator/networks/test_fusing.py": "evaluator.networks.folding",
-    "evaluator/networks/test_backbones.py": "evaluator.networks.weights",
     "evaluator/store/test_reader.py": """
         evaluator.store.audit evaluator.store.averages evaluator.store.ranking evaluator.store.readonly evaluator.store.rows""",
     "evaluator/store/test_writer.py": "evaluator.store.room evaluator.store.sums",
