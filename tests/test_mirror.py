@@ -62,6 +62,7 @@ TESTED_ELSEWHERE = {module: Path("tests") / test for test, modules in TESTED_IN.
 NO_MODULE = {
     "camtui/cli/test_bench.py": "a verb as it is typed, with the child process that measures",
     "camtui/cli/test_control.py": "the verbs of a run's life, as they are typed",
+    "camtui/cli/test_error_messages.py": "every command on words that are wrong",
     "camtui/cli/test_escapes.py": "every command against names that would take over a terminal",
     "camtui/cli/test_exit_codes.py": "every command's exit code",
     "camtui/cli/test_hang_up.py": "terminals that go away, whatever runs in them",
