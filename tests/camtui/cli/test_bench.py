@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 
 from camtui.cli.commands.bench import estimate
@@ -29,7 +30,9 @@ def test_the_estimate_is_forwards_over_what_was_measured() -> None:
 
 def test_a_real_measurement() -> None:
     done = camtui("bench", "-b", "resnet18", "--device", "cpu", "--images", "100", "--json")
-    (found,) = json.loads(done.stdout)["backbones"]
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, json.loads(camtui("schema", "bench").stdout))
+    (found,) = document["backbones"]
     assert found["backbone"] == "resnet18"
     assert found["channels"] == 512
     assert found["gap_linear"] is True

@@ -1,0 +1,92 @@
+"""What every command prints with --json is what its published schema says, and no command that knows --json is without one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from camtui.cli.app import app
+from tests.camtui.cli.support import home
+from tests.evaluator.execution.support import camtui, make_data
+from tests.synthetic import make_run
+
+__all__ = ["home"]
+
+RUNS = {"run", "resume", "retry"}
+"""They print a hand-off, a status and, with --dry-run, a plan: see below."""
+
+PRINTED = {
+    "status": ("status", "val"),
+    "ls": ("ls",),
+    "event": ("logs", "val"),
+    "methods": ("methods",),
+    "backbones": ("backbones",),
+    "doctor": ("doctor",),
+    "doctor-run": ("doctor", "val"),
+    "errors": ("errors", "val"),
+    "worst": ("worst", "val"),
+    "show": ("show", "val"),
+    "compare": ("compare", "val", "var"),
+    "compare-paper": ("compare", "val", "--paper"),
+    "dry-run": ("run", "--data", "data", "-b", "resnet18", "-m", "gradcam", "--dry-run"),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("schemas")
+    for name in ("val", "var"):
+        make_run(folder / "runs" / f"{name}.db", methods=("fakecam", "gradcam"), images=6)
+    make_data(folder / "data", 2)
+    (folder / "runs" / "broken.db").write_text("no database")
+    return folder
+
+
+def typed(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def check(name: str, document: Any) -> None:
+    schema = json.loads(typed("schema", name).stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(document)
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_what_a_command_prints(name: str, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(runs)
+    monkeypatch.setenv("CAMTUI_HOME", str(runs))
+    printed = typed(*PRINTED[name], "--json").stdout.splitlines()
+    assert printed
+    for line in printed:
+        check(name, json.loads(line))
+
+
+def test_a_run_prints_a_hand_off_and_a_status(home: Path, tmp_path: Path) -> None:
+    make_data(tmp_path / "data", 3)
+    done = camtui("run", "--data", str(tmp_path / "data"), "-b", "resnet18", "-m", "gradcam", "--json")
+    handoff, status = map(json.loads, done.stdout.splitlines())
+    check("handoff", handoff)
+    check("status", status)
+    check("status", json.loads(camtui("wait", handoff["run"], "--json").stdout))
+    check("error", json.loads(camtui("status", "nothing", "--json").stdout))
+
+
+def test_every_command_with_json_has_a_schema() -> None:
+    commands = typer.main.get_group(app).commands
+    with_json = {name for name, command in commands.items() if any("--json" in one.opts for one in command.params)}
+    assert with_json - RUNS == {arguments[0] for arguments in PRINTED.values()} - RUNS | {"bench", "wait"}
+
+
+def test_the_names_are_listed_and_a_wrong_one_is_refused() -> None:
+    listed = typed("schema")
+    assert {"status", "cell", "images"} <= {line.split()[0] for line in listed.stdout.splitlines()}
+    wrong = typed("schema", "statsu")
+    assert wrong.exit_code == 4
+    assert "did you mean 'status'?" in wrong.stderr
