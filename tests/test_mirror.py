@@ -14,19 +14,12 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("camtui", "evaluator")
 
 TESTED_IN = {
-    "camtui/cli/test_bench.py": "camtui.cli.commands.bench evaluator.measuring.throughput",
-    "camtui/cli/test_control.py": """
-        camtui.cli.commands.logs camtui.cli.commands.ls camtui.cli.commands.resume camtui.cli.commands.retry
-        camtui.cli.commands.rm camtui.cli.commands.status camtui.cli.commands.stop camtui.cli.commands.wait""",
-    "camtui/cli/test_exit_codes.py": "camtui.cli camtui.cli.app camtui.cli.verb camtui.cli.console camtui.cli.options",
-    "camtui/cli/test_results.py": """
-        camtui.cli.commands.compare camtui.cli.commands.errors camtui.cli.commands.export
-        camtui.cli.commands.show camtui.cli.commands.table camtui.cli.commands.worst camtui.cli.tables""",
-    "camtui/cli/test_run.py": """
-        camtui.cli.commands.run camtui.cli.beginning camtui.cli.dryrun camtui.cli.narrating camtui.executors""",
-    "camtui/cli/test_setup.py": """
-        camtui.cli.commands.backbones camtui.cli.commands.doctor camtui.cli.commands.methods camtui.devices camtui.versions""",
-    "camtui/cli/test_watch.py": "camtui.cli.commands.watch",
+    "camtui/cli/commands/test_bench.py": "evaluator.measuring.throughput",
+    "camtui/cli/commands/test_doctor.py": "camtui.devices camtui.versions",
+    "camtui/cli/commands/test_methods.py": "camtui.cli.commands.backbones",
+    "camtui/cli/commands/test_run.py": "camtui.cli.beginning camtui.cli.dryrun camtui.cli.narrating camtui.executors",
+    "camtui/cli/commands/test_table.py": "camtui.cli.tables",
+    "camtui/cli/test_app.py": "camtui.cli camtui.cli.verb camtui.cli.console camtui.cli.options",
     "camtui/figures/test_charts.py": "camtui.cli.commands.figure",
     "camtui/figures/test_report.py": "camtui.cli.commands.report camtui.export.plan",
     "camtui/figures/test_sheet.py": "camtui.cli.commands.image",
@@ -52,7 +45,7 @@ TESTED_IN = {
     "evaluator/metrics/test_init.py": "evaluator.metrics.base",
     "evaluator/networks/test_fusing.py": "evaluator.networks.folding",
     "evaluator/store/test_reader.py": """
-        evaluator.store.audit evaluator.store.averages evaluator.store.ranking evaluator.store.readonly evaluator.store.rows""",
+        evaluator.store.audit evaluator.store.averages evaluator.store.readonly evaluator.store.rows""",
     "evaluator/store/test_writer.py": "evaluator.store.room evaluator.store.sums",
 }
 """Test file → modules that have none of their own, each one part of what is tested there as a whole."""
@@ -60,16 +53,10 @@ TESTED_IN = {
 TESTED_ELSEWHERE = {module: Path("tests") / test for test, modules in TESTED_IN.items() for module in modules.split()}
 
 NO_MODULE = {
-    "camtui/cli/test_bench.py": "a verb as it is typed, with the child process that measures",
-    "camtui/cli/test_control.py": "the verbs of a run's life, as they are typed",
     "camtui/cli/test_error_messages.py": "every command on words that are wrong",
     "camtui/cli/test_escapes.py": "every command against names that would take over a terminal",
     "camtui/cli/test_exit_codes.py": "every command's exit code",
     "camtui/cli/test_hang_up.py": "terminals that go away, whatever runs in them",
-    "camtui/cli/test_results.py": "the reading verbs as they are typed",
-    "camtui/cli/test_run.py": "the verb that starts, as it is typed",
-    "camtui/cli/test_setup.py": "the verbs that need no run, as they are typed",
-    "camtui/cli/test_watch.py": "the verb that watches, as it is typed",
     "camtui/tui/test_control.py": "the dashboard's deeds on a real driver",
     "camtui/tui/test_hostile.py": "every screen on hostile and unlucky runs",
     "camtui/tui/test_live.py": "every screen while a run goes on",

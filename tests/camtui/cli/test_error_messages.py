@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from camtui.cli.app import app
+from tests.camtui.cli.support import typed
 from tests.evaluator.execution.support import ROOT, make_data
 from tests.synthetic import make_run
 
@@ -70,6 +69,8 @@ CASES: list[tuple[tuple[str, ...], int, str, str]] = [
     (("export", "val", "-o", "readme.db", "-f", "csv"), 2, "readme.db exists", "--force"),
     (("export", "val", "-o", "empty", "-f", "csv"), 2, "empty is a folder", "-o FILE"),
     (("export", "val", "-f", "md", "--per-image"), 2, "md has no per-image form", "--per-image -f csv"),
+    (("compare", "val", "nothing"), 4, "no run 'nothing'", "camtui ls"),
+    (("worst", "val", "--cell", "vgg16/cam"), 4, "vgg16/cam has no adcc yet", "camtui table val"),
     (("worst", "val", "--by", "adc"), 2, "'adc'", "did you mean 'adcc'?"),
     (("worst", "val", "--cell", "gradcamm"), 4, "no cell 'gradcamm'", "the run has"),
     (("worst", "val", "--cell", "gradcam"), 2, "cells match 'gradcam'", "one of"),
@@ -92,7 +93,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs, a folder of images, an empty one, and files that are no good."""
     folder = tmp_path_factory.mktemp("errors")
     for name in ("val", "var"):
-        make_run(folder / "runs" / f"{name}.db", methods=("fakecam", "gradcam", "gradcampp"), images=6)
+        make_run(folder / "runs" / f"{name}.db", methods=("fakecam", "cam", "gradcam", "gradcampp"), images=6)
     make_data(folder / "data", 2)
     (folder / "empty").mkdir()
     (folder / "readme.db").write_text("no database\n")
@@ -101,16 +102,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("typed", "code", "given", "next_step"), CASES, ids=[" ".join(case[0]) for case in CASES])
+@pytest.mark.parametrize(("words", "code", "given", "next_step"), CASES, ids=[" ".join(case[0]) for case in CASES])
 def test_a_message(
-    typed: tuple[str, ...], code: int, given: str, next_step: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...], code: int, given: str, next_step: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("CAMTUI_HOME", str(folder))
     for name in ("FORCE_COLOR", "CUDA_VISIBLE_DEVICES"):
         monkeypatch.delenv(name, raising=False)
     before = files(folder)
-    result = CliRunner().invoke(app, list(typed))
+    result = typed(*words)
     error, hint = ("".join(line for line in result.stderr.splitlines() if line.startswith(word)) for word in ("error:", "hint:"))
     assert result.exit_code == code, result.stderr
     assert given in error

@@ -9,10 +9,9 @@ from typing import Any
 import jsonschema
 import pytest
 import typer
-from typer.testing import CliRunner, Result
 
 from camtui.cli.app import app
-from tests.camtui.cli.support import home
+from tests.camtui.cli.support import home, typed
 from tests.evaluator.execution.support import camtui, make_data
 from tests.synthetic import make_run
 
@@ -46,10 +45,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_data(folder / "data", 2)
     (folder / "runs" / "broken.db").write_text("no database")
     return folder
-
-
-def typed(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments))
 
 
 def check(name: str, document: Any) -> None:

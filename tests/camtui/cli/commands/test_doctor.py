@@ -1,0 +1,29 @@
+"""``camtui doctor``: a run's sums against its rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from tests.camtui.cli.support import ask, home
+from tests.evaluator.execution.support import camtui
+
+__all__ = ["home"]
+
+
+def test_the_doctor_finds_and_repairs_wrong_sums(home: Path) -> None:
+    assert camtui("doctor").returncode == 0
+    camtui(*ask(home), "-q")
+    assert camtui("doctor", "pictures").returncode == 0
+    with sqlite3.connect(home / "runs" / "pictures.db") as connection:
+        connection.execute("UPDATE sums SET total = total + 1 WHERE a = 'coherency' AND b = '' AND cell_id = 1")
+        connection.execute("UPDATE histograms SET n = n + 1 WHERE metric = 'adcc' AND cell_id = 2")
+    connection.close()
+    sick = camtui("doctor", "pictures")
+    assert sick.returncode == 1
+    assert sick.stdout.splitlines() == [
+        "cell 1: the sum of coherency is not that of its rows",
+        "cell 2: the histogram of adcc is not that of its rows",
+    ]
+    assert camtui("doctor", "pictures", "--repair").returncode == 0
+    assert camtui("doctor", "pictures", "--json").stdout == '{"run": "pictures", "problems": []}\n'

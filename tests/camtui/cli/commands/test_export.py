@@ -1,0 +1,43 @@
+"""``camtui export``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.camtui.cli.support import two_runs, typed, validated
+
+__all__ = ["two_runs"]
+
+pytestmark = pytest.mark.usefixtures("two_runs")
+
+
+def test_export_writes_a_file_once(tmp_path: Path) -> None:
+    target = tmp_path / "rows.jsonl"
+    result = typed("export", "good", "--per-image", "-o", str(target))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert f"wrote {target}" in result.stderr
+    lines = target.read_text().splitlines()
+    assert len(lines) == 7 * 39
+    again = typed("export", "good", "--per-image", "-o", str(target))
+    assert again.exit_code == 2
+    assert "--force" in again.stderr
+    assert typed("export", "worse", "--per-image", "-o", str(target), "--force").exit_code == 0
+    assert target.read_text().splitlines() != lines
+
+
+def test_summary_json_of_export() -> None:
+    assert len(validated("summary", typed("export", "good", "-f", "json"))["cells"]) == 8
+
+
+def test_the_console_script_and_a_closed_pipe(two_runs: Path) -> None:
+    command = f"{sys.executable} -c 'from camtui.cli import main; main()' export good --per-image | head -1"
+    result = subprocess.run(
+        ["sh", "-c", command], env={**os.environ, "CAMTUI_HOME": str(two_runs)}, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.startswith("backbone,method,image")
+    assert result.stderr == ""

@@ -1,0 +1,24 @@
+"""``camtui methods`` and ``camtui backbones``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from evaluator.methods import all_methods
+from tests.camtui.cli.support import home
+from tests.evaluator.execution.support import camtui
+
+__all__ = ["home"]
+
+
+def test_methods_and_backbones(home: Path) -> None:
+    listed = json.loads(camtui("methods", "--json").stdout)["methods"]
+    assert [method["key"] for method in listed] == list(all_methods())
+    text = camtui("methods").stdout
+    assert "4,097 forwards an image" in text
+    assert "options n=4" in text or "variant=" in text
+    backbones = json.loads(camtui("backbones", "--json").stdout)
+    assert {"resnet50", "efficientnet_lite0"} <= {backbone["key"] for backbone in backbones["backbones"]}
+    assert "densenet121" in backbones["others"]
+    assert "vgg16-397923af.pth" in camtui("backbones").stdout or "here" in camtui("backbones").stdout

@@ -1,0 +1,37 @@
+"""``camtui show``."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from evaluator.plan import RunPlan
+from evaluator.store.reader import RunReader
+from tests.camtui.cli.support import METHODS, two_runs, typed, validated
+from tests.synthetic import make_run
+
+__all__ = ["two_runs"]
+
+pytestmark = pytest.mark.usefixtures("two_runs")
+
+
+def test_show_says_what_the_run_is() -> None:
+    text = typed("show", "good").stdout
+    for part in ("good · 40 images · complete", "IMAGENET1K_V1", "target predicted", "torch", "vgg16 curves"):
+        assert part in text
+    assert "torch" in typed("show", "good", "--env").stdout
+    assert "protocol" not in typed("show", "good", "--env").stdout
+    assert "forwards" in typed("show", "good", "--timings").stdout
+    assert validated("show", typed("show", "good", "--json"))["run"]["plan"]["resize"] == 224
+
+
+def test_the_printed_plan_is_the_plan(two_runs: Path) -> None:
+    path = make_run(
+        two_runs / "runs" / "other.db", backbones=["vgg16:layer=features.29"], methods=METHODS, plan={"limit": 40, "resize": 256}
+    )
+    text = typed("show", "other", "--config").stdout
+    reader = RunReader(path)
+    assert RunPlan.from_dict(tomllib.loads(text)) == reader.plan()
+    assert reader.plan().limit == 40

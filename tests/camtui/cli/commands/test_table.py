@@ -1,0 +1,54 @@
+"""``camtui table``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.camtui.cli.support import two_runs, typed
+
+__all__ = ["two_runs"]
+
+pytestmark = pytest.mark.usefixtures("two_runs")
+
+
+def test_table_is_plain_data_on_standard_output() -> None:
+    result = typed("table", "good")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert "\x1b" not in result.stdout
+    assert "fakecam" in result.stdout
+    assert typed("table", "good", "-f", "plain").stdout.split() == result.stdout.split()
+
+
+def test_table_of_the_last_run_by_default() -> None:
+    assert typed("table").stdout.split()[0] == "worse"
+
+
+@pytest.mark.parametrize("form", ["plain", "md", "json", "csv", "tsv", "latex"])
+def test_table_and_export_are_the_same_code(form: str) -> None:
+    table, export = typed("table", "good", "-f", form), typed("export", "good", "-f", form)
+    assert table.exit_code == export.exit_code == 0
+    assert table.stdout_bytes == export.stdout_bytes
+    assert len(table.stdout_bytes) > 400
+
+
+def test_table_options_reach_the_table() -> None:
+    assert "image ADCC↑" in typed("table", "good", "--long").stdout
+    assert "ADCC ↑" in typed("table", "good", "--pivot", "adcc").stdout
+    assert typed("table", "good", "--ci").stdout.count("±") > typed("table", "good").stdout.count("±")
+    assert "99.998007" in typed("table", "good", "--digits", "6", "--filter", "fakecam").stdout
+    assert "gradcampp" not in typed("table", "good", "--filter", "method=gradcam").stdout
+
+
+def test_table_wakes_neither_torch_nor_numpy(two_runs: Path) -> None:
+    code = "import sys\nfrom camtui.cli import main\ntry: main()\nfinally: print(*sys.modules, file=sys.stderr)"
+    command = [sys.executable, "-c", code, "table", "good"]
+    result = subprocess.run(command, env={**os.environ, "CAMTUI_HOME": str(two_runs)}, capture_output=True, text=True, check=True)
+    loaded = set(result.stderr.split())
+    assert "camtui.format" in loaded
+    assert not loaded & {"torch", "numpy", "textual", "PIL", "sqlite_utils"}

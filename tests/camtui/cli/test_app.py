@@ -1,0 +1,53 @@
+"""What all commands have in common: what they import, their version, words that are none, readers that leave early."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.camtui.cli.support import ask, home
+from tests.evaluator.execution.support import camtui
+
+__all__ = ["home"]
+
+HEAVY = ("torch", "numpy", "textual", "sqlite_utils", "PIL")
+
+
+@pytest.mark.parametrize(
+    "command", [["--help"], ["ls"], ["status"], ["methods"], ["backbones"], ["run", "--help"], ["--version"]]
+)
+def test_light_commands_import_nothing_heavy(home: Path, command: list[str]) -> None:
+    camtui(*ask(home), "-q")
+    code = (
+        f"import sys; sys.argv[1:] = {command!r}\nfrom camtui.cli import main\ntry:\n    main()\nexcept SystemExit as end:\n"
+        f"    assert not end.code, end.code\nprint([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.stderr.splitlines()[-1] == "[]", result.stderr
+
+
+def test_the_version(home: Path) -> None:
+    found = dict(line.split(" ", 1) for line in camtui("--version").stdout.splitlines())
+    assert list(found) == ["camtui", "python", "torch", "torchvision", "textual", "sqlite"]
+    assert found["camtui"] == "0.1.0"
+    assert found["torch"] == version("torch")
+    assert found["sqlite"] == sqlite3.sqlite_version
+    assert "Usage: camtui [OPTIONS] COMMAND" in camtui("--help").stdout
+
+
+def test_an_unknown_command(home: Path) -> None:
+    result = camtui("frobnicate")
+    assert result.returncode == 2
+    assert result.stderr == "error: No such command 'frobnicate'.\nhint:  camtui --help\n"
+
+
+def test_a_reader_that_leaves_early_is_no_error(home: Path) -> None:
+    command = f"{sys.executable} -c 'from camtui.cli import main; main()' methods | head -1; exit ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert result.returncode == 0
+    assert "Traceback" not in result.stderr
