@@ -45,7 +45,7 @@ TESTED_IN = {
     "evaluator/metrics/test_init.py": "evaluator.metrics.base",
     "evaluator/networks/test_fusing.py": "evaluator.networks.folding",
     "evaluator/store/test_reader.py": """
-        evaluator.store.audit evaluator.store.averages evaluator.store.readonly evaluator.store.rows""",
+        evaluator.store.readonly evaluator.store.rows""",
     "evaluator/store/test_writer.py": "evaluator.store.room evaluator.store.sums",
 }
 """Test file → modules that have none of their own, each one part of what is tested there as a whole."""

@@ -1,0 +1,41 @@
+"""Summaries and histograms from what the writer keeps beside the rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from evaluator.store.reader import RunReader
+from evaluator.store.schema import HISTOGRAM_BINS
+from tests.evaluator.store.runs import begun, failure, result, row
+
+
+def test_failed_images_are_counted_where_there_are_any(tmp_path: Path) -> None:
+    with begun(tmp_path / "run.db") as writer, RunReader(tmp_path / "run.db") as reader:
+        writer.commit(result(row(1, 0), row(2, 0), failure(1, 1), failure(1, 2), failure(1, 3, "deletion")))
+        assert [(summary.n, summary.failed) for summary in reader.summaries()] == [(1, 2), (1, 0)]
+
+
+def test_every_bin_has_its_place_and_none_beyond_them_is_believed(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    with begun(path) as writer:
+        writer.commit(result(row(1, 0)))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM histograms")
+        connection.executemany(
+            "INSERT INTO histograms VALUES (1, 'coherency', ?, ?)",
+            [(place, 100 + place) for place in range(-2, HISTOGRAM_BINS + 2)],
+        )
+    with RunReader(path) as reader:
+        assert reader.histogram(1, "coherency") == [100 + place for place in range(HISTOGRAM_BINS)]
+
+
+def test_a_headline_without_any_drop_is_asked_for_in_vain(tmp_path: Path) -> None:
+    with begun(tmp_path / "run.db") as writer, RunReader(tmp_path / "run.db") as reader:
+        writer.commit(result(row(1, 0, drop=None), row(1, 1, drop=None), row(2, 0, drop=None), row(2, 1)))
+        first, second = reader.summaries()
+        assert "adcc" not in first.means
+        assert first.means["coherency"].n == 2
+        assert second.means["adcc"].n == 1
+        assert second.means["coherency"].n == 2
