@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from camtui.feed import Snapshot
@@ -95,10 +96,13 @@ class RunScreen(Screen[None]):
         if snapshot is None or not self.ready:
             return
         self.tick()
-        if self.has_class("tiny"):
-            self.query_one("#tiny", TextLines).show(runfacts.summary_lines(snapshot))
-        else:
-            self.snapshot_shown(snapshot)
+        try:
+            if self.has_class("tiny"):
+                self.query_one("#tiny", TextLines).show(runfacts.summary_lines(snapshot))
+            else:
+                self.snapshot_shown(snapshot)
+        except NoMatches:  # what lies inside containers comes a moment after them, and goes a moment before
+            self.call_after_refresh(self.show_snapshot)
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
         """Show what this screen shows of a snapshot."""
