@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor, nn
 
 from evaluator.errors import RunFailed
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession, open_session
+from evaluator.networks import batch_sizes
 from evaluator.plan import RunPlan, parse_backbone, validated
 from evaluator.records import ImageRef, Row, Unit
 from tests.shared import SAMPLE, needs_sample
@@ -151,3 +155,88 @@ def test_a_unit_whose_backbone_is_not_loaded_is_refused(tmp_path: Path) -> None:
     assert versions["threads"] == str(torch.get_num_threads())
     assert (session.figures().memory_used or 0) > 0
     session.close()
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> tuple[ImageRef, ...]:
+    """Four plain pictures, without labels."""
+    for place in range(4):
+        Image.new("RGB", (240, 250), (60 * place, 90, 200 - 40 * place)).save(tmp_path / f"{place}.png")
+    return find_images(tmp_path, seed=0).images
+
+
+def small_session(root: Path, **settings: Any) -> EvaluationSession:
+    """Two networks with random weights."""
+    changes = {"backbones": ("resnet18:weights=random:0", "efficientnet_lite0:weights=random:0"), "methods": ("gradcam",)}
+    plan = plan_of(root, **{**changes, **settings.pop("plan", {})})
+    return open_session(SessionSettings(plan, str(root), **settings))
+
+
+class Tight(nn.Module):
+    """A trunk for which more than two images are too many."""
+
+    def __init__(self, trunk: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, images: Tensor) -> Tensor:
+        if len(images) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return self.trunk(images)  # type: ignore[no-any-return]  # a module's call is Any
+
+
+def test_what_memory_allows_is_said_once_and_remembered_for_the_next_time(pictures: tuple[ImageRef, ...], tmp_path: Path) -> None:
+    session = small_session(tmp_path)
+    session.load(0)
+    assert session._loaded is not None
+    network = session._loaded.network
+    network.backbone = replace(network.backbone, trunk=Tight(network.backbone.trunk))
+    first, second = (session.evaluate(unit(pictures, ("gradcam",))) for _ in range(2))
+    assert first.notes[-1] == "out of memory on cpu: batch size now 2"
+    assert second.notes == ()
+    assert len(first.rows) == len(second.rows) == 4
+    session.load(0)
+    assert session._loaded.network is network, "what is loaded is not loaded again"
+    session.load(1)
+    session.load(0)
+    assert session._loaded.network is not network
+    assert session._loaded.network.batch_sizes["fp32"] == 2
+    session.close()
+
+
+def test_batch_sizes_are_searched_for_and_written_where_nothing_is_remembered(
+    pictures: tuple[ImageRef, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(batch_sizes.SIZES, "cpu", (1, 2))
+    tuning = tmp_path / "home" / "batch-sizes.json"
+    tuning.parent.mkdir()
+    session = small_session(tmp_path, tuning=str(tuning))
+    session.load(0)
+    assert session._loaded is not None
+    assert session._loaded.network.batch_sizes["fp32"] in (1, 2)
+    assert "resnet18" in tuning.read_text()
+    session.close()
+
+
+def test_without_any_label_every_image_is_a_failure(pictures: tuple[ImageRef, ...], tmp_path: Path) -> None:
+    session = small_session(tmp_path, plan={"target": "label"})
+    session.load(0)
+    result = session.evaluate(unit(pictures, ("gradcam",)))
+    session.close()
+    assert result.rows == ()
+    assert {failure.reason for failure in result.failures} == {"no-label"}
+    assert len(result.failures) == 4
+
+
+def test_a_network_that_gives_no_numbers_is_not_believed(pictures: tuple[ImageRef, ...], tmp_path: Path) -> None:
+    session = small_session(tmp_path)
+    session.load(0)
+    assert session._loaded is not None
+    for parameter in session._loaded.network.backbone.head.parameters():
+        parameter.fill_(float("nan"))
+    result = session.evaluate(unit(pictures, ("gradcam",)))
+    session.close()
+    assert result.rows == ()
+    assert {(failure.reason, failure.detail) for failure in result.failures} == {
+        ("not-finite", "the network's output is not a number")
+    }

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torchvision import models
 
+from evaluator import catalog
 from evaluator.errors import BackboneUnavailable
 from evaluator.networks.backbones import Backbone, load_backbone
 from evaluator.plan import BackboneSpec
@@ -109,3 +110,33 @@ def test_the_gradient_of_a_deep_head_is_that_of_the_whole_network() -> None:
     with torch.no_grad():
         slope = (backbone.logits(activation + step) - backbone.logits(activation - step))[0, 5] / 2e-2
     assert gradient[0, 7, 1, 1].item() == pytest.approx(slope.item(), rel=0.05, abs=1e-6)
+
+
+@pytest.mark.parametrize(("key", "transforms"), [("resnet18", False), ("googlenet", True)])
+def test_published_weights_are_taken_from_torchs_cache(
+    key: str, transforms: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GoogLeNet's own weights expect inputs that it transforms itself; torchvision's builder says so, and so do we."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    options = {"init_weights": False} if transforms else {}
+    torch.manual_seed(1)
+    published = models.get_model(key, **options)
+    file = catalog.torch_checkpoints() / Path(models.get_model_weights(key).IMAGENET1K_V1.url).name
+    file.parent.mkdir(parents=True)
+    torch.save(published.state_dict(), file)
+    loaded = load_backbone(BackboneSpec(key), SIDE)
+    assert loaded.facts.weights == "IMAGENET1K_V1"
+    assert loaded.facts.classes[:2] == ("tench", "goldfish")
+    if transforms:
+        published.transform_input = True
+    images = torch.randn(2, 3, SIDE, SIDE)
+    with torch.no_grad():
+        assert torch.allclose(loaded.logits(loaded.trunk(images)), published.eval()(images), atol=1e-4)
+
+
+def test_the_demos_network_with_random_weights_and_without_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load_backbone(BackboneSpec("efficientnet_lite0", "random:3"), SIDE)
+    assert (loaded.facts.weights, loaded.facts.classes, loaded.facts.channels) == ("random:3", (), 1280)
+    monkeypatch.setattr(catalog, "weights_at_hand", lambda key: None)
+    with pytest.raises(BackboneUnavailable, match="the weights of efficientnet_lite0 are not installed"):
+        load_backbone(BackboneSpec("efficientnet_lite0"), SIDE)

@@ -103,3 +103,12 @@ def test_a_real_search_times_real_passes(network: Network) -> None:
     assert find_size(network, weighing=False) in batch_sizes.SIZES["cpu"]
     assert seen[:6] == [8, 8, 8, 16, 16, 16]
     assert network.forwards == 0, "a search is no part of the run"
+
+
+def test_an_error_that_is_not_about_memory_is_raised(monkeypatch: pytest.MonkeyPatch, network: Network) -> None:
+    def broken(size: int) -> float:
+        raise RuntimeError("shape mismatch")
+
+    rates(monkeypatch, broken)
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        find_size(network, weighing=False)

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from evaluator.errors import is_out_of_memory
-from evaluator.networks.network import MakeImages
-from tests.networks import SIDE, bench, gap_network
+from evaluator.networks.network import MakeImages, Network
+from evaluator.records import Precision
+from tests.networks import SIDE, as_backbone, bench, gap_network, random_images
 
 CPU = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
 
@@ -50,3 +51,27 @@ def test_the_words_of_allocators(text: str) -> None:
     assert is_out_of_memory(RuntimeError(text))
     assert not is_out_of_memory(ValueError(text))
     assert not is_out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))
+
+
+@pytest.mark.parametrize(
+    ("precision", "measuring", "weighing"), [("fp32", "fp32", "fp32"), ("mixed", "fp32", "bf16"), ("bf16", "bf16", "bf16")]
+)
+def test_what_each_kind_of_pass_is_computed_in(precision: Precision, measuring: str, weighing: str) -> None:
+    backbone, images = as_backbone(gap_network()), random_images(4)
+    exact = Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=4, side=SIDE).forward(
+        images, weighing=False
+    )
+    network = Network(backbone, device=torch.device("cpu"), precision=precision, batch_size=4, side=SIDE)
+    for kind, arithmetic in ((False, measuring), (True, weighing)):
+        assert network.arithmetic(weighing=kind) == arithmetic
+        seen = network.forward(images, weighing=kind)
+        assert seen.activation.dtype == seen.logits.dtype == torch.float32
+        gap = (seen.activation - exact.activation).abs().max()
+        assert gap == 0 if arithmetic == "fp32" else 0 < gap < 0.1
+
+
+def test_without_a_twin_autocast_weighs() -> None:
+    network = Network(as_backbone(gap_network()), device=torch.device("cpu"), precision="mixed", batch_size=4, side=SIDE)
+    with_twin = network.forward(random_images(4), weighing=True)
+    network._twin = None
+    assert torch.allclose(network.forward(random_images(4), weighing=True).activation, with_twin.activation, atol=0.02, rtol=0.02)

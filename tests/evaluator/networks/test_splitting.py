@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import relu
 from torchvision import models
 
 from evaluator.errors import UsageError
@@ -96,3 +97,31 @@ class Activated(nn.Module):
 
 def test_an_activation_between_pooling_and_layer_is_noticed() -> None:
     assert split_at(Activated().eval(), "conv", SIDE).linear is None
+
+
+def test_a_network_without_feature_maps_is_refused() -> None:
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 5), nn.ReLU(), nn.Linear(5, 2))
+    with pytest.raises(UsageError, match="this network has no feature map"):
+        split_at(flat, None, SIDE)
+
+
+class InPlaceFunction(nn.Module):
+    """A head whose first step is a function that would overwrite what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.fc(relu(self.conv(images), inplace=True).mean((2, 3)))  # type: ignore[no-any-return]  # a module's call is Any
+
+
+def test_a_function_of_the_head_leaves_the_activation_as_it_was() -> None:
+    torch.manual_seed(0)
+    split = split_at(InPlaceFunction().requires_grad_(False), "conv", SIDE)
+    activation = split.trunk(torch.randn(1, 3, SIDE, SIDE))
+    before = activation.clone()
+    split.head(activation)
+    assert before.min() < 0
+    assert torch.equal(activation, before)
