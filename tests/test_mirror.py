@@ -33,7 +33,7 @@ TESTED_IN = {
     "camtui/tui/test_snapshots.py": "camtui.tui.shot",
     "camtui/tui/widgets/test_table.py": "camtui.tui.messages camtui.tui.widgets.tabledrawing",
     "evaluator/execution/test_driver.py": """
-        evaluator.execution.arrival evaluator.execution.journal evaluator.execution.loop evaluator.execution.narration
+        evaluator.execution.arrival evaluator.execution.loop evaluator.execution.narration
         evaluator.execution.stopping evaluator.store.identity""",
     "evaluator/execution/test_executors.py": "evaluator.execution.local evaluator.execution.seat",
     "evaluator/execution/test_ray.py": """

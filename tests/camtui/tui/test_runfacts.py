@@ -1,9 +1,26 @@
-"""A line about the run, however narrow."""
+"""Lines about a run, however narrow or wide the terminal."""
 
 from __future__ import annotations
 
-from camtui.tui.runfacts import Part, most_important
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from camtui.feed import Feed, Snapshot
+from camtui.tui.runfacts import (
+    Part,
+    clock,
+    event_lines,
+    most_important,
+    side_lines,
+    summary_lines,
+    title_line,
+    worker_line,
+)
 from camtui.tui.widgets.fields import Field
+from evaluator.records import WorkerState
+from tests.synthetic import make_run
 
 
 def test_a_line_gives_up_its_least_important_parts_first() -> None:
@@ -11,3 +28,91 @@ def test_a_line_gives_up_its_least_important_parts_first() -> None:
     assert "".join(field.text for field in most_important(parts, 30)) == "12.5% 62 img/s ETA 4h42"
     assert "".join(field.text for field in most_important(parts, 15)) == "12.5% ETA 4h42"
     assert "".join(field.text for field in most_important(parts, 1)) == "12.5%"
+
+
+def text(lines: Sequence[Sequence[Field]]) -> str:
+    return "\n".join("".join(field.text for field in line) for line in lines)
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """A complete run of two methods, one of which has failures."""
+    feed = Feed(
+        make_run(tmp_path_factory.mktemp("facts") / "val.db", images=8, backbones=["resnet18"], methods=["gradcam", "fakecam"])
+    )
+    snapshot = feed.poll()
+    feed.close()
+    assert snapshot is not None
+    return snapshot
+
+
+@pytest.fixture
+def live(ended: Snapshot) -> Snapshot:
+    """The same run while it goes on."""
+    status = replace(
+        ended.status, state="running", rate=62.5, eta=3 * 3600.0, stage="resnet18 · Grad-CAM", stage_number=1, stages=2, done=3,
+        total=8, progress=0.375,
+    )  # fmt: skip
+    worker = WorkerState(1, "cuda:0", 4711, "computing", ended.taken, 2, 97.0, 33 << 30, 141 << 30, 612.0, 71.0)
+    stages = tuple(replace(stage, done=min(stage.done, 3)) for stage in ended.stages)
+    return replace(
+        ended, status=status, workers=(worker,), stages=stages, utilisation=(10.0, 97.0), rates=(1.0, 4.0),
+        info=replace(ended.info, heartbeat=ended.taken, finished=None),
+    )  # fmt: skip
+
+
+def test_the_title_says_more_where_there_is_room(live: Snapshot) -> None:
+    wide, usual, narrow = (text([title_line(live, width)]) for width in (140, 80, 40))
+    for word in ("val", "RUNNING", "37.5%", "1/2: 3/8", "62.5 img/s", "ETA 3h00"):
+        assert word in wide
+    assert f"({clock(live.taken + 3 * 3600)})" in wide
+    assert "(" not in usual
+    assert "ETA 3h00" in usual
+    assert "█" not in narrow, "no room for a bar"
+    assert "37.5%" in narrow
+    assert "ETA …" in text([title_line(replace(live, status=replace(live.status, eta=None)), 80)])
+    assert "FROZEN" in text([title_line(live, 80, frozen=True)])
+
+
+def test_the_title_of_an_ended_run_says_when(ended: Snapshot) -> None:
+    assert ended.info.finished is not None
+    assert f"ended {clock(ended.info.finished)}" in text([title_line(ended, 80)])
+    assert "ended" not in text([title_line(replace(ended, info=replace(ended.info, finished=None)), 80)])
+
+
+def test_the_second_line_is_about_workers_or_about_what_is_wrong(live: Snapshot, ended: Snapshot) -> None:
+    line = text([worker_line(live, live.taken + 12, 160)])
+    for word in ("cuda:0 util 97% mem 33/141G restarts 2", "612W 71°C", "heartbeat 12", "file"):
+        assert word in line
+    silent = replace(live, info=replace(live.info, heartbeat=None), workers=(replace(live.workers[0], memory_total=None),))
+    assert "heartbeat" not in text([worker_line(silent, live.taken, 160)])
+    assert "mem 33G" in text([worker_line(silent, live.taken, 160)])
+    assert text([worker_line(ended, ended.taken, 80)]).startswith(" camtui table ")
+    crashed = replace(ended, status=replace(ended.status, state="crashed", message=""))
+    assert text([worker_line(crashed, ended.taken, 80)]).startswith(" the driver is gone: ")
+    assert "the last that was read" in text([worker_line(replace(live, problem="the file is gone"), live.taken, 80)])
+
+
+def test_a_terminal_too_small_for_anything_else_has_a_summary(live: Snapshot, ended: Snapshot) -> None:
+    summary = text(summary_lines(live))
+    for word in ("RUNNING", "37.5% of 8 images", "ETA 3h00", "best ADCC", "resnet18 × gradcam", "q detach"):
+        assert word in summary
+    assert "ETA" not in text(summary_lines(ended))
+    assert "best" not in text(summary_lines(replace(ended, views={})))
+
+
+def test_a_wide_terminal_has_workers_trends_and_stages_at_its_side(live: Snapshot, ended: Snapshot) -> None:
+    side = text(side_lines(live, 40))
+    for word in ("cuda:0", "computing", "util ", "rows ", "now ", "Work", "38%"):
+        assert word in side
+    assert "  none now" in text(side_lines(ended, 40))
+    assert "100%" in text(side_lines(ended, 40))
+    quiet = replace(live, utilisation=(), rates=(), stages=())
+    assert "util  " not in text(side_lines(replace(quiet, workers=()), 40))
+    assert "now   " not in text(side_lines(quiet, 40))
+
+
+def test_events_are_lines_with_their_level(ended: Snapshot) -> None:
+    lines = event_lines(ended, 1)
+    assert len(lines) == 1
+    assert text(lines).split()[1] == ended.events[-1].level.upper()

@@ -8,7 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from camtui.cli.commands.bench import estimate
+from camtui.cli.commands.bench import _measured, _table, _told, estimate
+from evaluator.errors import RunFailed
 from tests.evaluator.execution.support import camtui
 
 FOUND: dict[str, Any] = {
@@ -47,3 +48,25 @@ def test_bad_words(arguments: tuple[str, ...], expected: str) -> None:
     done = camtui("bench", *arguments)
     assert done.returncode == 2
     assert expected in done.stderr
+
+
+def test_what_people_read(capsys: pytest.CaptureFixture[str]) -> None:
+    found = {**FOUND, "precision": "bf16", "batch_sizes": {"fp32": 16, "bf16": 32}}
+    assert _told(found, as_json=False)
+    line = capsys.readouterr().out
+    assert "resnet50" in line
+    assert "100.0 forwards/s raw" in line
+    assert "gradient rows  90 %" in line
+    assert "score-cam masks  75 % of 400.0" in line
+    assert line.endswith("batch 32\n")
+    assert _told(found, as_json=True)
+    assert capsys.readouterr().out == ""
+    head, names, row = _table([estimate(found, 10)], 10)
+    assert head.startswith("10 images with all seven metrics")
+    assert [name for name in ("fakecam", "gradcam", "scorecam", "total") if name not in names] == []
+    assert row.split()[0] == "resnet50"
+
+
+def test_a_measurement_that_fails_says_why() -> None:
+    with pytest.raises(RunFailed, match="unknown backbone 'nosuch'"):
+        list(_measured(["nosuch"], "cpu", "fp32"))

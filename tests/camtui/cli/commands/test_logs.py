@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from tests.camtui.cli.support import ask, home
+from tests.camtui.cli.support import ask, home, two_runs, typed
 from tests.evaluator.execution.support import camtui
 
-__all__ = ["home"]
+__all__ = ["home", "two_runs"]
 
 
 def test_logs(home: Path) -> None:
@@ -21,3 +22,20 @@ def test_logs(home: Path) -> None:
     assert camtui("logs", "--level", "loud").returncode == 2
     (home / "runs" / "pictures.log").write_bytes(b"\x1b[2Jhostile \xff\n")
     assert camtui("logs").stdout == "\\x1b[2Jhostile \\xff\n".replace("\\xff", "\ufffd")
+
+
+def test_a_run_without_a_log_shows_its_events(two_runs: Path) -> None:
+    shown = typed("logs", "good")
+    assert shown.exit_code == 0
+    assert "no log beside" in shown.stderr
+    lines = shown.stdout.splitlines()
+    assert [line.split()[2] for line in lines] == ["info", "warning"]
+    assert typed("logs", "good", "--level", "warning").stdout.splitlines() == lines[1:]
+    assert typed("logs", "good", "--follow").stdout.splitlines() == lines, "nobody is at work on it: there is nothing to wait for"
+    assert [json.loads(line)["level"] for line in typed("logs", "good", "--json").stdout.splitlines()] == ["info", "warning"]
+
+
+def test_following_the_log_of_an_ended_run_ends(two_runs: Path) -> None:
+    (two_runs / "runs" / "good.log").write_text("first\nsecond\n")
+    shown = typed("logs", "good", "--follow", "--tail", "1")
+    assert (shown.exit_code, shown.stdout) == (0, "second\n")
