@@ -16,7 +16,7 @@ from camtui.tui.settings import DEFAULTS, Settings
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
 
-__all__ = ["SIZES", "Driver", "Settings", "opened"]
+__all__ = ["SIZES", "Driver", "Settings", "opened", "said"]
 
 SIZES = {"small": (60, 16), "usual": (80, 24), "large": (140, 40)}
 PATIENCE = 60.0
@@ -65,6 +65,11 @@ class Driver:
 
     def cells(self, id_: str = "grid") -> list[list[str]]:
         return [[field.text.strip() for field in line.fields] for line in self.table(id_).lines]
+
+
+def said(driver: Driver) -> str:
+    """Every toast so far."""
+    return "\n".join(toast.message for toast in driver.app._notifications)
 
 
 @asynccontextmanager

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from camtui.tui.screens.image import ImageScreen
+from camtui.tui.screens.image import KEPT, ImageScreen
 from camtui.tui.widgets.gallery import Gallery
 from evaluator.store.reader import RunReader
-from tests.camtui.tui.support import SIZES, Driver, Settings, opened
+from tests.camtui.tui.support import SIZES, Driver, Settings, opened, said
 from tests.synthetic import make_run
 
 
@@ -164,3 +165,33 @@ async def test_asked_for_on_the_command_line(seeded: Path) -> None:
         await driver.until(lambda: driver.screen_name() == "CellScreen")
     async with opened(seeded, settings=Settings(cell="no/such")) as driver:
         assert driver.screen_name() == "GridScreen"
+
+
+async def test_an_image_that_has_failed_says_why(seeded: Path) -> None:
+    with RunReader(seeded) as reader:
+        broken = reader.failures(limit=1)[0].image
+    async with opened(seeded, settings=Settings(image=str(broken))) as driver:
+        await driver.until(lambda: image(driver).scene is not None)
+        assert "truncated: image file is truncated" in driver.text()
+        await driver.press("d", "right_square_bracket")
+        assert image(driver).scene is not None
+
+
+def is_at(driver: Driver, place: int) -> bool:
+    return f"{place}/38" in driver.part("where")
+
+
+async def test_only_so_many_images_are_kept(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await opened_image(driver)
+        for place in range(2, KEPT + 4):
+            await driver.press("right_square_bracket")
+            await driver.until(partial(is_at, driver, place))
+        assert len(image(driver)._sources) == KEPT
+
+
+async def test_the_path_is_copied(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await opened_image(driver)
+        await driver.press("y")
+        await driver.until(lambda: "path sent to the terminal" in said(driver))
