@@ -17,7 +17,7 @@ TESTED_IN = {
     "camtui/cli/commands/test_bench.py": "evaluator.measuring.throughput",
     "camtui/cli/commands/test_doctor.py": "camtui.devices camtui.versions",
     "camtui/cli/commands/test_methods.py": "camtui.cli.commands.backbones",
-    "camtui/cli/commands/test_run.py": "camtui.cli.beginning camtui.cli.dryrun camtui.cli.narrating camtui.executors",
+    "camtui/cli/commands/test_run.py": "camtui.cli.dryrun camtui.cli.narrating camtui.executors",
     "camtui/cli/commands/test_table.py": "camtui.cli.tables",
     "camtui/cli/test_app.py": "camtui.cli camtui.cli.verb camtui.cli.console camtui.cli.options",
     "camtui/figures/test_charts.py": "camtui.cli.commands.figure",
@@ -33,7 +33,7 @@ TESTED_IN = {
     "camtui/tui/test_snapshots.py": "camtui.tui.shot",
     "camtui/tui/widgets/test_table.py": "camtui.tui.messages camtui.tui.widgets.tabledrawing",
     "evaluator/execution/test_driver.py": """
-        evaluator.execution.arrival evaluator.execution.loop evaluator.execution.narration
+        evaluator.execution.arrival evaluator.execution.narration
         evaluator.execution.stopping evaluator.store.identity""",
     "evaluator/execution/test_executors.py": "evaluator.execution.local evaluator.execution.seat",
     "evaluator/execution/test_ray.py": """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -15,7 +16,9 @@ import pytest
 from camtui.export.plan import plan_toml
 from camtui.figures.report import Contents, write_report
 from camtui.format import percent
+from evaluator.records import Failure, UnitResult
 from evaluator.store.reader import RunReader
+from evaluator.store.writer import RunWriter
 from tests.camtui.figures.support import run
 from tests.synthetic import make_run
 
@@ -134,3 +137,21 @@ def test_report_command(home: Path) -> None:
     target = home / "report.html"
     assert run("report", "pics", "-o", str(target)) == (0, f"wrote {target}\n")
     assert run("report", "pics", "-o", str(target))[0] == 2
+
+
+@pytest.mark.parametrize(("failures", "expected"), [(0, "<p>None.</p>"), (3, "</tbody></table>"), (130, "100 of 130 shown")])
+def test_failures_are_listed_up_to_a_hundred(failures: int, expected: str, tmp_path: Path) -> None:
+    path = make_run(
+        tmp_path / "run.db",
+        images=200,
+        backbones=["resnet18"],
+        methods=["gradcam"],
+        failures=False,
+        partial={"resnet18/gradcam": 60},
+    )
+    with contextlib.closing(RunWriter(path)) as writer:
+        writer.commit(UnitResult(failures=tuple(Failure(1, 60 + n, "", "missing", "no such file") for n in range(failures))))
+    with RunReader(path) as stored:
+        text, _ = page(stored, charts=0)
+    assert expected in text
+    assert text.count("missing: no such file") == min(failures, 100)

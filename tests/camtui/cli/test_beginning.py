@@ -1,0 +1,52 @@
+"""A run in the foreground, in this very process: what it prints, and how it fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.camtui.cli.support import ask, home, typed
+
+__all__ = ["home"]
+
+
+def test_in_the_foreground_the_table_comes_at_the_end(home: Path) -> None:
+    done = typed(*ask(home), "-F")
+    assert done.exit_code == 0, done.stderr
+    assert "gradcam" in done.stdout
+    assert "12 images · complete" in done.stdout
+
+
+def test_in_the_foreground_json_says_where_the_run_is(home: Path) -> None:
+    done = typed(*ask(home), "-F", "--json", "-q")
+    assert done.exit_code == 0, done.stderr
+    (line,) = map(json.loads, done.stdout.splitlines())
+    assert line["pid"] > 0
+
+
+def test_a_foreground_run_that_cannot_begin_is_an_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMTUI_DRIVER", json.dumps({"session": "tests.nowhere:open_session"}))
+    failed = typed(*ask(home), "-F")
+    assert failed.exit_code == 1
+    assert "worker 1 cannot start" in failed.stderr
+    assert failed.stderr.splitlines()[-1].startswith("hint:")
+
+
+def test_a_followed_run_says_how_it_goes_unless_it_is_told_to_be_quiet(home: Path) -> None:
+    loud, quiet = typed(*ask(home)), typed(*ask(home), "--name", "second", "-q")
+    assert loud.exit_code == quiet.exit_code == 0
+    assert "pictures: complete" in loud.stderr
+    assert quiet.stderr == ""
+    assert loud.stdout.splitlines()[1:] == quiet.stdout.splitlines()[1:]
+
+
+def test_a_detached_run_says_how_to_come_back(home: Path) -> None:
+    detached = typed(*ask(home), "-d")
+    assert detached.exit_code == 0
+    assert "camtui watch pictures, camtui stop pictures" in detached.stderr
+    assert typed("wait", "pictures").exit_code == 0
+    resumed = typed("resume", "pictures", "-d", "--json")
+    assert json.loads(resumed.stdout)["watch"] == "camtui watch pictures"
+    assert typed("wait", "pictures", "--timeout", "60s").exit_code == 0
