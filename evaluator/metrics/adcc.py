@@ -28,13 +28,10 @@ def adcc(coherency: Tensor, complexity: Tensor, average_drop: Tensor) -> Tensor:
     Args:
         coherency: ``[B]`` in [0, 1].
         complexity: ``[B]`` in [0, 1].
-        average_drop: ``[B]`` in [0, 1]; NaN gives NaN.
+        average_drop: ``[B]`` in [0, 1]; NaN gives NaN, whatever the others are.
 
     Returns:
         ``[B]`` in [0, 1]; 0 where a component is 0.
     """
-    kept = 1 - complexity
-    held = 1 - average_drop
-    zero = (coherency <= 0) | (kept <= 0) | (held <= 0)
-    first, second, third = (1 / part.masked_fill(zero, 1) for part in (coherency, kept, held))
-    return (3 / (first + second + third)).masked_fill(zero, 0)
+    first, second, third = (1 / part.clamp(min=0) for part in (coherency, 1 - complexity, 1 - average_drop))
+    return 3 / (first + second + third)

@@ -29,5 +29,4 @@ def average_drop(clean: Tensor, masked: Tensor) -> Tensor:
     Returns:
         ``[B]``; NaN, for undefined, where ``y_c`` is 0 (it underflows: possible only with ``--target label``).
     """
-    defined = clean > 0
-    return ((clean - masked).clamp(min=0) / clean.masked_fill(~defined, 1)).masked_fill(~defined, float("nan"))
+    return (clean - masked).clamp(min=0) / clean

@@ -35,5 +35,5 @@ def coherency(saliency: Saliency, again: Saliency) -> Tensor:
     """
     spread = (saliency.scatter(saliency) * again.scatter(again)).sqrt()
     constant = spread < 1e-12  # a map in [0, 1] that moves by 1e-6 at one pixel is constant for float32
-    correlation = saliency.scatter(again) / spread.masked_fill(constant, 1)
+    correlation = saliency.scatter(again) / spread
     return ((correlation.clamp(-1, 1) + 1) / 2).masked_fill(constant, 0)

@@ -64,9 +64,11 @@ class RunScreen(Screen[None]):
         return cast("Dashboard", self.app)
 
     @property
-    def snapshot(self) -> Snapshot | None:
+    def snapshot(self) -> Snapshot:
         """What is on the screens now."""
-        return self.dashboard.shown
+        shown = self.dashboard.shown
+        assert shown is not None, "screens of a run exist only with a run"
+        return shown
 
     def on_mount(self) -> None:
         """Show what is known already."""
@@ -92,9 +94,9 @@ class RunScreen(Screen[None]):
 
     def show_snapshot(self) -> None:
         """Show the newest snapshot: the top, the summary, and what the screen itself shows."""
-        snapshot = self.snapshot
-        if snapshot is None or not self.ready:
+        if not self.ready:
             return
+        snapshot = self.snapshot
         self.tick()
         try:
             if self.has_class("tiny"):
@@ -109,8 +111,8 @@ class RunScreen(Screen[None]):
 
     def tick(self) -> None:
         """Once a second: what changes by itself, such as the age of the heartbeat."""
-        snapshot, width = self.snapshot, self.app.size.width
-        if snapshot is not None and self.ready:
+        if self.ready:
+            snapshot, width = self.snapshot, self.app.size.width
             top = runfacts.title_line(snapshot, width, frozen=self.dashboard.frozen)
             below = runfacts.worker_line(snapshot, time.time(), width)
             self.query_one("#title", TextLines).show([top, below])

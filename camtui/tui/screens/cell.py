@@ -92,7 +92,7 @@ class CellScreen(RunScreen):
     @property
     def cell(self) -> Cell | None:
         """The cell, as the run has it now."""
-        view = self.snapshot.views.get(self.cell_id) if self.snapshot else None
+        view = self.snapshot.views.get(self.cell_id)
         return view.cell if view else None
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
@@ -157,8 +157,7 @@ class CellScreen(RunScreen):
         nothing = "not applicable here" if cell is not None and not cell.applicable else "no image of this cell has a value yet"
         table = self.query_one("#images", LineTable)
         table.show(list_columns(self.metric, self.app.size.width), lines, empty=nothing)
-        if self.snapshot is not None:
-            self._show_list_head(self.snapshot)
+        self._show_list_head(self.snapshot)
 
     def on_end_near(self, _: EndNear) -> None:
         """Load more before the end is reached."""
@@ -175,11 +174,10 @@ class CellScreen(RunScreen):
 
     def action_metric(self, step: int) -> None:
         """Order the images by the next metric."""
-        if self.snapshot is not None:
-            metrics = self.snapshot.metrics
-            self.metric = metrics[(metrics.index(self.metric) + step) % len(metrics)]
-            self.show_snapshot()
-            self._begin_list()
+        metrics = self.snapshot.metrics
+        self.metric = metrics[(metrics.index(self.metric) + step) % len(metrics)]
+        self.show_snapshot()
+        self._begin_list()
 
     def action_ends(self) -> None:
         """From the best, or from the worst."""
@@ -188,12 +186,11 @@ class CellScreen(RunScreen):
 
     def action_cell(self, step: int) -> None:
         """The next cell of the run, or the one before."""
-        if self.snapshot is not None:
-            ids = list(self.snapshot.views)
-            self.cell_id = ids[(ids.index(self.cell_id) + step) % len(ids)]
-            self._curve, self._histogram, self._drawn_at, self._class_names = [], [], (0, ""), ()
-            self.show_snapshot()
-            self._begin_list()
+        ids = list(self.snapshot.views)
+        self.cell_id = ids[(ids.index(self.cell_id) + step) % len(ids)]
+        self._curve, self._histogram, self._drawn_at, self._class_names = [], [], (0, ""), ()
+        self.show_snapshot()
+        self._begin_list()
 
     def action_up(self) -> None:
         """Back to where this was opened."""

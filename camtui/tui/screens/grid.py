@@ -135,7 +135,7 @@ class GridScreen(RunScreen):
         """The cell under the cursor."""
         snapshot = self.snapshot
         row, column = self.query_one("#grid", LineTable).cursor
-        if snapshot is None or row is None:
+        if row is None:
             return None
         if isinstance(row, tuple):
             return snapshot.cell(*row)
@@ -173,16 +173,14 @@ class GridScreen(RunScreen):
         counts = await self.ask(lambda reader: reader.histogram(cell, metric))
         if counts is not None:
             self._histogram = (wanted, counts)
-            if self.snapshot is not None:
-                self._show_detail(self.snapshot)
+            self._show_detail(self.snapshot)
 
     # -- what the user does ------------------------------------------------------------------------------------------------------
 
     def on_cursor_moved(self, _: CursorMoved) -> None:
         """The detail follows the cursor, and rows stay where they are for a while."""
         self._moved = time.monotonic()
-        if self.snapshot is not None:
-            self._show_detail(self.snapshot)
+        self._show_detail(self.snapshot)
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(_REST, self._think)
@@ -207,10 +205,9 @@ class GridScreen(RunScreen):
 
     def action_metric(self, step: int) -> None:
         """The next metric, or the one before."""
-        if self.snapshot is not None:
-            metrics = self.snapshot.metrics
-            place = metrics.index(self.view.metric) if self.view.metric in metrics else 0
-            self._look(metric=metrics[(place + step) % len(metrics)])
+        metrics = self.snapshot.metrics
+        place = metrics.index(self.view.metric) if self.view.metric in metrics else 0
+        self._look(metric=metrics[(place + step) % len(metrics)])
 
     def action_view(self) -> None:
         """Method × backbone, or one line per cell."""

@@ -96,7 +96,7 @@ class ImageScreen(RunScreen):
             return
         source = await self._source(shot)
         others: list[tuple[Cell, Row | None]] | None = []
-        if self.look.all_methods and self.snapshot is not None:
+        if self.look.all_methods:
             cells = [one for one in self.snapshot.cells if one.backbone == cell.backbone and one.applicable]
             others = await self.ask(lambda reader: all_methods_on(reader, cells, number))
         self.image_id = number
@@ -127,7 +127,7 @@ class ImageScreen(RunScreen):
         return found
 
     def _cell(self) -> Cell | None:
-        view = self.snapshot.views.get(self.cell_id) if self.snapshot else None
+        view = self.snapshot.views.get(self.cell_id)
         return view.cell if view else None
 
     # -- what is shown -----------------------------------------------------------------------------------------------------------
@@ -205,10 +205,9 @@ class ImageScreen(RunScreen):
 
     def action_metric(self, step: int) -> None:
         """Rank by the next metric; the image stays."""
-        if self.snapshot is not None:
-            metrics = self.snapshot.metrics
-            self.metric = metrics[(metrics.index(self.metric) + step) % len(metrics)]
-            self._open(self.image_id)
+        metrics = self.snapshot.metrics
+        self.metric = metrics[(metrics.index(self.metric) + step) % len(metrics)]
+        self._open(self.image_id)
 
     def action_ends(self) -> None:
         """To the first image from the other end."""

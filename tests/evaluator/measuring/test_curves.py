@@ -123,6 +123,18 @@ def test_curves_do_not_depend_on_the_batch() -> None:
         assert np.abs(np.array(found[metric]) - np.array(expected[metric])).max() < 1e-6
 
 
+@pytest.mark.parametrize("size", [1, 4, 7, 11, 40, 64])
+def test_batches_may_end_within_a_curve(size: int) -> None:
+    """15 inner steps of each of six maps: batches of these sizes begin and end anywhere in them."""
+    images = random_images(2, seed=5)
+    maps = [known for spec in ("gradcam", "gradcampp", "layercam") for known in stored(bench(vgg_like_network()), images, spec)]
+    found = traced(bench(vgg_like_network(), batch_size=size), images, maps)
+    whole = traced(bench(vgg_like_network(), batch_size=1000), images, maps)
+    for metric in CURVES:
+        for one, other in zip(found[metric], whole[metric], strict=True):
+            assert one == pytest.approx(other, abs=1e-6)
+
+
 def test_a_curve_as_stored() -> None:
     assert curve_area([1.0, 0.5, 0.0]) == 0.5
     assert curve_area([1.0, 0.0, 0.0, 0.0]) == pytest.approx(1 / 6)

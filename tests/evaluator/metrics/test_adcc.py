@@ -37,6 +37,16 @@ def test_fake_cam_at_full_resolution() -> None:
 
 def test_an_undefined_drop_gives_no_score() -> None:
     assert isnan(one(0.5, 0.5, nan))
+    assert isnan(one(0.0, 0.5, nan)), (
+        "a row without a drop has no ADCC even where its map is empty: the headline finds it by that"
+    )
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_component_that_rounding_has_pushed_below_zero_is_zero(place: int) -> None:
+    values = [0.9, 0.3, 0.2]
+    values[place] = -1e-9 if place == 0 else 1 + 1e-9
+    assert one(values[0], values[1], values[2]) == 0.0
 
 
 def test_agrees_with_the_slow_one_image_by_image() -> None:

@@ -217,7 +217,7 @@ def test_labels_that_come_later_fill_gaps_and_overwrite_nothing(path: Path) -> N
 
 def test_other_data_are_refused_and_nothing_is_added(path: Path) -> None:
     with begun(path) as writer:
-        with pytest.raises(Mismatch, match="have another size") as caught:
+        with pytest.raises(Mismatch, match=r"4 have another size \(such as n01440764/a\.png\)") as caught:
             writer.begin("small", plan(methods=["cam"]), manifest(sha256="b" * 64, sizes=200))
         assert "--name" in caught.value.hint
         with pytest.raises(Mismatch, match=r"2 of its images are not among the first now \(such as line\\x0abreak.png\)"):
@@ -412,6 +412,9 @@ def test_stages_start_anew_and_gather_time(path: Path) -> None:
         writer.commit(type(unit)(unit.rows, seconds=2.5), stage=0, images=1)
         (found,) = reader.stages()
         assert (found.seconds, found.timed_images, found.done, found.images) == (2.5, 1, 1, 4)
+        writer.commit(result(row(1, 1)), stage=0)
+        (found,) = reader.stages()
+        assert found.timed_images == 1, "results whose time nobody took count for no time"
         writer.set_stages([stage])
         (found,) = reader.stages()
         assert (found.seconds, found.timed_images, found.done) == (0.0, 0, 1)
