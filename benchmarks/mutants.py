@@ -27,7 +27,7 @@ TESTS = {
     "evaluator/metrics": "tests/evaluator/metrics",
     "evaluator/statistics.py": "tests/evaluator/test_statistics.py",
     "evaluator/measuring/saliency.py": "tests/evaluator/measuring/test_saliency.py",
-    "evaluator/measuring/curves.py": "tests/evaluator/measuring/test_curves.py",
+    "evaluator/measuring/curve_tracing.py": "tests/evaluator/measuring/test_curve_tracing.py",
     "evaluator/execution/schedule.py": "tests/evaluator/execution/test_schedule.py",
     "evaluator/execution/stages.py": "tests/evaluator/execution/test_stages.py",
     "evaluator/execution/suspects.py": "tests/evaluator/execution/test_suspects.py",

@@ -42,7 +42,7 @@ def runs_home() -> Path:
 
 
 def sizes_file() -> str:
-    """Where the batch sizes that suit this machine are remembered (``evaluator.networks.batch_sizes``)."""
+    """Where the batch sizes that suit this machine are remembered (``evaluator.networks.batch_size_search``)."""
     return str(runs_home().parent / "batch-sizes.json")
 
 

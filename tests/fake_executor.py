@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 from evaluator.errors import CamtuiError
-from evaluator.execution.seat import Seat, Seated, best_for
 from evaluator.execution.worker import as_event, evaluated
+from evaluator.execution.worker_seat import Seat, Seated, best_for
 from evaluator.interfaces import (
     Done,
     ExecutorEvent,

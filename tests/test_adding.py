@@ -69,7 +69,7 @@ asyncio.run(metrics_shown())
 COMPUTED = """
 import json
 from evaluator.catalog import method
-from evaluator.measuring.curves import CurveTracer, MapOfImage
+from evaluator.measuring.curve_tracing import CurveTracer, MapOfImage
 from evaluator.measuring.pipeline import Batch
 from evaluator.records import StoredMap
 from tests.networks import bench, gap_network, random_images

@@ -19,23 +19,23 @@ TESTED_IN = {
     "camtui/cli/commands/test_methods.py": "camtui.cli.commands.backbones",
     "camtui/cli/commands/test_run.py": "camtui.cli.dryrun camtui.cli.narrating camtui.executors",
     "camtui/cli/commands/test_table.py": "camtui.cli.tables",
-    "camtui/cli/test_app.py": "camtui.cli camtui.cli.verb camtui.cli.console camtui.cli.options",
+    "camtui/cli/test_app.py": "camtui.cli camtui.cli.verb camtui.cli.options",
     "camtui/figures/test_charts.py": "camtui.cli.commands.figure",
-    "camtui/figures/test_report.py": "camtui.cli.commands.report camtui.export.plan",
+    "camtui/figures/test_report.py": "camtui.cli.commands.report camtui.export.plan_toml",
     "camtui/figures/test_sheet.py": "camtui.cli.commands.image",
     "camtui/export/test_init.py": "camtui.export.records",
     "camtui/format/test_select.py": "camtui.format.terms",
     "camtui/tui/screens/test_cell.py": "camtui.tui.cellfacts camtui.tui.link camtui.tui.widgets.lines",
     "camtui/tui/screens/test_grid.py": "camtui.tui.screens.base",
     "camtui/tui/screens/test_image.py": "camtui.tui.imagefacts camtui.tui.scene camtui.tui.screens.full",
-    "camtui/tui/test_deeds.py": "camtui.tui.screens.dialogs camtui.tui.verbs",
+    "camtui/tui/test_run_actions.py": "camtui.tui.screens.dialogs camtui.tui.child_commands",
     "camtui/tui/test_live.py": "camtui.tui.watching",
     "camtui/tui/test_snapshots.py": "camtui.tui.shot",
     "camtui/tui/widgets/test_table.py": "camtui.tui.messages camtui.tui.widgets.tabledrawing",
     "evaluator/execution/test_driver.py": """
         evaluator.execution.arrival evaluator.execution.narration
         evaluator.execution.stopping evaluator.store.identity""",
-    "evaluator/execution/test_executors.py": "evaluator.execution.local evaluator.execution.seat",
+    "evaluator/execution/test_executors.py": "evaluator.execution.local evaluator.execution.worker_seat",
     "evaluator/execution/test_ray.py": """
         evaluator.execution.ray_actor evaluator.execution.ray_cluster evaluator.execution.ray_connection
         evaluator.execution.ray_executor evaluator.execution.ray_own""",
@@ -46,7 +46,7 @@ TESTED_IN = {
     "evaluator/networks/test_fusing.py": "evaluator.networks.folding",
     "evaluator/store/test_reader.py": """
         evaluator.store.readonly evaluator.store.rows""",
-    "evaluator/store/test_writer.py": "evaluator.store.room evaluator.store.sums",
+    "evaluator/store/test_writer.py": "evaluator.store.disk_space evaluator.store.sums",
 }
 """Test file → modules that have none of their own, each one part of what is tested there as a whole."""
 

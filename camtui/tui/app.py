@@ -132,9 +132,9 @@ class Dashboard(NavigatingApp):
         self._ask("retry")
 
     def _ask(self, verb: str) -> None:
-        from camtui.tui import deeds
+        from camtui.tui import run_actions
 
-        self.run_worker(deeds.carry_out(self, verb), group="deeds", exclusive=True)
+        self.run_worker(run_actions.carry_out(self, verb), group="deeds", exclusive=True)
 
     def action_export(self) -> None:
         """Ask for a form and a place, then write."""

@@ -31,10 +31,10 @@ from evaluator.images import Manifest, find_images
 from evaluator.interfaces import Executor, SessionSettings
 from evaluator.plan import RunPlan, grown
 from evaluator.records import RunInfo, RunState, Stage, WorkerState
+from evaluator.store.disk_space import bytes_needed, is_full
 from evaluator.store.filesystem import refuse_network
 from evaluator.store.lock import RunLock
 from evaluator.store.reader import RunReader
-from evaluator.store.room import bytes_needed, is_full
 from evaluator.text import printable
 
 if TYPE_CHECKING:

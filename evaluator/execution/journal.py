@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from evaluator.execution.narration import narrate
 from evaluator.records import RunState, UnitResult, WorkerState
-from evaluator.store.room import is_full
+from evaluator.store.disk_space import is_full
 from evaluator.text import printable
 
 if TYPE_CHECKING:

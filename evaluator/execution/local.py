@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from evaluator.execution.seat import Seat, Seated, best_for
+from evaluator.execution.worker_seat import Seat, Seated, best_for
 from evaluator.interfaces import ExecutorEvent, SessionSettings, WorkerLost
 from evaluator.records import Unit
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from evaluator.errors import UsageError
 from evaluator.execution.ray_actor import BESIDE, Place, sample_of, without_maps
 from evaluator.execution.ray_cluster import Cluster, connect
-from evaluator.execution.seat import Seat, Seated, best_for
+from evaluator.execution.worker_seat import Seat, Seated, best_for
 from evaluator.interfaces import (
     Done,
     Error,

@@ -15,12 +15,12 @@ from evaluator.catalog import method as method_of
 from evaluator.crop import SIDE
 from evaluator.errors import RunFailed
 from evaluator.interfaces import DeviceFigures, SessionSettings
-from evaluator.measuring.curves import CurveTracer, MapOfImage, curve_area, curve_bytes
+from evaluator.measuring.curve_tracing import CurveTracer, MapOfImage, curve_area, curve_bytes
 from evaluator.measuring.loading import Decoded, Loader, Normaliser
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.networks.allocator import keep_freed_blocks
 from evaluator.networks.backbones import load_backbone
-from evaluator.networks.batch_sizes import RememberedSizes
+from evaluator.networks.batch_size_search import RememberedSizes
 from evaluator.networks.device import device_figures, device_name
 from evaluator.networks.network import Arithmetic, Network
 from evaluator.records import Failure, ImageRef, LoadedBackbone, Measurement, Row, Unit, UnitResult

@@ -20,7 +20,7 @@ from evaluator.measuring.pipeline import Batch, Pipeline
 from evaluator.measuring.views import BatchView
 from evaluator.networks.allocator import keep_freed_blocks
 from evaluator.networks.backbones import load_backbone
-from evaluator.networks.batch_sizes import find_size
+from evaluator.networks.batch_size_search import find_size
 from evaluator.networks.device import device_name
 from evaluator.networks.network import Network
 from evaluator.plan import BackboneSpec

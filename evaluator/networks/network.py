@@ -14,7 +14,7 @@ from evaluator.networks.fusing import bfloat16_twin
 from evaluator.records import Precision
 
 DEFAULT_BATCH = {"cpu": 16, "cuda": 128}
-"""Images in one forward where nothing better was searched for (``evaluator.networks.batch_sizes``)."""
+"""Images in one forward where nothing better was searched for (``evaluator.networks.batch_size_search``)."""
 
 Arithmetic = Literal["fp32", "bf16"]
 """In which numbers a pass is computed."""

@@ -20,8 +20,8 @@ from evaluator.images import Manifest
 from evaluator.plan import RunPlan
 from evaluator.records import Failure, LoadedBackbone, Measurement, Row, RunInfo, RunState, Stage, UnitResult, WorkerState
 from evaluator.store import schema
+from evaluator.store.disk_space import is_full
 from evaluator.store.identity import refuse_foreign
-from evaluator.store.room import is_full
 from evaluator.store.sums import sums_of
 from evaluator.text import printable
 

@@ -29,7 +29,7 @@ def report(
     Example: camtui report val -o val.html
     """
     from camtui.export.output import as_text, check_free, destination
-    from camtui.export.plan import plan_toml
+    from camtui.export.plan_toml import plan_toml
     from camtui.figures.report import Contents, write_report
 
     target = Path(output)

@@ -7,12 +7,12 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from camtui.asking import Typed, default_name, make_plan, stored_plan
 from camtui.cli import completion
 from camtui.cli.beginning import begin, driver_settings
 from camtui.cli.options import BackbonesOption, MaxFailuresOption, OnFinishOption, Shown, Where
 from camtui.cli.verb import command
 from camtui.devices import on_cuda
+from camtui.planning import Typed, default_name, make_plan, stored_plan
 from camtui.runs import reference, run_path
 from evaluator import catalog
 from evaluator.errors import UsageError

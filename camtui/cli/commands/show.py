@@ -36,7 +36,7 @@ def show(
 
     reader = open_run(run)
     if config and not as_json:
-        from camtui.export.plan import plan_toml
+        from camtui.export.plan_toml import plan_toml
 
         sys.stdout.write(plan_toml(reader))
         return

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluator.store.writer import RunWriter
 from tests.camtui.cli.support import ask, home, typed
 
 __all__ = ["home"]
@@ -50,3 +51,11 @@ def test_a_detached_run_says_how_to_come_back(home: Path) -> None:
     resumed = typed("resume", "pictures", "-d", "--json")
     assert json.loads(resumed.stdout)["watch"] == "camtui watch pictures"
     assert typed("wait", "pictures", "--timeout", "60s").exit_code == 0
+
+
+def test_a_file_without_a_run_cannot_be_gone_on_with(home: Path) -> None:
+    (home / "runs").mkdir()
+    RunWriter(home / "runs" / "empty.db").close()
+    failed = typed("resume", "empty", "-F")
+    assert failed.exit_code == 4
+    assert "holds no run yet" in failed.stderr

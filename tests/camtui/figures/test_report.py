@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.export.plan import plan_toml
+from camtui.export.plan_toml import plan_toml
 from camtui.figures.report import Contents, write_report
 from camtui.format import percent
 from evaluator.records import Failure, UnitResult

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from camtui.figures.panels import open_panels
-from camtui.figures.sheet import GAP, cell_sheet
+from camtui.figures.sheet import GAP, cell_sheet, figure_2
 from camtui.format.select import find_cell
 from evaluator.crop import SIDE
+from evaluator.errors import NotFound
 from evaluator.store.reader import RunReader
 from tests.camtui.figures.support import run, size_of
+from tests.synthetic import make_run
 
 
 def test_the_sheet_has_every_view_in_its_place(reader: RunReader) -> None:
@@ -68,3 +70,20 @@ def test_bad_requests_for_images(
     found, said = run("image", *arguments)
     assert (found, message in said) == (code, True), said
     assert not list(tmp_path.glob("x.*"))
+
+
+def test_an_image_that_failed_has_no_sheet_and_a_method_without_a_row_says_so(tmp_path: Path) -> None:
+    path = make_run(
+        tmp_path / "run.db",
+        images=12,
+        backbones=["resnet18"],
+        methods=["gradcam", "gradcampp"],
+        partial={"resnet18/gradcampp": 3},
+        pictures=True,
+    )
+    with RunReader(path) as stored:
+        cells, failed = stored.cells(), stored.failures(limit=1)[0].image
+        sheet = figure_2(stored, cells, [stored.image(5)], "overlay", "viridis", 0.5)
+        assert sheet.width > 2 * SIDE, "the method that has no row keeps its column"
+        with pytest.raises(NotFound, match="no method has a row for"):
+            figure_2(stored, cells, [stored.image(failed)], "overlay", "viridis", 0.5)

@@ -13,9 +13,9 @@ import pytest
 
 from camtui.runs import reference
 from evaluator.errors import UsageError
+from evaluator.store.disk_space import bytes_needed
 from evaluator.store.lock import RunLock, lock_note
 from evaluator.store.reader import RunReader
-from evaluator.store.room import bytes_needed
 from tests.evaluator.execution.conftest import NewRun
 from tests.evaluator.execution.support import Run, camtui, check, make_data, make_plan, wait_until_gone
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from evaluator.execution.local import LocalExecutor
-from evaluator.execution.seat import QUEUED
+from evaluator.execution.worker_seat import QUEUED
 from evaluator.interfaces import (
     Done,
     Error,

@@ -17,7 +17,7 @@ from evaluator.errors import RunFailed
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession, open_session
-from evaluator.networks import batch_sizes
+from evaluator.networks import batch_size_search
 from evaluator.plan import RunPlan, parse_backbone, validated
 from evaluator.records import ImageRef, Row, Unit
 from tests.shared import SAMPLE, needs_sample
@@ -207,7 +207,7 @@ def test_what_memory_allows_is_said_once_and_remembered_for_the_next_time(pictur
 def test_batch_sizes_are_searched_for_and_written_where_nothing_is_remembered(
     pictures: tuple[ImageRef, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(batch_sizes.SIZES, "cpu", (1, 2))
+    monkeypatch.setitem(batch_size_search.SIZES, "cpu", (1, 2))
     tuning = tmp_path / "home" / "batch-sizes.json"
     tuning.parent.mkdir()
     session = small_session(tmp_path, tuning=str(tuning))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.camtui.tui.support import SIZES, opened
+from tests.camtui.tui.support import SIZES, opened, said
 from tests.synthetic import make_run
 
 
@@ -60,3 +60,28 @@ async def test_mark_and_compare(two_runs: tuple[Path, Path]) -> None:
         assert driver.screen_name() == "RunsScreen"
         await driver.press("escape")
         assert driver.screen_name() == "GridScreen"
+
+
+async def test_the_run_that_is_open_already_is_just_shown(two_runs: tuple[Path, Path]) -> None:
+    first, _ = two_runs
+    async with opened(first) as driver:
+        await driver.press("4")
+        await driver.until(lambda: len(driver.cells("runs")) == 2)
+        link = driver.app.link
+        driver.table("runs").select(first)
+        await driver.press("enter")
+        await driver.until(lambda: driver.screen_name() == "GridScreen")
+        assert driver.app.link is link
+
+
+async def test_a_run_that_cannot_be_read_is_not_opened(two_runs: tuple[Path, Path]) -> None:
+    first, _ = two_runs
+    junk = first.parent / "junk.db"
+    junk.write_text("no database at all, not even nearly")
+    async with opened(first) as driver:
+        await driver.press("4")
+        await driver.until(lambda: len(driver.cells("runs")) == 3)
+        driver.table("runs").select(junk)
+        await driver.press("enter")
+        await driver.until(lambda: "junk.db is not a run of camtui" in said(driver))
+        assert driver.app.path == first

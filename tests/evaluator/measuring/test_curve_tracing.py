@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evaluator.measuring.curves import CurveTracer, MapOfImage, curve_area, curve_bytes
+from evaluator.measuring.curve_tracing import CurveTracer, MapOfImage, curve_area, curve_bytes
 from evaluator.measuring.maps import upsample
 from evaluator.records import StoredMap
 from tests.agreement import evaluated, small_bench

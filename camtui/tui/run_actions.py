@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
-from camtui.tui import verbs
+from camtui.tui import child_commands
 from camtui.tui.screens.dialogs import AskForPath, Choice, Question
 from evaluator.errors import CamtuiError
 from evaluator.store.reader import RunReader
@@ -45,11 +45,11 @@ async def carry_out(app: Dashboard, verb: str) -> None:
     if not answer:
         return
     app.say({"stop": "asked it to stop", "now": "asked it to stop at once"}.get(answer, "starting its driver"))
-    deeds: dict[str, Callable[[Path], verbs.Said]] = {
-        "stop": partial(verbs.stop, now=False),
-        "now": partial(verbs.stop, now=True),
-        "resume": verbs.resume,
-        "retry": verbs.retry,
+    deeds: dict[str, Callable[[Path], child_commands.Said]] = {
+        "stop": partial(child_commands.stop, now=False),
+        "now": partial(child_commands.stop, now=True),
+        "resume": child_commands.resume,
+        "retry": child_commands.retry,
     }
     said = await _apart(partial(deeds[answer], path))
     app.say(said.line or "done", severity="error" if said.code else "information")

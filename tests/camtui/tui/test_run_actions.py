@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from camtui.tui import verbs
+from camtui.tui import child_commands
+from camtui.tui.child_commands import Said
 from camtui.tui.screens.dialogs import Question
-from camtui.tui.verbs import Said
 from tests.camtui.tui.support import Settings, opened
 
 
@@ -25,9 +25,9 @@ def deeds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return deed
 
-    monkeypatch.setattr(verbs, "resume", act("resume", 0, "resumed"))
-    monkeypatch.setattr(verbs, "retry", act("retry", 1, "error: no"))
-    monkeypatch.setattr(verbs, "stop", act("stop", 0, "stopping"))
+    monkeypatch.setattr(child_commands, "resume", act("resume", 0, "resumed"))
+    monkeypatch.setattr(child_commands, "retry", act("retry", 1, "error: no"))
+    monkeypatch.setattr(child_commands, "stop", act("stop", 0, "stopping"))
     return done
 
 
@@ -70,3 +70,19 @@ async def test_export_writes_a_file(tmp_path: Path, seeded: Path, monkeypatch: p
         await driver.press("enter")
         await driver.until(lambda: (tmp_path / "seeded.md").is_file())
         assert "gradcam" in (tmp_path / "seeded.md").read_text()
+
+
+async def test_an_export_can_be_given_up_at_each_question(seeded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with opened(seeded) as driver:
+        await driver.press("e")
+        await driver.until(lambda: isinstance(driver.app.screen, Question))
+        await driver.press("escape")
+        await driver.until(lambda: driver.screen_name() == "GridScreen")
+        await driver.press("e")
+        await driver.until(lambda: isinstance(driver.app.screen, Question))
+        await driver.press("down", "enter")
+        await driver.until(lambda: driver.screen_name() == "AskForPath")
+        await driver.press("escape")
+        await driver.until(lambda: driver.screen_name() == "GridScreen")
+    assert list(tmp_path.glob("seeded*")) == []

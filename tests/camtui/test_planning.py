@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from camtui.asking import Typed, default_name, make_plan
 from camtui.devices import choose_devices, count_gpus
+from camtui.planning import Typed, default_name, make_plan
 from evaluator.catalog import TABLE2_METHODS
 from evaluator.errors import UsageError
 from evaluator.plan import BackboneSpec

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluator.networks import batch_sizes
-from evaluator.networks.batch_sizes import RememberedSizes, find_size, search_key
+from evaluator.networks import batch_size_search
+from evaluator.networks.batch_size_search import RememberedSizes, find_size, search_key
 from evaluator.networks.network import Network, Observation
 from tests.networks import bench, gap_network
 
@@ -29,7 +29,7 @@ def rates(monkeypatch: pytest.MonkeyPatch, rate: Callable[[int], float]) -> list
         tried.append(size)
         return rate(size)
 
-    monkeypatch.setattr(batch_sizes, "_forwards_per_second", measured)
+    monkeypatch.setattr(batch_size_search, "_forwards_per_second", measured)
     return tried
 
 
@@ -62,7 +62,7 @@ def test_what_does_not_fit_ends_the_search(monkeypatch: pytest.MonkeyPatch, netw
 
 def test_half_of_the_memory_is_enough(monkeypatch: pytest.MonkeyPatch, network: Network) -> None:
     rates(monkeypatch, float)
-    monkeypatch.setattr(batch_sizes, "_memory_at_hand", lambda device: 3.5 * batch_sizes._memory_taken(device))
+    monkeypatch.setattr(batch_size_search, "_memory_at_hand", lambda device: 3.5 * batch_size_search._memory_taken(device))
     assert find_size(network, weighing=False) == 8
 
 
@@ -100,7 +100,7 @@ def test_a_real_search_times_real_passes(network: Network) -> None:
         return through(images, weighing=weighing)
 
     network.forward = forward  # type: ignore[method-assign]  # watched, not replaced
-    assert find_size(network, weighing=False) in batch_sizes.SIZES["cpu"]
+    assert find_size(network, weighing=False) in batch_size_search.SIZES["cpu"]
     assert seen[:6] == [8, 8, 8, 16, 16, 16]
     assert network.forwards == 0, "a search is no part of the run"
 
