@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -50,15 +51,28 @@ def wait_for_state(run: Run, state: str, seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
-def test_a_disk_filled_to_the_last_byte_pauses_the_run(disk: Path, tmp_path: Path, knobs: Knobs) -> None:
-    """Rows, state and log have no room at all: only the lock, whose room was taken before, can say so."""
+class Paused(NamedTuple):
+    """A run that has found the disk full, its driver, and the rows that it had by then."""
+
+    run: Run
+    driver: int
+    rows: int
+
+
+@pytest.fixture
+def paused(disk: Path, tmp_path: Path, knobs: Knobs) -> Paused:
     knobs(seconds=0.01)
     run = Run(disk / "run.db", make_plan(make_data(tmp_path / "data", 150)))
     driver = run.launch().pid
     run.wait_for_rows(30)
     fill(disk)
     wait_for_state(run, "paused")
-    rows = run.count_rows()
+    return Paused(run, driver, run.count_rows())
+
+
+def test_a_disk_filled_to_the_last_byte_pauses_the_run(paused: Paused, disk: Path) -> None:
+    """Rows, state and log have no room at all: only the lock, whose room was taken before, can say so."""
+    run, driver, rows = paused
     status = run.status()
     assert status.message.startswith("disk full, needs ")
     assert status.message.endswith(" MB; goes on by itself")
@@ -72,14 +86,8 @@ def test_a_disk_filled_to_the_last_byte_pauses_the_run(disk: Path, tmp_path: Pat
     assert any("goes on after a pause (disk full" in text for text in run.events())
 
 
-def test_a_paused_run_that_is_ended_has_lost_nothing_that_it_had(disk: Path, tmp_path: Path, knobs: Knobs) -> None:
-    knobs(seconds=0.01)
-    run = Run(disk / "run.db", make_plan(make_data(tmp_path / "data", 150)))
-    driver = run.launch().pid
-    run.wait_for_rows(30)
-    fill(disk)
-    wait_for_state(run, "paused")
-    rows = run.count_rows()
+def test_a_paused_run_that_is_ended_has_lost_nothing_that_it_had(paused: Paused, disk: Path) -> None:
+    run, driver, rows = paused
     assert camtui("stop", str(run.db), "--now", "-y").returncode == 0
     wait_until_gone(driver)
     assert run.count_rows() == rows
