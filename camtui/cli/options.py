@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from camtui.cli import completion
-from camtui.executors import Chosen, RayOptions, choose
+
+if TYPE_CHECKING:
+    from camtui.executors import Chosen
 
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="Name, unique prefix, path to a .db, or @last.", autocompletion=completion.runs)
@@ -45,6 +47,8 @@ class Where(NamedTuple):
         Raises:
             UsageError: they contradict each other, or Ray is asked for and not installed.
         """
+        from camtui.executors import RayOptions, choose
+
         return choose(self.device, self.workers, RayOptions(self.executor, self.ray_address, self.gpus_per_worker))
 
 
