@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
-from unittest.mock import patch
+
+import pytest
 
 from evaluator.execution import driver
 from evaluator.execution.request import DriverSettings, RunRequest
@@ -75,7 +76,8 @@ def measured(data: Path, images: int, open_executor: Callable[[SessionSettings],
     """A whole run, its driver in this process, its workers as the executor has them; units are cut for the kind of device."""
     plan = make_plan(data, methods=METHODS, limit=images)
     clocked = Clocked(open_executor(SessionSettings(plan, str(data))))
-    with TemporaryDirectory() as folder, patch.object(driver, "_executor", lambda *_: clocked):
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "_executor", lambda *_: clocked)
         request = RunRequest(Path(folder) / "run.db", "scaling", plan, DriverSettings(devices=(device,)))
         assert driver.carry_out(request, lambda _line: None) == 0
     assert clocked.begun is not None

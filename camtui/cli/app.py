@@ -93,12 +93,12 @@ def _without_colour(wanted: bool) -> None:
 
 
 @app.callback(invoke_without_command=True)
-def camtui(  # the options act in their callbacks
+def camtui(
     ctx: typer.Context,
-    version: Annotated[  # noqa: ARG001
+    version: Annotated[  # noqa: ARG001  it acts in its callback
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the versions that matter.")
     ] = False,
-    no_color: Annotated[  # noqa: ARG001
+    no_color: Annotated[  # noqa: ARG001  it acts in its callback
         bool, typer.Option("--no-color", callback=_without_colour, help="No colours.")
     ] = False,
 ) -> None:

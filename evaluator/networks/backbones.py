@@ -53,7 +53,7 @@ class Backbone:
         """``A`` ``[n, K, h, w]`` → ``s`` ``[n, C]``."""
         if self.linear is not None:
             return self.linear(activation.mean((2, 3)))  # type: ignore[no-any-return]  # nn.Module.__call__ is Any
-        return self.head(activation)  # type: ignore[no-any-return]
+        return self.head(activation)  # type: ignore[no-any-return]  # a module's call is Any
 
     def gradient(self, activation: Tensor, targets: Tensor) -> Tensor:
         """``∂s_c/∂A``, ``[n, K, h, w]``, by autograd through the head; on GAP + linear heads ``W[c]/(hw)``, ``[n, K, 1, 1]``."""

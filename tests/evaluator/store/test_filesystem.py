@@ -25,7 +25,7 @@ def test_which_file_system_a_folder_is_on(tmp_path: Path, folder: str, kind: str
 def test_network_file_systems_are_refused(tmp_path: Path) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(f"server:/h {os.path.realpath(tmp_path)} cifs rw 0 0\n")
-    with pytest.raises(UsageError, match="network file system .cifs.") as caught:  # noqa: RUF043
+    with pytest.raises(UsageError, match="network file system .cifs.") as caught:  # noqa: RUF043  the dots are quotation marks
         refuse_network(tmp_path / "run.db", mounts)
     assert "--db" in caught.value.hint
     refuse_network(tmp_path / "run.db", tmp_path / "no such file")
