@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from textual import events
@@ -133,7 +134,12 @@ class RunScreen(Screen[None]):
 
     def fetch(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> None:
         """Do something that waits for the run's file, while the screen stays alive; a newer fetch of the group replaces it."""
-        self.run_worker(cast(Any, work), group=group, exclusive=True)
+
+        async def show_answer() -> None:
+            with suppress(NoMatches):  # the answer has come while the screen goes away, and there is nothing left to show it on
+                await work()
+
+        self.run_worker(cast(Any, show_answer), group=group, exclusive=True)
 
     async def ask(self, question: Callable[[RunReader], T]) -> T | None:
         """Ask the run's file, off the screen's thread; a refusal is shown as a toast and answered with ``None``."""
