@@ -53,6 +53,7 @@ TESTED_IN = {
 TESTED_ELSEWHERE = {module: Path("tests") / test for test, modules in TESTED_IN.items() for module in modules.split()}
 
 NO_MODULE = {
+    "camtui/cli/test_begun_run.py": "the reading verbs on a run without anything",
     "camtui/cli/test_error_messages.py": "every command on words that are wrong",
     "camtui/cli/test_escapes.py": "every command against names that would take over a terminal",
     "camtui/cli/test_exit_codes.py": "every command's exit code",

@@ -88,3 +88,7 @@ def test_a_name_from_any_text(text: str, name: str) -> None:
 def test_the_word_to_type_for_a_run(tmp_path: Path) -> None:
     assert runs.reference(runs.run_path("demo")) == "demo"
     assert runs.reference(tmp_path / "my run.db") == f"'{tmp_path}/my run.db'"
+
+
+def test_a_file_that_has_just_gone_was_never_started(tmp_path: Path) -> None:
+    assert runs.last_started(tmp_path / "gone.db") == 0.0

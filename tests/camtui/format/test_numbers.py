@@ -77,3 +77,7 @@ def test_counts_times_and_sizes() -> None:
     ]
     assert [duration(s) for s in (0.4, 59.4, 164, 16_920, 100_000, None)] == ["0s", "59s", "2m44", "4h42", "1d03h", "–"]
     assert [size(n) for n in (12, 62_000_000)] == ["12 B", "62.0 MB"]
+
+
+def test_what_is_larger_than_any_unit_is_said_in_the_largest() -> None:
+    assert size(3 * 10**15) == "3000.0 TB"

@@ -36,3 +36,9 @@ def test_progress_bar_is_always_as_wide(share: float, filled: int) -> None:
 def test_trend_spans_the_range() -> None:
     assert plots.trend([0, 50, 100], 0, 100)[0] == "▁"
     assert plots.trend([0, 50, 100], 0, 100)[-1] == "█"
+
+
+def test_dots_leave_out_what_is_not_known() -> None:
+    plot = plots.BraillePlot(2, 1, 0.0, 1.0)
+    plot.dots([])
+    assert plot.lines() == ["\u2800\u2800"]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from evaluator.execution.local import LocalExecutor
-from evaluator.execution.worker_seat import QUEUED
+from evaluator.execution.worker_seat import QUEUED, Seat
 from evaluator.interfaces import (
     Done,
     Error,
@@ -208,3 +208,11 @@ def test_figures_arrive(make: Make) -> None:
     until(executor, 1, (Figures,))
     (worker,) = executor.workers()
     assert (worker.utilisation, worker.memory_used, worker.memory_total) == (50.0, 1, 2)
+
+
+def test_what_is_no_news_of_a_unit_changes_nothing_but_when_the_worker_was_heard_of() -> None:
+    seat = Seat(1, "cpu", pid=7, running=3, backbone=0)
+    lost = WorkerLost(1, "signal 9", 3, (3,))
+    assert seat.noted(lost) is lost
+    assert (seat.running, seat.backbone, seat.units) == (3, 0, {})
+    assert seat.since > 0

@@ -163,3 +163,11 @@ def test_in_a_terminal_without_the_dashboard(home: Path) -> None:
     os.close(ours)
     assert process.returncode == 0
     assert b"pictures: complete" in seen
+
+
+def test_the_dry_run_leaves_out_cells_that_cannot_be_and_warns_of_the_folder(home: Path) -> None:
+    (home / "pictures" / "loop").symlink_to(home / "pictures")
+    shown = camtui("run", "--data", str(home / "pictures"), "-b", "vgg16", "-b", "resnet18", "-m", "cam", "--dry-run")
+    assert shown.returncode == 0
+    assert [line.split()[2] for line in shown.stdout.splitlines() if line.startswith("stage ")] == ["resnet18"]
+    assert "warning:" in shown.stderr

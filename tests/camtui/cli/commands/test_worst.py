@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.camtui.cli.support import two_runs, typed, validated
@@ -27,3 +29,7 @@ def test_worst_without_a_cell_takes_the_leading_one() -> None:
     result = typed("worst", "good", "-n", "3")
     assert "resnet18/gradcampp" in result.stdout
     assert len([line for line in result.stdout.splitlines() if ".png" in line]) == 3
+
+
+def test_a_part_of_a_name_that_only_one_cell_has_is_enough(two_runs: Path) -> None:
+    assert "resnet18/gradcampp" in typed("worst", "good", "--cell", "18/gradcampp").stdout
