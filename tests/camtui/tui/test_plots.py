@@ -41,4 +41,4 @@ def test_trend_spans_the_range() -> None:
 def test_dots_leave_out_what_is_not_known() -> None:
     plot = plots.BraillePlot(2, 1, 0.0, 1.0)
     plot.dots([])
-    assert plot.lines() == ["\u2800\u2800"]
+    assert plot.lines() == ["  "]

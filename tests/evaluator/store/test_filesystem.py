@@ -17,7 +17,8 @@ from evaluator.store.filesystem import file_system, refuse_network
 def test_which_file_system_a_folder_is_on(tmp_path: Path, folder: str, kind: str) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(
-        "/dev/vda / ext4 rw 0 0\nodd line\nserver:/h /home nfs4 rw 0 0\nx /mnt/with\\040space fuse.sshfs rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n"
+        "/dev/vda / ext4 rw 0 0\nodd line\nserver:/h /home nfs4 rw 0 0\n"
+        "x /mnt/with\\040space fuse.sshfs rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n"
     )
     assert file_system(Path(folder), mounts) == kind
 
