@@ -4,8 +4,8 @@
     python benchmarks/mutants.py                        # all modules, two at a time, about half an hour on two cores
     python benchmarks/mutants.py evaluator/metrics
 
-Every mutant lives in a copy of the working tree and meets the tests of its own module only. Prints a line a module, then each
-survivor as a diff; ``docs/mutants.md`` says what became of them.
+Every mutant lives in a copy of the working tree and meets the tests of its own module only. Prints a line a module and each of its
+survivors as a diff; ``docs/mutants.md`` says what became of them.
 """
 
 from __future__ import annotations
@@ -87,18 +87,17 @@ def quiet() -> dict[str, str]:
 
 
 def main() -> None:
-    """Print the table, then the survivors."""
+    """Print the modules as they come, each with its survivors."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", choices=[[], *TESTS], help="; ".join(TESTS))
     modules = parser.parse_args().modules or list(TESTS)
+    total = alive = 0
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(mutate, modules))
-    for mutants in found:
-        print(f"{mutants.module:36} {mutants.number:5} mutants {len(mutants.survivors):4} survived")
-    total, alive = sum(mutants.number for mutants in found), sum(len(mutants.survivors) for mutants in found)
+        for mutants in pool.map(mutate, modules):
+            print(f"{mutants.module:36} {mutants.number:5} mutants {len(mutants.survivors):4} survived", flush=True)
+            print(*mutants.survivors, sep="\n", flush=True)
+            total, alive = total + mutants.number, alive + len(mutants.survivors)
     print(f"{'together':36} {total:5} mutants {alive:4} survived")
-    for mutants in found:
-        print(*mutants.survivors, sep="\n")
 
 
 if __name__ == "__main__":
