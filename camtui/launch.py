@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from evaluator.errors import (
     BackboneUnavailable,
@@ -136,10 +136,16 @@ def tail(log: Path, count: int) -> list[str]:
     """The last lines of a log, at most 64 KiB of it; empty where there is none."""
     try:
         with open(log, "rb") as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - 65_536))
-            return stream.read().decode("utf-8", "replace").splitlines()[-count:]
+            return last_lines(stream, count)
     except OSError:
         return []
+
+
+def last_lines(stream: BinaryIO, count: int) -> list[str]:
+    """The last lines of a stream, at most 64 KiB of it, which is left where they end: what is read next are the lines to come."""
+    stream.seek(max(0, stream.seek(0, os.SEEK_END) - 65_536))
+    lines = stream.read().decode("utf-8", "replace").splitlines()
+    return lines[len(lines) - min(count, len(lines)) :]
 
 
 def _cancel(driver: subprocess.Popen[bytes]) -> None:

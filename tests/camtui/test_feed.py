@@ -10,9 +10,9 @@ from camtui.feed import TREND_KEPT, Feed, Trends
 from evaluator.errors import NotFound, StoreError
 from evaluator.records import Failure, UnitResult, WorkerState
 from evaluator.statistics import harmonic_adcc
-from evaluator.store.lock import RunLock
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
+from tests.holder import held
 from tests.synthetic import make_run
 
 
@@ -67,21 +67,11 @@ def test_a_commit_is_seen_at_the_next_look(run: Path) -> None:
 
 
 def test_the_driver_dies_without_a_word_and_the_next_look_knows(run: Path) -> None:
-    import subprocess
-    import sys
-
-    code = "import sys, time; from pathlib import Path; from evaluator.store.lock import RunLock\n"
-    code += "lock = RunLock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
-    holder = subprocess.Popen([sys.executable, "-c", code, str(run)], stdout=subprocess.PIPE)
-    assert holder.stdout is not None
-    holder.stdout.readline()
     feed = Feed(run)
-    snapshot = feed.poll()
-    assert snapshot is not None
-    assert snapshot.status.state == "running"
-    holder.kill()
-    holder.wait()
-    holder.stdout.close()
+    with held(run):
+        snapshot = feed.poll()
+        assert snapshot is not None
+        assert snapshot.status.state == "running"
     snapshot = feed.poll()
     assert snapshot is not None
     assert snapshot.status.state == "crashed"
@@ -95,8 +85,14 @@ def test_a_live_run_is_looked_at_again_though_nothing_is_written(run: Path) -> N
     assert snapshot is not None
     assert not snapshot.status.live
     assert feed.poll(2000.0) is None, "a dead run stays dead"
-    lock = RunLock(run)  # asked in this process the lock seems free, so the feed cannot see it
-    lock.release()
+    with held(run):
+        snapshot = feed.poll(3000.0)
+        assert snapshot is not None
+        assert snapshot.status.live
+        assert feed.poll(3000.1) is None
+        later = feed.poll(3600.0)
+        assert later is not None, "how long ago it was last heard of has changed"
+        assert later.taken == 3600.0
     feed.close()
 
 

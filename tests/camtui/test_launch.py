@@ -30,6 +30,8 @@ def test_the_tail_of_a_log(tmp_path: Path) -> None:
     assert launch.tail(log, 3) == []
     log.write_text("".join(f"line {n}\n" for n in range(20_000)))
     assert launch.tail(log, 2) == ["line 19998", "line 19999"]
+    assert launch.tail(log, 0) == []
+    assert len(launch.tail(log, 1_000_000)) > 5_000, "64 KiB of short lines"
 
 
 def test_waiting_for_a_process_that_is_not_a_child() -> None:

@@ -12,7 +12,7 @@ import typer
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.cli.verb import command
-from camtui.launch import tail as tail_of
+from camtui.launch import last_lines
 from camtui.runs import LAST, find_run
 from evaluator.errors import UsageError
 from evaluator.execution.request import log_path
@@ -28,7 +28,7 @@ _POLL_SECONDS = 0.25
 def logs(
     run: RunArgument = LAST,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
-    tail: Annotated[int, typer.Option(help="How many lines of what is there.")] = 200,
+    tail: Annotated[int, typer.Option(min=0, help="How many lines of what is there.")] = 200,
     level: Annotated[str, typer.Option(help="Only events of this level or graver: info, warning, error.")] = "",
     json: JsonOption = False,
 ) -> None:
@@ -52,19 +52,16 @@ def _show_log(path: Path, tail: int, *, follow: bool) -> None:
         narrate(f"no log beside {printable(path)}: these are the run's events")
         _show_events(path, "info", tail, follow=follow)
         return
-    for line in tail_of(log, tail):
-        print(printable(line))
-    if not follow:
-        return
     with open(log, "rb") as stream:
-        stream.seek(0, 2)
-        while True:
-            alive = lock_holder(path) is not None
-            for line in stream.read().decode("utf-8", "replace").splitlines():
-                print(printable(line), flush=True)
-            if not alive:
-                return
-            time.sleep(_POLL_SECONDS)
+        for line in last_lines(stream, tail):
+            print(printable(line), flush=True)
+        unfinished = b""
+        while follow:
+            follow = lock_holder(path) is not None  # asked first: what was written before the end is still read
+            *lines, unfinished = (unfinished + stream.read()).split(b"\n")
+            for whole in lines if follow or not unfinished else [*lines, unfinished]:
+                print(printable(whole.decode("utf-8", "replace")), flush=True)
+            time.sleep(_POLL_SECONDS if follow else 0)
 
 
 def _show_events(path: Path, level: str, tail: int, *, follow: bool, as_json: bool = False) -> None:

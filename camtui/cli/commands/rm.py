@@ -9,6 +9,7 @@ from camtui.cli.options import RunArgument, YesOption
 from camtui.cli.verb import command
 from camtui.runs import find_run, reference
 from evaluator.errors import TryAgain
+from evaluator.execution.request import log_path
 from evaluator.store.lock import RunLock
 from evaluator.text import printable
 
@@ -26,7 +27,7 @@ def rm(run: RunArgument, yes: YesOption = False) -> None:
         lock = RunLock(path)
     except TryAgain as error:
         raise TryAgain(f"{printable(path.stem)} is {error.message}", f"camtui stop {reference(path)}") from error
-    for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm")), path.with_suffix(".log")):
+    for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm")), log_path(path)):
         file.unlink(missing_ok=True)
     lock.release(remove=True)
     narrate(f"removed {printable(path)}")

@@ -18,6 +18,7 @@ from camtui.tui.widgets.fields import Column, Field, Line
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
+from evaluator.execution.request import log_path
 from evaluator.records import LoadedBackbone
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
@@ -184,6 +185,7 @@ def log_lines(reader: RunReader) -> Shown:
     """The end of what the driver and the workers printed."""
     from camtui.launch import tail
 
-    found = tail(reader.path.with_suffix(".log"), LOG_LINES)
+    log = log_path(reader.path)
+    found = tail(log, LOG_LINES)
     lines = [Line(place, (Field(printable(line, 1000)),)) for place, line in enumerate(found)]
-    return [Column("line", printable(reader.path.with_suffix(".log").name), 0, right=False)], lines
+    return [Column("line", printable(log.name), 0, right=False)], lines

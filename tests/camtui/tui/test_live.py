@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from evaluator.records import UnitResult
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 from tests.camtui.tui.support import Settings, opened
+from tests.holder import held
 from tests.synthetic import make_run
 
 FAST = Settings(interval=0.05)
@@ -58,24 +60,15 @@ async def test_frozen_shows_the_old_and_thawed_the_new(tmp_path: Path) -> None:
 
 async def test_the_death_of_the_driver_is_on_the_screen(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run.db", images=10, state="running", partial={"vgg16/scorecam": 5})
-    code = "import sys, time; from pathlib import Path; from evaluator.store.lock import RunLock\n"
-    code += "lock = RunLock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
-    driver_process = subprocess.Popen([sys.executable, "-c", code, str(run)], stdout=subprocess.PIPE)
-    assert driver_process.stdout is not None
-    driver_process.stdout.readline()
-    try:
+    with held(run) as holder:
         async with opened(run, settings=FAST) as driver:
             assert "RUNNING" in driver.part("title")
             await driver.until(lambda: "stop run" in driver.part("keys"))
-            driver_process.kill()
-            driver_process.wait()
+            holder.kill()
+            holder.wait()
             await driver.until(lambda: "CRASHED" in driver.part("title"))
             assert "camtui resume" in driver.part("title")
             await driver.until(lambda: "resume run" in driver.part("keys"))
-    finally:
-        driver_process.kill()
-        driver_process.wait()
-        driver_process.stdout.close()
 
 
 @pytest.mark.slow
@@ -105,3 +98,15 @@ async def test_a_real_evaluation_on_real_photographs(tmp_path: Path) -> None:
                 parts = (coherency, 1 - complexity, 1 - drop)
                 adcc = 3 / sum(1 / part for part in parts) if min(parts) > 0 else 0.0
                 assert shown[cell.method].split()[0].strip("~*=") == f"{100 * adcc:.2f}"
+
+
+async def test_the_row_of_an_image_that_is_looked_at_comes_while_one_looks(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run.db", images=10, state="running", partial={"vgg16/scorecam": 5})
+    with RunReader(make_run(tmp_path / "whole.db", images=10)) as reader:
+        cell = next(c.id for c in reader.cells() if (c.backbone, c.method) == ("vgg16", "scorecam"))
+        row = next(row for row, _, _ in reader.rows(cell) if row.image == 7)
+    async with opened(run, settings=Settings(interval=0.05, cell="vgg16/scorecam", image="7")) as driver:
+        await driver.until(lambda: "not evaluated yet" in driver.part("facts"))
+        with closing(RunWriter(run)) as writer:
+            writer.commit(UnitResult(rows=(row,)))
+        await driver.until(lambda: f"{row.y:.3f} → {row.o:.3f}" in driver.part("facts"))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from evaluator.errors import TryAgain
 from evaluator.store.audit import audit, repair
 from evaluator.store.reader import RunReader
+from tests.holder import held
 from tests.synthetic import make_run
 
 
@@ -55,12 +54,6 @@ def test_a_lie_is_found_named_once_and_repaired(stored: Path, lie: str, problem:
 
 
 def test_a_run_that_is_under_way_is_not_repaired(stored: Path) -> None:
-    holding = "import sys; from pathlib import Path; from evaluator.store.lock import RunLock; lock = RunLock(Path(sys.argv[1]))"
-    command = [sys.executable, "-c", f"{holding}; print('held', flush=True); sys.stdin.read()", str(stored)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(TryAgain, match=f"already running, pid {holder.pid}"):
-            repair(stored)
-        holder.communicate()
+    with held(stored) as holder, pytest.raises(TryAgain, match=f"already running, pid {holder.pid}"):
+        repair(stored)
     repair(stored)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 from pathlib import Path
 
 from tests.camtui.cli.support import ask, home, two_runs, typed
-from tests.evaluator.execution.support import camtui
+from tests.evaluator.execution.support import COMMAND, camtui
+from tests.holder import held
 
 __all__ = ["home", "two_runs"]
 
@@ -17,6 +20,7 @@ def test_logs(home: Path) -> None:
     lines = camtui("logs").stdout.splitlines()
     assert any("started: 13 images" in line for line in lines)
     assert camtui("logs", "--tail", "1").stdout.splitlines() == lines[-1:]
+    assert camtui("logs", "--tail", "0").stdout == ""
     assert "complete" in camtui("logs", "--level", "info", "-f").stdout
     assert camtui("logs", "--level", "error").stdout == ""
     assert camtui("logs", "--level", "loud").returncode == 2
@@ -39,3 +43,23 @@ def test_following_the_log_of_an_ended_run_ends(two_runs: Path) -> None:
     (two_runs / "runs" / "good.log").write_text("first\nsecond\n")
     shown = typed("logs", "good", "--follow", "--tail", "1")
     assert (shown.exit_code, shown.stdout) == (0, "second\n")
+
+
+def test_lines_to_come_are_shown_until_the_run_ends(two_runs: Path) -> None:
+    log = two_runs / "runs" / "good.log"
+    log.write_text("first\n")
+    run = two_runs / "runs" / "good.db"
+    with held(run) as driver, subprocess.Popen([*COMMAND, "logs", "good", "-f"], stdout=subprocess.PIPE, text=True) as follower:
+        assert follower.stdout is not None
+        assert follower.stdout.readline() == "first\n"
+        with open(log, "a") as stream:
+            stream.write("second, in ")
+            stream.flush()
+            time.sleep(0.3)
+            stream.write("two writes\n")
+        assert follower.stdout.readline() == "second, in two writes\n"
+        with open(log, "a") as stream:
+            stream.write("killed in the middle of a li")
+        driver.kill()
+        assert follower.stdout.read() == "killed in the middle of a li\n"
+    assert follower.returncode == 0

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from pathlib import Path
 
-from evaluator.store.lock import lock_holder
-from tests.camtui.cli.support import closed, home, slow
-from tests.evaluator.execution.support import COMMAND, camtui, wait_until_gone
+import pytest
 
-__all__ = ["closed", "home", "slow"]
+from evaluator.errors import NotFound
+from evaluator.store.lock import lock_holder
+from tests.camtui.cli.support import closed, home, slow, two_runs, typed
+from tests.evaluator.execution.support import COMMAND, camtui, wait_until_gone
+from tests.holder import held
+
+__all__ = ["closed", "home", "slow", "two_runs"]
 
 
 def test_stop_resume_and_wait(slow: Path, closed: Path) -> None:
@@ -37,3 +42,28 @@ def test_stop_now_does_not_wait_for_units(slow: Path) -> None:
     assert camtui("stop", "--now", "-y").returncode == 0
     wait_until_gone(driver)
     assert "stopped" in camtui("status").stdout
+
+
+def test_a_driver_that_hears_nothing_is_killed(two_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("camtui.cli.commands.stop._NOW_SECONDS", 0.2)
+    run = two_runs / "runs" / "good.db"
+    with held(run, deaf=True) as driver:
+        stopped = typed("stop", "good", "--now", "-y")
+        assert driver.wait() == -signal.SIGKILL
+    assert stopped.exit_code == 0
+    assert stopped.stderr.splitlines() == [f"stopping good, pid {driver.pid}", "good: complete; camtui table good"]
+
+
+def test_which_run_is_meant(two_runs: Path) -> None:
+    none = typed("stop")
+    assert none.exit_code == NotFound.exit_code
+    assert "no run is under way" in none.stderr
+    assert "camtui ls" in none.stderr
+    with held(two_runs / "runs" / "good.db") as good, held(two_runs / "runs" / "worse.db"):
+        two = typed("stop")
+        assert "2 runs are under way: " in two.stderr
+        assert "camtui stop RUN" in two.stderr
+        assert good.poll() is None, "neither was meant"
+    with held(two_runs / "runs" / "good.db") as good:
+        assert typed("stop").exit_code == 0
+        assert good.wait() == -signal.SIGTERM

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from textual.app import App, ComposeResult
+from textual.events import MouseScrollDown, MouseScrollUp
 from textual.geometry import Region
 
 from camtui.tui.messages import CursorMoved, EndNear, RowOpened
@@ -126,3 +127,36 @@ async def test_the_mouse_is_not_needed_but_works() -> None:
         assert any(isinstance(message, RowOpened) for message in app.seen)
         await pilot.click(table, offset=(25, 20))
         assert table.cursor[0] == "row 3"
+
+
+def wheel(table: LineTable, kind: type[MouseScrollDown] | type[MouseScrollUp]) -> None:
+    """One notch, as the terminal's driver hands it on."""
+    table.post_message(kind(table, 5, 5, 0, 0, 0, False, False, False))
+
+
+async def test_the_wheel_moves_the_cursor_and_a_click_on_a_name_keeps_the_column() -> None:
+    app = Host()
+    async with app.run_test(size=(80, 24)) as pilot:
+        table = app.query_one(LineTable)
+        table.show(COLUMNS, rows(10))
+        table.select("row 3", "c2")
+        for kind, row in ((MouseScrollDown, "row 4"), (MouseScrollUp, "row 3"), (MouseScrollUp, "row 2")):
+            wheel(table, kind)
+            await pilot.pause()
+            assert table.cursor == (row, "c2")
+        await pilot.click(table, offset=(2, 7))
+        assert table.cursor == ("row 6", "c2")
+
+
+async def test_where_whole_rows_are_chosen_a_click_chooses_one() -> None:
+    class Rows(Host):
+        def compose(self) -> ComposeResult:
+            yield LineTable(id="table")
+
+    app = Rows()
+    async with app.run_test(size=(80, 24)) as pilot:
+        table = app.query_one(LineTable)
+        table.show(COLUMNS, rows(10))
+        before = table.cursor
+        await pilot.click(table, offset=(25, 4))
+        assert table.cursor == ("row 3", before[1])
