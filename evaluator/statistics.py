@@ -103,8 +103,8 @@ def headline_adcc(sums: Sums) -> Mean | None:
         return None
     averages = drop.total / drop.n, coherency.total / coherency.n, complexity.total / complexity.n
     adcc = harmonic_adcc(*averages)
-    if drop.n < 2 or adcc == 0:
-        return Mean(drop.n, adcc, None if drop.n < 2 else 0.0)
+    if drop.n < 2:
+        return Mean(drop.n, adcc, None)
     slopes = influence_slopes(*averages)
     variance = sum(twice * slopes[a] * slopes[b] * _covariance(sums[a, ""], sums[b, ""], sums[a, b]) for a, b, twice in _PRODUCTS)
     return Mean(drop.n, adcc, sqrt(max(0.0, variance) / (drop.n - 1)))
@@ -204,13 +204,8 @@ def paired_difference(metric: str, pairs: Iterable[Pair]) -> PairedDifference | 
 
 
 def _adcc_difference(both: list[Pair]) -> tuple[float, list[float]]:
-    n = len(both)
-    influence = [0.0] * n
-    value = 0.0
-    for side, sign in ((0, 1.0), (1, -1.0)):
-        means = {name: sum(pair[side][name] for pair in both) / n for name in COMPONENTS}
-        slopes = influence_slopes(**means)
-        value += sign * harmonic_adcc(**means)
-        for i, pair in enumerate(both):
-            influence[i] += sign * sum(slopes[name] * (pair[side][name] - means[name]) for name in COMPONENTS)
-    return value, influence
+    """First minus second, and ``ψ^A − ψ^B`` of every image but for a constant, which does not touch their spread."""
+    first, second = ({name: sum(pair[side][name] for pair in both) / len(both) for name in COMPONENTS} for side in (0, 1))
+    slopes, others = influence_slopes(**first), influence_slopes(**second)
+    spread = [sum(slopes[name] * one[name] - others[name] * other[name] for name in COMPONENTS) for one, other in both]
+    return harmonic_adcc(**first) - harmonic_adcc(**second), spread

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from math import sqrt
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -158,7 +159,9 @@ def test_without_values_there_is_no_mean_and_one_value_has_no_interval() -> None
     assert mean_of({}, "coherency") is None
     assert headline_adcc({}) is None
     one = summary(rows(1, seed=3)).means
+    assert set(one) == {*COMPONENTS, "average_increase", "adcc"}
     assert {mean.half_width for mean in one.values()} == {None}
+    assert mean_of({("coherency", ""): Sum(0, 0.0)}, "coherency") is None
 
 
 @pytest.mark.parametrize(
@@ -341,3 +344,15 @@ def test_records_of_statistics_do_not_change() -> None:
     for record in (Mean(1, 0.5, None), summary(rows(2, seed=27)), PairedDifference(1, 0.5, None)):
         with pytest.raises(FrozenInstanceError):
             record.n = 2  # type: ignore[misc]  # that is the point
+
+
+@pytest.mark.parametrize("constant", [["coherency"], ["complexity"], ["coherency", "complexity"], ["average_drop", "coherency"]])
+def test_a_component_that_does_not_vary_adds_nothing_to_the_error(constant: list[str]) -> None:
+    """0.3, 0.7 and their products are no multiples of the unit in which sums are kept: what is left of them is no spread."""
+    level: dict[str, Any] = {"average_drop": 0.3, "coherency": 0.7, "complexity": 0.3}
+    of = [replace(one, **{name: level[name] for name in constant}) for one in rows(7, seed=31)]
+    means = summary(of).means
+    assert [means[name].se for name in constant] == [0.0] * len(constant)
+    assert means["adcc"].se == pytest.approx(influences(of).std(ddof=1) / sqrt(7), rel=1e-6)
+    still = [replace(one, **level) for one in of]
+    assert summary(still).means["adcc"].se == 0.0

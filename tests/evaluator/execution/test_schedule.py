@@ -153,6 +153,19 @@ def test_skipping_a_backbone_leaves_the_others(tmp_path: Path) -> None:
     assert sum(len(unit.images) for unit in left) == 4
 
 
+def test_a_backbone_that_is_skipped_at_once_has_ended_and_the_other_is_whole(tmp_path: Path) -> None:
+    names = ["resnet50", "vgg16"]
+    plan = make_plan(make_data(tmp_path / "data", 4), backbones=tuple(map(BackboneSpec, names)), methods=("gradcam",))
+    with stored(tmp_path, plan) as (writer, reader):
+        schedule = make_schedule(reader)
+        schedule.skip_backbone(0)
+        ended = {stage.backbone: schedule.ended(stage.id) for stage in schedule.stages.values()}
+        assert ended == {0: True, 1: False}
+        left = all_units(schedule, writer, names)
+    assert [unit.backbone for unit in left] == [1]
+    assert len(left[0].images) == 4
+
+
 def test_what_is_given_back_comes_before_anything_new_and_only_to_a_loaded_backbone(tmp_path: Path) -> None:
     plan = make_plan(make_data(tmp_path / "data", 40), methods=("gradcam",))
     with stored(tmp_path, plan) as (_, reader):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evaluator.execution.stages import block_size, plan_stages
-from evaluator.plan import RunPlan
+from evaluator.plan import BackboneSpec, RunPlan
 from evaluator.records import Cell, Stage
 from tests.evaluator.execution.support import make_data, make_plan
 
@@ -48,6 +48,25 @@ def test_what_a_stage_costs_is_what_its_cells_cost(tmp_path: Path) -> None:
     assert curves.forwards_per_image == (28 - 1) * 2 * 3
     assert its_curves.forwards_per_image == (28 - 1) * 2
     assert [stage.block for stage in (cheap, curves, costly, its_curves)] == [16, 1, 1, 4]
+
+
+def test_blocks_of_rows_and_of_their_curves_are_cut_by_rules_of_their_own(tmp_path: Path) -> None:
+    plan = make_plan(make_data(tmp_path / "data", 1), methods=("gradcam",), metrics=("insertion",), curve_steps=4)
+    rows, curves = plan_stages(plan, cells_of(plan), {}, cuda=False)
+    assert (rows.forwards_per_image, rows.block) == (2, 16)
+    assert (curves.forwards_per_image, curves.block) == (3, 4)
+
+
+def test_cheaper_networks_come_first_and_stay_there_when_their_cells_turn_out_not_to_apply(tmp_path: Path) -> None:
+    """Score-CAM forwards once for each channel: 2048 of ResNet-50, 512 of VGG-16."""
+    data = make_data(tmp_path / "data", 1)
+    plan = make_plan(data, backbones=(BackboneSpec("resnet50"), BackboneSpec("vgg16")), methods=("scorecam", "fakecam"))
+    cells = cells_of(plan)
+    costly = [stage.backbone for stage in plan_stages(plan, cells, {}, cuda=False) if "scorecam" in stage.methods]
+    assert costly == [1, 0]
+    after = [replace(cell, applicable=cell.backbone != "vgg16") for cell in cells]
+    assert [stage.id for stage in plan_stages(plan, after, {}, cuda=False)] == [1, 2, 3, 4]
+    assert [stage.backbone for stage in plan_stages(plan, after, {}, cuda=False)][2:] == [1, 0]
 
 
 def test_without_curves_stages_are_numbered_without_gaps(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from evaluator.measuring.curve_tracing import CurveTracer, MapOfImage, curve_area, curve_bytes
 from evaluator.measuring.maps import upsample
+from evaluator.networks.network import Observation
 from evaluator.records import StoredMap
 from tests.agreement import evaluated, small_bench
 from tests.evaluator.methods.views import pixels
@@ -124,11 +125,21 @@ def test_curves_do_not_depend_on_the_batch() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 4, 7, 11, 40, 64])
-def test_batches_may_end_within_a_curve(size: int) -> None:
+def test_batches_may_end_within_a_curve(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """15 inner steps of each of six maps: batches of these sizes begin and end anywhere in them."""
     images = random_images(2, seed=5)
     maps = [known for spec in ("gradcam", "gradcampp", "layercam") for known in stored(bench(vgg_like_network()), images, spec)]
-    found = traced(bench(vgg_like_network(), batch_size=size), images, maps)
+    network = (made := bench(vgg_like_network(), batch_size=size)).network
+    batches, forward = list[int](), network.forward
+
+    def counted(frames: Tensor, *, weighing: bool) -> Observation:
+        batches.append(len(frames))
+        return forward(frames, weighing=weighing)
+
+    monkeypatch.setattr(network, "forward", counted)
+    found = traced(made, images, maps)
+    assert max(batches) <= size, "no frame is made that was not asked for"
+    assert sum(batches) == network.forwards == 2 * 6 * (STEPS - 1) + 1
     whole = traced(bench(vgg_like_network(), batch_size=1000), images, maps)
     for metric in CURVES:
         for one, other in zip(found[metric], whole[metric], strict=True):
