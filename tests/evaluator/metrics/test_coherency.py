@@ -45,3 +45,11 @@ def test_each_image_by_itself_as_the_slow_one() -> None:
     expected = [reference.coherency(a, b) for a, b in zip(first, second, strict=True)]
     assert coherency(first, second).tolist() == pytest.approx(expected, abs=1e-12)
     assert coherency(first, second).dtype == torch.float64
+
+
+def test_rounding_does_not_lead_out_of_the_range() -> None:
+    """The correlation of some of these pairs is -1 less a few units in the last place."""
+    maps = torch.rand(200, 20, 20, generator=torch.Generator().manual_seed(0))
+    opposite, same = coherency(maps, 1 - maps), coherency(maps, maps)
+    assert 0 <= opposite.min() <= opposite.max() < 1e-12
+    assert 1 - 1e-12 < same.min() <= same.max() <= 1

@@ -44,3 +44,20 @@ def test_ranks_count_those_before_and_all(stored: Path, ascending: bool) -> None
         ranked = reader.ranked(1, "adcc", ascending=ascending, limit=1000)
         for place, entry in enumerate(ranked, 1):
             assert reader.rank_of(1, "adcc", entry.image, ascending=ascending) == (place, len(ranked))
+
+
+def test_what_has_an_index_is_read_by_it_and_the_rest_from_the_bins_that_hold_the_page(stored: Path) -> None:
+    asked: list[str] = []
+    with RunReader(stored) as reader:
+        reader._connection.set_trace_callback(asked.append)
+        reader.ranked(1, "adcc", ascending=True, limit=5)
+        assert len(asked) == 1
+        assert "histogram" not in asked[0]
+        asked.clear()
+        reader.ranked(1, "complexity", ascending=True, limit=5)
+        (pages,) = [text for text in asked if "FROM results" in text]
+        assert "complexity < 0." in pages
+        asked.clear()
+        reader.ranked(1, "complexity", ascending=False, limit=5)
+        (pages,) = [text for text in asked if "FROM results" in text]
+        assert "complexity >= 0." in pages
