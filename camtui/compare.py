@@ -85,12 +85,21 @@ def compare_runs(first: RunReader, second: RunReader, metrics: Sequence[Metric],
         raise NotFound(f"no common cell: {_listed(mine)} and {_listed(theirs)}", "cells pair by equal backbone and method names")
     found = [cell for name in common for cell in _differences(first, mine[name], second, theirs[name], metrics)]
     if not found:
+        lacking = [metric.key for metric in metrics if metric.key not in comparable_metrics(first, second)]
+        if lacking:
+            raise NotFound(f"not both runs have {', '.join(lacking)}", f"camtui run … --metric {lacking[0]} adds it")
         raise NotFound("the runs have no image in common", "images pair by their path in the data folder")
     only_first = tuple(name for name in mine if name not in theirs)
     only_second = tuple(name for name in theirs if name not in mine)
     notes = (*(f"another protocol, paired by force: {text}" for text in different), *_notes(first, second))
     names = printable(first.info().name), printable(second.info().name)
     return RunComparison(*names, tuple(found), only_first, only_second, notes)
+
+
+def comparable_metrics(first: RunReader, second: RunReader) -> list[str]:
+    """The metrics that both runs were asked for, in the paper's order."""
+    mine, theirs = first.plan().metrics, second.plan().metrics
+    return [key for key in all_metrics() if key in mine and key in theirs]
 
 
 def _cells(reader: RunReader) -> dict[str, Cell]:

@@ -15,7 +15,7 @@ from evaluator.metrics.base import Metric
 from evaluator.text import did_you_mean
 
 ROW_METRICS = ("average_drop", "average_increase", "coherency", "complexity", "adcc")
-"""Measured for every (cell, image) in one masked pass; they stand in the row itself. The others are curves, on request."""
+"""Measured for every (cell, image) in one masked pass; they stand in the row itself. The others are computed on request."""
 
 TABLE2_METHODS = ("fakecam", "gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "scorecam")
 
@@ -159,9 +159,14 @@ def metric(key: str) -> Metric:
     return metrics[key]
 
 
+def requested_metrics() -> tuple[str, ...]:
+    """The metrics that are computed on request, from the rows that are there."""
+    return tuple(key for key in all_metrics() if key not in ROW_METRICS)
+
+
 def curve_metrics() -> tuple[str, ...]:
-    """The metrics that are computed on request, each at forwards of its own."""
-    return tuple(key for key, metric in all_metrics().items() if metric.curve)
+    """Those of them that are areas under curves, each at forwards of its own."""
+    return tuple(key for key in requested_metrics() if all_metrics()[key].curve)
 
 
 def split_spec(spec: str) -> tuple[str, dict[str, str]]:

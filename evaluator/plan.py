@@ -53,7 +53,7 @@ class RunPlan:
         limit: how many images of the seeded order, ``None`` for all.
         seed: of the order of the images and of all noise.
         methods: method specs, options included where they differ from the defaults.
-        metrics: keys; the five of a row are always there, curves on request.
+        metrics: keys; the five of a row are always there, the others on request.
         target: which class is explained: the ``predicted`` one or the ``label``.
         resize: short side in pixels before the 224 crop.
         curve_steps: S, steps of deletion and insertion; ``insertion_start``: ``zero`` or ``blur``.
@@ -74,8 +74,13 @@ class RunPlan:
     insertion_start: str = "zero"
 
     @property
+    def requested(self) -> tuple[str, ...]:
+        """The metrics asked for beyond those of a row."""
+        return tuple(key for key in catalog.requested_metrics() if key in self.metrics)
+
+    @property
     def curves(self) -> tuple[str, ...]:
-        """The curve metrics asked for."""
+        """The curves among them."""
         return tuple(key for key in catalog.curve_metrics() if key in self.metrics)
 
     def to_dict(self) -> dict[str, Any]:

@@ -26,15 +26,16 @@ class ImageRef(NamedTuple):
 
 
 class StoredMap(NamedTuple):
-    """What a finished row knows that a curve needs: no pass over the clean image is repeated.
+    """What a finished row knows that metrics on request need: no pass over the clean image or the explanation map is repeated.
 
     Attributes:
-        target: class index c; ``confidence``: ``y_c``.
+        target: class index c; ``y``, ``o``: confidence in it on the image and on the explanation map.
         values: the saliency map at the layer's resolution, float32 little-endian; ``None`` for a fixed map.
     """
 
     target: int
-    confidence: float
+    y: float
+    o: float
     values: bytes | None
 
 
@@ -46,7 +47,7 @@ class Unit:
         id: of this handing out; a unit that is lost comes again under another id.
         backbone: position in the plan's backbones.
         cells: cell ids and ``methods``: their method specs, in step.
-        metrics: curve metrics to measure on stored maps; empty for the row itself.
+        metrics: those to measure on stored maps; empty for the row itself.
         maps: for curves: ``(cell, image)`` → the stored map.
     """
 
@@ -88,13 +89,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One curve metric of one image in one cell: the area, and the S + 1 points as float16."""
+    """One metric on request of one image in one cell; of a curve the area, and its S + 1 points as float16."""
 
     cell: int
     image: int
     metric: str
     value: float
-    curve: bytes
+    curve: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class Failure:
     """One image in one cell that has no value, and why.
 
     Attributes:
-        metric: empty for the row itself, else the curve metric.
+        metric: empty for the row itself, else the metric on request.
         reason: short stable word for grouping; ``detail``: one line for people.
     """
 

@@ -16,7 +16,6 @@ from random import Random
 from evaluator import catalog
 from evaluator.execution.arrival import describe_cells
 from evaluator.images import Manifest, imagenet_wnids
-from evaluator.metrics import all_metrics
 from evaluator.plan import BackboneSpec, RunPlan
 from evaluator.records import Cell, Failure, ImageRef, LoadedBackbone, Measurement, Row, RunState, Stage, UnitResult, WorkerState
 from evaluator.statistics import harmonic_adcc
@@ -102,7 +101,7 @@ def _plan(
 ) -> RunPlan:
     values: dict[str, object] = {
         "data": str(folder), "seed": seed, "backbones": list(backbones), "methods": list(methods),
-        "metrics": list(all_metrics()) if curves else list(catalog.ROW_METRICS),
+        "metrics": [*catalog.ROW_METRICS, *(catalog.curve_metrics() if curves else ())],
     }  # fmt: skip
     return RunPlan.from_dict({**values, **extra})
 

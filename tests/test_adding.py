@@ -1,4 +1,4 @@
-"""Adding a method or a curve metric is one file: dropped into a copy of the packages, each is found everywhere, and computed."""
+"""Adding a method or a metric is one file: dropped into a copy of the packages, each is found everywhere, and computed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.evaluator.execution.support import ROOT, make_data
@@ -31,7 +32,7 @@ class MeanCAM(Method):
         return view.activation.mean(1)
 '''
 
-METRIC = '''"""Fading: deletion that halves pixels instead of removing them."""
+CURVE = '''"""Fading: deletion that halves pixels instead of removing them."""
 
 from evaluator.metrics.base import Metric
 
@@ -49,6 +50,20 @@ def ends(whole, empty):
     return whole, whole
 '''
 
+ROW_FUNCTION = '''"""Keeping: what the masked image keeps of the confidence, less what of the image it shows."""
+
+from evaluator.metrics.base import Metric
+
+METRIC = Metric(
+    key="keeping", title="Keeping", short="keep", paper="nobody, 2026", better="higher",
+    definition="o_c · (1 − mean(U))",
+)
+
+
+def measure(explained):
+    return explained.masked * (1 - explained.saliency.mean())
+'''
+
 CYCLE = """
 import asyncio, sys
 from pathlib import Path
@@ -59,7 +74,7 @@ async def metrics_shown():
     async with dashboard.run_test(size=(120, 30)) as pilot:
         while dashboard.screen.snapshot is None:
             await pilot.pause(0.05)
-        for _ in range(8):
+        for _ in range(10):
             await pilot.press("m")
             print(dashboard.screen.view.metric)
 
@@ -69,30 +84,34 @@ asyncio.run(metrics_shown())
 COMPUTED = """
 import json
 from evaluator.catalog import method
-from evaluator.measuring.curve_tracing import CurveTracer, MapOfImage
+from evaluator.measuring.curve_tracing import CurveTracer
 from evaluator.measuring.pipeline import Batch
+from evaluator.measuring.row_functions import measured
+from evaluator.measuring.stored_maps import MapOfImage
 from evaluator.records import StoredMap
 from tests.networks import bench, gap_network, random_images
 
 made, images = bench(gap_network()), random_images(1, seed=1)
 rows = made.pipeline.rows(Batch(images, [b"key"]), [method("gradcam"), method("meancam")])
 new = rows["meancam"]
-stored = MapOfImage(0, "meancam", StoredMap(new.target[0], new.y[0], new.maps[0]))
+stored = MapOfImage(0, "meancam", StoredMap(new.target[0], new.y[0], new.o[0], new.maps[0]))
 curves = CurveTracer(made.network, steps=4, insertion_start="zero").trace(images, [stored], ["fading"])
-print(json.dumps([rows["gradcam"].adcc[0], new.adcc[0], curves["fading"][0]]))
+kept = measured("keeping", [stored], made.network)
+print(json.dumps([rows["gradcam"].adcc[0], new.adcc[0], curves["fading"][0], kept[0], new.o[0] * (1 - new.complexity[0])]))
 """
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of both packages with two files more, and a run of the fake evaluator with both."""
+    """A copy of both packages with three files more, and a run of the fake evaluator with all three."""
     home = tmp_path_factory.mktemp("adding")
     for package in ("camtui", "evaluator"):
         shutil.copytree(ROOT / package, home / package, ignore=shutil.ignore_patterns("__pycache__"))
     (home / "evaluator/methods/meancam.py").write_text(METHOD)
-    (home / "evaluator/metrics/fading.py").write_text(METRIC)
+    (home / "evaluator/metrics/fading.py").write_text(CURVE)
+    (home / "evaluator/metrics/keeping.py").write_text(ROW_FUNCTION)
     make_data(home / "pictures", 2)
-    ask = ["run", "--data", str(home / "pictures"), "-b", "resnet50", "-m", "gradcam,meancam", "--metric", "fading"]
+    ask = ["run", "--data", str(home / "pictures"), "-b", "resnet50", "-m", "gradcam,meancam", "--metric", "fading,keeping"]
     camtui(home, *ask, "--device", "cpu", "-q")
     return home
 
@@ -115,31 +134,39 @@ def test_listings_name_them(copy: Path) -> None:
     assert "meancam" in [method["key"] for method in json.loads(camtui(copy, "methods", "--json"))["methods"]]
     assert "one for every channel" in camtui(copy, "methods")
     assert "fading" in camtui(copy, "run", "--help")
+    assert "keeping" in camtui(copy, "run", "--help")
     assert "fading" in camtui(copy, "figure", "--help")
+    assert "keeping" not in camtui(copy, "figure", "--help"), "it has no curve to draw"
 
 
 def test_tables_and_exports_carry_them(copy: Path) -> None:
     table = camtui(copy, "table", "--sort", "fading", "-f", "md")
     assert "Fading ↓" in table
+    assert "Keeping ↑" in table
     assert "meancam" in table
     rows = list(csv.DictReader(io.StringIO(camtui(copy, "export", "--per-image", "-f", "csv"))))
     assert {row["method"] for row in rows} == {"gradcam", "meancam"}
-    assert all(0 < float(row["fading"]) <= 1 for row in rows)
-    assert len({row["fading"] for row in rows}) == 4
+    for metric in ("fading", "keeping"):
+        assert all(0 < float(row[metric]) <= 1 for row in rows)
+        assert len({row[metric] for row in rows}) == 4
     assert "fading" in camtui(copy, "worst", "--by", "fading")
-    assert '"fading"' in camtui(copy, "export", "-f", "json")
+    for schema, words in (("summary", ("-f", "json")), ("images", ("-f", "json", "--per-image"))):
+        document = json.loads(camtui(copy, "export", *words))
+        jsonschema.Draft202012Validator(json.loads(camtui(copy, "schema", schema))).validate(document)
+        assert '"fading"' in json.dumps(document)
     camtui(copy, "export", "-f", "csv", "-o", "run.csv")
     assert "pixels are halved" in (copy / "datapackage.json").read_text()
     camtui(copy, "figure", "pictures", "fading", "-o", "fading.svg")
 
 
 def test_the_dashboard_comes_past_them(copy: Path) -> None:
-    assert "fading" in python(copy, "-c", CYCLE, str(copy / "runs/pictures.db")).split()
+    assert {"fading", "keeping"} <= set(python(copy, "-c", CYCLE, str(copy / "runs/pictures.db")).split())
 
 
-def test_both_are_computed(copy: Path) -> None:
-    plain, new, curve = json.loads(python(copy, "-c", COMPUTED))
+def test_they_are_computed(copy: Path) -> None:
+    plain, new, curve, kept, expected = json.loads(python(copy, "-c", COMPUTED))
     assert plain != new
     assert len(curve) == 5
     assert curve[0] == pytest.approx(curve[-1])
     assert len(set(curve)) > 2
+    assert kept == pytest.approx(expected, rel=1e-12)

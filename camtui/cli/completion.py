@@ -49,7 +49,7 @@ def metric_lists(incomplete: str) -> list[str]:
 
 def requested_metrics(incomplete: str) -> list[str]:
     """The metrics that a run computes on request, or ``all``."""
-    return _last_part(incomplete, [*catalog.curve_metrics(), "all"])
+    return _last_part(incomplete, [*catalog.requested_metrics(), "all"])
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:

@@ -31,14 +31,19 @@ class Shot:
     image: ImageRef
     row: Row | None
     loaded: LoadedBackbone | None
-    curves: dict[str, Measurement]
+    measured: dict[str, Measurement]
     rank: tuple[int, int] | None
     failure: str
 
+    @property
+    def curves(self) -> dict[str, Measurement]:
+        """Those of its metrics on request that are areas under curves."""
+        return {key: one for key, one in self.measured.items() if one.curve}
+
     def value(self, metric: str) -> float | None:
         """One metric of this image, ``None`` where it is undefined or not measured."""
-        if metric in self.curves:
-            return self.curves[metric].value
+        if metric in self.measured:
+            return self.measured[metric].value
         return getattr(self.row, metric, None) if self.row else None
 
 
@@ -53,7 +58,7 @@ def read_shot(reader: RunReader, cell: Cell, image: int, metric: str, *, worst: 
     ascending = (all_metrics()[metric].sign > 0) == worst
     try:
         rank = reader.rank_of(cell.id, metric, image, ascending=ascending)
-    except CamtuiError:  # a curve metric of which no image has a value yet
+    except CamtuiError:  # a metric on request of which no image has a value yet
         rank = None
     failure = ""
     if row is None:

@@ -102,7 +102,7 @@ class Schedule:
         return stage_id in self._exhausted and not self._outstanding(stage_id)
 
     def _must_wait(self, stage: StagePlan) -> bool:
-        """Curves begin when the rows that they need are all there."""
+        """What is measured from rows begins when they are all there."""
         if stage.base is None:
             return False
         return not self.ended(stage.base)

@@ -19,7 +19,7 @@ class StagePlan:
 
     Attributes:
         backbone: position in the plan; ``cells`` and ``methods`` in step, applicable ones only.
-        metrics: curve metrics; empty for rows.
+        metrics: those on request; empty for rows.
         block: images in a unit.
         base: for curves: the stage whose rows they need.
     """
@@ -79,7 +79,7 @@ def plan_stages(plan: RunPlan, cells: Iterable[Cell], loaded: dict[str, LoadedBa
 
 
 def _kinds(plan: RunPlan) -> int:
-    return 2 if plan.curves else 1
+    return 2 if plan.requested else 1
 
 
 def _titles(cells: list[Cell]) -> str:
@@ -120,18 +120,18 @@ class _Draft:
 
 
 def _numbered(drafts: list[_Draft], plan: RunPlan, first: int, *, cuda: bool) -> Iterator[StagePlan]:
-    """Rows of every draft, then the curves of every draft."""
+    """Rows of every draft, then what is requested from them, of every draft."""
     for number, draft in enumerate(drafts, first):
         size = block_size(draft.forwards, curves=False, cuda=cuda)
         yield _stage(draft, number, draft.title, (), size, None, draft.forwards)
-    if not plan.curves:
+    if not plan.requested:
         return
-    names = " and ".join(catalog.metric(key).title for key in plan.curves)
+    names = " and ".join(catalog.metric(key).title for key in plan.requested)
     for number, draft in enumerate(drafts, first):
         forwards = float((plan.curve_steps - 1) * len(plan.curves) * len(draft.applicable))
-        size = block_size(forwards, curves=True, cuda=cuda)
+        size = block_size(forwards, curves=bool(plan.curves), cuda=cuda)
         title = f"{draft.title} · {names}"
-        yield _stage(draft, number + len(drafts), title, plan.curves, size, number, forwards)
+        yield _stage(draft, number + len(drafts), title, plan.requested, size, number, forwards)
 
 
 def _stage(

@@ -11,20 +11,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from evaluator.catalog import method as method_of
-from evaluator.measuring.maps import upsample
-from evaluator.methods.base import FixedMap
+from evaluator.measuring.stored_maps import MapOfImage, saliency_of
 from evaluator.metrics.curves import Frame, area_under_curve, inner_steps, pixel_ranks
 from evaluator.networks.network import Network, confidence
-from evaluator.records import StoredMap
-
-
-class MapOfImage(NamedTuple):
-    """A stored map with the place of its image in the batch, and the spec of the method that made it."""
-
-    image: int
-    method: str
-    stored: StoredMap
 
 
 class _Distinct(NamedTuple):
@@ -60,11 +49,11 @@ class CurveTracer:
             images: ``[B, 3, H, W]``, normalised.
             metrics: keys of curve metrics.
         """
-        first = {_identity(one): one for one in reversed(maps)}
+        first = {one.identity: one for one in reversed(maps)}
         place = {identity: place for place, identity in enumerate(first)}
         distinct = self._distinct(list(first.values()))
         traced = {metric: self._curves(metric, images, distinct) for metric in metrics}
-        return {metric: [curves[place[_identity(one)]] for one in maps] for metric, curves in traced.items()}
+        return {metric: [curves[place[one.identity]] for one in maps] for metric, curves in traced.items()}
 
     def _distinct(self, maps: Sequence[MapOfImage]) -> _Distinct:
         device = self._network.device
@@ -72,20 +61,12 @@ class CurveTracer:
             [one.image for one in maps],
             torch.stack([self._ranks(one) for one in maps]),
             torch.tensor([one.stored.target for one in maps], device=device),
-            torch.tensor([one.stored.confidence for one in maps], dtype=torch.float64, device=device),
+            torch.tensor([one.stored.y for one in maps], dtype=torch.float64, device=device),
         )
 
     def _ranks(self, one: MapOfImage) -> Tensor:
         """Pixel ranks ``[H, W]``, int32."""
-        side, device = self._network.side, self._network.device
-        made_by = method_of(one.method)
-        if isinstance(made_by, FixedMap):
-            saliency = torch.tensor([made_by.fixed_map(side, side)], device=device)
-        else:
-            facts = self._network.backbone.facts
-            low = torch.frombuffer(bytearray(one.stored.values or b""), dtype=torch.float32)
-            saliency = upsample(low.view(1, facts.height, facts.width).to(device), side, side)
-        return pixel_ranks(saliency)[0].int()
+        return pixel_ranks(saliency_of([one], self._network).pixels())[0].int()
 
     def _curves(self, metric: str, images: Tensor, maps: _Distinct) -> list[list[float]]:
         formula = import_module(f"evaluator.metrics.{metric}")
@@ -118,11 +99,6 @@ class CurveTracer:
         for part in self._network.passes(len(values), frames):
             values[part.start : part.stop] = confidence(part.logits, targets[part.start : part.stop])
         return values.view(len(maps.images), count)
-
-
-def _identity(one: MapOfImage) -> tuple[int, int, bytes | str]:
-    """What a curve depends on; a fixed map has no values of its own, its method names it."""
-    return one.image, one.stored.target, one.method if one.stored.values is None else one.stored.values
 
 
 def curve_area(curve: Sequence[float]) -> float:

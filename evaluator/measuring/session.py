@@ -12,12 +12,15 @@ import torchvision
 from torch import Tensor
 
 from evaluator.catalog import method as method_of
+from evaluator.catalog import metric as metric_of
 from evaluator.crop import SIDE
 from evaluator.errors import RunFailed
 from evaluator.interfaces import DeviceFigures, SessionSettings
-from evaluator.measuring.curve_tracing import CurveTracer, MapOfImage, curve_area, curve_bytes
+from evaluator.measuring.curve_tracing import CurveTracer, curve_area, curve_bytes
 from evaluator.measuring.loading import Decoded, Loader, Normaliser
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
+from evaluator.measuring.row_functions import measured
+from evaluator.measuring.stored_maps import MapOfImage
 from evaluator.networks.allocator import keep_freed_blocks
 from evaluator.networks.backbones import load_backbone
 from evaluator.networks.batch_size_search import RememberedSizes
@@ -32,7 +35,7 @@ def open_session(settings: SessionSettings) -> EvaluationSession:
 
 
 class _Loaded(NamedTuple):
-    """One backbone on the device, with what computes its rows and its curves."""
+    """One backbone on the device, with what computes its rows and what is requested from them."""
 
     position: int
     network: Network
@@ -87,25 +90,27 @@ class EvaluationSession:
                 network.batch_sizes[network.arithmetic(weighing=weighing)] = remembered.size_for(network, weighing=weighing)
 
     def prefetch(self, unit: Unit) -> None:
-        """Begin decoding the unit's images."""
-        self._loader.begin(unit.images)
+        """Begin decoding the unit's images, if it looks at them."""
+        if _needs_pixels(unit):
+            self._loader.begin(unit.images)
 
     def evaluate(self, unit: Unit) -> UnitResult:
-        """Rows (or curves) of a unit."""
+        """Rows of a unit, or what is requested from them."""
         if self._loaded is None or self._loaded.position != unit.backbone:
             raise RunFailed(f"backbone {unit.backbone} is not loaded", "load it before a unit of it is evaluated")
         _, network, pipeline, tracer, normalise = self._loaded
         begun, forwards = time.perf_counter(), network.forwards
-        decoded = self._loader.collect(unit.images)
-        failures = list(_unreadable(unit, decoded))
+        failures: list[Failure] = []
         rows: list[Row] = []
         measurements: list[Measurement] = []
-        if decoded.images:
-            images = normalise(decoded.pixels)
-            if unit.metrics:
-                measurements = self._measurements(tracer, unit, decoded.images, images)
-            else:
-                self._rows(pipeline, unit, decoded.images, images, rows, failures)
+        if _needs_pixels(unit):
+            decoded = self._loader.collect(unit.images)
+            failures += _unreadable(unit, decoded)
+            if decoded.images and unit.metrics:
+                measurements += _curves(tracer, unit, decoded.images, normalise(decoded.pixels))
+            elif decoded.images:
+                self._rows(pipeline, unit, decoded.images, normalise(decoded.pixels), rows, failures)
+        measurements += _row_functions(unit, network)
         notes = self._shrunk(unit.backbone, network)
         return UnitResult(
             tuple(rows), tuple(measurements), tuple(failures), time.perf_counter() - begun, network.forwards - forwards, notes
@@ -142,20 +147,6 @@ class EvaluationSession:
                 else:
                     failures.append(Failure(cell, ref.id, "", "not-finite", "the network's output is not a number"))
 
-    def _measurements(self, tracer: CurveTracer, unit: Unit, refs: Sequence[ImageRef], images: Tensor) -> list[Measurement]:
-        wanted = [
-            (cell, ref.id, MapOfImage(place, method, unit.maps[cell, ref.id]))
-            for place, ref in enumerate(refs)
-            for cell, method in zip(unit.cells, unit.methods, strict=True)
-            if (cell, ref.id) in unit.maps
-        ]
-        curves = tracer.trace(images, [one for _, _, one in wanted], unit.metrics)
-        return [
-            Measurement(cell, image, metric, curve_area(curve), curve_bytes(curve))
-            for metric, found in curves.items()
-            for (cell, image, _), curve in zip(wanted, found, strict=True)
-        ]
-
     def figures(self) -> DeviceFigures:
         """Utilisation and memory now."""
         return device_figures(self._device)
@@ -165,12 +156,45 @@ class EvaluationSession:
         self._loader.close()
 
 
+def _needs_pixels(unit: Unit) -> bool:
+    return not unit.metrics or any(metric_of(key).curve for key in unit.metrics)
+
+
 def _unreadable(unit: Unit, decoded: Decoded) -> Iterator[Failure]:
     """One failure for each cell (and curve) of an image that cannot be read."""
+    wanted = [key for key in unit.metrics if metric_of(key).curve] or [""]
     for image, error in decoded.unreadable.items():
         for cell in unit.cells:
-            for metric in unit.metrics or ("",):
+            for metric in wanted:
                 yield Failure(cell, image, metric, error.reason, error.message)
+
+
+def _curves(tracer: CurveTracer, unit: Unit, refs: Sequence[ImageRef], images: Tensor) -> Iterator[Measurement]:
+    """Every curve of a unit."""
+    wanted = _stored(unit, refs)
+    keys = [key for key in unit.metrics if metric_of(key).curve]
+    for metric, curves in tracer.trace(images, [one for _, _, one in wanted], keys).items():
+        for (cell, image, _), curve in zip(wanted, curves, strict=True):
+            yield Measurement(cell, image, metric, curve_area(curve), curve_bytes(curve))
+
+
+def _row_functions(unit: Unit, network: Network) -> Iterator[Measurement]:
+    """What a unit asks for beside curves: also of images that can no longer be read."""
+    wanted = _stored(unit, unit.images)
+    for metric in unit.metrics:
+        if not metric_of(metric).curve:
+            for (cell, image, _), value in zip(wanted, measured(metric, [one for _, _, one in wanted], network), strict=True):
+                yield Measurement(cell, image, metric, value)
+
+
+def _stored(unit: Unit, refs: Sequence[ImageRef]) -> list[tuple[int, int, MapOfImage]]:
+    """Cell, image and stored map of every pair of a unit that has one."""
+    return [
+        (cell, ref.id, MapOfImage(place, method, unit.maps[cell, ref.id]))
+        for place, ref in enumerate(refs)
+        for cell, method in zip(unit.cells, unit.methods, strict=True)
+        if (cell, ref.id) in unit.maps
+    ]
 
 
 def _row(cell: int, image: int, scores: Scores, place: int) -> Row:

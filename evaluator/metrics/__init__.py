@@ -1,6 +1,7 @@
 """One metric per file: ``METRIC`` says what it is, a pure function (tensors in, ``(B,)`` out) says how it is computed.
 
-No function here knows a network or a method. A new file here is a new metric.
+No function here knows a network or a method. A new file here is a new metric, computed on request: as a curve, with ``frame`` and
+``ends``, or, with ``measure``, from what every finished row has stored (``base.Explained``).
 """
 
 from __future__ import annotations

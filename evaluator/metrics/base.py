@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from evaluator.measuring.saliency import Saliency
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,7 @@ class Metric:
         paper: where it was proposed.
         better: ``higher`` or ``lower``.
         definition: the formula in one line.
-        curve: whether it is the area under a curve, costs forwards of its own and is computed on request only.
+        curve: whether it is the area under a curve and costs forwards of its own: its file has ``frame`` and ``ends``.
     """
 
     key: str
@@ -36,3 +41,16 @@ class Metric:
     def sign(self) -> int:
         """+1 where higher is better, −1 where lower is: ``sign * value`` is always to be maximised."""
         return 1 if self.better == "higher" else -1
+
+
+class Explained(NamedTuple):
+    """What a run has stored of B images under one method: all that ``measure(explained) -> [B]`` needs, without a forward.
+
+    Attributes:
+        clean: ``y_c``, ``[B]``, float64, probability of the target on the image; ``masked``: ``o_c``, on the explanation map.
+        saliency: ``U``, the maps.
+    """
+
+    clean: Tensor
+    masked: Tensor
+    saliency: Saliency

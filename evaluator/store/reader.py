@@ -80,14 +80,14 @@ class RunReader(Ranking, Rows):
         return stages
 
     def _done(self) -> dict[tuple[int, str], int]:
-        """(cell, metric) → values and failures; metric ``''`` for rows. An image without a row has no curves either."""
+        """(cell, metric) → values and failures; metric ``''`` for rows. An image without a row has nothing on request."""
         failed = {(cell, metric): n for cell, metric, n in self._all(
             "SELECT cell_id, metric, count(*) FROM failures GROUP BY cell_id, metric"
         )}  # fmt: skip
         done = dict(failed)
         cells = self._all("SELECT id FROM cells")
-        curves = {(cell, metric) for metric in catalog.curve_metrics() for (cell,) in cells}
-        for key in curves:
+        requested = {(cell, metric) for metric in catalog.requested_metrics() for (cell,) in cells}
+        for key in requested:
             done[key] = failed.get(key, 0) + failed.get((key[0], ""), 0)
         for cell, name, n in self._all("SELECT cell_id, a, n FROM sums WHERE b = ''"):
             key = (cell, "" if name == "degenerate" else name)

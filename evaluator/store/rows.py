@@ -1,4 +1,4 @@
-"""What is asked of a run about single images: which they are, their rows, their curves."""
+"""What is asked of a run about single images: which they are, their rows, what was measured on request."""
 
 from __future__ import annotations
 
@@ -62,23 +62,23 @@ class Rows(ReadOnlyFile):
         return _row(found) if found else None
 
     def rows(self, cell: int) -> Iterator[tuple[Row, ImageRef, dict[str, float]]]:
-        """Every row of a cell in image order, with its image and its curve metrics; streams."""
+        """Every row of a cell in image order, with its image and its metrics on request; streams."""
         cursor = self._connection.execute(
             f"SELECT {_ROW_COLUMNS}, i.id, i.path, i.size, i.label FROM results JOIN images i ON i.id = image_id"
             " WHERE cell_id = ? ORDER BY image_id",
             (cell,),
         )
-        curves = {
+        requested = {
             name: self._connection.execute(
                 "SELECT image_id, value FROM measurements WHERE cell_id = ? AND metric = ? ORDER BY image_id", (cell, name)
             )
             for (name,) in self._all("SELECT DISTINCT metric FROM measurements WHERE cell_id = ?", (cell,))
         }
-        heads = {name: next(values, None) for name, values in curves.items()}
+        heads = {name: next(values, None) for name, values in requested.items()}
         for record in cursor:
             row = _row(record[:13])
             measured: dict[str, float] = {}
-            for name, values in curves.items():
+            for name, values in requested.items():
                 head = heads[name]
                 while head is not None and head[0] < row.image:
                     head = next(values, None)
@@ -88,7 +88,7 @@ class Rows(ReadOnlyFile):
             yield row, ImageRef(*record[13:]), measured
 
     def measurements(self, cell: int, image: int) -> dict[str, Measurement]:
-        """The curve metrics of one image in one cell, with their curves."""
+        """The metrics on request of one image in one cell, with their curves."""
         rows = self._all(
             "SELECT cell_id, image_id, metric, value, curve FROM measurements WHERE cell_id = ? AND image_id = ?", (cell, image)
         )
@@ -99,7 +99,7 @@ class Rows(ReadOnlyFile):
         return map(_row, self._connection.execute(f"SELECT {_ROW_COLUMNS} FROM results"))
 
     def every_measurement(self) -> Iterator[Measurement]:
-        """Every curve metric of every cell; streams."""
+        """Every metric on request of every cell; streams."""
         found = self._connection.execute("SELECT cell_id, image_id, metric, value, curve FROM measurements")
         return (Measurement(*row) for row in found)
 
@@ -118,12 +118,13 @@ class Rows(ReadOnlyFile):
         return finished
 
     def stored_maps(self, cells: Sequence[int], first: int, last: int) -> dict[tuple[int, int], StoredMap]:
-        """The finished rows of some cells as their curves need them."""
+        """The finished rows of some cells as metrics on request need them."""
         return {
-            (cell, image): StoredMap(target, y, values)
+            (cell, image): StoredMap(target, y, o, values)
             for cell in cells
-            for image, target, y, values in self._all(
-                "SELECT image_id, target, y, map FROM results WHERE cell_id = ? AND image_id BETWEEN ? AND ?", (cell, first, last)
+            for image, target, y, o, values in self._all(
+                "SELECT image_id, target, y, o, map FROM results WHERE cell_id = ? AND image_id BETWEEN ? AND ?",
+                (cell, first, last),
             )
         }
 

@@ -64,7 +64,7 @@ CREATE TABLE measurements (
     metric TEXT NOT NULL,
     image_id INTEGER NOT NULL REFERENCES images (id),
     value REAL NOT NULL,
-    curve BLOB NOT NULL,              -- S + 1 points, float16 little-endian
+    curve BLOB NOT NULL,              -- S + 1 points, float16 little-endian; empty where the metric is no curve
     PRIMARY KEY (cell_id, metric, image_id)
 ) STRICT, WITHOUT ROWID;
 

@@ -68,7 +68,7 @@ def test_the_gradient_family_agrees_on_all_twelve_images(session: EvaluationSess
 def curves_agree(session: EvaluationSession, names: list[str]) -> None:
     rows = reference("efficientnet_lite0.json")
     base = evaluate(session, names, METHODS)
-    maps = {(row.cell, row.image): StoredMap(row.target, row.y, row.map) for row in base.rows}
+    maps = {(row.cell, row.image): StoredMap(row.target, row.y, row.o, row.map) for row in base.rows}
     refs = tuple(images()[name] for name in names)
     unit = Unit(1, 0, 0, tuple(range(len(METHODS))), METHODS, refs, ("deletion", "insertion"), maps)
     measured = session.evaluate(unit).measurements

@@ -34,7 +34,8 @@ class What(NamedTuple):
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"{', '.join(catalog.curve_metrics())} or all; the others always.", autocompletion=completion.requested_metrics
+            help=f"{', '.join(catalog.requested_metrics())} or all; the others always.",
+            autocompletion=completion.requested_metrics,
         ),
     ] = None
     limit: Annotated[int | None, typer.Option("--limit", "-n", help="First N images of the seeded order.")] = None

@@ -196,7 +196,7 @@ class CompareScreen(RunScreen):
     def __init__(self, first: Path, second: Path) -> None:
         super().__init__()
         self._paths = first, second
-        self._metric = "adcc"
+        self._metric, self._metrics = "adcc", ["adcc"]
 
     def body(self) -> ComposeResult:
         """What is compared, and the differences."""
@@ -218,7 +218,7 @@ class CompareScreen(RunScreen):
 
     async def _compare(self, metric: str) -> None:
         try:
-            lines, notes = await asyncio.to_thread(compared, *self._paths, metric)
+            lines, notes, self._metrics = await asyncio.to_thread(compared, *self._paths, metric)
         except (CamtuiError, sqlite3.Error) as error:
             lines, notes = [], [error.message if isinstance(error, CamtuiError) else str(error)]
         columns = [Column("method", "method", 18, right=False), Column("backbone", "backbone", 18, right=False)]
@@ -231,9 +231,8 @@ class CompareScreen(RunScreen):
         self.query_one("#compared", TextLines).show([title])
 
     def action_metric(self) -> None:
-        """The next metric."""
-        keys = list(all_metrics())
-        self._metric = keys[(keys.index(self._metric) + 1) % len(keys)]
+        """The next metric that both runs have."""
+        self._metric = self._metrics[(self._metrics.index(self._metric) + 1) % len(self._metrics)]
         self._begin()
 
     def action_up(self) -> None:
@@ -241,12 +240,13 @@ class CompareScreen(RunScreen):
         self.dashboard.pop_screen()
 
 
-def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[str]]:
-    """The differences as rows of a table, and what must be said beside them. Blocking."""
-    from camtui.compare import compare_runs
+def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[str], list[str]]:
+    """The differences as rows of a table, what must be said beside them, and the metrics to choose from. Blocking."""
+    from camtui.compare import comparable_metrics, compare_runs
 
     with RunReader(first) as mine, RunReader(second) as theirs:
         found = compare_runs(mine, theirs, [all_metrics()[metric]])
+        metrics = comparable_metrics(mine, theirs)
     roles = {"better": "best", "worse": "error", "tie": "tie"}
     lines = []
     for cell in found.cells:
@@ -262,4 +262,4 @@ def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[s
     notes = [*found.notes]
     notes += [f"only in {found.first}: {', '.join(found.only_first)}"] if found.only_first else []
     notes += [f"only in {found.second}: {', '.join(found.only_second)}"] if found.only_second else []
-    return lines, notes
+    return lines, notes, metrics

@@ -261,7 +261,7 @@ class ScheduleAndStore(RuleBasedStateMachine):
             rows = list(self.reader.rows(cell.id))
             assert [row.image for row, _, _ in rows] == [n for n in range(images) if n != 3]
             assert all(row == fake_row(cell.id, "resnet50", cell.method, row.image) for row, _, _ in rows)
-            assert all(set(curves) == set(self.plan.curves) for _, _, curves in rows)
+            assert all(set(curves) == set(self.plan.requested) for _, _, curves in rows)
         assert audit(self.reader) == []
         self.reader.close()
         self.writer.close()

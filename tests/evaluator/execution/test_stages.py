@@ -57,6 +57,13 @@ def test_blocks_of_rows_and_of_their_curves_are_cut_by_rules_of_their_own(tmp_pa
     assert (curves.forwards_per_image, curves.block) == (3, 4)
 
 
+def test_what_is_computed_from_rows_alone_costs_no_forward_and_has_blocks_like_rows(tmp_path: Path) -> None:
+    plan = make_plan(make_data(tmp_path / "data", 1), methods=("gradcam",), metrics=("average_gain",))
+    _, gain = plan_stages(plan, cells_of(plan), {}, cuda=False)
+    assert (gain.title, gain.metrics, gain.base) == ("resnet50 · Grad-CAM · Average Gain", ("average_gain",), 1)
+    assert (gain.forwards_per_image, gain.block) == (0, 16)
+
+
 def test_cheaper_networks_come_first_and_stay_there_when_their_cells_turn_out_not_to_apply(tmp_path: Path) -> None:
     """Score-CAM forwards once for each channel: 2048 of ResNet-50, 512 of VGG-16."""
     data = make_data(tmp_path / "data", 1)

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evaluator.measuring.curve_tracing import CurveTracer, MapOfImage, curve_area, curve_bytes
+from evaluator.measuring.curve_tracing import CurveTracer, curve_area, curve_bytes
 from evaluator.measuring.maps import upsample
+from evaluator.measuring.stored_maps import MapOfImage
 from evaluator.networks.network import Observation
 from evaluator.records import StoredMap
 from tests.agreement import evaluated, small_bench
@@ -25,7 +26,7 @@ CURVES = ("deletion", "insertion")
 def stored(made: Bench, images: Tensor, spec: str) -> list[MapOfImage]:
     """The maps that one method left behind."""
     scores = evaluated(made, images, spec)
-    known = zip(scores.target, scores.y, scores.maps, strict=True)
+    known = zip(scores.target, scores.y, scores.o, scores.maps, strict=True)
     return [MapOfImage(place, spec, StoredMap(*one)) for place, one in enumerate(known)]
 
 
@@ -85,7 +86,7 @@ def test_curves_are_exactly_the_slow_loop_where_sums_are_exact(kind: str) -> Non
         "fake": fake_map(SIDE, SIDE).float(),
     }[kind]
     y = float(made.network.observe(1, lambda *_: image[None]).logits[0].double().softmax(0)[2])
-    known = StoredMap(2, y, None if kind == "fake" else low.numpy().astype("<f4").tobytes())
+    known = StoredMap(2, y, 0.0, None if kind == "fake" else low.numpy().astype("<f4").tobytes())
     spec = "fakecam" if kind == "fake" else "gradcam"
     found = traced(made, image[None], [MapOfImage(0, spec, known)])
     slow = reference_curves(ExactNetwork().requires_grad_(False), image, low, 2, steps=STEPS)
@@ -101,8 +102,8 @@ def test_known_ends_are_not_recomputed() -> None:
     before = made.network.forwards
     found = traced(made, images, maps)
     assert made.network.forwards - before == 2 * 2 * (STEPS - 1) + 1, "and the zero image once"
-    assert [curve[0] for curve in found["deletion"]] == [known.stored.confidence for known in maps]
-    assert [curve[-1] for curve in found["insertion"]] == [known.stored.confidence for known in maps]
+    assert [curve[0] for curve in found["deletion"]] == [known.stored.y for known in maps]
+    assert [curve[-1] for curve in found["insertion"]] == [known.stored.y for known in maps]
 
 
 def test_equal_maps_share_their_curves() -> None:

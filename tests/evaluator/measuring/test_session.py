@@ -19,7 +19,7 @@ from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession, open_session
 from evaluator.networks import batch_size_search
 from evaluator.plan import RunPlan, parse_backbone, validated
-from evaluator.records import ImageRef, Row, Unit
+from evaluator.records import ImageRef, Row, StoredMap, Unit
 from tests.shared import SAMPLE, needs_sample
 
 METHODS = ("gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "fakecam")
@@ -240,3 +240,28 @@ def test_a_network_that_gives_no_numbers_is_not_believed(pictures: tuple[ImageRe
     assert {(failure.reason, failure.detail) for failure in result.failures} == {
         ("not-finite", "the network's output is not a number")
     }
+
+
+def test_what_needs_no_pixels_is_measured_though_the_files_are_gone(pictures: tuple[ImageRef, ...], tmp_path: Path) -> None:
+    session = small_session(tmp_path)
+    session.load(0)
+    cells = unit(pictures, ("gradcam", "fakecam"))
+    rows = session.evaluate(cells).rows
+    maps = {(row.cell, row.image): StoredMap(row.target, row.y, row.o, row.map) for row in rows}
+    asked = replace(cells, metrics=("deletion", "average_gain"), maps=maps)
+    both = session.evaluate(asked)
+    gains = {(one.cell, one.image): one.value for one in both.measurements if one.metric == "average_gain"}
+    assert gains == {(row.cell, row.image): pytest.approx(max(0, row.o - row.y) / (1 - row.y), abs=1e-12) for row in rows}
+    assert {one.metric for one in both.measurements} == {"deletion", "average_gain"}
+    assert [one.curve != b"" for one in both.measurements] == [one.metric == "deletion" for one in both.measurements]
+    for image in pictures:
+        (tmp_path / image.path.decode()).unlink()
+    alone = replace(asked, metrics=("average_gain",))
+    session.prefetch(alone)
+    found = session.evaluate(alone)
+    assert {(one.cell, one.image): one.value for one in found.measurements} == gains
+    assert (found.failures, found.forwards) == ((), 0)
+    gone = session.evaluate(asked)
+    assert {failure.metric for failure in gone.failures} == {"deletion"}
+    assert {(one.cell, one.image): one.value for one in gone.measurements} == gains
+    session.close()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from evaluator.errors import NotFound, StoreError, UsageError
+from evaluator.records import StoredMap
 from evaluator.statistics import harmonic_adcc
 from evaluator.store import schema
 from evaluator.store.audit import repair
@@ -411,11 +412,11 @@ def test_what_needs_nothing_more(path: Path) -> None:
         assert reader.finished([], "", 0, 3) == set()
 
 
-def test_maps_for_the_curves(path: Path) -> None:
+def test_maps_for_what_is_requested(path: Path) -> None:
     with RunReader(path) as reader:
         maps = reader.stored_maps([1, 2], 0, 1)
         assert set(maps) == {(1, 0), (1, 1), (2, 0)}
-        assert maps[1, 0] == (3, 0.5, bytes(16))
+        assert maps[1, 0] == StoredMap(3, 0.5, 0.4, bytes(16))
 
 
 def test_failures_and_their_number(path: Path) -> None:

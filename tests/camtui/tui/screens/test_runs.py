@@ -56,6 +56,9 @@ async def test_mark_and_compare(two_runs: tuple[Path, Path]) -> None:
         assert {row[-1] for row in driver.cells("differences")} <= {"better", "worse", "tie"}
         await driver.press("m")
         await driver.until(lambda: "drop↓" in driver.part("compared") and "paired" in driver.part("compared"))
+        for _ in range(4):
+            await driver.press("m")
+        await driver.until(lambda: "ADCC↑" in driver.part("compared") and len(driver.cells("differences")) == 12)
         await driver.press("escape")
         assert driver.screen_name() == "RunsScreen"
         await driver.press("escape")

@@ -1,0 +1,39 @@
+"""Maps that a run has stored, as tensors again: what metrics on request are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from evaluator.catalog import method as method_of
+from evaluator.measuring.saliency import Saliency
+from evaluator.methods.base import FixedMap
+from evaluator.networks.network import Network
+from evaluator.records import StoredMap
+
+
+class MapOfImage(NamedTuple):
+    """A stored map with the place of its image in the batch, and the spec of the method that made it."""
+
+    image: int
+    method: str
+    stored: StoredMap
+
+    @property
+    def identity(self) -> tuple[int, int, bytes | str]:
+        """What its curves depend on; a fixed map has no values of its own, its method names it."""
+        return self.image, self.stored.target, self.method if self.stored.values is None else self.stored.values
+
+
+def saliency_of(maps: Sequence[MapOfImage], network: Network) -> Saliency:
+    """``U`` of maps that one method has made on the images of one network; of a fixed map, the one that stands for all."""
+    made_by = method_of(maps[0].method)
+    if isinstance(made_by, FixedMap):
+        low = torch.tensor([made_by.fixed_map(network.side, network.side)])
+    else:
+        facts = network.backbone.facts
+        values = bytearray(b"".join(one.stored.values or b"" for one in maps))
+        low = torch.frombuffer(values, dtype=torch.float32).view(len(maps), facts.height, facts.width)
+    return Saliency(low.to(network.device), network.side, network.side)
