@@ -13,17 +13,17 @@ from evaluator.metrics import all_metrics
 from evaluator.text import printable
 
 
-def where_line(shot: Shot, metric: str, worst: bool) -> list[Field]:
-    """Cell, place in the order, file."""
+def where_line(shot: Shot, metric: str, worst: bool, width: int) -> list[Field]:
+    """Cell, place in the order, and as much of the file's path as there is room for."""
     place = f"{count(shot.rank[0])}/{count(shot.rank[1])}" if shot.rank else "no value"
     end = "worst" if worst else "best"
-    name = printable(shot.image.path, 48)
-    return [
+    head = [
         Field(f" {cell_name(shot.cell)}", "strong"),
         Field(f"  {end} by {all_metrics()[metric].short} ", "dim"),
         Field(place, "accent"),
-        Field(f"  {name}", "dim"),
     ]
+    room = width - sum(len(field.text) for field in head) - 3
+    return [*head, Field(f"  {printable(shot.image.path, max(12, room))}", "dim")]
 
 
 def fact_lines(shot: Shot, metric: str, width: int) -> list[list[Field]]:
@@ -33,12 +33,12 @@ def fact_lines(shot: Shot, metric: str, width: int) -> list[list[Field]]:
     if row is None:
         return [[Field(f" {shot.failure}", "warn")]]
     same = shot.image.label == row.predicted
-    facts = [Field(" true ", "dim"), Field(class_name(classes, shot.image.label)), Field("   predicted ", "dim")]
-    facts.append(Field(class_name(classes, row.predicted), "" if same else "warn"))
+    predicted = Field(class_name(classes, row.predicted), "" if same else "warn")
+    facts = [[Field("true ", "dim"), Field(class_name(classes, shot.image.label))], [Field("predicted ", "dim"), predicted]]
     if row.target != row.predicted:
-        facts += [Field("   explained ", "dim"), Field(class_name(classes, row.target))]
-    facts += [Field("   confidence ", "dim"), Field(f"{row.y:.3f} → {row.o:.3f}")]
-    facts.append(Field(" on the explanation map" if width >= 100 else " masked", "dim"))
+        facts.append([Field("explained ", "dim"), Field(class_name(classes, row.target))])
+    confidence = [Field("confidence ", "dim"), Field(f"{row.y:.3f} → {row.o:.3f}")]
+    facts.append([*confidence, Field(" on the explanation map" if width >= 100 else " masked", "dim")])
     groups = []
     for key in all_metrics():
         value = shot.value(key)
@@ -46,7 +46,7 @@ def fact_lines(shot: Shot, metric: str, width: int) -> list[list[Field]]:
             shown = percent(value) if value is not None else ABSENT
             name = Field(f"{metric_header(all_metrics()[key])} ", "dim")
             groups.append([name, Field(shown, "strong" if key == metric else "")])
-    lines = [facts, *flowed(groups, width)]
+    lines = [*flowed(facts, width), *flowed(groups, width)]
     if row.degenerate:
         lines.append([Field(" the map is all zero: nothing spoke for the class", "warn")])
     return lines

@@ -86,8 +86,10 @@ def _timings(reader: RunReader) -> Iterator[dict[str, Any]]:
 def _timing_lines(reader: RunReader) -> Iterator[str]:
     from camtui.format import ABSENT, count, duration
 
-    for stage in _timings(reader):
+    stages = list(_timings(reader))
+    width = max((len(stage["stage"]) for stage in stages), default=0)
+    for stage in stages:
         each = ABSENT if stage["seconds_per_image"] is None else f"{1000 * stage['seconds_per_image']:.1f} ms/image"
         done = f"{count(stage['done'])}/{count(stage['images'])}"
         forwards = f"{stage['forwards_per_image']:g} forwards"
-        yield f"{stage['stage']:<40} {done:>15}  {each:>16}  {forwards:>14}  {duration(stage['seconds'])}"
+        yield f"{stage['stage']:<{width}} {done:>15}  {each:>16}  {forwards:>14}  {duration(stage['seconds'])}"

@@ -145,7 +145,7 @@ class ImageScreen(RunScreen):
         if scene is None or not self.is_mounted:
             return
         width = self.app.size.width
-        self.query_one("#where", TextLines).show([where_line(scene.shot, self.metric, self.worst)])
+        self.query_one("#where", TextLines).show([where_line(scene.shot, self.metric, self.worst, width)])
         self.query_one("#gallery", Gallery).show(self._pictures(scene))
         self.query_one("#facts", TextLines).show(fact_lines(scene.shot, self.metric, width))
         panel = self.query_one("#curves", TextLines)

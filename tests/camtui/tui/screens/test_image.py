@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from camtui.tui.imagefacts import fact_lines, where_line
 from camtui.tui.screens.image import KEPT, ImageScreen
+from camtui.tui.shot import read_shot
 from camtui.tui.widgets.gallery import Gallery
 from evaluator.store.reader import RunReader
 from tests.camtui.tui.support import SIZES, Driver, Settings, opened, said
@@ -195,3 +198,21 @@ async def test_the_path_is_copied(seeded: Path) -> None:
         await opened_image(driver)
         await driver.press("y")
         await driver.until(lambda: "path sent to the terminal" in said(driver))
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_long_names_push_no_number_off_the_screen(seeded: Path, width: int) -> None:
+    with RunReader(seeded) as reader:
+        cell = next(cell for cell in reader.cells() if cell.method == "gradcam")
+        shot = read_shot(reader, cell, 1, "adcc", worst=True)
+    assert shot.loaded is not None
+    assert shot.row is not None
+    long = replace(shot.loaded, classes=tuple(f"Chesapeake Bay retriever of kind {place}" for place in range(1000)))
+    ref = shot.image._replace(path=b"n02099849/" + b"ILSVRC2012_val_" * 5 + b"00000001.JPEG")
+    known = replace(shot, loaded=long, image=ref)
+    facts = ["".join(field.text for field in line).rstrip() for line in fact_lines(known, "adcc", width)]
+    assert max(map(len, facts)) <= width
+    assert f"{shot.row.y:.3f} → {shot.row.o:.3f}" in " ".join(facts)
+    where = "".join(field.text for field in where_line(known, "adcc", True, width))
+    assert len(where) <= width
+    assert where.endswith(".JPEG")
