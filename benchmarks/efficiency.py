@@ -35,7 +35,7 @@ from evaluator.measuring.loading import Loader, Normaliser
 from evaluator.measuring.maps import min_max
 from evaluator.measuring.saliency import Saliency, masked
 from evaluator.networks.allocator import keep_freed_blocks
-from evaluator.networks.backbones import load_backbone
+from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.network import Network
 from evaluator.plan import BackboneSpec
 from evaluator.records import ImageRef

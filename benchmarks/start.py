@@ -20,7 +20,7 @@ from machine import machine_line, write_json
 
 _BARE = """
 import torch, torchvision
-from evaluator.networks.backbones import load_backbone
+from evaluator.networks.backbone_loading import load_backbone
 from evaluator.plan import BackboneSpec
 load_backbone(BackboneSpec("{backbone}", "{weights}"), 224)
 """

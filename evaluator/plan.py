@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from evaluator import catalog
+from evaluator.backbones import known_backbone
 from evaluator.crop import SIDE
 from evaluator.errors import Mismatch, NotApplicable, UsageError
 from evaluator.methods.base import Method
@@ -163,7 +164,7 @@ def parse_backbone(spec: str) -> BackboneSpec:
         UsageError: unknown backbone or option.
     """
     key, options = catalog.split_spec(spec)
-    catalog.backbone(key)
+    known_backbone(key)
     for name in options:
         if name not in ("layer", "weights"):
             raise UsageError(f"backbone '{key}' has no option '{name}'", f"it has layer and weights: -b {key}:layer=NAME")
@@ -209,7 +210,7 @@ def validated(plan: RunPlan) -> RunPlan:
 
 
 def _checked_backbone(spec: BackboneSpec) -> BackboneSpec:
-    catalog.backbone(spec.key)
+    known_backbone(spec.key)
     weights = spec.weights
     if weights == DEFAULT_WEIGHTS:
         return spec
@@ -236,7 +237,7 @@ def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
 def _check_some_cell(plan: RunPlan) -> None:
     """At least one method must be possible on one backbone, as far as the catalog knows the heads."""
     possible = [
-        1 for b in plan.backbones for m in plan.methods if applicable(catalog.method(m), catalog.backbone(b.key).gap_linear)
+        1 for b in plan.backbones for m in plan.methods if applicable(catalog.method(m), known_backbone(b.key).gap_linear)
     ]
     if not possible:
         raise NotApplicable(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from evaluator.measuring.pipeline import Pipeline
-from evaluator.networks.backbones import Backbone
+from evaluator.networks.backbone_loading import Backbone
 from evaluator.networks.folding import folded
 from evaluator.networks.network import Network
 from evaluator.networks.splitting import split_at
@@ -108,7 +108,7 @@ def random_images(count: int, seed: int = 0, side: int = SIDE) -> Tensor:
 
 
 def as_backbone(model: nn.Module, layer: str = LAYER, side: int = SIDE) -> Backbone:
-    """The model cut at a layer, as ``evaluator.networks.backbones.load_backbone`` would."""
+    """The model cut at a layer, as ``evaluator.networks.backbone_loading.load_backbone`` would."""
     split = split_at(deepcopy(model).eval().requires_grad_(False), layer, side)
     if isinstance(split.trunk, fx.GraphModule):
         split = split._replace(trunk=folded(split.trunk))

@@ -14,7 +14,8 @@ from pathlib import Path
 from random import Random
 
 from evaluator import catalog
-from evaluator.execution.arrival import describe_cells
+from evaluator.backbones import known_backbone
+from evaluator.execution.backbone_arrival import describe_cells
 from evaluator.images import Manifest, imagenet_wnids
 from evaluator.plan import BackboneSpec, RunPlan
 from evaluator.records import Cell, Failure, ImageRef, LoadedBackbone, Measurement, Row, RunState, Stage, UnitResult, WorkerState
@@ -138,7 +139,7 @@ def _describe(writer: RunWriter, plan: RunPlan, cells: Sequence[Cell]) -> None:
 
 
 def _loaded(spec: BackboneSpec) -> LoadedBackbone:
-    known = catalog.backbone(spec.key)
+    known = known_backbone(spec.key)
     classes = tuple(f"class {index}" for index in range(1000))
     weights = "IMAGENET1K_V1" if spec.weights == "default" else spec.weights
     return LoadedBackbone(
@@ -202,7 +203,7 @@ class _Rows:
 
     def row(self, cell: Cell, image: ImageRef) -> Row:
         """One image in one cell. Twins (identical by construction) have equal rows."""
-        gap = bool(catalog.backbone(cell.backbone.split(":")[0]).gap_linear)
+        gap = bool(known_backbone(cell.backbone.split(":")[0]).gap_linear)
         method = catalog.method(cell.method).map_identity(gap)
         key = cell.method.split(":")[0] if method not in _CENTRES else method
         common = Random(f"{self._seed} {cell.backbone} {image.id}")

@@ -9,7 +9,8 @@ import pytest
 import typer
 
 from camtui.cli.app import app
-from evaluator import catalog, errors
+from evaluator import errors
+from evaluator.backbones import known_backbones
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
 from tests.evaluator.execution.support import ROOT
@@ -44,7 +45,7 @@ def test_a_table_of_the_readme_has_every_method_and_metric() -> None:
 
 
 def test_every_known_backbone_is_named() -> None:
-    assert [key for key in catalog.known_backbones() if key not in README] == []
+    assert [key for key in known_backbones() if key not in README] == []
 
 
 def test_every_exit_code_of_an_error_is_in_the_table() -> None:

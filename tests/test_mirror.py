@@ -19,13 +19,13 @@ TESTED_IN = {
     "camtui/cli/commands/test_methods.py": "camtui.cli.commands.backbones",
     "camtui/cli/commands/test_run.py": "camtui.cli.dryrun camtui.cli.narrating camtui.executors",
     "camtui/cli/commands/test_table.py": "camtui.cli.tables",
-    "camtui/cli/test_app.py": "camtui.cli camtui.cli.verb camtui.cli.options",
+    "camtui/cli/test_app.py": "camtui.cli camtui.cli.command_decorator camtui.cli.options",
     "camtui/figures/test_charts.py": "camtui.cli.commands.figure",
     "camtui/figures/test_report.py": "camtui.cli.commands.report camtui.export.plan_toml",
     "camtui/figures/test_sheet.py": "camtui.cli.commands.image",
     "camtui/export/test_init.py": "camtui.export.records",
     "camtui/format/test_select.py": "camtui.format.terms",
-    "camtui/tui/screens/test_cell.py": "camtui.tui.cellfacts camtui.tui.link camtui.tui.widgets.lines",
+    "camtui/tui/screens/test_cell.py": "camtui.tui.cellfacts camtui.tui.reader_threads camtui.tui.widgets.lines",
     "camtui/tui/screens/test_grid.py": "camtui.tui.screens.base",
     "camtui/tui/screens/test_image.py": "camtui.tui.imagefacts camtui.tui.scene camtui.tui.screens.full",
     "camtui/tui/test_run_actions.py": "camtui.tui.screens.dialogs camtui.tui.child_commands",
@@ -33,7 +33,7 @@ TESTED_IN = {
     "camtui/tui/test_snapshots.py": "camtui.tui.shot",
     "camtui/tui/widgets/test_table.py": "camtui.tui.messages camtui.tui.widgets.tabledrawing",
     "evaluator/execution/test_driver.py": """
-        evaluator.execution.arrival evaluator.execution.narration
+        evaluator.execution.backbone_arrival evaluator.execution.narration
         evaluator.execution.stopping evaluator.store.identity""",
     "evaluator/execution/test_executors.py": "evaluator.execution.local evaluator.execution.worker_seat",
     "evaluator/execution/test_ray.py": """

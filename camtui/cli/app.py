@@ -14,8 +14,8 @@ from typer.core import TyperGroup
 from typer.main import get_command_from_info
 
 from camtui.cli import commands
+from camtui.cli.command_decorator import VERBS, run_command
 from camtui.cli.console import close_quietly, has_screen, print_error
-from camtui.cli.verb import VERBS, run_command
 from evaluator.errors import CamtuiError
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from camtui.cli.command_decorator import run_command
 from camtui.cli.console import has_screen, narrate, print_json, stdout_console
 from camtui.cli.options import Shown
-from camtui.cli.verb import run_command
 from camtui.executors import Chosen
 from camtui.runs import reference, sizes_file
 from evaluator.errors import CamtuiError

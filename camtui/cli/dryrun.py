@@ -8,6 +8,7 @@ from pathlib import Path
 from camtui.cli.console import narrate, print_json
 from camtui.devices import on_cuda
 from camtui.format.numbers import count
+from evaluator.backbones import known_backbone
 from evaluator.execution.request import RunRequest
 from evaluator.execution.stages import plan_stages
 from evaluator.images import find_images
@@ -58,6 +59,6 @@ def _cells(plan: RunPlan) -> list[Cell]:
 
     pairs = [(spec, method) for spec in plan.backbones for method in plan.methods]
     return [
-        Cell(n, spec.name, method, applicable(catalog.method(method), catalog.backbone(spec.key).gap_linear), "")
+        Cell(n, spec.name, method, applicable(catalog.method(method), known_backbone(spec.key).gap_linear), "")
         for n, (spec, method) in enumerate(pairs, 1)
     ]

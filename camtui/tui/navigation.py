@@ -9,7 +9,7 @@ from typing import cast
 
 from textual.command import CommandPalette
 
-from camtui.tui.link import Link
+from camtui.tui.reader_threads import Link
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.screens.grid import GridScreen
 from camtui.tui.watching import WatchingApp

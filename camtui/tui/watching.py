@@ -13,7 +13,7 @@ from textual.app import App
 from camtui.feed import Snapshot
 from camtui.runs import list_runs
 from camtui.ties import Marks
-from camtui.tui.link import Link, printed_value
+from camtui.tui.reader_threads import Link, printed_value
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.screens.grid import GridScreen
 from camtui.tui.settings import Settings

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from evaluator.errors import BackboneUnavailable, CamtuiError, RunFailed, ThresholdPassed, UsageError
-from evaluator.execution.arrival import Arrivals
+from evaluator.execution.backbone_arrival import Arrivals
 from evaluator.execution.checking import failed
 from evaluator.execution.journal import Journal
 from evaluator.execution.request import DriverSettings

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from evaluator import catalog
+from evaluator.backbones import known_backbone
 from evaluator.plan import RunPlan
 from evaluator.records import Cell, LoadedBackbone, Stage
 
@@ -105,7 +106,7 @@ class _Draft:
     @property
     def forwards(self) -> float:
         """Per image: the clean pass, and every distinct map once."""
-        known = catalog.backbone(self.backbone.partition(":")[0])
+        known = known_backbone(self.backbone.partition(":")[0])
         gap_linear = self.loaded.gap_linear if self.loaded else bool(known.gap_linear)
         channels = (self.loaded.channels if self.loaded else known.channels) or _UNKNOWN_CHANNELS
         methods = [catalog.method(cell.method) for cell in self.applicable]

@@ -22,7 +22,7 @@ from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.measuring.row_functions import measured
 from evaluator.measuring.stored_maps import MapOfImage
 from evaluator.networks.allocator import keep_freed_blocks
-from evaluator.networks.backbones import load_backbone
+from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.batch_size_search import RememberedSizes
 from evaluator.networks.device import device_figures, device_name
 from evaluator.networks.network import Arithmetic, Network

@@ -19,7 +19,7 @@ from evaluator.crop import SIDE
 from evaluator.measuring.pipeline import Batch, Pipeline
 from evaluator.measuring.views import BatchView
 from evaluator.networks.allocator import keep_freed_blocks
-from evaluator.networks.backbones import load_backbone
+from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.batch_size_search import find_size
 from evaluator.networks.device import device_name
 from evaluator.networks.network import Network

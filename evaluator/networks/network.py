@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from evaluator.errors import is_out_of_memory
-from evaluator.networks.backbones import Backbone
+from evaluator.networks.backbone_loading import Backbone
 from evaluator.networks.fusing import bfloat16_twin
 from evaluator.records import Precision
 

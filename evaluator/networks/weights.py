@@ -12,7 +12,7 @@ from urllib.error import URLError
 import torch
 from torch import Tensor
 
-from evaluator.catalog import torch_checkpoints
+from evaluator.backbones import torch_checkpoints
 from evaluator.errors import BackboneUnavailable
 from evaluator.text import printable
 

@@ -2,66 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from evaluator import catalog
 from evaluator.errors import UsageError
 from evaluator.methods import all_methods
-
-TRANSFORMERS = ("vit_", "swin_", "maxvit_")
-OTHER_WEIGHTS = {"regnet_y_128gf"}
-"""Published with other weights than ``IMAGENET1K_V1`` only."""
-
-
-def test_every_convolutional_classifier_of_torchvision_is_known_and_no_other() -> None:
-    from torchvision import models
-
-    convolutional = {name for name in models.list_models(module=models) if not name.startswith(TRANSFORMERS)} - OTHER_WEIGHTS
-    assert len(convolutional) > 60
-    assert {*catalog.OTHER_TORCHVISION, *catalog.known_backbones()} - {"efficientnet_lite0"} == convolutional
-    assert len(set(catalog.OTHER_TORCHVISION)) == len(catalog.OTHER_TORCHVISION)
-    assert not set(catalog.OTHER_TORCHVISION) & set(catalog.known_backbones())
-
-
-def test_every_classifier_has_the_weights_that_default_means() -> None:
-    from torchvision import models
-
-    for key in {*catalog.OTHER_TORCHVISION, *catalog.known_backbones()} - {"efficientnet_lite0"}:
-        entry = models.get_model_weights(key)["IMAGENET1K_V1"]
-        file = catalog.backbone(key).weights_file
-        assert not file or entry.url.endswith(f"/{file}")
-
-
-def test_a_backbone_by_name() -> None:
-    assert catalog.backbone("vgg16").layer == "features.30"
-    assert catalog.backbone("vgg16").gap_linear is False
-    assert catalog.backbone("resnet50").channels == 2048
-    assert catalog.backbone("densenet121").gap_linear is None
-    with pytest.raises(UsageError, match="unknown backbone 'resnet5O'") as caught:
-        catalog.backbone("resnet5O")
-    assert "did you mean 'resnet50'?" in caught.value.hint
-    with pytest.raises(UsageError):
-        catalog.backbone("vit_b_16")
-
-
-def test_weights_are_looked_for_where_torch_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    assert catalog.weights_at_hand("resnet18") is None
-    file = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
-    file.parent.mkdir(parents=True)
-    file.touch()
-    assert catalog.weights_at_hand("resnet18") == file
-    assert catalog.weights_at_hand("densenet121") is None
-
-
-def test_torch_agrees_on_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import torch
-
-    for name, value in (("XDG_CACHE_HOME", str(tmp_path)), ("TORCH_HOME", str(tmp_path / "t"))):
-        monkeypatch.setenv(name, value)
-        assert catalog.torch_checkpoints() == Path(torch.hub.get_dir()) / "checkpoints"
 
 
 @pytest.mark.parametrize("key", list(all_methods()))

@@ -17,6 +17,7 @@ import evaluator
 ROOT = Path(evaluator.__file__).parents[1]
 HEAVY = ("torch", "torchvision", "numpy", "textual", "PIL", "sqlite_utils")
 LIGHT = (
+    "evaluator.backbones",
     "evaluator.catalog",
     "evaluator.plan",
     "evaluator.images",

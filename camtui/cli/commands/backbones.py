@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption
-from camtui.cli.verb import command
-from evaluator import catalog
+from evaluator.backbones import OTHER_TORCHVISION, known_backbones, torch_checkpoints, weights_at_hand
 from evaluator.text import printable
 
 
@@ -15,17 +15,17 @@ def backbones(json: JsonOption = False) -> None:
 
     Example: camtui backbones
     """
-    known = catalog.known_backbones()
+    known = known_backbones()
     listed = [
         {
             "key": key, "title": backbone.title, "layer": backbone.layer, "channels": backbone.channels,
-            "gap_linear": backbone.gap_linear, "weights": str(found) if (found := catalog.weights_at_hand(key)) else None,
+            "gap_linear": backbone.gap_linear, "weights": str(found) if (found := weights_at_hand(key)) else None,
             "weights_file": backbone.weights_file,
         }
         for key, backbone in known.items()
     ]  # fmt: skip
     if json:
-        print_json({"backbones": listed, "others": list(catalog.OTHER_TORCHVISION)})
+        print_json({"backbones": listed, "others": list(OTHER_TORCHVISION)})
         return
     print(f"{'KEY':<20} {'NETWORK':<20} {'LAYER':<12} {'HEAD':<10} {'CHANNELS':>8}  WEIGHTS")
     for backbone in listed:
@@ -33,5 +33,5 @@ def backbones(json: JsonOption = False) -> None:
         at_hand = "here" if backbone["weights"] else f"not here: {backbone['weights_file']}"
         layer = backbone["layer"] or "last map"
         print(f"{backbone['key']:<20} {backbone['title']:<20} {layer:<12} {head:<10} {backbone['channels']:>8}  {at_hand}")
-    narrate(f"weights are looked for in {printable(catalog.torch_checkpoints())}; --weights FILE or random:SEED takes others")
-    narrate(f"and {len(catalog.OTHER_TORCHVISION)} more of torchvision by name: {', '.join(catalog.OTHER_TORCHVISION)}")
+    narrate(f"weights are looked for in {printable(torch_checkpoints())}; --weights FILE or random:SEED takes others")
+    narrate(f"and {len(OTHER_TORCHVISION)} more of torchvision by name: {', '.join(OTHER_TORCHVISION)}")

@@ -11,13 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from camtui.cli import completion
+from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption
-from camtui.cli.verb import command
 from camtui.devices import choose_devices
 from camtui.format.numbers import duration
 from camtui.paper import table2
 from evaluator import catalog
+from evaluator.backbones import known_backbone
 from evaluator.errors import RunFailed, UsageError
 from evaluator.plan import RunPlan
 
@@ -44,7 +45,7 @@ def bench(
     """
     names = [name for text in backbone or list(table2()) for name in text.split(",")]
     for name in names:
-        catalog.backbone(name)
+        known_backbone(name)
     if precision not in ("fp32", "mixed", "bf16"):
         raise UsageError(f"--precision takes fp32, mixed or bf16, not '{precision}'", "camtui bench --precision mixed")
     where = choose_devices(device, None)[0]

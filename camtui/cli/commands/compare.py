@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camtui.cli import completion
+from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate, print_error, print_json, stdout_console
 from camtui.cli.options import DigitsOption, JsonOption
-from camtui.cli.verb import command
 from camtui.runs import open_run
 from evaluator import catalog
 from evaluator.errors import ThresholdPassed, UsageError

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from camtui.cli import completion
+from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption
-from camtui.cli.verb import command
-from evaluator import catalog
+from evaluator.backbones import torch_checkpoints
 from evaluator.text import printable
 
 
@@ -78,7 +78,7 @@ def _environment() -> dict[str, str]:
         "cpu": f"{len(os.sched_getaffinity(0))} cores",
         "gpus": str(count_gpus()),
         "runs": f"{home} ({file_system(home, MOUNTS) or 'unknown file system'})",
-        "weights": str(catalog.torch_checkpoints()),
+        "weights": str(torch_checkpoints()),
         "terminal": os.environ.get("TERM", "none"),
         "logout": logind_warning() or "runs go on",
     }

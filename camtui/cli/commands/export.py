@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate
 from camtui.cli.options import ForceOption, RunArgument, Selected
 from camtui.cli.tables import progress_of, requested, to_stdout
-from camtui.cli.verb import command
 from camtui.runs import LAST, open_run
 from evaluator.errors import UsageError
 from evaluator.text import printable

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate
 from camtui.cli.options import ForceOption, RunArgument
-from camtui.cli.verb import command
 from camtui.runs import open_run
 from evaluator.errors import NotFound, UsageError
 from evaluator.text import did_you_mean, printable

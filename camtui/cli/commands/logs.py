@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
+from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption, RunArgument
-from camtui.cli.verb import command
 from camtui.launch import last_lines
 from camtui.runs import LAST, find_run
 from evaluator.errors import UsageError

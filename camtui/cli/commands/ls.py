@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption
-from camtui.cli.verb import command
 from camtui.runs import last_started, list_runs
 from camtui.status import status_in
 from evaluator.errors import CamtuiError, NotFound

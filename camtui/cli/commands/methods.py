@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption
-from camtui.cli.verb import command
 from evaluator.methods import all_methods
 
 _TYPICAL_CHANNELS = 2048

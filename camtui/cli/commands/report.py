@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate
 from camtui.cli.options import ForceOption, RunArgument
-from camtui.cli.verb import command
 from camtui.runs import open_run
 from evaluator.text import printable
 

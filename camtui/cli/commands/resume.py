@@ -5,8 +5,8 @@ from __future__ import annotations
 import typer
 
 from camtui.cli.beginning import begin, driver_settings, stored_run
+from camtui.cli.command_decorator import command
 from camtui.cli.options import MaxFailuresOption, OnFinishOption, RunArgument, Shown, Where
-from camtui.cli.verb import command
 from camtui.runs import LAST, find_run
 
 

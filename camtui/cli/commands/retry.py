@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from camtui.cli.beginning import begin, driver_settings, stored_run
+from camtui.cli.command_decorator import command
 from camtui.cli.options import RunArgument, Shown, Where
-from camtui.cli.verb import command
 from camtui.runs import LAST, find_run
 
 

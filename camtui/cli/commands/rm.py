@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from camtui.cli.command_decorator import command
 from camtui.cli.console import confirm, narrate
 from camtui.cli.options import RunArgument, YesOption
-from camtui.cli.verb import command
 from camtui.runs import find_run, reference
 from evaluator.errors import TryAgain
 from evaluator.execution.request import log_path

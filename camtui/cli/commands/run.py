@@ -9,8 +9,8 @@ import typer
 
 from camtui.cli import completion
 from camtui.cli.beginning import begin, driver_settings
+from camtui.cli.command_decorator import command
 from camtui.cli.options import BackbonesOption, MaxFailuresOption, OnFinishOption, Shown, Where
-from camtui.cli.verb import command
 from camtui.devices import on_cuda
 from camtui.planning import Typed, default_name, make_plan, stored_plan
 from camtui.runs import reference, run_path

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate
-from camtui.cli.verb import command
 from evaluator.errors import NotFound
 from evaluator.text import did_you_mean, printable
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from camtui.cli.command_decorator import command
 from camtui.cli.console import print_json
 from camtui.cli.options import JsonOption, RunArgument
-from camtui.cli.verb import command
 from camtui.runs import open_run
 from evaluator.text import printable
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from camtui.cli.command_decorator import command
 from camtui.cli.console import print_json
 from camtui.cli.options import JsonOption, RunArgument
-from camtui.cli.verb import command
 from camtui.runs import LAST, find_run, reference
 from camtui.status import RunStatus, status_in
 from evaluator.text import printable

@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from camtui.cli import completion
+from camtui.cli.command_decorator import command
 from camtui.cli.console import confirm, narrate
 from camtui.cli.options import YesOption
-from camtui.cli.verb import command
 from camtui.runs import find_run, list_runs, reference
 from camtui.status import status_in
 from evaluator.errors import NotFound, TryAgain

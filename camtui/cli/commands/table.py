@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from camtui.cli.command_decorator import command
 from camtui.cli.console import stdout_console
 from camtui.cli.options import RunArgument, Selected
 from camtui.cli.tables import requested, to_stdout
-from camtui.cli.verb import command
 from camtui.runs import LAST, open_run
 
 

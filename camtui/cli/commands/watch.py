@@ -6,9 +6,9 @@ from typing import Annotated, get_args
 
 import typer
 
+from camtui.cli.command_decorator import command
 from camtui.cli.console import has_screen
 from camtui.cli.options import RunArgument
-from camtui.cli.verb import command
 from evaluator.errors import NotFound, UsageError
 from evaluator.text import did_you_mean
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camtui.cli import completion
+from camtui.cli.command_decorator import command
 from camtui.cli.console import print_json, stdout_console
 from camtui.cli.options import JsonOption, RunArgument
-from camtui.cli.verb import command
 from camtui.runs import open_run
 from evaluator import catalog
 from evaluator.errors import NotFound

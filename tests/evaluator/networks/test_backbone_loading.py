@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torchvision import models
 
-from evaluator import catalog
+from evaluator.backbones import torch_checkpoints
 from evaluator.errors import BackboneUnavailable
-from evaluator.networks.backbones import Backbone, load_backbone
+from evaluator.networks.backbone_loading import Backbone, load_backbone
 from evaluator.plan import BackboneSpec
 
 SIDE = 64
@@ -121,7 +121,7 @@ def test_published_weights_are_taken_from_torchs_cache(
     options = {"init_weights": False} if transforms else {}
     torch.manual_seed(1)
     published = models.get_model(key, **options)
-    file = catalog.torch_checkpoints() / Path(models.get_model_weights(key).IMAGENET1K_V1.url).name
+    file = torch_checkpoints() / Path(models.get_model_weights(key).IMAGENET1K_V1.url).name
     file.parent.mkdir(parents=True)
     torch.save(published.state_dict(), file)
     loaded = load_backbone(BackboneSpec(key), SIDE)
@@ -137,6 +137,6 @@ def test_published_weights_are_taken_from_torchs_cache(
 def test_the_demos_network_with_random_weights_and_without_any(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load_backbone(BackboneSpec("efficientnet_lite0", "random:3"), SIDE)
     assert (loaded.facts.weights, loaded.facts.classes, loaded.facts.channels) == ("random:3", (), 1280)
-    monkeypatch.setattr(catalog, "weights_at_hand", lambda key: None)
+    monkeypatch.setattr("evaluator.networks.backbone_loading.weights_at_hand", lambda key: None)
     with pytest.raises(BackboneUnavailable, match="the weights of efficientnet_lite0 are not installed"):
         load_backbone(BackboneSpec("efficientnet_lite0"), SIDE)

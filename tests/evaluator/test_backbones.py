@@ -1,0 +1,63 @@
+"""The classifiers by name: torchvision's own list, their weights, the folder in which torch keeps them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evaluator.backbones import OTHER_TORCHVISION, known_backbone, known_backbones, torch_checkpoints, weights_at_hand
+from evaluator.errors import UsageError
+
+TRANSFORMERS = ("vit_", "swin_", "maxvit_")
+OTHER_WEIGHTS = {"regnet_y_128gf"}
+"""Published with other weights than ``IMAGENET1K_V1`` only."""
+
+
+def test_every_convolutional_classifier_of_torchvision_is_known_and_no_other() -> None:
+    from torchvision import models
+
+    convolutional = {name for name in models.list_models(module=models) if not name.startswith(TRANSFORMERS)} - OTHER_WEIGHTS
+    assert len(convolutional) > 60
+    assert {*OTHER_TORCHVISION, *known_backbones()} - {"efficientnet_lite0"} == convolutional
+    assert len(set(OTHER_TORCHVISION)) == len(OTHER_TORCHVISION)
+    assert not set(OTHER_TORCHVISION) & set(known_backbones())
+
+
+def test_every_classifier_has_the_weights_that_default_means() -> None:
+    from torchvision import models
+
+    for key in {*OTHER_TORCHVISION, *known_backbones()} - {"efficientnet_lite0"}:
+        entry = models.get_model_weights(key)["IMAGENET1K_V1"]
+        file = known_backbone(key).weights_file
+        assert not file or entry.url.endswith(f"/{file}")
+
+
+def test_a_backbone_by_name() -> None:
+    assert known_backbone("vgg16").layer == "features.30"
+    assert known_backbone("vgg16").gap_linear is False
+    assert known_backbone("resnet50").channels == 2048
+    assert known_backbone("densenet121").gap_linear is None
+    with pytest.raises(UsageError, match="unknown backbone 'resnet5O'") as caught:
+        known_backbone("resnet5O")
+    assert "did you mean 'resnet50'?" in caught.value.hint
+    with pytest.raises(UsageError):
+        known_backbone("vit_b_16")
+
+
+def test_weights_are_looked_for_where_torch_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert weights_at_hand("resnet18") is None
+    file = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert weights_at_hand("resnet18") == file
+    assert weights_at_hand("densenet121") is None
+
+
+def test_torch_agrees_on_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import torch
+
+    for name, value in (("XDG_CACHE_HOME", str(tmp_path)), ("TORCH_HOME", str(tmp_path / "t"))):
+        monkeypatch.setenv(name, value)
+        assert torch_checkpoints() == Path(torch.hub.get_dir()) / "checkpoints"
