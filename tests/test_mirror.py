@@ -42,7 +42,7 @@ TESTED_IN = {
     "evaluator/test_plan.py": "evaluator.errors",
     "evaluator/measuring/test_pipeline.py": "evaluator.measuring.maps evaluator.measuring.views evaluator.records",
     "evaluator/measuring/test_row_functions.py": "evaluator.measuring.stored_maps",
-    "evaluator/measuring/test_session.py": "evaluator.measuring.loading",
+    "evaluator/measuring/test_session.py": "evaluator.measuring.loading evaluator.measuring.unit_answers",
     "evaluator/metrics/test_init.py": "evaluator.metrics.base",
     "evaluator/networks/test_fusing.py": "evaluator.networks.folding",
     "evaluator/store/test_reader.py": """

@@ -1,0 +1,99 @@
+"""What a unit asks for, answered: rows from passes over its images, curves along them, and what stored maps tell without any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from evaluator.catalog import method as method_of
+from evaluator.catalog import metric as metric_of
+from evaluator.measuring.curve_tracing import CurveTracer, curve_area, curve_bytes
+from evaluator.measuring.loading import Decoded
+from evaluator.measuring.pipeline import Batch, Pipeline, Scores
+from evaluator.measuring.row_functions import measured
+from evaluator.measuring.stored_maps import MapOfImage
+from evaluator.networks.network import Network
+from evaluator.plan import RunPlan
+from evaluator.records import Failure, ImageRef, Measurement, Row, Unit
+
+
+def needs_pixels(unit: Unit) -> bool:
+    """Whether its images must be decoded: not where all that it asks for is known from stored rows."""
+    return not unit.metrics or any(metric_of(key).curve for key in unit.metrics)
+
+
+def unreadable(unit: Unit, decoded: Decoded) -> Iterator[Failure]:
+    """One failure for each cell (and curve) of an image that cannot be read."""
+    wanted = [key for key in unit.metrics if metric_of(key).curve] or [""]
+    for image, error in decoded.unreadable.items():
+        for cell in unit.cells:
+            for metric in wanted:
+                yield Failure(cell, image, metric, error.reason, error.message)
+
+
+def rows_of(unit: Unit, refs: Sequence[ImageRef], images: Tensor, pipeline: Pipeline, plan: RunPlan) -> Iterator[Row | Failure]:
+    """A row, or why there is none, for each cell and image.
+
+    Args:
+        refs: the unit's images that could be read; ``images``: their pixels, ``[B, 3, H, W]``, normalised.
+    """
+    by_label = plan.target == "label"
+    classes = pipeline.class_count if by_label else 0
+    known = [place for place, ref in enumerate(refs) if not by_label or (ref.label is not None and ref.label < classes)]
+    for place in sorted(set(range(len(refs))) - set(known)):
+        for cell in unit.cells:
+            yield Failure(cell, refs[place].id, "", "no-label", "its label is no class of this network")
+    if not known:
+        return
+    chosen = [refs[place] for place in known]
+    targets = torch.tensor([ref.label for ref in chosen], device=images.device) if by_label else None
+    keys = [b"%d\0%s" % (plan.seed, ref.path) for ref in chosen]
+    seen = images if len(known) == len(refs) else images[known]
+    scores = pipeline.rows(Batch(seen, keys, targets), [method_of(spec) for spec in unit.methods])
+    for cell, method in zip(unit.cells, unit.methods, strict=True):
+        for place, ref in enumerate(chosen):
+            if scores[method].finite(place):
+                yield _row(cell, ref.id, scores[method], place)
+            else:
+                yield Failure(cell, ref.id, "", "not-finite", "the network's output is not a number")
+
+
+def curves_of(unit: Unit, refs: Sequence[ImageRef], images: Tensor, tracer: CurveTracer) -> Iterator[Measurement]:
+    """Every curve of the images that could be read."""
+    wanted = _stored(unit, refs)
+    keys = [key for key in unit.metrics if metric_of(key).curve]
+    for metric, curves in tracer.trace(images, [one for _, _, one in wanted], keys).items():
+        for (cell, image, _), curve in zip(wanted, curves, strict=True):
+            yield Measurement(cell, image, metric, curve_area(curve), curve_bytes(curve))
+
+
+def functions_of(unit: Unit, network: Network) -> Iterator[Measurement]:
+    """What else is requested of the unit's rows, also of images that can no longer be read."""
+    wanted = _stored(unit, unit.images)
+    for metric in unit.metrics:
+        if not metric_of(metric).curve:
+            for (cell, image, _), value in zip(wanted, measured(metric, [one for _, _, one in wanted], network), strict=True):
+                yield Measurement(cell, image, metric, value)
+
+
+def _stored(unit: Unit, refs: Sequence[ImageRef]) -> list[tuple[int, int, MapOfImage]]:
+    """Cell, image and stored map of every pair of a unit that has one."""
+    return [
+        (cell, ref.id, MapOfImage(place, method, unit.maps[cell, ref.id]))
+        for place, ref in enumerate(refs)
+        for cell, method in zip(unit.cells, unit.methods, strict=True)
+        if (cell, ref.id) in unit.maps
+    ]
+
+
+def _row(cell: int, image: int, scores: Scores, place: int) -> Row:
+    defined = scores.y[place] > 0
+    return Row(
+        cell=cell, image=image, target=scores.target[place], predicted=scores.predicted[place], y=scores.y[place],
+        o=scores.o[place], average_drop=scores.average_drop[place] if defined else None,
+        average_increase=scores.average_increase[place], coherency=scores.coherency[place],
+        complexity=scores.complexity[place], adcc=scores.adcc[place] if defined else None,
+        degenerate=scores.degenerate[place], map=scores.maps[place],
+    )  # fmt: skip
