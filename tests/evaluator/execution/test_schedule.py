@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from evaluator.execution.schedule import Schedule
+from evaluator.execution.schedule import CHUNK, Schedule
 from evaluator.execution.stages import block_size, plan_stages
 from evaluator.images import find_images
 from evaluator.plan import BackboneSpec, RunPlan
@@ -272,3 +273,9 @@ TestScheduleAndStore = ScheduleAndStore.TestCase
 TestScheduleAndStore.settings = settings(
     max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+@pytest.mark.parametrize("cuda", [False, True])
+@pytest.mark.parametrize("curves", [False, True])
+def test_no_block_lies_in_two_chunks(curves: bool, cuda: bool) -> None:
+    assert CHUNK % block_size(0, curves=curves, cuda=cuda) == 0, "the largest block; the others are powers of two below it"
