@@ -85,17 +85,21 @@ async def _export(app: Dashboard, path: Path) -> None:
     target = await app.push_screen_wait(AskForPath("Write to", suggestion))
     if not target:
         return
+    file = Path(target).expanduser()
+    over = file.exists()
+    if over and not await app.push_screen_wait(Question(f"{file} is there already.", [Choice("over", "Write over it")])):
+        return
     try:
-        written = await asyncio.to_thread(_write, path, form, Path(target).expanduser())
+        written = await asyncio.to_thread(_write, path, form, file, over=over)
     except (CamtuiError, sqlite3.Error, OSError) as error:
         app.say(str(error), severity="error")
     else:
         app.say(f"wrote {', '.join(map(str, written))}")
 
 
-def _write(path: Path, form: str, target: Path) -> list[Path]:
+def _write(path: Path, form: str, target: Path, *, over: bool) -> list[Path]:
     from camtui.export import Request, export_file
 
     request = Request("csv" if form == "csv-images" else form, per_image=form == "csv-images")
     with RunReader(path) as reader:
-        return export_file(reader, request, target)
+        return export_file(reader, request, target, force=over)

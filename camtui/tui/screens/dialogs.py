@@ -9,12 +9,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from camtui.tui.messages import RowOpened
 from camtui.tui.widgets.fields import Column, Field, Line
 from camtui.tui.widgets.keybar import KeyBar
-from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
 from evaluator.text import printable
 
@@ -39,18 +38,16 @@ class Question(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         """The question, the answers, the keys."""
         with Vertical(id="dialog"):
-            yield TextLines(id="question")
+            yield Static(self._question, id="question", markup=False)
             yield LineTable(id="answers")
         yield KeyBar()
 
     def on_mount(self) -> None:
         """The cursor stands on No."""
-        self.query_one("#question", TextLines).show([[Field(f" {self._question}", "strong")], []])
         lines = [Line(choice.key, (Field(choice.words),)) for choice in self._choices]
         table = self.query_one("#answers", LineTable)
         table.show([Column("answer", "", 0, right=False)], lines)
         table.focus()
-        self.query_one("#dialog").styles.height = len(self._choices) + 5
 
     def on_row_opened(self, message: RowOpened) -> None:
         """The answer under the cursor."""
@@ -65,10 +62,16 @@ class Question(ModalScreen[str]):
         self.dismiss(self._choices[1].key)
 
 
+class PathInput(Input):
+    """A line to type a path on."""
+
+    BINDINGS = [Binding("enter", "submit", "write")]  # Input's own is not shown
+
+
 class AskForPath(ModalScreen[str]):
     """Where to write; empty or Escape for nowhere."""
 
-    BINDINGS = [Binding("escape", "no", "leave"), Binding("enter", "take", "write")]
+    BINDINGS = [Binding("escape", "no", "leave")]
 
     def __init__(self, question: str, suggestion: str) -> None:
         super().__init__()
@@ -77,22 +80,13 @@ class AskForPath(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         """The question and a line to type on."""
         with Vertical(id="dialog"):
-            yield TextLines(id="question")
-            yield Input(self._suggestion, id="path", select_on_focus=False)
+            yield Static(self._question, id="question", markup=False)
+            yield PathInput(self._suggestion, id="path", select_on_focus=False)
         yield KeyBar()
-
-    def on_mount(self) -> None:
-        """Ask."""
-        self.query_one("#question", TextLines).show([[Field(f" {self._question}", "strong")], []])
-        self.query_one("#dialog").styles.height = 7
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take what was typed."""
         self.dismiss(event.value.strip())
-
-    def action_take(self) -> None:
-        """Take what was typed."""
-        self.dismiss(self.query_one("#path", Input).value.strip())
 
     def action_no(self) -> None:
         """Nothing is written."""

@@ -54,7 +54,7 @@ class LineTable(TableDrawing, can_focus=True):
         key, column = self.cursor
         before, old_columns = self._lines, self._columns
         self._columns, self._lines, self._empty = tuple(columns), tuple(lines), empty
-        self._heads = max((column.title.count("\n") for column in columns), default=0) + 1
+        self._heads = max((len(column.title.split("\n")) for column in columns if column.title), default=0)
         self._row = self._place_of(key)
         self._column = self._column_of(column)
         if old_columns != self._columns:
@@ -62,7 +62,7 @@ class LineTable(TableDrawing, can_focus=True):
         top = self._top
         self._scroll_to_cursor()
         if old_columns != self._columns or top != self._top or not before:
-            self.refresh()
+            self.refresh(layout=self.styles.height is not None and self.styles.height.is_auto)
             return
         self._refresh_changed(before)
         if len(before) != len(lines):

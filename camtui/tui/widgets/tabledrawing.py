@@ -32,6 +32,10 @@ class TableDrawing(Widget):
     def _height(self) -> int:
         return max(0, self.size.height - self._heads)
 
+    def get_content_height(self, *_: object) -> int:
+        """As many lines as the headings and the rows take, where the style asks for that."""
+        return self._heads + len(self._lines)
+
     def _refresh_rows(self, first: int, last: int) -> None:
         y = self._heads + first - self._top
         self.refresh(Region(0, y, self.size.width, last - first))

@@ -11,7 +11,7 @@ import pytest
 from camtui.tui import child_commands
 from camtui.tui.child_commands import Said
 from camtui.tui.screens.dialogs import Question
-from tests.camtui.tui.support import Settings, opened
+from tests.camtui.tui.support import SIZES, Settings, opened
 
 
 @pytest.fixture
@@ -41,6 +41,23 @@ async def test_no_is_the_answer_at_hand(partial_run: Path, deeds: list[str], ans
         assert deeds == []
 
 
+@pytest.mark.parametrize("size", SIZES.values())
+async def test_every_answer_is_in_sight(partial_run: Path, size: tuple[int, int]) -> None:
+    answers = {
+        "r": ["Go on with the run part?", "▶No, leave it as it is", " Resume"],
+        "R": ["Try the failed images of part again?", "▶No, leave it as it is", " Retry"],
+        "e": ["Export as", "▶Nothing", "Markdown", "LaTeX", "CSV, fractions", "JSON", "one line per image and cell"],
+    }
+    async with opened(partial_run, size) as driver:
+        for key, words in answers.items():
+            await driver.press(key)
+            await driver.until(lambda: isinstance(driver.app.screen, Question))
+            await driver.settle()
+            shown = driver.text()
+            assert [word for word in words if word not in shown] == [], shown
+            await driver.press("escape")
+
+
 async def test_resume_and_retry_when_told_to(partial_run: Path, deeds: list[str]) -> None:
     async with opened(partial_run) as driver:
         for key, verb in (("r", "resume"), ("R", "retry")):
@@ -67,9 +84,30 @@ async def test_export_writes_a_file(tmp_path: Path, seeded: Path, monkeypatch: p
         await driver.until(lambda: isinstance(driver.app.screen, Question))
         await driver.press("down", "enter")
         await driver.until(lambda: driver.screen_name() == "AskForPath")
+        await driver.settle()
+        assert "⏎ write" in driver.text()
         await driver.press("enter")
         await driver.until(lambda: (tmp_path / "seeded.md").is_file())
         assert "gradcam" in (tmp_path / "seeded.md").read_text()
+
+
+@pytest.mark.parametrize(("answer", "kept"), [(("enter",), True), (("down", "enter"), False)])
+async def test_a_file_that_is_there_is_written_over_only_when_told_to(
+    tmp_path: Path, seeded: Path, monkeypatch: pytest.MonkeyPatch, answer: tuple[str, ...], kept: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "seeded.md").write_text("mine")
+    async with opened(seeded) as driver:
+        await driver.press("e")
+        await driver.until(lambda: isinstance(driver.app.screen, Question))
+        await driver.press("down", "enter")
+        await driver.until(lambda: driver.screen_name() == "AskForPath")
+        await driver.press("enter")
+        await driver.until(lambda: "is there already" in driver.text())
+        await driver.press(*answer)
+        await driver.until(lambda: driver.screen_name() == "GridScreen")
+        await driver.until(lambda: kept or "gradcam" in (tmp_path / "seeded.md").read_text())
+    assert ((tmp_path / "seeded.md").read_text() == "mine") is kept
 
 
 async def test_an_export_can_be_given_up_at_each_question(seeded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
