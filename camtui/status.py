@@ -155,6 +155,15 @@ def effective_state(info: RunInfo, holder: int | None) -> EffectiveState:
     return info.state
 
 
+def state_now(reader: RunReader) -> EffectiveState:
+    """The state that counts, for who needs no more; right also within a moment of the reader that has gone by."""
+    info = reader.info()
+    if info.state not in LIVE or lock_holder(reader.path) is not None:
+        return info.state
+    with RunReader(reader.path) as fresh:  # the driver may have ended after the moment began
+        return effective_state(fresh.info(), None)
+
+
 def _current(stages: Sequence[Stage]) -> Stage | None:
     return next((stage for stage in stages if stage.cells and stage.done < stage.images), None)
 

@@ -3,62 +3,93 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from itertools import count as numbers
 from pathlib import Path
 
 from camtui.cli.console import narrate, print_json
 from camtui.devices import on_cuda
 from camtui.format.numbers import count
+from camtui.growth import growth
 from evaluator.backbones import known_backbone
+from evaluator.execution.remaining import Remaining, remaining_work
 from evaluator.execution.request import RunRequest
-from evaluator.execution.stages import plan_stages
-from evaluator.images import find_images
-from evaluator.plan import RunPlan, applicable
+from evaluator.images import Manifest, find_images
+from evaluator.plan import RunPlan, applicable, grown
 from evaluator.records import Cell
+from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
 
-def rehearse(request: RunRequest, *, as_json: bool) -> None:
-    """Print what the run would do."""
-    plan = request.plan
-    assert plan is not None
+def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> None:
+    """Print what the run would do; ``stored``: the plan of the run that is there already.
+
+    Raises:
+        Mismatch: that one has another protocol.
+    """
+    asked = request.plan
+    assert asked is not None
+    plan = grown(stored, asked) if stored else asked
     labels = Path(plan.labels) if plan.labels else None
     manifest = find_images(Path(plan.data), seed=plan.seed, limit=plan.limit, labels=labels, demo=plan.demo)
-    images = len(manifest.images)
-    stages = plan_stages(plan, _cells(plan), {}, cuda=on_cuda(request.settings.devices))
-    forwards = round(images * sum(stage.forwards_per_image for stage in stages if stage.cells))
+    work = _work(request, plan, stored, len(manifest.images))
     if as_json:
-        print_json(
-            {
-                "run": request.name, "db": os.fsdecode(request.db), "plan": plan.to_dict(), "images": images,
-                "devices": list(request.settings.devices), "forwards": forwards,
-                "stages": [
-                    {"title": stage.title, "forwards_per_image": stage.forwards_per_image, "images_per_unit": stage.block}
-                    for stage in stages if stage.cells
-                ],
-            }
-        )  # fmt: skip
+        _print_json(request, plan, manifest, work)
         return
     print(f"run       {request.name} ({printable(request.db)})")
-    print(f"data      {printable(plan.data)}: {count(images)} of {count(manifest.total)} images")
+    if stored:
+        print(f"is there  {'; '.join(growth(stored, asked)) or 'it goes on'}")
+    print(f"data      {printable(plan.data)}: {count(len(manifest.images))} of {count(manifest.total)} images")
     print(f"backbones {', '.join(spec.name for spec in plan.backbones)}")
     print(f"methods   {', '.join(plan.methods)}")
     print(f"metrics   {', '.join(plan.metrics)}")
     print(f"devices   {', '.join(request.settings.devices)}, {plan.precision}")
-    for stage in stages:
-        if stage.cells:
-            print(f"stage {stage.id:<3} {stage.title}: {stage.forwards_per_image:,.0f} forwards an image")
-    print(f"forwards  {count(forwards)}")
+    for stage, images, _ in work:
+        left = f", {count(images)} images to do" if stored else ""
+        print(f"stage {stage.id:<3} {stage.title}: {stage.forwards_per_image:,.0f} forwards an image{left}")
+    print(f"forwards  {count(_forwards(work))}")
     if warning := manifest.warning():
         narrate(f"warning: {warning}")
     narrate("nothing was started (--dry-run)")
 
 
-def _cells(plan: RunPlan) -> list[Cell]:
-    """The cells as a new run would have them, as far as the catalog knows the heads."""
+def _print_json(request: RunRequest, plan: RunPlan, manifest: Manifest, work: Sequence[Remaining]) -> None:
+    print_json(
+        {
+            "run": request.name, "db": os.fsdecode(request.db), "plan": plan.to_dict(), "images": len(manifest.images),
+            "devices": list(request.settings.devices), "forwards": _forwards(work),
+            "stages": [
+                {
+                    "title": stage.title, "forwards_per_image": stage.forwards_per_image, "images_per_unit": stage.block,
+                    "images_to_do": images,
+                }
+                for stage, images, _ in work
+            ],
+        }
+    )  # fmt: skip
+
+
+def _forwards(work: Sequence[Remaining]) -> int:
+    return round(sum(stage.forwards for stage in work))
+
+
+def _work(request: RunRequest, plan: RunPlan, stored: RunPlan | None, images: int) -> list[Remaining]:
+    cuda = on_cuda(request.settings.devices)
+    if stored is None:
+        return remaining_work(plan, _cells(plan, []), {}, {}, images=images, cuda=cuda)
+    with RunReader(request.db) as reader:
+        return remaining_work(plan, _cells(plan, reader.cells()), reader.backbones(), reader.done(), images=images, cuda=cuda)
+
+
+def _cells(plan: RunPlan, stored: Sequence[Cell]) -> list[Cell]:
+    """The cells of a plan: those that are stored, and new ones as far as the catalog knows the heads."""
     from evaluator import catalog
 
+    known = {(cell.backbone, cell.method): cell for cell in stored}
+    ids = numbers(1 + max((cell.id for cell in stored), default=0))
     pairs = [(spec, method) for spec in plan.backbones for method in plan.methods]
     return [
-        Cell(n, spec.name, method, applicable(catalog.method(method), known_backbone(spec.key).gap_linear), "")
-        for n, (spec, method) in enumerate(pairs, 1)
+        known.get((spec.name, method))
+        or Cell(next(ids), spec.name, method, applicable(catalog.method(method), known_backbone(spec.key).gap_linear), "")
+        for spec, method in pairs
     ]

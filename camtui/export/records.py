@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from camtui.format.cells import CellView, shown_metrics
+from camtui.status import state_now
 from evaluator.catalog import ROW_METRICS
 from evaluator.metrics.base import Metric
 from evaluator.records import ImageRef, LoadedBackbone, Row
@@ -28,7 +29,7 @@ def run_record(reader: RunReader) -> Record:
     info = reader.info()
     return {
         "name": printable(info.name),
-        "state": info.state,
+        "state": state_now(reader),
         "created": _time(info.created),
         "finished": _time(info.finished),
         "images": info.image_count,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from camtui.format.cells import CellView
 from camtui.format.numbers import count
 from camtui.runs import reference
+from camtui.status import state_now
 from evaluator.records import LoadedBackbone
 from evaluator.text import printable
 
@@ -22,7 +23,7 @@ def run_title(reader: RunReader) -> str:
     """Which run this is: ``val-resnet · 50,000 images · complete``."""
     info = reader.info()
     images = f"{count(info.image_count)} image{'' if info.image_count == 1 else 's'}"
-    return f"{printable(info.name)} · {images} · {info.state}"
+    return f"{printable(info.name)} · {images} · {state_now(reader)}"
 
 
 def block_title(backbone: str, loaded: LoadedBackbone | None) -> str:
@@ -46,7 +47,7 @@ def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
     if changed:
         yield f"protocol: {', '.join(changed)}"
     if any(view.partial for view in views):
-        yield "~ not every image yet: averages over n images of the seeded order"
+        yield "~ not every image yet: averages over the first n images, which are others' too; its rank may change"
     if any(view.summary.failed for view in views):
         yield f"failures have no value and are in no average: camtui errors {reference(reader.path)}"
 

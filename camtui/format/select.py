@@ -70,17 +70,24 @@ def ordered(views: Sequence[CellView], metric: str) -> list[CellView]:
 
 
 def find_cell(reader: RunReader, text: str) -> Cell:
-    """The cell that ``BACKBONE/METHOD`` or a unique part of it means.
+    """The cell that ``BACKBONE/METHOD`` means, the method alone where it has one backbone, or a part that only one cell has.
 
     Raises:
-        NotFound: none, or more than one.
+        UsageError: more than one.
+        NotFound: none.
     """
     cells = {f"{cell.backbone}/{cell.method}": cell for cell in reader.cells()}
-    if text in cells:
-        return cells[text]
-    near = [name for name in cells if text.lower() in name.lower()]
+    word = text.lower()
+    exact = [name for name, cell in cells.items() if word in (name.lower(), cell.method.lower())]
+    near = exact or [name for name in cells if word in name.lower()]
     if len(near) == 1:
         return cells[near[0]]
     if near:
-        raise UsageError(f"{len(near)} cells match '{printable(text, 60)}'", f"one of {', '.join(near[:6])}")
-    raise NotFound(f"no cell '{printable(text, 60)}'", f"{did_you_mean(text, cells)}the run has {', '.join(list(cells)[:6])}")
+        raise UsageError(f"{len(near)} cells match '{printable(text, 60)}'", f"one of {_listed(near)}")
+    methods = list(dict.fromkeys(cell.method for cell in cells.values()))
+    meant = did_you_mean(text, [*cells, *methods])
+    raise NotFound(f"no cell '{printable(text, 60)}'", f"{meant}the run has {_listed(list(cells))}")
+
+
+def _listed(names: Sequence[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more: camtui table RUN" if len(names) > most else "")

@@ -82,8 +82,18 @@ def evaluated(unit: Unit, session: Session) -> UnitResult:
     return checked(unit, session.evaluate(unit)) if unit.images else UnitResult()
 
 
+_SPINS = "10000"
+"""How long a computing thread that has nothing to do looks for work before it sleeps: about a tenth of a millisecond.
+
+OpenMP's own answer is thirty times that, and lets two runs on the same cores wait for each other: both took 3.6 times as long as
+one alone, with this 1.8 times, and one alone takes as long as before (``benchmarks/sharing.py``).
+"""
+
+
 def open_session(dotted: str) -> OpenSession:
-    """The function that ``module:function`` names."""
+    """The function that ``module:function`` names; torch, which it brings along, leaves the cores to others when it waits."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
     module, _, name = dotted.partition(":")
     function: OpenSession = getattr(import_module(module), name)
     return function

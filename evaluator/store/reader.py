@@ -67,7 +67,7 @@ class RunReader(Ranking, Rows):
     def stages(self) -> list[Stage]:
         """Stretches of work in order, with what is done; an image counts once all cells of the stage have or have failed it."""
         (total,) = self._one("SELECT image_count FROM run")
-        done = self._done()
+        done = self.done()
         stages = []
         for id_, title, backbone, cells, metrics, forwards, seconds, timed in self._all(
             "SELECT s.id, title, b.name, s.cells, metrics, forwards_per_image, seconds, timed_images"
@@ -79,8 +79,8 @@ class RunReader(Ranking, Rows):
             stages.append(Stage(id_, title, backbone, ids, names, total, finished, seconds, timed, forwards))
         return stages
 
-    def _done(self) -> dict[tuple[int, str], int]:
-        """(cell, metric) → values and failures; metric ``''`` for rows. An image without a row has nothing on request."""
+    def done(self) -> dict[tuple[int, str], int]:
+        """(cell, metric) → images with a value or a failure; metric ``''`` for rows. Without a row nothing is on request."""
         failed = {(cell, metric): n for cell, metric, n in self._all(
             "SELECT cell_id, metric, count(*) FROM failures GROUP BY cell_id, metric"
         )}  # fmt: skip

@@ -10,8 +10,10 @@ import typer
 from camtui.cli import completion
 from camtui.cli.beginning import begin, driver_settings
 from camtui.cli.command_decorator import command
+from camtui.cli.console import narrate
 from camtui.cli.options import BackbonesOption, MaxFailuresOption, OnFinishOption, Shown, Where
 from camtui.devices import on_cuda
+from camtui.growth import growth
 from camtui.planning import Typed, default_name, make_plan, stored_plan
 from camtui.runs import reference, run_path
 from evaluator import catalog
@@ -80,15 +82,19 @@ def run(
     """
     typed, chosen = what.typed(), where.chosen()
     path = _database(what.db, what.name, typed)
-    plan = make_plan(typed, stored_plan(path), cuda=on_cuda(chosen.devices))
+    stored = stored_plan(path)
+    plan = make_plan(typed, stored, cuda=on_cuda(chosen.devices))
     settings = driver_settings(chosen, batch_size=_batch_size(batch_size), max_failures=max_failures, on_finish=on_finish)
     request = RunRequest(db=path, name=path.stem, plan=plan, settings=settings, word=reference(path))
     if dry_run:
         from camtui.cli.dryrun import rehearse
 
-        rehearse(request, as_json=shown.json)
-    else:
-        begin(ctx, request, shown)
+        rehearse(request, stored, as_json=shown.json)
+        return
+    changes = growth(stored, plan) if stored else []
+    if changes and not shown.quiet:
+        narrate(f"{reference(path)} is there already: {'; '.join(changes)}")
+    begin(ctx, request, shown)
 
 
 def _database(db: Path | None, name: str | None, typed: Typed) -> Path:

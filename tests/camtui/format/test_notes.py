@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+from camtui.export.records import run_record
 from camtui.format import (
     plain_text,
     summary_table,
 )
+from camtui.status import state_now
 from evaluator.store.reader import RunReader
+from tests.holder import held
 from tests.synthetic import make_run
 
 
@@ -35,3 +40,23 @@ def test_random_weights_and_fewer_images_are_said(tmp_path: Path) -> None:
     assert "random weights, untrained" in text
     assert "not the whole data set: the first 9 images" in text
     assert "resize 256" in text
+
+
+def test_a_run_whose_driver_was_killed_is_crashed_here_too(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "a.db", backbones=["vgg16"], methods=["gradcam"], state="running")
+    with RunReader(path) as reader:
+        with reader.moment():
+            assert plain_text(summary_table(reader)).splitlines()[0].endswith("· crashed")
+            assert run_record(reader)["state"] == "crashed"
+        with held(path):
+            assert plain_text(summary_table(reader)).splitlines()[0].endswith("· running")
+            assert run_record(reader)["state"] == "running"
+
+
+def test_a_run_that_ended_after_the_moment_began_is_not_crashed(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "a.db", backbones=["vgg16"], methods=["gradcam"], state="running")
+    with RunReader(path) as reader, reader.moment():
+        assert reader.info().state == "running"
+        with closing(sqlite3.connect(path)) as writer, writer:
+            writer.execute("UPDATE run SET state = 'complete'")
+        assert (reader.info().state, state_now(reader)) == ("running", "complete")

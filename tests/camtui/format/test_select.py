@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +15,10 @@ from camtui.format import (
     matching,
     summary_table,
 )
+from camtui.format.select import find_cell
 from evaluator.errors import NotFound, UsageError
 from evaluator.store.reader import RunReader
+from tests.synthetic import make_run
 
 
 def names(views: list[CellView]) -> list[str]:
@@ -61,3 +64,25 @@ def test_sorting_keeps_blocks_in_the_plans_order(reader: RunReader) -> None:
     table = summary_table(reader, replace(Options(), sort="adcc"))
     assert [block.title.split()[0] for block in table.blocks] == ["resnet18", "vgg16"]
     assert table.blocks[0].rows[-1].entries[0].text == "fakecam"
+
+
+@pytest.mark.parametrize("text", ["vgg16/gradcam", "gradcam", "GradCAM", "vgg16/GRADCAM"])
+def test_a_method_alone_is_the_cell_where_there_is_one_backbone(tmp_path: Path, text: str) -> None:
+    with RunReader(make_run(tmp_path / "a.db", backbones=["vgg16"], methods=["gradcampp", "gradcam", "layercam"])) as reader:
+        assert find_cell(reader, text).method == "gradcam"
+        assert find_cell(reader, "layer").method == "layercam"
+        with pytest.raises(UsageError, match="2 cells match 'grad'") as error:
+            find_cell(reader, "grad")
+        assert error.value.hint == "one of vgg16/gradcampp, vgg16/gradcam"
+        with pytest.raises(NotFound, match="no cell 'gradcan'") as none:
+            find_cell(reader, "gradcan")
+        assert none.value.hint == "did you mean 'gradcam'? the run has vgg16/gradcampp, vgg16/gradcam, vgg16/layercam"
+
+
+def test_of_many_cells_a_few_are_named_and_the_rest_counted(reader: RunReader) -> None:
+    cells = len(reader.cells())
+    with pytest.raises(UsageError, match="2 cells match 'gradcam'"):
+        find_cell(reader, "gradcam")
+    with pytest.raises(NotFound) as error:
+        find_cell(reader, "zzz")
+    assert error.value.hint.endswith(f"and {cells - 6} more: camtui table RUN")

@@ -95,6 +95,32 @@ def test_the_dry_run_starts_nothing(home: Path) -> None:
     assert plan["forwards"] == 12 * (2 + 4098)
 
 
+def test_the_dry_run_counts_what_is_there_and_says_how_the_run_would_grow(home: Path) -> None:
+    assert camtui(*ask(home), "-n", "8", "-q").returncode == 0
+    again = camtui(*ask(home), "-n", "8", "--dry-run").stdout
+    assert "is there  it goes on" in again
+    assert "Score-CAM: 18 forwards an image, 0 images to do" in again, "the fake backbone has 8 channels, and was loaded"
+    assert "forwards  0" in again
+    every = camtui(*ask(home), "--dry-run").stdout
+    assert "all images instead of the first 8, for every method it has" in every
+    assert "12 of 12 images" in every
+    plan = json.loads(camtui(*ask(home), "--dry-run", "--json").stdout)
+    assert plan["forwards"] == 4 * (2 + 18)
+    assert [stage["images_to_do"] for stage in plan["stages"]] == [4, 4]
+    fewer = camtui(*ask(home), "-n", "4", "--dry-run").stdout
+    assert "it keeps the first 8, a run does not shrink: another --name for 4" in fewer
+    other = camtui(*ask(home), "--seed", "1", "--dry-run")
+    assert (other.returncode, "seed: 0 → 1" in other.stderr) == (4, True)
+
+
+def test_a_run_that_grows_says_so_before_it_starts(home: Path) -> None:
+    assert camtui(*ask(home)[:-1], "gradcam", "-n", "8").returncode == 0
+    grows = camtui(*ask(home))
+    said = "pictures is there already: all images instead of the first 8, for every method it has; new method scorecam"
+    assert grows.stderr.splitlines()[0] == said
+    assert "is there already" not in camtui(*ask(home)).stderr
+
+
 @pytest.mark.parametrize(("arguments", "code", "message"), [
     (["--data", "nowhere", "-b", "resnet50"], 2, "no such folder: "),
     (["--data", "empty", "-b", "resnet50"], 2, "no images in"),

@@ -1,0 +1,33 @@
+"""What a request changes about the run that is there already, in words: a run grows, it never shrinks."""
+
+from __future__ import annotations
+
+from evaluator.plan import RunPlan, grown
+from evaluator.text import printable
+
+
+def growth(stored: RunPlan, asked: RunPlan) -> list[str]:
+    """What is added to the stored run, one clause each; nothing where the request only goes on with it.
+
+    Raises:
+        Mismatch: the two differ in a choice of the protocol.
+    """
+    both = grown(stored, asked)
+    clauses = []
+    if both.limit != stored.limit:
+        clauses.append(f"{_images(both.limit)} instead of {_images(stored.limit)}, for every method it has")
+    elif asked.limit and asked.limit != stored.limit:
+        clauses.append(f"it keeps {_images(stored.limit)}, a run does not shrink: another --name for {asked.limit}")
+    for what, before, after in (
+        ("backbone", [spec.name for spec in stored.backbones], [spec.name for spec in both.backbones]),
+        ("method", stored.methods, both.methods),
+        ("metric", stored.metrics, both.metrics),
+    ):
+        new = [name for name in after if name not in before]
+        if new:
+            clauses.append(f"new {what}{'s' if len(new) > 1 else ''} {', '.join(map(printable, new))}")
+    return clauses
+
+
+def _images(limit: int | None) -> str:
+    return "all images" if limit is None else f"the first {limit}"

@@ -1,0 +1,64 @@
+"""What a request still costs: of a new run everything, of one that is there what its rows and failures leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from evaluator.execution.stages import StagePlan, plan_stages
+from evaluator.plan import RunPlan
+from evaluator.records import Cell, LoadedBackbone
+
+
+class Remaining(NamedTuple):
+    """A stage, the images that some cell of it has not done, and the forwards that these take."""
+
+    stage: StagePlan
+    images: int
+    forwards: float
+
+
+def remaining_work(
+    plan: RunPlan,
+    cells: Sequence[Cell],
+    loaded: dict[str, LoadedBackbone | None],
+    done: Mapping[tuple[int, str], int],
+    *,
+    images: int,
+    cuda: bool,
+) -> list[Remaining]:
+    """Every stage that has cells.
+
+    Args:
+        plan: as it will be.
+        cells: of that plan.
+        loaded: backbones that have been loaded once.
+        done: (cell, metric) → images with a value or a failure; metric ``''`` for rows (``RunReader.done``).
+        images: of that plan.
+        cuda: the kind of device, which decides how large a unit is.
+    """
+
+    def left(cell: int, metric: str) -> int:
+        return max(0, images - done.get((cell, metric), 0))
+
+    def of_rows(stage: StagePlan) -> float:
+        forwards, before = 0.0, 0
+        for missing in sorted({left(cell, "") for cell in stage.cells}):  # what a cell misses lies at the end of one order
+            still = [cell for cell in cells if cell.id in stage.cells and left(cell.id, "") >= missing]
+            (shared,) = (one for one in plan_stages(plan, still, loaded, cuda=cuda) if one.cells and not one.metrics)
+            forwards += (missing - before) * shared.forwards_per_image
+            before = missing
+        return forwards
+
+    def of_curves(stage: StagePlan) -> float:
+        return float((plan.curve_steps - 1) * sum(left(cell, metric) for cell in stage.cells for metric in plan.curves))
+
+    return [
+        Remaining(
+            stage,
+            max(left(cell, metric) for cell in stage.cells for metric in stage.metrics or ("",)),
+            of_curves(stage) if stage.metrics else of_rows(stage),
+        )
+        for stage in plan_stages(plan, cells, loaded, cuda=cuda)
+        if stage.cells
+    ]
