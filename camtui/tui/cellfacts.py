@@ -78,7 +78,7 @@ def difference_fields(
         own = snapshot.mean(best.id, metric)
         return [Field(f"   best is {name} {percent(own.value)}" if own else "", "dim")]
     verdict = "tie" if found.tie else "differs"
-    text = f"   vs {name} {signed_percent(-found.value)} {half_width(found)} (paired, n {short_count(found.n)}: {verdict})"
+    text = f"   {signed_percent(-found.value)} {half_width(found)} to {name} ({verdict}, paired, n {short_count(found.n)})"
     return [Field(text, "tie" if found.tie else "dim")]
 
 

@@ -85,8 +85,8 @@ def worker_line(snapshot: Snapshot, now: float, width: int) -> list[Field]:
     status = snapshot.status
     if not status.live:
         role = {"crashed": "error", "failed": "error", "stopped": "warn"}.get(status.state, "dim")
-        why = f"{status.message}: " if status.message else "the driver is gone: " if status.state == "crashed" else ""
-        return [Field(f" {why}{status.advice}", role), Field(f"   failed {short_count(snapshot.failures)}", "dim")]
+        line = [Field(f" {status.advice}", role), Field(f"   failed {short_count(snapshot.failures)}", "dim")]
+        return [*line, Field(f"   {status.message}", "dim")] if status.message else line
     parts = [Part(0, Field("", "dim"))]
     for place, worker in enumerate(snapshot.workers):
         parts.append(Part(1 + 2 * place, Field(f" {device_text(worker)} ", "dim")))

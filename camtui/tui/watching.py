@@ -106,15 +106,17 @@ class WatchingApp(App[int]):
         """Best minus cell, if it has been tested."""
         return self.link.difference(metric, best, cell) if self.link else None
 
-    def think(self, metric: str, cell: int | None = None) -> None:
-        """Test in the background what the ranks of a metric need; the screen is shown again when something was learnt."""
+    def think(self, metrics: Sequence[str], cell: int | None = None) -> None:
+        """Test in the background what the ranks of metrics need; the screen, shown again when one was learnt, asks again."""
         if self.link is not None and self.shown is not None:
-            work = partial(self._think, self.link, self.shown, metric, cell)
+            work = partial(self._think, self.link, self.shown, metrics, cell)
             self.run_worker(cast(Any, work), group="ties", exclusive=True)
 
-    async def _think(self, link: Link, snapshot: Snapshot, metric: str, cell: int | None) -> None:
+    async def _think(self, link: Link, snapshot: Snapshot, metrics: Sequence[str], cell: int | None) -> None:
         try:
-            learnt = await link.test_ties(snapshot, metric, cell)
+            learnt = False
+            for metric in metrics:
+                learnt = learnt or await link.test_ties(snapshot, metric, cell)
         except (CamtuiError, sqlite3.Error) as error:
             self.log(f"ties are not known: {error}")  # the next look at the file says what is wrong with it
             return

@@ -86,7 +86,13 @@ class GridScreen(RunScreen):
         metric = all_metrics()[self.view.metric]
         spans = [Field(f" {metric.title} {metric.arrow}", "strong")]
         if self.view.paper:
-            return [*spans, Field("  as printed in the paper's Table 2 (percent); p: back to this run", "accent")]
+            printed = (self.dashboard.paper(cell.backbone, cell.method, self.view.metric) for cell in snapshot.cells)
+            said = (
+                "as the paper printed it, in percent"
+                if any(value is not None for value in printed)
+                else "the paper has none of these"
+            )
+            return [*spans, Field(f"  {said}   p: back to this run", "accent")]
         spans += [
             Field("  mean", "dim"),
             Field("  * best", "best"),
@@ -187,8 +193,9 @@ class GridScreen(RunScreen):
 
     def _think(self) -> None:
         """Once the cursor rests: how does this cell differ from the best?"""
-        cell = self.chosen()
-        self.dashboard.think(self.view.metric, cell.id if cell else None)
+        cell, metric = self.chosen(), self.view.metric
+        shown = sorted(self.snapshot.metrics, key=lambda key: key != metric) if self.view.long else [metric]
+        self.dashboard.think(shown, cell.id if cell else None)
 
     def on_row_opened(self, _: RowOpened) -> None:
         """Open the cell under the cursor."""

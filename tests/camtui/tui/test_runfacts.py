@@ -88,8 +88,8 @@ def test_the_second_line_is_about_workers_or_about_what_is_wrong(live: Snapshot,
     assert "heartbeat" not in text([worker_line(silent, live.taken, 160)])
     assert "mem 33G" in text([worker_line(silent, live.taken, 160)])
     assert text([worker_line(ended, ended.taken, 80)]).startswith(" camtui table ")
-    crashed = replace(ended, status=replace(ended.status, state="crashed", message=""))
-    assert text([worker_line(crashed, ended.taken, 80)]).startswith(" the driver is gone: ")
+    crashed = replace(ended, status=replace(ended.status, state="crashed", message="it was killed", advice="camtui resume val"))
+    assert text([worker_line(crashed, ended.taken, 80)]) == " camtui resume val   failed 2   it was killed"
     assert "the last that was read" in text([worker_line(replace(live, problem="the file is gone"), live.taken, 80)])
 
 

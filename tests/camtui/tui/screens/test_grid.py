@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from camtui.format import cell_views
 from camtui.tui.screens.grid import GridScreen
+from evaluator.metrics import all_metrics
 from evaluator.statistics import PairedDifference
 from evaluator.store.reader import RunReader
 from tests.camtui.tui.support import SIZES, Driver, opened
+from tests.synthetic import make_run
 
 
 def grid(driver: Driver) -> GridScreen:
@@ -106,9 +109,24 @@ async def test_the_papers_values_one_key_away(seeded: Path) -> None:
         await driver.press("p")
         shown = {row[0]: row for row in driver.cells()}
         assert shown["gradcam"][2] == "53.52"
-        assert "Table 2" in driver.part("hint")
+        assert "as the paper printed it, in percent   p: back to this run" in driver.part("hint")
         await driver.press("p")
-        assert "Table 2" not in driver.part("hint")
+        assert "paper" not in driver.part("hint")
+
+
+async def test_a_run_that_the_paper_knows_nothing_of_says_so(tmp_path: Path) -> None:
+    async with opened(make_run(tmp_path / "a.db", backbones=["resnet34"], methods=["gradcam"])) as driver:
+        await driver.press("p")
+        assert "the paper has none of these" in driver.part("hint")
+
+
+async def test_every_tie_of_the_long_table_is_found_without_a_visit_to_its_metric(seeded: Path) -> None:
+    with RunReader(seeded) as reader:
+        views = cell_views(reader, list(all_metrics().values()))
+    expected = sum(mark in ("best", "tie") for view in views for mark in view.marks.values())
+    async with opened(seeded, (200, 60)) as driver:
+        await driver.press("v")
+        await driver.until(lambda: sum(text.endswith(("*", "=")) for row in driver.cells() for text in row) == expected)
 
 
 async def test_zoom_hides_what_is_not_the_table(seeded: Path) -> None:
