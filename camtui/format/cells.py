@@ -45,6 +45,11 @@ class CellView:
         """Begun, but some images have neither a row nor a failure."""
         return 0 < self.summary.n + self.summary.failed < self.images
 
+    @property
+    def control(self) -> bool:
+        """Takes no part in the ranks."""
+        return self.cell.method.split(":")[0] == CONTROL
+
     def mean(self, metric: str) -> Mean | None:
         """A metric's average; ``mean_image_adcc`` is one too."""
         return self.summary.mean_image_adcc if metric == "mean_image_adcc" else self.summary.means.get(metric)
@@ -79,17 +84,19 @@ def rank_cells(views: Iterable[CellView], metric: Metric, paired: Paired) -> dic
     A tie is a paired difference whose 95 % interval holds 0. Cells that are further apart than both their intervals together
     cannot tie (the standard error of a difference is at most the sum of both), so only near ones are read.
     """
-    having = [view for view in views if view.mean(metric.key) is not None and view.cell.method.split(":")[0] != CONTROL]
+    having = [view for view in views if view.mean(metric.key) is not None and not view.control]
     ordered = sorted(having, key=lambda view: -metric.sign * _value(view, metric))
     if len(ordered) < 2:
         return {}
     best = ordered[0]
     marks: dict[int, Mark] = {best.cell.id: "best"}
+    second: float | None = None
     for view in ordered[1:]:
         if _may_tie(best, view, metric) and _tie(paired(metric.key, best.cell.id, view.cell.id)):
             marks[view.cell.id] = "tie"
-        elif "second" not in marks.values():
+        elif second in (None, _value(view, metric)):  # two cells may be equal by construction
             marks[view.cell.id] = "second"
+            second = _value(view, metric)
     return marks
 
 

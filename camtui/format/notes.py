@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from camtui.format.cells import CellView
+from camtui.format.cells import CONTROL, CellView
 from camtui.format.numbers import count
 from camtui.runs import reference
 from camtui.status import state_now
+from evaluator import catalog
 from evaluator.records import LoadedBackbone
 from evaluator.text import printable
 
@@ -41,13 +42,15 @@ def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
     signs = _signs(views)
     if signs:
         yield signs
+    if any(view.marks for view in views) and any(view.control for view in views):
+        yield f"{catalog.method(CONTROL).title}, the control, is not ranked"
     if plan.limit is not None:
         yield f"not the whole data set: the first {count(info.image_count)} images of the order of seed {plan.seed}"
     changed = [f"{name} {value}" for name, value, usual in _choices(plan.target, plan.resize, plan.precision) if value != usual]
     if changed:
         yield f"protocol: {', '.join(changed)}"
     if any(view.partial for view in views):
-        yield "~ not every image yet: averages over the first n images, which are others' too; its rank may change"
+        yield "~ not every image yet: averages over its first n images; ranks may change"
     if any(view.summary.failed for view in views):
         yield f"failures have no value and are in no average: camtui errors {reference(reader.path)}"
 

@@ -164,8 +164,8 @@ class _Session:
         if self._request.settings.on_finish:
             self._guard = Guard(self._request)
         self.began = True
-        images, cells = reader.info().image_count, len(reader.cells())
-        shape = f"{len(plan.backbones)} backbones × {len(plan.methods)} methods = {cells} cells"
+        images = reader.info().image_count
+        shape = f"{_count(plan.backbones, 'backbone')} × {_count(plan.methods, 'method')} = {_count(reader.cells(), 'cell')}"
         journal.state("running")
         journal.event("info", f"{'resumed' if resumed else 'started'}: {images} images, {shape}")
         if warning := self._manifest_warning:
@@ -249,6 +249,10 @@ def _record(journal: Journal, ending: Ending, workers: Sequence[WorkerState], st
     journal.event(level, f"{ending.state}{': ' + ending.message if ending.message else ''}")
     journal.heartbeat(workers)
     journal.drain(lambda: stop.gracefully)
+
+
+def _count(things: Sequence[object], name: str) -> str:
+    return f"{len(things)} {name}{'s' * (len(things) != 1)}"
 
 
 def _discard(database: Path) -> None:

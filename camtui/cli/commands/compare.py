@@ -12,10 +12,11 @@ from camtui.cli import completion
 from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate, print_error, print_json, stdout_console
 from camtui.cli.options import DigitsOption, JsonOption
-from camtui.runs import open_run
+from camtui.runs import open_run, run_path
 from evaluator import catalog
-from evaluator.errors import ThresholdPassed, UsageError
+from evaluator.errors import NotFound, ThresholdPassed, UsageError
 from evaluator.metrics import all_metrics
+from evaluator.text import printable
 
 if TYPE_CHECKING:
     from camtui.compare import CellDifference, RunComparison
@@ -59,6 +60,8 @@ def compare(
         if len(runs) != 1 or fail_on_drop is not None:
             raise UsageError(f"--paper takes one run, not {len(runs)}, and no --fail-on-drop", "camtui compare RUN --paper")
         _with_paper(open_run(runs[0]), metrics, digits, as_json)
+    elif "paper" in runs[1:] and not run_path("paper").exists():
+        raise NotFound("no run 'paper'; the paper's tables are an option", f"camtui compare {printable(runs[0], 60)} --paper")
     elif len(runs) < 2:
         raise UsageError(
             "compare takes two runs or more, or one with --paper", "camtui compare RUN RUN, or camtui compare RUN --paper"

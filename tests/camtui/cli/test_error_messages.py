@@ -70,6 +70,7 @@ CASES: list[tuple[tuple[str, ...], int, str, str]] = [
     (("export", "val", "-o", "empty", "-f", "csv"), 2, "empty is a folder", "-o FILE"),
     (("export", "val", "-f", "md", "--per-image"), 2, "md has no per-image form", "--per-image -f csv"),
     (("compare", "val", "nothing"), 4, "no run 'nothing'", "camtui ls"),
+    (("compare", "val", "paper"), 4, "an option", "camtui compare val --paper"),
     (("worst", "val", "--cell", "vgg16/cam"), 4, "vgg16/cam has no adcc yet", "camtui table val"),
     (("worst", "val", "--by", "adc"), 2, "'adc'", "did you mean 'adcc'?"),
     (("worst", "val", "--cell", "gradcamm"), 4, "no cell 'gradcamm'", "the run has"),

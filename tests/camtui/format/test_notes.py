@@ -26,6 +26,7 @@ def test_what_must_be_said_is_said(reader: RunReader) -> None:
     assert "~ not every image yet" in text
     assert "~17" in text
     assert "paired test" in text
+    assert "Fake-CAM, the control, is not ranked" in text
 
 
 def test_a_complete_run_without_failures_says_none_of_that(tmp_path: Path) -> None:
