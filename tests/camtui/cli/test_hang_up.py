@@ -22,7 +22,7 @@ import pytest
 
 from evaluator.store.lock import lock_holder
 from tests.camtui.cli.support import ask, closed, home
-from tests.evaluator.execution.support import ROOT, camtui, members_of, wait_until_gone
+from tests.evaluator.execution.support import ROOT, camtui, members_of, take_terminal, wait_until_gone
 
 __all__ = ["closed", "home"]
 
@@ -43,7 +43,7 @@ def terminal(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(
-        [*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, preexec_fn=_take_terminal,
+        [*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, preexec_fn=take_terminal,
         env={**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"},
     )  # fmt: skip
     os.close(theirs)
@@ -52,10 +52,6 @@ def terminal(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     finally:
         os.close(ours)
         process.wait(SECONDS)
-
-
-def _take_terminal() -> None:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def read_until(ours: int, words: bytes) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -163,3 +165,9 @@ def each_row(run: Run) -> Iterator[tuple[str, str, int, float]]:
         for cell in reader.cells():
             for row, image, _ in reader.rows(cell.id):
                 yield cell.backbone, cell.method, image.id, row.adcc or 0.0
+
+
+def take_terminal() -> None:
+    """In a new session's leader: the terminal on standard input is ours; what it sends is heard, also under ``nohup pytest``."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -21,7 +21,7 @@ from evaluator.errors import CamtuiError
 from evaluator.store.lock import lock_holder, lock_note
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
-from tests.evaluator.execution.support import Run, check, kill, wait_until_gone, workers_of
+from tests.evaluator.execution.support import Run, check, kill, take_terminal, wait_until_gone, workers_of
 
 Knobs = Callable[..., None]
 
@@ -205,7 +205,7 @@ def test_a_terminal_that_hangs_up_does_not_end_the_run(new_run: NewRun, knobs: K
     code += "; camtui.launch.launch(RunRequest.from_json(sys.argv[1])); print('under way', flush=True); time.sleep(60)"
     starter = subprocess.Popen(
         [sys.executable, "-c", code, run.request().to_json()], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        preexec_fn=_take_terminal,
+        preexec_fn=take_terminal,
     )  # fmt: skip
     os.close(theirs)
     assert b"under way" in os.read(ours, 100)
@@ -215,13 +215,6 @@ def test_a_terminal_that_hangs_up_does_not_end_the_run(new_run: NewRun, knobs: K
     closed.unlink()
     assert run.wait().state == "complete"
     check(run)
-
-
-def _take_terminal() -> None:
-    import fcntl
-    import termios
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.3, 0.8])
