@@ -68,13 +68,20 @@ def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
 
 def gone(pids: list[int]) -> bool:
     """A process that has ended and waits to be collected is gone."""
-    stats = [Path(f"/proc/{pid}/stat") for pid in pids]
-    return all(not stat.exists() or ") Z " in stat.read_text() for stat in stats)
+    return all(b") Z " in (told(pid, "stat") or b") Z ") for pid in pids)
+
+
+def told(pid: int, file: str) -> bytes:
+    """What the kernel tells of a process: nothing of one that is gone, be it between opening the file and reading it."""
+    try:
+        return Path(f"/proc/{pid}/{file}").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def is_agent(pid: int) -> bool:
     """Ray's two agents of a node hold no work and notice the end of their node late, or never."""
-    return b"Agent" in Path(f"/proc/{pid}/cmdline").read_bytes()[:40]
+    return b"Agent" in told(pid, "cmdline")[:40]
 
 
 def complete(run: Run, seconds: float = 120.0) -> None:
@@ -109,7 +116,7 @@ def test_a_ray_of_our_own_listens_on_loopback_alone_and_is_gone_afterwards(new_r
     driver = run.launch().pid
     (home,) = homes() - before
     processes = ray_own._processes(home) | {driver}
-    names = b" ".join(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in processes)
+    names = b" ".join(told(pid, "cmdline") for pid in processes)
     assert all(name in names for name in (b"gcs_server", b"raylet", b"ray::RayWorker"))
     ours = sockets_of(processes)
     addresses = {address for address, inode in listening() if inode in ours}
