@@ -135,6 +135,7 @@ class CellScreen(RunScreen):
 
     def _begin_list(self) -> None:
         self._listed, self._complete = [], False
+        self.query_one("#images", LineTable).expect()
         self.fetch(self._more, "list")
 
     async def _more(self) -> None:
@@ -144,7 +145,8 @@ class CellScreen(RunScreen):
         found = await self.ask(lambda reader: page(reader, self.cell_id, metric, ascending, after))
         if not self._class_names:
             self._class_names = await self.dashboard.class_names(self.cell)
-        if found is None or metric != self.metric:
+        if found is None:
+            self.query_one("#images", LineTable).expect(rows=False)
             return
         self._complete = len(found) < PAGE
         self._listed += found

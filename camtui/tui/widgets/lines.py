@@ -29,7 +29,7 @@ class TextLines(Widget):
         """Show these lines; what is as before is not painted again."""
         before, self._lines = self._lines, [tuple(line) for line in lines]
         if len(before) != len(self._lines):
-            self.refresh(layout=self.styles.height is not None and self.styles.height.is_auto)
+            self.refresh(layout=self.styles.is_auto_height)
             return
         for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
             if old != new:

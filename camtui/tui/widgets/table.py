@@ -42,6 +42,8 @@ class LineTable(TableDrawing, can_focus=True):
         """
         super().__init__(id=id, choose_cells=choose_cells)
         self._can_open = can_open
+        self._expecting = False
+        self._open_wanted = False
 
     # -- state that comes down ---------------------------------------------------------------------------------------------------
 
@@ -57,16 +59,31 @@ class LineTable(TableDrawing, can_focus=True):
         self._heads = max((len(column.title.split("\n")) for column in columns if column.title), default=0)
         self._row = self._place_of(key)
         self._column = self._column_of(column)
+        self._repaint(before, old_columns)
+        wanted = self._open_wanted
+        self.expect(rows=False)
+        if wanted:
+            self.action_open()
+
+    def expect(self, *, rows: bool = True) -> None:
+        """Other rows are on their way: until they are shown, keys are meant for those, and Enter waits for them.
+
+        Args:
+            rows: false where they will not come after all.
+        """
+        self._expecting, self._open_wanted = rows, False
+
+    def _repaint(self, before: tuple[Line, ...], old_columns: tuple[Column, ...]) -> None:
         if old_columns != self._columns:
             self._left = 1
         top = self._top
         self._scroll_to_cursor()
         if old_columns != self._columns or top != self._top or not before:
-            self.refresh(layout=self.styles.height is not None and self.styles.height.is_auto)
+            self.refresh(layout=self.styles.is_auto_height)
             return
         self._refresh_changed(before)
-        if len(before) != len(lines):
-            self._refresh_rows(min(len(before), len(lines)), max(len(before), len(lines)))
+        if len(before) != len(self._lines):
+            self._refresh_rows(min(len(before), len(self._lines)), max(len(before), len(self._lines)))
 
     def _refresh_changed(self, before: tuple[Line, ...]) -> None:
         last = min(len(before), len(self._lines), self._top + self._height)
@@ -135,14 +152,17 @@ class LineTable(TableDrawing, can_focus=True):
             self._after_move()
 
     def action_open(self) -> None:
-        """Enter on a row."""
-        if self._lines:
+        """Enter on a row, or on the row that is to come here."""
+        if self._expecting:
+            self._open_wanted = True
+        elif self._lines:
             row, column = self.cursor
             self.post_message(RowOpened(self.id or "", row, column))
 
     def _go(self, row: int) -> None:
         old = self._row
-        self._row = max(0, min(row, len(self._lines) - 1))
+        to_come = self._expecting and not self._lines
+        self._row = max(0, row if to_come else min(row, len(self._lines) - 1))
         self._after_move(old)
 
     def _after_move(self, old: int | None = None) -> None:

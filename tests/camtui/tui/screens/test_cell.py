@@ -2,8 +2,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from threading import Event
+from typing import Any
 
-from camtui.tui.screens.cell import CellScreen
+import pytest
+
+from camtui.tui.screens import cell as cell_module
+from camtui.tui.screens.cell import CellScreen, Listed
 from evaluator.store.reader import RunReader
 from tests.camtui.tui.support import SIZES, Driver, opened
 from tests.synthetic import make_run
@@ -76,6 +81,26 @@ async def test_pages_by_key_as_the_cursor_goes_down(tmp_path: Path) -> None:
         assert len(set(keys)) == 348
         await driver.press("g")
         assert driver.table("images").cursor[0] == keys[0]
+
+
+@pytest.mark.parametrize(("typed", "place"), [(["enter"], 1), (["j", "j", "enter"], 3)])
+async def test_keys_typed_before_the_list_has_come_are_for_that_list(
+    seeded: Path, monkeypatch: pytest.MonkeyPatch, typed: list[str], place: int
+) -> None:
+    may_read, read = Event(), cell_module.page
+
+    def slow_page(*question: Any) -> list[Listed]:
+        assert may_read.wait(60)
+        return read(*question)
+
+    monkeypatch.setattr(cell_module, "page", slow_page)
+    async with opened(seeded) as driver:
+        await driver.pilot.press("2", *typed)
+        assert driver.screen_name() == "CellScreen"
+        assert not driver.table("images").lines
+        may_read.set()
+        await driver.until(lambda: driver.screen_name() == "ImageScreen")
+        await driver.until(lambda: f"{place}/38" in driver.text())
 
 
 async def test_other_cells_and_up(seeded: Path) -> None:

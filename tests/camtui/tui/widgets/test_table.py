@@ -116,6 +116,26 @@ async def test_messages_say_where_the_cursor_is_and_when_more_is_wanted() -> Non
         assert RowOpened("table", "row 59", "c0") in app.seen
 
 
+async def test_enter_waits_for_rows_that_are_expected_and_for_no_others() -> None:
+    app = Host()
+    async with app.run_test(size=(80, 10)) as pilot:
+        table = app.query_one(LineTable)
+        table.show(COLUMNS, rows(3))
+        table.focus()
+        table.expect()
+        await pilot.press("enter")
+        assert app.seen == []
+        table.show(COLUMNS, rows(3)[1:])
+        await pilot.pause()
+        assert app.seen == [RowOpened("table", "row 1", "c0")]
+        table.expect()
+        await pilot.press("enter")
+        table.expect(rows=False)
+        table.show(COLUMNS, rows(3))
+        await pilot.pause()
+        assert len(app.seen) == 1
+
+
 async def test_the_mouse_is_not_needed_but_works() -> None:
     app = Host()
     async with app.run_test(size=(80, 24)) as pilot:
