@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evaluator.errors import UsageError
+from evaluator.plan import RunPlan
 from evaluator.records import ImageRef
 from evaluator.text import did_you_mean, printable
 
@@ -84,6 +85,16 @@ def demo_root() -> Path:
     if spec is None or spec.origin is None:
         raise UsageError("the demo's photographs come with scikit-image, which is not installed", 'pip install "camtui[demo]"')
     return Path(spec.origin).parent / "data"
+
+
+def planned_images(plan: RunPlan) -> Manifest:
+    """The manifest of the data that a plan names.
+
+    Raises:
+        UsageError: as ``find_images`` does.
+    """
+    labels = Path(plan.labels) if plan.labels else None
+    return find_images(Path(plan.data), seed=plan.seed, limit=plan.limit, labels=labels, demo=plan.demo)
 
 
 def find_images(root: Path, *, seed: int, limit: int | None = None, labels: Path | None = None, demo: bool = False) -> Manifest:

@@ -1,4 +1,4 @@
-"""Strings that come from outside, made safe to print: the one rule for file names, exceptions, databases and logs."""
+"""Text for people: strings from outside made safe to print (the one rule for names, exceptions, logs), near names, counts."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ def _visible(character: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: the byte 0x80..0xFF itself
         return f"\\x{code - 0xDC00:02x}"
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def counted(n: int, thing: str) -> str:
+    """How many there are: ``1 image``, ``50,000 images``."""
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

@@ -59,13 +59,9 @@ def begin(ctx: typer.Context, request: RunRequest, shown: Shown) -> None:
 
 def _check_images(request: RunRequest) -> str:
     """What is wrong with the folder or the labels is said before any process is started; returns what to warn of."""
-    from evaluator.images import find_images
+    from evaluator.images import planned_images
 
-    plan = request.plan
-    if plan is None:
-        return ""
-    labels = Path(plan.labels) if plan.labels else None
-    return find_images(Path(plan.data), seed=plan.seed, limit=plan.limit, labels=labels, demo=plan.demo).warning()
+    return planned_images(request.plan).warning() if request.plan else ""
 
 
 def _in_foreground(request: RunRequest, *, as_json: bool) -> int:

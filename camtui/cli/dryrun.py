@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from itertools import count as numbers
-from pathlib import Path
 
 from camtui.cli.console import narrate, print_json
 from camtui.devices import on_cuda
@@ -14,7 +13,7 @@ from camtui.growth import growth
 from evaluator.backbones import known_backbone
 from evaluator.execution.remaining import Remaining, remaining_work
 from evaluator.execution.request import RunRequest
-from evaluator.images import Manifest, find_images
+from evaluator.images import Manifest, planned_images
 from evaluator.plan import RunPlan, applicable, grown
 from evaluator.records import Cell
 from evaluator.store.reader import RunReader
@@ -30,8 +29,7 @@ def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> N
     asked = request.plan
     assert asked is not None
     plan = grown(stored, asked) if stored else asked
-    labels = Path(plan.labels) if plan.labels else None
-    manifest = find_images(Path(plan.data), seed=plan.seed, limit=plan.limit, labels=labels, demo=plan.demo)
+    manifest = planned_images(plan)
     work = _work(request, plan, stored, len(manifest.images))
     if as_json:
         _print_json(request, plan, manifest, work)

@@ -11,7 +11,7 @@ from camtui.runs import reference
 from camtui.status import state_now
 from evaluator import catalog
 from evaluator.records import LoadedBackbone
-from evaluator.text import printable
+from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
@@ -23,8 +23,7 @@ BEST, TIE = "* best", "= tie with the best (paired test)"
 def run_title(reader: RunReader) -> str:
     """Which run this is: ``val-resnet · 50,000 images · complete``."""
     info = reader.info()
-    images = f"{count(info.image_count)} image{'' if info.image_count == 1 else 's'}"
-    return f"{printable(info.name)} · {images} · {state_now(reader)}"
+    return f"{printable(info.name)} · {counted(info.image_count, 'image')} · {state_now(reader)}"
 
 
 def block_title(backbone: str, loaded: LoadedBackbone | None) -> str:

@@ -114,14 +114,12 @@ class WatchingApp(App[int]):
 
     async def _think(self, link: Link, snapshot: Snapshot, metrics: Sequence[str], cell: int | None) -> None:
         try:
-            learnt = False
             for metric in metrics:
-                learnt = learnt or await link.test_ties(snapshot, metric, cell)
+                if await link.test_ties(snapshot, metric, cell):
+                    self.show()
+                    return
         except (CamtuiError, sqlite3.Error) as error:
             self.log(f"ties are not known: {error}")  # the next look at the file says what is wrong with it
-            return
-        if learnt:
-            self.show()
 
     def paper(self, backbone: str, method: str, metric: str) -> float | None:
         """What the paper printed for a cell, as a fraction."""

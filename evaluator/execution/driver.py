@@ -27,7 +27,7 @@ from evaluator.execution.loop import Loop
 from evaluator.execution.narration import narrate_traceback
 from evaluator.execution.request import RunRequest
 from evaluator.execution.stopping import StopRequest, signals_to
-from evaluator.images import Manifest, find_images
+from evaluator.images import Manifest, planned_images
 from evaluator.interfaces import Executor, SessionSettings
 from evaluator.plan import RunPlan, grown
 from evaluator.records import RunInfo, RunState, Stage, WorkerState
@@ -35,7 +35,7 @@ from evaluator.store.disk_space import bytes_needed, is_full
 from evaluator.store.filesystem import refuse_network
 from evaluator.store.lock import RunLock
 from evaluator.store.reader import RunReader
-from evaluator.text import printable
+from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
     from evaluator.store.writer import RunWriter
@@ -165,9 +165,10 @@ class _Session:
             self._guard = Guard(self._request)
         self.began = True
         images = reader.info().image_count
-        shape = f"{_count(plan.backbones, 'backbone')} × {_count(plan.methods, 'method')} = {_count(reader.cells(), 'cell')}"
+        backbones, methods = counted(len(plan.backbones), "backbone"), counted(len(plan.methods), "method")
+        shape = f"{counted(images, 'image')}, {backbones} × {methods} = {counted(len(reader.cells()), 'cell')}"
         journal.state("running")
-        journal.event("info", f"{'resumed' if resumed else 'started'}: {images} images, {shape}")
+        journal.event("info", f"{'resumed' if resumed else 'started'}: {shape}")
         if warning := self._manifest_warning:
             journal.event("warning", warning)
         request = self._request
@@ -218,8 +219,7 @@ def _prepare(writer: RunWriter, request: RunRequest, before: _Before | None) -> 
         plan = grown(before.plan, plan) if plan else before.plan
     if plan is None:
         raise StoreError(f"{printable(request.db)} holds no run yet", "camtui run starts one")
-    labels = Path(plan.labels) if plan.labels else None
-    manifest = find_images(Path(plan.data), seed=plan.seed, limit=plan.limit, labels=labels, demo=plan.demo)
+    manifest = planned_images(plan)
     writer.begin(request.name, plan, manifest)
     if request.retry_failed:
         writer.forget_failures()
@@ -249,10 +249,6 @@ def _record(journal: Journal, ending: Ending, workers: Sequence[WorkerState], st
     journal.event(level, f"{ending.state}{': ' + ending.message if ending.message else ''}")
     journal.heartbeat(workers)
     journal.drain(lambda: stop.gracefully)
-
-
-def _count(things: Sequence[object], name: str) -> str:
-    return f"{len(things)} {name}{'s' * (len(things) != 1)}"
 
 
 def _discard(database: Path) -> None:

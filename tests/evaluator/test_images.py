@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from evaluator.errors import UsageError
-from evaluator.images import DEMO_PHOTOGRAPHS, demo_root, find_images, folder_of, imagenet_wnids, labels_by_class_name
+from evaluator.images import (
+    DEMO_PHOTOGRAPHS,
+    demo_root,
+    find_images,
+    folder_of,
+    imagenet_wnids,
+    labels_by_class_name,
+    planned_images,
+)
+from evaluator.plan import RunPlan
 from tests.shared import SHARED
 
 
@@ -205,6 +214,16 @@ def test_a_folder_without_images(tmp_path: Path) -> None:
     write(tmp_path, "notes.txt")
     with pytest.raises(UsageError, match="no images in"):
         find_images(tmp_path, seed=0)
+
+
+def test_a_plan_names_its_images(tmp_path: Path) -> None:
+    write(tmp_path, *(f"{name}.png" for name in "abcde"))
+    file = tmp_path / "labels.csv"
+    file.write_text("image,label\na.png,7\n", encoding="utf-8")
+    asked = {"data": str(tmp_path), "backbones": ["resnet18"], "methods": ["gradcam"], "seed": 3, "limit": 4, "labels": str(file)}
+    found = planned_images(RunPlan.from_dict(asked))
+    assert found == find_images(tmp_path, seed=3, limit=4, labels=file)
+    assert (len(found.images), found.total) == (4, 5)
 
 
 def test_the_demo_s_photographs() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluator.text import did_you_mean, printable
+from evaluator.text import counted, did_you_mean, printable
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,8 @@ def test_always_one_line_that_can_be_encoded(value: str | bytes, limit: int) -> 
 def test_did_you_mean_names_the_nearest_or_nothing() -> None:
     assert did_you_mean("gradcm", ["scorecam", "gradcam"]) == "did you mean 'gradcam'? "
     assert did_you_mean("zzz", ["scorecam", "gradcam"]) == ""
+
+
+@pytest.mark.parametrize(("n", "expected"), [(0, "0 images"), (1, "1 image"), (50_000, "50,000 images")])
+def test_counted_things(n: int, expected: str) -> None:
+    assert counted(n, "image") == expected
