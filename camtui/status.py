@@ -24,9 +24,6 @@ SILENCE_SECONDS = 30.0
 
 _CRASHED = "its driver was killed, or the machine went down; what was committed is there"
 
-_UNMEASURED = 0.05
-"""Seconds per forward for an ETA before anything has been timed."""
-
 
 @dataclass(frozen=True)
 class RunStatus:
@@ -40,7 +37,7 @@ class RunStatus:
         stage: title of the stage under way, empty where there is none; ``stage_number`` of ``stages``, from 1.
         done, total: images of that stage.
         rate: images per second of that stage, ``None`` before it is measured.
-        eta: seconds until everything is done, ``None`` where nothing is under way.
+        eta: seconds until everything is done, ``None`` where nothing is under way or nothing was timed yet.
         elapsed: seconds since the run was begun, until it ended.
         failures: (cell, image) pairs without a value, curves counted each.
         restarts: of workers in this session.
@@ -175,21 +172,29 @@ def _progress(stages: Sequence[Stage]) -> float:
     return min(1.0, sum(stage.forwards_per_image * min(stage.done, stage.images) for stage in stages) / planned)
 
 
-def _seconds_per_image(stage: Stage, per_forward: float) -> float:
-    """Worker time for one image: measured where this stage has been timed, else by its number of forwards."""
-    return stage.seconds / stage.timed_images if stage.timed_images else stage.forwards_per_image * per_forward
+def _seconds_per_image(stage: Stage, per_forward: float | None) -> float | None:
+    """Worker time for one image: measured where this stage has been timed, else by its number of forwards, if these have been."""
+    if stage.timed_images:
+        return stage.seconds / stage.timed_images
+    return None if per_forward is None else stage.forwards_per_image * per_forward
 
 
-def _per_forward(stages: Sequence[Stage]) -> float:
-    """Seconds of one forward over everything that has been timed."""
+def _per_forward(stages: Sequence[Stage]) -> float | None:
+    """Seconds of one forward over everything that has been timed; ``None`` where nothing has been."""
     forwards = sum(stage.timed_images * stage.forwards_per_image for stage in stages)
-    return sum(stage.seconds for stage in stages) / forwards if forwards else _UNMEASURED
+    return sum(stage.seconds for stage in stages) / forwards if forwards else None
 
 
-def _remaining(stages: Sequence[Stage], workers: int) -> float:
-    """A Score-CAM image is not a Grad-CAM image: every stage at its own price."""
+def _remaining(stages: Sequence[Stage], workers: int) -> float | None:
+    """A Score-CAM image is not a Grad-CAM image: every stage at its own price, and ``None`` where a price is not known yet."""
     per_forward = _per_forward(stages)
-    left = sum(max(0, stage.images - stage.done) * _seconds_per_image(stage, per_forward) for stage in stages if stage.cells)
+    left = 0.0
+    for stage in stages:
+        if stage.cells and stage.done < stage.images:
+            price = _seconds_per_image(stage, per_forward)
+            if price is None:
+                return None
+            left += (stage.images - stage.done) * price
     return left / workers
 
 

@@ -65,8 +65,7 @@ def status_line(status: RunStatus) -> str:
         parts.append(f"{count(status.done)}/{count(status.total)} images")
         if status.rate:
             parts.append(rate(status.rate))
-        if status.eta is not None:
-            parts.append(f"{status.progress:.0%}, {duration(status.eta)} left")
+        parts.append(f"{status.progress:.0%}{f', {duration(status.eta)} left' if status.eta is not None else ''}")
     elif not status.live:
         parts.append(f"{count(status.images)} images in {duration(status.elapsed)}")
     if status.failures:

@@ -53,6 +53,7 @@ def alive(run: Run, state: RunState = "running", workers: int = 1) -> None:
 def test_progress_is_by_cost_and_the_eta_by_stage(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("camtui.status.lock_holder", lambda path: 42)
     alive(run)
+    assert run.status().eta is None  # nothing was timed, and a guess would be off by any factor
     commit(run, 1, range(10), 1.0)  # 0.1 s an image of 5 forwards: 0.02 s a forward
     status = run.status()
     assert status.progress == pytest.approx(50 / 1050)
