@@ -51,6 +51,7 @@ class Dashboard(NavigatingApp):
         Binding("ctrl+p", "command_palette", "commands", show=False),
         Binding("question_mark", "help", "help", tooltip="this list", id="always.help"),
         Binding("t", "theme", "theme", show=False, tooltip="dark or light"),
+        Binding("q", "quit", "quit", tooltip="leave the dashboard, where no run is under way", id="always.quit"),
         Binding("q", "detach", "detach (run continues)", tooltip="leave the dashboard; the run goes on", id="always.q"),
         Binding("ctrl+c", "leave", "detach", show=False, priority=True, tooltip="twice: at once"),
         Binding("ctrl+q", "detach", "detach", show=False),
@@ -115,6 +116,8 @@ class Dashboard(NavigatingApp):
         live = self.shown is not None and self.shown.status.live
         if name == "stop":
             return live
+        if name == "quit":
+            return not live
         if name == "resume":
             return not live and self.shown is not None and self.shown.status.state != "complete"
         return not (name == "retry" and (live or not self.shown or not self.shown.failures))
@@ -185,6 +188,10 @@ class Dashboard(NavigatingApp):
             run = reference(self.path)
             self.parting_words = f"detached; {printable(self.shown.info.name)} continues. Back to it: camtui watch {run}"
         self.exit(0)
+
+    async def action_quit(self) -> None:
+        """Leave where nothing goes on."""
+        self.action_detach()
 
     def action_leave(self) -> None:
         """Ctrl-C: leave with a word; a second one, while something keeps us, leaves at once."""

@@ -35,7 +35,7 @@ class Verbs(Provider):
             ("copy", "the view, to the terminal's clipboard", "copy_view"),
             ("theme", "dark or light", "theme"),
             ("help", "every key", "help"),
-            ("detach", "leave the dashboard; the run goes on", "detach"),
+            ("detach", "leave the dashboard; a run that is under way goes on", "detach"),
         ]
         return [(name, more, partial(app.when_screens_rest, action)) for name, more, action in verbs if app.can_do(action)]
 

@@ -131,7 +131,7 @@ def summary_lines(snapshot: Snapshot) -> list[list[Field]]:
         lines.append([Field(f"best ADCC {percent(value)}", "best")])
         lines.append([Field(cell_name(cell), "dim")])
     lines.append([Field(f"failed {short_count(snapshot.failures)}", "warn" if snapshot.failures else "dim")])
-    lines.append([Field("q detach   larger: 60×16", "dim")])
+    lines.append([Field(f"q {'detach' if status.live else 'quit'}   larger: 60×16", "dim")])
     return lines
 
 

@@ -25,6 +25,12 @@ class Choice(NamedTuple):
     words: str
 
 
+class Answers(LineTable):
+    """The answers to a question."""
+
+    BINDINGS = [Binding("enter", "open", "choose")]
+
+
 class Question(ModalScreen[str]):
     """A question with answers below each other; the first is ``no``, and Escape means it too."""
 
@@ -39,7 +45,7 @@ class Question(ModalScreen[str]):
         """The question, the answers, the keys."""
         with Vertical(id="dialog"):
             yield Static(self._question, id="question", markup=False)
-            yield LineTable(id="answers")
+            yield Answers(id="answers")
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -44,7 +44,7 @@ async def test_no_is_the_answer_at_hand(partial_run: Path, deeds: list[str], ans
 @pytest.mark.parametrize("size", SIZES.values())
 async def test_every_answer_is_in_sight(partial_run: Path, size: tuple[int, int]) -> None:
     answers = {
-        "r": ["Go on with the run part?", "▶No, leave it as it is", " Resume"],
+        "r": ["Go on with the run part?", "▶No, leave it as it is", " Resume", "⏎ choose"],
         "R": ["Try the failed images of part again?", "▶No, leave it as it is", " Retry"],
         "e": ["Export as", "▶Nothing", "Markdown", "LaTeX", "CSV, fractions", "JSON", "one line per image and cell"],
     }

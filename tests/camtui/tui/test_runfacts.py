@@ -98,6 +98,7 @@ def test_a_terminal_too_small_for_anything_else_has_a_summary(live: Snapshot, en
     for word in ("RUNNING", "37.5% of 8 images", "ETA 3h00", "best ADCC", "resnet18 × gradcam", "q detach"):
         assert word in summary
     assert "ETA" not in text(summary_lines(ended))
+    assert "q quit" in text(summary_lines(ended))
     assert "best" not in text(summary_lines(replace(ended, views={})))
 
 

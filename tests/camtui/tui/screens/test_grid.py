@@ -200,7 +200,8 @@ async def test_the_footer_tells_what_can_be_done_now(seeded: Path, partial_run: 
         assert "open" in driver.part("keys")
         assert "resume" not in driver.part("keys")
         assert "stop" not in driver.part("keys")
-        assert "detach (run continues)" in driver.part("keys")
+        assert "q quit" in driver.part("keys")
+        assert "detach" not in driver.part("keys")
     async with opened(partial_run, SIZES["large"]) as driver:
         assert "resume run" in driver.part("keys")
 
