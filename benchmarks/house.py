@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from argparse import ArgumentParser
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -105,7 +106,9 @@ def figures(root: Path) -> tuple[dict[str, str], list[str]]:
 
 def main() -> None:
     """Print the table."""
-    commits = sys.argv[1:] or ["HEAD"]
+    parser = ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("commits", nargs="*", default=["HEAD"], help="as git names them")
+    commits = parser.parse_args().commits
     columns, places = [], []
     for commit in commits:
         with tempfile.TemporaryDirectory() as folder:
