@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -10,7 +11,7 @@ import pytest
 from camtui.tui.screens import cell as cell_module
 from camtui.tui.screens.cell import CellScreen, Listed
 from evaluator.store.reader import RunReader
-from tests.camtui.tui.support import SIZES, Driver, opened
+from tests.camtui.tui.support import SIZES, Driver, opened, said
 from tests.synthetic import make_run
 
 
@@ -101,6 +102,25 @@ async def test_keys_typed_before_the_list_has_come_are_for_that_list(
         may_read.set()
         await driver.until(lambda: driver.screen_name() == "ImageScreen")
         await driver.until(lambda: f"{place}/38" in driver.text())
+
+
+async def test_a_list_that_cannot_be_read_leaves_no_key_waiting(seeded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = cell_module.page
+
+    def no_page(*_: Any) -> list[Listed]:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async with opened(seeded) as driver:
+        await driver.press("2")
+        best = driver.table("images").lines[-1].key
+        monkeypatch.setattr(cell_module, "page", no_page)
+        await driver.press("b", "enter")
+        assert "cannot read the run: disk I/O error" in said(driver)
+        monkeypatch.setattr(cell_module, "page", read)
+        await driver.press("G")
+        await driver.until(lambda: driver.table("images").lines[0].key == best)
+        await driver.settle()
+        assert driver.screen_name() == "CellScreen"
 
 
 async def test_other_cells_and_up(seeded: Path) -> None:
