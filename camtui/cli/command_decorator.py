@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 from collections.abc import Callable
 from typing import Any, get_type_hints
@@ -39,11 +40,19 @@ def _spread(call: Callable[..., None]) -> Callable[..., None]:
     def spread(**values: Any) -> None:
         for name, group in groups.items():
             values[name] = group(**{field: values.pop(field) for field in group._fields})
+        _collect_garbage_again()
         call(**values)
 
     spread.__doc__ = call.__doc__
     spread.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # inspect reads it, mypy does not know it
     return spread
+
+
+def _collect_garbage_again() -> None:
+    """From here on a verb may run for days; what has been imported for it stays, and is not looked through again."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def run_command(ctx: typer.Context, name: str, *arguments: str) -> None:

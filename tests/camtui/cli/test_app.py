@@ -31,6 +31,17 @@ def test_light_commands_import_nothing_heavy(home: Path, command: list[str]) -> 
     assert result.stderr.splitlines()[-1] == "[]", result.stderr
 
 
+@pytest.mark.parametrize(("word", "collects"), [("methods", True), ("--help", False)])
+def test_garbage_is_collected_while_a_verb_runs_and_not_while_it_is_found(word: str, collects: bool) -> None:
+    code = (
+        f"import gc, io, sys; sys.argv[1:] = [{word!r}]\nstates = set()\nclass Out(io.StringIO):\n    def write(self, text):\n"
+        "        states.add((gc.isenabled(), gc.get_freeze_count() > 10_000))\n        return super().write(text)\n"
+        "sys.stdout = Out()\nfrom camtui.cli import main\ntry:\n    main()\nfinally:\n    print(states, file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.stderr.splitlines()[-1] == str({(collects, collects)}), result.stderr
+
+
 def test_the_version(home: Path) -> None:
     found = dict(line.split(" ", 1) for line in camtui("--version").stdout.splitlines())
     assert list(found) == ["camtui", "python", "torch", "torchvision", "textual", "sqlite"]
