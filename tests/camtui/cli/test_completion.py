@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -35,6 +36,7 @@ def offered(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         monkeypatch.setenv("COMP_CWORD", str(len(words)))
         with pytest.raises(SystemExit):
             main()
+        gc.enable()  # as a verb would have done
         monkeypatch.delenv("_CAMTUI_COMPLETE")
         printed = capsys.readouterr()
         assert not printed.err
