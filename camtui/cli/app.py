@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -57,7 +58,7 @@ class Commands(TyperGroup):
             print_error(error.kind, error.message, error.hint, as_json=as_json)
             raise typer.Exit(error.exit_code) from error
         except typer.TyperException as error:
-            print_error("usage", error.format_message(), f"{_command_path(error)} --help", as_json=as_json)
+            print_error("usage", error.format_message(), _next_command(error), as_json=as_json)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(130) from error
@@ -110,6 +111,11 @@ def camtui(
         run_command(ctx, "watch" if has_screen() else "status")
 
 
-def _command_path(error: typer.TyperException) -> str:
+def _next_command(error: typer.TyperException) -> str:
+    """Where something is missing, the verb's example has it; everything else is in its help."""
     context = getattr(error, "ctx", None)
-    return context.command_path if context is not None else "camtui"
+    if context is None:
+        return "camtui --help"
+    example = re.search(r"Example: (.+)", context.command.help or "")
+    help_ = f"{context.command_path} --help"
+    return f"for example {example[1]}; {help_}" if example and error.format_message().startswith("Missing ") else help_

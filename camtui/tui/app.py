@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.binding import Binding
+from textual.events import Key
 from textual.filter import LineFilter
 
 from camtui.runs import reference
 from camtui.tui.asciifilter import AsciiFilter
 from camtui.tui.navigation import NavigatingApp
 from camtui.tui.palette import Verbs
+from camtui.tui.possible import why_not
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.settings import DEFAULTS, Settings
 from camtui.tui.theme import THEMES, textual_theme
@@ -108,19 +110,17 @@ class Dashboard(NavigatingApp):
 
     def can_do(self, action: str) -> bool:
         """Whether an action means something now."""
-        name = action.partition("(")[0]
-        if name in ("stop", "resume", "retry", "export") and (self.settings.readonly or self.shown is None):
-            return False
-        if name in ("copy_view", "copy_cell", "freeze", "open_screen", "open_log"):
-            return self.shown is not None
-        live = self.shown is not None and self.shown.status.live
-        if name == "stop":
-            return live
-        if name == "quit":
-            return not live
-        if name == "resume":
-            return not live and self.shown is not None and self.shown.status.state != "complete"
-        return not (name == "retry" and (live or not self.shown or not self.shown.failures))
+        return not self._why_not(action)
+
+    def _why_not(self, action: str) -> str:
+        return why_not(action, self.shown, readonly=self.settings.readonly)
+
+    def on_key(self, event: Key) -> None:
+        """A key of ours that nothing has taken says why it does nothing now."""
+        for binding in self._bindings.key_to_bindings.get(event.key, ()) if isinstance(self.screen, RunScreen) else ():
+            reason = self._why_not(binding.action)
+            if reason:
+                self.say(reason)
 
     def action_stop(self) -> None:
         """Ask, then stop the run."""

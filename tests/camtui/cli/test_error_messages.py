@@ -79,6 +79,8 @@ CASES: list[tuple[tuple[str, ...], int, str, str]] = [
     (("image", "val", "resnet18/fakecam", "9999", "-o", "a.png"), 4, "no image 9999", "camtui worst RUN"),
     (("image", "val", "resnet18/fakecam", "1", "--view", "x", "-o", "a.png"), 2, "not 'x'", "--view overlay"),
     (("image", "val", "resnet18/fakecam", "1", "--colours", "jet", "-o", "a.png"), 2, "not 'jet'", "--colours cividis"),
+    (("figure", "val"), 2, "Missing argument 'KIND'", "camtui figure val convergence -o convergence.pdf; camtui figure"),
+    (("figure", "val", "ranks"), 2, "Missing option '--output' / '-o'", "camtui figure val convergence -o convergence.pdf"),
     (("figure", "val", "rank", "-o", "a.png"), 2, "no chart 'rank'", "did you mean 'ranks'?"),
     (("figure", "val", "ranks", "-o", "a.bmp"), 2, "'a.bmp'", "-o FILE.png"),
     (("compare", "val"), 2, "two runs or more", "camtui compare RUN --paper"),

@@ -13,7 +13,7 @@ from camtui.tui.screens.dialogs import Question
 from evaluator.store.lock import lock_holder
 from evaluator.store.reader import RunReader
 from tests.camtui.cli.support import ask, closed, home
-from tests.camtui.tui.support import Driver, Settings, opened
+from tests.camtui.tui.support import Driver, Settings, opened, said
 from tests.evaluator.execution.support import camtui, make_data
 
 __all__ = ["closed", "home"]
@@ -48,6 +48,8 @@ async def state(driver: Driver, word: str) -> None:
 async def test_stop_refused_stop_resume_and_retry(live: Path, closed: Path) -> None:
     async with opened(live, settings=FAST) as driver:
         await state(driver, "● RUNNING")
+        await driver.press("r", "R")
+        assert said(driver) == "nothing to resume: the run is under way\nnothing to retry: the run is under way"
         await choose(driver, "x", "enter")
         await choose(driver, "x", "escape")
         assert lock_holder(live) is not None, "the answer at hand is No"

@@ -1,0 +1,34 @@
+"""What can be done to the run that is shown, and why not where it cannot: one rule for the footer, the palette and the keys."""
+
+from __future__ import annotations
+
+from camtui.feed import Snapshot
+
+_DEEDS = ("stop", "resume", "retry", "export")
+_VIEWS = ("copy_view", "copy_cell", "freeze", "open_screen", "open_log")
+
+
+def why_not(action: str, shown: Snapshot | None, *, readonly: bool = False) -> str:
+    """Why an action of the dashboard means nothing now; empty where it does something.
+
+    Args:
+        action: as Textual names it, ``open_screen('grid')``.
+        shown: the newest of the run, ``None`` where none is open.
+        readonly: ``--readonly`` was given.
+    """
+    name = action.partition("(")[0]
+    if name in (*_DEEDS, *_VIEWS) and shown is None:
+        return "no run is open"
+    if name in _DEEDS and readonly:
+        return "not in a dashboard that was opened with --readonly"
+    live = shown is not None and shown.status.live
+    complete = shown is not None and shown.status.state == "complete"
+    if name == "stop" and not live:
+        return "nothing to stop: the run is not under way"
+    if name == "resume" and complete:
+        return "nothing to resume: the run is complete"
+    if name in ("resume", "retry") and live:
+        return f"nothing to {name}: the run is under way"
+    if name == "retry" and not (shown and shown.failures):
+        return "nothing to retry: no image failed"
+    return "q detaches: the run goes on" if name == "quit" and live else ""

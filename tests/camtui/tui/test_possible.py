@@ -1,0 +1,49 @@
+"""What the keys say that mean nothing now."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from camtui.tui.app import Dashboard
+from camtui.tui.possible import why_not
+from tests.camtui.tui.support import Driver, Settings, opened, said
+
+
+async def told(driver: Driver, key: str) -> str:
+    driver.app.clear_notifications()
+    await driver.press(key)
+    assert driver.screen_name() == "GridScreen"
+    return said(driver)
+
+
+async def test_a_complete_run_has_nothing_to_stop_or_resume(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        assert await told(driver, "x") == "nothing to stop: the run is not under way"
+        assert await told(driver, "r") == "nothing to resume: the run is complete"
+        assert await told(driver, "t") == "", "a key that does something says nothing of this kind"
+        await driver.press("e")
+        await driver.until(lambda: driver.screen_name() == "Question")
+        driver.app.clear_notifications()
+        await driver.press("x")
+        assert driver.screen_name() == "Question"
+        assert said(driver) == "", "in a dialog the key is not ours"
+
+
+async def test_who_only_reads_is_told_so(partial_run: Path) -> None:
+    async with opened(partial_run, settings=Settings(readonly=True)) as driver:
+        for key in "xrRe":
+            assert await told(driver, key) == "not in a dashboard that was opened with --readonly"
+
+
+@pytest.mark.parametrize("action", ["stop", "resume", "retry", "export", "copy_view", "freeze", "open_screen('cell')"])
+def test_without_a_run_nothing_can_be_done_to_one(action: str) -> None:
+    assert why_not(action, None) == "no run is open"
+
+
+def test_every_action_that_the_rule_knows_is_one_of_the_dashboard() -> None:
+    names = {re.sub(r"\(.*", "", binding.action) for binding in Dashboard.BINDINGS if not isinstance(binding, tuple)}
+    for name in ("stop", "resume", "retry", "export", "copy_view", "copy_cell", "freeze", "open_screen", "quit"):
+        assert name in names
