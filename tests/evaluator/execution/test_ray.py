@@ -238,6 +238,22 @@ def test_no_cluster_at_the_address(new_run: NewRun) -> None:
     assert not run.db.exists()
 
 
+def test_a_ray_that_does_not_come_up_is_tried_twice_and_leaves_nothing(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = homes()
+    monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", "0")  # Ray's own: it gives its server no time at all
+    run = new_run(4)
+    found = camtui(
+        "run", "--data", run.plan.data, "-b", "resnet50", "-m", "gradcam", "--executor", "ray", "--db", str(run.db),
+        "--device", "cpu", "--foreground",
+    )  # fmt: skip
+    assert found.returncode == 1, found.stderr
+    assert "error: Ray does not start: " in found.stderr
+    assert "hint:  camtui run without --executor ray" in found.stderr
+    assert found.stderr.count("Ray did not start, once more") == 1
+    assert not run.db.exists()
+    assert homes() <= before
+
+
 @needs_sample
 def test_rows_are_those_of_a_local_run(tmp_path: Path) -> None:
     what = ["--data", str(SAMPLE), "-b", "efficientnet_lite0", "-m", "gradcam,gradcampp,smoothgradcampp,layercam", "-n", "6"]

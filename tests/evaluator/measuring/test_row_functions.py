@@ -10,7 +10,7 @@ from torch import Tensor
 from evaluator.measuring import row_functions
 from evaluator.measuring.pipeline import Scores
 from evaluator.measuring.row_functions import measured
-from evaluator.measuring.stored_maps import MapOfImage, saliency_of
+from evaluator.measuring.stored_maps import MapOfImage
 from evaluator.metrics.average_drop import average_drop
 from evaluator.metrics.complexity import complexity
 from evaluator.records import StoredMap
@@ -71,11 +71,3 @@ def test_average_gain_as_it_stands_in_its_file(made: Bench, maps: list[MapOfImag
     assert any(expected)
     assert measured("average_gain", maps, made.network) == pytest.approx(expected, abs=1e-12)
     assert measured("average_gain", [], made.network) == []
-
-
-def test_maps_of_one_method_come_as_pixels_or_as_the_one_that_stands_for_all(made: Bench, maps: list[MapOfImage]) -> None:
-    side = made.network.side
-    assert saliency_of([one for one in maps if one.method == "gradcam"], made.network).pixels().shape == (3, side, side)
-    fixed = saliency_of([one for one in maps if one.method == "fakecam"], made.network).pixels()
-    assert fixed.shape == (1, side, side)
-    assert fixed.sum() == side * side - 1
