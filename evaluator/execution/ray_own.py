@@ -33,15 +33,17 @@ _PRIVATE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's switch for one machine only: every server binds to the loopback address
     "RAY_AUTH_MODE": "token",
     "RAY_enable_metrics_collection": "0",
-    "RAY_agent_register_timeout_ms": "120000",  # 15 s of Ray's own are too few on a busy machine
 }
+
+_PATIENT = {"RAY_gcs_server_port_wait_time_s": "120", "RAY_agent_register_timeout_ms": "120000"}
+"""How long Ray waits for its own processes: its 30 and 15 s are too few on a busy machine. Whoever sets them is not overruled."""
 
 _MEMORY = 80 * 2**20
 """Bytes of Ray's object store, the least that Ray takes: results are returned inline and never lie in it."""
 
 _END_SECONDS = 10.0
 _START_TRIES = 2
-"""Ray gives its own processes 30 s to come up, and that is not always enough on a machine that is busy."""
+"""Ray gives its raylet 30 s, whatever it is told, and that is not always enough on a machine that is busy."""
 
 
 def start_own(*, cuda: bool) -> Callable[[], None]:
@@ -84,7 +86,8 @@ class _Home:
         file = self.path / "token"
         file.touch(0o600)
         file.write_text(token)
-        settings = {**QUIET, **_PRIVATE, "RAY_AUTH_TOKEN_PATH": str(file)}
+        patient = {name: os.environ.get(name, value) for name, value in _PATIENT.items()}
+        settings = {**QUIET, **patient, **_PRIVATE, "RAY_AUTH_TOKEN_PATH": str(file)}
         self._environment = {name: os.environ.get(name) for name in settings}
         os.environ.update(settings)
 
