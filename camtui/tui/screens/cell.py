@@ -168,9 +168,8 @@ class CellScreen(RunScreen):
 
     def on_row_opened(self, message: RowOpened) -> None:
         """Open the image."""
-        found = next((listed for listed in self._listed if listed.image.id == message.row), None)
-        if found is not None:
-            self.dashboard.open_image(self.cell_id, found.image.id, self.metric, worst=self.worst)
+        if isinstance(message.row, int):
+            self.dashboard.open_image(self.cell_id, message.row, self.metric, worst=self.worst)
 
     # -- keys --------------------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ The cursor is kept by key, so rows may come, go and change places under it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from textual import events
 from textual.binding import Binding
@@ -43,7 +43,7 @@ class LineTable(TableDrawing, can_focus=True):
         super().__init__(id=id, choose_cells=choose_cells)
         self._can_open = can_open
         self._expecting = False
-        self._open_wanted = False
+        self._typed_ahead: list[Callable[[], None]] = []
 
     # -- state that comes down ---------------------------------------------------------------------------------------------------
 
@@ -60,18 +60,24 @@ class LineTable(TableDrawing, can_focus=True):
         self._row = self._place_of(key)
         self._column = self._column_of(column)
         self._repaint(before, old_columns)
-        wanted = self._open_wanted
+        typed_ahead = self._typed_ahead
         self.expect(rows=False)
-        if wanted:
-            self.action_open()
+        for deed in typed_ahead:
+            deed()
 
     def expect(self, *, rows: bool = True) -> None:
-        """Other rows are on their way: until they are shown, keys are meant for those, and Enter waits for them.
+        """Other rows are on their way: keys are meant for those, and are carried out in their order when these are shown.
 
         Args:
             rows: false where they will not come after all.
         """
-        self._expecting, self._open_wanted = rows, False
+        self._expecting, self._typed_ahead = rows, []
+
+    def _on_rows_to_come(self, deed: Callable[[], None]) -> None:
+        if self._expecting:
+            self._typed_ahead.append(deed)
+        else:
+            deed()
 
     def _repaint(self, before: tuple[Line, ...], old_columns: tuple[Column, ...]) -> None:
         if old_columns != self._columns:
@@ -131,19 +137,19 @@ class LineTable(TableDrawing, can_focus=True):
 
     def action_move(self, step: int) -> None:
         """Up or down."""
-        self._go(self._row + step)
+        self._on_rows_to_come(lambda: self._go(self._row + step))
 
     def action_page(self, step: int) -> None:
         """A screenful up or down."""
-        self._go(self._row + step * max(1, self._height - 1))
+        self.action_move(step * max(1, self._height - 1))
 
     def action_first(self) -> None:
         """To the first row."""
-        self._go(0)
+        self._on_rows_to_come(lambda: self._go(0))
 
     def action_last(self) -> None:
         """To the last row that is loaded."""
-        self._go(len(self._lines) - 1)
+        self._on_rows_to_come(lambda: self._go(len(self._lines) - 1))
 
     def action_move_column(self, step: int) -> None:
         """Left or right."""
@@ -152,17 +158,16 @@ class LineTable(TableDrawing, can_focus=True):
             self._after_move()
 
     def action_open(self) -> None:
-        """Enter on a row, or on the row that is to come here."""
-        if self._expecting:
-            self._open_wanted = True
-        elif self._lines:
-            row, column = self.cursor
-            self.post_message(RowOpened(self.id or "", row, column))
+        """Enter on a row; nothing opens over what has come to the front while the rows were waited for."""
+        self._on_rows_to_come(lambda: self._open(self._row))
+
+    def _open(self, row: int) -> None:
+        if row < len(self._lines) and self.screen is self.app.screen:
+            self.post_message(RowOpened(self.id or "", self._lines[row].key, self.cursor[1]))
 
     def _go(self, row: int) -> None:
         old = self._row
-        to_come = self._expecting and not self._lines
-        self._row = max(0, row if to_come else min(row, len(self._lines) - 1))
+        self._row = max(0, min(row, len(self._lines) - 1))
         self._after_move(old)
 
     def _after_move(self, old: int | None = None) -> None:
@@ -191,12 +196,12 @@ class LineTable(TableDrawing, can_focus=True):
         self.action_move(1)
 
     def on_click(self, event: events.Click) -> None:
-        """A click moves the cursor, a second one opens."""
+        """A click moves the cursor, a second one opens: it means the rows that are shown, whatever is to come."""
         row = self._top + event.y - self._heads
         if not 0 <= row < len(self._lines):
             return
         if event.chain > 1:
-            self.action_open()
+            self._open(row)
             return
         if self._choose_cells:
             self._column = self._column_at(event.x)

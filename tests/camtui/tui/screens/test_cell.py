@@ -84,17 +84,26 @@ async def test_pages_by_key_as_the_cursor_goes_down(tmp_path: Path) -> None:
         assert driver.table("images").cursor[0] == keys[0]
 
 
-@pytest.mark.parametrize(("typed", "place"), [(["enter"], 1), (["j", "j", "enter"], 3)])
-async def test_keys_typed_before_the_list_has_come_are_for_that_list(
-    seeded: Path, monkeypatch: pytest.MonkeyPatch, typed: list[str], place: int
-) -> None:
-    may_read, read = Event(), cell_module.page
+@pytest.fixture
+def may_read(monkeypatch: pytest.MonkeyPatch) -> Event:
+    """Until it is set, a list that is asked for does not come."""
+    event, read = Event(), cell_module.page
 
     def slow_page(*question: Any) -> list[Listed]:
-        assert may_read.wait(60)
+        assert event.wait(60)
         return read(*question)
 
     monkeypatch.setattr(cell_module, "page", slow_page)
+    return event
+
+
+@pytest.mark.parametrize(
+    ("typed", "place"),
+    [(["enter"], 1), (["j", "j", "enter"], 3), (["enter", "j"], 1), (["G", "enter"], 38), (["G", "g", "enter"], 1)],
+)
+async def test_keys_typed_before_the_list_has_come_are_for_that_list(
+    seeded: Path, may_read: Event, typed: list[str], place: int
+) -> None:
     async with opened(seeded) as driver:
         await driver.pilot.press("2", *typed)
         assert driver.screen_name() == "CellScreen"
@@ -104,17 +113,47 @@ async def test_keys_typed_before_the_list_has_come_are_for_that_list(
         await driver.until(lambda: f"{place}/38" in driver.text())
 
 
+async def test_nothing_opens_over_what_has_come_to_the_front_meanwhile(seeded: Path, may_read: Event) -> None:
+    async with opened(seeded) as driver:
+        await driver.pilot.press("2", "enter", "question_mark")
+        may_read.set()
+        await driver.settle()
+        assert driver.screen_name() == "HelpScreen"
+        await driver.press("escape")
+        assert driver.screen_name() == "CellScreen"
+        assert driver.table("images").lines
+
+
+async def test_a_double_click_means_the_image_that_is_shown(seeded: Path, may_read: Event) -> None:
+    may_read.set()
+    async with opened(seeded) as driver:
+        await driver.press("2")
+        table = driver.table("images")
+        third = table.lines[2].fields[1].text.strip()
+        may_read.clear()
+        await driver.pilot.press("b")
+        await driver.pilot.click(table, offset=(10, 3), times=2)
+        await driver.until(lambda: driver.screen_name() == "ImageScreen")
+        may_read.set()
+        await driver.until(lambda: third in driver.text())
+
+
 async def test_a_list_that_cannot_be_read_leaves_no_key_waiting(seeded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = cell_module.page
 
+    may_fail = Event()
+
     def no_page(*_: Any) -> list[Listed]:
+        assert may_fail.wait(60)
         raise sqlite3.OperationalError("disk I/O error")
 
     async with opened(seeded) as driver:
         await driver.press("2")
         best = driver.table("images").lines[-1].key
         monkeypatch.setattr(cell_module, "page", no_page)
-        await driver.press("b", "enter")
+        await driver.pilot.press("b", "enter")
+        may_fail.set()
+        await driver.settle()
         assert "cannot read the run: disk I/O error" in said(driver)
         monkeypatch.setattr(cell_module, "page", read)
         await driver.press("G")
