@@ -132,7 +132,7 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
         stage=printable(current.title) if current else "",
         stage_number=stages.index(current) + 1 if current else len(stages),
         stages=len(stages),
-        done=current.done if current else info.image_count,
+        done=current.done if current else info.image_count if stages else 0,
         total=info.image_count,
         rate=_rate(current, count) if live and current else None,
         eta=_remaining(stages, count) if live else None,
@@ -186,7 +186,9 @@ def _per_forward(stages: Sequence[Stage]) -> float | None:
 
 
 def _remaining(stages: Sequence[Stage], workers: int) -> float | None:
-    """A Score-CAM image is not a Grad-CAM image: every stage at its own price, and ``None`` where a price is not known yet."""
+    """A Score-CAM image is not a Grad-CAM image: every stage at its own price, and ``None`` where one is not known yet."""
+    if not stages:
+        return None
     per_forward = _per_forward(stages)
     left = 0.0
     for stage in stages:

@@ -98,8 +98,8 @@ class Dashboard(NavigatingApp):
     def action_freeze(self) -> None:
         """Hold the display still, or show the newest again."""
         self.frozen = not self.frozen
-        if not self.frozen and self.link is not None:
-            self.shown = self.link.latest
+        if not self.frozen:
+            self.shown = self.newest
         self.show()
 
     # -- what is done to the run -----------------------------------------------------------------------------------------------
@@ -113,11 +113,13 @@ class Dashboard(NavigatingApp):
         return not self._why_not(action)
 
     def _why_not(self, action: str) -> str:
-        return why_not(action, self.shown, readonly=self.settings.readonly)
+        return why_not(action, self.newest, readonly=self.settings.readonly)
 
     def on_key(self, event: Key) -> None:
-        """A key of ours that nothing has taken says why it does nothing now."""
-        for binding in self._bindings.key_to_bindings.get(event.key, ()) if isinstance(self.screen, RunScreen) else ():
+        """A key of ours that does nothing now says why. Textual asks here before it looks for the key's action."""
+        if not isinstance(self.screen, RunScreen) or event.key in self.screen.active_bindings:
+            return
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
             reason = self._why_not(binding.action)
             if reason:
                 self.say(reason)
@@ -166,9 +168,9 @@ class Dashboard(NavigatingApp):
 
     def show_full(self, picture: Pixels | None) -> None:
         """A picture in the terminal's own graphics, where the user asked for them."""
-        from camtui.tui.graphics import why_not
+        from camtui.tui.graphics import why_no_graphics
 
-        problem = why_not(self.settings.images)
+        problem = why_no_graphics(self.settings.images)
         if problem:
             self.say(problem, severity="warning")
         elif picture is not None:
@@ -184,9 +186,9 @@ class Dashboard(NavigatingApp):
 
     def action_detach(self) -> None:
         """Leave; the run goes on."""
-        if self.shown is not None and self.shown.status.live and self.path is not None:
+        if self.newest is not None and self.newest.status.live and self.path is not None:
             run = reference(self.path)
-            self.parting_words = f"detached; {printable(self.shown.info.name)} continues. Back to it: camtui watch {run}"
+            self.parting_words = f"detached; {printable(self.newest.info.name)} continues. Back to it: camtui watch {run}"
         self.exit(0)
 
     async def action_quit(self) -> None:

@@ -23,8 +23,8 @@ SIDE = 896
 """Pixels: four times what the network sees, as large as most terminals can show."""
 
 
-def why_not(images: str) -> str:
-    """Why there are no graphics, empty where there are."""
+def why_no_graphics(images: str) -> str:
+    """What the terminal or the installation lacks for graphics; empty where nothing is missing."""
     if images not in ("kitty", "sixel"):
         return "full resolution needs a terminal with graphics: camtui watch --images kitty, or sixel"
     if find_spec("textual_image") is None:

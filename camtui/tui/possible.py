@@ -7,28 +7,31 @@ from camtui.feed import Snapshot
 _DEEDS = ("stop", "resume", "retry", "export")
 _VIEWS = ("copy_view", "copy_cell", "freeze", "open_screen", "open_log")
 
+KNOWN = (*_DEEDS, *_VIEWS, "quit")
+"""The actions that do not always mean something."""
 
-def why_not(action: str, shown: Snapshot | None, *, readonly: bool = False) -> str:
+
+def why_not(action: str, newest: Snapshot | None, *, readonly: bool = False) -> str:
     """Why an action of the dashboard means nothing now; empty where it does something.
 
     Args:
         action: as Textual names it, ``open_screen('grid')``.
-        shown: the newest of the run, ``None`` where none is open.
+        newest: the newest of the run, shown or not, ``None`` where none is open.
         readonly: ``--readonly`` was given.
     """
     name = action.partition("(")[0]
-    if name in (*_DEEDS, *_VIEWS) and shown is None:
+    if name in (*_DEEDS, *_VIEWS) and newest is None:
         return "no run is open"
     if name in _DEEDS and readonly:
         return "not in a dashboard that was opened with --readonly"
-    live = shown is not None and shown.status.live
-    complete = shown is not None and shown.status.state == "complete"
+    live = newest is not None and newest.status.live
+    complete = newest is not None and newest.status.state == "complete"
     if name == "stop" and not live:
         return "nothing to stop: the run is not under way"
     if name == "resume" and complete:
         return "nothing to resume: the run is complete"
     if name in ("resume", "retry") and live:
         return f"nothing to {name}: the run is under way"
-    if name == "retry" and not (shown and shown.failures):
+    if name == "retry" and not (newest and newest.failures):
         return "nothing to retry: no image failed"
     return "q detaches: the run goes on" if name == "quit" and live else ""

@@ -29,7 +29,7 @@ _FORMS = {
 
 async def carry_out(app: Dashboard, verb: str) -> None:
     """Ask, do, report."""
-    snapshot, path = app.shown, app.path
+    snapshot, path = app.newest, app.path
     if snapshot is None or path is None:
         return
     name = snapshot.info.name

@@ -39,21 +39,28 @@ class WatchingApp(App[int]):
         self.settings = settings
         super().__init__(ansi_color=ansi_color)
         self.link = Link(path) if path else None
-        self.shown: Snapshot | None = self.link.latest if self.link else None
+        self.shown: Snapshot | None = self.newest
         self.frozen = False
-        self._state = ""
 
     @property
     def path(self) -> Path | None:
         """The file of the run that is open."""
         return self.link.path if self.link else None
 
+    @property
+    def newest(self) -> Snapshot | None:
+        """What is known of the run, shown or not: what can be done to it goes by this."""
+        return self.link.latest if self.link else None
+
     async def look(self) -> None:
         """Look at the file, and show what is new."""
         if self.link is None:
             self._look_for_a_run()
             return
+        before = self.newest
         snapshot = await self.link.look()
+        if snapshot is not None and before is not None and snapshot.status.state != before.status.state:
+            self.screen.refresh_bindings()  # another state of the run allows other keys
         if snapshot is not None and not self.frozen:
             self.shown = snapshot
             self.show()
@@ -68,15 +75,11 @@ class WatchingApp(App[int]):
                 self.link = Link(runs[0])
             except CamtuiError:
                 return
-            self.shown = self.link.latest
+            self.shown = self.newest
             self.switch_screen(GridScreen())
 
     def show(self) -> None:
-        """Show the newest snapshot on the screen that is in front; another state of the run allows other keys."""
-        state = self.shown.status.state if self.shown else ""
-        if state != self._state:
-            self._state = state
-            self.screen.refresh_bindings()
+        """Show the snapshot on the screen that is in front."""
         if isinstance(self.screen, RunScreen):
             self.screen.show_snapshot()
 

@@ -50,6 +50,14 @@ def alive(run: Run, state: RunState = "running", workers: int = 1) -> None:
     with_writer(run, lambda writer: writer.heartbeat(states))
 
 
+def test_a_run_that_has_no_stages_yet_has_no_eta_and_nothing_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("camtui.status.lock_holder", lambda path: 42)
+    made = Run(tmp_path / "run.db", make_plan(make_data(tmp_path / "data", 10)))
+    with_writer(made, lambda writer: writer.begin("run", made.plan, find_images(Path(made.plan.data), seed=0)))
+    status = made.status()
+    assert (status.state, status.eta, status.done, status.progress) == ("starting", None, 0, 0.0)
+
+
 def test_progress_is_by_cost_and_the_eta_by_stage(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("camtui.status.lock_holder", lambda path: 42)
     alive(run)

@@ -18,7 +18,7 @@ from evaluator.text import printable
 def rm(run: RunArgument, yes: YesOption = False) -> None:
     """Remove a run: its file, its log, nothing else.
 
-    Example: camtui rm val --yes
+    Example: camtui rm val
     """
     path = find_run(run)
     if not confirm(f"Remove {path}?", yes):
