@@ -31,7 +31,7 @@ from options import network_options
 
 from evaluator.crop import SIDE
 from evaluator.images import find_images
-from evaluator.measuring.loading import Loader, Normaliser
+from evaluator.measuring.image_loading import Loader, Normaliser
 from evaluator.measuring.maps import min_max
 from evaluator.measuring.saliency import Saliency, masked
 from evaluator.networks.allocator import keep_freed_blocks

@@ -31,7 +31,7 @@ from evaluator.catalog import method as method_of
 from evaluator.crop import SIDE
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
-from evaluator.measuring.loading import Loader, Normaliser
+from evaluator.measuring.image_loading import Loader, Normaliser
 from evaluator.measuring.session import open_session
 from evaluator.plan import BackboneSpec, RunPlan, validated
 from evaluator.records import ImageRef, Unit

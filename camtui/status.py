@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from camtui import eta
 from camtui.runs import reference
 from evaluator.records import RunInfo, Stage, WorkerState
 from evaluator.store.lock import lock_holder, lock_note
@@ -118,7 +119,7 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
     workers = reader.workers()
     state = effective_state(info, pid)
     note = lock_note(path) if state in LIVE else ""
-    current = _current(stages)
+    current = eta.under_way(stages)
     live = state in LIVE
     count = max(1, len(workers))
     return RunStatus(
@@ -128,14 +129,14 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
         message=printable(note or (_CRASHED if state == "crashed" else info.message)),
         pid=pid if live else None,
         images=info.image_count,
-        progress=1.0 if state == "complete" else _progress(stages),
+        progress=1.0 if state == "complete" else eta.share_done(stages),
         stage=printable(current.title) if current else "",
         stage_number=stages.index(current) + 1 if current else len(stages),
         stages=len(stages),
         done=current.done if current else info.image_count if stages else 0,
         total=info.image_count,
-        rate=_rate(current, count) if live and current else None,
-        eta=_remaining(stages, count) if live else None,
+        rate=eta.images_per_second(current, count) if live and current else None,
+        eta=eta.seconds_left(stages, count) if live else None,
         elapsed=_elapsed(info, live),
         failures=reader.failure_count(),
         workers=len(workers) if live else 0,
@@ -159,49 +160,6 @@ def state_now(reader: RunReader) -> EffectiveState:
         return info.state
     with RunReader(reader.path) as fresh:  # the driver may have ended after the moment began
         return effective_state(fresh.info(), None)
-
-
-def _current(stages: Sequence[Stage]) -> Stage | None:
-    return next((stage for stage in stages if stage.cells and stage.done < stage.images), None)
-
-
-def _progress(stages: Sequence[Stage]) -> float:
-    planned = sum(stage.forwards_per_image * stage.images for stage in stages)
-    if not planned:
-        return 0.0
-    return min(1.0, sum(stage.forwards_per_image * min(stage.done, stage.images) for stage in stages) / planned)
-
-
-def _seconds_per_image(stage: Stage, per_forward: float | None) -> float | None:
-    """Worker time for one image: measured where this stage has been timed, else by its number of forwards, if these have been."""
-    if stage.timed_images:
-        return stage.seconds / stage.timed_images
-    return None if per_forward is None else stage.forwards_per_image * per_forward
-
-
-def _per_forward(stages: Sequence[Stage]) -> float | None:
-    """Seconds of one forward over everything that has been timed; ``None`` where nothing has been."""
-    forwards = sum(stage.timed_images * stage.forwards_per_image for stage in stages)
-    return sum(stage.seconds for stage in stages) / forwards if forwards else None
-
-
-def _remaining(stages: Sequence[Stage], workers: int) -> float | None:
-    """A Score-CAM image is not a Grad-CAM image: every stage at its own price, and ``None`` where one is not known yet."""
-    if not stages:
-        return None
-    per_forward = _per_forward(stages)
-    left = 0.0
-    for stage in stages:
-        if stage.cells and stage.done < stage.images:
-            price = _seconds_per_image(stage, per_forward)
-            if price is None:
-                return None
-            left += (stage.images - stage.done) * price
-    return left / workers
-
-
-def _rate(stage: Stage, workers: int) -> float | None:
-    return workers * stage.timed_images / stage.seconds if stage.timed_images and stage.seconds else None
 
 
 def _elapsed(info: RunInfo, live: bool) -> float:

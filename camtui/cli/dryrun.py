@@ -11,8 +11,8 @@ from camtui.devices import on_cuda
 from camtui.format.numbers import count
 from camtui.growth import growth
 from evaluator.backbones import known_backbone
-from evaluator.execution.remaining import Remaining, remaining_work
 from evaluator.execution.request import RunRequest
+from evaluator.execution.work_left import Remaining, remaining_work
 from evaluator.images import Manifest, planned_images
 from evaluator.plan import RunPlan, applicable, grown
 from evaluator.records import Cell

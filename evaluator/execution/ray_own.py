@@ -35,7 +35,7 @@ _PRIVATE = {
     "RAY_enable_metrics_collection": "0",
 }
 
-_PATIENT = {"RAY_gcs_server_port_wait_time_s": "120", "RAY_agent_register_timeout_ms": "120000"}
+_PATIENT = {"RAY_gcs_server_port_wait_time_s": "60", "RAY_agent_register_timeout_ms": "60000"}
 """How long Ray waits for its own processes: its 30 and 15 s are too few on a busy machine. Whoever sets them is not overruled."""
 
 _MEMORY = 80 * 2**20

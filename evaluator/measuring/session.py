@@ -13,7 +13,7 @@ from evaluator.crop import SIDE
 from evaluator.errors import RunFailed
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.measuring.curve_tracing import CurveTracer
-from evaluator.measuring.loading import Loader, Normaliser
+from evaluator.measuring.image_loading import Loader, Normaliser
 from evaluator.measuring.pipeline import Pipeline
 from evaluator.measuring.unit_answers import curves_of, functions_of, needs_pixels, rows_of, unreadable
 from evaluator.networks.allocator import keep_freed_blocks

@@ -10,7 +10,7 @@ from torch import Tensor
 from evaluator.catalog import method as method_of
 from evaluator.catalog import metric as metric_of
 from evaluator.measuring.curve_tracing import CurveTracer, curve_area, curve_bytes
-from evaluator.measuring.loading import Decoded
+from evaluator.measuring.image_loading import Decoded
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.measuring.row_functions import measured
 from evaluator.measuring.stored_maps import MapOfImage

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 
 import pytest
 
-from camtui.status import _progress, _remaining, read_status
+from camtui.status import read_status
 from evaluator.images import find_images
 from evaluator.records import RunState, Stage, UnitResult, WorkerState
 from evaluator.store.lock import RunLock
@@ -77,25 +76,6 @@ def test_progress_is_by_cost_and_the_eta_by_stage(run: Run, monkeypatch: pytest.
     assert run.status().eta == pytest.approx(25.0)
     assert run.status().rate == pytest.approx(0.2)
     assert run.status().restarts == 1
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_eta_is_near_the_truth_from_a_tenth_of_the_way(seed: int) -> None:
-    """A run replayed unit by unit: two backbones, a method of 5 forwards and one of 100, units that vary by 10 %."""
-    random, images, unit = Random(seed), 400, 16
-    costs = [5 * 0.03, 100 * 0.02, 5 * 0.03, 100 * 0.02]  # seconds an image; a backward pass is dearer than its forwards say
-    stages = [Stage(n, f"{n}", "any", (n,), (), images, 0, 0.0, 0, (5.0, 100.0)[n % 2]) for n in range(4)]
-    takes = [[unit * cost * random.uniform(0.9, 1.1) for _ in range(images // unit)] for cost in costs]
-    left = sum(map(sum, takes))
-    for place, units in enumerate(takes):
-        for seconds in units:
-            stage = stages[place]
-            stages[place] = replace(
-                stage, done=stage.done + unit, seconds=stage.seconds + seconds, timed_images=stage.timed_images + unit
-            )
-            left -= seconds
-            if _progress(stages) >= 0.1 and left > 1:
-                assert _remaining(stages, 1) == pytest.approx(left, rel=0.15), (place, stages[place].done)
 
 
 def test_a_run_without_a_driver_has_crashed(run: Run) -> None:

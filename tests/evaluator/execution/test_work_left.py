@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from evaluator.execution.remaining import remaining_work
+from evaluator.execution.work_left import remaining_work
 from evaluator.plan import RunPlan
 from evaluator.records import Cell
 
