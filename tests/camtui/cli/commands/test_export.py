@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from camtui.cli.tables import progress_of
+from evaluator.store.reader import RunReader
 from tests.camtui.cli.support import two_runs, typed, validated
 
 __all__ = ["two_runs"]
@@ -41,3 +43,34 @@ def test_the_console_script_and_a_closed_pipe(two_runs: Path) -> None:
     )
     assert result.stdout.startswith("backbone,method,image")
     assert result.stderr == ""
+
+
+def test_parquet_is_not_poured_into_a_terminal(two_runs: Path) -> None:
+    mine, theirs = os.openpty()
+    environment = {**os.environ, "CAMTUI_HOME": str(two_runs)}
+    command = [sys.executable, "-m", "camtui", "export", "good", "--per-image", "-f", "parquet"]
+    with os.fdopen(theirs, "wb") as terminal:
+        result = subprocess.run(
+            command,
+            env=environment,
+            stdout=terminal,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        os.close(mine)
+    assert result.returncode == 2
+    assert "parquet is binary, and standard output is a terminal" in result.stderr
+    assert "add -o FILE.parquet" in result.stderr
+
+
+def test_a_long_export_says_every_two_seconds_how_far_it_is(
+    two_runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = iter([0.0, 1.9, 2.0, 2.0, 3.9])
+    monkeypatch.setattr("time.monotonic", lambda: next(seconds))
+    with RunReader(two_runs / "runs" / "good.db") as reader:
+        tell = progress_of(reader)
+    for rows in (10, 20, 30):
+        tell(rows)
+    assert capsys.readouterr().err.splitlines() == ["20 of 273 rows"]
