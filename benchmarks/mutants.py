@@ -5,7 +5,7 @@
     python benchmarks/mutants.py evaluator/metrics
 
 Every mutant lives in a copy of the working tree and meets the tests of its own module only. Prints a line a module and each of
-its survivors as a diff; ``docs/mutants.md`` says what became of them.
+its survivors as a diff; ``docs/development/mutants.md`` says what became of them.
 """
 
 from __future__ import annotations

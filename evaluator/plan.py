@@ -46,7 +46,7 @@ class BackboneSpec:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """Images × backbones × methods → metrics, and every choice of the protocol. Fractions and pixels; see ``README`` for options.
+    """Images × backbones × methods → metrics, and every choice of the protocol. Fractions and pixels; see ``docs/protocol.md``.
 
     Attributes:
         data: absolute path of the data folder; ``demo``: only scikit-image's photographs in it.

@@ -1,4 +1,4 @@
-"""What there is, is documented: commands, methods, metrics, backbones, exit codes, variables; in README and ``--help``."""
+"""What there is, is documented: commands, methods, metrics, backbones, exit codes, variables; in ``docs/`` and ``--help``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
 from tests.evaluator.execution.support import ROOT
 
-README = (ROOT / "README.md").read_text()
+PAGES = {page.name: page.read_text() for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+COMMANDS_PAGE = PAGES["commands.md"]
 
 FOR_TESTS = {"CAMTUI_DRIVER", "CAMTUI_CRASH_AT"}
 """Variables that no user sets."""
@@ -26,7 +27,7 @@ COMMANDS = sorted(GROUP.commands)
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command(name: str) -> None:
-    assert f"`camtui {name}`" in README
+    assert f"`camtui {name}`" in COMMANDS_PAGE
     described = GROUP.commands[name].help or ""
     example = re.search(rf"^Example: camtui {name}\b(.*)", described, re.MULTILINE)
     assert example, f"camtui {name} --help has no example"
@@ -35,21 +36,21 @@ def test_a_command(name: str) -> None:
         assert getattr(parameter, "help", None), f"camtui {name} {parameter.name}"
 
 
-def test_a_table_of_the_readme_has_every_method_and_metric() -> None:
+def test_every_method_and_metric_has_a_row() -> None:
     for key, method in all_methods().items():
-        assert f"| `{key}` | {method.title} (" in README
+        assert f"| `{key}` | {method.title} (" in PAGES["methods.md"]
         for option in method().options:
-            assert f"`{option}=" in README
+            assert f"`{option}=" in PAGES["methods.md"]
     for key, metric in all_metrics().items():
-        assert f"| `{key}` | {metric.arrow} |" in README
+        assert f"| `{key}` | {metric.arrow} |" in PAGES["metrics.md"]
 
 
 def test_every_known_backbone_is_named() -> None:
-    assert [key for key in known_backbones() if key not in README] == []
+    assert [key for key in known_backbones() if key not in PAGES["networks.md"]] == []
 
 
 def test_every_exit_code_of_an_error_is_in_the_table() -> None:
-    table = README.partition("| exit code | meaning |")[2].partition("\n\n")[0]
+    table = COMMANDS_PAGE.partition("| exit code | meaning |")[2].partition("\n\n")[0]
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.CamtuiError)]
     assert len(kinds) > 8
     assert [kind for kind in kinds if not re.search(rf"\b{kind.exit_code}\b", table)] == []
@@ -60,4 +61,12 @@ def test_every_variable_that_is_read_is_in_the_table() -> None:
     files = [path for package in ("camtui", "evaluator") for path in (ROOT / package).rglob("*.py")]
     found = {name for path in files for name in reads.findall(path.read_text())}
     assert {"CAMTUI_HOME", "NO_COLOR", "TMUX"} <= found
-    assert {name for name in found - FOR_TESTS if f"`{name}`" not in README} == set()
+    assert {name for name in found - FOR_TESTS if f"`{name}`" not in COMMANDS_PAGE} == set()
+
+
+def test_the_front_page_is_short_and_its_links_lead_somewhere() -> None:
+    assert len(PAGES["README.md"].splitlines()) <= 130
+    for page, text in PAGES.items():
+        folder = ROOT if page == "README.md" else ROOT / "docs"
+        links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+        assert [link for link in links if link and not (folder / link).exists()] == [], page

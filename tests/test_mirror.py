@@ -80,6 +80,7 @@ NO_MODULE = {
     "test_mirror.py": "this file",
     "test_public_surface.py": "the names of both packages that others lean on",
     "test_services.py": "the service files of docs/",
+    "test_wheel.py": "both packages as they are installed",
 }
 """Test file → why there is no module of its name."""
 

@@ -82,13 +82,11 @@ def test_the_contracts_are_kept() -> None:
 
 
 @pytest.mark.parametrize("package", ["camtui", "evaluator"])
-def test_the_readme_draws_the_layers_of_the_contracts(package: str) -> None:
+def test_the_documentation_draws_the_layers_of_the_contracts(package: str) -> None:
     contracts = ConfigParser()
     contracts.read(ROOT / ".importlinter")
     held = contracts[f"importlinter:contract:{package}-layers"]["layers"].split("\n")[1:]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    halves = dict(
-        zip(("camtui", "evaluator"), readme.partition("<!-- layers -->")[2].split("```")[1].split("───\n"), strict=True)
-    )
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    halves = dict(zip(("camtui", "evaluator"), page.partition("<!-- layers -->")[2].split("```")[1].split("───\n"), strict=True))
     drawn = [line.removeprefix(package).strip() for line in halves[package].strip().split("\n") if "───" not in line]
     assert [re.split(r"\s{3,}", line)[0] for line in drawn] == held

@@ -45,7 +45,7 @@ def test_garbage_is_collected_while_a_verb_runs_and_not_while_it_is_found(word: 
 def test_the_version(home: Path) -> None:
     found = dict(line.split(" ", 1) for line in camtui("--version").stdout.splitlines())
     assert list(found) == ["camtui", "python", "torch", "torchvision", "textual", "sqlite"]
-    assert found["camtui"] == "0.1.0"
+    assert found["camtui"] == version("camtui")
     assert found["torch"] == version("torch")
     assert found["sqlite"] == sqlite3.sqlite_version
     assert "Usage: camtui [OPTIONS] COMMAND" in camtui("--help").stdout

@@ -93,8 +93,8 @@ def test_a_run_in_the_foreground_ends_with_its_signal(
     assert process.returncode == code
 
 
-def test_the_readme_s_table_has_every_code() -> None:
-    table = (ROOT / "README.md").read_text().partition("| exit code | meaning |")[2].partition("\n\n")[0]
+def test_the_table_of_the_documentation_has_every_code() -> None:
+    table = (ROOT / "docs/commands.md").read_text().partition("| exit code | meaning |")[2].partition("\n\n")[0]
     assert set(map(int, re.findall(r"\b\d+\b", " ".join(line.split("|")[1] for line in table.splitlines()[2:])))) == {
         0, 1, 2, 3, 4, 5, 124, 130, 143,
     }  # fmt: skip
