@@ -1,0 +1,117 @@
+"""References to code outside this package: ``FILE.py:Name``, ``package.module:Name``, or a name that a package registers.
+
+Reading a reference, finding the package that registers a name and listing what is installed import nothing: ``user_code`` does.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from evaluator.errors import UsageError
+
+Axis = Literal["method", "metric", "backbone"]
+
+GROUPS: dict[Axis, str] = {"method": "camtui.methods", "metric": "camtui.metrics", "backbone": "camtui.backbones"}
+"""The entry-point group of each axis."""
+
+_NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
+_IN_FILE = re.compile(rf"(?P<source>.+?\.py):(?P<name>{_NAME})(?P<tail>:.*)?", re.DOTALL)
+_IN_MODULE = re.compile(rf"(?P<source>{_NAME}):(?P<name>{_NAME})(?P<tail>:.*)?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A class, a function or a constant in a Python file or in an importable module.
+
+    Attributes:
+        source: absolute path of the file, or the module's dotted name.
+        name: dotted name within it.
+    """
+
+    source: str
+    name: str
+
+    @property
+    def file(self) -> Path | None:
+        """The file, ``None`` for a module."""
+        return Path(self.source) if self.source.endswith(".py") else None
+
+    @property
+    def text(self) -> str:
+        """As it is stored and compared: ``/home/me/mycam.py:MyCAM``, ``package.module:Name``."""
+        return f"{self.source}:{self.name}"
+
+    @property
+    def short(self) -> str:
+        """For people: ``mycam.py:MyCAM``."""
+        return f"{self.file.name if self.file else self.source}:{self.name}"
+
+
+class Spec(NamedTuple):
+    """A reference as typed, with its options.
+
+    Attributes:
+        tail: what follows the name, without the colon: ``beta=0.5,gamma=2``.
+    """
+
+    reference: Reference
+    tail: str
+
+
+def as_spec(text: str, base: Path | None = None) -> Spec | None:
+    """A reference with options as it is typed; ``None`` for a plain name such as ``gradcam`` or ``vgg16:layer=features.29``.
+
+    ``~`` is expanded; a relative path begins at ``base``, the current folder where it is ``None``. The file need not be there.
+    A module without a dot looks like a name with an option that lacks its value: whoever asks looks for known names first.
+    """
+    text = text.strip()
+    match = _IN_FILE.fullmatch(text) or _IN_MODULE.fullmatch(text)
+    if match is None:
+        return None
+    source, name, tail = match["source"], match["name"], match["tail"] or ""
+    if source.endswith(".py"):
+        source = str(((base or Path.cwd()) / Path(source).expanduser()).resolve())
+    return Spec(Reference(source, name), tail.removeprefix(":"))
+
+
+def as_reference(text: str, base: Path | None = None) -> Reference:
+    """A reference without options.
+
+    Raises:
+        UsageError: it is none.
+    """
+    spec = as_spec(text, base)
+    if spec is None or spec.tail:
+        raise UsageError(f"'{text}' names no code", "write FILE.py:Name or package.module:Name")
+    return spec.reference
+
+
+class Registered(NamedTuple):
+    """What an installed package registers under a name.
+
+    Attributes:
+        package: name and version of the distribution: ``mypackage 1.2``.
+    """
+
+    axis: Axis
+    name: str
+    reference: Reference
+    package: str
+
+
+def installed(axis: Axis) -> dict[str, Registered]:
+    """Everything that installed packages register on one axis, by name; nothing is imported.
+
+    Of a name that two packages register the first in alphabetical order of the packages counts.
+    """
+    found = sorted((_registered(axis, entry) for entry in entry_points(group=GROUPS[axis])), key=lambda one: one.package)
+    return {one.name: one for one in reversed(found)}
+
+
+def _registered(axis: Axis, entry: EntryPoint) -> Registered:
+    package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown package"
+    return Registered(axis, entry.name, Reference(entry.module, entry.attr), package)

@@ -1,0 +1,133 @@
+"""Imports what a reference names, and says in which line of the user's file something went wrong.
+
+Called where the code is allowed to run: in a worker and in the child processes that describe or check it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from traceback import extract_tb
+from types import ModuleType
+from typing import Any
+
+from evaluator.errors import CamtuiError, Mismatch, UsageError
+from evaluator.references import Reference
+from evaluator.sources import Sources, sources_of
+from evaluator.text import did_you_mean, printable
+
+_loaded: dict[tuple[str, str], ModuleType] = {}
+"""Modules of files by path and hash: two names of one file share it."""
+
+
+def load(reference: Reference, sha256: str) -> Any:
+    """Import the module of a reference and return what it names.
+
+    Args:
+        sha256: what was allowed to run; the source as it is now must be that.
+
+    Raises:
+        Mismatch: the source is another one.
+        UsageError: the module cannot be imported (file, line and why), or has nothing of that name.
+    """
+    return member(reference, load_module(reference, sha256))
+
+
+def load_module(reference: Reference, sha256: str) -> ModuleType:
+    """The module of a reference; see ``load``."""
+    sources = sources_of(reference)
+    if sources.sha256 != sha256:
+        raise Mismatch(changed(reference, sha256, sources.sha256), "name it again where the change is meant")
+    key = (reference.source, sha256)
+    if key not in _loaded:
+        with blamed(sources, f"cannot import {printable(reference.source)}"):
+            _loaded[key] = _from_file(sources) if reference.file else importlib.import_module(reference.source)
+    return _loaded[key]
+
+
+def changed(reference: Reference, before: str, now: str) -> str:
+    """That the source of a reference is not what it was."""
+    return f"the source of {printable(reference.short)} has changed: sha256 {before[:12]} → {now[:12]}"
+
+
+def _from_file(sources: Sources) -> ModuleType:
+    """The module of a file, from the bytes that are there now: a compiled copy of an older version is never taken.
+
+    The file's folder stands last in ``sys.path``, so that it can import its neighbours and cannot hide an installed package.
+    """
+    path = sources.file
+    _refuse_hidden(sources)
+    if str(sources.root) not in sys.path:
+        sys.path.append(str(sources.root))
+    module = ModuleType(f"{path.stem}_{sources.sha256[:12]}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+    except BaseException:
+        del sys.modules[module.__name__]
+        raise
+    return module
+
+
+def _refuse_hidden(sources: Sources) -> None:
+    """Two references to files in different folders, both with neighbours of one name, would get each other's."""
+    for name in sources.files[1:]:
+        known = sys.modules.get(name.removesuffix(".py").replace("/", ".").removesuffix(".__init__"))
+        there = getattr(known, "__file__", None)
+        if there and Path(there).resolve() != (sources.root / name).resolve():
+            raise UsageError(
+                f"{printable(sources.file)} imports {printable(name)}, and another {Path(name).name} is imported already: "
+                f"{printable(there)}",
+                "rename one of them",
+            )
+
+
+def member(reference: Reference, module: ModuleType) -> Any:
+    """What a reference names in its module.
+
+    Raises:
+        UsageError: there is nothing of that name.
+    """
+    found: Any = module
+    for part in reference.name.split("."):
+        if not hasattr(found, part):
+            known = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+            near = did_you_mean(reference.name, known)
+            has = f"it has {', '.join(known[:6])}" if known else "it defines nothing"
+            raise UsageError(f"{printable(reference.source)} has no '{reference.name}'", f"{near}{has}")
+        found = getattr(found, part)
+    return found
+
+
+@contextmanager
+def blamed(sources: Sources, what: str) -> Iterator[None]:
+    """Whatever the user's code raises becomes a ``UsageError`` with the line of the user's file.
+
+    Args:
+        what: what was tried, for the message.
+    """
+    try:
+        yield
+    except CamtuiError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"{what}: {told(error, sources.root)}", f"mend {printable(sources.file)}") from error
+
+
+def told(error: BaseException, root: Path) -> str:
+    """``mycam.py:12: ValueError: …``: the innermost line below a folder, and what was raised there."""
+    if isinstance(error, SyntaxError) and error.filename:
+        place, words = f"{Path(error.filename).name}:{error.lineno}: ", f"SyntaxError: {error.msg}"
+    else:
+        place, words = line_of(error, root), f"{type(error).__name__}: {error}"
+    return f"{place}{printable(words, 300)}"
+
+
+def line_of(error: BaseException, root: Path) -> str:
+    """``mycam.py:12: ``, the innermost line of an error below a folder; empty where there is none."""
+    frames = [frame for frame in extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(root)]
+    return f"{printable(Path(frames[-1].filename).name)}:{frames[-1].lineno}: " if frames else ""
