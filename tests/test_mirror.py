@@ -23,6 +23,7 @@ TESTED_IN = {
     "camtui/figures/test_charts.py": "camtui.cli.commands.figure",
     "camtui/figures/test_report.py": "camtui.cli.commands.report camtui.export.plan_toml",
     "camtui/figures/test_sheet.py": "camtui.cli.commands.image",
+    "camtui/export/test_latex.py": "camtui.format.names",
     "camtui/export/test_init.py": "camtui.export.records",
     "camtui/format/test_select.py": "camtui.format.terms",
     "camtui/tui/screens/test_cell.py": "camtui.tui.cellfacts camtui.tui.reader_threads camtui.tui.widgets.lines",
@@ -53,6 +54,7 @@ TESTED_IN = {
 TESTED_ELSEWHERE = {module: Path("tests") / test for test, modules in TESTED_IN.items() for module in modules.split()}
 
 NO_MODULE = {
+    "camtui/figures/test_report_in_browser.py": "the report as a browser shows and prints it; needs Chromium",
     "camtui/cli/test_begun_run.py": "the reading verbs on a run without anything",
     "camtui/cli/test_error_messages.py": "every command on words that are wrong",
     "camtui/cli/test_escapes.py": "every command against names that would take over a terminal",

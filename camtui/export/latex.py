@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
+from camtui.format.names import method_title
 from camtui.format.notes import in_print
 from camtui.format.table import Block, Entry, Table, TableRow
-from evaluator import catalog
-from evaluator.errors import UsageError
 from evaluator.text import printable
 
 _ESCAPES = {
@@ -82,24 +81,16 @@ def _cells(row: TableRow, kept: Sequence[int], keys: Sequence[str]) -> list[str]
 
 
 def _entry(entry: Entry, key: str) -> str:
-    text = escape(_method_title(entry.text) if key == "method" else entry.text)
-    if entry.mark in ("best", "tie"):
+    text = escape(method_title(entry.text) if key == "method" else entry.text)
+    if entry.mark == "best":
         text = f"\\textbf{{{text}}}"
+    elif entry.mark == "tie":
+        text = f"{text}\\rlap{{$^{{=}}$}}"
     elif entry.mark == "second":
         text = f"\\underline{{{text}}}"
     partial = "$\\sim$" if entry.partial else ""
     interval = f" {{\\scriptsize {escape(entry.interval)}}}" if entry.interval else ""
     return f"{partial}{text}{interval}"
-
-
-def _method_title(spec: str) -> str:
-    """``scorecam:variant=cic`` → ``Score-CAM (variant=cic)``, as in the paper's tables; other text as it is."""
-    key, _, options = spec.partition(":")
-    try:
-        title = catalog.method(key).title
-    except UsageError:
-        return spec
-    return f"{title} ({options})" if options else title
 
 
 def _named(block: Block) -> list[str]:

@@ -1,14 +1,15 @@
-"""Markdown: one table per backbone, best and its ties in bold, second in italics."""
+"""Markdown: one table per backbone, the best in bold, its ties with ``=``, second in italics."""
 
 from __future__ import annotations
 
 from typing import TextIO
 
+from camtui.format.cells import SIGNS
 from camtui.format.notes import in_print
 from camtui.format.table import Block, Entry, Table, TableRow
 from evaluator.text import printable
 
-_WRAP = {"best": "**", "tie": "**", "second": "_", "": ""}
+_WRAP = {"best": "**", "tie": "", "second": "_", "": ""}
 
 
 def write_markdown(stream: TextIO, table: Table) -> None:
@@ -39,7 +40,9 @@ def _cells(row: TableRow, width: int) -> list[str]:
 def _entry(entry: Entry) -> str:
     wrap = _WRAP[entry.mark]
     value = f"{wrap}{escape(entry.text)}{wrap}"
-    return f"{escape('~') if entry.partial else ''}{value}{' ' if entry.interval else ''}{entry.interval}"
+    partial = escape("~") if entry.partial else ""
+    tie = SIGNS["tie"] if entry.mark == "tie" else ""
+    return " ".join(filter(None, (f"{partial}{value}", entry.interval, tie)))
 
 
 def _line(cells: list[str]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
 from camtui.convergence import convergence
 from camtui.format.cells import CellView, cell_views, shown_metrics
+from camtui.format.names import backbone_title, method_title
 from camtui.format.numbers import metric_header
 from evaluator import catalog
 from evaluator.errors import NotFound, UsageError
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
 
 Draw = Callable[["Axes", "RunReader", Sequence[CellView]], None]
+
+
+class Chart(NamedTuple):
+    """One kind of chart: what it shows, in words, and how one panel of it is drawn."""
+
+    title: str
+    draw: Draw
+
 
 _OKABE_ITO = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#000000", "#999933")
 """Colours that stay apart for colour-blind readers."""
@@ -57,12 +66,13 @@ def chart(reader: RunReader, kind: str) -> Figure:
     figure = Figure(figsize=(1 + 4.2 * len(backbones), 4.2), layout="constrained")
     for place, backbone in enumerate(backbones, 1):
         axes = figure.add_subplot(1, len(backbones), place)
-        axes.set_title(_plain(backbone), fontsize=10)
+        axes.set_title(_plain(backbone_title(backbone)), fontsize=10)
         axes.set_prop_cycle(color=_OKABE_ITO)
         axes.spines[["top", "right"]].set_visible(False)
-        CHARTS[kind](axes, reader, [view for view in views if view.cell.backbone == backbone])
+        CHARTS[kind].draw(axes, reader, [view for view in views if view.cell.backbone == backbone])
     handles = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    columns = min(4, max(2, 2 * len(backbones)))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
     return figure
 
 
@@ -83,7 +93,7 @@ def _convergence(axes: Axes, reader: RunReader, views: Sequence[CellView]) -> No
         means = [mean for mean in convergence(reader.convergence(view.cell.id), view.summary.n) if mean.n >= FEWEST]
         n, middle = [mean.n for mean in means], np.array([100 * mean.value for mean in means])
         band = np.array([100 * (mean.half_width or 0.0) for mean in means])
-        (line,) = axes.plot(n, middle, label=_plain(view.cell.method))
+        (line,) = axes.plot(n, middle, label=_label(view))
         axes.fill_between(n, middle - band, middle + band, alpha=0.2, color=line.get_color(), linewidth=0)
     axes.set_xlabel("images")
     axes.set_ylabel("ADCC ↑ with 95 % interval")
@@ -102,7 +112,7 @@ def _components(axes: Axes, _: RunReader, views: Sequence[CellView]) -> None:
             errors.append(100 * (mean.half_width or 0.0))
         places = np.arange(len(views)) + (place - 1.5) * width
         axes.bar(places, heights, width, yerr=errors, label=label, error_kw={"linewidth": 0.8})
-    axes.set_xticks(range(len(views)), [_plain(view.cell.method) for view in views], rotation=35, ha="right", fontsize=8)
+    axes.set_xticks(range(len(views)), [_label(view) for view in views], rotation=35, ha="right", fontsize=8)
     axes.set_ylim(0, 105)
 
 
@@ -112,11 +122,12 @@ def _ranks(axes: Axes, reader: RunReader, views: Sequence[CellView]) -> None:
     shown = [view for view in views if view.cell.method.split(":")[0] != "fakecam"]
     for view in shown:
         ranks = [1 + sum(_better(other, view, metric.key) for other in shown) for metric in metrics]
-        (line,) = axes.plot(range(len(metrics)), ranks, linewidth=1, label=_plain(view.cell.method))
+        (line,) = axes.plot(range(len(metrics)), ranks, linewidth=1, label=_label(view))
         for place, (metric, rank) in enumerate(zip(metrics, ranks, strict=True)):
             leads = view.marks.get(metric.key, "") in ("best", "tie")
             axes.plot(place, rank, "o", color=line.get_color(), markerfacecolor=line.get_color() if leads else "white")
-    axes.set_xticks(range(len(metrics)), [metric_header(metric) for metric in metrics], fontsize=8)
+    names = [metric_header(metric) for metric in metrics]
+    axes.set_xticks(range(len(metrics)), names, rotation=35, ha="right", fontsize=8)
     axes.set_yticks(range(1, len(shown) + 1))
     axes.invert_yaxis()
     axes.set_ylabel("rank")
@@ -134,7 +145,7 @@ def _curves(metric: str) -> Draw:
         for view in views:
             points = _mean_curve(reader, view, metric)
             if points is not None:
-                axes.plot(np.linspace(0, 100, len(points)), 100 * points, label=_plain(view.cell.method))
+                axes.plot(np.linspace(0, 100, len(points)), 100 * points, label=_label(view))
         axes.set_xlabel(f"pixels {'removed' if all_metrics()[metric].better == 'lower' else 'inserted'}, %")
         axes.set_ylabel("probability of the class, %")
 
@@ -152,12 +163,21 @@ def _mean_curve(reader: RunReader, view: CellView, metric: str) -> np.ndarray | 
     return None if total is None else total / n
 
 
+def _label(view: CellView) -> str:
+    return _plain(method_title(view.cell.method))
+
+
 def _plain(text: str) -> str:
     """Text that matplotlib takes as it is: a pair of ``$`` would be mathematics."""
     return text.replace("$", r"\$")
 
 
-CHARTS: dict[str, Draw] = {
-    "convergence": _convergence, "components": _components, "ranks": _ranks,
-    **{metric: _curves(metric) for metric in catalog.curve_metrics()},
-}  # fmt: skip
+CHARTS: dict[str, Chart] = {
+    "convergence": Chart("ADCC after the first n images", _convergence),
+    "components": Chart("What ADCC is made of", _components),
+    "ranks": Chart("Rank in each metric (filled: tied with the best)", _ranks),
+    **{
+        metric: Chart(f"{all_metrics()[metric].title} curve, mean over images", _curves(metric))
+        for metric in catalog.curve_metrics()
+    },
+}

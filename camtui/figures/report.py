@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from html import escape as html_escape
+from importlib.resources import files
 from typing import TYPE_CHECKING, TextIO
 
 from camtui.export.records import run_record
-from camtui.format.cells import cell_views
+from camtui.format.cells import SIGNS, cell_views
+from camtui.format.names import backbone_title, method_title
 from camtui.format.notes import in_print, run_title
-from camtui.format.table import Entry, Options, Table, TableRow, long_table, summary_table
+from camtui.format.table import Column, Entry, Options, Table, TableRow, long_table, summary_table
 from evaluator.errors import NotFound, UsageError
 from evaluator.records import Cell
 from evaluator.text import printable
@@ -21,17 +23,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from evaluator.store.reader import RunReader
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 72rem; margin: 2rem auto;
-  padding: 0 1rem }
-table { border-collapse: collapse; margin: .5rem 0 1rem } caption { text-align: left; font-weight: 600; padding: .3rem 0 }
-th, td { padding: .15rem .7rem; text-align: right; white-space: nowrap } th:first-child, td:first-child { text-align: left }
-thead th { border-top: 2px solid; border-bottom: 1px solid } tbody tr:last-child td { border-bottom: 2px solid }
-.best, .tie { font-weight: 700 } .second { text-decoration: underline } small { color: #555; font-weight: 400 }
-.note { color: #555; font-size: .9rem } img { max-width: 100% } pre { background: #f4f4f4; padding: .8rem; overflow-x: auto }
-section { margin-top: 2.2rem } div { overflow-x: auto }
-"""
 
 _HEAD = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -63,13 +54,14 @@ def write_report(stream: TextIO, reader: RunReader, plan_toml: str, contents: Co
     """
     missing: list[str] = []
     table = summary_table(reader, Options(ci=True))
-    stream.write(_HEAD.format(title=escape(run_title(reader)), style=_STYLE))
+    every = long_table(reader, Options(ci=True, ranks=False))
+    stream.write(_HEAD.format(title=escape(run_title(reader)), style=_style()))
     stream.write(f"<h1>{escape(run_title(reader))}</h1>\n")
-    stream.writelines(_section("Averages", _table_html(table)))
+    stream.writelines(_section("Averages", _table_html(_headline_first(table))))
     stream.writelines(_section("Charts", _charts(reader, contents, missing)))
     stream.writelines(_section("Worst images", _worst(reader, contents.worst, missing)))
     stream.writelines(_section("Failures", _failures(reader)))
-    stream.writelines(_section("Every number", _table_html(long_table(reader, Options(ci=True, ranks=False)))))
+    stream.writelines(_section("Every number", _table_html(_headline_first(every))))
     stream.writelines(_section("Protocol", _protocol(reader, plan_toml)))
     if missing:
         stream.writelines(_section("Left out", [f"<p>{escape(line)}</p>\n" for line in missing]))
@@ -90,29 +82,64 @@ def _section(title: str, body: Iterable[str]) -> Iterator[str]:
         yield "</section>\n"
 
 
+def _style() -> str:
+    return files("camtui.figures").joinpath("report.css").read_text("utf-8")
+
+
+def _headline_first(table: Table) -> Table:
+    """The table with ADCC directly behind the names: it is what a reader looks for, on a narrow page too."""
+    keys = [column.key for column in table.columns]
+    names = [place for place, column in enumerate(table.columns) if not column.numeric]
+    first = [*names, keys.index("adcc")]
+    order = [*first, *(place for place in range(len(keys)) if place not in first)]
+
+    def reordered(row: TableRow) -> TableRow:
+        return replace(row, entries=tuple(row.entries[place] for place in order))
+
+    blocks = tuple(replace(block, rows=tuple(map(reordered, block.rows))) for block in table.blocks)
+    return replace(table, columns=tuple(table.columns[place] for place in order), blocks=blocks)
+
+
 def _table_html(table: Table) -> Iterator[str]:
-    header = "".join(f'<th scope="col">{escape(column.title)}</th>' for column in table.columns)
+    header = "".join(f'<th scope="col"{_kind(column)}>{escape(column.title)}</th>' for column in table.columns)
     for block in table.blocks:
         caption = f"<caption>{escape(block.title)}</caption>" if block.title else ""
-        yield f"<div><table>{caption}<thead><tr>{header}</tr></thead><tbody>\n"
-        yield from (_row(row) for row in block.rows)
-        yield "</tbody></table></div>\n"
+        yield f'<table class="wide">{caption}<thead><tr>{header}</tr></thead><tbody>\n'
+        yield from (_row(row, table.columns) for row in block.rows)
+        yield "</tbody></table>\n"
         yield from (f'<p class="note">{escape(note)}</p>\n' for note in block.notes)
     yield from (f'<p class="note">{escape(in_print(note, second="underlined"))}</p>\n' for note in table.notes)
 
 
-def _row(row: TableRow) -> str:
+def _row(row: TableRow, columns: Sequence[Column]) -> str:
+    cells = [_entry(entry, column) for entry, column in zip(row.entries, columns, strict=True)]
     if row.remark:
-        named = [entry for entry in row.entries if entry.text != "–"] or [row.entries[0]]
-        names = "".join(f"<td>{escape(entry.text)}</td>" for entry in named[:2])
-        return f'<tr>{names}<td colspan="{len(row.entries) - len(named[:2])}">{escape(row.remark)}</td></tr>\n'
-    return f"<tr>{''.join(_entry(entry) for entry in row.entries)}</tr>\n"
+        names = [cell for cell, column in zip(cells, columns, strict=True) if not column.numeric]
+        remark = f'<td class="text" colspan="{len(cells) - len(names)}">{escape(row.remark)}</td>'
+        return f"<tr>{''.join(names)}{remark}</tr>\n"
+    return f"<tr>{''.join(cells)}</tr>\n"
 
 
-def _entry(entry: Entry) -> str:
-    kind = f' class="{entry.mark}"' if entry.mark else ""
+def _entry(entry: Entry, column: Column) -> str:
+    text = f"{'~' if entry.partial else ''}{escape(_name(entry.text, column.key))}"
+    tie = f"<sup>{SIGNS['tie']}</sup>" if entry.mark == "tie" else ""
     interval = f" <small>{escape(entry.interval)}</small>" if entry.interval else ""
-    return f"<td{kind}>{'~' if entry.partial else ''}{escape(entry.text)}{interval}</td>"
+    label = f' data-label="{escape(column.title)}"' if column.numeric else ""
+    return f'<td{_kind(column, entry.mark)}{label}><span class="value">{text}{tie}</span>{interval}</td>'
+
+
+def _name(text: str, column: str) -> str:
+    """What a column of names shows: titles in place of keys."""
+    if column == "method":
+        return method_title(text)
+    return backbone_title(text) if column == "backbone" else text
+
+
+def _kind(column: Column, mark: str = "") -> str:
+    kinds = [mark] if mark in ("best", "second") else []
+    kinds += ["headline"] if column.key == "adcc" else []
+    kinds += [] if column.numeric else ["text"]
+    return f' class="{" ".join(kinds)}"' if kinds else ""
 
 
 def _charts(reader: RunReader, contents: Contents, missing: list[str]) -> Iterator[str]:
@@ -120,6 +147,7 @@ def _charts(reader: RunReader, contents: Contents, missing: list[str]) -> Iterat
         return
     from camtui.figures.charts import CHARTS, chart, save
 
+    yield '<div class="charts">\n'
     for kind in CHARTS:
         try:
             figure = chart(reader, kind)
@@ -127,10 +155,12 @@ def _charts(reader: RunReader, contents: Contents, missing: list[str]) -> Iterat
             continue
         except UsageError as error:
             missing.append(f"charts: {error.message}; {error.hint}")
-            return
+            break
         stream = io.BytesIO()
         save(figure, stream, "svg")
-        yield f"<h3>{kind.capitalize()}</h3>\n{_picture(stream.getvalue(), 'image/svg+xml', kind)}"
+        picture = _picture(stream.getvalue(), "image/svg+xml", CHARTS[kind].title)
+        yield f"<figure><figcaption>{escape(CHARTS[kind].title)}</figcaption>{picture}</figure>\n"
+    yield "</div>\n"
 
 
 def _picture(data: bytes, kind: str, words: str) -> str:
@@ -149,7 +179,8 @@ def _leading_cells(reader: RunReader) -> list[Cell]:
 
 def _worst(reader: RunReader, count: int, missing: list[str]) -> Iterator[str]:
     for cell in _leading_cells(reader) if count else []:
-        yield f"<h3>{escape(f'{cell.backbone}/{cell.method}')}, lowest ADCC first</h3>\n"
+        name = f"{backbone_title(cell.backbone)}, {method_title(cell.method)}"
+        yield f"<h3>{escape(name)}: lowest ADCC first</h3>\n"
         for place in reader.ranked(cell.id, "adcc", ascending=True, limit=count):
             ref = reader.image(place.image)
             try:
@@ -171,15 +202,20 @@ def _sheet(reader: RunReader, cell: Cell, image: int) -> Image:
 
 
 def _failures(reader: RunReader, most: int = 100) -> Iterator[str]:
-    names = {cell.id: f"{cell.backbone}/{cell.method}" for cell in reader.cells()}
+    names = {cell.id: f"{backbone_title(cell.backbone)}, {method_title(cell.method)}" for cell in reader.cells()}
     failures = reader.failures(limit=most)
+    info = reader.info()
+    if info.state == "failed" and info.message:
+        yield f"<p>The run failed: {escape(info.message)}</p>\n"
     if not failures:
-        yield "<p>None.</p>\n"
+        yield "<p>No image failed.</p>\n"
         return
-    yield '<table><thead><tr><th scope="col">Image</th><th scope="col">Cell</th><th scope="col">Reason</th></tr></thead><tbody>\n'
+    yield '<table><thead><tr><th scope="col">Image</th><th scope="col" class="text">Network, method</th>'
+    yield '<th scope="col" class="text">Reason</th></tr></thead><tbody>\n'
     for failure in failures:
         words = (reader.image(failure.image).path, names[failure.cell], f"{failure.reason}: {failure.detail}")
-        yield f"<tr>{''.join(f'<td>{escape(word)}</td>' for word in words)}</tr>\n"
+        cells = "".join(f'<td class="text">{escape(word)}</td>' for word in words)
+        yield f"<tr>{cells}</tr>\n"
     yield "</tbody></table>\n"
     total = reader.failure_count()
     if total > most:

@@ -67,8 +67,8 @@ def _signs(views: Sequence[CellView]) -> str:
 
 
 def in_print(note: str, *, second: str) -> str:
-    """A note for a page, where ranks are told by type in place of signs."""
-    return note.replace(BEST, f"bold: best, {second}: second").replace(TIE, "bold too: tie with the best (paired test)")
+    """A note for a page: best and second are told by type in place of signs, ties keep theirs."""
+    return note.replace(BEST, f"bold: best, {second}: second")
 
 
 def block_notes(views: Sequence[CellView], *, counts: bool = True) -> Iterator[str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from evaluator.store.reader import RunReader
 
-STYLES = {"best": "bold", "tie": "bold", "second": "", "": ""}
+STYLES = {"best": "bold", "tie": "", "second": "", "": ""}
 
 
 class Span(NamedTuple):

@@ -32,10 +32,13 @@ def test_latex_has_the_papers_layout_and_says_where_it_comes_from(reader: RunRea
     assert r"\multicolumn{9}{l}{\textbf{resnet18 (IMAGENET1K\_V1, layer layer4)}}" in text
     assert "Score-CAM (variant=cic) & " in text
     table = table_of(reader, Request("latex"))
-    for row in table.blocks[0].rows:
-        for entry in row.entries:
-            if entry.mark:
-                assert f"\\{'underline' if entry.mark == 'second' else 'textbf'}{{{entry.text}}}" in text
+    marked = {"best": "\\textbf{%s}", "second": "\\underline{%s}", "tie": "%s\\rlap{$^{=}$}"}
+    entries = [entry for row in table.blocks[0].rows for entry in row.entries if entry.mark]
+    assert {entry.mark for entry in entries} == set(marked)
+    assert [entry for entry in entries if marked[entry.mark] % entry.text not in text] == []
+    ties = {entry.text for entry in entries if entry.mark == "tie"} - {e.text for e in entries if e.mark == "best"}
+    assert [text_ for text_ in ties if f"\\textbf{{{text_}}}" in text] == []
+    assert "bold: best, underlined: second, = tie with the best (paired test)" in text
 
 
 def test_n_is_a_latex_column_only_where_it_differs(tmp_path: Path, reader: RunReader) -> None:

@@ -20,8 +20,8 @@ def test_charts(home: Path, kind: str, suffix: str) -> None:
     assert run("figure", "pics", kind, "-o", str(target))[0] == 0
     if suffix == "svg":
         text = target.read_text()
-        assert "vgg16" in text
-        assert "scorecam" in text
+        assert "VGG-16" in text
+        assert "Score-CAM" in text
     else:
         with Image.open(target) as picture:
             assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 20

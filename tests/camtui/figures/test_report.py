@@ -16,6 +16,7 @@ import pytest
 from camtui.export.plan_toml import plan_toml
 from camtui.figures.report import Contents, write_report
 from camtui.format import percent
+from camtui.format.names import method_title
 from evaluator.records import Failure, UnitResult
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
@@ -59,15 +60,18 @@ def page(reader: RunReader, **contents: int) -> tuple[str, list[str]]:
 
 def shown_rows(rows: list[list[str]]) -> dict[str, list[str]]:
     """The first table's rows by method, intervals cut off."""
-    return {row[0]: [cell.split(" ±")[0] for cell in row[1:]] for row in rows[1:5] if len(row) > 3}
+    return {row[0]: [cell.split(" ±")[0].rstrip("=") for cell in row[1:]] for row in rows[1:5] if len(row) > 3}
 
 
 def expected_rows(reader: RunReader) -> dict[str, list[str]]:
-    metrics = ["average_drop", "average_increase", "deletion", "insertion", "coherency", "complexity", "adcc"]
+    metrics = ["average_drop", "average_increase", "deletion", "insertion", "coherency", "complexity"]
     summaries = {summary.cell: summary for summary in reader.summaries()}
     first = next(cell.backbone for cell in reader.cells())
     found = {cell.method: summaries[cell.id] for cell in reader.cells() if cell.backbone == first}
-    return {method: [str(s.n), *(percent(s.means[key].value) for key in metrics)] for method, s in found.items()}
+    return {
+        method_title(method): [percent(s.means["adcc"].value), str(s.n), *(percent(s.means[key].value) for key in metrics)]
+        for method, s in found.items()
+    }
 
 
 def test_the_tables_numbers_are_read_back_from_the_page(reader: RunReader) -> None:
@@ -139,7 +143,9 @@ def test_report_command(home: Path) -> None:
     assert run("report", "pics", "-o", str(target))[0] == 2
 
 
-@pytest.mark.parametrize(("failures", "expected"), [(0, "<p>None.</p>"), (3, "</tbody></table>"), (130, "100 of 130 shown")])
+@pytest.mark.parametrize(
+    ("failures", "expected"), [(0, "<p>No image failed.</p>"), (3, "</tbody></table>"), (130, "100 of 130 shown")]
+)
 def test_failures_are_listed_up_to_a_hundred(failures: int, expected: str, tmp_path: Path) -> None:
     path = make_run(
         tmp_path / "run.db",
@@ -155,3 +161,11 @@ def test_failures_are_listed_up_to_a_hundred(failures: int, expected: str, tmp_p
         text, _ = page(stored, charts=0)
     assert expected in text
     assert text.count("missing: no such file") == min(failures, 100)
+
+
+def test_a_run_that_failed_says_why(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "run.db", backbones=["resnet18"], methods=["gradcam"], failures=False)
+    with contextlib.closing(RunWriter(path)) as writer:
+        writer.set_state("failed", "workers die before they compute anything")
+    with RunReader(path) as stored:
+        assert "The run failed: workers die before they compute anything" in page(stored, charts=0)[0]

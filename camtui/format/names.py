@@ -1,0 +1,28 @@
+"""Names for people: a method's or a backbone's title in place of the key that is typed."""
+
+from __future__ import annotations
+
+from evaluator import catalog
+from evaluator.backbones import known_backbone
+from evaluator.errors import UsageError
+from evaluator.text import printable
+
+
+def method_title(spec: str) -> str:
+    """``scorecam:variant=cic`` → ``Score-CAM (variant=cic)``, as in the paper's tables; an unknown method as it is."""
+    key, _, options = spec.partition(":")
+    try:
+        title = catalog.method(key).title
+    except UsageError:
+        return printable(spec)
+    return f"{title} ({options})" if options else title
+
+
+def backbone_title(name: str) -> str:
+    """``vgg16:layer=features.29`` → ``VGG-16 (layer=features.29)``; an unknown backbone as it is."""
+    key, _, options = name.partition(":")
+    try:
+        title = known_backbone(key).title
+    except UsageError:
+        return printable(name)
+    return f"{title} ({options})" if options else title
