@@ -39,6 +39,12 @@ def method(spec: str) -> Method:
     return kind(**values)
 
 
+def is_control(spec: str) -> bool:
+    """Whether the method of a spec is a control, which is not ranked; one that is not known here is none."""
+    kind = all_methods().get(spec.partition(":")[0])
+    return kind is not None and kind.control
+
+
 def _option_value(kind: type[Method], name: str, text: str, default: Any) -> Any:
     if isinstance(default, str):
         choices = kind.choices[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
@@ -45,12 +46,22 @@ def noise_of(made: Bench, key: bytes) -> Noise:
     That the explanation map has a key of its own, and which, is part of the protocol: a change would change stored numbers.
     """
     empty = Observation(torch.zeros(1), torch.zeros(1))
-    views = [BatchView(made.network, lambda: torch.zeros(1), empty, torch.zeros(1), [own]) for own in (key, key + b"\0masked")]
+    return _ViewNoise(
+        [BatchView(made.network, lambda: torch.zeros(1), empty, torch.zeros(1), [own]) for own in (key, key + b"\0masked")]
+    )
 
-    def noise(name: str, step: int, channels: int, masked: bool) -> Tensor:
-        return views[masked].noise(name, step, channels)[0]
 
-    return noise
+class _ViewNoise:
+    """The noise of two views, of the image and of its explanation map."""
+
+    def __init__(self, views: Sequence[BatchView]) -> None:
+        self._views = views
+
+    def __call__(self, name: str, step: int, channels: int, masked: bool) -> Tensor:
+        return self._views[masked].noise(name, step, channels)[0]
+
+    def uniform(self, name: str, count: int, masked: bool) -> Tensor:
+        return self._views[masked].uniform(name, count)[0]
 
 
 @cache

@@ -61,6 +61,26 @@ class VggLikeNetwork(nn.Module):
         return self.classifier(torch.flatten(self.avgpool(self.features(images)), 1))  # type: ignore[no-any-return]  # a module's call is Any
 
 
+class SmoothNetwork(nn.Module):
+    """A head with curvature: layer normalisation, GELU and a product; target layer 9 × 8 × 8."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(inplace=True),
+            nn.Conv2d(8, 9, 3, stride=2, padding=1), nn.ReLU(inplace=True),
+        )  # fmt: skip
+        self.pool = nn.AvgPool2d(2)
+        self.norm = nn.LayerNorm(144)
+        self.hidden = nn.Linear(144, 20)
+        self.activation = nn.GELU()
+        self.fc = nn.Linear(20, CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        hidden = self.hidden(self.norm(torch.flatten(self.pool(self.features(images)), 1)))
+        return self.fc(self.activation(hidden) * hidden)  # type: ignore[no-any-return]  # nn.Module.__call__ is Any
+
+
 def gap_network(seed: int = 0) -> nn.Module:
     """A GAP + linear classifier with two dead channels and a constant one, in evaluation mode."""
     model = _seeded(seed, GapNetwork)
@@ -85,6 +105,11 @@ def vgg_like_network(seed: int = 0) -> nn.Module:
     return _seeded(seed, VggLikeNetwork)
 
 
+def smooth_network(seed: int = 0) -> nn.Module:
+    """A classifier whose logits are curved in the activation of its target layer, in evaluation mode."""
+    return _seeded(seed, SmoothNetwork)
+
+
 def stubborn_network() -> nn.Module:
     """A GAP network that always predicts class 3, against which every channel speaks: every gradient map is all zero."""
     model = gap_network()
@@ -96,7 +121,9 @@ def stubborn_network() -> nn.Module:
     return model
 
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"gap": gap_network, "vgg-like": vgg_like_network}
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "gap": gap_network, "vgg-like": vgg_like_network, "smooth": smooth_network,
+}  # fmt: skip
 
 
 def random_images(count: int, seed: int = 0, side: int = SIDE) -> Tensor:

@@ -10,13 +10,20 @@ from collections.abc import Callable
 from importlib import import_module
 from itertools import pairwise
 from math import exp, floor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
-Noise = Callable[[str, int, int, bool], Tensor]
-"""``(name, step, channels, masked)`` → standard normal ``[channels, H, W]``; ``masked``: for the explanation map."""
+
+class Noise(Protocol):
+    """The random numbers of one image; ``masked``: those of its explanation map."""
+
+    def __call__(self, name: str, step: int, channels: int, masked: bool) -> Tensor:
+        """Standard normal ``[channels, H, W]``."""
+
+    def uniform(self, name: str, count: int, masked: bool) -> Tensor:
+        """``[count]`` in [-1, 1)."""
 
 
 class Explained(NamedTuple):
@@ -57,19 +64,26 @@ class Explained(NamedTuple):
     def probability(self, x: Tensor) -> Tensor:
         return self.logits(x).softmax(0)[self.c]
 
+    def logits_where(self, change: Callable[[Tensor], Tensor]) -> Tensor:
+        """Logits of the whole network where the activation ``[K, h, w]`` of the target layer is changed on its way."""
+
+        def changed(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+            return change(output[0].clone())[None]
+
+        handle = self.layer.register_forward_hook(changed)
+        try:
+            return self.logits(self.x)
+        finally:
+            handle.remove()
+
     def logit_without(self, channel: int) -> Tensor:
         """``s_c`` of the whole network with one channel of the target layer set to zero."""
 
-        def ablate(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-            changed = output.clone()
-            changed[0, channel] = 0
-            return changed
+        def ablate(activation: Tensor) -> Tensor:
+            activation[channel] = 0
+            return activation
 
-        handle = self.layer.register_forward_hook(ablate)
-        try:
-            return self.logits(self.x)[self.c]
-        finally:
-            handle.remove()
+        return self.logits_where(ablate)[self.c]
 
 
 # -- methods: each returns L before ReLU, [h, w] ---------------------------------------------------------------------------------
@@ -214,7 +228,7 @@ def combination(spec: str, seen: Explained) -> Tensor:
     options: dict[str, Any] = {}
     for part in filter(None, tail.split(",")):
         name, _, value = part.partition("=")
-        options[name] = {"variant": str, "n": int, "sigma": float}[name](value)
+        options[name] = {"n": int, "sigma": float, "gamma": float, "k": float}.get(name, str)(value)
     return twin(key)(seen, **options)
 
 
@@ -248,6 +262,18 @@ def fake_map(height: int, width: int) -> Tensor:
     return saliency
 
 
+def centre_map(height: int, width: int) -> Tensor:
+    saliency = torch.zeros(height, width, dtype=torch.float64)
+    for i in range(height):
+        for j in range(width):
+            down, across = (i + 0.5) / height - 0.5, (j + 0.5) / width - 0.5
+            saliency[i, j] = exp(-8 * (down**2 + across**2))
+    return saliency
+
+
+FIXED_MAPS: dict[str, Callable[[int, int], Tensor]] = {"fakecam": fake_map, "centre": centre_map}
+
+
 # -- metrics --------------------------------------------------------------------------------------------------------------------
 
 
@@ -275,7 +301,7 @@ def adcc(coherency: float, complexity: float, drop: float | None) -> float | Non
 def reference_row(
     model: nn.Module, layer_module: nn.Module, image: Tensor, method_spec: str, *, target: int | None = None, noise: Noise
 ) -> dict[str, Any]:
-    """One image, one method, every value of a row; ``map`` is the normalised map at low resolution, ``None`` for Fake-CAM."""
+    """One image, one method, every value of a row; ``map`` is the normalised map at low resolution, ``None`` for a fixed map."""
     height, width = image.shape[1:]
     with torch.no_grad():
         probabilities = model(image[None])[0].double().softmax(0)
@@ -298,8 +324,8 @@ def reference_row(
 def _saliency(seen: Explained, spec: str) -> tuple[Tensor | None, Tensor]:
     """The low-resolution map and ``U``."""
     height, width = seen.x.shape[1:]
-    if spec == "fakecam":
-        return None, fake_map(height, width)
+    if spec in FIXED_MAPS:
+        return None, FIXED_MAPS[spec](height, width)
     low = min_max(combination(spec, seen).clamp(min=0))
     return low, bilinear(low, height, width)
 

@@ -17,6 +17,7 @@ from evaluator import catalog
 from evaluator.backbones import known_backbone
 from evaluator.execution.backbone_arrival import describe_cells
 from evaluator.images import Manifest, imagenet_wnids
+from evaluator.methods.base import FixedMap
 from evaluator.plan import BackboneSpec, RunPlan
 from evaluator.records import Cell, Failure, ImageRef, LoadedBackbone, Measurement, Row, RunState, Stage, UnitResult, WorkerState
 from evaluator.statistics import harmonic_adcc
@@ -214,7 +215,8 @@ class _Rows:
             drop, coherency, complexity = max(0.0, random.gauss(0.003, 0.002)), 1.0, 1 - 1 / 50176
         else:
             drop, coherency, complexity = self._components(key, random, common.gauss(0, 1))
-        degenerate = key != "fakecam" and image.id % 17 == 3 and key in ("gradcam", "xgradcam", "cam")
+        fixed = isinstance(catalog.method(cell.method), FixedMap)
+        degenerate = not fixed and image.id % 17 == 3 and key in ("gradcam", "xgradcam", "cam")
         if degenerate:
             drop, coherency, complexity = min(1.0, drop + 0.5), 0.0, 0.0
         o = y * (1 - drop) if drop else min(1.0, y * (1 + random.uniform(0.001, 0.2)))
@@ -223,7 +225,7 @@ class _Rows:
         return Row(
             cell.id, image.id, target, target, 0.0 if undefined else y, o, None if undefined else drop, increase, coherency,
             complexity, None if undefined else harmonic_adcc(drop, coherency, complexity), degenerate,
-            None if key == "fakecam" else _map(random, degenerate),
+            None if fixed else _map(random, degenerate),
         )  # fmt: skip
 
     def _components(self, key: str, random: Random, difficulty: float) -> tuple[float, float, float]:

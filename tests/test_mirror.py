@@ -43,6 +43,7 @@ TESTED_IN = {
     "evaluator/test_plan.py": "evaluator.errors",
     "evaluator/measuring/test_pipeline.py": "evaluator.measuring.maps evaluator.measuring.views evaluator.records",
     "evaluator/measuring/test_session.py": "evaluator.measuring.image_loading evaluator.measuring.unit_answers",
+    "evaluator/methods/test_eigengradcam.py": "evaluator.methods.principal",
     "evaluator/metrics/test_init.py": "evaluator.metrics.base",
     "evaluator/networks/test_fusing.py": "evaluator.networks.folding",
     "evaluator/store/test_reader.py": """

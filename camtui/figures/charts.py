@@ -88,7 +88,7 @@ def save(figure: Figure, stream: BinaryIO, form: str) -> None:
 def _convergence(axes: Axes, reader: RunReader, views: Sequence[CellView]) -> None:
     """The headline after the first n images of the seeded order, with its 95 % band."""
     for view in views:
-        if view.cell.method.split(":")[0] == "fakecam":
+        if view.control:
             continue
         means = [mean for mean in convergence(reader.convergence(view.cell.id), view.summary.n) if mean.n >= FEWEST]
         n, middle = [mean.n for mean in means], np.array([100 * mean.value for mean in means])
@@ -119,7 +119,7 @@ def _components(axes: Axes, _: RunReader, views: Sequence[CellView]) -> None:
 def _ranks(axes: Axes, reader: RunReader, views: Sequence[CellView]) -> None:
     """Rank of every method in every metric, 1 the best; a filled dot ties with the best by the paired test."""
     metrics = [metric for metric in shown_metrics(reader) if all(view.mean(metric.key) for view in views)]
-    shown = [view for view in views if view.cell.method.split(":")[0] != "fakecam"]
+    shown = [view for view in views if not view.control]
     for view in shown:
         ranks = [1 + sum(_better(other, view, metric.key) for other in shown) for metric in metrics]
         (line,) = axes.plot(range(len(metrics)), ranks, linewidth=1, label=_label(view))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from evaluator import catalog
 from evaluator.metrics import all_metrics
 from evaluator.metrics.base import Metric
 from evaluator.records import Cell
@@ -18,9 +19,6 @@ Mark = Literal["", "best", "tie", "second"]
 
 SIGNS: dict[Mark, str] = {"best": "*", "tie": "=", "second": "", "": ""}
 """How a rank is told without colour: ``*`` best, ``=`` tie with the best."""
-
-CONTROL = "fakecam"
-"""A check of the metrics, no explanation: as in the paper's Table 2 it takes no part in the ranks."""
 
 Paired = Callable[[str, int, int], PairedDifference | None]
 """``RunReader.paired``, or a cache of it."""
@@ -47,8 +45,8 @@ class CellView:
 
     @property
     def control(self) -> bool:
-        """Takes no part in the ranks."""
-        return self.cell.method.split(":")[0] == CONTROL
+        """Takes no part in the ranks, as Fake-CAM in the paper's Table 2."""
+        return catalog.is_control(self.cell.method)
 
     def mean(self, metric: str) -> Mean | None:
         """A metric's average; ``mean_image_adcc`` is one too."""

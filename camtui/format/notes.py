@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from camtui.format.cells import CONTROL, CellView
+from camtui.format.cells import CellView
 from camtui.format.numbers import count
 from camtui.runs import reference
 from camtui.status import state_now
@@ -41,8 +41,8 @@ def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
     signs = _signs(views)
     if signs:
         yield signs
-    if any(view.marks for view in views) and any(view.control for view in views):
-        yield f"{catalog.method(CONTROL).title}, the control, is not ranked"
+    if any(view.marks for view in views):
+        yield from _controls(views)
     if plan.limit is not None:
         yield f"not the whole data set: the first {count(info.image_count)} images of the order of seed {plan.seed}"
     changed = [f"{name} {value}" for name, value, usual in _choices(plan.target, plan.resize, plan.precision) if value != usual]
@@ -52,6 +52,15 @@ def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
         yield "~ not every image yet: averages over its first n images; ranks may change"
     if any(view.summary.failed for view in views):
         yield f"failures have no value and are in no average: camtui errors {reference(reader.path)}"
+
+
+def _controls(views: Sequence[CellView]) -> Iterator[str]:
+    """Which methods have no rank: ``Fake-CAM and Centre, the controls, are not ranked``."""
+    titles = list(dict.fromkeys(catalog.method(view.cell.method).title for view in views if view.control))
+    if len(titles) == 1:
+        yield f"{titles[0]}, the control, is not ranked"
+    elif titles:
+        yield f"{', '.join(titles[:-1])} and {titles[-1]}, the controls, are not ranked"
 
 
 def _choices(target: str, resize: int, precision: str) -> tuple[tuple[str, object, object], ...]:

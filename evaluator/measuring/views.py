@@ -13,6 +13,9 @@ from evaluator.measuring.maps import min_max, upsample
 from evaluator.methods.base import ChannelMasks
 from evaluator.networks.network import Network, Observation, confidence
 
+_POOLED_AT_ONCE = 4096
+"""Rows of pooled activations in one product with the linear layer: 33 MB of logits in float64 with a thousand classes."""
+
 
 class BatchView:
     """B images with the activation and logits that the network had for them.
@@ -53,6 +56,14 @@ class BatchView:
         """``∂s_c/∂A``, ``[B, K, h, w]``; ``[B, K, 1, 1]`` on GAP + linear heads."""
         return self._network.backbone.gradient(self.activation, self.targets)
 
+    def gradient_of(self, class_weights: Tensor) -> Tensor:
+        """``∂(Σ_d w_d s_d)/∂A``, ``[B, K, h, w]``; ``[B, K, 1, 1]`` on GAP + linear heads."""
+        return self._network.backbone.gradient_of(self.activation, class_weights)
+
+    def hessian_product(self, vector: Tensor) -> Tensor:
+        """``H·v`` with ``H = ∂²s_c/∂A²``, ``[B, K, h, w]``; ``[B, K, 1, 1]`` zeros on GAP + linear heads."""
+        return self._network.backbone.hessian_product(self.activation, self.targets, vector)
+
     @cached_property
     def normalised_activation(self) -> Tensor:
         """Min-max of every channel, ``[B, K, h, w]``."""
@@ -74,6 +85,24 @@ class BatchView:
         """``[n, K, h, w]`` → logits ``[n, C]``."""
         with torch.no_grad():
             return self._network.backbone.logits(activation)
+
+    def masked_confidence(self, masks: Tensor) -> Tensor:
+        """``softmax(head(A ⊙ m))_c``, ``[B, M]``; the head runs on no more of them at once than the network on images."""
+        images, count = len(self.activation), len(masks)
+        image = torch.arange(images, device=masks.device).repeat_interleave(count)
+        mask = torch.arange(count, device=masks.device).repeat(images)
+        logits, size = self._masked_heads(masks)
+        parts = zip(torch.split(image, size), torch.split(mask, size), strict=True)
+        scores = [confidence(logits(rows, which), self.targets[rows]) for rows, which in parts]
+        return torch.cat(scores).view(images, count).float()
+
+    def _masked_heads(self, masks: Tensor) -> tuple[Callable[[Tensor, Tensor], Tensor], int]:
+        """Logits by image and mask ``[n]``, and for how many at a time; behind global average pooling a mask is a product."""
+        linear = self._network.backbone.linear
+        if linear is None:
+            return lambda rows, which: self.head(self.activation[rows] * masks[which, None]), self._network.batch_sizes["fp32"]
+        pooled = torch.einsum("bkp,mp->bmk", self.activation.flatten(2), masks.flatten(1)) / masks[0].numel()
+        return lambda rows, which: linear(pooled[rows, which]), _POOLED_AT_ONCE
 
     def blank_confidence(self) -> Tensor:
         """``softmax(f(0))_c``, ``[B]``."""
@@ -111,12 +140,22 @@ class BatchView:
         return self._last_noise[1]
 
     def _field(self, key: bytes, name: str, step: int, channels: int) -> Tensor:
-        digest = hashlib.sha256(b"%s\0%s\0%d" % (key, name.encode(), step)).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+        generator = _generator(key, name, step)
         return torch.randn(channels, self._network.side, self._network.side, generator=generator)
+
+    def uniform(self, name: str, count: int) -> Tensor:
+        """Random numbers in [-1, 1), ``[B, count]``, drawn on the CPU as the noise is."""
+        drawn = [torch.rand(count, generator=_generator(key, name, 0)) for key in self._noise_keys]
+        return (2 * torch.stack(drawn) - 1).to(self.activation.device)
 
     def perturbed(self, name: str, step: int, sigma: float) -> BatchView:
         """The pass over ``x + σ·noise(name, step)``, same targets."""
         images = self._images + sigma * self.noise(name, step)
         observed = self._network.observe(len(images), lambda start, stop: images[start:stop])
         return BatchView(self._network, lambda: images, observed, self.targets, self._noise_keys)
+
+
+def _generator(key: bytes, name: str, step: int) -> torch.Generator:
+    """The generator of one image's noise: a function of its key, the name and the step."""
+    digest = hashlib.sha256(b"%s\0%s\0%d" % (key, name.encode(), step)).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))

@@ -62,8 +62,42 @@ class View(Protocol):
     def class_weights(self) -> Tensor:
         """``W[c]``, ``[B, K]``: the target class's row of the linear layer; only where ``gap_linear``."""
 
+    def gradient_of(self, class_weights: Tensor) -> Tensor:
+        """``∂(Σ_d w_d s_d)/∂A``: the gradient of another function of the logits than the target's.
+
+        Args:
+            class_weights: ``w``, ``[B, C]``, constants.
+
+        Returns:
+            ``[B, K, h, w]``; on GAP + linear heads ``[B, K, 1, 1]``, in closed form, as ``gradient``.
+        """
+
+    def hessian_product(self, vector: Tensor) -> Tensor:
+        """``H·v``, ``H = ∂²s_c/∂A²``, by a second backward pass through the head alone.
+
+        Args:
+            vector: ``v``, ``[B, K, h, w]``.
+
+        Returns:
+            ``[B, K, h, w]``; zeros where the head has no curvature (linear layers, ReLU, max-pooling), on GAP + linear heads
+            ``[B, K, 1, 1]``.
+        """
+
     def head(self, activation: Tensor) -> Tensor:
         """``[n, K, h, w]`` → logits ``[n, C]`` through what follows the target layer."""
+
+    def masked_confidence(self, masks: Tensor) -> Tensor:
+        """``softmax(head(A ⊙ m))_c`` for every mask: the head is run, the trunk is not.
+
+        On GAP + linear heads one product of matrices; elsewhere the head runs on as many masked activations at once as the
+        network takes images.
+
+        Args:
+            masks: ``[M, h, w]``, the same for all images and channels.
+
+        Returns:
+            ``[B, M]``.
+        """
 
     def channel_scores(
         self, mask: Callable[[ChannelMasks], Tensor] | None = None, *, passes: int = 1, logits: bool = False
@@ -87,6 +121,9 @@ class View(Protocol):
     def noise(self, name: str, step: int, channels: int = 3) -> Tensor:
         """Standard normal noise ``[B, channels, H, W]``, the same for an image wherever and whenever it is drawn."""
 
+    def uniform(self, name: str, count: int) -> Tensor:
+        """Random numbers in [-1, 1), ``[B, count]``, the same for an image wherever and whenever they are drawn."""
+
     def perturbed(self, name: str, step: int, sigma: float) -> View:
         """The pass over ``x + σ·noise(name, step)``, same targets: one forward per image."""
 
@@ -107,6 +144,8 @@ class Method(ABC):
     """Whether every channel costs forwards (Score-CAM and kin): such methods are evaluated after the cheap ones."""
     beyond_paper: ClassVar[bool] = False
     """Not among the rows of Table 2."""
+    control: ClassVar[bool] = False
+    """Explains nothing and is there to be compared with: measured and shown as any other, but not ranked."""
 
     @abstractmethod
     def combine(self, view: View) -> Tensor:

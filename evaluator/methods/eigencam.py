@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evaluator.methods.base import Method, View, weighted_sum
+from evaluator.methods.principal import first_right_singular_vector
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_SQUARINGS = 24
-"""The power of the product that is taken is 2²⁴: a second singular value of 0.999 999 of the first is gone from it."""
 
 
 class EigenCAM(Method):
@@ -37,27 +35,4 @@ class EigenCAM(Method):
 
     def combine(self, view: View) -> Tensor:
         """``[B, h, w]``."""
-        return weighted_sum(_first_right_singular_vector(view.activation.flatten(2).double()), view.activation)
-
-
-def _first_right_singular_vector(transposed: Tensor) -> Tensor:
-    """``v`` from ``Oᵀ``, ``[B, K, hw]`` → ``[B, K]``: the limit of ``(OᵀO)ⁿ Oᵀ1``, scaled to length 1.
-
-    Power iteration from the map that is 1 everywhere, which settles the sign; the power is taken by squaring ``OᵀO`` or ``OOᵀ``,
-    whichever is the smaller. Products of matrices only: torch is not imported, and a device never waits for its host.
-    """
-    channels, positions = transposed.shape[1:]
-    if channels < positions:
-        found = _power(transposed @ transposed.mT) @ transposed.sum(2, keepdim=True)
-    else:
-        found = transposed @ _power(transposed.mT @ transposed).sum(2, keepdim=True)
-    length = found.pow(2).sum(1, keepdim=True).sqrt()
-    return (found / length.clamp(min=1e-300)).flatten(1)
-
-
-def _power(product: Tensor) -> Tensor:
-    """A symmetric ``[B, n, n]`` to a high power, its trace 1 all the way: the projection on what has the largest eigenvalue."""
-    for _ in range(_SQUARINGS):
-        product = product / product.diagonal(dim1=1, dim2=2).sum(1)[:, None, None].clamp(min=1e-300)
-        product = product @ product
-    return product
+        return weighted_sum(first_right_singular_vector(view.activation.flatten(2).double()), view.activation)

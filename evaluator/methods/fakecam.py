@@ -19,6 +19,7 @@ class FakeCAM(FixedMap):
     title = "Fake-CAM"
     paper = "Poppi et al., CVPR Workshops 2021"
     weighs_by = "nothing: all pixels but one"
+    control = True
 
     def fixed_map(self, height: int, width: int) -> list[list[float]]:
         """All ones but the top-left pixel."""

@@ -66,6 +66,28 @@ class Backbone:
             (gradient,) = torch.autograd.grad(chosen, leaf)
         return gradient
 
+    def gradient_of(self, activation: Tensor, class_weights: Tensor) -> Tensor:
+        """``∂(Σ_d w_d s_d)/∂A`` for ``w`` ``[n, C]``, shaped as ``gradient``."""
+        if self.linear is not None:
+            return (class_weights @ self.linear.weight)[:, :, None, None] / activation.shape[2:].numel()
+        with torch.enable_grad():
+            leaf = activation.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad((class_weights * self.head(leaf)).sum(), leaf)
+        return gradient
+
+    def hessian_product(self, activation: Tensor, targets: Tensor, vector: Tensor) -> Tensor:
+        """``∂²s_c/∂A² · v`` for ``v`` ``[n, K, h, w]``, by two backward passes; zeros where a head has no curvature."""
+        if self.linear is not None:
+            return torch.zeros_like(activation[:, :, :1, :1])
+        with torch.enable_grad():
+            leaf = activation.detach().requires_grad_()
+            chosen = self.head(leaf).gather(1, targets[:, None]).sum()
+            (gradient,) = torch.autograd.grad(chosen, leaf, create_graph=True)
+            if not gradient.requires_grad:
+                return torch.zeros_like(activation)
+            (product,) = torch.autograd.grad(gradient, leaf, vector, materialize_grads=True)
+        return product
+
     def to(self, device: torch.device) -> Backbone:
         """The same on another device, in channels-last layout."""
         for part in (self.trunk, self.head):

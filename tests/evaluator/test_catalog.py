@@ -50,6 +50,11 @@ def test_a_spec_that_cannot_be_met(spec: str, message: str, hint: str) -> None:
     assert hint in caught.value.hint
 
 
+def test_controls_are_known_by_their_spec_and_what_is_unknown_is_none() -> None:
+    found = {spec: catalog.is_control(spec) for spec in ("fakecam", "randomcam:", "scorecam:variant=cic", "./mine.py:Mine", "")}
+    assert found == {"fakecam": True, "randomcam:": True, "scorecam:variant=cic": False, "./mine.py:Mine": False, "": False}
+
+
 def test_a_metric_by_name() -> None:
     assert catalog.metric("adcc").title == "ADCC"
     with pytest.raises(UsageError, match="unknown metric 'adc'") as caught:

@@ -23,7 +23,7 @@ def table(
 
     Metrics in percent, in the paper's order, one block per backbone. ADCC is the harmonic mean of the averaged components, as in
     the paper's tables. * marks the best of a backbone, = what ties with it by a paired test, ~ a cell that has not seen every
-    image. Fake-CAM, a control, takes no part in the ranks. json, csv and tsv carry fractions at full precision.
+    image. Controls (Fake-CAM and kin) take no part in the ranks. json, csv and tsv carry fractions at full precision.
 
     Example: camtui table val --sort adcc --ci
     """

@@ -30,6 +30,16 @@ def test_charts(home: Path, kind: str, suffix: str) -> None:
     assert target.read_bytes() == first
 
 
+@pytest.mark.parametrize(("kind", "shown"), [("convergence", False), ("ranks", False), ("components", True)])
+def test_controls_are_in_charts_of_values_and_not_of_ranks(home: Path, kind: str, shown: bool) -> None:
+    pytest.importorskip("matplotlib")
+    make_run(home / "runs" / "controls.db", methods=("gradcam", "randomcam", "scorecam", "centre"))
+    assert run("figure", "controls", kind, "-o", str(home / "a.svg"))[0] == 0
+    text = (home / "a.svg").read_text()
+    assert "Score-CAM" in text
+    assert [title in text for title in ("Random-CAM", "Centre")] == [shown, shown]
+
+
 def test_charts_that_cannot_be(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(home / "runs" / "plain.db", methods=METHODS, curves=False)
     assert "no chart 'pie'" in run("figure", "pics", "pie", "-o", str(home / "a.png"))[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from camtui.format import (
     CellView,
     cell_views,
@@ -50,8 +52,9 @@ def test_cells_of_unequal_n_are_always_paired() -> None:
     assert rank_cells(views, all_metrics()["adcc"], lambda m, a, b: PairedDifference(40, 0.0, 0.1)) == {1: "best", 2: "tie"}
 
 
-def test_fake_cam_takes_no_part_and_one_method_has_no_rank() -> None:
-    views = [view(1, 0.99, method="fakecam"), view(2, 0.5)]
+@pytest.mark.parametrize("control", ["fakecam", "randomcam", "centre"])
+def test_controls_take_no_part_and_one_method_has_no_rank(control: str) -> None:
+    views = [view(1, 0.99, method=control), view(2, 0.5)]
     assert rank_cells(views, all_metrics()["adcc"], never) == {}
 
 

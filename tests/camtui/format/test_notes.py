@@ -29,6 +29,11 @@ def test_what_must_be_said_is_said(reader: RunReader) -> None:
     assert "Fake-CAM, the control, is not ranked" in text
 
 
+def test_several_controls_are_named(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "a.db", methods=["gradcam", "centre", "gradcampp", "fakecam"], backbones=["vgg16"])
+    assert "Centre and Fake-CAM, the controls, are not ranked" in plain_text(summary_table(RunReader(path)))
+
+
 def test_a_complete_run_without_failures_says_none_of_that(tmp_path: Path) -> None:
     reader = RunReader(make_run(tmp_path / "a.db", methods=["gradcampp"], backbones=["vgg16"], failures=False))
     text = plain_text(summary_table(reader))
