@@ -17,6 +17,7 @@ from typer.main import get_command_from_info
 from camtui.cli import commands
 from camtui.cli.command_decorator import VERBS, run_command
 from camtui.cli.console import close_quietly, has_screen, print_error
+from camtui.cli.help import write_commands
 from evaluator.errors import CamtuiError
 
 
@@ -47,6 +48,10 @@ class Commands(TyperGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{**settings, "commands": {}})
         self.commands = cast(Any, Verbs())
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands by task."""
+        write_commands([(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)], formatter)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was typed."""

@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperGroup
 from typer.models import CommandInfo
 
+from camtui.cli.help import Command
+
 VERBS: dict[str, CommandInfo] = {}
 """Those whose modules have been imported, by name."""
 
@@ -18,7 +20,7 @@ VERBS: dict[str, CommandInfo] = {}
 def command(call: Callable[..., None]) -> Callable[..., None]:
     """Make a function the verb of its module; a parameter that is a ``NamedTuple`` stands for the options in its fields."""
     name = call.__module__.rpartition(".")[2]
-    VERBS[name] = CommandInfo(name=name, callback=_spread(call))
+    VERBS[name] = CommandInfo(name=name, cls=Command, callback=_spread(call))
     return call
 
 

@@ -20,26 +20,58 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite FILE.")]
 DigitsOption = Annotated[int, typer.Option("--digits", min=0, max=12, help="Behind the point, in table, md and latex.")]
 BackbonesOption = Annotated[
     list[str] | None,
-    typer.Option("--backbone", "-b", help="Repeat, or use commas: camtui backbones.", autocompletion=completion.backbones),
+    typer.Option(
+        "--backbone",
+        "-b",
+        metavar="LIST",
+        rich_help_panel="Measurement",
+        help="Repeat, or use commas: camtui backbones.",
+        autocompletion=completion.backbones,
+    ),
 ]
 MaxFailuresOption = Annotated[
-    str, typer.Option("--max-failures", metavar="N|P%", help="Stop, with exit code 5, above so many failures.")
+    str,
+    typer.Option(
+        "--max-failures", metavar="N|P%", rich_help_panel="Compute", help="Stop, with exit code 5, above so many failures."
+    ),
 ]
 OnFinishOption = Annotated[
-    str, typer.Option("--on-finish", metavar="CMD", help="Gets a JSON document when the run ends or crashes.")
+    str,
+    typer.Option(
+        "--on-finish", metavar="CMD", rich_help_panel="Output", help="Gets a JSON document when the run ends or crashes."
+    ),
 ]
 
 
 class Where(NamedTuple):
     """Where a run computes."""
 
-    device: Annotated[str | None, typer.Option(help="cpu, cuda (all), cuda:0,cuda:2.  [default: cuda where there is one]")] = None
-    workers: Annotated[int | None, typer.Option(help="Worker processes.  [default: one on each device]")] = None
-    executor: Annotated[str, typer.Option(help="local: processes of this machine; ray: actors of a Ray cluster.")] = "local"
-    ray_address: Annotated[
-        str | None, typer.Option(metavar="auto|HOST:PORT", help="Of a cluster to join; without: a Ray of its own.")
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="cpu, cuda (all), cuda:0,cuda:2.  [default: cuda where there is one]",
+            rich_help_panel="Compute",
+            metavar="cpu|cuda|cuda:N,…",
+        ),
     ] = None
-    gpus_per_worker: Annotated[float | None, typer.Option(metavar="F", help="With Ray, a part is enough.  [default: 1]")] = None
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes.  [default: one on each device]", rich_help_panel="Compute", metavar="N")
+    ] = None
+    executor: Annotated[
+        str,
+        typer.Option(
+            help="local: processes of this machine; ray: actors of a Ray cluster.", rich_help_panel="Compute", metavar="local|ray"
+        ),
+    ] = "local"
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|HOST:PORT", help="Of a cluster to join; without: a Ray of its own.", rich_help_panel="Compute"
+        ),
+    ] = None
+    gpus_per_worker: Annotated[
+        float | None, typer.Option(metavar="F", help="With Ray, a part is enough.  [default: 1]", rich_help_panel="Compute")
+    ] = None
 
     def chosen(self) -> Chosen:
         """The devices that these words come to.
@@ -55,10 +87,16 @@ class Where(NamedTuple):
 class Shown(NamedTuple):
     """How a run that has been started is shown."""
 
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return as soon as the run is under way.")] = False
-    foreground: Annotated[bool, typer.Option("--foreground", "-F", help="Run in this process: for Slurm and systemd.")] = False
-    no_watch: Annotated[bool, typer.Option("--no-watch", help="Plain lines instead of the dashboard.")] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No narration, only the result.")] = False
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return as soon as the run is under way.", rich_help_panel="Output")
+    ] = False
+    foreground: Annotated[
+        bool, typer.Option("--foreground", "-F", help="Run in this process: for Slurm and systemd.", rich_help_panel="Output")
+    ] = False
+    no_watch: Annotated[
+        bool, typer.Option("--no-watch", help="Plain lines instead of the dashboard.", rich_help_panel="Output")
+    ] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No narration, only the result.", rich_help_panel="Output")] = False
     json: JsonOption = False
 
 

@@ -24,35 +24,105 @@ from evaluator.execution.request import RunRequest
 class What(NamedTuple):
     """What is computed on which images, and kept where."""
 
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of class folders, or a flat folder of images.")] = None
-    demo: Annotated[bool, typer.Option("--demo", help="scikit-image's photographs, EfficientNet-Lite0, the Table 2 methods.")] = (
-        False
-    )
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of class folders, or a flat folder of images.", rich_help_panel="Images"),
+    ] = None
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo", help="scikit-image's photographs, EfficientNet-Lite0, the Table 2 methods.", rich_help_panel="Images"
+        ),
+    ] = False
     backbone: BackbonesOption = None
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", "-m", help="Repeat, or use commas: camtui methods.", autocompletion=completion.methods),
+        typer.Option(
+            "--method",
+            "-m",
+            help="Repeat, or use commas: camtui methods.",
+            autocompletion=completion.methods,
+            rich_help_panel="Measurement",
+            metavar="LIST",
+        ),
     ] = None
     metric: Annotated[
         list[str] | None,
         typer.Option(
             help=f"{', '.join(catalog.requested_metrics())} or all; the others always.",
             autocompletion=completion.requested_metrics,
+            rich_help_panel="Measurement",
+            metavar="LIST",
         ),
     ] = None
-    limit: Annotated[int | None, typer.Option("--limit", "-n", help="First N images of the seeded order.")] = None
-    name: Annotated[str | None, typer.Option(help="Of the run; default: the data folder's, so the same command goes on.")] = None
-    db: Annotated[Path | None, typer.Option(help="The run's file, where it shall not lie with the others.")] = None
-    precision: Annotated[str | None, typer.Option(help="fp32, mixed or bf16.  [default: fp32 on cpu, mixed on cuda]")] = None
-    seed: Annotated[int | None, typer.Option(help="Of the order of images and of all noise.  [default: 0]")] = None
-    target: Annotated[str | None, typer.Option(help="Class that is explained: predicted or label.  [default: predicted]")] = None
-    resize: Annotated[int | None, typer.Option(help="Short side before the 224 crop: 224 or 256.  [default: 224]")] = None
-    layer: Annotated[str | None, typer.Option(help="Target layer, by dotted name.  [default: the backbone's own]")] = None
-    weights: Annotated[str | None, typer.Option(help="FILE.safetensors, FILE.pth or random:SEED.")] = None
-    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV of image,label for flat folders.")] = None
-    curve_steps: Annotated[int | None, typer.Option(help="Steps of deletion and insertion.  [default: 28]")] = None
-    insertion_start: Annotated[str | None, typer.Option(help="zero or blur.  [default: zero]")] = None
-    config: Annotated[Path | None, typer.Option(metavar="PLAN.toml", help="A plan; options given here win.")] = None
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", "-n", help="First N images of the seeded order.", rich_help_panel="Images", metavar="N"),
+    ] = None
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the run; default: the data folder's, so the same command goes on.",
+            rich_help_panel="The run's file",
+            metavar="NAME",
+        ),
+    ] = None
+    db: Annotated[
+        Path | None,
+        typer.Option(
+            help="The run's file, where it shall not lie with the others.", rich_help_panel="The run's file", metavar="FILE.db"
+        ),
+    ] = None
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="fp32, mixed or bf16.  [default: fp32 on cpu, mixed on cuda]",
+            rich_help_panel="Protocol",
+            metavar="fp32|mixed|bf16",
+        ),
+    ] = None
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Of the order of images and of all noise.  [default: 0]", rich_help_panel="Protocol", metavar="N"),
+    ] = None
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Class that is explained: predicted or label.  [default: predicted]",
+            rich_help_panel="Protocol",
+            metavar="predicted|label",
+        ),
+    ] = None
+    resize: Annotated[
+        int | None,
+        typer.Option(
+            help="Short side before the 224 crop: 224 or 256.  [default: 224]", rich_help_panel="Protocol", metavar="PIXELS"
+        ),
+    ] = None
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="Target layer, by dotted name.  [default: the backbone's own]", rich_help_panel="Measurement", metavar="LAYER"
+        ),
+    ] = None
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE.safetensors, FILE.pth or random:SEED.", rich_help_panel="Measurement", metavar="FILE|random:SEED"
+        ),
+    ] = None
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="CSV of image,label for flat folders.", rich_help_panel="Images")
+    ] = None
+    curve_steps: Annotated[
+        int | None, typer.Option(help="Steps of deletion and insertion.  [default: 28]", rich_help_panel="Protocol", metavar="N")
+    ] = None
+    insertion_start: Annotated[
+        str | None, typer.Option(help="zero or blur.  [default: zero]", rich_help_panel="Protocol", metavar="zero|blur")
+    ] = None
+    config: Annotated[
+        Path | None, typer.Option(metavar="PLAN.toml", help="A plan; options given here win.", rich_help_panel="Measurement")
+    ] = None
 
     def typed(self) -> Typed:
         """What makes the plan."""
@@ -68,10 +138,14 @@ def run(
     what: What,
     where: Where,
     shown: Shown,
-    batch_size: Annotated[str, typer.Option(help="Images in one forward, or auto.")] = "auto",
+    batch_size: Annotated[
+        str, typer.Option(help="Images in one forward, or auto.", rich_help_panel="Compute", metavar="N|auto")
+    ] = "auto",
     max_failures: MaxFailuresOption = "",
     on_finish: OnFinishOption = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and what it costs; compute nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan and what it costs; compute nothing.", rich_help_panel="Output")
+    ] = False,
 ) -> None:
     """Evaluate CAM methods on images.
 

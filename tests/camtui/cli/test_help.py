@@ -1,0 +1,45 @@
+"""``--help``: every command under a task, every option under a heading, words in place of type names."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from camtui.cli.app import app
+from camtui.cli.help import COMMAND_PANELS
+
+COMMANDS = sorted(typer.main.get_group(app).commands)
+
+
+def helped(*words: str) -> str:
+    result = CliRunner().invoke(app, [*words, "--help"])
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_every_command_is_listed_once_under_a_task() -> None:
+    listed = [name for names in COMMAND_PANELS.values() for name in names]
+    assert sorted(set(COMMANDS) - set(listed)) == []
+    assert len(listed) == len(set(listed))
+    text = helped()
+    assert re.findall(r"^  ([a-z]+)  ", text.partition("Start and steer")[2], re.MULTILINE) == [
+        name for name in listed if name in COMMANDS
+    ]
+    assert "Others:" not in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_help_speaks_of_types(name: str) -> None:
+    assert re.findall(r"<(?:str|int|float|path|list|bool)[^>]*>", helped(name)) == []
+
+
+def test_the_options_of_run_stand_under_headings() -> None:
+    text = helped("run")
+    headings = re.findall(r"^([A-Z][^:\n]*):$", text, re.MULTILINE)
+    assert headings == ["Images", "Measurement", "The run's file", "Protocol", "Compute", "Output", "Options"]
+    options = text.partition("\nOptions:\n")[2]
+    assert re.findall(r"(--[a-z-]+)", options) == ["--json", "--help"]
+    assert "--target predicted|label" in text.partition("\nProtocol:\n")[2].partition("\nCompute:\n")[0]
