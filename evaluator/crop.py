@@ -9,9 +9,11 @@ import os
 import stat
 import warnings
 from functools import cache
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, NamedTuple
 
 from evaluator.errors import ImageUnreadable
 from evaluator.text import printable
@@ -27,34 +29,63 @@ _MOST_PIXELS = 89_478_485
 """Pillow's own limit, above which it suspects a file that unpacks to more than memory: 268 MB as RGB."""
 
 
-def open_square(root: Path, path: bytes, resize: int, expected_size: int | None = None) -> Image:
+_MOST_BYTES = 2**30
+"""Of one file, which is read as a whole before it is decoded; the most pixels take 268 MB where nothing is compressed."""
+
+
+class Opened(NamedTuple):
+    """An image as the network sees it, and the sha256 of the bytes that it was decoded from."""
+
+    image: Image
+    content: bytes
+
+
+def open_square(
+    root: Path, path: bytes, resize: int, expected_size: int | None = None, expected_content: bytes | None = None
+) -> Image:
+    """The image of ``open_hashed`` alone."""
+    return open_hashed(root, path, resize, expected_size, expected_content).image
+
+
+def open_hashed(
+    root: Path, path: bytes, resize: int, expected_size: int | None = None, expected_content: bytes | None = None
+) -> Opened:
     """The image as RGB, short side resized to ``resize``, centre-cropped to 224 × 224.
 
     Bilinear with antialias, as torchvision's ``Resize`` and ``CenterCrop`` do on a PIL image. EXIF orientation is not applied, an
-    animation shows its first frame, transparency is dropped, 16-bit grey is scaled to 8 bits.
+    animation shows its first frame, transparency is dropped, 16-bit grey is scaled to 8 bits. The file is read once, and decoded
+    from memory: what is hashed is what is decoded, also of a file that is being written meanwhile.
 
     Args:
         root: the data folder; the file must be a regular file under it, after following links.
         path: bytes relative to it.
         resize: length of the short side before the crop, in pixels.
         expected_size: bytes the manifest recorded; another size means another file.
+        expected_content: sha256 of the file that earlier rows were made from.
 
     Raises:
         ImageUnreadable: with a reason word and a line for people.
     """
+    data = read_image(root, path, expected_size)
+    content = sha256(data).digest()
+    if expected_content is not None and content != expected_content:
+        raise ImageUnreadable("changed", "its bytes are not those that the run's rows were made from")
+    return Opened(_decoded(data, resize), content)
+
+
+def _decoded(data: bytes, resize: int) -> Image:
     pillow = _pillow()
-    with _regular_file(root, path, expected_size) as stream:
-        try:
-            with pillow.open(stream, formats=_FORMATS) as image:
-                if image.width * image.height > _MOST_PIXELS:
-                    raise ImageUnreadable("too-large", f"{image.width} x {image.height} pixels, at most {_MOST_PIXELS}")
-                return centre_square(_as_rgb(image), resize)
-        except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
-            raise ImageUnreadable("too-large", f"more than {_MOST_PIXELS} pixels") from error
-        except pillow.UnidentifiedImageError as error:
-            raise ImageUnreadable("not-an-image", "no image format recognised") from error
-        except (OSError, ValueError, SyntaxError, EOFError) as error:  # what Pillow's decoders raise on damaged files
-            raise ImageUnreadable("truncated", printable(error, 200)) from error
+    try:
+        with pillow.open(BytesIO(data), formats=_FORMATS) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                raise ImageUnreadable("too-large", f"{image.width} x {image.height} pixels, at most {_MOST_PIXELS}")
+            return centre_square(_as_rgb(image), resize)
+    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
+        raise ImageUnreadable("too-large", f"more than {_MOST_PIXELS} pixels") from error
+    except pillow.UnidentifiedImageError as error:
+        raise ImageUnreadable("not-an-image", "no image format recognised") from error
+    except (OSError, ValueError, SyntaxError, EOFError) as error:  # what Pillow's decoders raise on damaged files
+        raise ImageUnreadable("truncated", printable(error, 200)) from error
 
 
 @cache
@@ -71,8 +102,12 @@ def _pillow() -> ModuleType:
     return Image
 
 
-def _regular_file(root: Path, path: bytes, expected_size: int | None) -> BinaryIO:
-    """The file, open for reading. It is judged once it is open: what is judged by name may be another file a moment later."""
+def read_image(root: Path, path: bytes, expected_size: int | None = None) -> bytes:
+    """The bytes of an image's file. It is judged once it is open: what is judged by name may be another file a moment later.
+
+    Raises:
+        ImageUnreadable: there is no such regular file under the root, or it has another size.
+    """
     try:
         resolved = os.path.realpath(os.path.join(os.fsencode(root), path), strict=True)
         base = os.path.realpath(os.fsencode(root))
@@ -85,10 +120,15 @@ def _regular_file(root: Path, path: bytes, expected_size: int | None) -> BinaryI
         raise ImageUnreadable("missing", printable(getattr(error, "strerror", None) or error)) from error
     try:
         _check(os.fstat(descriptor), expected_size)
-    except ImageUnreadable:
+        with open(descriptor, "rb", buffering=0, closefd=False) as file:
+            data = file.readall()
+    except OSError as error:
+        raise ImageUnreadable("truncated", printable(error.strerror or error)) from error
+    finally:
         os.close(descriptor)
-        raise
-    return open(descriptor, "rb")
+    if expected_size is not None and len(data) != expected_size:
+        raise ImageUnreadable("changed", f"{len(data)} bytes, the manifest has {expected_size}")
+    return data
 
 
 def _check(status: os.stat_result, expected_size: int | None) -> None:
@@ -96,6 +136,8 @@ def _check(status: os.stat_result, expected_size: int | None) -> None:
         raise ImageUnreadable("not-a-file", "not a regular file")
     if expected_size is not None and status.st_size != expected_size:
         raise ImageUnreadable("changed", f"{status.st_size} bytes, the manifest has {expected_size}")
+    if status.st_size > _MOST_BYTES:
+        raise ImageUnreadable("too-large", f"{status.st_size} bytes, at most {_MOST_BYTES}")
 
 
 def _as_rgb(image: Image) -> Image:

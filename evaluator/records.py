@@ -17,12 +17,14 @@ class ImageRef(NamedTuple):
         path: bytes relative to the data root; file names need not be UTF-8.
         size: bytes, the guard against another file under the same name.
         label: ImageNet class index, ``None`` where unknown.
+        content: sha256 of the file that the run's rows were made from, ``None`` before the first of them.
     """
 
     id: int
     path: bytes
     size: int
     label: int | None
+    content: bytes | None = None
 
 
 class StoredMap(NamedTuple):
@@ -48,7 +50,7 @@ class Unit:
         backbone: position in the plan's backbones.
         cells: cell ids and ``methods``: their method specs, in step.
         metrics: those to measure on stored maps; empty for the row itself.
-        maps: for curves: ``(cell, image)`` → the stored map.
+        maps: for curves: ``(cell, image)`` → the stored map; it lacks rows that are not what was written.
     """
 
     id: int
@@ -120,6 +122,7 @@ class UnitResult:
 
     Attributes:
         notes: lines for the run's history, such as a batch that had to be made smaller.
+        contents: image id → sha256 of the file it was decoded from.
     """
 
     rows: tuple[Row, ...] = ()
@@ -128,6 +131,7 @@ class UnitResult:
     seconds: float = 0.0
     forwards: int = 0
     notes: tuple[str, ...] = ()
+    contents: dict[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

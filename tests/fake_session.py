@@ -6,7 +6,7 @@ Knobs: ``seconds`` per image, ``start_seconds``, ``load_seconds``; ``kills``, ``
 that kill the worker, hang it, raise an exception, or raise a sticky device error; ``kills_method``: only with this method;
 ``unavailable``: backbones whose weights cannot be loaded; ``weights``: changes their hash; ``nan``: images whose average drop is
 not a number; ``gap_linear``: of every head; ``log``: a file that gets a line for each unit that is begun; ``gate``: nothing is
-computed while a file of that name exists.
+computed while a file of that name exists; ``contents``: files are hashed, as the real one does.
 """
 
 from __future__ import annotations
@@ -70,20 +70,27 @@ class FakeSession:
         rows: list[Row] = []
         measurements: list[Measurement] = []
         failures: list[Failure] = []
+        contents: dict[int, bytes] = {}
         for image in unit.images:
             self._misbehave(unit, image)
+            if self._knobs.get("contents"):
+                contents[image.id] = hashlib.sha256((self._root / os.fsdecode(image.path)).read_bytes()).digest()
             time.sleep(self._knobs.get("seconds", 0))
             for cell, method in zip(unit.cells, unit.methods, strict=True):
                 name = self._plan.backbones[unit.backbone].name
                 if os.path.basename(image.path).startswith(b"bad"):
                     failures += [Failure(cell, image.id, m, "not-an-image", "bad") for m in unit.metrics or ("",)]
+                elif unit.metrics and (cell, image.id) not in unit.maps:
+                    continue  # its row is damaged
                 elif unit.metrics:
                     assert unit.maps[cell, image.id].target == image.id % 3
                     measurements += [fake_measurement(cell, name, method, image.id, m) for m in unit.metrics]
                 else:
                     rows.append(self._row(cell, name, method, image))
         forwards = len(unit.images) * (1 + len(unit.cells))
-        return UnitResult(tuple(rows), tuple(measurements), tuple(failures), time.perf_counter() - begun, forwards)
+        return UnitResult(
+            tuple(rows), tuple(measurements), tuple(failures), time.perf_counter() - begun, forwards, contents=contents
+        )  # fmt: skip
 
     def _row(self, cell: int, backbone: str, method: str, image: ImageRef) -> Row:
         row = fake_row(cell, backbone, method, image.id)

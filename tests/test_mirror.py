@@ -46,6 +46,7 @@ TESTED_IN = {
     "evaluator/methods/test_eigengradcam.py": "evaluator.methods.principal",
     "evaluator/metrics/test_init.py": "evaluator.metrics.base",
     "evaluator/networks/test_fusing.py": "evaluator.networks.folding",
+    "evaluator/store/test_checksums.py": "evaluator.store.sealing",
     "evaluator/store/test_reader.py": """
         evaluator.store.readonly evaluator.store.rows""",
     "evaluator/store/test_writer.py": "evaluator.store.disk_space evaluator.store.sums",

@@ -73,7 +73,7 @@ def open_input(reader: RunReader, ref: ImageRef) -> Pixels:
     """
     plan = reader.plan()
     try:
-        return np.asarray(open_square(Path(plan.data), ref.path, plan.resize, ref.size), dtype=np.uint8)
+        return np.asarray(open_square(Path(plan.data), ref.path, plan.resize, ref.size, ref.content), dtype=np.uint8)
     except ImageUnreadable as error:
         raise NotFound(
             f"cannot open {printable(ref.path)} in {printable(plan.data)}: {error.message}",

@@ -97,7 +97,7 @@ class Source:
 def open_source(root: str, resize: int, image: ImageRef) -> Source:
     """Open the image's file."""
     try:
-        picture = open_square(Path(root), image.path, resize, image.size)
+        picture = open_square(Path(root), image.path, resize, image.size, image.content)
     except ImageUnreadable as error:
         return Source(None, printable(f"image {error.reason}: {error.message}", 120))
     return Source(np.asarray(picture, dtype=np.uint8))

@@ -23,12 +23,19 @@ def checked(unit: Unit, result: UnitResult) -> UnitResult:
     answered = bad | {(f.cell, f.image, f.metric) for f in result.failures}
     answered |= {(row.cell, row.image, "") for row in rows} | {(m.cell, m.image, m.metric) for m in measurements}
     unanswered = [
-        Failure(cell, image, metric, "no-result", "the evaluator returned nothing for it")
+        Failure(cell, image, metric, *_why_unanswered(unit, cell, image))
         for cell, image, metric in pairs_of(unit)
         if (cell, image, metric) not in answered
     ]
     failures = (*result.failures, *wrong, *unanswered)
     return replace(result, rows=rows, measurements=measurements, failures=failures)
+
+
+def _why_unanswered(unit: Unit, cell: int, image: int) -> tuple[str, str]:
+    """Reason and detail."""
+    if unit.metrics and (cell, image) not in unit.maps:
+        return "damaged-row", "its row is not what was written: camtui doctor RUN --repair, then camtui resume RUN"
+    return "no-result", "the evaluator returned nothing for it"
 
 
 def pairs_of(unit: Unit) -> Iterator[tuple[int, int, str]]:

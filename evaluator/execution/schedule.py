@@ -10,9 +10,12 @@ from itertools import count
 from evaluator.execution.stages import StagePlan
 from evaluator.records import ImageRef, StoredMap, Unit
 from evaluator.store.reader import RunReader
+from evaluator.store.rows import StoredMaps
 
 CHUNK = 1024
 """Images whose finished cells are looked up at once; a multiple of every block size."""
+
+_NO_MAPS = StoredMaps({}, frozenset())
 
 
 class Schedule:
@@ -131,14 +134,17 @@ class Schedule:
                 yield {image: tuple(pairs) for image, pairs in missing.items()}
 
     def _block(self, stage: StagePlan, first: int, pending: dict[int, tuple[tuple[int, str], ...]]) -> Iterator[Unit]:
-        """The units of the images ``[first, first + block)``: images that lack the same are computed together."""
+        """The units of the images ``[first, first + block)``: images that lack the same are computed together.
+
+        A row that is not what was written stays in the unit without its map: nothing is computed from it, and it is reported.
+        """
         last = first + stage.block - 1
-        maps = self._reader.stored_maps(stage.cells, first, last) if stage.metrics else {}
+        maps, damaged = self._reader.stored_maps(stage.cells, first, last) if stage.metrics else _NO_MAPS
         groups: dict[tuple[tuple[int, ...], tuple[str, ...]], list[ImageRef]] = defaultdict(list)
         for image in self._reader.images(first, last):
             for cells, metrics in _alike(pending.get(image.id, ())):
                 if stage.metrics:
-                    cells = tuple(cell for cell in cells if (cell, image.id) in maps)
+                    cells = tuple(cell for cell in cells if (cell, image.id) in maps or (cell, image.id) in damaged)
                 if cells:
                     groups[cells, metrics].append(image)
         for (cells, metrics), images in groups.items():
@@ -153,7 +159,8 @@ class Schedule:
         maps: dict[tuple[int, int], StoredMap],
     ) -> Unit:
         method_of = dict(zip(stage.cells, stage.methods, strict=True))
-        needed = {(cell, image.id): maps[cell, image.id] for cell in cells for image in images} if stage.metrics else {}
+        pairs = [(cell, image.id) for cell in cells for image in images]
+        needed = {pair: maps[pair] for pair in pairs if pair in maps}
         return Unit(
             next(self._ids), stage.id, stage.backbone, cells, tuple(method_of[cell] for cell in cells), tuple(images),
             tuple(filter(None, metrics)), needed,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluator.crop import SIDE, open_square
+from evaluator.crop import SIDE, open_hashed
 from evaluator.errors import ImageUnreadable
 from evaluator.records import ImageRef, LoadedBackbone
 
@@ -19,11 +19,21 @@ Pixels = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 
 
 class Decoded(NamedTuple):
-    """The images of a unit that could be read, in order, and what was wrong with the others."""
+    """The images of a unit that could be read, in order, and what was wrong with the others.
+
+    Attributes:
+        contents: image id → sha256 of its file.
+    """
 
     images: tuple[ImageRef, ...]
     pixels: tuple[Pixels, ...]
     unreadable: dict[int, ImageUnreadable]
+    contents: dict[int, bytes]
+
+
+class _Square(NamedTuple):
+    pixels: Pixels
+    content: bytes
 
 
 class Loader:
@@ -33,7 +43,7 @@ class Loader:
         self._root = root
         self._resize = resize
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="loader")
-        self._begun: dict[tuple[int, ...], list[Future[Pixels]]] = {}
+        self._begun: dict[tuple[int, ...], list[Future[_Square]]] = {}
 
     def begin(self, images: Sequence[ImageRef]) -> None:
         """Start decoding; returns at once."""
@@ -47,16 +57,20 @@ class Loader:
         readable: list[ImageRef] = []
         pixels: list[Pixels] = []
         unreadable: dict[int, ImageUnreadable] = {}
+        contents: dict[int, bytes] = {}
         for image, future in zip(images, self._begun.pop(tuple(image.id for image in images)), strict=True):
             try:
-                pixels.append(future.result())
+                square = future.result()
+                pixels.append(square.pixels)
                 readable.append(image)
+                contents[image.id] = square.content
             except ImageUnreadable as error:
                 unreadable[image.id] = error
-        return Decoded(tuple(readable), tuple(pixels), unreadable)
+        return Decoded(tuple(readable), tuple(pixels), unreadable, contents)
 
-    def _decode(self, image: ImageRef) -> Pixels:
-        return np.asarray(open_square(self._root, image.path, self._resize, image.size))
+    def _decode(self, image: ImageRef) -> _Square:
+        opened = open_hashed(self._root, image.path, self._resize, image.size, image.content)
+        return _Square(np.asarray(opened.image), opened.content)
 
     def close(self) -> None:
         """End the threads; what has not begun is dropped."""

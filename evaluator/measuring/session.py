@@ -96,9 +96,11 @@ class EvaluationSession:
         _, network, pipeline, tracer, normalise = self._loaded
         begun, forwards = time.perf_counter(), network.forwards
         found: list[Row | Measurement | Failure] = [*functions_of(unit, network)]
+        contents: dict[int, bytes] = {}
         if needs_pixels(unit):
             decoded = self._loader.collect(unit.images)
             found += unreadable(unit, decoded)
+            contents = decoded.contents
             if decoded.images and unit.metrics:
                 found += curves_of(unit, decoded.images, normalise(decoded.pixels), tracer)
             elif decoded.images:
@@ -111,6 +113,7 @@ class EvaluationSession:
             seconds=time.perf_counter() - begun,
             forwards=network.forwards - forwards,
             notes=notes,
+            contents=contents,
         )
 
     def _shrunk(self, position: int, network: Network) -> tuple[str, ...]:

@@ -1,46 +1,125 @@
-"""Whether a run's file says the same twice: its pages, and its running sums against the rows that they sum."""
+"""Whether a run's file is what was written: its pages, its tables, the checksum of every record, its running sums."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
+from evaluator.crop import read_image
+from evaluator.errors import CamtuiError, ImageUnreadable
 from evaluator.store.lock import RunLock
 from evaluator.store.reader import RunReader
 from evaluator.store.sums import sums_of
 from evaluator.store.writer import RunWriter
+from evaluator.text import counted, printable
+
+_SHOWN = 20
+"""Damaged records that are named one by one; of more only how many."""
 
 
 def audit(reader: RunReader) -> list[str]:
     """Everything that is wrong, one line each; nothing as a rule. Reads every row."""
-    return [*reader.damage(), *_wrong_sums(reader)]
+    if foreign := reader.foreign_schema():
+        return [*reader.damage(), *foreign]  # what its columns hold cannot be told
+    return [*reader.damage(), *_unreadable(reader), *_changed(reader), *_wrong_sums(reader)]
 
 
-def _wrong_sums(reader: RunReader) -> list[str]:
-    sums, bins = sums_of(reader.every_row(), reader.every_measurement())
+def remark(reader: RunReader) -> str:
+    """What the file lacks because an older camtui began it; empty as a rule."""
+    if reader.born_sealed():
+        return ""
+    return f"an older camtui began {printable(reader.path)}: records without a checksum cannot be checked against it"
+
+
+def _unreadable(reader: RunReader) -> Iterator[str]:
+    """What must be understood to read a run at all."""
+    for question in (reader.info, reader.plan, reader.backbones, reader.stages):
+        try:
+            question()
+        except CamtuiError as error:
+            yield error.message
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            yield f"{question.__name__}: {type(error).__name__}: {printable(error, 160)}"
+
+
+def _changed(reader: RunReader) -> Iterator[str]:
+    """Records that are not what was written."""
+    found = [f"{table} {', '.join(map(printable, key))}: not what was written" for table, key in reader.damaged_records()]
+    for cell, image, metric in reader.damaged():
+        found.append(f"cell {cell}, image {image}: {printable(metric) or 'the row'} is not what was written")
+    yield from found[:_SHOWN]
+    if len(found) > _SHOWN:
+        yield f"and {counted(len(found) - _SHOWN, 'record')} more that are not what was written"
+
+
+def _wrong_sums(reader: RunReader) -> Iterator[str]:
+    try:
+        sums, bins = sums_of(reader.every_row(), reader.every_measurement())
+    except (TypeError, ValueError, OverflowError) as error:
+        yield f"the rows cannot be summed: {printable(error, 160)}"
+        return
     expected = {key: (n, total) for key, (n, total) in sums.items()}
     stored = reader.raw_sums()
-    problems = [
-        f"cell {cell}: the sum of {' × '.join(filter(None, (a, b)))} is not that of its rows"
-        for cell, a, b in sorted({key for key in {*expected, *stored} if expected.get(key) != stored.get(key)})
-    ]
+    for cell, a, b in sorted({key for key in {*expected, *stored} if expected.get(key) != stored.get(key)}, key=repr):
+        yield f"cell {cell}: the sum of {' × '.join(map(printable, filter(None, (a, b))))} is not that of its rows"
     histograms = reader.raw_histograms()
     wrong = {key[:2] for key in {*bins, *histograms} if bins.get(key, 0) != histograms.get(key, 0)}
-    return problems + [f"cell {cell}: the histogram of {metric} is not that of its rows" for cell, metric in sorted(wrong)]
+    for cell, metric in sorted(wrong, key=repr):
+        yield f"cell {cell}: the histogram of {printable(metric)} is not that of its rows"
 
 
-def repair(path: Path) -> None:
-    """Rebuild sums and histograms from the rows, under the run's lock.
+def changed_images(reader: RunReader) -> list[str]:
+    """Images whose files are not those that the rows were made from; reads every file of the data folder that has rows."""
+    root, problems = Path(reader.plan().data), []
+    for image in reader.images(0, reader.info().image_count):
+        if image.content is None:
+            continue
+        try:
+            content = sha256(read_image(root, image.path, image.size)).digest()
+        except ImageUnreadable as error:
+            problems.append(f"{printable(image.path)}: {error.message}")
+            continue
+        if content != image.content:
+            problems.append(f"{printable(image.path)}: its bytes are not those that the run's rows were made from")
+    return problems
+
+
+def repair(path: Path) -> int:
+    """Drop what is not what was written, and rebuild sums and histograms from the rows, under the run's lock.
+
+    Returns:
+        How many rows and measurements were dropped: they are computed again when the run goes on.
 
     Raises:
         TryAgain: a driver holds the run.
     """
     lock = RunLock(path)
     try:
-        with RunReader(path) as reader:
-            writer = RunWriter(path)
-            try:
+        writer = RunWriter(path)
+        try:
+            with RunReader(path) as reader:
+                dropped = writer.drop_damaged(list(reader.damaged()), list(reader.damaged_records()))
                 writer.rebuild_sums(reader.every_row(), reader.every_measurement())
-            finally:
-                writer.close()
+        finally:
+            writer.close()
+    finally:
+        lock.release()
+    return dropped
+
+
+def seal(path: Path) -> int:
+    """Give every record of a file that an older camtui began its checksum, under the run's lock; returns how many rows had none.
+
+    Raises:
+        TryAgain: a driver holds the run.
+    """
+    lock = RunLock(path)
+    try:
+        writer = RunWriter(path)
+        try:
+            return writer.seal_all()
+        finally:
+            writer.close()
     finally:
         lock.release()

@@ -10,8 +10,8 @@ from evaluator.store.schema import APPLICATION_ID, SCHEMA_VERSION
 from evaluator.text import printable
 
 
-def refuse_foreign(connection: sqlite3.Connection, path: Path, hint: str) -> None:
-    """Refuse what is not a run of ours.
+def refuse_foreign(connection: sqlite3.Connection, path: Path, hint: str) -> int:
+    """The version of a run of ours; refuse everything else.
 
     Args:
         connection: the open file.
@@ -30,3 +30,4 @@ def refuse_foreign(connection: sqlite3.Connection, path: Path, hint: str) -> Non
         raise StoreError(newer, "pip install --upgrade camtui")
     if connection.execute("SELECT 1 FROM sqlite_schema WHERE type IN ('view', 'trigger')").fetchone():
         raise StoreError(f"{printable(path)} holds code (views or triggers), which no run of camtui does", hint)
+    return int(version)

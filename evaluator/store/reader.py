@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from evaluator import catalog
 from evaluator.errors import StoreError, UsageError
 from evaluator.plan import RunPlan
 from evaluator.records import Cell, Event, Failure, LoadedBackbone, RunInfo, Stage, WorkerState
+from evaluator.store import schema, sealing
 from evaluator.store.averages import ConvergencePoint
 from evaluator.store.ranking import RankedImage, Ranking
 from evaluator.store.rows import Rows
@@ -124,6 +129,27 @@ class RunReader(Ranking, Rows):
         found = [str(line) for (line,) in self._all("PRAGMA integrity_check(20)") if line != "ok"]
         return found + [f"{row[0]}: a row without its {row[2]}" for row in self._all("PRAGMA foreign_key_check")[:20]]
 
+    def foreign_schema(self) -> list[str]:
+        """Tables and indexes that are not those of its version; nothing, as a rule."""
+        with closing(sqlite3.connect(":memory:")) as fresh:
+            for script in schema.MIGRATIONS[: self.version]:
+                fresh.executescript(script)
+            expected = _definitions(fresh.execute(_SCHEMA_QUERY).fetchall())
+        found = _definitions(self._all(_SCHEMA_QUERY))
+        return sorted({f"the table {printable(name)} is not a run's" for _, name, _ in found ^ expected})
+
+    def damaged_records(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """``(table, key)`` of every record with a wrong checksum; rows and measurements aside."""
+        if self.version < 2:
+            return
+        optional = not self.born_sealed()
+        sealing.add_function(self._connection)
+        for table in sealing.sealed_tables(self._connection):
+            missing = "checksum NOTNULL AND" if optional else ""
+            query = f"SELECT {', '.join(table.key)} FROM {table.name} WHERE {missing} checksum IS NOT {table.expression()}"
+            for key in self._connection.execute(query):
+                yield table.name, key
+
     def raw_sums(self) -> dict[tuple[int, str, str], tuple[int, int]]:
         """The running sums as stored: (cell, a, b) → (n, total in units of 2⁻⁴⁰)."""
         return {(cell, a, b): (n, total) for cell, a, b, n, total in self._all("SELECT cell_id, a, b, n, total FROM sums")}
@@ -131,6 +157,14 @@ class RunReader(Ranking, Rows):
     def raw_histograms(self) -> dict[tuple[int, str, int], int]:
         """The histograms as stored: (cell, metric, bin) → n, empty bins left out."""
         return {(cell, metric, bin_): n for cell, metric, bin_, n in self._all("SELECT * FROM histograms WHERE n > 0")}
+
+
+_SCHEMA_QUERY = "SELECT type, tbl_name, coalesce(sql, name) FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'"
+
+
+def _definitions(found: list[tuple[Any, ...]]) -> set[tuple[str, str, str]]:
+    """Kind, table and definition of each entry, comments and blanks aside."""
+    return {(str(kind), str(table), " ".join(re.sub("--[^\n]*", "", str(sql)).split())) for kind, table, sql in found}
 
 
 def _loaded(values: dict[str, Any]) -> LoadedBackbone:

@@ -32,6 +32,7 @@ class ReadOnlyFile:
             StoreError: not a run of ours, or one from a newer camtui.
         """
         self.path = path
+        self.version = 0
         if not path.is_file():
             raise NotFound(f"no such run file: {printable(path)}", "list the runs: camtui ls")
         self._connection = self._open("mode=ro")
@@ -63,7 +64,7 @@ class ReadOnlyFile:
 
     def _check(self) -> None:
         try:
-            refuse_foreign(self._connection, self.path, "list the runs: camtui ls")
+            self.version = refuse_foreign(self._connection, self.path, "list the runs: camtui ls")
         except StoreError:
             self.close()
             raise

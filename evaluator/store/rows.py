@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from evaluator.errors import NotFound
+from evaluator.errors import NotFound, StoreError
 from evaluator.records import ImageRef, Measurement, Row, StoredMap
+from evaluator.store.checksums import is_measurement_sound, is_row_sound
 from evaluator.store.readonly import ReadOnlyFile
 from evaluator.text import printable
 
 _ROW_COLUMNS = (
     "cell_id, image_id, target, predicted, y, o, average_drop, average_increase, coherency, complexity, adcc, degenerate, map"
 )
+_ROW_WIDTH = 13
+
+Key = tuple[int, int, str]
+"""(cell, image, metric) of something that was measured; metric ``''`` for a row."""
+
+
+class StoredMaps(NamedTuple):
+    """Finished rows as metrics on request need them.
+
+    Attributes:
+        maps: (cell, image) → what the row knows; ``damaged``: those whose checksum is not theirs, which must not be used.
+    """
+
+    maps: dict[tuple[int, int], StoredMap]
+    damaged: frozenset[tuple[int, int]]
 
 
 class Rows(ReadOnlyFile):
     """Questions about images and what was measured on them."""
+
+    @property
+    def _image_columns(self) -> str:
+        return f"i.id, i.path, i.size, i.label, {'i.content' if self.version > 1 else 'NULL'}"
+
+    def _checked(self, columns: str, table: str) -> str:
+        """A query for records of a table with what their checksums are made from: checksum, identity, path, content."""
+        seal = "r.checksum, coalesce(c.identity, '')" if self.version > 1 else "NULL, ''"
+        source = f"{table} r CROSS JOIN cells c ON c.id = cell_id CROSS JOIN images i ON i.id = image_id"
+        return f"SELECT {columns}, {seal}, {self._image_columns} FROM {source}"
+
+    def born_sealed(self) -> bool:
+        """Whether every record must have a checksum: not in files that an older camtui began."""
+        return self.version > 1 and self._one("SELECT born FROM run")[0] > 1
 
     def image(self, image: int) -> ImageRef:
         """One image of the manifest.
@@ -24,7 +54,7 @@ class Rows(ReadOnlyFile):
         Raises:
             NotFound: the run has no image of that rank.
         """
-        row = self._connection.execute("SELECT id, path, size, label FROM images WHERE id = ?", (image,)).fetchone()
+        row = self._connection.execute(f"SELECT {self._image_columns} FROM images i WHERE id = ?", (image,)).fetchone()
         if row is None:
             raise NotFound(f"the run has no image {image}", "camtui worst RUN lists images")
         return ImageRef(*row)
@@ -33,7 +63,7 @@ class Rows(ReadOnlyFile):
         """The images of rank first to last, both included."""
         return [
             ImageRef(*row)
-            for row in self._all("SELECT id, path, size, label FROM images WHERE id BETWEEN ? AND ?", (first, last))
+            for row in self._all(f"SELECT {self._image_columns} FROM images i WHERE id BETWEEN ? AND ?", (first, last))
         ]
 
     def find_image(self, text: str) -> ImageRef:
@@ -44,10 +74,12 @@ class Rows(ReadOnlyFile):
         """
         if text.isdecimal():
             return self.image(int(text))
-        exact = self._all("SELECT id, path, size, label FROM images WHERE path = ?", (text.encode("utf-8", "surrogateescape"),))
+        exact = self._all(
+            f"SELECT {self._image_columns} FROM images i WHERE path = ?", (text.encode("utf-8", "surrogateescape"),)
+        )
         rows = exact or [
             row
-            for row in self._all("SELECT id, path, size, label FROM images")
+            for row in self._all(f"SELECT {self._image_columns} FROM images i")
             if text in row[1].decode("utf-8", "surrogateescape")
         ]
         if len(rows) != 1:
@@ -61,10 +93,20 @@ class Rows(ReadOnlyFile):
         ).fetchone()
         return _row(found) if found else None
 
-    def rows(self, cell: int) -> Iterator[tuple[Row, ImageRef, dict[str, float]]]:
-        """Every row of a cell in image order, with its image and its metrics on request; streams."""
+    def rows(self, cell: int, *, verify: bool = False) -> Iterator[tuple[Row, ImageRef, dict[str, float]]]:
+        """Every row of a cell in image order, with its image and its metrics on request; streams.
+
+        Args:
+            verify: compare every checksum.
+
+        Raises:
+            StoreError: with ``verify``, at the first row or measurement that is not what was written.
+        """
+        if verify:
+            for key in self.damaged(cell):
+                raise StoreError(self._damage_words(key), f"see all of it: camtui doctor {printable(self.path)}")
         cursor = self._connection.execute(
-            f"SELECT {_ROW_COLUMNS}, i.id, i.path, i.size, i.label FROM results JOIN images i ON i.id = image_id"
+            f"SELECT {_ROW_COLUMNS}, {self._image_columns} FROM results JOIN images i ON i.id = image_id"
             " WHERE cell_id = ? ORDER BY image_id",
             (cell,),
         )
@@ -76,7 +118,7 @@ class Rows(ReadOnlyFile):
         }
         heads = {name: next(values, None) for name, values in requested.items()}
         for record in cursor:
-            row = _row(record[:13])
+            row = _row(record[:_ROW_WIDTH])
             measured: dict[str, float] = {}
             for name, values in requested.items():
                 head = heads[name]
@@ -85,7 +127,7 @@ class Rows(ReadOnlyFile):
                 if head is not None and head[0] == row.image:
                     measured[name] = head[1]
                 heads[name] = head
-            yield row, ImageRef(*record[13:]), measured
+            yield row, ImageRef(*record[_ROW_WIDTH:]), measured
 
     def measurements(self, cell: int, image: int) -> dict[str, Measurement]:
         """The metrics on request of one image in one cell, with their curves."""
@@ -117,16 +159,43 @@ class Rows(ReadOnlyFile):
             finished.update((cell, image) for (image,) in found)
         return finished
 
-    def stored_maps(self, cells: Sequence[int], first: int, last: int) -> dict[tuple[int, int], StoredMap]:
-        """The finished rows of some cells as metrics on request need them."""
-        return {
-            (cell, image): StoredMap(target, y, o, values)
-            for cell in cells
-            for image, target, y, o, values in self._all(
-                "SELECT image_id, target, y, o, map FROM results WHERE cell_id = ? AND image_id BETWEEN ? AND ?",
-                (cell, first, last),
-            )
-        }
+    def stored_maps(self, cells: Sequence[int], first: int, last: int) -> StoredMaps:
+        """The finished rows of some cells as metrics on request need them, each compared with its checksum."""
+        maps: dict[tuple[int, int], StoredMap] = {}
+        damaged: set[tuple[int, int]] = set()
+        query = f"{self._checked(_ROW_COLUMNS, 'results')} WHERE cell_id = ? AND image_id BETWEEN ? AND ?"
+        optional = not self.born_sealed()
+        for cell in cells:
+            for record in self._all(query, (cell, first, last)):
+                if _is_row_sound(record, optional=optional):
+                    row = _row(record[:_ROW_WIDTH])
+                    maps[cell, row.image] = StoredMap(row.target, row.y, row.o, row.map)
+                else:
+                    damaged.add((cell, record[1]))
+        return StoredMaps(maps, frozenset(damaged))
+
+    def damaged(self, cell: int | None = None) -> Iterator[Key]:
+        """Rows and measurements, of one cell or of all, that are not what was written; streams."""
+        optional = not self.born_sealed()
+        of_cell, values = ("", ()) if cell is None else (" WHERE cell_id = ?", (cell,))
+        for record in self._connection.execute(self._checked(_ROW_COLUMNS, "results") + of_cell, values):
+            if not _is_row_sound(record, optional=optional):
+                yield record[0], record[1], ""
+        columns = "cell_id, image_id, metric, value, curve"
+        for record in self._connection.execute(self._checked(columns, "measurements") + of_cell, values):
+            checksum, identity, _, path, _, _, content = record[5:]
+            if not is_measurement_sound(Measurement(*record[:5]), checksum, identity, path, content, optional=optional):
+                yield record[0], record[1], record[2]
+
+    def _damage_words(self, key: Key) -> str:
+        cell, image, metric = key
+        what = f"{printable(metric)} of image {image}" if metric else f"the row of image {image}"
+        return f"{printable(self.path)}: {what} in cell {cell} is not what was written"
+
+
+def _is_row_sound(record: Sequence[Any], *, optional: bool) -> bool:
+    checksum, identity, _, path, _, _, content = record[_ROW_WIDTH:]
+    return is_row_sound(_row(record[:_ROW_WIDTH]), checksum, identity, path, content, optional=optional)
 
 
 def _row(record: Sequence[Any]) -> Row:

@@ -7,7 +7,7 @@ from math import inf, nextafter
 APPLICATION_ID = 0x43414D54
 """``CAMT``: what tells our files from any other SQLite database."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """``PRAGMA user_version``: how many of the migrations a file has seen."""
 
 VERSION_1 = """
@@ -111,7 +111,24 @@ CREATE TABLE events (
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1,)
+VERSION_2 = """
+-- run.born: the version from which on every record has its checksum (evaluator.store.checksums)
+ALTER TABLE run ADD COLUMN born INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE run ADD COLUMN checksum BLOB;
+ALTER TABLE backbones ADD COLUMN checksum BLOB;
+ALTER TABLE cells ADD COLUMN checksum BLOB;
+-- images.content: sha256 of the file that the first row was made from
+ALTER TABLE images ADD COLUMN content BLOB;
+ALTER TABLE images ADD COLUMN checksum BLOB;
+ALTER TABLE results ADD COLUMN checksum BLOB;
+ALTER TABLE measurements ADD COLUMN checksum BLOB;
+ALTER TABLE failures ADD COLUMN checksum BLOB;
+ALTER TABLE stages ADD COLUMN checksum BLOB;
+ALTER TABLE workers ADD COLUMN checksum BLOB;
+ALTER TABLE events ADD COLUMN checksum BLOB;
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2)
 """Entry v takes a file from version v to version v + 1."""
 
 HISTOGRAM_BINS = 20

@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from evaluator.errors import Mismatch, StoreError, UsageError
 from evaluator.images import Manifest
 from evaluator.plan import RunPlan
 from evaluator.records import Failure, LoadedBackbone, Measurement, Row, RunInfo, RunState, Stage, UnitResult, WorkerState
-from evaluator.store import schema
+from evaluator.store import schema, sealing
+from evaluator.store.checksums import measurement_checksum, row_checksum
 from evaluator.store.disk_space import is_full
 from evaluator.store.identity import refuse_foreign
 from evaluator.store.sums import sums_of
@@ -73,6 +74,7 @@ class RunWriter:
                     execute(statement)
             execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
             execute(f"PRAGMA user_version={schema.SCHEMA_VERSION}")
+        sealing.keep_sealed(self._db.conn)
 
     def _back_up(self, version: int) -> None:
         """A whole copy beside the file before it is changed: ``NAME.db.v1``."""
@@ -137,6 +139,7 @@ class RunWriter:
         run = {
             "id": 1, "name": name, "plan": plan.to_json(), "manifest_sha256": manifest.sha256,
             "image_count": len(manifest.images), "state": "starting", "created": time.time(),
+            "born": schema.SCHEMA_VERSION,
         }  # fmt: skip
         self._table("run").insert(run)
 
@@ -199,10 +202,23 @@ class RunWriter:
                 )
 
     def describe_cell(self, cell: int, *, identity: str, applicable: bool, note: str) -> None:
-        """What loading the backbone told about a cell."""
+        """What loading the backbone told about a cell.
+
+        Raises:
+            Mismatch: the cell has rows, and they were computed by another cell: other weights, method or protocol.
+        """
+        method, stored = self._db.conn.execute("SELECT method, identity FROM cells WHERE id = ?", (cell,)).fetchone()
+        if stored not in (None, identity) and self._has_sealed_rows(cell):
+            raise Mismatch(
+                f"{printable(method)} is not what the run's rows were computed with", "choose another --name for what it is now"
+            )
         self._db.conn.execute(
             "UPDATE cells SET identity = ?, applicable = ?, note = ? WHERE id = ?", (identity, applicable, note, cell)
         )
+
+    def _has_sealed_rows(self, cell: int) -> bool:
+        query = "SELECT 1 FROM results WHERE cell_id = ? AND checksum NOT NULL LIMIT 1"
+        return self._db.conn.execute(query, (cell,)).fetchone() is not None
 
     def set_labels(self, labels: Iterable[tuple[int, int]]) -> None:
         """``(image, class index)`` for images whose label was unknown."""
@@ -232,17 +248,18 @@ class RunWriter:
     def commit(self, result: UnitResult, *, stage: int | None = None, images: int = 0) -> int:
         """Store what a unit brought: rows, their share of the sums, failures; all or nothing.
 
-        What is there already is dropped: a unit may come twice. A row removes the failure that it mends.
+        What is there already is dropped: a unit may come twice. A row removes the failure that it mends. What was made from
+        another file than the rows of that image before becomes a failure.
 
         Returns:
             How many rows and measurements were new.
         """
         with self._transaction():
+            result = self._from_the_same_files(result)
             rows = self._new_rows(result.rows)
             measurements = self._new_measurements(result.measurements)
             failures = self._new_failures(result.failures)
-            self._table("results").insert_all(_as_record(row) for row in rows)
-            self._table("measurements").insert_all(_as_record(measurement) for measurement in measurements)
+            self._insert_sealed(rows, measurements)
             self._table("failures").insert_all({**_as_record(f), "time": time.time()} for f in failures)
             self._mend([(r.cell, r.image, "") for r in rows] + [(m.cell, m.image, m.metric) for m in measurements])
             self._add_to_sums(rows, measurements)
@@ -252,6 +269,47 @@ class RunWriter:
                     (result.seconds, images, stage),
                 )
         return len(rows) + len(measurements)
+
+    def _from_the_same_files(self, result: UnitResult) -> UnitResult:
+        """The result with failures in place of what was made from changed images; the first content of an image is remembered."""
+        execute = self._db.conn.execute
+        changed: dict[int, str] = {}
+        for image, content in result.contents.items():
+            path, known = execute("SELECT path, content FROM images WHERE id = ?", (image,)).fetchone()
+            if known is None:
+                execute("UPDATE images SET content = ? WHERE id = ?", (content, image))
+            elif known != content:
+                changed[image] = f"{printable(path, 200)}: its bytes are not those that the run's rows were made from"
+        if not changed:
+            return result
+        failures = [Failure(r.cell, r.image, "", "changed", changed[r.image]) for r in result.rows if r.image in changed]
+        failures += [
+            Failure(m.cell, m.image, m.metric, "changed", changed[m.image]) for m in result.measurements if m.image in changed
+        ]
+        return replace(
+            result,
+            rows=tuple(row for row in result.rows if row.image not in changed),
+            measurements=tuple(m for m in result.measurements if m.image not in changed),
+            failures=(*result.failures, *failures),
+        )
+
+    def _insert_sealed(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> None:
+        """Insert new rows and measurements with their checksums."""
+        execute = self._db.conn.execute
+        measured: list[Row | Measurement] = [*rows, *measurements]
+        cells, images = {record.cell for record in measured}, {record.image for record in measured}
+        query = "SELECT coalesce(identity, '') FROM cells WHERE id = ?"
+        identities: dict[int, str] = {cell: (execute(query, (cell,)).fetchone() or ("",))[0] for cell in cells}
+        query = "SELECT path, content FROM images WHERE id = ?"
+        files: dict[int, tuple[bytes, bytes | None]] = {
+            image: execute(query, (image,)).fetchone() or (b"", None) for image in images
+        }
+        self._table("results").insert_all(
+            {**_as_record(row), "checksum": row_checksum(row, identities[row.cell], *files[row.image])} for row in rows
+        )
+        self._table("measurements").insert_all(
+            {**_as_record(m), "checksum": measurement_checksum(m, identities[m.cell], *files[m.image])} for m in measurements
+        )
 
     def _new_rows(self, rows: Sequence[Row]) -> list[Row]:
         known = self._known("SELECT 1 FROM results WHERE cell_id = ? AND image_id = ?", [(r.cell, r.image) for r in rows])
@@ -294,6 +352,50 @@ class RunWriter:
             self._db.conn.execute("DELETE FROM histograms")
             self._add_to_sums(rows, measurements)
 
+    def drop_damaged(self, measured: Sequence[tuple[int, int, str]], records: Sequence[tuple[str, tuple[Any, ...]]]) -> int:
+        """Delete records that are not what was written, as far as they can be made again; the run is then not complete.
+
+        Args:
+            measured: (cell, image, metric) of rows, metric ``''``, and measurements. A row takes its measurements along.
+            records: table and key of others.
+
+        Returns:
+            How many rows and measurements are gone.
+        """
+        execute = self._db.conn.execute
+        dropped = 0
+        with self._transaction():
+            for cell, image, metric in measured:
+                if not metric:
+                    dropped += execute("DELETE FROM results WHERE cell_id = ? AND image_id = ?", (cell, image)).rowcount
+                query = "DELETE FROM measurements WHERE cell_id = ?1 AND image_id = ?2 AND ?3 IN (metric, '')"
+                dropped += execute(query, (cell, image, metric)).rowcount
+            for table, key in records:
+                if table in _MADE_AGAIN:
+                    places = " AND ".join(f"{column} = ?" for column in _MADE_AGAIN[table])
+                    execute(f"DELETE FROM {table} WHERE {places}", key)
+            execute("DELETE FROM failures WHERE reason = 'damaged-row'")
+        if dropped:
+            self.set_state("stopped", "damaged rows were dropped: what they held is computed again when the run goes on")
+        return dropped
+
+    def seal_all(self) -> int:
+        """Give every record that has no checksum one; returns how many rows and measurements had none."""
+        execute = self._db.conn.execute
+        path = "(SELECT path FROM images WHERE id = image_id)"
+        with self._transaction():
+            sealed = 0
+            for table, kind, function in (("results", Row, _late_row_checksum), ("measurements", Measurement, _late_checksum)):
+                columns = ", ".join(_RENAMED.get(name, name) for name in _COLUMNS[kind])
+                self._db.conn.create_function(function.__name__, -1, function)
+                update = f"UPDATE {table} SET checksum = {function.__name__}({path}, {columns}) WHERE checksum IS NULL"
+                sealed += execute(update).rowcount
+            for other in sealing.sealed_tables(self._db.conn):
+                column = other.columns[-1]
+                execute(f"UPDATE {other.name} SET {column} = {column} WHERE checksum IS NULL")
+            execute("UPDATE run SET born = ?", (schema.SCHEMA_VERSION,))
+        return sealed
+
     def forget_failures(self) -> int:
         """Drop every failure, so that the next session tries those images again; returns how many there were."""
         return self._db.conn.execute("DELETE FROM failures").rowcount
@@ -319,6 +421,21 @@ class _Immediate:
 
 _COLUMNS = {kind: tuple(field.name for field in fields(kind)) for kind in (Row, Measurement, Failure)}
 _RENAMED = {"cell": "cell_id", "image": "image_id"}
+
+
+_MADE_AGAIN = {
+    "failures": ("cell_id", "image_id", "metric"), "events": ("id",), "stages": ("id",), "workers": ("id",),
+}  # fmt: skip
+"""Tables whose damaged records may go, with their keys: a session writes them anew, or tries again what they say has failed."""
+
+
+def _late_row_checksum(path: bytes, *values: Any) -> bytes:
+    """Of a row that is sealed after it was written: which cell and file it was made from is not known."""
+    return row_checksum(Row(*values), "", path, None)
+
+
+def _late_checksum(path: bytes, *values: Any) -> bytes:
+    return measurement_checksum(Measurement(*values), "", path, None)
 
 
 def _as_record(record: Row | Measurement | Failure) -> dict[str, Any]:

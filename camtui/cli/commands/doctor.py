@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -13,8 +13,9 @@ from camtui.cli import completion
 from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption
+from camtui.runs import find_run, reference
 from evaluator.backbones import torch_checkpoints
-from evaluator.text import printable
+from evaluator.text import counted, printable
 
 
 @command
@@ -23,12 +24,17 @@ def doctor(
         str | None,
         typer.Argument(metavar="RUN", help="A run to check; without one: this machine.", autocompletion=completion.runs),
     ] = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Rebuild the run's sums from its rows.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Drop what is not what was written, rebuild sums from the rows.")
+    ] = False,
+    seal: Annotated[bool, typer.Option("--seal", help="Give the records of an older camtui their checksums.")] = False,
+    images: Annotated[bool, typer.Option("--images", help="Also compare every image file with what was decoded.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Check this machine, or a run's file against its own rows.
 
-    Of a file: SQLite's own check, and every sum, recomputed from the rows.
+    Of a file: SQLite's own check, its tables, the checksum of every record, and every sum, recomputed from the rows.
+    --repair drops damaged rows, which camtui resume computes again.
 
     Example: camtui doctor val --repair
     """
@@ -40,28 +46,44 @@ def doctor(
             for name, value in facts.items():
                 print(f"{name:<12} {printable(value)}")
         return
-    from camtui.runs import find_run
-
-    problems = _examine(find_run(run), repair=repair)
+    found = _examine(find_run(run), repair=repair, seal=seal, images=images)
     if json:
-        print_json({"run": run, "problems": problems})
-    for problem in problems if not json else ():
+        print_json({"run": run, "problems": found.problems, "remark": found.remark})
+    for problem in found.problems if not json else ():
         print(printable(problem))
-    if problems:
-        narrate("hint:  camtui doctor RUN --repair rebuilds sums from rows" if not repair else "not all of it could be repaired")
+    for line in filter(None, (found.done, found.remark)):
+        narrate(line)
+    if found.problems:
+        narrate("hint:  camtui doctor RUN --repair drops damaged rows and rebuilds sums" if not repair else _NOT_ALL)
         raise typer.Exit(1)
     narrate("the file is whole, and every sum is that of its rows")
 
 
-def _examine(path: Path, *, repair: bool) -> list[str]:
-    from evaluator.store.audit import audit
-    from evaluator.store.audit import repair as rebuild
+_NOT_ALL = "not all of it could be repaired: take a copy that is whole, or begin the run anew"
+
+
+class _Findings(NamedTuple):
+    """What was done to a run's file, what is wrong with it now, and what it lacks."""
+
+    done: str
+    problems: list[str]
+    remark: str
+
+
+def _examine(path: Path, *, repair: bool, seal: bool, images: bool) -> _Findings:
+    from evaluator.store import audit
     from evaluator.store.reader import RunReader
 
-    if repair:
-        rebuild(path)
+    done = ""
+    if seal:
+        done = f"{counted(audit.seal(path), 'row')} and measurements got their checksums"
+    if repair and (dropped := audit.repair(path)):
+        done = f"{counted(dropped, 'row')} and measurements were dropped: camtui resume {reference(path)} computes them again"
     with RunReader(path) as reader:
-        return audit(reader)
+        problems = audit.audit(reader)
+        if images:
+            problems += audit.changed_images(reader)
+        return _Findings(done, problems, audit.remark(reader))
 
 
 def _environment() -> dict[str, str]:

@@ -414,7 +414,8 @@ def test_what_needs_nothing_more(path: Path) -> None:
 
 def test_maps_for_what_is_requested(path: Path) -> None:
     with RunReader(path) as reader:
-        maps = reader.stored_maps([1, 2], 0, 1)
+        maps, damaged = reader.stored_maps([1, 2], 0, 1)
+        assert not damaged
         assert set(maps) == {(1, 0), (1, 1), (2, 0)}
         assert maps[1, 0] == StoredMap(3, 0.5, 0.4, bytes(16))
 

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from camtui.status import read_status
-from evaluator.store import schema
-from evaluator.store.audit import audit
+from evaluator.store import audit, schema
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 from tests.evaluator.execution.support import ROOT, Run, check, make_data
@@ -45,7 +44,7 @@ def test_it_is_read_as_it_is(old: Path) -> None:
     before = old.read_bytes()
     with RunReader(old) as reader:
         status = read_status(reader, old)
-        assert audit(reader) == []
+        assert audit.audit(reader) == []
         assert [summary.n for summary in reader.summaries()] == [5, 5]
     assert (status.state, status.images, status.failures) == ("complete", 6, 2)
     assert old.read_bytes() == before
@@ -72,3 +71,27 @@ def test_it_goes_on_with_another_method(old: Path, monkeypatch: pytest.MonkeyPat
     with RunReader(old) as reader:
         assert [row for row in reader.every_row() if row.cell in (1, 2)] == before
         assert [summary.n for summary in reader.summaries()] == [5, 5, 5]
+
+
+def test_its_records_get_checksums_on_request(old: Path) -> None:
+    RunWriter(old).close()
+    with RunReader(old) as reader:
+        assert audit.audit(reader) == []
+        assert "an older camtui began" in audit.remark(reader)
+        rows = sum(1 for _ in reader.every_row()) + sum(1 for _ in reader.every_measurement())
+    assert audit.seal(old) == rows
+    with RunReader(old) as reader:
+        assert audit.audit(reader) == []
+        assert audit.remark(reader) == ""
+    assert raw(old, "SELECT count(*) FROM results WHERE checksum IS NULL") == [(0,)]
+    raw(old, "UPDATE results SET coherency = 1 WHERE cell_id = 1 AND image_id = (SELECT min(image_id) FROM results)")
+    with RunReader(old) as reader:
+        assert len(audit.audit(reader)) > 1
+
+
+def test_it_is_read_without_checksums_before_it_is_changed(old: Path) -> None:
+    with RunReader(old) as reader:
+        maps, damaged = reader.stored_maps([1, 2], 0, 5)
+        assert len(maps) == 10
+        assert not damaged
+        assert reader.image(0).content is None

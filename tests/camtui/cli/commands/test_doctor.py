@@ -26,4 +26,4 @@ def test_the_doctor_finds_and_repairs_wrong_sums(home: Path) -> None:
         "cell 2: the histogram of adcc is not that of its rows",
     ]
     assert camtui("doctor", "pictures", "--repair").returncode == 0
-    assert camtui("doctor", "pictures", "--json").stdout == '{"run": "pictures", "problems": []}\n'
+    assert camtui("doctor", "pictures", "--json").stdout == '{"run": "pictures", "problems": [], "remark": ""}\n'

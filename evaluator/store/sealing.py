@@ -1,0 +1,55 @@
+"""Keeps the checksums of all records but rows and measurements: temporary triggers of the writer's own connection.
+
+They are no part of the file, which holds no code; whatever writes through that connection cannot forget them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+from evaluator.store.checksums import record_checksum
+
+BY_THEMSELVES = ("results", "measurements")
+"""Tables whose checksums are computed with their records: they are many, and depend on what their cell and image are."""
+
+
+class SealedTable(NamedTuple):
+    """A table whose records have checksums of their own columns."""
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+
+    def expression(self, prefix: str = "") -> str:
+        """The checksum in SQL, where ``record_checksum`` is a function of the connection."""
+        pairs = ", ".join(f"'{column}', {prefix}{column}" for column in self.columns)
+        return f"record_checksum({pairs})"
+
+
+def sealed_tables(connection: sqlite3.Connection) -> list[SealedTable]:
+    """Every table of the file with a column for checksums, rows and measurements aside."""
+    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
+    tables = []
+    for name in names:
+        found = connection.execute("SELECT name, pk FROM pragma_table_info(?) ORDER BY cid", (name,)).fetchall()
+        columns = tuple(column for column, _ in found if column != "checksum")
+        if len(columns) < len(found) and name not in BY_THEMSELVES:
+            tables.append(SealedTable(name, columns, tuple(column for column, place in found if place)))
+    return tables
+
+
+def add_function(connection: sqlite3.Connection) -> None:
+    """Make ``record_checksum`` known to a connection."""
+    connection.create_function("record_checksum", -1, record_checksum, deterministic=True)
+
+
+def keep_sealed(connection: sqlite3.Connection) -> None:
+    """From now on every record that this connection inserts or changes gets its checksum."""
+    add_function(connection)
+    for table in sealed_tables(connection):
+        here = " AND ".join(f"{column} = NEW.{column}" for column in table.key)
+        seal = f"UPDATE {table.name} SET checksum = {table.expression('NEW.')} WHERE {here}"
+        for moment in ("INSERT", f"UPDATE OF {', '.join(table.columns)}"):
+            trigger = f"seal_{moment[:6].lower()}_{table.name}"
+            connection.execute(f"CREATE TEMP TRIGGER {trigger} AFTER {moment} ON main.{table.name} BEGIN {seal}; END")
