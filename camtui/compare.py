@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evaluator.catalog import ROW_METRICS
+from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.errors import Mismatch, NotFound
-from evaluator.metrics import all_metrics
 from evaluator.metrics.base import Metric
 from evaluator.records import Cell
 from evaluator.statistics import COMPONENTS, PairedDifference, harmonic_adcc, paired_difference
@@ -39,7 +38,7 @@ class CellDifference:
     @property
     def gain(self) -> float:
         """How much better the second is: the change, turned so that positive is good."""
-        return all_metrics()[self.metric].sign * self.change.value
+        return known_metrics()[self.metric].sign * self.change.value
 
     @property
     def verdict(self) -> str:
@@ -99,7 +98,7 @@ def compare_runs(first: RunReader, second: RunReader, metrics: Sequence[Metric],
 def comparable_metrics(first: RunReader, second: RunReader) -> list[str]:
     """The metrics that both runs were asked for, in the paper's order."""
     mine, theirs = first.plan().metrics, second.plan().metrics
-    return [key for key in all_metrics() if key in mine and key in theirs]
+    return [key for key in known_metrics() if key in mine and key in theirs]
 
 
 def _cells(reader: RunReader) -> dict[str, Cell]:

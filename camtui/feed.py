@@ -17,9 +17,8 @@ from typing import TypeVar
 
 from camtui.format import CellView
 from camtui.status import RunStatus, status_of
-from evaluator.catalog import ROW_METRICS
+from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.errors import CamtuiError, NotFound, StoreError
-from evaluator.metrics import all_metrics
 from evaluator.records import Cell, Event, RunInfo, Stage, WorkerState
 from evaluator.statistics import Mean
 from evaluator.store.lock import lock_holder
@@ -187,7 +186,7 @@ class Feed:
             size=_size(self.path),
             info=info,
             status=status,
-            metrics=tuple(key for key in all_metrics() if key in wanted or key in ROW_METRICS),
+            metrics=tuple(key for key in known_metrics() if key in wanted or key in ROW_METRICS),
             backbones=tuple(dict.fromkeys(view.cell.backbone for view in views.values())),
             methods=tuple(dict.fromkeys(view.cell.method for view in views.values())),
             views=views,

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from evaluator.errors import (
     BackboneUnavailable,
     CamtuiError,
+    CodeNotAllowed,
     Mismatch,
     NotApplicable,
     NotFound,
@@ -32,7 +33,8 @@ from evaluator.text import printable
 _ERRORS: dict[str, type[CamtuiError]] = {
     kind.kind: kind
     for kind in (
-        UsageError, NotApplicable, NotFound, Mismatch, StoreError, TryAgain, BackboneUnavailable, RunFailed, ThresholdPassed,
+        UsageError, NotApplicable, CodeNotAllowed, NotFound, Mismatch, StoreError, TryAgain, BackboneUnavailable, RunFailed,
+        ThresholdPassed,
     )
 }  # fmt: skip
 

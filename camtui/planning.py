@@ -5,14 +5,16 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from camtui.extending import Resolver
 from camtui.runs import name_for
 from evaluator import catalog
 from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.images import demo_root
 from evaluator.methods import all_methods
 from evaluator.plan import RunPlan, parse_backbone
+from evaluator.references import as_spec
 from evaluator.text import printable
 
 _ORDINARY = {"val", "train", "test", "images", "data", "valid", "validation"}
@@ -46,6 +48,18 @@ class Typed:
     precision: str | None = None
     curve_steps: int | None = None
     insertion_start: str | None = None
+    allow_code: bool = False
+
+
+class Planned(NamedTuple):
+    """A plan, and which code the user has named in asking for it.
+
+    Attributes:
+        named: texts of the references that were typed.
+    """
+
+    plan: RunPlan
+    named: frozenset[str] = frozenset()
 
 
 def default_name(typed: Typed) -> str:
@@ -77,12 +91,18 @@ def stored_plan(database: Path) -> RunPlan | None:
 
 
 def make_plan(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> RunPlan:
+    """The plan of ``planned``."""
+    return planned(typed, stored, cuda=cuda).plan
+
+
+def planned(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> Planned:
     """The plan that is asked for, validated as far as it can be without torch.
 
     Options win over the plan file, and that over the run that is there already; then come the defaults.
 
     Raises:
         UsageError: something is missing, unknown or impossible.
+        CodeNotAllowed: a plan file or a stored run names code that the user has not named.
     """
     values: dict[str, Any] = {"precision": "mixed" if cuda else "fp32"}
     if stored is not None:
@@ -101,8 +121,27 @@ def make_plan(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> RunPlan:
     values.setdefault("methods", list(catalog.TABLE2_METHODS))
     if not values.get("backbones"):
         raise UsageError("no backbone is named", "for example -b resnet50; list them: camtui backbones")
+    resolver = _resolver(typed, stored)
+    _resolve(values, resolver)
     plan = RunPlan.from_dict(values)
-    return _with_common(plan, typed) if typed.layer or typed.weights else plan
+    plan = _with_common(plan, typed) if typed.layer or typed.weights else plan
+    return Planned(plan, frozenset(resolver.named))
+
+
+def _resolver(typed: Typed, stored: RunPlan | None) -> Resolver:
+    """What finds the code behind names; what was typed may run."""
+    specs = [spec for given in (typed.methods, typed.metrics, typed.backbones) for spec in catalog.split_list(list(given))]
+    return Resolver(stored=stored.code if stored else (), typed=frozenset(specs), allow=typed.allow_code)
+
+
+def _resolve(values: dict[str, Any], resolver: Resolver) -> None:
+    """Put the name in the run in place of every reference."""
+    for key, axis in (("methods", "method"), ("metrics", "metric")):
+        if key in values and all(isinstance(spec, str) for spec in values[key]):
+            values[key] = resolver.names(axis, values[key])  # type: ignore[arg-type]  # a tuple of literals is one of strings
+    keys = [spec["key"] if isinstance(spec, dict) else spec for spec in values.get("backbones", ())]
+    resolver.names("backbone", [key for key in keys if isinstance(key, str)])
+    values["code"] = resolver.code()
 
 
 def _given(typed: Typed) -> dict[str, Any]:
@@ -156,7 +195,17 @@ def _read_config(file: Path) -> dict[str, Any]:
         raise UsageError(f"cannot read the plan {printable(file)}: {error.strerror}", "camtui run --config PLAN.toml") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{printable(file)} is not TOML: {error}", "camtui show RUN --config prints an example") from error
+    folder = file.expanduser().absolute().parent
+    for key in ("methods", "metrics"):
+        if isinstance(values.get(key), list):
+            values[key] = [_anchored(spec, folder) for spec in values[key]]
     for key in ("data", "labels"):
         if isinstance(values.get(key), str):
-            values[key] = str(file.expanduser().absolute().parent / Path(values[key]).expanduser())
+            values[key] = str(folder / Path(values[key]).expanduser())
     return values
+
+
+def _anchored(spec: Any, folder: Path) -> Any:
+    """A reference to a file with its absolute path; anything else as it is."""
+    given = as_spec(spec, folder) if isinstance(spec, str) else None
+    return spec if given is None else ":".join(filter(None, [given.reference.text, given.tail]))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from camtui.feed import Snapshot
 from camtui.format import Mark, rank_cells
-from evaluator.metrics import all_metrics
+from evaluator.catalog import known_metrics
 from evaluator.statistics import PairedDifference
 from evaluator.store.reader import RunReader
 
@@ -90,7 +90,7 @@ class Ties:
         marks: Marks = {}
         for backbone in snapshot.backbones:
             group = [view for view in snapshot.views.values() if view.cell.backbone == backbone]
-            ranks = rank_cells(group, all_metrics()[metric], known)
+            ranks = rank_cells(group, known_metrics()[metric], known)
             marks |= {(cell, metric): mark for cell, mark in ranks.items()}
         return marks, asked
 

@@ -1,21 +1,90 @@
-"""Methods and metrics by name, for everything that must name them without waking torch."""
+"""Methods and metrics by name, for everything that must name them without waking torch.
+
+camtui's own, and those that were introduced in this process: by the description that a run's plan has of them, or, where they are
+computed, by their code.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
+from importlib import import_module
+from math import isfinite
+from types import ModuleType
 from typing import Any
 
+from evaluator.described import Code, DescribedMethod, described_method, described_metric
 from evaluator.errors import UsageError
 from evaluator.methods import all_methods
 from evaluator.methods.base import Method
 from evaluator.metrics import all_metrics
 from evaluator.metrics.base import Metric
+from evaluator.references import as_spec
 from evaluator.text import did_you_mean
 
 ROW_METRICS = ("average_drop", "average_increase", "coherency", "complexity", "adcc")
 """Measured for every (cell, image) in one masked pass; they stand in the row itself. The others are computed on request."""
 
 TABLE2_METHODS = ("fakecam", "gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "scorecam")
+
+
+_methods: dict[str, type[Method]] = {}
+_metrics: dict[str, Metric] = {}
+_formulas: dict[str, ModuleType] = {}
+
+
+def introduce(code: Code) -> None:
+    """Make a method or metric known as it is described; of two descriptions under one key the last counts.
+
+    Raises:
+        UsageError: camtui has one of that name itself, or the description is malformed.
+    """
+    if code.axis == "method" and issubclass(_methods.get(code.key, DescribedMethod), DescribedMethod):
+        introduce_method(described_method(code))
+    elif code.axis == "metric" and code.key not in _formulas:
+        refuse_taken(code.key, all_metrics())
+        _metrics[code.key] = described_metric(code)
+
+
+def introduce_method(kind: type[Method]) -> None:
+    """Make a method known by its class.
+
+    Raises:
+        UsageError: camtui has one of that key itself.
+    """
+    refuse_taken(kind.key, all_methods())
+    _methods[kind.key] = kind
+
+
+def introduce_metric(metric: Metric, formula: ModuleType) -> None:
+    """Make a metric known by the module that computes it.
+
+    Raises:
+        UsageError: camtui has one of that key itself.
+    """
+    refuse_taken(metric.key, all_metrics())
+    _metrics[metric.key], _formulas[metric.key] = metric, formula
+
+
+def refuse_taken(key: str, known: Mapping[str, object]) -> None:
+    """Refuse a key that camtui uses itself."""
+    if key in known:
+        raise UsageError(f"'{key}' is a name of camtui's own", f"give yours another: key = 'my_{key}'")
+
+
+def known_methods() -> dict[str, type[Method]]:
+    """Every method that can be named in this process: camtui's own first."""
+    return {**all_methods(), **_methods}
+
+
+def known_metrics() -> dict[str, Metric]:
+    """Every metric that can be named in this process: camtui's own first."""
+    return {**all_metrics(), **_metrics}
+
+
+def formula(key: str) -> ModuleType:
+    """The module that computes a metric."""
+    return _formulas.get(key) or import_module(f"evaluator.metrics.{key}")
 
 
 def method(spec: str) -> Method:
@@ -25,7 +94,7 @@ def method(spec: str) -> Method:
         UsageError: no such method, no such option, or a value the option does not take.
     """
     key, options = split_spec(spec)
-    kinds = all_methods()
+    kinds = known_methods()
     if key not in kinds:
         raise UsageError(f"unknown method '{key}'", f"{did_you_mean(key, kinds)}list them: camtui methods")
     kind = kinds[key]
@@ -54,14 +123,34 @@ def _option_value(kind: type[Method], name: str, text: str, default: Any) -> Any
                 f"{did_you_mean(text, choices)}for example -m {kind.key}:{name}={choices[-1]}",
             )
         return text
-    try:
-        value = type(default)(text)
-    except ValueError:
-        value = None
-    if value is None or not 0 < value < 10_000:
-        expected = "a whole number from 1" if isinstance(default, int) else "a number above 0"
+    value = _flag(text) if isinstance(default, bool) else _number(type(default), text, kind.ranges.get(name))
+    if value is None:
+        expected = _expected(default, kind.ranges.get(name))
         raise UsageError(f"{kind.key}:{name} takes {expected}, not '{text}'", f"for example -m {kind.key}:{name}={default}")
     return value
+
+
+def _flag(text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text.lower())
+
+
+def _number(kind: type[int] | type[float], text: str, ends: tuple[float, float] | None) -> float | None:
+    """The number of that kind within both ends; without ends above 0 and below 10,000."""
+    try:
+        value = kind(text)
+    except ValueError:
+        return None
+    within = ends[0] <= value <= ends[1] if ends else 0 < value < 10_000
+    return value if within and isfinite(value) else None
+
+
+def _expected(default: Any, ends: tuple[float, float] | None) -> str:
+    if isinstance(default, bool):
+        return "True or False"
+    whole = "a whole number" if isinstance(default, int) else "a number"
+    if ends:
+        return f"{whole} from {ends[0]:g} to {ends[1]:g}"
+    return "a whole number from 1" if isinstance(default, int) else "a number above 0"
 
 
 def metric(key: str) -> Metric:
@@ -70,7 +159,7 @@ def metric(key: str) -> Metric:
     Raises:
         UsageError: no such metric.
     """
-    metrics = all_metrics()
+    metrics = known_metrics()
     if key not in metrics:
         raise UsageError(
             f"unknown metric '{key}'", f"{did_you_mean(key, metrics)}known: {', '.join(metrics)}, or all for every one"
@@ -80,21 +169,23 @@ def metric(key: str) -> Metric:
 
 def requested_metrics() -> tuple[str, ...]:
     """The metrics that are computed on request, from the rows that are there."""
-    return tuple(key for key in all_metrics() if key not in ROW_METRICS)
+    return tuple(key for key in known_metrics() if key not in ROW_METRICS)
 
 
 def curve_metrics() -> tuple[str, ...]:
     """Those of them that are areas under curves, each at forwards of its own."""
-    return tuple(key for key in requested_metrics() if all_metrics()[key].curve)
+    return tuple(key for key in requested_metrics() if known_metrics()[key].curve)
 
 
 def split_spec(spec: str) -> tuple[str, dict[str, str]]:
-    """``key:a=1,b=2`` → ``("key", {"a": "1", "b": "2"})``.
+    """``key:a=1,b=2`` → ``("key", {"a": "1", "b": "2"})``; the key of a reference to code is the reference: ``FILE.py:Name``.
 
     Raises:
         UsageError: an option without a value.
     """
     key, _, tail = spec.strip().partition(":")
+    if code := as_spec(spec):
+        key, tail = code.reference.text, code.tail
     options: dict[str, str] = {}
     for part in filter(None, tail.split(",")):
         name, equals, value = part.partition("=")
@@ -105,12 +196,21 @@ def split_spec(spec: str) -> tuple[str, dict[str, str]]:
 
 
 def split_list(values: list[str]) -> list[str]:
-    """Repeated or comma-separated specs as a list: ``a,b:x=1,y=2`` → ``["a", "b:x=1,y=2"]``; duplicates fall away."""
+    """Repeated or comma-separated specs as a list: ``a,b:x=1,y=2`` → ``["a", "b:x=1,y=2"]``; duplicates fall away.
+
+    A comma within the path of a reference belongs to it where the path begins with ``/``, ``./``, ``../`` or ``~``.
+    """
     specs: list[str] = []
     for value in values:
         for part in filter(None, (piece.strip() for piece in value.split(","))):
-            if specs and ":" in specs[-1] and "=" in part and ":" not in part:
+            continues = specs and ":" in specs[-1] and "=" in part and ":" not in part
+            if continues or (specs and _begins_path(specs[-1])):
                 specs[-1] += f",{part}"
             else:
                 specs.append(part)
     return list(dict.fromkeys(specs))
+
+
+def _begins_path(part: str) -> bool:
+    """Whether a part with commas around it is the beginning of ``/some,where/FILE.py:Name``."""
+    return part.startswith(("/", "./", "../", "~")) and ".py:" not in part and not part.endswith(".pt2")

@@ -10,6 +10,7 @@
     ├── RunFailed                   1       the evaluation could not go on
     ├── ThresholdPassed             5       finished, but above a limit that the user set
     ├── NotApplicable               2       a method that this backbone does not admit
+    ├── CodeNotAllowed              2       code of somebody else's that nobody has allowed to run here
     └── ImageUnreadable             1       one image: costs one failure row per cell, never the run
 
 The library raises; the command line turns an error into one line, a hint and the exit code.
@@ -48,6 +49,12 @@ class NotApplicable(UsageError):
     """A method that needs something this backbone does not have (CAM without a GAP + linear head)."""
 
     kind = "not-applicable"
+
+
+class CodeNotAllowed(UsageError):
+    """Code that a file names and that the user has not: it is not imported before they have said so."""
+
+    kind = "not-allowed"
 
 
 class NotFound(CamtuiError):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from evaluator.plan import RunPlan
@@ -24,6 +24,7 @@ class SessionSettings:
         tuning: file with the batch sizes that suit this machine, searched for where it has none; empty for a default.
         threads: CPU threads for computing, ``None`` for the device's default.
         loaders: threads that decode images ahead.
+        allowed: code that may be imported: the text of each reference → the hash of its source.
     """
 
     plan: RunPlan
@@ -33,6 +34,7 @@ class SessionSettings:
     tuning: str = ""
     threads: int | None = None
     loaders: int = 2
+    allowed: Mapping[str, str] = field(default_factory=dict)
 
 
 class DeviceFigures(NamedTuple):

@@ -11,11 +11,12 @@ from typing import Any, get_args
 from evaluator import catalog
 from evaluator.backbones import known_backbone
 from evaluator.crop import SIDE
+from evaluator.described import Code
 from evaluator.errors import Mismatch, NotApplicable, UsageError
 from evaluator.methods.base import Method
-from evaluator.metrics import all_metrics
 from evaluator.records import Precision
-from evaluator.text import did_you_mean
+from evaluator.references import Axis
+from evaluator.text import did_you_mean, printable
 
 DEFAULT_WEIGHTS = "default"
 PIXELS = SIDE * SIDE
@@ -58,6 +59,7 @@ class RunPlan:
         target: which class is explained: the ``predicted`` one or the ``label``.
         resize: short side in pixels before the 224 crop.
         curve_steps: S, steps of deletion and insertion; ``insertion_start``: ``zero`` or ``blur``.
+        code: the methods, metrics and backbones among them that are not camtui's own.
     """
 
     data: str
@@ -73,6 +75,7 @@ class RunPlan:
     precision: Precision = "fp32"
     curve_steps: int = 28
     insertion_start: str = "zero"
+    code: tuple[Code, ...] = ()
 
     @property
     def requested(self) -> tuple[str, ...]:
@@ -91,6 +94,10 @@ class RunPlan:
     def to_json(self) -> str:
         """One line of JSON with sorted keys; equal plans have equal text."""
         return json.dumps(self.to_dict(), sort_keys=True)
+
+    def source_of(self, axis: Axis, key: str) -> str:
+        """Hash of the source of a method, metric or backbone; empty for camtui's own."""
+        return next((one.sha256 for one in self.code if (one.axis, one.key) == (axis, key)), "")
 
     @property
     def sha256(self) -> str:
@@ -118,12 +125,15 @@ class RunPlan:
         for key in ("data", "backbones", "methods"):
             if not values.get(key):
                 raise UsageError(f"the plan names no {key}", f"add {key} = …; camtui show RUN --config prints an example")
+        code = tuple(Code.from_dict(one) for one in values.get("code", ()))
+        for one in code:
+            catalog.introduce(one)
         try:
             backbones = tuple(parse_backbone(b) if isinstance(b, str) else BackboneSpec(**b) for b in values["backbones"])
         except TypeError as error:
             raise UsageError(f"a backbone of the plan is malformed: {error}", "it has key, weights and layer") from error
         lists: dict[str, Any] = {key: tuple(values[key]) for key in ("methods", "metrics") if key in values}
-        given: dict[str, Any] = {**values, **lists, "backbones": backbones}
+        given: dict[str, Any] = {**values, **lists, "backbones": backbones, "code": code}
         return RunPlan(**given)
 
     @staticmethod
@@ -143,6 +153,8 @@ def _is_kind(key: str, value: Any) -> bool:
     """Whether a plan's field can hold such a value at all; what it says is checked later."""
     if key == "demo":
         return isinstance(value, bool)
+    if key == "code":
+        return isinstance(value, list | tuple)
     if key in ("methods", "metrics"):
         return isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value)
     if key == "backbones":
@@ -177,7 +189,7 @@ def parse_metrics(keys: list[str]) -> tuple[str, ...]:
     Raises:
         UsageError: unknown metric.
     """
-    every = list(all_metrics())
+    every = list(catalog.known_metrics())
     wanted = set(every if "all" in keys else [catalog.metric(key).key for key in keys]) | set(catalog.ROW_METRICS)
     return tuple(key for key in every if key in wanted)
 
@@ -252,7 +264,7 @@ def applicable(method: Method, gap_linear: bool | None) -> bool:
     return not method.needs_gap_linear or gap_linear is not False
 
 
-_GROWS = ("backbones", "methods", "metrics", "limit", "labels", "data")
+_GROWS = ("backbones", "methods", "metrics", "limit", "labels", "data", "code")
 """What a later run on the same file may add to; data may move, the manifest's hash decides."""
 
 
@@ -270,6 +282,7 @@ def grown(stored: RunPlan, asked: RunPlan) -> RunPlan:
         for spec in asked.backbones
         if weights.get(spec.name, spec.weights) != spec.weights
     ]
+    changed += _changed_code(stored, asked)
     if changed:
         raise Mismatch(f"the stored run has another protocol ({'; '.join(changed)})", "choose another --name for this one")
     wanted = {*stored.metrics, *asked.metrics}
@@ -280,10 +293,39 @@ def grown(stored: RunPlan, asked: RunPlan) -> RunPlan:
         metrics=parse_metrics(list(wanted)),
         limit=None if None in (stored.limit, asked.limit) else max(stored.limit or 0, asked.limit or 0),
         labels=asked.labels or stored.labels,
+        code=_grown_code(stored, asked),
     )
 
 
-def cell_identity(plan: RunPlan, weights_sha256: str, layer: str, method: str) -> str:
-    """What makes two cells the same measurement: weights, layer, method with options, preprocessing, target, seed, precision."""
-    parts = (weights_sha256, layer, method, plan.resize, plan.target, plan.seed, plan.precision)
+def _changed_code(stored: RunPlan, asked: RunPlan) -> list[str]:
+    """Methods, metrics and backbones whose source is not what the run was made with."""
+    before = {(one.axis, one.key): one for one in stored.code}
+    changed = []
+    for one in asked.code:
+        known = before.get((one.axis, one.key))
+        if known is not None and known.sha256 != one.sha256:
+            place = one.reference if known.reference == one.reference else f"{known.reference} → {one.reference}"
+            changed.append(f"source of {printable(place)}: {known.sha256[:12]} → {one.sha256[:12]}")
+    return changed
+
+
+def _grown_code(stored: RunPlan, asked: RunPlan) -> tuple[Code, ...]:
+    """The code of both; of a method that both have, what is known of it with the options of either."""
+    found = {(one.axis, one.key): one for one in stored.code}
+    for one in asked.code:
+        known = found.get((one.axis, one.key))
+        specs = {**known.facts.get("specs", {}), **one.facts.get("specs", {})} if known else {}
+        found[one.axis, one.key] = replace(one, facts={**one.facts, "specs": specs}) if specs else one
+    return tuple(found.values())
+
+
+def cell_identity(plan: RunPlan, weights_sha256: str, layer: str, method: str, backbone: str = "") -> str:
+    """What makes two cells the same measurement: weights, layer, method with options, preprocessing, target, seed, precision.
+
+    Of a method or a backbone that is not camtui's own the hash of its source too.
+    """
+    parts: tuple[object, ...] = (weights_sha256, layer, method, plan.resize, plan.target, plan.seed, plan.precision)
+    sources = (plan.source_of("method", method.partition(":")[0]), plan.source_of("backbone", backbone))
+    if any(sources):
+        parts = (*parts, *sources)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from evaluator.errors import UsageError
+from evaluator.text import printable
 
 Axis = Literal["method", "metric", "backbone"]
 
@@ -66,12 +68,29 @@ def as_spec(text: str, base: Path | None = None) -> Spec | None:
     """A reference with options as it is typed; ``None`` for a plain name such as ``gradcam`` or ``vgg16:layer=features.29``.
 
     ``~`` is expanded; a relative path begins at ``base``, the current folder where it is ``None``. The file need not be there.
-    A module without a dot looks like a name with an option that lacks its value: whoever asks looks for known names first.
+    A module without a dot in its name must be, or ``scorecam:variant``, an option that lacks its value, would be a reference.
     """
-    text = text.strip()
-    match = _IN_FILE.fullmatch(text) or _IN_MODULE.fullmatch(text)
-    if match is None:
+    match = _match(text.strip())
+    if match is None or (not match["source"].endswith(".py") and not _is_module(match["source"])):
         return None
+    return _spec(match, base)
+
+
+def _match(text: str) -> re.Match[str] | None:
+    return _IN_FILE.fullmatch(text) or _IN_MODULE.fullmatch(text)
+
+
+def _is_module(source: str) -> bool:
+    """Whether a dotted name may be that of a module; for one without dots, whether there is a module of that name."""
+    if "." in source:
+        return True
+    try:
+        return find_spec(source) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _spec(match: re.Match[str], base: Path | None) -> Spec:
     source, name, tail = match["source"], match["name"], match["tail"] or ""
     if source.endswith(".py"):
         source = str(((base or Path.cwd()) / Path(source).expanduser()).resolve())
@@ -84,10 +103,10 @@ def as_reference(text: str, base: Path | None = None) -> Reference:
     Raises:
         UsageError: it is none.
     """
-    spec = as_spec(text, base)
-    if spec is None or spec.tail:
-        raise UsageError(f"'{text}' names no code", "write FILE.py:Name or package.module:Name")
-    return spec.reference
+    match = _match(text.strip())
+    if match is None or match["tail"]:
+        raise UsageError(f"'{printable(text, 100)}' names no code", "write FILE.py:Name or package.module:Name")
+    return _spec(match, base).reference
 
 
 class Registered(NamedTuple):

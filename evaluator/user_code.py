@@ -7,43 +7,56 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
 from typing import Any
 
-from evaluator.errors import CamtuiError, Mismatch, UsageError
+from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, UsageError
 from evaluator.references import Reference
 from evaluator.sources import Sources, sources_of
 from evaluator.text import did_you_mean, printable
+
+_allowed: dict[str, str] = {}
+"""What may be imported in this process: the text of a reference → the hash of its source."""
 
 _loaded: dict[tuple[str, str], ModuleType] = {}
 """Modules of files by path and hash: two names of one file share it."""
 
 
-def load(reference: Reference, sha256: str) -> Any:
-    """Import the module of a reference and return what it names.
+def allow(sources: Mapping[str, str]) -> None:
+    """Allow code to be imported in this process.
 
     Args:
-        sha256: what was allowed to run; the source as it is now must be that.
+        sources: the text of each reference → the hash of the source that may run.
+    """
+    _allowed.update(sources)
+
+
+def load(reference: Reference) -> Any:
+    """Import the module of a reference and return what it names.
 
     Raises:
-        Mismatch: the source is another one.
+        CodeNotAllowed: nobody has allowed it.
+        Mismatch: its source is not the one that was allowed.
         UsageError: the module cannot be imported (file, line and why), or has nothing of that name.
     """
-    return member(reference, load_module(reference, sha256))
+    return member(reference, load_module(reference))
 
 
-def load_module(reference: Reference, sha256: str) -> ModuleType:
+def load_module(reference: Reference) -> ModuleType:
     """The module of a reference; see ``load``."""
+    sha256 = _allowed.get(reference.text)
+    if sha256 is None:
+        raise CodeNotAllowed(f"{printable(reference.short)} has not been allowed to run", "name it on the command line")
     sources = sources_of(reference)
     if sources.sha256 != sha256:
         raise Mismatch(changed(reference, sha256, sources.sha256), "name it again where the change is meant")
     key = (reference.source, sha256)
     if key not in _loaded:
-        with blamed(sources, f"cannot import {printable(reference.source)}"):
+        with blamed(reference, f"cannot import {printable(reference.source)}"):
             _loaded[key] = _from_file(sources) if reference.file else importlib.import_module(reference.source)
     return _loaded[key]
 
@@ -104,12 +117,14 @@ def member(reference: Reference, module: ModuleType) -> Any:
 
 
 @contextmanager
-def blamed(sources: Sources, what: str) -> Iterator[None]:
+def blamed(reference: Reference, what: str) -> Iterator[None]:
     """Whatever the user's code raises becomes a ``UsageError`` with the line of the user's file.
 
     Args:
+        reference: whose code runs within.
         what: what was tried, for the message.
     """
+    sources = sources_of(reference)
     try:
         yield
     except CamtuiError:

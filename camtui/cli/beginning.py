@@ -13,7 +13,9 @@ from camtui.cli.command_decorator import run_command
 from camtui.cli.console import has_screen, narrate, print_json, stdout_console
 from camtui.cli.options import Shown
 from camtui.executors import Chosen
+from camtui.planning import stored_plan
 from camtui.runs import reference, sizes_file
+from camtui.trust import allowed_of
 from evaluator.errors import CamtuiError
 from evaluator.execution.request import DriverSettings, RunRequest
 
@@ -33,9 +35,21 @@ def driver_settings(chosen: Chosen, **others: Any) -> DriverSettings:
     return settings
 
 
-def stored_run(path: Path, settings: DriverSettings, *, retry_failed: bool = False) -> RunRequest:
-    """The request to go on with a run that is there."""
-    return RunRequest(db=path, name=path.stem, plan=None, settings=settings, retry_failed=retry_failed, word=reference(path))
+def stored_run(
+    path: Path, settings: DriverSettings, *, verb: str = "resume", allow_code: bool = False, retry_failed: bool = False
+) -> RunRequest:
+    """The request to go on with a run that is there.
+
+    Raises:
+        CodeNotAllowed: it needs code that the user has not named here.
+        Mismatch: the source of that code is not what the run was made with.
+    """
+    plan = stored_plan(path)
+    again = f"camtui {verb} {reference(path)}"
+    allowed = allowed_of(plan.code, again, allow=allow_code) if plan else {}
+    return RunRequest(
+        db=path, name=path.stem, plan=None, settings=settings, retry_failed=retry_failed, word=reference(path), allowed=allowed
+    )
 
 
 def begin(ctx: typer.Context, request: RunRequest, shown: Shown) -> None:

@@ -43,6 +43,14 @@ OnFinishOption = Annotated[
 ]
 
 
+AllowCodeOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code", rich_help_panel="Compute", help="Run the code that the run or the plan file names, from now on."
+    ),
+]
+
+
 class Where(NamedTuple):
     """Where a run computes."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from camtui.export.output import as_text, destination
 from camtui.export.parquet import kind
-from evaluator.metrics import all_metrics
+from evaluator.catalog import known_metrics
 
 NAME = "datapackage.json"
 _MEDIA = {
@@ -95,7 +95,7 @@ def _field(name: str, *, per_image: bool) -> dict[str, str]:
 def _meaning(name: str) -> str:
     if name in _MEANINGS:
         return _MEANINGS[name]
-    metric = all_metrics().get(name.removesuffix("_se"))
+    metric = known_metrics().get(name.removesuffix("_se"))
     if name.endswith("_se"):
         return f"standard error of {name.removesuffix('_se')}"
     return f"{metric.title}: {metric.definition} ({metric.better} is better)" if metric else name

@@ -12,8 +12,8 @@ from camtui.format.cells import CellView, cell_views, shown_metrics
 from camtui.format.names import backbone_title, method_title
 from camtui.format.numbers import metric_header
 from evaluator import catalog
+from evaluator.catalog import known_metrics
 from evaluator.errors import NotFound, UsageError
-from evaluator.metrics import all_metrics
 from evaluator.text import did_you_mean, printable
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _better(first: CellView, second: CellView, metric: str) -> bool:
     one, other = first.mean(metric), second.mean(metric)
     assert one is not None
     assert other is not None
-    return all_metrics()[metric].sign * (one.value - other.value) > 0
+    return known_metrics()[metric].sign * (one.value - other.value) > 0
 
 
 def _curves(metric: str) -> Draw:
@@ -146,7 +146,7 @@ def _curves(metric: str) -> Draw:
             points = _mean_curve(reader, view, metric)
             if points is not None:
                 axes.plot(np.linspace(0, 100, len(points)), 100 * points, label=_label(view))
-        axes.set_xlabel(f"pixels {'removed' if all_metrics()[metric].better == 'lower' else 'inserted'}, %")
+        axes.set_xlabel(f"pixels {'removed' if known_metrics()[metric].better == 'lower' else 'inserted'}, %")
         axes.set_ylabel("probability of the class, %")
 
     return draw
@@ -177,7 +177,7 @@ CHARTS: dict[str, Chart] = {
     "components": Chart("What ADCC is made of", _components),
     "ranks": Chart("Rank in each metric (filled: tied with the best)", _ranks),
     **{
-        metric: Chart(f"{all_metrics()[metric].title} curve, mean over images", _curves(metric))
+        metric: Chart(f"{known_metrics()[metric].title} curve, mean over images", _curves(metric))
         for metric in catalog.curve_metrics()
     },
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from evaluator import catalog
-from evaluator.metrics import all_metrics
+from evaluator.catalog import known_metrics
 from evaluator.metrics.base import Metric
 from evaluator.records import Cell
 from evaluator.statistics import CellSummary, Mean, PairedDifference
@@ -56,7 +56,7 @@ class CellView:
 def shown_metrics(reader: RunReader) -> list[Metric]:
     """The metrics that the run was asked for, in the paper's order."""
     wanted = set(reader.plan().metrics)
-    return [metric for key, metric in all_metrics().items() if key in wanted]
+    return [metric for key, metric in known_metrics().items() if key in wanted]
 
 
 def cell_views(reader: RunReader, ranked: Sequence[Metric] = ()) -> list[CellView]:

@@ -8,8 +8,8 @@ from functools import partial
 from camtui.format.cells import CellView
 from camtui.format.terms import Grammar
 from evaluator import catalog
+from evaluator.catalog import known_metrics
 from evaluator.errors import NotFound, UsageError
-from evaluator.metrics import all_metrics
 from evaluator.records import Cell
 from evaluator.store.reader import RunReader
 from evaluator.text import did_you_mean, printable
@@ -35,7 +35,7 @@ def matching(views: Sequence[CellView], expression: str) -> list[CellView]:
 
 def _grammar() -> Grammar[CellView]:
     counts: dict[str, Callable[[CellView], float | None]] = {name: partial(_count, name) for name in _COUNTS}
-    metrics = {name: partial(_percent, name) for name in (*all_metrics(), "mean_image_adcc")}
+    metrics = {name: partial(_percent, name) for name in (*known_metrics(), "mean_image_adcc")}
     return Grammar(
         texts={"backbone": lambda view: view.cell.backbone, "method": lambda view: view.cell.method},
         numbers={**counts, **metrics},

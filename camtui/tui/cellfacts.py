@@ -8,7 +8,7 @@ from camtui.feed import Snapshot
 from camtui.format import count, half_width, metric_header, percent, short_count, signed_percent
 from camtui.tui import plots
 from camtui.tui.widgets.fields import Field
-from evaluator.metrics import all_metrics
+from evaluator.catalog import known_metrics
 from evaluator.records import Cell
 from evaluator.statistics import PairedDifference
 from evaluator.text import printable
@@ -21,7 +21,7 @@ def cell_name(cell: Cell) -> str:
 
 def metric_fields(snapshot: Snapshot, cell: Cell, metric: str, *, n: bool = False) -> list[Field]:
     """``ADCC↑ 85.11 ±0.11``, with its own n where that differs from the cell's."""
-    known = all_metrics()[metric]
+    known = known_metrics()[metric]
     mean = snapshot.mean(cell.id, metric)
     name = Field(f"{metric_header(known)} ", "dim")
     if mean is None:
@@ -64,7 +64,11 @@ def cell_lines(snapshot: Snapshot, cell: Cell, width: int) -> list[list[Field]]:
 
 def histogram_fields(metric: str, counts: Sequence[int]) -> list[Field]:
     """``ADCC  0 ▁▁▂▅█▃ 100`` on one line."""
-    return [Field(f" {all_metrics()[metric].short}  0", "dim"), Field(f"▕{plots.histogram(counts)}▏", "bar"), Field("100", "dim")]
+    return [
+        Field(f" {known_metrics()[metric].short}  0", "dim"),
+        Field(f"▕{plots.histogram(counts)}▏", "bar"),
+        Field("100", "dim"),
+    ]
 
 
 def difference_fields(

@@ -10,9 +10,8 @@ from camtui.feed import Snapshot
 from camtui.format import SIGNS, CellView, half_width, matching, metric_header, percent, short_count
 from camtui.ties import Marks
 from camtui.tui.widgets.fields import Column, Field, Line
-from evaluator.catalog import ROW_METRICS
+from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.errors import CamtuiError
-from evaluator.metrics import all_metrics
 from evaluator.text import printable
 
 Order = Literal["plan", "name", "value"]
@@ -66,7 +65,7 @@ def shown_cells(snapshot: Snapshot, expression: str) -> list[CellView]:
 
 def best_cell(snapshot: Snapshot, metric: str, marks: Marks) -> CellKey | None:
     """The best of the best: where the cursor begins. Without ranks, the first cell that has a value."""
-    sign = all_metrics()[metric].sign
+    sign = known_metrics()[metric].sign
     means = [(sign * mean.value, cell) for cell in snapshot.cells if (mean := snapshot.mean(cell.id, metric))]
     if not means:
         return None
@@ -174,7 +173,7 @@ def _sorted_methods(snapshot: Snapshot, view: View, methods: list[str]) -> list[
         return methods if view.descending else methods[::-1]
     if view.order == "name":
         return sorted(methods, reverse=not view.descending)
-    sign = all_metrics()[view.metric].sign
+    sign = known_metrics()[view.metric].sign
     backbones = [view.column] if view.column in snapshot.backbones else list(snapshot.backbones)
 
     def value(method: str) -> tuple[bool, float]:
@@ -194,7 +193,7 @@ def _sorted_methods(snapshot: Snapshot, view: View, methods: list[str]) -> list[
 def _long(snapshot: Snapshot, view: View, marks: Marks, paper: PaperValue) -> Grid:
     metrics = sorted(snapshot.metrics, key=lambda key: key != "adcc")
     columns = [Column("method", "method", _NAME_WIDTH, right=False), Column("backbone", "backbone", 12, right=False)]
-    columns += [Column("n", "n", 6), *(Column(key, metric_header(all_metrics()[key]), 8) for key in metrics)]
+    columns += [Column("n", "n", 6), *(Column(key, metric_header(known_metrics()[key]), 8) for key in metrics)]
     lines = [
         Line((found.cell.backbone, found.cell.method), _long_fields(found, metrics, view, marks, paper))
         for found in _sorted_cells(snapshot, view)
@@ -215,7 +214,7 @@ def _sorted_cells(snapshot: Snapshot, view: View) -> list[CellView]:
     if view.order == "name":
         return sorted(cells, key=lambda found: (found.cell.method, found.cell.backbone), reverse=not view.descending)
     metric = view.column if view.column in snapshot.metrics else view.metric
-    best_first = -all_metrics()[metric].sign if view.descending else all_metrics()[metric].sign
+    best_first = -known_metrics()[metric].sign if view.descending else known_metrics()[metric].sign
 
     def value(found: CellView) -> tuple[bool, float]:
         mean = found.mean(metric)

@@ -9,7 +9,7 @@ from camtui.tui import plots
 from camtui.tui.cellfacts import cell_name, class_name, flowed
 from camtui.tui.shot import Shot
 from camtui.tui.widgets.fields import Field
-from evaluator.metrics import all_metrics
+from evaluator.catalog import known_metrics
 from evaluator.text import printable
 
 
@@ -19,7 +19,7 @@ def where_line(shot: Shot, metric: str, worst: bool, width: int) -> list[Field]:
     end = "worst" if worst else "best"
     head = [
         Field(f" {cell_name(shot.cell)}", "strong"),
-        Field(f"  {end} by {all_metrics()[metric].short} ", "dim"),
+        Field(f"  {end} by {known_metrics()[metric].short} ", "dim"),
         Field(place, "accent"),
     ]
     room = width - sum(len(field.text) for field in head) - 3
@@ -40,11 +40,11 @@ def fact_lines(shot: Shot, metric: str, width: int) -> list[list[Field]]:
     confidence = [Field("confidence ", "dim"), Field(f"{row.y:.3f} → {row.o:.3f}")]
     facts.append([*confidence, Field(" on the explanation map" if width >= 100 else " masked", "dim")])
     groups = []
-    for key in all_metrics():
+    for key in known_metrics():
         value = shot.value(key)
         if value is not None or key in ("average_drop", "adcc"):
             shown = percent(value) if value is not None else ABSENT
-            name = Field(f"{metric_header(all_metrics()[key])} ", "dim")
+            name = Field(f"{metric_header(known_metrics()[key])} ", "dim")
             groups.append([name, Field(shown, "strong" if key == metric else "")])
     lines = [*flowed(facts, width), *flowed(groups, width)]
     if row.degenerate:
@@ -61,6 +61,6 @@ def curve_lines(shot: Shot, width: int, height: int = 5) -> list[list[Field]]:
         points = np.frombuffer(measured.curve, dtype="<f2").astype(float).tolist()
         plot = plots.BraillePlot(side, height, 0.0, max([0.05, *points]))
         plot.line(points)
-        title = f"{metric_header(all_metrics()[name])} {percent(measured.value)}   p from 0 to {max([0.05, *points]):.2f}"
+        title = f"{metric_header(known_metrics()[name])} {percent(measured.value)}   p from 0 to {max([0.05, *points]):.2f}"
         blocks.append([Field(f"{title:<{side}.{side}}", "dim"), *(Field(line, f"series{place}") for line in plot.lines())])
     return [[part for block in blocks for part in (Field("  "), block[row])] for row in range(height + 1)]

@@ -11,7 +11,7 @@ from camtui.format import metric_header, percent
 from camtui.pictures import COLOUR_MAPS, ColourMap, Map, Pixels
 from camtui.tui.shot import Shot, Source, map_of
 from camtui.tui.widgets.gallery import Item
-from evaluator.metrics import all_metrics
+from evaluator.catalog import known_metrics
 from evaluator.records import Cell, Row
 from evaluator.text import printable
 
@@ -114,7 +114,7 @@ def _every_method(scene: Scene, look: Look, metric: str) -> list[Item]:
     for cell, row in scene.others:
         here = cell.id == scene.shot.cell.id
         value = scene.shot.value(metric) if here else getattr(row, metric, None)
-        caption = f"{metric_header(all_metrics()[metric])} {percent(value)}"
+        caption = f"{metric_header(known_metrics()[metric])} {percent(value)}"
         picture = _blended(scene.source.pixels, map_of(cell.method, row, scene.shot.loaded), look)
         shown.append(Item(printable(cell.method), picture, "not evaluated", caption, strong=here))
     return shown

@@ -9,10 +9,10 @@ import numpy as np
 
 from camtui.pictures import Map, Pixels, saliency, upsampled
 from evaluator import catalog
+from evaluator.catalog import known_metrics
 from evaluator.crop import SIDE, open_square
 from evaluator.errors import CamtuiError, ImageUnreadable
 from evaluator.methods.base import FixedMap
-from evaluator.metrics import all_metrics
 from evaluator.records import Cell, ImageRef, LoadedBackbone, Measurement, Row
 from evaluator.store.reader import RankedImage, RunReader
 from evaluator.text import printable
@@ -55,7 +55,7 @@ def read_shot(reader: RunReader, cell: Cell, image: int, metric: str, *, worst: 
     """
     ref = reader.image(image)
     row = reader.row(cell.id, image)
-    ascending = (all_metrics()[metric].sign > 0) == worst
+    ascending = (known_metrics()[metric].sign > 0) == worst
     try:
         rank = reader.rank_of(cell.id, metric, image, ascending=ascending)
     except CamtuiError:  # a metric on request of which no image has a value yet
@@ -73,7 +73,7 @@ def neighbour(reader: RunReader, shot: Shot, metric: str, *, worst: bool, step: 
     value = shot.value(metric)
     if value is None:
         return None
-    ascending = (all_metrics()[metric].sign > 0) == worst
+    ascending = (known_metrics()[metric].sign > 0) == worst
     after = RankedImage(shot.image.id, value)
     found = reader.ranked(shot.cell.id, metric, ascending=ascending == (step > 0), limit=1, after=after)
     return found[0].image if found else None
@@ -81,7 +81,7 @@ def neighbour(reader: RunReader, shot: Shot, metric: str, *, worst: bool, step: 
 
 def first_of(reader: RunReader, cell: int, metric: str, *, worst: bool) -> int | None:
     """The worst (or best) image of a cell."""
-    ascending = (all_metrics()[metric].sign > 0) == worst
+    ascending = (known_metrics()[metric].sign > 0) == worst
     found = reader.ranked(cell, metric, ascending=ascending, limit=1)
     return found[0].image if found else None
 

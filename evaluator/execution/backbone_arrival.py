@@ -34,7 +34,7 @@ def describe_cells(plan: RunPlan, cells: Sequence[Cell], loaded: LoadedBackbone)
         method = methods[cell.id]
         applies = method in possible
         note = _equal_to(method, possible, loaded.gap_linear) if applies else f"{method.title} needs a GAP + linear head"
-        yield Described(cell.id, cell_identity(plan, loaded.sha256, loaded.layer, cell.method), applies, note)
+        yield Described(cell.id, cell_identity(plan, loaded.sha256, loaded.layer, cell.method, loaded.key), applies, note)
 
 
 def _equal_to(method: Method, others: Sequence[Method], gap_linear: bool) -> str:

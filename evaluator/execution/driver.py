@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evaluator.errors import CamtuiError, RunFailed, StoreError, UsageError
+from evaluator.errors import CamtuiError, CodeNotAllowed, RunFailed, StoreError, UsageError
 from evaluator.execution.finish import Guard, Outcome, tell
 from evaluator.execution.journal import Journal, crash_point
 from evaluator.execution.local import LocalExecutor
@@ -219,12 +219,23 @@ def _prepare(writer: RunWriter, request: RunRequest, before: _Before | None) -> 
         plan = grown(before.plan, plan) if plan else before.plan
     if plan is None:
         raise StoreError(f"{printable(request.db)} holds no run yet", "camtui run starts one")
+    _refuse_code(plan, request)
     manifest = planned_images(plan)
     writer.begin(request.name, plan, manifest)
     if request.retry_failed:
         writer.forget_failures()
     writer.add_versions({"camtui": _version(), "python": platform.python_version(), "sqlite": sqlite3.sqlite_version})
     return plan, manifest
+
+
+def _refuse_code(plan: RunPlan, request: RunRequest) -> None:
+    """Nothing is imported that the user has not allowed, also where the file was changed since it was looked at."""
+    for one in plan.code:
+        if request.allowed.get(one.reference) != one.sha256:
+            raise CodeNotAllowed(
+                f"{request.word} needs {printable(one.reference)}, which nobody has allowed to run here",
+                f"camtui resume {request.word} --allow-code",
+            )
 
 
 def _version() -> str:
@@ -235,7 +246,9 @@ def _version() -> str:
 
 def _executor(request: RunRequest, plan: RunPlan, manifest: Manifest) -> Executor:
     settings = request.settings
-    session = SessionSettings(plan=plan, root=str(manifest.root), batch_size=settings.batch_size, tuning=settings.tuning)
+    session = SessionSettings(
+        plan=plan, root=str(manifest.root), batch_size=settings.batch_size, tuning=settings.tuning, allowed=request.allowed
+    )
     if settings.ray is not None:
         from evaluator.execution.ray_executor import ray_executor
 

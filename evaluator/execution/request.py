@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from shutil import which
@@ -121,6 +122,7 @@ class RunRequest:
         plan: what is asked for; ``None`` to go on with the plan that is stored.
         retry_failed: forget the failures first, so that those images are tried again.
         word: what a user types for the run in other commands; the file's path where it has no name that they know.
+        allowed: code that the user lets this run import: the text of each reference → the hash of its source.
     """
 
     db: Path
@@ -129,6 +131,7 @@ class RunRequest:
     settings: DriverSettings = field(default_factory=DriverSettings)
     retry_failed: bool = False
     word: str = "RUN"
+    allowed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def log(self) -> Path:
@@ -154,6 +157,7 @@ class RunRequest:
             settings=DriverSettings(**{**settings, "devices": tuple(settings["devices"])}),
             retry_failed=values["retry_failed"],
             word=values["word"],
+            allowed=values["allowed"],
         )
 
 

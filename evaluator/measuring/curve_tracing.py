@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
+from evaluator.catalog import formula as formula_of
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
 from evaluator.metrics.curves import Frame, area_under_curve, inner_steps, pixel_ranks
 from evaluator.networks.network import Network, confidence
@@ -69,7 +69,7 @@ class CurveTracer:
         return pixel_ranks(saliency_of([one], self._network).pixels())[0].int()
 
     def _curves(self, metric: str, images: Tensor, maps: _Distinct) -> list[list[float]]:
-        formula = import_module(f"evaluator.metrics.{metric}")
+        formula = formula_of(metric)
         if metric == "insertion" and self._insertion_start == "blur":
             start = gaussian_blur(images, [11, 11], [5.0, 5.0])
             logits = self._network.observe(len(start), lambda first, last: start[first:last]).logits

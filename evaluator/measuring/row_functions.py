@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from importlib import import_module
 
 import torch
 from torch import Tensor
 
+from evaluator.catalog import formula as formula_of
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
 from evaluator.metrics.base import Explained
 from evaluator.networks.network import Network
@@ -21,7 +21,7 @@ def measured(metric: str, maps: Sequence[MapOfImage], network: Network) -> list[
         metric: the key of a metric whose file has ``measure``.
         maps: of any methods, made on one network.
     """
-    formula = import_module(f"evaluator.metrics.{metric}")
+    formula = formula_of(metric)
     places: dict[str, list[int]] = defaultdict(list)
     for place, one in enumerate(maps):
         places[one.method].append(place)

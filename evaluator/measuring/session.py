@@ -10,6 +10,7 @@ import torch
 import torchvision
 
 from evaluator.crop import SIDE
+from evaluator.describing import admit
 from evaluator.errors import RunFailed
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.measuring.curve_tracing import CurveTracer
@@ -22,6 +23,7 @@ from evaluator.networks.batch_size_search import RememberedSizes
 from evaluator.networks.device import device_figures, device_name
 from evaluator.networks.network import Arithmetic, Network
 from evaluator.records import Failure, LoadedBackbone, Measurement, Row, Unit, UnitResult
+from evaluator.user_code import allow
 
 
 def open_session(settings: SessionSettings) -> EvaluationSession:
@@ -49,6 +51,9 @@ class EvaluationSession:
         self._loader = Loader(Path(settings.root), resize=settings.plan.resize, threads=settings.loaders)
         self._loaded: _Loaded | None = None
         self._batch_sizes: dict[int, dict[Arithmetic, int]] = {}
+        allow(settings.allowed)
+        for code in settings.plan.code:
+            admit(code)
         keep_freed_blocks()
         if settings.threads:
             torch.set_num_threads(settings.threads)

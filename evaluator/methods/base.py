@@ -139,6 +139,8 @@ class Method(ABC):
     """In a few words, for listings: how α is found."""
     choices: ClassVar[dict[str, tuple[str, ...]]] = {}
     """Allowed values of the options that are words."""
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+    """Smallest and largest value of options that are numbers; without an entry they are above 0 and below 10,000."""
     needs_gap_linear: ClassVar[bool] = False
     masks_channels: ClassVar[bool] = False
     """Whether every channel costs forwards (Score-CAM and kin): such methods are evaluated after the cheap ones."""

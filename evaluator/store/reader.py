@@ -6,7 +6,8 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 
 from evaluator import catalog
@@ -23,7 +24,15 @@ __all__ = ["ConvergencePoint", "RankedImage", "RunReader"]
 
 
 class RunReader(Ranking, Rows):
-    """A run's file, open for reading. Every method is one short transaction."""
+    """A run's file, open for reading. Every method is one short transaction.
+
+    Methods and metrics that are not camtui's own become known as the run describes them; their code is not imported.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        with suppress(StoreError):  # there is no plan yet, or none: whoever asks for it is told
+            self.plan()
 
     def data_version(self) -> int:
         """Changes when the file has changed since this connection last looked: an idle tick costs this and no more."""

@@ -21,7 +21,7 @@ from evaluator.references import as_reference, as_spec, installed
         ("/data/odd:name.py:Outer.Inner", "/data/odd:name.py", "Outer.Inner", ""),
         ("~/mycam.py:MyCAM", "/me/mycam.py", "MyCAM", ""),
         ("mypackage.cams:MyCAM:beta=1", "mypackage.cams", "MyCAM", "beta=1"),
-        ("mypackage:MyCAM", "mypackage", "MyCAM", ""),
+        ("json:MyCAM:a=1", "json", "MyCAM", "a=1"),
     ],
 )
 def test_references(text: str, source: str, name: str, tail: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +33,16 @@ def test_references(text: str, source: str, name: str, tail: str, monkeypatch: p
 
 @pytest.mark.parametrize(
     "text",
-    ["gradcam", "vgg16:layer=features.29", "scorecam:variant=cic,n=2", "timm/resnet50.a1_in1k", "net.pt2", "x.py", "x.py:1"],
+    [
+        "gradcam",
+        "vgg16:layer=features.29",
+        "scorecam:variant=cic,n=2",
+        "timm/resnet50.a1_in1k",
+        "net.pt2",
+        "x.py",
+        "x.py:1",
+        "scorecam:variant",
+    ],
 )
 def test_plain_names(text: str) -> None:
     assert as_spec(text) is None

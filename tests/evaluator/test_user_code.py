@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.errors import CamtuiError, Mismatch, UsageError
+from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, UsageError
 from evaluator.references import Reference
 from evaluator.sources import sources_of
-from evaluator.user_code import load
+from evaluator.user_code import allow, load
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,8 @@ def as_before() -> Iterator[None]:
 
 def loaded(file: Path, name: str = "Thing") -> object:
     reference = Reference(str(file), name)
-    return load(reference, sources_of(reference).sha256)
+    allow({reference.text: sources_of(reference).sha256})
+    return load(reference)
 
 
 def write(file: Path, text: str) -> Path:
@@ -44,10 +45,12 @@ def test_a_file_with_a_neighbour(tmp_path: Path) -> None:
 
 def test_another_source_is_not_run(tmp_path: Path) -> None:
     file = write(tmp_path / "mycam.py", "Thing = 1")
-    before = sources_of(Reference(str(file), "Thing")).sha256
+    allow({f"{file}:Thing": sources_of(Reference(str(file), "Thing")).sha256})
     write(file, f"open({str(tmp_path / 'mark')!r}, 'w')")
     with pytest.raises(Mismatch, match=r"mycam\.py:Thing has changed: sha256 .{12} → .{12}"):
-        load(Reference(str(file), "Thing"), before)
+        load(Reference(str(file), "Thing"))
+    with pytest.raises(CodeNotAllowed):
+        load(Reference(str(file), "Other"))
     assert not (tmp_path / "mark").exists()
 
 

@@ -14,8 +14,8 @@ from camtui.cli.console import narrate, print_error, print_json, stdout_console
 from camtui.cli.options import DigitsOption, JsonOption
 from camtui.runs import open_run, run_path
 from evaluator import catalog
+from evaluator.catalog import known_metrics
 from evaluator.errors import NotFound, ThresholdPassed, UsageError
-from evaluator.metrics import all_metrics
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def compare(
 
 def _metrics(given: Sequence[str]) -> list[Metric]:
     keys = catalog.split_list(list(given))
-    return [catalog.metric(key) for key in (all_metrics() if "all" in keys else keys)]
+    return [catalog.metric(key) for key in (known_metrics() if "all" in keys else keys)]
 
 
 def _print_table(table: Table) -> None:

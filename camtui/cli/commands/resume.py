@@ -6,7 +6,7 @@ import typer
 
 from camtui.cli.beginning import begin, driver_settings, stored_run
 from camtui.cli.command_decorator import command
-from camtui.cli.options import MaxFailuresOption, OnFinishOption, RunArgument, Shown, Where
+from camtui.cli.options import AllowCodeOption, MaxFailuresOption, OnFinishOption, RunArgument, Shown, Where
 from camtui.runs import LAST, find_run
 
 
@@ -18,6 +18,7 @@ def resume(
     run: RunArgument = LAST,
     max_failures: MaxFailuresOption = "",
     on_finish: OnFinishOption = "",
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Go on with a run that was stopped, has failed or crashed.
 
@@ -26,4 +27,4 @@ def resume(
     Example: camtui resume val --detach
     """
     settings = driver_settings(where.chosen(), max_failures=max_failures, on_finish=on_finish)
-    begin(ctx, stored_run(find_run(run), settings), shown)
+    begin(ctx, stored_run(find_run(run), settings, allow_code=allow_code), shown)

@@ -8,7 +8,7 @@ import typer
 
 from camtui.cli.beginning import begin, driver_settings, stored_run
 from camtui.cli.command_decorator import command
-from camtui.cli.options import RunArgument, Shown, Where
+from camtui.cli.options import AllowCodeOption, RunArgument, Shown, Where
 from camtui.runs import LAST, find_run
 
 
@@ -21,6 +21,7 @@ def retry(
     failed: Annotated[
         bool, typer.Option("--failed", help="The images that have failed (there is nothing else to retry).")
     ] = True,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Try the images again that have failed.
 
@@ -28,4 +29,5 @@ def retry(
 
     Example: camtui retry val --failed
     """
-    begin(ctx, stored_run(find_run(run), driver_settings(where.chosen()), retry_failed=failed), shown)
+    settings = driver_settings(where.chosen())
+    begin(ctx, stored_run(find_run(run), settings, verb="retry", allow_code=allow_code, retry_failed=failed), shown)

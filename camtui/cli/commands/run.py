@@ -11,14 +11,16 @@ from camtui.cli import completion
 from camtui.cli.beginning import begin, driver_settings
 from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate
-from camtui.cli.options import BackbonesOption, MaxFailuresOption, OnFinishOption, Shown, Where
+from camtui.cli.options import AllowCodeOption, BackbonesOption, MaxFailuresOption, OnFinishOption, Shown, Where
 from camtui.devices import on_cuda
 from camtui.growth import growth
-from camtui.planning import Typed, default_name, make_plan, stored_plan
+from camtui.planning import Typed, default_name, planned, stored_plan
 from camtui.runs import reference, run_path
+from camtui.trust import allowed_of
 from evaluator import catalog
 from evaluator.errors import UsageError
 from evaluator.execution.request import RunRequest
+from evaluator.plan import grown
 
 
 class What(NamedTuple):
@@ -123,6 +125,7 @@ class What(NamedTuple):
     config: Annotated[
         Path | None, typer.Option(metavar="PLAN.toml", help="A plan; options given here win.", rich_help_panel="Measurement")
     ] = None
+    allow_code: AllowCodeOption = False
 
     def typed(self) -> Typed:
         """What makes the plan."""
@@ -157,9 +160,11 @@ def run(
     typed, chosen = what.typed(), where.chosen()
     path = _database(what.db, what.name, typed)
     stored = stored_plan(path)
-    plan = make_plan(typed, stored, cuda=on_cuda(chosen.devices))
+    plan, named = planned(typed, stored, cuda=on_cuda(chosen.devices))
     settings = driver_settings(chosen, batch_size=_batch_size(batch_size), max_failures=max_failures, on_finish=on_finish)
-    request = RunRequest(db=path, name=path.stem, plan=plan, settings=settings, word=reference(path))
+    code = (grown(stored, plan) if stored else plan).code
+    allowed = allowed_of(code, "the same command with", allow=typed.allow_code, named=named)
+    request = RunRequest(db=path, name=path.stem, plan=plan, settings=settings, word=reference(path), allowed=allowed)
     if dry_run:
         from camtui.cli.dryrun import rehearse
 

@@ -12,8 +12,8 @@ from camtui.cli.console import print_json, stdout_console
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import open_run
 from evaluator import catalog
+from evaluator.catalog import known_metrics
 from evaluator.errors import NotFound
-from evaluator.metrics import all_metrics
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _ranked_table(reader: RunReader, cell: Cell, rows: list[dict[str, Any]], by:
     from camtui.format import Block, Column, Entry, Table, TableRow, metric_header, percent
     from camtui.format.notes import run_title
 
-    metrics = [metric for key, metric in all_metrics().items() if any(row.get(key) is not None for row in rows)]
+    metrics = [metric for key, metric in known_metrics().items() if any(row.get(key) is not None for row in rows)]
     columns = [Column("place", "#", "#"), *(Column(metric.key, metric_header(metric), metric.title) for metric in metrics)]
     columns = [
         Column("image", "image", "Image", numeric=False),

@@ -19,7 +19,7 @@ from camtui.tui.screens.base import RunScreen
 from camtui.tui.widgets.fields import Column, Field, Line
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
-from evaluator.metrics import all_metrics
+from evaluator.catalog import known_metrics
 from evaluator.records import Cell, ImageRef, Row
 from evaluator.statistics import Mean
 from evaluator.store.reader import RankedImage, RunReader
@@ -39,7 +39,7 @@ class Listed(NamedTuple):
 
 def is_ascending(metric: str, worst: bool) -> bool:
     """Whether the list runs from low to high values: the worst of a metric where higher is better, or the best of the others."""
-    return (all_metrics()[metric].sign > 0) == worst
+    return (known_metrics()[metric].sign > 0) == worst
 
 
 def page(reader: RunReader, cell: int, metric: str, ascending: bool, after: RankedImage | None) -> list[Listed]:
@@ -118,13 +118,13 @@ class CellScreen(RunScreen):
 
     def _show_plots(self) -> None:
         left, right = self.query_one("#histogram", TextLines), self.query_one("#convergence", TextLines)
-        left.border_title = f"{all_metrics()[self.metric].title}: images by value"
+        left.border_title = f"{known_metrics()[self.metric].title}: images by value"
         left.show(histogram_lines(self._histogram, left.size.width, left.size.height))
         right.border_title = "ADCC over n, 95 % band"
         right.show(convergence_lines(self._curve, right.size.width, right.size.height))
 
     def _show_list_head(self, snapshot: Snapshot) -> None:
-        metric = all_metrics()[self.metric]
+        metric = known_metrics()[self.metric]
         end = "Worst" if self.worst else "Best"
         more = f"   {short_count(len(self._listed))} listed{'' if self._complete else ', more below'}"
         self.query_one("#listhead", TextLines).show(
@@ -203,8 +203,8 @@ def list_columns(metric: str, width: int) -> list[Column]:
     shown = other_metrics(metric, width)
     columns = [Column("place", "#", 6), Column("image", "image", 24 if width < 100 else 32, right=False)]
     columns += [Column("classes", "true → predicted", 0, right=False), Column("confidence", "conf→masked", 11)]
-    columns += [Column(key, metric_header(all_metrics()[key]), 7) for key in shown]
-    return [*columns, Column("value", metric_header(all_metrics()[metric]), 8)]
+    columns += [Column(key, metric_header(known_metrics()[key]), 7) for key in shown]
+    return [*columns, Column("value", metric_header(known_metrics()[metric]), 8)]
 
 
 def other_metrics(metric: str, width: int) -> list[str]:

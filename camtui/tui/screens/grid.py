@@ -20,7 +20,7 @@ from camtui.tui.screens.base import RunScreen
 from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
-from evaluator.metrics import all_metrics
+from evaluator.catalog import known_metrics
 from evaluator.records import Cell
 from evaluator.text import printable
 
@@ -83,7 +83,7 @@ class GridScreen(RunScreen):
         self._think()
 
     def _hint(self, snapshot: Snapshot) -> list[Field]:
-        metric = all_metrics()[self.view.metric]
+        metric = known_metrics()[self.view.metric]
         spans = [Field(f" {metric.title} {metric.arrow}", "strong")]
         if self.view.paper:
             printed = (self.dashboard.paper(cell.backbone, cell.method, self.view.metric) for cell in snapshot.cells)

@@ -22,8 +22,8 @@ from camtui.tui.screens.base import RunScreen
 from camtui.tui.widgets.fields import Column, Field, Line
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
+from evaluator.catalog import known_metrics
 from evaluator.errors import CamtuiError
-from evaluator.metrics import all_metrics
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
@@ -56,7 +56,7 @@ def read_known(path: Path) -> Known:
 
 def _best(reader: RunReader) -> tuple[str, str]:
     """Value and name of the best ADCC; by average alone, no pair is tested."""
-    views, adcc = cell_views(reader), all_metrics()["adcc"]
+    views, adcc = cell_views(reader), known_metrics()["adcc"]
     ranks = rank_cells(views, adcc, lambda *_: None)
     for view in views:
         if ranks.get(view.cell.id) == "best":
@@ -212,7 +212,7 @@ class CompareScreen(RunScreen):
 
     def _begin(self) -> None:
         names = "  →  ".join(printable(path.stem, 30) for path in self._paths)
-        words = [Field(f" {names}", "strong"), Field(f"   {metric_header(all_metrics()[self._metric])}   comparing …", "dim")]
+        words = [Field(f" {names}", "strong"), Field(f"   {metric_header(known_metrics()[self._metric])}   comparing …", "dim")]
         self.query_one("#compared", TextLines).show([words])
         self.fetch(partial(self._compare, self._metric), "compare")
 
@@ -227,7 +227,7 @@ class CompareScreen(RunScreen):
         self.query_one("#differences", LineTable).show(columns, lines, empty="nothing to compare")
         self.query_one("#notes", TextLines).show([[Field(f" {printable(note, 300)}", "dim")] for note in notes])
         names = "  →  ".join(printable(path.stem, 30) for path in self._paths)
-        title = [Field(f" {names}", "strong"), Field(f"   {metric_header(all_metrics()[metric])}, paired by image", "dim")]
+        title = [Field(f" {names}", "strong"), Field(f"   {metric_header(known_metrics()[metric])}, paired by image", "dim")]
         self.query_one("#compared", TextLines).show([title])
 
     def action_metric(self) -> None:
@@ -245,7 +245,7 @@ def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[s
     from camtui.compare import comparable_metrics, compare_runs
 
     with RunReader(first) as mine, RunReader(second) as theirs:
-        found = compare_runs(mine, theirs, [all_metrics()[metric]])
+        found = compare_runs(mine, theirs, [known_metrics()[metric]])
         metrics = comparable_metrics(mine, theirs)
     roles = {"better": "best", "worse": "error", "tie": "tie"}
     lines = []

@@ -59,7 +59,7 @@ def in_order(scores: dict[str, Scores], column: str) -> list[float]:
 def test_a_metric_from_stored_rows_is_that_of_the_pass(
     column: str, formula: object, made: Bench, maps: list[MapOfImage], scores: dict[str, Scores], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(row_functions, "import_module", lambda name: SimpleNamespace(measure=formula))
+    monkeypatch.setattr(row_functions, "formula_of", lambda name: SimpleNamespace(measure=formula))
     before = made.network.forwards
     assert measured("any", maps, made.network) == pytest.approx(in_order(scores, column), abs=1e-12)
     assert made.network.forwards == before

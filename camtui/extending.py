@@ -1,0 +1,169 @@
+"""Methods, metrics and backbones that are not camtui's own: from what was typed, or stands in a plan file, to what a plan stores.
+
+Nothing of theirs is imported in this process: a child describes them (``evaluator.describing``).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from camtui.launch import as_error
+from camtui.trust import refuse_unnamed
+from evaluator import catalog
+from evaluator.described import Code
+from evaluator.errors import RunFailed, UsageError
+from evaluator.methods import all_methods
+from evaluator.metrics import all_metrics
+from evaluator.references import Axis, Reference, Spec, as_spec, installed
+from evaluator.sources import sources_of
+from evaluator.text import printable
+
+DESCRIBING_SECONDS = 120.0
+"""How long the import of somebody's module may take."""
+
+
+@dataclass
+class Resolver:
+    """Finds the code behind names, and collects what a plan must know of it.
+
+    Attributes:
+        stored: code of the run that is there already.
+        typed: specs that the user has typed in this command: the code that they refer to may run.
+        allow: ``--allow-code`` was given.
+        again: the command to go on with, without ``--allow-code``, for the refusal.
+        named: texts of the references that were typed.
+    """
+
+    stored: tuple[Code, ...] = ()
+    typed: frozenset[str] = frozenset()
+    allow: bool = False
+    again: str = "the same command with"
+    named: set[str] = field(default_factory=set)
+    _found: dict[tuple[Axis, str], Code] = field(default_factory=dict)
+
+    def code(self) -> list[dict[str, Any]]:
+        """All that was found, as values of a plan."""
+        return [asdict(one) for one in self._found.values()]
+
+    def names(self, axis: Axis, specs: Sequence[str]) -> list[str]:
+        """The specs with the name in the run in place of each reference: ``./mycam.py:MyCAM:beta=1`` → ``mycam:beta=1``.
+
+        Raises:
+            CamtuiError: code that may not run, cannot be imported, or is not what its axis takes.
+        """
+        given = [(spec, self._place_of(axis, spec)) for spec in specs]
+        tails: dict[tuple[Reference, str], list[str]] = defaultdict(list)
+        for spec, place in given:
+            if place is not None:
+                tails[place.spec.reference, place.package].append(place.spec.tail)
+                self._permit(spec, place)
+        keys = {reference: self._key(axis, reference, package, wanted) for (reference, package), wanted in tails.items()}
+        return [spec if place is None else _with_tail(keys[place.spec.reference], place.spec.tail) for spec, place in given]
+
+    def _place_of(self, axis: Axis, spec: str) -> _Place | None:
+        """Where the code of a spec is; ``None`` for what camtui has itself, and for what nobody has."""
+        key, _, tail = spec.partition(":")
+        if key in _own(axis):
+            return None
+        known = next((one for one in self.stored if (one.axis, one.key) == (axis, key)), None)
+        if known is not None and (reference := as_spec(known.reference)):
+            return _Place(Spec(reference.reference, tail), known.package, by_run=True)
+        if given := as_spec(spec):
+            return _Place(given)
+        registered = installed(axis).get(key)
+        return _Place(Spec(registered.reference, tail), registered.package) if registered else None
+
+    def _permit(self, spec: str, place: _Place) -> None:
+        reference = place.spec.reference
+        typed = spec in self.typed or reference.text in {given.reference.text for given in map(as_spec, self.typed) if given}
+        if self.allow or (typed and not place.by_run):
+            self.named.add(reference.text)
+        elif reference.text not in self.named:
+            refuse_unnamed(reference.text, sources_of(reference).sha256, self.again)
+
+    def _key(self, axis: Axis, reference: Reference, package: str, tails: list[str]) -> str:
+        """The name in the run of what a reference names."""
+        sha256 = sources_of(reference).sha256
+        known = next((one for one in self.stored if (one.axis, one.reference) == (axis, reference.text)), None)
+        asked = Code(axis, known.key if known else reference.text, reference.text, sha256, package)
+        if axis == "backbone":
+            described = asked
+        elif known is not None and known.sha256 == sha256 and _describes(known, tails):
+            described = known
+        else:
+            described = describe(asked, tails)
+        other = self._found.get((axis, described.key))
+        if other is not None and other.reference != described.reference:
+            raise UsageError(
+                f"{printable(other.reference)} and {printable(described.reference)} are both called {described.key}",
+                "give one of them another key",
+            )
+        self._found[axis, described.key] = described
+        return described.key
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the code of a spec is.
+
+    Attributes:
+        package: that registers it, if an installed one does.
+        by_run: the run that is there says so; nobody has typed it.
+    """
+
+    spec: Spec
+    package: str = ""
+    by_run: bool = False
+
+
+def _own(axis: Axis) -> Iterable[str]:
+    return {"method": all_methods(), "metric": [*all_metrics(), "all"], "backbone": ()}[axis]
+
+
+def _with_tail(key: str, tail: str) -> str:
+    return f"{key}:{tail}" if tail else key
+
+
+def _describes(code: Code, tails: list[str]) -> bool:
+    """Whether a description that is there has the method with these options."""
+    if code.axis == "metric":
+        return True
+    catalog.introduce(code)
+    return all(catalog.method(_with_tail(code.key, tail)).name in code.facts.get("specs", {}) for tail in tails)
+
+
+def describe(code: Code, tails: list[str]) -> Code:
+    """Import a method or a metric in a process of its own and return what there is to know of it.
+
+    Raises:
+        CamtuiError: it cannot be imported, or is not what a method or a metric must be.
+    """
+    asked = {"axis": code.axis, "reference": code.reference, "sha256": code.sha256, "package": code.package, "key": code.key}
+    command = [sys.executable, "-P", "-m", "evaluator.describing"]
+    name = printable(code.reference)
+    try:
+        done = subprocess.run(
+            command, input=json.dumps({**asked, "tails": tails}), capture_output=True, text=True, timeout=DESCRIBING_SECONDS,
+            check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise UsageError(
+            f"importing {name} took longer than {DESCRIBING_SECONDS:.0f} s",
+            "nothing slow may run when a module is imported",
+        ) from error
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError:
+        words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise RunFailed(
+            f"importing {name} ended the process: {printable(words[-1], 200)}", "import it in Python to see what it does"
+        ) from None
+    if "error" in answer:
+        raise as_error(answer["error"])
+    return Code.from_dict(answer["code"])

@@ -1,0 +1,175 @@
+"""Imports a method or a metric that is not camtui's own and says what there is to know of it; validates it on the way.
+
+``python -m evaluator.describing`` with one JSON object on standard input, one on standard output: the user's code runs in a
+process that ends with it, never in a command or a driver.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import sys
+from dataclasses import asdict, fields
+from typing import Any, get_args, get_origin
+
+from evaluator import catalog, user_code
+from evaluator.described import KEY, Code, facts_of_method, facts_of_metric
+from evaluator.errors import CamtuiError, UsageError
+from evaluator.methods import all_methods
+from evaluator.methods.base import FixedMap, Method
+from evaluator.metrics import all_metrics
+from evaluator.metrics.base import Metric
+from evaluator.references import Reference, as_reference
+from evaluator.text import printable
+
+
+def described(code: Code, tails: list[str]) -> Code:
+    """The code with its key and its facts.
+
+    Args:
+        code: what is to be imported; it must have been allowed (``user_code.allow``).
+        tails: the options it is wanted with, as typed: ``beta=0.5,gamma=2``; empty for none.
+
+    Raises:
+        CamtuiError: it cannot be imported, or is not what a method or a metric must be.
+    """
+    reference = as_reference(code.reference)
+    if code.axis == "metric":
+        metric = admit_metric(reference)
+        return _with_facts(code, metric.key, facts_of_metric(metric))
+    kind = admit_method(reference)
+    with user_code.blamed(reference, f"{kind.__name__} cannot be described"):
+        methods = [catalog.method(f"{kind.key}:{tail}" if tail else kind.key) for tail in dict.fromkeys(["", *tails])]
+        facts = facts_of_method(kind, methods)
+        json.dumps(facts)
+    return _with_facts(code, kind.key, facts)
+
+
+def _with_facts(code: Code, key: str, facts: dict[str, Any]) -> Code:
+    return Code(code.axis, key, code.reference, code.sha256, code.package, facts)
+
+
+def admit(code: Code) -> None:
+    """Import a method or a metric and make it known in this process; it must have been allowed.
+
+    Raises:
+        CamtuiError: it cannot be imported, or is not what it must be.
+    """
+    reference = as_reference(code.reference)
+    if code.axis == "method":
+        admit_method(reference)
+    elif code.axis == "metric":
+        admit_metric(reference)
+
+
+def admit_method(reference: Reference) -> type[Method]:
+    """Import a method's class, check what can be seen of it, and make it known in this process.
+
+    Raises:
+        CamtuiError: it cannot be imported, or is no method.
+    """
+    kind = user_code.load(reference)
+    name = printable(reference.short)
+    if not (isinstance(kind, type) and issubclass(kind, Method)):
+        raise UsageError(
+            f"{name} is {_what(kind)}, not a method", "a method is a class with Method as its base: camtui new method NAME"
+        )
+    for attribute in ("key", "title", "paper", "weighs_by"):
+        if not isinstance(getattr(kind, attribute, None), str):
+            raise UsageError(f"{name} has no {attribute}", f'add to the class: {attribute} = "…"')
+    _check_key(name, kind.key, all_methods())
+    formula = "fixed_map" if issubclass(kind, FixedMap) else "combine"
+    if inspect.isabstract(kind):
+        raise UsageError(f"{name} has no {formula}", f"add def {formula}(self, …): camtui new method NAME shows one")
+    _check_options(name, kind)
+    catalog.introduce_method(kind)
+    return kind
+
+
+def _check_key(name: str, key: str, taken: Any) -> None:
+    if not KEY.fullmatch(key):
+        raise UsageError(
+            f"{name} has the key {printable(key, 60)!r}",
+            "a key is lower-case letters, digits and '_', at most 40, a letter first",
+        )
+    if key in taken:
+        raise UsageError(f"{name} has the key '{key}', which is camtui's own", f'give it another: key = "my_{key}"')
+
+
+def _check_options(name: str, kind: type[Method]) -> None:
+    options = {one.name: one for one in fields(kind)}
+    for option, annotation in inspect.get_annotations(kind, eval_str=False).items():
+        constant = "ClassVar" in str(annotation) or hasattr(Method, option) or option in ("key", "title", "paper", "weighs_by")
+        if option not in options and not constant:
+            raise UsageError(
+                f"{name} has the option {option}, and is no data class", "put @dataclass(frozen=True) above the class"
+            )
+    for option, one in options.items():
+        if not isinstance(one.default, bool | int | float | str):
+            raise UsageError(
+                f"{name}: the option {option} has no default that is a number, a word or a truth value",
+                f"write {option}: float = 0.5",
+            )
+        if isinstance(one.default, str) and one.default not in kind.choices.get(option, ()):
+            raise UsageError(
+                f"{name}: the option {option} is a word, and its choices do not name {one.default!r}",
+                f'add choices = {{"{option}": ("{one.default}", "…")}}',
+            )
+
+
+def admit_metric(reference: Reference) -> Metric:
+    """Import a metric, check what can be seen of it, and make it known in this process.
+
+    Raises:
+        CamtuiError: it cannot be imported, or is no metric.
+    """
+    module = user_code.load_module(reference)
+    metric = user_code.member(reference, module)
+    name = printable(reference.short)
+    if not isinstance(metric, Metric):
+        raise UsageError(
+            f"{name} is {_what(metric)}, not a metric", "name its constant: FILE.py:METRIC; camtui new metric NAME writes one"
+        )
+    _check_key(name, metric.key, all_metrics())
+    for one in fields(metric):
+        value = getattr(metric, one.name)
+        choices = get_args(one.type) if get_origin(one.type) else ()
+        if choices and value not in choices:
+            raise UsageError(f"{name}: {one.name} is {printable(value, 40)}", f"one of {', '.join(map(str, choices))}")
+    if metric.better not in ("higher", "lower"):
+        raise UsageError(f"{name}: better is {printable(metric.better, 40)!r}", 'write better="higher" or better="lower"')
+    needed = ("frame", "ends") if metric.curve else ("measure",)
+    for function in needed:
+        if not callable(getattr(module, function, None)):
+            raise UsageError(
+                f"{printable(reference.source)} has no function {function}",
+                f"it computes {metric.key}: camtui new metric NAME shows one",
+            )
+    catalog.introduce_metric(metric, module)
+    return metric
+
+
+def _what(found: object) -> str:
+    if isinstance(found, type):
+        return f"the class {found.__name__}"
+    return "a function" if callable(found) else f"{type(found).__name__} {printable(found, 40)}"
+
+
+def main() -> None:
+    """Describe ``{"axis", "reference", "sha256", "package", "tails"}``: prints ``{"code": {…}}`` or ``{"error": {…}}``."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the user's code prints is no answer
+    asked: dict[str, Any] = json.load(sys.stdin)
+    tails = asked.pop("tails")
+    code = Code(**asked)
+    user_code.allow({code.reference: code.sha256})
+    try:
+        answer: dict[str, Any] = {"code": asdict(described(code, tails))}
+    except CamtuiError as error:
+        answer = {"error": {"kind": error.kind, "message": error.message, "hint": error.hint}}
+    print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""From what was typed to what a plan stores: names in place of references, and no code of anybody who was not asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from camtui.extending import Resolver
+from camtui.planning import Typed, planned
+from camtui.trust import remember
+from evaluator import catalog
+from evaluator.errors import CodeNotAllowed, Mismatch, UsageError
+from evaluator.plan import RunPlan, cell_identity, grown
+from tests.evaluator.test_describing import METHOD
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a method and a metric in a file; what is introduced is forgotten."""
+    for name in ("_methods", "_metrics", "_formulas"):
+        monkeypatch.setattr(catalog, name, {})
+    monkeypatch.setenv("CAMTUI_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    mark = f"open({str(tmp_path / 'mark')!r}, 'w')\n"
+    (tmp_path / "mine.py").write_text(mark + METHOD.replace("from __future__ import annotations\n", ""))
+    return tmp_path
+
+
+def plan(*methods: str, stored: RunPlan | None = None, **typed: object) -> RunPlan:
+    asked = Typed(data=Path("data"), backbones=("resnet50",), methods=methods, **typed)  # type: ignore[arg-type]
+    return planned(asked, stored, cuda=False).plan
+
+
+def test_references_become_names_and_their_code_stands_in_the_plan(here: Path) -> None:
+    made = plan("gradcam,./mine.py:MyCAM,mine.py:MyCAM:beta=2", metrics=("deletion,./mine.py:METRIC",))
+    assert made.methods == ("gradcam", "mycam", "mycam:beta=2.0")
+    assert made.requested == ("deletion", "kept")
+    assert [(one.axis, one.key, one.reference) for one in made.code] == [
+        ("method", "mycam", f"{here}/mine.py:MyCAM"), ("metric", "kept", f"{here}/mine.py:METRIC"),
+    ]  # fmt: skip
+    assert RunPlan.from_json(made.to_json()) == made
+    assert catalog.method("mycam:beta=2").forwards(2048, True) == 2049
+
+
+def test_the_source_is_part_of_a_cells_identity(here: Path) -> None:
+    before = plan("./mine.py:MyCAM", "gradcam")
+    with open(here / "mine.py", "a") as stream:
+        stream.write("# changed\n")
+    now = plan("./mine.py:MyCAM", "gradcam")
+    old, new = ([cell_identity(made, "w", "l", method) for method in made.methods] for made in (before, now))
+    assert old[0] != new[0]
+    assert old[1] == new[1]
+    with pytest.raises(Mismatch, match=r"source of .*mine\.py:MyCAM: .{12} → .{12}"):
+        grown(before, now)
+
+
+def test_a_run_grows_by_other_options_of_a_method_that_it_has(here: Path) -> None:
+    before = plan("./mine.py:MyCAM")
+    remember({one.reference: one.sha256 for one in before.code})
+    after = grown(before, plan("mycam:beta=3", stored=before))
+    assert after.methods == ("mycam", "mycam:beta=3.0")
+    assert set(after.code[0].facts["specs"]) == {"mycam", "mycam:beta=3.0"}
+
+
+def test_a_plan_file_runs_nothing_that_was_not_named_here(here: Path) -> None:
+    (here / "plan.toml").write_text('data = "data"\nbackbones = ["resnet50"]\nmethods = ["mine.py:MyCAM"]\n')
+    asked = Typed(config=here / "plan.toml")
+    with pytest.raises(CodeNotAllowed, match=r"mine\.py:MyCAM"):
+        planned(asked, None, cuda=False)
+    assert not (here / "mark").exists()
+    assert planned(Typed(config=here / "plan.toml", allow_code=True), None, cuda=False).plan.methods == ("mycam",)
+    assert (here / "mark").exists()
+
+
+def test_a_stored_run_decides_nothing_about_what_is_typed(here: Path) -> None:
+    """``-m mycam`` means the run's method; that the run says where its code is does not allow it."""
+    stored = plan("./mine.py:MyCAM")
+    (here / "mark").unlink()
+    with pytest.raises(CodeNotAllowed):
+        plan("mycam:beta=3", stored=stored)
+    assert not (here / "mark").exists()
+
+
+def test_two_methods_of_one_name_are_refused(here: Path) -> None:
+    (here / "other.py").write_text(METHOD)
+    with pytest.raises(UsageError, match="are both called mycam"):
+        plan("mine.py:MyCAM,other.py:MyCAM")
+
+
+def test_unknown_names_are_left_to_the_catalog(here: Path) -> None:
+    assert Resolver().names("method", ["gradcan", "scorecam:variant"]) == ["gradcan", "scorecam:variant"]
+    with pytest.raises(UsageError, match="unknown method 'gradcan'"):
+        plan("gradcan")
