@@ -9,6 +9,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from evaluator.errors import UsageError
+from evaluator.execution.visible_gpus import visible_gpus
 from evaluator.text import printable
 
 
@@ -36,10 +37,7 @@ def choose_devices(device: str | None, workers: int | None, dev: Path = Path("/d
 def count_gpus(dev: Path = Path("/dev")) -> int:
     """NVIDIA devices that a process may use here."""
     present = sum(bool(re.fullmatch(r"nvidia\d+", entry.name)) for entry in dev.glob("nvidia*"))
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None or not present:
-        return present
-    return len([entry for entry in visible.split(",") if entry.strip() not in ("", "-1")])
+    return len(visible_gpus(present, os.environ.get("CUDA_VISIBLE_DEVICES"))) if present else 0
 
 
 def on_cuda(devices: Sequence[str]) -> bool:

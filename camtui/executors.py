@@ -48,8 +48,9 @@ def _on_ray(device: str | None, workers: int | None, options: RayOptions) -> Cho
     if device not in (None, "cpu", "cuda"):
         raise UsageError(f"with Ray --device takes cpu or cuda, not '{printable(device, 40)}'", "Ray chooses the GPUs itself")
     gpus = 1.0 if options.gpus is None else options.gpus
-    if not 0 <= gpus <= 64:
-        raise UsageError(f"--gpus-per-worker takes a number from 0, not {gpus:g}", "for example --gpus-per-worker 0.5")
+    if not 0 <= gpus <= 64 or (gpus > 1 and gpus != int(gpus)):
+        expected = "a share of one GPU or a whole number of them"
+        raise UsageError(f"--gpus-per-worker takes {expected}, not {gpus:g}", "for example --gpus-per-worker 0.5")
     if workers is not None and not 1 <= workers <= 10_000:
         raise UsageError(f"--workers takes a number from 1, not {workers}", "leave it out for one on each GPU")
     kind = "cpu" if gpus == 0 else device or ("cuda" if options.address or count_gpus() else "cpu")

@@ -121,6 +121,9 @@ _OUT_OF_MEMORY = (
     "could not create a memory",
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    "unable to find an engine",  # cuDNN, where no algorithm's workspace fits
 )
 
 

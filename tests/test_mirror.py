@@ -36,10 +36,10 @@ TESTED_IN = {
     "evaluator/execution/test_driver.py": """
         evaluator.execution.backbone_arrival evaluator.execution.narration
         evaluator.execution.stopping evaluator.store.identity""",
-    "evaluator/execution/test_executors.py": "evaluator.execution.local evaluator.execution.worker_seat",
+    "evaluator/execution/test_executors.py": "evaluator.execution.worker_seat",
     "evaluator/execution/test_ray.py": """
         evaluator.execution.ray_actor evaluator.execution.ray_cluster evaluator.execution.ray_connection
-        evaluator.execution.ray_executor evaluator.execution.ray_own""",
+        evaluator.execution.ray_own""",
     "evaluator/test_plan.py": "evaluator.errors",
     "evaluator/measuring/test_pipeline.py": "evaluator.measuring.maps evaluator.measuring.views evaluator.records",
     "evaluator/measuring/test_session.py": "evaluator.measuring.image_loading evaluator.measuring.unit_answers",

@@ -8,16 +8,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from evaluator.execution.worker_seat import Seat, Seated, best_for
-from evaluator.interfaces import ExecutorEvent, SessionSettings, WorkerLost
+from evaluator.errors import UsageError
+from evaluator.execution.visible_gpus import visible_gpus
+from evaluator.execution.worker_seat import Seat, Seated, another_device, best_for
+from evaluator.interfaces import Error, ExecutorEvent, LeftOut, SessionSettings, WorkerLost
 from evaluator.records import Unit
 
 _GRACE = 3.0
-"""Seconds between asking a hanging worker to end and ending it."""
+"""Seconds between asking a hanging worker to end and ending it, and so many more until it is given up."""
+
+_MOST_GPUS = 1024
+"""More than a machine has: whether a GPU is there was asked when the run was."""
 
 
 @dataclass(kw_only=True)
@@ -49,6 +55,7 @@ class LocalExecutor(Seated[_Worker]):
         self._load_seconds = load_seconds
         self._log = log
         self._lost: list[ExecutorEvent] = []
+        self._undead: list[subprocess.Popen[bytes]] = []  # kept: one that is forgotten while it lives is warned of
         threads = _threads_each(devices)
         super().__init__(
             _Worker(
@@ -125,7 +132,7 @@ class LocalExecutor(Seated[_Worker]):
 
     def _restart_due(self) -> None:
         for worker in self._workers:
-            if worker.process is None and time.monotonic() >= worker.restart_at:
+            if worker.process is None and not worker.ended and time.monotonic() >= worker.restart_at:
                 worker.restarts += 1
                 self._launch(worker)
 
@@ -135,9 +142,27 @@ class LocalExecutor(Seated[_Worker]):
         assert connection is not None
         try:
             while connection.poll():
-                events.append(worker.noted(connection.recv()))
+                event = worker.noted(connection.recv())
+                if isinstance(event, Error) and event.unit == 0:
+                    self._cannot_start(worker, event)
+                    return
+                events.append(event)
         except (EOFError, OSError):
             self._bury(worker)
+
+    def _cannot_start(self, worker: _Worker, error: Error) -> None:
+        """A device that cannot be used is left out where there is another; the last one's error is the run's."""
+        self._end_of(worker)
+        units = worker.vacate().units
+        if error.exit_code != UsageError.exit_code and another_device(worker, self._workers):
+            self._leave_out(worker, f"{worker.device} cannot be used: {error.message}", units)
+        else:
+            worker.ended = True
+            self._lost.append(error)
+
+    def _leave_out(self, worker: _Worker, reason: str, units: tuple[int, ...]) -> None:
+        worker.ended = True
+        self._lost.append(LeftOut(worker.id, reason, units))
 
     def _end_hanging(self) -> None:
         now = time.monotonic()
@@ -145,7 +170,9 @@ class LocalExecutor(Seated[_Worker]):
             if worker.process is None:
                 continue
             if worker.terminated_at is not None:
-                if now - worker.terminated_at > _GRACE:
+                if now - worker.terminated_at > 2 * _GRACE:
+                    self._bury(worker)  # killed, and still there
+                elif now - worker.terminated_at > _GRACE:
                     worker.process.kill()
             elif silence := worker.overdue(self._load_seconds):
                 worker.blame = silence
@@ -153,22 +180,40 @@ class LocalExecutor(Seated[_Worker]):
                 worker.process.terminate()
 
     def _bury(self, worker: _Worker) -> None:
-        """The process is gone or useless: its units come back, another one is started a little later."""
-        code = self._end_of(worker)
-        reason = worker.blame or (f"signal {-code}" if code < 0 else f"exit code {code}")
-        gone = worker.vacate()
-        self._lost.append(WorkerLost(worker.id, reason, gone.running, gone.units))
+        """The process is gone or useless: its units come back, another one is started a little later.
 
-    def _end_of(self, worker: _Worker) -> int:
-        """Close the pipe, wait for the process (which ends when the pipe does), and return its exit code."""
+        Unless the device is to blame and there is another, or the process cannot be ended (its GPU does not answer, and nothing
+        that is started there would fare better): then the worker is left out.
+        """
+        code = self._end_of(worker)
+        reason = worker.blame or (f"signal {-code}" if code is not None and code < 0 else f"exit code {code}")
+        gone = worker.vacate()
+        if code is None:
+            self._leave_out(worker, f"its process on {worker.device} cannot be ended ({worker.blame or 'killed'})", gone.units)
+        elif worker.device_fails and another_device(worker, self._workers):
+            deaths = f"{worker.device} has lost its worker {worker.deaths_in_a_row} times in a row ({reason})"
+            self._leave_out(worker, deaths, gone.units)
+        else:
+            self._lost.append(WorkerLost(worker.id, reason, gone.running, gone.units))
+
+    def _end_of(self, worker: _Worker) -> int | None:
+        """Close the pipe, wait for the process (which ends when the pipe does), and return its exit code.
+
+        ``None``: it is still there although it was killed, as a process is that waits for a device in the kernel. It is not
+        waited for any longer.
+        """
         assert worker.process is not None
         assert worker.connection is not None
         worker.connection.close()
+        code: int | None = None
         try:
             code = worker.process.wait(_GRACE)
         except subprocess.TimeoutExpired:
             worker.process.kill()
-            code = worker.process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                code = worker.process.wait(_GRACE)
+        if code is None:
+            self._undead.append(worker.process)
         worker.process = worker.connection = None
         return code
 
@@ -188,7 +233,7 @@ def _environment(settings: SessionSettings) -> tuple[dict[str, str], str]:
     kind, _, number = settings.device.partition(":")
     if kind != "cuda":
         return environment, settings.device
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    listed = [entry.strip() for entry in visible.split(",") if entry.strip()]
-    environment["CUDA_VISIBLE_DEVICES"] = listed[int(number or 0)] if listed else number or "0"
+    visible = visible_gpus(_MOST_GPUS, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    place = int(number or 0)
+    environment["CUDA_VISIBLE_DEVICES"] = visible[place] if place < len(visible) else str(place)
     return environment, "cuda:0"

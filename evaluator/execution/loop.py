@@ -247,6 +247,10 @@ class Loop:
         self._journal.event("error", f"worker {event.worker} is left out: {event.reason}")
         for unit in filter(None, map(self._schedule.finish, event.units)):
             self._again(unit)
+        self._barren = 0
+        workers = self._executor.workers()
+        if workers and all(worker.state == "ended" for worker in workers):
+            raise RunFailed(f"no worker is left: {event.reason}", f"camtui logs {self._word}")
 
     def _blame(self, unit: Unit, reason: str, detail: str, *, certain: bool = False) -> None:
         """The unit's computation failed: try it again; the second time in halves; what cannot be halved has failed for good."""

@@ -10,6 +10,7 @@ import os
 import socket
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -100,13 +101,16 @@ class RayWorker:
             return as_event(error, self._worker, unit.id, loading=False)
 
     def prefetch(self, unit: Unit) -> None:
-        """Begin decoding the images of a unit that will be computed soon."""
+        """Begin decoding the images of a unit that will be computed soon; what is wrong with it is said when it is computed."""
         if self._session is not None:
-            self._session.prefetch(unit)
+            with suppress(Exception):
+                self._session.prefetch(unit)
 
     def figures(self) -> Figures | None:
-        """The device's figures; nothing before the session is open."""
-        return Figures(self._worker, self._session.figures()) if self._session else None
+        """The device's figures; nothing before the session is open, or where the device does not tell."""
+        with suppress(Exception):
+            return Figures(self._worker, self._session.figures()) if self._session else None
+        return None
 
     def _opened(self) -> Session:
         if self._session is None:

@@ -66,6 +66,12 @@ class Cluster:
 
         return isinstance(error, ray.exceptions.ActorDiedError)
 
+    def is_raised(self, error: BaseException) -> bool:
+        """Whether the method that was called raised: the actor's process lives."""
+        import ray
+
+        return isinstance(error, ray.exceptions.RayTaskError)
+
     def words(self, error: BaseException) -> str:
         """One line of what Ray has to say."""
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]

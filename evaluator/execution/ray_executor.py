@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from evaluator.errors import UsageError
 from evaluator.execution.ray_actor import BESIDE, Place, sample_of, without_maps
 from evaluator.execution.ray_cluster import Cluster, connect
-from evaluator.execution.worker_seat import Seat, Seated, best_for
+from evaluator.execution.worker_seat import Seat, Seated, another_device, best_for
 from evaluator.interfaces import (
     Done,
     Error,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from evaluator.execution.request import DriverSettings, RaySettings
 
 _ASIDE = ("prefetch", "figures")
+
+_FAULTS_OF_A_NODE = ("blind", "weights")
 
 TRIES = 3
 """How often a worker may find that its node cannot see the images or the weights."""
@@ -85,6 +87,7 @@ class _Answer(NamedTuple):
     epoch: int
     then: Callable[[_Worker, Any], None]
     future: Future[Any]
+    aside: bool
 
 
 def ray_executor(ray: RaySettings, session: SessionSettings, settings: DriverSettings, images: Sequence[ImageRef]) -> RayExecutor:
@@ -163,12 +166,12 @@ class RayExecutor(Seated[_Worker]):
 
     def _ask(self, worker: _Worker, then: Callable[[_Worker, Any], None], method: str, *arguments: Any) -> None:
         """Call the actor; its answer waits in the queue until it is listened to."""
-        epoch = worker.epoch
+        epoch, aside = worker.epoch, method in _ASIDE
         call = getattr(worker.actor, method)
-        if method in _ASIDE:
+        if aside:
             call = call.options(concurrency_group=BESIDE)
         future = call.remote(*arguments).future()
-        future.add_done_callback(lambda done: self._answers.put(_Answer(worker, epoch, then, done)))
+        future.add_done_callback(lambda done: self._answers.put(_Answer(worker, epoch, then, done, aside)))
 
     def _listen(self, timeout: float) -> None:
         """Every answer that has come; waits for the first."""
@@ -179,15 +182,26 @@ class RayExecutor(Seated[_Worker]):
                 answer = self._answers.get_nowait()
 
     def _heard(self, answer: _Answer) -> None:
-        error = answer.future.exception()
-        if answer.epoch != answer.worker.epoch:
+        error, worker = answer.future.exception(), answer.worker
+        if answer.epoch != worker.epoch:
             return
         if error is None:
-            answer.then(answer.worker, answer.future.result())
-        elif answer.worker.placing:
-            self._unplaced(answer.worker, error)
-        else:
-            self._lose(answer.worker, self._cause(answer.worker))
+            answer.then(worker, answer.future.result())
+        elif worker.placing:
+            self._unplaced(worker, error)
+        elif not self._raised(error):
+            self._lose(worker, self._cause(worker))
+        elif not answer.aside:  # the process lives, and in a state that nobody knows
+            self._end(worker, self._words(error))
+
+    def _raised(self, error: BaseException) -> bool:
+        """Whether the call itself raised, in a process that lives."""
+        assert self._cluster is not None
+        return self._cluster.is_raised(error)
+
+    def _words(self, error: BaseException) -> str:
+        assert self._cluster is not None
+        return self._cluster.words(error)
 
     # -- a process comes ------------------------------------------------------------------------------------------------------
 
@@ -220,6 +234,7 @@ class RayExecutor(Seated[_Worker]):
         worker.restart_at = time.monotonic() + _AGAIN_SECONDS
         if self._cluster.is_dead(error):
             worker.actor = self._cluster.hire(worker.id)
+        if self._cluster.is_dead(error) or self._cluster.is_raised(error):
             self._stumbled(worker, Error(worker.id, 0, "error", self._cluster.words(error), "", 1, True, False))
 
     # -- units ----------------------------------------------------------------------------------------------------------------
@@ -280,9 +295,8 @@ class RayExecutor(Seated[_Worker]):
         elif worker.tries < TRIES:
             worker.pid, worker.former = 0, ("", 0)
             worker.restart_at = time.monotonic() + _RETRY_SECONDS[worker.tries - 1]
-        elif any(_may_replace(worker, other) for other in self._workers):
-            worker.ended = True
-            self._events.append(LeftOut(worker.id, error.message, worker.vacate().units))
+        elif any(_may_replace(worker, other, error) for other in self._workers):
+            self._leave_out(worker, error.message, worker.vacate().units)
         else:
             self._give_up(worker, error)
 
@@ -298,7 +312,15 @@ class RayExecutor(Seated[_Worker]):
         worker.epoch += 1
         worker.former = (worker.node, worker.pid)
         gone = worker.vacate()
-        self._events.append(WorkerLost(worker.id, reason, gone.running, gone.units))
+        if worker.device_fails and another_device(worker, self._workers):
+            deaths = f"{worker.device} has lost its worker {worker.deaths_in_a_row} times in a row ({reason})"
+            self._leave_out(worker, deaths, gone.units)
+        else:
+            self._events.append(WorkerLost(worker.id, reason, gone.running, gone.units))
+
+    def _leave_out(self, worker: _Worker, reason: str, units: tuple[int, ...]) -> None:
+        worker.ended = True
+        self._events.append(LeftOut(worker.id, reason, units))
 
     def _cause(self, worker: _Worker) -> str:
         assert self._cluster is not None
@@ -333,6 +355,9 @@ def _ignore(_worker: _Worker, _answer: object) -> None:
     """An answer that says nothing."""
 
 
-def _may_replace(worker: _Worker, other: _Worker) -> bool:
-    """Whether another worker may do what this one's node cannot."""
-    return other is not worker and not other.ended and (not other.node or other.node != worker.node)
+def _may_replace(worker: _Worker, other: _Worker, error: Error) -> bool:
+    """Whether another worker may do what this one cannot: on another node or, if a device is to blame, on another device."""
+    if other is worker or other.ended:
+        return False
+    another = bool(other.node) and other.device != worker.device
+    return not other.node or other.node != worker.node or (error.kind not in _FAULTS_OF_A_NODE and another)

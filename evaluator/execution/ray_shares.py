@@ -39,14 +39,21 @@ def share_out(nodes: Sequence[NodeRoom], workers: int | None, gpus: float) -> Sh
 
 
 def _on_gpus(nodes: Sequence[NodeRoom], workers: int | None, gpus: float) -> Share:
-    room = {node: int(node.gpus / gpus + 1e-6) for node in nodes}
-    most = sum(int(node.gpus / gpus + 1e-6) for node in nodes)
+    room = {node: _workers_on(node, gpus) for node in nodes}
+    most = sum(_workers_on(node, gpus) for node in nodes)
     if not most:
         raise UsageError(f"no node of the Ray cluster has {gpus:g} GPUs", "camtui run --executor ray --device cpu")
     if workers is not None and workers > most:
         raise UsageError(f"--workers {workers}: the Ray cluster has room for {most} with {gpus:g} GPUs each", f"--workers {most}")
     cpus = min(node.cpus / count for node, count in room.items() if count)
     return Share(workers or most, min(1.0, _portion(cpus)), gpus)
+
+
+def _workers_on(node: NodeRoom, gpus: float) -> int:
+    """As Ray places them: a share of less than one GPU never spans two GPUs."""
+    if gpus < 1:
+        return int(node.gpus) * int(1 / gpus + 1e-6)
+    return int(node.gpus / gpus + 1e-6)
 
 
 def _on_cpus(nodes: Sequence[NodeRoom], workers: int | None) -> Share:

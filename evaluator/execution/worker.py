@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
 
@@ -51,9 +51,10 @@ def worker_main(connection: Connection, worker: int, settings: SessionSettings, 
     outbox = _Outbox(connection)
     with _unit_blamed(outbox, worker, unit=0) as ok:
         session = open_session(dotted_session)(settings)
+        versions = session.versions()  # the first that asks for the device: a driver that is too old is found here
     if not ok:
         return
-    outbox.send(Ready(worker, None, None, session.versions()))
+    outbox.send(Ready(worker, None, None, versions))
     inbox: queue.Queue[Unit] = queue.Queue()
     threading.Thread(target=_receive, args=(connection, inbox, session), daemon=True).start()
     threading.Thread(target=_report_figures, args=(outbox, worker, session), daemon=True).start()
@@ -68,9 +69,10 @@ def _serve(unit: Unit, position: int | None, session: Session, outbox: _Outbox, 
     if unit.backbone != position:
         with _unit_blamed(outbox, worker, unit.id, loading=True) as ok:
             loaded = session.load(unit.backbone)
+            versions = session.versions()
         if not ok:
             return None
-        outbox.send(Ready(worker, unit.backbone, loaded, session.versions()))
+        outbox.send(Ready(worker, unit.backbone, loaded, versions))
     outbox.send(Started(worker, unit.id))
     with _unit_blamed(outbox, worker, unit.id):
         outbox.send(Done(worker, unit.id, evaluated(unit, session)))
@@ -128,14 +130,21 @@ def _receive(connection: Connection, inbox: queue.Queue[Unit], session: Session)
         except (EOFError, OSError):
             os._exit(0)  # a computation that is under way must not outlive its driver
         if unit.images:
-            session.prefetch(unit)
+            with suppress(Exception):  # what is wrong with a unit is said when it is computed
+                session.prefetch(unit)
         inbox.put(unit)
 
 
 def _report_figures(outbox: _Outbox, worker: int, session: Session) -> None:
+    """Figures are for people to look at: a device that has none to give costs nothing but them."""
     pause = threading.Event()
     while not pause.wait(FIGURES_SECONDS):
-        outbox.send(Figures(worker, session.figures()))
+        try:
+            figures = session.figures()
+        except Exception:
+            narrate_traceback()
+            return
+        outbox.send(Figures(worker, figures))
 
 
 class _Verdict:
@@ -167,6 +176,7 @@ def as_event(error: Exception, worker: int, unit: int, *, loading: bool) -> Erro
     text = f"{type(error).__name__}: {error}".strip()
     no_memory = is_out_of_memory(error)
     fatal = not no_memory and any(mark in text for mark in _STICKY)
+    text = text.splitlines()[0]  # CUDA adds lines of advice; they are in the log
     return Error(worker, unit, "out-of-memory" if no_memory else "error", text, "", 1, loading, fatal)
 
 

@@ -13,6 +13,9 @@ from evaluator.records import Unit, WorkerState
 QUEUED = 2
 """Units that a worker holds: one is computed while the images of the next are decoded."""
 
+DEATHS_OF_A_DEVICE = 3
+"""So many deaths of its workers in a row, for which no image can be to blame: the device is."""
+
 _BACK_OFF = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before the n-th restart in a row without a finished unit."""
 
@@ -43,6 +46,8 @@ class Seat:
         since: when the worker was last heard of, on the monotonic clock.
         blame: why it is about to be ended.
         ended: nobody will come to this place again.
+        begun: whether the process in this place has begun a unit; ``barren``: deaths in a row before any was begun.
+        suspects: images common to all units that were lost since one was finished; ``None`` while none was lost.
     """
 
     id: int
@@ -57,6 +62,9 @@ class Seat:
     deaths_in_a_row: int = 0
     blame: str = ""
     ended: bool = False
+    begun: bool = False
+    barren: int = 0
+    suspects: frozenset[int] | None = None
     figures: DeviceFigures = field(default_factory=DeviceFigures)
 
     @property
@@ -85,6 +93,7 @@ class Seat:
         self.running = self.backbone = None
         self.since = time.monotonic()
         self.blame = ""
+        self.begun = False
 
     def take(self, unit: Unit, patience: Callable[[], float]) -> None:
         """The worker holds one unit more."""
@@ -102,11 +111,31 @@ class Seat:
             self.backbone = event.position
         elif isinstance(event, Started):
             self.running = event.unit
-        elif isinstance(event, Done | Error):
+            self.begun, self.barren = True, 0
+        elif isinstance(event, Done):
             self.units.pop(event.unit, None)
+            self.running = self.suspects = None
+            self.deaths_in_a_row = 0
+        elif isinstance(event, Error):
+            held = self.units.pop(event.unit, None)
             self.running = None
-            self.deaths_in_a_row = 0 if isinstance(event, Done) else self.deaths_in_a_row
+            if event.fatal and held is not None:
+                self._suspect(held.unit)
         return event
+
+    def _suspect(self, unit: Unit) -> None:
+        images = frozenset(image.id for image in unit.images)
+        self.suspects = images if self.suspects is None else self.suspects & images
+
+    @property
+    def device_fails(self) -> bool:
+        """Whether the GPU is to blame for the latest deaths: none of its workers came to a unit, or no image was in all units.
+
+        Of a CPU that is never said: it is the same for every worker of its machine.
+        """
+        innocent = self.suspects is not None and not self.suspects
+        many = self.barren >= DEATHS_OF_A_DEVICE or (innocent and self.deaths_in_a_row >= DEATHS_OF_A_DEVICE)
+        return many and "cuda" in self.device
 
     def overdue(self, load_seconds: float) -> str:
         """That the worker has been silent for longer than what it does may take, in words; empty while it has not."""
@@ -119,6 +148,9 @@ class Seat:
         """The process is gone: another one may come a little later, the later the more often this happens."""
         units = tuple(self.units)
         running = self.running if self.running in self.units else None
+        if running is not None:
+            self._suspect(self.units[running].unit)
+        self.barren += not self.begun
         self.units.clear()
         self.pid = 0
         self.running = self.backbone = None
@@ -147,6 +179,11 @@ class Seated(Generic[SomeSeat]):
     def workers(self) -> Sequence[WorkerState]:
         """Every worker as it is now."""
         return [worker.record() for worker in self._workers]
+
+
+def another_device(seat: Seat, seats: Sequence[Seat]) -> bool:
+    """Whether there is a worker left on another device than this one's."""
+    return any(other.device != seat.device and not other.ended for other in seats)
 
 
 def best_for(unit: Unit, seats: Sequence[SomeSeat]) -> SomeSeat:

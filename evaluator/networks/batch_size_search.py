@@ -79,6 +79,7 @@ def find_size(network: Network, *, weighing: bool) -> int:
     best, rate = 1, 0.0
     for size in SIZES.get(network.device.type, (16, 32, 64)):
         try:
+            _forget_peak(network.device)
             found = _forwards_per_second(network, size, weighing)
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
@@ -101,6 +102,13 @@ def _forwards_per_second(network: Network, size: int, weighing: bool) -> float:
         network.forward(images, weighing=weighing).logits.sum().item()  # the item waits for the device
         seconds.append(time.perf_counter() - begun)
     return size / min(seconds[1:])
+
+
+def _forget_peak(device: torch.device) -> None:
+    """What an earlier size, or a search in another arithmetic, has taken is no matter of the next one."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def _memory_taken(device: torch.device) -> float:

@@ -1,4 +1,4 @@
-"""What a device is called and how busy it is. NVIDIA figures come through NVML where ``nvidia-ml-py`` is installed."""
+"""What a device is called and how busy it is. NVIDIA figures come through NVML."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from evaluator.interfaces import DeviceFigures
+from evaluator.networks.nvml import nvml_figures
 
 _last_cpu: tuple[float, float] = (time.monotonic(), time.process_time())
 
@@ -47,17 +48,12 @@ def _cpu_figures() -> DeviceFigures:
     return DeviceFigures(min(utilisation, 100.0), used, total)
 
 
-def _cuda_figures(device: torch.device) -> DeviceFigures:  # pragma: no cover  # needs CUDA: pytest -m gpu
-    free, total = torch.cuda.mem_get_info(device)
+def _cuda_figures(device: torch.device) -> DeviceFigures:
+    """Nothing where the device no longer answers: that its work fails is said elsewhere."""
     try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
-        return DeviceFigures(
-            float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu), total - free, total,
-            pynvml.nvmlDeviceGetPowerUsage(handle) / 1000,
-            float(pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)),
-        )  # fmt: skip
-    except (ImportError, AttributeError, OSError, RuntimeError):
-        return DeviceFigures(None, total - free, total)
+        free, total = torch.cuda.mem_get_info(device)
+        uuid = str(torch.cuda.get_device_properties(device).uuid)
+    except RuntimeError:
+        return DeviceFigures()
+    told = nvml_figures(uuid)
+    return DeviceFigures(told.utilisation, total - free, total, told.power, told.temperature)

@@ -128,6 +128,12 @@ def test_units_of_a_node_that_is_left_out_are_computed_elsewhere(run: Run) -> No
     assert executor.units[1].images == executor.units[2].images
 
 
+def test_a_run_without_any_worker_ends(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Scripted, "workers", lambda _: [WorkerState(1, "cuda:0", 0, "ended", 0.0, 3)])
+    with pytest.raises(RunFailed, match="no worker is left: its process on cuda:0 cannot be ended"):
+        run.drive(well, lambda unit: [LeftOut(1, "its process on cuda:0 cannot be ended (killed)", (unit.id,))])
+
+
 def test_figures_and_what_came_twice_change_nothing(run: Run) -> None:
     figures = Figures(1, DeviceFigures(utilisation=50.0))
     run.drive(well, lambda unit: [figures, *well(unit), *well(unit), Error(1, unit.id, "error", "late", "", 1, False, False)])

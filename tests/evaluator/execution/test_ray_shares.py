@@ -29,6 +29,11 @@ def test_one_worker_on_each_gpu_or_on_each_node() -> None:
     assert share_out([NodeRoom(2, 0)], 16, 0.0) == Share(16, 0.12, 0.0)
 
 
+@pytest.mark.parametrize(("gpus", "workers"), [(0.3, 24), (0.4, 16), (0.5, 16), (0.34, 16), (1.0, 8), (3.0, 2), (0.1, 80)])
+def test_a_share_of_a_gpu_is_of_one_gpu(gpus: float, workers: int) -> None:
+    assert share_out([NodeRoom(64, 8)], None, gpus).workers == workers
+
+
 @pytest.mark.parametrize(
     ("nodes", "workers", "gpus"), [([NodeRoom(8, 0)], None, 1.0), ([NodeRoom(8, 2)], 3, 1.0), ([], None, 0.0)]
 )
@@ -64,7 +69,14 @@ def test_ray_is_absent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [RayOptions("slurm"), RayOptions("local", "auto"), RayOptions("local", None, 0.5), RayOptions("ray", None, -1.0)]
+    "options",
+    [
+        RayOptions("slurm"),
+        RayOptions("local", "auto"),
+        RayOptions("local", None, 0.5),
+        RayOptions("ray", None, -1.0),
+        RayOptions("ray", None, 1.5),
+    ],
 )
 def test_options_that_make_no_sense(options: RayOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evaluator.execution.ray_cluster.require_ray", lambda: None)

@@ -66,6 +66,42 @@ def test_half_of_the_memory_is_enough(monkeypatch: pytest.MonkeyPatch, network: 
     assert find_size(network, weighing=False) == 8
 
 
+class SimulatedMemory:
+    """A GPU's allocator by arithmetic: what a batch takes, and the peak until it is reset."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, total: float) -> None:
+        self.peak = self.reserved = 0.0
+        self.total = total
+        monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: self.peak)
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: self.reserved)
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (self.total - self.reserved, self.total))
+        monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _: setattr(self, "peak", 0.0))
+        monkeypatch.setattr(torch.cuda, "empty_cache", lambda: setattr(self, "reserved", 0.0))
+
+    def take(self, amount: float) -> None:
+        if amount > self.total:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        self.peak = max(self.peak, amount)
+        self.reserved = max(self.reserved, amount)
+
+
+@pytest.mark.parametrize(("total", "fp32", "bf16"), [(4096.0, 512, 1024), (1024.0, 128, 256), (16_384.0, 1024, 1024)])
+def test_one_arithmetics_peak_is_not_taken_for_anothers(
+    monkeypatch: pytest.MonkeyPatch, network: Network, total: float, fp32: int, bf16: int
+) -> None:
+    memory = SimulatedMemory(monkeypatch, total)
+    network.device, network._precision = torch.device("cuda:0"), "mixed"
+
+    def measured(_: Network, size: int, weighing: bool) -> float:
+        memory.take(size * (2.0 if weighing else 4.0))
+        return float(size)
+
+    monkeypatch.setattr(batch_size_search, "_forwards_per_second", measured)
+    assert find_size(network, weighing=False) == fp32
+    assert find_size(network, weighing=True) == bf16
+    assert find_size(network, weighing=False) == fp32, "whatever came before"
+
+
 def test_it_is_searched_once_and_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Network) -> None:
     file = tmp_path / "home" / "batch-sizes.json"
     asked = rates(monkeypatch, lambda size: 100.0)

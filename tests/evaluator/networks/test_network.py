@@ -45,8 +45,13 @@ def test_one_image_that_does_not_fit_and_any_other_error_are_raised() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [CPU, "could not create a primitive", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling"]
-)
+    "text",
+    [
+        CPU, "could not create a primitive", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "GET was unable to find an engine to execute this computation",
+        "FIND was unable to find an engine to execute this computation after trying 9 plans",
+    ],
+)  # fmt: skip
 def test_the_words_of_allocators(text: str) -> None:
     assert is_out_of_memory(RuntimeError(text))
     assert not is_out_of_memory(ValueError(text))
