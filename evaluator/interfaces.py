@@ -155,6 +155,9 @@ class Executor(Protocol):
     def slots(self) -> int:
         """How many units could be submitted now: each worker takes at most two, one computing and one being decoded."""
 
+    def takes(self, unit: Unit) -> bool:
+        """Whether a unit that was lost could be submitted now: what one device has lost is tried on another first."""
+
     def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
         """Hand a unit to the worker that suits it best.
 

@@ -149,7 +149,7 @@ class Loop:
         if self._stop.gracefully or self._too_many or self._journal.paused:
             return
         while self._executor.slots() > 0:  # asked each time: a worker may turn out to be dead when it is handed a unit
-            unit = self._schedule.next_unit(self._loaded) or self._next_probe()
+            unit = self._schedule.next_unit(self._loaded, self._executor.takes) or self._next_probe()
             if unit is None:
                 return
             self._executor.submit(unit, partial(self._patience, unit))

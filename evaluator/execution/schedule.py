@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 
@@ -47,9 +47,13 @@ class Schedule:
         self.in_flight[unit.id] = unit
         return unit
 
-    def next_unit(self, loaded: set[int]) -> Unit | None:
-        """The next unit of a backbone that has been loaded once, ``None`` where there is none now."""
-        unit = self._take_returned(loaded) or self._cut_next(loaded)
+    def next_unit(self, loaded: set[int], takes: Callable[[Unit], bool] = lambda _: True) -> Unit | None:
+        """The next unit of a backbone that has been loaded once, ``None`` where there is none now.
+
+        Args:
+            takes: whether a unit that was lost may be handed out again now.
+        """
+        unit = self._take_returned(loaded, takes) or self._cut_next(loaded)
         if unit is not None:
             self.in_flight[unit.id] = unit
         return unit
@@ -79,9 +83,9 @@ class Schedule:
         """Whether something is in flight or waits to be handed out again."""
         return bool(self.in_flight or self._returned)
 
-    def _take_returned(self, loaded: set[int]) -> Unit | None:
+    def _take_returned(self, loaded: set[int], takes: Callable[[Unit], bool]) -> Unit | None:
         for unit in self._returned:
-            if unit.backbone in loaded:
+            if unit.backbone in loaded and takes(unit):
                 self._returned.remove(unit)
                 return unit
         return None

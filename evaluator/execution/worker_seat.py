@@ -47,7 +47,7 @@ class Seat:
         blame: why it is about to be ended.
         ended: nobody will come to this place again.
         begun: whether the process in this place has begun a unit; ``barren``: deaths in a row before any was begun.
-        suspects: images common to all units that were lost since one was finished; ``None`` while none was lost.
+        lost: images of the units that were lost since one was finished; ``suspects``: those that were in all of them.
     """
 
     id: int
@@ -64,7 +64,8 @@ class Seat:
     ended: bool = False
     begun: bool = False
     barren: int = 0
-    suspects: frozenset[int] | None = None
+    lost: frozenset[int] = frozenset()
+    suspects: frozenset[int] = frozenset()
     figures: DeviceFigures = field(default_factory=DeviceFigures)
 
     @property
@@ -114,8 +115,9 @@ class Seat:
             self.begun, self.barren = True, 0
         elif isinstance(event, Done):
             self.units.pop(event.unit, None)
-            self.running = self.suspects = None
+            self.running = None
             self.deaths_in_a_row = 0
+            self.lost = self.suspects = frozenset()
         elif isinstance(event, Error):
             held = self.units.pop(event.unit, None)
             self.running = None
@@ -125,7 +127,8 @@ class Seat:
 
     def _suspect(self, unit: Unit) -> None:
         images = frozenset(image.id for image in unit.images)
-        self.suspects = images if self.suspects is None else self.suspects & images
+        self.suspects = self.suspects & images if self.lost else images
+        self.lost |= images
 
     @property
     def device_fails(self) -> bool:
@@ -133,7 +136,7 @@ class Seat:
 
         Of a CPU that is never said: it is the same for every worker of its machine.
         """
-        innocent = self.suspects is not None and not self.suspects
+        innocent = bool(self.lost) and not self.suspects
         many = self.barren >= DEATHS_OF_A_DEVICE or (innocent and self.deaths_in_a_row >= DEATHS_OF_A_DEVICE)
         return many and "cuda" in self.device
 
@@ -176,6 +179,10 @@ class Seated(Generic[SomeSeat]):
         """How many units could be submitted now."""
         return sum(worker.free for worker in self._workers)
 
+    def takes(self, unit: Unit) -> bool:
+        """Whether a worker that is free should have this unit: what one device has lost is tried on another first."""
+        return any(seat.free > 0 and _should_have(seat, unit, self._workers) for seat in self._workers)
+
     def workers(self) -> Sequence[WorkerState]:
         """Every worker as it is now."""
         return [worker.record() for worker in self._workers]
@@ -186,7 +193,16 @@ def another_device(seat: Seat, seats: Sequence[Seat]) -> bool:
     return any(other.device != seat.device and not other.ended for other in seats)
 
 
+def _should_have(seat: Seat, unit: Unit, seats: Sequence[Seat]) -> bool:
+    """Not a seat that has lost an image of the unit while another device has not: else a broken GPU would condemn them all."""
+    images = {image.id for image in unit.images}
+    if seat.lost.isdisjoint(images):
+        return True
+    return not any(other.device != seat.device and not other.ended and other.lost.isdisjoint(images) for other in seats)
+
+
 def best_for(unit: Unit, seats: Sequence[SomeSeat]) -> SomeSeat:
     """The worker that suits a unit best: its backbone loaded, few units waiting. One of them must be free."""
     free = [seat for seat in seats if seat.free > 0]
-    return min(free, key=lambda seat: (seat.backbone_after not in (unit.backbone, None), len(seat.units), seat.id))
+    suited = [seat for seat in free if _should_have(seat, unit, seats)] or free
+    return min(suited, key=lambda seat: (seat.backbone_after not in (unit.backbone, None), len(seat.units), seat.id))

@@ -15,7 +15,7 @@ import pytest
 from evaluator.errors import CamtuiError
 from evaluator.execution import local
 from evaluator.execution.local import LocalExecutor
-from evaluator.execution.worker_seat import DEATHS_OF_A_DEVICE, Seat
+from evaluator.execution.worker_seat import DEATHS_OF_A_DEVICE, Seat, Seated, best_for
 from evaluator.interfaces import (
     DeviceFigures,
     Done,
@@ -266,6 +266,24 @@ def test_an_image_that_is_in_every_lost_unit_is_to_blame_and_not_the_device() ->
     died(seat, 13, 1, 2)
     died(seat, 14, 3, 4)
     assert not seat.device_fails, "fewer than three"
+
+
+def test_what_one_device_has_lost_is_tried_on_another_first() -> None:
+    first, second = Seat(1, "cuda:0"), Seat(2, "cuda:1")
+    seats = Seated([first, second])
+    died(second, 1, 0, 1)
+    second.occupy(4711)
+    assert not seats.takes(unit(2, 1)), "the first has no process now, but will have one"
+    assert seats.takes(unit(2, 7))
+    first.occupy(4712)
+    assert seats.takes(unit(2, 1))
+    assert best_for(unit(2, 1), [first, second]) is first
+    died(first, 2, 1)
+    assert seats.takes(unit(3, 1)), "both have lost it"
+    first.occupy(4713)
+    first.noted(Done(1, 4, UnitResult()))
+    first.ended = True
+    assert seats.takes(unit(3, 1)), "there is no other device left"
 
 
 def test_a_device_error_counts_as_a_death_of_its_unit() -> None:

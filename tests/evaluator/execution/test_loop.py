@@ -45,6 +45,9 @@ class Scripted:
     def slots(self) -> int:
         return 0 if self._events else 1
 
+    def takes(self, unit: Unit) -> bool:
+        return True
+
     def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
         self.units.append(unit)
         answer = self._script.popleft() if self._script else self.well
