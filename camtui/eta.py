@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from evaluator.records import Stage
+
+
+def expected(stages: Sequence[Stage], images: int | None) -> list[Stage]:
+    """The stages of a run that is expected to end after so many images, ``None`` where that is not known."""
+    return list(stages) if images is None else [replace(stage, images=min(stage.images, images)) for stage in stages]
 
 
 def under_way(stages: Sequence[Stage]) -> Stage | None:

@@ -174,7 +174,9 @@ class Feed:
         info, stages = reader.info(), tuple(reader.stages())
         status = status_of(reader, self.path, holder, stages)
         summaries = {summary.cell: summary for summary in reader.summaries()}
-        views = {cell.id: CellView(cell, summaries[cell.id], info.image_count) for cell in reader.cells()}
+        images, look = reader.images_wanted(), status.look
+        dropped = look.dropped if look else {}
+        views = {cell.id: CellView(cell, summaries[cell.id], images, dropped=dropped.get(cell.id)) for cell in reader.cells()}
         workers = tuple(reader.workers())
         if status.live:
             self._trends.look(now, sum(summary.n for summary in summaries.values()), workers)

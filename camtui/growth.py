@@ -18,6 +18,8 @@ def growth(stored: RunPlan, asked: RunPlan) -> list[str]:
         clauses.append(f"{_images(both.limit)} instead of {_images(stored.limit)}, for every method it has")
     elif asked.limit and asked.limit != stored.limit:
         clauses.append(f"it keeps {_images(stored.limit)}, a run does not shrink: another --name for {asked.limit}")
+    if str(both.rule) != str(stored.rule):
+        clauses.append(f"--until {both.rule or 'all'} instead of {stored.rule or 'all'}")
     for what, before, after in (
         ("backbone", [spec.name for spec in stored.backbones], [spec.name for spec in both.backbones]),
         ("method", stored.methods, both.methods),

@@ -133,7 +133,7 @@ def _deviations(reader: RunReader, plan: RunPlan, views: Sequence[CellView]) -> 
             yield f"{spec.name}: weights {spec.weights}; the paper's are torchvision's of 2021 (IMAGENET1K_V1)"
         if spec.name in used and spec.layer is not None and spec.key != "vgg16":
             yield f"{spec.name}: layer {spec.layer}; the paper takes the last convolutional layer"
-    images = reader.info().image_count
+    images = reader.images_wanted()
     if images != IMAGES:
         yield f"{count(images)} images; the paper averages the {count(IMAGES)} of ImageNet's validation set"
     few = [f"{view.cell.backbone}/{view.cell.method} {count(view.summary.n)}" for view in views if view.partial]

@@ -20,7 +20,9 @@ from evaluator.text import printable
 _ORDINARY = {"val", "train", "test", "images", "data", "valid", "validation"}
 """Names of data folders that say nothing without the folder they are in."""
 
-_PROTOCOL = ("labels", "seed", "target", "resize", "precision", "curve_steps", "insertion_start")
+_RULE = ("until", "margin", "drop_decided")
+
+_PROTOCOL = ("labels", "seed", "target", "resize", "precision", "curve_steps", "insertion_start", *_RULE)
 """What a run that is there already decides where nothing else is typed."""
 
 
@@ -48,6 +50,9 @@ class Typed:
     precision: str | None = None
     curve_steps: int | None = None
     insertion_start: str | None = None
+    until: str | None = None
+    margin: float | None = None
+    drop_decided: bool = False
     allow_code: bool = False
 
 
@@ -111,9 +116,10 @@ def planned(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> Planned:
         values.update({key: inherited[key] for key in (_PROTOCOL if anew else inherited)})
         values.setdefault("methods", stored.methods)
         values.setdefault("backbones", inherited["backbones"])
-    if typed.config:
-        values.update(_read_config(typed.config))
-    values.update(_given(typed))
+    asked = {**(_read_config(typed.config) if typed.config else {}), **_given(typed)}
+    if "until" in asked:  # another rule: the margin of the one before is not meant
+        values = {key: value for key, value in values.items() if key not in _RULE}
+    values.update(asked)
     if values.get("demo"):
         values["data"] = str(demo_root())
         values.setdefault("backbones", ["efficientnet_lite0"])
@@ -152,6 +158,7 @@ def _given(typed: Typed) -> dict[str, Any]:
         "seed": typed.seed, "target": typed.target, "resize": typed.resize, "precision": typed.precision,
         "curve_steps": typed.curve_steps, "insertion_start": typed.insertion_start, "limit": typed.limit,
         "data": _absolute(typed.data), "labels": _absolute(typed.labels), "demo": typed.demo or None,
+        "until": typed.until, "margin": typed.margin, "drop_decided": typed.drop_decided or None,
         "methods": catalog.split_list(list(typed.methods)) or None,
         "metrics": catalog.split_list(list(typed.metrics)) or None,
     }  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from camtui import eta
 from camtui.runs import reference
-from evaluator.records import RunInfo, Stage, WorkerState
+from evaluator.records import Look, RunInfo, Stage, WorkerState
 from evaluator.store.lock import lock_holder, lock_note
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
@@ -44,6 +44,7 @@ class RunStatus:
         restarts: of workers in this session.
         heartbeat_age: seconds since the driver last wrote, ``None`` where it never did.
         advice: the command to type now.
+        look: what the run's rule (``--until``) has decided so far, ``None`` where it has none.
     """
 
     name: str
@@ -66,6 +67,7 @@ class RunStatus:
     restarts: int
     heartbeat_age: float | None
     advice: str
+    look: Look | None = None
 
     @property
     def live(self) -> bool:
@@ -92,8 +94,18 @@ class RunStatus:
             "stage_number": self.stage_number, "stages": self.stages, "done": self.done, "total": self.total,
             "images_per_second": self.rate, "eta_seconds": self.eta, "elapsed_seconds": self.elapsed,
             "failures": self.failures, "workers": self.workers, "restarts": self.restarts,
-            "heartbeat_age_seconds": self.heartbeat_age, "advice": self.advice,
+            "heartbeat_age_seconds": self.heartbeat_age, "advice": self.advice, "until": until_record(self.look),
         }  # fmt: skip
+
+
+def until_record(look: Look | None) -> dict[str, Any] | None:
+    """What a rule has decided, as programs read it."""
+    if look is None:
+        return None
+    return {
+        "rule": look.rule, "images_looked_at": look.images, "images_needed": look.needed, "decided_after": look.decided,
+        "verdicts": list(look.verdicts),
+    }  # fmt: skip
 
 
 def status_in(path: Path) -> RunStatus:
@@ -119,6 +131,8 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
     workers = reader.workers()
     state = effective_state(info, pid)
     note = lock_note(path) if state in LIVE else ""
+    look = reader.look()
+    stages = eta.expected(stages, look.needed if look else None)
     current = eta.under_way(stages)
     live = state in LIVE
     count = max(1, len(workers))
@@ -134,7 +148,7 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
         stage_number=stages.index(current) + 1 if current else len(stages),
         stages=len(stages),
         done=current.done if current else info.image_count if stages else 0,
-        total=info.image_count,
+        total=current.images if current else info.image_count,
         rate=eta.images_per_second(current, count) if live and current else None,
         eta=eta.seconds_left(stages, count) if live else None,
         elapsed=_elapsed(info, live),
@@ -143,6 +157,7 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
         restarts=sum(worker.restarts for worker in workers),
         heartbeat_age=max(0.0, time.time() - info.heartbeat) if info.heartbeat else None,
         advice=_advice("paused" if note else state, info, path, workers),
+        look=look,
     )
 
 

@@ -16,6 +16,7 @@ from evaluator.errors import UsageError
 from evaluator.plan import RunPlan
 from evaluator.records import ImageRef
 from evaluator.text import did_you_mean, printable
+from evaluator.until import enough_to_look
 
 EXTENSIONS = (b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp", b".gif")
 
@@ -91,10 +92,13 @@ def planned_images(plan: RunPlan) -> Manifest:
     """The manifest of the data that a plan names.
 
     Raises:
-        UsageError: as ``find_images`` does.
+        UsageError: as ``find_images`` does; or there are too few images for the plan's rule.
     """
     labels = Path(plan.labels) if plan.labels else None
-    return find_images(Path(plan.data), seed=plan.seed, limit=plan.limit, labels=labels, demo=plan.demo)
+    manifest = find_images(Path(plan.data), seed=plan.seed, limit=plan.limit, labels=labels, demo=plan.demo)
+    if plan.rule:
+        enough_to_look(len(manifest.images))
+    return manifest
 
 
 def find_images(root: Path, *, seed: int, limit: int | None = None, labels: Path | None = None, demo: bool = False) -> Manifest:

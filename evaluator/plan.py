@@ -17,6 +17,7 @@ from evaluator.methods.base import Method
 from evaluator.records import Precision
 from evaluator.references import Axis
 from evaluator.text import did_you_mean, printable
+from evaluator.until import EVERY_IMAGE, Rule, enough_to_look, rule_of
 
 DEFAULT_WEIGHTS = "default"
 PIXELS = SIDE * SIDE
@@ -60,6 +61,8 @@ class RunPlan:
         resize: short side in pixels before the 224 crop.
         curve_steps: S, steps of deletion and insertion; ``insertion_start``: ``zero`` or ``blur``.
         code: the methods, metrics and backbones among them that are not camtui's own.
+        until: ends the run before its last image: ``ci<=POINTS`` or ``decided``, with ``margin`` in points of ADCC.
+        drop_decided: methods that are certainly worse are computed no further.
     """
 
     data: str
@@ -75,7 +78,15 @@ class RunPlan:
     precision: Precision = "fp32"
     curve_steps: int = 28
     insertion_start: str = "zero"
+    until: str | None = None
+    margin: float | None = None
+    drop_decided: bool = False
     code: tuple[Code, ...] = ()
+
+    @property
+    def rule(self) -> Rule | None:
+        """When the run has enough images, ``None`` where it takes them all."""
+        return rule_of(self.until, self.margin, self.drop_decided)
 
     @property
     def requested(self) -> tuple[str, ...]:
@@ -151,15 +162,17 @@ class RunPlan:
 
 def _is_kind(key: str, value: Any) -> bool:
     """Whether a plan's field can hold such a value at all; what it says is checked later."""
-    if key == "demo":
+    if key in ("demo", "drop_decided"):
         return isinstance(value, bool)
     if key == "code":
         return isinstance(value, list | tuple)
+    if key == "margin":
+        return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
     if key in ("methods", "metrics"):
         return isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value)
     if key == "backbones":
         return isinstance(value, list | tuple) and all(isinstance(text, str | None) for entry in value for text in _texts(entry))
-    if key in ("limit", "labels") and value is None:
+    if key in ("limit", "labels", "until") and value is None:
         return True
     whole = key in ("limit", "seed", "resize", "curve_steps")
     return isinstance(value, int) and not isinstance(value, bool) if whole else isinstance(value, str)
@@ -209,6 +222,9 @@ def validated(plan: RunPlan) -> RunPlan:
         raise UsageError(f"--resize takes 224 or 256, not {plan.resize}", "camtui run --resize 256")
     if plan.limit is not None and plan.limit < 1:
         raise UsageError(f"--limit takes a number from 1, not {plan.limit}", "leave it out to take every image")
+    if plan.until == EVERY_IMAGE:
+        plan = replace(plan, until=None)
+    _check_rule(plan)
     if not 2 <= plan.curve_steps <= PIXELS or PIXELS % plan.curve_steps:
         near = [s for s in range(2, 1000) if PIXELS % s == 0]
         close = sorted(near, key=lambda s: abs(s - plan.curve_steps))[:3]
@@ -219,6 +235,19 @@ def validated(plan: RunPlan) -> RunPlan:
     result = replace(plan, backbones=backbones, methods=methods, metrics=parse_metrics(list(plan.metrics)))
     _check_some_cell(result)
     return result
+
+
+def _check_rule(plan: RunPlan) -> None:
+    """A rule must be understood, have images to look at, and methods to compare where it compares."""
+    rule = plan.rule
+    if rule is None:
+        return
+    if plan.limit is not None:
+        enough_to_look(plan.limit)
+    if rule.kind == "decided" and sum(not catalog.is_control(method) for method in plan.methods) < 2:
+        raise UsageError(
+            f"--until decided compares methods, and there is one: {', '.join(plan.methods)}", "add another: -m gradcam,layercam"
+        )
 
 
 def _checked_backbone(spec: BackboneSpec) -> BackboneSpec:
@@ -264,8 +293,8 @@ def applicable(method: Method, gap_linear: bool | None) -> bool:
     return not method.needs_gap_linear or gap_linear is not False
 
 
-_GROWS = ("backbones", "methods", "metrics", "limit", "labels", "data", "code")
-"""What a later run on the same file may add to; data may move, the manifest's hash decides."""
+_GROWS = ("backbones", "methods", "metrics", "limit", "labels", "data", "code", "until", "margin", "drop_decided")
+"""What a later run on the same file may add to; data may move, the manifest's hash decides; the newest rule counts."""
 
 
 def grown(stored: RunPlan, asked: RunPlan) -> RunPlan:

@@ -199,6 +199,26 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What a run's rule (``--until``) has decided so far.
+
+    Attributes:
+        rule: in words; ``images``: of the seeded order, looked at so far.
+        needed: about how many it takes, ``None`` before that can be said.
+        decided: after how many images nothing was open any more, ``None`` until then.
+        dropped: cell → images after which it was certainly worse than the best, where it is computed no further.
+        verdicts: what is known of each backbone, one line each.
+    """
+
+    rule: str
+    images: int
+    needed: int | None
+    decided: int | None
+    dropped: dict[int, int]
+    verdicts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerState:
     """One worker process as last seen by the driver; device figures are ``None`` where the device has none."""
 

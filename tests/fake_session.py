@@ -4,9 +4,10 @@ Knobs are JSON in ``$CAMTUI_FAKE``, or in ``fake.json`` in the data folder, whic
 
 Knobs: ``seconds`` per image, ``start_seconds``, ``load_seconds``; ``kills``, ``hangs``, ``raises``, ``sticky``: ids of images
 that kill the worker, hang it, raise an exception, or raise a sticky device error; ``kills_method``: only with this method;
-``unavailable``: backbones whose weights cannot be loaded; ``weights``: changes their hash; ``nan``: images whose average drop is
-not a number; ``gap_linear``: of every head; ``log``: a file that gets a line for each unit that is begun; ``gate``: nothing is
-computed while a file of that name exists; ``contents``: files are hashed, as the real one does.
+``unavailable``: backbones whose weights cannot be loaded; ``weights``: changes their hash; ``nan``: images whose average drop
+is not a number; ``worse``: methods whose maps cover nearly everything; ``gap_linear``: of every head; ``log``: a file that gets
+a line for each unit that is begun; ``gate``: nothing is computed while a file of that name
+exists; ``contents``: files are hashed, as the real one does.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import signal
 import struct
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +97,9 @@ class FakeSession:
     def _row(self, cell: int, backbone: str, method: str, image: ImageRef) -> Row:
         row = fake_row(cell, backbone, method, image.id)
         if image.id in self._knobs.get("nan", ()):
-            return Row(**{**{f: getattr(row, f) for f in Row.__slots__}, "average_drop": float("nan")})
+            return replace(row, average_drop=float("nan"))
+        if method in self._knobs.get("worse", ()):
+            return replace(row, complexity=0.9 + 0.05 * row.complexity)
         return row
 
     def _misbehave(self, unit: Unit, image: ImageRef) -> None:

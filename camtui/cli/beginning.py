@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from json import loads
 from os import environ
 from pathlib import Path
@@ -36,9 +37,18 @@ def driver_settings(chosen: Chosen, **others: Any) -> DriverSettings:
 
 
 def stored_run(
-    path: Path, settings: DriverSettings, *, verb: str = "resume", allow_code: bool = False, retry_failed: bool = False
+    path: Path,
+    settings: DriverSettings,
+    *,
+    verb: str = "resume",
+    allow_code: bool = False,
+    retry_failed: bool = False,
+    finish_dropped: bool = False,
 ) -> RunRequest:
     """The request to go on with a run that is there.
+
+    Args:
+        finish_dropped: also with the cells that ``--drop-decided`` left unfinished.
 
     Raises:
         CodeNotAllowed: it needs code that the user has not named here.
@@ -47,8 +57,9 @@ def stored_run(
     plan = stored_plan(path)
     again = f"camtui {verb} {reference(path)}"
     allowed = allowed_of(plan.code, again, allow=allow_code) if plan else {}
+    changed = replace(plan, drop_decided=False) if plan and finish_dropped else None
     return RunRequest(
-        db=path, name=path.stem, plan=None, settings=settings, retry_failed=retry_failed, word=reference(path), allowed=allowed
+        db=path, name=path.stem, plan=changed, settings=settings, retry_failed=retry_failed, word=reference(path), allowed=allowed
     )
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count as numbers
 
 from camtui.cli.console import narrate, print_json
 from camtui.devices import on_cuda
+from camtui.format.looks import look_text
 from camtui.format.numbers import count
 from camtui.growth import growth
+from camtui.status import until_record
 from evaluator.backbones import known_backbone
+from evaluator.execution.looks import Looks
 from evaluator.execution.request import RunRequest
 from evaluator.execution.work_left import Remaining, remaining_work
 from evaluator.images import Manifest, planned_images
 from evaluator.plan import RunPlan, applicable, grown
-from evaluator.records import Cell
+from evaluator.records import Cell, Look
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
@@ -30,9 +34,10 @@ def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> N
     assert asked is not None
     plan = grown(stored, asked) if stored else asked
     manifest = planned_images(plan)
-    work = _work(request, plan, stored, len(manifest.images))
+    look = _forecast(request, plan, stored, len(manifest.images))
+    work = _work(request, plan, stored, len(manifest.images), look)
     if as_json:
-        _print_json(request, plan, manifest, work)
+        _print_json(request, plan, manifest, work, look)
         return
     print(f"run       {request.name} ({printable(request.db)})")
     if stored:
@@ -42,6 +47,8 @@ def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> N
     print(f"methods   {', '.join(plan.methods)}")
     print(f"metrics   {', '.join(plan.metrics)}")
     print(f"devices   {', '.join(request.settings.devices)}, {plan.precision}")
+    if look is not None:
+        print(f"until     {look_text(look, len(manifest.images))}{_unknown(plan, stored)}")
     for stage, images, _ in work:
         left = f", {count(images)} images to do" if stored else ""
         print(f"stage {stage.id:<3} {stage.title}: {stage.forwards_per_image:,.0f} forwards an image{left}")
@@ -51,7 +58,7 @@ def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> N
     narrate("nothing was started (--dry-run)")
 
 
-def _print_json(request: RunRequest, plan: RunPlan, manifest: Manifest, work: Sequence[Remaining]) -> None:
+def _print_json(request: RunRequest, plan: RunPlan, manifest: Manifest, work: Sequence[Remaining], look: Look | None) -> None:
     print_json(
         {
             "run": request.name, "db": os.fsdecode(request.db), "plan": plan.to_dict(), "images": len(manifest.images),
@@ -63,6 +70,7 @@ def _print_json(request: RunRequest, plan: RunPlan, manifest: Manifest, work: Se
                 }
                 for stage, images, _ in work
             ],
+            "until": until_record(look),
         }
     )  # fmt: skip
 
@@ -71,12 +79,36 @@ def _forwards(work: Sequence[Remaining]) -> int:
     return round(sum(stage.forwards for stage in work))
 
 
-def _work(request: RunRequest, plan: RunPlan, stored: RunPlan | None, images: int) -> list[Remaining]:
+def _forecast(request: RunRequest, plan: RunPlan, stored: RunPlan | None, images: int) -> Look | None:
+    """What the plan's rule has decided by the rows that are there, ``None`` where there is no rule."""
+    if plan.rule is None:
+        return None
+    if stored is None:
+        return Look(str(plan.rule), 0, None, None, {}, ())
+    with RunReader(request.db) as reader:
+        known = replace(plan, backbones=stored.backbones)
+        return Looks(known, reader, images=images).record()
+
+
+def _unknown(plan: RunPlan, stored: RunPlan | None) -> str:
+    """What is new in a run, and in no forecast yet."""
+    if stored is None:
+        return ""
+    new = [spec.name for spec in plan.backbones if spec not in stored.backbones]
+    new += [method for method in plan.methods if method not in stored.methods]
+    return f"; {', '.join(map(printable, new))}: not known yet" if new else ""
+
+
+def _work(request: RunRequest, plan: RunPlan, stored: RunPlan | None, images: int, look: Look | None) -> list[Remaining]:
     cuda = on_cuda(request.settings.devices)
+    if look is not None and look.needed is not None:
+        images = min(images, look.needed)
     if stored is None:
         return remaining_work(plan, _cells(plan, []), {}, {}, images=images, cuda=cuda)
+    dropped = look.dropped if look else {}
     with RunReader(request.db) as reader:
-        return remaining_work(plan, _cells(plan, reader.cells()), reader.backbones(), reader.done(), images=images, cuda=cuda)
+        cells = [cell for cell in _cells(plan, reader.cells()) if cell.id not in dropped]
+        return remaining_work(plan, cells, reader.backbones(), reader.done(), images=images, cuda=cuda)
 
 
 def _cells(plan: RunPlan, stored: Sequence[Cell]) -> list[Cell]:

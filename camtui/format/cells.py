@@ -29,7 +29,8 @@ class CellView:
     """One cell with what is known of it.
 
     Attributes:
-        images: images of the run, to tell whether the cell is complete.
+        images: that the cell is to have, to tell whether it is complete.
+        dropped: images after which it was certainly worse than the best and left the race, ``None`` where it did not.
         marks: metric → rank among the methods of the backbone; a metric without a rank is left out.
     """
 
@@ -37,6 +38,7 @@ class CellView:
     summary: CellSummary
     images: int
     marks: dict[str, Mark] = field(default_factory=dict)
+    dropped: int | None = None
 
     @property
     def partial(self) -> bool:
@@ -65,9 +67,10 @@ def cell_views(reader: RunReader, ranked: Sequence[Metric] = ()) -> list[CellVie
     Args:
         ranked: metrics to rank; pairs that may tie are read image by image, so not for every tick of a display.
     """
-    images = reader.info().image_count
+    images, look = reader.images_wanted(), reader.look()
+    dropped = look.dropped if look else {}
     summaries = {summary.cell: summary for summary in reader.summaries()}
-    views = [CellView(cell, summaries[cell.id], images) for cell in reader.cells()]
+    views = [CellView(cell, summaries[cell.id], images, dropped=dropped.get(cell.id)) for cell in reader.cells()]
     for backbone in dict.fromkeys(view.cell.backbone for view in views):
         group = [view for view in views if view.cell.backbone == backbone]
         for metric in ranked:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from camtui.format.cells import CellView
+from camtui.format.looks import look_text
 from camtui.format.numbers import count
 from camtui.runs import reference
 from camtui.status import state_now
@@ -43,7 +44,12 @@ def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
         yield signs
     if any(view.marks for view in views):
         yield from _controls(views)
-    if plan.limit is not None:
+    look = reader.look()
+    if look is not None:
+        yield f"--until {look_text(look, info.image_count, ended=info.state == 'complete')}"
+    if look is not None and look.dropped:
+        yield f"left the race, certainly worse: {_dropped(views)}; camtui resume {reference(reader.path)} --all finishes them"
+    if plan.limit is not None and (look is None or look.decided is None):
         yield f"not the whole data set: the first {count(info.image_count)} images of the order of seed {plan.seed}"
     changed = [f"{name} {value}" for name, value, usual in _choices(plan.target, plan.resize, plan.precision) if value != usual]
     if changed:
@@ -61,6 +67,12 @@ def _controls(views: Sequence[CellView]) -> Iterator[str]:
         yield f"{titles[0]}, the control, is not ranked"
     elif titles:
         yield f"{', '.join(titles[:-1])} and {titles[-1]}, the controls, are not ranked"
+
+
+def _dropped(views: Sequence[CellView]) -> str:
+    """``resnet50/gradcampp after 120``."""
+    left = [f"{view.cell.backbone}/{view.cell.method} after {count(view.dropped)}" for view in views if view.dropped is not None]
+    return ", ".join(left) or "methods that are not shown"
 
 
 def _choices(target: str, resize: int, precision: str) -> tuple[tuple[str, object, object], ...]:

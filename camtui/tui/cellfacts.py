@@ -49,7 +49,7 @@ def flowed(groups: Sequence[list[Field]], width: int, gap: int = 3) -> list[list
 def cell_lines(snapshot: Snapshot, cell: Cell, width: int) -> list[list[Field]]:
     """What is known of a cell: how many, what failed, every average with its interval."""
     summary = snapshot.views[cell.id].summary
-    title = [Field(f" {cell_name(cell)}", "strong"), Field(f"   n {count(summary.n)}/{count(snapshot.info.image_count)}")]
+    title = [Field(f" {cell_name(cell)}", "strong"), Field(f"   n {count(summary.n)}/{count(snapshot.views[cell.id].images)}")]
     title += [Field(f"   failed {count(summary.failed)}", "warn")] if summary.failed else []
     title += [Field(f"   empty maps {count(summary.degenerate)}", "warn")] if summary.degenerate else []
     if not cell.applicable:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from camtui.feed import Snapshot
 from camtui.format import count, duration, percent, rate, short_count, size
+from camtui.format.looks import short_forecast
 from camtui.tui import plots
 from camtui.tui.cellfacts import cell_name
 from camtui.tui.widgets.fields import Field
@@ -47,6 +48,8 @@ def title_line(snapshot: Snapshot, width: int, *, frozen: bool = False) -> list[
             tail.append(Part(3, Field(f"  {of}: {short_count(status.done)}/{short_count(status.total)}", "dim")))
         tail.append(Part(2, Field(f"  {rate(status.rate)}" if status.rate else "", "dim")))
         tail.append(Part(1, Field(f"  ETA {duration(status.eta)}" if status.eta is not None else "  ETA …", "accent")))
+        if more := short_forecast(status.look, status.images):
+            tail.append(Part(2, Field(f"  {more}", "accent")))
         if width >= 100 and status.eta is not None:
             tail.append(Part(4, Field(f" ({clock(snapshot.taken + status.eta)})", "dim")))
     elif snapshot.info.finished is not None:

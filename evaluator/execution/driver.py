@@ -189,7 +189,7 @@ class _Session:
             narrate_traceback()
             return Ending("failed", f"{type(error).__name__}: {error}", 1)
         if not self._stop.gracefully:
-            return Ending("complete", "", 0)
+            return Ending("complete", loop.conclusion, 0)
         if not self.began:
             raise RunFailed("cancelled before it had begun", "the same command begins again")
         return Ending("stopped", "", 128 + self._stop.signals[0])

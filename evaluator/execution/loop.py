@@ -9,7 +9,9 @@ from functools import partial
 from evaluator.errors import BackboneUnavailable, CamtuiError, RunFailed, ThresholdPassed, UsageError
 from evaluator.execution.backbone_arrival import Arrivals
 from evaluator.execution.checking import failed
+from evaluator.execution.early_end import EarlyEnd
 from evaluator.execution.journal import Journal
+from evaluator.execution.looks import Looks
 from evaluator.execution.request import DriverSettings
 from evaluator.execution.schedule import Schedule
 from evaluator.execution.stages import plan_stages
@@ -62,7 +64,9 @@ class Loop:
         self._word = word
         self._cuda = any(device.startswith("cuda") for device in settings.devices)
         stages = plan_stages(plan, reader.cells(), reader.backbones(), cuda=self._cuda)
-        self._schedule = Schedule(reader, stages, reader.info().image_count)
+        images = reader.info().image_count
+        self._schedule = Schedule(reader, stages, images, in_rounds=plan.rule is not None)
+        self._early_end = EarlyEnd(Looks(plan, reader, images=images), self._schedule, reader, journal)
         self._arrivals = Arrivals(plan, manifest, reader, journal, self._schedule, cuda=self._cuda)
         self._suspects = Suspects()
         self._loaded: set[int] = set()
@@ -104,6 +108,7 @@ class Loop:
                 self._handle(event)
             self._beat()
         self._journal.drain(lambda: self._stop.at_once)
+        self._insist(self._early_end.write)
         self._conclude()
 
     def _over(self) -> bool:
@@ -124,9 +129,15 @@ class Loop:
             error = next(iter(self._unavailable.values()))
             raise _unavailable(error)
 
+    @property
+    def conclusion(self) -> str:
+        """Why a run that has ended is complete, where that takes words."""
+        return self._early_end.conclusion
+
     def _announce(self) -> None:
         self._handed_off = True
         self._hand_off()
+        self._insist(self._early_end.write)
 
     def _beat(self) -> None:
         if self._stop.gracefully and self._handed_off:
@@ -137,6 +148,8 @@ class Loop:
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + HEARTBEAT_SECONDS
             self._journal.heartbeat(self._executor.workers())
+            if self._handed_off:
+                self._insist(self._early_end.write)
 
     def _say_stopping(self) -> None:
         if not self._journal.stopping:
@@ -206,6 +219,7 @@ class Loop:
         self._failures += len(result.failures)
         self._too_many = self._too_many or self._settings.failure_limit.passed(self._failures, self._pairs)
         self._stages_under_way.add(unit.stage)
+        self._early_end.look()
 
     def _error(self, event: Error) -> None:
         if event.unit == 0:
@@ -229,6 +243,7 @@ class Loop:
             name = self._plan.backbones[unit.backbone].name
             self._journal.event("error", f"{name} is left out, it cannot be loaded: {event.message}")
         self._schedule.skip_backbone(unit.backbone)
+        self._early_end.leave_out(self._plan.backbones[unit.backbone].name)
 
     def _worker_lost(self, event: WorkerLost) -> None:
         self._journal.event("warning", f"worker {event.worker} restarted ({event.reason})")
@@ -287,6 +302,7 @@ class Loop:
             self._insist(lambda: self._arrivals.store(position, loaded))
             self._pairs = self._count_pairs()
             self._loaded.add(position)
+            self._early_end.backbone_loaded(self._plan.backbones[position].name)
             size = f"{loaded.channels}×{loaded.height}×{loaded.width}"
             self._journal.event("info", f"loaded {self._plan.backbones[position].name}: {loaded.weights}, {loaded.layer} {size}")
             if len(self._loaded) == 1:

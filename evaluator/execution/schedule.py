@@ -1,13 +1,14 @@
-"""What is to be computed next: units of the first open stage, cut from what the run's file lacks, always alike."""
+"""What is to be computed next: units of the first open stretch, cut from what the run's file lacks, always alike."""
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 
 from evaluator.execution.stages import StagePlan
+from evaluator.execution.stretches import Stretch, round_by_round, stage_by_stage
 from evaluator.records import ImageRef, StoredMap, Unit
 from evaluator.store.reader import RunReader
 from evaluator.store.rows import StoredMaps
@@ -21,14 +22,24 @@ _NO_MAPS = StoredMaps({}, frozenset())
 class Schedule:
     """Hands out units, knows which are in flight, and takes lost ones back."""
 
-    def __init__(self, reader: RunReader, stages: list[StagePlan], images: int) -> None:
-        """The reader looks at a run whose images and cells are all stored."""
+    def __init__(self, reader: RunReader, stages: list[StagePlan], images: int, *, in_rounds: bool = False) -> None:
+        """The reader looks at a run whose images and cells are all stored.
+
+        Args:
+            reader: of the run.
+            stages: in order.
+            images: of the run.
+            in_rounds: the run may end early: all stages keep pace with each other.
+        """
         self._reader = reader
         self._images = images
+        self._dropped: Container[int] = ()
         self._ids = count(1)
         self._returned: deque[Unit] = deque()
-        self._cuts: dict[int, Iterator[Unit]] = {}
-        self._exhausted: set[int] = set()
+        self._stretches = (round_by_round if in_rounds else stage_by_stage)(stages, images)
+        self._left = Counter(stretch.stage for stretch in self._stretches)
+        self._cuts: dict[Stretch, Iterator[Unit]] = {}
+        self._exhausted: set[Stretch] = set()
         self.stages = {stage.id: stage for stage in stages}
         self.in_flight: dict[int, Unit] = {}
 
@@ -38,8 +49,39 @@ class Schedule:
 
     def skip_backbone(self, position: int) -> None:
         """Hand out nothing more of a backbone that cannot be loaded."""
-        self._exhausted.update(stage.id for stage in self.stages.values() if stage.backbone == position)
+        for stretch in self._stretches:
+            if self.stages[stretch.stage].backbone == position:
+                self._exhaust(stretch)
         self._returned = deque(unit for unit in self._returned if unit.backbone != position)
+
+    def end_at(self, images: int) -> None:
+        """The run ends after so many images: nothing of later ones is handed out, and what is in flight is not waited for."""
+        self._images = images
+        self._forget_what_is_not_wanted()
+        for stretch in self._stretches:
+            if next(self._pending_chunks(self.stages[stretch.stage], stretch), None) is None:
+                self._exhaust(stretch)
+
+    def drop(self, cells: Container[int]) -> None:
+        """Nothing more of these cells is handed out, and what is in flight is not waited for."""
+        self._dropped = cells
+        self._forget_what_is_not_wanted()
+
+    def _forget_what_is_not_wanted(self) -> None:
+        self._returned = deque(wanted for unit in self._returned if (wanted := self._wanted(unit)))
+        self.in_flight = {id_: unit for id_, unit in self.in_flight.items() if not unit.images or self._wanted(unit)}
+
+    def _wanted(self, unit: Unit) -> Unit | None:
+        """The part of a unit that is still wanted, ``None`` where nothing of it is."""
+        images = tuple(image for image in unit.images if image.id < self._images)
+        kept = [place for place, cell in enumerate(unit.cells) if cell not in self._dropped]
+        if not images or not kept:
+            return None
+        if len(images) == len(unit.images) and len(kept) == len(unit.cells):
+            return unit
+        cells = tuple(unit.cells[place] for place in kept)
+        maps = {(cell, image): map_ for (cell, image), map_ in unit.maps.items() if cell in cells and image < self._images}
+        return replace(unit, images=images, cells=cells, methods=tuple(unit.methods[place] for place in kept), maps=maps)
 
     def probe(self, position: int) -> Unit:
         """A unit without images: it loads the backbone and does nothing else."""
@@ -60,12 +102,13 @@ class Schedule:
 
     def needed_backbone(self, loaded: set[int]) -> int | None:
         """The backbone of the next stage with work in it, where that backbone has not been loaded yet."""
-        for stage in self._open_stages():
+        for stretch in self._open_stretches():
+            stage = self.stages[stretch.stage]
             if stage.backbone in loaded:
                 return None
-            if next(self._pending_chunks(stage), None) is not None:
+            if next(self._pending_chunks(stage, stretch), None) is not None:
                 return stage.backbone
-            self._exhausted.add(stage.id)
+            self._exhaust(stretch)
         return None
 
     def finish(self, unit_id: int) -> Unit | None:
@@ -91,22 +134,32 @@ class Schedule:
         return None
 
     def _cut_next(self, loaded: set[int]) -> Unit | None:
-        for stage in self._open_stages():
+        for stretch in self._open_stretches():
+            stage = self.stages[stretch.stage]
             if stage.backbone not in loaded:
                 return None
-            unit = next(self._cuts.setdefault(stage.id, self._units(stage)), None)
-            if unit is not None:
-                return unit
-            self._exhausted.add(stage.id)
+            for unit in self._cuts.setdefault(stretch, self._units(stage, stretch)):
+                if wanted := self._wanted(unit):
+                    return wanted
+            self._exhaust(stretch)
         return None
 
-    def _open_stages(self) -> Iterator[StagePlan]:
-        """Stages from which units can be cut now, in order."""
-        return (stage for stage in self.stages.values() if stage.id not in self._exhausted and not self._must_wait(stage))
+    def _open_stretches(self) -> Iterator[Stretch]:
+        """Those from which units can be cut now, in order."""
+        return (
+            stretch
+            for stretch in self._stretches
+            if stretch not in self._exhausted and not self._must_wait(self.stages[stretch.stage])
+        )
+
+    def _exhaust(self, stretch: Stretch) -> None:
+        if stretch not in self._exhausted:
+            self._exhausted.add(stretch)
+            self._left[stretch.stage] -= 1
 
     def ended(self, stage_id: int) -> bool:
         """Whether every unit of the stage is done."""
-        return stage_id in self._exhausted and not self._outstanding(stage_id)
+        return not self._left[stage_id] and not self._outstanding(stage_id)
 
     def _must_wait(self, stage: StagePlan) -> bool:
         """What is measured from rows begins when they are all there."""
@@ -117,20 +170,22 @@ class Schedule:
     def _outstanding(self, stage_id: int) -> bool:
         return any(unit.stage == stage_id for unit in (*self.in_flight.values(), *self._returned))
 
-    def _units(self, stage: StagePlan) -> Iterator[Unit]:
-        for pending in self._pending_chunks(stage):
+    def _units(self, stage: StagePlan, stretch: Stretch) -> Iterator[Unit]:
+        for pending in self._pending_chunks(stage, stretch):
             for first in sorted({image // stage.block * stage.block for image in pending}):
                 yield from self._block(stage, first, pending)
 
-    def _pending_chunks(self, stage: StagePlan) -> Iterator[dict[int, tuple[tuple[int, str], ...]]]:
+    def _pending_chunks(self, stage: StagePlan, stretch: Stretch) -> Iterator[dict[int, tuple[tuple[int, str], ...]]]:
         """Image → the (cell, metric) pairs that it lacks, chunk by chunk, complete images and chunks left out."""
         metrics = stage.metrics or ("",)
-        for first in range(0, self._images, CHUNK):
-            last = min(first + CHUNK, self._images) - 1
+        cells = [cell for cell in stage.cells if cell not in self._dropped]
+        end = min(stretch.end, self._images)
+        for first in range(stretch.first, end, CHUNK):
+            last = min(first + CHUNK, end) - 1
             missing: dict[int, list[tuple[int, str]]] = defaultdict(list)
             for metric in metrics:
-                finished = self._reader.finished(stage.cells, metric, first, last)
-                for cell in stage.cells:
+                finished = self._reader.finished(cells, metric, first, last)
+                for cell in cells:
                     for image in range(first, last + 1):
                         if (cell, image) not in finished:
                             missing[image].append((cell, metric))

@@ -13,7 +13,7 @@ from typing import Any
 from evaluator import catalog
 from evaluator.errors import StoreError, UsageError
 from evaluator.plan import RunPlan
-from evaluator.records import Cell, Event, Failure, LoadedBackbone, RunInfo, Stage, WorkerState
+from evaluator.records import Cell, Event, Failure, LoadedBackbone, Look, RunInfo, Stage, WorkerState
 from evaluator.store import schema, sealing
 from evaluator.store.averages import ConvergencePoint
 from evaluator.store.ranking import RankedImage, Ranking
@@ -80,7 +80,8 @@ class RunReader(Ranking, Rows):
 
     def stages(self) -> list[Stage]:
         """Stretches of work in order, with what is done; an image counts once all cells of the stage have or have failed it."""
-        (total,) = self._one("SELECT image_count FROM run")
+        look = self.look()
+        total, dropped = self.images_wanted(), look.dropped if look else {}
         done = self.done()
         stages = []
         for id_, title, backbone, cells, metrics, forwards, seconds, timed in self._all(
@@ -88,10 +89,26 @@ class RunReader(Ranking, Rows):
             " FROM stages s JOIN backbones b ON b.id = s.backbone_id ORDER BY s.id"
         ):
             ids, names = tuple(json.loads(cells)), tuple(json.loads(metrics))
-            parts = [done.get((cell, metric), 0) for cell in ids for metric in (names or ("",))]
-            finished = sum(parts) // len(parts) if parts else total
+            parts = [done.get((cell, metric), 0) for cell in ids if cell not in dropped for metric in (names or ("",))]
+            finished = sum(min(total, part) for part in parts) // len(parts) if parts else total
             stages.append(Stage(id_, title, backbone, ids, names, total, finished, seconds, timed, forwards))
         return stages
+
+    def look(self) -> Look | None:
+        """What the run's rule has decided so far; ``None`` where it has none, or nobody has looked yet."""
+        if not self._all("SELECT 1 FROM sqlite_schema WHERE name = 'looks'"):
+            return None  # a file of version 1
+        rows = self._all("SELECT rule, images, needed, decided, dropped, verdicts FROM looks")
+        if not rows:
+            return None
+        rule, images, needed, decided, dropped, verdicts = rows[0]
+        left = {int(cell): n for cell, n in json.loads(dropped).items()}
+        return Look(rule, images, needed, decided, left, tuple(json.loads(verdicts)))
+
+    def images_wanted(self) -> int:
+        """How many images every cell is to have: all, or those by which the rule was met."""
+        look = self.look()
+        return int(self._one("SELECT image_count FROM run")[0]) if look is None or look.decided is None else look.decided
 
     def done(self) -> dict[tuple[int, str], int]:
         """(cell, metric) → images with a value or a failure; metric ``''`` for rows. Without a row nothing is on request."""

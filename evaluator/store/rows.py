@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -158,6 +159,16 @@ class Rows(ReadOnlyFile):
             )
             finished.update((cell, image) for (image,) in found)
         return finished
+
+    def components(self, cells: Sequence[int], first: int, end: int) -> list[tuple[Any, ...]]:
+        """(cell, image, average drop, coherency, complexity) of each row and failure of some cells, images first to end - 1."""
+        return self._all(
+            "SELECT cell_id, image_id, average_drop, coherency, complexity FROM results"
+            " WHERE cell_id IN (SELECT value FROM json_each(?1)) AND image_id >= ?2 AND image_id < ?3"
+            " UNION ALL SELECT cell_id, image_id, NULL, NULL, NULL FROM failures"
+            " WHERE cell_id IN (SELECT value FROM json_each(?1)) AND image_id >= ?2 AND image_id < ?3 AND metric = ''",
+            (json.dumps(list(cells)), first, end),
+        )
 
     def stored_maps(self, cells: Sequence[int], first: int, last: int) -> StoredMaps:
         """The finished rows of some cells as metrics on request need them, each compared with its checksum."""

@@ -126,6 +126,16 @@ ALTER TABLE failures ADD COLUMN checksum BLOB;
 ALTER TABLE stages ADD COLUMN checksum BLOB;
 ALTER TABLE workers ADD COLUMN checksum BLOB;
 ALTER TABLE events ADD COLUMN checksum BLOB;
+CREATE TABLE looks (                  -- what the plan's rule (--until) has decided so far; the driver works it out anew
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    rule TEXT NOT NULL,
+    images INTEGER NOT NULL,          -- looked at, in the seeded order
+    needed INTEGER,                   -- about how many it takes
+    decided INTEGER,                  -- after how many nothing was open any more
+    dropped TEXT NOT NULL,            -- JSON, cell -> images after which it is computed no further
+    verdicts TEXT NOT NULL,           -- JSON, a line for each backbone
+    checksum BLOB
+) STRICT;
 """
 
 MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2)

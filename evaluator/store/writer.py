@@ -18,7 +18,7 @@ from sqlite_utils import Database
 from evaluator.errors import Mismatch, StoreError, UsageError
 from evaluator.images import Manifest
 from evaluator.plan import RunPlan
-from evaluator.records import Failure, LoadedBackbone, Measurement, Row, RunInfo, RunState, Stage, UnitResult, WorkerState
+from evaluator.records import Failure, LoadedBackbone, Look, Measurement, Row, RunInfo, RunState, Stage, UnitResult, WorkerState
 from evaluator.store import schema, sealing
 from evaluator.store.checksums import measurement_checksum, row_checksum
 from evaluator.store.disk_space import is_full
@@ -242,6 +242,16 @@ class RunWriter:
             "UPDATE stages SET title = ?, cells = ?, metrics = ?, forwards_per_image = ? WHERE id = ?",
             (stage.title, json.dumps(stage.cells), json.dumps(stage.metrics), stage.forwards_per_image, stage.id),
         )
+
+    def set_look(self, look: Look | None) -> None:
+        """What the plan's rule has decided so far; ``None`` where the plan has none."""
+        with self._transaction():
+            self._db.conn.execute("DELETE FROM looks")
+            if look is not None:
+                self._db.conn.execute(
+                    "INSERT INTO looks (id, rule, images, needed, decided, dropped, verdicts) VALUES (1, ?, ?, ?, ?, ?, ?)",
+                    (look.rule, look.images, look.needed, look.decided, json.dumps(look.dropped), json.dumps(look.verdicts)),
+                )
 
     # -- results --------------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from camtui.cli.beginning import begin, driver_settings, stored_run
@@ -19,6 +21,7 @@ def resume(
     max_failures: MaxFailuresOption = "",
     on_finish: OnFinishOption = "",
     allow_code: AllowCodeOption = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also the cells that --drop-decided left unfinished.")] = False,
 ) -> None:
     """Go on with a run that was stopped, has failed or crashed.
 
@@ -27,4 +30,5 @@ def resume(
     Example: camtui resume val --detach
     """
     settings = driver_settings(where.chosen(), max_failures=max_failures, on_finish=on_finish)
-    begin(ctx, stored_run(find_run(run), settings, allow_code=allow_code), shown)
+    request = stored_run(find_run(run), settings, allow_code=allow_code, finish_dropped=everything)
+    begin(ctx, request, shown)

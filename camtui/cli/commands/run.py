@@ -122,6 +122,26 @@ class What(NamedTuple):
     insertion_start: Annotated[
         str | None, typer.Option(help="zero or blur.  [default: zero]", rich_help_panel="Protocol", metavar="zero|blur")
     ] = None
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help="Enough images: 'ci<=POINTS' (of ADCC, every cell), decided, or all.",
+            rich_help_panel="Images",
+        ),
+    ] = None
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS", help="With decided: differences that do not matter.  [default: 0.5]", rich_help_panel="Images"
+        ),
+    ] = None
+    drop_decided: Annotated[
+        bool,
+        typer.Option(
+            "--drop-decided", help="With decided: methods certainly worse are computed no further.", rich_help_panel="Images"
+        ),
+    ] = False
     config: Annotated[
         Path | None, typer.Option(metavar="PLAN.toml", help="A plan; options given here win.", rich_help_panel="Measurement")
     ] = None

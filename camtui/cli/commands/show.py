@@ -52,6 +52,7 @@ def show(
 
 def _about(reader: RunReader) -> Iterator[str]:
     from camtui.export.records import run_record
+    from camtui.format.looks import look_text
     from camtui.format.notes import run_title
 
     run, plan = run_record(reader), reader.plan()
@@ -65,6 +66,10 @@ def _about(reader: RunReader) -> Iterator[str]:
     yield f"methods     {', '.join(plan.methods)}"
     yield f"metrics     {', '.join(plan.metrics)}"
     yield f"protocol    target {plan.target}, resize {plan.resize}, precision {plan.precision}"
+    look = reader.look()
+    if look is not None:
+        yield f"until       {look_text(look, run['images'], ended=run['state'] == 'complete')}"
+        yield from (f"            {verdict}" for verdict in look.verdicts)
     if plan.curves:
         yield f"curves      {plan.curve_steps} steps, insertion starts from {plan.insertion_start}"
 

@@ -1,0 +1,155 @@
+"""What ``--until`` has decided so far, worked out from the stored rows in the seeded order: alike after every crash.
+
+A look is at a fixed number of images (``until.next_look``), made once all methods still in the race have a row or a failure for
+each of the first so many images of the seeded order. Rows of later images, which workers may have finished already, take no part.
+A row is read once in a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from evaluator import catalog
+from evaluator.plan import RunPlan
+from evaluator.records import Cell, Look
+from evaluator.statistics import COMPONENTS
+from evaluator.store.reader import RunReader
+from evaluator.until import Rule, next_look
+
+if TYPE_CHECKING:
+    from evaluator.race import Race
+
+
+class Looks:
+    """The looks of one run. Where the plan has no rule, nothing is ever decided."""
+
+    def __init__(self, plan: RunPlan, reader: RunReader, *, images: int) -> None:
+        """Look at what is stored already.
+
+        Args:
+            plan: as asked for; cells that it adds and the store lacks count in the number of comparisons.
+            images: of the run, the ceiling.
+        """
+        self._plan = plan
+        self._reader = reader
+        self._ceiling = images
+        self._races: dict[str, Race] = {}
+        self._open = {spec.name for spec in plan.backbones} if plan.rule else set()
+        self.images = 0
+        if plan.rule:
+            for name, loaded in reader.backbones().items():
+                if loaded is not None and name in self._open:
+                    self.backbone_loaded(name)
+            self.advance()
+
+    @property
+    def decided(self) -> int | None:
+        """Images after which nothing was open any more; ``None`` before, and where there is no rule."""
+        return self.images if self._races and not self._open else None
+
+    @property
+    def dropped(self) -> dict[int, int]:
+        """Cell → images after which it left the race, where those are computed no further."""
+        if not self._plan.drop_decided:
+            return {}
+        return {cell: images for race in self._races.values() for cell, images in race.out.items()}
+
+    @property
+    def needed(self) -> int | None:
+        """About how many images it will be, at most all; ``None`` before that can be said."""
+        if self.decided is not None:
+            return self.decided
+        forecasts = [race.needed for race in self._races.values()]
+        if not self._races or None in forecasts:
+            return None
+        return min(self._ceiling, max(filter(None, forecasts)))
+
+    def backbone_loaded(self, name: str) -> None:
+        """It is known now which of a backbone's cells apply: its race can begin."""
+        from evaluator.race import Race  # numpy, which workers and runs without a rule need not wait for
+
+        rule = self._plan.rule
+        if rule is None or name in self._races or name not in self._open:
+            return
+        cells = [cell for cell in self._reader.cells() if cell.backbone == name]
+        there = [cell.id for cell in cells if cell.applicable]
+        ranked = frozenset(cell.id for cell in cells if cell.applicable and not catalog.is_control(cell.method))
+        self._races[name] = Race(there, ranked, rule, self._pairs(cells))
+        if not there:
+            self._open.discard(name)
+
+    def _pairs(self, cells: Sequence[Cell]) -> int:
+        """Comparisons between the ranked methods of a backbone, those of the plan that have no cell yet included."""
+        lost = {cell.method for cell in cells if not cell.applicable}
+        count = sum(not catalog.is_control(method) for method in self._plan.methods if method not in lost)
+        return count * (count - 1) // 2
+
+    def leave_out(self, name: str) -> None:
+        """A backbone that cannot be loaded decides nothing, and nothing waits for it."""
+        self._open.discard(name)
+        self._races.pop(name, None)
+
+    def advance(self) -> bool:
+        """Make every look that the stored rows allow now; whether there was one."""
+        looked = False
+        while self._open and self._open <= self._races.keys() and self.images < self._ceiling:
+            end = min(next_look(self.images), self._ceiling)
+            if not self._absorb(end):
+                break
+            self.images, looked = end, True
+            for name in sorted(self._open):
+                self._races[name].look()
+                if self._races[name].decided is not None:
+                    self._open.discard(name)
+        return looked
+
+    def _absorb(self, end: int) -> bool:
+        """Count the images up to ``end`` where they are settled; whether they are. One query."""
+        import numpy as np
+
+        races = [self._races[name] for name in sorted(self._open)]
+        wanted = [cell for race in races for cell in race.racing]
+        found = self._reader.components(wanted, self.images, end)
+        if len(found) < len(wanted) * (end - self.images):
+            return False
+        for race in races:
+            values = np.full((end - self.images, len(race.cells), len(COMPONENTS)), np.nan)
+            place = {cell: number for number, cell in enumerate(race.cells)}
+            for cell, image, *parts in found:
+                if cell in place:
+                    values[image - self.images, place[cell]] = [np.nan if part is None else part for part in parts]
+            race.absorb(values)
+        return True
+
+    def record(self) -> Look | None:
+        """As it is stored, ``None`` where the plan has no rule."""
+        rule = self._plan.rule
+        if rule is None:
+            return None
+        return Look(
+            str(rule), self.images, self.needed, self.decided, self.dropped,
+            tuple(f"{name}: {text}" for name, race in self._races.items() if (text := self._verdict(race, rule))),
+        )  # fmt: skip
+
+    def _verdict(self, race: Race, rule: Rule) -> str:
+        """What is known of a backbone, in words."""
+        if race.images == 0:
+            return ""
+        if rule.kind == "ci":
+            done = f"each cell is known to ± {100 * rule.width:g} points"
+            return f"{done} after {race.decided:,} images" if race.decided is not None else f"not {done[5:]} yet"
+        if race.best is None:
+            return "no methods to compare" if race.decided is not None else ""
+        method = {cell.id: cell.method for cell in self._reader.cells()}
+        equal = [cell for cell in race.racing if frozenset((cell, race.best)) in race.equal]
+        unsettled = [cell for cell in race.racing if cell in race.ranked and cell not in (race.best, *equal)]
+        parts = [f"{method[race.best]} is best"]
+        for cells, words in (
+            (equal, f"differ by less than {100 * rule.margin:g}"),
+            (list(race.out), "worse"),
+            (unsettled, "not decided"),
+        ):
+            if cells:
+                parts.append(f"{', '.join(method[cell] for cell in cells)}: {words}")
+        return "; ".join(parts)

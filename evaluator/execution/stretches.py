@@ -1,0 +1,44 @@
+"""In which order the stages of a run take their images: each all of them, or, where a rule may end the run, round by round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from evaluator.execution.stages import StagePlan
+
+ROUND = 64
+"""Images of the first round: the burn-in of a rule, in whole units."""
+
+
+class Stretch(NamedTuple):
+    """The images ``first`` to ``end - 1`` of one stage."""
+
+    stage: int
+    first: int
+    end: int
+
+
+def stage_by_stage(stages: Sequence[StagePlan], images: int) -> list[Stretch]:
+    """Every stage takes all images before the next begins."""
+    return [Stretch(stage.id, 0, images) for stage in stages]
+
+
+def round_by_round(stages: Sequence[StagePlan], images: int) -> list[Stretch]:
+    """All stages that make rows take the images of a round before the next round; what is measured from rows comes at the end.
+
+    A method is thus never more than one round, an eighth of the images so far, ahead of another.
+    """
+    rows = [stage for stage in stages if stage.base is None]
+    rest = [stage for stage in stages if stage.base is not None]
+    in_rounds = [Stretch(stage.id, first, end) for first, end in rounds(images) for stage in rows]
+    return [*in_rounds, *stage_by_stage(rest, images)]
+
+
+def rounds(images: int) -> Iterator[tuple[int, int]]:
+    """First and end of each round: 64 images at first, later an eighth more than there were."""
+    first = 0
+    while first < images:
+        end = first + max(ROUND, first // 8 // ROUND * ROUND)
+        yield first, min(end, images)
+        first = end
