@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from evaluator.methods.kpcacam import _first_component
 from tests.agreement import IMAGES, compared, evaluated, small_bench
 from tests.evaluator.methods.views import StillView, combined
 from tests.networks import NETWORKS, random_images
@@ -53,18 +54,16 @@ def test_agrees_with_pytorch_grad_cam(kernel: str) -> None:
 
 
 def test_the_largest_eigenvalue_counts_though_a_negative_one_is_larger_in_magnitude() -> None:
-    """Three positions whose sigmoid kernel has eigenvalues of both signs: tanh bends down where it is steep."""
-    activation = torch.tensor([[[[3.0, -1.0, -1.0, -1.0]]]])
-    kernel = (torch.outer(activation.flatten(), activation.flatten()).double() + 1).tanh()
-    centred = kernel - kernel.mean(0) - kernel.mean(1, keepdim=True) + kernel.mean()
-    values, vectors = torch.linalg.eigh(centred)
-    found = StillView(activation, activation).combine("kpcacam").flatten().double()
-    assert (vectors[:, -1] @ found).abs() / found.norm() == pytest.approx(1)
-    assert values[-1] > 0
+    """``uuᵀ − 2vvᵀ`` on vectors whose entries add up to 0, so that centring leaves it as it is."""
+    u, v = torch.tensor([2.0, -1, -1, 0]).double(), torch.tensor([0.0, 1, -1, 0]).double()
+    kernel = torch.outer(u, u) / u.dot(u) - 2 * torch.outer(v, v) / v.dot(v)
+    found = _first_component(kernel[None])[0]
+    assert (found / found[0]).allclose(u / 2, atol=1e-6)
+    assert found[0] > 0
 
 
 def test_positions_that_are_alike_show_nothing_and_one_bad_image_is_alone() -> None:
-    activation = torch.rand(3, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    activation = torch.rand(3, 4, 7, 7, generator=torch.Generator().manual_seed(0))
     alone = StillView(activation[2:], activation[2:]).combine("kpcacam")
     activation[0] = torch.rand(4, 1, 1, generator=torch.Generator().manual_seed(1))
     activation[1, 0, 0, 0] = torch.nan
