@@ -110,7 +110,7 @@ def method(spec: str) -> Method:
 
 def is_control(spec: str) -> bool:
     """Whether the method of a spec is a control, which is not ranked; one that is not known here is none."""
-    kind = all_methods().get(spec.partition(":")[0])
+    kind = known_methods().get(spec.partition(":")[0])
     return kind is not None and kind.control
 
 

@@ -55,6 +55,12 @@ def test_controls_are_known_by_their_spec_and_what_is_unknown_is_none() -> None:
     assert found == {"fakecam": True, "randomcam:": True, "scorecam:variant=cic": False, "./mine.py:Mine": False, "": False}
 
 
+def test_a_method_of_somebody_else_is_a_control_where_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not catalog.is_control("edges:k=2")
+    monkeypatch.setitem(catalog._methods, "edges", type("Edges", (all_methods()["centre"],), {"key": "edges"}))
+    assert catalog.is_control("edges:k=2")
+
+
 def test_a_metric_by_name() -> None:
     assert catalog.metric("adcc").title == "ADCC"
     with pytest.raises(UsageError, match="unknown metric 'adc'") as caught:
