@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from evaluator.errors import (
     UsageError,
 )
 from evaluator.execution.request import RunRequest
+from evaluator.store.files import open_log, open_to_read
 from evaluator.text import printable
 
 _ERRORS: dict[str, type[CamtuiError]] = {
@@ -63,6 +65,7 @@ def launch(request: RunRequest) -> Handoff:
         CamtuiError: the run has not begun, and no process is left.
         KeyboardInterrupt: Ctrl-C while waiting; no process is left then either.
     """
+    had_log = os.path.lexists(request.log)
     reading, writing = os.pipe()
     try:
         driver = _start(request, writing)
@@ -80,16 +83,15 @@ def launch(request: RunRequest) -> Handoff:
         except BaseException:
             _cancel(driver)
             raise
-    return _understood(line, driver, request)
+    return _understood(line, driver, request, had_log=had_log)
 
 
 def _start(request: RunRequest, handoff: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", "-m", "evaluator.execution.driver", "--db", str(request.db), "--handoff-fd", str(handoff)]
-    try:
-        log = os.open(request.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        why = f"cannot write {printable(request.log)}: {error.strerror}"
-        raise UsageError(why, "choose another place: --db PATH") from error
+    log = open_log(request.log, _owner(request.db))
+    if not os.fstat(log).st_size:
+        with suppress(OSError):  # a disk that is full: the driver says so
+            os.write(log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} info    log of {printable(request.db.name)}\n".encode())
     try:
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=(handoff,), start_new_session=True
@@ -98,7 +100,7 @@ def _start(request: RunRequest, handoff: int) -> subprocess.Popen[bytes]:
         os.close(log)
 
 
-def _understood(line: bytes, driver: subprocess.Popen[bytes], request: RunRequest) -> Handoff:
+def _understood(line: bytes, driver: subprocess.Popen[bytes], request: RunRequest, *, had_log: bool) -> Handoff:
     """The hand-off that the line says, or the error."""
     if not line:
         code = driver.wait()
@@ -109,18 +111,26 @@ def _understood(line: bytes, driver: subprocess.Popen[bytes], request: RunReques
     answer: dict[str, Any] = json.loads(line)
     if "error" in answer:
         driver.wait()
-        raise _without_trace(as_error(answer["error"]), request)
+        raise _without_trace(as_error(answer["error"]), request, had_log=had_log)
     driver.returncode = 0  # it lives on without us: Popen need not warn that nobody has waited for it
     return Handoff(answer["pid"], answer["name"], request.db, request.log)
 
 
-def _without_trace(error: CamtuiError, request: RunRequest) -> CamtuiError:
+def _owner(database: Path) -> int | None:
+    try:
+        return os.stat(database).st_uid
+    except OSError:
+        return None
+
+
+def _without_trace(error: CamtuiError, request: RunRequest, *, had_log: bool) -> CamtuiError:
     """A run that has not begun leaves nothing; only where the log is what explains the error, the log stays."""
     if request.db.exists():
         return error
     if error.hint.startswith("camtui logs"):
         return type(error)(f"{error.message}{_last_words(request.log)}", f"see {printable(request.log)}")
-    request.log.unlink(missing_ok=True)
+    if not had_log:
+        request.log.unlink(missing_ok=True)
     return error
 
 
@@ -136,11 +146,11 @@ def _last_words(log: Path) -> str:
 
 def tail(log: Path, count: int) -> list[str]:
     """The last lines of a log, at most 64 KiB of it; empty where there is none."""
-    try:
-        with open(log, "rb") as stream:
-            return last_lines(stream, count)
-    except OSError:
+    descriptor = open_to_read(log)
+    if descriptor is None:
         return []
+    with open(descriptor, "rb") as stream:
+        return last_lines(stream, count)
 
 
 def last_lines(stream: BinaryIO, count: int) -> list[str]:

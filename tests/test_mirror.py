@@ -15,6 +15,7 @@ PACKAGES = ("camtui", "evaluator")
 
 TESTED_IN = {
     "camtui/cli/commands/test_bench.py": "evaluator.measuring.throughput",
+    "camtui/cli/commands/test_copy.py": "evaluator.store.copying",
     "camtui/cli/commands/test_doctor.py": "camtui.devices camtui.versions",
     "camtui/cli/commands/test_methods.py": "camtui.cli.commands.backbones",
     "camtui/cli/commands/test_run.py": "camtui.cli.dryrun camtui.cli.narrating camtui.executors",
@@ -71,6 +72,7 @@ NO_MODULE = {
     "evaluator/execution/test_disk.py": "a whole run on a disk that fills up",
     "evaluator/execution/test_executors.py": "one contract for every executor",
     "evaluator/execution/test_faults.py": "whole runs whose processes are killed, hang or run out",
+    "evaluator/execution/test_identity.py": "whole runs whose images, rows and files are changed by others",
     "evaluator/execution/test_memory.py": "a whole run that runs out of memory",
     "evaluator/execution/test_ray.py": "whole runs on Ray; needs the extra",
     "evaluator/execution/test_real_kills.py": "a real evaluation killed again and again; minutes",

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evaluator.errors import CamtuiError, CodeNotAllowed, RunFailed, StoreError, UsageError
@@ -24,7 +25,7 @@ from evaluator.execution.finish import Guard, Outcome, tell
 from evaluator.execution.journal import Journal, crash_point
 from evaluator.execution.local import LocalExecutor
 from evaluator.execution.loop import Loop
-from evaluator.execution.narration import narrate_traceback
+from evaluator.execution.narration import narrate, narrate_traceback
 from evaluator.execution.request import RunRequest
 from evaluator.execution.stopping import StopRequest, signals_to
 from evaluator.images import Manifest, planned_images
@@ -32,6 +33,7 @@ from evaluator.interfaces import Executor, SessionSettings
 from evaluator.plan import RunPlan, grown
 from evaluator.records import RunInfo, RunState, Stage, WorkerState
 from evaluator.store.disk_space import bytes_needed, is_full
+from evaluator.store.files import beside
 from evaluator.store.filesystem import refuse_network
 from evaluator.store.lock import RunLock
 from evaluator.store.reader import RunReader
@@ -91,6 +93,7 @@ def _hold_and_drive(request: RunRequest, announce: Announce, stop: StopRequest) 
     refuse_network(request.db)
     lock = RunLock(request.db)
     known = request.db.exists()
+    lock.hold_database()
     crash_point("after-lock")
     session = _Session(request, announce, stop, lock)
     try:
@@ -135,7 +138,7 @@ class _Session:
         reader = stack.enter_context(RunReader(request.db))
         journal = Journal(
             writer, retry_seconds=request.settings.retry_seconds, tell=self._lock.note,
-            needed=lambda: bytes_needed(reader, request.db),
+            needed=lambda: bytes_needed(reader, request.db), lost=self._lock.problem,
         )  # fmt: skip
         executor = _executor(request, plan, manifest)
         stack.callback(executor.close)
@@ -154,28 +157,44 @@ class _Session:
         executor.close()
         crash_point("before-state")
         _record(journal, ending, executor.workers(), self._stop)
+        if self._lock.lost_database():
+            self._keep(writer)
         if self._guard:
             self._guard.relieve()
         return ending
 
     def _begin(self, plan: RunPlan, reader: RunReader, journal: Journal, *, resumed: bool) -> None:
         """The hand-off: from here on the run is under way."""
+        request = self._request
         crash_point("before-handoff")
-        if self._request.settings.on_finish:
-            self._guard = Guard(self._request)
+        if request.settings.on_finish:
+            self._guard = Guard(request)
         self.began = True
         images = reader.info().image_count
         backbones, methods = counted(len(plan.backbones), "backbone"), counted(len(plan.methods), "method")
         shape = f"{counted(images, 'image')}, {backbones} × {methods} = {counted(len(reader.cells()), 'cell')}"
         journal.state("running")
+        if _writes_to(request.log):
+            journal.insist(lambda: journal.writer.own_log(request.log), lambda: self._stop.at_once)
         journal.event("info", f"{'resumed' if resumed else 'started'}: {shape}")
         if warning := self._manifest_warning:
             journal.event("warning", warning)
-        request = self._request
         self._announce(
             {"pid": os.getpid(), "name": reader.info().name, "db": os.fsdecode(request.db), "log": os.fsdecode(request.log)}
         )
         crash_point("after-handoff")
+
+    def _keep(self, writer: RunWriter) -> None:
+        """Copy what nobody can find any more to where it can be found."""
+        for folder in (self._request.db.parent, Path(gettempdir())):
+            target = folder / f"{self._request.db.stem}-kept-{os.getpid()}.db"
+            try:
+                writer.copy_to(target)
+            except UsageError as error:
+                narrate("error", error.message)
+                continue
+            narrate("error", f"what was computed is in {printable(target)}: camtui resume {printable(target)}")
+            return
 
     def _run(self, loop: Loop) -> Ending:
         """Run the loop to its end. What goes wrong before the hand-off is raised; afterwards it is how the run ended."""
@@ -264,10 +283,18 @@ def _record(journal: Journal, ending: Ending, workers: Sequence[WorkerState], st
     journal.drain(lambda: stop.gracefully)
 
 
+def _writes_to(log: Path) -> bool:
+    """Whether what this process says goes into that file."""
+    try:
+        return os.path.samestat(os.fstat(2), os.lstat(log))
+    except OSError:
+        return False
+
+
 def _discard(database: Path) -> None:
     """Remove a file that this driver made and in which nothing was computed."""
-    for suffix in ("", "-wal", "-shm"):
-        database.with_name(database.name + suffix).unlink(missing_ok=True)
+    for end in ("", "-wal", "-shm"):
+        beside(database, end).unlink(missing_ok=True)
 
 
 class HandOff:

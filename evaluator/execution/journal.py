@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from evaluator.errors import RunFailed
 from evaluator.execution.narration import narrate
 from evaluator.records import RunState, UnitResult, WorkerState
 from evaluator.store.disk_space import is_full
@@ -49,7 +50,13 @@ class Journal:
     """Writes through ``RunWriter``; while the disk is full it keeps what comes, and tries again every few seconds."""
 
     def __init__(
-        self, writer: RunWriter, *, retry_seconds: float, tell: Callable[[str], None], needed: Callable[[], int]
+        self,
+        writer: RunWriter,
+        *,
+        retry_seconds: float,
+        tell: Callable[[str], None],
+        needed: Callable[[], int],
+        lost: Callable[[], str] = str,
     ) -> None:
         """A journal that is not paused.
 
@@ -58,10 +65,12 @@ class Journal:
             retry_seconds: between two attempts while it is paused.
             tell: shown to whoever looks at the run: why it is paused, empty when it no longer is.
             needed: bytes that the rest of the run will take, for people.
+            lost: why the file that is written is not the one that others see, empty as a rule.
         """
         self.writer = writer
         self._tell = tell
         self._needed = needed
+        self._lost = lost
         self._retry_seconds = retry_seconds
         self._waiting: deque[_Delivery] = deque()
         self._events: deque[tuple[str, str]] = deque()
@@ -97,6 +106,15 @@ class Journal:
         """Commit what a unit brought, now or as soon as there is room."""
         self._waiting.append(_Delivery(result, stage, images))
         self.flush()
+
+    def look(self) -> None:
+        """Make sure that what is written is what others see.
+
+        Raises:
+            RunFailed: the file, or its lock, was removed or replaced.
+        """
+        if problem := self._lost():
+            raise RunFailed(problem, "camtui ls")
 
     def heartbeat(self, workers: Sequence[WorkerState]) -> None:
         """The driver is alive, and so are these workers."""

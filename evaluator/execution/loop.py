@@ -147,6 +147,7 @@ class Loop:
             self._journal.event("info", f"finished: {self._schedule.stages[stage].title}")
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + HEARTBEAT_SECONDS
+            self._journal.look()
             self._journal.heartbeat(self._executor.workers())
             if self._handed_off:
                 self._insist(self._early_end.write)

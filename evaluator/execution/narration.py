@@ -7,15 +7,18 @@ import time
 from contextlib import suppress
 from traceback import format_exc
 
+_SHELL = str.maketrans({character: f"\\x{ord(character):02x}" for character in "`$;&|<>"})
+"""What a shell would act on. Names stand in these lines, and a log may end up where a shell reads it."""
+
 
 def narrate(level: str, text: str) -> None:
     """One line with its time; never raises, also where the disk is full or the terminal has gone."""
-    _write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<7} {text}\n")
+    _write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<7} {text.translate(_SHELL)}\n")
 
 
 def narrate_traceback() -> None:
     """The exception that is being handled, for whoever mends the code."""
-    _write(format_exc())
+    _write(format_exc().translate(_SHELL))
 
 
 def _write(text: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from evaluator.errors import UsageError
 from evaluator.interfaces import DEFAULT_SESSION
 from evaluator.plan import RunPlan
+from evaluator.store.files import log_path
 from evaluator.text import printable
 
 
@@ -159,8 +160,3 @@ class RunRequest:
             word=values["word"],
             allowed=values["allowed"],
         )
-
-
-def log_path(database: Path) -> Path:
-    """``NAME.log`` beside the run's file."""
-    return database.with_suffix(".log")

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
+from evaluator.store.files import beside
 from evaluator.store.reader import RunReader
 
 _PAIR_BYTES = 600
@@ -34,7 +35,7 @@ def bytes_needed(reader: RunReader, path: Path) -> int:
 
 def _written(path: Path) -> int:
     total = 0
-    for file in (path, path.with_name(f"{path.name}-wal")):
+    for file in (path, beside(path, "-wal")):
         with suppress(OSError):
             total += os.stat(file).st_size
     return total

@@ -24,6 +24,11 @@ def refuse_foreign(connection: sqlite3.Connection, path: Path, hint: str) -> int
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
+        if not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+            raise StoreError(
+                f"{printable(path)} is an empty database: was a run copied while it ran, without its {printable(path.name)}-wal?",
+                f"copy it again, which brings all of it: camtui copy RUN {printable(path.name)}",
+            )
         raise StoreError(f"{printable(path)} is a database, but not a run of camtui", hint)
     if version > SCHEMA_VERSION:
         newer = f"{printable(path)} is of version {version}; this camtui knows {SCHEMA_VERSION}"

@@ -16,6 +16,7 @@ from evaluator.plan import RunPlan
 from evaluator.records import Cell, Event, Failure, LoadedBackbone, Look, RunInfo, Stage, WorkerState
 from evaluator.store import schema, sealing
 from evaluator.store.averages import ConvergencePoint
+from evaluator.store.copying import copy_database
 from evaluator.store.ranking import RankedImage, Ranking
 from evaluator.store.rows import Rows
 from evaluator.text import printable
@@ -33,6 +34,18 @@ class RunReader(Ranking, Rows):
         super().__init__(path)
         with suppress(StoreError):  # there is no plan yet, or none: whoever asks for it is told
             self.plan()
+
+    def own_log(self) -> str:
+        """Name of the log beside the file that is this run's, empty where the file names none."""
+        return (self._one("SELECT log FROM run")[0] or "") if self.version > 1 else ""
+
+    def copy_to(self, target: Path) -> None:
+        """A whole copy of the file, also while it is being written.
+
+        Raises:
+            UsageError: there is a file of that name, or it cannot be written.
+        """
+        copy_database(self._connection, target)
 
     def data_version(self) -> int:
         """Changes when the file has changed since this connection last looked: an idle tick costs this and no more."""

@@ -13,6 +13,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from evaluator.errors import NotFound, StoreError
+from evaluator.store.files import beside
 from evaluator.store.identity import refuse_foreign
 from evaluator.text import printable
 
@@ -57,7 +58,7 @@ class ReadOnlyFile:
 
     def _open_immutable(self, error: sqlite3.OperationalError) -> sqlite3.Connection:
         """A finished run in a folder that cannot be written: SQLite needs to be told that nobody writes."""
-        log = self.path.with_name(f"{self.path.name}-wal")
+        log = beside(self.path, "-wal")
         if log.exists() and log.stat().st_size:
             raise StoreError(f"cannot read {printable(self.path)}: {printable(error)}", "copy it, with its -wal file, elsewhere")
         return self._open("mode=ro&immutable=1")

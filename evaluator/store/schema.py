@@ -114,6 +114,8 @@ CREATE TABLE events (
 VERSION_2 = """
 -- run.born: the version from which on every record has its checksum (evaluator.store.checksums)
 ALTER TABLE run ADD COLUMN born INTEGER NOT NULL DEFAULT 1;
+-- run.log: name of the log beside the file that a driver of this run has written
+ALTER TABLE run ADD COLUMN log TEXT;
 ALTER TABLE run ADD COLUMN checksum BLOB;
 ALTER TABLE backbones ADD COLUMN checksum BLOB;
 ALTER TABLE cells ADD COLUMN checksum BLOB;

@@ -21,7 +21,9 @@ from evaluator.plan import RunPlan
 from evaluator.records import Failure, LoadedBackbone, Look, Measurement, Row, RunInfo, RunState, Stage, UnitResult, WorkerState
 from evaluator.store import schema, sealing
 from evaluator.store.checksums import measurement_checksum, row_checksum
+from evaluator.store.copying import copy_database
 from evaluator.store.disk_space import is_full
+from evaluator.store.files import beside, open_own, real
 from evaluator.store.identity import refuse_foreign
 from evaluator.store.sums import sums_of
 from evaluator.text import printable
@@ -39,10 +41,11 @@ class RunWriter:
             sqlite3.OperationalError: the disk is full.
         """
         self.path = path
+        place = real(path)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             os.close(descriptor)
-            connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+            connection = sqlite3.connect(place, timeout=10, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise UsageError(f"cannot write {printable(path)}: {printable(error)}", "choose another place: --db PATH") from error
         self._db = Database(connection, execute_plugins=False)
@@ -78,8 +81,8 @@ class RunWriter:
 
     def _back_up(self, version: int) -> None:
         """A whole copy beside the file before it is changed: ``NAME.db.v1``."""
-        target = self.path.with_name(f"{self.path.name}.v{version}")
-        target.touch(mode=0o600)
+        target = beside(self.path, f".v{version}")
+        os.close(open_own(target, os.O_RDWR | os.O_CREAT, owner=os.stat(self.path).st_uid))
         with sqlite3.connect(target) as copy:
             self._db.conn.backup(copy)
         copy.close()
@@ -118,6 +121,12 @@ class RunWriter:
                 (plan.to_json(), os.getpid(), socket.gethostname(), time.time(), time.time()),
             )
             self._db.conn.execute("DELETE FROM workers")
+        self._fold_in()
+
+    def _fold_in(self) -> None:
+        """Bring what is committed into the file itself: a copy without its write-ahead log is a run, if not all of it."""
+        with suppress(sqlite3.Error):
+            self._db.conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def withdraw(self, plan: RunPlan, info: RunInfo) -> None:
         """Take back what ``begin`` added for a request of which nothing was computed: plan and state as they were."""
@@ -165,6 +174,18 @@ class RunWriter:
         self._db.conn.execute(
             "UPDATE run SET state = ?, message = ?, finished = ?, heartbeat = ?", (state, message, finished, time.time())
         )
+
+    def own_log(self, log: Path) -> None:
+        """Remember that the log beside the file is the run's own."""
+        self._db.conn.execute("UPDATE run SET log = ?", (printable(log.name),))
+
+    def copy_to(self, target: Path) -> None:
+        """A whole copy of the file, wherever it is now.
+
+        Raises:
+            UsageError: there is a file of that name, or it cannot be written.
+        """
+        copy_database(self._db.conn, target)
 
     def heartbeat(self, workers: Iterable[WorkerState] = ()) -> None:
         """The driver is alive, and so are these workers."""

@@ -26,7 +26,7 @@ def test_a_warning_where_logging_out_would_kill_the_run(tmp_path: Path, monkeypa
 
 
 def test_the_tail_of_a_log(tmp_path: Path) -> None:
-    log = tmp_path / "run.log"
+    log = tmp_path / "run.db.log"
     assert launch.tail(log, 3) == []
     log.write_text("".join(f"line {n}\n" for n in range(20_000)))
     assert launch.tail(log, 2) == ["line 19998", "line 19999"]

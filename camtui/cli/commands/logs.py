@@ -15,8 +15,8 @@ from camtui.cli.options import JsonOption, RunArgument
 from camtui.launch import last_lines
 from camtui.runs import LAST, find_run
 from evaluator.errors import UsageError
-from evaluator.execution.request import log_path
 from evaluator.records import Event
+from evaluator.store.files import known_log, open_to_read
 from evaluator.store.lock import lock_holder
 from evaluator.text import did_you_mean, printable
 
@@ -47,8 +47,8 @@ def logs(
 
 def _show_log(path: Path, tail: int, *, follow: bool) -> None:
     """Print the last lines of a run's log; with ``follow`` also those to come. A run in the foreground has events only."""
-    log = log_path(path)
-    if not log.exists():
+    log = open_to_read(known_log(path))
+    if log is None:
         narrate(f"no log beside {printable(path)}: these are the run's events")
         _show_events(path, "info", tail, follow=follow)
         return
@@ -72,13 +72,13 @@ def _show_events(path: Path, level: str, tail: int, *, follow: bool, as_json: bo
             f"{did_you_mean(level, _LEVELS)}for example --level warning",
         )
     for event in _events(path, tail, follow=follow):
-        if _LEVELS.index(event.level) < _LEVELS.index(level):
+        if event.level in _LEVELS and _LEVELS.index(event.level) < _LEVELS.index(level):
             continue
         if as_json:
             print_json({"time": event.time, "level": event.level, "text": event.text})
         else:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.time))
-            print(f"{when} {event.level:<7} {printable(event.text)}", flush=True)
+            print(f"{when} {printable(event.level):<7} {printable(event.text)}", flush=True)
 
 
 def _events(path: Path, tail: int, *, follow: bool) -> Iterator[Event]:

@@ -18,8 +18,8 @@ from camtui.tui.widgets.fields import Column, Field, Line
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
-from evaluator.execution.request import log_path
 from evaluator.records import LoadedBackbone
+from evaluator.store.files import known_log
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
@@ -185,7 +185,7 @@ def log_lines(reader: RunReader) -> Shown:
     """The end of what the driver and the workers printed."""
     from camtui.launch import tail
 
-    log = log_path(reader.path)
+    log = known_log(reader.path)
     found = tail(log, LOG_LINES)
     lines = [Line(place, (Field(printable(line, 1000)),)) for place, line in enumerate(found)]
     return [Column("line", printable(log.name), 0, right=False)], lines

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.execution.request import log_path
+from evaluator.store.files import log_path
 from tests.camtui.cli.support import home
 from tests.evaluator.execution.support import camtui
 from tests.synthetic import make_run

@@ -24,7 +24,7 @@ def test_logs(home: Path) -> None:
     assert "complete" in camtui("logs", "--level", "info", "-f").stdout
     assert camtui("logs", "--level", "error").stdout == ""
     assert camtui("logs", "--level", "loud").returncode == 2
-    (home / "runs" / "pictures.log").write_bytes(b"\x1b[2Jhostile \xff\n")
+    (home / "runs" / "pictures.db.log").write_bytes(b"\x1b[2Jhostile \xff\n")
     assert camtui("logs").stdout == "\\x1b[2Jhostile \\xff\n".replace("\\xff", "\ufffd")
 
 
@@ -40,13 +40,13 @@ def test_a_run_without_a_log_shows_its_events(two_runs: Path) -> None:
 
 
 def test_following_the_log_of_an_ended_run_ends(two_runs: Path) -> None:
-    (two_runs / "runs" / "good.log").write_text("first\nsecond\n")
+    (two_runs / "runs" / "good.db.log").write_text("first\nsecond\n")
     shown = typed("logs", "good", "--follow", "--tail", "1")
     assert (shown.exit_code, shown.stdout) == (0, "second\n")
 
 
 def test_lines_to_come_are_shown_until_the_run_ends(two_runs: Path) -> None:
-    log = two_runs / "runs" / "good.log"
+    log = two_runs / "runs" / "good.db.log"
     log.write_text("first\n")
     run = two_runs / "runs" / "good.db"
     with held(run) as driver, subprocess.Popen([*COMMAND, "logs", "good", "-f"], stdout=subprocess.PIPE, text=True) as follower:

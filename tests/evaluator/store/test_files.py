@@ -1,0 +1,106 @@
+"""Beside a run nothing is written through a link, into somebody else's file, or into a file that is something else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from evaluator.errors import UsageError
+from evaluator.store.files import is_run, known_log, log_path, open_database, open_log, open_own, open_to_read
+from tests.evaluator.store.runs import begun
+
+FLAGS = os.O_RDWR | os.O_CREAT
+LINE = b"2026-11-24 22:00:00 info    log of run.db\n"
+
+
+def link(place: Path) -> None:
+    place.symlink_to(place.with_name("victim"))
+
+
+def hard(place: Path) -> None:
+    os.link(place.with_name("victim"), place)
+
+
+@pytest.mark.parametrize(("make", "words"), [(link, "is a link"), (hard, "more than one name"), (os.mkfifo, "no regular file")])
+def test_nothing_is_written_to(tmp_path: Path, make: object, words: str) -> None:
+    (tmp_path / "victim").write_bytes(b"dear diary")
+    place = tmp_path / "run.db.lock"
+    make(place)  # type: ignore[operator] # a table of functions
+    with pytest.raises(UsageError, match=words):
+        os.close(open_own(place, FLAGS))
+    assert (tmp_path / "victim").read_bytes() == b"dear diary"
+
+
+def test_a_folder_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "run.db.lock").mkdir()
+    with pytest.raises(UsageError, match="cannot write"):
+        open_own(tmp_path / "run.db.lock", FLAGS)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_somebody_else_s_file(tmp_path: Path) -> None:
+    place = tmp_path / "run.db.lock"
+    place.touch()
+    os.chown(place, 12345, -1)
+    with pytest.raises(UsageError, match="belongs to somebody else"):
+        open_own(place, FLAGS)
+    os.close(open_own(place, FLAGS, owner=12345))
+
+
+def test_a_log_is_gone_on_with_and_nothing_else(tmp_path: Path) -> None:
+    log = log_path(tmp_path / "results.db")
+    assert log.name == "results.db.log"
+    os.close(open_log(log))
+    log.write_bytes(LINE)
+    os.close(open_log(log))
+    log.write_bytes(b"ten years of measurements\n")
+    with pytest.raises(UsageError, match="is no log of camtui"):
+        open_log(log)
+    assert log.read_bytes() == b"ten years of measurements\n"
+
+
+def test_the_log_of_an_older_camtui_is_found(tmp_path: Path) -> None:
+    database, old = tmp_path / "run.db", tmp_path / "run.log"
+    assert known_log(database) == log_path(database)
+    old.write_bytes(b"ten years of measurements\n")
+    assert known_log(database) == log_path(database)
+    old.write_bytes(LINE)
+    assert known_log(database) == old
+    log_path(database).touch()
+    assert known_log(database) == log_path(database)
+
+
+def test_a_database_has_one_name(tmp_path: Path) -> None:
+    database, other = tmp_path / "run.db", tmp_path / "other.db"
+    database.touch()
+    os.link(database, other)
+    with pytest.raises(UsageError, match=f"other.db is the same file as {database}"):
+        open_database(other, create=False)
+    other.unlink()
+    other.symlink_to("nowhere/at/all.db")
+    with pytest.raises(UsageError, match="link to nothing"):
+        open_database(other, create=True)
+    os.close(open_database(database, create=True))
+
+
+def test_links_are_not_read_through(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"secret")
+    link(tmp_path / "run.db.lock")
+    os.mkfifo(tmp_path / "pipe")
+    assert open_to_read(tmp_path / "run.db.lock") is None
+    assert open_to_read(tmp_path / "pipe") is None
+    assert open_to_read(tmp_path / "none") is None
+
+
+def test_a_run_is_known_by_its_first_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    with begun(path):
+        pass
+    assert is_run(path)
+    path.write_bytes(path.read_bytes()[:200])
+    assert is_run(path)
+    path.write_bytes(b"SQLite format 3\0" + bytes(100))
+    assert not is_run(path)
+    assert not is_run(tmp_path / "none")
