@@ -127,6 +127,14 @@ _OUT_OF_MEMORY = (
 )
 
 
+def loses_device(error: BaseException) -> bool:
+    """Whether a CUDA context is lost, so that every later call of this process fails too; told by the exception's words."""
+    return any(words in f"{type(error).__name__}: {error}" for words in _LOST_DEVICE)
+
+
+_LOST_DEVICE = ("CUDA error", "device-side assert", "CUBLAS_STATUS", "CUDNN_STATUS", "unspecified launch failure")
+
+
 class ImageUnreadable(CamtuiError):
     """One image that cannot be decoded.
 

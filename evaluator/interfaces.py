@@ -24,6 +24,7 @@ class SessionSettings:
         tuning: file with the batch sizes that suit this machine, searched for where it has none; empty for a default.
         threads: CPU threads for computing, ``None`` for the device's default.
         loaders: threads that decode images ahead.
+        hang_seconds: without progress for so long a worker is taken to hang; half of it is what a method may take. 0: no limit.
         allowed: code that may be imported: the text of each reference → the hash of its source.
     """
 
@@ -34,6 +35,7 @@ class SessionSettings:
     tuning: str = ""
     threads: int | None = None
     loaders: int = 2
+    hang_seconds: float = 0.0
     allowed: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -266,7 +266,12 @@ def _version() -> str:
 def _executor(request: RunRequest, plan: RunPlan, manifest: Manifest) -> Executor:
     settings = request.settings
     session = SessionSettings(
-        plan=plan, root=str(manifest.root), batch_size=settings.batch_size, tuning=settings.tuning, allowed=request.allowed
+        plan=plan,
+        root=str(manifest.root),
+        batch_size=settings.batch_size,
+        tuning=settings.tuning,
+        hang_seconds=settings.hang_seconds,
+        allowed=request.allowed,
     )
     if settings.ray is not None:
         from evaluator.execution.ray_executor import ray_executor

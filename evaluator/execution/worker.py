@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
 
-from evaluator.errors import CamtuiError, is_out_of_memory
+from evaluator.errors import CamtuiError, is_out_of_memory, loses_device
 from evaluator.execution.checking import checked
 from evaluator.execution.narration import narrate_traceback
 from evaluator.interfaces import (
@@ -33,9 +33,6 @@ from evaluator.interfaces import (
 from evaluator.records import Unit, UnitResult
 
 FIGURES_SECONDS = 2.0
-
-_STICKY = ("CUDA error", "device-side assert", "CUBLAS_STATUS", "CUDNN_STATUS", "unspecified launch failure")
-"""In an exception's text: the CUDA context is lost, every later call of this process fails too."""
 
 
 def worker_main(connection: Connection, worker: int, settings: SessionSettings, dotted_session: str) -> None:
@@ -175,7 +172,7 @@ def as_event(error: Exception, worker: int, unit: int, *, loading: bool) -> Erro
     narrate_traceback()
     text = f"{type(error).__name__}: {error}".strip()
     no_memory = is_out_of_memory(error)
-    fatal = not no_memory and any(mark in text for mark in _STICKY)
+    fatal = not no_memory and loses_device(error)
     text = text.splitlines()[0]  # CUDA adds lines of advice; they are in the log
     return Error(worker, unit, "out-of-memory" if no_memory else "error", text, "", 1, loading, fatal)
 

@@ -29,8 +29,9 @@ def min_max(values: Tensor) -> Tensor:
 
 
 def low_map(combination: Tensor) -> LowMap:
-    """``minmax(relu(L))`` at low resolution, ``L`` being ``[B, h, w]``."""
-    values = min_max(combination.relu())
+    """``minmax(relu(L))`` at low resolution, ``L`` being ``[B, h, w]``; not a number where ``L`` is infinite or none anywhere."""
+    nothing = 0 * (combination.amax((1, 2)) - combination.amin((1, 2)))
+    values = min_max(combination.relu()) + nothing[:, None, None]
     return LowMap(values, values.amax((1, 2)) == 0)
 
 

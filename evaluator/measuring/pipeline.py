@@ -14,7 +14,7 @@ construction are one, and their rows are copied)::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import NamedTuple
 
@@ -22,9 +22,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evaluator.measuring.guarding import Fault, Guard, MethodFault, check_shape, check_untouched
 from evaluator.measuring.maps import low_map
 from evaluator.measuring.saliency import Saliency, masked
 from evaluator.measuring.views import BatchView
+from evaluator.methods import all_methods
 from evaluator.methods.base import FixedMap, Method
 from evaluator.metrics.adcc import adcc
 from evaluator.metrics.average_drop import average_drop
@@ -47,6 +49,11 @@ class Batch(NamedTuple):
     noise_keys: Sequence[bytes]
     targets: Tensor | None = None
 
+    def alone(self, place: int) -> Batch:
+        """One image of it."""
+        targets = None if self.targets is None else self.targets[place : place + 1]
+        return Batch(self.images[place : place + 1], self.noise_keys[place : place + 1], targets)
+
 
 class Scores(NamedTuple):
     """What one method gives for a batch; every field has one entry per image, on the CPU.
@@ -68,10 +75,15 @@ class Scores(NamedTuple):
     degenerate: list[bool]
     maps: list[bytes | None]
 
-    def finite(self, place: int) -> bool:
-        """Whether an image's numbers are numbers; an undefined drop (``y`` is 0) is allowed."""
-        values = (self.y, self.o, self.average_increase, self.coherency, self.complexity)
-        return all(isfinite(column[place]) for column in values) and (isfinite(self.adcc[place]) or self.y[place] == 0)
+    def problem(self, place: int) -> str:
+        """What of an image's numbers is no number, empty where nothing is; an undefined drop (``y`` is 0) is allowed."""
+        if not isfinite(self.y[place]):
+            return "the network's output is not a number"
+        if not isfinite(self.complexity[place]):
+            return "the method's map is not a number"
+        values = (self.o, self.average_increase, self.coherency)
+        fine = all(isfinite(column[place]) for column in values) and (isfinite(self.adcc[place]) or self.y[place] == 0)
+        return "" if fine else "the network's output on the explanation map is not a number"
 
 
 class _Found(NamedTuple):
@@ -85,8 +97,10 @@ class _Found(NamedTuple):
 class Pipeline:
     """Evaluates methods on batches through one network."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, patience: float = 0.0) -> None:
+        """``patience``: seconds without a forward pass that a method which is not camtui's own may take; 0 for no limit."""
         self._network = network
+        self._guard = Guard(patience, lambda: network.forwards)
         self._fixed: dict[str, Saliency] = {}
 
     @property
@@ -99,25 +113,52 @@ class Pipeline:
 
         Args:
             methods: applicable to this backbone.
+
+        Raises:
+            MethodFault: one of them does something wrong.
         """
+        outcomes = self.outcomes(batch, methods)
+        for outcome in outcomes.values():
+            if isinstance(outcome, Fault):
+                raise MethodFault(outcome)
+        return {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Scores)}
+
+    def outcomes(self, batch: Batch, methods: Sequence[Method]) -> dict[str, Scores | Fault]:
+        """``rows``, with what a method does wrong in place of its scores: the others have theirs."""
         observed = self._network.observe(len(batch.images), lambda start, stop: batch.images[start:stop])
         predicted = observed.logits.argmax(1)
         targets = predicted if batch.targets is None else batch.targets
-        view = BatchView(self._network, lambda: batch.images, observed, targets, batch.noise_keys)
+        view = BatchView(self._network, lambda: batch.images, observed, targets.clone(), batch.noise_keys)
         distinct: dict[str, Method] = {}
         for method in methods:
             distinct.setdefault(method.map_identity(view.gap_linear), method)
-        found = [_Found(method, *self._saliency(method, view)) for method in distinct.values()]
-        again = self._masked_pass(batch.images, found)
-        columns = [self._columns(one, view, predicted, batch, seen) for one, seen in zip(found, again, strict=True)]
-        scores = dict(zip(distinct, _on_the_host(columns, found), strict=True))
-        return {method.name: scores[method.map_identity(view.gap_linear)] for method in methods}
+        outcomes: dict[str, Scores | Fault] = {}
+        found: dict[str, _Found] = {}
+        for identity, method in _own_last(distinct):
+            try:
+                found[identity] = _Found(method, *self._saliency(method, view))
+            except MethodFault as error:
+                outcomes[identity] = error.fault
+                view = view.renewed(targets)
+        again = self._masked_pass(batch.images, list(found.values())) if found else []
+        columns: dict[str, Tensor] = {}
+        for (identity, one), seen in zip(found.items(), again, strict=True):
+            try:
+                columns[identity] = self._columns(one, view, predicted, batch, seen)
+            except MethodFault as error:
+                outcomes[identity] = error.fault
+        kept = [found[identity] for identity in columns]
+        outcomes.update(zip(columns, _on_the_host(list(columns.values()), kept), strict=True))
+        return {method.name: outcomes[method.map_identity(view.gap_linear)] for method in methods}
 
     def _saliency(self, method: Method, view: BatchView) -> tuple[Saliency, Tensor]:
         """``U``, and whether it is degenerate, ``[B]``."""
         if isinstance(method, FixedMap):
-            return self._fixed_map(method), torch.zeros_like(view.targets, dtype=torch.bool)
-        low = low_map(method.combine(view).float())
+            return self._guard.call(method, lambda: self._fixed_map(method)), torch.zeros_like(view.targets, dtype=torch.bool)
+        combination = self._guard.call(method, lambda: method.combine(view))
+        check_untouched(method, view.overwritten())
+        count, _, height, width = view.activation.shape
+        low = low_map(check_shape(method, combination, (count, height, width)).float())
         return Saliency(low.values, self._network.side, self._network.side), low.degenerate
 
     def _fixed_map(self, method: FixedMap) -> Saliency:
@@ -125,6 +166,7 @@ class Pipeline:
         if method.name not in self._fixed:
             side = self._network.side
             values = torch.tensor([method.fixed_map(side, side)], device=self._network.device)
+            check_shape(method, values, (1, side, side))
             self._fixed[method.name] = Saliency(values, side, side)
         return self._fixed[method.name]
 
@@ -161,8 +203,16 @@ class Pipeline:
         )
 
 
+def _own_last(distinct: Mapping[str, Method]) -> list[tuple[str, Method]]:
+    """Camtui's own methods first: what another one overwrites they have read already."""
+    own = set(all_methods().values())
+    return sorted(distinct.items(), key=lambda item: type(item[1]) not in own)
+
+
 def _on_the_host(columns: Sequence[Tensor], found: Sequence[_Found]) -> list[Scores]:
     """Numbers and low-resolution maps in one transfer: the host waits for the device once per batch."""
+    if not found:
+        return []
     lows = [one.saliency.values.double().flatten() for one in found if not isinstance(one.method, FixedMap)]
     moved = torch.cat([torch.stack(list(columns)).flatten(), *lows]).cpu().numpy()
     numbers, rest = np.split(moved, [len(found) * columns[0].numel()])

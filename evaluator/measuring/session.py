@@ -78,7 +78,9 @@ class EvaluationSession:
             self._choose_batch_sizes(position, network)
             tracer = CurveTracer(network, steps=self._plan.curve_steps, insertion_start=self._plan.insertion_start)
             normalise = Normaliser(backbone.facts, self._device)
-            self._loaded = _Loaded(position, network, Pipeline(network), tracer, normalise)
+            self._loaded = _Loaded(
+                position, network, Pipeline(network, patience=self._settings.hang_seconds / 2), tracer, normalise
+            )
         return self._loaded.network.backbone.facts
 
     def _choose_batch_sizes(self, position: int, network: Network) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from evaluator.catalog import method as method_of
 from evaluator.catalog import metric as metric_of
 from evaluator.measuring.curve_tracing import CurveTracer, curve_area, curve_bytes
+from evaluator.measuring.guarding import Fault
 from evaluator.measuring.image_loading import Decoded
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.measuring.row_functions import measured
@@ -51,13 +52,19 @@ def rows_of(unit: Unit, refs: Sequence[ImageRef], images: Tensor, pipeline: Pipe
     targets = torch.tensor([ref.label for ref in chosen], device=images.device) if by_label else None
     keys = [b"%d\0%s" % (plan.seed, ref.path) for ref in chosen]
     seen = images if len(known) == len(refs) else images[known]
-    scores = pipeline.rows(Batch(seen, keys, targets), [method_of(spec) for spec in unit.methods])
+    batch = Batch(seen, keys, targets)
+    outcomes = pipeline.outcomes(batch, [method_of(spec) for spec in unit.methods])
     for cell, method in zip(unit.cells, unit.methods, strict=True):
         for place, ref in enumerate(chosen):
-            if scores[method].finite(place):
-                yield _row(cell, ref.id, scores[method], place)
+            outcome, where = outcomes[method], place
+            if isinstance(outcome, Fault) and outcome.by_image and len(chosen) > 1:
+                outcome, where = pipeline.outcomes(batch.alone(place), [method_of(method)])[method], 0
+            if isinstance(outcome, Fault):
+                yield Failure(cell, ref.id, "", outcome.reason, outcome.detail)
+            elif problem := outcome.problem(where):
+                yield Failure(cell, ref.id, "", "not-finite", problem)
             else:
-                yield Failure(cell, ref.id, "", "not-finite", "the network's output is not a number")
+                yield _row(cell, ref.id, outcome, where)
 
 
 def curves_of(unit: Unit, refs: Sequence[ImageRef], images: Tensor, tracer: CurveTracer) -> Iterator[Measurement]:

@@ -38,13 +38,35 @@ class BatchView:
         self._make_images = images
         self._noise_keys = noise_keys
         self._last_noise: tuple[tuple[str, int, int], Tensor] | None = None
-        self.activation = observed.activation
-        self.logits = observed.logits
-        self.targets = targets
+        self._writes: dict[str, int] = {}
+        self.activation = self._noted("activation", observed.activation)
+        self.logits = self._noted("logits", observed.logits)
+        self.targets = self._noted("targets", targets)
 
     @cached_property
     def _images(self) -> Tensor:
         return self._make_images()
+
+    def overwritten(self) -> list[str]:
+        """Which of the tensors that methods read has been written to in place; costs no wait for the device."""
+        return [name for name, written in self._writes.items() if self.__dict__[name]._version != written]
+
+    def renewed(self, targets: Tensor) -> BatchView:
+        """The same pass where a method has overwritten something of it: the images go through the network again.
+
+        Args:
+            targets: as they were.
+        """
+        if not self.overwritten():
+            return self
+        images = self._make_images()
+        observed = self._network.observe(len(images), lambda start, stop: images[start:stop])
+        return BatchView(self._network, self._make_images, observed, targets.clone(), self._noise_keys)
+
+    def _noted(self, name: str, made: Tensor) -> Tensor:
+        """A tensor that methods read, with how often it has been written to so far."""
+        self._writes[name] = made._version
+        return made
 
     @property
     def gap_linear(self) -> bool:
@@ -54,7 +76,7 @@ class BatchView:
     @cached_property
     def gradient(self) -> Tensor:
         """``∂s_c/∂A``, ``[B, K, h, w]``; ``[B, K, 1, 1]`` on GAP + linear heads."""
-        return self._network.backbone.gradient(self.activation, self.targets)
+        return self._noted("gradient", self._network.backbone.gradient(self.activation, self.targets))
 
     def gradient_of(self, class_weights: Tensor) -> Tensor:
         """``∂(Σ_d w_d s_d)/∂A``, ``[B, K, h, w]``; ``[B, K, 1, 1]`` on GAP + linear heads."""
@@ -67,7 +89,7 @@ class BatchView:
     @cached_property
     def normalised_activation(self) -> Tensor:
         """Min-max of every channel, ``[B, K, h, w]``."""
-        return min_max(self.activation)
+        return self._noted("normalised_activation", min_max(self.activation))
 
     @property
     def class_weights(self) -> Tensor:

@@ -110,7 +110,7 @@ def test_a_zero_map_is_flagged_and_scores_zero(spec: str) -> None:
     assert scores.adcc == scores.coherency == scores.complexity == [0.0] * 3
     assert scores.o == pytest.approx([blank] * 3, abs=1e-6)
     assert all(pixels(stored).abs().max() == 0 for stored in scores.maps)
-    assert all(scores.finite(place) for place in range(3))
+    assert not any(scores.problem(place) for place in range(3))
     assert compare(made, stubborn_network(), images, spec, scores).largest < 1e-5
 
 
@@ -123,7 +123,7 @@ def test_odd_images_give_numbers_in_range(spec: str, image: str) -> None:
     }[image]  # fmt: skip
     short = {"sscam": "sscam:n=2", "iscam": "iscam:n=2"}.get(spec, spec)
     scores = evaluated(small_bench("gap"), images, short)
-    assert scores.finite(0)
+    assert not scores.problem(0)
     assert all(0 <= getattr(scores, value)[0] <= 1 for value in VALUES)
     assert 0 <= pixels(scores.maps[0] or b"\0\0\0\0").min() <= pixels(scores.maps[0] or b"\0\0\0\0").max() <= 1
 
@@ -140,11 +140,11 @@ def test_confidence_that_underflows_leaves_the_drop_undefined() -> None:
     scores = evaluated(bench(model), random_images(2), "gradcam", torch.tensor([5, 5]))
     assert scores.y == [0.0, 0.0]
     assert all(isnan(value) for value in (*scores.average_drop, *scores.adcc))
-    assert all(scores.finite(place) for place in range(2)), "undefined is not an error: it is stored as NULL"
+    assert not any(scores.problem(place) for place in range(2)), "undefined is not an error: it is stored as NULL"
 
 
 def test_a_network_that_returns_nan_is_noticed() -> None:
     images = random_images(2)
     images[1] = float("nan")
     scores = evaluated(small_bench("gap"), images, "gradcam")
-    assert [scores.finite(place) for place in range(2)] == [True, False]
+    assert [bool(scores.problem(place)) for place in range(2)] == [False, True]

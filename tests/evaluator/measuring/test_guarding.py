@@ -1,0 +1,220 @@
+"""What one method does wrong costs its own rows, with the line of its file; the others' are bit for bit as without it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from evaluator.catalog import method
+from evaluator.errors import UsageError
+from evaluator.measuring.guarding import Fault, MethodFault
+from evaluator.measuring.pipeline import Batch, Pipeline, Scores
+from evaluator.methods.base import FixedMap, Method, View
+from tests.agreement import IMAGES, keys_of, small_bench
+from tests.networks import random_images
+
+OTHERS = ("gradcam", "layercam", "scorecam", "fakecam")
+
+
+class Own(Method):
+    key = "own"
+    title = "Own"
+    paper = "nobody"
+    weighs_by = "nothing"
+
+    def combine(self, view: View) -> Tensor:
+        return view.activation.mean(1)
+
+
+class Raises(Own):
+    key = "raises"
+
+    def combine(self, view: View) -> Tensor:
+        raise ValueError("not today\n" + "x" * 500)
+
+
+class RaisesOnOne(Own):
+    key = "raises_on_one"
+    images: ClassVar[set[int]] = set()
+
+    def combine(self, view: View) -> Tensor:
+        for place in range(len(view.logits)):
+            if round(float(view.logits[place].double().sum()) * 1e6) in self.images:
+                raise ValueError("not this one")
+        return view.activation.mean(1)
+
+
+class WrongShape(Own):
+    key = "wrong_shape"
+
+    def combine(self, view: View) -> Tensor:
+        return view.activation
+
+
+class NoTensor(Own):
+    key = "no_tensor"
+
+    def combine(self, view: View) -> Any:
+        return None
+
+
+class Overwrites(Own):
+    key = "overwrites"
+
+    def combine(self, view: View) -> Tensor:
+        view.logits.zero_()
+        view.targets.zero_()
+        view.gradient.mul_(2)
+        return view.activation.relu_().mul_(-1).mean(1)
+
+
+@dataclass(frozen=True)
+class NotANumber(Own):
+    key = "not_a_number"
+    value: float = float("nan")
+
+    def combine(self, view: View) -> Tensor:
+        combination = view.activation.mean(1)
+        combination[1, 2, 3] = self.value
+        return combination
+
+
+class Hangs(Own):
+    key = "hangs"
+
+    def combine(self, view: View) -> Tensor:
+        while True:
+            with suppress(Exception):
+                time.sleep(0.01)
+
+
+class SlowButForward(Own):
+    key = "slow"
+
+    def combine(self, view: View) -> Tensor:
+        for step in range(6):
+            time.sleep(0.1)
+            view.perturbed("slow", step, 0.1)
+        return view.activation.mean(1)
+
+
+class WrongOnTheMaskedImage(Own):
+    key = "second"
+    calls: ClassVar[list[int]] = []
+
+    def combine(self, view: View) -> Tensor:
+        self.calls.append(1)
+        return view.activation.mean(1) if len(self.calls) % 2 else view.activation.mean((1, 2))
+
+
+class BadFixedMap(FixedMap):
+    key = "bad_fixed"
+    title = "Bad"
+    paper = "nobody"
+    weighs_by = "nothing"
+
+    def fixed_map(self, height: int, width: int) -> list[list[float]]:
+        return [[0.5] * width]
+
+
+def outcomes(*methods: Method, patience: float = 0.0) -> dict[str, Scores | Fault]:
+    network = small_bench("gap").network
+    return Pipeline(network, patience=patience).outcomes(batch(), [*map(method, OTHERS[:2]), *methods, *map(method, OTHERS[2:])])
+
+
+def batch() -> Batch:
+    return Batch(random_images(IMAGES, seed=1), keys_of(IMAGES))
+
+
+def fault(found: dict[str, Scores | Fault], key: str) -> Fault:
+    one = found[key]
+    assert isinstance(one, Fault)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason", "words"),
+    [
+        (Raises(), "method-raised", f"test_guarding.py:{Raises.combine.__code__.co_firstlineno + 1}: ValueError: not today"),
+        (WrongShape(), "wrong-shape", "WrongShape.combine returned a tensor [4, 12, 8, 8], not [4, 8, 8]"),
+        (NoTensor(), "wrong-shape", "NoTensor.combine returned NoneType, not a tensor [4, 8, 8]"),
+        (Overwrites(), "overwrites", "Overwrites.combine overwrites the view's activation and logits and targets and gradient"),
+        (WrongOnTheMaskedImage(), "wrong-shape", "returned a tensor [4, 8], not [4, 8, 8]"),
+        (BadFixedMap(), "wrong-shape", "BadFixedMap.fixed_map returned a tensor [1, 1, 32], not [1, 32, 32]"),
+    ],
+)
+def test_the_others_have_their_rows(bad: Method, reason: str, words: str) -> None:
+    found = outcomes(bad, Own())
+    told = fault(found, bad.key)
+    assert told.reason == reason
+    assert words in told.detail
+    assert "test_guarding.py:" in told.detail
+    assert "\n" not in told.detail
+    assert len(told.detail) < 400
+    plain = outcomes(Own())
+    assert {name: found[name] for name in (*OTHERS, "own")} == plain
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_map_that_is_no_number_is_the_methods(value: float) -> None:
+    bad = NotANumber(value)
+    scores = outcomes(bad)[bad.name]
+    assert isinstance(scores, Scores)
+    assert [scores.problem(place) for place in range(IMAGES)] == ["", "the method's map is not a number", "", ""]
+
+
+def test_a_method_that_hangs_is_interrupted_in_its_line_and_twice_at_most() -> None:
+    network = small_bench("gap").network
+    pipeline = Pipeline(network, patience=0.2)
+    for turn in range(4):
+        begun = time.monotonic()
+        found = pipeline.outcomes(batch(), [method("gradcam"), Hangs()])
+        assert isinstance(found["gradcam"], Scores)
+        told = fault(found, "hangs")
+        assert told.reason == "hangs"
+        assert "test_guarding.py:" in told.detail
+        assert ("no end and no forward pass in 0.2 s" in told.detail) == (turn < 2)
+        assert time.monotonic() - begun < (2 if turn < 2 else 0.2)
+
+
+def test_a_method_that_makes_forwards_does_not_hang() -> None:
+    assert isinstance(outcomes(SlowButForward(), patience=0.25)["slow"], Scores)
+
+
+def test_errors_that_are_nobodys_fault_are_raised() -> None:
+    class NoMemory(Own):
+        key = "no_memory"
+
+        def combine(self, view: View) -> Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    class Lost(Own):
+        key = "lost"
+
+        def combine(self, view: View) -> Tensor:
+            raise RuntimeError("CUDA error: device-side assert triggered")
+
+    class Deliberate(Own):
+        key = "deliberate"
+
+        def combine(self, view: View) -> Tensor:
+            raise UsageError("no", "")
+
+    kinds: Sequence[tuple[Method, type[Exception]]] = (
+        (NoMemory(), torch.OutOfMemoryError), (Lost(), RuntimeError), (Deliberate(), UsageError),
+    )  # fmt: skip
+    for one, kind in kinds:
+        with pytest.raises(kind):
+            outcomes(one)
+
+
+def test_rows_raise_what_outcomes_tell() -> None:
+    with pytest.raises(MethodFault, match="not today"):
+        Pipeline(small_bench("gap").network).rows(batch(), [Raises()])
