@@ -33,6 +33,7 @@ LIGHT = (
     "camtui.cli.app",
     "camtui.cli.commands.run",
     "camtui.cli.commands.status",
+    "camtui.cli.commands.synth",
     "camtui.cli.commands.table",
 )
 
@@ -50,7 +51,10 @@ def test_a_light_module_wakes_nothing_heavy(module: str) -> None:
     assert brought_by(module).isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("module", ["evaluator.execution.driver", "evaluator.execution.worker", "evaluator.store.writer"])
+@pytest.mark.parametrize(
+    "module",
+    ["evaluator.execution.driver", "evaluator.execution.worker", "evaluator.store.writer", "evaluator.synthetic.dataset"],
+)
 def test_who_directs_the_work_does_not_hold_torch(module: str) -> None:
     """The driver outlives workers that a device has killed; a worker imports torch only with its session."""
     assert brought_by(module).isdisjoint({"torch", "torchvision", "textual"})

@@ -1,0 +1,42 @@
+"""``camtui synth``: images whose evidence is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import monotonic
+from typing import Annotated
+
+import typer
+
+from camtui.cli.command_decorator import command
+from camtui.cli.console import narrate
+from evaluator.text import printable
+
+_BETWEEN_LINES = 2.0
+"""Seconds between two lines of progress."""
+
+
+@command
+def synth(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="New, empty, or a synthetic data set that is to grow.")],
+    images: Annotated[int, typer.Option("--images", "-n", metavar="N", min=1, max=1_000_000, help="How many.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Image i is a function of S and i.")] = 0,
+    side: Annotated[int, typer.Option("--side", min=32, max=1024, help="Height and width in pixels.")] = 64,
+) -> None:
+    """Draw images of shapes on textured backgrounds, with the masks of the shapes.
+
+    Eight classes, told apart by the outline of the object and by nothing else. DIR/images has class folders for --data,
+    DIR/masks the object of each image, DIR/plan.json everything that was drawn.
+
+    Example: camtui synth shapes --images 1000 --seed 0
+    """
+    from evaluator.synthetic.dataset import DataSet, write_images
+
+    wanted = DataSet(Path(folder).expanduser(), seed, side)
+    last = monotonic()
+    for written in write_images(wanted, images):
+        if monotonic() - last >= _BETWEEN_LINES:
+            last = monotonic()
+            narrate(f"{written:,} of {images:,} images")
+    narrate(f"wrote {images:,} images with masks: {printable(wanted.folder)}")
+    narrate(f"next: camtui run --data {printable(wanted.images)} --truth {printable(wanted.masks)} -b synthetic_cnn")

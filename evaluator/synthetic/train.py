@@ -1,0 +1,99 @@
+"""Train the networks whose weights the package ships: ``python -m evaluator.synthetic.train synthetic_cnn -o FILE.safetensors``.
+
+Seeded, on two threads of a CPU: the same machine and version of torch give the same weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from evaluator.synthetic.drawing import draw
+from evaluator.synthetic.network import MEAN, NETWORKS, SIDE, STD
+from evaluator.synthetic.scene import CLASSES, scene
+
+TRAINING_SEED = 1_000_003
+"""Of the images for training; ``UNSEEN_SEED``: of those for testing. ``camtui synth`` begins at 0."""
+UNSEEN_SEED = 1_000_033
+
+_BATCH = 64
+_RATE = 4e-3
+
+
+class Examples(NamedTuple):
+    """``images``: ``[n, 3, 64, 64]``, normalised; ``labels``: ``[n]``."""
+
+    images: Tensor
+    labels: Tensor
+
+
+def examples(seed: int, count: int, *, with_object: bool = True) -> Examples:
+    """The first images of a synthetic data set.
+
+    Args:
+        with_object: ``False`` leaves the objects out and keeps their labels.
+    """
+    scenes = [scene(seed, index) for index in range(count)]
+    pixels = np.stack([draw(one, SIDE, with_object=with_object).pixels for one in scenes])
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(255).sub_(MEAN).div_(STD)
+    return Examples(images, torch.tensor([one.label for one in scenes]))
+
+
+def trained(name: str, given: Examples, *, epochs: int, seed: int) -> nn.Module:
+    """A network of ``NETWORKS`` after so many passes over the examples, in evaluation mode."""
+    torch.manual_seed(seed)
+    model = NETWORKS[name](len(CLASSES))
+    steps = epochs * -(-len(given.labels) // _BATCH)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=steps)
+    loss = nn.CrossEntropyLoss(label_smoothing=0.05)
+    for _ in range(epochs):
+        for batch in torch.split(torch.randperm(len(given.labels)), _BATCH):
+            optimiser.zero_grad()
+            loss(model(given.images[batch]), given.labels[batch]).backward()
+            optimiser.step()
+            schedule.step()
+    return model.eval()
+
+
+def accuracy(model: nn.Module, given: Examples) -> float:
+    """Share of the examples whose class the network names."""
+    with torch.no_grad():
+        found = torch.cat([model(part).argmax(1) for part in torch.split(given.images, 256)])
+    return float((found == given.labels).double().mean())
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Train, test on images that were not seen, write the weights, say how it went."""
+    parser = argparse.ArgumentParser(prog="python -m evaluator.synthetic.train", description=__doc__)
+    parser.add_argument("name", choices=sorted(NETWORKS))
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the weights, a .safetensors file")
+    parser.add_argument("--images", type=int, default=8_000, help="to train on")
+    parser.add_argument("--unseen", type=int, default=2_000, help="to test on")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=0, help="of the first weights and the order of the images")
+    asked = parser.parse_args(words)
+    torch.set_num_threads(2)
+    begun = monotonic()
+    given = examples(TRAINING_SEED, asked.images)
+    drawn = monotonic() - begun
+    model = trained(asked.name, given, epochs=asked.epochs, seed=asked.seed)
+    took = monotonic() - begun
+    correct = accuracy(model, examples(UNSEEN_SEED, asked.unseen))
+    facts = {"classes": json.dumps(CLASSES), "accuracy": f"{correct:.4f} on {asked.unseen} unseen images"}
+    state = {key: value.contiguous() for key, value in model.state_dict().items()}
+    save_file(state, asked.output, {**facts, "images": str(asked.images), "epochs": str(asked.epochs), "seed": str(asked.seed)})
+    print(f"{asked.name}: {took:.0f} s ({drawn:.0f} s of them drawing), {100 * correct:.2f} % of {asked.unseen} unseen images")
+
+
+if __name__ == "__main__":
+    main()

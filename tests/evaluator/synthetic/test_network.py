@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from evaluator.networks.splitting import split_at
+from evaluator.synthetic.network import NETWORKS, SIDE, TARGET_LAYER
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_is_cut_at_its_target_layer(name: str) -> None:
+    torch.manual_seed(0)
+    model = NETWORKS[name](8).eval()
+    split = split_at(model, TARGET_LAYER, SIDE)
+    images = torch.rand(2, 3, SIDE, SIDE)
+    activation = split.trunk(images)
+    assert activation.shape == (2, 48, 8, 8)
+    assert activation.min() >= 0
+    assert torch.allclose(split.head(activation), model(images), atol=1e-6)
+    assert (split.linear is not None) == (name == "synthetic_gap")
+
+
+def test_the_gradient_of_the_vgg_like_head_differs_from_position_to_position() -> None:
+    torch.manual_seed(0)
+    model = NETWORKS["synthetic_cnn"](8).eval()
+    activation = torch.rand(1, 48, 8, 8, requires_grad=True)
+    logits = model.classifier(torch.flatten(model.pool(activation), 1))
+    (gradient,) = torch.autograd.grad(logits[0, 0], activation)
+    assert gradient.std((2, 3)).mean() > 1e-4

@@ -1,0 +1,96 @@
+"""The networks of the synthetic images: what the package ships, and that it can be made again."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from time import monotonic
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import nn
+
+from evaluator.synthetic.network import NETWORKS, SIDE
+from evaluator.synthetic.scene import CLASSES
+from evaluator.synthetic.train import TRAINING_SEED, UNSEEN_SEED, Examples, accuracy, examples, main, trained
+
+CHANCE = 1 / len(CLASSES)
+
+
+def shipped(name: str) -> Path:
+    return Path(str(resources.files("evaluator") / "data" / f"{name}.safetensors"))
+
+
+def loaded(name: str) -> nn.Module:
+    model = NETWORKS[name](len(CLASSES))
+    model.load_state_dict(load_file(shipped(name)))
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def unseen() -> Examples:
+    return examples(UNSEEN_SEED, 400)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_shipped_network_knows_images_that_it_has_not_seen(name: str, unseen: Examples) -> None:
+    assert accuracy(loaded(name), unseen) >= 0.97
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_without_the_object_it_is_at_chance(name: str) -> None:
+    """Whatever it has learned from 8 000 images, nothing of it stands outside the object."""
+    without = examples(UNSEEN_SEED, 400, with_object=False)
+    assert accuracy(loaded(name), without) < CHANCE + 3 * (CHANCE * (1 - CHANCE) / 400) ** 0.5
+
+
+def test_a_network_trained_on_backgrounds_stays_at_chance_where_one_trained_on_images_does_not() -> None:
+    def unseen_accuracy(*, with_object: bool) -> float:
+        given = examples(TRAINING_SEED, 500, with_object=with_object)
+        model = trained("synthetic_cnn", given, epochs=6, seed=0)
+        return accuracy(model, examples(UNSEEN_SEED, 400, with_object=with_object))
+
+    limit = CHANCE + 3 * (CHANCE * (1 - CHANCE) / 400) ** 0.5
+    assert unseen_accuracy(with_object=False) < limit
+    assert unseen_accuracy(with_object=True) > 2 * limit
+
+
+def test_the_weights_are_small_and_say_what_they_are() -> None:
+    files = [shipped(name) for name in NETWORKS]
+    assert sum(file.stat().st_size for file in files) < 1_000_000
+    for file in files:
+        with safe_open(file, "pt") as opened:
+            assert json.loads(opened.metadata()["classes"]) == list(CLASSES)
+
+
+def test_the_same_seed_trains_the_same_network() -> None:
+    given = examples(TRAINING_SEED, 100)
+    one, again, other = (trained("synthetic_gap", given, epochs=1, seed=seed) for seed in (3, 3, 4))
+    for key, value in one.state_dict().items():
+        assert torch.equal(value, again.state_dict()[key])
+    assert not torch.equal(one.state_dict()["classifier.weight"], other.state_dict()["classifier.weight"])
+
+
+def test_the_script_writes_weights_and_says_how_good_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "tiny.safetensors"
+    threads = torch.get_num_threads()
+    main(["synthetic_gap", "-o", str(file), "--images", "64", "--unseen", "32", "--epochs", "1"])
+    torch.set_num_threads(threads)
+    assert load_file(file).keys() == loaded("synthetic_gap").state_dict().keys()
+    assert capsys.readouterr().out.startswith("synthetic_gap: ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_shipped_weights_come_from_the_script(name: str, tmp_path: Path) -> None:
+    """As good, and within two minutes; the same bytes on the machine and the torch that made them."""
+    begun = monotonic()
+    main([name, "-o", str(tmp_path / "again.safetensors")])
+    assert monotonic() - begun < 150
+    model = NETWORKS[name](len(CLASSES))
+    model.load_state_dict(load_file(tmp_path / "again.safetensors"))
+    assert accuracy(model.eval(), examples(UNSEEN_SEED, 1000)) >= 0.97
+    assert model(torch.zeros(1, 3, SIDE, SIDE)).shape == (1, len(CLASSES))
