@@ -140,10 +140,10 @@ def _write_table(reader: RunReader, request: Request, stream: TextIO) -> None:
     else:
         from camtui.export.latex import write_latex
 
-        write_latex(stream, table, _provenance(reader))
+        write_latex(stream, [table], provenance(reader))
 
 
-def _provenance(reader: RunReader) -> Iterator[str]:
+def provenance(reader: RunReader) -> Iterator[str]:
     """Run, images, weights, protocol and versions, a line each."""
     run, plan = run_record(reader), reader.plan()
     yield f"camtui run '{run['name']}', {run['images']} images, {run['state']}, created {run['created']}"
@@ -187,4 +187,4 @@ def _counted(records: Iterator[Record], progress: Progress | None, every: int = 
             progress(number)
 
 
-__all__ = ["DATA_FORMATS", "SCHEMA_VERSION", "TEXT_FORMATS", "Request", "check", "export_file", "table_of", "write"]
+__all__ = ["DATA_FORMATS", "SCHEMA_VERSION", "TEXT_FORMATS", "Request", "check", "export_file", "provenance", "table_of", "write"]

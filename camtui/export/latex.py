@@ -14,7 +14,7 @@ _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"$\sim$", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "×": r"$\times$", "·": r"$\cdot$",
-    "−": "$-$", "…": r"\dots{}",
+    "−": "$-$", "τ": r"$\tau$", "…": r"\dots{}",
 }  # fmt: skip
 
 # Inside a document \@nodocument is \relax: then this is a part of it. By itself it opens a document of its own.
@@ -28,18 +28,24 @@ _OPENING = r"""\expandafter\ifx\csname @nodocument\endcsname\relax
 """
 
 
-def write_latex(stream: TextIO, table: Table, comments: Iterable[str]) -> None:
-    """The table as a ``table`` environment.
+def write_latex(stream: TextIO, tables: Sequence[Table], comments: Iterable[str]) -> None:
+    """Tables as ``table`` environments, one after the other.
 
     Args:
         stream: text.
-        table: of ``camtui.format``.
+        tables: of ``camtui.format``.
         comments: said in comment lines: run, images, weights, protocol, version.
     """
-    kept = _kept_columns(table)
-    columns = [table.columns[place] for place in kept]
     stream.writelines(f"% {printable(comment)}\n" for comment in comments)
     stream.write("% needs \\usepackage{booktabs}\n" + _OPENING)
+    for table in tables:
+        _write_table(stream, table)
+    stream.write("\\camtuiend\n")
+
+
+def _write_table(stream: TextIO, table: Table) -> None:
+    kept = _kept_columns(table)
+    columns = [table.columns[place] for place in kept]
     stream.write("\\begin{table}[ht]\n\\centering\\small\n")
     stream.write(f"\\caption{{{escape(table.title)}}}\n")
     stream.write(f"\\begin{{tabular}}{{{''.join('r' if c.numeric else 'l' for c in columns)}}}\n\\toprule\n")
@@ -51,7 +57,7 @@ def write_latex(stream: TextIO, table: Table, comments: Iterable[str]) -> None:
         in_print(note, second="underlined") for note in table.notes
     ]
     stream.writelines(f"\n\\par\\smallskip{{\\footnotesize {escape(note)}}}\n" for note in notes)
-    stream.write("\\end{table}\n\\camtuiend\n")
+    stream.write("\\end{table}\n")
 
 
 def _kept_columns(table: Table) -> list[int]:

@@ -176,6 +176,11 @@ class BatchView:
         observed = self._network.observe(len(images), lambda start, stop: images[start:stop])
         return BatchView(self._network, lambda: images, observed, self.targets, self._noise_keys)
 
+    def towards(self, targets: Tensor) -> BatchView:
+        """The same pass with other classes to explain."""
+        seen = Observation(self.activation, self.logits)
+        return BatchView(self._network, lambda: self._images, seen, targets, self._noise_keys)
+
 
 def _generator(key: bytes, name: str, step: int) -> torch.Generator:
     """The generator of one image's noise: a function of its key, the name and the step."""

@@ -127,6 +127,9 @@ class View(Protocol):
     def perturbed(self, name: str, step: int, sigma: float) -> View:
         """The pass over ``x + σ·noise(name, step)``, same targets: one forward per image."""
 
+    def towards(self, targets: Tensor) -> View:
+        """The same pass with other classes ``[B]`` to explain; no forward."""
+
 
 @dataclass(frozen=True)
 class Method(ABC):

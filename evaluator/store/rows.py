@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from evaluator.catalog import ROW_METRICS
 from evaluator.errors import NotFound, StoreError
 from evaluator.records import ImageRef, Measurement, Row, StoredMap
 from evaluator.store.checksums import is_measurement_sound, is_row_sound
@@ -129,6 +130,16 @@ class Rows(ReadOnlyFile):
                     measured[name] = head[1]
                 heads[name] = head
             yield row, ImageRef(*record[_ROW_WIDTH:]), measured
+
+    def values(self, cell: int, metric: str) -> list[tuple[int, float]]:
+        """(image, value) for every image of a cell that has a value of a metric, in image order."""
+        if metric in ROW_METRICS:
+            return self._all(
+                f"SELECT image_id, {metric} FROM results WHERE cell_id = ? AND {metric} NOTNULL ORDER BY image_id", (cell,)
+            )
+        return self._all(
+            "SELECT image_id, value FROM measurements WHERE cell_id = ? AND metric = ? ORDER BY image_id", (cell, metric)
+        )
 
     def measurements(self, cell: int, image: int) -> dict[str, Measurement]:
         """The metrics on request of one image in one cell, with their curves."""

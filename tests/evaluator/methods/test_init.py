@@ -21,7 +21,7 @@ def test_every_method_has_a_slow_counterpart(key: str) -> None:
 
 
 def test_controls_are_those_that_explain_nothing() -> None:
-    assert {key for key, kind in all_methods().items() if kind.control} == {"fakecam", "randomcam", "centre"}
+    assert {key for key, kind in all_methods().items() if kind.control} == {"fakecam", "randomcam", "centre", "wrongclass"}
 
 
 @pytest.mark.parametrize("key", list(all_methods()))

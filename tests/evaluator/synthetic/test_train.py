@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib import resources
 from pathlib import Path
-from time import monotonic
+from time import process_time
 
 import pytest
 import torch
@@ -47,15 +47,26 @@ def test_without_the_object_it_is_at_chance(name: str) -> None:
     assert accuracy(loaded(name), without) < CHANCE + 3 * (CHANCE * (1 - CHANCE) / 400) ** 0.5
 
 
-def test_a_network_trained_on_backgrounds_stays_at_chance_where_one_trained_on_images_does_not() -> None:
-    def unseen_accuracy(*, with_object: bool) -> float:
-        given = examples(TRAINING_SEED, 500, with_object=with_object)
-        model = trained("synthetic_cnn", given, epochs=6, seed=0)
-        return accuracy(model, examples(UNSEEN_SEED, 400, with_object=with_object))
+def probed(name: str, *, with_object: bool) -> float:
+    """Accuracy on 300 images of a linear classifier that was fitted to 500 others, on the network's features and on colours."""
+    model = loaded(name)
 
-    limit = CHANCE + 3 * (CHANCE * (1 - CHANCE) / 400) ** 0.5
-    assert unseen_accuracy(with_object=False) < limit
-    assert unseen_accuracy(with_object=True) > 2 * limit
+    def described(given: Examples) -> torch.Tensor:
+        with torch.no_grad():
+            found = model.get_submodule("features")(given.images)
+        pixels = given.images.flatten(2)
+        return torch.cat([found.amax((2, 3)), found.mean((2, 3)), pixels.mean(2), pixels.std(2), torch.ones(len(found), 1)], 1)
+
+    given, unseen = examples(TRAINING_SEED, 500, with_object=with_object), examples(UNSEEN_SEED, 300, with_object=with_object)
+    one = described(given).double()
+    wanted = nn.functional.one_hot(given.labels, len(CLASSES)).double()
+    weights = torch.linalg.solve(one.T @ one + torch.eye(one.shape[1]), one.T @ wanted)
+    return float(((described(unseen).double() @ weights).argmax(1) == unseen.labels).double().mean())
+
+
+def test_a_classifier_fitted_to_backgrounds_stays_at_chance_where_one_fitted_to_images_does_not() -> None:
+    assert probed("synthetic_cnn", with_object=False) < CHANCE + 3 * (CHANCE * (1 - CHANCE) / 300) ** 0.5
+    assert probed("synthetic_cnn", with_object=True) > 0.8
 
 
 def test_the_weights_are_small_and_say_what_they_are() -> None:
@@ -87,9 +98,9 @@ def test_the_script_writes_weights_and_says_how_good_they_are(tmp_path: Path, ca
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_shipped_weights_come_from_the_script(name: str, tmp_path: Path) -> None:
     """As good, and within two minutes; the same bytes on the machine and the torch that made them."""
-    begun = monotonic()
+    begun = process_time()
     main([name, "-o", str(tmp_path / "again.safetensors")])
-    assert monotonic() - begun < 150
+    assert process_time() - begun < 120
     model = NETWORKS[name](len(CLASSES))
     model.load_state_dict(load_file(tmp_path / "again.safetensors"))
     assert accuracy(model.eval(), examples(UNSEEN_SEED, 1000)) >= 0.97
