@@ -27,6 +27,8 @@ TESTED_IN = {
     "camtui/export/test_latex.py": "camtui.format.names",
     "camtui/export/test_init.py": "camtui.export.records",
     "camtui/format/test_select.py": "camtui.format.terms",
+    "camtui/tui/test_overview.py": "camtui.tui.worst",
+    "camtui/tui/screens/test_help.py": "camtui.tui.marks",
     "camtui/tui/screens/test_cell.py": "camtui.tui.cellfacts camtui.tui.reader_threads camtui.tui.widgets.lines",
     "camtui/tui/screens/test_grid.py": "camtui.tui.screens.base",
     "camtui/tui/screens/test_image.py": "camtui.tui.imagefacts camtui.tui.scene camtui.tui.screens.full",

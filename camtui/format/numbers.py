@@ -54,9 +54,13 @@ def short_count(n: int) -> str:
 
 
 def rate(images_per_second: float) -> str:
-    """Three significant digits and never an exponent: ``0.0312 img/s``, ``4.1 img/s``, ``1,234 img/s``."""
-    text = f"{images_per_second:,.0f}" if images_per_second >= 100 else f"{images_per_second:.3g}"
-    return f"{text if images_per_second >= 1e-4 else '<0.0001'} img/s"
+    """Three significant digits: ``1,234 images/s``, ``4.1 images/s``; below one a second ``32 s per image``."""
+    if images_per_second >= 100:
+        return f"{images_per_second:,.0f} images/s"
+    if images_per_second >= 1:
+        return f"{images_per_second:.3g} images/s"
+    seconds = 1 / images_per_second
+    return f"{seconds:.3g} s per image" if seconds < 60 else f"{duration(seconds)} per image"
 
 
 def duration(seconds: float | None) -> str:

@@ -20,7 +20,7 @@ from camtui.tui.palette import Verbs
 from camtui.tui.possible import why_not
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.settings import DEFAULTS, Settings
-from camtui.tui.theme import THEMES, textual_theme
+from camtui.tui.theme import THEMES, colours_of, textual_theme
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Dashboard(NavigatingApp):
         Binding("colon", "command_palette", "commands", tooltip="by name"),
         Binding("ctrl+p", "command_palette", "commands", show=False),
         Binding("question_mark", "help", "help", tooltip="this list", id="always.help"),
-        Binding("t", "theme", "theme", show=False, tooltip="dark or light"),
+        Binding("t", "theme", "theme", show=False, tooltip="dark, light, and Textual's own"),
         Binding("q", "quit", "quit", tooltip="leave the dashboard, where no run is under way", id="always.quit"),
         Binding("q", "detach", "detach (run continues)", tooltip="leave the dashboard; the run goes on", id="always.q"),
         Binding("ctrl+c", "leave", "detach", show=False, priority=True, tooltip="twice: at once"),
@@ -83,17 +83,20 @@ class Dashboard(NavigatingApp):
         self.set_interval(self.settings.interval, self.look)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """For themes that are not ours."""
-        return {"rule": "ansi_default", "dim": "ansi_default", "cursor": "ansi_default"}
+        """What the style sheet asks of every theme."""
+        colours = colours_of(self.theme)
+        if colours is None:
+            return {"rule": "ansi_default", "dim": "ansi_default", "cursor": "ansi_default"}
+        return {"rule": colours.rule, "dim": colours.dim, "cursor": colours.cursor}
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """With ``--ascii`` nothing else leaves the application, whoever drew it."""
         return [*super().get_line_filters(), *([self._ascii] if self.settings.ascii else [])]
 
     def action_theme(self) -> None:
-        """Dark or light; without colour there is nothing to choose."""
+        """Choose among the themes; without colour there is nothing to choose."""
         if not self.no_color:
-            self.theme = "okabe-light" if self.theme == "okabe-dark" else "okabe-dark"
+            self.search_themes()
 
     def action_freeze(self) -> None:
         """Hold the display still, or show the newest again."""

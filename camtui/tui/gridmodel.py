@@ -96,10 +96,14 @@ def _pivot(snapshot: Snapshot, view: View, marks: Marks, paper: PaperValue, widt
     cells = {(found.cell.backbone, found.cell.method): found for found in shown_cells(snapshot, view.words)}
     backbones = [name for name in snapshot.backbones if any(b == name for b, _ in cells)]
     methods = _sorted_methods(snapshot, view, [name for name in snapshot.methods if any(m == name for _, m in cells)])
-    name_width = max([8, *(min(len(name), _NAME_WIDTH) for name in methods)])
+    longest = max([8, *(len(printable(name)) for name in methods)])
+    spare = width - 3 - 14 * len(backbones) - 9
+    name_width = max(min(longest, _NAME_WIDTH), min(longest, spare))
     room = width - name_width - 3
     wide = len(backbones) > 0 and room // len(backbones) >= 14
-    size = 13 if wide else max(9, min(10, room // max(1, len(backbones)) - 1))
+    whole = max([13, *(len(printable(name)) for name in backbones)])
+    fits = wide and (whole + 1) * len(backbones) + 9 <= room
+    size = (whole if fits else 13) if wide else max(9, min(10, room // max(1, len(backbones)) - 1))
     average = len(backbones) > 1 and (size + 1) * len(backbones) + 9 <= room
     columns = [Column("method", "method", name_width, right=False)]
     columns += [Column(name, _two_lines(name, size), size) for name in backbones]

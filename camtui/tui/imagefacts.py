@@ -10,6 +10,7 @@ from camtui.tui.cellfacts import cell_name, class_name, flowed
 from camtui.tui.shot import Shot
 from camtui.tui.widgets.fields import Field
 from evaluator.catalog import known_metrics
+from evaluator.records import Measurement
 from evaluator.text import printable
 
 
@@ -52,15 +53,32 @@ def fact_lines(shot: Shot, metric: str, width: int) -> list[list[Field]]:
     return lines
 
 
-def curve_lines(shot: Shot, width: int, height: int = 5) -> list[list[Field]]:
-    """Deletion, insertion and their like over the share of pixels, side by side."""
-    count = max(2, len(shot.curves))
-    side = max(10, (width - 6 * count) // count)
-    blocks = []
-    for place, (name, measured) in enumerate(sorted(shot.curves.items())):
-        points = np.frombuffer(measured.curve, dtype="<f2").astype(float).tolist()
-        plot = plots.BraillePlot(side, height, 0.0, max([0.05, *points]))
-        plot.line(points)
-        title = f"{metric_header(known_metrics()[name])} {percent(measured.value)}   p from 0 to {max([0.05, *points]):.2f}"
-        blocks.append([Field(f"{title:<{side}.{side}}", "dim"), *(Field(line, f"series{place}") for line in plot.lines())])
-    return [[part for block in blocks for part in (Field("  "), block[row])] for row in range(height + 1)]
+def curve_lines(shot: Shot, width: int, height: int = 7) -> list[list[Field]]:
+    """Deletion, insertion and their like, side by side: confidence upwards, the share of pixels to the right.
+
+    Args:
+        height: rows, title and axis included.
+    """
+    side = max(16, width // max(2, len(shot.curves)) - 2)
+    blocks = [
+        _curve_block(name, shot.curves[name], side, max(5, height), f"series{place}")
+        for place, name in enumerate(sorted(shot.curves))
+    ]
+    return [[part for block in blocks for part in (*block[row], Field("  "))] for row in range(max(5, height))]
+
+
+def _curve_block(name: str, measured: Measurement, width: int, height: int, role: str) -> list[list[Field]]:
+    """One curve with its title, the ends of both axes, and their names."""
+    metric = known_metrics()[name]
+    points = np.frombuffer(measured.curve, dtype="<f2").astype(float).tolist()
+    top = max([0.05, *points])
+    rows = height - 2
+    plot = plots.BraillePlot(width - 6, rows, 0.0, top)
+    plot.line(points)
+    title = f" {metric.title} {metric.arrow} {percent(measured.value)}: confidence in the class"
+    labels = {0: f"{top:.2f}", rows - 1: "0"}
+    lines = [[Field(f"{title:<{width}.{width}}", "dim")]]
+    lines += [[Field(f"{labels.get(row, ''):>5} ", "dim"), Field(line, role)] for row, line in enumerate(plot.lines())]
+    verb = "removed" if metric.better == "lower" else "shown"
+    axis = f"{f'100 % of pixels {verb}':>{width - 7}}"
+    return [*lines, [Field(f"{'':>6}0{axis[-(width - 7) :]}", "dim")]]

@@ -119,7 +119,7 @@ class NavigatingApp(WatchingApp):
             self.call_later(self.run_action, action)
 
     def action_help(self) -> None:
-        """Every key."""
+        """Every mark of this screen, and every key."""
         from camtui.tui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen())
+        self.push_screen(HelpScreen(type(self.screen).__name__))

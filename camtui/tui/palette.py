@@ -33,7 +33,7 @@ class Verbs(Provider):
             ("retry", "try the failed images again (asks first)", "retry"),
             ("export", "write a table or the data to a file", "export"),
             ("copy", "the view, to the terminal's clipboard", "copy_view"),
-            ("theme", "dark or light", "theme"),
+            ("theme", "dark, light, and Textual's own", "theme"),
             ("help", "every key", "help"),
             ("detach", "leave the dashboard; a run that is under way goes on", "detach"),
         ]

@@ -37,7 +37,7 @@ async def carry_out(app: Dashboard, verb: str) -> None:
         await _export(app, path)
         return
     questions = {
-        "stop": (f"Stop the run {name}?", [Choice("stop", "Stop after the units in flight"), Choice("now", "Stop at once")]),
+        "stop": (f"Stop the run {name}?", [Choice("stop", "Stop after what is being computed"), Choice("now", "Stop at once")]),
         "resume": (f"Go on with the run {name}?", [Choice("resume", "Resume")]),
         "retry": (f"Try the failed images of {name} again?", [Choice("retry", "Retry")]),
     }
@@ -58,7 +58,7 @@ async def carry_out(app: Dashboard, verb: str) -> None:
 async def _apart(act: Callable[[], T]) -> T:
     """Wait for something in a thread that the interpreter does not wait for at its end.
 
-    ``camtui stop`` waits for the units in flight, minutes perhaps: whoever leaves the dashboard meanwhile must get away.
+    ``camtui stop`` waits for what is being computed, minutes perhaps: whoever leaves the dashboard meanwhile must get away.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import NamedTuple
 
 from camtui.feed import Snapshot
@@ -13,7 +14,7 @@ from camtui.tui import plots
 from camtui.tui.cellfacts import cell_name
 from camtui.tui.widgets.fields import Field
 from evaluator.records import Event, WorkerState
-from evaluator.text import printable
+from evaluator.text import counted, printable
 
 STATES = {
     "starting": ("◌", "accent"), "running": ("●", "good"), "stopping": ("◍", "warn"), "paused": ("‖", "warn"),
@@ -22,6 +23,9 @@ STATES = {
 """State → sign and role; the word itself always stands beside the sign."""
 
 GIB = 1 << 30
+
+MESSAGE_ROWS = 2
+"""Rows that the reason of an end may take where it does not fit beside the command."""
 
 
 def clock(when: float) -> str:
@@ -44,14 +48,13 @@ def title_line(snapshot: Snapshot, width: int, *, frozen: bool = False) -> list[
     tail = [Part(0, Field(f" {percent(status.progress, 1)}%"))]
     if status.live:
         if status.stage:
-            of = f"{status.stage_number}/{status.stages}"
-            tail.append(Part(3, Field(f"  {of}: {short_count(status.done)}/{short_count(status.total)}", "dim")))
+            part = f"part {status.stage_number} of {status.stages}" if status.stages > 1 else "images"
+            done = f"{short_count(status.done)} of {short_count(status.total)}{' images' if status.stages > 1 else ''}"
+            tail.append(Part(3, Field(f"  {part}: {done}", "dim")))
         tail.append(Part(2, Field(f"  {rate(status.rate)}" if status.rate else "", "dim")))
-        tail.append(Part(1, Field(f"  ETA {duration(status.eta)}" if status.eta is not None else "  ETA …", "accent")))
+        tail += _time_left(snapshot, width)
         if more := short_forecast(status.look, status.images):
             tail.append(Part(2, Field(f"  {more}", "accent")))
-        if width >= 100 and status.eta is not None:
-            tail.append(Part(4, Field(f" ({clock(snapshot.taken + status.eta)})", "dim")))
     elif snapshot.info.finished is not None:
         tail.append(Part(1, Field(f"  ended {clock(snapshot.info.finished)}", "dim")))
     end = most_important(tail, width - _length(head) - 1)
@@ -60,6 +63,17 @@ def title_line(snapshot: Snapshot, width: int, *, frozen: bool = False) -> list[
         return head + end
     filled, empty = plots.bar(status.progress, min(room, 40))
     return [*head, Field(" "), Field(filled, "bar"), Field(empty, "trough"), *end]
+
+
+def _time_left(snapshot: Snapshot, width: int) -> list[Part]:
+    """When it will be done; a run that stops only finishes what is being computed."""
+    eta = snapshot.status.eta
+    if snapshot.status.state == "stopping":
+        return [Part(1, Field("  finishing what is being computed", "warn"))]
+    if eta is None:
+        return [Part(1, Field("  ETA …", "accent"))]
+    left = [Part(1, Field(f"  ETA {duration(eta)}", "accent"))]
+    return [*left, Part(4, Field(f" ({clock(snapshot.taken + eta)})", "dim"))] if width >= 100 else left
 
 
 class Part(NamedTuple):
@@ -81,19 +95,30 @@ def _length(fields: Sequence[Field]) -> int:
     return sum(len(field.text) for field in fields)
 
 
+def state_lines(snapshot: Snapshot, now: float, width: int) -> list[list[Field]]:
+    """Devices, failures, the age of the heartbeat; or what is wrong, whole, and the command that mends it."""
+    status = snapshot.status
+    if snapshot.problem or status.live:
+        return [worker_line(snapshot, now, width)]
+    role = {"crashed": "error", "failed": "error", "stopped": "warn"}.get(status.state, "dim")
+    line = [Field(f" {status.advice}", role), Field(f"   {counted(snapshot.failures, 'failed image')}", "dim")]
+    if not status.message:
+        return [line]
+    if _length(line) + len(status.message) + 3 <= width:
+        return [[*line, Field(f"   {status.message}", "dim")]]
+    words = wrap(status.message, width - 2)[:MESSAGE_ROWS]
+    return [line, *([Field(f" {text}", role)] for text in words)]
+
+
 def worker_line(snapshot: Snapshot, now: float, width: int) -> list[Field]:
-    """Devices, failures, the age of the heartbeat; or what is wrong, and the command that mends it."""
+    """Devices, failures, the age of the heartbeat of a run that is under way."""
     if snapshot.problem:
         return [Field(f" {snapshot.problem}; what you see is the last that was read", "error")]
-    status = snapshot.status
-    if not status.live:
-        role = {"crashed": "error", "failed": "error", "stopped": "warn"}.get(status.state, "dim")
-        line = [Field(f" {status.advice}", role), Field(f"   failed {short_count(snapshot.failures)}", "dim")]
-        return [*line, Field(f"   {status.message}", "dim")] if status.message else line
     parts = [Part(0, Field("", "dim"))]
     for place, worker in enumerate(snapshot.workers):
         parts.append(Part(1 + 2 * place, Field(f" {device_text(worker)} ", "dim")))
         if place == 0 and snapshot.utilisation:
+            parts.append(Part(8, Field("busy ", "dim")))
             parts.append(Part(8, Field(f"{plots.trend(snapshot.utilisation, 0, 100)} ", "bar")))
         parts.append(Part(9 + place, Field(f"{heat_text(worker)} ", "dim") if heat_text(worker) else Field("")))
     parts.append(Part(0, Field(f" failed {short_count(snapshot.failures)}", "warn" if snapshot.failures else "dim")))
@@ -175,9 +200,14 @@ def _trend_lines(snapshot: Snapshot) -> list[list[Field]]:
     """The last minute in bars, and the cells under way."""
     lines: list[list[Field]] = []
     if snapshot.utilisation:
-        lines.append([Field("  util  ", "dim"), Field(plots.trend(snapshot.utilisation, 0, 100), "bar")])
+        lines.append(
+            [Field("  busy  ", "dim"), Field(plots.trend(snapshot.utilisation, 0, 100), "bar"), Field(" 0-100 %", "dim")]
+        )
     if snapshot.rates:
-        lines.append([Field("  rows  ", "dim"), Field(plots.trend(snapshot.rates, 0, max(snapshot.rates)), "bar")])
+        most = f" 0-{max(snapshot.rates):.3g} a second"
+        lines.append(
+            [Field("  rows  ", "dim"), Field(plots.trend(snapshot.rates, 0, max(snapshot.rates)), "bar"), Field(most, "dim")]
+        )
     ahead = [stage for stage in snapshot.stages if stage.cells and stage.done < stage.images]
     for word, stage in zip(("now", "next"), ahead, strict=False):
         lines.append([Field(f"  {word:<6}", "dim"), Field(printable(stage.title, 27))])

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from camtui import pictures
-from camtui.format import metric_header, percent
+from camtui.format import SIGNS, metric_header, percent
 from camtui.pictures import COLOUR_MAPS, ColourMap, Map, Pixels
 from camtui.tui.shot import Shot, Source, map_of
 from camtui.tui.widgets.gallery import Item
-from evaluator.catalog import known_metrics
+from evaluator.catalog import is_control, known_metrics
 from evaluator.records import Cell, Row
 from evaluator.text import printable
 
@@ -111,12 +111,20 @@ _MAKERS = {"input": _input, "map": _map, "overlay": overlay, "explanation": _exp
 def _every_method(scene: Scene, look: Look, metric: str) -> list[Item]:
     """The input, and every method's overlay in one colour scale: 0 and 1 have the same colours everywhere."""
     shown = [Item("input", scene.source.pixels, scene.source.problem, " ")]
+    known = known_metrics()[metric]
+    values = {
+        cell.id: scene.shot.value(metric) if cell.id == scene.shot.cell.id else getattr(row, metric, None)
+        for cell, row in scene.others
+    }
+    ranked = [value for cell, _ in scene.others if (value := values[cell.id]) is not None and not is_control(cell.method)]
+    leading = max(ranked, key=lambda value: known.sign * value, default=None)
     for cell, row in scene.others:
-        here = cell.id == scene.shot.cell.id
-        value = scene.shot.value(metric) if here else getattr(row, metric, None)
-        caption = f"{metric_header(known_metrics()[metric])} {percent(value)}"
+        value = values[cell.id]
+        best = value is not None and value == leading and not is_control(cell.method)
+        caption = f"{metric_header(known)} {percent(value)}{SIGNS['best'] if best else ''}"
         picture = _blended(scene.source.pixels, map_of(cell.method, row, scene.shot.loaded), look)
-        shown.append(Item(printable(cell.method), picture, "not evaluated", caption, strong=here))
+        chosen = cell.id == scene.shot.cell.id
+        shown.append(Item(printable(cell.method), picture, "not evaluated", caption, chosen=chosen, best=best))
     return shown
 
 

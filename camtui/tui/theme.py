@@ -1,15 +1,18 @@
-"""Colours: two themes that colour-blind people can tell apart (Okabe and Ito, 2008), and the styles that widgets draw with.
+"""Colours: two themes that colour-blind people can tell apart (Okabe and Ito, 2008), Textual's own, and the styles of each.
 
-A role is what a piece of text *means*; only this file says how that looks. Without colour the roles remain distinct by weight.
+A role is what a piece of text *means*; only this file says how that looks. Textual's themes are moved towards black or white
+where their colours could not be read. Without colour the roles remain distinct by weight.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from rich.style import Style
-from textual.theme import Theme
+from textual.color import Color
+from textual.theme import BUILTIN_THEMES, Theme
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,68 @@ LIGHT = Colours(
 THEMES: Mapping[str, Colours] = {"okabe-dark": DARK, "okabe-light": LIGHT}
 
 
+LEAST_CONTRAST = 4.5
+"""Of text against what is behind it, as WCAG 2 asks of ordinary text."""
+
+
+@cache
+def colours_of(theme: str) -> Colours | None:
+    """The colours of a theme by its name; ``None`` for those without colours of their own (``ansi-dark``, ``ansi-light``)."""
+    if theme in THEMES:
+        return THEMES[theme]
+    known = BUILTIN_THEMES.get(theme)
+    return None if known is None or theme.startswith("ansi-") else _adapted(known)
+
+
+def _adapted(theme: Theme) -> Colours:
+    """A theme of Textual's with every role readable on its background."""
+    generated = theme.to_color_system().generate()
+    background = Color.parse(generated["background"])
+    foreground = Color.parse(generated["foreground"])
+    panel = background.blend(foreground, 0.06)
+
+    def readable(colour: str | Color) -> str:
+        return _readable(Color.parse(colour), (background, panel), dark=theme.dark)
+
+    return Colours(
+        dark=theme.dark,
+        background=background.hex6.lower(),
+        panel=panel.hex6.lower(),
+        text=readable(foreground),
+        dim=readable(foreground.blend(background, 0.4)),
+        rule=background.blend(foreground, 0.3).hex6.lower(),
+        accent=readable(generated["primary"]),
+        best=readable(generated["success"]),
+        tie=readable(Color.parse(generated["success"]).blend(foreground, 0.4)),
+        warn=readable(generated["warning"]),
+        error=readable(generated["error"]),
+        cursor=background.blend(Color.parse(generated["primary"]), 0.3).hex6.lower(),
+        series=tuple(readable(colour) for colour in (DARK if theme.dark else LIGHT).series),
+    )
+
+
+def _readable(colour: Color, grounds: tuple[Color, ...], *, dark: bool) -> str:
+    """The colour, moved towards white on dark grounds or black on light ones as far as it must be."""
+    end = Color.parse("white" if dark else "black")
+    for step in range(21):
+        moved = colour.blend(end, step / 20)
+        if all(contrast(moved, ground) >= LEAST_CONTRAST for ground in grounds):
+            return moved.hex6.lower()
+    return end.hex6.lower()
+
+
+def contrast(first: Color, second: Color) -> float:
+    """The contrast ratio of two colours, 1 to 21, by WCAG 2."""
+    low, high = sorted((_luminance(first), _luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: Color) -> float:
+    parts = [part / 255 for part in colour.rgb]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
 def textual_theme(name: str) -> Theme:
     """The theme as Textual wants it."""
     colours = THEMES[name]
@@ -68,8 +133,8 @@ Styles = Mapping[str, Style]
 
 
 def styles_of(theme: str) -> Styles:
-    """Role → style. Themes that are not ours (``ansi-…``, chosen for ``NO_COLOR``) get weights and no colour."""
-    colours = THEMES.get(theme)
+    """Role → style. Themes without colours of their own (``ansi-…``, chosen for ``NO_COLOR``) get weights."""
+    colours = colours_of(theme)
     if colours is None:
         return _MONOCHROME
     plain = Style(color=colours.text)

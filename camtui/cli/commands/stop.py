@@ -32,7 +32,7 @@ _NOW_SECONDS = 10.0
 @command
 def stop(
     run: LiveArgument = None,
-    now: Annotated[bool, typer.Option("--now", help="Do not finish the units in flight.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Do not finish what is being computed.")] = False,
     yes: YesOption = False,
 ) -> None:
     """Stop a run; what is in flight is finished and kept.
@@ -42,13 +42,13 @@ def stop(
     Example: camtui stop val
     """
     path = _live_run(run)
-    if now and not yes and os.isatty(0) and not confirm(f"End {path.stem} now and lose the units in flight?", yes):
+    if now and not yes and os.isatty(0) and not confirm(f"End {path.stem} now and lose what is being computed?", yes):
         raise typer.Exit(130)
     pid = _signal_holder(path, now=now)
     if pid is None:
         narrate(f"{printable(path.stem)} is not running; {status_in(path).advice}")
         return
-    narrate(f"stopping {printable(path.stem)}, pid {pid}" + ("" if now else ": finishing the units in flight"))
+    narrate(f"stopping {printable(path.stem)}, pid {pid}" + ("" if now else ": finishing what is being computed"))
     limit = time.monotonic() + _NOW_SECONDS
     while lock_holder(path) == pid:
         if now and time.monotonic() > limit:

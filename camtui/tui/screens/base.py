@@ -115,8 +115,8 @@ class RunScreen(Screen[None]):
         if self.ready:
             snapshot, width = self.snapshot, self.app.size.width
             top = runfacts.title_line(snapshot, width, frozen=self.dashboard.frozen)
-            below = runfacts.worker_line(snapshot, time.time(), width)
-            self.query_one("#title", TextLines).show([top, below])
+            below = runfacts.state_lines(snapshot, time.time(), width)
+            self.query_one("#title", TextLines).show([top, *below])
 
     def as_text(self) -> str:
         """The tables of the screen with tabs between the columns, for the clipboard."""

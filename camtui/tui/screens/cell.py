@@ -134,8 +134,11 @@ class CellScreen(RunScreen):
     # -- the list ----------------------------------------------------------------------------------------------------------------
 
     def _begin_list(self) -> None:
+        """Read the list anew, the cursor on its first image."""
         self._listed, self._complete = [], False
-        self.query_one("#images", LineTable).expect()
+        table = self.query_one("#images", LineTable)
+        table.expect()
+        table.action_first()
         self.fetch(self._more, "list")
 
     async def _more(self) -> None:
@@ -202,7 +205,7 @@ def list_columns(metric: str, width: int) -> list[Column]:
     """Place, image, classes, confidences and the metrics of a row; the one that orders comes last."""
     shown = other_metrics(metric, width)
     columns = [Column("place", "#", 6), Column("image", "image", 24 if width < 100 else 32, right=False)]
-    columns += [Column("classes", "true → predicted", 0, right=False), Column("confidence", "conf→masked", 11)]
+    columns += [Column("classes", "true → predicted", 0, right=False), Column("confidence", "confidence\n→ masked", 11)]
     columns += [Column(key, metric_header(known_metrics()[key]), 7) for key in shown]
     return [*columns, Column("value", metric_header(known_metrics()[metric]), 8)]
 
@@ -249,7 +252,16 @@ def convergence_lines(curve: list[Mean], width: int, height: int) -> list[list[F
     for sign in (-1, 1):
         plot.dots([mean.value + sign * (mean.half_width or 0) for mean in curve])
     rows = plot.lines()
-    scale = [percent(high, 1), *[""] * (len(rows) - 2), percent(low, 1)] if len(rows) > 1 else [percent(high, 1)]
-    lines = [[Field(f"{text:>6} ", "dim"), Field(line, "series1")] for text, line in zip(scale, rows, strict=True)]
-    end = f"n {short_count(curve[-1].n)}"
-    return [*lines, [Field(f"{'':>7}0{end:>{max(1, width - 10)}}", "dim")]]
+    ticks = axis_ticks(low, high, len(rows))
+    lines = [[Field(f"{ticks.get(row, ''):>6} ", "dim"), Field(line, "series1")] for row, line in enumerate(rows)]
+    last, across = curve[-1].n, max(1, width - 10)
+    half, end = short_count(last // 2), f"{short_count(last)} images"
+    below = f"{half:>{across // 2 + len(half) // 2}}" if across > 40 else ""
+    return [*lines, [Field(f"{'':>7}0{below}{end:>{across - len(below)}}", "dim")]]
+
+
+def axis_ticks(low: float, high: float, rows: int) -> dict[int, str]:
+    """Row from the top → the value there in percent: both ends, and a label about every fourth row between them."""
+    steps = max(1, (rows - 1) // 4)
+    places = {round(step * (rows - 1) / steps) for step in range(steps + 1)}
+    return {place: percent(high - (high - low) * place / max(1, rows - 1), 1) for place in places}

@@ -34,7 +34,7 @@ class Answers(LineTable):
 class Question(ModalScreen[str]):
     """A question with answers below each other; the first is ``no``, and Escape means it too."""
 
-    BINDINGS = [Binding("escape", "no", "no"), Binding("n", "no", "no", show=False), Binding("y", "yes", "yes", show=False)]
+    BINDINGS = [Binding("escape", "no", "no"), Binding("y", "yes", "yes"), Binding("n", "no", "no")]
 
     def __init__(self, question: str, choices: Sequence[Choice], refuse: str = "No, leave it as it is") -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from functools import partial
@@ -12,23 +13,34 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Input
 
+from camtui.convergence import convergence
 from camtui.feed import Snapshot
 from camtui.ties import best_in_backbone
-from camtui.tui import cellfacts, gridmodel, runfacts
+from camtui.tui import cellfacts, gridmodel, overview, runfacts
 from camtui.tui.messages import CursorMoved, RowOpened
-from camtui.tui.screens.base import RunScreen
+from camtui.tui.screens.base import RunScreen, rule
 from camtui.tui.widgets.fields import Field
+from camtui.tui.widgets.gallery import Gallery
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
 from evaluator.catalog import known_metrics
 from evaluator.records import Cell
+from evaluator.statistics import Mean
+from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
 _REST = 0.2
 """Seconds after which a cursor is taken to rest."""
 
+_GROWN = 1.1
+"""How much a cell must have grown before its convergence is read again."""
+
 _STILL = 5.0
 """Seconds without a key after which rows may change places."""
+
+
+def _convergence_of(reader: RunReader, *, cell: int, n: int) -> list[Mean]:
+    return convergence(reader.convergence(cell), n)
 
 
 class GridScreen(RunScreen):
@@ -57,6 +69,9 @@ class GridScreen(RunScreen):
         self._timer: Timer | None = None
         self._asked: tuple[int, str, int] | None = None
         self._histogram: tuple[tuple[int, str, int], list[int]] | None = None
+        self._overview_of = (0, 0)
+        self._leaders_of = ""
+        self._curves: list[tuple[Cell, list[Mean]]] = []
 
     def body(self) -> ComposeResult:
         """Table, detail and the latest events."""
@@ -64,8 +79,13 @@ class GridScreen(RunScreen):
             with Vertical(id="left"):
                 yield TextLines(id="hint")
                 yield LineTable(id="grid", choose_cells=True)
+                yield TextLines(id="overview", classes="ruled")
                 yield TextLines(id="detail", classes="ruled")
-            yield TextLines(id="side")
+            with Vertical(id="side"):
+                yield TextLines(id="work")
+                yield TextLines(id="leaders", classes="ruled")
+                yield TextLines(id="worst", classes="ruled")
+                yield Gallery(id="worst-picture")
         yield TextLines(id="events", classes="ruled")
         yield Input(id="filter", placeholder="words that the method's or the backbone's name holds", select_on_focus=False)
 
@@ -79,7 +99,10 @@ class GridScreen(RunScreen):
         events = self.query_one("#events", TextLines)
         events.show(runfacts.event_lines(snapshot, max(1, events.size.height)))
         if self.has_class("-wide"):
-            self.query_one("#side", TextLines).show(runfacts.side_lines(snapshot, 35))
+            self.query_one("#work", TextLines).show(
+                runfacts.side_lines(snapshot, max(35, self.query_one("#side").size.width - 1))
+            )
+        self._show_overview(snapshot)
         self._think()
 
     def _hint(self, snapshot: Snapshot) -> list[Field]:
@@ -148,6 +171,67 @@ class GridScreen(RunScreen):
         backbone = column if column in snapshot.backbones else snapshot.backbones[0]
         return snapshot.cell(backbone, str(row))
 
+    # -- what large terminals show besides -----------------------------------------------------------------------------------
+
+    @property
+    def _roomy(self) -> bool:
+        return self.has_class("-wide") and self.has_class("-tall")
+
+    def _show_overview(self, snapshot: Snapshot) -> None:
+        """Every component of the chosen backbone, the convergence of its leaders, the worst image of the chosen cell."""
+        cell = self.chosen()
+        if cell is None or not self._roomy:
+            return
+        panel = self.query_one("#overview", TextLines)
+        panel.border_title = rule(f"{cell.backbone}: all components, ADCC with its 95 % interval")
+        marks = self.dashboard.marks(("adcc",))
+        lines = overview.component_lines(snapshot, cell.backbone, marks, panel.size.width, panel.size.height - 1)
+        panel.show(lines)
+        self._show_leaders()
+
+    def _show_leaders(self) -> None:
+        panel = self.query_one("#leaders", TextLines)
+        panel.border_title = rule(f"{self._leaders_of}: leaders, ADCC over n") if self._leaders_of else ""
+        panel.show(overview.leader_lines(self._curves, panel.size.width, panel.size.height - 1))
+
+    def _fetch_overview(self) -> None:
+        """Ask for what the file must be read for, once the cursor rests on another cell or the cell has grown by a tenth."""
+        cell = self.chosen()
+        if cell is None or not self._roomy:
+            return
+        n = self.snapshot.views[cell.id].summary.n
+        before, seen = self._overview_of
+        if before == cell.id and n < seen * _GROWN and not (n == self.snapshot.info.image_count != seen):
+            return
+        self._overview_of = (cell.id, n)
+        self.fetch(partial(self._load_overview, cell), "overview")
+
+    async def _load_overview(self, cell: Cell) -> None:
+        snapshot = self.snapshot
+        curves = []
+        for leader in overview.leaders(snapshot, cell.backbone):
+            n = snapshot.views[leader.id].summary.n
+            question = partial(_convergence_of, cell=leader.id, n=n)
+            curves.append((leader, await self.ask(question) or []))
+        self._curves, self._leaders_of = curves, cell.backbone
+        self._show_leaders()
+        await self._load_worst(cell)
+
+    async def _load_worst(self, cell: Cell) -> None:
+        from camtui.tui.worst import Worst, worst_of
+
+        found: Worst | None = await self.ask(partial(worst_of, cell=cell))
+        facts, picture = self.query_one("#worst", TextLines), self.query_one("#worst-picture", Gallery)
+        facts.border_title = rule(f"worst image of {cell.method}")
+        if found is None:
+            facts.show([[Field("  no image has a value yet", "dim")]])
+            picture.show([])
+            return
+        names = await self.dashboard.class_names(cell)
+        facts.show(found.lines(names, facts.size.width))
+        pictures = self.dashboard.settings.images != "off"
+        picture.show([await asyncio.to_thread(found.picture)] if pictures else [])
+
     def _show_detail(self, snapshot: Snapshot) -> None:
         cell = self.chosen()
         detail = self.query_one("#detail", TextLines)
@@ -187,6 +271,7 @@ class GridScreen(RunScreen):
         """The detail follows the cursor, and rows stay where they are for a while."""
         self._moved = time.monotonic()
         self._show_detail(self.snapshot)
+        self._show_overview(self.snapshot)
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(_REST, self._think)
@@ -196,6 +281,7 @@ class GridScreen(RunScreen):
         cell, metric = self.chosen(), self.view.metric
         shown = sorted(self.snapshot.metrics, key=lambda key: key != metric) if self.view.long else [metric]
         self.dashboard.think(shown, cell.id if cell else None)
+        self._fetch_overview()
 
     def on_row_opened(self, _: RowOpened) -> None:
         """Open the cell under the cursor."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from textwrap import wrap
 from typing import Any
 
 from textual.app import App, ComposeResult
@@ -10,17 +11,24 @@ from textual.binding import Binding, BindingsMap
 from textual.dom import DOMNode
 from textual.screen import ModalScreen
 
+from camtui.tui.marks import marks_of
 from camtui.tui.widgets.fields import Column, Field, Line
 from camtui.tui.widgets.keybar import KeyBar, shown_key
 from camtui.tui.widgets.table import LineTable
 
-_KEYS, _WORD = 12, 14
+_FIRST = 22
+"""Width of the column of keys and marks."""
 
 
 class HelpScreen(ModalScreen[None]):
-    """A list of keys: which, what for, and a little more."""
+    """The marks of the screen that it was asked on, then the keys of every screen."""
 
     BINDINGS = [Binding("escape,question_mark,q", "close", "close")]
+
+    def __init__(self, asked_on: str) -> None:
+        """``asked_on``: name of the screen's class."""
+        super().__init__()
+        self._asked_on = asked_on
 
     def compose(self) -> ComposeResult:
         """The list and its own keys."""
@@ -28,10 +36,11 @@ class HelpScreen(ModalScreen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Collect the bindings."""
-        columns = [Column("keys", "keys", _KEYS, right=False), Column("word", "what", 24, right=False)]
+        """Collect marks and bindings."""
+        columns = [Column("keys", "", _FIRST, right=False), Column("meaning", "", 0, right=False)]
+        room = max(20, self.app.size.width - _FIRST - 3)
         table = self.query_one("#help", LineTable)
-        table.show([*columns, Column("more", "more", 0, right=False)], help_lines(type(self.app)))
+        table.show(columns, [*mark_lines(self._asked_on, room), *help_lines(type(self.app), room)])
         table.focus()
 
     def action_close(self) -> None:
@@ -63,14 +72,29 @@ def own_bindings(kind: type[DOMNode]) -> list[Binding]:
     return [binding for found in BindingsMap(kind.BINDINGS).key_to_bindings.values() for binding in found]
 
 
-def help_lines(everywhere: type[App[Any]]) -> list[Line]:
-    """One line for each thing that can be done, under the place where it works."""
+def mark_lines(screen: str, room: int) -> list[Line]:
+    """What each mark of a screen means, wrapped to the room there is."""
+    lines = [Line(("marks", ""), (Field("on this screen", "strong"), Field("")))]
+    for mark, meaning in marks_of(screen):
+        lines += _entry(("marks", mark), Field(f"  {mark}", "accent"), meaning, room)
+    return lines
+
+
+def help_lines(everywhere: type[App[Any]], room: int) -> list[Line]:
+    """One entry for each thing that can be done, under the place where it works."""
     lines: list[Line] = []
     for title, kind in sections(everywhere):
         lines.append(Line((title, ""), (Field(title, "strong"), Field(""))))
         for (word, more), keys in _grouped(own_bindings(kind)):
-            lines.append(Line((title, keys, word), (Field(f"  {keys}", "key"), Field(word), Field(more, "dim"))))
+            lines += _entry((title, keys, word), Field(f"  {keys}", "key"), f"{word}: {more}" if more else word, room)
     return lines
+
+
+def _entry(key: tuple[str, ...], first: Field, text: str, room: int) -> list[Line]:
+    """A key or a mark, and its meaning over as many lines as it takes."""
+    parts = wrap(text, room) or [""]
+    heads = [first, *[Field("")] * (len(parts) - 1)]
+    return [Line((*key, place), (head, Field(part))) for place, (head, part) in enumerate(zip(heads, parts, strict=True))]
 
 
 def _grouped(bindings: Iterable[Binding]) -> list[tuple[tuple[str, str], str]]:

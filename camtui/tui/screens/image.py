@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from camtui.tui.scene import Look, Scene, items, overlay
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.shot import Shot, Source, all_methods_on, first_of, map_of, neighbour, open_source, read_shot
 from camtui.tui.widgets.fields import Field
-from camtui.tui.widgets.gallery import Gallery, Item
+from camtui.tui.widgets.gallery import Gallery, Item, arrange
 from camtui.tui.widgets.lines import TextLines
 from evaluator.records import Cell, Row
 
@@ -25,6 +26,17 @@ if TYPE_CHECKING:
 
 KEPT = 12
 """Images whose pixels are kept, so that going back and forth costs nothing."""
+
+
+_AROUND = 4
+"""Rows above and below pictures, curves and facts: title, where we are, keys."""
+
+
+def spare_rows(pictures: Sequence[Item], width: int, room: int) -> int:
+    """Rows that the curves may take without making the pictures smaller, from 7 to 16."""
+    layout = arrange(len(pictures), width, room, any(item.caption for item in pictures))
+    rows = layout.lines * -(-len(pictures) // layout.columns)
+    return max(7, min(16, room - rows))
 
 
 class ImageScreen(RunScreen):
@@ -146,12 +158,15 @@ class ImageScreen(RunScreen):
             return
         width = self.app.size.width
         self.query_one("#where", TextLines).show([where_line(scene.shot, self.metric, self.worst, width)])
-        self.query_one("#gallery", Gallery).show(self._pictures(scene))
-        self.query_one("#facts", TextLines).show(fact_lines(scene.shot, self.metric, width))
+        pictures = self._pictures(scene)
+        self.query_one("#gallery", Gallery).show(pictures)
+        facts = fact_lines(scene.shot, self.metric, width)
+        self.query_one("#facts", TextLines).show(facts)
         panel = self.query_one("#curves", TextLines)
         show_curves = bool(scene.shot.curves) and (self.curves or self.app.size.height >= 34)
         panel.display = show_curves
-        panel.show(curve_lines(scene.shot, width) if show_curves else [])
+        room = self.app.size.height - len(facts) - _AROUND
+        panel.show(curve_lines(scene.shot, width, spare_rows(pictures, width, room)) if show_curves else [])
         self.refresh_bindings()
 
     def _pictures(self, scene: Scene) -> list[Item]:
@@ -204,10 +219,10 @@ class ImageScreen(RunScreen):
         self._draw()
 
     def action_metric(self, step: int) -> None:
-        """Rank by the next metric; the image stays."""
+        """Rank by the next metric, and show the first image of that order."""
         metrics = self.snapshot.metrics
         self.metric = metrics[(metrics.index(self.metric) + step) % len(metrics)]
-        self._open(self.image_id)
+        self._open(None)
 
     def action_ends(self) -> None:
         """To the first image from the other end."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.widgets import Input
 
 from camtui.feed import Snapshot
-from camtui.format import cell_views, count, duration, half_width, metric_header, percent, rank_cells, signed_percent
+from camtui.format import cell_views, count, duration, half_width, metric_header, percent, signed_percent
 from camtui.runs import list_runs
 from camtui.status import RunStatus, read_status
 from camtui.tui.messages import CursorMoved, RowOpened
@@ -56,13 +58,11 @@ def read_known(path: Path) -> Known:
 
 def _best(reader: RunReader) -> tuple[str, str]:
     """Value and name of the best ADCC; by average alone, no pair is tested."""
-    views, adcc = cell_views(reader), known_metrics()["adcc"]
-    ranks = rank_cells(views, adcc, lambda *_: None)
-    for view in views:
-        if ranks.get(view.cell.id) == "best":
-            mean = view.mean("adcc")
-            return percent(mean.value if mean else None), printable(f"{view.cell.method}/{view.cell.backbone}", 40)
-    return "", ""
+    found = [(mean.value, view.cell) for view in cell_views(reader) if not view.control and (mean := view.mean("adcc"))]
+    if not found:
+        return "", ""
+    value, cell = max(found, key=lambda one: one[0])
+    return percent(value), printable(f"{cell.method}/{cell.backbone}", 40)
 
 
 def _plan(reader: RunReader) -> dict[str, object]:
@@ -78,8 +78,30 @@ def _plan(reader: RunReader) -> dict[str, object]:
 
 def differences(mine: dict[str, object], theirs: dict[str, object]) -> str:
     """What another plan has otherwise: ``limit: 100 → 500``."""
-    changed = [f"{name}: {mine[name]} → {theirs[name]}" for name in mine if name in theirs and mine[name] != theirs[name]]
-    return ";  ".join(printable(text, 120) for text in changed)
+    changed = [name for name in mine if name in theirs and mine[name] != theirs[name]]
+    return ";  ".join(printable(f"{name}: {_in_words(mine[name])} → {_in_words(theirs[name])}", 120) for name in changed)
+
+
+def _in_words(value: object) -> str:
+    """A choice of a plan as people say it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+SORTS = ("started", "name", "ADCC")
+
+
+def sorted_runs(known: Sequence[Known], order: str, words: str) -> list[Known]:
+    """The runs whose names hold the words, the last started, the first by name or the best first."""
+    shown = [one for one in known if words.lower() in one.path.stem.lower()]
+    if order == "name":
+        return sorted(shown, key=lambda one: one.path.stem.lower())
+    if order == "ADCC":
+        return sorted(shown, key=lambda one: -float(one.best[0] or -1))
+    return shown
 
 
 class RunsScreen(RunScreen):
@@ -88,6 +110,8 @@ class RunsScreen(RunScreen):
     BINDINGS = [
         Binding("space", "mark", "mark", tooltip="two marked runs can be compared"),
         Binding("equals_sign", "compare", "compare marked"),
+        Binding("s", "sort", "sort", tooltip="by start, by name, by ADCC"),
+        Binding("slash", "search", "search", tooltip="only runs whose names hold these words"),
         Binding("escape", "up", "up"),
     ]
 
@@ -96,11 +120,13 @@ class RunsScreen(RunScreen):
         self._known: list[Known] = []
         self._marked: list[Path] = []
         self._read_at = 0.0
+        self._order, self._words = SORTS[0], ""
 
     def body(self) -> ComposeResult:
         """The list, and what is different about the one under the cursor."""
         yield LineTable(id="runs")
         yield TextLines(id="difference", classes="ruled")
+        yield Input(id="filter", placeholder="words that the run's name holds", select_on_focus=False)
 
     def on_mount(self) -> None:
         """Read the runs."""
@@ -127,8 +153,9 @@ class RunsScreen(RunScreen):
         columns += [Column("state", "state", 11, right=False), Column("done", "done", 5), Column("best", "ADCC↑", 6)]
         columns += [Column("cell", "best", 0, right=False), Column("took", "took", 6)]
         columns += [Column("images", "images", 9), Column("started", "started", 10)] if wide else []
-        lines = [self._line(known) for known in self._known]
-        self.query_one("#runs", LineTable).show(columns, lines, empty="no run in the folder of runs")
+        lines = [self._line(known) for known in sorted_runs(self._known, self._order, self._words)]
+        nothing = "no run of that name; Esc shows all" if self._words else "no run in the folder of runs"
+        self.query_one("#runs", LineTable).show(columns, lines, empty=nothing)
         self._show_difference()
 
     def _line(self, known: Known) -> Line:
@@ -183,9 +210,39 @@ class RunsScreen(RunScreen):
         else:
             self.dashboard.say("mark two runs with Space", severity="warning")
 
+    def action_sort(self) -> None:
+        """By start, by name, by ADCC."""
+        self._order = SORTS[(SORTS.index(self._order) + 1) % len(SORTS)]
+        self._show_list()
+        self.dashboard.say(f"sorted by {self._order}")
+
+    def action_search(self) -> None:
+        """Open the search line."""
+        line = self.query_one("#filter", Input)
+        line.add_class("open")
+        line.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Search while words are typed."""
+        self._words = event.value
+        self._show_list()
+
+    def on_input_submitted(self, _: Input.Submitted) -> None:
+        """Keep the words and go back to the list."""
+        self._close_search()
+
+    def _close_search(self) -> None:
+        self.query_one("#filter", Input).remove_class("open")
+        self.query_one("#runs", LineTable).focus()
+
     def action_up(self) -> None:
-        """Back to where this was opened."""
-        self.dashboard.pop_screen()
+        """Show all runs again; then back to where this was opened."""
+        line = self.query_one("#filter", Input)
+        if line.value or line.has_class("open"):
+            line.value = ""
+            self._close_search()
+        else:
+            self.dashboard.pop_screen()
 
 
 class CompareScreen(RunScreen):

@@ -21,13 +21,19 @@ _GAP = 2
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """One picture; ``note`` says why there is none, ``caption`` stands below it."""
+    """One picture.
+
+    Attributes:
+        note: why there is no picture; ``caption``: stands below it.
+        chosen: the one that the screen is about; ``best``: its caption is the best value of those shown.
+    """
 
     title: str
     picture: Pixels | None
     note: str = ""
     caption: str = ""
-    strong: bool = False
+    chosen: bool = False
+    best: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,10 +111,10 @@ class Gallery(Widget):
 
     def _column(self, item: Item, layout: Layout) -> list[Strip]:
         """Title, picture and caption of one item, each line as wide as the picture."""
-        lines = [self._text(item.title, layout.width, "strong" if item.strong else "dim")]
+        lines = [self._text(f"▶{item.title}" if item.chosen else item.title, layout.width, "accent" if item.chosen else "dim")]
         lines += self._picture(item, layout)
         if layout.lines - layout.height == 2:
-            lines.append(self._text(item.caption, layout.width, "best" if item.strong else ""))
+            lines.append(self._text(item.caption, layout.width, "best" if item.best else ""))
         return lines
 
     def _picture(self, item: Item, layout: Layout) -> list[Strip]:

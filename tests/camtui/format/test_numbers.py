@@ -60,11 +60,11 @@ def test_headers_have_the_direction() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.00001, "<0.0001 img/s"), (0.0312, "0.0312 img/s"), (0.04, "0.04 img/s"), (4.126, "4.13 img/s"), (62.04, "62 img/s"),
-        (136.4, "136 img/s"), (12_345.6, "12,346 img/s"),
+        (0.0001, "2h46 per image"), (0.0312, "32.1 s per image"), (0.04, "25 s per image"), (0.999, "1 s per image"),
+        (4.126, "4.13 images/s"), (62.04, "62 images/s"), (136.4, "136 images/s"), (12_345.6, "12,346 images/s"),
     ],
 )  # fmt: skip
-def test_rates_keep_three_digits_however_slow_or_fast(value: float, text: str) -> None:
+def test_rates_below_one_a_second_are_times_for_an_image(value: float, text: str) -> None:
     assert rate(value) == text
 
 

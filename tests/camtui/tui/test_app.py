@@ -6,6 +6,7 @@ from base64 import b64decode
 from pathlib import Path
 
 import pytest
+from textual.command import CommandPalette
 
 from tests.camtui.tui.support import Driver, opened, said
 
@@ -14,8 +15,15 @@ async def test_theme_changes_and_the_screen_follows(seeded: Path) -> None:
     async with opened(seeded) as driver:
         dark = driver.app.export_screenshot()
         await driver.press("t")
-        assert driver.app.theme == "okabe-light"
+        await driver.until(lambda: isinstance(driver.app.screen, CommandPalette))
+        await driver.press(*"okabe-light")
+        await driver.pilot.pause(0.6)
+        await driver.press("enter", "enter")
+        await driver.until(lambda: driver.app.theme == "okabe-light")
         assert driver.app.export_screenshot() != dark
+        driver.app.theme = "nord"
+        await driver.settle()
+        assert "scorecam" in driver.text()
 
 
 async def test_detaching_says_nothing_of_a_finished_run(seeded: Path) -> None:

@@ -63,14 +63,14 @@ async def test_stop_refused_stop_resume_and_retry(live: Path, closed: Path) -> N
         await state(driver, "● RUNNING")
         closed.unlink()
         await state(driver, "COMPLETE")
-        assert "failed 2" in driver.part("title")
+        assert "2 failed images" in driver.part("title")
         closed.touch()
         await choose(driver, "R", "y")
         await state(driver, "● RUNNING")
         await driver.until(lambda: "failed 0" in driver.part("title"))
         closed.unlink()
         await state(driver, "COMPLETE")
-        assert "failed 2" in driver.part("title")
+        assert "2 failed images" in driver.part("title")
     with RunReader(live) as reader:
         assert [summary.n + summary.failed for summary in reader.summaries()] == [13, 13]
 

@@ -26,7 +26,8 @@ async def test_a_complete_run_has_nothing_to_stop_or_resume(seeded: Path) -> Non
     async with opened(seeded) as driver:
         assert await told(driver, "x") == "nothing to stop: the run is not under way"
         assert await told(driver, "r") == "nothing to resume: the run is complete"
-        assert await told(driver, "t") == "", "a key that does something says nothing of this kind"
+        assert await told(driver, "f") == "", "a key that does something says nothing of this kind"
+        await driver.press("f")
         await driver.press("e")
         await driver.until(lambda: driver.screen_name() == "Question")
         driver.app.clear_notifications()

@@ -14,6 +14,7 @@ from camtui.tui.runfacts import (
     event_lines,
     most_important,
     side_lines,
+    state_lines,
     summary_lines,
     title_line,
     worker_line,
@@ -63,7 +64,7 @@ def live(ended: Snapshot) -> Snapshot:
 
 def test_the_title_says_more_where_there_is_room(live: Snapshot) -> None:
     wide, usual, narrow = (text([title_line(live, width)]) for width in (140, 80, 40))
-    for word in ("val", "RUNNING", "37.5%", "1/2: 3/8", "62.5 img/s", "ETA 3h00"):
+    for word in ("val", "RUNNING", "37.5%", "part 1 of 2: 3 of 8 images", "62.5 images/s", "ETA 3h00"):
         assert word in wide
     assert f"({clock(live.taken + 3 * 3600)})" in wide
     assert "(" not in usual
@@ -72,6 +73,12 @@ def test_the_title_says_more_where_there_is_room(live: Snapshot) -> None:
     assert "37.5%" in narrow
     assert "ETA …" in text([title_line(replace(live, status=replace(live.status, eta=None)), 80)])
     assert "FROZEN" in text([title_line(live, 80, frozen=True)])
+
+
+def test_a_run_that_stops_has_no_time_left_but_what_is_being_computed(live: Snapshot) -> None:
+    stopping = text([title_line(replace(live, status=replace(live.status, state="stopping")), 140)])
+    assert "ETA" not in stopping
+    assert "finishing what is being computed" in stopping
 
 
 def test_the_title_of_an_ended_run_says_when(ended: Snapshot) -> None:
@@ -87,9 +94,16 @@ def test_the_second_line_is_about_workers_or_about_what_is_wrong(live: Snapshot,
     silent = replace(live, info=replace(live.info, heartbeat=None), workers=(replace(live.workers[0], memory_total=None),))
     assert "heartbeat" not in text([worker_line(silent, live.taken, 160)])
     assert "mem 33G" in text([worker_line(silent, live.taken, 160)])
-    assert text([worker_line(ended, ended.taken, 80)]).startswith(" camtui table ")
+    assert "busy ▁" in line
+    assert text(state_lines(ended, ended.taken, 80)).startswith(" camtui table ")
     crashed = replace(ended, status=replace(ended.status, state="crashed", message="it was killed", advice="camtui resume val"))
-    assert text([worker_line(crashed, ended.taken, 80)]) == " camtui resume val   failed 2   it was killed"
+    assert text(state_lines(crashed, ended.taken, 80)) == " camtui resume val   2 failed images   it was killed"
+    reason = "workers die before they compute anything (exit code 1): " + "CUDA cannot start " * 5
+    failed = replace(ended, status=replace(ended.status, state="failed", message=reason, advice="camtui resume val"))
+    lines = text(state_lines(failed, ended.taken, 140)).split("\n")
+    assert lines[0] == " camtui resume val   2 failed images"
+    assert " ".join(" ".join(lines[1:]).split()) == reason.strip(), "the whole reason"
+    assert len(state_lines(failed, ended.taken, 40)) == 3, "and not more than its room"
     assert "the last that was read" in text([worker_line(replace(live, problem="the file is gone"), live.taken, 80)])
 
 

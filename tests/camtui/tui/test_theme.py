@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
+from textual.theme import BUILTIN_THEMES
 
-from camtui.tui.theme import DARK, LIGHT, Colours, styles_of
+from camtui.tui.theme import DARK, LIGHT, Colours, colours_of, styles_of
 
 Rgb = tuple[float, float, float]
 DEUTERANOPIA = ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881))
@@ -41,7 +42,18 @@ def apart(first: str, second: str, eye: tuple[Rgb, Rgb, Rgb]) -> float:
     return float(sum((a - b) ** 2 for a, b in zip(seen(first), seen(second), strict=True)) ** 0.5)
 
 
-@pytest.mark.parametrize("theme", [DARK, LIGHT], ids=["dark", "light"])
+TEXTUALS = [name for name in BUILTIN_THEMES if not name.startswith("ansi-")]
+ALL = {"dark": DARK, "light": LIGHT} | {name: found for name in TEXTUALS if (found := colours_of(name)) is not None}
+
+
+def test_textuals_own_themes_can_be_chosen() -> None:
+    assert len(TEXTUALS) > 10
+    assert set(TEXTUALS) <= set(ALL)
+    assert colours_of("ansi-dark") is None
+    assert colours_of("no such theme") is None
+
+
+@pytest.mark.parametrize("theme", ALL.values(), ids=ALL)
 def test_text_can_be_read(theme: Colours) -> None:
     colours = {role: getattr(theme, role) for role in ("text", "dim", "accent", "best", "tie", "warn", "error")}
     colours |= {f"series {place}": colour for place, colour in enumerate(theme.series)}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from camtui.tui.screens import cell as cell_module
-from camtui.tui.screens.cell import CellScreen, Listed
+from camtui.tui.screens.cell import CellScreen, Listed, axis_ticks
 from evaluator.store.reader import RunReader
 from tests.camtui.tui.support import SIZES, Driver, opened, said
 from tests.synthetic import make_run
@@ -59,7 +59,7 @@ async def test_worst_by_any_metric_follows_its_direction(seeded: Path) -> None:
 async def test_plots_show_every_image_and_the_settled_value(seeded: Path) -> None:
     async with opened(seeded, SIZES["large"]) as driver:
         await driver.press("2")
-        await driver.until(lambda: "n 38" in driver.part("convergence"))
+        await driver.until(lambda: "38 images" in driver.part("convergence"))
         assert "█" in driver.part("histogram")
         assert any("\u2801" <= character <= "\u28ff" for character in driver.part("convergence"))
 
@@ -132,7 +132,7 @@ async def test_a_double_click_means_the_image_that_is_shown(seeded: Path, may_re
         third = table.lines[2].fields[1].text.strip()
         may_read.clear()
         await driver.pilot.press("b")
-        await driver.pilot.click(table, offset=(10, 3), times=2)
+        await driver.pilot.click(table, offset=(10, 4), times=2)
         await driver.until(lambda: driver.screen_name() == "ImageScreen")
         may_read.set()
         await driver.until(lambda: third in driver.text())
@@ -181,3 +181,19 @@ async def test_a_cell_without_values_says_so(partial_run: Path) -> None:
         await driver.press("G", "l", "enter")
         assert "no image of this cell has a value yet" in driver.text()
         assert "needs more images" in driver.text()
+
+
+async def test_another_metric_begins_at_its_first_image(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await driver.press("2", "down", "down", "down")
+        await driver.press("w")
+        await driver.until(lambda: "by drop" in driver.part("listhead"))
+        table = driver.table("images")
+        await driver.until(lambda: table.cursor[0] == table.lines[0].key)
+        await driver.press("down", "b")
+        await driver.until(lambda: "Best" in driver.part("listhead") and table.cursor[0] == table.lines[0].key)
+
+
+def test_an_axis_has_more_labels_where_there_is_room() -> None:
+    assert axis_ticks(0.5, 0.7, 2) == {0: "70.0", 1: "50.0"}
+    assert axis_ticks(0.5, 0.7, 9) == {0: "70.0", 4: "60.0", 8: "50.0"}

@@ -92,6 +92,13 @@ async def test_all_methods_beside_each_other(seeded: Path, key: str) -> None:
         assert gallery(driver).titles[0] == "input"
         assert "fakecam" in gallery(driver).titles
         assert gallery(driver).notes == []
+        items = gallery(driver)._items
+        assert [item.title for item in items if item.chosen] == [image(driver).scene.shot.cell.method]  # type: ignore[union-attr]
+        best = [item for item in items if item.best]
+        assert best
+        assert all(item.caption.endswith("*") for item in best)
+        others = [float(item.caption.split()[-1]) for item in items[1:] if not item.best and item.title != "fakecam"]
+        assert all(float(item.caption.split()[-1].rstrip("*")) >= max(others) for item in best)
         await driver.press(key)
         await driver.until(lambda: len(gallery(driver).titles) == 4)
 
@@ -104,17 +111,19 @@ async def test_colours_alpha_and_curves(seeded: Path) -> None:
         assert "magma, α 0.7" in gallery(driver).titles[1]
         assert not driver.app.screen.query_one("#curves").display
         await driver.press("d")
-        assert "del↓" in driver.part("curves")
-        assert "ins↑" in driver.part("curves")
+        assert "Deletion ↓" in driver.part("curves")
+        assert "Insertion ↑" in driver.part("curves")
+        assert "100 % of pixels removed" in driver.part("curves")
+        assert "100 % of pixels shown" in driver.part("curves")
 
 
 async def test_other_metric_other_rank(seeded: Path) -> None:
     async with opened(seeded) as driver:
         await opened_image(driver)
-        first = image(driver).image_id
+        await driver.press("right_square_bracket")
+        await driver.until(lambda: "2/38" in driver.part("where"))
         await driver.press("w")
-        await driver.until(lambda: "by drop" in driver.part("where"))
-        assert image(driver).image_id == first
+        await driver.until(lambda: "by drop 1/38" in driver.part("where"))
         await driver.press("W")
         await driver.until(lambda: "by ADCC" in driver.part("where"))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from camtui.tui.screens.runs import differences
 from tests.camtui.tui.support import SIZES, opened, said
 from tests.synthetic import make_run
 
@@ -88,3 +89,30 @@ async def test_a_run_that_cannot_be_read_is_not_opened(two_runs: tuple[Path, Pat
         await driver.press("enter")
         await driver.until(lambda: "junk.db is not a run of camtui" in said(driver))
         assert driver.app.path == first
+
+
+async def test_runs_are_sorted_and_searched(two_runs: tuple[Path, Path]) -> None:
+    first, _ = two_runs
+    make_run(first.parent / "alone.db", images=12, methods=("gradcam",), backbones=("vgg16",), curves=False)
+    async with opened(first) as driver:
+        await driver.press("4")
+        await driver.until(lambda: len(driver.cells("runs")) == 3)
+        rows = {row[1]: row for row in driver.cells("runs")}
+        assert float(rows["alone"][4]) > 0, "a run with one method has an ADCC too"
+        await driver.press("s")
+        assert [row[1] for row in driver.cells("runs")] == ["alone", "first", "second"]
+        await driver.press("s")
+        values = [float(row[4]) for row in driver.cells("runs")]
+        assert values == sorted(values, reverse=True)
+        await driver.press("slash", *"sec", "enter")
+        assert [row[1] for row in driver.cells("runs")] == ["second"]
+        await driver.press("escape")
+        assert len(driver.cells("runs")) == 3
+        await driver.press("escape")
+        assert driver.screen_name() == "GridScreen"
+
+
+def test_what_differs_is_said_in_words() -> None:
+    mine: dict[str, object] = {"labels": None, "demo": False, "limit": 5}
+    theirs: dict[str, object] = {"labels": "a.csv", "demo": True, "limit": 5}
+    assert differences(mine, theirs) == "labels: none → a.csv;  demo: no → yes"
