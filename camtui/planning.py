@@ -159,7 +159,7 @@ def _given(typed: Typed) -> dict[str, Any]:
         "curve_steps": typed.curve_steps, "insertion_start": typed.insertion_start, "limit": typed.limit,
         "data": _absolute(typed.data), "labels": _absolute(typed.labels), "demo": typed.demo or None,
         "until": typed.until, "margin": typed.margin, "drop_decided": typed.drop_decided or None,
-        "methods": catalog.split_list(list(typed.methods)) or None,
+        "methods": catalog.expand_methods(catalog.split_list(list(typed.methods))) or None,
         "metrics": catalog.split_list(list(typed.metrics)) or None,
     }  # fmt: skip
     given = {key: value for key, value in values.items() if value is not None}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import category, normalize
 
 from evaluator.errors import NotFound, UsageError
 from evaluator.store.lock import lock_path
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 LAST = "@last"
 """The run that was started or resumed most recently."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_LONGEST, _MOST_BYTES = 100, 200
+"""Characters of a run's name, and bytes that they take in a file system: its file, lock and log add their endings."""
 
 
 def runs_home() -> Path:
@@ -52,16 +53,36 @@ def run_path(name: str) -> Path:
     Raises:
         UsageError: not a name for a run.
     """
-    if not _NAME.fullmatch(name):
+    name = normalize("NFC", name)
+    short = len(name) <= _LONGEST and len(os.fsencode(name)) <= _MOST_BYTES
+    if not (name and short and _is_letter(name[0]) and all(map(_is_of_names, name))):
         raise UsageError(
-            f"'{printable(name, 60)}' is no name for a run", "letters, digits, '.', '_' and '-', at most 100: --name NAME"
+            f"'{printable(name, 60)}' is no name for a run",
+            f"letters and digits of any script, '.', '_' and '-', at most {_LONGEST}: --name NAME",
         )
     return runs_home() / f"{name}.db"
 
 
 def name_for(text: str) -> str:
-    """A valid name made from any text, such as a data folder's: ``ImageNet (val)`` → ``ImageNet-val``."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:100] or "run"
+    """A valid name made from any text, such as a data folder's: ``ImageNet (val)`` → ``ImageNet-val``, ``数据`` as it is."""
+    kept = "".join(character if _is_of_names(character) else " " for character in normalize("NFC", text))
+    name = "-".join(kept.split())
+    while name and not _is_letter(name[0]):
+        name = name[1:]
+    name = name[:_LONGEST]
+    while len(os.fsencode(name)) > _MOST_BYTES:
+        name = name[:-1]
+    return name.rstrip("-._") or "run"
+
+
+def _is_letter(character: str) -> bool:
+    """A letter or a digit of any script."""
+    return category(character)[0] in "LN"
+
+
+def _is_of_names(character: str) -> bool:
+    """What a name may hold: letters, digits, the marks that some scripts write with them, and three signs."""
+    return character in "._-" or category(character)[0] in "LNM"
 
 
 def list_runs() -> list[Path]:

@@ -6,7 +6,7 @@ computed, by their code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from importlib import import_module
 from math import isfinite
@@ -95,6 +95,7 @@ def method(spec: str) -> Method:
     """
     key, options = split_spec(spec)
     kinds = known_methods()
+    key = _spelled(key, kinds)
     if key not in kinds:
         raise UsageError(f"unknown method '{key}'", f"{did_you_mean(key, kinds)}list them: camtui methods")
     kind = kinds[key]
@@ -106,6 +107,24 @@ def method(spec: str) -> Method:
             raise UsageError(f"method '{key}' has no option '{name}'", f"{offered}: camtui methods")
         values[name] = _option_value(kind, name, text, defaults[name])
     return kind(**values)
+
+
+def expand_methods(specs: list[str]) -> list[str]:
+    """Method specs with ``all`` replaced by every method and ``paper`` by those of the paper's Table 2."""
+    groups: dict[str, Sequence[str]] = {"all": tuple(known_methods()), "paper": TABLE2_METHODS}
+    return list(dict.fromkeys(one for spec in specs for one in groups.get(spec, (spec,))))
+
+
+def _spelled(key: str, kinds: Mapping[str, type[Method]]) -> str:
+    """The key that a method's name in any usual spelling means: ``Grad-CAM++``, ``GradCAM++`` → ``gradcampp``."""
+    if key in kinds:
+        return key
+    names = {_plain(name): known for known, kind in kinds.items() for name in (known, kind.title)}
+    return names.get(_plain(key), key)
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.lower().replace("+", "p") if character.isalnum())
 
 
 def is_control(spec: str) -> bool:

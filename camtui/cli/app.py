@@ -42,12 +42,22 @@ class Verbs(Mapping[str, Any]):
         return get_command_from_info(VERBS[name], pretty_exceptions_short=False, rich_markup_mode=None)
 
 
+ALIASES = {"delete": "rm", "remove": "rm", "list": "ls", "results": "table", "start": "run", "dashboard": "watch"}
+"""Words that people type for a command of another name."""
+
+
 class Commands(TyperGroup):
     """The group of all commands: whatever a command raises ends here."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{**settings, "commands": {}})
         self.commands = cast(Any, Verbs())
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that was typed, also by another name."""
+        if args[0] == "version":
+            _show_version(True)
+        return super().resolve_command(ctx, [ALIASES.get(args[0], args[0]), *args[1:]])
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands by task."""

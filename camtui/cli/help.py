@@ -13,7 +13,7 @@ COMMAND_PANELS: Mapping[str, tuple[str, ...]] = {
     "Read its results": ("table", "worst", "errors", "show", "compare", "judge"),
     "Publish them": ("export", "report", "figure", "image"),
     "Manage the runs": ("ls", "copy", "rm"),
-    "What there is, and this machine": ("methods", "backbones", "doctor", "bench", "schema"),
+    "What there is, and this machine": ("methods", "metrics", "backbones", "doctor", "bench", "schema"),
     "Extend camtui": ("new", "check", "synth"),
 }
 """Every command stands under one of these headings; a test holds that."""

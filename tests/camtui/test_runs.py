@@ -71,14 +71,29 @@ def test_what_is_not_found_says_what_is_near() -> None:
         runs.find_run("./nothing.db")
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "../up", ".hidden", "-x", "a b", "x" * 101, "é", "a\n"])
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "../up", ".hidden", "-x", "a b", "x" * 101, "a\n", "数" * 90, "a\u202eb", "́a", "a$b", "a\x1b[2J"]
+)
 def test_what_is_no_name(name: str) -> None:
     with pytest.raises(UsageError):
         runs.run_path(name)
 
 
 @pytest.mark.parametrize(
-    ("text", "name"), [("ImageNet (val)", "ImageNet-val"), ("..", "run"), ("été", "t"), ("a_b-1.2", "a_b-1.2")]
+    ("text", "name"),
+    [
+        ("ImageNet (val)", "ImageNet-val"),
+        ("..", "run"),
+        ("été", "été"),
+        ("a_b-1.2", "a_b-1.2"),
+        ("数据", "数据"),
+        ("データ", "データ"),
+        ("ünï códe 画像", "ünï-códe-画像"),
+        ("हिन्दी", "हिन्दी"),
+        ("e\u0301te", "éte"),
+        ("画" * 120, "画" * 66),
+        ("\u202ea\x1b[2J", "a-2J"),
+    ],
 )
 def test_a_name_from_any_text(text: str, name: str) -> None:
     assert runs.name_for(text) == name

@@ -73,3 +73,20 @@ def test_lists_with_commas_keep_the_options_of_a_spec_together() -> None:
         "gradcam", "scorecam:variant=cic", "smoothgradcampp:n=2,sigma=0.5", "cam",
     ]  # fmt: skip
     assert catalog.split_list([]) == []
+
+
+@pytest.mark.parametrize(
+    ("spelled", "key"),
+    [
+        ("GradCAM++", "gradcampp"), ("Grad-CAM", "gradcam"), ("grad_cam", "gradcam"), ("Smooth Grad-CAM++", "smoothgradcampp"),
+        ("Score-CAM:variant=cic", "scorecam:variant=cic"), ("XGradCAM", "xgradcam"), ("CAM", "cam"),
+    ],
+)  # fmt: skip
+def test_methods_in_any_usual_spelling(spelled: str, key: str) -> None:
+    assert catalog.method(spelled).name == key
+
+
+def test_groups_of_methods() -> None:
+    assert catalog.expand_methods(["paper", "layercam"]) == [*catalog.TABLE2_METHODS, "layercam"]
+    assert catalog.expand_methods(["gradcam", "all"])[0] == "gradcam"
+    assert sorted(catalog.expand_methods(["all"])) == sorted(all_methods())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from camtui.cli.app import ALIASES
 from tests.camtui.cli.support import ask, home
 from tests.evaluator.execution.support import camtui
 
@@ -62,3 +63,9 @@ def test_a_reader_that_leaves_early_is_no_error(home: Path) -> None:
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert result.returncode == 0
     assert "Traceback" not in result.stderr
+
+
+def test_other_words_for_commands(home: Path) -> None:
+    assert camtui("version").stdout == camtui("--version").stdout
+    for alias, name in ALIASES.items():
+        assert camtui(alias, "--help").stdout.splitlines()[0].startswith(f"Usage: camtui {name}")

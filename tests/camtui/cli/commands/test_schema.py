@@ -25,6 +25,7 @@ PRINTED = {
     "ls": ("ls",),
     "event": ("logs", "val"),
     "methods": ("methods",),
+    "metrics": ("metrics",),
     "backbones": ("backbones",),
     "doctor": ("doctor",),
     "doctor-run": ("doctor", "val"),
