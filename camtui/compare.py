@@ -117,6 +117,9 @@ def _protocol_differences(first: RunReader, second: RunReader, metrics: Sequence
     options = ["target", "resize", "precision"]
     options += ["curve_steps"] if any(metric.curve for metric in metrics) else []
     options += ["insertion_start"] if any(metric.key == "insertion" for metric in metrics) else []
+    keys = {metric.key for metric in metrics}
+    options += ["pointing_margin"] if "pointing_game" in keys else []
+    options += ["road_removal"] if keys & {"road", "arcc"} else []
     for name in options:
         if getattr(mine, name) != getattr(theirs, name):
             yield f"{name.replace('_', '-')}: {getattr(mine, name)} → {getattr(theirs, name)}"

@@ -28,6 +28,8 @@ def growth(stored: RunPlan, asked: RunPlan) -> list[str]:
         new = [name for name in after if name not in before]
         if new:
             clauses.append(f"new {what}{'s' if len(new) > 1 else ''} {', '.join(map(printable, new))}")
+    if both.truth != stored.truth:
+        clauses.append(f"truth from {printable(both.truth)}")
     return clauses
 
 

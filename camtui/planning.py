@@ -22,7 +22,10 @@ _ORDINARY = {"val", "train", "test", "images", "data", "valid", "validation"}
 
 _RULE = ("until", "margin", "drop_decided")
 
-_PROTOCOL = ("labels", "seed", "target", "resize", "precision", "curve_steps", "insertion_start", *_RULE)
+_PROTOCOL = (
+    "labels", "seed", "target", "resize", "precision", "curve_steps", "insertion_start", "truth", "pointing_margin",
+    "road_removal", *_RULE,
+)  # fmt: skip
 """What a run that is there already decides where nothing else is typed."""
 
 
@@ -50,6 +53,9 @@ class Typed:
     precision: str | None = None
     curve_steps: int | None = None
     insertion_start: str | None = None
+    truth: Path | None = None
+    pointing_margin: int | None = None
+    road_removal: str | None = None
     until: str | None = None
     margin: float | None = None
     drop_decided: bool = False
@@ -157,6 +163,7 @@ def _given(typed: Typed) -> dict[str, Any]:
     values: dict[str, Any] = {
         "seed": typed.seed, "target": typed.target, "resize": typed.resize, "precision": typed.precision,
         "curve_steps": typed.curve_steps, "insertion_start": typed.insertion_start, "limit": typed.limit,
+        "truth": _absolute(typed.truth), "pointing_margin": typed.pointing_margin, "road_removal": typed.road_removal,
         "data": _absolute(typed.data), "labels": _absolute(typed.labels), "demo": typed.demo or None,
         "until": typed.until, "margin": typed.margin, "drop_decided": typed.drop_decided or None,
         "methods": catalog.expand_methods(catalog.split_list(list(typed.methods))) or None,
@@ -206,7 +213,7 @@ def _read_config(file: Path) -> dict[str, Any]:
     for key in ("methods", "metrics"):
         if isinstance(values.get(key), list):
             values[key] = [_anchored(spec, folder) for spec in values[key]]
-    for key in ("data", "labels"):
+    for key in ("data", "labels", "truth"):
         if isinstance(values.get(key), str):
             values[key] = str(folder / Path(values[key]).expanduser())
     return values

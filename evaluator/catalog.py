@@ -6,7 +6,7 @@ computed, by their code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from importlib import import_module
 from math import isfinite
@@ -194,6 +194,22 @@ def requested_metrics() -> tuple[str, ...]:
 def curve_metrics() -> tuple[str, ...]:
     """Those of them that are areas under curves, each at forwards of its own."""
     return tuple(key for key in requested_metrics() if known_metrics()[key].curve)
+
+
+def value_range(key: str) -> tuple[float, float]:
+    """The least and the greatest value of a metric; that of a fraction where this version does not know it."""
+    known = known_metrics().get(key)
+    return (known.low, known.high) if known else (0.0, 1.0)
+
+
+def truth_metrics() -> tuple[str, ...]:
+    """Those of them that compare maps with the object's true region."""
+    return tuple(key for key in requested_metrics() if known_metrics()[key].truth)
+
+
+def sources_of(metrics: Iterable[str]) -> tuple[str, ...]:
+    """What some metrics are computed from: other metrics (``Metric.of``)."""
+    return tuple(dict.fromkeys(source for key in metrics for source in metric(key).of))
 
 
 def split_spec(spec: str) -> tuple[str, dict[str, str]]:

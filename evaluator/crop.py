@@ -19,6 +19,8 @@ from evaluator.errors import ImageUnreadable
 from evaluator.text import printable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 SIDE = 224
@@ -148,6 +150,29 @@ def _as_rgb(image: Image) -> Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
+class Placement(NamedTuple):
+    """Where the square lies in a resized image: its size in pixels, and the square's left and upper edge."""
+
+    size: tuple[int, int]
+    left: int
+    top: int
+
+
+def placement(width: int, height: int, resize: int, side: int = SIDE) -> Placement:
+    """The short side of an image becomes ``resize`` pixels, the square is the central ``side × side``.
+
+    Raises:
+        ImageUnreadable: a strip so thin that its enlargement would not fit in memory.
+    """
+    if width <= height:
+        size = (resize, max(resize, int(resize * height / width)))
+    else:
+        size = (max(resize, int(resize * width / height)), resize)
+    if size[0] * size[1] > _MOST_PIXELS:
+        raise ImageUnreadable("too-large", f"{width} x {height} pixels would become {size[0]} x {size[1]}")
+    return Placement(size, round((size[0] - side) / 2.0), round((size[1] - side) / 2.0))
+
+
 def centre_square(image: Image, resize: int) -> Image:
     """Short side to ``resize`` (bilinear, antialiased), then the central 224 × 224.
 
@@ -156,13 +181,30 @@ def centre_square(image: Image, resize: int) -> Image:
     """
     from PIL.Image import Resampling
 
-    width, height = image.size
-    if width <= height:
-        size = (resize, max(resize, int(resize * height / width)))
-    else:
-        size = (max(resize, int(resize * width / height)), resize)
-    if size[0] * size[1] > _MOST_PIXELS:
-        raise ImageUnreadable("too-large", f"{width} x {height} pixels would become {size[0]} x {size[1]}")
-    image = image.resize(size, Resampling.BILINEAR)
-    left, top = round((size[0] - SIDE) / 2.0), round((size[1] - SIDE) / 2.0)
-    return image.crop((left, top, left + SIDE, top + SIDE))
+    size, left, top = placement(*image.size, resize)
+    return image.resize(size, Resampling.BILINEAR).crop((left, top, left + SIDE, top + SIDE))
+
+
+def crop_mask(mask: NDArray[np.bool_], resize: int, side: int = SIDE) -> NDArray[np.bool_]:
+    """The pixels of ``[height, width]`` that an image of that size keeps, ``[side, side]``: each takes its nearest one."""
+    import numpy as np
+    from PIL import Image
+
+    size, left, top = placement(mask.shape[1], mask.shape[0], resize, side)
+    resized = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.NEAREST)
+    return np.asarray(resized.crop((left, top, left + side, top + side))) > 0
+
+
+def size_of(root: Path, path: bytes, expected_size: int | None = None) -> tuple[int, int]:
+    """Width and height of an image's file, from its header.
+
+    Raises:
+        ImageUnreadable: there is no such image.
+    """
+    pillow = _pillow()
+    data = read_image(root, path, expected_size)
+    try:
+        with pillow.open(BytesIO(data), formats=_FORMATS) as image:
+            return image.width, image.height
+    except (pillow.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+        raise ImageUnreadable("not-an-image", printable(error, 200)) from error

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, make_dataclass
 from keyword import iskeyword
+from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from evaluator.errors import RunFailed, UsageError
@@ -226,7 +227,14 @@ def described_metric(code: Code) -> Metric:
         raise UsageError(
             f"the plan describes the metric {code.key} as better when {printable(values['better'], 40)}", "camtui show RUN"
         )
-    return Metric(**values)
+    made = Metric(**values)
+    if not (isfinite(made.low) and isfinite(made.high) and made.low < made.high):
+        raise UsageError(
+            f"the plan describes the metric {code.key} with values from {made.low} to {made.high}", "camtui show RUN"
+        )
+    if not all(isinstance(key, str) for key in made.of):
+        raise UsageError(f"the plan describes the metric {code.key} as computed from what is no metric", "camtui show RUN")
+    return made
 
 
 def _metric_value(code: Code, name: str, value: Any, default: Any) -> Any:
@@ -234,6 +242,8 @@ def _metric_value(code: Code, name: str, value: Any, default: Any) -> Any:
     kind = str if default is MISSING else type(default)
     if isinstance(value, list):
         value = tuple(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
     if isinstance(value, str):
         value = printable(value, 300)
     if kind is not type(None) and not isinstance(value, kind):

@@ -11,7 +11,8 @@
     ├── ThresholdPassed             5       finished, but above a limit that the user set
     ├── NotApplicable               2       a method that this backbone does not admit
     ├── CodeNotAllowed              2       code of somebody else's that nobody has allowed to run here
-    └── ImageUnreadable             1       one image: costs one failure row per cell, never the run
+    ├── ImageUnreadable             1       one image: costs one failure row per cell, never the run
+    └── TruthUnusable               1       one image's truth: costs it the metrics that need one
 
 The library raises; the command line turns an error into one line, a hint and the exit code.
 """
@@ -145,6 +146,21 @@ class ImageUnreadable(CamtuiError):
     """
 
     kind = "image"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class TruthUnusable(CamtuiError):
+    """One image whose object's pixels are not known.
+
+    Args:
+        reason: a stable short word for grouping: ``no-truth``, ``truth-empty``, ``truth-size``, ``truth-broken``.
+        message: one line for people.
+    """
+
+    kind = "truth"
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)

@@ -198,14 +198,15 @@ def labels_by_class_name(folders: set[str], classes: tuple[str, ...]) -> dict[st
     By class name where it is one of the network's (case, ``_`` and spaces aside); by rank only if there are exactly as many
     folders as classes; else unknown.
     """
-    index = {_plain(name): place for place, name in enumerate(classes)}
-    named = {folder: index[_plain(folder)] for folder in folders if _plain(folder) in index}
+    index = {plain_name(name): place for place, name in enumerate(classes)}
+    named = {folder: index[plain_name(folder)] for folder in folders if plain_name(folder) in index}
     if not named and len(folders) == len(classes):
         return {folder: rank for rank, folder in enumerate(sorted(folders))}
     return named
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A class name without case, underscores and spaces that nobody means."""
     return " ".join(name.replace("_", " ").lower().split())
 
 

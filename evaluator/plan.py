@@ -14,6 +14,7 @@ from evaluator.crop import SIDE
 from evaluator.described import Code
 from evaluator.errors import Mismatch, NotApplicable, UsageError
 from evaluator.methods.base import Method
+from evaluator.metrics.base import MetricSettings
 from evaluator.records import Precision
 from evaluator.references import Axis
 from evaluator.text import did_you_mean, printable
@@ -63,6 +64,8 @@ class RunPlan:
         code: the methods, metrics and backbones among them that are not camtui's own.
         until: ends the run before its last image: ``ci<=POINTS`` or ``decided``, with ``margin`` in points of ADCC.
         drop_decided: methods that are certainly worse are computed no further.
+        truth: absolute path of a folder of masks or boxes, or of a COCO file; ``None`` without.
+        pointing_margin, road_removal: see ``metrics.base.MetricSettings``.
     """
 
     data: str
@@ -78,6 +81,9 @@ class RunPlan:
     precision: Precision = "fp32"
     curve_steps: int = 28
     insertion_start: str = "zero"
+    truth: str | None = None
+    pointing_margin: int = 15
+    road_removal: str = "rank"
     until: str | None = None
     margin: float | None = None
     drop_decided: bool = False
@@ -97,6 +103,11 @@ class RunPlan:
     def curves(self) -> tuple[str, ...]:
         """The curves among them."""
         return tuple(key for key in catalog.curve_metrics() if key in self.metrics)
+
+    @property
+    def metric_settings(self) -> MetricSettings:
+        """What the formulas of metrics on request take."""
+        return MetricSettings(self.pointing_margin, self.road_removal)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON or TOML."""
@@ -172,9 +183,9 @@ def _is_kind(key: str, value: Any) -> bool:
         return isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value)
     if key == "backbones":
         return isinstance(value, list | tuple) and all(isinstance(text, str | None) for entry in value for text in _texts(entry))
-    if key in ("limit", "labels", "until") and value is None:
+    if key in ("limit", "labels", "until", "truth") and value is None:
         return True
-    whole = key in ("limit", "seed", "resize", "curve_steps")
+    whole = key in ("limit", "seed", "resize", "curve_steps", "pointing_margin")
     return isinstance(value, int) and not isinstance(value, bool) if whole else isinstance(value, str)
 
 
@@ -199,11 +210,14 @@ def parse_backbone(spec: str) -> BackboneSpec:
 def parse_metrics(keys: list[str]) -> tuple[str, ...]:
     """The metrics asked for, in the paper's order; ``all`` for every one; the five of a row always come along.
 
+    So do the metrics that one of them is computed from.
+
     Raises:
         UsageError: unknown metric.
     """
     every = list(catalog.known_metrics())
     wanted = set(every if "all" in keys else [catalog.metric(key).key for key in keys]) | set(catalog.ROW_METRICS)
+    wanted |= set(catalog.sources_of(wanted))
     return tuple(key for key in every if key in wanted)
 
 
@@ -232,7 +246,10 @@ def validated(plan: RunPlan) -> RunPlan:
             f"--curve-steps {plan.curve_steps} does not divide the {PIXELS} pixels of the input",
             f"near ones that do: {', '.join(map(str, sorted(close)))}",
         )
-    result = replace(plan, backbones=backbones, methods=methods, metrics=parse_metrics(list(plan.metrics)))
+    if plan.pointing_margin < 0:
+        raise UsageError(f"--pointing-margin takes pixels from 0, not {plan.pointing_margin}", "the protocol's is 15")
+    _check_choice("road-removal", plan.road_removal, ("rank", "released"))
+    result = replace(plan, backbones=backbones, methods=methods, metrics=_possible_metrics(plan))
     _check_some_cell(result)
     return result
 
@@ -248,6 +265,22 @@ def _check_rule(plan: RunPlan) -> None:
         raise UsageError(
             f"--until decided compares methods, and there is one: {', '.join(plan.methods)}", "add another: -m gradcam,layercam"
         )
+
+
+def _possible_metrics(plan: RunPlan) -> tuple[str, ...]:
+    """The metrics of a plan; ``all`` does not mean those that need a truth where there is none.
+
+    Raises:
+        UsageError: one that needs a truth is asked for by name, and there is none.
+    """
+    metrics = parse_metrics(list(plan.metrics))
+    if plan.truth:
+        return metrics
+    needing = set(catalog.truth_metrics())
+    asked = [key for key in plan.metrics if key in needing]
+    if asked:
+        raise UsageError(f"{asked[0]} needs to know where the objects are", f"--metric {asked[0]} --truth DIR")
+    return tuple(key for key in metrics if key not in needing)
 
 
 def _checked_backbone(spec: BackboneSpec) -> BackboneSpec:
@@ -293,8 +326,8 @@ def applicable(method: Method, gap_linear: bool | None) -> bool:
     return not method.needs_gap_linear or gap_linear is not False
 
 
-_GROWS = ("backbones", "methods", "metrics", "limit", "labels", "data", "code", "until", "margin", "drop_decided")
-"""What a later run on the same file may add to; data may move, the manifest's hash decides; the newest rule counts."""
+_GROWS = ("backbones", "methods", "metrics", "limit", "labels", "data", "truth", "code", "until", "margin", "drop_decided")
+"""What a later run on the same file may add to; data and truth may move, their hashes decide; the newest rule counts."""
 
 
 def grown(stored: RunPlan, asked: RunPlan) -> RunPlan:
@@ -323,6 +356,7 @@ def grown(stored: RunPlan, asked: RunPlan) -> RunPlan:
         limit=None if None in (stored.limit, asked.limit) else max(stored.limit or 0, asked.limit or 0),
         labels=asked.labels or stored.labels,
         code=_grown_code(stored, asked),
+        truth=asked.truth or stored.truth,
     )
 
 

@@ -9,6 +9,10 @@ Precision = Literal["fp32", "mixed", "bf16"]
 RunState = Literal["starting", "running", "stopping", "paused", "stopped", "complete", "failed"]
 
 
+NO_TRUTH = "no-truth"
+"""Reason of a ``Failure`` that is none: nobody has annotated the image."""
+
+
 class ImageRef(NamedTuple):
     """One image of the manifest.
 
@@ -33,12 +37,14 @@ class StoredMap(NamedTuple):
     Attributes:
         target: class index c; ``y``, ``o``: confidence in it on the image and on the explanation map.
         values: the saliency map at the layer's resolution, float32 little-endian; ``None`` for a fixed map.
+        measured: key and value of the metrics that others are computed from (``Metric.of``), as far as the image has them.
     """
 
     target: int
     y: float
     o: float
     values: bytes | None
+    measured: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from evaluator.catalog import value_range
 from evaluator.errors import BackboneUnavailable
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.plan import RunPlan
@@ -142,7 +143,8 @@ def fake_row(cell: int, backbone: str, method: str, image: int) -> Row:
 def fake_measurement(cell: int, backbone: str, method: str, image: int, metric: str) -> Measurement:
     """The one curve that this image has in this cell."""
     (value,) = fractions(f"{metric}/{backbone}/{method}/{image}", 1)
-    return Measurement(cell, image, metric, value, struct.pack("<2e", value, value))
+    low, high = value_range(metric)
+    return Measurement(cell, image, metric, low + (high - low) * value, struct.pack("<2e", value, value))
 
 
 def fractions(seed: str, count: int) -> list[float]:

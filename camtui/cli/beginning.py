@@ -17,8 +17,9 @@ from camtui.executors import Chosen
 from camtui.planning import stored_plan
 from camtui.runs import reference, sizes_file
 from camtui.trust import allowed_of
-from evaluator.errors import CamtuiError
+from evaluator.errors import CamtuiError, UsageError
 from evaluator.execution.request import DriverSettings, RunRequest
+from evaluator.text import printable
 
 if TYPE_CHECKING:
     from camtui.launch import Handoff
@@ -83,10 +84,23 @@ def begin(ctx: typer.Context, request: RunRequest, shown: Shown) -> None:
 
 
 def _check_images(request: RunRequest) -> str:
-    """What is wrong with the folder or the labels is said before any process is started; returns what to warn of."""
+    """What is wrong with the folder, the labels or the truth is said before any process is started; returns what to warn of."""
     from evaluator.images import planned_images
+    from evaluator.truth.folder import planned_truth
 
-    return planned_images(request.plan).warning() if request.plan else ""
+    if request.plan is None:
+        return ""
+    manifest, truths = planned_images(request.plan), planned_truth(request.plan)
+    having = len(manifest.images) if truths is None else truths.having(manifest.images)
+    if not having:
+        raise UsageError(
+            f"nothing in {printable(request.plan.truth)} belongs to one of the images",
+            "a mask or box file has the name of its image, but for the suffix",
+        )
+    if having < len(manifest.images):
+        lacking = f"{len(manifest.images) - having} of {len(manifest.images)} images have no truth"
+        return "; ".join(filter(None, (manifest.warning(), lacking)))
+    return manifest.warning()
 
 
 def _in_foreground(request: RunRequest, *, as_json: bool) -> int:

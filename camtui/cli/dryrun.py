@@ -22,6 +22,7 @@ from evaluator.plan import RunPlan, applicable, grown
 from evaluator.records import Cell, Look
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
+from evaluator.truth.folder import planned_truth
 
 
 def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> None:
@@ -46,6 +47,8 @@ def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> N
     print(f"backbones {', '.join(spec.name for spec in plan.backbones)}")
     print(f"methods   {', '.join(plan.methods)}")
     print(f"metrics   {', '.join(plan.metrics)}")
+    if truths := planned_truth(plan):
+        print(f"truth     {printable(plan.truth)}: of {count(truths.having(manifest.images))} images")
     print(f"devices   {', '.join(request.settings.devices)}, {plan.precision}")
     if look is not None:
         print(f"until     {look_text(look, len(manifest.images))}{_unknown(plan, stored)}")

@@ -11,6 +11,7 @@ from camtui.format.numbers import count
 from camtui.runs import reference
 from camtui.status import state_now
 from evaluator import catalog
+from evaluator.plan import RunPlan
 from evaluator.records import LoadedBackbone
 from evaluator.text import counted, printable
 
@@ -56,6 +57,8 @@ def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
         yield f"protocol: {', '.join(changed)}"
     if any(view.partial for view in views):
         yield "~ not every image yet: averages over its first n images; ranks may change"
+    if plan.truth and (lacking := reader.without_truth()):
+        yield f"{counted(lacking, 'image')} without a truth: no value of {', '.join(_truth_metrics(plan))}"
     if any(view.summary.failed for view in views):
         yield f"failures have no value and are in no average: camtui errors {reference(reader.path)}"
 
@@ -73,6 +76,10 @@ def _dropped(views: Sequence[CellView]) -> str:
     """``resnet50/gradcampp after 120``."""
     left = [f"{view.cell.backbone}/{view.cell.method} after {count(view.dropped)}" for view in views if view.dropped is not None]
     return ", ".join(left) or "methods that are not shown"
+
+
+def _truth_metrics(plan: RunPlan) -> list[str]:
+    return [catalog.metric(key).title for key in catalog.truth_metrics() if key in plan.metrics]
 
 
 def _choices(target: str, resize: int, precision: str) -> tuple[tuple[str, object, object], ...]:

@@ -64,11 +64,9 @@ def cell_lines(snapshot: Snapshot, cell: Cell, width: int) -> list[list[Field]]:
 
 def histogram_fields(metric: str, counts: Sequence[int]) -> list[Field]:
     """``ADCC  0 ▁▁▂▅█▃ 100`` on one line."""
-    return [
-        Field(f" {known_metrics()[metric].short}  0", "dim"),
-        Field(f"▕{plots.histogram(counts)}▏", "bar"),
-        Field("100", "dim"),
-    ]
+    known = known_metrics()[metric]
+    low, high = f" {known.short}  {percent(known.low, 0)}", percent(known.high, 0)
+    return [Field(low, "dim"), Field(f"▕{plots.histogram(counts)}▏", "bar"), Field(high, "dim")]
 
 
 def difference_fields(

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from math import isfinite
 
-from evaluator.catalog import ROW_METRICS
-from evaluator.records import Failure, Row, Unit, UnitResult
+from evaluator.catalog import ROW_METRICS, value_range
+from evaluator.records import Failure, Measurement, Row, Unit, UnitResult
 
 _FRACTIONS = ("y", "o", *ROW_METRICS)
 _TOLERANCE = 1e-6
@@ -16,7 +16,7 @@ _TOLERANCE = 1e-6
 def checked(unit: Unit, result: UnitResult) -> UnitResult:
     """The result with a failure in place of each value that is no fraction, and of each pair that nothing was said of."""
     wrong = [failure for row in result.rows if (failure := _wrong_row(row))]
-    wrong += [failure for m in result.measurements if (failure := _wrong_value(m.cell, m.image, m.metric, m.metric, m.value))]
+    wrong += [failure for measurement in result.measurements if (failure := _wrong_measurement(measurement))]
     bad = {(f.cell, f.image, f.metric) for f in wrong}
     rows = tuple(row for row in result.rows if (row.cell, row.image, "") not in bad)
     measurements = tuple(m for m in result.measurements if (m.cell, m.image, m.metric) not in bad)
@@ -59,9 +59,15 @@ def _wrong_row(row: Row) -> Failure | None:
     return None
 
 
-def _wrong_value(cell: int, image: int, metric: str, name: str, value: float) -> Failure | None:
+def _wrong_measurement(one: Measurement) -> Failure | None:
+    return _wrong_value(one.cell, one.image, one.metric, one.metric, one.value, *value_range(one.metric))
+
+
+def _wrong_value(
+    cell: int, image: int, metric: str, name: str, value: float, low: float = 0.0, high: float = 1.0
+) -> Failure | None:
     if not isfinite(value):
         return Failure(cell, image, metric, "not-finite", f"{name} is {value}")
-    if not -_TOLERANCE <= value <= 1 + _TOLERANCE:
-        return Failure(cell, image, metric, "out-of-range", f"{name} is {value:.6g}, not within 0 and 1")
+    if not low - _TOLERANCE <= value <= high + _TOLERANCE:
+        return Failure(cell, image, metric, "out-of-range", f"{name} is {value:.6g}, not within {low:g} and {high:g}")
     return None

@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evaluator.errors import CamtuiError, CodeNotAllowed, RunFailed, StoreError, UsageError
+from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, RunFailed, StoreError, UsageError
 from evaluator.execution.finish import Guard, Outcome, tell
 from evaluator.execution.journal import Journal, crash_point
 from evaluator.execution.local import LocalExecutor
@@ -38,9 +38,13 @@ from evaluator.store.filesystem import refuse_network
 from evaluator.store.lock import RunLock
 from evaluator.store.reader import RunReader
 from evaluator.text import counted, printable
+from evaluator.truth.folder import planned_truth
 
 if TYPE_CHECKING:
     from evaluator.store.writer import RunWriter
+
+_TRUTH = "truth"
+"""The key of the truth's hash among the run's versions."""
 
 Announce = Callable[[dict[str, Any]], None]
 
@@ -240,9 +244,11 @@ def _prepare(writer: RunWriter, request: RunRequest, before: _Before | None) -> 
         raise StoreError(f"{printable(request.db)} holds no run yet", "camtui run starts one")
     _refuse_code(plan, request)
     manifest = planned_images(plan)
+    truth = _truth_identity(plan, before)
     writer.begin(request.name, plan, manifest)
     if request.retry_failed:
         writer.forget_failures()
+    writer.add_versions(truth)
     writer.add_versions({"camtui": _version(), "python": platform.python_version(), "sqlite": sqlite3.sqlite_version})
     return plan, manifest
 
@@ -255,6 +261,25 @@ def _refuse_code(plan: RunPlan, request: RunRequest) -> None:
                 f"{request.word} needs {printable(one.reference)}, which nobody has allowed to run here",
                 f"camtui resume {request.word} --allow-code",
             )
+
+
+def _truth_identity(plan: RunPlan, before: _Before | None) -> dict[str, str]:
+    """What is recorded of the truth of a plan: its hash, as ``truth``; nothing where there is none.
+
+    Raises:
+        Mismatch: it is not that which the run's rows were compared with.
+    """
+    truths = planned_truth(plan)
+    if truths is None:
+        return {}
+    identity = truths.sha256()
+    stored = before.info.versions.get(_TRUTH, identity) if before and before.plan.truth else identity
+    if stored != identity:
+        raise Mismatch(
+            f"the truth in {printable(plan.truth)} is not that which the run was measured with",
+            "put the former one back, or choose another --name",
+        )
+    return {_TRUTH: identity}
 
 
 def _version() -> str:

@@ -20,7 +20,7 @@ from evaluator.execution.suspects import Suspects, halves
 from evaluator.images import Manifest
 from evaluator.interfaces import Done, Error, Executor, ExecutorEvent, Figures, LeftOut, Ready, Started, WorkerLost
 from evaluator.plan import RunPlan
-from evaluator.records import Unit, UnitResult
+from evaluator.records import NO_TRUTH, Unit, UnitResult
 from evaluator.store.reader import RunReader
 
 HEARTBEAT_SECONDS = 2.0
@@ -217,7 +217,7 @@ class Loop:
 
     def _store(self, unit: Unit, result: UnitResult) -> None:
         self._journal.deliver(result, stage=unit.stage, images=len(unit.images) if result.seconds else 0)
-        self._failures += len(result.failures)
+        self._failures += sum(failure.reason != NO_TRUTH for failure in result.failures)
         self._too_many = self._too_many or self._settings.failure_limit.passed(self._failures, self._pairs)
         self._stages_under_way.add(unit.stage)
         self._early_end.look()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 
+from evaluator import catalog
 from evaluator.execution.stages import StagePlan
 from evaluator.execution.stretches import Stretch, round_by_round, stage_by_stage
 from evaluator.records import ImageRef, StoredMap, Unit
@@ -198,7 +199,8 @@ class Schedule:
         A row that is not what was written stays in the unit without its map: nothing is computed from it, and it is reported.
         """
         last = first + stage.block - 1
-        maps, damaged = self._reader.stored_maps(stage.cells, first, last) if stage.metrics else _NO_MAPS
+        sources = catalog.sources_of(stage.metrics)
+        maps, damaged = self._reader.stored_maps(stage.cells, first, last, sources) if stage.metrics else _NO_MAPS
         groups: dict[tuple[tuple[int, ...], tuple[str, ...]], list[ImageRef]] = defaultdict(list)
         for image in self._reader.images(first, last):
             for cells, metrics in _alike(pending.get(image.id, ())):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from evaluator import catalog
 from evaluator.backbones import known_backbone
@@ -89,6 +90,47 @@ def _titles(cells: list[Cell]) -> str:
     return ", ".join(catalog.method(cell.method).title for cell in cells)
 
 
+class Head(NamedTuple):
+    """What forwards depend on: K channels of the target layer, and whether the head is GAP and one linear layer."""
+
+    channels: int
+    gap_linear: bool
+
+
+def head_of(backbone: str, loaded: LoadedBackbone | None) -> Head:
+    """The head of a backbone, by what loading it told, else by what the catalog knows.
+
+    Args:
+        backbone: its name, options included.
+    """
+    known = known_backbone(backbone.partition(":")[0])
+    gap_linear = loaded.gap_linear if loaded else bool(known.gap_linear)
+    return Head((loaded.channels if loaded else known.channels) or _UNKNOWN_CHANNELS, gap_linear)
+
+
+def requested_forwards(plan: RunPlan, head: Head, wanted: Iterable[tuple[str, str, int]]) -> float:
+    """Forwards that metrics on request take.
+
+    Args:
+        wanted: method, metric and on how many images.
+    """
+    total, contrasted = 0.0, 0
+    for method, key, images in wanted:
+        metric = catalog.metric(key)
+        total += images * (plan.curve_steps - 1 if metric.curve else metric.forwards)
+        if metric.contrast:
+            once_more = (catalog.method(method).forwards(head.channels, head.gap_linear) - 1) / 2  # x and x ⊙ U cost the same
+            total += images * once_more
+            contrasted = max(contrasted, images)
+    return total + contrasted
+
+
+def _metric_titles(keys: Sequence[str]) -> str:
+    if len(keys) > 3:
+        return f"{len(keys)} metrics"
+    return " and ".join(catalog.metric(key).title for key in keys)
+
+
 @dataclass(frozen=True)
 class _Draft:
     """The cells of a stage before it has a number."""
@@ -106,12 +148,15 @@ class _Draft:
     @property
     def forwards(self) -> float:
         """Per image: the clean pass, and every distinct map once."""
-        known = known_backbone(self.backbone.partition(":")[0])
-        gap_linear = self.loaded.gap_linear if self.loaded else bool(known.gap_linear)
-        channels = (self.loaded.channels if self.loaded else known.channels) or _UNKNOWN_CHANNELS
+        head = self.head
         methods = [catalog.method(cell.method) for cell in self.applicable]
-        distinct = {method.map_identity(gap_linear): method for method in methods}
-        return float(1 + sum(method.forwards(channels, gap_linear) for method in distinct.values()))
+        distinct = {method.map_identity(head.gap_linear): method for method in methods}
+        return float(1 + sum(method.forwards(head.channels, head.gap_linear) for method in distinct.values()))
+
+    @property
+    def head(self) -> Head:
+        """As far as it is known."""
+        return head_of(self.backbone, self.loaded)
 
     @property
     def planned_cost(self) -> float:
@@ -127,10 +172,12 @@ def _numbered(drafts: list[_Draft], plan: RunPlan, first: int, *, cuda: bool) ->
         yield _stage(draft, number, draft.title, (), size, None, draft.forwards)
     if not plan.requested:
         return
-    names = " and ".join(catalog.metric(key).title for key in plan.requested)
+    names = _metric_titles(plan.requested)
+    looks = any(catalog.metric(key).pixels for key in plan.requested)
     for number, draft in enumerate(drafts, first):
-        forwards = float((plan.curve_steps - 1) * len(plan.curves) * len(draft.applicable))
-        size = block_size(forwards, curves=bool(plan.curves), cuda=cuda)
+        everything = [(cell.method, key, 1) for cell in draft.applicable for key in plan.requested]
+        forwards = requested_forwards(plan, draft.head, everything)
+        size = block_size(forwards, curves=looks, cuda=cuda)
         title = f"{draft.title} · {names}"
         yield _stage(draft, number + len(drafts), title, plan.requested, size, number, forwards)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from evaluator.execution.stages import StagePlan, plan_stages
+from evaluator.execution.stages import StagePlan, head_of, plan_stages, requested_forwards
 from evaluator.plan import RunPlan
 from evaluator.records import Cell, LoadedBackbone
 
@@ -50,14 +50,19 @@ def remaining_work(
             before = missing
         return forwards
 
-    def of_curves(stage: StagePlan) -> float:
-        return float((plan.curve_steps - 1) * sum(left(cell, metric) for cell in stage.cells for metric in plan.curves))
+    def of_requests(stage: StagePlan) -> float:
+        wanted = [
+            (method, metric, left(cell, metric))
+            for cell, method in zip(stage.cells, stage.methods, strict=True)
+            for metric in stage.metrics
+        ]
+        return requested_forwards(plan, head_of(stage.backbone_name, loaded.get(stage.backbone_name)), wanted)
 
     return [
         Remaining(
             stage,
             max(left(cell, metric) for cell in stage.cells for metric in stage.metrics or ("",)),
-            of_curves(stage) if stage.metrics else of_rows(stage),
+            of_requests(stage) if stage.metrics else of_rows(stage),
         )
         for stage in plan_stages(plan, cells, loaded, cuda=cuda)
         if stage.cells

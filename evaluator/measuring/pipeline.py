@@ -136,7 +136,7 @@ class Pipeline:
         found: dict[str, _Found] = {}
         for identity, method in _own_last(distinct):
             try:
-                found[identity] = _Found(method, *self._saliency(method, view))
+                found[identity] = _Found(method, *self.saliency(method, view))
             except MethodFault as error:
                 outcomes[identity] = error.fault
                 view = view.renewed(targets)
@@ -151,7 +151,7 @@ class Pipeline:
         outcomes.update(zip(columns, _on_the_host(list(columns.values()), kept), strict=True))
         return {method.name: outcomes[method.map_identity(view.gap_linear)] for method in methods}
 
-    def _saliency(self, method: Method, view: BatchView) -> tuple[Saliency, Tensor]:
+    def saliency(self, method: Method, view: BatchView) -> tuple[Saliency, Tensor]:
         """``U``, and whether it is degenerate, ``[B]``."""
         if isinstance(method, FixedMap):
             return self._guard.call(method, lambda: self._fixed_map(method)), torch.zeros_like(view.targets, dtype=torch.bool)
@@ -193,7 +193,7 @@ class Pipeline:
         keys = [key + b"\0masked" for key in batch.noise_keys]
         saliency = found.saliency
         explained = BatchView(self._network, lambda: masked(batch.images, saliency), seen, view.targets, keys)
-        again = self._saliency(found.method, explained)[0]
+        again = self.saliency(found.method, explained)[0]
         clean, held = view.confidence, explained.confidence
         coherent, kept = coherency(saliency, again).expand_as(clean), complexity(saliency).expand_as(clean)
         drop = average_drop(clean, held)

@@ -1,4 +1,4 @@
-"""Metrics on request that are functions of what a finished row has stored: its map and its two confidences; no forward."""
+"""Metrics on request that have a ``measure``: from what a row has stored, the object's pixels, or the network asked again."""
 
 from __future__ import annotations
 
@@ -9,33 +9,70 @@ import torch
 from torch import Tensor
 
 from evaluator.catalog import formula as formula_of
+from evaluator.catalog import metric as metric_of
+from evaluator.measuring.probing import MapProbe, ProbedImages
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
-from evaluator.metrics.base import Explained
+from evaluator.metrics.base import PROTOCOL, Explained, MetricSettings
 from evaluator.networks.network import Network
 
 
-def measured(metric: str, maps: Sequence[MapOfImage], network: Network) -> list[float]:
+def measured(
+    metric: str,
+    maps: Sequence[MapOfImage],
+    network: Network,
+    *,
+    settings: MetricSettings = PROTOCOL,
+    truths: Sequence[Tensor] = (),
+    probed: ProbedImages | None = None,
+) -> list[float]:
     """One number for each map, in their order.
 
     Args:
         metric: the key of a metric whose file has ``measure``.
-        maps: of any methods, made on one network.
+        maps: of any methods, made on one network; they carry the values of ``Metric.of``.
+        settings: choices of the protocol.
+        truths: for metrics that need it, the object's pixels for each map, ``[H, W]`` bool.
+        probed: for metrics that need it, the images that the maps are of.
     """
+    if metric_of(metric).forwards and len({one.identity for one in maps}) < len(maps):
+        first = {one.identity: one for one in reversed(maps)}
+        distinct = measured(metric, list(first.values()), network, settings=settings, probed=probed)
+        value_of = dict(zip(first, distinct, strict=True))
+        return [value_of[one.identity] for one in maps]
     formula = formula_of(metric)
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, one in enumerate(maps):
-        places[one.method].append(place)
     values = torch.empty(len(maps), dtype=torch.float64, device=network.device)
-    for mine in places.values():
-        explained = _explained([maps[place] for place in mine], network)
-        values[mine] = formula.measure(explained).to(values).expand_as(explained.clean)
+    for places in _by_method(maps):
+        mine = [maps[place] for place in places]
+        explained = Explained(
+            *_confidences(mine, network),
+            saliency_of(mine, network),
+            values={key: _values(mine, key, network) for key in metric_of(metric).of},
+            truth=torch.stack([truths[place] for place in places]) if truths else None,
+            probe=MapProbe(probed, mine) if probed else None,
+            settings=settings,
+        )
+        values[places] = formula.measure(explained).to(values).expand_as(explained.clean)
     numbers: list[float] = values.tolist()
     return numbers
 
 
-def _explained(maps: Sequence[MapOfImage], network: Network) -> Explained:
-    def column(values: list[float]) -> Tensor:
-        return torch.tensor(values, dtype=torch.float64, device=network.device)
+def _by_method(maps: Sequence[MapOfImage]) -> list[list[int]]:
+    """The places of each method's maps."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, one in enumerate(maps):
+        places[one.method].append(place)
+    return list(places.values())
 
-    y, o = column([one.stored.y for one in maps]), column([one.stored.o for one in maps])
-    return Explained(y, o, saliency_of(maps, network))
+
+def _confidences(maps: Sequence[MapOfImage], network: Network) -> tuple[Tensor, Tensor]:
+    """``y_c`` and ``o_c``."""
+    return _column([one.stored.y for one in maps], network), _column([one.stored.o for one in maps], network)
+
+
+def _values(maps: Sequence[MapOfImage], key: str, network: Network) -> Tensor:
+    """A metric that each map's image has a value of."""
+    return _column([dict(one.stored.measured)[key] for one in maps], network)
+
+
+def _column(values: list[float], network: Network) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64, device=network.device)

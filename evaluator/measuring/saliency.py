@@ -7,6 +7,7 @@ thousandth of the work (49 values for 50 176 pixels).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -33,6 +34,10 @@ class Saliency:
     def part(self, start: int, stop: int) -> Saliency:
         """The maps of images ``start`` to ``stop``; one map that stands for all images stays one."""
         return self if len(self.values) == 1 else Saliency(self.values[start:stop], *self._size)
+
+    def chosen(self, places: Sequence[int]) -> Saliency:
+        """The maps of some images, in that order."""
+        return Saliency(self.values[list(places)], *self._size)
 
     def pixels(self) -> Tensor:
         """``U``, ``[B, H, W]``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,15 +15,17 @@ from evaluator.describing import admit
 from evaluator.errors import RunFailed
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.measuring.curve_tracing import CurveTracer
-from evaluator.measuring.image_loading import Loader, Normaliser
+from evaluator.measuring.image_loading import Decoded, Loader, Normaliser
 from evaluator.measuring.pipeline import Pipeline
-from evaluator.measuring.unit_answers import curves_of, functions_of, needs_pixels, rows_of, unreadable
+from evaluator.measuring.requested_answers import Requests
+from evaluator.measuring.unit_answers import curves_of, needs_pixels, rows_of, unreadable
 from evaluator.networks.allocator import keep_freed_blocks
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.batch_size_search import RememberedSizes
 from evaluator.networks.device import device_figures, device_name
 from evaluator.networks.network import Arithmetic, Network
 from evaluator.records import Failure, LoadedBackbone, Measurement, Row, Unit, UnitResult
+from evaluator.truth.folder import planned_truth
 from evaluator.user_code import allow
 
 
@@ -38,6 +41,7 @@ class _Loaded(NamedTuple):
     network: Network
     pipeline: Pipeline
     tracer: CurveTracer
+    requests: Requests
     normalise: Normaliser
 
 
@@ -50,6 +54,7 @@ class EvaluationSession:
         self._device = torch.device(settings.device)
         self._loader = Loader(Path(settings.root), resize=settings.plan.resize, threads=settings.loaders)
         self._loaded: _Loaded | None = None
+        self._truths = planned_truth(settings.plan)
         self._batch_sizes: dict[int, dict[Arithmetic, int]] = {}
         allow(settings.allowed)
         for code in settings.plan.code:
@@ -78,9 +83,9 @@ class EvaluationSession:
             self._choose_batch_sizes(position, network)
             tracer = CurveTracer(network, steps=self._plan.curve_steps, insertion_start=self._plan.insertion_start)
             normalise = Normaliser(backbone.facts, self._device)
-            self._loaded = _Loaded(
-                position, network, Pipeline(network, patience=self._settings.hang_seconds / 2), tracer, normalise
-            )
+            pipeline = Pipeline(network, patience=self._settings.hang_seconds / 2)
+            requests = Requests(network, pipeline, self._plan, self._truths)
+            self._loaded = _Loaded(position, network, pipeline, tracer, requests, normalise)
         return self._loaded.network.backbone.facts
 
     def _choose_batch_sizes(self, position: int, network: Network) -> None:
@@ -100,18 +105,9 @@ class EvaluationSession:
         """Rows of a unit, or what is requested from them."""
         if self._loaded is None or self._loaded.position != unit.backbone:
             raise RunFailed(f"backbone {unit.backbone} is not loaded", "load it before a unit of it is evaluated")
-        _, network, pipeline, tracer, normalise = self._loaded
-        begun, forwards = time.perf_counter(), network.forwards
-        found: list[Row | Measurement | Failure] = [*functions_of(unit, network)]
-        contents: dict[int, bytes] = {}
-        if needs_pixels(unit):
-            decoded = self._loader.collect(unit.images)
-            found += unreadable(unit, decoded)
-            contents = decoded.contents
-            if decoded.images and unit.metrics:
-                found += curves_of(unit, decoded.images, normalise(decoded.pixels), tracer)
-            elif decoded.images:
-                found += rows_of(unit, decoded.images, normalise(decoded.pixels), pipeline, self._plan)
+        network, begun, forwards = self._loaded.network, time.perf_counter(), self._loaded.network.forwards
+        decoded = self._loader.collect(unit.images) if needs_pixels(unit) else None
+        found = list(self._found(unit, decoded, self._loaded))
         notes = self._shrunk(unit.backbone, network)
         return UnitResult(
             rows=tuple(one for one in found if isinstance(one, Row)),
@@ -120,8 +116,23 @@ class EvaluationSession:
             seconds=time.perf_counter() - begun,
             forwards=network.forwards - forwards,
             notes=notes,
-            contents=contents,
+            contents=decoded.contents if decoded is not None else {},
         )
+
+    def _found(self, unit: Unit, decoded: Decoded | None, loaded: _Loaded) -> Iterator[Row | Measurement | Failure]:
+        if decoded is not None:
+            yield from unreadable(unit, decoded)
+        images = loaded.normalise(decoded.pixels) if decoded is not None and decoded.images else None
+        if not unit.metrics:
+            if decoded is not None and images is not None:
+                yield from rows_of(unit, decoded.images, images, loaded.pipeline, self._plan)
+            return
+        known: list[Measurement | Failure] = []
+        if decoded is not None and images is not None:
+            yield from curves_of(unit, decoded.images, images, loaded.tracer)
+            known += loaded.requests.from_images(unit, decoded.images, images)
+        yield from known
+        yield from loaded.requests.from_rows(unit, known)
 
     def _shrunk(self, position: int, network: Network) -> tuple[str, ...]:
         """What the unit taught about memory: told once, and remembered when the backbone is loaded again."""

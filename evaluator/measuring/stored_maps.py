@@ -15,7 +15,7 @@ from evaluator.records import StoredMap
 
 
 class MapOfImage(NamedTuple):
-    """A stored map with the place of its image in the batch, and the spec of the method that made it."""
+    """A stored map with the place of its image among those of the unit, and the spec of the method that made it."""
 
     image: int
     method: str

@@ -1,4 +1,4 @@
-"""What a unit asks for, answered: rows from passes over its images, curves along them, and what stored maps tell without any."""
+"""What a unit asks for, answered: rows from passes over its images, and curves along them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,19 @@ from evaluator.measuring.curve_tracing import CurveTracer, curve_area, curve_byt
 from evaluator.measuring.guarding import Fault
 from evaluator.measuring.image_loading import Decoded
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
-from evaluator.measuring.row_functions import measured
 from evaluator.measuring.stored_maps import MapOfImage
-from evaluator.networks.network import Network
 from evaluator.plan import RunPlan
 from evaluator.records import Failure, ImageRef, Measurement, Row, Unit
 
 
 def needs_pixels(unit: Unit) -> bool:
     """Whether its images must be decoded: not where all that it asks for is known from stored rows."""
-    return not unit.metrics or any(metric_of(key).curve for key in unit.metrics)
+    return not unit.metrics or any(metric_of(key).pixels for key in unit.metrics)
 
 
 def unreadable(unit: Unit, decoded: Decoded) -> Iterator[Failure]:
-    """One failure for each cell (and curve) of an image that cannot be read."""
-    wanted = [key for key in unit.metrics if metric_of(key).curve] or [""]
+    """One failure for each cell (and metric that looks at pixels) of an image that cannot be read."""
+    wanted = [key for key in unit.metrics if metric_of(key).pixels] or [""]
     for image, error in decoded.unreadable.items():
         for cell in unit.cells:
             for metric in wanted:
@@ -50,7 +48,7 @@ def rows_of(unit: Unit, refs: Sequence[ImageRef], images: Tensor, pipeline: Pipe
         return
     chosen = [refs[place] for place in known]
     targets = torch.tensor([ref.label for ref in chosen], device=images.device) if by_label else None
-    keys = [b"%d\0%s" % (plan.seed, ref.path) for ref in chosen]
+    keys = noise_keys(plan, chosen)
     seen = images if len(known) == len(refs) else images[known]
     batch = Batch(seen, keys, targets)
     outcomes = pipeline.outcomes(batch, [method_of(spec) for spec in unit.methods])
@@ -67,25 +65,21 @@ def rows_of(unit: Unit, refs: Sequence[ImageRef], images: Tensor, pipeline: Pipe
                 yield _row(cell, ref.id, outcome, where)
 
 
+def noise_keys(plan: RunPlan, refs: Sequence[ImageRef]) -> list[bytes]:
+    """What the noise of each image is a function of, beside its purpose."""
+    return [b"%d\0%s" % (plan.seed, ref.path) for ref in refs]
+
+
 def curves_of(unit: Unit, refs: Sequence[ImageRef], images: Tensor, tracer: CurveTracer) -> Iterator[Measurement]:
     """Every curve of the images that could be read."""
-    wanted = _stored(unit, refs)
+    wanted = stored_of(unit, refs)
     keys = [key for key in unit.metrics if metric_of(key).curve]
     for metric, curves in tracer.trace(images, [one for _, _, one in wanted], keys).items():
         for (cell, image, _), curve in zip(wanted, curves, strict=True):
             yield Measurement(cell, image, metric, curve_area(curve), curve_bytes(curve))
 
 
-def functions_of(unit: Unit, network: Network) -> Iterator[Measurement]:
-    """What else is requested of the unit's rows, also of images that can no longer be read."""
-    wanted = _stored(unit, unit.images)
-    for metric in unit.metrics:
-        if not metric_of(metric).curve:
-            for (cell, image, _), value in zip(wanted, measured(metric, [one for _, _, one in wanted], network), strict=True):
-                yield Measurement(cell, image, metric, value)
-
-
-def _stored(unit: Unit, refs: Sequence[ImageRef]) -> list[tuple[int, int, MapOfImage]]:
+def stored_of(unit: Unit, refs: Sequence[ImageRef]) -> list[tuple[int, int, MapOfImage]]:
     """Cell, image and stored map of every pair of a unit that has one."""
     return [
         (cell, ref.id, MapOfImage(place, method, unit.maps[cell, ref.id]))

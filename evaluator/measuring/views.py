@@ -157,13 +157,9 @@ class BatchView:
         """Standard normal noise ``[B, channels, H, W]``, drawn on the CPU so that every device sees the same."""
         wanted = (name, step, channels)
         if self._last_noise is None or self._last_noise[0] != wanted:
-            fields = [self._field(key, name, step, channels) for key in self._noise_keys]
+            fields = [noise_field(key, name, step, channels, self._network.side) for key in self._noise_keys]
             self._last_noise = (wanted, torch.stack(fields).to(self._images.device))
         return self._last_noise[1]
-
-    def _field(self, key: bytes, name: str, step: int, channels: int) -> Tensor:
-        generator = _generator(key, name, step)
-        return torch.randn(channels, self._network.side, self._network.side, generator=generator)
 
     def uniform(self, name: str, count: int) -> Tensor:
         """Random numbers in [-1, 1), ``[B, count]``, drawn on the CPU as the noise is."""
@@ -186,3 +182,8 @@ def _generator(key: bytes, name: str, step: int) -> torch.Generator:
     """The generator of one image's noise: a function of its key, the name and the step."""
     digest = hashlib.sha256(b"%s\0%s\0%d" % (key, name.encode(), step)).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+
+
+def noise_field(key: bytes, name: str, step: int, channels: int, side: int) -> Tensor:
+    """Standard normal noise ``[channels, side, side]`` of one image, on the CPU."""
+    return torch.randn(channels, side, side, generator=_generator(key, name, step))

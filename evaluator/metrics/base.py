@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,13 +16,20 @@ if TYPE_CHECKING:
 class Metric:
     """One number per (backbone, method, image), stored as a fraction and shown ×100.
 
+    What a metric on request needs beside the stored row is said here, so that its cost is known before anything is computed.
+
     Attributes:
         key: the name everywhere: database, exports, options.
         title: for people; ``short``: for narrow columns.
         paper: where it was proposed.
         better: ``higher`` or ``lower``.
         definition: the formula in one line.
+        low, high: the least and the greatest value.
         curve: whether it is the area under a curve and costs forwards of its own: its file has ``frame`` and ``ends``.
+        truth: whether it compares the map with the object's true region (``--truth``).
+        forwards: network forwards for each map, on altered images (``Probe.without``).
+        contrast: whether it compares the map with that of the least likely class (``Probe.least_likely``).
+        of: other metrics that it is computed from; they are requested along with it.
     """
 
     key: str
@@ -31,6 +39,12 @@ class Metric:
     better: Literal["higher", "lower"]
     definition: str
     curve: bool = False
+    low: float = 0.0
+    high: float = 1.0
+    truth: bool = False
+    forwards: int = 0
+    contrast: bool = False
+    of: tuple[str, ...] = ()
 
     @property
     def arrow(self) -> str:
@@ -42,15 +56,58 @@ class Metric:
         """+1 where higher is better, −1 where lower is: ``sign * value`` is always to be maximised."""
         return 1 if self.better == "higher" else -1
 
+    @property
+    def pixels(self) -> bool:
+        """Whether the images must be decoded: it shows them to the network again."""
+        return self.curve or self.contrast or self.forwards > 0
 
-class Explained(NamedTuple):
-    """What a run has stored of B images under one method: all that ``measure(explained) -> [B]`` needs, without a forward.
+
+class MetricSettings(NamedTuple):
+    """The choices of the protocol that formulas take, besides those of the curves.
+
+    Attributes:
+        pointing_margin: pixels by which the object is dilated in the pointing game.
+        road_removal: ``rank`` or ``released``, how ROAD takes pixels out (``evaluator.metrics.road``).
+    """
+
+    pointing_margin: int = 15
+    road_removal: str = "rank"
+
+
+PROTOCOL = MetricSettings()
+"""The defaults."""
+
+
+class Probe(Protocol):
+    """The network that made B maps, to be asked again about their images."""
+
+    def without(self, missing: Tensor) -> Tensor:
+        """Confidence in the target without some pixels, ``[B, M, H, W]`` bool → ``[B, M]``, float64; M·B forwards.
+
+        Missing pixels are imputed by noisy linear imputation (``evaluator.measuring.imputation``).
+        """
+
+    def least_likely(self) -> Saliency:
+        """The maps that the same method gives for the class with the smallest logit on each image."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What is known of B images under one method: all that ``measure(explained) -> [B]`` needs.
 
     Attributes:
         clean: ``y_c``, ``[B]``, float64, probability of the target on the image; ``masked``: ``o_c``, on the explanation map.
         saliency: ``U``, the maps.
+        values: ``[B]``, float64, of each metric that the requested one names in ``Metric.of``.
+        truth: ``S``, ``[B, H, W]`` bool, the object's pixels, none of them empty; where ``Metric.truth``.
+        probe: the network, where ``Metric.pixels``.
+        settings: choices of the protocol.
     """
 
     clean: Tensor
     masked: Tensor
     saliency: Saliency
+    values: Mapping[str, Tensor] = field(default_factory=dict)
+    truth: Tensor | None = None
+    probe: Probe | None = None
+    settings: MetricSettings = PROTOCOL

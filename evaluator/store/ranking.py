@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from evaluator.catalog import ROW_METRICS
+from evaluator.catalog import ROW_METRICS, value_range
 from evaluator.errors import UsageError
 from evaluator.store import schema
 from evaluator.store.averages import Averages
@@ -57,13 +57,14 @@ class Ranking(Averages):
         """The edge of the bins that hold the next ``limit`` images for certain; ``None`` where there are not so many."""
         bins = self.histogram(cell, metric)
         order = range(len(bins)) if ascending else range(len(bins) - 1, -1, -1)
-        begun = schema.histogram_bin(after.value) if after else None
+        scale = value_range(metric)
+        begun = schema.histogram_bin(after.value, *scale) if after else None
         known = 0
         for place in order:
             if begun is None or (place > begun if ascending else place < begun):
                 known += bins[place]
             if known >= limit:
-                return schema.least_of_bin(place + 1 if ascending else place)
+                return schema.least_of_bin(place + 1 if ascending else place, *scale)
         return None
 
     def rank_of(self, cell: int, metric: str, image: int, *, ascending: bool) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ from typing import Any
 from evaluator import catalog
 from evaluator.errors import StoreError, UsageError
 from evaluator.plan import RunPlan
-from evaluator.records import Cell, Event, Failure, LoadedBackbone, Look, RunInfo, Stage, WorkerState
+from evaluator.records import NO_TRUTH, Cell, Event, Failure, LoadedBackbone, Look, RunInfo, Stage, WorkerState
 from evaluator.store import schema, sealing
 from evaluator.store.averages import ConvergencePoint
 from evaluator.store.copying import copy_database
@@ -160,8 +160,12 @@ class RunReader(Ranking, Rows):
         ]
 
     def failure_count(self) -> int:
-        """How many (cell, image) pairs have failed, curves included."""
-        return int(self._one("SELECT count(*) FROM failures")[0])
+        """How many (cell, image) pairs have failed, metrics on request included; that an image has no truth is no failure."""
+        return int(self._one("SELECT count(*) FROM failures WHERE reason != ?", (NO_TRUTH,))[0])
+
+    def without_truth(self) -> int:
+        """How many images have no value of the metrics that need a truth because there is none."""
+        return int(self._one("SELECT count(DISTINCT image_id) FROM failures WHERE reason = ?", (NO_TRUTH,))[0])
 
     def damage(self) -> list[str]:
         """What SQLite finds wrong with the file itself: nothing, as a rule. Reads all of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -181,20 +182,36 @@ class Rows(ReadOnlyFile):
             (json.dumps(list(cells)), first, end),
         )
 
-    def stored_maps(self, cells: Sequence[int], first: int, last: int) -> StoredMaps:
-        """The finished rows of some cells as metrics on request need them, each compared with its checksum."""
+    def stored_maps(self, cells: Sequence[int], first: int, last: int, of: Sequence[str] = ()) -> StoredMaps:
+        """The finished rows of some cells as metrics on request need them, each compared with its checksum.
+
+        Args:
+            of: metrics whose values come along where an image has them.
+        """
         maps: dict[tuple[int, int], StoredMap] = {}
         damaged: set[tuple[int, int]] = set()
         query = f"{self._checked(_ROW_COLUMNS, 'results')} WHERE cell_id = ? AND image_id BETWEEN ? AND ?"
         optional = not self.born_sealed()
+        columns = [key for key in of if key in ROW_METRICS]
         for cell in cells:
+            known = self._values(cell, [key for key in of if key not in ROW_METRICS], first, last)
             for record in self._all(query, (cell, first, last)):
                 if _is_row_sound(record, optional=optional):
                     row = _row(record[:_ROW_WIDTH])
-                    maps[cell, row.image] = StoredMap(row.target, row.y, row.o, row.map)
+                    own = [(key, value) for key in columns if (value := getattr(row, key)) is not None]
+                    maps[cell, row.image] = StoredMap(row.target, row.y, row.o, row.map, (*own, *known[row.image]))
                 else:
                     damaged.add((cell, record[1]))
         return StoredMaps(maps, frozenset(damaged))
+
+    def _values(self, cell: int, metrics: Sequence[str], first: int, last: int) -> dict[int, list[tuple[str, float]]]:
+        """Image → key and value of some metrics on request."""
+        known: dict[int, list[tuple[str, float]]] = defaultdict(list)
+        query = "SELECT image_id, metric, value FROM measurements WHERE cell_id = ? AND metric = ? AND image_id BETWEEN ? AND ?"
+        for key in metrics:
+            for image, metric, value in self._all(query, (cell, key, first, last)):
+                known[image].append((metric, value))
+        return known
 
     def damaged(self, cell: int | None = None) -> Iterator[Key]:
         """Rows and measurements, of one cell or of all, that are not what was written; streams."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import inf, nextafter
 
 APPLICATION_ID = 0x43414D54
@@ -146,16 +147,19 @@ MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2)
 HISTOGRAM_BINS = 20
 
 
-def histogram_bin(value: float) -> int:
-    """The bin of a value in [0, 1]; 1 itself falls into the last."""
-    return min(int(value * HISTOGRAM_BINS), HISTOGRAM_BINS - 1)
+def histogram_bin(value: float, low: float = 0.0, high: float = 1.0) -> int:
+    """The bin of a value in [low, high]; ``high`` itself falls into the last."""
+    return max(0, min(int((value - low) / (high - low) * HISTOGRAM_BINS), HISTOGRAM_BINS - 1))
 
 
-def least_of_bin(place: int) -> float:
-    """The smallest number that ``histogram_bin`` puts into a bin or a later one: what it multiplies is rounded."""
-    value = place / HISTOGRAM_BINS
-    while value * HISTOGRAM_BINS < place:
-        value = nextafter(value, inf)
-    while nextafter(value, -inf) * HISTOGRAM_BINS >= place:
-        value = nextafter(value, -inf)
-    return value
+@cache
+def least_of_bin(place: int, low: float = 0.0, high: float = 1.0) -> float:
+    """The smallest number that ``histogram_bin`` puts into a bin or a later one, by bisection: what it computes is rounded."""
+    if place <= 0:
+        return low
+    if place >= HISTOGRAM_BINS:
+        return nextafter(high, inf)
+    below, above = low, high
+    while below < (middle := (below + above) / 2) < above:
+        below, above = (below, middle) if histogram_bin(middle, low, high) >= place else (middle, above)
+    return above

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import combinations
 
 from evaluator import statistics
-from evaluator.catalog import ROW_METRICS
+from evaluator.catalog import ROW_METRICS, value_range
 from evaluator.records import Measurement, Row
 from evaluator.store import schema
 
@@ -31,7 +31,7 @@ def sums_of(rows: Iterable[Row], measurements: Iterable[Measurement]) -> tuple[D
     def add_value(cell: int, metric: str, value: float) -> None:
         add(cell, metric, "", value)
         add(cell, metric, metric, value * value)
-        bins[cell, metric, schema.histogram_bin(value)] += 1
+        bins[cell, metric, schema.histogram_bin(value, *value_range(metric))] += 1
 
     for row in rows:
         add(row.cell, "degenerate", "", float(row.degenerate))

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from torchvision import transforms
 
-from evaluator.crop import SIDE, centre_square, open_square
+from evaluator.crop import SIDE, centre_square, crop_mask, open_square, size_of
 from evaluator.errors import ImageUnreadable
 
 
@@ -259,3 +259,36 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
     with pytest.raises(ImageUnreadable) as caught:
         open_square(tmp_path, name, 224)
     assert caught.value.reason == "permission"
+
+
+@pytest.mark.parametrize("size", [(500, 375), (375, 500), (224, 224), (100, 60), (896, 448)])
+@pytest.mark.parametrize("resize", [224, 256])
+def test_a_mask_is_placed_as_its_image_is(size: tuple[int, int], resize: int) -> None:
+    """A white block on black, as an image and as a mask: the mask ends where the image is half grey."""
+    width, height = size
+    mask = np.zeros((height, width), dtype=bool)
+    mask[height // 3 : height * 2 // 3, width * 2 // 5 : width * 3 // 5] = True
+    image = Image.fromarray(mask.astype(np.uint8) * 255)
+    grey = array(centre_square(image, resize)).astype(int)
+    cropped = crop_mask(mask, resize)
+    assert cropped.shape == (SIDE, SIDE)
+    assert (cropped != (grey >= 128)).mean() < 0.01
+    assert cropped[grey > 250].all()
+    assert not cropped[grey < 5].any()
+
+
+def test_a_mark_at_a_known_pixel_stays_at_its_place() -> None:
+    """Twice the size: the pixel (301, 411) of 896 × 448 becomes (150, 205), from which 112 columns are cut off."""
+    mask = np.zeros((448, 896), dtype=bool)
+    mask[300:302, 410:412] = True
+    assert [tuple(map(int, place)) for place in zip(*crop_mask(mask, 224).nonzero(), strict=True)] == [(150, 93)]
+    same = np.zeros((224, 224), dtype=bool)
+    same[17, 200] = True
+    assert np.array_equal(crop_mask(same, 224), same)
+
+
+def test_the_size_of_an_image_is_read_from_its_header(tmp_path: Path) -> None:
+    assert size_of(tmp_path, saved(tmp_path, noise(31, 17), "small.png")) == (31, 17)
+    (tmp_path / "text.png").write_text("none")
+    with pytest.raises(ImageUnreadable):
+        size_of(tmp_path, b"text.png")

@@ -27,6 +27,20 @@ def test_defaults_are_the_protocol_s() -> None:
     assert (made.target, made.resize, made.curve_steps, made.insertion_start) == ("predicted", 224, 28, "zero")
     assert (made.seed, made.limit, made.precision) == (0, None, "fp32")
     assert made.curves == ()
+    assert (made.truth, made.pointing_margin, made.road_removal) == (None, 15, "rank")
+
+
+def test_metrics_that_need_a_truth_are_not_meant_by_all_where_there_is_none() -> None:
+    needing = {"mass_accuracy", "rank_accuracy", "pointing_game"}
+    assert needing.isdisjoint(plan(metrics=["all"]).metrics)
+    assert needing <= set(plan(metrics=["all"], truth="/boxes").metrics)
+    with pytest.raises(UsageError, match="mass_accuracy needs to know where the objects are") as caught:
+        plan(metrics=["mass_accuracy"])
+    assert caught.value.hint == "--metric mass_accuracy --truth DIR"
+
+
+def test_a_metric_brings_along_those_that_it_is_computed_from() -> None:
+    assert plan(metrics=["arcc"]).requested == ("arcc", "road")
 
 
 def test_there_and_back() -> None:
@@ -68,6 +82,9 @@ def test_names_become_canonical_and_duplicates_fall_away() -> None:
         ({"limit": 0}, "--limit takes a number from 1, not 0", "every image"),
         ({"curve_steps": 30}, "--curve-steps 30 does not divide the 50176 pixels", "28, 32"),
         ({"curve_steps": 1}, "does not divide", ""),
+        ({"pointing_margin": -1}, "--pointing-margin takes pixels from 0, not -1", ""),
+        ({"road_removal": "percentile"}, "--road-removal takes rank or released", "--road-removal rank"),
+        ({"truth": 5}, "the plan's truth cannot be 5", ""),
         ({"limit": "ten"}, "the plan's limit cannot be 'ten'", "camtui show"),
         ({"limit": True}, "the plan's limit cannot be True", ""),
         ({"seed": None}, "the plan's seed cannot be None", ""),
@@ -172,7 +189,16 @@ def test_data_may_move_and_labels_may_come() -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"seed": 1}, {"resize": 256}, {"target": "label"}, {"precision": "bf16"}, {"curve_steps": 224}, {"insertion_start": "blur"}],
+    [
+        {"pointing_margin": 0},
+        {"road_removal": "released"},
+        {"seed": 1},
+        {"resize": 256},
+        {"target": "label"},
+        {"precision": "bf16"},
+        {"curve_steps": 224},
+        {"insertion_start": "blur"},
+    ],
 )
 def test_another_protocol_is_another_run(changed: dict[str, Any]) -> None:
     (name,) = changed
@@ -206,3 +232,9 @@ def test_a_cell_is_what_its_numbers_depend_on() -> None:
     ]
     assert len({base, *others}) == 8
     assert base == cell_identity(replace(plan(), limit=3, data="/elsewhere"), "weights", "layer4", "gradcam")
+
+
+def test_a_truth_is_added_to_a_run_and_may_move() -> None:
+    assert grown(plan(), plan(truth="/boxes")).truth == "/boxes"
+    assert grown(plan(truth="/boxes"), plan()).truth == "/boxes"
+    assert grown(plan(truth="/boxes"), plan(truth="/elsewhere")).truth == "/elsewhere"

@@ -22,6 +22,7 @@ LIGHT = (
     "evaluator.plan",
     "evaluator.images",
     "evaluator.crop",
+    "evaluator.truth.folder",
     "evaluator.statistics",
     "evaluator.store.reader",
     "evaluator.execution.request",

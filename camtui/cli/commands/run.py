@@ -142,6 +142,24 @@ class What(NamedTuple):
             "--drop-decided", help="With decided: methods certainly worse are computed no further.", rich_help_panel="Images"
         ),
     ] = False
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR|FILE.json", help="Where the objects are: masks, VOC boxes or a COCO file.", rich_help_panel="Images"
+        ),
+    ] = None
+    pointing_margin: Annotated[
+        int | None,
+        typer.Option(help="Around the object, in pointing_game.  [default: 15]", rich_help_panel="Protocol", metavar="PIXELS"),
+    ] = None
+    road_removal: Annotated[
+        str | None,
+        typer.Option(
+            help="How ROAD takes pixels out: rank, or released (by percentile).  [default: rank]",
+            rich_help_panel="Protocol",
+            metavar="rank|released",
+        ),
+    ] = None
     config: Annotated[
         Path | None, typer.Option(metavar="PLAN.toml", help="A plan; options given here win.", rich_help_panel="Measurement")
     ] = None

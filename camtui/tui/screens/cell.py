@@ -19,7 +19,7 @@ from camtui.tui.screens.base import RunScreen
 from camtui.tui.widgets.fields import Column, Field, Line
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
-from evaluator.catalog import known_metrics
+from evaluator.catalog import known_metrics, value_range
 from evaluator.records import Cell, ImageRef, Row
 from evaluator.statistics import Mean
 from evaluator.store.reader import RankedImage, RunReader
@@ -119,7 +119,7 @@ class CellScreen(RunScreen):
     def _show_plots(self) -> None:
         left, right = self.query_one("#histogram", TextLines), self.query_one("#convergence", TextLines)
         left.border_title = f"{known_metrics()[self.metric].title}: images by value"
-        left.show(histogram_lines(self._histogram, left.size.width, left.size.height))
+        left.show(histogram_lines(self._histogram, self.metric, left.size.width, left.size.height))
         right.border_title = "ADCC over n, 95 % band"
         right.show(convergence_lines(self._curve, right.size.width, right.size.height))
 
@@ -229,15 +229,16 @@ def image_line(place: int, listed: Listed, classes: tuple[str, ...], shown: list
     return Line(image.id, (*fields, Field(percent(listed.ranked.value), "strong")))
 
 
-def histogram_lines(counts: list[int], width: int, height: int) -> list[list[Field]]:
+def histogram_lines(counts: list[int], metric: str, width: int, height: int) -> list[list[Field]]:
     """Bars as wide as there is room for, with the ends of the scale below."""
     if not any(counts):
         return [[Field("  no value yet", "dim")]]
     repeat = max(1, (width - 4) // len(counts))
     bars = plots.columns(counts, max(1, height - 1))
     lines = [[Field("  "), Field("".join(c * repeat for c in line), "bar")] for line in bars]
-    across = len(counts) * repeat
-    return [*lines, [Field("  0" + " " * (across - 5) + "100 %", "dim")]]
+    low, high = (percent(end, 0) for end in value_range(metric))
+    gap = max(1, len(counts) * repeat - len(low) - len(high) - 1)
+    return [*lines, [Field(f"  {low}{' ' * gap}{high} %", "dim")]]
 
 
 def convergence_lines(curve: list[Mean], width: int, height: int) -> list[list[Field]]:

@@ -64,6 +64,17 @@ def test_what_is_computed_from_rows_alone_costs_no_forward_and_has_blocks_like_r
     assert (gain.forwards_per_image, gain.block) == (0, 16)
 
 
+def test_forwards_of_metrics_that_ask_the_network_again(tmp_path: Path) -> None:
+    """ROAD shows each map's image eight times; another class costs a clean pass for all, and what its own maps cost."""
+    data = make_data(tmp_path / "data", 1)
+    plan = make_plan(data, methods=("gradcam", "scorecam"), metrics=("arcc", "class_sensitivity", "sparseness"))
+    _, cheap, _, costly = plan_stages(plan, cells_of(plan), {}, cuda=False)
+    assert cheap.metrics == ("arcc", "class_sensitivity", "road", "sparseness")
+    assert cheap.title == "resnet50 · Grad-CAM · 4 metrics"
+    assert cheap.forwards_per_image == 8 + 1 + 0
+    assert costly.forwards_per_image == 8 + 1 + 2048
+
+
 def test_cheaper_networks_come_first_and_stay_there_when_their_cells_turn_out_not_to_apply(tmp_path: Path) -> None:
     """Score-CAM forwards once for each channel: 2048 of ResNet-50, 512 of VGG-16."""
     data = make_data(tmp_path / "data", 1)

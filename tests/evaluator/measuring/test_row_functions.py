@@ -61,7 +61,7 @@ def test_a_metric_from_stored_rows_is_that_of_the_pass(
 ) -> None:
     monkeypatch.setattr(row_functions, "formula_of", lambda name: SimpleNamespace(measure=formula))
     before = made.network.forwards
-    assert measured("any", maps, made.network) == pytest.approx(in_order(scores, column), abs=1e-12)
+    assert measured("average_gain", maps, made.network) == pytest.approx(in_order(scores, column), abs=1e-12)
     assert made.network.forwards == before
 
 

@@ -63,9 +63,11 @@ def test_the_statements_of_a_migration_are_split_where_they_end() -> None:
             assert sqlite3.complete_statement(statement + ";") or not statement.strip()
 
 
-def test_the_edge_of_a_bin_is_the_first_number_in_it() -> None:
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-0.5, 0.5), (-1.0, 1.0)])
+def test_the_edge_of_a_bin_is_the_first_number_in_it(low: float, high: float) -> None:
     for place in range(1, schema.HISTOGRAM_BINS):
-        edge = schema.least_of_bin(place)
-        assert schema.histogram_bin(edge) == place
-        assert schema.histogram_bin(nextafter(edge, 0.0)) == place - 1
-    assert schema.histogram_bin(1.0) == schema.HISTOGRAM_BINS - 1
+        edge = schema.least_of_bin(place, low, high)
+        assert schema.histogram_bin(edge, low, high) == place
+        assert schema.histogram_bin(nextafter(edge, low - 1), low, high) == place - 1
+    assert schema.histogram_bin(low, low, high) == 0
+    assert schema.histogram_bin(high, low, high) == schema.HISTOGRAM_BINS - 1

@@ -1,0 +1,113 @@
+"""The network that made some maps, asked again about their images: what ``metrics.base.Probe`` promises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from evaluator.catalog import method as method_of
+from evaluator.measuring.imputation import NOISE, impute
+from evaluator.measuring.pipeline import Pipeline
+from evaluator.measuring.saliency import Saliency
+from evaluator.measuring.stored_maps import MapOfImage
+from evaluator.measuring.views import BatchView, noise_field
+from evaluator.networks.network import Network, confidence
+
+_NOISE_NAME = "imputation"
+_NOISE_KEPT = 16
+"""Images whose noise is kept for the next method: 5 MB each."""
+
+
+class ProbedImages:
+    """The images of a unit; what is found out about them is shared by all methods.
+
+    Args:
+        images: ``[N, 3, H, W]``, normalised; ``noise_keys``: one for each, see ``views.BatchView``.
+    """
+
+    def __init__(self, network: Network, pipeline: Pipeline, images: Tensor, noise_keys: Sequence[bytes]) -> None:
+        self.network = network
+        self.images = images
+        self._pipeline = pipeline
+        self._noise_keys = noise_keys
+        self._noise: dict[tuple[int, int], Tensor] = {}
+        self._contrasts: dict[str, Saliency] = {}
+
+    def noise(self, place: int, count: int) -> Tensor:
+        """Standard normal noise for ``count`` versions of one image, ``[count, 3, H, W]``, the same for every method."""
+        if (place, count) not in self._noise:
+            key, channels, side = self._noise_keys[place], self.images.shape[1], self.network.side
+            fields = [noise_field(key, _NOISE_NAME, step, channels, side) for step in range(count)]
+            while len(self._noise) >= _NOISE_KEPT:
+                del self._noise[next(iter(self._noise))]
+            self._noise[place, count] = torch.stack(fields).to(self.images)
+        return self._noise[place, count]
+
+    @cached_property
+    def _contrast_view(self) -> BatchView:
+        """The clean pass with the least likely class as the target: a forward for each image, shared by all methods."""
+        observed = self.network.observe(len(self.images), lambda first, last: self.images[first:last])
+        return BatchView(self.network, lambda: self.images, observed, observed.logits.argmin(1), self._noise_keys)
+
+    def contrast(self, method: str) -> Saliency:
+        """The maps of one method for the least likely class, of all images."""
+        made_by = method_of(method)
+        identity = made_by.map_identity(self._contrast_view.gap_linear)
+        if identity not in self._contrasts:
+            self._contrasts[identity] = self._pipeline.saliency(made_by, self._contrast_view)[0]
+        return self._contrasts[identity]
+
+
+class _Versions(NamedTuple):
+    """What was imputed last, ``[1, M, 3, H, W]``: a batch may end inside a map."""
+
+    map: int
+    versions: Tensor
+
+
+class MapProbe:
+    """The network, to be asked about the images of some maps of one method (``metrics.base.Probe``)."""
+
+    def __init__(self, probed: ProbedImages, maps: Sequence[MapOfImage]) -> None:
+        self._probed = probed
+        self._places = [one.image for one in maps]
+        self._targets = torch.tensor([one.stored.target for one in maps], device=probed.network.device)
+        self._method = maps[0].method
+        self._last: _Versions | None = None
+
+    def without(self, missing: Tensor) -> Tensor:
+        """Confidence without the missing pixels, ``[B, M, H, W]`` bool → ``[B, M]``; forwards are filled across maps."""
+        batch, masks = missing.shape[:2]
+
+        def made(first: int, last: int) -> Tensor:
+            begin, end = first // masks, -(-last // masks)
+            return self._versions(missing, begin, end).flatten(0, 1)[first - begin * masks : last - begin * masks]
+
+        values = torch.empty(batch * masks, dtype=torch.float64, device=missing.device)
+        targets = self._targets.repeat_interleave(masks)
+        for part in self._probed.network.passes(len(values), made):
+            values[part.start : part.stop] = confidence(part.logits, targets[part.start : part.stop])
+        return values.view(batch, masks)
+
+    def _versions(self, missing: Tensor, begin: int, end: int) -> Tensor:
+        """The images of some maps without the pixels of each mask, ``[n, M, 3, H, W]``."""
+        kept = self._last if self._last is not None and self._last.map == begin else None
+        fresh = list(range(begin if kept is None else begin + 1, end))
+        parts = [] if kept is None else [kept.versions]
+        if fresh:
+            places = [self._places[one] for one in fresh]
+            holes = missing[fresh]
+            noise = torch.stack([self._probed.noise(place, missing.shape[1]) for place in places])
+            parts.append(impute(self._probed.images[places], holes) + NOISE * noise * holes[:, :, None])
+        versions = torch.cat(parts)
+        self._last = _Versions(end - 1, versions[-1:])
+        return versions
+
+    def least_likely(self) -> Saliency:
+        """The maps of the same method for the class with the smallest logit."""
+        whole = self._probed.contrast(self._method)
+        return whole if len(whole.values) == 1 else whole.chosen(self._places)

@@ -1,0 +1,39 @@
+"""Rank accuracy: how many of the most salient pixels lie on the object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evaluator.metrics.base import Explained, Metric
+from evaluator.metrics.curves import pixel_ranks
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+METRIC = Metric(
+    key="rank_accuracy",
+    title="Rank Accuracy",
+    short="rank",
+    paper="Arras et al., Information Fusion 2022",
+    better="higher",
+    definition="share of the |S| most salient pixels that lie in S, the object's pixels",
+    truth=True,
+)
+
+
+def measure(explained: Explained) -> Tensor:
+    """Relevance rank accuracy (Arras et al., Information Fusion 2022, arXiv:2003.07258), in [0, 1], higher is better.
+
+    Ties are ordered by pixel index, row by row, as in deletion and insertion: on a map that is all zero the first ``|S|`` pixels
+    of the image count as the most salient ones.
+
+    Args:
+        explained: the maps and the objects' pixels.
+
+    Returns:
+        ``[B]``, float64.
+    """
+    assert explained.truth is not None
+    size = explained.truth.sum((1, 2))
+    most_salient = pixel_ranks(explained.saliency.pixels()) < size[:, None, None]
+    return (most_salient & explained.truth).sum((1, 2)).double() / size

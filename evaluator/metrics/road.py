@@ -1,0 +1,80 @@
+"""ROAD: how the order of the pixels tells what the network needs, without showing it holes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evaluator.metrics.base import Explained, Metric
+from evaluator.metrics.curves import pixel_ranks
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PERCENT = (20, 40, 60, 80)
+"""Of the pixels, that are missing."""
+
+METRIC = Metric(
+    key="road",
+    title="ROAD",
+    short="ROAD",
+    paper="Rong et al., ICML 2022",
+    better="higher",
+    definition="(mean_p s_LeRF(p) − mean_p s_MoRF(p)) / 2, p = 20, 40, 60, 80 % of the pixels imputed",
+    low=-0.5,
+    high=0.5,
+    forwards=2 * len(PERCENT),
+)
+
+
+def measure(explained: Explained) -> Tensor:
+    """ROAD, combined (Rong et al., ICML 2022, arXiv:2202.00449), in [−0.5, 0.5], higher is better.
+
+    ``s_MoRF(p)`` is the confidence in the target without the most salient p percent of the pixels, ``s_LeRF(p)`` without the
+    least salient ones. What is missing is imputed, so that the shape of the hole tells the network nothing. The confidence in
+    the whole image cancels. Pixels leave in one stable order, ties by pixel index, so that exactly p percent (rounded up) are
+    missing.
+
+    pytorch-grad-cam 1.5.7 thresholds the map at a percentile instead, and takes out 100 % in place of 60 % where half of a map is
+    0: ``--road-removal released`` does the same.
+
+    Args:
+        explained: the maps, and the network to be shown what is left.
+
+    Returns:
+        ``[B]``, float64.
+    """
+    assert explained.probe is not None
+    saliency = explained.saliency.pixels().expand(len(explained.clean), -1, -1)
+    missing = _REMOVALS[explained.settings.road_removal](saliency)
+    most, least = explained.probe.without(missing).chunk(2, dim=1)
+    return (least.mean(1) - most.mean(1)) / 2
+
+
+def missing_by_rank(saliency: Tensor) -> Tensor:
+    """Which pixels are missing, ``[B, 8, H, W]`` bool: the most salient at each of ``PERCENT``, then the least salient."""
+    ranks, pixels = pixel_ranks(saliency)[:, None], saliency[0].numel()
+    counts = ranks.new_tensor([-(-pixels * percent // 100) for percent in PERCENT])[None, :, None, None]
+    return _joined(ranks < counts, ranks >= pixels - counts)
+
+
+def missing_by_percentile(saliency: Tensor) -> Tensor:
+    """The same as pytorch-grad-cam 1.5.7 chooses them: what is not below a percentile of ``U``, or of ``1 − U``."""
+
+    def reached(values: Tensor) -> Tensor:
+        flat = values.flatten(1).double()
+        shares = flat.new_tensor([(100 - percent) / 100 for percent in PERCENT])
+        thresholds = flat.quantile(shares, dim=1).T[:, :, None, None]
+        return values[:, None].double() >= thresholds
+
+    return _joined(reached(saliency), reached(1 - saliency))
+
+
+def _joined(most: Tensor, least: Tensor) -> Tensor:
+    """``[B, 4, H, W]`` each → ``[B, 8, H, W]``."""
+    batch, _, height, width = most.shape
+    both = most.new_empty((batch, 2 * len(PERCENT), height, width))
+    both[:, : len(PERCENT)], both[:, len(PERCENT) :] = most, least
+    return both
+
+
+_REMOVALS = {"rank": missing_by_rank, "released": missing_by_percentile}

@@ -1,0 +1,175 @@
+"""``--truth``: which image has a truth, what it says, and whether it is still that which the run was measured with."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluator.crop import size_of
+from evaluator.errors import ImageUnreadable, TruthUnusable, UsageError
+from evaluator.plan import RunPlan
+from evaluator.records import ImageRef
+from evaluator.text import printable
+from evaluator.truth.coco import MOST_BYTES, CocoFile
+from evaluator.truth.masks import read_mask
+from evaluator.truth.region import Truth
+from evaluator.truth.voc import read_voc
+
+if TYPE_CHECKING:
+    from evaluator.truth.region import Mask
+
+_READERS = {b".png": read_mask, b".xml": read_voc}
+"""Formats of a folder, in the order in which an image's truth is looked for."""
+
+_MOST_FILE_BYTES = 256 * 2**20
+_HINT = "--truth takes a folder of .png masks or .xml boxes, or one COCO .json"
+
+
+def planned_truth(plan: RunPlan) -> Truths | None:
+    """The truth that a plan names, ``None`` where it names none.
+
+    Raises:
+        UsageError: there is none at that place.
+    """
+    return Truths(Path(plan.truth), Path(plan.data)) if plan.truth else None
+
+
+class Truths:
+    """The truth of a data set.
+
+    Args:
+        path: a folder, whose files have the path of their image, or its name alone, but for the suffix; or one COCO file.
+        data: the folder of the images.
+    """
+
+    def __init__(self, path: Path, data: Path) -> None:
+        """Look at what is there; files of a folder are read when an image is asked for.
+
+        Raises:
+            UsageError: nothing is there, or a file that is no annotation.
+        """
+        self._path = path
+        self._data = data
+        self._coco: CocoFile | None = None
+        self._files: dict[bytes, bytes] = {}
+        self._digest = hashlib.sha256()
+        try:
+            if path.is_dir():
+                self._find()
+            elif path.suffix.lower() == ".json":
+                content = _read(os.fsencode(path), MOST_BYTES)
+                self._digest.update(content)
+                self._coco = CocoFile(content, printable(path))
+            else:
+                raise UsageError(f"no truth in {printable(path)}: no such folder or .json file", _HINT)
+        except (OSError, TruthUnusable) as error:
+            why = error.message if isinstance(error, TruthUnusable) else error.strerror
+            raise UsageError(f"cannot read the truth {printable(path)}: {why}", _HINT) from error
+        if self._coco is None and not self._files:
+            raise UsageError(f"no .png and no .xml in {printable(path)}", _HINT)
+
+    def _find(self) -> None:
+        """Every mask and every box file of the folder, by path without the suffix; links to folders are not followed."""
+        base = os.fsencode(self._path)
+        for path in sorted(_walk(base)):
+            stem, suffix = os.path.splitext(path)
+            known = self._files.get(stem)
+            if known is None or suffix.lower() < os.path.splitext(known)[1].lower():
+                self._files[stem] = path
+        for path in sorted(self._files.values()):
+            self._files.setdefault(os.path.splitext(os.path.basename(path))[0], path)
+
+    def sha256(self) -> str:
+        """Identity: of the COCO file, or of every path and content of the folder's files, which are all read."""
+        if self._coco is not None:
+            return self._digest.hexdigest()
+        digest = hashlib.sha256()
+        for path in sorted(set(self._files.values())):
+            try:
+                content = _read(os.path.join(os.fsencode(self._path), path), _MOST_FILE_BYTES)
+            except (OSError, TruthUnusable):
+                content = b""
+            digest.update(b"%s\0%d\0" % (path, len(content)) + content)
+        return digest.hexdigest()
+
+    def having(self, images: Sequence[ImageRef]) -> int:
+        """How many of these images have a truth, whether it can be used or not."""
+        return sum(self._has(image) for image in images)
+
+    def _has(self, image: ImageRef) -> bool:
+        if self._coco is None:
+            return self._file_of(image) is not None
+        try:
+            return self._coco.truth_of(_name(image)) is not None
+        except TruthUnusable:
+            return True
+
+    def square(self, image: ImageRef, target: int, classes: Sequence[str], resize: int, side: int) -> Mask:
+        """``S``, ``[side, side]``: the object's pixels in what the network saw of an image.
+
+        Raises:
+            TruthUnusable: the image has no truth (``no-truth``), an empty one (``truth-empty``), one of another size
+                (``truth-size``), or one that cannot be read (``truth-broken``).
+        """
+        truth = self._truth(image)
+        if truth is None:
+            raise TruthUnusable("no-truth", "no annotation of this image")
+        try:
+            size = size_of(self._data, image.path, image.size)
+        except ImageUnreadable:  # a finished run whose images have gone: the annotation's own size stands
+            size = (truth.width, truth.height)
+        if size != (truth.width, truth.height):
+            given, expected = (f"{width} x {height}" for width, height in ((truth.width, truth.height), size))
+            raise TruthUnusable("truth-size", f"an annotation of {given} pixels, the image has {expected}")
+        return truth.square(target, classes, resize, side)
+
+    def _truth(self, image: ImageRef) -> Truth | None:
+        if self._coco is not None:
+            return self._coco.truth_of(_name(image))
+        file = self._file_of(image)
+        if file is None:
+            return None
+        try:
+            content = _read(os.path.join(os.fsencode(self._path), file), _MOST_FILE_BYTES)
+        except OSError as error:
+            raise TruthUnusable("truth-broken", printable(error.strerror or error)) from error
+        return _READERS[os.path.splitext(file)[1].lower()](content)
+
+    def _file_of(self, image: ImageRef) -> bytes | None:
+        stem = os.path.splitext(image.path)[0]
+        return self._files.get(stem) or self._files.get(os.path.basename(stem))
+
+
+def _name(image: ImageRef) -> str:
+    return os.fsdecode(image.path)
+
+
+def _walk(base: bytes) -> Iterator[bytes]:
+    pending = [b""]
+    while pending:
+        folder = pending.pop()
+        for entry in os.scandir(os.path.join(base, folder)):
+            if os.path.splitext(entry.name)[1].lower() in _READERS:
+                yield os.path.join(folder, entry.name)
+            elif entry.is_dir(follow_symlinks=False):
+                pending.append(os.path.join(folder, entry.name))
+
+
+def _read(path: bytes, most: int) -> bytes:
+    """The content of a regular file.
+
+    Raises:
+        OSError: it cannot be read; TruthUnusable: it is no regular file, or too large.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not make it wait
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise TruthUnusable("truth-broken", "not a regular file")
+        if status.st_size > most:
+            raise TruthUnusable("truth-broken", f"{status.st_size} bytes, at most {most}")
+        return file.read(most)
