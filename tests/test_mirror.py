@@ -65,6 +65,7 @@ NO_MODULE = {
     "camtui/cli/test_escapes.py": "every command against names that would take over a terminal",
     "camtui/cli/test_exit_codes.py": "every command's exit code",
     "camtui/cli/test_hang_up.py": "terminals that go away, whatever runs in them",
+    "camtui/cli/test_until.py": "runs that end by their rule, as a user types and reads them",
     "camtui/tui/test_control.py": "the dashboard's deeds on a real driver",
     "camtui/tui/test_hostile.py": "every screen on hostile and unlucky runs",
     "camtui/tui/test_live.py": "every screen while a run goes on",

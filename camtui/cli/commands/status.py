@@ -49,8 +49,8 @@ def _status_lines(found: RunStatus) -> list[str]:
     left = f", {duration(found.eta)} left" if found.eta is not None else ""
     lines.append(f"progress  {found.progress:.1%} after {duration(found.elapsed)}{speed}{left}")
     lines.append(f"images    {count(found.images)}")
-    if found.look is not None:
-        lines.append(f"until     {look_text(found.look, found.images, ended=found.state == 'complete')}")
+    if found.look is not None and found.state != "complete":  # whose message says it
+        lines.append(f"until     {look_text(found.look, found.images)}")
     if found.failures:
         lines.append(f"failures  {count(found.failures)}: camtui errors {reference(found.path)}")
     if found.restarts:
