@@ -60,14 +60,15 @@ def p_value(n: ArrayLike, distance: ArrayLike, sd: ArrayLike, rho: float) -> Flo
     return np.where(distance > 0, np.minimum(p, 1.0), 1.0)
 
 
-def holm(p: Floats, family: int, alpha: float) -> NDArray[np.bool_]:
+def holm(p: Floats, family: ArrayLike, alpha: float) -> NDArray[np.bool_]:
     """Which of the hypotheses fall by Holm's step-down procedure (1979), in the last axis.
 
     Args:
-        p: of those that have not fallen yet; ``family``: how many those are with others whose p is not known.
+        p: of those that have not fallen yet, infinite where one is not tested.
+        family: how many have not fallen yet, those without a p included.
     """
     order = np.argsort(p, axis=-1, kind="stable")
-    levels = alpha / np.maximum(1, family - np.arange(p.shape[-1]))
+    levels = alpha / np.maximum(1, np.asarray(family)[..., None] - np.arange(p.shape[-1]))
     falls = np.logical_and.accumulate(np.take_along_axis(p, order, -1) <= levels, axis=-1)
     fallen = np.zeros(p.shape, dtype=bool)
     np.put_along_axis(fallen, order, falls, -1)

@@ -83,6 +83,7 @@ NO_MODULE = {
     "evaluator/store/test_version_1.py": "a file of the first schema through every door",
     "evaluator/test_conformance.py": "a whole run against an independent implementation",
     "evaluator/test_statistics_on_images.py": "a bootstrap over real images; minutes",
+    "evaluator/test_stopping_simulation.py": "thousands of runs that end by their rule, drawn from real rows",
     "evaluator/test_walls.py": "what imports what, in all packages",
     "test_adding.py": "what an author of methods does to both packages",
     "test_documented.py": "the README against both packages",
