@@ -39,7 +39,7 @@ class RunStatus:
         done, total: images of that stage.
         rate: images per second of that stage, ``None`` before it is measured.
         eta: seconds until everything is done, ``None`` where nothing is under way or nothing was timed yet.
-        elapsed: seconds since the run was begun, until it ended.
+        elapsed: seconds that its sessions took together, the one under way included.
         failures: (cell, image) pairs without a value, curves counted each.
         restarts: of workers in this session.
         heartbeat_age: seconds since the driver last wrote, ``None`` where it never did.
@@ -178,9 +178,10 @@ def state_now(reader: RunReader) -> EffectiveState:
 
 
 def _elapsed(info: RunInfo, live: bool) -> float:
-    begun = info.started or info.created
+    """Of all sessions of the run: the time between two of them does not count."""
+    begun = info.resumed or info.started or info.created
     end = time.time() if live else info.finished or info.heartbeat or begun
-    return max(0.0, end - begun)
+    return info.worked + max(0.0, end - begun)
 
 
 def _advice(state: EffectiveState, info: RunInfo, path: Path, workers: Sequence[WorkerState]) -> str:

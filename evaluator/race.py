@@ -22,7 +22,7 @@ _SCALE = 2.0**40
 _RESOLUTION = 2.0**-38
 """Variances below this are rounding of the sums: cells that are equal by construction differ by exactly nothing."""
 
-_TYPICAL_SD = {"ci": 0.10, "decided": 0.05}
+_TYPICAL_SD = {"ci": 0.10, "decided": 0.03}
 """Of ψ, and of the difference of two methods' ψ (EfficientNet-Lite0, 250 images): only to choose ρ before the first image."""
 
 
@@ -62,7 +62,7 @@ class Race:
 
     Attributes:
         cells: ids of its cells that can have rows, in order.
-        ranked: those that take part in the ranks (the control does not).
+        ranked: those that are compared: neither controls nor copies of another by construction.
         rule: what ends the race.
         pairs: of ranked cells, those included of which nothing is known yet.
         out: cell → images after which it was certainly worse than the best.

@@ -253,7 +253,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """The run as its file tells it; whether its driver is alive is another question (``execution.lock``)."""
+    """The run as its file tells it; whether its driver is alive is another question (``execution.lock``).
+
+    Attributes:
+        started: of the first session; ``resumed``: of the newest; ``worked``: seconds of those before it.
+    """
 
     name: str
     state: RunState
@@ -266,3 +270,5 @@ class RunInfo:
     host: str
     image_count: int
     versions: dict[str, str]
+    worked: float = 0.0
+    resumed: float | None = None

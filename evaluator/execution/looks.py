@@ -74,15 +74,15 @@ class Looks:
             return
         cells = [cell for cell in self._reader.cells() if cell.backbone == name]
         there = [cell.id for cell in cells if cell.applicable]
-        ranked = frozenset(cell.id for cell in cells if cell.applicable and not catalog.is_control(cell.method))
+        ranked = frozenset(cell.id for cell in cells if cell.applicable and _is_ranked(cell))
         self._races[name] = Race(there, ranked, rule, self._pairs(cells))
         if not there:
             self._open.discard(name)
 
     def _pairs(self, cells: Sequence[Cell]) -> int:
         """Comparisons between the ranked methods of a backbone, those of the plan that have no cell yet included."""
-        lost = {cell.method for cell in cells if not cell.applicable}
-        count = sum(not catalog.is_control(method) for method in self._plan.methods if method not in lost)
+        left_out = {cell.method for cell in cells if not cell.applicable or not _is_ranked(cell)}
+        count = sum(not catalog.is_control(method) for method in self._plan.methods if method not in left_out)
         return count * (count - 1) // 2
 
     def leave_out(self, name: str) -> None:
@@ -153,3 +153,8 @@ class Looks:
             if cells:
                 parts.append(f"{', '.join(method[cell] for cell in cells)}: {words}")
         return "; ".join(parts)
+
+
+def _is_ranked(cell: Cell) -> bool:
+    """Whether a cell is compared with others: no control, and no copy of another by construction, which its note says."""
+    return not catalog.is_control(cell.method) and not (cell.applicable and cell.note)

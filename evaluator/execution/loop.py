@@ -14,7 +14,7 @@ from evaluator.execution.journal import Journal
 from evaluator.execution.looks import Looks
 from evaluator.execution.request import DriverSettings
 from evaluator.execution.schedule import Schedule
-from evaluator.execution.stages import plan_stages
+from evaluator.execution.stages import plan_stages, with_timings
 from evaluator.execution.stopping import StopRequest
 from evaluator.execution.suspects import Suspects, halves
 from evaluator.images import Manifest
@@ -94,10 +94,8 @@ class Loop:
             CamtuiError: why the run cannot go on.
         """
         images = self._reader.info().image_count
-        self._journal.insist(
-            lambda: self._journal.writer.set_stages([stage.record(images) for stage in self._schedule.stages.values()]),
-            lambda: self._stop.at_once,
-        )
+        stages = with_timings((stage.record(images) for stage in self._schedule.stages.values()), self._reader.stages())
+        self._insist(lambda: self._journal.writer.set_stages(stages))
         if self._schedule.needed_backbone(set()) is None:
             self._announce()
             return

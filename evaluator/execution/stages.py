@@ -44,6 +44,19 @@ class StagePlan:
         )
 
 
+def with_timings(stages: Iterable[Stage], before: Iterable[Stage]) -> list[Stage]:
+    """The stages of a session, with what was measured of those that were done before it: they will not be timed again.
+
+    One that has images left is timed anew: this session may have other devices.
+    """
+    done = {(one.backbone, one.cells, one.metrics): one for one in before if one.done >= one.images}
+    timed = []
+    for stage in stages:
+        known = done.get((stage.backbone, stage.cells, stage.metrics))
+        timed.append(replace(stage, seconds=known.seconds, timed_images=known.timed_images) if known else stage)
+    return timed
+
+
 def block_size(forwards: float, *, curves: bool, cuda: bool) -> int:
     """Images in a unit: a power of two, a function of the stage's cost and of the kind of device alone.
 

@@ -53,10 +53,12 @@ class RunReader(Ranking, Rows):
 
     def info(self) -> RunInfo:
         """State, times and counts."""
-        row = self._one(
-            "SELECT name, state, message, created, started, finished, heartbeat, pid, host, image_count, versions FROM run"
+        sessions = "worked, resumed" if self.version > 1 else "0.0, NULL"
+        *row, versions, worked, resumed = self._one(
+            "SELECT name, state, message, created, started, finished, heartbeat, pid, host, image_count, versions,"
+            f" {sessions} FROM run"
         )
-        return RunInfo(*[*row[:-1], json.loads(row[-1])])
+        return RunInfo(*[*row, json.loads(versions), worked, resumed])
 
     def plan(self) -> RunPlan:
         """The plan as it stands, with everything that later requests added.

@@ -118,6 +118,9 @@ ALTER TABLE run ADD COLUMN born INTEGER NOT NULL DEFAULT 1;
 -- run.log: name of the log beside the file that a driver of this run has written
 ALTER TABLE run ADD COLUMN log TEXT;
 ALTER TABLE run ADD COLUMN checksum BLOB;
+-- seconds of the sessions before the newest, and when that began
+ALTER TABLE run ADD COLUMN worked REAL NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN resumed REAL;
 ALTER TABLE backbones ADD COLUMN checksum BLOB;
 ALTER TABLE cells ADD COLUMN checksum BLOB;
 -- images.content: sha256 of the file that the first row was made from

@@ -116,9 +116,11 @@ class RunWriter:
             self._add_images(manifest)
             self._add_cells(plan)
             self._db.conn.execute(
-                "UPDATE run SET plan = ?, image_count = (SELECT count(*) FROM images), state = 'starting', message = '',"
-                " pid = ?, host = ?, started = coalesce(started, ?), finished = NULL, heartbeat = ?",
-                (plan.to_json(), os.getpid(), socket.gethostname(), time.time(), time.time()),
+                "UPDATE run SET plan = ?1, image_count = (SELECT count(*) FROM images), state = 'starting', message = '',"
+                " worked = worked + coalesce(max(0, coalesce(finished, heartbeat) - coalesce(resumed, started)), 0),"
+                " resumed = ?4,"
+                " pid = ?2, host = ?3, started = coalesce(started, ?4), finished = NULL, heartbeat = ?4",
+                (plan.to_json(), os.getpid(), socket.gethostname(), time.time()),
             )
             self._db.conn.execute("DELETE FROM workers")
         self._fold_in()
@@ -140,8 +142,18 @@ class RunWriter:
             )
             execute("DELETE FROM backbones WHERE id >= ?", (len(plan.backbones),))
             execute(
-                "UPDATE run SET plan = ?, image_count = ?, state = ?, message = ?, finished = ?",
-                (plan.to_json(), info.image_count, info.state, info.message, info.finished),
+                "UPDATE run SET plan = ?, image_count = ?, state = ?, message = ?, finished = ?, worked = ?, resumed = ?,"
+                " heartbeat = ?",
+                (
+                    plan.to_json(),
+                    info.image_count,
+                    info.state,
+                    info.message,
+                    info.finished,
+                    info.worked,
+                    info.resumed,
+                    info.heartbeat,
+                ),
             )
 
     def _insert_run(self, name: str, plan: RunPlan, manifest: Manifest) -> None:
@@ -248,13 +260,25 @@ class RunWriter:
             self._db.conn.executemany("UPDATE images SET label = ? WHERE id = ? AND label IS NULL", rows)
 
     def set_stages(self, stages: Sequence[Stage]) -> None:
-        """The stages of this session; times measured before start again from nothing."""
+        """The stages of this session, with the times that they bring along."""
         with self._transaction():
             self._db.conn.execute("DELETE FROM stages")
             self._db.conn.executemany(
-                "INSERT INTO stages (id, title, backbone_id, cells, metrics, forwards_per_image)"
-                " VALUES (?, ?, (SELECT id FROM backbones WHERE name = ?), ?, ?, ?)",
-                [(s.id, s.title, s.backbone, json.dumps(s.cells), json.dumps(s.metrics), s.forwards_per_image) for s in stages],
+                "INSERT INTO stages (id, title, backbone_id, cells, metrics, forwards_per_image, seconds, timed_images)"
+                " VALUES (?, ?, (SELECT id FROM backbones WHERE name = ?), ?, ?, ?, ?, ?)",
+                [
+                    (
+                        s.id,
+                        s.title,
+                        s.backbone,
+                        json.dumps(s.cells),
+                        json.dumps(s.metrics),
+                        s.forwards_per_image,
+                        s.seconds,
+                        s.timed_images,
+                    )
+                    for s in stages
+                ],
             )
 
     def change_stage(self, stage: Stage) -> None:

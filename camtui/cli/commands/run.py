@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -11,6 +12,7 @@ from camtui.cli import completion
 from camtui.cli.beginning import begin, driver_settings
 from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate
+from camtui.cli.more_images import with_images_meant
 from camtui.cli.options import AllowCodeOption, BackbonesOption, MaxFailuresOption, OnFinishOption, Shown, Where
 from camtui.devices import on_cuda
 from camtui.growth import growth
@@ -160,6 +162,9 @@ class What(NamedTuple):
             metavar="rank|released",
         ),
     ] = None
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every image, where the run that is there has fewer.", rich_help_panel="Images")
+    ] = False
     config: Annotated[
         Path | None, typer.Option(metavar="PLAN.toml", help="A plan; options given here win.", rich_help_panel="Measurement")
     ] = None
@@ -167,7 +172,9 @@ class What(NamedTuple):
 
     def typed(self) -> Typed:
         """What makes the plan."""
-        values: dict[str, Any] = {name: value for name, value in self._asdict().items() if name not in ("name", "db")}
+        values: dict[str, Any] = {
+            name: value for name, value in self._asdict().items() if name not in ("name", "db", "everything")
+        }
         for name in ("backbone", "method", "metric"):
             values[f"{name}s"] = tuple(values.pop(name) or ())
         return Typed(**values)
@@ -208,6 +215,8 @@ def run(
 
         rehearse(request, stored, as_json=shown.json)
         return
+    plan = with_images_meant(plan, stored, path, everything=what.everything)
+    request = replace(request, plan=plan)
     changes = growth(stored, plan) if stored else []
     if changes and not shown.quiet:
         narrate(f"{reference(path)} is there already: {'; '.join(changes)}")

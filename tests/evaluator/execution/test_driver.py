@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import stat
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -319,3 +321,21 @@ def test_ctrl_c_in_the_hand_off_leaves_no_process(new_run: NewRun, knobs: Knobs)
     timer.join()
     assert lock_holder(run.db) is None
     assert not run.db.exists()
+
+
+def test_only_the_time_of_sessions_counts_and_a_complete_run_keeps_its_timings(new_run: NewRun, knobs: Knobs) -> None:
+    run = new_run(8)
+    knobs(seconds=0.01)
+    run.launch()
+    first = run.wait()
+    with RunReader(run.db) as reader:
+        timed = [(stage.title, stage.seconds, stage.timed_images) for stage in reader.stages()]
+    assert all(seconds > 0 for _, seconds, _ in timed)
+    with closing(sqlite3.connect(run.db)) as connection:  # as if it had ended an hour ago
+        connection.execute("UPDATE run SET started = started - 3600, resumed = resumed - 3600, finished = finished - 3600")
+        connection.commit()
+    run.launch()
+    second = run.wait()
+    assert first.elapsed <= second.elapsed < first.elapsed + 60
+    with RunReader(run.db) as reader:
+        assert [(stage.title, stage.seconds, stage.timed_images) for stage in reader.stages()] == timed

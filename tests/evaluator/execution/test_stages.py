@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.execution.stages import block_size, plan_stages
+from evaluator.execution.stages import block_size, plan_stages, with_timings
 from evaluator.plan import BackboneSpec, RunPlan
 from evaluator.records import Cell, Stage
 from tests.evaluator.execution.support import make_data, make_plan
@@ -109,3 +109,15 @@ def test_a_stage_is_stored_with_nothing_done(tmp_path: Path) -> None:
     plan = make_plan(make_data(tmp_path / "data", 1), methods=("gradcam",))
     (stage,) = plan_stages(plan, cells_of(plan), {}, cuda=False)
     assert stage.record(7) == Stage(1, "resnet50 · Grad-CAM", "resnet50", (1,), (), 7, 0, 0.0, 0, stage.forwards_per_image)
+
+
+def test_what_was_measured_of_a_stage_that_is_done_stays(tmp_path: Path) -> None:
+    plan = make_plan(make_data(tmp_path / "data", 1))
+    cells = [Cell(number, "resnet50", method, True, "") for number, method in enumerate(plan.methods, 1)]
+    now = [stage.record(8) for stage in plan_stages(plan, cells, {}, cuda=False)]
+    before = [replace(now[0], done=8, seconds=2.0, timed_images=8), replace(now[1], done=7, seconds=9.0, timed_images=7)]
+    cheap, costly = with_timings(now, before)
+    assert (cheap.seconds, cheap.timed_images) == (2.0, 8)
+    assert (costly.seconds, costly.timed_images) == (0.0, 0), "it goes on, perhaps on another device"
+    grown = [replace(now[0], cells=(*now[0].cells, 9)), now[1]]
+    assert with_timings(grown, before)[0].timed_images == 0
