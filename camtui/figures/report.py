@@ -59,6 +59,7 @@ def write_report(stream: TextIO, reader: RunReader, plan_toml: str, contents: Co
     stream.write(f"<h1>{escape(run_title(reader))}</h1>\n")
     stream.writelines(_section("Averages", _table_html(_headline_first(table))))
     stream.writelines(_section("Charts", _charts(reader, contents, missing)))
+    stream.writelines(_section("How the metrics judge", _judged(reader)))
     stream.writelines(_section("Worst images", _worst(reader, contents.worst, missing)))
     stream.writelines(_section("Failures", _failures(reader)))
     stream.writelines(_section("Every number", _table_html(_headline_first(every))))
@@ -161,6 +162,20 @@ def _charts(reader: RunReader, contents: Contents, missing: list[str]) -> Iterat
         picture = _picture(stream.getvalue(), "image/svg+xml", CHARTS[kind].title)
         yield f"<figure><figcaption>{escape(CHARTS[kind].title)}</figcaption>{picture}</figure>\n"
     yield "</div>\n"
+
+
+def _judged(reader: RunReader, large: int = 5000) -> Iterator[str]:
+    """What ``camtui judge`` says, where the run has truth; of large runs from fewer draws."""
+    from camtui.format.judged import judged_tables
+    from camtui.judging.judgement import Chosen, judge
+
+    try:
+        judged = judge(reader, Chosen(draws=1000 if reader.info().image_count <= large else 200))
+    except NotFound:
+        return
+    for table in judged_tables(reader, judged):
+        yield f"<h3>{escape(table.title.rpartition(' · ')[2].capitalize())}</h3>\n"
+        yield from _table_html(table)
 
 
 def _picture(data: bytes, kind: str, words: str) -> str:

@@ -21,6 +21,7 @@ from evaluator.records import Failure, UnitResult
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 from tests.camtui.figures.support import run
+from tests.camtui.judging.runs import judged_run, ordered
 from tests.synthetic import make_run
 
 EVIL = "<script>alert(1)</script>\x1b[2J&amp;"
@@ -169,3 +170,13 @@ def test_a_run_that_failed_says_why(tmp_path: Path) -> None:
         writer.set_state("failed", "workers die before they compute anything")
     with RunReader(path) as stored:
         assert "The run failed: workers die before they compute anything" in page(stored, charts=0)[0]
+
+
+def test_a_run_with_truth_says_how_its_metrics_judge_and_one_without_says_nothing(tmp_path: Path) -> None:
+    with judged_run(tmp_path / "a.db", ordered()) as reader:
+        text, _ = page(reader, worst=0, charts=False)
+    assert '<section id="how-the-metrics-judge">' in text
+    assert "<h3>Agreement with truth</h3>" in text
+    assert ["Deletion ↓", "1.00 [1.00, 1.00]", "1.00 [1.00, 1.00]", "40"] in Page(text).rows
+    other, _ = page(RunReader(make_run(tmp_path / "b.db", images=4)), worst=0, charts=False)
+    assert "how-the-metrics-judge" not in other

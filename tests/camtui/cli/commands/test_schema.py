@@ -12,6 +12,7 @@ import typer
 
 from camtui.cli.app import app
 from tests.camtui.cli.support import home, typed
+from tests.camtui.judging.runs import judged_run, ordered
 from tests.evaluator.execution.support import camtui, make_data
 from tests.synthetic import make_run
 
@@ -33,6 +34,7 @@ PRINTED = {
     "worst": ("worst", "val"),
     "show": ("show", "val"),
     "compare": ("compare", "val", "var"),
+    "judge": ("judge", "judged"),
     "compare-paper": ("compare", "val", "--paper"),
     "dry-run": ("run", "--data", "data", "-b", "resnet18", "-m", "gradcam", "--dry-run"),
 }
@@ -43,6 +45,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("schemas")
     for name in ("val", "var"):
         make_run(folder / "runs" / f"{name}.db", methods=("fakecam", "gradcam"), images=6)
+    judged_run(folder / "runs" / "judged.db", ordered(images=6)).close()
     make_data(folder / "data", 2)
     (folder / "runs" / "broken.db").write_text("no database")
     return folder

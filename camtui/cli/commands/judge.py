@@ -1,0 +1,58 @@
+"""``camtui judge``: how well metrics judge explanations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from camtui.cli.command_decorator import command
+from camtui.cli.console import print_json, stdout_console
+from camtui.cli.options import DigitsOption, JsonOption, RunArgument
+from camtui.runs import LAST, open_run
+from evaluator.errors import UsageError
+from evaluator.text import did_you_mean, printable
+
+
+@command
+def judge(
+    run: RunArgument = LAST,
+    form: Annotated[str, typer.Option("--format", "-f", help="table, plain, md or latex.")] = "table",
+    draws: Annotated[int, typer.Option("--draws", metavar="N", min=20, max=100_000, help="Of the bootstrap over images.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Of the draws.")] = 0,
+    digits: DigitsOption = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge the metrics of a run by where the objects are known to be.
+
+    For each metric, with 95 % intervals: whether it orders the methods as mass accuracy and rank accuracy do (Kendall's tau);
+    how often it puts a control above every method; whether it notices maps for the wrong class (-m wrongclass) and of random
+    weights (a further -b KEY:weights=random:0); whether two random halves of the images give the same order. From stored rows
+    of any run with --truth.
+
+    Example: camtui judge shapes -f latex
+    """
+    from camtui.export.judged import FORMS, judged_record, write_judged
+    from camtui.judging.judgement import Chosen
+    from camtui.judging.judgement import judge as judge_run
+
+    known = ("table", *FORMS)
+    if form not in known:
+        raise UsageError(
+            f"unknown format '{printable(form, 40)}'", f"{did_you_mean(form, known)}camtui judge RUN -f {' or '.join(known)}"
+        )
+    reader, chosen = open_run(run), Chosen(draws=draws, seed=seed)
+    judged = judge_run(reader, chosen)
+    if as_json:
+        print_json(judged_record(reader, judged, chosen))
+    elif form == "table":
+        from camtui.format import print_lines, table_lines
+        from camtui.format.judged import judged_tables
+
+        for place, table in enumerate(judged_tables(reader, judged, digits)):
+            print_lines([*([[]] if place else []), *table_lines(table)], stdout_console())
+    else:
+        from camtui.export.output import as_text, destination
+
+        with destination(None) as binary, as_text(binary) as stream:
+            write_judged(stream, reader, judged, form, digits)

@@ -1,0 +1,167 @@
+"""Tables of how metrics judge: agreement with truth, controls, sensitivity, stability; a block for each backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from camtui.format.notes import run_title
+from camtui.format.numbers import ABSENT, count, metric_header, percent, signed_percent
+from camtui.format.table import Block, Column, Entry, Table, TableRow
+from evaluator import catalog
+
+if TYPE_CHECKING:
+    from camtui.judging.bootstrap import Estimate
+    from camtui.judging.judgement import Judgement
+    from evaluator.store.reader import RunReader
+
+_METRIC = Column("metric", "metric", "Metric", numeric=False)
+
+
+def judged_tables(reader: RunReader, judged: Sequence[Judgement], digits: int = 2) -> list[Table]:
+    """Four tables, those without rows left out; metrics by their agreement with truth, best first.
+
+    Args:
+        digits: behind the point, of a τ and of percents.
+    """
+    builders = (_agreement, _controls, _sensitivity, _stability)
+    tables = [build(f"{run_title(reader)} · ", judged, digits) for build in builders]
+    return [table for table in tables if any(block.rows for block in table.blocks)]
+
+
+def _agreement(title: str, judged: Sequence[Judgement], digits: int) -> Table:
+    truths = list(dict.fromkeys(found.truth for one in judged for found in one.agreement))
+    columns = [_METRIC]
+    for truth in truths:
+        name = catalog.metric(truth)
+        columns.append(Column(f"{truth} images", f"τ {name.short}", f"τ with {name.title}"))
+        columns.append(Column(f"{truth} averages", f"τ {name.short}, averages", f"τ with {name.title}, of averages"))
+    columns.append(Column("n", "n", "n"))
+    blocks = []
+    for one in judged:
+        known = {(found.metric, found.truth): found for found in one.agreement}
+        rows = []
+        for metric in by_agreement(one):
+            found = [known.get((metric, truth)) for truth in truths]
+            entries = [
+                entry
+                for pair in found
+                for entry in (
+                    (_tau(pair.per_image, digits), _tau(pair.of_averages, digits)) if pair else (Entry(ABSENT), Entry(ABSENT))
+                )
+            ]
+            n = max((pair.per_image.n for pair in found if pair), default=0)
+            rows.append(TableRow((Entry(_name(metric)), *entries, Entry(count(n)))))
+        blocks.append(Block(one.backbone, tuple(rows), tuple(_ranked_notes(one))))
+    notes = (
+        "τ: Kendall's τ-b between the metric's order of the methods and that of the truth, 1 the same, −1 the reverse;"
+        " the mean over images, and of the averages",
+        "[ ]: 95 % intervals by bootstrap over images",
+    )
+    return Table(f"{title}agreement with truth", tuple(columns), tuple(blocks), notes)
+
+
+def _controls(title: str, judged: Sequence[Judgement], digits: int) -> Table:
+    controls = list(dict.fromkeys(control for one in judged for control in one.controls))
+    columns = (_METRIC, *(Column(control, control, catalog.method(control).title) for control in controls))
+    blocks = []
+    for one in judged:
+        known = {(won.metric, won.control): won for won in one.control_wins}
+        rows = []
+        for metric in by_agreement(one) if one.controls else ():
+            entries = []
+            for control in controls:
+                won = known.get((metric, control))
+                sign = " !" if won is not None and won.on_average else ""
+                entries.append(Entry(ABSENT) if won is None else _share(won.share, digits, sign))
+            rows.append(TableRow((Entry(_name(metric)), *entries)))
+        blocks.append(Block(one.backbone, tuple(rows)))
+    notes = (
+        "share of the images, in percent, on which the metric puts the control above every method",
+        "!: so does its average",
+    )
+    return Table(f"{title}controls", columns, tuple(blocks), notes)
+
+
+def _sensitivity(title: str, judged: Sequence[Judgement], digits: int) -> Table:
+    kinds = list(dict.fromkeys(found.against for one in judged for found in one.sensitivity))
+    columns = [_METRIC]
+    for kind in kinds:
+        columns += [Column(f"{kind} seen", kind, f"{kind.capitalize()}: noticed"), Column(f"{kind} fall", "fall", "Fall")]
+    blocks = []
+    for one in judged:
+        known = {(found.metric, found.against): found for found in one.sensitivity}
+        rows = []
+        for metric in by_agreement(one) if one.sensitivity else ():
+            entries = []
+            for kind in kinds:
+                found = known.get((metric, kind))
+                entries += [Entry(ABSENT), Entry(ABSENT)] if found is None else [
+                    _share(found.noticed, digits), _shown(found.fall, lambda value: signed_percent(value, digits))
+                ]  # fmt: skip
+            rows.append(TableRow((Entry(_name(metric)), *entries)))
+        methods = dict.fromkeys(f"{found.against}: {', '.join(found.methods)}" for found in one.sensitivity)
+        blocks.append(Block(one.backbone, tuple(rows), tuple(methods)))
+    notes = (
+        "how often, in percent, the metric rates an image's map below the right one if it is for the wrong class, or of a network"
+        " with random weights; 50 is chance; ties count half",
+        "fall: by how many points the average gets worse, the mean over the methods; below 0 it gets better",
+    )
+    return Table(f"{title}wrong class and random weights", tuple(columns), tuple(blocks), notes)
+
+
+def _stability(title: str, judged: Sequence[Judgement], digits: int) -> Table:
+    sizes = sorted({found.images for one in judged for found in one.stability})
+    columns = (_METRIC, *(Column(str(size), count(size), f"{count(size)} images") for size in sizes))
+    blocks = []
+    for one in judged:
+        known = {(found.metric, found.images): found.tau for found in one.stability}
+        rows = [
+            TableRow((
+                Entry(_name(metric)),
+                *(_tau(tau, digits) if (tau := known.get((metric, size))) else Entry(ABSENT) for size in sizes),
+            ))
+            for metric in (by_agreement(one) if one.stability else ())
+        ]  # fmt: skip
+        blocks.append(Block(one.backbone, tuple(rows)))
+    notes = (
+        "τ-b between the orders of the averages on two disjoint random sets of so many images; [ ]: 95 % of 200 pairs of sets",
+    )
+    return Table(f"{title}stability", columns, tuple(blocks), notes)
+
+
+def by_agreement(one: Judgement) -> list[str]:
+    """The metrics of a judgement, best agreement with the first measure of truth first, the measures of truth before all."""
+    truths = list(dict.fromkeys(found.truth for found in one.agreement))
+    first = {found.metric: found.per_image.value or 0.0 for found in one.agreement if found.truth == truths[0]}
+    others = sorted((metric for metric in first if metric not in truths), key=lambda metric: -first[metric])
+    return [*truths, *others]
+
+
+def _ranked_notes(one: Judgement) -> list[str]:
+    notes = [f"{len(one.methods)} methods in order: {', '.join(one.methods)}"]
+    if one.twins:
+        notes.append(f"equal maps count once: {', '.join(f'{twin} = {other}' for twin, other in one.twins.items())}")
+    return notes + [f"{_name(metric)} is left out: {', '.join(methods)} lacks it" for metric, methods in one.lacking.items()]
+
+
+def _name(metric: str) -> str:
+    return metric_header(catalog.metric(metric), long=True)
+
+
+def _tau(estimate: Estimate, digits: int) -> Entry:
+    return _shown(estimate, lambda value: f"{value:.{digits}f}")
+
+
+def _share(estimate: Estimate, digits: int, sign: str = "") -> Entry:
+    entry = _shown(estimate, lambda value: percent(value, max(0, digits - 1)))
+    return Entry(entry.text, f"{entry.interval}{sign}".strip())
+
+
+def _shown(estimate: Estimate, words: Callable[[float], str]) -> Entry:
+    """``0.62 [0.58, 0.66]``."""
+    if estimate.value is None:
+        return Entry(ABSENT)
+    if estimate.low is None or estimate.high is None:
+        return Entry(words(estimate.value))
+    return Entry(words(estimate.value), f"[{words(estimate.low)}, {words(estimate.high)}]")

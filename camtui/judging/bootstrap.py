@@ -1,0 +1,94 @@
+"""Percentile intervals by bootstrap over images (Efron and Tibshirani 1993, section 13.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_BLOCK = 8_000_000
+"""Draws that are worked with at once: 64 MB as numbers."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A statistic with its 95 % interval.
+
+    Attributes:
+        value: over all images; ``low``, ``high``: the interval; all ``None`` where no image defines it.
+        n: images that it rests on.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+class Resampling:
+    """The same draws of images, with replacement, for every statistic: differences between statistics are paired.
+
+    Args:
+        images: how many there are; ``draws``: how often as many are drawn; ``seed``: of the draws.
+    """
+
+    def __init__(self, images: int, draws: int, seed: int) -> None:
+        self._images = images
+        rng = np.random.default_rng(seed)
+        self._rows = max(1, _BLOCK // max(1, images))
+        self._times = np.zeros((draws, images), dtype=np.uint8)
+        for begun in range(0, draws, self._rows):
+            count = min(self._rows, draws - begun)
+            drawn = rng.integers(images, size=(count, images)) + np.arange(count)[:, None] * images
+            times = np.bincount(drawn.ravel(), minlength=count * images)
+            self._times[begun : begun + count] = times.reshape(count, images)
+
+    def means(self, columns: Floats) -> Floats:
+        """Averages over all images, then over each draw.
+
+        Args:
+            columns: ``[images, columns]``; NaN where an image has no value.
+
+        Returns:
+            ``[1 + draws, columns]``; NaN where no image drawn has a value.
+        """
+        parts = [weighted_means(np.ones((1, self._images)), columns)]
+        for begun in range(0, len(self._times), self._rows):
+            parts.append(weighted_means(self._times[begun : begun + self._rows].astype(np.float64), columns))
+        return np.concatenate(parts)
+
+
+def weighted_means(weights: Floats, columns: Floats) -> Floats:
+    """Averages by several sets of weights, over the images that have a value.
+
+    Args:
+        weights: ``[sets, images]``; ``columns``: ``[images, columns]``, NaN where an image has no value.
+
+    Returns:
+        ``[sets, columns]``; NaN where no image of weight has a value.
+    """
+    known = ~np.isnan(columns)
+    if (known == known[:, :1]).all():
+        known = known[:, :1]
+    total, counted = weights @ np.where(known, columns, 0.0), weights @ known.astype(np.float64)
+    return np.divide(total, counted, out=np.full_like(total, np.nan), where=counted > 0)
+
+
+def estimate(statistics: Floats, n: int) -> Estimate:
+    """The value and the middle 95 % of the draws.
+
+    Args:
+        statistics: ``[1 + draws]``: over all images, then over each draw.
+        n: images that it rests on.
+    """
+    value, draws = float(statistics[0]), statistics[1:]
+    draws = draws[~np.isnan(draws)]
+    if np.isnan(value):
+        return Estimate(None, None, None, n)
+    if n < 2 or not len(draws):
+        return Estimate(value, None, None, n)
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return Estimate(value, float(low), float(high), n)

@@ -1,0 +1,326 @@
+"""Agreement with truth, controls, sensitivity and stability of every metric of a run, for each backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camtui.judging.bootstrap import Estimate, Resampling, estimate, weighted_means
+from camtui.judging.kendall import kendall
+from camtui.judging.values import Values, better, headline, read_values
+from evaluator import catalog
+from evaluator.errors import NotFound, UsageError
+from evaluator.metrics.base import Metric
+from evaluator.plan import parse_backbone
+from evaluator.records import Cell
+
+if TYPE_CHECKING:
+    from evaluator.store.reader import RunReader
+
+Floats = NDArray[np.float64]
+
+JUDGES = ("mass_accuracy", "rank_accuracy")
+"""The measures of truth that the others are held against."""
+
+WRONG_CLASS = "wrongclass"
+"""The method that explains another class than the one that is measured."""
+
+HALVES = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
+"""Images in each of two random halves for stability, as far as the run has twice as many."""
+
+SPLITS = 200
+"""Pairs of halves for each size."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Kendall's τ-b between a metric's order of the methods and that of a measure of truth.
+
+    Attributes:
+        per_image: the mean over images of each image's τ; ``of_averages``: τ of the methods' averages.
+    """
+
+    metric: str
+    truth: str
+    per_image: Estimate
+    of_averages: Estimate
+
+
+@dataclass(frozen=True)
+class ControlWins:
+    """How often a control is above the best method.
+
+    Attributes:
+        share: of the images; ``on_average``: whether its average is above that of every method.
+    """
+
+    metric: str
+    control: str
+    share: Estimate
+    on_average: bool | None
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What a metric makes of maps that must be worse.
+
+    Attributes:
+        against: ``wrong class`` or ``random weights``.
+        methods: those that have such a map.
+        fall: how much worse their averages are, the mean over the methods; a negative one is a rise.
+        noticed: how often an image's value is worse, ties counting half; 0.5 is chance.
+    """
+
+    metric: str
+    against: str
+    methods: tuple[str, ...]
+    fall: Estimate
+    noticed: Estimate
+
+
+@dataclass(frozen=True)
+class Stability:
+    """τ-b between a metric's orders of the methods on two disjoint random sets of images.
+
+    Attributes:
+        images: in each set; ``tau``: the mean over pairs of sets, and an interval that holds 95 % of the pairs.
+    """
+
+    metric: str
+    images: int
+    tau: Estimate
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One backbone's metrics, judged.
+
+    Attributes:
+        methods: those that are ranked, twins left out; ``controls``: those that must lose.
+        twins: method → the equal one that stands for both.
+        lacking: metric → the methods that have no value of it; it is not judged.
+    """
+
+    backbone: str
+    methods: tuple[str, ...]
+    controls: tuple[str, ...]
+    twins: dict[str, str]
+    lacking: dict[str, tuple[str, ...]]
+    agreement: tuple[Agreement, ...]
+    control_wins: tuple[ControlWins, ...]
+    sensitivity: tuple[Sensitivity, ...]
+    stability: tuple[Stability, ...]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """How metrics are judged.
+
+    Attributes:
+        draws: of the bootstrap; ``seed``: of draws and halves.
+    """
+
+    draws: int = 1000
+    seed: int = 0
+
+
+class _Altered(NamedTuple):
+    """A kind of map that must be worse: pairs of a method's cell and the cell of its altered map."""
+
+    against: str
+    pairs: tuple[tuple[Cell, Cell], ...]
+
+
+def judge(reader: RunReader, chosen: Chosen = Chosen()) -> list[Judgement]:
+    """Judge the metrics of a run, a judgement for each backbone that has truth; those with random weights are only compared with.
+
+    Raises:
+        NotFound: the run has no truth, or fewer than two methods to put in order.
+    """
+    keys = reader.plan().metrics
+    metrics = [metric for key, metric in catalog.known_metrics().items() if key in keys]
+    if not any(key in JUDGES for key in keys):
+        raise NotFound(
+            "the run has no measure of truth", "camtui run … --truth MASKS --metric mass_accuracy,rank_accuracy adds it"
+        )
+    cells = [cell for cell in reader.cells() if cell.applicable]
+    trained = [name for name in reader.backbones() if not parse_backbone(name).weights.startswith("random:")]
+    subjects = trained or list(reader.backbones())
+    found = [_judge_backbone(reader, name, cells, metrics, chosen) for name in subjects]
+    judged = [one for one in found if one is not None]
+    if not judged:
+        raise NotFound(
+            "fewer than two methods of the run have a measure of truth", "camtui status RUN; camtui judge needs two or more"
+        )
+    return judged
+
+
+def _judge_backbone(
+    reader: RunReader, backbone: str, cells: Sequence[Cell], metrics: Sequence[Metric], chosen: Chosen
+) -> Judgement | None:
+    mine = [cell for cell in cells if cell.backbone == backbone and _key(cell) != WRONG_CLASS]
+    altered = _altered(backbone, cells)
+    values = read_values(
+        reader, list(dict.fromkeys([*mine, *(two for one in altered for pair in one.pairs for two in pair)])), metrics
+    )
+    begun = [cell for cell in mine if any((key, cell.id) in values.columns for key in JUDGES)]
+    twins = _twins(reader, backbone, [cell for cell in begun if not catalog.is_control(cell.method)])
+    ranked = [cell for cell in begun if not catalog.is_control(cell.method) and cell.method not in twins]
+    controls = [cell for cell in begun if catalog.is_control(cell.method)]
+    if len(ranked) < 2:
+        return None
+    shown = [metric.key for metric in metrics if values.has(metric.key, ranked)]
+    bench = Bench(values, chosen)
+    lacking = {
+        metric.key: tuple(cell.method for cell in ranked if not values.has(metric.key, [cell]))
+        for metric in metrics
+        if metric.key not in shown
+    }
+    return Judgement(
+        backbone=backbone,
+        methods=tuple(cell.method for cell in ranked),
+        controls=tuple(cell.method for cell in controls),
+        twins=twins,
+        lacking=lacking,
+        agreement=tuple(bench.agreement(shown, ranked)),
+        control_wins=tuple(bench.control_wins(shown, ranked, controls)),
+        sensitivity=tuple(bench.sensitivity(shown, altered)),
+        stability=tuple(bench.stability(shown, ranked)),
+    )
+
+
+class Bench:
+    """The four questions, on the values of one backbone. All statistics are over the same draws of images."""
+
+    def __init__(self, values: Values, chosen: Chosen) -> None:
+        self._values, self._seed = values, chosen.seed
+        self._resampling = Resampling(values.images, chosen.draws, chosen.seed)
+
+    def agreement(self, metrics: Sequence[str], ranked: Sequence[Cell]) -> Iterator[Agreement]:
+        """Of every metric with every measure of truth, the measures of truth with each other too."""
+        averages = {metric: self._averages(metric, ranked) for metric in metrics}
+        for truth in (key for key in JUDGES if key in metrics):
+            true = better(truth, self._values.of(truth, ranked))
+            for metric in (key for key in metrics if key != truth):
+                taus = kendall(better(metric, self._values.of(metric, ranked)), true)
+                n = _count(taus)
+                of_averages = kendall(better(metric, averages[metric]), better(truth, averages[truth]))
+                yield Agreement(metric, truth, estimate(self._means(taus), n), estimate(of_averages, n))
+
+    def control_wins(self, metrics: Sequence[str], ranked: Sequence[Cell], controls: Sequence[Cell]) -> Iterator[ControlWins]:
+        """Of every metric and control."""
+        for metric in metrics:
+            for control in (cell for cell in controls if self._values.has(metric, [cell])):
+                together = [control, *ranked]
+                values = better(metric, self._values.of(metric, together))
+                above = np.where(np.isnan(values[0]), np.nan, values[0] > values[1:].max(0))
+                averages = better(metric, self._averages(metric, together)[:, 0])
+                n = _count(above)
+                won = bool(averages[0] > averages[1:].max()) if n else None
+                yield ControlWins(metric, control.method, estimate(self._means(above), n), won)
+
+    def sensitivity(self, metrics: Sequence[str], altered: Sequence[_Altered]) -> Iterator[Sensitivity]:
+        """Of every metric and kind of map that must be worse."""
+        for metric in metrics:
+            for kind in altered:
+                pairs = [pair for pair in kind.pairs if self._values.has(metric, pair)]
+                if not pairs:
+                    continue
+                cells = [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
+                right, wrong = np.split(better(metric, self._values.of(metric, cells)), 2)
+                noticed = ((np.sign(right - wrong) + 1) / 2).mean(0)
+                averages, others = np.split(better(metric, self._averages(metric, cells)), 2)
+                n = _count(noticed)
+                fall = estimate((averages - others).mean(0), n)
+                names = tuple(pair[0].method for pair in pairs)
+                yield Sensitivity(metric, kind.against, names, fall, estimate(self._means(noticed), n))
+
+    def stability(self, metrics: Sequence[str], ranked: Sequence[Cell]) -> Iterator[Stability]:
+        """Of every metric and size of the sets, as far as there are images for two of them."""
+        for metric in metrics:
+            parts = self._values.parts(metric, ranked)
+            known = ~np.isnan(parts[0][0])
+            columns = [part[:, known].T for part in parts]
+            images = int(known.sum())
+            order = np.argsort(np.random.default_rng(self._seed).random((SPLITS, images)), axis=1)
+            for size in (size for size in HALVES if 2 * size <= images):
+                halves = [_members(order[:, part], images) for part in (slice(0, size), slice(images - size, images))]
+                one, other = (headline(metric, [weighted_means(half, column).T for column in columns]) for half in halves)
+                taus = kendall(better(metric, one), better(metric, other))
+                mean = weighted_means(np.ones((1, SPLITS)), taus[:, None])[0]
+                yield Stability(metric, size, estimate(np.concatenate([mean, taus]), size))
+
+    def _averages(self, metric: str, cells: Sequence[Cell]) -> Floats:
+        """Each method's average over all images, then over each draw, ``[cells, 1 + draws]``."""
+        return headline(metric, [self._resampling.means(part.T).T for part in self._values.parts(metric, cells)])
+
+    def _means(self, column: Floats) -> Floats:
+        return self._resampling.means(column[:, None])[:, 0]
+
+
+def _count(column: Floats) -> int:
+    return int((~np.isnan(column)).sum())
+
+
+def _members(chosen: NDArray[np.intp], images: int) -> Floats:
+    """Places ``[sets, n]`` as weights ``[sets, images]``."""
+    weights = np.zeros((len(chosen), images))
+    np.put_along_axis(weights, chosen, 1.0, axis=1)
+    return weights
+
+
+def _altered(backbone: str, cells: Sequence[Cell]) -> list[_Altered]:
+    """The pairs of cells that a run has for each kind of map that must be worse."""
+    mine = {cell.method: cell for cell in cells if cell.backbone == backbone}
+    wrong = [(mine[of], cell) for cell in mine.values() if _key(cell) == WRONG_CLASS and (of := _explained(cell)) in mine]
+    random = [
+        (mine[cell.method], cell)
+        for cell in cells
+        if _is_random_twin(cell.backbone, backbone)
+        and cell.method in mine
+        and not catalog.is_control(cell.method)
+        and _key(cell) != WRONG_CLASS
+    ]
+    found = [_Altered("wrong class", tuple(wrong)), _Altered("random weights", tuple(random))]
+    return [kind for kind in found if kind.pairs]
+
+
+def _is_random_twin(name: str, trained: str) -> bool:
+    """Whether a backbone is the trained one with random weights."""
+    one, other = parse_backbone(name), parse_backbone(trained)
+    return one.weights.startswith("random:") and replace(one, weights=other.weights) == other and one != other
+
+
+def _twins(reader: RunReader, backbone: str, cells: Sequence[Cell]) -> dict[str, str]:
+    """Methods whose maps are those of another by construction: they would count that one twice."""
+    loaded = reader.backbones()[backbone]
+    first: dict[str, str] = {}
+    twins: dict[str, str] = {}
+    for cell in cells:
+        identity = _map_identity(cell.method, loaded is not None and loaded.gap_linear)
+        if identity in first:
+            twins[cell.method] = first[identity]
+        else:
+            first[identity] = cell.method
+    return twins
+
+
+def _map_identity(spec: str, gap_linear: bool) -> str:
+    """The method's own; a method that this version does not know is like no other."""
+    try:
+        return catalog.method(spec).map_identity(gap_linear)
+    except UsageError:
+        return spec
+
+
+def _key(cell: Cell) -> str:
+    return cell.method.partition(":")[0]
+
+
+def _explained(cell: Cell) -> str:
+    """The method whose map of another class a cell holds."""
+    return str(catalog.method(cell.method).options["of"])

@@ -1,0 +1,101 @@
+"""A run's stored numbers as arrays: for one backbone, metric by metric, a column of images for each method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluator import catalog
+from evaluator.metrics.base import Metric
+from evaluator.records import Cell
+
+if TYPE_CHECKING:
+    from evaluator.store.reader import RunReader
+
+Floats = NDArray[np.float64]
+
+HARMONIC: dict[str, dict[str, bool]] = {
+    "adcc": {"coherency": False, "complexity": True, "average_drop": True},
+    "arcc": {"coherency": False, "complexity": True, "road": False},
+}
+"""Headlines that are the harmonic mean of averaged components; ``True`` where a component counts as one minus itself."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """What a backbone's cells have stored.
+
+    Attributes:
+        columns: (metric, cell) → ``[images]``, by rank in the run's order; NaN where there is no value.
+        images: how many images the run has.
+    """
+
+    columns: dict[tuple[str, int], Floats]
+    images: int
+
+    def parts(self, metric: str, cells: Sequence[Cell]) -> list[Floats]:
+        """What a metric's averages are made of, ``[cells, images]`` for each of ``parts_of(metric)``.
+
+        An image that lacks one of these numbers in one of the cells counts in none: averages are over the same images.
+        """
+        found = [self._raw(part, cells) for part in parts_of(metric)]
+        missing = np.isnan(np.stack(found)).any((0, 1))
+        for part in found:
+            part[:, missing] = np.nan
+        return found
+
+    def of(self, metric: str, cells: Sequence[Cell]) -> Floats:
+        """``[cells, images]`` of a metric; NaN for an image that lacks a value in one of the cells."""
+        found = self._raw(metric, cells)
+        found[:, np.isnan(found).any(0)] = np.nan
+        return found
+
+    def _raw(self, metric: str, cells: Sequence[Cell]) -> Floats:
+        nothing = np.full(self.images, np.nan)
+        return np.stack([self.columns.get((metric, cell.id), nothing) for cell in cells])
+
+    def has(self, metric: str, cells: Sequence[Cell]) -> bool:
+        """Whether each cell has a value of that metric."""
+        return all((metric, cell.id) in self.columns for cell in cells)
+
+
+def read_values(reader: RunReader, cells: Sequence[Cell], metrics: Sequence[Metric]) -> Values:
+    """Every value of some cells in some metrics, and in the components that these are averaged from."""
+    images = reader.info().image_count
+    keys = dict.fromkeys(key for metric in metrics for key in (metric.key, *HARMONIC.get(metric.key, ())))
+    columns: dict[tuple[str, int], Floats] = {}
+    for cell in cells:
+        for key in keys:
+            pairs = reader.values(cell.id, key)
+            if pairs:
+                column = columns[key, cell.id] = np.full(images, np.nan)
+                places, numbers = zip(*pairs, strict=True)
+                column[np.array(places)] = numbers
+    return Values(columns, images)
+
+
+def parts_of(metric: str) -> tuple[str, ...]:
+    """The metrics whose averages decide a method's average in this one: itself, or the components of a headline."""
+    return tuple(HARMONIC.get(metric, (metric,)))
+
+
+def headline(metric: str, averages: Sequence[Floats]) -> Floats:
+    """A method's average from those of ``parts_of(metric)``, all of the same shape; the harmonic mean where that is the rule."""
+    if metric not in HARMONIC:
+        return averages[0]
+    turned = [1 - one if inverse else one for one, inverse in zip(averages, HARMONIC[metric].values(), strict=True)]
+    if metric == "arcc":
+        turned[-1] = np.clip(2 * turned[-1], 0, 1)
+    safe = [np.where(one > 0, one, np.nan) for one in turned]
+    mean = len(safe) / sum(1 / one for one in safe)
+    undefined = np.isnan(np.stack(turned)).any(0)
+    return np.where(undefined, np.nan, np.where(np.isnan(mean), 0.0, mean))
+
+
+def better(metric: str, values: Floats) -> Floats:
+    """Values turned so that more is better."""
+    return catalog.known_metrics()[metric].sign * values

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.camtui.cli.support import typed, validated
+from tests.camtui.judging.runs import METHODS, judged_run, ordered
+from tests.synthetic import make_run
+
+
+@pytest.fixture
+def judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with the run ``shapes``, which has truth, and ``val``, which has none."""
+    monkeypatch.setenv("CAMTUI_HOME", str(tmp_path))
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    make_run(tmp_path / "runs" / "val.db", images=4)
+    judged_run(tmp_path / "runs" / "shapes.db", ordered()).close()
+    return tmp_path
+
+
+@pytest.mark.usefixtures("judged")
+def test_tables_for_people() -> None:
+    done = typed("judge", "shapes", "--draws", "50")
+    assert done.exit_code == 0, done.stderr
+    assert "agreement with truth" in done.stdout
+    assert "stability" in done.stdout
+    assert done.stdout.count("Deletion ↓") == 2
+    plain = typed("judge", "shapes", "-f", "plain", "--draws", "50").stdout
+    assert plain.splitlines() == [line.rstrip() for line in done.stdout.splitlines()]
+
+
+@pytest.mark.usefixtures("judged")
+def test_json_for_programs() -> None:
+    found = validated("judge", typed("judge", "shapes", "--json", "--draws", "50", "--seed", "3"))
+    assert (found["draws"], found["seed"], found["run"]["name"]) == (50, 3, "shapes")
+    (one,) = found["backbones"]
+    assert one["methods"] == list(METHODS)
+    tau = next(a for a in one["agreement"] if a["metric"] == "deletion")["per_image"]
+    assert tau["value"] == pytest.approx(1)
+
+
+@pytest.mark.usefixtures("judged")
+def test_latex_and_markdown_for_papers() -> None:
+    latex = typed("judge", "shapes", "-f", "latex", "--draws", "50").stdout
+    assert latex.isascii()
+    assert latex.count(r"\begin{table}") == 2
+    assert latex.count(r"\documentclass") == latex.count("\\camtuiend\n") == 1
+    assert r"$\tau$ with Mass Accuracy" in latex
+    markdown = typed("judge", "shapes", "-f", "md", "--draws", "50").stdout
+    assert "| Metric | τ with Mass Accuracy |" in markdown
+
+
+@pytest.mark.usefixtures("judged")
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["val"], 4, "no measure of truth"),
+        (["shapes", "-f", "latx"], 2, "did you mean 'latex'?"),
+        (["shapes", "--draws", "1"], 2, "--draws"),
+        (["nothing"], 4, "no run 'nothing'"),
+    ],
+)
+def test_what_cannot_be_is_one_line_with_the_next_command(words: list[str], code: int, said: str) -> None:
+    done = typed("judge", *words)
+    assert done.exit_code == code
+    assert said in done.stderr
+    assert "camtui" in done.stderr
+    assert "Traceback" not in done.stderr

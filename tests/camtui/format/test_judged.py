@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from camtui.format.judged import by_agreement, judged_tables
+from camtui.format.plain import plain_text
+from camtui.format.table import Table
+from camtui.judging.judgement import Chosen, judge
+from tests.camtui.judging.runs import IMAGES, METHODS, judged_run, ordered
+
+FEW = Chosen(draws=50)
+
+
+def squeezed(table: Table) -> str:
+    return " ".join(plain_text(table).split())
+
+
+def test_the_tables_say_what_was_found(tmp_path: Path) -> None:
+    cells = ordered(noise=0)
+    cells["vgg16/fakecam"] = {"mass_accuracy": [0.9] * IMAGES, "deletion": [0.9] * IMAGES, "insertion": [0.0] * IMAGES}
+    cells["vgg16/wrongclass"] = {"mass_accuracy": [0.0] * IMAGES, "deletion": [0.9] * IMAGES, "insertion": [0.9] * IMAGES}
+    with judged_run(tmp_path / "a.db", cells) as reader:
+        judged = judge(reader, FEW)
+        agreement, controls, sensitivity, stability = (squeezed(table) for table in judged_tables(reader, judged))
+    assert by_agreement(judged[0])[:2] == ["mass_accuracy", "deletion"]
+    assert by_agreement(judged[0])[-1] == "insertion"
+    assert "Deletion ↓ 1.00 [1.00, 1.00] 1.00 [1.00, 1.00] 40" in agreement
+    assert "Insertion ↑ -1.00 [-1.00, -1.00]" in agreement
+    assert f"4 methods in order: {', '.join(METHODS)}" in agreement
+    assert "Mass Accuracy ↑ 100.0 [100.0, 100.0] !" in controls
+    assert "Deletion ↓ 0.0 [0.0, 0.0]" in controls
+    assert "wrong class: gradcam" in sensitivity
+    assert "Mass Accuracy ↑ 100.0 [100.0, 100.0] +20.00 [+20.00, +20.00]" in sensitivity
+    assert "Insertion ↑ 0.0 [0.0, 0.0] -10.00 [-10.00, -10.00]" in sensitivity
+    assert "random weights:" not in sensitivity
+    assert "20 images" not in stability
+    assert "1.00 [1.00, 1.00]" in stability
+
+
+def test_what_a_run_does_not_have_has_no_table(tmp_path: Path) -> None:
+    with judged_run(tmp_path / "a.db", ordered(images=6)) as reader:
+        titles = [table.title for table in judged_tables(reader, judge(reader, FEW))]
+    assert [title.rpartition(" · ")[2] for title in titles] == ["agreement with truth"]
+
+
+@pytest.mark.parametrize("digits", [0, 3])
+def test_digits(tmp_path: Path, digits: int) -> None:
+    with judged_run(tmp_path / "a.db", ordered()) as reader:
+        text = plain_text(judged_tables(reader, judge(reader, FEW), digits)[0])
+    assert f"{1:.{digits}f} [{1:.{digits}f}, {1:.{digits}f}]" in text
