@@ -267,6 +267,14 @@ def test_rows_with_their_images_and_curves(path: Path) -> None:
         assert reader.measurements(1, 1) == {}
 
 
+def test_the_values_of_one_metric_without_what_is_undefined(path: Path) -> None:
+    with RunReader(path) as reader:
+        assert reader.values(1, "average_drop") == [(0, 0.25), (2, 0.5)]
+        assert [image for image, _ in reader.values(1, "coherency")] == [0, 1, 2]
+        assert reader.values(1, "deletion") == [(0, 0.1), (2, pytest.approx(0.3))]
+        assert reader.values(2, "insertion") == reader.values(9, "adcc") == []
+
+
 def test_averages_are_those_of_the_rows(whole: Path) -> None:
     with RunReader(whole) as reader:
         for summary in reader.summaries():
