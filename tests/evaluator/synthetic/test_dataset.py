@@ -17,7 +17,9 @@ from evaluator.synthetic.scene import CLASSES, scene
 
 def written(folder: Path, count: int, seed: int = 0, side: int = 64) -> dict[str, bytes]:
     assert list(write_images(DataSet(folder, seed, side), count)) == list(range(1, count + 1))
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    files = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    assert {Path(name).suffix for name in files} == {".png", ".json"}
+    return files
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
