@@ -17,6 +17,7 @@ TESTED_IN = {
     "camtui/cli/commands/test_bench.py": "evaluator.measuring.throughput",
     "camtui/cli/commands/test_copy.py": "evaluator.store.copying",
     "camtui/cli/commands/test_doctor.py": "camtui.devices camtui.versions",
+    "camtui/cli/commands/test_judge.py": "camtui.export.judged",
     "camtui/cli/commands/test_methods.py": "camtui.cli.commands.backbones",
     "camtui/cli/commands/test_run.py": "camtui.cli.dryrun camtui.cli.narrating camtui.executors",
     "camtui/cli/commands/test_table.py": "camtui.cli.tables",

@@ -35,4 +35,6 @@ def test_the_headline_is_the_harmonic_mean_of_averages() -> None:
     found = headline("adcc", parts)
     expected = [harmonic_adcc(0.2, 0.9, 0.3), 0.0, np.nan, 0.0]
     assert found == pytest.approx(np.array(expected), nan_ok=True)
+    road = headline("arcc", [np.array([0.9, 0.9, 0.9]), np.array([0.4, 0.4, 0.4]), np.array([0.3, 0.7, -0.1])])
+    assert road == pytest.approx([3 / (1 / 0.9 + 1 / 0.6 + 1 / 0.6), 3 / (1 / 0.9 + 1 / 0.6 + 1), 0])
     assert headline("deletion", [np.array([0.5])]).tolist() == [0.5]
