@@ -98,8 +98,7 @@ def class_names() -> tuple[str, ...]:
 
 
 def backbone_of(name: str, classes: tuple[str, ...]) -> LoadedBackbone:
-    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    return LoadedBackbone(name, "IMAGENET1K_V1", "ab" * 32, "layer4", 512, SIDE, SIDE, name != "vgg16", classes, mean, std)
+    return LoadedBackbone(name, "IMAGENET1K_V1", "ab" * 32, "layer4", 512, SIDE, SIDE, name != "vgg16", classes)
 
 
 def cell_columns(shape: Shape, backbone: str, method: str, labels: NDArray[np.int64], first: int, last: int) -> Columns:

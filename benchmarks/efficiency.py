@@ -29,7 +29,6 @@ import torch
 from machine import machine_line, write_json
 from options import network_options
 
-from evaluator.crop import SIDE
 from evaluator.images import find_images
 from evaluator.measuring.image_loading import Loader, Normaliser
 from evaluator.measuring.maps import min_max
@@ -69,8 +68,7 @@ def main() -> None:
     keep_freed_blocks()
     spec = BackboneSpec(options.backbone, "default" if options.backbone == "efficientnet_lite0" else options.weights)
     raw = Network(
-        load_backbone(spec, SIDE), device=torch.device(options.device), precision=options.precision,
-        batch_size=options.batch_size, side=SIDE,
+        load_backbone(spec), device=torch.device(options.device), precision=options.precision, batch_size=options.batch_size
     )  # fmt: skip
     print(f"{spec.name}, {options.precision}, batch {options.batch_size}, {machine_line()}")
     results = []
@@ -100,7 +98,7 @@ def one_round(options: argparse.Namespace, spec: BackboneSpec, raw: Network, gro
 def raw_throughput(network: Network, seconds: float = 2.0) -> float:
     """Forwards a second on random images that are already on the device."""
     size = network.batch_sizes[network.arithmetic(weighing=True)]
-    images = torch.randn(size, 3, SIDE, SIDE, device=network.device).contiguous(memory_format=torch.channels_last)
+    images = torch.randn(size, *network.input_shape, device=network.device).contiguous(memory_format=torch.channels_last)
     network.forward(images, weighing=True).logits.sum().item()
     begun, count = time.perf_counter(), 0
     while time.perf_counter() - begun < seconds:
@@ -144,11 +142,11 @@ def required(database: Path, network: Network, data: Path) -> int:
 def constant_channels(network: Network, root: Path, image: ImageRef, values: bytes) -> int:
     """Channels of the image and of its explanation map that Score-CAM need not look through."""
     facts = network.backbone.facts
-    loader = Loader(root, resize=SIDE, threads=1)
-    x = Normaliser(facts, network.device)(loader.collect([image]).pixels)
+    loader = Loader(root, threads=1)
+    x = Normaliser(facts.preprocessing, network.device)(loader.collect([image], facts.preprocessing).pixels)
     loader.close()
     low = torch.frombuffer(bytearray(values), dtype=torch.float32).view(1, facts.height, facts.width).to(network.device)
-    seen = network.forward(torch.cat([x, masked(x, Saliency(low, SIDE, SIDE))]), weighing=False).activation
+    seen = network.forward(torch.cat([x, masked(x, Saliency(low, network.side, network.side))]), weighing=False).activation
     return int((min_max(seen).amax((2, 3)) == 0).sum())
 
 

@@ -28,7 +28,6 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from evaluator.catalog import method as method_of
-from evaluator.crop import SIDE
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.image_loading import Loader, Normaliser
@@ -90,7 +89,7 @@ def rows_of(task: Task, size: int, key: str, cam: Callable[[Tensor, list[int]], 
     """
 
     def saliency(images: Tensor, targets: list[int]) -> Tensor:
-        return interpolate(scaled(cam(images, targets))[:, None], (SIDE, SIDE), mode="bilinear", align_corners=False)
+        return interpolate(scaled(cam(images, targets))[:, None], images.shape[2:], mode="bilinear", align_corners=False)
 
     numbers: Numbers = {}
     for start in range(0, len(task.refs), size):
@@ -206,11 +205,12 @@ def main() -> None:
     plan = validated(RunPlan(str(options.data), (spec,), methods, precision=options.precision))
     manifest = find_images(options.data, seed=0, limit=options.images)
     model, layer = whole_network(options.backbone, options.weights)
-    loader = Loader(manifest.root, resize=SIDE, threads=2)
-    decoded = loader.collect(manifest.images)
+    loader = Loader(manifest.root, threads=2)
     settings, device = SessionSettings(plan, str(manifest.root), options.device), torch.device(options.device)
     session = open_session(settings)
-    images = Normaliser(session.load(0), device)(decoded.pixels)
+    wanted = session.load(0).preprocessing
+    decoded = loader.collect(manifest.images, wanted)
+    images = Normaliser(wanted, device)(decoded.pixels)
     session.close()
     loader.close()
     task = Task(model.to(device), layer, images, decoded.images, methods)

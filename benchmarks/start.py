@@ -22,7 +22,7 @@ _BARE = """
 import torch, torchvision
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.plan import BackboneSpec
-load_backbone(BackboneSpec("{backbone}", "{weights}"), 224)
+load_backbone(BackboneSpec("{backbone}", "{weights}"))
 """
 
 

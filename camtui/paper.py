@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 from camtui.format.cells import CellView, cell_views, shown_metrics
 from camtui.format.numbers import count
 from evaluator import catalog
-from evaluator.crop import SIDE
 from evaluator.errors import NotFound
 from evaluator.metrics.base import Metric
-from evaluator.plan import DEFAULT_WEIGHTS, BackboneSpec, RunPlan
+from evaluator.plan import DEFAULT_WEIGHTS, SHORT_SIDE, BackboneSpec, RunPlan
 from evaluator.statistics import Mean
 
 if TYPE_CHECKING:
@@ -133,14 +132,16 @@ def _deviations(reader: RunReader, plan: RunPlan, views: Sequence[CellView]) -> 
             yield f"{spec.name}: weights {spec.weights}; the paper's are torchvision's of 2021 (IMAGENET1K_V1)"
         if spec.name in used and spec.layer is not None and spec.key != "vgg16":
             yield f"{spec.name}: layer {spec.layer}; the paper takes the last convolutional layer"
+        if spec.name in used and spec.overrides:
+            yield f"{spec.name}: {', '.join(spec.overrides)} not as in the paper"
     images = reader.images_wanted()
     if images != IMAGES:
         yield f"{count(images)} images; the paper averages the {count(IMAGES)} of ImageNet's validation set"
     few = [f"{view.cell.backbone}/{view.cell.method} {count(view.summary.n)}" for view in views if view.partial]
     if few:
         yield f"not every image yet: {', '.join(few)}"
-    if plan.resize != SIDE:
-        yield f"short side resized to {plan.resize} before the crop; the released code resizes to {SIDE}"
+    if plan.resize != SHORT_SIDE:
+        yield f"short side resized to {plan.resize} before the crop; the released code resizes to {SHORT_SIDE}"
     if plan.target != "predicted":
         yield "the label is explained; the released code explains the predicted class"
     if plan.precision != "fp32":

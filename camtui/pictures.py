@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from functools import cache
 from math import isqrt
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.crop import SIDE
-from evaluator.records import LoadedBackbone
+from evaluator.records import LoadedBackbone, Preprocessing
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.float32]
@@ -42,7 +44,7 @@ def saliency(stored: bytes, loaded: LoadedBackbone | None) -> Map:
     return clipped
 
 
-def upsampled(low: Map, side: int = SIDE) -> Map:
+def upsampled(low: Map, side: int) -> Map:
     """Bilinear, ``align_corners=False``: what torch's ``interpolate`` gives, ``[side, side]``."""
     return _along(_along(low, side, 0), side, 1)
 
@@ -79,9 +81,19 @@ def overlay(image: Pixels, values: Map, name: ColourMap, alpha: float) -> Pixels
     return picture
 
 
+def seen_by(loaded: LoadedBackbone | None, resize: int) -> Preprocessing:
+    """How a backbone sees its images; before it has been loaded, as the protocol has it."""
+    return loaded.preprocessing if loaded else Preprocessing(resize=resize)
+
+
+def shown(image: Image) -> Pixels:
+    """An image of one channel or three as it is drawn, ``[height, width, 3]``."""
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
+
+
 def explanation(image: Pixels, values: Map, loaded: LoadedBackbone | None) -> Pixels:
     """``e = x ⊙ U`` as the network sees it, brought back to colours: where the map is 0 stands the data set's mean colour."""
-    mean = np.array(loaded.mean if loaded else (0.0, 0.0, 0.0), dtype=np.float32) * 255
+    mean = np.array(loaded.preprocessing.mean if loaded else (0.0,), dtype=np.float32) * 255
     shown = (image - mean) * values[:, :, None] + mean
     picture: Pixels = np.round(np.clip(shown, 0, 255)).astype(np.uint8)
     return picture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from evaluator import catalog
 from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.images import demo_root
 from evaluator.methods import all_methods
-from evaluator.plan import RunPlan, parse_backbone
+from evaluator.plan import DEFAULT_WEIGHTS, BackboneSpec, RunPlan, parse_backbone
 from evaluator.references import as_spec
 from evaluator.text import printable
 
@@ -34,7 +34,7 @@ class Typed:
     """The options of ``camtui run`` that make the plan; ``None`` or empty where not given.
 
     Attributes:
-        weights, layer: for every backbone that does not name its own.
+        weights, layer, classes: for every backbone that does not name its own.
     """
 
     data: Path | None = None
@@ -50,6 +50,7 @@ class Typed:
     resize: int | None = None
     layer: str | None = None
     weights: str | None = None
+    classes: Path | None = None
     precision: str | None = None
     curve_steps: int | None = None
     insertion_start: str | None = None
@@ -136,7 +137,7 @@ def planned(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> Planned:
     resolver = _resolver(typed, stored)
     _resolve(values, resolver)
     plan = RunPlan.from_dict(values)
-    plan = _with_common(plan, typed) if typed.layer or typed.weights else plan
+    plan = _with_common(plan, typed) if typed.layer or typed.weights or typed.classes else plan
     return Planned(plan, frozenset(resolver.named))
 
 
@@ -171,24 +172,25 @@ def _given(typed: Typed) -> dict[str, Any]:
     }  # fmt: skip
     given = {key: value for key, value in values.items() if value is not None}
     if typed.backbones:
-        given["backbones"] = [_backbone(spec, typed) for spec in catalog.split_list(list(typed.backbones))]
+        given["backbones"] = [_with_typed(parse_backbone(spec), typed) for spec in catalog.split_list(list(typed.backbones))]
     return given
 
 
-def _backbone(spec: str, typed: Typed) -> dict[str, Any]:
-    """One ``-b`` with ``--layer`` and ``--weights`` where it does not name its own."""
-    parsed = parse_backbone(spec)
-    _, options = catalog.split_spec(spec)
-    weights = typed.weights if typed.weights and "weights" not in options else parsed.weights
-    return {"key": parsed.key, "weights": weights, "layer": parsed.layer or typed.layer}
+def _with_typed(spec: BackboneSpec, typed: Typed) -> dict[str, Any]:
+    """A backbone with ``--layer``, ``--weights`` and ``--classes`` where it does not name its own."""
+    own = replace(
+        spec, layer=spec.layer or typed.layer, classes=spec.classes or _absolute(typed.classes),
+        weights=typed.weights if typed.weights and spec.weights == DEFAULT_WEIGHTS else spec.weights,
+    )  # fmt: skip
+    return asdict(own)
 
 
 def _with_common(plan: RunPlan, typed: Typed) -> RunPlan:
-    """``--layer`` and ``--weights`` also for the backbones that came from a default or a file."""
+    """``--layer``, ``--weights`` and ``--classes`` also for the backbones that came from a default or a file."""
     if typed.backbones:
         return plan
-    backbones = [replace(b, layer=b.layer or typed.layer, weights=typed.weights or b.weights) for b in plan.backbones]
-    return RunPlan.from_dict({**plan.to_dict(), "backbones": [vars(backbone) for backbone in backbones]})
+    anew = [replace(backbone, weights=typed.weights or backbone.weights) for backbone in plan.backbones]
+    return RunPlan.from_dict({**plan.to_dict(), "backbones": [_with_typed(backbone, typed) for backbone in anew]})
 
 
 def _demo_methods() -> list[str]:

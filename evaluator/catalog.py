@@ -6,6 +6,7 @@ computed, by their code.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from importlib import import_module
@@ -212,15 +213,21 @@ def sources_of(metrics: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(source for key in metrics for source in metric(key).of))
 
 
-def split_spec(spec: str) -> tuple[str, dict[str, str]]:
+def split_spec(spec: str, key: str = "") -> tuple[str, dict[str, str]]:
     """``key:a=1,b=2`` → ``("key", {"a": "1", "b": "2"})``; the key of a reference to code is the reference: ``FILE.py:Name``.
+
+    Args:
+        key: where it is known, since it may hold a colon of its own.
 
     Raises:
         UsageError: an option without a value.
     """
-    key, _, tail = spec.strip().partition(":")
-    if code := as_spec(spec):
+    if key:
+        tail = spec.strip().removeprefix(key).removeprefix(":")
+    elif code := as_spec(spec):
         key, tail = code.reference.text, code.tail
+    else:
+        key, _, tail = spec.strip().partition(":")
     options: dict[str, str] = {}
     for part in filter(None, tail.split(",")):
         name, equals, value = part.partition("=")
@@ -228,6 +235,10 @@ def split_spec(spec: str) -> tuple[str, dict[str, str]]:
             raise UsageError(f"'{spec}': option '{name}' has no value", f"write {key}:{name}=VALUE")
         options[name.strip()] = value.strip()
     return key, options
+
+
+_OPTION = re.compile(r"[a-z_]+=")
+"""How an option of the spec before the comma begins; the name of a method or a backbone never does."""
 
 
 def split_list(values: list[str]) -> list[str]:
@@ -238,7 +249,7 @@ def split_list(values: list[str]) -> list[str]:
     specs: list[str] = []
     for value in values:
         for part in filter(None, (piece.strip() for piece in value.split(","))):
-            continues = specs and ":" in specs[-1] and "=" in part and ":" not in part
+            continues = specs and ":" in specs[-1] and _OPTION.match(part)
             if continues or (specs and _begins_path(specs[-1])):
                 specs[-1] += f",{part}"
             else:

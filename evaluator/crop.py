@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-SIDE = 224
-"""Height and width of the network's input in pixels."""
+    from evaluator.records import Preprocessing
 
 _FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
 _MOST_PIXELS = 89_478_485
@@ -43,25 +42,25 @@ class Opened(NamedTuple):
 
 
 def open_square(
-    root: Path, path: bytes, resize: int, expected_size: int | None = None, expected_content: bytes | None = None
+    root: Path, path: bytes, wanted: Preprocessing, expected_size: int | None = None, expected_content: bytes | None = None
 ) -> Image:
     """The image of ``open_hashed`` alone."""
-    return open_hashed(root, path, resize, expected_size, expected_content).image
+    return open_hashed(root, path, wanted, expected_size, expected_content).image
 
 
 def open_hashed(
-    root: Path, path: bytes, resize: int, expected_size: int | None = None, expected_content: bytes | None = None
+    root: Path, path: bytes, wanted: Preprocessing, expected_size: int | None = None, expected_content: bytes | None = None
 ) -> Opened:
-    """The image as RGB, short side resized to ``resize``, centre-cropped to 224 × 224.
+    """The image as RGB, or grey for networks of one channel: the short side resized, then the central square.
 
-    Bilinear with antialias, as torchvision's ``Resize`` and ``CenterCrop`` do on a PIL image. EXIF orientation is not applied, an
+    With antialias, as torchvision's ``Resize`` and ``CenterCrop`` do on a PIL image. EXIF orientation is not applied, an
     animation shows its first frame, transparency is dropped, 16-bit grey is scaled to 8 bits. The file is read once, and decoded
     from memory: what is hashed is what is decoded, also of a file that is being written meanwhile.
 
     Args:
         root: the data folder; the file must be a regular file under it, after following links.
         path: bytes relative to it.
-        resize: length of the short side before the crop, in pixels.
+        wanted: sizes in pixels, interpolation and channels.
         expected_size: bytes the manifest recorded; another size means another file.
         expected_content: sha256 of the file that earlier rows were made from.
 
@@ -72,16 +71,16 @@ def open_hashed(
     content = sha256(data).digest()
     if expected_content is not None and content != expected_content:
         raise ImageUnreadable("changed", "its bytes are not those that the run's rows were made from")
-    return Opened(_decoded(data, resize), content)
+    return Opened(_decoded(data, wanted), content)
 
 
-def _decoded(data: bytes, resize: int) -> Image:
+def _decoded(data: bytes, wanted: Preprocessing) -> Image:
     pillow = _pillow()
     try:
         with pillow.open(BytesIO(data), formats=_FORMATS) as image:
             if image.width * image.height > _MOST_PIXELS:
                 raise ImageUnreadable("too-large", f"{image.width} x {image.height} pixels, at most {_MOST_PIXELS}")
-            return centre_square(_as_rgb(image), resize)
+            return centre_square(_in_channels(image, wanted.channels), wanted)
     except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
         raise ImageUnreadable("too-large", f"more than {_MOST_PIXELS} pixels") from error
     except pillow.UnidentifiedImageError as error:
@@ -142,6 +141,12 @@ def _check(status: os.stat_result, expected_size: int | None) -> None:
         raise ImageUnreadable("too-large", f"{status.st_size} bytes, at most {_MOST_BYTES}")
 
 
+def _in_channels(image: Image, channels: int) -> Image:
+    """Of one channel the luma of ITU-R 601, as torchvision's ``Grayscale`` has it."""
+    colour = _as_rgb(image)
+    return colour.convert("L") if channels == 1 else colour
+
+
 def _as_rgb(image: Image) -> Image:
     if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I"):
         image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
@@ -158,12 +163,13 @@ class Placement(NamedTuple):
     top: int
 
 
-def placement(width: int, height: int, resize: int, side: int = SIDE) -> Placement:
-    """The short side of an image becomes ``resize`` pixels, the square is the central ``side × side``.
+def placement(width: int, height: int, wanted: Preprocessing) -> Placement:
+    """The short side of an image becomes ``wanted.resize`` pixels, the square is the central ``wanted.side × wanted.side``.
 
     Raises:
         ImageUnreadable: a strip so thin that its enlargement would not fit in memory.
     """
+    resize, side = wanted.resize, wanted.side
     if width <= height:
         size = (resize, max(resize, int(resize * height / width)))
     else:
@@ -173,26 +179,27 @@ def placement(width: int, height: int, resize: int, side: int = SIDE) -> Placeme
     return Placement(size, round((size[0] - side) / 2.0), round((size[1] - side) / 2.0))
 
 
-def centre_square(image: Image, resize: int) -> Image:
-    """Short side to ``resize`` (bilinear, antialiased), then the central 224 × 224.
+def centre_square(image: Image, wanted: Preprocessing) -> Image:
+    """Short side to ``wanted.resize`` (antialiased), then the central ``wanted.side`` × ``wanted.side``.
 
     Raises:
         ImageUnreadable: a strip so thin that its enlargement would not fit in memory.
     """
     from PIL.Image import Resampling
 
-    size, left, top = placement(*image.size, resize)
-    return image.resize(size, Resampling.BILINEAR).crop((left, top, left + SIDE, top + SIDE))
+    size, left, top = placement(*image.size, wanted)
+    resized = image.resize(size, Resampling[wanted.interpolation.upper()])
+    return resized.crop((left, top, left + wanted.side, top + wanted.side))
 
 
-def crop_mask(mask: NDArray[np.bool_], resize: int, side: int = SIDE) -> NDArray[np.bool_]:
+def crop_mask(mask: NDArray[np.bool_], wanted: Preprocessing) -> NDArray[np.bool_]:
     """The pixels of ``[height, width]`` that an image of that size keeps, ``[side, side]``: each takes its nearest one."""
     import numpy as np
     from PIL import Image
 
-    size, left, top = placement(mask.shape[1], mask.shape[0], resize, side)
+    size, left, top = placement(mask.shape[1], mask.shape[0], wanted)
     resized = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.NEAREST)
-    return np.asarray(resized.crop((left, top, left + side, top + side))) > 0
+    return np.asarray(resized.crop((left, top, left + wanted.side, top + wanted.side))) > 0
 
 
 def size_of(root: Path, path: bytes, expected_size: int | None = None) -> tuple[int, int]:

@@ -9,34 +9,58 @@ from pathlib import Path
 from typing import Any, get_args
 
 from evaluator import catalog
-from evaluator.backbones import known_backbone
-from evaluator.crop import SIDE
+from evaluator.backbone_options import check_option, read_class_names, read_option
+from evaluator.backbones import family_of, known_backbone, shown_key, split_backbone
 from evaluator.described import Code
 from evaluator.errors import Mismatch, NotApplicable, UsageError
 from evaluator.methods.base import Method
 from evaluator.metrics.base import MetricSettings
-from evaluator.records import Precision
+from evaluator.records import Interpolation, LoadedBackbone, Precision, Preprocessing, Score
 from evaluator.references import Axis
 from evaluator.text import did_you_mean, printable
 from evaluator.until import EVERY_IMAGE, Rule, enough_to_look, rule_of
 
 DEFAULT_WEIGHTS = "default"
-PIXELS = SIDE * SIDE
+SHORT_SIDE = 224
+"""Before the crop of a network whose side is as long; ``--resize`` changes it, for other sides in proportion."""
+
+MOST_STEPS = SHORT_SIDE * SHORT_SIDE
+"""Of a curve: a step for each pixel of the usual input."""
 
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """One backbone of a plan.
+    """One backbone of a plan. What is ``None`` is as the network has it.
 
     Attributes:
-        key: the classifier's name.
-        weights: ``default`` (torchvision's ``IMAGENET1K_V1``, or the demo package's), ``random:SEED``, or a file's path.
-        layer: dotted name of the target layer, ``None`` for the backbone's own.
+        key: the classifier's name, or a reference to what builds it.
+        weights: ``default`` (those of its family), ``random:SEED``, or a file's path.
+        layer: dotted name of the target layer.
+        side, resize, interpolation, mean, std, channels: of the preprocessing; one ``mean`` or ``std`` is for all channels.
+        score: what turns logits into confidence.
+        tokens: prefix tokens before those of the map.
+        classes: file of class names, one a line.
+        cut: ``graph`` or ``hooks``, where the evaluator shall not choose.
     """
 
     key: str
     weights: str = DEFAULT_WEIGHTS
     layer: str | None = None
+    side: int | None = None
+    resize: int | None = None
+    interpolation: Interpolation | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    channels: int | None = None
+    score: Score | None = None
+    tokens: int | None = None
+    classes: str | None = None
+    cut: str | None = None
+
+    @property
+    def shown_key(self) -> str:
+        """The key for people: without the folders of a path."""
+        return shown_key(self.key)
 
     @property
     def name(self) -> str:
@@ -44,7 +68,64 @@ class BackboneSpec:
         changed = [f"layer={self.layer}"] if self.layer else []
         if self.weights != DEFAULT_WEIGHTS:
             changed.append(f"weights={self.weights if self.weights.startswith('random:') else Path(self.weights).name}")
-        return ":".join([self.key, ",".join(changed)]) if changed else self.key
+        changed += [f"{name}={_option_text(value)}" for name, value in self.overrides.items() if name != "classes"]
+        return ":".join([self.shown_key, ",".join(changed)]) if changed else self.shown_key
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """What the user has said of the network beyond weights and layer."""
+        chosen = {field.name: getattr(self, field.name) for field in fields(self)[3:]}
+        return {name: value for name, value in chosen.items() if value is not None}
+
+    def preprocessing(self, usual: Preprocessing, resize: int | None = None) -> Preprocessing:
+        """The network's preprocessing with what the user has said.
+
+        A side brings its short side before the crop along, in the proportion that the network has.
+
+        Args:
+            usual: the network's own.
+            resize: the plan's short side before a crop of 224; what is not 224 counts in proportion to the side.
+
+        Raises:
+            UsageError: there are not as many means as channels.
+        """
+        side = self.side or usual.side
+        short = usual.resize if resize in (None, SHORT_SIDE) else usual.side * resize / SHORT_SIDE
+        channels = self.channels or usual.channels
+        return Preprocessing(
+            side=side,
+            resize=self.resize or max(side, round(short * side / usual.side)),
+            interpolation=self.interpolation or usual.interpolation,
+            mean=_for_channels("mean", self.mean or usual.mean, channels, given=self.mean is not None),
+            std=_for_channels("std", self.std or usual.std, channels, given=self.std is not None),
+            channels=channels,
+        )
+
+    def class_names(self) -> tuple[str, ...]:
+        """The names in the user's file, empty without one.
+
+        Raises:
+            UsageError: it cannot be read.
+        """
+        return read_class_names(self.classes) if self.classes else ()
+
+
+def _option_text(value: Any) -> str:
+    return "/".join(f"{number:g}" for number in value) if isinstance(value, tuple) else str(value)
+
+
+def _for_channels(name: str, values: tuple[float, ...], channels: int, *, given: bool) -> tuple[float, ...]:
+    """One number for each channel; what the network has for colours becomes their mean for a grey image."""
+    if len(values) == channels:
+        return values
+    if len(values) == 1:
+        return values * channels
+    if not given:
+        return (sum(values) / len(values),) * channels
+    raise UsageError(
+        f"{name} has {len(values)} numbers, and the images have {channels} {'channel' if channels == 1 else 'channels'}",
+        f"one number, or one for each channel: {name}={'/'.join(['0.5'] * channels)}",
+    )
 
 
 @dataclass(frozen=True)
@@ -59,7 +140,7 @@ class RunPlan:
         methods: method specs, options included where they differ from the defaults.
         metrics: keys; the five of a row are always there, the others on request.
         target: which class is explained: the ``predicted`` one or the ``label``.
-        resize: short side in pixels before the 224 crop.
+        resize: short side in pixels before a crop of 224, 224 for each network's own.
         curve_steps: S, steps of deletion and insertion; ``insertion_start``: ``zero`` or ``blur``.
         code: the methods, metrics and backbones among them that are not camtui's own.
         until: ends the run before its last image: ``ci<=POINTS`` or ``decided``, with ``margin`` in points of ADCC.
@@ -77,7 +158,7 @@ class RunPlan:
     limit: int | None = None
     seed: int = 0
     target: str = "predicted"
-    resize: int = SIDE
+    resize: int = SHORT_SIDE
     precision: Precision = "fp32"
     curve_steps: int = 28
     insertion_start: str = "zero"
@@ -151,9 +232,11 @@ class RunPlan:
         for one in code:
             catalog.introduce(one)
         try:
-            backbones = tuple(parse_backbone(b) if isinstance(b, str) else BackboneSpec(**b) for b in values["backbones"])
+            backbones = tuple(parse_backbone(b) if isinstance(b, str) else _backbone(b) for b in values["backbones"])
         except TypeError as error:
-            raise UsageError(f"a backbone of the plan is malformed: {error}", "it has key, weights and layer") from error
+            raise UsageError(
+                f"a backbone of the plan is malformed: {error}", f"it has {', '.join(f.name for f in fields(BackboneSpec))}"
+            ) from error
         lists: dict[str, Any] = {key: tuple(values[key]) for key in ("methods", "metrics") if key in values}
         given: dict[str, Any] = {**values, **lists, "backbones": backbones, "code": code}
         return RunPlan(**given)
@@ -182,15 +265,23 @@ def _is_kind(key: str, value: Any) -> bool:
     if key in ("methods", "metrics"):
         return isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value)
     if key == "backbones":
-        return isinstance(value, list | tuple) and all(isinstance(text, str | None) for entry in value for text in _texts(entry))
+        return isinstance(value, list | tuple) and all(_is_backbone(entry) for entry in value)
     if key in ("limit", "labels", "until", "truth") and value is None:
         return True
     whole = key in ("limit", "seed", "resize", "curve_steps", "pointing_margin")
     return isinstance(value, int) and not isinstance(value, bool) if whole else isinstance(value, str)
 
 
-def _texts(backbone: Any) -> list[Any]:
-    return list(backbone.values()) if isinstance(backbone, dict) else [backbone]
+def _is_backbone(entry: Any) -> bool:
+    """Whether an entry is a text, or a table of texts, numbers and lists of numbers."""
+    if not isinstance(entry, dict):
+        return isinstance(entry, str)
+    return all(check_option(name, value) for name, value in entry.items())
+
+
+def _backbone(values: dict[str, Any]) -> BackboneSpec:
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return BackboneSpec(**{**values, **lists})
 
 
 def parse_backbone(spec: str) -> BackboneSpec:
@@ -199,12 +290,16 @@ def parse_backbone(spec: str) -> BackboneSpec:
     Raises:
         UsageError: unknown backbone or option.
     """
-    key, options = catalog.split_spec(spec)
-    known_backbone(key)
+    key, text = split_backbone(spec)
+    _, options = catalog.split_spec(f"{shown_key(key)}:{text}", key=shown_key(key))
+    known = [field.name for field in fields(BackboneSpec)[1:]]
     for name in options:
-        if name not in ("layer", "weights"):
-            raise UsageError(f"backbone '{key}' has no option '{name}'", f"it has layer and weights: -b {key}:layer=NAME")
-    return BackboneSpec(key, options.get("weights", DEFAULT_WEIGHTS), options.get("layer"))
+        if name not in known:
+            raise UsageError(
+                f"backbone '{shown_key(key)}' has no option '{name}'",
+                f"{did_you_mean(name, known)}it has {', '.join(known)}: -b {shown_key(key)}:layer=NAME",
+            )
+    return BackboneSpec(key, **{name: read_option(name, value) for name, value in options.items()})
 
 
 def parse_metrics(keys: list[str]) -> tuple[str, ...]:
@@ -232,23 +327,21 @@ def validated(plan: RunPlan) -> RunPlan:
     _check_choice("target", plan.target, ("predicted", "label"))
     _check_choice("insertion-start", plan.insertion_start, ("zero", "blur"))
     _check_choice("precision", plan.precision, get_args(Precision))
-    if plan.resize not in (SIDE, 256):
+    if plan.resize not in (SHORT_SIDE, 256):
         raise UsageError(f"--resize takes 224 or 256, not {plan.resize}", "camtui run --resize 256")
     if plan.limit is not None and plan.limit < 1:
         raise UsageError(f"--limit takes a number from 1, not {plan.limit}", "leave it out to take every image")
     if plan.until == EVERY_IMAGE:
         plan = replace(plan, until=None)
     _check_rule(plan)
-    if not 2 <= plan.curve_steps <= PIXELS or PIXELS % plan.curve_steps:
-        near = [s for s in range(2, 1000) if PIXELS % s == 0]
-        close = sorted(near, key=lambda s: abs(s - plan.curve_steps))[:3]
+    if not 2 <= plan.curve_steps <= MOST_STEPS:
         raise UsageError(
-            f"--curve-steps {plan.curve_steps} does not divide the {PIXELS} pixels of the input",
-            f"near ones that do: {', '.join(map(str, sorted(close)))}",
+            f"--curve-steps takes a number from 2 to {MOST_STEPS}, not {plan.curve_steps}", "leave it out to take 28"
         )
     if plan.pointing_margin < 0:
         raise UsageError(f"--pointing-margin takes pixels from 0, not {plan.pointing_margin}", "the protocol's is 15")
     _check_choice("road-removal", plan.road_removal, ("rank", "released"))
+    _refuse_one_name_for_two(backbones)
     result = replace(plan, backbones=backbones, methods=methods, metrics=_possible_metrics(plan))
     _check_some_cell(result)
     return result
@@ -284,20 +377,37 @@ def _possible_metrics(plan: RunPlan) -> tuple[str, ...]:
 
 
 def _checked_backbone(spec: BackboneSpec) -> BackboneSpec:
-    known_backbone(spec.key)
-    weights = spec.weights
+    key = family_of(spec.key).canonical(spec.key)
+    classes = str(_existing(spec.classes, "class names", "one name a line: --classes FILE")) if spec.classes else None
+    return replace(spec, key=key, weights=_checked_weights(spec.weights), classes=classes)
+
+
+def _checked_weights(weights: str) -> str:
     if weights == DEFAULT_WEIGHTS:
-        return spec
+        return weights
     if weights.startswith("random:"):
         if not weights.removeprefix("random:").isdecimal():
             raise UsageError(f"'{weights}' names no seed", "for example --weights random:0")
-        return spec
-    file = Path(weights).expanduser()
-    if file.suffix not in (".safetensors", ".pth", ".pt"):
-        raise UsageError(f"cannot read weights from '{weights}'", "give a .safetensors or .pth file, or random:SEED")
+        return weights
+    hint = "give a .safetensors or .pth file, or random:SEED"
+    if Path(weights).suffix not in (".safetensors", ".pth", ".pt"):
+        raise UsageError(f"cannot read weights from '{weights}'", hint)
+    return str(_existing(weights, "weights", hint))
+
+
+def _existing(path: str, what: str, hint: str) -> Path:
+    file = Path(path).expanduser()
     if not file.is_file():
-        raise UsageError(f"no such weights file: {weights}", "give a .safetensors or .pth file, or random:SEED")
-    return replace(spec, weights=str(file.resolve()))
+        raise UsageError(f"no such {what} file: {path}", hint)
+    return file.resolve()
+
+
+def _refuse_one_name_for_two(backbones: tuple[BackboneSpec, ...]) -> None:
+    """Names stand for backbones in tables and commands."""
+    seen: dict[str, BackboneSpec] = {}
+    for spec in backbones:
+        if seen.setdefault(spec.name, spec) != spec:
+            raise UsageError(f"two backbones would be called {spec.name}", "rename one of the files")
 
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
@@ -350,7 +460,7 @@ def grown(stored: RunPlan, asked: RunPlan) -> RunPlan:
     wanted = {*stored.metrics, *asked.metrics}
     return replace(
         asked,
-        backbones=tuple(dict.fromkeys([*stored.backbones, *asked.backbones])),
+        backbones=tuple({spec.name: spec for spec in [*stored.backbones, *asked.backbones]}.values()),
         methods=tuple(dict.fromkeys([*stored.methods, *asked.methods])),
         metrics=parse_metrics(list(wanted)),
         limit=None if None in (stored.limit, asked.limit) else max(stored.limit or 0, asked.limit or 0),
@@ -382,13 +492,20 @@ def _grown_code(stored: RunPlan, asked: RunPlan) -> tuple[Code, ...]:
     return tuple(found.values())
 
 
-def cell_identity(plan: RunPlan, weights_sha256: str, layer: str, method: str, backbone: str = "") -> str:
+def cell_identity(plan: RunPlan, spec: BackboneSpec, loaded: LoadedBackbone, method: str) -> str:
     """What makes two cells the same measurement: weights, layer, method with options, preprocessing, target, seed, precision.
 
-    Of a method or a backbone that is not camtui's own the hash of its source too.
+    What version 1 could not be told (other sides, code of the user's by the hash of its source) is added only where it is there:
+    its cells stay the same.
     """
-    parts: tuple[object, ...] = (weights_sha256, layer, method, plan.resize, plan.target, plan.seed, plan.precision)
-    sources = (plan.source_of("method", method.partition(":")[0]), plan.source_of("backbone", backbone))
+    parts: list[object] = [loaded.sha256, loaded.layer, method, plan.resize, plan.target, plan.seed, plan.precision]
+    sources = (plan.source_of("method", method.partition(":")[0]), plan.source_of("backbone", spec.key) or loaded.source)
     if any(sources):
-        parts = (*parts, *sources)
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        parts += sources
+    beyond = {name: value for name, value in spec.overrides.items() if name != "classes"}
+    usual = known_backbone(spec.key).preprocessing
+    if usual is None or spec.preprocessing(usual, plan.resize) != loaded.preprocessing:
+        beyond["preprocessing"] = asdict(loaded.preprocessing)
+    if beyond:
+        parts.append(beyond)
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 Precision = Literal["fp32", "mixed", "bf16"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+Score = Literal["softmax", "sigmoid"]
 RunState = Literal["starting", "running", "stopping", "paused", "stopped", "complete", "failed"]
 
 
@@ -140,6 +142,30 @@ class UnitResult:
     contents: dict[int, bytes] = field(default_factory=dict)
 
 
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """From a decoded image to a network's input. The defaults are the protocol's: those of torchvision's classifiers.
+
+    Attributes:
+        side: height and width of the input in pixels, after the centre crop.
+        resize: length of the short side before the crop, in pixels.
+        interpolation: of the resizing, with antialias.
+        mean, std: normalisation per channel, of pixels in [0, 1].
+        channels: 3 for RGB, 1 for grey.
+    """
+
+    side: int = 224
+    resize: int = 224
+    interpolation: Interpolation = "bilinear"
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    channels: int = 3
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedBackbone:
     """What a worker learnt by loading a backbone; stored once per run and checked at every later load.
@@ -148,8 +174,13 @@ class LoadedBackbone:
         weights: for people: ``IMAGENET1K_V1``, ``random:0``, a file name; ``sha256`` over the tensors themselves.
         layer: dotted name of the target layer; K ``channels`` of ``height`` × ``width``.
         gap_linear: head is global average pooling and one linear layer.
-        classes: class names by index, empty where unknown.
-        mean, std: normalisation per colour channel, of pixels in [0, 1].
+        classes: class names by index, empty where unknown; ``class_count``: C, 0 in files of version 1.
+        preprocessing: from a decoded image to the input.
+        score: what turns logits into confidence.
+        cut: ``graph`` or ``hooks``, see ``networks.splitting`` and ``networks.hooks``.
+        tokens: prefix tokens before the map's, where the layer gives tokens; ``None`` where it gives a feature map.
+        source: sha256 of the code or file that built the network, empty for networks known by name.
+        attention: how many attention blocks can be looked into, each over the positions of the target layer's map.
     """
 
     key: str
@@ -161,8 +192,13 @@ class LoadedBackbone:
     width: int
     gap_linear: bool
     classes: tuple[str, ...]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    preprocessing: Preprocessing = Preprocessing()
+    class_count: int = 0
+    score: Score = "softmax"
+    cut: str = "graph"
+    tokens: int | None = None
+    source: str = ""
+    attention: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,9 @@ from evaluator.catalog import value_range
 from evaluator.errors import BackboneUnavailable
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.plan import RunPlan
-from evaluator.records import Failure, ImageRef, LoadedBackbone, Measurement, Row, Unit, UnitResult
+from evaluator.records import Failure, ImageRef, LoadedBackbone, Measurement, Preprocessing, Row, Unit, UnitResult
+
+HALF = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
 
 DOTTED = "tests.fake_session:open_session"
 CLASSES = ("tench", "goldfish", "shark")
@@ -60,7 +62,9 @@ class FakeSession:
             raise BackboneUnavailable(f"no weights for {key}", "put them there")
         sha = hashlib.sha256(f"{key}{self._knobs.get('weights', '')}".encode()).hexdigest()
         gap = self._knobs.get("gap_linear", key != "vgg16")
-        return LoadedBackbone(key, "fake", sha, "layer", 8, 2, 2, gap, CLASSES, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
+        return LoadedBackbone(
+            key, "fake", sha, "layer", 8, 2, 2, gap, CLASSES, Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+        )
 
     def prefetch(self, unit: Unit) -> None:
         pass

@@ -13,8 +13,9 @@ from evaluator.measuring.pipeline import Pipeline
 from evaluator.networks.backbone_loading import Backbone
 from evaluator.networks.folding import folded
 from evaluator.networks.network import Network
-from evaluator.networks.splitting import split_at
-from evaluator.records import LoadedBackbone
+from evaluator.networks.probing import probe
+from evaluator.networks.target_layer import split_at
+from evaluator.records import LoadedBackbone, Preprocessing
 
 SIDE = 32
 CLASSES = 10
@@ -134,27 +135,26 @@ def random_images(count: int, seed: int = 0, side: int = SIDE) -> Tensor:
     return blobs + 0.2 * torch.randn(count, 3, side, side, generator=generator)
 
 
-def as_backbone(model: nn.Module, layer: str = LAYER, side: int = SIDE) -> Backbone:
+def plain(side: int = SIDE, channels: int = 3) -> Preprocessing:
+    """Preprocessing that normalises nothing."""
+    return Preprocessing(side, side, mean=(0.0,) * channels, std=(1.0,) * channels, channels=channels)
+
+
+def as_backbone(
+    model: nn.Module, layer: str | None = LAYER, side: int = SIDE, *, channels: int = 3, kind: str | None = None
+) -> Backbone:
     """The model cut at a layer, as ``evaluator.networks.backbone_loading.load_backbone`` would."""
-    split = split_at(deepcopy(model).eval().requires_grad_(False), layer, side)
+    whole = deepcopy(model).eval().requires_grad_(False)
+    found = probe(whole, plain(side, channels))
+    split = split_at(whole, layer, found, kind=kind)
     if isinstance(split.trunk, fx.GraphModule):
         split = split._replace(trunk=folded(split.trunk))
-    with torch.no_grad():
-        _, channels, height, width = split.trunk(torch.zeros(1, 3, side, side)).shape
+    view = split.view
     facts = LoadedBackbone(
-        "small",
-        "random:0",
-        "0" * 64,
-        layer,
-        channels,
-        height,
-        width,
-        split.linear is not None,
-        (),
-        (0.0, 0.0, 0.0),
-        (1.0, 1.0, 1.0),
-    )
-    return Backbone(split.trunk, split.head, split.linear, facts)
+        "small", "random:0", "0" * 64, split.layer, view.channels, view.height, view.width, split.linear is not None, (),
+        plain(side, channels), found.logits.shape[1], cut=split.kind, tokens=view.tokens,
+    )  # fmt: skip
+    return Backbone(split.trunk, split.head, split.linear, facts, view)
 
 
 class Bench(NamedTuple):
@@ -166,7 +166,7 @@ class Bench(NamedTuple):
 
 def bench(model: nn.Module, batch_size: int = 16, layer: str = LAYER) -> Bench:
     """What the evaluator makes of a model, at the small side."""
-    network = Network(as_backbone(model, layer), device=torch.device("cpu"), precision="fp32", batch_size=batch_size, side=SIDE)
+    network = Network(as_backbone(model, layer), device=torch.device("cpu"), precision="fp32", batch_size=batch_size)
     return Bench(network, Pipeline(network))
 
 

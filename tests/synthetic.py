@@ -145,7 +145,7 @@ def _loaded(spec: BackboneSpec) -> LoadedBackbone:
     weights = "IMAGENET1K_V1" if spec.weights == "default" else spec.weights
     return LoadedBackbone(
         spec.name, weights, Random(spec.name).randbytes(32).hex(), spec.layer or known.layer or "features", known.channels or 512,
-        SIDE, SIDE, bool(known.gap_linear), classes, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225),
+        SIDE, SIDE, bool(known.gap_linear), classes,
     )  # fmt: skip
 
 

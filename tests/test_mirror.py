@@ -44,12 +44,16 @@ TESTED_IN = {
     "evaluator/execution/test_ray.py": """
         evaluator.execution.ray_actor evaluator.execution.ray_cluster evaluator.execution.ray_connection
         evaluator.execution.ray_own""",
-    "evaluator/test_plan.py": "evaluator.errors",
+    "evaluator/test_plan.py": "evaluator.errors evaluator.backbone_options",
     "evaluator/measuring/test_pipeline.py": "evaluator.measuring.maps evaluator.measuring.views evaluator.records",
     "evaluator/measuring/test_session.py": "evaluator.measuring.image_loading evaluator.measuring.unit_answers",
     "evaluator/methods/test_eigengradcam.py": "evaluator.methods.principal",
     "evaluator/metrics/test_init.py": "evaluator.metrics.base",
+    "evaluator/networks/test_backbone_loading.py": """
+        evaluator.networks.building evaluator.networks.families.efficientnet_lite""",
     "evaluator/networks/test_fusing.py": "evaluator.networks.folding",
+    "evaluator/networks/test_hooks.py": "evaluator.networks.target_layer",
+    "evaluator/networks/test_splitting.py": "evaluator.networks.tracing",
     "evaluator/store/test_checksums.py": "evaluator.store.sealing",
     "evaluator/store/test_reader.py": """
         evaluator.store.readonly evaluator.store.rows""",

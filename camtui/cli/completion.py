@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from evaluator import catalog
-from evaluator.backbones import OTHER_TORCHVISION, known_backbones
+from evaluator.backbones import known_backbones, other_backbones
 from evaluator.errors import CamtuiError
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
@@ -27,7 +27,7 @@ def runs(incomplete: str) -> list[str]:
 
 def backbones(incomplete: str) -> list[str]:
     """The paper's, the demo's and torchvision's; of a list with commas, its last part."""
-    return _last_part(incomplete, [*known_backbones(), *OTHER_TORCHVISION])
+    return _last_part(incomplete, [*known_backbones(), *other_backbones()])
 
 
 def methods(incomplete: str) -> list[str]:

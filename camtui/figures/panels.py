@@ -1,4 +1,4 @@
-"""One image in one cell: input, map, overlay and explanation map at 224 × 224, from the file and the stored map. No torch."""
+"""One image in one cell: input, map, overlay, explanation map, from its file and the stored map. No torch."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from camtui.pictures import ColourMap, Map, Pixels, coloured, explanation, overlay, saliency, upsampled
+from camtui.pictures import ColourMap, Map, Pixels, coloured, explanation, overlay, saliency, seen_by, shown, upsampled
 from evaluator import catalog
-from evaluator.crop import SIDE, open_square
+from evaluator.crop import open_square
 from evaluator.errors import ImageUnreadable, NotFound
 from evaluator.methods.base import FixedMap
 from evaluator.records import Cell, ImageRef, LoadedBackbone, Row
@@ -28,7 +28,7 @@ class Panels:
     """What there is to see of one image in one cell.
 
     Attributes:
-        image: ``[224, 224, 3]``, the pixels that were evaluated; ``saliency``: ``U``, ``[224, 224]`` in [0, 1].
+        image: ``[side, side, 3]``, the pixels that were evaluated; ``saliency``: ``U``, ``[side, side]`` in [0, 1].
     """
 
     cell: Cell
@@ -62,18 +62,18 @@ def open_panels(reader: RunReader, cell: Cell, ref: ImageRef) -> Panels:
             "camtui errors RUN says why; camtui worst RUN lists others",
         )
     loaded = reader.backbones().get(cell.backbone)
-    return Panels(cell, ref, row, open_input(reader, ref), _saliency(cell, row, loaded), loaded)
+    return Panels(cell, ref, row, open_input(reader, ref, loaded), _saliency(cell, row, loaded), loaded)
 
 
-def open_input(reader: RunReader, ref: ImageRef) -> Pixels:
-    """The pixels that were evaluated, ``[224, 224, 3]``.
+def open_input(reader: RunReader, ref: ImageRef, loaded: LoadedBackbone | None) -> Pixels:
+    """The pixels that a backbone saw, ``[side, side, 3]``.
 
     Raises:
         NotFound: the file is gone, or is another one now.
     """
     plan = reader.plan()
     try:
-        return np.asarray(open_square(Path(plan.data), ref.path, plan.resize, ref.size, ref.content), dtype=np.uint8)
+        return shown(open_square(Path(plan.data), ref.path, seen_by(loaded, plan.resize), ref.size, ref.content))
     except ImageUnreadable as error:
         raise NotFound(
             f"cannot open {printable(ref.path)} in {printable(plan.data)}: {error.message}",
@@ -82,9 +82,10 @@ def open_input(reader: RunReader, ref: ImageRef) -> Pixels:
 
 
 def _saliency(cell: Cell, row: Row, loaded: LoadedBackbone | None) -> Map:
+    side = seen_by(loaded, 0).side
     if row.map is not None:
-        return upsampled(saliency(row.map, loaded))
+        return upsampled(saliency(row.map, loaded), side)
     method = catalog.method(cell.method)
     if isinstance(method, FixedMap):
-        return np.array(method.fixed_map(SIDE, SIDE), dtype=np.float32)
+        return np.array(method.fixed_map(side, side), dtype=np.float32)
     raise NotFound(f"the run keeps no map of {cell.backbone}/{cell.method}", "camtui worst RUN lists images of other cells")

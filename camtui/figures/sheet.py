@@ -11,7 +11,6 @@ from camtui.figures.panels import Panels, View, open_input, open_panels
 from camtui.format.numbers import percent
 from camtui.pictures import ColourMap, Pixels
 from evaluator import catalog
-from evaluator.crop import SIDE
 from evaluator.errors import NotFound
 from evaluator.records import Cell, ImageRef
 from evaluator.text import printable
@@ -25,7 +24,7 @@ _TITLES: dict[View, str] = {"input": "input", "cam": "map", "overlay": "overlay"
 
 
 class Captioned(NamedTuple):
-    """A picture of 224 × 224 with a title above and lines below; ``None`` leaves its place empty but for the words."""
+    """A square picture with a title above and lines below; ``None`` leaves its place empty but for the words."""
 
     picture: Pixels | None
     title: str
@@ -58,7 +57,13 @@ def _figure_row(
     having = [cell for cell in cells if reader.row(cell.id, ref.id) is not None]
     if not having:
         raise NotFound(f"no method has a row for {printable(ref.path)}", "camtui worst RUN lists images")
-    places = [Captioned(open_input(reader, ref), "input", (printable(ref.path.split(b"/")[-1], 36),))]
+    places = [
+        Captioned(
+            open_input(reader, ref, reader.backbones().get(having[0].backbone)),
+            "input",
+            (printable(ref.path.split(b"/")[-1], 36),),
+        )
+    ]
     for cell in cells:
         if cell not in having:
             places.append(Captioned(None, _title(cell), ("no value",)))
@@ -97,19 +102,20 @@ def _title(cell: Cell) -> str:
 
 def compose(rows: Sequence[Sequence[Captioned]]) -> Image.Image:
     """A white sheet with every picture in its place."""
+    side = max((place.picture.shape[0] for row in rows for place in row if place.picture is not None), default=0)
     columns = max(len(row) for row in rows)
     below = [max(len(place.lines) for place in row) * _LINE for row in rows]
-    height = sum(SIDE + _LINE + GAP + extra for extra in below) + GAP
-    sheet = Image.new("RGB", (columns * (SIDE + GAP) + GAP, height), "white")
+    height = sum(side + _LINE + GAP + extra for extra in below) + GAP
+    sheet = Image.new("RGB", (columns * (side + GAP) + GAP, height), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
     top = GAP
     for row, extra in zip(rows, below, strict=True):
         for column, place in enumerate(row):
-            left = GAP + column * (SIDE + GAP)
+            left = GAP + column * (side + GAP)
             draw.text((left, top), place.title, "black", font=font)
             if place.picture is not None:
                 sheet.paste(Image.fromarray(place.picture), (left, top + _LINE))
             for number, line in enumerate(place.lines):
-                draw.text((left, top + _LINE + SIDE + number * _LINE), line, "black", font=font)
-        top += SIDE + _LINE + GAP + extra
+                draw.text((left, top + _LINE + side + number * _LINE), line, "black", font=font)
+        top += side + _LINE + GAP + extra
     return sheet

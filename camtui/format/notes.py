@@ -11,7 +11,7 @@ from camtui.format.numbers import count
 from camtui.runs import reference
 from camtui.status import state_now
 from evaluator import catalog
-from evaluator.plan import RunPlan
+from evaluator.plan import SHORT_SIDE, RunPlan
 from evaluator.records import LoadedBackbone
 from evaluator.text import counted, printable
 
@@ -83,7 +83,7 @@ def _truth_metrics(plan: RunPlan) -> list[str]:
 
 
 def _choices(target: str, resize: int, precision: str) -> tuple[tuple[str, object, object], ...]:
-    return ("target", target, "predicted"), ("resize", resize, 224), ("precision", precision, "fp32")
+    return ("target", target, "predicted"), ("resize", resize, SHORT_SIDE), ("precision", precision, "fp32")
 
 
 def _signs(views: Sequence[CellView]) -> str:

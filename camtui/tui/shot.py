@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from camtui.pictures import Map, Pixels, saliency, upsampled
+from camtui.pictures import Map, Pixels, saliency, seen_by, shown, upsampled
 from evaluator import catalog
 from evaluator.catalog import known_metrics
-from evaluator.crop import SIDE, open_square
+from evaluator.crop import open_square
 from evaluator.errors import CamtuiError, ImageUnreadable
 from evaluator.methods.base import FixedMap
-from evaluator.records import Cell, ImageRef, LoadedBackbone, Measurement, Row
+from evaluator.records import Cell, ImageRef, LoadedBackbone, Measurement, Preprocessing, Row
 from evaluator.store.reader import RankedImage, RunReader
 from evaluator.text import printable
 
@@ -94,26 +94,27 @@ class Source:
     problem: str = ""
 
 
-def open_source(root: str, resize: int, image: ImageRef) -> Source:
-    """Open the image's file."""
+def open_source(root: str, image: ImageRef, wanted: Preprocessing) -> Source:
+    """Open the image's file, as a backbone sees it."""
     try:
-        picture = open_square(Path(root), image.path, resize, image.size, image.content)
+        picture = open_square(Path(root), image.path, wanted, image.size, image.content)
     except ImageUnreadable as error:
         return Source(None, printable(f"image {error.reason}: {error.message}", 120))
-    return Source(np.asarray(picture, dtype=np.uint8))
+    return Source(shown(picture))
 
 
 def map_of(method: str, row: Row | None, loaded: LoadedBackbone | None) -> Map | None:
     """The saliency map at the input's resolution; ``None`` where none is stored or what is stored is none."""
     if row is None:
         return None
+    side = seen_by(loaded, 0).side
     try:
         if row.map is not None:
-            return upsampled(saliency(row.map, loaded))
+            return upsampled(saliency(row.map, loaded), side)
         known = catalog.method(method)
     except (CamtuiError, ValueError):
         return None
-    return np.array(known.fixed_map(SIDE, SIDE), dtype=np.float32) if isinstance(known, FixedMap) else None
+    return np.array(known.fixed_map(side, side), dtype=np.float32) if isinstance(known, FixedMap) else None
 
 
 def all_methods_on(reader: RunReader, cells: list[Cell], image: int) -> list[tuple[Cell, Row | None]]:

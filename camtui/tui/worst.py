@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from camtui.format import percent
+from camtui.pictures import seen_by
 from camtui.tui.cellfacts import class_name
 from camtui.tui.scene import Look, Scene, overlay
 from camtui.tui.shot import Shot, first_of, map_of, open_source, read_shot
@@ -40,7 +41,7 @@ class Worst:
 
     def picture(self) -> Item:
         """The overlay. Blocking: it opens the image's file."""
-        source = open_source(self.root, self.resize, self.shot.image)
+        source = open_source(self.root, self.shot.image, seen_by(self.shot.loaded, self.resize))
         scene = Scene(self.shot, source, map_of(self.shot.cell.method, self.shot.row, self.shot.loaded))
         return overlay(scene, Look())
 

@@ -28,13 +28,14 @@ class Described(NamedTuple):
 
 def describe_cells(plan: RunPlan, cells: Sequence[Cell], loaded: LoadedBackbone) -> Iterator[Described]:
     """Every cell of one backbone."""
+    specs = {spec.name: spec for spec in plan.backbones}
     methods = {cell.id: catalog.method(cell.method) for cell in cells}
     possible = [method for method in methods.values() if applicable(method, loaded.gap_linear)]
     for cell in cells:
         method = methods[cell.id]
         applies = method in possible
         note = _equal_to(method, possible, loaded.gap_linear) if applies else f"{method.title} needs a GAP + linear head"
-        yield Described(cell.id, cell_identity(plan, loaded.sha256, loaded.layer, cell.method, loaded.key), applies, note)
+        yield Described(cell.id, cell_identity(plan, specs[cell.backbone], loaded, cell.method), applies, note)
 
 
 def _equal_to(method: Method, others: Sequence[Method], gap_linear: bool) -> str:

@@ -85,10 +85,11 @@ def plan_stages(plan: RunPlan, cells: Iterable[Cell], loaded: dict[str, LoadedBa
         of_backbone = by_backbone[spec.name]
         shared = [cell for cell in of_backbone if not catalog.method(cell.method).masks_channels]
         if shared:
-            cheap.append(_Draft(position, spec.name, f"{spec.name} · {_titles(shared)}", shared, loaded.get(spec.name)))
+            cheap.append(_Draft(position, spec.key, spec.name, f"{spec.name} · {_titles(shared)}", shared, loaded.get(spec.name)))
         for cell in of_backbone:
             if cell not in shared:
-                costly.append(_Draft(position, spec.name, f"{spec.name} · {_titles([cell])}", [cell], loaded.get(spec.name)))
+                title = f"{spec.name} · {_titles([cell])}"
+                costly.append(_Draft(position, spec.key, spec.name, title, [cell], loaded.get(spec.name)))
     costly.sort(key=lambda draft: draft.planned_cost)
     return [*_numbered(cheap, plan, 1, cuda=cuda), *_numbered(costly, plan, 1 + len(cheap) * _kinds(plan), cuda=cuda)]
 
@@ -110,13 +111,9 @@ class Head(NamedTuple):
     gap_linear: bool
 
 
-def head_of(backbone: str, loaded: LoadedBackbone | None) -> Head:
-    """The head of a backbone, by what loading it told, else by what the catalog knows.
-
-    Args:
-        backbone: its name, options included.
-    """
-    known = known_backbone(backbone.partition(":")[0])
+def head_of(key: str, loaded: LoadedBackbone | None) -> Head:
+    """The head of a backbone, by what loading it told, else by what its family knows."""
+    known = known_backbone(key)
     gap_linear = loaded.gap_linear if loaded else bool(known.gap_linear)
     return Head((loaded.channels if loaded else known.channels) or _UNKNOWN_CHANNELS, gap_linear)
 
@@ -149,6 +146,7 @@ class _Draft:
     """The cells of a stage before it has a number."""
 
     position: int
+    key: str
     backbone: str
     title: str
     cells: list[Cell]
@@ -169,7 +167,7 @@ class _Draft:
     @property
     def head(self) -> Head:
         """As far as it is known."""
-        return head_of(self.backbone, self.loaded)
+        return head_of(self.key, self.loaded)
 
     @property
     def planned_cost(self) -> float:

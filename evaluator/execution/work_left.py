@@ -56,7 +56,7 @@ def remaining_work(
             for cell, method in zip(stage.cells, stage.methods, strict=True)
             for metric in stage.metrics
         ]
-        return requested_forwards(plan, head_of(stage.backbone_name, loaded.get(stage.backbone_name)), wanted)
+        return requested_forwards(plan, head_of(plan.backbones[stage.backbone].key, loaded.get(stage.backbone_name)), wanted)
 
     return [
         Remaining(

@@ -13,7 +13,7 @@ from torchvision.transforms.functional import gaussian_blur
 from evaluator.catalog import formula as formula_of
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
 from evaluator.metrics.curves import Frame, area_under_curve, inner_steps, pixel_ranks
-from evaluator.networks.network import Network, confidence
+from evaluator.networks.network import Network
 
 
 class _Distinct(NamedTuple):
@@ -46,7 +46,7 @@ class CurveTracer:
         """Curves of S + 1 confidences, in the order of ``maps``, for each metric.
 
         Args:
-            images: ``[B, 3, H, W]``, normalised.
+            images: ``[B, channels, H, W]``, normalised.
             metrics: keys of curve metrics.
         """
         first = {one.identity: one for one in reversed(maps)}
@@ -73,7 +73,7 @@ class CurveTracer:
         if metric == "insertion" and self._insertion_start == "blur":
             start = gaussian_blur(images, [11, 11], [5.0, 5.0])
             logits = self._network.observe(len(start), lambda first, last: start[first:last]).logits
-            empty = confidence(logits[maps.images], maps.targets)
+            empty = self._network.confidence(logits[maps.images], maps.targets)
         else:
             start = images.new_zeros(1, 1, 1, 1).expand(len(images), -1, -1, -1)
             empty = self._network.blank_confidence()[maps.targets]
@@ -97,7 +97,7 @@ class CurveTracer:
         values = torch.empty(len(maps.images) * count, dtype=torch.float64, device=images.device)
         targets = maps.targets.repeat_interleave(count)
         for part in self._network.passes(len(values), frames):
-            values[part.start : part.stop] = confidence(part.logits, targets[part.start : part.stop])
+            values[part.start : part.stop] = self._network.confidence(part.logits, targets[part.start : part.stop])
         return values.view(len(maps.images), count)
 
 

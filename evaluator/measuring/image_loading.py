@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluator.crop import SIDE, open_hashed
+from evaluator.crop import open_hashed
 from evaluator.errors import ImageUnreadable
-from evaluator.records import ImageRef, LoadedBackbone
+from evaluator.records import ImageRef, Preprocessing
 
 Pixels = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 
@@ -36,29 +36,36 @@ class _Square(NamedTuple):
     content: bytes
 
 
+class _Batch(NamedTuple):
+    """Images by id, as one network sees them."""
+
+    images: tuple[int, ...]
+    wanted: Preprocessing
+
+
 class Loader:
     """Decodes images under one root in ``threads`` threads; a unit is begun early and collected when its turn comes."""
 
-    def __init__(self, root: Path, *, resize: int, threads: int) -> None:
+    def __init__(self, root: Path, *, threads: int) -> None:
         self._root = root
-        self._resize = resize
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="loader")
-        self._begun: dict[tuple[int, ...], list[Future[_Square]]] = {}
+        self._begun: dict[_Batch, list[Future[_Square]]] = {}
 
-    def begin(self, images: Sequence[ImageRef]) -> None:
+    def begin(self, images: Sequence[ImageRef], wanted: Preprocessing) -> None:
         """Start decoding; returns at once."""
-        key = tuple(image.id for image in images)
+        key = _Batch(tuple(image.id for image in images), wanted)
         if key not in self._begun:
-            self._begun[key] = [self._pool.submit(self._decode, image) for image in images]
+            self._begun[key] = [self._pool.submit(self._decode, image, wanted) for image in images]
 
-    def collect(self, images: Sequence[ImageRef]) -> Decoded:
+    def collect(self, images: Sequence[ImageRef], wanted: Preprocessing) -> Decoded:
         """The decoded images; waits for them."""
-        self.begin(images)
+        self.begin(images, wanted)
+        begun = self._begun.pop(_Batch(tuple(image.id for image in images), wanted))
         readable: list[ImageRef] = []
         pixels: list[Pixels] = []
         unreadable: dict[int, ImageUnreadable] = {}
         contents: dict[int, bytes] = {}
-        for image, future in zip(images, self._begun.pop(tuple(image.id for image in images)), strict=True):
+        for image, future in zip(images, begun, strict=True):
             try:
                 square = future.result()
                 pixels.append(square.pixels)
@@ -68,9 +75,10 @@ class Loader:
                 unreadable[image.id] = error
         return Decoded(tuple(readable), tuple(pixels), unreadable, contents)
 
-    def _decode(self, image: ImageRef) -> _Square:
-        opened = open_hashed(self._root, image.path, self._resize, image.size, image.content)
-        return _Square(np.asarray(opened.image), opened.content)
+    def _decode(self, image: ImageRef, wanted: Preprocessing) -> _Square:
+        opened = open_hashed(self._root, image.path, wanted, image.size, image.content)
+        pixels = np.asarray(opened.image)
+        return _Square(pixels if pixels.ndim == 3 else pixels[:, :, None], opened.content)
 
     def close(self) -> None:
         """End the threads; what has not begun is dropped."""
@@ -84,14 +92,13 @@ class Normaliser:
     channel, and on a CPU whose cores are busy with forwards and decoding that is 5 % of a run of gradient methods.
     """
 
-    def __init__(self, facts: LoadedBackbone, device: torch.device, side: int = SIDE) -> None:
+    def __init__(self, wanted: Preprocessing, device: torch.device) -> None:
         self._device = device
-        self._mean, self._std = (
-            torch.tensor(each, device=device).mul(255).repeat(side * side) for each in (facts.mean, facts.std)
-        )
+        pixels = wanted.side * wanted.side
+        self._mean, self._std = (torch.tensor(each, device=device).mul(255).repeat(pixels) for each in (wanted.mean, wanted.std))
 
     def __call__(self, pixels: Sequence[Pixels]) -> Tensor:
-        """``[n, 3, H, W]`` float32, normalised, channels last; bytes cross to the device, floats are made there."""
+        """``[n, channels, H, W]`` float32, normalised, channels last; bytes cross to the device, floats are made there."""
         stacked = torch.from_numpy(np.stack(pixels))
         if self._device.type == "cuda":
             stacked = stacked.pin_memory().to(self._device, non_blocking=True)

@@ -40,7 +40,7 @@ class Batch(NamedTuple):
     """Images on the device with what is known of them.
 
     Attributes:
-        images: ``[B, 3, H, W]``, normalised.
+        images: ``[B, channels, H, W]``, normalised.
         noise_keys: one per image, see ``views.BatchView``.
         targets: ``[B]``, the classes to explain; ``None`` for the predicted ones.
     """
@@ -182,11 +182,8 @@ class Pipeline:
                     parts.append(masked(images[first:last], one.saliency.part(first, last)))
             return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-        activation, logits = self._network.observe(len(found) * count, explanation)
-        return [
-            Observation(activation[place * count : (place + 1) * count], logits[place * count : (place + 1) * count])
-            for place in range(len(found))
-        ]
+        seen = self._network.observe(len(found) * count, explanation)
+        return [seen.part(place * count, (place + 1) * count) for place in range(len(found))]
 
     def _columns(self, found: _Found, view: BatchView, predicted: Tensor, batch: Batch, seen: Observation) -> Tensor:
         """The numbers of ``Scores`` in its order, ``[10, B]``, float64, still on the device."""

@@ -15,7 +15,7 @@ from evaluator.measuring.pipeline import Pipeline
 from evaluator.measuring.saliency import Saliency
 from evaluator.measuring.stored_maps import MapOfImage
 from evaluator.measuring.views import BatchView, noise_field
-from evaluator.networks.network import Network, confidence
+from evaluator.networks.network import Network
 
 _NOISE_NAME = "imputation"
 _NOISE_KEPT = 16
@@ -26,7 +26,7 @@ class ProbedImages:
     """The images of a unit; what is found out about them is shared by all methods.
 
     Args:
-        images: ``[N, 3, H, W]``, normalised; ``noise_keys``: one for each, see ``views.BatchView``.
+        images: ``[N, channels, H, W]``, normalised; ``noise_keys``: one for each, see ``views.BatchView``.
     """
 
     def __init__(self, network: Network, pipeline: Pipeline, images: Tensor, noise_keys: Sequence[bytes]) -> None:
@@ -38,7 +38,7 @@ class ProbedImages:
         self._contrasts: dict[str, Saliency] = {}
 
     def noise(self, place: int, count: int) -> Tensor:
-        """Standard normal noise for ``count`` versions of one image, ``[count, 3, H, W]``, the same for every method."""
+        """Standard normal noise for ``count`` versions of one image, ``[count, channels, H, W]``, the same for every method."""
         if (place, count) not in self._noise:
             key, channels, side = self._noise_keys[place], self.images.shape[1], self.network.side
             fields = [noise_field(key, _NOISE_NAME, step, channels, side) for step in range(count)]
@@ -63,7 +63,7 @@ class ProbedImages:
 
 
 class _Versions(NamedTuple):
-    """What was imputed last, ``[1, M, 3, H, W]``: a batch may end inside a map."""
+    """What was imputed last, ``[1, M, channels, H, W]``: a batch may end inside a map."""
 
     map: int
     versions: Tensor
@@ -89,12 +89,13 @@ class MapProbe:
 
         values = torch.empty(batch * masks, dtype=torch.float64, device=missing.device)
         targets = self._targets.repeat_interleave(masks)
-        for part in self._probed.network.passes(len(values), made):
-            values[part.start : part.stop] = confidence(part.logits, targets[part.start : part.stop])
+        network = self._probed.network
+        for part in network.passes(len(values), made):
+            values[part.start : part.stop] = network.confidence(part.logits, targets[part.start : part.stop])
         return values.view(batch, masks)
 
     def _versions(self, missing: Tensor, begin: int, end: int) -> Tensor:
-        """The images of some maps without the pixels of each mask, ``[n, M, 3, H, W]``."""
+        """The images of some maps without the pixels of each mask, ``[n, M, channels, H, W]``."""
         kept = self._last if self._last is not None and self._last.map == begin else None
         fresh = list(range(begin if kept is None else begin + 1, end))
         parts = [] if kept is None else [kept.versions]

@@ -120,7 +120,7 @@ class Requests:
             return TruthUnusable("no-truth", "the run has no truth")
         try:
             classes = self._network.backbone.facts.classes
-            found = self._truths.square(ref, target, classes, self._plan.resize, self._network.side)
+            found = self._truths.square(ref, target, classes, self._network.backbone.facts.preprocessing)
         except TruthUnusable as error:
             return error
         return torch.from_numpy(found.copy()).to(self._network.device)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 import torchvision
 
-from evaluator.crop import SIDE
+from evaluator.backbones import known_backbone
 from evaluator.describing import admit
 from evaluator.errors import RunFailed
 from evaluator.interfaces import DeviceFigures, SessionSettings
@@ -24,7 +24,8 @@ from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.batch_size_search import RememberedSizes
 from evaluator.networks.device import device_figures, device_name
 from evaluator.networks.network import Arithmetic, Network
-from evaluator.records import Failure, LoadedBackbone, Measurement, Row, Unit, UnitResult
+from evaluator.plan import RunPlan
+from evaluator.records import Failure, LoadedBackbone, Measurement, Preprocessing, Row, Unit, UnitResult
 from evaluator.truth.folder import planned_truth
 from evaluator.user_code import allow
 
@@ -45,6 +46,12 @@ class _Loaded(NamedTuple):
     normalise: Normaliser
 
 
+def _as_far_as_known(plan: RunPlan) -> dict[int, Preprocessing]:
+    """How the backbones of a plan see their images, by position; those that only loading can tell are left out."""
+    known = {place: known_backbone(spec.key).preprocessing for place, spec in enumerate(plan.backbones)}
+    return {place: plan.backbones[place].preprocessing(usual, plan.resize) for place, usual in known.items() if usual is not None}
+
+
 class EvaluationSession:
     """Evaluates units on one device. See ``interfaces.Session`` for what each method promises."""
 
@@ -52,9 +59,10 @@ class EvaluationSession:
         self._plan = settings.plan
         self._settings = settings
         self._device = torch.device(settings.device)
-        self._loader = Loader(Path(settings.root), resize=settings.plan.resize, threads=settings.loaders)
+        self._loader = Loader(Path(settings.root), threads=settings.loaders)
         self._loaded: _Loaded | None = None
         self._truths = planned_truth(settings.plan)
+        self._wanted = _as_far_as_known(settings.plan)
         self._batch_sizes: dict[int, dict[Arithmetic, int]] = {}
         allow(settings.allowed)
         for code in settings.plan.code:
@@ -76,13 +84,12 @@ class EvaluationSession:
         """Load the plan's backbone at that position, replacing the one before."""
         if self._loaded is None or self._loaded.position != position:
             self._loaded = None
-            backbone = load_backbone(self._plan.backbones[position], SIDE)
-            network = Network(
-                backbone, device=self._device, precision=self._plan.precision, batch_size=self._settings.batch_size, side=SIDE
-            )
+            backbone = load_backbone(self._plan.backbones[position], self._plan.resize)
+            network = Network(backbone, device=self._device, precision=self._plan.precision, batch_size=self._settings.batch_size)
+            self._wanted[position] = backbone.facts.preprocessing
             self._choose_batch_sizes(position, network)
             tracer = CurveTracer(network, steps=self._plan.curve_steps, insertion_start=self._plan.insertion_start)
-            normalise = Normaliser(backbone.facts, self._device)
+            normalise = Normaliser(backbone.facts.preprocessing, self._device)
             pipeline = Pipeline(network, patience=self._settings.hang_seconds / 2)
             requests = Requests(network, pipeline, self._plan, self._truths)
             self._loaded = _Loaded(position, network, pipeline, tracer, requests, normalise)
@@ -97,16 +104,18 @@ class EvaluationSession:
                 network.batch_sizes[network.arithmetic(weighing=weighing)] = remembered.size_for(network, weighing=weighing)
 
     def prefetch(self, unit: Unit) -> None:
-        """Begin decoding the unit's images, if it looks at them."""
-        if needs_pixels(unit):
-            self._loader.begin(unit.images)
+        """Begin decoding the unit's images, if it looks at them and how its backbone sees them is known."""
+        wanted = self._wanted.get(unit.backbone)
+        if wanted and needs_pixels(unit):
+            self._loader.begin(unit.images, wanted)
 
     def evaluate(self, unit: Unit) -> UnitResult:
         """Rows of a unit, or what is requested from them."""
         if self._loaded is None or self._loaded.position != unit.backbone:
             raise RunFailed(f"backbone {unit.backbone} is not loaded", "load it before a unit of it is evaluated")
         network, begun, forwards = self._loaded.network, time.perf_counter(), self._loaded.network.forwards
-        decoded = self._loader.collect(unit.images) if needs_pixels(unit) else None
+        wanted = network.backbone.facts.preprocessing
+        decoded = self._loader.collect(unit.images, wanted) if needs_pixels(unit) else None
         found = list(self._found(unit, decoded, self._loaded))
         notes = self._shrunk(unit.backbone, network)
         return UnitResult(

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 import torch
 
 from evaluator.catalog import method
-from evaluator.crop import SIDE
 from evaluator.measuring.pipeline import Batch, Pipeline
 from evaluator.measuring.views import BatchView
 from evaluator.networks.allocator import keep_freed_blocks
@@ -62,7 +61,7 @@ def measure(key: str, device: torch.device, precision: Precision) -> Throughput:
     Raises:
         CamtuiError: there is no such backbone.
     """
-    network = Network(load_backbone(BackboneSpec(key, "random:0"), SIDE), device=device, precision=precision, side=SIDE)
+    network = Network(load_backbone(BackboneSpec(key, "random:0")), device=device, precision=precision)
     for weighing in (False, True):
         network.batch_sizes[network.arithmetic(weighing=weighing)] = find_size(network, weighing=weighing)
     facts = network.backbone.facts
@@ -76,7 +75,7 @@ def measure(key: str, device: torch.device, precision: Precision) -> Throughput:
 
 def _raw(network: Network, *, weighing: bool) -> float:
     size = network.batch_sizes[network.arithmetic(weighing=weighing)]
-    images = torch.randn(size, 3, SIDE, SIDE, device=network.device).contiguous(memory_format=torch.channels_last)
+    images = torch.randn(size, *network.input_shape, device=network.device).contiguous(memory_format=torch.channels_last)
 
     def once() -> int:
         network.forward(images, weighing=weighing).logits.sum().item()  # the item waits for the device
@@ -87,7 +86,7 @@ def _raw(network: Network, *, weighing: bool) -> float:
 
 def _rows(network: Network) -> float:
     pipeline, size = Pipeline(network), network.batch_sizes[network.arithmetic(weighing=False)]
-    images = torch.randn(size, 3, SIDE, SIDE, device=network.device).contiguous(memory_format=torch.channels_last)
+    images = torch.randn(size, *network.input_shape, device=network.device).contiguous(memory_format=torch.channels_last)
     batch = Batch(images, [b""] * size)
 
     def once() -> int:
@@ -99,7 +98,7 @@ def _rows(network: Network) -> float:
 
 
 def _masks(network: Network) -> float:
-    images = torch.randn(1, 3, SIDE, SIDE, device=network.device)
+    images = torch.randn(1, *network.input_shape, device=network.device)
     seen = network.observe(1, lambda start, stop: images[start:stop])
     varied = torch.rand(1, _CHANNELS, *seen.activation.shape[2:], device=network.device)
     some = seen._replace(activation=varied)

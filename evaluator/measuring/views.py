@@ -11,7 +11,7 @@ from torch import Tensor
 
 from evaluator.measuring.maps import min_max, upsample
 from evaluator.methods.base import ChannelMasks
-from evaluator.networks.network import Network, Observation, confidence
+from evaluator.networks.network import Network, Observation
 
 _POOLED_AT_ONCE = 4096
 """Rows of pooled activations in one product with the linear layer: 33 MB of logits in float64 with a thousand classes."""
@@ -21,7 +21,7 @@ class BatchView:
     """B images with the activation and logits that the network had for them.
 
     Args:
-        images: makes ``[B, 3, H, W]``, normalised, when a pass needs them again: most methods need none.
+        images: makes ``[B, channels, H, W]``, normalised, when a pass needs them again: most methods need none.
         targets: ``[B]``, the class that is explained.
         noise_keys: ``B`` strings of bytes; an image's noise is a function of its key, the name and the step, nothing else.
     """
@@ -39,6 +39,7 @@ class BatchView:
         self._noise_keys = noise_keys
         self._last_noise: tuple[tuple[str, int, int], Tensor] | None = None
         self._writes: dict[str, int] = {}
+        self._observed = observed
         self.activation = self._noted("activation", observed.activation)
         self.logits = self._noted("logits", observed.logits)
         self.targets = self._noted("targets", targets)
@@ -76,15 +77,15 @@ class BatchView:
     @cached_property
     def gradient(self) -> Tensor:
         """``∂s_c/∂A``, ``[B, K, h, w]``; ``[B, K, 1, 1]`` on GAP + linear heads."""
-        return self._noted("gradient", self._network.backbone.gradient(self.activation, self.targets))
+        return self._noted("gradient", self._network.gradient(self._observed, self.targets))
 
     def gradient_of(self, class_weights: Tensor) -> Tensor:
         """``∂(Σ_d w_d s_d)/∂A``, ``[B, K, h, w]``; ``[B, K, 1, 1]`` on GAP + linear heads."""
-        return self._network.backbone.gradient_of(self.activation, class_weights)
+        return self._network.gradient_of(self._observed, class_weights)
 
     def hessian_product(self, vector: Tensor) -> Tensor:
         """``H·v`` with ``H = ∂²s_c/∂A²``, ``[B, K, h, w]``; ``[B, K, 1, 1]`` zeros on GAP + linear heads."""
-        return self._network.backbone.hessian_product(self.activation, self.targets, vector)
+        return self._network.hessian_product(self._observed, self.targets, vector)
 
     @cached_property
     def normalised_activation(self) -> Tensor:
@@ -100,13 +101,17 @@ class BatchView:
 
     @property
     def confidence(self) -> Tensor:
-        """``softmax(s)_c``, ``[B]``, float64."""
-        return confidence(self.logits, self.targets)
+        """The score of the target, ``[B]``, float64."""
+        return self._network.confidence(self.logits, self.targets)
 
-    def head(self, activation: Tensor) -> Tensor:
-        """``[n, K, h, w]`` → logits ``[n, C]``."""
+    def head(self, activation: Tensor, rows: Tensor) -> Tensor:
+        """``[n, K, h, w]`` → logits ``[n, C]``; ``rows`` ``[n]``: the image of the batch that each is a change of."""
         with torch.no_grad():
-            return self._network.backbone.logits(activation)
+            return self._network.backbone.logits(activation, self.context(rows))
+
+    def context(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """What the head needs besides the activation, for some images of the batch; empty for most networks."""
+        return tuple(one[rows] for one in self._observed.context)
 
     def masked_confidence(self, masks: Tensor) -> Tensor:
         """``softmax(head(A ⊙ m))_c``, ``[B, M]``; the head runs on no more of them at once than the network on images."""
@@ -115,19 +120,20 @@ class BatchView:
         mask = torch.arange(count, device=masks.device).repeat(images)
         logits, size = self._masked_heads(masks)
         parts = zip(torch.split(image, size), torch.split(mask, size), strict=True)
-        scores = [confidence(logits(rows, which), self.targets[rows]) for rows, which in parts]
+        scores = [self._network.confidence(logits(rows, which), self.targets[rows]) for rows, which in parts]
         return torch.cat(scores).view(images, count).float()
 
     def _masked_heads(self, masks: Tensor) -> tuple[Callable[[Tensor, Tensor], Tensor], int]:
         """Logits by image and mask ``[n]``, and for how many at a time; behind global average pooling a mask is a product."""
         linear = self._network.backbone.linear
         if linear is None:
-            return lambda rows, which: self.head(self.activation[rows] * masks[which, None]), self._network.batch_sizes["fp32"]
+            size = self._network.batch_sizes["fp32"]
+            return lambda rows, which: self.head(self.activation[rows] * masks[which, None], rows), size
         pooled = torch.einsum("bkp,mp->bmk", self.activation.flatten(2), masks.flatten(1)) / masks[0].numel()
         return lambda rows, which: linear(pooled[rows, which]), _POOLED_AT_ONCE
 
     def blank_confidence(self) -> Tensor:
-        """``softmax(f(0))_c``, ``[B]``."""
+        """The score of the target on the zero image, ``[B]``."""
         return self._network.blank_confidence()[self.targets]
 
     def channel_scores(
@@ -149,12 +155,13 @@ class BatchView:
             for part in self._network.passes(len(rows), seen, weighing=True):
                 row, channel = rows[part.start : part.stop], channels[part.start : part.stop]
                 targets = self.targets[row]
-                score = part.logits.gather(1, targets[:, None])[:, 0] if logits else confidence(part.logits, targets)
-                scores[row, channel] += score / passes
+                read = _logit if logits else self._network.confidence
+                scores[row, channel] += read(part.logits, targets) / passes
         return scores.float()
 
-    def noise(self, name: str, step: int, channels: int = 3) -> Tensor:
+    def noise(self, name: str, step: int, channels: int | None = None) -> Tensor:
         """Standard normal noise ``[B, channels, H, W]``, drawn on the CPU so that every device sees the same."""
+        channels = channels or self._network.input_shape[0]
         wanted = (name, step, channels)
         if self._last_noise is None or self._last_noise[0] != wanted:
             fields = [noise_field(key, name, step, channels, self._network.side) for key in self._noise_keys]
@@ -187,3 +194,8 @@ def _generator(key: bytes, name: str, step: int) -> torch.Generator:
 def noise_field(key: bytes, name: str, step: int, channels: int, side: int) -> Tensor:
     """Standard normal noise ``[channels, side, side]`` of one image, on the CPU."""
     return torch.randn(channels, side, side, generator=_generator(key, name, step))
+
+
+def _logit(logits: Tensor, targets: Tensor) -> Tensor:
+    """``s_c``, ``[n]``."""
+    return logits.gather(1, targets[:, None])[:, 0]

@@ -43,5 +43,6 @@ def _without_each(view: View, chunk: int = 64) -> Tensor:
             stop = min(start + chunk, activation.shape[1])
             ablated = activation[row].repeat(stop - start, 1, 1, 1)
             ablated[range(stop - start), range(start, stop)] = 0
-            ablated_logits[row, start:stop] = view.head(ablated)[:, target]
+            rows = view.targets.new_full((stop - start,), row)
+            ablated_logits[row, start:stop] = view.head(ablated, rows)[:, target]
     return ablated_logits

@@ -41,7 +41,7 @@ class View(Protocol):
 
     @property
     def logits(self) -> Tensor:
-        """``s``, ``[B, C]``: the network's output before softmax."""
+        """``s``, ``[B, C]``: the network's output before softmax or sigmoid."""
 
     @property
     def targets(self) -> Tensor:
@@ -83,8 +83,14 @@ class View(Protocol):
             ``[B, K, 1, 1]``.
         """
 
-    def head(self, activation: Tensor) -> Tensor:
-        """``[n, K, h, w]`` → logits ``[n, C]`` through what follows the target layer."""
+    def head(self, activation: Tensor, rows: Tensor) -> Tensor:
+        """``[n, K, h, w]`` → logits ``[n, C]`` through what follows the target layer.
+
+        Args:
+            activation: changed ones.
+            rows: ``[n]``, the image of the batch that each is a change of: what the classifier uses besides the target layer
+                stays as it is on that image.
+        """
 
     def masked_confidence(self, masks: Tensor) -> Tensor:
         """``softmax(head(A ⊙ m))_c`` for every mask: the head is run, the trunk is not.
@@ -109,17 +115,21 @@ class View(Protocol):
         Args:
             mask: changes the masks of a chunk (noise, scaling); ``None`` leaves them.
             passes: how often every channel is scored; the mean is returned.
-            logits: score by ``s_c`` instead of ``softmax(s)_c``.
+            logits: score by ``s_c`` instead of the confidence in the class.
 
         Returns:
             ``[B, K]``.
         """
 
     def blank_confidence(self) -> Tensor:
-        """``softmax(f(0))_c``, ``[B]``: confidence in the target on the all-zero (normalised) image."""
+        """``[B]``, confidence in the target on the all-zero (normalised) image."""
 
-    def noise(self, name: str, step: int, channels: int = 3) -> Tensor:
-        """Standard normal noise ``[B, channels, H, W]``, the same for an image wherever and whenever it is drawn."""
+    def noise(self, name: str, step: int, channels: int | None = None) -> Tensor:
+        """Standard normal noise ``[B, channels, H, W]``, the same for an image wherever and whenever it is drawn.
+
+        Args:
+            channels: ``None`` for those of the network's images.
+        """
 
     def uniform(self, name: str, count: int) -> Tensor:
         """Random numbers in [-1, 1), ``[B, count]``, the same for an image wherever and whenever they are drawn."""

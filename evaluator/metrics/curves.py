@@ -13,7 +13,7 @@ class Frame(Protocol):
     """What the network sees at some points of a curve."""
 
     def __call__(self, images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tensor:
-        """Images, the empty ones and pixel ranks, one or ``n`` of each, and ``[n]`` numbers of pixels → ``[n, 3, H, W]``."""
+        """Images, empty ones and pixel ranks, one or ``n`` of each, and ``[n]`` numbers of pixels → ``[n, channels, H, W]``."""
 
 
 class Step(NamedTuple):
@@ -40,12 +40,13 @@ def pixel_ranks(saliency: Tensor) -> Tensor:
 def inner_steps(pixels: int, steps: int) -> Iterator[Step]:
     """The ``steps − 1`` points between the two known ends; every step moves ``pixels / steps`` pixels.
 
+    Where that is no whole number, the number of pixels at each point is rounded down.
+
     Args:
-        pixels: pixels of the image; ``steps`` must divide it.
-        steps: S, the number of equal steps.
+        pixels: pixels of the image.
+        steps: S, the number of equal steps; the default of 28 divides the pixels of 224 × 224.
     """
-    size = pixels // steps
-    return (Step(index, index * size) for index in range(1, steps))
+    return (Step(index, index * pixels // steps) for index in range(1, steps))
 
 
 def area_under_curve(curve: Tensor) -> Tensor:

@@ -70,8 +70,9 @@ class RememberedSizes:
 def search_key(network: Network, *, weighing: bool) -> str:
     """What a good size depends on: device, threads, backbone and layer, arithmetic of the pass."""
     facts = network.backbone.facts
+    side = "" if network.side == 224 else f" {network.side}"  # the usual one has no place in older files
     threads = f" x{torch.get_num_threads()}" if network.device.type == "cpu" else ""
-    return f"{device_name(network.device)}{threads} | {facts.key} {facts.layer} | {network.arithmetic(weighing=weighing)}"
+    return f"{device_name(network.device)}{threads} | {facts.key} {facts.layer}{side} | {network.arithmetic(weighing=weighing)}"
 
 
 def find_size(network: Network, *, weighing: bool) -> int:
@@ -95,7 +96,7 @@ def find_size(network: Network, *, weighing: bool) -> int:
 
 def _forwards_per_second(network: Network, size: int, weighing: bool) -> float:
     """The faster of two batches, after one that warms up."""
-    images = torch.zeros(size, 3, network.side, network.side, device=network.device)
+    images = torch.zeros(size, *network.input_shape, device=network.device)
     seconds = []
     for _ in range(3):
         begun = time.perf_counter()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from evaluator.errors import is_out_of_memory
-from evaluator.networks.backbone_loading import Backbone
+from evaluator.networks.backbone_loading import Backbone, Seen
 from evaluator.networks.fusing import bfloat16_twin
 from evaluator.records import Precision
 
@@ -25,28 +25,35 @@ class Pass(NamedTuple):
 
     Attributes:
         activation: ``A``, ``[n, K, h, w]``; ``logits``: ``[n, C]``; both float32.
+        context: as ``Observation.context``.
     """
 
     start: int
     stop: int
     activation: Tensor
     logits: Tensor
+    context: tuple[Tensor, ...] = ()
 
 
 class Observation(NamedTuple):
-    """``A`` ``[n, K, h, w]`` and logits ``[n, C]`` of some images."""
+    """``A`` ``[n, K, h, w]`` and logits ``[n, C]`` of some images.
+
+    Attributes:
+        context: what the head needs besides ``A``, each with one entry for each image; empty for most networks.
+    """
 
     activation: Tensor
     logits: Tensor
+    context: tuple[Tensor, ...] = ()
+
+    def part(self, start: int, stop: int) -> Observation:
+        """That of images ``start`` to ``stop``."""
+        context = tuple(one[start:stop] for one in self.context)
+        return Observation(self.activation[start:stop], self.logits[start:stop], context)
 
 
 MakeImages = Callable[[int, int], Tensor]
 """``(start, stop)`` → normalised images ``[stop − start, 3, H, W]`` on the device."""
-
-
-def confidence(logits: Tensor, targets: Tensor) -> Tensor:
-    """``softmax(s)_c``, ``[n]``, float64: near 1 a float32 probability has lost the digits that a drop needs."""
-    return logits.double().softmax(1).gather(1, targets[:, None])[:, 0]
 
 
 class Network:
@@ -56,20 +63,19 @@ class Network:
         backbone: on any device; it is moved.
         precision: ``fp32``; ``mixed``: passes that only weigh channels in bfloat16, passes that measure in float32; ``bf16``.
         batch_size: images in one forward, ``None`` for a default.
-        side: height and width of the input in pixels.
 
     Attributes:
+        side: height and width of the input in pixels; ``input_shape``: ``(channels, side, side)``.
         batch_sizes: images in one forward, by its arithmetic; halved for good when the device runs out of memory.
         forwards: images that went through the network so far; ``shrunk``: a line for each time a batch was halved.
     """
 
-    def __init__(
-        self, backbone: Backbone, *, device: torch.device, precision: Precision, batch_size: int | None = None, side: int
-    ) -> None:
+    def __init__(self, backbone: Backbone, *, device: torch.device, precision: Precision, batch_size: int | None = None) -> None:
         self.backbone = backbone.to(device)
         self._twin = bfloat16_twin(backbone.trunk) if device.type == "cpu" and precision != "fp32" else None
         self.device = device
-        self.side = side
+        self.side = backbone.facts.preprocessing.side
+        self.input_shape = (backbone.facts.preprocessing.channels, self.side, self.side)
         size = batch_size or DEFAULT_BATCH.get(device.type, 32)
         self.batch_sizes: dict[Arithmetic, int] = {"fp32": size, "bf16": size}
         self.forwards = 0
@@ -99,17 +105,50 @@ class Network:
 
     def observe(self, count: int, make: MakeImages) -> Observation:
         """``A`` and logits of all of them, in measuring precision."""
-        parts = [(p.activation, p.logits) for p in self.passes(count, make)]
+        parts = [Observation(p.activation, p.logits, p.context) for p in self.passes(count, make)]
         if len(parts) == 1:
-            return Observation(*parts[0])
-        activation, logits = zip(*parts, strict=True)
-        return Observation(torch.cat(activation), torch.cat(logits))
+            return parts[0]
+        context = tuple(torch.cat(each) for each in zip(*(part.context for part in parts), strict=True))
+        return Observation(torch.cat([p.activation for p in parts]), torch.cat([p.logits for p in parts]), context)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """Confidence in every class, ``[n, C]``, float64: near 1 a float32 probability has lost the digits that a drop needs.
+
+        ``softmax(s)``, or ``σ(s)`` for networks whose classes do not exclude each other.
+        """
+        exact = logits.double()
+        return exact.sigmoid() if self.backbone.facts.score == "sigmoid" else exact.softmax(1)
+
+    def confidence(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The scores of the targets, ``[n]``, float64."""
+        return self.scores(logits).gather(1, targets[:, None])[:, 0]
+
+    def gradient(self, seen: Observation, targets: Tensor) -> Tensor:
+        """``∂s_c/∂A``, ``[n, K, h, w]``, or ``[n, K, 1, 1]`` on GAP + linear heads."""
+        return self._in_parts(seen, lambda part, at: self.backbone.gradient(part.activation, targets[at], part.context))
+
+    def gradient_of(self, seen: Observation, class_weights: Tensor) -> Tensor:
+        """``∂(Σ_d w_d s_d)/∂A`` for ``w`` ``[n, C]``, shaped as ``gradient``."""
+        return self._in_parts(seen, lambda part, at: self.backbone.gradient_of(part.activation, class_weights[at], part.context))
+
+    def hessian_product(self, seen: Observation, targets: Tensor, vector: Tensor) -> Tensor:
+        """``∂²s_c/∂A² · v`` for ``v`` ``[n, K, h, w]``, shaped as ``gradient``."""
+        return self._in_parts(
+            seen, lambda part, at: self.backbone.hessian_product(part.activation, targets[at], vector[at], part.context)
+        )
+
+    def _in_parts(self, seen: Observation, compute: Callable[[Observation, slice], Tensor]) -> Tensor:
+        """What is computed of a head that needs a context, which may be most of the network: a forward's images at a time."""
+        count, size = len(seen.activation), self.batch_sizes["fp32"]
+        if count <= size or not seen.context:
+            return compute(seen, slice(None))
+        return torch.cat([compute(seen.part(at, at + size), slice(at, at + size)) for at in range(0, count, size)])
 
     def blank_confidence(self) -> Tensor:
-        """``softmax(f(0))``, ``[C]``, float64: one forward per backbone, ever."""
+        """Confidence in every class on the zero image, ``[C]``, float64: one forward per backbone, ever."""
         if self._blank is None:
-            blank = torch.zeros(1, 3, self.side, self.side, device=self.device)
-            self._blank = self.forward(blank, weighing=False).logits.double().softmax(1)[0]
+            blank = torch.zeros(1, *self.input_shape, device=self.device)
+            self._blank = self.scores(self.forward(blank, weighing=False).logits)[0]
             self.forwards += 1
         return self._blank
 
@@ -117,19 +156,20 @@ class Network:
         """One batch as it stands, not counted."""
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            activation = self._activation(images, weighing).float()
-            return Observation(activation, self.backbone.logits(activation))
+            seen = self._seen(images, weighing)
+            logits = self.backbone.logits(seen.activation, seen.context) if seen.logits is None else seen.logits
+            return Observation(seen.activation, logits, seen.context)
 
-    def _activation(self, images: Tensor, weighing: bool) -> Tensor:
-        """``A`` in whatever type it comes; the head behind it is always computed in float32, which costs next to nothing."""
+    def _seen(self, images: Tensor, weighing: bool) -> Seen:
+        """What the trunk makes of them; the head behind it is computed in float32, which for most cuts costs next to nothing."""
         if self.arithmetic(weighing=weighing) == "fp32":
-            activation: Tensor = self.backbone.trunk(images)
+            output = self.backbone.trunk(images)
         elif weighing and self._twin is not None:
-            activation = self._twin(images.bfloat16())
+            output = self._twin(images.bfloat16())
         else:
             with torch.autocast(self.device.type, torch.bfloat16):
-                activation = self.backbone.trunk(images)
-        return activation
+                output = self.backbone.trunk(images)
+        return self.backbone.seen(output)
 
     def arithmetic(self, *, weighing: bool) -> Arithmetic:
         """What a pass of that kind is computed in."""

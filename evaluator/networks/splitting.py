@@ -1,15 +1,22 @@
-"""Cutting a classifier in two at its target layer, and recognising heads that need no autograd."""
+"""Cutting a classifier's graph in two at its target layer, and recognising heads that need no autograd.
+
+``trunk: x → A`` and ``head: A → logits``; where the classifier also uses what comes before the layer, those tensors are the cut's
+sides: ``trunk: x → (A, sides)`` and ``head: (A, sides) → logits``. Gradient and ablation are taken with the sides held fixed.
+"""
 
 from __future__ import annotations
 
+import operator
 from typing import Any, NamedTuple
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
-from torchvision.models.feature_extraction import NodePathTracer
 
 from evaluator.errors import UsageError
+from evaluator.networks.map_view import MapView, map_view, no_map
+from evaluator.networks.probing import PROBES, Probe
+from evaluator.networks.tracing import CannotCut, Traced, ancestors, descendants, is_batched, traced, values_of
 from evaluator.text import did_you_mean
 
 
@@ -17,138 +24,223 @@ class Split(NamedTuple):
     """A classifier cut in two.
 
     Attributes:
-        trunk: images → activation of the target layer; ``head``: activation → logits.
+        trunk: images → output of the target layer, or a tuple of it and the sides; ``head``: all of these → logits.
         linear: the linear layer, where the head is global average pooling and nothing but it.
         layer: dotted name of the target layer.
+        view: how the layer's output is a map.
+        kind: ``graph`` or ``hooks``.
     """
 
     trunk: nn.Module
     head: nn.Module
     linear: nn.Linear | None
     layer: str
+    view: MapView
+    kind: str = "graph"
 
 
-def split_at(model: nn.Module, layer: str | None, side: int) -> Split:
-    """Cut a model at the output of a layer.
+def split_graph(model: nn.Module, layer: str | None, probe: Probe, prefix: int | None = None) -> Split:
+    """Cut a model's graph at the output of a layer.
 
-    Without a layer: at its last feature map, the last output with four dimensions and more than one position that is not made
-    by the pooling of the classifier. For VGG-like networks that is the output of the last max-pooling.
+    Without a layer: at its last feature map, the last output ``[B, K, h, w]`` with more than one position that is not made by the
+    pooling of the classifier. For VGG-like networks that is the output of the last max-pooling.
 
     Args:
         model: in evaluation mode.
         layer: dotted name, as in ``named_modules``; a container means its last output.
-        side: height and width of the input in pixels.
+        probe: of the model.
+        prefix: tokens before the map's, where the layer gives tokens and their number is known.
 
     Raises:
-        UsageError: no such layer; or its output is no feature map; or the classifier also uses what comes before it.
+        UsageError: no such layer, or its output is no map, or the logits do not depend on it.
+        CannotCut: the graph does not show where to cut, or the two halves do not answer as the model does.
     """
-    tracer = NodePathTracer()
-    try:
-        graph = tracer.trace(model)
-    except Exception as error:  # symbolic tracing runs foreign code and may raise anything
-        raise UsageError(
-            f"this network cannot be cut at a layer: {error}", "choose another backbone: camtui backbones"
-        ) from error
-    whole = fx.GraphModule(tracer.root, graph)
-    names: dict[fx.Node, str] = tracer.node_to_qualname
-    shapes = _shapes(whole, side)
-    cut = _last_feature_map(graph, shapes) if layer is None else _last_node_of(layer, model, names)
-    if len(shapes.get(cut, ())) != 4:
-        raise UsageError(
-            f"layer '{layer}' gives no feature map (its output is {shapes.get(cut)})", "choose a convolutional layer"
+    found = traced(model)
+    values = values_of(found.whole, probe.images)
+    graph = found.whole.graph
+    cut = _last_feature_map(graph, values) if layer is None else _last_node_of(layer, model, found.names)
+    name = layer or found.names[cut]
+    shape = values.get(cut)
+    view = map_view(tuple(shape), prefix) if is_batched(shape) else None
+    if view is None:
+        raise no_map(name, tuple(shape) if is_batched(shape) else None, prefix, layers_with_maps(probe, prefix))
+    halves = _cut(found, cut, name, values, probe)
+    _refuse_other_answer(halves.trunk, halves.head, probe)
+    linear = None if halves.sides or type(view) is not MapView else _gap_linear(halves.head)
+    return Split(halves.trunk, halves.head, linear, name, view)
+
+
+def layers_with_maps(probe: Probe, prefix: int | None = None) -> list[str]:
+    """The modules that give a map, in the order in which they are called; the outermost of those that end together."""
+    return list(
+        dict.fromkeys(
+            call.name for call in probe.calls if call.shape and call.shape[0] == PROBES and map_view(call.shape, prefix)
         )
-    head = fx.GraphModule(tracer.root, _after(graph, cut, layer or names[cut]))
-    _keep_input_intact(head)
-    trunk = fx.GraphModule(tracer.root, _until(graph, cut))
-    return Split(trunk, head, _gap_linear(head), layer or names[cut])
+    )
 
 
-def _shapes(whole: fx.GraphModule, side: int) -> dict[fx.Node, tuple[int, ...]]:
-    """The shape of every tensor on the way of one image."""
-    shapes: dict[fx.Node, tuple[int, ...]] = {}
-
-    class Recorder(fx.Interpreter):
-        def run_node(self, node: fx.Node) -> Any:
-            result = super().run_node(node)
-            if isinstance(result, torch.Tensor):
-                shapes[node] = tuple(result.shape)
-            return result
-
-    with torch.no_grad():
-        Recorder(whole).run(torch.zeros(1, 3, side, side))
-    return shapes
-
-
-def _last_feature_map(graph: fx.Graph, shapes: dict[fx.Node, tuple[int, ...]]) -> fx.Node:
-    """The last output ``[1, K, h, w]`` with more than one position before the classifier's pooling."""
+def _last_feature_map(graph: fx.Graph, values: dict[fx.Node, Any]) -> fx.Node:
+    """The last output ``[B, K, h, w]`` with more than one position before the classifier's pooling."""
     nodes = list(graph.nodes)
-    poolings = [place for place, node in enumerate(nodes) if _is_adaptive_pooling(node) or node.target in (torch.mean, "mean")]
+    poolings = [place for place, node in enumerate(nodes) if _is_adaptive_pooling(node) or _is_mean(node)]
     maps = [
         node
         for node in nodes[: poolings[-1] if poolings else None]
-        if len(shape := shapes.get(node, ())) == 4 and shape[2] * shape[3] > 1 and node.op != "placeholder"
+        if is_batched(shape := values.get(node)) and len(shape) == 4 and shape[2] * shape[3] > 1 and node.op != "placeholder"
         and not _is_dropout(node)
     ]  # fmt: skip
     if not maps:
-        raise UsageError("this network has no feature map", "choose a convolutional backbone: camtui backbones")
+        raise UsageError("this network has no feature map", "name a layer that gives tokens or a map: -b NAME:layer=…")
     last: fx.Node = maps[-1]
     return last
 
 
 def _last_node_of(layer: str, model: nn.Module, names: dict[fx.Node, str]) -> fx.Node:
-    inside = [node for node, name in names.items() if name == layer or name.startswith(f"{layer}.")]
+    """By the path of a module, else by the tracer's name: ``layer4.1.relu_1`` is the second call of ``layer4.1.relu``."""
+    paths = {node: str(node.target) if node.op == "call_module" else name for node, name in names.items()}
+    inside = [node for node, path in paths.items() if path == layer or path.startswith(f"{layer}.")]
+    inside = inside or [node for node, name in names.items() if name == layer]
     if not inside:
-        known = [name for name, _ in model.named_children()]
-        near = did_you_mean(layer, [*known, *names.values()])
-        raise UsageError(f"no layer '{layer}'", f"{near}its parts: {', '.join(known)}")
+        raise no_layer(layer, model, list(names.values()))
     return inside[-1]
 
 
-def _until(graph: fx.Graph, cut: fx.Node) -> fx.Graph:
-    trunk = fx.Graph()
-    copies: dict[fx.Node, fx.Node] = {}
-    needed = _ancestors(cut, stop=None)
-    for node in graph.nodes:
-        if node in needed or node.op == "placeholder":
-            copies[node] = trunk.node_copy(node, lambda n: copies[n])
-    trunk.output(copies[cut])
-    return trunk
+def no_layer(layer: str, model: nn.Module, others: list[str]) -> UsageError:
+    """That a model has no such layer, and the nearest that it has."""
+    known = [name for name, _ in model.named_children()]
+    near = did_you_mean(layer, [*known, *others])
+    return UsageError(f"no layer '{layer}'", f"{near}its parts: {', '.join(known)}")
 
 
-def _after(graph: fx.Graph, cut: fx.Node, layer: str) -> fx.Graph:
-    head = fx.Graph()
-    copies: dict[fx.Node, fx.Node] = {cut: head.placeholder("activation")}
-    needed = _ancestors(next(node for node in graph.nodes if node.op == "output"), stop=cut)
-    for node in graph.nodes:
-        if node not in needed or node is cut:
-            continue
-        if node.op == "placeholder":
-            raise UsageError(
-                f"layer '{layer}' is not a whole cut: the classifier also uses what comes before it", "choose a later layer"
-            )
-        copies[node] = head.node_copy(node, lambda n: copies[n])
-    return head
+class _Halves(NamedTuple):
+    trunk: fx.GraphModule
+    head: fx.GraphModule
+    sides: int
 
 
-def _ancestors(node: fx.Node, stop: fx.Node | None) -> set[fx.Node]:
-    found: set[fx.Node] = set()
-    pending = [node]
-    while pending:
-        current = pending.pop()
-        if current not in found:
-            found.add(current)
-            pending.extend(() if current is stop else current.all_input_nodes)
+def _cut(found: Traced, cut: fx.Node, layer: str, values: dict[fx.Node, Any], probe: Probe) -> _Halves:
+    whole = found.whole
+    logits = next(node for node in whole.graph.nodes if node.op == "output").args[0]
+    reached = descendants(cut)
+    if logits not in reached and logits is not cut:
+        raise UsageError(f"the logits do not depend on layer '{layer}'", "choose a layer that the classifier uses")
+    after = [node for node in whole.graph.nodes if node in reached and node.op != "output"]
+    outside = dict.fromkeys(node for late in after for node in late.all_input_nodes if node not in reached and node is not cut)
+    lengths = _whole_numbers(whole, outside, values, probe)
+    images = next(node for node in whole.graph.nodes if node.op == "placeholder")
+    constant = {node for node in outside if node not in lengths and images not in ancestors(node)}
+    sides = [node for node in outside if node not in lengths and node not in constant]
+    for node in sides:
+        if not is_batched(values.get(node)):
+            raise CannotCut(f"it uses what has no entry for each image before layer '{layer}'")
+    head = _after(whole.graph, cut, after, sides=sides, constant=constant, lengths=lengths)
+    trunk = _until(whole.graph, [cut, *sides])
+    module = fx.GraphModule(whole, head)
+    _keep_inputs_intact(module)
+    return _Halves(fx.GraphModule(whole, trunk), module, len(sides))
+
+
+_BATCH = "batch"
+
+
+def _whole_numbers(
+    whole: fx.GraphModule, outside: dict[fx.Node, None], values: dict[fx.Node, Any], probe: Probe
+) -> dict[fx.Node, int | str]:
+    """Lengths that the head needs and the trunk knows: as they are, or the batch's.
+
+    A number that is neither the same for any batch nor the number of images cannot be told in the head.
+    """
+    numbers = [node for node in outside if isinstance(values.get(node), int)]
+    if not numbers:
+        return {}
+    more = values_of(whole, torch.cat([probe.images, probe.images[:1]]))
+    found: dict[fx.Node, int | str] = {}
+    for node in numbers:
+        if values[node] == more[node]:
+            found[node] = values[node]
+        elif (values[node], more[node]) == (PROBES, PROBES + 1):
+            found[node] = _BATCH
+        else:
+            raise CannotCut("a length depends on the number of images")
     return found
 
 
-def _keep_input_intact(head: fx.GraphModule) -> None:
+def _until(graph: fx.Graph, ends: list[fx.Node]) -> fx.Graph:
+    """The part that gives some nodes: the one, or a tuple of them."""
+    trunk = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    needed = set().union(*(ancestors(end) for end in ends))
+    for node in graph.nodes:
+        if node in needed or node.op == "placeholder":
+            copies[node] = trunk.node_copy(node, lambda n: copies[n])
+    trunk.output(copies[ends[0]] if len(ends) == 1 else tuple(copies[end] for end in ends))
+    return trunk
+
+
+def _after(
+    graph: fx.Graph,
+    cut: fx.Node,
+    after: list[fx.Node],
+    *,
+    sides: list[fx.Node],
+    constant: set[fx.Node],
+    lengths: dict[fx.Node, int | str],
+) -> fx.Graph:
+    """The part behind the cut; what depends on no image is computed again there."""
+    head = fx.Graph()
+    copies: dict[fx.Node, Any] = {cut: head.placeholder("activation")}
+    copies |= {side: head.placeholder(f"side_{place}") for place, side in enumerate(sides)}
+    again = set().union(*(ancestors(node) for node in constant)) if constant else set()
+    batch = head.call_method("size", (copies[cut], 0)) if _BATCH in lengths.values() else None
+    copies |= {node: batch if value == _BATCH else value for node, value in lengths.items()}
+    late = set(after)
+    for node in graph.nodes:
+        if node in copies or not (node in late or node in again):
+            continue
+        copies[node] = head.node_copy(node, lambda n: copies[n])
+    head.output(copies[next(node for node in graph.nodes if node.op == "output").args[0]])
+    return head
+
+
+_OUT_OF_PLACE = {
+    operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul, operator.itruediv: operator.truediv
+}  # fmt: skip
+
+
+def _keep_inputs_intact(head: fx.GraphModule) -> None:
     """In-place layers must not overwrite the activation that the methods are about to read."""
     for node in head.graph.nodes:
         if node.op == "call_module" and hasattr(module := head.get_submodule(str(node.target)), "inplace"):
             module.inplace = False  # type: ignore[assignment]  # every torch layer with this flag takes a bool
         elif "inplace" in node.kwargs:
             node.kwargs = {**node.kwargs, "inplace": False}
+        elif node.op == "call_function" and node.target in _OUT_OF_PLACE:
+            node.target = _OUT_OF_PLACE[node.target]
+        elif node.op == "call_method" and _is_in_place(str(node.target)):
+            node.target = str(node.target)[:-1]
     head.recompile()
+
+
+def _is_in_place(method: str) -> bool:
+    return method.endswith("_") and not method.endswith("__") and hasattr(Tensor, method[:-1])
+
+
+def _refuse_other_answer(trunk: nn.Module, head: nn.Module, probe: Probe) -> None:
+    """Two halves that together are not the model: it computes what a graph does not show, or overwrites what it reads later."""
+    try:
+        with torch.no_grad():
+            given = trunk(probe.images.clone())
+            answer = head(*given) if isinstance(given, tuple) else head(given)
+    except Exception as error:  # the graph holds foreign code
+        raise CannotCut(str(error)) from error
+    if not same_answer(answer.reshape(probe.logits.shape), probe.logits):
+        raise CannotCut("its graph does not answer as the network does")
+
+
+def same_answer(found: Tensor, expected: Tensor) -> bool:
+    """Whether logits are equal but for rounding."""
+    scale = expected.abs().nan_to_num().amax().clamp(min=1e-6).item()
+    return torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * scale, equal_nan=True)
 
 
 def _gap_linear(head: fx.GraphModule) -> nn.Linear | None:
@@ -184,12 +276,17 @@ def _is_adaptive_pooling(node: fx.Node) -> bool:
     return isinstance(_module(node), nn.AdaptiveAvgPool2d) or node.target is functional.adaptive_avg_pool2d
 
 
+def _is_mean(node: fx.Node) -> bool:
+    return node.target in (torch.mean, "mean")
+
+
 def _is_global_average(node: fx.Node, head: fx.GraphModule) -> bool:
     module = _module(node, head)
     if isinstance(module, nn.AdaptiveAvgPool2d):
         return module.output_size in (1, (1, 1))
     if node.target is functional.adaptive_avg_pool2d:
         return node.args[1] in (1, (1, 1), [1, 1])
-    if node.target in (torch.mean, "mean"):
-        return list(node.args[1]) in ([2, 3], [-2, -1])  # type: ignore[arg-type]  # fx arguments are untyped
+    if _is_mean(node):
+        over = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
+        return isinstance(over, list | tuple) and list(over) in ([2, 3], [-2, -1])
     return False

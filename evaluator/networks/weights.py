@@ -11,12 +11,18 @@ from urllib.error import URLError
 
 import torch
 from torch import Tensor
+from torchvision import models
 
 from evaluator.backbones import torch_checkpoints
 from evaluator.errors import BackboneUnavailable
 from evaluator.text import printable
 
 _CONNECT_SECONDS = 20.0
+
+
+def imagenet_classes() -> tuple[str, ...]:
+    """The names of ImageNet's 1000 classes, as torchvision has them."""
+    return tuple(models.ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 def published_weights(key: str, url: str) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from evaluator import catalog
 from evaluator.errors import StoreError, UsageError
 from evaluator.plan import RunPlan
-from evaluator.records import NO_TRUTH, Cell, Event, Failure, LoadedBackbone, Look, RunInfo, Stage, WorkerState
+from evaluator.records import NO_TRUTH, Cell, Event, Failure, LoadedBackbone, Look, Preprocessing, RunInfo, Stage, WorkerState
 from evaluator.store import schema, sealing
 from evaluator.store.averages import ConvergencePoint
 from evaluator.store.copying import copy_database
@@ -81,7 +81,7 @@ class RunReader(Ranking, Rows):
     def backbones(self) -> dict[str, LoadedBackbone | None]:
         """Backbones by name, in the plan's order; ``None`` until one has been loaded once."""
         rows = self._all("SELECT name, loaded FROM backbones ORDER BY id")
-        return {name: _loaded(json.loads(text)) if text else None for name, text in rows}
+        return {name: _loaded(json.loads(text), self.plan) if text else None for name, text in rows}
 
     def cells(self) -> list[Cell]:
         """Every cell, backbones in the plan's order, methods as they were asked for."""
@@ -212,6 +212,12 @@ def _definitions(found: list[tuple[Any, ...]]) -> set[tuple[str, str, str]]:
     return {(str(kind), str(table), " ".join(re.sub("--[^\n]*", "", str(sql)).split())) for kind, table, sql in found}
 
 
-def _loaded(values: dict[str, Any]) -> LoadedBackbone:
-    tuples = {name: tuple(values[name]) for name in ("classes", "mean", "std")}
-    return LoadedBackbone(**{**values, **tuples})
+def _loaded(values: dict[str, Any], plan: Callable[[], RunPlan]) -> LoadedBackbone:
+    """What is stored of a backbone, as a record.
+
+    Version 1 kept mean and standard deviation alone: every side was 224, and the short side stood in the plan.
+    """
+    others = {name: value for name, value in values.items() if name not in ("mean", "std", "preprocessing", "classes")}
+    stored = values.get("preprocessing") or {"mean": values["mean"], "std": values["std"], "resize": plan().resize}
+    statistics = {name: tuple(stored[name]) for name in ("mean", "std")}
+    return LoadedBackbone(**others, classes=tuple(values["classes"]), preprocessing=Preprocessing(**{**stored, **statistics}))

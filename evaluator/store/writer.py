@@ -226,12 +226,12 @@ class RunWriter:
         if text is None:
             self._db.conn.execute("UPDATE backbones SET loaded = ? WHERE id = ?", (json.dumps(asdict(loaded)), position))
             return
-        stored = json.loads(text)
-        for name in ("sha256", "layer", "channels", "height", "width"):
-            if stored[name] != getattr(loaded, name):
+        stored, now = json.loads(text), json.loads(json.dumps(asdict(loaded)))
+        for name in ("source", "sha256", "layer", "channels", "height", "width", "preprocessing", "score", "tokens"):
+            if name in stored and stored[name] != now[name]:
                 raise Mismatch(
-                    f"{loaded.key}: {name} is {getattr(loaded, name)}, the run was made with {stored[name]}",
-                    "put the former weights back, or choose another --name",
+                    f"{loaded.key}: {name} is {now[name]}, the run was made with {stored[name]}",
+                    "put the former network back, or choose another --name",
                 )
 
     def describe_cell(self, cell: int, *, identity: str, applicable: bool, note: str) -> None:

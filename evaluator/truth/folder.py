@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from evaluator.crop import size_of
 from evaluator.errors import ImageUnreadable, TruthUnusable, UsageError
 from evaluator.plan import RunPlan
-from evaluator.records import ImageRef
+from evaluator.records import ImageRef, Preprocessing
 from evaluator.text import printable
 from evaluator.truth.coco import MOST_BYTES, CocoFile
 from evaluator.truth.masks import read_mask
@@ -108,7 +108,7 @@ class Truths:
         except TruthUnusable:
             return True
 
-    def square(self, image: ImageRef, target: int, classes: Sequence[str], resize: int, side: int) -> Mask:
+    def square(self, image: ImageRef, target: int, classes: Sequence[str], wanted: Preprocessing) -> Mask:
         """``S``, ``[side, side]``: the object's pixels in what the network saw of an image.
 
         Raises:
@@ -125,7 +125,7 @@ class Truths:
         if size != (truth.width, truth.height):
             given, expected = (f"{width} x {height}" for width, height in ((truth.width, truth.height), size))
             raise TruthUnusable("truth-size", f"an annotation of {given} pixels, the image has {expected}")
-        return truth.square(target, classes, resize, side)
+        return truth.square(target, classes, wanted)
 
     def _truth(self, image: ImageRef) -> Truth | None:
         if self._coco is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from evaluator.crop import crop_mask
 from evaluator.errors import TruthUnusable
 from evaluator.images import imagenet_wnids, plain_name
+from evaluator.records import Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,7 @@ class Truth:
     height: int
     regions: tuple[Region, ...]
 
-    def square(self, target: int, classes: Sequence[str], resize: int, side: int) -> Mask:
+    def square(self, target: int, classes: Sequence[str], wanted: Preprocessing) -> Mask:
         """``S``, ``[side, side]``: the pixels of the objects, resized (nearest) and cropped as the image is.
 
         Where all objects are of one class these are all of them, whatever that class is called; where they are of several, those
@@ -58,7 +59,7 @@ class Truth:
 
         Args:
             target: the class that was explained; ``classes``: names of the network's classes.
-            resize: short side in pixels before the crop; ``side``: of the square.
+            wanted: short side in pixels before the crop, and side of the square.
 
         Raises:
             TruthUnusable: no object of the class, or none of it in the square.
@@ -73,7 +74,7 @@ class Truth:
         whole = np.zeros((self.height, self.width), dtype=bool)
         for region in meant:
             whole |= region.draw()
-        square = crop_mask(whole, resize, side)
+        square = crop_mask(whole, wanted)
         if not square.any():
             raise TruthUnusable("truth-empty", "no pixel of an object in what the network saw")
         return square

@@ -12,7 +12,10 @@ from camtui.trust import remember
 from evaluator import catalog
 from evaluator.errors import CodeNotAllowed, Mismatch, UsageError
 from evaluator.plan import RunPlan, cell_identity, grown
+from evaluator.records import LoadedBackbone
 from tests.evaluator.test_describing import METHOD
+
+LOADED = LoadedBackbone("resnet18", "w", "0" * 64, "l", 8, 2, 2, True, ())
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def test_the_source_is_part_of_a_cells_identity(here: Path) -> None:
     with open(here / "mine.py", "a") as stream:
         stream.write("# changed\n")
     now = plan("./mine.py:MyCAM", "gradcam")
-    old, new = ([cell_identity(made, "w", "l", method) for method in made.methods] for made in (before, now))
+    old, new = ([cell_identity(made, made.backbones[0], LOADED, method) for method in made.methods] for made in (before, now))
     assert old[0] != new[0]
     assert old[1] == new[1]
     with pytest.raises(Mismatch, match=r"source of .*mine\.py:MyCAM: .{12} → .{12}"):

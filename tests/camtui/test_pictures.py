@@ -6,16 +6,16 @@ import torch
 from torch.nn.functional import interpolate
 
 from camtui import pictures
-from evaluator.records import LoadedBackbone
+from evaluator.records import LoadedBackbone, Preprocessing
 
-LOADED = LoadedBackbone("b", "w", "0" * 64, "l", 8, 2, 3, True, (), (0.5, 0.4, 0.3), (0.2, 0.2, 0.2))
+LOADED = LoadedBackbone("b", "w", "0" * 64, "l", 8, 2, 3, True, (), Preprocessing(mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.2)))
 
 
 @pytest.mark.parametrize(("height", "width"), [(7, 7), (14, 14), (1, 1), (5, 9), (224, 224)])
 def test_upsampling_is_torchs(height: int, width: int) -> None:
     low = np.random.default_rng(0).random((height, width), dtype=np.float32)
     theirs = interpolate(torch.from_numpy(low)[None, None], size=(224, 224), mode="bilinear", align_corners=False)[0, 0]
-    assert np.abs(pictures.upsampled(low) - theirs.numpy()).max() < 1e-6
+    assert np.abs(pictures.upsampled(low, 224) - theirs.numpy()).max() < 1e-6
 
 
 def test_a_stored_map_has_the_backbones_shape() -> None:

@@ -6,28 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.backbones import OTHER_TORCHVISION, known_backbone, known_backbones, torch_checkpoints, weights_at_hand
+from evaluator.backbones import families, known_backbone, known_backbones, torch_checkpoints, weights_at_hand
 from evaluator.errors import UsageError
 
-TRANSFORMERS = ("vit_", "swin_", "maxvit_")
-OTHER_WEIGHTS = {"regnet_y_128gf"}
+OTHER_WEIGHTS = {"regnet_y_128gf", "vit_h_14"}
 """Published with other weights than ``IMAGENET1K_V1`` only."""
 
 
-def test_every_convolutional_classifier_of_torchvision_is_known_and_no_other() -> None:
+def of_torchvision() -> list[str]:
+    return [known.key for known in families()["torchvision"].names()]
+
+
+def test_every_classifier_of_torchvision_is_known_and_no_other() -> None:
     from torchvision import models
 
-    convolutional = {name for name in models.list_models(module=models) if not name.startswith(TRANSFORMERS)} - OTHER_WEIGHTS
-    assert len(convolutional) > 60
-    assert {*OTHER_TORCHVISION, *known_backbones()} - {"efficientnet_lite0"} == convolutional
-    assert len(set(OTHER_TORCHVISION)) == len(OTHER_TORCHVISION)
-    assert not set(OTHER_TORCHVISION) & set(known_backbones())
+    assert len(of_torchvision()) > 70
+    assert set(of_torchvision()) == set(models.list_models(module=models)) - OTHER_WEIGHTS
+    assert len(set(of_torchvision())) == len(of_torchvision())
 
 
 def test_every_classifier_has_the_weights_that_default_means() -> None:
     from torchvision import models
 
-    for key in {*OTHER_TORCHVISION, *known_backbones()} - {"efficientnet_lite0"}:
+    for key in of_torchvision():
         entry = models.get_model_weights(key)["IMAGENET1K_V1"]
         file = known_backbone(key).weights_file
         assert not file or entry.url.endswith(f"/{file}")
@@ -41,8 +42,11 @@ def test_a_backbone_by_name() -> None:
     with pytest.raises(UsageError, match="unknown backbone 'resnet5O'") as caught:
         known_backbone("resnet5O")
     assert "did you mean 'resnet50'?" in caught.value.hint
-    with pytest.raises(UsageError):
-        known_backbone("vit_b_16")
+    assert known_backbone("vit_b_16").layer == "encoder.layers.encoder_layer_11.ln_1"
+    assert list(known_backbones()) == [
+        "vgg16", "resnet18", "resnet50", "resnet101", "resnext50_32x4d", "resnext101_32x8d", "efficientnet_lite0",
+        "efficientnet_lite1", "efficientnet_lite2",
+    ]  # fmt: skip
 
 
 def test_weights_are_looked_for_where_torch_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

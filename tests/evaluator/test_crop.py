@@ -13,8 +13,12 @@ import pytest
 from PIL import Image
 from torchvision import transforms
 
-from evaluator.crop import SIDE, centre_square, crop_mask, open_square, size_of
+from evaluator.crop import centre_square, crop_mask, open_square, size_of
 from evaluator.errors import ImageUnreadable
+from evaluator.records import Preprocessing
+
+USUAL = Preprocessing()
+SIDE = USUAL.side
 
 
 def noise(width: int, height: int, channels: int = 3, seed: int = 0) -> Image.Image:
@@ -37,7 +41,7 @@ def array(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 )
 def test_the_same_pixels_as_torchvision(size: tuple[int, int], resize: int) -> None:
     expected = transforms.Compose([transforms.Resize(resize), transforms.CenterCrop(SIDE)])(noise(*size))
-    found = centre_square(noise(*size), resize)
+    found = centre_square(noise(*size), Preprocessing(resize=resize))
     assert found.size == (SIDE, SIDE)
     assert np.array_equal(array(found), array(expected))
 
@@ -48,20 +52,20 @@ def test_the_same_pixels_as_torchvision(size: tuple[int, int], resize: int) -> N
     + [(suffix, mode) for suffix in ("jpg", "tiff") for mode in ("CMYK", "YCbCr")],
 )
 def test_every_mode_becomes_rgb(tmp_path: Path, suffix: str, mode: str) -> None:
-    found = open_square(tmp_path, saved(tmp_path, noise(300, 240).convert(mode), f"image.{suffix}"), 224)
+    found = open_square(tmp_path, saved(tmp_path, noise(300, 240).convert(mode), f"image.{suffix}"), USUAL)
     assert (found.mode, found.size) == ("RGB", (SIDE, SIDE))
     assert 100 < array(found).mean() < 156, "neither black nor inverted"
 
 
 def test_grey_is_three_equal_channels(tmp_path: Path) -> None:
-    pixels = array(open_square(tmp_path, saved(tmp_path, noise(224, 224, 1), "grey.png"), 224))
+    pixels = array(open_square(tmp_path, saved(tmp_path, noise(224, 224, 1), "grey.png"), USUAL))
     assert np.array_equal(pixels[:, :, 0], array(noise(224, 224, 1)))
     assert np.array_equal(pixels[:, :, 0], pixels[:, :, 2])
 
 
 def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
     values = np.linspace(0, 65535, 224 * 224).reshape(224, 224).astype(np.uint16)
-    pixels = array(open_square(tmp_path, saved(tmp_path, Image.fromarray(values), "deep.png"), 224))[:, :, 0]
+    pixels = array(open_square(tmp_path, saved(tmp_path, Image.fromarray(values), "deep.png"), USUAL))[:, :, 0]
     assert np.abs(pixels.astype(int) - values // 256).max() <= 1
 
 
@@ -78,13 +82,13 @@ def test_transparency_is_dropped(tmp_path: Path, mode: str) -> None:
         name, expected = saved(tmp_path, image, "clear.png"), [90, 90, 90]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert array(open_square(tmp_path, name, 224))[5, 5].tolist() == expected
+        assert array(open_square(tmp_path, name, USUAL))[5, 5].tolist() == expected
 
 
 def test_an_animation_shows_its_first_frame(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (224, 224), colour) for colour in ("red", "blue")]
     name = saved(tmp_path, frames[0], "moving.gif", save_all=True, append_images=frames[1:])
-    assert array(open_square(tmp_path, name, 224))[0, 0].tolist() == [255, 0, 0]
+    assert array(open_square(tmp_path, name, USUAL))[0, 0].tolist() == [255, 0, 0]
 
 
 def test_orientation_of_the_camera_is_not_applied(tmp_path: Path) -> None:
@@ -92,33 +96,33 @@ def test_orientation_of_the_camera_is_not_applied(tmp_path: Path) -> None:
     image.paste((255, 255, 255), (0, 0, 112, 224))
     exif = Image.Exif()
     exif[0x0112] = 3  # turned by 180 degrees
-    pixels = array(open_square(tmp_path, saved(tmp_path, image, "turned.png", exif=exif), 224))
+    pixels = array(open_square(tmp_path, saved(tmp_path, image, "turned.png", exif=exif), USUAL))
     assert pixels[0, 0].tolist() == [255, 255, 255]
 
 
 def test_the_suffix_does_not_matter(tmp_path: Path) -> None:
     noise(224, 224).save(tmp_path / "really.png")
     (tmp_path / "really.png").rename(tmp_path / "called.jpg")
-    assert np.array_equal(array(open_square(tmp_path, b"called.jpg", 224)), array(noise(224, 224)))
+    assert np.array_equal(array(open_square(tmp_path, b"called.jpg", USUAL)), array(noise(224, 224)))
 
 
 def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     noise(224, 224).save(tmp_path / "plain.png")
     os.rename(tmp_path / "plain.png", os.fsencode(tmp_path) + b"/\xff\x80.png")
-    assert open_square(tmp_path, b"\xff\x80.png", 224).size == (SIDE, SIDE)
+    assert open_square(tmp_path, b"\xff\x80.png", USUAL).size == (SIDE, SIDE)
 
 
 def test_a_link_inside_the_root_is_followed(tmp_path: Path) -> None:
     saved(tmp_path, noise(224, 224), "real.png")
     (tmp_path / "link.png").symlink_to("real.png")
-    assert open_square(tmp_path, b"link.png", 224).size == (SIDE, SIDE)
+    assert open_square(tmp_path, b"link.png", USUAL).size == (SIDE, SIDE)
 
 
 def test_a_root_that_is_itself_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     saved(tmp_path / "real", noise(224, 224), "x.png")
     (tmp_path / "root").symlink_to("real")
-    assert open_square(tmp_path / "root", b"x.png", 224).size == (SIDE, SIDE)
+    assert open_square(tmp_path / "root", b"x.png", USUAL).size == (SIDE, SIDE)
 
 
 # -- what is refused ------------------------------------------------------------------------------------------------------------
@@ -151,7 +155,7 @@ def jpeg() -> bytes:
 def test_damaged_files(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "bad.jpg").write_bytes(content)
     with pytest.raises(ImageUnreadable) as caught:
-        open_square(tmp_path, b"bad.jpg", 224)
+        open_square(tmp_path, b"bad.jpg", USUAL)
     assert caught.value.reason == reason
     assert caught.value.message
 
@@ -165,7 +169,7 @@ def huge_header(width: int, height: int) -> bytes:
 def test_too_many_pixels(tmp_path: Path, width: int, height: int) -> None:
     (tmp_path / "huge.pgm").write_bytes(huge_header(width, height))
     with pytest.raises(ImageUnreadable) as caught:
-        open_square(tmp_path, b"huge.pgm", 224)
+        open_square(tmp_path, b"huge.pgm", USUAL)
     assert caught.value.reason == "too-large"
 
 
@@ -173,7 +177,7 @@ def test_too_many_pixels(tmp_path: Path, width: int, height: int) -> None:
 def test_a_strip_that_would_grow_beyond_memory(tmp_path: Path, size: tuple[int, int]) -> None:
     """A file of a kilobyte: 1 × 200 000 pixels would become 224 × 44 800 000."""
     with pytest.raises(ImageUnreadable) as caught:
-        open_square(tmp_path, saved(tmp_path, Image.new("L", size), "strip.png"), 224)
+        open_square(tmp_path, saved(tmp_path, Image.new("L", size), "strip.png"), USUAL)
     assert caught.value.reason == "too-large"
 
 
@@ -239,16 +243,16 @@ def test_what_is_not_a_file_of_the_data_set(tmp_path: Path, make: Callable[[Path
     root = tmp_path / "root"
     root.mkdir()
     with pytest.raises(ImageUnreadable) as caught:
-        open_square(root, make(root), 224)
+        open_square(root, make(root), USUAL)
     assert caught.value.reason == reason
 
 
 def test_a_file_that_has_changed_since_the_manifest(tmp_path: Path) -> None:
     name = saved(tmp_path, noise(240, 240), "x.png")
     size = (tmp_path / "x.png").stat().st_size
-    assert open_square(tmp_path, name, 224, size).size == (SIDE, SIDE)
+    assert open_square(tmp_path, name, USUAL, size).size == (SIDE, SIDE)
     with pytest.raises(ImageUnreadable) as caught:
-        open_square(tmp_path, name, 224, size + 1)
+        open_square(tmp_path, name, USUAL, size + 1)
     assert caught.value.reason == "changed"
 
 
@@ -257,7 +261,7 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
     name = saved(tmp_path, noise(240, 240), "x.png")
     (tmp_path / "x.png").chmod(0)
     with pytest.raises(ImageUnreadable) as caught:
-        open_square(tmp_path, name, 224)
+        open_square(tmp_path, name, USUAL)
     assert caught.value.reason == "permission"
 
 
@@ -269,8 +273,8 @@ def test_a_mask_is_placed_as_its_image_is(size: tuple[int, int], resize: int) ->
     mask = np.zeros((height, width), dtype=bool)
     mask[height // 3 : height * 2 // 3, width * 2 // 5 : width * 3 // 5] = True
     image = Image.fromarray(mask.astype(np.uint8) * 255)
-    grey = array(centre_square(image, resize)).astype(int)
-    cropped = crop_mask(mask, resize)
+    grey = array(centre_square(image, Preprocessing(resize=resize))).astype(int)
+    cropped = crop_mask(mask, Preprocessing(resize=resize))
     assert cropped.shape == (SIDE, SIDE)
     assert (cropped != (grey >= 128)).mean() < 0.01
     assert cropped[grey > 250].all()
@@ -281,10 +285,10 @@ def test_a_mark_at_a_known_pixel_stays_at_its_place() -> None:
     """Twice the size: the pixel (301, 411) of 896 × 448 becomes (150, 205), from which 112 columns are cut off."""
     mask = np.zeros((448, 896), dtype=bool)
     mask[300:302, 410:412] = True
-    assert [tuple(map(int, place)) for place in zip(*crop_mask(mask, 224).nonzero(), strict=True)] == [(150, 93)]
+    assert [tuple(map(int, place)) for place in zip(*crop_mask(mask, USUAL).nonzero(), strict=True)] == [(150, 93)]
     same = np.zeros((224, 224), dtype=bool)
     same[17, 200] = True
-    assert np.array_equal(crop_mask(same, 224), same)
+    assert np.array_equal(crop_mask(same, USUAL), same)
 
 
 def test_the_size_of_an_image_is_read_from_its_header(tmp_path: Path) -> None:

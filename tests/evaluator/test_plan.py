@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from evaluator.catalog import ROW_METRICS
 from evaluator.errors import Mismatch, NotApplicable, UsageError
 from evaluator.plan import BackboneSpec, RunPlan, cell_identity, grown, parse_backbone, parse_metrics, validated
+from evaluator.records import LoadedBackbone, Preprocessing
 
 SMALL: dict[str, Any] = {"data": "/data", "backbones": ["resnet18"], "methods": ["gradcam"]}
 
@@ -45,7 +47,8 @@ def test_a_metric_brings_along_those_that_it_is_computed_from() -> None:
 
 def test_there_and_back() -> None:
     made = plan(
-        backbones=["vgg16:layer=features.29", {"key": "resnet18", "weights": "random:3"}],
+        backbones=["vgg16:layer=features.29", {"key": "resnet18", "weights": "random:3"},
+            "resnet18:side=96,mean=0.1/0.2/0.3,std=0.5,score=sigmoid,interpolation=bicubic"],
         methods=["scorecam:variant=cic", "fakecam"],
         metrics=["all"], limit=7, seed=2, resize=256, target="label", curve_steps=224, insertion_start="blur", labels="/l.csv",
     )  # fmt: skip
@@ -70,8 +73,12 @@ def test_names_become_canonical_and_duplicates_fall_away() -> None:
         ({"methods": ["gradcm"]}, "unknown method 'gradcm'", "did you mean 'gradcam'?"),
         ({"metrics": ["adc"]}, "unknown metric 'adc'", "did you mean 'adcc'?"),
         ({"backbones": ["resnet19"]}, "unknown backbone 'resnet19'", "did you mean 'resnet1"),
-        ({"backbones": [{"key": "resnet18", "size": "big"}]}, "a backbone of the plan is malformed", "key, weights and layer"),
-        ({"backbones": ["resnet18:size=big"]}, "backbone 'resnet18' has no option 'size'", "layer and weights"),
+        (
+            {"backbones": [{"key": "resnet18", "size": "big"}]},
+            "a backbone of the plan is malformed",
+            "key, weights, layer",
+        ),
+        ({"backbones": ["resnet18:size=big"]}, "backbone 'resnet18' has no option 'size'", "it has weights, layer"),
         ({"backbones": ["resnet18:weights=random:x"]}, "'random:x' names no seed", "random:0"),
         ({"backbones": ["resnet18:weights=/no/such.pth"]}, "no such weights file", "safetensors"),
         ({"backbones": ["resnet18:weights=w.onnx"]}, "cannot read weights from 'w.onnx'", "safetensors"),
@@ -80,11 +87,17 @@ def test_names_become_canonical_and_duplicates_fall_away() -> None:
         ({"precision": "fp16"}, "--precision takes fp32 or mixed or bf16", ""),
         ({"resize": 255}, "--resize takes 224 or 256, not 255", "--resize 256"),
         ({"limit": 0}, "--limit takes a number from 1, not 0", "every image"),
-        ({"curve_steps": 30}, "--curve-steps 30 does not divide the 50176 pixels", "28, 32"),
-        ({"curve_steps": 1}, "does not divide", ""),
         ({"pointing_margin": -1}, "--pointing-margin takes pixels from 0, not -1", ""),
         ({"road_removal": "percentile"}, "--road-removal takes rank or released", "--road-removal rank"),
         ({"truth": 5}, "the plan's truth cannot be 5", ""),
+        ({"curve_steps": 1}, "--curve-steps takes a number from 2 to 50176, not 1", "28"),
+        ({"backbones": ["resnet18:side=big"]}, "side= takes a whole number from 8 to 4096, not 'big'", "side=224"),
+        ({"backbones": ["resnet18:channels=2"]}, "channels= takes 1 (grey) or 3 (RGB), not '2'", "channels=1"),
+        ({"backbones": ["resnet18:mean=0.5/0.5"]}, "mean= takes one number for all channels, or three", "mean=0.485/0.456/0.406"),
+        ({"backbones": ["resnet18:std=0"]}, "std= takes one number for all channels, or three with / between them, above 0", ""),
+        ({"backbones": ["resnet18:score=sigmod"]}, "score= takes softmax or sigmoid, not 'sigmod'", "did you mean 'sigmoid'?"),
+        ({"backbones": ["resnet18:classes=/no/such"]}, "no such class names file", "--classes FILE"),
+        ({"backbones": [{"key": "resnet18", "side": "64"}]}, "the plan's backbones cannot be", ""),
         ({"limit": "ten"}, "the plan's limit cannot be 'ten'", "camtui show"),
         ({"limit": True}, "the plan's limit cannot be True", ""),
         ({"seed": None}, "the plan's seed cannot be None", ""),
@@ -219,19 +232,48 @@ def test_other_weights_under_the_same_name_are_another_run(tmp_path: Path) -> No
 # -- cells ----------------------------------------------------------------------------------------------------------------------
 
 
+LOADED = LoadedBackbone("resnet18", "w", "weights", "layer4", 512, 7, 7, True, ())
+
+
+def identity(loaded: LoadedBackbone = LOADED, method: str = "gradcam", **values: Any) -> str:
+    made = plan(**values)
+    resize = made.backbones[0].preprocessing(Preprocessing(), made.resize)
+    as_seen = replace(loaded, preprocessing=resize) if loaded.preprocessing == Preprocessing() else loaded
+    return cell_identity(made, made.backbones[0], as_seen, method)
+
+
 def test_a_cell_is_what_its_numbers_depend_on() -> None:
-    base = cell_identity(plan(), "weights", "layer4", "gradcam")
     others = [
-        cell_identity(plan(seed=1), "weights", "layer4", "gradcam"),
-        cell_identity(plan(resize=256), "weights", "layer4", "gradcam"),
-        cell_identity(plan(target="label"), "weights", "layer4", "gradcam"),
-        cell_identity(plan(precision="bf16"), "weights", "layer4", "gradcam"),
-        cell_identity(plan(), "other", "layer4", "gradcam"),
-        cell_identity(plan(), "weights", "layer3", "gradcam"),
-        cell_identity(plan(), "weights", "layer4", "gradcam:x=1"),
-    ]
-    assert len({base, *others}) == 8
-    assert base == cell_identity(replace(plan(), limit=3, data="/elsewhere"), "weights", "layer4", "gradcam")
+        identity(seed=1), identity(resize=256), identity(target="label"), identity(precision="bf16"),
+        identity(replace(LOADED, sha256="other")), identity(replace(LOADED, layer="layer3")), identity(method="gradcam:x=1"),
+        identity(replace(LOADED, source="code")), identity(replace(LOADED, preprocessing=Preprocessing(side=256))),
+        identity(backbones=["resnet18:mean=0.5"]), identity(backbones=["resnet18:score=sigmoid"]),
+    ]  # fmt: skip
+    assert len({identity(), *others}) == len(others) + 1
+    assert identity() == identity(limit=3, data="/elsewhere")
+
+
+def test_a_cell_of_version_1_is_the_same_cell() -> None:
+    """The formula of camtui 0.1, which stands in files that go on."""
+    made = plan()
+    parts = ("weights", "layer4", "gradcam", made.resize, made.target, made.seed, made.precision)
+    assert identity() == hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def test_a_side_brings_its_short_side_along() -> None:
+    wide = Preprocessing(side=256, resize=292)
+    assert BackboneSpec("resnet18", side=128).preprocessing(wide).resize == 146
+    assert BackboneSpec("resnet18", side=128, resize=200).preprocessing(wide).resize == 200
+    assert BackboneSpec("resnet18").preprocessing(Preprocessing(), 256).resize == 256
+    assert BackboneSpec("resnet18").preprocessing(Preprocessing(side=240, resize=240), 256).resize == 274
+
+
+def test_grey_images_take_one_number() -> None:
+    grey = BackboneSpec("resnet18", channels=1).preprocessing(Preprocessing())
+    assert (len(grey.mean), len(grey.std)) == (1, 1)
+    assert BackboneSpec("resnet18", mean=(0.5,)).preprocessing(Preprocessing()).mean == (0.5,) * 3
+    with pytest.raises(UsageError, match="mean has 3 numbers, and the images have 1 channel"):
+        BackboneSpec("resnet18", channels=1, mean=(0.1, 0.2, 0.3)).preprocessing(Preprocessing())
 
 
 def test_a_truth_is_added_to_a_run_and_may_move() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption
-from evaluator.backbones import OTHER_TORCHVISION, known_backbones, torch_checkpoints, weights_at_hand
+from evaluator.backbones import known_backbones, other_backbones, torch_checkpoints, weights_at_hand
 from evaluator.text import printable
 
 
@@ -25,7 +25,7 @@ def backbones(json: JsonOption = False) -> None:
         for key, backbone in known.items()
     ]  # fmt: skip
     if json:
-        print_json({"backbones": listed, "others": list(OTHER_TORCHVISION)})
+        print_json({"backbones": listed, "others": list(other_backbones())})
         return
     print(f"{'KEY':<20} {'NETWORK':<20} {'LAYER':<12} {'HEAD':<10} {'CHANNELS':>8}  WEIGHTS")
     for backbone in listed:
@@ -34,4 +34,4 @@ def backbones(json: JsonOption = False) -> None:
         layer = backbone["layer"] or "last map"
         print(f"{backbone['key']:<20} {backbone['title']:<20} {layer:<12} {head:<10} {backbone['channels']:>8}  {at_hand}")
     narrate(f"weights are looked for in {printable(torch_checkpoints())}; --weights FILE or random:SEED takes others")
-    narrate(f"and {len(OTHER_TORCHVISION)} more of torchvision by name: {', '.join(OTHER_TORCHVISION)}")
+    narrate(f"and {len(other_backbones())} more of torchvision by name: {', '.join(other_backbones())}")

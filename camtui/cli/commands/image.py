@@ -39,7 +39,7 @@ def image(
 ) -> None:
     """Draw images as a method sees them.
 
-    At the network's 224 × 224: input, map, overlay, explanation map. Needs the image files where the run found them; the maps
+    At the network's own side: input, map, overlay, explanation map. Needs the image files where the run found them; the maps
     come from the run. 0 and 1 are the ends of the colours in every map, so that maps can be compared.
 
     Example: camtui image val resnet50/gradcam 17 -o seventeen.png
@@ -101,6 +101,10 @@ def _colours(text: str) -> ColourMap:
     )
 
 
+_DPI = 224.0
+"""Pixels to an inch of a PDF: a picture of the usual side is one inch wide."""
+
+
 def _save(sheet: Image, target: Path, *, force: bool) -> None:
     from camtui.export.output import destination
 
@@ -112,5 +116,5 @@ def _save(sheet: Image, target: Path, *, force: bool) -> None:
             f"-o FILE with one of {', '.join(kinds)}",
         )
     with destination(target, force=force) as stream:
-        sheet.save(stream, kind, **({"resolution": 224.0} if kind == "PDF" else {}))
+        sheet.save(stream, kind, **({"resolution": _DPI} if kind == "PDF" else {}))
     narrate(f"wrote {printable(target)} ({sheet.width} × {sheet.height})")

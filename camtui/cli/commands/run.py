@@ -115,6 +115,14 @@ class What(NamedTuple):
             help="FILE.safetensors, FILE.pth or random:SEED.", rich_help_panel="Measurement", metavar="FILE|random:SEED"
         ),
     ] = None
+    classes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Class names of your own network, one a line.  [default: the network's, or the folders']",
+            rich_help_panel="Measurement",
+        ),
+    ] = None
     labels: Annotated[
         Path | None, typer.Option(metavar="FILE", help="CSV of image,label for flat folders.", rich_help_panel="Images")
     ] = None

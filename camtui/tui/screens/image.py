@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 
 from camtui.feed import Snapshot
+from camtui.pictures import seen_by
 from camtui.tui.imagefacts import curve_lines, fact_lines, where_line
 from camtui.tui.scene import Look, Scene, items, overlay
 from camtui.tui.screens.base import RunScreen
@@ -19,7 +20,7 @@ from camtui.tui.shot import Shot, Source, all_methods_on, first_of, map_of, neig
 from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.gallery import Gallery, Item, arrange
 from camtui.tui.widgets.lines import TextLines
-from evaluator.records import Cell, Row
+from evaluator.records import Cell, Preprocessing, Row
 
 if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
@@ -70,7 +71,7 @@ class ImageScreen(RunScreen):
         self.scene: Scene | None = None
         self.look = Look()
         self.curves = False
-        self._sources: dict[int, Source] = {}
+        self._sources: dict[tuple[int, Preprocessing], Source] = {}
         self._folder: tuple[str, int] | None = None
         self._problem = ""
 
@@ -121,12 +122,13 @@ class ImageScreen(RunScreen):
             self._folder = await self._find_folder()
         if self._folder is None:
             return Source(None, self._problem)
-        if shot.image.id not in self._sources:
-            root, resize = self._folder
-            self._sources[shot.image.id] = await asyncio.to_thread(open_source, root, resize, shot.image)
+        root, resize = self._folder
+        key = shot.image.id, seen_by(shot.loaded, resize)
+        if key not in self._sources:
+            self._sources[key] = await asyncio.to_thread(open_source, root, shot.image, key[1])
             while len(self._sources) > KEPT:
                 del self._sources[next(iter(self._sources))]
-        return self._sources[shot.image.id]
+        return self._sources[key]
 
     async def _find_folder(self) -> tuple[str, int] | None:
         def folder(reader: RunReader) -> tuple[str, int]:

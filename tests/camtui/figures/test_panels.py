@@ -10,14 +10,17 @@ import pytest
 
 from camtui.figures.panels import open_panels
 from camtui.format.select import find_cell
-from evaluator.crop import SIDE, open_square
+from evaluator.crop import open_square
 from evaluator.errors import NotFound
+from evaluator.records import Preprocessing
 from evaluator.store.reader import RunReader
+
+SIDE = Preprocessing().side
 
 
 def test_panels_are_the_evaluated_pixels_and_the_stored_map(reader: RunReader) -> None:
     panels = open_panels(reader, find_cell(reader, "vgg16/gradcam"), reader.image(4))
-    expected = open_square(Path(reader.plan().data), reader.image(4).path, 224)
+    expected = open_square(Path(reader.plan().data), reader.image(4).path, Preprocessing())
     assert np.array_equal(panels.view("input"), np.asarray(expected))
     assert panels.row.map is not None
     low = np.array(struct.unpack("<49f", panels.row.map)).reshape(7, 7)

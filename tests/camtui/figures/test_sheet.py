@@ -10,11 +10,13 @@ import pytest
 from camtui.figures.panels import open_panels
 from camtui.figures.sheet import GAP, cell_sheet, figure_2
 from camtui.format.select import find_cell
-from evaluator.crop import SIDE
 from evaluator.errors import NotFound
+from evaluator.records import Preprocessing
 from evaluator.store.reader import RunReader
 from tests.camtui.figures.support import run, size_of
 from tests.synthetic import make_run
+
+SIDE = Preprocessing().side
 
 
 def test_the_sheet_has_every_view_in_its_place(reader: RunReader) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from evaluator.crop import open_square
 from evaluator.errors import ImageUnreadable
+from evaluator.records import Preprocessing
 from evaluator.store.reader import RunReader
 from tests import bad_images
 from tests.evaluator.execution.support import COMMAND, ROOT
@@ -40,7 +41,7 @@ def test_each_file_is_opened_or_refused_with_its_reason(tmp_path: Path) -> None:
         if expected == "permission" and not os.geteuid():
             continue
         try:
-            open_square(tmp_path / "corpus", name, 224)
+            open_square(tmp_path / "corpus", name, Preprocessing())
             found = None
         except ImageUnreadable as error:
             found = error.reason

@@ -21,7 +21,7 @@ from evaluator.until import BURN_IN
 from tests.evaluator.execution.support import make_data, make_plan
 from tests.fake_session import fake_row, fractions
 
-LOADED = LoadedBackbone("resnet50", "fake", "0" * 64, "layer", 8, 2, 2, True, (), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
+LOADED = LoadedBackbone("resnet50", "fake", "0" * 64, "layer", 8, 2, 2, True, ())
 QUALITY = {"gradcam": 0.3, "gradcampp": 0.32, "layercam": 0.5, "fakecam": 0.0}
 
 

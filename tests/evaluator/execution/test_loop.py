@@ -16,17 +16,21 @@ from evaluator.execution.stopping import StopRequest
 from evaluator.images import find_images
 from evaluator.interfaces import DeviceFigures, Done, Error, ExecutorEvent, Figures, LeftOut, Ready
 from evaluator.plan import BackboneSpec
-from evaluator.records import LoadedBackbone, Unit, UnitResult, WorkerState
+from evaluator.records import LoadedBackbone, Preprocessing, Unit, UnitResult, WorkerState
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 from tests.evaluator.execution.support import make_data, make_plan
 from tests.fake_session import CLASSES, fake_row
 
+HALF = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+
 Answer = Callable[[Unit], list[ExecutorEvent]]
 
 
 def loaded(name: str) -> LoadedBackbone:
-    return LoadedBackbone(name, "fake", "0" * 64, "layer", 8, 2, 2, True, CLASSES, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
+    return LoadedBackbone(
+        name, "fake", "0" * 64, "layer", 8, 2, 2, True, CLASSES, Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+    )
 
 
 class Scripted:

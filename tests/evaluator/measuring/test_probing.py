@@ -12,7 +12,6 @@ from evaluator.measuring.pipeline import Batch
 from evaluator.measuring.probing import MapProbe, ProbedImages
 from evaluator.measuring.row_functions import measured
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
-from evaluator.networks.network import confidence
 from evaluator.records import StoredMap
 from tests.agreement import keys_of, small_bench
 from tests.networks import SIDE, Bench, bench, gap_network, random_images
@@ -47,7 +46,7 @@ def test_what_the_network_sees_without_pixels(batch_size: int) -> None:
         seen = impute(images[place][None], missing[place][None])[0]
         seen = seen + NOISE * asked.noise(place, 4) * missing[place][:, None]
         logits = made.network.forward(seen, weighing=False).logits
-        expected = confidence(logits, torch.full((4,), one.stored.target))
+        expected = made.network.confidence(logits, torch.full((4,), one.stored.target))
         assert found[place].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
 
 

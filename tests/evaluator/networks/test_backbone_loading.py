@@ -12,6 +12,7 @@ from torchvision import models
 from evaluator.backbones import torch_checkpoints
 from evaluator.errors import BackboneUnavailable
 from evaluator.networks.backbone_loading import Backbone, load_backbone
+from evaluator.networks.families.efficientnet_lite import EfficientNetLite
 from evaluator.plan import BackboneSpec
 
 SIDE = 64
@@ -19,12 +20,12 @@ SIDE = 64
 
 @pytest.fixture(scope="module")
 def resnet() -> Backbone:
-    return load_backbone(BackboneSpec("resnet18", "random:0"), SIDE)
+    return load_backbone(BackboneSpec("resnet18", "random:0", side=SIDE))
 
 
 def test_random_weights_are_a_function_of_the_seed(resnet: Backbone) -> None:
-    again = load_backbone(BackboneSpec("resnet18", "random:0"), SIDE)
-    other = load_backbone(BackboneSpec("resnet18", "random:1"), SIDE)
+    again = load_backbone(BackboneSpec("resnet18", "random:0", side=SIDE))
+    other = load_backbone(BackboneSpec("resnet18", "random:1", side=SIDE))
     assert resnet.facts.sha256 == again.facts.sha256 != other.facts.sha256
     assert resnet.facts.weights == "random:0"
     assert resnet.facts.classes == ()
@@ -34,7 +35,7 @@ def test_loading_leaves_the_callers_random_state_alone() -> None:
     torch.manual_seed(7)
     expected = torch.rand(1)
     torch.manual_seed(7)
-    load_backbone(BackboneSpec("resnet18", "random:0"), SIDE)
+    load_backbone(BackboneSpec("resnet18", "random:0", side=SIDE))
     assert torch.equal(torch.rand(1), expected)
 
 
@@ -48,7 +49,7 @@ def test_a_file_gives_the_same_network_whatever_its_format(tmp_path: Path, suffi
         torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, file)
     else:
         save_file(state, file)
-    loaded = load_backbone(BackboneSpec("resnet18", str(file)), SIDE)
+    loaded = load_backbone(BackboneSpec("resnet18", str(file), side=SIDE))
     images = torch.randn(2, 3, SIDE, SIDE)
     with torch.no_grad():
         assert torch.allclose(loaded.logits(loaded.trunk(images)), model(images), atol=1e-4)
@@ -60,14 +61,14 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.safetensors"
     save_file(models.resnet34(num_classes=10).state_dict(), file)
     with pytest.raises(BackboneUnavailable, match="do not fit resnet18"):
-        load_backbone(BackboneSpec("resnet18", str(file)), SIDE)
+        load_backbone(BackboneSpec("resnet18", str(file), side=SIDE))
 
 
 def test_a_pickle_is_never_run(tmp_path: Path) -> None:
     file = tmp_path / "evil.pth"
     torch.save({"weight": Trap(tmp_path / "sprung")}, file)
     with pytest.raises(BackboneUnavailable, match="no plain tensors"):
-        load_backbone(BackboneSpec("resnet18", str(file)), SIDE)
+        load_backbone(BackboneSpec("resnet18", str(file), side=SIDE))
     assert not (tmp_path / "sprung").exists()
 
 
@@ -85,7 +86,7 @@ def test_without_a_network_the_error_names_the_file_and_the_way_out(tmp_path: Pa
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
     with pytest.raises(BackboneUnavailable) as caught:
-        load_backbone(BackboneSpec("resnet18"), SIDE)
+        load_backbone(BackboneSpec("resnet18", side=SIDE))
     assert "resnet18" in caught.value.message
     assert str(tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth") in caught.value.hint
     assert "random:0" in caught.value.hint
@@ -101,7 +102,7 @@ def test_the_closed_gradient_is_the_heads_autograd_gradient(resnet: Backbone) ->
 
 
 def test_the_gradient_of_a_deep_head_is_that_of_the_whole_network() -> None:
-    backbone = load_backbone(BackboneSpec("vgg11", "random:0"), SIDE)
+    backbone = load_backbone(BackboneSpec("vgg11", "random:0", side=SIDE))
     activation = backbone.trunk(torch.randn(1, 3, SIDE, SIDE))
     targets = torch.tensor([5])
     gradient = backbone.gradient(activation, targets)
@@ -124,7 +125,7 @@ def test_published_weights_are_taken_from_torchs_cache(
     file = torch_checkpoints() / Path(models.get_model_weights(key).IMAGENET1K_V1.url).name
     file.parent.mkdir(parents=True)
     torch.save(published.state_dict(), file)
-    loaded = load_backbone(BackboneSpec(key), SIDE)
+    loaded = load_backbone(BackboneSpec(key, side=SIDE))
     assert loaded.facts.weights == "IMAGENET1K_V1"
     assert loaded.facts.classes[:2] == ("tench", "goldfish")
     if transforms:
@@ -135,8 +136,8 @@ def test_published_weights_are_taken_from_torchs_cache(
 
 
 def test_the_demos_network_with_random_weights_and_without_any(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded = load_backbone(BackboneSpec("efficientnet_lite0", "random:3"), SIDE)
+    loaded = load_backbone(BackboneSpec("efficientnet_lite0", "random:3", side=SIDE))
     assert (loaded.facts.weights, loaded.facts.classes, loaded.facts.channels) == ("random:3", (), 1280)
-    monkeypatch.setattr("evaluator.networks.backbone_loading.weights_at_hand", lambda key: None)
+    monkeypatch.setattr(EfficientNetLite, "weights_at_hand", lambda self, key: None)
     with pytest.raises(BackboneUnavailable, match="the weights of efficientnet_lite0 are not installed"):
-        load_backbone(BackboneSpec("efficientnet_lite0"), SIDE)
+        load_backbone(BackboneSpec("efficientnet_lite0", side=SIDE))

@@ -63,10 +63,8 @@ def test_the_words_of_allocators(text: str) -> None:
 )
 def test_what_each_kind_of_pass_is_computed_in(precision: Precision, measuring: str, weighing: str) -> None:
     backbone, images = as_backbone(gap_network()), random_images(4)
-    exact = Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=4, side=SIDE).forward(
-        images, weighing=False
-    )
-    network = Network(backbone, device=torch.device("cpu"), precision=precision, batch_size=4, side=SIDE)
+    exact = Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=4).forward(images, weighing=False)
+    network = Network(backbone, device=torch.device("cpu"), precision=precision, batch_size=4)
     for kind, arithmetic in ((False, measuring), (True, weighing)):
         assert network.arithmetic(weighing=kind) == arithmetic
         seen = network.forward(images, weighing=kind)
@@ -76,7 +74,7 @@ def test_what_each_kind_of_pass_is_computed_in(precision: Precision, measuring: 
 
 
 def test_without_a_twin_autocast_weighs() -> None:
-    network = Network(as_backbone(gap_network()), device=torch.device("cpu"), precision="mixed", batch_size=4, side=SIDE)
+    network = Network(as_backbone(gap_network()), device=torch.device("cpu"), precision="mixed", batch_size=4)
     with_twin = network.forward(random_images(4), weighing=True)
     network._twin = None
     assert torch.allclose(network.forward(random_images(4), weighing=True).activation, with_twin.activation, atol=0.02, rtol=0.02)

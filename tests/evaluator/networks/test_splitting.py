@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,9 +11,16 @@ from torch.nn.functional import relu
 from torchvision import models
 
 from evaluator.errors import UsageError
-from evaluator.networks.splitting import split_at
+from evaluator.networks.probing import probe
+from evaluator.networks.splitting import Split, split_graph
+from evaluator.networks.target_layer import split_at
+from tests.networks import plain
 
 SIDE = 64
+
+
+def split(model: nn.Module, layer: str | None) -> Split:
+    return split_graph(model, layer, probe(model, plain(SIDE)))
 
 
 def network(key: str) -> nn.Module:
@@ -34,36 +43,36 @@ def network(key: str) -> nn.Module:
 def test_trunk_and_head_together_are_the_network(key: str, layer: str | None, gap_linear: bool) -> None:
     model = network(key)
     images = torch.randn(2, 3, SIDE, SIDE)
-    split = split_at(model, layer, SIDE)
-    activation = split.trunk(images)
+    cut = split(model, layer)
+    activation = cut.trunk(images)
     assert activation.ndim == 4
-    assert torch.allclose(split.head(activation), model(images), atol=1e-5)
-    assert (split.linear is not None) == gap_linear
+    assert torch.allclose(cut.head(activation), model(images), atol=1e-5)
+    assert (cut.linear is not None) == gap_linear
 
 
 def test_the_default_layer_is_the_last_map_before_the_classifiers_pooling() -> None:
-    assert split_at(network("vgg11"), None, SIDE).layer == "features.20"
-    assert split_at(network("densenet121"), None, SIDE).layer == "relu"
-    assert split_at(network("resnet18"), None, SIDE).layer.startswith("layer4.1")
+    assert split(network("vgg11"), None).layer == "features.20"
+    assert split(network("densenet121"), None).layer == "relu"
+    assert split(network("resnet18"), None).layer.startswith("layer4.1")
 
 
 def test_the_head_leaves_the_activation_as_it_was() -> None:
-    split = split_at(network("vgg11"), "features.18", SIDE)  # a convolution: an in-place ReLU reads it next
-    activation = split.trunk(torch.randn(1, 3, SIDE, SIDE))
+    cut = split(network("vgg11"), "features.18")  # a convolution: an in-place ReLU reads it next
+    activation = cut.trunk(torch.randn(1, 3, SIDE, SIDE))
     before = activation.clone()
-    split.head(activation)
+    cut.head(activation)
     assert torch.equal(activation, before)
 
 
 def test_an_unknown_layer_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
-        split_at(network("resnet18"), "layr4", SIDE)
+        split(network("resnet18"), "layr4")
     assert "layer4" in caught.value.hint
 
 
 def test_a_layer_without_positions_is_refused() -> None:
     with pytest.raises(UsageError, match="no feature map"):
-        split_at(network("resnet18"), "fc", SIDE)
+        split(network("resnet18"), "fc")
 
 
 class Bypassed(nn.Module):
@@ -78,9 +87,13 @@ class Bypassed(nn.Module):
         return self.fc(torch.cat([self.conv(images).mean((2, 3)), images.mean((2, 3))], 1))  # type: ignore[no-any-return]  # a module's call is Any
 
 
-def test_a_layer_that_the_classifier_bypasses_is_refused() -> None:
-    with pytest.raises(UsageError, match="not a whole cut"):
-        split_at(Bypassed().eval(), "conv", SIDE)
+def test_a_layer_that_the_classifier_bypasses_has_a_side() -> None:
+    torch.manual_seed(0)
+    model, images = Bypassed().eval().requires_grad_(False), torch.randn(3, 3, SIDE, SIDE)
+    cut = split(model, "conv")
+    activation, side = cut.trunk(images)
+    assert torch.allclose(side, images.mean((2, 3)))
+    assert torch.allclose(cut.head(activation, side), model(images), atol=1e-6)
 
 
 class Activated(nn.Module):
@@ -96,13 +109,13 @@ class Activated(nn.Module):
 
 
 def test_an_activation_between_pooling_and_layer_is_noticed() -> None:
-    assert split_at(Activated().eval(), "conv", SIDE).linear is None
+    assert split(Activated().eval(), "conv").linear is None
 
 
 def test_a_network_without_feature_maps_is_refused() -> None:
     flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 5), nn.ReLU(), nn.Linear(5, 2))
     with pytest.raises(UsageError, match="this network has no feature map"):
-        split_at(flat, None, SIDE)
+        split(flat, None)
 
 
 class InPlaceFunction(nn.Module):
@@ -119,9 +132,104 @@ class InPlaceFunction(nn.Module):
 
 def test_a_function_of_the_head_leaves_the_activation_as_it_was() -> None:
     torch.manual_seed(0)
-    split = split_at(InPlaceFunction().requires_grad_(False), "conv", SIDE)
-    activation = split.trunk(torch.randn(1, 3, SIDE, SIDE))
+    cut = split(InPlaceFunction().requires_grad_(False), "conv")
+    activation = cut.trunk(torch.randn(1, 3, SIDE, SIDE))
     before = activation.clone()
-    split.head(activation)
+    cut.head(activation)
     assert before.min() < 0
     assert torch.equal(activation, before)
+
+
+def small_vit() -> nn.Module:
+    torch.manual_seed(2)
+    model: nn.Module = models.VisionTransformer(
+        image_size=SIDE, patch_size=16, num_layers=2, num_heads=2, hidden_dim=24, mlp_dim=32, num_classes=10
+    )
+    nn.init.normal_(model.get_submodule("heads.head").weight)  # type: ignore[arg-type]  # torchvision leaves zeros
+    return model.eval().requires_grad_(False)
+
+
+def small_swin() -> nn.Module:
+    torch.manual_seed(3)
+    model: nn.Module = models.SwinTransformer(
+        patch_size=[4, 4], embed_dim=12, depths=[2, 2], num_heads=[2, 2], window_size=[4, 4], num_classes=10
+    )
+    return model.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    ("build", "layer", "sides", "shape"),
+    [
+        (small_vit, "encoder.layers.encoder_layer_1.ln_1", 1, (24, 4, 4)),
+        (small_vit, "encoder.ln", 0, (24, 4, 4)),
+        (small_swin, "features.3.1.norm1", 1, (24, 8, 8)),
+        (small_swin, "norm", 0, (24, 8, 8)),
+        (lambda: network("resnet18"), "layer3.0.bn2", 1, (256, 4, 4)),
+        (lambda: network("resnet18"), "layer3.0", 0, (256, 4, 4)),
+    ],
+)
+def test_sides_are_what_is_used_past_the_layer(
+    build: Callable[[], nn.Module], layer: str, sides: int, shape: tuple[int, ...]
+) -> None:
+    model, images = build(), torch.randn(3, 3, SIDE, SIDE)
+    taken: list[Tensor] = []
+    model.get_submodule(layer).register_forward_hook(lambda _module, _inputs, output: taken.append(output.clone()))
+    expected = model(images)
+    cut = split(build(), layer)
+    given = cut.trunk(images)
+    output, *others = given if isinstance(given, tuple) else (given,)
+    assert torch.allclose(output, taken[0], atol=1e-5)
+    assert len(others) == sides
+    assert (cut.view.channels, cut.view.height, cut.view.width) == shape
+    before = output.clone()
+    assert torch.allclose(cut.head(output, *others), expected, atol=1e-4)
+    assert torch.equal(output, before), "a residual sum in place must not overwrite it"
+
+
+@pytest.mark.parametrize(
+    ("build", "layer"), [(small_vit, "encoder.layers.encoder_layer_1.ln_1"), (small_swin, "features.3.1.norm1")]
+)
+def test_without_a_layer_a_transformer_is_cut_at_its_last_block_s_first_norm(build: Callable[[], nn.Module], layer: str) -> None:
+    model = build()
+    assert split_at(model, None, probe(model, plain(SIDE))).layer == layer
+
+
+class Counting(nn.Module):
+    """Reads the number of images before the layer, and has an argument with a default."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, stride=8)
+        self.fc = nn.Linear(4 * 64, 2)
+
+    def forward(self, images: Tensor, scale: Tensor | None = None) -> Tensor:
+        count = images.shape[0]
+        if scale is not None:
+            images = images * scale
+        return self.fc(self.conv(images).view(count, -1))  # type: ignore[no-any-return]  # a module's call is Any
+
+
+def test_the_number_of_images_is_the_head_s_own() -> None:
+    model = Counting().eval().requires_grad_(False)
+    cut = split(model, "conv")
+    images = torch.randn(5, 3, SIDE, SIDE)
+    assert torch.allclose(cut.head(cut.trunk(images)), model(images), atol=1e-6)
+    assert cut.head(cut.trunk(images)[:1]).shape == (1, 2)
+
+
+def test_a_layer_that_the_classifier_does_not_use_is_refused() -> None:
+    with pytest.raises(UsageError, match="no layer 'conv'"):
+        split(Unused().eval(), "conv")
+
+
+class Unused(nn.Module):
+    """Computes a map for nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.fc = nn.Linear(3, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.conv(images)
+        return self.fc(images.mean((2, 3)))  # type: ignore[no-any-return]  # a module's call is Any

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from evaluator.errors import Mismatch, StoreError, UsageError
-from evaluator.records import Failure, LoadedBackbone, Measurement, Row, Stage, WorkerState
+from evaluator.records import Failure, LoadedBackbone, Measurement, Preprocessing, Row, Stage, WorkerState
 from evaluator.statistics import quantise
 from evaluator.store import schema
 from evaluator.store.reader import RunReader
 from evaluator.store.sums import sums_of
 from evaluator.store.writer import RunWriter
 from tests.evaluator.store.runs import PATHS, begun, failure, manifest, measurement, plan, raw, result, row
+
+HALF = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
 
 Sums = dict[tuple[int, str, str], tuple[int, int]]
 
@@ -349,7 +351,18 @@ def test_rebuilt_sums_are_those_that_were_kept(path: Path) -> None:
 
 # -- the rest of a run's life ---------------------------------------------------------------------------------------------------
 
-LOADED = LoadedBackbone("resnet18", "random:0", "f" * 64, "layer4", 512, 7, 7, True, ("tench",), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
+LOADED = LoadedBackbone(
+    "resnet18",
+    "random:0",
+    "f" * 64,
+    "layer4",
+    512,
+    7,
+    7,
+    True,
+    ("tench",),
+    Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)),
+)
 
 
 def test_a_backbone_must_come_back_as_it_was(path: Path) -> None:

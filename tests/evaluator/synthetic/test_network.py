@@ -3,15 +3,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evaluator.networks.splitting import split_at
+from evaluator.networks.probing import probe
+from evaluator.networks.splitting import split_graph
 from evaluator.synthetic.network import NETWORKS, SIDE, TARGET_LAYER
+from tests.networks import plain
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_is_cut_at_its_target_layer(name: str) -> None:
     torch.manual_seed(0)
     model = NETWORKS[name](8).eval()
-    split = split_at(model, TARGET_LAYER, SIDE)
+    split = split_graph(model, TARGET_LAYER, probe(model, plain(SIDE)))
     images = torch.rand(2, 3, SIDE, SIDE)
     activation = split.trunk(images)
     assert activation.shape == (2, 48, 8, 8)

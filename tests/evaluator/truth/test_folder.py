@@ -12,7 +12,7 @@ from PIL import Image
 
 from evaluator.errors import TruthUnusable, UsageError
 from evaluator.images import find_images
-from evaluator.records import ImageRef
+from evaluator.records import ImageRef, Preprocessing
 from evaluator.truth.folder import Truths
 
 XML = "<annotation><size><width>300</width><height>240</height></size>{}</annotation>"
@@ -53,32 +53,32 @@ def extent(square: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> list[list
 
 def reason_of(truths: Truths, ref: ImageRef) -> str:
     with pytest.raises(TruthUnusable) as caught:
-        truths.square(ref, 0, (), 240, 224)
+        truths.square(ref, 0, (), Preprocessing(resize=240))
     return caught.value.reason
 
 
 def test_masks_and_boxes_by_path_or_by_name(data: Path, truth: Path) -> None:
     refs, truths = images(data), Truths(truth, data)
     assert truths.having(list(refs.values())) == 2
-    one = truths.square(refs["one.JPEG"], 0, (), 240, 224)
+    one = truths.square(refs["one.JPEG"], 0, (), Preprocessing(resize=240))
     assert extent(one) == [[92, 131], [102, 121]]
-    two = truths.square(refs["two.JPEG"], 0, (), 240, 224)
+    two = truths.square(refs["two.JPEG"], 0, (), Preprocessing(resize=240))
     assert extent(two) == [[72, 151], [62, 161]]
     assert reason_of(truths, refs["three.JPEG"]) == "no-truth"
 
 
 def test_a_mask_comes_before_boxes(data: Path, truth: Path) -> None:
     (truth / "n01440764/one.xml").write_text("no annotation")
-    assert Truths(truth, data).square(images(data)["one.JPEG"], 0, (), 240, 224).any()
+    assert Truths(truth, data).square(images(data)["one.JPEG"], 0, (), Preprocessing(resize=240)).any()
 
 
 def test_an_annotation_of_another_size(data: Path, truth: Path) -> None:
     Image.fromarray(np.ones((240, 299), dtype=np.uint8)).save(truth / "n01440764/one.png")
     truths, ref = Truths(truth, data), images(data)["one.JPEG"]
     with pytest.raises(TruthUnusable, match="299 x 240 pixels, the image has 300 x 240"):
-        truths.square(ref, 0, (), 240, 224)
+        truths.square(ref, 0, (), Preprocessing(resize=240))
     (data / "n01440764/one.JPEG").unlink()
-    assert truths.square(ref, 0, (), 240, 224).any(), "without the image its own size stands"
+    assert truths.square(ref, 0, (), Preprocessing(resize=240)).any(), "without the image its own size stands"
 
 
 def test_files_that_cannot_be_read_cost_their_image_only(data: Path, truth: Path) -> None:
@@ -88,7 +88,7 @@ def test_files_that_cannot_be_read_cost_their_image_only(data: Path, truth: Path
     refs, truths = images(data), Truths(truth, data)
     assert reason_of(truths, refs["one.JPEG"]) == "truth-broken"
     assert reason_of(truths, refs["three.JPEG"]) == "truth-broken"
-    assert truths.square(refs["two.JPEG"], 0, (), 240, 224).any()
+    assert truths.square(refs["two.JPEG"], 0, (), Preprocessing(resize=240)).any()
     assert len(truths.sha256()) == 64
 
 
@@ -109,7 +109,7 @@ def test_one_file_for_all(data: Path, tmp_path: Path) -> None:
     file.write_text(json.dumps(document))
     refs, truths = images(data), Truths(file, data)
     assert truths.having(list(refs.values())) == 1
-    found = truths.square(refs["one.JPEG"], 0, (), 240, 224)
+    found = truths.square(refs["one.JPEG"], 0, (), Preprocessing(resize=240))
     assert extent(found) == [[92, 131], [102, 121]]
     assert reason_of(truths, refs["two.JPEG"]) == "no-truth"
     before = truths.sha256()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from evaluator.errors import TruthUnusable
+from evaluator.records import Preprocessing
 from evaluator.truth.region import Region, Truth
 
 CLASSES = ("tench, Tinca tinca", "goldfish", "great white shark")
@@ -21,7 +22,7 @@ def dot(row: int, column: int, name: int | str = "") -> Region:
 
 
 def marks(truth: Truth, target: int = 0) -> list[tuple[int, int]]:
-    found = truth.square(target, CLASSES, 300, 224)
+    found = truth.square(target, CLASSES, Preprocessing(resize=300))
     return [(int(row), int(column)) for row, column in zip(*found.nonzero(), strict=True)]
 
 

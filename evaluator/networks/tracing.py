@@ -1,0 +1,118 @@
+"""A model as a graph (``torch.fx``), with the names of its modules on the nodes and the shapes of its tensors."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sys
+from typing import Any, NamedTuple, TypeGuard
+
+import torch
+from torch import Tensor, fx, nn
+from torchvision.models.feature_extraction import NodePathTracer
+
+from evaluator.networks.probing import PROBES, logits_of
+
+
+class CannotCut(Exception):
+    """The graph does not show where to cut: the model must be cut by hooks."""
+
+
+class Traced(NamedTuple):
+    """A graph that runs.
+
+    Attributes:
+        whole: images → logits, nothing on it that the logits do not need.
+        names: the tracer's dotted name of every node: that of its module, numbered by its calls.
+    """
+
+    whole: fx.GraphModule
+    names: dict[fx.Node, str]
+
+
+def traced(model: nn.Module) -> Traced:
+    """Trace a model; arguments of ``forward`` that have a default keep it.
+
+    Raises:
+        CannotCut: control flow that depends on the images, or anything else that symbolic tracing does not follow.
+    """
+    tracer = NodePathTracer()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # a network that prints
+            defaults = {
+                name: parameter.default
+                for name, parameter in inspect.signature(model.forward).parameters.items()
+                if parameter.default is not inspect.Parameter.empty
+            }
+            graph = tracer.trace(model, concrete_args=defaults or None)
+        return _as_logits(tracer.root, graph, dict(tracer.node_to_qualname))
+    except CannotCut:
+        raise
+    except Exception as error:  # tracing runs foreign code and may raise anything
+        raise CannotCut(str(error)) from error
+
+
+def _as_logits(root: nn.Module, graph: fx.Graph, names: dict[fx.Node, str]) -> Traced:
+    """The part of a graph that leads from the images to the logits."""
+    logits = logits_of(next(node for node in graph.nodes if node.op == "output").args[0])
+    if not isinstance(logits, fx.Node):
+        raise CannotCut("its output is no tensor")
+    needed = ancestors(logits)
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
+    if inputs[0] not in needed or any(node in needed for node in inputs[1:]):
+        raise CannotCut("it takes more than the images")
+    pruned = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in graph.nodes:
+        if node in needed:
+            copies[node] = pruned.node_copy(node, lambda n: copies[n])
+    pruned.output(copies[logits])
+    kept = {copy: names.get(node, node.name) for node, copy in copies.items()}
+    return Traced(fx.GraphModule(root, pruned), kept)
+
+
+def values_of(whole: fx.GraphModule, images: Tensor) -> dict[fx.Node, Any]:
+    """What every node gives: of tensors the shape, anything else as it is."""
+    values: dict[fx.Node, Any] = {}
+
+    class Recorder(fx.Interpreter):
+        def run_node(self, node: fx.Node) -> Any:
+            result = super().run_node(node)
+            values[node] = result.shape if isinstance(result, Tensor) else result
+            return result
+
+    try:
+        with torch.no_grad():
+            Recorder(whole).run(images.clone())
+    except Exception as error:  # the graph holds foreign code
+        raise CannotCut(str(error)) from error
+    return values
+
+
+def ancestors(node: fx.Node) -> set[fx.Node]:
+    """The node, and every node that it needs."""
+    found: set[fx.Node] = set()
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        if current not in found:
+            found.add(current)
+            pending.extend(current.all_input_nodes)
+    return found
+
+
+def descendants(node: fx.Node) -> set[fx.Node]:
+    """Every node that needs this one."""
+    found: set[fx.Node] = set()
+    pending = list(node.users)
+    while pending:
+        current = pending.pop()
+        if current not in found:
+            found.add(current)
+            pending.extend(current.users)
+    return found
+
+
+def is_batched(value: Any, images: int = PROBES) -> TypeGuard[torch.Size]:
+    """Whether a recorded value is the shape of a tensor with one entry for each image."""
+    return isinstance(value, torch.Size) and len(value) > 0 and value[0] == images
