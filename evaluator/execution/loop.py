@@ -22,6 +22,7 @@ from evaluator.interfaces import Done, Error, Executor, ExecutorEvent, Figures, 
 from evaluator.plan import RunPlan
 from evaluator.records import NO_TRUTH, Unit, UnitResult
 from evaluator.store.reader import RunReader
+from evaluator.text import counted
 
 HEARTBEAT_SECONDS = 2.0
 POLL_SECONDS = 0.25
@@ -126,6 +127,9 @@ class Loop:
         if self._unavailable:
             error = next(iter(self._unavailable.values()))
             raise _unavailable(error)
+        if self._failures and not any(summary.n for summary in self._reader.summaries()):
+            nothing = f"nothing could be computed: {counted(self._failures, 'failure')}, no value"
+            raise ThresholdPassed(nothing, f"camtui errors {self._word}")
 
     @property
     def conclusion(self) -> str:
@@ -234,14 +238,17 @@ class Loop:
             self._executor.kill(event.worker)
 
     def _cannot_load(self, unit: Unit, event: Error) -> None:
-        """A backbone that cannot be loaded ends a run that has not begun; later the other backbones go on without it."""
-        if not self._handed_off:
+        """Leave out a backbone that cannot be loaded, and go on with the others; without others nothing can begin."""
+        self._schedule.skip_backbone(unit.backbone)
+        first_time = unit.backbone not in self._unavailable
+        self._unavailable[unit.backbone] = event
+        others = self._schedule.needed_backbone(self._loaded) is not None or self._schedule.busy
+        if not self._handed_off and not others:
             raise _unavailable(event)
-        if unit.backbone not in self._unavailable:
-            self._unavailable[unit.backbone] = event
+        if first_time:
             name = self._plan.backbones[unit.backbone].name
             self._journal.event("error", f"{name} is left out, it cannot be loaded: {event.message}")
-        self._schedule.skip_backbone(unit.backbone)
+            self._insist(lambda: self._journal.writer.note_cells(name, f"not loaded: {event.message}"))
         self._early_end.leave_out(self._plan.backbones[unit.backbone].name)
 
     def _worker_lost(self, event: WorkerLost) -> None:
