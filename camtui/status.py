@@ -203,10 +203,16 @@ def _advice(state: EffectiveState, info: RunInfo, path: Path, workers: Sequence[
 
 
 def _after_failure(info: RunInfo, run: str) -> str:
+    if _computed_nothing(info.message):
+        return f"camtui errors {run}"
     if _passed_a_limit(info.message):
         return f"camtui errors {run}, then camtui resume {run} --max-failures N"
     return f"camtui logs {run}, then camtui resume {run}"
 
 
 def _passed_a_limit(message: str) -> bool:
-    return "above --max-failures" in message
+    return "above --max-failures" in message or _computed_nothing(message)
+
+
+def _computed_nothing(message: str) -> bool:
+    return message.startswith("nothing could be computed")

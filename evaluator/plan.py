@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -468,6 +469,21 @@ def grown(stored: RunPlan, asked: RunPlan) -> RunPlan:
         code=_grown_code(stored, asked),
         truth=asked.truth or stored.truth,
     )
+
+
+def without(plan: RunPlan, *, backbones: Sequence[str] = (), methods: Sequence[str] = ()) -> RunPlan:
+    """The plan less some of its backbones or methods, by name.
+
+    Raises:
+        UsageError: no backbone or no method would be left.
+    """
+    left = tuple(spec for spec in plan.backbones if spec.name not in backbones)
+    kept = tuple(method for method in plan.methods if method not in methods)
+    if not left or not kept:
+        raise UsageError("nothing would be left of the run", "remove it as a whole: camtui rm RUN")
+    keys = {catalog.split_spec(method)[0] for method in kept} | {spec.key for spec in left} | set(plan.metrics)
+    code = tuple(one for one in plan.code if one.key in keys)
+    return replace(plan, backbones=left, methods=kept, code=code)
 
 
 def _changed_code(stored: RunPlan, asked: RunPlan) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from json import loads
 from os import environ
@@ -66,6 +67,9 @@ def stored_run(
 
 def begin(ctx: typer.Context, request: RunRequest, shown: Shown) -> None:
     """Start the driver of a request, and show its run as was asked for; ends with the run's exit code."""
+    say = sys.stderr.isatty() and not shown.quiet
+    if say:
+        narrate(f"preparing {request.word}: looking for the images")
     warning = _check_images(request)
     if shown.foreground:
         raise typer.Exit(_in_foreground(request, as_json=shown.json))
@@ -74,6 +78,8 @@ def begin(ctx: typer.Context, request: RunRequest, shown: Shown) -> None:
     for line in filter(None, (warning, logind_warning())):
         if not shown.quiet:
             narrate(f"warning: {line}")
+    if say:
+        narrate(f"preparing {request.word}: starting its driver and loading the first network")
     handoff = launch(request)
     if shown.detach:
         _say_detached(handoff, as_json=shown.json)

@@ -105,9 +105,12 @@ def block_notes(views: Sequence[CellView], *, counts: bool = True) -> Iterator[s
     Args:
         counts: failed and degenerate images too, where the table has no column for them.
     """
+    said: dict[str, list[str]] = {}
     for view in views:
         if view.cell.note and view.cell.applicable:
-            yield f"{view.cell.method}: {view.cell.note}"
+            said.setdefault(view.cell.note, []).append(view.cell.method)
+    for note, methods in said.items():
+        yield note if len(methods) == len(views) > 1 else f"{', '.join(methods)}: {note}"
     if not counts:
         return
     degenerate = {view.cell.method: view.summary.degenerate for view in views}

@@ -249,6 +249,37 @@ class RunWriter:
             "UPDATE cells SET identity = ?, applicable = ?, note = ? WHERE id = ?", (identity, applicable, note, cell)
         )
 
+    def note_cells(self, backbone: str, note: str) -> None:
+        """Say something of every cell of a backbone that has never been loaded: why it has no rows."""
+        self._db.conn.execute(
+            "UPDATE cells SET note = ? WHERE identity IS NULL AND backbone_id = (SELECT id FROM backbones WHERE name = ?)",
+            (printable(note, 300), backbone),
+        )
+
+    def remove(self, plan: RunPlan, cells: Sequence[int], positions: Sequence[int]) -> None:
+        """Take cells out of the run, with everything that was computed for them.
+
+        Args:
+            plan: what is left of the run's plan.
+            positions: backbones that go as a whole; those behind them move up.
+        """
+        execute = self._db.conn.execute
+        with self._transaction():
+            execute("PRAGMA defer_foreign_keys=ON")
+            for cell in cells:
+                for table in ("results", "measurements", "failures", "sums", "histograms"):
+                    execute(f"DELETE FROM {table} WHERE cell_id = ?", (cell,))
+                execute("DELETE FROM cells WHERE id = ?", (cell,))
+            execute("DELETE FROM stages")  # the next session plans them anew
+            for position in sorted(positions, reverse=True):
+                execute("DELETE FROM backbones WHERE id = ?", (position,))
+                behind = execute("SELECT id FROM backbones WHERE id > ? ORDER BY id", (position,)).fetchall()
+                for (place,) in behind:
+                    execute("UPDATE backbones SET id = ? WHERE id = ?", (place - 1, place))
+                    execute("UPDATE cells SET backbone_id = ? WHERE backbone_id = ?", (place - 1, place))
+            execute("DELETE FROM looks")
+            execute("UPDATE run SET plan = ?", (plan.to_json(),))
+
     def _has_sealed_rows(self, cell: int) -> bool:
         query = "SELECT 1 FROM results WHERE cell_id = ? AND checksum NOT NULL LIMIT 1"
         return self._db.conn.execute(query, (cell,)).fetchone() is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -16,17 +17,31 @@ from evaluator.errors import CamtuiError, StoreError, TryAgain
 from evaluator.store.files import beside, is_run, known_log, log_path, real
 from evaluator.store.lock import RunLock
 from evaluator.store.reader import RunReader
-from evaluator.text import printable
+from evaluator.text import counted, printable
 
 
 @command
-def rm(run: RunArgument, yes: YesOption = False) -> None:
-    """Remove a run: its file, the log that it has written, nothing else.
+def rm(
+    run: RunArgument,
+    backbone: Annotated[
+        list[str] | None, typer.Option("--backbone", "-b", metavar="NAME", help="Take only this backbone out of the run.")
+    ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option("--method", "-m", metavar="NAME", help="Take only this method out of the run.")
+    ] = None,
+    yes: YesOption = False,
+) -> None:
+    """Remove a run, or a backbone or method of it with its rows.
 
-    Example: camtui rm val
+    Of a run as a whole its file goes, and the log that it has written, nothing else. Asks first, and says what goes.
+
+    Example: camtui rm val --backbone resnet50
     """
     path = find_run(run)
     _refuse_what_is_no_run(path)
+    if backbone or method:
+        _remove_part(path, tuple(backbone or ()), tuple(method or ()), yes=yes)
+        return
     if not confirm(f"Remove {path}?", yes):
         raise typer.Exit(130)
     try:
@@ -44,6 +59,22 @@ def rm(run: RunArgument, yes: YesOption = False) -> None:
     left = known_log(path) if not owned else log
     if os.path.lexists(left):
         narrate(f"left {printable(left)}: the run did not say that it is its own")
+
+
+def _remove_part(path: Path, backbones: tuple[str, ...], methods: tuple[str, ...], *, yes: bool) -> None:
+    from evaluator.store.removal import part_of, remove_part
+
+    with RunReader(path) as reader:
+        part = part_of(reader, backbones=backbones, methods=methods)
+    names = ", ".join(map(printable, (*backbones, *methods)))
+    what = f"{names} from {printable(path.stem)}: {counted(len(part.cells), 'cell')}, {counted(part.rows, 'row')}"
+    if not confirm(f"Remove {what}?", yes):
+        raise typer.Exit(130)
+    try:
+        remove_part(path, backbones=backbones, methods=methods)
+    except TryAgain as error:
+        raise TryAgain(f"{printable(path.stem)} is {error.message}", f"camtui stop {reference(path)}") from error
+    narrate(f"removed {what}")
 
 
 def _refuse_what_is_no_run(path: Path) -> None:

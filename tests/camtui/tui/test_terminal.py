@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -119,9 +120,15 @@ def driver_of(home: Path) -> Iterator[Callable[[], int | None]]:
 
 
 def test_camtui_run_opens_the_dashboard_and_leaving_it_stops_nothing(
-    pane: Callable[..., Pane], home: Path, closed: Path, driver_of: Callable[[], int | None]
+    pane: Callable[..., Pane],
+    home: Path,
+    closed: Path,
+    driver_of: Callable[[], int | None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"gate": str(closed), "load_seconds": 2}))
     terminal = pane(" ".join((CAMTUI, *ask(home))), CAMTUI_HOME=str(home))
+    terminal.until(lambda text: "preparing pictures: starting its driver and loading the first network" in text)
     terminal.until(lambda text: "● RUNNING" in text and "q detach (run continues)" in text)
     driver = driver_of()
     assert driver is not None

@@ -209,6 +209,33 @@ def test_a_backbone_that_fails_later_does_not_cost_the_others(new_run: NewRun, k
     check(run)
 
 
+def test_the_first_backbone_may_fail_too_where_there_are_others(new_run: NewRun, knobs: Knobs) -> None:
+    knobs(unavailable=["resnet50"])
+    run = new_run(5, backbones=TWO)
+    run.launch()
+    status = run.wait()
+    assert status.state == "failed"
+    assert "no weights for resnet50" in status.message
+    with RunReader(run.db) as reader:
+        counts = {summary.cell: summary.n for summary in reader.summaries()}
+        done = {cell.backbone: counts[cell.id] for cell in reader.cells()}
+        notes = {cell.note for cell in reader.cells() if cell.backbone == "resnet50"}
+    assert done == {"resnet50": 0, "vgg16": 5}
+    assert notes == {"not loaded: no weights for resnet50"}
+
+
+def test_a_run_of_which_nothing_could_be_computed_is_not_complete(new_run: NewRun, knobs: Knobs) -> None:
+    knobs(nan=list(range(5)))
+    run = new_run(5)
+    run.launch()
+    status = run.wait()
+    assert (status.state, status.exit_code) == ("failed", 5)
+    assert status.message == "nothing could be computed: 15 failures, no value"
+    knobs(nan=[0])
+    run.launch(plan=None, retry_failed=True)
+    assert run.wait().state == "complete", "one value is a result"
+
+
 def test_a_request_that_fails_leaves_the_run_as_it_was(new_run: NewRun, knobs: Knobs) -> None:
     run = new_run(5)
     run.launch()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from evaluator.store.audit import audit
+from evaluator.store.reader import RunReader
 from tests.camtui.cli.support import ask, closed, home, slow
 from tests.evaluator.execution.support import camtui
 from tests.synthetic import make_run
@@ -64,3 +67,30 @@ def test_links_beside_a_run_that_was_received_lead_nowhere(tmp_path: Path, name:
         if verb == "resume" or (name == "run.db.lock" and verb in ("rm", "doctor")):
             assert done.returncode == 2
             assert "is a link, which is not followed" in done.stderr
+
+
+def test_a_backbone_is_taken_out_and_the_run_goes_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"unavailable": ["resnet50"]}))
+    both = [*ask(home)[:3], "-b", "resnet18,resnet50", *ask(home)[5:]]
+    first = camtui(*both, "-q")
+    assert first.returncode == 1
+    assert "no weights for resnet50" in camtui("table", "pictures").stdout, "said where its numbers would be"
+    for words in (("resume", "-q"), (*both[:3], "-b", "resnet18", "-m", "layercam", "-q")):
+        again = camtui(*words)
+        assert again.returncode == 1, "resnet50 is still asked for"
+        with RunReader(home / "runs" / "pictures.db") as reader:
+            counts = {summary.cell: summary.n for summary in reader.summaries()}
+            done = {(cell.backbone, cell.method): counts[cell.id] for cell in reader.cells()}
+        assert all(n == 12 for (backbone, _), n in done.items() if backbone == "resnet18"), "the others go on"
+    refused = camtui("rm", "pictures", "--backbone", "resnet50")
+    assert refused.returncode == 2, "it asks, and there is nobody to answer"
+    gone = camtui("rm", "pictures", "-b", "resnet50", "-y")
+    assert gone.returncode == 0
+    assert "removed resnet50 from pictures: 3 cells, 0 rows" in gone.stderr
+    assert camtui("resume", "-q").returncode == 0
+    assert camtui("status", "--check").returncode == 0
+    monkeypatch.delenv("CAMTUI_FAKE")
+    assert camtui(*both, "-q").returncode == 0, "and it can come back"
+    with RunReader(home / "runs" / "pictures.db") as reader:
+        assert {summary.n for summary in reader.summaries()} == {12}
+        assert audit(reader) == []
