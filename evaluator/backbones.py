@@ -33,6 +33,7 @@ class KnownBackbone:
         family: key of the family that builds it.
         layer: the target layer where the general rule would pick another one; ``None``: as ``networks.target_layer`` finds it.
         gap_linear: head is global average pooling and one linear layer; ``None`` where only loading it can tell.
+        attention: whether methods can look into its self-attention; ``None`` where only loading it can tell.
         channels: K at the target layer, for planning; 0 where only loading it can tell.
         weights_file: name of the published weights' file.
         preprocessing: the usual one; ``None`` where only loading it can tell.
@@ -44,6 +45,7 @@ class KnownBackbone:
     family: str = "torchvision"
     layer: str | None = None
     gap_linear: bool | None = None
+    attention: bool | None = None
     channels: int = 0
     weights_file: str = ""
     preprocessing: Preprocessing | None = USUAL

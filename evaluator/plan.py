@@ -421,20 +421,30 @@ def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
 
 def _check_some_cell(plan: RunPlan) -> None:
     """At least one method must be possible on one backbone, as far as the catalog knows the heads."""
-    possible = [
-        1 for b in plan.backbones for m in plan.methods if applicable(catalog.method(m), known_backbone(b.key).gap_linear)
-    ]
-    if not possible:
+    if not any(may_apply(method, spec) for spec in plan.backbones for method in plan.methods):
+        needs = dict.fromkeys(catalog.method(method).needs for method in plan.methods)
         raise NotApplicable(
             f"{', '.join(plan.methods)} does not apply to {', '.join(b.name for b in plan.backbones)}: "
-            "it needs global average pooling and one linear layer",
+            f"it needs {' or '.join(needs)}",
             "choose another method: camtui methods, or another backbone: camtui backbones",
         )
 
 
-def applicable(method: Method, gap_linear: bool | None) -> bool:
-    """Whether a head admits a method; an unknown head is given the benefit of the doubt until it is loaded."""
-    return not method.needs_gap_linear or gap_linear is not False
+def may_apply(method: str, spec: BackboneSpec) -> bool:
+    """Whether a backbone admits a method, as far as its family knows before it is loaded."""
+    known = known_backbone(spec.key)
+    return applicable(catalog.method(method), known.gap_linear, known.attention)
+
+
+def applicable(method: Method, gap_linear: bool | None, attention: bool | None = None) -> bool:
+    """Whether a network admits a method; an unknown one is given the benefit of the doubt until it is loaded.
+
+    Args:
+        gap_linear: its head is global average pooling and one linear layer.
+        attention: its attention can be looked into.
+    """
+    lacks_head = method.needs_gap_linear and gap_linear is False
+    return not lacks_head and not (method.needs_attention and attention is False)
 
 
 _GROWS = ("backbones", "methods", "metrics", "limit", "labels", "data", "truth", "code", "until", "margin", "drop_decided")

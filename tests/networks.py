@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from evaluator.measuring.pipeline import Pipeline
+from evaluator.networks.attention import attention_blocks
 from evaluator.networks.backbone_loading import Backbone
 from evaluator.networks.folding import folded
 from evaluator.networks.network import Network
@@ -153,8 +154,9 @@ def as_backbone(
     facts = LoadedBackbone(
         "small", "random:0", "0" * 64, split.layer, view.channels, view.height, view.width, split.linear is not None, (),
         plain(side, channels), found.logits.shape[1], cut=split.kind, tokens=view.tokens,
+        attention=attention_blocks(whole, found, view),
     )  # fmt: skip
-    return Backbone(split.trunk, split.head, split.linear, facts, view)
+    return Backbone(split.trunk, split.head, split.linear, facts, view, whole if facts.attention else None)
 
 
 class Bench(NamedTuple):

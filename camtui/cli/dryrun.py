@@ -13,12 +13,11 @@ from camtui.format.looks import look_text
 from camtui.format.numbers import count
 from camtui.growth import growth
 from camtui.status import until_record
-from evaluator.backbones import known_backbone
 from evaluator.execution.looks import Looks
 from evaluator.execution.request import RunRequest
 from evaluator.execution.work_left import Remaining, remaining_work
 from evaluator.images import Manifest, planned_images
-from evaluator.plan import RunPlan, applicable, grown
+from evaluator.plan import RunPlan, grown, may_apply
 from evaluator.records import Cell, Look
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
@@ -116,13 +115,10 @@ def _work(request: RunRequest, plan: RunPlan, stored: RunPlan | None, images: in
 
 def _cells(plan: RunPlan, stored: Sequence[Cell]) -> list[Cell]:
     """The cells of a plan: those that are stored, and new ones as far as the catalog knows the heads."""
-    from evaluator import catalog
-
     known = {(cell.backbone, cell.method): cell for cell in stored}
     ids = numbers(1 + max((cell.id for cell in stored), default=0))
     pairs = [(spec, method) for spec in plan.backbones for method in plan.methods]
     return [
-        known.get((spec.name, method))
-        or Cell(next(ids), spec.name, method, applicable(catalog.method(method), known_backbone(spec.key).gap_linear), "")
+        known.get((spec.name, method)) or Cell(next(ids), spec.name, method, may_apply(method, spec), "")
         for spec, method in pairs
     ]

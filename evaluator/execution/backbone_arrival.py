@@ -30,11 +30,11 @@ def describe_cells(plan: RunPlan, cells: Sequence[Cell], loaded: LoadedBackbone)
     """Every cell of one backbone."""
     specs = {spec.name: spec for spec in plan.backbones}
     methods = {cell.id: catalog.method(cell.method) for cell in cells}
-    possible = [method for method in methods.values() if applicable(method, loaded.gap_linear)]
+    possible = [method for method in methods.values() if applicable(method, loaded.gap_linear, loaded.attention > 0)]
     for cell in cells:
         method = methods[cell.id]
         applies = method in possible
-        note = _equal_to(method, possible, loaded.gap_linear) if applies else f"{method.title} needs a GAP + linear head"
+        note = _equal_to(method, possible, loaded.gap_linear) if applies else f"{method.title} needs {method.needs}"
         yield Described(cell.id, cell_identity(plan, specs[cell.backbone], loaded, cell.method), applies, note)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from evaluator.measuring.maps import min_max, upsample
-from evaluator.methods.base import ChannelMasks
+from evaluator.methods.base import Attention, ChannelMasks
 from evaluator.networks.network import Network, Observation
 
 _POOLED_AT_ONCE = 4096
@@ -131,6 +131,14 @@ class BatchView:
             return lambda rows, which: self.head(self.activation[rows] * masks[which, None], rows), size
         pooled = torch.einsum("bkp,mp->bmk", self.activation.flatten(2), masks.flatten(1)) / masks[0].numel()
         return lambda rows, which: linear(pooled[rows, which]), _POOLED_AT_ONCE
+
+    def attention(self, combine: Callable[[Attention], Tensor], *, gradients: bool = False) -> Tensor:
+        """What ``combine`` makes of the attention of the images, a batch of them at a time, ``[B, …]``."""
+        size = self._network.batch_sizes["fp32"]
+        return torch.cat([
+            combine(self._network.attention(images, targets, gradients=gradients))
+            for images, targets in zip(torch.split(self._images, size), torch.split(self.targets, size), strict=True)
+        ])  # fmt: skip
 
     def blank_confidence(self) -> Tensor:
         """The score of the target on the zero image, ``[B]``."""

@@ -28,6 +28,23 @@ class ChannelMasks(NamedTuple):
     step: int
 
 
+class Attention(NamedTuple):
+    """Self-attention of every block of a transformer on n images, first block first.
+
+    Attributes:
+        weights: ``[n, heads, N, N]`` each, rows (queries) sum to 1; N = P + h·w tokens.
+        gradients: ``∂s_c/∂weights``, the same shapes; empty unless asked for.
+        prefix: P, tokens before those of the map, the class token first; 0 where there is none.
+        height, width: of the map of tokens, row by row, that of the target layer.
+    """
+
+    weights: tuple[Tensor, ...]
+    gradients: tuple[Tensor, ...]
+    prefix: int
+    height: int
+    width: int
+
+
 class View(Protocol):
     """One pass over a batch of images, as a method sees it at the target layer. B images, K channels, C classes."""
 
@@ -121,6 +138,19 @@ class View(Protocol):
             ``[B, K]``.
         """
 
+    def attention(self, combine: Callable[[Attention], Tensor], *, gradients: bool = False) -> Tensor:
+        """What ``combine`` makes of every block's attention, only where ``needs_attention``: one more forward for each image.
+
+        The images come in batches, so that the attention of all of them is never there at once.
+
+        Args:
+            combine: attention of n images → ``[n, …]``.
+            gradients: those of the target's logit with respect to the weights too: a backward pass.
+
+        Returns:
+            ``[B, …]``.
+        """
+
     def blank_confidence(self) -> Tensor:
         """``[B]``, confidence in the target on the all-zero (normalised) image."""
 
@@ -155,6 +185,8 @@ class Method(ABC):
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}
     """Smallest and largest value of options that are numbers; without an entry they are above 0 and below 10,000."""
     needs_gap_linear: ClassVar[bool] = False
+    needs_attention: ClassVar[bool] = False
+    """Whether it looks into self-attention (``View.attention``): for transformers whose blocks attend over all tokens."""
     masks_channels: ClassVar[bool] = False
     """Whether every channel costs forwards (Score-CAM and kin): such methods are evaluated after the cheap ones."""
     beyond_paper: ClassVar[bool] = False
@@ -169,6 +201,13 @@ class Method(ABC):
     def forwards(self, channels: int, gap_linear: bool) -> int:
         """Network forwards per image beyond the clean pass, the masked pass included; for planning and the ETA."""
         return 1
+
+    @property
+    def needs(self) -> str:
+        """What it needs of a network, in a few words; empty where it needs nothing."""
+        if self.needs_attention:
+            return "attention blocks over all tokens"
+        return "a GAP + linear head" if self.needs_gap_linear else ""
 
     def map_identity(self, gap_linear: bool) -> str:
         """Two methods with the same identity have the same map by construction and are computed once."""

@@ -11,10 +11,12 @@ from torch import Tensor, fx, nn
 
 from evaluator.backbones import family_of, known_backbone
 from evaluator.errors import UsageError
+from evaluator.methods.base import Attention
+from evaluator.networks.attention import attention_blocks, unfused
 from evaluator.networks.building import Built
 from evaluator.networks.folding import folded
 from evaluator.networks.map_view import MapView, prefix_tokens
-from evaluator.networks.probing import Probe, probe
+from evaluator.networks.probing import Probe, logits_of, probe
 from evaluator.networks.splitting import Split
 from evaluator.networks.target_layer import split_at
 from evaluator.plan import BackboneSpec
@@ -45,6 +47,7 @@ class Backbone:
         linear: the one linear layer behind global average pooling, where that is all the head is.
         facts: what the run records about it.
         view: how the layer's output is a map.
+        whole: the network as it was built, where its attention can be looked into.
     """
 
     trunk: nn.Module
@@ -52,6 +55,7 @@ class Backbone:
     linear: nn.Linear | None
     facts: LoadedBackbone
     view: MapView
+    whole: nn.Module | None = None
 
     @property
     def gap_linear(self) -> bool:
@@ -64,7 +68,7 @@ class Backbone:
         logits = sides.pop().float() if self.facts.cut == "hooks" else None
         activation, rest = self.view.to_map(raw.float())
         context = tuple(side.float() if side.is_floating_point() else side for side in (*rest, *sides))
-        return Seen(activation, context, None if logits is None else self._as_answered(logits))
+        return Seen(activation, context, None if logits is None else self._answered(logits))
 
     def logits(self, activation: Tensor, context: tuple[Tensor, ...] = ()) -> Tensor:
         """``A`` ``[n, K, h, w]`` and the context of the same images → ``s`` ``[n, C]``; can be differentiated."""
@@ -72,9 +76,9 @@ class Backbone:
             return self.linear(activation.mean((2, 3)))  # type: ignore[no-any-return]  # nn.Module.__call__ is Any
         kept = 1 if self.view.tokens is not None else 0
         raw = self.view.to_raw(activation, context[:kept])
-        return self._as_answered(self.head(raw, *context[kept:]))
+        return self._answered(self.head(raw, *context[kept:]))
 
-    def _as_answered(self, logits: Tensor) -> Tensor:
+    def _answered(self, logits: Tensor) -> Tensor:
         """``[n, C]``; one logit ``s`` as two classes, ``(−s, s)``: the score of either is ``σ`` of its own."""
         logits = logits.reshape(len(logits), -1)
         return torch.cat([-logits, logits], 1) if logits.shape[1] == 1 else logits
@@ -112,9 +116,23 @@ class Backbone:
             (product,) = torch.autograd.grad(gradient, leaf, vector, materialize_grads=True)
         return product
 
+    def attention(self, images: Tensor, targets: Tensor, *, gradients: bool) -> Attention:
+        """The self-attention of every block on some images, by a pass of its own through the whole network.
+
+        Args:
+            images: ``[n, channels, H, W]``, normalised; ``targets``: ``[n]``.
+            gradients: those of the targets' logits too.
+        """
+        assert self.whole is not None, "the pipeline asks applicability first"
+        with torch.set_grad_enabled(gradients), unfused(self.whole, gradients=gradients) as kept:
+            logits = self._answered(logits_of(self.whole(images)))
+            found = torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), kept) if gradients else ()
+        weights = tuple(one.detach() for one in kept)
+        return Attention(weights, tuple(found), self.view.tokens or 0, self.view.height, self.view.width)
+
     def to(self, device: torch.device) -> Backbone:
         """The same on another device, in channels-last layout."""
-        for part in (self.trunk, self.head, self.linear):
+        for part in (self.trunk, self.head, self.linear, self.whole):
             if part is not None:
                 part.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
         return self
@@ -145,8 +163,9 @@ def load_backbone(spec: BackboneSpec, resize: int | None = None) -> Backbone:
         height=split.view.height, width=split.view.width, gap_linear=linear is not None,
         classes=_classes(spec, built, found), preprocessing=preprocessing, class_count=max(found.logits.shape[1], 2),
         score=spec.score or built.score or "softmax", cut=split.kind, tokens=split.view.tokens, source=built.source,
+        attention=attention_blocks(model, found, split.view),
     )  # fmt: skip
-    return Backbone(split.trunk, split.head, linear, facts, split.view)
+    return Backbone(split.trunk, split.head, linear, facts, split.view, model if facts.attention else None)
 
 
 def _split(spec: BackboneSpec, built: Built, model: nn.Module, found: Probe) -> Split:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from evaluator.errors import is_out_of_memory
+from evaluator.methods.base import Attention
 from evaluator.networks.backbone_loading import Backbone, Seen
 from evaluator.networks.fusing import bfloat16_twin
 from evaluator.records import Precision
@@ -136,6 +137,11 @@ class Network:
         return self._in_parts(
             seen, lambda part, at: self.backbone.hessian_product(part.activation, targets[at], vector[at], part.context)
         )
+
+    def attention(self, images: Tensor, targets: Tensor, *, gradients: bool) -> Attention:
+        """The self-attention of every block: one forward for each image, counted, and no more of them at once than fit in one."""
+        self.forwards += len(images)
+        return self.backbone.attention(images, targets, gradients=gradients)
 
     def _in_parts(self, seen: Observation, compute: Callable[[Observation, slice], Tensor]) -> Tensor:
         """What is computed of a head that needs a context, which may be most of the network: a forward's images at a time."""

@@ -22,10 +22,18 @@ _MEAN, _STD = (127 / 255,) * 3, (128 / 255,) * 3
 
 
 def _lite(number: int, side: int, file: str) -> KnownBackbone:
+    usual = Preprocessing(side, side, mean=_MEAN, std=_STD)
     return KnownBackbone(
-        f"efficientnet_lite{number}", f"EfficientNet-Lite{number}", "efficientnet_lite", gap_linear=True, channels=1280,
-        weights_file=file, preprocessing=Preprocessing(side, side, mean=_MEAN, std=_STD), listed=True,
-    )  # fmt: skip
+        key=f"efficientnet_lite{number}",
+        title=f"EfficientNet-Lite{number}",
+        family="efficientnet_lite",
+        gap_linear=True,
+        attention=False,
+        channels=1280,
+        weights_file=file,
+        preprocessing=usual,
+        listed=True,
+    )
 
 
 _KNOWN = {

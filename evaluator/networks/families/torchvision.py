@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 
 
 def _paper(key: str, title: str, layer: str, gap_linear: bool, channels: int, file: str) -> KnownBackbone:
-    return KnownBackbone(key, title, layer=layer, gap_linear=gap_linear, channels=channels, weights_file=file, listed=True)
+    return KnownBackbone(
+        key=key,
+        title=title,
+        layer=layer,
+        gap_linear=gap_linear,
+        attention=False,
+        channels=channels,
+        weights_file=file,
+        listed=True,
+    )
 
 
 _PAPER = (
@@ -51,9 +60,9 @@ _TRANSFORMERS = {
 @cache
 def _known() -> dict[str, KnownBackbone]:
     known = {backbone.key: backbone for backbone in _PAPER}
-    known |= {key: KnownBackbone(key, key) for key in _OTHERS}
+    known |= {key: KnownBackbone(key, key, attention=False) for key in _OTHERS}
     return known | {
-        key: KnownBackbone(key, key, layer=layer, gap_linear=False, channels=channels)
+        key: KnownBackbone(key, key, layer=layer, gap_linear=False, attention=key.startswith("vit_"), channels=channels)
         for key, (layer, channels) in _TRANSFORMERS.items()
     }
 

@@ -90,6 +90,4 @@ def _result(cell: int, numbers: Numbers, images: int) -> UnitResult:
 
 def _loaded(name: str, gap_linear: bool) -> LoadedBackbone:
     weights = "random:0" if "random" in name else "IMAGENET1K_V1"
-    return LoadedBackbone(
-        name, weights, f"{hash(name):064x}"[-64:], "layer4", 512, 7, 7, gap_linear, (), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
-    )
+    return LoadedBackbone(name, weights, f"{hash(name):064x}"[-64:], "layer4", 512, 7, 7, gap_linear, ())

@@ -1,0 +1,76 @@
+"""Self-attention in the open: what every block of a transformer weighs, and the gradient of a logit with respect to it.
+
+Fused kernels keep the weights to themselves. For the passes that ask for them ``scaled_dot_product_attention`` is replaced by the
+same three operations one by one, in the network as it was built, and put back afterwards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from evaluator.networks.map_view import MapView
+from evaluator.networks.probing import Probe
+from evaluator.networks.target_layer import attends
+
+
+@contextmanager
+def unfused(model: nn.Module, *, gradients: bool = False) -> Iterator[list[Tensor]]:
+    """Within, every call of scaled dot-product attention adds its weights ``[n, heads, N, N]`` to the list.
+
+    Args:
+        gradients: the weights take part in autograd; without them nothing before the first needs to.
+    """
+    kept: list[Tensor] = []
+
+    def openly(
+        query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,
+        _dropout: float = 0.0, is_causal: bool = False, scale: float | None = None, **_: Any,
+    ) -> Tensor:  # fmt: skip
+        factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+        products = query @ key.transpose(-2, -1) * factor
+        if is_causal:
+            attn_mask = torch.ones(products.shape[-2:], dtype=torch.bool, device=products.device).tril()
+        if attn_mask is not None:
+            masked = attn_mask.dtype == torch.bool
+            products = products.masked_fill(~attn_mask, -math.inf) if masked else products + attn_mask
+        weights = products.softmax(-1)
+        if gradients and not weights.requires_grad:
+            weights.requires_grad_()
+        kept.append(weights)
+        return weights @ value
+
+    choosing = [module for module in model.modules() if isinstance(getattr(module, "fused_attn", None), bool)]
+    before = [module.fused_attn for module in choosing]
+    fused, fast = functional.scaled_dot_product_attention, torch.backends.mha.get_fastpath_enabled()
+    functional.scaled_dot_product_attention = openly  # type: ignore[assignment]  # for this pass
+    torch.backends.mha.set_fastpath_enabled(False)
+    for module in choosing:
+        module.fused_attn = True  # type: ignore[assignment]  # timm's switch: a plain bool
+    try:
+        yield kept
+    finally:
+        functional.scaled_dot_product_attention = fused
+        torch.backends.mha.set_fastpath_enabled(fast)
+        for module, value in zip(choosing, before, strict=True):
+            module.fused_attn = value
+
+
+def attention_blocks(model: nn.Module, probe: Probe, view: MapView) -> int:
+    """How many blocks can be looked into; 0 where not all of them attend over the prefix tokens and positions of the map."""
+    if view.tokens is None or not any(attends(call.module) for call in probe.calls):
+        return 0
+    with torch.no_grad(), unfused(model) as kept:
+        model(probe.images.clone())
+    return len(kept) if all(_is_of(weights, probe.images, view) for weights in kept) else 0
+
+
+def _is_of(weights: Tensor, images: Tensor, view: MapView) -> bool:
+    count = (view.tokens or 0) + view.height * view.width
+    return weights.ndim == 4 and len(weights) == len(images) and weights.shape[2:] == (count, count)
