@@ -69,6 +69,8 @@ class Family(ABC):
     title: ClassVar[str]
     spelled: ClassVar[str]
     """How its backbones are named in a command: ``NAME``, ``timm/NAME``, ``FILE.pt2``."""
+    published: ClassVar[bool] = False
+    """Whether its default weights are published ones, which may have to be fetched first."""
     rank: ClassVar[int] = 0
     """Families are asked in this order whether a name is theirs; those with fixed names first."""
 

@@ -29,6 +29,7 @@ TESTED_IN = {
     "camtui/export/test_init.py": "camtui.export.records",
     "camtui/format/test_select.py": "camtui.format.terms",
     "camtui/tui/test_overview.py": "camtui.tui.worst",
+    "camtui/test_missing_weights.py": "evaluator.networks.fetching",
     "camtui/tui/screens/test_help.py": "camtui.tui.marks",
     "camtui/tui/screens/test_cell.py": "camtui.tui.cellfacts camtui.tui.reader_threads camtui.tui.widgets.lines",
     "camtui/tui/screens/test_grid.py": "camtui.tui.screens.base",

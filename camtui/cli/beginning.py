@@ -15,11 +15,13 @@ from camtui.cli.command_decorator import run_command
 from camtui.cli.console import has_screen, narrate, print_json, stdout_console
 from camtui.cli.options import Shown
 from camtui.executors import Chosen
+from camtui.missing_weights import fetch_weights, missing_weights
 from camtui.planning import stored_plan
 from camtui.runs import reference, sizes_file
 from camtui.trust import allowed_of
 from evaluator.errors import CamtuiError, UsageError
 from evaluator.execution.request import DriverSettings, RunRequest
+from evaluator.interfaces import DEFAULT_SESSION
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ def begin(ctx: typer.Context, request: RunRequest, shown: Shown) -> None:
     if say:
         narrate(f"preparing {request.word}: looking for the images")
     warning = _check_images(request)
+    _check_weights(request, say=say)
     if shown.foreground:
         raise typer.Exit(_in_foreground(request, as_json=shown.json))
     from camtui.launch import launch, logind_warning
@@ -107,6 +110,16 @@ def _check_images(request: RunRequest) -> str:
         lacking = f"{len(manifest.images) - having} of {len(manifest.images)} images have no truth"
         return "; ".join(filter(None, (manifest.warning(), lacking)))
     return manifest.warning()
+
+
+def _check_weights(request: RunRequest, *, say: bool) -> None:
+    """What cannot be loaded is refused before the run is touched; on Ray each node looks for itself."""
+    if request.plan is None or request.settings.ray is not None or request.settings.session != DEFAULT_SESSION:
+        return
+    keys = missing_weights(request.plan, request.db)
+    if keys and say:
+        narrate(f"preparing {request.word}: fetching the weights of {', '.join(keys)}")
+    fetch_weights(keys)
 
 
 def _in_foreground(request: RunRequest, *, as_json: bool) -> int:

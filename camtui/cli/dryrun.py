@@ -12,6 +12,7 @@ from camtui.devices import on_cuda
 from camtui.format.looks import look_text
 from camtui.format.numbers import count
 from camtui.growth import growth
+from camtui.missing_weights import missing_weights
 from camtui.status import until_record
 from evaluator.execution.looks import Looks
 from evaluator.execution.request import RunRequest
@@ -49,6 +50,8 @@ def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> N
     if truths := planned_truth(plan):
         print(f"truth     {printable(plan.truth)}: of {count(truths.having(manifest.images))} images")
     print(f"devices   {', '.join(request.settings.devices)}, {plan.precision}")
+    if absent := missing_weights(plan, request.db):
+        print(f"weights   not on this machine, to be fetched first: {', '.join(absent)}")
     if look is not None:
         print(f"until     {look_text(look, len(manifest.images))}{_unknown(plan, stored)}")
     for stage, images, _ in work:
@@ -72,6 +75,7 @@ def _print_json(request: RunRequest, plan: RunPlan, manifest: Manifest, work: Se
                 }
                 for stage, images, _ in work
             ],
+            "weights_to_fetch": missing_weights(plan, request.db),
             "until": until_record(look),
         }
     )  # fmt: skip

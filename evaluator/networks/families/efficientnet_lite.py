@@ -54,6 +54,7 @@ class EfficientNetLite(Family):
     key = "efficientnet_lite"
     title = "EfficientNet-Lite of the demo's packages"
     spelled = "NAME"
+    published = True
     rank = 1
 
     def known(self, key: str) -> KnownBackbone | None:

@@ -73,6 +73,7 @@ class Torchvision(Family):
     key = "torchvision"
     title = "torchvision's classifiers"
     spelled = "NAME"
+    published = True
 
     def known(self, key: str) -> KnownBackbone | None:
         """By torchvision's own name."""

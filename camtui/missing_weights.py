@@ -1,0 +1,56 @@
+"""Published weights that a request needs and this machine does not have: said by a dry run, fetched before a run is touched."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from camtui.launch import as_error
+from evaluator.backbones import family_of, weights_at_hand
+from evaluator.errors import CamtuiError, RunFailed
+from evaluator.plan import DEFAULT_WEIGHTS, RunPlan
+from evaluator.store.reader import RunReader
+from evaluator.text import printable
+
+
+def missing_weights(plan: RunPlan, database: Path) -> list[str]:
+    """Keys of the backbones whose published weights are not seen on this machine, and which the run has not loaded before."""
+    wanted = [
+        spec for spec in plan.backbones
+        if spec.weights == DEFAULT_WEIGHTS and family_of(spec.key).published and weights_at_hand(spec.key) is None
+    ]  # fmt: skip
+    loaded = _loaded(database) if wanted else set()
+    return list(dict.fromkeys(spec.key for spec in wanted if spec.name not in loaded))
+
+
+def fetch_weights(keys: list[str]) -> None:
+    """Bring published weights to this machine, each checked against its network; the run is not touched.
+
+    Raises:
+        CamtuiError: they cannot be fetched, or do not fit.
+    """
+    if not keys:
+        return
+    command = [sys.executable, "-P", "-m", "evaluator.networks.fetching", *keys]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    try:
+        answer = json.loads(done.stdout.splitlines()[-1])
+    except (ValueError, IndexError) as error:
+        last = (done.stderr.splitlines() or [f"exit code {done.returncode}"])[-1]
+        why = f"the weights of {', '.join(keys)} cannot be looked for: {printable(last, 200)}"
+        raise RunFailed(why, "this machine, in words: camtui doctor") from error
+    if "error" in answer:
+        raise as_error(answer["error"])
+
+
+def _loaded(database: Path) -> set[str]:
+    """Names of the backbones that the run has loaded."""
+    if not database.exists():
+        return set()
+    try:
+        with RunReader(database) as reader:
+            return set(reader.backbones())
+    except CamtuiError:  # the driver says what is wrong with the file
+        return set()
