@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from evaluator.measuring.saliency import Saliency
+
+class Saliency(Protocol):
+    """B saliency maps ``U``, as a metric sees them; one map that stands for all images gives one value, which is theirs."""
+
+    values: Tensor
+    """``[B, h, w]`` in [0, 1], at the resolution of the target layer; of a fixed map at that of the image."""
+
+    def pixels(self) -> Tensor:
+        """``U``, ``[B, H, W]``."""
+
+    def mean(self) -> Tensor:
+        """Mean over the pixels, ``[B]``, float64."""
+
+    def scatter(self, other: Self) -> Tensor:
+        """``Σ (U − mean U)(U′ − mean U′)`` over the pixels, ``[B]``, float64; both of one resolution."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from evaluator.metrics.base import Metric
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from evaluator.measuring.saliency import Saliency
+    from evaluator.metrics.base import Saliency
 
 METRIC = Metric(
     key="coherency",

@@ -27,6 +27,8 @@ PRINTED = {
     "event": ("logs", "val"),
     "methods": ("methods",),
     "metrics": ("metrics",),
+    "check": ("check", "fakecam"),
+    "new": ("new", "method", "mine", "--force"),
     "backbones": ("backbones",),
     "doctor": ("doctor",),
     "doctor-run": ("doctor", "val"),

@@ -1,0 +1,118 @@
+"""``camtui check``: whether a method or a metric does what every method and metric must."""
+
+from __future__ import annotations
+
+import json as json_module
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from camtui.cli import completion
+from camtui.cli.command_decorator import command
+from camtui.cli.console import narrate, print_json
+from camtui.cli.options import JsonOption
+from camtui.launch import as_error
+from camtui.trust import remember
+from evaluator import catalog
+from evaluator.errors import RunFailed
+from evaluator.references import as_spec, installed
+from evaluator.sources import sources_of
+from evaluator.text import counted, printable
+
+
+@command
+def check(
+    reference: Annotated[
+        str,
+        typer.Argument(
+            metavar="REF",
+            help="FILE.py:Name, package.module:Name, or a name of camtui methods.",
+            autocompletion=completion.methods,
+        ),
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Check a method or a metric against what every one must do, on small networks.
+
+    Shape, numbers, the same alone and in batches, the same twice, nothing kept, forwards as declared, nothing overwritten.
+    Naming code here allows it to run from now on.
+
+    Example: camtui check ./mycam.py:MyCAM
+    """
+    asked = _asked(reference)
+    answers = _answers(asked)
+    about = next(answers)
+    if about["axis"] == "backbone":
+        narrate(f"hint:  a backbone is checked by: camtui backbones --check {reference}")
+        raise typer.Exit(2)
+    verdicts: list[dict[str, Any]] = []
+    for verdict in answers:
+        verdicts.append(verdict)
+        if not json:
+            print(f"{_WORDS[verdict['passed']]:<6} {verdict['rule']:<30} {printable(verdict['found'])}")
+    failed = [verdict for verdict in verdicts if verdict["passed"] is False]
+    if json:
+        print_json({"axis": about["axis"], "spec": about["spec"], "passed": not failed, "rules": verdicts})
+    elif failed:
+        narrate(f"{about['spec']}: {len(failed)} of {counted(len(verdicts), 'rule')} broken")
+    else:
+        narrate(f"{about['spec']} passes: camtui run --data FOLDER -b resnet50 {_option(about['axis'])} {reference}")
+    raise typer.Exit(1 if failed else 0)
+
+
+_WORDS = {True: "ok", False: "FAILS", None: "–"}
+
+
+def _option(axis: str) -> str:
+    return "--metric" if axis == "metric" else "-m"
+
+
+def _asked(text: str) -> dict[str, Any]:
+    """What is to be checked: one of camtui's own, or code that typing it allows."""
+    key, _, tail = text.partition(":")
+    if key in catalog.known_methods():
+        return {"axis": "method", "spec": text}
+    if key in catalog.known_metrics():
+        return {"axis": "metric", "spec": text}
+    given = as_spec(text)
+    registered = installed("method").get(key) or installed("metric").get(key)
+    if given is None and registered is None:
+        catalog.method(text)
+    reference = registered.reference if registered and given is None else given.reference if given else None
+    assert reference is not None, "the catalog knows no such method"
+    sha256 = sources_of(reference).sha256
+    remember({reference.text: sha256})
+    return {"reference": reference.text, "sha256": sha256, "tail": given.tail if given else tail}
+
+
+def _answers(asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What the checking process says, line by line.
+
+    Raises:
+        CamtuiError: it cannot be imported, or is neither method nor metric; the process has died.
+    """
+    command = [sys.executable, "-P", "-m", "evaluator.measuring.conformance"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json_module.dumps(asked))
+        process.stdin.close()
+        answered = False
+        for line in process.stdout:
+            answered = True
+            answer = json_module.loads(line)
+            if "error" in answer:
+                raise as_error(answer["error"])
+            yield answer
+        code = process.wait()
+    if code or not answered:
+        raise RunFailed(f"the check has ended with {_ended(code)}", "what it computes ends the process: try it in Python")
+
+
+def _ended(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,340 @@
+"""What every method and metric must do, tried on small networks: one verdict for each rule, with the number that was found.
+
+``python -m evaluator.measuring.conformance`` prints one JSON line for each, for ``camtui check``, which never holds torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evaluator import catalog, describing, user_code
+from evaluator.errors import CamtuiError
+from evaluator.measuring.curve_tracing import CurveTracer
+from evaluator.measuring.guarding import Fault, MethodFault, check_shape
+from evaluator.measuring.maps import low_map
+from evaluator.measuring.pipeline import Batch, Pipeline, Scores
+from evaluator.measuring.stored_maps import MapOfImage
+from evaluator.measuring.trial import (
+    SIDE,
+    Head,
+    explained_by,
+    keys_of,
+    trial_explained,
+    trial_images,
+    trial_network,
+    trial_seen,
+    view_of,
+)
+from evaluator.methods.base import FixedMap, Method
+from evaluator.metrics.base import Explained, Metric
+from evaluator.networks.network import Network
+from evaluator.records import StoredMap
+from evaluator.references import as_reference
+from evaluator.user_code import told
+
+BATCHES = (1, 3, 16)
+TOLERANCE = 1e-4
+"""How far two maps in [0, 1] that must be equal may be apart: sums of float32 in another order."""
+
+MANY = 64
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One rule.
+
+    Attributes:
+        rule: which; ``passed``: ``None`` where it does not apply; ``found``: in a few words, with the number.
+    """
+
+    rule: str
+    passed: bool | None
+    found: str
+
+
+Values = Callable[[int, int], Tensor]
+"""``(first, last)`` → what is computed for some of sixteen inputs in one batch, a number or a map for each."""
+
+
+def verdicts_of_method(method: Method) -> Iterator[Verdict]:
+    """Every rule for a method, with the options that it has; after an exception no other rule is tried."""
+    if isinstance(method, FixedMap):
+        yield from _guarded(method, _fixed_map_verdicts(method))
+        return
+    heads: tuple[Head, ...] = ("gap",) if method.needs_gap_linear else ("gap", "deep")
+    for head in heads:
+        yield from _guarded(method, _verdicts_on(method, head))
+
+
+def _guarded(subject: object, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
+    """The verdicts; what the subject raises is one too, and the last."""
+    try:
+        yield from verdicts
+    except (MethodFault, CamtuiError) as error:
+        yield Verdict("runs", False, str(error))
+    except Exception as error:
+        yield Verdict("runs", False, told(error, _folder_of(subject)))
+
+
+def _folder_of(subject: object) -> Path:
+    module = sys.modules.get(type(subject).__module__ if isinstance(subject, Method) else str(subject))
+    return Path(getattr(module, "__file__", None) or "/").parent
+
+
+def _verdicts_on(method: Method, head: Head) -> Iterator[Verdict]:
+    network = trial_network(head)
+    images, keys = trial_images(16), keys_of(16)
+
+    def combination(first: int, last: int) -> Tensor:
+        return method.combine(view_of(network, images[first:last], keys[first:last])).detach()
+
+    def maps(first: int, last: int) -> Tensor:
+        return low_map(check_shape(method, combination(first, last), (last - first, 8, 8)).float()).values
+
+    name = "GAP + linear head" if head == "gap" else "deep head"
+    yield _shape(method, combination(0, 16), (16, 8, 8), name)
+    yield _finite("finite", combination(0, 16), name)
+    yield _untouched(method, network, name)
+    yield from _independent(maps, name)
+    yield _forwards(method, network, name)
+    yield _zero_map(method, head, name)
+    for channels in (1, MANY):
+        view = view_of(trial_network(head, channels), images[:2], keys[:2])
+        yield _finite(f"{channels} channel{'s' if channels > 1 else ''}", method.combine(view), name)
+    yield _slow(method, head, maps(0, 3), network, name)
+
+
+def _shape(method: Method, found: Any, shape: tuple[int, ...], name: str) -> Verdict:
+    try:
+        check_shape(method, found, shape)
+    except MethodFault as error:
+        return Verdict("shape", False, f"{error} ({name})")
+    return Verdict("shape", True, f"{list(shape)} ({name})")
+
+
+def _finite(rule: str, values: Tensor, name: str) -> Verdict:
+    wrong = int((~values.isfinite()).sum())
+    return Verdict(rule, not wrong, f"{wrong} of {values.numel()} values are not finite ({name})")
+
+
+def _untouched(method: Method, network: Network, name: str) -> Verdict:
+    """Nothing that other methods read is written to, also where the count of writes does not tell."""
+    images = trial_images(3)
+    view = view_of(network, images, keys_of(3))
+    read = {"activation": view.activation, "logits": view.logits, "targets": view.targets, "gradient": view.gradient}
+    before = {key: value.clone() for key, value in read.items()}
+    method.combine(view)
+    changed = {key: int((read[key] != before[key]).sum()) for key in read}
+    changed |= {key: max(changed.get(key, 0), 1) for key in view.overwritten()}
+    written = ", ".join(f"{count} values of the {key}" for key, count in changed.items() if count)
+    return Verdict("writes nothing", not written, f"{written or 'nothing'} overwritten ({name})")
+
+
+def _independent(values: Values, name: str) -> Iterator[Verdict]:
+    """The same alone and in batches, the same twice, and nothing kept from one batch for the next."""
+    _seed()
+    whole = values(0, 16)
+    for size in BATCHES[:-1]:
+        parts = [values(first, min(first + size, 16)) for first in range(0, 16, size)]
+        yield _equal(f"alone = in a batch ({size} of 16)", torch.cat(parts), whole, TOLERANCE, name)
+    yield _equal("the same twice", values(0, 16), values(0, 16), 0.0, name)
+    before, _, after = _seeded(values, 0, 8), _seeded(values, 8, 16), _seeded(values, 0, 8)
+    yield _equal("keeps nothing between batches", after, before, 0.0, name)
+
+
+def _seed() -> None:
+    torch.manual_seed(0)
+    random.seed(0)
+
+
+def _seeded(values: Values, first: int, last: int) -> Tensor:
+    """With the same random numbers: what still differs comes from what was computed before."""
+    _seed()
+    return values(first, last)
+
+
+def _equal(rule: str, found: Tensor, expected: Tensor, tolerance: float, name: str) -> Verdict:
+    if found.shape != expected.shape:
+        return Verdict(rule, False, f"{list(found.shape)} against {list(expected.shape)} ({name})")
+    apart = float((found.double() - expected.double()).abs().max()) if found.numel() else 0.0
+    return Verdict(rule, apart <= tolerance, f"at most {apart:.2g} apart, {tolerance:g} allowed ({name})")
+
+
+def _forwards(method: Method, network: Network, name: str) -> Verdict:
+    """Images that went through the trunk for one row, against what ``forwards`` says; the zero image counts once per backbone."""
+    network.blank_confidence()
+    counted, images = 0, trial_images(4)
+
+    def count(_module: object, inputs: tuple[Tensor, ...], _output: object) -> None:
+        nonlocal counted
+        counted += len(inputs[0])
+
+    handle = network.backbone.trunk.register_forward_hook(count)
+    try:
+        Pipeline(network).rows(Batch(images, keys_of(4)), [method])
+    finally:
+        handle.remove()
+    facts = network.backbone.facts
+    declared, made = method.forwards(facts.channels, facts.gap_linear), counted / 4 - 1
+    return Verdict("forwards", declared == made, f"{declared} declared, {made:g} counted ({name})")
+
+
+def _zero_map(method: Method, head: Head, name: str) -> Verdict:
+    """An activation that is zero everywhere: the rows are numbers, whatever the map is."""
+    network = trial_network(head, dead=True)
+    scores = Pipeline(network).outcomes(Batch(trial_images(2), keys_of(2)), [method])[method.name]
+    if isinstance(scores, Fault):
+        return Verdict("zero activation", False, f"{scores.detail} ({name})")
+    problems = [problem for place in range(2) if (problem := scores.problem(place))]
+    words = problems[0] if problems else "no map (degenerate)" if all(scores.degenerate) else "a map all the same"
+    return Verdict("zero activation", not problems, f"{words} ({name})")
+
+
+def _slow(method: Method, head: Head, maps: Tensor, network: Network, name: str) -> Verdict:
+    slow = getattr(method, "slow", None)
+    if slow is None:
+        return Verdict("slow(seen)", None, f"the class has none ({name})")
+    targets = view_of(network, trial_images(3), keys_of(3)).targets.tolist()
+    expected = torch.stack([torch.as_tensor(slow(trial_seen(head, place, target))) for place, target in enumerate(targets)])
+    return _equal("slow(seen)", maps, low_map(expected.detach().float()).values, TOLERANCE, name)
+
+
+def _fixed_map_verdicts(method: FixedMap) -> Iterator[Verdict]:
+    for height, width in ((SIDE, SIDE), (224, 224)):
+        rows = method.fixed_map(height, width)
+        fits = len(rows) == height and all(len(row) == width for row in rows)
+        yield Verdict("shape", fits, f"{len(rows)} rows of {len(rows[0]) if rows else 0} for {height} × {width}")
+        if not fits:
+            return
+        values = torch.tensor(rows, dtype=torch.float64)
+        yield from _range(values, 0.0, 1.0, f" at {height} × {width}")
+        again = torch.tensor(method.fixed_map(height, width), dtype=torch.float64)
+        yield _equal("the same twice", again, values, 0.0, f"{height} × {width}")
+    for head in ("gap", "deep"):
+        yield _forwards(method, trial_network(head), head)
+
+
+def verdicts_of_metric(metric: Metric, module: ModuleType) -> Iterator[Verdict]:
+    """Every rule for a metric; after an exception no other rule is tried.
+
+    Args:
+        module: has its ``measure``, or ``frame`` and ``ends``.
+    """
+    if metric.key not in catalog.known_metrics():
+        catalog.introduce_metric(metric, module)
+    yield from _guarded(module.__name__, _curve_verdicts(metric) if metric.curve else _measure_verdicts(metric, module.measure))
+
+
+def _measure_verdicts(metric: Metric, measure: Callable[[Explained], Tensor]) -> Iterator[Verdict]:
+    explained = trial_explained(images=16)
+
+    def values(first: int, last: int) -> Tensor:
+        clean, masked, maps = explained.clean[first:last], explained.masked[first:last], explained.saliency.values[first:last]
+        return measure(explained_by(clean.clone(), masked.clone(), maps.clone()))
+
+    found = measure(explained)
+    fits = isinstance(found, Tensor) and tuple(found.shape) == (16,)
+    what = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
+    yield Verdict("shape", fits, f"{what}, [16] expected")
+    if not fits:
+        return
+    yield from _within(metric, found, "")
+    yield from _independent(values, "stored rows")
+    before = trial_explained(images=16)
+    same = torch.equal(before.clean, explained.clean) and torch.equal(before.masked, explained.masked)
+    same = same and torch.equal(before.saliency.values, explained.saliency.values)
+    yield Verdict("writes nothing", same, "nothing overwritten" if same else "what it is given is overwritten")
+    zero = explained_by(explained.clean, explained.masked, torch.zeros(16, 8, 8))
+    yield from _within(metric, measure(zero).expand(16), " of a zero map")
+    one = explained_by(explained.clean, explained.masked, torch.rand(1, SIDE, SIDE))
+    yield from _within(metric, measure(one).expand(16), " of a fixed map")
+    ends = torch.tensor([0.0, 0.0, 1.0, 1.0, 1e-300], dtype=torch.float64)
+    sure = explained_by(ends, ends.flip(0), explained.saliency.values[:5])
+    yield from _within(metric, measure(sure).expand(5), " where the network is certain")
+
+
+def _within(metric: Metric, values: Tensor, where: str) -> Iterator[Verdict]:
+    return _range(values, metric.low, metric.high, where)
+
+
+def _range(values: Tensor, low: float, high: float, where: str) -> Iterator[Verdict]:
+    yield _finite(f"finite{where}", values, "all of them")
+    least, most = float(values.min()), float(values.max())
+    fits = low - 1e-6 <= least and most <= high + 1e-6
+    yield Verdict(f"range{where}", fits, f"{least:.3g} to {most:.3g}, {low:g} to {high:g} allowed")
+
+
+def _curve_verdicts(metric: Metric) -> Iterator[Verdict]:
+    network, images = trial_network(), trial_images(4)
+    scores = Pipeline(network).rows(Batch(images, keys_of(4)), [catalog.method("gradcam")])["gradcam"]
+    tracer = CurveTracer(network, steps=8, insertion_start="zero")
+
+    def values(first: int, last: int) -> Tensor:
+        maps = [_stored(scores, place, place - first) for place in range(first, last)]
+        return torch.tensor(tracer.trace(images[first:last], maps, [metric.key])[metric.key], dtype=torch.float64)
+
+    found = values(0, 4)
+    yield Verdict("shape", tuple(found.shape) == (4, 9), f"{list(found.shape)}, [4, 9] expected")
+    yield from _within(metric, found, "")
+    alone = torch.cat([values(place, place + 1) for place in range(4)])
+    yield _equal("alone = in a batch (1 of 4)", alone, found, TOLERANCE, "curves")
+    yield _equal("the same twice", values(0, 4), found, 0.0, "curves")
+
+
+def _stored(scores: Scores, place: int, image: int) -> MapOfImage:
+    return MapOfImage(image, "gradcam", StoredMap(scores.target[place], scores.y[place], scores.o[place], scores.maps[place]))
+
+
+def verdicts_of(axis: str, spec: str) -> Iterator[Verdict]:
+    """Every rule for a method with its options, or for a metric, that this process knows."""
+    if axis == "method":
+        return verdicts_of_method(catalog.method(spec))
+    return verdicts_of_metric(catalog.metric(spec), catalog.formula(spec))
+
+
+def main() -> None:
+    """Check ``{"axis", "spec"}``, or code, ``{"reference", "sha256", "tail"}``; its axis is what its kind is."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the user's code prints is no answer
+    asked: dict[str, Any] = json.load(sys.stdin)
+
+    def answer(**values: Any) -> None:
+        print(json.dumps(values), file=answers, flush=True)
+
+    try:
+        axis, spec = asked.get("axis", ""), asked.get("spec", "")
+        if "reference" in asked:
+            axis, spec = _admitted(asked)
+        answer(axis=axis, spec=spec)
+        for verdict in verdicts_of(axis, spec) if axis != "backbone" else ():
+            answer(**asdict(verdict))
+    except CamtuiError as error:
+        answer(error={"kind": error.kind, "message": error.message, "hint": error.hint})
+
+
+def _admitted(asked: dict[str, Any]) -> tuple[str, str]:
+    """Axis and spec of code that this process has imported."""
+    reference = as_reference(asked["reference"])
+    user_code.allow({reference.text: asked["sha256"]})
+    found = user_code.load(reference)
+    if isinstance(found, Metric):
+        return "metric", describing.admit_metric(reference).key
+    if not isinstance(found, type) and callable(found):
+        return "backbone", reference.text
+    key = describing.admit_method(reference).key
+    return "method", f"{key}:{asked['tail']}" if asked.get("tail") else key
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""Small networks, images and stored values to try a method or a metric on: seconds on one core, nothing downloaded."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from evaluator.measuring.maps import min_max
+from evaluator.measuring.saliency import Saliency
+from evaluator.measuring.views import BatchView
+from evaluator.metrics.base import Explained
+from evaluator.networks.backbone_loading import Backbone
+from evaluator.networks.network import Network
+from evaluator.networks.probing import probe
+from evaluator.networks.target_layer import split_at
+from evaluator.records import LoadedBackbone, Preprocessing
+
+SIDE = 32
+CHANNELS = 6
+CLASSES = 10
+LAYER = "features"
+
+Head = Literal["gap", "deep"]
+"""Global average pooling and one linear layer; or pooling, two linear layers and a curved function between them."""
+
+
+class TrialModel(nn.Module):
+    """Two convolutions and a head; the target layer ``features`` gives ``[B, K, 8, 8]``.
+
+    Args:
+        channels: K.
+        dead: the target layer is zero for every image.
+    """
+
+    def __init__(self, head: Head, channels: int, *, dead: bool = False) -> None:
+        super().__init__()
+        last: nn.Module = nn.ReLU() if dead else nn.SiLU()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.SiLU(), nn.Conv2d(8, channels, 3, stride=2, padding=1), last
+        )
+        self.head: nn.Module
+        if head == "gap":
+            self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASSES))
+        else:
+            self.head = nn.Sequential(
+                nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * channels, 24), nn.SiLU(), nn.Linear(24, CLASSES)
+            )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                module.weight.data *= 2.0  # torch's initialisation gives nearly equal logits
+        convolution = self.features[2]
+        if dead and isinstance(convolution, nn.Conv2d) and convolution.bias is not None:
+            convolution.bias.data.fill_(-1e4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """``[n, 3, H, W]`` → logits ``[n, C]``."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+def trial_model(head: Head = "gap", channels: int = CHANNELS, *, dead: bool = False) -> nn.Module:
+    """A seeded model in evaluation mode, without gradients for its weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return TrialModel(head, channels, dead=dead).eval().requires_grad_(False)
+
+
+def trial_network(head: Head = "gap", channels: int = CHANNELS, *, dead: bool = False) -> Network:
+    """The model on the CPU, cut at its target layer."""
+    model = trial_model(head, channels, dead=dead)
+    plain = Preprocessing(SIDE, SIDE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    found = probe(model, plain)
+    split = split_at(model, LAYER, found)
+    view = split.view
+    facts = LoadedBackbone(
+        "trial", "random:0", "0" * 64, split.layer, view.channels, view.height, view.width, split.linear is not None, (),
+        plain, found.logits.shape[1], cut=split.kind, tokens=view.tokens,
+    )  # fmt: skip
+    backbone = Backbone(split.trunk, split.head, split.linear, facts, view)
+    return Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=16)
+
+
+def trial_images(count: int, seed: int = 0) -> Tensor:
+    """``[count, 3, H, W]``, smooth blobs with a little noise, normalised; the same for a seed, whatever the count."""
+    return torch.stack([_image(seed * 10_000 + place) for place in range(count)])
+
+
+def _image(seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(1, 3, 4, 4, generator=generator) * 1.5
+    blobs = interpolate(coarse, size=(SIDE, SIDE), mode="bicubic", align_corners=False)[0]
+    return blobs + 0.2 * torch.randn(3, SIDE, SIDE, generator=generator)
+
+
+def keys_of(count: int) -> list[bytes]:
+    """One noise key for each image."""
+    return [b"0\0trial-%d" % place for place in range(count)]
+
+
+def view_of(network: Network, images: Tensor, keys: Sequence[bytes]) -> BatchView:
+    """The clean pass over some images; the predicted class is explained."""
+    observed = network.observe(len(images), lambda start, stop: images[start:stop])
+    return BatchView(network, lambda: images, observed, observed.logits.argmax(1), keys)
+
+
+def trial_view(head: Head = "gap", *, images: int = 4, channels: int = CHANNELS) -> BatchView:
+    """A view of a small network: what a method's ``combine`` is given."""
+    return view_of(trial_network(head, channels), trial_images(images), keys_of(images))
+
+
+@dataclass(frozen=True)
+class TrialProbe:
+    """A network that answers by a formula: ``metrics.base.Probe`` for values of ``trial_explained``."""
+
+    clean: Tensor
+    saliency: Saliency
+
+    def without(self, missing: Tensor) -> Tensor:
+        """Confidence falls in proportion to the saliency of what is missing, ``[B, M, H, W]`` → ``[B, M]``."""
+        shown = self.saliency.pixels()[:, None].double()
+        return self.clean[:, None] * (1 - (shown * missing).sum((2, 3)) / shown.sum((2, 3)).clamp(min=1e-12))
+
+    def least_likely(self) -> Saliency:
+        """Each map turned upside down."""
+        return Saliency(self.saliency.values.flip(1), SIDE, SIDE)
+
+
+def trial_explained(*, images: int = 4, seed: int = 0) -> Explained:
+    """Seeded confidences, maps, true regions and a probe: what a metric's ``measure`` is given."""
+    generator = torch.Generator().manual_seed(seed)
+    clean, masked = torch.rand(2, images, generator=generator, dtype=torch.float64)
+    return explained_by(clean, masked, min_max(torch.randn(images, 8, 8, generator=generator).relu()))
+
+
+def explained_by(clean: Tensor, masked: Tensor, maps: Tensor) -> Explained:
+    """Confidences and maps ``[B, h, w]`` as a metric sees them; the left half is the object, other metrics are ``(y + o) / 2``."""
+    saliency = Saliency(maps, SIDE, SIDE)
+    truth = (torch.arange(SIDE) < SIDE // 2).expand(len(clean), SIDE, SIDE)
+    values: dict[str, Tensor] = defaultdict(lambda: (clean + masked) / 2)
+    return Explained(clean, masked, saliency, values, truth, TrialProbe(clean, saliency))
+
+
+class Seen(NamedTuple):
+    """What ``slow(seen)`` explains: class ``c`` of one image ``x``, ``[3, H, W]``, by a whole network, without any shortcut.
+
+    Attributes:
+        model: the network; ``layer``: its target layer.
+    """
+
+    model: nn.Module
+    layer: nn.Module
+    x: Tensor
+    c: int
+
+    def passed(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``A`` ``[K, h, w]``, ``g = ∂s_c/∂A`` ``[K, h, w]`` and logits ``[C]`` of an image, by autograd through all of it."""
+        kept: list[Tensor] = []
+
+        def keep(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+            kept.append(output.clone())
+            return kept[0]
+
+        handle = self.layer.register_forward_hook(keep)
+        try:
+            with torch.enable_grad():
+                logits = self.model(x.detach().clone()[None].requires_grad_())[0]
+        finally:
+            handle.remove()
+        (gradient,) = torch.autograd.grad(logits[self.c], kept[0])
+        return kept[0][0].detach(), gradient[0], logits.detach()
+
+    def logits(self, x: Tensor) -> Tensor:
+        """``s``, ``[C]``."""
+        with torch.no_grad():
+            found: Tensor = self.model(x[None])[0]
+        return found
+
+    def probability(self, x: Tensor) -> Tensor:
+        """``softmax(s)_c``."""
+        return self.logits(x).softmax(0)[self.c]
+
+
+def trial_seen(head: Head, place: int, target: int) -> Seen:
+    """One of ``trial_images`` in float64."""
+    model = trial_model(head).double()
+    return Seen(model, model.get_submodule(LAYER), trial_images(place + 1)[place].double(), target)

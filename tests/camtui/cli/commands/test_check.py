@@ -1,0 +1,55 @@
+"""``camtui check`` on a file of the user's, on camtui's own, and on what cannot be checked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from camtui.trust import allowed_before
+from tests.camtui.cli.support import home
+from tests.evaluator.execution.support import camtui
+from tests.evaluator.test_describing import METHOD
+
+__all__ = ["home"]
+
+
+def test_a_file_that_passes_and_one_that_does_not(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = home / "good one.py"
+    good.write_text(METHOD.replace("1 + channels", "1"))
+    done = camtui("check", f"{good}:MyCAM:beta=2")
+    assert done.returncode == 0, done.stderr
+    assert "mycam:beta=2 passes" in done.stderr
+    assert "ok     forwards                       1 declared, 1 counted" in done.stdout
+    assert {reference for reference, _ in allowed_before()} == {f"{good}:MyCAM"}
+    (home / "bad.py").write_text(METHOD)
+    bad = camtui("check", f"{home}/bad.py:MyCAM", "--json")
+    assert bad.returncode == 1
+    told = json.loads(bad.stdout)
+    assert not told["passed"]
+    assert {(rule["rule"], rule["found"]) for rule in told["rules"] if rule["passed"] is False} == {
+        ("forwards", "7 declared, 1 counted (GAP + linear head)"), ("forwards", "7 declared, 1 counted (deep head)"),
+    }  # fmt: skip
+    metric = camtui("check", f"{good}:METRIC")
+    assert metric.returncode == 0, metric.stderr
+    assert "kept passes: camtui run --data FOLDER -b resnet50 --metric" in metric.stderr
+
+
+@pytest.mark.parametrize(
+    ("reference", "code", "words"),
+    [
+        ("gradcan", 2, "did you mean 'gradcam'"),
+        ("nothing.py:MyCAM", 4, "cannot read"),
+        ("{home}/mine.py:Nothing", 2, "has no 'Nothing'"),
+        ("{home}/mine.py:Method", 2, "has no key"),
+        ("{home}/mine.py:dataclass", 2, "camtui backbones --check"),
+        ("{home}/dies.py:MyCAM", 1, "ended with exit code 3"),
+    ],
+)
+def test_what_cannot_be_checked(home: Path, reference: str, code: int, words: str) -> None:
+    (home / "mine.py").write_text(METHOD)
+    (home / "dies.py").write_text("import os\nos._exit(3)")
+    done = camtui("check", reference.format(home=home))
+    assert (done.returncode, words in done.stderr) == (code, True), done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2

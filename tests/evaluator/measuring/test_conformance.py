@@ -1,0 +1,237 @@
+"""``camtui check`` finds what commonly goes wrong, each by its rule with a number; every method of camtui's own passes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from torch import Tensor
+
+from evaluator.catalog import formula
+from evaluator.measuring.conformance import Verdict, verdicts_of_method, verdicts_of_metric
+from evaluator.measuring.trial import trial_images
+from evaluator.methods import all_methods
+from evaluator.methods.base import FixedMap, Method, View
+from evaluator.metrics import all_metrics
+from evaluator.metrics.base import Metric
+from tests.measuring_rules import needs_only_stored_rows
+
+QUICK = ("gradcam", "fakecam", "scorecam", "eigencam", "smoothgradcampp:n=2")
+
+
+class Fine(Method):
+    key = "fine"
+    title = "Fine"
+    paper = "nobody"
+    weighs_by = "the gradient"
+
+    def combine(self, view: View) -> Tensor:
+        return (view.gradient.mean((2, 3), keepdim=True) * view.activation).sum(1)
+
+    def slow(self, seen):  # type: ignore[no-untyped-def]
+        activation, gradient, _ = seen.passed(seen.x)
+        return sum(g.mean() * a for g, a in zip(gradient, activation, strict=True))
+
+
+class KeepsState(Fine):
+    key = "keeps_state"
+    total = 0.0
+
+    def combine(self, view: View) -> Tensor:
+        found = super().combine(view)
+        type(self).total = 0.9 * self.total + float(found.detach().abs().mean())
+        return found - 0.1 * self.total
+
+
+class DependsOnTheBatch(Fine):
+    key = "depends_on_the_batch"
+
+    def combine(self, view: View) -> Tensor:
+        found = super().combine(view)
+        return found - found.mean()
+
+
+class HiddenForwards(Fine):
+    key = "hidden_forwards"
+
+    def combine(self, view: View) -> Tensor:
+        return super().combine(view.perturbed("hidden", 0, 0.1)) + super().combine(view.perturbed("hidden", 1, 0.1))
+
+
+class WrongShape(Fine):
+    key = "wrong_shape"
+
+    def combine(self, view: View) -> Tensor:
+        return super().combine(view)[:, None]
+
+
+class NotANumber(Fine):
+    key = "not_a_number"
+
+    def combine(self, view: View) -> Tensor:
+        found = super().combine(view)
+        return found / (found - found.amax((1, 2), keepdim=True))
+
+
+class Writes(Fine):
+    key = "writes"
+
+    def combine(self, view: View) -> Tensor:
+        found = super().combine(view)
+        view.activation.data.clamp_(min=0)  # no count of writes tells
+        return found
+
+
+class Random(Fine):
+    key = "random"
+
+    def combine(self, view: View) -> Tensor:
+        return super().combine(view) + 0.01 * torch.rand_like(view.activation[:, 0])
+
+
+class SlowIsAnother(Fine):
+    key = "slow_is_another"
+
+    def slow(self, seen):  # type: ignore[no-untyped-def]
+        return super().slow(seen) ** 2  # type: ignore[no-untyped-call]
+
+
+class Raises(Fine):
+    key = "raises"
+
+    def combine(self, view: View) -> Tensor:
+        return super().combine(view) + torch.zeros(3)
+
+
+class Deep(Fine):
+    key = "deep"
+
+    def combine(self, view: View) -> Tensor:
+        return torch.zeros(1)[view.logits.shape[1] :].sum() + view.activation[:, 3]
+
+
+class TooBright(FixedMap):
+    key = "too_bright"
+    title = "Too bright"
+    paper = "nobody"
+    weighs_by = "two"
+
+    def fixed_map(self, height: int, width: int) -> list[list[float]]:
+        return [[2.0] * width for _ in range(height)]
+
+
+def broken(method: Method) -> dict[str, str]:
+    """The rules that are broken, with what was found on the first network."""
+    return {verdict.rule: verdict.found for verdict in reversed(list(verdicts_of_method(method))) if verdict.passed is False}
+
+
+def test_a_method_that_keeps_every_rule() -> None:
+    verdicts = list(verdicts_of_method(Fine()))
+    assert [verdict for verdict in verdicts if not verdict.passed] == []
+    assert {verdict.rule for verdict in verdicts} >= {"shape", "finite", "forwards", "slow(seen)", "1 channel", "64 channels"}
+    assert len(verdicts) > 20
+
+
+@pytest.mark.parametrize(
+    ("method", "rule", "number"),
+    [
+        (KeepsState(), "keeps nothing between batches", "apart, 0 allowed"),
+        (DependsOnTheBatch(), "alone = in a batch (1 of 16)", "apart, 0.0001 allowed"),
+        (HiddenForwards(), "forwards", "1 declared, 5 counted"),
+        (WrongShape(), "shape", "[16, 1, 8, 8], not [16, 8, 8]"),
+        (NotANumber(), "finite", "16 of 1024 values are not finite"),
+        (Writes(), "writes nothing", "values of the activation overwritten"),
+        (Random(), "the same twice", "apart, 0 allowed"),
+        (SlowIsAnother(), "slow(seen)", "apart, 0.0001 allowed"),
+        (Raises(), "runs", "test_conformance.py:"),
+        (Deep(), "runs", "IndexError"),
+        (TooBright(), "range at 32 × 32", "2 to 2, 0 to 1 allowed"),
+    ],
+)
+def test_seeded_faults_are_named_with_their_number(method: Method, rule: str, number: str) -> None:
+    found = broken(method)
+    assert rule in found
+    assert number in found[rule]
+    assert set(found) <= {rule, *_ALSO.get(type(method), ())}, "the other rules are kept"
+
+
+_ALSO: dict[type[Method], tuple[str, ...]] = {
+    KeepsState: ("the same twice", "alone = in a batch (1 of 16)", "alone = in a batch (3 of 16)", "slow(seen)"),
+    DependsOnTheBatch: ("alone = in a batch (3 of 16)", "slow(seen)"),
+    HiddenForwards: ("slow(seen)",),
+    WrongShape: ("runs",),
+    TooBright: ("range at 224 × 224",),
+    NotANumber: ("slow(seen)", "zero activation", "1 channel", "64 channels",
+                 "alone = in a batch (1 of 16)", "alone = in a batch (3 of 16)",
+                 "the same twice", "keeps nothing between batches", "runs"),
+    Random: ("alone = in a batch (1 of 16)", "alone = in a batch (3 of 16)", "slow(seen)"),
+}  # fmt: skip
+"""Rules that the same fault breaks too."""
+
+
+@pytest.mark.parametrize("key", QUICK)
+def test_methods_of_camtuis_own(key: str) -> None:
+    kind = all_methods()[key.partition(":")[0]]
+    method = kind() if ":" not in key else kind(n=2)  # type: ignore[call-arg]  # this one has samples
+    assert broken(method) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", sorted(set(all_methods())))
+def test_every_method_of_camtuis_own(key: str) -> None:
+    assert broken(all_methods()[key]()) == {}
+
+
+@pytest.mark.parametrize("key", [key for key, metric in all_metrics().items() if needs_only_stored_rows(key, metric)])
+def test_metrics_of_camtuis_own(key: str) -> None:
+    assert [verdict for verdict in verdicts_of_metric(all_metrics()[key], formula(key)) if not verdict.passed] == []
+
+
+OWN = Metric("own", "Own", "own", "nobody", "higher", "o_c")
+
+
+def module(**members: object) -> ModuleType:
+    made = ModuleType("own")
+    vars(made).update(members)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("measure", "rule", "number"),
+    [
+        (lambda explained: explained.masked.mean(), "shape", "[], [16] expected"),
+        (lambda explained: explained.masked + 1, "range", "0 to 1 allowed"),
+        (lambda explained: explained.masked / 0, "finite", "of 16 values are not finite"),
+        (lambda explained: explained.masked / explained.masked.max(), "alone = in a batch (1 of 16)", "apart"),
+        (lambda explained: torch.rand(len(explained.masked)), "the same twice", "apart"),
+        (lambda explained: explained.masked.mul_(0.5), "writes nothing", "overwritten"),
+        (lambda explained: explained.nothing, "runs", "AttributeError"),
+        (lambda explained: explained.masked / (explained.masked + explained.clean - explained.clean.clamp(min=1e-9)),
+         "finite where the network is certain", "of 5 values"),
+    ],
+)  # fmt: skip
+def test_faults_of_metrics(measure: object, rule: str, number: str) -> None:
+    found: dict[str, str] = {}
+    for verdict in verdicts_of_metric(OWN, module(measure=measure)):
+        if verdict.passed is False:
+            found.setdefault(verdict.rule, verdict.found)
+    assert rule in found
+    assert number in found[rule]
+
+
+def test_the_process_answers_line_by_line() -> None:
+    asked = json.dumps({"axis": "method", "spec": "gradcam"})
+    command = [sys.executable, "-m", "evaluator.measuring.conformance"]
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+    first, *others = map(json.loads, done.stdout.splitlines())
+    assert first == {"axis": "method", "spec": "gradcam"}
+    assert all(Verdict(**other).passed is not False for other in others)
+
+
+def test_trial_values_do_not_depend_on_how_many() -> None:
+    assert torch.equal(trial_images(2), trial_images(5)[:2])
