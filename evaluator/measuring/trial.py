@@ -139,7 +139,7 @@ def trial_explained(*, images: int = 4, seed: int = 0) -> Explained:
 
 
 def explained_by(clean: Tensor, masked: Tensor, maps: Tensor) -> Explained:
-    """Confidences and maps ``[B, h, w]`` as a metric sees them; the left half is the object, other metrics are ``(y + o) / 2``."""
+    """Confidences and maps ``[B, h, w]`` as a metric sees them; the left half is the object, values are ``(y + o) / 2``."""
     saliency = Saliency(maps, SIDE, SIDE)
     truth = (torch.arange(SIDE) < SIDE // 2).expand(len(clean), SIDE, SIDE)
     values: dict[str, Tensor] = defaultdict(lambda: (clean + masked) / 2)
