@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 import warnings
 from functools import cache
 from hashlib import sha256
@@ -14,9 +15,11 @@ from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
 
 from evaluator.errors import ImageUnreadable
-from evaluator.text import printable
+from evaluator.jpeg import count_warnings
+from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from evaluator.records import Preprocessing
 
 _FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
+_PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_PIXELS = 89_478_485
 """Pillow's own limit, above which it suspects a file that unpacks to more than memory: 268 MB as RGB."""
 
@@ -62,7 +66,8 @@ def open_hashed(
         path: bytes relative to it.
         wanted: sizes in pixels, interpolation and channels.
         expected_size: bytes the manifest recorded; another size means another file.
-        expected_content: sha256 of the file that earlier rows were made from.
+        expected_content: sha256 of the file that earlier rows were made from; without one, a JPEG of whose data libjpeg warns and
+            a PNG whose checksums are wrong are refused too.
 
     Raises:
         ImageUnreadable: with a reason word and a line for people.
@@ -71,7 +76,30 @@ def open_hashed(
     content = sha256(data).digest()
     if expected_content is not None and content != expected_content:
         raise ImageUnreadable("changed", "its bytes are not those that the run's rows were made from")
-    return Opened(_decoded(data, wanted), content)
+    image = _decoded(data, wanted)
+    if expected_content is None and (doubt := _doubt(data)):
+        raise ImageUnreadable("damaged", doubt)
+    return Opened(image, content)
+
+
+def _doubt(data: bytes) -> str:
+    """What is wrong with a file that Pillow decodes all the same, empty where nothing is seen; asked once for each content."""
+    if data.startswith(b"\xff\xd8"):
+        warnings = count_warnings(data)
+        return f"libjpeg warns of corrupt data ({counted(warnings, 'place')})" if warnings else ""
+    return _wrong_chunk(data) if data.startswith(_PNG) else ""
+
+
+def _wrong_chunk(data: bytes) -> str:
+    """The first chunk of a PNG that its own checksum does not fit, of those that make the picture."""
+    place = len(_PNG)
+    while place + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        end = place + 8 + length
+        if kind[:1].isupper() and data[end : end + 4] != struct.pack(">I", crc32(data[place + 4 : end])):
+            return f"its chunk {printable(kind)} does not fit its checksum"
+        place = end + 4
+    return ""
 
 
 def _decoded(data: bytes, wanted: Preprocessing) -> Image:

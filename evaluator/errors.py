@@ -140,8 +140,8 @@ class ImageUnreadable(CamtuiError):
     """One image that cannot be decoded.
 
     Args:
-        reason: a stable short word for grouping: ``missing``, ``not-an-image``, ``truncated``, ``too-large``, ``changed``,
-            ``not-a-file``, ``outside-root``, ``permission``.
+        reason: a stable short word for grouping: ``missing``, ``not-an-image``, ``truncated``, ``damaged``, ``too-large``,
+            ``changed``, ``not-a-file``, ``outside-root``, ``permission``.
         message: one line for people.
     """
 

@@ -1,0 +1,99 @@
+"""What libjpeg says against damaged files, and what nothing notices."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+
+import pytest
+from PIL import Image
+
+from evaluator import jpeg
+from evaluator.crop import open_hashed
+from evaluator.errors import ImageUnreadable
+from tests.shared import SAMPLE
+
+
+def picture(form: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    small = Image.frombytes("RGB", (40, 30), Random(1).randbytes(40 * 30 * 3))
+    small.resize((320, 240), Image.Resampling.BICUBIC).save(stream, form, **options)
+    return stream.getvalue()
+
+
+def flipped(data: bytes, seed: int) -> bytes:
+    """Eight bits turned somewhere behind the header."""
+    random, changed = Random(seed), bytearray(data)
+    for _ in range(8):
+        changed[random.randrange(700, len(changed) - 2)] ^= 1 << random.randrange(8)
+    return bytes(changed)
+
+
+def decodes(data: bytes) -> bool:
+    try:
+        Image.open(io.BytesIO(data)).convert("RGB")
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 95, "subsampling": 0}, {"restart_marker_rows": 1}])
+def test_a_whole_file_has_no_warnings(options: dict[str, object]) -> None:
+    assert jpeg.count_warnings(picture("JPEG", **options)) == 0
+
+
+def test_most_damaged_files_that_pillow_decodes_are_noticed() -> None:
+    damaged = [data for data in (flipped(picture("JPEG"), seed) for seed in range(60)) if decodes(data)]
+    noticed = sum(bool(jpeg.count_warnings(data)) for data in damaged)
+    assert len(damaged) > 30
+    assert noticed > len(damaged) / 3
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", picture("JPEG")[:300], b"\xff\xd8\xff\xd9"])
+def test_what_is_no_jpeg_ends_nothing(data: bytes) -> None:
+    assert jpeg.count_warnings(data)
+
+
+def test_several_threads_ask_at_once() -> None:
+    data = [picture("JPEG"), *(flipped(picture("JPEG"), seed) for seed in range(20))] * 4
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(jpeg.count_warnings, data)) == [jpeg.count_warnings(one) for one in data]
+
+
+def test_without_pillow_s_own_library_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jpeg, "_library", lambda: None)
+    assert jpeg.count_warnings(picture("JPEG")) is None
+
+
+@pytest.mark.skipif(not SAMPLE.is_dir(), reason="the shared images are not here")
+def test_no_real_photograph_is_refused() -> None:
+    files = sorted(SAMPLE.rglob("*.JPEG"))[:40]
+    assert [file.name for file in files if jpeg.count_warnings(file.read_bytes())] == []
+
+
+def test_a_damaged_file_is_a_failure_and_never_a_picture(tmp_path: Path) -> None:
+    damaged = next(
+        data for data in (flipped(picture("JPEG"), seed) for seed in range(60)) if jpeg.count_warnings(data) and decodes(data)
+    )
+    (tmp_path / "a.jpg").write_bytes(damaged)
+    with pytest.raises(ImageUnreadable, match="libjpeg warns of corrupt data") as caught:
+        open_hashed(tmp_path, b"a.jpg", SQUARE)
+    assert caught.value.reason == "damaged"
+
+
+def test_a_png_is_held_against_its_own_checksums(tmp_path: Path) -> None:
+    whole = picture("PNG")
+    (tmp_path / "a.png").write_bytes(whole)
+    open_hashed(tmp_path, b"a.png", SQUARE)
+    place = whole.index(b"IDAT") + 2000
+    refused = 0
+    for bit in range(8):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << bit
+        (tmp_path / "a.png").write_bytes(changed)
+        with pytest.raises(ImageUnreadable):
+            open_hashed(tmp_path, b"a.png", SQUARE)
+        refused += 1
+    assert refused == 8
