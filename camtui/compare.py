@@ -158,7 +158,7 @@ def _differences(
 
 
 def _values(reader: RunReader, cell: Cell) -> Iterator[tuple[bytes, Values]]:
-    for row, image, curves in reader.rows(cell.id):
+    for row, image, curves in reader.rows(cell.id, verify=True):
         known = {name: value for name in ROW_METRICS if (value := getattr(row, name)) is not None}
         yield image.path, {**known, **curves}
 

@@ -7,7 +7,6 @@ alive calls it from a thread.
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +15,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from camtui.format import CellView
-from camtui.status import RunStatus, status_of
+from camtui.status import RunStatus, damaged, status_of
 from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.errors import CamtuiError, NotFound, StoreError
 from evaluator.records import Cell, Event, RunInfo, Stage, WorkerState
 from evaluator.statistics import Mean
 from evaluator.store.lock import lock_holder
 from evaluator.store.reader import RunReader
+from evaluator.store.readonly import DAMAGE
 from evaluator.text import printable
 
 T = TypeVar("T")
@@ -135,13 +135,16 @@ class Feed:
             with self._reader.moment():
                 self._last = self._take(now, holder)
             self._seen = seen
-        except (CamtuiError, sqlite3.Error) as error:
+        except (CamtuiError, *DAMAGE) as error:
             return self._with_problem(error, now)
         return self._last
 
     def ask(self, question: Callable[[RunReader], T]) -> T:
         """Anything else about the run: histograms, images, rows."""
-        return question(self._reader)
+        try:
+            return question(self._reader)
+        except DAMAGE as error:
+            raise damaged(self.path, error) from error
 
     def _follow_the_file(self) -> None:
         """A file that was removed stays readable to those who have it open; say so, and open what replaces it."""

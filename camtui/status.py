@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 from camtui import eta
 from camtui.runs import reference
+from evaluator.errors import StoreError
 from evaluator.records import Look, RunInfo, Stage, WorkerState
 from evaluator.store.lock import lock_holder, lock_note
 from evaluator.store.reader import RunReader
+from evaluator.store.readonly import DAMAGE
 from evaluator.text import printable
 
 EffectiveState = Literal["starting", "running", "stopping", "paused", "stopped", "complete", "failed", "crashed"]
@@ -115,7 +117,17 @@ def status_in(path: Path) -> RunStatus:
         NotFound, StoreError: there is none that can be read.
     """
     with RunReader(path) as reader:
-        return read_status(reader, path)
+        try:
+            return read_status(reader, path)
+        except DAMAGE as error:
+            raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> StoreError:
+    """What to say of a file that was opened and cannot be read."""
+    return StoreError(
+        f"{printable(path)} is damaged: {type(error).__name__}: {printable(error, 160)}", f"camtui doctor {reference(path)}"
+    )
 
 
 def read_status(reader: RunReader, path: Path) -> RunStatus:

@@ -87,6 +87,7 @@ NO_MODULE = {
     "evaluator/execution/test_ray.py": "whole runs on Ray; needs the extra",
     "evaluator/execution/test_real_kills.py": "a real evaluation killed again and again; minutes",
     "evaluator/networks/test_gpu.py": "needs a CUDA device",
+    "evaluator/store/test_damage.py": "every reading command on damaged files",
     "evaluator/store/test_version_1.py": "a file of the first schema through every door",
     "evaluator/test_conformance.py": "a whole run against an independent implementation",
     "evaluator/test_statistics_on_images.py": "a bootstrap over real images; minutes",

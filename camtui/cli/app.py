@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Annotated, Any, cast
 
@@ -19,6 +22,7 @@ from camtui.cli.command_decorator import VERBS, run_command
 from camtui.cli.console import close_quietly, has_screen, print_error
 from camtui.cli.help import write_commands
 from evaluator.errors import CamtuiError
+from evaluator.text import printable
 
 
 class Verbs(Mapping[str, Any]):
@@ -77,10 +81,30 @@ class Commands(TyperGroup):
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(130) from error
+        except (typer.Exit, typer.Abort):
+            raise
         except BrokenPipeError as error:
             close_quietly()
             raise typer.Exit(0) from error
+        except Exception as error:
+            if os.environ.get("CAMTUI_TRACEBACK"):
+                raise
+            print_error(*_in_words(error), as_json=as_json)
+            raise typer.Exit(1) from error
         return result
+
+
+def _in_words(error: Exception) -> tuple[str, str, str]:
+    """Kind, message and hint of what nobody raised on purpose: a damaged file, or a fault of this program."""
+    if isinstance(error, sqlite3.Error):
+        return "store", f"the run's file cannot be read: {error}", "camtui doctor RUN"
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return (
+        "unexpected",
+        f"{type(error).__name__}: {printable(error, 200)}{place}",
+        "is the run's file whole? camtui doctor RUN; CAMTUI_TRACEBACK=1 shows where it happened",
+    )
 
 
 app = typer.Typer(

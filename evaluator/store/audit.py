@@ -10,6 +10,7 @@ from evaluator.crop import read_image
 from evaluator.errors import CamtuiError, ImageUnreadable
 from evaluator.store.lock import RunLock
 from evaluator.store.reader import RunReader
+from evaluator.store.readonly import DAMAGE
 from evaluator.store.sums import sums_of
 from evaluator.store.writer import RunWriter
 from evaluator.text import counted, printable
@@ -20,9 +21,23 @@ _SHOWN = 20
 
 def audit(reader: RunReader) -> list[str]:
     """Everything that is wrong, one line each; nothing as a rule. Reads every row."""
-    if foreign := reader.foreign_schema():
-        return [*reader.damage(), *foreign]  # what its columns hold cannot be told
-    return [*reader.damage(), *_unreadable(reader), *_changed(reader), *_wrong_sums(reader)]
+    problems: list[str] = []
+    for part in (_pages, _schema, _unreadable, _changed, _wrong_sums):
+        if part is _changed and any("is not a run's" in problem for problem in problems):
+            break  # what its columns hold cannot be told
+        try:
+            problems += part(reader)
+        except DAMAGE as error:
+            problems.append(f"the file cannot be read to its end: {type(error).__name__}: {printable(error, 160)}")
+    return problems
+
+
+def _pages(reader: RunReader) -> list[str]:
+    return [printable(line, 300) for line in reader.damage()]
+
+
+def _schema(reader: RunReader) -> list[str]:
+    return reader.foreign_schema()
 
 
 def remark(reader: RunReader) -> str:
@@ -39,7 +54,7 @@ def _unreadable(reader: RunReader) -> Iterator[str]:
             question()
         except CamtuiError as error:
             yield error.message
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except DAMAGE as error:
             yield f"{question.__name__}: {type(error).__name__}: {printable(error, 160)}"
 
 
@@ -54,11 +69,7 @@ def _changed(reader: RunReader) -> Iterator[str]:
 
 
 def _wrong_sums(reader: RunReader) -> Iterator[str]:
-    try:
-        sums, bins = sums_of(reader.every_row(), reader.every_measurement())
-    except (TypeError, ValueError, OverflowError) as error:
-        yield f"the rows cannot be summed: {printable(error, 160)}"
-        return
+    sums, bins = sums_of(reader.every_row(), reader.every_measurement())
     expected = {key: (n, total) for key, (n, total) in sums.items()}
     stored = reader.raw_sums()
     for cell, a, b in sorted({key for key in {*expected, *stored} if expected.get(key) != stored.get(key)}, key=repr):

@@ -18,6 +18,7 @@ from evaluator.store import schema, sealing
 from evaluator.store.averages import ConvergencePoint
 from evaluator.store.copying import copy_database
 from evaluator.store.ranking import RankedImage, Ranking
+from evaluator.store.readonly import DAMAGE
 from evaluator.store.rows import Rows
 from evaluator.text import printable
 
@@ -32,7 +33,7 @@ class RunReader(Ranking, Rows):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        with suppress(StoreError):  # there is no plan yet, or none: whoever asks for it is told
+        with suppress(StoreError, *DAMAGE):  # there is no plan yet, or none: whoever asks for it is told
             self.plan()
 
     def own_log(self) -> str:
@@ -69,7 +70,7 @@ class RunReader(Ranking, Rows):
         (text,) = self._one("SELECT plan FROM run")
         try:
             return RunPlan.from_json(text)
-        except (ValueError, UsageError) as error:
+        except (UsageError, *DAMAGE) as error:
             raise StoreError(
                 f"{printable(self.path)} holds no plan: {printable(error, 160)}", "list the runs: camtui ls"
             ) from error

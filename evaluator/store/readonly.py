@@ -17,6 +17,9 @@ from evaluator.store.files import beside
 from evaluator.store.identity import refuse_foreign
 from evaluator.text import printable
 
+DAMAGE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What reading a damaged file raises: SQLite's own errors, and values that are not what they were written as."""
+
 _CACHE_KIB = 32_000
 """A cell of 50 000 images with its maps fits: scanning it again takes half as long as with SQLite's 2 MB (no memory map: a file
 that is cut short under it would kill the process)."""

@@ -106,8 +106,7 @@ class Rows(ReadOnlyFile):
             StoreError: with ``verify``, at the first row or measurement that is not what was written.
         """
         if verify:
-            for key in self.damaged(cell):
-                raise StoreError(self._damage_words(key), f"see all of it: camtui doctor {printable(self.path)}")
+            self.refuse_damage(cell)
         cursor = self._connection.execute(
             f"SELECT {_ROW_COLUMNS}, {self._image_columns} FROM results JOIN images i ON i.id = image_id"
             " WHERE cell_id = ? ORDER BY image_id",
@@ -225,6 +224,15 @@ class Rows(ReadOnlyFile):
             checksum, identity, _, path, _, _, content = record[5:]
             if not is_measurement_sound(Measurement(*record[:5]), checksum, identity, path, content, optional=optional):
                 yield record[0], record[1], record[2]
+
+    def refuse_damage(self, cell: int | None = None) -> None:
+        """Compare every checksum of one cell, or of all.
+
+        Raises:
+            StoreError: at the first row or measurement that is not what was written.
+        """
+        for key in self.damaged(cell):
+            raise StoreError(self._damage_words(key), f"see all of it: camtui doctor {printable(self.path)}")
 
     def _damage_words(self, key: Key) -> str:
         cell, image, metric = key

@@ -13,6 +13,7 @@ from PIL import Image
 from evaluator import jpeg
 from evaluator.crop import open_hashed
 from evaluator.errors import ImageUnreadable
+from evaluator.records import Preprocessing
 from tests.shared import SAMPLE
 
 
@@ -79,14 +80,14 @@ def test_a_damaged_file_is_a_failure_and_never_a_picture(tmp_path: Path) -> None
     )
     (tmp_path / "a.jpg").write_bytes(damaged)
     with pytest.raises(ImageUnreadable, match="libjpeg warns of corrupt data") as caught:
-        open_hashed(tmp_path, b"a.jpg", SQUARE)
+        open_hashed(tmp_path, b"a.jpg", Preprocessing())
     assert caught.value.reason == "damaged"
 
 
 def test_a_png_is_held_against_its_own_checksums(tmp_path: Path) -> None:
     whole = picture("PNG")
     (tmp_path / "a.png").write_bytes(whole)
-    open_hashed(tmp_path, b"a.png", SQUARE)
+    open_hashed(tmp_path, b"a.png", Preprocessing())
     place = whole.index(b"IDAT") + 2000
     refused = 0
     for bit in range(8):
@@ -94,6 +95,6 @@ def test_a_png_is_held_against_its_own_checksums(tmp_path: Path) -> None:
         changed[place] ^= 1 << bit
         (tmp_path / "a.png").write_bytes(changed)
         with pytest.raises(ImageUnreadable):
-            open_hashed(tmp_path, b"a.png", SQUARE)
+            open_hashed(tmp_path, b"a.png", Preprocessing())
         refused += 1
     assert refused == 8

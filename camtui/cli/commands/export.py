@@ -33,6 +33,7 @@ def export(
     form: Annotated[str, typer.Option("--format", "-f", help="csv, tsv, md, latex, json, jsonl or parquet; else by -o.")] = "",
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="A file, or - for standard output.")] = "-",
     per_image: Annotated[bool, typer.Option("--per-image", help="One record per image and cell, not averages.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="First compare every row with its checksum.")] = False,
     force: ForceOption = False,
 ) -> None:
     """Write a run for other programs or for a paper.
@@ -50,6 +51,8 @@ def export(
         raise UsageError(f"no format known for '{printable(output)}'", f"add -f, one of {', '.join(_SUFFIXES.values())}")
     request = requested(form, selected, per_image=per_image)
     reader = open_run(run)
+    if verify:
+        reader.refuse_damage()
     if target is None:
         to_stdout(reader, request)
         return
