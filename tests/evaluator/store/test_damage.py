@@ -31,10 +31,10 @@ def test_what_nobody_raised_on_purpose_is_a_sentence(tmp_path: Path, monkeypatch
     result = CliRunner().invoke(app, ["show", str(path)])
     assert isinstance(result.exception, SystemExit)
     assert result.exit_code == 1
-    assert result.stderr.startswith("error: TypeError: ")
+    assert result.stderr.startswith("error: AttributeError: ")
     assert "camtui doctor RUN" in result.stderr
     monkeypatch.setenv("CAMTUI_TRACEBACK", "1")
-    assert isinstance(CliRunner().invoke(app, ["show", str(path)]).exception, TypeError)
+    assert isinstance(CliRunner().invoke(app, ["show", str(path)]).exception, AttributeError)
 
 
 def test_export_and_compare_refuse_a_row_that_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
