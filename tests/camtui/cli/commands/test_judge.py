@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from evaluator.store.reader import RunReader
 from tests.camtui.cli.support import typed, validated
 from tests.camtui.judging.runs import METHODS, judged_run, ordered
+from tests.evaluator.execution.support import camtui
 from tests.synthetic import make_run
 
 
@@ -67,3 +69,26 @@ def test_what_cannot_be_is_one_line_with_the_next_command(words: list[str], code
     assert said in done.stderr
     assert "camtui" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_from_nothing_to_a_judgement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real thing, small: images are drawn, two networks evaluated on them, the metrics judged."""
+    monkeypatch.setenv("CAMTUI_HOME", str(tmp_path))
+    monkeypatch.delenv("CAMTUI_DRIVER", raising=False)
+    shapes = tmp_path / "shapes"
+    assert typed("synth", str(shapes), "-n", "10").exit_code == 0
+    where = ["run", "--data", f"{shapes}/images", "--truth", f"{shapes}/masks", "--name", "shapes"]
+    what = ["-b", "synthetic_cnn", "-b", "synthetic_cnn:weights=random:0", "-m", "gradcam,layercam,fakecam,wrongclass"]
+    done = camtui(*where, *what, "--metric", "mass_accuracy,rank_accuracy,deletion", "-F", "-q")
+    assert done.returncode == 0, done.stderr
+    with RunReader(tmp_path / "runs" / "shapes.db") as reader:
+        rows = [(row, image) for row, image, _ in reader.rows(reader.cells()[0].id)]
+    assert len(rows) == 10
+    assert sum(row.predicted == image.label for row, image in rows) >= 9
+    (one,) = validated("judge", typed("judge", "shapes", "--json", "--draws", "50"))["backbones"]
+    assert one["backbone"] == "synthetic_cnn"
+    assert one["methods"] == ["gradcam", "layercam"]
+    assert {agreement["per_image"]["n"] for agreement in one["agreement"]} == {10}
+    found = {(s["metric"], s["against"]): s["noticed"]["value"] for s in one["sensitivity"]}
+    assert found["rank_accuracy", "random weights"] > 0.8
+    assert found["rank_accuracy", "wrong class"] > 0.6
