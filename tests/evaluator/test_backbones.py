@@ -45,7 +45,7 @@ def test_a_backbone_by_name() -> None:
     assert known_backbone("vit_b_16").layer == "encoder.layers.encoder_layer_11.ln_1"
     assert list(known_backbones()) == [
         "vgg16", "resnet18", "resnet50", "resnet101", "resnext50_32x4d", "resnext101_32x8d", "efficientnet_lite0",
-        "efficientnet_lite1", "efficientnet_lite2",
+        "efficientnet_lite1", "efficientnet_lite2", "synthetic_cnn", "synthetic_gap",
     ]  # fmt: skip
 
 
