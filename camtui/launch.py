@@ -49,13 +49,14 @@ class Handoff:
     """A run that is under way, or was complete already.
 
     Attributes:
-        pid: of the driver.
+        pid: of the driver; ``labels``: how many images have a label and how, in words; empty where nothing was loaded.
     """
 
     pid: int
     name: str
     db: Path
     log: Path
+    labels: str = ""
 
 
 def launch(request: RunRequest) -> Handoff:
@@ -113,7 +114,7 @@ def _understood(line: bytes, driver: subprocess.Popen[bytes], request: RunReques
         driver.wait()
         raise _without_trace(as_error(answer["error"]), request, had_log=had_log)
     driver.returncode = 0  # it lives on without us: Popen need not warn that nobody has waited for it
-    return Handoff(answer["pid"], answer["name"], request.db, request.log)
+    return Handoff(answer["pid"], answer["name"], request.db, request.log, answer["labels"])
 
 
 def _owner(database: Path) -> int | None:

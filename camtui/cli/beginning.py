@@ -84,6 +84,8 @@ def begin(ctx: typer.Context, request: RunRequest, shown: Shown) -> None:
     if say:
         narrate(f"preparing {request.word}: starting its driver and loading the first network")
     handoff = launch(request)
+    if handoff.labels and not shown.quiet:
+        narrate(handoff.labels)
     if shown.detach:
         _say_detached(handoff, as_json=shown.json)
     elif not shown.no_watch and not shown.json and has_screen():
@@ -153,7 +155,7 @@ def _say_detached(handoff: Handoff, *, as_json: bool) -> None:
 def _as_dict(handoff: Handoff) -> dict[str, Any]:
     return {
         "run": handoff.name, "pid": handoff.pid, "db": str(handoff.db), "log": str(handoff.log),
-        "watch": f"camtui watch {reference(handoff.db)}",
+        "watch": f"camtui watch {reference(handoff.db)}", "labels": handoff.labels,
     }  # fmt: skip
 
 

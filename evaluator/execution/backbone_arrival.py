@@ -8,6 +8,7 @@ from typing import NamedTuple
 from evaluator import catalog
 from evaluator.errors import UsageError
 from evaluator.execution.journal import Journal
+from evaluator.execution.labelling import labelling
 from evaluator.execution.schedule import Schedule
 from evaluator.execution.stages import plan_stages
 from evaluator.images import Manifest, folder_of, labels_by_class_name
@@ -82,17 +83,24 @@ class Arrivals:
                 writer.change_stage(stage.record(images))
         writer.set_labels(new_labels(self._manifest, loaded))
 
-    def check_labels(self) -> None:
-        """Say which images have no label; with ``--target label`` there must be some.
+    def check_labels(self, position: int) -> str:
+        """Say how many images have a label and how; with ``--target label`` there must be some.
+
+        Args:
+            position: of the backbone whose class names are known now.
+
+        Returns:
+            What was said.
 
         Raises:
             UsageError: there are none.
         """
         images = self._reader.images(0, len(self._manifest.images))
-        unknown = sum(image.label is None for image in images)
-        if unknown:
-            self._journal.event("info", f"the labels of {unknown} of {len(images)} images are not known")
-        if self._plan.target == "label" and unknown == len(images):
+        backbone = self._plan.backbones[position].name
+        found = labelling(images, backbone, from_file=self._plan.labels is not None)
+        self._journal.event("warning" if found.partial else "info", found.text)
+        if self._plan.target == "label" and not found.labelled:
             raise UsageError(
                 "--target label needs labels, and no image has one", "camtui run --labels FILE.csv, or folders named by wnid"
             )
+        return found.text

@@ -148,7 +148,7 @@ class _Session:
         stack.callback(executor.close)
         loop = Loop(
             plan=plan, manifest=manifest, settings=request.settings, reader=reader, journal=journal, executor=executor,
-            stop=self._stop, hand_off=lambda: self._begin(plan, reader, journal, resumed=before is not None),
+            stop=self._stop, hand_off=lambda: self._begin(plan, reader, journal, loop, resumed=before is not None),
             word=request.word,
         )  # fmt: skip
         try:
@@ -167,7 +167,7 @@ class _Session:
             self._guard.relieve()
         return ending
 
-    def _begin(self, plan: RunPlan, reader: RunReader, journal: Journal, *, resumed: bool) -> None:
+    def _begin(self, plan: RunPlan, reader: RunReader, journal: Journal, loop: Loop, *, resumed: bool) -> None:
         """The hand-off: from here on the run is under way."""
         request = self._request
         crash_point("before-handoff")
@@ -184,7 +184,13 @@ class _Session:
         if warning := self._manifest_warning:
             journal.event("warning", warning)
         self._announce(
-            {"pid": os.getpid(), "name": reader.info().name, "db": os.fsdecode(request.db), "log": os.fsdecode(request.log)}
+            {
+                "pid": os.getpid(),
+                "name": reader.info().name,
+                "db": os.fsdecode(request.db),
+                "log": os.fsdecode(request.log),
+                "labels": loop.labelling,
+            }
         )
         crash_point("after-handoff")
 

@@ -83,6 +83,8 @@ class Loop:
         self._timed = False
         self._next_beat = 0.0
         self._handed_off = False
+        self.labelling = ""
+        """How many images have a label and how, in words; empty until a backbone is loaded."""
 
     def _count_pairs(self) -> int:
         return self._reader.info().image_count * sum(cell.applicable for cell in self._reader.cells())
@@ -312,7 +314,7 @@ class Loop:
             size = f"{loaded.channels}×{loaded.height}×{loaded.width}"
             self._journal.event("info", f"loaded {self._plan.backbones[position].name}: {loaded.weights}, {loaded.layer} {size}")
             if len(self._loaded) == 1:
-                self._arrivals.check_labels()
+                self.labelling = self._arrivals.check_labels(position)
             if not self._handed_off:
                 self._announce()
 

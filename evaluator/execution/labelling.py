@@ -1,0 +1,63 @@
+"""How many images of a run have a label, and where the labels come from: said once, when the run begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from evaluator.images import folder_of, imagenet_wnids
+from evaluator.records import ImageRef
+from evaluator.text import counted, printable
+
+_NAMED = 4
+"""Folders that are named one by one."""
+
+
+class Labelling(NamedTuple):
+    """What there is to say.
+
+    Attributes:
+        labelled: images with a label; ``text``: in words.
+        partial: some folders name a class and others do not, which is seldom meant.
+    """
+
+    labelled: int
+    text: str
+    partial: bool
+
+
+def labelling(images: Sequence[ImageRef], backbone: str, *, from_file: bool) -> Labelling:
+    """Count the labels by their source.
+
+    Args:
+        images: with the labels as stored.
+        backbone: whose class names the folders were compared with.
+        from_file: whether the labels come from ``--labels``.
+    """
+    wnids = imagenet_wnids()
+    labelled = [image for image in images if image.label is not None]
+    by_id = sum(folder_of(image.path) in wnids for image in labelled)
+    parts = []
+    if from_file:
+        parts.append("by the file of labels")
+    else:
+        parts += [f"{by_id:,} by the ImageNet ids of their folders"] if by_id else []
+        rest = len(labelled) - by_id
+        parts += [f"{rest:,} by the class names of {backbone}"] if rest else []
+    text = f"labels: {len(labelled):,} of {counted(len(images), 'image')}"
+    text += f", {', '.join(parts)}" if labelled else ""
+    without = list(dict.fromkeys(folder_of(image.path) for image in images if image.label is None))
+    folders = [folder for folder in without if folder]
+    if without and not from_file:
+        text += f"; {_without(folders, backbone)}"
+    return Labelling(len(labelled), text, partial=bool(labelled) and bool(without))
+
+
+def _without(folders: Sequence[str], backbone: str) -> str:
+    """Why the others have none, and what to do about it."""
+    if not folders:
+        return "a flat folder: --labels FILE.csv gives them"
+    shown = ", ".join(printable(folder, 30) for folder in folders[:_NAMED])
+    more = f" and {len(folders) - _NAMED:,} more" if len(folders) > _NAMED else ""
+    verb = "folder {} is" if len(folders) == 1 else "folders {} are"
+    return f"the {verb.format(shown + more)} no class of {backbone}: --labels FILE.csv gives labels"
