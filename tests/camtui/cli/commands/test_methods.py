@@ -15,9 +15,9 @@ __all__ = ["home"]
 def test_methods_and_backbones(home: Path) -> None:
     listed = json.loads(camtui("methods", "--json").stdout)["methods"]
     assert [method["key"] for method in listed] == list(all_methods())
-    assert {method["key"] for method in listed if method["control"]} == {"fakecam", "randomcam", "centre"}
+    assert {method["key"] for method in listed if method["control"]} == {"fakecam", "randomcam", "centre", "wrongclass"}
     text = camtui("methods").stdout
-    assert text.count("a control: not ranked") == 3
+    assert text.count("a control: not ranked") == 4
     assert "4,097 forwards an image" in text
     assert "options n=4" in text or "variant=" in text
     backbones = json.loads(camtui("backbones", "--json").stdout)
