@@ -69,6 +69,8 @@ def stored_run(
 
 def begin(ctx: typer.Context, request: RunRequest, shown: Shown) -> None:
     """Start the driver of a request, and show its run as was asked for; ends with the run's exit code."""
+    if shown.foreground and shown.detach:
+        raise UsageError("--foreground and --detach exclude each other", "leave one of them out")
     say = sys.stderr.isatty() and not shown.quiet
     if say:
         narrate(f"preparing {request.word}: looking for the images")

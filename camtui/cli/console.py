@@ -24,8 +24,14 @@ def stdout_console() -> Console:
     """The console for tables. Colour only on a terminal and without ``NO_COLOR``; ``FORCE_COLOR`` wins."""
     from rich.console import Console
 
+    class QuietPipe(Console):
+        """Rich's own answer to a reader that has gone is exit code 1; ours is that of every other command (``app``)."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     forced = bool(os.environ.get("FORCE_COLOR"))
-    return Console(
+    return QuietPipe(
         force_terminal=True if forced else None,
         no_color=False if forced else None,
         highlight=False,

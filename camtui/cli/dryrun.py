@@ -10,8 +10,9 @@ from itertools import count as numbers
 from camtui.cli.console import narrate, print_json
 from camtui.devices import on_cuda
 from camtui.format.looks import look_text
-from camtui.format.numbers import count
+from camtui.format.numbers import count, duration
 from camtui.growth import growth
+from camtui.measured import expected_seconds, timings
 from camtui.missing_weights import missing_weights
 from camtui.status import until_record
 from evaluator.execution.looks import Looks
@@ -21,7 +22,7 @@ from evaluator.images import Manifest, planned_images
 from evaluator.plan import RunPlan, grown, may_apply
 from evaluator.records import Cell, Look
 from evaluator.store.reader import RunReader
-from evaluator.text import printable
+from evaluator.text import counted, printable
 from evaluator.truth.folder import planned_truth
 
 
@@ -37,8 +38,9 @@ def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> N
     manifest = planned_images(plan)
     look = _forecast(request, plan, stored, len(manifest.images))
     work = _work(request, plan, stored, len(manifest.images), look)
+    seconds = _seconds(request, plan, work)
     if as_json:
-        _print_json(request, plan, manifest, work, look)
+        _print_json(request, plan, manifest, work, look, seconds)
         return
     print(f"run       {request.name} ({printable(request.db)})")
     if stored:
@@ -54,16 +56,18 @@ def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> N
         print(f"weights   not on this machine, to be fetched first: {', '.join(absent)}")
     if look is not None:
         print(f"until     {look_text(look, len(manifest.images))}{_unknown(plan, stored)}")
-    for stage, images, _ in work:
-        left = f", {count(images)} images to do" if stored else ""
-        print(f"stage {stage.id:<3} {stage.title}: {stage.forwards_per_image:,.0f} forwards an image{left}")
+    for one in work:
+        print(f"stage {one.stage.id:<3} {one.stage.title}: {one.stage.forwards_per_image:,.0f} forwards an image, {_to_do(one)}")
     print(f"forwards  {count(_forwards(work))}")
+    print(f"time      {_time(seconds, len(request.settings.devices))}")
     if warning := manifest.warning():
         narrate(f"warning: {warning}")
     narrate("nothing was started (--dry-run)")
 
 
-def _print_json(request: RunRequest, plan: RunPlan, manifest: Manifest, work: Sequence[Remaining], look: Look | None) -> None:
+def _print_json(
+    request: RunRequest, plan: RunPlan, manifest: Manifest, work: Sequence[Remaining], look: Look | None, seconds: float | None
+) -> None:
     print_json(
         {
             "run": request.name, "db": os.fsdecode(request.db), "plan": plan.to_dict(), "images": len(manifest.images),
@@ -71,14 +75,38 @@ def _print_json(request: RunRequest, plan: RunPlan, manifest: Manifest, work: Se
             "stages": [
                 {
                     "title": stage.title, "forwards_per_image": stage.forwards_per_image, "images_per_unit": stage.block,
-                    "images_to_do": images,
+                    "images_to_do": images, "images_to_do_by_method": by_method,
                 }
-                for stage, images, _ in work
+                for stage, images, _, by_method in work
             ],
+            "seconds": seconds,
             "weights_to_fetch": missing_weights(plan, request.db),
             "until": until_record(look),
         }
     )  # fmt: skip
+
+
+def _to_do(one: Remaining) -> str:
+    """``250 images to do``; method by method where they are not equally far."""
+    if len(set(one.by_method.values())) == 1:
+        return f"{count(one.images)} images to do"
+    return f"images to do: {', '.join(f'{method} {count(n)}' for method, n in one.by_method.items() if n)}"
+
+
+def _seconds(request: RunRequest, plan: RunPlan, work: Sequence[Remaining]) -> float | None:
+    """How long the work takes by what was measured here before, ``None`` where nothing was, or other machines compute."""
+    settings = request.settings
+    if settings.ray is not None:
+        return None
+    known = timings(plan, request.db, cuda=on_cuda(settings.devices))
+    seconds = expected_seconds(work, known)
+    return None if seconds is None else seconds / len(settings.devices)
+
+
+def _time(seconds: float | None, workers: int) -> str:
+    if seconds is None:
+        return "not known: nothing was timed here with these networks and this precision (camtui bench measures a machine)"
+    return f"about {duration(seconds)} on {counted(workers, 'worker')}, by earlier runs on this machine"
 
 
 def _forwards(work: Sequence[Remaining]) -> int:

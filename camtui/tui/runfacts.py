@@ -121,7 +121,7 @@ def worker_line(snapshot: Snapshot, now: float, width: int) -> list[Field]:
             parts.append(Part(8, Field("busy ", "dim")))
             parts.append(Part(8, Field(f"{plots.trend(snapshot.utilisation, 0, 100)} ", "bar")))
         parts.append(Part(9 + place, Field(f"{heat_text(worker)} ", "dim") if heat_text(worker) else Field("")))
-    parts.append(Part(0, Field(f" failed {short_count(snapshot.failures)}", "warn" if snapshot.failures else "dim")))
+    parts.append(Part(0, Field(f" {counted(snapshot.failures, 'failed image')}", "warn" if snapshot.failures else "dim")))
     if snapshot.info.heartbeat is not None:
         age = max(0.0, now - snapshot.info.heartbeat)
         parts.append(Part(2, Field(f"  heartbeat {duration(age)}", "warn" if age > 10 else "dim")))
@@ -158,7 +158,7 @@ def summary_lines(snapshot: Snapshot) -> list[list[Field]]:
         value, cell = max(means, key=lambda item: item[0])
         lines.append([Field(f"best ADCC {percent(value)}", "best")])
         lines.append([Field(cell_name(cell), "dim")])
-    lines.append([Field(f"failed {short_count(snapshot.failures)}", "warn" if snapshot.failures else "dim")])
+    lines.append([Field(counted(snapshot.failures, "failed image"), "warn" if snapshot.failures else "dim")])
     lines.append([Field(f"q {'detach' if status.live else 'quit'}   larger: 60×16", "dim")])
     return lines
 
@@ -178,11 +178,14 @@ def event_fields(event: Event) -> list[Field]:
 def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
     """For wide terminals: every worker, how the last minute went, what comes next, and how far each stretch of work is."""
     lines = [[Field(" Workers", "head")]]
-    for worker in snapshot.workers:
+    workers = (
+        snapshot.workers if snapshot.status.live else ()
+    )  # what is stored of a run that has ended is how they were last seen
+    for worker in workers:
         lines.append([Field(f"  {printable(worker.device, 12)}"), Field(f"  {printable(worker.state, 16)}", "dim")])
         figures = f"{device_text(worker).partition(' ')[2]} {heat_text(worker)}".strip()
         lines += [[Field(f"    {figures}", "dim")]] if figures else []
-    lines += [[Field("  none now", "dim")]] if not snapshot.workers else []
+    lines += [[Field("  none now", "dim")]] if not workers else []
     if snapshot.status.live:
         lines += _trend_lines(snapshot)
     lines += [[], [Field(" Work", "head")]]

@@ -53,7 +53,8 @@ class Looks:
         """Cell → images after which it left the race, where those are computed no further."""
         if not self._plan.drop_decided:
             return {}
-        return {cell: images for race in self._races.values() for cell, images in race.out.items()}
+        out = {cell: images for race in self._races.values() for cell, images in race.out.items()}
+        return {cell: images for cell, images in out.items() if self.decided is None or images < self.decided}
 
     @property
     def needed(self) -> int | None:

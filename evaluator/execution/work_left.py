@@ -11,11 +11,16 @@ from evaluator.records import Cell, LoadedBackbone
 
 
 class Remaining(NamedTuple):
-    """A stage, the images that some cell of it has not done, and the forwards that these take."""
+    """A stage, the images that some cell of it has not done, and the forwards that these take.
+
+    Attributes:
+        by_method: images that each method has not done.
+    """
 
     stage: StagePlan
     images: int
     forwards: float
+    by_method: dict[str, int]
 
 
 def remaining_work(
@@ -58,12 +63,12 @@ def remaining_work(
         ]
         return requested_forwards(plan, head_of(plan.backbones[stage.backbone].key, loaded.get(stage.backbone_name)), wanted)
 
-    return [
-        Remaining(
-            stage,
-            max(left(cell, metric) for cell in stage.cells for metric in stage.metrics or ("",)),
-            of_requests(stage) if stage.metrics else of_rows(stage),
-        )
-        for stage in plan_stages(plan, cells, loaded, cuda=cuda)
-        if stage.cells
-    ]
+    def remaining(stage: StagePlan) -> Remaining:
+        by_method = {
+            method: max(left(cell, metric) for metric in stage.metrics or ("",))
+            for cell, method in zip(stage.cells, stage.methods, strict=True)
+        }
+        forwards = of_requests(stage) if stage.metrics else of_rows(stage)
+        return Remaining(stage, max(by_method.values()), forwards, by_method)
+
+    return [remaining(stage) for stage in plan_stages(plan, cells, loaded, cuda=cuda) if stage.cells]

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from camtui.cli.app import ALIASES
-from tests.camtui.cli.support import ask, home
+from tests.camtui.cli.support import ask, home, two_runs
 from tests.evaluator.execution.support import camtui
 
-__all__ = ["home"]
+__all__ = ["home", "two_runs"]
 
 HEAVY = ("torch", "numpy", "textual", "sqlite_utils", "PIL")
 
@@ -58,8 +58,10 @@ def test_an_unknown_command(home: Path) -> None:
     assert result.stderr == "error: No such command 'frobnicate'.\nhint:  camtui --help\n"
 
 
-def test_a_reader_that_leaves_early_is_no_error(home: Path) -> None:
-    command = f"{sys.executable} -c 'from camtui.cli import main; main()' methods | head -1; exit ${{PIPESTATUS[0]}}"
+@pytest.mark.parametrize("typed", ["methods", "worst good -n 400 --best", "table good"])
+def test_a_reader_that_leaves_early_is_no_error(two_runs: Path, typed: str) -> None:
+    """``exec`` of the reader before the first line is written: a pipe nobody reads from."""
+    command = f"{sys.executable} -c 'from camtui.cli import main; main()' {typed} | true; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert result.returncode == 0
     assert "Traceback" not in result.stderr

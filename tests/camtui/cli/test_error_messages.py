@@ -45,6 +45,7 @@ CASES: list[tuple[tuple[str, ...], int, str, str]] = [
     ((*RUN, "-b", "resnet50", "--precision", "fp16"), 2, "not 'fp16'", "did you mean 'bf16'? for example --precision fp32"),
     ((*RUN, "-b", "resnet50", "--resize", "300"), 2, "224 or 256, not 300", "--resize 256"),
     ((*RUN, "-b", "resnet50", "-n", "0"), 2, "not 0", "leave it out to take every image"),
+    ((*RUN, "-b", "resnet50", "-F", "-d"), 2, "--foreground and --detach", "leave one of them out"),
     ((*RUN, "-b", "resnet50", "--until", "ci<=0"), 2, "a number above 0, not '0'", "--until 'ci<=0.5'"),
     ((*RUN, "-b", "resnet50", "--until", "drop<=1"), 2, "ci<=POINTS, decided or all, not 'drop<=1'", "--until decided"),
     ((*RUN, "-b", "resnet50", "--margin", "1"), 2, "--margin goes with --until decided", "--until decided --margin"),

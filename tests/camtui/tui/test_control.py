@@ -67,7 +67,7 @@ async def test_stop_refused_stop_resume_and_retry(live: Path, closed: Path) -> N
         closed.touch()
         await choose(driver, "R", "y")
         await state(driver, "● RUNNING")
-        await driver.until(lambda: "failed 0" in driver.part("title"))
+        await driver.until(lambda: "0 failed images" in driver.part("title"))
         closed.unlink()
         await state(driver, "COMPLETE")
         assert "2 failed images" in driver.part("title")

@@ -90,6 +90,7 @@ def test_the_dry_run_starts_nothing(home: Path) -> None:
     result = camtui(*ask(home), "--dry-run")
     assert "12 of 12 images" in result.stdout
     assert "Score-CAM: 4,098 forwards an image" in result.stdout
+    assert "time      not known: nothing was timed here" in result.stdout
     assert not list((home / "runs").iterdir())
     plan = json.loads(camtui(*ask(home), "--dry-run", "--json").stdout)
     assert plan["forwards"] == 12 * (2 + 4098)
@@ -98,6 +99,7 @@ def test_the_dry_run_starts_nothing(home: Path) -> None:
 def test_the_dry_run_counts_what_is_there_and_says_how_the_run_would_grow(home: Path) -> None:
     assert camtui(*ask(home), "-n", "8", "-q").returncode == 0
     again = camtui(*ask(home), "-n", "8", "--dry-run").stdout
+    assert "time      about 0s on 1 worker, by earlier runs on this machine" in again
     assert "is there  it goes on" in again
     assert "Score-CAM: 18 forwards an image, 0 images to do" in again, "the fake backbone has 8 channels, and was loaded"
     assert "forwards  0" in again
@@ -107,6 +109,9 @@ def test_the_dry_run_counts_what_is_there_and_says_how_the_run_would_grow(home: 
     plan = json.loads(camtui(*ask(home), "--dry-run", "--json").stdout)
     assert plan["forwards"] == 4 * (2 + 18)
     assert [stage["images_to_do"] for stage in plan["stages"]] == [4, 4]
+    assert plan["seconds"] > 0
+    more = camtui(*ask(home)[:-1], "gradcam,layercam", "-n", "8", "--dry-run").stdout
+    assert "images to do: layercam 8" in more, "only what is still to do, method by method"
     fewer = camtui(*ask(home), "-n", "4", "--dry-run").stdout
     assert "it keeps the first 8, a run does not shrink: another --name for 4" in fewer
     other = camtui(*ask(home), "--seed", "1", "--dry-run")
