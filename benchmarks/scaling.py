@@ -52,6 +52,9 @@ class Clocked:
     def slots(self) -> int:
         return self._executor.slots()
 
+    def takes(self, unit: Unit) -> bool:
+        return self._executor.takes(unit)
+
     def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
         if unit.images and self.begun is None:
             self.begun, self.cpu = time.perf_counter(), time.process_time()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from evaluator.errors import UsageError
 from evaluator.execution.visible_gpus import visible_gpus
+from evaluator.records import Precision
 from evaluator.text import printable
 
 
@@ -43,6 +44,11 @@ def count_gpus(dev: Path = Path("/dev")) -> int:
 def on_cuda(devices: Sequence[str]) -> bool:
     """Whether any of the devices is a GPU."""
     return any(device.startswith("cuda") for device in devices)
+
+
+def usual_precision(*, cuda: bool) -> Precision:
+    """What is computed in where nothing else is asked for."""
+    return "mixed" if cuda else "fp32"
 
 
 def _check(name: str, gpus: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from camtui.devices import usual_precision
 from camtui.extending import Resolver
 from camtui.runs import name_for
 from evaluator import catalog
@@ -116,7 +117,7 @@ def planned(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> Planned:
         UsageError: something is missing, unknown or impossible.
         CodeNotAllowed: a plan file or a stored run names code that the user has not named.
     """
-    values: dict[str, Any] = {"precision": "mixed" if cuda else "fp32"}
+    values: dict[str, Any] = {"precision": usual_precision(cuda=cuda)}
     if stored is not None:
         inherited = stored.to_dict()
         anew = typed.data or typed.demo or typed.config

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from evaluator.errors import UsageError
+from evaluator.execution.cpu_shares import share_of
 from evaluator.execution.visible_gpus import visible_gpus
 from evaluator.execution.worker_seat import Seat, Seated, another_device, best_for
 from evaluator.interfaces import Error, ExecutorEvent, LeftOut, SessionSettings, WorkerLost
@@ -46,7 +47,7 @@ class LocalExecutor(Seated[_Worker]):
 
         Args:
             settings: for every worker's session; the device is filled in.
-            devices: ``cpu`` or ``cuda:N``; CPU workers share the cores.
+            devices: ``cpu`` or ``cuda:N``; the workers share the cores.
             session: ``module:function`` that opens a session in the worker.
             load_seconds: patience with a worker that starts or loads a backbone.
             log: descriptor for everything that the workers print.
@@ -56,11 +57,11 @@ class LocalExecutor(Seated[_Worker]):
         self._log = log
         self._lost: list[ExecutorEvent] = []
         self._undead: list[subprocess.Popen[bytes]] = []  # kept: one that is forgotten while it lives is warned of
-        threads = _threads_each(devices)
+        cores = len(os.sched_getaffinity(0))
         super().__init__(
             _Worker(
                 id=number, device=device,
-                settings=replace(settings, device=device, threads=threads if device == "cpu" else settings.threads),
+                settings=replace(settings, device=device, **share_of(device, devices, cores)._asdict()),
             )
             for number, device in enumerate(devices, 1)
         )  # fmt: skip
@@ -216,13 +217,6 @@ class LocalExecutor(Seated[_Worker]):
             self._undead.append(worker.process)
         worker.process = worker.connection = None
         return code
-
-
-def _threads_each(devices: Sequence[str]) -> int | None:
-    """Computing threads of each CPU worker; ``None``: one worker may use the device's default."""
-    on_cpu = sum(device == "cpu" for device in devices)
-    cores = len(os.sched_getaffinity(0))
-    return max(1, cores // on_cpu) if on_cpu > 1 else None
 
 
 def _environment(settings: SessionSettings) -> tuple[dict[str, str], str]:

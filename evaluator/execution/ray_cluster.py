@@ -24,12 +24,12 @@ _KNOCK_SECONDS = 10.0
 class Cluster:
     """A connection to Ray, and the workers that are hired there."""
 
-    def __init__(self, share: Share, make: Callable[[int], tuple[Any, ...]], leave: Callable[[], None]) -> None:
+    def __init__(self, share: Share, make: Callable[[int, Share], tuple[Any, ...]], leave: Callable[[], None]) -> None:
         """Connected.
 
         Args:
             share: what each worker gets.
-            make: the arguments of the worker with that number.
+            make: the arguments of the worker with that number, and with that share.
             leave: ends the connection, and the cluster if it is ours.
         """
         self._share = share
@@ -51,7 +51,7 @@ class Cluster:
         return kind.options(
             num_cpus=self._share.cpus, num_gpus=self._share.gpus, max_restarts=-1, max_task_retries=0,
             scheduling_strategy="SPREAD",
-        ).remote(*self._make(number))  # fmt: skip
+        ).remote(*self._make(number, self._share))  # fmt: skip
 
     def restart(self, actor: Any) -> None:
         """End an actor's process at once; Ray starts another."""
@@ -93,7 +93,7 @@ class Cluster:
         self._leave()
 
 
-def connect(settings: RaySettings, *, cuda: bool, make: Callable[[int], tuple[Any, ...]]) -> Cluster:
+def connect(settings: RaySettings, *, cuda: bool, make: Callable[[int, Share], tuple[Any, ...]]) -> Cluster:
     """Start a Ray of our own, or join the one whose address is given.
 
     Raises:

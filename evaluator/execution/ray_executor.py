@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evaluator.errors import UsageError
+from evaluator.execution.cpu_shares import share_of
 from evaluator.execution.ray_actor import BESIDE, Place, sample_of, without_maps
 from evaluator.execution.ray_cluster import Cluster, connect
+from evaluator.execution.ray_shares import Share
 from evaluator.execution.worker_seat import Seat, Seated, another_device, best_for
 from evaluator.interfaces import (
     Done,
@@ -96,8 +98,13 @@ def ray_executor(ray: RaySettings, session: SessionSettings, settings: DriverSet
     place = replace(session, device="cuda:0" if cuda else "cpu")  # Ray shows an actor its own GPU and no other
     sample = sample_of(Path(session.root), images)
 
+    def arguments(number: int, share: Share) -> tuple[int, SessionSettings, str, Sequence[ImageRef]]:
+        cpu = share_of(place.device, [place.device], share.cores)
+        mine = replace(place, loaders=cpu.loaders, threads=cpu.threads if cuda else place.threads)
+        return number, mine, settings.session, sample
+
     def connected() -> Cluster:
-        return connect(ray, cuda=cuda, make=lambda number: (number, place, settings.session, sample))
+        return connect(ray, cuda=cuda, make=arguments)
 
     return RayExecutor(connected, load_seconds=settings.load_seconds)
 

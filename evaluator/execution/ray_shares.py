@@ -17,11 +17,16 @@ class NodeRoom(NamedTuple):
 
 
 class Share(NamedTuple):
-    """So many workers, each with so many CPUs and GPUs of one node."""
+    """So many workers, each with so many CPUs and GPUs of one node.
+
+    Attributes:
+        cpus: that Ray sets aside for each; ``cores``: that it has in fact, where all workers of its node are alike.
+    """
 
     workers: int
     cpus: float
     gpus: float
+    cores: float
 
 
 def share_out(nodes: Sequence[NodeRoom], workers: int | None, gpus: float) -> Share:
@@ -46,7 +51,7 @@ def _on_gpus(nodes: Sequence[NodeRoom], workers: int | None, gpus: float) -> Sha
     if workers is not None and workers > most:
         raise UsageError(f"--workers {workers}: the Ray cluster has room for {most} with {gpus:g} GPUs each", f"--workers {most}")
     cpus = min(node.cpus / count for node, count in room.items() if count)
-    return Share(workers or most, min(1.0, _portion(cpus)), gpus)
+    return Share(workers or most, min(1.0, _portion(cpus)), gpus, _portion(cpus))
 
 
 def _workers_on(node: NodeRoom, gpus: float) -> int:
@@ -61,7 +66,8 @@ def _on_cpus(nodes: Sequence[NodeRoom], workers: int | None) -> Share:
     if not usable:
         raise UsageError("no node of the Ray cluster has a CPU to give", "ray start with --num-cpus")
     count = workers or len(usable)
-    return Share(count, _portion(min(usable) / math.ceil(count / len(usable))), 0.0)
+    cpus = _portion(min(usable) / math.ceil(count / len(usable)))
+    return Share(count, cpus, 0.0, cpus)
 
 
 def _portion(cpus: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from evaluator.catalog import formula as formula_of
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
 from evaluator.metrics.curves import Frame, area_under_curve, inner_steps, pixel_ranks
 from evaluator.networks.network import Network
+from evaluator.networks.transfer import to_device
 
 
 class _Distinct(NamedTuple):
@@ -49,38 +51,44 @@ class CurveTracer:
             images: ``[B, channels, H, W]``, normalised.
             metrics: keys of curve metrics.
         """
+        if not metrics:
+            return {}
         first = {one.identity: one for one in reversed(maps)}
         place = {identity: place for place, identity in enumerate(first)}
         distinct = self._distinct(list(first.values()))
-        traced = {metric: self._curves(metric, images, distinct) for metric in metrics}
-        return {metric: [curves[place[one.identity]] for one in maps] for metric, curves in traced.items()}
+        traced = torch.stack([self._curves(metric, images, distinct) for metric in metrics]).cpu().tolist()
+        return {
+            metric: [curves[place[one.identity]] for one in maps] for metric, curves in zip(metrics, traced, strict=True)
+        }  # fmt: skip
 
     def _distinct(self, maps: Sequence[MapOfImage]) -> _Distinct:
         device = self._network.device
         return _Distinct(
             [one.image for one in maps],
-            torch.stack([self._ranks(one) for one in maps]),
-            torch.tensor([one.stored.target for one in maps], device=device),
-            torch.tensor([one.stored.y for one in maps], dtype=torch.float64, device=device),
+            torch.cat([self._ranks(list(alike)) for _, alike in groupby(maps, key=_kind)]),
+            to_device(torch.tensor([one.stored.target for one in maps]), device),
+            to_device(torch.tensor([one.stored.y for one in maps], dtype=torch.float64), device),
         )
 
-    def _ranks(self, one: MapOfImage) -> Tensor:
-        """Pixel ranks ``[H, W]``, int32."""
-        return pixel_ranks(saliency_of([one], self._network).pixels())[0].int()
+    def _ranks(self, maps: Sequence[MapOfImage]) -> Tensor:
+        """Pixel ranks of maps of one kind, ``[n, H, W]``, int32; sorted one by one, since int64 ranks of many take memory."""
+        saliency = saliency_of(maps, self._network)
+        each = [pixel_ranks(saliency.part(place, place + 1).pixels()).int() for place in range(len(saliency.values))]
+        return torch.cat(each).expand(len(maps), -1, -1)
 
-    def _curves(self, metric: str, images: Tensor, maps: _Distinct) -> list[list[float]]:
+    def _curves(self, metric: str, images: Tensor, maps: _Distinct) -> Tensor:
+        """``[P, S + 1]``, float64."""
         formula = formula_of(metric)
         if metric == "insertion" and self._insertion_start == "blur":
             start = gaussian_blur(images, [11, 11], [5.0, 5.0])
             logits = self._network.observe(len(start), lambda first, last: start[first:last]).logits
-            empty = self._network.confidence(logits[maps.images], maps.targets)
+            empty = self._network.confidence(logits[to_device(torch.tensor(maps.images), logits.device)], maps.targets)
         else:
             start = images.new_zeros(1, 1, 1, 1).expand(len(images), -1, -1, -1)
             empty = self._network.blank_confidence()[maps.targets]
         inner = self._inner(formula.frame, images, start, maps)
         first, last = formula.ends(maps.whole, empty)
-        curves: list[list[float]] = torch.cat([first[:, None], inner, last[:, None]], 1).tolist()
-        return curves
+        return torch.cat([first[:, None], inner, last[:, None]], 1)
 
     def _inner(self, frame: Frame, images: Tensor, start: Tensor, maps: _Distinct) -> Tensor:
         """Confidence at every inner step of every map, ``[P, S − 1]``; forwards are filled across maps."""
@@ -99,6 +107,11 @@ class CurveTracer:
         for part in self._network.passes(len(values), frames):
             values[part.start : part.stop] = self._network.confidence(part.logits, targets[part.start : part.stop])
         return values.view(len(maps.images), count)
+
+
+def _kind(one: MapOfImage) -> str:
+    """Maps that one tensor can hold: those of the layer's size, or copies of one fixed map."""
+    return one.method if one.stored.values is None else ""
 
 
 def curve_area(curve: Sequence[float]) -> float:

@@ -13,27 +13,22 @@ from torch import Tensor
 
 from evaluator.crop import open_hashed
 from evaluator.errors import ImageUnreadable
+from evaluator.networks.transfer import to_device
 from evaluator.records import ImageRef, Preprocessing
-
-Pixels = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 
 
 class Decoded(NamedTuple):
     """The images of a unit that could be read, in order, and what was wrong with the others.
 
     Attributes:
+        pixels: ``[n, H, W, channels]``, bytes.
         contents: image id → sha256 of its file.
     """
 
     images: tuple[ImageRef, ...]
-    pixels: tuple[Pixels, ...]
+    pixels: Tensor
     unreadable: dict[int, ImageUnreadable]
     contents: dict[int, bytes]
-
-
-class _Square(NamedTuple):
-    pixels: Pixels
-    content: bytes
 
 
 class _Batch(NamedTuple):
@@ -43,46 +38,66 @@ class _Batch(NamedTuple):
     wanted: Preprocessing
 
 
-class Loader:
-    """Decodes images under one root in ``threads`` threads; a unit is begun early and collected when its turn comes."""
+class _Begun(NamedTuple):
+    """Where the images of a batch are decoded to, and the hashes of their files as they come."""
 
-    def __init__(self, root: Path, *, threads: int) -> None:
+    pixels: Tensor
+    contents: list[Future[bytes]]
+
+
+class Loader:
+    """Decodes images under one root in ``threads`` threads; a unit is begun early and collected when its turn comes.
+
+    Every thread writes into its image's place of the batch, so that whoever collects it has nothing to copy.
+
+    Args:
+        pinned: decode into memory that a CUDA device reads by itself.
+    """
+
+    def __init__(self, root: Path, *, threads: int, pinned: bool = False) -> None:
         self._root = root
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="loader")
-        self._begun: dict[_Batch, list[Future[_Square]]] = {}
+        self._pinned = pinned
+        self.threads = ThreadPoolExecutor(threads, thread_name_prefix="loader")
+        self._begun: dict[_Batch, _Begun] = {}
 
     def begin(self, images: Sequence[ImageRef], wanted: Preprocessing) -> None:
         """Start decoding; returns at once."""
         key = _Batch(tuple(image.id for image in images), wanted)
         if key not in self._begun:
-            self._begun[key] = [self._pool.submit(self._decode, image, wanted) for image in images]
+            size = (len(images), wanted.side, wanted.side, wanted.channels)
+            pixels = torch.empty(size, dtype=torch.uint8, pin_memory=self._pinned)
+            places = pixels.numpy()
+            self._begun[key] = _Begun(
+                pixels,
+                [self.threads.submit(self._decode, image, wanted, places[place]) for place, image in enumerate(images)],
+            )
 
     def collect(self, images: Sequence[ImageRef], wanted: Preprocessing) -> Decoded:
         """The decoded images; waits for them."""
         self.begin(images, wanted)
         begun = self._begun.pop(_Batch(tuple(image.id for image in images), wanted))
-        readable: list[ImageRef] = []
-        pixels: list[Pixels] = []
+        readable: list[int] = []
         unreadable: dict[int, ImageUnreadable] = {}
         contents: dict[int, bytes] = {}
-        for image, future in zip(images, begun, strict=True):
+        for place, (image, future) in enumerate(zip(images, begun.contents, strict=True)):
             try:
-                square = future.result()
-                pixels.append(square.pixels)
-                readable.append(image)
-                contents[image.id] = square.content
+                contents[image.id] = future.result()
+                readable.append(place)
             except ImageUnreadable as error:
                 unreadable[image.id] = error
-        return Decoded(tuple(readable), tuple(pixels), unreadable, contents)
+        pixels = begun.pixels[readable] if unreadable else begun.pixels
+        return Decoded(tuple(images[place] for place in readable), pixels, unreadable, contents)
 
-    def _decode(self, image: ImageRef, wanted: Preprocessing) -> _Square:
+    def _decode(self, image: ImageRef, wanted: Preprocessing, place: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
+        """Decode an image to its place; returns the hash of its file."""
         opened = open_hashed(self._root, image.path, wanted, image.size, image.content)
         pixels = np.asarray(opened.image)
-        return _Square(pixels if pixels.ndim == 3 else pixels[:, :, None], opened.content)
+        place[:] = pixels if pixels.ndim == 3 else pixels[:, :, None]
+        return opened.content
 
     def close(self) -> None:
         """End the threads; what has not begun is dropped."""
-        self._pool.shutdown(cancel_futures=True)
+        self.threads.shutdown(cancel_futures=True)
 
 
 class Normaliser:
@@ -97,10 +112,8 @@ class Normaliser:
         pixels = wanted.side * wanted.side
         self._mean, self._std = (torch.tensor(each, device=device).mul(255).repeat(pixels) for each in (wanted.mean, wanted.std))
 
-    def __call__(self, pixels: Sequence[Pixels]) -> Tensor:
+    def __call__(self, pixels: Tensor) -> Tensor:
         """``[n, channels, H, W]`` float32, normalised, channels last; bytes cross to the device, floats are made there."""
-        stacked = torch.from_numpy(np.stack(pixels))
-        if self._device.type == "cuda":
-            stacked = stacked.pin_memory().to(self._device, non_blocking=True)
-        images = stacked.flatten(1).float().sub_(self._mean).div_(self._std)
-        return images.view(stacked.shape).permute(0, 3, 1, 2)
+        there = to_device(pixels, self._device)
+        images = there.flatten(1).float().sub_(self._mean).div_(self._std)
+        return images.view(there.shape).permute(0, 3, 1, 2)

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from evaluator.measuring.guarding import Fault, Guard, MethodFault, check_shape, check_untouched
 from evaluator.measuring.maps import low_map
+from evaluator.measuring.noise import Noise, on_explanation
 from evaluator.measuring.saliency import Saliency, masked
 from evaluator.measuring.views import BatchView
 from evaluator.methods import all_methods
@@ -97,9 +98,15 @@ class _Found(NamedTuple):
 class Pipeline:
     """Evaluates methods on batches through one network."""
 
-    def __init__(self, network: Network, *, patience: float = 0.0) -> None:
-        """``patience``: seconds without a forward pass that a method which is not camtui's own may take; 0 for no limit."""
+    def __init__(self, network: Network, *, patience: float = 0.0, noise: Noise | None = None) -> None:
+        """Through one network.
+
+        Args:
+            patience: seconds without a forward pass that a method which is not camtui's own may take; 0 for no limit.
+            noise: where noise comes from; drawn when it is asked for, unless given.
+        """
         self._network = network
+        self._noise = noise or Noise()
         self._guard = Guard(patience, lambda: network.forwards)
         self._fixed: dict[str, Saliency] = {}
 
@@ -128,7 +135,7 @@ class Pipeline:
         observed = self._network.observe(len(batch.images), lambda start, stop: batch.images[start:stop])
         predicted = observed.logits.argmax(1)
         targets = predicted if batch.targets is None else batch.targets
-        view = BatchView(self._network, lambda: batch.images, observed, targets.clone(), batch.noise_keys)
+        view = BatchView(self._network, lambda: batch.images, observed, targets.clone(), batch.noise_keys, self._noise)
         distinct: dict[str, Method] = {}
         for method in methods:
             distinct.setdefault(method.map_identity(view.gap_linear), method)
@@ -187,9 +194,9 @@ class Pipeline:
 
     def _columns(self, found: _Found, view: BatchView, predicted: Tensor, batch: Batch, seen: Observation) -> Tensor:
         """The numbers of ``Scores`` in its order, ``[10, B]``, float64, still on the device."""
-        keys = [key + b"\0masked" for key in batch.noise_keys]
+        keys = [on_explanation(key) for key in batch.noise_keys]
         saliency = found.saliency
-        explained = BatchView(self._network, lambda: masked(batch.images, saliency), seen, view.targets, keys)
+        explained = BatchView(self._network, lambda: masked(batch.images, saliency), seen, view.targets, keys, self._noise)
         again = self.saliency(found.method, explained)[0]
         clean, held = view.confidence, explained.confidence
         coherent, kept = coherency(saliency, again).expand_as(clean), complexity(saliency).expand_as(clean)

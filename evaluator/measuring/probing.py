@@ -11,11 +11,13 @@ from torch import Tensor
 
 from evaluator.catalog import method as method_of
 from evaluator.measuring.imputation import NOISE, impute
+from evaluator.measuring.noise import noise_field
 from evaluator.measuring.pipeline import Pipeline
 from evaluator.measuring.saliency import Saliency
 from evaluator.measuring.stored_maps import MapOfImage
-from evaluator.measuring.views import BatchView, noise_field
+from evaluator.measuring.views import BatchView
 from evaluator.networks.network import Network
+from evaluator.networks.transfer import to_device
 
 _NOISE_NAME = "imputation"
 _NOISE_KEPT = 16
@@ -41,10 +43,10 @@ class ProbedImages:
         """Standard normal noise for ``count`` versions of one image, ``[count, channels, H, W]``, the same for every method."""
         if (place, count) not in self._noise:
             key, channels, side = self._noise_keys[place], self.images.shape[1], self.network.side
-            fields = [noise_field(key, _NOISE_NAME, step, channels, side) for step in range(count)]
+            fields = [noise_field(key, _NOISE_NAME, step, (channels, side, side)) for step in range(count)]
             while len(self._noise) >= _NOISE_KEPT:
                 del self._noise[next(iter(self._noise))]
-            self._noise[place, count] = torch.stack(fields).to(self.images)
+            self._noise[place, count] = to_device(torch.stack(fields), self.network.device)
         return self._noise[place, count]
 
     @cached_property
@@ -75,7 +77,7 @@ class MapProbe:
     def __init__(self, probed: ProbedImages, maps: Sequence[MapOfImage]) -> None:
         self._probed = probed
         self._places = [one.image for one in maps]
-        self._targets = torch.tensor([one.stored.target for one in maps], device=probed.network.device)
+        self._targets = to_device(torch.tensor([one.stored.target for one in maps]), probed.network.device)
         self._method = maps[0].method
         self._last: _Versions | None = None
 

@@ -16,6 +16,7 @@ from evaluator.measuring.row_functions import measured
 from evaluator.measuring.stored_maps import MapOfImage
 from evaluator.measuring.unit_answers import noise_keys, stored_of
 from evaluator.networks.network import Network
+from evaluator.networks.transfer import to_device
 from evaluator.plan import RunPlan
 from evaluator.records import Failure, ImageRef, Measurement, Unit
 from evaluator.truth.folder import Truths
@@ -123,7 +124,7 @@ class Requests:
             found = self._truths.square(ref, target, classes, self._network.backbone.facts.preprocessing)
         except TruthUnusable as error:
             return error
-        return torch.from_numpy(found.copy()).to(self._network.device)
+        return to_device(torch.from_numpy(found.copy()), self._network.device)
 
 
 def _asked(unit: Unit, refs: Sequence[ImageRef]) -> list[_Asked]:

@@ -14,6 +14,7 @@ from evaluator.measuring.probing import MapProbe, ProbedImages
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
 from evaluator.metrics.base import PROTOCOL, Explained, MetricSettings
 from evaluator.networks.network import Network
+from evaluator.networks.transfer import to_device
 
 
 def measured(
@@ -40,7 +41,8 @@ def measured(
         value_of = dict(zip(first, distinct, strict=True))
         return [value_of[one.identity] for one in maps]
     formula = formula_of(metric)
-    values = torch.empty(len(maps), dtype=torch.float64, device=network.device)
+    found: list[Tensor] = []
+    order: list[int] = []
     for places in _by_method(maps):
         mine = [maps[place] for place in places]
         explained = Explained(
@@ -51,9 +53,11 @@ def measured(
             probe=MapProbe(probed, mine) if probed else None,
             settings=settings,
         )
-        values[places] = formula.measure(explained).to(values).expand_as(explained.clean)
-    numbers: list[float] = values.tolist()
-    return numbers
+        found.append(formula.measure(explained).to(explained.clean).expand_as(explained.clean))
+        order += places
+    numbers = torch.cat(found).cpu().tolist() if found else []
+    value_at: dict[int, float] = dict(zip(order, numbers, strict=True))
+    return [value_at[place] for place in range(len(maps))]
 
 
 def _by_method(maps: Sequence[MapOfImage]) -> list[list[int]]:
@@ -75,4 +79,4 @@ def _values(maps: Sequence[MapOfImage], key: str, network: Network) -> Tensor:
 
 
 def _column(values: list[float], network: Network) -> Tensor:
-    return torch.tensor(values, dtype=torch.float64, device=network.device)
+    return to_device(torch.tensor(values, dtype=torch.float64), network.device)

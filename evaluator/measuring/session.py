@@ -11,14 +11,16 @@ import torch
 import torchvision
 
 from evaluator.backbones import known_backbone
+from evaluator.catalog import method as method_of
 from evaluator.describing import admit
 from evaluator.errors import RunFailed
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.measuring.curve_tracing import CurveTracer
 from evaluator.measuring.image_loading import Decoded, Loader, Normaliser
+from evaluator.measuring.noise import NoiseAhead, fields_of
 from evaluator.measuring.pipeline import Pipeline
 from evaluator.measuring.requested_answers import Requests
-from evaluator.measuring.unit_answers import curves_of, needs_pixels, rows_of, unreadable
+from evaluator.measuring.unit_answers import curves_of, needs_pixels, noise_keys, rows_of, unreadable
 from evaluator.networks.allocator import keep_freed_blocks
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.batch_size_search import RememberedSizes
@@ -59,7 +61,9 @@ class EvaluationSession:
         self._plan = settings.plan
         self._settings = settings
         self._device = torch.device(settings.device)
-        self._loader = Loader(Path(settings.root), threads=settings.loaders)
+        cuda = self._device.type == "cuda"
+        self._loader = Loader(Path(settings.root), threads=settings.loaders, pinned=cuda)
+        self._noise = NoiseAhead(self._loader.threads) if cuda else None  # on a CPU whoever draws ahead computes less
         self._loaded: _Loaded | None = None
         self._truths = planned_truth(settings.plan)
         self._wanted = _as_far_as_known(settings.plan)
@@ -70,8 +74,6 @@ class EvaluationSession:
         keep_freed_blocks()
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
 
     def versions(self) -> dict[str, str]:
         """What computes the rows."""
@@ -90,7 +92,7 @@ class EvaluationSession:
             self._choose_batch_sizes(position, network)
             tracer = CurveTracer(network, steps=self._plan.curve_steps, insertion_start=self._plan.insertion_start)
             normalise = Normaliser(backbone.facts.preprocessing, self._device)
-            pipeline = Pipeline(network, patience=self._settings.hang_seconds / 2)
+            pipeline = Pipeline(network, patience=self._settings.hang_seconds / 2, noise=self._noise)
             requests = Requests(network, pipeline, self._plan, self._truths)
             self._loaded = _Loaded(position, network, pipeline, tracer, requests, normalise)
         return self._loaded.network.backbone.facts
@@ -108,9 +110,28 @@ class EvaluationSession:
         wanted = self._wanted.get(unit.backbone)
         if wanted and needs_pixels(unit):
             self._loader.begin(unit.images, wanted)
+            self._draw_ahead(unit, wanted)
+
+    def _draw_ahead(self, unit: Unit, wanted: Preprocessing) -> None:
+        """Begin with the noise that the methods will ask for, if the backbone is loaded: how much it is depends on the head."""
+        loaded = self._loaded
+        if self._noise is None or unit.metrics or loaded is None or loaded.position != unit.backbone:
+            return
+        gap_linear = loaded.network.backbone.gap_linear
+        distinct = {method.map_identity(gap_linear): method for method in map(method_of, unit.methods)}
+        passes = [one for method in distinct.values() for one in method.noisy_passes(gap_linear)]
+        shape = (wanted.channels, wanted.side, wanted.side)
+        self._noise.expect(fields_of(passes, tuple(noise_keys(self._plan, unit.images)), shape))
 
     def evaluate(self, unit: Unit) -> UnitResult:
         """Rows of a unit, or what is requested from them."""
+        try:
+            return self._evaluated(unit)
+        finally:
+            if self._noise is not None:
+                self._noise.forget(noise_keys(self._plan, unit.images))
+
+    def _evaluated(self, unit: Unit) -> UnitResult:
         if self._loaded is None or self._loaded.position != unit.backbone:
             raise RunFailed(f"backbone {unit.backbone} is not loaded", "load it before a unit of it is evaluated")
         network, begun, forwards = self._loaded.network, time.perf_counter(), self._loaded.network.forwards

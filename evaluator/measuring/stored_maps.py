@@ -11,6 +11,7 @@ from evaluator.catalog import method as method_of
 from evaluator.measuring.saliency import Saliency
 from evaluator.methods.base import FixedMap
 from evaluator.networks.network import Network
+from evaluator.networks.transfer import to_device
 from evaluator.records import StoredMap
 
 
@@ -36,4 +37,4 @@ def saliency_of(maps: Sequence[MapOfImage], network: Network) -> Saliency:
         facts = network.backbone.facts
         values = bytearray(b"".join(one.stored.values or b"" for one in maps))
         low = torch.frombuffer(values, dtype=torch.float32).view(len(maps), facts.height, facts.width)
-    return Saliency(low.to(network.device), network.side, network.side)
+    return Saliency(to_device(low, network.device), network.side, network.side)

@@ -14,6 +14,7 @@ from evaluator.measuring.guarding import Fault
 from evaluator.measuring.image_loading import Decoded
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.measuring.stored_maps import MapOfImage
+from evaluator.networks.transfer import to_device
 from evaluator.plan import RunPlan
 from evaluator.records import Failure, ImageRef, Measurement, Row, Unit
 
@@ -47,9 +48,9 @@ def rows_of(unit: Unit, refs: Sequence[ImageRef], images: Tensor, pipeline: Pipe
     if not known:
         return
     chosen = [refs[place] for place in known]
-    targets = torch.tensor([ref.label for ref in chosen], device=images.device) if by_label else None
+    targets = to_device(torch.tensor([ref.label for ref in chosen]), images.device) if by_label else None
     keys = noise_keys(plan, chosen)
-    seen = images if len(known) == len(refs) else images[known]
+    seen = images if len(known) == len(refs) else images[to_device(torch.tensor(known), images.device)]
     batch = Batch(seen, keys, targets)
     outcomes = pipeline.outcomes(batch, [method_of(spec) for spec in unit.methods])
     for cell, method in zip(unit.cells, unit.methods, strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
@@ -10,8 +9,10 @@ import torch
 from torch import Tensor
 
 from evaluator.measuring.maps import min_max, upsample
+from evaluator.measuring.noise import Field, Noise, generator
 from evaluator.methods.base import Attention, ChannelMasks
 from evaluator.networks.network import Network, Observation
+from evaluator.networks.transfer import to_device
 
 _POOLED_AT_ONCE = 4096
 """Rows of pooled activations in one product with the linear layer: 33 MB of logits in float64 with a thousand classes."""
@@ -24,6 +25,7 @@ class BatchView:
         images: makes ``[B, channels, H, W]``, normalised, when a pass needs them again: most methods need none.
         targets: ``[B]``, the class that is explained.
         noise_keys: ``B`` strings of bytes; an image's noise is a function of its key, the name and the step, nothing else.
+        source: where noise comes from; drawn when it is asked for, unless given.
     """
 
     def __init__(
@@ -33,10 +35,12 @@ class BatchView:
         observed: Observation,
         targets: Tensor,
         noise_keys: Sequence[bytes],
+        source: Noise | None = None,
     ) -> None:
         self._network = network
         self._make_images = images
         self._noise_keys = noise_keys
+        self._source = source or Noise()
         self._last_noise: tuple[tuple[str, int, int], Tensor] | None = None
         self._writes: dict[str, int] = {}
         self._observed = observed
@@ -62,7 +66,7 @@ class BatchView:
             return self
         images = self._make_images()
         observed = self._network.observe(len(images), lambda start, stop: images[start:stop])
-        return BatchView(self._network, self._make_images, observed, targets.clone(), self._noise_keys)
+        return BatchView(self._network, self._make_images, observed, targets.clone(), self._noise_keys, self._source)
 
     def _noted(self, name: str, made: Tensor) -> Tensor:
         """A tensor that methods read, with how often it has been written to so far."""
@@ -148,8 +152,9 @@ class BatchView:
         self, mask: Callable[[ChannelMasks], Tensor] | None = None, *, passes: int = 1, logits: bool = False
     ) -> Tensor:
         """Mean score through each live channel's mask, ``[B, K]``; forwards are filled across the images of the batch."""
-        rows, channels = (self.normalised_activation.amax((2, 3)) > 0).nonzero(as_tuple=True)
-        image_of = rows.tolist()
+        live = (self.normalised_activation.amax((2, 3)) > 0).cpu()  # the host must know them: they are its plan of passes
+        image_of, places = (one.tolist() for one in live.nonzero(as_tuple=True))
+        rows, channels = (to_device(torch.tensor(one, dtype=torch.long), self._network.device) for one in (image_of, places))
         scores = torch.zeros(self.activation.shape[:2], dtype=torch.float64, device=self.activation.device)
         for step in range(passes):
 
@@ -172,36 +177,30 @@ class BatchView:
         channels = channels or self._network.input_shape[0]
         wanted = (name, step, channels)
         if self._last_noise is None or self._last_noise[0] != wanted:
-            fields = [noise_field(key, name, step, channels, self._network.side) for key in self._noise_keys]
-            self._last_noise = (wanted, torch.stack(fields).to(self._images.device))
+            shape = (channels, self._network.side, self._network.side)
+            drawn = self._source.of(Field(tuple(self._noise_keys), name, step, shape))
+            self._last_noise = (wanted, to_device(drawn, self._network.device))
         return self._last_noise[1]
 
     def uniform(self, name: str, count: int) -> Tensor:
         """Random numbers in [-1, 1), ``[B, count]``, drawn on the CPU as the noise is."""
-        drawn = [torch.rand(count, generator=_generator(key, name, 0)) for key in self._noise_keys]
-        return (2 * torch.stack(drawn) - 1).to(self.activation.device)
+        drawn = [torch.rand(count, generator=generator(key, name, 0)) for key in self._noise_keys]
+        return to_device(2 * torch.stack(drawn) - 1, self._network.device)
 
     def perturbed(self, name: str, step: int, sigma: float) -> BatchView:
         """The pass over ``x + σ·noise(name, step)``, same targets."""
-        images = self._images + sigma * self.noise(name, step)
-        observed = self._network.observe(len(images), lambda start, stop: images[start:stop])
-        return BatchView(self._network, lambda: images, observed, self.targets, self._noise_keys)
+        images, noise = self._images, self.noise(name, step)
+        observed = self._network.observe(
+            len(images), lambda start, stop: images[start:stop] + sigma * noise[start:stop]
+        )  # fmt: skip
+        return BatchView(
+            self._network, lambda: images + sigma * noise, observed, self.targets, self._noise_keys, self._source
+        )  # fmt: skip
 
     def towards(self, targets: Tensor) -> BatchView:
         """The same pass with other classes to explain."""
         seen = Observation(self.activation, self.logits)
-        return BatchView(self._network, lambda: self._images, seen, targets, self._noise_keys)
-
-
-def _generator(key: bytes, name: str, step: int) -> torch.Generator:
-    """The generator of one image's noise: a function of its key, the name and the step."""
-    digest = hashlib.sha256(b"%s\0%s\0%d" % (key, name.encode(), step)).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
-
-
-def noise_field(key: bytes, name: str, step: int, channels: int, side: int) -> Tensor:
-    """Standard normal noise ``[channels, side, side]`` of one image, on the CPU."""
-    return torch.randn(channels, side, side, generator=_generator(key, name, step))
+        return BatchView(self._network, lambda: self._images, seen, targets, self._noise_keys, self._source)
 
 
 def _logit(logits: Tensor, targets: Tensor) -> Tensor:

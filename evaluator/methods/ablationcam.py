@@ -37,12 +37,14 @@ class AblationCAM(Method):
 def _without_each(view: View, chunk: int = 64) -> Tensor:
     """The target's logit with each channel switched off in turn, ``[B, K]``; the head runs on ``chunk`` ablations at once."""
     activation = view.activation
+    channel = view.targets.new_ones(activation.shape[1]).cumsum(0)
+    off = (channel[:, None] == channel)[:, :, None, None]
     ablated_logits = view.logits.new_empty(activation.shape[:2])
-    for row, target in enumerate(view.targets.tolist()):
+    for row in range(len(activation)):
         for start in range(0, activation.shape[1], chunk):
-            stop = min(start + chunk, activation.shape[1])
-            ablated = activation[row].repeat(stop - start, 1, 1, 1)
-            ablated[range(stop - start), range(start, stop)] = 0
-            rows = view.targets.new_full((stop - start,), row)
-            ablated_logits[row, start:stop] = view.head(ablated, rows)[:, target]
+            part = off[start : start + chunk]
+            ablated = activation[row].repeat(len(part), 1, 1, 1).masked_fill_(part, 0)
+            rows = view.targets.new_full((len(part),), row)
+            logits = view.head(ablated, rows).gather(1, view.targets[row].expand(len(part), 1))
+            ablated_logits[row, start : start + chunk] = logits[:, 0]
     return ablated_logits

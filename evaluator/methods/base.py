@@ -6,7 +6,7 @@ Torch is imported for type checking only: listing the methods must not cost two 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
@@ -208,6 +208,10 @@ class Method(ABC):
         if self.needs_attention:
             return "attention blocks over all tokens"
         return "a GAP + linear head" if self.needs_gap_linear else ""
+
+    def noisy_passes(self, gap_linear: bool) -> Sequence[tuple[str, int]]:
+        """``name`` and ``step`` of every ``view.perturbed`` in their order: their noise is drawn ahead."""
+        return ()
 
     def map_identity(self, gap_linear: bool) -> str:
         """Two methods with the same identity have the same map by construction and are computed once."""

@@ -56,12 +56,17 @@ class SmoothGradCAMpp(Method):
 
     def _passes(self, view: View) -> list[View]:
         """The noisy passes whose gradient or activation the variant needs; on GAP heads every gradient is the clean one."""
+        passes = self.noisy_passes(view.gap_linear)
+        return [view.perturbed(name, step, self.sigma) for name, step in passes] if passes else [view]
+
+    def noisy_passes(self, gap_linear: bool) -> Sequence[tuple[str, int]]:
+        """All n; on GAP heads none for ``paper``, the last one for ``last-pass``."""
         steps = range(self.n)
-        if view.gap_linear and self.variant == "paper":
-            return [view]
-        if view.gap_linear and self.variant == "last-pass":
+        if gap_linear and self.variant == "paper":
+            steps = range(0)
+        if gap_linear and self.variant == "last-pass":
             steps = range(self.n - 1, self.n)
-        return [view.perturbed("smoothgradcampp", step, self.sigma) for step in steps]
+        return [("smoothgradcampp", step) for step in steps]
 
     def forwards(self, channels: int, gap_linear: bool) -> int:
         """Noisy passes over the image and over the masked image, and the masked pass."""

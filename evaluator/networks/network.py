@@ -12,6 +12,7 @@ from evaluator.errors import is_out_of_memory
 from evaluator.methods.base import Attention
 from evaluator.networks.backbone_loading import Backbone, Seen
 from evaluator.networks.fusing import bfloat16_twin
+from evaluator.networks.numerics import insist_on_float32, make_deterministic
 from evaluator.records import Precision
 
 DEFAULT_BATCH = {"cpu": 16, "cuda": 128}
@@ -72,8 +73,11 @@ class Network:
     """
 
     def __init__(self, backbone: Backbone, *, device: torch.device, precision: Precision, batch_size: int | None = None) -> None:
+        insist_on_float32()
         self.backbone = backbone.to(device)
-        self._twin = bfloat16_twin(backbone.trunk) if device.type == "cpu" and precision != "fp32" else None
+        if device.type == "cuda" and not backbone.gap_linear:
+            make_deterministic(backbone.head)
+        self._twin = bfloat16_twin(backbone.trunk, device.type) if precision != "fp32" else None
         self.device = device
         self.side = backbone.facts.preprocessing.side
         self.input_shape = (backbone.facts.preprocessing.channels, self.side, self.side)
@@ -93,16 +97,22 @@ class Network:
         start, arithmetic = 0, self.arithmetic(weighing=weighing)
         while start < count:
             stop = min(start + self.batch_sizes[arithmetic], count)
-            try:
-                observed = self.forward(make(start, stop), weighing=weighing)
-            except (RuntimeError, MemoryError) as error:
-                if self.batch_sizes[arithmetic] == 1 or not is_out_of_memory(error):
-                    raise
+            observed = self._unless_too_large(make, start, stop, weighing=weighing)
+            if observed is None:  # the error is gone, and with its traceback the batch that it held
                 self._shrink(arithmetic)
                 continue
             self.forwards += stop - start
             yield Pass(start, stop, *observed)
             start = stop
+
+    def _unless_too_large(self, make: MakeImages, start: int, stop: int, *, weighing: bool) -> Observation | None:
+        """One batch; ``None`` where memory ran out and a smaller one can be tried."""
+        try:
+            return self.forward(make(start, stop), weighing=weighing)
+        except (RuntimeError, MemoryError) as error:
+            if self.batch_sizes[self.arithmetic(weighing=weighing)] == 1 or not is_out_of_memory(error):
+                raise
+            return None
 
     def observe(self, count: int, make: MakeImages) -> Observation:
         """``A`` and logits of all of them, in measuring precision."""
@@ -170,7 +180,7 @@ class Network:
         """What the trunk makes of them; the head behind it is computed in float32, which for most cuts costs next to nothing."""
         if self.arithmetic(weighing=weighing) == "fp32":
             output = self.backbone.trunk(images)
-        elif weighing and self._twin is not None:
+        elif self._twin is not None and (weighing or self.device.type == "cuda"):
             output = self._twin(images.bfloat16())
         else:
             with torch.autocast(self.device.type, torch.bfloat16):

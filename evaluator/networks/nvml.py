@@ -58,6 +58,16 @@ def driver_version() -> str:
         return ""
 
 
+def driver_cuda() -> str:
+    """The newest CUDA that the driver knows, such as ``13.0``; empty where NVML cannot be asked."""
+    try:
+        pynvml.nvmlInit()
+        number = int(pynvml.nvmlSystemGetCudaDriverVersion_v2())
+    except pynvml.NVMLError:
+        return ""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
 @cache
 def _handles(uuid: str) -> _Handles | None:
     try:

@@ -14,7 +14,7 @@ from camtui.cli import completion
 from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption
-from camtui.devices import choose_devices
+from camtui.devices import choose_devices, on_cuda, usual_precision
 from camtui.format.numbers import duration
 from camtui.paper import table2
 from evaluator import catalog
@@ -33,7 +33,7 @@ def bench(
         typer.Option("--backbone", "-b", help="Which; the paper's six unless given.", autocompletion=completion.backbones),
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda:N; a GPU where there is one.")] = None,
-    precision: Annotated[str, typer.Option(help="fp32, mixed or bf16.")] = "fp32",
+    precision: Annotated[str | None, typer.Option(help="fp32, mixed or bf16.  [default: fp32 on cpu, mixed on cuda]")] = None,
     images: Annotated[int, typer.Option(min=1, help="Images that the estimate is for.")] = PROTOCOL_IMAGES,
     json: JsonOption = False,
 ) -> None:
@@ -46,9 +46,10 @@ def bench(
     names = [name for text in backbone or list(table2()) for name in text.split(",")]
     for name in names:
         known_backbone(name)
+    where = choose_devices(device, None)[0]
+    precision = precision or usual_precision(cuda=on_cuda([where]))
     if precision not in ("fp32", "mixed", "bf16"):
         raise UsageError(f"--precision takes fp32, mixed or bf16, not '{precision}'", "camtui bench --precision mixed")
-    where = choose_devices(device, None)[0]
     narrate(f"measuring {len(names)} backbones on {where} in {precision}, about ten seconds each")
     estimates = [estimate(found, images) for found in _measured(names, where, precision) if _told(found, as_json=json)]
     if json:

@@ -33,18 +33,14 @@ def doctor(
 ) -> None:
     """Check this machine, or a run's file against its own rows.
 
+    Of a machine with NVIDIA GPUs: driver and torch, and a batch on every GPU against the rows of the CPU, in a few seconds.
     Of a file: SQLite's own check, its tables, the checksum of every record, and every sum, recomputed from the rows.
     --repair drops damaged rows, which camtui resume computes again.
 
     Example: camtui doctor val --repair
     """
     if run is None:
-        facts = _environment()
-        if json:
-            print_json(facts)
-        else:
-            for name, value in facts.items():
-                print(f"{name:<12} {printable(value)}")
+        _machine(as_json=json)
         return
     found = _examine(find_run(run), repair=repair, seal=seal, images=images)
     if json:
@@ -57,6 +53,25 @@ def doctor(
         narrate("hint:  camtui doctor RUN --repair drops damaged rows and rebuilds sums" if not repair else _NOT_ALL)
         raise typer.Exit(1)
     narrate("the file is whole, and every sum is that of its rows")
+
+
+def _machine(*, as_json: bool) -> None:
+    from camtui.cli.cuda_report import CudaReport, cuda_report
+    from camtui.devices import count_gpus
+
+    gpus = count_gpus()
+    report = cuda_report(gpus) if gpus else CudaReport({}, [])
+    facts = {**_environment(gpus), **report.facts}
+    if as_json:
+        print_json(facts)
+    else:
+        for name, value in facts.items():
+            print(f"{name:<12} {printable(value)}")
+    for problem in report.problems:
+        narrate(f"wrong: {printable(problem)}")
+    if report.problems:
+        narrate("hint:  docs/gpu.md says what each of these means; camtui run --device cpu does without")
+        raise typer.Exit(1)
 
 
 _NOT_ALL = "not all of it could be repaired: take a copy that is whole, or begin the run anew"
@@ -86,8 +101,7 @@ def _examine(path: Path, *, repair: bool, seal: bool, images: bool) -> _Findings
         return _Findings(done, problems, audit.remark(reader))
 
 
-def _environment() -> dict[str, str]:
-    from camtui.devices import count_gpus
+def _environment(gpus: int) -> dict[str, str]:
     from camtui.launch import logind_warning
     from camtui.runs import runs_home
     from camtui.versions import versions
@@ -98,7 +112,7 @@ def _environment() -> dict[str, str]:
         **versions(),
         "interpreter": sys.executable,
         "cpu": f"{len(os.sched_getaffinity(0))} cores",
-        "gpus": str(count_gpus()),
+        "gpus": str(gpus),
         "runs": f"{home} ({file_system(home, MOUNTS) or 'unknown file system'})",
         "weights": str(torch_checkpoints()),
         "terminal": os.environ.get("TERM", "none"),

@@ -22,11 +22,11 @@ NO_RAY = "import sys; sys.modules['ray'] = None; "
 
 def test_one_worker_on_each_gpu_or_on_each_node() -> None:
     boxes = [NodeRoom(64, 8), NodeRoom(64, 8), NodeRoom(4, 0)]
-    assert share_out(boxes, None, 1.0) == Share(16, 1.0, 1.0)
-    assert share_out(boxes, None, 0.5) == Share(32, 1.0, 0.5)
-    assert share_out(boxes, 3, 2.0) == Share(3, 1.0, 2.0)
-    assert share_out(boxes, None, 0.0) == Share(3, 4.0, 0.0)
-    assert share_out([NodeRoom(2, 0)], 16, 0.0) == Share(16, 0.12, 0.0)
+    assert share_out(boxes, None, 1.0) == Share(16, 1.0, 1.0, 8.0)
+    assert share_out(boxes, None, 0.5) == Share(32, 1.0, 0.5, 4.0)
+    assert share_out(boxes, 3, 2.0) == Share(3, 1.0, 2.0, 16.0)
+    assert share_out(boxes, None, 0.0) == Share(3, 4.0, 0.0, 4.0)
+    assert share_out([NodeRoom(2, 0)], 16, 0.0) == Share(16, 0.12, 0.0, 0.12)
 
 
 @pytest.mark.parametrize(("gpus", "workers"), [(0.3, 24), (0.4, 16), (0.5, 16), (0.34, 16), (1.0, 8), (3.0, 2), (0.1, 80)])

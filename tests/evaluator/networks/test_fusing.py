@@ -32,6 +32,19 @@ def test_the_twin_is_autocast_with_one_call_for_each_convolution(build: type[nn.
     assert 0 < (found.float() - exact).abs().max() < 0.1, "another arithmetic, the same function"
 
 
+@pytest.mark.parametrize("build", [gap_network, vgg_like_network])
+def test_the_twin_for_cuda_is_autocast_without_its_casts(build: type[nn.Module]) -> None:
+    trunk, images = as_backbone(build()).trunk, random_images(4).contiguous(memory_format=torch.channels_last)
+    twin = bfloat16_twin(trunk, "cuda")
+    assert twin is not None
+    assert {parameter.dtype for parameter in twin.parameters()} == {torch.bfloat16}
+    assert not [module for module in twin.modules() if isinstance(module, FusedConvolution)]
+    with torch.no_grad():
+        with torch.autocast("cpu", torch.bfloat16):
+            expected = trunk(images)
+        assert twin(images.bfloat16()).equal(expected)
+
+
 def test_the_trunk_keeps_its_own_numbers() -> None:
     trunk, images = as_backbone(gap_network()).trunk, random_images(2)
     before = trunk(images)

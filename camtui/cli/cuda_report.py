@@ -1,0 +1,99 @@
+"""What ``camtui doctor`` says of a machine with NVIDIA GPUs; asked in child processes, since this one never holds torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from camtui.devices import choose_devices, usual_precision
+from evaluator.execution.cpu_shares import share_of
+from evaluator.text import printable
+
+MODULE = "evaluator.measuring.device_check"
+
+PATIENCE = 120.0
+"""Seconds that a device may take for its check, which should take five."""
+
+
+class CudaReport(NamedTuple):
+    """Facts in the order in which they are shown, and what is wrong, in words."""
+
+    facts: dict[str, str]
+    problems: list[str]
+
+
+def cuda_report(gpus: int) -> CudaReport:
+    """Ask torch and the driver of a machine with so many GPUs, and let every GPU compute a batch."""
+    answer = _answer(_ask())
+    if error := answer.get("failed") or answer["error"]:
+        facts = {"driver": _driver(answer), "cuda": f"{_build(answer)}does not start: {printable(error)}"}
+        return CudaReport(facts, [f"CUDA {_build(answer)}does not start: {error}"])
+    workers = choose_devices("cuda", None)
+    share = share_of(workers[0], workers, len(os.sched_getaffinity(0)))
+    facts = {
+        "driver": _driver(answer),
+        "cuda": f"torch is built for CUDA {answer['cuda_build']}",
+        "precision": f"{usual_precision(cuda=True)} unless --precision says otherwise; TF32 {'ON' if answer['tf32'] else 'off'}",
+        "workers": f"{len(workers)}, each with {share.threads} computing and {share.loaders} decoding threads",
+    }
+    problems = ["float32 would be computed in TF32"] if answer["tf32"] else []
+    if len(answer["devices"]) != gpus:
+        problems.append(f"the system has {gpus} GPUs, torch sees {len(answer['devices'])}")
+    children = {f"cuda:{number}": _ask(f"cuda:{number}") for number in range(len(answer["devices"]))}
+    for device, child in children.items():
+        found = _answer(child)
+        error = found.get("failed") or found["error"]
+        facts[device] = printable(f"{_about(found)}{error or _well(found)}")
+        if error:
+            problems.append(f"{device}: {error}")
+    return CudaReport(facts, problems)
+
+
+def _ask(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-P", "-m", MODULE, *arguments]
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+    )
+
+
+def _answer(child: subprocess.Popen[str]) -> dict[str, Any]:
+    """What the child found; ``failed`` says why it found nothing."""
+    try:
+        output, said = child.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        with suppress(subprocess.TimeoutExpired):  # what waits for a device in the kernel is not waited for
+            child.communicate(timeout=5.0)
+        return {"failed": f"no answer within {PATIENCE:.0f} s"}
+    if child.returncode:
+        last = said.strip().splitlines()[-1:] or [f"exit code {child.returncode}"]
+        return {"failed": last[0]}
+    found: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return found
+
+
+def _driver(answer: dict[str, Any]) -> str:
+    if not answer.get("driver"):
+        return "does not answer"
+    return f"{answer['driver']}, for CUDA up to {answer['driver_cuda']}"
+
+
+def _build(answer: dict[str, Any]) -> str:
+    if "cuda_build" not in answer:
+        return ""
+    return f"{answer['cuda_build'] or '(torch is built without it)'} "
+
+
+def _about(found: dict[str, Any]) -> str:
+    """``NVIDIA H100, 80 GB, a MIG slice: ``."""
+    if not found.get("name"):
+        return ""
+    return f"{found['name']}, {found['memory'] / 1e9:.0f} GB{', a MIG slice' if found['mig'] else ''}: "
+
+
+def _well(found: dict[str, Any]) -> str:
+    return f"the CPU's rows to within {found['difference']:.1g} in {found['precision']}, {found['seconds']:.1f} s"
