@@ -41,3 +41,11 @@ def test_mixed_precision_weighs_channels_alike() -> None:
     expected, found = rows_on("cuda", ("scorecam",), 2), rows_on("cuda", ("scorecam",), 2, "mixed")
     for key, row in expected.items():
         assert found[key].adcc == pytest.approx(row.adcc, abs=2e-2)
+
+
+def test_the_same_unit_gives_the_same_bits_and_another_one_nearly_the_same() -> None:
+    first, again, fewer = (rows_on("cuda", METHODS, images) for images in (12, 12, 5))
+    assert first == again
+    for key, row in fewer.items():
+        for name in ("y", "o", "average_drop", "coherency", "complexity", "adcc"):
+            assert getattr(first[key], name) == pytest.approx(getattr(row, name), abs=1e-4)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from evaluator.errors import is_out_of_memory
-from evaluator.networks.network import MakeImages, Network
+from evaluator.networks.network import MakeImages, Network, Observation
 from evaluator.records import Precision
 from tests.networks import SIDE, as_backbone, bench, gap_network, random_images
 
@@ -33,6 +36,24 @@ def test_the_batch_is_halved_until_it_fits_and_stays_so(error: Exception) -> Non
     assert network.batch_sizes == {"fp32": 2, "bf16": 16}
     assert network.shrunk == [f"out of memory on cpu: batch size now {size}" for size in (8, 4, 2)]
     assert network.forwards == 11
+
+
+def test_what_did_not_fit_is_gone_before_memory_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = bench(gap_network(), batch_size=4).network
+    held: list[weakref.ref[Tensor]] = []
+
+    def too_large(images: Tensor, *, weighing: bool) -> Observation:
+        held.append(weakref.ref(images))
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    def emptied(_: object) -> None:
+        assert held[0]() is None, "the error's traceback still holds the batch"
+        raise StopIteration
+
+    monkeypatch.setattr(network, "forward", too_large)
+    monkeypatch.setattr(network, "_shrink", emptied)
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        list(network.passes(4, lambda start, stop: torch.zeros(stop - start, 3, SIDE, SIDE)))
 
 
 def test_one_image_that_does_not_fit_and_any_other_error_are_raised() -> None:
@@ -71,6 +92,14 @@ def test_what_each_kind_of_pass_is_computed_in(precision: Precision, measuring: 
         assert seen.activation.dtype == seen.logits.dtype == torch.float32
         gap = (seen.activation - exact.activation).abs().max()
         assert gap == 0 if arithmetic == "fp32" else 0 < gap < 0.1
+
+
+def test_a_network_is_float32_and_deterministic_wherever_it_is_made() -> None:
+    backends: Any = torch.backends
+    backends.cudnn.conv.fp32_precision, backends.cudnn.deterministic = "tf32", False
+    Network(as_backbone(gap_network()), device=torch.device("cpu"), precision="fp32")
+    assert backends.cudnn.conv.fp32_precision == "ieee", "camtui bench makes its networks without a session"
+    assert backends.cudnn.deterministic
 
 
 def test_without_a_twin_autocast_weighs() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -11,6 +13,8 @@ import pytest
 from camtui.cli.commands.bench import _measured, _table, _told, estimate
 from evaluator.errors import RunFailed
 from tests.evaluator.execution.support import camtui
+
+bench_module = sys.modules["camtui.cli.commands.bench"]
 
 FOUND: dict[str, Any] = {
     "backbone": "resnet50", "measuring": 100.0, "weighing": 400.0, "rows": 90.0, "masks": 300.0,
@@ -48,6 +52,20 @@ def test_bad_words(arguments: tuple[str, ...], expected: str) -> None:
     done = camtui("bench", *arguments)
     assert done.returncode == 2
     assert expected in done.stderr
+
+
+@pytest.mark.parametrize(("device", "precision"), [("cpu", "fp32"), ("cuda:0", "mixed")])
+def test_it_measures_what_a_run_would_compute_in(monkeypatch: pytest.MonkeyPatch, device: str, precision: str) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def measured(names: list[str], where: str, how: str) -> Iterator[dict[str, Any]]:
+        asked.append((where, how))
+        return iter(())
+
+    monkeypatch.setattr(bench_module, "choose_devices", lambda *_: (device,))
+    monkeypatch.setattr(bench_module, "_measured", measured)
+    bench_module.bench(backbone=["resnet18"], device=device, precision=None, images=10, json=True)
+    assert asked == [(device, precision)]
 
 
 def test_what_people_read(capsys: pytest.CaptureFixture[str]) -> None:
