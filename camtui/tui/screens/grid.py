@@ -84,8 +84,9 @@ class GridScreen(RunScreen):
             with Vertical(id="side"):
                 yield TextLines(id="work")
                 yield TextLines(id="leaders", classes="ruled")
-                yield TextLines(id="worst", classes="ruled")
-                yield Gallery(id="worst-picture")
+                with Vertical(id="worst-pane"):
+                    yield TextLines(id="worst")
+                    yield Gallery(id="worst-picture")
         yield TextLines(id="events", classes="ruled")
         yield Input(id="filter", placeholder="words that the method's or the backbone's name holds", select_on_focus=False)
 
@@ -185,14 +186,14 @@ class GridScreen(RunScreen):
         panel = self.query_one("#overview", TextLines)
         panel.border_title = rule(f"{cell.backbone}: all components, ADCC with its 95 % interval")
         marks = self.dashboard.marks(("adcc",))
-        lines = overview.component_lines(snapshot, cell.backbone, marks, panel.size.width, panel.size.height - 1)
+        lines = overview.component_lines(snapshot, cell.backbone, marks, panel.size.width, panel.size.height)
         panel.show(lines)
         self._show_leaders()
 
     def _show_leaders(self) -> None:
         panel = self.query_one("#leaders", TextLines)
         panel.border_title = rule(f"{self._leaders_of}: leaders, ADCC over n") if self._leaders_of else ""
-        panel.show(overview.leader_lines(self._curves, panel.size.width, panel.size.height - 1))
+        panel.show(overview.leader_lines(self._curves, panel.size.width, panel.size.height))
 
     def _fetch_overview(self) -> None:
         """Ask for what the file must be read for, once the cursor rests on another cell or the cell has grown by a tenth."""
@@ -222,7 +223,7 @@ class GridScreen(RunScreen):
 
         found: Worst | None = await self.ask(partial(worst_of, cell=cell))
         facts, picture = self.query_one("#worst", TextLines), self.query_one("#worst-picture", Gallery)
-        facts.border_title = rule(f"worst image of {cell.method}")
+        self.query_one("#worst-pane").border_title = rule(f"worst image of {cell.method}")
         if found is None:
             facts.show([[Field("  no image has a value yet", "dim")]])
             picture.show([])
