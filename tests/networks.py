@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
 
 from evaluator.measuring.pipeline import Pipeline
-from evaluator.networks.attention import attention_blocks
+from evaluator.networks.attention import attention_blocks, tokens_read
 from evaluator.networks.backbone_loading import Backbone
 from evaluator.networks.folding import folded
+from evaluator.networks.map_view import prefix_tokens
 from evaluator.networks.network import Network
 from evaluator.networks.probing import probe
 from evaluator.networks.target_layer import split_at
@@ -147,7 +149,7 @@ def as_backbone(
     """The model cut at a layer, as ``evaluator.networks.backbone_loading.load_backbone`` would."""
     whole = deepcopy(model).eval().requires_grad_(False)
     found = probe(whole, plain(side, channels))
-    split = split_at(whole, layer, found, kind=kind)
+    split = split_at(whole, layer, found, prefix=prefix_tokens(whole, None), kind=kind)
     if isinstance(split.trunk, fx.GraphModule):
         split = split._replace(trunk=folded(split.trunk))
     view = split.view
@@ -156,7 +158,8 @@ def as_backbone(
         plain(side, channels), found.logits.shape[1], cut=split.kind, tokens=view.tokens,
         attention=attention_blocks(whole, found, view),
     )  # fmt: skip
-    return Backbone(split.trunk, split.head, split.linear, facts, view, whole if facts.attention else None)
+    backbone = Backbone(split.trunk, split.head, split.linear, facts, view)
+    return replace(backbone, whole=whole, read=tokens_read(whole, found.images)) if facts.attention else backbone
 
 
 class Bench(NamedTuple):
@@ -166,9 +169,9 @@ class Bench(NamedTuple):
     pipeline: Pipeline
 
 
-def bench(model: nn.Module, batch_size: int = 16, layer: str = LAYER) -> Bench:
+def bench(model: nn.Module, batch_size: int = 16, layer: str | None = LAYER, side: int = SIDE) -> Bench:
     """What the evaluator makes of a model, at the small side."""
-    network = Network(as_backbone(model, layer), device=torch.device("cpu"), precision="fp32", batch_size=batch_size)
+    network = Network(as_backbone(model, layer, side), device=torch.device("cpu"), precision="fp32", batch_size=batch_size)
     return Bench(network, Pipeline(network))
 
 

@@ -72,6 +72,9 @@ def verdicts_of_method(method: Method) -> Iterator[Verdict]:
     if isinstance(method, FixedMap):
         yield from _guarded(method, _fixed_map_verdicts(method))
         return
+    if method.needs_attention:
+        yield Verdict("runs", None, f"needs {method.needs}, and there is no small transformer to try it on")
+        return
     heads: tuple[Head, ...] = ("gap",) if method.needs_gap_linear else ("gap", "deep")
     for head in heads:
         yield from _guarded(method, _verdicts_on(method, head))

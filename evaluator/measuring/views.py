@@ -14,6 +14,9 @@ from evaluator.methods.base import Attention, ChannelMasks
 from evaluator.networks.network import Network, Observation
 from evaluator.networks.transfer import to_device
 
+_DIFFERENTIATED = 4
+"""A whole pass that is differentiated holds what it has computed on the way: so many times less images fit."""
+
 _POOLED_AT_ONCE = 4096
 """Rows of pooled activations in one product with the linear layer: 33 MB of logits in float64 with a thousand classes."""
 
@@ -139,6 +142,7 @@ class BatchView:
     def attention(self, combine: Callable[[Attention], Tensor], *, gradients: bool = False) -> Tensor:
         """What ``combine`` makes of the attention of the images, a batch of them at a time, ``[B, …]``."""
         size = self._network.batch_sizes["fp32"]
+        size = max(1, size // _DIFFERENTIATED) if gradients else size
         return torch.cat([
             combine(self._network.attention(images, targets, gradients=gradients))
             for images, targets in zip(torch.split(self._images, size), torch.split(self.targets, size), strict=True)

@@ -36,6 +36,8 @@ class Attention(NamedTuple):
         gradients: ``∂s_c/∂weights``, the same shapes; empty unless asked for.
         prefix: P, tokens before those of the map, the class token first; 0 where there is none.
         height, width: of the map of tokens, row by row, that of the target layer.
+        read: ``[N]``, adding up to 1: how much of what the classifier reads each token is. All of the class token, or equal parts
+            of the tokens whose mean it takes.
     """
 
     weights: tuple[Tensor, ...]
@@ -43,6 +45,20 @@ class Attention(NamedTuple):
     prefix: int
     height: int
     width: int
+    read: Tensor
+
+    def gathered(self, blocks: Sequence[Tensor]) -> Tensor:
+        """What the tokens that are read gather from the positions of the map through all blocks, ``[n, h, w]``.
+
+        The rows that are read of ``(1 + M_last) … (1 + M_first)``, multiplied from the left: a vector at a time.
+
+        Args:
+            blocks: ``M`` ``[n, N, N]`` of every block, first block first.
+        """
+        rows = self.read.expand(len(blocks[0]), 1, -1)
+        for block in reversed(blocks):
+            rows = rows + rows @ block
+        return rows[:, 0, self.prefix :].reshape(-1, self.height, self.width)
 
 
 class View(Protocol):

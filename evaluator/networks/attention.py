@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from evaluator.networks.map_view import MapView
-from evaluator.networks.probing import Probe
+from evaluator.networks.probing import Probe, logits_of
 from evaluator.networks.target_layer import attends
 
 
@@ -69,6 +69,18 @@ def attention_blocks(model: nn.Module, probe: Probe, view: MapView) -> int:
     with torch.no_grad(), unfused(model) as kept:
         model(probe.images.clone())
     return len(kept) if all(_is_of(weights, probe.images, view) for weights in kept) else 0
+
+
+def tokens_read(model: nn.Module, images: Tensor) -> Tensor:
+    """How much of what the classifier reads each token is, ``[N]``, adding up to 1.
+
+    A token that is not read has no gradient with respect to what it asks for in the last block. Those that are count alike.
+    """
+    with torch.enable_grad(), unfused(model, gradients=True) as kept:
+        logits = logits_of(model(images.clone()))
+        (gradient,) = torch.autograd.grad(logits.pow(2).sum(), kept[-1])
+    read = (gradient.abs().amax((0, 1, 3)) > 0).float()
+    return read / read.sum().clamp(min=1)
 
 
 def _is_of(weights: Tensor, images: Tensor, view: MapView) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from evaluator.backbones import family_of, known_backbone
 from evaluator.errors import UsageError
 from evaluator.methods.base import Attention
-from evaluator.networks.attention import attention_blocks, unfused
+from evaluator.networks.attention import attention_blocks, tokens_read, unfused
 from evaluator.networks.building import Built
 from evaluator.networks.folding import folded
 from evaluator.networks.map_view import MapView, prefix_tokens
@@ -48,6 +48,7 @@ class Backbone:
         facts: what the run records about it.
         view: how the layer's output is a map.
         whole: the network as it was built, where its attention can be looked into.
+        read: ``Attention.read`` of that network.
     """
 
     trunk: nn.Module
@@ -56,6 +57,7 @@ class Backbone:
     facts: LoadedBackbone
     view: MapView
     whole: nn.Module | None = None
+    read: Tensor | None = None
 
     @property
     def gap_linear(self) -> bool:
@@ -124,11 +126,13 @@ class Backbone:
             gradients: those of the targets' logits too.
         """
         assert self.whole is not None, "the pipeline asks applicability first"
+        assert self.read is not None, "it comes with the whole"
         with torch.set_grad_enabled(gradients), unfused(self.whole, gradients=gradients) as kept:
             logits = self._answered(logits_of(self.whole(images)))
             found = torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), kept) if gradients else ()
         weights = tuple(one.detach() for one in kept)
-        return Attention(weights, tuple(found), self.view.tokens or 0, self.view.height, self.view.width)
+        read = self.read.to(images.device)
+        return Attention(weights, tuple(found), self.view.tokens or 0, self.view.height, self.view.width, read)
 
     def to(self, device: torch.device) -> Backbone:
         """The same on another device, in channels-last layout."""
@@ -165,7 +169,8 @@ def load_backbone(spec: BackboneSpec, resize: int | None = None) -> Backbone:
         score=spec.score or built.score or "softmax", cut=split.kind, tokens=split.view.tokens, source=built.source,
         attention=attention_blocks(model, found, split.view),
     )  # fmt: skip
-    return Backbone(split.trunk, split.head, linear, facts, split.view, model if facts.attention else None)
+    backbone = Backbone(split.trunk, split.head, linear, facts, split.view)
+    return replace(backbone, whole=model, read=tokens_read(model, found.images)) if facts.attention else backbone
 
 
 def _split(spec: BackboneSpec, built: Built, model: nn.Module, found: Probe) -> Split:

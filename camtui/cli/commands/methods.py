@@ -21,7 +21,8 @@ def methods(json: JsonOption = False) -> None:
             "key": key, "title": kind.title, "weighs_by": kind.weighs_by, "paper": kind.paper,
             "forwards": kind().forwards(_TYPICAL_CHANNELS, True), "options": kind().options,
             "choices": {name: list(values) for name, values in kind.choices.items()},
-            "needs_gap_linear": kind.needs_gap_linear, "beyond_paper": kind.beyond_paper, "control": kind.control,
+            "needs_gap_linear": kind.needs_gap_linear, "needs_attention": kind.needs_attention,
+            "beyond_paper": kind.beyond_paper, "control": kind.control,
         }
         for key, kind in all_methods().items()
     ]  # fmt: skip
@@ -33,6 +34,7 @@ def methods(json: JsonOption = False) -> None:
         print(f"{'':<16} {method['paper']}")
         cost = f"{method['forwards']:,} forwards an image"
         needs = ", needs a GAP + linear head" if method["needs_gap_linear"] else ""
+        needs += ", needs attention blocks over all tokens" if method["needs_attention"] else ""
         control = ", a control: not ranked" if method["control"] else ""
         print(f"{'':<16} {cost}{needs}{control}{_options(method)}")
     narrate(f"forwards beyond the clean pass, with {_TYPICAL_CHANNELS} channels and a GAP head; options: -m KEY:NAME=VALUE")

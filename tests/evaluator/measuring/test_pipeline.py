@@ -11,6 +11,7 @@ from evaluator.catalog import method
 from evaluator.measuring.pipeline import Batch
 from evaluator.methods import all_methods
 from tests.agreement import VALUES, compare, evaluated, keys_of, small_bench
+from tests.attention import transformer_bench
 from tests.evaluator.methods.views import pixels, worst_difference
 from tests.networks import NETWORKS, SIDE, bench, gap_network, random_images, stubborn_network, vgg_like_network
 
@@ -122,7 +123,8 @@ def test_odd_images_give_numbers_in_range(spec: str, image: str) -> None:
         "black": torch.zeros(1, 3, SIDE, SIDE), "constant": torch.ones(1, 3, SIDE, SIDE), "huge": 1e4 * random_images(1),
     }[image]  # fmt: skip
     short = {"sscam": "sscam:n=2", "iscam": "iscam:n=2"}.get(spec, spec)
-    scores = evaluated(small_bench("gap"), images, short)
+    made = transformer_bench("torchvision") if all_methods()[spec].needs_attention else small_bench("gap")
+    scores = evaluated(made, images, short)
     assert not scores.problem(0)
     assert all(0 <= getattr(scores, value)[0] <= 1 for value in VALUES)
     assert 0 <= pixels(scores.maps[0] or b"\0\0\0\0").min() <= pixels(scores.maps[0] or b"\0\0\0\0").max() <= 1

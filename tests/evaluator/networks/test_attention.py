@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,9 +12,12 @@ from torchvision import models
 
 from evaluator.measuring.views import BatchView
 from evaluator.methods.base import Attention
-from evaluator.networks.attention import unfused
+from evaluator.networks.attention import tokens_read, unfused
 from evaluator.networks.network import Network
+from tests.agreement import noise_of
+from tests.attention import TRANSFORMERS, attended, transformer_bench
 from tests.networks import as_backbone, gap_network, random_images
+from tests.reference import Explained
 
 BLOCKS, HEADS, TOKENS = 3, 2, 17
 
@@ -120,3 +125,28 @@ def test_networks_without_attention_over_their_map_have_none() -> None:
     torch.manual_seed(3)
     swin = models.SwinTransformer(patch_size=[4, 4], embed_dim=12, depths=[2], num_heads=[2], window_size=[4, 4], num_classes=10)
     assert as_backbone(swin, None).facts.attention == 0
+
+
+@pytest.mark.parametrize(
+    ("network", "first", "count"),
+    [("torchvision", 0, 1), ("registers", 0, 1), ("averaged", 1, 16), ("without-class-token", 0, 16)],
+)
+def test_the_tokens_that_the_classifier_reads(network: str, first: int, count: int) -> None:
+    read = tokens_read(TRANSFORMERS[network]().requires_grad_(False), random_images(2))
+    assert read.nonzero()[:, 0].tolist() == list(range(first, first + count))
+    assert float(read.sum()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("network", list(TRANSFORMERS))
+def test_weights_and_gradients_are_those_of_hooks(network: str) -> None:
+    """Those of an independent implementation, head by head, in float64."""
+    model, images = TRANSFORMERS[network](), random_images(2, seed=1)
+    made = transformer_bench(network)
+    found = made.network.attention(images, torch.tensor([3, 3]), gradients=True)
+    for place, image in enumerate(images):
+        slow = deepcopy(model).double()
+        blocks = attended(Explained(slow, slow, image.double(), 3, noise_of(made, b""), masked=False))
+        assert len(blocks) == len(found.weights) == len(found.gradients) == 3
+        for block, weights, gradient in zip(blocks, found.weights, found.gradients, strict=True):
+            assert torch.allclose(weights[place].double(), block.weights, atol=1e-5)
+            assert torch.allclose(gradient[place].double(), block.gradient, atol=1e-4)
