@@ -62,7 +62,7 @@ class Resolver:
         for spec, place in given:
             if place is not None:
                 tails[place.spec.reference, place.package].append(place.spec.tail)
-                self._permit(spec, place)
+                self._permit(axis, spec, place)
         keys = {reference: self._key(axis, reference, package, wanted) for (reference, package), wanted in tails.items()}
         return [spec if place is None else _with_tail(keys[place.spec.reference], place.spec.tail) for spec, place in given]
 
@@ -79,9 +79,15 @@ class Resolver:
         registered = installed(axis).get(key)
         return _Place(Spec(registered.reference, tail), registered.package) if registered else None
 
-    def _permit(self, spec: str, place: _Place) -> None:
+    def _typed_references(self, axis: Axis) -> set[str]:
+        """The text of every reference that was typed, or that an installed package registers under a name that was."""
+        registered = installed(axis)
+        given = {spec.reference.text for spec in map(as_spec, self.typed) if spec}
+        return given | {one.reference.text for text in self.typed if (one := registered.get(text.partition(":")[0]))}
+
+    def _permit(self, axis: Axis, spec: str, place: _Place) -> None:
         reference = place.spec.reference
-        typed = spec in self.typed or reference.text in {given.reference.text for given in map(as_spec, self.typed) if given}
+        typed = spec in self.typed or reference.text in self._typed_references(axis)
         if self.allow or (typed and not place.by_run):
             self.named.add(reference.text)
         elif reference.text not in self.named:

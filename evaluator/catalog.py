@@ -120,7 +120,7 @@ def _spelled(key: str, kinds: Mapping[str, type[Method]]) -> str:
     """The key that a method's name in any usual spelling means: ``Grad-CAM++``, ``GradCAM++`` → ``gradcampp``."""
     if key in kinds:
         return key
-    names = {_plain(name): known for known, kind in kinds.items() for name in (known, kind.title)}
+    names = {_plain(name): known for known, kind in reversed(list(kinds.items())) for name in (known, kind.title)}  # our own win
     return names.get(_plain(key), key)
 
 

@@ -241,12 +241,14 @@ def _metric_value(code: Code, name: str, value: Any, default: Any) -> Any:
     """A field of a metric: a text, or what its default is; lists stand for tuples."""
     kind = str if default is MISSING else type(default)
     if isinstance(value, list):
-        value = tuple(value)
+        value = tuple(str(printable(entry, 100)) for entry in value)
+    if kind is float and type(value) is int:
+        value = float(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if isinstance(value, str):
         value = printable(value, 300)
-    if kind is not type(None) and not isinstance(value, kind):
+    if kind is not type(None) and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
         raise UsageError(
             f"the plan describes the metric {code.key} with a {name} that cannot be: {printable(value, 60)}", "camtui show RUN"
         )

@@ -97,6 +97,7 @@ NO_MODULE = {
     "test_documented.py": "the README against both packages",
     "test_mirror.py": "this file",
     "test_public_surface.py": "the names of both packages that others lean on",
+    "test_own_code.py": "what an author of methods does outside both packages, and whose code runs",
     "test_services.py": "the service files of docs/",
     "test_wheel.py": "both packages as they are installed",
 }

@@ -12,6 +12,7 @@ from evaluator.backbones import known_backbones, other_backbones
 from evaluator.errors import CamtuiError
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
+from evaluator.references import installed
 
 
 def runs(incomplete: str) -> list[str]:
@@ -26,8 +27,8 @@ def runs(incomplete: str) -> list[str]:
 
 
 def backbones(incomplete: str) -> list[str]:
-    """The paper's, the demo's and torchvision's; of a list with commas, its last part."""
-    return _last_part(incomplete, [*known_backbones(), *other_backbones()])
+    """The paper's, the demo's, torchvision's, those of installed packages; of a list with commas, its last part."""
+    return _last_part(incomplete, [*known_backbones(), *other_backbones(), *installed("backbone")])
 
 
 def methods(incomplete: str) -> list[str]:
@@ -35,7 +36,7 @@ def methods(incomplete: str) -> list[str]:
     variants = [
         f"{key}:{name}={value}" for key, kind in all_methods().items() for name in kind.choices for value in kind.choices[name]
     ]
-    return _last_part(incomplete, [*all_methods(), *(variants if ":" in incomplete else ())])
+    return _last_part(incomplete, [*all_methods(), *installed("method"), *(variants if ":" in incomplete else ())])
 
 
 def metrics(incomplete: str) -> list[str]:
@@ -50,7 +51,7 @@ def metric_lists(incomplete: str) -> list[str]:
 
 def requested_metrics(incomplete: str) -> list[str]:
     """The metrics that a run computes on request, or ``all``."""
-    return _last_part(incomplete, [*catalog.requested_metrics(), "all"])
+    return _last_part(incomplete, [*catalog.requested_metrics(), *installed("metric"), "all"])
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:

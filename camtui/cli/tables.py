@@ -21,7 +21,7 @@ def requested(form: str, selected: Selected, *, per_image: bool = False) -> Requ
     """What is asked for, checked as far as it can be without the run.
 
     Raises:
-        UsageError: two layouts, or a metric to sort by that there is not.
+        UsageError: two layouts.
     """
     from camtui.export import Request
 
@@ -30,10 +30,7 @@ def requested(form: str, selected: Selected, *, per_image: bool = False) -> Requ
 
 def _options(selected: Selected) -> Options:
     from camtui.format import Options
-    from evaluator import catalog
 
-    if selected.sort and selected.sort != "mean_image_adcc":
-        catalog.metric(selected.sort)
     return Options(digits=selected.digits, ci=selected.ci, filter=selected.filter, sort=selected.sort)
 
 

@@ -49,8 +49,9 @@ def chart(reader: RunReader, kind: str) -> Figure:
         UsageError: no such chart, or matplotlib is not installed.
         NotFound: the run has nothing to draw in it yet.
     """
-    if kind not in CHARTS:
-        raise UsageError(f"no chart '{printable(kind, 40)}'", f"{did_you_mean(kind, CHARTS)}known: {', '.join(CHARTS)}")
+    charts = known_charts()
+    if kind not in charts:
+        raise UsageError(f"no chart '{printable(kind, 40)}'", f"{did_you_mean(kind, charts)}known: {', '.join(charts)}")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -69,7 +70,7 @@ def chart(reader: RunReader, kind: str) -> Figure:
         axes.set_title(_plain(backbone_title(backbone)), fontsize=10)
         axes.set_prop_cycle(color=_OKABE_ITO)
         axes.spines[["top", "right"]].set_visible(False)
-        CHARTS[kind].draw(axes, reader, [view for view in views if view.cell.backbone == backbone])
+        charts[kind].draw(axes, reader, [view for view in views if view.cell.backbone == backbone])
     handles = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     columns = min(4, max(2, 2 * len(backbones)))
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
@@ -172,12 +173,18 @@ def _plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def known_charts() -> dict[str, Chart]:
+    """Every chart by name; a curve for each metric that has one, those of the runs that are open among them."""
+    curves = {
+        metric: Chart(f"{known_metrics()[metric].title} curve, mean over images", _curves(metric))
+        for metric in catalog.curve_metrics()
+    }
+    return {**CHARTS, **curves}
+
+
 CHARTS: dict[str, Chart] = {
     "convergence": Chart("ADCC after the first n images", _convergence),
     "components": Chart("What ADCC is made of", _components),
     "ranks": Chart("Rank in each metric (filled: tied with the best)", _ranks),
-    **{
-        metric: Chart(f"{known_metrics()[metric].title} curve, mean over images", _curves(metric))
-        for metric in catalog.curve_metrics()
-    },
 }
+"""Those that every run may have."""

@@ -146,10 +146,10 @@ def _kind(column: Column, mark: str = "") -> str:
 def _charts(reader: RunReader, contents: Contents, missing: list[str]) -> Iterator[str]:
     if not contents.charts:
         return
-    from camtui.figures.charts import CHARTS, chart, save
+    from camtui.figures.charts import chart, known_charts, save
 
     yield '<div class="charts">\n'
-    for kind in CHARTS:
+    for kind, one in known_charts().items():
         try:
             figure = chart(reader, kind)
         except NotFound:
@@ -159,8 +159,8 @@ def _charts(reader: RunReader, contents: Contents, missing: list[str]) -> Iterat
             break
         stream = io.BytesIO()
         save(figure, stream, "svg")
-        picture = _picture(stream.getvalue(), "image/svg+xml", CHARTS[kind].title)
-        yield f"<figure><figcaption>{escape(CHARTS[kind].title)}</figcaption>{picture}</figure>\n"
+        picture = _picture(stream.getvalue(), "image/svg+xml", one.title)
+        yield f"<figure><figcaption>{escape(one.title)}</figcaption>{picture}</figure>\n"
     yield "</div>\n"
 
 

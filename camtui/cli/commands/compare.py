@@ -55,11 +55,11 @@ def compare(
 
     Example: camtui compare before after --fail-on-drop 1
     """
-    metrics = _metrics(metric)
     if paper:
         if len(runs) != 1 or fail_on_drop is not None:
             raise UsageError(f"--paper takes one run, not {len(runs)}, and no --fail-on-drop", "camtui compare RUN --paper")
-        _with_paper(open_run(runs[0]), metrics, digits, as_json)
+        reader = open_run(runs[0])
+        _with_paper(reader, _metrics(metric), digits, as_json)
     elif "paper" in runs[1:] and not run_path("paper").exists():
         raise NotFound("no run 'paper'; the paper's tables are an option", f"camtui compare {printable(runs[0], 60)} --paper")
     elif len(runs) < 2:
@@ -67,7 +67,8 @@ def compare(
             "compare takes two runs or more, or one with --paper", "camtui compare RUN RUN, or camtui compare RUN --paper"
         )
     else:
-        _with_each_other([open_run(run) for run in runs], metrics, fail_on_drop, force, digits, as_json)
+        readers = [open_run(run) for run in runs]
+        _with_each_other(readers, _metrics(metric), fail_on_drop, force, digits, as_json)
 
 
 def _metrics(given: Sequence[str]) -> list[Metric]:

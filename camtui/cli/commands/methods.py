@@ -6,6 +6,8 @@ from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption
 from evaluator.methods import all_methods
+from evaluator.references import installed
+from evaluator.text import printable
 
 _TYPICAL_CHANNELS = 2048
 
@@ -14,8 +16,11 @@ _TYPICAL_CHANNELS = 2048
 def methods(json: JsonOption = False) -> None:
     """List the CAM methods: how they weigh, and what they cost.
 
+    Those that installed packages register stand behind camtui's own; their code is not imported.
+
     Example: camtui methods --json
     """
+    others = [one for key, one in sorted(installed("method").items()) if key not in all_methods()]
     listed = [
         {
             "key": key, "title": kind.title, "weighs_by": kind.weighs_by, "paper": kind.paper,
@@ -27,7 +32,8 @@ def methods(json: JsonOption = False) -> None:
         for key, kind in all_methods().items()
     ]  # fmt: skip
     if json:
-        print_json({"methods": listed})
+        registered = [{"key": one.name, "reference": one.reference.text, "package": one.package} for one in others]
+        print_json({"methods": listed, "installed": registered})
         return
     for method in listed:
         print(f"{method['key']:<16} {method['title']}: {method['weighs_by']}")
@@ -37,6 +43,9 @@ def methods(json: JsonOption = False) -> None:
         needs += ", needs attention blocks over all tokens" if method["needs_attention"] else ""
         control = ", a control: not ranked" if method["control"] else ""
         print(f"{'':<16} {cost}{needs}{control}{_options(method)}")
+    for one in others:
+        print(f"{printable(one.name):<16} {printable(one.reference.text)}")
+        print(f"{'':<16} of the installed package {printable(one.package)}; camtui check {printable(one.name)} looks at it")
     narrate(f"forwards beyond the clean pass, with {_TYPICAL_CHANNELS} channels and a GAP head; options: -m KEY:NAME=VALUE")
 
 

@@ -6,14 +6,20 @@ from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption
 from evaluator.catalog import ROW_METRICS, known_metrics
+from evaluator.metrics import all_metrics
+from evaluator.references import installed
+from evaluator.text import printable
 
 
 @command
 def metrics(json: JsonOption = False) -> None:
     """List the metrics: what each measures, and which direction is better.
 
+    Those that installed packages register stand behind camtui's own; their code is not imported.
+
     Example: camtui metrics --json
     """
+    others = [one for key, one in sorted(installed("metric").items()) if key not in all_metrics()]
     listed = [
         {
             "key": key,
@@ -27,10 +33,14 @@ def metrics(json: JsonOption = False) -> None:
         for key, metric in known_metrics().items()
     ]
     if json:
-        print_json({"metrics": listed})
+        registered = [{"key": one.name, "reference": one.reference.text, "package": one.package} for one in others]
+        print_json({"metrics": listed, "installed": registered})
         return
     for key, metric in known_metrics().items():
         print(f"{key:<18} {metric.title} {metric.arrow}: {metric.definition}")
         asked = "" if key in ROW_METRICS else f"; on request: --metric {key}"
         print(f"{'':<18} {metric.paper}{asked}")
+    for one in others:
+        print(f"{printable(one.name):<18} {printable(one.reference.text)}")
+        print(f"{'':<18} of the installed package {printable(one.package)}; on request: --metric {printable(one.name)}")
     narrate("in every run, or on request with --metric; --metric all for every one")

@@ -65,6 +65,9 @@ def _about(reader: RunReader) -> Iterator[str]:
         yield f"backbone    {name}: {weights}"
     yield f"methods     {', '.join(plan.methods)}"
     yield f"metrics     {', '.join(plan.metrics)}"
+    for one in plan.code:
+        package = f", {one.package}" if one.package else ""
+        yield f"code        {one.key}: {one.reference} (sha256 {one.sha256[:16]}{package})"
     yield f"protocol    target {plan.target}, resize {plan.resize}, precision {plan.precision}"
     look = reader.look()
     if look is not None:

@@ -39,8 +39,8 @@ def worst(
 
     Example: camtui worst val --by adcc --cell resnet50/gradcam
     """
-    metric = catalog.metric(by)
     reader = open_run(run)
+    metric = catalog.metric(by)
     from camtui.format.select import find_cell
 
     chosen = find_cell(reader, cell) if cell else _leading_cell(reader)

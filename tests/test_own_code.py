@@ -1,0 +1,349 @@
+"""A method, a metric and an installed package's method, outside the repository, over the real command line; whose code runs.
+
+The source of each leaves a mark when it is imported: a line with the process in a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from camtui.cli.app import app
+from evaluator import catalog
+from evaluator.store.reader import RunReader
+from tests.camtui.cli.support import typed
+from tests.evaluator.execution.support import ROOT
+from tests.shared import SAMPLE
+
+METHOD = """
+from dataclasses import dataclass
+from os import getpid
+
+from camtui.extend import Explained, Method, Metric, View, weighted_sum
+
+with open({mark!r}, "a") as stream:
+    print(getpid(), file=stream)
+
+
+@dataclass(frozen=True)
+class {cls}(Method):
+    key = "{key}"
+    title = "{title}"
+    paper = "nobody, 2026"
+    weighs_by = "as Grad-CAM"
+    power: float = 1.0
+
+    def combine(self, view):
+        return weighted_sum(view.gradient.mean((2, 3)) * self.power, view.activation)
+
+
+METRIC = Metric(key="kept", title="Kept", short="kept", paper="nobody, 2026", better="lower", definition="o_c * (1 - mean U)")
+
+
+def measure(explained):
+    return explained.masked * (1 - explained.saliency.mean())
+"""
+
+PROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "plugin-of-mine"
+version = "1.2"
+
+[project.entry-points."camtui.methods"]
+plugcam = "plugin_of_mine.cams:PlugCAM"
+"""
+
+
+class Place:
+    """A home, a folder of sources, an installed package, and the command line with them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.mark = folder, folder / "mark"
+        self.home, self.site = folder / "home", folder / "site"
+        self.own = folder / "of mine"
+        self.own.mkdir()
+        self.file = self.own / "mein cam.py"
+        self.file.write_text(METHOD.format(mark=str(self.mark), cls="MyCAM", key="mycam", title="My-CAM"), encoding="utf-8")
+        self.data = folder / "photos"
+        self.data.mkdir()
+        for number, picture in enumerate(sorted(SAMPLE.rglob("*.*"))[:6]):
+            shutil.copy(picture, self.data / f"{number}.jpg")
+
+    def environment(self, home: Path | None = None) -> dict[str, str]:
+        return os.environ | {
+            "CAMTUI_HOME": str(home or self.home), "PYTHONPATH": f"{self.site}:{ROOT}", "OMP_NUM_THREADS": "1", "NO_COLOR": "1",
+        }  # fmt: skip
+
+    def camtui(self, *words: str, code: int = 0, home: Path | None = None) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-P", "-m", "camtui", *words]
+        done = subprocess.run(
+            command, cwd=self.own, env=self.environment(home), capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == code, (words, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return done
+
+    def marks(self) -> int:
+        return len(self.mark.read_text().splitlines()) if self.mark.exists() else 0
+
+    @property
+    def db(self) -> Path:
+        return self.home / "runs" / "photos.db"
+
+    def ask(self, *words: str) -> list[str]:
+        return ["run", "--data", str(self.data), "-b", "efficientnet_lite0", *words, "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A run with all three: begun, killed, resumed and grown."""
+    place = Place(tmp_path_factory.mktemp("own"))
+    _install(place)
+    reference = "./mein cam.py:MyCAM"
+    place.camtui("run", "--data", str(place.data), "-b", "efficientnet_lite0", "-m", reference, "--dry-run")
+    words = ("-m", f"gradcam,{reference},plugcam", "--metric", "./mein cam.py:METRIC", "--batch-size", "1", "-d", "--json")
+    pid = json.loads(place.camtui(*place.ask(*words)).stdout)["pid"]
+    os.kill(pid, signal.SIGKILL)
+    place.camtui("resume", "photos", "--no-watch", "-q")
+    place.camtui(*place.ask("-m", "mycam:power=2", "--no-watch", "-q"))
+    return place
+
+
+def _install(place: Place) -> None:
+    """Build the package's wheel and unpack it where Python finds it."""
+    project = place.folder / "project"
+    (project / "plugin_of_mine").mkdir(parents=True)
+    (project / "pyproject.toml").write_text(PROJECT)
+    (project / "plugin_of_mine/__init__.py").write_text("")
+    source = METHOD.format(mark=str(place.mark), cls="PlugCAM", key="plugcam", title="Plug-CAM")
+    (project / "plugin_of_mine/cams.py").write_text(source)
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(place.folder)]
+    done = subprocess.run(build, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = place.folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(place.site)
+
+
+@pytest.fixture
+def here(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """Commands in this process; what a run introduces is forgotten, and nothing of the user's is imported."""
+    for name in ("_methods", "_metrics", "_formulas"):
+        monkeypatch.setattr(catalog, name, {})
+    for name, value in place.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.syspath_prepend(str(place.site))
+    monkeypatch.chdir(place.own)
+    before = place.marks()
+    assert before >= 4, "described, computed, computed again"
+    yield place
+    assert place.marks() == before
+    assert not [name for name in sys.modules if name.startswith(("plugin_of_mine", "mein cam"))]
+
+
+def test_rows_are_there_and_right(here: Place) -> None:
+    rows = list(csv.DictReader(io.StringIO(typed("export", "photos", "--per-image", "-f", "csv").stdout)))
+    assert {row["method"] for row in rows} == {"gradcam", "mycam", "plugcam", "mycam:power=2.0"}
+    assert len(rows) == 4 * 6
+    by_method = {(row["method"], row["image"]): row for row in rows}
+    for (_, image), row in by_method.items():
+        own = by_method["gradcam", image]
+        for column in ("average_drop", "coherency", "complexity", "adcc", "kept"):
+            assert float(row[column]) == pytest.approx(float(own[column]), abs=1e-5)
+        assert float(row["kept"]) == pytest.approx(float(row["o"]) * (1 - float(row["complexity"])), abs=1e-6)
+
+
+def test_tables_say_their_names(here: Place) -> None:
+    table = typed("table", "photos", "--sort", "kept").stdout
+    assert "kept↓" in table
+    assert {"mycam", "plugcam", "mycam:power=2.0"} <= set(table.split())
+    assert "My-CAM (power=2.0)" in typed("table", "photos", "-f", "latex").stdout
+    assert "Plug-CAM" in typed("table", "photos", "-f", "md").stdout or "plugcam" in typed("table", "photos", "-f", "md").stdout
+    assert typed("worst", "photos", "--by", "kept", "--cell", "mycam:power=2.0").exit_code == 0
+    shown = typed("show", "photos").stdout
+    assert f"mycam: {here.file}:MyCAM (sha256 " in shown
+    assert "plugcam: plugin_of_mine.cams:PlugCAM (sha256 " in shown
+    assert ", plugin-of-mine 1.2)" in shown
+
+
+def test_pictures_and_pages(here: Place, tmp_path: Path) -> None:
+    for words in (
+        ("figure", "photos", "ranks", "-o", str(tmp_path / "a.svg")),
+        ("image", "photos", "efficientnet_lite0/mycam", "0.jpg", "-o", str(tmp_path / "b.png")),
+        ("report", "photos", "-o", str(tmp_path / "c.html")),
+        ("export", "photos", "-f", "csv", "-o", str(tmp_path / "d.csv")),
+    ):
+        done = typed(*words)
+        assert done.exit_code == 0, (words, done.stderr)
+    assert "My-CAM" in (tmp_path / "c.html").read_text()
+    assert "o_c * (1 - mean U)" in (tmp_path / "datapackage.json").read_text()
+
+
+def test_the_dashboard_shows_them(here: Place) -> None:
+    from camtui.tui.app import Dashboard
+
+    async def seen() -> str:
+        dashboard = Dashboard(here.db)
+        async with dashboard.run_test(size=(140, 40)) as pilot:
+            while getattr(dashboard.screen, "snapshot", None) is None:
+                await pilot.pause(0.05)
+            shown = set()
+            for _ in range(10):
+                await pilot.press("m")
+                shown.add(dashboard.screen.view.metric)  # type: ignore[attr-defined]  # the grid's
+            assert "kept" in shown
+            return dashboard.export_screenshot()
+
+    picture = asyncio.run(seen())
+    assert "mycam" in picture or "My-CAM" in picture
+
+
+def test_the_plan_is_taken_back_by_reference(here: Place, tmp_path: Path) -> None:
+    text = typed("show", "photos", "--config").stdout
+    values = tomllib.loads(text)
+    assert f"{here.file}:MyCAM:power=2.0" in values["methods"]
+    assert f"{here.file}:METRIC" in values["metrics"]
+    assert "code" not in values
+
+
+def test_listings_and_completion(here: Place) -> None:
+    listed = json.loads(typed("methods", "--json").stdout)["installed"]
+    assert listed == [{"key": "plugcam", "reference": "plugin_of_mine.cams:PlugCAM", "package": "plugin-of-mine 1.2"}]
+    assert "of the installed package plugin-of-mine 1.2" in typed("methods").stdout
+    from camtui.cli import completion
+
+    assert completion.methods("plug") == ["plugcam"]
+
+
+# -- whose code runs -----------------------------------------------------------------------------------------------------------
+
+READING: dict[str, tuple[str, ...]] = {
+    "watch": ("watch", "photos"), "status": ("status", "photos"), "wait": ("wait", "photos"), "stop": ("stop", "photos"),
+    "logs": ("logs", "photos"), "table": ("table", "photos"), "worst": ("worst", "photos"), "errors": ("errors", "photos"),
+    "show": ("show", "photos"), "compare": ("compare", "photos", "photos"), "judge": ("judge", "photos"),
+    "export": ("export", "photos"), "report": ("report", "photos", "-o", "{tmp}/r.html"),
+    "figure": ("figure", "photos", "ranks", "-o", "{tmp}/f.svg"),
+    "image": ("image", "photos", "efficientnet_lite0/mycam", "0.jpg", "-o", "{tmp}/i.png"), "ls": ("ls",),
+    "copy": ("copy", "photos", "{tmp}/copy.db"), "methods": ("methods",), "metrics": ("metrics",), "backbones": ("backbones",),
+    "doctor": ("doctor", "photos"), "schema": ("schema",), "rm": ("rm", "photos", "--yes"),
+}  # fmt: skip
+"""Every command that reads a run, with arguments that make it read this one; ``rm`` comes last."""
+
+NAMES_CODE = {"run", "resume", "retry"}
+OF_NO_RUN = {"check", "new", "bench", "synth"}
+"""They look at what is typed and at nothing else."""
+
+
+@pytest.fixture
+def elsewhere(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Place, Path]:
+    """Somebody else's home, with the run's file and nothing allowed."""
+    home = tmp_path / "home"
+    (home / "runs").mkdir(parents=True)
+    shutil.copy(place.db, home / "runs" / "photos.db")
+    for name in ("_methods", "_metrics", "_formulas"):
+        monkeypatch.setattr(catalog, name, {})
+    for name, value in place.environment(home).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.syspath_prepend(str(place.site))
+    monkeypatch.chdir(tmp_path)
+    return place, home
+
+
+def test_no_reading_command_runs_code_of_a_run(elsewhere: tuple[Place, Path], tmp_path: Path) -> None:
+    place, _ = elsewhere
+    before = place.marks()
+    commands = set(typer.main.get_group(app).commands)
+    assert commands == set(READING) | NAMES_CODE | OF_NO_RUN, "a new command reads a run, or it does not: say which"
+    for name, words in READING.items():
+        done = typed(*(word.replace("{tmp}", str(tmp_path)) for word in words))
+        assert not isinstance(done.exception, Exception), (name, done.exception)
+        assert place.marks() == before, name
+
+
+@pytest.mark.parametrize(
+    ("words", "again"),
+    [
+        (("resume", "photos"), "camtui resume photos --allow-code"),
+        (("retry", "photos"), "camtui retry photos --allow-code"),
+        (("run", "--data", "{data}", "-b", "efficientnet_lite0", "-m", "gradcam"), "--allow-code"),
+        (("run", "--data", "{data}", "-b", "efficientnet_lite0", "-m", "mycam:power=3"), "--allow-code"),
+        (("run", "--config", "{tmp}/plan.toml", "--name", "other"), "--allow-code"),
+    ],
+)
+def test_going_on_is_refused_with_the_words_to_allow_it(
+    words: tuple[str, ...], again: str, elsewhere: tuple[Place, Path], tmp_path: Path
+) -> None:
+    place, home = elsewhere
+    text = typed("show", "photos", "--config").stdout
+    (tmp_path / "plan.toml").write_text(text, encoding="utf-8")
+    before, held = place.marks(), (home / "runs" / "photos.db").read_bytes()
+    done = typed(*(word.replace("{tmp}", str(tmp_path)).replace("{data}", str(place.data)) for word in words))
+    assert done.exit_code == 2, done.stderr
+    assert "code that you have not named here" in done.stderr
+    assert again in done.stderr
+    assert place.marks() == before
+    assert (home / "runs" / "photos.db").read_bytes() == held
+    assert not (home / "runs" / "other.db").exists()
+
+
+def test_the_driver_does_not_believe_the_file(elsewhere: tuple[Place, Path]) -> None:
+    """A request that allows nothing, as if the file had been changed behind the command's back."""
+    from evaluator.execution.driver import carry_out
+    from evaluator.execution.request import RunRequest
+
+    place, home = elsewhere
+    before, told = place.marks(), list[dict[str, Any]]()
+    assert carry_out(RunRequest(home / "runs" / "photos.db", "photos", None), told.append) == 2
+    assert told[0]["error"]["kind"] == "not-allowed"
+    assert place.marks() == before
+
+
+def test_allowing_it_once_is_enough_and_another_source_is_another_one(elsewhere: tuple[Place, Path], tmp_path: Path) -> None:
+    place, home = elsewhere
+    db = home / "runs" / "photos.db"
+    assert typed("resume", "photos", "--allow-code", "--no-watch", "-q").exit_code == 0
+    assert typed("resume", "photos", "--no-watch", "-q").exit_code == 0
+    source = place.file.read_text(encoding="utf-8")
+    try:
+        place.file.write_text(source.replace("* self.power", "* self.power ** 2"), encoding="utf-8")
+        before, held = place.marks(), db.read_bytes()
+        for words in (("resume", "photos"), ("resume", "photos", "--allow-code"), ("retry", "photos")):
+            done = typed(*words)
+            assert done.exit_code == 4, done.stderr
+            assert "mein cam.py:MyCAM has changed: sha256" in done.stderr
+        assert place.marks() == before
+        ask = place.ask("-m", f"{place.file}:MyCAM", "--no-watch")
+        again = typed(*ask)
+        assert again.exit_code == 4, again.stderr
+        assert "source of" in again.stderr
+        assert db.read_bytes() == held
+        assert typed("table", "photos").exit_code == 0
+    finally:
+        place.file.write_text(source, encoding="utf-8")
+
+
+def test_rows_know_their_source(here: Place) -> None:
+    with RunReader(here.db) as reader:
+        codes = {one.key: one for one in reader.plan().code}
+    assert set(codes) == {"mycam", "plugcam", "kept"}
+    assert codes["plugcam"].package == "plugin-of-mine 1.2"
+    assert set(codes["mycam"].facts["specs"]) == {"mycam", "mycam:power=2.0"}
