@@ -12,6 +12,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 """As the worker does: what computes in one test leaves the cores to the others when it waits."""
 
+os.environ.setdefault("CAMTUI_DATA", "/")
+"""Runs of tests show their pictures wherever they lie."""
+
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A shell starts what it puts in the background with Ctrl-C ignored, and every program started from there inherits that: tests
 that type Ctrl-C would wait for ever."""

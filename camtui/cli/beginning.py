@@ -14,6 +14,7 @@ import typer
 from camtui.cli.command_decorator import run_command
 from camtui.cli.console import has_screen, narrate, print_json, stdout_console
 from camtui.cli.options import Shown
+from camtui.data_folders import remember
 from camtui.executors import Chosen
 from camtui.missing_weights import fetch_weights, missing_weights
 from camtui.planning import stored_plan
@@ -75,6 +76,8 @@ def begin(ctx: typer.Context, request: RunRequest, shown: Shown) -> None:
     if say:
         narrate(f"preparing {request.word}: looking for the images")
     warning = _check_images(request)
+    if request.plan is not None:
+        remember(Path(request.plan.data))
     _check_weights(request, say=say)
     if shown.foreground:
         raise typer.Exit(_in_foreground(request, as_json=shown.json))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from evaluator.text import printable
 
-_FORMULA = ("=", "+", "-", "@")
+_FORMULA = ("=", "+", "-", "@", "\N{MINUS SIGN}")
 
 
 def write_delimited(stream: TextIO, fields: Sequence[str], records: Iterable[dict[str, Any]], delimiter: str) -> None:
@@ -27,7 +28,7 @@ def write_delimited(stream: TextIO, fields: Sequence[str], records: Iterable[dic
 
 
 def cell(value: Any) -> str:
-    """One value: text beginning with ``= + - @`` gets an apostrophe in front, a number never does."""
+    """One value: text beginning with ``= + - @``, blanks aside, gets an apostrophe in front, a number never does."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -35,4 +36,10 @@ def cell(value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     text = printable(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if _begins_a_formula(text) else text
+
+
+def _begins_a_formula(text: str) -> bool:
+    """Whether a spreadsheet would compute it: also behind blanks, and where the sign is a wide or a small form of another."""
+    first = text.strip()[:1]
+    return unicodedata.normalize("NFKC", first).startswith(_FORMULA)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from camtui.data_folders import refuse_unnamed
 from camtui.pictures import ColourMap, Map, Pixels, coloured, explanation, overlay, saliency, seen_by, shown, upsampled
 from evaluator import catalog
 from evaluator.crop import open_square
@@ -69,9 +70,10 @@ def open_input(reader: RunReader, ref: ImageRef, loaded: LoadedBackbone | None) 
     """The pixels that a backbone saw, ``[side, side, 3]``.
 
     Raises:
-        NotFound: the file is gone, or is another one now.
+        NotFound: the file is gone, is another one now, or lies where this user has named no folder of images.
     """
     plan = reader.plan()
+    refuse_unnamed(plan.data)
     try:
         return shown(open_square(Path(plan.data), ref.path, seen_by(loaded, plan.resize), ref.size, ref.content))
     except ImageUnreadable as error:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from camtui.data_folders import refuse_unnamed
 from camtui.pictures import Map, Pixels, saliency, seen_by, shown, upsampled
 from evaluator import catalog
 from evaluator.catalog import known_metrics
 from evaluator.crop import open_square
-from evaluator.errors import CamtuiError, ImageUnreadable
+from evaluator.errors import CamtuiError, ImageUnreadable, NotFound
 from evaluator.methods.base import FixedMap
 from evaluator.records import Cell, ImageRef, LoadedBackbone, Measurement, Preprocessing, Row
 from evaluator.store.reader import RankedImage, RunReader
@@ -97,7 +98,10 @@ class Source:
 def open_source(root: str, image: ImageRef, wanted: Preprocessing) -> Source:
     """Open the image's file, as a backbone sees it."""
     try:
+        refuse_unnamed(root)
         picture = open_square(Path(root), image.path, wanted, image.size, image.content)
+    except NotFound as error:
+        return Source(None, printable(f"not shown: {error.message}; camtui watch RUN --data FOLDER", 200))
     except ImageUnreadable as error:
         return Source(None, printable(f"image {error.reason}: {error.message}", 120))
     return Source(shown(picture))

@@ -32,7 +32,7 @@ from evaluator.images import Manifest, planned_images
 from evaluator.interfaces import Executor, SessionSettings
 from evaluator.plan import RunPlan, grown
 from evaluator.records import RunInfo, RunState, Stage, WorkerState
-from evaluator.store.disk_space import bytes_needed, is_full
+from evaluator.store.disk_space import bytes_needed, full_words, is_full
 from evaluator.store.files import beside
 from evaluator.store.filesystem import refuse_network
 from evaluator.store.lock import RunLock
@@ -107,7 +107,8 @@ def _hold_and_drive(request: RunRequest, announce: Announce, stop: StopRequest) 
             return session.drive(writer, stack)
     except sqlite3.OperationalError as error:
         if is_full(error):
-            raise UsageError(f"no room for {printable(request.db)}: the disk is full", "make room there, or --db PATH") from error
+            why = full_words().replace("disk full", "the disk is full", 1)
+            raise UsageError(f"no room for {printable(request.db)}: {why}", "make room there, or --db PATH") from error
         raise
     finally:
         gone = not session.began and not known

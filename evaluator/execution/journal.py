@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from evaluator.errors import RunFailed
 from evaluator.execution.narration import narrate
 from evaluator.records import RunState, UnitResult, WorkerState
-from evaluator.store.disk_space import is_full
+from evaluator.store.disk_space import full_words, is_full
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class Journal:
     def _trouble_of(self, error: sqlite3.OperationalError) -> str:
         """What keeps the driver from writing, empty where it will not pass by itself."""
         if is_full(error):
-            return f"disk full, needs {-(-self._needed() // 10**6)} MB"
+            return f"{full_words()}, needs {-(-self._needed() // 10**6)} MB"
         why = _PASSING.get(error.sqlite_errorcode & 0xFF, "")
         return why and f"{why} ({printable(error)})"
 

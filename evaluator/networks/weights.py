@@ -64,23 +64,43 @@ def read_weights_file(path: str) -> tuple[dict[str, Tensor], str]:
     """
     file = Path(path)
     try:
-        if file.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            content: dict[str, Any] = dict(load_file(file))
-        else:
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise BackboneUnavailable(
-            f"{printable(file)} holds no plain tensors: {printable(error, 160)}", "give a .safetensors file or a saved state_dict"
-        ) from error
+        content = _content(file)
+    except (*_UNREADABLE, EOFError, pickle.UnpicklingError) as error:
+        raise _no_weights(file, f"holds no plain tensors: {printable(error, 160)}") from error
+    if not isinstance(content, dict):
+        raise _no_weights(file, f"holds a {type(content).__name__}, not tensors by name")
     for wrapper in ("state_dict", "model"):
         if isinstance(content.get(wrapper), dict):
             content = content[wrapper]
+    if strange := [name for name in content if not isinstance(name, str)]:
+        raise _no_weights(file, f"has '{printable(strange[0], 40)}' for a name, which is no text")
     state = {name.removeprefix("module."): value for name, value in content.items() if isinstance(value, Tensor)}
     if not state:
-        raise BackboneUnavailable(f"{printable(file)} holds no tensors", "give a .safetensors file or a saved state_dict")
+        raise _no_weights(file, "holds no tensors")
+    for name, value in state.items():
+        if value.is_complex():
+            raise _no_weights(file, f"holds complex numbers in {printable(name, 60)}")
     return state, file.name
+
+
+_UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError)
+
+
+def _content(file: Path) -> Any:
+    """What a file holds, whatever that is."""
+    if file.suffix != ".safetensors":
+        return torch.load(file, map_location="cpu", weights_only=True)
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(file))
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+
+
+def _no_weights(file: Path, why: str) -> BackboneUnavailable:
+    return BackboneUnavailable(f"{printable(file)} {why}", "give a .safetensors file or a saved state_dict")
 
 
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +19,25 @@ _LOG_BYTES = 8 * 2**20
 
 
 def is_full(error: sqlite3.Error) -> bool:
-    """Whether SQLite could not write because the disk (or the quota) is full."""
+    """Whether SQLite could not write because the disk (or the quota) is full, or the file may not become larger."""
     code: int = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE
+    if code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE:
+        return True
+    return code == sqlite3.SQLITE_IOERR_WRITE and file_size_limit() is not None
+
+
+def file_size_limit() -> int | None:
+    """The most bytes that a file of this process may have (``ulimit -f``), ``None`` where there is no limit."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def full_words() -> str:
+    """What is full, for people."""
+    limit = file_size_limit()
+    return (
+        "disk full" if limit is None else f"disk full, or the limit of {limit // 10**6} MB on a file's size reached (ulimit -f)"
+    )
 
 
 def bytes_needed(reader: RunReader, path: Path) -> int:

@@ -9,7 +9,8 @@ import typer
 
 from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate
-from camtui.cli.options import ForceOption, RunArgument
+from camtui.cli.options import ForceOption, NamedDataOption, RunArgument
+from camtui.data_folders import name_folder
 from camtui.runs import open_run
 from evaluator.errors import NotFound, UsageError
 from evaluator.text import did_you_mean, printable
@@ -36,6 +37,7 @@ def image(
     colours: Annotated[str, typer.Option("--colours", help="viridis, cividis, magma or grey.")] = "viridis",
     alpha: Annotated[float, typer.Option("--alpha", min=0.0, max=1.0, help="How much of the map an overlay shows.")] = 0.5,
     force: ForceOption = False,
+    data: NamedDataOption = None,
 ) -> None:
     """Draw images as a method sees them.
 
@@ -46,6 +48,7 @@ def image(
     """
     from camtui.export.output import check_free
 
+    name_folder(data)
     target = Path(output)
     check_free(target, force=force)
     reader = open_run(run)

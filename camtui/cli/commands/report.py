@@ -9,7 +9,8 @@ import typer
 
 from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate
-from camtui.cli.options import ForceOption, RunArgument
+from camtui.cli.options import ForceOption, NamedDataOption, RunArgument
+from camtui.data_folders import name_folder
 from camtui.runs import open_run
 from evaluator.text import printable
 
@@ -21,6 +22,7 @@ def report(
     worst: Annotated[int, typer.Option("--worst", min=0, help="How many of the worst images of each backbone.")] = 6,
     charts: Annotated[bool, typer.Option("--charts/--no-charts", help="Charts need matplotlib.")] = True,
     force: ForceOption = False,
+    data: NamedDataOption = None,
 ) -> None:
     """Write one self-contained page about a run.
 
@@ -32,6 +34,7 @@ def report(
     from camtui.export.plan_toml import plan_toml
     from camtui.figures.report import Contents, write_report
 
+    name_folder(data)
     target = Path(output)
     check_free(target, force=force)
     reader = open_run(run)

@@ -8,7 +8,8 @@ import typer
 
 from camtui.cli.command_decorator import command
 from camtui.cli.console import has_screen
-from camtui.cli.options import RunArgument
+from camtui.cli.options import NamedDataOption, RunArgument
+from camtui.data_folders import name_folder
 from evaluator.errors import NotFound, UsageError
 from evaluator.text import did_you_mean
 
@@ -26,6 +27,7 @@ def watch(
     low_bandwidth: Annotated[bool, typer.Option("--low-bandwidth", help="For slow lines: one look in five seconds.")] = False,
     images: Annotated[str, typer.Option(help="half, kitty, sixel or off.")] = "half",
     no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")] = False,
+    data: NamedDataOption = None,
 ) -> None:
     """Open the dashboard of a run. Leaving it never stops the run.
 
@@ -38,6 +40,7 @@ def watch(
             f"--images takes {', '.join(_IMAGES)}, not '{images}'",
             f"{did_you_mean(images, _IMAGES)}--images half works in every terminal",
         )
+    name_folder(data)
     if not has_screen():
         _plain(run)
     from camtui.runs import LAST, find_run

@@ -20,6 +20,8 @@ def test_text_cannot_be_a_formula_and_numbers_stay_numbers(reader: RunReader, fo
     assert {"'=cmd|' /C calc'!A0.png", "'-0.5", "'@x\\xff.png", "'+1\\x092\\x0a\\x1b[2J.png", 'ünï, "quoted".png'} <= images
     assert {len(line) for line in lines} == {len(lines[0])}
     assert not any(line[2].startswith(("=", "+", "-", "@")) for line in lines)
+    wide = ("  =1+1", "\u00a0@x", "\uff1d1", "\uff0bx", "\u22121", "\u3000\uff20x", "\ufe621")
+    assert [csv_cell(value)[0] for value in wide] == ["'"] * len(wide)
     assert [csv_cell(value) for value in (-0.5, 1e-7, None, True, 3, "-0.5", "a=b")] == [
         "-0.5",
         "1e-07",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -127,3 +128,15 @@ def test_what_is_needed_is_for_what_is_missing(new_run: NewRun) -> None:
     with RunReader(run.db) as reader:
         whole = bytes_needed(reader, run.db)
     assert whole == 8 * 2**20, "only the log: nothing is missing"
+
+
+def test_a_limit_on_a_file_s_size_is_taken_for_a_full_disk_and_named(new_run: NewRun) -> None:
+    run = new_run(3)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(UsageError, match=r"the disk is full, or the limit of 0 MB on a file's size reached \(ulimit -f\)"):
+            run.launch()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not run.db.exists()

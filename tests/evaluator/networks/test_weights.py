@@ -26,6 +26,28 @@ def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
         read_weights_file(str(tmp_path / "a.pth"))
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([torch.ones(2)], "holds a list, not tensors by name"),
+        (torch.ones(2), "holds a Tensor, not tensors by name"),
+        ({0: torch.ones(2)}, "has '0' for a name"),
+        ({"fc.weight": torch.ones(2, dtype=torch.complex64)}, r"holds complex numbers in fc\.weight"),
+    ],
+)
+def test_what_is_no_state_dict_is_said_in_one_sentence(tmp_path: Path, content: object, words: str) -> None:
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(BackboneUnavailable, match=rf"a\.pth {words}"):
+        read_weights_file(str(tmp_path / "a.pth"))
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x08\0\0\0\0\0\0\0{}      ", b"\x04\0\0\0\0\0\0\0null"])
+def test_a_damaged_safetensors_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with pytest.raises(BackboneUnavailable, match=r"a\.safetensors holds no"):
+        read_weights_file(str(tmp_path / "a.safetensors"))
+
+
 def test_wrapped_weights_are_unwrapped(tmp_path: Path) -> None:
     torch.save({"model": {"module.fc.bias": torch.zeros(3)}, "epoch": 3}, tmp_path / "a.pth")
     assert list(read_weights_file(str(tmp_path / "a.pth"))[0]) == ["fc.bias"]

@@ -7,8 +7,12 @@ import subprocess
 import time
 from pathlib import Path
 
+from typer.testing import CliRunner
+
+from camtui.cli.app import app
 from tests.camtui.cli.support import ask, home, two_runs, typed
 from tests.evaluator.execution.support import COMMAND, camtui
+from tests.evaluator.store.runs import raw
 from tests.holder import held
 
 __all__ = ["home", "two_runs"]
@@ -63,3 +67,11 @@ def test_lines_to_come_are_shown_until_the_run_ends(two_runs: Path) -> None:
         driver.kill()
         assert follower.stdout.read() == "killed in the middle of a li\n"
     assert follower.returncode == 0
+
+
+def test_an_event_of_an_unknown_level_is_shown(two_runs: Path) -> None:
+    raw(two_runs / "runs" / "good.db", "UPDATE events SET level = 'odd'")
+    raw(two_runs / "runs" / "good.db", "INSERT INTO events (time, level, text) VALUES (0, 'odd', 'something')")
+    result = CliRunner().invoke(app, ["logs", "good", "--level", "error"])
+    assert result.exit_code == 0
+    assert "odd     something" in result.stdout
