@@ -90,6 +90,7 @@ NO_MODULE = {
     "evaluator/store/test_damage.py": "every reading command on damaged files",
     "evaluator/store/test_version_1.py": "a file of the first schema through every door",
     "evaluator/test_conformance.py": "a whole run against an independent implementation",
+    "evaluator/test_placement.py": "every method and metric on a pretended CUDA device",
     "evaluator/test_statistics_on_images.py": "a bootstrap over real images; minutes",
     "evaluator/test_stopping_simulation.py": "thousands of runs that end by their rule, drawn from real rows",
     "evaluator/test_walls.py": "what imports what, in all packages",

@@ -1,0 +1,173 @@
+"""Every method and metric on a CUDA device that is not there: no devices mixed, the CPU's rows, and how often the host waits.
+
+It proves placement and synchronisation. What CUDA's kernels give, how fast and in how much memory: ``pytest -m gpu``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple
+
+import pytest
+
+from evaluator.measuring import saliency
+from evaluator.records import Precision
+from tests.evaluator.placement import CURVES_OF, Bench, Cost, bench, costs, everything, make_images, table
+from tests.evaluator.pretend_gpu import DevicesMixed, PretendGpu
+
+README = Path(__file__).parents[2] / "benchmarks" / "README.md"
+NUMBERS = ("y", "o", "average_drop", "average_increase", "coherency", "complexity", "adcc")
+
+ONCE = Cost(1, 0)
+PINNED = {
+    "scorecam": Cost(3, 0), "iscam": Cost(3, 0), "sscam": Cost(3, 0),  # twice for which channels are live
+    "reciprocam": Cost(1, 4), "pointing_game": Cost(3, 0), "class_sensitivity": Cost(1, 1), "road": Cost(32, 6),
+    "arcc": Cost(33, 6),
+}  # fmt: skip
+"""What a unit of three images costs where that is not one wait, for its result, and no copy."""
+
+ITERATED = ("road", "arcc")
+"""Imputation solves its equations step by step and asks after each whether it is there: what is pinned is the most."""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_images(tmp_path_factory.mktemp("images"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision"), [("gap", "fp32"), ("gap", "mixed"), ("gap", "bf16"), ("vgg-like", "fp32"), ("vgg-like", "mixed")]
+)
+def test_every_method_and_metric_gives_the_cpus_numbers(root: Path, kind: str, precision: Precision) -> None:
+    with bench(root, kind, precision, "cpu") as (made, _):
+        rows, measurements = everything(made)
+    with bench(root, kind, precision, "cuda:0") as (made, gpu):
+        found_rows, found_measurements = everything(made)
+        assert gpu.operations["aten.convolution.default"] > 0
+        assert gpu.operations["aten._adaptive_avg_pool2d_backward.default"] == 0, "its sum is in no fixed order on CUDA"
+    assert rows.keys() == found_rows.keys()
+    assert measurements.keys() == found_measurements.keys()
+    near = 1e-5 if precision == "fp32" else 2e-2
+    if (kind, precision) == ("gap", "fp32"):
+        assert rows == found_rows, "the same kernels on the same values: the same bits"
+        alike = {key: one for key, one in measurements.items() if key[2] not in ITERATED}
+        assert alike == {key: one for key, one in found_measurements.items() if key[2] not in ITERATED}
+    for key, row in rows.items():
+        assert found_rows[key].target == row.target
+        for name in NUMBERS:
+            assert getattr(found_rows[key], name) == pytest.approx(getattr(row, name), abs=near)
+    for place, measurement in measurements.items():
+        assert found_measurements[place].value == pytest.approx(measurement.value, abs=near)
+
+
+def test_what_a_unit_costs_is_pinned_and_in_the_readme(root: Path) -> None:
+    found: dict[str, dict[str, Cost]] = {}
+    for kind in ("gap", "vgg-like"):
+        with bench(root, kind, "mixed", "cuda:0") as (made, gpu):
+            everything(made)
+            found[kind] = costs(made, gpu)
+    for kind, measured in found.items():
+        expected = {key: PINNED.get(key, ONCE) for key in measured}
+        assert {key: one for key, one in measured.items() if one != expected[key] and key not in ITERATED} == {}, kind
+        assert all(measured[key] <= expected[key] for key in ITERATED)
+    text = README.read_text(encoding="utf-8")
+    assert "\n".join(table(found)) in text, "meant? python -m tests.evaluator.placement"
+
+
+class Mutant(NamedTuple):
+    """A fault that somebody might make: in a function, some text in place of another."""
+
+    function: str
+    text: str
+    fault: str
+
+
+MUTANTS = [
+    Mutant("measuring.views:BatchView.channel_scores", ", device=self.activation.device", ""),
+    Mutant("measuring.views:BatchView.noise", "to_device(drawn, self._network.device)", "drawn"),
+    Mutant("networks.network:Network.blank_confidence", ", device=self.device", ""),
+    Mutant("measuring.saliency:_weights", ", device=device)[None]", ")[None]"),
+    Mutant("measuring.pipeline:Pipeline._fixed_map", ", device=self._network.device", ""),
+    Mutant("measuring.curve_tracing:CurveTracer._inner", ", device=images.device", ""),
+    Mutant("measuring.curve_tracing:CurveTracer.__init__", ", device=network.device", ""),
+    Mutant("measuring.row_functions:_column", "to_device(torch.tensor(values, dtype=torch.float64), network.device)",
+           "torch.tensor(values, dtype=torch.float64)"),
+    Mutant("measuring.pipeline:Pipeline.outcomes", "argmax(1)", "argmax(1) + 0 * observed.logits.argmax().item()"),
+    Mutant("metrics.coherency:coherency", "constant = spread < 1e-12", "constant = spread < 1e-12 + 0 * spread.sum().item()"),
+    Mutant("measuring.maps:low_map", "combination.relu()", "combination.relu().cpu().to(combination.device)"),
+    Mutant("networks.network:Network.scores", "logits.double()", "logits.cpu().double().to(logits.device)"),
+    Mutant("measuring.stored_maps:saliency_of", "to_device(low, network.device)", "low.to(network.device)"),
+    Mutant("measuring.image_loading:Normaliser.__call__", "to_device(pixels, self._device)", "pixels.to(self._device)"),
+]  # fmt: skip
+
+
+def in_use(made: Bench, gpu: PretendGpu) -> Cost:
+    """What a few units cost, that together use most of the evaluator."""
+    made.rows(["gradcam", "smoothgradcampp", "scorecam:variant=cic"])
+    rows = made.rows(CURVES_OF).rows
+    made.requested(rows, CURVES_OF, ["deletion", "average_gain"])
+    return Cost(gpu.waits.total(), gpu.copies.total())
+
+
+@contextmanager
+def bench_or_refusal(root: Path) -> Iterator[Cost | None]:
+    """What those units cost; ``None`` where the device refused them."""
+    try:
+        with bench(root, "gap", "fp32", "cuda:0") as (made, gpu):
+            found = in_use(made, gpu)
+    except (DevicesMixed, RuntimeError, TypeError):
+        found = None
+    yield found
+
+
+@pytest.fixture(scope="module")
+def usual(root: Path) -> Cost:
+    with bench(root, "gap", "fp32", "cuda:0") as (made, gpu):
+        return in_use(made, gpu)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.function)
+def test_faults_of_placement_and_synchronisation_are_caught(root: Path, usual: Cost, mutant: Mutant) -> None:
+    with mutated(mutant), bench_or_refusal(root) as found:
+        assert found != usual, "nobody would notice"
+
+
+@contextmanager
+def mutated(mutant: Mutant) -> Iterator[None]:
+    """The function with the fault in it."""
+    name, _, path = mutant.function.partition(":")
+    module = importlib.import_module(f"evaluator.{name}")
+    source = inspect.getsource(module)
+    function = _function(module, path)
+    good = function.__code__
+    text = inspect.getsource(function)
+    assert text.count(mutant.text) >= 1, mutant
+    faulty = source.replace(text, text.replace(mutant.text, mutant.fault, 1))
+    function.__code__ = next(_codes(compile(faulty, str(module.__file__), "exec"), path))
+    saliency._weights.cache_clear()
+    try:
+        yield
+    finally:
+        function.__code__ = good
+        saliency._weights.cache_clear()
+
+
+def _function(module: Any, path: str) -> FunctionType:
+    found = functools.reduce(getattr, path.split("."), module)
+    plain = inspect.unwrap(found)
+    assert isinstance(plain, FunctionType)
+    return plain
+
+
+def _codes(code: CodeType, path: str) -> Iterator[CodeType]:
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            if one.co_qualname == path:
+                yield one
+            yield from _codes(one, path)
