@@ -10,7 +10,7 @@ from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.errors import Mismatch, NotFound
 from evaluator.metrics.base import Metric
 from evaluator.records import Cell
-from evaluator.statistics import COMPONENTS, PairedDifference, harmonic_adcc, paired_difference
+from evaluator.statistics import ARCC_SOURCES, COMPONENTS, PairedDifference, average_arcc, harmonic_adcc, paired_difference
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -143,13 +143,17 @@ def _notes(first: RunReader, second: RunReader) -> Iterator[str]:
             yield f"{name}: other weights ({weights})"
 
 
+_SOURCES = {"adcc": COMPONENTS, "arcc": ARCC_SOURCES}
+"""What the headlines are made of."""
+
+
 def _differences(
     first: RunReader, mine: Cell, second: RunReader, theirs: Cell, metrics: Sequence[Metric]
 ) -> Iterator[CellDifference]:
     values = dict(_values(first, mine))
     pairs = [(new, values[path]) for path, new in _values(second, theirs) if path in values]
     for metric in metrics:
-        needed = COMPONENTS if metric.key == "adcc" else (metric.key,)
+        needed = _SOURCES.get(metric.key, (metric.key,))
         both = [(new, old) for new, old in pairs if all(name in new and name in old for name in needed)]
         change = paired_difference(metric.key, both)
         if change is not None:
@@ -166,4 +170,6 @@ def _values(reader: RunReader, cell: Cell) -> Iterator[tuple[bytes, Values]]:
 def _average(metric: str, images: Sequence[Values]) -> float:
     if metric == "adcc":
         return harmonic_adcc(*(_average(name, images) for name in COMPONENTS))
+    if metric == "arcc":
+        return average_arcc(images)
     return sum(values[metric] for values in images) / len(images)

@@ -6,7 +6,7 @@ finished, to the last digit. A value in [0, 1] is rounded by at most 5e-13; 8 mi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from math import sqrt
@@ -18,6 +18,18 @@ Z95 = 1.959963984540054
 
 COMPONENTS = ("average_drop", "coherency", "complexity")
 """What ADCC is made of; their cross-products are summed beside their squares."""
+
+ARCC_SOURCES = ("coherency", "complexity", "road")
+"""What ARCC is made of."""
+
+
+def arcc_components(coherency: float, complexity: float, road: float) -> tuple[float, float, float]:
+    """The three parts of ARCC, each in [0, 1] and better the higher: coherency, 1 − complexity, ``R = clip(2·ROAD, 0, 1)``."""
+    return coherency, 1 - complexity, min(1.0, max(0.0, 2 * road))
+
+
+ARCC_PARTS = ("arcc/coherency", "arcc/simplicity", "arcc/road")
+"""Under which names these parts and their products are summed, over the images that have all three."""
 
 _RESOLUTION = 2.0**-38
 """Variances below this are rounding of the sums, not spread (Fake-CAM's complexity is one constant)."""
@@ -61,6 +73,7 @@ class CellSummary:
         n: rows; ``failed``: images without one; ``degenerate``: rows whose map is all zero.
         means: metric → its mean; ``adcc`` is the headline, the harmonic mean of the averaged components.
         mean_image_adcc: the mean of the per-image ADCC, another number.
+        mean_image_arcc: the same of ARCC, whose headline is ``means["arcc"]``.
     """
 
     cell: int
@@ -69,6 +82,7 @@ class CellSummary:
     degenerate: int
     means: dict[str, Mean]
     mean_image_adcc: Mean | None
+    mean_image_arcc: Mean | None = None
 
 
 def mean_of(sums: Sums, metric: str) -> Mean | None:
@@ -112,6 +126,33 @@ def headline_adcc(sums: Sums) -> Mean | None:
 
 _PRODUCTS = tuple((a, b, 1 if a == b else 2) for a, b in combinations_with_replacement(COMPONENTS, 2))
 """Every product of two components once; those of two different ones count twice in a variance."""
+
+
+def harmonic_mean(parts: Sequence[float]) -> float:
+    """Of numbers in [0, 1]; 0 where one is 0."""
+    return 0.0 if min(parts) <= 0 else len(parts) / sum(1 / part for part in parts)
+
+
+def _harmonic_slopes(parts: Sequence[float]) -> list[float]:
+    """How much the harmonic mean grows with each part; all 0 where it is 0."""
+    mean = harmonic_mean(parts)
+    return [mean**2 / len(parts) / part**2 if mean else 0.0 for part in parts]
+
+
+def headline_arcc(sums: Sums) -> Mean | None:
+    """ARCC of a cell, aggregated as ADCC is: the harmonic mean of the averaged parts, with its standard error."""
+    firsts = [sums[part, ""] for part in ARCC_PARTS if (part, "") in sums]
+    if len(firsts) < len(ARCC_PARTS) or not firsts[0].n:
+        return None
+    n, averages = firsts[0].n, [first.total / first.n for first in firsts]
+    if n < 2:
+        return Mean(n, harmonic_mean(averages), None)
+    slopes = dict(zip(ARCC_PARTS, _harmonic_slopes(averages), strict=True))
+    variance = sum(
+        (1 if a == b else 2) * slopes[a] * slopes[b] * _covariance(sums[a, ""], sums[b, ""], sums[a, b])
+        for a, b in combinations_with_replacement(ARCC_PARTS, 2)
+    )
+    return Mean(n, harmonic_mean(averages), sqrt(max(0.0, variance) / (n - 1)))
 
 
 def over_complete_rows(sums: Sums, without_drop: Iterable[tuple[float, float]]) -> Sums:
@@ -160,13 +201,13 @@ def summarise(cell: int, sums: Sums, failed: int, without_drop: Iterable[tuple[f
     Args:
         without_drop: coherency and complexity of the rows without a drop, which the headline leaves out.
     """
-    means = {name: mean for name, b in sums if not b and name != "degenerate" and (mean := mean_of(sums, name)) is not None}
-    per_image = means.pop("adcc", None)
-    headline = headline_adcc(over_complete_rows(sums, without_drop))
-    if headline is not None:
-        means["adcc"] = headline
+    names = [name for name, b in sums if not b and name not in ("degenerate", *ARCC_PARTS)]
+    means = {name: mean for name in names if (mean := mean_of(sums, name)) is not None}
+    adcc, arcc = means.pop("adcc", None), means.pop("arcc", None)
+    headlines = {"adcc": headline_adcc(over_complete_rows(sums, without_drop)), "arcc": headline_arcc(sums)}
+    means |= {name: headline for name, headline in headlines.items() if headline is not None}
     degenerate = sums.get(("degenerate", ""), Sum(0, 0.0))
-    return CellSummary(cell, degenerate.n, failed, round(degenerate.total), means, per_image)
+    return CellSummary(cell, degenerate.n, failed, round(degenerate.total), means, adcc, arcc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +224,10 @@ Pair = tuple[Mapping[str, float], Mapping[str, float]]
 
 
 def paired_difference(metric: str, pairs: Iterable[Pair]) -> PairedDifference | None:
-    """Paired difference of two cells in one metric; for ``adcc`` that of the headline, by ``ψ^A − ψ^B``.
+    """Paired difference of two cells in one metric; for ``adcc`` and ``arcc`` that of the headline, by ``ψ^A − ψ^B``.
 
     Args:
-        metric: key; for ``adcc`` every mapping holds the three components, else the metric itself.
+        metric: key; for these two every mapping holds the three components, else the metric itself.
         pairs: one pair of mappings for every common image.
     """
     both = list(pairs)
@@ -194,6 +235,8 @@ def paired_difference(metric: str, pairs: Iterable[Pair]) -> PairedDifference | 
         return None
     if metric == "adcc":
         value, spread = _adcc_difference(both)
+    elif metric == "arcc":
+        value, spread = _arcc_difference(both)
     else:
         spread = [first[metric] - second[metric] for first, second in both]
         value = sum(spread) / len(spread)
@@ -209,3 +252,21 @@ def _adcc_difference(both: list[Pair]) -> tuple[float, list[float]]:
     slopes, others = influence_slopes(**first), influence_slopes(**second)
     spread = [sum(slopes[name] * one[name] - others[name] * other[name] for name in COMPONENTS) for one, other in both]
     return harmonic_adcc(**first) - harmonic_adcc(**second), spread
+
+
+def _arcc_difference(both: list[Pair]) -> tuple[float, list[float]]:
+    """The same for ARCC."""
+    parts = [tuple(arcc_components(*(one[name] for name in ARCC_SOURCES)) for one in pair) for pair in both]
+    averages = [[sum(pair[side][place] for pair in parts) / len(parts) for place in range(3)] for side in (0, 1)]
+    slopes, others = map(_harmonic_slopes, averages)
+    spread = [
+        sum(a * x for a, x in zip(slopes, first, strict=True)) - sum(b * y for b, y in zip(others, second, strict=True))
+        for first, second in parts
+    ]
+    return harmonic_mean(averages[0]) - harmonic_mean(averages[1]), spread
+
+
+def average_arcc(images: Sequence[Mapping[str, float]]) -> float:
+    """The headline of images whose components are given by name."""
+    parts = [arcc_components(*(one[name] for name in ARCC_SOURCES)) for one in images]
+    return harmonic_mean([sum(part) / len(parts) for part in zip(*parts, strict=True)])

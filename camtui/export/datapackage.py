@@ -33,6 +33,7 @@ _MEANINGS = {
     "y": "probability of the target on the image",
     "o": "probability of the target on the explanation map",
     "mean_image_adcc": "mean of the per-image ADCC; another number than adcc",
+    "mean_image_arcc": "mean of the per-image ARCC; another number than arcc",
 }
 
 

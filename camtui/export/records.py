@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from camtui.format.cells import CellView, shown_metrics
+from camtui.format.cells import CellView, means_of_images, shown_metrics
 from camtui.status import state_now
 from evaluator.catalog import ROW_METRICS
 from evaluator.metrics.base import Metric
@@ -49,13 +49,13 @@ def summary(reader: RunReader, views: Sequence[CellView]) -> Record:
 def cell_record(view: CellView, metrics: Sequence[Metric]) -> Record:
     """One cell; each metric is ``{"mean", "se", "n"}``, or ``None`` where it has no value."""
     values = {metric.key: _mean(view.mean(metric.key)) for metric in metrics}
-    return {**_head(view), **values, "mean_image_adcc": _mean(view.mean("mean_image_adcc"))}
+    return {**_head(view), **values, **{key: _mean(view.mean(key)) for key in means_of_images(metrics)}}
 
 
 def flat_record(view: CellView, metrics: Sequence[Metric]) -> Record:
     """One cell in columns: ``adcc`` and ``adcc_se`` side by side."""
     record = _head(view)
-    for key in [*(metric.key for metric in metrics), "mean_image_adcc"]:
+    for key in [*(metric.key for metric in metrics), *means_of_images(metrics)]:
         mean = view.mean(key)
         record[key] = mean.value if mean else None
         record[f"{key}_se"] = mean.se if mean else None
@@ -115,4 +115,4 @@ def image_fields(metrics: Sequence[Metric]) -> list[str]:
 def summary_fields(metrics: Sequence[Metric]) -> list[str]:
     """The columns of ``flat_record`` in order."""
     head = ["backbone", "method", "applicable", "note", "n", "failed", "degenerate"]
-    return head + [name for key in [*(m.key for m in metrics), "mean_image_adcc"] for name in (key, f"{key}_se")]
+    return head + [name for key in [*(m.key for m in metrics), *means_of_images(metrics)] for name in (key, f"{key}_se")]

@@ -20,6 +20,15 @@ Mark = Literal["", "best", "tie", "second"]
 SIGNS: dict[Mark, str] = {"best": "*", "tie": "=", "second": "", "": ""}
 """How a rank is told without colour: ``*`` best, ``=`` tie with the best."""
 
+MEANS_OF_IMAGES = ("mean_image_adcc", "mean_image_arcc")
+"""Means of scores of single images; the averages named ``adcc`` and ``arcc`` are harmonic means of averages."""
+
+
+def means_of_images(metrics: Sequence[Metric]) -> tuple[str, ...]:
+    """Those that a run with these metrics has."""
+    return MEANS_OF_IMAGES if any(metric.key == "arcc" for metric in metrics) else MEANS_OF_IMAGES[:1]
+
+
 Paired = Callable[[str, int, int], PairedDifference | None]
 """``RunReader.paired``, or a cache of it."""
 
@@ -51,8 +60,11 @@ class CellView:
         return catalog.is_control(self.cell.method)
 
     def mean(self, metric: str) -> Mean | None:
-        """A metric's average; ``mean_image_adcc`` is one too."""
-        return self.summary.mean_image_adcc if metric == "mean_image_adcc" else self.summary.means.get(metric)
+        """A metric's average; ``mean_image_adcc`` and ``mean_image_arcc`` are two more."""
+        if metric in MEANS_OF_IMAGES:
+            mean: Mean | None = getattr(self.summary, metric)
+            return mean
+        return self.summary.means.get(metric)
 
 
 def shown_metrics(reader: RunReader) -> list[Metric]:

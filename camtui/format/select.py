@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from camtui.format.cells import CellView
+from camtui.format.cells import MEANS_OF_IMAGES, CellView
 from camtui.format.terms import Grammar
 from evaluator import catalog
 from evaluator.catalog import known_metrics
@@ -35,7 +35,7 @@ def matching(views: Sequence[CellView], expression: str) -> list[CellView]:
 
 def _grammar() -> Grammar[CellView]:
     counts: dict[str, Callable[[CellView], float | None]] = {name: partial(_count, name) for name in _COUNTS}
-    metrics = {name: partial(_percent, name) for name in (*known_metrics(), "mean_image_adcc")}
+    metrics = {name: partial(_percent, name) for name in (*known_metrics(), *MEANS_OF_IMAGES)}
     return Grammar(
         texts={"backbone": lambda view: view.cell.backbone, "method": lambda view: view.cell.method},
         numbers={**counts, **metrics},
@@ -59,7 +59,7 @@ def ordered(views: Sequence[CellView], metric: str) -> list[CellView]:
     Raises:
         UsageError: no such metric.
     """
-    sign = 1 if metric == "mean_image_adcc" else catalog.metric(metric).sign
+    sign = 1 if metric in MEANS_OF_IMAGES else catalog.metric(metric).sign
     means = {view.cell.id: view.mean(metric) for view in views}
 
     def key(view: CellView) -> tuple[bool, float]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from camtui.format.cells import CellView, Mark, cell_views, shown_metrics
+from camtui.format.cells import CellView, Mark, cell_views, means_of_images, shown_metrics
 from camtui.format.notes import block_notes, block_title, run_notes, run_title
 from camtui.format.numbers import ABSENT, count, half_width, metric_header, percent
 from camtui.format.select import matching, ordered
@@ -94,7 +94,10 @@ DEFAULTS = Options()
 
 
 MEAN_IMAGE_ADCC = Metric("mean_image_adcc", "mean image ADCC", "image ADCC", "", "higher", "mean of the per-image ADCC")
-"""Shown beside the headline where there is room; another number."""
+MEAN_IMAGE_ARCC = Metric("mean_image_arcc", "mean image ARCC", "image ARCC", "", "higher", "mean of the per-image ARCC")
+"""Shown beside the headlines where there is room; other numbers."""
+
+_MEANS = {mean.key: mean for mean in (MEAN_IMAGE_ADCC, MEAN_IMAGE_ARCC)}
 
 
 def chosen_views(reader: RunReader, metrics: Sequence[Metric], options: Options) -> list[CellView]:
@@ -121,7 +124,8 @@ def summary_table(reader: RunReader, options: Options = Options()) -> Table:
 
 def long_table(reader: RunReader, options: Options = Options()) -> Table:
     """One row per cell with everything known of it: counts of failures and degenerate maps, mean image ADCC."""
-    metrics = [*shown_metrics(reader), MEAN_IMAGE_ADCC]
+    shown = shown_metrics(reader)
+    metrics = [*shown, *(_MEANS[key] for key in means_of_images(shown))]
     views = chosen_views(reader, shown_metrics(reader), options)
     names = [Column(key, key, key.capitalize(), numeric=False) for key in ("backbone", "method")]
     counts = [Column(key, short, key.capitalize()) for key, short in (("n", "n"), ("failed", "fail"), ("degenerate", "degen"))]
@@ -140,7 +144,7 @@ def pivot_table(reader: RunReader, metric: str, options: Options = Options()) ->
     Raises:
         UsageError: no such metric.
     """
-    wanted = MEAN_IMAGE_ADCC if metric == MEAN_IMAGE_ADCC.key else catalog.metric(metric)
+    wanted = _MEANS[metric] if metric in _MEANS else catalog.metric(metric)
     views = chosen_views(reader, [wanted], options)
     by_place = {(view.cell.method, view.cell.backbone): view for view in views}
     backbones = list(dict.fromkeys(view.cell.backbone for view in _in_plan_order(views)))
@@ -168,7 +172,7 @@ def _row(names: list[Entry], view: CellView, metrics: Sequence[Metric], options:
         blank = [Entry(ABSENT) for _ in range(len(metrics) + 1)]
         return TableRow((*names, *blank), f"not applicable: {view.cell.note}" if view.cell.note else "not applicable")
     n = Entry(count(view.summary.n), partial=view.partial)
-    values = [_entry(view, metric, options, interval=options.ci or metric.key == "adcc") for metric in metrics]
+    values = [_entry(view, metric, options, interval=options.ci or metric.key in ("adcc", "arcc")) for metric in metrics]
     return TableRow((*names, n, *values))
 
 

@@ -69,7 +69,7 @@ def _changed(reader: RunReader) -> Iterator[str]:
 
 
 def _wrong_sums(reader: RunReader) -> Iterator[str]:
-    sums, bins = sums_of(reader.every_row(), reader.every_measurement())
+    sums, bins = sums_of(reader.every_row(), reader.every_measurement(), reader.every_arcc_source())
     expected = {key: (n, total) for key, (n, total) in sums.items()}
     stored = reader.raw_sums()
     for cell, a, b in sorted({key for key in {*expected, *stored} if expected.get(key) != stored.get(key)}, key=repr):
@@ -111,7 +111,7 @@ def repair(path: Path) -> int:
         try:
             with RunReader(path) as reader:
                 dropped = writer.drop_damaged(list(reader.damaged()), list(reader.damaged_records()))
-                writer.rebuild_sums(reader.every_row(), reader.every_measurement())
+                writer.rebuild_sums(reader.every_row(), reader.every_measurement(), reader.every_arcc_source())
         finally:
             writer.close()
     finally:

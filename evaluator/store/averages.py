@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from evaluator.catalog import ROW_METRICS
-from evaluator.statistics import UNIT, CellSummary, PairedDifference, Sum, Sums, paired_difference, summarise
+from evaluator.statistics import ARCC_SOURCES, UNIT, CellSummary, PairedDifference, Sum, Sums, paired_difference, summarise
 from evaluator.store import schema
 from evaluator.store.readonly import ReadOnlyFile
 
@@ -73,6 +73,8 @@ class Averages(ReadOnlyFile):
             )
             pairs = ((dict(zip(names, row[:3], strict=True)), dict(zip(names, row[3:], strict=True))) for row in rows)
             return paired_difference(metric, pairs)
+        if metric == "arcc":
+            return paired_difference(metric, self._arcc_pairs(first, second))
         if metric in ROW_METRICS:
             rows = self._all(
                 f"SELECT f.{metric}, s.{metric} FROM results f JOIN results s USING (image_id)"
@@ -86,3 +88,15 @@ class Averages(ReadOnlyFile):
                 (first, second, metric),
             )
         return paired_difference(metric, (({metric: a}, {metric: b}) for a, b in rows))
+
+    def _arcc_pairs(self, first: int, second: int) -> Iterator[tuple[dict[str, float], dict[str, float]]]:
+        """What ARCC is computed from, of the images for which both cells have all of it."""
+        sides: list[dict[int, dict[str, float]]] = []
+        for cell in (first, second):
+            found = self._all(
+                "SELECT image_id, coherency, complexity, value FROM results JOIN measurements USING (cell_id, image_id)"
+                " WHERE cell_id = ? AND metric = 'road'",
+                (cell,),
+            )
+            sides.append({image: dict(zip(ARCC_SOURCES, values, strict=True)) for image, *values in found})
+        return ((sides[0][image], sides[1][image]) for image in sides[0] if image in sides[1])

@@ -12,6 +12,7 @@ from evaluator.errors import NotFound, StoreError
 from evaluator.records import ImageRef, Measurement, Row, StoredMap
 from evaluator.store.checksums import is_measurement_sound, is_row_sound
 from evaluator.store.readonly import ReadOnlyFile
+from evaluator.store.sums import ArccSources
 from evaluator.text import printable
 
 _ROW_COLUMNS = (
@@ -32,6 +33,14 @@ class StoredMaps(NamedTuple):
 
     maps: dict[tuple[int, int], StoredMap]
     damaged: frozenset[tuple[int, int]]
+
+
+ARCC_SOURCES = (
+    "SELECT a.cell_id, r.coherency, r.complexity, d.value FROM measurements a"
+    " JOIN results r ON r.cell_id = a.cell_id AND r.image_id = a.image_id"
+    " JOIN measurements d ON d.cell_id = a.cell_id AND d.metric = 'road' AND d.image_id = a.image_id WHERE a.metric = 'arcc'"
+)
+"""The query of ``ArccSources``."""
 
 
 class Rows(ReadOnlyFile):
@@ -156,6 +165,10 @@ class Rows(ReadOnlyFile):
         """Every metric on request of every cell; streams."""
         found = self._connection.execute("SELECT cell_id, image_id, metric, value, curve FROM measurements")
         return (Measurement(*row) for row in found)
+
+    def every_arcc_source(self) -> Iterator[ArccSources]:
+        """What every measurement of ARCC was computed from; streams."""
+        return (ArccSources(*row) for row in self._connection.execute(ARCC_SOURCES))
 
     def finished(self, cells: Sequence[int], metric: str, first: int, last: int) -> set[tuple[int, int]]:
         """(cell, image) pairs that need nothing more: a row (or curve) or a failure, for images of rank first to last."""

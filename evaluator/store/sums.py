@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from itertools import combinations
+from itertools import combinations, combinations_with_replacement
+from typing import NamedTuple
 
 from evaluator import statistics
 from evaluator.catalog import ROW_METRICS, value_range
@@ -14,8 +15,22 @@ from evaluator.store import schema
 Deltas = dict[tuple[int, str, str], list[int]]
 
 
-def sums_of(rows: Iterable[Row], measurements: Iterable[Measurement]) -> tuple[Deltas, Counter[tuple[int, str, int]]]:
+class ArccSources(NamedTuple):
+    """What the ARCC of one image in one cell was computed from."""
+
+    cell: int
+    coherency: float
+    complexity: float
+    road: float
+
+
+def sums_of(
+    rows: Iterable[Row], measurements: Iterable[Measurement], arcc: Iterable[ArccSources] = ()
+) -> tuple[Deltas, Counter[tuple[int, str, int]]]:
     """What some rows add to the running sums and to the histograms of their cells.
+
+    Args:
+        arcc: of the measurements of ARCC, what they were computed from.
 
     Returns:
         ``(cell, a, b) → [n, Σ]`` in units of 2⁻⁴⁰, and ``(cell, metric, bin) → n``.
@@ -44,4 +59,10 @@ def sums_of(rows: Iterable[Row], measurements: Iterable[Measurement]) -> tuple[D
                 add(row.cell, a, b, values[a] * values[b])
     for measurement in measurements:
         add_value(measurement.cell, measurement.metric, measurement.value)
+    for sources in arcc:
+        parts = dict(zip(statistics.ARCC_PARTS, statistics.arcc_components(*sources[1:]), strict=True))
+        for a, value in parts.items():
+            add(sources.cell, a, "", value)
+        for a, b in combinations_with_replacement(parts, 2):
+            add(sources.cell, a, b, parts[a] * parts[b])
     return sums, bins

@@ -25,7 +25,8 @@ from evaluator.store.copying import copy_database
 from evaluator.store.disk_space import is_full
 from evaluator.store.files import beside, open_own, real
 from evaluator.store.identity import refuse_foreign
-from evaluator.store.sums import sums_of
+from evaluator.store.rows import ARCC_SOURCES
+from evaluator.store.sums import ArccSources, sums_of
 from evaluator.text import printable
 
 
@@ -348,7 +349,7 @@ class RunWriter:
             self._insert_sealed(rows, measurements)
             self._table("failures").insert_all({**_as_record(f), "time": time.time()} for f in failures)
             self._mend([(r.cell, r.image, "") for r in rows] + [(m.cell, m.image, m.metric) for m in measurements])
-            self._add_to_sums(rows, measurements)
+            self._add_to_sums(rows, measurements, self._arcc_sources(measurements))
             if stage is not None:
                 self._db.conn.execute(
                     "UPDATE stages SET seconds = seconds + ?, timed_images = timed_images + ? WHERE id = ?",
@@ -419,8 +420,14 @@ class RunWriter:
     def _mend(self, keys: list[tuple[int, int, str]]) -> None:
         self._db.conn.executemany("DELETE FROM failures WHERE cell_id = ? AND image_id = ? AND metric = ?", keys)
 
-    def _add_to_sums(self, rows: Iterable[Row], measurements: Iterable[Measurement]) -> None:
-        sums, bins = sums_of(rows, measurements)
+    def _arcc_sources(self, measurements: Sequence[Measurement]) -> list[ArccSources]:
+        """What the measurements of ARCC among these were computed from; all of it is stored by now."""
+        query = f"{ARCC_SOURCES} AND a.cell_id = ? AND a.image_id = ?"
+        keys = [(one.cell, one.image) for one in measurements if one.metric == "arcc"]
+        return [ArccSources(*row) for key in keys for row in self._db.conn.execute(query, key)]
+
+    def _add_to_sums(self, rows: Iterable[Row], measurements: Iterable[Measurement], arcc: Iterable[ArccSources]) -> None:
+        sums, bins = sums_of(rows, measurements, arcc)
         self._db.conn.executemany(
             "INSERT INTO sums (cell_id, a, b, n, total) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET n = n + excluded.n, total = total + excluded.total",
@@ -431,12 +438,12 @@ class RunWriter:
             [(*key, n) for key, n in bins.items()],
         )
 
-    def rebuild_sums(self, rows: Iterable[Row], measurements: Iterable[Measurement]) -> None:
+    def rebuild_sums(self, rows: Iterable[Row], measurements: Iterable[Measurement], arcc: Iterable[ArccSources] = ()) -> None:
         """Replace the running sums and histograms by those of every row and measurement that the file holds."""
         with self._transaction():
             self._db.conn.execute("DELETE FROM sums")
             self._db.conn.execute("DELETE FROM histograms")
-            self._add_to_sums(rows, measurements)
+            self._add_to_sums(rows, measurements, arcc)
 
     def drop_damaged(self, measured: Sequence[tuple[int, int, str]], records: Sequence[tuple[str, tuple[Any, ...]]]) -> int:
         """Delete records that are not what was written, as far as they can be made again; the run is then not complete.

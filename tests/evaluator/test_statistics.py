@@ -21,15 +21,19 @@ from evaluator.statistics import (
     PairedDifference,
     Sum,
     Sums,
+    arcc_components,
+    average_arcc,
     harmonic_adcc,
+    harmonic_mean,
     headline_adcc,
+    headline_arcc,
     influence_slopes,
     mean_of,
     paired_difference,
     quantise,
     summarise,
 )
-from evaluator.store.sums import sums_of
+from evaluator.store.sums import ArccSources, sums_of
 
 
 def row(drop: float | None, coherency: float, complexity: float, image: int = 0) -> Row:
@@ -356,3 +360,56 @@ def test_a_component_that_does_not_vary_adds_nothing_to_the_error(constant: list
     assert means["adcc"].se == pytest.approx(influences(of).std(ddof=1) / sqrt(7), rel=1e-6)
     still = [replace(one, **level) for one in of]
     assert summary(still).means["adcc"].se == 0.0
+
+
+def arcc_sums(of: Sequence[tuple[float, float, float]]) -> Sums:
+    """Of coherency, complexity and ROAD of each image."""
+    found = sums_of([], [], [ArccSources(1, *values) for values in of])[0]
+    return {(a, b): Sum(n, total * UNIT) for (_, a, b), (n, total) in found.items()}
+
+
+def test_arcc_of_a_cell_is_the_harmonic_mean_of_averages_and_not_the_average_of_harmonic_means() -> None:
+    """Parts (1, 0.5, 0.8) and (0.5, 0.7, 0): averages 0.75, 0.6 and 0.4; of the images 0.7059 and 0."""
+    of = [(1.0, 0.5, 0.4), (0.5, 0.3, -0.1)]
+    mean = headline_arcc(arcc_sums(of))
+    assert mean is not None
+    assert mean.value == pytest.approx(3 / (1 / 0.75 + 1 / 0.6 + 1 / 0.4), abs=1e-9)
+    assert mean.value == pytest.approx(average_arcc([dict(zip(("coherency", "complexity", "road"), o, strict=True)) for o in of]))
+    each = [harmonic_mean(arcc_components(*one)) for one in of]
+    assert each == [pytest.approx(3 / (1 / 1.0 + 1 / 0.5 + 1 / 0.8)), 0.0]
+    assert sum(each) / 2 != pytest.approx(mean.value, abs=0.1)
+
+
+def test_the_interval_of_arcc_is_that_of_a_bootstrap() -> None:
+    random = np.random.default_rng(4)
+    of = np.column_stack(
+        [random.uniform(0.8, 1, 400), random.uniform(0.2, 0.5, 400), random.normal(0.2, 0.15, 400).clip(-0.5, 0.5)]
+    )
+    mean = headline_arcc(arcc_sums([tuple(map(float, one)) for one in of]))  # type: ignore[misc]  # three of them
+    assert mean is not None
+    assert mean.se is not None
+    parts = np.column_stack([of[:, 0], 1 - of[:, 1], (2 * of[:, 2]).clip(0, 1)])
+    drawn = [3 / (1 / parts[random.integers(0, 400, 400)].mean(0)).sum() for _ in range(2000)]
+    assert mean.se == pytest.approx(float(np.std(drawn)), rel=0.1)
+
+
+def test_one_image_has_no_interval_and_none_no_arcc() -> None:
+    assert headline_arcc({}) is None
+    assert headline_arcc(arcc_sums([(1.0, 0.5, 0.25)])) == Mean(1, 0.6, None)
+
+
+def test_a_paired_difference_in_arcc_is_that_of_the_headlines() -> None:
+    random = Random(2)
+    keys = ("coherency", "complexity", "road")
+    first = [
+        dict(zip(keys, (random.uniform(0.8, 1), random.uniform(0.2, 0.5), random.gauss(0.2, 0.1)), strict=True))
+        for _ in range(60)
+    ]
+    second = [{**one, "road": one["road"] - 0.05} for one in first]
+    found = paired_difference("arcc", zip(first, second, strict=True))
+    assert found is not None
+    assert found.value == pytest.approx(average_arcc(first) - average_arcc(second))
+    assert not found.tie
+    same = paired_difference("arcc", zip(first, first, strict=True))
+    assert same is not None
+    assert (same.value, same.se) == (0.0, 0.0)

@@ -11,8 +11,9 @@ import pytest
 
 from evaluator.errors import Mismatch, StoreError, UsageError
 from evaluator.records import Failure, LoadedBackbone, Measurement, Preprocessing, Row, Stage, WorkerState
-from evaluator.statistics import quantise
+from evaluator.statistics import average_arcc, quantise
 from evaluator.store import schema
+from evaluator.store.audit import audit, repair
 from evaluator.store.reader import RunReader
 from evaluator.store.sums import sums_of
 from evaluator.store.writer import RunWriter
@@ -282,8 +283,8 @@ def test_a_reader_never_sees_rows_without_their_sums(path: Path, monkeypatch: py
         seen = []
         add = writer._add_to_sums
 
-        def watched(rows: Any, measurements: Any) -> None:
-            add(rows, measurements)
+        def watched(*parts: Any) -> None:
+            add(*parts)
             seen.append((reader.summaries()[0].n, reader.row(1, 0)))
 
         monkeypatch.setattr(writer, "_add_to_sums", watched)
@@ -442,3 +443,37 @@ def test_every_record_comes_back_as_it_went_in(path: Path) -> None:
         assert [found for found, _, _ in reader.rows(1)] == rows
         assert reader.measurements(1, 0) == {"deletion": curve}
         assert reader.failures() == [bad]
+
+
+def test_arcc_is_averaged_as_adcc_is_and_checked(path: Path) -> None:
+    """Rows, ROAD and ARCC may come in one unit or one after the other; the sums are those of what is stored."""
+    with begun(path) as writer:
+        writer.commit(result(row(1, 0), row(1, 1), row(2, 0)))
+        writer.commit(result(Measurement(1, 0, "road", 0.3), Measurement(1, 0, "arcc", 0.6)))
+        writer.commit(result(Measurement(1, 1, "road", -0.2), Measurement(2, 0, "road", 0.1)))
+        writer.commit(result(Measurement(1, 1, "arcc", 0.0), Measurement(2, 0, "arcc", 0.4)))
+        writer.commit(result(Measurement(1, 1, "arcc", 0.0)))
+    with RunReader(path) as reader:
+        first = reader.summaries()[0]
+        rows = [reader.row(1, image) for image in (0, 1)]
+        sources = [
+            {"coherency": one.coherency, "complexity": one.complexity, "road": road}
+            for one, road in zip(rows, (0.3, -0.2), strict=True)
+            if one is not None
+        ]
+        assert first.means["arcc"].value == pytest.approx(average_arcc(sources), abs=1e-9)
+        assert first.means["arcc"].n == 2
+        assert first.mean_image_arcc is not None
+        assert first.mean_image_arcc.value == pytest.approx(0.3)
+        assert first.means["road"].value == pytest.approx(0.05)
+        assert not [name for name in first.means if "/" in name]
+        difference = reader.paired("arcc", 1, 2)
+        assert difference is not None
+        assert difference.n == 1
+        assert audit(reader) == []
+    raw(path, "UPDATE sums SET total = total + 1 WHERE a = 'arcc/road' AND b = ''")
+    with RunReader(path) as reader:
+        assert audit(reader) == [f"cell {cell}: the sum of arcc/road is not that of its rows" for cell in (1, 2)]
+    repair(path)
+    with RunReader(path) as reader:
+        assert audit(reader) == []
