@@ -121,6 +121,9 @@ class Selected(NamedTuple):
         typer.Option(metavar="METRIC", help="Methods × backbones in one metric.", autocompletion=completion.metrics),
     ] = ""
     long: Annotated[bool, typer.Option("--long", help="One row per cell, with mean image ADCC and counts.")] = False
+    by: Annotated[
+        str, typer.Option(metavar="class|correct", help="Averages by true class, or for right and wrong predictions.")
+    ] = ""
     filter: Annotated[str, typer.Option(metavar="EXPR", help="Only these cells: 'backbone=resnet*, adcc>70'.")] = ""
     sort: Annotated[
         str, typer.Option(metavar="METRIC", help="Best first, by this metric.", autocompletion=completion.metrics)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from camtui.cli.console import narrate
 from camtui.cli.options import Selected
@@ -12,6 +12,7 @@ from evaluator.errors import UsageError
 if TYPE_CHECKING:
     from camtui.export import Progress, Request
     from camtui.format import Options
+    from camtui.format.groups import By
     from evaluator.store.reader import RunReader
 
 _ALIASES = {"markdown": "md", "tex": "latex", "text": "plain", "txt": "plain"}
@@ -25,7 +26,19 @@ def requested(form: str, selected: Selected, *, per_image: bool = False) -> Requ
     """
     from camtui.export import Request
 
-    return Request(_ALIASES.get(form, form), _layout(selected), per_image, _options(selected))
+    return Request(_ALIASES.get(form, form), _layout(selected), per_image, _options(selected), _by(selected.by))
+
+
+def _by(text: str) -> By | Literal[""]:
+    from camtui.format.groups import BYS
+    from evaluator.text import did_you_mean
+
+    for known in BYS:
+        if text == known:
+            return known
+    if text:
+        raise UsageError(f"--by takes class or correct, not '{text}'", f"{did_you_mean(text, BYS)}camtui table RUN --by correct")
+    return ""
 
 
 def _options(selected: Selected) -> Options:

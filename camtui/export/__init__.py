@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, Literal, TextIO
 
 from camtui.export import delimited, jsonfile
 from camtui.export.datapackage import describe
@@ -21,6 +21,7 @@ from camtui.export.records import (
     Record,
     cell_record,
     flat_record,
+    group_record,
     image_fields,
     image_records,
     run_record,
@@ -28,8 +29,9 @@ from camtui.export.records import (
     summary_fields,
 )
 from camtui.format.cells import shown_metrics
+from camtui.format.groups import By, grouped
 from camtui.format.plain import plain_text
-from camtui.format.table import DEFAULTS, Options, Table, chosen_views, long_table, pivot_table, summary_table
+from camtui.format.table import DEFAULTS, Options, Table, chosen_views, grouped_table, long_table, pivot_table, summary_table
 from evaluator.errors import UsageError
 from evaluator.text import did_you_mean
 
@@ -54,12 +56,14 @@ class Request:
         form: one of the formats; ``layout``: ``blocks`` (one per backbone), ``long``, or ``pivot:METRIC``, of text formats.
         per_image: one record per image and cell in place of averages.
         options: digits, intervals, filter, sort.
+        by: averages of groups of images: ``class`` or ``correct``; empty for those of cells.
     """
 
     form: str
     layout: str = "blocks"
     per_image: bool = False
     options: Options = DEFAULTS
+    by: By | Literal[""] = ""
 
 
 def check(request: Request) -> None:
@@ -75,6 +79,8 @@ def check(request: Request) -> None:
         raise UsageError(f"{request.form} has no per-image form", "camtui export RUN --per-image -f csv")
     if request.layout.startswith("pivot:") and request.form in DATA_FORMATS:
         raise UsageError(f"{request.form} carries every metric; --pivot shapes tables only", "add -f plain, md or latex")
+    if request.by and (request.per_image or request.layout != "blocks"):
+        raise UsageError("--by is a layout of its own", "leave --per-image, --long and --pivot out")
     if not 0 <= request.options.digits <= 12:
         raise UsageError(f"--digits takes 0 to 12, not {request.options.digits}", "--digits 2 is the paper's")
 
@@ -94,7 +100,7 @@ def export_file(
     if request.form in TEXT_FORMATS:
         return [target]
     metrics = shown_metrics(reader)
-    fields = image_fields(metrics) if request.per_image else summary_fields(metrics)
+    fields = image_fields(metrics) if request.per_image else summary_fields(metrics, request.by)
     description = describe(target, request.form, fields, run_record(reader))
     return [target, description] if description else [target]
 
@@ -124,6 +130,8 @@ def write(reader: RunReader, request: Request, stream: BinaryIO, progress: Progr
 
 def table_of(reader: RunReader, request: Request) -> Table:
     """The table that a request of a text format means."""
+    if request.by:
+        return grouped_table(reader, request.by, request.options)
     if request.layout.startswith("pivot:"):
         return pivot_table(reader, request.layout.removeprefix("pivot:"), request.options)
     return long_table(reader, request.options) if request.layout == "long" else summary_table(reader, request.options)
@@ -161,6 +169,10 @@ def _columns(reader: RunReader, request: Request, progress: Progress | None) -> 
     views = chosen_views(reader, metrics, replace(request.options, ranks=False))
     if request.per_image:
         return image_fields(metrics), _counted(image_records(reader, views, metrics), progress)
+    if request.by:
+        by = request.by
+        groups = grouped(reader, views, by)
+        return summary_fields(metrics, by), (flat_record(one.view, metrics, group_record(one, by)) for one in groups)
     return summary_fields(metrics), (flat_record(view, metrics) for view in views)
 
 
@@ -168,10 +180,14 @@ def _write_json(reader: RunReader, request: Request, stream: TextIO, progress: P
     metrics = shown_metrics(reader)
     views = chosen_views(reader, metrics, replace(request.options, ranks=False))
     if not request.per_image:
+        cells = [cell_record(view, metrics) for view in views]
+        if request.by:
+            groups = grouped(reader, views, request.by)
+            cells = [cell_record(group.view, metrics, group_record(group, request.by)) for group in groups]
         if request.form == "json":
-            jsonfile.write_document(stream, summary(reader, views))
+            jsonfile.write_document(stream, summary(reader, cells))
         else:
-            jsonfile.write_lines(stream, (cell_record(view, metrics) for view in views))
+            jsonfile.write_lines(stream, cells)
         return
     records = _counted(image_records(reader, views, metrics), progress)
     if request.form == "jsonl":

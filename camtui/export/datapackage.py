@@ -32,6 +32,9 @@ _MEANINGS = {
     "predicted": "class index with the highest logit on the clean image",
     "y": "probability of the target on the image",
     "o": "probability of the target on the explanation map",
+    "class": "true class index of the images averaged, missing where unknown",
+    "class_name": "its name",
+    "correct": "whether the network's prediction is the label, missing where that is unknown",
     "mean_image_adcc": "mean of the per-image ADCC; another number than adcc",
     "mean_image_arcc": "mean of the per-image ARCC; another number than arcc",
 }

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from camtui.format.cells import CellView, means_of_images, shown_metrics
+from camtui.format.cells import CellView, means_of_images
+from camtui.format.groups import By, Group
 from camtui.status import state_now
 from evaluator.catalog import ROW_METRICS
 from evaluator.metrics.base import Metric
@@ -40,21 +41,25 @@ def run_record(reader: RunReader) -> Record:
     }
 
 
-def summary(reader: RunReader, views: Sequence[CellView]) -> Record:
+def summary(reader: RunReader, cells: Sequence[Record]) -> Record:
     """The run's averages: ``{"schema_version", "run", "cells"}``."""
-    metrics = shown_metrics(reader)
-    return {"schema_version": SCHEMA_VERSION, "run": run_record(reader), "cells": [cell_record(v, metrics) for v in views]}
+    return {"schema_version": SCHEMA_VERSION, "run": run_record(reader), "cells": list(cells)}
 
 
-def cell_record(view: CellView, metrics: Sequence[Metric]) -> Record:
-    """One cell; each metric is ``{"mean", "se", "n"}``, or ``None`` where it has no value."""
+def group_record(group: Group, by: By) -> Record:
+    """Which images of a cell these are: ``class`` and ``class_name``, or ``correct``; ``None`` where the label is unknown."""
+    return {"class": group.index, "class_name": group.name} if by == "class" else {"correct": group.correct}
+
+
+def cell_record(view: CellView, metrics: Sequence[Metric], group: Record | None = None) -> Record:
+    """One cell, or some of its images; each metric is ``{"mean", "se", "n"}``, or ``None`` where it has no value."""
     values = {metric.key: _mean(view.mean(metric.key)) for metric in metrics}
-    return {**_head(view), **values, **{key: _mean(view.mean(key)) for key in means_of_images(metrics)}}
+    return {**_head(view), **(group or {}), **values, **{key: _mean(view.mean(key)) for key in means_of_images(metrics)}}
 
 
-def flat_record(view: CellView, metrics: Sequence[Metric]) -> Record:
-    """One cell in columns: ``adcc`` and ``adcc_se`` side by side."""
-    record = _head(view)
+def flat_record(view: CellView, metrics: Sequence[Metric], group: Record | None = None) -> Record:
+    """One cell, or some of its images, in columns: ``adcc`` and ``adcc_se`` side by side."""
+    record = {**_head(view), **(group or {})}
     for key in [*(metric.key for metric in metrics), *means_of_images(metrics)]:
         mean = view.mean(key)
         record[key] = mean.value if mean else None
@@ -112,7 +117,10 @@ def image_fields(metrics: Sequence[Metric]) -> list[str]:
     return [*head, *(metric.key for metric in metrics), "degenerate"]
 
 
-def summary_fields(metrics: Sequence[Metric]) -> list[str]:
+_GROUP_FIELDS: dict[str, list[str]] = {"": [], "class": ["class", "class_name"], "correct": ["correct"]}
+
+
+def summary_fields(metrics: Sequence[Metric], by: By | Literal[""] = "") -> list[str]:
     """The columns of ``flat_record`` in order."""
-    head = ["backbone", "method", "applicable", "note", "n", "failed", "degenerate"]
+    head = ["backbone", "method", "applicable", "note", "n", "failed", "degenerate", *_GROUP_FIELDS[by]]
     return head + [name for key in [*(m.key for m in metrics), *means_of_images(metrics)] for name in (key, f"{key}_se")]

@@ -59,14 +59,18 @@ def ordered(views: Sequence[CellView], metric: str) -> list[CellView]:
     Raises:
         UsageError: no such metric.
     """
+    return sorted(views, key=lambda view: best_first(view, metric))
+
+
+def best_first(view: CellView, metric: str) -> tuple[bool, float]:
+    """A key that sorts by one metric, best first; what has no value stands last.
+
+    Raises:
+        UsageError: no such metric.
+    """
     sign = 1 if metric in MEANS_OF_IMAGES else catalog.metric(metric).sign
-    means = {view.cell.id: view.mean(metric) for view in views}
-
-    def key(view: CellView) -> tuple[bool, float]:
-        mean = means[view.cell.id]
-        return mean is None, -sign * mean.value if mean else 0.0
-
-    return sorted(views, key=key)
+    mean = view.mean(metric)
+    return mean is None, -sign * mean.value if mean else 0.0
 
 
 def find_cell(reader: RunReader, text: str) -> Cell:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from camtui.format.cells import CellView, Mark, cell_views, means_of_images, shown_metrics
+from camtui.format.groups import By, grouped
 from camtui.format.notes import block_notes, block_title, run_notes, run_title
 from camtui.format.numbers import ABSENT, count, half_width, metric_header, percent
-from camtui.format.select import matching, ordered
+from camtui.format.select import best_first, matching, ordered
 from evaluator import catalog
 from evaluator.metrics.base import Metric
 
@@ -120,6 +121,25 @@ def summary_table(reader: RunReader, options: Options = Options()) -> Table:
         rows = tuple(_row([Entry(view.cell.method)], view, metrics, options) for view in group)
         blocks.append(Block(block_title(backbone, loaded.get(backbone)), rows, tuple(block_notes(group))))
     return Table(run_title(reader), columns, tuple(blocks), tuple(run_notes(reader, views)))
+
+
+def grouped_table(reader: RunReader, by: By, options: Options = Options()) -> Table:
+    """One block per backbone; in it every group of images, and in it the methods. No ranks: groups are small."""
+    metrics = shown_metrics(reader)
+    views = chosen_views(reader, metrics, replace(options, ranks=False, sort=""))
+    groups = sorted(grouped(reader, views, by), key=lambda group: (group.place, group.view.cell.id))
+    if options.sort:
+        groups.sort(key=lambda group: best_first(group.view, options.sort))
+    title = "class" if by == "class" else "prediction"
+    names = [Column(title, title, title.capitalize(), numeric=False), Column("method", "method", "Method", numeric=False)]
+    blocks = []
+    for backbone, loaded in reader.backbones().items():
+        mine = [group for group in groups if group.view.cell.backbone == backbone]
+        rows = tuple(_row([Entry(group.name), Entry(group.view.cell.method)], group.view, metrics, options) for group in mine)
+        notes = tuple(block_notes([view for view in views if view.cell.backbone == backbone]))
+        blocks += [Block(block_title(backbone, loaded), rows, notes)] if rows else []
+    columns = (*names, Column("n", "n", "n"), *map(_column, metrics))
+    return Table(f"{run_title(reader)} · by {title}", columns, tuple(blocks), tuple(run_notes(reader, views)))
 
 
 def long_table(reader: RunReader, options: Options = Options()) -> Table:

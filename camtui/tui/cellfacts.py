@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from camtui.feed import Snapshot
-from camtui.format import count, half_width, metric_header, percent, short_count, signed_percent
+from camtui.format import count, groups, half_width, metric_header, percent, short_count, signed_percent
 from camtui.tui import plots
 from camtui.tui.widgets.fields import Field
 from evaluator.catalog import known_metrics
@@ -86,6 +86,4 @@ def difference_fields(
 
 def class_name(classes: tuple[str, ...], index: int | None) -> str:
     """The class by name; by number where the names are not known."""
-    if index is None:
-        return "?"
-    return printable(classes[index], 40) if 0 <= index < len(classes) else f"class {index}"
+    return "?" if index is None else groups.class_name(classes, index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -12,7 +12,8 @@ from textual.containers import Horizontal
 
 from camtui.convergence import convergence
 from camtui.feed import Snapshot
-from camtui.format import metric_header, percent, short_count
+from camtui.format import metric_header, percent, short_count, with_interval
+from camtui.format.groups import By, Group, grouped
 from camtui.tui import cellfacts, plots
 from camtui.tui.messages import EndNear, RowOpened
 from camtui.tui.screens.base import RunScreen
@@ -55,6 +56,7 @@ class CellScreen(RunScreen):
         Binding("w", "metric(1)", "worst by", tooltip="the metric that orders the images"),
         Binding("W", "metric(-1)", "worst by", show=False),
         Binding("b", "ends", "best/worst", tooltip="from the other end"),
+        Binding("B", "groups", "by class", tooltip="averages for right and wrong predictions, by class; images again"),
         Binding("right_square_bracket", "cell(1)", "next cell", show=False),
         Binding("left_square_bracket", "cell(-1)", "cell before", show=False),
         Binding("escape", "up", "up"),
@@ -65,6 +67,8 @@ class CellScreen(RunScreen):
         self.cell_id = cell
         self.metric = metric
         self.worst = True
+        self.by: By | Literal[""] = ""
+        self._groups: list[Group] = []
         self._listed: list[Listed] = []
         self._complete = False
         self._class_names: tuple[str, ...] = ()
@@ -127,19 +131,32 @@ class CellScreen(RunScreen):
         metric = known_metrics()[self.metric]
         end = "Worst" if self.worst else "Best"
         more = f"   {short_count(len(self._listed))} listed{'' if self._complete else ', more below'}"
+        what = {"": "images", "class": "classes", "correct": "predictions"}[self.by]
+        if self.by:
+            more = "" if self._complete else "   reading every row"
         self.query_one("#listhead", TextLines).show(
-            [[Field(f" {end} images by ", "dim"), Field(metric_header(metric), "strong"), Field(more, "dim")]]
+            [[Field(f" {end} {what} by ", "dim"), Field(metric_header(metric), "strong"), Field(more, "dim")]]
         )
 
     # -- the list ----------------------------------------------------------------------------------------------------------------
 
     def _begin_list(self) -> None:
         """Read the list anew, the cursor on its first image."""
-        self._listed, self._complete = [], False
+        self._listed, self._groups, self._complete = [], [], False
         table = self.query_one("#images", LineTable)
         table.expect()
         table.action_first()
-        self.fetch(self._more, "list")
+        self.fetch(self._read_groups if self.by else self._more, "list")
+
+    async def _read_groups(self) -> None:
+        """The averages of the groups; every row of the cell is read."""
+        view, by = self.snapshot.views[self.cell_id], self.by
+        found = await self.ask(lambda reader: grouped(reader, [view], by)) if by else None
+        if found is None:
+            self.query_one("#images", LineTable).expect(rows=False)
+            return
+        self._groups, self._complete = found, True
+        self._show_list()
 
     async def _more(self) -> None:
         """The next page, behind the last image that is listed."""
@@ -161,12 +178,18 @@ class CellScreen(RunScreen):
         cell = self.cell
         nothing = "not applicable here" if cell is not None and not cell.applicable else "no image of this cell has a value yet"
         table = self.query_one("#images", LineTable)
+        if self.by:
+            ordered = in_order(self._groups, self.metric, worst=self.worst)
+            lines = [group_line(group, self.metric, shown) for group in ordered]
+            table.show(group_columns(self.metric, self.app.size.width), lines, empty=nothing)
+            self._show_list_head(self.snapshot)
+            return
         table.show(list_columns(self.metric, self.app.size.width), lines, empty=nothing)
         self._show_list_head(self.snapshot)
 
     def on_end_near(self, _: EndNear) -> None:
         """Load more before the end is reached."""
-        if not self._complete:
+        if not self._complete and not self.by:
             self.fetch(self._more, "list")
 
     def on_row_opened(self, message: RowOpened) -> None:
@@ -186,6 +209,12 @@ class CellScreen(RunScreen):
     def action_ends(self) -> None:
         """From the best, or from the worst."""
         self.worst = not self.worst
+        self._begin_list()
+
+    def action_groups(self) -> None:
+        """Images, right and wrong predictions, classes, in turn."""
+        turns: tuple[By | Literal[""], ...] = ("", "correct", "class")
+        self.by = turns[(turns.index(self.by) + 1) % len(turns)]
         self._begin_list()
 
     def action_cell(self, step: int) -> None:
@@ -227,6 +256,35 @@ def image_line(place: int, listed: Listed, classes: tuple[str, ...], shown: list
     fields.append(Field(f"{row.y:.2f}→{row.o:.2f}" if row else "", "dim"))
     fields += [Field(percent(getattr(row, key)) if row else "", "dim") for key in shown]
     return Line(image.id, (*fields, Field(percent(listed.ranked.value), "strong")))
+
+
+def group_columns(metric: str, width: int) -> list[Column]:
+    """A group of images, how many they are, and their averages; the one that orders comes last."""
+    columns = [Column("group", "images", 0, right=False), Column("n", "n", 8)]
+    columns += [Column(key, metric_header(known_metrics()[key]), 7) for key in other_metrics(metric, width)]
+    return [*columns, Column("value", metric_header(known_metrics()[metric]), 14)]
+
+
+def in_order(groups: list[Group], metric: str, *, worst: bool) -> list[Group]:
+    """The groups from the worst or from the best average; those without one stand last."""
+    sign = known_metrics()[metric].sign * (1 if worst else -1)
+    means = {id(group): group.view.mean(metric) for group in groups}
+    having = [group for group in groups if means[id(group)] is not None]
+    having.sort(key=lambda group: sign * (mean.value if (mean := means[id(group)]) else 0.0))
+    return having + [group for group in groups if means[id(group)] is None]
+
+
+def group_line(group: Group, metric: str, shown: list[str]) -> Line:
+    """One group of the list."""
+
+    def value(key: str) -> str:
+        mean = group.view.mean(key)
+        return percent(mean.value if mean else None)
+
+    fields = [Field(group.name, "warn" if group.correct is False else ""), Field(short_count(group.view.summary.n), "dim")]
+    fields += [Field(value(key), "dim") for key in shown]
+    mean = group.view.mean(metric)
+    return Line(f"group {group.place}", (*fields, Field(with_interval(mean) if mean else value(metric), "strong")))
 
 
 def histogram_lines(counts: list[int], metric: str, width: int, height: int) -> list[list[Field]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.camtui.cli.support import two_runs, typed
@@ -52,3 +56,33 @@ def test_table_wakes_neither_torch_nor_numpy(two_runs: Path) -> None:
     loaded = set(result.stderr.split())
     assert "camtui.format" in loaded
     assert not loaded & {"torch", "numpy", "textual", "PIL", "sqlite_utils"}
+
+
+def test_table_by_class_and_by_correctness() -> None:
+    by_class, correct = typed("table", "good", "--by", "class").stdout, typed("table", "good", "--by", "correct").stdout
+    assert "by class" in by_class
+    assert by_class.count("class ") > 30
+    assert {"right", "wrong"} <= set(correct.split())
+    rows = list(csv.DictReader(io.StringIO(typed("table", "good", "--by", "correct", "-f", "csv").stdout)))
+    assert {row["correct"] for row in rows} == {"true", "false"}
+    whole = list(csv.DictReader(io.StringIO(typed("table", "good", "-f", "csv").stdout)))
+    for cell in whole:
+        parts = [row for row in rows if (row["backbone"], row["method"]) == (cell["backbone"], cell["method"])]
+        assert sum(int(row["n"]) for row in parts) == int(cell["n"])
+    for by in ("class", "correct"):
+        document = json.loads(typed("table", "good", "--by", by, "-f", "json").stdout)
+        jsonschema.Draft202012Validator(json.loads(typed("schema", "summary").stdout)).validate(document)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--by", "clas"), "--by takes class or correct"),
+        (("--by", "class", "--long"), "a layout of its own"),
+        (("--by", "class", "--pivot", "adcc"), "a layout of its own"),
+    ],
+)
+def test_by_is_a_layout_of_its_own(words: tuple[str, ...], message: str) -> None:
+    refused = typed("table", "good", *words)
+    assert refused.exit_code == 2
+    assert message in refused.stderr

@@ -197,3 +197,20 @@ async def test_another_metric_begins_at_its_first_image(seeded: Path) -> None:
 def test_an_axis_has_more_labels_where_there_is_room() -> None:
     assert axis_ticks(0.5, 0.7, 2) == {0: "70.0", 1: "50.0"}
     assert axis_ticks(0.5, 0.7, 9) == {0: "70.0", 4: "60.0", 8: "50.0"}
+
+
+async def test_groups_in_place_of_images(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await driver.press("2", "B")
+        await driver.until(lambda: {row[0] for row in driver.cells("images")} == {"right", "wrong"})
+        assert "Worst predictions by ADCC" in driver.part("listhead")
+        assert sum(int(row[1]) for row in driver.cells("images")) == 39
+        await driver.press("enter")
+        assert isinstance(driver.app.screen, CellScreen), "a group is no image"
+        worst = driver.cells("images")[0][0]
+        await driver.press("b")
+        await driver.until(lambda: driver.cells("images")[-1][0] == worst)
+        await driver.press("B")
+        await driver.until(lambda: "class" in driver.cells("images")[0][0])
+        await driver.press("B")
+        await driver.until(partial(has_lines, driver, 38))
