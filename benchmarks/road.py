@@ -24,7 +24,6 @@ from peers import whole_network
 from torch import Tensor
 
 from evaluator.catalog import method as method_of
-from evaluator.crop import SIDE
 from evaluator.images import find_images
 from evaluator.measuring.image_loading import Loader, Normaliser
 from evaluator.measuring.pipeline import Batch, Pipeline
@@ -53,20 +52,19 @@ class Turn(NamedTuple):
 def main() -> None:
     given = options()
     keep_freed_blocks()
-    network = Network(
-        load_backbone(BackboneSpec("efficientnet_lite0"), SIDE), device=torch.device("cpu"), precision="fp32", side=SIDE
-    )
+    backbone = load_backbone(BackboneSpec("efficientnet_lite0"))
+    network = Network(backbone, device=torch.device("cpu"), precision="fp32")
     model, _ = whole_network("efficientnet_lite0", "default")
     manifest = find_images(given.data, seed=0, limit=given.images)
-    loader = Loader(manifest.root, resize=SIDE, threads=1)
-    normalise, pipeline = Normaliser(network.backbone.facts, network.device), Pipeline(network)
+    loader, wanted = Loader(manifest.root, threads=1), backbone.facts.preprocessing
+    normalise, pipeline = Normaliser(wanted, network.device), Pipeline(network)
     print(machine_line(), flush=True)
     turns: list[Turn] = []
     begun = time.monotonic()
     for number, ref in enumerate(manifest.images):
         if time.monotonic() - begun > given.seconds:
             break
-        image = normalise(loader.collect([ref]).pixels)
+        image = normalise(loader.collect([ref], wanted).pixels)
         key = b"0\0" + ref.path
         scores = pipeline.rows(Batch(image, [key]), [method_of(spec) for spec in METHODS])
         maps = [MapOfImage(0, spec, StoredMap(of.target[0], of.y[0], of.o[0], of.maps[0])) for spec, of in scores.items()]

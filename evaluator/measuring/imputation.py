@@ -37,7 +37,8 @@ One pass of float32 ends at errors of 2e-4, from rounding; what the second adds 
 _MOST_STEPS = 60
 _DAMPING = 0.8
 """Of the Jacobi smoother."""
-_COARSEST_SWEEPS = 8
+_COARSEST, _COARSEST_SWEEPS = 7, 8
+"""Pixels of a side that is not halved any more, and how often that level is smoothed."""
 
 
 def impute(images: Tensor, missing: Tensor) -> Tensor:
@@ -113,10 +114,10 @@ class _Level(NamedTuple):
 
 
 def _levels(holes: Tensor) -> list[_Level]:
-    """From the image's resolution down by halves; a coarse pixel is missing where all four below it are."""
+    """From the image's resolution down by halves; a coarse pixel is missing where all four below it are, at an odd border two."""
     levels = [_level(holes)]
-    while min(holes.shape[2:]) > 7 and not any(side % 2 for side in holes.shape[2:]):
-        holes = (avg_pool2d(holes, 2) == 1).to(holes)
+    while min(holes.shape[2:]) > _COARSEST:
+        holes = (avg_pool2d(holes, 2, ceil_mode=True) == 1).to(holes)
         levels.append(_level(holes))
     return levels
 
@@ -173,9 +174,9 @@ def _cycle(residual: Tensor, levels: list[_Level]) -> Tensor:
         for _ in range(_COARSEST_SWEEPS):
             values.addcmul_(level.smoothing, level.left_over(residual, values))
         return values
-    left = avg_pool2d(level.left_over(residual, values), 2).mul_(coarser[0].holes).mul_(4)
+    left = avg_pool2d(level.left_over(residual, values), 2, ceil_mode=True, divisor_override=1).mul_(coarser[0].holes)
     correction = interpolate(_cycle(left, coarser), scale_factor=2.0, mode="nearest")
-    values.addcmul_(level.holes, correction)
+    values.addcmul_(level.holes, correction[..., : values.shape[2], : values.shape[3]])
     return values.addcmul_(level.smoothing, level.left_over(residual, values))
 
 
