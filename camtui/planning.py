@@ -11,6 +11,7 @@ from camtui.devices import usual_precision
 from camtui.extending import Resolver
 from camtui.runs import name_for
 from evaluator import catalog
+from evaluator.backbones import split_backbone
 from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.images import demo_root
 from evaluator.methods import all_methods
@@ -145,7 +146,8 @@ def planned(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> Planned:
 def _resolver(typed: Typed, stored: RunPlan | None) -> Resolver:
     """What finds the code behind names; what was typed may run."""
     specs = [spec for given in (typed.methods, typed.metrics, typed.backbones) for spec in catalog.split_list(list(given))]
-    return Resolver(stored=stored.code if stored else (), typed=frozenset(specs), allow=typed.allow_code)
+    keys = [split_backbone(spec).key for spec in catalog.split_list(list(typed.backbones))]
+    return Resolver(stored=stored.code if stored else (), typed=frozenset([*specs, *keys]), allow=typed.allow_code)
 
 
 def _resolve(values: dict[str, Any], resolver: Resolver) -> None:
@@ -216,10 +218,24 @@ def _read_config(file: Path) -> dict[str, Any]:
     for key in ("methods", "metrics"):
         if isinstance(values.get(key), list):
             values[key] = [_anchored(spec, folder) for spec in values[key]]
+    if isinstance(values.get("backbones"), list):
+        values["backbones"] = [_anchored_backbone(spec, folder) for spec in values["backbones"]]
     for key in ("data", "labels", "truth"):
         if isinstance(values.get(key), str):
             values[key] = str(folder / Path(values[key]).expanduser())
     return values
+
+
+def _anchored_backbone(spec: Any, folder: Path) -> Any:
+    """The same for a backbone, which may be a table with paths of its own."""
+    if not isinstance(spec, dict):
+        return _anchored(spec, folder)
+    files = {key: str(folder / Path(spec[key]).expanduser()) for key in ("weights", "classes") if _is_file(spec.get(key))}
+    return {**spec, **files, "key": _anchored(spec.get("key"), folder)}
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, str) and value != DEFAULT_WEIGHTS and not value.startswith("random:")
 
 
 def _anchored(spec: Any, folder: Path) -> Any:

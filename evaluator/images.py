@@ -49,6 +49,7 @@ class Manifest:
         images: in the order of the seeded shuffle; labels by ImageNet id or by file where these give them.
         sha256: over every path and size of the whole data set, whatever the limit.
         total: images in the data set before the limit.
+        folders: class folders of the whole data set, sorted; empty for a flat folder.
         left_out: folders that could not be looked into; to be said to whoever believes that all images are here.
     """
 
@@ -57,6 +58,7 @@ class Manifest:
     sha256: str
     total: int
     left_out: tuple[LeftOut, ...] = ()
+    folders: tuple[str, ...] = ()
 
     def warning(self) -> str:
         """What to say of the folders that are left out, empty where there are none."""
@@ -134,7 +136,8 @@ def find_images(root: Path, *, seed: int, limit: int | None = None, labels: Path
     chosen = found[:limit]
     label_of = _labels_from_file(labels, found) if labels else _labels_from_folders(path for path, _ in chosen)
     images = tuple(ImageRef(rank, path, size, label_of.get(path)) for rank, (path, size) in enumerate(chosen))
-    return Manifest(root, images, _fingerprint(found), len(found), tuple(left_out))
+    folders = tuple(sorted({folder_of(path) for path, _ in found} - {""}))
+    return Manifest(root, images, _fingerprint(found), len(found), tuple(left_out), folders)
 
 
 def _walk(root: Path, left_out: list[LeftOut]) -> Iterator[tuple[bytes, int]]:

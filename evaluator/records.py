@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 Precision = Literal["fp32", "mixed", "bf16"]
@@ -164,6 +164,14 @@ class Preprocessing:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     channels: int = 3
+
+
+def for_channels(usual: Preprocessing, channels: int) -> Preprocessing:
+    """The same for images of so many channels: what stands for colours becomes its mean for a grey image."""
+    if channels == usual.channels:
+        return usual
+    mean, std = ((sum(values) / len(values),) * channels for values in (usual.mean, usual.std))
+    return replace(usual, mean=mean, std=std, channels=channels)
 
 
 @dataclass(frozen=True, slots=True)

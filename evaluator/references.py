@@ -21,17 +21,21 @@ GROUPS: dict[Axis, str] = {"method": "camtui.methods", "metric": "camtui.metrics
 """The entry-point group of each axis."""
 
 _NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
+_EXPORTED = re.compile(r"(?P<source>.+?\.pt2)(?P<name>)(?P<tail>:.*)?", re.DOTALL)
 _IN_FILE = re.compile(rf"(?P<source>.+?\.py):(?P<name>{_NAME})(?P<tail>:.*)?", re.DOTALL)
 _IN_MODULE = re.compile(rf"(?P<source>{_NAME}):(?P<name>{_NAME})(?P<tail>:.*)?", re.DOTALL)
 
 
+_FILES = (".py", ".pt2")
+
+
 @dataclass(frozen=True)
 class Reference:
-    """A class, a function or a constant in a Python file or in an importable module.
+    """A class, a function or a constant in a Python file or in an importable module; or a program of ``torch.export``.
 
     Attributes:
         source: absolute path of the file, or the module's dotted name.
-        name: dotted name within it.
+        name: dotted name within it; empty for a program, which is the whole file.
     """
 
     source: str
@@ -40,17 +44,18 @@ class Reference:
     @property
     def file(self) -> Path | None:
         """The file, ``None`` for a module."""
-        return Path(self.source) if self.source.endswith(".py") else None
+        return Path(self.source) if self.source.endswith(_FILES) else None
 
     @property
     def text(self) -> str:
         """As it is stored and compared: ``/home/me/mycam.py:MyCAM``, ``package.module:Name``."""
-        return f"{self.source}:{self.name}"
+        return f"{self.source}:{self.name}" if self.name else self.source
 
     @property
     def short(self) -> str:
         """For people: ``mycam.py:MyCAM``."""
-        return f"{self.file.name if self.file else self.source}:{self.name}"
+        source = self.file.name if self.file else self.source
+        return f"{source}:{self.name}" if self.name else source
 
 
 class Spec(NamedTuple):
@@ -71,13 +76,13 @@ def as_spec(text: str, base: Path | None = None) -> Spec | None:
     A module without a dot in its name must be, or ``scorecam:variant``, an option that lacks its value, would be a reference.
     """
     match = _match(text.strip())
-    if match is None or (not match["source"].endswith(".py") and not _is_module(match["source"])):
+    if match is None or (not match["source"].endswith(_FILES) and not _is_module(match["source"])):
         return None
     return _spec(match, base)
 
 
 def _match(text: str) -> re.Match[str] | None:
-    return _IN_FILE.fullmatch(text) or _IN_MODULE.fullmatch(text)
+    return _EXPORTED.fullmatch(text) or _IN_FILE.fullmatch(text) or _IN_MODULE.fullmatch(text)
 
 
 def _is_module(source: str) -> bool:
@@ -92,7 +97,7 @@ def _is_module(source: str) -> bool:
 
 def _spec(match: re.Match[str], base: Path | None) -> Spec:
     source, name, tail = match["source"], match["name"], match["tail"] or ""
-    if source.endswith(".py"):
+    if source.endswith(_FILES):
         source = str(((base or Path.cwd()) / Path(source).expanduser()).resolve())
     return Spec(Reference(source, name), tail.removeprefix(":"))
 

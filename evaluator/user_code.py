@@ -48,17 +48,28 @@ def load(reference: Reference) -> Any:
 
 def load_module(reference: Reference) -> ModuleType:
     """The module of a reference; see ``load``."""
+    sources = permitted(reference)
+    key = (reference.source, sources.sha256)
+    if key not in _loaded:
+        with blamed(reference, f"cannot import {printable(reference.source)}"):
+            _loaded[key] = _from_file(sources) if reference.file else importlib.import_module(reference.source)
+    return _loaded[key]
+
+
+def permitted(reference: Reference) -> Sources:
+    """The source of a reference, which may be imported in this process.
+
+    Raises:
+        CodeNotAllowed: nobody has allowed it.
+        Mismatch: its source is not the one that was allowed.
+    """
     sha256 = _allowed.get(reference.text)
     if sha256 is None:
         raise CodeNotAllowed(f"{printable(reference.short)} has not been allowed to run", "name it on the command line")
     sources = sources_of(reference)
     if sources.sha256 != sha256:
         raise Mismatch(changed(reference, sha256, sources.sha256), "name it again where the change is meant")
-    key = (reference.source, sha256)
-    if key not in _loaded:
-        with blamed(reference, f"cannot import {printable(reference.source)}"):
-            _loaded[key] = _from_file(sources) if reference.file else importlib.import_module(reference.source)
-    return _loaded[key]
+    return sources
 
 
 def changed(reference: Reference, before: str, now: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from evaluator import catalog
+from evaluator.backbones import shown_key
 from evaluator.errors import UsageError
 from evaluator.execution.journal import Journal
 from evaluator.execution.labelling import labelling
@@ -57,6 +59,13 @@ def new_labels(manifest: Manifest, loaded: LoadedBackbone) -> list[tuple[int, in
     return [(image, index[folder]) for image, folder in unknown.items() if folder in index]
 
 
+def named_by_folders(manifest: Manifest, loaded: LoadedBackbone) -> LoadedBackbone:
+    """A network without class names takes those of the class folders, in their sorted order, where there are as many."""
+    if loaded.classes or loaded.class_count != len(manifest.folders):
+        return loaded
+    return replace(loaded, classes=manifest.folders)
+
+
 class Arrivals:
     """Puts what a backbone tells, once it is loaded, into the store and the schedule."""
 
@@ -69,6 +78,18 @@ class Arrivals:
         self._journal = journal
         self._schedule = schedule
         self._cuda = cuda
+        self._named: set[str] = set()
+
+    def named(self, loaded: LoadedBackbone) -> LoadedBackbone:
+        """With the names of the class folders where it has none of its own; said once."""
+        found = named_by_folders(self._manifest, loaded)
+        if found is not loaded and loaded.key not in self._named:
+            self._named.add(loaded.key)
+            self._journal.event(
+                "info",
+                f"{printable(shown_key(loaded.key))}: its {len(found.classes)} classes are named by the class folders, in sorted order",
+            )
+        return found
 
     def store(self, position: int, loaded: LoadedBackbone) -> None:
         """Store what the backbone tells about cells, stages and labels; may be done twice."""

@@ -304,7 +304,7 @@ class Loop:
             self._insist(lambda: writer.add_versions(event.versions))
         if event.loaded is None or event.position is None:
             return
-        position, loaded = event.position, event.loaded
+        position, loaded = event.position, self._arrivals.named(event.loaded)
         self._insist(lambda: writer.set_backbone(position, loaded))
         if position not in self._loaded:
             self._insist(lambda: self._arrivals.store(position, loaded))

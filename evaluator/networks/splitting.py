@@ -55,7 +55,11 @@ def split_graph(model: nn.Module, layer: str | None, probe: Probe, prefix: int |
         UsageError: no such layer, or its output is no map, or the logits do not depend on it.
         CannotCut: the graph does not show where to cut, or the two halves do not answer as the model does.
     """
-    found = traced(model)
+    return split_traced(traced(model), model, layer, probe, prefix)
+
+
+def split_traced(found: Traced, model: nn.Module, layer: str | None, probe: Probe, prefix: int | None = None) -> Split:
+    """Cut a graph; see ``split_graph``."""
     values = values_of(found.whole, probe.images)
     graph = found.whole.graph
     cut = _last_feature_map(graph, values) if layer is None else _last_node_of(layer, model, found.names)

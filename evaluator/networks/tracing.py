@@ -52,6 +52,24 @@ def traced(model: nn.Module) -> Traced:
         raise CannotCut(str(error)) from error
 
 
+def of_program(program: nn.Module) -> Traced:
+    """The graph of an exported program's module; its operations are named by the modules that they came from.
+
+    Raises:
+        CannotCut: it is not the graph of one.
+    """
+    if not isinstance(program, fx.GraphModule):
+        raise CannotCut("it has no graph")
+    graph = fx.Graph()
+    graph.output(graph.graph_copy(program.graph, {}))
+    names: dict[fx.Node, str] = {}
+    for node in graph.nodes:
+        stack = list(node.meta.get("nn_module_stack", {}).values())
+        path = str(stack[-1][0]) if stack else ""
+        names[node] = f"{path}.{node.name}" if path else node.name
+    return _as_logits(program, graph, names)
+
+
 def _as_logits(root: nn.Module, graph: fx.Graph, names: dict[fx.Node, str]) -> Traced:
     """The part of a graph that leads from the images to the logits."""
     logits = logits_of(next(node for node in graph.nodes if node.op == "output").args[0])
