@@ -18,6 +18,7 @@ from evaluator.methods.base import Method
 from evaluator.plan import RunPlan, applicable, cell_identity
 from evaluator.records import Cell, LoadedBackbone
 from evaluator.store.reader import RunReader
+from evaluator.text import printable
 
 
 class Described(NamedTuple):
@@ -85,10 +86,8 @@ class Arrivals:
         found = named_by_folders(self._manifest, loaded)
         if found is not loaded and loaded.key not in self._named:
             self._named.add(loaded.key)
-            self._journal.event(
-                "info",
-                f"{printable(shown_key(loaded.key))}: its {len(found.classes)} classes are named by the class folders, in sorted order",
-            )
+            name = printable(shown_key(loaded.key))
+            self._journal.event("info", f"{name}: its {len(found.classes)} classes are named by the class folders, sorted")
         return found
 
     def store(self, position: int, loaded: LoadedBackbone) -> None:
