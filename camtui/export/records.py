@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -86,7 +87,10 @@ def _time(seconds: float | None) -> str | None:
 def _loaded(loaded: LoadedBackbone | None) -> Record | None:
     if loaded is None:
         return None
-    return {"weights": printable(loaded.weights), "sha256": loaded.sha256, "layer": printable(loaded.layer)}
+    return {
+        "weights": printable(loaded.weights), "sha256": loaded.sha256, "layer": printable(loaded.layer),
+        "preprocessing": asdict(loaded.preprocessing), "score": loaded.score, "cut": loaded.cut,
+    }  # fmt: skip
 
 
 def image_records(reader: RunReader, views: Sequence[CellView], metrics: Sequence[Metric]) -> Iterator[Record]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
+from torch._ops import OpOverload
 from torch.nn import functional
 
 from evaluator.errors import UsageError
@@ -220,9 +221,20 @@ def _keep_inputs_intact(head: fx.GraphModule) -> None:
             node.kwargs = {**node.kwargs, "inplace": False}
         elif node.op == "call_function" and node.target in _OUT_OF_PLACE:
             node.target = _OUT_OF_PLACE[node.target]
+        elif isinstance(node.target, OpOverload):
+            node.target = _without_writing(node.target)
         elif node.op == "call_method" and _is_in_place(str(node.target)):
             node.target = str(node.target)[:-1]
     head.recompile()
+
+
+def _without_writing(operation: OpOverload) -> OpOverload:
+    """``aten.relu_`` → ``aten.relu``; any other operation as it is."""
+    namespace, _, name = operation._schema.name.partition("::")
+    if not name.endswith("_"):
+        return operation
+    packet = getattr(getattr(torch.ops, namespace), name[:-1], None)
+    return getattr(packet, operation._overloadname, operation)
 
 
 def _is_in_place(method: str) -> bool:
@@ -233,12 +245,16 @@ def _refuse_other_answer(trunk: nn.Module, head: nn.Module, probe: Probe) -> Non
     """Two halves that together are not the model: it computes what a graph does not show, or overwrites what it reads later."""
     try:
         with torch.no_grad():
-            given = trunk(probe.images.clone())
-            answer = head(*given) if isinstance(given, tuple) else head(given)
+            found = trunk(probe.images.clone())
+            given = found if isinstance(found, tuple) else (found,)
+            before = [one.clone() for one in given]
+            answer = head(*given)
     except Exception as error:  # the graph holds foreign code
         raise CannotCut(str(error)) from error
     if not same_answer(answer.reshape(probe.logits.shape), probe.logits):
         raise CannotCut("its graph does not answer as the network does")
+    if not all(torch.equal(one.nan_to_num(), kept.nan_to_num()) for one, kept in zip(given, before, strict=True)):
+        raise CannotCut("what follows the layer overwrites it")
 
 
 def same_answer(found: Tensor, expected: Tensor) -> bool:

@@ -61,8 +61,7 @@ def _about(reader: RunReader) -> Iterator[str]:
     yield f"created     {run['created']}   finished {run['finished'] or '–'}"
     yield f"data        {plan.data}{f', first {plan.limit}' if plan.limit else ''}, order of seed {plan.seed}"
     for name, loaded in run["backbones"].items():
-        weights = f"{loaded['weights']} (sha256 {loaded['sha256'][:16]}), layer {loaded['layer']}" if loaded else "not loaded yet"
-        yield f"backbone    {name}: {weights}"
+        yield f"backbone    {name}: {_backbone(loaded) if loaded else 'not loaded yet'}"
     yield f"methods     {', '.join(plan.methods)}"
     yield f"metrics     {', '.join(plan.metrics)}"
     for one in plan.code:
@@ -75,6 +74,19 @@ def _about(reader: RunReader) -> Iterator[str]:
         yield from (f"            {verdict}" for verdict in look.verdicts)
     if plan.curves:
         yield f"curves      {plan.curve_steps} steps, insertion starts from {plan.insertion_start}"
+
+
+def _backbone(loaded: dict[str, Any]) -> str:
+    """Weights, layer and how it is cut, what it sees, and what is not as usual."""
+    seen = loaded["preprocessing"]
+    parts = [f"{loaded['weights']} (sha256 {loaded['sha256'][:16]})", f"layer {loaded['layer']}, cut by {_CUTS[loaded['cut']]}"]
+    parts.append(f"{seen['side']} × {seen['side']}{' grey' if seen['channels'] == 1 else ''}")
+    if (seen["resize"], seen["interpolation"]) != (seen["side"], "bilinear"):
+        parts.append(f"resized to {seen['resize']} ({seen['interpolation']})")
+    return ", ".join([*parts, *(["sigmoid"] if loaded["score"] == "sigmoid" else [])])
+
+
+_CUTS = {"graph": "its graph", "hooks": "hooks: heads cost a forward"}
 
 
 def _environment(reader: RunReader) -> Iterator[str]:

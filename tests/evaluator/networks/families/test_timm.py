@@ -1,0 +1,93 @@
+"""Timm's networks by name: preprocessing as timm has it, weights from a file, attention; one against the built-in network."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from evaluator.errors import UsageError
+from evaluator.networks.families.efficientnet_lite import EfficientNetLite
+from evaluator.networks.weights import read_weights_file
+from tests.evaluator.networks.families.support import loaded, spec_of
+from tests.networks import random_images
+from tests.shared import needs_sample
+
+timm = pytest.importorskip("timm")
+
+
+def test_preprocessing_and_layer_are_timm_s() -> None:
+    facts = loaded("timm/vit_tiny_patch16_224:weights=random:1").facts
+    seen = facts.preprocessing
+    assert (seen.side, seen.resize, seen.interpolation, seen.mean) == (224, 248, "bicubic", (0.5, 0.5, 0.5))
+    assert (facts.layer, facts.tokens, facts.attention, facts.cut) == ("blocks.11.norm1", 1, 12, "graph")
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "tokens"),
+    [
+        ("deit_tiny_distilled_patch16_224", "blocks.11.norm1", 2),
+        ("swin_tiny_patch4_window7_224", "layers.3.blocks.1.norm1", None),
+        ("resnet18", "layer4.1.act2", None),
+    ],
+)
+def test_layers_of_other_networks(name: str, layer: str, tokens: int | None) -> None:
+    facts = loaded(f"timm/{name}:weights=random:0").facts
+    assert (facts.layer, facts.tokens) == (layer, tokens)
+
+
+def test_the_classes_of_a_file_are_its_own(tmp_path: Path) -> None:
+    model = timm.create_model("resnet10t", num_classes=7)
+    save_file(model.state_dict(), tmp_path / "seven.safetensors")
+    backbone = loaded(f"timm/resnet10t:weights={tmp_path}/seven.safetensors,side=64")
+    images = random_images(2, side=64)
+    with torch.no_grad():
+        expected = model.eval()(images)
+    seen = backbone.seen(backbone.trunk(images))
+    assert torch.allclose(backbone.logits(seen.activation, seen.context), expected, atol=1e-4)
+    assert (backbone.facts.class_count, backbone.facts.classes, backbone.facts.weights) == (7, (), "seven.safetensors")
+
+
+def test_a_name_that_timm_does_not_have() -> None:
+    with pytest.raises(UsageError, match="timm cannot build 'resnet5O'") as caught:
+        loaded("timm/resnet5O:weights=random:0")
+    assert "did you mean 'resnet50'?" in caught.value.hint
+    assert spec_of("timm/resnet50.a1_in1k").name == "timm/resnet50.a1_in1k"
+
+
+def renamed(name: str) -> str:
+    """A tensor of the demo's package as timm calls it, but for the blocks, whose stages timm counts anew."""
+    for pattern, other in (
+        (r"^_conv_stem\.", "conv_stem."), (r"^_bn0\.", "bn1."), (r"^_conv_head\.", "conv_head."), (r"^_bn1\.", "bn2."),
+        (r"^_fc\.", "classifier."),
+    ):  # fmt: skip
+        name = re.sub(pattern, other, name)
+    return name
+
+
+def as_timm(state: dict[str, torch.Tensor], model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The package's tensors under timm's names: blocks in their order, tensors of a block in theirs."""
+    ours = [name for name in state if not name.endswith("num_batches_tracked")]
+    theirs = [name for name in model.state_dict() if not name.endswith("num_batches_tracked")]
+    own = [name for name in ours if not name.startswith("_blocks.")]
+    found = {renamed(name): state[name] for name in own}
+    blocks, others = ([name for name in names if "blocks." in name] for names in (ours, theirs))
+    assert len(blocks) == len(others)
+    return found | {other: state[name] for name, other in zip(blocks, others, strict=True)}
+
+
+@needs_sample
+@pytest.mark.slow
+def test_lite0_is_the_built_in_one(tmp_path: Path) -> None:
+    """The same weights, once the state dict is renamed: logits to 1e-5 of their scale."""
+    file = EfficientNetLite().weights_at_hand("efficientnet_lite0")
+    assert file is not None
+    model = timm.create_model("tf_efficientnet_lite0")
+    save_file(as_timm(read_weights_file(str(file))[0], model), tmp_path / "lite0.safetensors")
+    theirs, ours = loaded(f"timm/tf_efficientnet_lite0:weights={tmp_path}/lite0.safetensors"), loaded("efficientnet_lite0")
+    images = random_images(4, side=224)
+    logits = [one.logits(one.seen(one.trunk(images)).activation) for one in (theirs, ours)]
+    assert (logits[0] - logits[1]).abs().max() < 1e-5 * max(1.0, float(logits[1].abs().max()))
