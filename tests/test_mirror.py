@@ -51,8 +51,7 @@ TESTED_IN = {
     "evaluator/measuring/test_session.py": "evaluator.measuring.image_loading evaluator.measuring.unit_answers",
     "evaluator/methods/test_eigengradcam.py": "evaluator.methods.principal",
     "evaluator/metrics/test_init.py": "evaluator.metrics.base",
-    "evaluator/networks/test_backbone_loading.py": """
-        evaluator.networks.building evaluator.networks.families.efficientnet_lite""",
+    "evaluator/networks/test_backbone_loading.py": "evaluator.networks.building",
     "evaluator/networks/test_fusing.py": "evaluator.networks.folding",
     "evaluator/networks/test_hooks.py": "evaluator.networks.target_layer",
     "evaluator/networks/test_splitting.py": "evaluator.networks.tracing",

@@ -69,3 +69,11 @@ def test_installed_packages_are_listed_and_not_imported(tmp_path: Path, monkeypa
     assert (found.reference.text, found.package) == ("loud:LoudCAM", "loud-package 1.2")
     assert "loudcam" not in installed("metric")
     assert "loud" not in sys.modules
+
+
+def test_a_program_of_torch_export_is_its_whole_file(tmp_path: Path) -> None:
+    spec = as_spec("a, b.pt2:layer=layer3", tmp_path)
+    assert spec is not None
+    assert (spec.reference.text, spec.reference.short, spec.tail) == (str(tmp_path / "a, b.pt2"), "a, b.pt2", "layer=layer3")
+    assert spec.reference.file == tmp_path / "a, b.pt2"
+    assert as_reference(spec.reference.text) == spec.reference
