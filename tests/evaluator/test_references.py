@@ -38,7 +38,6 @@ def test_references(text: str, source: str, name: str, tail: str, monkeypatch: p
         "vgg16:layer=features.29",
         "scorecam:variant=cic,n=2",
         "timm/resnet50.a1_in1k",
-        "net.pt2",
         "x.py",
         "x.py:1",
         "scorecam:variant",
