@@ -347,3 +347,73 @@ def test_rows_know_their_source(here: Place) -> None:
     assert set(codes) == {"mycam", "plugcam", "kept"}
     assert codes["plugcam"].package == "plugin-of-mine 1.2"
     assert set(codes["mycam"].facts["specs"]) == {"mycam", "mycam:power=2.0"}
+
+
+FAULTY = """
+import time
+from camtui.extend import Method, Metric
+
+class Fine(Method):
+    key, title, paper, weighs_by = "fine", "Fine", "nobody", "nothing"
+    def combine(self, view):
+        return view.activation.mean(1)
+
+class Raises(Fine):
+    key = "raises"
+    def combine(self, view):
+        raise ValueError("not today")
+
+class Hangs(Fine):
+    key = "hangs"
+    def combine(self, view):
+        while True:
+            time.sleep(0.05)
+
+class Nonsense(Fine):
+    key = "nonsense"
+    def combine(self, view):
+        return "a map"
+
+class Overwrites(Fine):
+    key = "overwrites"
+    def combine(self, view):
+        return view.activation.zero_().mean(1)
+
+METRIC = Metric(key="broken", title="Broken", short="brk", paper="nobody", better="lower", definition="nothing")
+
+def measure(explained):
+    return explained.nothing
+"""
+
+
+def test_faults_cost_their_own_cells(place: Place) -> None:
+    """A method that raises, hangs, returns nonsense or overwrites, and a metric that raises: one run, everything else whole."""
+    (place.own / "faulty.py").write_text(FAULTY)
+    names = ("Raises", "Hangs", "Nonsense", "Overwrites", "Fine")
+    methods = ",".join(["gradcam", *(f"./faulty.py:{name}" for name in names)])
+    command = place.ask(
+        "-m", methods, "--metric", "./faulty.py:METRIC,average_gain", "-n", "3", "--name", "faulty", "--no-watch", "-q"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "camtui", *command], cwd=place.own, capture_output=True, text=True, check=False,
+        env={**place.environment(), "CAMTUI_DRIVER": json.dumps({"hang_seconds": 6.0})},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with RunReader(place.home / "runs" / "faulty.db") as reader:
+        cells = {cell.id: cell.method for cell in reader.cells()}
+        rows = {cells[one.cell]: one.n for one in reader.summaries()}
+        told = {(cells[one.cell], one.metric): (one.reason, one.detail) for one in reader.failures()}
+    assert rows == {"gradcam": 3, "fine": 3, "raises": 0, "hangs": 0, "nonsense": 0, "overwrites": 0}
+    line = {name: FAULTY.splitlines().index(f"class {name}(Fine):") + 3 for name in names[:-1]}
+    assert told["raises", ""] == ("method-raised", f"faulty.py:{line['Raises'] + 1}: ValueError: not today")
+    assert told["hangs", ""][0] == "hangs"
+    assert told["hangs", ""][1].startswith(f"faulty.py:{line['Hangs'] + 2}: no end and no forward pass in 3 s")
+    shape = f"faulty.py:{line['Nonsense']}: Nonsense.combine returned str, not a tensor [3, 7, 7]"
+    assert told["nonsense", ""] == ("wrong-shape", shape)
+    assert told["overwrites", ""][0] == "overwrites"
+    for method in ("gradcam", "fine"):
+        assert told[method, "broken"][0] == "metric-raised"
+        assert "faulty.py:" in told[method, "broken"][1]
+        assert "AttributeError" in told[method, "broken"][1]
+    shown = place.camtui("errors", "faulty").stdout
+    assert f"faulty.py:{line['Raises'] + 1}: ValueError: not today" in shown

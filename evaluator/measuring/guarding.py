@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from evaluator.catalog import formula
 from evaluator.errors import CamtuiError, is_out_of_memory, loses_device
 from evaluator.methods import all_methods
 from evaluator.methods.base import FixedMap, Method
@@ -46,6 +47,16 @@ class MethodFault(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.detail)
         self.fault = fault
+
+
+def is_formulas(error: Exception) -> bool:
+    """Whether an exception is the doing of the formula that raised it, not of memory, a device, or something said on purpose."""
+    return not (isinstance(error, CamtuiError) or is_out_of_memory(error) or loses_device(error))
+
+
+def told_of_metric(key: str, error: Exception) -> str:
+    """``mymetric.py:12: ValueError: …``, what the formula of a metric has raised."""
+    return told(error, Path(formula(key).__file__ or "/").parent)
 
 
 class _TooLong(BaseException):
@@ -82,10 +93,10 @@ class Guard:
             self._hangs[method.name] += 1
             where = _told(method, error).partition(" _TooLong")[0].rstrip(":")
             raise MethodFault(Fault("hangs", f"{where}: no end and no forward pass in {self._seconds:g} s")) from error
-        except (CamtuiError, MethodFault):
+        except MethodFault:
             raise
         except Exception as error:
-            if is_out_of_memory(error) or loses_device(error):
+            if not is_formulas(error):
                 raise
             raise MethodFault(Fault("method-raised", _told(method, error), by_image=True)) from error
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from evaluator.catalog import metric as metric_of
 from evaluator.errors import TruthUnusable
+from evaluator.measuring.guarding import is_formulas, told_of_metric
 from evaluator.measuring.pipeline import Pipeline
 from evaluator.measuring.probing import ProbedImages
 from evaluator.measuring.row_functions import measured
@@ -80,9 +81,25 @@ class Requests:
         self, metric: str, asked: Sequence[_Asked], *, truths: Sequence[Tensor] = (), probed: ProbedImages | None = None
     ) -> Iterator[Answer]:
         maps, settings = [one.map for one in asked], self._plan.metric_settings
-        values = measured(metric, maps, self._network, settings=settings, truths=truths, probed=probed)
+        try:
+            values = measured(metric, maps, self._network, settings=settings, truths=truths, probed=probed)
+        except Exception as error:
+            if not is_formulas(error):
+                raise
+            yield from self._without_fault(metric, asked, truths, probed, error)
+            return
         for one, value in zip(asked, values, strict=True):
             yield Measurement(one.cell, one.ref.id, metric, value)
+
+    def _without_fault(
+        self, metric: str, asked: Sequence[_Asked], truths: Sequence[Tensor], probed: ProbedImages | None, error: Exception
+    ) -> Iterator[Answer]:
+        """What raised on some images is tried on each alone; what raises on one has failed there."""
+        if len(asked) == 1:
+            yield Failure(asked[0].cell, asked[0].ref.id, metric, "metric-raised", told_of_metric(metric, error))
+            return
+        for place, one in enumerate(asked):
+            yield from self._answers(metric, [one], truths=truths[place : place + 1], probed=probed)
 
     def _of_values(self, metric: str, asked: Sequence[_Asked]) -> Iterator[Answer]:
         """A metric that is computed from others, of the images that have these."""

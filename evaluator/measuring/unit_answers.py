@@ -10,7 +10,7 @@ from torch import Tensor
 from evaluator.catalog import method as method_of
 from evaluator.catalog import metric as metric_of
 from evaluator.measuring.curve_tracing import CurveTracer, curve_area, curve_bytes
-from evaluator.measuring.guarding import Fault
+from evaluator.measuring.guarding import Fault, is_formulas, told_of_metric
 from evaluator.measuring.image_loading import Decoded
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.measuring.stored_maps import MapOfImage
@@ -71,11 +71,25 @@ def noise_keys(plan: RunPlan, refs: Sequence[ImageRef]) -> list[bytes]:
     return [b"%d\0%s" % (plan.seed, ref.path) for ref in refs]
 
 
-def curves_of(unit: Unit, refs: Sequence[ImageRef], images: Tensor, tracer: CurveTracer) -> Iterator[Measurement]:
-    """Every curve of the images that could be read."""
+def curves_of(
+    unit: Unit, refs: Sequence[ImageRef], images: Tensor, tracer: CurveTracer, keys: Sequence[str] = ()
+) -> Iterator[Measurement | Failure]:
+    """Every curve of the images that could be read, or those of some metrics; one whose formula raises fails alone."""
     wanted = stored_of(unit, refs)
-    keys = [key for key in unit.metrics if metric_of(key).curve]
-    for metric, curves in tracer.trace(images, [one for _, _, one in wanted], keys).items():
+    keys = keys or [key for key in unit.metrics if metric_of(key).curve]
+    try:
+        traced = tracer.trace(images, [one for _, _, one in wanted], keys)
+    except Exception as error:
+        if not is_formulas(error):
+            raise
+        if len(keys) == 1:
+            told = told_of_metric(keys[0], error)
+            yield from (Failure(cell, image, keys[0], "metric-raised", told) for cell, image, _ in wanted)
+            return
+        for key in keys:
+            yield from curves_of(unit, refs, images, tracer, [key])
+        return
+    for metric, curves in traced.items():
         for (cell, image, _), curve in zip(wanted, curves, strict=True):
             yield Measurement(cell, image, metric, curve_area(curve), curve_bytes(curve))
 
