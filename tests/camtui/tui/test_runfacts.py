@@ -20,7 +20,7 @@ from camtui.tui.runfacts import (
     worker_line,
 )
 from camtui.tui.widgets.fields import Field
-from evaluator.records import WorkerState
+from evaluator.records import Look, WorkerState
 from tests.synthetic import make_run
 
 
@@ -75,6 +75,13 @@ def test_the_title_says_more_where_there_is_room(live: Snapshot) -> None:
     assert "FROZEN" in text([title_line(live, 80, frozen=True)])
 
 
+def test_the_title_says_about_how_many_images_a_rule_still_takes(live: Snapshot) -> None:
+    look = Look("decided, margin 0.5", 3, 7, None, {}, ())
+    forecast = replace(live, status=replace(live.status, look=look))
+    assert "~4 more" in text([title_line(forecast, 140)])
+    assert "more" not in text([title_line(live, 140)])
+
+
 def test_a_run_that_stops_has_no_time_left_but_what_is_being_computed(live: Snapshot) -> None:
     stopping = text([title_line(replace(live, status=replace(live.status, state="stopping")), 140)])
     assert "ETA" not in stopping
@@ -122,6 +129,8 @@ def test_a_wide_terminal_has_workers_trends_and_stages_at_its_side(live: Snapsho
         assert word in side
     assert "  none now" in text(side_lines(ended, 40))
     assert "100%" in text(side_lines(ended, 40))
+    failed = replace(live, status=replace(live.status, state="failed"))
+    assert "none now" in text(side_lines(failed, 40)), "its workers are gone, whatever they were doing"
     quiet = replace(live, utilisation=(), rates=(), stages=())
     assert "util  " not in text(side_lines(replace(quiet, workers=()), 40))
     assert "now   " not in text(side_lines(quiet, 40))
