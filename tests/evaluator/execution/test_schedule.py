@@ -121,6 +121,48 @@ def test_curves_wait_until_their_rows_are_there(tmp_path: Path) -> None:
         assert 3 not in {image.id for image in curves.images}  # its row has failed
 
 
+def test_a_run_that_ends_early_hands_out_nothing_beyond_its_last_image(tmp_path: Path) -> None:
+    """Neither of what is cut already nor of what comes back, and it waits for nothing that is beyond."""
+    plan = make_plan(make_data(tmp_path / "data", 200), methods=("gradcam", "gradcampp"))
+    with stored(tmp_path, plan) as (writer, reader):
+        stages = plan_stages(plan, reader.cells(), reader.backbones(), cuda=False)
+        schedule = Schedule(reader, stages, 200, in_rounds=True)
+        first, second, beyond = (schedule.next_unit({0}) for _ in range(3))
+        assert first is not None
+        assert second is not None
+        assert beyond is not None
+        lost = second.images[3].id
+        schedule.give_back([schedule.finish(second.id) or second])
+        schedule.end_at(lost)
+        assert list(schedule.in_flight) == [first.id]
+        again = schedule.next_unit({0})
+        assert again is not None
+        assert [image.id for image in again.images] == list(range(second.images[0].id, lost))
+        assert schedule.next_unit({0}) is None
+        for unit in (first, again):
+            writer.commit(result_of(unit, "resnet50"))
+            schedule.finish(unit.id)
+        assert all(map(schedule.ended, schedule.stages))
+        assert not schedule.busy
+
+
+def test_a_cell_that_is_dropped_is_in_no_unit_any_more(tmp_path: Path) -> None:
+    plan = make_plan(make_data(tmp_path / "data", 200), methods=("gradcam", "gradcampp", "scorecam"))
+    with stored(tmp_path, plan) as (_, reader):
+        cells = {cell.method: cell.id for cell in reader.cells()}
+        stages = plan_stages(plan, reader.cells(), reader.backbones(), cuda=False)
+        schedule = Schedule(reader, stages, 200, in_rounds=True)
+        before = schedule.next_unit({0})
+        assert before is not None
+        assert set(before.methods) == {"gradcam", "gradcampp"}
+        schedule.drop({cells["gradcampp"], cells["scorecam"]})
+        units = []
+        while (unit := schedule.next_unit({0})) is not None:
+            units.append(unit)
+        assert {unit.methods for unit in units} == {("gradcam",)}
+        assert [image.id for unit in units for image in unit.images] == list(range(len(before.images), 200))
+
+
 def test_a_backbone_is_asked_for_only_where_it_has_work(tmp_path: Path) -> None:
     plan = make_plan(
         make_data(tmp_path / "data", 4), backbones=(BackboneSpec("resnet50"), BackboneSpec("vgg16")), methods=("gradcam",)
