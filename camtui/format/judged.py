@@ -142,7 +142,7 @@ def _ranked_notes(one: Judgement) -> list[str]:
     notes = [f"{len(one.methods)} methods in order: {', '.join(one.methods)}"]
     if one.twins:
         notes.append(f"equal maps count once: {', '.join(f'{twin} = {other}' for twin, other in one.twins.items())}")
-    return notes + [f"{_name(metric)} is left out: {', '.join(methods)} lacks it" for metric, methods in one.lacking.items()]
+    return notes + [f"{_name(metric)} is judged without {', '.join(methods)}" for metric, methods in one.lacking.items()]
 
 
 def _name(metric: str) -> str:

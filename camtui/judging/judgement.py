@@ -102,7 +102,7 @@ class Judgement:
     Attributes:
         methods: those that are ranked, twins left out; ``controls``: those that must lose.
         twins: method → the equal one that stands for both.
-        lacking: metric → the methods that have no value of it; it is not judged.
+        lacking: metric → the methods that have no value of it, and without which it is judged.
     """
 
     backbone: str
@@ -173,12 +173,12 @@ def _judge_backbone(
     controls = [cell for cell in begun if catalog.is_control(cell.method)]
     if len(ranked) < 2:
         return None
-    shown = [metric.key for metric in metrics if values.has(metric.key, ranked)]
+    shown = [metric.key for metric in metrics if len(values.having(metric.key, ranked)) > 1]
     bench = Bench(values, chosen)
     lacking = {
-        metric.key: tuple(cell.method for cell in ranked if not values.has(metric.key, [cell]))
-        for metric in metrics
-        if metric.key not in shown
+        metric: tuple(cell.method for cell in ranked if not values.has(metric, [cell]))
+        for metric in shown
+        if not values.has(metric, ranked)
     }
     return Judgement(
         backbone=backbone,
@@ -201,21 +201,22 @@ class Bench:
         self._resampling = Resampling(values.images, chosen.draws, chosen.seed)
 
     def agreement(self, metrics: Sequence[str], ranked: Sequence[Cell]) -> Iterator[Agreement]:
-        """Of every metric with every measure of truth, the measures of truth with each other too."""
-        averages = {metric: self._averages(metric, ranked) for metric in metrics}
+        """Of every metric with every measure of truth, the measures of truth with each other too; over the methods with both."""
         for truth in (key for key in JUDGES if key in metrics):
-            true = better(truth, self._values.of(truth, ranked))
             for metric in (key for key in metrics if key != truth):
-                taus = kendall(better(metric, self._values.of(metric, ranked)), true)
+                cells = self._values.having(metric, self._values.having(truth, ranked))
+                if len(cells) < 2:
+                    continue
+                taus = kendall(better(metric, self._values.of(metric, cells)), better(truth, self._values.of(truth, cells)))
+                one, other = (better(key, self._averages(key, cells)) for key in (metric, truth))
                 n = _count(taus)
-                of_averages = kendall(better(metric, averages[metric]), better(truth, averages[truth]))
-                yield Agreement(metric, truth, estimate(self._means(taus), n), estimate(of_averages, n))
+                yield Agreement(metric, truth, estimate(self._means(taus), n), estimate(kendall(one, other), n))
 
     def control_wins(self, metrics: Sequence[str], ranked: Sequence[Cell], controls: Sequence[Cell]) -> Iterator[ControlWins]:
         """Of every metric and control."""
         for metric in metrics:
             for control in (cell for cell in controls if self._values.has(metric, [cell])):
-                together = [control, *ranked]
+                together = [control, *self._values.having(metric, ranked)]
                 values = better(metric, self._values.of(metric, together))
                 above = np.where(np.isnan(values[0]), np.nan, values[0] > values[1:].max(0))
                 averages = better(metric, self._averages(metric, together)[:, 0])
@@ -242,7 +243,7 @@ class Bench:
     def stability(self, metrics: Sequence[str], ranked: Sequence[Cell]) -> Iterator[Stability]:
         """Of every metric and size of the sets, as far as there are images for two of them."""
         for metric in metrics:
-            parts = self._values.parts(metric, ranked)
+            parts = self._values.parts(metric, self._values.having(metric, ranked))
             known = ~np.isnan(parts[0][0])
             columns = [part[:, known].T for part in parts]
             images = int(known.sum())

@@ -60,7 +60,11 @@ class Values:
 
     def has(self, metric: str, cells: Sequence[Cell]) -> bool:
         """Whether each cell has a value of that metric."""
-        return all((metric, cell.id) in self.columns for cell in cells)
+        return len(self.having(metric, cells)) == len(cells)
+
+    def having(self, metric: str, cells: Sequence[Cell]) -> list[Cell]:
+        """Those of the cells that have a value of that metric."""
+        return [cell for cell in cells if (metric, cell.id) in self.columns]
 
 
 def read_values(reader: RunReader, cells: Sequence[Cell], metrics: Sequence[Metric]) -> Values:

@@ -138,12 +138,17 @@ def test_equal_maps_count_once(tmp_path: Path) -> None:
     assert len(other.methods) == 4
 
 
-def test_a_metric_that_some_methods_lack_is_named_and_left_out(tmp_path: Path) -> None:
+def test_a_metric_that_some_methods_lack_is_judged_on_the_others_and_they_are_named(tmp_path: Path) -> None:
     cells = ordered()
     cells["vgg16/scorecam"] = {key: column for key, column in cells["vgg16/scorecam"].items() if key != "deletion"}
     (one,) = judged(tmp_path / "a.db", cells)
-    assert "deletion" not in {a.metric for a in one.agreement}
     assert one.lacking == {"deletion": ("scorecam",)}
+    assert agreement(one, "deletion").per_image.value == pytest.approx(1)
+    assert agreement(one, "deletion").per_image.n == IMAGES
+    for name in ("vgg16/gradcampp", "vgg16/layercam"):
+        cells[name] = {key: column for key, column in cells[name].items() if key != "deletion"}
+    (few,) = judged(tmp_path / "b.db", cells)
+    assert "deletion" not in {found.metric for found in few.agreement} | {found.metric for found in few.stability}
 
 
 def test_the_same_seed_gives_the_same_judgement(tmp_path: Path) -> None:
