@@ -67,7 +67,10 @@ class RaySettings:
 
 @dataclass(frozen=True)
 class DriverSettings:
-    """How a run is carried out; none of it changes a number.
+    """How a run is carried out; which numbers it has does not depend on it.
+
+    The batch size decides in which order floating-point sums are made: rows differ by up to 5e-6 between batch sizes, and
+    deletion and insertion by up to 2e-4, where pixels are so nearly tied that their order turns.
 
     Attributes:
         devices: one worker each: ``cpu``, ``cuda:N``; repeated for several workers on one.

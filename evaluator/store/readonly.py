@@ -41,12 +41,13 @@ class ReadOnlyFile:
             raise NotFound(f"no such run file: {printable(path)}", "list the runs: camtui ls")
         self._connection = self._open("mode=ro")
         try:
-            self._check()
-        except sqlite3.OperationalError as error:
-            self.close()
-            self._connection = self._open_immutable(error)
-            self._check()
-        except sqlite3.DatabaseError as error:
+            try:
+                self._check()
+            except sqlite3.OperationalError as error:
+                self.close()
+                self._connection = self._open_immutable(error)
+                self._check()
+        except DAMAGE as error:
             self.close()
             raise StoreError(
                 f"{printable(path)} is not a run of camtui: {printable(error)}", "list the runs: camtui ls"

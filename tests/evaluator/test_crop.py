@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,7 @@ import pytest
 from PIL import Image
 from torchvision import transforms
 
-from evaluator.crop import centre_square, crop_mask, open_square, size_of
+from evaluator.crop import centre_square, crop_mask, open_hashed, open_square, size_of
 from evaluator.errors import ImageUnreadable
 from evaluator.records import Preprocessing
 
@@ -296,3 +299,31 @@ def test_the_size_of_an_image_is_read_from_its_header(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("none")
     with pytest.raises(ImageUnreadable):
         size_of(tmp_path, b"text.png")
+
+
+def test_a_file_that_changes_while_it_is_decoded_is_one_of_the_two_or_has_a_hash_of_its_own(tmp_path: Path) -> None:
+    first, second = (io.BytesIO(), io.BytesIO())
+    noise(200, 200).save(first, "BMP")
+    noise(200, 200, 1).convert("RGB").save(second, "BMP")
+    contents, file = (first.getvalue(), second.getvalue()), tmp_path / "a.bmp"
+    pixels = {}
+    for content in contents:
+        file.write_bytes(content)
+        opened = open_hashed(tmp_path, b"a.bmp", USUAL)
+        pixels[opened.content] = array(opened.image).tobytes()
+    ended = threading.Event()
+
+    def rewrite() -> None:
+        descriptor = os.open(file, os.O_WRONLY)
+        for number in count():
+            if ended.is_set():
+                break
+            os.pwrite(descriptor, contents[number % 2], 0)
+        os.close(descriptor)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(rewrite)
+        seen = [open_hashed(tmp_path, b"a.bmp", USUAL) for _ in range(40)]
+        ended.set()
+    known = [opened for opened in seen if opened.content in pixels]
+    assert all(array(opened.image).tobytes() == pixels[opened.content] for opened in known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -19,7 +20,7 @@ from evaluator.store import audit
 from evaluator.store.lock import lock_path
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
-from tests.evaluator.execution.support import Run, check, wait_until_gone
+from tests.evaluator.execution.support import Run, camtui, check, kill, wait_until_gone
 
 Knobs = Callable[..., None]
 
@@ -136,3 +137,19 @@ def test_two_links_to_one_run_are_one_run(new_run: NewRun, knobs: Knobs, tmp_pat
     assert run.status().state == "running"
     gate.unlink()
     run.wait()
+
+
+def test_the_number_of_a_dead_driver_that_is_given_out_again_is_left_alone(new_run: NewRun, knobs: Knobs) -> None:
+    knobs(seconds=0.1)
+    run = new_run(40, methods=("gradcam",))
+    driver = run.launch().pid
+    run.wait_for_rows(2)
+    kill(driver)
+    wait_until_gone(driver)
+    with subprocess.Popen(["sleep", "60"]) as other:
+        with closing(sqlite3.connect(run.db)) as connection, connection:
+            connection.execute("UPDATE run SET pid = ?", (other.pid,))
+        assert (run.status().state, run.status().pid) == ("crashed", None)
+        assert "is not running" in camtui("stop", str(run.db), "--now", "-y").stderr
+        assert other.poll() is None
+        other.kill()

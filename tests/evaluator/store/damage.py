@@ -205,6 +205,8 @@ def _dashboard_fails(path: Path) -> bool:
         feed = Feed(path)
     except CamtuiError:
         return False
+    except Exception:
+        return True
     try:
         feed.poll()
         feed.ask(lambda reader: [reader.histogram(cell.id, "adcc") for cell in reader.cells()])
@@ -212,6 +214,8 @@ def _dashboard_fails(path: Path) -> bool:
         feed.ask(lambda reader: [reader.ranked(cell.id, "complexity", ascending=False, limit=5) for cell in reader.cells()])
     except CamtuiError:
         return False
+    except Exception:
+        return True
     finally:
         feed.close()
     return False
