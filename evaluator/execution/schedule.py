@@ -128,10 +128,10 @@ class Schedule:
         return bool(self.in_flight or self._returned)
 
     def _take_returned(self, loaded: set[int], takes: Callable[[Unit], bool]) -> Unit | None:
-        for unit in self._returned:
-            if unit.backbone in loaded and takes(unit):
-                self._returned.remove(unit)
-                return unit
+        for unit in [unit for unit in self._returned if unit.backbone in loaded and takes(unit)]:
+            self._returned.remove(unit)
+            if wanted := self._wanted(unit):
+                return wanted
         return None
 
     def _cut_next(self, loaded: set[int]) -> Unit | None:
