@@ -59,6 +59,21 @@ def measure(explained):
     return explained.masked * (1 - explained.saliency.mean())
 """
 
+NETWORK = """
+from os import getpid
+from torch import nn
+
+with open({mark!r}, "a") as stream:
+    print(getpid(), file=stream)
+
+
+def build():
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 7, stride=8), nn.ReLU(), nn.Conv2d(8, 12, 3, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(12, 5),
+    )
+"""
+
 PROJECT = """
 [build-system]
 requires = ["hatchling"]
@@ -125,6 +140,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     os.kill(pid, signal.SIGKILL)
     place.camtui("resume", "photos", "--no-watch", "-q")
     place.camtui(*place.ask("-m", "mycam:power=2", "--no-watch", "-q"))
+    (place.own / "net.py").write_text(NETWORK.format(mark=str(place.mark)))
+    ask = ("run", "--data", str(place.data), "-b", "./net.py:build", "-m", "gradcam", "-n", "2", "--name", "nets")
+    place.camtui(*ask, "--device", "cpu", "--no-watch", "-q")
     return place
 
 
@@ -258,7 +276,8 @@ def elsewhere(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Somebody else's home, with the run's file and nothing allowed."""
     home = tmp_path / "home"
     (home / "runs").mkdir(parents=True)
-    shutil.copy(place.db, home / "runs" / "photos.db")
+    for name in ("photos.db", "nets.db"):
+        shutil.copy(place.db.with_name(name), home / "runs" / name)
     for name in ("_methods", "_metrics", "_formulas"):
         monkeypatch.setattr(catalog, name, {})
     for name, value in place.environment(home).items():
@@ -274,9 +293,11 @@ def test_no_reading_command_runs_code_of_a_run(elsewhere: tuple[Place, Path], tm
     commands = set(typer.main.get_group(app).commands)
     assert commands == set(READING) | NAMES_CODE | OF_NO_RUN, "a new command reads a run, or it does not: say which"
     for name, words in READING.items():
-        done = typed(*(word.replace("{tmp}", str(tmp_path)) for word in words))
-        assert not isinstance(done.exception, Exception), (name, done.exception)
-        assert place.marks() == before, name
+        for run, out in (("photos", tmp_path / "photos"), ("nets", tmp_path / "nets")):
+            out.mkdir(exist_ok=True)
+            done = typed(*(word.replace("{tmp}", str(out)).replace("photos", run) for word in words))
+            assert not isinstance(done.exception, Exception), (name, run, done.exception)
+            assert place.marks() == before, (name, run)
 
 
 @pytest.mark.parametrize(
@@ -284,6 +305,8 @@ def test_no_reading_command_runs_code_of_a_run(elsewhere: tuple[Place, Path], tm
     [
         (("resume", "photos"), "camtui resume photos --allow-code"),
         (("retry", "photos"), "camtui retry photos --allow-code"),
+        (("resume", "nets"), "camtui resume nets --allow-code"),
+        (("run", "--data", "{data}", "-b", "efficientnet_lite0", "-m", "gradcam", "--name", "nets"), "--allow-code"),
         (("run", "--data", "{data}", "-b", "efficientnet_lite0", "-m", "gradcam"), "--allow-code"),
         (("run", "--data", "{data}", "-b", "efficientnet_lite0", "-m", "mycam:power=3"), "--allow-code"),
         (("run", "--config", "{tmp}/plan.toml", "--name", "other"), "--allow-code"),
