@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from evaluator.errors import UsageError
 from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Axis = Literal["method", "metric", "backbone"]
 
@@ -132,6 +134,8 @@ def installed(axis: Axis) -> dict[str, Registered]:
 
     Of a name that two packages register the first in alphabetical order of the packages counts.
     """
+    from importlib.metadata import entry_points  # 20 ms, for whoever names or lists what is installed
+
     found = sorted((_registered(axis, entry) for entry in entry_points(group=GROUPS[axis])), key=lambda one: one.package)
     return {one.name: one for one in reversed(found)}
 
