@@ -110,6 +110,17 @@ def changed_logit(images: Tensor, target: Tensor, step: float) -> float:
         functional.scaled_dot_product_attention = original
 
 
+def test_a_pass_that_is_differentiated_takes_fewer_images_at_once(view: BatchView) -> None:
+    sizes: list[int] = []
+
+    def keep(attention: Attention) -> Tensor:
+        sizes.append(len(attention.gradients[0]))
+        return attention.gradients[0].mean((1, 2, 3))
+
+    assert view.attention(keep, gradients=True).shape == (5,)
+    assert sizes == [1] * 5, "a quarter of two, one at least"
+
+
 def test_everything_is_put_back() -> None:
     model, before = small_vit(), functional.scaled_dot_product_attention
     with pytest.raises(ValueError, match="unpack"), unfused(model):
