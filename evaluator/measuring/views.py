@@ -193,13 +193,14 @@ class BatchView:
 
     def perturbed(self, name: str, step: int, sigma: float) -> BatchView:
         """The pass over ``x + σ·noise(name, step)``, same targets."""
-        images, noise = self._images, self.noise(name, step)
-        observed = self._network.observe(
-            len(images), lambda start, stop: images[start:stop] + sigma * noise[start:stop]
-        )  # fmt: skip
-        return BatchView(
-            self._network, lambda: images + sigma * noise, observed, self.targets, self._noise_keys, self._source
-        )  # fmt: skip
+        noise = self.noise(name, step)
+
+        def noisy(start: int, stop: int) -> Tensor:
+            return self._images[start:stop] + sigma * noise[start:stop]
+
+        count = len(noise)
+        observed = self._network.observe(count, noisy)
+        return BatchView(self._network, lambda: noisy(0, count), observed, self.targets, self._noise_keys, self._source)
 
     def towards(self, targets: Tensor) -> BatchView:
         """The same pass with other classes to explain."""

@@ -40,6 +40,10 @@ class Cost(NamedTuple):
     copies: int
 
 
+ONCE = Cost(1, 0)
+"""One wait, for the result."""
+
+
 class Quarter:
     """Where every image's object is: its left upper quarter."""
 
@@ -145,12 +149,13 @@ def table(found: dict[str, dict[str, Cost]]) -> Iterator[str]:
     """Rows of a Markdown table: what costs the same stands together."""
     yield "| a unit of | host waits | blocking copies |"
     yield "|---|---|---|"
-    together: dict[tuple[Cost, ...], list[str]] = {}
-    keys = list(dict.fromkeys(key for one in found.values() for key in one))
-    for key in keys:
+    together: dict[Cost, list[str]] = {}
+    for key in dict.fromkeys(key for one in found.values() for key in one):
         cost = max(one[key] for one in found.values() if key in one)
-        together.setdefault((cost,), []).append(f"`{key}`")
-    for (cost,), names in together.items():
+        together.setdefault(cost, []).append(f"`{key}`")
+    del together[ONCE]
+    yield f"| any other method or metric | {ONCE.waits} | {ONCE.copies} |"
+    for cost, names in together.items():
         yield f"| {', '.join(names)} | {cost.waits} | {cost.copies} |"
 
 

@@ -18,13 +18,12 @@ import pytest
 
 from evaluator.measuring import saliency
 from evaluator.records import Precision
-from tests.evaluator.placement import CURVES_OF, Bench, Cost, bench, costs, everything, make_images, table
+from tests.evaluator.placement import CURVES_OF, ONCE, Bench, Cost, bench, costs, everything, make_images, table
 from tests.evaluator.pretend_gpu import DevicesMixed, PretendGpu
 
 README = Path(__file__).parents[2] / "benchmarks" / "README.md"
 NUMBERS = ("y", "o", "average_drop", "average_increase", "coherency", "complexity", "adcc")
 
-ONCE = Cost(1, 0)
 PINNED = {
     "scorecam": Cost(3, 0), "iscam": Cost(3, 0), "sscam": Cost(3, 0),  # twice for which channels are live
     "reciprocam": Cost(1, 4), "pointing_game": Cost(3, 0), "class_sensitivity": Cost(1, 1), "road": Cost(32, 6),
