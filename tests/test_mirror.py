@@ -38,7 +38,8 @@ TESTED_IN = {
     "camtui/tui/test_live.py": "camtui.tui.watching",
     "camtui/tui/test_snapshots.py": "camtui.tui.shot",
     "camtui/tui/widgets/test_table.py": "camtui.tui.messages camtui.tui.widgets.tabledrawing",
-    "evaluator/measuring/test_conformance.py": "evaluator.measuring.trial",
+    "evaluator/measuring/test_conformance.py": """
+        evaluator.measuring.photographs evaluator.measuring.trial evaluator.measuring.verdicts""",
     "evaluator/execution/test_driver.py": """
         evaluator.execution.backbone_arrival evaluator.execution.narration
         evaluator.execution.stopping evaluator.store.identity""",

@@ -10,7 +10,8 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +24,7 @@ from evaluator.errors import CamtuiError
 from evaluator.measuring.curve_tracing import CurveTracer
 from evaluator.measuring.guarding import Fault, MethodFault, check_shape
 from evaluator.measuring.maps import low_map
+from evaluator.measuring.photographs import verdicts_on_photographs
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.measuring.stored_maps import MapOfImage
 from evaluator.measuring.trial import (
@@ -36,6 +38,7 @@ from evaluator.measuring.trial import (
     trial_seen,
     view_of,
 )
+from evaluator.measuring.verdicts import Verdict, equal
 from evaluator.methods.base import FixedMap, Method
 from evaluator.metrics.base import Explained, Metric
 from evaluator.networks.network import Network
@@ -48,19 +51,6 @@ TOLERANCE = 1e-4
 """How far two maps in [0, 1] that must be equal may be apart: sums of float32 in another order."""
 
 MANY = 64
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One rule.
-
-    Attributes:
-        rule: which; ``passed``: ``None`` where it does not apply; ``found``: in a few words, with the number.
-    """
-
-    rule: str
-    passed: bool | None
-    found: str
 
 
 Values = Callable[[int, int], Tensor]
@@ -150,10 +140,10 @@ def _independent(values: Values, name: str) -> Iterator[Verdict]:
     whole = values(0, 16)
     for size in BATCHES[:-1]:
         parts = [values(first, min(first + size, 16)) for first in range(0, 16, size)]
-        yield _equal(f"alone = in a batch ({size} of 16)", torch.cat(parts), whole, TOLERANCE, name)
-    yield _equal("the same twice", values(0, 16), values(0, 16), 0.0, name)
+        yield equal(f"alone = in a batch ({size} of 16)", torch.cat(parts), whole, TOLERANCE, name)
+    yield equal("the same twice", values(0, 16), values(0, 16), 0.0, name)
     before, _, after = _seeded(values, 0, 8), _seeded(values, 8, 16), _seeded(values, 0, 8)
-    yield _equal("keeps nothing between batches", after, before, 0.0, name)
+    yield equal("keeps nothing between batches", after, before, 0.0, name)
 
 
 def _seed() -> None:
@@ -165,13 +155,6 @@ def _seeded(values: Values, first: int, last: int) -> Tensor:
     """With the same random numbers: what still differs comes from what was computed before."""
     _seed()
     return values(first, last)
-
-
-def _equal(rule: str, found: Tensor, expected: Tensor, tolerance: float, name: str) -> Verdict:
-    if found.shape != expected.shape:
-        return Verdict(rule, False, f"{list(found.shape)} against {list(expected.shape)} ({name})")
-    apart = float((found.double() - expected.double()).abs().max()) if found.numel() else 0.0
-    return Verdict(rule, apart <= tolerance, f"at most {apart:.2g} apart, {tolerance:g} allowed ({name})")
 
 
 def _forwards(method: Method, network: Network, name: str) -> Verdict:
@@ -210,7 +193,7 @@ def _slow(method: Method, head: Head, maps: Tensor, network: Network, name: str)
         return Verdict("slow(seen)", None, f"the class has none ({name})")
     targets = view_of(network, trial_images(3), keys_of(3)).targets.tolist()
     expected = torch.stack([torch.as_tensor(slow(trial_seen(head, place, target))) for place, target in enumerate(targets)])
-    return _equal("slow(seen)", maps, low_map(expected.detach().float()).values, TOLERANCE, name)
+    return equal("slow(seen)", maps, low_map(expected.detach().float()).values, TOLERANCE, name)
 
 
 def _fixed_map_verdicts(method: FixedMap) -> Iterator[Verdict]:
@@ -223,7 +206,7 @@ def _fixed_map_verdicts(method: FixedMap) -> Iterator[Verdict]:
         values = torch.tensor(rows, dtype=torch.float64)
         yield from _range(values, 0.0, 1.0, f" at {height} × {width}")
         again = torch.tensor(method.fixed_map(height, width), dtype=torch.float64)
-        yield _equal("the same twice", again, values, 0.0, f"{height} × {width}")
+        yield equal("the same twice", again, values, 0.0, f"{height} × {width}")
     for head in ("gap", "deep"):
         yield _forwards(method, trial_network(head), head)
 
@@ -291,8 +274,8 @@ def _curve_verdicts(metric: Metric) -> Iterator[Verdict]:
     yield Verdict("shape", tuple(found.shape) == (4, 9), f"{list(found.shape)}, [4, 9] expected")
     yield from _within(metric, found, "")
     alone = torch.cat([values(place, place + 1) for place in range(4)])
-    yield _equal("alone = in a batch (1 of 4)", alone, found, TOLERANCE, "curves")
-    yield _equal("the same twice", values(0, 4), found, 0.0, "curves")
+    yield equal("alone = in a batch (1 of 4)", alone, found, TOLERANCE, "curves")
+    yield equal("the same twice", values(0, 4), found, 0.0, "curves")
 
 
 def _stored(scores: Scores, place: int, image: int) -> MapOfImage:
@@ -302,7 +285,7 @@ def _stored(scores: Scores, place: int, image: int) -> MapOfImage:
 def verdicts_of(axis: str, spec: str) -> Iterator[Verdict]:
     """Every rule for a method with its options, or for a metric, that this process knows."""
     if axis == "method":
-        return verdicts_of_method(catalog.method(spec))
+        return chain(verdicts_of_method(catalog.method(spec)), verdicts_on_photographs(spec))
     return verdicts_of_metric(catalog.metric(spec), catalog.formula(spec))
 
 
