@@ -265,3 +265,22 @@ def test_what_needs_no_pixels_is_measured_though_the_files_are_gone(pictures: tu
     assert {failure.metric for failure in gone.failures} == {"deletion"}
     assert {(one.cell, one.image): one.value for one in gone.measurements} == gains
     session.close()
+
+
+@needs_sample
+def test_curves_of_one_map_do_not_depend_on_the_size_of_batches(session: EvaluationSession) -> None:
+    images = sample(1)
+    (row,) = session.evaluate(unit(images, ("gradcam",))).rows
+    asked = replace(
+        unit(images, ("gradcam",)),
+        metrics=("deletion", "insertion"),
+        maps={(0, images[0].id): StoredMap(row.target, row.y, row.o, row.map)},
+    )
+    found = []
+    for batch_size in (1, 16):
+        opened = open_session(SessionSettings(plan_of(SAMPLE), str(SAMPLE), batch_size=batch_size))
+        opened.load(0)
+        found.append({one.metric: one.value for one in opened.evaluate(asked).measurements})
+        opened.close()
+    assert found[0].keys() == {"deletion", "insertion"}
+    assert found[0] == pytest.approx(found[1], abs=1e-6)
