@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 ColourMap = Literal["viridis", "magma", "cividis", "grey"]
 
 COLOUR_MAPS: tuple[ColourMap, ...] = ("viridis", "magma", "cividis", "grey")
@@ -105,3 +106,21 @@ def resized(picture: Pixels, width: int, height: int) -> Pixels:
 
     image = Image.fromarray(picture).resize((width, height), Image.Resampling.BOX)
     return np.asarray(image, dtype=np.uint8)
+
+
+def outlined(picture: Pixels, inside: Mask) -> Pixels:
+    """The picture with the edge of some pixels drawn: white within, black without, so that one of the two is seen everywhere."""
+    drawn = picture.copy()
+    drawn[_grown(inside) & ~inside] = 0
+    drawn[inside & _grown(~inside)] = 255
+    return drawn
+
+
+def _grown(inside: Mask) -> Mask:
+    """With every pixel that has a neighbour among these."""
+    grown = inside.copy()
+    grown[1:] |= inside[:-1]
+    grown[:-1] |= inside[1:]
+    grown[:, 1:] |= inside[:, :-1]
+    grown[:, :-1] |= inside[:, 1:]
+    return grown

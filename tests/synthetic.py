@@ -6,6 +6,7 @@ undefined drops. It needs neither torch nor image files (``pictures=True`` write
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -255,3 +256,16 @@ def _map(random: Random, degenerate: bool) -> bytes:
     ]  # fmt: skip
     low, high = min(values), max(values)
     return struct.pack(f"<{SIDE * SIDE}f", *[(value - low) / (high - low) for value in values])
+
+
+def add_masks(run: Path, folder: Path) -> None:
+    """A mask for every picture of a run that was made with ``plan={"truth": folder}``: the left half of its 320 × 240 pixels."""
+    from PIL import Image
+
+    with RunReader(run) as reader:
+        for ref in reader.images(0, reader.info().image_count):
+            file = (folder / os.fsdecode(ref.path)).with_suffix(".png")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            mask = Image.new("L", (320, 240))
+            mask.paste(255, (0, 0, 160, 240))
+            mask.save(file)

@@ -78,6 +78,8 @@ def begin(ctx: typer.Context, request: RunRequest, shown: Shown) -> None:
     warning = _check_images(request)
     if request.plan is not None:
         remember(Path(request.plan.data))
+        if request.plan.truth:
+            remember(Path(request.plan.truth))
     _check_weights(request, say=say)
     if shown.foreground:
         raise typer.Exit(_in_foreground(request, as_json=shown.json))

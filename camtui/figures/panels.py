@@ -9,7 +9,21 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from camtui.data_folders import refuse_unnamed
-from camtui.pictures import ColourMap, Map, Pixels, coloured, explanation, overlay, saliency, seen_by, shown, upsampled
+from camtui.objects import object_in
+from camtui.pictures import (
+    ColourMap,
+    Map,
+    Mask,
+    Pixels,
+    coloured,
+    explanation,
+    outlined,
+    overlay,
+    saliency,
+    seen_by,
+    shown,
+    upsampled,
+)
 from evaluator import catalog
 from evaluator.crop import open_square
 from evaluator.errors import ImageUnreadable, NotFound
@@ -30,6 +44,7 @@ class Panels:
 
     Attributes:
         image: ``[side, side, 3]``, the pixels that were evaluated; ``saliency``: ``U``, ``[side, side]`` in [0, 1].
+        inside: the object's pixels, ``[side, side]``, to draw their edge.
     """
 
     cell: Cell
@@ -38,9 +53,14 @@ class Panels:
     image: Pixels
     saliency: Map
     loaded: LoadedBackbone | None
+    inside: Mask | None = None
 
     def view(self, view: View, colours: ColourMap = "viridis", alpha: float = 0.5) -> Pixels:
-        """One of the four pictures."""
+        """One of the four pictures, with the object's edge where that is to be drawn."""
+        picture = self._plain(view, colours, alpha)
+        return picture if self.inside is None else outlined(picture, self.inside)
+
+    def _plain(self, view: View, colours: ColourMap, alpha: float) -> Pixels:
         if view == "input":
             return self.image
         if view == "cam":
@@ -50,11 +70,14 @@ class Panels:
         return explanation(self.image, self.saliency, self.loaded)
 
 
-def open_panels(reader: RunReader, cell: Cell, ref: ImageRef) -> Panels:
+def open_panels(reader: RunReader, cell: Cell, ref: ImageRef, *, truth: bool = False) -> Panels:
     """Open the image file and draw what the method saw in it.
 
+    Args:
+        truth: draw the object's edge too.
+
     Raises:
-        NotFound: the cell has no row for the image, or its file is gone or another one now.
+        NotFound: the cell has no row for the image, its file is gone or another one now, or nobody has said where the object is.
     """
     row = reader.row(cell.id, ref.id)
     if row is None:
@@ -63,7 +86,16 @@ def open_panels(reader: RunReader, cell: Cell, ref: ImageRef) -> Panels:
             "camtui errors RUN says why; camtui worst RUN lists others",
         )
     loaded = reader.backbones().get(cell.backbone)
-    return Panels(cell, ref, row, open_input(reader, ref, loaded), _saliency(cell, row, loaded), loaded)
+    inside = _object(reader, ref, row.target, loaded) if truth else None
+    return Panels(cell, ref, row, open_input(reader, ref, loaded), _saliency(cell, row, loaded), loaded, inside)
+
+
+def _object(reader: RunReader, ref: ImageRef, target: int, loaded: LoadedBackbone | None) -> Mask:
+    found = object_in(reader.plan(), ref, target, loaded)
+    if found.pixels is None:
+        why = found.problem or "the run has no truth"
+        raise NotFound(f"where the object is in {printable(ref.path)} is not known: {why}", "leave --truth out")
+    return found.pixels
 
 
 def open_input(reader: RunReader, ref: ImageRef, loaded: LoadedBackbone | None) -> Pixels:

@@ -41,18 +41,25 @@ def cell_sheet(panels: Panels, views: Sequence[View], colours: ColourMap, alpha:
 
 
 def figure_2(
-    reader: RunReader, cells: Sequence[Cell], refs: Sequence[ImageRef], view: View, colours: ColourMap, alpha: float
+    reader: RunReader,
+    cells: Sequence[Cell],
+    refs: Sequence[ImageRef],
+    view: View,
+    colours: ColourMap,
+    alpha: float,
+    *,
+    truth: bool = False,
 ) -> Image.Image:
     """The paper's Figure 2: a row per image, a column per method, scores under each.
 
     Raises:
         NotFound: an image file is gone, or no method has a row for an image.
     """
-    return compose([_figure_row(reader, cells, ref, view, colours, alpha) for ref in refs])
+    return compose([_figure_row(reader, cells, ref, view, colours, alpha, truth=truth) for ref in refs])
 
 
 def _figure_row(
-    reader: RunReader, cells: Sequence[Cell], ref: ImageRef, view: View, colours: ColourMap, alpha: float
+    reader: RunReader, cells: Sequence[Cell], ref: ImageRef, view: View, colours: ColourMap, alpha: float, *, truth: bool
 ) -> list[Captioned]:
     having = [cell for cell in cells if reader.row(cell.id, ref.id) is not None]
     if not having:
@@ -68,7 +75,7 @@ def _figure_row(
         if cell not in having:
             places.append(Captioned(None, _title(cell), ("no value",)))
             continue
-        panels = open_panels(reader, cell, ref)
+        panels = open_panels(reader, cell, ref, truth=truth)
         places.append(Captioned(panels.view(view, colours, alpha), _title(cell), scores(panels)))
         if len(places[0].lines) == 1:
             places[0] = places[0]._replace(lines=(*places[0].lines, *class_lines(panels)))

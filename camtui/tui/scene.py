@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from camtui import pictures
 from camtui.format import SIGNS, metric_header, percent
+from camtui.objects import NO_OBJECT, Object
 from camtui.pictures import COLOUR_MAPS, ColourMap, Map, Pixels
 from camtui.tui.shot import Shot, Source, map_of
 from camtui.tui.widgets.gallery import Item
@@ -34,12 +35,14 @@ class Scene:
 
     Attributes:
         others: every method of the backbone with its row on this image, once all methods are shown.
+        truth: where the object is.
     """
 
     shot: Shot
     source: Source
     map: Map | None
     others: tuple[tuple[Cell, Row | None], ...] = ()
+    truth: Object = NO_OBJECT
 
     @property
     def no_map(self) -> str:
@@ -53,13 +56,14 @@ class Look:
 
     Attributes:
         view: one of ``VIEWS``; ``all_methods`` takes its place.
-        alpha: strength of the overlay.
+        alpha: strength of the overlay; ``truth``: whether the object's edge is drawn.
     """
 
     view: str = "pair"
     all_methods: bool = False
     colours: ColourMap = COLOUR_MAPS[0]
     alpha: float = ALPHAS[0]
+    truth: bool = True
 
     def other_view(self) -> Look:
         """The next pictures of the same image."""
@@ -88,15 +92,15 @@ def items(scene: Scene, look: Look, metric: str) -> list[Item]:
 def overlay(scene: Scene, look: Look) -> Item:
     """The map over the input; the map alone where the image cannot be read."""
     title = f"overlay ({look.colours}, α {look.alpha})"
-    return Item(title, _blended(scene.source.pixels, scene.map, look), scene.no_map)
+    return Item(title, _with_edge(_blended(scene.source.pixels, scene.map, look), scene, look), scene.no_map)
 
 
-def _input(scene: Scene, _look: Look) -> Item:
-    return Item("input", scene.source.pixels, scene.source.problem)
+def _input(scene: Scene, look: Look) -> Item:
+    return Item("input", _with_edge(scene.source.pixels, scene, look), scene.source.problem)
 
 
 def _map(scene: Scene, look: Look) -> Item:
-    return Item(f"saliency map ({look.colours})", _blended(None, scene.map, look), scene.no_map)
+    return Item(f"saliency map ({look.colours})", _with_edge(_blended(None, scene.map, look), scene, look), scene.no_map)
 
 
 def _explanation(scene: Scene, _look: Look) -> Item:
@@ -122,10 +126,17 @@ def _every_method(scene: Scene, look: Look, metric: str) -> list[Item]:
         value = values[cell.id]
         best = value is not None and value == leading and not is_control(cell.method)
         caption = f"{metric_header(known)} {percent(value)}{SIGNS['best'] if best else ''}"
-        picture = _blended(scene.source.pixels, map_of(cell.method, row, scene.shot.loaded), look)
+        picture = _with_edge(_blended(scene.source.pixels, map_of(cell.method, row, scene.shot.loaded), look), scene, look)
         chosen = cell.id == scene.shot.cell.id
         shown.append(Item(printable(cell.method), picture, "not evaluated", caption, chosen=chosen, best=best))
     return shown
+
+
+def _with_edge(picture: Pixels | None, scene: Scene, look: Look) -> Pixels | None:
+    """The picture with the edge of the object, where that is known and wanted."""
+    if picture is None or scene.truth.pixels is None or not look.truth:
+        return picture
+    return pictures.outlined(picture, scene.truth.pixels)
 
 
 def _blended(pixels: Pixels | None, values: Map | None, look: Look) -> Pixels | None:

@@ -49,3 +49,17 @@ def test_overlay_and_explanation_at_their_ends() -> None:
     assert (pictures.overlay(image, ones, "viridis", 1.0) == pictures.coloured(ones, "viridis")).all()
     assert (pictures.explanation(image, ones, LOADED) == image).all()
     assert (pictures.explanation(image, zeros, LOADED)[0, 0] == [128, 102, 76]).all(), "the mean colour where the map is 0"
+
+
+def test_an_edge_is_white_within_and_black_without() -> None:
+    inside = np.zeros((6, 6), dtype=bool)
+    inside[1:5, 1:5] = True
+    drawn = pictures.outlined(np.full((6, 6, 3), 90, dtype=np.uint8), inside)[:, :, 0]
+    assert drawn.tolist() == [
+        [90, 0, 0, 0, 0, 90],
+        [0, 255, 255, 255, 255, 0],
+        [0, 255, 90, 90, 255, 0],
+        [0, 255, 90, 90, 255, 0],
+        [0, 255, 255, 255, 255, 0],
+        [90, 0, 0, 0, 0, 90],
+    ]

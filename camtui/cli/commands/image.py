@@ -36,6 +36,7 @@ def image(
     ] = False,
     colours: Annotated[str, typer.Option("--colours", help="viridis, cividis, magma or grey.")] = "viridis",
     alpha: Annotated[float, typer.Option("--alpha", min=0.0, max=1.0, help="How much of the map an overlay shows.")] = 0.5,
+    truth: Annotated[bool, typer.Option("--truth", help="The object's edge too, by the run's own --truth.")] = False,
     force: ForceOption = False,
     data: NamedDataOption = None,
 ) -> None:
@@ -57,7 +58,7 @@ def image(
     if all_methods:
         from camtui.figures.sheet import figure_2
 
-        sheet = figure_2(reader, _cells_of(reader, cell), refs, views[0], scale, alpha)
+        sheet = figure_2(reader, _cells_of(reader, cell), refs, views[0], scale, alpha, truth=truth)
     else:
         from camtui.figures.panels import open_panels
         from camtui.figures.sheet import cell_sheet
@@ -65,7 +66,7 @@ def image(
 
         if len(refs) != 1:
             raise UsageError(f"one image is drawn at a time, not {len(refs)}", "--all-methods draws a row for each")
-        sheet = cell_sheet(open_panels(reader, find_cell(reader, cell), refs[0]), views, scale, alpha)
+        sheet = cell_sheet(open_panels(reader, find_cell(reader, cell), refs[0], truth=truth), views, scale, alpha)
     _save(sheet, target, force=force)
 
 

@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 
 from camtui.feed import Snapshot
+from camtui.objects import NO_OBJECT, Object, object_in
 from camtui.pictures import seen_by
 from camtui.tui.imagefacts import curve_lines, fact_lines, where_line
 from camtui.tui.scene import Look, Scene, items, overlay
@@ -23,7 +24,7 @@ from camtui.tui.widgets.lines import TextLines
 from evaluator.records import Cell, Preprocessing, Row
 
 if TYPE_CHECKING:
-    from evaluator.store.reader import RunReader
+    from evaluator.plan import RunPlan
 
 KEPT = 12
 """Images whose pixels are kept, so that going back and forth costs nothing."""
@@ -51,6 +52,7 @@ class ImageScreen(RunScreen):
         Binding("d", "curves", "curves", tooltip="deletion and insertion"),
         Binding("c", "colours", "colours", tooltip="colour map"),
         Binding("a", "alpha", "alpha", tooltip="how strong the overlay is"),
+        Binding("T", "truth", "object", tooltip="the edge of the object, by the run's truth"),
         Binding("w", "metric(1)", "worst by", tooltip="the metric that orders the images"),
         Binding("W", "metric(-1)", "worst by", show=False),
         Binding("b", "ends", "best/worst", show=False, tooltip="from the other end"),
@@ -72,7 +74,7 @@ class ImageScreen(RunScreen):
         self.look = Look()
         self.curves = False
         self._sources: dict[tuple[int, Preprocessing], Source] = {}
-        self._folder: tuple[str, int] | None = None
+        self._plan: RunPlan | None = None
         self._problem = ""
 
     def body(self) -> ComposeResult:
@@ -113,29 +115,31 @@ class ImageScreen(RunScreen):
             cells = [one for one in self.snapshot.cells if one.backbone == cell.backbone and one.applicable]
             others = await self.ask(lambda reader: all_methods_on(reader, cells, number))
         self.image_id = number
-        self.scene = Scene(shot, source, map_of(cell.method, shot.row, shot.loaded), tuple(others or ()))
+        map_, truth = map_of(cell.method, shot.row, shot.loaded), await self._object(shot)
+        self.scene = Scene(shot, source, map_, tuple(others or ()), truth)
         self._draw()
 
     async def _source(self, shot: Shot) -> Source:
         """The pixels; opening a file is left to a thread."""
-        if self._folder is None:
-            self._folder = await self._find_folder()
-        if self._folder is None:
+        if self._plan is None:
+            self._plan = await self._find_plan()
+        if self._plan is None:
             return Source(None, self._problem)
-        root, resize = self._folder
-        key = shot.image.id, seen_by(shot.loaded, resize)
+        key = shot.image.id, seen_by(shot.loaded, self._plan.resize)
         if key not in self._sources:
-            self._sources[key] = await asyncio.to_thread(open_source, root, shot.image, key[1])
+            self._sources[key] = await asyncio.to_thread(open_source, self._plan.data, shot.image, key[1])
             while len(self._sources) > KEPT:
                 del self._sources[next(iter(self._sources))]
         return self._sources[key]
 
-    async def _find_folder(self) -> tuple[str, int] | None:
-        def folder(reader: RunReader) -> tuple[str, int]:
-            plan = reader.plan()
-            return plan.data, plan.resize
+    async def _object(self, shot: Shot) -> Object:
+        """Where the object is; reading its file is left to a thread."""
+        if self._plan is None or shot.row is None:
+            return NO_OBJECT
+        return await asyncio.to_thread(object_in, self._plan, shot.image, shot.row.target, shot.loaded)
 
-        found = await self.ask(folder)
+    async def _find_plan(self) -> RunPlan | None:
+        found = await self.ask(lambda reader: reader.plan())
         if found is None:
             self._problem = "the plan of this run cannot be read, so the images cannot be found"
         return found
@@ -182,6 +186,8 @@ class ImageScreen(RunScreen):
         """Curves only where the run has them."""
         if action == "curves":
             return bool(self.scene and self.scene.shot.curves)
+        if action == "truth":
+            return self._plan is not None and self._plan.truth is not None
         return True
 
     def action_step(self, step: int) -> None:
@@ -220,6 +226,13 @@ class ImageScreen(RunScreen):
         self.look = self.look.other_alpha()
         self._draw()
 
+    def action_truth(self) -> None:
+        """Show or hide the object's edge; where it is not known, say why."""
+        self.look = replace(self.look, truth=not self.look.truth)
+        if self.scene is not None and self.scene.truth.problem:
+            self.dashboard.say(self.scene.truth.problem, severity="warning")
+        self._draw()
+
     def action_metric(self, step: int) -> None:
         """Rank by the next metric, and show the first image of that order."""
         metrics = self.snapshot.metrics
@@ -238,9 +251,9 @@ class ImageScreen(RunScreen):
 
     def action_copy_path(self) -> None:
         """The image's path, to the clipboard of the terminal."""
-        if self.scene is not None and self._folder is not None:
+        if self.scene is not None and self._plan is not None:
             path = self.scene.shot.image.path.decode("utf-8", "backslashreplace")
-            self.dashboard.copy(f"{self._folder[0]}/{path}", "path")
+            self.dashboard.copy(f"{self._plan.data}/{path}", "path")
 
     def action_up(self) -> None:
         """Back to where this was opened."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from camtui.figures.panels import open_panels
 from camtui.figures.sheet import GAP, cell_sheet, figure_2
@@ -14,7 +15,7 @@ from evaluator.errors import NotFound
 from evaluator.records import Preprocessing
 from evaluator.store.reader import RunReader
 from tests.camtui.figures.support import run, size_of
-from tests.synthetic import make_run
+from tests.synthetic import add_masks, make_run
 
 SIDE = Preprocessing().side
 
@@ -89,3 +90,19 @@ def test_an_image_that_failed_has_no_sheet_and_a_method_without_a_row_says_so(tm
         assert sheet.width > 2 * SIDE, "the method that has no row keeps its column"
         with pytest.raises(NotFound, match="no method has a row for"):
             figure_2(stored, cells, [stored.image(failed)], "overlay", "viridis", 0.5)
+
+
+def test_the_object_s_edge(home: Path) -> None:
+    made = make_run(
+        home / "runs" / "true.db", images=4, methods=("gradcam",), backbones=("vgg16",), pictures=True,
+        data=home / "true", plan={"truth": str(home / "truth")},
+    )  # fmt: skip
+    add_masks(made, home / "truth")
+    plain, edged = home / "plain.png", home / "edged.png"
+    assert run("image", "true", "vgg16/gradcam", "1", "-o", str(plain))[0] == 0
+    assert run("image", "true", "vgg16/gradcam", "1", "--truth", "-o", str(edged))[0] == 0
+    changed = (np.asarray(Image.open(plain)) != np.asarray(Image.open(edged))).any(axis=(0, 2)).nonzero()[0]
+    assert changed.tolist() == [GAP + column * (SIDE + GAP) + place for column in range(4) for place in (111, 112)]
+    code, said = run("image", "pics", "vgg16/gradcam", "4", "--truth", "-o", str(home / "none.png"))
+    assert code == 4
+    assert "the run has no truth" in said

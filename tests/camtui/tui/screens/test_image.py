@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from camtui import objects as object_module
 from camtui.tui.imagefacts import fact_lines, where_line
 from camtui.tui.screens.image import KEPT, ImageScreen
 from camtui.tui.shot import read_shot
 from camtui.tui.widgets.gallery import Gallery
 from evaluator.store.reader import RunReader
 from tests.camtui.tui.support import SIZES, Driver, Settings, opened, said
-from tests.synthetic import make_run
+from tests.synthetic import add_masks, make_run
 
 
 def image(driver: Driver) -> ImageScreen:
@@ -225,3 +226,37 @@ def test_long_names_push_no_number_off_the_screen(seeded: Path, width: int) -> N
     where = "".join(field.text for field in where_line(known, "adcc", True, width))
     assert len(where) <= width
     assert where.endswith(".JPEG")
+
+
+async def test_the_edge_of_the_object_is_drawn_and_taken_away(tmp_path: Path) -> None:
+    run = make_run(
+        tmp_path / "true.db", images=6, methods=("gradcam",), backbones=("resnet18",), pictures=True,
+        plan={"truth": str(tmp_path / "truth")},
+    )  # fmt: skip
+    add_masks(run, tmp_path / "truth")
+    async with opened(run) as driver:
+        await opened_image(driver)
+        drawn = {item.title: item.picture for item in gallery(driver)._items}
+        await driver.press("T")
+        plain = {item.title: item.picture for item in gallery(driver)._items}
+        for title, picture in drawn.items():
+            without = plain[title]
+            assert picture is not None
+            assert without is not None
+            changed = (picture != without).any(axis=2)
+            assert set(changed.any(axis=0).nonzero()[0]) == {111, 112}, "the middle of 320 pixels, at both sides of the edge"
+            assert (picture[:, 111] == 255).all()
+        await driver.press("T", "A")
+        await driver.until(lambda: len(gallery(driver)._items) == 2)
+    (tmp_path / "truth").rename(tmp_path / "gone")
+    object_module._truths.cache_clear()
+    async with opened(run) as driver:
+        await opened_image(driver)
+        await driver.press("T")
+        await driver.until(lambda: "no truth in" in said(driver))
+
+
+async def test_a_run_without_a_truth_has_no_key_for_it(seeded: Path) -> None:
+    async with opened(seeded) as driver:
+        await opened_image(driver)
+        assert not driver.app.screen.check_action("truth", ())
