@@ -43,7 +43,7 @@ class Averages(ReadOnlyFile):
         )
 
     def histogram(self, cell: int, metric: str) -> list[int]:
-        """Images per bin, ``schema.HISTOGRAM_BINS`` equal bins of [0, 1]."""
+        """Images per bin, ``schema.HISTOGRAM_BINS`` equal bins of the metric's range."""
         bins = [0] * schema.HISTOGRAM_BINS
         for place, n in self._all(
             "SELECT bin, n FROM histograms WHERE cell_id = ? AND metric = ? AND bin BETWEEN 0 AND ?",

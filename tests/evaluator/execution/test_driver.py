@@ -14,9 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from camtui.format.cells import cell_views
+from camtui.format.notes import run_notes
 from camtui.launch import launch
 from evaluator.errors import BackboneUnavailable, CamtuiError, Mismatch, RunFailed, TryAgain, UsageError
+from evaluator.execution.request import DriverSettings
 from evaluator.plan import BackboneSpec
 from evaluator.store.lock import lock_holder, lock_path
 from evaluator.store.reader import RunReader
@@ -366,3 +370,61 @@ def test_only_the_time_of_sessions_counts_and_a_complete_run_keeps_its_timings(n
     assert first.elapsed <= second.elapsed < first.elapsed + 60
     with RunReader(run.db) as reader:
         assert [(stage.title, stage.seconds, stage.timed_images) for stage in reader.stages()] == timed
+
+
+def boxed(run: Run, folder: Path, corner: int = 1) -> str:
+    """A box file for the first image of a run; the folder."""
+    folder.mkdir(exist_ok=True)
+    name = sorted(file.stem for file in Path(run.plan.data).iterdir())[0]
+    box = f"<bndbox><xmin>{corner}</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+    size = "<size><width>9</width><height>9</height></size>"
+    (folder / f"{name}.xml").write_text(f"<annotation>{size}<object><name>a</name>{box}</object></annotation>")
+    return str(folder)
+
+
+def test_a_truth_is_added_to_a_complete_run_and_one_that_has_changed_is_refused(new_run: NewRun, tmp_path: Path) -> None:
+    run = new_run(3, methods=("gradcam",))
+    run.launch()
+    run.wait()
+    truth = boxed(run, tmp_path / "truth")
+    run.plan = replace(run.plan, truth=truth, metrics=(*run.plan.metrics, "mass_accuracy"))
+    run.launch()
+    assert run.wait().state == "complete"
+    with RunReader(run.db) as reader:
+        recorded = reader.info().versions["truth"]
+        assert reader.summaries()[0].means["mass_accuracy"].n == 3
+    assert len(recorded) == 64
+    boxed(run, tmp_path / "truth", corner=2)
+    with pytest.raises(Mismatch, match="is not that which the run was measured with"):
+        run.launch()
+    boxed(run, tmp_path / "truth")
+    moved = (tmp_path / "truth").rename(tmp_path / "moved")
+    run.plan = replace(run.plan, truth=str(moved))
+    run.launch()
+    assert run.wait().state == "complete"
+    run.plan = replace(run.plan, truth=str(tmp_path / "nowhere"))
+    with pytest.raises(UsageError, match="no truth in"):
+        run.launch()
+
+
+def test_images_without_a_truth_are_counted_and_no_failures(tmp_path: Path) -> None:
+    """Real networks on real files: two images, one mask."""
+    for name in ("a", "b"):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        Image.new("RGB", (300, 240), (90, 60, 30)).save(tmp_path / f"data/{name}.png")
+    (tmp_path / "truth").mkdir()
+    Image.new("L", (300, 240), 1).save(tmp_path / "truth/a.png")
+    plan = make_plan(
+        tmp_path / "data", backbones=(BackboneSpec("resnet18", "random:0"),), methods=("fakecam",),
+        metrics=("mass_accuracy", "rank_accuracy"), truth=str(tmp_path / "truth"),
+    )  # fmt: skip
+    run = Run(tmp_path / "run.db", plan, DriverSettings(max_failures="0"))
+    run.launch()
+    assert run.wait(120).state == "complete"
+    with RunReader(run.db) as reader:
+        assert (reader.failure_count(), reader.without_truth()) == (0, 1)
+        means = reader.summaries()[0].means
+        assert (means["mass_accuracy"].n, means["mass_accuracy"].value, means["rank_accuracy"].value) == (1, 1.0, 1.0)
+        assert (
+            list(run_notes(reader, cell_views(reader)))[-1] == "1 image without a truth: no value of Mass Accuracy, Rank Accuracy"
+        )
