@@ -100,8 +100,7 @@ def _sensitivity(title: str, judged: Sequence[Judgement], digits: int) -> Table:
                     _share(found.noticed, digits), _shown(found.fall, lambda value: signed_percent(value, digits))
                 ]  # fmt: skip
             rows.append(TableRow((Entry(_name(metric)), *entries)))
-        methods = dict.fromkeys(f"{found.against}: {', '.join(found.methods)}" for found in one.sensitivity)
-        blocks.append(Block(one.backbone, tuple(rows), tuple(methods)))
+        blocks.append(Block(one.backbone, tuple(rows), tuple(_altered_notes(one))))
     notes = (
         "how often, in percent, the metric rates an image's map below the right one if it is for the wrong class, or of a network"
         " with random weights; 50 is chance; ties count half",
@@ -143,6 +142,14 @@ def _ranked_notes(one: Judgement) -> list[str]:
     if one.twins:
         notes.append(f"equal maps count once: {', '.join(f'{twin} = {other}' for twin, other in one.twins.items())}")
     return notes + [f"{_name(metric)} is judged without {', '.join(methods)}" for metric, methods in one.lacking.items()]
+
+
+def _altered_notes(one: Judgement) -> list[str]:
+    """For each kind of map the methods that have it in some metric."""
+    methods: dict[str, dict[str, None]] = {}
+    for found in one.sensitivity:
+        methods.setdefault(found.against, {}).update(dict.fromkeys(found.methods))
+    return [f"{against}: {', '.join(names)}" for against, names in methods.items()]
 
 
 def _name(metric: str) -> str:

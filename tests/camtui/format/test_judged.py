@@ -39,6 +39,18 @@ def test_the_tables_say_what_was_found(tmp_path: Path) -> None:
     assert "1.00 [1.00, 1.00]" in stability
 
 
+def test_methods_are_listed_once_for_each_kind_of_map(tmp_path: Path) -> None:
+    cells = ordered()
+    for method in METHODS:
+        cells[f"vgg16:weights=random:0/{method}"] = cells[f"vgg16/{method}"]
+    short = {key: column for key, column in cells["vgg16/scorecam"].items() if key != "deletion"}
+    cells["vgg16:weights=random:0/scorecam"] = short
+    with judged_run(tmp_path / "a.db", cells) as reader:
+        tables = judged_tables(reader, judge(reader, FEW))
+    (sensitivity,) = [table for table in tables if "random weights" in table.title]
+    assert sensitivity.blocks[0].notes == (f"random weights: {', '.join(METHODS)}",)
+
+
 def test_what_a_run_does_not_have_has_no_table(tmp_path: Path) -> None:
     with judged_run(tmp_path / "a.db", ordered(images=6)) as reader:
         titles = [table.title for table in judged_tables(reader, judge(reader, FEW))]
