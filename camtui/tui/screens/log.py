@@ -57,7 +57,7 @@ class LogScreen(RunScreen):
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
         """Events and timings at once; the other lists when something new can stand in them."""
-        names = [f"{name} ({count(snapshot.failures)})" if name == "errors" else name for name in TABS]
+        names = [f"failed images ({count(snapshot.failures)})" if name == "errors" else name for name in TABS]
         roles = ["strong" if place == self.tab else "dim" for place in range(len(TABS))]
         marks = ["▶" if place == self.tab else " " for place in range(len(TABS))]
         self.query_one("#tabs", TextLines).show(

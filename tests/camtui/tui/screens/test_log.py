@@ -12,7 +12,7 @@ async def test_log_has_events_errors_plan_and_file(seeded: Path) -> None:
         await driver.press("5")
         assert "run started" in driver.text()
         await driver.press("tab")
-        await driver.until(lambda: "▶errors" in driver.text() and driver.cells("log"))
+        await driver.until(lambda: "▶failed images (" in driver.text() and driver.cells("log"))
         assert any("truncated" in " ".join(row) for row in driver.cells("log"))
         await driver.press("tab")
         await driver.until(lambda: any(row[0] == "seed" for row in driver.cells("log")))
