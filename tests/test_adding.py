@@ -1,4 +1,4 @@
-"""Adding a method or a metric is one file: dropped into a copy of the packages, each is found everywhere, and computed."""
+"""Adding a method, a metric or a family of networks is one file: dropped into a copy of the packages, found and computed."""
 
 from __future__ import annotations
 
@@ -64,6 +64,32 @@ def measure(explained):
     return explained.masked * (1 - explained.saliency.mean())
 '''
 
+FAMILY = '''"""Mini: one small network by name."""
+
+from evaluator.backbones import Family, KnownBackbone
+from evaluator.records import Preprocessing
+
+USUAL = Preprocessing(32, 32)
+
+
+class Mini(Family):
+    key = "mini"
+    title = "a small network"
+    spelled = "mini"
+
+    def known(self, key):
+        return KnownBackbone("mini", "Mini", "mini", preprocessing=USUAL, listed=True) if key == "mini" else None
+
+    def names(self):
+        return (self.known("mini"),)
+
+    def build(self, spec):
+        from evaluator.networks.building import Built, seeded
+        from tests.networks import gap_network
+
+        return Built(seeded(spec.weights, gap_network), "made up", tuple("abcdefghij"), USUAL)
+'''
+
 CYCLE = """
 import asyncio, sys
 from pathlib import Path
@@ -110,6 +136,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "evaluator/methods/meancam.py").write_text(METHOD)
     (home / "evaluator/metrics/fading.py").write_text(CURVE)
     (home / "evaluator/metrics/keeping.py").write_text(ROW_FUNCTION)
+    (home / "evaluator/networks/families/mini.py").write_text(FAMILY)
     make_data(home / "pictures", 2)
     ask = ["run", "--data", str(home / "pictures"), "-b", "resnet50", "-m", "gradcam,meancam", "--metric", "fading,keeping"]
     camtui(home, *ask, "--device", "cpu", "-q")
@@ -121,9 +148,9 @@ def camtui(home: Path, *words: str) -> str:
     return python(home, "-m", "camtui", *words)
 
 
-def python(home: Path, *words: str) -> str:
+def python(home: Path, *words: str, **more: str) -> str:
     environment = os.environ | {
-        "PYTHONPATH": f"{home}:{ROOT}", "CAMTUI_HOME": str(home), "CAMTUI_DRIVER": json.dumps({"session": DOTTED}),
+        "PYTHONPATH": f"{home}:{ROOT}", "CAMTUI_HOME": str(home), "CAMTUI_DRIVER": json.dumps({"session": DOTTED}), **more,
     }  # fmt: skip
     done = subprocess.run([sys.executable, *words], cwd=home, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -170,3 +197,18 @@ def test_they_are_computed(copy: Path) -> None:
     assert curve[0] == pytest.approx(curve[-1])
     assert len(set(curve)) > 2
     assert kept == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_family_of_networks_is_listed_and_evaluated(copy: Path) -> None:
+    listed = {one["key"]: one for one in json.loads(camtui(copy, "backbones", "--json"))["backbones"]}
+    assert listed["mini"]["title"] == "Mini"
+    found = json.loads(camtui(copy, "backbones", "--check", "mini", "--json"))
+    assert (found["channels"], found["height"], found["class_count"], found["cut"]) == (12, 8, 10, "graph")
+    (copy / "real").mkdir()
+    for number in range(2):
+        (copy / f"real/{number}.ppm").write_bytes(b"P6 40 40 255\n" + bytes((number + place * 7) % 256 for place in range(4800)))
+    run = ["run", "--data", str(copy / "real"), "-b", "mini", "-m", "gradcam", "--device", "cpu", "-F", "-q"]
+    python(copy, "-m", "camtui", *run, CAMTUI_DRIVER="{}")
+    rows = list(csv.DictReader(io.StringIO(camtui(copy, "export", "real", "--per-image", "-f", "csv"))))
+    assert {row["backbone"] for row in rows} == {"mini"}
+    assert all(0 < float(row["y"]) <= 1 for row in rows)

@@ -31,6 +31,7 @@ TESTED_IN = {
     "camtui/tui/test_overview.py": "camtui.tui.worst",
     "camtui/test_missing_weights.py": "evaluator.networks.fetching",
     "camtui/tui/screens/test_help.py": "camtui.tui.marks",
+    "camtui/test_own_network.py": "camtui.network_check evaluator.measuring.network_check",
     "camtui/tui/screens/test_cell.py": "camtui.tui.cellfacts camtui.tui.reader_threads camtui.tui.widgets.lines",
     "camtui/tui/screens/test_grid.py": "camtui.tui.screens.base",
     "camtui/tui/screens/test_image.py": "camtui.tui.imagefacts camtui.tui.scene camtui.tui.screens.full",
@@ -66,6 +67,7 @@ TESTED_IN = {
 TESTED_ELSEWHERE = {module: Path("tests") / test for test, modules in TESTED_IN.items() for module in modules.split()}
 
 NO_MODULE = {
+    "camtui/test_own_network.py": "a network of the user's own through every command",
     "camtui/figures/test_report_in_browser.py": "the report as a browser shows and prints it; needs Chromium",
     "camtui/cli/test_begun_run.py": "the reading verbs on a run without anything",
     "camtui/cli/test_error_messages.py": "every command on words that are wrong",

@@ -68,12 +68,13 @@ def measure(key: str, device: torch.device, precision: Precision) -> Throughput:
     sizes = {str(name): size for name, size in network.batch_sizes.items()}
     return Throughput(
         backbone=key, device=device_name(device), precision=precision, batch_sizes=sizes,
-        measuring=_raw(network, weighing=False), weighing=_raw(network, weighing=True),
+        measuring=raw_rate(network, weighing=False), weighing=raw_rate(network, weighing=True),
         rows=_rows(network), masks=_masks(network), channels=facts.channels, gap_linear=facts.gap_linear,
     )  # fmt: skip
 
 
-def _raw(network: Network, *, weighing: bool) -> float:
+def raw_rate(network: Network, *, weighing: bool) -> float:
+    """Forwards a second on random images that are on the device already."""
     size = network.batch_sizes[network.arithmetic(weighing=weighing)]
     images = torch.randn(size, *network.input_shape, device=network.device).contiguous(memory_format=torch.channels_last)
 

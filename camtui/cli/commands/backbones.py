@@ -2,19 +2,55 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption
-from evaluator.backbones import known_backbones, other_backbones, torch_checkpoints, weights_at_hand
+from evaluator.backbones import families, known_backbones, other_backbones, torch_checkpoints, weights_at_hand
+from evaluator.errors import UsageError
 from evaluator.text import printable
 
 
 @command
-def backbones(json: JsonOption = False) -> None:
-    """List the backbones, and whether their weights are here.
+def backbones(
+    check: Annotated[
+        str, typer.Option("--check", metavar="SPEC", help="Load one, as -b names it, and say what it is and how fast.")
+    ] = "",
+    image: Annotated[
+        Path | None, typer.Option("--image", metavar="FILE", help="With --check: its five most confident classes.")
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option("--classes", metavar="FILE", help="With --check: class names, one a line.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the backbones, and whether their weights are here; or check one.
 
-    Example: camtui backbones
+    Naming code with --check allows it to run from now on.
+
+    Example: camtui backbones --check ./mynet.py:build --image photo.jpg
     """
+    if not check:
+        if image or classes:
+            raise UsageError("--image and --classes belong to --check", "camtui backbones --check resnet50 --image FILE")
+        _list(as_json=json)
+        return
+    from camtui.network_check import check_network, lines
+
+    found = check_network(check, image, classes)
+    if json:
+        print_json(found)
+        return
+    for line in lines(found):
+        print(printable(line))
+    narrate(f"a run with it: camtui run --data FOLDER -b {printable(check)}")
+
+
+def _list(*, as_json: bool) -> None:
     known = known_backbones()
     listed = [
         {
@@ -24,7 +60,7 @@ def backbones(json: JsonOption = False) -> None:
         }
         for key, backbone in known.items()
     ]  # fmt: skip
-    if json:
+    if as_json:
         print_json({"backbones": listed, "others": list(other_backbones())})
         return
     print(f"{'KEY':<20} {'NETWORK':<20} {'LAYER':<12} {'HEAD':<10} {'CHANNELS':>8}  WEIGHTS")
@@ -34,4 +70,6 @@ def backbones(json: JsonOption = False) -> None:
         layer = backbone["layer"] or "last map"
         print(f"{backbone['key']:<20} {backbone['title']:<20} {layer:<12} {head:<10} {backbone['channels']:>8}  {at_hand}")
     narrate(f"weights are looked for in {printable(torch_checkpoints())}; --weights FILE or random:SEED takes others")
+    for family in families().values():
+        narrate(f"{family.spelled:<40} {family.title}")
     narrate(f"and {len(other_backbones())} more of torchvision by name: {', '.join(other_backbones())}")

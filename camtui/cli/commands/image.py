@@ -73,7 +73,7 @@ def image(
 def _cells_of(reader: RunReader, text: str) -> list[Cell]:
     """The applicable cells of a backbone, which may also be named by one of its cells."""
     names = list(reader.backbones())
-    name = text if text in names else text.split("/")[0]
+    name = next((known for known in names if text == known or text.startswith(f"{known}/")), text.split("/")[0])
     if name not in names:
         raise NotFound(
             f"the run has no backbone '{printable(text, 60)}'", f"{did_you_mean(name, names)}it has {', '.join(names)}"

@@ -35,7 +35,9 @@ class What(NamedTuple):
     demo: Annotated[
         bool,
         typer.Option(
-            "--demo", help="scikit-image's photographs, EfficientNet-Lite0, the Table 2 methods.", rich_help_panel="Images"
+            "--demo",
+            help="scikit-image's photographs, three EfficientNet-Lites, Table 2 without Score-CAM.",
+            rich_help_panel="Images",
         ),
     ] = False
     backbone: BackbonesOption = None
@@ -225,6 +227,8 @@ def run(
         return
     plan = with_images_meant(plan, stored, path, everything=what.everything)
     request = replace(request, plan=plan)
+    if typed.demo and not (stored or typed.methods or shown.quiet):
+        narrate("Score-CAM (two thousand forwards an image) is added by: camtui run --demo -b efficientnet_lite0 -m scorecam")
     changes = growth(stored, plan) if stored else []
     if changes and not shown.quiet:
         narrate(f"{reference(path)} is there already: {'; '.join(changes)}")

@@ -1,19 +1,25 @@
 """A run of the first schema, kept as SQL in ``tests/data``: whatever the schema is now, it is read, gone on with, and right.
 
-Made by the fake evaluator over six images, one of them bad, with two methods and deletion.
+One made by the fake evaluator over six images, one of them bad, with two methods and deletion; one by the real evaluator on
+EfficientNet-Lite0 and two drawn images, with Grad-CAM and deletion.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from camtui.status import read_status
+from evaluator.records import Preprocessing
 from evaluator.store import audit, schema
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
@@ -95,3 +101,60 @@ def test_it_is_read_without_checksums_before_it_is_changed(old: Path) -> None:
         assert len(maps) == 10
         assert not damaged
         assert reader.image(0).content is None
+
+
+# -- by the real evaluator ------------------------------------------------------------------------------------------------------
+
+REAL = ROOT / "tests" / "data" / "version1_lite0.sql"
+
+
+def drawn(number: int) -> bytes:
+    """An image of squares on their corners, as the kept run saw it."""
+    random, width, height = Random(number), 260, 240
+    blobs = [
+        (random.randrange(width), random.randrange(height), random.randrange(20, 90), [random.randrange(256) for _ in range(3)])
+        for _ in range(12)
+    ]
+    pixels = bytearray()
+    for y in range(height):
+        for x in range(width):
+            over = [colour for left, top, size, colour in blobs if abs(x - left) + abs(y - top) < size]
+            pixels += bytes(over[-1] if over else [90, 110, 130])
+    return b"P6 %d %d 255\n" % (width, height) + bytes(pixels)
+
+
+def test_a_real_one_goes_on_and_grows_with_the_numbers_it_had(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for number in range(2):
+        (tmp_path / f"data/{number}.ppm").write_bytes(drawn(number))
+    path = tmp_path / "real.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(REAL.read_text())
+        connection.execute("UPDATE run SET plan = json_set(plan, '$.data', ?)", (str(tmp_path / "data"),))
+        connection.commit()
+    with RunReader(path) as reader:
+        loaded = reader.backbones()["efficientnet_lite0"]
+        kept = list(reader.every_row())
+    assert loaded is not None
+    assert loaded.preprocessing == Preprocessing(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+    assert (loaded.cut, loaded.score, loaded.classes[0]) == ("graph", "softmax", "tench")
+    identities = raw(path, "SELECT identity FROM cells")
+    words = ["-b", "efficientnet_lite0,efficientnet_lite1", "-m", "gradcam,layercam", "--metric", "deletion"]
+    done = subprocess.run(
+        [sys.executable, "-m", "camtui", "run", "--db", str(path), "--data", str(tmp_path / "data"), *words, "-F", "-q",
+         "--device", "cpu", "--batch-size", "8"],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "CAMTUI_HOME": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with RunReader(path) as reader:
+        rows = {
+            (cell.backbone, cell.method): [row for row in reader.every_row() if row.cell == cell.id] for cell in reader.cells()
+        }
+        sides = {name: one.preprocessing.side for name, one in reader.backbones().items() if one}
+    assert sides == {"efficientnet_lite0": 224, "efficientnet_lite1": 240}
+    assert rows["efficientnet_lite0", "gradcam"] == kept
+    assert {len(found) for found in rows.values()} == {2}
+    assert raw(path, "SELECT identity FROM cells")[0] == identities[0]
+    for old, new in zip(kept, rows["efficientnet_lite0", "layercam"], strict=True):
+        assert (old.target, old.predicted) == (new.target, new.predicted)
+        assert old.y == pytest.approx(new.y, abs=1e-6), "the same pixels through the same network"

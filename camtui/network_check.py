@@ -1,0 +1,85 @@
+"""A backbone loaded in a process of its own, before a run depends on it: what it is, how fast, and what it makes of an image."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from camtui.devices import choose_devices
+from camtui.launch import as_error
+from camtui.trust import remember
+from evaluator.errors import RunFailed
+from evaluator.plan import RunPlan, parse_backbone, validated
+from evaluator.references import as_spec, installed
+from evaluator.sources import sources_of
+from evaluator.text import printable
+
+
+def check_network(text: str, image: Path | None = None, classes: Path | None = None) -> dict[str, Any]:
+    """What there is to know of a backbone; naming code here allows it to run, from now on.
+
+    Args:
+        text: the backbone as it is typed for a run.
+        image: whose most confident classes are wanted.
+        classes: file of class names.
+
+    Raises:
+        CamtuiError: it cannot be loaded, or is no classifier of such images.
+    """
+    spec = parse_backbone(text)
+    values = {**vars(spec), "classes": spec.classes or (str(classes) if classes else None)}
+    plan = validated(RunPlan.from_dict({"data": "/", "backbones": [values], "methods": ["gradcam"]}))
+    allowed = _allowed(spec.key)
+    remember(allowed)
+    asked = {
+        "plan": plan.to_dict(), "allowed": allowed, "device": choose_devices(None, None)[0],
+        "image": str(image.expanduser().absolute()) if image else None,
+    }  # fmt: skip
+    command = [sys.executable, "-P", "-m", "evaluator.measuring.network_check"]
+    done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise RunFailed(f"{spec.shown_key} ended the process: {printable(words[-1], 200)}", "load it in Python") from None
+    if "error" in answer:
+        raise as_error(answer["error"])
+    return answer
+
+
+def _allowed(key: str) -> dict[str, str]:
+    registered = installed("backbone").get(key)
+    given = as_spec(key)
+    reference = registered.reference if registered else given.reference if given else None
+    return {reference.text: sources_of(reference).sha256} if reference else {}
+
+
+def lines(found: dict[str, Any]) -> Iterator[str]:
+    """The answer for people."""
+    seen, classes = found["preprocessing"], found["classes"]
+    shape = f"{found['channels']} × {found['height']} × {found['width']}"
+    tokens = "" if found["tokens"] is None else f", behind {found['tokens']} prefix tokens"
+    cut = "its graph" if found["cut"] == "graph" else "hooks: every head costs a forward"
+    named = f": {', '.join(classes[:3])} …" if classes else ", without names: --classes FILE, or as many class folders"
+    yield f"network    {found['backbone']}: {found['weights']} (sha256 {found['sha256'][:16]})"
+    yield f"layer      {found['layer']}: map {shape}{tokens}, cut by {cut}"
+    yield f"head       {'global average pooling and one linear layer' if found['gap_linear'] else 'differentiated'}"
+    yield f"attention  {found['attention'] or 'no'} blocks to look into"
+    yield (
+        f"images     {seen['side']} × {seen['side']}, {'grey' if seen['channels'] == 1 else 'colour'}, short side "
+        f"{seen['resize']} ({seen['interpolation']}), mean {_numbers(seen['mean'])}, std {_numbers(seen['std'])}"
+    )
+    yield f"classes    {found['class_count']}{named}"
+    yield f"score      {found['score']}"
+    yield f"speed      {found['forwards_per_second']:.1f} forwards/s, {found['batch_size']} at a time on {found['device']}"
+    for place, one in enumerate(found["top"]):
+        name = one["name"] or f"class {one['index']}"
+        yield f"{'image' if not place else '':<10} {one['score']:.4f}  {name}"
+
+
+def _numbers(values: list[float]) -> str:
+    return "/".join(f"{value:.3g}" for value in values)

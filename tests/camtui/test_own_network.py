@@ -1,0 +1,178 @@
+"""A network of the user's own through everything: trained on tiny grey images, in a file, shown by its own class names."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+
+from camtui.tui.app import Dashboard
+from camtui.tui.screens.image import ImageScreen
+from evaluator.records import Preprocessing
+from evaluator.store.reader import RunReader
+from tests.evaluator.execution.support import ROOT
+from tests.evaluator.networks.families.support import NET
+
+CLASSES = ("bar", "cross", "dot", "frame", "slash")
+SIDE = 32
+
+
+def figure(kind: int, random: np.random.Generator) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """One of five shapes, bright on noise."""
+    pixels = random.integers(0, 80, (SIDE, SIDE))
+    shift = int(random.integers(-4, 5))
+    rows, columns = np.mgrid[:SIDE, :SIDE] - SIDE // 2
+    masks = [
+        abs(rows - shift) < 3, (abs(rows - shift) < 2) | (abs(columns) < 2), (rows - shift) ** 2 + columns**2 < 30,
+        (np.maximum(abs(rows), abs(columns)) > 11) & (np.maximum(abs(rows), abs(columns)) < 14), abs(rows - columns - shift) < 3,
+    ]  # fmt: skip
+    pixels[masks[kind]] += 150
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def trained() -> dict[str, torch.Tensor]:
+    """Weights of the network of ``NET`` after a few steps."""
+    space: dict[str, Any] = {"__name__": "net"}
+    exec(compile(NET, "net.py", "exec"), space)
+    random = np.random.default_rng(0)
+    torch.manual_seed(0)
+    model: nn.Module = space["Net"]()
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(120):
+        kinds = random.integers(0, 5, 32)
+        images = torch.from_numpy(np.stack([figure(kind, random) for kind in kinds]))[:, None].float() / 255
+        loss = nn.functional.cross_entropy(model((images - 0.5) / 0.25), torch.from_numpy(kinds))
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # missing from torch's stubs
+        optimiser.step()
+    return {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the trained network, its class names taken from the folders."""
+    home = tmp_path_factory.mktemp("own")
+    random = np.random.default_rng(1)
+    for kind, name in enumerate(CLASSES):
+        (home / "shapes" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.fromarray(figure(kind, random)).save(home / f"shapes/{name}/{number}.png")
+    (home / "net.py").write_text(NET.replace(', "classes": list("abcde")', ""))
+    save_file(trained(), home / "best.safetensors")
+    camtui(
+        home, "run", "--data", "shapes", "-b", "./net.py:build:weights=best.safetensors", "-m", "gradcam,cam,layercam",
+        "--metric", "deletion", "-F", "-q", "--device", "cpu",
+    )  # fmt: skip
+    return home
+
+
+def camtui(home: Path, *words: str) -> str:
+    """What a command prints."""
+    environment = os.environ | {"CAMTUI_HOME": str(home / "home"), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "camtui", *words]
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+NAME = "net.py:build:weights=best.safetensors"
+
+
+def test_it_has_learnt_and_its_rows_say_so(home: Path) -> None:
+    with RunReader(home / "home/runs/shapes.db") as reader:
+        loaded = reader.backbones()[NAME]
+        rows = list(reader.every_row())
+        labels = {image.id: image.label for image in reader.images(0, 99)}
+    assert loaded is not None
+    assert loaded.classes == CLASSES
+    assert loaded.preprocessing == Preprocessing(SIDE, SIDE, mean=(0.5,), std=(0.25,), channels=1)
+    assert len(rows) == 15 * 3
+    assert sum(row.predicted == labels[row.image] for row in rows) > 0.8 * len(rows)
+
+
+def test_tables_exports_and_show_name_it(home: Path) -> None:
+    assert NAME in camtui(home, "table", "shapes")
+    about = camtui(home, "show", "shapes")
+    assert "32 × 32 grey" in about
+    assert "cut by its graph" in about
+    record = json.loads(camtui(home, "show", "shapes", "--json"))["run"]["backbones"][NAME]
+    assert record["preprocessing"]["channels"] == 1
+    assert "its 5 classes are named by the class folders" in camtui(home, "logs", "shapes")
+
+
+def test_pictures_and_the_report_have_its_side(home: Path) -> None:
+    camtui(home, "image", "shapes", f"{NAME}/gradcam", "0", "-o", "one.png")
+    sheet = np.asarray(Image.open(home / "one.png"))
+    assert sheet.shape[1] == 4 * (SIDE + 8) + 8
+    camtui(home, "report", "shapes", "-o", "page.html")
+    assert NAME in (home / "page.html").read_text()
+
+
+def test_the_dashboard_names_its_classes(home: Path) -> None:
+    import asyncio
+
+    async def look() -> str:
+        dashboard = Dashboard(home / "home/runs/shapes.db")
+        async with dashboard.run_test(size=(120, 40)) as pilot:
+            for _ in range(200):
+                await pilot.pause(0.05)
+                if getattr(dashboard.screen, "snapshot", None) is not None:
+                    break
+            for _ in range(2):
+                await pilot.press("enter")
+                await pilot.pause(0.5)
+            for _ in range(200):
+                if isinstance(dashboard.screen, ImageScreen):
+                    break
+                await pilot.pause(0.05)
+            await pilot.pause(0.5)
+            return dashboard.export_screenshot()
+
+    text = re.sub(r"<[^>]+>|&#160;", " ", asyncio.run(look()))
+    assert any(name in text for name in CLASSES)
+
+
+def test_a_check_says_what_a_run_would_find(home: Path) -> None:
+    words = ["backbones", "--check", "./net.py:build:weights=best.safetensors", "--image", "shapes/dot/0.png"]
+    (home / "names.txt").write_text("\n".join(CLASSES))
+    text = camtui(home, *words, "--classes", "names.txt")
+    assert "map 16 × 16 × 16, cut by its graph" in text
+    assert "classes    5: bar, cross, dot" in text
+    found = json.loads(camtui(home, *words, "--json"))
+    assert found["forwards_per_second"] > 0
+    assert len(found["top"]) == 5
+    assert found["top"][0]["score"] == max(one["score"] for one in found["top"])
+
+
+def test_what_cannot_be_loaded_leaves_the_run_as_it_was(home: Path) -> None:
+    before = (home / "home/runs/shapes.db").read_bytes()
+    environment = os.environ | {"CAMTUI_HOME": str(home / "home"), "PYTHONPATH": str(ROOT)}
+    for tail, exit_code, said in (("nothing", 2, "has no 'nothing'"), ("table", 2, "an nn.Module was expected")):
+        words = ["run", "--data", "shapes", "-b", f"./net.py:{tail}", "-m", "gradcam", "--name", f"bad-{tail}", "-F", "-q"]
+        done = subprocess.run(
+            [sys.executable, "-m", "camtui", *words], cwd=home, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == exit_code, done.stderr
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (home / f"home/runs/bad-{tail}.db").exists()
+    assert (home / "home/runs/shapes.db").read_bytes() == before
+
+
+def test_the_page_s_own_network_runs_as_pasted(tmp_path: Path) -> None:
+    page = (ROOT / "docs/networks.md").read_text("utf-8")
+    code = page.partition("<!-- own-network -->\n```python\n")[2].partition("```")[0]
+    (tmp_path / "mynet.py").write_text(code)
+    found = json.loads(camtui(tmp_path, "backbones", "--check", "./mynet.py:build", "--json"))
+    assert (found["layer"], found["class_count"], found["preprocessing"]["side"]) == ("features.3", 5, 64)
