@@ -23,12 +23,16 @@ from evaluator.interfaces import SessionSettings
 from evaluator.measuring import session as session_module
 from evaluator.measuring.session import EvaluationSession
 from evaluator.networks.backbone_loading import Backbone
-from evaluator.plan import RunPlan
+from evaluator.plan import RunPlan, applicable
 from evaluator.records import Measurement, Precision, Row, StoredMap, Unit, UnitResult
+from tests.attention import TRANSFORMERS
 from tests.evaluator.pretend_gpu import PretendGpu, pretend_gpu
 from tests.networks import NETWORKS, as_backbone
 
 IMAGES = 3
+KINDS = ("gap", "vgg-like", "torchvision")
+"""Small networks with every kind of head; the last is torchvision's vision transformer."""
+
 CURVES_OF = ("gradcam", "fakecam")
 _SHORT = {"sscam": "sscam:n=2", "iscam": "iscam:n=2"}
 
@@ -55,9 +59,10 @@ class Quarter:
 
 def methods_for(kind: str) -> tuple[str, ...]:
     """The spec of every method that a network of that kind admits; the slowest with fewer passes."""
-    every = [_SHORT.get(key, key) for key in known_methods()]
-    admitted = [one for one in map(method, every) if not one.needs_attention and (kind == "gap" or not one.needs_gap_linear)]
-    return tuple(one.name for one in admitted)
+    every = [method(_SHORT.get(key, key)) for key in known_methods()]
+    admitted = [one for one in every if applicable(one, kind == "gap", kind in TRANSFORMERS)]
+    twice = ("shapleycam",) if kind in TRANSFORMERS else ()  # torch differentiates the CPU's fused attention only once
+    return tuple(one.name for one in admitted if one.key not in twice)
 
 
 def make_images(folder: Path) -> Path:
@@ -112,6 +117,8 @@ def bench(root: Path, kind: str, precision: Precision, device: str) -> Iterator[
     """A bench with a loaded backbone; on ``cuda:0`` the pretended one."""
 
     def load_backbone(*_: object) -> Backbone:
+        if kind in TRANSFORMERS:
+            return as_backbone(TRANSFORMERS[kind](), layer=None)
         return as_backbone(NETWORKS[kind]())
 
     with pytest.MonkeyPatch.context() as patch, pretend_gpu() if device != "cpu" else nullcontext(PretendGpu()) as gpu:
@@ -164,7 +171,7 @@ def measured() -> dict[str, dict[str, Cost]]:
     found = {}
     with TemporaryDirectory() as folder:
         root = make_images(Path(folder))
-        for kind in ("gap", "vgg-like"):
+        for kind in KINDS:
             with bench(root, kind, "mixed", "cuda:0") as (made, gpu):
                 everything(made)
                 found[kind] = costs(made, gpu)

@@ -18,7 +18,7 @@ import pytest
 
 from evaluator.measuring import saliency
 from evaluator.records import Precision
-from tests.evaluator.placement import CURVES_OF, ONCE, Bench, Cost, bench, costs, everything, make_images, table
+from tests.evaluator.placement import CURVES_OF, KINDS, ONCE, Bench, Cost, bench, costs, everything, make_images, table
 from tests.evaluator.pretend_gpu import DevicesMixed, PretendGpu
 
 README = Path(__file__).parents[2] / "benchmarks" / "README.md"
@@ -41,7 +41,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "precision"), [("gap", "fp32"), ("gap", "mixed"), ("gap", "bf16"), ("vgg-like", "fp32"), ("vgg-like", "mixed")]
+    ("kind", "precision"),
+    [("gap", "fp32"), ("gap", "mixed"), ("gap", "bf16"), ("vgg-like", "fp32"), ("vgg-like", "mixed"), ("torchvision", "fp32")],
 )
 def test_every_method_and_metric_gives_the_cpus_numbers(root: Path, kind: str, precision: Precision) -> None:
     with bench(root, kind, precision, "cpu") as (made, _):
@@ -67,7 +68,7 @@ def test_every_method_and_metric_gives_the_cpus_numbers(root: Path, kind: str, p
 
 def test_what_a_unit_costs_is_pinned_and_in_the_readme(root: Path) -> None:
     found: dict[str, dict[str, Cost]] = {}
-    for kind in ("gap", "vgg-like"):
+    for kind in KINDS:
         with bench(root, kind, "mixed", "cuda:0") as (made, gpu):
             everything(made)
             found[kind] = costs(made, gpu)
