@@ -204,7 +204,7 @@ class BatchView:
 
     def towards(self, targets: Tensor) -> BatchView:
         """The same pass with other classes to explain."""
-        seen = Observation(self.activation, self.logits)
+        seen = Observation(self.activation, self.logits, self._observed.context)
         return BatchView(self._network, lambda: self._images, seen, targets, self._noise_keys, self._source)
 
 

@@ -18,21 +18,18 @@ import pytest
 
 from evaluator.measuring import saliency
 from evaluator.records import Precision
-from tests.evaluator.placement import CURVES_OF, KINDS, ONCE, Bench, Cost, bench, costs, everything, make_images, table
+from tests.evaluator.placement import CURVES_OF, ITERATED, KINDS, ONCE, Bench, Cost, bench, costs, everything, make_images, table
 from tests.evaluator.pretend_gpu import DevicesMixed, PretendGpu
 
 README = Path(__file__).parents[2] / "benchmarks" / "README.md"
 NUMBERS = ("y", "o", "average_drop", "average_increase", "coherency", "complexity", "adcc")
 
 PINNED = {
-    "scorecam": Cost(3, 0), "iscam": Cost(3, 0), "sscam": Cost(3, 0),  # twice for which channels are live
-    "reciprocam": Cost(1, 4), "pointing_game": Cost(3, 0), "class_sensitivity": Cost(1, 1), "road": Cost(32, 6),
-    "arcc": Cost(33, 6),
+    "scorecam": Cost(3, 0), "iscam": Cost(3, 0), "sscam": Cost(3, 0),  # two waits more: which channels are live
+    "reciprocam": Cost(1, 4), "gradattention": Cost(1, 2), "rollout": Cost(1, 2), "pointing_game": Cost(3, 0),
+    "class_sensitivity": Cost(1, 1), "road": Cost(50, 6), "arcc": Cost(50, 6),
 }  # fmt: skip
-"""What a unit of three images costs where that is not one wait, for its result, and no copy."""
-
-ITERATED = ("road", "arcc")
-"""Imputation solves its equations step by step and asks after each whether it is there: what is pinned is the most."""
+"""What a unit of three images costs where that is not one wait, for its result, and no copy; for ``ITERATED`` the most."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +50,8 @@ def test_every_method_and_metric_gives_the_cpus_numbers(root: Path, kind: str, p
         assert gpu.operations["aten._adaptive_avg_pool2d_backward.default"] == 0, "its sum is in no fixed order on CUDA"
     assert rows.keys() == found_rows.keys()
     assert measurements.keys() == found_measurements.keys()
-    near = 1e-5 if precision == "fp32" else 2e-2
+    exact = precision == "fp32" and kind != "torchvision"  # whose attention is another kernel here than on a CPU
+    near = 1e-5 if exact else 2e-2
     if (kind, precision) == ("gap", "fp32"):
         assert rows == found_rows, "the same kernels on the same values: the same bits"
         alike = {key: one for key, one in measurements.items() if key[2] not in ITERATED}
