@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from evaluator.errors import ImageUnreadable
-from evaluator.jpeg import count_warnings
-from evaluator.text import counted, printable
+from evaluator.jpeg import warning_of
+from evaluator.text import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,8 +85,8 @@ def open_hashed(
 def _doubt(data: bytes) -> str:
     """What is wrong with a file that Pillow decodes all the same, empty where nothing is seen; asked once for each content."""
     if data.startswith(b"\xff\xd8"):
-        warnings = count_warnings(data)
-        return f"libjpeg warns of corrupt data ({counted(warnings, 'place')})" if warnings else ""
+        warning = warning_of(data)
+        return f"libjpeg warns: {warning}" if warning else ""
     return _wrong_chunk(data) if data.startswith(_PNG) else ""
 
 
