@@ -289,6 +289,8 @@ def test_a_mark_at_a_known_pixel_stays_at_its_place() -> None:
     mask = np.zeros((448, 896), dtype=bool)
     mask[300:302, 410:412] = True
     assert [tuple(map(int, place)) for place in zip(*crop_mask(mask, USUAL).nonzero(), strict=True)] == [(150, 93)]
+    mask[301, 411] = False
+    assert not crop_mask(mask, USUAL).any(), "the nearest pixel decides, not the mean of several"
     same = np.zeros((224, 224), dtype=bool)
     same[17, 200] = True
     assert np.array_equal(crop_mask(same, USUAL), same)
