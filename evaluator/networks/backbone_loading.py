@@ -14,7 +14,7 @@ from evaluator.errors import UsageError
 from evaluator.methods.base import Attention
 from evaluator.networks.attention import attention_blocks, tokens_read, unfused
 from evaluator.networks.building import Built
-from evaluator.networks.folding import folded
+from evaluator.networks.folding import folded, plain_convolutions
 from evaluator.networks.map_view import MapView, prefix_tokens
 from evaluator.networks.probing import Probe, logits_of, probe
 from evaluator.networks.splitting import Split
@@ -177,6 +177,8 @@ def _split(spec: BackboneSpec, built: Built, model: nn.Module, found: Probe) -> 
     layer = spec.layer or built.layer or known_backbone(spec.key).layer
     prefix = prefix_tokens(model, built.tokens if spec.tokens is None else spec.tokens)
     own = built.cut(model, layer, found) if built.cut and spec.cut is None else None
+    if own is None:
+        plain_convolutions(model)
     return own or split_at(model, layer, found, prefix=prefix, kind=spec.cut)
 
 

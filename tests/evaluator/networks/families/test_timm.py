@@ -76,7 +76,8 @@ def as_timm(state: dict[str, torch.Tensor], model: torch.nn.Module) -> dict[str,
     found = {renamed(name): state[name] for name in own}
     blocks, others = ([name for name in names if "blocks." in name] for names in (ours, theirs))
     assert len(blocks) == len(others)
-    return found | {other: state[name] for name, other in zip(blocks, others, strict=True)}
+    found |= {other: state[name] for name, other in zip(blocks, others, strict=True)}
+    return {name: tensor.contiguous() for name, tensor in found.items()}
 
 
 @needs_sample
