@@ -76,12 +76,9 @@ def split_traced(found: Traced, model: nn.Module, layer: str | None, probe: Prob
 
 
 def layers_with_maps(probe: Probe, prefix: int | None = None) -> list[str]:
-    """The modules that give a map, in the order in which they are called; the outermost of those that end together."""
-    return list(
-        dict.fromkeys(
-            call.name for call in probe.calls if call.shape and call.shape[0] == PROBES and map_view(call.shape, prefix)
-        )
-    )
+    """The modules that give a map, in the order of their last calls: one that is called again counts where it is called last."""
+    calls = [call.name for call in probe.calls if call.shape and call.shape[0] == PROBES and map_view(call.shape, prefix)]
+    return list(dict.fromkeys(reversed(calls)))[::-1]
 
 
 def _last_feature_map(graph: fx.Graph, values: dict[fx.Node, Any]) -> fx.Node:

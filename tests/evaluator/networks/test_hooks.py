@@ -118,3 +118,22 @@ def test_layers_that_cannot_be_target_layers(layer: str, message: str) -> None:
 
 def test_without_a_layer_the_last_map_counts() -> None:
     assert as_backbone(vgg_like_network(), None, kind="hooks").facts.layer == "avgpool"
+
+
+class Shared(nn.Module):
+    """One activation for two convolutions: what it gives last is the last map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.relu = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3), nn.ReLU()
+        self.fc = nn.Linear(5, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.relu(self.second(self.relu(self.first(images))))
+        return self.fc(maps.mean((2, 3)))  # type: ignore[no-any-return]  # a module's call is Any
+
+
+def test_without_a_layer_a_module_counts_where_it_is_called_last() -> None:
+    hooks, graph = (as_backbone(Shared(), None, kind=kind) for kind in ("hooks", "graph"))
+    assert hooks.facts.layer == "relu"
+    assert hooks.facts.channels == graph.facts.channels == 5

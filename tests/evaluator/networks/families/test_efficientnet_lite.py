@@ -103,7 +103,7 @@ def exported(home: Path, spec: str, *more: str) -> list[dict[str, Any]]:
 @needs_sample
 @pytest.mark.slow
 def test_the_user_s_own_code_gives_the_same_numbers(tmp_path: Path) -> None:
-    """Byte for byte through the graph; through hooks to 1e-5, but for the strict comparison of average increase, and without CAM."""
+    """Byte for byte through the graph; through hooks to 5e-6, average increase (a strict comparison) and CAM aside."""
     (tmp_path / "factory.py").write_text(FACTORY)
     built_in = exported(tmp_path, "efficientnet_lite0")
     own = exported(tmp_path, "./factory.py:build")
@@ -116,4 +116,4 @@ def test_the_user_s_own_code_gives_the_same_numbers(tmp_path: Path) -> None:
         if row["method"] != "cam":
             other = hooked[row["image"], row["method"]]
             worst = max(worst, *(abs(row[key] - other[key]) for key in VALUES if key != "average_increase"))
-    assert worst < 1e-5
+    assert worst < 5e-6
