@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -124,10 +125,11 @@ def status_in(path: Path) -> RunStatus:
 
 
 def damaged(path: Path, error: Exception) -> StoreError:
-    """What to say of a file that was opened and cannot be read."""
-    return StoreError(
-        f"{printable(path)} is damaged: {type(error).__name__}: {printable(error, 160)}", f"camtui doctor {reference(path)}"
-    )
+    """What to say of a file that was opened and cannot be read: what SQLite says, or what is found in it that cannot be."""
+    hint = f"camtui doctor {reference(path)}"
+    if isinstance(error, sqlite3.OperationalError):
+        return StoreError(f"cannot read {printable(path)}: {printable(error, 160)}", hint)
+    return StoreError(f"{printable(path)} is damaged: {type(error).__name__}: {printable(error, 160)}", hint)
 
 
 def read_status(reader: RunReader, path: Path) -> RunStatus:

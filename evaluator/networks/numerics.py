@@ -10,8 +10,10 @@ def insist_on_float32() -> None:
     """Convolutions and matrix products in float32, never in TF32, by algorithms that do not depend on timing.
 
     Set for each kind of operation: ``torch.backends.fp32_precision`` and ``torch.set_float32_matmul_precision`` of whoever
-    shares the process do not reach these. cuDNN's own choice among algorithms still depends on the shape of a batch.
+    shares the process do not reach these. The older switch is turned too: what reads it, as ``torch.export`` does, would
+    refuse a setting that only the newer one knows. cuDNN's own choice among algorithms still depends on the shape of a batch.
     """
+    torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # made when torch is imported
     torch.backends.cuda.matmul.fp32_precision = "ieee"
     torch.backends.cudnn.deterministic = True

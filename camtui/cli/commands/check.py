@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from camtui.cli import completion
-from camtui.cli.command_decorator import command
+from camtui.cli.command_decorator import command, run_command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption
 from camtui.launch import as_error
@@ -25,6 +25,7 @@ from evaluator.text import counted, printable
 
 @command
 def check(
+    ctx: typer.Context,
     reference: Annotated[
         str,
         typer.Argument(
@@ -35,7 +36,7 @@ def check(
     ],
     json: JsonOption = False,
 ) -> None:
-    """Check a method or a metric against what every one must do, on small networks.
+    """Check a method or a metric against what every one must do, on small networks; or load a backbone and say what it is.
 
     Shape, numbers, the same alone and in batches, the same twice, nothing kept, forwards as declared, nothing overwritten.
     Naming code here allows it to run from now on.
@@ -46,8 +47,8 @@ def check(
     answers = _answers(asked)
     about = next(answers)
     if about["axis"] == "backbone":
-        narrate(f"hint:  a backbone is checked by: camtui backbones --check {reference}")
-        raise typer.Exit(2)
+        run_command(ctx, "backbones", "--check", reference, *(["--json"] if json else []))
+        return
     verdicts: list[dict[str, Any]] = []
     for verdict in answers:
         verdicts.append(verdict)

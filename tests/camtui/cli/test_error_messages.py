@@ -54,7 +54,7 @@ CASES: list[tuple[tuple[str, ...], int, str, str]] = [
     ((*RUN, "-b", "resnet50", "-m", "gradcam", "--until", "decided"), 2, "there is one: gradcam", "-m gradcam,layercam"),
     ((*RUN, "-b", "resnet50", "-n", "49", "--until", "decided"), 2, "after 50 images, and there are 49", "a larger -n"),
     ((*RUN, "-b", "resnet50", "--until", "decided"), 2, "after 50 images, and there", "leave --until out"),
-    ((*RUN, "-b", "resnet50", "--curve-steps", "27"), 2, "--curve-steps 27", "28"),
+    ((*RUN, "-b", "resnet50", "--curve-steps", "1"), 2, "--curve-steps takes a number from 2", "28"),
     ((*RUN, "-b", "resnet50", "--weights", "random:x"), 2, "names no seed", "--weights random:0"),
     ((*RUN, "-b", "resnet50", "--weights", "w.bin"), 2, "w.bin", ".safetensors or .pth"),
     ((*RUN, "-b", "resnet50", "--labels", "none.csv"), 2, "none.csv", "--labels FILE.csv"),

@@ -17,11 +17,11 @@ BACKENDS: Any = torch.backends  # its modules are made when torch is imported
 
 @pytest.fixture
 def _as_before() -> Iterator[None]:
-    conv, matmul = BACKENDS.cudnn.conv.fp32_precision, BACKENDS.cuda.matmul.fp32_precision
-    overall = BACKENDS.fp32_precision
+    allowed, matmul, overall = BACKENDS.cudnn.allow_tf32, BACKENDS.cuda.matmul.fp32_precision, BACKENDS.fp32_precision
     yield
     BACKENDS.fp32_precision = overall
-    BACKENDS.cudnn.conv.fp32_precision, BACKENDS.cuda.matmul.fp32_precision = conv, matmul
+    BACKENDS.cudnn.conv.fp32_precision, BACKENDS.cuda.matmul.fp32_precision = "none", matmul
+    BACKENDS.cudnn.allow_tf32 = allowed
 
 
 @pytest.mark.usefixtures("_as_before")
@@ -62,3 +62,11 @@ def test_every_pooling_layer_of_a_head_is_replaced() -> None:
     make_deterministic(network)
     assert not any(isinstance(module, nn.AdaptiveAvgPool2d) for module in network.modules())
     assert torch.allclose(network(images), before, atol=1e-6)
+
+
+@pytest.mark.usefixtures("_as_before")
+def test_what_reads_the_older_switch_still_can() -> None:
+    insist_on_float32()
+    assert BACKENDS.cudnn.allow_tf32 is False
+    program = torch.export.export(nn.Conv2d(3, 2, 3), (torch.zeros(1, 3, 8, 8),))
+    assert program.module()(torch.zeros(1, 3, 8, 8)).shape == (1, 2, 6, 6)

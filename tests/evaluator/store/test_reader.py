@@ -83,7 +83,7 @@ def make_truncated(path: Path) -> None:
 
 HOSTILE: list[tuple[Callable[[Path], None], str]] = [
     (make_text, "is not a run of camtui"),
-    (make_empty, "is a database, but not a run of camtui"),
+    (make_empty, "is an empty database: was a run copied while it ran, without its"),
     (make_other, "is a database, but not a run of camtui"),
     (make_newer, "is of version 99; this camtui knows"),
     (make_trigger, "holds code"),
