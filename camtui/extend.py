@@ -95,6 +95,7 @@ A **backbone** is a function that returns an ``nn.Module``, or one and a diction
 from __future__ import annotations
 
 from evaluator.methods.base import (
+    Attention,
     ChannelMasks,
     FixedMap,
     Method,
@@ -112,6 +113,7 @@ API_VERSION = 1
 
 __all__ = [
     "API_VERSION",
+    "Attention",
     "ChannelMasks",
     "Explained",
     "FixedMap",

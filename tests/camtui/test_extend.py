@@ -16,7 +16,7 @@ import evaluator.metrics
 from camtui import extend
 
 NAMES = {
-    1: """API_VERSION ChannelMasks Explained FixedMap Frame Method Metric Saliency Step View area_under_curve
+    1: """API_VERSION Attention ChannelMasks Explained FixedMap Frame Method Metric Saliency Step View area_under_curve
         first_right_singular_vector guarded_ratio high_power inner_steps pixel_ranks sum_of_positions weighted_sum""",
 }
 """The names of each version; what goes or means something else raises the version. Signatures: ``public_surface.txt``."""
@@ -45,7 +45,7 @@ def test_every_name_has_an_example_or_stands_in_one() -> None:
     assert [name for name in extend.__all__ if name not in str(extend.__doc__) and name not in _TYPES] == []
 
 
-_TYPES = {"API_VERSION", "ChannelMasks", "Saliency", "Step", "View"}
+_TYPES = {"API_VERSION", "Attention", "ChannelMasks", "Saliency", "Step", "View"}
 """What is given to functions, and described where it is defined."""
 
 

