@@ -180,7 +180,8 @@ def weights_at_hand(key: str) -> Path | None:
 
 
 def _unknown(key: str) -> UsageError:
-    near = did_you_mean(key, [*known_backbones(), *other_backbones()])
+    begun = [known for known in known_backbones() if key and known.startswith(key) and weights_at_hand(known)]
+    near = f"did you mean '{begun[0]}'? " if begun else did_you_mean(key, [*known_backbones(), *other_backbones()])
     return UsageError(f"unknown backbone '{printable(key, 80)}'", f"{near}list them: camtui backbones")
 
 

@@ -364,6 +364,25 @@ def test_allowing_it_once_is_enough_and_another_source_is_another_one(elsewhere:
         place.file.write_text(source, encoding="utf-8")
 
 
+def test_another_source_of_a_backbone_is_another_one(elsewhere: tuple[Place, Path]) -> None:
+    place, home = elsewhere
+    db, file = home / "runs" / "nets.db", place.own / "net.py"
+    assert typed("resume", "nets", "--allow-code", "--no-watch", "-q").exit_code == 0
+    source = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(source.replace("nn.Linear(12, 5)", "nn.Linear(12, 6)"), encoding="utf-8")
+        before, held = place.marks(), db.read_bytes()
+        for words in (("resume", "nets"), ("resume", "nets", "--allow-code"), ("retry", "nets", "--allow-code")):
+            done = typed(*words)
+            assert done.exit_code == 4, done.stderr
+            assert "net.py:build has changed: sha256" in done.stderr
+        assert place.marks() == before
+        assert db.read_bytes() == held
+        assert typed("table", "nets").exit_code == 0
+    finally:
+        file.write_text(source, encoding="utf-8")
+
+
 def test_rows_know_their_source(here: Place) -> None:
     with RunReader(here.db) as reader:
         codes = {one.key: one for one in reader.plan().code}

@@ -49,6 +49,19 @@ def test_a_backbone_by_name() -> None:
     ]  # fmt: skip
 
 
+def test_of_names_that_begin_so_the_one_whose_weights_are_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="unknown backbone 'efficientnet'") as caught:
+        known_backbone("efficientnet")
+    assert "did you mean 'efficientnet_lite0'?" in caught.value.hint
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    file = tmp_path / "hub" / "checkpoints" / known_backbone("resnext101_32x8d").weights_file
+    file.parent.mkdir(parents=True)
+    file.touch()
+    with pytest.raises(UsageError) as caught:
+        known_backbone("resnext")
+    assert "did you mean 'resnext101_32x8d'?" in caught.value.hint
+
+
 def test_weights_are_looked_for_where_torch_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert weights_at_hand("resnet18") is None

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 import typer
+from PIL import Image
 
 from camtui.cli.app import app
 from tests.camtui.cli.support import home, typed
@@ -30,6 +31,7 @@ PRINTED = {
     "check": ("check", "fakecam"),
     "new": ("new", "method", "mine", "--force"),
     "backbones": ("backbones",),
+    "backbones-check": ("backbones", "--check", "synthetic_gap", "--image", "photo.png"),
     "doctor": ("doctor",),
     "doctor-run": ("doctor", "val"),
     "errors": ("errors", "val"),
@@ -49,6 +51,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_run(folder / "runs" / f"{name}.db", methods=("fakecam", "gradcam"), images=6)
     judged_run(folder / "runs" / "judged.db", ordered(images=6)).close()
     make_data(folder / "data", 2)
+    Image.new("RGB", (64, 64), "teal").save(folder / "photo.png")
     (folder / "runs" / "broken.db").write_text("no database")
     return folder
 
