@@ -10,7 +10,7 @@ from evaluator import catalog
 from evaluator.backbones import shown_key
 from evaluator.errors import UsageError
 from evaluator.execution.journal import Journal
-from evaluator.execution.labelling import labelling
+from evaluator.execution.labelling import imagenet, labelling, labels_of_ids
 from evaluator.execution.schedule import Schedule
 from evaluator.execution.stages import plan_stages
 from evaluator.images import Manifest, folder_of, labels_by_class_name
@@ -102,6 +102,30 @@ class Arrivals:
                 self._schedule.replace_stage(stage)
                 writer.change_stage(stage.record(images))
         writer.set_labels(new_labels(self._manifest, loaded))
+        known = [one for one in self._reader.backbones().values() if one]
+        if self._plan.labels is None and not all(map(imagenet, known)):
+            writer.replace_labels(labels_of_ids(self._manifest.images, self._labels_of()))
+
+    def _labels_of(self) -> LoadedBackbone:
+        """Whose classes the labels are, of the backbones loaded so far: the first with ImageNet's 1000, else the first."""
+        known = [one for one in self._reader.backbones().values() if one]
+        return next(filter(imagenet, known), known[0])
+
+    def check_classes(self) -> None:
+        """Say whose classes the labels are where backbones differ in their number.
+
+        Raises:
+            UsageError: with ``--target label``, which would explain another class in each.
+        """
+        owner = self._labels_of()
+        counts = {one.class_count or 1000 for one in self._reader.backbones().values() if one}
+        if self._plan.labels is not None or len(counts) == 1:
+            return
+        name = printable(shown_key(owner.key))
+        text = f"labels are classes of {name} ({owner.class_count or 1000:,}), of no backbone with another number of classes"
+        if self._plan.target == "label":
+            raise UsageError(f"--target label: {text}", "a run for each: camtui run --name NAME -b BACKBONE")
+        self._journal.event("warning", text)
 
     def check_labels(self, position: int) -> str:
         """Say how many images have a label and how; with ``--target label`` there must be some.
@@ -117,7 +141,7 @@ class Arrivals:
         """
         images = self._reader.images(0, len(self._manifest.images))
         backbone = self._plan.backbones[position].name
-        found = labelling(images, backbone, from_file=self._plan.labels is not None)
+        found = labelling(images, backbone, from_file=self._plan.labels is not None, by_ids=imagenet(self._labels_of()))
         self._journal.event("warning" if found.partial else "info", found.text)
         if self._plan.target == "label" and not found.labelled:
             raise UsageError(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from evaluator.images import folder_of, imagenet_wnids
-from evaluator.records import ImageRef
+from evaluator.images import folder_of, imagenet_wnids, labels_by_class_name
+from evaluator.records import ImageRef, LoadedBackbone
 from evaluator.text import counted, printable
 
 _NAMED = 4
@@ -26,17 +26,36 @@ class Labelling(NamedTuple):
     partial: bool
 
 
-def labelling(images: Sequence[ImageRef], backbone: str, *, from_file: bool) -> Labelling:
+def imagenet(loaded: LoadedBackbone) -> bool:
+    """Whether the network has as many classes as ImageNet, so that ImageNet ids name them."""
+    return loaded.class_count in (0, len(imagenet_wnids()))
+
+
+def labels_of_ids(images: Sequence[ImageRef], loaded: LoadedBackbone) -> list[tuple[int, int | None]]:
+    """Labels of the images in folders named by ImageNet ids, for one network.
+
+    Returns:
+        ``(image, class index)``: ImageNet's where the network has 1000 classes, else by the network's class names; ``None``
+        where they do not name the folder.
+    """
+    wnids = imagenet_wnids()
+    folders = {image.id: folder for image in images if (folder := folder_of(image.path)) in wnids}
+    index = wnids if imagenet(loaded) else labels_by_class_name(set(folders.values()), loaded.classes)
+    return [(image, index.get(folder)) for image, folder in folders.items()]
+
+
+def labelling(images: Sequence[ImageRef], backbone: str, *, from_file: bool, by_ids: bool = True) -> Labelling:
     """Count the labels by their source.
 
     Args:
         images: with the labels as stored.
         backbone: whose class names the folders were compared with.
         from_file: whether the labels come from ``--labels``.
+        by_ids: whether folders named by ImageNet ids have ImageNet's labels.
     """
     wnids = imagenet_wnids()
     labelled = [image for image in images if image.label is not None]
-    by_id = sum(folder_of(image.path) in wnids for image in labelled)
+    by_id = sum(folder_of(image.path) in wnids for image in labelled) if by_ids else 0
     parts = []
     if from_file:
         parts.append("by the file of labels")

@@ -315,6 +315,7 @@ class Loop:
             self._journal.event("info", f"loaded {self._plan.backbones[position].name}: {loaded.weights}, {loaded.layer} {size}")
             if len(self._loaded) == 1:
                 self.labelling = self._arrivals.check_labels(position)
+            self._arrivals.check_classes()
             if not self._handed_off:
                 self._announce()
 

@@ -291,6 +291,12 @@ class RunWriter:
             rows = [(label, image) for image, label in labels]
             self._db.conn.executemany("UPDATE images SET label = ? WHERE id = ? AND label IS NULL", rows)
 
+    def replace_labels(self, labels: Iterable[tuple[int, int | None]]) -> None:
+        """``(image, class index)``, ``None`` for unknown, whatever was known before."""
+        with self._transaction():
+            rows = [(label, image) for image, label in labels]
+            self._db.conn.executemany("UPDATE images SET label = ?1 WHERE id = ?2 AND label IS NOT ?1", rows)
+
     def set_stages(self, stages: Sequence[Stage]) -> None:
         """The stages of this session, with the times that they bring along."""
         with self._transaction():

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+from PIL import Image
 
 from evaluator.execution.labelling import labelling
 from evaluator.records import ImageRef
+from evaluator.store.reader import RunReader
+from tests.evaluator.execution.support import ROOT
 
 TENCH, GOLDFISH = b"n01440764", b"n01443537"
 
@@ -39,3 +47,33 @@ def test_what_is_said(found: list[tuple[bytes, int | None]], from_file: bool, te
 def test_many_folders_are_counted() -> None:
     said = labelling(images(*((b"f%d" % n, None) for n in range(9))), "resnet50", from_file=False)
     assert "the folders f0, f1, f2, f3 and 5 more are no class of resnet50" in said.text
+
+
+def run(folder: Path, *words: str, code: int = 0) -> tuple[list[int | None], str]:
+    """Labels of two images in folders named by ImageNet ids, and the log."""
+    for name, colour in ((TENCH, "teal"), (GOLDFISH, "orange")):
+        (folder / "data" / name.decode()).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (64, 64), colour).save(folder / "data" / name.decode() / "a.png")
+    ask = ["run", "--data", str(folder / "data"), "--name", "ids", "-m", "gradcam", "--device", "cpu", "--no-watch", "-q", *words]
+    command = [sys.executable, "-P", "-m", "camtui", *ask]
+    environment = os.environ | {"CAMTUI_HOME": str(folder), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == code, done.stderr
+    with RunReader(folder / "runs" / "ids.db") as reader:
+        found = sorted(reader.images(0, 2), key=lambda image: image.path)
+        return [image.label for image in found], "\n".join(str(event) for event in reader.events()) + done.stderr
+
+
+def test_imagenet_ids_are_no_labels_of_a_network_with_other_classes(tmp_path: Path) -> None:
+    labels, log = run(tmp_path, "-b", "synthetic_gap")
+    assert labels == [None, None]
+    assert "labels: 0 of 2 images; the folders " in log
+    assert "are no class of synthetic_gap: --labels FILE.csv gives labels" in log
+    labels, log = run(tmp_path, "-b", "synthetic_gap,efficientnet_lite0")
+    assert labels == [0, 1]
+    assert "labels are classes of efficientnet_lite0 (1,000), of no backbone with another number of classes" in log
+
+
+def test_a_label_cannot_name_a_class_of_both(tmp_path: Path) -> None:
+    _, log = run(tmp_path, "-b", "efficientnet_lite0,synthetic_gap", "--target", "label", code=1)
+    assert "--target label: labels are classes of efficientnet_lite0 (1,000)" in log
