@@ -70,7 +70,7 @@ class Backbone:
         logits = sides.pop().float() if self.facts.cut == "hooks" else None
         activation, rest = self.view.to_map(raw.float())
         context = tuple(side.float() if side.is_floating_point() else side for side in (*rest, *sides))
-        return Seen(activation, context, None if logits is None else self._answered(logits))
+        return Seen(activation, context, None if logits is None else self._answered(logits, len(raw)))
 
     def logits(self, activation: Tensor, context: tuple[Tensor, ...] = ()) -> Tensor:
         """``A`` ``[n, K, h, w]`` and the context of the same images → ``s`` ``[n, C]``; can be differentiated."""
@@ -78,11 +78,14 @@ class Backbone:
             return self.linear(activation.mean((2, 3)))  # type: ignore[no-any-return]  # nn.Module.__call__ is Any
         kept = 1 if self.view.tokens is not None else 0
         raw = self.view.to_raw(activation, context[:kept])
-        return self._answered(self.head(raw, *context[kept:]))
+        return self._answered(self.head(raw, *context[kept:]), len(activation))
 
-    def _answered(self, logits: Tensor) -> Tensor:
-        """``[n, C]``; one logit ``s`` as two classes, ``(−s, s)``: the score of either is ``σ`` of its own."""
-        logits = logits.reshape(len(logits), -1)
+    def _answered(self, logits: Tensor, images: int) -> Tensor:
+        """``[n, C]``, also where a network squeezes away a batch of one.
+
+        One logit ``s`` becomes two classes, ``(−s, s)``: the score of either is ``σ`` of its own.
+        """
+        logits = logits.reshape(images, -1)
         return torch.cat([-logits, logits], 1) if logits.shape[1] == 1 else logits
 
     def gradient(self, activation: Tensor, targets: Tensor, context: tuple[Tensor, ...] = ()) -> Tensor:
@@ -128,7 +131,7 @@ class Backbone:
         assert self.whole is not None, "the pipeline asks applicability first"
         assert self.read is not None, "it comes with the whole"
         with torch.set_grad_enabled(gradients), unfused(self.whole, gradients=gradients) as kept:
-            logits = self._answered(logits_of(self.whole(images)))
+            logits = self._answered(logits_of(self.whole(images)), len(images))
             found = torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), kept) if gradients else ()
         weights = tuple(one.detach() for one in kept)
         read = self.read.to(images.device)

@@ -132,10 +132,11 @@ class RunWriter:
             self._db.conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def withdraw(self, plan: RunPlan, info: RunInfo) -> None:
-        """Take back what ``begin`` added for a request of which nothing was computed: plan and state as they were."""
+        """Take back what ``begin`` added for a request of which nothing was computed: plan, labels and state as they were."""
         execute = self._db.conn.execute
         with self._transaction():
             execute("DELETE FROM stages")
+            execute("UPDATE images SET label = NULL WHERE label NOT NULL AND id IN (SELECT id FROM temp.unlabelled)")
             execute("DELETE FROM images WHERE id >= ?", (info.image_count,))
             execute(
                 "DELETE FROM cells WHERE backbone_id >= ? OR method NOT IN (SELECT value FROM json_each(?))",
@@ -168,6 +169,8 @@ class RunWriter:
     def _add_images(self, manifest: Manifest) -> None:
         (known,) = self._db.conn.execute("SELECT count(*) FROM images").fetchone()
         self._table("images").insert_all((image._asdict() for image in manifest.images[known:]), batch_size=1000)
+        self._db.conn.execute("DROP TABLE IF EXISTS temp.unlabelled")
+        self._db.conn.execute("CREATE TEMP TABLE unlabelled AS SELECT id FROM images WHERE label IS NULL")
         labelled = [(image.label, image.id) for image in manifest.images[:known] if image.label is not None]
         self._db.conn.executemany("UPDATE images SET label = ? WHERE id = ? AND label IS NULL", labelled)
 
@@ -397,11 +400,17 @@ class RunWriter:
         files: dict[int, tuple[bytes, bytes | None]] = {
             image: execute(query, (image,)).fetchone() or (b"", None) for image in images
         }
+
+        def origin(measured: Measurement) -> tuple[str, bytes, bytes | None]:
+            """Cell and file; neither where it comes from a row of version 1, whose file may become known later."""
+            path, content = files[measured.image]
+            return (identities[measured.cell] if content is not None else ""), path, content
+
         self._table("results").insert_all(
             {**_as_record(row), "checksum": row_checksum(row, identities[row.cell], *files[row.image])} for row in rows
         )
         self._table("measurements").insert_all(
-            {**_as_record(m), "checksum": measurement_checksum(m, identities[m.cell], *files[m.image])} for m in measurements
+            {**_as_record(m), "checksum": measurement_checksum(m, *origin(m))} for m in measurements
         )
 
     def _new_rows(self, rows: Sequence[Row]) -> list[Row]:

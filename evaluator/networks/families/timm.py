@@ -28,8 +28,12 @@ class Timm(Family):
     rank = 3
 
     def known(self, key: str) -> KnownBackbone | None:
-        """Everything behind ``timm/``; whether there is such a network, only timm can tell."""
-        return KnownBackbone(key, key, self.key, preprocessing=None) if key.startswith(PREFIX) and key != PREFIX else None
+        """Everything behind ``timm/``; whether there is such a network, only timm can tell.
+
+        Not ``hf-hub:`` and ``local-dir:``: a plan that somebody sends must not choose where timm fetches a network from.
+        """
+        named = key.startswith(PREFIX) and key != PREFIX and ":" not in key
+        return KnownBackbone(key, key, self.key, preprocessing=None) if named else None
 
     def build(self, spec: BackboneSpec) -> Built:
         """The classes are ImageNet's where there are a thousand of them."""

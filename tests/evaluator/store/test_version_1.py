@@ -19,7 +19,7 @@ from random import Random
 import pytest
 
 from camtui.status import read_status
-from evaluator.records import Preprocessing
+from evaluator.records import Measurement, Preprocessing, UnitResult
 from evaluator.store import audit, schema
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
@@ -158,3 +158,14 @@ def test_a_real_one_goes_on_and_grows_with_the_numbers_it_had(tmp_path: Path) ->
     for old, new in zip(kept, rows["efficientnet_lite0", "layercam"], strict=True):
         assert (old.target, old.predicted) == (new.target, new.predicted)
         assert old.y == pytest.approx(new.y, abs=1e-6), "the same pixels through the same network"
+
+
+def test_what_is_measured_from_its_rows_stays_sound_when_their_files_become_known(old: Path) -> None:
+    ((cell, image),) = raw(old, "SELECT cell_id, image_id FROM results ORDER BY 1, 2 LIMIT 1")
+    writer = RunWriter(old)
+    measured = Measurement(cell, image, "sparseness", 0.5, b"")  # from the stored map: no file is read
+    assert writer.commit(UnitResult(measurements=(measured,))) == 1
+    writer.commit(UnitResult(contents={image: bytes(32)}))  # a later method decodes the image
+    writer.close()
+    with RunReader(old) as reader:
+        assert list(reader.damaged()) == []

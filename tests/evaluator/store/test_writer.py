@@ -218,6 +218,21 @@ def test_labels_that_come_later_fill_gaps_and_overwrite_nothing(path: Path) -> N
     assert raw(path, "SELECT label FROM images ORDER BY id") == [(5,), (7,), (8,), (None,)]
 
 
+def test_labels_of_a_request_that_is_withdrawn_go_with_it(path: Path) -> None:
+    writer = RunWriter(path)
+    writer.begin("small", plan(), manifest(labels=[5]))
+    with RunReader(path) as reader:
+        before = reader.info()
+    writer.begin("small", plan(), manifest(labels=[6, 7, 8]))
+    writer.withdraw(plan(), before)
+    assert raw(path, "SELECT label FROM images ORDER BY id") == [(5,), (None,), (None,), (None,)]
+    writer.begin("small", plan(), manifest(labels=[6, 9]))
+    writer.close()
+    assert raw(path, "SELECT label FROM images ORDER BY id") == [(5,), (9,), (None,), (None,)]
+    with RunReader(path) as reader:
+        assert list(reader.damaged_records()) == []
+
+
 def test_other_data_are_refused_and_nothing_is_added(path: Path) -> None:
     with begun(path) as writer:
         with pytest.raises(Mismatch, match=r"4 have another size \(such as n01440764/a\.png\)") as caught:

@@ -157,3 +157,30 @@ def test_nothing_runs_that_was_not_allowed(tmp_path: Path) -> None:
     assert not (tmp_path / "mark").exists()
     assert loaded(f"{file}:build").facts.class_count == 5
     assert (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("cut", ["graph", "hooks"])
+@pytest.mark.parametrize(("head", "classes"), [("6", 6), ("1", 2)])
+def test_a_network_that_squeezes_its_answer_takes_one_image(tmp_path: Path, cut: str, head: str, classes: int) -> None:
+    file = tmp_path / "squeezed.py"
+    file.write_text(f"""
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU())
+        self.last = nn.Conv2d(8, {head}, 1)
+
+    def forward(self, images):
+        return self.last(self.features(images)).mean((2, 3), keepdim=True).squeeze()
+""")
+    backbone = loaded(f"{file}:Net:side=32,score=sigmoid,layer=features,cut={cut}")
+    images = random_images(2, side=32)
+    seen = backbone.seen(backbone.trunk(images))
+    both = backbone.logits(seen.activation, seen.context)
+    alone = backbone.seen(backbone.trunk(images[:1]))
+    assert both.shape == (2, classes)
+    assert alone.logits is None or torch.allclose(alone.logits, both[:1], atol=1e-5)
+    assert torch.allclose(backbone.logits(alone.activation, alone.context), both[:1], atol=1e-5)

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from evaluator.errors import UsageError
 from evaluator.networks.families.efficientnet_lite import EfficientNetLite
 from evaluator.networks.weights import read_weights_file
+from evaluator.plan import RunPlan
 from tests.evaluator.networks.families.support import loaded, spec_of
 from tests.networks import random_images
 from tests.shared import needs_sample
@@ -49,6 +50,13 @@ def test_the_classes_of_a_file_are_its_own(tmp_path: Path) -> None:
     seen = backbone.seen(backbone.trunk(images))
     assert torch.allclose(backbone.logits(seen.activation, seen.context), expected, atol=1e-4)
     assert (backbone.facts.class_count, backbone.facts.classes, backbone.facts.weights) == (7, (), "seven.safetensors")
+
+
+@pytest.mark.parametrize("key", ["timm/hf-hub:somebody/net", "timm/local-dir:/tmp/net"])
+def test_a_plan_does_not_choose_where_timm_looks(key: str) -> None:
+    plan = {"data": "/", "backbones": [{"key": key, "weights": "random:0"}], "methods": ["gradcam"]}
+    with pytest.raises(UsageError, match=r"somebody/net|local-dir"):
+        RunPlan.from_dict(plan)
 
 
 def test_a_name_that_timm_does_not_have() -> None:
