@@ -104,7 +104,7 @@ def _examine(path: Path, *, repair: bool, seal: bool, images: bool) -> _Findings
 def _environment(gpus: int) -> dict[str, str]:
     from camtui.launch import logind_warning
     from camtui.runs import runs_home
-    from camtui.versions import versions
+    from camtui.versions import extras, versions
     from evaluator.store.filesystem import MOUNTS, file_system
 
     home = runs_home()
@@ -115,6 +115,7 @@ def _environment(gpus: int) -> dict[str, str]:
         "gpus": str(gpus),
         "runs": f"{home} ({file_system(home, MOUNTS) or 'unknown file system'})",
         "weights": str(torch_checkpoints()),
+        "extras": f'{extras()}: pip install "camtui[NAME]"',
         "terminal": os.environ.get("TERM", "none"),
         "logout": logind_warning() or "runs go on",
     }

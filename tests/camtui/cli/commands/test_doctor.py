@@ -27,3 +27,12 @@ def test_the_doctor_finds_and_repairs_wrong_sums(home: Path) -> None:
     ]
     assert camtui("doctor", "pictures", "--repair").returncode == 0
     assert camtui("doctor", "pictures", "--json").stdout == '{"run": "pictures", "problems": [], "remark": ""}\n'
+
+
+def test_the_extras_are_named(home: Path) -> None:
+    words = camtui("doctor").stdout
+    line = next(line for line in words.splitlines() if line.startswith("extras"))
+    there, _, absent = line.partition("; not installed: ")
+    assert "demo" in there
+    assert "figures" in there
+    assert set(there.removeprefix("extras").strip().split(", ")).isdisjoint(absent.partition(":")[0].split(", "))
