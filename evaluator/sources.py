@@ -100,9 +100,11 @@ def _packages_of(file: Path, root: Path) -> list[Path]:
 
 def _imported(path: Path, content: bytes, root: Path, top: str | None) -> Iterator[Path]:
     """Files of the same folder (package, where there is a ``top``) that a file imports."""
+    if path.suffix != ".py":
+        return
     try:
         tree = ast.parse(content)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # whoever imports it is told where
     for node in ast.walk(tree):
         for folder, name in _named(node, path, root):

@@ -72,9 +72,10 @@ def component_lines(snapshot: Snapshot, backbone: str, marks: Marks, width: int,
 
 
 def leaders(snapshot: Snapshot, backbone: str) -> list[Cell]:
-    """The methods of a backbone with the best ADCC so far, controls left out."""
+    """The methods of a backbone with the best ADCC so far; controls, and copies of another method's map, are left out."""
     views = [view for view in snapshot.views.values() if view.cell.backbone == backbone and view.mean("adcc")]
-    return [view.cell for view in _by_adcc(views) if not view.control][:LEADERS]
+    apart = [view.cell for view in _by_adcc(views) if not view.control and not view.cell.note.startswith("identical to")]
+    return apart[:LEADERS]
 
 
 def leader_lines(curves: Sequence[tuple[Cell, Sequence[Mean]]], width: int, height: int) -> list[list[Field]]:

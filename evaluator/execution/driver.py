@@ -155,7 +155,7 @@ class _Session:
         try:
             ending = self._run(loop)
         except BaseException:
-            if before is not None:
+            if before is not None and not self.began:
                 writer.withdraw(before.plan, before.info)
                 writer.set_stages(before.stages)
             raise

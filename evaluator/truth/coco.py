@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import partial
 from math import ceil
 from pathlib import PurePosixPath
@@ -49,16 +49,28 @@ class CocoFile:
         self._images: dict[str, Record] = {}
         for one in _records(document, "images"):
             if isinstance(one.get("file_name"), str) and _hashable(one.get("id")):
-                self._images.setdefault(PurePosixPath(one["file_name"]).name, one)
                 self._images[one["file_name"]] = one
+        names = Counter(PurePosixPath(path).name for path in self._images)
+        self._by_name = {PurePosixPath(path).name: image for path, image in self._images.items()}
+        for name in [name for name, count in names.items() if count > 1]:
+            del self._by_name[name]
+
+    def knows(self, path: str) -> bool:
+        """Whether an image is named by its whole path."""
+        return path in self._images
 
     def truth_of(self, path: str) -> Truth | None:
-        """The objects of an image, by its path or, failing that, by its file name; ``None`` where it has none.
+        """The objects of an image, ``None`` where it has none.
+
+        It is found by its path. Failing that by its file name, where one of the two has no folder that could be another.
 
         Raises:
             TruthUnusable: its annotation is damaged.
         """
-        image = self._images.get(path) or self._images.get(PurePosixPath(path).name)
+        name = PurePosixPath(path).name
+        image = self._images.get(path) or self._images.get(name)
+        if image is None and "/" not in path:
+            image = self._by_name.get(name)
         annotations = self._of_image.get(image["id"], []) if image else []
         if not image or not annotations:
             return None

@@ -80,8 +80,6 @@ class Truths:
             known = self._files.get(stem)
             if known is None or suffix.lower() < os.path.splitext(known)[1].lower():
                 self._files[stem] = path
-        for path in sorted(self._files.values()):
-            self._files.setdefault(os.path.splitext(os.path.basename(path))[0], path)
 
     def sha256(self) -> str:
         """Identity: of the COCO file, or of every path and content of the folder's files, which are all read."""
@@ -97,8 +95,31 @@ class Truths:
         return digest.hexdigest()
 
     def having(self, images: Sequence[ImageRef]) -> int:
-        """How many of these images have a truth, whether it can be used or not."""
-        return sum(self._has(image) for image in images)
+        """How many of the run's images have a truth, whether it can be used or not.
+
+        Raises:
+            UsageError: one annotation would be that of two images, of one file name in different folders.
+        """
+        found = [image for image in images if self._has(image)]
+        seen: dict[bytes, bytes] = {}
+        for image in found:
+            if self._by_name_only(image):
+                name = os.path.splitext(os.path.basename(image.path))[0]
+                if name in seen:
+                    both = f"{printable(seen[name])} and {printable(image.path)}"
+                    raise UsageError(
+                        f"{both} would have one annotation, {printable(name)}", "lay the truth out in the folders of the images"
+                    )
+                seen[name] = image.path
+        return len(found)
+
+    def _by_name_only(self, image: ImageRef) -> bool:
+        """Whether the annotation of an image is found by its file name, without the folder that it is in."""
+        if b"/" not in image.path:
+            return False
+        if self._coco is not None:
+            return not self._coco.knows(_name(image))
+        return os.path.splitext(image.path)[0] not in self._files
 
     def _has(self, image: ImageRef) -> bool:
         if self._coco is None:
@@ -140,6 +161,7 @@ class Truths:
         return _READERS[os.path.splitext(file)[1].lower()](content)
 
     def _file_of(self, image: ImageRef) -> bytes | None:
+        """By the same path; else a file of that name directly in the folder: one in another folder is of another image."""
         stem = os.path.splitext(image.path)[0]
         return self._files.get(stem) or self._files.get(os.path.basename(stem))
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Mask: TypeAlias = NDArray[np.bool_]
 
+_IMAGENET_CLASSES = 1000
+
 MOST_PIXELS = 89_478_485
 """Of an annotated image: what ``evaluator.crop`` reads of images."""
 
@@ -37,7 +39,7 @@ class Region:
         """Whether it is an object of a class, by index, by ImageNet id, or by one of the class's names."""
         if isinstance(self.name, int):
             return self.name == target
-        if self.name in imagenet_wnids():
+        if self.name in imagenet_wnids() and len(classes) in (0, _IMAGENET_CLASSES):
             return imagenet_wnids()[self.name] == target
         names = classes[target] if target < len(classes) else ""
         return plain_name(self.name) in {plain_name(names), *map(plain_name, names.split(","))}

@@ -10,6 +10,7 @@ import typer
 
 from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate
+from camtui.runs import name_for
 from evaluator.text import printable
 
 _BETWEEN_LINES = 2.0
@@ -39,4 +40,7 @@ def synth(
             last = monotonic()
             narrate(f"{written:,} of {images:,} images")
     narrate(f"wrote {images:,} images with masks: {printable(wanted.folder)}")
-    narrate(f"next: camtui run --data {printable(wanted.images)} --truth {printable(wanted.masks)} -b synthetic_cnn")
+    narrate(
+        f"next: camtui run --data {printable(wanted.images)} --truth {printable(wanted.masks)} -b synthetic_cnn "
+        f"--metric mass_accuracy,rank_accuracy --name {name_for(wanted.folder.name)}"
+    )

@@ -125,3 +125,23 @@ def test_what_is_no_truth_is_said_at_the_start(name: str, data: Path, tmp_path: 
     with pytest.raises(UsageError, match=name) as caught:
         Truths(tmp_path / name, data)
     assert caught.value.hint
+
+
+def test_an_annotation_in_another_folder_is_of_another_image(tmp_path: Path) -> None:
+    for name in ("data/a/1.png", "data/b/1.png", "truth/a/1.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        Image.fromarray(np.full((40, 40), 255, dtype=np.uint8)).save(tmp_path / name)
+    refs = {ref.path: ref for ref in find_images(tmp_path / "data", seed=0).images}
+    truths = Truths(tmp_path / "truth", tmp_path / "data")
+    assert truths.having(list(refs.values())) == 1
+    assert reason_of(truths, refs[b"b/1.png"]) == "no-truth"
+    (tmp_path / "flat").mkdir()
+    Image.fromarray(np.full((40, 40), 255, dtype=np.uint8)).save(tmp_path / "flat" / "1.png")
+    with pytest.raises(UsageError, match="would have one annotation"):
+        Truths(tmp_path / "flat", tmp_path / "data").having(list(refs.values()))
+    coco = {"images": [{"id": 1, "file_name": "a/1.png", "width": 40, "height": 40}],
+            "annotations": [{"image_id": 1, "bbox": [0, 0, 9, 9]}]}  # fmt: skip
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    boxes = Truths(tmp_path / "coco.json", tmp_path / "data")
+    assert boxes.having(list(refs.values())) == 1
+    assert reason_of(boxes, refs[b"b/1.png"]) == "no-truth"

@@ -9,7 +9,7 @@ from evaluator.errors import TruthUnusable
 from evaluator.records import Preprocessing
 from evaluator.truth.region import Region, Truth
 
-CLASSES = ("tench, Tinca tinca", "goldfish", "great white shark")
+CLASSES = ("tench, Tinca tinca", "goldfish", "great white shark", *("another",) * 997)
 
 
 def dot(row: int, column: int, name: int | str = "") -> Region:
@@ -42,6 +42,12 @@ def test_of_objects_of_several_classes_those_of_the_target_are(name: int | str) 
     with pytest.raises(TruthUnusable, match="no object of the class") as caught:
         marks(truth, target=2)
     assert caught.value.reason == "no-truth"
+
+
+def test_an_imagenet_id_says_nothing_to_a_network_of_other_classes() -> None:
+    truth = Truth(400, 300, (dot(100, 200, "n01443537"), dot(101, 201, "n01440764")))
+    with pytest.raises(TruthUnusable, match="no object of the class"):
+        truth.square(1, ("cat", "dog"), Preprocessing(resize=300))
 
 
 def test_one_of_a_class_s_names_is_enough() -> None:
