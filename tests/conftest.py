@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from evaluator import catalog
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,3 +24,14 @@ os.environ.setdefault("CAMTUI_DATA", "/")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A shell starts what it puts in the background with Ctrl-C ignored, and every program started from there inherits that: tests
 that type Ctrl-C would wait for ever."""
+
+
+@pytest.fixture(autouse=True)
+def _own_names_only() -> Iterator[None]:
+    """Methods and metrics that a test makes known to its process are not known to the next."""
+    known: tuple[dict[str, Any], ...] = (catalog._methods, catalog._metrics, catalog._formulas)
+    before = [dict(one) for one in known]
+    yield
+    for one, kept in zip(known, before, strict=True):
+        one.clear()
+        one.update(kept)

@@ -34,12 +34,12 @@ def test_the_estimate_is_forwards_over_what_was_measured() -> None:
 
 
 def test_a_real_measurement() -> None:
-    done = camtui("bench", "-b", "resnet18", "--device", "cpu", "--images", "100", "--json")
+    done = camtui("bench", "-b", "shufflenet_v2_x0_5", "--device", "cpu", "--images", "100", "--json")
     document = json.loads(done.stdout)
     jsonschema.validate(document, json.loads(camtui("schema", "bench").stdout))
     (found,) = document["backbones"]
-    assert found["backbone"] == "resnet18"
-    assert found["channels"] == 512
+    assert found["backbone"] == "shufflenet_v2_x0_5"
+    assert found["channels"] == 1024
     assert found["gap_linear"] is True
     assert min(found[rate] for rate in ("measuring", "weighing", "rows", "masks")) > 0
     assert found["seconds"]["scorecam"] > 10 * found["seconds"]["gradcam"]

@@ -43,7 +43,7 @@ def test_a_file_that_passes_and_one_that_does_not(home: Path, monkeypatch: pytes
         ("nothing.py:MyCAM", 4, "cannot read"),
         ("{home}/mine.py:Nothing", 2, "has no 'Nothing'"),
         ("{home}/mine.py:Method", 2, "has no key"),
-        ("{home}/mine.py:dataclass", 2, "camtui backbones --check"),
+        ("{home}/mine.py:dataclass", 2, "an nn.Module was expected"),
         ("{home}/dies.py:MyCAM", 1, "ended with exit code 3"),
     ],
 )
