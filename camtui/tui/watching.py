@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from textual.app import App
+from textual.app import App, ScreenStackError
 
 from camtui.feed import Snapshot
 from camtui.runs import list_runs
@@ -80,8 +81,9 @@ class WatchingApp(App[int]):
 
     def show(self) -> None:
         """Show the snapshot on the screen that is in front."""
-        if isinstance(self.screen, RunScreen):
-            self.screen.show_snapshot()
+        with suppress(ScreenStackError):  # what was learnt while the application closes has no screen to be shown on
+            if isinstance(self.screen, RunScreen):
+                self.screen.show_snapshot()
 
     async def ask(self, question: Callable[[RunReader], T]) -> T:
         """Ask the run's file.
