@@ -1,10 +1,13 @@
-"""A big synthetic run with plausible values: what the dashboard is measured on, and what the screenshots show.
+"""A big synthetic run with plausible values.
 
-    python benchmarks/big_run.py big.db                        # 36 cells × 50 000 images, 1.8 million rows
-    python benchmarks/big_run.py live.db --images 2000 --live  # and goes on writing, as a driver does, until Ctrl-C
+What the dashboard is measured on, and what the screenshots show.
 
-Averages scatter around the paper's; each image has a difficulty that all methods share, so that paired differences behave as
-in life.
+    python benchmarks/big_run.py big.db                        # 36 cells × 50 000 images, 1.8
+    million rows python benchmarks/big_run.py live.db --images 2000 --live  # and goes on writing,
+    as a driver does, until Ctrl-C
+
+Averages scatter around the paper's; each image has a difficulty that all methods share, so that
+paired differences behave as in life.
 """
 
 from __future__ import annotations
@@ -24,7 +27,16 @@ from numpy.typing import NDArray
 from evaluator.catalog import ROW_METRICS
 from evaluator.images import Manifest, find_images, imagenet_wnids
 from evaluator.plan import BackboneSpec, RunPlan, parse_metrics
-from evaluator.records import Failure, ImageRef, LoadedBackbone, Measurement, Row, Stage, UnitResult, WorkerState
+from evaluator.records import (
+    Failure,
+    ImageRef,
+    LoadedBackbone,
+    Measurement,
+    Row,
+    Stage,
+    UnitResult,
+    WorkerState,
+)
 from evaluator.store.lock import RunLock
 from evaluator.store.schema import HISTOGRAM_BINS
 from evaluator.store.writer import RunWriter
@@ -34,11 +46,19 @@ Values = NDArray[np.float64]
 BACKBONES = ("vgg16", "resnet18", "resnet50", "resnet101", "resnext50_32x4d", "efficientnet_lite0")
 METHODS = ("fakecam", "gradcam", "gradcampp", "smoothgradcampp", "layercam", "scorecam")
 TYPICAL = {  # drop, coherency, complexity: near Table 2
-    "fakecam": (0.002, 1.0, 0.99998), "gradcam": (0.20, 0.91, 0.33), "gradcampp": (0.19, 0.93, 0.36),
-    "smoothgradcampp": (0.24, 0.90, 0.33), "layercam": (0.17, 0.935, 0.345), "scorecam": (0.12, 0.945, 0.29),
-}  # fmt: skip
+    "fakecam": (0.002, 1.0, 0.99998),
+    "gradcam": (0.20, 0.91, 0.33),
+    "gradcampp": (0.19, 0.93, 0.36),
+    "smoothgradcampp": (0.24, 0.90, 0.33),
+    "layercam": (0.17, 0.935, 0.345),
+    "scorecam": (0.12, 0.945, 0.29),
+}
 SIDE = 7
-_CROSS = (("average_drop", "coherency"), ("average_drop", "complexity"), ("coherency", "complexity"))
+_CROSS = (
+    ("average_drop", "coherency"),
+    ("average_drop", "complexity"),
+    ("coherency", "complexity"),
+)
 _INSERT = "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -71,7 +91,14 @@ class Columns:
 def plan_of(shape: Shape) -> RunPlan:
     data = str(shape.data.resolve()) if shape.data else "/data/imagenet/val"
     metrics = parse_metrics(["all"] if shape.curves else list(ROW_METRICS))
-    return RunPlan(data, tuple(map(BackboneSpec, shape.backbones)), shape.methods, metrics, limit=shape.images, seed=shape.seed)
+    return RunPlan(
+        data,
+        tuple(map(BackboneSpec, shape.backbones)),
+        shape.methods,
+        metrics,
+        limit=shape.images,
+        seed=shape.seed,
+    )
 
 
 def manifest_of(shape: Shape) -> Manifest:
@@ -82,7 +109,14 @@ def manifest_of(shape: Shape) -> Manifest:
     random = Random(shape.seed)
     for rank in range(len(images), shape.images):
         label = random.randrange(1000)
-        images.append(ImageRef(rank, f"{wnids[label]}/ILSVRC2012_val_{rank + 1:08}.JPEG".encode(), 110_000 + rank, label))
+        images.append(
+            ImageRef(
+                rank,
+                f"{wnids[label]}/ILSVRC2012_val_{rank + 1:08}.JPEG".encode(),
+                110_000 + rank,
+                label,
+            )
+        )
     root = found.root if found else Path("/data/imagenet/val")
     return Manifest(root, tuple(images), found.sha256 if found else "0" * 64, len(images))
 
@@ -98,10 +132,14 @@ def class_names() -> tuple[str, ...]:
 
 
 def backbone_of(name: str, classes: tuple[str, ...]) -> LoadedBackbone:
-    return LoadedBackbone(name, "IMAGENET1K_V1", "ab" * 32, "layer4", 512, SIDE, SIDE, name != "vgg16", classes)
+    return LoadedBackbone(
+        name, "IMAGENET1K_V1", "ab" * 32, "layer4", 512, SIDE, SIDE, name != "vgg16", classes
+    )
 
 
-def cell_columns(shape: Shape, backbone: str, method: str, labels: NDArray[np.int64], first: int, last: int) -> Columns:
+def cell_columns(
+    shape: Shape, backbone: str, method: str, labels: NDArray[np.int64], first: int, last: int
+) -> Columns:
     """The rows of one cell for images first to last − 1; a pure function of its arguments."""
     n = last - first
     shared = np.random.default_rng([shape.seed, 7, first])  # what an image brings to every cell
@@ -113,7 +151,12 @@ def cell_columns(shape: Shape, backbone: str, method: str, labels: NDArray[np.in
     fixed = method == "fakecam"
 
     def spread(centre: float, width: float, slope: float) -> Values:
-        logit = np.log(centre / (1 - centre)) + slope * hard * 0.7 + width * own.normal(size=n) + tilt * slope
+        logit = (
+            np.log(centre / (1 - centre))
+            + slope * hard * 0.7
+            + width * own.normal(size=n)
+            + tilt * slope
+        )
         values: Values = 1 / (1 + np.exp(-logit))
         return values
 
@@ -127,9 +170,12 @@ def cell_columns(shape: Shape, backbone: str, method: str, labels: NDArray[np.in
     wrong = shared.random(n) > 0.78
     predicted = np.where(wrong, (labels[first:last] + 1) % 1000, labels[first:last])
     metrics = {
-        "average_drop": drops, "average_increase": increase.astype(float), "coherency": coherencies,
-        "complexity": complexities, "adcc": 3 / (1 / np.maximum(parts, 1e-9)).sum(0),
-    }  # fmt: skip
+        "average_drop": drops,
+        "average_increase": increase.astype(float),
+        "coherency": coherencies,
+        "complexity": complexities,
+        "adcc": 3 / (1 / np.maximum(parts, 1e-9)).sum(0),
+    }
     maps = None if fixed else _blobs(x, y, own)
     return Columns(np.arange(first, last), predicted, predicted, confidence, masked, metrics, maps)
 
@@ -138,7 +184,10 @@ def _blobs(x: Values, y: Values, random: np.random.Generator) -> NDArray[np.floa
     """One hill per image, min-max scaled: ``[n, 7, 7]``."""
     n = len(x)
     places = np.linspace(0, 1, SIDE)
-    centre_x, centre_y = 0.2 + 0.6 * x + 0.06 * random.normal(size=n), 0.2 + 0.6 * y + 0.06 * random.normal(size=n)
+    centre_x, centre_y = (
+        0.2 + 0.6 * x + 0.06 * random.normal(size=n),
+        0.2 + 0.6 * y + 0.06 * random.normal(size=n),
+    )
     across = np.exp(-(((places[None] - centre_x[:, None]) / 0.24) ** 2))
     down = np.exp(-(((places[None] - centre_y[:, None]) / 0.28) ** 2))
     hills = down[:, :, None] * across[:, None, :] + 0.05 * random.random((n, SIDE, SIDE))
@@ -154,9 +203,17 @@ def records(cell: int, columns: Columns) -> Iterator[tuple[object, ...]]:
     lists = [columns.metrics[name].tolist() for name in ROW_METRICS]
     degenerate = [0] * n
     return zip(
-        [cell] * n, columns.images.tolist(), columns.target.tolist(), columns.predicted.tolist(), columns.y.tolist(),
-        columns.o.tolist(), *lists, degenerate, maps, strict=True,
-    )  # fmt: skip
+        [cell] * n,
+        columns.images.tolist(),
+        columns.target.tolist(),
+        columns.predicted.tolist(),
+        columns.y.tolist(),
+        columns.o.tolist(),
+        *lists,
+        degenerate,
+        maps,
+        strict=True,
+    )
 
 
 def add_sums(connection: sqlite3.Connection, cell: int, columns: Columns) -> None:
@@ -168,13 +225,21 @@ def add_sums(connection: sqlite3.Connection, cell: int, columns: Columns) -> Non
     for a, b in _CROSS:
         sums[a, b] = values[a] * values[b]
     connection.executemany(
-        "INSERT INTO sums VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n, total = total + excluded.total",
-        [(cell, a, b, len(v), int(np.round(v * 2.0**40).astype(np.int64).sum())) for (a, b), v in sums.items()],
+        "INSERT INTO sums VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n, "
+        "total = total + excluded.total",
+        [
+            (cell, a, b, len(v), int(np.round(v * 2.0**40).astype(np.int64).sum()))
+            for (a, b), v in sums.items()
+        ],
     )
     for name, column in values.items():
-        bins = np.bincount(np.minimum((column * HISTOGRAM_BINS).astype(int), HISTOGRAM_BINS - 1), minlength=HISTOGRAM_BINS)
+        bins = np.bincount(
+            np.minimum((column * HISTOGRAM_BINS).astype(int), HISTOGRAM_BINS - 1),
+            minlength=HISTOGRAM_BINS,
+        )
         connection.executemany(
-            "INSERT INTO histograms VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+            "INSERT INTO histograms VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + "
+            "excluded.n",
             [(cell, name, place, int(n)) for place, n in enumerate(bins) if n],
         )
 
@@ -186,18 +251,45 @@ def begin(path: Path, shape: Shape) -> tuple[RunWriter, Manifest]:
     classes = class_names()
     for position, name in enumerate(shape.backbones):
         writer.set_backbone(position, backbone_of(name, classes))
-    writer.add_versions({"camtui": "0.1.0", "torch": "2.15.0", "torchvision": "0.29.2", "device": "NVIDIA H200"})
+    writer.add_versions(
+        {"camtui": "0.1.0", "torch": "2.15.0", "torchvision": "0.29.2", "device": "NVIDIA H200"}
+    )
     m = len(shape.methods)
     stages = [
         Stage(
-            position, f"{name} rows", name, tuple(range(position * m + 1, position * m + m + 1)), (), shape.images, 0, 0.0, 0, 12
+            position,
+            f"{name} rows",
+            name,
+            tuple(range(position * m + 1, position * m + m + 1)),
+            (),
+            shape.images,
+            0,
+            0.0,
+            0,
+            12,
         )
         for position, name in enumerate(shape.backbones)
     ]
     writer.set_stages(stages)
     writer.set_state("running")
     writer.event("info", f"started: {len(shape.backbones) * m} cells, {shape.images} images")
-    writer.heartbeat([WorkerState(0, "cuda:0", 41873, "computing", time.time(), 0, 97.0, 33 << 30, 141 << 30, 612.0, 71.0)])
+    writer.heartbeat(
+        [
+            WorkerState(
+                0,
+                "cuda:0",
+                41873,
+                "computing",
+                time.time(),
+                0,
+                97.0,
+                33 << 30,
+                141 << 30,
+                612.0,
+                71.0,
+            )
+        ]
+    )
     return writer, manifest
 
 
@@ -222,13 +314,21 @@ def fill(path: Path, shape: Shape) -> None:
                 if shape.curves:
                     writer.commit(UnitResult(measurements=_curves(cell, columns)))
         timed = min(last, 20_000)
-        connection.execute("UPDATE stages SET seconds = ?, timed_images = ? WHERE id = ?", (timed * 0.0065, timed, position))
+        connection.execute(
+            "UPDATE stages SET seconds = ?, timed_images = ? WHERE id = ?",
+            (timed * 0.0065, timed, position),
+        )
         if last == shape.images:
             writer.event("info", f"{backbone} complete, {shape.images} images")
     if shape.fraction < 1:
-        bad, cells = shape.images - 1, range((len(shape.backbones) - 1) * m + 1, len(shape.backbones) * m + 1)
+        bad, cells = (
+            shape.images - 1,
+            range((len(shape.backbones) - 1) * m + 1, len(shape.backbones) * m + 1),
+        )
         why = "image file is truncated (41 bytes missing)"
-        writer.commit(UnitResult(failures=tuple(Failure(cell, bad, "", "truncated", why) for cell in cells)))
+        writer.commit(
+            UnitResult(failures=tuple(Failure(cell, bad, "", "truncated", why) for cell in cells))
+        )
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     if shape.fraction >= 1:
@@ -241,14 +341,24 @@ def _curves(cell: int, columns: Columns) -> tuple[Measurement, ...]:
     steps = np.linspace(0, 1, 29)
     made: list[Measurement] = []
     for rank, y in zip(columns.images.tolist(), columns.y.tolist(), strict=True):
-        for metric, shape in (("deletion", np.exp(-8 * steps)), ("insertion", 1 - np.exp(-4 * steps))):
+        for metric, shape in (
+            ("deletion", np.exp(-8 * steps)),
+            ("insertion", 1 - np.exp(-4 * steps)),
+        ):
             points = (y * shape).astype("<f2")
-            made.append(Measurement(cell, rank, metric, float(points.astype(float)[:-1].mean()), points.tobytes()))
+            made.append(
+                Measurement(
+                    cell, rank, metric, float(points.astype(float)[:-1].mean()), points.tobytes()
+                )
+            )
     return tuple(made)
 
 
 def keep_writing(path: Path, shape: Shape, rate: float, seconds: float) -> None:
-    """Behave as a driver: hold the lock, commit a unit of 64 images × all methods at a time, beat."""
+    """Behave as a driver: hold the lock, commit a unit of 64 images × all methods at a time.
+
+    Beat.
+    """
     lock = RunLock(path)
     writer = RunWriter(path)
     labels = np.zeros(shape.images, dtype=np.int64)
@@ -261,12 +371,30 @@ def keep_writing(path: Path, shape: Shape, rate: float, seconds: float) -> None:
         while position < len(shape.backbones) and time.monotonic() < end:
             unit = min(64, shape.images - first)
             writer.commit(
-                UnitResult(tuple(_unit_rows(shape, position, labels, first, first + unit))), stage=position, images=unit
+                UnitResult(tuple(_unit_rows(shape, position, labels, first, first + unit))),
+                stage=position,
+                images=unit,
             )
-            writer._db.conn.execute("UPDATE stages SET seconds = seconds + ? WHERE id = ?", (unit * m / rate, position))
+            writer._db.conn.execute(
+                "UPDATE stages SET seconds = seconds + ? WHERE id = ?", (unit * m / rate, position)
+            )
             used = 90 + 9 * Random(first).random()
             writer.heartbeat(
-                [WorkerState(0, "cuda:0", 41873, "computing", time.time(), 0, used, 33 << 30, 141 << 30, 612.0, 71.0)]
+                [
+                    WorkerState(
+                        0,
+                        "cuda:0",
+                        41873,
+                        "computing",
+                        time.time(),
+                        0,
+                        used,
+                        33 << 30,
+                        141 << 30,
+                        612.0,
+                        71.0,
+                    )
+                ]
             )
             first += unit
             if first >= shape.images:
@@ -279,7 +407,9 @@ def keep_writing(path: Path, shape: Shape, rate: float, seconds: float) -> None:
         lock.release()
 
 
-def _unit_rows(shape: Shape, position: int, labels: NDArray[np.int64], first: int, last: int) -> Iterator[Row]:
+def _unit_rows(
+    shape: Shape, position: int, labels: NDArray[np.int64], first: int, last: int
+) -> Iterator[Row]:
     m = len(shape.methods)
     for place, method in enumerate(shape.methods):
         columns = cell_columns(shape, shape.backbones[position], method, labels, first, last)
@@ -289,7 +419,9 @@ def _unit_rows(shape: Shape, position: int, labels: NDArray[np.int64], first: in
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("path", type=Path)
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--fraction", type=float, default=1.0, help="how much of it is done")
@@ -303,7 +435,9 @@ def main() -> None:
     began = time.perf_counter()
     if not given.path.exists():
         fill(given.path, shape)
-        print(json.dumps({"path": str(given.path), "seconds": round(time.perf_counter() - began, 1)}))
+        print(
+            json.dumps({"path": str(given.path), "seconds": round(time.perf_counter() - began, 1)})
+        )
     if given.live:
         keep_writing(given.path, shape, given.rate, given.seconds)
 

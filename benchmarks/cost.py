@@ -1,10 +1,13 @@
-"""What cost grows with: images, methods, channels of Score-CAM, workers. Each should be a straight line through its forwards.
+"""What cost grows with: images, methods, channels of Score-CAM, workers.
 
-Every row gives seconds, and seconds a forward beside those of the first row (1.00: exactly proportional). Sizes take turns,
-medians of the rounds. Workers beyond this machine's cores are ``benchmarks/scaling.py``'s, with an evaluator that sleeps.
+Each should be a straight line through its forwards.
 
-    python benchmarks/cost.py --data ../shared/imagenet-sample                     # 3 minutes on two cores
-    python benchmarks/cost.py --data DIR --device cuda --images 256
+Every row gives seconds, and seconds a forward beside those of the first row (1.00: exactly
+proportional). Sizes take turns, medians of the rounds. Workers beyond this machine's cores are
+``benchmarks/scaling.py``'s, with an evaluator that sleeps.
+
+    python benchmarks/cost.py --data ../shared/imagenet-sample                     # 3 minutes on
+    two cores python benchmarks/cost.py --data DIR --device cuda --images 256
 """
 
 from __future__ import annotations
@@ -40,9 +43,13 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    plan = validated(RunPlan(str(options.data), (BackboneSpec(options.backbone, options.weights),), METHODS))
+    plan = validated(
+        RunPlan(str(options.data), (BackboneSpec(options.backbone, options.weights),), METHODS)
+    )
     images = find_images(options.data, seed=0, limit=options.images)
-    session = open_session(SessionSettings(plan, str(images.root), options.device, options.batch_size))
+    session = open_session(
+        SessionSettings(plan, str(images.root), options.device, options.batch_size)
+    )
     session.load(0)
     assert session._loaded is not None
     network = session._loaded.network
@@ -51,11 +58,15 @@ def main() -> None:
     few = images.images[: shares[1]]
     lines: dict[str, dict[str, Callable[[], int]]] = {
         "images": {str(n): partial(rows, session, METHODS[:2], images.images[:n]) for n in shares},
-        "methods": {str(n): partial(rows, session, METHODS[:n], few) for n in range(1, len(METHODS) + 1)},
+        "methods": {
+            str(n): partial(rows, session, METHODS[:n], few) for n in range(1, len(METHODS) + 1)
+        },
         "channels": {str(n): partial(channels, network, n) for n in (64, 128, 256, 512)},
         "workers": {str(n): partial(whole_run, options, n) for n in (1, 2)},
     }
-    results = [one for axis, sizes in lines.items() for one in measured(axis, sizes, options.rounds)]
+    results = [
+        one for axis, sizes in lines.items() for one in measured(axis, sizes, options.rounds)
+    ]
     write_json(options, results)
 
 
@@ -82,7 +93,8 @@ def measured(axis: str, sizes: dict[str, Callable[[], int]], rounds: int) -> lis
     ]
     for one in found:
         print(
-            f"  {axis:9} {one['size']:>5}  {one['forwards']:>6} forwards  {one['seconds']:7.2f} s   {one['relative']:.2f}",
+            f"  {axis:9} {one['size']:>5}  {one['forwards']:>6} forwards  "
+            f"{one['seconds']:7.2f} s   {one['relative']:.2f}",
             flush=True,
         )
     return found
@@ -91,7 +103,8 @@ def measured(axis: str, sizes: dict[str, Callable[[], int]], rounds: int) -> lis
 def rows(session: EvaluationSession, methods: tuple[str, ...], images: tuple[ImageRef, ...]) -> int:
     """Rows in units of 16 images, the next one being decoded; how many forwards they took."""
     units = [
-        Unit(0, 0, 0, tuple(range(len(methods))), methods, images[start : start + 16]) for start in range(0, len(images), 16)
+        Unit(0, 0, 0, tuple(range(len(methods))), methods, images[start : start + 16])
+        for start in range(0, len(images), 16)
     ]
     forwards = 0
     for place, unit in enumerate(units):
@@ -105,23 +118,50 @@ def rows(session: EvaluationSession, methods: tuple[str, ...], images: tuple[Ima
 def channels(network: Network, count: int) -> int:
     """Score-CAM's passes through so many channels."""
     before, device = network.forwards, network.device
-    images = torch.randn(1, 3, network.side, network.side, generator=torch.Generator().manual_seed(0)).to(device)
+    images = torch.randn(
+        1, 3, network.side, network.side, generator=torch.Generator().manual_seed(0)
+    ).to(device)
     seen = network.observe(1, lambda start, stop: images[start:stop])
     some = seen._replace(activation=torch.rand(1, count, *seen.activation.shape[2:], device=device))
-    view = BatchView(network, lambda: images, some, torch.zeros(1, dtype=torch.long, device=device), [b""])
+    view = BatchView(
+        network, lambda: images, some, torch.zeros(1, dtype=torch.long, device=device), [b""]
+    )
     view.channel_scores().sum().item()
     return network.forwards - before
 
 
 def whole_run(options: argparse.Namespace, workers: int) -> int:
-    """A run on all images with so many workers; start included, so that two cost a little more on two busy cores."""
+    """A run on all images with so many workers.
+
+    Start included, so that two cost a little more on two busy cores.
+    """
     with TemporaryDirectory() as home:
         command = [
-            sys.executable, "-m", "camtui", "run", "--data", str(options.data), "-b", options.backbone, "-m", ",".join(METHODS),
-            "-F", "-q", "-n", str(4 * options.images), "--workers", str(workers), "--device", options.device,
-            "--batch-size", str(options.batch_size), *(() if options.weights == "default" else ("--weights", options.weights)),
-        ]  # fmt: skip
-        subprocess.run(command, check=True, capture_output=True, env={**os.environ, "CAMTUI_HOME": home})
+            sys.executable,
+            "-m",
+            "camtui",
+            "run",
+            "--data",
+            str(options.data),
+            "-b",
+            options.backbone,
+            "-m",
+            ",".join(METHODS),
+            "-F",
+            "-q",
+            "-n",
+            str(4 * options.images),
+            "--workers",
+            str(workers),
+            "--device",
+            options.device,
+            "--batch-size",
+            str(options.batch_size),
+            *(() if options.weights == "default" else ("--weights", options.weights)),
+        ]
+        subprocess.run(
+            command, check=True, capture_output=True, env={**os.environ, "CAMTUI_HOME": home}
+        )
     return 32 * int(options.images)
 
 

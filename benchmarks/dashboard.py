@@ -1,11 +1,11 @@
 """The dashboard's measurable goals (spec, section 4), each with its figure.
 
-python benchmarks/big_run.py /tmp/big.db
-python benchmarks/dashboard.py /tmp/big.db            # start, verbs, queries, idle tick, overlay
-python benchmarks/dashboard.py /tmp/big.db --thread   # how long keys and looks keep the screen's thread
-python benchmarks/dashboard.py /tmp/big.db --crash    # from the driver's death to the word on the screen
-python benchmarks/dashboard.py /tmp/big.db --bytes    # bytes a second on a pty beside a writer, 80×24 and 140×40
-python benchmarks/dashboard.py /tmp/big.db --writer   # a writer alone, and beside three dashboards
+python benchmarks/big_run.py /tmp/big.db python benchmarks/dashboard.py /tmp/big.db            #
+start, verbs, queries, idle tick, overlay python benchmarks/dashboard.py /tmp/big.db --thread   #
+how long keys and looks keep the screen's thread python benchmarks/dashboard.py /tmp/big.db --crash
+# from the driver's death to the word on the screen python benchmarks/dashboard.py /tmp/big.db
+--bytes    # bytes a second on a pty beside a writer, 80×24 and 140×40 python
+benchmarks/dashboard.py /tmp/big.db --writer   # a writer alone, and beside three dashboards
 """
 
 from __future__ import annotations
@@ -57,9 +57,16 @@ def say(goal: str, limit: str, figure: str) -> None:
 class Terminal:
     """A dashboard on a pty, its bytes counted."""
 
-    def __init__(self, path: Path, size: tuple[int, int], *options: str, colours: str = "256") -> None:
+    def __init__(
+        self, path: Path, size: tuple[int, int], *options: str, colours: str = "256"
+    ) -> None:
         self.began = time.perf_counter()
-        environment = {**os.environ, "TERM": "xterm-256color", "LINES": str(size[1]), "COLUMNS": str(size[0])}
+        environment = {
+            **os.environ,
+            "TERM": "xterm-256color",
+            "LINES": str(size[1]),
+            "COLUMNS": str(size[0]),
+        }
         environment.pop("NO_COLOR", None)
         if colours == "truecolor":
             environment["COLORTERM"] = "truecolor"
@@ -71,7 +78,10 @@ class Terminal:
         ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
 
     def read(self, seconds: float, until: bytes = b"", quiet: float = 0.0) -> bytes:
-        """What comes within that time, or until something has come, or until nothing has come for ``quiet`` seconds."""
+        """What comes within that time, or until something has come.
+
+        Or until nothing has come for ``quiet`` seconds.
+        """
         end, got = time.perf_counter() + seconds, b""
         last = time.perf_counter()
         while time.perf_counter() < end:
@@ -105,19 +115,33 @@ def measure_start(path: Path) -> None:
         terminal.read(10, until=b"scorecam")
         times.append(1000 * (time.perf_counter() - terminal.began))
         terminal.close()
-    say("1 camtui watch: first full grid on a pty", "≤ 500 ms", f"{statistics.median(times):.0f} ms (of {len(times)})")
+    say(
+        "1 camtui watch: first full grid on a pty",
+        "≤ 500 ms",
+        f"{statistics.median(times):.0f} ms (of {len(times)})",
+    )
 
 
 def measure_verbs(path: Path) -> None:
     environment = {**os.environ, "CAMTUI_HOME": str(path.parent / "no-runs")}
-    subprocess.run([CAMTUI, "--help"], env=environment, capture_output=True, check=False)  # compiles
+    subprocess.run(
+        [CAMTUI, "--help"], env=environment, capture_output=True, check=False
+    )  # compiles
     for words in (["--help"], ["status", str(path)], ["ls"]):
-        spent = median(9, partial(subprocess.run, [CAMTUI, *words], env=environment, capture_output=True, check=False))
+        spent = median(
+            9,
+            partial(
+                subprocess.run, [CAMTUI, *words], env=environment, capture_output=True, check=False
+            ),
+        )
         say(f"1 camtui {words[0]}", "≤ 150 ms", f"{spent:.0f} ms")
 
 
 def measure_thread(path: Path) -> None:
-    """A task that wants to run every 5 ms tells how long others kept it waiting, while keys go through every screen."""
+    """A task that wants to run every 5 ms tells how long others kept it waiting.
+
+    While keys go through every screen.
+    """
     from camtui.tui.app import Dashboard
 
     gaps: dict[str, float] = {}
@@ -158,15 +182,31 @@ def measure_thread(path: Path) -> None:
 
     asyncio.run(use())
     longest = sorted(gaps.items(), key=lambda item: -item[1])[:4]
-    say("2 the screen's thread is kept, longest", "≤ 50 ms", ", ".join(f"{key} {gap:.0f} ms" for key, gap in longest))
+    say(
+        "2 the screen's thread is kept, longest",
+        "≤ 50 ms",
+        ", ".join(f"{key} {gap:.0f} ms" for key, gap in longest),
+    )
 
 
 def measure_crash() -> None:
     with tempfile.TemporaryDirectory() as folder:
         live, times = Path(folder) / "live.db", []
         for turn in range(5):
-            shape = ("--images", "2000", "--fraction", "0.1", "--live", "--rate", "200", "--seconds", "60")
-            writer = subprocess.Popen([sys.executable, str(Path(__file__).with_name("big_run.py")), str(live), *shape])
+            shape = (
+                "--images",
+                "2000",
+                "--fraction",
+                "0.1",
+                "--live",
+                "--rate",
+                "200",
+                "--seconds",
+                "60",
+            )
+            writer = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("big_run.py")), str(live), *shape]
+            )
             while lock_holder(live) != writer.pid:
                 time.sleep(0.1)
             terminal = Terminal(live, (80, 24))
@@ -178,7 +218,11 @@ def measure_crash() -> None:
             times.append(time.perf_counter() - began)
             terminal.close()
             writer.wait()
-    say("6 driver killed → CRASHED on the screen", "≤ 10 s", f"{statistics.median(times):.1f} s, longest {max(times):.1f}")
+    say(
+        "6 driver killed → CRASHED on the screen",
+        "≤ 10 s",
+        f"{statistics.median(times):.1f} s, longest {max(times):.1f}",
+    )
 
 
 def measure_queries(path: Path) -> None:
@@ -195,10 +239,21 @@ def measure_queries(path: Path) -> None:
         whole = median(20, lambda: page(reader, 36, "adcc", True, None))
         deep = reader.ranked(36, "adcc", ascending=True, limit=25_000)[-1]
         later = median(20, lambda: page(reader, 36, "adcc", True, deep))
-        other = [median(20, partial(page, reader, 36, key, True, None)) for key in ("average_drop", "coherency", "complexity")]
-    say("2 worst 100 by ADCC: keys / keys, images and rows", "≤ 5 ms", f"{by_adcc:.2f} / {whole:.2f} ms")
+        other = [
+            median(20, partial(page, reader, 36, key, True, None))
+            for key in ("average_drop", "coherency", "complexity")
+        ]
+    say(
+        "2 worst 100 by ADCC: keys / keys, images and rows",
+        "≤ 5 ms",
+        f"{by_adcc:.2f} / {whole:.2f} ms",
+    )
     say("2 the same behind image 25 000", "≤ 5 ms", f"{later:.2f} ms")
-    say("2 the same by drop, coherency, complexity (no index)", "≤ 5 ms", " / ".join(f"{one:.1f}" for one in other) + " ms")
+    say(
+        "2 the same by drop, coherency, complexity (no index)",
+        "≤ 5 ms",
+        " / ".join(f"{one:.1f}" for one in other) + " ms",
+    )
 
 
 def measure_overlay() -> None:
@@ -225,7 +280,11 @@ def measure_overlay() -> None:
                 sizes.append(len(got))
             terminal.close()
             kilobytes = statistics.median(sizes) / 1000
-            say(f"8 an overlay of 34×17 cells, key to last byte, {colours}", "≤ 100 ms", f"{statistics.median(times[2:]):.0f} ms")
+            say(
+                f"8 an overlay of 34×17 cells, key to last byte, {colours}",
+                "≤ 100 ms",
+                f"{statistics.median(times[2:]):.0f} ms",
+            )
             figure = f"{kilobytes:.1f} kB, worst {max(sizes) / 1000:.1f}"
             say(f"8 its bytes with the lines around it, {colours}", limit, figure)
 
@@ -233,11 +292,25 @@ def measure_overlay() -> None:
 def measure_bytes(path: Path) -> None:
     """Bytes a second while a writer commits ten times a second, six rows of the grid changing."""
     small, large, saving = (80, 24), (140, 40), ("--low-bandwidth",)
-    for size, options, limit in ((small, (), "≤ 4 kB/s"), (large, (), "≤ 6 kB/s"), (small, saving, "≤ 1 kB/s")):
+    for size, options, limit in (
+        (small, (), "≤ 4 kB/s"),
+        (large, (), "≤ 6 kB/s"),
+        (small, saving, "≤ 1 kB/s"),
+    ):
         with tempfile.TemporaryDirectory() as folder:
             live = Path(folder) / "live.db"
             big_run = str(Path(__file__).with_name("big_run.py"))
-            shape = ("--images", "20000", "--fraction", "0.1", "--live", "--rate", "2000", "--seconds", "45")
+            shape = (
+                "--images",
+                "20000",
+                "--fraction",
+                "0.1",
+                "--live",
+                "--rate",
+                "2000",
+                "--seconds",
+                "45",
+            )
             writer = subprocess.Popen([sys.executable, big_run, str(live), *shape])
             while not live.with_suffix(".db.lock").exists():
                 time.sleep(0.2)
@@ -256,11 +329,18 @@ def measure_bytes(path: Path) -> None:
 
 
 def measure_writer(blocks: int = 8, units: int = 15, pause: float = 0.2) -> None:
-    """A writer that commits 180 rows five times a second, beside three dashboards that are awake and asleep by turns.
+    """A writer that commits 180 rows five times a second.
 
-    Both are measured in the same minute on the same file, so that other work on the machine weighs on both alike.
+    Beside three dashboards that are awake and asleep by turns.
+
+    Both are measured in the same minute on the same file, so that other work on the machine weighs
+    on both alike.
     """
-    shape = Shape(images=60 * blocks * units, methods=("gradcam", "gradcampp", "layercam"), backbones=("resnet50",))
+    shape = Shape(
+        images=60 * blocks * units,
+        methods=("gradcam", "gradcampp", "layercam"),
+        backbones=("resnet50",),
+    )
     commits: dict[bool, list[float]] = {True: [], False: []}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "race.db"
@@ -297,14 +377,18 @@ def measure_writer(blocks: int = 8, units: int = 15, pause: float = 0.2) -> None
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("path", type=Path)
     parser.add_argument("--bytes", action="store_true")
     parser.add_argument("--writer", action="store_true")
     parser.add_argument("--thread", action="store_true")
     parser.add_argument("--crash", action="store_true")
     given = parser.parse_args()
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every start compiles camtui anew, which no installed one does
+    os.environ.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # else every start compiles camtui anew, which no installed one does
     if given.bytes:
         measure_bytes(given.path)
     elif given.writer:

@@ -1,14 +1,16 @@
 """How close a whole ``camtui run`` comes to the limit of what the mathematics requires.
 
-``efficiency = forwards required / (seconds × raw forwards a second)``: processes, decoding, metrics and store included. A run
-starts once, so its seconds are the slope between a small and a large number of images. Raw throughput is that of the same
-network, allocator, batch size and precision on random images that are on the device already. Small run, large run and raw take
-turns; the median of the rounds is printed.
+``efficiency = forwards required / (seconds × raw forwards a second)``: processes, decoding, metrics
+and store included. A run starts once, so its seconds are the slope between a small and a large
+number of images. Raw throughput is that of the same network, allocator, batch size and precision on
+random images that are on the device already. Small run, large run and raw take turns; the median of
+the rounds is printed.
 
-    python benchmarks/efficiency.py --data ../shared/imagenet-sample                              # 4 minutes on two cores
-    python benchmarks/efficiency.py --data ../shared/imagenet-sample --backbone resnet50 --groups family,gradcam
-    python benchmarks/efficiency.py --data ../shared/imagenet-sample --backbone resnet50 --groups scorecam --rounds 3
-    python benchmarks/efficiency.py --data DIR --device cuda --images 20
+    python benchmarks/efficiency.py --data ../shared/imagenet-sample                              #
+    4 minutes on two cores python benchmarks/efficiency.py --data ../shared/imagenet-sample
+    --backbone resnet50 --groups family,gradcam python benchmarks/efficiency.py --data
+    ../shared/imagenet-sample --backbone resnet50 --groups scorecam --rounds 3 python
+    benchmarks/efficiency.py --data DIR --device cuda --images 20
 """
 
 from __future__ import annotations
@@ -66,17 +68,32 @@ def main() -> None:
     parser.add_argument("--groups", default=",".join(GROUPS))
     options = parser.parse_args()
     keep_freed_blocks()
-    spec = BackboneSpec(options.backbone, "default" if options.backbone == "efficientnet_lite0" else options.weights)
+    spec = BackboneSpec(
+        options.backbone, "default" if options.backbone == "efficientnet_lite0" else options.weights
+    )
     raw = Network(
-        load_backbone(spec), device=torch.device(options.device), precision=options.precision, batch_size=options.batch_size
-    )  # fmt: skip
+        load_backbone(spec),
+        device=torch.device(options.device),
+        precision=options.precision,
+        batch_size=options.batch_size,
+    )
     print(f"{spec.name}, {options.precision}, batch {options.batch_size}, {machine_line()}")
     results = []
     for name in options.groups.split(","):
         rounds = [one_round(options, spec, raw, GROUPS[name]) for _ in range(options.rounds)]
-        efficiency, rate, raw_rate = (statistics.median(column) for column in zip(*rounds, strict=True))
+        efficiency, rate, raw_rate = (
+            statistics.median(column) for column in zip(*rounds, strict=True)
+        )
         each = [one[0] for one in rounds]
-        results.append({"group": name, "efficiency": efficiency, "forwards_per_second": rate, "raw": raw_rate, "rounds": each})
+        results.append(
+            {
+                "group": name,
+                "efficiency": efficiency,
+                "forwards_per_second": rate,
+                "raw": raw_rate,
+                "rounds": each,
+            }
+        )
         print(
             f"  {name:9} efficiency {efficiency:.3f} ({', '.join(f'{one:.3f}' for one in each)})"
             f"   {rate:7.1f} forwards/s   raw {raw_rate:7.1f}",
@@ -85,10 +102,15 @@ def main() -> None:
     write_json(options, results)
 
 
-def one_round(options: argparse.Namespace, spec: BackboneSpec, raw: Network, group: Group) -> tuple[float, float, float]:
+def one_round(
+    options: argparse.Namespace, spec: BackboneSpec, raw: Network, group: Group
+) -> tuple[float, float, float]:
     """(efficiency, forwards a second of the run, raw forwards a second)."""
     before = raw_throughput(raw)
-    small, large = (max(round(options.images * share), number) for share, number in ((group.small, 1), (group.large, 2)))
+    small, large = (
+        max(round(options.images * share), number)
+        for share, number in ((group.small, 1), (group.large, 2))
+    )
     runs = [whole_run(options, spec, raw, group, count) for count in (small, large)]
     seconds, forwards = (runs[1][place] - runs[0][place] for place in range(2))
     raw_rate = statistics.mean((before, raw_throughput(raw)))
@@ -98,7 +120,9 @@ def one_round(options: argparse.Namespace, spec: BackboneSpec, raw: Network, gro
 def raw_throughput(network: Network, seconds: float = 2.0) -> float:
     """Forwards a second on random images that are already on the device."""
     size = network.batch_sizes[network.arithmetic(weighing=True)]
-    images = torch.randn(size, *network.input_shape, device=network.device).contiguous(memory_format=torch.channels_last)
+    images = torch.randn(size, *network.input_shape, device=network.device).contiguous(
+        memory_format=torch.channels_last
+    )
     network.forward(images, weighing=True).logits.sum().item()
     begun, count = time.perf_counter(), 0
     while time.perf_counter() - begun < seconds:
@@ -107,35 +131,64 @@ def raw_throughput(network: Network, seconds: float = 2.0) -> float:
     return count / (time.perf_counter() - begun)
 
 
-def whole_run(options: argparse.Namespace, spec: BackboneSpec, raw: Network, group: Group, images: int) -> tuple[float, int]:
+def whole_run(
+    options: argparse.Namespace, spec: BackboneSpec, raw: Network, group: Group, images: int
+) -> tuple[float, int]:
     """(seconds of a ``camtui run -F`` as a user types it, forwards that its rows required)."""
     with TemporaryDirectory() as home:
         command = [
-            sys.executable, "-m", "camtui", "run", "--data", str(options.data), "-b", spec.key, "-m", group.methods, "-F", "-q",
-            "-n", str(images), "--batch-size", str(options.batch_size), "--device", options.device, "--name", "run",
-            "--precision", options.precision, *(() if spec.weights == "default" else ("--weights", spec.weights)),
+            sys.executable,
+            "-m",
+            "camtui",
+            "run",
+            "--data",
+            str(options.data),
+            "-b",
+            spec.key,
+            "-m",
+            group.methods,
+            "-F",
+            "-q",
+            "-n",
+            str(images),
+            "--batch-size",
+            str(options.batch_size),
+            "--device",
+            options.device,
+            "--name",
+            "run",
+            "--precision",
+            options.precision,
+            *(() if spec.weights == "default" else ("--weights", spec.weights)),
             *(("--metric", "all") if group.metrics == "all" else ()),
-        ]  # fmt: skip
+        ]
         begun = time.perf_counter()
-        subprocess.run(command, check=True, env={**os.environ, "CAMTUI_HOME": home}, capture_output=True)
+        subprocess.run(
+            command, check=True, env={**os.environ, "CAMTUI_HOME": home}, capture_output=True
+        )
         seconds = time.perf_counter() - begun
         return seconds, required(Path(home, "runs", "run.db"), raw, options.data)
 
 
 def required(database: Path, network: Network, data: Path) -> int:
-    """Forwards that the stored rows needed: as planned, less the channels of Score-CAM that are constant."""
+    """Forwards that the stored rows needed.
+
+    As planned, less the channels of Score-CAM that are constant.
+    """
     with RunReader(database) as run:
         planned = sum(stage.forwards_per_image * stage.images for stage in run.stages())
     with closing(sqlite3.connect(database)) as connection:
         stored = dict(
             connection.execute(
-                "SELECT image_id, map FROM results JOIN cells ON cells.id = cell_id WHERE method = 'scorecam' AND map NOT NULL"
+                "SELECT image_id, map FROM results JOIN cells ON cells.id = cell_id WHERE "
+                "method = 'scorecam' AND map NOT NULL"
             ).fetchall()
         )
     manifest = find_images(data, seed=0, limit=max(stored, default=0) + 1)
     by_id = {image.id: image for image in manifest.images}
     return round(planned) - sum(
-        constant_channels(network, manifest.root, by_id[image], values) for image, values in stored.items()
+        constant_channels(network, manifest.root, by_id[image], values)
+        for image, values in stored.items()
     )
 
 
@@ -143,10 +196,18 @@ def constant_channels(network: Network, root: Path, image: ImageRef, values: byt
     """Channels of the image and of its explanation map that Score-CAM need not look through."""
     facts = network.backbone.facts
     loader = Loader(root, threads=1)
-    x = Normaliser(facts.preprocessing, network.device)(loader.collect([image], facts.preprocessing).pixels)
+    x = Normaliser(facts.preprocessing, network.device)(
+        loader.collect([image], facts.preprocessing).pixels
+    )
     loader.close()
-    low = torch.frombuffer(bytearray(values), dtype=torch.float32).view(1, facts.height, facts.width).to(network.device)
-    seen = network.forward(torch.cat([x, masked(x, Saliency(low, network.side, network.side))]), weighing=False).activation
+    low = (
+        torch.frombuffer(bytearray(values), dtype=torch.float32)
+        .view(1, facts.height, facts.width)
+        .to(network.device)
+    )
+    seen = network.forward(
+        torch.cat([x, masked(x, Saliency(low, network.side, network.side))]), weighing=False
+    ).activation
     return int((min_max(seen).amax((2, 3)) == 0).sum())
 
 

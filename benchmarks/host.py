@@ -1,10 +1,14 @@
-"""What a worker's main thread and the driver could keep up with, if the networks' forwards cost nothing.
+"""What a worker's main thread and the driver could keep up with.
 
-``python benchmarks/host.py --data ../shared/imagenet-sample``. A real session evaluates units of 256 images under the gradient
-methods; its network is a stub that answers from memory, and what a GPU would compute (normalising, masking) is left out. Counted
-is the processor time of the main thread, from collecting the images to the pickled result: decoding and noise are in the loaders'
-threads, whose time is printed beside it. The driver is real, with eight workers in processes of their own that only make up rows;
-counted is its processor time. On a machine with enough cores these are ceilings; on fewer, what they would be.
+If the networks' forwards cost nothing.
+
+``python benchmarks/host.py --data ../shared/imagenet-sample``. A real session evaluates units of
+256 images under the gradient methods; its network is a stub that answers from memory, and what a
+GPU would compute (normalising, masking) is left out. Counted is the processor time of the main
+thread, from collecting the images to the pickled result: decoding and noise are in the loaders'
+threads, whose time is printed beside it. The driver is real, with eight workers in processes of
+their own that only make up rows; counted is its processor time. On a machine with enough cores
+these are ceilings; on fewer, what they would be.
 """
 
 from __future__ import annotations
@@ -66,7 +70,9 @@ class Costless(Network):
         activation = torch.rand(UNIT, 12, 7, 7, generator=generator)
         logits = torch.rand(UNIT, 10, generator=generator)
         again = -(-count // UNIT)
-        return Observation(activation.repeat(again, 1, 1, 1)[:count], logits.repeat(again, 1)[:count])
+        return Observation(
+            activation.repeat(again, 1, 1, 1)[:count], logits.repeat(again, 1)[:count]
+        )
 
 
 class Unmade:
@@ -79,16 +85,24 @@ class Unmade:
 
 
 class Timed(NamedTuple):
-    """Milliseconds of a processor for a unit of 256 images: of the main thread, and of all threads together."""
+    """Milliseconds of a processor for a unit of 256 images.
+
+    Of the main thread, and of all threads together.
+    """
 
     main: float
     every: float
 
 
 def main_thread(data: Path, turns: int, loaders: int) -> Timed:
-    """What a unit costs the worker's main thread once its images are decoded and its noise is drawn."""
+    """What a unit costs the worker's main thread once its images are decoded.
+
+    Its noise is drawn.
+    """
     images = some_images(data)
-    plan = RunPlan.from_dict({"data": str(data), "backbones": ["resnet18"], "methods": list(FAMILY)})
+    plan = RunPlan.from_dict(
+        {"data": str(data), "backbones": ["resnet18"], "methods": list(FAMILY)}
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session_module, "load_backbone", lambda *_: as_backbone(Tiny(), side=SIDE))
         patch.setattr(session_module, "Network", Costless)
@@ -114,7 +128,10 @@ def main_thread(data: Path, turns: int, loaders: int) -> Timed:
 
 
 def as_it_was(data: Path) -> float:
-    """Milliseconds of the main thread for what it did itself before: stacking, copying to pinned memory, two fields of noise."""
+    """Milliseconds of the main thread for what it did itself before.
+
+    Stacking, copying to pinned memory, two fields of noise.
+    """
     images = some_images(data)
     loader = Loader(data, threads=2)
     pixels = list(loader.collect(images, Preprocessing(SIDE, SIDE)).pixels.numpy())
@@ -158,27 +175,45 @@ def driver_rows(images: int, workers: int) -> float:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
         devices = tuple(f"cuda:{number}" for number in range(workers))
         data = make_data(Path(folder) / "data", images)
-        found = measured(data, images, lambda settings: LocalExecutor(settings, devices, DOTTED), "cuda:0")
+        found = measured(
+            data, images, lambda settings: LocalExecutor(settings, devices, DOTTED), "cuda:0"
+        )
     return found.rows / found.cpu
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of images")
     parser.add_argument("--turns", type=int, default=5, help="units to measure")
     parser.add_argument("--loaders", type=int, default=2, help="threads that decode and draw noise")
-    parser.add_argument("--images", type=int, default=30_720, help="for the driver, three rows each")
+    parser.add_argument(
+        "--images", type=int, default=30_720, help="for the driver, three rows each"
+    )
     parser.add_argument("--workers", type=int, default=8, help="of the driver")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(machine_line())
     now, before = main_thread(options.data, options.turns, options.loaders), as_it_was(options.data)
-    print(f"main thread  {now.main:6.1f} ms a unit of {UNIT}: {1000 * UNIT / now.main:7.0f} images/s a worker")
-    print(f"  before     {now.main + before:6.1f} ms, with stacking, pinning and noise: {1000 * UNIT / (now.main + before):.0f}")
-    print(f"loaders      {(now.every - now.main) / UNIT:6.2f} ms an image: decoding, hashing, two fields of noise")
+    print(
+        f"main thread  {now.main:6.1f} ms a unit of {UNIT}: {1000 * UNIT / now.main:7.0f} "
+        "images/s a worker"
+    )
+    print(
+        f"  before     {now.main + before:6.1f} ms, with stacking, pinning and noise: "
+        f"{1000 * UNIT / (now.main + before):.0f}"
+    )
+    print(
+        f"loaders      {(now.every - now.main) / UNIT:6.2f} ms an image: decoding, hashing, "
+        "two fields of noise"
+    )
     rows = driver_rows(options.images, options.workers)
-    print(f"driver       {rows:6.0f} rows for each second of its processor, {options.workers} workers, {METHODS}")
+    print(
+        f"driver       {rows:6.0f} rows for each second of its processor, {options.workers} "
+        f"workers, {METHODS}"
+    )
     write_json(options, [{**now._asdict(), "before": now.main + before, "driver_rows": rows}])
 
 

@@ -1,9 +1,12 @@
-"""Figures of the sources themselves: sizes, cycles, suppressions, repeated lines; one column per commit.
+"""Figures of the sources themselves: sizes, cycles, suppressions, repeated lines.
+
+One column per commit.
 
     python benchmarks/house.py 23fd53e HEAD
 
-Needs the extra ``test`` (grimp comes with import-linter). Files are those of ``camtui/`` and ``evaluator/``; repeated runs and
-suppressions are counted in ``tests/`` and ``benchmarks/`` as well.
+Needs the extra ``test`` (grimp comes with import-linter). Files are those of ``camtui/`` and
+``evaluator/``; repeated runs and suppressions are counted in ``tests/`` and ``benchmarks/`` as
+well.
 """
 
 from __future__ import annotations
@@ -59,17 +62,26 @@ def functions(file: Path) -> Iterator[tuple[int, str]]:
 
 
 def repeated_runs(files: list[Path]) -> list[tuple[str, str]]:
-    """Pairs of places that share at least ``RUN`` lines, blank lines, imports and indentation left out; each run once."""
+    """Pairs of places that share at least ``RUN`` lines, blank lines.
+
+    Imports and indentation left out; each run once.
+    """
     places: dict[tuple[str, ...], list[tuple[int, int]]] = defaultdict(list)
     texts = []
     for number, file in enumerate(files):
         kept = [(at, line.strip()) for at, line in enumerate(lines_of(file), 1)]
-        kept = [(at, line) for at, line in kept if line and not line.startswith(("import ", "from ")) and len(line) > 1]
+        kept = [
+            (at, line)
+            for at, line in kept
+            if line and not line.startswith(("import ", "from ")) and len(line) > 1
+        ]
         texts.append(kept)
         for start in range(len(kept) - RUN + 1):
             places[tuple(line for _, line in kept[start : start + RUN])].append((number, start))
     starts = {pair for found in places.values() for pair in pairwise(found)}
-    first = [(a, b) for a, b in sorted(starts) if ((a[0], a[1] - 1), (b[0], b[1] - 1)) not in starts]
+    first = [
+        (a, b) for a, b in sorted(starts) if ((a[0], a[1] - 1), (b[0], b[1] - 1)) not in starts
+    ]
     return [(_place(files, texts, one), _place(files, texts, other)) for one, other in first]
 
 
@@ -83,13 +95,21 @@ def figures(root: Path) -> tuple[dict[str, str], list[str]]:
     own, everything = python_files(root, SOURCES), python_files(root, ALL)
     sizes = {file: len(lines_of(file)) for file in own}
     biggest = max(own, key=sizes.__getitem__)
-    length, name, where = max((length, name, file) for file in own for length, name in functions(file))
+    length, name, where = max(
+        (length, name, file) for file in own for length, name in functions(file)
+    )
     marks = sum(bool(_SUPPRESSION.search(line)) for file in everything for line in lines_of(file))
     total = sum(len(lines_of(file)) for file in everything)
     own_marks = sum(bool(_SUPPRESSION.search(line)) for file in own for line in lines_of(file))
-    cyclic = json.loads(subprocess.check_output([sys.executable, "-c", _CYCLES], cwd=root, text=True))
+    cyclic = json.loads(
+        subprocess.check_output([sys.executable, "-c", _CYCLES], cwd=root, text=True)
+    )
     runs = repeated_runs(everything)
-    own_runs = [run for run in runs if all(Path(place).relative_to(root).parts[0] in SOURCES for place in run)]
+    own_runs = [
+        run
+        for run in runs
+        if all(Path(place).relative_to(root).parts[0] in SOURCES for place in run)
+    ]
     numbers = {
         "modules": f"{len(own)}",
         "lines": f"{sum(sizes.values())} (with tests and benchmarks {total})",
@@ -97,7 +117,8 @@ def figures(root: Path) -> tuple[dict[str, str], list[str]]:
         "median file": f"{statistics.median(sizes.values()):.0f}",
         "longest function": f"{length} ({where.relative_to(root)}, {name})",
         "modules in import cycles": f"{len(cyclic)}",
-        "suppressions per 1000 lines": f"{1000 * own_marks / sum(sizes.values()):.1f} (everywhere {1000 * marks / total:.1f})",
+        "suppressions per 1000 lines": f"{1000 * own_marks / sum(sizes.values()):.1f} "
+        f"(everywhere {1000 * marks / total:.1f})",
         f"repeated runs of {RUN} lines or more": f"{len(own_runs)} (everywhere {len(runs)})",
     }
     places = [f"cycle through {module}" for module in cyclic]

@@ -1,9 +1,11 @@
 """Peak host memory of an evaluation beyond what the network itself takes for one batch.
 
-Each figure is a process of its own: the network is loaded and sees one batch, then the rows of one image (of 16 for the gradient
-family) are made; the peak of the second beyond that of the first is what methods, masks and metrics add.
+Each figure is a process of its own: the network is loaded and sees one batch, then the rows of one
+image (of 16 for the gradient family) are made; the peak of the second beyond that of the first is
+what methods, masks and metrics add.
 
-    python benchmarks/memory.py --data ../shared/imagenet-sample                       # ResNet-50 (2048 channels), 4 minutes
+    python benchmarks/memory.py --data ../shared/imagenet-sample                       # ResNet-50
+    (2048 channels), 4 minutes
 """
 
 from __future__ import annotations
@@ -18,11 +20,16 @@ from typing import Any
 
 from machine import machine_line, write_json
 
-_GROUPS = {"gradient family": "fakecam,gradcam,xgradcam,gradcampp,smoothgradcampp,layercam,ablationcam", "scorecam": "scorecam"}
+_GROUPS = {
+    "gradient family": "fakecam,gradcam,xgradcam,gradcampp,smoothgradcampp,layercam,ablationcam",
+    "scorecam": "scorecam",
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--backbones", default="resnet50")
     parser.add_argument("--precision", default="fp32")
@@ -38,14 +45,23 @@ def main() -> None:
     for backbone in options.backbones.split(","):
         for group, methods in _GROUPS.items():
             command = [
-                sys.executable, __file__, "--data", str(options.data), "--precision", options.precision,
-                "--child", f"{backbone} {methods}",
-            ]  # fmt: skip
-            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+                sys.executable,
+                __file__,
+                "--data",
+                str(options.data),
+                "--precision",
+                options.precision,
+                "--child",
+                f"{backbone} {methods}",
+            ]
+            found = json.loads(
+                subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            )
             results.append({"backbone": backbone, "group": group, **found})
             beyond = found["peak"] - found["network"]
             print(
-                f"  {backbone:18} {group:16} network {found['network']:5.2f} GB   peak {found['peak']:5.2f} GB"
+                f"  {backbone:18} {group:16} network {found['network']:5.2f} GB   peak "
+                f"{found['peak']:5.2f} GB"
                 f"   beyond {beyond:5.2f} GB"
             )
     write_json(options, results)

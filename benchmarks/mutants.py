@@ -1,11 +1,13 @@
-"""Which deliberate faults the tests do not notice: mutation testing of metrics, store and scheduler with cosmic-ray.
+"""Which deliberate faults the tests do not notice.
 
-    pip install cosmic-ray
-    python benchmarks/mutants.py                        # all modules, two at a time, about half an hour on two cores
-    python benchmarks/mutants.py evaluator/metrics
+Mutation testing of metrics, store and scheduler with cosmic-ray.
 
-Every mutant lives in a copy of the working tree and meets the tests of its own module only. Prints a line a module and each of
-its survivors as a diff; ``docs/development/mutants.md`` says what became of them.
+    pip install cosmic-ray python benchmarks/mutants.py                        # all modules, two at
+    a time, about half an hour on two cores python benchmarks/mutants.py evaluator/metrics
+
+Every mutant lives in a copy of the working tree and meets the tests of its own module only. Prints
+a line a module and each of its survivors as a diff; ``docs/development/mutants.md`` says what
+became of them.
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ exclude-operators = [
     'core/ReplaceUnaryOperator_.*Invert.*',
 ]
 """
-"""One change of an operator each way; the many others that cosmic-ray knows mostly fail in the same places."""
+"""One change of an operator each way; the many others that cosmic-ray knows mostly fail in the same
+places.
+"""
 
 
 class Mutants(NamedTuple):
@@ -72,15 +76,41 @@ def mutate(module: str) -> Mutants:
     """Every mutant of a module, or of a package, one after another, in a copy of the tree."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         tree = Path(folder) / "tree"
-        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__"), symlinks=True)
+        shutil.copytree(
+            ROOT,
+            tree,
+            ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__"),
+            symlinks=True,
+        )
         (Path(folder) / "shared").symlink_to(ROOT.parent / "shared")
-        (tree / "mutants.toml").write_text(CONFIG.format(module=module, python=sys.executable, tests=TESTS[module]))
-        for step in ("cosmic-ray init mutants.toml s.sqlite", "cr-filter-operators s.sqlite mutants.toml",
-                     "cosmic-ray baseline mutants.toml", "cosmic-ray exec mutants.toml s.sqlite"):  # fmt: skip
-            subprocess.run([Path(sys.executable).parent / step.split()[0], *step.split()[1:]], cwd=tree, check=True, env=quiet())
-        lines = subprocess.check_output([Path(sys.executable).parent / "cosmic-ray", "dump", "s.sqlite"], cwd=tree, text=True)
-    done = [result for _, result in map(json.loads, lines.splitlines()) if result and result["worker_outcome"] == "normal"]
-    return Mutants(module, len(done), [result["diff"] for result in done if result["test_outcome"] == "survived"])
+        (tree / "mutants.toml").write_text(
+            CONFIG.format(module=module, python=sys.executable, tests=TESTS[module])
+        )
+        for step in (
+            "cosmic-ray init mutants.toml s.sqlite",
+            "cr-filter-operators s.sqlite mutants.toml",
+            "cosmic-ray baseline mutants.toml",
+            "cosmic-ray exec mutants.toml s.sqlite",
+        ):
+            subprocess.run(
+                [Path(sys.executable).parent / step.split()[0], *step.split()[1:]],
+                cwd=tree,
+                check=True,
+                env=quiet(),
+            )
+        lines = subprocess.check_output(
+            [Path(sys.executable).parent / "cosmic-ray", "dump", "s.sqlite"], cwd=tree, text=True
+        )
+    done = [
+        result
+        for _, result in map(json.loads, lines.splitlines())
+        if result and result["worker_outcome"] == "normal"
+    ]
+    return Mutants(
+        module,
+        len(done),
+        [result["diff"] for result in done if result["test_outcome"] == "survived"],
+    )
 
 
 def quiet() -> dict[str, str]:
@@ -90,13 +120,19 @@ def quiet() -> dict[str, str]:
 
 def main() -> None:
     """Print the modules as they come, each with its survivors."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("modules", nargs="*", choices=[[], *TESTS], help="; ".join(TESTS))
     modules = parser.parse_args().modules or list(TESTS)
     total = alive = 0
     with ThreadPoolExecutor(2) as pool:
         for mutants in pool.map(mutate, modules):
-            print(f"{mutants.module:36} {mutants.number:5} mutants {len(mutants.survivors):4} survived", flush=True)
+            print(
+                f"{mutants.module:36} {mutants.number:5} mutants {len(mutants.survivors):4} "
+                "survived",
+                flush=True,
+            )
             print(*mutants.survivors, sep="\n", flush=True)
             total, alive = total + mutants.number, alive + len(mutants.survivors)
     print(f"{'together':36} {total:5} mutants {alive:4} survived")

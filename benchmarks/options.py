@@ -6,14 +6,20 @@ import argparse
 from pathlib import Path
 
 
-def network_options(about: str | None, *, images: int, weights: str = "default") -> argparse.ArgumentParser:
-    """A parser with ``--data``, ``--backbone``, ``--weights``, ``--device``, ``--images`` and ``--json``.
+def network_options(
+    about: str | None, *, images: int, weights: str = "default"
+) -> argparse.ArgumentParser:
+    """A parser with ``--data``, ``--backbone``, ``--weights``, ``--device``.
+
+    ``--images`` and ``--json``.
 
     Args:
         about: the benchmark's docstring.
         images: how many by default; ``weights``: likewise, of torchvision's backbones.
     """
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of images")
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--weights", default=weights, help="of torchvision backbones")

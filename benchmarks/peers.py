@@ -1,13 +1,16 @@
-"""The same rows by camtui, by torchcam with the authors' metric code, and by pytorch-grad-cam: time and agreement side by side.
+"""The same rows by camtui, by torchcam with the authors' metric code, and by pytorch-grad-cam.
 
-One row is drop, increase, coherency and complexity of one image by one method. All take turns in one process, the peers with
-frozen parameters, 32 images and one at a time, and with the allocator that keeps freed blocks, which camtui sets and a user of
-theirs would not. Medians of time and ratio are printed with the largest difference of any number.
-Peers: ``pip install grad-cam torchcam``.
+Time and agreement side by side.
 
-    python benchmarks/peers.py --data ../shared/imagenet-sample --images 32
-    python benchmarks/peers.py --data ../shared/imagenet-sample --images 1 --methods scorecam --peers torchcam:1
-    python benchmarks/peers.py --data ../shared/imagenet-sample --images 1 --methods scorecam --peers torchcam:1 --precision mixed
+One row is drop, increase, coherency and complexity of one image by one method. All take turns in
+one process, the peers with frozen parameters, 32 images and one at a time, and with the allocator
+that keeps freed blocks, which camtui sets and a user of theirs would not. Medians of time and ratio
+are printed with the largest difference of any number. Peers: ``pip install grad-cam torchcam``.
+
+    python benchmarks/peers.py --data ../shared/imagenet-sample --images 32 python
+    benchmarks/peers.py --data ../shared/imagenet-sample --images 1 --methods scorecam --peers
+    torchcam:1 python benchmarks/peers.py --data ../shared/imagenet-sample --images 1 --methods
+    scorecam --peers torchcam:1 --precision mixed
 """
 
 from __future__ import annotations
@@ -71,8 +74,12 @@ def whole_network(key: str, weights: str) -> tuple[nn.Module, nn.Module]:
         package = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
         classifier = package._fc
         assert isinstance(classifier, nn.Linear)
-        features = Features(package)  # its last ReLU6 is also its first: a layer of its own can be hooked
-        model: nn.Module = nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), classifier)
+        features = Features(
+            package
+        )  # its last ReLU6 is also its first: a layer of its own can be hooked
+        model: nn.Module = nn.Sequential(
+            features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), classifier
+        )
         return model.eval().requires_grad_(False), features
     from torchvision import models
 
@@ -85,11 +92,17 @@ def rows_of(task: Task, size: int, key: str, cam: Callable[[Tensor, list[int]], 
     """The authors' way, ``size`` images at a time: clean pass, map, masked pass, second map.
 
     Args:
-        cam: images ``[n, 3, H, W]`` and their classes → maps ``[n, h, w]``, before or after upsampling.
+        cam: images ``[n, 3, H, W]`` and their classes → maps ``[n, h, w]``, before or after
+            upsampling.
     """
 
     def saliency(images: Tensor, targets: list[int]) -> Tensor:
-        return interpolate(scaled(cam(images, targets))[:, None], images.shape[2:], mode="bilinear", align_corners=False)
+        return interpolate(
+            scaled(cam(images, targets))[:, None],
+            images.shape[2:],
+            mode="bilinear",
+            align_corners=False,
+        )
 
     numbers: Numbers = {}
     for start in range(0, len(task.refs), size):
@@ -101,8 +114,12 @@ def rows_of(task: Task, size: int, key: str, cam: Callable[[Tensor, list[int]], 
         with torch.no_grad():
             held = task.model(explanation).softmax(1).gather(1, targets[:, None])[:, 0]
         second = saliency(explanation, targets.tolist())
-        for ref, y, o, one, again in zip(refs, clean.tolist(), held.tolist(), first, second, strict=True):
-            correlation = torch.corrcoef(torch.stack([one.flatten(), again.flatten()]).double())[0, 1].item()
+        for ref, y, o, one, again in zip(
+            refs, clean.tolist(), held.tolist(), first, second, strict=True
+        ):
+            correlation = torch.corrcoef(torch.stack([one.flatten(), again.flatten()]).double())[
+                0, 1
+            ].item()
             numbers[ref.id, key] = (max(0.0, y - o) / y, (correlation + 1) / 2, one.mean().item())
     return numbers
 
@@ -157,14 +174,19 @@ def run_gradcam_package(task: Task, size: int) -> Numbers:
 
             def cam(images: Tensor, targets: list[int], extractor: Any = extractor) -> Tensor:
                 classes = [ClassifierOutputTarget(target) for target in targets]
-                return torch.from_numpy(extractor(input_tensor=images.detach().requires_grad_(), targets=classes)).to(images)
+                return torch.from_numpy(
+                    extractor(input_tensor=images.detach().requires_grad_(), targets=classes)
+                ).to(images)
 
             numbers |= rows_of(task, size, key, cam)
     return numbers
 
 
 def camtui_runner(task: Task, settings: SessionSettings) -> Callable[[Task], Numbers]:
-    """camtui's own session, decoding included; the network is loaded beforehand, as for the peers."""
+    """camtui's own session, decoding included.
+
+    The network is loaded beforehand, as for the peers.
+    """
     session = open_session(settings)
     session.load(0)
     size = 1 if any(method_of(spec).masks_channels for spec in task.methods) else 16
@@ -173,9 +195,15 @@ def camtui_runner(task: Task, settings: SessionSettings) -> Callable[[Task], Num
         numbers: Numbers = {}
         for start in range(0, len(task.refs), size):
             cells = tuple(range(len(task.methods)))
-            result = session.evaluate(Unit(0, 0, 0, cells, task.methods, task.refs[start : start + size]))
+            result = session.evaluate(
+                Unit(0, 0, 0, cells, task.methods, task.refs[start : start + size])
+            )
             for row in result.rows:
-                numbers[row.image, task.methods[row.cell]] = (row.average_drop or 0.0, row.coherency, row.complexity)
+                numbers[row.image, task.methods[row.cell]] = (
+                    row.average_drop or 0.0,
+                    row.coherency,
+                    row.complexity,
+                )
         return numbers
 
     return run
@@ -196,17 +224,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", default="fp32")
     parser.add_argument(
-        "--peers", default="torchcam:32,torchcam:1,pytorch-grad-cam:32,pytorch-grad-cam:1", help="package:images at a time"
+        "--peers",
+        default="torchcam:32,torchcam:1,pytorch-grad-cam:32,pytorch-grad-cam:1",
+        help="package:images at a time",
     )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    spec = BackboneSpec(options.backbone, "default" if options.backbone == "efficientnet_lite0" else options.weights)
+    spec = BackboneSpec(
+        options.backbone, "default" if options.backbone == "efficientnet_lite0" else options.weights
+    )
     methods = tuple(options.methods.split(","))
     plan = validated(RunPlan(str(options.data), (spec,), methods, precision=options.precision))
     manifest = find_images(options.data, seed=0, limit=options.images)
     model, layer = whole_network(options.backbone, options.weights)
     loader = Loader(manifest.root, threads=2)
-    settings, device = SessionSettings(plan, str(manifest.root), options.device), torch.device(options.device)
+    settings, device = (
+        SessionSettings(plan, str(manifest.root), options.device),
+        torch.device(options.device),
+    )
     session = open_session(settings)
     wanted = session.load(0).preprocessing
     decoded = loader.collect(manifest.images, wanted)
@@ -217,11 +252,16 @@ def main() -> None:
     runners: dict[str, Callable[[Task], Numbers]] = {"camtui": camtui_runner(task, settings)}
     for name in options.peers.split(","):
         package, _, size = name.partition(":")
-        runners[name] = partial({"torchcam": run_torchcam, "pytorch-grad-cam": run_gradcam_package}[package], size=int(size))
+        runners[name] = partial(
+            {"torchcam": run_torchcam, "pytorch-grad-cam": run_gradcam_package}[package],
+            size=int(size),
+        )
     report(runners, task, options)
 
 
-def report(runners: dict[str, Callable[[Task], Numbers]], task: Task, options: argparse.Namespace) -> None:
+def report(
+    runners: dict[str, Callable[[Task], Numbers]], task: Task, options: argparse.Namespace
+) -> None:
     """Let them take turns; print seconds a row, ratios and agreement."""
     seconds: dict[str, list[float]] = {name: [] for name in runners}
     numbers: dict[str, Numbers] = {}
@@ -229,14 +269,28 @@ def report(runners: dict[str, Callable[[Task], Numbers]], task: Task, options: a
         for name, runner in runners.items():
             begun = time.perf_counter()
             numbers[name] = runner(task)
-            seconds[name].append((time.perf_counter() - begun) / (len(task.refs) * len(task.methods)))
-    print(f"{options.backbone}, {'+'.join(task.methods)}, {len(task.refs)} images, {options.rounds} rounds, {options.precision}")
+            seconds[name].append(
+                (time.perf_counter() - begun) / (len(task.refs) * len(task.methods))
+            )
+    print(
+        f"{options.backbone}, {'+'.join(task.methods)}, {len(task.refs)} images, "
+        f"{options.rounds} rounds, {options.precision}"
+    )
     print(f"  {machine_line()}")
     rows = []
     for name, taken in seconds.items():
-        ratio = statistics.median(theirs / ours for theirs, ours in zip(taken, seconds["camtui"], strict=True))
+        ratio = statistics.median(
+            theirs / ours for theirs, ours in zip(taken, seconds["camtui"], strict=True)
+        )
         gap = largest_difference(numbers["camtui"], numbers[name])
-        rows.append({"name": name, "ms_per_row": 1000 * statistics.median(taken), "ratio": ratio, "largest_difference": gap})
+        rows.append(
+            {
+                "name": name,
+                "ms_per_row": 1000 * statistics.median(taken),
+                "ratio": ratio,
+                "largest_difference": gap,
+            }
+        )
         print(
             f"  {name:18} {1000 * statistics.median(taken):9.1f} ms/row   {ratio:5.2f}x   "
             + "  ".join(f"{k} {v:.1e}" for k, v in gap.items())

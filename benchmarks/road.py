@@ -1,9 +1,10 @@
 """ROAD of the same maps by camtui and by pytorch-grad-cam: time and agreement side by side.
 
-Image by image, both are given the maps of six methods at 224 × 224 and the unmodified network, and take turns in one process.
-camtui's time holds the choice of the pixels, the noise, the imputation and the forwards; pytorch-grad-cam's the same, for the
-percentiles 20, 40, 60 and 80. The noise of pytorch-grad-cam is not seeded, so the values differ by it. It needs about ten seconds
-for a map: images are added until ``--seconds`` have passed.
+Image by image, both are given the maps of six methods at 224 × 224 and the unmodified network, and
+take turns in one process. camtui's time holds the choice of the pixels, the noise, the imputation
+and the forwards; pytorch-grad-cam's the same, for the percentiles 20, 40, 60 and 80. The noise of
+pytorch-grad-cam is not seeded, so the values differ by it. It needs about ten seconds for a map:
+images are added until ``--seconds`` have passed.
 
     python benchmarks/road.py --data ../shared/imagenet-sample --seconds 360
 """
@@ -67,23 +68,43 @@ def main() -> None:
         image = normalise(loader.collect([ref], wanted).pixels)
         key = b"0\0" + ref.path
         scores = pipeline.rows(Batch(image, [key]), [method_of(spec) for spec in METHODS])
-        maps = [MapOfImage(0, spec, StoredMap(of.target[0], of.y[0], of.o[0], of.maps[0])) for spec, of in scores.items()]
+        maps = [
+            MapOfImage(0, spec, StoredMap(of.target[0], of.y[0], of.o[0], of.maps[0]))
+            for spec, of in scores.items()
+        ]
         if not turns:  # one map warms up
-            measured("road", maps[:1], network, probed=ProbedImages(network, pipeline, image, [key]))
-        turns.append(one_turn(network, pipeline, model, image, key, maps, ours_first=number % 2 == 0))
-        print(f"image {number + 1}: {turns[-1].ours:.1f} s, pytorch-grad-cam {turns[-1].theirs:.1f} s", flush=True)
+            measured(
+                "road", maps[:1], network, probed=ProbedImages(network, pipeline, image, [key])
+            )
+        turns.append(
+            one_turn(network, pipeline, model, image, key, maps, ours_first=number % 2 == 0)
+        )
+        print(
+            f"image {number + 1}: {turns[-1].ours:.1f} s, pytorch-grad-cam "
+            f"{turns[-1].theirs:.1f} s",
+            flush=True,
+        )
     loader.close()
     report(turns, given)
 
 
 def one_turn(
-    network: Network, pipeline: Pipeline, model: Any, image: Tensor, key: bytes, maps: list[MapOfImage], *, ours_first: bool
+    network: Network,
+    pipeline: Pipeline,
+    model: Any,
+    image: Tensor,
+    key: bytes,
+    maps: list[MapOfImage],
+    *,
+    ours_first: bool,
 ) -> Turn:
     before = network.forwards
 
     def ours() -> tuple[float, list[float]]:
         start = time.perf_counter()
-        values = measured("road", maps, network, probed=ProbedImages(network, pipeline, image, [key]))
+        values = measured(
+            "road", maps, network, probed=ProbedImages(network, pipeline, image, [key])
+        )
         return time.perf_counter() - start, values
 
     def theirs() -> tuple[float, list[float]]:
@@ -96,7 +117,16 @@ def one_turn(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             values = [
-                float(np.asarray(road(image, picture, [ClassifierOutputSoftmaxTarget(one.stored.target)], model))[0])
+                float(
+                    np.asarray(
+                        road(
+                            image,
+                            picture,
+                            [ClassifierOutputSoftmaxTarget(one.stored.target)],
+                            model,
+                        )
+                    )[0]
+                )
                 for one, picture in zip(maps, pictures, strict=True)
             ]
         return time.perf_counter() - start, values
@@ -109,21 +139,39 @@ def one_turn(
 
 def report(turns: list[Turn], given: argparse.Namespace) -> None:
     ratios = [turn.theirs / turn.ours for turn in turns]
-    apart = [abs(a - b) for turn in turns for a, b in zip(turn.values, turn.their_values, strict=True)]
-    ours, theirs = (statistics.median(times) / len(METHODS) for times in zip(*[turn[:2] for turn in turns], strict=True))
+    apart = [
+        abs(a - b) for turn in turns for a, b in zip(turn.values, turn.their_values, strict=True)
+    ]
+    ours, theirs = (
+        statistics.median(times) / len(METHODS)
+        for times in zip(*[turn[:2] for turn in turns], strict=True)
+    )
     totals = sum(turn.theirs for turn in turns) / sum(turn.ours for turn in turns)
     print(f"{len(turns)} images x {len(METHODS)} methods, medians")
     print(f"camtui            {1e3 * ours:8.0f} ms a map")
     print(f"pytorch-grad-cam  {1e3 * theirs:8.0f} ms a map")
     print(
-        f"ratio             {statistics.median(ratios):8.1f} ({min(ratios):.1f} to {max(ratios):.1f}; of the totals {totals:.1f})"
+        f"ratio             {statistics.median(ratios):8.1f} ({min(ratios):.1f} to "
+        f"{max(ratios):.1f}; of the totals {totals:.1f})"
     )
     print(f"values apart      {statistics.median(apart):8.5f}, at most {max(apart):.5f}")
-    write_json(given, [{"images": len(turns), "ours": ours, "theirs": theirs, "ratio": statistics.median(ratios)}])
+    write_json(
+        given,
+        [
+            {
+                "images": len(turns),
+                "ours": ours,
+                "theirs": theirs,
+                "ratio": statistics.median(ratios),
+            }
+        ],
+    )
 
 
 def options() -> Any:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--images", type=int, default=250, help="at most")
     parser.add_argument("--seconds", type=float, default=360.0, help="no image is begun after that")

@@ -1,7 +1,10 @@
-"""How many workers one driver feeds: 1 to 16 Ray actors that sleep, the driver's own limit, 64 and 256 simulated workers.
+"""How many workers one driver feeds.
 
-``python -m benchmarks.scaling`` from the repository's root, with the extras ``ray`` and ``test``. The evaluator is the tests'
-fake: an image costs a fixed sleep, so that sixteen workers need no sixteen cores. Driver, loop, store and transactions are real.
+1 to 16 Ray actors that sleep, the driver's own limit, 64 and 256 simulated workers.
+
+``python -m benchmarks.scaling`` from the repository's root, with the extras ``ray`` and ``test``.
+The evaluator is the tests' fake: an image costs a fixed sleep, so that sixteen workers need no
+sixteen cores. Driver, loop, store and transactions are real.
 """
 
 from __future__ import annotations
@@ -30,7 +33,10 @@ UNIT = block_size(4, curves=False, cuda=False)
 
 
 class Measured(NamedTuple):
-    """From the first unit to the last commit; ``cpu``: seconds of the driver's process in between."""
+    """From the first unit to the last commit.
+
+    ``cpu``: seconds of the driver's process in between.
+    """
 
     rows: int
     seconds: float
@@ -75,13 +81,23 @@ class Clocked:
         self._executor.close()
 
 
-def measured(data: Path, images: int, open_executor: Callable[[SessionSettings], Executor], device: str = "cpu") -> Measured:
-    """A whole run, its driver in this process, its workers as the executor has them; units are cut for the kind of device."""
+def measured(
+    data: Path,
+    images: int,
+    open_executor: Callable[[SessionSettings], Executor],
+    device: str = "cpu",
+) -> Measured:
+    """A whole run, its driver in this process, its workers as the executor has them.
+
+    Units are cut for the kind of device.
+    """
     plan = make_plan(data, methods=METHODS, limit=images)
     clocked = Clocked(open_executor(SessionSettings(plan, str(data))))
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(driver, "_executor", lambda *_: clocked)
-        request = RunRequest(Path(folder) / "run.db", "scaling", plan, DriverSettings(devices=(device,)))
+        request = RunRequest(
+            Path(folder) / "run.db", "scaling", plan, DriverSettings(devices=(device,))
+        )
         assert driver.carry_out(request, lambda _line: None) == 0
     assert clocked.begun is not None
     assert clocked.ended is not None
@@ -89,9 +105,15 @@ def measured(data: Path, images: int, open_executor: Callable[[SessionSettings],
 
 
 def simulated(workers: int, seconds: float) -> Callable[[SessionSettings], Executor]:
-    """Workers that are entries in a calendar; the rows are made in the driver's process, which costs it 20 µs each."""
+    """Workers that are entries in a calendar.
+
+    The rows are made in the driver's process, which costs it 20 µs each.
+    """
     return lambda settings: FakeExecutor(
-        settings, workers, lambda s: FakeSession(s, {}), lambda unit: seconds if unit.images else 0.0
+        settings,
+        workers,
+        lambda s: FakeSession(s, {}),
+        lambda unit: seconds if unit.images else 0.0,
     )
 
 
@@ -107,7 +129,8 @@ def report(title: str, workers: int, found: Measured, seconds: float) -> None:
     rate = found.rows / found.seconds
     share = f"{rate / ideal:5.2f} of ideal" if seconds else ""
     print(
-        f"{title:<12} {workers:>4} workers  {rate:>9.1f} rows/s  {share}  driver's CPU {found.cpu / found.seconds:5.0%}",
+        f"{title:<12} {workers:>4} workers  {rate:>9.1f} rows/s  {share}  driver's CPU "
+        f"{found.cpu / found.seconds:5.0%}",
         flush=True,
     )
 
@@ -126,7 +149,9 @@ def ray_turns(data: Path, counts: Iterable[int], seconds: float, units: int) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=1.0, help="that a unit of 16 images × 3 methods sleeps")
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="that a unit of 16 images × 3 methods sleeps"
+    )
     parser.add_argument("--units", type=int, default=10, help="for each worker")
     parser.add_argument("--counts", type=int, nargs="*", default=[1, 2, 4, 8, 16])
     arguments = parser.parse_args()
@@ -136,7 +161,12 @@ def main() -> None:
         for device in ("cpu", "cuda"):
             report(f"driver, {device}", 1, measured(data, 16_384, simulated(1, 0.0), device), 0.0)
         for workers in (64, 256):
-            report("simulated", workers, measured(data, 20 * workers * UNIT, simulated(workers, 2.5)), 2.5)
+            report(
+                "simulated",
+                workers,
+                measured(data, 20 * workers * UNIT, simulated(workers, 2.5)),
+                2.5,
+            )
         ray_turns(data, arguments.counts, arguments.seconds, arguments.units)
 
 

@@ -1,9 +1,12 @@
-"""Pictures for the documentation, from a real run: the demo is started, watched while it computes, and looked into.
+"""Pictures for the documentation, from a real run.
+
+The demo is started, watched while it computes, and looked into.
 
     python benchmarks/screenshots.py docs
 
-Writes ``grid.svg``, ``cell.svg``, ``image.svg``, ``methods.svg``, and ``session.gif``, a session from its start to its end; the
-last needs Chromium, which turns the screens into pixels. Takes as long as ``camtui run --demo``.
+Writes ``grid.svg``, ``cell.svg``, ``image.svg``, ``methods.svg``, and ``session.gif``, a session
+from its start to its end; the last needs Chromium, which turns the screens into pixels. Takes as
+long as ``camtui run --demo``.
 """
 
 from __future__ import annotations
@@ -31,7 +34,12 @@ from camtui.tui.app import Dashboard
 from camtui.tui.settings import Settings
 
 LARGE, SMALL = (140, 40), (100, 30)
-PICTURES = {"grid": (LARGE, ()), "cell": (SMALL, ("2",)), "image": (SMALL, ("3",)), "methods": ((120, 36), ("3", "A"))}
+PICTURES = {
+    "grid": (LARGE, ()),
+    "cell": (SMALL, ("2",)),
+    "image": (SMALL, ("3",)),
+    "methods": ((120, 36), ("3", "A")),
+}
 WATCHED = 5
 """Looks at the run while it computes."""
 
@@ -57,7 +65,9 @@ class Session:
 
 
 def camtui(*words: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "camtui", *words], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "camtui", *words], capture_output=True, text=True, check=True
+    )
     return done.stdout + done.stderr
 
 
@@ -83,7 +93,12 @@ async def watch(run: Path, session: Session, seconds: float) -> None:
         for _ in range(WATCHED):
             await settle(pilot, seconds / WATCHED)
             session.screen(app, 1.2)
-        for keys, pause in ((("enter",), 2.0), (("enter",), 2.5), (("A",), 2.5), (("escape", "escape"), 1.5)):
+        for keys, pause in (
+            (("enter",), 2.0),
+            (("enter",), 2.5),
+            (("A",), 2.5),
+            (("escape", "escape"), 1.5),
+        ):
             for key in keys:
                 await pilot.press(key)
                 await settle(pilot)
@@ -94,7 +109,13 @@ def rasterised(svg: str, folder: Path, chromium: str) -> Image.Image:
     """A frame as pixels, half of its natural size."""
     source, target = folder / "frame.svg", folder / "frame.png"
     source.write_text(svg, "utf-8")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1240,780"]
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        "--window-size=1240,780",
+    ]
     command = [chromium, *options, f"--screenshot={target}", source.as_uri()]
     subprocess.run(command, capture_output=True, check=True)
     with Image.open(target) as pixels:
@@ -110,12 +131,16 @@ def write_gif(session: Session, target: Path) -> None:
         frames = [rasterised(svg, Path(place), chromium) for svg, _ in session.frames]
     reduced = [frame.quantize(96, dither=Image.Dither.NONE) for frame in frames]
     durations = [round(1000 * seconds) for _, seconds in session.frames]
-    reduced[0].save(target, save_all=True, append_images=reduced[1:], duration=durations, loop=0, optimize=True)
+    reduced[0].save(
+        target, save_all=True, append_images=reduced[1:], duration=durations, loop=0, optimize=True
+    )
     print(target)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     given = parser.parse_args()
     given.folder.mkdir(exist_ok=True)
@@ -129,10 +154,17 @@ def main() -> None:
         asyncio.run(watch(run, session, 60.0))
         camtui("wait", "demo")
         print(f"the demo took {time.monotonic() - begun:.0f} s", file=sys.stderr)
-        session.terminal("$ camtui run --demo", *said.splitlines(), "$ camtui wait demo && camtui table demo",
-                         *camtui("table", "demo").splitlines()[: SMALL[1] - 6], seconds=4.0)  # fmt: skip
+        session.terminal(
+            "$ camtui run --demo",
+            *said.splitlines(),
+            "$ camtui wait demo && camtui table demo",
+            *camtui("table", "demo").splitlines()[: SMALL[1] - 6],
+            seconds=4.0,
+        )
         for name, (size, keys) in PICTURES.items():
-            (given.folder / f"{name}.svg").write_text(asyncio.run(picture(run, size, keys)), "utf-8")
+            (given.folder / f"{name}.svg").write_text(
+                asyncio.run(picture(run, size, keys)), "utf-8"
+            )
             print(given.folder / f"{name}.svg")
         write_gif(session, given.folder / "session.gif")
 

@@ -1,4 +1,6 @@
-"""Two runs at once on the same cores, and one alone, by how long OpenMP's threads spin before they sleep (its default: 300000).
+"""Two runs at once on the same cores, and one alone.
+
+By how long OpenMP's threads spin before they sleep (its default: 300000).
 
 python benchmarks/sharing.py --data ../shared/imagenet-sample
 """
@@ -22,7 +24,9 @@ _METHODS = "fakecam,gradcam,gradcampp,layercam"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--images", type=int, default=48, help="of each run")
@@ -30,14 +34,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     print(machine_line())
-    seconds: dict[tuple[str, int], list[float]] = {(spins, runs): [] for spins in _SPINS for runs in (1, 2)}
+    seconds: dict[tuple[str, int], list[float]] = {
+        (spins, runs): [] for spins in _SPINS for runs in (1, 2)
+    }
     for _ in range(options.rounds):
         for (spins, runs), taken in seconds.items():
             taken.append(together(options, spins, runs))
     results: list[dict[str, Any]] = []
     for spins in _SPINS:
         alone, two = (statistics.median(seconds[spins, runs]) for runs in (1, 2))
-        print(f"  spins {spins:>6}: alone {alone:5.1f} s   two at once {two:5.1f} s   {two / alone:.2f}")
+        print(
+            f"  spins {spins:>6}: alone {alone:5.1f} s   two at once {two:5.1f} s   "
+            f"{two / alone:.2f}"
+        )
         results.append({"spins": int(spins), "alone": seconds[spins, 1], "two": seconds[spins, 2]})
     write_json(options, results)
 
@@ -47,12 +56,26 @@ def together(options: argparse.Namespace, spins: str, runs: int) -> float:
     with TemporaryDirectory() as home:
         environment = {**os.environ, "CAMTUI_HOME": home, "GOMP_SPINCOUNT": spins}
         command = [
-            sys.executable, "-m", "camtui", "run", "--data", str(options.data), "-b", options.backbone, "-m", _METHODS,
-            "-n", str(options.images), "-F", "-q",
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "camtui",
+            "run",
+            "--data",
+            str(options.data),
+            "-b",
+            options.backbone,
+            "-m",
+            _METHODS,
+            "-n",
+            str(options.images),
+            "-F",
+            "-q",
+        ]
         begun = time.perf_counter()
         started = [
-            subprocess.Popen([*command, "--name", f"run{number}"], env=environment, stdout=subprocess.DEVNULL)
+            subprocess.Popen(
+                [*command, "--name", f"run{number}"], env=environment, stdout=subprocess.DEVNULL
+            )
             for number in range(runs)
         ]
         if any(run.wait() for run in started):

@@ -1,4 +1,6 @@
-"""From ``camtui run`` typed to the first committed row, beside importing torch and loading the network in a bare process.
+"""From ``camtui run`` typed to the first committed row.
+
+Beside importing torch and loading the network in a bare process.
 
 python benchmarks/start.py --data ../shared/imagenet-sample
 """
@@ -27,7 +29,9 @@ load_backbone(BackboneSpec("{backbone}", "{weights}"))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--weights", default="default")
@@ -36,11 +40,20 @@ def main() -> None:
     options = parser.parse_args()
     print(machine_line())
     with TemporaryDirectory() as home:  # one home: what the first run searched for is remembered
-        rounds = [(bare(options), first_row(options, Path(home), number)) for number in range(options.rounds + 1)][1:]
+        rounds = [
+            (bare(options), first_row(options, Path(home), number))
+            for number in range(options.rounds + 1)
+        ][1:]
     beyond = [row - load for load, row in rounds]
     loads, rows = zip(*rounds, strict=True)
-    print(f"  bare import and load {statistics.median(loads):.2f} s   first row {statistics.median(rows):.2f} s")
-    print(f"  beyond it {statistics.median(beyond):.2f} s ({', '.join(f'{one:.2f}' for one in beyond)})")
+    print(
+        f"  bare import and load {statistics.median(loads):.2f} s   first row "
+        f"{statistics.median(rows):.2f} s"
+    )
+    print(
+        f"  beyond it {statistics.median(beyond):.2f} s "
+        f"({', '.join(f'{one:.2f}' for one in beyond)})"
+    )
     write_json(options, [{"bare": load, "first_row": row} for load, row in rounds])
 
 
@@ -54,11 +67,28 @@ def bare(options: argparse.Namespace) -> float:
 def first_row(options: argparse.Namespace, home: Path, number: int) -> float:
     database = home / "runs" / f"run{number}.db"
     command = [
-        sys.executable, "-m", "camtui", "run", "--data", str(options.data), "-b", options.backbone, "-m", "gradcam", "-n", "16",
-        "-F", "-q", "--name", database.stem, *(() if options.weights == "default" else ("--weights", options.weights)),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "camtui",
+        "run",
+        "--data",
+        str(options.data),
+        "-b",
+        options.backbone,
+        "-m",
+        "gradcam",
+        "-n",
+        "16",
+        "-F",
+        "-q",
+        "--name",
+        database.stem,
+        *(() if options.weights == "default" else ("--weights", options.weights)),
+    ]
     begun = time.perf_counter()
-    with subprocess.Popen(command, env={**os.environ, "CAMTUI_HOME": str(home)}, stdout=subprocess.DEVNULL) as run:
+    with subprocess.Popen(
+        command, env={**os.environ, "CAMTUI_HOME": str(home)}, stdout=subprocess.DEVNULL
+    ) as run:
         while not rows_in(database):
             if run.poll():
                 raise SystemExit(f"the run failed: {run.returncode}")
@@ -67,7 +97,10 @@ def first_row(options: argparse.Namespace, home: Path, number: int) -> float:
 
 
 def rows_in(database: Path) -> int:
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection,
+    ):
         return int(connection.execute("SELECT count(*) FROM results").fetchone()[0])
     return 0
 

@@ -1,4 +1,7 @@
-"""Two runs side by side: paired differences over the images that both have, and what only one has."""
+"""Two runs side by side: paired differences over the images that both have.
+
+And what only one has.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,14 @@ from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.errors import Mismatch, NotFound
 from evaluator.metrics.base import Metric
 from evaluator.records import Cell
-from evaluator.statistics import ARCC_SOURCES, COMPONENTS, PairedDifference, average_arcc, harmonic_adcc, paired_difference
+from evaluator.statistics import (
+    ARCC_SOURCES,
+    COMPONENTS,
+    PairedDifference,
+    average_arcc,
+    harmonic_adcc,
+    paired_difference,
+)
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -68,7 +78,9 @@ class RunComparison:
         return [cell for cell in self.cells if -cell.gain > limit]
 
 
-def compare_runs(first: RunReader, second: RunReader, metrics: Sequence[Metric], *, force: bool = False) -> RunComparison:
+def compare_runs(
+    first: RunReader, second: RunReader, metrics: Sequence[Metric], *, force: bool = False
+) -> RunComparison:
     """Compare cells of equal backbone and method, image by image.
 
     Raises:
@@ -77,20 +89,40 @@ def compare_runs(first: RunReader, second: RunReader, metrics: Sequence[Metric],
     """
     different = list(_protocol_differences(first, second, metrics))
     if different and not force:
-        raise Mismatch(f"the runs have different protocols ({'; '.join(different)})", "add --force to pair them all the same")
+        raise Mismatch(
+            f"the runs have different protocols ({'; '.join(different)})",
+            "add --force to pair them all the same",
+        )
     mine, theirs = _cells(first), _cells(second)
     common = [name for name in mine if name in theirs]
     if not common:
-        raise NotFound(f"no common cell: {_listed(mine)} and {_listed(theirs)}", "cells pair by equal backbone and method names")
-    found = [cell for name in common for cell in _differences(first, mine[name], second, theirs[name], metrics)]
+        raise NotFound(
+            f"no common cell: {_listed(mine)} and {_listed(theirs)}",
+            "cells pair by equal backbone and method names",
+        )
+    found = [
+        cell
+        for name in common
+        for cell in _differences(first, mine[name], second, theirs[name], metrics)
+    ]
     if not found:
-        lacking = [metric.key for metric in metrics if metric.key not in comparable_metrics(first, second)]
+        lacking = [
+            metric.key for metric in metrics if metric.key not in comparable_metrics(first, second)
+        ]
         if lacking:
-            raise NotFound(f"not both runs have {', '.join(lacking)}", f"camtui run … --metric {lacking[0]} adds it")
-        raise NotFound("the runs have no image in common", "images pair by their path in the data folder")
+            raise NotFound(
+                f"not both runs have {', '.join(lacking)}",
+                f"camtui run … --metric {lacking[0]} adds it",
+            )
+        raise NotFound(
+            "the runs have no image in common", "images pair by their path in the data folder"
+        )
     only_first = tuple(name for name in mine if name not in theirs)
     only_second = tuple(name for name in theirs if name not in mine)
-    notes = (*(f"another protocol, paired by force: {text}" for text in different), *_notes(first, second))
+    notes = (
+        *(f"another protocol, paired by force: {text}" for text in different),
+        *_notes(first, second),
+    )
     names = printable(first.info().name), printable(second.info().name)
     return RunComparison(*names, tuple(found), only_first, only_second, notes)
 
@@ -109,10 +141,16 @@ def _cells(reader: RunReader) -> dict[str, Cell]:
 
 def _listed(cells: dict[str, Cell], most: int = 4) -> str:
     names = list(cells)
-    return ", ".join(names[:most]) + (" …" if len(names) > most else "") if names else "no finished cell"
+    return (
+        ", ".join(names[:most]) + (" …" if len(names) > most else "")
+        if names
+        else "no finished cell"
+    )
 
 
-def _protocol_differences(first: RunReader, second: RunReader, metrics: Sequence[Metric]) -> Iterator[str]:
+def _protocol_differences(
+    first: RunReader, second: RunReader, metrics: Sequence[Metric]
+) -> Iterator[str]:
     mine, theirs = first.plan(), second.plan()
     options = ["target", "resize", "precision"]
     options += ["curve_steps"] if any(metric.curve for metric in metrics) else []
@@ -139,7 +177,9 @@ def _notes(first: RunReader, second: RunReader) -> Iterator[str]:
     for name, one in first.backbones().items():
         other = loaded.get(name)
         if one is not None and other is not None and one.sha256 != other.sha256:
-            weights = " → ".join(f"{printable(each.weights)} {each.sha256[:8]}" for each in (one, other))
+            weights = " → ".join(
+                f"{printable(each.weights)} {each.sha256[:8]}" for each in (one, other)
+            )
             yield f"{name}: other weights ({weights})"
 
 
@@ -154,10 +194,15 @@ def _differences(
     pairs = [(new, values[path]) for path, new in _values(second, theirs) if path in values]
     for metric in metrics:
         needed = _SOURCES.get(metric.key, (metric.key,))
-        both = [(new, old) for new, old in pairs if all(name in new and name in old for name in needed)]
+        both = [
+            (new, old) for new, old in pairs if all(name in new and name in old for name in needed)
+        ]
         change = paired_difference(metric.key, both)
         if change is not None:
-            averages = _average(metric.key, [old for _, old in both]), _average(metric.key, [new for new, _ in both])
+            averages = (
+                _average(metric.key, [old for _, old in both]),
+                _average(metric.key, [new for new, _ in both]),
+            )
             yield CellDifference(mine.backbone, mine.method, metric.key, *averages, change)
 
 

@@ -1,4 +1,7 @@
-"""How the ADCC of a cell settles as images come in: the headline and its interval after the first n of the seeded order."""
+"""How the ADCC of a cell settles as images come in.
+
+The headline and its interval after the first n of the seeded order.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,10 @@
-"""The folders of images that this user has named: pictures are shown from under these, whatever a run's file says.
+"""The folders of images that this user has named.
 
-A run may have been received from somebody, and say that its images are anywhere. Folders are remembered when a run is started on
-them (``camtui run --data``) or when they are named to a command that shows pictures; ``$CAMTUI_DATA`` names more.
+Pictures are shown from under these, whatever a run's file says.
+
+A run may have been received from somebody, and say that its images are anywhere. Folders are
+remembered when a run is started on them (``camtui run --data``) or when they are named to a command
+that shows pictures; ``$CAMTUI_DATA`` names more.
 """
 
 from __future__ import annotations
@@ -27,7 +30,11 @@ def _file() -> Path:
 
 def known() -> list[str]:
     """The folders, links resolved."""
-    named = [os.path.realpath(folder) for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if folder]
+    named = [
+        os.path.realpath(folder)
+        for folder in os.environ.get(VARIABLE, "").split(os.pathsep)
+        if folder
+    ]
     return [*named, *_remembered()]
 
 
@@ -36,7 +43,9 @@ def _remembered() -> list[str]:
         found = json.loads(_file().read_text("utf-8"))
     except (OSError, ValueError):
         return []
-    return [folder for folder in found if isinstance(folder, str)] if isinstance(found, list) else []
+    return (
+        [folder for folder in found if isinstance(folder, str)] if isinstance(found, list) else []
+    )
 
 
 def remember(folder: Path) -> None:
@@ -63,7 +72,9 @@ def name_folder(folder: Path | None) -> None:
     if folder is None:
         return
     if not folder.expanduser().is_dir():
-        raise UsageError(f"no such folder: {printable(folder)}", "--data FOLDER, the one with the run's images")
+        raise UsageError(
+            f"no such folder: {printable(folder)}", "--data FOLDER, the one with the run's images"
+        )
     remember(folder.expanduser())
 
 
@@ -76,6 +87,7 @@ def refuse_unnamed(folder: str) -> None:
     place = os.path.realpath(folder)
     if not any(os.path.commonpath([place, one]) == one for one in known() if os.path.isabs(one)):
         raise NotFound(
-            f"the run says that its images are in {printable(folder)}, which you have not named as a folder of images",
+            f"the run says that its images are in {printable(folder)}, which you have not "
+            "named as a folder of images",
             f"if that is right, add --data {printable(folder)}: it is remembered",
         )

@@ -1,4 +1,7 @@
-"""Which devices a run computes on, told without torch: from what is typed, from ``/dev`` and from ``CUDA_VISIBLE_DEVICES``."""
+"""Which devices a run computes on, told without torch.
+
+From what is typed, from ``/dev`` and from ``CUDA_VISIBLE_DEVICES``.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,15 @@ from evaluator.records import Precision
 from evaluator.text import printable
 
 
-def choose_devices(device: str | None, workers: int | None, dev: Path = Path("/dev")) -> tuple[str, ...]:
+def choose_devices(
+    device: str | None, workers: int | None, dev: Path = Path("/dev")
+) -> tuple[str, ...]:
     """One entry for each worker.
 
     Args:
-        device: ``cpu``, ``cuda`` (every visible GPU), or ``cuda:0,cuda:2``; ``None``: GPUs where there are any.
-        workers: how many in all, ``None`` for one on each device.
-        dev: the folder of device files.
+        device: ``cpu``, ``cuda`` (every visible GPU), or ``cuda:0,cuda:2``; ``None``: GPUs where
+        there are any. workers: how many in all, ``None`` for one on each device. dev: the folder of
+        device files.
 
     Raises:
         UsageError: not a device, or one that is not there.
@@ -31,7 +36,9 @@ def choose_devices(device: str | None, workers: int | None, dev: Path = Path("/d
     for name in chosen or ["cuda:0"]:
         _check(name, gpus)
     if workers is not None and not 1 <= workers <= 64 * max(1, len(chosen)):
-        raise UsageError(f"--workers takes a number from 1, not {workers}", "leave it out for one on each device")
+        raise UsageError(
+            f"--workers takes a number from 1, not {workers}", "leave it out for one on each device"
+        )
     return tuple(islice(cycle(chosen), workers or len(chosen)))
 
 
@@ -54,7 +61,13 @@ def usual_precision(*, cuda: bool) -> Precision:
 def _check(name: str, gpus: int) -> None:
     match = re.fullmatch(r"cpu|cuda:(\d+)", name)
     if match is None:
-        raise UsageError(f"--device takes cpu, cuda or cuda:N, not '{printable(name, 40)}'", "for example --device cuda:0,cuda:1")
+        raise UsageError(
+            f"--device takes cpu, cuda or cuda:N, not '{printable(name, 40)}'",
+            "for example --device cuda:0,cuda:1",
+        )
     if match[1] is not None and int(match[1]) >= gpus:
         there = f"there are {gpus} GPUs" if gpus else "there is no GPU"
-        raise UsageError(f"no device {name}: {there} here", "camtui run --device cpu" if not gpus else "--device cuda takes all")
+        raise UsageError(
+            f"no device {name}: {there} here",
+            "camtui run --device cpu" if not gpus else "--device cuda takes all",
+        )

@@ -1,4 +1,7 @@
-"""How far a run is and how long it takes yet: a Score-CAM image is no Grad-CAM image, so every stage has a price of its own."""
+"""How far a run is and how long it takes yet.
+
+A Score-CAM image is no Grad-CAM image, so every stage has a price of its own.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,15 @@ from evaluator.records import Stage
 
 
 def expected(stages: Sequence[Stage], images: int | None) -> list[Stage]:
-    """The stages of a run that is expected to end after so many images, ``None`` where that is not known."""
-    return list(stages) if images is None else [replace(stage, images=min(stage.images, images)) for stage in stages]
+    """The stages of a run that is expected to end after so many images.
+
+    ``None`` where that is not known.
+    """
+    return (
+        list(stages)
+        if images is None
+        else [replace(stage, images=min(stage.images, images)) for stage in stages]
+    )
 
 
 def under_way(stages: Sequence[Stage]) -> Stage | None:
@@ -23,12 +33,19 @@ def share_done(stages: Sequence[Stage]) -> float:
     planned = sum(stage.forwards_per_image * stage.images for stage in stages)
     if not planned:
         return 0.0
-    return min(1.0, sum(stage.forwards_per_image * min(stage.done, stage.images) for stage in stages) / planned)
+    return min(
+        1.0,
+        sum(stage.forwards_per_image * min(stage.done, stage.images) for stage in stages) / planned,
+    )
 
 
 def images_per_second(stage: Stage, workers: int) -> float | None:
     """Rate of a stage, ``None`` before it is measured."""
-    return workers * stage.timed_images / stage.seconds if stage.timed_images and stage.seconds else None
+    return (
+        workers * stage.timed_images / stage.seconds
+        if stage.timed_images and stage.seconds
+        else None
+    )
 
 
 def seconds_left(stages: Sequence[Stage], workers: int) -> float | None:
@@ -47,13 +64,19 @@ def seconds_left(stages: Sequence[Stage], workers: int) -> float | None:
 
 
 def _seconds_per_image(stage: Stage, per_forward: float | None) -> float | None:
-    """Worker time for one image: measured where this stage has been timed, else by its number of forwards, if these have been."""
+    """Worker time for one image: measured where this stage has been timed.
+
+    Else by its number of forwards, if these have been.
+    """
     if stage.timed_images:
         return stage.seconds / stage.timed_images
     return None if per_forward is None else stage.forwards_per_image * per_forward
 
 
 def _per_forward(stages: Sequence[Stage]) -> float | None:
-    """Seconds of one forward over everything that has been timed; ``None`` where nothing has been."""
+    """Seconds of one forward over everything that has been timed.
+
+    ``None`` where nothing has been.
+    """
     forwards = sum(stage.timed_images * stage.forwards_per_image for stage in stages)
     return sum(stage.seconds for stage in stages) / forwards if forwards else None

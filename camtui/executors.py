@@ -1,4 +1,7 @@
-"""Where a run computes: processes of this machine, or a Ray cluster. Told from what is typed, without asking a cluster."""
+"""Where a run computes: processes of this machine, or a Ray cluster.
+
+Told from what is typed, without asking a cluster.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from evaluator.text import printable
 
 
 class Chosen(NamedTuple):
-    """The devices of the workers, only their kind where Ray chooses them; and how Ray is to be used, if it is."""
+    """The devices of the workers, only their kind where Ray chooses them.
+
+    And how Ray is to be used, if it is.
+    """
 
     devices: tuple[str, ...]
     ray: RaySettings | None
@@ -34,10 +40,16 @@ def choose(device: str | None, workers: int | None, options: RayOptions) -> Chos
     if options.executor == "ray":
         return _on_ray(device, workers, options)
     if options.executor != "local":
-        raise UsageError(f"--executor takes local or ray, not '{printable(options.executor, 40)}'", "leave it out for local")
+        raise UsageError(
+            f"--executor takes local or ray, not '{printable(options.executor, 40)}'",
+            "leave it out for local",
+        )
     for name, value in (("--ray-address", options.address), ("--gpus-per-worker", options.gpus)):
         if value is not None:
-            raise UsageError(f"{name} is of use with Ray only", f"camtui run --executor ray {name} {printable(value, 60)}")
+            raise UsageError(
+                f"{name} is of use with Ray only",
+                f"camtui run --executor ray {name} {printable(value, 60)}",
+            )
     return Chosen(choose_devices(device, workers), None)
 
 
@@ -46,12 +58,19 @@ def _on_ray(device: str | None, workers: int | None, options: RayOptions) -> Cho
 
     require_ray()
     if device not in (None, "cpu", "cuda"):
-        raise UsageError(f"with Ray --device takes cpu or cuda, not '{printable(device, 40)}'", "Ray chooses the GPUs itself")
+        raise UsageError(
+            f"with Ray --device takes cpu or cuda, not '{printable(device, 40)}'",
+            "Ray chooses the GPUs itself",
+        )
     gpus = 1.0 if options.gpus is None else options.gpus
     if not 0 <= gpus <= 64 or (gpus > 1 and gpus != int(gpus)):
         expected = "a share of one GPU or a whole number of them"
-        raise UsageError(f"--gpus-per-worker takes {expected}, not {gpus:g}", "for example --gpus-per-worker 0.5")
+        raise UsageError(
+            f"--gpus-per-worker takes {expected}, not {gpus:g}", "for example --gpus-per-worker 0.5"
+        )
     if workers is not None and not 1 <= workers <= 10_000:
-        raise UsageError(f"--workers takes a number from 1, not {workers}", "leave it out for one on each GPU")
+        raise UsageError(
+            f"--workers takes a number from 1, not {workers}", "leave it out for one on each GPU"
+        )
     kind = "cpu" if gpus == 0 else device or ("cuda" if options.address or count_gpus() else "cpu")
     return Chosen((kind,), RaySettings(options.address or "", workers, gpus))

@@ -1,10 +1,13 @@
-"""What a method, a metric or a backbone of your own is written with. camtui's own methods and metrics use nothing else.
+"""What a method, a metric or a backbone of your own is written with.
 
-Importing this module wakes no torch. A file with one class is a method; ``camtui new method NAME`` writes one with its test,
-``camtui check FILE.py:NAME`` looks for what commonly goes wrong, and ``camtui run … -m FILE.py:NAME`` evaluates it.
+Camtui's own methods and metrics use nothing else.
 
-A **method** is a class with a key, a title, a paper and ``combine``, which returns the map before ReLU, ``[B, h, w]``; its fields
-are its options:
+Importing this module wakes no torch. A file with one class is a method; ``camtui new method NAME``
+writes one with its test, ``camtui check FILE.py:NAME`` looks for what commonly goes wrong, and
+``camtui run … -m FILE.py:NAME`` evaluates it.
+
+A **method** is a class with a key, a title, a paper and ``combine``, which returns the map before
+ReLU, ``[B, h, w]``; its fields are its options:
 
 >>> from dataclasses import dataclass
 >>> from camtui.extend import Method, weighted_sum
@@ -21,8 +24,9 @@ are its options:
 >>> MyCAM(power=2.0).name
 'mycam:power=2.0'
 
-A **view** is one pass over a batch of images, as ``combine`` sees it: ``activation``, ``gradient``, ``logits``, ``targets``, and
-functions that ask the network for more. ``trial_view`` makes one of a small network:
+A **view** is one pass over a batch of images, as ``combine`` sees it: ``activation``, ``gradient``,
+``logits``, ``targets``, and functions that ask the network for more. ``trial_view`` makes one of a
+small network:
 
 >>> from evaluator.measuring.trial import trial_view
 >>> view = trial_view(images=4)
@@ -48,22 +52,18 @@ A **fixed map** is the same for every image and is written at full resolution:
 >>> LeftHalf().fixed_map(1, 4)
 [[1.0, 1.0, 0.0, 0.0]]
 
-A **metric** is a constant and a function in one module. ``measure`` sees what a run has stored of B images, and returns ``[B]``:
+A **metric** is a constant and a function in one module. ``measure`` sees what a run has stored of B
+images, and returns ``[B]``:
 
->>> from camtui.extend import Explained, Metric
->>> METRIC = Metric(
-...     key="kept", title="Kept", short="kept", paper="Doe, 2026", better="higher", definition="o_c / (y_c + o_c)"
-... )
->>> def measure(explained):
-...     return guarded_ratio(explained.masked, explained.clean + explained.masked)
->>> from camtui.extend import guarded_ratio
->>> from evaluator.measuring.trial import trial_explained
->>> measure(trial_explained(images=4)).shape
-torch.Size([4])
+>>> from camtui.extend import Explained, Metric >>> METRIC = Metric( ...     key="kept",
+title="Kept", short="kept", paper="Doe, 2026", better="higher", definition="o_c / (y_c + o_c)" ... )
+>>> def measure(explained): ...     return guarded_ratio(explained.masked, explained.clean +
+explained.masked) >>> from camtui.extend import guarded_ratio >>> from evaluator.measuring.trial
+import trial_explained >>> measure(trial_explained(images=4)).shape torch.Size([4])
 
-A metric with ``curve=True`` has ``frame`` and ``ends`` instead: what the network is shown along a curve, and its two known
-points. ``Frame`` says what ``frame`` is called with; ``area_under_curve``, ``inner_steps`` and ``pixel_ranks`` are what camtui
-uses itself.
+A metric with ``curve=True`` has ``frame`` and ``ends`` instead: what the network is shown along a
+curve, and its two known points. ``Frame`` says what ``frame`` is called with; ``area_under_curve``,
+``inner_steps`` and ``pixel_ranks`` are what camtui uses itself.
 
 >>> import torch
 >>> from camtui.extend import area_under_curve, pixel_ranks
@@ -72,15 +72,17 @@ uses itself.
 >>> area_under_curve(torch.tensor([[1.0, 0.5, 0.0]])).tolist()
 [0.5]
 
-Helpers for formulas: ``weighted_sum`` of the channels, ``sum_of_positions`` where a gradient may stand for every position,
-``guarded_ratio`` that is 0 where the denominator is, ``first_right_singular_vector`` and ``high_power`` for principal directions.
+Helpers for formulas: ``weighted_sum`` of the channels, ``sum_of_positions`` where a gradient may
+stand for every position, ``guarded_ratio`` that is 0 where the denominator is,
+``first_right_singular_vector`` and ``high_power`` for principal directions.
 
 >>> from camtui.extend import sum_of_positions
 >>> sum_of_positions(torch.ones(1, 2, 1, 1), torch.zeros(1, 2, 3, 3)).tolist()
 [[9.0, 9.0]]
 
-``slow``: a method may carry its formula a second time, for one image, with loops and autograd through the whole network;
-``camtui check`` then compares the two (``evaluator.measuring.trial.Seen`` says what it is given):
+``slow``: a method may carry its formula a second time, for one image, with loops and autograd
+through the whole network; ``camtui check`` then compares the two
+(``evaluator.measuring.trial.Seen`` says what it is given):
 
 >>> class Checked(MyCAM):
 ...     key = "checked"
@@ -89,7 +91,8 @@ Helpers for formulas: ``weighted_sum`` of the channels, ``sum_of_positions`` whe
 ...         activation, gradient, _ = seen.passed(seen.x)
 ...         return sum(g.mean().relu() * a for g, a in zip(gradient, activation))
 
-A **backbone** is a function that returns an ``nn.Module``, or one and a dictionary of facts about it; it needs nothing from here.
+A **backbone** is a function that returns an ``nn.Module``, or one and a dictionary of facts about
+it; it needs nothing from here.
 """
 
 from __future__ import annotations

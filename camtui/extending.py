@@ -1,4 +1,6 @@
-"""Methods, metrics and backbones that are not camtui's own: from what was typed, or stands in a plan file, to what a plan stores.
+"""Methods, metrics and backbones that are not camtui's own.
+
+From what was typed, or stands in a plan file, to what a plan stores.
 
 Nothing of theirs is imported in this process: a child describes them (``evaluator.describing``).
 """
@@ -52,7 +54,9 @@ class Resolver:
         return [asdict(one) for one in self._found.values()]
 
     def names(self, axis: Axis, specs: Sequence[str]) -> list[str]:
-        """The specs with the name in the run in place of each reference: ``./mycam.py:MyCAM:beta=1`` → ``mycam:beta=1``.
+        """The specs with the name in the run in place of each reference.
+
+        ``./mycam.py:MyCAM:beta=1`` → ``mycam:beta=1``.
 
         Raises:
             CamtuiError: code that may not run, cannot be imported, or is not what its axis takes.
@@ -63,11 +67,20 @@ class Resolver:
             if place is not None:
                 tails[place.spec.reference, place.package].append(place.spec.tail)
                 self._permit(axis, spec, place)
-        keys = {reference: self._key(axis, reference, package, wanted) for (reference, package), wanted in tails.items()}
-        return [spec if place is None else _with_tail(keys[place.spec.reference], place.spec.tail) for spec, place in given]
+        keys = {
+            reference: self._key(axis, reference, package, wanted)
+            for (reference, package), wanted in tails.items()
+        }
+        return [
+            spec if place is None else _with_tail(keys[place.spec.reference], place.spec.tail)
+            for spec, place in given
+        ]
 
     def _place_of(self, axis: Axis, spec: str) -> _Place | None:
-        """Where the code of a spec is; ``None`` for what camtui has itself, and for what nobody has."""
+        """Where the code of a spec is; ``None`` for what camtui has itself.
+
+        And for what nobody has.
+        """
         key, _, tail = spec.partition(":")
         if key in _own(axis):
             return None
@@ -80,10 +93,17 @@ class Resolver:
         return _Place(Spec(registered.reference, tail), registered.package) if registered else None
 
     def _typed_references(self, axis: Axis) -> set[str]:
-        """The text of every reference that was typed, or that an installed package registers under a name that was."""
+        """The text of every reference that was typed.
+
+        Or that an installed package registers under a name that was.
+        """
         registered = installed(axis)
         given = {spec.reference.text for spec in map(as_spec, self.typed) if spec}
-        return given | {one.reference.text for text in self.typed if (one := registered.get(text.partition(":")[0]))}
+        return given | {
+            one.reference.text
+            for text in self.typed
+            if (one := registered.get(text.partition(":")[0]))
+        }
 
     def _permit(self, axis: Axis, spec: str, place: _Place) -> None:
         reference = place.spec.reference
@@ -96,7 +116,10 @@ class Resolver:
     def _key(self, axis: Axis, reference: Reference, package: str, tails: list[str]) -> str:
         """The name in the run of what a reference names."""
         sha256 = sources_of(reference).sha256
-        known = next((one for one in self.stored if (one.axis, one.reference) == (axis, reference.text)), None)
+        known = next(
+            (one for one in self.stored if (one.axis, one.reference) == (axis, reference.text)),
+            None,
+        )
         asked = Code(axis, known.key if known else reference.text, reference.text, sha256, package)
         if axis == "backbone":
             described = asked
@@ -107,7 +130,8 @@ class Resolver:
         other = self._found.get((axis, described.key))
         if other is not None and other.reference != described.reference:
             raise UsageError(
-                f"{printable(other.reference)} and {printable(described.reference)} are both called {described.key}",
+                f"{printable(other.reference)} and {printable(described.reference)} are both "
+                f"called {described.key}",
                 "give one of them another key",
             )
         self._found[axis, described.key] = described
@@ -141,7 +165,10 @@ def _describes(code: Code, tails: list[str]) -> bool:
     if code.axis == "metric":
         return True
     catalog.introduce(code)
-    return all(catalog.method(_with_tail(code.key, tail)).name in code.facts.get("specs", {}) for tail in tails)
+    return all(
+        catalog.method(_with_tail(code.key, tail)).name in code.facts.get("specs", {})
+        for tail in tails
+    )
 
 
 def describe(code: Code, tails: list[str]) -> Code:
@@ -150,14 +177,24 @@ def describe(code: Code, tails: list[str]) -> Code:
     Raises:
         CamtuiError: it cannot be imported, or is not what a method or a metric must be.
     """
-    asked = {"axis": code.axis, "reference": code.reference, "sha256": code.sha256, "package": code.package, "key": code.key}
+    asked = {
+        "axis": code.axis,
+        "reference": code.reference,
+        "sha256": code.sha256,
+        "package": code.package,
+        "key": code.key,
+    }
     command = [sys.executable, "-P", "-m", "evaluator.describing"]
     name = printable(code.reference)
     try:
         done = subprocess.run(
-            command, input=json.dumps({**asked, "tails": tails}), capture_output=True, text=True, timeout=DESCRIBING_SECONDS,
+            command,
+            input=json.dumps({**asked, "tails": tails}),
+            capture_output=True,
+            text=True,
+            timeout=DESCRIBING_SECONDS,
             check=False,
-        )  # fmt: skip
+        )
     except subprocess.TimeoutExpired as error:
         raise UsageError(
             f"importing {name} took longer than {DESCRIBING_SECONDS:.0f} s",
@@ -168,7 +205,8 @@ def describe(code: Code, tails: list[str]) -> Code:
     except ValueError:
         words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise RunFailed(
-            f"importing {name} ended the process: {printable(words[-1], 200)}", "import it in Python to see what it does"
+            f"importing {name} ended the process: {printable(words[-1], 200)}",
+            "import it in Python to see what it does",
         ) from None
     if "error" in answer:
         raise as_error(answer["error"])

@@ -1,7 +1,9 @@
-"""Watches one run's file and tells what is new: a frozen ``Snapshot`` whenever the file, or the life of its driver, has changed.
+"""Watches one run's file and tells what is new.
 
-An idle look costs one ``PRAGMA data_version``, one ``stat`` and one question to the lock. Blocking: whoever has a screen to keep
-alive calls it from a thread.
+A frozen ``Snapshot`` whenever the file, or the life of its driver, has changed.
+
+An idle look costs one ``PRAGMA data_version``, one ``stat`` and one question to the lock. Blocking:
+whoever has a screen to keep alive calls it from a thread.
 """
 
 from __future__ import annotations
@@ -29,10 +31,14 @@ T = TypeVar("T")
 
 EVENTS_KEPT = 200
 TREND_KEPT, _TREND_EVERY, _SILENCE = 12, 5.0, 60.0
-"""Looks that a trend holds, least seconds between them, and seconds without a row after which there is one all the same."""
+"""Looks that a trend holds, least seconds between them, and seconds without a row after which there
+is one all the same.
+"""
 
 _AGAIN_AFTER = 3.0
-"""Seconds after which a live run is looked at again though its file is unchanged: silence is news too."""
+"""Seconds after which a live run is looked at again though its file is unchanged: silence is news
+too.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,10 @@ class Snapshot:
 
     def cell(self, backbone: str, method: str) -> Cell | None:
         """The cell of that backbone and method."""
-        return next((cell for cell in self.cells if cell.backbone == backbone and cell.method == method), None)
+        return next(
+            (cell for cell in self.cells if cell.backbone == backbone and cell.method == method),
+            None,
+        )
 
     def mean(self, cell: int, metric: str) -> Mean | None:
         """The average of one metric in one cell."""
@@ -81,7 +90,10 @@ class Snapshot:
 
 
 class Trends:
-    """What the file holds only the newest of: how busy the devices were, and how many rows came, over the last looks."""
+    """What the file holds only the newest of.
+
+    How busy the devices were, and how many rows came, over the last looks.
+    """
 
     def __init__(self) -> None:
         self.utilisation: deque[float] = deque(maxlen=TREND_KEPT)
@@ -89,10 +101,15 @@ class Trends:
         self._before: tuple[float, int] | None = None
 
     def look(self, now: float, rows: int, workers: Sequence[WorkerState]) -> None:
-        """Take note, but not of looks in quick succession; between two units of a slow run no rows come, and that is no news."""
+        """Take note, but not of looks in quick succession.
+
+        Between two units of a slow run no rows come, and that is no news.
+        """
         since, before = self._before or (now, rows)
         passed = now - since
-        if self._before is not None and (passed < _TREND_EVERY or (rows == before and passed < _SILENCE)):
+        if self._before is not None and (
+            passed < _TREND_EVERY or (rows == before and passed < _SILENCE)
+        ):
             return
         busy = [worker.utilisation for worker in workers if worker.utilisation is not None]
         if busy:
@@ -147,7 +164,10 @@ class Feed:
             raise damaged(self.path, error) from error
 
     def _follow_the_file(self) -> None:
-        """A file that was removed stays readable to those who have it open; say so, and open what replaces it."""
+        """A file that was removed stays readable to those who have it open.
+
+        Say so, and open what replaces it.
+        """
         identity = _identity(self.path)
         if identity is None:
             raise NotFound(f"{printable(self.path)} is gone", "list the runs: camtui ls")
@@ -165,7 +185,9 @@ class Feed:
         problem = printable(error.message if isinstance(error, CamtuiError) else error)
         if self._last is None:
             raise (
-                error if isinstance(error, CamtuiError) else StoreError(f"cannot read {printable(self.path)}: {problem}")
+                error
+                if isinstance(error, CamtuiError)
+                else StoreError(f"cannot read {printable(self.path)}: {problem}")
             ) from error
         if self._last.problem == problem:
             return None
@@ -179,7 +201,10 @@ class Feed:
         summaries = {summary.cell: summary for summary in reader.summaries()}
         images, look = reader.images_wanted(), status.look
         dropped = look.dropped if look else {}
-        views = {cell.id: CellView(cell, summaries[cell.id], images, dropped=dropped.get(cell.id)) for cell in reader.cells()}
+        views = {
+            cell.id: CellView(cell, summaries[cell.id], images, dropped=dropped.get(cell.id))
+            for cell in reader.cells()
+        }
         workers = tuple(reader.workers())
         if status.live:
             self._trends.look(now, sum(summary.n for summary in summaries.values()), workers)

@@ -1,4 +1,7 @@
-"""What a request changes about the run that is there already, in words: a run grows, it never shrinks."""
+"""What a request changes about the run that is there already, in words.
+
+A run grows, it never shrinks.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from evaluator.text import printable
 
 
 def growth(stored: RunPlan, asked: RunPlan) -> list[str]:
-    """What is added to the stored run, one clause each; nothing where the request only goes on with it.
+    """What is added to the stored run, one clause each.
+
+    Nothing where the request only goes on with it.
 
     Raises:
         Mismatch: the two differ in a choice of the protocol.
@@ -15,19 +20,30 @@ def growth(stored: RunPlan, asked: RunPlan) -> list[str]:
     both = grown(stored, asked)
     clauses = []
     if both.limit != stored.limit:
-        clauses.append(f"{_images(both.limit)} instead of {_images(stored.limit)}, for every method it has")
+        clauses.append(
+            f"{_images(both.limit)} instead of {_images(stored.limit)}, for every method it has"
+        )
     elif asked.limit and asked.limit != stored.limit:
-        clauses.append(f"it keeps {_images(stored.limit)}, a run does not shrink: another --name for {asked.limit}")
+        clauses.append(
+            f"it keeps {_images(stored.limit)}, a run does not shrink: another --name for "
+            f"{asked.limit}"
+        )
     if str(both.rule) != str(stored.rule):
         clauses.append(f"--until {both.rule or 'all'} instead of {stored.rule or 'all'}")
     for what, before, after in (
-        ("backbone", [spec.name for spec in stored.backbones], [spec.name for spec in both.backbones]),
+        (
+            "backbone",
+            [spec.name for spec in stored.backbones],
+            [spec.name for spec in both.backbones],
+        ),
         ("method", stored.methods, both.methods),
         ("metric", stored.metrics, both.metrics),
     ):
         new = [name for name in after if name not in before]
         if new:
-            clauses.append(f"new {what}{'s' if len(new) > 1 else ''} {', '.join(map(printable, new))}")
+            clauses.append(
+                f"new {what}{'s' if len(new) > 1 else ''} {', '.join(map(printable, new))}"
+            )
     if both.truth != stored.truth:
         clauses.append(f"truth from {printable(both.truth)}")
     return clauses

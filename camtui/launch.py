@@ -1,4 +1,7 @@
-"""Starts a driver that outlives the terminal, and waits for its one hand-off line: the run is under way, or it left no trace."""
+"""Starts a driver that outlives the terminal, and waits for its one hand-off line.
+
+The run is under way, or it left no trace.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +38,18 @@ from evaluator.text import printable
 _ERRORS: dict[str, type[CamtuiError]] = {
     kind.kind: kind
     for kind in (
-        UsageError, NotApplicable, CodeNotAllowed, NotFound, Mismatch, StoreError, TryAgain, BackboneUnavailable, RunFailed,
+        UsageError,
+        NotApplicable,
+        CodeNotAllowed,
+        NotFound,
+        Mismatch,
+        StoreError,
+        TryAgain,
+        BackboneUnavailable,
+        RunFailed,
         ThresholdPassed,
     )
-}  # fmt: skip
+}
 
 _CANCEL_SECONDS = 5.0
 """How long a driver that is asked to give up before its run has begun may take."""
@@ -49,7 +60,8 @@ class Handoff:
     """A run that is under way, or was complete already.
 
     Attributes:
-        pid: of the driver; ``labels``: how many images have a label and how, in words; empty where nothing was loaded.
+        pid: of the driver; ``labels``: how many images have a label and how, in words; empty where
+            nothing was loaded.
     """
 
     pid: int
@@ -88,32 +100,55 @@ def launch(request: RunRequest) -> Handoff:
 
 
 def _start(request: RunRequest, handoff: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-P", "-m", "evaluator.execution.driver", "--db", str(request.db), "--handoff-fd", str(handoff)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "evaluator.execution.driver",
+        "--db",
+        str(request.db),
+        "--handoff-fd",
+        str(handoff),
+    ]
     log = open_log(request.log, _owner(request.db))
     if not os.fstat(log).st_size:
         with suppress(OSError):  # a disk that is full: the driver says so
-            os.write(log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} info    log of {printable(request.db.name)}\n".encode())
+            os.write(
+                log,
+                f"{time.strftime('%Y-%m-%d %H:%M:%S')} info    log of "
+                f"{printable(request.db.name)}\n".encode(),
+            )
     try:
         return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=(handoff,), start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            pass_fds=(handoff,),
+            start_new_session=True,
         )
     finally:
         os.close(log)
 
 
-def _understood(line: bytes, driver: subprocess.Popen[bytes], request: RunRequest, *, had_log: bool) -> Handoff:
+def _understood(
+    line: bytes, driver: subprocess.Popen[bytes], request: RunRequest, *, had_log: bool
+) -> Handoff:
     """The hand-off that the line says, or the error."""
     if not line:
         code = driver.wait()
         end = f"signal {-code}" if code < 0 else f"exit code {code}"
         raise RunFailed(
-            f"the driver died before the run began ({end}){_last_words(request.log)}", f"see {printable(request.log)}"
+            f"the driver died before the run began ({end}){_last_words(request.log)}",
+            f"see {printable(request.log)}",
         )
     answer: dict[str, Any] = json.loads(line)
     if "error" in answer:
         driver.wait()
         raise _without_trace(as_error(answer["error"]), request, had_log=had_log)
-    driver.returncode = 0  # it lives on without us: Popen need not warn that nobody has waited for it
+    driver.returncode = (
+        0  # it lives on without us: Popen need not warn that nobody has waited for it
+    )
     return Handoff(answer["pid"], answer["name"], request.db, request.log, answer["labels"])
 
 
@@ -125,11 +160,16 @@ def _owner(database: Path) -> int | None:
 
 
 def _without_trace(error: CamtuiError, request: RunRequest, *, had_log: bool) -> CamtuiError:
-    """A run that has not begun leaves nothing; only where the log is what explains the error, the log stays."""
+    """A run that has not begun leaves nothing.
+
+    Only where the log is what explains the error, the log stays.
+    """
     if request.db.exists():
         return error
     if error.hint.startswith("camtui logs"):
-        return type(error)(f"{error.message}{_last_words(request.log)}", f"see {printable(request.log)}")
+        return type(error)(
+            f"{error.message}{_last_words(request.log)}", f"see {printable(request.log)}"
+        )
     if not had_log:
         request.log.unlink(missing_ok=True)
     return error
@@ -155,7 +195,10 @@ def tail(log: Path, count: int) -> list[str]:
 
 
 def last_lines(stream: BinaryIO, count: int) -> list[str]:
-    """The last lines of a stream, at most 64 KiB of it, which is left where they end: what is read next are the lines to come."""
+    """The last lines of a stream, at most 64 KiB of it, which is left where they end.
+
+    What is read next are the lines to come.
+    """
     stream.seek(max(0, stream.seek(0, os.SEEK_END) - 65_536))
     lines = stream.read().decode("utf-8", "replace").splitlines()
     return lines[len(lines) - min(count, len(lines)) :]
@@ -191,7 +234,8 @@ def logind_warning(folder: Path = Path("/etc/systemd")) -> str:
     if os.geteuid() == 0 or not _kills_user_processes(folder) or _lingers():
         return ""
     return (
-        "logging out will kill this run (KillUserProcesses=yes): allow it to stay with 'loginctl enable-linger', "
+        "logging out will kill this run (KillUserProcesses=yes): allow it to stay with "
+        "'loginctl enable-linger', "
         "or start it with 'systemd-run --user --scope camtui run …'"
     )
 

@@ -1,4 +1,7 @@
-"""How fast this machine was in earlier runs: worker seconds of an image in a stage, or of a forward where none was like it."""
+"""How fast this machine was in earlier runs.
+
+Worker seconds of an image in a stage, or of a forward where none was like it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ class Timed(NamedTuple):
 
 
 def timings(plan: RunPlan, first: Path, *, cuda: bool) -> list[Timed]:
-    """Stages that were timed on this machine with the precision of a plan and such a device, those of the run itself first."""
+    """Stages that were timed on this machine with the precision of a plan and such a device.
+
+    Those of the run itself first.
+    """
     paths = dict.fromkeys([*([first] if first.is_file() else []), *list_runs()[:_MOST]])
     return [timed for path in paths for timed in _of_run(path, plan, cuda=cuda)]
 
@@ -39,7 +45,11 @@ def _of_run(path: Path, plan: RunPlan, *, cuda: bool) -> Iterator[Timed]:
         with RunReader(path) as reader:
             info = reader.info()
             on_cuda = not info.versions.get("device", "cpu").startswith("cpu")
-            if info.host != gethostname() or on_cuda != cuda or reader.plan().precision != plan.precision:
+            if (
+                info.host != gethostname()
+                or on_cuda != cuda
+                or reader.plan().precision != plan.precision
+            ):
                 return
             methods = {cell.id: cell.method for cell in reader.cells()}
             stages = reader.stages()
@@ -49,13 +59,20 @@ def _of_run(path: Path, plan: RunPlan, *, cuda: bool) -> Iterator[Timed]:
         if stage.timed_images and stage.seconds:
             names = frozenset(methods[cell] for cell in stage.cells if cell in methods)
             yield Timed(
-                stage.backbone, names, stage.metrics, stage.seconds, stage.timed_images,
+                stage.backbone,
+                names,
+                stage.metrics,
+                stage.seconds,
+                stage.timed_images,
                 stage.timed_images * stage.forwards_per_image,
-            )  # fmt: skip
+            )
 
 
 def expected_seconds(work: Sequence[Remaining], known: Sequence[Timed]) -> float | None:
-    """Worker seconds of what is left to do; ``None`` where a backbone with work in it was never timed here."""
+    """Worker seconds of what is left to do.
+
+    ``None`` where a backbone with work in it was never timed here.
+    """
     prices = [_seconds(one, known) for one in work if one.images]
     if any(price is None for price in prices):
         return None
@@ -71,4 +88,6 @@ def _seconds(one: Remaining, known: Iterable[Timed]) -> float | None:
             share = one.forwards / whole if whole else 1.0  # some cells may be further than others
             return share * one.images * timed.seconds / timed.images
     forwards = sum(timed.forwards for timed in of_backbone)
-    return one.forwards * sum(timed.seconds for timed in of_backbone) / forwards if forwards else None
+    return (
+        one.forwards * sum(timed.seconds for timed in of_backbone) / forwards if forwards else None
+    )

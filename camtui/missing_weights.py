@@ -1,4 +1,7 @@
-"""Published weights that a request needs and this machine does not have: said by a dry run, fetched before a run is touched."""
+"""Published weights that a request needs and this machine does not have.
+
+Said by a dry run, fetched before a run is touched.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,25 @@ from evaluator.text import printable
 
 
 def missing_weights(plan: RunPlan, database: Path) -> list[str]:
-    """Keys of the backbones whose published weights are not seen on this machine, and which the run has not loaded before."""
+    """Keys of the backbones whose published weights are not seen on this machine.
+
+    And which the run has not loaded before.
+    """
     wanted = [
-        spec for spec in plan.backbones
-        if spec.weights == DEFAULT_WEIGHTS and family_of(spec.key).published and weights_at_hand(spec.key) is None
-    ]  # fmt: skip
+        spec
+        for spec in plan.backbones
+        if spec.weights == DEFAULT_WEIGHTS
+        and family_of(spec.key).published
+        and weights_at_hand(spec.key) is None
+    ]
     loaded = _loaded(database) if wanted else set()
     return list(dict.fromkeys(spec.key for spec in wanted if spec.name not in loaded))
 
 
 def fetch_weights(keys: list[str]) -> None:
-    """Bring published weights to this machine, each checked against its network; the run is not touched.
+    """Bring published weights to this machine, each checked against its network.
+
+    The run is not touched.
 
     Raises:
         CamtuiError: they cannot be fetched, or do not fit.

@@ -1,4 +1,7 @@
-"""A backbone loaded in a process of its own, before a run depends on it: what it is, how fast, and what it makes of an image."""
+"""A backbone loaded in a process of its own, before a run depends on it.
+
+What it is, how fast, and what it makes of an image.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ from evaluator.sources import sources_of
 from evaluator.text import printable
 
 
-def check_network(text: str, image: Path | None = None, classes: Path | None = None) -> dict[str, Any]:
+def check_network(
+    text: str, image: Path | None = None, classes: Path | None = None
+) -> dict[str, Any]:
     """What there is to know of a backbone; naming code here allows it to run, from now on.
 
     Args:
@@ -32,20 +37,28 @@ def check_network(text: str, image: Path | None = None, classes: Path | None = N
     """
     spec = parse_backbone(text)
     values = {**vars(spec), "classes": spec.classes or (str(classes) if classes else None)}
-    plan = validated(RunPlan.from_dict({"data": "/", "backbones": [values], "methods": ["gradcam"]}))
+    plan = validated(
+        RunPlan.from_dict({"data": "/", "backbones": [values], "methods": ["gradcam"]})
+    )
     allowed = _allowed(spec.key)
     remember(allowed)
     asked = {
-        "plan": plan.to_dict(), "allowed": allowed, "device": choose_devices(None, None)[0],
+        "plan": plan.to_dict(),
+        "allowed": allowed,
+        "device": choose_devices(None, None)[0],
         "image": str(image.expanduser().absolute()) if image else None,
-    }  # fmt: skip
+    }
     command = [sys.executable, "-P", "-m", "evaluator.measuring.network_check"]
-    done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, input=json.dumps(asked), capture_output=True, text=True, check=False
+    )
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise RunFailed(f"{spec.shown_key} ended the process: {printable(words[-1], 200)}", "load it in Python") from None
+        raise RunFailed(
+            f"{spec.shown_key} ended the process: {printable(words[-1], 200)}", "load it in Python"
+        ) from None
     if "error" in answer:
         raise as_error(answer["error"])
     return answer
@@ -64,14 +77,20 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     shape = f"{found['channels']} × {found['height']} × {found['width']}"
     tokens = "" if found["tokens"] is None else f", behind {found['tokens']} prefix tokens"
     cut = "its graph" if found["cut"] == "graph" else "hooks: every head costs a forward"
-    named = f": {', '.join(classes[:3])} …" if classes else ", without names: --classes FILE, or as many class folders"
+    named = (
+        f": {', '.join(classes[:3])} …"
+        if classes
+        else ", without names: --classes FILE, or as many class folders"
+    )
     yield f"network    {found['backbone']}: {found['weights']} (sha256 {found['sha256'][:16]})"
     yield f"layer      {found['layer']}: map {shape}{tokens}, cut by {cut}"
     yield f"head       {'global average pooling and one linear layer' if found['gap_linear'] else 'differentiated'}"
     yield f"attention  {found['attention'] or 'no'} blocks to look into"
     yield (
-        f"images     {seen['side']} × {seen['side']}, {'grey' if seen['channels'] == 1 else 'colour'}, short side "
-        f"{seen['resize']} ({seen['interpolation']}), mean {_numbers(seen['mean'])}, std {_numbers(seen['std'])}"
+        f"images     {seen['side']} × {seen['side']}, "
+        f"{'grey' if seen['channels'] == 1 else 'colour'}, short side "
+        f"{seen['resize']} ({seen['interpolation']}), mean {_numbers(seen['mean'])}, std "
+        f"{_numbers(seen['std'])}"
     )
     yield f"classes    {found['class_count']}{named}"
     yield f"score      {found['score']}"

@@ -1,4 +1,7 @@
-"""Where the object is in a picture, by the run's ``--truth``; read only where this user has named the folder or file."""
+"""Where the object is in a picture, by the run's ``--truth``.
+
+Read only where this user has named the folder or file.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from evaluator.truth.folder import Truths
 
 
 class Object(NamedTuple):
-    """The object's pixels in what a network saw, or why they are not known; neither where the run has no truth."""
+    """The object's pixels in what a network saw, or why they are not known.
+
+    Neither where the run has no truth.
+    """
 
     pixels: Mask | None = None
     problem: str = ""

@@ -1,6 +1,9 @@
-"""The paper's Tables 1 and 2 as data, and a run set beside them: ours, theirs, the difference, and what makes the two unlike.
+"""The paper's Tables 1 and 2 as data, and a run set beside them.
 
-Poppi, Cornia, Baraldi, Cucchiara: Revisiting The Evaluation of Class Activation Mapping for Explainability, CVPR Workshops 2021.
+Ours, theirs, the difference, and what makes the two unlike.
+
+Poppi, Cornia, Baraldi, Cucchiara: Revisiting The Evaluation of Class Activation Mapping for
+Explainability, CVPR Workshops 2021.
 """
 
 from __future__ import annotations
@@ -35,7 +38,9 @@ PaperTable = dict[str, dict[str, dict[str, float]]]
 
 @cache
 def _packaged() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(resources.files("camtui").joinpath("data/paper_tables.json").read_text("utf-8"))
+    loaded: dict[str, Any] = json.loads(
+        resources.files("camtui").joinpath("data/paper_tables.json").read_text("utf-8")
+    )
     return loaded
 
 
@@ -72,7 +77,10 @@ class AgainstPaper:
 
     @property
     def within(self) -> bool | None:
-        """Theirs lies in our 95 % interval, widened by half of the last printed digit; ``None`` without an interval."""
+        """Theirs lies in our 95 % interval, widened by half of the last printed digit.
+
+        ``None`` without an interval.
+        """
         if self.ours.half_width is None:
             return None
         return abs(self.difference) <= self.ours.half_width + PRINTED
@@ -83,8 +91,8 @@ class PaperComparison:
     """A run beside Table 2.
 
     Attributes:
-        deviations: what makes the run another experiment than the paper's; empty where nothing is known to.
-        open_choices: where the paper leaves a choice, and which one this run took.
+        deviations: what makes the run another experiment than the paper's; empty where nothing is
+        known to. open_choices: where the paper leaves a choice, and which one this run took.
     """
 
     rows: tuple[AgainstPaper, ...]
@@ -108,21 +116,38 @@ def compare_with_paper(reader: RunReader, metrics: Sequence[Metric] = ()) -> Pap
             f"the paper has none of this run's backbones ({', '.join(names)})",
             f"it has {', '.join(table2())}: camtui run -b resnet50",
         )
-    rows = [row for view in views for row in _rows(view, names[view.cell.backbone], metrics or shown_metrics(reader))]
+    rows = [
+        row
+        for view in views
+        for row in _rows(view, names[view.cell.backbone], metrics or shown_metrics(reader))
+    ]
     if not rows:
         raise NotFound(
-            "no number of this run stands in the paper yet", "it has fakecam, gradcam, gradcampp, scorecam …: camtui table RUN"
+            "no number of this run stands in the paper yet",
+            "it has fakecam, gradcam, gradcampp, scorecam …: camtui table RUN",
         )
-    used = [view for view in views if any(row.backbone == view.cell.backbone and row.method == view.cell.method for row in rows)]
-    return PaperComparison(tuple(rows), tuple(_deviations(reader, plan, used)), tuple(_open_choices(plan, rows)))
+    used = [
+        view
+        for view in views
+        if any(
+            row.backbone == view.cell.backbone and row.method == view.cell.method for row in rows
+        )
+    ]
+    return PaperComparison(
+        tuple(rows), tuple(_deviations(reader, plan, used)), tuple(_open_choices(plan, rows))
+    )
 
 
-def _rows(view: CellView, backbone: BackboneSpec, metrics: Sequence[Metric]) -> Iterator[AgainstPaper]:
+def _rows(
+    view: CellView, backbone: BackboneSpec, metrics: Sequence[Metric]
+) -> Iterator[AgainstPaper]:
     printed = table2().get(backbone.key, {}).get(catalog.split_spec(view.cell.method)[0], {})
     for metric in metrics:
         mean = view.mean(metric.key)
         if metric.key in printed and mean is not None:
-            yield AgainstPaper(view.cell.backbone, view.cell.method, metric.key, mean, printed[metric.key] / 100)
+            yield AgainstPaper(
+                view.cell.backbone, view.cell.method, metric.key, mean, printed[metric.key] / 100
+            )
 
 
 def _deviations(reader: RunReader, plan: RunPlan, views: Sequence[CellView]) -> Iterator[str]:
@@ -137,7 +162,11 @@ def _deviations(reader: RunReader, plan: RunPlan, views: Sequence[CellView]) -> 
     images = reader.images_wanted()
     if images != IMAGES:
         yield f"{count(images)} images; the paper averages the {count(IMAGES)} of ImageNet's validation set"
-    few = [f"{view.cell.backbone}/{view.cell.method} {count(view.summary.n)}" for view in views if view.partial]
+    few = [
+        f"{view.cell.backbone}/{view.cell.method} {count(view.summary.n)}"
+        for view in views
+        if view.partial
+    ]
     if few:
         yield f"not every image yet: {', '.join(few)}"
     if plan.resize != SHORT_SIDE:
@@ -152,7 +181,13 @@ def _deviations(reader: RunReader, plan: RunPlan, views: Sequence[CellView]) -> 
 
 
 def _open_choices(plan: RunPlan, rows: Sequence[AgainstPaper]) -> Iterator[str]:
-    present = {"", *(row.metric for row in rows), *(catalog.split_spec(row.method)[0] for row in rows)}
-    present |= {spec.key for spec in plan.backbones if any(row.backbone == spec.name for row in rows)}
+    present = {
+        "",
+        *(row.metric for row in rows),
+        *(catalog.split_spec(row.method)[0] for row in rows),
+    }
+    present |= {
+        spec.key for spec in plan.backbones if any(row.backbone == spec.name for row in rows)
+    }
     present |= {"deletion"} if "insertion" in present else set()
     return (choice["text"] for choice in _packaged()["choices"] if choice["about"] in present)

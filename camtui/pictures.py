@@ -1,4 +1,6 @@
-"""An image, its saliency map, overlay and explanation map, from the stored low-resolution map. Pillow and numpy, no torch.
+"""An image, its saliency map, overlay and explanation map, from the stored low-resolution map.
+
+Pillow and numpy, no torch.
 
 Imported when the first image is opened. Pictures are ``[height, width, 3]`` arrays of bytes.
 """
@@ -23,7 +25,9 @@ Mask = NDArray[np.bool_]
 ColourMap = Literal["viridis", "magma", "cividis", "grey"]
 
 COLOUR_MAPS: tuple[ColourMap, ...] = ("viridis", "magma", "cividis", "grey")
-_ANCHORS: dict[ColourMap, str] = {  # every eighth of matplotlib's tables; the steps between are straight
+_ANCHORS: dict[
+    ColourMap, str
+] = {  # every eighth of matplotlib's tables; the steps between are straight
     "viridis": "440154 472d7b 3b528b 2c728e 21918c 28ae80 5ec962 addc30 fde725",
     "magma": "000004 1d1147 51127c 832681 b73779 e75263 fc8961 fec488 fcfdbf",
     "cividis": "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 fee838",
@@ -38,7 +42,9 @@ def saliency(stored: bytes, loaded: LoadedBackbone | None) -> Map:
         ValueError: the bytes are no map of that backbone.
     """
     values = np.frombuffer(stored, dtype="<f4")
-    height, width = (loaded.height, loaded.width) if loaded else (isqrt(len(values)), isqrt(len(values)))
+    height, width = (
+        (loaded.height, loaded.width) if loaded else (isqrt(len(values)), isqrt(len(values)))
+    )
     if len(values) != height * width or not len(values):
         raise ValueError(f"a map of {len(values)} values does not fit {height} × {width}")
     clipped: Map = np.clip(np.nan_to_num(values.reshape(height, width)), 0, 1)
@@ -63,14 +69,23 @@ def _along(values: Map, size: int, axis: int) -> Map:
 
 @cache
 def _table(name: ColourMap) -> Pixels:
-    anchors = np.array([[int(text[i : i + 2], 16) for i in (0, 2, 4)] for text in _ANCHORS[name].split()], dtype=float)
+    anchors = np.array(
+        [[int(text[i : i + 2], 16) for i in (0, 2, 4)] for text in _ANCHORS[name].split()],
+        dtype=float,
+    )
     places = np.linspace(0, len(anchors) - 1, 256)
-    table = np.stack([np.interp(places, np.arange(len(anchors)), anchors[:, channel]) for channel in range(3)], axis=1)
+    table = np.stack(
+        [np.interp(places, np.arange(len(anchors)), anchors[:, channel]) for channel in range(3)],
+        axis=1,
+    )
     return np.round(table).astype(np.uint8)
 
 
 def coloured(values: Map, name: ColourMap) -> Pixels:
-    """A map in colours; 0 and 1 are the ends of the scale, whatever the map holds, so that maps can be compared."""
+    """A map in colours; 0 and 1 are the ends of the scale, whatever the map holds.
+
+    So that maps can be compared.
+    """
     picture: Pixels = _table(name)[np.round(values * 255).astype(np.uint8)]
     return picture
 
@@ -93,7 +108,10 @@ def shown(image: Image) -> Pixels:
 
 
 def explanation(image: Pixels, values: Map, loaded: LoadedBackbone | None) -> Pixels:
-    """``e = x ⊙ U`` as the network sees it, brought back to colours: where the map is 0 stands the data set's mean colour."""
+    """``e = x ⊙ U`` as the network sees it, brought back to colours.
+
+    Where the map is 0 stands the data set's mean colour.
+    """
     mean = np.array(loaded.preprocessing.mean if loaded else (0.0,), dtype=np.float32) * 255
     shown = (image - mean) * values[:, :, None] + mean
     picture: Pixels = np.round(np.clip(shown, 0, 255)).astype(np.uint8)
@@ -109,7 +127,10 @@ def resized(picture: Pixels, width: int, height: int) -> Pixels:
 
 
 def outlined(picture: Pixels, inside: Mask) -> Pixels:
-    """The picture with the edge of some pixels drawn: white within, black without, so that one of the two is seen everywhere."""
+    """The picture with the edge of some pixels drawn.
+
+    White within, black without, so that one of the two is seen everywhere.
+    """
     drawn = picture.copy()
     drawn[_grown(inside) & ~inside] = 0
     drawn[inside & _grown(~inside)] = 255

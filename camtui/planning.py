@@ -1,4 +1,7 @@
-"""From what was typed, a plan file and the run that is there already to a plan: defaults are decided here, nowhere else."""
+"""From what was typed, a plan file and the run that is there already to a plan.
+
+Defaults are decided here, nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,18 @@ _ORDINARY = {"val", "train", "test", "images", "data", "valid", "validation"}
 _RULE = ("until", "margin", "drop_decided")
 
 _PROTOCOL = (
-    "labels", "seed", "target", "resize", "precision", "curve_steps", "insertion_start", "truth", "pointing_margin",
-    "road_removal", *_RULE,
-)  # fmt: skip
+    "labels",
+    "seed",
+    "target",
+    "resize",
+    "precision",
+    "curve_steps",
+    "insertion_start",
+    "truth",
+    "pointing_margin",
+    "road_removal",
+    *_RULE,
+)
 """What a run that is there already decides where nothing else is typed."""
 
 
@@ -77,7 +89,9 @@ class Planned(NamedTuple):
 
 
 def default_name(typed: Typed) -> str:
-    """The name of the run where none is given: from the data, so that the same command goes on with the same run.
+    """The name of the run where none is given.
+
+    From the data, so that the same command goes on with the same run.
 
     Raises:
         UsageError: there is neither a data folder nor a plan file.
@@ -87,7 +101,10 @@ def default_name(typed: Typed) -> str:
     if typed.config and not typed.data:
         return name_for(typed.config.stem)
     if typed.data is None:
-        raise UsageError("no images are named", "camtui run --data FOLDER -b resnet50 -m gradcam, or camtui run --demo")
+        raise UsageError(
+            "no images are named",
+            "camtui run --data FOLDER -b resnet50 -m gradcam, or camtui run --demo",
+        )
     folder = typed.data.expanduser().resolve()
     ordinary = folder.name.lower() in _ORDINARY and folder.parent.name
     return name_for(f"{folder.parent.name}-{folder.name}" if ordinary else folder.name)
@@ -112,7 +129,8 @@ def make_plan(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> RunPlan:
 def planned(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> Planned:
     """The plan that is asked for, validated as far as it can be without torch.
 
-    Options win over the plan file, and that over the run that is there already; then come the defaults.
+    Options win over the plan file, and that over the run that is there already; then come the
+    defaults.
 
     Raises:
         UsageError: something is missing, unknown or impossible.
@@ -135,7 +153,9 @@ def planned(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> Planned:
         values.setdefault("methods", _demo_methods())
     values.setdefault("methods", list(catalog.TABLE2_METHODS))
     if not values.get("backbones"):
-        raise UsageError("no backbone is named", "for example -b resnet50; list them: camtui backbones")
+        raise UsageError(
+            "no backbone is named", "for example -b resnet50; list them: camtui backbones"
+        )
     resolver = _resolver(typed, stored)
     _resolve(values, resolver)
     plan = RunPlan.from_dict(values)
@@ -145,9 +165,17 @@ def planned(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> Planned:
 
 def _resolver(typed: Typed, stored: RunPlan | None) -> Resolver:
     """What finds the code behind names; what was typed may run."""
-    specs = [spec for given in (typed.methods, typed.metrics, typed.backbones) for spec in catalog.split_list(list(given))]
+    specs = [
+        spec
+        for given in (typed.methods, typed.metrics, typed.backbones)
+        for spec in catalog.split_list(list(given))
+    ]
     keys = [split_backbone(spec).key for spec in catalog.split_list(list(typed.backbones))]
-    return Resolver(stored=stored.code if stored else (), typed=frozenset([*specs, *keys]), allow=typed.allow_code)
+    return Resolver(
+        stored=stored.code if stored else (),
+        typed=frozenset([*specs, *keys]),
+        allow=typed.allow_code,
+    )
 
 
 def _resolve(values: dict[str, Any], resolver: Resolver) -> None:
@@ -165,26 +193,47 @@ def _given(typed: Typed) -> dict[str, Any]:
     if typed.demo and typed.data:
         raise UsageError("--demo and --data exclude each other", "leave one of them out")
     values: dict[str, Any] = {
-        "seed": typed.seed, "target": typed.target, "resize": typed.resize, "precision": typed.precision,
-        "curve_steps": typed.curve_steps, "insertion_start": typed.insertion_start, "limit": typed.limit,
-        "truth": _absolute(typed.truth), "pointing_margin": typed.pointing_margin, "road_removal": typed.road_removal,
-        "data": _absolute(typed.data), "labels": _absolute(typed.labels), "demo": typed.demo or None,
-        "until": typed.until, "margin": typed.margin, "drop_decided": typed.drop_decided or None,
+        "seed": typed.seed,
+        "target": typed.target,
+        "resize": typed.resize,
+        "precision": typed.precision,
+        "curve_steps": typed.curve_steps,
+        "insertion_start": typed.insertion_start,
+        "limit": typed.limit,
+        "truth": _absolute(typed.truth),
+        "pointing_margin": typed.pointing_margin,
+        "road_removal": typed.road_removal,
+        "data": _absolute(typed.data),
+        "labels": _absolute(typed.labels),
+        "demo": typed.demo or None,
+        "until": typed.until,
+        "margin": typed.margin,
+        "drop_decided": typed.drop_decided or None,
         "methods": catalog.expand_methods(catalog.split_list(list(typed.methods))) or None,
         "metrics": catalog.split_list(list(typed.metrics)) or None,
-    }  # fmt: skip
+    }
     given = {key: value for key, value in values.items() if value is not None}
     if typed.backbones:
-        given["backbones"] = [_with_typed(parse_backbone(spec), typed) for spec in catalog.split_list(list(typed.backbones))]
+        given["backbones"] = [
+            _with_typed(parse_backbone(spec), typed)
+            for spec in catalog.split_list(list(typed.backbones))
+        ]
     return given
 
 
 def _with_typed(spec: BackboneSpec, typed: Typed) -> dict[str, Any]:
-    """A backbone with ``--layer``, ``--weights`` and ``--classes`` where it does not name its own."""
+    """A backbone with ``--layer``, ``--weights``.
+
+    ``--classes`` where it does not name its own.
+    """
     own = replace(
-        spec, layer=spec.layer or typed.layer, classes=spec.classes or _absolute(typed.classes),
-        weights=typed.weights if typed.weights and spec.weights == DEFAULT_WEIGHTS else spec.weights,
-    )  # fmt: skip
+        spec,
+        layer=spec.layer or typed.layer,
+        classes=spec.classes or _absolute(typed.classes),
+        weights=typed.weights
+        if typed.weights and spec.weights == DEFAULT_WEIGHTS
+        else spec.weights,
+    )
     return asdict(own)
 
 
@@ -192,18 +241,27 @@ def _with_common(plan: RunPlan, typed: Typed) -> RunPlan:
     """``--layer``, ``--weights`` and ``--classes`` also for the backbones that came from a default or a file."""
     if typed.backbones:
         return plan
-    anew = [replace(backbone, weights=typed.weights or backbone.weights) for backbone in plan.backbones]
-    return RunPlan.from_dict({**plan.to_dict(), "backbones": [_with_typed(backbone, typed) for backbone in anew]})
+    anew = [
+        replace(backbone, weights=typed.weights or backbone.weights) for backbone in plan.backbones
+    ]
+    return RunPlan.from_dict(
+        {**plan.to_dict(), "backbones": [_with_typed(backbone, typed) for backbone in anew]}
+    )
 
 
 def _demo_backbones() -> list[str]:
     """The real networks that packages bring along, as far as they are installed."""
-    here = [known.key for known in families()["efficientnet_lite"].names() if weights_at_hand(known.key)]
+    here = [
+        known.key for known in families()["efficientnet_lite"].names() if weights_at_hand(known.key)
+    ]
     return here or ["efficientnet_lite0"]
 
 
 def _demo_methods() -> list[str]:
-    """Table 2 and CAM, without the one that costs two thousand forwards an image: three networks are done in a minute."""
+    """Table 2 and CAM, without the one that costs two thousand forwards an image.
+
+    Three networks are done in a minute.
+    """
     wanted = (*catalog.TABLE2_METHODS, "cam")
     return [key for key, kind in all_methods().items() if key in wanted and not kind.masks_channels]
 
@@ -218,9 +276,14 @@ def _read_config(file: Path) -> dict[str, Any]:
         with open(file, "rb") as stream:
             values = tomllib.load(stream)
     except OSError as error:
-        raise UsageError(f"cannot read the plan {printable(file)}: {error.strerror}", "camtui run --config PLAN.toml") from error
+        raise UsageError(
+            f"cannot read the plan {printable(file)}: {error.strerror}",
+            "camtui run --config PLAN.toml",
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{printable(file)} is not TOML: {error}", "camtui show RUN --config prints an example") from error
+        raise UsageError(
+            f"{printable(file)} is not TOML: {error}", "camtui show RUN --config prints an example"
+        ) from error
     folder = file.expanduser().absolute().parent
     for key in ("methods", "metrics"):
         if isinstance(values.get(key), list):
@@ -237,7 +300,11 @@ def _anchored_backbone(spec: Any, folder: Path) -> Any:
     """The same for a backbone, which may be a table with paths of its own."""
     if not isinstance(spec, dict):
         return _anchored(spec, folder)
-    files = {key: str(folder / Path(spec[key]).expanduser()) for key in ("weights", "classes") if _is_file(spec.get(key))}
+    files = {
+        key: str(folder / Path(spec[key]).expanduser())
+        for key in ("weights", "classes")
+        if _is_file(spec.get(key))
+    }
     return {**spec, **files, "key": _anchored(spec.get("key"), folder)}
 
 

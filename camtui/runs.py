@@ -1,4 +1,7 @@
-"""Which runs there are and where: one SQLite file each, in one folder; every way of naming a run ends in its path here."""
+"""Which runs there are and where: one SQLite file each, in one folder.
+
+Every way of naming a run ends in its path here.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,15 @@ LAST = "@last"
 """The run that was started or resumed most recently."""
 
 _LONGEST, _MOST_BYTES = 100, 200
-"""Characters of a run's name, and bytes that they take in a file system: its file, lock and log add their endings."""
+"""Characters of a run's name, and bytes that they take in a file system: its file, lock and log add
+their endings.
+"""
 
 
 def runs_home() -> Path:
-    """The folder of runs: ``$CAMTUI_HOME/runs``, else the platform's folder for user data; made where there is none.
+    """The folder of runs: ``$CAMTUI_HOME/runs``, else the platform's folder for user data.
+
+    Made where there is none.
 
     Raises:
         UsageError: it cannot be made.
@@ -38,12 +45,18 @@ def runs_home() -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"cannot make {printable(folder)}: {error.strerror}", "set CAMTUI_HOME to a folder of yours") from error
+        raise UsageError(
+            f"cannot make {printable(folder)}: {error.strerror}",
+            "set CAMTUI_HOME to a folder of yours",
+        ) from error
     return folder.absolute()
 
 
 def sizes_file() -> str:
-    """Where the batch sizes that suit this machine are remembered (``evaluator.networks.batch_size_search``)."""
+    """Where the batch sizes that suit this machine are remembered.
+
+    ``evaluator.networks.batch_size_search``.
+    """
     return str(runs_home().parent / "batch-sizes.json")
 
 
@@ -64,8 +77,13 @@ def run_path(name: str) -> Path:
 
 
 def name_for(text: str) -> str:
-    """A valid name made from any text, such as a data folder's: ``ImageNet (val)`` → ``ImageNet-val``, ``数据`` as it is."""
-    kept = "".join(character if _is_of_names(character) else " " for character in normalize("NFC", text))
+    """A valid name made from any text, such as a data folder's.
+
+    ``ImageNet (val)`` → ``ImageNet-val``, ``数据`` as it is.
+    """
+    kept = "".join(
+        character if _is_of_names(character) else " " for character in normalize("NFC", text)
+    )
     name = "-".join(kept.split())
     while name and not _is_letter(name[0]):
         name = name[1:]
@@ -81,7 +99,10 @@ def _is_letter(character: str) -> bool:
 
 
 def _is_of_names(character: str) -> bool:
-    """What a name may hold: letters, digits, the marks that some scripts write with them, and three signs."""
+    """What a name may hold: letters, digits, the marks that some scripts write with them.
+
+    And three signs.
+    """
     return character in "._-" or category(character)[0] in "LNM"
 
 
@@ -91,7 +112,10 @@ def list_runs() -> list[Path]:
 
 
 def last_started(path: Path) -> float:
-    """When a driver last took the run, in seconds since 1970; the file's own time where none ever did here."""
+    """When a driver last took the run, in seconds since 1970.
+
+    The file's own time where none ever did here.
+    """
     for file in (lock_path(path), path):
         try:
             return file.stat().st_mtime
@@ -101,7 +125,9 @@ def last_started(path: Path) -> float:
 
 
 def find_run(ref: str = LAST) -> Path:
-    """The run that a word on the command line means: its name, a prefix that only it has, a path, or ``@last``.
+    """The run that a word on the command line means.
+
+    Its name, a prefix that only it has, a path, or ``@last``.
 
     Raises:
         NotFound: none, or more than one.
@@ -143,12 +169,20 @@ def _named(ref: str) -> Path:
         return known[matches[0]]
     if matches:
         shown = ", ".join(printable(name) for name in sorted(matches)[:5])
-        raise NotFound(f"{len(matches)} runs begin with '{printable(ref, 60)}': {shown}", "give the whole name: camtui ls")
-    raise NotFound(f"no run '{printable(ref, 60)}'", f"{did_you_mean(ref, known)}list them: camtui ls")
+        raise NotFound(
+            f"{len(matches)} runs begin with '{printable(ref, 60)}': {shown}",
+            "give the whole name: camtui ls",
+        )
+    raise NotFound(
+        f"no run '{printable(ref, 60)}'", f"{did_you_mean(ref, known)}list them: camtui ls"
+    )
 
 
 def reference(path: Path) -> str:
-    """The word to type for a run: its name, or its path where it lies elsewhere; quoted for a shell."""
+    """The word to type for a run: its name, or its path where it lies elsewhere.
+
+    Quoted for a shell.
+    """
     if path.parent == runs_home() and path.suffix == ".db":
         return shlex.quote(printable(path.stem))
     return shlex.quote(printable(path))

@@ -1,4 +1,7 @@
-"""What a run is doing, in one record: the state that counts, how far it is, how long it will take, and what to type now."""
+"""What a run is doing, in one record.
+
+The state that counts, how far it is, how long it will take, and what to type now.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,16 @@ from evaluator.store.reader import RunReader
 from evaluator.store.readonly import DAMAGE
 from evaluator.text import printable
 
-EffectiveState = Literal["starting", "running", "stopping", "paused", "stopped", "complete", "failed", "crashed"]
+EffectiveState = Literal[
+    "starting", "running", "stopping", "paused", "stopped", "complete", "failed", "crashed"
+]
 
 LIVE = ("starting", "running", "stopping", "paused")
 
 SILENCE_SECONDS = 30.0
-"""A driver whose heartbeat is older is stuck: on a full disk, on a stalled file system, or stopped by a debugger."""
+"""A driver whose heartbeat is older is stuck: on a full disk, on a stalled file system, or stopped
+by a debugger.
+"""
 
 _CRASHED = "its driver was killed, or the machine went down; what was committed is there"
 
@@ -34,20 +41,17 @@ class RunStatus:
     """A run as it stands.
 
     Attributes:
-        state: as stored, but ``crashed`` where the file says that it runs and nobody holds its lock.
-        message: why, where the state alone does not say.
-        pid: of the driver, ``None`` where there is none.
-        progress: share of the planned forwards that is done, 0 to 1.
-        stage: title of the stage under way, empty where there is none; ``stage_number`` of ``stages``, from 1.
-        done, total: images of that stage.
-        rate: images per second of that stage, ``None`` before it is measured.
-        eta: seconds until everything is done, ``None`` where nothing is under way or nothing was timed yet.
-        elapsed: seconds that its sessions took together, the one under way included.
-        failures: (cell, image) pairs without a value, curves counted each.
-        restarts: of workers in this session.
-        heartbeat_age: seconds since the driver last wrote, ``None`` where it never did.
-        advice: the command to type now.
-        look: what the run's rule (``--until``) has decided so far, ``None`` where it has none.
+        state: as stored, but ``crashed`` where the file says that it runs and nobody holds its
+        lock. message: why, where the state alone does not say. pid: of the driver, ``None`` where
+        there is none. progress: share of the planned forwards that is done, 0 to 1. stage: title of
+        the stage under way, empty where there is none; ``stage_number`` of ``stages``, from 1.
+        done, total: images of that stage. rate: images per second of that stage, ``None`` before it
+        is measured. eta: seconds until everything is done, ``None`` where nothing is under way or
+        nothing was timed yet. elapsed: seconds that its sessions took together, the one under way
+        included. failures: (cell, image) pairs without a value, curves counted each. restarts: of
+        workers in this session. heartbeat_age: seconds since the driver last wrote, ``None`` where
+        it never did. advice: the command to type now. look: what the run's rule (``--until``) has
+        decided so far, ``None`` where it has none.
     """
 
     name: str
@@ -79,7 +83,10 @@ class RunStatus:
 
     @property
     def exit_code(self) -> int:
-        """Of whoever followed the run to its end: 0 complete or still running, 1 failed, 5 too many failures, 143 stopped."""
+        """Of whoever followed the run to its end.
+
+        0 complete or still running, 1 failed, 5 too many failures, 143 stopped.
+        """
         if self.state == "failed" and _passed_a_limit(self.message):
             return 5
         return {"failed": 1, "crashed": 1, "stopped": 143}.get(self.state, 0)
@@ -92,13 +99,28 @@ class RunStatus:
     def record(self) -> dict[str, Any]:
         """As programs read it."""
         return {
-            "run": self.name, "db": os.fsdecode(self.path), "state": self.state, "message": self.message,
-            "pid": self.pid, "images": self.images, "progress": round(self.progress, 6), "stage": self.stage,
-            "stage_number": self.stage_number, "stages": self.stages, "done": self.done, "total": self.total,
-            "images_per_second": self.rate, "eta_seconds": self.eta, "elapsed_seconds": self.elapsed,
-            "failures": self.failures, "workers": self.workers, "restarts": self.restarts,
-            "heartbeat_age_seconds": self.heartbeat_age, "advice": self.advice, "until": until_record(self.look),
-        }  # fmt: skip
+            "run": self.name,
+            "db": os.fsdecode(self.path),
+            "state": self.state,
+            "message": self.message,
+            "pid": self.pid,
+            "images": self.images,
+            "progress": round(self.progress, 6),
+            "stage": self.stage,
+            "stage_number": self.stage_number,
+            "stages": self.stages,
+            "done": self.done,
+            "total": self.total,
+            "images_per_second": self.rate,
+            "eta_seconds": self.eta,
+            "elapsed_seconds": self.elapsed,
+            "failures": self.failures,
+            "workers": self.workers,
+            "restarts": self.restarts,
+            "heartbeat_age_seconds": self.heartbeat_age,
+            "advice": self.advice,
+            "until": until_record(self.look),
+        }
 
 
 def until_record(look: Look | None) -> dict[str, Any] | None:
@@ -106,9 +128,12 @@ def until_record(look: Look | None) -> dict[str, Any] | None:
     if look is None:
         return None
     return {
-        "rule": look.rule, "images_looked_at": look.images, "images_needed": look.needed, "decided_after": look.decided,
+        "rule": look.rule,
+        "images_looked_at": look.images,
+        "images_needed": look.needed,
+        "decided_after": look.decided,
         "verdicts": list(look.verdicts),
-    }  # fmt: skip
+    }
 
 
 def status_in(path: Path) -> RunStatus:
@@ -125,16 +150,26 @@ def status_in(path: Path) -> RunStatus:
 
 
 def damaged(path: Path, error: Exception) -> StoreError:
-    """What to say of a file that was opened and cannot be read: what SQLite says, or what is found in it that cannot be."""
+    """What to say of a file that was opened and cannot be read.
+
+    What SQLite says, or what is found in it that cannot be.
+    """
     hint = f"camtui doctor {reference(path)}"
     if isinstance(error, sqlite3.OperationalError):
         return StoreError(f"cannot read {printable(path)}: {printable(error, 160)}", hint)
-    return StoreError(f"{printable(path)} is damaged: {type(error).__name__}: {printable(error, 160)}", hint)
+    return StoreError(
+        f"{printable(path)} is damaged: {type(error).__name__}: {printable(error, 160)}", hint
+    )
 
 
 def read_status(reader: RunReader, path: Path) -> RunStatus:
-    """The status of a run, from its file and its lock; reads a few dozen rows whatever the number of images."""
-    pid = lock_holder(path)  # before the file: a driver that ends in between has written its last state by then
+    """The status of a run, from its file and its lock.
+
+    Reads a few dozen rows whatever the number of images.
+    """
+    pid = lock_holder(
+        path
+    )  # before the file: a driver that ends in between has written its last state by then
     with reader.moment():
         return status_of(reader, path, pid, reader.stages())
 
@@ -183,7 +218,10 @@ def effective_state(info: RunInfo, holder: int | None) -> EffectiveState:
 
 
 def state_now(reader: RunReader) -> EffectiveState:
-    """The state that counts, for who needs no more; right also within a moment of the reader that has gone by."""
+    """The state that counts, for who needs no more.
+
+    Right also within a moment of the reader that has gone by.
+    """
     info = reader.info()
     if info.state not in LIVE or lock_holder(reader.path) is not None:
         return info.state
@@ -198,7 +236,9 @@ def _elapsed(info: RunInfo, live: bool) -> float:
     return info.worked + max(0.0, end - begun)
 
 
-def _advice(state: EffectiveState, info: RunInfo, path: Path, workers: Sequence[WorkerState]) -> str:
+def _advice(
+    state: EffectiveState, info: RunInfo, path: Path, workers: Sequence[WorkerState]
+) -> str:
     """The command to type now."""
     run = reference(path)
     silent = info.heartbeat is not None and time.time() - info.heartbeat > SILENCE_SECONDS

@@ -1,8 +1,10 @@
-"""Which cells are the best of their backbone and which cannot be told from it, for a display that must not wait for the answer.
+"""Which cells are the best of their backbone and which cannot be told from it.
 
-The rule is ``camtui.format.rank_cells``. It asks for paired differences, and each reads two cells (0.3 s for 50 000 images):
-here it gets those that are known and the rest is worked out in another thread. A pair is tested again when it has grown by a
-twentieth.
+For a display that must not wait for the answer.
+
+The rule is ``camtui.format.rank_cells``. It asks for paired differences, and each reads two cells
+(0.3 s for 50 000 images): here it gets those that are known and the rest is worked out in another
+thread. A pair is tested again when it has grown by a twentieth.
 """
 
 from __future__ import annotations
@@ -32,7 +34,10 @@ class Pair(NamedTuple):
 
 
 class Ties:
-    """The paired differences that are known so far. ``work`` is for a thread of its own, the rest costs nothing."""
+    """The paired differences that are known so far.
+
+    ``work`` is for a thread of its own, the rest costs nothing.
+    """
 
     def __init__(self, path: Path) -> None:
         """Nothing is known at first; the file is opened at the first question."""
@@ -40,7 +45,9 @@ class Ties:
         self._reader: RunReader | None = None
         self._known: dict[Pair, tuple[int, PairedDifference | None]] = {}
         self.tested = 0
-        """How many pairs have been tested so far: who was away when a test ended sees by this that there is news."""
+        """How many pairs have been tested so far: who was away when a test ended sees by this that
+        there is news.
+        """
 
     def close(self) -> None:
         """Close the file, if it was opened."""
@@ -55,15 +62,23 @@ class Ties:
         """Best minus cell, as last tested."""
         return self._known.get(Pair(metric, best, cell), (0, None))[1]
 
-    def work(self, snapshot: Snapshot, metric: str, also: int | None = None, seconds: float = 0.5) -> bool:
+    def work(
+        self, snapshot: Snapshot, metric: str, also: int | None = None, seconds: float = 0.5
+    ) -> bool:
         """Test what is out of date for about that long; whether anything was learnt.
 
         Args:
-            also: a cell to be compared with the best of its backbone even where the ranks do not need it.
+            also: a cell to be compared with the best of its backbone even where the ranks do not
+                need it.
         """
         marks, asked = self._ranked(snapshot, metric)
         best = best_in_backbone(snapshot, marks, metric, also)
-        if also is not None and best is not None and best != also and snapshot.mean(also, metric) is not None:
+        if (
+            also is not None
+            and best is not None
+            and best != also
+            and snapshot.mean(also, metric) is not None
+        ):
             asked.insert(0, Pair(metric, best, also))
         end, learnt = time.monotonic() + seconds, False
         for pair in dict.fromkeys(asked):

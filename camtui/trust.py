@@ -1,7 +1,10 @@
-"""Which code the user has allowed to run here: references with the hash of their source, kept beside the folder of runs.
+"""Which code the user has allowed to run here.
 
-No file makes camtui run code: what a run or a plan file names is imported only where the user has named it here before, or says
-``--allow-code``. As direnv does it, a changed source has to be named again.
+References with the hash of their source, kept beside the folder of runs.
+
+No file makes camtui run code: what a run or a plan file names is imported only where the user has
+named it here before, or says ``--allow-code``. As direnv does it, a changed source has to be named
+again.
 """
 
 from __future__ import annotations
@@ -26,7 +29,10 @@ def trust_file() -> Path:
 
 
 def allowed_before() -> set[tuple[str, str]]:
-    """Every (reference, hash of its source) that has been allowed here; a file that cannot be read allows nothing."""
+    """Every (reference, hash of its source) that has been allowed here.
+
+    A file that cannot be read allows nothing.
+    """
     try:
         stored = json.loads(trust_file().read_text(encoding="utf-8"))
         return {(str(reference), str(sha256)) for reference, sha256 in stored["allowed"]}
@@ -54,7 +60,10 @@ def remember(sources: Mapping[str, str]) -> None:
         new.write_text(json.dumps({"allowed": sorted(now)}, indent=1) + "\n", encoding="utf-8")
         new.replace(file)
     except OSError as error:
-        raise UsageError(f"cannot write {printable(file)}: {error.strerror}", "set CAMTUI_HOME to a folder of yours") from error
+        raise UsageError(
+            f"cannot write {printable(file)}: {error.strerror}",
+            "set CAMTUI_HOME to a folder of yours",
+        ) from error
 
 
 def refuse_unnamed(reference: str, sha256: str, again: str) -> None:
@@ -69,11 +78,14 @@ def refuse_unnamed(reference: str, sha256: str, again: str) -> None:
     """
     if (reference, sha256) not in allowed_before():
         raise CodeNotAllowed(
-            f"this needs code that you have not named here: {printable(reference)}", f"read it, then {again} --allow-code"
+            f"this needs code that you have not named here: {printable(reference)}",
+            f"read it, then {again} --allow-code",
         )
 
 
-def allowed_of(codes: Iterable[Code], again: str, *, allow: bool, named: Iterable[str] = ()) -> dict[str, str]:
+def allowed_of(
+    codes: Iterable[Code], again: str, *, allow: bool, named: Iterable[str] = ()
+) -> dict[str, str]:
     """What a run may import, and what the user allows by asking for it now is remembered.
 
     Args:
@@ -92,7 +104,10 @@ def allowed_of(codes: Iterable[Code], again: str, *, allow: bool, named: Iterabl
         reference = as_reference(one.reference)
         now = sources_of(reference).sha256
         if now != one.sha256:
-            raise Mismatch(changed(reference, one.sha256, now), "put the former source back, or choose another --name")
+            raise Mismatch(
+                changed(reference, one.sha256, now),
+                "put the former source back, or choose another --name",
+            )
         if not allow and one.reference not in by_now:
             refuse_unnamed(one.reference, now, again)
     sources = {one.reference: one.sha256 for one in wanted}

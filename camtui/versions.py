@@ -1,4 +1,7 @@
-"""The versions that a result may depend on, read from what is installed; nothing is imported for it."""
+"""The versions that a result may depend on, read from what is installed.
+
+Nothing is imported for it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,12 @@ _PACKAGES = ("torch", "torchvision", "textual")
 def versions() -> dict[str, str]:
     """``camtui`` first, then Python, the packages that compute and draw, and SQLite."""
     packages = {name: _installed(name) for name in _PACKAGES}
-    return {"camtui": _installed("camtui"), "python": platform.python_version(), **packages, "sqlite": sqlite3.sqlite_version}
+    return {
+        "camtui": _installed("camtui"),
+        "python": platform.python_version(),
+        **packages,
+        "sqlite": sqlite3.sqlite_version,
+    }
 
 
 EXTRAS = {
@@ -29,7 +37,11 @@ EXTRAS = {
 
 def extras() -> str:
     """Which extras are installed and which are not: ``demo, figures; not installed: ray``."""
-    there = [name for name, packages in EXTRAS.items() if all(_installed(one) != _ABSENT for one in packages)]
+    there = [
+        name
+        for name, packages in EXTRAS.items()
+        if all(_installed(one) != _ABSENT for one in packages)
+    ]
     absent = [name for name in EXTRAS if name not in there]
     parts = [", ".join(there)] if there else []
     return "; ".join(parts + ([f"not installed: {', '.join(absent)}"] if absent else []))

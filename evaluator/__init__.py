@@ -1,11 +1,13 @@
-"""The evaluator: images × backbones × methods → one row of metrics each, in one SQLite file per run.
+"""The evaluator: images × backbones × methods → one row of metrics each.
 
-Two halves. This package itself imports nothing, so that touching the light half never wakes the heavy one::
+In one SQLite file per run.
 
-    light  (stdlib, sqlite-utils)                      heavy  (torch, torchvision)
-    errors  text  plan  records  statistics            networks/   model = trunk + head at the target layer, made fast
-    catalog  images  crop  interfaces                  measuring/  decode, explain, mask, score: files → rows
-    methods/  metrics/   formulas, named as data
-    store/      schema, writer, reader, lock
-    execution/  driver, schedule, workers
+Two halves. This package itself imports nothing, so that touching the light half never wakes the
+heavy one::
+
+    light  (stdlib, sqlite-utils)                      heavy  (torch, torchvision) errors  text
+    plan  records  statistics            networks/   model = trunk + head at the target layer, made
+    fast catalog  images  crop  interfaces                  measuring/  decode, explain, mask,
+    score: files → rows methods/  metrics/   formulas, named as data store/      schema, writer,
+    reader, lock execution/  driver, schedule, workers
 """

@@ -1,4 +1,7 @@
-"""What may be said of a backbone behind its name, ``resnet50:side=256,std=0.5``: read from text, and checked in a plan."""
+"""What may be said of a backbone behind its name, ``resnet50:side=256,std=0.5``.
+
+Read from text, and checked in a plan.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,18 @@ from evaluator.records import Interpolation, Score
 from evaluator.text import did_you_mean, printable
 
 WORDS: dict[str, tuple[str, ...]] = {
-    "interpolation": get_args(Interpolation), "score": get_args(Score), "cut": ("graph", "hooks")
-}  # fmt: skip
+    "interpolation": get_args(Interpolation),
+    "score": get_args(Score),
+    "cut": ("graph", "hooks"),
+}
 """Options that take one of a few words."""
 
-NUMBERS: dict[str, tuple[int, int]] = {"side": (8, 4096), "resize": (8, 8192), "channels": (1, 3), "tokens": (0, 1024)}
+NUMBERS: dict[str, tuple[int, int]] = {
+    "side": (8, 4096),
+    "resize": (8, 8192),
+    "channels": (1, 3),
+    "tokens": (0, 1024),
+}
 """Options that take a whole number, and from where to where."""
 
 STATISTICS = ("mean", "std")
@@ -34,12 +44,17 @@ def read_option(name: str, text: str) -> Any:
     elif name in STATISTICS:
         value = _numbers(text)
     if value is None or not check_option(name, value):
-        raise UsageError(f"{name}= takes {_takes(name)}, not '{printable(text, 60)}'", _example(name, text))
+        raise UsageError(
+            f"{name}= takes {_takes(name)}, not '{printable(text, 60)}'", _example(name, text)
+        )
     return value
 
 
 def check_option(name: str, value: Any) -> bool:
-    """Whether an option takes a value; ``None`` leaves the network's own. Unknown names are somebody else's to refuse."""
+    """Whether an option takes a value; ``None`` leaves the network's own.
+
+    Unknown names are somebody else's to refuse.
+    """
     if value is None:
         return name != "key"
     if name in WORDS:
@@ -51,7 +66,10 @@ def check_option(name: str, value: Any) -> bool:
         return (
             isinstance(value, list | tuple)
             and len(value) in (1, 3)
-            and all(isinstance(one, int | float) and math.isfinite(one) and (name == "mean" or one > 0) for one in value)
+            and all(
+                isinstance(one, int | float) and math.isfinite(one) and (name == "mean" or one > 0)
+                for one in value
+            )
         )
     return isinstance(value, str)
 
@@ -71,13 +89,20 @@ def _takes(name: str) -> str:
     if name in NUMBERS:
         least, most = NUMBERS[name]
         return f"a whole number from {least} to {most}"
-    return "one number for all channels, or three with / between them" + (", above 0" if name == "std" else "")
+    return "one number for all channels, or three with / between them" + (
+        ", above 0" if name == "std" else ""
+    )
 
 
 def _example(name: str, text: str) -> str:
     if name in WORDS:
         return f"{did_you_mean(text, WORDS[name])}for example {name}={WORDS[name][0]}"
-    examples = {"channels": "1", "mean": "0.485/0.456/0.406", "std": "0.229/0.224/0.225", "tokens": "1"}
+    examples = {
+        "channels": "1",
+        "mean": "0.485/0.456/0.406",
+        "std": "0.229/0.224/0.225",
+        "tokens": "1",
+    }
     return f"for example {name}={examples.get(name, '224')}"
 
 
@@ -94,7 +119,9 @@ def read_class_names(file: str) -> tuple[str, ...]:
     try:
         lines = Path(file).read_text("utf-8-sig").rstrip().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the class names {printable(file)}: {printable(error, 120)}", hint) from error
+        raise UsageError(
+            f"cannot read the class names {printable(file)}: {printable(error, 120)}", hint
+        ) from error
     if not lines or len(lines) > MOST_CLASSES:
         raise UsageError(f"{printable(file)} names {len(lines)} classes", hint)
     return tuple(line.strip() for line in lines)

@@ -1,4 +1,7 @@
-"""The classifiers that camtui evaluates, as data: families of them, each one file; nothing wakes torch."""
+"""The classifiers that camtui evaluates, as data: families of them, each one file.
+
+Nothing wakes torch.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +31,13 @@ class KnownBackbone:
     """What is known of a classifier before it is loaded.
 
     Attributes:
-        key: its name in a command.
-        title: as in the paper's tables.
-        family: key of the family that builds it.
-        layer: the target layer where the general rule would pick another one; ``None``: as ``networks.target_layer`` finds it.
-        gap_linear: head is global average pooling and one linear layer; ``None`` where only loading it can tell.
-        attention: whether methods can look into its self-attention; ``None`` where only loading it can tell.
-        channels: K at the target layer, for planning; 0 where only loading it can tell.
-        weights_file: name of the published weights' file.
-        preprocessing: the usual one; ``None`` where only loading it can tell.
+        key: its name in a command. title: as in the paper's tables. family: key of the family that
+        builds it. layer: the target layer where the general rule would pick another one; ``None``:
+        as ``networks.target_layer`` finds it. gap_linear: head is global average pooling and one
+        linear layer; ``None`` where only loading it can tell. attention: whether methods can look
+        into its self-attention; ``None`` where only loading it can tell. channels: K at the target
+        layer, for planning; 0 where only loading it can tell. weights_file: name of the published
+        weights' file. preprocessing: the usual one; ``None`` where only loading it can tell.
         listed: named in listings, one by one.
     """
 
@@ -60,7 +61,9 @@ class Parts(NamedTuple):
 
 
 class Family(ABC):
-    """Networks that are named, built and filled alike. One file in ``evaluator/networks/families`` each.
+    """Networks that are named, built and filled alike.
+
+    One file in ``evaluator/networks/families`` each.
 
     The file is imported wherever backbones are named: it imports torch inside ``build`` alone.
     """
@@ -115,7 +118,10 @@ class Family(ABC):
 
 @cache
 def families() -> dict[str, Family]:
-    """Every family by key, in the order in which they are asked. A new file in the folder is a new family."""
+    """Every family by key, in the order in which they are asked.
+
+    A new file in the folder is a new family.
+    """
     package = import_module(FAMILIES)
     found: list[Family] = []
     for module_info in iter_modules(package.__path__):
@@ -123,7 +129,9 @@ def families() -> dict[str, Family]:
         for _, member in inspect.getmembers(module, inspect.isclass):
             if issubclass(member, Family) and member.__module__ == module.__name__:
                 found.append(member())
-    return {family.key: family for family in sorted(found, key=lambda family: (family.rank, family.key))}
+    return {
+        family.key: family for family in sorted(found, key=lambda family: (family.rank, family.key))
+    }
 
 
 def split_backbone(text: str) -> Parts:
@@ -160,33 +168,59 @@ def known_backbone(key: str) -> KnownBackbone:
 
 
 def shown_key(key: str) -> str:
-    """The key for people; as it is where no family of this version knows it, so that any run can be read."""
+    """The key for people; as it is where no family of this version knows it.
+
+    So that any run can be read.
+    """
     return next((family.shown(key) for family in families().values() if family.known(key)), key)
 
 
 def known_backbones() -> dict[str, KnownBackbone]:
     """Those that listings name one by one, by key: the paper's six and the demo's."""
-    return {known.key: known for family in families().values() for known in family.names() if known.listed}
+    return {
+        known.key: known
+        for family in families().values()
+        for known in family.names()
+        if known.listed
+    }
 
 
 def other_backbones() -> tuple[str, ...]:
     """Every other backbone that has a fixed name."""
-    return tuple(known.key for family in families().values() for known in family.names() if not known.listed)
+    return tuple(
+        known.key for family in families().values() for known in family.names() if not known.listed
+    )
 
 
 def weights_at_hand(key: str) -> Path | None:
-    """Where the published weights of a backbone lie on this machine, or ``None``; looks, never loads."""
+    """Where the published weights of a backbone lie on this machine, or ``None``.
+
+    Looks, never loads.
+    """
     return family_of(key).weights_at_hand(key)
 
 
 def _unknown(key: str) -> UsageError:
-    begun = [known for known in known_backbones() if key and known.startswith(key) and weights_at_hand(known)]
-    near = f"did you mean '{begun[0]}'? " if begun else did_you_mean(key, [*known_backbones(), *other_backbones()])
-    return UsageError(f"unknown backbone '{printable(key, 80)}'", f"{near}list them: camtui backbones")
+    begun = [
+        known
+        for known in known_backbones()
+        if key and known.startswith(key) and weights_at_hand(known)
+    ]
+    near = (
+        f"did you mean '{begun[0]}'? "
+        if begun
+        else did_you_mean(key, [*known_backbones(), *other_backbones()])
+    )
+    return UsageError(
+        f"unknown backbone '{printable(key, 80)}'", f"{near}list them: camtui backbones"
+    )
 
 
 def torch_checkpoints() -> Path:
-    """The folder where torch keeps downloaded weights (``$TORCH_HOME``, ``$XDG_CACHE_HOME``), found as torch finds it."""
+    """The folder where torch keeps downloaded weights.
+
+    (``$TORCH_HOME``, ``$XDG_CACHE_HOME``), found as torch finds it.
+    """
     from os import environ
 
     cache = Path(environ.get("XDG_CACHE_HOME", "~/.cache"))

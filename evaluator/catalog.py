@@ -1,7 +1,7 @@
 """Methods and metrics by name, for everything that must name them without waking torch.
 
-camtui's own, and those that were introduced in this process: by the description that a run's plan has of them, or, where they are
-computed, by their code.
+camtui's own, and those that were introduced in this process: by the description that a run's plan
+has of them, or, where they are computed, by their code.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from evaluator.references import as_spec
 from evaluator.text import did_you_mean
 
 ROW_METRICS = ("average_drop", "average_increase", "coherency", "complexity", "adcc")
-"""Measured for every (cell, image) in one masked pass; they stand in the row itself. The others are computed on request."""
+"""Measured for every (cell, image) in one masked pass; they stand in the row itself. The others are
+computed on request.
+"""
 
 TABLE2_METHODS = ("fakecam", "gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "scorecam")
 
@@ -35,12 +37,16 @@ _formulas: dict[str, ModuleType] = {}
 
 
 def introduce(code: Code) -> None:
-    """Make a method or metric known as it is described; of two descriptions under one key the last counts.
+    """Make a method or metric known as it is described.
+
+    Of two descriptions under one key the last counts.
 
     Raises:
         UsageError: camtui has one of that name itself, or the description is malformed.
     """
-    if code.axis == "method" and issubclass(_methods.get(code.key, DescribedMethod), DescribedMethod):
+    if code.axis == "method" and issubclass(
+        _methods.get(code.key, DescribedMethod), DescribedMethod
+    ):
         introduce_method(described_method(code))
     elif code.axis == "metric" and code.key not in _formulas:
         refuse_taken(code.key, all_metrics())
@@ -70,7 +76,9 @@ def introduce_metric(metric: Metric, formula: ModuleType) -> None:
 def refuse_taken(key: str, known: Mapping[str, object]) -> None:
     """Refuse a key that camtui uses itself."""
     if key in known:
-        raise UsageError(f"'{key}' is a name of camtui's own", f"give yours another: key = 'my_{key}'")
+        raise UsageError(
+            f"'{key}' is a name of camtui's own", f"give yours another: key = 'my_{key}'"
+        )
 
 
 def known_methods() -> dict[str, type[Method]]:
@@ -98,7 +106,9 @@ def method(spec: str) -> Method:
     kinds = known_methods()
     key = _spelled(key, kinds)
     if key not in kinds:
-        raise UsageError(f"unknown method '{key}'", f"{did_you_mean(key, kinds)}list them: camtui methods")
+        raise UsageError(
+            f"unknown method '{key}'", f"{did_you_mean(key, kinds)}list them: camtui methods"
+        )
     kind = kinds[key]
     defaults = {field.name: field.default for field in fields(kind)}
     values: dict[str, Any] = {}
@@ -111,16 +121,26 @@ def method(spec: str) -> Method:
 
 
 def expand_methods(specs: list[str]) -> list[str]:
-    """Method specs with ``all`` replaced by every method and ``paper`` by those of the paper's Table 2."""
+    """Method specs with ``all`` replaced by every method.
+
+    ``paper`` by those of the paper's Table 2.
+    """
     groups: dict[str, Sequence[str]] = {"all": tuple(known_methods()), "paper": TABLE2_METHODS}
     return list(dict.fromkeys(one for spec in specs for one in groups.get(spec, (spec,))))
 
 
 def _spelled(key: str, kinds: Mapping[str, type[Method]]) -> str:
-    """The key that a method's name in any usual spelling means: ``Grad-CAM++``, ``GradCAM++`` → ``gradcampp``."""
+    """The key that a method's name in any usual spelling means.
+
+    ``Grad-CAM++``, ``GradCAM++`` → ``gradcampp``.
+    """
     if key in kinds:
         return key
-    names = {_plain(name): known for known, kind in reversed(list(kinds.items())) for name in (known, kind.title)}  # our own win
+    names = {
+        _plain(name): known
+        for known, kind in reversed(list(kinds.items()))
+        for name in (known, kind.title)
+    }  # our own win
     return names.get(_plain(key), key)
 
 
@@ -129,7 +149,10 @@ def _plain(name: str) -> str:
 
 
 def is_control(spec: str) -> bool:
-    """Whether the method of a spec is a control, which is not ranked; one that is not known here is none."""
+    """Whether the method of a spec is a control, which is not ranked.
+
+    One that is not known here is none.
+    """
     kind = known_methods().get(spec.partition(":")[0])
     return kind is not None and kind.control
 
@@ -143,10 +166,17 @@ def _option_value(kind: type[Method], name: str, text: str, default: Any) -> Any
                 f"{did_you_mean(text, choices)}for example -m {kind.key}:{name}={choices[-1]}",
             )
         return text
-    value = _flag(text) if isinstance(default, bool) else _number(type(default), text, kind.ranges.get(name))
+    value = (
+        _flag(text)
+        if isinstance(default, bool)
+        else _number(type(default), text, kind.ranges.get(name))
+    )
     if value is None:
         expected = _expected(default, kind.ranges.get(name))
-        raise UsageError(f"{kind.key}:{name} takes {expected}, not '{text}'", f"for example -m {kind.key}:{name}={default}")
+        raise UsageError(
+            f"{kind.key}:{name} takes {expected}, not '{text}'",
+            f"for example -m {kind.key}:{name}={default}",
+        )
     return value
 
 
@@ -154,7 +184,9 @@ def _flag(text: str) -> bool | None:
     return {"true": True, "false": False}.get(text.lower())
 
 
-def _number(kind: type[int] | type[float], text: str, ends: tuple[float, float] | None) -> float | None:
+def _number(
+    kind: type[int] | type[float], text: str, ends: tuple[float, float] | None
+) -> float | None:
     """The number of that kind within both ends; without ends above 0 and below 10,000."""
     try:
         value = kind(text)
@@ -182,7 +214,8 @@ def metric(key: str) -> Metric:
     metrics = known_metrics()
     if key not in metrics:
         raise UsageError(
-            f"unknown metric '{key}'", f"{did_you_mean(key, metrics)}known: {', '.join(metrics)}, or all for every one"
+            f"unknown metric '{key}'",
+            f"{did_you_mean(key, metrics)}known: {', '.join(metrics)}, or all for every one",
         )
     return metrics[key]
 
@@ -198,7 +231,10 @@ def curve_metrics() -> tuple[str, ...]:
 
 
 def value_range(key: str) -> tuple[float, float]:
-    """The least and the greatest value of a metric; that of a fraction where this version does not know it."""
+    """The least and the greatest value of a metric.
+
+    That of a fraction where this version does not know it.
+    """
     known = known_metrics().get(key)
     return (known.low, known.high) if known else (0.0, 1.0)
 
@@ -214,7 +250,9 @@ def sources_of(metrics: Iterable[str]) -> tuple[str, ...]:
 
 
 def split_spec(spec: str, key: str = "") -> tuple[str, dict[str, str]]:
-    """``key:a=1,b=2`` → ``("key", {"a": "1", "b": "2"})``; the key of a reference to code is the reference: ``FILE.py:Name``.
+    """``key:a=1,b=2`` → ``("key", {"a": "1", "b": "2"})``.
+
+    The key of a reference to code is the reference: ``FILE.py:Name``.
 
     Args:
         key: where it is known, since it may hold a colon of its own.
@@ -238,13 +276,17 @@ def split_spec(spec: str, key: str = "") -> tuple[str, dict[str, str]]:
 
 
 _OPTION = re.compile(r"[a-z_]+=")
-"""How an option of the spec before the comma begins; the name of a method or a backbone never does."""
+"""How an option of the spec before the comma begins; the name of a method or a backbone never does.
+"""
 
 
 def split_list(values: list[str]) -> list[str]:
-    """Repeated or comma-separated specs as a list: ``a,b:x=1,y=2`` → ``["a", "b:x=1,y=2"]``; duplicates fall away.
+    """Repeated or comma-separated specs as a list: ``a,b:x=1,y=2`` → ``["a", "b:x=1,y=2"]``.
 
-    A comma within the path of a reference belongs to it where the path begins with ``/``, ``./``, ``../`` or ``~``.
+    Duplicates fall away.
+
+    A comma within the path of a reference belongs to it where the path begins with ``/``, ``./``,
+    ``../`` or ``~``.
     """
     specs: list[str] = []
     for value in values:
@@ -259,4 +301,8 @@ def split_list(values: list[str]) -> list[str]:
 
 def _begins_path(part: str) -> bool:
     """Whether a part with commas around it is the beginning of ``/some,where/FILE.py:Name``."""
-    return part.startswith(("/", "./", "../", "~")) and ".py:" not in part and not part.endswith(".pt2")
+    return (
+        part.startswith(("/", "./", "../", "~"))
+        and ".py:" not in part
+        and not part.endswith(".pt2")
+    )

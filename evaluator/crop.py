@@ -1,6 +1,9 @@
-"""From a file's pixels to the square the network sees: the one rule for opening, resizing and cropping.
+"""From a file's pixels to the square the network sees.
 
-Pillow only, imported when the first image is opened: the dashboard draws the same pixels that were evaluated, without torch.
+The one rule for opening, resizing and cropping.
+
+Pillow only, imported when the first image is opened: the dashboard draws the same pixels that were
+evaluated, without torch.
 """
 
 from __future__ import annotations
@@ -31,11 +34,15 @@ if TYPE_CHECKING:
 _FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_PIXELS = 89_478_485
-"""Pillow's own limit, above which it suspects a file that unpacks to more than memory: 268 MB as RGB."""
+"""Pillow's own limit, above which it suspects a file that unpacks to more than memory: 268 MB as
+RGB.
+"""
 
 
 _MOST_BYTES = 2**30
-"""Of one file, which is read as a whole before it is decoded; the most pixels take 268 MB where nothing is compressed."""
+"""Of one file, which is read as a whole before it is decoded; the most pixels take 268 MB where
+nothing is compressed.
+"""
 
 
 class Opened(NamedTuple):
@@ -46,27 +53,38 @@ class Opened(NamedTuple):
 
 
 def open_square(
-    root: Path, path: bytes, wanted: Preprocessing, expected_size: int | None = None, expected_content: bytes | None = None
+    root: Path,
+    path: bytes,
+    wanted: Preprocessing,
+    expected_size: int | None = None,
+    expected_content: bytes | None = None,
 ) -> Image:
     """The image of ``open_hashed`` alone."""
     return open_hashed(root, path, wanted, expected_size, expected_content).image
 
 
 def open_hashed(
-    root: Path, path: bytes, wanted: Preprocessing, expected_size: int | None = None, expected_content: bytes | None = None
+    root: Path,
+    path: bytes,
+    wanted: Preprocessing,
+    expected_size: int | None = None,
+    expected_content: bytes | None = None,
 ) -> Opened:
-    """The image as RGB, or grey for networks of one channel: the short side resized, then the central square.
+    """The image as RGB, or grey for networks of one channel.
 
-    With antialias, as torchvision's ``Resize`` and ``CenterCrop`` do on a PIL image. EXIF orientation is not applied, an
-    animation shows its first frame, transparency is dropped, 16-bit grey is scaled to 8 bits. The file is read once, and decoded
-    from memory: what is hashed is what is decoded, also of a file that is being written meanwhile.
+    The short side resized, then the central square.
+
+    With antialias, as torchvision's ``Resize`` and ``CenterCrop`` do on a PIL image. EXIF
+    orientation is not applied, an animation shows its first frame, transparency is dropped, 16-bit
+    grey is scaled to 8 bits. The file is read once, and decoded from memory: what is hashed is what
+    is decoded, also of a file that is being written meanwhile.
 
     Args:
         root: the data folder; the file must be a regular file under it, after following links.
-        path: bytes relative to it.
-        wanted: sizes in pixels, interpolation and channels.
+        path: bytes relative to it. wanted: sizes in pixels, interpolation and channels.
         expected_size: bytes the manifest recorded; another size means another file.
-        expected_content: sha256 of the file that earlier rows were made from; without one, a JPEG of whose data libjpeg warns and
+        expected_content: sha256 of the file that earlier rows were made from; without one, a JPEG
+        of whose data libjpeg warns and
             a PNG whose checksums are wrong are refused too.
 
     Raises:
@@ -75,7 +93,9 @@ def open_hashed(
     data = read_image(root, path, expected_size)
     content = sha256(data).digest()
     if expected_content is not None and content != expected_content:
-        raise ImageUnreadable("changed", "its bytes are not those that the run's rows were made from")
+        raise ImageUnreadable(
+            "changed", "its bytes are not those that the run's rows were made from"
+        )
     image = _decoded(data, wanted)
     if expected_content is None and (doubt := _doubt(data)):
         raise ImageUnreadable("damaged", doubt)
@@ -83,7 +103,10 @@ def open_hashed(
 
 
 def _doubt(data: bytes) -> str:
-    """What is wrong with a file that Pillow decodes all the same, empty where nothing is seen; asked once for each content."""
+    """What is wrong with a file that Pillow decodes all the same, empty where nothing is seen.
+
+    Asked once for each content.
+    """
     if data.startswith(b"\xff\xd8"):
         warning = warning_of(data)
         return f"libjpeg warns: {warning}" if warning else ""
@@ -91,12 +114,17 @@ def _doubt(data: bytes) -> str:
 
 
 def _wrong_chunk(data: bytes) -> str:
-    """The first chunk of a PNG that its own checksum does not fit, of those that make the picture."""
+    """The first chunk of a PNG that its own checksum does not fit.
+
+    Of those that make the picture.
+    """
     place = len(_PNG)
     while place + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, place)
         end = place + 8 + length
-        if kind[:1].isupper() and data[end : end + 4] != struct.pack(">I", crc32(data[place + 4 : end])):
+        if kind[:1].isupper() and data[end : end + 4] != struct.pack(
+            ">I", crc32(data[place + 4 : end])
+        ):
             return f"its chunk {printable(kind)} does not fit its checksum"
         place = end + 4
     return ""
@@ -107,22 +135,31 @@ def _decoded(data: bytes, wanted: Preprocessing) -> Image:
     try:
         with pillow.open(BytesIO(data), formats=_FORMATS) as image:
             if image.width * image.height > _MOST_PIXELS:
-                raise ImageUnreadable("too-large", f"{image.width} x {image.height} pixels, at most {_MOST_PIXELS}")
+                raise ImageUnreadable(
+                    "too-large", f"{image.width} x {image.height} pixels, at most {_MOST_PIXELS}"
+                )
             return centre_square(_in_channels(image, wanted.channels), wanted)
     except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
         raise ImageUnreadable("too-large", f"more than {_MOST_PIXELS} pixels") from error
     except pillow.UnidentifiedImageError as error:
         raise ImageUnreadable("not-an-image", "no image format recognised") from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:  # what Pillow's decoders raise on damaged files
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+    ) as error:  # what Pillow's decoders raise on damaged files
         raise ImageUnreadable("truncated", printable(error, 200)) from error
 
 
 @cache
 def _pillow() -> ModuleType:
-    """``PIL.Image``, silenced: on large images, odd EXIF and truncated TIFF tags it warns, and here the pixels decide.
+    """``PIL.Image``, silenced: on large images, odd EXIF and truncated TIFF tags it warns.
 
-    Once for the process: filters of warnings belong to all threads, and loaders that change them and put them back, each in its
-    own time, leave a filter behind that nobody set.
+    And here the pixels decide.
+
+    Once for the process: filters of warnings belong to all threads, and loaders that change them
+    and put them back, each in its own time, leave a filter behind that nobody set.
     """
     from PIL import Image
 
@@ -132,7 +169,9 @@ def _pillow() -> ModuleType:
 
 
 def read_image(root: Path, path: bytes, expected_size: int | None = None) -> bytes:
-    """The bytes of an image's file. It is judged once it is open: what is judged by name may be another file a moment later.
+    """The bytes of an image's file. It is judged once it is open.
+
+    What is judged by name may be another file a moment later.
 
     Raises:
         ImageUnreadable: there is no such regular file under the root, or it has another size.
@@ -142,11 +181,15 @@ def read_image(root: Path, path: bytes, expected_size: int | None = None) -> byt
         base = os.path.realpath(os.fsencode(root))
         if os.path.commonpath([resolved, base]) != base:
             raise ImageUnreadable("outside-root", "a link that leaves the data folder")
-        descriptor = os.open(resolved, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe must not make it wait
+        descriptor = os.open(
+            resolved, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        )  # a pipe must not make it wait
     except PermissionError as error:
         raise ImageUnreadable("permission", "no permission to read it") from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
-        raise ImageUnreadable("missing", printable(getattr(error, "strerror", None) or error)) from error
+        raise ImageUnreadable(
+            "missing", printable(getattr(error, "strerror", None) or error)
+        ) from error
     try:
         _check(os.fstat(descriptor), expected_size)
         with open(descriptor, "rb", buffering=0, closefd=False) as file:
@@ -164,7 +207,9 @@ def _check(status: os.stat_result, expected_size: int | None) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ImageUnreadable("not-a-file", "not a regular file")
     if expected_size is not None and status.st_size != expected_size:
-        raise ImageUnreadable("changed", f"{status.st_size} bytes, the manifest has {expected_size}")
+        raise ImageUnreadable(
+            "changed", f"{status.st_size} bytes, the manifest has {expected_size}"
+        )
     if status.st_size > _MOST_BYTES:
         raise ImageUnreadable("too-large", f"{status.st_size} bytes, at most {_MOST_BYTES}")
 
@@ -184,7 +229,10 @@ def _as_rgb(image: Image) -> Image:
 
 
 class Placement(NamedTuple):
-    """Where the square lies in a resized image: its size in pixels, and the square's left and upper edge."""
+    """Where the square lies in a resized image.
+
+    Its size in pixels, and the square's left and upper edge.
+    """
 
     size: tuple[int, int]
     left: int
@@ -192,7 +240,9 @@ class Placement(NamedTuple):
 
 
 def placement(width: int, height: int, wanted: Preprocessing) -> Placement:
-    """The short side of an image becomes ``wanted.resize`` pixels, the square is the central ``wanted.side × wanted.side``.
+    """The short side of an image becomes ``wanted.resize`` pixels.
+
+    The square is the central ``wanted.side × wanted.side``.
 
     Raises:
         ImageUnreadable: a strip so thin that its enlargement would not fit in memory.
@@ -203,12 +253,16 @@ def placement(width: int, height: int, wanted: Preprocessing) -> Placement:
     else:
         size = (max(resize, int(resize * width / height)), resize)
     if size[0] * size[1] > _MOST_PIXELS:
-        raise ImageUnreadable("too-large", f"{width} x {height} pixels would become {size[0]} x {size[1]}")
+        raise ImageUnreadable(
+            "too-large", f"{width} x {height} pixels would become {size[0]} x {size[1]}"
+        )
     return Placement(size, round((size[0] - side) / 2.0), round((size[1] - side) / 2.0))
 
 
 def centre_square(image: Image, wanted: Preprocessing) -> Image:
-    """Short side to ``wanted.resize`` (antialiased), then the central ``wanted.side`` × ``wanted.side``.
+    """Short side to ``wanted.resize``.
+
+    (antialiased), then the central ``wanted.side`` × ``wanted.side``.
 
     Raises:
         ImageUnreadable: a strip so thin that its enlargement would not fit in memory.
@@ -221,7 +275,10 @@ def centre_square(image: Image, wanted: Preprocessing) -> Image:
 
 
 def crop_mask(mask: NDArray[np.bool_], wanted: Preprocessing) -> NDArray[np.bool_]:
-    """The pixels of ``[height, width]`` that an image of that size keeps, ``[side, side]``: each takes its nearest one."""
+    """The pixels of ``[height, width]`` that an image of that size keeps, ``[side, side]``.
+
+    Each takes its nearest one.
+    """
     import numpy as np
     from PIL import Image
 

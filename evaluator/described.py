@@ -1,7 +1,9 @@
-"""Methods and metrics that are not camtui's own, as a run describes them: named, costed, ranked and drawn without their code.
+"""Methods and metrics that are not camtui's own, as a run describes them.
 
-The description is made once, where the code may run (``describing``), and stored with the plan. It may come from anybody's file:
-every value is checked before it is used.
+Named, costed, ranked and drawn without their code.
+
+The description is made once, where the code may run (``describing``), and stored with the plan. It
+may come from anybody's file: every value is checked before it is used.
 """
 
 from __future__ import annotations
@@ -31,10 +33,14 @@ KEY = re.compile(r"[a-z][a-z0-9_]{0,39}")
 """What a method or a metric may be called: it is a column, an option and part of file names."""
 
 _FEW, _MANY = 1, 1001
-"""Channels for which the forwards of a method are stored; between and beyond them they are taken to be linear."""
+"""Channels for which the forwards of a method are stored; between and beyond them they are taken to
+be linear.
+"""
 
 _SIDE = 32
-"""A fixed map is stored with so many values a side, eight bits each: it is drawn from them, never measured."""
+"""A fixed map is stored with so many values a side, eight bits each: it is drawn from them, never
+measured.
+"""
 
 
 @dataclass(frozen=True)
@@ -64,14 +70,24 @@ class Code:
         """
         names = {one.name for one in fields(Code)}
         if not isinstance(values, Mapping) or not set(values) <= names:
-            raise UsageError("the plan's code is malformed", "camtui show RUN --config prints an example")
+            raise UsageError(
+                "the plan's code is malformed", "camtui show RUN --config prints an example"
+            )
         texts = {name: values.get(name, "") for name in names - {"facts"}}
         facts = values.get("facts", {})
-        if not all(isinstance(text, str) for text in texts.values()) or not isinstance(facts, Mapping):
-            raise UsageError("the plan's code is malformed", "camtui show RUN --config prints an example")
+        if not all(isinstance(text, str) for text in texts.values()) or not isinstance(
+            facts, Mapping
+        ):
+            raise UsageError(
+                "the plan's code is malformed", "camtui show RUN --config prints an example"
+            )
         code = Code(**texts, facts=dict(facts))
-        if code.axis not in get_args(Axis) or (code.axis != "backbone" and not KEY.fullmatch(code.key)):
-            raise UsageError(f"the plan's code cannot be called {printable(code.key, 40)!r}", "camtui show RUN")
+        if code.axis not in get_args(Axis) or (
+            code.axis != "backbone" and not KEY.fullmatch(code.key)
+        ):
+            raise UsageError(
+                f"the plan's code cannot be called {printable(code.key, 40)!r}", "camtui show RUN"
+            )
         return code
 
 
@@ -86,7 +102,9 @@ class DescribedMethod(Method):
         Raises:
             RunFailed: its code has not been imported.
         """
-        raise RunFailed(f"the code of {self.key} has not been imported", "camtui resume RUN --allow-code")
+        raise RunFailed(
+            f"the code of {self.key} has not been imported", "camtui resume RUN --allow-code"
+        )
 
     def forwards(self, channels: int, gap_linear: bool) -> int:
         """As described, linear in the channels."""
@@ -108,8 +126,9 @@ class DescribedFixedMap(DescribedMethod, FixedMap):
         """The stored values, each drawn as a rectangle; all 0 where there are none."""
         values = bytes.fromhex(self.specs.get(self.name, {}).get("map", "")) or bytes(_SIDE * _SIDE)
         return [
-            [values[y * _SIDE // height * _SIDE + x * _SIDE // width] / 255 for x in range(width)] for y in range(height)
-        ]  # fmt: skip
+            [values[y * _SIDE // height * _SIDE + x * _SIDE // width] / 255 for x in range(width)]
+            for y in range(height)
+        ]
 
 
 def _head(gap_linear: bool) -> str:
@@ -133,17 +152,25 @@ def facts_of_method(kind: type[Method], methods: Iterable[Method]) -> Facts:
 def _facts_of_spec(method: Method) -> Facts:
     heads = (True, False)
     facts: Facts = {
-        "forwards": {_head(gap): [method.forwards(_FEW, gap), method.forwards(_MANY, gap)] for gap in heads},
+        "forwards": {
+            _head(gap): [method.forwards(_FEW, gap), method.forwards(_MANY, gap)] for gap in heads
+        },
         "identity": {_head(gap): method.map_identity(gap) for gap in heads},
     }
     if isinstance(method, FixedMap):
         rows = method.fixed_map(_SIDE, _SIDE)
-        facts["map"] = bytes(round(255 * min(max(value, 0.0), 1.0)) for row in rows for value in row).hex()
+        facts["map"] = bytes(
+            round(255 * min(max(value, 0.0), 1.0)) for row in rows for value in row
+        ).hex()
     return facts
 
 
 def _class_variables() -> list[str]:
-    return [name for name, kind in Method.__annotations__.items() if "ClassVar" in str(kind) and name != "key"]
+    return [
+        name
+        for name, kind in Method.__annotations__.items()
+        if "ClassVar" in str(kind) and name != "key"
+    ]
 
 
 def described_method(code: Code) -> type[DescribedMethod]:
@@ -155,30 +182,50 @@ def described_method(code: Code) -> type[DescribedMethod]:
     given = code.facts.get("class", {})
     options = _checked_options(code)
     base = DescribedFixedMap if code.facts.get("fixed") is True else DescribedMethod
-    members = {name: value for name in _class_variables() if (value := _class_value(given, name)) is not None}
+    members = {
+        name: value
+        for name in _class_variables()
+        if (value := _class_value(given, name)) is not None
+    }
     return make_dataclass(
-        f"Described_{code.key}", [(name, type(value), value) for name, value in options.items()], bases=(base,), frozen=True,
+        f"Described_{code.key}",
+        [(name, type(value), value) for name, value in options.items()],
+        bases=(base,),
+        frozen=True,
         namespace={**members, "key": code.key, "specs": _checked_specs(code)},
-    )  # fmt: skip
+    )
 
 
 def _class_value(given: Any, name: str) -> Any:
-    """A class variable as described, of the kind that it has in ``Method``; ``None`` to leave the default."""
+    """A class variable as described, of the kind that it has in ``Method``.
+
+    ``None`` to leave the default.
+    """
     value = given.get(name) if isinstance(given, Mapping) else None
     default = getattr(Method, name, "")
     if isinstance(default, str):
         return printable(value, 200) if isinstance(value, str) else ""
     if isinstance(default, dict):
-        return {str(key): tuple(each) for key, each in value.items()} if isinstance(value, Mapping) else None
+        return (
+            {str(key): tuple(each) for key, each in value.items()}
+            if isinstance(value, Mapping)
+            else None
+        )
     return value if type(value) is type(default) else None
 
 
 def _checked_options(code: Code) -> Facts:
     options = code.facts.get("options", {})
     for name, value in options.items() if isinstance(options, Mapping) else ():
-        if not KEY.fullmatch(name) or iskeyword(name) or not isinstance(value, bool | int | float | str):
+        if (
+            not KEY.fullmatch(name)
+            or iskeyword(name)
+            or not isinstance(value, bool | int | float | str)
+        ):
             raise UsageError(
-                f"the plan describes an option of {code.key} that cannot be: {printable(name, 40)!r}", "camtui show RUN"
+                f"the plan describes an option of {code.key} that cannot be: "
+                f"{printable(name, 40)!r}",
+                "camtui show RUN",
             )
     return dict(options)
 
@@ -189,11 +236,18 @@ def _checked_specs(code: Code) -> dict[str, Facts]:
     specs = code.facts.get("specs")
     for name, facts in specs.items() if isinstance(specs, Mapping) else ():
         if isinstance(facts, Mapping):
-            forwards, identity, pixels = (facts.get(part) for part in ("forwards", "identity", "map"))
+            forwards, identity, pixels = (
+                facts.get(part) for part in ("forwards", "identity", "map")
+            )
             found[name] = {
-                "forwards": {head: tuple(pair) for head, pair in _items(forwards) if _is_pair(pair)},
+                "forwards": {
+                    head: tuple(pair) for head, pair in _items(forwards) if _is_pair(pair)
+                },
                 "identity": {head: printable(text, 200) for head, text in _items(identity)},
-                "map": pixels if isinstance(pixels, str) and re.fullmatch(rf"[0-9a-f]{{{2 * _SIDE * _SIDE}}}", pixels) else "",
+                "map": pixels
+                if isinstance(pixels, str)
+                and re.fullmatch(rf"[0-9a-f]{{{2 * _SIDE * _SIDE}}}", pixels)
+                else "",
             }
     return found
 
@@ -203,7 +257,11 @@ def _items(value: Any) -> Iterable[tuple[str, Any]]:
 
 
 def _is_pair(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(n, int) and 0 <= n < 10**9 for n in value)
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(isinstance(n, int) and 0 <= n < 10**9 for n in value)
+    )
 
 
 def facts_of_metric(metric: Metric) -> Facts:
@@ -225,15 +283,21 @@ def described_metric(code: Code) -> Metric:
         values[one.name] = _metric_value(code, one.name, value, one.default)
     if values["better"] not in ("higher", "lower"):
         raise UsageError(
-            f"the plan describes the metric {code.key} as better when {printable(values['better'], 40)}", "camtui show RUN"
+            f"the plan describes the metric {code.key} as better when "
+            f"{printable(values['better'], 40)}",
+            "camtui show RUN",
         )
     made = Metric(**values)
     if not (isfinite(made.low) and isfinite(made.high) and made.low < made.high):
         raise UsageError(
-            f"the plan describes the metric {code.key} with values from {made.low} to {made.high}", "camtui show RUN"
+            f"the plan describes the metric {code.key} with values from {made.low} to {made.high}",
+            "camtui show RUN",
         )
     if not all(isinstance(key, str) for key in made.of):
-        raise UsageError(f"the plan describes the metric {code.key} as computed from what is no metric", "camtui show RUN")
+        raise UsageError(
+            f"the plan describes the metric {code.key} as computed from what is no metric",
+            "camtui show RUN",
+        )
     return made
 
 
@@ -248,8 +312,12 @@ def _metric_value(code: Code, name: str, value: Any, default: Any) -> Any:
         value = float(value)
     if isinstance(value, str):
         value = printable(value, 300)
-    if kind is not type(None) and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+    if kind is not type(None) and (
+        not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
+    ):
         raise UsageError(
-            f"the plan describes the metric {code.key} with a {name} that cannot be: {printable(value, 60)}", "camtui show RUN"
+            f"the plan describes the metric {code.key} with a {name} that cannot be: "
+            f"{printable(value, 60)}",
+            "camtui show RUN",
         )
     return value

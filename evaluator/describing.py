@@ -1,7 +1,9 @@
-"""Imports a method or a metric that is not camtui's own and says what there is to know of it; validates it on the way.
+"""Imports a method or a metric that is not camtui's own and says what there is to know of it.
 
-``python -m evaluator.describing`` with one JSON object on standard input, one on standard output: the user's code runs in a
-process that ends with it, never in a command or a driver.
+Validates it on the way.
+
+``python -m evaluator.describing`` with one JSON object on standard input, one on standard output:
+the user's code runs in a process that ends with it, never in a command or a driver.
 """
 
 from __future__ import annotations
@@ -40,7 +42,10 @@ def described(code: Code, tails: list[str]) -> Code:
         return _with_facts(code, metric.key, facts_of_metric(metric))
     kind = admit_method(reference)
     with user_code.blamed(reference, f"{kind.__name__} cannot be described"):
-        methods = [catalog.method(f"{kind.key}:{tail}" if tail else kind.key) for tail in dict.fromkeys(["", *tails])]
+        methods = [
+            catalog.method(f"{kind.key}:{tail}" if tail else kind.key)
+            for tail in dict.fromkeys(["", *tails])
+        ]
         facts = facts_of_method(kind, methods)
         json.dumps(facts)
     return _with_facts(code, kind.key, facts)
@@ -73,7 +78,8 @@ def admit_method(reference: Reference) -> type[Method]:
     name = printable(reference.short)
     if not (isinstance(kind, type) and issubclass(kind, Method)):
         raise UsageError(
-            f"{name} is {_what(kind)}, not a method", "a method is a class with Method as its base: camtui new method NAME"
+            f"{name} is {_what(kind)}, not a method",
+            "a method is a class with Method as its base: camtui new method NAME",
         )
     for attribute in ("key", "title", "paper", "weighs_by"):
         if not isinstance(getattr(kind, attribute, None), str):
@@ -81,7 +87,10 @@ def admit_method(reference: Reference) -> type[Method]:
     _check_key(name, kind.key, all_methods())
     formula = "fixed_map" if issubclass(kind, FixedMap) else "combine"
     if inspect.isabstract(kind):
-        raise UsageError(f"{name} has no {formula}", f"add def {formula}(self, …): camtui new method NAME shows one")
+        raise UsageError(
+            f"{name} has no {formula}",
+            f"add def {formula}(self, …): camtui new method NAME shows one",
+        )
     _check_options(name, kind)
     catalog.introduce_method(kind)
     return kind
@@ -94,26 +103,36 @@ def _check_key(name: str, key: str, taken: Any) -> None:
             "a key is lower-case letters, digits and '_', at most 40, a letter first",
         )
     if key in taken:
-        raise UsageError(f"{name} has the key '{key}', which is camtui's own", f'give it another: key = "my_{key}"')
+        raise UsageError(
+            f"{name} has the key '{key}', which is camtui's own",
+            f'give it another: key = "my_{key}"',
+        )
 
 
 def _check_options(name: str, kind: type[Method]) -> None:
     options = {one.name: one for one in fields(kind)}
     for option, annotation in inspect.get_annotations(kind, eval_str=False).items():
-        constant = "ClassVar" in str(annotation) or hasattr(Method, option) or option in ("key", "title", "paper", "weighs_by")
+        constant = (
+            "ClassVar" in str(annotation)
+            or hasattr(Method, option)
+            or option in ("key", "title", "paper", "weighs_by")
+        )
         if option not in options and not constant:
             raise UsageError(
-                f"{name} has the option {option}, and is no data class", "put @dataclass(frozen=True) above the class"
+                f"{name} has the option {option}, and is no data class",
+                "put @dataclass(frozen=True) above the class",
             )
     for option, one in options.items():
         if not isinstance(one.default, bool | int | float | str):
             raise UsageError(
-                f"{name}: the option {option} has no default that is a number, a word or a truth value",
+                f"{name}: the option {option} has no default that is a number, a word or a "
+                "truth value",
                 f"write {option}: float = 0.5",
             )
         if isinstance(one.default, str) and one.default not in kind.choices.get(option, ()):
             raise UsageError(
-                f"{name}: the option {option} is a word, and its choices do not name {one.default!r}",
+                f"{name}: the option {option} is a word, and its choices do not name "
+                f"{one.default!r}",
                 f'add choices = {{"{option}": ("{one.default}", "…")}}',
             )
 
@@ -129,16 +148,23 @@ def admit_metric(reference: Reference) -> Metric:
     name = printable(reference.short)
     if not isinstance(metric, Metric):
         raise UsageError(
-            f"{name} is {_what(metric)}, not a metric", "name its constant: FILE.py:METRIC; camtui new metric NAME writes one"
+            f"{name} is {_what(metric)}, not a metric",
+            "name its constant: FILE.py:METRIC; camtui new metric NAME writes one",
         )
     _check_key(name, metric.key, all_metrics())
     for one in fields(metric):
         value = getattr(metric, one.name)
         choices = get_args(one.type) if get_origin(one.type) else ()
         if choices and value not in choices:
-            raise UsageError(f"{name}: {one.name} is {printable(value, 40)}", f"one of {', '.join(map(str, choices))}")
+            raise UsageError(
+                f"{name}: {one.name} is {printable(value, 40)}",
+                f"one of {', '.join(map(str, choices))}",
+            )
     if metric.better not in ("higher", "lower"):
-        raise UsageError(f"{name}: better is {printable(metric.better, 40)!r}", 'write better="higher" or better="lower"')
+        raise UsageError(
+            f"{name}: better is {printable(metric.better, 40)!r}",
+            'write better="higher" or better="lower"',
+        )
     needed = ("frame", "ends") if metric.curve else ("measure",)
     for function in needed:
         if not callable(getattr(module, function, None)):
@@ -157,7 +183,10 @@ def _what(found: object) -> str:
 
 
 def main() -> None:
-    """Describe ``{"axis", "reference", "sha256", "package", "tails"}``: prints ``{"code": {…}}`` or ``{"error": {…}}``."""
+    """Describe ``{"axis", "reference", "sha256", "package", "tails"}``: prints ``{"code".
+
+    {…}}`` or ``{"error": {…}}``.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the user's code prints is no answer
     asked: dict[str, Any] = json.load(sys.stdin)

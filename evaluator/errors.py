@@ -1,16 +1,17 @@
-"""Every error that camtui raises on purpose: what was given, what was expected, and the next command to type.
+"""Every error that camtui raises on purpose.
 
-    CamtuiError                 exit code   meaning
-    ├── UsageError                  2       the request itself is wrong (unknown name, empty folder, bad option)
-    ├── NotFound                    4       nothing matched: no such run, cell or image
-    ├── Mismatch                    4       the run on disk and the request disagree
-    ├── StoreError                  4       the file is not a run of ours, or is damaged
-    ├── TryAgain                    3       busy: another driver holds the run, the device is taken
-    ├── BackboneUnavailable         1       weights are not at hand and cannot be fetched
-    ├── RunFailed                   1       the evaluation could not go on
-    ├── ThresholdPassed             5       finished, but above a limit that the user set
-    ├── NotApplicable               2       a method that this backbone does not admit
-    ├── CodeNotAllowed              2       code of somebody else's that nobody has allowed to run here
+What was given, what was expected, and the next command to type.
+
+    CamtuiError                 exit code   meaning ├── UsageError                  2       the
+    request itself is wrong (unknown name, empty folder, bad option) ├── NotFound
+    4       nothing matched: no such run, cell or image ├── Mismatch                    4       the
+    run on disk and the request disagree ├── StoreError                  4       the file is not a
+    run of ours, or is damaged ├── TryAgain                    3       busy: another driver holds
+    the run, the device is taken ├── BackboneUnavailable         1       weights are not at hand and
+    cannot be fetched ├── RunFailed                   1       the evaluation could not go on ├──
+    ThresholdPassed             5       finished, but above a limit that the user set ├──
+    NotApplicable               2       a method that this backbone does not admit ├──
+    CodeNotAllowed              2       code of somebody else's that nobody has allowed to run here
     ├── ImageUnreadable             1       one image: costs one failure row per cell, never the run
     └── TruthUnusable               1       one image's truth: costs it the metrics that need one
 
@@ -47,13 +48,19 @@ class UsageError(CamtuiError):
 
 
 class NotApplicable(UsageError):
-    """A method that needs something this backbone does not have (CAM without a GAP + linear head)."""
+    """A method that needs something this backbone does not have.
+
+    CAM without a GAP + linear head.
+    """
 
     kind = "not-applicable"
 
 
 class CodeNotAllowed(UsageError):
-    """Code that a file names and that the user has not: it is not imported before they have said so."""
+    """Code that a file names and that the user has not.
+
+    It is not imported before they have said so.
+    """
 
     kind = "not-allowed"
 
@@ -66,7 +73,10 @@ class NotFound(CamtuiError):
 
 
 class Mismatch(CamtuiError):
-    """The stored run and the request differ where they must agree; the message shows the difference."""
+    """The stored run and the request differ where they must agree.
+
+    The message shows the difference.
+    """
 
     exit_code = 4
     kind = "mismatch"
@@ -108,8 +118,9 @@ class ThresholdPassed(CamtuiError):
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory has run out, on the device or on the host.
 
-    Told by name and words, so that nobody need import torch to ask: ``torch.OutOfMemoryError`` from its GPU allocator,
-    ``MemoryError`` from Python, numpy and Pillow, and a bare ``RuntimeError`` from its CPU allocator and from CUDA's libraries.
+    Told by name and words, so that nobody need import torch to ask: ``torch.OutOfMemoryError`` from
+    its GPU allocator, ``MemoryError`` from Python, numpy and Pillow, and a bare ``RuntimeError``
+    from its CPU allocator and from CUDA's libraries.
     """
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
@@ -129,19 +140,29 @@ _OUT_OF_MEMORY = (
 
 
 def loses_device(error: BaseException) -> bool:
-    """Whether a CUDA context is lost, so that every later call of this process fails too; told by the exception's words."""
+    """Whether a CUDA context is lost, so that every later call of this process fails too.
+
+    Told by the exception's words.
+    """
     return any(words in f"{type(error).__name__}: {error}" for words in _LOST_DEVICE)
 
 
-_LOST_DEVICE = ("CUDA error", "device-side assert", "CUBLAS_STATUS", "CUDNN_STATUS", "unspecified launch failure")
+_LOST_DEVICE = (
+    "CUDA error",
+    "device-side assert",
+    "CUBLAS_STATUS",
+    "CUDNN_STATUS",
+    "unspecified launch failure",
+)
 
 
 class ImageUnreadable(CamtuiError):
     """One image that cannot be decoded.
 
     Args:
-        reason: a stable short word for grouping: ``missing``, ``not-an-image``, ``truncated``, ``damaged``, ``too-large``,
-            ``changed``, ``not-a-file``, ``outside-root``, ``permission``.
+        reason: a stable short word for grouping: ``missing``, ``not-an-image``, ``truncated``,
+            ``damaged``, ``too-large``, ``changed``, ``not-a-file``, ``outside-root``,
+            ``permission``.
         message: one line for people.
     """
 
@@ -156,8 +177,8 @@ class TruthUnusable(CamtuiError):
     """One image whose object's pixels are not known.
 
     Args:
-        reason: a stable short word for grouping: ``no-truth``, ``truth-empty``, ``truth-size``, ``truth-broken``.
-        message: one line for people.
+        reason: a stable short word for grouping: ``no-truth``, ``truth-empty``, ``truth-size``,
+        ``truth-broken``. message: one line for people.
     """
 
     kind = "truth"

@@ -18,7 +18,18 @@ from evaluator.records import ImageRef
 from evaluator.text import did_you_mean, printable
 from evaluator.until import enough_to_look
 
-EXTENSIONS = (b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp", b".gif")
+EXTENSIONS = (
+    b".jpg",
+    b".jpeg",
+    b".png",
+    b".ppm",
+    b".bmp",
+    b".pgm",
+    b".tif",
+    b".tiff",
+    b".webp",
+    b".gif",
+)
 
 DEMO_PHOTOGRAPHS = (
     "astronaut.png",
@@ -30,7 +41,9 @@ DEMO_PHOTOGRAPHS = (
     "rocket.jpg",
     "hubble_deep_field.jpg",
 )
-"""The photographs inside scikit-image's wheel (its drawings, textures and microscope slides are not ImageNet's subject)."""
+"""The photographs inside scikit-image's wheel (its drawings, textures and microscope slides are not
+ImageNet's subject).
+"""
 
 
 class LeftOut(NamedTuple):
@@ -45,12 +58,11 @@ class Manifest:
     """The images of a data set in the order of evaluation.
 
     Attributes:
-        root: the data folder, links resolved.
-        images: in the order of the seeded shuffle; labels by ImageNet id or by file where these give them.
-        sha256: over every path and size of the whole data set, whatever the limit.
-        total: images in the data set before the limit.
-        folders: class folders of the whole data set, sorted; empty for a flat folder.
-        left_out: folders that could not be looked into; to be said to whoever believes that all images are here.
+        root: the data folder, links resolved. images: in the order of the seeded shuffle; labels by
+        ImageNet id or by file where these give them. sha256: over every path and size of the whole
+        data set, whatever the limit. total: images in the data set before the limit. folders: class
+        folders of the whole data set, sorted; empty for a flat folder. left_out: folders that could
+        not be looked into; to be said to whoever believes that all images are here.
     """
 
     root: Path
@@ -86,7 +98,10 @@ def demo_root() -> Path:
 
     spec = find_spec("skimage")
     if spec is None or spec.origin is None:
-        raise UsageError("the demo's photographs come with scikit-image, which is not installed", 'pip install "camtui[demo]"')
+        raise UsageError(
+            "the demo's photographs come with scikit-image, which is not installed",
+            'pip install "camtui[demo]"',
+        )
     return Path(spec.origin).parent / "data"
 
 
@@ -97,16 +112,26 @@ def planned_images(plan: RunPlan) -> Manifest:
         UsageError: as ``find_images`` does; or there are too few images for the plan's rule.
     """
     labels = Path(plan.labels) if plan.labels else None
-    manifest = find_images(Path(plan.data), seed=plan.seed, limit=plan.limit, labels=labels, demo=plan.demo)
+    manifest = find_images(
+        Path(plan.data), seed=plan.seed, limit=plan.limit, labels=labels, demo=plan.demo
+    )
     if plan.rule:
         enough_to_look(len(manifest.images))
     return manifest
 
 
-def find_images(root: Path, *, seed: int, limit: int | None = None, labels: Path | None = None, demo: bool = False) -> Manifest:
+def find_images(
+    root: Path,
+    *,
+    seed: int,
+    limit: int | None = None,
+    labels: Path | None = None,
+    demo: bool = False,
+) -> Manifest:
     """The manifest of a folder of class folders, or of a flat folder.
 
-    The order is by the hash of (seed, path): reproducible everywhere, and a file that is added does not move the others.
+    The order is by the hash of (seed, path): reproducible everywhere, and a file that is added does
+    not move the others.
 
     Args:
         root: the data folder.
@@ -120,30 +145,48 @@ def find_images(root: Path, *, seed: int, limit: int | None = None, labels: Path
     """
     root = root.expanduser()
     if not root.is_dir():
-        raise UsageError(f"no such folder: {printable(root)}", f"{_near_folder(root)}camtui run --data FOLDER")
+        raise UsageError(
+            f"no such folder: {printable(root)}", f"{_near_folder(root)}camtui run --data FOLDER"
+        )
     root = root.resolve()
     names = set(DEMO_PHOTOGRAPHS)
     left_out: list[LeftOut] = []
-    found = [(path, size) for path, size in _walk(root, left_out) if not demo or os.fsdecode(path) in names]
+    found = [
+        (path, size)
+        for path, size in _walk(root, left_out)
+        if not demo or os.fsdecode(path) in names
+    ]
     if left_out and not left_out[0].path:
-        raise UsageError(f"cannot read {printable(root)}: {left_out[0].reason}", f"ls -ld {printable(root)}")
+        raise UsageError(
+            f"cannot read {printable(root)}: {left_out[0].reason}", f"ls -ld {printable(root)}"
+        )
     if not found:
         raise UsageError(
             f"no images in {printable(root)}",
-            f"looked for {' '.join(e.decode() for e in EXTENSIONS)} in it and its folders; try camtui run --demo",
+            f"looked for {' '.join(e.decode() for e in EXTENSIONS)} in it and its folders; try "
+            "camtui run --demo",
         )
     found.sort(key=lambda item: hashlib.sha256(b"%d\0%s" % (seed, item[0])).digest())
     chosen = found[:limit]
-    label_of = _labels_from_file(labels, found) if labels else _labels_from_folders(path for path, _ in chosen)
-    images = tuple(ImageRef(rank, path, size, label_of.get(path)) for rank, (path, size) in enumerate(chosen))
+    label_of = (
+        _labels_from_file(labels, found)
+        if labels
+        else _labels_from_folders(path for path, _ in chosen)
+    )
+    images = tuple(
+        ImageRef(rank, path, size, label_of.get(path)) for rank, (path, size) in enumerate(chosen)
+    )
     folders = tuple(sorted({folder_of(path) for path, _ in found} - {""}))
     return Manifest(root, images, _fingerprint(found), len(found), tuple(left_out), folders)
 
 
 def _walk(root: Path, left_out: list[LeftOut]) -> Iterator[tuple[bytes, int]]:
-    """Every entry that is named like an image, also what cannot be read: that becomes a failure with a reason, not a gap.
+    """Every entry that is named like an image, also what cannot be read.
 
-    Folders that cannot be looked into, and links to folders (which may lead out, or round), are added to ``left_out``.
+    That becomes a failure with a reason, not a gap.
+
+    Folders that cannot be looked into, and links to folders (which may lead out, or round), are
+    added to ``left_out``.
     """
     base = os.fsencode(root)
     pending = [b""]
@@ -198,8 +241,8 @@ def _labels_from_folders(paths: Iterable[bytes]) -> dict[bytes, int]:
 def labels_by_class_name(folders: set[str], classes: tuple[str, ...]) -> dict[str, int]:
     """Folder name → class index for folders that are not named by ImageNet ids.
 
-    By class name where it is one of the network's (case, ``_`` and spaces aside); by rank only if there are exactly as many
-    folders as classes; else unknown.
+    By class name where it is one of the network's (case, ``_`` and spaces aside); by rank only if
+    there are exactly as many folders as classes; else unknown.
     """
     index = {plain_name(name): place for place, name in enumerate(classes)}
     named = {folder: index[plain_name(folder)] for folder in folders if plain_name(folder) in index}
@@ -224,14 +267,21 @@ def _labels_from_file(file: Path, found: list[tuple[bytes, int]]) -> dict[bytes,
     try:
         with open(file, newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
             for number, line in enumerate(csv.reader(stream), 1):
-                if not line or (number == 1 and line[0].strip().lower() in ("image", "file", "filename", "path")):
+                if not line or (
+                    number == 1 and line[0].strip().lower() in ("image", "file", "filename", "path")
+                ):
                     continue
                 if len(line) < 2 or (label := _class_index(line[1].strip())) is None:
-                    raise UsageError(f"{printable(file)}, line {number}: no class index or ImageNet id", example)
+                    raise UsageError(
+                        f"{printable(file)}, line {number}: no class index or ImageNet id", example
+                    )
                 if line[0].strip() in known:
                     labels[known[line[0].strip()]] = label
     except OSError as error:
-        raise UsageError(f"cannot read the labels {printable(file)}: {error.strerror}", "camtui run --labels FILE.csv") from error
+        raise UsageError(
+            f"cannot read the labels {printable(file)}: {error.strerror}",
+            "camtui run --labels FILE.csv",
+        ) from error
     except csv.Error as error:
         raise UsageError(f"{printable(file)} is not a csv: {error}", example) from error
     if not labels:

@@ -1,4 +1,7 @@
-"""The two seams of execution: what a worker does with a device (``Session``), how the driver reaches workers (``Executor``)."""
+"""The two seams of execution: what a worker does with a device.
+
+``Session``), how the driver reaches workers (``Executor``.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,13 @@ class SessionSettings:
     """What a worker needs to know before its first unit.
 
     Attributes:
-        root: the data folder; image paths are relative to it.
-        device: ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_size: images in one forward, ``None`` to let the session choose.
-        tuning: file with the batch sizes that suit this machine, searched for where it has none; empty for a default.
-        threads: CPU threads for computing, ``None`` for the device's default.
-        loaders: threads that decode images ahead.
-        hang_seconds: without progress for so long a worker is taken to hang; half of it is what a method may take. 0: no limit.
-        allowed: code that may be imported: the text of each reference → the hash of its source.
+        root: the data folder; image paths are relative to it. device: ``cpu``, ``cuda`` or
+        ``cuda:N``. batch_size: images in one forward, ``None`` to let the session choose. tuning:
+        file with the batch sizes that suit this machine, searched for where it has none; empty for
+        a default. threads: CPU threads for computing, ``None`` for the device's default. loaders:
+        threads that decode images ahead. hang_seconds: without progress for so long a worker is
+        taken to hang; half of it is what a method may take. 0: no limit. allowed: code that may be
+        imported: the text of each reference → the hash of its source.
     """
 
     plan: RunPlan
@@ -66,7 +68,10 @@ class Session(Protocol):
         """Begin decoding the unit's images; returns at once."""
 
     def evaluate(self, unit: Unit) -> UnitResult:
-        """Evaluate a unit of the loaded backbone; an unreadable image becomes failures, not an exception."""
+        """Evaluate a unit of the loaded backbone.
+
+        An unreadable image becomes failures, not an exception.
+        """
 
     def figures(self) -> DeviceFigures:
         """Utilisation and memory now."""
@@ -79,7 +84,10 @@ OpenSession = Callable[[SessionSettings], Session]
 
 
 class Ready(NamedTuple):
-    """A worker has loaded a backbone (``loaded`` set) or has merely started (``loaded`` is ``None``)."""
+    """A worker has loaded a backbone (``loaded`` set) or has merely started.
+
+    ``loaded`` is ``None``.
+    """
 
     worker: int
     position: int | None
@@ -106,8 +114,8 @@ class Error(NamedTuple):
     """A unit raised; the worker lives.
 
     Attributes:
-        kind: ``errors.CamtuiError.kind``, else ``error`` or ``out-of-memory``; ``exit_code`` to match.
-        loading: the unit's backbone could not be loaded; the unit itself has not been tried.
+        kind: ``errors.CamtuiError.kind``, else ``error`` or ``out-of-memory``; ``exit_code`` to
+        match. loading: the unit's backbone could not be loaded; the unit itself has not been tried.
         fatal: the device is of no use to this process any more: replace the worker.
     """
 
@@ -122,7 +130,10 @@ class Error(NamedTuple):
 
 
 class WorkerLost(NamedTuple):
-    """A worker died or was ended; the units it had come back, ``running`` is the one it was computing."""
+    """A worker died or was ended; the units it had come back.
+
+    ``running`` is the one it was computing.
+    """
 
     worker: int
     reason: str
@@ -131,7 +142,10 @@ class WorkerLost(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """A worker is given up, because of the node it is on; the units it had come back, the others go on without it."""
+    """A worker is given up, because of the node it is on.
+
+    The units it had come back, the others go on without it.
+    """
 
     worker: int
     reason: str
@@ -149,22 +163,32 @@ ExecutorEvent = Ready | Started | Done | Error | WorkerLost | LeftOut | Figures
 
 
 class Executor(Protocol):
-    """Carries units to workers. Every submitted unit ends in Done, Error, WorkerLost or LeftOut at least once, in any order."""
+    """Carries units to workers. Every submitted unit ends in Done, Error.
+
+    WorkerLost or LeftOut at least once, in any order.
+    """
 
     def start(self) -> None:
         """Start the workers."""
 
     def slots(self) -> int:
-        """How many units could be submitted now: each worker takes at most two, one computing and one being decoded."""
+        """How many units could be submitted now.
+
+        Each worker takes at most two, one computing and one being decoded.
+        """
 
     def takes(self, unit: Unit) -> bool:
-        """Whether a unit that was lost could be submitted now: what one device has lost is tried on another first."""
+        """Whether a unit that was lost could be submitted now.
+
+        What one device has lost is tried on another first.
+        """
 
     def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
         """Hand a unit to the worker that suits it best.
 
         Args:
-            patience: asked while it is computed: after so many seconds the worker is taken to hang, and is replaced.
+            patience: asked while it is computed: after so many seconds the worker is taken to hang,
+                and is replaced.
         """
 
     def poll(self, timeout: float) -> Sequence[ExecutorEvent]:

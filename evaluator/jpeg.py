@@ -1,4 +1,6 @@
-"""What libjpeg says against a JPEG that it decodes all the same: "Corrupt JPEG data: premature end of data segment".
+"""What libjpeg says against a JPEG that it decodes all the same: "Corrupt JPEG data.
+
+Premature end of data segment".
 
 Pillow decodes such files and keeps libjpeg's warnings to itself; simplejpeg tells them.
 """
@@ -7,14 +9,23 @@ from __future__ import annotations
 
 from evaluator.text import printable
 
-_WARNINGS = ("Corrupt JPEG data", "Premature end", "Inconsistent progression", "Invalid SOS parameters", "Unknown Adobe color")
-"""How libjpeg's warnings begin; other refusals are about kinds of JPEG that simplejpeg does not know and Pillow does."""
+_WARNINGS = (
+    "Corrupt JPEG data",
+    "Premature end",
+    "Inconsistent progression",
+    "Invalid SOS parameters",
+    "Unknown Adobe color",
+)
+"""How libjpeg's warnings begin; other refusals are about kinds of JPEG that simplejpeg does not
+know and Pillow does.
+"""
 
 
 def warning_of(data: bytes) -> str:
     """The warning with which libjpeg decodes a file, empty where it has none.
 
-    The image is decoded at an eighth of its size in grey: the whole of its data is read, few pixels are made (0.8 ms an image).
+    The image is decoded at an eighth of its size in grey: the whole of its data is read, few pixels
+    are made (0.8 ms an image).
 
     Args:
         data: a whole file, which Pillow has decoded without an error.

@@ -1,4 +1,7 @@
-"""The plan of a run: what is evaluated, by which protocol. Validated without torch, stored with the run, hashed for identity."""
+"""The plan of a run: what is evaluated, by which protocol.
+
+Validated without torch, stored with the run, hashed for identity.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ from evaluator.until import EVERY_IMAGE, Rule, enough_to_look, rule_of
 
 DEFAULT_WEIGHTS = "default"
 SHORT_SIDE = 224
-"""Before the crop of a network whose side is as long; ``--resize`` changes it, for other sides in proportion."""
+"""Before the crop of a network whose side is as long; ``--resize`` changes it, for other sides in
+proportion.
+"""
 
 MOST_STEPS = SHORT_SIDE * SHORT_SIDE
 """Of a curve: a step for each pixel of the usual input."""
@@ -34,14 +39,12 @@ class BackboneSpec:
     """One backbone of a plan. What is ``None`` is as the network has it.
 
     Attributes:
-        key: the classifier's name, or a reference to what builds it.
-        weights: ``default`` (those of its family), ``random:SEED``, or a file's path.
-        layer: dotted name of the target layer.
-        side, resize, interpolation, mean, std, channels: of the preprocessing; one ``mean`` or ``std`` is for all channels.
-        score: what turns logits into confidence.
-        tokens: prefix tokens before those of the map.
-        classes: file of class names, one a line.
-        cut: ``graph`` or ``hooks``, where the evaluator shall not choose.
+        key: the classifier's name, or a reference to what builds it. weights: ``default`` (those of
+        its family), ``random:SEED``, or a file's path. layer: dotted name of the target layer.
+        side, resize, interpolation, mean, std, channels: of the preprocessing; one ``mean`` or
+        ``std`` is for all channels. score: what turns logits into confidence. tokens: prefix tokens
+        before those of the map. classes: file of class names, one a line. cut: ``graph`` or
+        ``hooks``, where the evaluator shall not choose.
     """
 
     key: str
@@ -65,11 +68,20 @@ class BackboneSpec:
 
     @property
     def name(self) -> str:
-        """As shown: the key, with what differs from the defaults: ``vgg16:layer=features.29,weights=random:0``."""
+        """As shown: the key, with what differs from the defaults.
+
+        ``vgg16:layer=features.29,weights=random:0``.
+        """
         changed = [f"layer={self.layer}"] if self.layer else []
         if self.weights != DEFAULT_WEIGHTS:
-            changed.append(f"weights={self.weights if self.weights.startswith('random:') else Path(self.weights).name}")
-        changed += [f"{name}={_option_text(value)}" for name, value in self.overrides.items() if name != "classes"]
+            changed.append(
+                f"weights={self.weights if self.weights.startswith('random:') else Path(self.weights).name}"
+            )
+        changed += [
+            f"{name}={_option_text(value)}"
+            for name, value in self.overrides.items()
+            if name != "classes"
+        ]
         return ":".join([self.shown_key, ",".join(changed)]) if changed else self.shown_key
 
     @property
@@ -84,8 +96,8 @@ class BackboneSpec:
         A side brings its short side before the crop along, in the proportion that the network has.
 
         Args:
-            usual: the network's own.
-            resize: the plan's short side before a crop of 224; what is not 224 counts in proportion to the side.
+            usual: the network's own. resize: the plan's short side before a crop of 224; what is
+            not 224 counts in proportion to the side.
 
         Raises:
             UsageError: there are not as many means as channels.
@@ -97,7 +109,9 @@ class BackboneSpec:
             side=side,
             resize=self.resize or max(side, round(short * side / usual.side)),
             interpolation=self.interpolation or usual.interpolation,
-            mean=_for_channels("mean", self.mean or usual.mean, channels, given=self.mean is not None),
+            mean=_for_channels(
+                "mean", self.mean or usual.mean, channels, given=self.mean is not None
+            ),
             std=_for_channels("std", self.std or usual.std, channels, given=self.std is not None),
             channels=channels,
         )
@@ -115,7 +129,9 @@ def _option_text(value: Any) -> str:
     return "/".join(f"{number:g}" for number in value) if isinstance(value, tuple) else str(value)
 
 
-def _for_channels(name: str, values: tuple[float, ...], channels: int, *, given: bool) -> tuple[float, ...]:
+def _for_channels(
+    name: str, values: tuple[float, ...], channels: int, *, given: bool
+) -> tuple[float, ...]:
     """One number for each channel; what the network has for colours becomes their mean for a grey image."""
     if len(values) == channels:
         return values
@@ -124,30 +140,32 @@ def _for_channels(name: str, values: tuple[float, ...], channels: int, *, given:
     if not given:
         return (sum(values) / len(values),) * channels
     raise UsageError(
-        f"{name} has {len(values)} numbers, and the images have {channels} {'channel' if channels == 1 else 'channels'}",
+        f"{name} has {len(values)} numbers, and the images have {channels} "
+        f"{'channel' if channels == 1 else 'channels'}",
         f"one number, or one for each channel: {name}={'/'.join(['0.5'] * channels)}",
     )
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """Images × backbones × methods → metrics, and every choice of the protocol. Fractions and pixels; see ``docs/protocol.md``.
+    """Images × backbones × methods → metrics, and every choice of the protocol.
+
+    Fractions and pixels; see ``docs/protocol.md``.
 
     Attributes:
         data: absolute path of the data folder; ``demo``: only scikit-image's photographs in it.
-        labels: absolute path of a csv of labels, or ``None``.
-        limit: how many images of the seeded order, ``None`` for all.
-        seed: of the order of the images and of all noise.
-        methods: method specs, options included where they differ from the defaults.
-        metrics: keys; the five of a row are always there, the others on request.
-        target: which class is explained: the ``predicted`` one or the ``label``.
-        resize: short side in pixels before a crop of 224, 224 for each network's own.
-        curve_steps: S, steps of deletion and insertion; ``insertion_start``: ``zero`` or ``blur``.
-        code: the methods, metrics and backbones among them that are not camtui's own.
-        until: ends the run before its last image: ``ci<=POINTS`` or ``decided``, with ``margin`` in points of ADCC.
-        drop_decided: methods that are certainly worse are computed no further.
-        truth: absolute path of a folder of masks or boxes, or of a COCO file; ``None`` without.
-        pointing_margin, road_removal: see ``metrics.base.MetricSettings``.
+        labels: absolute path of a csv of labels, or ``None``. limit: how many images of the seeded
+        order, ``None`` for all. seed: of the order of the images and of all noise. methods: method
+        specs, options included where they differ from the defaults. metrics: keys; the five of a
+        row are always there, the others on request. target: which class is explained: the
+        ``predicted`` one or the ``label``. resize: short side in pixels before a crop of 224, 224
+        for each network's own. curve_steps: S, steps of deletion and insertion;
+        ``insertion_start``: ``zero`` or ``blur``. code: the methods, metrics and backbones among
+        them that are not camtui's own. until: ends the run before its last image: ``ci<=POINTS`` or
+        ``decided``, with ``margin`` in points of ADCC. drop_decided: methods that are certainly
+        worse are computed no further. truth: absolute path of a folder of masks or boxes, or of a
+        COCO file; ``None`` without. pointing_margin, road_removal: see
+        ``metrics.base.MetricSettings``.
     """
 
     data: str
@@ -223,28 +241,45 @@ class RunPlan:
         known = {field.name for field in fields(RunPlan)}
         for key in values:
             if key not in known:
-                raise UsageError(f"a plan has no '{key}'", f"{did_you_mean(key, known)}known: {', '.join(sorted(known))}")
+                raise UsageError(
+                    f"a plan has no '{key}'",
+                    f"{did_you_mean(key, known)}known: {', '.join(sorted(known))}",
+                )
             if not _is_kind(key, values[key]):
-                raise UsageError(f"the plan's {key} cannot be {values[key]!r}", "camtui show RUN --config prints an example")
+                raise UsageError(
+                    f"the plan's {key} cannot be {values[key]!r}",
+                    "camtui show RUN --config prints an example",
+                )
         for key in ("data", "backbones", "methods"):
             if not values.get(key):
-                raise UsageError(f"the plan names no {key}", f"add {key} = …; camtui show RUN --config prints an example")
+                raise UsageError(
+                    f"the plan names no {key}",
+                    f"add {key} = …; camtui show RUN --config prints an example",
+                )
         code = tuple(Code.from_dict(one) for one in values.get("code", ()))
         for one in code:
             catalog.introduce(one)
         try:
-            backbones = tuple(parse_backbone(b) if isinstance(b, str) else _backbone(b) for b in values["backbones"])
+            backbones = tuple(
+                parse_backbone(b) if isinstance(b, str) else _backbone(b)
+                for b in values["backbones"]
+            )
         except TypeError as error:
             raise UsageError(
-                f"a backbone of the plan is malformed: {error}", f"it has {', '.join(f.name for f in fields(BackboneSpec))}"
+                f"a backbone of the plan is malformed: {error}",
+                f"it has {', '.join(f.name for f in fields(BackboneSpec))}",
             ) from error
-        lists: dict[str, Any] = {key: tuple(values[key]) for key in ("methods", "metrics") if key in values}
+        lists: dict[str, Any] = {
+            key: tuple(values[key]) for key in ("methods", "metrics") if key in values
+        }
         given: dict[str, Any] = {**values, **lists, "backbones": backbones, "code": code}
         return RunPlan(**given)
 
     @staticmethod
     def from_json(text: str) -> RunPlan:
-        """The plan of ``to_json``, which was validated when it was stored: a run can be read when its weights' file has gone.
+        """The plan of ``to_json``, which was validated when it was stored.
+
+        A run can be read when its weights' file has gone.
 
         Raises:
             ValueError: this is no JSON; UsageError: it is no plan.
@@ -270,7 +305,9 @@ def _is_kind(key: str, value: Any) -> bool:
     if key in ("limit", "labels", "until", "truth") and value is None:
         return True
     whole = key in ("limit", "seed", "resize", "curve_steps", "pointing_margin")
-    return isinstance(value, int) and not isinstance(value, bool) if whole else isinstance(value, str)
+    return (
+        isinstance(value, int) and not isinstance(value, bool) if whole else isinstance(value, str)
+    )
 
 
 def _is_backbone(entry: Any) -> bool:
@@ -298,13 +335,16 @@ def parse_backbone(spec: str) -> BackboneSpec:
         if name not in known:
             raise UsageError(
                 f"backbone '{shown_key(key)}' has no option '{name}'",
-                f"{did_you_mean(name, known)}it has {', '.join(known)}: -b {shown_key(key)}:layer=NAME",
+                f"{did_you_mean(name, known)}it has {', '.join(known)}: -b "
+                f"{shown_key(key)}:layer=NAME",
             )
     return BackboneSpec(key, **{name: read_option(name, value) for name, value in options.items()})
 
 
 def parse_metrics(keys: list[str]) -> tuple[str, ...]:
-    """The metrics asked for, in the paper's order; ``all`` for every one; the five of a row always come along.
+    """The metrics asked for, in the paper's order; ``all`` for every one.
+
+    The five of a row always come along.
 
     So do the metrics that one of them is computed from.
 
@@ -312,7 +352,9 @@ def parse_metrics(keys: list[str]) -> tuple[str, ...]:
         UsageError: unknown metric.
     """
     every = list(catalog.known_metrics())
-    wanted = set(every if "all" in keys else [catalog.metric(key).key for key in keys]) | set(catalog.ROW_METRICS)
+    wanted = set(every if "all" in keys else [catalog.metric(key).key for key in keys]) | set(
+        catalog.ROW_METRICS
+    )
     wanted |= set(catalog.sources_of(wanted))
     return tuple(key for key in every if key in wanted)
 
@@ -331,16 +373,22 @@ def validated(plan: RunPlan) -> RunPlan:
     if plan.resize not in (SHORT_SIDE, 256):
         raise UsageError(f"--resize takes 224 or 256, not {plan.resize}", "camtui run --resize 256")
     if plan.limit is not None and plan.limit < 1:
-        raise UsageError(f"--limit takes a number from 1, not {plan.limit}", "leave it out to take every image")
+        raise UsageError(
+            f"--limit takes a number from 1, not {plan.limit}", "leave it out to take every image"
+        )
     if plan.until == EVERY_IMAGE:
         plan = replace(plan, until=None)
     _check_rule(plan)
     if not 2 <= plan.curve_steps <= MOST_STEPS:
         raise UsageError(
-            f"--curve-steps takes a number from 2 to {MOST_STEPS}, not {plan.curve_steps}", "leave it out to take 28"
+            f"--curve-steps takes a number from 2 to {MOST_STEPS}, not {plan.curve_steps}",
+            "leave it out to take 28",
         )
     if plan.pointing_margin < 0:
-        raise UsageError(f"--pointing-margin takes pixels from 0, not {plan.pointing_margin}", "the protocol's is 15")
+        raise UsageError(
+            f"--pointing-margin takes pixels from 0, not {plan.pointing_margin}",
+            "the protocol's is 15",
+        )
     _check_choice("road-removal", plan.road_removal, ("rank", "released"))
     _refuse_one_name_for_two(backbones)
     result = replace(plan, backbones=backbones, methods=methods, metrics=_possible_metrics(plan))
@@ -349,15 +397,22 @@ def validated(plan: RunPlan) -> RunPlan:
 
 
 def _check_rule(plan: RunPlan) -> None:
-    """A rule must be understood, have images to look at, and methods to compare where it compares."""
+    """A rule must be understood, have images to look at.
+
+    And methods to compare where it compares.
+    """
     rule = plan.rule
     if rule is None:
         return
     if plan.limit is not None:
         enough_to_look(plan.limit)
-    if rule.kind == "decided" and sum(not catalog.is_control(method) for method in plan.methods) < 2:
+    if (
+        rule.kind == "decided"
+        and sum(not catalog.is_control(method) for method in plan.methods) < 2
+    ):
         raise UsageError(
-            f"--until decided compares methods, and there is one: {', '.join(plan.methods)}", "add another: -m gradcam,layercam"
+            f"--until decided compares methods, and there is one: {', '.join(plan.methods)}",
+            "add another: -m gradcam,layercam",
         )
 
 
@@ -373,13 +428,19 @@ def _possible_metrics(plan: RunPlan) -> tuple[str, ...]:
     needing = set(catalog.truth_metrics())
     asked = [key for key in plan.metrics if key in needing]
     if asked:
-        raise UsageError(f"{asked[0]} needs to know where the objects are", f"--metric {asked[0]} --truth DIR")
+        raise UsageError(
+            f"{asked[0]} needs to know where the objects are", f"--metric {asked[0]} --truth DIR"
+        )
     return tuple(key for key in metrics if key not in needing)
 
 
 def _checked_backbone(spec: BackboneSpec) -> BackboneSpec:
     key = family_of(spec.key).canonical(spec.key)
-    classes = str(_existing(spec.classes, "class names", "one name a line: --classes FILE")) if spec.classes else None
+    classes = (
+        str(_existing(spec.classes, "class names", "one name a line: --classes FILE"))
+        if spec.classes
+        else None
+    )
     return replace(spec, key=key, weights=_checked_weights(spec.weights), classes=classes)
 
 
@@ -408,7 +469,9 @@ def _refuse_one_name_for_two(backbones: tuple[BackboneSpec, ...]) -> None:
     seen: dict[str, BackboneSpec] = {}
     for spec in backbones:
         if seen.setdefault(spec.name, spec) != spec:
-            raise UsageError(f"two backbones would be called {spec.name}", "rename one of the files")
+            raise UsageError(
+                f"two backbones would be called {spec.name}", "rename one of the files"
+            )
 
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
@@ -420,11 +483,15 @@ def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def _check_some_cell(plan: RunPlan) -> None:
-    """At least one method must be possible on one backbone, as far as the catalog knows the heads."""
+    """At least one method must be possible on one backbone.
+
+    As far as the catalog knows the heads.
+    """
     if not any(may_apply(method, spec) for spec in plan.backbones for method in plan.methods):
         needs = dict.fromkeys(catalog.method(method).needs for method in plan.methods)
         raise NotApplicable(
-            f"{', '.join(plan.methods)} does not apply to {', '.join(b.name for b in plan.backbones)}: "
+            f"{', '.join(plan.methods)} does not apply to "
+            f"{', '.join(b.name for b in plan.backbones)}: "
             f"it needs {' or '.join(needs)}",
             "choose another method: camtui methods, or another backbone: camtui backbones",
         )
@@ -437,7 +504,9 @@ def may_apply(method: str, spec: BackboneSpec) -> bool:
 
 
 def applicable(method: Method, gap_linear: bool | None, attention: bool | None = None) -> bool:
-    """Whether a network admits a method; an unknown one is given the benefit of the doubt until it is loaded.
+    """Whether a network admits a method.
+
+    An unknown one is given the benefit of the doubt until it is loaded.
 
     Args:
         gap_linear: its head is global average pooling and one linear layer.
@@ -447,8 +516,22 @@ def applicable(method: Method, gap_linear: bool | None, attention: bool | None =
     return not lacks_head and not (method.needs_attention and attention is False)
 
 
-_GROWS = ("backbones", "methods", "metrics", "limit", "labels", "data", "truth", "code", "until", "margin", "drop_decided")
-"""What a later run on the same file may add to; data and truth may move, their hashes decide; the newest rule counts."""
+_GROWS = (
+    "backbones",
+    "methods",
+    "metrics",
+    "limit",
+    "labels",
+    "data",
+    "truth",
+    "code",
+    "until",
+    "margin",
+    "drop_decided",
+)
+"""What a later run on the same file may add to; data and truth may move, their hashes decide; the
+newest rule counts.
+"""
 
 
 def grown(stored: RunPlan, asked: RunPlan) -> RunPlan:
@@ -458,7 +541,11 @@ def grown(stored: RunPlan, asked: RunPlan) -> RunPlan:
         Mismatch: the two differ in a choice of the protocol; the message shows each difference.
     """
     protocol = [field.name for field in fields(RunPlan) if field.name not in _GROWS]
-    changed = [f"{n}: {getattr(stored, n)} → {getattr(asked, n)}" for n in protocol if getattr(stored, n) != getattr(asked, n)]
+    changed = [
+        f"{n}: {getattr(stored, n)} → {getattr(asked, n)}"
+        for n in protocol
+        if getattr(stored, n) != getattr(asked, n)
+    ]
     weights = {spec.name: spec.weights for spec in stored.backbones}
     changed += [
         f"{spec.name} weights: {weights[spec.name]} → {spec.weights}"
@@ -467,21 +554,30 @@ def grown(stored: RunPlan, asked: RunPlan) -> RunPlan:
     ]
     changed += _changed_code(stored, asked)
     if changed:
-        raise Mismatch(f"the stored run has another protocol ({'; '.join(changed)})", "choose another --name for this one")
+        raise Mismatch(
+            f"the stored run has another protocol ({'; '.join(changed)})",
+            "choose another --name for this one",
+        )
     wanted = {*stored.metrics, *asked.metrics}
     return replace(
         asked,
-        backbones=tuple({spec.name: spec for spec in [*stored.backbones, *asked.backbones]}.values()),
+        backbones=tuple(
+            {spec.name: spec for spec in [*stored.backbones, *asked.backbones]}.values()
+        ),
         methods=tuple(dict.fromkeys([*stored.methods, *asked.methods])),
         metrics=parse_metrics(list(wanted)),
-        limit=None if None in (stored.limit, asked.limit) else max(stored.limit or 0, asked.limit or 0),
+        limit=None
+        if None in (stored.limit, asked.limit)
+        else max(stored.limit or 0, asked.limit or 0),
         labels=asked.labels or stored.labels,
         code=_grown_code(stored, asked),
         truth=asked.truth or stored.truth,
     )
 
 
-def without(plan: RunPlan, *, backbones: Sequence[str] = (), methods: Sequence[str] = ()) -> RunPlan:
+def without(
+    plan: RunPlan, *, backbones: Sequence[str] = (), methods: Sequence[str] = ()
+) -> RunPlan:
     """The plan less some of its backbones or methods, by name.
 
     Raises:
@@ -491,7 +587,11 @@ def without(plan: RunPlan, *, backbones: Sequence[str] = (), methods: Sequence[s
     kept = tuple(method for method in plan.methods if method not in methods)
     if not left or not kept:
         raise UsageError("nothing would be left of the run", "remove it as a whole: camtui rm RUN")
-    keys = {catalog.split_spec(method)[0] for method in kept} | {spec.key for spec in left} | set(plan.metrics)
+    keys = (
+        {catalog.split_spec(method)[0] for method in kept}
+        | {spec.key for spec in left}
+        | set(plan.metrics)
+    )
     code = tuple(one for one in plan.code if one.key in keys)
     return replace(plan, backbones=left, methods=kept, code=code)
 
@@ -503,29 +603,51 @@ def _changed_code(stored: RunPlan, asked: RunPlan) -> list[str]:
     for one in asked.code:
         known = before.get((one.axis, one.key))
         if known is not None and known.sha256 != one.sha256:
-            place = one.reference if known.reference == one.reference else f"{known.reference} → {one.reference}"
+            place = (
+                one.reference
+                if known.reference == one.reference
+                else f"{known.reference} → {one.reference}"
+            )
             changed.append(f"source of {printable(place)}: {known.sha256[:12]} → {one.sha256[:12]}")
     return changed
 
 
 def _grown_code(stored: RunPlan, asked: RunPlan) -> tuple[Code, ...]:
-    """The code of both; of a method that both have, what is known of it with the options of either."""
+    """The code of both; of a method that both have.
+
+    What is known of it with the options of either.
+    """
     found = {(one.axis, one.key): one for one in stored.code}
     for one in asked.code:
         known = found.get((one.axis, one.key))
         specs = {**known.facts.get("specs", {}), **one.facts.get("specs", {})} if known else {}
-        found[one.axis, one.key] = replace(one, facts={**one.facts, "specs": specs}) if specs else one
+        found[one.axis, one.key] = (
+            replace(one, facts={**one.facts, "specs": specs}) if specs else one
+        )
     return tuple(found.values())
 
 
 def cell_identity(plan: RunPlan, spec: BackboneSpec, loaded: LoadedBackbone, method: str) -> str:
-    """What makes two cells the same measurement: weights, layer, method with options, preprocessing, target, seed, precision.
+    """What makes two cells the same measurement.
 
-    What version 1 could not be told (other sides, code of the user's by the hash of its source) is added only where it is there:
-    its cells stay the same.
+    Weights, layer, method with options, preprocessing, target, seed, precision.
+
+    What version 1 could not be told (other sides, code of the user's by the hash of its source) is
+    added only where it is there: its cells stay the same.
     """
-    parts: list[object] = [loaded.sha256, loaded.layer, method, plan.resize, plan.target, plan.seed, plan.precision]
-    sources = (plan.source_of("method", method.partition(":")[0]), plan.source_of("backbone", spec.key) or loaded.source)
+    parts: list[object] = [
+        loaded.sha256,
+        loaded.layer,
+        method,
+        plan.resize,
+        plan.target,
+        plan.seed,
+        plan.precision,
+    ]
+    sources = (
+        plan.source_of("method", method.partition(":")[0]),
+        plan.source_of("backbone", spec.key) or loaded.source,
+    )
     if any(sources):
         parts += sources
     beyond = {name: value for name, value in spec.overrides.items() if name != "classes"}

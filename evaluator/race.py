@@ -1,7 +1,10 @@
-"""What the first n images decide about the methods of one backbone: which is best, which are worse, how well each is known.
+"""What the first n images decide about the methods of one backbone.
 
-Sums of products of the three components of ADCC are kept for all methods of the backbone, in integers: what is decided after n
-images does not depend on how they were read. An image counts where every method still in the race has all three components.
+Which is best, which are worse, how well each is known.
+
+Sums of products of the three components of ADCC are kept for all methods of the backbone, in
+integers: what is decided after n images does not depend on how they were read. An image counts
+where every method still in the race has all three components.
 """
 
 from __future__ import annotations
@@ -20,10 +23,14 @@ from evaluator.until import ALPHA, BURN_IN, Rule
 
 _SCALE = 2.0**40
 _RESOLUTION = 2.0**-38
-"""Variances below this are rounding of the sums: cells that are equal by construction differ by exactly nothing."""
+"""Variances below this are rounding of the sums: cells that are equal by construction differ by
+exactly nothing.
+"""
 
 _TYPICAL_SD = {"ci": 0.10, "decided": 0.03}
-"""Of ψ, and of the difference of two methods' ψ (EfficientNet-Lite0, 250 images): only to choose ρ before the first image."""
+"""Of ψ, and of the difference of two methods' ψ (EfficientNet-Lite0, 250 images): only to choose ρ
+before the first image.
+"""
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,10 @@ class Estimate:
     covariance: NDArray[np.float64]
 
     def difference(self, a: int, b: int) -> tuple[float, float]:
-        """ADCC of the first less that of the second, and the standard deviation of the difference of their ψ."""
+        """ADCC of the first less that of the second.
+
+        And the standard deviation of the difference of their ψ.
+        """
         variance = self.covariance[a, a] + self.covariance[b, b] - 2 * self.covariance[a, b]
         return float(self.adcc[a] - self.adcc[b]), _sd(variance)
 
@@ -50,7 +60,10 @@ def _sd(variance: float) -> float:
 
 
 def rule_rho(rule: Rule, pairs: int) -> float:
-    """ρ for the number of images at which the rule is expected to stop: a function of the rule, never of what was measured."""
+    """ρ for the number of images at which the rule is expected to stop.
+
+    A function of the rule, never of what was measured.
+    """
     alpha = ALPHA if rule.kind == "ci" else ALPHA / max(1, pairs)
     width = rule.width if rule.kind == "ci" else rule.margin
     return rho_for(max(BURN_IN, expected_images(width, _TYPICAL_SD[rule.kind], alpha)), alpha)
@@ -97,14 +110,19 @@ class Race:
         """Count the next images of the seeded order.
 
         Args:
-            values: ``COMPONENTS`` (images, cells, 3); NaN where a cell has no value. Cells that are out may hold anything.
+            values: ``COMPONENTS`` (images, cells, 3); NaN where a cell has no value. Cells that are
+                out may hold anything.
         """
         self.images += len(values)
         values = values.copy()
         values[:, [place for place, cell in enumerate(self.cells) if cell in self.out]] = 0.0
         complete = values[np.isfinite(values).all(axis=(1, 2))]
-        flat = np.concatenate([np.ones((len(complete), 1)), complete.reshape(len(complete), -1)], axis=1)
-        self._sums += np.rint(flat[:, :, None] * flat[:, None, :] * _SCALE).astype(np.int64).sum(axis=0)
+        flat = np.concatenate(
+            [np.ones((len(complete), 1)), complete.reshape(len(complete), -1)], axis=1
+        )
+        self._sums += (
+            np.rint(flat[:, :, None] * flat[:, None, :] * _SCALE).astype(np.int64).sum(axis=0)
+        )
         self.n += len(complete)
 
     def estimate(self) -> Estimate:
@@ -147,7 +165,9 @@ class Race:
             self.decided = self.needed = self.images
             return
         self.best = max(runners, key=lambda cell: found.adcc[place[cell]])
-        open_pairs = [pair for pair in combinations(runners, 2) if frozenset(pair) not in self.equal]
+        open_pairs = [
+            pair for pair in combinations(runners, 2) if frozenset(pair) not in self.equal
+        ]
         differences = [found.difference(place[a], place[b]) for a, b in open_pairs]
         apart, alike = self._p_values(found.n, differences)
         for position in np.flatnonzero(holm(np.minimum(apart, alike), self._family, ALPHA)):
@@ -175,7 +195,9 @@ class Race:
         """Pairs about which nothing has been claimed."""
         return max(1, self.pairs - len(self.equal) - len(self.out))
 
-    def _p_values(self, n: int, differences: Sequence[tuple[float, float]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _p_values(
+        self, n: int, differences: Sequence[tuple[float, float]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Of every pair: that it does not differ, and that it differs by the margin or more."""
         size, sd = np.array(differences, dtype=float).reshape(-1, 2).T
         size = np.abs(size)

@@ -1,6 +1,9 @@
-"""References to code outside this package: ``FILE.py:Name``, ``package.module:Name``, or a name that a package registers.
+"""References to code outside this package.
 
-Reading a reference, finding the package that registers a name and listing what is installed import nothing: ``user_code`` does.
+``FILE.py:Name``, ``package.module:Name``, or a name that a package registers.
+
+Reading a reference, finding the package that registers a name and listing what is installed import
+nothing: ``user_code`` does.
 """
 
 from __future__ import annotations
@@ -19,7 +22,11 @@ if TYPE_CHECKING:
 
 Axis = Literal["method", "metric", "backbone"]
 
-GROUPS: dict[Axis, str] = {"method": "camtui.methods", "metric": "camtui.metrics", "backbone": "camtui.backbones"}
+GROUPS: dict[Axis, str] = {
+    "method": "camtui.methods",
+    "metric": "camtui.metrics",
+    "backbone": "camtui.backbones",
+}
 """The entry-point group of each axis."""
 
 _NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
@@ -33,7 +40,9 @@ _FILES = (".py", ".pt2")
 
 @dataclass(frozen=True)
 class Reference:
-    """A class, a function or a constant in a Python file or in an importable module; or a program of ``torch.export``.
+    """A class, a function or a constant in a Python file or in an importable module.
+
+    Or a program of ``torch.export``.
 
     Attributes:
         source: absolute path of the file, or the module's dotted name.
@@ -72,10 +81,13 @@ class Spec(NamedTuple):
 
 
 def as_spec(text: str, base: Path | None = None) -> Spec | None:
-    """A reference with options as it is typed; ``None`` for a plain name such as ``gradcam`` or ``vgg16:layer=features.29``.
+    """A reference with options as it is typed.
 
-    ``~`` is expanded; a relative path begins at ``base``, the current folder where it is ``None``. The file need not be there.
-    A module without a dot in its name must be, or ``scorecam:variant``, an option that lacks its value, would be a reference.
+    ``None`` for a plain name such as ``gradcam`` or ``vgg16:layer=features.29``.
+
+    ``~`` is expanded; a relative path begins at ``base``, the current folder where it is ``None``.
+    The file need not be there. A module without a dot in its name must be, or ``scorecam:variant``,
+    an option that lacks its value, would be a reference.
     """
     match = _match(text.strip())
     if match is None or (not match["source"].endswith(_FILES) and not _is_module(match["source"])):
@@ -88,7 +100,10 @@ def _match(text: str) -> re.Match[str] | None:
 
 
 def _is_module(source: str) -> bool:
-    """Whether a dotted name may be that of a module; for one without dots, whether there is a module of that name."""
+    """Whether a dotted name may be that of a module.
+
+    For one without dots, whether there is a module of that name.
+    """
     if "." in source:
         return True
     try:
@@ -112,7 +127,9 @@ def as_reference(text: str, base: Path | None = None) -> Reference:
     """
     match = _match(text.strip())
     if match is None or match["tail"]:
-        raise UsageError(f"'{printable(text, 100)}' names no code", "write FILE.py:Name or package.module:Name")
+        raise UsageError(
+            f"'{printable(text, 100)}' names no code", "write FILE.py:Name or package.module:Name"
+        )
     return _spec(match, base).reference
 
 
@@ -134,9 +151,14 @@ def installed(axis: Axis) -> dict[str, Registered]:
 
     Of a name that two packages register the first in alphabetical order of the packages counts.
     """
-    from importlib.metadata import entry_points  # 20 ms, for whoever names or lists what is installed
+    from importlib.metadata import (
+        entry_points,
+    )  # 20 ms, for whoever names or lists what is installed
 
-    found = sorted((_registered(axis, entry) for entry in entry_points(group=GROUPS[axis])), key=lambda one: one.package)
+    found = sorted(
+        (_registered(axis, entry) for entry in entry_points(group=GROUPS[axis])),
+        key=lambda one: one.package,
+    )
     return {one.name: one for one in reversed(found)}
 
 

@@ -1,12 +1,15 @@
-"""Confidence sequences: intervals that hold at every number of images at once, however often one looks. Formulas on arrays.
+"""Confidence sequences: intervals that hold at every number of images at once.
 
-Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, *Time-uniform central limit theory and asymptotic confidence sequences*, Annals
-of Statistics 52 (2024), theorem 2.2: with σ̂ the standard deviation of the first n values,
+However often one looks. Formulas on arrays.
+
+Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, *Time-uniform central limit theory and asymptotic
+confidence sequences*, Annals of Statistics 52 (2024), theorem 2.2: with σ̂ the standard deviation
+of the first n values,
 
     mean_n ± σ̂_n · sqrt( 2(nρ² + 1)/(n²ρ²) · log( sqrt(nρ² + 1)/α ) )
 
-misses the mean at any n from a burn-in on with a probability of about α. ρ > 0 may be chosen freely, but before the first look.
-Every argument may be a number or an array; arrays are broadcast.
+misses the mean at any n from a burn-in on with a probability of about α. ρ > 0 may be chosen
+freely, but before the first look. Every argument may be a number or an array; arrays are broadcast.
 """
 
 from __future__ import annotations
@@ -23,7 +26,10 @@ _MOST = 10**9
 
 
 def tightest(alpha: float) -> float:
-    """``x = nρ²`` at which the sequence is narrowest for its n: the root of ``x = log(x + 1) − 2 log α``."""
+    """``x = nρ²`` at which the sequence is narrowest for its n.
+
+    The root of ``x = log(x + 1) − 2 log α``.
+    """
     x = -2 * log(alpha)
     for _ in range(50):
         x = log(x + 1) - 2 * log(alpha)
@@ -48,7 +54,9 @@ def half_width(n: ArrayLike, sd: ArrayLike, alpha: ArrayLike, rho: float) -> Flo
 
 
 def p_value(n: ArrayLike, distance: ArrayLike, sd: ArrayLike, rho: float) -> Floats:
-    """The smallest α at which the interval leaves out what lies ``distance`` from the mean; valid at every n at once.
+    """The smallest α at which the interval leaves out what lies ``distance`` from the mean.
+
+    Valid at every n at once.
 
     1 where the distance is 0 or negative; 0 where values without any spread lie apart.
     """
@@ -76,7 +84,10 @@ def holm(p: Floats, family: ArrayLike, alpha: float) -> NDArray[np.bool_]:
 
 
 def images_for(width: float, sd: float, alpha: float, rho: float) -> int:
-    """The first n at which half of the interval is at most ``width``, if the spread stays as it is."""
+    """The first n at which half of the interval is at most ``width``.
+
+    If the spread stays as it is.
+    """
     if sd == 0:
         return 1
     low, high = 0, 1

@@ -1,4 +1,7 @@
-"""The source of a reference: its file, the files beside it that it imports, and their hash. Nothing is imported to find them."""
+"""The source of a reference: its file, the files beside it that it imports, and their hash.
+
+Nothing is imported to find them.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,9 @@ class Sources:
     """The source of a reference.
 
     Attributes:
-        root: folder of the file, or the folder that holds the top-level package.
-        files: the file of the reference first, then those of the same folder or package that it imports, relative to ``root``.
-        sha256: over the names and bytes of all of them.
+        root: folder of the file, or the folder that holds the top-level package. files: the file of
+        the reference first, then those of the same folder or package that it imports, relative to
+        ``root``. sha256: over the names and bytes of all of them.
     """
 
     root: Path
@@ -41,8 +44,9 @@ class Sources:
 def sources_of(reference: Reference) -> Sources:
     """The files of a reference.
 
-    Imports are read from the syntax: ``import helper`` beside a file, ``from . import helper`` and ``import package.helper``
-    within a package, also inside functions. What is imported by a computed name is not seen.
+    Imports are read from the syntax: ``import helper`` beside a file, ``from . import helper`` and
+    ``import package.helper`` within a package, also inside functions. What is imported by a
+    computed name is not seen.
 
     Raises:
         NotFound: no such file or module.
@@ -61,7 +65,9 @@ def sources_of(reference: Reference) -> Sources:
     names = [path.relative_to(root).as_posix() for path in (first, *others)]
     digest = hashlib.sha256()
     for name, path in zip(names, (first, *others), strict=True):
-        digest.update(f"{name}\0{len(contents[path])}\0".encode("utf-8", "surrogateescape") + contents[path])
+        digest.update(
+            f"{name}\0{len(contents[path])}\0".encode("utf-8", "surrogateescape") + contents[path]
+        )
     return Sources(root, tuple(names), digest.hexdigest())
 
 
@@ -70,22 +76,30 @@ def _read(path: Path, reference: Reference) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise NotFound(
-            f"cannot read {printable(path)}, which {printable(reference.short)} needs: {error.strerror}", "give FILE.py:Name"
+            f"cannot read {printable(path)}, which {printable(reference.short)} needs: "
+            f"{error.strerror}",
+            "give FILE.py:Name",
         ) from error
 
 
 def _module_file(module: str) -> tuple[Path, Path]:
-    """Root and file of an importable module; its parent packages are not imported, as ``find_spec`` alone would do."""
+    """Root and file of an importable module.
+
+    Its parent packages are not imported, as ``find_spec`` alone would do.
+    """
     names = module.split(".")
     try:
         spec = find_spec(names[0])
     except (ImportError, ValueError):
         spec = None
     for place in range(2, len(names) + 1):
-        spec = spec and PathFinder.find_spec(".".join(names[:place]), spec.submodule_search_locations)
+        spec = spec and PathFinder.find_spec(
+            ".".join(names[:place]), spec.submodule_search_locations
+        )
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         raise NotFound(
-            f"no module '{printable(module)}' is installed here", f"a file is given with its path: ./{names[-1]}.py:Name"
+            f"no module '{printable(module)}' is installed here",
+            f"a file is given with its path: ./{names[-1]}.py:Name",
         )
     file = Path(spec.origin).resolve()
     depth = len(names) - (file.name != "__init__.py")
@@ -120,7 +134,9 @@ def _named(node: ast.AST, path: Path, root: Path) -> Iterator[tuple[Path, str]]:
         folder = path.parents[node.level - 1] if 0 < node.level <= len(path.parents) else root
         if node.module:
             yield folder, node.module
-        yield from ((folder, ".".join(filter(None, [node.module, alias.name]))) for alias in node.names)
+        yield from (
+            (folder, ".".join(filter(None, [node.module, alias.name]))) for alias in node.names
+        )
 
 
 def _files_of(folder: Path, name: str) -> Iterator[Path]:

@@ -1,7 +1,10 @@
-"""Means, standard errors and the headline ADCC from running sums; paired differences. Plain arithmetic, no arrays.
+"""Means, standard errors and the headline ADCC from running sums; paired differences.
 
-Sums are integers in units of 2⁻⁴⁰: addition is then associative, so that a table does not depend on the order in which workers
-finished, to the last digit. A value in [0, 1] is rounded by at most 5e-13; 8 million images fit 64 bits.
+Plain arithmetic, no arrays.
+
+Sums are integers in units of 2⁻⁴⁰: addition is then associative, so that a table does not depend on
+the order in which workers finished, to the last digit. A value in [0, 1] is rounded by at most
+5e-13; 8 million images fit 64 bits.
 """
 
 from __future__ import annotations
@@ -24,15 +27,21 @@ ARCC_SOURCES = ("coherency", "complexity", "road")
 
 
 def arcc_components(coherency: float, complexity: float, road: float) -> tuple[float, float, float]:
-    """The three parts of ARCC, each in [0, 1] and better the higher: coherency, 1 − complexity, ``R = clip(2·ROAD, 0, 1)``."""
+    """The three parts of ARCC, each in [0, 1] and better the higher.
+
+    Coherency, 1 − complexity, ``R = clip(2·ROAD, 0, 1)``.
+    """
     return coherency, 1 - complexity, min(1.0, max(0.0, 2 * road))
 
 
 ARCC_PARTS = ("arcc/coherency", "arcc/simplicity", "arcc/road")
-"""Under which names these parts and their products are summed, over the images that have all three."""
+"""Under which names these parts and their products are summed, over the images that have all three.
+"""
 
 _RESOLUTION = 2.0**-38
-"""Variances below this are rounding of the sums, not spread (Fake-CAM's complexity is one constant)."""
+"""Variances below this are rounding of the sums, not spread (Fake-CAM's complexity is one
+constant).
+"""
 
 
 def quantise(value: float) -> int:
@@ -48,7 +57,9 @@ class Sum(NamedTuple):
 
 
 Sums = Mapping[tuple[str, str], Sum]
-"""``(metric, "")`` → Σx; ``(metric, metric)`` → Σx²; ``(a, b)`` in the order of ``COMPONENTS`` → Σab over rows with both."""
+"""``(metric, "")`` → Σx; ``(metric, metric)`` → Σx²; ``(a, b)`` in the order of ``COMPONENTS`` →
+Σab over rows with both.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +81,10 @@ class CellSummary:
     """What is known of one cell so far.
 
     Attributes:
-        n: rows; ``failed``: images without one; ``degenerate``: rows whose map is all zero.
-        means: metric → its mean; ``adcc`` is the headline, the harmonic mean of the averaged components.
-        mean_image_adcc: the mean of the per-image ADCC, another number.
-        mean_image_arcc: the same of ARCC, whose headline is ``means["arcc"]``.
+        n: rows; ``failed``: images without one; ``degenerate``: rows whose map is all zero. means:
+        metric → its mean; ``adcc`` is the headline, the harmonic mean of the averaged components.
+        mean_image_adcc: the mean of the per-image ADCC, another number. mean_image_arcc: the same
+        of ARCC, whose headline is ``means["arcc"]``.
     """
 
     cell: int
@@ -86,7 +97,10 @@ class CellSummary:
 
 
 def mean_of(sums: Sums, metric: str) -> Mean | None:
-    """The mean of one metric with the standard error of a simple random sample; ``None`` without values."""
+    """The mean of one metric with the standard error of a simple random sample.
+
+    ``None`` without values.
+    """
     first = sums.get((metric, ""))
     if first is None or first.n == 0:
         return None
@@ -98,7 +112,10 @@ def mean_of(sums: Sums, metric: str) -> Mean | None:
 
 
 def harmonic_adcc(average_drop: float, coherency: float, complexity: float) -> float:
-    """ADCC of three numbers (Poppi et al., 2021, equation 5), fractions; 0 where a component is 0."""
+    """ADCC of three numbers (Poppi et al., 2021, equation 5), fractions.
+
+    0 where a component is 0.
+    """
     parts = (coherency, 1 - complexity, 1 - average_drop)
     return 0.0 if min(parts) <= 0 else 3 / sum(1 / part for part in parts)
 
@@ -106,25 +123,37 @@ def harmonic_adcc(average_drop: float, coherency: float, complexity: float) -> f
 def headline_adcc(sums: Sums) -> Mean | None:
     """ADCC of a cell: the harmonic mean of the averaged components, with its standard error.
 
-    ``ψ_i = ADCC²/3 · Σ_j (m_ij − m̄_j)/m̄_j²`` is the influence of image i, ``m = (Coh, 1 − Compl, 1 − AD)``;
-    ``SE = sd(ψ)/√n``, written out in the covariances of the components, so that running sums are enough.
+    ``ψ_i = ADCC²/3 · Σ_j (m_ij − m̄_j)/m̄_j²`` is the influence of image i, ``m = (Coh, 1 − Compl,
+    1 − AD)``; ``SE = sd(ψ)/√n``, written out in the covariances of the components, so that running
+    sums are enough.
 
     Args:
-        sums: over the same rows for all three components, those that have a drop: ``over_complete_rows``.
+        sums: over the same rows for all three components, those that have a drop:
+            ``over_complete_rows``.
     """
     drop, coherency, complexity = (sums.get((name, "")) for name in COMPONENTS)
-    if drop is None or coherency is None or complexity is None or not (drop.n and coherency.n and complexity.n):
+    if (
+        drop is None
+        or coherency is None
+        or complexity is None
+        or not (drop.n and coherency.n and complexity.n)
+    ):
         return None
     averages = drop.total / drop.n, coherency.total / coherency.n, complexity.total / complexity.n
     adcc = harmonic_adcc(*averages)
     if drop.n < 2:
         return Mean(drop.n, adcc, None)
     slopes = influence_slopes(*averages)
-    variance = sum(twice * slopes[a] * slopes[b] * _covariance(sums[a, ""], sums[b, ""], sums[a, b]) for a, b, twice in _PRODUCTS)
+    variance = sum(
+        twice * slopes[a] * slopes[b] * _covariance(sums[a, ""], sums[b, ""], sums[a, b])
+        for a, b, twice in _PRODUCTS
+    )
     return Mean(drop.n, adcc, sqrt(max(0.0, variance) / (drop.n - 1)))
 
 
-_PRODUCTS = tuple((a, b, 1 if a == b else 2) for a, b in combinations_with_replacement(COMPONENTS, 2))
+_PRODUCTS = tuple(
+    (a, b, 1 if a == b else 2) for a, b in combinations_with_replacement(COMPONENTS, 2)
+)
 """Every product of two components once; those of two different ones count twice in a variance."""
 
 
@@ -140,7 +169,10 @@ def _harmonic_slopes(parts: Sequence[float]) -> list[float]:
 
 
 def headline_arcc(sums: Sums) -> Mean | None:
-    """ARCC of a cell, aggregated as ADCC is: the harmonic mean of the averaged parts, with its standard error."""
+    """ARCC of a cell, aggregated as ADCC is.
+
+    The harmonic mean of the averaged parts, with its standard error.
+    """
     firsts = [sums[part, ""] for part in ARCC_PARTS if (part, "") in sums]
     if len(firsts) < len(ARCC_PARTS) or not firsts[0].n:
         return None
@@ -149,7 +181,10 @@ def headline_arcc(sums: Sums) -> Mean | None:
         return Mean(n, harmonic_mean(averages), None)
     slopes = dict(zip(ARCC_PARTS, _harmonic_slopes(averages), strict=True))
     variance = sum(
-        (1 if a == b else 2) * slopes[a] * slopes[b] * _covariance(sums[a, ""], sums[b, ""], sums[a, b])
+        (1 if a == b else 2)
+        * slopes[a]
+        * slopes[b]
+        * _covariance(sums[a, ""], sums[b, ""], sums[a, b])
         for a, b in combinations_with_replacement(ARCC_PARTS, 2)
     )
     return Mean(n, harmonic_mean(averages), sqrt(max(0.0, variance) / (n - 1)))
@@ -158,8 +193,9 @@ def headline_arcc(sums: Sums) -> Mean | None:
 def over_complete_rows(sums: Sums, without_drop: Iterable[tuple[float, float]]) -> Sums:
     """The sums of the components over the rows that have a drop.
 
-    Average drop is undefined where the confidence in the target underflows to 0. Coherency and complexity are known there and
-    count in their own averages, but the headline must average its three components over the same images.
+    Average drop is undefined where the confidence in the target underflows to 0. Coherency and
+    complexity are known there and count in their own averages, but the headline must average its
+    three components over the same images.
 
     Args:
         sums: of a cell, over all of its rows.
@@ -169,9 +205,21 @@ def over_complete_rows(sums: Sums, without_drop: Iterable[tuple[float, float]]) 
     if not left_out:
         return sums
     complete = dict(sums)
-    values = {"coherency": [one for one, _ in left_out], "complexity": [other for _, other in left_out]}
-    for key in [("coherency", ""), ("complexity", ""), *((a, b) for a, b, _ in _PRODUCTS if a != "average_drop")]:
-        products = (x * y for x, y in zip(values[key[0]], values[key[1]] if key[1] else [1.0] * len(left_out), strict=True))
+    values = {
+        "coherency": [one for one, _ in left_out],
+        "complexity": [other for _, other in left_out],
+    }
+    for key in [
+        ("coherency", ""),
+        ("complexity", ""),
+        *((a, b) for a, b, _ in _PRODUCTS if a != "average_drop"),
+    ]:
+        products = (
+            x * y
+            for x, y in zip(
+                values[key[0]], values[key[1]] if key[1] else [1.0] * len(left_out), strict=True
+            )
+        )
         n, total = complete[key]
         complete[key] = Sum(n - len(left_out), total - UNIT * sum(map(quantise, products)))
     return complete
@@ -195,16 +243,22 @@ def _covariance(first: Sum, second: Sum, product: Sum) -> float:
     return value if abs(value) > _RESOLUTION else 0.0
 
 
-def summarise(cell: int, sums: Sums, failed: int, without_drop: Iterable[tuple[float, float]] = ()) -> CellSummary:
+def summarise(
+    cell: int, sums: Sums, failed: int, without_drop: Iterable[tuple[float, float]] = ()
+) -> CellSummary:
     """A cell's summary from its sums; metrics without values are left out.
 
     Args:
-        without_drop: coherency and complexity of the rows without a drop, which the headline leaves out.
+        without_drop: coherency and complexity of the rows without a drop, which the headline leaves
+            out.
     """
     names = [name for name, b in sums if not b and name not in ("degenerate", *ARCC_PARTS)]
     means = {name: mean for name in names if (mean := mean_of(sums, name)) is not None}
     adcc, arcc = means.pop("adcc", None), means.pop("arcc", None)
-    headlines = {"adcc": headline_adcc(over_complete_rows(sums, without_drop)), "arcc": headline_arcc(sums)}
+    headlines = {
+        "adcc": headline_adcc(over_complete_rows(sums, without_drop)),
+        "arcc": headline_arcc(sums),
+    }
     means |= {name: headline for name, headline in headlines.items() if headline is not None}
     degenerate = sums.get(("degenerate", ""), Sum(0, 0.0))
     return CellSummary(cell, degenerate.n, failed, round(degenerate.total), means, adcc, arcc)
@@ -212,7 +266,10 @@ def summarise(cell: int, sums: Sums, failed: int, without_drop: Iterable[tuple[f
 
 @dataclass(frozen=True, slots=True)
 class PairedDifference(Mean):
-    """First minus second over the ``n`` images that both have: the difference of the averages over them."""
+    """First minus second over the ``n`` images that both have.
+
+    The difference of the averages over them.
+    """
 
     @property
     def tie(self) -> bool:
@@ -224,7 +281,9 @@ Pair = tuple[Mapping[str, float], Mapping[str, float]]
 
 
 def paired_difference(metric: str, pairs: Iterable[Pair]) -> PairedDifference | None:
-    """Paired difference of two cells in one metric; for ``adcc`` and ``arcc`` that of the headline, by ``ψ^A − ψ^B``.
+    """Paired difference of two cells in one metric.
+
+    For ``adcc`` and ``arcc`` that of the headline, by ``ψ^A − ψ^B``.
 
     Args:
         metric: key; for these two every mapping holds the three components, else the metric itself.
@@ -247,20 +306,36 @@ def paired_difference(metric: str, pairs: Iterable[Pair]) -> PairedDifference | 
 
 
 def _adcc_difference(both: list[Pair]) -> tuple[float, list[float]]:
-    """First minus second, and ``ψ^A − ψ^B`` of every image but for a constant, which does not touch their spread."""
-    first, second = ({name: sum(pair[side][name] for pair in both) / len(both) for name in COMPONENTS} for side in (0, 1))
+    """First minus second, and ``ψ^A − ψ^B`` of every image but for a constant.
+
+    Which does not touch their spread.
+    """
+    first, second = (
+        {name: sum(pair[side][name] for pair in both) / len(both) for name in COMPONENTS}
+        for side in (0, 1)
+    )
     slopes, others = influence_slopes(**first), influence_slopes(**second)
-    spread = [sum(slopes[name] * one[name] - others[name] * other[name] for name in COMPONENTS) for one, other in both]
+    spread = [
+        sum(slopes[name] * one[name] - others[name] * other[name] for name in COMPONENTS)
+        for one, other in both
+    ]
     return harmonic_adcc(**first) - harmonic_adcc(**second), spread
 
 
 def _arcc_difference(both: list[Pair]) -> tuple[float, list[float]]:
     """The same for ARCC."""
-    parts = [tuple(arcc_components(*(one[name] for name in ARCC_SOURCES)) for one in pair) for pair in both]
-    averages = [[sum(pair[side][place] for pair in parts) / len(parts) for place in range(3)] for side in (0, 1)]
+    parts = [
+        tuple(arcc_components(*(one[name] for name in ARCC_SOURCES)) for one in pair)
+        for pair in both
+    ]
+    averages = [
+        [sum(pair[side][place] for pair in parts) / len(parts) for place in range(3)]
+        for side in (0, 1)
+    ]
     slopes, others = map(_harmonic_slopes, averages)
     spread = [
-        sum(a * x for a, x in zip(slopes, first, strict=True)) - sum(b * y for b, y in zip(others, second, strict=True))
+        sum(a * x for a, x in zip(slopes, first, strict=True))
+        - sum(b * y for b, y in zip(others, second, strict=True))
         for first, second in parts
     ]
     return harmonic_mean(averages[0]) - harmonic_mean(averages[1]), spread

@@ -1,4 +1,7 @@
-"""Text for people: strings from outside made safe to print (the one rule for names, exceptions, logs), near names, counts."""
+"""Text for people: strings from outside made safe to print.
+
+(the one rule for names, exceptions, logs), near names, counts.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-# Cc controls, Cf format (bidi overrides, zero-width), Cs surrogates (undecodable bytes), Zl/Zp line and paragraph separators
+# Cc controls, Cf format (bidi overrides, zero-width), Cs surrogates (undecodable bytes), Zl/Zp line
+# and paragraph separators
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"})
 
 
@@ -35,7 +39,13 @@ def _visible(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: the byte 0x80..0xFF itself
         return f"\\x{code - 0xDC00:02x}"
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return (
+        f"\\x{code:02x}"
+        if code < 0x100
+        else f"\\u{code:04x}"
+        if code < 0x10000
+        else f"\\U{code:08x}"
+    )
 
 
 def counted(n: int, thing: str) -> str:
@@ -44,6 +54,9 @@ def counted(n: int, thing: str) -> str:
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """The nearest known name as ``did you mean 'x'? ``, or an empty string where none has most of its letters."""
+    """The nearest known name as ``did you mean 'x'? ``.
+
+    Or an empty string where none has most of its letters.
+    """
     near = get_close_matches(given, list(known), n=1)
     return f"did you mean '{near[0]}'? " if near else ""

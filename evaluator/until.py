@@ -1,4 +1,7 @@
-"""When a run has enough images: the rule of ``--until``, understood and checked. What it decides stands in ``race``."""
+"""When a run has enough images: the rule of ``--until``, understood and checked.
+
+What it decides stands in ``race``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from evaluator.errors import UsageError
 from evaluator.text import counted, printable
 
 ALPHA = 0.05
-"""Chance that an interval misses, or that a backbone's comparison claims something false, at any number of images."""
+"""Chance that an interval misses, or that a backbone's comparison claims something false, at any
+number of images.
+"""
 
 BURN_IN = 50
 """Images before the first look: the intervals are asymptotic."""
@@ -29,9 +34,10 @@ class Rule(NamedTuple):
     """What must be known before a run ends.
 
     Attributes:
-        kind: ``ci``: every cell's ADCC to ± ``width``; ``decided``: of every backbone which method is best, up to ``margin``.
-        width: half of the interval, a fraction; ``margin``: difference in ADCC that does not matter, a fraction.
-        drop: methods that are certainly worse than the best are computed no further.
+        kind: ``ci``: every cell's ADCC to ± ``width``; ``decided``: of every backbone which method
+        is best, up to ``margin``. width: half of the interval, a fraction; ``margin``: difference
+        in ADCC that does not matter, a fraction. drop: methods that are certainly worse than the
+        best are computed no further.
     """
 
     kind: Literal["ci", "decided"]
@@ -59,11 +65,16 @@ def rule_of(until: str | None, margin: float | None, drop: bool) -> Rule | None:
     if until is not None and until.strip() == "decided":
         points = DEFAULT_MARGIN if margin is None else margin
         if not 0 < points <= 100:
-            raise UsageError(f"--margin takes points of ADCC above 0, not {points:g}", "for example --until decided --margin 0.5")
+            raise UsageError(
+                f"--margin takes points of ADCC above 0, not {points:g}",
+                "for example --until decided --margin 0.5",
+            )
         return Rule("decided", margin=points / 100, drop=drop)
     for option, given in (("--margin", margin is not None), ("--drop-decided", drop)):
         if given:
-            raise UsageError(f"{option} goes with --until decided", "camtui run … --until decided --margin 0.5")
+            raise UsageError(
+                f"{option} goes with --until decided", "camtui run … --until decided --margin 0.5"
+            )
     if until is None or until.strip() == EVERY_IMAGE:
         return None
     return Rule("ci", width=_width(until) / 100)
@@ -72,13 +83,17 @@ def rule_of(until: str | None, margin: float | None, drop: bool) -> Rule | None:
 def _width(until: str) -> float:
     found = _WIDTH.fullmatch(until)
     if found is None:
-        raise UsageError(f"--until takes ci<=POINTS, decided or all, not '{printable(until, 60)}'", _EXAMPLE)
+        raise UsageError(
+            f"--until takes ci<=POINTS, decided or all, not '{printable(until, 60)}'", _EXAMPLE
+        )
     try:
         points = float(found[1])
     except ValueError:
         points = 0.0
     if not isfinite(points) or not 0 < points <= 100:
-        raise UsageError(f"--until ci<=POINTS takes a number above 0, not '{printable(found[1], 40)}'", _EXAMPLE)
+        raise UsageError(
+            f"--until ci<=POINTS takes a number above 0, not '{printable(found[1], 40)}'", _EXAMPLE
+        )
     return points
 
 
@@ -90,13 +105,17 @@ def enough_to_look(images: int) -> None:
     """
     if images < BURN_IN:
         raise UsageError(
-            f"--until looks for the first time after {BURN_IN} images, and there are {counted(images, 'image')}",
+            f"--until looks for the first time after {BURN_IN} images, and there are "
+            f"{counted(images, 'image')}",
             "leave --until out to take all of them, or give a larger -n",
         )
 
 
 def next_look(images: int) -> int:
-    """After how many images the rule is looked at next: 50, 60, 70 … and from 2 000 on at about every hundredth more."""
+    """After how many images the rule is looked at next.
+
+    50, 60, 70 … and from 2 000 on at about every hundredth more.
+    """
     if images < BURN_IN:
         return BURN_IN
     step = max(10, images // 1000 * 10)

@@ -1,6 +1,7 @@
 """Imports what a reference names, and says in which line of the user's file something went wrong.
 
-Called where the code is allowed to run: in a worker and in the child processes that describe or check it.
+Called where the code is allowed to run: in a worker and in the child processes that describe or
+check it.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def load_module(reference: Reference) -> ModuleType:
     key = (reference.source, sources.sha256)
     if key not in _loaded:
         with blamed(reference, f"cannot import {printable(reference.source)}"):
-            _loaded[key] = _from_file(sources) if reference.file else importlib.import_module(reference.source)
+            _loaded[key] = (
+                _from_file(sources) if reference.file else importlib.import_module(reference.source)
+            )
     return _loaded[key]
 
 
@@ -65,22 +68,32 @@ def permitted(reference: Reference) -> Sources:
     """
     sha256 = _allowed.get(reference.text)
     if sha256 is None:
-        raise CodeNotAllowed(f"{printable(reference.short)} has not been allowed to run", "name it on the command line")
+        raise CodeNotAllowed(
+            f"{printable(reference.short)} has not been allowed to run",
+            "name it on the command line",
+        )
     sources = sources_of(reference)
     if sources.sha256 != sha256:
-        raise Mismatch(changed(reference, sha256, sources.sha256), "name it again where the change is meant")
+        raise Mismatch(
+            changed(reference, sha256, sources.sha256), "name it again where the change is meant"
+        )
     return sources
 
 
 def changed(reference: Reference, before: str, now: str) -> str:
     """That the source of a reference is not what it was."""
-    return f"the source of {printable(reference.short)} has changed: sha256 {before[:12]} → {now[:12]}"
+    return (
+        f"the source of {printable(reference.short)} has changed: sha256 {before[:12]} → {now[:12]}"
+    )
 
 
 def _from_file(sources: Sources) -> ModuleType:
-    """The module of a file, from the bytes that are there now: a compiled copy of an older version is never taken.
+    """The module of a file, from the bytes that are there now.
 
-    The file's folder stands last in ``sys.path``, so that it can import its neighbours and cannot hide an installed package.
+    A compiled copy of an older version is never taken.
+
+    The file's folder stands last in ``sys.path``, so that it can import its neighbours and cannot
+    hide an installed package.
     """
     path = sources.file
     _refuse_hidden(sources)
@@ -98,13 +111,19 @@ def _from_file(sources: Sources) -> ModuleType:
 
 
 def _refuse_hidden(sources: Sources) -> None:
-    """Two references to files in different folders, both with neighbours of one name, would get each other's."""
+    """Two references to files in different folders, both with neighbours of one name.
+
+    Would get each other's.
+    """
     for name in sources.files[1:]:
-        known = sys.modules.get(name.removesuffix(".py").replace("/", ".").removesuffix(".__init__"))
+        known = sys.modules.get(
+            name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+        )
         there = getattr(known, "__file__", None)
         if there and Path(there).resolve() != (sources.root / name).resolve():
             raise UsageError(
-                f"{printable(sources.file)} imports {printable(name)}, and another {Path(name).name} is imported already: "
+                f"{printable(sources.file)} imports {printable(name)}, and another "
+                f"{Path(name).name} is imported already: "
                 f"{printable(there)}",
                 "rename one of them",
             )
@@ -119,10 +138,16 @@ def member(reference: Reference, module: ModuleType) -> Any:
     found: Any = module
     for part in reference.name.split("."):
         if not hasattr(found, part):
-            known = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+            known = [
+                name
+                for name, value in vars(module).items()
+                if getattr(value, "__module__", "") == module.__name__
+            ]
             near = did_you_mean(reference.name, known)
             has = f"it has {', '.join(known[:6])}" if known else "it defines nothing"
-            raise UsageError(f"{printable(reference.source)} has no '{reference.name}'", f"{near}{has}")
+            raise UsageError(
+                f"{printable(reference.source)} has no '{reference.name}'", f"{near}{has}"
+            )
         found = getattr(found, part)
     return found
 
@@ -141,11 +166,16 @@ def blamed(reference: Reference, what: str) -> Iterator[None]:
     except CamtuiError:
         raise
     except (Exception, SystemExit) as error:
-        raise UsageError(f"{what}: {told(error, sources.root)}", f"mend {printable(sources.file)}") from error
+        raise UsageError(
+            f"{what}: {told(error, sources.root)}", f"mend {printable(sources.file)}"
+        ) from error
 
 
 def told(error: BaseException, root: Path) -> str:
-    """``mycam.py:12: ValueError: …``: the innermost line below a folder, and what was raised there."""
+    """``mycam.py:12: ValueError: …``.
+
+    The innermost line below a folder, and what was raised there.
+    """
     if isinstance(error, SyntaxError) and error.filename:
         place, words = f"{Path(error.filename).name}:{error.lineno}: ", f"SyntaxError: {error.msg}"
     else:
@@ -154,6 +184,13 @@ def told(error: BaseException, root: Path) -> str:
 
 
 def line_of(error: BaseException, root: Path) -> str:
-    """``mycam.py:12: ``, the innermost line of an error below a folder; empty where there is none."""
-    frames = [frame for frame in extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(root)]
+    """``mycam.py:12: ``, the innermost line of an error below a folder.
+
+    Empty where there is none.
+    """
+    frames = [
+        frame
+        for frame in extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(root)
+    ]
     return f"{printable(Path(frames[-1].filename).name)}:{frames[-1].lineno}: " if frames else ""

@@ -1,4 +1,6 @@
-"""The evaluator beside ``tests.reference`` on the small networks: same images, same noise, row by row."""
+"""The evaluator beside ``tests.reference`` on the small networks: same images, same noise, row by
+row.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,9 @@ class Agreement:
     """How far two implementations are apart on some images.
 
     Attributes:
-        largest: difference over all values and all pixels of the low-resolution maps.
-        varied: whether drop, coherency and complexity differ between the images, so that agreement means something.
+        largest: difference over all values and all pixels of the low-resolution maps. varied:
+        whether drop, coherency and complexity differ between the images, so that agreement means
+        something.
     """
 
     largest: float
@@ -43,11 +46,15 @@ def keys_of(count: int) -> list[bytes]:
 def noise_of(made: Bench, key: bytes) -> Noise:
     """The evaluator's noise for one image, as the reference asks for it.
 
-    That the explanation map has a key of its own, and which, is part of the protocol: a change would change stored numbers.
+    That the explanation map has a key of its own, and which, is part of the protocol: a change
+    would change stored numbers.
     """
     empty = Observation(torch.zeros(1), torch.zeros(1))
     return _ViewNoise(
-        [BatchView(made.network, lambda: torch.zeros(1), empty, torch.zeros(1), [own]) for own in (key, key + b"\0masked")]
+        [
+            BatchView(made.network, lambda: torch.zeros(1), empty, torch.zeros(1), [own])
+            for own in (key, key + b"\0masked")
+        ]
     )
 
 
@@ -71,7 +78,9 @@ def small_bench(network: str) -> Bench:
 
 
 def compared(network: str, spec: str) -> Agreement:
-    """One method on the images of ``random_images``: the evaluator in float32 in one batch, the reference in float64."""
+    """One method on the images of ``random_images``: the evaluator in float32 in one batch, the
+    reference in float64.
+    """
     images = random_images(IMAGES, seed=1)
     scores = evaluated(small_bench(network), images, spec)
     return compare(small_bench(network), NETWORKS[network](), images, spec, scores)
@@ -83,7 +92,14 @@ def evaluated(made: Bench, images: Tensor, spec: str, targets: Tensor | None = N
     return made.pipeline.rows(Batch(images, keys_of(len(images)), targets), [asked])[asked.name]
 
 
-def compare(made: Bench, model: nn.Module, images: Tensor, spec: str, scores: Scores, targets: Tensor | None = None) -> Agreement:
+def compare(
+    made: Bench,
+    model: nn.Module,
+    images: Tensor,
+    spec: str,
+    scores: Scores,
+    targets: Tensor | None = None,
+) -> Agreement:
     """The evaluator's scores beside the reference's rows; what is no number must agree exactly."""
     slow = deepcopy(model).double().requires_grad_(False)
     layer = slow.get_submodule(made.network.backbone.facts.layer)
@@ -91,13 +107,18 @@ def compare(made: Bench, model: nn.Module, images: Tensor, spec: str, scores: Sc
     rows: list[dict[str, Any]] = []
     for place, (image, key) in enumerate(zip(images, keys_of(len(images)), strict=True)):
         target = None if targets is None else int(targets[place])
-        row = reference_row(slow, layer, image.double(), spec, target=target, noise=noise_of(made, key))
+        row = reference_row(
+            slow, layer, image.double(), spec, target=target, noise=noise_of(made, key)
+        )
         rows.append(row)
         for name in ("target", "predicted", "degenerate"):
             assert getattr(scores, name)[place] == row[name], f"image {place}: {name}"
         differences += [abs(getattr(scores, name)[place] - row[name]) for name in VALUES]
         differences.append(_map_difference(scores.maps[place], row["map"]))
-    return Agreement(max(differences), all(len({row[n] for row in rows}) > 1 for n in ("coherency", "complexity", "o")))
+    return Agreement(
+        max(differences),
+        all(len({row[n] for row in rows}) > 1 for n in ("coherency", "complexity", "o")),
+    )
 
 
 def _map_difference(stored: bytes | None, expected: Tensor | None) -> float:

@@ -1,4 +1,6 @@
-"""The attention of a transformer, slowly: by hooks on its attention modules, one image, one head at a time."""
+"""The attention of a transformer, slowly: by hooks on its attention modules, one image, one head at
+a time.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,17 @@ class Attended(NamedTuple):
 
 
 def attended(seen: Explained) -> list[Attended]:
-    """Every block's attention for one image, and its gradient by autograd through the whole network."""
+    """Every block's attention for one image, and its gradient by autograd through the whole
+    network.
+    """
     kept: list[Tensor] = []
     handles = []
     for module in seen.model.modules():
         if isinstance(module, nn.MultiheadAttention):
             handles.append(module.register_forward_hook(_in_loops(kept)))
-        elif hasattr(module, "fused_attn"):  # timm's attention, whose dropout is what the weights pass
+        elif hasattr(
+            module, "fused_attn"
+        ):  # timm's attention, whose dropout is what the weights pass
             module.fused_attn = False  # type: ignore[assignment]  # a flag, where torch's stubs expect a module
             handles.append(module.get_submodule("attn_drop").register_forward_hook(_passing(kept)))
     try:
@@ -38,11 +44,16 @@ def attended(seen: Explained) -> list[Attended]:
         for handle in handles:
             handle.remove()
     gradients = torch.autograd.grad(logits[seen.c], kept)
-    return [Attended(weights[0].detach(), gradient[0]) for weights, gradient in zip(kept, gradients, strict=True)]
+    return [
+        Attended(weights[0].detach(), gradient[0])
+        for weights, gradient in zip(kept, gradients, strict=True)
+    ]
 
 
 def _in_loops(kept: list[Tensor]) -> Any:
-    """The output of ``nn.MultiheadAttention`` computed anew, head by head; it keeps no weights that autograd knows."""
+    """The output of ``nn.MultiheadAttention`` computed anew, head by head; it keeps no weights that
+    autograd knows.
+    """
 
     def hook(module: nn.MultiheadAttention, inputs: Any, output: Any) -> Any:
         tokens, width = inputs[0][0], module.embed_dim // module.num_heads
@@ -54,7 +65,10 @@ def _in_loops(kept: list[Tensor]) -> Any:
             heads.append(products.exp() / products.exp().sum(1, keepdim=True))
         weights = torch.stack(heads)[None]
         kept.append(weights)
-        gathered = [weights[0, head] @ value[:, head * width : (head + 1) * width] for head in range(module.num_heads)]
+        gathered = [
+            weights[0, head] @ value[:, head * width : (head + 1) * width]
+            for head in range(module.num_heads)
+        ]
         return module.out_proj(torch.cat(gathered, 1))[None], None
 
     return hook
@@ -78,7 +92,9 @@ def map_of(rows: Tensor, model: nn.Module) -> Tensor:
 
 
 def filled(build: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """A seeded network in evaluation mode, its last layer filled too: torchvision's transformers begin with zeros there."""
+    """A seeded network in evaluation mode, its last layer filled too: torchvision's transformers
+    begin with zeros there.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: nn.Module = build().eval()
@@ -96,7 +112,13 @@ def _timm(**options: Any) -> nn.Module:
     from timm.models.vision_transformer import VisionTransformer as TimmTransformer
 
     made: nn.Module = TimmTransformer(
-        img_size=SIDE, patch_size=8, embed_dim=16, depth=3, num_heads=2, num_classes=CLASSES, **options
+        img_size=SIDE,
+        patch_size=8,
+        embed_dim=16,
+        depth=3,
+        num_heads=2,
+        num_classes=CLASSES,
+        **options,
     )
     for module in made.modules():
         if isinstance(module, nn.Linear):
@@ -111,7 +133,9 @@ TRANSFORMERS: dict[str, Callable[[], nn.Module]] = {
     "without-class-token": lambda: filled(lambda: _timm(global_pool="avg", class_token=False), 3),
     "registers": lambda: filled(lambda: _timm(reg_tokens=4), 4),
 }
-"""Three blocks of two heads over 4 × 4 positions; what the classifier reads: the class token, or the mean of all positions."""
+"""Three blocks of two heads over 4 × 4 positions; what the classifier reads: the class token, or
+the mean of all positions.
+"""
 
 
 @cache
@@ -129,5 +153,7 @@ class AttentionView:
         read[0] = 1
         self._attention = Attention(tuple(weights), tuple(gradients), 1, 1, count - 1, read)
 
-    def attention(self, combine: Callable[[Attention], Tensor], *, gradients: bool = False) -> Tensor:
+    def attention(
+        self, combine: Callable[[Attention], Tensor], *, gradients: bool = False
+    ) -> Tensor:
         return combine(self._attention)

@@ -1,4 +1,5 @@
-"""A folder of files that are named like images and are trouble: ``python -m tests.bad_images FOLDER`` makes it.
+"""A folder of files that are named like images and are trouble: ``python -m tests.bad_images
+FOLDER`` makes it.
 
 ``make`` returns what must become of each: ``None`` for a row, else the reason of its one failure.
 """
@@ -64,10 +65,17 @@ def _huge_png() -> bytes:
     """Sixty bytes that say 60 000 × 60 000 pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content))
+            + kind
+            + content
+            + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+    )
 
 
 def _link_out(path: Path) -> None:
@@ -90,7 +98,10 @@ CORPUS: dict[bytes, tuple[Make, str | None]] = {
     b"cmyk.jpg": (_saved(picture().convert("CMYK"), "JPEG"), None),
     b"sixteen-bit.png": (_saved(_sixteen_bit(), "PNG"), None),
     b"palette-with-alpha.png": (_saved(_palette_with_alpha(), "PNG"), None),
-    b"animated.gif": (_saved(picture(), "GIF", save_all=True, append_images=[picture(1), picture(2)]), None),
+    b"animated.gif": (
+        _saved(picture(), "GIF", save_all=True, append_images=[picture(1), picture(2)]),
+        None,
+    ),
     b"animated.webp": (_saved(picture(), "WEBP", save_all=True, append_images=[picture(1)]), None),
     b"odd-exif.jpg": (_bytes(_odd_exif()), None),
     b"huge.png": (_bytes(_huge_png()), "too-large"),
@@ -118,7 +129,9 @@ def make_good(folder: Path, count: int = GOOD) -> list[bytes]:
 
 
 def make(folder: Path) -> dict[bytes, str | None]:
-    """Fill a folder; returns file name → expected reason, ``None`` where the file is an image after all."""
+    """Fill a folder; returns file name → expected reason, ``None`` where the file is an image after
+    all.
+    """
     expected: dict[bytes, str | None] = dict.fromkeys(make_good(folder))
     for name, (create, reason) in CORPUS.items():
         create(folder / os.fsdecode(name))

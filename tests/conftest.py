@@ -22,8 +22,10 @@ os.environ.setdefault("CAMTUI_DATA", "/")
 """Runs of tests show their pictures wherever they lie."""
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-"""A shell starts what it puts in the background with Ctrl-C ignored, and every program started from there inherits that: tests
-that type Ctrl-C would wait for ever."""
+"""A shell starts what it puts in the background with Ctrl-C ignored, and every program started from
+there inherits that: tests
+that type Ctrl-C would wait for ever.
+"""
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,6 @@
-"""An executor without processes: its workers are entries in a calendar, so that hundreds cost nothing but their results."""
+"""An executor without processes: its workers are entries in a calendar, so that hundreds cost
+nothing but their results.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ _RESTART_SECONDS = 0.05
 
 
 class FakeExecutor(Seated[Seat]):
-    """``interfaces.Executor`` in one process: a unit is begun at its time, and is done ``cost`` seconds later."""
+    """``interfaces.Executor`` in one process: a unit is begun at its time, and is done ``cost``
+    seconds later.
+    """
 
     def __init__(
         self,
@@ -52,7 +56,9 @@ class FakeExecutor(Seated[Seat]):
         self._events: list[ExecutorEvent] = []
         self._load_seconds = 900.0
         self._now = time.monotonic()
-        """The time of what is being done: a worker goes on when its unit is done, not when the driver comes to look."""
+        """The time of what is being done: a worker goes on when its unit is done, not when the
+        driver comes to look.
+        """
 
     def start(self) -> None:
         for seat in self._workers:
@@ -130,7 +136,10 @@ class FakeExecutor(Seated[Seat]):
         unit, session = held.unit, self._sessions[seat.id]
         if seat.backbone != unit.backbone:
             try:
-                self._tell(seat, Ready(seat.id, unit.backbone, session.load(unit.backbone), session.versions()))
+                self._tell(
+                    seat,
+                    Ready(seat.id, unit.backbone, session.load(unit.backbone), session.versions()),
+                )
             except CamtuiError as error:
                 self._tell(seat, as_event(error, seat.id, unit.id, loading=True))
                 self._begin(seat)

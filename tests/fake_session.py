@@ -1,13 +1,15 @@
 """A fake evaluator: rows are a pure function of (cell, image); knobs make it slow, fatal or stuck.
 
-Knobs are JSON in ``$CAMTUI_FAKE``, or in ``fake.json`` in the data folder, which workers of a Ray that runs already see too.
+Knobs are JSON in ``$CAMTUI_FAKE``, or in ``fake.json`` in the data folder, which workers of a Ray
+that runs already see too.
 
-Knobs: ``seconds`` per image, ``start_seconds``, ``load_seconds``; ``kills``, ``hangs``, ``raises``, ``sticky``: ids of images
-that kill the worker, hang it, raise an exception, or raise a sticky device error; ``kills_method``: only with this method;
-``unavailable``: backbones whose weights cannot be loaded; ``weights``: changes their hash; ``nan``: images whose average drop
-is not a number; ``worse``: methods whose maps cover nearly everything; ``gap_linear``: of every head; ``log``: a file that gets
-a line for each unit that is begun; ``gate``: nothing is computed while a file of that name
-exists; ``contents``: files are hashed, as the real one does.
+Knobs: ``seconds`` per image, ``start_seconds``, ``load_seconds``; ``kills``, ``hangs``, ``raises``,
+``sticky``: ids of images that kill the worker, hang it, raise an exception, or raise a sticky
+device error; ``kills_method``: only with this method; ``unavailable``: backbones whose weights
+cannot be loaded; ``weights``: changes their hash; ``nan``: images whose average drop is not a
+number; ``worse``: methods whose maps cover nearly everything; ``gap_linear``: of every head;
+``log``: a file that gets a line for each unit that is begun; ``gate``: nothing is computed while a
+file of that name exists; ``contents``: files are hashed, as the real one does.
 """
 
 from __future__ import annotations
@@ -26,7 +28,16 @@ from evaluator.catalog import value_range
 from evaluator.errors import BackboneUnavailable
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.plan import RunPlan
-from evaluator.records import Failure, ImageRef, LoadedBackbone, Measurement, Preprocessing, Row, Unit, UnitResult
+from evaluator.records import (
+    Failure,
+    ImageRef,
+    LoadedBackbone,
+    Measurement,
+    Preprocessing,
+    Row,
+    Unit,
+    UnitResult,
+)
 
 HALF = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
 
@@ -63,7 +74,16 @@ class FakeSession:
         sha = hashlib.sha256(f"{key}{self._knobs.get('weights', '')}".encode()).hexdigest()
         gap = self._knobs.get("gap_linear", key != "vgg16")
         return LoadedBackbone(
-            key, "fake", sha, "layer", 8, 2, 2, gap, CLASSES, Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+            key,
+            "fake",
+            sha,
+            "layer",
+            8,
+            2,
+            2,
+            gap,
+            CLASSES,
+            Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)),
         )
 
     def prefetch(self, unit: Unit) -> None:
@@ -81,23 +101,35 @@ class FakeSession:
         for image in unit.images:
             self._misbehave(unit, image)
             if self._knobs.get("contents"):
-                contents[image.id] = hashlib.sha256((self._root / os.fsdecode(image.path)).read_bytes()).digest()
+                contents[image.id] = hashlib.sha256(
+                    (self._root / os.fsdecode(image.path)).read_bytes()
+                ).digest()
             time.sleep(self._knobs.get("seconds", 0))
             for cell, method in zip(unit.cells, unit.methods, strict=True):
                 name = self._plan.backbones[unit.backbone].name
                 if os.path.basename(image.path).startswith(b"bad"):
-                    failures += [Failure(cell, image.id, m, "not-an-image", "bad") for m in unit.metrics or ("",)]
+                    failures += [
+                        Failure(cell, image.id, m, "not-an-image", "bad")
+                        for m in unit.metrics or ("",)
+                    ]
                 elif unit.metrics and (cell, image.id) not in unit.maps:
                     continue  # its row is damaged
                 elif unit.metrics:
                     assert unit.maps[cell, image.id].target == image.id % 3
-                    measurements += [fake_measurement(cell, name, method, image.id, m) for m in unit.metrics]
+                    measurements += [
+                        fake_measurement(cell, name, method, image.id, m) for m in unit.metrics
+                    ]
                 else:
                     rows.append(self._row(cell, name, method, image))
         forwards = len(unit.images) * (1 + len(unit.cells))
         return UnitResult(
-            tuple(rows), tuple(measurements), tuple(failures), time.perf_counter() - begun, forwards, contents=contents
-        )  # fmt: skip
+            tuple(rows),
+            tuple(measurements),
+            tuple(failures),
+            time.perf_counter() - begun,
+            forwards,
+            contents=contents,
+        )
 
     def _row(self, cell: int, backbone: str, method: str, image: ImageRef) -> Row:
         row = fake_row(cell, backbone, method, image.id)
@@ -123,7 +155,11 @@ class FakeSession:
     def _log(self, unit: Unit) -> None:
         if "log" in self._knobs:
             with open(self._knobs["log"], "a") as stream:
-                line = {"images": [i.id for i in unit.images], "methods": unit.methods, "metrics": unit.metrics}
+                line = {
+                    "images": [i.id for i in unit.images],
+                    "methods": unit.methods,
+                    "metrics": unit.metrics,
+                }
                 stream.write(json.dumps(line) + "\n")
 
     def figures(self) -> DeviceFigures:
@@ -140,21 +176,38 @@ def fake_row(cell: int, backbone: str, method: str, image: int) -> Row:
     adcc = 3 / (1 / coherency + 1 / (1 - complexity) + 1 / (1 - drop)) if drop < 1 else 0.0
     saliency = struct.pack("<4f", *fractions(f"map {method}/{image}", 4))
     return Row(
-        cell, image, image % 3, image % 3, y, o, drop, float(o > y), coherency, complexity, adcc, image % 7 == 0, saliency
-    )  # fmt: skip
+        cell,
+        image,
+        image % 3,
+        image % 3,
+        y,
+        o,
+        drop,
+        float(o > y),
+        coherency,
+        complexity,
+        adcc,
+        image % 7 == 0,
+        saliency,
+    )
 
 
 def fake_measurement(cell: int, backbone: str, method: str, image: int, metric: str) -> Measurement:
     """The one curve that this image has in this cell."""
     (value,) = fractions(f"{metric}/{backbone}/{method}/{image}", 1)
     low, high = value_range(metric)
-    return Measurement(cell, image, metric, low + (high - low) * value, struct.pack("<2e", value, value))
+    return Measurement(
+        cell, image, metric, low + (high - low) * value, struct.pack("<2e", value, value)
+    )
 
 
 def fractions(seed: str, count: int) -> list[float]:
     """Numbers strictly between 0 and 1, a pure function of the seed."""
     digest = hashlib.sha256(seed.encode()).digest()
-    return [(int.from_bytes(digest[4 * i : 4 * i + 4], "little") + 1) / (2**32 + 2) for i in range(count)]
+    return [
+        (int.from_bytes(digest[4 * i : 4 * i + 4], "little") + 1) / (2**32 + 2)
+        for i in range(count)
+    ]
 
 
 def expected_rows(plan: RunPlan, images: int) -> dict[tuple[str, str, int], Row]:

@@ -24,9 +24,13 @@ sys.stdin.read()
 
 @contextmanager
 def held(run: Path, *, deaf: bool = False) -> Iterator[subprocess.Popen[bytes]]:
-    """The process while it holds the lock of ``run``; a deaf one hears neither SIGINT nor SIGTERM. It is killed at the end."""
+    """The process while it holds the lock of ``run``; a deaf one hears neither SIGINT nor SIGTERM.
+    It is killed at the end.
+    """
     command = [sys.executable, "-c", HOLD, str(run), "deaf" if deaf else "hears"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, start_new_session=True) as holder:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, start_new_session=True
+    ) as holder:
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == b"held\n"

@@ -1,4 +1,6 @@
-"""Maps and objects of a few pixels for the tests of the localisation metrics, and Quantus 0.6 beside them."""
+"""Maps and objects of a few pixels for the tests of the localisation metrics, and Quantus 0.6
+beside them.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def explained(maps: Tensor, objects: Tensor, settings: MetricSettings = PROTOCOL
     return Explained(confidence, confidence, saliency, truth=objects.bool(), settings=settings)
 
 
-def by_hand(values: Any = MAP, pixels: Any = OBJECT, settings: MetricSettings = PROTOCOL) -> Explained:
+def by_hand(
+    values: Any = MAP, pixels: Any = OBJECT, settings: MetricSettings = PROTOCOL
+) -> Explained:
     """One map and one object, rows of numbers."""
     return explained(torch.tensor([values], dtype=torch.float32), torch.tensor([pixels]), settings)
 
@@ -42,7 +46,12 @@ def random_case(count: int, side: int, seed: int) -> tuple[Tensor, Tensor]:
     """Maps without ties, and objects that are rectangles."""
     generator = torch.Generator().manual_seed(seed)
     pixels = side * side
-    maps = torch.stack([torch.randperm(pixels, generator=generator).view(side, side) / pixels for _ in range(count)])
+    maps = torch.stack(
+        [
+            torch.randperm(pixels, generator=generator).view(side, side) / pixels
+            for _ in range(count)
+        ]
+    )
     objects = torch.zeros(count, side, side, dtype=torch.bool)
     for place in range(count):
         top, left, high, wide = torch.randint(1, side // 2, (4,), generator=generator).tolist()

@@ -1,4 +1,6 @@
-"""Small seeded random classifiers, one with global average pooling and one linear layer, one with a VGG-like head."""
+"""Small seeded random classifiers, one with global average pooling and one linear layer, one with a
+VGG-like head.
+"""
 
 from __future__ import annotations
 
@@ -25,18 +27,25 @@ CLASSES = 10
 LAYER = "features"
 
 DEAD, CONSTANT = (1, 7), 4
-"""Channels of the GAP network's target layer that are all zero, and one that is a positive constant."""
+"""Channels of the GAP network's target layer that are all zero, and one that is a positive
+constant.
+"""
 
 
 class GapNetwork(nn.Module):
-    """Two convolutions with batch normalisation, ReLU, global average pooling, one linear layer; target layer 12 × 8 × 8."""
+    """Two convolutions with batch normalisation, ReLU, global average pooling, one linear layer;
+    target layer 12 × 8 × 8.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU(inplace=True),
-            nn.Conv2d(8, 12, 3, stride=2, padding=1), nn.ReLU(inplace=True),
-        )  # fmt: skip
+            nn.Conv2d(3, 8, 3, stride=2, padding=1),
+            nn.BatchNorm2d(8),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(8, 12, 3, stride=2, padding=1),
+            nn.ReLU(inplace=True),
+        )
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(0.5)
         self.fc = nn.Linear(12, CLASSES)
@@ -47,19 +56,30 @@ class GapNetwork(nn.Module):
 
 
 class VggLikeNetwork(nn.Module):
-    """Convolution, ReLU and max-pooling, then adaptive pooling and three linear layers; target layer 10 × 8 × 8."""
+    """Convolution, ReLU and max-pooling, then adaptive pooling and three linear layers; target
+    layer 10 × 8 × 8.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2),
-            nn.Conv2d(8, 10, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2),
-        )  # fmt: skip
+            nn.Conv2d(3, 8, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            nn.Conv2d(8, 10, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+        )
         self.avgpool = nn.AdaptiveAvgPool2d(4)
         self.classifier = nn.Sequential(
-            nn.Linear(160, 24), nn.ReLU(inplace=True), nn.Dropout(), nn.Linear(24, 16), nn.ReLU(inplace=True), nn.Dropout(),
+            nn.Linear(160, 24),
+            nn.ReLU(inplace=True),
+            nn.Dropout(),
+            nn.Linear(24, 16),
+            nn.ReLU(inplace=True),
+            nn.Dropout(),
             nn.Linear(16, CLASSES),
-        )  # fmt: skip
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classifier(torch.flatten(self.avgpool(self.features(images)), 1))  # type: ignore[no-any-return]  # a module's call is Any
@@ -71,9 +91,11 @@ class SmoothNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(inplace=True),
-            nn.Conv2d(8, 9, 3, stride=2, padding=1), nn.ReLU(inplace=True),
-        )  # fmt: skip
+            nn.Conv2d(3, 8, 3, stride=2, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(8, 9, 3, stride=2, padding=1),
+            nn.ReLU(inplace=True),
+        )
         self.pool = nn.AvgPool2d(2)
         self.norm = nn.LayerNorm(144)
         self.hidden = nn.Linear(144, 20)
@@ -110,12 +132,16 @@ def vgg_like_network(seed: int = 0) -> nn.Module:
 
 
 def smooth_network(seed: int = 0) -> nn.Module:
-    """A classifier whose logits are curved in the activation of its target layer, in evaluation mode."""
+    """A classifier whose logits are curved in the activation of its target layer, in evaluation
+    mode.
+    """
     return _seeded(seed, SmoothNetwork)
 
 
 def stubborn_network() -> nn.Module:
-    """A GAP network that always predicts class 3, against which every channel speaks: every gradient map is all zero."""
+    """A GAP network that always predicts class 3, against which every channel speaks: every
+    gradient map is all zero.
+    """
     model = gap_network()
     linear = model.get_submodule("fc")
     assert isinstance(linear, nn.Linear)
@@ -126,25 +152,38 @@ def stubborn_network() -> nn.Module:
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "gap": gap_network, "vgg-like": vgg_like_network, "smooth": smooth_network,
-}  # fmt: skip
+    "gap": gap_network,
+    "vgg-like": vgg_like_network,
+    "smooth": smooth_network,
+}
 
 
 def random_images(count: int, seed: int = 0, side: int = SIDE) -> Tensor:
-    """``[count, 3, side, side]``, smooth blobs with a little noise: drops differ from image to image."""
+    """``[count, 3, side, side]``, smooth blobs with a little noise: drops differ from image to
+    image.
+    """
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.randn(count, 3, 4, 4, generator=generator) * 1.5
-    blobs = nn.functional.interpolate(coarse, size=(side, side), mode="bicubic", align_corners=False)
+    blobs = nn.functional.interpolate(
+        coarse, size=(side, side), mode="bicubic", align_corners=False
+    )
     return blobs + 0.2 * torch.randn(count, 3, side, side, generator=generator)
 
 
 def plain(side: int = SIDE, channels: int = 3) -> Preprocessing:
     """Preprocessing that normalises nothing."""
-    return Preprocessing(side, side, mean=(0.0,) * channels, std=(1.0,) * channels, channels=channels)
+    return Preprocessing(
+        side, side, mean=(0.0,) * channels, std=(1.0,) * channels, channels=channels
+    )
 
 
 def as_backbone(
-    model: nn.Module, layer: str | None = LAYER, side: int = SIDE, *, channels: int = 3, kind: str | None = None
+    model: nn.Module,
+    layer: str | None = LAYER,
+    side: int = SIDE,
+    *,
+    channels: int = 3,
+    kind: str | None = None,
 ) -> Backbone:
     """The model cut at a layer, as ``evaluator.networks.backbone_loading.load_backbone`` would."""
     whole = deepcopy(model).eval().requires_grad_(False)
@@ -154,12 +193,27 @@ def as_backbone(
         split = split._replace(trunk=folded(split.trunk))
     view = split.view
     facts = LoadedBackbone(
-        "small", "random:0", "0" * 64, split.layer, view.channels, view.height, view.width, split.linear is not None, (),
-        plain(side, channels), found.logits.shape[1], cut=split.kind, tokens=view.tokens,
+        "small",
+        "random:0",
+        "0" * 64,
+        split.layer,
+        view.channels,
+        view.height,
+        view.width,
+        split.linear is not None,
+        (),
+        plain(side, channels),
+        found.logits.shape[1],
+        cut=split.kind,
+        tokens=view.tokens,
         attention=attention_blocks(whole, found, view),
-    )  # fmt: skip
+    )
     backbone = Backbone(split.trunk, split.head, split.linear, facts, view)
-    return replace(backbone, whole=whole, read=tokens_read(whole, found.images)) if facts.attention else backbone
+    return (
+        replace(backbone, whole=whole, read=tokens_read(whole, found.images))
+        if facts.attention
+        else backbone
+    )
 
 
 class Bench(NamedTuple):
@@ -169,9 +223,16 @@ class Bench(NamedTuple):
     pipeline: Pipeline
 
 
-def bench(model: nn.Module, batch_size: int = 16, layer: str | None = LAYER, side: int = SIDE) -> Bench:
+def bench(
+    model: nn.Module, batch_size: int = 16, layer: str | None = LAYER, side: int = SIDE
+) -> Bench:
     """What the evaluator makes of a model, at the small side."""
-    network = Network(as_backbone(model, layer, side), device=torch.device("cpu"), precision="fp32", batch_size=batch_size)
+    network = Network(
+        as_backbone(model, layer, side),
+        device=torch.device("cpu"),
+        precision="fp32",
+        batch_size=batch_size,
+    )
     return Bench(network, Pipeline(network))
 
 

@@ -1,4 +1,6 @@
-"""What pytorch-grad-cam and torchcam make of the small networks: their maps at the layer's resolution, before any resize."""
+"""What pytorch-grad-cam and torchcam make of the small networks: their maps at the layer's
+resolution, before any resize.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from torch import Tensor, nn
 from tests.networks import LAYER
 
 
-def gradcam_package(kind: str, model: nn.Module, images: Tensor, targets: Sequence[Any], **options: Any) -> Tensor:
+def gradcam_package(
+    kind: str, model: nn.Module, images: Tensor, targets: Sequence[Any], **options: Any
+) -> Tensor:
     """``[B, h, w]``, before ReLU, of a class of pytorch-grad-cam.
 
     Args:
@@ -21,7 +25,9 @@ def gradcam_package(kind: str, model: nn.Module, images: Tensor, targets: Sequen
     """
     import pytorch_grad_cam
 
-    explainer = getattr(pytorch_grad_cam, kind)(model=model, target_layers=[model.get_submodule(LAYER)], **options)
+    explainer = getattr(pytorch_grad_cam, kind)(
+        model=model, target_layers=[model.get_submodule(LAYER)], **options
+    )
     inner = getattr(explainer, "base_cam", explainer)
     kept: list[Tensor] = []
     original = inner.get_cam_image

@@ -1,7 +1,9 @@
-"""The papers, slowly: every method and metric for one image at a time, by full-model autograd and loops over channels.
+"""The papers, slowly: every method and metric for one image at a time, by full-model autograd and
+loops over channels.
 
-Shares no formula with ``evaluator``. Works in whatever dtype model and image have; tests give it float64. Symbols are those of
-``spec/evaluation.md``: ``A`` ``[K, h, w]``, ``g = ∂s_c/∂A``, ``U`` the saliency map ``[H, W]``.
+Shares no formula with ``evaluator``. Works in whatever dtype model and image have; tests give it
+float64. Symbols are those of ``spec/evaluation.md``: ``A`` ``[K, h, w]``, ``g = ∂s_c/∂A``, ``U``
+the saliency map ``[H, W]``.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ class Noise(Protocol):
 
 
 class Explained(NamedTuple):
-    """What a method explains: class ``c`` of image ``x`` ``[3, H, W]``, by a network and its target layer."""
+    """What a method explains: class ``c`` of image ``x`` ``[3, H, W]``, by a network and its target
+    layer.
+    """
 
     model: nn.Module
     layer: nn.Module
@@ -65,7 +69,9 @@ class Explained(NamedTuple):
         return self.logits(x).softmax(0)[self.c]
 
     def logits_where(self, change: Callable[[Tensor], Tensor]) -> Tensor:
-        """Logits of the whole network where the activation ``[K, h, w]`` of the target layer is changed on its way."""
+        """Logits of the whole network where the activation ``[K, h, w]`` of the target layer is
+        changed on its way.
+        """
 
         def changed(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
             return change(output[0].clone())[None]
@@ -86,12 +92,15 @@ class Explained(NamedTuple):
         return self.logits_where(ablate)[self.c]
 
 
-# -- methods: each returns L before ReLU, [h, w] ---------------------------------------------------------------------------------
+# -- methods: each returns L before ReLU, [h, w]
+# ---------------------------------------------------------------------------------
 
 
 def cam(seen: Explained) -> Tensor:
     activation, _, _ = seen.passed(seen.x)
-    weight = [module for module in seen.model.modules() if isinstance(module, nn.Linear)][-1].weight.detach()
+    weight = [module for module in seen.model.modules() if isinstance(module, nn.Linear)][
+        -1
+    ].weight.detach()
     total = seen.zeros
     for k in range(len(activation)):
         total += weight[seen.c, k] * activation[k]
@@ -135,9 +144,16 @@ def position_weight(second: Tensor, rest: Tensor) -> Tensor:
     return weight
 
 
-def smoothgradcampp(seen: Explained, variant: str = "last-pass", n: int = 4, sigma: float = 0.3) -> Tensor:
+def smoothgradcampp(
+    seen: Explained, variant: str = "last-pass", n: int = 4, sigma: float = 0.3
+) -> Tensor:
     clean, _, _ = seen.passed(seen.x)
-    passes = [seen.passed(seen.x + sigma * seen.noise("smoothgradcampp", m, 3, seen.masked).to(seen.x))[:2] for m in range(n)]
+    passes = [
+        seen.passed(seen.x + sigma * seen.noise("smoothgradcampp", m, 3, seen.masked).to(seen.x))[
+            :2
+        ]
+        for m in range(n)
+    ]
     if variant == "last-pass":
         shown = [passes[-1]]
     elif variant == "paper":
@@ -149,7 +165,8 @@ def smoothgradcampp(seen: Explained, variant: str = "last-pass", n: int = 4, sig
         for k in range(len(clean)):
             second = torch.stack([g[k] ** 2 for _, g in passes]).mean(0)
             third = torch.stack([g[k] ** 3 for _, g in passes]).mean(0)
-            # the specification sums the product, Σ_ij (A G3), as torchcam does; Grad-CAM++ has (Σ_ab A_ab) g³
+            # the specification sums the product, Σ_ij (A G3), as torchcam does; Grad-CAM++ has
+            # (Σ_ab A_ab) g³
             weight = position_weight(second, (clean[k] * third).sum().expand_as(second))
             total += (weight * gradient[k].clamp(min=0)).sum() * activation[k] / len(shown)
     return total
@@ -169,7 +186,9 @@ def scorecam(seen: Explained, variant: str = "released") -> Tensor:
         elif variant == "softmax-logit":
             total += exponentials[k] / sum(exponentials.values()) * activation[k]
         elif variant == "cic":
-            total += (seen.probability(inputs[k]) - seen.probability(torch.zeros_like(seen.x))) * activation[k]
+            total += (
+                seen.probability(inputs[k]) - seen.probability(torch.zeros_like(seen.x))
+            ) * activation[k]
     return total
 
 
@@ -186,8 +205,12 @@ def sscam(seen: Explained, n: int = 35, sigma: float = 2.0) -> Tensor:
     total = seen.zeros
     for k in range(len(activation)):
         mask = bilinear(min_max(activation[k]), *seen.x.shape[1:])
-        noisy = [mask + sigma * seen.noise("sscam", i, 1, seen.masked)[0].to(mask) for i in range(n)]
-        total += sum(float(seen.probability(seen.x * m)) for m in noisy) / n * min_max(activation[k])
+        noisy = [
+            mask + sigma * seen.noise("sscam", i, 1, seen.masked)[0].to(mask) for i in range(n)
+        ]
+        total += (
+            sum(float(seen.probability(seen.x * m)) for m in noisy) / n * min_max(activation[k])
+        )
     return total
 
 
@@ -196,7 +219,11 @@ def iscam(seen: Explained, n: int = 10) -> Tensor:
     total = seen.zeros
     for k in range(len(activation)):
         mask = bilinear(min_max(activation[k]), *seen.x.shape[1:])
-        total += sum(float(seen.probability(seen.x * mask * i / n)) for i in range(1, n + 1)) / n * min_max(activation[k])
+        total += (
+            sum(float(seen.probability(seen.x * mask * i / n)) for i in range(1, n + 1))
+            / n
+            * min_max(activation[k])
+        )
     return total
 
 
@@ -211,14 +238,27 @@ def layercam(seen: Explained) -> Tensor:
 METHODS: dict[str, Callable[..., Tensor]] = {
     method.__name__: method
     for method in (
-        cam, gradcam, xgradcam, gradcampp, smoothgradcampp, scorecam, ablationcam, sscam, iscam, layercam
+        cam,
+        gradcam,
+        xgradcam,
+        gradcampp,
+        smoothgradcampp,
+        scorecam,
+        ablationcam,
+        sscam,
+        iscam,
+        layercam,
     )
-}  # fmt: skip
+}
 
 
 def twin(key: str) -> Callable[..., Tensor]:
-    """The slow form of a method: the function of its name above, or ``slow`` in the method's own test file."""
-    slow: Callable[..., Tensor] = METHODS.get(key) or import_module(f"tests.evaluator.methods.test_{key}").slow
+    """The slow form of a method: the function of its name above, or ``slow`` in the method's own
+    test file.
+    """
+    slow: Callable[..., Tensor] = (
+        METHODS.get(key) or import_module(f"tests.evaluator.methods.test_{key}").slow
+    )
     return slow
 
 
@@ -232,7 +272,8 @@ def combination(spec: str, seen: Explained) -> Tensor:
     return twin(key)(seen, **options)
 
 
-# -- from L to U ----------------------------------------------------------------------------------------------------------------
+# -- from L to U
+# --------------------------------------------------------------------------------------------------
 
 
 def min_max(values: Tensor) -> Tensor:
@@ -241,7 +282,9 @@ def min_max(values: Tensor) -> Tensor:
 
 
 def bilinear(low: Tensor, height: int, width: int) -> Tensor:
-    """Bilinear upsampling of ``[h, w]``, half-pixel centres (``align_corners=False``), written as two small matrices."""
+    """Bilinear upsampling of ``[h, w]``, half-pixel centres (``align_corners=False``), written as
+    two small matrices.
+    """
     return _stretch(low.shape[0], height).to(low) @ low @ _stretch(low.shape[1], width).to(low).T
 
 
@@ -274,7 +317,8 @@ def centre_map(height: int, width: int) -> Tensor:
 FIXED_MAPS: dict[str, Callable[[int, int], Tensor]] = {"fakecam": fake_map, "centre": centre_map}
 
 
-# -- metrics --------------------------------------------------------------------------------------------------------------------
+# -- metrics
+# --------------------------------------------------------------------------------------------------
 
 
 def average_drop(y: float, o: float) -> float | None:
@@ -284,7 +328,9 @@ def average_drop(y: float, o: float) -> float | None:
 def coherency(first: Tensor, second: Tensor) -> float:
     if first.max() == first.min() or second.max() == second.min():
         return 0.0
-    pearson = torch.corrcoef(torch.stack([first.double().flatten(), second.double().flatten()]))[0, 1]
+    pearson = torch.corrcoef(torch.stack([first.double().flatten(), second.double().flatten()]))[
+        0, 1
+    ]
     return (float(pearson) + 1) / 2
 
 
@@ -295,30 +341,55 @@ def adcc(coherency: float, complexity: float, drop: float | None) -> float | Non
     return 0.0 if 0 in parts else 3 / sum(1 / part for part in parts)
 
 
-# -- the protocol ---------------------------------------------------------------------------------------------------------------
+# -- the protocol
+# --------------------------------------------------------------------------------------------------
 
 
 def reference_row(
-    model: nn.Module, layer_module: nn.Module, image: Tensor, method_spec: str, *, target: int | None = None, noise: Noise
+    model: nn.Module,
+    layer_module: nn.Module,
+    image: Tensor,
+    method_spec: str,
+    *,
+    target: int | None = None,
+    noise: Noise,
 ) -> dict[str, Any]:
-    """One image, one method, every value of a row; ``map`` is the normalised map at low resolution, ``None`` for a fixed map."""
+    """One image, one method, every value of a row; ``map`` is the normalised map at low resolution,
+    ``None`` for a fixed map.
+    """
     height, width = image.shape[1:]
     with torch.no_grad():
         probabilities = model(image[None])[0].double().softmax(0)
     predicted = int(probabilities.argmax())
     c = predicted if target is None else target
-    low, saliency = _saliency(Explained(model, layer_module, image, c, noise, masked=False), method_spec)
+    low, saliency = _saliency(
+        Explained(model, layer_module, image, c, noise, masked=False), method_spec
+    )
     explanation = image * saliency.to(image)
     with torch.no_grad():
         o = float(model(explanation[None])[0].double().softmax(0)[c])
-    _, again = _saliency(Explained(model, layer_module, explanation, c, noise, masked=True), method_spec)
+    _, again = _saliency(
+        Explained(model, layer_module, explanation, c, noise, masked=True), method_spec
+    )
     y = float(probabilities[c])
-    drop, coherent, complexity = average_drop(y, o), coherency(saliency, again), float(saliency.double().sum() / (height * width))
+    drop, coherent, complexity = (
+        average_drop(y, o),
+        coherency(saliency, again),
+        float(saliency.double().sum() / (height * width)),
+    )
     return {
-        "target": c, "predicted": predicted, "y": y, "o": o, "average_drop": drop, "average_increase": 1.0 if o > y else 0.0,
-        "coherency": coherent, "complexity": complexity, "adcc": adcc(coherent, complexity, drop),
-        "degenerate": low is not None and not bool(low.any()), "map": low,
-    }  # fmt: skip
+        "target": c,
+        "predicted": predicted,
+        "y": y,
+        "o": o,
+        "average_drop": drop,
+        "average_increase": 1.0 if o > y else 0.0,
+        "coherency": coherent,
+        "complexity": complexity,
+        "adcc": adcc(coherent, complexity, drop),
+        "degenerate": low is not None and not bool(low.any()),
+        "map": low,
+    }
 
 
 def _saliency(seen: Explained, spec: str) -> tuple[Tensor | None, Tensor]:
@@ -331,9 +402,17 @@ def _saliency(seen: Explained, spec: str) -> tuple[Tensor | None, Tensor]:
 
 
 def reference_curves(
-    model: nn.Module, image: Tensor, saliency: Tensor, target: int, *, steps: int, insertion_start: str = "zero"
+    model: nn.Module,
+    image: Tensor,
+    saliency: Tensor,
+    target: int,
+    *,
+    steps: int,
+    insertion_start: str = "zero",
 ) -> dict[str, list[float]]:
-    """Deletion and insertion of one map ``[H, W]``: S + 1 forwards each, one image at a time, end points included."""
+    """Deletion and insertion of one map ``[H, W]``: S + 1 forwards each, one image at a time, end
+    points included.
+    """
     values = saliency.flatten().tolist()
     order = sorted(range(len(values)), key=lambda index: (-values[index], index))
     start = blurred(image) if insertion_start == "blur" else torch.zeros_like(image)

@@ -1,7 +1,9 @@
-"""Runs without networks: plausible seeded rows, written by the one writer, for tests of everything that reads a run.
+"""Runs without networks: plausible seeded rows, written by the one writer, for tests of everything
+that reads a run.
 
-``make_run(path)`` gives a finished run of two backbones and the paper's methods with curves, maps, failures, degenerate maps and
-undefined drops. It needs neither torch nor image files (``pictures=True`` writes some).
+``make_run(path)`` gives a finished run of two backbones and the paper's methods with curves, maps,
+failures, degenerate maps and undefined drops. It needs neither torch nor image files
+(``pictures=True`` writes some).
 """
 
 from __future__ import annotations
@@ -20,7 +22,18 @@ from evaluator.execution.backbone_arrival import describe_cells
 from evaluator.images import Manifest, imagenet_wnids
 from evaluator.methods.base import FixedMap
 from evaluator.plan import BackboneSpec, RunPlan
-from evaluator.records import Cell, Failure, ImageRef, LoadedBackbone, Measurement, Row, RunState, Stage, UnitResult, WorkerState
+from evaluator.records import (
+    Cell,
+    Failure,
+    ImageRef,
+    LoadedBackbone,
+    Measurement,
+    Row,
+    RunState,
+    Stage,
+    UnitResult,
+    WorkerState,
+)
 from evaluator.statistics import harmonic_adcc
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
@@ -28,14 +41,23 @@ from evaluator.store.writer import RunWriter
 SIDE = 7
 STEPS = 28
 VERSIONS = {
-    "camtui": "0.1.0", "torch": "2.13.0", "torchvision": "0.28.0", "python": "3.11.2", "device": "cpu", "precision": "fp32",
-}  # fmt: skip
+    "camtui": "0.1.0",
+    "torch": "2.13.0",
+    "torchvision": "0.28.0",
+    "python": "3.11.2",
+    "device": "cpu",
+    "precision": "fp32",
+}
 
 # (drop, coherency, complexity) around which rows are drawn
 _CENTRES: Mapping[str, tuple[float, float, float]] = {
-    "cam": (0.33, 0.83, 0.22), "gradcam": (0.33, 0.83, 0.22), "xgradcam": (0.38, 0.80, 0.20), "gradcampp": (0.13, 0.97, 0.44),
-    "smoothgradcampp": (0.15, 0.96, 0.43), "scorecam": (0.09, 0.98, 0.42),
-}  # fmt: skip
+    "cam": (0.33, 0.83, 0.22),
+    "gradcam": (0.33, 0.83, 0.22),
+    "xgradcam": (0.38, 0.80, 0.20),
+    "gradcampp": (0.13, 0.97, 0.44),
+    "smoothgradcampp": (0.15, 0.96, 0.43),
+    "scorecam": (0.09, 0.98, 0.42),
+}
 
 
 def make_run(
@@ -61,27 +83,26 @@ def make_run(
     """Write a run and return its path.
 
     Args:
-        path: of the database, ``…/NAME.db``.
-        images: how many; their order and rows are those of ``seed``.
-        backbones, methods: specs as on the command line.
-        curves: deletion and insertion too.
-        state: as stored; nobody holds the lock, so a viewer may call a ``running`` one crashed.
-        partial: cell ``BACKBONE/METHOD`` → how many images it has, for a run under way.
-        failures: the last image is unreadable: one failure for every cell.
-        undefined: image 1 has no drop and so no ADCC.
-        shift: added to every drop: a run that is worse than the one of the same seed.
-        plan: other fields of the plan, such as ``{"resize": 256, "limit": 40}``.
-        data: the data folder, ``path``'s folder otherwise; ``pictures`` writes a small picture for every image there.
-        paths: of the first images, in place of made-up ones.
-        name: the run's name, the file's stem otherwise.
-        total: images of the data set where it has more than the run took.
+        path: of the database, ``…/NAME.db``. images: how many; their order and rows are those of
+        ``seed``. backbones, methods: specs as on the command line. curves: deletion and insertion
+        too. state: as stored; nobody holds the lock, so a viewer may call a ``running`` one
+        crashed. partial: cell ``BACKBONE/METHOD`` → how many images it has, for a run under way.
+        failures: the last image is unreadable: one failure for every cell. undefined: image 1 has
+        no drop and so no ADCC. shift: added to every drop: a run that is worse than the one of the
+        same seed. plan: other fields of the plan, such as ``{"resize": 256, "limit": 40}``. data:
+        the data folder, ``path``'s folder otherwise; ``pictures`` writes a small picture for every
+        image there. paths: of the first images, in place of made-up ones. name: the run's name, the
+        file's stem otherwise. total: images of the data set where it has more than the run took.
     """
     folder = data or path.parent / "data"
     chosen = _plan(folder, backbones, methods, curves, seed, plan or {})
     manifest = _manifest(folder, images, seed, paths, total or images)
     if pictures:
         _write_pictures(folder, manifest, seed)
-        sized = tuple(ref._replace(size=(folder / ref.path.decode()).stat().st_size) for ref in manifest.images)
+        sized = tuple(
+            ref._replace(size=(folder / ref.path.decode()).stat().st_size)
+            for ref in manifest.images
+        )
         manifest = replace(manifest, images=sized)
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = RunWriter(path)
@@ -91,7 +112,14 @@ def make_run(
         _describe(writer, chosen, reader.cells())
         cells = reader.cells()
         reader.close()
-        _fill(writer, _Rows(chosen, seed, shift, undefined), cells, manifest, dict(partial or {}), failures)
+        _fill(
+            writer,
+            _Rows(chosen, seed, shift, undefined),
+            cells,
+            manifest,
+            dict(partial or {}),
+            failures,
+        )
         _stages(writer, chosen, cells)
         _finish(writer, state)
     finally:
@@ -100,12 +128,20 @@ def make_run(
 
 
 def _plan(
-    folder: Path, backbones: Sequence[str], methods: Sequence[str], curves: bool, seed: int, extra: Mapping[str, object]
+    folder: Path,
+    backbones: Sequence[str],
+    methods: Sequence[str],
+    curves: bool,
+    seed: int,
+    extra: Mapping[str, object],
 ) -> RunPlan:
     values: dict[str, object] = {
-        "data": str(folder), "seed": seed, "backbones": list(backbones), "methods": list(methods),
+        "data": str(folder),
+        "seed": seed,
+        "backbones": list(backbones),
+        "methods": list(methods),
         "metrics": [*catalog.ROW_METRICS, *(catalog.curve_metrics() if curves else ())],
-    }  # fmt: skip
+    }
     return RunPlan.from_dict({**values, **extra})
 
 
@@ -135,8 +171,12 @@ def _describe(writer: RunWriter, plan: RunPlan, cells: Sequence[Cell]) -> None:
     for position, spec in enumerate(plan.backbones):
         loaded = _loaded(spec)
         writer.set_backbone(position, loaded)
-        for told in describe_cells(plan, [cell for cell in cells if cell.backbone == spec.name], loaded):
-            writer.describe_cell(told.cell, identity=told.identity, applicable=told.applicable, note=told.note)
+        for told in describe_cells(
+            plan, [cell for cell in cells if cell.backbone == spec.name], loaded
+        ):
+            writer.describe_cell(
+                told.cell, identity=told.identity, applicable=told.applicable, note=told.note
+            )
     writer.add_versions(VERSIONS)
 
 
@@ -145,13 +185,25 @@ def _loaded(spec: BackboneSpec) -> LoadedBackbone:
     classes = tuple(f"class {index}" for index in range(1000))
     weights = "IMAGENET1K_V1" if spec.weights == "default" else spec.weights
     return LoadedBackbone(
-        spec.name, weights, Random(spec.name).randbytes(32).hex(), spec.layer or known.layer or "features", known.channels or 512,
-        SIDE, SIDE, bool(known.gap_linear), classes,
-    )  # fmt: skip
+        spec.name,
+        weights,
+        Random(spec.name).randbytes(32).hex(),
+        spec.layer or known.layer or "features",
+        known.channels or 512,
+        SIDE,
+        SIDE,
+        bool(known.gap_linear),
+        classes,
+    )
 
 
 def _fill(
-    writer: RunWriter, rows: _Rows, cells: Sequence[Cell], manifest: Manifest, partial: dict[str, int], failures: bool
+    writer: RunWriter,
+    rows: _Rows,
+    cells: Sequence[Cell],
+    manifest: Manifest,
+    partial: dict[str, int],
+    failures: bool,
 ) -> None:
     images = manifest.images
     broken = images[-1].id if failures and len(images) > 2 else None
@@ -174,7 +226,20 @@ def _stages(writer: RunWriter, plan: RunPlan, cells: Sequence[Cell]) -> None:
         parts += [("curves", cheap + dear, plan.curves, 54.0)] if plan.curves else []
         for title, ids, metrics, forwards in parts:
             if ids:
-                stages.append(Stage(len(stages), f"{spec.name} {title}", spec.name, ids, metrics, 0, 0, 0.0, 0, forwards))
+                stages.append(
+                    Stage(
+                        len(stages),
+                        f"{spec.name} {title}",
+                        spec.name,
+                        ids,
+                        metrics,
+                        0,
+                        0,
+                        0.0,
+                        0,
+                        forwards,
+                    )
+                )
     writer.set_stages(stages)
 
 
@@ -196,12 +261,16 @@ class _Rows:
         rows, measurements, failures = [], [], []
         for image in images:
             if image.id == broken:
-                failures.append(Failure(cell.id, image.id, "", "truncated", "image file is truncated"))
+                failures.append(
+                    Failure(cell.id, image.id, "", "truncated", "image file is truncated")
+                )
                 continue
             row = self.row(cell, image)
             rows.append(row)
             measurements += list(self._measurements(cell, image, row))
-        return UnitResult(tuple(rows), tuple(measurements), tuple(failures), 0.1 * len(rows), 4 * len(rows))
+        return UnitResult(
+            tuple(rows), tuple(measurements), tuple(failures), 0.1 * len(rows), 4 * len(rows)
+        )
 
     def row(self, cell: Cell, image: ImageRef) -> Row:
         """One image in one cell. Twins (identical by construction) have equal rows."""
@@ -224,12 +293,24 @@ class _Rows:
         undefined = self._undefined and image.id == 1
         increase = float(o > y)
         return Row(
-            cell.id, image.id, target, target, 0.0 if undefined else y, o, None if undefined else drop, increase, coherency,
-            complexity, None if undefined else harmonic_adcc(drop, coherency, complexity), degenerate,
+            cell.id,
+            image.id,
+            target,
+            target,
+            0.0 if undefined else y,
+            o,
+            None if undefined else drop,
+            increase,
+            coherency,
+            complexity,
+            None if undefined else harmonic_adcc(drop, coherency, complexity),
+            degenerate,
             None if fixed else _map(random, degenerate),
-        )  # fmt: skip
+        )
 
-    def _components(self, key: str, random: Random, difficulty: float) -> tuple[float, float, float]:
+    def _components(
+        self, key: str, random: Random, difficulty: float
+    ) -> tuple[float, float, float]:
         drop, coherency, complexity = _CENTRES.get(key, (0.2, 0.9, 0.35))
         drop = min(1.0, max(0.0, drop + self._shift + 0.15 * difficulty + random.gauss(0, 0.1)))
         coherency = min(1.0, coherency - 0.02 * difficulty - abs(random.gauss(0, 0.03)))
@@ -242,7 +323,9 @@ class _Rows:
             if metric == "insertion":
                 points = [row.y - 0.9 * point for point in points]
             area = (sum(points[1:-1]) + (points[0] + points[-1]) / 2) / STEPS
-            yield Measurement(cell.id, image.id, metric, area, struct.pack(f"<{STEPS + 1}e", *points))
+            yield Measurement(
+                cell.id, image.id, metric, area, struct.pack(f"<{STEPS + 1}e", *points)
+            )
 
 
 def _map(random: Random, degenerate: bool) -> bytes:
@@ -252,14 +335,17 @@ def _map(random: Random, degenerate: bool) -> bytes:
     row, column, width = random.uniform(1, 5), random.uniform(1, 5), random.uniform(1.0, 2.5)
     values = [
         exp(-((i - row) ** 2 + (j - column) ** 2) / (2 * width**2)) + random.uniform(0, 0.1)
-        for i in range(SIDE) for j in range(SIDE)
-    ]  # fmt: skip
+        for i in range(SIDE)
+        for j in range(SIDE)
+    ]
     low, high = min(values), max(values)
     return struct.pack(f"<{SIDE * SIDE}f", *[(value - low) / (high - low) for value in values])
 
 
 def add_masks(run: Path, folder: Path) -> None:
-    """A mask for every picture of a run that was made with ``plan={"truth": folder}``: the left half of its 320 × 240 pixels."""
+    """A mask for every picture of a run that was made with ``plan={"truth": folder}``: the left
+    half of its 320 × 240 pixels.
+    """
     from PIL import Image
 
     with RunReader(run) as reader:

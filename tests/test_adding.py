@@ -1,4 +1,6 @@
-"""Adding a method, a metric or a family of networks is one file: dropped into a copy of the packages, found and computed."""
+"""Adding a method, a metric or a family of networks is one file: dropped into a copy of the
+packages, found and computed.
+"""
 
 from __future__ import annotations
 
@@ -129,16 +131,30 @@ print(json.dumps([rows["gradcam"].adcc[0], new.adcc[0], curves["fading"][0], kep
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of both packages with three files more, and a run of the fake evaluator with all three."""
+    """A copy of both packages with three files more, and a run of the fake evaluator with all
+    three.
+    """
     home = tmp_path_factory.mktemp("adding")
     for package in ("camtui", "evaluator"):
-        shutil.copytree(ROOT / package, home / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / package, home / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     (home / "evaluator/methods/meancam.py").write_text(METHOD)
     (home / "evaluator/metrics/fading.py").write_text(CURVE)
     (home / "evaluator/metrics/keeping.py").write_text(ROW_FUNCTION)
     (home / "evaluator/networks/families/mini.py").write_text(FAMILY)
     make_data(home / "pictures", 2)
-    ask = ["run", "--data", str(home / "pictures"), "-b", "resnet50", "-m", "gradcam,meancam", "--metric", "fading,keeping"]
+    ask = [
+        "run",
+        "--data",
+        str(home / "pictures"),
+        "-b",
+        "resnet50",
+        "-m",
+        "gradcam,meancam",
+        "--metric",
+        "fading,keeping",
+    ]
     camtui(home, *ask, "--device", "cpu", "-q")
     return home
 
@@ -150,15 +166,27 @@ def camtui(home: Path, *words: str) -> str:
 
 def python(home: Path, *words: str, **more: str) -> str:
     environment = os.environ | {
-        "PYTHONPATH": f"{home}:{ROOT}", "CAMTUI_HOME": str(home), "CAMTUI_DRIVER": json.dumps({"session": DOTTED}), **more,
-    }  # fmt: skip
-    done = subprocess.run([sys.executable, *words], cwd=home, env=environment, capture_output=True, text=True, check=False)
+        "PYTHONPATH": f"{home}:{ROOT}",
+        "CAMTUI_HOME": str(home),
+        "CAMTUI_DRIVER": json.dumps({"session": DOTTED}),
+        **more,
+    }
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_listings_name_them(copy: Path) -> None:
-    assert "meancam" in [method["key"] for method in json.loads(camtui(copy, "methods", "--json"))["methods"]]
+    assert "meancam" in [
+        method["key"] for method in json.loads(camtui(copy, "methods", "--json"))["methods"]
+    ]
     assert "one for every channel" in camtui(copy, "methods")
     assert "fading" in camtui(copy, "run", "--help")
     assert "keeping" in camtui(copy, "run", "--help")
@@ -179,7 +207,9 @@ def test_tables_and_exports_carry_them(copy: Path) -> None:
     assert "fading" in camtui(copy, "worst", "--by", "fading")
     for schema, words in (("summary", ("-f", "json")), ("images", ("-f", "json", "--per-image"))):
         document = json.loads(camtui(copy, "export", *words))
-        jsonschema.Draft202012Validator(json.loads(camtui(copy, "schema", schema))).validate(document)
+        jsonschema.Draft202012Validator(json.loads(camtui(copy, "schema", schema))).validate(
+            document
+        )
         assert '"fading"' in json.dumps(document)
     camtui(copy, "export", "-f", "csv", "-o", "run.csv")
     assert "pixels are halved" in (copy / "datapackage.json").read_text()
@@ -187,7 +217,9 @@ def test_tables_and_exports_carry_them(copy: Path) -> None:
 
 
 def test_the_dashboard_comes_past_them(copy: Path) -> None:
-    assert {"fading", "keeping"} <= set(python(copy, "-c", CYCLE, str(copy / "runs/pictures.db")).split())
+    assert {"fading", "keeping"} <= set(
+        python(copy, "-c", CYCLE, str(copy / "runs/pictures.db")).split()
+    )
 
 
 def test_they_are_computed(copy: Path) -> None:
@@ -200,15 +232,38 @@ def test_they_are_computed(copy: Path) -> None:
 
 
 def test_a_family_of_networks_is_listed_and_evaluated(copy: Path) -> None:
-    listed = {one["key"]: one for one in json.loads(camtui(copy, "backbones", "--json"))["backbones"]}
+    listed = {
+        one["key"]: one for one in json.loads(camtui(copy, "backbones", "--json"))["backbones"]
+    }
     assert listed["mini"]["title"] == "Mini"
     found = json.loads(camtui(copy, "backbones", "--check", "mini", "--json"))
-    assert (found["channels"], found["height"], found["class_count"], found["cut"]) == (12, 8, 10, "graph")
+    assert (found["channels"], found["height"], found["class_count"], found["cut"]) == (
+        12,
+        8,
+        10,
+        "graph",
+    )
     (copy / "real").mkdir()
     for number in range(2):
-        (copy / f"real/{number}.ppm").write_bytes(b"P6 40 40 255\n" + bytes((number + place * 7) % 256 for place in range(4800)))
-    run = ["run", "--data", str(copy / "real"), "-b", "mini", "-m", "gradcam", "--device", "cpu", "-F", "-q"]
+        (copy / f"real/{number}.ppm").write_bytes(
+            b"P6 40 40 255\n" + bytes((number + place * 7) % 256 for place in range(4800))
+        )
+    run = [
+        "run",
+        "--data",
+        str(copy / "real"),
+        "-b",
+        "mini",
+        "-m",
+        "gradcam",
+        "--device",
+        "cpu",
+        "-F",
+        "-q",
+    ]
     python(copy, "-m", "camtui", *run, CAMTUI_DRIVER="{}")
-    rows = list(csv.DictReader(io.StringIO(camtui(copy, "export", "real", "--per-image", "-f", "csv"))))
+    rows = list(
+        csv.DictReader(io.StringIO(camtui(copy, "export", "real", "--per-image", "-f", "csv")))
+    )
     assert {row["backbone"] for row in rows} == {"mini"}
     assert all(0 < float(row["y"]) <= 1 for row in rows)

@@ -1,4 +1,6 @@
-"""What there is, is documented: commands, methods, metrics, backbones, exit codes, variables; in ``docs/`` and ``--help``."""
+"""What there is, is documented: commands, methods, metrics, backbones, exit codes, variables; in
+``docs/`` and ``--help``.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
 from tests.evaluator.execution.support import ROOT
 
-PAGES = {page.name: page.read_text() for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+PAGES = {
+    page.name: page.read_text()
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
 COMMANDS_PAGE = PAGES["commands.md"]
 
 FOR_TESTS = {"CAMTUI_DRIVER", "CAMTUI_CRASH_AT"}
@@ -31,7 +36,9 @@ def test_a_command(name: str) -> None:
     described = GROUP.commands[name].help or ""
     example = re.search(rf"^Example: camtui {name}\b(.*)", described, re.MULTILINE)
     assert example, f"camtui {name} --help has no example"
-    GROUP.commands[name].make_context(name, shlex.split(example[1]))  # every word of it is understood
+    GROUP.commands[name].make_context(
+        name, shlex.split(example[1])
+    )  # every word of it is understood
     for parameter in GROUP.commands[name].params:
         assert getattr(parameter, "help", None), f"camtui {name} {parameter.name}"
 
@@ -51,13 +58,19 @@ def test_every_known_backbone_is_named() -> None:
 
 def test_every_exit_code_of_an_error_is_in_the_table() -> None:
     table = COMMANDS_PAGE.partition("| exit code | meaning |")[2].partition("\n\n")[0]
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.CamtuiError)]
+    kinds = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.CamtuiError)
+    ]
     assert len(kinds) > 8
     assert [kind for kind in kinds if not re.search(rf"\b{kind.exit_code}\b", table)] == []
 
 
 def test_every_variable_that_is_read_is_in_the_table() -> None:
-    reads = re.compile(r"""(?:environ(?:\.get\(|\.pop\(|\[)|(?=["'][A-Z_]+["'] (?:not )?in os\.environ))["']([A-Z_]+)""")
+    reads = re.compile(
+        r"""(?:environ(?:\.get\(|\.pop\(|\[)|(?=["'][A-Z_]+["'] (?:not )?in os\.environ))["']([A-Z_]+)"""
+    )
     files = [path for package in ("camtui", "evaluator") for path in (ROOT / package).rglob("*.py")]
     found = {name for path in files for name in reads.findall(path.read_text())}
     assert {"CAMTUI_HOME", "NO_COLOR", "TMUX"} <= found
@@ -68,5 +81,9 @@ def test_the_front_page_is_short_and_its_links_lead_somewhere() -> None:
     assert len(PAGES["README.md"].splitlines()) <= 130
     for page, text in PAGES.items():
         folder = ROOT if page == "README.md" else ROOT / "docs"
-        links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+        links = [
+            link.partition("#")[0]
+            for link in re.findall(r"\]\(([^)]+)\)", text)
+            if "://" not in link
+        ]
         assert [link for link in links if link and not (folder / link).exists()] == [], page

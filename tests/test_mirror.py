@@ -1,4 +1,6 @@
-"""Tests mirror the sources path for path: ``camtui/paper.py`` has ``tests/camtui/test_paper.py``, or it says here where."""
+"""Tests mirror the sources path for path: ``camtui/paper.py`` has ``tests/camtui/test_paper.py``,
+or it says here where.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +34,11 @@ TESTED_IN = {
     "camtui/test_missing_weights.py": "evaluator.networks.fetching",
     "camtui/tui/screens/test_help.py": "camtui.tui.marks",
     "camtui/test_own_network.py": "camtui.network_check evaluator.measuring.network_check",
-    "camtui/tui/screens/test_cell.py": "camtui.tui.cellfacts camtui.tui.reader_threads camtui.tui.widgets.lines",
+    "camtui/tui/screens/test_cell.py": "camtui.tui.cellfacts camtui.tui.reader_threads "
+    "camtui.tui.widgets.lines",
     "camtui/tui/screens/test_grid.py": "camtui.tui.screens.base",
-    "camtui/tui/screens/test_image.py": "camtui.tui.imagefacts camtui.tui.scene camtui.tui.screens.full",
+    "camtui/tui/screens/test_image.py": "camtui.tui.imagefacts camtui.tui.scene "
+    "camtui.tui.screens.full",
     "camtui/tui/test_run_actions.py": "camtui.tui.screens.dialogs camtui.tui.child_commands",
     "camtui/tui/test_live.py": "camtui.tui.watching",
     "camtui/tui/test_snapshots.py": "camtui.tui.shot",
@@ -49,8 +53,10 @@ TESTED_IN = {
         evaluator.execution.ray_actor evaluator.execution.ray_cluster evaluator.execution.ray_connection
         evaluator.execution.ray_own""",
     "evaluator/test_plan.py": "evaluator.errors evaluator.backbone_options",
-    "evaluator/measuring/test_pipeline.py": "evaluator.measuring.maps evaluator.measuring.views evaluator.records",
-    "evaluator/measuring/test_session.py": "evaluator.measuring.image_loading evaluator.measuring.unit_answers",
+    "evaluator/measuring/test_pipeline.py": "evaluator.measuring.maps "
+    "evaluator.measuring.views evaluator.records",
+    "evaluator/measuring/test_session.py": "evaluator.measuring.image_loading "
+    "evaluator.measuring.unit_answers",
     "evaluator/methods/test_eigengradcam.py": "evaluator.methods.principal",
     "evaluator/metrics/test_init.py": "evaluator.metrics.base",
     "evaluator/networks/test_backbone_loading.py": "evaluator.networks.building",
@@ -62,13 +68,20 @@ TESTED_IN = {
         evaluator.store.readonly evaluator.store.rows""",
     "evaluator/store/test_writer.py": "evaluator.store.disk_space evaluator.store.sums",
 }
-"""Test file → modules that have none of their own, each one part of what is tested there as a whole."""
+"""Test file → modules that have none of their own, each one part of what is tested there as a
+whole.
+"""
 
-TESTED_ELSEWHERE = {module: Path("tests") / test for test, modules in TESTED_IN.items() for module in modules.split()}
+TESTED_ELSEWHERE = {
+    module: Path("tests") / test
+    for test, modules in TESTED_IN.items()
+    for module in modules.split()
+}
 
 NO_MODULE = {
     "camtui/test_own_network.py": "a network of the user's own through every command",
-    "camtui/figures/test_report_in_browser.py": "the report as a browser shows and prints it; needs Chromium",
+    "camtui/figures/test_report_in_browser.py": "the report as a browser shows and prints it; "
+    "needs Chromium",
     "camtui/cli/test_begun_run.py": "the reading verbs on a run without anything",
     "camtui/cli/test_error_messages.py": "every command on words that are wrong",
     "camtui/cli/test_escapes.py": "every command against names that would take over a terminal",
@@ -84,7 +97,8 @@ NO_MODULE = {
     "evaluator/execution/test_disk.py": "a whole run on a disk that fills up",
     "evaluator/execution/test_executors.py": "one contract for every executor",
     "evaluator/execution/test_faults.py": "whole runs whose processes are killed, hang or run out",
-    "evaluator/execution/test_identity.py": "whole runs whose images, rows and files are changed by others",
+    "evaluator/execution/test_identity.py": "whole runs whose images, rows and files are "
+    "changed by others",
     "evaluator/execution/test_memory.py": "a whole run that runs out of memory",
     "evaluator/execution/test_ray.py": "whole runs on Ray; needs the extra",
     "evaluator/execution/test_real_kills.py": "a real evaluation killed again and again; minutes",
@@ -94,7 +108,8 @@ NO_MODULE = {
     "evaluator/test_conformance.py": "a whole run against an independent implementation",
     "evaluator/test_placement.py": "every method and metric on a pretended CUDA device",
     "evaluator/test_statistics_on_images.py": "a bootstrap over real images; minutes",
-    "evaluator/test_stopping_simulation.py": "thousands of runs that end by their rule, drawn from real rows",
+    "evaluator/test_stopping_simulation.py": "thousands of runs that end by their rule, drawn "
+    "from real rows",
     "evaluator/test_walls.py": "what imports what, in all packages",
     "test_adding.py": "what an author of methods does to both packages",
     "test_documented.py": "the README against both packages",
@@ -113,7 +128,11 @@ def dotted(file: Path) -> str:
 
 
 def modules() -> dict[str, Path]:
-    return {dotted(file): file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))}
+    return {
+        dotted(file): file
+        for package in PACKAGES
+        for file in sorted((ROOT / package).rglob("*.py"))
+    }
 
 
 def mirrored(file: Path) -> Path:
@@ -124,7 +143,9 @@ def mirrored(file: Path) -> Path:
 def of_module(test: Path) -> Path:
     """The module of a test file."""
     stem = test.stem.removeprefix("test_")
-    return ROOT / test.relative_to("tests").with_name("__init__.py" if stem == "init" else f"{stem}.py")
+    return ROOT / test.relative_to("tests").with_name(
+        "__init__.py" if stem == "init" else f"{stem}.py"
+    )
 
 
 def files_of_tests() -> list[Path]:
@@ -134,7 +155,8 @@ def files_of_tests() -> list[Path]:
 def has_logic(file: Path) -> bool:
     """Whether a function does anything: fields, constants and protocols have nothing to test."""
     return any(
-        not isinstance(last, ast.Raise) and not (isinstance(last, ast.Expr) and isinstance(last.value, ast.Constant))
+        not isinstance(last, ast.Raise)
+        and not (isinstance(last, ast.Expr) and isinstance(last.value, ast.Constant))
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for last in node.body[-1:]
@@ -143,7 +165,9 @@ def has_logic(file: Path) -> bool:
 
 @cache
 def named(file: Path) -> frozenset[str]:
-    """Modules that a file imports, anywhere in it, or names in a string, as for ``python -m``; tests run commands by word."""
+    """Modules that a file imports, anywhere in it, or names in a string, as for ``python -m``;
+    tests run commands by word.
+    """
     found: set[str] = set()
     tree = ast.parse(file.read_text())
     docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -152,7 +176,11 @@ def named(file: Path) -> frozenset[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings:
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and node not in docstrings
+        ):
             found |= set(re.findall(r"\b(?:camtui|evaluator)(?:\.\w+)+", node.value))
             if file.name.startswith("test_"):
                 found |= {f"camtui.cli.commands.{word}" for word in node.value.split()}
@@ -174,7 +202,11 @@ def reached(test: Path) -> set[str]:
 
 def untested() -> Iterator[str]:
     for module, file in modules().items():
-        if module not in TESTED_ELSEWHERE and has_logic(file) and not (ROOT / mirrored(file)).is_file():
+        if (
+            module not in TESTED_ELSEWHERE
+            and has_logic(file)
+            and not (ROOT / mirrored(file)).is_file()
+        ):
             yield module
 
 
@@ -183,7 +215,9 @@ def test_every_module_is_tested_at_its_own_path_or_where_it_says_here() -> None:
 
 
 def test_every_test_is_at_the_path_of_a_module_or_says_here_why_not() -> None:
-    homeless = {str(test.relative_to("tests")) for test in files_of_tests() if not of_module(test).is_file()}
+    homeless = {
+        str(test.relative_to("tests")) for test in files_of_tests() if not of_module(test).is_file()
+    }
     assert homeless == set(NO_MODULE)
 
 

@@ -1,4 +1,5 @@
-"""A method, a metric and an installed package's method, outside the repository, over the real command line; whose code runs.
+"""A method, a metric and an installed package's method, outside the repository, over the real
+command line; whose code runs.
 
 The source of each leaves a mark when it is imported: a line with the process in a file.
 """
@@ -97,7 +98,10 @@ class Place:
         self.own = folder / "of mine"
         self.own.mkdir()
         self.file = self.own / "mein cam.py"
-        self.file.write_text(METHOD.format(mark=str(self.mark), cls="MyCAM", key="mycam", title="My-CAM"), encoding="utf-8")
+        self.file.write_text(
+            METHOD.format(mark=str(self.mark), cls="MyCAM", key="mycam", title="My-CAM"),
+            encoding="utf-8",
+        )
         self.data = folder / "photos"
         self.data.mkdir()
         for number, picture in enumerate(sorted(SAMPLE.rglob("*.*"))[:6]):
@@ -105,13 +109,24 @@ class Place:
 
     def environment(self, home: Path | None = None) -> dict[str, str]:
         return os.environ | {
-            "CAMTUI_HOME": str(home or self.home), "PYTHONPATH": f"{self.site}:{ROOT}", "OMP_NUM_THREADS": "1", "NO_COLOR": "1",
-        }  # fmt: skip
+            "CAMTUI_HOME": str(home or self.home),
+            "PYTHONPATH": f"{self.site}:{ROOT}",
+            "OMP_NUM_THREADS": "1",
+            "NO_COLOR": "1",
+        }
 
-    def camtui(self, *words: str, code: int = 0, home: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def camtui(
+        self, *words: str, code: int = 0, home: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-P", "-m", "camtui", *words]
         done = subprocess.run(
-            command, cwd=self.own, env=self.environment(home), capture_output=True, text=True, check=False, timeout=300
+            command,
+            cwd=self.own,
+            env=self.environment(home),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
         )
         assert done.returncode == code, (words, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
@@ -125,7 +140,16 @@ class Place:
         return self.home / "runs" / "photos.db"
 
     def ask(self, *words: str) -> list[str]:
-        return ["run", "--data", str(self.data), "-b", "efficientnet_lite0", *words, "--device", "cpu"]
+        return [
+            "run",
+            "--data",
+            str(self.data),
+            "-b",
+            "efficientnet_lite0",
+            *words,
+            "--device",
+            "cpu",
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -134,14 +158,37 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = Place(tmp_path_factory.mktemp("own"))
     _install(place)
     reference = "./mein cam.py:MyCAM"
-    place.camtui("run", "--data", str(place.data), "-b", "efficientnet_lite0", "-m", reference, "--dry-run")
-    words = ("-m", f"gradcam,{reference},plugcam", "--metric", "./mein cam.py:METRIC", "--batch-size", "1", "-d", "--json")
+    place.camtui(
+        "run", "--data", str(place.data), "-b", "efficientnet_lite0", "-m", reference, "--dry-run"
+    )
+    words = (
+        "-m",
+        f"gradcam,{reference},plugcam",
+        "--metric",
+        "./mein cam.py:METRIC",
+        "--batch-size",
+        "1",
+        "-d",
+        "--json",
+    )
     pid = json.loads(place.camtui(*place.ask(*words)).stdout)["pid"]
     os.kill(pid, signal.SIGKILL)
     place.camtui("resume", "photos", "--no-watch", "-q")
     place.camtui(*place.ask("-m", "mycam:power=2", "--no-watch", "-q"))
     (place.own / "net.py").write_text(NETWORK.format(mark=str(place.mark)))
-    ask = ("run", "--data", str(place.data), "-b", "./net.py:build", "-m", "gradcam", "-n", "2", "--name", "nets")
+    ask = (
+        "run",
+        "--data",
+        str(place.data),
+        "-b",
+        "./net.py:build",
+        "-m",
+        "gradcam",
+        "-n",
+        "2",
+        "--name",
+        "nets",
+    )
     place.camtui(*ask, "--device", "cpu", "--no-watch", "-q")
     return place
 
@@ -164,7 +211,9 @@ def _install(place: Place) -> None:
 
 @pytest.fixture
 def here(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """Commands in this process; what a run introduces is forgotten, and nothing of the user's is imported."""
+    """Commands in this process; what a run introduces is forgotten, and nothing of the user's is
+    imported.
+    """
     for name in ("_methods", "_metrics", "_formulas"):
         monkeypatch.setattr(catalog, name, {})
     for name, value in place.environment().items():
@@ -179,7 +228,9 @@ def here(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 
 
 def test_rows_are_there_and_right(here: Place) -> None:
-    rows = list(csv.DictReader(io.StringIO(typed("export", "photos", "--per-image", "-f", "csv").stdout)))
+    rows = list(
+        csv.DictReader(io.StringIO(typed("export", "photos", "--per-image", "-f", "csv").stdout))
+    )
     assert {row["method"] for row in rows} == {"gradcam", "mycam", "plugcam", "mycam:power=2.0"}
     assert len(rows) == 4 * 6
     by_method = {(row["method"], row["image"]): row for row in rows}
@@ -187,7 +238,9 @@ def test_rows_are_there_and_right(here: Place) -> None:
         own = by_method["gradcam", image]
         for column in ("average_drop", "coherency", "complexity", "adcc", "kept"):
             assert float(row[column]) == pytest.approx(float(own[column]), abs=1e-5)
-        assert float(row["kept"]) == pytest.approx(float(row["o"]) * (1 - float(row["complexity"])), abs=1e-6)
+        assert float(row["kept"]) == pytest.approx(
+            float(row["o"]) * (1 - float(row["complexity"])), abs=1e-6
+        )
 
 
 def test_tables_say_their_names(here: Place) -> None:
@@ -195,7 +248,10 @@ def test_tables_say_their_names(here: Place) -> None:
     assert "kept↓" in table
     assert {"mycam", "plugcam", "mycam:power=2.0"} <= set(table.split())
     assert "My-CAM (power=2.0)" in typed("table", "photos", "-f", "latex").stdout
-    assert "Plug-CAM" in typed("table", "photos", "-f", "md").stdout or "plugcam" in typed("table", "photos", "-f", "md").stdout
+    assert (
+        "Plug-CAM" in typed("table", "photos", "-f", "md").stdout
+        or "plugcam" in typed("table", "photos", "-f", "md").stdout
+    )
     assert typed("worst", "photos", "--by", "kept", "--cell", "mycam:power=2.0").exit_code == 0
     shown = typed("show", "photos").stdout
     assert f"mycam: {here.file}:MyCAM (sha256 " in shown
@@ -245,25 +301,47 @@ def test_the_plan_is_taken_back_by_reference(here: Place, tmp_path: Path) -> Non
 
 def test_listings_and_completion(here: Place) -> None:
     listed = json.loads(typed("methods", "--json").stdout)["installed"]
-    assert listed == [{"key": "plugcam", "reference": "plugin_of_mine.cams:PlugCAM", "package": "plugin-of-mine 1.2"}]
+    assert listed == [
+        {
+            "key": "plugcam",
+            "reference": "plugin_of_mine.cams:PlugCAM",
+            "package": "plugin-of-mine 1.2",
+        }
+    ]
     assert "of the installed package plugin-of-mine 1.2" in typed("methods").stdout
     from camtui.cli import completion
 
     assert completion.methods("plug") == ["plugcam"]
 
 
-# -- whose code runs -----------------------------------------------------------------------------------------------------------
+# -- whose code runs
+# --------------------------------------------------------------------------------------------------
 
 READING: dict[str, tuple[str, ...]] = {
-    "watch": ("watch", "photos"), "status": ("status", "photos"), "wait": ("wait", "photos"), "stop": ("stop", "photos"),
-    "logs": ("logs", "photos"), "table": ("table", "photos"), "worst": ("worst", "photos"), "errors": ("errors", "photos"),
-    "show": ("show", "photos"), "compare": ("compare", "photos", "photos"), "judge": ("judge", "photos"),
-    "export": ("export", "photos"), "report": ("report", "photos", "-o", "{tmp}/r.html"),
+    "watch": ("watch", "photos"),
+    "status": ("status", "photos"),
+    "wait": ("wait", "photos"),
+    "stop": ("stop", "photos"),
+    "logs": ("logs", "photos"),
+    "table": ("table", "photos"),
+    "worst": ("worst", "photos"),
+    "errors": ("errors", "photos"),
+    "show": ("show", "photos"),
+    "compare": ("compare", "photos", "photos"),
+    "judge": ("judge", "photos"),
+    "export": ("export", "photos"),
+    "report": ("report", "photos", "-o", "{tmp}/r.html"),
     "figure": ("figure", "photos", "ranks", "-o", "{tmp}/f.svg"),
-    "image": ("image", "photos", "efficientnet_lite0/mycam", "0.jpg", "-o", "{tmp}/i.png"), "ls": ("ls",),
-    "copy": ("copy", "photos", "{tmp}/copy.db"), "methods": ("methods",), "metrics": ("metrics",), "backbones": ("backbones",),
-    "doctor": ("doctor", "photos"), "schema": ("schema",), "rm": ("rm", "photos", "--yes"),
-}  # fmt: skip
+    "image": ("image", "photos", "efficientnet_lite0/mycam", "0.jpg", "-o", "{tmp}/i.png"),
+    "ls": ("ls",),
+    "copy": ("copy", "photos", "{tmp}/copy.db"),
+    "methods": ("methods",),
+    "metrics": ("metrics",),
+    "backbones": ("backbones",),
+    "doctor": ("doctor", "photos"),
+    "schema": ("schema",),
+    "rm": ("rm", "photos", "--yes"),
+}
 """Every command that reads a run, with arguments that make it read this one; ``rm`` comes last."""
 
 NAMES_CODE = {"run", "resume", "retry"}
@@ -287,15 +365,21 @@ def elsewhere(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return place, home
 
 
-def test_no_reading_command_runs_code_of_a_run(elsewhere: tuple[Place, Path], tmp_path: Path) -> None:
+def test_no_reading_command_runs_code_of_a_run(
+    elsewhere: tuple[Place, Path], tmp_path: Path
+) -> None:
     place, _ = elsewhere
     before = place.marks()
     commands = set(typer.main.get_group(app).commands)
-    assert commands == set(READING) | NAMES_CODE | OF_NO_RUN, "a new command reads a run, or it does not: say which"
+    assert commands == set(READING) | NAMES_CODE | OF_NO_RUN, (
+        "a new command reads a run, or it does not: say which"
+    )
     for name, words in READING.items():
         for run, out in (("photos", tmp_path / "photos"), ("nets", tmp_path / "nets")):
             out.mkdir(exist_ok=True)
-            done = typed(*(word.replace("{tmp}", str(out)).replace("photos", run) for word in words))
+            done = typed(
+                *(word.replace("{tmp}", str(out)).replace("photos", run) for word in words)
+            )
             assert not isinstance(done.exception, Exception), (name, run, done.exception)
             assert place.marks() == before, (name, run)
 
@@ -306,9 +390,25 @@ def test_no_reading_command_runs_code_of_a_run(elsewhere: tuple[Place, Path], tm
         (("resume", "photos"), "camtui resume photos --allow-code"),
         (("retry", "photos"), "camtui retry photos --allow-code"),
         (("resume", "nets"), "camtui resume nets --allow-code"),
-        (("run", "--data", "{data}", "-b", "efficientnet_lite0", "-m", "gradcam", "--name", "nets"), "--allow-code"),
+        (
+            (
+                "run",
+                "--data",
+                "{data}",
+                "-b",
+                "efficientnet_lite0",
+                "-m",
+                "gradcam",
+                "--name",
+                "nets",
+            ),
+            "--allow-code",
+        ),
         (("run", "--data", "{data}", "-b", "efficientnet_lite0", "-m", "gradcam"), "--allow-code"),
-        (("run", "--data", "{data}", "-b", "efficientnet_lite0", "-m", "mycam:power=3"), "--allow-code"),
+        (
+            ("run", "--data", "{data}", "-b", "efficientnet_lite0", "-m", "mycam:power=3"),
+            "--allow-code",
+        ),
         (("run", "--config", "{tmp}/plan.toml", "--name", "other"), "--allow-code"),
     ],
 )
@@ -319,7 +419,9 @@ def test_going_on_is_refused_with_the_words_to_allow_it(
     text = typed("show", "photos", "--config").stdout
     (tmp_path / "plan.toml").write_text(text, encoding="utf-8")
     before, held = place.marks(), (home / "runs" / "photos.db").read_bytes()
-    done = typed(*(word.replace("{tmp}", str(tmp_path)).replace("{data}", str(place.data)) for word in words))
+    done = typed(
+        *(word.replace("{tmp}", str(tmp_path)).replace("{data}", str(place.data)) for word in words)
+    )
     assert done.exit_code == 2, done.stderr
     assert "code that you have not named here" in done.stderr
     assert again in done.stderr
@@ -340,7 +442,9 @@ def test_the_driver_does_not_believe_the_file(elsewhere: tuple[Place, Path]) -> 
     assert place.marks() == before
 
 
-def test_allowing_it_once_is_enough_and_another_source_is_another_one(elsewhere: tuple[Place, Path], tmp_path: Path) -> None:
+def test_allowing_it_once_is_enough_and_another_source_is_another_one(
+    elsewhere: tuple[Place, Path], tmp_path: Path
+) -> None:
     place, home = elsewhere
     db = home / "runs" / "photos.db"
     assert typed("resume", "photos", "--allow-code", "--no-watch", "-q").exit_code == 0
@@ -349,7 +453,11 @@ def test_allowing_it_once_is_enough_and_another_source_is_another_one(elsewhere:
     try:
         place.file.write_text(source.replace("* self.power", "* self.power ** 2"), encoding="utf-8")
         before, held = place.marks(), db.read_bytes()
-        for words in (("resume", "photos"), ("resume", "photos", "--allow-code"), ("retry", "photos")):
+        for words in (
+            ("resume", "photos"),
+            ("resume", "photos", "--allow-code"),
+            ("retry", "photos"),
+        ):
             done = typed(*words)
             assert done.exit_code == 4, done.stderr
             assert "mein cam.py:MyCAM has changed: sha256" in done.stderr
@@ -372,7 +480,11 @@ def test_another_source_of_a_backbone_is_another_one(elsewhere: tuple[Place, Pat
     try:
         file.write_text(source.replace("nn.Linear(12, 5)", "nn.Linear(12, 6)"), encoding="utf-8")
         before, held = place.marks(), db.read_bytes()
-        for words in (("resume", "nets"), ("resume", "nets", "--allow-code"), ("retry", "nets", "--allow-code")):
+        for words in (
+            ("resume", "nets"),
+            ("resume", "nets", "--allow-code"),
+            ("retry", "nets", "--allow-code"),
+        ):
             done = typed(*words)
             assert done.exit_code == 4, done.stderr
             assert "net.py:build has changed: sha256" in done.stderr
@@ -429,27 +541,56 @@ def measure(explained):
 
 
 def test_faults_cost_their_own_cells(place: Place) -> None:
-    """A method that raises, hangs, returns nonsense or overwrites, and a metric that raises: one run, everything else whole."""
+    """A method that raises, hangs, returns nonsense or overwrites, and a metric that raises: one
+    run, everything else whole.
+    """
     (place.own / "faulty.py").write_text(FAULTY)
     names = ("Raises", "Hangs", "Nonsense", "Overwrites", "Fine")
     methods = ",".join(["gradcam", *(f"./faulty.py:{name}" for name in names)])
     command = place.ask(
-        "-m", methods, "--metric", "./faulty.py:METRIC,average_gain", "-n", "3", "--name", "faulty", "--no-watch", "-q"
+        "-m",
+        methods,
+        "--metric",
+        "./faulty.py:METRIC,average_gain",
+        "-n",
+        "3",
+        "--name",
+        "faulty",
+        "--no-watch",
+        "-q",
     )
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "camtui", *command], cwd=place.own, capture_output=True, text=True, check=False,
+        [sys.executable, "-P", "-m", "camtui", *command],
+        cwd=place.own,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**place.environment(), "CAMTUI_DRIVER": json.dumps({"hang_seconds": 6.0})},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     with RunReader(place.home / "runs" / "faulty.db") as reader:
         cells = {cell.id: cell.method for cell in reader.cells()}
         rows = {cells[one.cell]: one.n for one in reader.summaries()}
-        told = {(cells[one.cell], one.metric): (one.reason, one.detail) for one in reader.failures()}
-    assert rows == {"gradcam": 3, "fine": 3, "raises": 0, "hangs": 0, "nonsense": 0, "overwrites": 0}
+        told = {
+            (cells[one.cell], one.metric): (one.reason, one.detail) for one in reader.failures()
+        }
+    assert rows == {
+        "gradcam": 3,
+        "fine": 3,
+        "raises": 0,
+        "hangs": 0,
+        "nonsense": 0,
+        "overwrites": 0,
+    }
     line = {name: FAULTY.splitlines().index(f"class {name}(Fine):") + 3 for name in names[:-1]}
-    assert told["raises", ""] == ("method-raised", f"faulty.py:{line['Raises'] + 1}: ValueError: not today")
+    assert told["raises", ""] == (
+        "method-raised",
+        f"faulty.py:{line['Raises'] + 1}: ValueError: not today",
+    )
     assert told["hangs", ""][0] == "hangs"
-    assert told["hangs", ""][1].startswith(f"faulty.py:{line['Hangs'] + 2}: no end and no forward pass in 3 s")
+    assert told["hangs", ""][1].startswith(
+        f"faulty.py:{line['Hangs'] + 2}: no end and no forward pass in 3 s"
+    )
     shape = f"faulty.py:{line['Nonsense']}: Nonsense.combine returned str, not a tensor [3, 7, 7]"
     assert told["nonsense", ""] == ("wrong-shape", shape)
     assert told["overwrites", ""][0] == "overwrites"

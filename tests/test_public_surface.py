@@ -1,7 +1,8 @@
-"""What users and authors of methods lean on, pinned: commands with their options, names with their signatures, formats.
+"""What users and authors of methods lean on, pinned: commands with their options, names with their
+signatures, formats.
 
-A change here is a change for somebody else. Where it is meant: ``python -m tests.test_public_surface``, and a line in
-CHANGELOG.md.
+A change here is a change for somebody else. Where it is meant: ``python -m
+tests.test_public_surface``, and a line in CHANGELOG.md.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ MODULES = (
     "evaluator.errors",
     "evaluator.store.reader",
 )
-"""Those from which somebody outside imports: methods and metrics, executors and sessions, readers of a run's file."""
+"""Those from which somebody outside imports: methods and metrics, executors and sessions, readers
+of a run's file.
+"""
 
 
 def commands() -> Iterator[str]:
@@ -56,10 +59,22 @@ def names(module: ModuleType) -> Iterator[str]:
 
 
 def members(kind: type) -> Iterator[str]:
-    """Fields in their order, then methods and properties, those that it inherits from ours among them."""
+    """Fields in their order, then methods and properties, those that it inherits from ours among
+    them.
+    """
     ours = [base for base in kind.__mro__ if base.__module__.startswith("evaluator.")]
-    yield from (field for base in ours for field in inspect.get_annotations(base) if not field.startswith("_"))
-    found = {name: value for base in reversed(ours) for name, value in vars(base).items() if not name.startswith("_")}
+    yield from (
+        field
+        for base in ours
+        for field in inspect.get_annotations(base)
+        if not field.startswith("_")
+    )
+    found = {
+        name: value
+        for base in reversed(ours)
+        for name, value in vars(base).items()
+        if not name.startswith("_")
+    }
     for name, value in sorted(found.items()):
         if isinstance(value, property):
             yield f"{name} (property)"
@@ -75,7 +90,11 @@ def signature(found: object) -> str:
 def surface() -> list[str]:
     """All of it, a line each."""
     formats = [f"json schema {records.SCHEMA_VERSION}", f"store schema {schema.SCHEMA_VERSION}"]
-    return [*formats, *commands(), *(line for module in MODULES for line in names(import_module(module)))]
+    return [
+        *formats,
+        *commands(),
+        *(line for module in MODULES for line in names(import_module(module))),
+    ]
 
 
 def test_the_public_surface_is_the_pinned_one() -> None:

@@ -1,4 +1,6 @@
-"""The systemd unit and the sbatch script of ``docs/long-runs.md``, as far as they can be tried without systemd and Slurm."""
+"""The systemd unit and the sbatch script of ``docs/long-runs.md``, as far as they can be tried
+without systemd and Slurm.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def command(home: Path) -> Path:
 
 def wait_for_driver(database: Path) -> int:
     limit = time.monotonic() + 60
-    while (driver := lock_holder(database)) is None or camtui("status", "--check", str(database)).returncode:
+    while (driver := lock_holder(database)) is None or camtui(
+        "status", "--check", str(database)
+    ).returncode:
         assert time.monotonic() < limit
         time.sleep(0.1)
     return driver
@@ -51,7 +55,14 @@ def wait_for_driver(database: Path) -> int:
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 def test_the_unit_is_one(tmp_path: Path) -> None:
     unit = tmp_path / "camtui@.service"
-    unit.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={sys.executable}", fenced("systemd-unit"), flags=re.MULTILINE))
+    unit.write_text(
+        re.sub(
+            r"^ExecStart=\S+",
+            f"ExecStart={sys.executable}",
+            fenced("systemd-unit"),
+            flags=re.MULTILINE,
+        )
+    )
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / "camtui@val.service")],
         capture_output=True,
@@ -66,31 +77,65 @@ def test_what_the_unit_starts_ends_with_sigterm_and_goes_on(
 ) -> None:
     (home / "plans").mkdir()
     assert (
-        camtui("run", "--data", str(home / "pictures"), "-b", "resnet50", "-m", "gradcam", "--name", "other", "-d").returncode
+        camtui(
+            "run",
+            "--data",
+            str(home / "pictures"),
+            "-b",
+            "resnet50",
+            "-m",
+            "gradcam",
+            "--name",
+            "other",
+            "-d",
+        ).returncode
         == 0
     )
     (home / "plans" / "val.toml").write_text(camtui("show", "other", "--config").stdout)
     assert camtui("stop", "other", "--now", "-y").returncode == 0
     start = re.search(r"^ExecStart=(.*)$", fenced("systemd-unit"), re.MULTILINE)
     assert start is not None
-    words = start[1].replace("%i", "val").replace("%h/camtui/.venv/bin/camtui", str(command)).replace("%h", str(home)).split()
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=home) as process:
+    words = (
+        start[1]
+        .replace("%i", "val")
+        .replace("%h/camtui/.venv/bin/camtui", str(command))
+        .replace("%h", str(home))
+        .split()
+    )
+    with subprocess.Popen(
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=home
+    ) as process:
         assert wait_for_driver(home / "runs" / "val.db") == process.pid
         process.send_signal(signal.SIGTERM)
         closed.unlink()
     assert process.returncode == 143
     monkeypatch.setenv("CAMTUI_FAKE", json.dumps({}))
-    assert subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=home, check=False).returncode == 0
+    assert (
+        subprocess.run(
+            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=home, check=False
+        ).returncode
+        == 0
+    )
     assert camtui("wait", "val").returncode == 0
 
 
-def test_the_script_passes_the_signal_on_and_returns_the_code(home: Path, closed: Path, command: Path) -> None:
+def test_the_script_passes_the_signal_on_and_returns_the_code(
+    home: Path, closed: Path, command: Path
+) -> None:
     script = home / "val.sbatch"
-    text = fenced("sbatch-script").replace("/data/imagenet/val", str(home / "pictures")).replace("--device cuda", "--device cpu")
+    text = (
+        fenced("sbatch-script")
+        .replace("/data/imagenet/val", str(home / "pictures"))
+        .replace("--device cuda", "--device cpu")
+    )
     script.write_text(text)
     assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
     environment = {key: value for key, value in os.environ.items() if key != "SLURM_JOB_ID"}
-    with subprocess.Popen(["bash", str(script)], env={**environment, "CAMTUI": str(command)}, stdout=subprocess.DEVNULL) as shell:
+    with subprocess.Popen(
+        ["bash", str(script)],
+        env={**environment, "CAMTUI": str(command)},
+        stdout=subprocess.DEVNULL,
+    ) as shell:
         driver = wait_for_driver(home / "runs" / "val.db")
         shell.send_signal(signal.SIGTERM)
         closed.unlink()

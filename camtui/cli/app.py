@@ -1,4 +1,7 @@
-"""The one Typer application: finds the verb that was typed, and turns what it raises into a line, a hint and an exit code."""
+"""The one Typer application: finds the verb that was typed.
+
+And turns what it raises into a line, a hint and an exit code.
+"""
 
 from __future__ import annotations
 
@@ -43,10 +46,19 @@ class Verbs(Mapping[str, Any]):
         if name not in self._names:
             raise KeyError(name)
         import_module(f"{commands.__name__}.{name}")
-        return get_command_from_info(VERBS[name], pretty_exceptions_short=False, rich_markup_mode=None)
+        return get_command_from_info(
+            VERBS[name], pretty_exceptions_short=False, rich_markup_mode=None
+        )
 
 
-ALIASES = {"delete": "rm", "remove": "rm", "list": "ls", "results": "table", "start": "run", "dashboard": "watch"}
+ALIASES = {
+    "delete": "rm",
+    "remove": "rm",
+    "list": "ls",
+    "results": "table",
+    "start": "run",
+    "dashboard": "watch",
+}
 """Words that people type for a command of another name."""
 
 
@@ -65,7 +77,9 @@ class Commands(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands by task."""
-        write_commands([(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)], formatter)
+        write_commands(
+            [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)], formatter
+        )
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was typed."""
@@ -95,7 +109,10 @@ class Commands(TyperGroup):
 
 
 def _in_words(error: Exception) -> tuple[str, str, str]:
-    """Kind, message and hint of what nobody raised on purpose: a damaged file, or a fault of this program."""
+    """Kind, message and hint of what nobody raised on purpose.
+
+    A damaged file, or a fault of this program.
+    """
     if isinstance(error, sqlite3.Error):
         return "store", f"the run's file cannot be read: {error}", "camtui doctor RUN"
     frames = traceback.extract_tb(error.__traceback__)
@@ -110,7 +127,8 @@ def _in_words(error: Exception) -> tuple[str, str, str]:
 app = typer.Typer(
     name="camtui",
     cls=Commands,
-    help="Evaluate Class Activation Mapping methods over a whole data set, and watch it live in the terminal.",
+    help="Evaluate Class Activation Mapping methods over a whole data set, and watch it live "
+    "in the terminal.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -136,15 +154,24 @@ def _without_colour(wanted: bool) -> None:
 def camtui(
     ctx: typer.Context,
     version: Annotated[  # noqa: ARG001  it acts in its callback
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the versions that matter.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the versions that matter.",
+        ),
     ] = False,
     no_color: Annotated[  # noqa: ARG001  it acts in its callback
         bool, typer.Option("--no-color", callback=_without_colour, help="No colours.")
     ] = False,
 ) -> None:
-    """Evaluate Class Activation Mapping methods over a whole data set, and watch it live in the terminal.
+    """Evaluate Class Activation Mapping methods over a whole data set.
 
-    Without a command: the dashboard of the latest run; where standard output is no terminal, its status.
+    And watch it live in the terminal.
+
+    Without a command: the dashboard of the latest run; where standard output is no terminal, its
+    status.
     """
     if ctx.invoked_subcommand is None:
         run_command(ctx, "watch" if has_screen() else "status")
@@ -157,4 +184,8 @@ def _next_command(error: typer.TyperException) -> str:
         return "camtui --help"
     example = re.search(r"Example: (.+)", context.command.help or "")
     help_ = f"{context.command_path} --help"
-    return f"for example {example[1]}; {help_}" if example and error.format_message().startswith("Missing ") else help_
+    return (
+        f"for example {example[1]}; {help_}"
+        if example and error.format_message().startswith("Missing ")
+        else help_
+    )

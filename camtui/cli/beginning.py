@@ -1,4 +1,7 @@
-"""How a run is begun, or gone on with, and shown until it ends: what run, resume and retry have in common."""
+"""How a run is begun, or gone on with, and shown until it ends.
+
+What run, resume and retry have in common.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +33,17 @@ if TYPE_CHECKING:
 
 
 def driver_settings(chosen: Chosen, **others: Any) -> DriverSettings:
-    """What the driver is told besides the plan; tests change it by ``$CAMTUI_DRIVER`` (JSON): another evaluator, shorter limits.
+    """What the driver is told besides the plan.
+
+    Tests change it by ``$CAMTUI_DRIVER`` (JSON): another evaluator, shorter limits.
 
     Raises:
         UsageError: one of them is impossible.
     """
     for_tests: dict[str, Any] = loads(environ.get("CAMTUI_DRIVER", "{}"))
-    settings = DriverSettings(devices=chosen.devices, ray=chosen.ray, tuning=sizes_file(), **others, **for_tests)
+    settings = DriverSettings(
+        devices=chosen.devices, ray=chosen.ray, tuning=sizes_file(), **others, **for_tests
+    )
     settings.check()
     return settings
 
@@ -64,12 +71,21 @@ def stored_run(
     allowed = allowed_of(plan.code, again, allow=allow_code) if plan else {}
     changed = replace(plan, drop_decided=False) if plan and finish_dropped else None
     return RunRequest(
-        db=path, name=path.stem, plan=changed, settings=settings, retry_failed=retry_failed, word=reference(path), allowed=allowed
+        db=path,
+        name=path.stem,
+        plan=changed,
+        settings=settings,
+        retry_failed=retry_failed,
+        word=reference(path),
+        allowed=allowed,
     )
 
 
 def begin(ctx: typer.Context, request: RunRequest, shown: Shown) -> None:
-    """Start the driver of a request, and show its run as was asked for; ends with the run's exit code."""
+    """Start the driver of a request, and show its run as was asked for.
+
+    Ends with the run's exit code.
+    """
     if shown.foreground and shown.detach:
         raise UsageError("--foreground and --detach exclude each other", "leave one of them out")
     say = sys.stderr.isatty() and not shown.quiet
@@ -122,8 +138,15 @@ def _check_images(request: RunRequest) -> str:
 
 
 def _check_weights(request: RunRequest, *, say: bool) -> None:
-    """What cannot be loaded is refused before the run is touched; on Ray each node looks for itself."""
-    if request.plan is None or request.settings.ray is not None or request.settings.session != DEFAULT_SESSION:
+    """What cannot be loaded is refused before the run is touched.
+
+    On Ray each node looks for itself.
+    """
+    if (
+        request.plan is None
+        or request.settings.ray is not None
+        or request.settings.session != DEFAULT_SESSION
+    ):
         return
     keys = missing_weights(request.plan, request.db)
     if keys and say:
@@ -156,14 +179,20 @@ def _say_detached(handoff: Handoff, *, as_json: bool) -> None:
     if as_json:
         print_json(_as_dict(handoff))
     else:
-        narrate(f"{handoff.name} is running, pid {handoff.pid}: camtui watch {run}, camtui stop {run}")
+        narrate(
+            f"{handoff.name} is running, pid {handoff.pid}: camtui watch {run}, camtui stop {run}"
+        )
 
 
 def _as_dict(handoff: Handoff) -> dict[str, Any]:
     return {
-        "run": handoff.name, "pid": handoff.pid, "db": str(handoff.db), "log": str(handoff.log),
-        "watch": f"camtui watch {reference(handoff.db)}", "labels": handoff.labels,
-    }  # fmt: skip
+        "run": handoff.name,
+        "pid": handoff.pid,
+        "db": str(handoff.db),
+        "log": str(handoff.log),
+        "watch": f"camtui watch {reference(handoff.db)}",
+        "labels": handoff.labels,
+    }
 
 
 def _follow(handoff: Handoff, *, quiet: bool, as_json: bool) -> int:

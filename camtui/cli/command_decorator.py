@@ -18,7 +18,10 @@ VERBS: dict[str, CommandInfo] = {}
 
 
 def command(call: Callable[..., None]) -> Callable[..., None]:
-    """Make a function the verb of its module; a parameter that is a ``NamedTuple`` stands for the options in its fields."""
+    """Make a function the verb of its module.
+
+    A parameter that is a ``NamedTuple`` stands for the options in its fields.
+    """
     name = call.__module__.rpartition(".")[2]
     VERBS[name] = CommandInfo(name=name, cls=Command, callback=_spread(call))
     return call
@@ -31,11 +34,21 @@ def _spread(call: Callable[..., None]) -> Callable[..., None]:
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(call).parameters.items():
         if name not in groups:
-            parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
+            parameters.append(
+                parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+            )
             continue
-        notes, defaults = get_type_hints(groups[name], include_extras=True), groups[name]._field_defaults
+        notes, defaults = (
+            get_type_hints(groups[name], include_extras=True),
+            groups[name]._field_defaults,
+        )
         parameters += [
-            inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, default=defaults[field], annotation=notes[field])
+            inspect.Parameter(
+                field,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=defaults[field],
+                annotation=notes[field],
+            )
             for field in groups[name]._fields
         ]
 
@@ -51,7 +64,10 @@ def _spread(call: Callable[..., None]) -> Callable[..., None]:
 
 
 def _collect_garbage_again() -> None:
-    """From here on a verb may run for days; what has been imported for it stays, and is not looked through again."""
+    """From here on a verb may run for days.
+
+    What has been imported for it stays, and is not looked through again.
+    """
     if not gc.isenabled():
         gc.freeze()
         gc.enable()

@@ -1,4 +1,6 @@
-"""What the shell offers when Tab is pressed: names of runs, backbones, methods and metrics. Wakes nothing heavy.
+"""What the shell offers when Tab is pressed: names of runs, backbones, methods and metrics.
+
+Wakes nothing heavy.
 
 ``camtui --install-completion`` teaches it to bash, zsh and fish.
 """
@@ -27,16 +29,27 @@ def runs(incomplete: str) -> list[str]:
 
 
 def backbones(incomplete: str) -> list[str]:
-    """The paper's, the demo's, torchvision's, those of installed packages; of a list with commas, its last part."""
+    """The paper's, the demo's, torchvision's, those of installed packages.
+
+    Of a list with commas, its last part.
+    """
     return _last_part(incomplete, [*known_backbones(), *other_backbones(), *installed("backbone")])
 
 
 def methods(incomplete: str) -> list[str]:
-    """Keys, and with a colon the options that are words: ``scorecam:`` → ``scorecam:variant=cic``; lists with commas too."""
+    """Keys, and with a colon the options that are words.
+
+    ``scorecam:`` → ``scorecam:variant=cic``; lists with commas too.
+    """
     variants = [
-        f"{key}:{name}={value}" for key, kind in all_methods().items() for name in kind.choices for value in kind.choices[name]
+        f"{key}:{name}={value}"
+        for key, kind in all_methods().items()
+        for name in kind.choices
+        for value in kind.choices[name]
     ]
-    return _last_part(incomplete, [*all_methods(), *installed("method"), *(variants if ":" in incomplete else ())])
+    return _last_part(
+        incomplete, [*all_methods(), *installed("method"), *(variants if ":" in incomplete else ())]
+    )
 
 
 def metrics(incomplete: str) -> list[str]:
@@ -59,7 +72,10 @@ def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
 
 
 def _last_part(incomplete: str, names: Iterable[str]) -> list[str]:
-    """``gradcam,sc`` → ``gradcam,scorecam``; what stands in the list already is not offered again."""
+    """``gradcam,sc`` → ``gradcam,scorecam``.
+
+    What stands in the list already is not offered again.
+    """
     head, comma, last = incomplete.rpartition(",")
     given = head.split(",")
     return [f"{head}{comma}{name}" for name in _beginning(last, names) if name not in given]

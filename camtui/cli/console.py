@@ -15,17 +15,26 @@ if TYPE_CHECKING:
 
 
 def has_screen() -> bool:
-    """Whether the dashboard has a terminal to read keys from and to draw on: Textual draws on standard error."""
+    """Whether the dashboard has a terminal to read keys from and to draw on.
+
+    Textual draws on standard error.
+    """
     return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 @cache
 def stdout_console() -> Console:
-    """The console for tables. Colour only on a terminal and without ``NO_COLOR``; ``FORCE_COLOR`` wins."""
+    """The console for tables. Colour only on a terminal and without ``NO_COLOR``.
+
+    ``FORCE_COLOR`` wins.
+    """
     from rich.console import Console
 
     class QuietPipe(Console):
-        """Rich's own answer to a reader that has gone is exit code 1; ours is that of every other command (``app``)."""
+        """Rich's own answer to a reader that has gone is exit code 1.
+
+        Ours is that of every other command (``app``).
+        """
 
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
@@ -52,10 +61,24 @@ def narrate(text: str) -> None:
     sys.stderr.flush()
 
 
-def print_error(kind: str, message: str, hint: str = "", *, run: str | None = None, as_json: bool = False) -> None:
-    """An error for people on standard error; with ``--json`` also for programs on standard output."""
+def print_error(
+    kind: str, message: str, hint: str = "", *, run: str | None = None, as_json: bool = False
+) -> None:
+    """An error for people on standard error.
+
+    With ``--json`` also for programs on standard output.
+    """
     if as_json:
-        print_json({"error": {"kind": kind, "message": printable(message), "hint": printable(hint), "run": run}})
+        print_json(
+            {
+                "error": {
+                    "kind": kind,
+                    "message": printable(message),
+                    "hint": printable(hint),
+                    "run": run,
+                }
+            }
+        )
     red, grey, end = ("\x1b[31m", "\x1b[2m", "\x1b[0m") if _colours(sys.stderr) else ("", "", "")
     sys.stderr.write(f"{red}error:{end} {printable(message)}\n")
     if hint:
@@ -81,7 +104,10 @@ def confirm(question: str, yes: bool) -> bool:
 
 
 def close_quietly() -> None:
-    """Standard output has no reader any more: what is still buffered goes nowhere, without a complaint at exit."""
+    """Standard output has no reader any more.
+
+    What is still buffered goes nowhere, without a complaint at exit.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

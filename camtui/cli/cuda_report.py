@@ -1,4 +1,7 @@
-"""What ``camtui doctor`` says of a machine with NVIDIA GPUs; asked in child processes, since this one never holds torch."""
+"""What ``camtui doctor`` says of a machine with NVIDIA GPUs.
+
+Asked in child processes, since this one never holds torch.
+"""
 
 from __future__ import annotations
 
@@ -27,23 +30,33 @@ class CudaReport(NamedTuple):
 
 
 def cuda_report(gpus: int) -> CudaReport:
-    """Ask torch and the driver of a machine with so many GPUs, and let every GPU compute a batch."""
+    """Ask torch and the driver of a machine with so many GPUs.
+
+    And let every GPU compute a batch.
+    """
     answer = _answer(_ask())
     if error := answer.get("failed") or answer["error"]:
-        facts = {"driver": _driver(answer), "cuda": f"{_build(answer)}does not start: {printable(error)}"}
+        facts = {
+            "driver": _driver(answer),
+            "cuda": f"{_build(answer)}does not start: {printable(error)}",
+        }
         return CudaReport(facts, [f"CUDA {_build(answer)}does not start: {error}"])
     workers = choose_devices("cuda", None)
     share = share_of(workers[0], workers, len(os.sched_getaffinity(0)))
     facts = {
         "driver": _driver(answer),
         "cuda": f"torch is built for CUDA {answer['cuda_build']}",
-        "precision": f"{usual_precision(cuda=True)} unless --precision says otherwise; TF32 {'ON' if answer['tf32'] else 'off'}",
-        "workers": f"{len(workers)}, each with {share.threads} computing and {share.loaders} decoding threads",
+        "precision": f"{usual_precision(cuda=True)} unless --precision says otherwise; TF32 "
+        f"{'ON' if answer['tf32'] else 'off'}",
+        "workers": f"{len(workers)}, each with {share.threads} computing and {share.loaders} "
+        "decoding threads",
     }
     problems = ["float32 would be computed in TF32"] if answer["tf32"] else []
     if len(answer["devices"]) != gpus:
         problems.append(f"the system has {gpus} GPUs, torch sees {len(answer['devices'])}")
-    children = {f"cuda:{number}": _ask(f"cuda:{number}") for number in range(len(answer["devices"]))}
+    children = {
+        f"cuda:{number}": _ask(f"cuda:{number}") for number in range(len(answer["devices"]))
+    }
     for device, child in children.items():
         found = _answer(child)
         error = found.get("failed") or found["error"]
@@ -56,7 +69,12 @@ def cuda_report(gpus: int) -> CudaReport:
 def _ask(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-P", "-m", MODULE, *arguments]
     return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
     )
 
 
@@ -66,7 +84,9 @@ def _answer(child: subprocess.Popen[str]) -> dict[str, Any]:
         output, said = child.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         child.kill()
-        with suppress(subprocess.TimeoutExpired):  # what waits for a device in the kernel is not waited for
+        with suppress(
+            subprocess.TimeoutExpired
+        ):  # what waits for a device in the kernel is not waited for
             child.communicate(timeout=5.0)
         return {"failed": f"no answer within {PATIENCE:.0f} s"}
     if child.returncode:

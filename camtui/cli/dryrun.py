@@ -1,4 +1,7 @@
-"""``camtui run --dry-run``: the plan, the images and the forwards that it costs, without starting anything."""
+"""``camtui run --dry-run``: the plan, the images and the forwards that it costs.
+
+Without starting anything.
+"""
 
 from __future__ import annotations
 
@@ -45,19 +48,27 @@ def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> N
     print(f"run       {request.name} ({printable(request.db)})")
     if stored:
         print(f"is there  {'; '.join(growth(stored, asked)) or 'it goes on'}")
-    print(f"data      {printable(plan.data)}: {count(len(manifest.images))} of {count(manifest.total)} images")
+    print(
+        f"data      {printable(plan.data)}: {count(len(manifest.images))} of "
+        f"{count(manifest.total)} images"
+    )
     print(f"backbones {', '.join(spec.name for spec in plan.backbones)}")
     print(f"methods   {', '.join(plan.methods)}")
     print(f"metrics   {', '.join(plan.metrics)}")
     if truths := planned_truth(plan):
-        print(f"truth     {printable(plan.truth)}: of {count(truths.having(manifest.images))} images")
+        print(
+            f"truth     {printable(plan.truth)}: of {count(truths.having(manifest.images))} images"
+        )
     print(f"devices   {', '.join(request.settings.devices)}, {plan.precision}")
     if absent := missing_weights(plan, request.db):
         print(f"weights   not on this machine, to be fetched first: {', '.join(absent)}")
     if look is not None:
         print(f"until     {look_text(look, len(manifest.images))}{_unknown(plan, stored)}")
     for one in work:
-        print(f"stage {one.stage.id:<3} {one.stage.title}: {one.stage.forwards_per_image:,.0f} forwards an image, {_to_do(one)}")
+        print(
+            f"stage {one.stage.id:<3} {one.stage.title}: {one.stage.forwards_per_image:,.0f} "
+            f"forwards an image, {_to_do(one)}"
+        )
     print(f"forwards  {count(_forwards(work))}")
     print(f"time      {_time(seconds, len(request.settings.devices))}")
     if warning := manifest.warning():
@@ -66,16 +77,28 @@ def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> N
 
 
 def _print_json(
-    request: RunRequest, plan: RunPlan, manifest: Manifest, work: Sequence[Remaining], look: Look | None, seconds: float | None
+    request: RunRequest,
+    plan: RunPlan,
+    manifest: Manifest,
+    work: Sequence[Remaining],
+    look: Look | None,
+    seconds: float | None,
 ) -> None:
     print_json(
         {
-            "run": request.name, "db": os.fsdecode(request.db), "plan": plan.to_dict(), "images": len(manifest.images),
-            "devices": list(request.settings.devices), "forwards": _forwards(work),
+            "run": request.name,
+            "db": os.fsdecode(request.db),
+            "plan": plan.to_dict(),
+            "images": len(manifest.images),
+            "devices": list(request.settings.devices),
+            "forwards": _forwards(work),
             "stages": [
                 {
-                    "title": stage.title, "forwards_per_image": stage.forwards_per_image, "images_per_unit": stage.block,
-                    "images_to_do": images, "images_to_do_by_method": by_method,
+                    "title": stage.title,
+                    "forwards_per_image": stage.forwards_per_image,
+                    "images_per_unit": stage.block,
+                    "images_to_do": images,
+                    "images_to_do_by_method": by_method,
                 }
                 for stage, images, _, by_method in work
             ],
@@ -83,7 +106,7 @@ def _print_json(
             "weights_to_fetch": missing_weights(plan, request.db),
             "until": until_record(look),
         }
-    )  # fmt: skip
+    )
 
 
 def _to_do(one: Remaining) -> str:
@@ -94,7 +117,10 @@ def _to_do(one: Remaining) -> str:
 
 
 def _seconds(request: RunRequest, plan: RunPlan, work: Sequence[Remaining]) -> float | None:
-    """How long the work takes by what was measured here before, ``None`` where nothing was, or other machines compute."""
+    """How long the work takes by what was measured here before, ``None`` where nothing was.
+
+    Or other machines compute.
+    """
     settings = request.settings
     if settings.ray is not None:
         return None
@@ -113,8 +139,13 @@ def _forwards(work: Sequence[Remaining]) -> int:
     return round(sum(stage.forwards for stage in work))
 
 
-def _forecast(request: RunRequest, plan: RunPlan, stored: RunPlan | None, images: int) -> Look | None:
-    """What the plan's rule has decided by the rows that are there, ``None`` where there is no rule."""
+def _forecast(
+    request: RunRequest, plan: RunPlan, stored: RunPlan | None, images: int
+) -> Look | None:
+    """What the plan's rule has decided by the rows that are there.
+
+    ``None`` where there is no rule.
+    """
     if plan.rule is None:
         return None
     if stored is None:
@@ -133,7 +164,9 @@ def _unknown(plan: RunPlan, stored: RunPlan | None) -> str:
     return f"; {', '.join(map(printable, new))}: not known yet" if new else ""
 
 
-def _work(request: RunRequest, plan: RunPlan, stored: RunPlan | None, images: int, look: Look | None) -> list[Remaining]:
+def _work(
+    request: RunRequest, plan: RunPlan, stored: RunPlan | None, images: int, look: Look | None
+) -> list[Remaining]:
     cuda = on_cuda(request.settings.devices)
     if look is not None and look.needed is not None:
         images = min(images, look.needed)
@@ -142,15 +175,21 @@ def _work(request: RunRequest, plan: RunPlan, stored: RunPlan | None, images: in
     dropped = look.dropped if look else {}
     with RunReader(request.db) as reader:
         cells = [cell for cell in _cells(plan, reader.cells()) if cell.id not in dropped]
-        return remaining_work(plan, cells, reader.backbones(), reader.done(), images=images, cuda=cuda)
+        return remaining_work(
+            plan, cells, reader.backbones(), reader.done(), images=images, cuda=cuda
+        )
 
 
 def _cells(plan: RunPlan, stored: Sequence[Cell]) -> list[Cell]:
-    """The cells of a plan: those that are stored, and new ones as far as the catalog knows the heads."""
+    """The cells of a plan: those that are stored.
+
+    And new ones as far as the catalog knows the heads.
+    """
     known = {(cell.backbone, cell.method): cell for cell in stored}
     ids = numbers(1 + max((cell.id for cell in stored), default=0))
     pairs = [(spec, method) for spec in plan.backbones for method in plan.methods]
     return [
-        known.get((spec.name, method)) or Cell(next(ids), spec.name, method, may_apply(method, spec), "")
+        known.get((spec.name, method))
+        or Cell(next(ids), spec.name, method, may_apply(method, spec), "")
         for spec, method in pairs
     ]

@@ -1,4 +1,7 @@
-"""``--help``: commands listed by task, options under headings, words in place of type names. Plain text, no rich."""
+"""``--help``: commands listed by task, options under headings, words in place of type names.
+
+Plain text, no rich.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,30 @@ COMMAND_PANELS: Mapping[str, tuple[str, ...]] = {
     "Read its results": ("table", "worst", "errors", "show", "compare", "judge"),
     "Publish them": ("export", "report", "figure", "image"),
     "Manage the runs": ("ls", "copy", "rm"),
-    "What there is, and this machine": ("methods", "metrics", "backbones", "doctor", "bench", "schema"),
+    "What there is, and this machine": (
+        "methods",
+        "metrics",
+        "backbones",
+        "doctor",
+        "bench",
+        "schema",
+    ),
     "Extend camtui": ("new", "check", "synth"),
 }
 """Every command stands under one of these headings; a test holds that."""
 
 _WORDS = {"int": "N", "float": "X", "path": "FILE", "list": "LIST"}
-"""What stands for a value where an option names no word of its own; ``TEXT`` for everything else."""
+"""What stands for a value where an option names no word of its own; ``TEXT`` for everything else.
+"""
 
 _TYPE = re.compile(r"<(\w+)[^>]*>")
 
 
 class Command(TyperCommand):
-    """A command whose help has its options under the headings that they name (``rich_help_panel``)."""
+    """A command whose help has its options under the headings that they name.
+
+    ``rich_help_panel``.
+    """
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments, then the options of each heading in the order in which the headings first come."""
@@ -59,7 +73,10 @@ def write_commands(commands: Iterable[tuple[str, Any]], formatter: Any) -> None:
     others = tuple(name for name in known if name not in listed)
     for panel, names in {**COMMAND_PANELS, "Others": others}.items():
         here = [name for name in names if name in known]
-        records = [(f"{name:<{width}}", known[name].get_short_help_str(formatter.width - 6 - width)) for name in here]
+        records = [
+            (f"{name:<{width}}", known[name].get_short_help_str(formatter.width - 6 - width))
+            for name in here
+        ]
         if records:
             with formatter.section(panel):
                 formatter.write_dl(records)

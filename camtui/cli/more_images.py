@@ -1,4 +1,7 @@
-"""Whether a run takes more images than it has where nobody said how many: asked on a terminal, refused elsewhere."""
+"""Whether a run takes more images than it has where nobody said how many.
+
+Asked on a terminal, refused elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ from evaluator.images import planned_images
 from evaluator.plan import RunPlan
 
 
-def with_images_meant(plan: RunPlan, stored: RunPlan | None, path: Path, *, everything: bool) -> RunPlan:
+def with_images_meant(
+    plan: RunPlan, stored: RunPlan | None, path: Path, *, everything: bool
+) -> RunPlan:
     """The plan, with the images of the stored run where the user wants no more than these.
 
     Args:
@@ -22,7 +27,8 @@ def with_images_meant(plan: RunPlan, stored: RunPlan | None, path: Path, *, ever
         everything: ``--all``.
 
     Raises:
-        UsageError: the run would grow by images that nobody asked for, and there is no terminal to ask on.
+        UsageError: the run would grow by images that nobody asked for, and there is no terminal to
+            ask on.
     """
     if everything and plan.limit is not None:
         raise UsageError("--all and -n exclude each other", "leave one of them out")
@@ -33,6 +39,9 @@ def with_images_meant(plan: RunPlan, stored: RunPlan | None, path: Path, *, ever
         return plan
     has = f"{reference(path)} has the first {count(stored.limit)} of {count(there)} images"
     if not sys.stdin.isatty():
-        raise UsageError(f"{has}, and -n is not given", f"-n {stored.limit} keeps to them, --all takes every image")
+        raise UsageError(
+            f"{has}, and -n is not given",
+            f"-n {stored.limit} keeps to them, --all takes every image",
+        )
     question = f"{has}; take the other {count(there - stored.limit)} too, for every method it has?"
     return plan if confirm(question, yes=False) else replace(plan, limit=stored.limit)

@@ -1,4 +1,7 @@
-"""A run in plain lines, for pipes, logs and batch systems: one line per change on standard error until it ends."""
+"""A run in plain lines, for pipes, logs and batch systems.
+
+One line per change on standard error until it ends.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,10 @@ def _print_troubles(reader: RunReader, after: int) -> int:
 def _worth_a_line(printed: RunStatus | None, status: RunStatus, seconds: float) -> bool:
     if printed is None or (printed.state, printed.stage) != (status.state, status.stage):
         return True
-    return seconds >= LINE_SECONDS and (printed.done, printed.failures) != (status.done, status.failures)
+    return seconds >= LINE_SECONDS and (printed.done, printed.failures) != (
+        status.done,
+        status.failures,
+    )
 
 
 def status_line(status: RunStatus) -> str:
@@ -65,7 +71,9 @@ def status_line(status: RunStatus) -> str:
         parts.append(f"{count(status.done)}/{count(status.total)} images")
         if status.rate:
             parts.append(rate(status.rate))
-        parts.append(f"{status.progress:.0%}{f', {duration(status.eta)} left' if status.eta is not None else ''}")
+        parts.append(
+            f"{status.progress:.0%}{f', {duration(status.eta)} left' if status.eta is not None else ''}"
+        )
     elif not status.live:
         parts.append(f"{count(status.images)} images in {duration(status.elapsed)}")
     if status.failures:
@@ -76,7 +84,10 @@ def status_line(status: RunStatus) -> str:
 
 
 def _wait_until_closed(path: Path) -> None:
-    """The last state is written a moment before the lock is free: whoever types the next command must not find it taken."""
+    """The last state is written a moment before the lock is free.
+
+    Whoever types the next command must not find it taken.
+    """
     limit = time.monotonic() + _CLOSING_SECONDS
     while lock_holder(path) is not None and time.monotonic() < limit:
         time.sleep(0.02)

@@ -1,4 +1,7 @@
-"""Options that more than one verb has; those that come together are a ``NamedTuple``, which ``verb.command`` spreads."""
+"""Options that more than one verb has.
+
+Those that come together are a ``NamedTuple``, which ``verb.command`` spreads.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,27 @@ if TYPE_CHECKING:
     from camtui.executors import Chosen
 
 RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="Name, unique prefix, path to a .db, or @last.", autocompletion=completion.runs)
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="Name, unique prefix, path to a .db, or @last.",
+        autocompletion=completion.runs,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 NamedDataOption = Annotated[
     Path | None,
-    typer.Option("--data", metavar="FOLDER", help="Where the run's images are, if it was not started here; remembered."),
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        help="Where the run's images are, if it was not started here; remembered.",
+    ),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite FILE.")]
-DigitsOption = Annotated[int, typer.Option("--digits", min=0, max=12, help="Behind the point, in table, md and latex.")]
+DigitsOption = Annotated[
+    int, typer.Option("--digits", min=0, max=12, help="Behind the point, in table, md and latex.")
+]
 BackbonesOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -37,13 +51,19 @@ BackbonesOption = Annotated[
 MaxFailuresOption = Annotated[
     str,
     typer.Option(
-        "--max-failures", metavar="N|P%", rich_help_panel="Compute", help="Stop, with exit code 5, above so many failures."
+        "--max-failures",
+        metavar="N|P%",
+        rich_help_panel="Compute",
+        help="Stop, with exit code 5, above so many failures.",
     ),
 ]
 OnFinishOption = Annotated[
     str,
     typer.Option(
-        "--on-finish", metavar="CMD", rich_help_panel="Output", help="Gets a JSON document when the run ends or crashes."
+        "--on-finish",
+        metavar="CMD",
+        rich_help_panel="Output",
+        help="Gets a JSON document when the run ends or crashes.",
     ),
 ]
 
@@ -51,7 +71,9 @@ OnFinishOption = Annotated[
 AllowCodeOption = Annotated[
     bool,
     typer.Option(
-        "--allow-code", rich_help_panel="Compute", help="Run the code that the run or the plan file names, from now on."
+        "--allow-code",
+        rich_help_panel="Compute",
+        help="Run the code that the run or the plan file names, from now on.",
     ),
 ]
 
@@ -68,22 +90,34 @@ class Where(NamedTuple):
         ),
     ] = None
     workers: Annotated[
-        int | None, typer.Option(help="Worker processes.  [default: one on each device]", rich_help_panel="Compute", metavar="N")
+        int | None,
+        typer.Option(
+            help="Worker processes.  [default: one on each device]",
+            rich_help_panel="Compute",
+            metavar="N",
+        ),
     ] = None
     executor: Annotated[
         str,
         typer.Option(
-            help="local: processes of this machine; ray: actors of a Ray cluster.", rich_help_panel="Compute", metavar="local|ray"
+            help="local: processes of this machine; ray: actors of a Ray cluster.",
+            rich_help_panel="Compute",
+            metavar="local|ray",
         ),
     ] = "local"
     ray_address: Annotated[
         str | None,
         typer.Option(
-            metavar="auto|HOST:PORT", help="Of a cluster to join; without: a Ray of its own.", rich_help_panel="Compute"
+            metavar="auto|HOST:PORT",
+            help="Of a cluster to join; without: a Ray of its own.",
+            rich_help_panel="Compute",
         ),
     ] = None
     gpus_per_worker: Annotated[
-        float | None, typer.Option(metavar="F", help="With Ray, a part is enough.  [default: 1]", rich_help_panel="Compute")
+        float | None,
+        typer.Option(
+            metavar="F", help="With Ray, a part is enough.  [default: 1]", rich_help_panel="Compute"
+        ),
     ] = None
 
     def chosen(self) -> Chosen:
@@ -94,22 +128,46 @@ class Where(NamedTuple):
         """
         from camtui.executors import RayOptions, choose
 
-        return choose(self.device, self.workers, RayOptions(self.executor, self.ray_address, self.gpus_per_worker))
+        return choose(
+            self.device,
+            self.workers,
+            RayOptions(self.executor, self.ray_address, self.gpus_per_worker),
+        )
 
 
 class Shown(NamedTuple):
     """How a run that has been started is shown."""
 
     detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return as soon as the run is under way.", rich_help_panel="Output")
+        bool,
+        typer.Option(
+            "--detach",
+            "-d",
+            help="Return as soon as the run is under way.",
+            rich_help_panel="Output",
+        ),
     ] = False
     foreground: Annotated[
-        bool, typer.Option("--foreground", "-F", help="Run in this process: for Slurm and systemd.", rich_help_panel="Output")
+        bool,
+        typer.Option(
+            "--foreground",
+            "-F",
+            help="Run in this process: for Slurm and systemd.",
+            rich_help_panel="Output",
+        ),
     ] = False
     no_watch: Annotated[
-        bool, typer.Option("--no-watch", help="Plain lines instead of the dashboard.", rich_help_panel="Output")
+        bool,
+        typer.Option(
+            "--no-watch", help="Plain lines instead of the dashboard.", rich_help_panel="Output"
+        ),
     ] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No narration, only the result.", rich_help_panel="Output")] = False
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="No narration, only the result.", rich_help_panel="Output"
+        ),
+    ] = False
     json: JsonOption = False
 
 
@@ -118,15 +176,33 @@ class Selected(NamedTuple):
 
     pivot: Annotated[
         str,
-        typer.Option(metavar="METRIC", help="Methods × backbones in one metric.", autocompletion=completion.metrics),
+        typer.Option(
+            metavar="METRIC",
+            help="Methods × backbones in one metric.",
+            autocompletion=completion.metrics,
+        ),
     ] = ""
-    long: Annotated[bool, typer.Option("--long", help="One row per cell, with mean image ADCC and counts.")] = False
+    long: Annotated[
+        bool, typer.Option("--long", help="One row per cell, with mean image ADCC and counts.")
+    ] = False
     by: Annotated[
-        str, typer.Option(metavar="class|correct", help="Averages by true class, or for right and wrong predictions.")
+        str,
+        typer.Option(
+            metavar="class|correct",
+            help="Averages by true class, or for right and wrong predictions.",
+        ),
     ] = ""
-    filter: Annotated[str, typer.Option(metavar="EXPR", help="Only these cells: 'backbone=resnet*, adcc>70'.")] = ""
+    filter: Annotated[
+        str, typer.Option(metavar="EXPR", help="Only these cells: 'backbone=resnet*, adcc>70'.")
+    ] = ""
     sort: Annotated[
-        str, typer.Option(metavar="METRIC", help="Best first, by this metric.", autocompletion=completion.metrics)
+        str,
+        typer.Option(
+            metavar="METRIC", help="Best first, by this metric.", autocompletion=completion.metrics
+        ),
     ] = ""
     digits: DigitsOption = 2
-    ci: Annotated[bool, typer.Option("--ci", help="Half of the 95 % interval for every metric, not for ADCC only.")] = False
+    ci: Annotated[
+        bool,
+        typer.Option("--ci", help="Half of the 95 % interval for every metric, not for ADCC only."),
+    ] = False

@@ -1,4 +1,7 @@
-"""What table and export have in common: from the options to a request, and from a request to standard output."""
+"""What table and export have in common.
+
+From the options to a request, and from a request to standard output.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ def requested(form: str, selected: Selected, *, per_image: bool = False) -> Requ
     """
     from camtui.export import Request
 
-    return Request(_ALIASES.get(form, form), _layout(selected), per_image, _options(selected), _by(selected.by))
+    return Request(
+        _ALIASES.get(form, form), _layout(selected), per_image, _options(selected), _by(selected.by)
+    )
 
 
 def _by(text: str) -> By | Literal[""]:
@@ -37,14 +42,19 @@ def _by(text: str) -> By | Literal[""]:
         if text == known:
             return known
     if text:
-        raise UsageError(f"--by takes class or correct, not '{text}'", f"{did_you_mean(text, BYS)}camtui table RUN --by correct")
+        raise UsageError(
+            f"--by takes class or correct, not '{text}'",
+            f"{did_you_mean(text, BYS)}camtui table RUN --by correct",
+        )
     return ""
 
 
 def _options(selected: Selected) -> Options:
     from camtui.format import Options
 
-    return Options(digits=selected.digits, ci=selected.ci, filter=selected.filter, sort=selected.sort)
+    return Options(
+        digits=selected.digits, ci=selected.ci, filter=selected.filter, sort=selected.sort
+    )
 
 
 def _layout(selected: Selected) -> str:
@@ -59,7 +69,9 @@ def to_stdout(reader: RunReader, request: Request) -> None:
     from camtui.export.output import destination
 
     if request.form == "parquet" and sys.stdout.isatty():
-        raise UsageError("parquet is binary, and standard output is a terminal", "add -o FILE.parquet")
+        raise UsageError(
+            "parquet is binary, and standard output is a terminal", "add -o FILE.parquet"
+        )
     with destination(None) as stream:
         write(reader, request, stream, progress_of(reader))
 

@@ -1,8 +1,10 @@
-"""A run in every form it leaves camtui in: one entry point for ``camtui table``, ``camtui export`` and the dashboard.
+"""A run in every form it leaves camtui in.
+
+One entry point for ``camtui table``, ``camtui export`` and the dashboard.
 
 ``records``   plain values at full precision  ·  ``delimited`` ``jsonfile`` ``parquet``  write those
-``markdown`` ``latex``  write the tables of ``camtui.format``  ·  ``output``  where it goes  ·  ``datapackage``  what explains it
-``schemas/``  JSON Schemas of everything JSON
+``markdown`` ``latex``  write the tables of ``camtui.format``  ·  ``output``  where it goes  ·
+``datapackage``  what explains it ``schemas/``  JSON Schemas of everything JSON
 """
 
 from __future__ import annotations
@@ -31,7 +33,16 @@ from camtui.export.records import (
 from camtui.format.cells import shown_metrics
 from camtui.format.groups import By, grouped
 from camtui.format.plain import plain_text
-from camtui.format.table import DEFAULTS, Options, Table, chosen_views, grouped_table, long_table, pivot_table, summary_table
+from camtui.format.table import (
+    DEFAULTS,
+    Options,
+    Table,
+    chosen_views,
+    grouped_table,
+    long_table,
+    pivot_table,
+    summary_table,
+)
 from evaluator.errors import UsageError
 from evaluator.text import did_you_mean
 
@@ -53,10 +64,10 @@ class Request:
     """What is to be written.
 
     Attributes:
-        form: one of the formats; ``layout``: ``blocks`` (one per backbone), ``long``, or ``pivot:METRIC``, of text formats.
-        per_image: one record per image and cell in place of averages.
-        options: digits, intervals, filter, sort.
-        by: averages of groups of images: ``class`` or ``correct``; empty for those of cells.
+        form: one of the formats; ``layout``: ``blocks`` (one per backbone), ``long``, or
+        ``pivot:METRIC``, of text formats. per_image: one record per image and cell in place of
+        averages. options: digits, intervals, filter, sort. by: averages of groups of images:
+        ``class`` or ``correct``; empty for those of cells.
     """
 
     form: str
@@ -74,19 +85,34 @@ def check(request: Request) -> None:
     """
     known = (*TEXT_FORMATS, *DATA_FORMATS)
     if request.form not in known:
-        raise UsageError(f"unknown format '{request.form}'", f"{did_you_mean(request.form, known)}known: {', '.join(known)}")
+        raise UsageError(
+            f"unknown format '{request.form}'",
+            f"{did_you_mean(request.form, known)}known: {', '.join(known)}",
+        )
     if request.per_image and request.form in TEXT_FORMATS:
-        raise UsageError(f"{request.form} has no per-image form", "camtui export RUN --per-image -f csv")
+        raise UsageError(
+            f"{request.form} has no per-image form", "camtui export RUN --per-image -f csv"
+        )
     if request.layout.startswith("pivot:") and request.form in DATA_FORMATS:
-        raise UsageError(f"{request.form} carries every metric; --pivot shapes tables only", "add -f plain, md or latex")
+        raise UsageError(
+            f"{request.form} carries every metric; --pivot shapes tables only",
+            "add -f plain, md or latex",
+        )
     if request.by and (request.per_image or request.layout != "blocks"):
         raise UsageError("--by is a layout of its own", "leave --per-image, --long and --pivot out")
     if not 0 <= request.options.digits <= 12:
-        raise UsageError(f"--digits takes 0 to 12, not {request.options.digits}", "--digits 2 is the paper's")
+        raise UsageError(
+            f"--digits takes 0 to 12, not {request.options.digits}", "--digits 2 is the paper's"
+        )
 
 
 def export_file(
-    reader: RunReader, request: Request, target: Path, *, force: bool = False, progress: Progress | None = None
+    reader: RunReader,
+    request: Request,
+    target: Path,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
 ) -> list[Path]:
     """Write a file, and for data formats its description beside it; returns what was written.
 
@@ -105,7 +131,9 @@ def export_file(
     return [target, description] if description else [target]
 
 
-def write(reader: RunReader, request: Request, stream: BinaryIO, progress: Progress | None = None) -> None:
+def write(
+    reader: RunReader, request: Request, stream: BinaryIO, progress: Progress | None = None
+) -> None:
     """Write a run in some form to a binary stream.
 
     Raises:
@@ -123,7 +151,9 @@ def write(reader: RunReader, request: Request, stream: BinaryIO, progress: Progr
         if request.form in TEXT_FORMATS:
             _write_table(reader, request, text)
         elif request.form in ("csv", "tsv"):
-            delimited.write_delimited(text, *_columns(reader, request, progress), "," if request.form == "csv" else "\t")
+            delimited.write_delimited(
+                text, *_columns(reader, request, progress), "," if request.form == "csv" else "\t"
+            )
         else:
             _write_json(reader, request, text, progress)
 
@@ -134,7 +164,11 @@ def table_of(reader: RunReader, request: Request) -> Table:
         return grouped_table(reader, request.by, request.options)
     if request.layout.startswith("pivot:"):
         return pivot_table(reader, request.layout.removeprefix("pivot:"), request.options)
-    return long_table(reader, request.options) if request.layout == "long" else summary_table(reader, request.options)
+    return (
+        long_table(reader, request.options)
+        if request.layout == "long"
+        else summary_table(reader, request.options)
+    )
 
 
 def _write_table(reader: RunReader, request: Request, stream: TextIO) -> None:
@@ -161,10 +195,14 @@ def provenance(reader: RunReader) -> Iterator[str]:
     yield f"protocol: target {plan.target}, resize {plan.resize}, seed {plan.seed}, precision {plan.precision}"
     if plan.curves:
         yield f"curves: {plan.curve_steps} steps, insertion starts from {plan.insertion_start}"
-    yield "versions: " + ", ".join(f"{name} {value}" for name, value in sorted(run["versions"].items()))
+    yield "versions: " + ", ".join(
+        f"{name} {value}" for name, value in sorted(run["versions"].items())
+    )
 
 
-def _columns(reader: RunReader, request: Request, progress: Progress | None) -> tuple[list[str], Iterator[Record]]:
+def _columns(
+    reader: RunReader, request: Request, progress: Progress | None
+) -> tuple[list[str], Iterator[Record]]:
     metrics = shown_metrics(reader)
     views = chosen_views(reader, metrics, replace(request.options, ranks=False))
     if request.per_image:
@@ -172,18 +210,25 @@ def _columns(reader: RunReader, request: Request, progress: Progress | None) -> 
     if request.by:
         by = request.by
         groups = grouped(reader, views, by)
-        return summary_fields(metrics, by), (flat_record(one.view, metrics, group_record(one, by)) for one in groups)
+        return summary_fields(metrics, by), (
+            flat_record(one.view, metrics, group_record(one, by)) for one in groups
+        )
     return summary_fields(metrics), (flat_record(view, metrics) for view in views)
 
 
-def _write_json(reader: RunReader, request: Request, stream: TextIO, progress: Progress | None) -> None:
+def _write_json(
+    reader: RunReader, request: Request, stream: TextIO, progress: Progress | None
+) -> None:
     metrics = shown_metrics(reader)
     views = chosen_views(reader, metrics, replace(request.options, ranks=False))
     if not request.per_image:
         cells = [cell_record(view, metrics) for view in views]
         if request.by:
             groups = grouped(reader, views, request.by)
-            cells = [cell_record(group.view, metrics, group_record(group, request.by)) for group in groups]
+            cells = [
+                cell_record(group.view, metrics, group_record(group, request.by))
+                for group in groups
+            ]
         if request.form == "json":
             jsonfile.write_document(stream, summary(reader, cells))
         else:
@@ -193,14 +238,28 @@ def _write_json(reader: RunReader, request: Request, stream: TextIO, progress: P
     if request.form == "jsonl":
         jsonfile.write_lines(stream, records)
     else:
-        jsonfile.write_records(stream, {"schema_version": SCHEMA_VERSION, "run": run_record(reader)}, "images", records)
+        jsonfile.write_records(
+            stream, {"schema_version": SCHEMA_VERSION, "run": run_record(reader)}, "images", records
+        )
 
 
-def _counted(records: Iterator[Record], progress: Progress | None, every: int = 10_000) -> Iterator[Record]:
+def _counted(
+    records: Iterator[Record], progress: Progress | None, every: int = 10_000
+) -> Iterator[Record]:
     for number, record in enumerate(records, 1):
         yield record
         if progress and number % every == 0:
             progress(number)
 
 
-__all__ = ["DATA_FORMATS", "SCHEMA_VERSION", "TEXT_FORMATS", "Request", "check", "export_file", "provenance", "table_of", "write"]
+__all__ = [
+    "DATA_FORMATS",
+    "SCHEMA_VERSION",
+    "TEXT_FORMATS",
+    "Request",
+    "check",
+    "export_file",
+    "provenance",
+    "table_of",
+    "write",
+]

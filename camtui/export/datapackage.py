@@ -1,4 +1,7 @@
-"""``datapackage.json`` beside exported files: what each is, column by column (Frictionless Data Package)."""
+"""``datapackage.json`` beside exported files.
+
+What each is, column by column (Frictionless Data Package).
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,12 @@ from evaluator.catalog import known_metrics
 
 NAME = "datapackage.json"
 _MEDIA = {
-    "csv": "text/csv", "tsv": "text/tab-separated-values", "json": "application/json", "jsonl": "application/jsonl",
+    "csv": "text/csv",
+    "tsv": "text/tab-separated-values",
+    "json": "application/json",
+    "jsonl": "application/jsonl",
     "parquet": "application/vnd.apache.parquet",
-}  # fmt: skip
+}
 _TYPES = {"text": "string", "whole": "integer", "truth": "boolean", "number": "number"}
 _MEANINGS = {
     "backbone": "network, with what differs from its defaults",
@@ -50,11 +56,18 @@ def describe(file: Path, form: str, fields: Sequence[str], run: dict[str, Any]) 
     package = _ours(place)
     if package is None:
         return None
-    others = [resource for resource in package.get("resources", []) if resource.get("path") != file.name]
+    others = [
+        resource for resource in package.get("resources", []) if resource.get("path") != file.name
+    ]
     package = {
-        "name": "camtui-export", "profile": "data-package", "created-by": "camtui",
-        "resources": sorted([*others, _resource(file, form, fields, run)], key=lambda resource: str(resource["path"])),
-    }  # fmt: skip
+        "name": "camtui-export",
+        "profile": "data-package",
+        "created-by": "camtui",
+        "resources": sorted(
+            [*others, _resource(file, form, fields, run)],
+            key=lambda resource: str(resource["path"]),
+        ),
+    }
     with destination(place, force=True) as binary, as_text(binary) as stream:
         json.dump(package, stream, indent=1)
         stream.write("\n")
@@ -62,7 +75,10 @@ def describe(file: Path, form: str, fields: Sequence[str], run: dict[str, Any]) 
 
 
 def _ours(place: Path) -> dict[str, Any] | None:
-    """The description that stands there if camtui wrote it, an empty one where there is none, ``None`` where it is another's."""
+    """The description that stands there if camtui wrote it, an empty one where there is none.
+
+    ``None`` where it is another's.
+    """
     if not place.exists():
         return {}
     try:
@@ -79,11 +95,16 @@ def _resource(file: Path, form: str, fields: Sequence[str], run: dict[str, Any])
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
     resource: dict[str, Any] = {
-        "name": file.stem.lower().replace(" ", "-"), "path": file.name, "format": form, "mediatype": _MEDIA[form],
-        "encoding": "utf-8", "bytes": file.stat().st_size, "hash": f"sha256:{digest.hexdigest()}",
+        "name": file.stem.lower().replace(" ", "-"),
+        "path": file.name,
+        "format": form,
+        "mediatype": _MEDIA[form],
+        "encoding": "utf-8",
+        "bytes": file.stat().st_size,
+        "hash": f"sha256:{digest.hexdigest()}",
         "description": f"{'one row per image and cell' if per_image else 'averages, one row per cell'}; metrics are fractions",
         "run": run,
-    }  # fmt: skip
+    }
     if form in ("csv", "tsv"):
         resource["dialect"] = {"delimiter": "," if form == "csv" else "\t", "lineTerminator": "\n"}
     if form != "json":
@@ -93,7 +114,11 @@ def _resource(file: Path, form: str, fields: Sequence[str], run: dict[str, Any])
 
 
 def _field(name: str, *, per_image: bool) -> dict[str, str]:
-    return {"name": name, "type": _TYPES[kind(name, per_image=per_image)], "description": _meaning(name)}
+    return {
+        "name": name,
+        "type": _TYPES[kind(name, per_image=per_image)],
+        "description": _meaning(name),
+    }
 
 
 def _meaning(name: str) -> str:

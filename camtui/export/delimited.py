@@ -1,4 +1,7 @@
-"""CSV and TSV: numbers by ``repr`` (read back exactly), empty where undefined, text that no spreadsheet takes for a formula."""
+"""CSV and TSV: numbers by ``repr``.
+
+(read back exactly), empty where undefined, text that no spreadsheet takes for a formula.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,15 @@ from evaluator.text import printable
 _FORMULA = ("=", "+", "-", "@", "\N{MINUS SIGN}")
 
 
-def write_delimited(stream: TextIO, fields: Sequence[str], records: Iterable[dict[str, Any]], delimiter: str) -> None:
+def write_delimited(
+    stream: TextIO, fields: Sequence[str], records: Iterable[dict[str, Any]], delimiter: str
+) -> None:
     """A header line and one line per record; lines end in a line feed.
 
     Args:
-        stream: text, opened with ``newline=""``.
-        fields: columns in order; other keys of a record are left out.
-        records: plain values.
-        delimiter: a comma or a tab (control characters in text were made visible, so a tab never needs quotes).
+        stream: text, opened with ``newline=""``. fields: columns in order; other keys of a record
+        are left out. records: plain values. delimiter: a comma or a tab (control characters in text
+        were made visible, so a tab never needs quotes).
     """
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
     writer.writerow(fields)
@@ -28,7 +32,10 @@ def write_delimited(stream: TextIO, fields: Sequence[str], records: Iterable[dic
 
 
 def cell(value: Any) -> str:
-    """One value: text beginning with ``= + - @``, blanks aside, gets an apostrophe in front, a number never does."""
+    """One value: text beginning with ``= + - @``, blanks aside, gets an apostrophe in front.
+
+    A number never does.
+    """
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -40,6 +47,9 @@ def cell(value: Any) -> str:
 
 
 def _begins_a_formula(text: str) -> bool:
-    """Whether a spreadsheet would compute it: also behind blanks, and where the sign is a wide or a small form of another."""
+    """Whether a spreadsheet would compute it.
+
+    Also behind blanks, and where the sign is a wide or a small form of another.
+    """
     first = text.strip()[:1]
     return unicodedata.normalize("NFKC", first).startswith(_FORMULA)

@@ -13,7 +13,9 @@ def write_document(stream: TextIO, document: dict[str, Any]) -> None:
     stream.write("\n")
 
 
-def write_records(stream: TextIO, head: dict[str, Any], name: str, records: Iterable[dict[str, Any]]) -> None:
+def write_records(
+    stream: TextIO, head: dict[str, Any], name: str, records: Iterable[dict[str, Any]]
+) -> None:
     """One JSON document whose last member is a list of records, a line each; streams.
 
     Args:

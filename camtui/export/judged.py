@@ -20,11 +20,18 @@ FORMS = ("plain", "md", "latex")
 
 def judged_record(reader: RunReader, judged: Sequence[Judgement], chosen: Chosen) -> Record:
     """Plain values, ready for JSON; τ and fractions at full precision."""
-    head = {"schema_version": SCHEMA_VERSION, "run": run_record(reader), "draws": chosen.draws, "seed": chosen.seed}
+    head = {
+        "schema_version": SCHEMA_VERSION,
+        "run": run_record(reader),
+        "draws": chosen.draws,
+        "seed": chosen.seed,
+    }
     return {**head, "backbones": [asdict(one) for one in judged]}
 
 
-def write_judged(stream: TextIO, reader: RunReader, judged: Sequence[Judgement], form: str, digits: int) -> None:
+def write_judged(
+    stream: TextIO, reader: RunReader, judged: Sequence[Judgement], form: str, digits: int
+) -> None:
     """Write the tables as one of ``FORMS``."""
     tables = judged_tables(reader, judged, digits)
     if form == "latex":

@@ -1,4 +1,7 @@
-"""LaTeX with booktabs, in the layout of the paper's Table 2. The file compiles by itself, and may be input as it is."""
+"""LaTeX with booktabs, in the layout of the paper's Table 2.
+
+The file compiles by itself, and may be input as it is.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,32 @@ from camtui.format.table import Block, Entry, Table, TableRow
 from evaluator.text import printable
 
 _ESCAPES = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"$\sim$", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-    "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "×": r"$\times$", "·": r"$\cdot$",
-    "−": "$-$", "τ": r"$\tau$", "…": r"\dots{}",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"$\sim$",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "–": "--",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "−": "$-$",
+    "τ": r"$\tau$",
+    "…": r"\dots{}",
+}
 
-# Inside a document \@nodocument is \relax: then this is a part of it. By itself it opens a document of its own.
+# Inside a document \@nodocument is \relax: then this is a part of it. By itself it opens a document
+# of its own.
 _OPENING = r"""\expandafter\ifx\csname @nodocument\endcsname\relax
   \let\camtuiend\relax
 \else
@@ -48,7 +70,9 @@ def _write_table(stream: TextIO, table: Table) -> None:
     columns = [table.columns[place] for place in kept]
     stream.write("\\begin{table}[ht]\n\\centering\\small\n")
     stream.write(f"\\caption{{{escape(table.title)}}}\n")
-    stream.write(f"\\begin{{tabular}}{{{''.join('r' if c.numeric else 'l' for c in columns)}}}\n\\toprule\n")
+    stream.write(
+        f"\\begin{{tabular}}{{{''.join('r' if c.numeric else 'l' for c in columns)}}}\n\\toprule\n"
+    )
     stream.write(_line(escape(column.title) for column in columns))
     for block in table.blocks:
         stream.writelines(_block(block, kept, [column.key for column in columns]))
@@ -64,7 +88,9 @@ def _kept_columns(table: Table) -> list[int]:
     """Every column, but n only where it differs between rows: the paper prints it once."""
     place = next((place for place, column in enumerate(table.columns) if column.key == "n"), None)
     counts = (
-        {row.entries[place] for block in table.blocks for row in block.rows if not row.remark} if place is not None else set()
+        {row.entries[place] for block in table.blocks for row in block.rows if not row.remark}
+        if place is not None
+        else set()
     )
     return [other for other in range(len(table.columns)) if other != place or len(counts) > 1]
 
@@ -80,7 +106,9 @@ def _block(block: Block, kept: Sequence[int], keys: Sequence[str]) -> Iterable[s
 def _cells(row: TableRow, kept: Sequence[int], keys: Sequence[str]) -> list[str]:
     cells = [_entry(row.entries[place], key) for place, key in zip(kept, keys, strict=True)]
     if row.remark:
-        names = [cell for cell, key in zip(cells, keys, strict=True) if key in ("backbone", "method")]
+        names = [
+            cell for cell, key in zip(cells, keys, strict=True) if key in ("backbone", "method")
+        ]
         rest = len(cells) - len(names)
         return [*names, f"\\multicolumn{{{rest}}}{{l}}{{\\textit{{{escape(row.remark)}}}}}"]
     return cells

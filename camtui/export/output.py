@@ -18,8 +18,8 @@ from evaluator.text import printable
 def destination(target: Path | None, *, force: bool = False) -> Iterator[BinaryIO]:
     """A binary stream; ``None`` is standard output.
 
-    The file is written beside its place under another name and then renamed: a reader never sees half of it, and a failure
-    leaves what was there.
+    The file is written beside its place under another name and then renamed: a reader never sees
+    half of it, and a failure leaves what was there.
 
     Raises:
         UsageError: the file exists and ``force`` is off, or its folder cannot be written.
@@ -34,7 +34,9 @@ def destination(target: Path | None, *, force: bool = False) -> Iterator[BinaryI
     try:
         stream = open(temporary, "xb")  # noqa: SIM115  closed below, before the rename
     except OSError as error:
-        raise UsageError(f"cannot write {printable(target)}: {error.strerror}", "choose another place: -o FILE") from error
+        raise UsageError(
+            f"cannot write {printable(target)}: {error.strerror}", "choose another place: -o FILE"
+        ) from error
     try:
         with stream:
             yield stream

@@ -14,7 +14,9 @@ _WHOLE = frozenset({"label", "target", "predicted", "n", "failed"})
 _TRUTH = frozenset({"applicable"})
 
 
-def write_parquet(stream: BinaryIO, fields: Sequence[str], records: Iterable[dict[str, Any]], description: str) -> None:
+def write_parquet(
+    stream: BinaryIO, fields: Sequence[str], records: Iterable[dict[str, Any]], description: str
+) -> None:
     """One row group per batch; names are dictionary-encoded, undefined is null.
 
     Args:
@@ -30,19 +32,29 @@ def write_parquet(stream: BinaryIO, fields: Sequence[str], records: Iterable[dic
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise UsageError("parquet needs pyarrow, which is not installed", 'pip install "camtui[parquet]"') from error
+        raise UsageError(
+            "parquet needs pyarrow, which is not installed", 'pip install "camtui[parquet]"'
+        ) from error
     per_image = "image" in fields
     types = {"text": pa.string(), "whole": pa.int64(), "truth": pa.bool_(), "number": pa.float64()}
-    schema = pa.schema([(field, types[kind(field, per_image=per_image)]) for field in fields], {"camtui": description})
+    schema = pa.schema(
+        [(field, types[kind(field, per_image=per_image)]) for field in fields],
+        {"camtui": description},
+    )
     with pq.ParquetWriter(stream, schema) as writer:
         for batch in _batches(records):
             columns = [[record[field] for record in batch] for field in fields]
-            arrays = [pa.array(column, schema.field(place).type) for place, column in enumerate(columns)]
+            arrays = [
+                pa.array(column, schema.field(place).type) for place, column in enumerate(columns)
+            ]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
 def kind(field: str, *, per_image: bool) -> str:
-    """What a column holds: ``text``, ``whole``, ``truth`` or ``number``; ``degenerate`` is a count in a summary."""
+    """What a column holds: ``text``, ``whole``, ``truth`` or ``number``.
+
+    ``degenerate`` is a count in a summary.
+    """
     if field == "degenerate":
         return "truth" if per_image else "whole"
     if field in _TEXT:

@@ -9,7 +9,10 @@ from evaluator.text import printable
 
 
 def plan_toml(reader: RunReader) -> str:
-    """The plan of a run as TOML, without the fields that are unset (TOML has no null); code of others by reference."""
+    """The plan of a run as TOML, without the fields that are unset (TOML has no null).
+
+    Code of others by reference.
+    """
     import tomli_w
 
     plan = reader.plan()

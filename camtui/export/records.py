@@ -1,4 +1,7 @@
-"""A run as plain values at full precision: the summary, and one record for every image in every cell. Fractions."""
+"""A run as plain values at full precision.
+
+The summary, and one record for every image in every cell. Fractions.
+"""
 
 from __future__ import annotations
 
@@ -48,14 +51,29 @@ def summary(reader: RunReader, cells: Sequence[Record]) -> Record:
 
 
 def group_record(group: Group, by: By) -> Record:
-    """Which images of a cell these are: ``class`` and ``class_name``, or ``correct``; ``None`` where the label is unknown."""
-    return {"class": group.index, "class_name": group.name} if by == "class" else {"correct": group.correct}
+    """Which images of a cell these are: ``class`` and ``class_name``, or ``correct``.
+
+    ``None`` where the label is unknown.
+    """
+    return (
+        {"class": group.index, "class_name": group.name}
+        if by == "class"
+        else {"correct": group.correct}
+    )
 
 
 def cell_record(view: CellView, metrics: Sequence[Metric], group: Record | None = None) -> Record:
-    """One cell, or some of its images; each metric is ``{"mean", "se", "n"}``, or ``None`` where it has no value."""
+    """One cell, or some of its images.
+
+    Each metric is ``{"mean", "se", "n"}``, or ``None`` where it has no value.
+    """
     values = {metric.key: _mean(view.mean(metric.key)) for metric in metrics}
-    return {**_head(view), **(group or {}), **values, **{key: _mean(view.mean(key)) for key in means_of_images(metrics)}}
+    return {
+        **_head(view),
+        **(group or {}),
+        **values,
+        **{key: _mean(view.mean(key)) for key in means_of_images(metrics)},
+    }
 
 
 def flat_record(view: CellView, metrics: Sequence[Metric], group: Record | None = None) -> Record:
@@ -71,9 +89,14 @@ def flat_record(view: CellView, metrics: Sequence[Metric], group: Record | None 
 def _head(view: CellView) -> Record:
     summary = view.summary
     return {
-        "backbone": view.cell.backbone, "method": view.cell.method, "applicable": view.cell.applicable,
-        "note": printable(view.cell.note), "n": summary.n, "failed": summary.failed, "degenerate": summary.degenerate,
-    }  # fmt: skip
+        "backbone": view.cell.backbone,
+        "method": view.cell.method,
+        "applicable": view.cell.applicable,
+        "note": printable(view.cell.note),
+        "n": summary.n,
+        "failed": summary.failed,
+        "degenerate": summary.degenerate,
+    }
 
 
 def _mean(mean: Mean | None) -> Record | None:
@@ -81,20 +104,33 @@ def _mean(mean: Mean | None) -> Record | None:
 
 
 def _time(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    return (
+        None
+        if seconds is None
+        else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    )
 
 
 def _loaded(loaded: LoadedBackbone | None) -> Record | None:
     if loaded is None:
         return None
     return {
-        "weights": printable(loaded.weights), "sha256": loaded.sha256, "layer": printable(loaded.layer),
-        "preprocessing": asdict(loaded.preprocessing), "score": loaded.score, "cut": loaded.cut,
-    }  # fmt: skip
+        "weights": printable(loaded.weights),
+        "sha256": loaded.sha256,
+        "layer": printable(loaded.layer),
+        "preprocessing": asdict(loaded.preprocessing),
+        "score": loaded.score,
+        "cut": loaded.cut,
+    }
 
 
-def image_records(reader: RunReader, views: Sequence[CellView], metrics: Sequence[Metric]) -> Iterator[Record]:
-    """One record for every row of some cells, in the order of evaluation; streams, a row at a time."""
+def image_records(
+    reader: RunReader, views: Sequence[CellView], metrics: Sequence[Metric]
+) -> Iterator[Record]:
+    """One record for every row of some cells, in the order of evaluation.
+
+    Streams, a row at a time.
+    """
     keys = [metric.key for metric in metrics]
     for view in views:
         names = {"backbone": view.cell.backbone, "method": view.cell.method}
@@ -102,11 +138,18 @@ def image_records(reader: RunReader, views: Sequence[CellView], metrics: Sequenc
             yield {**names, **_image_record(row, image, curves, keys)}
 
 
-def _image_record(row: Row, image: ImageRef, curves: dict[str, float], metrics: Sequence[str]) -> Record:
+def _image_record(
+    row: Row, image: ImageRef, curves: dict[str, float], metrics: Sequence[str]
+) -> Record:
     name = printable(image.path)
     record: Record = {
-        "image": name, "label": image.label, "target": row.target, "predicted": row.predicted, "y": row.y, "o": row.o
-    }  # fmt: skip
+        "image": name,
+        "label": image.label,
+        "target": row.target,
+        "predicted": row.predicted,
+        "y": row.y,
+        "o": row.o,
+    }
     for key in metrics:
         record[key] = curves.get(key) if key not in ROW_METRICS else getattr(row, key)
     record["degenerate"] = row.degenerate
@@ -116,15 +159,35 @@ def _image_record(row: Row, image: ImageRef, curves: dict[str, float], metrics: 
 
 
 def image_fields(metrics: Sequence[Metric]) -> list[str]:
-    """The columns of ``image_records`` in order; JSON adds ``image_hex`` where a name is not printable as it is."""
+    """The columns of ``image_records`` in order.
+
+    JSON adds ``image_hex`` where a name is not printable as it is.
+    """
     head = ["backbone", "method", "image", "label", "target", "predicted", "y", "o"]
     return [*head, *(metric.key for metric in metrics), "degenerate"]
 
 
-_GROUP_FIELDS: dict[str, list[str]] = {"": [], "class": ["class", "class_name"], "correct": ["correct"]}
+_GROUP_FIELDS: dict[str, list[str]] = {
+    "": [],
+    "class": ["class", "class_name"],
+    "correct": ["correct"],
+}
 
 
 def summary_fields(metrics: Sequence[Metric], by: By | Literal[""] = "") -> list[str]:
     """The columns of ``flat_record`` in order."""
-    head = ["backbone", "method", "applicable", "note", "n", "failed", "degenerate", *_GROUP_FIELDS[by]]
-    return head + [name for key in [*(m.key for m in metrics), *means_of_images(metrics)] for name in (key, f"{key}_se")]
+    head = [
+        "backbone",
+        "method",
+        "applicable",
+        "note",
+        "n",
+        "failed",
+        "degenerate",
+        *_GROUP_FIELDS[by],
+    ]
+    return head + [
+        name
+        for key in [*(m.key for m in metrics), *means_of_images(metrics)]
+        for name in (key, f"{key}_se")
+    ]

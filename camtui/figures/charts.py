@@ -1,4 +1,7 @@
-"""Charts of a run's averages, through matplotlib (an extra): convergence, ADCC and its components, ranks, curves. No display."""
+"""Charts of a run's averages, through matplotlib (an extra).
+
+Convergence, ADCC and its components, ranks, curves. No display.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,16 @@ class Chart(NamedTuple):
     draw: Draw
 
 
-_OKABE_ITO = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#000000", "#999933")
+_OKABE_ITO = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#d55e00",
+    "#56b4e9",
+    "#cc79a7",
+    "#000000",
+    "#999933",
+)
 """Colours that stay apart for colour-blind readers."""
 
 FEWEST = 10
@@ -51,18 +63,29 @@ def chart(reader: RunReader, kind: str) -> Figure:
     """
     charts = known_charts()
     if kind not in charts:
-        raise UsageError(f"no chart '{printable(kind, 40)}'", f"{did_you_mean(kind, charts)}known: {', '.join(charts)}")
+        raise UsageError(
+            f"no chart '{printable(kind, 40)}'",
+            f"{did_you_mean(kind, charts)}known: {', '.join(charts)}",
+        )
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UsageError("charts need matplotlib, which is not installed", 'pip install "camtui[figures]"') from error
+        raise UsageError(
+            "charts need matplotlib, which is not installed", 'pip install "camtui[figures]"'
+        ) from error
     if kind in catalog.curve_metrics() and kind not in reader.plan().metrics:
         raise NotFound(f"the run has no {kind} curves", f"camtui run … --metric {kind} adds them")
-    views = [view for view in cell_views(reader, shown_metrics(reader) if kind == "ranks" else ()) if view.mean("adcc")]
+    views = [
+        view
+        for view in cell_views(reader, shown_metrics(reader) if kind == "ranks" else ())
+        if view.mean("adcc")
+    ]
     if not views:
         raise NotFound("the run has no finished image yet", "camtui status RUN")
     if kind == "convergence" and max(view.summary.n for view in views) < FEWEST:
-        raise NotFound(f"convergence needs {FEWEST} images or more", "camtui run … --limit N takes more")
+        raise NotFound(
+            f"convergence needs {FEWEST} images or more", "camtui run … --limit N takes more"
+        )
     backbones = list(dict.fromkeys(view.cell.backbone for view in views))
     figure = Figure(figsize=(1 + 4.2 * len(backbones), 4.2), layout="constrained")
     for place, backbone in enumerate(backbones, 1):
@@ -71,14 +94,28 @@ def chart(reader: RunReader, kind: str) -> Figure:
         axes.set_prop_cycle(color=_OKABE_ITO)
         axes.spines[["top", "right"]].set_visible(False)
         charts[kind].draw(axes, reader, [view for view in views if view.cell.backbone == backbone])
-    handles = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    handles = {
+        label: line
+        for axes in figure.axes
+        for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
     columns = min(4, max(2, 2 * len(backbones)))
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=8,
+        frameon=False,
+    )
     return figure
 
 
 def save(figure: Figure, stream: BinaryIO, form: str) -> None:
-    """Write a chart as ``png``, ``svg`` or ``pdf``; the same chart gives the same bytes (no dates inside)."""
+    """Write a chart as ``png``, ``svg`` or ``pdf``.
+
+    The same chart gives the same bytes (no dates inside).
+    """
     from matplotlib import rc_context
 
     dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -91,42 +128,68 @@ def _convergence(axes: Axes, reader: RunReader, views: Sequence[CellView]) -> No
     for view in views:
         if view.control:
             continue
-        means = [mean for mean in convergence(reader.convergence(view.cell.id), view.summary.n) if mean.n >= FEWEST]
+        means = [
+            mean
+            for mean in convergence(reader.convergence(view.cell.id), view.summary.n)
+            if mean.n >= FEWEST
+        ]
         n, middle = [mean.n for mean in means], np.array([100 * mean.value for mean in means])
         band = np.array([100 * (mean.half_width or 0.0) for mean in means])
         (line,) = axes.plot(n, middle, label=_label(view))
-        axes.fill_between(n, middle - band, middle + band, alpha=0.2, color=line.get_color(), linewidth=0)
+        axes.fill_between(
+            n, middle - band, middle + band, alpha=0.2, color=line.get_color(), linewidth=0
+        )
     axes.set_xlabel("images")
     axes.set_ylabel("ADCC ↑ with 95 % interval")
 
 
 def _components(axes: Axes, _: RunReader, views: Sequence[CellView]) -> None:
     """What each method's ADCC is made of, all turned so that more is better."""
-    parts = {"coherency": "coherency", "complexity": "1 − complexity", "average_drop": "1 − drop", "adcc": "ADCC"}
+    parts = {
+        "coherency": "coherency",
+        "complexity": "1 − complexity",
+        "average_drop": "1 − drop",
+        "adcc": "ADCC",
+    }
     width = 0.8 / len(parts)
     for place, (key, label) in enumerate(parts.items()):
         heights, errors = [], []
         for view in views:
             mean = view.mean(key)
             assert mean is not None
-            heights.append(100 * (1 - mean.value if key in ("complexity", "average_drop") else mean.value))
+            heights.append(
+                100 * (1 - mean.value if key in ("complexity", "average_drop") else mean.value)
+            )
             errors.append(100 * (mean.half_width or 0.0))
         places = np.arange(len(views)) + (place - 1.5) * width
         axes.bar(places, heights, width, yerr=errors, label=label, error_kw={"linewidth": 0.8})
-    axes.set_xticks(range(len(views)), [_label(view) for view in views], rotation=35, ha="right", fontsize=8)
+    axes.set_xticks(
+        range(len(views)), [_label(view) for view in views], rotation=35, ha="right", fontsize=8
+    )
     axes.set_ylim(0, 105)
 
 
 def _ranks(axes: Axes, reader: RunReader, views: Sequence[CellView]) -> None:
-    """Rank of every method in every metric, 1 the best; a filled dot ties with the best by the paired test."""
-    metrics = [metric for metric in shown_metrics(reader) if all(view.mean(metric.key) for view in views)]
+    """Rank of every method in every metric, 1 the best.
+
+    A filled dot ties with the best by the paired test.
+    """
+    metrics = [
+        metric for metric in shown_metrics(reader) if all(view.mean(metric.key) for view in views)
+    ]
     shown = [view for view in views if not view.control]
     for view in shown:
         ranks = [1 + sum(_better(other, view, metric.key) for other in shown) for metric in metrics]
         (line,) = axes.plot(range(len(metrics)), ranks, linewidth=1, label=_label(view))
         for place, (metric, rank) in enumerate(zip(metrics, ranks, strict=True)):
             leads = view.marks.get(metric.key, "") in ("best", "tie")
-            axes.plot(place, rank, "o", color=line.get_color(), markerfacecolor=line.get_color() if leads else "white")
+            axes.plot(
+                place,
+                rank,
+                "o",
+                color=line.get_color(),
+                markerfacecolor=line.get_color() if leads else "white",
+            )
     names = [metric_header(metric) for metric in metrics]
     axes.set_xticks(range(len(metrics)), names, rotation=35, ha="right", fontsize=8)
     axes.set_yticks(range(1, len(shown) + 1))
@@ -147,7 +210,9 @@ def _curves(metric: str) -> Draw:
             points = _mean_curve(reader, view, metric)
             if points is not None:
                 axes.plot(np.linspace(0, 100, len(points)), 100 * points, label=_label(view))
-        axes.set_xlabel(f"pixels {'removed' if known_metrics()[metric].better == 'lower' else 'inserted'}, %")
+        axes.set_xlabel(
+            f"pixels {'removed' if known_metrics()[metric].better == 'lower' else 'inserted'}, %"
+        )
         axes.set_ylabel("probability of the class, %")
 
     return draw
@@ -174,7 +239,10 @@ def _plain(text: str) -> str:
 
 
 def known_charts() -> dict[str, Chart]:
-    """Every chart by name; a curve for each metric that has one, those of the runs that are open among them."""
+    """Every chart by name; a curve for each metric that has one.
+
+    Those of the runs that are open among them.
+    """
     curves = {
         metric: Chart(f"{known_metrics()[metric].title} curve, mean over images", _curves(metric))
         for metric in catalog.curve_metrics()

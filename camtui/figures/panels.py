@@ -1,4 +1,7 @@
-"""One image in one cell: input, map, overlay, explanation map, from its file and the stored map. No torch."""
+"""One image in one cell: input, map, overlay, explanation map.
+
+From its file and the stored map. No torch.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +46,8 @@ class Panels:
     """What there is to see of one image in one cell.
 
     Attributes:
-        image: ``[side, side, 3]``, the pixels that were evaluated; ``saliency``: ``U``, ``[side, side]`` in [0, 1].
-        inside: the object's pixels, ``[side, side]``, to draw their edge.
+        image: ``[side, side, 3]``, the pixels that were evaluated; ``saliency``: ``U``, ``[side,
+        side]`` in [0, 1]. inside: the object's pixels, ``[side, side]``, to draw their edge.
     """
 
     cell: Cell
@@ -77,7 +80,8 @@ def open_panels(reader: RunReader, cell: Cell, ref: ImageRef, *, truth: bool = F
         truth: draw the object's edge too.
 
     Raises:
-        NotFound: the cell has no row for the image, its file is gone or another one now, or nobody has said where the object is.
+        NotFound: the cell has no row for the image, its file is gone or another one now, or nobody
+            has said where the object is.
     """
     row = reader.row(cell.id, ref.id)
     if row is None:
@@ -87,14 +91,24 @@ def open_panels(reader: RunReader, cell: Cell, ref: ImageRef, *, truth: bool = F
         )
     loaded = reader.backbones().get(cell.backbone)
     inside = _object(reader, ref, row.target, loaded) if truth else None
-    return Panels(cell, ref, row, open_input(reader, ref, loaded), _saliency(cell, row, loaded), loaded, inside)
+    return Panels(
+        cell,
+        ref,
+        row,
+        open_input(reader, ref, loaded),
+        _saliency(cell, row, loaded),
+        loaded,
+        inside,
+    )
 
 
 def _object(reader: RunReader, ref: ImageRef, target: int, loaded: LoadedBackbone | None) -> Mask:
     found = object_in(reader.plan(), ref, target, loaded)
     if found.pixels is None:
         why = found.problem or "the run has no truth"
-        raise NotFound(f"where the object is in {printable(ref.path)} is not known: {why}", "leave --truth out")
+        raise NotFound(
+            f"where the object is in {printable(ref.path)} is not known: {why}", "leave --truth out"
+        )
     return found.pixels
 
 
@@ -102,12 +116,17 @@ def open_input(reader: RunReader, ref: ImageRef, loaded: LoadedBackbone | None) 
     """The pixels that a backbone saw, ``[side, side, 3]``.
 
     Raises:
-        NotFound: the file is gone, is another one now, or lies where this user has named no folder of images.
+        NotFound: the file is gone, is another one now, or lies where this user has named no folder
+            of images.
     """
     plan = reader.plan()
     refuse_unnamed(plan.data)
     try:
-        return shown(open_square(Path(plan.data), ref.path, seen_by(loaded, plan.resize), ref.size, ref.content))
+        return shown(
+            open_square(
+                Path(plan.data), ref.path, seen_by(loaded, plan.resize), ref.size, ref.content
+            )
+        )
     except ImageUnreadable as error:
         raise NotFound(
             f"cannot open {printable(ref.path)} in {printable(plan.data)}: {error.message}",
@@ -122,4 +141,7 @@ def _saliency(cell: Cell, row: Row, loaded: LoadedBackbone | None) -> Map:
     method = catalog.method(cell.method)
     if isinstance(method, FixedMap):
         return np.array(method.fixed_map(side, side), dtype=np.float32)
-    raise NotFound(f"the run keeps no map of {cell.backbone}/{cell.method}", "camtui worst RUN lists images of other cells")
+    raise NotFound(
+        f"the run keeps no map of {cell.backbone}/{cell.method}",
+        "camtui worst RUN lists images of other cells",
+    )

@@ -1,4 +1,7 @@
-"""One self-contained page about a run: table, charts, worst images, failures, protocol. Nothing is fetched, no script."""
+"""One self-contained page about a run: table, charts, worst images, failures, protocol.
+
+Nothing is fetched, no script.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +39,17 @@ class Contents:
     """How much of a run the page shows.
 
     Attributes:
-        worst: images of every backbone's leading cell; ``charts``: whether to draw them, which needs matplotlib.
+        worst: images of every backbone's leading cell; ``charts``: whether to draw them, which
+            needs matplotlib.
     """
 
     worst: int = 6
     charts: bool = True
 
 
-def write_report(stream: TextIO, reader: RunReader, plan_toml: str, contents: Contents) -> list[str]:
+def write_report(
+    stream: TextIO, reader: RunReader, plan_toml: str, contents: Contents
+) -> list[str]:
     """Write the page.
 
     Args:
@@ -88,7 +94,10 @@ def _style() -> str:
 
 
 def _headline_first(table: Table) -> Table:
-    """The table with ADCC directly behind the names: it is what a reader looks for, on a narrow page too."""
+    """The table with ADCC directly behind the names.
+
+    It is what a reader looks for, on a narrow page too.
+    """
     keys = [column.key for column in table.columns]
     names = [place for place, column in enumerate(table.columns) if not column.numeric]
     first = [*names, keys.index("adcc")]
@@ -102,14 +111,19 @@ def _headline_first(table: Table) -> Table:
 
 
 def _table_html(table: Table) -> Iterator[str]:
-    header = "".join(f'<th scope="col"{_kind(column)}>{escape(column.title)}</th>' for column in table.columns)
+    header = "".join(
+        f'<th scope="col"{_kind(column)}>{escape(column.title)}</th>' for column in table.columns
+    )
     for block in table.blocks:
         caption = f"<caption>{escape(block.title)}</caption>" if block.title else ""
         yield f'<table class="wide">{caption}<thead><tr>{header}</tr></thead><tbody>\n'
         yield from (_row(row, table.columns) for row in block.rows)
         yield "</tbody></table>\n"
         yield from (f'<p class="note">{escape(note)}</p>\n' for note in block.notes)
-    yield from (f'<p class="note">{escape(in_print(note, second="underlined"))}</p>\n' for note in table.notes)
+    yield from (
+        f'<p class="note">{escape(in_print(note, second="underlined"))}</p>\n'
+        for note in table.notes
+    )
 
 
 def _row(row: TableRow, columns: Sequence[Column]) -> str:
@@ -206,7 +220,11 @@ def _worst(reader: RunReader, count: int, missing: list[str]) -> Iterator[str]:
                 continue
             stream = io.BytesIO()
             sheet.save(stream, "JPEG", quality=88)
-            yield _picture(stream.getvalue(), "image/jpeg", f"{printable(ref.path)}, ADCC {100 * place.value:.2f}")
+            yield _picture(
+                stream.getvalue(),
+                "image/jpeg",
+                f"{printable(ref.path)}, ADCC {100 * place.value:.2f}",
+            )
 
 
 def _sheet(reader: RunReader, cell: Cell, image: int) -> Image:
@@ -217,7 +235,10 @@ def _sheet(reader: RunReader, cell: Cell, image: int) -> Image:
 
 
 def _failures(reader: RunReader, most: int = 100) -> Iterator[str]:
-    names = {cell.id: f"{backbone_title(cell.backbone)}, {method_title(cell.method)}" for cell in reader.cells()}
+    names = {
+        cell.id: f"{backbone_title(cell.backbone)}, {method_title(cell.method)}"
+        for cell in reader.cells()
+    }
     failures = reader.failures(limit=most)
     info = reader.info()
     if info.state == "failed" and info.message:
@@ -228,7 +249,11 @@ def _failures(reader: RunReader, most: int = 100) -> Iterator[str]:
     yield '<table><thead><tr><th scope="col">Image</th><th scope="col" class="text">Network, method</th>'
     yield '<th scope="col" class="text">Reason</th></tr></thead><tbody>\n'
     for failure in failures:
-        words = (reader.image(failure.image).path, names[failure.cell], f"{failure.reason}: {failure.detail}")
+        words = (
+            reader.image(failure.image).path,
+            names[failure.cell],
+            f"{failure.reason}: {failure.detail}",
+        )
         cells = "".join(f'<td class="text">{escape(word)}</td>' for word in words)
         yield f"<tr>{cells}</tr>\n"
     yield "</tbody></table>\n"

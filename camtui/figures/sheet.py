@@ -1,4 +1,7 @@
-"""Panels beside and below each other with captions: one image of one method, or the paper's Figure 2. Pillow only."""
+"""Panels beside and below each other with captions.
+
+One image of one method, or the paper's Figure 2. Pillow only.
+"""
 
 from __future__ import annotations
 
@@ -20,23 +23,37 @@ if TYPE_CHECKING:
 
 GAP = 8
 _LINE = 15
-_TITLES: dict[View, str] = {"input": "input", "cam": "map", "overlay": "overlay", "masked": "explanation map"}
+_TITLES: dict[View, str] = {
+    "input": "input",
+    "cam": "map",
+    "overlay": "overlay",
+    "masked": "explanation map",
+}
 
 
 class Captioned(NamedTuple):
-    """A square picture with a title above and lines below; ``None`` leaves its place empty but for the words."""
+    """A square picture with a title above and lines below.
+
+    ``None`` leaves its place empty but for the words.
+    """
 
     picture: Pixels | None
     title: str
     lines: tuple[str, ...] = ()
 
 
-def cell_sheet(panels: Panels, views: Sequence[View], colours: ColourMap, alpha: float) -> Image.Image:
+def cell_sheet(
+    panels: Panels, views: Sequence[View], colours: ColourMap, alpha: float
+) -> Image.Image:
     """One image of one method: its views in a row, the scores below the first."""
     lines = scores(panels)
     shown = [Captioned(panels.view(view, colours, alpha), _TITLES[view]) for view in views]
     first = shown[0]._replace(lines=(printable(panels.ref.path, 38), *class_lines(panels)))
-    second = [shown[1]._replace(lines=(f"{panels.cell.backbone}/{panels.cell.method}", *lines))] if len(shown) > 1 else []
+    second = (
+        [shown[1]._replace(lines=(f"{panels.cell.backbone}/{panels.cell.method}", *lines))]
+        if len(shown) > 1
+        else []
+    )
     return compose([[first, *second, *shown[2:]]])
 
 
@@ -55,15 +72,26 @@ def figure_2(
     Raises:
         NotFound: an image file is gone, or no method has a row for an image.
     """
-    return compose([_figure_row(reader, cells, ref, view, colours, alpha, truth=truth) for ref in refs])
+    return compose(
+        [_figure_row(reader, cells, ref, view, colours, alpha, truth=truth) for ref in refs]
+    )
 
 
 def _figure_row(
-    reader: RunReader, cells: Sequence[Cell], ref: ImageRef, view: View, colours: ColourMap, alpha: float, *, truth: bool
+    reader: RunReader,
+    cells: Sequence[Cell],
+    ref: ImageRef,
+    view: View,
+    colours: ColourMap,
+    alpha: float,
+    *,
+    truth: bool,
 ) -> list[Captioned]:
     having = [cell for cell in cells if reader.row(cell.id, ref.id) is not None]
     if not having:
-        raise NotFound(f"no method has a row for {printable(ref.path)}", "camtui worst RUN lists images")
+        raise NotFound(
+            f"no method has a row for {printable(ref.path)}", "camtui worst RUN lists images"
+        )
     places = [
         Captioned(
             open_input(reader, ref, reader.backbones().get(having[0].backbone)),
@@ -94,11 +122,21 @@ def class_lines(panels: Panels) -> tuple[str, ...]:
     classes = panels.loaded.classes if panels.loaded else ()
 
     def name(index: int | None) -> str:
-        return "unknown" if index is None else printable(classes[index], 26) if 0 <= index < len(classes) else str(index)
+        return (
+            "unknown"
+            if index is None
+            else printable(classes[index], 26)
+            if 0 <= index < len(classes)
+            else str(index)
+        )
 
     row = panels.row
     seen = f"{name(row.target)} {row.y:.2f}"
-    return (seen,) if panels.ref.label == row.target else (f"label: {name(panels.ref.label)}", f"explained: {seen}")
+    return (
+        (seen,)
+        if panels.ref.label == row.target
+        else (f"label: {name(panels.ref.label)}", f"explained: {seen}")
+    )
 
 
 def _title(cell: Cell) -> str:
@@ -109,7 +147,10 @@ def _title(cell: Cell) -> str:
 
 def compose(rows: Sequence[Sequence[Captioned]]) -> Image.Image:
     """A white sheet with every picture in its place."""
-    side = max((place.picture.shape[0] for row in rows for place in row if place.picture is not None), default=0)
+    side = max(
+        (place.picture.shape[0] for row in rows for place in row if place.picture is not None),
+        default=0,
+    )
     columns = max(len(row) for row in rows)
     below = [max(len(place.lines) for place in row) * _LINE for row in rows]
     height = sum(side + _LINE + GAP + extra for extra in below) + GAP

@@ -1,7 +1,9 @@
-"""Numbers and tables for people: one way of writing them, shared by the commands, the exports and the dashboard.
+"""Numbers and tables for people: one way of writing them, shared by the commands.
 
-``numbers``  single values  ·  ``cells``  cells with ranks  ·  ``select``  filter and sort
-``table``    tables as data  ·  ``notes``  what must be said beside them  ·  ``plain``  tables as lines
+The exports and the dashboard.
+
+``numbers``  single values  ·  ``cells``  cells with ranks  ·  ``select``  filter and sort ``table``
+tables as data  ·  ``notes``  what must be said beside them  ·  ``plain``  tables as lines
 
 Light: neither torch nor numpy nor textual, and rich only when lines are printed.
 """

@@ -1,4 +1,7 @@
-"""The cells of a run as every table shows them: summary, whether complete, rank per metric with ties."""
+"""The cells of a run as every table shows them.
+
+Summary, whether complete, rank per metric with ties.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,16 @@ SIGNS: dict[Mark, str] = {"best": "*", "tie": "=", "second": "", "": ""}
 """How a rank is told without colour: ``*`` best, ``=`` tie with the best."""
 
 MEANS_OF_IMAGES = ("mean_image_adcc", "mean_image_arcc")
-"""Means of scores of single images; the averages named ``adcc`` and ``arcc`` are harmonic means of averages."""
+"""Means of scores of single images; the averages named ``adcc`` and ``arcc`` are harmonic means of
+averages.
+"""
 
 
 def means_of_images(metrics: Sequence[Metric]) -> tuple[str, ...]:
     """Those that a run with these metrics has."""
-    return MEANS_OF_IMAGES if any(metric.key == "arcc" for metric in metrics) else MEANS_OF_IMAGES[:1]
+    return (
+        MEANS_OF_IMAGES if any(metric.key == "arcc" for metric in metrics) else MEANS_OF_IMAGES[:1]
+    )
 
 
 Paired = Callable[[str, int, int], PairedDifference | None]
@@ -38,8 +45,8 @@ class CellView:
     """One cell with what is known of it.
 
     Attributes:
-        images: that the cell is to have, to tell whether it is complete.
-        dropped: images after which it was certainly worse than the best and left the race, ``None`` where it did not.
+        images: that the cell is to have, to tell whether it is complete. dropped: images after
+        which it was certainly worse than the best and left the race, ``None`` where it did not.
         marks: metric → rank among the methods of the backbone; a metric without a rank is left out.
     """
 
@@ -77,12 +84,16 @@ def cell_views(reader: RunReader, ranked: Sequence[Metric] = ()) -> list[CellVie
     """Every cell of a run, backbones in the plan's order.
 
     Args:
-        ranked: metrics to rank; pairs that may tie are read image by image, so not for every tick of a display.
+        ranked: metrics to rank; pairs that may tie are read image by image, so not for every tick
+            of a display.
     """
     images, look = reader.images_wanted(), reader.look()
     dropped = look.dropped if look else {}
     summaries = {summary.cell: summary for summary in reader.summaries()}
-    views = [CellView(cell, summaries[cell.id], images, dropped=dropped.get(cell.id)) for cell in reader.cells()]
+    views = [
+        CellView(cell, summaries[cell.id], images, dropped=dropped.get(cell.id))
+        for cell in reader.cells()
+    ]
     for backbone in dict.fromkeys(view.cell.backbone for view in views):
         group = [view for view in views if view.cell.backbone == backbone]
         for metric in ranked:
@@ -94,8 +105,9 @@ def cell_views(reader: RunReader, ranked: Sequence[Metric] = ()) -> list[CellVie
 def rank_cells(views: Iterable[CellView], metric: Metric, paired: Paired) -> dict[int, Mark]:
     """Best, ties with the best and second of some cells in one metric, by cell id.
 
-    A tie is a paired difference whose 95 % interval holds 0. Cells that are further apart than both their intervals together
-    cannot tie (the standard error of a difference is at most the sum of both), so only near ones are read.
+    A tie is a paired difference whose 95 % interval holds 0. Cells that are further apart than both
+    their intervals together cannot tie (the standard error of a difference is at most the sum of
+    both), so only near ones are read.
     """
     having = [view for view in views if view.mean(metric.key) is not None and not view.control]
     ordered = sorted(having, key=lambda view: -metric.sign * _value(view, metric))

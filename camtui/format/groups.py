@@ -1,4 +1,7 @@
-"""A cell's averages taken apart: by the true class of its images, or by whether the network was right about them."""
+"""A cell's averages taken apart: by the true class of its images.
+
+Or by whether the network was right about them.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,10 @@ class Group:
     """Some images of a cell.
 
     Attributes:
-        place: where it stands among the others: the class index, or 0 for right and 1 for wrong predictions; unknown ones last.
-        name: of the class, or ``right`` or ``wrong``.
-        index: of the class; ``correct``: of predictions; ``None`` where the label is unknown or the other was asked for.
-        view: the cell with the averages of these images, without ranks.
+        place: where it stands among the others: the class index, or 0 for right and 1 for wrong
+        predictions; unknown ones last. name: of the class, or ``right`` or ``wrong``. index: of the
+        class; ``correct``: of predictions; ``None`` where the label is unknown or the other was
+        asked for. view: the cell with the averages of these images, without ranks.
     """
 
     place: int
@@ -63,7 +66,13 @@ def _groups(reader: RunReader, view: CellView, by: By, classes: Sequence[str]) -
             yield Group(len(classes) + 10**6 if key is None else key, name, key, None, one)
         else:
             correct = None if key is None else key == 0
-            yield Group(2 if key is None else key, _UNKNOWN if key is None else ("right", "wrong")[key], None, correct, one)
+            yield Group(
+                2 if key is None else key,
+                _UNKNOWN if key is None else ("right", "wrong")[key],
+                None,
+                correct,
+                one,
+            )
 
 
 def _key(row: Row, image: ImageRef, by: By) -> int | None:
@@ -79,14 +88,26 @@ def class_name(classes: Sequence[str], index: int) -> str:
 
 def _summary(cell: int, images: Sequence[tuple[Row, dict[str, float]]]) -> CellSummary:
     """What ``RunReader.summaries`` would say of a cell that had these rows only."""
-    measurements = [Measurement(cell, row.image, key, value) for row, measured in images for key, value in measured.items()]
-    arcc = [_arcc_sources(cell, row, measured) for row, measured in images if {"arcc", "road"} <= set(measured)]
+    measurements = [
+        Measurement(cell, row.image, key, value)
+        for row, measured in images
+        for key, value in measured.items()
+    ]
+    arcc = [
+        _arcc_sources(cell, row, measured)
+        for row, measured in images
+        if {"arcc", "road"} <= set(measured)
+    ]
     found, _ = sums_of([row for row, _ in images], measurements, arcc)
     sums = {(a, b): Sum(n, total * UNIT) for (_, a, b), (n, total) in found.items()}
-    without_drop = [(row.coherency, row.complexity) for row, _ in images if row.average_drop is None]
+    without_drop = [
+        (row.coherency, row.complexity) for row, _ in images if row.average_drop is None
+    ]
     return summarise(cell, sums, 0, without_drop)
 
 
 def _arcc_sources(cell: int, row: Row, measured: dict[str, float]) -> ArccSources:
-    values = {key: getattr(row, key) if key in ROW_METRICS else measured[key] for key in ARCC_SOURCES}
+    values = {
+        key: getattr(row, key) if key in ROW_METRICS else measured[key] for key in ARCC_SOURCES
+    }
     return ArccSources(cell, *(values[key] for key in ARCC_SOURCES))

@@ -1,4 +1,7 @@
-"""Tables of how metrics judge: agreement with truth, controls, sensitivity, stability; a block for each backbone."""
+"""Tables of how metrics judge: agreement with truth, controls, sensitivity, stability.
+
+A block for each backbone.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,13 @@ def _agreement(title: str, judged: Sequence[Judgement], digits: int) -> Table:
     for truth in truths:
         name = catalog.metric(truth)
         columns.append(Column(f"{truth} images", f"τ {name.short}", f"τ with {name.title}"))
-        columns.append(Column(f"{truth} averages", f"τ {name.short}, averages", f"τ with {name.title}, of averages"))
+        columns.append(
+            Column(
+                f"{truth} averages",
+                f"τ {name.short}, averages",
+                f"τ with {name.title}, of averages",
+            )
+        )
     columns.append(Column("n", "n", "n"))
     blocks = []
     for one in judged:
@@ -47,14 +56,17 @@ def _agreement(title: str, judged: Sequence[Judgement], digits: int) -> Table:
                 entry
                 for pair in found
                 for entry in (
-                    (_tau(pair.per_image, digits), _tau(pair.of_averages, digits)) if pair else (Entry(ABSENT), Entry(ABSENT))
+                    (_tau(pair.per_image, digits), _tau(pair.of_averages, digits))
+                    if pair
+                    else (Entry(ABSENT), Entry(ABSENT))
                 )
             ]
             n = max((pair.per_image.n for pair in found if pair), default=0)
             rows.append(TableRow((Entry(_name(metric)), *entries, Entry(count(n)))))
         blocks.append(Block(one.backbone, tuple(rows), tuple(_ranked_notes(one))))
     notes = (
-        "τ: Kendall's τ-b between the metric's order of the methods and that of the truth, 1 the same, −1 the reverse;"
+        "τ: Kendall's τ-b between the metric's order of the methods and that of the truth, 1 "
+        "the same, −1 the reverse;"
         " the mean over images, and of the averages",
         "[ ]: 95 % intervals by bootstrap over images",
     )
@@ -63,7 +75,10 @@ def _agreement(title: str, judged: Sequence[Judgement], digits: int) -> Table:
 
 def _controls(title: str, judged: Sequence[Judgement], digits: int) -> Table:
     controls = list(dict.fromkeys(control for one in judged for control in one.controls))
-    columns = (_METRIC, *(Column(control, control, catalog.method(control).title) for control in controls))
+    columns = (
+        _METRIC,
+        *(Column(control, control, catalog.method(control).title) for control in controls),
+    )
     blocks = []
     for one in judged:
         known = {(won.metric, won.control): won for won in one.control_wins}
@@ -87,7 +102,10 @@ def _sensitivity(title: str, judged: Sequence[Judgement], digits: int) -> Table:
     kinds = list(dict.fromkeys(found.against for one in judged for found in one.sensitivity))
     columns = [_METRIC]
     for kind in kinds:
-        columns += [Column(f"{kind} seen", kind, f"{kind.capitalize()}: noticed"), Column(f"{kind} fall", "fall", "Fall")]
+        columns += [
+            Column(f"{kind} seen", kind, f"{kind.capitalize()}: noticed"),
+            Column(f"{kind} fall", "fall", "Fall"),
+        ]
     blocks = []
     for one in judged:
         known = {(found.metric, found.against): found for found in one.sensitivity}
@@ -96,52 +114,82 @@ def _sensitivity(title: str, judged: Sequence[Judgement], digits: int) -> Table:
             entries = []
             for kind in kinds:
                 found = known.get((metric, kind))
-                entries += [Entry(ABSENT), Entry(ABSENT)] if found is None else [
-                    _share(found.noticed, digits), _shown(found.fall, lambda value: signed_percent(value, digits))
-                ]  # fmt: skip
+                entries += (
+                    [Entry(ABSENT), Entry(ABSENT)]
+                    if found is None
+                    else [
+                        _share(found.noticed, digits),
+                        _shown(found.fall, lambda value: signed_percent(value, digits)),
+                    ]
+                )
             rows.append(TableRow((Entry(_name(metric)), *entries)))
         blocks.append(Block(one.backbone, tuple(rows), tuple(_altered_notes(one))))
     notes = (
-        "how often, in percent, the metric rates an image's map below the right one if it is for the wrong class, or of a network"
+        "how often, in percent, the metric rates an image's map below the right one if it is "
+        "for the wrong class, or of a network"
         " with random weights; 50 is chance; ties count half",
-        "fall: by how many points the average gets worse, the mean over the methods; below 0 it gets better",
+        "fall: by how many points the average gets worse, the mean over the methods; below 0 "
+        "it gets better",
     )
     return Table(f"{title}wrong class and random weights", tuple(columns), tuple(blocks), notes)
 
 
 def _stability(title: str, judged: Sequence[Judgement], digits: int) -> Table:
     sizes = sorted({found.images for one in judged for found in one.stability})
-    columns = (_METRIC, *(Column(str(size), count(size), f"{count(size)} images") for size in sizes))
+    columns = (
+        _METRIC,
+        *(Column(str(size), count(size), f"{count(size)} images") for size in sizes),
+    )
     blocks = []
     for one in judged:
         known = {(found.metric, found.images): found.tau for found in one.stability}
         rows = [
-            TableRow((
-                Entry(_name(metric)),
-                *(_tau(tau, digits) if (tau := known.get((metric, size))) else Entry(ABSENT) for size in sizes),
-            ))
+            TableRow(
+                (
+                    Entry(_name(metric)),
+                    *(
+                        _tau(tau, digits) if (tau := known.get((metric, size))) else Entry(ABSENT)
+                        for size in sizes
+                    ),
+                )
+            )
             for metric in (by_agreement(one) if one.stability else ())
-        ]  # fmt: skip
+        ]
         blocks.append(Block(one.backbone, tuple(rows)))
     notes = (
-        "τ-b between the orders of the averages on two disjoint random sets of so many images; [ ]: 95 % of 200 pairs of sets",
+        "τ-b between the orders of the averages on two disjoint random sets of so many images; "
+        "[ ]: 95 % of 200 pairs of sets",
     )
     return Table(f"{title}stability", columns, tuple(blocks), notes)
 
 
 def by_agreement(one: Judgement) -> list[str]:
-    """The metrics of a judgement, best agreement with the first measure of truth first, the measures of truth before all."""
+    """The metrics of a judgement, best agreement with the first measure of truth first.
+
+    The measures of truth before all.
+    """
     truths = list(dict.fromkeys(found.truth for found in one.agreement))
-    first = {found.metric: found.per_image.value or 0.0 for found in one.agreement if found.truth == truths[0]}
-    others = sorted((metric for metric in first if metric not in truths), key=lambda metric: -first[metric])
+    first = {
+        found.metric: found.per_image.value or 0.0
+        for found in one.agreement
+        if found.truth == truths[0]
+    }
+    others = sorted(
+        (metric for metric in first if metric not in truths), key=lambda metric: -first[metric]
+    )
     return [*truths, *others]
 
 
 def _ranked_notes(one: Judgement) -> list[str]:
     notes = [f"{len(one.methods)} methods in order: {', '.join(one.methods)}"]
     if one.twins:
-        notes.append(f"equal maps count once: {', '.join(f'{twin} = {other}' for twin, other in one.twins.items())}")
-    return notes + [f"{_name(metric)} is judged without {', '.join(methods)}" for metric, methods in one.lacking.items()]
+        notes.append(
+            f"equal maps count once: {', '.join(f'{twin} = {other}' for twin, other in one.twins.items())}"
+        )
+    return notes + [
+        f"{_name(metric)} is judged without {', '.join(methods)}"
+        for metric, methods in one.lacking.items()
+    ]
 
 
 def _altered_notes(one: Judgement) -> list[str]:

@@ -1,4 +1,7 @@
-"""What a run's rule (``--until``) has decided, in words: for status, header, show, tables and dry runs."""
+"""What a run's rule (``--until``) has decided, in words.
+
+For status, header, show, tables and dry runs.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,10 @@ from evaluator.text import printable
 
 
 def method_title(spec: str) -> str:
-    """``scorecam:variant=cic`` → ``Score-CAM (variant=cic)``, as in the paper's tables; an unknown method as it is."""
+    """``scorecam:variant=cic`` → ``Score-CAM (variant=cic)``, as in the paper's tables.
+
+    An unknown method as it is.
+    """
     key, _, options = spec.partition(":")
     try:
         title = catalog.method(key).title
@@ -19,7 +22,10 @@ def method_title(spec: str) -> str:
 
 
 def backbone_title(name: str) -> str:
-    """``vgg16:layer=features.29`` → ``VGG-16 (layer=features.29)``; an unknown backbone as it is."""
+    """``vgg16:layer=features.29`` → ``VGG-16 (layer=features.29)``.
+
+    An unknown backbone as it is.
+    """
     key, _, options = name.partition(":")
     try:
         title = known_backbone(key).title

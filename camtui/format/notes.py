@@ -1,4 +1,7 @@
-"""What must be said beside numbers: which run, how many images, random weights, failures, cells that are equal or absent."""
+"""What must be said beside numbers.
+
+Which run, how many images, random weights, failures, cells that are equal or absent.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,11 @@ def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
         yield f"left the race, certainly worse: {_dropped(views)}; camtui resume {reference(reader.path)} --all finishes them"
     if plan.limit is not None and (look is None or look.decided is None):
         yield f"not the whole data set: the first {count(info.image_count)} images of the order of seed {plan.seed}"
-    changed = [f"{name} {value}" for name, value, usual in _choices(plan.target, plan.resize, plan.precision) if value != usual]
+    changed = [
+        f"{name} {value}"
+        for name, value, usual in _choices(plan.target, plan.resize, plan.precision)
+        if value != usual
+    ]
     if changed:
         yield f"protocol: {', '.join(changed)}"
     if any(view.partial for view in views):
@@ -65,7 +72,9 @@ def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
 
 def _controls(views: Sequence[CellView]) -> Iterator[str]:
     """Which methods have no rank: ``Fake-CAM and Centre, the controls, are not ranked``."""
-    titles = list(dict.fromkeys(catalog.method(view.cell.method).title for view in views if view.control))
+    titles = list(
+        dict.fromkeys(catalog.method(view.cell.method).title for view in views if view.control)
+    )
     if len(titles) == 1:
         yield f"{titles[0]}, the control, is not ranked"
     elif titles:
@@ -74,7 +83,11 @@ def _controls(views: Sequence[CellView]) -> Iterator[str]:
 
 def _dropped(views: Sequence[CellView]) -> str:
     """``resnet50/gradcampp after 120``."""
-    left = [f"{view.cell.backbone}/{view.cell.method} after {count(view.dropped)}" for view in views if view.dropped is not None]
+    left = [
+        f"{view.cell.backbone}/{view.cell.method} after {count(view.dropped)}"
+        for view in views
+        if view.dropped is not None
+    ]
     return ", ".join(left) or "methods that are not shown"
 
 
@@ -83,7 +96,11 @@ def _truth_metrics(plan: RunPlan) -> list[str]:
 
 
 def _choices(target: str, resize: int, precision: str) -> tuple[tuple[str, object, object], ...]:
-    return ("target", target, "predicted"), ("resize", resize, SHORT_SIDE), ("precision", precision, "fp32")
+    return (
+        ("target", target, "predicted"),
+        ("resize", resize, SHORT_SIDE),
+        ("precision", precision, "fp32"),
+    )
 
 
 def _signs(views: Sequence[CellView]) -> str:

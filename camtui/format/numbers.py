@@ -1,4 +1,7 @@
-"""Single values as text: percent, intervals, counts, durations. Everything that people read goes through these."""
+"""Single values as text: percent, intervals, counts, durations.
+
+Everything that people read goes through these.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ BREAKDOWN = 60
 
 
 def percent(value: float | None, digits: int = 2) -> str:
-    """A fraction ×100 with fixed digits, as the paper prints it: ``0.53519`` → ``53.52``; never ``-0.00``."""
+    """A fraction ×100 with fixed digits, as the paper prints it: ``0.53519`` → ``53.52``.
+
+    Never ``-0.00``.
+    """
     if value is None:
         return ABSENT
     text = f"{100 * value:.{digits}f}"
@@ -33,7 +39,11 @@ def half_width(mean: Mean | PairedDifference | None, digits: int = 2) -> str:
 
 def with_interval(mean: Mean | None, digits: int = 2) -> str:
     """Value and half of its 95 % interval: ``75.27 ±0.12``; the value alone below two images."""
-    return ABSENT if mean is None else f"{percent(mean.value, digits)} {half_width(mean, digits)}".rstrip()
+    return (
+        ABSENT
+        if mean is None
+        else f"{percent(mean.value, digits)} {half_width(mean, digits)}".rstrip()
+    )
 
 
 def metric_header(metric: Metric, *, long: bool = False) -> str:
@@ -54,7 +64,10 @@ def short_count(n: int) -> str:
 
 
 def rate(images_per_second: float) -> str:
-    """Three significant digits: ``1,234 images/s``, ``4.1 images/s``; below one a second ``32 s per image``."""
+    """Three significant digits: ``1,234 images/s``, ``4.1 images/s``.
+
+    Below one a second ``32 s per image``.
+    """
     if images_per_second >= 100:
         return f"{images_per_second:,.0f} images/s"
     if images_per_second >= 1:

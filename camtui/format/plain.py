@@ -1,4 +1,7 @@
-"""A table as aligned lines for a terminal or a pipe; rich gives them colour, it does not lay them out."""
+"""A table as aligned lines for a terminal or a pipe.
+
+Rich gives them colour, it does not lay them out.
+"""
 
 from __future__ import annotations
 
@@ -41,18 +44,30 @@ def print_lines(lines: list[Line], console: Console) -> None:
 
 def plain_text(table: Table) -> str:
     """The table without any style, ending in a newline."""
-    return "".join("".join(span.text for span in line).rstrip() + "\n" for line in table_lines(table))
+    return "".join(
+        "".join(span.text for span in line).rstrip() + "\n" for line in table_lines(table)
+    )
 
 
 def table_lines(table: Table) -> list[Line]:
     """The table as lines of spans; columns are aligned over all blocks."""
-    texts = [[[entry_text(entry) for entry in row.entries] for row in block.rows] for block in table.blocks]
+    texts = [
+        [[entry_text(entry) for entry in row.entries] for row in block.rows]
+        for block in table.blocks
+    ]
     widths = [
-        max([len(printable(column.name)), *(len(row[place].rstrip(" *=")) for block in texts for row in block)])
+        max(
+            [
+                len(printable(column.name)),
+                *(len(row[place].rstrip(" *=")) for block in texts for row in block),
+            ]
+        )
         for place, column in enumerate(table.columns)
     ]
     numeric = [column.numeric for column in table.columns]
-    header = "".join(_padded(printable(c.name), w, c.numeric) for c, w in zip(table.columns, widths, strict=True))
+    header = "".join(
+        _padded(printable(c.name), w, c.numeric) for c, w in zip(table.columns, widths, strict=True)
+    )
     lines: list[Line] = [[Span(printable(table.title), "bold")]]
     for block in table.blocks:
         lines += [[], [Span(printable(block.title), "bold")]] if block.title else [[]]
@@ -66,7 +81,9 @@ def table_lines(table: Table) -> list[Line]:
 def entry_text(entry: Entry) -> str:
     """One entry with its signs, always in the same places: ``~75.27 ±0.12*``."""
     partial = "~" if entry.partial else ""
-    return printable(f"{partial}{entry.text}{' ' if entry.interval else ''}{entry.interval}{SIGNS[entry.mark] or ' '}")
+    return printable(
+        f"{partial}{entry.text}{' ' if entry.interval else ''}{entry.interval}{SIGNS[entry.mark] or ' '}"
+    )
 
 
 def _padded(text: str, width: int, numeric: bool) -> str:
@@ -75,10 +92,21 @@ def _padded(text: str, width: int, numeric: bool) -> str:
 
 def _row_line(row: TableRow, widths: list[int], numeric: list[bool]) -> Line:
     fields = list(zip(row.entries, widths, numeric, strict=True))
-    names = [Span(_padded(printable(entry.text), width, False)) for entry, width, number in fields if not number]
+    names = [
+        Span(_padded(printable(entry.text), width, False))
+        for entry, width, number in fields
+        if not number
+    ]
     if row.remark:
         return [*names, Span(printable(row.remark), "dim")]
-    return [*names, *(Span(_entry_field(entry, width), STYLES[entry.mark]) for entry, width, number in fields if number)]
+    return [
+        *names,
+        *(
+            Span(_entry_field(entry, width), STYLES[entry.mark])
+            for entry, width, number in fields
+            if number
+        ),
+    ]
 
 
 def _entry_field(entry: Entry, width: int) -> str:

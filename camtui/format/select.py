@@ -20,8 +20,9 @@ _COUNTS = ("n", "failed", "degenerate")
 def matching(views: Sequence[CellView], expression: str) -> list[CellView]:
     """The cells that meet every term of an expression.
 
-    Terms are separated by commas: ``backbone=resnet*`` and ``method!=fakecam`` match by wildcard, ``adcc>70`` and ``n>=1000``
-    by number (metrics in percent), and a bare word is looked for in ``BACKBONE/METHOD``.
+    Terms are separated by commas: ``backbone=resnet*`` and ``method!=fakecam`` match by wildcard,
+    ``adcc>70`` and ``n>=1000`` by number (metrics in percent), and a bare word is looked for in
+    ``BACKBONE/METHOD``.
 
     Raises:
         UsageError: an expression that cannot be read.
@@ -29,15 +30,22 @@ def matching(views: Sequence[CellView], expression: str) -> list[CellView]:
     """
     found = list(filter(_grammar().test(expression), views))
     if not found:
-        raise NotFound(f"no cell matches '{printable(expression, 60)}'", "camtui table RUN shows every cell")
+        raise NotFound(
+            f"no cell matches '{printable(expression, 60)}'", "camtui table RUN shows every cell"
+        )
     return found
 
 
 def _grammar() -> Grammar[CellView]:
-    counts: dict[str, Callable[[CellView], float | None]] = {name: partial(_count, name) for name in _COUNTS}
+    counts: dict[str, Callable[[CellView], float | None]] = {
+        name: partial(_count, name) for name in _COUNTS
+    }
     metrics = {name: partial(_percent, name) for name in (*known_metrics(), *MEANS_OF_IMAGES)}
     return Grammar(
-        texts={"backbone": lambda view: view.cell.backbone, "method": lambda view: view.cell.method},
+        texts={
+            "backbone": lambda view: view.cell.backbone,
+            "method": lambda view: view.cell.method,
+        },
         numbers={**counts, **metrics},
         words=lambda view: f"{view.cell.backbone}/{view.cell.method}",
         example="for example --filter 'backbone=resnet*, adcc>70'",
@@ -74,7 +82,9 @@ def best_first(view: CellView, metric: str) -> tuple[bool, float]:
 
 
 def find_cell(reader: RunReader, text: str) -> Cell:
-    """The cell that ``BACKBONE/METHOD`` means, the method alone where it has one backbone, or a part that only one cell has.
+    """The cell that ``BACKBONE/METHOD`` means, the method alone where it has one backbone.
+
+    Or a part that only one cell has.
 
     Raises:
         UsageError: more than one.
@@ -87,11 +97,15 @@ def find_cell(reader: RunReader, text: str) -> Cell:
     if len(near) == 1:
         return cells[near[0]]
     if near:
-        raise UsageError(f"{len(near)} cells match '{printable(text, 60)}'", f"one of {_listed(near)}")
+        raise UsageError(
+            f"{len(near)} cells match '{printable(text, 60)}'", f"one of {_listed(near)}"
+        )
     methods = list(dict.fromkeys(cell.method for cell in cells.values()))
     meant = did_you_mean(text, [*cells, *methods])
     raise NotFound(f"no cell '{printable(text, 60)}'", f"{meant}the run has {_listed(list(cells))}")
 
 
 def _listed(names: Sequence[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more: camtui table RUN" if len(names) > most else "")
+    return ", ".join(names[:most]) + (
+        f" and {len(names) - most} more: camtui table RUN" if len(names) > most else ""
+    )

@@ -1,4 +1,7 @@
-"""Tables as plain data: blocks of rows of entries, and the notes that belong under them. Renderers turn them into text."""
+"""Tables as plain data: blocks of rows of entries, and the notes that belong under them.
+
+Renderers turn them into text.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class TableRow:
-    """Entries in the order of the columns; ``remark`` stands in place of numbers where there can be none."""
+    """Entries in the order of the columns.
+
+    ``remark`` stands in place of numbers where there can be none.
+    """
 
     entries: tuple[Entry, ...]
     remark: str = ""
@@ -94,8 +100,12 @@ class Options:
 DEFAULTS = Options()
 
 
-MEAN_IMAGE_ADCC = Metric("mean_image_adcc", "mean image ADCC", "image ADCC", "", "higher", "mean of the per-image ADCC")
-MEAN_IMAGE_ARCC = Metric("mean_image_arcc", "mean image ARCC", "image ARCC", "", "higher", "mean of the per-image ARCC")
+MEAN_IMAGE_ADCC = Metric(
+    "mean_image_adcc", "mean image ADCC", "image ADCC", "", "higher", "mean of the per-image ADCC"
+)
+MEAN_IMAGE_ARCC = Metric(
+    "mean_image_arcc", "mean image ARCC", "image ARCC", "", "higher", "mean of the per-image ARCC"
+)
 """Shown beside the headlines where there is room; other numbers."""
 
 _MEANS = {mean.key: mean for mean in (MEAN_IMAGE_ADCC, MEAN_IMAGE_ARCC)}
@@ -113,49 +123,81 @@ def summary_table(reader: RunReader, options: Options = Options()) -> Table:
     """The paper's layout: one block per backbone, methods as rows, metrics in the paper's order."""
     metrics = shown_metrics(reader)
     views = chosen_views(reader, metrics, options)
-    columns = (Column("method", "method", "Method", numeric=False), Column("n", "n", "n"), *map(_column, metrics))
+    columns = (
+        Column("method", "method", "Method", numeric=False),
+        Column("n", "n", "n"),
+        *map(_column, metrics),
+    )
     loaded = reader.backbones()
     blocks = []
     for backbone in dict.fromkeys(view.cell.backbone for view in _in_plan_order(views)):
         group = [view for view in views if view.cell.backbone == backbone]
         rows = tuple(_row([Entry(view.cell.method)], view, metrics, options) for view in group)
-        blocks.append(Block(block_title(backbone, loaded.get(backbone)), rows, tuple(block_notes(group))))
+        blocks.append(
+            Block(block_title(backbone, loaded.get(backbone)), rows, tuple(block_notes(group)))
+        )
     return Table(run_title(reader), columns, tuple(blocks), tuple(run_notes(reader, views)))
 
 
 def grouped_table(reader: RunReader, by: By, options: Options = Options()) -> Table:
-    """One block per backbone; in it every group of images, and in it the methods. No ranks: groups are small."""
+    """One block per backbone; in it every group of images, and in it the methods.
+
+    No ranks: groups are small.
+    """
     metrics = shown_metrics(reader)
     views = chosen_views(reader, metrics, replace(options, ranks=False, sort=""))
     groups = sorted(grouped(reader, views, by), key=lambda group: (group.place, group.view.cell.id))
     if options.sort:
         groups.sort(key=lambda group: best_first(group.view, options.sort))
     title = "class" if by == "class" else "prediction"
-    names = [Column(title, title, title.capitalize(), numeric=False), Column("method", "method", "Method", numeric=False)]
+    names = [
+        Column(title, title, title.capitalize(), numeric=False),
+        Column("method", "method", "Method", numeric=False),
+    ]
     blocks = []
     for backbone, loaded in reader.backbones().items():
         mine = [group for group in groups if group.view.cell.backbone == backbone]
-        rows = tuple(_row([Entry(group.name), Entry(group.view.cell.method)], group.view, metrics, options) for group in mine)
+        rows = tuple(
+            _row([Entry(group.name), Entry(group.view.cell.method)], group.view, metrics, options)
+            for group in mine
+        )
         notes = tuple(block_notes([view for view in views if view.cell.backbone == backbone]))
         blocks += [Block(block_title(backbone, loaded), rows, notes)] if rows else []
     columns = (*names, Column("n", "n", "n"), *map(_column, metrics))
-    return Table(f"{run_title(reader)} · by {title}", columns, tuple(blocks), tuple(run_notes(reader, views)))
+    return Table(
+        f"{run_title(reader)} · by {title}", columns, tuple(blocks), tuple(run_notes(reader, views))
+    )
 
 
 def long_table(reader: RunReader, options: Options = Options()) -> Table:
-    """One row per cell with everything known of it: counts of failures and degenerate maps, mean image ADCC."""
+    """One row per cell with everything known of it.
+
+    Counts of failures and degenerate maps, mean image ADCC.
+    """
     shown = shown_metrics(reader)
     metrics = [*shown, *(_MEANS[key] for key in means_of_images(shown))]
     views = chosen_views(reader, shown_metrics(reader), options)
     names = [Column(key, key, key.capitalize(), numeric=False) for key in ("backbone", "method")]
-    counts = [Column(key, short, key.capitalize()) for key, short in (("n", "n"), ("failed", "fail"), ("degenerate", "degen"))]
+    counts = [
+        Column(key, short, key.capitalize())
+        for key, short in (("n", "n"), ("failed", "fail"), ("degenerate", "degen"))
+    ]
     rows = []
     for view in views:
         row = _row([Entry(view.cell.backbone), Entry(view.cell.method)], view, metrics, options)
         tail = [Entry(count(view.summary.failed)), Entry(count(view.summary.degenerate))]
         rows.append(TableRow((*row.entries[:3], *tail, *row.entries[3:]), row.remark))
-    block = Block("", tuple(rows), tuple(dict.fromkeys(note for view in views for note in block_notes([view], counts=False))))
-    return Table(run_title(reader), (*names, *counts, *map(_column, metrics)), (block,), tuple(run_notes(reader, views)))
+    block = Block(
+        "",
+        tuple(rows),
+        tuple(dict.fromkeys(note for view in views for note in block_notes([view], counts=False))),
+    )
+    return Table(
+        run_title(reader),
+        (*names, *counts, *map(_column, metrics)),
+        (block,),
+        tuple(run_notes(reader, views)),
+    )
 
 
 def pivot_table(reader: RunReader, metric: str, options: Options = Options()) -> Table:
@@ -168,15 +210,30 @@ def pivot_table(reader: RunReader, metric: str, options: Options = Options()) ->
     views = chosen_views(reader, [wanted], options)
     by_place = {(view.cell.method, view.cell.backbone): view for view in views}
     backbones = list(dict.fromkeys(view.cell.backbone for view in _in_plan_order(views)))
-    columns = [Column("method", "method", "Method", numeric=False), *(Column(name, name, name) for name in backbones)]
+    columns = [
+        Column("method", "method", "Method", numeric=False),
+        *(Column(name, name, name) for name in backbones),
+    ]
     rows = []
     for method in dict.fromkeys(view.cell.method for view in views):
         found = [by_place.get((method, backbone)) for backbone in backbones]
-        entries = [_entry(view, wanted, options, interval=options.ci) if view else Entry(ABSENT) for view in found]
+        entries = [
+            _entry(view, wanted, options, interval=options.ci) if view else Entry(ABSENT)
+            for view in found
+        ]
         rows.append(TableRow((Entry(method), *entries)))
-    notes = [f"{name}: {note}" for name in backbones for note in block_notes([v for v in views if v.cell.backbone == name])]
+    notes = [
+        f"{name}: {note}"
+        for name in backbones
+        for note in block_notes([v for v in views if v.cell.backbone == name])
+    ]
     title = f"{run_title(reader)} · {metric_header(wanted, long=True)}"
-    return Table(title, tuple(columns), (Block("", tuple(rows), tuple(notes)),), tuple(run_notes(reader, views)))
+    return Table(
+        title,
+        tuple(columns),
+        (Block("", tuple(rows), tuple(notes)),),
+        tuple(run_notes(reader, views)),
+    )
 
 
 def _column(metric: Metric) -> Column:
@@ -187,12 +244,20 @@ def _in_plan_order(views: Sequence[CellView]) -> list[CellView]:
     return sorted(views, key=lambda view: view.cell.id)
 
 
-def _row(names: list[Entry], view: CellView, metrics: Sequence[Metric], options: Options) -> TableRow:
+def _row(
+    names: list[Entry], view: CellView, metrics: Sequence[Metric], options: Options
+) -> TableRow:
     if not view.cell.applicable:
         blank = [Entry(ABSENT) for _ in range(len(metrics) + 1)]
-        return TableRow((*names, *blank), f"not applicable: {view.cell.note}" if view.cell.note else "not applicable")
+        return TableRow(
+            (*names, *blank),
+            f"not applicable: {view.cell.note}" if view.cell.note else "not applicable",
+        )
     n = Entry(count(view.summary.n), partial=view.partial)
-    values = [_entry(view, metric, options, interval=options.ci or metric.key in ("adcc", "arcc")) for metric in metrics]
+    values = [
+        _entry(view, metric, options, interval=options.ci or metric.key in ("adcc", "arcc"))
+        for metric in metrics
+    ]
     return TableRow((*names, n, *values))
 
 

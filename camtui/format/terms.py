@@ -16,8 +16,13 @@ T = TypeVar("T")
 
 _TERM = re.compile(r"\s*([a-z_]+)\s*(<=|>=|!=|=|<|>)\s*(.+?)\s*")
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne,
-}  # fmt: skip
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "!=": operator.ne,
+}
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,9 @@ class Grammar(Generic[T]):
     """What can be asked of one kind of thing.
 
     Attributes:
-        texts: fields that are matched by wildcard; ``numbers``: fields that are compared, ``None`` where there is no value.
-        words: the text in which a bare word is looked for.
-        example: shown with every error.
+        texts: fields that are matched by wildcard; ``numbers``: fields that are compared, ``None``
+        where there is no value. words: the text in which a bare word is looked for. example: shown
+        with every error.
     """
 
     texts: Mapping[str, Callable[[T], str]]
@@ -70,7 +75,9 @@ class Grammar(Generic[T]):
         try:
             wanted = float(value)
         except ValueError as error:
-            raise UsageError(f"--filter: '{printable(value, 40)}' is no number for {field}", self.example) from error
+            raise UsageError(
+                f"--filter: '{printable(value, 40)}' is no number for {field}", self.example
+            ) from error
 
         def test(thing: T) -> bool:
             found = self.numbers[field](thing)

@@ -18,8 +18,8 @@ class Estimate:
     """A statistic with its 95 % interval.
 
     Attributes:
-        value: over all images; ``low``, ``high``: the interval; all ``None`` where no image defines it.
-        n: images that it rests on.
+        value: over all images; ``low``, ``high``: the interval; all ``None`` where no image defines
+        it. n: images that it rests on.
     """
 
     value: float | None
@@ -29,7 +29,9 @@ class Estimate:
 
 
 class Resampling:
-    """The same draws of images, with replacement, for every statistic: differences between statistics are paired.
+    """The same draws of images, with replacement, for every statistic.
+
+    Differences between statistics are paired.
 
     Args:
         images: how many there are; ``draws``: how often as many are drawn; ``seed``: of the draws.
@@ -57,7 +59,9 @@ class Resampling:
         """
         parts = [weighted_means(np.ones((1, self._images)), columns)]
         for begun in range(0, len(self._times), self._rows):
-            parts.append(weighted_means(self._times[begun : begun + self._rows].astype(np.float64), columns))
+            parts.append(
+                weighted_means(self._times[begun : begun + self._rows].astype(np.float64), columns)
+            )
         return np.concatenate(parts)
 
 
@@ -65,7 +69,8 @@ def weighted_means(weights: Floats, columns: Floats) -> Floats:
     """Averages by several sets of weights, over the images that have a value.
 
     Args:
-        weights: ``[sets, images]``; ``columns``: ``[images, columns]``, NaN where an image has no value.
+        weights: ``[sets, images]``; ``columns``: ``[images, columns]``, NaN where an image has no
+            value.
 
     Returns:
         ``[sets, columns]``; NaN where no image of weight has a value.

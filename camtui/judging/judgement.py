@@ -1,4 +1,7 @@
-"""Agreement with truth, controls, sensitivity and stability of every metric of a run, for each backbone."""
+"""Agreement with truth, controls, sensitivity and stability of every metric of a run.
+
+For each backbone.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,8 @@ class Agreement:
     """Kendall's τ-b between a metric's order of the methods and that of a measure of truth.
 
     Attributes:
-        per_image: the mean over images of each image's τ; ``of_averages``: τ of the methods' averages.
+        per_image: the mean over images of each image's τ; ``of_averages``: τ of the methods'
+            averages.
     """
 
     metric: str
@@ -69,9 +73,8 @@ class Sensitivity:
     """What a metric makes of maps that must be worse.
 
     Attributes:
-        against: ``wrong class`` or ``random weights``.
-        methods: those that have such a map.
-        fall: how much worse their averages are, the mean over the methods; a negative one is a rise.
+        against: ``wrong class`` or ``random weights``. methods: those that have such a map. fall:
+        how much worse their averages are, the mean over the methods; a negative one is a rise.
         noticed: how often an image's value is worse, ties counting half; 0.5 is chance.
     """
 
@@ -87,7 +90,8 @@ class Stability:
     """τ-b between a metric's orders of the methods on two disjoint random sets of images.
 
     Attributes:
-        images: in each set; ``tau``: the mean over pairs of sets, and an interval that holds 95 % of the pairs.
+        images: in each set; ``tau``: the mean over pairs of sets, and an interval that holds 95 %
+            of the pairs.
     """
 
     metric: str
@@ -129,14 +133,19 @@ class Chosen:
 
 
 class _Altered(NamedTuple):
-    """A kind of map that must be worse: pairs of a method's cell and the cell of its altered map."""
+    """A kind of map that must be worse.
+
+    Pairs of a method's cell and the cell of its altered map.
+    """
 
     against: str
     pairs: tuple[tuple[Cell, Cell], ...]
 
 
 def judge(reader: RunReader, chosen: Chosen = Chosen()) -> list[Judgement]:
-    """Judge the metrics of a run, a judgement for each backbone that has truth; those with random weights are only compared with.
+    """Judge the metrics of a run, a judgement for each backbone that has truth.
+
+    Those with random weights are only compared with.
 
     Raises:
         NotFound: the run has no truth, or fewer than two methods to put in order.
@@ -145,31 +154,49 @@ def judge(reader: RunReader, chosen: Chosen = Chosen()) -> list[Judgement]:
     metrics = [metric for key, metric in catalog.known_metrics().items() if key in keys]
     if not any(key in JUDGES for key in keys):
         raise NotFound(
-            "the run has no measure of truth", "camtui run … --truth MASKS --metric mass_accuracy,rank_accuracy adds it"
+            "the run has no measure of truth",
+            "camtui run … --truth MASKS --metric mass_accuracy,rank_accuracy adds it",
         )
     cells = [cell for cell in reader.cells() if cell.applicable]
-    trained = [name for name in reader.backbones() if not parse_backbone(name).weights.startswith("random:")]
+    trained = [
+        name
+        for name in reader.backbones()
+        if not parse_backbone(name).weights.startswith("random:")
+    ]
     subjects = trained or list(reader.backbones())
     found = [_judge_backbone(reader, name, cells, metrics, chosen) for name in subjects]
     judged = [one for one in found if one is not None]
     if not judged:
         raise NotFound(
-            "fewer than two methods of the run have a measure of truth", "camtui status RUN; camtui judge needs two or more"
+            "fewer than two methods of the run have a measure of truth",
+            "camtui status RUN; camtui judge needs two or more",
         )
     return judged
 
 
 def _judge_backbone(
-    reader: RunReader, backbone: str, cells: Sequence[Cell], metrics: Sequence[Metric], chosen: Chosen
+    reader: RunReader,
+    backbone: str,
+    cells: Sequence[Cell],
+    metrics: Sequence[Metric],
+    chosen: Chosen,
 ) -> Judgement | None:
     mine = [cell for cell in cells if cell.backbone == backbone and _key(cell) != WRONG_CLASS]
     altered = _altered(backbone, cells)
     values = read_values(
-        reader, list(dict.fromkeys([*mine, *(two for one in altered for pair in one.pairs for two in pair)])), metrics
+        reader,
+        list(
+            dict.fromkeys([*mine, *(two for one in altered for pair in one.pairs for two in pair)])
+        ),
+        metrics,
     )
     begun = [cell for cell in mine if any((key, cell.id) in values.columns for key in JUDGES)]
-    twins = _twins(reader, backbone, [cell for cell in begun if not catalog.is_control(cell.method)])
-    ranked = [cell for cell in begun if not catalog.is_control(cell.method) and cell.method not in twins]
+    twins = _twins(
+        reader, backbone, [cell for cell in begun if not catalog.is_control(cell.method)]
+    )
+    ranked = [
+        cell for cell in begun if not catalog.is_control(cell.method) and cell.method not in twins
+    ]
     controls = [cell for cell in begun if catalog.is_control(cell.method)]
     if len(ranked) < 2:
         return None
@@ -194,25 +221,38 @@ def _judge_backbone(
 
 
 class Bench:
-    """The four questions, on the values of one backbone. All statistics are over the same draws of images."""
+    """The four questions, on the values of one backbone.
+
+    All statistics are over the same draws of images.
+    """
 
     def __init__(self, values: Values, chosen: Chosen) -> None:
         self._values, self._seed = values, chosen.seed
         self._resampling = Resampling(values.images, chosen.draws, chosen.seed)
 
     def agreement(self, metrics: Sequence[str], ranked: Sequence[Cell]) -> Iterator[Agreement]:
-        """Of every metric with every measure of truth, the measures of truth with each other too; over the methods with both."""
+        """Of every metric with every measure of truth.
+
+        The measures of truth with each other too; over the methods with both.
+        """
         for truth in (key for key in JUDGES if key in metrics):
             for metric in (key for key in metrics if key != truth):
                 cells = self._values.having(metric, self._values.having(truth, ranked))
                 if len(cells) < 2:
                     continue
-                taus = kendall(better(metric, self._values.of(metric, cells)), better(truth, self._values.of(truth, cells)))
+                taus = kendall(
+                    better(metric, self._values.of(metric, cells)),
+                    better(truth, self._values.of(truth, cells)),
+                )
                 one, other = (better(key, self._averages(key, cells)) for key in (metric, truth))
                 n = _count(taus)
-                yield Agreement(metric, truth, estimate(self._means(taus), n), estimate(kendall(one, other), n))
+                yield Agreement(
+                    metric, truth, estimate(self._means(taus), n), estimate(kendall(one, other), n)
+                )
 
-    def control_wins(self, metrics: Sequence[str], ranked: Sequence[Cell], controls: Sequence[Cell]) -> Iterator[ControlWins]:
+    def control_wins(
+        self, metrics: Sequence[str], ranked: Sequence[Cell], controls: Sequence[Cell]
+    ) -> Iterator[ControlWins]:
         """Of every metric and control."""
         for metric in metrics:
             for control in (cell for cell in controls if self._values.has(metric, [cell])):
@@ -224,7 +264,9 @@ class Bench:
                 won = bool(averages[0] > averages[1:].max()) if n else None
                 yield ControlWins(metric, control.method, estimate(self._means(above), n), won)
 
-    def sensitivity(self, metrics: Sequence[str], altered: Sequence[_Altered]) -> Iterator[Sensitivity]:
+    def sensitivity(
+        self, metrics: Sequence[str], altered: Sequence[_Altered]
+    ) -> Iterator[Sensitivity]:
         """Of every metric and kind of map that must be worse."""
         for metric in metrics:
             for kind in altered:
@@ -238,7 +280,9 @@ class Bench:
                 n = _count(noticed)
                 fall = estimate((averages - others).mean(0), n)
                 names = tuple(pair[0].method for pair in pairs)
-                yield Sensitivity(metric, kind.against, names, fall, estimate(self._means(noticed), n))
+                yield Sensitivity(
+                    metric, kind.against, names, fall, estimate(self._means(noticed), n)
+                )
 
     def stability(self, metrics: Sequence[str], ranked: Sequence[Cell]) -> Iterator[Stability]:
         """Of every metric and size of the sets, as far as there are images for two of them."""
@@ -249,15 +293,23 @@ class Bench:
             images = int(known.sum())
             order = np.argsort(np.random.default_rng(self._seed).random((SPLITS, images)), axis=1)
             for size in (size for size in HALVES if 2 * size <= images):
-                halves = [_members(order[:, part], images) for part in (slice(0, size), slice(images - size, images))]
-                one, other = (headline(metric, [weighted_means(half, column).T for column in columns]) for half in halves)
+                halves = [
+                    _members(order[:, part], images)
+                    for part in (slice(0, size), slice(images - size, images))
+                ]
+                one, other = (
+                    headline(metric, [weighted_means(half, column).T for column in columns])
+                    for half in halves
+                )
                 taus = kendall(better(metric, one), better(metric, other))
                 mean = weighted_means(np.ones((1, SPLITS)), taus[:, None])[0]
                 yield Stability(metric, size, estimate(np.concatenate([mean, taus]), size))
 
     def _averages(self, metric: str, cells: Sequence[Cell]) -> Floats:
         """Each method's average over all images, then over each draw, ``[cells, 1 + draws]``."""
-        return headline(metric, [self._resampling.means(part.T).T for part in self._values.parts(metric, cells)])
+        return headline(
+            metric, [self._resampling.means(part.T).T for part in self._values.parts(metric, cells)]
+        )
 
     def _means(self, column: Floats) -> Floats:
         return self._resampling.means(column[:, None])[:, 0]
@@ -277,7 +329,11 @@ def _members(chosen: NDArray[np.intp], images: int) -> Floats:
 def _altered(backbone: str, cells: Sequence[Cell]) -> list[_Altered]:
     """The pairs of cells that a run has for each kind of map that must be worse."""
     mine = {cell.method: cell for cell in cells if cell.backbone == backbone}
-    wrong = [(mine[of], cell) for cell in mine.values() if _key(cell) == WRONG_CLASS and (of := _explained(cell)) in mine]
+    wrong = [
+        (mine[of], cell)
+        for cell in mine.values()
+        if _key(cell) == WRONG_CLASS and (of := _explained(cell)) in mine
+    ]
     random = [
         (mine[cell.method], cell)
         for cell in cells
@@ -293,7 +349,11 @@ def _altered(backbone: str, cells: Sequence[Cell]) -> list[_Altered]:
 def _is_random_twin(name: str, trained: str) -> bool:
     """Whether a backbone is the trained one with random weights."""
     one, other = parse_backbone(name), parse_backbone(trained)
-    return one.weights.startswith("random:") and replace(one, weights=other.weights) == other and one != other
+    return (
+        one.weights.startswith("random:")
+        and replace(one, weights=other.weights) == other
+        and one != other
+    )
 
 
 def _twins(reader: RunReader, backbone: str, cells: Sequence[Cell]) -> dict[str, str]:

@@ -13,9 +13,11 @@ Floats = NDArray[np.float64]
 def kendall(judged: Floats, truth: Floats) -> Floats:
     """τ-b between two orders of the same methods (Kendall 1945), one for each column, in [−1, 1].
 
-    ``τ_b = Σ s·t / √(Σ s² · Σ t²)`` over pairs of methods, ``s``, ``t``: signs of the differences in ``judged`` and ``truth``
+    ``τ_b = Σ s·t / √(Σ s² · Σ t²)`` over pairs of methods, ``s``, ``t``: signs of the differences
+    in ``judged`` and ``truth``
 
-    A column in which ``judged`` ties every pair has τ 0: it orders nothing. One in which ``truth`` ties every pair has none.
+    A column in which ``judged`` ties every pair has τ 0: it orders nothing. One in which ``truth``
+    ties every pair has none.
 
     Args:
         judged: ``[methods, columns]``; pairs with a NaN are left out.

@@ -1,4 +1,7 @@
-"""A run's stored numbers as arrays: for one backbone, metric by metric, a column of images for each method."""
+"""A run's stored numbers as arrays.
+
+For one backbone, metric by metric, a column of images for each method.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ HARMONIC: dict[str, dict[str, bool]] = {
     "adcc": {"coherency": False, "complexity": True, "average_drop": True},
     "arcc": {"coherency": False, "complexity": True, "road": False},
 }
-"""Headlines that are the harmonic mean of averaged components; ``True`` where a component counts as one minus itself."""
+"""Headlines that are the harmonic mean of averaged components; ``True`` where a component counts as
+one minus itself.
+"""
 
 
 @dataclass(frozen=True)
@@ -30,17 +35,20 @@ class Values:
     """What a backbone's cells have stored.
 
     Attributes:
-        columns: (metric, cell) → ``[images]``, by rank in the run's order; NaN where there is no value.
-        images: how many images the run has.
+        columns: (metric, cell) → ``[images]``, by rank in the run's order; NaN where there is no
+        value. images: how many images the run has.
     """
 
     columns: dict[tuple[str, int], Floats]
     images: int
 
     def parts(self, metric: str, cells: Sequence[Cell]) -> list[Floats]:
-        """What a metric's averages are made of, ``[cells, images]`` for each of ``parts_of(metric)``.
+        """What a metric's averages are made of, ``[cells.
 
-        An image that lacks one of these numbers in one of the cells counts in none: averages are over the same images.
+        Images]`` for each of ``parts_of(metric)``.
+
+        An image that lacks one of these numbers in one of the cells counts in none: averages are
+        over the same images.
         """
         found = [self._raw(part, cells) for part in parts_of(metric)]
         missing = np.isnan(np.stack(found)).any((0, 1))
@@ -49,7 +57,10 @@ class Values:
         return found
 
     def of(self, metric: str, cells: Sequence[Cell]) -> Floats:
-        """``[cells, images]`` of a metric; NaN for an image that lacks a value in one of the cells."""
+        """``[cells, images]`` of a metric.
+
+        NaN for an image that lacks a value in one of the cells.
+        """
         found = self._raw(metric, cells)
         found[:, np.isnan(found).any(0)] = np.nan
         return found
@@ -68,9 +79,14 @@ class Values:
 
 
 def read_values(reader: RunReader, cells: Sequence[Cell], metrics: Sequence[Metric]) -> Values:
-    """Every value of some cells in some metrics, and in the components that these are averaged from."""
+    """Every value of some cells in some metrics.
+
+    And in the components that these are averaged from.
+    """
     images = reader.info().image_count
-    keys = dict.fromkeys(key for metric in metrics for key in (metric.key, *HARMONIC.get(metric.key, ())))
+    keys = dict.fromkeys(
+        key for metric in metrics for key in (metric.key, *HARMONIC.get(metric.key, ()))
+    )
     columns: dict[tuple[str, int], Floats] = {}
     for cell in cells:
         for key in keys:
@@ -83,15 +99,24 @@ def read_values(reader: RunReader, cells: Sequence[Cell], metrics: Sequence[Metr
 
 
 def parts_of(metric: str) -> tuple[str, ...]:
-    """The metrics whose averages decide a method's average in this one: itself, or the components of a headline."""
+    """The metrics whose averages decide a method's average in this one.
+
+    Itself, or the components of a headline.
+    """
     return tuple(HARMONIC.get(metric, (metric,)))
 
 
 def headline(metric: str, averages: Sequence[Floats]) -> Floats:
-    """A method's average from those of ``parts_of(metric)``, all of the same shape; the harmonic mean where that is the rule."""
+    """A method's average from those of ``parts_of(metric)``, all of the same shape.
+
+    The harmonic mean where that is the rule.
+    """
     if metric not in HARMONIC:
         return averages[0]
-    turned = [1 - one if inverse else one for one, inverse in zip(averages, HARMONIC[metric].values(), strict=True)]
+    turned = [
+        1 - one if inverse else one
+        for one, inverse in zip(averages, HARMONIC[metric].values(), strict=True)
+    ]
     if metric == "arcc":
         turned[-1] = np.clip(2 * turned[-1], 0, 1)
     safe = [np.where(one > 0, one, np.nan) for one in turned]

@@ -38,13 +38,21 @@ class Dashboard(NavigatingApp):
     COMMANDS = {Verbs}
     BINDINGS = [
         Binding("e", "export", "export", tooltip="a table or the data, to a file"),
-        Binding("y", "copy_view", "copy", show=False, tooltip="the view, to the terminal's clipboard"),
+        Binding(
+            "y", "copy_view", "copy", show=False, tooltip="the view, to the terminal's clipboard"
+        ),
         Binding("Y", "copy_cell", "copy cell", show=False, tooltip="the chosen cell"),
         Binding("f", "freeze", "freeze", tooltip="the display only; the run goes on"),
         Binding("x", "stop", "stop run", tooltip="asks first"),
         Binding("r", "resume", "resume run", tooltip="asks first"),
         Binding("R", "retry", "retry failed", show=False, tooltip="asks first"),
-        Binding("1", "open_screen('grid')", "screens", key_display="1-5", tooltip="grid, cell, image, runs, log"),
+        Binding(
+            "1",
+            "open_screen('grid')",
+            "screens",
+            key_display="1-5",
+            tooltip="grid, cell, image, runs, log",
+        ),
         Binding("2", "open_screen('cell')", "screens", key_display="1-5"),
         Binding("3", "open_screen('image')", "screens", key_display="1-5"),
         Binding("4", "open_screen('runs')", "screens", key_display="1-5"),
@@ -53,8 +61,20 @@ class Dashboard(NavigatingApp):
         Binding("ctrl+p", "command_palette", "commands", show=False),
         Binding("question_mark", "help", "help", tooltip="this list", id="always.help"),
         Binding("t", "theme", "theme", show=False, tooltip="dark, light, and Textual's own"),
-        Binding("q", "quit", "quit", tooltip="leave the dashboard, where no run is under way", id="always.quit"),
-        Binding("q", "detach", "detach (run continues)", tooltip="leave the dashboard; the run goes on", id="always.q"),
+        Binding(
+            "q",
+            "quit",
+            "quit",
+            tooltip="leave the dashboard, where no run is under way",
+            id="always.quit",
+        ),
+        Binding(
+            "q",
+            "detach",
+            "detach (run continues)",
+            tooltip="leave the dashboard; the run goes on",
+            id="always.q",
+        ),
         Binding("ctrl+c", "leave", "detach", show=False, priority=True, tooltip="twice: at once"),
         Binding("ctrl+q", "detach", "detach", show=False),
     ]
@@ -75,7 +95,8 @@ class Dashboard(NavigatingApp):
         self._ascii = AsciiFilter()
         self._left_at = 0.0
 
-    # -- its looks -------------------------------------------------------------------------------------------------------------
+    # -- its looks
+    # ----------------------------------------------------------------------------------------------
 
     async def on_mount(self) -> None:
         """The first screen, and the clock."""
@@ -105,7 +126,8 @@ class Dashboard(NavigatingApp):
             self.shown = self.newest
         self.show()
 
-    # -- what is done to the run -----------------------------------------------------------------------------------------------
+    # -- what is done to the run
+    # ----------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The footer and the palette offer what can be done now."""
@@ -119,7 +141,10 @@ class Dashboard(NavigatingApp):
         return why_not(action, self.newest, readonly=self.settings.readonly)
 
     def on_key(self, event: Key) -> None:
-        """A key of ours that does nothing now says why. Textual asks here before it looks for the key's action."""
+        """A key of ours that does nothing now says why.
+
+        Textual asks here before it looks for the key's action.
+        """
         if not isinstance(self.screen, RunScreen) or event.key in self.screen.active_bindings:
             return
         for binding in self._bindings.key_to_bindings.get(event.key, ()):
@@ -164,7 +189,10 @@ class Dashboard(NavigatingApp):
 
         written = sequence(text, inside_tmux="TMUX" in os.environ)
         if written is None:
-            self.say(f"{what} is too long for a terminal's clipboard ({MOST_BYTES // 1000} kB)", severity="warning")
+            self.say(
+                f"{what} is too long for a terminal's clipboard ({MOST_BYTES // 1000} kB)",
+                severity="warning",
+            )
         elif text and self._driver is not None:
             self._driver.write(written)
             self.say(f"{what} sent to the terminal")
@@ -183,9 +211,12 @@ class Dashboard(NavigatingApp):
         from camtui.tui.graphics import picture_widget
         from camtui.tui.screens.full import FullScreen
 
-        await self.push_screen(FullScreen(await asyncio.to_thread(picture_widget, picture, self.settings.images)))
+        await self.push_screen(
+            FullScreen(await asyncio.to_thread(picture_widget, picture, self.settings.images))
+        )
 
-    # -- leaving ---------------------------------------------------------------------------------------------------------------
+    # -- leaving
+    # ----------------------------------------------------------------------------------------------
 
     def action_detach(self) -> None:
         """Leave; the run goes on."""

@@ -1,11 +1,22 @@
-"""What is said about one cell: its name, its averages, how far it is from the best. Pure functions."""
+"""What is said about one cell: its name, its averages, how far it is from the best.
+
+Pure functions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from camtui.feed import Snapshot
-from camtui.format import count, groups, half_width, metric_header, percent, short_count, signed_percent
+from camtui.format import (
+    count,
+    groups,
+    half_width,
+    metric_header,
+    percent,
+    short_count,
+    signed_percent,
+)
 from camtui.tui import plots
 from camtui.tui.widgets.fields import Field
 from evaluator.catalog import known_metrics
@@ -49,16 +60,29 @@ def flowed(groups: Sequence[list[Field]], width: int, gap: int = 3) -> list[list
 def cell_lines(snapshot: Snapshot, cell: Cell, width: int) -> list[list[Field]]:
     """What is known of a cell: how many, what failed, every average with its interval."""
     summary = snapshot.views[cell.id].summary
-    title = [Field(f" {cell_name(cell)}", "strong"), Field(f"   n {count(summary.n)}/{count(snapshot.views[cell.id].images)}")]
+    title = [
+        Field(f" {cell_name(cell)}", "strong"),
+        Field(f"   n {count(summary.n)}/{count(snapshot.views[cell.id].images)}"),
+    ]
     title += [Field(f"   failed {count(summary.failed)}", "warn")] if summary.failed else []
-    title += [Field(f"   empty maps {count(summary.degenerate)}", "warn")] if summary.degenerate else []
+    title += (
+        [Field(f"   empty maps {count(summary.degenerate)}", "warn")] if summary.degenerate else []
+    )
     if not cell.applicable:
         title.append(Field("   not applicable", "warn"))
     title += [Field(f"   {printable(cell.note)}", "dim")] if cell.note else []
-    groups = [metric_fields(snapshot, cell, key, n=True) for key in sorted(snapshot.metrics, key=lambda key: key != "adcc")]
+    groups = [
+        metric_fields(snapshot, cell, key, n=True)
+        for key in sorted(snapshot.metrics, key=lambda key: key != "adcc")
+    ]
     if summary.mean_image_adcc is not None:
         per_image = summary.mean_image_adcc
-        groups.append([Field("mean image ADCC↑ ", "dim"), Field(f"{percent(per_image.value)} {half_width(per_image)}", "dim")])
+        groups.append(
+            [
+                Field("mean image ADCC↑ ", "dim"),
+                Field(f"{percent(per_image.value)} {half_width(per_image)}", "dim"),
+            ]
+        )
     return [title, *flowed(groups, width)]
 
 

@@ -1,4 +1,7 @@
-"""What the dashboard can do to a run: type a command of the command line for the user, and report what it said."""
+"""What the dashboard can do to a run.
+
+Type a command of the command line for the user, and report what it said.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ class Said:
 def type_command(*words: str) -> Said:
     """Run ``camtui WORDS`` without a terminal and wait for it. Blocking.
 
-    In a session of its own: a dashboard that is killed while it starts a driver takes nothing with it.
+    In a session of its own: a dashboard that is killed while it starts a driver takes nothing with
+    it.
     """
     done = subprocess.run(
         [sys.executable, "-P", "-c", _MAIN, *words],

@@ -9,7 +9,10 @@ MOST_BYTES = 74_000
 
 
 def sequence(text: str, *, inside_tmux: bool) -> str | None:
-    """The escape sequence that carries the text; ``None`` where it is too long. tmux must be told to let it pass."""
+    """The escape sequence that carries the text; ``None`` where it is too long.
+
+    Tmux must be told to let it pass.
+    """
     carried = base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")
     if len(carried) > MOST_BYTES:
         return None

@@ -1,8 +1,11 @@
-"""The one door to ``textual-image`` (extra ``images``): kitty and sixel graphics, only when they were asked for by name.
+"""The one door to ``textual-image`` (extra ``images``).
 
-Left to itself the library asks the terminal what it can do, at import, and waits 100 ms: an answer that comes later, as over a
-slow SSH, lands in the input as typed keys, and Textual's own reader takes the bytes it waits for. Here the user has said which
-protocol it is, so nothing is asked: the size of a cell is the kernel's word (``TIOCGWINSZ``), or 10 × 20 pixels.
+Kitty and sixel graphics, only when they were asked for by name.
+
+Left to itself the library asks the terminal what it can do, at import, and waits 100 ms: an answer
+that comes later, as over a slow SSH, lands in the input as typed keys, and Textual's own reader
+takes the bytes it waits for. Here the user has said which protocol it is, so nothing is asked: the
+size of a cell is the kernel's word (``TIOCGWINSZ``), or 10 × 20 pixels.
 """
 
 from __future__ import annotations
@@ -26,14 +29,19 @@ SIDE = 896
 def why_no_graphics(images: str) -> str:
     """What the terminal or the installation lacks for graphics; empty where nothing is missing."""
     if images not in ("kitty", "sixel"):
-        return "full resolution needs a terminal with graphics: camtui watch --images kitty, or sixel"
+        return (
+            "full resolution needs a terminal with graphics: camtui watch --images kitty, or sixel"
+        )
     if find_spec("textual_image") is None:
         return 'full resolution needs the extra images: pip install "camtui[images]"'
     return ""
 
 
 def picture_widget(picture: Pixels, images: str) -> Widget:
-    """A widget that shows a picture as large as there is room. The first call imports the library: for a thread."""
+    """A widget that shows a picture as large as there is room.
+
+    The first call imports the library: for a thread.
+    """
     from PIL import Image
 
     library = _library()
@@ -44,11 +52,16 @@ def picture_widget(picture: Pixels, images: str) -> Widget:
 
 @cache
 def _library() -> Any:
-    terminal: Any = import_module("textual_image._terminal")  # imports nothing that asks; the widgets below do
+    terminal: Any = import_module(
+        "textual_image._terminal"
+    )  # imports nothing that asks; the widgets below do
     terminal.capture_terminal_response = _ask_nothing
     return import_module("textual_image.widget")
 
 
 def _ask_nothing(*_: object, **__: object) -> NoReturn:
-    """In place of the library's question: as if the terminal had not answered in time, before anything is written."""
+    """In place of the library's question.
+
+    As if the terminal had not answered in time, before anything is written.
+    """
     raise TimeoutError("the terminal is not asked")

@@ -1,4 +1,7 @@
-"""From a snapshot to the rows of the grid: method × backbone for one metric, or the long table. No textual here."""
+"""From a snapshot to the rows of the grid: method × backbone for one metric, or the long table.
+
+No textual here.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,10 @@ PaperValue = Callable[[str, str, str], float | None]
 
 
 def shown_cells(snapshot: Snapshot, expression: str) -> list[CellView]:
-    """The cells that meet the filter, in the grammar of ``--filter``; none where it cannot be read."""
+    """The cells that meet the filter, in the grammar of ``--filter``.
+
+    None where it cannot be read.
+    """
     views = list(snapshot.views.values())
     try:
         return matching(views, expression)
@@ -64,9 +70,16 @@ def shown_cells(snapshot: Snapshot, expression: str) -> list[CellView]:
 
 
 def best_cell(snapshot: Snapshot, metric: str, marks: Marks) -> CellKey | None:
-    """The best of the best: where the cursor begins. Without ranks, the first cell that has a value."""
+    """The best of the best: where the cursor begins.
+
+    Without ranks, the first cell that has a value.
+    """
     sign = known_metrics()[metric].sign
-    means = [(sign * mean.value, cell) for cell in snapshot.cells if (mean := snapshot.mean(cell.id, metric))]
+    means = [
+        (sign * mean.value, cell)
+        for cell in snapshot.cells
+        if (mean := snapshot.mean(cell.id, metric))
+    ]
     if not means:
         return None
     ranked = [(value, cell) for value, cell in means if marks.get((cell.id, metric)) == "best"]
@@ -74,28 +87,47 @@ def best_cell(snapshot: Snapshot, metric: str, marks: Marks) -> CellKey | None:
     return cell.backbone, cell.method
 
 
-def build(snapshot: Snapshot, view: View, marks: Marks, paper: PaperValue, width: int, previous: Sequence[object] = ()) -> Grid:
+def build(
+    snapshot: Snapshot,
+    view: View,
+    marks: Marks,
+    paper: PaperValue,
+    width: int,
+    previous: Sequence[object] = (),
+) -> Grid:
     """The grid as it should stand now.
 
     Args:
-        marks: (cell, metric) → best or tied with the best of its backbone.
-        width: cells of the terminal that the table has.
-        previous: row keys in the order that is on screen; kept, whatever the values do, where given.
+        marks: (cell, metric) → best or tied with the best of its backbone. width: cells of the
+        terminal that the table has. previous: row keys in the order that is on screen; kept,
+        whatever the values do, where given.
     """
-    grid = _long(snapshot, view, marks, paper) if view.long else _pivot(snapshot, view, marks, paper, width)
+    grid = (
+        _long(snapshot, view, marks, paper)
+        if view.long
+        else _pivot(snapshot, view, marks, paper, width)
+    )
     if not previous:
         return grid
     place = {key: index for index, key in enumerate(previous)}
-    return replace(grid, lines=tuple(sorted(grid.lines, key=lambda line: place.get(line.key, len(place)))))
+    return replace(
+        grid, lines=tuple(sorted(grid.lines, key=lambda line: place.get(line.key, len(place))))
+    )
 
 
-# -- method × backbone -----------------------------------------------------------------------------------------------------------
+# -- method × backbone
+# --------------------------------------------------------------------------------------------------
 
 
 def _pivot(snapshot: Snapshot, view: View, marks: Marks, paper: PaperValue, width: int) -> Grid:
-    cells = {(found.cell.backbone, found.cell.method): found for found in shown_cells(snapshot, view.words)}
+    cells = {
+        (found.cell.backbone, found.cell.method): found
+        for found in shown_cells(snapshot, view.words)
+    }
     backbones = [name for name in snapshot.backbones if any(b == name for b, _ in cells)]
-    methods = _sorted_methods(snapshot, view, [name for name in snapshot.methods if any(m == name for _, m in cells)])
+    methods = _sorted_methods(
+        snapshot, view, [name for name in snapshot.methods if any(m == name for _, m in cells)]
+    )
     longest = max([8, *(len(printable(name)) for name in methods)])
     spare = width - 3 - 14 * len(backbones) - 9
     name_width = max(min(longest, _NAME_WIDTH), min(longest, spare))
@@ -111,8 +143,14 @@ def _pivot(snapshot: Snapshot, view: View, marks: Marks, paper: PaperValue, widt
     lines = []
     for method in methods:
         fields = [Field(printable(method), "strong")]
-        fields += [_field(cells.get((name, method)), view, marks, paper, wide) for name in backbones]
-        fields += [_average([cells.get((name, method)) for name in backbones], view, paper)] if average else []
+        fields += [
+            _field(cells.get((name, method)), view, marks, paper, wide) for name in backbones
+        ]
+        fields += (
+            [_average([cells.get((name, method)) for name in backbones], view, paper)]
+            if average
+            else []
+        )
         lines.append(Line(method, tuple(fields)))
     return Grid(tuple(columns), tuple(lines))
 
@@ -127,12 +165,18 @@ def _two_lines(name: str, width: int) -> str:
     return f"{text[:cut]}\n{text[cut:]}"
 
 
-def _field(found: CellView | None, view: View, marks: Marks, paper: PaperValue, wide: bool) -> Field:
+def _field(
+    found: CellView | None, view: View, marks: Marks, paper: PaperValue, wide: bool
+) -> Field:
     if found is None:
         return Field("")
     if view.paper:
         value = paper(found.cell.backbone, found.cell.method, view.metric)
-        return Field(NOT_BEGUN + " ", "dim") if value is None else Field(f"{percent(value)} ", "accent")
+        return (
+            Field(NOT_BEGUN + " ", "dim")
+            if value is None
+            else Field(f"{percent(value)} ", "accent")
+        )
     return value_field(found, view.metric, marks, wide)
 
 
@@ -159,7 +203,10 @@ def is_partial(view: CellView, metric: str) -> bool:
 
 
 def _average(cells: Sequence[CellView | None], view: View, paper: PaperValue) -> Field:
-    """Of a method over the backbones; only where each of them has a value, for averages of different sets mislead."""
+    """Of a method over the backbones.
+
+    Only where each of them has a value, for averages of different sets mislead.
+    """
     there = [found for found in cells if found is not None and found.cell.applicable]
     if view.paper:
         values = [paper(found.cell.backbone, found.cell.method, view.metric) for found in there]
@@ -182,7 +229,9 @@ def _sorted_methods(snapshot: Snapshot, view: View, methods: list[str]) -> list[
 
     def value(method: str) -> tuple[bool, float]:
         cells = [snapshot.cell(backbone, method) for backbone in backbones]
-        means = [mean.value for cell in cells if cell and (mean := snapshot.mean(cell.id, view.metric))]
+        means = [
+            mean.value for cell in cells if cell and (mean := snapshot.mean(cell.id, view.metric))
+        ]
         if not means:
             return True, 0.0
         best_first = -sign * sum(means) / len(means)
@@ -191,24 +240,40 @@ def _sorted_methods(snapshot: Snapshot, view: View, methods: list[str]) -> list[
     return sorted(methods, key=value)
 
 
-# -- one line per cell -----------------------------------------------------------------------------------------------------------
+# -- one line per cell
+# --------------------------------------------------------------------------------------------------
 
 
 def _long(snapshot: Snapshot, view: View, marks: Marks, paper: PaperValue) -> Grid:
     metrics = sorted(snapshot.metrics, key=lambda key: key != "adcc")
-    columns = [Column("method", "method", _NAME_WIDTH, right=False), Column("backbone", "backbone", 12, right=False)]
-    columns += [Column("n", "n", 6), *(Column(key, metric_header(known_metrics()[key]), 8) for key in metrics)]
+    columns = [
+        Column("method", "method", _NAME_WIDTH, right=False),
+        Column("backbone", "backbone", 12, right=False),
+    ]
+    columns += [
+        Column("n", "n", 6),
+        *(Column(key, metric_header(known_metrics()[key]), 8) for key in metrics),
+    ]
     lines = [
-        Line((found.cell.backbone, found.cell.method), _long_fields(found, metrics, view, marks, paper))
+        Line(
+            (found.cell.backbone, found.cell.method),
+            _long_fields(found, metrics, view, marks, paper),
+        )
         for found in _sorted_cells(snapshot, view)
     ]
     return Grid(tuple(columns), tuple(lines))
 
 
-def _long_fields(found: CellView, metrics: Sequence[str], view: View, marks: Marks, paper: PaperValue) -> tuple[Field, ...]:
+def _long_fields(
+    found: CellView, metrics: Sequence[str], view: View, marks: Marks, paper: PaperValue
+) -> tuple[Field, ...]:
     names = (Field(printable(found.cell.method), "strong"), Field(printable(found.cell.backbone)))
     n = Field(f"{'~' if found.partial else ''}{short_count(found.summary.n)}", "dim")
-    return (*names, n, *(_field(found, replace(view, metric=key), marks, paper, wide=False) for key in metrics))
+    return (
+        *names,
+        n,
+        *(_field(found, replace(view, metric=key), marks, paper, wide=False) for key in metrics),
+    )
 
 
 def _sorted_cells(snapshot: Snapshot, view: View) -> list[CellView]:
@@ -216,7 +281,11 @@ def _sorted_cells(snapshot: Snapshot, view: View) -> list[CellView]:
     if view.order == "plan":
         return cells if view.descending else cells[::-1]
     if view.order == "name":
-        return sorted(cells, key=lambda found: (found.cell.method, found.cell.backbone), reverse=not view.descending)
+        return sorted(
+            cells,
+            key=lambda found: (found.cell.method, found.cell.backbone),
+            reverse=not view.descending,
+        )
     metric = view.column if view.column in snapshot.metrics else view.metric
     best_first = -known_metrics()[metric].sign if view.descending else known_metrics()[metric].sign
 

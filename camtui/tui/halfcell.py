@@ -1,8 +1,11 @@
-"""Pictures in text: two pixels a terminal cell, the upper one as the colour of ``▀`` and the lower one as its background.
+"""Pictures in text: two pixels a terminal cell.
 
-Works in every terminal that has colours, under tmux and over SSH, and asks the terminal nothing. Neighbours of one colour share
-their escape sequence: 36×18 cells are about 25 kB in true colour. In 256 colours, the slow line's choice, a picture has a budget:
-neighbours that are nearly of one colour become so until it is kept (36×18 cells: 12 kB).
+The upper one as the colour of ``▀`` and the lower one as its background.
+
+Works in every terminal that has colours, under tmux and over SSH, and asks the terminal nothing.
+Neighbours of one colour share their escape sequence: 36×18 cells are about 25 kB in true colour. In
+256 colours, the slow line's choice, a picture has a budget: neighbours that are nearly of one
+colour become so until it is kept (36×18 cells: 12 kB).
 """
 
 from __future__ import annotations
@@ -24,10 +27,14 @@ _BYTES_A_CELL = 18
 """What a cell may cost in 256 colours; its own escape sequence is up to 29 bytes."""
 
 _TOLERANCES = (0, 12, 20, 28, 36, 48, 64)
-"""How far a pixel may be, in each channel, from the colour that it shares; the first that keeps the budget is taken."""
+"""How far a pixel may be, in each channel, from the colour that it shares; the first that keeps the
+budget is taken.
+"""
 
 
-def strips(picture: Pixels, width: int, height: int, *, colours: int = 1 << 24, ascii_only: bool = False) -> list[Strip]:
+def strips(
+    picture: Pixels, width: int, height: int, *, colours: int = 1 << 24, ascii_only: bool = False
+) -> list[Strip]:
     """A picture as lines of text.
 
     Args:
@@ -41,7 +48,9 @@ def strips(picture: Pixels, width: int, height: int, *, colours: int = 1 << 24, 
         return _as_ramp(small)
     if colours <= 256:
         return _as_halves(_within_budget(small)[:, :, None], numbered=True)
-    return _as_halves(small & 0xFC | 0x02, numbered=False)  # steps of 4 are below what the eye tells apart; runs get longer
+    return _as_halves(
+        small & 0xFC | 0x02, numbered=False
+    )  # steps of 4 are below what the eye tells apart; runs get longer
 
 
 def _as_halves(pixels: NDArray[np.integer], *, numbered: bool) -> list[Strip]:
@@ -54,7 +63,9 @@ def _as_halves(pixels: NDArray[np.integer], *, numbered: bool) -> list[Strip]:
             if x == len(pairs) or pairs[x] != pairs[start]:
                 pair = tuple(pairs[start])
                 flat = pair[: len(pair) // 2] == pair[len(pair) // 2 :]
-                segments.append(Segment((" " if flat else "▀") * (x - start), _style(pair, numbered)))
+                segments.append(
+                    Segment((" " if flat else "▀") * (x - start), _style(pair, numbered))
+                )
                 start = x
         lines.append(Strip(segments, len(pairs)))
     return lines
@@ -83,10 +94,17 @@ def _within_budget(small: Pixels) -> NDArray[np.int64]:
 
 def _with_runs(small: Pixels, numbers: NDArray[np.int64], tolerance: int) -> NDArray[np.int64]:
     """Each cell takes the colours of the one before it where both of its pixels are near enough to them."""
-    pairs, wanted = _pairs(numbers), small.reshape(len(small) // 2, 2, -1, 3).transpose(0, 2, 1, 3).astype(np.int64)
-    own = np.abs(_PALETTE[pairs] - wanted).max((2, 3))  # the nearest of 256 colours may be further off than the tolerance
+    pairs, wanted = (
+        _pairs(numbers),
+        small.reshape(len(small) // 2, 2, -1, 3).transpose(0, 2, 1, 3).astype(np.int64),
+    )
+    own = np.abs(_PALETTE[pairs] - wanted).max(
+        (2, 3)
+    )  # the nearest of 256 colours may be further off than the tolerance
     for x in range(1, pairs.shape[1]):
-        shared = np.abs(_PALETTE[pairs[:, x - 1]] - wanted[:, x]).max((1, 2)) <= np.maximum(tolerance, own[:, x])
+        shared = np.abs(_PALETTE[pairs[:, x - 1]] - wanted[:, x]).max((1, 2)) <= np.maximum(
+            tolerance, own[:, x]
+        )
         pairs[shared, x] = pairs[shared, x - 1]
     return pairs.transpose(0, 2, 1).reshape(numbers.shape)
 
@@ -97,7 +115,10 @@ def _pairs(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _bytes(numbers: NDArray[np.int64]) -> int:
-    """About how many bytes the picture takes: a sequence for every run, a character for every cell."""
+    """About how many bytes the picture takes.
+
+    A sequence for every run, a character for every cell.
+    """
     pairs = _pairs(numbers)
     begins = np.ones(pairs.shape[:2], dtype=bool)
     begins[:, 1:] = (pairs[:, 1:] != pairs[:, :-1]).any(-1)
@@ -118,9 +139,14 @@ def _numbered(pixels: Pixels) -> NDArray[np.int64]:
 
 
 def _palette() -> NDArray[np.int64]:
-    """The colours behind the numbers 16 to 255; what stands below them is the user's own and never taken."""
+    """The colours behind the numbers 16 to 255.
+
+    What stands below them is the user's own and never taken.
+    """
     cube = [[r, g, b] for r in _LEVELS for g in _LEVELS for b in _LEVELS]
-    return np.array([[0, 0, 0]] * 16 + cube + [[8 + 10 * grey] * 3 for grey in range(24)], dtype=np.int64)
+    return np.array(
+        [[0, 0, 0]] * 16 + cube + [[8 + 10 * grey] * 3 for grey in range(24)], dtype=np.int64
+    )
 
 
 _PALETTE = _palette()
@@ -129,4 +155,7 @@ _PALETTE = _palette()
 def _as_ramp(pixels: Pixels) -> list[Strip]:
     light = pixels.astype(float).mean(-1)
     rows = (light[0::2] + light[1::2]) / 2
-    return [Strip([Segment("".join(_RAMP[int(v * (len(_RAMP) - 1) / 255)] for v in row))], len(row)) for row in rows]
+    return [
+        Strip([Segment("".join(_RAMP[int(v * (len(_RAMP) - 1) / 255)] for v in row))], len(row))
+        for row in rows
+    ]

@@ -1,4 +1,7 @@
-"""What is said about one image in one cell: its place and file, its classes and values, its curves."""
+"""What is said about one image in one cell.
+
+Its place and file, its classes and values, its curves.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +38,16 @@ def fact_lines(shot: Shot, metric: str, width: int) -> list[list[Field]]:
         return [[Field(f" {shot.failure}", "warn")]]
     same = shot.image.label == row.predicted
     predicted = Field(class_name(classes, row.predicted), "" if same else "warn")
-    facts = [[Field("true ", "dim"), Field(class_name(classes, shot.image.label))], [Field("predicted ", "dim"), predicted]]
+    facts = [
+        [Field("true ", "dim"), Field(class_name(classes, shot.image.label))],
+        [Field("predicted ", "dim"), predicted],
+    ]
     if row.target != row.predicted:
         facts.append([Field("explained ", "dim"), Field(class_name(classes, row.target))])
     confidence = [Field("confidence ", "dim"), Field(f"{row.y:.3f} → {row.o:.3f}")]
-    facts.append([*confidence, Field(" on the explanation map" if width >= 100 else " masked", "dim")])
+    facts.append(
+        [*confidence, Field(" on the explanation map" if width >= 100 else " masked", "dim")]
+    )
     groups = []
     for key in known_metrics():
         value = shot.value(key)
@@ -54,7 +62,9 @@ def fact_lines(shot: Shot, metric: str, width: int) -> list[list[Field]]:
 
 
 def curve_lines(shot: Shot, width: int, height: int = 7) -> list[list[Field]]:
-    """Deletion, insertion and their like, side by side: confidence upwards, the share of pixels to the right.
+    """Deletion, insertion and their like, side by side.
+
+    Confidence upwards, the share of pixels to the right.
 
     Args:
         height: rows, title and axis included.
@@ -64,10 +74,15 @@ def curve_lines(shot: Shot, width: int, height: int = 7) -> list[list[Field]]:
         _curve_block(name, shot.curves[name], side, max(5, height), f"series{place}")
         for place, name in enumerate(sorted(shot.curves))
     ]
-    return [[part for block in blocks for part in (*block[row], Field("  "))] for row in range(max(5, height))]
+    return [
+        [part for block in blocks for part in (*block[row], Field("  "))]
+        for row in range(max(5, height))
+    ]
 
 
-def _curve_block(name: str, measured: Measurement, width: int, height: int, role: str) -> list[list[Field]]:
+def _curve_block(
+    name: str, measured: Measurement, width: int, height: int, role: str
+) -> list[list[Field]]:
     """One curve with its title, the ends of both axes, and their names."""
     metric = known_metrics()[name]
     points = np.frombuffer(measured.curve, dtype="<f2").astype(float).tolist()
@@ -78,7 +93,10 @@ def _curve_block(name: str, measured: Measurement, width: int, height: int, role
     title = f" {metric.title} {metric.arrow} {percent(measured.value)}: confidence in the class"
     labels = {0: f"{top:.2f}", rows - 1: "0"}
     lines = [[Field(f"{title:<{width}.{width}}", "dim")]]
-    lines += [[Field(f"{labels.get(row, ''):>5} ", "dim"), Field(line, role)] for row, line in enumerate(plot.lines())]
+    lines += [
+        [Field(f"{labels.get(row, ''):>5} ", "dim"), Field(line, role)]
+        for row, line in enumerate(plot.lines())
+    ]
     verb = "removed" if metric.better == "lower" else "shown"
     axis = f"{f'100 % of pixels {verb}':>{width - 7}}"
     return [*lines, [Field(f"{'':>6}0{axis[-(width - 7) :]}", "dim")]]

@@ -1,4 +1,7 @@
-"""What every mark on a screen means, for ``?``: signs, short words and colours, screen by screen."""
+"""What every mark on a screen means, for ``?``.
+
+Signs, short words and colours, screen by screen.
+"""
 
 from __future__ import annotations
 
@@ -56,11 +59,20 @@ SCREENS: Mapping[str, tuple[Mark, ...]] = {
         ("done", "share of all rows that are there"),
         ("ADCC↑ best", "the best average of the run, controls left out, and whose it is"),
         ("took", "time under way"),
-        ("a: 1 → 2", "where the run under the cursor was asked for otherwise than the one that is open"),
+        (
+            "a: 1 → 2",
+            "where the run under the cursor was asked for otherwise than the one that is open",
+        ),
     ),
-    "LogScreen": (("INFO WARNING ERROR", "how grave an event is"), ("reason", "why an image has no value in a cell")),
+    "LogScreen": (
+        ("INFO WARNING ERROR", "how grave an event is"),
+        ("reason", "why an image has no value in a cell"),
+    ),
     "CompareScreen": (
-        ("change", "second minus first, over the images that both have, with half of its 95 % interval"),
+        (
+            "change",
+            "second minus first, over the images that both have, with half of its 95 % interval",
+        ),
         ("tie", "the interval holds 0"),
     ),
 }

@@ -1,4 +1,7 @@
-"""Every message that widgets send up. State goes down by method calls, intents come up through these."""
+"""Every message that widgets send up.
+
+State goes down by method calls, intents come up through these.
+"""
 
 from __future__ import annotations
 

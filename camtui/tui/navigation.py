@@ -1,4 +1,7 @@
-"""From screen to screen, and from run to run. Screens are imported when first opened: the grid must be there at once."""
+"""From screen to screen, and from run to run.
+
+Screens are imported when first opened: the grid must be there at once.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ class NavigatingApp(WatchingApp):
     """An application with a stack of screens, the grid always at the bottom."""
 
     async def open_first_screen(self) -> None:
-        """The grid, or what ``--cell`` and ``--image`` ask for; without any run the two commands that matter."""
+        """The grid, or what ``--cell`` and ``--image`` ask for.
+
+        Without any run the two commands that matter.
+        """
         if self.link is None:
             from camtui.tui.screens.first import FirstRunScreen
 
@@ -77,7 +83,12 @@ class NavigatingApp(WatchingApp):
         cells = self.shown.cells
         wanted = self.settings.cell or f"{cells[0].backbone}/{cells[0].method}" if cells else ""
         cell = next(
-            (cell for cell in cells if wanted in (f"{cell.backbone}/{cell.method}", f"{cell.method}/{cell.backbone}")), None
+            (
+                cell
+                for cell in cells
+                if wanted in (f"{cell.backbone}/{cell.method}", f"{cell.method}/{cell.backbone}")
+            ),
+            None,
         )
         if cell is None:
             self.say(f"the run has no cell {wanted}", severity="warning")

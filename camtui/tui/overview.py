@@ -1,4 +1,7 @@
-"""What large terminals show beside the table: every component of one backbone, and how its leaders converged. Pure functions."""
+"""What large terminals show beside the table.
+
+Every component of one backbone, and how its leaders converged. Pure functions.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +38,24 @@ class Scale(NamedTuple):
         return max(0, min(width - 1, round(share * (width - 1))))
 
 
-def component_lines(snapshot: Snapshot, backbone: str, marks: Marks, width: int, rows: int) -> list[list[Field]]:
-    """Every component of one backbone, best ADCC first: a bar with its 95 % interval, then the metrics as far as they fit.
+def component_lines(
+    snapshot: Snapshot, backbone: str, marks: Marks, width: int, rows: int
+) -> list[list[Field]]:
+    """Every component of one backbone, best ADCC first.
+
+    A bar with its 95 % interval, then the metrics as far as they fit.
 
     Args:
         marks: ranks by ADCC.
         width, rows: room in cells.
     """
-    views = _by_adcc([view for view in snapshot.views.values() if view.cell.backbone == backbone and view.cell.applicable])
+    views = _by_adcc(
+        [
+            view
+            for view in snapshot.views.values()
+            if view.cell.backbone == backbone and view.cell.applicable
+        ]
+    )
     name_width = max([6, *(min(len(view.cell.method), 20) for view in views)])
     others = [key for key in snapshot.metrics if key != "adcc"]
     room = width - name_width - 19
@@ -58,10 +71,14 @@ def component_lines(snapshot: Snapshot, backbone: str, marks: Marks, width: int,
         mark = marks.get((view.cell.id, "adcc"), "")
         role = mark if mark in ("best", "tie") else ""
         mean = view.mean("adcc")
-        value = f"{percent(mean.value if mean else None)} {half_width(mean)}".rstrip() + (SIGNS[mark] or " ")
+        value = f"{percent(mean.value if mean else None)} {half_width(mean)}".rstrip() + (
+            SIGNS[mark] or " "
+        )
         lines.append(
             [
-                Field(f" {fitted(printable(view.cell.method), name_width, right=False)} ", "strong"),
+                Field(
+                    f" {fitted(printable(view.cell.method), name_width, right=False)} ", "strong"
+                ),
                 Field(fitted(value, 15, right=True), role),
                 Field(" "),
                 *_bar(mean, scale, bar, role),
@@ -72,38 +89,72 @@ def component_lines(snapshot: Snapshot, backbone: str, marks: Marks, width: int,
 
 
 def leaders(snapshot: Snapshot, backbone: str) -> list[Cell]:
-    """The methods of a backbone with the best ADCC so far; controls, and copies of another method's map, are left out."""
-    views = [view for view in snapshot.views.values() if view.cell.backbone == backbone and view.mean("adcc")]
-    apart = [view.cell for view in _by_adcc(views) if not view.control and not view.cell.note.startswith("identical to")]
+    """The methods of a backbone with the best ADCC so far.
+
+    Controls, and copies of another method's map, are left out.
+    """
+    views = [
+        view
+        for view in snapshot.views.values()
+        if view.cell.backbone == backbone and view.mean("adcc")
+    ]
+    apart = [
+        view.cell
+        for view in _by_adcc(views)
+        if not view.control and not view.cell.note.startswith("identical to")
+    ]
     return apart[:LEADERS]
 
 
-def leader_lines(curves: Sequence[tuple[Cell, Sequence[Mean]]], width: int, height: int) -> list[list[Field]]:
-    """ADCC of the leaders after the first n images, one colour each; percent on the left, names and n below."""
+def leader_lines(
+    curves: Sequence[tuple[Cell, Sequence[Mean]]], width: int, height: int
+) -> list[list[Field]]:
+    """ADCC of the leaders after the first n images, one colour each.
+
+    Percent on the left, names and n below.
+    """
     drawn = [(cell, curve) for cell, curve in curves if len(curve) > 1]
     if not drawn:
         return [[Field("  needs more images", "dim")]]
     settled = [mean.value for _, curve in drawn for mean in curve[len(curve) // 10 :]]
     low, high = min(settled), max(settled)
-    names = flowed([[Field(f"━ {printable(cell.method, 24)}", f"series{n}")] for n, (cell, _) in enumerate(drawn)], width, gap=2)
+    names = flowed(
+        [
+            [Field(f"━ {printable(cell.method, 24)}", f"series{n}")]
+            for n, (cell, _) in enumerate(drawn)
+        ],
+        width,
+        gap=2,
+    )
     rows = max(2, height - 1 - len(names))
     layers = []
     for _, curve in drawn:
         plot = plots.BraillePlot(max(8, width - 8), rows, low, high)
         plot.line([mean.value for mean in curve])
         layers.append(plot.lines())
-    labels = {0: percent(high, 1), rows // 2: percent((low + high) / 2, 1), rows - 1: percent(low, 1)}
-    lines = [[Field(f"{labels.get(row, ''):>6} ", "dim"), *_layered(layers, row)] for row in range(rows)]
+    labels = {
+        0: percent(high, 1),
+        rows // 2: percent((low + high) / 2, 1),
+        rows - 1: percent(low, 1),
+    }
+    lines = [
+        [Field(f"{labels.get(row, ''):>6} ", "dim"), *_layered(layers, row)] for row in range(rows)
+    ]
     n = short_count(max(curve[-1].n for _, curve in drawn))
     lines.append([Field(f"{'':>7}0{f'{n} images':>{max(1, width - 9)}}", "dim")])
     return lines + names
 
 
 def _layered(layers: Sequence[Sequence[str]], row: int) -> list[Field]:
-    """One line of several plots over each other: the first that has something in a place is seen there."""
+    """One line of several plots over each other.
+
+    The first that has something in a place is seen there.
+    """
     fields: list[Field] = []
     for characters in zip(*(layer[row] for layer in layers), strict=True):
-        place = next((place for place, character in enumerate(characters) if character != " "), None)
+        place = next(
+            (place for place, character in enumerate(characters) if character != " "), None
+        )
         role = "" if place is None else f"series{place}"
         text = " " if place is None else characters[place]
         if fields and fields[-1].role == role:
@@ -124,7 +175,10 @@ def _by_adcc(views: Sequence[CellView]) -> list[CellView]:
 
 
 def _scale(views: Sequence[CellView]) -> Scale:
-    """From the lowest to the highest end of an interval, controls left out, to whole steps of 5 points."""
+    """From the lowest to the highest end of an interval, controls left out.
+
+    To whole steps of 5 points.
+    """
     means = [mean for view in views if not view.control and (mean := view.mean("adcc")) is not None]
     if not means:
         return Scale(0.0, 1.0)

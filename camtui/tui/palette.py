@@ -37,7 +37,11 @@ class Verbs(Provider):
             ("help", "every key", "help"),
             ("detach", "leave the dashboard; a run that is under way goes on", "detach"),
         ]
-        return [(name, more, partial(app.when_screens_rest, action)) for name, more, action in verbs if app.can_do(action)]
+        return [
+            (name, more, partial(app.when_screens_rest, action))
+            for name, more, action in verbs
+            if app.can_do(action)
+        ]
 
     async def discover(self) -> Hits:
         """All of them."""
@@ -48,6 +52,8 @@ class Verbs(Provider):
         """Those that match."""
         matcher = self.matcher(query)
         for name, more, act in self._verbs():
-            score = max(2 * matcher.match(name), matcher.match(more))  # a verb's own name before the words about it
+            score = max(
+                2 * matcher.match(name), matcher.match(more)
+            )  # a verb's own name before the words about it
             if score > 0:
                 yield Hit(score, Content(name), act, text=name, help=more)

@@ -1,4 +1,7 @@
-"""Small pictures made of characters: bars, histograms, trends and line plots. Plain text out, no textual."""
+"""Small pictures made of characters: bars, histograms, trends and line plots.
+
+Plain text out, no textual.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ def columns(counts: Sequence[int], height: int) -> list[str]:
     """A histogram of several lines, from the top, one character a bin."""
     most = max(counts, default=0) or 1
     levels = [max(1 if n else 0, round(n * height * 8 / most)) for n in counts]
-    return ["".join(_block(level - 8 * row) for level in levels) for row in range(height - 1, -1, -1)]
+    return [
+        "".join(_block(level - 8 * row) for level in levels) for row in range(height - 1, -1, -1)
+    ]
 
 
 def _block(level: int) -> str:
@@ -43,7 +48,10 @@ class BraillePlot:
         self._cells = [[0] * width for _ in range(height)]
 
     def line(self, values: Sequence[float | None]) -> None:
-        """Draw a curve over the whole width; ``None`` leaves a gap. Neighbours are joined by an upright stroke."""
+        """Draw a curve over the whole width; ``None`` leaves a gap.
+
+        Neighbours are joined by an upright stroke.
+        """
         across = self.width * 2
         before: int | None = None
         for x in range(across):
@@ -52,7 +60,9 @@ class BraillePlot:
                 before = None
                 continue
             y = self._row(value)
-            for dot in range(min(y, y if before is None else before), max(y, y if before is None else before) + 1):
+            for dot in range(
+                min(y, y if before is None else before), max(y, y if before is None else before) + 1
+            ):
                 self._set(x, dot)
             before = y
 
@@ -73,7 +83,9 @@ class BraillePlot:
 
     def lines(self) -> list[str]:
         """The plot from the top."""
-        return ["".join(chr(_BRAILLE + cell) if cell else " " for cell in row) for row in self._cells]
+        return [
+            "".join(chr(_BRAILLE + cell) if cell else " " for cell in row) for row in self._cells
+        ]
 
 
 def bar(share: float, width: int) -> tuple[str, str]:

@@ -1,4 +1,7 @@
-"""What can be done to the run that is shown, and why not where it cannot: one rule for the footer, the palette and the keys."""
+"""What can be done to the run that is shown, and why not where it cannot.
+
+One rule for the footer, the palette and the keys.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The dashboard's one line to a run's file: a thread that reads, a thread that tests ties, and what they have found so far."""
+"""The dashboard's one line to a run's file.
+
+A thread that reads, a thread that tests ties, and what they have found so far.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ T = TypeVar("T")
 
 
 class Link:
-    """One run, as the screens reach it. The file is read in threads; what is here already costs nothing."""
+    """One run, as the screens reach it.
+
+    The file is read in threads; what is here already costs nothing.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the run and look at it once, so that the first picture is whole.
@@ -50,7 +56,9 @@ class Link:
             return None
         self._looking = True
         try:
-            snapshot = await asyncio.get_running_loop().run_in_executor(self._reading, self._feed.poll)
+            snapshot = await asyncio.get_running_loop().run_in_executor(
+                self._reading, self._feed.poll
+            )
         finally:
             self._looking = False
         self.latest = snapshot or self.latest
@@ -62,7 +70,9 @@ class Link:
         Raises:
             CamtuiError, sqlite3.Error: as the reader does.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._reading, self._feed.ask, question)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._reading, self._feed.ask, question
+        )
 
     async def class_names(self, backbone: str) -> tuple[str, ...]:
         """The classes that a backbone knows; none until it has been loaded once."""
@@ -73,32 +83,47 @@ class Link:
             self._names[backbone] = loaded.classes
         return self._names[backbone]
 
-    # -- ranks -----------------------------------------------------------------------------------------------------------------
+    # -- ranks
+    # ----------------------------------------------------------------------------------------------
 
     def marks(self, snapshot: Snapshot, metrics: Sequence[str]) -> Marks:
         """Best and ties, as far as they are known."""
-        return {key: mark for metric in metrics for key, mark in self._ties.marks(snapshot, metric).items()}
+        return {
+            key: mark
+            for metric in metrics
+            for key, mark in self._ties.marks(snapshot, metric).items()
+        }
 
     def difference(self, metric: str, best: int, cell: int) -> PairedDifference | None:
         """Best minus cell, if it has been tested."""
         return self._ties.difference(metric, best, cell)
 
     async def test_ties(self, snapshot: Snapshot, metric: str, cell: int | None) -> bool:
-        """Test for a moment what the ranks of a metric need; whether there is anything new since this last said so.
+        """Test for a moment what the ranks of a metric need.
 
-        Whoever asked may be replaced by the next who asks while the thread is at work: its news are told to that one.
+        Whether there is anything new since this last said so.
+
+        Whoever asked may be replaced by the next who asks while the thread is at work: its news are
+        told to that one.
         """
-        await asyncio.get_running_loop().run_in_executor(self._thinking, self._ties.work, snapshot, metric, cell)
+        await asyncio.get_running_loop().run_in_executor(
+            self._thinking, self._ties.work, snapshot, metric, cell
+        )
         before, self._told = self._told, self._ties.tested
         return before != self._told
 
 
 def printed_value(backbone: str, method: str, metric: str) -> float | None:
-    """What the paper's Table 2 has for a cell, as a fraction; options of a backbone or a method are not the paper's."""
+    """What the paper's Table 2 has for a cell, as a fraction.
+
+    Options of a backbone or a method are not the paper's.
+    """
     from camtui.paper import table2
 
     try:
-        printed = table2().get(split_spec(backbone)[0], {}).get(split_spec(method)[0], {}).get(metric)
+        printed = (
+            table2().get(split_spec(backbone)[0], {}).get(split_spec(method)[0], {}).get(metric)
+        )
     except CamtuiError:  # a name that no run of ours would hold
         return None
     return None if printed is None else printed / 100

@@ -1,4 +1,7 @@
-"""Stop, resume, retry and export: a question whose answer at hand is No, the deed in a thread, and what came of it."""
+"""Stop, resume, retry and export.
+
+A question whose answer at hand is No, the deed in a thread, and what came of it.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _FORMS = {
-    "md": ("Markdown table", ".md"), "latex": ("LaTeX table", ".tex"), "csv": ("CSV, fractions at full precision", ".csv"),
-    "json": ("JSON", ".json"), "csv-images": ("CSV, one line per image and cell", "-images.csv"),
-}  # fmt: skip
+    "md": ("Markdown table", ".md"),
+    "latex": ("LaTeX table", ".tex"),
+    "csv": ("CSV, fractions at full precision", ".csv"),
+    "json": ("JSON", ".json"),
+    "csv-images": ("CSV, one line per image and cell", "-images.csv"),
+}
 
 
 async def carry_out(app: Dashboard, verb: str) -> None:
@@ -37,14 +43,21 @@ async def carry_out(app: Dashboard, verb: str) -> None:
         await _export(app, path)
         return
     questions = {
-        "stop": (f"Stop the run {name}?", [Choice("stop", "Stop after what is being computed"), Choice("now", "Stop at once")]),
+        "stop": (
+            f"Stop the run {name}?",
+            [Choice("stop", "Stop after what is being computed"), Choice("now", "Stop at once")],
+        ),
         "resume": (f"Go on with the run {name}?", [Choice("resume", "Resume")]),
         "retry": (f"Try the failed images of {name} again?", [Choice("retry", "Retry")]),
     }
     answer = await app.push_screen_wait(Question(*questions[verb]))
     if not answer:
         return
-    app.say({"stop": "asked it to stop", "now": "asked it to stop at once"}.get(answer, "starting its driver"))
+    app.say(
+        {"stop": "asked it to stop", "now": "asked it to stop at once"}.get(
+            answer, "starting its driver"
+        )
+    )
     deeds: dict[str, Callable[[Path], child_commands.Said]] = {
         "stop": partial(child_commands.stop, now=False),
         "now": partial(child_commands.stop, now=True),
@@ -58,7 +71,8 @@ async def carry_out(app: Dashboard, verb: str) -> None:
 async def _apart(act: Callable[[], T]) -> T:
     """Wait for something in a thread that the interpreter does not wait for at its end.
 
-    ``camtui stop`` waits for what is being computed, minutes perhaps: whoever leaves the dashboard meanwhile must get away.
+    ``camtui stop`` waits for what is being computed, minutes perhaps: whoever leaves the dashboard
+    meanwhile must get away.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -87,7 +101,9 @@ async def _export(app: Dashboard, path: Path) -> None:
         return
     file = Path(target).expanduser()
     over = file.exists()
-    if over and not await app.push_screen_wait(Question(f"{file} is there already.", [Choice("over", "Write over it")])):
+    if over and not await app.push_screen_wait(
+        Question(f"{file} is there already.", [Choice("over", "Write over it")])
+    ):
         return
     try:
         written = await asyncio.to_thread(_write, path, form, file, over=over)

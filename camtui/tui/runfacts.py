@@ -1,4 +1,7 @@
-"""What is said about a run: the two lines at the top of every screen, its workers and events, how far it is. Pure functions."""
+"""What is said about a run: the two lines at the top of every screen, its workers and events.
+
+How far it is. Pure functions.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,15 @@ from evaluator.records import Event, WorkerState
 from evaluator.text import counted, printable
 
 STATES = {
-    "starting": ("◌", "accent"), "running": ("●", "good"), "stopping": ("◍", "warn"), "paused": ("‖", "warn"),
-    "stopped": ("■", "warn"), "complete": ("✓", "good"), "failed": ("✗", "error"), "crashed": ("✗", "error"),
-}  # fmt: skip
+    "starting": ("◌", "accent"),
+    "running": ("●", "good"),
+    "stopping": ("◍", "warn"),
+    "paused": ("‖", "warn"),
+    "stopped": ("■", "warn"),
+    "complete": ("✓", "good"),
+    "failed": ("✗", "error"),
+    "crashed": ("✗", "error"),
+}
 """State → sign and role; the word itself always stands beside the sign."""
 
 GIB = 1 << 30
@@ -42,13 +51,20 @@ def state_field(state: str) -> Field:
 def title_line(snapshot: Snapshot, width: int, *, frozen: bool = False) -> list[Field]:
     """Name, state, progress, rate and when it will be done."""
     status = snapshot.status
-    head = [Field(" camtui ", "dim"), Field(printable(snapshot.info.name, 24), "strong"), Field(" "), state_field(status.state)]
+    head = [
+        Field(" camtui ", "dim"),
+        Field(printable(snapshot.info.name, 24), "strong"),
+        Field(" "),
+        state_field(status.state),
+    ]
     if frozen:
         head.append(Field(" ‖ FROZEN", "warn"))
     tail = [Part(0, Field(f" {percent(status.progress, 1)}%"))]
     if status.live:
         if status.stage:
-            part = f"part {status.stage_number} of {status.stages}" if status.stages > 1 else "images"
+            part = (
+                f"part {status.stage_number} of {status.stages}" if status.stages > 1 else "images"
+            )
             done = f"{short_count(status.done)} of {short_count(status.total)}{' images' if status.stages > 1 else ''}"
             tail.append(Part(3, Field(f"  {part}: {done}", "dim")))
         tail.append(Part(2, Field(f"  {rate(status.rate)}" if status.rate else "", "dim")))
@@ -73,7 +89,11 @@ def _time_left(snapshot: Snapshot, width: int) -> list[Part]:
     if eta is None:
         return [Part(1, Field("  ETA …", "accent"))]
     left = [Part(1, Field(f"  ETA {duration(eta)}", "accent"))]
-    return [*left, Part(4, Field(f" ({clock(snapshot.taken + eta)})", "dim"))] if width >= 100 else left
+    return (
+        [*left, Part(4, Field(f" ({clock(snapshot.taken + eta)})", "dim"))]
+        if width >= 100
+        else left
+    )
 
 
 class Part(NamedTuple):
@@ -96,12 +116,18 @@ def _length(fields: Sequence[Field]) -> int:
 
 
 def state_lines(snapshot: Snapshot, now: float, width: int) -> list[list[Field]]:
-    """Devices, failures, the age of the heartbeat; or what is wrong, whole, and the command that mends it."""
+    """Devices, failures, the age of the heartbeat.
+
+    Or what is wrong, whole, and the command that mends it.
+    """
     status = snapshot.status
     if snapshot.problem or status.live:
         return [worker_line(snapshot, now, width)]
     role = {"crashed": "error", "failed": "error", "stopped": "warn"}.get(status.state, "dim")
-    line = [Field(f" {status.advice}", role), Field(f"   {counted(snapshot.failures, 'failed image')}", "dim")]
+    line = [
+        Field(f" {status.advice}", role),
+        Field(f"   {counted(snapshot.failures, 'failed image')}", "dim"),
+    ]
     if not status.message:
         return [line]
     if _length(line) + len(status.message) + 3 <= width:
@@ -120,8 +146,20 @@ def worker_line(snapshot: Snapshot, now: float, width: int) -> list[Field]:
         if place == 0 and snapshot.utilisation:
             parts.append(Part(8, Field("busy ", "dim")))
             parts.append(Part(8, Field(f"{plots.trend(snapshot.utilisation, 0, 100)} ", "bar")))
-        parts.append(Part(9 + place, Field(f"{heat_text(worker)} ", "dim") if heat_text(worker) else Field("")))
-    parts.append(Part(0, Field(f" {counted(snapshot.failures, 'failed image')}", "warn" if snapshot.failures else "dim")))
+        parts.append(
+            Part(
+                9 + place, Field(f"{heat_text(worker)} ", "dim") if heat_text(worker) else Field("")
+            )
+        )
+    parts.append(
+        Part(
+            0,
+            Field(
+                f" {counted(snapshot.failures, 'failed image')}",
+                "warn" if snapshot.failures else "dim",
+            ),
+        )
+    )
     if snapshot.info.heartbeat is not None:
         age = max(0.0, now - snapshot.info.heartbeat)
         parts.append(Part(2, Field(f"  heartbeat {duration(age)}", "warn" if age > 10 else "dim")))
@@ -144,21 +182,30 @@ def device_text(worker: WorkerState) -> str:
 def heat_text(worker: WorkerState) -> str:
     """``612W 71°C``."""
     parts = [f"{worker.power:.0f}W"] if worker.power is not None else []
-    return " ".join([*parts, *([f"{worker.temperature:.0f}°C"] if worker.temperature is not None else [])])
+    return " ".join(
+        [*parts, *([f"{worker.temperature:.0f}°C"] if worker.temperature is not None else [])]
+    )
 
 
 def summary_lines(snapshot: Snapshot) -> list[list[Field]]:
     """For a terminal too small for anything else."""
     status = snapshot.status
-    lines = [[state_field(status.state)], [Field(f"{percent(status.progress, 1)}% of {count(status.images)} images")]]
+    lines = [
+        [state_field(status.state)],
+        [Field(f"{percent(status.progress, 1)}% of {count(status.images)} images")],
+    ]
     if status.live and status.eta is not None:
         lines.append([Field(f"ETA {duration(status.eta)}", "accent")])
-    means = [(mean.value, cell) for cell in snapshot.cells if (mean := snapshot.mean(cell.id, "adcc"))]
+    means = [
+        (mean.value, cell) for cell in snapshot.cells if (mean := snapshot.mean(cell.id, "adcc"))
+    ]
     if means:
         value, cell = max(means, key=lambda item: item[0])
         lines.append([Field(f"best ADCC {percent(value)}", "best")])
         lines.append([Field(cell_name(cell), "dim")])
-    lines.append([Field(counted(snapshot.failures, "failed image"), "warn" if snapshot.failures else "dim")])
+    lines.append(
+        [Field(counted(snapshot.failures, "failed image"), "warn" if snapshot.failures else "dim")]
+    )
     lines.append([Field(f"q {'detach' if status.live else 'quit'}   larger: 60×16", "dim")])
     return lines
 
@@ -172,17 +219,29 @@ def event_fields(event: Event) -> list[Field]:
     """``09:12:04 WARNING text``."""
     role = {"warning": "warn", "error": "error"}.get(event.level, "dim")
     when = time.strftime("%H:%M:%S", time.localtime(event.time))
-    return [Field(f" {when} ", "dim"), Field(f"{printable(event.level, 8).upper():<8}", role), Field(printable(event.text, 400))]
+    return [
+        Field(f" {when} ", "dim"),
+        Field(f"{printable(event.level, 8).upper():<8}", role),
+        Field(printable(event.text, 400)),
+    ]
 
 
 def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
-    """For wide terminals: every worker, how the last minute went, what comes next, and how far each stretch of work is."""
+    """For wide terminals: every worker, how the last minute went, what comes next.
+
+    And how far each stretch of work is.
+    """
     lines = [[Field(" Workers", "head")]]
     workers = (
         snapshot.workers if snapshot.status.live else ()
     )  # what is stored of a run that has ended is how they were last seen
     for worker in workers:
-        lines.append([Field(f"  {printable(worker.device, 12)}"), Field(f"  {printable(worker.state, 16)}", "dim")])
+        lines.append(
+            [
+                Field(f"  {printable(worker.device, 12)}"),
+                Field(f"  {printable(worker.state, 16)}", "dim"),
+            ]
+        )
         figures = f"{device_text(worker).partition(' ')[2]} {heat_text(worker)}".strip()
         lines += [[Field(f"    {figures}", "dim")]] if figures else []
     lines += [[Field("  none now", "dim")]] if not workers else []
@@ -194,7 +253,12 @@ def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
         filled, empty = plots.bar(share, 10)
         name = printable(stage.title, width - 20)
         lines.append(
-            [Field(f"  {name:<{width - 20}} "), Field(filled, "bar"), Field(empty, "trough"), Field(f" {100 * share:4.0f}%")]
+            [
+                Field(f"  {name:<{width - 20}} "),
+                Field(filled, "bar"),
+                Field(empty, "trough"),
+                Field(f" {100 * share:4.0f}%"),
+            ]
         )
     return lines
 
@@ -204,12 +268,20 @@ def _trend_lines(snapshot: Snapshot) -> list[list[Field]]:
     lines: list[list[Field]] = []
     if snapshot.utilisation:
         lines.append(
-            [Field("  busy  ", "dim"), Field(plots.trend(snapshot.utilisation, 0, 100), "bar"), Field(" 0-100 %", "dim")]
+            [
+                Field("  busy  ", "dim"),
+                Field(plots.trend(snapshot.utilisation, 0, 100), "bar"),
+                Field(" 0-100 %", "dim"),
+            ]
         )
     if snapshot.rates:
         most = f" 0-{max(snapshot.rates):.3g} a second"
         lines.append(
-            [Field("  rows  ", "dim"), Field(plots.trend(snapshot.rates, 0, max(snapshot.rates)), "bar"), Field(most, "dim")]
+            [
+                Field("  rows  ", "dim"),
+                Field(plots.trend(snapshot.rates, 0, max(snapshot.rates)), "bar"),
+                Field(most, "dim"),
+            ]
         )
     ahead = [stage for stage in snapshot.stages if stage.cells and stage.done < stage.images]
     for word, stage in zip(("now", "next"), ahead, strict=False):

@@ -1,4 +1,7 @@
-"""The pictures of one image: the input, what the method marked, and the two blended, as the reader has chosen to see them."""
+"""The pictures of one image: the input, what the method marked, and the two blended.
+
+As the reader has chosen to see them.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,10 @@ def _after(value: T, values: Sequence[T]) -> T:
 
 
 def items(scene: Scene, look: Look, metric: str) -> list[Item]:
-    """The pictures to be shown, from left to right; with all methods each has its value of the metric below it."""
+    """The pictures to be shown, from left to right.
+
+    With all methods each has its value of the metric below it.
+    """
     if look.all_methods:
         return _every_method(scene, look, metric)
     return [_MAKERS[name](scene, look) for name in VIEWS[look.view]]
@@ -92,7 +98,9 @@ def items(scene: Scene, look: Look, metric: str) -> list[Item]:
 def overlay(scene: Scene, look: Look) -> Item:
     """The map over the input; the map alone where the image cannot be read."""
     title = f"overlay ({look.colours}, α {look.alpha})"
-    return Item(title, _with_edge(_blended(scene.source.pixels, scene.map, look), scene, look), scene.no_map)
+    return Item(
+        title, _with_edge(_blended(scene.source.pixels, scene.map, look), scene, look), scene.no_map
+    )
 
 
 def _input(scene: Scene, look: Look) -> Item:
@@ -100,35 +108,58 @@ def _input(scene: Scene, look: Look) -> Item:
 
 
 def _map(scene: Scene, look: Look) -> Item:
-    return Item(f"saliency map ({look.colours})", _with_edge(_blended(None, scene.map, look), scene, look), scene.no_map)
+    return Item(
+        f"saliency map ({look.colours})",
+        _with_edge(_blended(None, scene.map, look), scene, look),
+        scene.no_map,
+    )
 
 
 def _explanation(scene: Scene, _look: Look) -> Item:
     if scene.map is None or scene.source.pixels is None:
         return Item("explanation map", None, scene.source.problem or scene.no_map)
-    return Item("explanation map", pictures.explanation(scene.source.pixels, scene.map, scene.shot.loaded))
+    return Item(
+        "explanation map", pictures.explanation(scene.source.pixels, scene.map, scene.shot.loaded)
+    )
 
 
 _MAKERS = {"input": _input, "map": _map, "overlay": overlay, "explanation": _explanation}
 
 
 def _every_method(scene: Scene, look: Look, metric: str) -> list[Item]:
-    """The input, and every method's overlay in one colour scale: 0 and 1 have the same colours everywhere."""
+    """The input, and every method's overlay in one colour scale.
+
+    0 and 1 have the same colours everywhere.
+    """
     shown = [Item("input", scene.source.pixels, scene.source.problem, " ")]
     known = known_metrics()[metric]
     values = {
-        cell.id: scene.shot.value(metric) if cell.id == scene.shot.cell.id else getattr(row, metric, None)
+        cell.id: scene.shot.value(metric)
+        if cell.id == scene.shot.cell.id
+        else getattr(row, metric, None)
         for cell, row in scene.others
     }
-    ranked = [value for cell, _ in scene.others if (value := values[cell.id]) is not None and not is_control(cell.method)]
+    ranked = [
+        value
+        for cell, _ in scene.others
+        if (value := values[cell.id]) is not None and not is_control(cell.method)
+    ]
     leading = max(ranked, key=lambda value: known.sign * value, default=None)
     for cell, row in scene.others:
         value = values[cell.id]
         best = value is not None and value == leading and not is_control(cell.method)
         caption = f"{metric_header(known)} {percent(value)}{SIGNS['best'] if best else ''}"
-        picture = _with_edge(_blended(scene.source.pixels, map_of(cell.method, row, scene.shot.loaded), look), scene, look)
+        picture = _with_edge(
+            _blended(scene.source.pixels, map_of(cell.method, row, scene.shot.loaded), look),
+            scene,
+            look,
+        )
         chosen = cell.id == scene.shot.cell.id
-        shown.append(Item(printable(cell.method), picture, "not evaluated", caption, chosen=chosen, best=best))
+        shown.append(
+            Item(
+                printable(cell.method), picture, "not evaluated", caption, chosen=chosen, best=best
+            )
+        )
     return shown
 
 

@@ -1,4 +1,7 @@
-"""What the image screen knows of one image in one cell, and the pictures made from it. Blocking: called from threads."""
+"""What the image screen knows of one image in one cell, and the pictures made from it.
+
+Blocking: called from threads.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,9 @@ def read_shot(reader: RunReader, cell: Cell, image: int, metric: str, *, worst: 
         mine = [one for one in reader.failures(cell.id) if one.image == image and not one.metric]
         failure = f"failed: {mine[0].reason}: {mine[0].detail}" if mine else "not evaluated yet"
     loaded = reader.backbones().get(cell.backbone)
-    return Shot(cell, ref, row, loaded, reader.measurements(cell.id, image), rank, printable(failure))
+    return Shot(
+        cell, ref, row, loaded, reader.measurements(cell.id, image), rank, printable(failure)
+    )
 
 
 def neighbour(reader: RunReader, shot: Shot, metric: str, *, worst: bool, step: int) -> int | None:
@@ -76,7 +81,9 @@ def neighbour(reader: RunReader, shot: Shot, metric: str, *, worst: bool, step: 
         return None
     ascending = (known_metrics()[metric].sign > 0) == worst
     after = RankedImage(shot.image.id, value)
-    found = reader.ranked(shot.cell.id, metric, ascending=ascending == (step > 0), limit=1, after=after)
+    found = reader.ranked(
+        shot.cell.id, metric, ascending=ascending == (step > 0), limit=1, after=after
+    )
     return found[0].image if found else None
 
 
@@ -101,14 +108,19 @@ def open_source(root: str, image: ImageRef, wanted: Preprocessing) -> Source:
         refuse_unnamed(root)
         picture = open_square(Path(root), image.path, wanted, image.size, image.content)
     except NotFound as error:
-        return Source(None, printable(f"not shown: {error.message}; camtui watch RUN --data FOLDER", 200))
+        return Source(
+            None, printable(f"not shown: {error.message}; camtui watch RUN --data FOLDER", 200)
+        )
     except ImageUnreadable as error:
         return Source(None, printable(f"image {error.reason}: {error.message}", 120))
     return Source(shown(picture))
 
 
 def map_of(method: str, row: Row | None, loaded: LoadedBackbone | None) -> Map | None:
-    """The saliency map at the input's resolution; ``None`` where none is stored or what is stored is none."""
+    """The saliency map at the input's resolution.
+
+    ``None`` where none is stored or what is stored is none.
+    """
     if row is None:
         return None
     side = seen_by(loaded, 0).side
@@ -118,9 +130,15 @@ def map_of(method: str, row: Row | None, loaded: LoadedBackbone | None) -> Map |
         known = catalog.method(method)
     except (CamtuiError, ValueError):
         return None
-    return np.array(known.fixed_map(side, side), dtype=np.float32) if isinstance(known, FixedMap) else None
+    return (
+        np.array(known.fixed_map(side, side), dtype=np.float32)
+        if isinstance(known, FixedMap)
+        else None
+    )
 
 
-def all_methods_on(reader: RunReader, cells: list[Cell], image: int) -> list[tuple[Cell, Row | None]]:
+def all_methods_on(
+    reader: RunReader, cells: list[Cell], image: int
+) -> list[tuple[Cell, Row | None]]:
     """The rows of one image in several cells."""
     return [(cell, reader.row(cell.id, image)) for cell in cells]

@@ -1,7 +1,10 @@
-"""Colours: two themes that colour-blind people can tell apart (Okabe and Ito, 2008), Textual's own, and the styles of each.
+"""Colours: two themes that colour-blind people can tell apart.
 
-A role is what a piece of text *means*; only this file says how that looks. Textual's themes are moved towards black or white
-where their colours could not be read. Without colour the roles remain distinct by weight.
+(Okabe and Ito, 2008), Textual's own, and the styles of each.
+
+A role is what a piece of text *means*; only this file says how that looks. Textual's themes are
+moved towards black or white where their colours could not be read. Without colour the roles remain
+distinct by weight.
 """
 
 from __future__ import annotations
@@ -35,15 +38,35 @@ class Colours:
 
 
 DARK = Colours(
-    dark=True, background="#11151a", panel="#171d24", text="#d9dee4", dim="#8b96a2", rule="#3a4550", accent="#56b4e9",
-    best="#2cc295", tie="#8fd3bd", warn="#e69f00", error="#ff8552", cursor="#24405a",
+    dark=True,
+    background="#11151a",
+    panel="#171d24",
+    text="#d9dee4",
+    dim="#8b96a2",
+    rule="#3a4550",
+    accent="#56b4e9",
+    best="#2cc295",
+    tie="#8fd3bd",
+    warn="#e69f00",
+    error="#ff8552",
+    cursor="#24405a",
     series=("#56b4e9", "#e69f00", "#2cc295", "#f0e442", "#d98bb9", "#ff8552"),
-)  # fmt: skip
+)
 LIGHT = Colours(
-    dark=False, background="#fbfaf7", panel="#f1efe9", text="#22282e", dim="#5f6972", rule="#c4c1b8", accent="#00609a",
-    best="#00694b", tie="#33705d", warn="#855600", error="#a83c00", cursor="#cfe2f1",
+    dark=False,
+    background="#fbfaf7",
+    panel="#f1efe9",
+    text="#22282e",
+    dim="#5f6972",
+    rule="#c4c1b8",
+    accent="#00609a",
+    best="#00694b",
+    tie="#33705d",
+    warn="#855600",
+    error="#a83c00",
+    cursor="#cfe2f1",
     series=("#1070b0", "#945f36", "#08644b", "#4b3c00", "#9c3f7c", "#ac520d"),
-)  # fmt: skip
+)
 THEMES: Mapping[str, Colours] = {"okabe-dark": DARK, "okabe-light": LIGHT}
 
 
@@ -53,7 +76,10 @@ LEAST_CONTRAST = 4.5
 
 @cache
 def colours_of(theme: str) -> Colours | None:
-    """The colours of a theme by its name; ``None`` for those without colours of their own (``ansi-dark``, ``ansi-light``)."""
+    """The colours of a theme by its name.
+
+    ``None`` for those without colours of their own (``ansi-dark``, ``ansi-light``).
+    """
     if theme in THEMES:
         return THEMES[theme]
     known = BUILTIN_THEMES.get(theme)
@@ -105,7 +131,9 @@ def contrast(first: Color, second: Color) -> float:
 
 def _luminance(colour: Color) -> float:
     parts = [part / 255 for part in colour.rgb]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
@@ -133,7 +161,10 @@ Styles = Mapping[str, Style]
 
 
 def styles_of(theme: str) -> Styles:
-    """Role → style. Themes without colours of their own (``ansi-…``, chosen for ``NO_COLOR``) get weights."""
+    """Role → style. Themes without colours of their own.
+
+    (``ansi-…``, chosen for ``NO_COLOR``) get weights.
+    """
     colours = colours_of(theme)
     if colours is None:
         return _MONOCHROME
@@ -164,7 +195,9 @@ def styles_of(theme: str) -> Styles:
 
 _BOLD, _FAINT, _REVERSE = Style(bold=True), Style(dim=True), Style(reverse=True)
 _MONOCHROME: Styles = {
-    **dict.fromkeys(("", "accent", "bar", "tie", "good", *(f"series{place}" for place in range(6))), Style()),
+    **dict.fromkeys(
+        ("", "accent", "bar", "tie", "good", *(f"series{place}" for place in range(6))), Style()
+    ),
     **dict.fromkeys(("dim", "head", "rule", "trough"), _FAINT),
     **dict.fromkeys(("strong", "key", "best", "warn", "error"), _BOLD),
     "partial": Style(italic=True),

@@ -1,4 +1,7 @@
-"""The application's hold on one run: the snapshot that is shown, looked for once a second, and what else is asked of the file."""
+"""The application's hold on one run.
+
+The snapshot that is shown, looked for once a second, and what else is asked of the file.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,11 @@ class WatchingApp(App[int]):
             return
         before = self.newest
         snapshot = await self.link.look()
-        if snapshot is not None and before is not None and snapshot.status.state != before.status.state:
+        if (
+            snapshot is not None
+            and before is not None
+            and snapshot.status.state != before.status.state
+        ):
             self.screen.refresh_bindings()  # another state of the run allows other keys
         if snapshot is not None and not self.frozen:
             self.shown = snapshot
@@ -81,7 +88,9 @@ class WatchingApp(App[int]):
 
     def show(self) -> None:
         """Show the snapshot on the screen that is in front."""
-        with suppress(ScreenStackError):  # what was learnt while the application closes has no screen to be shown on
+        with suppress(
+            ScreenStackError
+        ):  # what was learnt while the application closes has no screen to be shown on
             if isinstance(self.screen, RunScreen):
                 self.screen.show_snapshot()
 
@@ -112,19 +121,26 @@ class WatchingApp(App[int]):
         return self.link.difference(metric, best, cell) if self.link else None
 
     def think(self, metrics: Sequence[str], cell: int | None = None) -> None:
-        """Test in the background what the ranks of metrics need; the screen, shown again when one was learnt, asks again."""
+        """Test in the background what the ranks of metrics need.
+
+        The screen, shown again when one was learnt, asks again.
+        """
         if self.link is not None and self.shown is not None:
             work = partial(self._think, self.link, self.shown, metrics, cell)
             self.run_worker(cast(Any, work), group="ties", exclusive=True)
 
-    async def _think(self, link: Link, snapshot: Snapshot, metrics: Sequence[str], cell: int | None) -> None:
+    async def _think(
+        self, link: Link, snapshot: Snapshot, metrics: Sequence[str], cell: int | None
+    ) -> None:
         try:
             for metric in metrics:
                 if await link.test_ties(snapshot, metric, cell):
                     self.show()
                     return
         except (CamtuiError, sqlite3.Error) as error:
-            self.log(f"ties are not known: {error}")  # the next look at the file says what is wrong with it
+            self.log(
+                f"ties are not known: {error}"
+            )  # the next look at the file says what is wrong with it
 
     def paper(self, backbone: str, method: str, metric: str) -> float | None:
         """What the paper printed for a cell, as a fraction."""

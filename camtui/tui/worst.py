@@ -1,4 +1,7 @@
-"""The worst image of one cell, for the pane beside the table: name, classes, overlay. Imports numpy and Pillow."""
+"""The worst image of one cell, for the pane beside the table: name, classes, overlay.
+
+Imports numpy and Pillow.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +38,19 @@ class Worst:
         row = self.shot.row
         words = f"{class_name(classes, self.shot.image.label)} → {class_name(classes, row.predicted if row else None)}"
         return [
-            [Field(f"  {printable(name, width - 14)}"), Field(f"  ADCC {percent(self.shot.value('adcc'))}", "warn")],
+            [
+                Field(f"  {printable(name, width - 14)}"),
+                Field(f"  ADCC {percent(self.shot.value('adcc'))}", "warn"),
+            ],
             [Field(f"  {printable(words, width - 3)}", "dim")],
         ]
 
     def picture(self) -> Item:
         """The overlay. Blocking: it opens the image's file."""
         source = open_source(self.root, self.shot.image, seen_by(self.shot.loaded, self.resize))
-        scene = Scene(self.shot, source, map_of(self.shot.cell.method, self.shot.row, self.shot.loaded))
+        scene = Scene(
+            self.shot, source, map_of(self.shot.cell.method, self.shot.row, self.shot.loaded)
+        )
         return overlay(scene, Look())
 
 

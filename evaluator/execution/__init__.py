@@ -1,1 +1,4 @@
-"""Who computes what, where and when: the driver hands out units, executors carry them to workers and bring results back."""
+"""Who computes what, where and when.
+
+The driver hands out units, executors carry them to workers and bring results back.
+"""

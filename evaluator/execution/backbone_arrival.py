@@ -1,4 +1,7 @@
-"""What loading a backbone tells: which of its cells apply, which are equal by construction, and whose labels are known now."""
+"""What loading a backbone tells: which of its cells apply, which are equal by construction.
+
+And whose labels are known now.
+"""
 
 from __future__ import annotations
 
@@ -30,20 +33,35 @@ class Described(NamedTuple):
     note: str
 
 
-def describe_cells(plan: RunPlan, cells: Sequence[Cell], loaded: LoadedBackbone) -> Iterator[Described]:
+def describe_cells(
+    plan: RunPlan, cells: Sequence[Cell], loaded: LoadedBackbone
+) -> Iterator[Described]:
     """Every cell of one backbone."""
     specs = {spec.name: spec for spec in plan.backbones}
     methods = {cell.id: catalog.method(cell.method) for cell in cells}
-    possible = [method for method in methods.values() if applicable(method, loaded.gap_linear, loaded.attention > 0)]
+    possible = [
+        method
+        for method in methods.values()
+        if applicable(method, loaded.gap_linear, loaded.attention > 0)
+    ]
     for cell in cells:
         method = methods[cell.id]
         applies = method in possible
-        note = _equal_to(method, possible, loaded.gap_linear) if applies else f"{method.title} needs {method.needs}"
-        yield Described(cell.id, cell_identity(plan, specs[cell.backbone], loaded, cell.method), applies, note)
+        note = (
+            _equal_to(method, possible, loaded.gap_linear)
+            if applies
+            else f"{method.title} needs {method.needs}"
+        )
+        yield Described(
+            cell.id, cell_identity(plan, specs[cell.backbone], loaded, cell.method), applies, note
+        )
 
 
 def _equal_to(method: Method, others: Sequence[Method], gap_linear: bool) -> str:
-    """A note where another method of the run has the same map: the one that names the identity, else the first."""
+    """A note where another method of the run has the same map.
+
+    The one that names the identity, else the first.
+    """
     identity = method.map_identity(gap_linear)
     same = [other for other in others if other.map_identity(gap_linear) == identity]
     first = next((other for other in same if other.name == identity), same[0])
@@ -61,7 +79,10 @@ def new_labels(manifest: Manifest, loaded: LoadedBackbone) -> list[tuple[int, in
 
 
 def named_by_folders(manifest: Manifest, loaded: LoadedBackbone) -> LoadedBackbone:
-    """A network without class names takes those of the class folders, in their sorted order, where there are as many."""
+    """A network without class names takes those of the class folders, in their sorted order.
+
+    Where there are as many.
+    """
     if loaded.classes or loaded.class_count != len(manifest.folders):
         return loaded
     return replace(loaded, classes=manifest.folders)
@@ -71,7 +92,14 @@ class Arrivals:
     """Puts what a backbone tells, once it is loaded, into the store and the schedule."""
 
     def __init__(
-        self, plan: RunPlan, manifest: Manifest, reader: RunReader, journal: Journal, schedule: Schedule, *, cuda: bool
+        self,
+        plan: RunPlan,
+        manifest: Manifest,
+        reader: RunReader,
+        journal: Journal,
+        schedule: Schedule,
+        *,
+        cuda: bool,
     ) -> None:
         self._plan = plan
         self._manifest = manifest
@@ -87,7 +115,10 @@ class Arrivals:
         if found is not loaded and loaded.key not in self._named:
             self._named.add(loaded.key)
             name = printable(shown_key(loaded.key))
-            self._journal.event("info", f"{name}: its {len(found.classes)} classes are named by the class folders, sorted")
+            self._journal.event(
+                "info",
+                f"{name}: its {len(found.classes)} classes are named by the class folders, sorted",
+            )
         return found
 
     def store(self, position: int, loaded: LoadedBackbone) -> None:
@@ -95,9 +126,13 @@ class Arrivals:
         writer, name = self._journal.writer, self._plan.backbones[position].name
         cells = [cell for cell in self._reader.cells() if cell.backbone == name]
         for told in describe_cells(self._plan, cells, loaded):
-            writer.describe_cell(told.cell, identity=told.identity, applicable=told.applicable, note=told.note)
+            writer.describe_cell(
+                told.cell, identity=told.identity, applicable=told.applicable, note=told.note
+            )
         images = self._reader.info().image_count
-        for stage in plan_stages(self._plan, self._reader.cells(), self._reader.backbones(), cuda=self._cuda):
+        for stage in plan_stages(
+            self._plan, self._reader.cells(), self._reader.backbones(), cuda=self._cuda
+        ):
             if stage.backbone == position and stage != self._schedule.stages[stage.id]:
                 self._schedule.replace_stage(stage)
                 writer.change_stage(stage.record(images))
@@ -107,7 +142,10 @@ class Arrivals:
             writer.replace_labels(labels_of_ids(self._manifest.images, self._labels_of()))
 
     def _labels_of(self) -> LoadedBackbone:
-        """Whose classes the labels are, of the backbones loaded so far: the first with ImageNet's 1000, else the first."""
+        """Whose classes the labels are, of the backbones loaded so far.
+
+        The first with ImageNet's 1000, else the first.
+        """
         known = [one for one in self._reader.backbones().values() if one]
         return next(filter(imagenet, known), known[0])
 
@@ -124,7 +162,9 @@ class Arrivals:
         name = printable(shown_key(owner.key))
         text = f"labels are classes of {name} ({owner.class_count or 1000:,}), of no backbone with another number of classes"
         if self._plan.target == "label":
-            raise UsageError(f"--target label: {text}", "a run for each: camtui run --name NAME -b BACKBONE")
+            raise UsageError(
+                f"--target label: {text}", "a run for each: camtui run --name NAME -b BACKBONE"
+            )
         self._journal.event("warning", text)
 
     def check_labels(self, position: int) -> str:
@@ -141,10 +181,16 @@ class Arrivals:
         """
         images = self._reader.images(0, len(self._manifest.images))
         backbone = self._plan.backbones[position].name
-        found = labelling(images, backbone, from_file=self._plan.labels is not None, by_ids=imagenet(self._labels_of()))
+        found = labelling(
+            images,
+            backbone,
+            from_file=self._plan.labels is not None,
+            by_ids=imagenet(self._labels_of()),
+        )
         self._journal.event("warning" if found.partial else "info", found.text)
         if self._plan.target == "label" and not found.labelled:
             raise UsageError(
-                "--target label needs labels, and no image has one", "camtui run --labels FILE.csv, or folders named by wnid"
+                "--target label needs labels, and no image has one",
+                "camtui run --labels FILE.csv, or folders named by wnid",
             )
         return found.text

@@ -1,4 +1,7 @@
-"""What an evaluator returns is not believed before it has been looked at: every pair answered for, every number in its range."""
+"""What an evaluator returns is not believed before it has been looked at.
+
+Every pair answered for, every number in its range.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,23 @@ _TOLERANCE = 1e-6
 
 
 def checked(unit: Unit, result: UnitResult) -> UnitResult:
-    """The result with a failure in place of each value that is no fraction, and of each pair that nothing was said of."""
+    """The result with a failure in place of each value that is no fraction.
+
+    And of each pair that nothing was said of.
+    """
     wrong = [failure for row in result.rows if (failure := _wrong_row(row))]
-    wrong += [failure for measurement in result.measurements if (failure := _wrong_measurement(measurement))]
+    wrong += [
+        failure
+        for measurement in result.measurements
+        if (failure := _wrong_measurement(measurement))
+    ]
     bad = {(f.cell, f.image, f.metric) for f in wrong}
     rows = tuple(row for row in result.rows if (row.cell, row.image, "") not in bad)
     measurements = tuple(m for m in result.measurements if (m.cell, m.image, m.metric) not in bad)
     answered = bad | {(f.cell, f.image, f.metric) for f in result.failures}
-    answered |= {(row.cell, row.image, "") for row in rows} | {(m.cell, m.image, m.metric) for m in measurements}
+    answered |= {(row.cell, row.image, "") for row in rows} | {
+        (m.cell, m.image, m.metric) for m in measurements
+    }
     unanswered = [
         Failure(cell, image, metric, *_why_unanswered(unit, cell, image))
         for cell, image, metric in pairs_of(unit)
@@ -34,7 +46,10 @@ def checked(unit: Unit, result: UnitResult) -> UnitResult:
 def _why_unanswered(unit: Unit, cell: int, image: int) -> tuple[str, str]:
     """Reason and detail."""
     if unit.metrics and (cell, image) not in unit.maps:
-        return "damaged-row", "its row is not what was written: camtui doctor RUN --repair, then camtui resume RUN"
+        return (
+            "damaged-row",
+            "its row is not what was written: camtui doctor RUN --repair, then camtui resume RUN",
+        )
     return "no-result", "the evaluator returned nothing for it"
 
 
@@ -48,7 +63,11 @@ def pairs_of(unit: Unit) -> Iterator[tuple[int, int, str]]:
 
 def failed(unit: Unit, reason: str, detail: str) -> UnitResult:
     """The unit as failures, all for the same reason."""
-    return UnitResult(failures=tuple(Failure(cell, image, metric, reason, detail) for cell, image, metric in pairs_of(unit)))
+    return UnitResult(
+        failures=tuple(
+            Failure(cell, image, metric, reason, detail) for cell, image, metric in pairs_of(unit)
+        )
+    )
 
 
 def _wrong_row(row: Row) -> Failure | None:
@@ -60,7 +79,9 @@ def _wrong_row(row: Row) -> Failure | None:
 
 
 def _wrong_measurement(one: Measurement) -> Failure | None:
-    return _wrong_value(one.cell, one.image, one.metric, one.metric, one.value, *value_range(one.metric))
+    return _wrong_value(
+        one.cell, one.image, one.metric, one.metric, one.value, *value_range(one.metric)
+    )
 
 
 def _wrong_value(
@@ -69,5 +90,11 @@ def _wrong_value(
     if not isfinite(value):
         return Failure(cell, image, metric, "not-finite", f"{name} is {value}")
     if not low - _TOLERANCE <= value <= high + _TOLERANCE:
-        return Failure(cell, image, metric, "out-of-range", f"{name} is {value:.6g}, not within {low:g} and {high:g}")
+        return Failure(
+            cell,
+            image,
+            metric,
+            "out-of-range",
+            f"{name} is {value:.6g}, not within {low:g} and {high:g}",
+        )
     return None

@@ -1,4 +1,7 @@
-"""How the cores of a machine are shared among its workers: threads that compute, and threads that decode ahead."""
+"""How the cores of a machine are shared among its workers.
+
+Threads that compute, and threads that decode ahead.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ class CpuShare(NamedTuple):
     """What one worker may use.
 
     Attributes:
-        threads: that compute on the CPU, ``None`` for torch's default; ``loaders``: that decode images and draw noise.
+        threads: that compute on the CPU, ``None`` for torch's default; ``loaders``: that decode
+            images and draw noise.
     """
 
     threads: int | None
@@ -20,8 +24,9 @@ class CpuShare(NamedTuple):
 def share_of(device: str, devices: Sequence[str], cores: float) -> CpuShare:
     """The share of a worker on a device.
 
-    A worker on a GPU computes nothing on the CPU that is worth a second thread, and each of its loaders would bring a team of
-    its own along: one core is for its main thread, the others decode. On a CPU two loaders are enough to be ahead.
+    A worker on a GPU computes nothing on the CPU that is worth a second thread, and each of its
+    loaders would bring a team of its own along: one core is for its main thread, the others decode.
+    On a CPU two loaders are enough to be ahead.
 
     Args:
         devices: of every worker of the machine; ``cores``: of the machine.

@@ -1,8 +1,11 @@
-"""The driver process: takes the run's lock, opens its file for writing, computes what is missing, and says how it ended.
+"""The driver process: takes the run's lock, opens its file for writing.
 
-``python -m evaluator.execution.driver --db PATH --handoff-fd N`` with a ``RunRequest`` on standard input; started by
-``camtui.launch``, or called in the foreground. Never imports torch. One hand-off line tells the launcher that the run is under
-way, or why it is not; before that line nothing is left behind but the log.
+Computes what is missing, and says how it ended.
+
+``python -m evaluator.execution.driver --db PATH --handoff-fd N`` with a ``RunRequest`` on standard
+input; started by ``camtui.launch``, or called in the foreground. Never imports torch. One hand-off
+line tells the launcher that the run is under way, or why it is not; before that line nothing is
+left behind but the log.
 """
 
 from __future__ import annotations
@@ -20,7 +23,14 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, RunFailed, StoreError, UsageError
+from evaluator.errors import (
+    CamtuiError,
+    CodeNotAllowed,
+    Mismatch,
+    RunFailed,
+    StoreError,
+    UsageError,
+)
 from evaluator.execution.finish import Guard, Outcome, tell
 from evaluator.execution.journal import Journal, crash_point
 from evaluator.execution.local import LocalExecutor
@@ -62,8 +72,8 @@ def carry_out(request: RunRequest, announce: Announce) -> int:
     """Carry out a request in this process; returns the exit code.
 
     Args:
-        request: what to do.
-        announce: called once with the hand-off: ``{"pid", "name", "db", "log"}``, or ``{"error": {…}}``.
+        request: what to do. announce: called once with the hand-off: ``{"pid", "name", "db",
+        "log"}``, or ``{"error": {…}}``.
     """
     os.umask(0o077)
     stop = StopRequest()
@@ -74,16 +84,31 @@ def carry_out(request: RunRequest, announce: Announce) -> int:
             announce({"error": as_dict(error)})
             return error.exit_code
         except BaseException as error:
-            announce({"error": as_dict(RunFailed(f"{type(error).__name__}: {error}", f"camtui logs {request.word}"))})
+            announce(
+                {
+                    "error": as_dict(
+                        RunFailed(f"{type(error).__name__}: {error}", f"camtui logs {request.word}")
+                    )
+                }
+            )
             raise
         if request.settings.on_finish:
-            tell(request.settings.on_finish, request.db, Outcome(ending.state, ending.message, ending.exit_code))
+            tell(
+                request.settings.on_finish,
+                request.db,
+                Outcome(ending.state, ending.message, ending.exit_code),
+            )
     return ending.exit_code
 
 
 def as_dict(error: CamtuiError) -> dict[str, Any]:
     """An error as it travels in the hand-off."""
-    return {"kind": error.kind, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+    return {
+        "kind": error.kind,
+        "message": error.message,
+        "hint": error.hint,
+        "exit_code": error.exit_code,
+    }
 
 
 def _hold_and_drive(request: RunRequest, announce: Announce, stop: StopRequest) -> Ending:
@@ -92,7 +117,9 @@ def _hold_and_drive(request: RunRequest, announce: Announce, stop: StopRequest) 
     Raises:
         CamtuiError: the run has not begun; a file that was made for it is gone again.
     """
-    from evaluator.store.writer import RunWriter  # brings numpy along, which workers need not wait for
+    from evaluator.store.writer import (
+        RunWriter,
+    )  # brings numpy along, which workers need not wait for
 
     refuse_network(request.db)
     lock = RunLock(request.db)
@@ -108,7 +135,9 @@ def _hold_and_drive(request: RunRequest, announce: Announce, stop: StopRequest) 
     except sqlite3.OperationalError as error:
         if is_full(error):
             why = full_words().replace("disk full", "the disk is full", 1)
-            raise UsageError(f"no room for {printable(request.db)}: {why}", "make room there, or --db PATH") from error
+            raise UsageError(
+                f"no room for {printable(request.db)}: {why}", "make room there, or --db PATH"
+            ) from error
         raise
     finally:
         gone = not session.began and not known
@@ -120,7 +149,9 @@ def _hold_and_drive(request: RunRequest, announce: Announce, stop: StopRequest) 
 class _Session:
     """One session of a run, between taking the lock and giving it back."""
 
-    def __init__(self, request: RunRequest, announce: Announce, stop: StopRequest, lock: RunLock) -> None:
+    def __init__(
+        self, request: RunRequest, announce: Announce, stop: StopRequest, lock: RunLock
+    ) -> None:
         self._request = request
         self._lock = lock
         self._announce = announce
@@ -142,16 +173,25 @@ class _Session:
         crash_point("after-schema")
         reader = stack.enter_context(RunReader(request.db))
         journal = Journal(
-            writer, retry_seconds=request.settings.retry_seconds, tell=self._lock.note,
-            needed=lambda: bytes_needed(reader, request.db), lost=self._lock.problem,
-        )  # fmt: skip
+            writer,
+            retry_seconds=request.settings.retry_seconds,
+            tell=self._lock.note,
+            needed=lambda: bytes_needed(reader, request.db),
+            lost=self._lock.problem,
+        )
         executor = _executor(request, plan, manifest)
         stack.callback(executor.close)
         loop = Loop(
-            plan=plan, manifest=manifest, settings=request.settings, reader=reader, journal=journal, executor=executor,
-            stop=self._stop, hand_off=lambda: self._begin(plan, reader, journal, loop, resumed=before is not None),
+            plan=plan,
+            manifest=manifest,
+            settings=request.settings,
+            reader=reader,
+            journal=journal,
+            executor=executor,
+            stop=self._stop,
+            hand_off=lambda: self._begin(plan, reader, journal, loop, resumed=before is not None),
             word=request.word,
-        )  # fmt: skip
+        )
         try:
             ending = self._run(loop)
         except BaseException:
@@ -168,7 +208,9 @@ class _Session:
             self._guard.relieve()
         return ending
 
-    def _begin(self, plan: RunPlan, reader: RunReader, journal: Journal, loop: Loop, *, resumed: bool) -> None:
+    def _begin(
+        self, plan: RunPlan, reader: RunReader, journal: Journal, loop: Loop, *, resumed: bool
+    ) -> None:
         """The hand-off: from here on the run is under way."""
         request = self._request
         crash_point("before-handoff")
@@ -176,7 +218,10 @@ class _Session:
             self._guard = Guard(request)
         self.began = True
         images = reader.info().image_count
-        backbones, methods = counted(len(plan.backbones), "backbone"), counted(len(plan.methods), "method")
+        backbones, methods = (
+            counted(len(plan.backbones), "backbone"),
+            counted(len(plan.methods), "method"),
+        )
         shape = f"{counted(images, 'image')}, {backbones} × {methods} = {counted(len(reader.cells()), 'cell')}"
         journal.state("running")
         if _writes_to(request.log):
@@ -204,11 +249,17 @@ class _Session:
             except UsageError as error:
                 narrate("error", error.message)
                 continue
-            narrate("error", f"what was computed is in {printable(target)}: camtui resume {printable(target)}")
+            narrate(
+                "error",
+                f"what was computed is in {printable(target)}: camtui resume {printable(target)}",
+            )
             return
 
     def _run(self, loop: Loop) -> Ending:
-        """Run the loop to its end. What goes wrong before the hand-off is raised; afterwards it is how the run ended."""
+        """Run the loop to its end. What goes wrong before the hand-off is raised.
+
+        Afterwards it is how the run ended.
+        """
         try:
             loop.run()
         except Exception as error:
@@ -242,7 +293,9 @@ def _stored(database: Path) -> _Before | None:
         return _Before(reader.plan(), info, reader.stages())
 
 
-def _prepare(writer: RunWriter, request: RunRequest, before: _Before | None) -> tuple[RunPlan, Manifest]:
+def _prepare(
+    writer: RunWriter, request: RunRequest, before: _Before | None
+) -> tuple[RunPlan, Manifest]:
     """Store what is asked for; returns the plan as it stands now, and its images."""
     plan = request.plan
     if before is not None:
@@ -256,16 +309,26 @@ def _prepare(writer: RunWriter, request: RunRequest, before: _Before | None) -> 
     if request.retry_failed:
         writer.forget_failures()
     writer.add_versions(truth)
-    writer.add_versions({"camtui": _version(), "python": platform.python_version(), "sqlite": sqlite3.sqlite_version})
+    writer.add_versions(
+        {
+            "camtui": _version(),
+            "python": platform.python_version(),
+            "sqlite": sqlite3.sqlite_version,
+        }
+    )
     return plan, manifest
 
 
 def _refuse_code(plan: RunPlan, request: RunRequest) -> None:
-    """Nothing is imported that the user has not allowed, also where the file was changed since it was looked at."""
+    """Nothing is imported that the user has not allowed.
+
+    Also where the file was changed since it was looked at.
+    """
     for one in plan.code:
         if request.allowed.get(one.reference) != one.sha256:
             raise CodeNotAllowed(
-                f"{request.word} needs {printable(one.reference)}, which nobody has allowed to run here",
+                f"{request.word} needs {printable(one.reference)}, which nobody has allowed to "
+                "run here",
                 f"camtui resume {request.word} --allow-code",
             )
 
@@ -280,7 +343,9 @@ def _truth_identity(plan: RunPlan, before: _Before | None) -> dict[str, str]:
     if truths is None:
         return {}
     identity = truths.sha256()
-    stored = before.info.versions.get(_TRUTH, identity) if before and before.plan.truth else identity
+    stored = (
+        before.info.versions.get(_TRUTH, identity) if before and before.plan.truth else identity
+    )
     if stored != identity:
         raise Mismatch(
             f"the truth in {printable(plan.truth)} is not that which the run was measured with",
@@ -309,10 +374,14 @@ def _executor(request: RunRequest, plan: RunPlan, manifest: Manifest) -> Executo
         from evaluator.execution.ray_executor import ray_executor
 
         return ray_executor(settings.ray, session, settings, manifest.images)
-    return LocalExecutor(session, settings.devices, settings.session, load_seconds=settings.load_seconds)
+    return LocalExecutor(
+        session, settings.devices, settings.session, load_seconds=settings.load_seconds
+    )
 
 
-def _record(journal: Journal, ending: Ending, workers: Sequence[WorkerState], stop: StopRequest) -> None:
+def _record(
+    journal: Journal, ending: Ending, workers: Sequence[WorkerState], stop: StopRequest
+) -> None:
     journal.state(ending.state, ending.message)
     level = "error" if ending.state == "failed" else "info"
     journal.event(level, f"{ending.state}{': ' + ending.message if ending.message else ''}")
@@ -342,7 +411,10 @@ class HandOff:
         os.set_inheritable(descriptor, False)
 
     def __call__(self, line: dict[str, Any]) -> None:
-        """Write the line; a second one is dropped, and so is the first where the launcher has gone."""
+        """Write the line; a second one is dropped.
+
+        And so is the first where the launcher has gone.
+        """
         if self._descriptor is None:
             return
         with suppress(BrokenPipeError):
@@ -354,8 +426,12 @@ class HandOff:
 def main() -> None:
     """Carry out the request on standard input."""
     parser = ArgumentParser(prog="python -m evaluator.execution.driver", description=__doc__)
-    parser.add_argument("--db", required=True, help="the run's file; for whoever looks at the list of processes")
-    parser.add_argument("--handoff-fd", type=int, required=True, help="descriptor for the hand-off line")
+    parser.add_argument(
+        "--db", required=True, help="the run's file; for whoever looks at the list of processes"
+    )
+    parser.add_argument(
+        "--handoff-fd", type=int, required=True, help="descriptor for the hand-off line"
+    )
     arguments = parser.parse_args()
     hand_off = HandOff(arguments.handoff_fd)
     request = RunRequest.from_json(sys.stdin.read())

@@ -1,4 +1,7 @@
-"""Ends a run when its rule (``--until``) is met: asks the looks after every commit, and tells the schedule and the file."""
+"""Ends a run when its rule (``--until``) is met.
+
+Asks the looks after every commit, and tells the schedule and the file.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,14 @@ from evaluator.text import counted
 
 
 class EarlyEnd:
-    """Between the looks, the schedule and the journal. Where the plan has no rule, it does nothing."""
+    """Between the looks, the schedule and the journal.
 
-    def __init__(self, looks: Looks, schedule: Schedule, reader: RunReader, journal: Journal) -> None:
+    Where the plan has no rule, it does nothing.
+    """
+
+    def __init__(
+        self, looks: Looks, schedule: Schedule, reader: RunReader, journal: Journal
+    ) -> None:
         """What has been decided already holds for the schedule at once; nothing is written yet."""
         self._looks = looks
         self._schedule = schedule
@@ -52,7 +60,11 @@ class EarlyEnd:
         for cell, images in self._looks.dropped.items():
             if cell not in self._said:
                 self._said.add(cell)
-                self._journal.event("info", f"{self._name(cell)} is certainly worse after {counted(images, 'image')}: dropped")
+                self._journal.event(
+                    "info",
+                    f"{self._name(cell)} is certainly worse after {counted(images, 'image')}: "
+                    "dropped",
+                )
         if self._looks.decided is not None:
             self._journal.event("info", self.conclusion)
 
@@ -69,4 +81,6 @@ class EarlyEnd:
             self._schedule.end_at(self._looks.decided)
 
     def _name(self, cell: int) -> str:
-        return next(f"{one.backbone}/{one.method}" for one in self._reader.cells() if one.id == cell)
+        return next(
+            f"{one.backbone}/{one.method}" for one in self._reader.cells() if one.id == cell
+        )

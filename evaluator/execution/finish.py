@@ -1,7 +1,7 @@
 """``--on-finish``: a command that gets a JSON document on its standard input when a run has ended, however it ended.
 
-The driver runs it at the end of a session. A driver that is killed cannot: then its guard does, a small process that is started
-with the run and reads from a pipe, which breaks when the driver dies.
+The driver runs it at the end of a session. A driver that is killed cannot: then its guard does, a
+small process that is started with the run and reads from a pipe, which breaks when the driver dies.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ class Outcome:
 
 
 def tell(command: str, database: Path, outcome: Outcome) -> None:
-    """Run the command, without a shell, and wait for it; what becomes of it is a line in the log."""
+    """Run the command, without a shell, and wait for it.
+
+    What becomes of it is a line in the log.
+    """
     try:
         document = _document(database, outcome)
         done = subprocess.run(shlex.split(command), input=document.encode(), stdout=2, check=False)
@@ -47,21 +50,34 @@ def _document(database: Path, outcome: Outcome) -> str:
         info, failures = reader.info(), reader.failure_count()
     return json.dumps(
         {
-            "run": info.name, "db": printable(database), "state": outcome.state, "message": outcome.message,
-            "exit_code": outcome.exit_code, "images": info.image_count, "failures": failures,
-            "started": info.started, "finished": info.finished,
+            "run": info.name,
+            "db": printable(database),
+            "state": outcome.state,
+            "message": outcome.message,
+            "exit_code": outcome.exit_code,
+            "images": info.image_count,
+            "failures": failures,
+            "started": info.started,
+            "finished": info.finished,
         }
-    )  # fmt: skip
+    )
 
 
 class Guard:
-    """Runs the command should this process be killed; ``relieve`` it before the driver runs the command itself."""
+    """Runs the command should this process be killed.
+
+    ``relieve`` it before the driver runs the command itself.
+    """
 
     def __init__(self, request: RunRequest) -> None:
         """Start the guard of a run that is under way."""
         command = [sys.executable, "-P", "-m", "evaluator.execution.finish"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2)
-        charge = {"db": os.fsencode(request.db).hex(), "command": request.settings.on_finish, "word": request.word}
+        charge = {
+            "db": os.fsencode(request.db).hex(),
+            "command": request.settings.on_finish,
+            "word": request.word,
+        }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(charge).encode() + b"\n")
         self._process.stdin.flush()
@@ -81,7 +97,11 @@ def main() -> None:
         return
     narrate("error", "the driver was killed")
     database = Path(os.fsdecode(bytes.fromhex(charge["db"])))
-    tell(charge["command"], database, Outcome("crashed", f"the driver was killed: camtui resume {charge['word']}", 1))
+    tell(
+        charge["command"],
+        database,
+        Outcome("crashed", f"the driver was killed: camtui resume {charge['word']}", 1),
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
-"""The driver's only way to the run's file: results, events and states, in order; a full disk delays them and loses nothing.
+"""The driver's only way to the run's file: results, events and states, in order.
 
-A run that is paused says so on its lock, not in its file: nothing can be written there, or it would not be paused.
+A full disk delays them and loses nothing.
+
+A run that is paused says so on its lock, not in its file: nothing can be written there, or it would
+not be paused.
 """
 
 from __future__ import annotations
@@ -22,7 +25,10 @@ from evaluator.text import printable
 if TYPE_CHECKING:
     from evaluator.store.writer import RunWriter
 
-_PASSING = {sqlite3.SQLITE_IOERR: "disk error", sqlite3.SQLITE_BUSY: "the file is locked by another program"}
+_PASSING = {
+    sqlite3.SQLITE_IOERR: "disk error",
+    sqlite3.SQLITE_BUSY: "the file is locked by another program",
+}
 """What may mend itself besides a full disk, by SQLite's primary error code."""
 
 
@@ -38,7 +44,10 @@ _reached: Counter[str] = Counter()
 
 
 def crash_point(name: str) -> None:
-    """Kill this process here if ``CAMTUI_CRASH_AT`` says so (``NAME`` or ``NAME:n``, the n-th time): tests reach any instant."""
+    """Kill this process here if ``CAMTUI_CRASH_AT`` says so.
+
+    (``NAME`` or ``NAME:n``, the n-th time): tests reach any instant.
+    """
     wanted, _, nth = os.environ.get("CAMTUI_CRASH_AT", "").partition(":")
     if wanted == name:
         _reached[name] += 1
@@ -47,7 +56,10 @@ def crash_point(name: str) -> None:
 
 
 class Journal:
-    """Writes through ``RunWriter``; while the disk is full it keeps what comes, and tries again every few seconds."""
+    """Writes through ``RunWriter``; while the disk is full it keeps what comes.
+
+    And tries again every few seconds.
+    """
 
     def __init__(
         self,
@@ -140,7 +152,10 @@ class Journal:
             self.event("info", f"goes on after a pause ({trouble})")
 
     def insist(self, write: Callable[[], None], give_up: Callable[[], bool]) -> None:
-        """Write something at once, waiting for the disk if need be; whether to wait longer is asked again and again."""
+        """Write something at once, waiting for the disk if need be.
+
+        Whether to wait longer is asked again and again.
+        """
         while not self._attempt(write):
             self.drain(give_up)
             if give_up():

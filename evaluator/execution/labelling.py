@@ -1,4 +1,7 @@
-"""How many images of a run have a label, and where the labels come from: said once, when the run begins."""
+"""How many images of a run have a label, and where the labels come from.
+
+Said once, when the run begins.
+"""
 
 from __future__ import annotations
 
@@ -31,20 +34,26 @@ def imagenet(loaded: LoadedBackbone) -> bool:
     return loaded.class_count in (0, len(imagenet_wnids()))
 
 
-def labels_of_ids(images: Sequence[ImageRef], loaded: LoadedBackbone) -> list[tuple[int, int | None]]:
+def labels_of_ids(
+    images: Sequence[ImageRef], loaded: LoadedBackbone
+) -> list[tuple[int, int | None]]:
     """Labels of the images in folders named by ImageNet ids, for one network.
 
     Returns:
-        ``(image, class index)``: ImageNet's where the network has 1000 classes, else by the network's class names; ``None``
-        where they do not name the folder.
+        ``(image, class index)``: ImageNet's where the network has 1000 classes, else by the
+        network's class names; ``None`` where they do not name the folder.
     """
     wnids = imagenet_wnids()
     folders = {image.id: folder for image in images if (folder := folder_of(image.path)) in wnids}
-    index = wnids if imagenet(loaded) else labels_by_class_name(set(folders.values()), loaded.classes)
+    index = (
+        wnids if imagenet(loaded) else labels_by_class_name(set(folders.values()), loaded.classes)
+    )
     return [(image, index.get(folder)) for image, folder in folders.items()]
 
 
-def labelling(images: Sequence[ImageRef], backbone: str, *, from_file: bool, by_ids: bool = True) -> Labelling:
+def labelling(
+    images: Sequence[ImageRef], backbone: str, *, from_file: bool, by_ids: bool = True
+) -> Labelling:
     """Count the labels by their source.
 
     Args:

@@ -1,4 +1,7 @@
-"""Workers on this machine: one process per device with one pipe each; those that die or hang are started again."""
+"""Workers on this machine: one process per device with one pipe each.
+
+Those that die or hang are started again.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ from evaluator.interfaces import Error, ExecutorEvent, LeftOut, SessionSettings,
 from evaluator.records import Unit
 
 _GRACE = 3.0
-"""Seconds between asking a hanging worker to end and ending it, and so many more until it is given up."""
+"""Seconds between asking a hanging worker to end and ending it, and so many more until it is given
+up.
+"""
 
 _MOST_GPUS = 1024
 """More than a machine has: whether a GPU is there was asked when the run was."""
@@ -41,7 +46,13 @@ class LocalExecutor(Seated[_Worker]):
     """``interfaces.Executor`` over processes of this machine."""
 
     def __init__(
-        self, settings: SessionSettings, devices: Sequence[str], session: str, *, load_seconds: float = 900.0, log: int = 2
+        self,
+        settings: SessionSettings,
+        devices: Sequence[str],
+        session: str,
+        *,
+        load_seconds: float = 900.0,
+        log: int = 2,
     ) -> None:
         """One worker for each entry of ``devices``.
 
@@ -56,15 +67,20 @@ class LocalExecutor(Seated[_Worker]):
         self._load_seconds = load_seconds
         self._log = log
         self._lost: list[ExecutorEvent] = []
-        self._undead: list[subprocess.Popen[bytes]] = []  # kept: one that is forgotten while it lives is warned of
+        self._undead: list[
+            subprocess.Popen[bytes]
+        ] = []  # kept: one that is forgotten while it lives is warned of
         cores = len(os.sched_getaffinity(0))
         super().__init__(
             _Worker(
-                id=number, device=device,
-                settings=replace(settings, device=device, **share_of(device, devices, cores)._asdict()),
+                id=number,
+                device=device,
+                settings=replace(
+                    settings, device=device, **share_of(device, devices, cores)._asdict()
+                ),
             )
             for number, device in enumerate(devices, 1)
-        )  # fmt: skip
+        )
 
     def start(self) -> None:
         """Start the workers."""
@@ -120,25 +136,39 @@ class LocalExecutor(Seated[_Worker]):
         command = [sys.executable, "-P", "-m", "evaluator.execution.worker", str(theirs.fileno())]
         environment, device = _environment(worker.settings)
         worker.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, pass_fds=(theirs.fileno(),), env=environment
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            pass_fds=(theirs.fileno(),),
+            env=environment,
         )
         theirs.close()
         worker.connection = Connection(ours.detach())
         worker.occupy(worker.process.pid)
         worker.terminated_at = None
         try:
-            worker.connection.send((worker.id, replace(worker.settings, device=device), self._session))
+            worker.connection.send(
+                (worker.id, replace(worker.settings, device=device), self._session)
+            )
         except OSError:
             self._bury(worker)
 
     def _restart_due(self) -> None:
         for worker in self._workers:
-            if worker.process is None and not worker.ended and time.monotonic() >= worker.restart_at:
+            if (
+                worker.process is None
+                and not worker.ended
+                and time.monotonic() >= worker.restart_at
+            ):
                 worker.restarts += 1
                 self._launch(worker)
 
     def _receive(self, worker: _Worker, events: list[ExecutorEvent]) -> None:
-        """Every message that has arrived; then the end of the pipe, which is the end of the worker."""
+        """Every message that has arrived.
+
+        Then the end of the pipe, which is the end of the worker.
+        """
         connection = worker.connection
         assert connection is not None
         try:
@@ -152,7 +182,10 @@ class LocalExecutor(Seated[_Worker]):
             self._bury(worker)
 
     def _cannot_start(self, worker: _Worker, error: Error) -> None:
-        """A device that cannot be used is left out where there is another; the last one's error is the run's."""
+        """A device that cannot be used is left out where there is another.
+
+        The last one's error is the run's.
+        """
         self._end_of(worker)
         units = worker.vacate().units
         if error.exit_code != UsageError.exit_code and another_device(worker, self._workers):
@@ -181,16 +214,25 @@ class LocalExecutor(Seated[_Worker]):
                 worker.process.terminate()
 
     def _bury(self, worker: _Worker) -> None:
-        """The process is gone or useless: its units come back, another one is started a little later.
+        """The process is gone or useless.
 
-        Unless the device is to blame and there is another, or the process cannot be ended (its GPU does not answer, and nothing
-        that is started there would fare better): then the worker is left out.
+        Its units come back, another one is started a little later.
+
+        Unless the device is to blame and there is another, or the process cannot be ended (its GPU
+        does not answer, and nothing that is started there would fare better): then the worker is
+        left out.
         """
         code = self._end_of(worker)
-        reason = worker.blame or (f"signal {-code}" if code is not None and code < 0 else f"exit code {code}")
+        reason = worker.blame or (
+            f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        )
         gone = worker.vacate()
         if code is None:
-            self._leave_out(worker, f"its process on {worker.device} cannot be ended ({worker.blame or 'killed'})", gone.units)
+            self._leave_out(
+                worker,
+                f"its process on {worker.device} cannot be ended ({worker.blame or 'killed'})",
+                gone.units,
+            )
         elif worker.device_fails and another_device(worker, self._workers):
             deaths = f"{worker.device} has lost its worker {worker.deaths_in_a_row} times in a row ({reason})"
             self._leave_out(worker, deaths, gone.units)
@@ -198,10 +240,12 @@ class LocalExecutor(Seated[_Worker]):
             self._lost.append(WorkerLost(worker.id, reason, gone.running, gone.units))
 
     def _end_of(self, worker: _Worker) -> int | None:
-        """Close the pipe, wait for the process (which ends when the pipe does), and return its exit code.
+        """Close the pipe, wait for the process.
 
-        ``None``: it is still there although it was killed, as a process is that waits for a device in the kernel. It is not
-        waited for any longer.
+        (which ends when the pipe does), and return its exit code.
+
+        ``None``: it is still there although it was killed, as a process is that waits for a device
+        in the kernel. It is not waited for any longer.
         """
         assert worker.process is not None
         assert worker.connection is not None
@@ -220,7 +264,10 @@ class LocalExecutor(Seated[_Worker]):
 
 
 def _environment(settings: SessionSettings) -> tuple[dict[str, str], str]:
-    """The worker's environment, and the name that its device has in it: a worker sees its own GPU and no other."""
+    """The worker's environment, and the name that its device has in it.
+
+    A worker sees its own GPU and no other.
+    """
     environment: dict[str, Any] = dict(os.environ)
     if settings.threads:
         environment["OMP_NUM_THREADS"] = environment["MKL_NUM_THREADS"] = str(settings.threads)

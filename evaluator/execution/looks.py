@@ -1,8 +1,10 @@
-"""What ``--until`` has decided so far, worked out from the stored rows in the seeded order: alike after every crash.
+"""What ``--until`` has decided so far, worked out from the stored rows in the seeded order.
 
-A look is at a fixed number of images (``until.next_look``), made once all methods still in the race have a row or a failure for
-each of the first so many images of the seeded order. Rows of later images, which workers may have finished already, take no part.
-A row is read once in a session.
+Alike after every crash.
+
+A look is at a fixed number of images (``until.next_look``), made once all methods still in the race
+have a row or a failure for each of the first so many images of the seeded order. Rows of later
+images, which workers may have finished already, take no part. A row is read once in a session.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ class Looks:
         """Look at what is stored already.
 
         Args:
-            plan: as asked for; cells that it adds and the store lacks count in the number of comparisons.
-            images: of the run, the ceiling.
+            plan: as asked for; cells that it adds and the store lacks count in the number of
+            comparisons. images: of the run, the ceiling.
         """
         self._plan = plan
         self._reader = reader
@@ -45,7 +47,10 @@ class Looks:
 
     @property
     def decided(self) -> int | None:
-        """Images after which nothing was open any more; ``None`` before, and where there is no rule."""
+        """Images after which nothing was open any more.
+
+        ``None`` before, and where there is no rule.
+        """
         return self.images if self._races and not self._open else None
 
     @property
@@ -54,7 +59,11 @@ class Looks:
         if not self._plan.drop_decided:
             return {}
         out = {cell: images for race in self._races.values() for cell, images in race.out.items()}
-        return {cell: images for cell, images in out.items() if self.decided is None or images < self.decided}
+        return {
+            cell: images
+            for cell, images in out.items()
+            if self.decided is None or images < self.decided
+        }
 
     @property
     def needed(self) -> int | None:
@@ -68,7 +77,9 @@ class Looks:
 
     def backbone_loaded(self, name: str) -> None:
         """It is known now which of a backbone's cells apply: its race can begin."""
-        from evaluator.race import Race  # numpy, which workers and runs without a rule need not wait for
+        from evaluator.race import (
+            Race,
+        )  # numpy, which workers and runs without a rule need not wait for
 
         rule = self._plan.rule
         if rule is None or name in self._races or name not in self._open:
@@ -81,9 +92,16 @@ class Looks:
             self._open.discard(name)
 
     def _pairs(self, cells: Sequence[Cell]) -> int:
-        """Comparisons between the ranked methods of a backbone, those of the plan that have no cell yet included."""
+        """Comparisons between the ranked methods of a backbone.
+
+        Those of the plan that have no cell yet included.
+        """
         left_out = {cell.method for cell in cells if not cell.applicable or not _is_ranked(cell)}
-        count = sum(not catalog.is_control(method) for method in self._plan.methods if method not in left_out)
+        count = sum(
+            not catalog.is_control(method)
+            for method in self._plan.methods
+            if method not in left_out
+        )
         return count * (count - 1) // 2
 
     def leave_out(self, name: str) -> None:
@@ -119,7 +137,9 @@ class Looks:
             place = {cell: number for number, cell in enumerate(race.cells)}
             for cell, image, *parts in found:
                 if cell in place:
-                    values[image - self.images, place[cell]] = [np.nan if part is None else part for part in parts]
+                    values[image - self.images, place[cell]] = [
+                        np.nan if part is None else part for part in parts
+                    ]
             race.absorb(values)
         return True
 
@@ -129,9 +149,17 @@ class Looks:
         if rule is None:
             return None
         return Look(
-            str(rule), self.images, self.needed, self.decided, self.dropped,
-            tuple(f"{name}: {text}" for name, race in self._races.items() if (text := self._verdict(race, rule))),
-        )  # fmt: skip
+            str(rule),
+            self.images,
+            self.needed,
+            self.decided,
+            self.dropped,
+            tuple(
+                f"{name}: {text}"
+                for name, race in self._races.items()
+                if (text := self._verdict(race, rule))
+            ),
+        )
 
     def _verdict(self, race: Race, rule: Rule) -> str:
         """What is known of a backbone, in words."""
@@ -139,12 +167,18 @@ class Looks:
             return ""
         if rule.kind == "ci":
             done = f"each cell is known to ± {100 * rule.width:g} points"
-            return f"{done} after {race.decided:,} images" if race.decided is not None else f"not {done[5:]} yet"
+            return (
+                f"{done} after {race.decided:,} images"
+                if race.decided is not None
+                else f"not {done[5:]} yet"
+            )
         if race.best is None:
             return "no methods to compare" if race.decided is not None else ""
         method = {cell.id: cell.method for cell in self._reader.cells()}
         equal = [cell for cell in race.racing if frozenset((cell, race.best)) in race.equal]
-        unsettled = [cell for cell in race.racing if cell in race.ranked and cell not in (race.best, *equal)]
+        unsettled = [
+            cell for cell in race.racing if cell in race.ranked and cell not in (race.best, *equal)
+        ]
         parts = [f"{method[race.best]} is best"]
         for cells, words in (
             (equal, f"differ by less than {100 * rule.margin:g}"),
@@ -157,5 +191,8 @@ class Looks:
 
 
 def _is_ranked(cell: Cell) -> bool:
-    """Whether a cell is compared with others: no control, and no copy of another by construction, which its note says."""
+    """Whether a cell is compared with others.
+
+    No control, and no copy of another by construction, which its note says.
+    """
     return not catalog.is_control(cell.method) and not (cell.applicable and cell.note)

@@ -1,4 +1,7 @@
-"""The driver's one loop: hand out units, commit what comes back, judge what does not, until nothing is left."""
+"""The driver's one loop: hand out units, commit what comes back, judge what does not.
+
+Until nothing is left.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,13 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from evaluator.errors import BackboneUnavailable, CamtuiError, RunFailed, ThresholdPassed, UsageError
+from evaluator.errors import (
+    BackboneUnavailable,
+    CamtuiError,
+    RunFailed,
+    ThresholdPassed,
+    UsageError,
+)
 from evaluator.execution.backbone_arrival import Arrivals
 from evaluator.execution.checking import failed
 from evaluator.execution.early_end import EarlyEnd
@@ -18,7 +27,17 @@ from evaluator.execution.stages import plan_stages, with_timings
 from evaluator.execution.stopping import StopRequest
 from evaluator.execution.suspects import Suspects, halves
 from evaluator.images import Manifest
-from evaluator.interfaces import Done, Error, Executor, ExecutorEvent, Figures, LeftOut, Ready, Started, WorkerLost
+from evaluator.interfaces import (
+    Done,
+    Error,
+    Executor,
+    ExecutorEvent,
+    Figures,
+    LeftOut,
+    Ready,
+    Started,
+    WorkerLost,
+)
 from evaluator.plan import RunPlan
 from evaluator.records import NO_TRUTH, Unit, UnitResult
 from evaluator.store.reader import RunReader
@@ -28,7 +47,8 @@ HEARTBEAT_SECONDS = 2.0
 POLL_SECONDS = 0.25
 
 BARREN_DEATHS = 5
-"""Deaths of workers in a row, none of which had begun a unit: there is something wrong with the machine, not with an image.
+"""Deaths of workers in a row, none of which had begun a unit: there is something wrong with the
+machine, not with an image.
 
 Four times as many once a backbone has been loaded: then the machine was able to, and may be again.
 """
@@ -38,7 +58,10 @@ _UNMEASURED = {"cpu": 0.2, "cuda": 0.05}
 
 
 class Loop:
-    """One session of a run. ``run`` returns when the run is complete or was stopped, and raises when it cannot go on."""
+    """One session of a run. ``run`` returns when the run is complete or was stopped.
+
+    And raises when it cannot go on.
+    """
 
     def __init__(
         self,
@@ -53,7 +76,10 @@ class Loop:
         hand_off: Callable[[], None],
         word: str,
     ) -> None:
-        """``hand_off`` is called once, when a backbone is loaded or nothing is to do; ``word`` names the run in hints."""
+        """``hand_off`` is called once, when a backbone is loaded or nothing is to do.
+
+        ``word`` names the run in hints.
+        """
         self._plan = plan
         self._manifest = manifest
         self._settings = settings
@@ -67,7 +93,9 @@ class Loop:
         stages = plan_stages(plan, reader.cells(), reader.backbones(), cuda=self._cuda)
         images = reader.info().image_count
         self._schedule = Schedule(reader, stages, images, in_rounds=plan.rule is not None)
-        self._early_end = EarlyEnd(Looks(plan, reader, images=images), self._schedule, reader, journal)
+        self._early_end = EarlyEnd(
+            Looks(plan, reader, images=images), self._schedule, reader, journal
+        )
         self._arrivals = Arrivals(plan, manifest, reader, journal, self._schedule, cuda=self._cuda)
         self._suspects = Suspects()
         self._loaded: set[int] = set()
@@ -87,7 +115,9 @@ class Loop:
         """How many images have a label and how, in words; empty until a backbone is loaded."""
 
     def _count_pairs(self) -> int:
-        return self._reader.info().image_count * sum(cell.applicable for cell in self._reader.cells())
+        return self._reader.info().image_count * sum(
+            cell.applicable for cell in self._reader.cells()
+        )
 
     def run(self) -> None:
         """Compute everything that is pending.
@@ -97,7 +127,10 @@ class Loop:
             CamtuiError: why the run cannot go on.
         """
         images = self._reader.info().image_count
-        stages = with_timings((stage.record(images) for stage in self._schedule.stages.values()), self._reader.stages())
+        stages = with_timings(
+            (stage.record(images) for stage in self._schedule.stages.values()),
+            self._reader.stages(),
+        )
         self._insist(lambda: self._journal.writer.set_stages(stages))
         if self._schedule.needed_backbone(set()) is None:
             self._announce()
@@ -117,7 +150,9 @@ class Loop:
             return True
         if self._stop.gracefully or self._too_many:
             return not self._schedule.in_flight
-        nothing_new = self._schedule.needed_backbone(self._loaded) is None and not self._schedule.busy
+        nothing_new = (
+            self._schedule.needed_backbone(self._loaded) is None and not self._schedule.busy
+        )
         return nothing_new and all(map(self._schedule.ended, self._schedule.stages))
 
     def _conclude(self) -> None:
@@ -159,21 +194,31 @@ class Loop:
     def _say_stopping(self) -> None:
         if not self._journal.stopping:
             self._journal.state("stopping")
-            self._journal.event("info", f"stopping: {len(self._schedule.in_flight)} units are in flight")
+            self._journal.event(
+                "info", f"stopping: {len(self._schedule.in_flight)} units are in flight"
+            )
 
-    # -- handing out ----------------------------------------------------------------------------------------------------------
+    # -- handing out
+    # ----------------------------------------------------------------------------------------------
 
     def _hand_out(self) -> None:
         if self._stop.gracefully or self._too_many or self._journal.paused:
             return
-        while self._executor.slots() > 0:  # asked each time: a worker may turn out to be dead when it is handed a unit
-            unit = self._schedule.next_unit(self._loaded, self._executor.takes) or self._next_probe()
+        while (
+            self._executor.slots() > 0
+        ):  # asked each time: a worker may turn out to be dead when it is handed a unit
+            unit = (
+                self._schedule.next_unit(self._loaded, self._executor.takes) or self._next_probe()
+            )
             if unit is None:
                 return
             self._executor.submit(unit, partial(self._patience, unit))
 
     def _next_probe(self) -> Unit | None:
-        """The backbone that is needed next is loaded once before its units are cut: only then is it known which cells apply."""
+        """The backbone that is needed next is loaded once before its units are cut.
+
+        Only then is it known which cells apply.
+        """
         position = self._schedule.needed_backbone(self._loaded)
         if position is None or position in self._probed:
             return None
@@ -186,7 +231,8 @@ class Loop:
         forwards = stage.forwards_per_image * len(unit.images) if stage else 0.0
         return max(self._settings.hang_seconds, 10 * forwards * self._seconds_per_forward)
 
-    # -- what comes back ------------------------------------------------------------------------------------------------------
+    # -- what comes back
+    # ----------------------------------------------------------------------------------------------
 
     def _handle(self, event: ExecutorEvent) -> None:
         match event:
@@ -215,14 +261,20 @@ class Loop:
             self._journal.event("warning", f"worker {event.worker}: {note}")
         if result.forwards:
             measured = result.seconds / result.forwards
-            self._seconds_per_forward = 0.8 * self._seconds_per_forward + 0.2 * measured if self._timed else measured
+            self._seconds_per_forward = (
+                0.8 * self._seconds_per_forward + 0.2 * measured if self._timed else measured
+            )
             self._timed = True
         self._store(unit, result)
 
     def _store(self, unit: Unit, result: UnitResult) -> None:
-        self._journal.deliver(result, stage=unit.stage, images=len(unit.images) if result.seconds else 0)
+        self._journal.deliver(
+            result, stage=unit.stage, images=len(unit.images) if result.seconds else 0
+        )
         self._failures += sum(failure.reason != NO_TRUTH for failure in result.failures)
-        self._too_many = self._too_many or self._settings.failure_limit.passed(self._failures, self._pairs)
+        self._too_many = self._too_many or self._settings.failure_limit.passed(
+            self._failures, self._pairs
+        )
         self._stages_under_way.add(unit.stage)
         self._early_end.look()
 
@@ -236,11 +288,18 @@ class Loop:
         elif unit is not None:
             self._blame(unit, event.kind, event.message, certain=not event.fatal)
         if event.fatal:
-            self._journal.event("warning", f"worker {event.worker} has lost its device, its process is replaced: {event.message}")
+            self._journal.event(
+                "warning",
+                f"worker {event.worker} has lost its device, its process is replaced: "
+                f"{event.message}",
+            )
             self._executor.kill(event.worker)
 
     def _cannot_load(self, unit: Unit, event: Error) -> None:
-        """Leave out a backbone that cannot be loaded, and go on with the others; without others nothing can begin."""
+        """Leave out a backbone that cannot be loaded, and go on with the others.
+
+        Without others nothing can begin.
+        """
         self._schedule.skip_backbone(unit.backbone)
         first_time = unit.backbone not in self._unavailable
         self._unavailable[unit.backbone] = event
@@ -249,8 +308,12 @@ class Loop:
             raise _unavailable(event)
         if first_time:
             name = self._plan.backbones[unit.backbone].name
-            self._journal.event("error", f"{name} is left out, it cannot be loaded: {event.message}")
-            self._insist(lambda: self._journal.writer.note_cells(name, f"not loaded: {event.message}"))
+            self._journal.event(
+                "error", f"{name} is left out, it cannot be loaded: {event.message}"
+            )
+            self._insist(
+                lambda: self._journal.writer.note_cells(name, f"not loaded: {event.message}")
+            )
         self._early_end.leave_out(self._plan.backbones[unit.backbone].name)
 
     def _worker_lost(self, event: WorkerLost) -> None:
@@ -259,12 +322,17 @@ class Loop:
         for unit in units:
             if unit.id == event.running and unit.images:
                 kind = "hangs" if event.reason.startswith("no progress") else "kills-worker"
-                self._blame(unit, kind, f"the worker that computed it was lost each time: {event.reason}")
+                self._blame(
+                    unit, kind, f"the worker that computed it was lost each time: {event.reason}"
+                )
             else:
                 self._again(unit)
         self._barren = 0 if event.running else self._barren + 1
         if self._barren >= (4 * BARREN_DEATHS if self._handed_off else BARREN_DEATHS):
-            raise RunFailed(f"workers die before they compute anything ({event.reason})", f"camtui logs {self._word}")
+            raise RunFailed(
+                f"workers die before they compute anything ({event.reason})",
+                f"camtui logs {self._word}",
+            )
 
     def _left_out(self, event: LeftOut) -> None:
         self._journal.event("error", f"worker {event.worker} is left out: {event.reason}")
@@ -276,14 +344,19 @@ class Loop:
             raise RunFailed(f"no worker is left: {event.reason}", f"camtui logs {self._word}")
 
     def _blame(self, unit: Unit, reason: str, detail: str, *, certain: bool = False) -> None:
-        """The unit's computation failed: try it again; the second time in halves; what cannot be halved has failed for good."""
+        """The unit's computation failed: try it again; the second time in halves.
+
+        What cannot be halved has failed for good.
+        """
         if not certain and self._suspects.blamed(unit) < 2:
             self._again(unit)
             return
         parts = halves(unit)
         if not parts:
             self._store(unit, failed(unit, reason, detail))
-            self._journal.event("error", f"image {unit.images[0].id}, {unit.methods[0]}: {reason} ({detail})")
+            self._journal.event(
+                "error", f"image {unit.images[0].id}, {unit.methods[0]}: {reason} ({detail})"
+            )
             return
         for part in self._schedule.give_back(parts):
             self._suspects.half_of(part)
@@ -295,7 +368,8 @@ class Loop:
         (renewed,) = self._schedule.give_back([unit])
         self._suspects.renamed(unit, renewed)
 
-    # -- a backbone has been loaded -------------------------------------------------------------------------------------------
+    # -- a backbone has been loaded
+    # -------------------------------------------------------------------------------------------
 
     def _ready(self, event: Ready) -> None:
         writer = self._journal.writer
@@ -312,7 +386,11 @@ class Loop:
             self._loaded.add(position)
             self._early_end.backbone_loaded(self._plan.backbones[position].name)
             size = f"{loaded.channels}×{loaded.height}×{loaded.width}"
-            self._journal.event("info", f"loaded {self._plan.backbones[position].name}: {loaded.weights}, {loaded.layer} {size}")
+            self._journal.event(
+                "info",
+                f"loaded {self._plan.backbones[position].name}: {loaded.weights}, "
+                f"{loaded.layer} {size}",
+            )
             if len(self._loaded) == 1:
                 self.labelling = self._arrivals.check_labels(position)
             self._arrivals.check_classes()
@@ -329,4 +407,6 @@ def _unavailable(event: Error) -> CamtuiError:
         return UsageError(event.message, event.hint)
     if event.kind == BackboneUnavailable.kind:
         return BackboneUnavailable(event.message, event.hint)
-    return RunFailed(event.message, event.hint or "list the backbones and their weights: camtui backbones")
+    return RunFailed(
+        event.message, event.hint or "list the backbones and their weights: camtui backbones"
+    )

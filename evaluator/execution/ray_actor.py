@@ -1,7 +1,9 @@
-"""One worker inside a Ray actor: the driver calls, what is returned is the driver's. Imports Ray only where it runs inside it.
+"""One worker inside a Ray actor: the driver calls, what is returned is the driver's.
 
-Every method returns the events of ``interfaces`` instead of raising: an exception that travels through Ray would need its
-class, and its module, on both sides.
+Imports Ray only where it runs inside it.
+
+Every method returns the events of ``interfaces`` instead of raising: an exception that travels
+through Ray would need its class, and its module, on both sides.
 """
 
 from __future__ import annotations
@@ -21,14 +23,20 @@ from evaluator.records import ImageRef, Unit
 from evaluator.text import printable
 
 BESIDE = "beside"
-"""The concurrency group of the calls that do not wait for a computation: ``prefetch`` and ``figures``."""
+"""The concurrency group of the calls that do not wait for a computation: ``prefetch`` and
+``figures``.
+"""
 
 _OF_THE_NODE = frozenset({"missing", "changed", "permission"})
-"""Failures of an image that may be the node's fault: its folder is not mounted, or is another one."""
+"""Failures of an image that may be the node's fault: its folder is not mounted, or is another one.
+"""
 
 
 class Place(NamedTuple):
-    """Where an actor runs, and which path its node cannot see, in words; empty where it sees what it must."""
+    """Where an actor runs, and which path its node cannot see, in words.
+
+    Empty where it sees what it must.
+    """
 
     node: str
     name: str
@@ -38,9 +46,18 @@ class Place(NamedTuple):
 
 
 class RayWorker:
-    """Holds one session. Calls come one after the other; ``prefetch`` and ``figures`` beside them."""
+    """Holds one session. Calls come one after the other.
 
-    def __init__(self, worker: int, settings: SessionSettings, dotted_session: str, sample: Sequence[ImageRef]) -> None:
+    ``prefetch`` and ``figures`` beside them.
+    """
+
+    def __init__(
+        self,
+        worker: int,
+        settings: SessionSettings,
+        dotted_session: str,
+        sample: Sequence[ImageRef],
+    ) -> None:
         """Remembers only: what can fail is called, so that the driver hears of it.
 
         Args:
@@ -89,25 +106,45 @@ class RayWorker:
             return as_event(error, self._worker, unit, loading=True)
 
     def compute(self, unit: Unit) -> Done | Error:
-        """Evaluate a unit of the loaded backbone; nothing that a blind node says of an image is passed on."""
+        """Evaluate a unit of the loaded backbone.
+
+        Nothing that a blind node says of an image is passed on.
+        """
         try:
             if unit.backbone != self._position:
-                return Error(self._worker, unit.id, "error", f"backbone {unit.backbone} is not loaded", "", 1, True, False)
+                return Error(
+                    self._worker,
+                    unit.id,
+                    "error",
+                    f"backbone {unit.backbone} is not loaded",
+                    "",
+                    1,
+                    True,
+                    False,
+                )
             result = evaluated(unit, self._opened())
-            if any(failure.reason in _OF_THE_NODE for failure in result.failures) and (unseen := self._unseen()):
+            if any(failure.reason in _OF_THE_NODE for failure in result.failures) and (
+                unseen := self._unseen()
+            ):
                 return Error(self._worker, unit.id, "blind", unseen, "", 1, True, False)
             return Done(self._worker, unit.id, result)
         except Exception as error:
             return as_event(error, self._worker, unit.id, loading=False)
 
     def prefetch(self, unit: Unit) -> None:
-        """Begin decoding the images of a unit that will be computed soon; what is wrong with it is said when it is computed."""
+        """Begin decoding the images of a unit that will be computed soon.
+
+        What is wrong with it is said when it is computed.
+        """
         if self._session is not None:
             with suppress(Exception):
                 self._session.prefetch(unit)
 
     def figures(self) -> Figures | None:
-        """The device's figures; nothing before the session is open, or where the device does not tell."""
+        """The device's figures; nothing before the session is open.
+
+        Or where the device does not tell.
+        """
         with suppress(Exception):
             return Figures(self._worker, self._session.figures()) if self._session else None
         return None
@@ -138,11 +175,18 @@ def _difference(path: bytes, size: int) -> str:
 
 
 def sample_of(root: Path, images: Sequence[ImageRef], count: int = 8) -> list[ImageRef]:
-    """The first images of the seeded order that this machine sees as the manifest has them: so must every node."""
+    """The first images of the seeded order that this machine sees as the manifest has them.
+
+    So must every node.
+    """
     seen: list[ImageRef] = []
     for image in images[: 4 * count]:
         path = os.path.join(os.fsencode(root), image.path)
-        if len(seen) < count and not _difference(path, image.size) and stat.S_ISREG(os.stat(path).st_mode):
+        if (
+            len(seen) < count
+            and not _difference(path, image.size)
+            and stat.S_ISREG(os.stat(path).st_mode)
+        ):
             seen.append(image)
     return seen
 

@@ -24,7 +24,9 @@ _KNOCK_SECONDS = 10.0
 class Cluster:
     """A connection to Ray, and the workers that are hired there."""
 
-    def __init__(self, share: Share, make: Callable[[int, Share], tuple[Any, ...]], leave: Callable[[], None]) -> None:
+    def __init__(
+        self, share: Share, make: Callable[[int, Share], tuple[Any, ...]], leave: Callable[[], None]
+    ) -> None:
         """Connected.
 
         Args:
@@ -42,16 +44,22 @@ class Cluster:
         return self._share.workers
 
     def hire(self, number: int) -> Any:
-        """An actor for the worker with that number; Ray starts its process where there is room, again and again."""
+        """An actor for the worker with that number.
+
+        Ray starts its process where there is room, again and again.
+        """
         import ray
 
         from evaluator.execution.ray_actor import BESIDE, RayWorker
 
         kind = ray.remote(concurrency_groups={BESIDE: 1})(RayWorker)
         return kind.options(
-            num_cpus=self._share.cpus, num_gpus=self._share.gpus, max_restarts=-1, max_task_retries=0,
+            num_cpus=self._share.cpus,
+            num_gpus=self._share.gpus,
+            max_restarts=-1,
+            max_task_retries=0,
             scheduling_strategy="SPREAD",
-        ).remote(*self._make(number, self._share))  # fmt: skip
+        ).remote(*self._make(number, self._share))
 
     def restart(self, actor: Any) -> None:
         """End an actor's process at once; Ray starts another."""
@@ -93,7 +101,9 @@ class Cluster:
         self._leave()
 
 
-def connect(settings: RaySettings, *, cuda: bool, make: Callable[[int, Share], tuple[Any, ...]]) -> Cluster:
+def connect(
+    settings: RaySettings, *, cuda: bool, make: Callable[[int, Share], tuple[Any, ...]]
+) -> Cluster:
     """Start a Ray of our own, or join the one whose address is given.
 
     Raises:
@@ -103,7 +113,11 @@ def connect(settings: RaySettings, *, cuda: bool, make: Callable[[int, Share], t
     require_ray()
     leave = _join(settings.address) if settings.address else start_own(cuda=cuda)
     try:
-        return Cluster(share_out(_rooms(), settings.workers, settings.gpus_per_worker if cuda else 0.0), make, leave)
+        return Cluster(
+            share_out(_rooms(), settings.workers, settings.gpus_per_worker if cuda else 0.0),
+            make,
+            leave,
+        )
     except BaseException:
         leave()
         raise
@@ -116,7 +130,9 @@ def require_ray() -> None:
         UsageError: it is not.
     """
     if find_spec("ray") is None:
-        raise UsageError("--executor ray needs Ray, which is not installed", 'pip install "camtui[ray]"')
+        raise UsageError(
+            "--executor ray needs Ray, which is not installed", 'pip install "camtui[ray]"'
+        )
 
 
 def _rooms() -> list[NodeRoom]:
@@ -131,10 +147,14 @@ def _join(address: str) -> Callable[[], None]:
     try:
         _knock(address)
         connect_to(address=address)
-    except Exception as error:  # Ray raises ConnectionError, RuntimeError, ValueError and its own, for one and the same trouble
+    # Ray raises ConnectionError, RuntimeError, ValueError and its own, for one and the same trouble
+    except Exception as error:
         disconnect()
         why = printable(str(error).splitlines()[0] if str(error) else type(error).__name__, 300)
-        raise TryAgain(f"cannot join a Ray cluster at {printable(address)}: {why}", "ray status, on a node of it") from error
+        raise TryAgain(
+            f"cannot join a Ray cluster at {printable(address)}: {why}",
+            "ray status, on a node of it",
+        ) from error
     return disconnect
 
 
@@ -142,7 +162,9 @@ def _knock(address: str) -> None:
     """Raise where nobody listens: Ray itself would try for minutes, and then end the process."""
     host, _, port = address.rpartition(":")
     if port.isdecimal() and host and "://" not in address:
-        host = _address_of_this_machine() if host in ("localhost", "127.0.0.1") else host  # as Ray reads it
+        host = (
+            _address_of_this_machine() if host in ("localhost", "127.0.0.1") else host
+        )  # as Ray reads it
         socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()
 
 

@@ -15,7 +15,8 @@ def connect_to(**options: Any) -> None:
     """Connect to the Ray that ``ray.init`` finds or starts with these options.
 
     Raises:
-        Exception: ConnectionError, RuntimeError, ValueError or Ray's own, for one and the same trouble.
+        Exception: ConnectionError, RuntimeError, ValueError or Ray's own, for one and the same
+            trouble.
     """
     import ray
 
@@ -32,7 +33,10 @@ def disconnect() -> None:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Ray sets a handler of SIGTERM that ends the process; the driver's own finishes the units in flight."""
+    """Ray sets a handler of SIGTERM that ends the process.
+
+    The driver's own finishes the units in flight.
+    """
     numbers = (signal.SIGTERM, signal.SIGINT)
     handlers = [signal.getsignal(number) for number in numbers]
     try:

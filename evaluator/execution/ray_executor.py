@@ -1,7 +1,9 @@
-"""Workers on the nodes of a Ray cluster: one actor each; those that die come back, those whose node is no good are left out.
+"""Workers on the nodes of a Ray cluster: one actor each.
 
-Results are what the actors' calls return, inline, owned by this process; nothing is kept in Ray. Ray restarts an actor's process,
-and never its calls: the driver must see every death.
+Those that die come back, those whose node is no good are left out.
+
+Results are what the actors' calls return, inline, owned by this process; nothing is kept in Ray.
+Ray restarts an actor's process, and never its calls: the driver must see every death.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ _AGAIN_SECONDS = 0.2
 
 _FIGURES_SECONDS = 2.0
 _FIGURES_A_SECOND = 50.0
-"""Workers are asked for their figures every two seconds, and so seldom that all of them together answer fifty times a second."""
+"""Workers are asked for their figures every two seconds, and so seldom that all of them together
+answer fifty times a second.
+"""
 
 
 @dataclass(kw_only=True)
@@ -92,13 +96,19 @@ class _Answer(NamedTuple):
     aside: bool
 
 
-def ray_executor(ray: RaySettings, session: SessionSettings, settings: DriverSettings, images: Sequence[ImageRef]) -> RayExecutor:
+def ray_executor(
+    ray: RaySettings, session: SessionSettings, settings: DriverSettings, images: Sequence[ImageRef]
+) -> RayExecutor:
     """The executor that a driver's settings ask for; nothing is started yet."""
     cuda = settings.devices[0].startswith("cuda")
-    place = replace(session, device="cuda:0" if cuda else "cpu")  # Ray shows an actor its own GPU and no other
+    place = replace(
+        session, device="cuda:0" if cuda else "cpu"
+    )  # Ray shows an actor its own GPU and no other
     sample = sample_of(Path(session.root), images)
 
-    def arguments(number: int, share: Share) -> tuple[int, SessionSettings, str, Sequence[ImageRef]]:
+    def arguments(
+        number: int, share: Share
+    ) -> tuple[int, SessionSettings, str, Sequence[ImageRef]]:
         cpu = share_of(place.device, [place.device], share.cores)
         mine = replace(place, loaders=cpu.loaders, threads=cpu.threads if cuda else place.threads)
         return number, mine, settings.session, sample
@@ -133,7 +143,10 @@ class RayExecutor(Seated[_Worker]):
         for number in range(1, self._cluster.workers + 1):
             self._workers.append(_Worker(id=number, device="", actor=self._cluster.hire(number)))
         limit = time.monotonic() + _PLACING_SECONDS
-        while not all(worker.pid or worker.tries for worker in self._workers) and time.monotonic() < limit:
+        while (
+            not all(worker.pid or worker.tries for worker in self._workers)
+            and time.monotonic() < limit
+        ):
             self._ask_where()
             self._listen(0.1)
 
@@ -154,7 +167,10 @@ class RayExecutor(Seated[_Worker]):
         return events
 
     def kill(self, worker: int) -> None:
-        """End a worker at once; its process is started again and its units come back as ``WorkerLost``."""
+        """End a worker at once; its process is started again.
+
+        Its units come back as ``WorkerLost``.
+        """
         one = self._workers[worker - 1]
         if one.pid:
             self._end(one, one.blame or "replaced")
@@ -169,21 +185,28 @@ class RayExecutor(Seated[_Worker]):
         if cluster is not None:
             cluster.close([worker.actor for worker in self._workers])
 
-    # -- asking actors --------------------------------------------------------------------------------------------------------
+    # -- asking actors
+    # ----------------------------------------------------------------------------------------------
 
-    def _ask(self, worker: _Worker, then: Callable[[_Worker, Any], None], method: str, *arguments: Any) -> None:
+    def _ask(
+        self, worker: _Worker, then: Callable[[_Worker, Any], None], method: str, *arguments: Any
+    ) -> None:
         """Call the actor; its answer waits in the queue until it is listened to."""
         epoch, aside = worker.epoch, method in _ASIDE
         call = getattr(worker.actor, method)
         if aside:
             call = call.options(concurrency_group=BESIDE)
         future = call.remote(*arguments).future()
-        future.add_done_callback(lambda done: self._answers.put(_Answer(worker, epoch, then, done, aside)))
+        future.add_done_callback(
+            lambda done: self._answers.put(_Answer(worker, epoch, then, done, aside))
+        )
 
     def _listen(self, timeout: float) -> None:
         """Every answer that has come; waits for the first."""
         with suppress(queue.Empty):
-            answer = self._answers.get(timeout=timeout) if timeout > 0 else self._answers.get_nowait()
+            answer = (
+                self._answers.get(timeout=timeout) if timeout > 0 else self._answers.get_nowait()
+            )
             while True:
                 self._heard(answer)
                 answer = self._answers.get_nowait()
@@ -210,7 +233,8 @@ class RayExecutor(Seated[_Worker]):
         assert self._cluster is not None
         return self._cluster.words(error)
 
-    # -- a process comes ------------------------------------------------------------------------------------------------------
+    # -- a process comes
+    # ----------------------------------------------------------------------------------------------
 
     def _ask_where(self) -> None:
         """Ask each actor without a known process where it is, as soon as it is due."""
@@ -227,7 +251,9 @@ class RayExecutor(Seated[_Worker]):
             return
         worker.node, worker.device = place.node, f"{place.name}:{place.device}"
         if place.unseen:
-            self._stumbled(worker, Error(worker.id, 0, "blind", place.unseen, "mount it there", 1, True, False))
+            self._stumbled(
+                worker, Error(worker.id, 0, "blind", place.unseen, "mount it there", 1, True, False)
+            )
             return
         worker.restarts += worker.former[1] != 0
         worker.occupy(place.pid)
@@ -235,19 +261,28 @@ class RayExecutor(Seated[_Worker]):
         self._send_again(worker)
 
     def _unplaced(self, worker: _Worker, error: BaseException) -> None:
-        """Nobody answers: the process is on its way, or this actor will never have one (camtui is missing on its node)."""
+        """Nobody answers: the process is on its way, or this actor will never have one.
+
+        Camtui is missing on its node.
+        """
         assert self._cluster is not None
         worker.placing = False
         worker.restart_at = time.monotonic() + _AGAIN_SECONDS
         if self._cluster.is_dead(error):
             worker.actor = self._cluster.hire(worker.id)
         if self._cluster.is_dead(error) or self._cluster.is_raised(error):
-            self._stumbled(worker, Error(worker.id, 0, "error", self._cluster.words(error), "", 1, True, False))
+            self._stumbled(
+                worker, Error(worker.id, 0, "error", self._cluster.words(error), "", 1, True, False)
+            )
 
-    # -- units ----------------------------------------------------------------------------------------------------------------
+    # -- units
+    # ----------------------------------------------------------------------------------------------
 
     def _send(self, worker: _Worker, unit: Unit, loaded: int | None) -> None:
-        """Call for everything that a unit needs; ``loaded`` is the backbone that will be there when its turn comes."""
+        """Call for everything that a unit needs.
+
+        ``loaded`` is the backbone that will be there when its turn comes.
+        """
         if unit.backbone != loaded:
             self._ask(worker, self._answered, "load", unit.id, unit.backbone)
         if unit.images and len(worker.units) > 1:
@@ -266,7 +301,11 @@ class RayExecutor(Seated[_Worker]):
         if isinstance(event, Error) and event.loading:
             self._stumbled(worker, event)
             return
-        if isinstance(event, Ready) and event.loaded is not None and (other := self._other_weights(worker, event)):
+        if (
+            isinstance(event, Ready)
+            and event.loaded is not None
+            and (other := self._other_weights(worker, event))
+        ):
             self._stumbled(worker, other)
             return
         if isinstance(event, Done) and event.result.rows:
@@ -275,7 +314,10 @@ class RayExecutor(Seated[_Worker]):
         self._begin_next(worker)
 
     def _begin_next(self, worker: _Worker) -> None:
-        """Calls are carried out in their order: the first unit, once its backbone is loaded, is the one being computed."""
+        """Calls are carried out in their order.
+
+        The first unit, once its backbone is loaded, is the one being computed.
+        """
         first = next(iter(worker.units.values()), None)
         if first is not None and worker.running is None and first.unit.backbone == worker.backbone:
             self._events.append(worker.noted(Started(worker.id, first.unit.id)))
@@ -287,13 +329,19 @@ class RayExecutor(Seated[_Worker]):
         known = self._weights.setdefault(event.position, event.loaded.sha256)
         if known == event.loaded.sha256:
             return None
-        what = f"{worker.device}: the weights of {event.loaded.key} are not those of the other nodes"
+        what = (
+            f"{worker.device}: the weights of {event.loaded.key} are not those of the other nodes"
+        )
         return Error(worker.id, next(iter(worker.units)), "weights", what, "", 1, True, False)
 
-    # -- what goes wrong ------------------------------------------------------------------------------------------------------
+    # -- what goes wrong
+    # ----------------------------------------------------------------------------------------------
 
     def _stumbled(self, worker: _Worker, error: Error) -> None:
-        """A node cannot do what is asked: try again, then leave it out, unless there is none that could take its place."""
+        """A node cannot do what is asked.
+
+        Try again, then leave it out, unless there is none that could take its place.
+        """
         worker.epoch += 1
         worker.tries += 1
         worker.running = worker.backbone = None
@@ -308,7 +356,10 @@ class RayExecutor(Seated[_Worker]):
             self._give_up(worker, error)
 
     def _give_up(self, worker: _Worker, error: Error) -> None:
-        """The driver is to judge: no other node could do better. What else the worker holds is tried all the same."""
+        """The driver is to judge: no other node could do better.
+
+        What else the worker holds is tried all the same.
+        """
         worker.tries = 0
         self._events.append(worker.noted(error))
         if worker.pid:
@@ -343,7 +394,8 @@ class RayExecutor(Seated[_Worker]):
             if worker.pid and (silence := worker.overdue(self._load_seconds)):
                 self._end(worker, silence)
 
-    # -- figures --------------------------------------------------------------------------------------------------------------
+    # -- figures
+    # ----------------------------------------------------------------------------------------------
 
     def _ask_figures(self) -> None:
         now = time.monotonic()
@@ -363,8 +415,15 @@ def _ignore(_worker: _Worker, _answer: object) -> None:
 
 
 def _may_replace(worker: _Worker, other: _Worker, error: Error) -> bool:
-    """Whether another worker may do what this one cannot: on another node or, if a device is to blame, on another device."""
+    """Whether another worker may do what this one cannot.
+
+    On another node or, if a device is to blame, on another device.
+    """
     if other is worker or other.ended:
         return False
     another = bool(other.node) and other.device != worker.device
-    return not other.node or other.node != worker.node or (error.kind not in _FAULTS_OF_A_NODE and another)
+    return (
+        not other.node
+        or other.node != worker.node
+        or (error.kind not in _FAULTS_OF_A_NODE and another)
+    )

@@ -1,8 +1,9 @@
 """A Ray of our own: started for one driver, on one machine, and nothing of it left behind.
 
-It listens on the loopback interface only, asks for a token that nobody else can read, has no dashboard and sends no statistics.
-Everything it writes lies in one folder, whose lock this process holds: a folder that nobody holds is what a killed driver left,
-and the next start removes it with all that still runs in it.
+It listens on the loopback interface only, asks for a token that nobody else can read, has no
+dashboard and sends no statistics. Everything it writes lies in one folder, whose lock this process
+holds: a folder that nobody holds is what a killed driver left, and the next start removes it with
+all that still runs in it.
 """
 
 from __future__ import annotations
@@ -25,29 +26,40 @@ from evaluator.execution.ray_connection import QUIET, connect_to, disconnect
 from evaluator.text import printable
 
 TEMP = Path("/tmp")
-"""Not ``$TMPDIR``: Ray's sockets lie deep below it, and the path of a socket has at most 107 characters."""
+"""Not ``$TMPDIR``: Ray's sockets lie deep below it, and the path of a socket has at most 107
+characters.
+"""
 
 PREFIX = "camtui-ray-"
 
 _PRIVATE = {
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's switch for one machine only: every server binds to the loopback address
+    # Ray's switch for one machine only: every server binds to the loopback address
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
     "RAY_enable_metrics_collection": "0",
 }
 
 _PATIENT = {"RAY_gcs_server_port_wait_time_s": "60", "RAY_agent_register_timeout_ms": "60000"}
-"""How long Ray waits for its own processes: its 30 and 15 s are too few on a busy machine. Whoever sets them is not overruled."""
+"""How long Ray waits for its own processes: its 30 and 15 s are too few on a busy machine. Whoever
+sets them is not overruled.
+"""
 
 _MEMORY = 80 * 2**20
-"""Bytes of Ray's object store, the least that Ray takes: results are returned inline and never lie in it."""
+"""Bytes of Ray's object store, the least that Ray takes: results are returned inline and never lie
+in it.
+"""
 
 _END_SECONDS = 10.0
 _START_TRIES = 2
-"""Ray gives its raylet 30 s, whatever it is told, and that is not always enough on a machine that is busy."""
+"""Ray gives its raylet 30 s, whatever it is told, and that is not always enough on a machine that
+is busy.
+"""
 
 
 def start_own(*, cuda: bool) -> Callable[[], None]:
-    """Start a Ray of our own, on this machine alone; returns how to end it, when none of its processes is left.
+    """Start a Ray of our own, on this machine alone.
+
+    Returns how to end it, when none of its processes is left.
 
     Raises:
         RunFailed: it does not come up.
@@ -58,16 +70,24 @@ def start_own(*, cuda: bool) -> Callable[[], None]:
         home = _Home(token)
         try:
             connect_to(
-                _temp_dir=str(home.path / "r"), include_dashboard=False, object_store_memory=_MEMORY,
-                num_cpus=len(os.sched_getaffinity(0)), num_gpus=None if cuda else 0,
-            )  # fmt: skip
+                _temp_dir=str(home.path / "r"),
+                include_dashboard=False,
+                object_store_memory=_MEMORY,
+                num_cpus=len(os.sched_getaffinity(0)),
+                num_gpus=None if cuda else 0,
+            )
         except CamtuiError:
             home.remove()
             raise
-        except Exception as error:  # Ray raises bare exceptions where its processes do not come up in time
+        except (
+            Exception
+        ) as error:  # Ray raises bare exceptions where its processes do not come up in time
             home.remove()
             if last:
-                raise RunFailed(f"Ray does not start: {printable(error, 300)}", "camtui run without --executor ray") from error
+                raise RunFailed(
+                    f"Ray does not start: {printable(error, 300)}",
+                    "camtui run without --executor ray",
+                ) from error
             narrate("warning", f"Ray did not start, once more: {printable(error, 300)}")
         else:
             return home.leave
@@ -75,9 +95,12 @@ def start_own(*, cuda: bool) -> Callable[[], None]:
 
 
 class _Home:
-    """The folder of a Ray of our own: its token, its sockets, its logs, and the lock that says that its driver lives.
+    """The folder of a Ray of our own.
 
-    Ray opens its own folder to every user of the machine, sockets and all; so that one lies within another, which is ours alone.
+    Its token, its sockets, its logs, and the lock that says that its driver lives.
+
+    Ray opens its own folder to every user of the machine, sockets and all; so that one lies within
+    another, which is ours alone.
     """
 
     def __init__(self, token: str) -> None:
@@ -109,8 +132,13 @@ class _Home:
 
 
 def _locked(home: Path, *, wait: bool) -> int | None:
-    """A descriptor that holds the folder's lock as long as it is open; ``None`` where somebody else holds it."""
-    descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    """A descriptor that holds the folder's lock as long as it is open.
+
+    ``None`` where somebody else holds it.
+    """
+    descriptor = os.open(
+        home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+    )
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
@@ -120,7 +148,10 @@ def _locked(home: Path, *, wait: bool) -> int | None:
 
 
 def sweep() -> None:
-    """Remove what killed drivers of this user have left: folders that nobody holds, and the processes in them."""
+    """Remove what killed drivers of this user have left.
+
+    Folders that nobody holds, and the processes in them.
+    """
     for home in TEMP.glob(f"{PREFIX}*"):
         with suppress(FileNotFoundError):  # another start removes it at the same time
             status = home.lstat()
@@ -133,7 +164,9 @@ def _remove_unheld(home: Path) -> None:
     if lock is None:
         return
     if (home / "token").exists():  # else it is being made
-        narrate("info", f"removed what a killed driver left: {home}, {end_processes(home)} processes")
+        narrate(
+            "info", f"removed what a killed driver left: {home}, {end_processes(home)} processes"
+        )
         shutil.rmtree(home, ignore_errors=True)
     os.close(lock)
 
@@ -141,7 +174,8 @@ def _remove_unheld(home: Path) -> None:
 def end_processes(home: Path) -> int:
     """End every process that works in a folder; returns how many there were, when none is left.
 
-    They are known by their command line, or by a file in the folder that they hold open: Ray's workers rename themselves.
+    They are known by their command line, or by a file in the folder that they hold open: Ray's
+    workers rename themselves.
     """
     limit = time.monotonic() + _END_SECONDS
     ended: set[int] = set()

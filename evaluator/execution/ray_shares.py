@@ -20,7 +20,8 @@ class Share(NamedTuple):
     """So many workers, each with so many CPUs and GPUs of one node.
 
     Attributes:
-        cpus: that Ray sets aside for each; ``cores``: that it has in fact, where all workers of its node are alike.
+        cpus: that Ray sets aside for each; ``cores``: that it has in fact, where all workers of its
+            node are alike.
     """
 
     workers: int
@@ -47,9 +48,15 @@ def _on_gpus(nodes: Sequence[NodeRoom], workers: int | None, gpus: float) -> Sha
     room = {node: _workers_on(node, gpus) for node in nodes}
     most = sum(_workers_on(node, gpus) for node in nodes)
     if not most:
-        raise UsageError(f"no node of the Ray cluster has {gpus:g} GPUs", "camtui run --executor ray --device cpu")
+        raise UsageError(
+            f"no node of the Ray cluster has {gpus:g} GPUs",
+            "camtui run --executor ray --device cpu",
+        )
     if workers is not None and workers > most:
-        raise UsageError(f"--workers {workers}: the Ray cluster has room for {most} with {gpus:g} GPUs each", f"--workers {most}")
+        raise UsageError(
+            f"--workers {workers}: the Ray cluster has room for {most} with {gpus:g} GPUs each",
+            f"--workers {most}",
+        )
     cpus = min(node.cpus / count for node, count in room.items() if count)
     return Share(workers or most, min(1.0, _portion(cpus)), gpus, _portion(cpus))
 
@@ -64,7 +71,9 @@ def _workers_on(node: NodeRoom, gpus: float) -> int:
 def _on_cpus(nodes: Sequence[NodeRoom], workers: int | None) -> Share:
     usable = [node.cpus for node in nodes if node.cpus > 0]
     if not usable:
-        raise UsageError("no node of the Ray cluster has a CPU to give", "ray start with --num-cpus")
+        raise UsageError(
+            "no node of the Ray cluster has a CPU to give", "ray start with --num-cpus"
+        )
     count = workers or len(usable)
     cpus = _portion(min(usable) / math.ceil(count / len(usable)))
     return Share(count, cpus, 0.0, cpus)

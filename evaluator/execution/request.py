@@ -1,4 +1,7 @@
-"""What a launcher asks of a driver: plain values that travel as one JSON document on the driver's standard input."""
+"""What a launcher asks of a driver.
+
+Plain values that travel as one JSON document on the driver's standard input.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +36,18 @@ class FailureLimit:
             UsageError: neither.
         """
         try:
-            limit = FailureLimit(share=float(text[:-1]) / 100) if text.endswith("%") else FailureLimit(count=int(text))
+            limit = (
+                FailureLimit(share=float(text[:-1]) / 100)
+                if text.endswith("%")
+                else FailureLimit(count=int(text))
+            )
         except ValueError:
             limit = FailureLimit(count=-1)
         if (limit.count or 0) < 0 or not 0 <= (limit.share or 0) <= 1:
-            raise UsageError(f"--max-failures takes a number or a percentage, not '{text}'", "for example --max-failures 1%")
+            raise UsageError(
+                f"--max-failures takes a number or a percentage, not '{text}'",
+                "for example --max-failures 1%",
+            )
         return limit
 
     def passed(self, failures: int, pairs: int) -> bool:
@@ -55,9 +65,9 @@ class RaySettings:
     """``--executor ray``: where, and how much of it.
 
     Attributes:
-        address: of a cluster to join, ``auto`` or ``HOST:PORT``; empty: a Ray of our own on this machine.
-        workers: how many, ``None`` for one on each GPU (or node).
-        gpus_per_worker: counts on devices of the kind ``cuda``.
+        address: of a cluster to join, ``auto`` or ``HOST:PORT``; empty: a Ray of our own on this
+        machine. workers: how many, ``None`` for one on each GPU (or node). gpus_per_worker: counts
+        on devices of the kind ``cuda``.
     """
 
     address: str = ""
@@ -69,20 +79,21 @@ class RaySettings:
 class DriverSettings:
     """How a run is carried out; which numbers it has does not depend on it.
 
-    The batch size decides in which order floating-point sums are made: rows differ by up to 5e-6 between batch sizes. Curves of
-    one stored map agree to 1e-6; of maps that differ in the last digit, they differ by up to 2e-4 where pixels are nearly tied.
+    The batch size decides in which order floating-point sums are made: rows differ by up to 5e-6
+    between batch sizes. Curves of one stored map agree to 1e-6; of maps that differ in the last
+    digit, they differ by up to 2e-4 where pixels are nearly tied.
 
     Attributes:
         devices: one worker each: ``cpu``, ``cuda:N``; repeated for several workers on one.
-        batch_size: images in one forward, ``None`` to adapt.
-        tuning: where the sizes that suit this machine are remembered.
-        max_failures: as typed, empty for no limit.
-        on_finish: command that gets a JSON document on its standard input when the run ends, also when it crashes.
-        session: ``module:function`` that a worker calls; tests put a fake evaluator there.
-        hang_seconds: no progress for so long, and for ten times what a unit usually takes: the worker is replaced.
+        batch_size: images in one forward, ``None`` to adapt. tuning: where the sizes that suit this
+        machine are remembered. max_failures: as typed, empty for no limit. on_finish: command that
+        gets a JSON document on its standard input when the run ends, also when it crashes. session:
+        ``module:function`` that a worker calls; tests put a fake evaluator there. hang_seconds: no
+        progress for so long, and for ten times what a unit usually takes: the worker is replaced.
         load_seconds: the same for starting a worker and loading (perhaps downloading) a backbone.
-        retry_seconds: pause between attempts to write on a full disk.
-        ray: compute on Ray; ``devices`` then names only the kind, ``cpu`` or ``cuda``. ``None``: processes of this machine.
+        retry_seconds: pause between attempts to write on a full disk. ray: compute on Ray;
+        ``devices`` then names only the kind, ``cpu`` or ``cuda``. ``None``: processes of this
+        machine.
     """
 
     devices: tuple[str, ...] = ("cpu",)
@@ -105,15 +116,21 @@ class DriverSettings:
         """Look at what was typed before a run of days depends on it.
 
         Raises:
-            UsageError: a limit or a command that cannot be understood, or a command that is not there.
+            UsageError: a limit or a command that cannot be understood, or a command that is not
+                there.
         """
         self.failure_limit  # noqa: B018  raises where it cannot be understood
         try:
             words = shlex.split(self.on_finish)
         except ValueError as error:
-            raise UsageError(f"--on-finish cannot be split into words: {error}", "quote it as for a shell") from error
+            raise UsageError(
+                f"--on-finish cannot be split into words: {error}", "quote it as for a shell"
+            ) from error
         if words and which(words[0]) is None:
-            raise UsageError(f"--on-finish: no command '{printable(words[0], 60)}'", "give its path: --on-finish '/path/to/it …'")
+            raise UsageError(
+                f"--on-finish: no command '{printable(words[0], 60)}'",
+                "give its path: --on-finish '/path/to/it …'",
+            )
 
 
 @dataclass(frozen=True)
@@ -121,12 +138,11 @@ class RunRequest:
     """One request to carry out a run.
 
     Attributes:
-        db: absolute path of the run's file.
-        name: of a new run.
-        plan: what is asked for; ``None`` to go on with the plan that is stored.
-        retry_failed: forget the failures first, so that those images are tried again.
-        word: what a user types for the run in other commands; the file's path where it has no name that they know.
-        allowed: code that the user lets this run import: the text of each reference → the hash of its source.
+        db: absolute path of the run's file. name: of a new run. plan: what is asked for; ``None``
+        to go on with the plan that is stored. retry_failed: forget the failures first, so that
+        those images are tried again. word: what a user types for the run in other commands; the
+        file's path where it has no name that they know. allowed: code that the user lets this run
+        import: the text of each reference → the hash of its source.
     """
 
     db: Path

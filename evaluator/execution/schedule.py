@@ -1,4 +1,7 @@
-"""What is to be computed next: units of the first open stretch, cut from what the run's file lacks, always alike."""
+"""What is to be computed next: units of the first open stretch.
+
+Cut from what the run's file lacks, always alike.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ _NO_MAPS = StoredMaps({}, frozenset())
 class Schedule:
     """Hands out units, knows which are in flight, and takes lost ones back."""
 
-    def __init__(self, reader: RunReader, stages: list[StagePlan], images: int, *, in_rounds: bool = False) -> None:
+    def __init__(
+        self, reader: RunReader, stages: list[StagePlan], images: int, *, in_rounds: bool = False
+    ) -> None:
         """The reader looks at a run whose images and cells are all stored.
 
         Args:
@@ -56,7 +61,10 @@ class Schedule:
         self._returned = deque(unit for unit in self._returned if unit.backbone != position)
 
     def end_at(self, images: int) -> None:
-        """The run ends after so many images: nothing of later ones is handed out, and what is in flight is not waited for."""
+        """The run ends after so many images.
+
+        Nothing of later ones is handed out, and what is in flight is not waited for.
+        """
         self._images = images
         self._forget_what_is_not_wanted()
         for stretch in self._stretches:
@@ -70,7 +78,11 @@ class Schedule:
 
     def _forget_what_is_not_wanted(self) -> None:
         self._returned = deque(wanted for unit in self._returned if (wanted := self._wanted(unit)))
-        self.in_flight = {id_: unit for id_, unit in self.in_flight.items() if not unit.images or self._wanted(unit)}
+        self.in_flight = {
+            id_: unit
+            for id_, unit in self.in_flight.items()
+            if not unit.images or self._wanted(unit)
+        }
 
     def _wanted(self, unit: Unit) -> Unit | None:
         """The part of a unit that is still wanted, ``None`` where nothing of it is."""
@@ -81,8 +93,18 @@ class Schedule:
         if len(images) == len(unit.images) and len(kept) == len(unit.cells):
             return unit
         cells = tuple(unit.cells[place] for place in kept)
-        maps = {(cell, image): map_ for (cell, image), map_ in unit.maps.items() if cell in cells and image < self._images}
-        return replace(unit, images=images, cells=cells, methods=tuple(unit.methods[place] for place in kept), maps=maps)
+        maps = {
+            (cell, image): map_
+            for (cell, image), map_ in unit.maps.items()
+            if cell in cells and image < self._images
+        }
+        return replace(
+            unit,
+            images=images,
+            cells=cells,
+            methods=tuple(unit.methods[place] for place in kept),
+            maps=maps,
+        )
 
     def probe(self, position: int) -> Unit:
         """A unit without images: it loads the backbone and does nothing else."""
@@ -90,7 +112,9 @@ class Schedule:
         self.in_flight[unit.id] = unit
         return unit
 
-    def next_unit(self, loaded: set[int], takes: Callable[[Unit], bool] = lambda _: True) -> Unit | None:
+    def next_unit(
+        self, loaded: set[int], takes: Callable[[Unit], bool] = lambda _: True
+    ) -> Unit | None:
         """The next unit of a backbone that has been loaded once, ``None`` where there is none now.
 
         Args:
@@ -102,7 +126,10 @@ class Schedule:
         return unit
 
     def needed_backbone(self, loaded: set[int]) -> int | None:
-        """The backbone of the next stage with work in it, where that backbone has not been loaded yet."""
+        """The backbone of the next stage with work in it.
+
+        Where that backbone has not been loaded yet.
+        """
         for stretch in self._open_stretches():
             stage = self.stages[stretch.stage]
             if stage.backbone in loaded:
@@ -117,7 +144,10 @@ class Schedule:
         return self.in_flight.pop(unit_id, None)
 
     def give_back(self, units: Iterable[Unit]) -> list[Unit]:
-        """Lost units, whole or in parts, to be handed out again under other ids; they come before anything new."""
+        """Lost units, whole or in parts, to be handed out again under other ids.
+
+        They come before anything new.
+        """
         renewed = [replace(unit, id=next(self._ids)) for unit in units]
         self._returned.extend(renewed)
         return renewed
@@ -176,8 +206,13 @@ class Schedule:
             for first in sorted({image // stage.block * stage.block for image in pending}):
                 yield from self._block(stage, first, pending)
 
-    def _pending_chunks(self, stage: StagePlan, stretch: Stretch) -> Iterator[dict[int, tuple[tuple[int, str], ...]]]:
-        """Image → the (cell, metric) pairs that it lacks, chunk by chunk, complete images and chunks left out."""
+    def _pending_chunks(
+        self, stage: StagePlan, stretch: Stretch
+    ) -> Iterator[dict[int, tuple[tuple[int, str], ...]]]:
+        """Image → the (cell, metric) pairs that it lacks, chunk by chunk.
+
+        Complete images and chunks left out.
+        """
         metrics = stage.metrics or ("",)
         cells = [cell for cell in stage.cells if cell not in self._dropped]
         end = min(stretch.end, self._images)
@@ -193,19 +228,32 @@ class Schedule:
             if missing:
                 yield {image: tuple(pairs) for image, pairs in missing.items()}
 
-    def _block(self, stage: StagePlan, first: int, pending: dict[int, tuple[tuple[int, str], ...]]) -> Iterator[Unit]:
-        """The units of the images ``[first, first + block)``: images that lack the same are computed together.
+    def _block(
+        self, stage: StagePlan, first: int, pending: dict[int, tuple[tuple[int, str], ...]]
+    ) -> Iterator[Unit]:
+        """The units of the images ``[first, first + block)``.
 
-        A row that is not what was written stays in the unit without its map: nothing is computed from it, and it is reported.
+        Images that lack the same are computed together.
+
+        A row that is not what was written stays in the unit without its map: nothing is computed
+        from it, and it is reported.
         """
         last = first + stage.block - 1
         sources = catalog.sources_of(stage.metrics)
-        maps, damaged = self._reader.stored_maps(stage.cells, first, last, sources) if stage.metrics else _NO_MAPS
+        maps, damaged = (
+            self._reader.stored_maps(stage.cells, first, last, sources)
+            if stage.metrics
+            else _NO_MAPS
+        )
         groups: dict[tuple[tuple[int, ...], tuple[str, ...]], list[ImageRef]] = defaultdict(list)
         for image in self._reader.images(first, last):
             for cells, metrics in _alike(pending.get(image.id, ())):
                 if stage.metrics:
-                    cells = tuple(cell for cell in cells if (cell, image.id) in maps or (cell, image.id) in damaged)
+                    cells = tuple(
+                        cell
+                        for cell in cells
+                        if (cell, image.id) in maps or (cell, image.id) in damaged
+                    )
                 if cells:
                     groups[cells, metrics].append(image)
         for (cells, metrics), images in groups.items():
@@ -223,13 +271,22 @@ class Schedule:
         pairs = [(cell, image.id) for cell in cells for image in images]
         needed = {pair: maps[pair] for pair in pairs if pair in maps}
         return Unit(
-            next(self._ids), stage.id, stage.backbone, cells, tuple(method_of[cell] for cell in cells), tuple(images),
-            tuple(filter(None, metrics)), needed,
-        )  # fmt: skip
+            next(self._ids),
+            stage.id,
+            stage.backbone,
+            cells,
+            tuple(method_of[cell] for cell in cells),
+            tuple(images),
+            tuple(filter(None, metrics)),
+            needed,
+        )
 
 
 def _alike(pairs: Iterable[tuple[int, str]]) -> list[tuple[tuple[int, ...], tuple[str, ...]]]:
-    """Missing (cell, metric) pairs of one image as (cells, metrics) where all those cells lack all those metrics."""
+    """Missing (cell, metric) pairs of one image as.
+
+    (cells, metrics) where all those cells lack all those metrics.
+    """
     metrics_of: dict[int, list[str]] = defaultdict(list)
     for cell, metric in pairs:
         metrics_of[cell].append(metric)

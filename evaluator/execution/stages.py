@@ -1,4 +1,7 @@
-"""What a run's stages are: cheap methods first, curves behind their rows, each cut into blocks by what it costs."""
+"""What a run's stages are: cheap methods first, curves behind their rows.
+
+Each cut into blocks by what it costs.
+"""
 
 from __future__ import annotations
 
@@ -40,12 +43,23 @@ class StagePlan:
     def record(self, images: int) -> Stage:
         """As it is stored."""
         return Stage(
-            self.id, self.title, self.backbone_name, self.cells, self.metrics, images, 0, 0.0, 0, self.forwards_per_image
+            self.id,
+            self.title,
+            self.backbone_name,
+            self.cells,
+            self.metrics,
+            images,
+            0,
+            0.0,
+            0,
+            self.forwards_per_image,
         )
 
 
 def with_timings(stages: Iterable[Stage], before: Iterable[Stage]) -> list[Stage]:
-    """The stages of a session, with what was measured of those that were done before it: they will not be timed again.
+    """The stages of a session, with what was measured of those that were done before it.
+
+    They will not be timed again.
 
     One that has images left is timed anew: this session may have other devices.
     """
@@ -53,14 +67,21 @@ def with_timings(stages: Iterable[Stage], before: Iterable[Stage]) -> list[Stage
     timed = []
     for stage in stages:
         known = done.get((stage.backbone, stage.cells, stage.metrics))
-        timed.append(replace(stage, seconds=known.seconds, timed_images=known.timed_images) if known else stage)
+        timed.append(
+            replace(stage, seconds=known.seconds, timed_images=known.timed_images)
+            if known
+            else stage
+        )
     return timed
 
 
 def block_size(forwards: float, *, curves: bool, cuda: bool) -> int:
-    """Images in a unit: a power of two, a function of the stage's cost and of the kind of device alone.
+    """Images in a unit: a power of two.
 
-    A unit should take seconds: long enough that handing it out costs nothing, short enough that little is lost with a worker.
+    A function of the stage's cost and of the kind of device alone.
+
+    A unit should take seconds: long enough that handing it out costs nothing, short enough that
+    little is lost with a worker.
     """
     budget = 65_536 if cuda else 256
     largest = (64 if curves else 256) if cuda else (4 if curves else 16)
@@ -70,11 +91,15 @@ def block_size(forwards: float, *, curves: bool, cuda: bool) -> int:
     return size
 
 
-def plan_stages(plan: RunPlan, cells: Iterable[Cell], loaded: dict[str, LoadedBackbone | None], *, cuda: bool) -> list[StagePlan]:
-    """The stages of a run: cheap methods of every backbone, their curves, then each expensive method, then its curves.
+def plan_stages(
+    plan: RunPlan, cells: Iterable[Cell], loaded: dict[str, LoadedBackbone | None], *, cuda: bool
+) -> list[StagePlan]:
+    """The stages of a run: cheap methods of every backbone, their curves.
 
-    Their number and order depend on the plan alone, so that a stage keeps its id when loading a backbone shows that some of its
-    cells do not apply.
+    Then each expensive method, then its curves.
+
+    Their number and order depend on the plan alone, so that a stage keeps its id when loading a
+    backbone shows that some of its cells do not apply.
     """
     by_backbone: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
@@ -85,13 +110,27 @@ def plan_stages(plan: RunPlan, cells: Iterable[Cell], loaded: dict[str, LoadedBa
         of_backbone = by_backbone[spec.name]
         shared = [cell for cell in of_backbone if not catalog.method(cell.method).masks_channels]
         if shared:
-            cheap.append(_Draft(position, spec.key, spec.name, f"{spec.name} · {_titles(shared)}", shared, loaded.get(spec.name)))
+            cheap.append(
+                _Draft(
+                    position,
+                    spec.key,
+                    spec.name,
+                    f"{spec.name} · {_titles(shared)}",
+                    shared,
+                    loaded.get(spec.name),
+                )
+            )
         for cell in of_backbone:
             if cell not in shared:
                 title = f"{spec.name} · {_titles([cell])}"
-                costly.append(_Draft(position, spec.key, spec.name, title, [cell], loaded.get(spec.name)))
+                costly.append(
+                    _Draft(position, spec.key, spec.name, title, [cell], loaded.get(spec.name))
+                )
     costly.sort(key=lambda draft: draft.planned_cost)
-    return [*_numbered(cheap, plan, 1, cuda=cuda), *_numbered(costly, plan, 1 + len(cheap) * _kinds(plan), cuda=cuda)]
+    return [
+        *_numbered(cheap, plan, 1, cuda=cuda),
+        *_numbered(costly, plan, 1 + len(cheap) * _kinds(plan), cuda=cuda),
+    ]
 
 
 def _kinds(plan: RunPlan) -> int:
@@ -105,7 +144,10 @@ def _titles(cells: list[Cell]) -> str:
 
 
 class Head(NamedTuple):
-    """What forwards depend on: K channels of the target layer, and whether the head is GAP and one linear layer."""
+    """What forwards depend on: K channels of the target layer.
+
+    And whether the head is GAP and one linear layer.
+    """
 
     channels: int
     gap_linear: bool
@@ -129,7 +171,9 @@ def requested_forwards(plan: RunPlan, head: Head, wanted: Iterable[tuple[str, st
         metric = catalog.metric(key)
         total += images * (plan.curve_steps - 1 if metric.curve else metric.forwards)
         if metric.contrast:
-            once_more = (catalog.method(method).forwards(head.channels, head.gap_linear) - 1) / 2  # x and x ⊙ U cost the same
+            once_more = (
+                catalog.method(method).forwards(head.channels, head.gap_linear) - 1
+            ) / 2  # x and x ⊙ U cost the same
             total += images * once_more
             contrasted = max(contrasted, images)
     return total + contrasted
@@ -162,7 +206,9 @@ class _Draft:
         head = self.head
         methods = [catalog.method(cell.method) for cell in self.applicable]
         distinct = {method.map_identity(head.gap_linear): method for method in methods}
-        return float(1 + sum(method.forwards(head.channels, head.gap_linear) for method in distinct.values()))
+        return float(
+            1 + sum(method.forwards(head.channels, head.gap_linear) for method in distinct.values())
+        )
 
     @property
     def head(self) -> Head:
@@ -171,12 +217,19 @@ class _Draft:
 
     @property
     def planned_cost(self) -> float:
-        """The order of expensive stages, by what the catalog knows: it must not change when the backbone is loaded."""
-        known = replace(self, loaded=None, cells=[replace(cell, applicable=True) for cell in self.cells])
+        """The order of expensive stages, by what the catalog knows.
+
+        It must not change when the backbone is loaded.
+        """
+        known = replace(
+            self, loaded=None, cells=[replace(cell, applicable=True) for cell in self.cells]
+        )
         return known.forwards
 
 
-def _numbered(drafts: list[_Draft], plan: RunPlan, first: int, *, cuda: bool) -> Iterator[StagePlan]:
+def _numbered(
+    drafts: list[_Draft], plan: RunPlan, first: int, *, cuda: bool
+) -> Iterator[StagePlan]:
     """Rows of every draft, then what is requested from them, of every draft."""
     for number, draft in enumerate(drafts, first):
         size = block_size(draft.forwards, curves=False, cuda=cuda)
@@ -194,10 +247,24 @@ def _numbered(drafts: list[_Draft], plan: RunPlan, first: int, *, cuda: bool) ->
 
 
 def _stage(
-    draft: _Draft, number: int, title: str, metrics: tuple[str, ...], block: int, base: int | None, forwards: float
+    draft: _Draft,
+    number: int,
+    title: str,
+    metrics: tuple[str, ...],
+    block: int,
+    base: int | None,
+    forwards: float,
 ) -> StagePlan:
     cells = draft.applicable
     return StagePlan(
-        number, title, draft.position, draft.backbone, tuple(cell.id for cell in cells), tuple(cell.method for cell in cells),
-        metrics, block, base, forwards,
-    )  # fmt: skip
+        number,
+        title,
+        draft.position,
+        draft.backbone,
+        tuple(cell.id for cell in cells),
+        tuple(cell.method for cell in cells),
+        metrics,
+        block,
+        base,
+        forwards,
+    )

@@ -1,4 +1,7 @@
-"""In which order the stages of a run take their images: each all of them, or, where a rule may end the run, round by round."""
+"""In which order the stages of a run take their images.
+
+Each all of them, or, where a rule may end the run, round by round.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,9 @@ def stage_by_stage(stages: Sequence[StagePlan], images: int) -> list[Stretch]:
 
 
 def round_by_round(stages: Sequence[StagePlan], images: int) -> list[Stretch]:
-    """All stages that make rows take the images of a round before the next round; what is measured from rows comes at the end.
+    """All stages that make rows take the images of a round before the next round.
+
+    What is measured from rows comes at the end.
 
     A method is thus never more than one round, an eighth of the images so far, ahead of another.
     """

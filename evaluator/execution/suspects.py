@@ -1,4 +1,7 @@
-"""Which input is to blame when workers die: a unit that has killed twice is halved until one (cell, image) is left."""
+"""Which input is to blame when workers die.
+
+A unit that has killed twice is halved until one (cell, image) is left.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ from evaluator.records import ImageRef, Unit
 
 
 def halves(unit: Unit) -> list[Unit]:
-    """The unit in two parts, by images, then by cells, then by metrics; empty where it is one (cell, image, metric) already."""
+    """The unit in two parts, by images, then by cells, then by metrics.
+
+    Empty where it is one (cell, image, metric) already.
+    """
     for parts in (_by_images(unit), _by_cells(unit), _by_metrics(unit)):
         if parts:
             return parts
@@ -17,17 +23,27 @@ def halves(unit: Unit) -> list[Unit]:
 
 def _by_images(unit: Unit) -> list[Unit]:
     middle = len(unit.images) // 2
-    return [_with_images(unit, part) for part in (unit.images[:middle], unit.images[middle:])] if middle else []
+    return (
+        [_with_images(unit, part) for part in (unit.images[:middle], unit.images[middle:])]
+        if middle
+        else []
+    )
 
 
 def _with_images(unit: Unit, images: tuple[ImageRef, ...]) -> Unit:
     ids = {image.id for image in images}
-    return replace(unit, images=images, maps={key: value for key, value in unit.maps.items() if key[1] in ids})
+    return replace(
+        unit, images=images, maps={key: value for key, value in unit.maps.items() if key[1] in ids}
+    )
 
 
 def _by_cells(unit: Unit) -> list[Unit]:
     middle = len(unit.cells) // 2
-    return [_with_cells(unit, part) for part in (slice(None, middle), slice(middle, None))] if middle else []
+    return (
+        [_with_cells(unit, part) for part in (slice(None, middle), slice(middle, None))]
+        if middle
+        else []
+    )
 
 
 def _with_cells(unit: Unit, part: slice) -> Unit:
@@ -37,7 +53,11 @@ def _with_cells(unit: Unit, part: slice) -> Unit:
 
 
 def _by_metrics(unit: Unit) -> list[Unit]:
-    return [replace(unit, metrics=(metric,)) for metric in unit.metrics] if len(unit.metrics) > 1 else []
+    return (
+        [replace(unit, metrics=(metric,)) for metric in unit.metrics]
+        if len(unit.metrics) > 1
+        else []
+    )
 
 
 class Suspects:

@@ -1,4 +1,7 @@
-"""Which GPUs of a machine a process may use: ``CUDA_VISIBLE_DEVICES`` read as CUDA and torch read it, without either."""
+"""Which GPUs of a machine a process may use.
+
+``CUDA_VISIBLE_DEVICES`` read as CUDA and torch read it, without either.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ import re
 def visible_gpus(present: int, listed: str | None) -> tuple[str, ...]:
     """The GPUs that CUDA shows, in its order, each as it is named in ``CUDA_VISIBLE_DEVICES``.
 
-    The list ends at the first entry that is no device, so that ``0,-1,1`` is GPU 0 alone; a device that is named twice makes
-    the whole list void; UUIDs (``GPU-…``, ``MIG-…``) and numbers do not mix.
+    The list ends at the first entry that is no device, so that ``0,-1,1`` is GPU 0 alone; a device
+    that is named twice makes the whole list void; UUIDs (``GPU-…``, ``MIG-…``) and numbers do not
+    mix.
 
     Args:
         present: GPUs of the machine.

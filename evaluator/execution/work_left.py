@@ -1,4 +1,7 @@
-"""What a request still costs: of a new run everything, of one that is there what its rows and failures leave."""
+"""What a request still costs: of a new run everything.
+
+Of one that is there what its rows and failures leave.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +38,10 @@ def remaining_work(
     """Every stage that has cells.
 
     Args:
-        plan: as it will be.
-        cells: of that plan.
-        loaded: backbones that have been loaded once.
-        done: (cell, metric) → images with a value or a failure; metric ``''`` for rows (``RunReader.done``).
-        images: of that plan.
-        cuda: the kind of device, which decides how large a unit is.
+        plan: as it will be. cells: of that plan. loaded: backbones that have been loaded once.
+        done: (cell, metric) → images with a value or a failure; metric ``''`` for rows
+        (``RunReader.done``). images: of that plan. cuda: the kind of device, which decides how
+        large a unit is.
     """
 
     def left(cell: int, metric: str) -> int:
@@ -48,9 +49,17 @@ def remaining_work(
 
     def of_rows(stage: StagePlan) -> float:
         forwards, before = 0.0, 0
-        for missing in sorted({left(cell, "") for cell in stage.cells}):  # what a cell misses lies at the end of one order
-            still = [cell for cell in cells if cell.id in stage.cells and left(cell.id, "") >= missing]
-            (shared,) = (one for one in plan_stages(plan, still, loaded, cuda=cuda) if one.cells and not one.metrics)
+        for missing in sorted(
+            {left(cell, "") for cell in stage.cells}
+        ):  # what a cell misses lies at the end of one order
+            still = [
+                cell for cell in cells if cell.id in stage.cells and left(cell.id, "") >= missing
+            ]
+            (shared,) = (
+                one
+                for one in plan_stages(plan, still, loaded, cuda=cuda)
+                if one.cells and not one.metrics
+            )
             forwards += (missing - before) * shared.forwards_per_image
             before = missing
         return forwards
@@ -61,7 +70,11 @@ def remaining_work(
             for cell, method in zip(stage.cells, stage.methods, strict=True)
             for metric in stage.metrics
         ]
-        return requested_forwards(plan, head_of(plan.backbones[stage.backbone].key, loaded.get(stage.backbone_name)), wanted)
+        return requested_forwards(
+            plan,
+            head_of(plan.backbones[stage.backbone].key, loaded.get(stage.backbone_name)),
+            wanted,
+        )
 
     def remaining(stage: StagePlan) -> Remaining:
         by_method = {
@@ -71,4 +84,6 @@ def remaining_work(
         forwards = of_requests(stage) if stage.metrics else of_rows(stage)
         return Remaining(stage, max(by_method.values()), forwards, by_method)
 
-    return [remaining(stage) for stage in plan_stages(plan, cells, loaded, cuda=cuda) if stage.cells]
+    return [
+        remaining(stage) for stage in plan_stages(plan, cells, loaded, cuda=cuda) if stage.cells
+    ]

@@ -1,7 +1,10 @@
-"""A worker process: units come in over one pipe, results go out over the same; it ends when the pipe does.
+"""A worker process: units come in over one pipe, results go out over the same.
 
-Started as a fresh interpreter, ``python -m evaluator.execution.worker DESCRIPTOR``, never by fork: neither CUDA nor SQLite
-survives one. Torch is imported by the session alone, after the environment (device, threads) has been set by whoever started it.
+It ends when the pipe does.
+
+Started as a fresh interpreter, ``python -m evaluator.execution.worker DESCRIPTOR``, never by fork:
+neither CUDA nor SQLite survives one. Torch is imported by the session alone, after the environment
+(device, threads) has been set by whoever started it.
 """
 
 from __future__ import annotations
@@ -35,7 +38,9 @@ from evaluator.records import Unit, UnitResult
 FIGURES_SECONDS = 2.0
 
 
-def worker_main(connection: Connection, worker: int, settings: SessionSettings, dotted_session: str) -> None:
+def worker_main(
+    connection: Connection, worker: int, settings: SessionSettings, dotted_session: str
+) -> None:
     """Serve units until the pipe ends.
 
     Args:
@@ -48,7 +53,9 @@ def worker_main(connection: Connection, worker: int, settings: SessionSettings, 
     outbox = _Outbox(connection)
     with _unit_blamed(outbox, worker, unit=0) as ok:
         session = open_session(dotted_session)(settings)
-        versions = session.versions()  # the first that asks for the device: a driver that is too old is found here
+        versions = (
+            session.versions()
+        )  # the first that asks for the device: a driver that is too old is found here
     if not ok:
         return
     outbox.send(Ready(worker, None, None, versions))
@@ -61,7 +68,9 @@ def worker_main(connection: Connection, worker: int, settings: SessionSettings, 
         position = _serve(unit, position, session, outbox, worker)
 
 
-def _serve(unit: Unit, position: int | None, session: Session, outbox: _Outbox, worker: int) -> int | None:
+def _serve(
+    unit: Unit, position: int | None, session: Session, outbox: _Outbox, worker: int
+) -> int | None:
     """Compute one unit; returns the backbone that is loaded afterwards."""
     if unit.backbone != position:
         with _unit_blamed(outbox, worker, unit.id, loading=True) as ok:
@@ -82,15 +91,20 @@ def evaluated(unit: Unit, session: Session) -> UnitResult:
 
 
 _SPINS = "10000"
-"""How long a computing thread that has nothing to do looks for work before it sleeps: about a tenth of a millisecond.
+"""How long a computing thread that has nothing to do looks for work before it sleeps: about a tenth
+of a millisecond.
 
-OpenMP's own answer is thirty times that, and lets two runs on the same cores wait for each other: both took 3.6 times as long as
-one alone, with this 1.8 times, and one alone takes as long as before (``benchmarks/sharing.py``).
+OpenMP's own answer is thirty times that, and lets two runs on the same cores wait for each other:
+both took 3.6 times as long as one alone, with this 1.8 times, and one alone takes as long as before
+(``benchmarks/sharing.py``).
 """
 
 
 def open_session(dotted: str) -> OpenSession:
-    """The function that ``module:function`` names; torch, which it brings along, leaves the cores to others when it waits."""
+    """The function that ``module:function`` names.
+
+    Torch, which it brings along, leaves the cores to others when it waits.
+    """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
     module, _, name = dotted.partition(":")
@@ -99,7 +113,10 @@ def open_session(dotted: str) -> OpenSession:
 
 
 def _hold_out() -> None:
-    """Ctrl-C and hang-ups are the driver's business; what libraries print goes to the log, not to standard output."""
+    """Ctrl-C and hang-ups are the driver's business.
+
+    What libraries print goes to the log, not to standard output.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.dup2(2, 1)
@@ -155,8 +172,13 @@ class _Verdict:
 
 
 @contextmanager
-def _unit_blamed(outbox: _Outbox, worker: int, unit: int, *, loading: bool = False) -> Iterator[_Verdict]:
-    """Whatever is raised within becomes an ``Error`` for the driver to judge: the one place where any exception is caught."""
+def _unit_blamed(
+    outbox: _Outbox, worker: int, unit: int, *, loading: bool = False
+) -> Iterator[_Verdict]:
+    """Whatever is raised within becomes an ``Error`` for the driver to judge.
+
+    The one place where any exception is caught.
+    """
     verdict = _Verdict()
     try:
         yield verdict
@@ -166,15 +188,22 @@ def _unit_blamed(outbox: _Outbox, worker: int, unit: int, *, loading: bool = Fal
 
 
 def as_event(error: Exception, worker: int, unit: int, *, loading: bool) -> Error:
-    """What was raised, as the driver is told of it; what nobody raised on purpose goes to the log with its traceback."""
+    """What was raised, as the driver is told of it.
+
+    What nobody raised on purpose goes to the log with its traceback.
+    """
     if isinstance(error, CamtuiError):
-        return Error(worker, unit, error.kind, error.message, error.hint, error.exit_code, loading, False)
+        return Error(
+            worker, unit, error.kind, error.message, error.hint, error.exit_code, loading, False
+        )
     narrate_traceback()
     text = f"{type(error).__name__}: {error}".strip()
     no_memory = is_out_of_memory(error)
     fatal = not no_memory and loses_device(error)
     text = text.splitlines()[0]  # CUDA adds lines of advice; they are in the log
-    return Error(worker, unit, "out-of-memory" if no_memory else "error", text, "", 1, loading, fatal)
+    return Error(
+        worker, unit, "out-of-memory" if no_memory else "error", text, "", 1, loading, fatal
+    )
 
 
 def _main() -> None:

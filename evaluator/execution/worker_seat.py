@@ -1,4 +1,7 @@
-"""One place for a worker: the process in it changes, the number stays. What executors of every kind keep of a worker."""
+"""One place for a worker: the process in it changes, the number stays.
+
+What executors of every kind keep of a worker.
+"""
 
 from __future__ import annotations
 
@@ -39,15 +42,12 @@ class Seat:
     """What is known of one worker.
 
     Attributes:
-        device: as people read it.
-        pid: of the process in this place, 0 while there is none.
-        running: the unit that is being computed.
-        backbone: the one that is loaded.
-        since: when the worker was last heard of, on the monotonic clock.
-        blame: why it is about to be ended.
-        ended: nobody will come to this place again.
-        begun: whether the process in this place has begun a unit; ``barren``: deaths in a row before any was begun.
-        lost: images of the units that were lost since one was finished; ``suspects``: those that were in all of them.
+        device: as people read it. pid: of the process in this place, 0 while there is none.
+        running: the unit that is being computed. backbone: the one that is loaded. since: when the
+        worker was last heard of, on the monotonic clock. blame: why it is about to be ended. ended:
+        nobody will come to this place again. begun: whether the process in this place has begun a
+        unit; ``barren``: deaths in a row before any was begun. lost: images of the units that were
+        lost since one was finished; ``suspects``: those that were in all of them.
     """
 
     id: int
@@ -132,23 +132,33 @@ class Seat:
 
     @property
     def device_fails(self) -> bool:
-        """Whether the GPU is to blame for the latest deaths: none of its workers came to a unit, or no image was in all units.
+        """Whether the GPU is to blame for the latest deaths.
+
+        None of its workers came to a unit, or no image was in all units.
 
         Of a CPU that is never said: it is the same for every worker of its machine.
         """
         innocent = bool(self.lost) and not self.suspects
-        many = self.barren >= DEATHS_OF_A_DEVICE or (innocent and self.deaths_in_a_row >= DEATHS_OF_A_DEVICE)
+        many = self.barren >= DEATHS_OF_A_DEVICE or (
+            innocent and self.deaths_in_a_row >= DEATHS_OF_A_DEVICE
+        )
         return many and "cuda" in self.device
 
     def overdue(self, load_seconds: float) -> str:
-        """That the worker has been silent for longer than what it does may take, in words; empty while it has not."""
+        """That the worker has been silent for longer than what it does may take, in words.
+
+        Empty while it has not.
+        """
         limit = load_seconds if self.units else float("inf")
         if self.running is not None and self.running in self.units:
             limit = self.units[self.running].patience()
         return f"no progress for {limit:.0f} s" if time.monotonic() - self.since > limit else ""
 
     def vacate(self) -> Vacated:
-        """The process is gone: another one may come a little later, the later the more often this happens."""
+        """The process is gone: another one may come a little later.
+
+        The later the more often this happens.
+        """
         units = tuple(self.units)
         running = self.running if self.running in self.units else None
         if running is not None:
@@ -157,20 +167,27 @@ class Seat:
         self.units.clear()
         self.pid = 0
         self.running = self.backbone = None
-        self.restart_at = time.monotonic() + _BACK_OFF[min(self.deaths_in_a_row, len(_BACK_OFF) - 1)]
+        self.restart_at = (
+            time.monotonic() + _BACK_OFF[min(self.deaths_in_a_row, len(_BACK_OFF) - 1)]
+        )
         self.deaths_in_a_row += 1
         return Vacated(units, running)
 
     def record(self) -> WorkerState:
         """As it is stored."""
-        return WorkerState(self.id, self.device, self.pid, self.state, time.time(), self.restarts, *self.figures)
+        return WorkerState(
+            self.id, self.device, self.pid, self.state, time.time(), self.restarts, *self.figures
+        )
 
 
 SomeSeat = TypeVar("SomeSeat", bound=Seat)
 
 
 class Seated(Generic[SomeSeat]):
-    """What is the same for executors of every kind: they are as free, and as well, as their workers."""
+    """What is the same for executors of every kind.
+
+    They are as free, and as well, as their workers.
+    """
 
     def __init__(self, workers: Iterable[SomeSeat] = ()) -> None:
         self._workers = list(workers)
@@ -180,8 +197,13 @@ class Seated(Generic[SomeSeat]):
         return sum(worker.free for worker in self._workers)
 
     def takes(self, unit: Unit) -> bool:
-        """Whether a worker that is free should have this unit: what one device has lost is tried on another first."""
-        return any(seat.free > 0 and _should_have(seat, unit, self._workers) for seat in self._workers)
+        """Whether a worker that is free should have this unit.
+
+        What one device has lost is tried on another first.
+        """
+        return any(
+            seat.free > 0 and _should_have(seat, unit, self._workers) for seat in self._workers
+        )
 
     def workers(self) -> Sequence[WorkerState]:
         """Every worker as it is now."""
@@ -194,15 +216,31 @@ def another_device(seat: Seat, seats: Sequence[Seat]) -> bool:
 
 
 def _should_have(seat: Seat, unit: Unit, seats: Sequence[Seat]) -> bool:
-    """Not a seat that has lost an image of the unit while another device has not: else a broken GPU would condemn them all."""
+    """Not a seat that has lost an image of the unit while another device has not.
+
+    Else a broken GPU would condemn them all.
+    """
     images = {image.id for image in unit.images}
     if seat.lost.isdisjoint(images):
         return True
-    return not any(other.device != seat.device and not other.ended and other.lost.isdisjoint(images) for other in seats)
+    return not any(
+        other.device != seat.device and not other.ended and other.lost.isdisjoint(images)
+        for other in seats
+    )
 
 
 def best_for(unit: Unit, seats: Sequence[SomeSeat]) -> SomeSeat:
-    """The worker that suits a unit best: its backbone loaded, few units waiting. One of them must be free."""
+    """The worker that suits a unit best: its backbone loaded, few units waiting.
+
+    One of them must be free.
+    """
     free = [seat for seat in seats if seat.free > 0]
     suited = [seat for seat in free if _should_have(seat, unit, seats)] or free
-    return min(suited, key=lambda seat: (seat.backbone_after not in (unit.backbone, None), len(seat.units), seat.id))
+    return min(
+        suited,
+        key=lambda seat: (
+            seat.backbone_after not in (unit.backbone, None),
+            len(seat.units),
+            seat.id,
+        ),
+    )

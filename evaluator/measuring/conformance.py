@@ -1,6 +1,9 @@
-"""What every method and metric must do, tried on small networks: one verdict for each rule, with the number that was found.
+"""What every method and metric must do, tried on small networks.
 
-``python -m evaluator.measuring.conformance`` prints one JSON line for each, for ``camtui check``, which never holds torch.
+One verdict for each rule, with the number that was found.
+
+``python -m evaluator.measuring.conformance`` prints one JSON line for each, for ``camtui check``,
+which never holds torch.
 """
 
 from __future__ import annotations
@@ -54,16 +57,23 @@ MANY = 64
 
 
 Values = Callable[[int, int], Tensor]
-"""``(first, last)`` → what is computed for some of sixteen inputs in one batch, a number or a map for each."""
+"""``(first, last)`` → what is computed for some of sixteen inputs in one batch, a number or a map
+for each.
+"""
 
 
 def verdicts_of_method(method: Method) -> Iterator[Verdict]:
-    """Every rule for a method, with the options that it has; after an exception no other rule is tried."""
+    """Every rule for a method, with the options that it has.
+
+    After an exception no other rule is tried.
+    """
     if isinstance(method, FixedMap):
         yield from _guarded(method, _fixed_map_verdicts(method))
         return
     if method.needs_attention:
-        yield Verdict("runs", None, f"needs {method.needs}, and there is no small transformer to try it on")
+        yield Verdict(
+            "runs", None, f"needs {method.needs}, and there is no small transformer to try it on"
+        )
         return
     heads: tuple[Head, ...] = ("gap",) if method.needs_gap_linear else ("gap", "deep")
     for head in heads:
@@ -81,7 +91,9 @@ def _guarded(subject: object, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
 
 
 def _folder_of(subject: object) -> Path:
-    module = sys.modules.get(type(subject).__module__ if isinstance(subject, Method) else str(subject))
+    module = sys.modules.get(
+        type(subject).__module__ if isinstance(subject, Method) else str(subject)
+    )
     return Path(getattr(module, "__file__", None) or "/").parent
 
 
@@ -93,7 +105,9 @@ def _verdicts_on(method: Method, head: Head) -> Iterator[Verdict]:
         return method.combine(view_of(network, images[first:last], keys[first:last])).detach()
 
     def maps(first: int, last: int) -> Tensor:
-        return low_map(check_shape(method, combination(first, last), (last - first, 8, 8)).float()).values
+        return low_map(
+            check_shape(method, combination(first, last), (last - first, 8, 8)).float()
+        ).values
 
     name = "GAP + linear head" if head == "gap" else "deep head"
     yield _shape(method, combination(0, 16), (16, 8, 8), name)
@@ -104,7 +118,9 @@ def _verdicts_on(method: Method, head: Head) -> Iterator[Verdict]:
     yield _zero_map(method, head, name)
     for channels in (1, MANY):
         view = view_of(trial_network(head, channels), images[:2], keys[:2])
-        yield _finite(f"{channels} channel{'s' if channels > 1 else ''}", method.combine(view), name)
+        yield _finite(
+            f"{channels} channel{'s' if channels > 1 else ''}", method.combine(view), name
+        )
     yield _slow(method, head, maps(0, 3), network, name)
 
 
@@ -122,10 +138,18 @@ def _finite(rule: str, values: Tensor, name: str) -> Verdict:
 
 
 def _untouched(method: Method, network: Network, name: str) -> Verdict:
-    """Nothing that other methods read is written to, also where the count of writes does not tell."""
+    """Nothing that other methods read is written to.
+
+    Also where the count of writes does not tell.
+    """
     images = trial_images(3)
     view = view_of(network, images, keys_of(3))
-    read = {"activation": view.activation, "logits": view.logits, "targets": view.targets, "gradient": view.gradient}
+    read = {
+        "activation": view.activation,
+        "logits": view.logits,
+        "targets": view.targets,
+        "gradient": view.gradient,
+    }
     before = {key: value.clone() for key, value in read.items()}
     method.combine(view)
     changed = {key: int((read[key] != before[key]).sum()) for key in read}
@@ -135,7 +159,10 @@ def _untouched(method: Method, network: Network, name: str) -> Verdict:
 
 
 def _independent(values: Values, name: str) -> Iterator[Verdict]:
-    """The same alone and in batches, the same twice, and nothing kept from one batch for the next."""
+    """The same alone and in batches, the same twice.
+
+    And nothing kept from one batch for the next.
+    """
     _seed()
     whole = values(0, 16)
     for size in BATCHES[:-1]:
@@ -158,7 +185,10 @@ def _seeded(values: Values, first: int, last: int) -> Tensor:
 
 
 def _forwards(method: Method, network: Network, name: str) -> Verdict:
-    """Images that went through the trunk for one row, against what ``forwards`` says; the zero image counts once per backbone."""
+    """Images that went through the trunk for one row, against what ``forwards`` says.
+
+    The zero image counts once per backbone.
+    """
     network.blank_confidence()
     counted, images = 0, trial_images(4)
 
@@ -183,7 +213,13 @@ def _zero_map(method: Method, head: Head, name: str) -> Verdict:
     if isinstance(scores, Fault):
         return Verdict("zero activation", False, f"{scores.detail} ({name})")
     problems = [problem for place in range(2) if (problem := scores.problem(place))]
-    words = problems[0] if problems else "no map (degenerate)" if all(scores.degenerate) else "a map all the same"
+    words = (
+        problems[0]
+        if problems
+        else "no map (degenerate)"
+        if all(scores.degenerate)
+        else "a map all the same"
+    )
     return Verdict("zero activation", not problems, f"{words} ({name})")
 
 
@@ -192,7 +228,12 @@ def _slow(method: Method, head: Head, maps: Tensor, network: Network, name: str)
     if slow is None:
         return Verdict("slow(seen)", None, f"the class has none ({name})")
     targets = view_of(network, trial_images(3), keys_of(3)).targets.tolist()
-    expected = torch.stack([torch.as_tensor(slow(trial_seen(head, place, target))) for place, target in enumerate(targets)])
+    expected = torch.stack(
+        [
+            torch.as_tensor(slow(trial_seen(head, place, target)))
+            for place, target in enumerate(targets)
+        ]
+    )
     return equal("slow(seen)", maps, low_map(expected.detach().float()).values, TOLERANCE, name)
 
 
@@ -200,7 +241,11 @@ def _fixed_map_verdicts(method: FixedMap) -> Iterator[Verdict]:
     for height, width in ((SIDE, SIDE), (224, 224)):
         rows = method.fixed_map(height, width)
         fits = len(rows) == height and all(len(row) == width for row in rows)
-        yield Verdict("shape", fits, f"{len(rows)} rows of {len(rows[0]) if rows else 0} for {height} × {width}")
+        yield Verdict(
+            "shape",
+            fits,
+            f"{len(rows)} rows of {len(rows[0]) if rows else 0} for {height} × {width}",
+        )
         if not fits:
             return
         values = torch.tensor(rows, dtype=torch.float64)
@@ -219,14 +264,21 @@ def verdicts_of_metric(metric: Metric, module: ModuleType) -> Iterator[Verdict]:
     """
     if metric.key not in catalog.known_metrics():
         catalog.introduce_metric(metric, module)
-    yield from _guarded(module.__name__, _curve_verdicts(metric) if metric.curve else _measure_verdicts(metric, module.measure))
+    yield from _guarded(
+        module.__name__,
+        _curve_verdicts(metric) if metric.curve else _measure_verdicts(metric, module.measure),
+    )
 
 
 def _measure_verdicts(metric: Metric, measure: Callable[[Explained], Tensor]) -> Iterator[Verdict]:
     explained = trial_explained(images=16)
 
     def values(first: int, last: int) -> Tensor:
-        clean, masked, maps = explained.clean[first:last], explained.masked[first:last], explained.saliency.values[first:last]
+        clean, masked, maps = (
+            explained.clean[first:last],
+            explained.masked[first:last],
+            explained.saliency.values[first:last],
+        )
         return measure(explained_by(clean.clone(), masked.clone(), maps.clone()))
 
     found = measure(explained)
@@ -238,9 +290,13 @@ def _measure_verdicts(metric: Metric, measure: Callable[[Explained], Tensor]) ->
     yield from _within(metric, found, "")
     yield from _independent(values, "stored rows")
     before = trial_explained(images=16)
-    same = torch.equal(before.clean, explained.clean) and torch.equal(before.masked, explained.masked)
+    same = torch.equal(before.clean, explained.clean) and torch.equal(
+        before.masked, explained.masked
+    )
     same = same and torch.equal(before.saliency.values, explained.saliency.values)
-    yield Verdict("writes nothing", same, "nothing overwritten" if same else "what it is given is overwritten")
+    yield Verdict(
+        "writes nothing", same, "nothing overwritten" if same else "what it is given is overwritten"
+    )
     zero = explained_by(explained.clean, explained.masked, torch.zeros(16, 8, 8))
     yield from _within(metric, measure(zero).expand(16), " of a zero map")
     one = explained_by(explained.clean, explained.masked, torch.rand(1, SIDE, SIDE))
@@ -263,12 +319,16 @@ def _range(values: Tensor, low: float, high: float, where: str) -> Iterator[Verd
 
 def _curve_verdicts(metric: Metric) -> Iterator[Verdict]:
     network, images = trial_network(), trial_images(4)
-    scores = Pipeline(network).rows(Batch(images, keys_of(4)), [catalog.method("gradcam")])["gradcam"]
+    scores = Pipeline(network).rows(Batch(images, keys_of(4)), [catalog.method("gradcam")])[
+        "gradcam"
+    ]
     tracer = CurveTracer(network, steps=8, insertion_start="zero")
 
     def values(first: int, last: int) -> Tensor:
         maps = [_stored(scores, place, place - first) for place in range(first, last)]
-        return torch.tensor(tracer.trace(images[first:last], maps, [metric.key])[metric.key], dtype=torch.float64)
+        return torch.tensor(
+            tracer.trace(images[first:last], maps, [metric.key])[metric.key], dtype=torch.float64
+        )
 
     found = values(0, 4)
     yield Verdict("shape", tuple(found.shape) == (4, 9), f"{list(found.shape)}, [4, 9] expected")
@@ -279,7 +339,11 @@ def _curve_verdicts(metric: Metric) -> Iterator[Verdict]:
 
 
 def _stored(scores: Scores, place: int, image: int) -> MapOfImage:
-    return MapOfImage(image, "gradcam", StoredMap(scores.target[place], scores.y[place], scores.o[place], scores.maps[place]))
+    return MapOfImage(
+        image,
+        "gradcam",
+        StoredMap(scores.target[place], scores.y[place], scores.o[place], scores.maps[place]),
+    )
 
 
 def verdicts_of(axis: str, spec: str) -> Iterator[Verdict]:
@@ -290,7 +354,10 @@ def verdicts_of(axis: str, spec: str) -> Iterator[Verdict]:
 
 
 def main() -> None:
-    """Check ``{"axis", "spec"}``, or code, ``{"reference", "sha256", "tail"}``; its axis is what its kind is."""
+    """Check ``{"axis", "spec"}``, or code, ``{"reference", "sha256", "tail"}``.
+
+    Its axis is what its kind is.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the user's code prints is no answer
     asked: dict[str, Any] = json.load(sys.stdin)

@@ -1,4 +1,7 @@
-"""Deletion and insertion curves from stored maps: no pass over the clean image, no method, ``S − 1`` forwards for each curve."""
+"""Deletion and insertion curves from stored maps.
+
+No pass over the clean image, no method, ``S − 1`` forwards for each curve.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ from evaluator.networks.transfer import to_device
 
 
 class _Distinct(NamedTuple):
-    """The different maps among those asked for; P of them. Methods whose maps are equal by construction share their curves.
+    """The different maps among those asked for; P of them.
+
+    Methods whose maps are equal by construction share their curves.
 
     Attributes:
         images: the place of each map's image; ``ranks``: ``[P, H, W]``, int32.
@@ -42,9 +47,13 @@ class CurveTracer:
     def __init__(self, network: Network, *, steps: int, insertion_start: str) -> None:
         self._network = network
         self._insertion_start = insertion_start
-        self._pixels = torch.tensor([step.pixels for step in inner_steps(network.side**2, steps)], device=network.device)
+        self._pixels = torch.tensor(
+            [step.pixels for step in inner_steps(network.side**2, steps)], device=network.device
+        )
 
-    def trace(self, images: Tensor, maps: Sequence[MapOfImage], metrics: Sequence[str]) -> dict[str, list[list[float]]]:
+    def trace(
+        self, images: Tensor, maps: Sequence[MapOfImage], metrics: Sequence[str]
+    ) -> dict[str, list[list[float]]]:
         """Curves of S + 1 confidences, in the order of ``maps``, for each metric.
 
         Args:
@@ -56,10 +65,15 @@ class CurveTracer:
         first = {one.identity: one for one in reversed(maps)}
         place = {identity: place for place, identity in enumerate(first)}
         distinct = self._distinct(list(first.values()))
-        traced = torch.stack([self._curves(metric, images, distinct) for metric in metrics]).cpu().tolist()
+        traced = (
+            torch.stack([self._curves(metric, images, distinct) for metric in metrics])
+            .cpu()
+            .tolist()
+        )
         return {
-            metric: [curves[place[one.identity]] for one in maps] for metric, curves in zip(metrics, traced, strict=True)
-        }  # fmt: skip
+            metric: [curves[place[one.identity]] for one in maps]
+            for metric, curves in zip(metrics, traced, strict=True)
+        }
 
     def _distinct(self, maps: Sequence[MapOfImage]) -> _Distinct:
         device = self._network.device
@@ -71,9 +85,15 @@ class CurveTracer:
         )
 
     def _ranks(self, maps: Sequence[MapOfImage]) -> Tensor:
-        """Pixel ranks of maps of one kind, ``[n, H, W]``, int32; sorted one by one, since int64 ranks of many take memory."""
+        """Pixel ranks of maps of one kind, ``[n, H, W]``, int32.
+
+        Sorted one by one, since int64 ranks of many take memory.
+        """
         saliency = saliency_of(maps, self._network)
-        each = [pixel_ranks(saliency.part(place, place + 1).pixels()).int() for place in range(len(saliency.values))]
+        each = [
+            pixel_ranks(saliency.part(place, place + 1).pixels()).int()
+            for place in range(len(saliency.values))
+        ]
         return torch.cat(each).expand(len(maps), -1, -1)
 
     def _curves(self, metric: str, images: Tensor, maps: _Distinct) -> Tensor:
@@ -82,7 +102,9 @@ class CurveTracer:
         if metric == "insertion" and self._insertion_start == "blur":
             start = gaussian_blur(images, [11, 11], [5.0, 5.0])
             logits = self._network.observe(len(start), lambda first, last: start[first:last]).logits
-            empty = self._network.confidence(logits[to_device(torch.tensor(maps.images), logits.device)], maps.targets)
+            empty = self._network.confidence(
+                logits[to_device(torch.tensor(maps.images), logits.device)], maps.targets
+            )
         else:
             start = images.new_zeros(1, 1, 1, 1).expand(len(images), -1, -1, -1)
             empty = self._network.blank_confidence()[maps.targets]
@@ -91,7 +113,10 @@ class CurveTracer:
         return torch.cat([first[:, None], inner, last[:, None]], 1)
 
     def _inner(self, frame: Frame, images: Tensor, start: Tensor, maps: _Distinct) -> Tensor:
-        """Confidence at every inner step of every map, ``[P, S − 1]``; forwards are filled across maps."""
+        """Confidence at every inner step of every map, ``[P, S − 1]``.
+
+        Forwards are filled across maps.
+        """
         count = len(self._pixels)
 
         def frames(first: int, last: int) -> Tensor:
@@ -99,13 +124,22 @@ class CurveTracer:
             for place in range(first // count, -(-last // count)):
                 steps = self._pixels[max(first - place * count, 0) : last - place * count]
                 image = maps.images[place]
-                parts.append(frame(images[image : image + 1], start[image : image + 1], maps.ranks[place : place + 1], steps))
+                parts.append(
+                    frame(
+                        images[image : image + 1],
+                        start[image : image + 1],
+                        maps.ranks[place : place + 1],
+                        steps,
+                    )
+                )
             return parts[0] if len(parts) == 1 else torch.cat(parts)
 
         values = torch.empty(len(maps.images) * count, dtype=torch.float64, device=images.device)
         targets = maps.targets.repeat_interleave(count)
         for part in self._network.passes(len(values), frames):
-            values[part.start : part.stop] = self._network.confidence(part.logits, targets[part.start : part.stop])
+            values[part.start : part.stop] = self._network.confidence(
+                part.logits, targets[part.start : part.stop]
+            )
         return values.view(len(maps.images), count)
 
 

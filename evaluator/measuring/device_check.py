@@ -1,8 +1,9 @@
 """What a CUDA machine is like to torch, and whether a GPU computes the CPU's rows.
 
-``python -m evaluator.measuring.device_check`` prints the facts as one JSON line, ``… cuda:0`` the check of one device; for
-``camtui doctor``, which never holds torch. Each device is checked in a process of its own: one that hangs or whose driver ends
-the process costs nothing but its own answer.
+``python -m evaluator.measuring.device_check`` prints the facts as one JSON line, ``… cuda:0`` the
+check of one device; for ``camtui doctor``, which never holds torch. Each device is checked in a
+process of its own: one that hangs or whose driver ends the process costs nothing but its own
+answer.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ _IMAGES = 8
 _COMPARED = ("y", "o", "coherency", "complexity", "adcc")
 
 TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "mixed": 1e-3, "bf16": 5e-2}
-"""How far a number of a row may be from the CPU's in float32: gradient rows under ``mixed`` are measured in float32."""
+"""How far a number of a row may be from the CPU's in float32: gradient rows under ``mixed`` are
+measured in float32.
+"""
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,10 @@ class MachineFacts:
     """What torch says of the machine.
 
     Attributes:
-        cuda_build: the CUDA that torch was built for, empty for a build without; ``driver_cuda``: the newest the driver knows.
-        devices: names, empty where CUDA does not start; ``error``: why, in torch's words.
-        tf32: whether a run would compute float32 in TF32: never, unless something is wrong.
+        cuda_build: the CUDA that torch was built for, empty for a build without; ``driver_cuda``:
+        the newest the driver knows. devices: names, empty where CUDA does not start; ``error``:
+        why, in torch's words. tf32: whether a run would compute float32 in TF32: never, unless
+        something is wrong.
     """
 
     torch: str
@@ -58,8 +62,8 @@ class DeviceCheck:
     """What one device made of one batch.
 
     Attributes:
-        difference: the largest between a number of its rows and the CPU's; ``seconds``: that the device took.
-        error: why there is none; empty where all went well.
+        difference: the largest between a number of its rows and the CPU's; ``seconds``: that the
+        device took. error: why there is none; empty where all went well.
     """
 
     device: str
@@ -78,11 +82,23 @@ def machine_facts() -> MachineFacts:
     error, devices = "", tuple[str, ...]()
     try:
         torch.cuda.init()  # type: ignore[no-untyped-call]  # torch's own
-        devices = tuple(device_name(torch.device(f"cuda:{number}")) for number in range(torch.cuda.device_count()))
-    except (RuntimeError, AssertionError) as raised:  # an assertion is how a torch without CUDA says so
+        devices = tuple(
+            device_name(torch.device(f"cuda:{number}"))
+            for number in range(torch.cuda.device_count())
+        )
+    except (
+        RuntimeError,
+        AssertionError,
+    ) as raised:  # an assertion is how a torch without CUDA says so
         error = _first_line(raised)
     return MachineFacts(
-        torch.__version__, torch.version.cuda or "", driver_version(), driver_cuda(), devices, error, tf32_allowed()
+        torch.__version__,
+        torch.version.cuda or "",
+        driver_version(),
+        driver_cuda(),
+        devices,
+        error,
+        tf32_allowed(),
     )
 
 
@@ -91,19 +107,31 @@ def check(device: torch.device, precision: Precision) -> DeviceCheck:
     facts = DeviceCheck(str(device), precision=precision)
     try:
         properties = torch.cuda.get_device_properties(device)
-        found = {"name": str(properties.name), "memory": int(properties.total_memory), "mig": is_mig(str(properties.uuid))}
+        found = {
+            "name": str(properties.name),
+            "memory": int(properties.total_memory),
+            "mig": is_mig(str(properties.uuid)),
+        }
         facts = DeviceCheck(**{**asdict(facts), **found})
         expected, _ = _rows(torch.device("cpu"), "fp32")
         rows, seconds = _rows(device, precision)
     except (RuntimeError, AssertionError) as raised:
         return DeviceCheck(**{**asdict(facts), "error": _first_line(raised)})
     difference = max(_difference(expected[name], rows[name]) for name in _METHODS)
-    wrong = "" if difference <= TOLERANCE[precision] else f"its rows differ from the CPU's by {difference:.2g}"
-    return DeviceCheck(**{**asdict(facts), "difference": difference, "seconds": seconds, "error": wrong})
+    wrong = (
+        ""
+        if difference <= TOLERANCE[precision]
+        else f"its rows differ from the CPU's by {difference:.2g}"
+    )
+    return DeviceCheck(
+        **{**asdict(facts), "difference": difference, "seconds": seconds, "error": wrong}
+    )
 
 
 def _rows(device: torch.device, precision: Precision) -> tuple[dict[str, Scores], float]:
-    network = Network(load_backbone(_BACKBONE), device=device, precision=precision, batch_size=_IMAGES)
+    network = Network(
+        load_backbone(_BACKBONE), device=device, precision=precision, batch_size=_IMAGES
+    )
     images = _images(network.side).to(device)
     begun = time.perf_counter()
     keys = [b"%d" % number for number in range(_IMAGES)]
@@ -122,7 +150,7 @@ def _difference(expected: Scores, found: Scores) -> float:
         abs(one - other)
         for name in _COMPARED
         for one, other in zip(getattr(expected, name), getattr(found, name), strict=True)
-    ]  # fmt: skip
+    ]
     return float("inf") if any(pair != pair for pair in pairs) else max(pairs)
 
 

@@ -1,4 +1,7 @@
-"""What a method does wrong costs its own rows: what it raises, how long it takes, what it returns, what it overwrites."""
+"""What a method does wrong costs its own rows.
+
+What it raises, how long it takes, what it returns, what it overwrites.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,8 @@ class Fault:
     """Why a method has no map for some images.
 
     Attributes:
-        reason: stable short word for grouping; ``detail``: one line for people, with the line of the method's file.
-        by_image: another image may fare better.
+        reason: stable short word for grouping; ``detail``: one line for people, with the line of
+        the method's file. by_image: another image may fare better.
     """
 
     reason: str
@@ -50,7 +53,10 @@ class MethodFault(Exception):
 
 
 def is_formulas(error: Exception) -> bool:
-    """Whether an exception is the doing of the formula that raised it, not of memory, a device, or something said on purpose."""
+    """Whether an exception is the doing of the formula that raised it, not of memory, a device.
+
+    Or something said on purpose.
+    """
     return not (isinstance(error, CamtuiError) or is_out_of_memory(error) or loses_device(error))
 
 
@@ -60,15 +66,18 @@ def told_of_metric(key: str, error: Exception) -> str:
 
 
 class _TooLong(BaseException):
-    """Raised by the clock within the method, in the line where it is; no ``except Exception`` of its own stops it."""
+    """Raised by the clock within the method, in the line where it is.
+
+    No ``except Exception`` of its own stops it.
+    """
 
 
 class Guard:
     """Calls methods, and turns what goes wrong in one into a ``MethodFault``.
 
     Args:
-        seconds: how long a method that is not camtui's own may go without a forward pass; 0 for no limit.
-        forwards: counts the forward passes so far.
+        seconds: how long a method that is not camtui's own may go without a forward pass; 0 for no
+        limit. forwards: counts the forward passes so far.
     """
 
     def __init__(self, seconds: float, forwards: Callable[[], int]) -> None:
@@ -92,17 +101,24 @@ class Guard:
         except _TooLong as error:
             self._hangs[method.name] += 1
             where = _told(method, error).partition(" _TooLong")[0].rstrip(":")
-            raise MethodFault(Fault("hangs", f"{where}: no end and no forward pass in {self._seconds:g} s")) from error
+            raise MethodFault(
+                Fault("hangs", f"{where}: no end and no forward pass in {self._seconds:g} s")
+            ) from error
         except MethodFault:
             raise
         except Exception as error:
             if not is_formulas(error):
                 raise
-            raise MethodFault(Fault("method-raised", _told(method, error), by_image=True)) from error
+            raise MethodFault(
+                Fault("method-raised", _told(method, error), by_image=True)
+            ) from error
 
     @contextmanager
     def _clock(self, method: Method) -> Iterator[None]:
-        """Interrupts a method that makes no progress; outside the main thread only the driver's patience counts."""
+        """Interrupts a method that makes no progress.
+
+        Outside the main thread only the driver's patience counts.
+        """
         main = threading.current_thread() is threading.main_thread()
         if not self._seconds or not main or type(method) in all_methods().values():
             yield
@@ -131,9 +147,19 @@ def check_shape(method: Method, found: Any, shape: tuple[int, ...]) -> Tensor:
         MethodFault: it is something else.
     """
     if not isinstance(found, Tensor):
-        raise MethodFault(Fault("wrong-shape", f"{_named(method)} returned {type(found).__name__}, not a tensor {list(shape)}"))
+        raise MethodFault(
+            Fault(
+                "wrong-shape",
+                f"{_named(method)} returned {type(found).__name__}, not a tensor {list(shape)}",
+            )
+        )
     if tuple(found.shape) != shape:
-        raise MethodFault(Fault("wrong-shape", f"{_named(method)} returned a tensor {list(found.shape)}, not {list(shape)}"))
+        raise MethodFault(
+            Fault(
+                "wrong-shape",
+                f"{_named(method)} returned a tensor {list(found.shape)}, not {list(shape)}",
+            )
+        )
     return found
 
 
@@ -144,7 +170,9 @@ def check_untouched(method: Method, written: Sequence[str]) -> None:
         MethodFault: it has.
     """
     if written:
-        raise MethodFault(Fault("overwrites", f"{_named(method)} overwrites the view's {' and '.join(written)}"))
+        raise MethodFault(
+            Fault("overwrites", f"{_named(method)} overwrites the view's {' and '.join(written)}")
+        )
 
 
 def _formula(method: Method) -> Callable[..., Any]:

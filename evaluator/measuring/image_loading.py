@@ -1,4 +1,7 @@
-"""From files to a batch on the device: decoding ahead in threads (Pillow lets go of the interpreter while it decodes)."""
+"""From files to a batch on the device.
+
+Decoding ahead in threads (Pillow lets go of the interpreter while it decodes).
+"""
 
 from __future__ import annotations
 
@@ -46,9 +49,12 @@ class _Begun(NamedTuple):
 
 
 class Loader:
-    """Decodes images under one root in ``threads`` threads; a unit is begun early and collected when its turn comes.
+    """Decodes images under one root in ``threads`` threads.
 
-    Every thread writes into its image's place of the batch, so that whoever collects it has nothing to copy.
+    A unit is begun early and collected when its turn comes.
+
+    Every thread writes into its image's place of the batch, so that whoever collects it has nothing
+    to copy.
 
     Args:
         pinned: decode into memory that a CUDA device reads by itself.
@@ -69,7 +75,10 @@ class Loader:
             places = pixels.numpy()
             self._begun[key] = _Begun(
                 pixels,
-                [self.threads.submit(self._decode, image, wanted, places[place]) for place, image in enumerate(images)],
+                [
+                    self.threads.submit(self._decode, image, wanted, places[place])
+                    for place, image in enumerate(images)
+                ],
             )
 
     def collect(self, images: Sequence[ImageRef], wanted: Preprocessing) -> Decoded:
@@ -88,7 +97,12 @@ class Loader:
         pixels = begun.pixels[readable] if unreadable else begun.pixels
         return Decoded(tuple(images[place] for place in readable), pixels, unreadable, contents)
 
-    def _decode(self, image: ImageRef, wanted: Preprocessing, place: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
+    def _decode(
+        self,
+        image: ImageRef,
+        wanted: Preprocessing,
+        place: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
+    ) -> bytes:
         """Decode an image to its place; returns the hash of its file."""
         opened = open_hashed(self._root, image.path, wanted, image.size, image.content)
         pixels = np.asarray(opened.image)
@@ -103,17 +117,24 @@ class Loader:
 class Normaliser:
     """Bytes of pixels to what a backbone takes.
 
-    The constants are laid out once, a number for each byte of an image: subtracting them as one long row is twice as fast as by
-    channel, and on a CPU whose cores are busy with forwards and decoding that is 5 % of a run of gradient methods.
+    The constants are laid out once, a number for each byte of an image: subtracting them as one
+    long row is twice as fast as by channel, and on a CPU whose cores are busy with forwards and
+    decoding that is 5 % of a run of gradient methods.
     """
 
     def __init__(self, wanted: Preprocessing, device: torch.device) -> None:
         self._device = device
         pixels = wanted.side * wanted.side
-        self._mean, self._std = (torch.tensor(each, device=device).mul(255).repeat(pixels) for each in (wanted.mean, wanted.std))
+        self._mean, self._std = (
+            torch.tensor(each, device=device).mul(255).repeat(pixels)
+            for each in (wanted.mean, wanted.std)
+        )
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """``[n, channels, H, W]`` float32, normalised, channels last; bytes cross to the device, floats are made there."""
+        """``[n, channels, H, W]`` float32, normalised, channels last.
+
+        Bytes cross to the device, floats are made there.
+        """
         there = to_device(pixels, self._device)
         images = there.flatten(1).float().sub_(self._mean).div_(self._std)
         return images.view(there.shape).permute(0, 3, 1, 2)

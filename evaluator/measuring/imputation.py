@@ -1,10 +1,13 @@
-"""Noisy linear imputation: missing pixels as the weighted means of their neighbours, solved on the device for many masks at once.
+"""Noisy linear imputation: missing pixels as the weighted means of their neighbours.
 
-Each missing pixel is the mean of its eight neighbours (edges 1/6, diagonals 1/12, renormalised at the border), be they known or
-missing: a sparse symmetric positive definite system for every mask (Rong et al., ICML 2022, arXiv:2202.00449, section 4). Its
-matrix is a 3 × 3 convolution, and the systems of one image, a plane for every mask and colour, are one depthwise convolution.
-Conjugate gradients alone take about 600 steps on the holes that saliency maps leave; a multigrid cycle as preconditioner brings
-them to about 10.
+Solved on the device for many masks at once.
+
+Each missing pixel is the mean of its eight neighbours (edges 1/6, diagonals 1/12, renormalised at
+the border), be they known or missing: a sparse symmetric positive definite system for every mask
+(Rong et al., ICML 2022, arXiv:2202.00449, section 4). Its matrix is a 3 × 3 convolution, and the
+systems of one image, a plane for every mask and colour, are one depthwise convolution. Conjugate
+gradients alone take about 600 steps on the holes that saliency maps leave; a multigrid cycle as
+preconditioner brings them to about 10.
 """
 
 from __future__ import annotations
@@ -28,12 +31,17 @@ _PAIRS = (
     ((_TO_LAST_BUT_ONE, _TO_LAST_BUT_ONE), (_FROM_SECOND, _FROM_SECOND), 1 / 12),
     ((_TO_LAST_BUT_ONE, _FROM_SECOND), (_FROM_SECOND, _TO_LAST_BUT_ONE), 1 / 12),
 )
-"""Rows and columns of pixels and of their neighbours, every pair of neighbours once, and what they weigh."""
+"""Rows and columns of pixels and of their neighbours, every pair of neighbours once, and what they
+weigh.
+"""
 
 _PASSES, _TOLERANCE = 2, 1e-3
-"""How often the system is solved, each time for what is still left over, and how far the residual falls each time.
+"""How often the system is solved, each time for what is still left over, and how far the residual
+falls each time.
 
-One pass of float32 ends at errors of 2e-4, from rounding; what the second adds to it leaves less than 1e-5."""
+One pass of float32 ends at errors of 2e-4, from rounding; what the second adds to it leaves less
+than 1e-5.
+"""
 _MOST_STEPS = 60
 _DAMPING = 0.8
 """Of the Jacobi smoother."""
@@ -45,8 +53,8 @@ def impute(images: Tensor, missing: Tensor) -> Tensor:
     """The images with their missing pixels imputed, without noise.
 
     Args:
-        images: ``[B, C, H, W]``, float32 or float64.
-        missing: ``[B, M, H, W]`` bool; a mask that is everything leaves nothing to impute from and gives zeros.
+        images: ``[B, C, H, W]``, float32 or float64. missing: ``[B, M, H, W]`` bool; a mask that is
+        everything leaves nothing to impute from and gives zeros.
 
     Returns:
         ``[B, M, C, H, W]``.
@@ -58,11 +66,16 @@ def impute(images: Tensor, missing: Tensor) -> Tensor:
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    """An image for each core, each core on its own: the steps are too small to be shared between them.
+    """An image for each core, each core on its own.
 
-    Beside other work on the same cores, which makes shared steps wait for each other, an image takes a seventh of the time.
+    The steps are too small to be shared between them.
+
+    Beside other work on the same cores, which makes shared steps wait for each other, an image
+    takes a seventh of the time.
     """
-    return ThreadPoolExecutor(torch.get_num_threads(), "imputation", initializer=torch.set_num_threads, initargs=(1,))
+    return ThreadPoolExecutor(
+        torch.get_num_threads(), "imputation", initializer=torch.set_num_threads, initargs=(1,)
+    )
 
 
 def _imputed(images: Tensor, missing: Tensor) -> Tensor:
@@ -81,7 +94,10 @@ def _imputed(images: Tensor, missing: Tensor) -> Tensor:
 
 
 def _shortfall(values: Tensor) -> Tensor:
-    """By how much each pixel misses the weighted sum of its neighbours, ``Σ_j w_j (v_j − v)``; differences keep their digits."""
+    """By how much each pixel misses the weighted sum of its neighbours, ``Σ_j w_j (v_j − v)``.
+
+    Differences keep their digits.
+    """
     total = torch.zeros_like(values)
     for here, there, weight in _PAIRS:
         step = weight * (values[..., *there] - values[..., *here])
@@ -94,9 +110,9 @@ class _Level(NamedTuple):
     """One resolution of the multigrid cycle.
 
     Attributes:
-        holes: ``[B, planes, h, w]``, 1 where a pixel is missing.
-        degree: ``[1, 1, h, w]``, the weights of the neighbours that a pixel has: 1 but at the border.
-        smoothing: ``[B, planes, h, w]``, the damped inverse of the diagonal.
+        holes: ``[B, planes, h, w]``, 1 where a pixel is missing. degree: ``[1, 1, h, w]``, the
+        weights of the neighbours that a pixel has: 1 but at the border. smoothing: ``[B, planes, h,
+        w]``, the damped inverse of the diagonal.
     """
 
     holes: Tensor
@@ -114,7 +130,10 @@ class _Level(NamedTuple):
 
 
 def _levels(holes: Tensor) -> list[_Level]:
-    """From the image's resolution down by halves; a coarse pixel is missing where all four below it are, at an odd border two."""
+    """From the image's resolution down by halves.
+
+    A coarse pixel is missing where all four below it are, at an odd border two.
+    """
     levels = [_level(holes)]
     while min(holes.shape[2:]) > _COARSEST:
         holes = (avg_pool2d(holes, 2, ceil_mode=True) == 1).to(holes)
@@ -133,7 +152,10 @@ def _degree(height: int, width: int, dtype: torch.dtype, device: torch.device) -
 
 
 def _neighbours(values: Tensor) -> Tensor:
-    """The weighted sum of the eight neighbours, ``[B, planes, H, W]``; beyond the border is nothing."""
+    """The weighted sum of the eight neighbours, ``[B, planes, H, W]``.
+
+    Beyond the border is nothing.
+    """
     planes = values.shape[1]
     return conv2d(values, _kernel(planes, values.dtype, values.device), padding=1, groups=planes)
 
@@ -144,7 +166,9 @@ def _kernel(planes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 def _solve(right: Tensor, levels: list[_Level]) -> Tensor:
-    """Preconditioned conjugate gradients, a step for all planes at a time, until the last of them has converged.
+    """Preconditioned conjugate gradients, a step for all planes at a time.
+
+    Until the last of them has converged.
 
     Everything is done in place: at this size it is memory that takes the time.
     """
@@ -167,14 +191,19 @@ def _solve(right: Tensor, levels: list[_Level]) -> Tensor:
 
 
 def _cycle(residual: Tensor, levels: list[_Level]) -> Tensor:
-    """A symmetric V-cycle: what is left is smoothed, corrected from half the resolution, and smoothed again."""
+    """A symmetric V-cycle: what is left is smoothed, corrected from half the resolution.
+
+    And smoothed again.
+    """
     level, coarser = levels[0], levels[1:]
     values = level.smoothing * residual
     if not coarser:
         for _ in range(_COARSEST_SWEEPS):
             values.addcmul_(level.smoothing, level.left_over(residual, values))
         return values
-    left = avg_pool2d(level.left_over(residual, values), 2, ceil_mode=True, divisor_override=1).mul_(coarser[0].holes)
+    left = avg_pool2d(
+        level.left_over(residual, values), 2, ceil_mode=True, divisor_override=1
+    ).mul_(coarser[0].holes)
     correction = interpolate(_cycle(left, coarser), scale_factor=2.0, mode="nearest")
     values.addcmul_(level.holes, correction[..., : values.shape[2], : values.shape[3]])
     return values.addcmul_(level.smoothing, level.left_over(residual, values))

@@ -1,4 +1,7 @@
-"""From a weighted sum of activations to a saliency map: min-max and upsampling, each written once."""
+"""From a weighted sum of activations to a saliency map.
+
+Min-max and upsampling, each written once.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,20 @@ def min_max(values: Tensor) -> Tensor:
 
 
 def low_map(combination: Tensor) -> LowMap:
-    """``minmax(relu(L))`` at low resolution, ``L`` being ``[B, h, w]``; not a number where ``L`` is infinite or none anywhere."""
+    """``minmax(relu(L))`` at low resolution, ``L`` being ``[B, h, w]``.
+
+    Not a number where ``L`` is infinite or none anywhere.
+    """
     nothing = 0 * (combination.amax((1, 2)) - combination.amin((1, 2)))
     values = min_max(combination.relu()) + nothing[:, None, None]
     return LowMap(values, values.amax((1, 2)) == 0)
 
 
 def upsample(values: Tensor, height: int, width: int) -> Tensor:
-    """``[n, h, w]`` → ``[n, H, W]``, bilinear, ``align_corners=False``, with no second normalisation."""
-    return interpolate(values[:, None], size=(height, width), mode="bilinear", align_corners=False)[:, 0]
+    """``[n, h, w]`` → ``[n, H, W]``, bilinear, ``align_corners=False``.
+
+    With no second normalisation.
+    """
+    return interpolate(values[:, None], size=(height, width), mode="bilinear", align_corners=False)[
+        :, 0
+    ]

@@ -1,7 +1,7 @@
 """What loading a backbone tells, and how fast it is, before a night of computing depends on it.
 
-``python -m evaluator.measuring.network_check`` with one JSON object on standard input, one on standard output, for
-``camtui backbones --check``, which never holds torch and runs nobody's code.
+``python -m evaluator.measuring.network_check`` with one JSON object on standard input, one on
+standard output, for ``camtui backbones --check``, which never holds torch and runs nobody's code.
 """
 
 from __future__ import annotations
@@ -45,16 +45,30 @@ def checked(plan: RunPlan, device: torch.device, image: str | None) -> dict[str,
     Raises:
         CamtuiError: it cannot be loaded, or the image cannot be read.
     """
-    network = Network(load_backbone(plan.backbones[0], plan.resize), device=device, precision="fp32", batch_size=BATCH)
+    network = Network(
+        load_backbone(plan.backbones[0], plan.resize),
+        device=device,
+        precision="fp32",
+        batch_size=BATCH,
+    )
     facts = network.backbone.facts
     found: dict[str, Any] = {
-        "backbone": plan.backbones[0].name, **asdict(facts), "device": device_name(device), "batch_size": BATCH,
-        "forwards_per_second": raw_rate(network, weighing=False), "top": [],
-    }  # fmt: skip
+        "backbone": plan.backbones[0].name,
+        **asdict(facts),
+        "device": device_name(device),
+        "batch_size": BATCH,
+        "forwards_per_second": raw_rate(network, weighing=False),
+        "top": [],
+    }
     if image is not None:
-        scores = network.scores(network.forward(_pixels(network, Path(image)), weighing=False).logits)[0]
+        scores = network.scores(
+            network.forward(_pixels(network, Path(image)), weighing=False).logits
+        )[0]
         best = scores.topk(min(MOST, len(scores)))
-        found["top"] = [_named(facts.classes, int(c), float(y)) for c, y in zip(best.indices, best.values, strict=True)]
+        found["top"] = [
+            _named(facts.classes, int(c), float(y))
+            for c, y in zip(best.indices, best.values, strict=True)
+        ]
     return found
 
 
@@ -70,12 +84,19 @@ def _pixels(network: Network, file: Path) -> Tensor:
     decoded = loader.collect([ImageRef(0, os.fsencode(file.name), size, None)], wanted)
     loader.close()
     if decoded.unreadable:
-        raise NotFound(f"cannot open {printable(file)}: {decoded.unreadable[0].message}", "--image FILE takes a photograph")
+        raise NotFound(
+            f"cannot open {printable(file)}: {decoded.unreadable[0].message}",
+            "--image FILE takes a photograph",
+        )
     return Normaliser(wanted, network.device)(decoded.pixels)
 
 
 def _named(classes: tuple[str, ...], index: int, score: float) -> dict[str, Any]:
-    return {"index": index, "name": classes[index] if index < len(classes) else None, "score": score}
+    return {
+        "index": index,
+        "name": classes[index] if index < len(classes) else None,
+        "score": score,
+    }
 
 
 def main() -> None:
@@ -85,9 +106,16 @@ def main() -> None:
     keep_freed_blocks()
     with contextlib.redirect_stdout(sys.stderr):  # a network that prints
         try:
-            answer: dict[str, Any] = checked(RunPlan.from_dict(asked["plan"]), torch.device(asked["device"]), asked["image"])
+            answer: dict[str, Any] = checked(
+                RunPlan.from_dict(asked["plan"]), torch.device(asked["device"]), asked["image"]
+            )
         except CamtuiError as error:
-            told = {"kind": error.kind, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+            told = {
+                "kind": error.kind,
+                "message": error.message,
+                "hint": error.hint,
+                "exit_code": error.exit_code,
+            }
             answer = {"error": told}
     print(json.dumps(answer))
 

@@ -1,4 +1,7 @@
-"""Noise of images, drawn on the CPU so that every device sees the same; ahead of its use where threads have time for it."""
+"""Noise of images, drawn on the CPU so that every device sees the same.
+
+Ahead of its use where threads have time for it.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,17 @@ import torch
 from torch import Tensor
 
 _AHEAD = 4
-"""Fields of a unit that are held before they are used: 256 images of one take 154 MB of pinned memory."""
+"""Fields of a unit that are held before they are used: 256 images of one take 154 MB of pinned
+memory.
+"""
 
 
 class Field(NamedTuple):
     """Standard normal noise for B images.
 
     Attributes:
-        keys: one string of bytes for each image; ``name`` and ``step`` tell fields of the same images apart.
-        shape: of one image's noise.
+        keys: one string of bytes for each image; ``name`` and ``step`` tell fields of the same
+        images apart. shape: of one image's noise.
     """
 
     keys: tuple[bytes, ...]
@@ -36,8 +41,13 @@ def on_explanation(key: bytes) -> bytes:
     return key + b"\0masked"
 
 
-def fields_of(passes: Sequence[tuple[str, int]], keys: tuple[bytes, ...], shape: tuple[int, ...]) -> list[Field]:
-    """What the noisy passes of some methods ask for: first all of them over the images, then over the explanation maps."""
+def fields_of(
+    passes: Sequence[tuple[str, int]], keys: tuple[bytes, ...], shape: tuple[int, ...]
+) -> list[Field]:
+    """What the noisy passes of some methods ask for.
+
+    First all of them over the images, then over the explanation maps.
+    """
     masked = tuple(map(on_explanation, keys))
     return [Field(those, name, step, shape) for those in (keys, masked) for name, step in passes]
 
@@ -58,7 +68,9 @@ class Noise:
 
     def of(self, wanted: Field) -> Tensor:
         """``[B, *shape]`` on the host."""
-        return torch.stack([noise_field(key, wanted.name, wanted.step, wanted.shape) for key in wanted.keys])
+        return torch.stack(
+            [noise_field(key, wanted.name, wanted.step, wanted.shape) for key in wanted.keys]
+        )
 
 
 @dataclass
@@ -70,7 +82,10 @@ class _Begun:
 
 
 class NoiseAhead(Noise):
-    """Noise drawn in threads into pinned memory, in the order in which it will be used; whatever else is wanted too."""
+    """Noise drawn in threads into pinned memory, in the order in which it will be used.
+
+    Whatever else is wanted too.
+    """
 
     def __init__(self, threads: Executor) -> None:
         self._threads = threads
@@ -95,12 +110,17 @@ class NoiseAhead(Noise):
         return begun.values if places is None else begun.values[places]
 
     def _found(self, wanted: Field) -> tuple[_Begun, list[int] | None]:
-        """The field as it was begun, perhaps for more images, some of which turned out not to be readable; or begun now."""
+        """The field as it was begun, perhaps for more images.
+
+        Some of which turned out not to be readable; or begun now.
+        """
         for field_, begun in self._begun.items():
             if field_[1:] == wanted[1:] and set(wanted.keys) <= set(field_.keys):
                 del self._begun[field_]
                 places = {key: place for place, key in enumerate(field_.keys)}
-                return begun, None if field_.keys == wanted.keys else [places[key] for key in wanted.keys]
+                return begun, None if field_.keys == wanted.keys else [
+                    places[key] for key in wanted.keys
+                ]
         return self._begin(wanted), None
 
     def forget(self, keys: Sequence[bytes]) -> None:

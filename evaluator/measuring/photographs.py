@@ -1,4 +1,7 @@
-"""A method on real photographs through a real network: what a run would store of them, in one batch and one by one."""
+"""A method on real photographs through a real network.
+
+What a run would store of them, in one batch and one by one.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +48,17 @@ def verdicts_on_photographs(spec: str) -> Iterator[Verdict]:
     elif forwards > MOST_FORWARDS:
         yield Verdict("photographs", None, f"not tried: {forwards:,} forwards an image")
     else:
-        yield from _verdicts(RunPlan.from_dict({
-            "data": root, "demo": True, "backbones": [BACKBONE], "methods": [spec], "limit": PHOTOGRAPHS,
-        }))  # fmt: skip
+        yield from _verdicts(
+            RunPlan.from_dict(
+                {
+                    "data": root,
+                    "demo": True,
+                    "backbones": [BACKBONE],
+                    "methods": [spec],
+                    "limit": PHOTOGRAPHS,
+                }
+            )
+        )
 
 
 def _verdicts(plan: RunPlan) -> Iterator[Verdict]:
@@ -57,10 +68,20 @@ def _verdicts(plan: RunPlan) -> Iterator[Verdict]:
         session.load(0)
         whole = _evaluated(session, plan, manifest.images)
         told = f": {whole.failures[0].detail}" if whole.failures else ""
-        yield Verdict("photographs", len(whole.rows) == PHOTOGRAPHS, f"{len(whole.rows)} of {PHOTOGRAPHS} rows{told}")
+        yield Verdict(
+            "photographs",
+            len(whole.rows) == PHOTOGRAPHS,
+            f"{len(whole.rows)} of {PHOTOGRAPHS} rows{told}",
+        )
         if not whole.failures:
             alone = [_evaluated(session, plan, [image]).rows[0] for image in manifest.images]
-            yield equal("photographs alone = in a batch", _numbers(alone), _numbers(whole.rows), TOLERANCE, BACKBONE)
+            yield equal(
+                "photographs alone = in a batch",
+                _numbers(alone),
+                _numbers(whole.rows),
+                TOLERANCE,
+                BACKBONE,
+            )
     finally:
         session.close()
 
@@ -75,5 +96,9 @@ def _numbers(rows: Sequence[Row]) -> Tensor:
     """Every value and every pixel of the maps, in the order of the images."""
     ordered = sorted(rows, key=lambda row: row.image)
     columns = [[getattr(row, name) or 0.0 for name in _COLUMNS] for row in ordered]
-    maps = [torch.frombuffer(bytearray(row.map), dtype=torch.float32).double() for row in ordered if row.map]
+    maps = [
+        torch.frombuffer(bytearray(row.map), dtype=torch.float32).double()
+        for row in ordered
+        if row.map
+    ]
     return torch.cat([torch.tensor(columns, dtype=torch.float64).flatten(), *maps])

@@ -1,13 +1,15 @@
-"""One batch of images through one backbone and many methods: every pass that can be shared is made once.
+"""One batch of images through one backbone and many methods.
 
-Network forwards for a batch of B images, K live channels, S curve steps, M distinct maps (methods whose maps are equal by
-construction are one, and their rows are copied)::
+Every pass that can be shared is made once.
 
-    clean pass                                      B        A, logits, y_c for all methods
-    masked pass                                     M·B      gives o_c, and A′ for the second map, at once
-    Grad-CAM family, Fake-CAM                       –        the gradient is the head's alone; closed form on GAP + linear heads
-    Smooth Grad-CAM++ (last-pass, GAP)              2·B      one noisy pass over x, one over x ⊙ U
-    Score-CAM                                       (K + K′)·B
+Network forwards for a batch of B images, K live channels, S curve steps, M distinct maps (methods
+whose maps are equal by construction are one, and their rows are copied)::
+
+    clean pass                                      B        A, logits, y_c for all methods masked
+    pass                                     M·B      gives o_c, and A′ for the second map, at once
+    Grad-CAM family, Fake-CAM                       –        the gradient is the head's alone;
+    closed form on GAP + linear heads Smooth Grad-CAM++ (last-pass, GAP)              2·B      one
+    noisy pass over x, one over x ⊙ U Score-CAM                                       (K + K′)·B
     deletion and insertion                          2(S − 1) per distinct map; the ends are known
     the zero image                                  1        per backbone, ever
 """
@@ -60,8 +62,9 @@ class Scores(NamedTuple):
     """What one method gives for a batch; every field has one entry per image, on the CPU.
 
     Attributes:
-        target, predicted: class indices; ``y``, ``o``: confidence on the image and on the explanation map.
-        maps: saliency at the layer's resolution, float32 bytes; ``None`` for a fixed map.
+        target, predicted: class indices; ``y``, ``o``: confidence on the image and on the
+        explanation map. maps: saliency at the layer's resolution, float32 bytes; ``None`` for a
+        fixed map.
     """
 
     target: list[int]
@@ -77,13 +80,18 @@ class Scores(NamedTuple):
     maps: list[bytes | None]
 
     def problem(self, place: int) -> str:
-        """What of an image's numbers is no number, empty where nothing is; an undefined drop (``y`` is 0) is allowed."""
+        """What of an image's numbers is no number, empty where nothing is.
+
+        An undefined drop (``y`` is 0) is allowed.
+        """
         if not isfinite(self.y[place]):
             return "the network's output is not a number"
         if not isfinite(self.complexity[place]):
             return "the method's map is not a number"
         values = (self.o, self.average_increase, self.coherency)
-        fine = all(isfinite(column[place]) for column in values) and (isfinite(self.adcc[place]) or self.y[place] == 0)
+        fine = all(isfinite(column[place]) for column in values) and (
+            isfinite(self.adcc[place]) or self.y[place] == 0
+        )
         return "" if fine else "the network's output on the explanation map is not a number"
 
 
@@ -98,12 +106,15 @@ class _Found(NamedTuple):
 class Pipeline:
     """Evaluates methods on batches through one network."""
 
-    def __init__(self, network: Network, *, patience: float = 0.0, noise: Noise | None = None) -> None:
+    def __init__(
+        self, network: Network, *, patience: float = 0.0, noise: Noise | None = None
+    ) -> None:
         """Through one network.
 
         Args:
-            patience: seconds without a forward pass that a method which is not camtui's own may take; 0 for no limit.
-            noise: where noise comes from; drawn when it is asked for, unless given.
+            patience: seconds without a forward pass that a method which is not camtui's own may
+            take; 0 for no limit. noise: where noise comes from; drawn when it is asked for, unless
+            given.
         """
         self._network = network
         self._noise = noise or Noise()
@@ -131,11 +142,23 @@ class Pipeline:
         return {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Scores)}
 
     def outcomes(self, batch: Batch, methods: Sequence[Method]) -> dict[str, Scores | Fault]:
-        """``rows``, with what a method does wrong in place of its scores: the others have theirs."""
-        observed = self._network.observe(len(batch.images), lambda start, stop: batch.images[start:stop])
+        """``rows``, with what a method does wrong in place of its scores.
+
+        The others have theirs.
+        """
+        observed = self._network.observe(
+            len(batch.images), lambda start, stop: batch.images[start:stop]
+        )
         predicted = observed.logits.argmax(1)
         targets = predicted if batch.targets is None else batch.targets
-        view = BatchView(self._network, lambda: batch.images, observed, targets.clone(), batch.noise_keys, self._noise)
+        view = BatchView(
+            self._network,
+            lambda: batch.images,
+            observed,
+            targets.clone(),
+            batch.noise_keys,
+            self._noise,
+        )
         distinct: dict[str, Method] = {}
         for method in methods:
             distinct.setdefault(method.map_identity(view.gap_linear), method)
@@ -161,7 +184,9 @@ class Pipeline:
     def saliency(self, method: Method, view: BatchView) -> tuple[Saliency, Tensor]:
         """``U``, and whether it is degenerate, ``[B]``."""
         if isinstance(method, FixedMap):
-            return self._guard.call(method, lambda: self._fixed_map(method)), torch.zeros_like(view.targets, dtype=torch.bool)
+            return self._guard.call(method, lambda: self._fixed_map(method)), torch.zeros_like(
+                view.targets, dtype=torch.bool
+            )
         combination = self._guard.call(method, lambda: method.combine(view))
         check_untouched(method, view.overwritten())
         count, _, height, width = view.activation.shape
@@ -178,7 +203,10 @@ class Pipeline:
         return self._fixed[method.name]
 
     def _masked_pass(self, images: Tensor, found: Sequence[_Found]) -> list[Observation]:
-        """``A′`` and logits of ``x ⊙ U`` for all maps, in batches filled across images and methods."""
+        """``A′`` and logits of ``x ⊙ U`` for all maps.
+
+        In batches filled across images and methods.
+        """
         count = len(images)
 
         def explanation(start: int, stop: int) -> Tensor:
@@ -192,18 +220,41 @@ class Pipeline:
         seen = self._network.observe(len(found) * count, explanation)
         return [seen.part(place * count, (place + 1) * count) for place in range(len(found))]
 
-    def _columns(self, found: _Found, view: BatchView, predicted: Tensor, batch: Batch, seen: Observation) -> Tensor:
+    def _columns(
+        self, found: _Found, view: BatchView, predicted: Tensor, batch: Batch, seen: Observation
+    ) -> Tensor:
         """The numbers of ``Scores`` in its order, ``[10, B]``, float64, still on the device."""
         keys = [on_explanation(key) for key in batch.noise_keys]
         saliency = found.saliency
-        explained = BatchView(self._network, lambda: masked(batch.images, saliency), seen, view.targets, keys, self._noise)
+        explained = BatchView(
+            self._network,
+            lambda: masked(batch.images, saliency),
+            seen,
+            view.targets,
+            keys,
+            self._noise,
+        )
         again = self.saliency(found.method, explained)[0]
         clean, held = view.confidence, explained.confidence
-        coherent, kept = coherency(saliency, again).expand_as(clean), complexity(saliency).expand_as(clean)
+        coherent, kept = (
+            coherency(saliency, again).expand_as(clean),
+            complexity(saliency).expand_as(clean),
+        )
         drop = average_drop(clean, held)
         increase, score = average_increase(clean, held), adcc(coherent, kept, drop)
         return torch.stack(
-            [view.targets, predicted, clean, held, drop, increase, coherent, kept, score, found.degenerate.to(clean)]
+            [
+                view.targets,
+                predicted,
+                clean,
+                held,
+                drop,
+                increase,
+                coherent,
+                kept,
+                score,
+                found.degenerate.to(clean),
+            ]
         )
 
 
@@ -214,23 +265,45 @@ def _own_last(distinct: Mapping[str, Method]) -> list[tuple[str, Method]]:
 
 
 def _on_the_host(columns: Sequence[Tensor], found: Sequence[_Found]) -> list[Scores]:
-    """Numbers and low-resolution maps in one transfer: the host waits for the device once per batch."""
+    """Numbers and low-resolution maps in one transfer.
+
+    The host waits for the device once per batch.
+    """
     if not found:
         return []
-    lows = [one.saliency.values.double().flatten() for one in found if not isinstance(one.method, FixedMap)]
+    lows = [
+        one.saliency.values.double().flatten()
+        for one in found
+        if not isinstance(one.method, FixedMap)
+    ]
     moved = torch.cat([torch.stack(list(columns)).flatten(), *lows]).cpu().numpy()
     numbers, rest = np.split(moved, [len(found) * columns[0].numel()])
-    maps = iter(rest.astype("<f4").reshape(len(lows), columns[0].shape[1], -1)) if lows else iter(())
+    maps = (
+        iter(rest.astype("<f4").reshape(len(lows), columns[0].shape[1], -1)) if lows else iter(())
+    )
     return [
         _scores(table, None if isinstance(one.method, FixedMap) else next(maps))
         for one, table in zip(found, numbers.reshape(len(found), *columns[0].shape), strict=True)
     ]
 
 
-def _scores(table: np.ndarray[tuple[int, ...], np.dtype[np.float64]], maps: Sequence[np.ndarray] | None) -> Scores:
+def _scores(
+    table: np.ndarray[tuple[int, ...], np.dtype[np.float64]], maps: Sequence[np.ndarray] | None
+) -> Scores:
     target, predicted, y, o, drop, increase, coherent, kept, score, degenerate = table.tolist()
-    stored: list[bytes | None] = [None] * len(y) if maps is None else [one.tobytes() for one in maps]
+    stored: list[bytes | None] = (
+        [None] * len(y) if maps is None else [one.tobytes() for one in maps]
+    )
     return Scores(
-        [int(c) for c in target], [int(c) for c in predicted], y, o, drop, increase, coherent, kept, score,
-        [bool(flag) for flag in degenerate], stored,
-    )  # fmt: skip
+        [int(c) for c in target],
+        [int(c) for c in predicted],
+        y,
+        o,
+        drop,
+        increase,
+        coherent,
+        kept,
+        score,
+        [bool(flag) for flag in degenerate],
+        stored,
+    )

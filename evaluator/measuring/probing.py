@@ -1,4 +1,7 @@
-"""The network that made some maps, asked again about their images: what ``metrics.base.Probe`` promises."""
+"""The network that made some maps, asked again about their images.
+
+What ``metrics.base.Probe`` promises.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,13 @@ class ProbedImages:
     """The images of a unit; what is found out about them is shared by all methods.
 
     Args:
-        images: ``[N, channels, H, W]``, normalised; ``noise_keys``: one for each, see ``views.BatchView``.
+        images: ``[N, channels, H, W]``, normalised; ``noise_keys``: one for each, see
+            ``views.BatchView``.
     """
 
-    def __init__(self, network: Network, pipeline: Pipeline, images: Tensor, noise_keys: Sequence[bytes]) -> None:
+    def __init__(
+        self, network: Network, pipeline: Pipeline, images: Tensor, noise_keys: Sequence[bytes]
+    ) -> None:
         self.network = network
         self.images = images
         self._pipeline = pipeline
@@ -40,10 +46,15 @@ class ProbedImages:
         self._contrasts: dict[str, Saliency] = {}
 
     def noise(self, place: int, count: int) -> Tensor:
-        """Standard normal noise for ``count`` versions of one image, ``[count, channels, H, W]``, the same for every method."""
+        """Standard normal noise for ``count`` versions of one image, ``[count, channels, H.
+
+        W]``, the same for every method.
+        """
         if (place, count) not in self._noise:
             key, channels, side = self._noise_keys[place], self.images.shape[1], self.network.side
-            fields = [noise_field(key, _NOISE_NAME, step, (channels, side, side)) for step in range(count)]
+            fields = [
+                noise_field(key, _NOISE_NAME, step, (channels, side, side)) for step in range(count)
+            ]
             while len(self._noise) >= _NOISE_KEPT:
                 del self._noise[next(iter(self._noise))]
             self._noise[place, count] = to_device(torch.stack(fields), self.network.device)
@@ -51,9 +62,16 @@ class ProbedImages:
 
     @cached_property
     def _contrast_view(self) -> BatchView:
-        """The clean pass with the least likely class as the target: a forward for each image, shared by all methods."""
-        observed = self.network.observe(len(self.images), lambda first, last: self.images[first:last])
-        return BatchView(self.network, lambda: self.images, observed, observed.logits.argmin(1), self._noise_keys)
+        """The clean pass with the least likely class as the target.
+
+        A forward for each image, shared by all methods.
+        """
+        observed = self.network.observe(
+            len(self.images), lambda first, last: self.images[first:last]
+        )
+        return BatchView(
+            self.network, lambda: self.images, observed, observed.logits.argmin(1), self._noise_keys
+        )
 
     def contrast(self, method: str) -> Saliency:
         """The maps of one method for the least likely class, of all images."""
@@ -72,28 +90,40 @@ class _Versions(NamedTuple):
 
 
 class MapProbe:
-    """The network, to be asked about the images of some maps of one method (``metrics.base.Probe``)."""
+    """The network, to be asked about the images of some maps of one method.
+
+    ``metrics.base.Probe``.
+    """
 
     def __init__(self, probed: ProbedImages, maps: Sequence[MapOfImage]) -> None:
         self._probed = probed
         self._places = [one.image for one in maps]
-        self._targets = to_device(torch.tensor([one.stored.target for one in maps]), probed.network.device)
+        self._targets = to_device(
+            torch.tensor([one.stored.target for one in maps]), probed.network.device
+        )
         self._method = maps[0].method
         self._last: _Versions | None = None
 
     def without(self, missing: Tensor) -> Tensor:
-        """Confidence without the missing pixels, ``[B, M, H, W]`` bool → ``[B, M]``; forwards are filled across maps."""
+        """Confidence without the missing pixels, ``[B, M, H, W]`` bool → ``[B, M]``.
+
+        Forwards are filled across maps.
+        """
         batch, masks = missing.shape[:2]
 
         def made(first: int, last: int) -> Tensor:
             begin, end = first // masks, -(-last // masks)
-            return self._versions(missing, begin, end).flatten(0, 1)[first - begin * masks : last - begin * masks]
+            return self._versions(missing, begin, end).flatten(0, 1)[
+                first - begin * masks : last - begin * masks
+            ]
 
         values = torch.empty(batch * masks, dtype=torch.float64, device=missing.device)
         targets = self._targets.repeat_interleave(masks)
         network = self._probed.network
         for part in network.passes(len(values), made):
-            values[part.start : part.stop] = network.confidence(part.logits, targets[part.start : part.stop])
+            values[part.start : part.stop] = network.confidence(
+                part.logits, targets[part.start : part.stop]
+            )
         return values.view(batch, masks)
 
     def _versions(self, missing: Tensor, begin: int, end: int) -> Tensor:
@@ -105,7 +135,9 @@ class MapProbe:
             places = [self._places[one] for one in fresh]
             holes = missing[fresh]
             noise = torch.stack([self._probed.noise(place, missing.shape[1]) for place in places])
-            parts.append(impute(self._probed.images[places], holes) + NOISE * noise * holes[:, :, None])
+            parts.append(
+                impute(self._probed.images[places], holes) + NOISE * noise * holes[:, :, None]
+            )
         versions = torch.cat(parts)
         self._last = _Versions(end - 1, versions[-1:])
         return versions

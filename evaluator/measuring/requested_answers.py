@@ -1,4 +1,7 @@
-"""What a unit asks of finished rows, answered: each metric on request that is no curve, for each image that has what it needs."""
+"""What a unit asks of finished rows, answered.
+
+Each metric on request that is no curve, for each image that has what it needs.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,9 @@ class Requests:
         truths: where the objects are, ``None`` where nobody has said.
     """
 
-    def __init__(self, network: Network, pipeline: Pipeline, plan: RunPlan, truths: Truths | None) -> None:
+    def __init__(
+        self, network: Network, pipeline: Pipeline, plan: RunPlan, truths: Truths | None
+    ) -> None:
         self._network = network
         self._pipeline = pipeline
         self._plan = plan
@@ -54,11 +59,16 @@ class Requests:
         """The metrics that ask the network again.
 
         Args:
-            refs: the unit's images that could be read; ``images``: their pixels, ``[B, 3, H, W]``, normalised.
+            refs: the unit's images that could be read; ``images``: their pixels, ``[B, 3, H, W]``,
+                normalised.
         """
-        metrics = [key for key in unit.metrics if metric_of(key).pixels and not metric_of(key).curve]
+        metrics = [
+            key for key in unit.metrics if metric_of(key).pixels and not metric_of(key).curve
+        ]
         if metrics:
-            probed = ProbedImages(self._network, self._pipeline, images, noise_keys(self._plan, refs))
+            probed = ProbedImages(
+                self._network, self._pipeline, images, noise_keys(self._plan, refs)
+            )
             for metric in metrics:
                 yield from self._answers(metric, _asked(unit, refs), probed=probed)
 
@@ -78,11 +88,18 @@ class Requests:
                 yield from self._answers(metric, asked)
 
     def _answers(
-        self, metric: str, asked: Sequence[_Asked], *, truths: Sequence[Tensor] = (), probed: ProbedImages | None = None
+        self,
+        metric: str,
+        asked: Sequence[_Asked],
+        *,
+        truths: Sequence[Tensor] = (),
+        probed: ProbedImages | None = None,
     ) -> Iterator[Answer]:
         maps, settings = [one.map for one in asked], self._plan.metric_settings
         try:
-            values = measured(metric, maps, self._network, settings=settings, truths=truths, probed=probed)
+            values = measured(
+                metric, maps, self._network, settings=settings, truths=truths, probed=probed
+            )
         except Exception as error:
             if not is_formulas(error):
                 raise
@@ -92,11 +109,25 @@ class Requests:
             yield Measurement(one.cell, one.ref.id, metric, value)
 
     def _without_fault(
-        self, metric: str, asked: Sequence[_Asked], truths: Sequence[Tensor], probed: ProbedImages | None, error: Exception
+        self,
+        metric: str,
+        asked: Sequence[_Asked],
+        truths: Sequence[Tensor],
+        probed: ProbedImages | None,
+        error: Exception,
     ) -> Iterator[Answer]:
-        """What raised on some images is tried on each alone; what raises on one has failed there."""
+        """What raised on some images is tried on each alone.
+
+        What raises on one has failed there.
+        """
         if len(asked) == 1:
-            yield Failure(asked[0].cell, asked[0].ref.id, metric, "metric-raised", told_of_metric(metric, error))
+            yield Failure(
+                asked[0].cell,
+                asked[0].ref.id,
+                metric,
+                "metric-raised",
+                told_of_metric(metric, error),
+            )
             return
         for place, one in enumerate(asked):
             yield from self._answers(metric, [one], truths=truths[place : place + 1], probed=probed)
@@ -107,7 +138,13 @@ class Requests:
         for one in asked:
             missing = set(metric_of(metric).of) - dict(one.map.stored.measured).keys()
             if missing:
-                yield Failure(one.cell, one.ref.id, metric, "no-source", f"it has no {', '.join(sorted(missing))}")
+                yield Failure(
+                    one.cell,
+                    one.ref.id,
+                    metric,
+                    "no-source",
+                    f"it has no {', '.join(sorted(missing))}",
+                )
             else:
                 having.append(one)
         yield from self._answers(metric, having)
@@ -125,7 +162,10 @@ class Requests:
         yield from self._answers(metric, having, truths=squares)
 
     def _square(self, ref: ImageRef, target: int) -> Tensor | TruthUnusable:
-        """``S``, ``[H, W]`` bool on the device, or why there is none; the last images' are kept for other cells and metrics."""
+        """``S``, ``[H, W]`` bool on the device, or why there is none.
+
+        The last images' are kept for other cells and metrics.
+        """
         key = (ref.id, target)
         if key not in self._squares:
             while len(self._squares) >= _SQUARES_KEPT:
@@ -138,7 +178,9 @@ class Requests:
             return TruthUnusable("no-truth", "the run has no truth")
         try:
             classes = self._network.backbone.facts.classes
-            found = self._truths.square(ref, target, classes, self._network.backbone.facts.preprocessing)
+            found = self._truths.square(
+                ref, target, classes, self._network.backbone.facts.preprocessing
+            )
         except TruthUnusable as error:
             return error
         return to_device(torch.from_numpy(found.copy()), self._network.device)
@@ -153,10 +195,15 @@ def _with_values(asked: Sequence[_Asked], known: Iterable[Answer]) -> list[_Aske
     found: dict[tuple[int, int], tuple[tuple[str, float], ...]] = {}
     for one in known:
         if isinstance(one, Measurement):
-            found[one.cell, one.image] = (*found.get((one.cell, one.image), ()), (one.metric, one.value))
+            found[one.cell, one.image] = (
+                *found.get((one.cell, one.image), ()),
+                (one.metric, one.value),
+            )
     return [_with_value(one, found.get((one.cell, one.ref.id), ())) for one in asked]
 
 
 def _with_value(one: _Asked, values: tuple[tuple[str, float], ...]) -> _Asked:
     stored = one.map.stored
-    return one._replace(map=one.map._replace(stored=stored._replace(measured=(*stored.measured, *values))))
+    return one._replace(
+        map=one.map._replace(stored=stored._replace(measured=(*stored.measured, *values)))
+    )

@@ -1,4 +1,7 @@
-"""Metrics on request that have a ``measure``: from what a row has stored, the object's pixels, or the network asked again."""
+"""Metrics on request that have a ``measure``.
+
+From what a row has stored, the object's pixels, or the network asked again.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,9 @@ def _by_method(maps: Sequence[MapOfImage]) -> list[list[int]]:
 
 def _confidences(maps: Sequence[MapOfImage], network: Network) -> tuple[Tensor, Tensor]:
     """``y_c`` and ``o_c``."""
-    return _column([one.stored.y for one in maps], network), _column([one.stored.o for one in maps], network)
+    return _column([one.stored.y for one in maps], network), _column(
+        [one.stored.o for one in maps], network
+    )
 
 
 def _values(maps: Sequence[MapOfImage], key: str, network: Network) -> Tensor:

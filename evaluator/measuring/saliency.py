@@ -1,8 +1,11 @@
-"""A saliency map ``U`` as it is held: at low resolution, with the pixels made only where a network must see them.
+"""A saliency map ``U`` as it is held.
 
-Bilinear upsampling is linear and separable, ``U = P L Qᵀ``, so what the metrics ask of the H·W pixels, mean and scatter, are
-sums over the h·w values of ``L`` with the small matrices ``PᵀP`` and ``QᵀQ``: equal in real arithmetic, in float64 here, at a
-thousandth of the work (49 values for 50 176 pixels).
+At low resolution, with the pixels made only where a network must see them.
+
+Bilinear upsampling is linear and separable, ``U = P L Qᵀ``, so what the metrics ask of the H·W
+pixels, mean and scatter, are sums over the h·w values of ``L`` with the small matrices ``PᵀP`` and
+``QᵀQ``: equal in real arithmetic, in float64 here, at a thousandth of the work (49 values for 50
+176 pixels).
 """
 
 from __future__ import annotations
@@ -22,8 +25,8 @@ class Saliency:
     """B saliency maps of ``height × width`` pixels.
 
     Args:
-        values: ``[B, h, w]`` in [0, 1], to be upsampled; of the size of the image for a map that is made at full resolution.
-        height: H in pixels; ``width``: W.
+        values: ``[B, h, w]`` in [0, 1], to be upsampled; of the size of the image for a map that is
+        made at full resolution. height: H in pixels; ``width``: W.
     """
 
     def __init__(self, values: Tensor, height: int, width: int) -> None:
@@ -32,7 +35,10 @@ class Saliency:
         self._whole = values.shape[1:] == self._size
 
     def part(self, start: int, stop: int) -> Saliency:
-        """The maps of images ``start`` to ``stop``; one map that stands for all images stays one."""
+        """The maps of images ``start`` to ``stop``.
+
+        One map that stands for all images stays one.
+        """
         return self if len(self.values) == 1 else Saliency(self.values[start:stop], *self._size)
 
     def chosen(self, places: Sequence[int]) -> Saliency:
@@ -44,14 +50,20 @@ class Saliency:
         return self.values if self._whole else upsample(self.values, *self._size)
 
     def mean(self) -> Tensor:
-        """Mean over the pixels, ``[B]``, float64: a float32 sum of 50 176 loses digits that ADCC near complexity 1 needs."""
+        """Mean over the pixels, ``[B]``, float64.
+
+        A float32 sum of 50 176 loses digits that ADCC near complexity 1 needs.
+        """
         if self._whole:
             return self.values.double().mean((1, 2))
         across, down = self._weights()
         return torch.einsum("bij,i,j->b", self.values.double(), down.mean, across.mean)
 
     def scatter(self, other: Saliency) -> Tensor:
-        """``Σ (U − mean U)(U′ − mean U′)`` over the pixels, ``[B]``, float64; both of one resolution."""
+        """``Σ (U − mean U)(U′ − mean U′)`` over the pixels, ``[B]``, float64.
+
+        Both of one resolution.
+        """
         first, second = self._centred(), other._centred()
         if self._whole:
             return (first * second).sum((1, 2))
@@ -69,7 +81,10 @@ class Saliency:
 
 
 def masked(images: Tensor, saliency: Saliency) -> Tensor:
-    """The explanation maps ``e = x ⊙ U`` in normalised space: ``[n, 3, H, W]`` → ``[n, 3, H, W]``."""
+    """The explanation maps ``e = x ⊙ U`` in normalised space.
+
+    ``[n, 3, H, W]`` → ``[n, 3, H, W]``.
+    """
     return images * saliency.pixels()[:, None]
 
 

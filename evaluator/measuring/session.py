@@ -1,4 +1,7 @@
-"""A worker's hold on one device: one backbone at a time, units in, rows out (``interfaces.Session``)."""
+"""A worker's hold on one device: one backbone at a time, units in, rows out.
+
+``interfaces.Session``.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,28 @@ from evaluator.measuring.image_loading import Decoded, Loader, Normaliser
 from evaluator.measuring.noise import NoiseAhead, fields_of
 from evaluator.measuring.pipeline import Pipeline
 from evaluator.measuring.requested_answers import Requests
-from evaluator.measuring.unit_answers import curves_of, needs_pixels, noise_keys, rows_of, unreadable
+from evaluator.measuring.unit_answers import (
+    curves_of,
+    needs_pixels,
+    noise_keys,
+    rows_of,
+    unreadable,
+)
 from evaluator.networks.allocator import keep_freed_blocks
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.batch_size_search import RememberedSizes
 from evaluator.networks.device import device_figures, device_name
 from evaluator.networks.network import Arithmetic, Network
 from evaluator.plan import RunPlan
-from evaluator.records import Failure, LoadedBackbone, Measurement, Preprocessing, Row, Unit, UnitResult
+from evaluator.records import (
+    Failure,
+    LoadedBackbone,
+    Measurement,
+    Preprocessing,
+    Row,
+    Unit,
+    UnitResult,
+)
 from evaluator.truth.folder import planned_truth
 from evaluator.user_code import allow
 
@@ -49,9 +66,18 @@ class _Loaded(NamedTuple):
 
 
 def _as_far_as_known(plan: RunPlan) -> dict[int, Preprocessing]:
-    """How the backbones of a plan see their images, by position; those that only loading can tell are left out."""
-    known = {place: known_backbone(spec.key).preprocessing for place, spec in enumerate(plan.backbones)}
-    return {place: plan.backbones[place].preprocessing(usual, plan.resize) for place, usual in known.items() if usual is not None}
+    """How the backbones of a plan see their images, by position.
+
+    Those that only loading can tell are left out.
+    """
+    known = {
+        place: known_backbone(spec.key).preprocessing for place, spec in enumerate(plan.backbones)
+    }
+    return {
+        place: plan.backbones[place].preprocessing(usual, plan.resize)
+        for place, usual in known.items()
+        if usual is not None
+    }
 
 
 class EvaluationSession:
@@ -63,7 +89,9 @@ class EvaluationSession:
         self._device = torch.device(settings.device)
         cuda = self._device.type == "cuda"
         self._loader = Loader(Path(settings.root), threads=settings.loaders, pinned=cuda)
-        self._noise = NoiseAhead(self._loader.threads) if cuda else None  # on a CPU whoever draws ahead computes less
+        self._noise = (
+            NoiseAhead(self._loader.threads) if cuda else None
+        )  # on a CPU whoever draws ahead computes less
         self._loaded: _Loaded | None = None
         self._truths = planned_truth(settings.plan)
         self._wanted = _as_far_as_known(settings.plan)
@@ -78,21 +106,33 @@ class EvaluationSession:
     def versions(self) -> dict[str, str]:
         """What computes the rows."""
         return {
-            "torch": torch.__version__, "torchvision": torchvision.__version__, "device": device_name(self._device),
-            "precision": self._plan.precision, "threads": str(torch.get_num_threads()),
-        }  # fmt: skip
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "device": device_name(self._device),
+            "precision": self._plan.precision,
+            "threads": str(torch.get_num_threads()),
+        }
 
     def load(self, position: int) -> LoadedBackbone:
         """Load the plan's backbone at that position, replacing the one before."""
         if self._loaded is None or self._loaded.position != position:
             self._loaded = None
             backbone = load_backbone(self._plan.backbones[position], self._plan.resize)
-            network = Network(backbone, device=self._device, precision=self._plan.precision, batch_size=self._settings.batch_size)
+            network = Network(
+                backbone,
+                device=self._device,
+                precision=self._plan.precision,
+                batch_size=self._settings.batch_size,
+            )
             self._wanted[position] = backbone.facts.preprocessing
             self._choose_batch_sizes(position, network)
-            tracer = CurveTracer(network, steps=self._plan.curve_steps, insertion_start=self._plan.insertion_start)
+            tracer = CurveTracer(
+                network, steps=self._plan.curve_steps, insertion_start=self._plan.insertion_start
+            )
             normalise = Normaliser(backbone.facts.preprocessing, self._device)
-            pipeline = Pipeline(network, patience=self._settings.hang_seconds / 2, noise=self._noise)
+            pipeline = Pipeline(
+                network, patience=self._settings.hang_seconds / 2, noise=self._noise
+            )
             requests = Requests(network, pipeline, self._plan, self._truths)
             self._loaded = _Loaded(position, network, pipeline, tracer, requests, normalise)
         return self._loaded.network.backbone.facts
@@ -103,22 +143,37 @@ class EvaluationSession:
         elif self._settings.batch_size is None and self._settings.tuning:
             remembered = RememberedSizes(Path(self._settings.tuning))
             for weighing in (False, True):
-                network.batch_sizes[network.arithmetic(weighing=weighing)] = remembered.size_for(network, weighing=weighing)
+                network.batch_sizes[network.arithmetic(weighing=weighing)] = remembered.size_for(
+                    network, weighing=weighing
+                )
 
     def prefetch(self, unit: Unit) -> None:
-        """Begin decoding the unit's images, if it looks at them and how its backbone sees them is known."""
+        """Begin decoding the unit's images.
+
+        If it looks at them and how its backbone sees them is known.
+        """
         wanted = self._wanted.get(unit.backbone)
         if wanted and needs_pixels(unit):
             self._loader.begin(unit.images, wanted)
             self._draw_ahead(unit, wanted)
 
     def _draw_ahead(self, unit: Unit, wanted: Preprocessing) -> None:
-        """Begin with the noise that the methods will ask for, if the backbone is loaded: how much it is depends on the head."""
+        """Begin with the noise that the methods will ask for, if the backbone is loaded.
+
+        How much it is depends on the head.
+        """
         loaded = self._loaded
-        if self._noise is None or unit.metrics or loaded is None or loaded.position != unit.backbone:
+        if (
+            self._noise is None
+            or unit.metrics
+            or loaded is None
+            or loaded.position != unit.backbone
+        ):
             return
         gap_linear = loaded.network.backbone.gap_linear
-        distinct = {method.map_identity(gap_linear): method for method in map(method_of, unit.methods)}
+        distinct = {
+            method.map_identity(gap_linear): method for method in map(method_of, unit.methods)
+        }
         passes = [one for method in distinct.values() for one in method.noisy_passes(gap_linear)]
         shape = (wanted.channels, wanted.side, wanted.side)
         self._noise.expect(fields_of(passes, tuple(noise_keys(self._plan, unit.images)), shape))
@@ -133,8 +188,15 @@ class EvaluationSession:
 
     def _evaluated(self, unit: Unit) -> UnitResult:
         if self._loaded is None or self._loaded.position != unit.backbone:
-            raise RunFailed(f"backbone {unit.backbone} is not loaded", "load it before a unit of it is evaluated")
-        network, begun, forwards = self._loaded.network, time.perf_counter(), self._loaded.network.forwards
+            raise RunFailed(
+                f"backbone {unit.backbone} is not loaded",
+                "load it before a unit of it is evaluated",
+            )
+        network, begun, forwards = (
+            self._loaded.network,
+            time.perf_counter(),
+            self._loaded.network.forwards,
+        )
         wanted = network.backbone.facts.preprocessing
         decoded = self._loader.collect(unit.images, wanted) if needs_pixels(unit) else None
         found = list(self._found(unit, decoded, self._loaded))
@@ -149,10 +211,14 @@ class EvaluationSession:
             contents=decoded.contents if decoded is not None else {},
         )
 
-    def _found(self, unit: Unit, decoded: Decoded | None, loaded: _Loaded) -> Iterator[Row | Measurement | Failure]:
+    def _found(
+        self, unit: Unit, decoded: Decoded | None, loaded: _Loaded
+    ) -> Iterator[Row | Measurement | Failure]:
         if decoded is not None:
             yield from unreadable(unit, decoded)
-        images = loaded.normalise(decoded.pixels) if decoded is not None and decoded.images else None
+        images = (
+            loaded.normalise(decoded.pixels) if decoded is not None and decoded.images else None
+        )
         if not unit.metrics:
             if decoded is not None and images is not None:
                 yield from rows_of(unit, decoded.images, images, loaded.pipeline, self._plan)
@@ -165,7 +231,10 @@ class EvaluationSession:
         yield from loaded.requests.from_rows(unit, known)
 
     def _shrunk(self, position: int, network: Network) -> tuple[str, ...]:
-        """What the unit taught about memory: told once, and remembered when the backbone is loaded again."""
+        """What the unit taught about memory.
+
+        Told once, and remembered when the backbone is loaded again.
+        """
         notes, network.shrunk = tuple(network.shrunk), []
         if notes:
             self._batch_sizes[position] = dict(network.batch_sizes)

@@ -16,7 +16,10 @@ from evaluator.records import StoredMap
 
 
 class MapOfImage(NamedTuple):
-    """A stored map with the place of its image among those of the unit, and the spec of the method that made it."""
+    """A stored map with the place of its image among those of the unit.
+
+    And the spec of the method that made it.
+    """
 
     image: int
     method: str
@@ -25,16 +28,25 @@ class MapOfImage(NamedTuple):
     @property
     def identity(self) -> tuple[int, int, bytes | str]:
         """What its curves depend on; a fixed map has no values of its own, its method names it."""
-        return self.image, self.stored.target, self.method if self.stored.values is None else self.stored.values
+        return (
+            self.image,
+            self.stored.target,
+            self.method if self.stored.values is None else self.stored.values,
+        )
 
 
 def saliency_of(maps: Sequence[MapOfImage], network: Network) -> Saliency:
-    """``U`` of maps that one method has made on the images of one network; of a fixed map, the one that stands for all."""
+    """``U`` of maps that one method has made on the images of one network.
+
+    Of a fixed map, the one that stands for all.
+    """
     made_by = method_of(maps[0].method)
     if isinstance(made_by, FixedMap):
         low = torch.tensor([made_by.fixed_map(network.side, network.side)])
     else:
         facts = network.backbone.facts
         values = bytearray(b"".join(one.stored.values or b"" for one in maps))
-        low = torch.frombuffer(values, dtype=torch.float32).view(len(maps), facts.height, facts.width)
+        low = torch.frombuffer(values, dtype=torch.float32).view(
+            len(maps), facts.height, facts.width
+        )
     return Saliency(to_device(low, network.device), network.side, network.side)

@@ -1,7 +1,10 @@
-"""What a machine can do with a backbone: raw forwards a second, and how many are left when maps and metrics are made as well.
+"""What a machine can do with a backbone.
 
-``python -m evaluator.measuring.throughput`` prints one JSON line per backbone, for ``camtui bench``, which never holds torch.
-Weights are random, images are noise: neither changes the speed, and nothing is downloaded.
+Raw forwards a second, and how many are left when maps and metrics are made as well.
+
+``python -m evaluator.measuring.throughput`` prints one JSON line per backbone, for ``camtui
+bench``, which never holds torch. Weights are random, images are noise: neither changes the speed,
+and nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -38,9 +41,10 @@ class Throughput:
     """Forwards a second of one backbone on one device.
 
     Attributes:
-        measuring, weighing: raw, in the arithmetic of either kind of pass; ``batch_sizes``: images in one forward, for each.
-        rows: made for the rows of gradient methods, metrics included; ``masks``: made through the masks of Score-CAM.
-        channels: K of the target layer; ``gap_linear``: whether gradients need no autograd.
+        measuring, weighing: raw, in the arithmetic of either kind of pass; ``batch_sizes``: images
+        in one forward, for each. rows: made for the rows of gradient methods, metrics included;
+        ``masks``: made through the masks of Score-CAM. channels: K of the target layer;
+        ``gap_linear``: whether gradients need no autograd.
     """
 
     backbone: str
@@ -61,25 +65,40 @@ def measure(key: str, device: torch.device, precision: Precision) -> Throughput:
     Raises:
         CamtuiError: there is no such backbone.
     """
-    network = Network(load_backbone(BackboneSpec(key, "random:0")), device=device, precision=precision)
+    network = Network(
+        load_backbone(BackboneSpec(key, "random:0")), device=device, precision=precision
+    )
     for weighing in (False, True):
-        network.batch_sizes[network.arithmetic(weighing=weighing)] = find_size(network, weighing=weighing)
+        network.batch_sizes[network.arithmetic(weighing=weighing)] = find_size(
+            network, weighing=weighing
+        )
     facts = network.backbone.facts
     sizes = {str(name): size for name, size in network.batch_sizes.items()}
     return Throughput(
-        backbone=key, device=device_name(device), precision=precision, batch_sizes=sizes,
-        measuring=raw_rate(network, weighing=False), weighing=raw_rate(network, weighing=True),
-        rows=_rows(network), masks=_masks(network), channels=facts.channels, gap_linear=facts.gap_linear,
-    )  # fmt: skip
+        backbone=key,
+        device=device_name(device),
+        precision=precision,
+        batch_sizes=sizes,
+        measuring=raw_rate(network, weighing=False),
+        weighing=raw_rate(network, weighing=True),
+        rows=_rows(network),
+        masks=_masks(network),
+        channels=facts.channels,
+        gap_linear=facts.gap_linear,
+    )
 
 
 def raw_rate(network: Network, *, weighing: bool) -> float:
     """Forwards a second on random images that are on the device already."""
     size = network.batch_sizes[network.arithmetic(weighing=weighing)]
-    images = torch.randn(size, *network.input_shape, device=network.device).contiguous(memory_format=torch.channels_last)
+    images = torch.randn(size, *network.input_shape, device=network.device).contiguous(
+        memory_format=torch.channels_last
+    )
 
     def once() -> int:
-        network.forward(images, weighing=weighing).logits.sum().item()  # the item waits for the device
+        network.forward(
+            images, weighing=weighing
+        ).logits.sum().item()  # the item waits for the device
         return size
 
     return _a_second(once)
@@ -87,7 +106,9 @@ def raw_rate(network: Network, *, weighing: bool) -> float:
 
 def _rows(network: Network) -> float:
     pipeline, size = Pipeline(network), network.batch_sizes[network.arithmetic(weighing=False)]
-    images = torch.randn(size, *network.input_shape, device=network.device).contiguous(memory_format=torch.channels_last)
+    images = torch.randn(size, *network.input_shape, device=network.device).contiguous(
+        memory_format=torch.channels_last
+    )
     batch = Batch(images, [b""] * size)
 
     def once() -> int:
@@ -106,7 +127,13 @@ def _masks(network: Network) -> float:
 
     def once() -> int:
         before = network.forwards
-        view = BatchView(network, lambda: images, some, torch.zeros(1, dtype=torch.long, device=network.device), [b""])
+        view = BatchView(
+            network,
+            lambda: images,
+            some,
+            torch.zeros(1, dtype=torch.long, device=network.device),
+            [b""],
+        )
         view.channel_scores().sum().item()
         return network.forwards - before
 
@@ -123,11 +150,17 @@ def _a_second(once: Callable[[], int]) -> float:
 
 
 def main() -> None:
-    """Measure what one JSON object on standard input asks for: ``{"backbones": [...], "device": …, "precision": …}``."""
+    """Measure what one JSON object on standard input asks for: ``{"backbones": [...], "device".
+
+    …, "precision": …}``.
+    """
     asked = json.load(sys.stdin)
     keep_freed_blocks()
     for key in asked["backbones"]:
-        print(json.dumps(asdict(measure(key, torch.device(asked["device"]), asked["precision"]))), flush=True)
+        print(
+            json.dumps(asdict(measure(key, torch.device(asked["device"]), asked["precision"]))),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

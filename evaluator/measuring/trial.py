@@ -1,4 +1,7 @@
-"""Small networks, images and stored values to try a method or a metric on: seconds on one core, nothing downloaded."""
+"""Small networks, images and stored values to try a method or a metric on.
+
+Seconds on one core, nothing downloaded.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ CLASSES = 10
 LAYER = "features"
 
 Head = Literal["gap", "deep"]
-"""Global average pooling and one linear layer; or pooling, two linear layers and a curved function between them."""
+"""Global average pooling and one linear layer; or pooling, two linear layers and a curved function
+between them.
+"""
 
 
 class TrialModel(nn.Module):
@@ -42,14 +47,23 @@ class TrialModel(nn.Module):
         super().__init__()
         last: nn.Module = nn.ReLU() if dead else nn.SiLU()
         self.features = nn.Sequential(
-            nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.SiLU(), nn.Conv2d(8, channels, 3, stride=2, padding=1), last
+            nn.Conv2d(3, 8, 3, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(8, channels, 3, stride=2, padding=1),
+            last,
         )
         self.head: nn.Module
         if head == "gap":
-            self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASSES))
+            self.head = nn.Sequential(
+                nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASSES)
+            )
         else:
             self.head = nn.Sequential(
-                nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * channels, 24), nn.SiLU(), nn.Linear(24, CLASSES)
+                nn.AdaptiveAvgPool2d(4),
+                nn.Flatten(),
+                nn.Linear(16 * channels, 24),
+                nn.SiLU(),
+                nn.Linear(24, CLASSES),
             )
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
@@ -79,15 +93,29 @@ def trial_network(head: Head = "gap", channels: int = CHANNELS, *, dead: bool = 
     split = split_at(model, LAYER, found)
     view = split.view
     facts = LoadedBackbone(
-        "trial", "random:0", "0" * 64, split.layer, view.channels, view.height, view.width, split.linear is not None, (),
-        plain, found.logits.shape[1], cut=split.kind, tokens=view.tokens,
-    )  # fmt: skip
+        "trial",
+        "random:0",
+        "0" * 64,
+        split.layer,
+        view.channels,
+        view.height,
+        view.width,
+        split.linear is not None,
+        (),
+        plain,
+        found.logits.shape[1],
+        cut=split.kind,
+        tokens=view.tokens,
+    )
     backbone = Backbone(split.trunk, split.head, split.linear, facts, view)
     return Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=16)
 
 
 def trial_images(count: int, seed: int = 0) -> Tensor:
-    """``[count, 3, H, W]``, smooth blobs with a little noise, normalised; the same for a seed, whatever the count."""
+    """``[count, 3, H, W]``, smooth blobs with a little noise, normalised.
+
+    The same for a seed, whatever the count.
+    """
     return torch.stack([_image(seed * 10_000 + place) for place in range(count)])
 
 
@@ -116,15 +144,23 @@ def trial_view(head: Head = "gap", *, images: int = 4, channels: int = CHANNELS)
 
 @dataclass(frozen=True)
 class TrialProbe:
-    """A network that answers by a formula: ``metrics.base.Probe`` for values of ``trial_explained``."""
+    """A network that answers by a formula.
+
+    ``metrics.base.Probe`` for values of ``trial_explained``.
+    """
 
     clean: Tensor
     saliency: Saliency
 
     def without(self, missing: Tensor) -> Tensor:
-        """Confidence falls in proportion to the saliency of what is missing, ``[B, M, H, W]`` → ``[B, M]``."""
+        """Confidence falls in proportion to the saliency of what is missing, ``[B, M, H.
+
+        W]`` → ``[B, M]``.
+        """
         shown = self.saliency.pixels()[:, None].double()
-        return self.clean[:, None] * (1 - (shown * missing).sum((2, 3)) / shown.sum((2, 3)).clamp(min=1e-12))
+        return self.clean[:, None] * (
+            1 - (shown * missing).sum((2, 3)) / shown.sum((2, 3)).clamp(min=1e-12)
+        )
 
     def least_likely(self) -> Saliency:
         """Each map turned upside down."""
@@ -135,11 +171,16 @@ def trial_explained(*, images: int = 4, seed: int = 0) -> Explained:
     """Seeded confidences, maps, true regions and a probe: what a metric's ``measure`` is given."""
     generator = torch.Generator().manual_seed(seed)
     clean, masked = torch.rand(2, images, generator=generator, dtype=torch.float64)
-    return explained_by(clean, masked, min_max(torch.randn(images, 8, 8, generator=generator).relu()))
+    return explained_by(
+        clean, masked, min_max(torch.randn(images, 8, 8, generator=generator).relu())
+    )
 
 
 def explained_by(clean: Tensor, masked: Tensor, maps: Tensor) -> Explained:
-    """Confidences and maps ``[B, h, w]`` as a metric sees them; the left half is the object, values are ``(y + o) / 2``."""
+    """Confidences and maps ``[B, h, w]`` as a metric sees them.
+
+    The left half is the object, values are ``(y + o) / 2``.
+    """
     saliency = Saliency(maps, SIDE, SIDE)
     truth = (torch.arange(SIDE) < SIDE // 2).expand(len(clean), SIDE, SIDE)
     values: dict[str, Tensor] = defaultdict(lambda: (clean + masked) / 2)
@@ -147,7 +188,9 @@ def explained_by(clean: Tensor, masked: Tensor, maps: Tensor) -> Explained:
 
 
 class Seen(NamedTuple):
-    """What ``slow(seen)`` explains: class ``c`` of one image ``x``, ``[3, H, W]``, by a whole network, without any shortcut.
+    """What ``slow(seen)`` explains: class ``c`` of one image ``x``, ``[3, H, W]``.
+
+    By a whole network, without any shortcut.
 
     Attributes:
         model: the network; ``layer``: its target layer.
@@ -159,7 +202,10 @@ class Seen(NamedTuple):
     c: int
 
     def passed(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``A`` ``[K, h, w]``, ``g = ∂s_c/∂A`` ``[K, h, w]`` and logits ``[C]`` of an image, by autograd through all of it."""
+        """``A`` ``[K, h, w]``, ``g = ∂s_c/∂A`` ``[K, h, w]`` and logits ``[C]`` of an image.
+
+        By autograd through all of it.
+        """
         kept: list[Tensor] = []
 
         def keep(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:

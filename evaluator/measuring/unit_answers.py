@@ -20,7 +20,10 @@ from evaluator.records import Failure, ImageRef, Measurement, Row, Unit
 
 
 def needs_pixels(unit: Unit) -> bool:
-    """Whether its images must be decoded: not where all that it asks for is known from stored rows."""
+    """Whether its images must be decoded.
+
+    Not where all that it asks for is known from stored rows.
+    """
     return not unit.metrics or any(metric_of(key).pixels for key in unit.metrics)
 
 
@@ -33,31 +36,47 @@ def unreadable(unit: Unit, decoded: Decoded) -> Iterator[Failure]:
                 yield Failure(cell, image, metric, error.reason, error.message)
 
 
-def rows_of(unit: Unit, refs: Sequence[ImageRef], images: Tensor, pipeline: Pipeline, plan: RunPlan) -> Iterator[Row | Failure]:
+def rows_of(
+    unit: Unit, refs: Sequence[ImageRef], images: Tensor, pipeline: Pipeline, plan: RunPlan
+) -> Iterator[Row | Failure]:
     """A row, or why there is none, for each cell and image.
 
     Args:
-        refs: the unit's images that could be read; ``images``: their pixels, ``[B, 3, H, W]``, normalised.
+        refs: the unit's images that could be read; ``images``: their pixels, ``[B, 3, H, W]``,
+            normalised.
     """
     by_label = plan.target == "label"
     classes = pipeline.class_count if by_label else 0
-    known = [place for place, ref in enumerate(refs) if not by_label or (ref.label is not None and ref.label < classes)]
+    known = [
+        place
+        for place, ref in enumerate(refs)
+        if not by_label or (ref.label is not None and ref.label < classes)
+    ]
     for place in sorted(set(range(len(refs))) - set(known)):
         for cell in unit.cells:
-            yield Failure(cell, refs[place].id, "", "no-label", "its label is no class of this network")
+            yield Failure(
+                cell, refs[place].id, "", "no-label", "its label is no class of this network"
+            )
     if not known:
         return
     chosen = [refs[place] for place in known]
-    targets = to_device(torch.tensor([ref.label for ref in chosen]), images.device) if by_label else None
+    targets = (
+        to_device(torch.tensor([ref.label for ref in chosen]), images.device) if by_label else None
+    )
     keys = noise_keys(plan, chosen)
-    seen = images if len(known) == len(refs) else images[to_device(torch.tensor(known), images.device)]
+    seen = (
+        images if len(known) == len(refs) else images[to_device(torch.tensor(known), images.device)]
+    )
     batch = Batch(seen, keys, targets)
     outcomes = pipeline.outcomes(batch, [method_of(spec) for spec in unit.methods])
     for cell, method in zip(unit.cells, unit.methods, strict=True):
         for place, ref in enumerate(chosen):
             outcome, where = outcomes[method], place
             if isinstance(outcome, Fault) and outcome.by_image and len(chosen) > 1:
-                outcome, where = pipeline.outcomes(batch.alone(place), [method_of(method)])[method], 0
+                outcome, where = (
+                    pipeline.outcomes(batch.alone(place), [method_of(method)])[method],
+                    0,
+                )
             if isinstance(outcome, Fault):
                 yield Failure(cell, ref.id, "", outcome.reason, outcome.detail)
             elif problem := outcome.problem(where):
@@ -72,9 +91,16 @@ def noise_keys(plan: RunPlan, refs: Sequence[ImageRef]) -> list[bytes]:
 
 
 def curves_of(
-    unit: Unit, refs: Sequence[ImageRef], images: Tensor, tracer: CurveTracer, keys: Sequence[str] = ()
+    unit: Unit,
+    refs: Sequence[ImageRef],
+    images: Tensor,
+    tracer: CurveTracer,
+    keys: Sequence[str] = (),
 ) -> Iterator[Measurement | Failure]:
-    """Every curve of the images that could be read, or those of some metrics; one whose formula raises fails alone."""
+    """Every curve of the images that could be read, or those of some metrics.
+
+    One whose formula raises fails alone.
+    """
     wanted = stored_of(unit, refs)
     keys = keys or [key for key in unit.metrics if metric_of(key).curve]
     try:
@@ -84,7 +110,9 @@ def curves_of(
             raise
         if len(keys) == 1:
             told = told_of_metric(keys[0], error)
-            yield from (Failure(cell, image, keys[0], "metric-raised", told) for cell, image, _ in wanted)
+            yield from (
+                Failure(cell, image, keys[0], "metric-raised", told) for cell, image, _ in wanted
+            )
             return
         for key in keys:
             yield from curves_of(unit, refs, images, tracer, [key])
@@ -107,9 +135,17 @@ def stored_of(unit: Unit, refs: Sequence[ImageRef]) -> list[tuple[int, int, MapO
 def _row(cell: int, image: int, scores: Scores, place: int) -> Row:
     defined = scores.y[place] > 0
     return Row(
-        cell=cell, image=image, target=scores.target[place], predicted=scores.predicted[place], y=scores.y[place],
-        o=scores.o[place], average_drop=scores.average_drop[place] if defined else None,
-        average_increase=scores.average_increase[place], coherency=scores.coherency[place],
-        complexity=scores.complexity[place], adcc=scores.adcc[place] if defined else None,
-        degenerate=scores.degenerate[place], map=scores.maps[place],
-    )  # fmt: skip
+        cell=cell,
+        image=image,
+        target=scores.target[place],
+        predicted=scores.predicted[place],
+        y=scores.y[place],
+        o=scores.o[place],
+        average_drop=scores.average_drop[place] if defined else None,
+        average_increase=scores.average_increase[place],
+        coherency=scores.coherency[place],
+        complexity=scores.complexity[place],
+        adcc=scores.adcc[place] if defined else None,
+        degenerate=scores.degenerate[place],
+        map=scores.maps[place],
+    )

@@ -12,7 +12,8 @@ class Verdict:
     """One rule.
 
     Attributes:
-        rule: which; ``passed``: ``None`` where it does not apply; ``found``: in a few words, with the number.
+        rule: which; ``passed``: ``None`` where it does not apply; ``found``: in a few words, with
+            the number.
     """
 
     rule: str
@@ -25,4 +26,6 @@ def equal(rule: str, found: Tensor, expected: Tensor, tolerance: float, name: st
     if found.shape != expected.shape:
         return Verdict(rule, False, f"{list(found.shape)} against {list(expected.shape)} ({name})")
     apart = float((found.double() - expected.double()).abs().max()) if found.numel() else 0.0
-    return Verdict(rule, apart <= tolerance, f"at most {apart:.2g} apart, {tolerance:g} allowed ({name})")
+    return Verdict(
+        rule, apart <= tolerance, f"at most {apart:.2g} apart, {tolerance:g} allowed ({name})"
+    )

@@ -15,19 +15,23 @@ from evaluator.networks.network import Network, Observation
 from evaluator.networks.transfer import to_device
 
 _DIFFERENTIATED = 4
-"""A whole pass that is differentiated holds what it has computed on the way: so many times less images fit."""
+"""A whole pass that is differentiated holds what it has computed on the way: so many times less
+images fit.
+"""
 
 _POOLED_AT_ONCE = 4096
-"""Rows of pooled activations in one product with the linear layer: 33 MB of logits in float64 with a thousand classes."""
+"""Rows of pooled activations in one product with the linear layer: 33 MB of logits in float64 with
+a thousand classes.
+"""
 
 
 class BatchView:
     """B images with the activation and logits that the network had for them.
 
     Args:
-        images: makes ``[B, channels, H, W]``, normalised, when a pass needs them again: most methods need none.
-        targets: ``[B]``, the class that is explained.
-        noise_keys: ``B`` strings of bytes; an image's noise is a function of its key, the name and the step, nothing else.
+        images: makes ``[B, channels, H, W]``, normalised, when a pass needs them again: most
+        methods need none. targets: ``[B]``, the class that is explained. noise_keys: ``B`` strings
+        of bytes; an image's noise is a function of its key, the name and the step, nothing else.
         source: where noise comes from; drawn when it is asked for, unless given.
     """
 
@@ -56,11 +60,20 @@ class BatchView:
         return self._make_images()
 
     def overwritten(self) -> list[str]:
-        """Which of the tensors that methods read has been written to in place; costs no wait for the device."""
-        return [name for name, written in self._writes.items() if self.__dict__[name]._version != written]
+        """Which of the tensors that methods read has been written to in place.
+
+        Costs no wait for the device.
+        """
+        return [
+            name
+            for name, written in self._writes.items()
+            if self.__dict__[name]._version != written
+        ]
 
     def renewed(self, targets: Tensor) -> BatchView:
-        """The same pass where a method has overwritten something of it: the images go through the network again.
+        """The same pass where a method has overwritten something of it.
+
+        The images go through the network again.
 
         Args:
             targets: as they were.
@@ -69,7 +82,14 @@ class BatchView:
             return self
         images = self._make_images()
         observed = self._network.observe(len(images), lambda start, stop: images[start:stop])
-        return BatchView(self._network, self._make_images, observed, targets.clone(), self._noise_keys, self._source)
+        return BatchView(
+            self._network,
+            self._make_images,
+            observed,
+            targets.clone(),
+            self._noise_keys,
+            self._source,
+        )
 
     def _noted(self, name: str, made: Tensor) -> Tensor:
         """A tensor that methods read, with how often it has been written to so far."""
@@ -91,7 +111,10 @@ class BatchView:
         return self._network.gradient_of(self._observed, class_weights)
 
     def hessian_product(self, vector: Tensor) -> Tensor:
-        """``H·v`` with ``H = ∂²s_c/∂A²``, ``[B, K, h, w]``; ``[B, K, 1, 1]`` zeros on GAP + linear heads."""
+        """``H·v`` with ``H = ∂²s_c/∂A²``, ``[B, K, h, w]``.
+
+        ``[B, K, 1, 1]`` zeros on GAP + linear heads.
+        """
         return self._network.hessian_product(self._observed, self.targets, vector)
 
     @cached_property
@@ -112,54 +135,97 @@ class BatchView:
         return self._network.confidence(self.logits, self.targets)
 
     def head(self, activation: Tensor, rows: Tensor) -> Tensor:
-        """``[n, K, h, w]`` → logits ``[n, C]``; ``rows`` ``[n]``: the image of the batch that each is a change of."""
+        """``[n, K, h, w]`` → logits ``[n, C]``.
+
+        ``rows`` ``[n]``: the image of the batch that each is a change of.
+        """
         with torch.no_grad():
             return self._network.backbone.logits(activation, self.context(rows))
 
     def context(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """What the head needs besides the activation, for some images of the batch; empty for most networks."""
+        """What the head needs besides the activation, for some images of the batch.
+
+        Empty for most networks.
+        """
         return tuple(one[rows] for one in self._observed.context)
 
     def masked_confidence(self, masks: Tensor) -> Tensor:
-        """``softmax(head(A ⊙ m))_c``, ``[B, M]``; the head runs on no more of them at once than the network on images."""
+        """``softmax(head(A ⊙ m))_c``, ``[B, M]``.
+
+        The head runs on no more of them at once than the network on images.
+        """
         images, count = len(self.activation), len(masks)
         image = torch.arange(images, device=masks.device).repeat_interleave(count)
         mask = torch.arange(count, device=masks.device).repeat(images)
         logits, size = self._masked_heads(masks)
         parts = zip(torch.split(image, size), torch.split(mask, size), strict=True)
-        scores = [self._network.confidence(logits(rows, which), self.targets[rows]) for rows, which in parts]
+        scores = [
+            self._network.confidence(logits(rows, which), self.targets[rows])
+            for rows, which in parts
+        ]
         return torch.cat(scores).view(images, count).float()
 
     def _masked_heads(self, masks: Tensor) -> tuple[Callable[[Tensor, Tensor], Tensor], int]:
-        """Logits by image and mask ``[n]``, and for how many at a time; behind global average pooling a mask is a product."""
+        """Logits by image and mask ``[n]``, and for how many at a time.
+
+        Behind global average pooling a mask is a product.
+        """
         linear = self._network.backbone.linear
         if linear is None:
             size = self._network.batch_sizes["fp32"]
-            return lambda rows, which: self.head(self.activation[rows] * masks[which, None], rows), size
-        pooled = torch.einsum("bkp,mp->bmk", self.activation.flatten(2), masks.flatten(1)) / masks[0].numel()
+            return lambda rows, which: self.head(
+                self.activation[rows] * masks[which, None], rows
+            ), size
+        pooled = (
+            torch.einsum("bkp,mp->bmk", self.activation.flatten(2), masks.flatten(1))
+            / masks[0].numel()
+        )
         return lambda rows, which: linear(pooled[rows, which]), _POOLED_AT_ONCE
 
-    def attention(self, combine: Callable[[Attention], Tensor], *, gradients: bool = False) -> Tensor:
-        """What ``combine`` makes of the attention of the images, a batch of them at a time, ``[B, …]``."""
+    def attention(
+        self, combine: Callable[[Attention], Tensor], *, gradients: bool = False
+    ) -> Tensor:
+        """What ``combine`` makes of the attention of the images, a batch of them at a time.
+
+        ``[B, …]``.
+        """
         size = self._network.batch_sizes["fp32"]
         size = max(1, size // _DIFFERENTIATED) if gradients else size
-        return torch.cat([
-            combine(self._network.attention(images, targets, gradients=gradients))
-            for images, targets in zip(torch.split(self._images, size), torch.split(self.targets, size), strict=True)
-        ])  # fmt: skip
+        return torch.cat(
+            [
+                combine(self._network.attention(images, targets, gradients=gradients))
+                for images, targets in zip(
+                    torch.split(self._images, size), torch.split(self.targets, size), strict=True
+                )
+            ]
+        )
 
     def blank_confidence(self) -> Tensor:
         """The score of the target on the zero image, ``[B]``."""
         return self._network.blank_confidence()[self.targets]
 
     def channel_scores(
-        self, mask: Callable[[ChannelMasks], Tensor] | None = None, *, passes: int = 1, logits: bool = False
+        self,
+        mask: Callable[[ChannelMasks], Tensor] | None = None,
+        *,
+        passes: int = 1,
+        logits: bool = False,
     ) -> Tensor:
-        """Mean score through each live channel's mask, ``[B, K]``; forwards are filled across the images of the batch."""
-        live = (self.normalised_activation.amax((2, 3)) > 0).cpu()  # the host must know them: they are its plan of passes
+        """Mean score through each live channel's mask, ``[B, K]``.
+
+        Forwards are filled across the images of the batch.
+        """
+        live = (
+            self.normalised_activation.amax((2, 3)) > 0
+        ).cpu()  # the host must know them: they are its plan of passes
         image_of, places = (one.tolist() for one in live.nonzero(as_tuple=True))
-        rows, channels = (to_device(torch.tensor(one, dtype=torch.long), self._network.device) for one in (image_of, places))
-        scores = torch.zeros(self.activation.shape[:2], dtype=torch.float64, device=self.activation.device)
+        rows, channels = (
+            to_device(torch.tensor(one, dtype=torch.long), self._network.device)
+            for one in (image_of, places)
+        )
+        scores = torch.zeros(
+            self.activation.shape[:2], dtype=torch.float64, device=self.activation.device
+        )
         for step in range(passes):
 
             def seen(start: int, stop: int, step: int = step) -> Tensor:
@@ -177,7 +243,10 @@ class BatchView:
         return scores.float()
 
     def noise(self, name: str, step: int, channels: int | None = None) -> Tensor:
-        """Standard normal noise ``[B, channels, H, W]``, drawn on the CPU so that every device sees the same."""
+        """Standard normal noise ``[B, channels, H, W]``.
+
+        Drawn on the CPU so that every device sees the same.
+        """
         channels = channels or self._network.input_shape[0]
         wanted = (name, step, channels)
         if self._last_noise is None or self._last_noise[0] != wanted:
@@ -200,12 +269,21 @@ class BatchView:
 
         count = len(noise)
         observed = self._network.observe(count, noisy)
-        return BatchView(self._network, lambda: noisy(0, count), observed, self.targets, self._noise_keys, self._source)
+        return BatchView(
+            self._network,
+            lambda: noisy(0, count),
+            observed,
+            self.targets,
+            self._noise_keys,
+            self._source,
+        )
 
     def towards(self, targets: Tensor) -> BatchView:
         """The same pass with other classes to explain."""
         seen = Observation(self.activation, self.logits, self._observed.context)
-        return BatchView(self._network, lambda: self._images, seen, targets, self._noise_keys, self._source)
+        return BatchView(
+            self._network, lambda: self._images, seen, targets, self._noise_keys, self._source
+        )
 
 
 def _logit(logits: Tensor, targets: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""One CAM method per file. A new file here is a new method: it is found by listing this folder, no other place names it."""
+"""One CAM method per file. A new file here is a new method.
+
+It is found by listing this folder, no other place names it.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,28 @@ from evaluator.methods.base import Method
 
 @cache
 def all_methods() -> dict[str, type[Method]]:
-    """Every method of this package by key, in the order of the paper's Table 2, the others after it by name."""
+    """Every method of this package by key, in the order of the paper's Table 2.
+
+    The others after it by name.
+    """
     found: dict[str, type[Method]] = {}
     for module_info in iter_modules(__path__):
         module = import_module(f"{__name__}.{module_info.name}")
         for _, member in inspect.getmembers(module, inspect.isclass):
-            if issubclass(member, Method) and member.__module__ == module.__name__ and hasattr(member, "key"):
+            if (
+                issubclass(member, Method)
+                and member.__module__ == module.__name__
+                and hasattr(member, "key")
+            ):
                 found[member.key] = member
-    paper_order = ("fakecam", "cam", "gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "scorecam")
+    paper_order = (
+        "fakecam",
+        "cam",
+        "gradcam",
+        "xgradcam",
+        "gradcampp",
+        "smoothgradcampp",
+        "scorecam",
+    )
     rank = {key: place for place, key in enumerate(paper_order)}
     return dict(sorted(found.items(), key=lambda item: (rank.get(item[0], len(rank)), item[0])))

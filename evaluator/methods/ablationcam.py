@@ -15,10 +15,11 @@ class AblationCAM(Method):
 
     ``α_k = (s_c − s_c[A_k := 0]) / s_c`` and ``L = Σ_k α_k A_k``
 
-    - ``s_c``: the target's logit; ``s_c[A_k := 0]``: the same with channel k of the target layer set to zero
+    - ``s_c``: the target's logit; ``s_c[A_k := 0]``: the same with channel k of the target layer
+      set to zero
 
-    Only the head is run again, never the trunk. On a GAP + linear head the difference is ``W[c, k] mean(A_k)``: no forward at
-    all. pytorch-grad-cam runs the whole network for each channel.
+    Only the head is run again, never the trunk. On a GAP + linear head the difference is ``W[c, k]
+    mean(A_k)``: no forward at all. pytorch-grad-cam runs the whole network for each channel.
     """
 
     key = "ablationcam"
@@ -30,12 +31,19 @@ class AblationCAM(Method):
     def combine(self, view: View) -> Tensor:
         """``[B, h, w]``."""
         logit = view.logits.gather(1, view.targets[:, None])
-        fall = view.class_weights * view.activation.mean((2, 3)) if view.gap_linear else logit - _without_each(view)
+        fall = (
+            view.class_weights * view.activation.mean((2, 3))
+            if view.gap_linear
+            else logit - _without_each(view)
+        )
         return weighted_sum(guarded_ratio(fall, logit.expand_as(fall)), view.activation)
 
 
 def _without_each(view: View, chunk: int = 64) -> Tensor:
-    """The target's logit with each channel switched off in turn, ``[B, K]``; the head runs on ``chunk`` ablations at once."""
+    """The target's logit with each channel switched off in turn, ``[B, K]``.
+
+    The head runs on ``chunk`` ablations at once.
+    """
     activation = view.activation
     channel = view.targets.new_ones(activation.shape[1]).cumsum(0)
     off = (channel[:, None] == channel)[:, :, None, None]

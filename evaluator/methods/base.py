@@ -32,11 +32,11 @@ class Attention(NamedTuple):
     """Self-attention of every block of a transformer on n images, first block first.
 
     Attributes:
-        weights: ``[n, heads, N, N]`` each, rows (queries) sum to 1; N = P + h·w tokens.
-        gradients: ``∂s_c/∂weights``, the same shapes; empty unless asked for.
-        prefix: P, tokens before those of the map, the class token first; 0 where there is none.
-        height, width: of the map of tokens, row by row, that of the target layer.
-        read: ``[N]``, adding up to 1: how much of what the classifier reads each token is. All of the class token, or equal parts
+        weights: ``[n, heads, N, N]`` each, rows (queries) sum to 1; N = P + h·w tokens. gradients:
+        ``∂s_c/∂weights``, the same shapes; empty unless asked for. prefix: P, tokens before those
+        of the map, the class token first; 0 where there is none. height, width: of the map of
+        tokens, row by row, that of the target layer. read: ``[N]``, adding up to 1: how much of
+        what the classifier reads each token is. All of the class token, or equal parts
             of the tokens whose mean it takes.
     """
 
@@ -50,7 +50,8 @@ class Attention(NamedTuple):
     def gathered(self, blocks: Sequence[Tensor]) -> Tensor:
         """What the tokens that are read gather from the positions of the map through all blocks, ``[n, h, w]``.
 
-        The rows that are read of ``(1 + M_last) … (1 + M_first)``, multiplied from the left: a vector at a time.
+        The rows that are read of ``(1 + M_last) … (1 + M_first)``, multiplied from the left: a
+        vector at a time.
 
         Args:
             blocks: ``M`` ``[n, N, N]`` of every block, first block first.
@@ -62,7 +63,10 @@ class Attention(NamedTuple):
 
 
 class View(Protocol):
-    """One pass over a batch of images, as a method sees it at the target layer. B images, K channels, C classes."""
+    """One pass over a batch of images, as a method sees it at the target layer.
+
+    B images, K channels, C classes.
+    """
 
     @property
     def activation(self) -> Tensor:
@@ -84,7 +88,8 @@ class View(Protocol):
     def gradient(self) -> Tensor:
         """``g = ∂s_c/∂A``, ``[B, K, h, w]``, by autograd through the head alone.
 
-        On GAP + linear heads ``[B, K, 1, 1]``, in closed form: ``W[c, k] / (hw)`` at every position.
+        On GAP + linear heads ``[B, K, 1, 1]``, in closed form: ``W[c, k] / (hw)`` at every
+        position.
         """
 
     @property
@@ -93,7 +98,10 @@ class View(Protocol):
 
     @property
     def class_weights(self) -> Tensor:
-        """``W[c]``, ``[B, K]``: the target class's row of the linear layer; only where ``gap_linear``."""
+        """``W[c]``, ``[B, K]``: the target class's row of the linear layer.
+
+        Only where ``gap_linear``.
+        """
 
     def gradient_of(self, class_weights: Tensor) -> Tensor:
         """``∂(Σ_d w_d s_d)/∂A``: the gradient of another function of the logits than the target's.
@@ -102,7 +110,8 @@ class View(Protocol):
             class_weights: ``w``, ``[B, C]``, constants.
 
         Returns:
-            ``[B, K, h, w]``; on GAP + linear heads ``[B, K, 1, 1]``, in closed form, as ``gradient``.
+            ``[B, K, h, w]``; on GAP + linear heads ``[B, K, 1, 1]``, in closed form, as
+            ``gradient``.
         """
 
     def hessian_product(self, vector: Tensor) -> Tensor:
@@ -112,24 +121,24 @@ class View(Protocol):
             vector: ``v``, ``[B, K, h, w]``.
 
         Returns:
-            ``[B, K, h, w]``; zeros where the head has no curvature (linear layers, ReLU, max-pooling), on GAP + linear heads
-            ``[B, K, 1, 1]``.
+            ``[B, K, h, w]``; zeros where the head has no curvature (linear layers, ReLU,
+            max-pooling), on GAP + linear heads ``[B, K, 1, 1]``.
         """
 
     def head(self, activation: Tensor, rows: Tensor) -> Tensor:
         """``[n, K, h, w]`` → logits ``[n, C]`` through what follows the target layer.
 
         Args:
-            activation: changed ones.
-            rows: ``[n]``, the image of the batch that each is a change of: what the classifier uses besides the target layer
+            activation: changed ones. rows: ``[n]``, the image of the batch that each is a change
+            of: what the classifier uses besides the target layer
                 stays as it is on that image.
         """
 
     def masked_confidence(self, masks: Tensor) -> Tensor:
         """``softmax(head(A ⊙ m))_c`` for every mask: the head is run, the trunk is not.
 
-        On GAP + linear heads one product of matrices; elsewhere the head runs on as many masked activations at once as the
-        network takes images.
+        On GAP + linear heads one product of matrices; elsewhere the head runs on as many masked
+        activations at once as the network takes images.
 
         Args:
             masks: ``[M, h, w]``, the same for all images and channels.
@@ -139,11 +148,16 @@ class View(Protocol):
         """
 
     def channel_scores(
-        self, mask: Callable[[ChannelMasks], Tensor] | None = None, *, passes: int = 1, logits: bool = False
+        self,
+        mask: Callable[[ChannelMasks], Tensor] | None = None,
+        *,
+        passes: int = 1,
+        logits: bool = False,
     ) -> Tensor:
         """Mean score of the target class when the network sees the image through each channel's mask.
 
-        One forward for every channel that is not constant, and for every pass; constant channels cost nothing and score 0.
+        One forward for every channel that is not constant, and for every pass; constant channels
+        cost nothing and score 0.
 
         Args:
             mask: changes the masks of a chunk (noise, scaling); ``None`` leaves them.
@@ -154,8 +168,12 @@ class View(Protocol):
             ``[B, K]``.
         """
 
-    def attention(self, combine: Callable[[Attention], Tensor], *, gradients: bool = False) -> Tensor:
-        """What ``combine`` makes of every block's attention, only where ``needs_attention``: one more forward for each image.
+    def attention(
+        self, combine: Callable[[Attention], Tensor], *, gradients: bool = False
+    ) -> Tensor:
+        """What ``combine`` makes of every block's attention, only where ``needs_attention``.
+
+        One more forward for each image.
 
         The images come in batches, so that the attention of all of them is never there at once.
 
@@ -171,14 +189,19 @@ class View(Protocol):
         """``[B]``, confidence in the target on the all-zero (normalised) image."""
 
     def noise(self, name: str, step: int, channels: int | None = None) -> Tensor:
-        """Standard normal noise ``[B, channels, H, W]``, the same for an image wherever and whenever it is drawn.
+        """Standard normal noise ``[B, channels, H, W]``.
+
+        The same for an image wherever and whenever it is drawn.
 
         Args:
             channels: ``None`` for those of the network's images.
         """
 
     def uniform(self, name: str, count: int) -> Tensor:
-        """Random numbers in [-1, 1), ``[B, count]``, the same for an image wherever and whenever they are drawn."""
+        """Random numbers in [-1, 1), ``[B, count]``.
+
+        The same for an image wherever and whenever they are drawn.
+        """
 
     def perturbed(self, name: str, step: int, sigma: float) -> View:
         """The pass over ``x + σ·noise(name, step)``, same targets: one forward per image."""
@@ -199,23 +222,34 @@ class Method(ABC):
     choices: ClassVar[dict[str, tuple[str, ...]]] = {}
     """Allowed values of the options that are words."""
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}
-    """Smallest and largest value of options that are numbers; without an entry they are above 0 and below 10,000."""
+    """Smallest and largest value of options that are numbers; without an entry they are above 0 and
+    below 10,000.
+    """
     needs_gap_linear: ClassVar[bool] = False
     needs_attention: ClassVar[bool] = False
-    """Whether it looks into self-attention (``View.attention``): for transformers whose blocks attend over all tokens."""
+    """Whether it looks into self-attention (``View.attention``): for transformers whose blocks
+    attend over all tokens.
+    """
     masks_channels: ClassVar[bool] = False
-    """Whether every channel costs forwards (Score-CAM and kin): such methods are evaluated after the cheap ones."""
+    """Whether every channel costs forwards (Score-CAM and kin): such methods are evaluated after
+    the cheap ones.
+    """
     beyond_paper: ClassVar[bool] = False
     """Not among the rows of Table 2."""
     control: ClassVar[bool] = False
-    """Explains nothing and is there to be compared with: measured and shown as any other, but not ranked."""
+    """Explains nothing and is there to be compared with: measured and shown as any other, but not
+    ranked.
+    """
 
     @abstractmethod
     def combine(self, view: View) -> Tensor:
         """``L = Σ_k α_k A_k`` before ReLU, ``[B, h, w]``."""
 
     def forwards(self, channels: int, gap_linear: bool) -> int:
-        """Network forwards per image beyond the clean pass, the masked pass included; for planning and the ETA."""
+        """Network forwards per image beyond the clean pass, the masked pass included.
+
+        For planning and the ETA.
+        """
         return 1
 
     @property
@@ -226,17 +260,27 @@ class Method(ABC):
         return "a GAP + linear head" if self.needs_gap_linear else ""
 
     def noisy_passes(self, gap_linear: bool) -> Sequence[tuple[str, int]]:
-        """``name`` and ``step`` of every ``view.perturbed`` in their order: their noise is drawn ahead."""
+        """``name`` and ``step`` of every ``view.perturbed`` in their order.
+
+        Their noise is drawn ahead.
+        """
         return ()
 
     def map_identity(self, gap_linear: bool) -> str:
-        """Two methods with the same identity have the same map by construction and are computed once."""
+        """Two methods with the same identity have the same map by construction.
+
+        Are computed once.
+        """
         return self.name
 
     @property
     def name(self) -> str:
         """The key with the options that differ from their defaults: ``scorecam:variant=cic``."""
-        changed = [f"{f.name}={getattr(self, f.name)}" for f in fields(self) if getattr(self, f.name) != f.default]
+        changed = [
+            f"{f.name}={getattr(self, f.name)}"
+            for f in fields(self)
+            if getattr(self, f.name) != f.default
+        ]
         return ":".join([self.key, ",".join(changed)]) if changed else self.key
 
     @property
@@ -246,7 +290,10 @@ class Method(ABC):
 
 
 class FixedMap(Method):
-    """A method whose map does not depend on the image: written at full resolution, never upsampled."""
+    """A method whose map does not depend on the image.
+
+    Written at full resolution, never upsampled.
+    """
 
     @abstractmethod
     def fixed_map(self, height: int, width: int) -> list[list[float]]:
@@ -261,7 +308,8 @@ def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
     """``L = Σ_k α_k A_k``: activation ``[B, K, h, w]`` → ``[B, h, w]``.
 
     Args:
-        weights: ``[B, K]`` or ``[B, K, 1, 1]``; or ``[B, K, h, w]`` where positions are weighted one by one.
+        weights: ``[B, K]`` or ``[B, K, 1, 1]``; or ``[B, K, h, w]`` where positions are weighted
+            one by one.
     """
     if weights.shape == activation.shape:
         return (weights * activation).sum(1)
@@ -270,7 +318,10 @@ def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
 
 
 def sum_of_positions(values: Tensor, activation: Tensor) -> Tensor:
-    """``Σ_ij`` of ``[B, K, h, w]``, or of ``[B, K, 1, 1]`` that stands for every position of the activation → ``[B, K]``."""
+    """``Σ_ij`` of ``[B, K, h, w]``, or of ``[B, K, 1.
+
+    1]`` that stands for every position of the activation → ``[B, K]``.
+    """
     repeated = activation.shape[2:].numel() // values.shape[2:].numel()
     return values.sum((2, 3)) * repeated
 

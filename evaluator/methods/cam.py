@@ -18,8 +18,9 @@ class CAM(Method):
     - ``W``: ``[C, K]``, the one linear layer after global average pooling; ``c``: the target class
     - ``A_k``: ``[h, w]``, channel k of the last convolutional layer
 
-    Defined only where the head is global average pooling and one linear layer (ResNet, ResNeXt, EfficientNet; not VGG).
-    torchcam takes the last linear layer it finds, whatever stands before it; we refuse instead.
+    Defined only where the head is global average pooling and one linear layer (ResNet, ResNeXt,
+    EfficientNet; not VGG). torchcam takes the last linear layer it finds, whatever stands before
+    it; we refuse instead.
     """
 
     key = "cam"
@@ -33,5 +34,8 @@ class CAM(Method):
         return weighted_sum(view.class_weights, view.activation)
 
     def map_identity(self, gap_linear: bool) -> str:
-        """On GAP heads the gradient is ``W[c, k]/(hw)``, so that CAM, Grad-CAM and XGrad-CAM are one map after min-max."""
+        """On GAP heads the gradient is ``W[c, k]/(hw)``, so that CAM.
+
+        Grad-CAM and XGrad-CAM are one map after min-max.
+        """
         return "gradcam"

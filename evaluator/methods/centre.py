@@ -8,11 +8,14 @@ from evaluator.methods.base import FixedMap
 
 
 class Centre(FixedMap):
-    """A fixed Gaussian in the middle of the image: what knowing nothing but where photographs have their subject scores.
+    """A fixed Gaussian in the middle of the image.
+
+    What knowing nothing but where photographs have their subject scores.
 
     ``U[i, j] = exp(−(i − (H−1)/2)² / 2σ_H² − (j − (W−1)/2)² / 2σ_W²)``
 
-    - ``U``: ``[H, W]``, the saliency map, of full resolution; the same for every image, so that coherency is 1
+    - ``U``: ``[H, W]``, the saliency map, of full resolution; the same for every image, so that
+      coherency is 1
     - ``σ_H = H/4``, ``σ_W = W/4``: a quarter of the side
 
     A control: a method that does not beat it finds nothing that the middle of the image would not.

@@ -17,14 +17,17 @@ class EigenCAM(Method):
     ``O = U Σ Vᵀ`` and ``L = O v``: the activation projected on its first right singular vector
 
     - ``O``: ``[hw, K]``, the activation of the target layer, one row per position; not centred
-    - ``v``: ``[K]``, the column of ``V`` with the largest singular value, and thus α; its sign is the one with ``Σ_ij L ≥ 0``
+    - ``v``: ``[K]``, the column of ``V`` with the largest singular value, and thus α; its sign is
+      the one with ``Σ_ij L ≥ 0``
 
-    A singular vector has no sign of its own, and the paper names none. After a ReLU every entry of ``O`` is ≥ 0, and so is
-    ``L`` with this sign (Perron and Frobenius): no position is cut off. The class plays no part in the map.
+    A singular vector has no sign of its own, and the paper names none. After a ReLU every entry of
+    ``O`` is ≥ 0, and so is ``L`` with this sign (Perron and Frobenius): no position is cut off. The
+    class plays no part in the map.
 
-    pytorch-grad-cam subtracts each channel's mean first ("otherwise the image returned is negative", a comment says) and keeps
-    whichever sign its SVD gives: the direction in which positions differ most, and at times the reverse of it. torchcam has no
-    Eigen-CAM. Beyond the ADCC paper.
+    pytorch-grad-cam subtracts each channel's mean first ("otherwise the image returned is
+    negative", a comment says) and keeps whichever sign its SVD gives: the direction in which
+    positions differ most, and at times the reverse of it. torchcam has no Eigen-CAM. Beyond the
+    ADCC paper.
     """
 
     key = "eigencam"
@@ -35,4 +38,6 @@ class EigenCAM(Method):
 
     def combine(self, view: View) -> Tensor:
         """``[B, h, w]``."""
-        return weighted_sum(first_right_singular_vector(view.activation.flatten(2).double()), view.activation)
+        return weighted_sum(
+            first_right_singular_vector(view.activation.flatten(2).double()), view.activation
+        )

@@ -12,16 +12,20 @@ if TYPE_CHECKING:
 
 
 class EigenGradCAM(Method):
-    """Eigen-Grad-CAM (Gildenblat et al., pytorch-grad-cam, 2021): Eigen-CAM made specific to a class.
+    """Eigen-Grad-CAM (Gildenblat et al., pytorch-grad-cam, 2021).
+
+    Eigen-CAM made specific to a class.
 
     ``O = U Σ Vᵀ`` and ``L = O v``
 
-    - ``O``: ``[hw, K]``, ``g ⊙ A``, one row per position; ``g``: ``∂s_c/∂A`` of the logit; ``A``: the target layer's activation
-    - ``v``: ``[K]``, the right singular vector of the largest singular value; its sign is the one with ``Σ_ij L ≥ 0``, as
-      in Eigen-CAM
+    - ``O``: ``[hw, K]``, ``g ⊙ A``, one row per position; ``g``: ``∂s_c/∂A`` of the logit; ``A``:
+      the target layer's activation
+    - ``v``: ``[K]``, the right singular vector of the largest singular value; its sign is the one
+      with ``Σ_ij L ≥ 0``, as in Eigen-CAM
 
-    There is no paper: the method is pytorch-grad-cam's, which subtracts each channel's mean from ``O`` first and keeps whichever
-    sign its SVD gives. Uncentred here, as Eigen-CAM is: with the mean and the sign put in by hand the two agree.
+    There is no paper: the method is pytorch-grad-cam's, which subtracts each channel's mean from
+    ``O`` first and keeps whichever sign its SVD gives. Uncentred here, as Eigen-CAM is: with the
+    mean and the sign put in by hand the two agree.
     """
 
     key = "eigengradcam"

@@ -10,7 +10,8 @@ class FakeCAM(FixedMap):
 
     ``U = 1`` everywhere except the top-left pixel, which is 0, at the full resolution of the input.
 
-    - ``U``: ``[H, W]``, the saliency map; the same for every image, so coherency is 1 and complexity ``1 − 1/(HW)`` exactly
+    - ``U``: ``[H, W]``, the saliency map; the same for every image, so coherency is 1 and
+      complexity ``1 − 1/(HW)`` exactly
 
     The paper's counter-example to average drop and average increase; its ADCC is 0.01 %.
     """

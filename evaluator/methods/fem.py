@@ -17,14 +17,18 @@ class FEM(Method):
 
     ``B_k = [A_k > μ_k + k σ_k]`` and ``L = Σ_k μ_k B_k``
 
-    - ``A_k``: ``[h, w]``, channel k of the target layer; ``μ_k``, ``σ_k``: its mean and standard deviation over the positions
-    - ``B_k``: ``[h, w]`` of 0 and 1, where the channel is unusually active; the option ``k``: how many deviations that is
+    - ``A_k``: ``[h, w]``, channel k of the target layer; ``μ_k``, ``σ_k``: its mean and standard
+      deviation over the positions
+    - ``B_k``: ``[h, w]`` of 0 and 1, where the channel is unusually active; the option ``k``: how
+      many deviations that is
 
-    Class-agnostic: neither the class nor the classifier plays a part in the map. A constant channel has no such position.
+    Class-agnostic: neither the class nor the classifier plays a part in the map. A constant channel
+    has no such position.
 
-    pytorch-grad-cam 1.5.7 weighs the activation itself by the share of such positions, ``Σ_k mean(B_k) A_k``: another map, not
-    matched (their correlation on EfficientNet-Lite0 is 0.969 over 50 photographs, 0.917 at the least). Xplique has the paper's.
-    Computed in float64, so that rounding puts no position of a constant channel above its mean.
+    pytorch-grad-cam 1.5.7 weighs the activation itself by the share of such positions, ``Σ_k
+    mean(B_k) A_k``: another map, not matched (their correlation on EfficientNet-Lite0 is 0.969 over
+    50 photographs, 0.917 at the least). Xplique has the paper's. Computed in float64, so that
+    rounding puts no position of a constant channel above its mean.
     """
 
     k: float = 2.0

@@ -1,4 +1,7 @@
-"""Gradient-weighted attention: attention through all blocks, weighted by what it does for the class."""
+"""Gradient-weighted attention: attention through all blocks.
+
+Weighted by what it does for the class.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,21 @@ if TYPE_CHECKING:
 
 
 class GradAttention(Method):
-    """Gradient-weighted attention (Chefer, Gur and Wolf, ICCV 2021, arXiv:2103.15679): the rule for self-attention.
+    """Gradient-weighted attention (Chefer, Gur and Wolf, ICCV 2021, arXiv:2103.15679).
 
-    ``R ← R + Ā_l R`` from ``R = 1`` over all blocks, with ``Ā_l = mean_heads relu(∇A_l ⊙ A_l)``; the map is the row of ``R`` of
-    the token that the classifier reads
+    The rule for self-attention.
 
-    - ``A_l``: ``[heads, N, N]``, the attention weights of block l, a row for each token that asks; ``∇A_l``: ``∂s_c/∂A_l``,
-      through all that comes after, later attention included
-    - N: prefix tokens (class, registers) and the h·w positions of the map; where the classifier reads several tokens, the mean
-      of their rows; the prefix tokens' columns are left out
+    ``R ← R + Ā_l R`` from ``R = 1`` over all blocks, with ``Ā_l = mean_heads relu(∇A_l ⊙ A_l)``;
+    the map is the row of ``R`` of the token that the classifier reads
 
-    The generic rule, which needs no relevance propagation (that is the authors' CVPR 2021 method). Defined where attention
-    rollout is. One pass with unfused attention and its gradient for each image. Beyond the ADCC paper; neither pytorch-grad-cam
-    1.5.7 nor torchcam 0.5 has it.
+    - ``A_l``: ``[heads, N, N]``, the attention weights of block l, a row for each token that asks;
+      ``∇A_l``: ``∂s_c/∂A_l``, through all that comes after, later attention included
+    - N: prefix tokens (class, registers) and the h·w positions of the map; where the classifier
+      reads several tokens, the mean of their rows; the prefix tokens' columns are left out
+
+    The generic rule, which needs no relevance propagation (that is the authors' CVPR 2021 method).
+    Defined where attention rollout is. One pass with unfused attention and its gradient for each
+    image. Beyond the ADCC paper; neither pytorch-grad-cam 1.5.7 nor torchcam 0.5 has it.
     """
 
     key = "gradattention"

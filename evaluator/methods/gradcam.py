@@ -15,11 +15,12 @@ class GradCAM(Method):
 
     ``α_k = 1/(hw) Σ_ij g_k[i, j]`` and ``L = Σ_k α_k A_k``
 
-    - ``g_k``: ``[h, w]``, ``∂s_c/∂A_k``, the gradient of the target's logit (before softmax, as in the paper)
+    - ``g_k``: ``[h, w]``, ``∂s_c/∂A_k``, the gradient of the target's logit (before softmax, as in
+      the paper)
     - ``A_k``: ``[h, w]``, channel k of the target layer
 
-    Agrees with pytorch-grad-cam and torchcam up to the place of the normalisation: here min-max at low resolution, then
-    upsampling, as in the code released with the ADCC paper.
+    Agrees with pytorch-grad-cam and torchcam up to the place of the normalisation: here min-max at
+    low resolution, then upsampling, as in the code released with the ADCC paper.
     """
 
     key = "gradcam"

@@ -16,11 +16,12 @@ class GradCAMpp(Method):
     ``a_k = g_k² / (2 g_k² + (Σ_ab A_k[a, b]) g_k³)``, 0 where g or the denominator is 0;
     ``α_k = Σ_ij a_k relu(g_k)`` and ``L = Σ_k α_k A_k``
 
-    - ``g_k``: ``[h, w]``, ``∂s_c/∂A_k`` of the logit; ``A_k``: ``[h, w]``, channel k of the target layer
+    - ``g_k``: ``[h, w]``, ``∂s_c/∂A_k`` of the logit; ``A_k``: ``[h, w]``, channel k of the target
+      layer
     - ``a_k``: ``[h, w]``, the weight of each position
 
-    torchcam since 0.2.0 divides a copy, so that its weights become ``Σ relu(g)³``: not matched, on purpose. pytorch-grad-cam
-    adds 1e-6 to the denominator.
+    torchcam since 0.2.0 divides a copy, so that its weights become ``Σ relu(g)³``: not matched, on
+    purpose. pytorch-grad-cam adds 1e-6 to the denominator.
     """
 
     key = "gradcampp"

@@ -15,10 +15,12 @@ class HiResCAM(Method):
 
     ``L = Σ_k g_k ⊙ A_k``
 
-    - ``g_k``: ``[h, w]``, ``∂s_c/∂A_k`` of the logit; ``A_k``: ``[h, w]``, channel k of the target layer; ``⊙`` elementwise
+    - ``g_k``: ``[h, w]``, ``∂s_c/∂A_k`` of the logit; ``A_k``: ``[h, w]``, channel k of the target
+      layer; ``⊙`` elementwise
 
-    LayerCAM without the ReLU on the gradient. On a GAP + linear head the gradient is the same at every position, so this *is*
-    Grad-CAM: computed once. Agrees with pytorch-grad-cam 1.5.7; torchcam 0.5 has no HiResCAM.
+    LayerCAM without the ReLU on the gradient. On a GAP + linear head the gradient is the same at
+    every position, so this *is* Grad-CAM: computed once. Agrees with pytorch-grad-cam 1.5.7;
+    torchcam 0.5 has no HiResCAM.
     """
 
     key = "hirescam"

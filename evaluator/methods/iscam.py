@@ -19,7 +19,8 @@ class ISCAM(Method):
 
     - ``m_k``: ``[H, W]`` in [0, 1], upsampled min-max of channel k; ``n``: steps of the integral
 
-    torchcam accumulates the scaled inputs from step to step; here each step scales the mask once, as the formula says.
+    torchcam accumulates the scaled inputs from step to step; here each step scales the mask once,
+    as the formula says.
     """
 
     n: int = 10

@@ -12,25 +12,28 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _ROUNDING = 1e-12
-"""A centred kernel that is this much smaller than the kernel is rounding: all positions are alike."""
+"""A centred kernel that is this much smaller than the kernel is rounding: all positions are alike.
+"""
 
 
 @dataclass(frozen=True)
 class KPCACAM(Method):
     """KPCA-CAM (Karmani et al., 2024, arXiv:2410.00267): Eigen-CAM with the kernel trick.
 
-    ``L_i = u_i``, ``u`` the eigenvector of ``C κ C`` with the largest eigenvalue, ``κ_ij = kernel(a_i, a_j)``, by ``kernel``
+    ``L_i = u_i``, ``u`` the eigenvector of ``C κ C`` with the largest eigenvalue, ``κ_ij =
+    kernel(a_i, a_j)``, by ``kernel``
 
     - ``sigmoid`` (default): ``tanh(⟨a_i, a_j⟩ / K + 1)``
     - ``rbf``: ``exp(−‖a_i − a_j‖² / K)``: a Gaussian of width ``σ = √(K/2)``
 
     - ``a_i``: ``[K]``, the activation at position i of hw, less its mean over the positions
-    - ``C = 1 − 1/(hw)``: ``[hw, hw]``, centres the kernel; the sum of ``u`` is therefore 0, and the sign of Eigen-CAM cannot be
-      asked for: here the entry of the largest magnitude is positive
+    - ``C = 1 − 1/(hw)``: ``[hw, hw]``, centres the kernel; the sum of ``u`` is therefore 0, and the
+      sign of Eigen-CAM cannot be asked for: here the entry of the largest magnitude is positive
 
-    Kernel, width, centring and sign are those of the authors' code, which is part of pytorch-grad-cam (its kernel PCA is
-    scikit-learn's), and so is the map. The class plays no part in it. The sigmoid kernel has negative eigenvalues too; the
-    largest counts, not the one of the largest magnitude. The cost grows with (hw)³: meant for maps of up to about 14 × 14.
+    Kernel, width, centring and sign are those of the authors' code, which is part of
+    pytorch-grad-cam (its kernel PCA is scikit-learn's), and so is the map. The class plays no part
+    in it. The sigmoid kernel has negative eigenvalues too; the largest counts, not the one of the
+    largest magnitude. The cost grows with (hw)³: meant for maps of up to about 14 × 14.
     """
 
     kernel: str = "sigmoid"
@@ -60,7 +63,8 @@ class KPCACAM(Method):
 def _first_component(kernel: Tensor) -> Tensor:
     """``u`` of a symmetric ``[B, n, n]`` → ``[B, n]``, zeros where the centred kernel is rounding.
 
-    The matrix is shifted by its Frobenius norm, so that none of its eigenvalues is negative before it is squared.
+    The matrix is shifted by its Frobenius norm, so that none of its eigenvalues is negative before
+    it is squared.
     """
     along = kernel.mean(2, keepdim=True)
     centred = kernel - along - along.mT + along.mean(1, keepdim=True)

@@ -15,7 +15,8 @@ class LayerCAM(Method):
 
     ``L = Σ_k relu(g_k) ⊙ A_k``
 
-    - ``g_k``: ``[h, w]``, ``∂s_c/∂A_k`` of the logit; ``A_k``: ``[h, w]``, channel k of the target layer; ``⊙`` elementwise
+    - ``g_k``: ``[h, w]``, ``∂s_c/∂A_k`` of the logit; ``A_k``: ``[h, w]``, channel k of the target
+      layer; ``⊙`` elementwise
 
     Beyond the ADCC paper. Agrees with torchcam and pytorch-grad-cam.
     """

@@ -1,4 +1,6 @@
-"""Principal directions of an activation, for the methods that look for them: products of matrices only.
+"""Principal directions of an activation, for the methods that look for them.
+
+Products of matrices only.
 
 Torch is not imported, and a device never waits for its host, as it would for a decomposition.
 """
@@ -11,14 +13,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _SQUARINGS = 24
-"""The power of a matrix that is taken is 2²⁴: a second eigenvalue of 0.999 999 of the first is gone from it."""
+"""The power of a matrix that is taken is 2²⁴: a second eigenvalue of 0.999 999 of the first is gone
+from it.
+"""
 
 
 def first_right_singular_vector(transposed: Tensor) -> Tensor:
-    """``v``, ``[B, K]``, from ``Oᵀ``, ``[B, K, hw]``: the limit of ``(OᵀO)ⁿ Oᵀ1``, scaled to length 1.
+    """``v``, ``[B, K]``, from ``Oᵀ``, ``[B, K, hw]``.
 
-    Power iteration from the map that is 1 everywhere, which settles the sign: ``Σ_ij O v ≥ 0``. The power is taken by squaring
-    ``OᵀO`` or ``OOᵀ``, whichever is the smaller.
+    The limit of ``(OᵀO)ⁿ Oᵀ1``, scaled to length 1.
+
+    Power iteration from the map that is 1 everywhere, which settles the sign: ``Σ_ij O v ≥ 0``. The
+    power is taken by squaring ``OᵀO`` or ``OOᵀ``, whichever is the smaller.
     """
     channels, positions = transposed.shape[1:]
     if channels < positions:
@@ -30,7 +36,9 @@ def first_right_singular_vector(transposed: Tensor) -> Tensor:
 
 
 def high_power(product: Tensor) -> Tensor:
-    """A symmetric ``[B, n, n]`` with no negative eigenvalue to a high power, its trace 1 all the way.
+    """A symmetric ``[B, n, n]`` with no negative eigenvalue to a high power.
+
+    Its trace 1 all the way.
 
     The limit is the projection on the eigenvector of the largest eigenvalue; zeros stay zeros.
     """

@@ -15,11 +15,12 @@ class RandomCAM(Method):
 
     ``α_k ~ U(−1, 1)`` and ``L = Σ_k α_k A_k``
 
-    - ``A_k``: ``[h, w]``, channel k of the target layer; ``α``: drawn for each image and each pass over it
+    - ``A_k``: ``[h, w]``, channel k of the target layer; ``α``: drawn for each image and each pass
+      over it
 
-    A control: a method that weighs channels must beat it. The weights of an image depend on the run's seed and the image's
-    path only, never on batch size, sharding or resume; its explanation map has weights of its own. pytorch-grad-cam 1.5.7 draws
-    from the same distribution, unseeded.
+    A control: a method that weighs channels must beat it. The weights of an image depend on the
+    run's seed and the image's path only, never on batch size, sharding or resume; its explanation
+    map has weights of its own. pytorch-grad-cam 1.5.7 draws from the same distribution, unseeded.
     """
 
     key = "randomcam"

@@ -21,17 +21,20 @@ class ReciproCAM(Method):
 
     ``L_ij = softmax(head(A ⊙ m_ij))_c``, by ``mask``
 
-    - ``gaussian`` (default): ``m_ij`` is the 3 × 3 kernel ``(1, 2, 1)ᵀ(1, 2, 1)/16`` around (i, j), cut off at the border, else 0
+    - ``gaussian`` (default): ``m_ij`` is the 3 × 3 kernel ``(1, 2, 1)ᵀ(1, 2, 1)/16`` around (i, j),
+      cut off at the border, else 0
     - ``hard``: ``m_ij`` is 1 at (i, j), else 0
 
-    - ``A``: ``[K, h, w]``, the target layer's activation; ``m_ij``: ``[h, w]``, one mask for all channels; ``head``: what follows
+    - ``A``: ``[K, h, w]``, the target layer's activation; ``m_ij``: ``[h, w]``, one mask for all
+      channels; ``head``: what follows
 
-    h·w runs of the head and no pass of the network; on GAP + linear heads one product of matrices. The ReLU of the protocol
-    changes nothing: confidence is not negative.
+    h·w runs of the head and no pass of the network; on GAP + linear heads one product of matrices.
+    The ReLU of the protocol changes nothing: confidence is not negative.
 
-    The code that the authors released spreads the activation *at* (i, j) over its neighbours by the same kernel; the paper
-    multiplies the activation by the mask, as here (on EfficientNet-Lite0 the correlation of the two is 0.966 over 50
-    photographs). Neither pytorch-grad-cam 1.5.7 nor torchcam 0.5 has Recipro-CAM.
+    The code that the authors released spreads the activation *at* (i, j) over its neighbours by the
+    same kernel; the paper multiplies the activation by the mask, as here (on EfficientNet-Lite0 the
+    correlation of the two is 0.966 over 50 photographs). Neither pytorch-grad-cam 1.5.7 nor
+    torchcam 0.5 has Recipro-CAM.
     """
 
     mask: str = "gaussian"
@@ -54,4 +57,7 @@ class ReciproCAM(Method):
 
 def _along(side: int, kernel: Sequence[float]) -> list[list[float]]:
     """The kernel around each place of a side, a row for each: ``[side, side]``."""
-    return [[kernel[place - middle + 1] if abs(place - middle) <= 1 else 0.0 for place in range(side)] for middle in range(side)]
+    return [
+        [kernel[place - middle + 1] if abs(place - middle) <= 1 else 0.0 for place in range(side)]
+        for middle in range(side)
+    ]

@@ -15,19 +15,24 @@ if TYPE_CHECKING:
 class ScoreCAM(Method):
     """Score-CAM (Wang et al., CVPR Workshops 2020, arXiv:1910.01279).
 
-    ``m_k = upsample(minmax(A_k))``, ``α_k = softmax(f(x ⊙ m_k))_c``, ``L = Σ_k α_k B_k``, by variant
+    ``m_k = upsample(minmax(A_k))``, ``α_k = softmax(f(x ⊙ m_k))_c``, ``L = Σ_k α_k B_k``, by
+    variant
 
-    - ``released`` (default): ``B_k = minmax(A_k)``, as the code released with the ADCC paper (torchcam 0.2.1a0); no baseline,
-      no softmax over channels.
+    - ``released`` (default): ``B_k = minmax(A_k)``, as the code released with the ADCC paper
+      (torchcam 0.2.1a0); no baseline, no softmax over channels.
     - ``raw``: the same α, ``B_k = A_k``, as the original authors' code.
-    - ``softmax-logit``: ``α = softmax_k(s_c(x ⊙ m_k))`` over channels, ``B_k = A_k``, as pytorch-grad-cam.
-    - ``cic``: ``α_k = softmax(f(x ⊙ m_k))_c − softmax(f(0))_c``, ``B_k = A_k``: the increase of confidence over a black image
-      in the paper's wording; black is zero in normalised space, the same removed state as everywhere else.
+    - ``softmax-logit``: ``α = softmax_k(s_c(x ⊙ m_k))`` over channels, ``B_k = A_k``, as
+      pytorch-grad-cam.
+    - ``cic``: ``α_k = softmax(f(x ⊙ m_k))_c − softmax(f(0))_c``, ``B_k = A_k``: the increase of
+      confidence over a black image in the paper's wording; black is zero in normalised space, the
+      same removed state as everywhere else.
 
-    - ``A_k``: ``[h, w]``, channel k of the target layer; ``m_k``: ``[H, W]`` in [0, 1]; ``f``: the network, ``c``: the target
+    - ``A_k``: ``[h, w]``, channel k of the target layer; ``m_k``: ``[H, W]`` in [0, 1]; ``f``: the
+      network, ``c``: the target
 
-    Channels with max = min have no mask: no forward, no contribution (exact, their minmax is 0). K forwards per image, K'
-    on the masked image. The result does not depend on how channels are chunked.
+    Channels with max = min have no mask: no forward, no contribution (exact, their minmax is 0). K
+    forwards per image, K' on the masked image. The result does not depend on how channels are
+    chunked.
     """
 
     variant: str = "released"

@@ -15,16 +15,17 @@ class ShapleyCAM(Method):
 
     ``α_k = 1/(hw) Σ_ij (g − ½ H·A)_k[i, j]`` and ``L = Σ_k α_k A_k``
 
-    - ``g``: ``∂s_c/∂A``, ``[K, h, w]``; ``H``: ``∂²s_c/∂A²``, of which only the product with A is made, by two backward passes
-      through the head
+    - ``g``: ``∂s_c/∂A``, ``[K, h, w]``; ``H``: ``∂²s_c/∂A²``, of which only the product with A is
+      made, by two backward passes through the head
     - ``A``: the target layer's activation
 
-    The Shapley value of each position where the score is the second-order Taylor expansion of the logit. Where the head has no
-    curvature this is Grad-CAM: on GAP + linear heads by construction (computed once), on heads of linear layers, ReLU and
-    max-pooling (VGG) because ``H`` is 0 wherever it exists.
+    The Shapley value of each position where the score is the second-order Taylor expansion of the
+    logit. Where the head has no curvature this is Grad-CAM: on GAP + linear heads by construction
+    (computed once), on heads of linear layers, ReLU and max-pooling (VGG) because ``H`` is 0
+    wherever it exists.
 
-    Agrees with pytorch-grad-cam 1.5.7, the author's code, which has the logit as its default too (the paper's "ReST" score is
-    left to a target made by hand). torchcam 0.5 has no ShapleyCAM.
+    Agrees with pytorch-grad-cam 1.5.7, the author's code, which has the logit as its default too
+    (the paper's "ReST" score is left to a target made by hand). torchcam 0.5 has no ShapleyCAM.
     """
 
     key = "shapleycam"

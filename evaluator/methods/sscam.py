@@ -17,11 +17,13 @@ class SSCAM(Method):
 
     ``α_k = 1/n Σ_i softmax(f(x ⊙ (m_k + σ ε_i)))_c`` and ``L = Σ_k α_k minmax(A_k)``
 
-    - ``m_k``: ``[H, W]`` in [0, 1], upsampled min-max of channel k; ``ε_i``: ``[H, W]``, standard normal noise of sample i
+    - ``m_k``: ``[H, W]`` in [0, 1], upsampled min-max of channel k; ``ε_i``: ``[H, W]``, standard
+      normal noise of sample i
     - ``n``: samples; ``sigma``: standard deviation of the noise on the mask
 
-    The noise of sample i is shared by all channels of an image: channels are compared under the same noise, and an image draws
-    n fields instead of n·K. torchcam draws anew for each channel; the expectation is the same.
+    The noise of sample i is shared by all channels of an image: channels are compared under the
+    same noise, and an image draws n fields instead of n·K. torchcam draws anew for each channel;
+    the expectation is the same.
     """
 
     n: int = 35

@@ -18,12 +18,14 @@ class WrongClass(Method):
 
     ``L`` of the method ``of`` (its options at their defaults) for class ``c′ = (c + ⌊C/2⌋) mod C``
 
-    - ``c``: the target, on which confidences, curves and every other metric are measured; ``C``: the number of classes
+    - ``c``: the target, on which confidences, curves and every other metric are measured; ``C``:
+      the number of classes
 
-    A control: a metric that does not rate this map below the method's own is blind to what is explained (Adebayo et al., NeurIPS
-    2018, ask that of methods; ``camtui judge`` asks it of metrics). c′ is a function of c alone, so that the explanation map is
-    explained for the same wrong class, and half of the classes away, since neighbours in ImageNet's order are alike. A network
-    of one class has no other: there the map is the method's own.
+    A control: a metric that does not rate this map below the method's own is blind to what is
+    explained (Adebayo et al., NeurIPS 2018, ask that of methods; ``camtui judge`` asks it of
+    metrics). c′ is a function of c alone, so that the explanation map is explained for the same
+    wrong class, and half of the classes away, since neighbours in ImageNet's order are alike. A
+    network of one class has no other: there the map is the method's own.
     """
 
     of: str = "gradcam"
@@ -33,7 +35,17 @@ class WrongClass(Method):
     paper = "no paper: another class of the same method"
     weighs_by = "another method, for another class"
     choices = {
-        "of": ("gradcam", "gradcampp", "xgradcam", "hirescam", "layercam", "ablationcam", "scorecam", "reciprocam", "finercam")
+        "of": (
+            "gradcam",
+            "gradcampp",
+            "xgradcam",
+            "hirescam",
+            "layercam",
+            "ablationcam",
+            "scorecam",
+            "reciprocam",
+            "finercam",
+        )
     }
     beyond_paper = True
     control = True

@@ -17,8 +17,9 @@ class XGradCAM(Method):
 
     - ``g_k``: ``[h, w]``, ``∂s_c/∂A_k``; ``A_k``: ``[h, w]``, channel k of the target layer
 
-    On a GAP + linear head ``g_k`` is constant over positions, so this *is* Grad-CAM: computed once. The paper reports it for
-    VGG-16 only, for that reason. pytorch-grad-cam adds 1e-7 to the denominator; we leave exactly empty channels out instead.
+    On a GAP + linear head ``g_k`` is constant over positions, so this *is* Grad-CAM: computed once.
+    The paper reports it for VGG-16 only, for that reason. pytorch-grad-cam adds 1e-7 to the
+    denominator; we leave exactly empty channels out instead.
     """
 
     key = "xgradcam"

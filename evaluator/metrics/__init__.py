@@ -1,7 +1,10 @@
-"""One metric per file: ``METRIC`` says what it is, a pure function (tensors in, ``(B,)`` out) says how it is computed.
+"""One metric per file: ``METRIC`` says what it is, a pure function.
 
-No function here knows a network or a method. A new file here is a new metric, computed on request: as a curve, with ``frame`` and
-``ends``, or, with ``measure``, from what every finished row has stored (``base.Explained``).
+(tensors in, ``(B,)`` out) says how it is computed.
+
+No function here knows a network or a method. A new file here is a new metric, computed on request:
+as a curve, with ``frame`` and ``ends``, or, with ``measure``, from what every finished row has
+stored (``base.Explained``).
 """
 
 from __future__ import annotations
@@ -12,12 +15,23 @@ from pkgutil import iter_modules
 
 from evaluator.metrics.base import Metric
 
-_PAPER_ORDER = ("average_drop", "average_increase", "deletion", "insertion", "coherency", "complexity", "adcc")
+_PAPER_ORDER = (
+    "average_drop",
+    "average_increase",
+    "deletion",
+    "insertion",
+    "coherency",
+    "complexity",
+    "adcc",
+)
 
 
 @cache
 def all_metrics() -> dict[str, Metric]:
-    """Every metric by key: the paper's seven in the order of its Table 2, the others after them by name."""
+    """Every metric by key: the paper's seven in the order of its Table 2.
+
+    The others after them by name.
+    """
     modules = [import_module(f"{__name__}.{info.name}") for info in iter_modules(__path__)]
     found = {module.METRIC.key: module.METRIC for module in modules if hasattr(module, "METRIC")}
     rank = {key: place for place, key in enumerate(_PAPER_ORDER)}

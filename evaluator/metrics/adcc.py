@@ -20,10 +20,13 @@ METRIC = Metric(
 
 
 def adcc(coherency: Tensor, complexity: Tensor, average_drop: Tensor) -> Tensor:
-    """Average DCC of each image: the harmonic mean of its three components (Poppi et al., 2021, equation 5), higher is better.
+    """Average DCC of each image: the harmonic mean of its three components.
 
-    The headline of a cell is the harmonic mean of the *averaged* components (``evaluator.statistics``), which is what Table 2
-    prints; the mean of this per-image score is another number, shown as ``mean image ADCC``.
+    (Poppi et al., 2021, equation 5), higher is better.
+
+    The headline of a cell is the harmonic mean of the *averaged* components
+    (``evaluator.statistics``), which is what Table 2 prints; the mean of this per-image score is
+    another number, shown as ``mean image ADCC``.
 
     Args:
         coherency: ``[B]`` in [0, 1].
@@ -33,5 +36,7 @@ def adcc(coherency: Tensor, complexity: Tensor, average_drop: Tensor) -> Tensor:
     Returns:
         ``[B]`` in [0, 1]; 0 where a component is 0.
     """
-    first, second, third = (1 / part.clamp(min=0) for part in (coherency, 1 - complexity, 1 - average_drop))
+    first, second, third = (
+        1 / part.clamp(min=0) for part in (coherency, 1 - complexity, 1 - average_drop)
+    )
     return 3 / (first + second + third)

@@ -21,10 +21,13 @@ METRIC = Metric(
 
 
 def measure(explained: Explained) -> Tensor:
-    """ARCC of each image (arXiv:2605.14641): ADCC with ROAD in place of average drop, in [0, 1], higher is better.
+    """ARCC of each image (arXiv:2605.14641).
 
-    The headline of a cell is the harmonic mean of the *averaged* components (``evaluator.statistics``), as ADCC's is; the mean of
-    this per-image score is another number, shown as ``mean image ARCC``. pytorch-grad-cam 1.5.7 computes the one of an image.
+    ADCC with ROAD in place of average drop, in [0, 1], higher is better.
+
+    The headline of a cell is the harmonic mean of the *averaged* components
+    (``evaluator.statistics``), as ADCC's is; the mean of this per-image score is another number,
+    shown as ``mean image ARCC``. pytorch-grad-cam 1.5.7 computes the one of an image.
 
     Args:
         explained: the values of the three components.

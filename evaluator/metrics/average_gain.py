@@ -20,10 +20,12 @@ METRIC = Metric(
 
 
 def measure(explained: Explained) -> Tensor:
-    """Average gain of each image (Zhang et al., Opti-CAM, CVIU 2024, arXiv:2301.07002), in [0, 1], higher is better.
+    """Average gain of each image (Zhang et al., Opti-CAM, CVIU 2024, arXiv:2301.07002), in [0.
 
-    The counterpart of average drop: by how much confidence rises, where average increase only counts how often. Fake-CAM, which
-    changes next to nothing, gains next to nothing.
+    1], higher is better.
+
+    The counterpart of average drop: by how much confidence rises, where average increase only
+    counts how often. Fake-CAM, which changes next to nothing, gains next to nothing.
 
     Args:
         explained: the stored confidences on images and explanation maps.

@@ -20,7 +20,9 @@ METRIC = Metric(
 
 
 def average_increase(clean: Tensor, masked: Tensor) -> Tensor:
-    """Whether confidence rose (Chattopadhyay et al., WACV 2018), 0 or 1, higher is better; equality is no increase.
+    """Whether confidence rose (Chattopadhyay et al., WACV 2018), 0 or 1, higher is better.
+
+    Equality is no increase.
 
     Args:
         clean: ``y_c``, ``[B]``, probability of the target on the whole image.

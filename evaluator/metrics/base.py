@@ -1,4 +1,7 @@
-"""What a metric is, as data: name, direction, paper. No torch here; the formulas stand in the files beside this one."""
+"""What a metric is, as data: name, direction, paper.
+
+No torch here; the formulas stand in the files beside this one.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,15 @@ if TYPE_CHECKING:
 
 
 class Saliency(Protocol):
-    """B saliency maps ``U``, as a metric sees them; one map that stands for all images gives one value, which is theirs."""
+    """B saliency maps ``U``, as a metric sees them.
+
+    One map that stands for all images gives one value, which is theirs.
+    """
 
     values: Tensor
-    """``[B, h, w]`` in [0, 1], at the resolution of the target layer; of a fixed map at that of the image."""
+    """``[B, h, w]`` in [0, 1], at the resolution of the target layer; of a fixed map at that of the
+    image.
+    """
 
     def pixels(self) -> Tensor:
         """``U``, ``[B, H, W]``."""
@@ -23,27 +31,28 @@ class Saliency(Protocol):
         """Mean over the pixels, ``[B]``, float64."""
 
     def scatter(self, other: Self) -> Tensor:
-        """``Σ (U − mean U)(U′ − mean U′)`` over the pixels, ``[B]``, float64; both of one resolution."""
+        """``Σ (U − mean U)(U′ − mean U′)`` over the pixels, ``[B]``, float64.
+
+        Both of one resolution.
+        """
 
 
 @dataclass(frozen=True)
 class Metric:
     """One number per (backbone, method, image), stored as a fraction and shown ×100.
 
-    What a metric on request needs beside the stored row is said here, so that its cost is known before anything is computed.
+    What a metric on request needs beside the stored row is said here, so that its cost is known
+    before anything is computed.
 
     Attributes:
-        key: the name everywhere: database, exports, options.
-        title: for people; ``short``: for narrow columns.
-        paper: where it was proposed.
-        better: ``higher`` or ``lower``.
-        definition: the formula in one line.
-        low, high: the least and the greatest value.
-        curve: whether it is the area under a curve and costs forwards of its own: its file has ``frame`` and ``ends``.
-        truth: whether it compares the map with the object's true region (``--truth``).
-        forwards: network forwards for each map, on altered images (``Probe.without``).
-        contrast: whether it compares the map with that of the least likely class (``Probe.least_likely``).
-        of: other metrics that it is computed from; they are requested along with it.
+        key: the name everywhere: database, exports, options. title: for people; ``short``: for
+        narrow columns. paper: where it was proposed. better: ``higher`` or ``lower``. definition:
+        the formula in one line. low, high: the least and the greatest value. curve: whether it is
+        the area under a curve and costs forwards of its own: its file has ``frame`` and ``ends``.
+        truth: whether it compares the map with the object's true region (``--truth``). forwards:
+        network forwards for each map, on altered images (``Probe.without``). contrast: whether it
+        compares the map with that of the least likely class (``Probe.least_likely``). of: other
+        metrics that it is computed from; they are requested along with it.
     """
 
     key: str
@@ -67,7 +76,10 @@ class Metric:
 
     @property
     def sign(self) -> int:
-        """+1 where higher is better, −1 where lower is: ``sign * value`` is always to be maximised."""
+        """+1 where higher is better, −1 where lower is.
+
+        ``sign * value`` is always to be maximised.
+        """
         return 1 if self.better == "higher" else -1
 
     @property
@@ -80,8 +92,8 @@ class MetricSettings(NamedTuple):
     """The choices of the protocol that formulas take, besides those of the curves.
 
     Attributes:
-        pointing_margin: pixels by which the object is dilated in the pointing game.
-        road_removal: ``rank`` or ``released``, how ROAD takes pixels out (``evaluator.metrics.road``).
+        pointing_margin: pixels by which the object is dilated in the pointing game. road_removal:
+        ``rank`` or ``released``, how ROAD takes pixels out (``evaluator.metrics.road``).
     """
 
     pointing_margin: int = 15
@@ -96,7 +108,9 @@ class Probe(Protocol):
     """The network that made B maps, to be asked again about their images."""
 
     def without(self, missing: Tensor) -> Tensor:
-        """Confidence in the target without some pixels, ``[B, M, H, W]`` bool → ``[B, M]``, float64; M·B forwards.
+        """Confidence in the target without some pixels, ``[B, M, H, W]`` bool → ``[B, M]``.
+
+        Float64; M·B forwards.
 
         Missing pixels are imputed by noisy linear imputation (``evaluator.measuring.imputation``).
         """
@@ -110,12 +124,11 @@ class Explained:
     """What is known of B images under one method: all that ``measure(explained) -> [B]`` needs.
 
     Attributes:
-        clean: ``y_c``, ``[B]``, float64, probability of the target on the image; ``masked``: ``o_c``, on the explanation map.
-        saliency: ``U``, the maps.
-        values: ``[B]``, float64, of each metric that the requested one names in ``Metric.of``.
-        truth: ``S``, ``[B, H, W]`` bool, the object's pixels, none of them empty; where ``Metric.truth``.
-        probe: the network, where ``Metric.pixels``.
-        settings: choices of the protocol.
+        clean: ``y_c``, ``[B]``, float64, probability of the target on the image; ``masked``:
+        ``o_c``, on the explanation map. saliency: ``U``, the maps. values: ``[B]``, float64, of
+        each metric that the requested one names in ``Metric.of``. truth: ``S``, ``[B, H, W]`` bool,
+        the object's pixels, none of them empty; where ``Metric.truth``. probe: the network, where
+        ``Metric.pixels``. settings: choices of the protocol.
     """
 
     clean: Tensor

@@ -22,18 +22,23 @@ METRIC = Metric(
 
 
 def coherency(saliency: Saliency, again: Saliency) -> Tensor:
-    """Pearson correlation of two saliency maps over their pixels, moved to [0, 1] (Poppi et al., 2021, equation 3).
+    """Pearson correlation of two saliency maps over their pixels, moved to [0, 1].
 
-    Higher is better. Accumulated in float64; 0 where either map is constant, as in the authors' code.
+    Poppi et al., 2021, equation 3.
+
+    Higher is better. Accumulated in float64; 0 where either map is constant, as in the authors'
+    code.
 
     Args:
-        saliency: ``U``, the maps of B images.
-        again: ``U′``, the maps, by the same method for the same class, of the explanation maps ``x ⊙ U``.
+        saliency: ``U``, the maps of B images. again: ``U′``, the maps, by the same method for the
+        same class, of the explanation maps ``x ⊙ U``.
 
     Returns:
         ``[B]``, float64.
     """
     spread = (saliency.scatter(saliency) * again.scatter(again)).sqrt()
-    constant = spread < 1e-12  # a map in [0, 1] that moves by 1e-6 at one pixel is constant for float32
+    constant = (
+        spread < 1e-12
+    )  # a map in [0, 1] that moves by 1e-6 at one pixel is constant for float32
     correlation = saliency.scatter(again) / spread
     return ((correlation.clamp(-1, 1) + 1) / 2).masked_fill(constant, 0)

@@ -22,7 +22,9 @@ METRIC = Metric(
 
 
 def complexity(saliency: Saliency) -> Tensor:
-    """Mean of the saliency map, its L1 norm per pixel (Poppi et al., 2021, equation 4), in [0, 1], lower is better.
+    """Mean of the saliency map, its L1 norm per pixel.
+
+    (Poppi et al., 2021, equation 4), in [0, 1], lower is better.
 
     Args:
         saliency: ``U``, the maps of B images.

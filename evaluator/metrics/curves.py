@@ -13,20 +13,29 @@ class Frame(Protocol):
     """What the network sees at some points of a curve."""
 
     def __call__(self, images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tensor:
-        """Images, empty ones and pixel ranks, one or ``n`` of each, and ``[n]`` numbers of pixels → ``[n, channels, H, W]``."""
+        """Images, empty ones and pixel ranks, one or ``n`` of each.
+
+        And ``[n]`` numbers of pixels → ``[n, channels, H, W]``.
+        """
 
 
 class Step(NamedTuple):
-    """One inner point of both curves: how many of the highest-ranked pixels are removed (or inserted)."""
+    """One inner point of both curves.
+
+    How many of the highest-ranked pixels are removed (or inserted).
+    """
 
     place: int
     pixels: int
 
 
 def pixel_ranks(saliency: Tensor) -> Tensor:
-    """Rank of every pixel in descending saliency, ``[B, H, W]``, 0 for the most salient; ties by pixel index, row by row.
+    """Rank of every pixel in descending saliency, ``[B, H, W]``, 0 for the most salient.
 
-    The order is stable: Fake-CAM's map and zero maps are all ties, and their curves are defined by it.
+    Ties by pixel index, row by row.
+
+    The order is stable: Fake-CAM's map and zero maps are all ties, and their curves are defined by
+    it.
 
     Args:
         saliency: ``U``, ``[B, H, W]``.
@@ -38,7 +47,9 @@ def pixel_ranks(saliency: Tensor) -> Tensor:
 
 
 def inner_steps(pixels: int, steps: int) -> Iterator[Step]:
-    """The ``steps − 1`` points between the two known ends; every step moves ``pixels / steps`` pixels.
+    """The ``steps − 1`` points between the two known ends.
+
+    Every step moves ``pixels / steps`` pixels.
 
     Where that is no whole number, the number of pixels at each point is rounded down.
 

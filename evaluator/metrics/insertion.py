@@ -21,16 +21,18 @@ METRIC = Metric(
 
 
 def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tensor:
-    """An empty image with the most salient pixels shown (Petsiuk et al., BMVC 2018, arXiv:1806.07421).
+    """An empty image with the most salient pixels shown.
 
-    The empty image is zero in normalised space: Fake-CAM's rows in Table 2 (deletion ≈ insertion) show that the paper used
-    one constant for both. RISE starts from a blurred image: ``--insertion-start blur``.
+    Petsiuk et al., BMVC 2018, arXiv:1806.07421.
+
+    The empty image is zero in normalised space: Fake-CAM's rows in Table 2 (deletion ≈ insertion)
+    show that the paper used one constant for both. RISE starts from a blurred image:
+    ``--insertion-start blur``.
 
     Args:
         images: ``x``, ``[n, 3, H, W]``, normalised; here and below, one of them stands for n.
-        empty: ``[n, 3, H, W]``, where the curve starts: zeros, ``[n, 1, 1, 1]``, or the blurred image.
-        ranks: ``[n, H, W]``, ``curves.pixel_ranks``.
-        pixels: ``[n]``, how many are shown.
+        empty: ``[n, 3, H, W]``, where the curve starts: zeros, ``[n, 1, 1, 1]``, or the blurred
+        image. ranks: ``[n, H, W]``, ``curves.pixel_ranks``. pixels: ``[n]``, how many are shown.
 
     Returns:
         ``[n, 3, H, W]``.
@@ -40,5 +42,8 @@ def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tenso
 
 
 def ends(whole: Tensor, empty: Tensor) -> tuple[Tensor, Tensor]:
-    """First and last point of the curve, ``[B]`` each, from the confidence in the whole and in the empty image."""
+    """First and last point of the curve, ``[B]`` each.
+
+    From the confidence in the whole and in the empty image.
+    """
     return empty, whole

@@ -21,10 +21,13 @@ METRIC = Metric(
 
 
 def measure(explained: Explained) -> Tensor:
-    """Whether the maximum lies within 15 pixels of the object (Zhang et al., IJCV 2018, arXiv:1608.00507), 0 or 1.
+    """Whether the maximum lies within 15 pixels of the object.
 
-    Higher is better. Of several maxima the first counts, row by row; a map that is all zero points at the first pixel. Distances
-    are Euclidean, between pixel centres; ``--pointing-margin`` takes another one, 0 for the object itself.
+    (Zhang et al., IJCV 2018, arXiv:1608.00507), 0 or 1.
+
+    Higher is better. Of several maxima the first counts, row by row; a map that is all zero points
+    at the first pixel. Distances are Euclidean, between pixel centres; ``--pointing-margin`` takes
+    another one, 0 for the object itself.
 
     Args:
         explained: the maps and the objects' pixels.
@@ -37,9 +40,15 @@ def measure(explained: Explained) -> Tensor:
     width = saliency.shape[2]
     flat = saliency.flatten(1)
     index = flat.new_ones(flat.shape).cumsum(1) - 1
-    first = index.masked_fill(flat < flat.amax(1, keepdim=True), float("inf")).amin(1).expand(len(truth))
+    first = (
+        index.masked_fill(flat < flat.amax(1, keepdim=True), float("inf"))
+        .amin(1)
+        .expand(len(truth))
+    )
     places = truth.new_ones(truth.shape[1:]).nonzero().to(first).view(*truth.shape[1:], 2)
     row, column = (first / width).floor(), first % width
-    distance = (places[..., 0] - row[:, None, None]) ** 2 + (places[..., 1] - column[:, None, None]) ** 2
+    distance = (places[..., 0] - row[:, None, None]) ** 2 + (
+        places[..., 1] - column[:, None, None]
+    ) ** 2
     near = distance <= explained.settings.pointing_margin**2
     return (near & truth).flatten(1).any(1).double()

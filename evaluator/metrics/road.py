@@ -19,7 +19,8 @@ METRIC = Metric(
     short="ROAD",
     paper="Rong et al., ICML 2022",
     better="higher",
-    definition="(mean_p s_LeRF(p) − mean_p s_MoRF(p)) / 2, p = 20, 40, 60, 80 % of the pixels imputed",
+    definition="(mean_p s_LeRF(p) − mean_p s_MoRF(p)) / 2, p = 20, 40, 60, 80 % of the pixels "
+    "imputed",
     low=-0.5,
     high=0.5,
     forwards=2 * len(PERCENT),
@@ -29,13 +30,13 @@ METRIC = Metric(
 def measure(explained: Explained) -> Tensor:
     """ROAD, combined (Rong et al., ICML 2022, arXiv:2202.00449), in [−0.5, 0.5], higher is better.
 
-    ``s_MoRF(p)`` is the confidence in the target without the most salient p percent of the pixels, ``s_LeRF(p)`` without the
-    least salient ones. What is missing is imputed, so that the shape of the hole tells the network nothing. The confidence in
-    the whole image cancels. Pixels leave in one stable order, ties by pixel index, so that exactly p percent (rounded up) are
-    missing.
+    ``s_MoRF(p)`` is the confidence in the target without the most salient p percent of the pixels,
+    ``s_LeRF(p)`` without the least salient ones. What is missing is imputed, so that the shape of
+    the hole tells the network nothing. The confidence in the whole image cancels. Pixels leave in
+    one stable order, ties by pixel index, so that exactly p percent (rounded up) are missing.
 
-    pytorch-grad-cam 1.5.7 thresholds the map at a percentile instead, and takes out 100 % in place of 60 % where half of a map is
-    0: ``--road-removal released`` does the same.
+    pytorch-grad-cam 1.5.7 thresholds the map at a percentile instead, and takes out 100 % in place
+    of 60 % where half of a map is 0: ``--road-removal released`` does the same.
 
     Args:
         explained: the maps, and the network to be shown what is left.
@@ -51,14 +52,22 @@ def measure(explained: Explained) -> Tensor:
 
 
 def missing_by_rank(saliency: Tensor) -> Tensor:
-    """Which pixels are missing, ``[B, 8, H, W]`` bool: the most salient at each of ``PERCENT``, then the least salient."""
+    """Which pixels are missing, ``[B, 8, H, W]`` bool.
+
+    The most salient at each of ``PERCENT``, then the least salient.
+    """
     ranks, pixels = pixel_ranks(saliency)[:, None], saliency[0].numel()
-    counts = ranks.new_tensor([-(-pixels * percent // 100) for percent in PERCENT])[None, :, None, None]
+    counts = ranks.new_tensor([-(-pixels * percent // 100) for percent in PERCENT])[
+        None, :, None, None
+    ]
     return _joined(ranks < counts, ranks >= pixels - counts)
 
 
 def missing_by_percentile(saliency: Tensor) -> Tensor:
-    """The same as pytorch-grad-cam 1.5.7 chooses them: what is not below a percentile of ``U``, or of ``1 − U``."""
+    """The same as pytorch-grad-cam 1.5.7 chooses them.
+
+    What is not below a percentile of ``U``, or of ``1 − U``.
+    """
 
     def reached(values: Tensor) -> Tensor:
         flat = values.flatten(1).double()

@@ -1,1 +1,4 @@
-"""A pretrained classifier as the evaluator needs it: cut at its target layer, made fast, run in micro-batches."""
+"""A pretrained classifier as the evaluator needs it.
+
+Cut at its target layer, made fast, run in micro-batches.
+"""

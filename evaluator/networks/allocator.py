@@ -1,8 +1,11 @@
-"""The C library's allocator, told to keep what a forward pass frees: the next pass needs the same blocks again.
+"""The C library's allocator, told to keep what a forward pass frees.
 
-By default glibc gives every block above 32 MB back to the system when it is freed, and asks for it anew: the kernel then clears
-each page again. A forward pass on the CPU is mostly such blocks. Kept, EfficientNet-Lite0 at batch 16 does 116 forwards/s instead
-of 73, ResNet-50 28 instead of 24 (two cores, fp32), at 10 % more peak memory.
+The next pass needs the same blocks again.
+
+By default glibc gives every block above 32 MB back to the system when it is freed, and asks for it
+anew: the kernel then clears each page again. A forward pass on the CPU is mostly such blocks. Kept,
+EfficientNet-Lite0 at batch 16 does 116 forwards/s instead of 73, ResNet-50 28 instead of 24 (two
+cores, fp32), at 10 % more peak memory.
 """
 
 from __future__ import annotations
@@ -16,7 +19,10 @@ _LARGEST = 2**31 - 1
 
 
 def keep_freed_blocks() -> bool:
-    """Serve blocks of every size from the process's own heap, for the rest of the process; whether the C library could."""
+    """Serve blocks of every size from the process's own heap, for the rest of the process.
+
+    Whether the C library could.
+    """
     if platform.libc_ver()[0] != "glibc":
         return False
     libc = ctypes.CDLL(None)

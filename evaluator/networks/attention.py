@@ -1,7 +1,10 @@
-"""Self-attention in the open: what every block of a transformer weighs, and the gradient of a logit with respect to it.
+"""Self-attention in the open: what every block of a transformer weighs.
 
-Fused kernels keep the weights to themselves. For the passes that ask for them ``scaled_dot_product_attention`` is replaced by the
-same three operations one by one, in the network as it was built, and put back afterwards.
+And the gradient of a logit with respect to it.
+
+Fused kernels keep the weights to themselves. For the passes that ask for them
+``scaled_dot_product_attention`` is replaced by the same three operations one by one, in the network
+as it was built, and put back afterwards.
 """
 
 from __future__ import annotations
@@ -22,31 +25,48 @@ from evaluator.networks.target_layer import attends
 
 @contextmanager
 def unfused(model: nn.Module, *, gradients: bool = False) -> Iterator[list[Tensor]]:
-    """Within, every call of scaled dot-product attention adds its weights ``[n, heads, N, N]`` to the list.
+    """Within, every call of scaled dot-product attention adds its weights ``[n, heads, N.
+
+    N]`` to the list.
 
     Args:
-        gradients: the weights take part in autograd; without them nothing before the first needs to.
+        gradients: the weights take part in autograd; without them nothing before the first needs
+            to.
     """
     kept: list[Tensor] = []
 
     def openly(
-        query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,
-        _dropout: float = 0.0, is_causal: bool = False, scale: float | None = None, **_: Any,
-    ) -> Tensor:  # fmt: skip
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        _dropout: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        **_: Any,
+    ) -> Tensor:
         factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
         products = query @ key.transpose(-2, -1) * factor
         if is_causal:
-            attn_mask = torch.ones(products.shape[-2:], dtype=torch.bool, device=products.device).tril()
+            attn_mask = torch.ones(
+                products.shape[-2:], dtype=torch.bool, device=products.device
+            ).tril()
         if attn_mask is not None:
             masked = attn_mask.dtype == torch.bool
-            products = products.masked_fill(~attn_mask, -math.inf) if masked else products + attn_mask
+            products = (
+                products.masked_fill(~attn_mask, -math.inf) if masked else products + attn_mask
+            )
         weights = products.softmax(-1)
         if gradients and not weights.requires_grad:
             weights.requires_grad_()
         kept.append(weights)
         return weights @ value
 
-    choosing = [module for module in model.modules() if isinstance(getattr(module, "fused_attn", None), bool)]
+    choosing = [
+        module
+        for module in model.modules()
+        if isinstance(getattr(module, "fused_attn", None), bool)
+    ]
     before = [module.fused_attn for module in choosing]
     fused, fast = functional.scaled_dot_product_attention, torch.backends.mha.get_fastpath_enabled()
     functional.scaled_dot_product_attention = openly  # type: ignore[assignment]  # for this pass
@@ -63,7 +83,10 @@ def unfused(model: nn.Module, *, gradients: bool = False) -> Iterator[list[Tenso
 
 
 def attention_blocks(model: nn.Module, probe: Probe, view: MapView) -> int:
-    """How many blocks can be looked into; 0 where not all of them attend over the prefix tokens and positions of the map."""
+    """How many blocks can be looked into.
+
+    0 where not all of them attend over the prefix tokens and positions of the map.
+    """
     if view.tokens is None or not any(attends(call.module) for call in probe.calls):
         return 0
     with torch.no_grad(), unfused(model) as kept:
@@ -74,7 +97,8 @@ def attention_blocks(model: nn.Module, probe: Probe, view: MapView) -> int:
 def tokens_read(model: nn.Module, images: Tensor) -> Tensor:
     """How much of what the classifier reads each token is, ``[N]``, adding up to 1.
 
-    A token that is not read has no gradient with respect to what it asks for in the last block. Those that are count alike.
+    A token that is not read has no gradient with respect to what it asks for in the last block.
+    Those that are count alike.
     """
     with torch.enable_grad(), unfused(model, gradients=True) as kept:
         logits = logits_of(model(images.clone()))

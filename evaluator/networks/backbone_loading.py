@@ -1,4 +1,7 @@
-"""A classifier as trunk + head at its target layer, with its weights, its preprocessing and its class names."""
+"""A classifier as trunk + head at its target layer, with its weights.
+
+Its preprocessing and its class names.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,9 @@ class Seen(NamedTuple):
     """What a trunk makes of some images.
 
     Attributes:
-        activation: ``A`` as a map, ``[n, K, h, w]``.
-        context: what the head needs besides: prefix tokens and the cut's sides, each with one entry for each image.
-        logits: ``[n, C]`` where the trunk has them already, as a cut by hooks has.
+        activation: ``A`` as a map, ``[n, K, h, w]``. context: what the head needs besides: prefix
+        tokens and the cut's sides, each with one entry for each image. logits: ``[n, C]`` where the
+        trunk has them already, as a cut by hooks has.
     """
 
     activation: Tensor
@@ -42,13 +45,11 @@ class Backbone:
     """A loaded classifier, cut in two at its target layer.
 
     Attributes:
-        trunk: ``[n, channels, H, W]`` → output of the target layer, or a tuple of it and the cut's sides.
-        head: all of these → logits ``[n, C]``.
-        linear: the one linear layer behind global average pooling, where that is all the head is.
-        facts: what the run records about it.
-        view: how the layer's output is a map.
-        whole: the network as it was built, where its attention can be looked into.
-        read: ``Attention.read`` of that network.
+        trunk: ``[n, channels, H, W]`` → output of the target layer, or a tuple of it and the cut's
+        sides. head: all of these → logits ``[n, C]``. linear: the one linear layer behind global
+        average pooling, where that is all the head is. facts: what the run records about it. view:
+        how the layer's output is a map. whole: the network as it was built, where its attention can
+        be looked into. read: ``Attention.read`` of that network.
     """
 
     trunk: nn.Module
@@ -69,11 +70,18 @@ class Backbone:
         raw, *sides = output if isinstance(output, tuple) else (output,)
         logits = sides.pop().float() if self.facts.cut == "hooks" else None
         activation, rest = self.view.to_map(raw.float())
-        context = tuple(side.float() if side.is_floating_point() else side for side in (*rest, *sides))
-        return Seen(activation, context, None if logits is None else self._answered(logits, len(raw)))
+        context = tuple(
+            side.float() if side.is_floating_point() else side for side in (*rest, *sides)
+        )
+        return Seen(
+            activation, context, None if logits is None else self._answered(logits, len(raw))
+        )
 
     def logits(self, activation: Tensor, context: tuple[Tensor, ...] = ()) -> Tensor:
-        """``A`` ``[n, K, h, w]`` and the context of the same images → ``s`` ``[n, C]``; can be differentiated."""
+        """``A`` ``[n, K, h, w]`` and the context of the same images → ``s`` ``[n, C]``.
+
+        Can be differentiated.
+        """
         if self.linear is not None:
             return self.linear(activation.mean((2, 3)))  # type: ignore[no-any-return]  # nn.Module.__call__ is Any
         kept = 1 if self.view.tokens is not None else 0
@@ -88,8 +96,13 @@ class Backbone:
         logits = logits.reshape(images, -1)
         return torch.cat([-logits, logits], 1) if logits.shape[1] == 1 else logits
 
-    def gradient(self, activation: Tensor, targets: Tensor, context: tuple[Tensor, ...] = ()) -> Tensor:
-        """``∂s_c/∂A``, ``[n, K, h, w]``, by autograd through the head; on GAP + linear heads ``W[c]/(hw)``, ``[n, K, 1, 1]``."""
+    def gradient(
+        self, activation: Tensor, targets: Tensor, context: tuple[Tensor, ...] = ()
+    ) -> Tensor:
+        """``∂s_c/∂A``, ``[n, K, h, w]``, by autograd through the head.
+
+        On GAP + linear heads ``W[c]/(hw)``, ``[n, K, 1, 1]``.
+        """
         if self.linear is not None:
             weights = self.linear.weight[targets] / (activation.shape[2] * activation.shape[3])
             return weights[:, :, None, None]
@@ -99,17 +112,28 @@ class Backbone:
             (gradient,) = torch.autograd.grad(chosen, leaf)
         return gradient
 
-    def gradient_of(self, activation: Tensor, class_weights: Tensor, context: tuple[Tensor, ...] = ()) -> Tensor:
+    def gradient_of(
+        self, activation: Tensor, class_weights: Tensor, context: tuple[Tensor, ...] = ()
+    ) -> Tensor:
         """``∂(Σ_d w_d s_d)/∂A`` for ``w`` ``[n, C]``, shaped as ``gradient``."""
         if self.linear is not None:
-            return (class_weights @ self.linear.weight)[:, :, None, None] / activation.shape[2:].numel()
+            return (class_weights @ self.linear.weight)[:, :, None, None] / activation.shape[
+                2:
+            ].numel()
         with torch.enable_grad():
             leaf = activation.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad((class_weights * self.logits(leaf, context)).sum(), leaf)
+            (gradient,) = torch.autograd.grad(
+                (class_weights * self.logits(leaf, context)).sum(), leaf
+            )
         return gradient
 
-    def hessian_product(self, activation: Tensor, targets: Tensor, vector: Tensor, context: tuple[Tensor, ...] = ()) -> Tensor:
-        """``∂²s_c/∂A² · v`` for ``v`` ``[n, K, h, w]``, by two backward passes; zeros where a head has no curvature."""
+    def hessian_product(
+        self, activation: Tensor, targets: Tensor, vector: Tensor, context: tuple[Tensor, ...] = ()
+    ) -> Tensor:
+        """``∂²s_c/∂A² · v`` for ``v`` ``[n, K, h, w]``, by two backward passes.
+
+        Zeros where a head has no curvature.
+        """
         if self.linear is not None:
             return torch.zeros_like(activation[:, :, :1, :1])
         with torch.enable_grad():
@@ -122,7 +146,9 @@ class Backbone:
         return product
 
     def attention(self, images: Tensor, targets: Tensor, *, gradients: bool) -> Attention:
-        """The self-attention of every block on some images, by a pass of its own through the whole network.
+        """The self-attention of every block on some images.
+
+        By a pass of its own through the whole network.
 
         Args:
             images: ``[n, channels, H, W]``, normalised; ``targets``: ``[n]``.
@@ -132,10 +158,16 @@ class Backbone:
         assert self.read is not None, "it comes with the whole"
         with torch.set_grad_enabled(gradients), unfused(self.whole, gradients=gradients) as kept:
             logits = self._answered(logits_of(self.whole(images)), len(images))
-            found = torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), kept) if gradients else ()
+            found = (
+                torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), kept)
+                if gradients
+                else ()
+            )
         weights = tuple(one.detach() for one in kept)
         read = self.read.to(images.device)
-        return Attention(weights, tuple(found), self.view.tokens or 0, self.view.height, self.view.width, read)
+        return Attention(
+            weights, tuple(found), self.view.tokens or 0, self.view.height, self.view.width, read
+        )
 
     def to(self, device: torch.device) -> Backbone:
         """The same on another device, in channels-last layout."""
@@ -154,7 +186,8 @@ def load_backbone(spec: BackboneSpec, resize: int | None = None) -> Backbone:
 
     Raises:
         BackboneUnavailable: its weights are not at hand and cannot be fetched, or do not fit.
-        UsageError: it has no such layer, the layer cannot be a target layer, or it is no classifier of such images.
+        UsageError: it has no such layer, the layer cannot be a target layer, or it is no classifier
+        of such images.
     """
     built = family_of(spec.key).build(spec)
     model = built.model.eval().requires_grad_(False)
@@ -163,17 +196,36 @@ def load_backbone(spec: BackboneSpec, resize: int | None = None) -> Backbone:
     found = probe(model, preprocessing)
     _check_score(spec, built, found)
     split = _split(spec, built, model, found)
-    split = split._replace(trunk=folded(split.trunk)) if isinstance(split.trunk, fx.GraphModule) else split
+    split = (
+        split._replace(trunk=folded(split.trunk))
+        if isinstance(split.trunk, fx.GraphModule)
+        else split
+    )
     linear = _of_both_classes(split.linear) if split.linear is not None else None
     facts = LoadedBackbone(
-        key=spec.key, weights=built.weights, sha256=sha256, layer=split.layer, channels=split.view.channels,
-        height=split.view.height, width=split.view.width, gap_linear=linear is not None,
-        classes=_classes(spec, built, found), preprocessing=preprocessing, class_count=max(found.logits.shape[1], 2),
-        score=spec.score or built.score or "softmax", cut=split.kind, tokens=split.view.tokens, source=built.source,
+        key=spec.key,
+        weights=built.weights,
+        sha256=sha256,
+        layer=split.layer,
+        channels=split.view.channels,
+        height=split.view.height,
+        width=split.view.width,
+        gap_linear=linear is not None,
+        classes=_classes(spec, built, found),
+        preprocessing=preprocessing,
+        class_count=max(found.logits.shape[1], 2),
+        score=spec.score or built.score or "softmax",
+        cut=split.kind,
+        tokens=split.view.tokens,
+        source=built.source,
         attention=attention_blocks(model, found, split.view),
-    )  # fmt: skip
+    )
     backbone = Backbone(split.trunk, split.head, linear, facts, split.view)
-    return replace(backbone, whole=model, read=tokens_read(model, found.images)) if facts.attention else backbone
+    return (
+        replace(backbone, whole=model, read=tokens_read(model, found.images))
+        if facts.attention
+        else backbone
+    )
 
 
 def _split(spec: BackboneSpec, built: Built, model: nn.Module, found: Probe) -> Split:
@@ -204,7 +256,8 @@ def _classes(spec: BackboneSpec, built: Built, found: Probe) -> tuple[str, ...]:
         return (f"not {names[0]}", names[0])
     if names and len(names) != max(count, 2):
         raise UsageError(
-            f"{len(names)} class names, and the network has {max(count, 2)} classes", "one name a line: --classes FILE"
+            f"{len(names)} class names, and the network has {max(count, 2)} classes",
+            "one name a line: --classes FILE",
         )
     return names
 

@@ -1,4 +1,7 @@
-"""How many images one forward takes: searched once for each device, backbone and pass, within a memory budget, and remembered."""
+"""How many images one forward takes.
+
+Searched once for each device, backbone and pass, within a memory budget, and remembered.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +24,31 @@ SIZES = {"cpu": (8, 16, 32, 64), "cuda": (32, 64, 128, 256, 512, 1024)}
 """What is tried, in this order, until a size is no longer worth it."""
 
 WORTH = 1.05
-"""A larger batch must be this much faster: on two CPU cores the sizes from 8 to 32 are within 5 % of one another, and the smaller
-one needs less memory and loses less when it is lost."""
+"""A larger batch must be this much faster: on two CPU cores the sizes from 8 to 32 are within 5 %
+of one another, and the smaller
+one needs less memory and loses less when it is lost.
+"""
 
 BUDGET = 0.5
-"""Share of the memory that is free on the device (of all memory, on a CPU) that forward passes may take."""
+"""Share of the memory that is free on the device (of all memory, on a CPU) that forward passes may
+take.
+"""
 
 
 class RememberedSizes:
-    """What earlier searches on this machine found, in a JSON file that its user may edit or delete."""
+    """What earlier searches on this machine found.
+
+    In a JSON file that its user may edit or delete.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     def size_for(self, network: Network, *, weighing: bool) -> int:
-        """The remembered batch size, or the one found now. Of two workers that search at once, one does and the other waits."""
+        """The remembered batch size, or the one found now.
+
+        Of two workers that search at once, one does and the other waits.
+        """
         key = search_key(network, weighing=weighing)
         try:
             with self._held() as known:
@@ -47,7 +60,10 @@ class RememberedSizes:
 
     @contextmanager
     def _held(self) -> Iterator[dict[str, int]]:
-        """The file's entries under a lock; what is added to them is written. A file that cannot be read is begun anew."""
+        """The file's entries under a lock; what is added to them is written.
+
+        A file that cannot be read is begun anew.
+        """
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -64,13 +80,19 @@ class RememberedSizes:
             entries = json.loads(self._file.read_text())
         except (OSError, ValueError):
             return {}
-        return {k: v for k, v in entries.items() if type(v) is int and v > 0} if isinstance(entries, dict) else {}
+        return (
+            {k: v for k, v in entries.items() if type(v) is int and v > 0}
+            if isinstance(entries, dict)
+            else {}
+        )
 
 
 def search_key(network: Network, *, weighing: bool) -> str:
     """What a good size depends on: device, threads, backbone and layer, arithmetic of the pass."""
     facts = network.backbone.facts
-    side = "" if network.side == 224 else f" {network.side}"  # the usual one has no place in older files
+    side = (
+        "" if network.side == 224 else f" {network.side}"
+    )  # the usual one has no place in older files
     threads = f" x{torch.get_num_threads()}" if network.device.type == "cpu" else ""
     return f"{device_name(network.device)}{threads} | {facts.key} {facts.layer}{side} | {network.arithmetic(weighing=weighing)}"
 
@@ -100,13 +122,18 @@ def _forwards_per_second(network: Network, size: int, weighing: bool) -> float:
     seconds = []
     for _ in range(3):
         begun = time.perf_counter()
-        network.forward(images, weighing=weighing).logits.sum().item()  # the item waits for the device
+        network.forward(
+            images, weighing=weighing
+        ).logits.sum().item()  # the item waits for the device
         seconds.append(time.perf_counter() - begun)
     return size / min(seconds[1:])
 
 
 def _forget_peak(device: torch.device) -> None:
-    """What an earlier size, or a search in another arithmetic, has taken is no matter of the next one."""
+    """What an earlier size, or a search in another arithmetic.
+
+    Has taken is no matter of the next one.
+    """
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)

@@ -1,4 +1,7 @@
-"""What families share: seeded weights, weights into a network, and how many classes a file of weights is for."""
+"""What families share: seeded weights, weights into a network.
+
+And how many classes a file of weights is for.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,11 @@ class Built(NamedTuple):
     """A whole classifier before it is cut.
 
     Attributes:
-        weights: for people: ``IMAGENET1K_V1``, ``random:0``, a file name.
-        classes: class names by index, empty where unknown.
-        preprocessing: the network's own, before what the user asks for.
-        layer: the target layer, ``None`` for the general rule.
-        cut: ``(model, layer, probe)`` → the family's own way to cut there, ``None`` for the general one.
-        score: what turns logits into confidence, ``None`` for softmax.
-        tokens: prefix tokens, where only the builder knows them.
+        weights: for people: ``IMAGENET1K_V1``, ``random:0``, a file name. classes: class names by
+        index, empty where unknown. preprocessing: the network's own, before what the user asks for.
+        layer: the target layer, ``None`` for the general rule. cut: ``(model, layer, probe)`` → the
+        family's own way to cut there, ``None`` for the general one. score: what turns logits into
+        confidence, ``None`` for softmax. tokens: prefix tokens, where only the builder knows them.
         source: sha256 of the code or file that built it.
     """
 
@@ -59,16 +60,23 @@ def seeded(weights: str, build: Callable[[], Any]) -> Any:
 
 
 HEAD_SIGMA = 0.05
-"""Standard deviation of the seeded weights that take the place of a classification layer of zeros."""
+"""Standard deviation of the seeded weights that take the place of a classification layer of zeros.
+"""
 
 
 def fill_zero_heads(model: nn.Module, weights: str) -> str:
-    """Fill linear layers that are all zero, as torchvision's ViT leaves its last: every logit would be equal.
+    """Fill linear layers that are all zero, as torchvision's ViT leaves its last.
+
+    Every logit would be equal.
 
     Returns:
         What to say of it, behind the name of the weights; empty where there was none.
     """
-    empty = [module for module in model.modules() if isinstance(module, nn.Linear) and not module.weight.any()]
+    empty = [
+        module
+        for module in model.modules()
+        if isinstance(module, nn.Linear) and not module.weight.any()
+    ]
     generator = torch.Generator().manual_seed(seed_of(weights))
     for module in empty:
         nn.init.normal_(module.weight, std=HEAD_SIGMA, generator=generator)
@@ -85,11 +93,14 @@ def filled(model: nn.Module, state: dict[str, Tensor], key: str) -> nn.Module:
         missing, unexpected = model.load_state_dict(state, strict=False)
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
-        raise BackboneUnavailable(f"the weights do not fit {key}: {first[0].strip()}", "camtui backbones") from error
+        raise BackboneUnavailable(
+            f"the weights do not fit {key}: {first[0].strip()}", "camtui backbones"
+        ) from error
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
         raise BackboneUnavailable(
-            f"the weights do not fit {key}: {len(missing)} tensors missing, {len(unexpected)} unexpected "
+            f"the weights do not fit {key}: {len(missing)} tensors missing, {len(unexpected)} "
+            "unexpected "
             f"(such as {(missing or unexpected)[0]})",
             "give the weights of this very network, or -b the network they belong to",
         )
@@ -97,7 +108,10 @@ def filled(model: nn.Module, state: dict[str, Tensor], key: str) -> nn.Module:
 
 
 def class_count(build: Callable[[], nn.Module], state: dict[str, Tensor]) -> int | None:
-    """How many classes a file is for: the rows of the weight that is the network's last (a file may order them anew)."""
+    """How many classes a file is for.
+
+    The rows of the weight that is the network's last (a file may order them anew).
+    """
     with torch.device("meta"):
         last = [name for name, weight in build().named_parameters() if weight.ndim in (2, 4)][-1]
     return state[last].shape[0] if last in state else None

@@ -33,7 +33,10 @@ def _processor() -> str:
 
 
 def device_figures(device: torch.device) -> DeviceFigures:
-    """Utilisation, memory, power and temperature now; for a CPU those of this process, utilisation over all cores."""
+    """Utilisation, memory, power and temperature now.
+
+    For a CPU those of this process, utilisation over all cores.
+    """
     return _cuda_figures(device) if device.type == "cuda" else _cpu_figures()
 
 

@@ -1,7 +1,10 @@
-"""Published weights brought to this machine before a run begins: ``python -m evaluator.networks.fetching KEY …``.
+"""Published weights brought to this machine before a run begins.
 
-A process of its own, because it needs torch and whoever asks does not. It prints one line of JSON: ``{"error": …}`` for the first
-network whose weights can neither be found nor fetched, or do not fit; else ``{}``.
+``python -m evaluator.networks.fetching KEY …``.
+
+A process of its own, because it needs torch and whoever asks does not. It prints one line of JSON:
+``{"error": …}`` for the first network whose weights can neither be found nor fetched, or do not
+fit; else ``{}``.
 """
 
 from __future__ import annotations
@@ -20,7 +23,12 @@ def main(keys: list[str]) -> dict[str, object]:
         try:
             family_of(key).build(BackboneSpec(key))
         except CamtuiError as error:
-            told = {"kind": error.kind, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+            told = {
+                "kind": error.kind,
+                "message": error.message,
+                "hint": error.hint,
+                "exit_code": error.exit_code,
+            }
             return {"error": told}
     return {}
 

@@ -1,7 +1,9 @@
-"""Batch normalisation folded into the convolution before it: in real arithmetic the same network, with fewer trips to memory.
+"""Batch normalisation folded into the convolution before it.
 
-Measured on two CPU cores at batch 16: EfficientNet-Lite0 74 → 102 images/s, ResNet-50 21 → 27 (``benchmarks/efficiency.py``);
-padding left to the convolutions besides, Lite0 127 → 190.
+In real arithmetic the same network, with fewer trips to memory.
+
+Measured on two CPU cores at batch 16: EfficientNet-Lite0 74 → 102 images/s, ResNet-50 21 → 27
+(``benchmarks/efficiency.py``); padding left to the convolutions besides, Lite0 127 → 190.
 """
 
 from __future__ import annotations
@@ -19,9 +21,12 @@ def folded(trunk: fx.GraphModule) -> nn.Module:
 
 
 def plain_convolutions(model: nn.Module) -> None:
-    """Replace, in place, convolutions of a class that pads its input first (EfficientNet-Lite0's) by those of torch.
+    """Replace, in place, convolutions of a class that pads its input first.
 
-    The zeros are then the convolution's own, without a copy of the feature map; and the network can be traced like any other.
+    (EfficientNet-Lite0's) by those of torch.
+
+    The zeros are then the convolution's own, without a copy of the feature map; and the network can
+    be traced like any other.
     """
     for owner in list(model.modules()):
         for name, module in list(owner.named_children()):
@@ -30,21 +35,36 @@ def plain_convolutions(model: nn.Module) -> None:
 
 
 def _plain(conv: nn.Conv2d) -> nn.Conv2d:
-    """``SAME`` padding has one row and column more at the end; a kernel that begins with zeros takes the same number at both."""
-    padding = conv.static_padding.padding if isinstance(conv.static_padding, nn.ZeroPad2d) else (0, 0, 0, 0)
+    """``SAME`` padding has one row and column more at the end.
+
+    A kernel that begins with zeros takes the same number at both.
+    """
+    padding = (
+        conv.static_padding.padding
+        if isinstance(conv.static_padding, nn.ZeroPad2d)
+        else (0, 0, 0, 0)
+    )
     left, right, top, bottom = padding
     weight = pad(conv.weight, (right - left, 0, bottom - top, 0))
     height, width = weight.shape[2:]
     plain = nn.Conv2d(
-        conv.in_channels, conv.out_channels, (height, width), cast("tuple[int, int]", tuple(conv.stride)), (bottom, right),
-        groups=conv.groups, bias=conv.bias is not None,
-    )  # fmt: skip
+        conv.in_channels,
+        conv.out_channels,
+        (height, width),
+        cast("tuple[int, int]", tuple(conv.stride)),
+        (bottom, right),
+        groups=conv.groups,
+        bias=conv.bias is not None,
+    )
     plain.weight, plain.bias = nn.Parameter(weight, requires_grad=False), conv.bias
     return plain
 
 
 def make_in_place(trunk: nn.Module) -> None:
-    """Activations overwrite what they are given; right where a convolution's output has no other reader."""
+    """Activations overwrite what they are given.
+
+    Right where a convolution's output has no other reader.
+    """
     for module in trunk.modules():
         if isinstance(module, nn.ReLU6):
             module.inplace = True

@@ -1,7 +1,10 @@
-"""Cutting a classifier by hooks, where its graph cannot be cut: control flow, foreign code, anything that runs.
+"""Cutting a classifier by hooks, where its graph cannot be cut.
 
-The trunk is the whole network with a hook that takes the layer's output; the head is the whole network, on the same images, with
-a hook that puts another output in its place. A head costs a forward; what it computes before the layer comes to the same.
+Control flow, foreign code, anything that runs.
+
+The trunk is the whole network with a hook that takes the layer's output; the head is the whole
+network, on the same images, with a hook that puts another output in its place. A head costs a
+forward; what it computes before the layer comes to the same.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from evaluator.networks.probing import PROBES, Probe, first_tensor, logits_of
 from evaluator.networks.splitting import Split, layers_with_maps, no_layer
 
 
-def split_by_hooks(model: nn.Module, layer: str | None, probe: Probe, prefix: int | None = None) -> Split:
+def split_by_hooks(
+    model: nn.Module, layer: str | None, probe: Probe, prefix: int | None = None
+) -> Split:
     """Cut a model at the output of one of its modules.
 
     Without a layer: at the last module that gives a map.
@@ -27,18 +32,31 @@ def split_by_hooks(model: nn.Module, layer: str | None, probe: Probe, prefix: in
     """
     maps = layers_with_maps(probe, prefix)
     if layer is None and not maps:
-        raise UsageError("this network has no feature map", "name a layer that gives tokens or a map: -b NAME:layer=…")
+        raise UsageError(
+            "this network has no feature map",
+            "name a layer that gives tokens or a map: -b NAME:layer=…",
+        )
     name = layer or maps[-1]
     calls = [call for call in probe.calls if call.name == name]
     if name not in dict(model.named_modules()):
         raise no_layer(name, model, [call.name for call in probe.calls])
     if not calls:
-        raise UsageError(f"layer '{name}' is not called by itself", f"for example layer={maps[-1]}" if maps else "")
+        raise UsageError(
+            f"layer '{name}' is not called by itself",
+            f"for example layer={maps[-1]}" if maps else "",
+        )
     shape = calls[-1].shape
     view = map_view(shape, prefix) if shape and shape[0] == PROBES else None
     if view is None:
         raise no_map(name, shape, prefix, maps)
-    return Split(HookedTrunk(model, name, len(calls)), HookedHead(model, name, len(calls)), None, name, view, "hooks")
+    return Split(
+        HookedTrunk(model, name, len(calls)),
+        HookedHead(model, name, len(calls)),
+        None,
+        name,
+        view,
+        "hooks",
+    )
 
 
 class HookedTrunk(nn.Module):
@@ -80,12 +98,18 @@ class HookedHead(nn.Module):
             if turn < self._calls:
                 return output
             changed = activation.clone()  # what follows may overwrite it
-            return type(output)((changed, *output[1:])) if isinstance(output, list | tuple) else changed
+            return (
+                type(output)((changed, *output[1:]))
+                if isinstance(output, list | tuple)
+                else changed
+            )
 
         return _run(self.model, self._layer, put, images)
 
 
-def _run(model: nn.Module, layer: str, hook: Callable[[nn.Module, Any, Any], Any], images: Tensor) -> Tensor:
+def _run(
+    model: nn.Module, layer: str, hook: Callable[[nn.Module, Any, Any], Any], images: Tensor
+) -> Tensor:
     handle = model.get_submodule(layer).register_forward_hook(hook)
     try:
         logits: Tensor = logits_of(model(images.clone()))

@@ -1,4 +1,7 @@
-"""What a layer gives as a map ``[B, K, h, w]``, and a changed map as what the layer gives: methods see nothing but maps."""
+"""What a layer gives as a map ``[B, K, h, w]``, and a changed map as what the layer gives.
+
+Methods see nothing but maps.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from torch import Tensor, nn
 from evaluator.errors import UsageError
 
 MOST_PREFIX = 16
-"""Prefix tokens that are taken for such without being told: class, distillation and register tokens are never so many."""
+"""Prefix tokens that are taken for such without being told: class, distillation and register tokens
+are never so many.
+"""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,11 @@ class Tokens(MapView):
     def to_map(self, raw: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The tokens of the map; the prefix tokens beside it."""
         prefix = self.tokens or 0
-        values = raw[:, prefix:].transpose(1, 2).reshape(len(raw), self.channels, self.height, self.width)
+        values = (
+            raw[:, prefix:]
+            .transpose(1, 2)
+            .reshape(len(raw), self.channels, self.height, self.width)
+        )
         return values, (raw[:, :prefix],)
 
     def to_raw(self, values: Tensor, rest: tuple[Tensor, ...]) -> Tensor:
@@ -66,8 +75,9 @@ class Tokens(MapView):
 def map_view(shape: tuple[int, ...], prefix: int | None) -> MapView | None:
     """How a layer's output of that shape is a map; ``None`` where it is none.
 
-    Of four dimensions the map is square, so ``[B, 7, 7, 768]`` has its channels last. Of three, what remains behind the prefix
-    tokens must be a square; without a known prefix the largest square counts.
+    Of four dimensions the map is square, so ``[B, 7, 7, 768]`` has its channels last. Of three,
+    what remains behind the prefix tokens must be a square; without a known prefix the largest
+    square counts.
 
     Args:
         shape: with the batch.
@@ -95,19 +105,31 @@ def prefix_tokens(model: nn.Module, told: int | None) -> int | None:
     return known if isinstance(known, int) else None
 
 
-def no_map(layer: str, shape: tuple[int, ...] | None, prefix: int | None, others: list[str]) -> UsageError:
+def no_map(
+    layer: str, shape: tuple[int, ...] | None, prefix: int | None, others: list[str]
+) -> UsageError:
     """Why a layer cannot be a target layer, and which could.
 
     Args:
         others: layers that give a map.
     """
-    example = f"for example layer={others[-1]}; others: {', '.join(others[-6:-1])}" if len(others) > 1 else "choose another layer"
+    example = (
+        f"for example layer={others[-1]}; others: {', '.join(others[-6:-1])}"
+        if len(others) > 1
+        else "choose another layer"
+    )
     if shape is None:
         return UsageError(f"layer '{layer}' gives no feature map: its output is no tensor", example)
     text = " × ".join(map(str, shape[1:]))
     if len(shape) == 3:
         told = f"behind {prefix} prefix tokens " if prefix is not None else ""
         return UsageError(
-            f"layer '{layer}' gives no feature map: its {shape[1]} tokens {told}make no square grid", f"tokens=P; {example}"
+            f"layer '{layer}' gives no feature map: its {shape[1]} tokens {told}make no square "
+            "grid",
+            f"tokens=P; {example}",
         )
-    return UsageError(f"layer '{layer}' gives no feature map: its output is {text or 'one number'} for each image", example)
+    return UsageError(
+        f"layer '{layer}' gives no feature map: its output is {text or 'one number'} for each "
+        "image",
+        example,
+    )

@@ -1,4 +1,7 @@
-"""Forward passes through one backbone on one device: micro-batches, precision, and the count of what they cost."""
+"""Forward passes through one backbone on one device.
+
+Micro-batches, precision, and the count of what they cost.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ from evaluator.networks.numerics import insist_on_float32, make_deterministic
 from evaluator.records import Precision
 
 DEFAULT_BATCH = {"cpu": 16, "cuda": 128}
-"""Images in one forward where nothing better was searched for (``evaluator.networks.batch_size_search``)."""
+"""Images in one forward where nothing better was searched for
+(``evaluator.networks.batch_size_search``).
+"""
 
 Arithmetic = Literal["fp32", "bf16"]
 """In which numbers a pass is computed."""
@@ -41,7 +46,8 @@ class Observation(NamedTuple):
     """``A`` ``[n, K, h, w]`` and logits ``[n, C]`` of some images.
 
     Attributes:
-        context: what the head needs besides ``A``, each with one entry for each image; empty for most networks.
+        context: what the head needs besides ``A``, each with one entry for each image; empty for
+            most networks.
     """
 
     activation: Tensor
@@ -62,17 +68,25 @@ class Network:
     """A backbone ready to run.
 
     Args:
-        backbone: on any device; it is moved.
-        precision: ``fp32``; ``mixed``: passes that only weigh channels in bfloat16, passes that measure in float32; ``bf16``.
-        batch_size: images in one forward, ``None`` for a default.
+        backbone: on any device; it is moved. precision: ``fp32``; ``mixed``: passes that only weigh
+        channels in bfloat16, passes that measure in float32; ``bf16``. batch_size: images in one
+        forward, ``None`` for a default.
 
     Attributes:
         side: height and width of the input in pixels; ``input_shape``: ``(channels, side, side)``.
-        batch_sizes: images in one forward, by its arithmetic; halved for good when the device runs out of memory.
-        forwards: images that went through the network so far; ``shrunk``: a line for each time a batch was halved.
+        batch_sizes: images in one forward, by its arithmetic; halved for good when the device runs
+        out of memory. forwards: images that went through the network so far; ``shrunk``: a line for
+        each time a batch was halved.
     """
 
-    def __init__(self, backbone: Backbone, *, device: torch.device, precision: Precision, batch_size: int | None = None) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        device: torch.device,
+        precision: Precision,
+        batch_size: int | None = None,
+    ) -> None:
         insist_on_float32()
         self.backbone = backbone.to(device)
         if device.type == "cuda" and not backbone.gap_linear:
@@ -92,7 +106,8 @@ class Network:
         """Forward ``count`` images, made chunk by chunk so that they never exist all at once.
 
         Args:
-            weighing: these passes only weigh channels (Score-CAM and kin): bfloat16 under ``mixed``.
+            weighing: these passes only weigh channels (Score-CAM and kin): bfloat16 under
+                ``mixed``.
         """
         start, arithmetic = 0, self.arithmetic(weighing=weighing)
         while start < count:
@@ -105,12 +120,16 @@ class Network:
             yield Pass(start, stop, *observed)
             start = stop
 
-    def _unless_too_large(self, make: MakeImages, start: int, stop: int, *, weighing: bool) -> Observation | None:
+    def _unless_too_large(
+        self, make: MakeImages, start: int, stop: int, *, weighing: bool
+    ) -> Observation | None:
         """One batch; ``None`` where memory ran out and a smaller one can be tried."""
         try:
             return self.forward(make(start, stop), weighing=weighing)
         except (RuntimeError, MemoryError) as error:
-            if self.batch_sizes[self.arithmetic(weighing=weighing)] == 1 or not is_out_of_memory(error):
+            if self.batch_sizes[self.arithmetic(weighing=weighing)] == 1 or not is_out_of_memory(
+                error
+            ):
                 raise
             return None
 
@@ -119,11 +138,17 @@ class Network:
         parts = [Observation(p.activation, p.logits, p.context) for p in self.passes(count, make)]
         if len(parts) == 1:
             return parts[0]
-        context = tuple(torch.cat(each) for each in zip(*(part.context for part in parts), strict=True))
-        return Observation(torch.cat([p.activation for p in parts]), torch.cat([p.logits for p in parts]), context)
+        context = tuple(
+            torch.cat(each) for each in zip(*(part.context for part in parts), strict=True)
+        )
+        return Observation(
+            torch.cat([p.activation for p in parts]), torch.cat([p.logits for p in parts]), context
+        )
 
     def scores(self, logits: Tensor) -> Tensor:
-        """Confidence in every class, ``[n, C]``, float64: near 1 a float32 probability has lost the digits that a drop needs.
+        """Confidence in every class, ``[n, C]``, float64.
+
+        Near 1 a float32 probability has lost the digits that a drop needs.
 
         ``softmax(s)``, or ``σ(s)`` for networks whose classes do not exclude each other.
         """
@@ -136,32 +161,59 @@ class Network:
 
     def gradient(self, seen: Observation, targets: Tensor) -> Tensor:
         """``∂s_c/∂A``, ``[n, K, h, w]``, or ``[n, K, 1, 1]`` on GAP + linear heads."""
-        return self._in_parts(seen, lambda part, at: self.backbone.gradient(part.activation, targets[at], part.context))
+        return self._in_parts(
+            seen,
+            lambda part, at: self.backbone.gradient(part.activation, targets[at], part.context),
+        )
 
     def gradient_of(self, seen: Observation, class_weights: Tensor) -> Tensor:
         """``∂(Σ_d w_d s_d)/∂A`` for ``w`` ``[n, C]``, shaped as ``gradient``."""
-        return self._in_parts(seen, lambda part, at: self.backbone.gradient_of(part.activation, class_weights[at], part.context))
+        return self._in_parts(
+            seen,
+            lambda part, at: self.backbone.gradient_of(
+                part.activation, class_weights[at], part.context
+            ),
+        )
 
     def hessian_product(self, seen: Observation, targets: Tensor, vector: Tensor) -> Tensor:
         """``∂²s_c/∂A² · v`` for ``v`` ``[n, K, h, w]``, shaped as ``gradient``."""
         return self._in_parts(
-            seen, lambda part, at: self.backbone.hessian_product(part.activation, targets[at], vector[at], part.context)
+            seen,
+            lambda part, at: self.backbone.hessian_product(
+                part.activation, targets[at], vector[at], part.context
+            ),
         )
 
     def attention(self, images: Tensor, targets: Tensor, *, gradients: bool) -> Attention:
-        """The self-attention of every block: one forward for each image, counted, and no more of them at once than fit in one."""
+        """The self-attention of every block.
+
+        One forward for each image, counted, and no more of them at once than fit in one.
+        """
         self.forwards += len(images)
         return self.backbone.attention(images, targets, gradients=gradients)
 
-    def _in_parts(self, seen: Observation, compute: Callable[[Observation, slice], Tensor]) -> Tensor:
-        """What is computed of a head that needs a context, which may be most of the network: a forward's images at a time."""
+    def _in_parts(
+        self, seen: Observation, compute: Callable[[Observation, slice], Tensor]
+    ) -> Tensor:
+        """What is computed of a head that needs a context, which may be most of the network.
+
+        A forward's images at a time.
+        """
         count, size = len(seen.activation), self.batch_sizes["fp32"]
         if count <= size or not seen.context:
             return compute(seen, slice(None))
-        return torch.cat([compute(seen.part(at, at + size), slice(at, at + size)) for at in range(0, count, size)])
+        return torch.cat(
+            [
+                compute(seen.part(at, at + size), slice(at, at + size))
+                for at in range(0, count, size)
+            ]
+        )
 
     def blank_confidence(self) -> Tensor:
-        """Confidence in every class on the zero image, ``[C]``, float64: one forward per backbone, ever."""
+        """Confidence in every class on the zero image, ``[C]``, float64.
+
+        One forward per backbone, ever.
+        """
         if self._blank is None:
             blank = torch.zeros(1, *self.input_shape, device=self.device)
             self._blank = self.scores(self.forward(blank, weighing=False).logits)[0]
@@ -173,11 +225,18 @@ class Network:
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             seen = self._seen(images, weighing)
-            logits = self.backbone.logits(seen.activation, seen.context) if seen.logits is None else seen.logits
+            logits = (
+                self.backbone.logits(seen.activation, seen.context)
+                if seen.logits is None
+                else seen.logits
+            )
             return Observation(seen.activation, logits, seen.context)
 
     def _seen(self, images: Tensor, weighing: bool) -> Seen:
-        """What the trunk makes of them; the head behind it is computed in float32, which for most cuts costs next to nothing."""
+        """What the trunk makes of them; the head behind it is computed in float32.
+
+        Which for most cuts costs next to nothing.
+        """
         if self.arithmetic(weighing=weighing) == "fp32":
             output = self.backbone.trunk(images)
         elif self._twin is not None and (weighing or self.device.type == "cuda"):
@@ -189,10 +248,16 @@ class Network:
 
     def arithmetic(self, *, weighing: bool) -> Arithmetic:
         """What a pass of that kind is computed in."""
-        return "bf16" if self._precision == "bf16" or (weighing and self._precision == "mixed") else "fp32"
+        return (
+            "bf16"
+            if self._precision == "bf16" or (weighing and self._precision == "mixed")
+            else "fp32"
+        )
 
     def _shrink(self, arithmetic: Arithmetic) -> None:
         self.batch_sizes[arithmetic] //= 2
-        self.shrunk.append(f"out of memory on {self.device}: batch size now {self.batch_sizes[arithmetic]}")
+        self.shrunk.append(
+            f"out of memory on {self.device}: batch size now {self.batch_sizes[arithmetic]}"
+        )
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -1,4 +1,7 @@
-"""What CUDA's libraries may do to a number: full float32, and algorithms that give the same bits again."""
+"""What CUDA's libraries may do to a number.
+
+Full float32, and algorithms that give the same bits again.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,15 @@ from torch import Tensor, nn
 
 
 def insist_on_float32() -> None:
-    """Convolutions and matrix products in float32, never in TF32, by algorithms that do not depend on timing.
+    """Convolutions and matrix products in float32, never in TF32.
 
-    Set for each kind of operation: ``torch.backends.fp32_precision`` and ``torch.set_float32_matmul_precision`` of whoever
-    shares the process do not reach these. The older switch is turned too: what reads it, as ``torch.export`` does, would
-    refuse a setting that only the newer one knows. cuDNN's own choice among algorithms still depends on the shape of a batch.
+    By algorithms that do not depend on timing.
+
+    Set for each kind of operation: ``torch.backends.fp32_precision`` and
+    ``torch.set_float32_matmul_precision`` of whoever shares the process do not reach these. The
+    older switch is turned too: what reads it, as ``torch.export`` does, would refuse a setting that
+    only the newer one knows. cuDNN's own choice among algorithms still depends on the shape of a
+    batch.
     """
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # made when torch is imported
@@ -27,7 +34,9 @@ def tf32_allowed() -> bool:
 
 
 class DeterministicPooling(nn.Module):
-    """``nn.AdaptiveAvgPool2d`` whose gradient is a sum in a fixed order: torch's own adds with atomics on CUDA.
+    """``nn.AdaptiveAvgPool2d`` whose gradient is a sum in a fixed order.
+
+    Torch's own adds with atomics on CUDA.
 
     Args:
         height, width: of the output.
@@ -38,13 +47,16 @@ class DeterministicPooling(nn.Module):
         self.output_size = (height, width)
 
     def forward(self, activation: Tensor) -> Tensor:
-        """``[n, K, h, w]`` → ``[n, K, height, width]``; what has that size already is left as it is."""
+        """``[n, K, h, w]`` → ``[n, K, height, width]``.
+
+        What has that size already is left as it is.
+        """
         if activation.shape[2:] == self.output_size:
             return activation
         down, across = (
             _shares(low, high, activation)
             for low, high in zip(activation.shape[2:], self.output_size, strict=True)
-        )  # fmt: skip
+        )
         return down @ activation @ across.T
 
 

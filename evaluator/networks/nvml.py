@@ -1,4 +1,7 @@
-"""What NVML says of one GPU, or of one slice of it (MIG): each figure by itself, ``None`` where the driver does not tell."""
+"""What NVML says of one GPU, or of one slice of it (MIG).
+
+Each figure by itself, ``None`` where the driver does not tell.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ class NvmlFigures(NamedTuple):
 
 
 class _Handles(NamedTuple):
-    """NVML's handles of a device, and of the card that it is on: the same unless the device is a MIG slice."""
+    """NVML's handles of a device, and of the card that it is on.
+
+    The same unless the device is a MIG slice.
+    """
 
     device: Any
     card: Any
@@ -27,7 +33,8 @@ class _Handles(NamedTuple):
 def nvml_figures(uuid: str) -> NvmlFigures:
     """The figures of a device now.
 
-    A MIG slice has no utilisation of its own; its power and temperature are those of the whole card.
+    A MIG slice has no utilisation of its own; its power and temperature are those of the whole
+    card.
 
     Args:
         uuid: as torch gives it, without ``GPU-`` or ``MIG-``.
@@ -89,5 +96,7 @@ def _handles(uuid: str) -> _Handles | None:
 def _told(ask: Callable[[], float]) -> float | None:
     try:
         return float(ask())
-    except pynvml.NVMLError:  # not supported by this device, no permission, or the GPU has fallen off the bus
+    except (
+        pynvml.NVMLError
+    ):  # not supported by this device, no permission, or the GPU has fallen off the bus
         return None

@@ -1,4 +1,7 @@
-"""A model looked at before it is cut: what it answers to two images, and what every module gives on the way."""
+"""A model looked at before it is cut.
+
+What it answers to two images, and what every module gives on the way.
+"""
 
 from __future__ import annotations
 
@@ -50,13 +53,18 @@ def probe(model: nn.Module, preprocessing: Preprocessing) -> Probe:
     side, channels = preprocessing.side, preprocessing.channels
     images = torch.randn(PROBES, channels, side, side, generator=torch.Generator().manual_seed(0))
     calls: list[Call] = []
-    handles = [module.register_forward_hook(_recorder(name, calls)) for name, module in model.named_modules() if name]
+    handles = [
+        module.register_forward_hook(_recorder(name, calls))
+        for name, module in model.named_modules()
+        if name
+    ]
     try:
         with torch.no_grad():
             output = model(images.clone())
     except Exception as error:  # a network of somebody else's may raise anything
         raise UsageError(
-            f"the network does not take images of {channels} × {side} × {side}: {printable(error, 200)}",
+            f"the network does not take images of {channels} × {side} × {side}: "
+            f"{printable(error, 200)}",
             "say what it takes: -b NAME:side=N,channels=1",
         ) from error
     finally:
@@ -81,7 +89,9 @@ def first_tensor(output: Any) -> Tensor | None:
 
 
 def logits_of(output: Any) -> Any:
-    """The logits in what a network answers: the tensor, the first of a tuple, ``logits`` of a dict or of an object.
+    """The logits in what a network answers.
+
+    The tensor, the first of a tuple, ``logits`` of a dict or of an object.
 
     Works on tensors, and on the nodes of a graph that stand for them.
 
@@ -94,7 +104,8 @@ def logits_of(output: Any) -> Any:
         if len(output) == 1:
             return next(iter(output.values()))
         raise UsageError(
-            f"the network answers with a dict of {', '.join(map(str, output)) or 'nothing'}, and none of them is 'logits'",
+            f"the network answers with a dict of {', '.join(map(str, output)) or 'nothing'}, "
+            "and none of them is 'logits'",
             "return the logits, or a dict with them under 'logits'",
         )
     if hasattr(output, "logits"):
@@ -103,14 +114,17 @@ def logits_of(output: Any) -> Any:
 
 
 def as_rows(logits: Any) -> Tensor:
-    """Logits ``[n, C]``: ``[n]`` is one for each image, ``[n, C, 1, 1]`` has two dimensions to spare.
+    """Logits ``[n, C]``: ``[n]`` is one for each image, ``[n, C, 1.
+
+    1]`` has two dimensions to spare.
 
     Raises:
         UsageError: any other shape, or no tensor.
     """
     if not isinstance(logits, Tensor):
         raise UsageError(
-            f"the network answers with a {type(logits).__name__}, a classifier with a tensor of logits",
+            f"the network answers with a {type(logits).__name__}, a classifier with a tensor "
+            "of logits",
             "return the logits, a tuple that begins with them, or a dict with them under 'logits'",
         )
     if logits.ndim == 1 and len(logits) == PROBES:
@@ -120,7 +134,8 @@ def as_rows(logits: Any) -> Tensor:
     if logits.ndim != 2 or len(logits) != PROBES:
         shape = " × ".join(map(str, logits.shape)) or "a single number"
         raise UsageError(
-            f"the network answers {PROBES} images with {shape}, a classifier with {PROBES} × classes",
+            f"the network answers {PROBES} images with {shape}, a classifier with {PROBES} × "
+            "classes",
             "give a network that ends in one logit for each class",
         )
     return logits

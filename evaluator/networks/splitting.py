@@ -1,7 +1,10 @@
-"""Cutting a classifier's graph in two at its target layer, and recognising heads that need no autograd.
+"""Cutting a classifier's graph in two at its target layer.
 
-``trunk: x → A`` and ``head: A → logits``; where the classifier also uses what comes before the layer, those tensors are the cut's
-sides: ``trunk: x → (A, sides)`` and ``head: (A, sides) → logits``. Gradient and ablation are taken with the sides held fixed.
+And recognising heads that need no autograd.
+
+``trunk: x → A`` and ``head: A → logits``; where the classifier also uses what comes before the
+layer, those tensors are the cut's sides: ``trunk: x → (A, sides)`` and ``head: (A, sides) →
+logits``. Gradient and ablation are taken with the sides held fixed.
 """
 
 from __future__ import annotations
@@ -17,7 +20,15 @@ from torch.nn import functional
 from evaluator.errors import UsageError
 from evaluator.networks.map_view import MapView, map_view, no_map
 from evaluator.networks.probing import PROBES, Probe
-from evaluator.networks.tracing import CannotCut, Traced, ancestors, descendants, is_batched, traced, values_of
+from evaluator.networks.tracing import (
+    CannotCut,
+    Traced,
+    ancestors,
+    descendants,
+    is_batched,
+    traced,
+    values_of,
+)
 from evaluator.text import did_you_mean
 
 
@@ -25,11 +36,10 @@ class Split(NamedTuple):
     """A classifier cut in two.
 
     Attributes:
-        trunk: images → output of the target layer, or a tuple of it and the sides; ``head``: all of these → logits.
-        linear: the linear layer, where the head is global average pooling and nothing but it.
-        layer: dotted name of the target layer.
-        view: how the layer's output is a map.
-        kind: ``graph`` or ``hooks``.
+        trunk: images → output of the target layer, or a tuple of it and the sides; ``head``: all of
+        these → logits. linear: the linear layer, where the head is global average pooling and
+        nothing but it. layer: dotted name of the target layer. view: how the layer's output is a
+        map. kind: ``graph`` or ``hooks``.
     """
 
     trunk: nn.Module
@@ -40,11 +50,14 @@ class Split(NamedTuple):
     kind: str = "graph"
 
 
-def split_graph(model: nn.Module, layer: str | None, probe: Probe, prefix: int | None = None) -> Split:
+def split_graph(
+    model: nn.Module, layer: str | None, probe: Probe, prefix: int | None = None
+) -> Split:
     """Cut a model's graph at the output of a layer.
 
-    Without a layer: at its last feature map, the last output ``[B, K, h, w]`` with more than one position that is not made by the
-    pooling of the classifier. For VGG-like networks that is the output of the last max-pooling.
+    Without a layer: at its last feature map, the last output ``[B, K, h, w]`` with more than one
+    position that is not made by the pooling of the classifier. For VGG-like networks that is the
+    output of the last max-pooling.
 
     Args:
         model: in evaluation mode.
@@ -54,21 +67,33 @@ def split_graph(model: nn.Module, layer: str | None, probe: Probe, prefix: int |
 
     Raises:
         UsageError: no such layer, or its output is no map, or the logits do not depend on it.
-        CannotCut: the graph does not show where to cut, or the two halves do not answer as the model does.
+        CannotCut: the graph does not show where to cut, or the two halves do not answer as the
+        model does.
     """
     return split_traced(traced(model), model, layer, probe, prefix)
 
 
-def split_traced(found: Traced, model: nn.Module, layer: str | None, probe: Probe, prefix: int | None = None) -> Split:
+def split_traced(
+    found: Traced, model: nn.Module, layer: str | None, probe: Probe, prefix: int | None = None
+) -> Split:
     """Cut a graph; see ``split_graph``."""
     values = values_of(found.whole, probe.images)
     graph = found.whole.graph
-    cut = _last_feature_map(graph, values) if layer is None else _last_node_of(layer, model, found.names)
+    cut = (
+        _last_feature_map(graph, values)
+        if layer is None
+        else _last_node_of(layer, model, found.names)
+    )
     name = layer or found.names[cut]
     shape = values.get(cut)
     view = map_view(tuple(shape), prefix) if is_batched(shape) else None
     if view is None:
-        raise no_map(name, tuple(shape) if is_batched(shape) else None, prefix, layers_with_maps(probe, prefix))
+        raise no_map(
+            name,
+            tuple(shape) if is_batched(shape) else None,
+            prefix,
+            layers_with_maps(probe, prefix),
+        )
     halves = _cut(found, cut, name, values, probe)
     _refuse_other_answer(halves.trunk, halves.head, probe)
     linear = None if halves.sides or type(view) is not MapView else _gap_linear(halves.head)
@@ -76,30 +101,50 @@ def split_traced(found: Traced, model: nn.Module, layer: str | None, probe: Prob
 
 
 def layers_with_maps(probe: Probe, prefix: int | None = None) -> list[str]:
-    """The modules that give a map, in the order of their last calls: one that is called again counts where it is called last."""
-    calls = [call.name for call in probe.calls if call.shape and call.shape[0] == PROBES and map_view(call.shape, prefix)]
+    """The modules that give a map, in the order of their last calls.
+
+    One that is called again counts where it is called last.
+    """
+    calls = [
+        call.name
+        for call in probe.calls
+        if call.shape and call.shape[0] == PROBES and map_view(call.shape, prefix)
+    ]
     return list(dict.fromkeys(reversed(calls)))[::-1]
 
 
 def _last_feature_map(graph: fx.Graph, values: dict[fx.Node, Any]) -> fx.Node:
     """The last output ``[B, K, h, w]`` with more than one position before the classifier's pooling."""
     nodes = list(graph.nodes)
-    poolings = [place for place, node in enumerate(nodes) if _is_adaptive_pooling(node) or _is_mean(node)]
+    poolings = [
+        place for place, node in enumerate(nodes) if _is_adaptive_pooling(node) or _is_mean(node)
+    ]
     maps = [
         node
         for node in nodes[: poolings[-1] if poolings else None]
-        if is_batched(shape := values.get(node)) and len(shape) == 4 and shape[2] * shape[3] > 1 and node.op != "placeholder"
+        if is_batched(shape := values.get(node))
+        and len(shape) == 4
+        and shape[2] * shape[3] > 1
+        and node.op != "placeholder"
         and not _is_dropout(node)
-    ]  # fmt: skip
+    ]
     if not maps:
-        raise UsageError("this network has no feature map", "name a layer that gives tokens or a map: -b NAME:layer=…")
+        raise UsageError(
+            "this network has no feature map",
+            "name a layer that gives tokens or a map: -b NAME:layer=…",
+        )
     last: fx.Node = maps[-1]
     return last
 
 
 def _last_node_of(layer: str, model: nn.Module, names: dict[fx.Node, str]) -> fx.Node:
-    """By the path of a module, else by the tracer's name: ``layer4.1.relu_1`` is the second call of ``layer4.1.relu``."""
-    paths = {node: str(node.target) if node.op == "call_module" else name for node, name in names.items()}
+    """By the path of a module, else by the tracer's name.
+
+    ``layer4.1.relu_1`` is the second call of ``layer4.1.relu``.
+    """
+    paths = {
+        node: str(node.target) if node.op == "call_module" else name for node, name in names.items()
+    }
     inside = [node for node, path in paths.items() if path == layer or path.startswith(f"{layer}.")]
     inside = inside or [node for node, name in names.items() if name == layer]
     if not inside:
@@ -120,14 +165,24 @@ class _Halves(NamedTuple):
     sides: int
 
 
-def _cut(found: Traced, cut: fx.Node, layer: str, values: dict[fx.Node, Any], probe: Probe) -> _Halves:
+def _cut(
+    found: Traced, cut: fx.Node, layer: str, values: dict[fx.Node, Any], probe: Probe
+) -> _Halves:
     whole = found.whole
     logits = next(node for node in whole.graph.nodes if node.op == "output").args[0]
     reached = descendants(cut)
     if logits not in reached and logits is not cut:
-        raise UsageError(f"the logits do not depend on layer '{layer}'", "choose a layer that the classifier uses")
+        raise UsageError(
+            f"the logits do not depend on layer '{layer}'",
+            "choose a layer that the classifier uses",
+        )
     after = [node for node in whole.graph.nodes if node in reached and node.op != "output"]
-    outside = dict.fromkeys(node for late in after for node in late.all_input_nodes if node not in reached and node is not cut)
+    outside = dict.fromkeys(
+        node
+        for late in after
+        for node in late.all_input_nodes
+        if node not in reached and node is not cut
+    )
     lengths = _whole_numbers(whole, outside, values, probe)
     images = next(node for node in whole.graph.nodes if node.op == "placeholder")
     constant = {node for node in outside if node not in lengths and images not in ancestors(node)}
@@ -150,7 +205,8 @@ def _whole_numbers(
 ) -> dict[fx.Node, int | str]:
     """Lengths that the head needs and the trunk knows: as they are, or the batch's.
 
-    A number that is neither the same for any batch nor the number of images cannot be told in the head.
+    A number that is neither the same for any batch nor the number of images cannot be told in the
+    head.
     """
     numbers = [node for node in outside if isinstance(values.get(node), int)]
     if not numbers:
@@ -205,14 +261,19 @@ def _after(
 
 
 _OUT_OF_PLACE = {
-    operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul, operator.itruediv: operator.truediv
-}  # fmt: skip
+    operator.iadd: operator.add,
+    operator.isub: operator.sub,
+    operator.imul: operator.mul,
+    operator.itruediv: operator.truediv,
+}
 
 
 def _keep_inputs_intact(head: fx.GraphModule) -> None:
     """In-place layers must not overwrite the activation that the methods are about to read."""
     for node in head.graph.nodes:
-        if node.op == "call_module" and hasattr(module := head.get_submodule(str(node.target)), "inplace"):
+        if node.op == "call_module" and hasattr(
+            module := head.get_submodule(str(node.target)), "inplace"
+        ):
             module.inplace = False  # type: ignore[assignment]  # every torch layer with this flag takes a bool
         elif "inplace" in node.kwargs:
             node.kwargs = {**node.kwargs, "inplace": False}
@@ -239,7 +300,10 @@ def _is_in_place(method: str) -> bool:
 
 
 def _refuse_other_answer(trunk: nn.Module, head: nn.Module, probe: Probe) -> None:
-    """Two halves that together are not the model: it computes what a graph does not show, or overwrites what it reads later."""
+    """Two halves that together are not the model.
+
+    It computes what a graph does not show, or overwrites what it reads later.
+    """
     try:
         with torch.no_grad():
             found = trunk(probe.images.clone())
@@ -250,7 +314,10 @@ def _refuse_other_answer(trunk: nn.Module, head: nn.Module, probe: Probe) -> Non
         raise CannotCut(str(error)) from error
     if not same_answer(answer.reshape(probe.logits.shape), probe.logits):
         raise CannotCut("its graph does not answer as the network does")
-    if not all(torch.equal(one.nan_to_num(), kept.nan_to_num()) for one, kept in zip(given, before, strict=True)):
+    if not all(
+        torch.equal(one.nan_to_num(), kept.nan_to_num())
+        for one, kept in zip(given, before, strict=True)
+    ):
         raise CannotCut("what follows the layer overwrites it")
 
 
@@ -261,7 +328,10 @@ def same_answer(found: Tensor, expected: Tensor) -> bool:
 
 
 def _gap_linear(head: fx.GraphModule) -> nn.Linear | None:
-    """The linear layer of a head that is pooling to 1×1, reshaping, dropout and that one layer; else ``None``."""
+    """The linear layer of a head that is pooling to 1×1, reshaping, dropout and that one layer.
+
+    Else ``None``.
+    """
     pooled = False
     linear: nn.Linear | None = None
     for node in head.graph.nodes:
@@ -278,7 +348,11 @@ def _gap_linear(head: fx.GraphModule) -> nn.Linear | None:
 
 def _module(node: fx.Node, owner: fx.GraphModule | None = None) -> nn.Module | None:
     graph_owner = owner or node.graph.owning_module
-    return graph_owner.get_submodule(str(node.target)) if node.op == "call_module" and graph_owner else None
+    return (
+        graph_owner.get_submodule(str(node.target))
+        if node.op == "call_module" and graph_owner
+        else None
+    )
 
 
 def _is_dropout(node: fx.Node) -> bool:
@@ -290,7 +364,10 @@ def _is_reshaping(node: fx.Node) -> bool:
 
 
 def _is_adaptive_pooling(node: fx.Node) -> bool:
-    return isinstance(_module(node), nn.AdaptiveAvgPool2d) or node.target is functional.adaptive_avg_pool2d
+    return (
+        isinstance(_module(node), nn.AdaptiveAvgPool2d)
+        or node.target is functional.adaptive_avg_pool2d
+    )
 
 
 def _is_mean(node: fx.Node) -> bool:

@@ -1,4 +1,7 @@
-"""Cutting a built network at its target layer: by its graph, else by hooks; and the target layer where none is named."""
+"""Cutting a built network at its target layer: by its graph, else by hooks.
+
+And the target layer where none is named.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,19 @@ from evaluator.networks.splitting import Split, split_graph
 from evaluator.networks.tracing import CannotCut
 
 
-def split_at(model: nn.Module, layer: str | None, probe: Probe, *, prefix: int | None = None, kind: str | None = None) -> Split:
+def split_at(
+    model: nn.Module,
+    layer: str | None,
+    probe: Probe,
+    *,
+    prefix: int | None = None,
+    kind: str | None = None,
+) -> Split:
     """Cut a model in two.
 
     Args:
-        model: in evaluation mode.
-        layer: dotted name of the target layer; ``None`` for the first norm of a transformer's last block, else for the last
+        model: in evaluation mode. layer: dotted name of the target layer; ``None`` for the first
+        norm of a transformer's last block, else for the last
             feature map.
         probe: of the model.
         prefix: tokens before the map's, where they are known.
@@ -32,20 +42,30 @@ def split_at(model: nn.Module, layer: str | None, probe: Probe, *, prefix: int |
             return split_graph(model, layer, probe, prefix)
         except CannotCut as error:
             if kind == "graph":
-                raise UsageError(f"this network's graph cannot be cut: {error}", "leave cut=graph out") from error
+                raise UsageError(
+                    f"this network's graph cannot be cut: {error}", "leave cut=graph out"
+                ) from error
     return split_by_hooks(model, layer, probe, prefix)
 
 
 def last_norm(probe: Probe, prefix: int | None = None) -> str | None:
-    """The first normalisation of a transformer's last block, which the peers take; ``None`` for other networks.
+    """The first normalisation of a transformer's last block, which the peers take.
+
+    ``None`` for other networks.
 
     A network with a convolution behind its last attention is taken for a convolutional one.
     """
     attentions = [place for place, call in enumerate(probe.calls) if attends(call.module)]
-    if not attentions or any(isinstance(call.module, nn.Conv2d) for call in probe.calls[attentions[-1] :]):
+    if not attentions or any(
+        isinstance(call.module, nn.Conv2d) for call in probe.calls[attentions[-1] :]
+    ):
         return None
     block = probe.calls[attentions[-1]].name.rpartition(".")[0]
-    norms = [call for call in probe.calls if call.name.rpartition(".")[0] == block and _is_norm_of_tokens(call, prefix)]
+    norms = [
+        call
+        for call in probe.calls
+        if call.name.rpartition(".")[0] == block and _is_norm_of_tokens(call, prefix)
+    ]
     return norms[0].name if norms else None
 
 

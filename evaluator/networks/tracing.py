@@ -1,4 +1,7 @@
-"""A model as a graph (``torch.fx``), with the names of its modules on the nodes and the shapes of its tensors."""
+"""A model as a graph (``torch.fx``).
+
+With the names of its modules on the nodes and the shapes of its tensors.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,8 @@ def traced(model: nn.Module) -> Traced:
     """Trace a model; arguments of ``forward`` that have a default keep it.
 
     Raises:
-        CannotCut: control flow that depends on the images, or anything else that symbolic tracing does not follow.
+        CannotCut: control flow that depends on the images, or anything else that symbolic tracing
+            does not follow.
     """
     tracer = NodePathTracer()
     try:
@@ -53,7 +57,9 @@ def traced(model: nn.Module) -> Traced:
 
 
 def of_program(program: nn.Module) -> Traced:
-    """The graph of an exported program's module; its operations are named by the modules that they came from.
+    """The graph of an exported program's module.
+
+    Its operations are named by the modules that they came from.
 
     Raises:
         CannotCut: it is not the graph of one.

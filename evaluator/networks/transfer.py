@@ -7,7 +7,10 @@ from torch import Tensor
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """The same on the device; to CUDA through pinned memory, in its turn behind what the device has yet to do."""
+    """The same on the device; to CUDA through pinned memory.
+
+    In its turn behind what the device has yet to do.
+    """
     if device.type != "cuda":
         return values.to(device)
     pinned = values if values.is_pinned() else values.pin_memory()

@@ -26,10 +26,13 @@ def imagenet_classes() -> tuple[str, ...]:
 
 
 def published_weights(key: str, url: str) -> dict[str, Tensor]:
-    """Torchvision's weights of one classifier: from torch's cache, else fetched into it and checked against their hash.
+    """Torchvision's weights of one classifier.
+
+    From torch's cache, else fetched into it and checked against their hash.
 
     Raises:
-        BackboneUnavailable: not in the cache and not to be fetched; names the file, the folder and the command to repeat.
+        BackboneUnavailable: not in the cache and not to be fetched; names the file, the folder and
+            the command to repeat.
     """
     file = torch_checkpoints() / url.rsplit("/", 1)[-1]
     if not file.is_file():
@@ -47,8 +50,10 @@ def _fetch(key: str, url: str, file: Path) -> None:
         torch.hub.download_url_to_file(url, str(file), found[1] if found else None, progress=False)
     except (URLError, OSError, RuntimeError) as error:
         raise BackboneUnavailable(
-            f"the weights of {key} are not on this machine and cannot be fetched ({printable(error)})",
-            f"fetch {url} elsewhere, put it at {file}, and repeat; to try things out: --weights random:0",
+            f"the weights of {key} are not on this machine and cannot be fetched "
+            f"({printable(error)})",
+            f"fetch {url} elsewhere, put it at {file}, and repeat; to try things out: "
+            "--weights random:0",
         ) from error
     finally:
         socket.setdefaulttimeout(before)
@@ -57,7 +62,8 @@ def _fetch(key: str, url: str, file: Path) -> None:
 def read_weights_file(path: str) -> tuple[dict[str, Tensor], str]:
     """Tensors of a ``.safetensors`` or ``.pth`` file, and the file's name.
 
-    A checkpoint that keeps its weights under ``state_dict`` or ``model``, or under ``module.`` names, is unwrapped.
+    A checkpoint that keeps its weights under ``state_dict`` or ``model``, or under ``module.``
+    names, is unwrapped.
 
     Raises:
         BackboneUnavailable: not readable as plain tensors.
@@ -74,7 +80,11 @@ def read_weights_file(path: str) -> tuple[dict[str, Tensor], str]:
             content = content[wrapper]
     if strange := [name for name in content if not isinstance(name, str)]:
         raise _no_weights(file, f"has '{printable(strange[0], 40)}' for a name, which is no text")
-    state = {name.removeprefix("module."): value for name, value in content.items() if isinstance(value, Tensor)}
+    state = {
+        name.removeprefix("module."): value
+        for name, value in content.items()
+        if isinstance(value, Tensor)
+    }
     if not state:
         raise _no_weights(file, "holds no tensors")
     for name, value in state.items():
@@ -100,12 +110,19 @@ def _content(file: Path) -> Any:
 
 
 def _no_weights(file: Path, why: str) -> BackboneUnavailable:
-    return BackboneUnavailable(f"{printable(file)} {why}", "give a .safetensors file or a saved state_dict")
+    return BackboneUnavailable(
+        f"{printable(file)} {why}", "give a .safetensors file or a saved state_dict"
+    )
 
 
-_OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
+_OLD_DENSENET = re.compile(
+    r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$"
+)
 
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """DenseNet's published weights still bear the names of 2017, with a dot that module names may no longer hold."""
+    """DenseNet's published weights still bear the names of 2017.
+
+    With a dot that module names may no longer hold.
+    """
     return {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state.items()}

@@ -1,4 +1,7 @@
-"""Whether a run's file is what was written: its pages, its tables, the checksum of every record, its running sums."""
+"""Whether a run's file is what was written.
+
+Its pages, its tables, the checksum of every record, its running sums.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ def audit(reader: RunReader) -> list[str]:
         try:
             problems += part(reader)
         except DAMAGE as error:
-            problems.append(f"the file cannot be read to its end: {type(error).__name__}: {printable(error, 160)}")
+            problems.append(
+                f"the file cannot be read to its end: {type(error).__name__}: "
+                f"{printable(error, 160)}"
+            )
     return problems
 
 
@@ -60,9 +66,14 @@ def _unreadable(reader: RunReader) -> Iterator[str]:
 
 def _changed(reader: RunReader) -> Iterator[str]:
     """Records that are not what was written."""
-    found = [f"{table} {', '.join(map(printable, key))}: not what was written" for table, key in reader.damaged_records()]
+    found = [
+        f"{table} {', '.join(map(printable, key))}: not what was written"
+        for table, key in reader.damaged_records()
+    ]
     for cell, image, metric in reader.damaged():
-        found.append(f"cell {cell}, image {image}: {printable(metric) or 'the row'} is not what was written")
+        found.append(
+            f"cell {cell}, image {image}: {printable(metric) or 'the row'} is not what was written"
+        )
     yield from found[:_SHOWN]
     if len(found) > _SHOWN:
         yield f"and {counted(len(found) - _SHOWN, 'record')} more that are not what was written"
@@ -72,7 +83,9 @@ def _wrong_sums(reader: RunReader) -> Iterator[str]:
     sums, bins = sums_of(reader.every_row(), reader.every_measurement(), reader.every_arcc_source())
     expected = {key: (n, total) for key, (n, total) in sums.items()}
     stored = reader.raw_sums()
-    for cell, a, b in sorted({key for key in {*expected, *stored} if expected.get(key) != stored.get(key)}, key=repr):
+    for cell, a, b in sorted(
+        {key for key in {*expected, *stored} if expected.get(key) != stored.get(key)}, key=repr
+    ):
         yield f"cell {cell}: the sum of {' × '.join(map(printable, filter(None, (a, b))))} is not that of its rows"
     histograms = reader.raw_histograms()
     wrong = {key[:2] for key in {*bins, *histograms} if bins.get(key, 0) != histograms.get(key, 0)}
@@ -81,7 +94,10 @@ def _wrong_sums(reader: RunReader) -> Iterator[str]:
 
 
 def changed_images(reader: RunReader) -> list[str]:
-    """Images whose files are not those that the rows were made from; reads every file of the data folder that has rows."""
+    """Images whose files are not those that the rows were made from.
+
+    Reads every file of the data folder that has rows.
+    """
     root, problems = Path(reader.plan().data), []
     for image in reader.images(0, reader.info().image_count):
         if image.content is None:
@@ -92,12 +108,17 @@ def changed_images(reader: RunReader) -> list[str]:
             problems.append(f"{printable(image.path)}: {error.message}")
             continue
         if content != image.content:
-            problems.append(f"{printable(image.path)}: its bytes are not those that the run's rows were made from")
+            problems.append(
+                f"{printable(image.path)}: its bytes are not those that the run's rows were "
+                "made from"
+            )
     return problems
 
 
 def repair(path: Path) -> int:
-    """Drop what is not what was written, and rebuild sums and histograms from the rows, under the run's lock.
+    """Drop what is not what was written, and rebuild sums and histograms from the rows.
+
+    Under the run's lock.
 
     Returns:
         How many rows and measurements were dropped: they are computed again when the run goes on.
@@ -110,8 +131,12 @@ def repair(path: Path) -> int:
         writer = RunWriter(path)
         try:
             with RunReader(path) as reader:
-                dropped = writer.drop_damaged(list(reader.damaged()), list(reader.damaged_records()))
-                writer.rebuild_sums(reader.every_row(), reader.every_measurement(), reader.every_arcc_source())
+                dropped = writer.drop_damaged(
+                    list(reader.damaged()), list(reader.damaged_records())
+                )
+                writer.rebuild_sums(
+                    reader.every_row(), reader.every_measurement(), reader.every_arcc_source()
+                )
         finally:
             writer.close()
     finally:
@@ -120,7 +145,9 @@ def repair(path: Path) -> int:
 
 
 def seal(path: Path) -> int:
-    """Give every record of a file that an older camtui began its checksum, under the run's lock; returns how many rows had none.
+    """Give every record of a file that an older camtui began its checksum.
+
+    Under the run's lock; returns how many rows had none.
 
     Raises:
         TryAgain: a driver holds the run.

@@ -1,4 +1,7 @@
-"""What is asked of a run about cells: averages, distributions, convergence, paired differences. Two cells at most are scanned."""
+"""What is asked of a run about cells: averages, distributions, convergence, paired differences.
+
+Two cells at most are scanned.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from evaluator.catalog import ROW_METRICS
-from evaluator.statistics import ARCC_SOURCES, UNIT, CellSummary, PairedDifference, Sum, Sums, paired_difference, summarise
+from evaluator.statistics import (
+    ARCC_SOURCES,
+    UNIT,
+    CellSummary,
+    PairedDifference,
+    Sum,
+    Sums,
+    paired_difference,
+    summarise,
+)
 from evaluator.store import schema
 from evaluator.store.readonly import ReadOnlyFile
 
@@ -23,80 +35,116 @@ class Averages(ReadOnlyFile):
     """Questions about cells."""
 
     def summaries(self) -> list[CellSummary]:
-        """One summary per cell, from the running sums: a few dozen rows whatever the number of images."""
+        """One summary per cell, from the running sums.
+
+        A few dozen rows whatever the number of images.
+        """
         with self.moment():
-            failed = dict(self._all("SELECT cell_id, count(*) FROM failures WHERE metric = '' GROUP BY cell_id"))
-            sums: dict[int, dict[tuple[str, str], Sum]] = {cell: {} for (cell,) in self._all("SELECT id FROM cells ORDER BY id")}
+            failed = dict(
+                self._all(
+                    "SELECT cell_id, count(*) FROM failures WHERE metric = '' GROUP BY cell_id"
+                )
+            )
+            sums: dict[int, dict[tuple[str, str], Sum]] = {
+                cell: {} for (cell,) in self._all("SELECT id FROM cells ORDER BY id")
+            }
             for cell, a, b, n, total in self._all(
                 "SELECT cell_id, a, b, n, total FROM sums WHERE cell_id IN (SELECT id FROM cells)"
             ):
                 sums[cell][a, b] = Sum(n, total * UNIT)
-            return [summarise(cell, parts, failed.get(cell, 0), self._without_drop(cell, parts)) for cell, parts in sums.items()]
+            return [
+                summarise(cell, parts, failed.get(cell, 0), self._without_drop(cell, parts))
+                for cell, parts in sums.items()
+            ]
 
     def _without_drop(self, cell: int, sums: Sums) -> list[tuple[float, float]]:
-        """Coherency and complexity of the rows whose drop is undefined: hardly ever any, and the index on ADCC finds them."""
+        """Coherency and complexity of the rows whose drop is undefined.
+
+        Hardly ever any, and the index on ADCC finds them.
+        """
         rows, drops = sums.get(("coherency", "")), sums.get(("average_drop", ""))
         if rows is None or (drops is not None and drops.n == rows.n):
             return []
         return self._all(
-            "SELECT coherency, complexity FROM results WHERE cell_id = ? AND adcc IS NULL AND average_drop IS NULL", (cell,)
+            "SELECT coherency, complexity FROM results WHERE cell_id = ? AND adcc IS NULL AND "
+            "average_drop IS NULL",
+            (cell,),
         )
 
     def histogram(self, cell: int, metric: str) -> list[int]:
         """Images per bin, ``schema.HISTOGRAM_BINS`` equal bins of the metric's range."""
         bins = [0] * schema.HISTOGRAM_BINS
         for place, n in self._all(
-            "SELECT bin, n FROM histograms WHERE cell_id = ? AND metric = ? AND bin BETWEEN 0 AND ?",
+            "SELECT bin, n FROM histograms WHERE cell_id = ? AND metric = ? AND bin BETWEEN 0 "
+            "AND ?",
             (cell, metric, len(bins) - 1),
         ):
             bins[place] = n
         return bins
 
     def convergence(self, cell: int) -> Iterator[ConvergencePoint]:
-        """The components of every image of a cell in evaluation order, rows with an undefined drop left out."""
+        """The components of every image of a cell in evaluation order.
+
+        Rows with an undefined drop left out.
+        """
         cursor = self._connection.execute(
-            "SELECT average_drop, coherency, complexity FROM results WHERE cell_id = ? AND average_drop IS NOT NULL"
+            "SELECT average_drop, coherency, complexity FROM results WHERE cell_id = ? AND "
+            "average_drop IS NOT NULL"
             " ORDER BY image_id",
             (cell,),
         )
         return (ConvergencePoint(*row) for row in cursor)
 
     def paired(self, metric: str, first: int, second: int) -> PairedDifference | None:
-        """Paired difference of two cells over their common images; reads both cells: not for every tick."""
+        """Paired difference of two cells over their common images.
+
+        Reads both cells: not for every tick.
+        """
         if metric == "adcc":
             names = ("average_drop", "coherency", "complexity")
             columns = ", ".join(f"{side}.{name}" for side in "fs" for name in names)
             rows = self._all(
                 f"SELECT {columns} FROM results f JOIN results s USING (image_id)"
-                " WHERE f.cell_id = ? AND s.cell_id = ? AND f.average_drop NOTNULL AND s.average_drop NOTNULL",
+                " WHERE f.cell_id = ? AND s.cell_id = ? AND f.average_drop NOTNULL AND "
+                "s.average_drop NOTNULL",
                 (first, second),
             )
-            pairs = ((dict(zip(names, row[:3], strict=True)), dict(zip(names, row[3:], strict=True))) for row in rows)
+            pairs = (
+                (dict(zip(names, row[:3], strict=True)), dict(zip(names, row[3:], strict=True)))
+                for row in rows
+            )
             return paired_difference(metric, pairs)
         if metric == "arcc":
             return paired_difference(metric, self._arcc_pairs(first, second))
         if metric in ROW_METRICS:
             rows = self._all(
                 f"SELECT f.{metric}, s.{metric} FROM results f JOIN results s USING (image_id)"
-                f" WHERE f.cell_id = ? AND s.cell_id = ? AND f.{metric} NOTNULL AND s.{metric} NOTNULL",
+                f" WHERE f.cell_id = ? AND s.cell_id = ? AND f.{metric} NOTNULL AND s.{metric} "
+                "NOTNULL",
                 (first, second),
             )
         else:
             rows = self._all(
-                "SELECT f.value, s.value FROM measurements f JOIN measurements s USING (metric, image_id)"
+                "SELECT f.value, s.value FROM measurements f JOIN measurements s USING "
+                "(metric, image_id)"
                 " WHERE f.cell_id = ? AND s.cell_id = ? AND metric = ?",
                 (first, second, metric),
             )
         return paired_difference(metric, (({metric: a}, {metric: b}) for a, b in rows))
 
-    def _arcc_pairs(self, first: int, second: int) -> Iterator[tuple[dict[str, float], dict[str, float]]]:
+    def _arcc_pairs(
+        self, first: int, second: int
+    ) -> Iterator[tuple[dict[str, float], dict[str, float]]]:
         """What ARCC is computed from, of the images for which both cells have all of it."""
         sides: list[dict[int, dict[str, float]]] = []
         for cell in (first, second):
             found = self._all(
-                "SELECT image_id, coherency, complexity, value FROM results JOIN measurements USING (cell_id, image_id)"
+                "SELECT image_id, coherency, complexity, value FROM results JOIN measurements "
+                "USING (cell_id, image_id)"
                 " WHERE cell_id = ? AND metric = 'road'",
                 (cell,),
             )
-            sides.append({image: dict(zip(ARCC_SOURCES, values, strict=True)) for image, *values in found})
+            sides.append(
+                {image: dict(zip(ARCC_SOURCES, values, strict=True)) for image, *values in found}
+            )
         return ((sides[0][image], sides[1][image]) for image in sides[0] if image in sides[1])

@@ -27,4 +27,6 @@ def copy_database(source: sqlite3.Connection, target: Path) -> None:
             copy.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.Error as error:
         target.unlink(missing_ok=True)
-        raise UsageError(f"cannot copy to {printable(target)}: {printable(error)}", "choose another place") from error
+        raise UsageError(
+            f"cannot copy to {printable(target)}: {printable(error)}", "choose another place"
+        ) from error

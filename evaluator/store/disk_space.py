@@ -12,14 +12,19 @@ from evaluator.store.files import beside
 from evaluator.store.reader import RunReader
 
 _PAIR_BYTES = 600
-"""Of one (cell, image) in the file before any has been written: a row with its 7 × 7 map, its index and its share of pages."""
+"""Of one (cell, image) in the file before any has been written: a row with its 7 × 7 map, its index
+and its share of pages.
+"""
 
 _LOG_BYTES = 8 * 2**20
 """The write-ahead log beside the file: SQLite folds it in at 4 MB, later while somebody reads."""
 
 
 def is_full(error: sqlite3.Error) -> bool:
-    """Whether SQLite could not write because the disk (or the quota) is full, or the file may not become larger."""
+    """Whether SQLite could not write because the disk.
+
+    (or the quota) is full, or the file may not become larger.
+    """
     code: int = getattr(error, "sqlite_errorcode", 0)
     if code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE:
         return True
@@ -27,7 +32,10 @@ def is_full(error: sqlite3.Error) -> bool:
 
 
 def file_size_limit() -> int | None:
-    """The most bytes that a file of this process may have (``ulimit -f``), ``None`` where there is no limit."""
+    """The most bytes that a file of this process may have.
+
+    (``ulimit -f``), ``None`` where there is no limit.
+    """
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     return None if limit == resource.RLIM_INFINITY else limit
 
@@ -36,12 +44,17 @@ def full_words() -> str:
     """What is full, for people."""
     limit = file_size_limit()
     return (
-        "disk full" if limit is None else f"disk full, or the limit of {limit // 10**6} MB on a file's size reached (ulimit -f)"
+        "disk full"
+        if limit is None
+        else f"disk full, or the limit of {limit // 10**6} MB on a file's size reached (ulimit -f)"
     )
 
 
 def bytes_needed(reader: RunReader, path: Path) -> int:
-    """About how much more the run will write, from what it has written for each (cell, image) so far."""
+    """About how much more the run will write, from what it has written for each.
+
+    (cell, image) so far.
+    """
     stages = reader.stages()
     pairs_of = {stage.id: len(stage.cells) * max(1, len(stage.metrics)) for stage in stages}
     total = sum(stage.images * pairs_of[stage.id] for stage in stages)

@@ -1,7 +1,10 @@
-"""The files of a run: its database, and what lies beside it under a name made from the database's own.
+"""The files of a run: its database.
 
-A folder of runs may have been received from somebody. No link is followed there when something is written, nothing is written
-into a file that others know by another name, and nothing is taken for ours because of what it is called.
+And what lies beside it under a name made from the database's own.
+
+A folder of runs may have been received from somebody. No link is followed there when something is
+written, nothing is written into a file that others know by another name, and nothing is taken for
+ours because of what it is called.
 """
 
 from __future__ import annotations
@@ -21,7 +24,10 @@ _LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (info|warning|error) ")
 
 
 def real(database: Path) -> Path:
-    """A database's own path: two names of one file, one of them a link, have one lock and one log."""
+    """A database's own path: two names of one file, one of them a link.
+
+    Have one lock and one log.
+    """
     return Path(os.path.realpath(database))
 
 
@@ -37,7 +43,10 @@ def log_path(database: Path) -> Path:
 
 
 def known_log(database: Path) -> Path:
-    """The log that there is: ``NAME.db.log``, or ``NAME.log`` where an older camtui has begun the run and written that."""
+    """The log that there is: ``NAME.db.log``.
+
+    Or ``NAME.log`` where an older camtui has begun the run and written that.
+    """
     log = log_path(database)
     old = real(database).with_suffix(".log")
     return old if not os.path.lexists(log) and _begins_like_a_log(old) else log
@@ -59,11 +68,15 @@ def open_own(path: Path, flags: int, *, owner: int | None = None) -> int:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
         if path.is_symlink():
-            raise UsageError(f"{printable(path)} is a link, which is not followed", f"remove it, or {_ELSEWHERE}") from error
+            raise UsageError(
+                f"{printable(path)} is a link, which is not followed", f"remove it, or {_ELSEWHERE}"
+            ) from error
         raise UsageError(f"cannot write {printable(path)}: {error.strerror}", _ELSEWHERE) from error
     if problem := _not_ours(os.fstat(descriptor), owner):
         os.close(descriptor)
-        raise UsageError(f"{printable(path)} {problem}: it is not written to", f"remove it, or {_ELSEWHERE}")
+        raise UsageError(
+            f"{printable(path)} {problem}: it is not written to", f"remove it, or {_ELSEWHERE}"
+        )
     return descriptor
 
 
@@ -78,12 +91,16 @@ def _not_ours(status: os.stat_result, owner: int | None) -> str:
 
 
 def open_database(database: Path, *, create: bool) -> int:
-    """Open a run's database to hold on to its inode; the caller keeps the descriptor for as long as SQLite has the file open.
+    """Open a run's database to hold on to its inode.
 
-    Closing any descriptor of a file gives up all POSIX locks that this process has on it, SQLite's among them.
+    The caller keeps the descriptor for as long as SQLite has the file open.
+
+    Closing any descriptor of a file gives up all POSIX locks that this process has on it, SQLite's
+    among them.
 
     Raises:
-        UsageError: a link to nothing, no regular file, somebody else's, or known by another name, which is given.
+        UsageError: a link to nothing, no regular file, somebody else's, or known by another name,
+            which is given.
     """
     if database.is_symlink() and not database.exists():
         raise UsageError(f"{printable(database)} is a link to nothing", _ELSEWHERE)
@@ -92,7 +109,9 @@ def open_database(database: Path, *, create: bool) -> int:
     try:
         descriptor = os.open(place, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise UsageError(f"cannot write {printable(database)}: {error.strerror}", _ELSEWHERE) from error
+        raise UsageError(
+            f"cannot write {printable(database)}: {error.strerror}", _ELSEWHERE
+        ) from error
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
         return descriptor
@@ -100,15 +119,25 @@ def open_database(database: Path, *, create: bool) -> int:
     if not stat.S_ISREG(status.st_mode):
         raise UsageError(f"cannot write {printable(database)}: it is no regular file", _ELSEWHERE)
     other = _other_name(place, status)
-    known = f"is the same file as {printable(other)}" if other else f"has {status.st_nlink} names (hard links)"
+    known = (
+        f"is the same file as {printable(other)}"
+        if other
+        else f"has {status.st_nlink} names (hard links)"
+    )
     hint = "a run has one name: cp makes a second run of it"
-    raise UsageError(f"{printable(database)} {known}", f"{hint}; here: {printable(other)}" if other else hint)
+    raise UsageError(
+        f"{printable(database)} {known}", f"{hint}; here: {printable(other)}" if other else hint
+    )
 
 
 def _other_name(place: Path, status: os.stat_result) -> Path | None:
     """Another name of a file in the same folder."""
     with os.scandir(place.parent) as entries:
-        same = (entry.path for entry in entries if entry.name != place.name and entry.inode() == status.st_ino)
+        same = (
+            entry.path
+            for entry in entries
+            if entry.name != place.name and entry.inode() == status.st_ino
+        )
         found = next(same, None)
     return Path(found) if found else None
 
@@ -122,12 +151,17 @@ def open_log(log: Path, owner: int | None = None) -> int:
     descriptor = open_own(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, owner=owner)
     if os.fstat(descriptor).st_size and not _begins_like_a_log(log):
         os.close(descriptor)
-        raise UsageError(f"{printable(log)} is there, and is no log of camtui", f"move it away, or {_ELSEWHERE}")
+        raise UsageError(
+            f"{printable(log)} is there, and is no log of camtui", f"move it away, or {_ELSEWHERE}"
+        )
     return descriptor
 
 
 def open_to_read(path: Path) -> int | None:
-    """A regular file beside a run, open for reading; ``None`` where there is none, also behind a link."""
+    """A regular file beside a run, open for reading.
+
+    ``None`` where there is none, also behind a link.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -149,7 +183,10 @@ def _begins_like_a_log(path: Path) -> bool:
 
 
 def is_run(database: Path) -> bool:
-    """Whether a file's first bytes say that it is a run of camtui, however damaged the rest may be."""
+    """Whether a file's first bytes say that it is a run of camtui.
+
+    However damaged the rest may be.
+    """
     descriptor = open_to_read(real(database))
     if descriptor is None:
         return False
@@ -157,4 +194,6 @@ def is_run(database: Path) -> bool:
         head = os.read(descriptor, 72)
     finally:
         os.close(descriptor)
-    return head.startswith(b"SQLite format 3\0") and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
+    return head.startswith(b"SQLite format 3\0") and head[68:72] == APPLICATION_ID.to_bytes(
+        4, "big"
+    )

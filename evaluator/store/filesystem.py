@@ -10,10 +10,30 @@ from evaluator.errors import UsageError
 from evaluator.text import printable
 
 _NETWORK = {
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "orangefs", "pvfs2",
-    "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "fuse.juicefs",
-}  # fmt: skip
-"""File systems on which several machines write, or whose locks and shared memory are not to be trusted."""
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "ceph",
+    "glusterfs",
+    "afs",
+    "orangefs",
+    "pvfs2",
+    "fuse.sshfs",
+    "fuse.glusterfs",
+    "fuse.ceph",
+    "fuse.s3fs",
+    "fuse.gcsfuse",
+    "fuse.rclone",
+    "fuse.juicefs",
+}
+"""File systems on which several machines write, or whose locks and shared memory are not to be
+trusted.
+"""
 
 MOUNTS = Path("/proc/self/mounts")
 
@@ -27,7 +47,8 @@ def refuse_network(database: Path, mounts: Path | None = None) -> None:
     kind = file_system(database.parent, mounts or MOUNTS)
     if kind in _NETWORK:
         raise UsageError(
-            f"{printable(database.parent)} is on a network file system ({kind}), where a run's database can be damaged",
+            f"{printable(database.parent)} is on a network file system ({kind}), where a run's "
+            "database can be damaged",
             "keep it on a local disk: --db /var/tmp/NAME.db",
         )
 
@@ -46,7 +67,9 @@ def file_system(folder: Path, mounts: Path) -> str:
             continue
         point = _unescaped(fields[1])
         inside = place == point or place.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best):  # the later of two mounts on one point hides the earlier
+        if inside and len(point) >= len(
+            best
+        ):  # the later of two mounts on one point hides the earlier
             best, kind = point, fields[2]
     return kind
 

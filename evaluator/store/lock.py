@@ -1,8 +1,10 @@
-"""Whose run it is: locks that the driver holds for life. The kernel frees them at death, and names the holder meanwhile.
+"""Whose run it is: locks that the driver holds for life.
 
-There are two. A POSIX lock on ``NAME.db.lock`` answers at once who holds it, and the file has room for a note. The other is on
-the database's own inode (``flock``, which SQLite does not use): it stays where it is when the lock file is deleted, and when
-the database is opened by another name.
+The kernel frees them at death, and names the holder meanwhile.
+
+There are two. A POSIX lock on ``NAME.db.lock`` answers at once who holds it, and the file has room
+for a note. The other is on the database's own inode (``flock``, which SQLite does not use): it
+stays where it is when the lock file is deleted, and when the database is opened by another name.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from evaluator.text import printable
 _FLOCK = "hhqqi"  # struct flock on 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid
 
 _NOTE_BYTES = 4096
-"""Taken from the disk together with the lock, so that a note can be written when nothing else can."""
+"""Taken from the disk together with the lock, so that a note can be written when nothing else can.
+"""
 
 LOCKS = Path("/proc/locks")
 
@@ -37,8 +40,8 @@ class RunLock:
         """Take the lock, and that of the database where there is one.
 
         Raises:
-            TryAgain: another driver holds it; the message names its pid.
-            UsageError: the lock file cannot be made beside the database, or is something else; the database has two names.
+            TryAgain: another driver holds it; the message names its pid. UsageError: the lock file
+            cannot be made beside the database, or is something else; the database has two names.
         """
         self._name = database
         self._place = real(database)
@@ -56,13 +59,18 @@ class RunLock:
 
     def _locked_current(self) -> int:
         descriptor = _locked(self._path, self._name)
-        while not _is_current(descriptor, self._path):  # its former holder has removed the file meanwhile
+        while not _is_current(
+            descriptor, self._path
+        ):  # its former holder has removed the file meanwhile
             os.close(descriptor)
             descriptor = _locked(self._path, self._name)
         return descriptor
 
     def hold_database(self) -> None:
-        """Lock the database too, where it is new; it is made, empty. To be done before SQLite opens it."""
+        """Lock the database too, where it is new; it is made, empty.
+
+        To be done before SQLite opens it.
+        """
         if self._database is None:
             self._database = _locked_database(self._name, create=True)
 
@@ -71,7 +79,10 @@ class RunLock:
         return self._database is not None and not _is_current(self._database, self._place)
 
     def problem(self) -> str:
-        """Why the files that are held are no longer those that others find by their names; empty as a rule."""
+        """Why the files that are held are no longer those that others find by their names.
+
+        Empty as a rule.
+        """
         if self.lost_database():
             return f"{printable(self._name)} was removed or replaced while it ran"
         if not _is_current(self._descriptor, self._path):
@@ -79,17 +90,29 @@ class RunLock:
         return ""
 
     def note(self, text: str) -> None:
-        """Leave a line for whoever looks at the run from outside: why it is paused, empty where it is not.
+        """Leave a line for whoever looks at the run from outside.
 
-        It is written in place, over room that was taken with the lock: a disk that is full keeps nobody from reading why.
+        Why it is paused, empty where it is not.
+
+        It is written in place, over room that was taken with the lock: a disk that is full keeps
+        nobody from reading why.
         """
         taken = os.fstat(self._descriptor)
         with suppress(OSError):
-            os.pwrite(self._descriptor, text.encode("utf-8", "replace")[:_NOTE_BYTES].ljust(_NOTE_BYTES, b"\0"), 0)
-            os.utime(self._descriptor, ns=(taken.st_atime_ns, taken.st_mtime_ns))  # when it was taken is when the run was started
+            os.pwrite(
+                self._descriptor,
+                text.encode("utf-8", "replace")[:_NOTE_BYTES].ljust(_NOTE_BYTES, b"\0"),
+                0,
+            )
+            os.utime(
+                self._descriptor, ns=(taken.st_atime_ns, taken.st_mtime_ns)
+            )  # when it was taken is when the run was started
 
     def release(self, *, remove: bool = False) -> None:
-        """Give the locks back; ``remove`` takes the lock file away too, where the run itself is gone."""
+        """Give the locks back; ``remove`` takes the lock file away too.
+
+        Where the run itself is gone.
+        """
         if remove and _is_current(self._descriptor, self._path):
             self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
@@ -122,7 +145,8 @@ def _locked(path: Path, database: Path) -> int:
     if not _is_a_lock(descriptor):
         os.close(descriptor)
         raise UsageError(
-            f"{printable(path)} is there, and is no lock of camtui", "move it away, or choose another place: --db PATH"
+            f"{printable(path)} is there, and is no lock of camtui",
+            "move it away, or choose another place: --db PATH",
         )
     return descriptor
 
@@ -142,7 +166,9 @@ def _owner(database: Path) -> int | None:
 def _is_a_lock(descriptor: int) -> bool:
     """Whether a file holds nothing, or a note with zeros behind it."""
     size = os.fstat(descriptor).st_size
-    return size == 0 or (size <= _NOTE_BYTES and os.pread(descriptor, _NOTE_BYTES, 0).endswith(b"\0"))
+    return size == 0 or (
+        size <= _NOTE_BYTES and os.pread(descriptor, _NOTE_BYTES, 0).endswith(b"\0")
+    )
 
 
 def _is_current(descriptor: int, path: Path) -> bool:
@@ -154,7 +180,10 @@ def _is_current(descriptor: int, path: Path) -> bool:
 
 
 def lock_holder(database: Path) -> int | None:
-    """The pid of the driver that holds this run, ``None`` when nobody does. Must not be asked by the driver itself."""
+    """The pid of the driver that holds this run, ``None`` when nobody does.
+
+    Must not be asked by the driver itself.
+    """
     descriptor = open_to_read(lock_path(database))
     if descriptor is None:
         return _database_holder(database)
@@ -162,7 +191,9 @@ def lock_holder(database: Path) -> int | None:
         holder = _holder(descriptor)
     finally:
         os.close(descriptor)
-    return holder if holder is not None or not _has_two_names(database) else _database_holder(database)
+    return (
+        holder if holder is not None or not _has_two_names(database) else _database_holder(database)
+    )
 
 
 def _has_two_names(database: Path) -> bool:
@@ -183,7 +214,12 @@ def _database_holder(database: Path) -> int | None:
     place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     for line in lines:
         fields = line.split()  # 1: FLOCK ADVISORY WRITE 1234 08:01:567 0 EOF
-        if len(fields) > 5 and fields[1] == "FLOCK" and fields[5] == place and fields[4].isdecimal():
+        if (
+            len(fields) > 5
+            and fields[1] == "FLOCK"
+            and fields[5] == place
+            and fields[4].isdecimal()
+        ):
             return int(fields[4])
     return None
 

@@ -1,4 +1,7 @@
-"""What is asked of a run about order: the worst and the best images of a cell, page by page, and the place of one."""
+"""What is asked of a run about order.
+
+The worst and the best images of a cell, page by page, and the place of one.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from evaluator.text import printable
 
 
 class RankedImage(NamedTuple):
-    """One place in a list of worst or best images; ``(value, image)`` is the key to the next page."""
+    """One place in a list of worst or best images.
+
+    ``(value, image)`` is the key to the next page.
+    """
 
     image: int
     value: float
@@ -22,15 +28,23 @@ class Ranking(Averages):
     """Questions about the order of a cell's images; histograms keep them from sorting it all."""
 
     def ranked(
-        self, cell: int, metric: str, *, ascending: bool, limit: int, after: RankedImage | None = None
+        self,
+        cell: int,
+        metric: str,
+        *,
+        ascending: bool,
+        limit: int,
+        after: RankedImage | None = None,
     ) -> list[RankedImage]:
         """A page of the images of a cell by one metric; ties by image.
 
-        ADCC has an index. The others scan the cell, for with an index on each a commit of 180 rows would write 2.8 MB in place
-        of 0.8 MB; the histogram tells beforehand which bins the page must lie in, so that next to nothing is sorted.
+        ADCC has an index. The others scan the cell, for with an index on each a commit of 180 rows
+        would write 2.8 MB in place of 0.8 MB; the histogram tells beforehand which bins the page
+        must lie in, so that next to nothing is sorted.
 
         Args:
-            after: the last entry of the page before; the next page continues behind it, by key, not by offset.
+            after: the last entry of the page before; the next page continues behind it, by key, not
+                by offset.
         """
         table, column, where = self._metric_source(metric)
         order, beyond = ("ASC", ">") if ascending else ("DESC", "<")
@@ -40,7 +54,8 @@ class Ranking(Averages):
 
         def page(which: str, *edge: float) -> list[RankedImage]:
             rows = self._all(
-                f"SELECT image_id, {column} FROM {table} WHERE cell_id = ?{where}{condition} AND {column} {which}"
+                f"SELECT image_id, {column} FROM {table} WHERE cell_id = ?{where}{condition} "
+                f"AND {column} {which}"
                 f" ORDER BY {column} {order}, image_id {order} LIMIT ?",
                 [*values, *edge, limit],
             )
@@ -53,8 +68,13 @@ class Ranking(Averages):
                 return found
         return page("NOTNULL")
 
-    def _bin_edge(self, cell: int, metric: str, ascending: bool, limit: int, after: RankedImage | None) -> float | None:
-        """The edge of the bins that hold the next ``limit`` images for certain; ``None`` where there are not so many."""
+    def _bin_edge(
+        self, cell: int, metric: str, ascending: bool, limit: int, after: RankedImage | None
+    ) -> float | None:
+        """The edge of the bins that hold the next ``limit`` images for certain.
+
+        ``None`` where there are not so many.
+        """
         bins = self.histogram(cell, metric)
         order = range(len(bins)) if ascending else range(len(bins) - 1, -1, -1)
         scale = value_range(metric)
@@ -67,23 +87,34 @@ class Ranking(Averages):
                 return schema.least_of_bin(place + 1 if ascending else place, *scale)
         return None
 
-    def rank_of(self, cell: int, metric: str, image: int, *, ascending: bool) -> tuple[int, int] | None:
+    def rank_of(
+        self, cell: int, metric: str, image: int, *, ascending: bool
+    ) -> tuple[int, int] | None:
         """``(place from 1, images ranked)`` of an image, ``None`` where it has no value."""
         table, column, where = self._metric_source(metric)
         key: list[Any] = [cell, *([metric] if where else [])]
         scope = f"FROM {table} WHERE cell_id = ?{where} AND {column} NOTNULL"
-        value = self._connection.execute(f"SELECT {column} {scope} AND image_id = ?", [*key, image]).fetchone()
+        value = self._connection.execute(
+            f"SELECT {column} {scope} AND image_id = ?", [*key, image]
+        ).fetchone()
         if value is None:
             return None
         beyond = "<" if ascending else ">"
         before, total = self._one(
-            f"SELECT count(*) FILTER (WHERE ({column}, image_id) {beyond} (?, ?)), count(*) {scope}", [value[0], image, *key]
+            f"SELECT count(*) FILTER (WHERE ({column}, image_id) {beyond} (?, ?)), count(*) "
+            f"{scope}",
+            [value[0], image, *key],
         )
         return before + 1, total
 
     def _metric_source(self, metric: str) -> tuple[str, str, str]:
         if metric in ROW_METRICS:
             return "results", metric, ""
-        if not self._connection.execute("SELECT 1 FROM measurements WHERE metric = ? LIMIT 1", (metric,)).fetchone():
-            raise UsageError(f"the run has no metric '{printable(metric)}'", "camtui table RUN shows those it has")
+        if not self._connection.execute(
+            "SELECT 1 FROM measurements WHERE metric = ? LIMIT 1", (metric,)
+        ).fetchone():
+            raise UsageError(
+                f"the run has no metric '{printable(metric)}'",
+                "camtui table RUN shows those it has",
+            )
         return "measurements", "value", " AND metric = ?"

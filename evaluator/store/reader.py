@@ -1,4 +1,7 @@
-"""Everybody else's view of a run: what it is and how it does. Cells, images and their order: the classes it is built on."""
+"""Everybody else's view of a run: what it is and how it does.
+
+Cells, images and their order: the classes it is built on.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,18 @@ from typing import Any
 from evaluator import catalog
 from evaluator.errors import StoreError, UsageError
 from evaluator.plan import RunPlan
-from evaluator.records import NO_TRUTH, Cell, Event, Failure, LoadedBackbone, Look, Preprocessing, RunInfo, Stage, WorkerState
+from evaluator.records import (
+    NO_TRUTH,
+    Cell,
+    Event,
+    Failure,
+    LoadedBackbone,
+    Look,
+    Preprocessing,
+    RunInfo,
+    Stage,
+    WorkerState,
+)
 from evaluator.store import schema, sealing
 from evaluator.store.averages import ConvergencePoint
 from evaluator.store.copying import copy_database
@@ -28,12 +42,15 @@ __all__ = ["ConvergencePoint", "RankedImage", "RunReader"]
 class RunReader(Ranking, Rows):
     """A run's file, open for reading. Every method is one short transaction.
 
-    Methods and metrics that are not camtui's own become known as the run describes them; their code is not imported.
+    Methods and metrics that are not camtui's own become known as the run describes them; their code
+    is not imported.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        with suppress(StoreError, *DAMAGE):  # there is no plan yet, or none: whoever asks for it is told
+        with suppress(
+            StoreError, *DAMAGE
+        ):  # there is no plan yet, or none: whoever asks for it is told
             self.plan()
 
     def own_log(self) -> str:
@@ -49,14 +66,18 @@ class RunReader(Ranking, Rows):
         copy_database(self._connection, target)
 
     def data_version(self) -> int:
-        """Changes when the file has changed since this connection last looked: an idle tick costs this and no more."""
+        """Changes when the file has changed since this connection last looked.
+
+        An idle tick costs this and no more.
+        """
         return int(self._one("PRAGMA data_version")[0])
 
     def info(self) -> RunInfo:
         """State, times and counts."""
         sessions = "worked, resumed" if self.version > 1 else "0.0, NULL"
         *row, versions, worked, resumed = self._one(
-            "SELECT name, state, message, created, started, finished, heartbeat, pid, host, image_count, versions,"
+            "SELECT name, state, message, created, started, finished, heartbeat, pid, host, "
+            "image_count, versions,"
             f" {sessions} FROM run"
         )
         return RunInfo(*[*row, json.loads(versions), worked, resumed])
@@ -72,7 +93,8 @@ class RunReader(Ranking, Rows):
             return RunPlan.from_json(text)
         except (UsageError, *DAMAGE) as error:
             raise StoreError(
-                f"{printable(self.path)} holds no plan: {printable(error, 160)}", "list the runs: camtui ls"
+                f"{printable(self.path)} holds no plan: {printable(error, 160)}",
+                "list the runs: camtui ls",
             ) from error
 
     def manifest_sha256(self) -> str:
@@ -89,29 +111,44 @@ class RunReader(Ranking, Rows):
         return [
             Cell(id_, backbone, method, bool(applicable), note)
             for id_, backbone, method, applicable, note in self._all(
-                "SELECT c.id, b.name, c.method, c.applicable, c.note FROM cells c JOIN backbones b ON b.id = c.backbone_id"
+                "SELECT c.id, b.name, c.method, c.applicable, c.note FROM cells c JOIN "
+                "backbones b ON b.id = c.backbone_id"
                 " ORDER BY b.id, c.id"
             )
         ]
 
     def stages(self) -> list[Stage]:
-        """Stretches of work in order, with what is done; an image counts once all cells of the stage have or have failed it."""
+        """Stretches of work in order, with what is done.
+
+        An image counts once all cells of the stage have or have failed it.
+        """
         look = self.look()
         total, dropped = self.images_wanted(), look.dropped if look else {}
         done = self.done()
         stages = []
         for id_, title, backbone, cells, metrics, forwards, seconds, timed in self._all(
-            "SELECT s.id, title, b.name, s.cells, metrics, forwards_per_image, seconds, timed_images"
+            "SELECT s.id, title, b.name, s.cells, metrics, forwards_per_image, seconds, "
+            "timed_images"
             " FROM stages s JOIN backbones b ON b.id = s.backbone_id ORDER BY s.id"
         ):
             ids, names = tuple(json.loads(cells)), tuple(json.loads(metrics))
-            parts = [done.get((cell, metric), 0) for cell in ids if cell not in dropped for metric in (names or ("",))]
+            parts = [
+                done.get((cell, metric), 0)
+                for cell in ids
+                if cell not in dropped
+                for metric in (names or ("",))
+            ]
             finished = sum(min(total, part) for part in parts) // len(parts) if parts else total
-            stages.append(Stage(id_, title, backbone, ids, names, total, finished, seconds, timed, forwards))
+            stages.append(
+                Stage(id_, title, backbone, ids, names, total, finished, seconds, timed, forwards)
+            )
         return stages
 
     def look(self) -> Look | None:
-        """What the run's rule has decided so far; ``None`` where it has none, or nobody has looked yet."""
+        """What the run's rule has decided so far.
+
+        ``None`` where it has none, or nobody has looked yet.
+        """
         if not self._all("SELECT 1 FROM sqlite_schema WHERE name = 'looks'"):
             return None  # a file of version 1
         rows = self._all("SELECT rule, images, needed, decided, dropped, verdicts FROM looks")
@@ -124,13 +161,23 @@ class RunReader(Ranking, Rows):
     def images_wanted(self) -> int:
         """How many images every cell is to have: all, or those by which the rule was met."""
         look = self.look()
-        return int(self._one("SELECT image_count FROM run")[0]) if look is None or look.decided is None else look.decided
+        return (
+            int(self._one("SELECT image_count FROM run")[0])
+            if look is None or look.decided is None
+            else look.decided
+        )
 
     def done(self) -> dict[tuple[int, str], int]:
-        """(cell, metric) → images with a value or a failure; metric ``''`` for rows. Without a row nothing is on request."""
-        failed = {(cell, metric): n for cell, metric, n in self._all(
-            "SELECT cell_id, metric, count(*) FROM failures GROUP BY cell_id, metric"
-        )}  # fmt: skip
+        """(cell, metric) → images with a value or a failure; metric ``''`` for rows.
+
+        Without a row nothing is on request.
+        """
+        failed = {
+            (cell, metric): n
+            for cell, metric, n in self._all(
+                "SELECT cell_id, metric, count(*) FROM failures GROUP BY cell_id, metric"
+            )
+        }
         done = dict(failed)
         cells = self._all("SELECT id FROM cells")
         requested = {(cell, metric) for metric in catalog.requested_metrics() for (cell,) in cells}
@@ -144,11 +191,16 @@ class RunReader(Ranking, Rows):
     def workers(self) -> list[WorkerState]:
         """The workers of the running session as the driver last saw them."""
         columns = "id, device, pid, state, heartbeat, restarts, utilisation, memory_used, memory_total, power, temperature"
-        return [WorkerState(*row) for row in self._all(f"SELECT {columns} FROM workers ORDER BY id")]
+        return [
+            WorkerState(*row) for row in self._all(f"SELECT {columns} FROM workers ORDER BY id")
+        ]
 
     def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         """The newest ``limit`` events with an id above ``after``, oldest first."""
-        rows = self._all("SELECT id, time, level, text FROM events WHERE id > ? ORDER BY id DESC LIMIT ?", (after, limit))
+        rows = self._all(
+            "SELECT id, time, level, text FROM events WHERE id > ? ORDER BY id DESC LIMIT ?",
+            (after, limit),
+        )
         return [Event(*row) for row in reversed(rows)]
 
     def failures(self, cell: int | None = None, limit: int = -1) -> list[Failure]:
@@ -156,24 +208,35 @@ class RunReader(Ranking, Rows):
         return [
             Failure(*row)
             for row in self._all(
-                "SELECT cell_id, image_id, metric, reason, detail FROM failures WHERE ?1 IS NULL OR cell_id = ?1"
+                "SELECT cell_id, image_id, metric, reason, detail FROM failures WHERE ?1 IS "
+                "NULL OR cell_id = ?1"
                 " ORDER BY image_id, cell_id, metric LIMIT ?2",
                 (cell, limit),
             )
         ]
 
     def failure_count(self) -> int:
-        """How many (cell, image) pairs have failed, metrics on request included; that an image has no truth is no failure."""
+        """How many (cell, image) pairs have failed, metrics on request included.
+
+        That an image has no truth is no failure.
+        """
         return int(self._one("SELECT count(*) FROM failures WHERE reason != ?", (NO_TRUTH,))[0])
 
     def without_truth(self) -> int:
         """How many images have no value of the metrics that need a truth because there is none."""
-        return int(self._one("SELECT count(DISTINCT image_id) FROM failures WHERE reason = ?", (NO_TRUTH,))[0])
+        return int(
+            self._one(
+                "SELECT count(DISTINCT image_id) FROM failures WHERE reason = ?", (NO_TRUTH,)
+            )[0]
+        )
 
     def damage(self) -> list[str]:
         """What SQLite finds wrong with the file itself: nothing, as a rule. Reads all of it."""
         found = [str(line) for (line,) in self._all("PRAGMA integrity_check(20)") if line != "ok"]
-        return found + [f"{row[0]}: a row without its {row[2]}" for row in self._all("PRAGMA foreign_key_check")[:20]]
+        return found + [
+            f"{row[0]}: a row without its {row[2]}"
+            for row in self._all("PRAGMA foreign_key_check")[:20]
+        ]
 
     def foreign_schema(self) -> list[str]:
         """Tables and indexes that are not those of its version; nothing, as a rule."""
@@ -182,7 +245,9 @@ class RunReader(Ranking, Rows):
                 fresh.executescript(script)
             expected = _definitions(fresh.execute(_SCHEMA_QUERY).fetchall())
         found = _definitions(self._all(_SCHEMA_QUERY))
-        return sorted({f"the table {printable(name)} is not a run's" for _, name, _ in found ^ expected})
+        return sorted(
+            {f"the table {printable(name)} is not a run's" for _, name, _ in found ^ expected}
+        )
 
     def damaged_records(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """``(table, key)`` of every record with a wrong checksum; rows and measurements aside."""
@@ -198,11 +263,17 @@ class RunReader(Ranking, Rows):
 
     def raw_sums(self) -> dict[tuple[int, str, str], tuple[int, int]]:
         """The running sums as stored: (cell, a, b) → (n, total in units of 2⁻⁴⁰)."""
-        return {(cell, a, b): (n, total) for cell, a, b, n, total in self._all("SELECT cell_id, a, b, n, total FROM sums")}
+        return {
+            (cell, a, b): (n, total)
+            for cell, a, b, n, total in self._all("SELECT cell_id, a, b, n, total FROM sums")
+        }
 
     def raw_histograms(self) -> dict[tuple[int, str, int], int]:
         """The histograms as stored: (cell, metric, bin) → n, empty bins left out."""
-        return {(cell, metric, bin_): n for cell, metric, bin_, n in self._all("SELECT * FROM histograms WHERE n > 0")}
+        return {
+            (cell, metric, bin_): n
+            for cell, metric, bin_, n in self._all("SELECT * FROM histograms WHERE n > 0")
+        }
 
 
 _SCHEMA_QUERY = "SELECT type, tbl_name, coalesce(sql, name) FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'"
@@ -210,15 +281,31 @@ _SCHEMA_QUERY = "SELECT type, tbl_name, coalesce(sql, name) FROM sqlite_schema W
 
 def _definitions(found: list[tuple[Any, ...]]) -> set[tuple[str, str, str]]:
     """Kind, table and definition of each entry, comments and blanks aside."""
-    return {(str(kind), str(table), " ".join(re.sub("--[^\n]*", "", str(sql)).split())) for kind, table, sql in found}
+    return {
+        (str(kind), str(table), " ".join(re.sub("--[^\n]*", "", str(sql)).split()))
+        for kind, table, sql in found
+    }
 
 
 def _loaded(values: dict[str, Any], plan: Callable[[], RunPlan]) -> LoadedBackbone:
     """What is stored of a backbone, as a record.
 
-    Version 1 kept mean and standard deviation alone: every side was 224, and the short side stood in the plan.
+    Version 1 kept mean and standard deviation alone: every side was 224, and the short side stood
+    in the plan.
     """
-    others = {name: value for name, value in values.items() if name not in ("mean", "std", "preprocessing", "classes")}
-    stored = values.get("preprocessing") or {"mean": values["mean"], "std": values["std"], "resize": plan().resize}
+    others = {
+        name: value
+        for name, value in values.items()
+        if name not in ("mean", "std", "preprocessing", "classes")
+    }
+    stored = values.get("preprocessing") or {
+        "mean": values["mean"],
+        "std": values["std"],
+        "resize": plan().resize,
+    }
     statistics = {name: tuple(stored[name]) for name in ("mean", "std")}
-    return LoadedBackbone(**others, classes=tuple(values["classes"]), preprocessing=Preprocessing(**{**stored, **statistics}))
+    return LoadedBackbone(
+        **others,
+        classes=tuple(values["classes"]),
+        preprocessing=Preprocessing(**{**stored, **statistics}),
+    )

@@ -1,6 +1,9 @@
-"""A run's file, open for reading and nothing else: never created, never written, never blocking the writer. It may be hostile.
+"""A run's file, open for reading and nothing else.
 
-Plain ``sqlite3``: importing sqlite-utils brings numpy along and costs 180 ms, more than a whole ``camtui status`` may take.
+Never created, never written, never blocking the writer. It may be hostile.
+
+Plain ``sqlite3``: importing sqlite-utils brings numpy along and costs 180 ms, more than a whole
+``camtui status`` may take.
 """
 
 from __future__ import annotations
@@ -17,16 +20,31 @@ from evaluator.store.files import beside
 from evaluator.store.identity import refuse_foreign
 from evaluator.text import printable
 
-DAMAGE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
-"""What reading a damaged file raises: SQLite's own errors, and values that are not what they were written as."""
+DAMAGE = (
+    sqlite3.Error,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What reading a damaged file raises: SQLite's own errors, and values that are not what they were
+written as.
+"""
 
 _CACHE_KIB = 32_000
-"""A cell of 50 000 images with its maps fits: scanning it again takes half as long as with SQLite's 2 MB (no memory map: a file
-that is cut short under it would kill the process)."""
+"""A cell of 50 000 images with its maps fits: scanning it again takes half as long as with SQLite's
+2 MB (no memory map: a file
+that is cut short under it would kill the process).
+"""
 
 
 class ReadOnlyFile:
-    """A connection that can only read, checked to be a run of ours. What is asked of it stands in the classes built on it."""
+    """A connection that can only read, checked to be a run of ours.
+
+    What is asked of it stands in the classes built on it.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open an existing run.
@@ -50,21 +68,30 @@ class ReadOnlyFile:
         except DAMAGE as error:
             self.close()
             raise StoreError(
-                f"{printable(path)} is not a run of camtui: {printable(error)}", "list the runs: camtui ls"
+                f"{printable(path)} is not a run of camtui: {printable(error)}",
+                "list the runs: camtui ls",
             ) from error
 
     def _open(self, how: str) -> sqlite3.Connection:
         uri = f"file:{quote(str(self.path.absolute()).encode('utf-8', 'surrogateescape'))}?{how}"
-        connection = sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False
+        )
         connection.execute("PRAGMA query_only=ON")
         connection.execute("PRAGMA trusted_schema=OFF")
         return connection
 
     def _open_immutable(self, error: sqlite3.OperationalError) -> sqlite3.Connection:
-        """A finished run in a folder that cannot be written: SQLite needs to be told that nobody writes."""
+        """A finished run in a folder that cannot be written.
+
+        SQLite needs to be told that nobody writes.
+        """
         log = beside(self.path, "-wal")
         if log.exists() and log.stat().st_size:
-            raise StoreError(f"cannot read {printable(self.path)}: {printable(error)}", "copy it, with its -wal file, elsewhere")
+            raise StoreError(
+                f"cannot read {printable(self.path)}: {printable(error)}",
+                "copy it, with its -wal file, elsewhere",
+            )
         return self._open("mode=ro&immutable=1")
 
     def _check(self) -> None:

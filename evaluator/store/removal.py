@@ -1,4 +1,7 @@
-"""Taking a part of a run out again: a backbone or a method, with every row that was computed for it, under the run's lock."""
+"""Taking a part of a run out again.
+
+A backbone or a method, with every row that was computed for it, under the run's lock.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ class Part(NamedTuple):
     rows: int
 
 
-def part_of(reader: RunReader, *, backbones: tuple[str, ...] = (), methods: tuple[str, ...] = ()) -> Part:
+def part_of(
+    reader: RunReader, *, backbones: tuple[str, ...] = (), methods: tuple[str, ...] = ()
+) -> Part:
     """What removing backbones or methods would take out of a run; nothing is changed.
 
     Args:
@@ -44,14 +49,20 @@ def part_of(reader: RunReader, *, backbones: tuple[str, ...] = (), methods: tupl
             if name not in known:
                 hint = f"{did_you_mean(name, known)}it has {', '.join(map(printable, known))}"
                 raise NotFound(f"the run has no '{printable(name, 60)}'", hint)
-    cells = [cell for cell in reader.cells() if cell.backbone in backbones or cell.method in methods]
+    cells = [
+        cell for cell in reader.cells() if cell.backbone in backbones or cell.method in methods
+    ]
     counted = {summary.cell: summary.n for summary in reader.summaries()}
     positions = tuple(place for place, name in enumerate(names) if name in backbones)
     left = without(plan, backbones=backbones, methods=methods)
-    return Part(left, tuple(cell.id for cell in cells), positions, sum(counted[cell.id] for cell in cells))
+    return Part(
+        left, tuple(cell.id for cell in cells), positions, sum(counted[cell.id] for cell in cells)
+    )
 
 
-def remove_part(path: Path, *, backbones: tuple[str, ...] = (), methods: tuple[str, ...] = ()) -> Part:
+def remove_part(
+    path: Path, *, backbones: tuple[str, ...] = (), methods: tuple[str, ...] = ()
+) -> Part:
     """Take backbones or methods out of a run.
 
     Raises:

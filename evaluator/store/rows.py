@@ -1,4 +1,7 @@
-"""What is asked of a run about single images: which they are, their rows, what was measured on request."""
+"""What is asked of a run about single images.
+
+Which they are, their rows, what was measured on request.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,7 @@ from evaluator.store.readonly import ReadOnlyFile
 from evaluator.store.sums import ArccSources
 from evaluator.text import printable
 
-_ROW_COLUMNS = (
-    "cell_id, image_id, target, predicted, y, o, average_drop, average_increase, coherency, complexity, adcc, degenerate, map"
-)
+_ROW_COLUMNS = "cell_id, image_id, target, predicted, y, o, average_drop, average_increase, coherency, complexity, adcc, degenerate, map"
 _ROW_WIDTH = 13
 
 Key = tuple[int, int, str]
@@ -28,7 +29,8 @@ class StoredMaps(NamedTuple):
     """Finished rows as metrics on request need them.
 
     Attributes:
-        maps: (cell, image) → what the row knows; ``damaged``: those whose checksum is not theirs, which must not be used.
+        maps: (cell, image) → what the row knows; ``damaged``: those whose checksum is not theirs,
+            which must not be used.
     """
 
     maps: dict[tuple[int, int], StoredMap]
@@ -38,7 +40,8 @@ class StoredMaps(NamedTuple):
 ARCC_SOURCES = (
     "SELECT a.cell_id, r.coherency, r.complexity, d.value FROM measurements a"
     " JOIN results r ON r.cell_id = a.cell_id AND r.image_id = a.image_id"
-    " JOIN measurements d ON d.cell_id = a.cell_id AND d.metric = 'road' AND d.image_id = a.image_id WHERE a.metric = 'arcc'"
+    " JOIN measurements d ON d.cell_id = a.cell_id AND d.metric = 'road' AND d.image_id = "
+    "a.image_id WHERE a.metric = 'arcc'"
 )
 """The query of ``ArccSources``."""
 
@@ -51,9 +54,14 @@ class Rows(ReadOnlyFile):
         return f"i.id, i.path, i.size, i.label, {'i.content' if self.version > 1 else 'NULL'}"
 
     def _checked(self, columns: str, table: str) -> str:
-        """A query for records of a table with what their checksums are made from: checksum, identity, path, content."""
+        """A query for records of a table with what their checksums are made from.
+
+        Checksum, identity, path, content.
+        """
         seal = "r.checksum, coalesce(c.identity, '')" if self.version > 1 else "NULL, ''"
-        source = f"{table} r CROSS JOIN cells c ON c.id = cell_id CROSS JOIN images i ON i.id = image_id"
+        source = (
+            f"{table} r CROSS JOIN cells c ON c.id = cell_id CROSS JOIN images i ON i.id = image_id"
+        )
         return f"SELECT {columns}, {seal}, {self._image_columns} FROM {source}"
 
     def born_sealed(self) -> bool:
@@ -66,7 +74,9 @@ class Rows(ReadOnlyFile):
         Raises:
             NotFound: the run has no image of that rank.
         """
-        row = self._connection.execute(f"SELECT {self._image_columns} FROM images i WHERE id = ?", (image,)).fetchone()
+        row = self._connection.execute(
+            f"SELECT {self._image_columns} FROM images i WHERE id = ?", (image,)
+        ).fetchone()
         if row is None:
             raise NotFound(f"the run has no image {image}", "camtui worst RUN lists images")
         return ImageRef(*row)
@@ -75,7 +85,10 @@ class Rows(ReadOnlyFile):
         """The images of rank first to last, both included."""
         return [
             ImageRef(*row)
-            for row in self._all(f"SELECT {self._image_columns} FROM images i WHERE id BETWEEN ? AND ?", (first, last))
+            for row in self._all(
+                f"SELECT {self._image_columns} FROM images i WHERE id BETWEEN ? AND ?",
+                (first, last),
+            )
         ]
 
     def find_image(self, text: str) -> ImageRef:
@@ -87,7 +100,8 @@ class Rows(ReadOnlyFile):
         if text.isdecimal():
             return self.image(int(text))
         exact = self._all(
-            f"SELECT {self._image_columns} FROM images i WHERE path = ?", (text.encode("utf-8", "surrogateescape"),)
+            f"SELECT {self._image_columns} FROM images i WHERE path = ?",
+            (text.encode("utf-8", "surrogateescape"),),
         )
         rows = exact or [
             row
@@ -95,7 +109,10 @@ class Rows(ReadOnlyFile):
             if text in row[1].decode("utf-8", "surrogateescape")
         ]
         if len(rows) != 1:
-            raise NotFound(f"{len(rows) or 'no'} images match '{printable(text)}'", "give its number or its whole path")
+            raise NotFound(
+                f"{len(rows) or 'no'} images match '{printable(text)}'",
+                "give its number or its whole path",
+            )
         return ImageRef(*rows[0])
 
     def row(self, cell: int, image: int) -> Row | None:
@@ -105,27 +122,35 @@ class Rows(ReadOnlyFile):
         ).fetchone()
         return _row(found) if found else None
 
-    def rows(self, cell: int, *, verify: bool = False) -> Iterator[tuple[Row, ImageRef, dict[str, float]]]:
+    def rows(
+        self, cell: int, *, verify: bool = False
+    ) -> Iterator[tuple[Row, ImageRef, dict[str, float]]]:
         """Every row of a cell in image order, with its image and its metrics on request; streams.
 
         Args:
             verify: compare every checksum.
 
         Raises:
-            StoreError: with ``verify``, at the first row or measurement that is not what was written.
+            StoreError: with ``verify``, at the first row or measurement that is not what was
+                written.
         """
         if verify:
             self.refuse_damage(cell)
         cursor = self._connection.execute(
-            f"SELECT {_ROW_COLUMNS}, {self._image_columns} FROM results JOIN images i ON i.id = image_id"
+            f"SELECT {_ROW_COLUMNS}, {self._image_columns} FROM results JOIN images i ON i.id "
+            "= image_id"
             " WHERE cell_id = ? ORDER BY image_id",
             (cell,),
         )
         requested = {
             name: self._connection.execute(
-                "SELECT image_id, value FROM measurements WHERE cell_id = ? AND metric = ? ORDER BY image_id", (cell, name)
+                "SELECT image_id, value FROM measurements WHERE cell_id = ? AND metric = ? "
+                "ORDER BY image_id",
+                (cell, name),
             )
-            for (name,) in self._all("SELECT DISTINCT metric FROM measurements WHERE cell_id = ?", (cell,))
+            for (name,) in self._all(
+                "SELECT DISTINCT metric FROM measurements WHERE cell_id = ?", (cell,)
+            )
         }
         heads = {name: next(values, None) for name, values in requested.items()}
         for record in cursor:
@@ -144,16 +169,22 @@ class Rows(ReadOnlyFile):
         """(image, value) for every image of a cell that has a value of a metric, in image order."""
         if metric in ROW_METRICS:
             return self._all(
-                f"SELECT image_id, {metric} FROM results WHERE cell_id = ? AND {metric} NOTNULL ORDER BY image_id", (cell,)
+                f"SELECT image_id, {metric} FROM results WHERE cell_id = ? AND {metric} "
+                "NOTNULL ORDER BY image_id",
+                (cell,),
             )
         return self._all(
-            "SELECT image_id, value FROM measurements WHERE cell_id = ? AND metric = ? ORDER BY image_id", (cell, metric)
+            "SELECT image_id, value FROM measurements WHERE cell_id = ? AND metric = ? ORDER "
+            "BY image_id",
+            (cell, metric),
         )
 
     def measurements(self, cell: int, image: int) -> dict[str, Measurement]:
         """The metrics on request of one image in one cell, with their curves."""
         rows = self._all(
-            "SELECT cell_id, image_id, metric, value, curve FROM measurements WHERE cell_id = ? AND image_id = ?", (cell, image)
+            "SELECT cell_id, image_id, metric, value, curve FROM measurements WHERE cell_id = "
+            "? AND image_id = ?",
+            (cell, image),
         )
         return {row[2]: Measurement(*row) for row in rows}
 
@@ -163,15 +194,22 @@ class Rows(ReadOnlyFile):
 
     def every_measurement(self) -> Iterator[Measurement]:
         """Every metric on request of every cell; streams."""
-        found = self._connection.execute("SELECT cell_id, image_id, metric, value, curve FROM measurements")
+        found = self._connection.execute(
+            "SELECT cell_id, image_id, metric, value, curve FROM measurements"
+        )
         return (Measurement(*row) for row in found)
 
     def every_arcc_source(self) -> Iterator[ArccSources]:
         """What every measurement of ARCC was computed from; streams."""
         return (ArccSources(*row) for row in self._connection.execute(ARCC_SOURCES))
 
-    def finished(self, cells: Sequence[int], metric: str, first: int, last: int) -> set[tuple[int, int]]:
-        """(cell, image) pairs that need nothing more: a row (or curve) or a failure, for images of rank first to last."""
+    def finished(
+        self, cells: Sequence[int], metric: str, first: int, last: int
+    ) -> set[tuple[int, int]]:
+        """(cell, image) pairs that need nothing more.
+
+        A row (or curve) or a failure, for images of rank first to last.
+        """
         finished: set[tuple[int, int]] = set()
         source = "measurements WHERE metric = ?2" if metric else "results WHERE ?2 = ''"
         for cell in cells:
@@ -185,17 +223,26 @@ class Rows(ReadOnlyFile):
         return finished
 
     def components(self, cells: Sequence[int], first: int, end: int) -> list[tuple[Any, ...]]:
-        """(cell, image, average drop, coherency, complexity) of each row and failure of some cells, images first to end - 1."""
+        """(cell, image, average drop, coherency.
+
+        Complexity) of each row and failure of some cells, images first to end - 1.
+        """
         return self._all(
             "SELECT cell_id, image_id, average_drop, coherency, complexity FROM results"
-            " WHERE cell_id IN (SELECT value FROM json_each(?1)) AND image_id >= ?2 AND image_id < ?3"
+            " WHERE cell_id IN (SELECT value FROM json_each(?1)) AND image_id >= ?2 AND "
+            "image_id < ?3"
             " UNION ALL SELECT cell_id, image_id, NULL, NULL, NULL FROM failures"
-            " WHERE cell_id IN (SELECT value FROM json_each(?1)) AND image_id >= ?2 AND image_id < ?3 AND metric = ''",
+            " WHERE cell_id IN (SELECT value FROM json_each(?1)) AND image_id >= ?2 AND "
+            "image_id < ?3 AND metric = ''",
             (json.dumps(list(cells)), first, end),
         )
 
-    def stored_maps(self, cells: Sequence[int], first: int, last: int, of: Sequence[str] = ()) -> StoredMaps:
-        """The finished rows of some cells as metrics on request need them, each compared with its checksum.
+    def stored_maps(
+        self, cells: Sequence[int], first: int, last: int, of: Sequence[str] = ()
+    ) -> StoredMaps:
+        """The finished rows of some cells as metrics on request need them.
+
+        Each compared with its checksum.
 
         Args:
             of: metrics whose values come along where an image has them.
@@ -210,13 +257,19 @@ class Rows(ReadOnlyFile):
             for record in self._all(query, (cell, first, last)):
                 if _is_row_sound(record, optional=optional):
                     row = _row(record[:_ROW_WIDTH])
-                    own = [(key, value) for key in columns if (value := getattr(row, key)) is not None]
-                    maps[cell, row.image] = StoredMap(row.target, row.y, row.o, row.map, (*own, *known[row.image]))
+                    own = [
+                        (key, value) for key in columns if (value := getattr(row, key)) is not None
+                    ]
+                    maps[cell, row.image] = StoredMap(
+                        row.target, row.y, row.o, row.map, (*own, *known[row.image])
+                    )
                 else:
                     damaged.add((cell, record[1]))
         return StoredMaps(maps, frozenset(damaged))
 
-    def _values(self, cell: int, metrics: Sequence[str], first: int, last: int) -> dict[int, list[tuple[str, float]]]:
+    def _values(
+        self, cell: int, metrics: Sequence[str], first: int, last: int
+    ) -> dict[int, list[tuple[str, float]]]:
         """Image → key and value of some metrics on request."""
         known: dict[int, list[tuple[str, float]]] = defaultdict(list)
         query = "SELECT image_id, metric, value FROM measurements WHERE cell_id = ? AND metric = ? AND image_id BETWEEN ? AND ?"
@@ -229,13 +282,19 @@ class Rows(ReadOnlyFile):
         """Rows and measurements, of one cell or of all, that are not what was written; streams."""
         optional = not self.born_sealed()
         of_cell, values = ("", ()) if cell is None else (" WHERE cell_id = ?", (cell,))
-        for record in self._connection.execute(self._checked(_ROW_COLUMNS, "results") + of_cell, values):
+        for record in self._connection.execute(
+            self._checked(_ROW_COLUMNS, "results") + of_cell, values
+        ):
             if not _is_row_sound(record, optional=optional):
                 yield record[0], record[1], ""
         columns = "cell_id, image_id, metric, value, curve"
-        for record in self._connection.execute(self._checked(columns, "measurements") + of_cell, values):
+        for record in self._connection.execute(
+            self._checked(columns, "measurements") + of_cell, values
+        ):
             checksum, identity, _, path, _, _, content = record[5:]
-            if not is_measurement_sound(Measurement(*record[:5]), checksum, identity, path, content, optional=optional):
+            if not is_measurement_sound(
+                Measurement(*record[:5]), checksum, identity, path, content, optional=optional
+            ):
                 yield record[0], record[1], record[2]
 
     def refuse_damage(self, cell: int | None = None) -> None:
@@ -245,7 +304,9 @@ class Rows(ReadOnlyFile):
             StoreError: at the first row or measurement that is not what was written.
         """
         for key in self.damaged(cell):
-            raise StoreError(self._damage_words(key), f"see all of it: camtui doctor {printable(self.path)}")
+            raise StoreError(
+                self._damage_words(key), f"see all of it: camtui doctor {printable(self.path)}"
+            )
 
     def _damage_words(self, key: Key) -> str:
         cell, image, metric = key
@@ -255,7 +316,9 @@ class Rows(ReadOnlyFile):
 
 def _is_row_sound(record: Sequence[Any], *, optional: bool) -> bool:
     checksum, identity, _, path, _, _, content = record[_ROW_WIDTH:]
-    return is_row_sound(_row(record[:_ROW_WIDTH]), checksum, identity, path, content, optional=optional)
+    return is_row_sound(
+        _row(record[:_ROW_WIDTH]), checksum, identity, path, content, optional=optional
+    )
 
 
 def _row(record: Sequence[Any]) -> Row:

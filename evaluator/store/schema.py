@@ -157,12 +157,17 @@ def histogram_bin(value: float, low: float = 0.0, high: float = 1.0) -> int:
 
 @cache
 def least_of_bin(place: int, low: float = 0.0, high: float = 1.0) -> float:
-    """The smallest number that ``histogram_bin`` puts into a bin or a later one, by bisection: what it computes is rounded."""
+    """The smallest number that ``histogram_bin`` puts into a bin or a later one, by bisection.
+
+    What it computes is rounded.
+    """
     if place <= 0:
         return low
     if place >= HISTOGRAM_BINS:
         return nextafter(high, inf)
     below, above = low, high
     while below < (middle := (below + above) / 2) < above:
-        below, above = (below, middle) if histogram_bin(middle, low, high) >= place else (middle, above)
+        below, above = (
+            (below, middle) if histogram_bin(middle, low, high) >= place else (middle, above)
+        )
     return above

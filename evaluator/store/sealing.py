@@ -1,6 +1,9 @@
-"""Keeps the checksums of all records but rows and measurements: temporary triggers of the writer's own connection.
+"""Keeps the checksums of all records but rows and measurements.
 
-They are no part of the file, which holds no code; whatever writes through that connection cannot forget them.
+Temporary triggers of the writer's own connection.
+
+They are no part of the file, which holds no code; whatever writes through that connection cannot
+forget them.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ from typing import NamedTuple
 from evaluator.store.checksums import record_checksum
 
 BY_THEMSELVES = ("results", "measurements")
-"""Tables whose checksums are computed with their records: they are many, and depend on what their cell and image are."""
+"""Tables whose checksums are computed with their records: they are many, and depend on what their
+cell and image are.
+"""
 
 
 class SealedTable(NamedTuple):
@@ -29,13 +34,22 @@ class SealedTable(NamedTuple):
 
 def sealed_tables(connection: sqlite3.Connection) -> list[SealedTable]:
     """Every table of the file with a column for checksums, rows and measurements aside."""
-    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
+    names = [
+        name
+        for (name,) in connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+        )
+    ]
     tables = []
     for name in names:
-        found = connection.execute("SELECT name, pk FROM pragma_table_info(?) ORDER BY cid", (name,)).fetchall()
+        found = connection.execute(
+            "SELECT name, pk FROM pragma_table_info(?) ORDER BY cid", (name,)
+        ).fetchall()
         columns = tuple(column for column, _ in found if column != "checksum")
         if len(columns) < len(found) and name not in BY_THEMSELVES:
-            tables.append(SealedTable(name, columns, tuple(column for column, place in found if place)))
+            tables.append(
+                SealedTable(name, columns, tuple(column for column, place in found if place))
+            )
     return tables
 
 
@@ -52,4 +66,7 @@ def keep_sealed(connection: sqlite3.Connection) -> None:
         seal = f"UPDATE {table.name} SET checksum = {table.expression('NEW.')} WHERE {here}"
         for moment in ("INSERT", f"UPDATE OF {', '.join(table.columns)}"):
             trigger = f"seal_{moment[:6].lower()}_{table.name}"
-            connection.execute(f"CREATE TEMP TRIGGER {trigger} AFTER {moment} ON main.{table.name} BEGIN {seal}; END")
+            connection.execute(
+                f"CREATE TEMP TRIGGER {trigger} AFTER {moment} ON main.{table.name} BEGIN "
+                f"{seal}; END"
+            )

@@ -1,4 +1,7 @@
-"""What rows add to the running sums and to the histograms of their cells: the one rule, for the writer and for the audit."""
+"""What rows add to the running sums and to the histograms of their cells.
+
+The one rule, for the writer and for the audit.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,9 @@ def sums_of(
     for measurement in measurements:
         add_value(measurement.cell, measurement.metric, measurement.value)
     for sources in arcc:
-        parts = dict(zip(statistics.ARCC_PARTS, statistics.arcc_components(*sources[1:]), strict=True))
+        parts = dict(
+            zip(statistics.ARCC_PARTS, statistics.arcc_components(*sources[1:]), strict=True)
+        )
         for a, value in parts.items():
             add(sources.cell, a, "", value)
         for a, b in combinations_with_replacement(parts, 2):

@@ -1,4 +1,7 @@
-"""The one writer of a run's file: opened by the driver, which holds the run's lock. A row and its sums appear together."""
+"""The one writer of a run's file: opened by the driver, which holds the run's lock.
+
+A row and its sums appear together.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,18 @@ from sqlite_utils import Database
 from evaluator.errors import Mismatch, StoreError, UsageError
 from evaluator.images import Manifest
 from evaluator.plan import RunPlan
-from evaluator.records import Failure, LoadedBackbone, Look, Measurement, Row, RunInfo, RunState, Stage, UnitResult, WorkerState
+from evaluator.records import (
+    Failure,
+    LoadedBackbone,
+    Look,
+    Measurement,
+    Row,
+    RunInfo,
+    RunState,
+    Stage,
+    UnitResult,
+    WorkerState,
+)
 from evaluator.store import schema, sealing
 from evaluator.store.checksums import measurement_checksum, row_checksum
 from evaluator.store.copying import copy_database
@@ -48,7 +62,10 @@ class RunWriter:
             os.close(descriptor)
             connection = sqlite3.connect(place, timeout=10, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
-            raise UsageError(f"cannot write {printable(path)}: {printable(error)}", "choose another place: --db PATH") from error
+            raise UsageError(
+                f"cannot write {printable(path)}: {printable(error)}",
+                "choose another place: --db PATH",
+            ) from error
         self._db = Database(connection, execute_plugins=False)
         try:
             self._prepare()
@@ -56,7 +73,10 @@ class RunWriter:
             self.close()
             if is_full(error):
                 raise
-            raise StoreError(f"{printable(path)} cannot be used as a run: {printable(error)}", "choose another --db") from error
+            raise StoreError(
+                f"{printable(path)} cannot be used as a run: {printable(error)}",
+                "choose another --db",
+            ) from error
         except BaseException:
             self.close()
             raise
@@ -95,12 +115,18 @@ class RunWriter:
         return self._db[name]
 
     def close(self) -> None:
-        """Close the file; the write-ahead log is folded in, also where somebody still reads: the file alone is the run then."""
-        with suppress(sqlite3.Error):  # a disk that is full, a reader that will not let go: the log stays beside the file
+        """Close the file; the write-ahead log is folded in, also where somebody still reads.
+
+        The file alone is the run then.
+        """
+        with suppress(
+            sqlite3.Error
+        ):  # a disk that is full, a reader that will not let go: the log stays beside the file
             self._db.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.conn.close()
 
-    # -- the run itself -------------------------------------------------------------------------------------------------------
+    # -- the run itself
+    # ----------------------------------------------------------------------------------------------
 
     def begin(self, name: str, plan: RunPlan, manifest: Manifest) -> None:
         """Store a new run, or what a request adds to the stored one: images, backbones, cells.
@@ -113,38 +139,55 @@ class RunWriter:
             if stored is None:
                 self._insert_run(name, plan, manifest)
             elif stored[0] != manifest.sha256:
-                raise Mismatch(_manifest_difference(self._db.conn, manifest), "choose another --name for the changed data")
+                raise Mismatch(
+                    _manifest_difference(self._db.conn, manifest),
+                    "choose another --name for the changed data",
+                )
             self._add_images(manifest)
             self._add_cells(plan)
             self._db.conn.execute(
-                "UPDATE run SET plan = ?1, image_count = (SELECT count(*) FROM images), state = 'starting', message = '',"
-                " worked = worked + coalesce(max(0, coalesce(finished, heartbeat) - coalesce(resumed, started)), 0),"
+                "UPDATE run SET plan = ?1, image_count = (SELECT count(*) FROM images), state "
+                "= 'starting', message = '',"
+                " worked = worked + coalesce(max(0, coalesce(finished, heartbeat) - "
+                "coalesce(resumed, started)), 0),"
                 " resumed = ?4,"
-                " pid = ?2, host = ?3, started = coalesce(started, ?4), finished = NULL, heartbeat = ?4",
+                " pid = ?2, host = ?3, started = coalesce(started, ?4), finished = NULL, "
+                "heartbeat = ?4",
                 (plan.to_json(), os.getpid(), socket.gethostname(), time.time()),
             )
             self._db.conn.execute("DELETE FROM workers")
         self._fold_in()
 
     def _fold_in(self) -> None:
-        """Bring what is committed into the file itself: a copy without its write-ahead log is a run, if not all of it."""
+        """Bring what is committed into the file itself.
+
+        A copy without its write-ahead log is a run, if not all of it.
+        """
         with suppress(sqlite3.Error):
             self._db.conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def withdraw(self, plan: RunPlan, info: RunInfo) -> None:
-        """Take back what ``begin`` added for a request of which nothing was computed: plan, labels and state as they were."""
+        """Take back what ``begin`` added for a request of which nothing was computed.
+
+        Plan, labels and state as they were.
+        """
         execute = self._db.conn.execute
         with self._transaction():
             execute("DELETE FROM stages")
-            execute("UPDATE images SET label = NULL WHERE label NOT NULL AND id IN (SELECT id FROM temp.unlabelled)")
+            execute(
+                "UPDATE images SET label = NULL WHERE label NOT NULL AND id IN (SELECT id FROM "
+                "temp.unlabelled)"
+            )
             execute("DELETE FROM images WHERE id >= ?", (info.image_count,))
             execute(
-                "DELETE FROM cells WHERE backbone_id >= ? OR method NOT IN (SELECT value FROM json_each(?))",
+                "DELETE FROM cells WHERE backbone_id >= ? OR method NOT IN (SELECT value FROM "
+                "json_each(?))",
                 (len(plan.backbones), json.dumps(plan.methods)),
             )
             execute("DELETE FROM backbones WHERE id >= ?", (len(plan.backbones),))
             execute(
-                "UPDATE run SET plan = ?, image_count = ?, state = ?, message = ?, finished = ?, worked = ?, resumed = ?,"
+                "UPDATE run SET plan = ?, image_count = ?, state = ?, message = ?, finished = "
+                "?, worked = ?, resumed = ?,"
                 " heartbeat = ?",
                 (
                     plan.to_json(),
@@ -160,19 +203,32 @@ class RunWriter:
 
     def _insert_run(self, name: str, plan: RunPlan, manifest: Manifest) -> None:
         run = {
-            "id": 1, "name": name, "plan": plan.to_json(), "manifest_sha256": manifest.sha256,
-            "image_count": len(manifest.images), "state": "starting", "created": time.time(),
+            "id": 1,
+            "name": name,
+            "plan": plan.to_json(),
+            "manifest_sha256": manifest.sha256,
+            "image_count": len(manifest.images),
+            "state": "starting",
+            "created": time.time(),
             "born": schema.SCHEMA_VERSION,
-        }  # fmt: skip
+        }
         self._table("run").insert(run)
 
     def _add_images(self, manifest: Manifest) -> None:
         (known,) = self._db.conn.execute("SELECT count(*) FROM images").fetchone()
-        self._table("images").insert_all((image._asdict() for image in manifest.images[known:]), batch_size=1000)
+        self._table("images").insert_all(
+            (image._asdict() for image in manifest.images[known:]), batch_size=1000
+        )
         self._db.conn.execute("DROP TABLE IF EXISTS temp.unlabelled")
-        self._db.conn.execute("CREATE TEMP TABLE unlabelled AS SELECT id FROM images WHERE label IS NULL")
-        labelled = [(image.label, image.id) for image in manifest.images[:known] if image.label is not None]
-        self._db.conn.executemany("UPDATE images SET label = ? WHERE id = ? AND label IS NULL", labelled)
+        self._db.conn.execute(
+            "CREATE TEMP TABLE unlabelled AS SELECT id FROM images WHERE label IS NULL"
+        )
+        labelled = [
+            (image.label, image.id) for image in manifest.images[:known] if image.label is not None
+        ]
+        self._db.conn.executemany(
+            "UPDATE images SET label = ? WHERE id = ? AND label IS NULL", labelled
+        )
 
     def _add_cells(self, plan: RunPlan) -> None:
         for position, backbone in enumerate(plan.backbones):
@@ -180,7 +236,8 @@ class RunWriter:
             for method in plan.methods:
                 self._db.conn.execute(
                     "INSERT INTO cells (backbone_id, method) SELECT ?1, ?2"
-                    " WHERE NOT EXISTS (SELECT 1 FROM cells WHERE backbone_id = ?1 AND method = ?2)",
+                    " WHERE NOT EXISTS (SELECT 1 FROM cells WHERE backbone_id = ?1 AND method "
+                    "= ?2)",
                     (position, method),
                 )
 
@@ -188,7 +245,8 @@ class RunWriter:
         """The run's state, with the time it ended where it has."""
         finished = time.time() if state in ("stopped", "complete", "failed") else None
         self._db.conn.execute(
-            "UPDATE run SET state = ?, message = ?, finished = ?, heartbeat = ?", (state, message, finished, time.time())
+            "UPDATE run SET state = ?, message = ?, finished = ?, heartbeat = ?",
+            (state, message, finished, time.time()),
         )
 
     def own_log(self, log: Path) -> None:
@@ -207,18 +265,29 @@ class RunWriter:
         """The driver is alive, and so are these workers."""
         with self._transaction():
             self._db.conn.execute("UPDATE run SET heartbeat = ?", (time.time(),))
-            self._table("workers").insert_all((asdict(worker) for worker in workers), pk="id", replace=True)
+            self._table("workers").insert_all(
+                (asdict(worker) for worker in workers), pk="id", replace=True
+            )
 
     def add_versions(self, versions: Mapping[str, str]) -> None:
-        """What computed the rows: torch, torchvision, device and the like; the newest says what the last session used."""
+        """What computed the rows: torch, torchvision, device and the like.
+
+        The newest says what the last session used.
+        """
         (text,) = self._db.conn.execute("SELECT versions FROM run").fetchone()
-        self._db.conn.execute("UPDATE run SET versions = ?", (json.dumps({**json.loads(text), **versions}, sort_keys=True),))
+        self._db.conn.execute(
+            "UPDATE run SET versions = ?",
+            (json.dumps({**json.loads(text), **versions}, sort_keys=True),),
+        )
 
     def event(self, level: str, text: str) -> None:
         """One line of the run's history."""
-        self._table("events").insert({"time": time.time(), "level": level, "text": printable(text, 2000)})
+        self._table("events").insert(
+            {"time": time.time(), "level": level, "text": printable(text, 2000)}
+        )
 
-    # -- what a worker learns by loading a backbone ---------------------------------------------------------------------------
+    # -- what a worker learns by loading a backbone
+    # ---------------------------------------------------------------------------
 
     def set_backbone(self, position: int, loaded: LoadedBackbone) -> None:
         """Record a backbone at its first load; later loads must bring the same weights and layer.
@@ -226,12 +295,27 @@ class RunWriter:
         Raises:
             Mismatch: they do not.
         """
-        (text,) = self._db.conn.execute("SELECT loaded FROM backbones WHERE id = ?", (position,)).fetchone()
+        (text,) = self._db.conn.execute(
+            "SELECT loaded FROM backbones WHERE id = ?", (position,)
+        ).fetchone()
         if text is None:
-            self._db.conn.execute("UPDATE backbones SET loaded = ? WHERE id = ?", (json.dumps(asdict(loaded)), position))
+            self._db.conn.execute(
+                "UPDATE backbones SET loaded = ? WHERE id = ?",
+                (json.dumps(asdict(loaded)), position),
+            )
             return
         stored, now = json.loads(text), json.loads(json.dumps(asdict(loaded)))
-        for name in ("source", "sha256", "layer", "channels", "height", "width", "preprocessing", "score", "tokens"):
+        for name in (
+            "source",
+            "sha256",
+            "layer",
+            "channels",
+            "height",
+            "width",
+            "preprocessing",
+            "score",
+            "tokens",
+        ):
             if name in stored and stored[name] != now[name]:
                 raise Mismatch(
                     f"{loaded.key}: {name} is {now[name]}, the run was made with {stored[name]}",
@@ -242,21 +326,30 @@ class RunWriter:
         """What loading the backbone told about a cell.
 
         Raises:
-            Mismatch: the cell has rows, and they were computed by another cell: other weights, method or protocol.
+            Mismatch: the cell has rows, and they were computed by another cell: other weights,
+                method or protocol.
         """
-        method, stored = self._db.conn.execute("SELECT method, identity FROM cells WHERE id = ?", (cell,)).fetchone()
+        method, stored = self._db.conn.execute(
+            "SELECT method, identity FROM cells WHERE id = ?", (cell,)
+        ).fetchone()
         if stored not in (None, identity) and self._has_sealed_rows(cell):
             raise Mismatch(
-                f"{printable(method)} is not what the run's rows were computed with", "choose another --name for what it is now"
+                f"{printable(method)} is not what the run's rows were computed with",
+                "choose another --name for what it is now",
             )
         self._db.conn.execute(
-            "UPDATE cells SET identity = ?, applicable = ?, note = ? WHERE id = ?", (identity, applicable, note, cell)
+            "UPDATE cells SET identity = ?, applicable = ?, note = ? WHERE id = ?",
+            (identity, applicable, note, cell),
         )
 
     def note_cells(self, backbone: str, note: str) -> None:
-        """Say something of every cell of a backbone that has never been loaded: why it has no rows."""
+        """Say something of every cell of a backbone that has never been loaded.
+
+        Why it has no rows.
+        """
         self._db.conn.execute(
-            "UPDATE cells SET note = ? WHERE identity IS NULL AND backbone_id = (SELECT id FROM backbones WHERE name = ?)",
+            "UPDATE cells SET note = ? WHERE identity IS NULL AND backbone_id = (SELECT id "
+            "FROM backbones WHERE name = ?)",
             (printable(note, 300), backbone),
         )
 
@@ -277,10 +370,14 @@ class RunWriter:
             execute("DELETE FROM stages")  # the next session plans them anew
             for position in sorted(positions, reverse=True):
                 execute("DELETE FROM backbones WHERE id = ?", (position,))
-                behind = execute("SELECT id FROM backbones WHERE id > ? ORDER BY id", (position,)).fetchall()
+                behind = execute(
+                    "SELECT id FROM backbones WHERE id > ? ORDER BY id", (position,)
+                ).fetchall()
                 for (place,) in behind:
                     execute("UPDATE backbones SET id = ? WHERE id = ?", (place - 1, place))
-                    execute("UPDATE cells SET backbone_id = ? WHERE backbone_id = ?", (place - 1, place))
+                    execute(
+                        "UPDATE cells SET backbone_id = ? WHERE backbone_id = ?", (place - 1, place)
+                    )
             execute("DELETE FROM looks")
             execute("UPDATE run SET plan = ?", (plan.to_json(),))
 
@@ -292,20 +389,25 @@ class RunWriter:
         """``(image, class index)`` for images whose label was unknown."""
         with self._transaction():
             rows = [(label, image) for image, label in labels]
-            self._db.conn.executemany("UPDATE images SET label = ? WHERE id = ? AND label IS NULL", rows)
+            self._db.conn.executemany(
+                "UPDATE images SET label = ? WHERE id = ? AND label IS NULL", rows
+            )
 
     def replace_labels(self, labels: Iterable[tuple[int, int | None]]) -> None:
         """``(image, class index)``, ``None`` for unknown, whatever was known before."""
         with self._transaction():
             rows = [(label, image) for image, label in labels]
-            self._db.conn.executemany("UPDATE images SET label = ?1 WHERE id = ?2 AND label IS NOT ?1", rows)
+            self._db.conn.executemany(
+                "UPDATE images SET label = ?1 WHERE id = ?2 AND label IS NOT ?1", rows
+            )
 
     def set_stages(self, stages: Sequence[Stage]) -> None:
         """The stages of this session, with the times that they bring along."""
         with self._transaction():
             self._db.conn.execute("DELETE FROM stages")
             self._db.conn.executemany(
-                "INSERT INTO stages (id, title, backbone_id, cells, metrics, forwards_per_image, seconds, timed_images)"
+                "INSERT INTO stages (id, title, backbone_id, cells, metrics, "
+                "forwards_per_image, seconds, timed_images)"
                 " VALUES (?, ?, (SELECT id FROM backbones WHERE name = ?), ?, ?, ?, ?, ?)",
                 [
                     (
@@ -325,8 +427,15 @@ class RunWriter:
     def change_stage(self, stage: Stage) -> None:
         """Other cells or costs for a stage, now that its backbone is known; times measured stay."""
         self._db.conn.execute(
-            "UPDATE stages SET title = ?, cells = ?, metrics = ?, forwards_per_image = ? WHERE id = ?",
-            (stage.title, json.dumps(stage.cells), json.dumps(stage.metrics), stage.forwards_per_image, stage.id),
+            "UPDATE stages SET title = ?, cells = ?, metrics = ?, forwards_per_image = ? WHERE "
+            "id = ?",
+            (
+                stage.title,
+                json.dumps(stage.cells),
+                json.dumps(stage.metrics),
+                stage.forwards_per_image,
+                stage.id,
+            ),
         )
 
     def set_look(self, look: Look | None) -> None:
@@ -335,17 +444,26 @@ class RunWriter:
             self._db.conn.execute("DELETE FROM looks")
             if look is not None:
                 self._db.conn.execute(
-                    "INSERT INTO looks (id, rule, images, needed, decided, dropped, verdicts) VALUES (1, ?, ?, ?, ?, ?, ?)",
-                    (look.rule, look.images, look.needed, look.decided, json.dumps(look.dropped), json.dumps(look.verdicts)),
+                    "INSERT INTO looks (id, rule, images, needed, decided, dropped, verdicts) "
+                    "VALUES (1, ?, ?, ?, ?, ?, ?)",
+                    (
+                        look.rule,
+                        look.images,
+                        look.needed,
+                        look.decided,
+                        json.dumps(look.dropped),
+                        json.dumps(look.verdicts),
+                    ),
                 )
 
-    # -- results --------------------------------------------------------------------------------------------------------------
+    # -- results
+    # ----------------------------------------------------------------------------------------------
 
     def commit(self, result: UnitResult, *, stage: int | None = None, images: int = 0) -> int:
         """Store what a unit brought: rows, their share of the sums, failures; all or nothing.
 
-        What is there already is dropped: a unit may come twice. A row removes the failure that it mends. What was made from
-        another file than the rows of that image before becomes a failure.
+        What is there already is dropped: a unit may come twice. A row removes the failure that it
+        mends. What was made from another file than the rows of that image before becomes a failure.
 
         Returns:
             How many rows and measurements were new.
@@ -356,31 +474,51 @@ class RunWriter:
             measurements = self._new_measurements(result.measurements)
             failures = self._new_failures(result.failures)
             self._insert_sealed(rows, measurements)
-            self._table("failures").insert_all({**_as_record(f), "time": time.time()} for f in failures)
-            self._mend([(r.cell, r.image, "") for r in rows] + [(m.cell, m.image, m.metric) for m in measurements])
+            self._table("failures").insert_all(
+                {**_as_record(f), "time": time.time()} for f in failures
+            )
+            self._mend(
+                [(r.cell, r.image, "") for r in rows]
+                + [(m.cell, m.image, m.metric) for m in measurements]
+            )
             self._add_to_sums(rows, measurements, self._arcc_sources(measurements))
             if stage is not None:
                 self._db.conn.execute(
-                    "UPDATE stages SET seconds = seconds + ?, timed_images = timed_images + ? WHERE id = ?",
+                    "UPDATE stages SET seconds = seconds + ?, timed_images = timed_images + ? "
+                    "WHERE id = ?",
                     (result.seconds, images, stage),
                 )
         return len(rows) + len(measurements)
 
     def _from_the_same_files(self, result: UnitResult) -> UnitResult:
-        """The result with failures in place of what was made from changed images; the first content of an image is remembered."""
+        """The result with failures in place of what was made from changed images.
+
+        The first content of an image is remembered.
+        """
         execute = self._db.conn.execute
         changed: dict[int, str] = {}
         for image, content in result.contents.items():
-            path, known = execute("SELECT path, content FROM images WHERE id = ?", (image,)).fetchone()
+            path, known = execute(
+                "SELECT path, content FROM images WHERE id = ?", (image,)
+            ).fetchone()
             if known is None:
                 execute("UPDATE images SET content = ? WHERE id = ?", (content, image))
             elif known != content:
-                changed[image] = f"{printable(path, 200)}: its bytes are not those that the run's rows were made from"
+                changed[image] = (
+                    f"{printable(path, 200)}: its bytes are not those that the run's rows were "
+                    "made from"
+                )
         if not changed:
             return result
-        failures = [Failure(r.cell, r.image, "", "changed", changed[r.image]) for r in result.rows if r.image in changed]
+        failures = [
+            Failure(r.cell, r.image, "", "changed", changed[r.image])
+            for r in result.rows
+            if r.image in changed
+        ]
         failures += [
-            Failure(m.cell, m.image, m.metric, "changed", changed[m.image]) for m in result.measurements if m.image in changed
+            Failure(m.cell, m.image, m.metric, "changed", changed[m.image])
+            for m in result.measurements
+            if m.image in changed
         ]
         return replace(
             result,
@@ -395,53 +533,80 @@ class RunWriter:
         measured: list[Row | Measurement] = [*rows, *measurements]
         cells, images = {record.cell for record in measured}, {record.image for record in measured}
         query = "SELECT coalesce(identity, '') FROM cells WHERE id = ?"
-        identities: dict[int, str] = {cell: (execute(query, (cell,)).fetchone() or ("",))[0] for cell in cells}
+        identities: dict[int, str] = {
+            cell: (execute(query, (cell,)).fetchone() or ("",))[0] for cell in cells
+        }
         query = "SELECT path, content FROM images WHERE id = ?"
         files: dict[int, tuple[bytes, bytes | None]] = {
             image: execute(query, (image,)).fetchone() or (b"", None) for image in images
         }
 
         def origin(measured: Measurement) -> tuple[str, bytes, bytes | None]:
-            """Cell and file; neither where it comes from a row of version 1, whose file may become known later."""
+            """Cell and file; neither where it comes from a row of version 1.
+
+            Whose file may become known later.
+            """
             path, content = files[measured.image]
             return (identities[measured.cell] if content is not None else ""), path, content
 
         self._table("results").insert_all(
-            {**_as_record(row), "checksum": row_checksum(row, identities[row.cell], *files[row.image])} for row in rows
+            {
+                **_as_record(row),
+                "checksum": row_checksum(row, identities[row.cell], *files[row.image]),
+            }
+            for row in rows
         )
         self._table("measurements").insert_all(
             {**_as_record(m), "checksum": measurement_checksum(m, *origin(m))} for m in measurements
         )
 
     def _new_rows(self, rows: Sequence[Row]) -> list[Row]:
-        known = self._known("SELECT 1 FROM results WHERE cell_id = ? AND image_id = ?", [(r.cell, r.image) for r in rows])
+        known = self._known(
+            "SELECT 1 FROM results WHERE cell_id = ? AND image_id = ?",
+            [(r.cell, r.image) for r in rows],
+        )
         return [row for row in rows if (row.cell, row.image) not in known]
 
     def _new_measurements(self, measurements: Sequence[Measurement]) -> list[Measurement]:
         keys = [(m.cell, m.metric, m.image) for m in measurements]
-        known = self._known("SELECT 1 FROM measurements WHERE cell_id = ? AND metric = ? AND image_id = ?", keys)
+        known = self._known(
+            "SELECT 1 FROM measurements WHERE cell_id = ? AND metric = ? AND image_id = ?", keys
+        )
         return [m for m, key in zip(measurements, keys, strict=True) if key not in known]
 
     def _new_failures(self, failures: Sequence[Failure]) -> list[Failure]:
         keys = [(f.cell, f.image, f.metric) for f in failures]
-        known = self._known("SELECT 1 FROM failures WHERE cell_id = ? AND image_id = ? AND metric = ?", keys)
-        done = self._known("SELECT 1 FROM results WHERE cell_id = ? AND image_id = ? AND ? = ''", keys)
-        return [f for f, key in zip(failures, keys, strict=True) if key not in known and key not in done]
+        known = self._known(
+            "SELECT 1 FROM failures WHERE cell_id = ? AND image_id = ? AND metric = ?", keys
+        )
+        done = self._known(
+            "SELECT 1 FROM results WHERE cell_id = ? AND image_id = ? AND ? = ''", keys
+        )
+        return [
+            f for f, key in zip(failures, keys, strict=True) if key not in known and key not in done
+        ]
 
     def _known(self, query: str, keys: Sequence[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
         execute = self._db.conn.execute
         return {key for key in keys if execute(query, key).fetchone() is not None}
 
     def _mend(self, keys: list[tuple[int, int, str]]) -> None:
-        self._db.conn.executemany("DELETE FROM failures WHERE cell_id = ? AND image_id = ? AND metric = ?", keys)
+        self._db.conn.executemany(
+            "DELETE FROM failures WHERE cell_id = ? AND image_id = ? AND metric = ?", keys
+        )
 
     def _arcc_sources(self, measurements: Sequence[Measurement]) -> list[ArccSources]:
-        """What the measurements of ARCC among these were computed from; all of it is stored by now."""
+        """What the measurements of ARCC among these were computed from.
+
+        All of it is stored by now.
+        """
         query = f"{ARCC_SOURCES} AND a.cell_id = ? AND a.image_id = ?"
         keys = [(one.cell, one.image) for one in measurements if one.metric == "arcc"]
         return [ArccSources(*row) for key in keys for row in self._db.conn.execute(query, key)]
 
-    def _add_to_sums(self, rows: Iterable[Row], measurements: Iterable[Measurement], arcc: Iterable[ArccSources]) -> None:
+    def _add_to_sums(
+        self, rows: Iterable[Row], measurements: Iterable[Measurement], arcc: Iterable[ArccSources]
+    ) -> None:
         sums, bins = sums_of(rows, measurements, arcc)
         self._db.conn.executemany(
             "INSERT INTO sums (cell_id, a, b, n, total) VALUES (?, ?, ?, ?, ?)"
@@ -449,23 +614,38 @@ class RunWriter:
             [(*key, n, total) for key, (n, total) in sums.items()],
         )
         self._db.conn.executemany(
-            "INSERT INTO histograms (cell_id, metric, bin, n) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+            "INSERT INTO histograms (cell_id, metric, bin, n) VALUES (?, ?, ?, ?) ON CONFLICT "
+            "DO UPDATE SET n = n + excluded.n",
             [(*key, n) for key, n in bins.items()],
         )
 
-    def rebuild_sums(self, rows: Iterable[Row], measurements: Iterable[Measurement], arcc: Iterable[ArccSources] = ()) -> None:
-        """Replace the running sums and histograms by those of every row and measurement that the file holds."""
+    def rebuild_sums(
+        self,
+        rows: Iterable[Row],
+        measurements: Iterable[Measurement],
+        arcc: Iterable[ArccSources] = (),
+    ) -> None:
+        """Replace the running sums and histograms by those of every row.
+
+        Measurement that the file holds.
+        """
         with self._transaction():
             self._db.conn.execute("DELETE FROM sums")
             self._db.conn.execute("DELETE FROM histograms")
             self._add_to_sums(rows, measurements, arcc)
 
-    def drop_damaged(self, measured: Sequence[tuple[int, int, str]], records: Sequence[tuple[str, tuple[Any, ...]]]) -> int:
-        """Delete records that are not what was written, as far as they can be made again; the run is then not complete.
+    def drop_damaged(
+        self,
+        measured: Sequence[tuple[int, int, str]],
+        records: Sequence[tuple[str, tuple[Any, ...]]],
+    ) -> int:
+        """Delete records that are not what was written, as far as they can be made again.
+
+        The run is then not complete.
 
         Args:
-            measured: (cell, image, metric) of rows, metric ``''``, and measurements. A row takes its measurements along.
-            records: table and key of others.
+            measured: (cell, image, metric) of rows, metric ``''``, and measurements. A row takes
+            its measurements along. records: table and key of others.
 
         Returns:
             How many rows and measurements are gone.
@@ -475,7 +655,9 @@ class RunWriter:
         with self._transaction():
             for cell, image, metric in measured:
                 if not metric:
-                    dropped += execute("DELETE FROM results WHERE cell_id = ? AND image_id = ?", (cell, image)).rowcount
+                    dropped += execute(
+                        "DELETE FROM results WHERE cell_id = ? AND image_id = ?", (cell, image)
+                    ).rowcount
                 query = "DELETE FROM measurements WHERE cell_id = ?1 AND image_id = ?2 AND ?3 IN (metric, '')"
                 dropped += execute(query, (cell, image, metric)).rowcount
             for table, key in records:
@@ -484,16 +666,25 @@ class RunWriter:
                     execute(f"DELETE FROM {table} WHERE {places}", key)
             execute("DELETE FROM failures WHERE reason = 'damaged-row'")
         if dropped:
-            self.set_state("stopped", "damaged rows were dropped: what they held is computed again when the run goes on")
+            self.set_state(
+                "stopped",
+                "damaged rows were dropped: what they held is computed again when the run goes on",
+            )
         return dropped
 
     def seal_all(self) -> int:
-        """Give every record that has no checksum one; returns how many rows and measurements had none."""
+        """Give every record that has no checksum one.
+
+        Returns how many rows and measurements had none.
+        """
         execute = self._db.conn.execute
         path = "(SELECT path FROM images WHERE id = image_id)"
         with self._transaction():
             sealed = 0
-            for table, kind, function in (("results", Row, _late_row_checksum), ("measurements", Measurement, _late_checksum)):
+            for table, kind, function in (
+                ("results", Row, _late_row_checksum),
+                ("measurements", Measurement, _late_checksum),
+            ):
                 columns = ", ".join(_RENAMED.get(name, name) for name in _COLUMNS[kind])
                 self._db.conn.create_function(function.__name__, -1, function)
                 update = f"UPDATE {table} SET checksum = {function.__name__}({path}, {columns}) WHERE checksum IS NULL"
@@ -505,7 +696,10 @@ class RunWriter:
         return sealed
 
     def forget_failures(self) -> int:
-        """Drop every failure, so that the next session tries those images again; returns how many there were."""
+        """Drop every failure, so that the next session tries those images again.
+
+        Returns how many there were.
+        """
         return self._db.conn.execute("DELETE FROM failures").rowcount
 
 
@@ -527,18 +721,28 @@ class _Immediate:
                 self._connection.execute("ROLLBACK")
 
 
-_COLUMNS = {kind: tuple(field.name for field in fields(kind)) for kind in (Row, Measurement, Failure)}
+_COLUMNS = {
+    kind: tuple(field.name for field in fields(kind)) for kind in (Row, Measurement, Failure)
+}
 _RENAMED = {"cell": "cell_id", "image": "image_id"}
 
 
 _MADE_AGAIN = {
-    "failures": ("cell_id", "image_id", "metric"), "events": ("id",), "stages": ("id",), "workers": ("id",),
-}  # fmt: skip
-"""Tables whose damaged records may go, with their keys: a session writes them anew, or tries again what they say has failed."""
+    "failures": ("cell_id", "image_id", "metric"),
+    "events": ("id",),
+    "stages": ("id",),
+    "workers": ("id",),
+}
+"""Tables whose damaged records may go, with their keys: a session writes them anew, or tries again
+what they say has failed.
+"""
 
 
 def _late_row_checksum(path: bytes, *values: Any) -> bytes:
-    """Of a row that is sealed after it was written: which cell and file it was made from is not known."""
+    """Of a row that is sealed after it was written.
+
+    Which cell and file it was made from is not known.
+    """
     return row_checksum(Row(*values), "", path, None)
 
 
@@ -551,12 +755,22 @@ def _as_record(record: Row | Measurement | Failure) -> dict[str, Any]:
 
 
 def _manifest_difference(connection: sqlite3.Connection, manifest: Manifest) -> str:
-    """In one line: how the folder differs from what the run was made from, as far as its stored images tell."""
+    """In one line: how the folder differs from what the run was made from.
+
+    As far as its stored images tell.
+    """
     stored = dict(connection.execute("SELECT path, size FROM images").fetchall())
     now = {image.path: image.size for image in manifest.images}
     gone = [path for path in stored if path not in now]
     other = [path for path in stored if path in now and now[path] != stored[path]]
-    parts = [f"{len(gone)} of its images are not among the first now (such as {printable(gone[0], 60)})"] if gone else []
+    parts = (
+        [
+            f"{len(gone)} of its images are not among the first now (such as "
+            f"{printable(gone[0], 60)})"
+        ]
+        if gone
+        else []
+    )
     if other:
         parts.append(f"{len(other)} have another size (such as {printable(other[0], 60)})")
     return f"the data folder has changed since the run began: {'; '.join(parts) or 'files were added or removed'}"

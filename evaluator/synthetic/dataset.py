@@ -1,4 +1,6 @@
-"""The files of a synthetic data set: images in class folders, masks of the same names, and the plan of what was drawn.
+"""The files of a synthetic data set.
+
+Images in class folders, masks of the same names, and the plan of what was drawn.
 
 ::
 
@@ -26,7 +28,8 @@ from evaluator.text import printable
 PLAN = "plan.json"
 
 RULES = 1
-"""Which images a seed stands for: counted up with every change to scenes or to how they are drawn."""
+"""Which images a seed stands for: counted up with every change to scenes or to how they are drawn.
+"""
 
 
 class DataSet(NamedTuple):
@@ -55,7 +58,8 @@ class DataSet(NamedTuple):
 def write_images(wanted: DataSet, count: int) -> Generator[int]:
     """Write the plan, then the first images of the data set; how many are written, after each.
 
-    Image i is a function of the seed, i and the side. What is there of the same data set is kept: with a larger count it grows.
+    Image i is a function of the seed, i and the side. What is there of the same data set is kept:
+    with a larger count it grows.
 
     Raises:
         UsageError: the folder holds something else, or cannot be written.
@@ -67,7 +71,12 @@ def write_images(wanted: DataSet, count: int) -> Generator[int]:
         for folder in (wanted.images, wanted.masks):
             for name in CLASSES:
                 (folder / name).mkdir(parents=True, exist_ok=True)
-        head: dict[str, Any] = {"rules": RULES, "seed": wanted.seed, "side": wanted.side, "classes": CLASSES}
+        head: dict[str, Any] = {
+            "rules": RULES,
+            "seed": wanted.seed,
+            "side": wanted.side,
+            "classes": CLASSES,
+        }
         plan = json.dumps({**head, "images": [one.to_dict() for one in scenes]}, indent=1)
         _write(wanted.folder / PLAN, plan.encode())
         for one in scenes[:count]:
@@ -93,12 +102,18 @@ def _images_there(wanted: DataSet) -> int:
         count = len(there["images"])
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{printable(wanted.folder)} holds something else than synthetic images", "give a folder that is empty or new"
+            f"{printable(wanted.folder)} holds something else than synthetic images",
+            "give a folder that is empty or new",
         ) from error
     asked = {"rules": RULES, "seed": wanted.seed, "side": wanted.side}
-    different = [f"{key} {found[key]}, asked for {asked[key]}" for key in asked if found[key] != asked[key]]
+    different = [
+        f"{key} {found[key]}, asked for {asked[key]}" for key in asked if found[key] != asked[key]
+    ]
     if different:
-        raise Mismatch(f"{printable(wanted.folder)} holds images of {'; '.join(different)}", "give another folder")
+        raise Mismatch(
+            f"{printable(wanted.folder)} holds images of {'; '.join(different)}",
+            "give another folder",
+        )
     return count
 
 

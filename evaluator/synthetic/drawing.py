@@ -1,4 +1,7 @@
-"""A scene as pixels: background, distractors, the object on top, a little noise; and the object's mask."""
+"""A scene as pixels: background, distractors, the object on top, a little noise.
+
+And the object's mask.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ GRAIN = 0.03
 
 
 class Picture(NamedTuple):
-    """``pixels``: ``[side, side, 3]``; ``mask``: ``[side, side]``, whether at least half of a pixel is the object's."""
+    """``pixels``: ``[side, side, 3]``.
+
+    ``mask``: ``[side, side]``, whether at least half of a pixel is the object's.
+    """
 
     pixels: Pixels
     mask: NDArray[np.bool_]
@@ -47,10 +53,15 @@ def draw(scene: Scene, side: int, *, with_object: bool = True) -> Picture:
 
 
 def _paint(canvas: _Field, shape: Shape, side: int) -> tuple[slice, slice, _Field]:
-    """Draw a shape over what is there; which part of the canvas that was, and how much of each pixel is covered."""
+    """Draw a shape over what is there.
+
+    Which part of the canvas that was, and how much of each pixel is covered.
+    """
     rows, columns = (_reach(centre, shape.radius, side) for centre in (shape.y, shape.x))
     inside = (OBJECTS | DISTRACTORS)[shape.outline]
-    u, v = _turned(_centres(rows, side, FINER) - shape.y, _centres(columns, side, FINER) - shape.x, shape.angle)
+    u, v = _turned(
+        _centres(rows, side, FINER) - shape.y, _centres(columns, side, FINER) - shape.x, shape.angle
+    )
     fine = inside(u / shape.radius, v / shape.radius)
     height, width = rows.stop - rows.start, columns.stop - columns.start
     cover = fine.reshape(height, FINER, width, FINER).mean((1, 3))
@@ -62,7 +73,10 @@ def _paint(canvas: _Field, shape: Shape, side: int) -> tuple[slice, slice, _Fiel
 
 
 def _pattern(shape: Shape, u: _Field, v: _Field) -> _Field:
-    """How much of the light colour there is at each point, in [0, 1]; u and v in fractions of the side."""
+    """How much of the light colour there is at each point, in [0, 1].
+
+    U and v in fractions of the side.
+    """
     a, b = (2 * np.pi * (axis / shape.period + shape.phase) for axis in (u, v))
     if shape.pattern == "stripes":
         wave = np.sin(a)
@@ -90,11 +104,16 @@ def _background(background: Background, side: int) -> _Field:
     else:
         share = 0.5 + 0.25 * _smooth_noise(rng, 30, side)
     share = np.clip(share, 0, 1)[..., None]
-    return np.asarray(share * np.array(background.first) + (1 - share) * np.array(background.second))
+    return np.asarray(
+        share * np.array(background.first) + (1 - share) * np.array(background.second)
+    )
 
 
 def _smooth_noise(rng: np.random.Generator, knots: int, side: int) -> _Field:
-    """``[side, side]``: normal noise at ``knots`` × ``knots`` points, interpolated linearly along both axes."""
+    """``[side, side]``: normal noise at ``knots`` × ``knots`` points.
+
+    Interpolated linearly along both axes.
+    """
     coarse = rng.standard_normal((knots, knots))
     places = np.linspace(0, knots - 1, side)
     low = np.minimum(places.astype(int), knots - 2)
@@ -105,7 +124,9 @@ def _smooth_noise(rng: np.random.Generator, knots: int, side: int) -> _Field:
 
 def _reach(centre: float, radius: float, side: int) -> slice:
     """The pixels along one axis that a circle may touch."""
-    return slice(max(int((centre - radius) * side), 0), min(int((centre + radius) * side) + 1, side))
+    return slice(
+        max(int((centre - radius) * side), 0), min(int((centre + radius) * side) + 1, side)
+    )
 
 
 def _centres(pixels: slice, side: int, finer: int = 1) -> _Field:

@@ -1,7 +1,8 @@
 """What stands in an image: an object, distractors and a background, drawn from ``(seed, index)``.
 
-The class is drawn from a generator of its own, after everything else: where the object is, its size, pattern and colours, the
-distractors and the background are the same whichever class it turns out to be. The object's outline is the only evidence.
+The class is drawn from a generator of its own, after everything else: where the object is, its
+size, pattern and colours, the distractors and the background are the same whichever class it turns
+out to be. The object's outline is the only evidence.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Shape:
-    """One filled outline. Lengths are fractions of the image's side, from its top left corner; the angle is in degrees.
+    """One filled outline. Lengths are fractions of the image's side, from its top left corner.
+
+    The angle is in degrees.
 
     Attributes:
-        x, y: the centre; ``radius``: of the circle around it.
-        pattern: a word of ``PATTERNS``; ``light``, ``dark``: its colours; ``period``: its repeat; ``phase``: in [0, 1).
+        x, y: the centre; ``radius``: of the circle around it. pattern: a word of ``PATTERNS``;
+        ``light``, ``dark``: its colours; ``period``: its repeat; ``phase``: in [0, 1).
     """
 
     outline: str
@@ -97,7 +100,10 @@ def scene(seed: int, index: int) -> Scene:
 
 
 def _distractors(rng: np.random.Generator, other: Shape) -> tuple[Shape, ...]:
-    """One to three shapes outside the circle around the object, whatever its outline; where none fits there are fewer."""
+    """One to three shapes outside the circle around the object, whatever its outline.
+
+    Where none fits there are fewer.
+    """
     found: list[Shape] = []
     for _ in range(int(rng.integers(1, 4))):
         outline = str(rng.choice(list(DISTRACTORS)))
@@ -110,23 +116,37 @@ def _distractors(rng: np.random.Generator, other: Shape) -> tuple[Shape, ...]:
     return tuple(found)
 
 
-def _shape(rng: np.random.Generator, outline: str, circle: tuple[float, float, float], angle: float) -> Shape:
+def _shape(
+    rng: np.random.Generator, outline: str, circle: tuple[float, float, float], angle: float
+) -> Shape:
     x, y, radius = (float(value) for value in circle)
     hue, other = rng.uniform(0, 1, 2)
     return Shape(
-        outline=outline, x=x, y=y, radius=radius, angle=angle, pattern=str(rng.choice(PATTERNS)),
+        outline=outline,
+        x=x,
+        y=y,
+        radius=radius,
+        angle=angle,
+        pattern=str(rng.choice(PATTERNS)),
         light=_colour(hue, rng.uniform(0.3, 0.8), rng.uniform(0.85, 1.0)),
         dark=_colour(other, rng.uniform(0.4, 1.0), rng.uniform(0.1, 0.35)),
-        period=float(rng.uniform(0.06, 0.11)), phase=float(rng.uniform(0, 1)),
-    )  # fmt: skip
+        period=float(rng.uniform(0.06, 0.11)),
+        phase=float(rng.uniform(0, 1)),
+    )
 
 
 def _background(rng: np.random.Generator) -> Background:
-    first, second = (_colour(rng.uniform(0, 1), rng.uniform(0.1, 0.5), rng.uniform(0.35, 0.7)) for _ in range(2))
+    first, second = (
+        _colour(rng.uniform(0, 1), rng.uniform(0.1, 0.5), rng.uniform(0.35, 0.7)) for _ in range(2)
+    )
     return Background(
-        str(rng.choice(TEXTURES)), first, second,
-        float(rng.uniform(0, 180)), float(rng.uniform(0.08, 0.3)), int(rng.integers(2**31)),
-    )  # fmt: skip
+        str(rng.choice(TEXTURES)),
+        first,
+        second,
+        float(rng.uniform(0, 180)),
+        float(rng.uniform(0.08, 0.3)),
+        int(rng.integers(2**31)),
+    )
 
 
 def _colour(hue: float, saturation: float, value: float) -> Colour:

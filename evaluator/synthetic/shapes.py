@@ -1,4 +1,7 @@
-"""Outlines: which points of the plane lie inside a shape. Objects have one outline per class, distractors have others."""
+"""Outlines: which points of the plane lie inside a shape.
+
+Objects have one outline per class, distractors have others.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
 Inside = Callable[[Points, Points], NDArray[np.bool_]]
-"""``(u, v)`` of any shape, in units of the circumscribed radius, v downwards → whether each point is inside."""
+"""``(u, v)`` of any shape, in units of the circumscribed radius, v downwards → whether each point
+is inside.
+"""
 
 
 def _square(u: Points, v: Points) -> NDArray[np.bool_]:
@@ -25,7 +30,10 @@ def _cross(u: Points, v: Points) -> NDArray[np.bool_]:
 
 
 def _star(u: Points, v: Points) -> NDArray[np.bool_]:
-    """Five points; the angle is folded into a tenth of the circle, where the outline is one straight edge."""
+    """Five points; the angle is folded into a tenth of the circle.
+
+    Where the outline is one straight edge.
+    """
     radius = np.hypot(u, v)
     folded = np.abs((np.arctan2(u, -v) + np.pi / 5) % (2 * np.pi / 5) - np.pi / 5)
     tip, notch = np.array([1.0, 0.0]), 0.42 * np.array([np.cos(np.pi / 5), np.sin(np.pi / 5)])
@@ -65,9 +73,15 @@ def _trefoil(u: Points, v: Points) -> NDArray[np.bool_]:
 
 
 OBJECTS: dict[str, Inside] = {
-    "cross": _cross, "crescent": _crescent, "heart": _heart, "hourglass": _hourglass,
-    "ring": _ring, "square": _square, "star": _star, "triangle": _triangle,
-}  # fmt: skip
+    "cross": _cross,
+    "crescent": _crescent,
+    "heart": _heart,
+    "hourglass": _hourglass,
+    "ring": _ring,
+    "square": _square,
+    "star": _star,
+    "triangle": _triangle,
+}
 """The outline of each class, by its name, in the order of the class indices."""
 
 DISTRACTORS: dict[str, Inside] = {"bar": _bar, "disc": _disc, "trefoil": _trefoil}

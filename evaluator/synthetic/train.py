@@ -1,6 +1,9 @@
-"""Train the networks whose weights the package ships: ``python -m evaluator.synthetic.train synthetic_cnn -o FILE.safetensors``.
+"""Train the networks whose weights the package ships.
 
-Seeded, and on one thread: the same machine and version of torch give the same weights, whatever else runs on it.
+``python -m evaluator.synthetic.train synthetic_cnn -o FILE.safetensors``.
+
+Seeded, and on one thread: the same machine and version of torch give the same weights, whatever
+else runs on it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from evaluator.synthetic.network import MEAN, NETWORKS, SIDE, STD
 from evaluator.synthetic.scene import CLASSES, scene
 
 TRAINING_SEED = 1_000_003
-"""Of the images for training; ``UNSEEN_SEED``: of those for testing. ``camtui synth`` begins at 0."""
+"""Of the images for training; ``UNSEEN_SEED``: of those for testing. ``camtui synth`` begins at 0.
+"""
 UNSEEN_SEED = 1_000_033
 
 _BATCH = 64
@@ -75,13 +79,19 @@ def accuracy(model: nn.Module, given: Examples) -> float:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Train, test on images that were not seen, write the weights, say how it went."""
-    parser = argparse.ArgumentParser(prog="python -m evaluator.synthetic.train", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluator.synthetic.train", description=__doc__
+    )
     parser.add_argument("name", choices=sorted(NETWORKS))
-    parser.add_argument("-o", "--output", type=Path, required=True, help="the weights, a .safetensors file")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="the weights, a .safetensors file"
+    )
     parser.add_argument("--images", type=int, default=8_000, help="to train on")
     parser.add_argument("--unseen", type=int, default=2_000, help="to test on")
     parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--seed", type=int, default=0, help="of the first weights and the order of the images")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the first weights and the order of the images"
+    )
     asked = parser.parse_args(words)
     torch.set_num_threads(1)
     begun = process_time()
@@ -90,9 +100,21 @@ def main(words: Sequence[str] | None = None) -> None:
     model = trained(asked.name, given, epochs=asked.epochs, seed=asked.seed)
     took = process_time() - begun
     correct = accuracy(model, examples(UNSEEN_SEED, asked.unseen))
-    facts = {"classes": json.dumps(CLASSES), "accuracy": f"{correct:.4f} on {asked.unseen} unseen images"}
+    facts = {
+        "classes": json.dumps(CLASSES),
+        "accuracy": f"{correct:.4f} on {asked.unseen} unseen images",
+    }
     state = {key: value.contiguous() for key, value in model.state_dict().items()}
-    save_file(state, asked.output, {**facts, "images": str(asked.images), "epochs": str(asked.epochs), "seed": str(asked.seed)})
+    save_file(
+        state,
+        asked.output,
+        {
+            **facts,
+            "images": str(asked.images),
+            "epochs": str(asked.epochs),
+            "seed": str(asked.seed),
+        },
+    )
     seconds = f"{took:.0f} s of one core, {drawn:.0f} of them drawing"
     print(f"{asked.name}: {seconds}; {100 * correct:.2f} % of {asked.unseen} unseen images")
 

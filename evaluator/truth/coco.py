@@ -27,7 +27,10 @@ Record = dict[str, Any]
 
 
 class CocoFile:
-    """The annotations of one file, by image. Entries that are not what they should be cost their image its truth, no more."""
+    """The annotations of one file, by image.
+
+    Entries that are not what they should be cost their image its truth, no more.
+    """
 
     def __init__(self, data: bytes, name: str) -> None:
         """Read them.
@@ -41,7 +44,11 @@ class CocoFile:
             raise UsageError(f"{name} is no JSON: {printable(error, 100)}", _EXAMPLE) from error
         if not isinstance(document, dict) or not {"images", "annotations"} <= set(document):
             raise UsageError(f"{name} has no images and annotations", _EXAMPLE)
-        self._names = {one.get("id"): one.get("name") for one in _records(document, "categories") if _hashable(one.get("id"))}
+        self._names = {
+            one.get("id"): one.get("name")
+            for one in _records(document, "categories")
+            if _hashable(one.get("id"))
+        }
         self._of_image: dict[object, list[Record]] = defaultdict(list)
         for one in _records(document, "annotations"):
             if _hashable(one.get("image_id")) and one.get("iscrowd") in (None, 0, False):
@@ -62,7 +69,8 @@ class CocoFile:
     def truth_of(self, path: str) -> Truth | None:
         """The objects of an image, ``None`` where it has none.
 
-        It is found by its path. Failing that by its file name, where one of the two has no folder that could be another.
+        It is found by its path. Failing that by its file name, where one of the two has no folder
+        that could be another.
 
         Raises:
             TruthUnusable: its annotation is damaged.
@@ -80,7 +88,9 @@ class CocoFile:
     def _region(self, one: Record, width: int, height: int) -> Region:
         category = one.get("category_id")
         name = self._names.get(category) if _hashable(category) else None
-        return Region(name if isinstance(name, str) else str(category), partial(_draw, one, width, height))
+        return Region(
+            name if isinstance(name, str) else str(category), partial(_draw, one, width, height)
+        )
 
 
 def _records(document: Record, name: str) -> list[Record]:
@@ -110,7 +120,9 @@ def _numbers(values: object, count: int = 0) -> list[float]:
         TruthUnusable: they are none, or not as many as expected.
     """
     if isinstance(values, list) and (not count or len(values) == count):
-        numbers = [float(one) for one in values if isinstance(one, int | float) and abs(one) < 10**9]
+        numbers = [
+            float(one) for one in values if isinstance(one, int | float) and abs(one) < 10**9
+        ]
         if len(numbers) == len(values):
             return numbers
     raise TruthUnusable("truth-broken", "an annotation whose coordinates are no numbers")
@@ -130,7 +142,10 @@ def _polygons(shape: list[Any], width: int, height: int) -> NDArray[np.bool_]:
 
 
 def _filled(points: list[tuple[float, float]], width: int, height: int) -> NDArray[np.bool_]:
-    """One polygon by the even-odd rule: along each row of centres it is entered and left where an edge is crossed."""
+    """One polygon by the even-odd rule.
+
+    Along each row of centres it is entered and left where an edge is crossed.
+    """
     import numpy as np
 
     crossings = np.zeros((height, width + 1), dtype=np.int32)
@@ -156,7 +171,11 @@ def _run_lengths(shape: Record, width: int, height: int) -> NDArray[np.bool_]:
     counts = shape.get("counts")
     runs = _decompressed(counts) if isinstance(counts, str) else _numbers(counts)
     lengths = np.array(runs, dtype=np.int64)
-    if shape.get("size") != [height, width] or (lengths < 0).any() or int(lengths.sum()) != width * height:
+    if (
+        shape.get("size") != [height, width]
+        or (lengths < 0).any()
+        or int(lengths.sum()) != width * height
+    ):
         raise TruthUnusable("truth-broken", "run lengths that do not add up to the image")
     values = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
     return cast("NDArray[np.bool_]", values.reshape(width, height).T)

@@ -1,4 +1,7 @@
-"""``--truth``: which image has a truth, what it says, and whether it is still that which the run was measured with."""
+"""``--truth``: which image has a truth, what it says.
+
+And whether it is still that which the run was measured with.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +45,8 @@ class Truths:
     """The truth of a data set.
 
     Args:
-        path: a folder, whose files have the path of their image, or its name alone, but for the suffix; or one COCO file.
-        data: the folder of the images.
+        path: a folder, whose files have the path of their image, or its name alone, but for the
+        suffix; or one COCO file. data: the folder of the images.
     """
 
     def __init__(self, path: Path, data: Path) -> None:
@@ -65,7 +68,9 @@ class Truths:
                 self._digest.update(content)
                 self._coco = CocoFile(content, printable(path))
             else:
-                raise UsageError(f"no truth in {printable(path)}: no such folder or .json file", _HINT)
+                raise UsageError(
+                    f"no truth in {printable(path)}: no such folder or .json file", _HINT
+                )
         except (OSError, TruthUnusable) as error:
             why = error.message if isinstance(error, TruthUnusable) else error.strerror
             raise UsageError(f"cannot read the truth {printable(path)}: {why}", _HINT) from error
@@ -73,7 +78,10 @@ class Truths:
             raise UsageError(f"no .png and no .xml in {printable(path)}", _HINT)
 
     def _find(self) -> None:
-        """Every mask and every box file of the folder, by path without the suffix; links to folders are not followed."""
+        """Every mask and every box file of the folder, by path without the suffix.
+
+        Links to folders are not followed.
+        """
         base = os.fsencode(self._path)
         for path in sorted(_walk(base)):
             stem, suffix = os.path.splitext(path)
@@ -82,7 +90,10 @@ class Truths:
                 self._files[stem] = path
 
     def sha256(self) -> str:
-        """Identity: of the COCO file, or of every path and content of the folder's files, which are all read."""
+        """Identity: of the COCO file, or of every path and content of the folder's files.
+
+        Which are all read.
+        """
         if self._coco is not None:
             return self._digest.hexdigest()
         digest = hashlib.sha256()
@@ -98,7 +109,8 @@ class Truths:
         """How many of the run's images have a truth, whether it can be used or not.
 
         Raises:
-            UsageError: one annotation would be that of two images, of one file name in different folders.
+            UsageError: one annotation would be that of two images, of one file name in different
+                folders.
         """
         found = [image for image in images if self._has(image)]
         seen: dict[bytes, bytes] = {}
@@ -108,13 +120,17 @@ class Truths:
                 if name in seen:
                     both = f"{printable(seen[name])} and {printable(image.path)}"
                     raise UsageError(
-                        f"{both} would have one annotation, {printable(name)}", "lay the truth out in the folders of the images"
+                        f"{both} would have one annotation, {printable(name)}",
+                        "lay the truth out in the folders of the images",
                     )
                 seen[name] = image.path
         return len(found)
 
     def _by_name_only(self, image: ImageRef) -> bool:
-        """Whether the annotation of an image is found by its file name, without the folder that it is in."""
+        """Whether the annotation of an image is found by its file name.
+
+        Without the folder that it is in.
+        """
         if b"/" not in image.path:
             return False
         if self._coco is not None:
@@ -129,23 +145,31 @@ class Truths:
         except TruthUnusable:
             return True
 
-    def square(self, image: ImageRef, target: int, classes: Sequence[str], wanted: Preprocessing) -> Mask:
+    def square(
+        self, image: ImageRef, target: int, classes: Sequence[str], wanted: Preprocessing
+    ) -> Mask:
         """``S``, ``[side, side]``: the object's pixels in what the network saw of an image.
 
         Raises:
-            TruthUnusable: the image has no truth (``no-truth``), an empty one (``truth-empty``), one of another size
-                (``truth-size``), or one that cannot be read (``truth-broken``).
+            TruthUnusable: the image has no truth (``no-truth``), an empty one (``truth-empty``),
+                one of another size (``truth-size``), or one that cannot be read (``truth-broken``).
         """
         truth = self._truth(image)
         if truth is None:
             raise TruthUnusable("no-truth", "no annotation of this image")
         try:
             size = size_of(self._data, image.path, image.size)
-        except ImageUnreadable:  # a finished run whose images have gone: the annotation's own size stands
+        except (
+            ImageUnreadable
+        ):  # a finished run whose images have gone: the annotation's own size stands
             size = (truth.width, truth.height)
         if size != (truth.width, truth.height):
-            given, expected = (f"{width} x {height}" for width, height in ((truth.width, truth.height), size))
-            raise TruthUnusable("truth-size", f"an annotation of {given} pixels, the image has {expected}")
+            given, expected = (
+                f"{width} x {height}" for width, height in ((truth.width, truth.height), size)
+            )
+            raise TruthUnusable(
+                "truth-size", f"an annotation of {given} pixels, the image has {expected}"
+            )
         return truth.square(target, classes, wanted)
 
     def _truth(self, image: ImageRef) -> Truth | None:
@@ -161,7 +185,10 @@ class Truths:
         return _READERS[os.path.splitext(file)[1].lower()](content)
 
     def _file_of(self, image: ImageRef) -> bytes | None:
-        """By the same path; else a file of that name directly in the folder: one in another folder is of another image."""
+        """By the same path; else a file of that name directly in the folder.
+
+        One in another folder is of another image.
+        """
         stem = os.path.splitext(image.path)[0]
         return self._files.get(stem) or self._files.get(os.path.basename(stem))
 
@@ -187,7 +214,9 @@ def _read(path: bytes, most: int) -> bytes:
     Raises:
         OSError: it cannot be read; TruthUnusable: it is no regular file, or too large.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not make it wait
+    descriptor = os.open(
+        path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+    )  # a pipe must not make it wait
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

@@ -21,8 +21,8 @@ _MOST_CLASSES = 1000
 def read_mask(data: bytes) -> Truth:
     """The objects of a mask.
 
-    One value besides 0 is the object, whatever the value. Several are classes: ``class index + 1``. Of colours, every pixel that
-    is not black belongs to the object.
+    One value besides 0 is the object, whatever the value. Several are classes: ``class index + 1``.
+    Of colours, every pixel that is not black belongs to the object.
 
     Raises:
         TruthUnusable: no PNG, a damaged one, one of too many pixels, or one without an object.
@@ -46,7 +46,10 @@ def _equal(values: NDArray[np.int32], value: int) -> NDArray[np.bool_]:
 
 
 def _values(data: bytes) -> NDArray[np.int32]:
-    """``[height, width]``: grey values and palette indices as they are, 1 for a colour that is not black."""
+    """``[height, width]``: grey values and palette indices as they are.
+
+    1 for a colour that is not black.
+    """
     import numpy as np
     from PIL import Image, UnidentifiedImageError
 
@@ -55,7 +58,9 @@ def _values(data: bytes) -> NDArray[np.int32]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(BytesIO(data), formats=("PNG",)) as image:
                 if image.width * image.height > MOST_PIXELS:
-                    raise TruthUnusable("truth-broken", f"a mask of {image.width} x {image.height} pixels")
+                    raise TruthUnusable(
+                        "truth-broken", f"a mask of {image.width} x {image.height} pixels"
+                    )
                 if image.mode in ("1", "L", "P", "I", "I;16"):
                     return np.array(image, dtype=np.int32)
                 colours = np.asarray(image.convert("RGB"))
@@ -63,6 +68,11 @@ def _values(data: bytes) -> NDArray[np.int32]:
         raise TruthUnusable("truth-broken", "a mask of too many pixels") from error
     except UnidentifiedImageError as error:
         raise TruthUnusable("truth-broken", "a mask that is no PNG") from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:  # what Pillow's decoder raises on damaged files
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+    ) as error:  # what Pillow's decoder raises on damaged files
         raise TruthUnusable("truth-broken", printable(f"a damaged mask: {error}", 160)) from error
     return np.array(colours.any(axis=2), dtype=np.int32)

@@ -1,4 +1,7 @@
-"""The objects of one image as its annotation has them, and their pixels in the square that the network sees."""
+"""The objects of one image as its annotation has them.
+
+And their pixels in the square that the network sees.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +31,18 @@ class Region:
     """One object.
 
     Attributes:
-        name: its class: an index (of class masks), an ImageNet id or a name; empty where nothing is said of it.
-        draw: its pixels, ``[height, width]`` of the annotated image.
+        name: its class: an index (of class masks), an ImageNet id or a name; empty where nothing is
+        said of it. draw: its pixels, ``[height, width]`` of the annotated image.
     """
 
     name: int | str
     draw: Callable[[], Mask]
 
     def is_of(self, target: int, classes: Sequence[str]) -> bool:
-        """Whether it is an object of a class, by index, by ImageNet id, or by one of the class's names."""
+        """Whether it is an object of a class, by index, by ImageNet id.
+
+        Or by one of the class's names.
+        """
         if isinstance(self.name, int):
             return self.name == target
         if self.name in imagenet_wnids() and len(classes) in (0, _IMAGENET_CLASSES):
@@ -54,10 +60,12 @@ class Truth:
     regions: tuple[Region, ...]
 
     def square(self, target: int, classes: Sequence[str], wanted: Preprocessing) -> Mask:
-        """``S``, ``[side, side]``: the pixels of the objects, resized (nearest) and cropped as the image is.
+        """``S``, ``[side, side]``: the pixels of the objects, resized.
 
-        Where all objects are of one class these are all of them, whatever that class is called; where they are of several, those
-        of the target class.
+        (nearest) and cropped as the image is.
+
+        Where all objects are of one class these are all of them, whatever that class is called;
+        where they are of several, those of the target class.
 
         Args:
             target: the class that was explained; ``classes``: names of the network's classes.
@@ -88,9 +96,17 @@ def checked_size(width: object, height: object) -> tuple[int, int]:
     Raises:
         TruthUnusable: they are no size.
     """
-    if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0 and width * height <= MOST_PIXELS:
+    if (
+        isinstance(width, int)
+        and isinstance(height, int)
+        and width > 0
+        and height > 0
+        and width * height <= MOST_PIXELS
+    ):
         return width, height
-    raise TruthUnusable("truth-broken", f"an annotation of {str(width)[:20]} x {str(height)[:20]} pixels")
+    raise TruthUnusable(
+        "truth-broken", f"an annotation of {str(width)[:20]} x {str(height)[:20]} pixels"
+    )
 
 
 def box(width: int, height: int, left: float, top: float, right: float, bottom: float) -> Mask:
@@ -106,5 +122,7 @@ def box(width: int, height: int, left: float, top: float, right: float, bottom: 
     if right <= 0 or bottom <= 0 or left >= width or top >= height:
         raise TruthUnusable("truth-broken", "a box outside the image")
     columns, rows = np.arange(width) + 0.5, np.arange(height) + 0.5
-    inside: Mask = ((rows >= top) & (rows <= bottom))[:, None] & ((columns >= left) & (columns <= right))[None, :]
+    inside: Mask = ((rows >= top) & (rows <= bottom))[:, None] & (
+        (columns >= left) & (columns <= right)
+    )[None, :]
     return inside

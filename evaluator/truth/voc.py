@@ -1,4 +1,7 @@
-"""Pascal VOC boxes, the format of ImageNet's: an XML file for each image. Read without entities, without external files."""
+"""Pascal VOC boxes, the format of ImageNet's: an XML file for each image.
+
+Read without entities, without external files.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,18 @@ class _Object(NamedTuple):
 
 
 def read_voc(data: bytes) -> Truth:
-    """The boxes of a file. Corners count from 1 and belong to the box, as in Pascal VOC; what lies beyond the image is cut off.
+    """The boxes of a file. Corners count from 1 and belong to the box, as in Pascal VOC.
+
+    What lies beyond the image is cut off.
 
     Raises:
-        TruthUnusable: no XML, a document type (where entities would be declared), no size, no object, a box that is none.
+        TruthUnusable: no XML, a document type (where entities would be declared), no size, no
+            object, a box that is none.
     """
     if len(data) > _MOST_BYTES:
-        raise TruthUnusable("truth-broken", f"an XML file of {len(data)} bytes, at most {_MOST_BYTES}")
+        raise TruthUnusable(
+            "truth-broken", f"an XML file of {len(data)} bytes, at most {_MOST_BYTES}"
+        )
     found = _Annotation()
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -46,11 +54,16 @@ def read_voc(data: bytes) -> Truth:
 
 
 def _refuse(*_: object) -> None:
-    raise TruthUnusable("truth-broken", "an XML file with a document type, which no annotation needs")
+    raise TruthUnusable(
+        "truth-broken", "an XML file with a document type, which no annotation needs"
+    )
 
 
 class _Annotation:
-    """What is collected while a file is read: ``annotation/size`` and every ``annotation/object``."""
+    """What is collected while a file is read.
+
+    ``annotation/size`` and every ``annotation/object``.
+    """
 
     def __init__(self) -> None:
         self.size: dict[str, str] = {}
@@ -90,6 +103,9 @@ def _region(one: _Object, width: int, height: int) -> Region:
 
 
 def _whole(text: str | None) -> int | None:
-    """A whole number of at most nine digits; fractions, which some tools write, are rounded down."""
+    """A whole number of at most nine digits.
+
+    Fractions, which some tools write, are rounded down.
+    """
     digits = (text or "").strip().partition(".")[0]
     return int(digits) if digits.removeprefix("-").isdecimal() and len(digits) < 10 else None

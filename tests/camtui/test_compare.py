@@ -26,24 +26,39 @@ def test_the_change_is_the_second_minus_the_first_over_common_images(tmp_path: P
     found = compare_runs(first, second, [all_metrics()["average_drop"]])
     cell = next(cell for cell in found.cells if cell.method == "gradcam")
     rows = [
-        {image.path: row.average_drop for row, image, _ in reader.rows(2) if row.average_drop is not None}
+        {
+            image.path: row.average_drop
+            for row, image, _ in reader.rows(2)
+            if row.average_drop is not None
+        }
         for reader in (first, second)
     ]
     common = rows[0].keys() & rows[1].keys()
     assert cell.change.n == len(common) == 38
     assert cell.first == pytest.approx(sum(rows[0][path] for path in common) / 38)
-    assert cell.change.value == pytest.approx(sum(rows[1][path] - rows[0][path] for path in common) / 38)
+    assert cell.change.value == pytest.approx(
+        sum(rows[1][path] - rows[0][path] for path in common) / 38
+    )
     assert cell.change.value > 0
     assert cell.gain < 0
     assert cell.verdict == "worse"
 
 
 def test_the_change_of_adcc_is_that_of_the_headline(tmp_path: Path) -> None:
-    first, second = run(tmp_path, "a", undefined=False), run(tmp_path, "b", undefined=False, shift=-0.05)
-    means = [{s.cell: s.means["adcc"].value for s in reader.summaries()} for reader in (first, second)]
+    first, second = (
+        run(tmp_path, "a", undefined=False),
+        run(tmp_path, "b", undefined=False, shift=-0.05),
+    )
+    means = [
+        {s.cell: s.means["adcc"].value for s in reader.summaries()} for reader in (first, second)
+    ]
     for place, cell in enumerate(compare_runs(first, second, ADCC).cells, 1):
         assert cell.change.value == pytest.approx(means[1][place] - means[0][place], abs=1e-9)
-    assert [cell.verdict for cell in compare_runs(first, second, ADCC).cells] == ["tie", "better", "better"]
+    assert [cell.verdict for cell in compare_runs(first, second, ADCC).cells] == [
+        "tie",
+        "better",
+        "better",
+    ]
 
 
 def test_images_pair_by_path_whatever_their_order(tmp_path: Path) -> None:
@@ -53,12 +68,18 @@ def test_images_pair_by_path_whatever_their_order(tmp_path: Path) -> None:
     found = compare_runs(first, second, ADCC)
     assert {cell.change.n for cell in found.cells} == {5}
     drops = {image.path: row.average_drop for row, image, _ in first.rows(2)}
-    cell = next(c for c in compare_runs(first, second, [all_metrics()["average_drop"]]).cells if c.method == "gradcam")
+    cell = next(
+        c
+        for c in compare_runs(first, second, [all_metrics()["average_drop"]]).cells
+        if c.method == "gradcam"
+    )
     assert cell.first == pytest.approx(sum(drops[path] or 0 for path in paths[::2]) / 5)
 
 
 def test_cells_that_only_one_has(tmp_path: Path) -> None:
-    found = compare_runs(run(tmp_path, "a"), run(tmp_path, "b", methods=["gradcam", "layercam"]), ADCC)
+    found = compare_runs(
+        run(tmp_path, "a"), run(tmp_path, "b", methods=["gradcam", "layercam"]), ADCC
+    )
     assert found.only_first == ("resnet18/fakecam", "resnet18/gradcampp")
     assert found.only_second == ("resnet18/layercam",)
     assert [cell.method for cell in found.cells] == ["gradcam"]
@@ -66,9 +87,15 @@ def test_cells_that_only_one_has(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("plan", "said"),
-    [({"resize": 256}, "resize: 224 → 256"), ({"target": "label"}, "target: predicted → label"), ({"precision": "bf16"}, "bf16")],
+    [
+        ({"resize": 256}, "resize: 224 → 256"),
+        ({"target": "label"}, "target: predicted → label"),
+        ({"precision": "bf16"}, "bf16"),
+    ],
 )
-def test_other_protocols_are_refused_unless_forced(tmp_path: Path, plan: dict[str, object], said: str) -> None:
+def test_other_protocols_are_refused_unless_forced(
+    tmp_path: Path, plan: dict[str, object], said: str
+) -> None:
     first, second = run(tmp_path, "a"), run(tmp_path, "b", plan=plan)
     with pytest.raises(Mismatch, match=said) as caught:
         compare_runs(first, second, ADCC)
@@ -96,7 +123,9 @@ def test_no_common_cell_and_no_common_image(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no common cell: resnet18/fakecam"):
         compare_runs(first, run(tmp_path, "b", backbones=["vgg16"]), ADCC)
     with pytest.raises(NotFound, match="no image in common"):
-        compare_runs(first, run(tmp_path, "c", paths=[f"{rank}.png".encode() for rank in range(40)]), ADCC)
+        compare_runs(
+            first, run(tmp_path, "c", paths=[f"{rank}.png".encode() for rank in range(40)]), ADCC
+        )
 
 
 def test_drops_beyond_a_limit(tmp_path: Path) -> None:
@@ -104,5 +133,7 @@ def test_drops_beyond_a_limit(tmp_path: Path) -> None:
     fall = {cell.method: -cell.gain for cell in found.cells}
     assert fall["gradcam"] > fall["gradcampp"] > 0.005 > fall["fakecam"]
     assert [cell.method for cell in found.drops(0.005)] == ["gradcam", "gradcampp"]
-    assert [cell.method for cell in found.drops((fall["gradcam"] + fall["gradcampp"]) / 2)] == ["gradcam"]
+    assert [cell.method for cell in found.drops((fall["gradcam"] + fall["gradcampp"]) / 2)] == [
+        "gradcam"
+    ]
     assert found.drops(0.5) == []

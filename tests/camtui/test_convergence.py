@@ -10,7 +10,9 @@ from tests.synthetic import make_run
 
 
 def test_it_ends_in_the_headline_of_the_cell(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run.db", images=300, methods=("gradcam",), backbones=("resnet18",), curves=False)
+    run = make_run(
+        tmp_path / "run.db", images=300, methods=("gradcam",), backbones=("resnet18",), curves=False
+    )
     with RunReader(run) as reader:
         (summary,) = reader.summaries()
         curve = convergence(reader.convergence(1), summary.means["average_drop"].n)
@@ -22,10 +24,16 @@ def test_it_ends_in_the_headline_of_the_cell(tmp_path: Path) -> None:
 
 
 def test_against_every_prefix() -> None:
-    points = [ConvergencePoint(0.1 * (i % 5), 0.9 - 0.05 * (i % 3), 0.3 + 0.02 * (i % 7)) for i in range(20)]
+    points = [
+        ConvergencePoint(0.1 * (i % 5), 0.9 - 0.05 * (i % 3), 0.3 + 0.02 * (i % 7))
+        for i in range(20)
+    ]
     for mean in convergence(points, 20, steps=20):
         first = points[: mean.n]
-        parts = [1 - sum(p.average_drop for p in first) / mean.n, sum(p.coherency for p in first) / mean.n]
+        parts = [
+            1 - sum(p.average_drop for p in first) / mean.n,
+            sum(p.coherency for p in first) / mean.n,
+        ]
         parts.append(1 - sum(p.complexity for p in first) / mean.n)
         assert mean.value == pytest.approx(3 / sum(1 / part for part in parts), abs=1e-12)
 

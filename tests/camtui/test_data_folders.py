@@ -23,7 +23,9 @@ def _a_home_that_knows_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_received_run_shows_nothing_until_its_folder_is_named(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run.db", images=4, backbones=["resnet18"], methods=["gradcam"], pictures=True)
+    run = make_run(
+        tmp_path / "run.db", images=4, backbones=["resnet18"], methods=["gradcam"], pictures=True
+    )
     words = ["image", str(run), "resnet18/gradcam", "0", "-o", str(tmp_path / "a.png")]
     refused = CliRunner().invoke(app, words)
     assert refused.exit_code == 4
@@ -39,14 +41,20 @@ def test_a_received_run_shows_nothing_until_its_folder_is_named(tmp_path: Path) 
 
 def test_a_plan_that_says_root_reaches_nothing(tmp_path: Path) -> None:
     data_folders.remember(tmp_path)
-    run = make_run(tmp_path / "run.db", images=4, backbones=["resnet18"], methods=["gradcam"], pictures=True)
+    run = make_run(
+        tmp_path / "run.db", images=4, backbones=["resnet18"], methods=["gradcam"], pictures=True
+    )
     raw(run, "UPDATE run SET plan = json_set(plan, '$.data', '/')")
-    refused = CliRunner().invoke(app, ["image", str(run), "resnet18/gradcam", "0", "-o", str(tmp_path / "a.png")])
+    refused = CliRunner().invoke(
+        app, ["image", str(run), "resnet18/gradcam", "0", "-o", str(tmp_path / "a.png")]
+    )
     assert refused.exit_code == 4
     assert "images are in /, which you have not named" in refused.stderr
 
 
-def test_a_folder_in_a_named_one_is_named_and_links_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_in_a_named_one_is_named_and_links_are_resolved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "data" / "val").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "data")
     data_folders.remember(tmp_path / "link")

@@ -1,4 +1,6 @@
-"""How far, how fast, how long: each stage at its own price. (What `status` makes of it: ``test_status``.)"""
+"""How far, how fast, how long: each stage at its own price. (What `status` makes of it:
+``test_status``.)
+"""
 
 from __future__ import annotations
 
@@ -45,18 +47,35 @@ def test_the_rate_is_that_of_all_workers() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_eta_is_near_the_truth_from_a_tenth_of_the_way(seed: int) -> None:
-    """A run replayed unit by unit: two backbones, a method of 5 forwards and one of 100, units that vary by 10 %."""
+    """A run replayed unit by unit: two backbones, a method of 5 forwards and one of 100, units that
+    vary by 10 %.
+    """
     random, images, unit = Random(seed), 400, 16
-    costs = [5 * 0.03, 100 * 0.02, 5 * 0.03, 100 * 0.02]  # seconds an image; a backward pass is dearer than its forwards say
-    stages = [Stage(n, f"{n}", "any", (n,), (), images, 0, 0.0, 0, (5.0, 100.0)[n % 2]) for n in range(4)]
-    takes = [[unit * cost * random.uniform(0.9, 1.1) for _ in range(images // unit)] for cost in costs]
+    costs = [
+        5 * 0.03,
+        100 * 0.02,
+        5 * 0.03,
+        100 * 0.02,
+    ]  # seconds an image; a backward pass is dearer than its forwards say
+    stages = [
+        Stage(n, f"{n}", "any", (n,), (), images, 0, 0.0, 0, (5.0, 100.0)[n % 2]) for n in range(4)
+    ]
+    takes = [
+        [unit * cost * random.uniform(0.9, 1.1) for _ in range(images // unit)] for cost in costs
+    ]
     left = sum(map(sum, takes))
     for place, units in enumerate(takes):
         for seconds in units:
             stage = stages[place]
             stages[place] = replace(
-                stage, done=stage.done + unit, seconds=stage.seconds + seconds, timed_images=stage.timed_images + unit
+                stage,
+                done=stage.done + unit,
+                seconds=stage.seconds + seconds,
+                timed_images=stage.timed_images + unit,
             )
             left -= seconds
             if share_done(stages) >= 0.1 and left > 1:
-                assert seconds_left(stages, 1) == pytest.approx(left, rel=0.15), (place, stages[place].done)
+                assert seconds_left(stages, 1) == pytest.approx(left, rel=0.15), (
+                    place,
+                    stages[place].done,
+                )

@@ -1,4 +1,6 @@
-"""The contract: its examples run, its names are pinned, importing it wakes nothing, and camtui's own methods use nothing else."""
+"""The contract: its examples run, its names are pinned, importing it wakes nothing, and camtui's
+own methods use nothing else.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ NAMES = {
     1: """API_VERSION Attention ChannelMasks Explained FixedMap Frame Method Metric Saliency Step View area_under_curve
         first_right_singular_vector guarded_ratio high_power inner_steps pixel_ranks sum_of_positions weighted_sum""",
 }
-"""The names of each version; what goes or means something else raises the version. Signatures: ``public_surface.txt``."""
+"""The names of each version; what goes or means something else raises the version. Signatures:
+``public_surface.txt``.
+"""
 
 SHARED = {"__init__", "base"}
 OURS = [
@@ -42,7 +46,9 @@ def test_the_examples_run() -> None:
 
 
 def test_every_name_has_an_example_or_stands_in_one() -> None:
-    assert [name for name in extend.__all__ if name not in str(extend.__doc__) and name not in _TYPES] == []
+    assert [
+        name for name in extend.__all__ if name not in str(extend.__doc__) and name not in _TYPES
+    ] == []
 
 
 _TYPES = {"API_VERSION", "Attention", "ChannelMasks", "Saliency", "Step", "View"}
@@ -51,7 +57,9 @@ _TYPES = {"API_VERSION", "Attention", "ChannelMasks", "Saliency", "Step", "View"
 
 def test_importing_it_wakes_nothing_heavy() -> None:
     program = "import sys, camtui.extend; print(*{name.partition('.')[0] for name in sys.modules})"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert set(done.stdout.split()).isdisjoint(
         {"torch", "torchvision", "numpy", "textual", "PIL", "sqlite_utils", "typer", "rich"}
     )
@@ -60,10 +68,18 @@ def test_importing_it_wakes_nothing_heavy() -> None:
 def imported(path: Path) -> Iterator[tuple[str, str]]:
     """Module and name of everything of this project that a file imports."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ("evaluator", "camtui"):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and node.module
+            and node.module.split(".")[0] in ("evaluator", "camtui")
+        ):
             yield from ((node.module, alias.name) for alias in node.names)
         elif isinstance(node, ast.Import):
-            yield from ((alias.name, "") for alias in node.names if alias.name.split(".")[0] in ("evaluator", "camtui"))
+            yield from (
+                (alias.name, "")
+                for alias in node.names
+                if alias.name.split(".")[0] in ("evaluator", "camtui")
+            )
 
 
 MADE_OF_OTHERS = {"wrongclass": ("evaluator.methods", "all_methods")}
@@ -77,7 +93,9 @@ def test_our_own_use_nothing_else(path: Path) -> None:
     for module, name in imported(path):
         if MADE_OF_OTHERS.get(path.stem) == (module, name):
             continue
-        assert getattr(extend, name, None) is getattr(import_module(module), name), f"{path.name} uses {module}.{name}"
+        assert getattr(extend, name, None) is getattr(import_module(module), name), (
+            f"{path.name} uses {module}.{name}"
+        )
 
 
 def test_there_are_methods_to_look_at() -> None:

@@ -1,4 +1,6 @@
-"""From what was typed to what a plan stores: names in place of references, and no code of anybody who was not asked for."""
+"""From what was typed to what a plan stores: names in place of references, and no code of anybody
+who was not asked for.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CAMTUI_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     mark = f"open({str(tmp_path / 'mark')!r}, 'w')\n"
-    (tmp_path / "mine.py").write_text(mark + METHOD.replace("from __future__ import annotations\n", ""))
+    (tmp_path / "mine.py").write_text(
+        mark + METHOD.replace("from __future__ import annotations\n", "")
+    )
     return tmp_path
 
 
@@ -36,12 +40,15 @@ def plan(*methods: str, stored: RunPlan | None = None, **typed: object) -> RunPl
 
 
 def test_references_become_names_and_their_code_stands_in_the_plan(here: Path) -> None:
-    made = plan("gradcam,./mine.py:MyCAM,mine.py:MyCAM:beta=2", metrics=("deletion,./mine.py:METRIC",))
+    made = plan(
+        "gradcam,./mine.py:MyCAM,mine.py:MyCAM:beta=2", metrics=("deletion,./mine.py:METRIC",)
+    )
     assert made.methods == ("gradcam", "mycam", "mycam:beta=2.0")
     assert made.requested == ("deletion", "kept")
     assert [(one.axis, one.key, one.reference) for one in made.code] == [
-        ("method", "mycam", f"{here}/mine.py:MyCAM"), ("metric", "kept", f"{here}/mine.py:METRIC"),
-    ]  # fmt: skip
+        ("method", "mycam", f"{here}/mine.py:MyCAM"),
+        ("metric", "kept", f"{here}/mine.py:METRIC"),
+    ]
     assert RunPlan.from_json(made.to_json()) == made
     assert catalog.method("mycam:beta=2").forwards(2048, True) == 2049
 
@@ -51,7 +58,10 @@ def test_the_source_is_part_of_a_cells_identity(here: Path) -> None:
     with open(here / "mine.py", "a") as stream:
         stream.write("# changed\n")
     now = plan("./mine.py:MyCAM", "gradcam")
-    old, new = ([cell_identity(made, made.backbones[0], LOADED, method) for method in made.methods] for made in (before, now))
+    old, new = (
+        [cell_identity(made, made.backbones[0], LOADED, method) for method in made.methods]
+        for made in (before, now)
+    )
     assert old[0] != new[0]
     assert old[1] == new[1]
     with pytest.raises(Mismatch, match=r"source of .*mine\.py:MyCAM: .{12} → .{12}"):
@@ -67,12 +77,16 @@ def test_a_run_grows_by_other_options_of_a_method_that_it_has(here: Path) -> Non
 
 
 def test_a_plan_file_runs_nothing_that_was_not_named_here(here: Path) -> None:
-    (here / "plan.toml").write_text('data = "data"\nbackbones = ["resnet50"]\nmethods = ["mine.py:MyCAM"]\n')
+    (here / "plan.toml").write_text(
+        'data = "data"\nbackbones = ["resnet50"]\nmethods = ["mine.py:MyCAM"]\n'
+    )
     asked = Typed(config=here / "plan.toml")
     with pytest.raises(CodeNotAllowed, match=r"mine\.py:MyCAM"):
         planned(asked, None, cuda=False)
     assert not (here / "mark").exists()
-    assert planned(Typed(config=here / "plan.toml", allow_code=True), None, cuda=False).plan.methods == ("mycam",)
+    assert planned(
+        Typed(config=here / "plan.toml", allow_code=True), None, cuda=False
+    ).plan.methods == ("mycam",)
     assert (here / "mark").exists()
 
 
@@ -92,6 +106,9 @@ def test_two_methods_of_one_name_are_refused(here: Path) -> None:
 
 
 def test_unknown_names_are_left_to_the_catalog(here: Path) -> None:
-    assert Resolver().names("method", ["gradcan", "scorecam:variant"]) == ["gradcan", "scorecam:variant"]
+    assert Resolver().names("method", ["gradcan", "scorecam:variant"]) == [
+        "gradcan",
+        "scorecam:variant",
+    ]
     with pytest.raises(UsageError, match="unknown method 'gradcan'"):
         plan("gradcan")

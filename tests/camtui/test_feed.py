@@ -43,10 +43,15 @@ def test_averages_are_those_of_the_rows(run: Path) -> None:
             for metric in ("coherency", "complexity", "average_increase"):
                 mean = snapshot.mean(cell.id, metric)
                 assert mean is not None
-                assert mean.value == pytest.approx(sum(getattr(row, metric) for row in rows) / len(rows), abs=1e-9)
+                assert mean.value == pytest.approx(
+                    sum(getattr(row, metric) for row in rows) / len(rows), abs=1e-9
+                )
             parts = [row for row in rows if row.average_drop is not None]
             drop = sum(row.average_drop or 0 for row in parts) / len(parts)
-            coherency, complexity = (sum(getattr(row, k) for row in parts) / len(parts) for k in ("coherency", "complexity"))
+            coherency, complexity = (
+                sum(getattr(row, k) for row in parts) / len(parts)
+                for k in ("coherency", "complexity")
+            )
             adcc = snapshot.mean(cell.id, "adcc")
             assert adcc is not None
             assert adcc.value == pytest.approx(harmonic_adcc(drop, coherency, complexity), abs=1e-9)
@@ -57,7 +62,11 @@ def test_a_commit_is_seen_at_the_next_look(run: Path) -> None:
     feed = Feed(run)
     feed.poll()
     writer = RunWriter(run)
-    cell = next(cell for cell in RunReader(run).cells() if cell.method == "scorecam" and cell.backbone == "vgg16")
+    cell = next(
+        cell
+        for cell in RunReader(run).cells()
+        if cell.method == "scorecam" and cell.backbone == "vgg16"
+    )
     writer.commit(UnitResult(failures=(Failure(cell.id, 6, "", "missing", "no such file"),)))
     snapshot = feed.poll()
     assert snapshot is not None

@@ -12,20 +12,37 @@ from evaluator.plan import RunPlan
 
 
 def plan(**changes: Any) -> RunPlan:
-    return RunPlan.from_dict({"data": "/data", "backbones": ["resnet18"], "methods": ["gradcam"], **changes})
+    return RunPlan.from_dict(
+        {"data": "/data", "backbones": ["resnet18"], "methods": ["gradcam"], **changes}
+    )
 
 
-@pytest.mark.parametrize(("stored", "asked", "clauses"), [
-    ({}, {}, []),
-    ({"limit": 8}, {"limit": 8}, []),
-    ({"methods": ["gradcam", "fakecam"]}, {}, []),
-    ({"limit": 8}, {}, ["all images instead of the first 8, for every method it has"]),
-    ({"limit": 8}, {"limit": 16}, ["the first 16 instead of the first 8, for every method it has"]),
-    ({"limit": 8}, {"limit": 4}, ["it keeps the first 8, a run does not shrink: another --name for 4"]),
-    ({}, {"limit": 4}, ["it keeps all images, a run does not shrink: another --name for 4"]),
-    ({}, {"methods": ["layercam", "gradcampp"]}, ["new methods layercam, gradcampp"]),
-    ({}, {"backbones": ["vgg16"], "metrics": ["deletion"]}, ["new backbone vgg16", "new metric deletion"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("stored", "asked", "clauses"),
+    [
+        ({}, {}, []),
+        ({"limit": 8}, {"limit": 8}, []),
+        ({"methods": ["gradcam", "fakecam"]}, {}, []),
+        ({"limit": 8}, {}, ["all images instead of the first 8, for every method it has"]),
+        (
+            {"limit": 8},
+            {"limit": 16},
+            ["the first 16 instead of the first 8, for every method it has"],
+        ),
+        (
+            {"limit": 8},
+            {"limit": 4},
+            ["it keeps the first 8, a run does not shrink: another --name for 4"],
+        ),
+        ({}, {"limit": 4}, ["it keeps all images, a run does not shrink: another --name for 4"]),
+        ({}, {"methods": ["layercam", "gradcampp"]}, ["new methods layercam, gradcampp"]),
+        (
+            {},
+            {"backbones": ["vgg16"], "metrics": ["deletion"]},
+            ["new backbone vgg16", "new metric deletion"],
+        ),
+    ],
+)
 def test_clauses(stored: dict[str, Any], asked: dict[str, Any], clauses: list[str]) -> None:
     assert growth(plan(**stored), plan(**asked)) == clauses
 

@@ -1,4 +1,6 @@
-"""Around the hand-off: what logind would do, logs' tails, processes that are not ours. ``execution/test_driver.py`` launches."""
+"""Around the hand-off: what logind would do, logs' tails, processes that are not ours.
+``execution/test_driver.py`` launches.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from camtui import launch
 from evaluator.errors import Mismatch, RunFailed
 
 
-def test_a_warning_where_logging_out_would_kill_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_warning_where_logging_out_would_kill_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 12345)
     assert launch.logind_warning(tmp_path) == ""
     (tmp_path / "logind.conf").write_text("[Login]\n#KillUserProcesses=yes\n")
@@ -45,4 +49,6 @@ def test_an_error_from_the_driver_is_raised_as_itself() -> None:
     error = launch.as_error({"kind": "mismatch", "message": "m", "hint": "h", "exit_code": 4})
     assert isinstance(error, Mismatch)
     assert (error.message, error.hint) == ("m", "h")
-    assert isinstance(launch.as_error({"kind": "?", "message": "m", "hint": "", "exit_code": 1}), RunFailed)
+    assert isinstance(
+        launch.as_error({"kind": "?", "message": "m", "hint": "", "exit_code": 1}), RunFailed
+    )

@@ -1,4 +1,6 @@
-"""What cannot be loaded is refused before a run is touched, and a dry run says what must be fetched. With the real evaluator."""
+"""What cannot be loaded is refused before a run is touched, and a dry run says what must be
+fetched. With the real evaluator.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +27,34 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("CAMTUI_DRIVER", "CAMTUI_FAKE"):
         monkeypatch.delenv(name, raising=False)
     path = tmp_path / "runs" / "val.db"
-    make_run(path, backbones=("resnet18",), methods=("gradcam",), images=4, pictures=True, curves=False)
+    make_run(
+        path, backbones=("resnet18",), methods=("gradcam",), images=4, pictures=True, curves=False
+    )
     return path
 
 
 def asked(run: Path, *words: str) -> list[str]:
     with RunReader(run) as reader:
         data = reader.plan().data
-    return ["run", "--data", data, "-b", "resnet18,resnet50", "-m", "gradcam", "--name", "val", "--device", "cpu", *words]
+    return [
+        "run",
+        "--data",
+        data,
+        "-b",
+        "resnet18,resnet50",
+        "-m",
+        "gradcam",
+        "--name",
+        "val",
+        "--device",
+        "cpu",
+        *words,
+    ]
 
 
-def test_a_backbone_whose_weights_are_missing_is_refused_and_the_run_is_as_it_was(run: Path) -> None:
+def test_a_backbone_whose_weights_are_missing_is_refused_and_the_run_is_as_it_was(
+    run: Path,
+) -> None:
     before = sha256(run.read_bytes()).digest()
     refused = camtui(*asked(run))
     assert refused.returncode == 1
@@ -45,14 +64,23 @@ def test_a_backbone_whose_weights_are_missing_is_refused_and_the_run_is_as_it_wa
 
 
 def test_a_dry_run_says_what_would_be_fetched(run: Path) -> None:
-    assert "weights   not on this machine, to be fetched first: resnet50\n" in camtui(*asked(run, "--dry-run")).stdout
-    assert json.loads(camtui(*asked(run, "--dry-run", "--json")).stdout)["weights_to_fetch"] == ["resnet50"]
+    assert (
+        "weights   not on this machine, to be fetched first: resnet50\n"
+        in camtui(*asked(run, "--dry-run")).stdout
+    )
+    assert json.loads(camtui(*asked(run, "--dry-run", "--json")).stdout)["weights_to_fetch"] == [
+        "resnet50"
+    ]
 
 
-def test_only_published_weights_that_the_run_has_not_loaded_are_looked_for(run: Path, tmp_path: Path) -> None:
+def test_only_published_weights_that_the_run_has_not_loaded_are_looked_for(
+    run: Path, tmp_path: Path
+) -> None:
     with RunReader(run) as reader:
         plan = reader.plan()
-    assert missing_weights(plan, run) == [], "it was loaded before: the driver compares it with what the run has"
+    assert missing_weights(plan, run) == [], (
+        "it was loaded before: the driver compares it with what the run has"
+    )
     assert missing_weights(plan, tmp_path / "nothing.db") == ["resnet18"]
     random = type(plan)(**{**vars(plan), "backbones": (BackboneSpec("resnet50", "random:0"),)})
     assert missing_weights(random, run) == []

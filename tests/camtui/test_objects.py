@@ -47,4 +47,7 @@ def test_only_where_the_user_has_named_it(folders: Path, monkeypatch: pytest.Mon
 def test_what_is_not_known_is_said(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMTUI_DATA", str(folders))
     assert object_in(plan(folders, truth=False), ref(folders), 0, None) == NO_OBJECT
-    assert object_in(plan(folders), ref(folders, "b.png"), 0, None).problem == "no annotation of this image"
+    assert (
+        object_in(plan(folders), ref(folders, "b.png"), 0, None).problem
+        == "no annotation of this image"
+    )

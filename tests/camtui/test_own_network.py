@@ -1,4 +1,6 @@
-"""A network of the user's own through everything: trained on tiny grey images, in a file, shown by its own class names."""
+"""A network of the user's own through everything: trained on tiny grey images, in a file, shown by
+its own class names.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +36,12 @@ def figure(kind: int, random: np.random.Generator) -> np.ndarray[Any, np.dtype[n
     shift = int(random.integers(-4, 5))
     rows, columns = np.mgrid[:SIDE, :SIDE] - SIDE // 2
     masks = [
-        abs(rows - shift) < 3, (abs(rows - shift) < 2) | (abs(columns) < 2), (rows - shift) ** 2 + columns**2 < 30,
-        (np.maximum(abs(rows), abs(columns)) > 11) & (np.maximum(abs(rows), abs(columns)) < 14), abs(rows - columns - shift) < 3,
-    ]  # fmt: skip
+        abs(rows - shift) < 3,
+        (abs(rows - shift) < 2) | (abs(columns) < 2),
+        (rows - shift) ** 2 + columns**2 < 30,
+        (np.maximum(abs(rows), abs(columns)) > 11) & (np.maximum(abs(rows), abs(columns)) < 14),
+        abs(rows - columns - shift) < 3,
+    ]
     pixels[masks[kind]] += 150
     return pixels.clip(0, 255).astype(np.uint8)
 
@@ -51,7 +56,10 @@ def trained() -> dict[str, torch.Tensor]:
     optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(120):
         kinds = random.integers(0, 5, 32)
-        images = torch.from_numpy(np.stack([figure(kind, random) for kind in kinds]))[:, None].float() / 255
+        images = (
+            torch.from_numpy(np.stack([figure(kind, random) for kind in kinds]))[:, None].float()
+            / 255
+        )
         loss = nn.functional.cross_entropy(model((images - 0.5) / 0.25), torch.from_numpy(kinds))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # missing from torch's stubs
@@ -71,17 +79,35 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "net.py").write_text(NET.replace(', "classes": list("abcde")', ""))
     save_file(trained(), home / "best.safetensors")
     camtui(
-        home, "run", "--data", "shapes", "-b", "./net.py:build:weights=best.safetensors", "-m", "gradcam,cam,layercam",
-        "--metric", "deletion", "-F", "-q", "--device", "cpu",
-    )  # fmt: skip
+        home,
+        "run",
+        "--data",
+        "shapes",
+        "-b",
+        "./net.py:build:weights=best.safetensors",
+        "-m",
+        "gradcam,cam,layercam",
+        "--metric",
+        "deletion",
+        "-F",
+        "-q",
+        "--device",
+        "cpu",
+    )
     return home
 
 
 def camtui(home: Path, *words: str) -> str:
     """What a command prints."""
-    environment = os.environ | {"CAMTUI_HOME": str(home / "home"), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "CAMTUI_HOME": str(home / "home"),
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+    }
     command = [sys.executable, "-m", "camtui", *words]
-    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=home, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -144,7 +170,13 @@ def test_the_dashboard_names_its_classes(home: Path) -> None:
 
 
 def test_a_check_says_what_a_run_would_find(home: Path) -> None:
-    words = ["backbones", "--check", "./net.py:build:weights=best.safetensors", "--image", "shapes/dot/0.png"]
+    words = [
+        "backbones",
+        "--check",
+        "./net.py:build:weights=best.safetensors",
+        "--image",
+        "shapes/dot/0.png",
+    ]
     (home / "names.txt").write_text("\n".join(CLASSES))
     text = camtui(home, *words, "--classes", "names.txt")
     assert "map 16 × 16 × 16, cut by its graph" in text
@@ -158,10 +190,30 @@ def test_a_check_says_what_a_run_would_find(home: Path) -> None:
 def test_what_cannot_be_loaded_leaves_the_run_as_it_was(home: Path) -> None:
     before = (home / "home/runs/shapes.db").read_bytes()
     environment = os.environ | {"CAMTUI_HOME": str(home / "home"), "PYTHONPATH": str(ROOT)}
-    for tail, exit_code, said in (("nothing", 2, "has no 'nothing'"), ("table", 2, "an nn.Module was expected")):
-        words = ["run", "--data", "shapes", "-b", f"./net.py:{tail}", "-m", "gradcam", "--name", f"bad-{tail}", "-F", "-q"]
+    for tail, exit_code, said in (
+        ("nothing", 2, "has no 'nothing'"),
+        ("table", 2, "an nn.Module was expected"),
+    ):
+        words = [
+            "run",
+            "--data",
+            "shapes",
+            "-b",
+            f"./net.py:{tail}",
+            "-m",
+            "gradcam",
+            "--name",
+            f"bad-{tail}",
+            "-F",
+            "-q",
+        ]
         done = subprocess.run(
-            [sys.executable, "-m", "camtui", *words], cwd=home, env=environment, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "camtui", *words],
+            cwd=home,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == exit_code, done.stderr
         assert said in done.stderr
@@ -175,4 +227,8 @@ def test_the_page_s_own_network_runs_as_pasted(tmp_path: Path) -> None:
     code = page.partition("<!-- own-network -->\n```python\n")[2].partition("```")[0]
     (tmp_path / "mynet.py").write_text(code)
     found = json.loads(camtui(tmp_path, "backbones", "--check", "./mynet.py:build", "--json"))
-    assert (found["layer"], found["class_count"], found["preprocessing"]["side"]) == ("features.3", 5, 64)
+    assert (found["layer"], found["class_count"], found["preprocessing"]["side"]) == (
+        "features.3",
+        5,
+        64,
+    )

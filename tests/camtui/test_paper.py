@@ -19,7 +19,9 @@ ROWS = [(backbone, method) for backbone, methods in table2().items() for method 
 def test_table_2_is_whole() -> None:
     assert len(ROWS) == 31
     assert sum(len(row) for methods in table2().values() for row in methods.values()) == 217
-    assert {key for methods in table2().values() for row in methods.values() for key in row} <= set(all_metrics())
+    assert {key for methods in table2().values() for row in methods.values() for key in row} <= set(
+        all_metrics()
+    )
     assert [backbone for backbone, method in ROWS if method == "xgradcam"] == ["vgg16"]
 
 
@@ -31,24 +33,40 @@ def test_adcc_is_that_of_the_printed_components(backbone: str, method: str) -> N
 
 
 def test_table_1_says_what_table_2_says() -> None:
-    assert {backbone: len(methods) for backbone, methods in table1().items()} == {"vgg16": 6, "resnet50": 5}
+    assert {backbone: len(methods) for backbone, methods in table1().items()} == {
+        "vgg16": 6,
+        "resnet50": 5,
+    }
     for backbone, methods in table1().items():
         for method, row in methods.items():
-            assert row == {key: table2()[backbone][method][key] for key in ("average_drop", "average_increase")}
+            assert row == {
+                key: table2()[backbone][method][key] for key in ("average_drop", "average_increase")
+            }
 
 
 def test_numbers_that_stand_in_the_text_of_the_paper() -> None:
     assert table2()["resnext101_32x8d"]["gradcam"]["adcc"] == 77.62
     assert table2()["vgg16"]["fakecam"]["average_increase"] == 45.51
     assert table2()["resnet101"]["scorecam"] == {
-        "average_drop": 7.20, "average_increase": 47.93, "deletion": 14.63, "insertion": 59.57, "coherency": 98.37,
-        "complexity": 42.04, "adcc": 78.55,
-    }  # fmt: skip
+        "average_drop": 7.20,
+        "average_increase": 47.93,
+        "deletion": 14.63,
+        "insertion": 59.57,
+        "coherency": 98.37,
+        "complexity": 42.04,
+        "adcc": 78.55,
+    }
 
 
 @pytest.mark.parametrize(
     ("ours", "se", "within"),
-    [(0.7000, 0.001, True), (0.7030, 0.001, False), (0.70004, 0.0, True), (0.7001, 0.0, False), (0.7, None, None)],
+    [
+        (0.7000, 0.001, True),
+        (0.7030, 0.001, False),
+        (0.70004, 0.0, True),
+        (0.7001, 0.0, False),
+        (0.7, None, None),
+    ],
 )
 def test_within_our_interval(ours: float, se: float | None, within: bool | None) -> None:
     row = AgainstPaper("resnet18", "gradcam", "adcc", Mean(100, ours, se), 0.7)
@@ -58,7 +76,9 @@ def test_within_our_interval(ours: float, se: float | None, within: bool | None)
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunReader:
-    return RunReader(make_run(tmp_path / "a.db", methods=["fakecam", "gradcam", "xgradcam", "layercam"]))
+    return RunReader(
+        make_run(tmp_path / "a.db", methods=["fakecam", "gradcam", "xgradcam", "layercam"])
+    )
 
 
 def test_every_number_that_both_have(run: RunReader) -> None:
@@ -74,7 +94,9 @@ def test_every_number_that_both_have(run: RunReader) -> None:
     assert len(rows) == 7 * len(pairs)
     summaries = {s.cell: s.means for s in run.summaries()}
     for cell in run.cells():
-        for row in (row for row in rows if (row.backbone, row.method) == (cell.backbone, cell.method)):
+        for row in (
+            row for row in rows if (row.backbone, row.method) == (cell.backbone, cell.method)
+        ):
             assert row.ours == summaries[cell.id][row.metric]
             assert row.theirs == table2()[row.backbone][row.method][row.metric] / 100
 
@@ -84,7 +106,9 @@ def test_one_metric_only(run: RunReader) -> None:
 
 
 def test_the_only_deviation_of_a_default_run_is_its_images(run: RunReader) -> None:
-    assert compare_with_paper(run).deviations == ("40 images; the paper averages the 50,000 of ImageNet's validation set",)
+    assert compare_with_paper(run).deviations == (
+        "40 images; the paper averages the 50,000 of ImageNet's validation set",
+    )
 
 
 def test_every_deviation_is_said(tmp_path: Path) -> None:
@@ -96,17 +120,39 @@ def test_every_deviation_is_said(tmp_path: Path) -> None:
         partial={"resnet50:layer=layer3/gradcam": 7},
     )
     said = "\n".join(compare_with_paper(RunReader(path)).deviations)
-    for part in ("random:3", "layer layer3", "40 images", "/gradcam 7", "256", "label", "mixed", "scorecam:variant=cic"):
+    for part in (
+        "random:3",
+        "layer layer3",
+        "40 images",
+        "/gradcam 7",
+        "256",
+        "label",
+        "mixed",
+        "scorecam:variant=cic",
+    ):
         assert part in said
     assert "features.29" not in said
 
 
 def test_open_choices_are_those_that_concern_the_run(run: RunReader, tmp_path: Path) -> None:
     choices = " ".join(compare_with_paper(run).open_choices)
-    for part in ("preprocessing", "features.29", "coherency", "deletion and insertion", "harmonic mean of the averaged"):
+    for part in (
+        "preprocessing",
+        "features.29",
+        "coherency",
+        "deletion and insertion",
+        "harmonic mean of the averaged",
+    ):
         assert part in choices
     assert "Score-CAM" not in choices
-    other = RunReader(make_run(tmp_path / "b.db", backbones=["resnet50"], methods=["scorecam", "smoothgradcampp"], curves=False))
+    other = RunReader(
+        make_run(
+            tmp_path / "b.db",
+            backbones=["resnet50"],
+            methods=["scorecam", "smoothgradcampp"],
+            curves=False,
+        )
+    )
     choices = " ".join(compare_with_paper(other).open_choices)
     assert "variant=cic" in choices
     assert "last-pass" in choices
@@ -121,7 +167,9 @@ def test_open_choices_are_those_that_concern_the_run(run: RunReader, tmp_path: P
         (["resnet18"], ["layercam"], "no number of this run"),
     ],
 )
-def test_nothing_in_common(tmp_path: Path, backbones: list[str], methods: list[str], message: str) -> None:
+def test_nothing_in_common(
+    tmp_path: Path, backbones: list[str], methods: list[str], message: str
+) -> None:
     reader = RunReader(make_run(tmp_path / "a.db", backbones=backbones, methods=methods))
     with pytest.raises(NotFound, match=message):
         compare_with_paper(reader)

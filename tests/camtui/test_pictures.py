@@ -8,13 +8,26 @@ from torch.nn.functional import interpolate
 from camtui import pictures
 from evaluator.records import LoadedBackbone, Preprocessing
 
-LOADED = LoadedBackbone("b", "w", "0" * 64, "l", 8, 2, 3, True, (), Preprocessing(mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.2)))
+LOADED = LoadedBackbone(
+    "b",
+    "w",
+    "0" * 64,
+    "l",
+    8,
+    2,
+    3,
+    True,
+    (),
+    Preprocessing(mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.2)),
+)
 
 
 @pytest.mark.parametrize(("height", "width"), [(7, 7), (14, 14), (1, 1), (5, 9), (224, 224)])
 def test_upsampling_is_torchs(height: int, width: int) -> None:
     low = np.random.default_rng(0).random((height, width), dtype=np.float32)
-    theirs = interpolate(torch.from_numpy(low)[None, None], size=(224, 224), mode="bilinear", align_corners=False)[0, 0]
+    theirs = interpolate(
+        torch.from_numpy(low)[None, None], size=(224, 224), mode="bilinear", align_corners=False
+    )[0, 0]
     assert np.abs(pictures.upsampled(low, 224) - theirs.numpy()).max() < 1e-6
 
 
@@ -46,9 +59,13 @@ def test_overlay_and_explanation_at_their_ends() -> None:
     image = np.full((4, 4, 3), 200, dtype=np.uint8)
     ones, zeros = np.ones((4, 4), dtype=np.float32), np.zeros((4, 4), dtype=np.float32)
     assert (pictures.overlay(image, ones, "viridis", 0.0) == image).all()
-    assert (pictures.overlay(image, ones, "viridis", 1.0) == pictures.coloured(ones, "viridis")).all()
+    assert (
+        pictures.overlay(image, ones, "viridis", 1.0) == pictures.coloured(ones, "viridis")
+    ).all()
     assert (pictures.explanation(image, ones, LOADED) == image).all()
-    assert (pictures.explanation(image, zeros, LOADED)[0, 0] == [128, 102, 76]).all(), "the mean colour where the map is 0"
+    assert (pictures.explanation(image, zeros, LOADED)[0, 0] == [128, 102, 76]).all(), (
+        "the mean colour where the map is 0"
+    )
 
 
 def test_an_edge_is_white_within_and_black_without() -> None:

@@ -1,4 +1,6 @@
-"""From what was typed to a plan: defaults, plan files, and what a run that is there already decides."""
+"""From what was typed to a plan: defaults, plan files, and what a run that is there already
+decides.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,11 @@ from evaluator.plan import BackboneSpec
 
 def test_the_demo_needs_nothing_else() -> None:
     plan = make_plan(Typed(demo=True), None, cuda=False)
-    assert [backbone.key for backbone in plan.backbones] == ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
+    assert [backbone.key for backbone in plan.backbones] == [
+        "efficientnet_lite0",
+        "efficientnet_lite1",
+        "efficientnet_lite2",
+    ]
     assert set(plan.methods) == {*TABLE2_METHODS, "cam"} - {"scorecam"}
     assert (plan.demo, plan.precision) == (True, "fp32")
     assert default_name(Typed(demo=True)) == "demo"
@@ -42,7 +48,9 @@ def test_options_of_backbones_and_methods(tmp_path: Path) -> None:
 
 def test_options_win_over_the_file_and_that_over_defaults(tmp_path: Path) -> None:
     config = tmp_path / "plan.toml"
-    config.write_text('data = "images"\nbackbones = ["resnet18"]\nmethods = ["gradcam"]\nseed = 3\nlimit = 5\n')
+    config.write_text(
+        'data = "images"\nbackbones = ["resnet18"]\nmethods = ["gradcam"]\nseed = 3\nlimit = 5\n'
+    )
     plan = make_plan(Typed(config=config, seed=4), None, cuda=False)
     assert (plan.data, plan.seed, plan.limit) == (str(tmp_path / "images"), 4, 5)
     assert default_name(Typed(config=config)) == "plan"
@@ -55,15 +63,25 @@ def test_options_win_over_the_file_and_that_over_defaults(tmp_path: Path) -> Non
 
 
 def test_a_run_that_is_there_decides_what_is_not_typed(tmp_path: Path) -> None:
-    stored = make_plan(Typed(data=tmp_path, backbones=("resnet18",), methods=("gradcam",), seed=7, limit=9), None, cuda=True)
+    stored = make_plan(
+        Typed(data=tmp_path, backbones=("resnet18",), methods=("gradcam",), seed=7, limit=9),
+        None,
+        cuda=True,
+    )
     grown = make_plan(Typed(methods=("layercam",)), stored, cuda=False)
-    assert (grown.methods, grown.seed, grown.precision, grown.limit) == (("layercam",), 7, "mixed", 9)
+    assert (grown.methods, grown.seed, grown.precision, grown.limit) == (
+        ("layercam",),
+        7,
+        "mixed",
+        9,
+    )
     whole = make_plan(Typed(data=tmp_path, backbones=("resnet18",)), stored, cuda=False)
     assert (whole.methods, whole.seed, whole.limit) == (("gradcam",), 7, None)
 
 
 @pytest.mark.parametrize(
-    ("folder", "name"), [("imagenet/val", "imagenet-val"), ("my images", "my-images"), ("x/Train", "x-Train")]
+    ("folder", "name"),
+    [("imagenet/val", "imagenet-val"), ("my images", "my-images"), ("x/Train", "x-Train")],
 )
 def test_the_name_comes_from_the_data(tmp_path: Path, folder: str, name: str) -> None:
     assert default_name(Typed(data=tmp_path / folder)) == name

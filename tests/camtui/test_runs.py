@@ -24,7 +24,9 @@ def make(name: str, time: float) -> Path:
     return path
 
 
-def test_the_home_is_private_and_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_is_private_and_follows_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert runs.runs_home() == tmp_path / "home" / "runs"
     assert stat.S_IMODE(runs.runs_home().stat().st_mode) == 0o700
     monkeypatch.delenv("CAMTUI_HOME")
@@ -62,7 +64,9 @@ def test_what_is_not_found_says_what_is_near() -> None:
     assert caught.value.hint == "camtui run --demo"
     make("imagenet-val", 1)
     make("imagenet-train", 1)
-    with pytest.raises(NotFound, match="2 runs begin with 'imagenet': imagenet-train, imagenet-val"):
+    with pytest.raises(
+        NotFound, match="2 runs begin with 'imagenet': imagenet-train, imagenet-val"
+    ):
         runs.find_run("imagenet")
     with pytest.raises(NotFound) as caught:
         runs.find_run("imagnet-val")
@@ -72,7 +76,22 @@ def test_what_is_not_found_says_what_is_near() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a/b", "../up", ".hidden", "-x", "a b", "x" * 101, "a\n", "数" * 90, "a\u202eb", "́a", "a$b", "a\x1b[2J"]
+    "name",
+    [
+        "",
+        "a/b",
+        "../up",
+        ".hidden",
+        "-x",
+        "a b",
+        "x" * 101,
+        "a\n",
+        "数" * 90,
+        "a\u202eb",
+        "́a",
+        "a$b",
+        "a\x1b[2J",
+    ],
 )
 def test_what_is_no_name(name: str) -> None:
     with pytest.raises(UsageError):

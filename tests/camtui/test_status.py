@@ -1,4 +1,6 @@
-"""The status of a run: the state that counts, progress by cost, an ETA that knows the price of a stage, advice."""
+"""The status of a run: the state that counts, progress by cost, an ETA that knows the price of a
+stage, advice.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,14 @@ from tests.fake_session import fake_row
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Ten images, a cheap stage of 5 forwards and an expensive one of 100; nothing done."""
-    made = Run(tmp_path / "run.db", make_plan(make_data(tmp_path / "data", 10), methods=("gradcam", "scorecam")))
-    with_writer(made, lambda writer: writer.begin("run", made.plan, find_images(Path(made.plan.data), seed=0)))
+    made = Run(
+        tmp_path / "run.db",
+        make_plan(make_data(tmp_path / "data", 10), methods=("gradcam", "scorecam")),
+    )
+    with_writer(
+        made,
+        lambda writer: writer.begin("run", made.plan, find_images(Path(made.plan.data), seed=0)),
+    )
     stages = [
         Stage(1, "cheap", "resnet50", (1,), (), 10, 0, 0, 0, 5.0),
         Stage(2, "dear", "resnet50", (2,), (), 10, 0, 0, 0, 100.0),
@@ -40,7 +48,10 @@ def with_writer(run: Run, write: object) -> None:
 def commit(run: Run, cell: int, images: range, seconds: float) -> None:
     method = {1: "gradcam", 2: "scorecam"}[cell]
     rows = tuple(fake_row(cell, "resnet50", method, image) for image in images)
-    with_writer(run, lambda w: w.commit(UnitResult(rows=rows, seconds=seconds), stage=cell, images=len(images)))
+    with_writer(
+        run,
+        lambda w: w.commit(UnitResult(rows=rows, seconds=seconds), stage=cell, images=len(images)),
+    )
 
 
 def alive(run: Run, state: RunState = "running", workers: int = 1) -> None:
@@ -49,15 +60,22 @@ def alive(run: Run, state: RunState = "running", workers: int = 1) -> None:
     with_writer(run, lambda writer: writer.heartbeat(states))
 
 
-def test_a_run_that_has_no_stages_yet_has_no_eta_and_nothing_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_has_no_stages_yet_has_no_eta_and_nothing_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("camtui.status.lock_holder", lambda path: 42)
     made = Run(tmp_path / "run.db", make_plan(make_data(tmp_path / "data", 10)))
-    with_writer(made, lambda writer: writer.begin("run", made.plan, find_images(Path(made.plan.data), seed=0)))
+    with_writer(
+        made,
+        lambda writer: writer.begin("run", made.plan, find_images(Path(made.plan.data), seed=0)),
+    )
     status = made.status()
     assert (status.state, status.eta, status.done, status.progress) == ("starting", None, 0, 0.0)
 
 
-def test_progress_is_by_cost_and_the_eta_by_stage(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_by_cost_and_the_eta_by_stage(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("camtui.status.lock_holder", lambda path: 42)
     alive(run)
     assert run.status().eta is None  # nothing was timed, and a guess would be off by any factor
@@ -85,12 +103,17 @@ def test_a_run_without_a_driver_has_crashed(run: Run) -> None:
     assert (status.advice, status.check_code, status.exit_code) == (f"camtui resume {run.db}", 1, 1)
 
 
-@pytest.mark.parametrize(("state", "check", "code"), [("complete", 0, 0), ("stopped", 3, 143), ("failed", 1, 1)])
+@pytest.mark.parametrize(
+    ("state", "check", "code"), [("complete", 0, 0), ("stopped", 3, 143), ("failed", 1, 1)]
+)
 def test_how_it_ended(run: Run, state: RunState, check: int, code: int) -> None:
     with_writer(run, lambda writer: writer.set_state(state))
     status = run.status()
     assert (status.state, status.check_code, status.exit_code) == (state, check, code)
-    assert replace(status, state="failed", message="9 failures, above --max-failures 1%").exit_code == 5
+    assert (
+        replace(status, state="failed", message="9 failures, above --max-failures 1%").exit_code
+        == 5
+    )
 
 
 def test_a_driver_that_is_silent_is_reported(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +129,10 @@ def test_failed_rows_count_as_done_in_curve_stages(run: Run) -> None:
     stage = Stage(1, "curves", "resnet50", (1,), ("deletion",), 10, 0, 0, 0, 54.0)
     with_writer(run, lambda writer: writer.set_stages([stage]))
     with_writer(
-        run, lambda writer: writer.commit(UnitResult(failures=(Failure(1, 0, "", "bad", ""), Failure(1, 1, "", "bad", ""))))
+        run,
+        lambda writer: writer.commit(
+            UnitResult(failures=(Failure(1, 0, "", "bad", ""), Failure(1, 1, "", "bad", "")))
+        ),
     )
     with RunReader(run.db) as reader:
         assert reader.stages()[0].done == 2

@@ -32,7 +32,9 @@ def test_once_worked_out_the_marks_are_those_of_the_tables(run: Path, metric: st
         pass
     with RunReader(run) as reader:
         views = cell_views(reader, [all_metrics()[metric]])
-    expected = {(view.cell.id, metric): view.marks[metric] for view in views if metric in view.marks}
+    expected = {
+        (view.cell.id, metric): view.marks[metric] for view in views if metric in view.marks
+    }
     assert ties.marks(snapshot, metric) == expected
     ties.close()
 

@@ -33,7 +33,9 @@ def test_what_was_not_named_is_refused_with_the_words_to_allow_it(code: Code) ->
 @pytest.mark.parametrize("how", ["allow", "named"])
 def test_what_was_named_once_may_run_from_then_on(code: Code, how: str) -> None:
     named = [code.reference] if how == "named" else []
-    assert allowed_of([code], "", allow=how == "allow", named=named) == {code.reference: code.sha256}
+    assert allowed_of([code], "", allow=how == "allow", named=named) == {
+        code.reference: code.sha256
+    }
     assert allowed_of([code], "", allow=False) == {code.reference: code.sha256}
     assert trust_file().stat().st_mode & 0o777 == 0o600
 
@@ -45,7 +47,9 @@ def test_another_source_of_that_name_is_no_longer_what_was_allowed(code: Code) -
     for allow in (False, True):
         with pytest.raises(Mismatch, match=rf"has changed: sha256 {code.sha256[:12]} → "):
             allowed_of([code], "", allow=allow)
-    changed = Code("method", "mycam", code.reference, sources_of(as_reference(code.reference)).sha256)
+    changed = Code(
+        "method", "mycam", code.reference, sources_of(as_reference(code.reference)).sha256
+    )
     with pytest.raises(CodeNotAllowed):
         allowed_of([changed], "", allow=False)
     file.unlink()
@@ -53,7 +57,9 @@ def test_another_source_of_that_name_is_no_longer_what_was_allowed(code: Code) -
         allowed_of([code], "", allow=True)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"allowed": 3}', '{"allowed": ["ab", 1]}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"allowed": 3}', '{"allowed": ["ab", 1]}', "\xff"]
+)
 def test_a_file_that_cannot_be_read_allows_nothing(code: Code, text: str) -> None:
     trust_file().write_bytes(text.encode("latin-1"))
     with pytest.raises(CodeNotAllowed):

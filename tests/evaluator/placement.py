@@ -1,4 +1,5 @@
-"""A session with a small network on the CPU or on the pretended GPU: what it computes, and what a unit costs in waits and copies.
+"""A session with a small network on the CPU or on the pretended GPU: what it computes, and what a
+unit costs in waits and copies.
 
 ``python -m tests.evaluator.placement`` prints the table of ``benchmarks/README.md``.
 """
@@ -38,7 +39,9 @@ _SHORT = {"sscam": "sscam:n=2", "iscam": "iscam:n=2"}
 
 
 class Cost(NamedTuple):
-    """How often a unit makes the host wait for the device, and copies to it from memory that is not pinned."""
+    """How often a unit makes the host wait for the device, and copies to it from memory that is not
+    pinned.
+    """
 
     waits: int
     copies: int
@@ -54,7 +57,9 @@ ONCE = Cost(1, 0)
 class Quarter:
     """Where every image's object is: its left upper quarter."""
 
-    def square(self, ref: object, target: int, classes: object, wanted: Any) -> np.ndarray[Any, Any]:
+    def square(
+        self, ref: object, target: int, classes: object, wanted: Any
+    ) -> np.ndarray[Any, Any]:
         mask = np.zeros((wanted.side, wanted.side), bool)
         mask[: wanted.side // 2, : wanted.side // 2] = True
         return mask
@@ -64,7 +69,9 @@ def methods_for(kind: str) -> tuple[str, ...]:
     """The spec of every method that a network of that kind admits; the slowest with fewer passes."""
     every = [method(_SHORT.get(key, key)) for key in known_methods()]
     admitted = [one for one in every if applicable(one, kind == "gap", kind in TRANSFORMERS)]
-    twice = ("shapleycam",) if kind in TRANSFORMERS else ()  # torch differentiates the CPU's fused attention only once
+    twice = (
+        ("shapleycam",) if kind in TRANSFORMERS else ()
+    )  # torch differentiates the CPU's fused attention only once
     return tuple(one.name for one in admitted if one.key not in twice)
 
 
@@ -73,7 +80,9 @@ def make_images(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(IMAGES):
         coarse = np.random.default_rng(number).integers(0, 255, (5, 5, 3), np.uint8)
-        Image.fromarray(coarse).resize((40, 40), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+        Image.fromarray(coarse).resize((40, 40), Image.Resampling.BICUBIC).save(
+            folder / f"{number}.png"
+        )
     return folder
 
 
@@ -86,8 +95,15 @@ class Bench:
 
     def __init__(self, root: Path, kind: str, precision: Precision, device: str) -> None:
         self.methods = methods_for(kind)
-        plan = {"data": str(root), "backbones": ["resnet18"], "methods": ["gradcam"], "precision": precision}
-        self.session = EvaluationSession(SessionSettings(RunPlan.from_dict(plan), str(root), device, batch_size=64, threads=1))
+        plan = {
+            "data": str(root),
+            "backbones": ["resnet18"],
+            "methods": ["gradcam"],
+            "precision": precision,
+        }
+        self.session = EvaluationSession(
+            SessionSettings(RunPlan.from_dict(plan), str(root), device, batch_size=64, threads=1)
+        )
         self.session._truths = Quarter()  # type: ignore[assignment]  # answers as a folder of masks does
         self._refs = find_images(root, seed=0).images
         self.session.load(0)
@@ -96,11 +112,15 @@ class Bench:
         """A unit of rows, its images and noise begun ahead as a worker does."""
         return self._computed(Unit(1, 1, 0, tuple(range(len(methods))), tuple(methods), self._refs))
 
-    def requested(self, rows: Sequence[Row], methods: Sequence[str], metrics: Sequence[str]) -> UnitResult:
+    def requested(
+        self, rows: Sequence[Row], methods: Sequence[str], metrics: Sequence[str]
+    ) -> UnitResult:
         """A unit of metrics on request, from the rows of some methods."""
         maps = {(row.cell, row.image): _stored(row) for row in rows}
         cells = tuple(range(len(methods)))
-        return self._computed(Unit(2, 2, 0, cells, tuple(methods), self._refs, tuple(metrics), maps))
+        return self._computed(
+            Unit(2, 2, 0, cells, tuple(methods), self._refs, tuple(metrics), maps)
+        )
 
     def _computed(self, unit: Unit) -> UnitResult:
         self.session.prefetch(unit)
@@ -116,7 +136,9 @@ def _stored(row: Row) -> StoredMap:
 
 
 @contextmanager
-def bench(root: Path, kind: str, precision: Precision, device: str) -> Iterator[tuple[Bench, PretendGpu]]:
+def bench(
+    root: Path, kind: str, precision: Precision, device: str
+) -> Iterator[tuple[Bench, PretendGpu]]:
     """A bench with a loaded backbone; on ``cuda:0`` the pretended one."""
 
     def load_backbone(*_: object) -> Backbone:
@@ -124,14 +146,19 @@ def bench(root: Path, kind: str, precision: Precision, device: str) -> Iterator[
             return as_backbone(TRANSFORMERS[kind](), layer=None)
         return as_backbone(NETWORKS[kind]())
 
-    with pytest.MonkeyPatch.context() as patch, pretend_gpu() if device != "cpu" else nullcontext(PretendGpu()) as gpu:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pretend_gpu() if device != "cpu" else nullcontext(PretendGpu()) as gpu,
+    ):
         patch.setattr(session_module, "load_backbone", load_backbone)
         made = Bench(root, kind, precision, device)
         yield made, gpu
         made.session.close()
 
 
-def everything(made: Bench) -> tuple[dict[tuple[int, int], Row], dict[tuple[int, int, str], Measurement]]:
+def everything(
+    made: Bench,
+) -> tuple[dict[tuple[int, int], Row], dict[tuple[int, int, str], Measurement]]:
     """Rows of every method, and every metric on request of two of them."""
     rows = {(row.cell, row.image): row for row in made.rows(made.methods).rows}
     some = made.rows(CURVES_OF).rows
@@ -140,7 +167,9 @@ def everything(made: Bench) -> tuple[dict[tuple[int, int], Row], dict[tuple[int,
 
 
 def costs(made: Bench, gpu: PretendGpu) -> dict[str, Cost]:
-    """What a unit of each method, and of each metric on request, costs once its backbone has been in use."""
+    """What a unit of each method, and of each metric on request, costs once its backbone has been
+    in use.
+    """
     found: dict[str, Cost] = {}
     for spec in made.methods:
         gpu.forget()
@@ -148,7 +177,11 @@ def costs(made: Bench, gpu: PretendGpu) -> dict[str, Cost]:
         found[spec.partition(":")[0]] = Cost(gpu.waits.total(), gpu.copies.total())
     some = made.rows(CURVES_OF).rows
     for key in requested_metrics():
-        sources = [one for one in sources_of([key]) if one in requested_metrics()] if metric(key).of else []
+        sources = (
+            [one for one in sources_of([key]) if one in requested_metrics()]
+            if metric(key).of
+            else []
+        )
         gpu.forget()
         made.requested(some, CURVES_OF, list(dict.fromkeys([*sources, key])))
         found[key] = Cost(gpu.waits.total(), gpu.copies.total())

@@ -1,15 +1,16 @@
 """A CUDA device that is not there: tensors that say ``cuda:0`` and keep their values on the CPU.
 
-What it proves: every tensor is made on the right device, nothing is computed from tensors of two devices, and how often the
-host waits for the device or copies to it without pinned memory. What it does not: kernels, their speed, rounding, or memory.
+What it proves: every tensor is made on the right device, nothing is computed from tensors of two
+devices, and how often the host waits for the device or copies to it without pinned memory. What it
+does not: kernels, their speed, rounding, or memory.
 
     with pretend_gpu() as gpu:
         session = open_session(SessionSettings(plan, root, "cuda:0"))
         ...
         gpu.waits, gpu.copies
 
-Python sees the device; torch's C++ sees CPU tensors, since a CUDA build without a driver can neither index nor differentiate
-tensors that say otherwise to it.
+Python sees the device; torch's C++ sees CPU tensors, since a CUDA build without a driver can
+neither index nor differentiate tensors that say otherwise to it.
 """
 
 from __future__ import annotations
@@ -34,12 +35,21 @@ NAME = "Pretend GPU"
 _aten = torch.ops.aten
 _WAITS = frozenset(
     {
-        _aten._local_scalar_dense.default, _aten.nonzero.default, _aten.masked_select.default, _aten._unique2.default,
-        _aten.unique_dim.default, _aten.equal.default, _aten.repeat_interleave.Tensor, _aten.is_nonzero.default,
-        _aten.bincount.default, _aten._linalg_check_errors.default,
+        _aten._local_scalar_dense.default,
+        _aten.nonzero.default,
+        _aten.masked_select.default,
+        _aten._unique2.default,
+        _aten.unique_dim.default,
+        _aten.equal.default,
+        _aten.repeat_interleave.Tensor,
+        _aten.is_nonzero.default,
+        _aten.bincount.default,
+        _aten._linalg_check_errors.default,
     }
-)  # fmt: skip
-"""What CUDA answers only when it has finished: a number for the host, or a result whose size depends on values."""
+)
+"""What CUDA answers only when it has finished: a number for the host, or a result whose size
+depends on values.
+"""
 
 
 _DEVICE_OF, _IS_CUDA = (vars(torch._C.TensorBase)[name].__get__ for name in ("device", "is_cuda"))
@@ -54,8 +64,8 @@ class PretendGpu:
     """What has been asked of the device.
 
     Attributes:
-        waits: places in the evaluator where the host waits for the device, and how often.
-        copies: places where it copies to the device from memory that is not pinned, or waits for the copy.
+        waits: places in the evaluator where the host waits for the device, and how often. copies:
+        places where it copies to the device from memory that is not pinned, or waits for the copy.
         operations: names of operations carried out on the device.
     """
 
@@ -104,7 +114,12 @@ class OnDevice(Tensor):
     def __new__(cls, held: Tensor) -> OnDevice:
         host = torch.device("cpu")
         return Tensor._make_wrapper_subclass(
-            cls, held.shape, strides=held.stride(), storage_offset=held.storage_offset(), dtype=held.dtype, device=host
+            cls,
+            held.shape,
+            strides=held.stride(),
+            storage_offset=held.storage_offset(),
+            dtype=held.dtype,
+            device=host,
         )
 
     def __init__(self, held: Tensor) -> None:
@@ -113,7 +128,9 @@ class OnDevice(Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # the stub says otherwise
 
     def __deepcopy__(self, memo: dict[int, Any]) -> OnDevice:
-        copy = memo[id(self)] = OnDevice(self.held.detach().clone()).requires_grad_(self.requires_grad)
+        copy = memo[id(self)] = OnDevice(self.held.detach().clone()).requires_grad_(
+            self.requires_grad
+        )
         if isinstance(self, torch.nn.Parameter):
             copy = memo[id(self)] = torch.nn.Parameter(copy, self.requires_grad)
         return copy  # type: ignore[return-value]  # a parameter is what it was
@@ -132,7 +149,10 @@ class OnDevice(Tensor):
         result = func(*tree_map(_held, args), **tree_map(_held, kwargs))
         if func is _aten._local_scalar_dense.default:
             return result
-        if func._schema.arguments[0].alias_info is not None and func._schema.arguments[0].alias_info.is_write:
+        if (
+            func._schema.arguments[0].alias_info is not None
+            and func._schema.arguments[0].alias_info.is_write
+        ):
             return args[0]
         return tree_map(lambda one: OnDevice(one) if isinstance(one, Tensor) else one, result)
 
@@ -155,7 +175,10 @@ def _refuse_mixing(func: Any, args: Any, kwargs: Any) -> None:
 
 def _indexed_by_truth(func: Any, args: Any) -> bool:
     """Whether an index is a mask: how many places it has is known to the device alone."""
-    return any(isinstance(one, Tensor) and one.dtype in (torch.bool, torch.uint8) for one in _indices(func, args))
+    return any(
+        isinstance(one, Tensor) and one.dtype in (torch.bool, torch.uint8)
+        for one in _indices(func, args)
+    )
 
 
 def _indices(func: Any, args: Any) -> list[Any]:
@@ -203,7 +226,9 @@ def _moved(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         device = DEVICE if isinstance(args[0], OnDevice) else torch.device("cpu")
         kwargs, args = {**kwargs, "dtype": args[0].dtype, "device": device}, args[1:]
     device, _, non_blocking, _ = torch._C._nn._parse_to(*args, **kwargs)
-    kwargs = {name: value for name, value in kwargs.items() if name not in ("device", "non_blocking")}
+    kwargs = {
+        name: value for name, value in kwargs.items() if name not in ("device", "non_blocking")
+    }
     args = tuple(one for one in args if isinstance(one, torch.dtype))
     moved = tensor
     if device is not None and device.type == "cuda" and not isinstance(tensor, OnDevice):
@@ -214,7 +239,9 @@ def _moved(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def _made(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    """Any other function; one that makes a tensor makes it where ``device`` says, or where its first tensor is."""
+    """Any other function; one that makes a tensor makes it where ``device`` says, or where its
+    first tensor is.
+    """
     device = kwargs.get("device")
     if device is None or not isinstance(device, str | torch.device | int):
         return func(*args, **kwargs)
@@ -228,13 +255,17 @@ def _made(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 
 @contextmanager
 def pretend_gpu() -> Iterator[PretendGpu]:
-    """A machine with one GPU, for this thread; loader threads, which know no device, may pin memory."""
+    """A machine with one GPU, for this thread; loader threads, which know no device, may pin
+    memory.
+    """
     global _gpu
     _gpu = PretendGpu()
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         _pretend_functions(patch, _gpu)
         overwritten = torch.__future__.get_overwrite_module_params_on_conversion()
-        torch.__future__.set_overwrite_module_params_on_conversion(True)  # a parameter moves as CUDA's do: it becomes another
+        torch.__future__.set_overwrite_module_params_on_conversion(
+            True
+        )  # a parameter moves as CUDA's do: it becomes another
         stack.callback(torch.__future__.set_overwrite_module_params_on_conversion, overwritten)
         stack.enter_context(_Mode())
         yield _gpu
@@ -242,14 +273,28 @@ def pretend_gpu() -> Iterator[PretendGpu]:
 
 def _pretend_functions(patch: pytest.MonkeyPatch, gpu: PretendGpu) -> None:
     """What torch says of its devices, and memory that a device can read by itself."""
-    properties = SimpleNamespace(name=NAME, uuid="pretended", total_memory=80 << 30, major=9, minor=0, multi_processor_count=132)
+    properties = SimpleNamespace(
+        name=NAME,
+        uuid="pretended",
+        total_memory=80 << 30,
+        major=9,
+        minor=0,
+        multi_processor_count=132,
+    )
     answers: dict[str, Callable[..., Any]] = {
-        "init": lambda: None, "is_available": lambda: True, "device_count": lambda: 1, "current_device": lambda: 0,
-        "get_device_name": lambda device=None: NAME, "get_device_properties": lambda device=None: properties,
-        "mem_get_info": lambda device=None: (60 << 30, 80 << 30), "memory_reserved": lambda device=None: 0,
-        "max_memory_allocated": lambda device=None: 0, "reset_peak_memory_stats": lambda device=None: None,
-        "empty_cache": lambda: None, "get_device_capability": lambda device=None: (9, 0),
-    }  # fmt: skip
+        "init": lambda: None,
+        "is_available": lambda: True,
+        "device_count": lambda: 1,
+        "current_device": lambda: 0,
+        "get_device_name": lambda device=None: NAME,
+        "get_device_properties": lambda device=None: properties,
+        "mem_get_info": lambda device=None: (60 << 30, 80 << 30),
+        "memory_reserved": lambda device=None: 0,
+        "max_memory_allocated": lambda device=None: 0,
+        "reset_peak_memory_stats": lambda device=None: None,
+        "empty_cache": lambda: None,
+        "get_device_capability": lambda device=None: (9, 0),
+    }
     for name, answer in answers.items():
         patch.setattr(torch.cuda, name, answer)
     empty, autocast = torch.empty, torch.autocast

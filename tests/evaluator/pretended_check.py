@@ -1,4 +1,6 @@
-"""``evaluator.measuring.device_check`` on a machine with the pretended GPU: what ``camtui doctor`` runs in a test."""
+"""``evaluator.measuring.device_check`` on a machine with the pretended GPU: what ``camtui doctor``
+runs in a test.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The classifiers by name: torchvision's own list, their weights, the folder in which torch keeps them."""
+"""The classifiers by name: torchvision's own list, their weights, the folder in which torch keeps
+them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.backbones import families, known_backbone, known_backbones, torch_checkpoints, weights_at_hand
+from evaluator.backbones import (
+    families,
+    known_backbone,
+    known_backbones,
+    torch_checkpoints,
+    weights_at_hand,
+)
 from evaluator.errors import UsageError
 
 OTHER_WEIGHTS = {"regnet_y_128gf", "vit_h_14"}
@@ -44,12 +52,23 @@ def test_a_backbone_by_name() -> None:
     assert "did you mean 'resnet50'?" in caught.value.hint
     assert known_backbone("vit_b_16").layer == "encoder.layers.encoder_layer_11.ln_1"
     assert list(known_backbones()) == [
-        "vgg16", "resnet18", "resnet50", "resnet101", "resnext50_32x4d", "resnext101_32x8d", "efficientnet_lite0",
-        "efficientnet_lite1", "efficientnet_lite2", "synthetic_cnn", "synthetic_gap",
-    ]  # fmt: skip
+        "vgg16",
+        "resnet18",
+        "resnet50",
+        "resnet101",
+        "resnext50_32x4d",
+        "resnext101_32x8d",
+        "efficientnet_lite0",
+        "efficientnet_lite1",
+        "efficientnet_lite2",
+        "synthetic_cnn",
+        "synthetic_gap",
+    ]
 
 
-def test_of_names_that_begin_so_the_one_whose_weights_are_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_names_that_begin_so_the_one_whose_weights_are_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(UsageError, match="unknown backbone 'efficientnet'") as caught:
         known_backbone("efficientnet")
     assert "did you mean 'efficientnet_lite0'?" in caught.value.hint
@@ -62,7 +81,9 @@ def test_of_names_that_begin_so_the_one_whose_weights_are_here(tmp_path: Path, m
     assert "did you mean 'resnext101_32x8d'?" in caught.value.hint
 
 
-def test_weights_are_looked_for_where_torch_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_looked_for_where_torch_keeps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert weights_at_hand("resnet18") is None
     file = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"

@@ -1,4 +1,6 @@
-"""Names and what they stand for: every spec that is accepted, every one that is refused, torchvision's own list."""
+"""Names and what they stand for: every spec that is accepted, every one that is refused,
+torchvision's own list.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,11 @@ def test_options_are_read_as_their_defaults_kind() -> None:
             "scorecam:variant takes released or raw or softmax-logit or cic, not 'cik'",
             "did you mean 'cic'?",
         ),
-        ("scorecam:variant", "'scorecam:variant': option 'variant' has no value", "write scorecam:variant=VALUE"),
+        (
+            "scorecam:variant",
+            "'scorecam:variant': option 'variant' has no value",
+            "write scorecam:variant=VALUE",
+        ),
         ("scorecam:variant=", "has no value", "write scorecam:variant=VALUE"),
         ("iscam:n=0", "iscam:n takes a whole number from 1, not '0'", "-m iscam:n=10"),
         ("iscam:n=2.5", "takes a whole number from 1", "-m iscam:n=10"),
@@ -51,13 +57,26 @@ def test_a_spec_that_cannot_be_met(spec: str, message: str, hint: str) -> None:
 
 
 def test_controls_are_known_by_their_spec_and_what_is_unknown_is_none() -> None:
-    found = {spec: catalog.is_control(spec) for spec in ("fakecam", "randomcam:", "scorecam:variant=cic", "./mine.py:Mine", "")}
-    assert found == {"fakecam": True, "randomcam:": True, "scorecam:variant=cic": False, "./mine.py:Mine": False, "": False}
+    found = {
+        spec: catalog.is_control(spec)
+        for spec in ("fakecam", "randomcam:", "scorecam:variant=cic", "./mine.py:Mine", "")
+    }
+    assert found == {
+        "fakecam": True,
+        "randomcam:": True,
+        "scorecam:variant=cic": False,
+        "./mine.py:Mine": False,
+        "": False,
+    }
 
 
-def test_a_method_of_somebody_else_is_a_control_where_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_method_of_somebody_else_is_a_control_where_it_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert not catalog.is_control("edges:k=2")
-    monkeypatch.setitem(catalog._methods, "edges", type("Edges", (all_methods()["centre"],), {"key": "edges"}))
+    monkeypatch.setitem(
+        catalog._methods, "edges", type("Edges", (all_methods()["centre"],), {"key": "edges"})
+    )
     assert catalog.is_control("edges:k=2")
 
 
@@ -69,19 +88,29 @@ def test_a_metric_by_name() -> None:
 
 
 def test_lists_with_commas_keep_the_options_of_a_spec_together() -> None:
-    assert catalog.split_list(["gradcam, scorecam:variant=cic", "smoothgradcampp:n=2,sigma=0.5,cam", "gradcam,,"]) == [
-        "gradcam", "scorecam:variant=cic", "smoothgradcampp:n=2,sigma=0.5", "cam",
-    ]  # fmt: skip
+    assert catalog.split_list(
+        ["gradcam, scorecam:variant=cic", "smoothgradcampp:n=2,sigma=0.5,cam", "gradcam,,"]
+    ) == [
+        "gradcam",
+        "scorecam:variant=cic",
+        "smoothgradcampp:n=2,sigma=0.5",
+        "cam",
+    ]
     assert catalog.split_list([]) == []
 
 
 @pytest.mark.parametrize(
     ("spelled", "key"),
     [
-        ("GradCAM++", "gradcampp"), ("Grad-CAM", "gradcam"), ("grad_cam", "gradcam"), ("Smooth Grad-CAM++", "smoothgradcampp"),
-        ("Score-CAM:variant=cic", "scorecam:variant=cic"), ("XGradCAM", "xgradcam"), ("CAM", "cam"),
+        ("GradCAM++", "gradcampp"),
+        ("Grad-CAM", "gradcam"),
+        ("grad_cam", "gradcam"),
+        ("Smooth Grad-CAM++", "smoothgradcampp"),
+        ("Score-CAM:variant=cic", "scorecam:variant=cic"),
+        ("XGradCAM", "xgradcam"),
+        ("CAM", "cam"),
     ],
-)  # fmt: skip
+)
 def test_methods_in_any_usual_spelling(spelled: str, key: str) -> None:
     assert catalog.method(spelled).name == key
 

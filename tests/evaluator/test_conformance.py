@@ -1,4 +1,6 @@
-"""Agreement with rows made by an independent slow implementation on real images with a real ImageNet network."""
+"""Agreement with rows made by an independent slow implementation on real images with a real
+ImageNet network.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,11 @@ def images() -> dict[str, ImageRef]:
 
 @pytest.fixture(scope="module")
 def session() -> Any:
-    plan = validated(RunPlan(str(SAMPLE), (parse_backbone("efficientnet_lite0"),), (*METHODS, "scorecam"), ("all",)))
+    plan = validated(
+        RunPlan(
+            str(SAMPLE), (parse_backbone("efficientnet_lite0"),), (*METHODS, "scorecam"), ("all",)
+        )
+    )
     session = open_session(SessionSettings(plan, str(SAMPLE)))
     session.load(0)
     yield session
@@ -45,10 +51,14 @@ def session() -> Any:
 
 
 def evaluate(session: EvaluationSession, names: list[str], methods: tuple[str, ...]) -> UnitResult:
-    return session.evaluate(Unit(0, 0, 0, tuple(range(len(methods))), methods, tuple(images()[name] for name in names)))
+    return session.evaluate(
+        Unit(0, 0, 0, tuple(range(len(methods))), methods, tuple(images()[name] for name in names))
+    )
 
 
-def largest_difference(result: UnitResult, methods: tuple[str, ...], rows: dict[str, dict[str, dict[str, Any]]]) -> float:
+def largest_difference(
+    result: UnitResult, methods: tuple[str, ...], rows: dict[str, dict[str, dict[str, Any]]]
+) -> float:
     name_of = {ref.id: name for name, ref in images().items()}
     differences: list[float] = []
     for row in result.rows:
@@ -68,14 +78,18 @@ def test_the_gradient_family_agrees_on_all_twelve_images(session: EvaluationSess
 def curves_agree(session: EvaluationSession, names: list[str]) -> None:
     rows = reference("efficientnet_lite0.json")
     base = evaluate(session, names, METHODS)
-    maps = {(row.cell, row.image): StoredMap(row.target, row.y, row.o, row.map) for row in base.rows}
+    maps = {
+        (row.cell, row.image): StoredMap(row.target, row.y, row.o, row.map) for row in base.rows
+    }
     refs = tuple(images()[name] for name in names)
     unit = Unit(1, 0, 0, tuple(range(len(METHODS))), METHODS, refs, ("deletion", "insertion"), maps)
     measured = session.evaluate(unit).measurements
     name_of = {ref.id: name for name, ref in images().items()}
     assert len(measured) == 2 * len(names) * len(METHODS)
     for found in measured:
-        assert abs(found.value - rows[name_of[found.image]][METHODS[found.cell]][found.metric]) < 3e-3
+        assert (
+            abs(found.value - rows[name_of[found.image]][METHODS[found.cell]][found.metric]) < 3e-3
+        )
 
 
 def test_deletion_and_insertion_agree_on_two_images(session: EvaluationSession) -> None:

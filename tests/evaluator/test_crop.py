@@ -1,4 +1,6 @@
-"""From a file to the square: torchvision's own pixels, every odd format, every reason for which a file is refused."""
+"""From a file to the square: torchvision's own pixels, every odd format, every reason for which a
+file is refused.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +42,23 @@ def array(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
 @pytest.mark.parametrize("resize", [224, 256])
 @pytest.mark.parametrize(
-    "size", [(500, 375), (375, 500), (333, 333), (224, 224), (100, 60), (60, 101), (257, 256), (225, 500), (227, 224)]
+    "size",
+    [
+        (500, 375),
+        (375, 500),
+        (333, 333),
+        (224, 224),
+        (100, 60),
+        (60, 101),
+        (257, 256),
+        (225, 500),
+        (227, 224),
+    ],
 )
 def test_the_same_pixels_as_torchvision(size: tuple[int, int], resize: int) -> None:
-    expected = transforms.Compose([transforms.Resize(resize), transforms.CenterCrop(SIDE)])(noise(*size))
+    expected = transforms.Compose([transforms.Resize(resize), transforms.CenterCrop(SIDE)])(
+        noise(*size)
+    )
     found = centre_square(noise(*size), Preprocessing(resize=resize))
     assert found.size == (SIDE, SIDE)
     assert np.array_equal(array(found), array(expected))
@@ -51,11 +66,17 @@ def test_the_same_pixels_as_torchvision(size: tuple[int, int], resize: int) -> N
 
 @pytest.mark.parametrize(
     ("suffix", "mode"),
-    [(suffix, mode) for suffix in ("jpg", "tiff", "png", "webp", "bmp", "gif") for mode in ("RGB", "L", "1")]
+    [
+        (suffix, mode)
+        for suffix in ("jpg", "tiff", "png", "webp", "bmp", "gif")
+        for mode in ("RGB", "L", "1")
+    ]
     + [(suffix, mode) for suffix in ("jpg", "tiff") for mode in ("CMYK", "YCbCr")],
 )
 def test_every_mode_becomes_rgb(tmp_path: Path, suffix: str, mode: str) -> None:
-    found = open_square(tmp_path, saved(tmp_path, noise(300, 240).convert(mode), f"image.{suffix}"), USUAL)
+    found = open_square(
+        tmp_path, saved(tmp_path, noise(300, 240).convert(mode), f"image.{suffix}"), USUAL
+    )
     assert (found.mode, found.size) == ("RGB", (SIDE, SIDE))
     assert 100 < array(found).mean() < 156, "neither black nor inverted"
 
@@ -68,7 +89,9 @@ def test_grey_is_three_equal_channels(tmp_path: Path) -> None:
 
 def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
     values = np.linspace(0, 65535, 224 * 224).reshape(224, 224).astype(np.uint16)
-    pixels = array(open_square(tmp_path, saved(tmp_path, Image.fromarray(values), "deep.png"), USUAL))[:, :, 0]
+    pixels = array(
+        open_square(tmp_path, saved(tmp_path, Image.fromarray(values), "deep.png"), USUAL)
+    )[:, :, 0]
     assert np.abs(pixels.astype(int) - values // 256).max() <= 1
 
 
@@ -106,7 +129,9 @@ def test_orientation_of_the_camera_is_not_applied(tmp_path: Path) -> None:
 def test_the_suffix_does_not_matter(tmp_path: Path) -> None:
     noise(224, 224).save(tmp_path / "really.png")
     (tmp_path / "really.png").rename(tmp_path / "called.jpg")
-    assert np.array_equal(array(open_square(tmp_path, b"called.jpg", USUAL)), array(noise(224, 224)))
+    assert np.array_equal(
+        array(open_square(tmp_path, b"called.jpg", USUAL)), array(noise(224, 224))
+    )
 
 
 def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
@@ -128,7 +153,8 @@ def test_a_root_that_is_itself_a_link(tmp_path: Path) -> None:
     assert open_square(tmp_path / "root", b"x.png", USUAL).size == (SIDE, SIDE)
 
 
-# -- what is refused ------------------------------------------------------------------------------------------------------------
+# -- what is refused
+# --------------------------------------------------------------------------------------------------
 
 
 def png() -> bytes:
@@ -149,7 +175,10 @@ def jpeg() -> bytes:
         (b"this is text", "not-an-image"),
         (b"", "not-an-image"),
         (b"%PDF-1.7\n", "not-an-image"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "not-an-image"),  # EPS would run Ghostscript
+        (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n",
+            "not-an-image",
+        ),  # EPS would run Ghostscript
         (png()[:5000], "truncated"),
         (jpeg()[:5000], "truncated"),
         (png()[:20] + b"\0" * 200, "not-an-image"),
@@ -168,7 +197,9 @@ def huge_header(width: int, height: int) -> bytes:
     return b"P5 %d %d 255\n" % (width, height)
 
 
-@pytest.mark.parametrize(("width", "height"), [(10_000, 9_500), (10_001, 10_000), (100_000, 100_000)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(10_000, 9_500), (10_001, 10_000), (100_000, 100_000)]
+)
 def test_too_many_pixels(tmp_path: Path, width: int, height: int) -> None:
     (tmp_path / "huge.pgm").write_bytes(huge_header(width, height))
     with pytest.raises(ImageUnreadable) as caught:
@@ -237,12 +268,21 @@ def make_zero_byte(root: Path) -> bytes:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (make_missing, "missing"), (make_dangling, "missing"), (make_circle, "missing"), (make_zero_byte, "missing"),
-        (make_folder, "not-a-file"), (make_pipe, "not-a-file"), (make_outside, "outside-root"), (make_dots, "outside-root"),
-        (make_absolute, "outside-root"), (make_sibling, "outside-root"),
+        (make_missing, "missing"),
+        (make_dangling, "missing"),
+        (make_circle, "missing"),
+        (make_zero_byte, "missing"),
+        (make_folder, "not-a-file"),
+        (make_pipe, "not-a-file"),
+        (make_outside, "outside-root"),
+        (make_dots, "outside-root"),
+        (make_absolute, "outside-root"),
+        (make_sibling, "outside-root"),
     ],
-)  # fmt: skip
-def test_what_is_not_a_file_of_the_data_set(tmp_path: Path, make: Callable[[Path], bytes], reason: str) -> None:
+)
+def test_what_is_not_a_file_of_the_data_set(
+    tmp_path: Path, make: Callable[[Path], bytes], reason: str
+) -> None:
     root = tmp_path / "root"
     root.mkdir()
     with pytest.raises(ImageUnreadable) as caught:
@@ -271,7 +311,9 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(500, 375), (375, 500), (224, 224), (100, 60), (896, 448)])
 @pytest.mark.parametrize("resize", [224, 256])
 def test_a_mask_is_placed_as_its_image_is(size: tuple[int, int], resize: int) -> None:
-    """A white block on black, as an image and as a mask: the mask ends where the image is half grey."""
+    """A white block on black, as an image and as a mask: the mask ends where the image is half
+    grey.
+    """
     width, height = size
     mask = np.zeros((height, width), dtype=bool)
     mask[height // 3 : height * 2 // 3, width * 2 // 5 : width * 3 // 5] = True
@@ -285,10 +327,14 @@ def test_a_mask_is_placed_as_its_image_is(size: tuple[int, int], resize: int) ->
 
 
 def test_a_mark_at_a_known_pixel_stays_at_its_place() -> None:
-    """Twice the size: the pixel (301, 411) of 896 × 448 becomes (150, 205), from which 112 columns are cut off."""
+    """Twice the size: the pixel (301, 411) of 896 × 448 becomes (150, 205), from which 112 columns
+    are cut off.
+    """
     mask = np.zeros((448, 896), dtype=bool)
     mask[300:302, 410:412] = True
-    assert [tuple(map(int, place)) for place in zip(*crop_mask(mask, USUAL).nonzero(), strict=True)] == [(150, 93)]
+    assert [
+        tuple(map(int, place)) for place in zip(*crop_mask(mask, USUAL).nonzero(), strict=True)
+    ] == [(150, 93)]
     mask[301, 411] = False
     assert not crop_mask(mask, USUAL).any(), "the nearest pixel decides, not the mean of several"
     same = np.zeros((224, 224), dtype=bool)
@@ -303,7 +349,9 @@ def test_the_size_of_an_image_is_read_from_its_header(tmp_path: Path) -> None:
         size_of(tmp_path, b"text.png")
 
 
-def test_a_file_that_changes_while_it_is_decoded_is_one_of_the_two_or_has_a_hash_of_its_own(tmp_path: Path) -> None:
+def test_a_file_that_changes_while_it_is_decoded_is_one_of_the_two_or_has_a_hash_of_its_own(
+    tmp_path: Path,
+) -> None:
     first, second = (io.BytesIO(), io.BytesIO())
     noise(200, 200).save(first, "BMP")
     noise(200, 200, 1).convert("RGB").save(second, "BMP")

@@ -1,4 +1,6 @@
-"""A description stands in for the code: same name, options, cost and map identity; and a hostile one is refused."""
+"""A description stands in for the code: same name, options, cost and map identity; and a hostile
+one is refused.
+"""
 
 from __future__ import annotations
 
@@ -56,21 +58,33 @@ class Corner(FixedMap):
     weighs_by = "the corner"
 
     def fixed_map(self, height: int, width: int) -> list[list[float]]:
-        return [[1.0 if y < height / 2 and x < width / 2 else 0.25 for x in range(width)] for y in range(height)]
+        return [
+            [1.0 if y < height / 2 and x < width / 2 else 0.25 for x in range(width)]
+            for y in range(height)
+        ]
 
 
 def code(kind: type[Method], *specs: Method) -> Code:
     """As it is stored and read back."""
-    made = Code("method", kind.key, "/here/x.py:X", "0" * 64, facts=facts_of_method(kind, specs or [kind()]))
+    made = Code(
+        "method", kind.key, "/here/x.py:X", "0" * 64, facts=facts_of_method(kind, specs or [kind()])
+    )
     return Code.from_dict(json.loads(json.dumps(asdict(made))))
 
 
 def test_a_described_method_is_named_costed_and_compared_as_the_original() -> None:
     one, other = Original(), Original(beta=0.0, samples=2, loud=True, variant="b")
     introduce(code(Original, one, other))
-    for spec, original in (("original", one), ("original:beta=0,samples=2,loud=true,variant=b", other)):
+    for spec, original in (
+        ("original", one),
+        ("original:beta=0,samples=2,loud=true,variant=b", other),
+    ):
         known = method(spec)
-        assert (known.name, known.options, known.title) == (original.name, original.options, original.title)
+        assert (known.name, known.options, known.title) == (
+            original.name,
+            original.options,
+            original.title,
+        )
         assert known.needs_gap_linear
         assert known.masks_channels
         for gap in (True, False):
@@ -109,7 +123,15 @@ def test_a_described_fixed_map_can_be_drawn() -> None:
 
 def test_a_described_metric() -> None:
     own = Metric("mine", "Mine", "mi", "nobody, 2026", "lower", "o_c", curve=True)
-    introduce(Code.from_dict(json.loads(json.dumps(asdict(Code("metric", "mine", "x:M", "0" * 64, facts=facts_of_metric(own)))))))
+    introduce(
+        Code.from_dict(
+            json.loads(
+                json.dumps(
+                    asdict(Code("metric", "mine", "x:M", "0" * 64, facts=facts_of_metric(own)))
+                )
+            )
+        )
+    )
     assert metric("mine") == own
     assert "mine" in catalog.requested_metrics()
     assert "mine" in catalog.curve_metrics()
@@ -119,21 +141,34 @@ def test_a_described_metric() -> None:
 @pytest.mark.parametrize("axis", ["method", "metric"])
 def test_keys_that_are_refused(axis: str, key: str) -> None:
     known = key in catalog.known_methods() or key in catalog.known_metrics()
-    wrong_axis = known and key not in (catalog.known_methods() if axis == "method" else catalog.known_metrics())
+    wrong_axis = known and key not in (
+        catalog.known_methods() if axis == "method" else catalog.known_metrics()
+    )
     if wrong_axis:
         return
-    facts = facts_of_method(Original, [Original()]) if axis == "method" else facts_of_metric(metric("adcc"))
+    facts = (
+        facts_of_method(Original, [Original()])
+        if axis == "method"
+        else facts_of_metric(metric("adcc"))
+    )
     with pytest.raises(UsageError):
-        introduce(Code.from_dict({"axis": axis, "key": key, "reference": "x:X", "sha256": "0", "facts": facts}))
+        introduce(
+            Code.from_dict(
+                {"axis": axis, "key": key, "reference": "x:X", "sha256": "0", "facts": facts}
+            )
+        )
 
 
 @pytest.mark.parametrize(
     "facts",
     [
-        {"options": {"import os; x": 1}}, {"options": {"lambda": 1}}, {"options": {"__init__": 1}}, {"options": {"x": [1]}},
+        {"options": {"import os; x": 1}},
+        {"options": {"lambda": 1}},
+        {"options": {"__init__": 1}},
+        {"options": {"x": [1]}},
         {"options": {"combine": 1.0, "X": 1}},
     ],
-)  # fmt: skip
+)
 def test_hostile_options_are_refused(facts: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         introduce(Code("method", "mine", "x:X", "0", facts=facts))
@@ -141,9 +176,17 @@ def test_hostile_options_are_refused(facts: dict[str, Any]) -> None:
 
 def test_wrong_values_become_defaults_and_escapes_are_seen() -> None:
     wrong = {
-        "class": {"title": "a\x1b[2Jb", "paper": 3, "masks_channels": "yes", "choices": [1], "combine": "x", "key": "other"},
-        "specs": {"mine": {"forwards": {"gap": [-1, "x"]}, "map": "zz"}, "other": 3}, "fixed": True,
-    }  # fmt: skip
+        "class": {
+            "title": "a\x1b[2Jb",
+            "paper": 3,
+            "masks_channels": "yes",
+            "choices": [1],
+            "combine": "x",
+            "key": "other",
+        },
+        "specs": {"mine": {"forwards": {"gap": [-1, "x"]}, "map": "zz"}, "other": 3},
+        "fixed": True,
+    }
     introduce(Code("method", "mine", "x:X", "0", facts=wrong))
     known = method("mine")
     assert known.title == "a\\x1b[2Jb"
@@ -153,14 +196,26 @@ def test_wrong_values_become_defaults_and_escapes_are_seen() -> None:
     assert known.fixed_map(2, 2) == [[0, 0], [0, 0]]
 
 
-@pytest.mark.parametrize("change", [{"better": "sideways"}, {"title": 3}, {"curve": "yes"}, {"definition": None}])
+@pytest.mark.parametrize(
+    "change", [{"better": "sideways"}, {"title": 3}, {"curve": "yes"}, {"definition": None}]
+)
 def test_a_hostile_metric_is_refused(change: dict[str, Any]) -> None:
     facts = {**facts_of_metric(metric("deletion")), **change}
     with pytest.raises(UsageError):
-        introduce(Code("metric", "mine", "x:X", "0", facts={k: v for k, v in facts.items() if v is not None}))
+        introduce(
+            Code(
+                "metric",
+                "mine",
+                "x:X",
+                "0",
+                facts={k: v for k, v in facts.items() if v is not None},
+            )
+        )
 
 
-@pytest.mark.parametrize("values", [3, [], {"axis": "method"}, {"axis": "else", "key": "a"}, {"nothing": 1}, {"axis": 1}])
+@pytest.mark.parametrize(
+    "values", [3, [], {"axis": "method"}, {"axis": "else", "key": "a"}, {"nothing": 1}, {"axis": 1}]
+)
 def test_what_is_no_code_is_refused(values: Any) -> None:
     with pytest.raises(UsageError):
         introduce(Code.from_dict(values))

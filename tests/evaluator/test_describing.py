@@ -1,4 +1,6 @@
-"""Describing imports the user's code in a process of its own, and says in one line what is wrong with it."""
+"""Describing imports the user's code in a process of its own, and says in one line what is wrong
+with it.
+"""
 
 from __future__ import annotations
 
@@ -63,12 +65,32 @@ def test_a_method_and_a_metric(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("axis", "name", "change", "words"),
     [
-        ("method", "MyCAM", ('key = "mycam"', 'key = "gradcam"'), "has the key 'gradcam', which is camtui's own"),
+        (
+            "method",
+            "MyCAM",
+            ('key = "mycam"', 'key = "gradcam"'),
+            "has the key 'gradcam', which is camtui's own",
+        ),
         ("method", "MyCAM", ('key = "mycam"', 'key = "My CAM"'), "a key is lower-case"),
         ("method", "MyCAM", ("title =", "name ="), "has no title"),
-        ("method", "MyCAM", ("@dataclass(frozen=True)\n", ""), "has the option beta, and is no data class"),
-        ("method", "MyCAM", ("beta: float = 1.0", "beta: list = None"), "the option beta has no default"),
-        ("method", "MyCAM", ("beta: float = 1.0", "beta: str = 'a'"), "its choices do not name 'a'"),
+        (
+            "method",
+            "MyCAM",
+            ("@dataclass(frozen=True)\n", ""),
+            "has the option beta, and is no data class",
+        ),
+        (
+            "method",
+            "MyCAM",
+            ("beta: float = 1.0", "beta: list = None"),
+            "the option beta has no default",
+        ),
+        (
+            "method",
+            "MyCAM",
+            ("beta: float = 1.0", "beta: str = 'a'"),
+            "its choices do not name 'a'",
+        ),
         ("method", "MyCAM", ("def combine", "def combined"), "has no combine"),
         ("method", "MyCAM", ("1 + channels", "1 + nothing"), "3.py:22: NameError: name 'nothing'"),
         ("method", "MyCAM", ("print(", "1 / 0, ("), "3.py:7: ZeroDivisionError"),
@@ -80,7 +102,9 @@ def test_a_method_and_a_metric(tmp_path: Path) -> None:
         ("method", "MyCAM", ("print(", "import os; os._exit("), "ended the process"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, axis: str, name: str, change: tuple[str, str], words: str) -> None:
+def test_what_is_wrong_is_said_in_one_line(
+    tmp_path: Path, axis: str, name: str, change: tuple[str, str], words: str
+) -> None:
     file = tmp_path / "3.py"
     text = METHOD.replace(*change) if change[0] else METHOD
     assert not change[0] or text != METHOD
@@ -93,7 +117,9 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, axis: str, name: str,
     assert caught.value.hint
 
 
-def test_an_import_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_that_never_ends_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("camtui.extending.DESCRIBING_SECONDS", 1.0)
     (tmp_path / "slow.py").write_text("while True: pass")
     with pytest.raises(UsageError, match="took longer than 1 s"):

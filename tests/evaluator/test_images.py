@@ -42,13 +42,25 @@ def test_a_thousand_classes_by_sorted_id() -> None:
     assert list(wnids.values()) == list(range(1000))
 
 
-@pytest.mark.skipif(not (SHARED / "imagenet-wnids.txt").is_file(), reason="the shared list of ids is not beside the checkout")
+@pytest.mark.skipif(
+    not (SHARED / "imagenet-wnids.txt").is_file(),
+    reason="the shared list of ids is not beside the checkout",
+)
 def test_the_packaged_list_is_the_shared_one() -> None:
     assert sorted((SHARED / "imagenet-wnids.txt").read_text().split()) == list(imagenet_wnids())
 
 
 def test_files_that_are_named_like_images_at_any_depth(tmp_path: Path) -> None:
-    write(tmp_path, "a.JPEG", "b.txt", "c/d.png", "c/e/f.webp", "c/readme.md", ".hidden.jpg", "noextension")
+    write(
+        tmp_path,
+        "a.JPEG",
+        "b.txt",
+        "c/d.png",
+        "c/e/f.webp",
+        "c/readme.md",
+        ".hidden.jpg",
+        "noextension",
+    )
     assert sorted(paths(tmp_path)) == [b".hidden.jpg", b"a.JPEG", b"c/d.png", b"c/e/f.webp"]
 
 
@@ -75,7 +87,10 @@ def test_folders_that_are_not_looked_into_are_named(tmp_path: Path) -> None:
     (tmp_path / "data" / "link").symlink_to(tmp_path)
     found = find_images(tmp_path / "data", seed=0)
     assert [left.path for left in found.left_out] == [b"link"]
-    assert found.warning() == f"a folder is left out: {tmp_path}/data/link: a link to a folder, which is not followed"
+    assert (
+        found.warning()
+        == f"a folder is left out: {tmp_path}/data/link: a link to a folder, which is not followed"
+    )
     (tmp_path / "data" / "other\x1b").symlink_to(tmp_path)
     assert find_images(tmp_path / "data", seed=0).warning().startswith("2 folders are left out: ")
     assert find_images(tmp_path / "data" / "a", seed=0).warning() == ""
@@ -122,7 +137,8 @@ def test_identity_is_paths_and_sizes(tmp_path: Path) -> None:
     assert len({before, changed, find_images(tmp_path, seed=0).sha256}) == 3
 
 
-# -- labels ---------------------------------------------------------------------------------------------------------------------
+# -- labels
+# --------------------------------------------------------------------------------------------------
 
 
 def labels(root: Path, csv: Path | None = None) -> dict[bytes, int | None]:
@@ -131,13 +147,20 @@ def labels(root: Path, csv: Path | None = None) -> dict[bytes, int | None]:
 
 def test_class_folders_are_labelled_by_id_not_by_rank(tmp_path: Path) -> None:
     write(tmp_path, "n15075141/a.png", "n01443537/b.png", "other/c.png", "flat.png")
-    assert labels(tmp_path) == {b"n15075141/a.png": 999, b"n01443537/b.png": 1, b"other/c.png": None, b"flat.png": None}
+    assert labels(tmp_path) == {
+        b"n15075141/a.png": 999,
+        b"n01443537/b.png": 1,
+        b"other/c.png": None,
+        b"flat.png": None,
+    }
 
 
 def test_labels_of_a_file(tmp_path: Path) -> None:
     write(tmp_path, "a.png", "deep/b.png", "c.png", "d.png")
     file = tmp_path / "labels.csv"
-    file.write_text("image,label\na.png,n15075141\nb.png, 17\n\nelsewhere.png,3\nc.png,0\n", encoding="utf-8")
+    file.write_text(
+        "image,label\na.png,n15075141\nb.png, 17\n\nelsewhere.png,3\nc.png,0\n", encoding="utf-8"
+    )
     assert labels(tmp_path, file) == {b"a.png": 999, b"deep/b.png": 17, b"c.png": 0, b"d.png": None}
 
 
@@ -192,11 +215,16 @@ def test_labels_that_are_not_there(tmp_path: Path) -> None:
     ],
 )
 def test_other_folder_names(folders: Iterable[str], expected: dict[str, int]) -> None:
-    """By class name; by rank only if there are exactly as many folders as classes and no name fits; else unknown."""
-    assert labels_by_class_name(set(folders), ("tench", "great white shark", "goldfish")) == expected
+    """By class name; by rank only if there are exactly as many folders as classes and no name fits;
+    else unknown.
+    """
+    assert (
+        labels_by_class_name(set(folders), ("tench", "great white shark", "goldfish")) == expected
+    )
 
 
-# -- what is asked for wrongly --------------------------------------------------------------------------------------------------
+# -- what is asked for wrongly
+# --------------------------------------------------------------------------------------------------
 
 
 def test_no_such_folder_names_a_near_one(tmp_path: Path) -> None:
@@ -220,7 +248,14 @@ def test_a_plan_names_its_images(tmp_path: Path) -> None:
     write(tmp_path, *(f"{name}.png" for name in "abcde"))
     file = tmp_path / "labels.csv"
     file.write_text("image,label\na.png,7\n", encoding="utf-8")
-    asked = {"data": str(tmp_path), "backbones": ["resnet18"], "methods": ["gradcam"], "seed": 3, "limit": 4, "labels": str(file)}
+    asked = {
+        "data": str(tmp_path),
+        "backbones": ["resnet18"],
+        "methods": ["gradcam"],
+        "seed": 3,
+        "limit": 4,
+        "labels": str(file),
+    }
     found = planned_images(RunPlan.from_dict(asked))
     assert found == find_images(tmp_path, seed=3, limit=4, labels=file)
     assert (len(found.images), found.total) == (4, 5)
@@ -231,4 +266,6 @@ def test_the_demo_s_photographs() -> None:
     found = find_images(demo_root(), seed=0, demo=True)
     assert 5 <= len(found.images) <= len(DEMO_PHOTOGRAPHS)
     assert {os.fsdecode(image.path) for image in found.images} <= set(DEMO_PHOTOGRAPHS)
-    assert {"astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"} <= {os.fsdecode(image.path) for image in found.images}
+    assert {"astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"} <= {
+        os.fsdecode(image.path) for image in found.images
+    }

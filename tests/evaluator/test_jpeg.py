@@ -40,13 +40,18 @@ def decodes(data: bytes) -> bool:
     return True
 
 
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 95, "subsampling": 0}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"progressive": True}, {"quality": 95, "subsampling": 0}, {"restart_marker_rows": 1}],
+)
 def test_a_whole_file_has_no_warnings(options: dict[str, object]) -> None:
     assert jpeg.warning_of(picture("JPEG", **options)) == ""
 
 
 def test_most_damaged_files_that_pillow_decodes_are_noticed() -> None:
-    damaged = [data for data in (flipped(picture("JPEG"), seed) for seed in range(60)) if decodes(data)]
+    damaged = [
+        data for data in (flipped(picture("JPEG"), seed) for seed in range(60)) if decodes(data)
+    ]
     noticed = sum(bool(jpeg.warning_of(data)) for data in damaged)
     assert len(damaged) > 30
     assert noticed > len(damaged) / 3
@@ -78,7 +83,9 @@ def test_no_real_photograph_is_refused() -> None:
 
 def test_a_damaged_file_is_a_failure_and_never_a_picture(tmp_path: Path) -> None:
     damaged = next(
-        data for data in (flipped(picture("JPEG"), seed) for seed in range(60)) if jpeg.warning_of(data) and decodes(data)
+        data
+        for data in (flipped(picture("JPEG"), seed) for seed in range(60))
+        if jpeg.warning_of(data) and decodes(data)
     )
     (tmp_path / "a.jpg").write_bytes(damaged)
     with pytest.raises(ImageUnreadable, match="libjpeg warns: Corrupt JPEG data") as caught:

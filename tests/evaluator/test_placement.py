@@ -1,6 +1,8 @@
-"""Every method and metric on a CUDA device that is not there: no devices mixed, the CPU's rows, and how often the host waits.
+"""Every method and metric on a CUDA device that is not there: no devices mixed, the CPU's rows, and
+how often the host waits.
 
-It proves placement and synchronisation. What CUDA's kernels give, how fast and in how much memory: ``pytest -m gpu``.
+It proves placement and synchronisation. What CUDA's kernels give, how fast and in how much memory:
+``pytest -m gpu``.
 """
 
 from __future__ import annotations
@@ -18,18 +20,40 @@ import pytest
 
 from evaluator.measuring import saliency
 from evaluator.records import Precision
-from tests.evaluator.placement import CURVES_OF, ITERATED, KINDS, ONCE, Bench, Cost, bench, costs, everything, make_images, table
+from tests.evaluator.placement import (
+    CURVES_OF,
+    ITERATED,
+    KINDS,
+    ONCE,
+    Bench,
+    Cost,
+    bench,
+    costs,
+    everything,
+    make_images,
+    table,
+)
 from tests.evaluator.pretend_gpu import DevicesMixed, PretendGpu
 
 README = Path(__file__).parents[2] / "benchmarks" / "README.md"
 NUMBERS = ("y", "o", "average_drop", "average_increase", "coherency", "complexity", "adcc")
 
 PINNED = {
-    "scorecam": Cost(3, 0), "iscam": Cost(3, 0), "sscam": Cost(3, 0),  # two waits more: which channels are live
-    "reciprocam": Cost(1, 4), "gradattention": Cost(1, 2), "rollout": Cost(1, 2), "pointing_game": Cost(3, 0),
-    "class_sensitivity": Cost(1, 1), "road": Cost(50, 6), "arcc": Cost(50, 6),
-}  # fmt: skip
-"""What a unit of three images costs where that is not one wait, for its result, and no copy; for ``ITERATED`` the most."""
+    # two waits more: which channels are live
+    "scorecam": Cost(3, 0),
+    "iscam": Cost(3, 0),
+    "sscam": Cost(3, 0),
+    "reciprocam": Cost(1, 4),
+    "gradattention": Cost(1, 2),
+    "rollout": Cost(1, 2),
+    "pointing_game": Cost(3, 0),
+    "class_sensitivity": Cost(1, 1),
+    "road": Cost(50, 6),
+    "arcc": Cost(50, 6),
+}
+"""What a unit of three images costs where that is not one wait, for its result, and no copy; for
+``ITERATED`` the most.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +63,38 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("kind", "precision"),
-    [("gap", "fp32"), ("gap", "mixed"), ("gap", "bf16"), ("vgg-like", "fp32"), ("vgg-like", "mixed"), ("torchvision", "fp32")],
+    [
+        ("gap", "fp32"),
+        ("gap", "mixed"),
+        ("gap", "bf16"),
+        ("vgg-like", "fp32"),
+        ("vgg-like", "mixed"),
+        ("torchvision", "fp32"),
+    ],
 )
-def test_every_method_and_metric_gives_the_cpus_numbers(root: Path, kind: str, precision: Precision) -> None:
+def test_every_method_and_metric_gives_the_cpus_numbers(
+    root: Path, kind: str, precision: Precision
+) -> None:
     with bench(root, kind, precision, "cpu") as (made, _):
         rows, measurements = everything(made)
     with bench(root, kind, precision, "cuda:0") as (made, gpu):
         found_rows, found_measurements = everything(made)
         assert gpu.operations["aten.convolution.default"] > 0
-        assert gpu.operations["aten._adaptive_avg_pool2d_backward.default"] == 0, "its sum is in no fixed order on CUDA"
+        assert gpu.operations["aten._adaptive_avg_pool2d_backward.default"] == 0, (
+            "its sum is in no fixed order on CUDA"
+        )
     assert rows.keys() == found_rows.keys()
     assert measurements.keys() == found_measurements.keys()
-    exact = precision == "fp32" and kind != "torchvision"  # whose attention is another kernel here than on a CPU
+    exact = (
+        precision == "fp32" and kind != "torchvision"
+    )  # whose attention is another kernel here than on a CPU
     near = 1e-5 if exact else 2e-2
     if (kind, precision) == ("gap", "fp32"):
         assert rows == found_rows, "the same kernels on the same values: the same bits"
         alike = {key: one for key, one in measurements.items() if key[2] not in ITERATED}
-        assert alike == {key: one for key, one in found_measurements.items() if key[2] not in ITERATED}
+        assert alike == {
+            key: one for key, one in found_measurements.items() if key[2] not in ITERATED
+        }
     for key, row in rows.items():
         assert found_rows[key].target == row.target
         for name in NUMBERS:
@@ -72,7 +111,11 @@ def test_what_a_unit_costs_is_pinned_and_in_the_readme(root: Path) -> None:
             found[kind] = costs(made, gpu)
     for kind, measured in found.items():
         expected = {key: PINNED.get(key, ONCE) for key in measured}
-        assert {key: one for key, one in measured.items() if one != expected[key] and key not in ITERATED} == {}, kind
+        assert {
+            key: one
+            for key, one in measured.items()
+            if one != expected[key] and key not in ITERATED
+        } == {}, kind
         assert all(measured[key] <= expected[key] for key in ITERATED)
     text = README.read_text(encoding="utf-8")
     assert "\n".join(table(found)) in text, "meant? python -m tests.evaluator.placement"
@@ -94,15 +137,42 @@ MUTANTS = [
     Mutant("measuring.pipeline:Pipeline._fixed_map", ", device=self._network.device", ""),
     Mutant("measuring.curve_tracing:CurveTracer._inner", ", device=images.device", ""),
     Mutant("measuring.curve_tracing:CurveTracer.__init__", ", device=network.device", ""),
-    Mutant("measuring.row_functions:_column", "to_device(torch.tensor(values, dtype=torch.float64), network.device)",
-           "torch.tensor(values, dtype=torch.float64)"),
-    Mutant("measuring.pipeline:Pipeline.outcomes", "argmax(1)", "argmax(1) + 0 * observed.logits.argmax().item()"),
-    Mutant("metrics.coherency:coherency", "constant = spread < 1e-12", "constant = spread < 1e-12 + 0 * spread.sum().item()"),
-    Mutant("measuring.maps:low_map", "combination.relu()", "combination.relu().cpu().to(combination.device)"),
-    Mutant("networks.network:Network.scores", "logits.double()", "logits.cpu().double().to(logits.device)"),
-    Mutant("measuring.stored_maps:saliency_of", "to_device(low, network.device)", "low.to(network.device)"),
-    Mutant("measuring.image_loading:Normaliser.__call__", "to_device(pixels, self._device)", "pixels.to(self._device)"),
-]  # fmt: skip
+    Mutant(
+        "measuring.row_functions:_column",
+        "to_device(torch.tensor(values, dtype=torch.float64), network.device)",
+        "torch.tensor(values, dtype=torch.float64)",
+    ),
+    Mutant(
+        "measuring.pipeline:Pipeline.outcomes",
+        "argmax(1)",
+        "argmax(1) + 0 * observed.logits.argmax().item()",
+    ),
+    Mutant(
+        "metrics.coherency:coherency",
+        "constant = spread < 1e-12",
+        "constant = spread < 1e-12 + 0 * spread.sum().item()",
+    ),
+    Mutant(
+        "measuring.maps:low_map",
+        "combination.relu()",
+        "combination.relu().cpu().to(combination.device)",
+    ),
+    Mutant(
+        "networks.network:Network.scores",
+        "logits.double()",
+        "logits.cpu().double().to(logits.device)",
+    ),
+    Mutant(
+        "measuring.stored_maps:saliency_of",
+        "to_device(low, network.device)",
+        "low.to(network.device)",
+    ),
+    Mutant(
+        "measuring.image_loading:Normaliser.__call__",
+        "to_device(pixels, self._device)",
+        "pixels.to(self._device)",
+    ),
+]
 
 
 def in_use(made: Bench, gpu: PretendGpu) -> Cost:
@@ -131,7 +201,9 @@ def usual(root: Path) -> Cost:
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.function)
-def test_faults_of_placement_and_synchronisation_are_caught(root: Path, usual: Cost, mutant: Mutant) -> None:
+def test_faults_of_placement_and_synchronisation_are_caught(
+    root: Path, usual: Cost, mutant: Mutant
+) -> None:
     with mutated(mutant), bench_or_refusal(root) as found:
         assert found != usual, "nobody would notice"
 

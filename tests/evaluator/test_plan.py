@@ -1,4 +1,6 @@
-"""A plan: what it accepts, what it refuses and why, its identity, and what may be added to a stored one."""
+"""A plan: what it accepts, what it refuses and why, its identity, and what may be added to a stored
+one.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,15 @@ import pytest
 
 from evaluator.catalog import ROW_METRICS
 from evaluator.errors import Mismatch, NotApplicable, UsageError
-from evaluator.plan import BackboneSpec, RunPlan, cell_identity, grown, parse_backbone, parse_metrics, validated
+from evaluator.plan import (
+    BackboneSpec,
+    RunPlan,
+    cell_identity,
+    grown,
+    parse_backbone,
+    parse_metrics,
+    validated,
+)
 from evaluator.records import LoadedBackbone, Preprocessing
 
 SMALL: dict[str, Any] = {"data": "/data", "backbones": ["resnet18"], "methods": ["gradcam"]}
@@ -26,7 +36,12 @@ def test_defaults_are_the_protocol_s() -> None:
     made = plan()
     assert made.metrics == tuple(parse_metrics([]))
     assert set(made.metrics) == set(ROW_METRICS)
-    assert (made.target, made.resize, made.curve_steps, made.insertion_start) == ("predicted", 224, 28, "zero")
+    assert (made.target, made.resize, made.curve_steps, made.insertion_start) == (
+        "predicted",
+        224,
+        28,
+        "zero",
+    )
     assert (made.seed, made.limit, made.precision) == (0, None, "fp32")
     assert made.curves == ()
     assert (made.truth, made.pointing_margin, made.road_removal) == (None, 15, "rank")
@@ -36,7 +51,9 @@ def test_metrics_that_need_a_truth_are_not_meant_by_all_where_there_is_none() ->
     needing = {"mass_accuracy", "rank_accuracy", "pointing_game"}
     assert needing.isdisjoint(plan(metrics=["all"]).metrics)
     assert needing <= set(plan(metrics=["all"], truth="/boxes").metrics)
-    with pytest.raises(UsageError, match="mass_accuracy needs to know where the objects are") as caught:
+    with pytest.raises(
+        UsageError, match="mass_accuracy needs to know where the objects are"
+    ) as caught:
         plan(metrics=["mass_accuracy"])
     assert caught.value.hint == "--metric mass_accuracy --truth DIR"
 
@@ -47,18 +64,31 @@ def test_a_metric_brings_along_those_that_it_is_computed_from() -> None:
 
 def test_there_and_back() -> None:
     made = plan(
-        backbones=["vgg16:layer=features.29", {"key": "resnet18", "weights": "random:3"},
-            "resnet18:side=96,mean=0.1/0.2/0.3,std=0.5,score=sigmoid,interpolation=bicubic"],
+        backbones=[
+            "vgg16:layer=features.29",
+            {"key": "resnet18", "weights": "random:3"},
+            "resnet18:side=96,mean=0.1/0.2/0.3,std=0.5,score=sigmoid,interpolation=bicubic",
+        ],
         methods=["scorecam:variant=cic", "fakecam"],
-        metrics=["all"], limit=7, seed=2, resize=256, target="label", curve_steps=224, insertion_start="blur", labels="/l.csv",
-    )  # fmt: skip
+        metrics=["all"],
+        limit=7,
+        seed=2,
+        resize=256,
+        target="label",
+        curve_steps=224,
+        insertion_start="blur",
+        labels="/l.csv",
+    )
     assert RunPlan.from_json(made.to_json()) == made == RunPlan.from_dict(made.to_dict())
     assert RunPlan.from_json(made.to_json()).sha256 == made.sha256
     assert made.curves == ("deletion", "insertion")
 
 
 def test_names_become_canonical_and_duplicates_fall_away() -> None:
-    made = plan(backbones=["resnet18", "resnet18"], methods=["scorecam:variant=released", "scorecam", "sscam:sigma=2"])
+    made = plan(
+        backbones=["resnet18", "resnet18"],
+        methods=["scorecam:variant=released", "scorecam", "sscam:sigma=2"],
+    )
     assert made.backbones == (BackboneSpec("resnet18"),)
     assert made.methods == ("scorecam", "sscam")
     assert made == plan(methods=["scorecam", "sscam"])
@@ -78,25 +108,69 @@ def test_names_become_canonical_and_duplicates_fall_away() -> None:
             "a backbone of the plan is malformed",
             "key, weights, layer",
         ),
-        ({"backbones": ["resnet18:size=big"]}, "backbone 'resnet18' has no option 'size'", "it has weights, layer"),
+        (
+            {"backbones": ["resnet18:size=big"]},
+            "backbone 'resnet18' has no option 'size'",
+            "it has weights, layer",
+        ),
         ({"backbones": ["resnet18:weights=random:x"]}, "'random:x' names no seed", "random:0"),
         ({"backbones": ["resnet18:weights=/no/such.pth"]}, "no such weights file", "safetensors"),
-        ({"backbones": ["resnet18:weights=w.onnx"]}, "cannot read weights from 'w.onnx'", "safetensors"),
-        ({"target": "labels"}, "--target takes predicted or label, not 'labels'", "did you mean 'label'?"),
-        ({"insertion_start": "blurred"}, "--insertion-start takes zero or blur", "did you mean 'blur'?"),
+        (
+            {"backbones": ["resnet18:weights=w.onnx"]},
+            "cannot read weights from 'w.onnx'",
+            "safetensors",
+        ),
+        (
+            {"target": "labels"},
+            "--target takes predicted or label, not 'labels'",
+            "did you mean 'label'?",
+        ),
+        (
+            {"insertion_start": "blurred"},
+            "--insertion-start takes zero or blur",
+            "did you mean 'blur'?",
+        ),
         ({"precision": "fp16"}, "--precision takes fp32 or mixed or bf16", ""),
         ({"resize": 255}, "--resize takes 224 or 256, not 255", "--resize 256"),
         ({"limit": 0}, "--limit takes a number from 1, not 0", "every image"),
         ({"pointing_margin": -1}, "--pointing-margin takes pixels from 0, not -1", ""),
-        ({"road_removal": "percentile"}, "--road-removal takes rank or released", "--road-removal rank"),
+        (
+            {"road_removal": "percentile"},
+            "--road-removal takes rank or released",
+            "--road-removal rank",
+        ),
         ({"truth": 5}, "the plan's truth cannot be 5", ""),
         ({"curve_steps": 1}, "--curve-steps takes a number from 2 to 50176, not 1", "28"),
-        ({"backbones": ["resnet18:side=big"]}, "side= takes a whole number from 8 to 4096, not 'big'", "side=224"),
-        ({"backbones": ["resnet18:channels=2"]}, "channels= takes 1 (grey) or 3 (RGB), not '2'", "channels=1"),
-        ({"backbones": ["resnet18:mean=0.5/0.5"]}, "mean= takes one number for all channels, or three", "mean=0.485/0.456/0.406"),
-        ({"backbones": ["resnet18:std=0"]}, "std= takes one number for all channels, or three with / between them, above 0", ""),
-        ({"backbones": ["resnet18:score=sigmod"]}, "score= takes softmax or sigmoid, not 'sigmod'", "did you mean 'sigmoid'?"),
-        ({"backbones": ["resnet18:classes=/no/such"]}, "no such class names file", "--classes FILE"),
+        (
+            {"backbones": ["resnet18:side=big"]},
+            "side= takes a whole number from 8 to 4096, not 'big'",
+            "side=224",
+        ),
+        (
+            {"backbones": ["resnet18:channels=2"]},
+            "channels= takes 1 (grey) or 3 (RGB), not '2'",
+            "channels=1",
+        ),
+        (
+            {"backbones": ["resnet18:mean=0.5/0.5"]},
+            "mean= takes one number for all channels, or three",
+            "mean=0.485/0.456/0.406",
+        ),
+        (
+            {"backbones": ["resnet18:std=0"]},
+            "std= takes one number for all channels, or three with / between them, above 0",
+            "",
+        ),
+        (
+            {"backbones": ["resnet18:score=sigmod"]},
+            "score= takes softmax or sigmoid, not 'sigmod'",
+            "did you mean 'sigmoid'?",
+        ),
+        (
+            {"backbones": ["resnet18:classes=/no/such"]},
+            "no such class names file",
+            "--classes FILE",
+        ),
         ({"backbones": [{"key": "resnet18", "side": "64"}]}, "the plan's backbones cannot be", ""),
         ({"limit": "ten"}, "the plan's limit cannot be 'ten'", "camtui show"),
         ({"limit": True}, "the plan's limit cannot be True", ""),
@@ -125,10 +199,14 @@ def test_some_cell_must_be_possible() -> None:
     with pytest.raises(NotApplicable, match="cam does not apply to vgg16"):
         plan(backbones=["vgg16"], methods=["cam"])
     assert plan(backbones=["vgg16", "resnet18"], methods=["cam"]).methods == ("cam",)
-    assert plan(backbones=["densenet121"], methods=["cam"]).methods == ("cam",), "an unknown head gets the benefit of the doubt"
+    assert plan(backbones=["densenet121"], methods=["cam"]).methods == ("cam",), (
+        "an unknown head gets the benefit of the doubt"
+    )
 
 
-def test_weights_of_a_file_become_an_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_of_a_file_become_an_absolute_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "mine.pth").touch()
     monkeypatch.chdir(tmp_path)
     (spec,) = plan(backbones=["resnet18:weights=mine.pth"]).backbones
@@ -166,7 +244,12 @@ def test_a_backbone_s_name_holds_what_differs(spec: str, name: str) -> None:
 
 
 def test_metrics_come_in_the_paper_s_order() -> None:
-    assert parse_metrics(["insertion", "deletion"])[:4] == ("average_drop", "average_increase", "deletion", "insertion")
+    assert parse_metrics(["insertion", "deletion"])[:4] == (
+        "average_drop",
+        "average_increase",
+        "deletion",
+        "insertion",
+    )
     assert set(parse_metrics(["all"])) >= {"deletion", "insertion", *ROW_METRICS}
 
 
@@ -176,12 +259,15 @@ def test_equal_plans_have_equal_identities_and_others_do_not() -> None:
     assert json.loads(plan().to_json())["resize"] == 224
 
 
-# -- growing --------------------------------------------------------------------------------------------------------------------
+# -- growing
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_stored_plan_grows() -> None:
     stored = plan(methods=["gradcam"], limit=10)
-    asked = plan(methods=["scorecam", "gradcam"], backbones=["vgg16"], metrics=["deletion"], limit=20)
+    asked = plan(
+        methods=["scorecam", "gradcam"], backbones=["vgg16"], metrics=["deletion"], limit=20
+    )
     both = grown(stored, asked)
     assert both.methods == ("gradcam", "scorecam")
     assert [spec.key for spec in both.backbones] == ["resnet18", "vgg16"]
@@ -189,8 +275,12 @@ def test_a_stored_plan_grows() -> None:
     assert both.limit == 20
 
 
-@pytest.mark.parametrize(("stored", "asked", "expected"), [(10, 5, 10), (5, 10, 10), (None, 5, None), (5, None, None)])
-def test_the_limit_never_shrinks(stored: int | None, asked: int | None, expected: int | None) -> None:
+@pytest.mark.parametrize(
+    ("stored", "asked", "expected"), [(10, 5, 10), (5, 10, 10), (None, 5, None), (5, None, None)]
+)
+def test_the_limit_never_shrinks(
+    stored: int | None, asked: int | None, expected: int | None
+) -> None:
     assert grown(plan(limit=stored), plan(limit=asked)).limit == expected
 
 
@@ -229,7 +319,8 @@ def test_other_weights_under_the_same_name_are_another_run(tmp_path: Path) -> No
         grown(stored, asked)
 
 
-# -- cells ----------------------------------------------------------------------------------------------------------------------
+# -- cells
+# --------------------------------------------------------------------------------------------------
 
 
 LOADED = LoadedBackbone("resnet18", "w", "weights", "layer4", 512, 7, 7, True, ())
@@ -238,17 +329,26 @@ LOADED = LoadedBackbone("resnet18", "w", "weights", "layer4", 512, 7, 7, True, (
 def identity(loaded: LoadedBackbone = LOADED, method: str = "gradcam", **values: Any) -> str:
     made = plan(**values)
     resize = made.backbones[0].preprocessing(Preprocessing(), made.resize)
-    as_seen = replace(loaded, preprocessing=resize) if loaded.preprocessing == Preprocessing() else loaded
+    as_seen = (
+        replace(loaded, preprocessing=resize) if loaded.preprocessing == Preprocessing() else loaded
+    )
     return cell_identity(made, made.backbones[0], as_seen, method)
 
 
 def test_a_cell_is_what_its_numbers_depend_on() -> None:
     others = [
-        identity(seed=1), identity(resize=256), identity(target="label"), identity(precision="bf16"),
-        identity(replace(LOADED, sha256="other")), identity(replace(LOADED, layer="layer3")), identity(method="gradcam:x=1"),
-        identity(replace(LOADED, source="code")), identity(replace(LOADED, preprocessing=Preprocessing(side=256))),
-        identity(backbones=["resnet18:mean=0.5"]), identity(backbones=["resnet18:score=sigmoid"]),
-    ]  # fmt: skip
+        identity(seed=1),
+        identity(resize=256),
+        identity(target="label"),
+        identity(precision="bf16"),
+        identity(replace(LOADED, sha256="other")),
+        identity(replace(LOADED, layer="layer3")),
+        identity(method="gradcam:x=1"),
+        identity(replace(LOADED, source="code")),
+        identity(replace(LOADED, preprocessing=Preprocessing(side=256))),
+        identity(backbones=["resnet18:mean=0.5"]),
+        identity(backbones=["resnet18:score=sigmoid"]),
+    ]
     assert len({identity(), *others}) == len(others) + 1
     assert identity() == identity(limit=3, data="/elsewhere")
 
@@ -265,7 +365,10 @@ def test_a_side_brings_its_short_side_along() -> None:
     assert BackboneSpec("resnet18", side=128).preprocessing(wide).resize == 146
     assert BackboneSpec("resnet18", side=128, resize=200).preprocessing(wide).resize == 200
     assert BackboneSpec("resnet18").preprocessing(Preprocessing(), 256).resize == 256
-    assert BackboneSpec("resnet18").preprocessing(Preprocessing(side=240, resize=240), 256).resize == 274
+    assert (
+        BackboneSpec("resnet18").preprocessing(Preprocessing(side=240, resize=240), 256).resize
+        == 274
+    )
 
 
 def test_grey_images_take_one_number() -> None:

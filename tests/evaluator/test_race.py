@@ -1,4 +1,6 @@
-"""What a race decides: its estimates against the plain statistics, its claims on values whose truth is known."""
+"""What a race decides: its estimates against the plain statistics, its claims on values whose truth
+is known.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,18 @@ CI = Rule("ci", width=0.02)
 DECIDED = Rule("decided", margin=0.005)
 
 
-def values(n: int, shifts: tuple[float, ...], spread: float = 0.05, seed: int = 0) -> NDArray[np.float64]:
-    """Components of methods whose drop differs by ``shifts``; what an image adds is common to them, but for ``spread``."""
+def values(
+    n: int, shifts: tuple[float, ...], spread: float = 0.05, seed: int = 0
+) -> NDArray[np.float64]:
+    """Components of methods whose drop differs by ``shifts``; what an image adds is common to them,
+    but for ``spread``.
+    """
     chance = np.random.default_rng(seed)
     common = chance.uniform(0.2, 0.6, (n, 1, 1))
     own = chance.uniform(-spread, spread, (n, len(shifts), 3))
-    result: NDArray[np.float64] = np.clip(common + own + np.array([[shift, 0, 0] for shift in shifts]), 0, 1)
+    result: NDArray[np.float64] = np.clip(
+        common + own + np.array([[shift, 0, 0] for shift in shifts]), 0, 1
+    )
     result[:, :, 1] = 1 - result[:, :, 1]
     return result
 
@@ -50,13 +58,18 @@ def test_the_estimates_are_those_of_the_plain_statistics() -> None:
         for a, first in enumerate(COMPONENTS):
             sums[first, ""] = Sum(200, UNIT * sum(quantise(x) for x in data[:, place, a]))
             for b, second in enumerate(COMPONENTS[a:], a):
-                sums[first, second] = Sum(200, UNIT * sum(map(quantise, data[:, place, a] * data[:, place, b])))
+                sums[first, second] = Sum(
+                    200, UNIT * sum(map(quantise, data[:, place, a] * data[:, place, b]))
+                )
         mean = headline_adcc(sums)
         assert mean is not None
         assert mean.se is not None
         assert found.adcc[place] == pytest.approx(mean.value, abs=1e-9)
         assert sqrt(found.covariance[place, place] / 200) == pytest.approx(mean.se, abs=1e-9)
-    named = [tuple(dict(zip(COMPONENTS, image[place], strict=True)) for place in (0, 1)) for image in data]
+    named = [
+        tuple(dict(zip(COMPONENTS, image[place], strict=True)) for place in (0, 1))
+        for image in data
+    ]
     paired = paired_difference("adcc", [(a, b) for a, b in named])
     assert paired is not None
     assert paired.se is not None
@@ -82,11 +95,15 @@ def test_a_width_is_reached_when_every_cell_has_it() -> None:
     assert one.decided > BURN_IN
     again = race(2, CI)
     again.absorb(data[: one.decided])
-    widths = half_width(again.n, np.sqrt(np.diag(again.estimate().covariance)), ALPHA, rule_rho(CI, 1))
+    widths = half_width(
+        again.n, np.sqrt(np.diag(again.estimate().covariance)), ALPHA, rule_rho(CI, 1)
+    )
     assert widths.max() <= CI.width
     before = race(2, CI)
     before.absorb(data[: one.decided - 10])
-    widths = half_width(before.n, np.sqrt(np.diag(before.estimate().covariance)), ALPHA, rule_rho(CI, 1))
+    widths = half_width(
+        before.n, np.sqrt(np.diag(before.estimate().covariance)), ALPHA, rule_rho(CI, 1)
+    )
     assert widths.max() > CI.width
 
 

@@ -1,4 +1,6 @@
-"""What is typed as a reference, and what installed packages register, read without importing anything."""
+"""What is typed as a reference, and what installed packages register, read without importing
+anything.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,12 @@ from evaluator.references import as_reference, as_spec, installed
     [
         ("./mycam.py:MyCAM", "/here/mycam.py", "MyCAM", ""),
         ("mycam.py:MyCAM:beta=0.5,gamma=2", "/here/mycam.py", "MyCAM", "beta=0.5,gamma=2"),
-        ("./net.py:build:layer=features,weights=random:0", "/here/net.py", "build", "layer=features,weights=random:0"),
+        (
+            "./net.py:build:layer=features,weights=random:0",
+            "/here/net.py",
+            "build",
+            "layer=features,weights=random:0",
+        ),
         ("../a b/größe.py:Kärtchen", "/a b/größe.py", "Kärtchen", ""),
         ("/data/odd:name.py:Outer.Inner", "/data/odd:name.py", "Outer.Inner", ""),
         ("~/mycam.py:MyCAM", "/me/mycam.py", "MyCAM", ""),
@@ -24,7 +31,9 @@ from evaluator.references import as_reference, as_spec, installed
         ("json:MyCAM:a=1", "json", "MyCAM", "a=1"),
     ],
 )
-def test_references(text: str, source: str, name: str, tail: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_references(
+    text: str, source: str, name: str, tail: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", "/me")
     spec = as_spec(text, Path("/here"))
     assert spec is not None
@@ -56,12 +65,16 @@ def test_what_is_stored_reads_back() -> None:
         as_reference("gradcam")
 
 
-def test_installed_packages_are_listed_and_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installed_packages_are_listed_and_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "loud.py").write_text("raise SystemExit('imported')")
     for name, version in (("zeta", "2"), ("loud-package", "1.2")):
         folder = tmp_path / f"{name.replace('-', '_')}-{version}.dist-info"
         folder.mkdir()
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (folder / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        )
         (folder / "entry_points.txt").write_text("[camtui.methods]\nloudcam = loud:LoudCAM\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     found = installed("method")["loudcam"]
@@ -73,6 +86,10 @@ def test_installed_packages_are_listed_and_not_imported(tmp_path: Path, monkeypa
 def test_a_program_of_torch_export_is_its_whole_file(tmp_path: Path) -> None:
     spec = as_spec("a, b.pt2:layer=layer3", tmp_path)
     assert spec is not None
-    assert (spec.reference.text, spec.reference.short, spec.tail) == (str(tmp_path / "a, b.pt2"), "a, b.pt2", "layer=layer3")
+    assert (spec.reference.text, spec.reference.short, spec.tail) == (
+        str(tmp_path / "a, b.pt2"),
+        "a, b.pt2",
+        "layer=layer3",
+    )
     assert spec.reference.file == tmp_path / "a, b.pt2"
     assert as_reference(spec.reference.text) == spec.reference

@@ -1,4 +1,6 @@
-"""Confidence sequences against the formula written out, against hand calculation, and against their promise."""
+"""Confidence sequences against the formula written out, against hand calculation, and against their
+promise.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,15 @@ from math import exp, inf, log, sqrt
 import numpy as np
 import pytest
 
-from evaluator.sequences import expected_images, half_width, holm, images_for, p_value, rho_for, tightest
+from evaluator.sequences import (
+    expected_images,
+    half_width,
+    holm,
+    images_for,
+    p_value,
+    rho_for,
+    tightest,
+)
 
 
 def written_out(n: int, sd: float, alpha: float, rho: float) -> float:
@@ -23,14 +33,18 @@ def test_the_half_width_is_that_of_the_paper(n: int, alpha: float) -> None:
 
 def test_numbers_and_arrays_alike() -> None:
     widths = half_width(np.array([50, 100]), np.array([0.1, 0.2]), 0.05, 0.2)
-    assert widths.tolist() == pytest.approx([written_out(50, 0.1, 0.05, 0.2), written_out(100, 0.2, 0.05, 0.2)])
+    assert widths.tolist() == pytest.approx(
+        [written_out(50, 0.1, 0.05, 0.2), written_out(100, 0.2, 0.05, 0.2)]
+    )
 
 
 def test_rho_makes_the_interval_narrowest_where_it_is_wanted() -> None:
     rho = rho_for(400, 0.05)
     assert rho == pytest.approx(sqrt(tightest(0.05) / 400))
     best = written_out(400, 1.0, 0.05, rho)
-    assert all(written_out(400, 1.0, 0.05, factor * rho) > best for factor in (0.9, 0.99, 1.01, 1.1))
+    assert all(
+        written_out(400, 1.0, 0.05, factor * rho) > best for factor in (0.9, 0.99, 1.01, 1.1)
+    )
 
 
 def test_the_expected_number_of_images_is_where_it_fits() -> None:
@@ -44,10 +58,14 @@ def test_the_p_value_is_the_level_at_which_the_interval_ends() -> None:
         if p < 1:
             assert written_out(200, 0.2, p, 0.2) == pytest.approx(distance)
     x = 200 * 0.04
-    assert float(p_value(200, 0.1, 0.2, 0.2)) == pytest.approx(sqrt(x + 1) * exp(-x / (x + 1) * 200 / 2 * 0.25))
+    assert float(p_value(200, 0.1, 0.2, 0.2)) == pytest.approx(
+        sqrt(x + 1) * exp(-x / (x + 1) * 200 / 2 * 0.25)
+    )
 
 
-@pytest.mark.parametrize(("distance", "sd", "p"), [(0.0, 0.1, 1.0), (-0.1, 0.1, 1.0), (0.0, 0.0, 1.0), (0.01, 0.0, 0.0)])
+@pytest.mark.parametrize(
+    ("distance", "sd", "p"), [(0.0, 0.1, 1.0), (-0.1, 0.1, 1.0), (0.0, 0.0, 1.0), (0.01, 0.0, 0.0)]
+)
 def test_the_edges_of_the_p_value(distance: float, sd: float, p: float) -> None:
     assert float(p_value(100, distance, sd, 0.2)) == p
 
@@ -68,7 +86,9 @@ def test_holm_steps_down() -> None:
     chance = np.random.default_rng(0)
     for size in range(7):
         p = chance.random((20, size)) ** 4
-        assert holm(p, size + 2, 0.05).tolist() == [slow_holm(list(row), size + 2, 0.05) for row in p]
+        assert holm(p, size + 2, 0.05).tolist() == [
+            slow_holm(list(row), size + 2, 0.05) for row in p
+        ]
 
 
 def test_the_first_n_that_is_narrow_enough() -> None:
@@ -79,7 +99,9 @@ def test_the_first_n_that_is_narrow_enough() -> None:
 
 
 def test_looking_always_misses_as_often_as_promised_and_a_fixed_interval_does_not() -> None:
-    """1 000 sequences of 2 000 somewhat skewed values with mean 4, looked at after each value from 50 on."""
+    """1 000 sequences of 2 000 somewhat skewed values with mean 4, looked at after each value from
+    50 on.
+    """
     values = np.random.default_rng(1).gamma(4.0, size=(1000, 2000))
     n = np.arange(1, 2001)
     means = values.cumsum(1) / n

@@ -67,7 +67,9 @@ def components(of: Sequence[Row]) -> np.ndarray:
 
 
 def headlines(values: np.ndarray) -> np.ndarray:
-    """``[..., n, 3]`` drop, coherency, complexity → the headline of each sample, written independently."""
+    """``[..., n, 3]`` drop, coherency, complexity → the headline of each sample, written
+    independently.
+    """
     drop, coherency, complexity = np.moveaxis(values.mean(-2), -1, 0)
     found: np.ndarray = 3 / (1 / coherency + 1 / (1 - complexity) + 1 / (1 - drop))
     return found
@@ -87,7 +89,9 @@ def test_the_headline_is_the_harmonic_mean_of_the_means_and_not_the_mean_over_im
     found = summary(of)
     assert found.means["adcc"].value == pytest.approx(float(headlines(components(of))), abs=1e-11)
     assert found.mean_image_adcc is not None
-    assert found.mean_image_adcc.value == pytest.approx(np.mean([r.adcc for r in of if r.adcc is not None]), abs=1e-11)
+    assert found.mean_image_adcc.value == pytest.approx(
+        np.mean([r.adcc for r in of if r.adcc is not None]), abs=1e-11
+    )
     assert found.means["adcc"].value - found.mean_image_adcc.value > 0.01
 
 
@@ -125,14 +129,20 @@ def test_sums_do_not_depend_on_the_order() -> None:
 def test_sums_add_up_in_parts_exactly() -> None:
     of = rows(300, seed=5)
     whole, first, second = (sums_of(part, [])[0] for part in (of, of[:120], of[120:]))
-    assert {key: [n + second[key][0], total + second[key][1]] for key, (n, total) in first.items()} == whole
+    assert {
+        key: [n + second[key][0], total + second[key][1]] for key, (n, total) in first.items()
+    } == whole
 
 
 def test_an_undefined_drop_is_left_out_and_counted() -> None:
     of = [*rows(50, seed=6), row(None, 0.9, 0.3, 50)]
     found = summary(of)
     assert found.n == 51
-    assert {name: found.means[name].n for name in COMPONENTS} == {"average_drop": 50, "coherency": 51, "complexity": 51}
+    assert {name: found.means[name].n for name in COMPONENTS} == {
+        "average_drop": 50,
+        "coherency": 51,
+        "complexity": 51,
+    }
     assert found.means["adcc"].n == 50
     assert found.mean_image_adcc is not None
     assert found.mean_image_adcc.n == 50
@@ -142,7 +152,9 @@ def test_an_undefined_drop_is_left_out_and_counted() -> None:
 
 def test_fake_cam_has_no_spread_in_its_constant_complexity() -> None:
     random = Random(9)
-    of = [row(max(0.0, random.gauss(0.003, 0.002)), 1.0, 1 - 1 / 50176, image) for image in range(500)]
+    of = [
+        row(max(0.0, random.gauss(0.003, 0.002)), 1.0, 1 - 1 / 50176, image) for image in range(500)
+    ]
     means = summary(of).means
     assert means["complexity"].se == 0
     assert means["coherency"].se == 0
@@ -170,13 +182,21 @@ def test_without_values_there_is_no_mean_and_one_value_has_no_interval() -> None
 
 @pytest.mark.parametrize(
     ("drop", "coherency", "complexity", "expected"),
-    [(0.5, 0.5, 0.5, 0.5), (0.0, 1.0, 0.0, 1.0), (1.0, 1.0, 0.0, 0.0), (0.2, 0.0, 0.3, 0.0), (0.0, 1.0, 0.5, 0.75)],
+    [
+        (0.5, 0.5, 0.5, 0.5),
+        (0.0, 1.0, 0.0, 1.0),
+        (1.0, 1.0, 0.0, 0.0),
+        (0.2, 0.0, 0.3, 0.0),
+        (0.0, 1.0, 0.5, 0.75),
+    ],
 )
 def test_harmonic_adcc(drop: float, coherency: float, complexity: float, expected: float) -> None:
     assert harmonic_adcc(drop, coherency, complexity) == pytest.approx(expected)
 
 
-def as_pairs(first: Sequence[Row], second: Sequence[Row]) -> list[tuple[dict[str, float], dict[str, float]]]:
+def as_pairs(
+    first: Sequence[Row], second: Sequence[Row]
+) -> list[tuple[dict[str, float], dict[str, float]]]:
     return [
         ({n: getattr(a, n) for n in COMPONENTS}, {n: getattr(b, n) for n in COMPONENTS})
         for a, b in zip(first, second, strict=True)
@@ -201,7 +221,9 @@ def test_paired_difference_of_the_headline_agrees_with_a_paired_bootstrap() -> N
     one, other = components(first), components(second)
     assert found.value == pytest.approx(float(headlines(other) - headlines(one)), abs=1e-12)
     picks = np.random.default_rng(0).integers(0, 400, (2000, 400))
-    assert found.se == pytest.approx((headlines(other[picks]) - headlines(one[picks])).std(ddof=1), rel=0.10)
+    assert found.se == pytest.approx(
+        (headlines(other[picks]) - headlines(one[picks])).std(ddof=1), rel=0.10
+    )
     assert not found.tie
 
 
@@ -239,7 +261,9 @@ def test_a_cell_ties_with_itself_and_a_single_image_tells_nothing() -> None:
 
 
 def influences(of: Sequence[Row]) -> np.ndarray:
-    """``ψ_i`` of the docstring, written with the components as the paper has them: coherency, 1 − complexity, 1 − drop."""
+    """``ψ_i`` of the docstring, written with the components as the paper has them: coherency, 1 −
+    complexity, 1 − drop.
+    """
     drop, coherency, complexity = components(of).T
     parts = np.stack([coherency, 1 - complexity, 1 - drop])
     averages = parts.mean(1, keepdims=True)
@@ -261,7 +285,9 @@ def test_the_error_of_a_paired_headline_is_that_of_its_influences_exactly(n: int
     first, second = rows(n, seed=22), rows(n, seed=23)
     found = paired_difference("adcc", as_pairs(first, second))
     assert found is not None
-    assert found.se == pytest.approx((influences(first) - influences(second)).std(ddof=1) / sqrt(n), rel=1e-9)
+    assert found.se == pytest.approx(
+        (influences(first) - influences(second)).std(ddof=1) / sqrt(n), rel=1e-9
+    )
 
 
 def test_two_values_have_an_error_and_one_pair_has_none() -> None:
@@ -276,7 +302,9 @@ def test_two_values_have_an_error_and_one_pair_has_none() -> None:
     assert single.value == pytest.approx(0.2)
 
 
-def test_two_perfect_explanations_have_adcc_one_and_two_worthless_ones_zero_both_without_spread() -> None:
+def test_two_perfect_explanations_have_adcc_one_and_two_worthless_ones_zero_both_without_spread() -> (
+    None
+):
     perfect = headline_adcc(sums([row(0.0, 1.0, 0.0, image) for image in range(2)]))
     worthless = headline_adcc(sums([row(1.0, 1.0, 0.5, image) for image in range(2)]))
     single = headline_adcc(sums([row(1.0, 1.0, 0.5)]))
@@ -325,12 +353,17 @@ def test_an_adcc_of_zero_does_not_move(components: tuple[float, float, float]) -
 def test_the_slopes_are_the_derivatives() -> None:
     at, step = (0.2, 0.9, 0.35), 1e-6
     for place, name in enumerate(COMPONENTS):
-        above, below = ([x + sign * step * (i == place) for i, x in enumerate(at)] for sign in (1, -1))
+        above, below = (
+            [x + sign * step * (i == place) for i, x in enumerate(at)] for sign in (1, -1)
+        )
         derivative = (harmonic_adcc(*above) - harmonic_adcc(*below)) / (2 * step)
         assert influence_slopes(*at)[name] == pytest.approx(derivative, rel=1e-6)
 
 
-@pytest.mark.parametrize(("value", "units"), [(0.0, 0), (1.0, 2**40), (0.5, 2**39), (2.0**-41 * 1.001, 1), (2.0**-41 * 0.999, 0)])
+@pytest.mark.parametrize(
+    ("value", "units"),
+    [(0.0, 0), (1.0, 2**40), (0.5, 2**39), (2.0**-41 * 1.001, 1), (2.0**-41 * 0.999, 0)],
+)
 def test_values_are_summed_in_units_of_two_to_the_minus_forty(value: float, units: int) -> None:
     assert quantise(value) == units
     assert UNIT == 2.0**-40
@@ -350,9 +383,14 @@ def test_records_of_statistics_do_not_change() -> None:
             record.n = 2  # type: ignore[misc]  # that is the point
 
 
-@pytest.mark.parametrize("constant", [["coherency"], ["complexity"], ["coherency", "complexity"], ["average_drop", "coherency"]])
+@pytest.mark.parametrize(
+    "constant",
+    [["coherency"], ["complexity"], ["coherency", "complexity"], ["average_drop", "coherency"]],
+)
 def test_a_component_that_does_not_vary_adds_nothing_to_the_error(constant: list[str]) -> None:
-    """0.3, 0.7 and their products are no multiples of the unit in which sums are kept: what is left of them is no spread."""
+    """0.3, 0.7 and their products are no multiples of the unit in which sums are kept: what is left
+    of them is no spread.
+    """
     level: dict[str, Any] = {"average_drop": 0.3, "coherency": 0.7, "complexity": 0.3}
     of = [replace(one, **{name: level[name] for name in constant}) for one in rows(7, seed=31)]
     means = summary(of).means
@@ -368,13 +406,19 @@ def arcc_sums(of: Sequence[tuple[float, float, float]]) -> Sums:
     return {(a, b): Sum(n, total * UNIT) for (_, a, b), (n, total) in found.items()}
 
 
-def test_arcc_of_a_cell_is_the_harmonic_mean_of_averages_and_not_the_average_of_harmonic_means() -> None:
-    """Parts (1, 0.5, 0.8) and (0.5, 0.7, 0): averages 0.75, 0.6 and 0.4; of the images 0.7059 and 0."""
+def test_arcc_of_a_cell_is_the_harmonic_mean_of_averages_and_not_the_average_of_harmonic_means() -> (
+    None
+):
+    """Parts (1, 0.5, 0.8) and (0.5, 0.7, 0): averages 0.75, 0.6 and 0.4; of the images 0.7059 and
+    0.
+    """
     of = [(1.0, 0.5, 0.4), (0.5, 0.3, -0.1)]
     mean = headline_arcc(arcc_sums(of))
     assert mean is not None
     assert mean.value == pytest.approx(3 / (1 / 0.75 + 1 / 0.6 + 1 / 0.4), abs=1e-9)
-    assert mean.value == pytest.approx(average_arcc([dict(zip(("coherency", "complexity", "road"), o, strict=True)) for o in of]))
+    assert mean.value == pytest.approx(
+        average_arcc([dict(zip(("coherency", "complexity", "road"), o, strict=True)) for o in of])
+    )
     each = [harmonic_mean(arcc_components(*one)) for one in of]
     assert each == [pytest.approx(3 / (1 / 1.0 + 1 / 0.5 + 1 / 0.8)), 0.0]
     assert sum(each) / 2 != pytest.approx(mean.value, abs=0.1)
@@ -383,7 +427,11 @@ def test_arcc_of_a_cell_is_the_harmonic_mean_of_averages_and_not_the_average_of_
 def test_the_interval_of_arcc_is_that_of_a_bootstrap() -> None:
     random = np.random.default_rng(4)
     of = np.column_stack(
-        [random.uniform(0.8, 1, 400), random.uniform(0.2, 0.5, 400), random.normal(0.2, 0.15, 400).clip(-0.5, 0.5)]
+        [
+            random.uniform(0.8, 1, 400),
+            random.uniform(0.2, 0.5, 400),
+            random.normal(0.2, 0.15, 400).clip(-0.5, 0.5),
+        ]
     )
     mean = headline_arcc(arcc_sums([tuple(map(float, one)) for one in of]))  # type: ignore[misc]  # three of them
     assert mean is not None
@@ -402,7 +450,13 @@ def test_a_paired_difference_in_arcc_is_that_of_the_headlines() -> None:
     random = Random(2)
     keys = ("coherency", "complexity", "road")
     first = [
-        dict(zip(keys, (random.uniform(0.8, 1), random.uniform(0.2, 0.5), random.gauss(0.2, 0.1)), strict=True))
+        dict(
+            zip(
+                keys,
+                (random.uniform(0.8, 1), random.uniform(0.2, 0.5), random.gauss(0.2, 0.1)),
+                strict=True,
+            )
+        )
         for _ in range(60)
     ]
     second = [{**one, "road": one["road"] - 0.05} for one in first]

@@ -23,13 +23,17 @@ pytestmark = [pytest.mark.slow, needs_sample]
 def rows() -> dict[int, list[Row]]:
     """Cell → its 250 rows."""
     methods = ("gradcam", "gradcampp", "fakecam")
-    plan = RunPlan.from_dict({"data": str(SAMPLE), "backbones": ["efficientnet_lite0"], "methods": list(methods)})
+    plan = RunPlan.from_dict(
+        {"data": str(SAMPLE), "backbones": ["efficientnet_lite0"], "methods": list(methods)}
+    )
     session = open_session(SessionSettings(plan, str(SAMPLE)))
     session.load(0)
     images = find_images(SAMPLE, seed=0).images
     found: dict[int, list[Row]] = {0: [], 1: [], 2: []}
     for first in range(0, len(images), 16):
-        for row in session.evaluate(Unit(0, 0, 0, (0, 1, 2), methods, images[first : first + 16])).rows:
+        for row in session.evaluate(
+            Unit(0, 0, 0, (0, 1, 2), methods, images[first : first + 16])
+        ).rows:
             found[row.cell].append(row)
     session.close()
     return found
@@ -41,14 +45,18 @@ def components(row: Row) -> tuple[float, float, float]:
 
 
 def adcc_of(sample: list[tuple[float, float, float]]) -> float:
-    drop, coherency, complexity = (sum(column) / len(sample) for column in zip(*sample, strict=True))
+    drop, coherency, complexity = (
+        sum(column) / len(sample) for column in zip(*sample, strict=True)
+    )
     return harmonic_adcc(drop, coherency, complexity)
 
 
 @pytest.mark.parametrize("cell", [0, 1])
 def test_the_standard_error_is_that_of_a_bootstrap(rows: dict[int, list[Row]], cell: int) -> None:
     assert len(rows[cell]) == 250
-    sums = {(a, b): Sum(n, total * UNIT) for (_, a, b), (n, total) in sums_of(rows[cell], [])[0].items()}
+    sums = {
+        (a, b): Sum(n, total * UNIT) for (_, a, b), (n, total) in sums_of(rows[cell], [])[0].items()
+    }
     headline = headline_adcc(sums)
     assert headline is not None
     assert headline.se is not None
@@ -60,7 +68,9 @@ def test_the_standard_error_is_that_of_a_bootstrap(rows: dict[int, list[Row]], c
 
 
 def test_fake_cam_is_what_the_paper_says(rows: dict[int, list[Row]]) -> None:
-    drop, coherency, complexity = (sum(column) / 250 for column in zip(*map(components, rows[2]), strict=True))
+    drop, coherency, complexity = (
+        sum(column) / 250 for column in zip(*map(components, rows[2]), strict=True)
+    )
     assert drop < 0.005
     assert coherency == 1
     assert f"{100 * complexity:.2f}" == "100.00"

@@ -1,4 +1,6 @@
-"""``benchmarks/stopping.py``: its races side by side are the run's own, and the promise holds over 2 000 runs of real rows."""
+"""``benchmarks/stopping.py``: its races side by side are the run's own, and the promise holds over
+2 000 runs of real rows.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from evaluator.until import ALPHA, BURN_IN, rule_of
 
 ROOT = Path(__file__).parents[2]
 ROWS = ROOT / "tests" / "data" / "components-lite0-250.csv"
-"""Average drop, coherency and complexity of five methods on 250 real images, EfficientNet-Lite0 (docs/stopping.md)."""
+"""Average drop, coherency and complexity of five methods on 250 real images, EfficientNet-Lite0
+(docs/stopping.md).
+"""
 
 
 def stored_rows() -> NDArray[np.float64]:
@@ -38,7 +42,9 @@ def test_races_side_by_side_are_those_of_a_run(stopping: Any) -> None:
     rule = rule_of("decided", 0.5, False)
     assert rule is not None
     rho = rule_rho(rule, 10)
-    races = stopping.Races(stopping.truth(data), rule.margin, lambda n, d, sd: p_value(n, d, sd, rho), runs)
+    races = stopping.Races(
+        stopping.truth(data), rule.margin, lambda n, d, sd: p_value(n, d, sd, rho), runs
+    )
     for moments in stopping.draws(data, runs, images, shuffled=False, seed=3):
         if moments.n >= BURN_IN:
             races.look(moments.n, *moments.estimates())
@@ -64,4 +70,6 @@ def test_two_thousand_runs_looked_at_after_every_image(stopping: Any) -> None:
             assert result.wrong <= ALPHA, (question, result)
             assert result.coverage >= 1 - ALPHA, (question, result)
     equal = "best of 5 methods that are all equal"
-    assert by_name[equal, "fixed n"].wrong > 2 * ALPHA, "the contrast: the same looks with intervals for a fixed number"
+    assert by_name[equal, "fixed n"].wrong > 2 * ALPHA, (
+        "the contrast: the same looks with intervals for a fixed number"
+    )

@@ -44,7 +44,10 @@ def test_long_text_loses_its_middle() -> None:
 def test_always_one_line_that_can_be_encoded(value: str | bytes, limit: int) -> None:
     shown = printable(value, limit)
     shown.encode("utf-8")
-    assert all(unicodedata.category(character)[0] not in "C" or unicodedata.category(character) == "Cn" for character in shown)
+    assert all(
+        unicodedata.category(character)[0] not in "C" or unicodedata.category(character) == "Cn"
+        for character in shown
+    )
     assert len(shown.splitlines()) <= 1
     assert not limit or len(shown) <= limit
 
@@ -54,6 +57,8 @@ def test_did_you_mean_names_the_nearest_or_nothing() -> None:
     assert did_you_mean("zzz", ["scorecam", "gradcam"]) == ""
 
 
-@pytest.mark.parametrize(("n", "expected"), [(0, "0 images"), (1, "1 image"), (50_000, "50,000 images")])
+@pytest.mark.parametrize(
+    ("n", "expected"), [(0, "0 images"), (1, "1 image"), (50_000, "50,000 images")]
+)
 def test_counted_things(n: int, expected: str) -> None:
     assert counted(n, "image") == expected

@@ -37,7 +37,9 @@ def test_rules_that_are_understood() -> None:
         ("decided", float("nan"), False, "not nan"),
     ],
 )
-def test_rules_that_are_not(until: str | None, margin: float | None, drop: bool, words: str) -> None:
+def test_rules_that_are_not(
+    until: str | None, margin: float | None, drop: bool, words: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         rule_of(until, margin, drop)
     assert words in caught.value.message

@@ -1,4 +1,6 @@
-"""Importing what a reference names: only the source that was allowed, and errors with the line of the user's file."""
+"""Importing what a reference names: only the source that was allowed, and errors with the line of
+the user's file.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,10 @@ def write(file: Path, text: str) -> Path:
 
 def test_a_file_with_a_neighbour(tmp_path: Path) -> None:
     write(tmp_path / "near_by.py", "value = 3")
-    file = write(tmp_path / "a b.py", "from near_by import value\nclass Thing:\n    class Inner:\n        number = value")
+    file = write(
+        tmp_path / "a b.py",
+        "from near_by import value\nclass Thing:\n    class Inner:\n        number = value",
+    )
     assert loaded(file, "Thing.Inner.number") == 3
     assert loaded(file) is loaded(file)
 

@@ -1,4 +1,6 @@
-"""The walls: what importing a light module brings along in a fresh interpreter, and the contracts of ``.importlinter``."""
+"""The walls: what importing a light module brings along in a fresh interpreter, and the contracts
+of ``.importlinter``.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ LIGHT = (
 def brought_by(module: str) -> set[str]:
     """Top-level packages in ``sys.modules`` after importing one module and nothing else."""
     program = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     return set(done.stdout.split())
 
 
@@ -54,10 +58,17 @@ def test_a_light_module_wakes_nothing_heavy(module: str) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["evaluator.execution.driver", "evaluator.execution.worker", "evaluator.store.writer", "evaluator.synthetic.dataset"],
+    [
+        "evaluator.execution.driver",
+        "evaluator.execution.worker",
+        "evaluator.store.writer",
+        "evaluator.synthetic.dataset",
+    ],
 )
 def test_who_directs_the_work_does_not_hold_torch(module: str) -> None:
-    """The driver outlives workers that a device has killed; a worker imports torch only with its session."""
+    """The driver outlives workers that a device has killed; a worker imports torch only with its
+    session.
+    """
     assert brought_by(module).isdisjoint({"torch", "torchvision", "textual"})
 
 
@@ -71,18 +82,30 @@ def test_every_module_of_the_evaluator_is_on_one_side_of_the_wall() -> None:
     contracts = ConfigParser()
     contracts.read(ROOT / ".importlinter")
     light, heavy = (
-        {name for name in contracts["importlinter:contract:light-half"][key].split() if name.startswith("evaluator.")}
+        {
+            name
+            for name in contracts["importlinter:contract:light-half"][key].split()
+            if name.startswith("evaluator.")
+        }
         for key in ("source_modules", "forbidden_modules")
     )
-    files = [path for path in (ROOT / "evaluator").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()]
+    files = [
+        path
+        for path in (ROOT / "evaluator").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
+    ]
     assert {f"evaluator.{path.stem}" for path in files} - {"evaluator.__init__"} == light | heavy
     assert not light & heavy
 
 
 def test_the_contracts_are_kept() -> None:
-    command = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or shutil.which("lint-imports")
+    command = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or shutil.which(
+        "lint-imports"
+    )
     assert command, 'import-linter is not installed: pip install -e ".[test]"'
-    done = subprocess.run([command, "--no-cache"], capture_output=True, text=True, check=False, cwd=ROOT)
+    done = subprocess.run(
+        [command, "--no-cache"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -92,6 +115,16 @@ def test_the_documentation_draws_the_layers_of_the_contracts(package: str) -> No
     contracts.read(ROOT / ".importlinter")
     held = contracts[f"importlinter:contract:{package}-layers"]["layers"].split("\n")[1:]
     page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    halves = dict(zip(("camtui", "evaluator"), page.partition("<!-- layers -->")[2].split("```")[1].split("───\n"), strict=True))
-    drawn = [line.removeprefix(package).strip() for line in halves[package].strip().split("\n") if "───" not in line]
+    halves = dict(
+        zip(
+            ("camtui", "evaluator"),
+            page.partition("<!-- layers -->")[2].split("```")[1].split("───\n"),
+            strict=True,
+        )
+    )
+    drawn = [
+        line.removeprefix(package).strip()
+        for line in halves[package].strip().split("\n")
+        if "───" not in line
+    ]
     assert [re.split(r"\s{3,}", line)[0] for line in drawn] == held

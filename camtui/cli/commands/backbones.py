@@ -10,7 +10,13 @@ import typer
 from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate, print_json
 from camtui.cli.options import JsonOption
-from evaluator.backbones import families, known_backbones, other_backbones, torch_checkpoints, weights_at_hand
+from evaluator.backbones import (
+    families,
+    known_backbones,
+    other_backbones,
+    torch_checkpoints,
+    weights_at_hand,
+)
 from evaluator.errors import UsageError
 from evaluator.text import printable
 
@@ -18,13 +24,22 @@ from evaluator.text import printable
 @command
 def backbones(
     check: Annotated[
-        str, typer.Option("--check", metavar="SPEC", help="Load one, as -b names it, and say what it is and how fast.")
+        str,
+        typer.Option(
+            "--check",
+            metavar="SPEC",
+            help="Load one, as -b names it, and say what it is and how fast.",
+        ),
     ] = "",
     image: Annotated[
-        Path | None, typer.Option("--image", metavar="FILE", help="With --check: its five most confident classes.")
+        Path | None,
+        typer.Option(
+            "--image", metavar="FILE", help="With --check: its five most confident classes."
+        ),
     ] = None,
     classes: Annotated[
-        Path | None, typer.Option("--classes", metavar="FILE", help="With --check: class names, one a line.")
+        Path | None,
+        typer.Option("--classes", metavar="FILE", help="With --check: class names, one a line."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -36,7 +51,10 @@ def backbones(
     """
     if not check:
         if image or classes:
-            raise UsageError("--image and --classes belong to --check", "camtui backbones --check resnet50 --image FILE")
+            raise UsageError(
+                "--image and --classes belong to --check",
+                "camtui backbones --check resnet50 --image FILE",
+            )
         _list(as_json=json)
         return
     from camtui.network_check import check_network, lines
@@ -54,12 +72,16 @@ def _list(*, as_json: bool) -> None:
     known = known_backbones()
     listed = [
         {
-            "key": key, "title": backbone.title, "layer": backbone.layer, "channels": backbone.channels,
-            "gap_linear": backbone.gap_linear, "weights": str(found) if (found := weights_at_hand(key)) else None,
+            "key": key,
+            "title": backbone.title,
+            "layer": backbone.layer,
+            "channels": backbone.channels,
+            "gap_linear": backbone.gap_linear,
+            "weights": str(found) if (found := weights_at_hand(key)) else None,
             "weights_file": backbone.weights_file,
         }
         for key, backbone in known.items()
-    ]  # fmt: skip
+    ]
     if as_json:
         print_json({"backbones": listed, "others": list(other_backbones())})
         return
@@ -68,8 +90,16 @@ def _list(*, as_json: bool) -> None:
         head = "GAP+linear" if backbone["gap_linear"] else "other"
         at_hand = "here" if backbone["weights"] else f"not here: {backbone['weights_file']}"
         layer = backbone["layer"] or "last map"
-        print(f"{backbone['key']:<20} {backbone['title']:<20} {layer:<12} {head:<10} {backbone['channels']:>8}  {at_hand}")
-    narrate(f"weights are looked for in {printable(torch_checkpoints())}; --weights FILE or random:SEED takes others")
+        print(
+            f"{backbone['key']:<20} {backbone['title']:<20} {layer:<12} {head:<10} "
+            f"{backbone['channels']:>8}  {at_hand}"
+        )
+    narrate(
+        f"weights are looked for in {printable(torch_checkpoints())}; --weights FILE or "
+        "random:SEED takes others"
+    )
     for family in families().values():
         narrate(f"{family.spelled:<40} {family.title}")
-    narrate(f"and {len(other_backbones())} more of torchvision by name: {', '.join(other_backbones())}")
+    narrate(
+        f"and {len(other_backbones())} more of torchvision by name: {', '.join(other_backbones())}"
+    )

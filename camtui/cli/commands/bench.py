@@ -1,4 +1,7 @@
-"""``camtui bench``: what this machine can do, and how long the paper's whole protocol would take on it."""
+"""``camtui bench``: what this machine can do.
+
+And how long the paper's whole protocol would take on it.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +33,22 @@ PROTOCOL_IMAGES = 50_000
 def bench(
     backbone: Annotated[
         list[str] | None,
-        typer.Option("--backbone", "-b", help="Which; the paper's six unless given.", autocompletion=completion.backbones),
+        typer.Option(
+            "--backbone",
+            "-b",
+            help="Which; the paper's six unless given.",
+            autocompletion=completion.backbones,
+        ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda:N; a GPU where there is one.")] = None,
-    precision: Annotated[str | None, typer.Option(help="fp32, mixed or bf16.  [default: fp32 on cpu, mixed on cuda]")] = None,
-    images: Annotated[int, typer.Option(min=1, help="Images that the estimate is for.")] = PROTOCOL_IMAGES,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda:N; a GPU where there is one.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, mixed or bf16.  [default: fp32 on cpu, mixed on cuda]")
+    ] = None,
+    images: Annotated[
+        int, typer.Option(min=1, help="Images that the estimate is for.")
+    ] = PROTOCOL_IMAGES,
     json: JsonOption = False,
 ) -> None:
     """Measure this machine, and how long Table 2 would take on it.
@@ -49,9 +63,16 @@ def bench(
     where = choose_devices(device, None)[0]
     precision = precision or usual_precision(cuda=on_cuda([where]))
     if precision not in ("fp32", "mixed", "bf16"):
-        raise UsageError(f"--precision takes fp32, mixed or bf16, not '{precision}'", "camtui bench --precision mixed")
+        raise UsageError(
+            f"--precision takes fp32, mixed or bf16, not '{precision}'",
+            "camtui bench --precision mixed",
+        )
     narrate(f"measuring {len(names)} backbones on {where} in {precision}, about ten seconds each")
-    estimates = [estimate(found, images) for found in _measured(names, where, precision) if _told(found, as_json=json)]
+    estimates = [
+        estimate(found, images)
+        for found in _measured(names, where, precision)
+        if _told(found, as_json=json)
+    ]
     if json:
         print_json({"images": images, "backbones": estimates})
         return
@@ -64,7 +85,9 @@ def _measured(names: list[str], device: str, precision: str) -> Iterator[dict[st
     """Figures as they come, from a process of its own: this one never holds torch."""
     asked = json_module.dumps({"backbones": names, "device": device, "precision": precision})
     command = [sys.executable, "-P", "-m", "evaluator.measuring.throughput"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
         assert child.stdin is not None
         assert child.stdout is not None
         assert child.stderr is not None
@@ -74,7 +97,9 @@ def _measured(names: list[str], device: str, precision: str) -> Iterator[dict[st
             yield json_module.loads(line)
         said = child.stderr.read().strip().splitlines()
     if child.returncode:
-        raise RunFailed(f"the measurement ended with {said[-1] if said else child.returncode}", "camtui doctor")
+        raise RunFailed(
+            f"the measurement ended with {said[-1] if said else child.returncode}", "camtui doctor"
+        )
 
 
 def _told(found: dict[str, Any], *, as_json: bool) -> bool:
@@ -83,7 +108,8 @@ def _told(found: dict[str, Any], *, as_json: bool) -> bool:
         sizes = found["batch_sizes"]
         size = sizes["bf16" if found["precision"] == "bf16" else "fp32"]
         print(
-            f"{found['backbone']:<18} {found['measuring']:>8.1f} forwards/s raw   gradient rows {share[0]:3.0f} %   "
+            f"{found['backbone']:<18} {found['measuring']:>8.1f} forwards/s raw   gradient "
+            f"rows {share[0]:3.0f} %   "
             f"score-cam masks {share[1]:3.0f} % of {found['weighing']:.1f}   batch {size}",
             flush=True,
         )
@@ -92,12 +118,17 @@ def _told(found: dict[str, Any], *, as_json: bool) -> bool:
 
 def estimate(found: dict[str, Any], images: int) -> dict[str, Any]:
     """Seconds of every method of Table 2 with all of its metrics, beside what was measured."""
-    seconds = {name: images * _seconds_an_image(name, found) for name in _methods_of(found["backbone"])}
+    seconds = {
+        name: images * _seconds_an_image(name, found) for name in _methods_of(found["backbone"])
+    }
     return {**found, "seconds": seconds, "total": sum(seconds.values())}
 
 
 def _methods_of(backbone: str) -> list[str]:
-    """The rows that Table 2 has for a backbone; for one that is not in it, those that all six have."""
+    """The rows that Table 2 has for a backbone.
+
+    For one that is not in it, those that all six have.
+    """
     return list(table2().get(backbone) or table2()["resnet50"])
 
 
@@ -114,5 +145,11 @@ def _table(estimates: list[dict[str, Any]], images: int) -> Iterator[str]:
     yield f"{images:,} images with all seven metrics, on one device:"
     yield f"{'':<18}" + "".join(f"{name[:15]:>16}" for name in methods) + f"{'total':>12}"
     for one in estimates:
-        cells = (duration(one["seconds"][name]) if name in one["seconds"] else "" for name in methods)
-        yield f"{one['backbone']:<18}" + "".join(f"{cell:>16}" for cell in cells) + f"{duration(one['total']):>12}"
+        cells = (
+            duration(one["seconds"][name]) if name in one["seconds"] else "" for name in methods
+        )
+        yield (
+            f"{one['backbone']:<18}"
+            + "".join(f"{cell:>16}" for cell in cells)
+            + f"{duration(one['total']):>12}"
+        )

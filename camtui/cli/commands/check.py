@@ -36,10 +36,12 @@ def check(
     ],
     json: JsonOption = False,
 ) -> None:
-    """Check a method or a metric against what every one must do, on small networks; or load a backbone and say what it is.
+    """Check a method or a metric against what every one must do, on small networks.
 
-    Shape, numbers, the same alone and in batches, the same twice, nothing kept, forwards as declared, nothing overwritten.
-    Naming code here allows it to run from now on.
+    Or load a backbone and say what it is.
+
+    Shape, numbers, the same alone and in batches, the same twice, nothing kept, forwards as
+    declared, nothing overwritten. Naming code here allows it to run from now on.
 
     Example: camtui check ./mycam.py:MyCAM
     """
@@ -53,14 +55,22 @@ def check(
     for verdict in answers:
         verdicts.append(verdict)
         if not json:
-            print(f"{_WORDS[verdict['passed']]:<6} {verdict['rule']:<30} {printable(verdict['found'])}")
+            print(
+                f"{_WORDS[verdict['passed']]:<6} {verdict['rule']:<30} "
+                f"{printable(verdict['found'])}"
+            )
     failed = [verdict for verdict in verdicts if verdict["passed"] is False]
     if json:
-        print_json({"axis": about["axis"], "spec": about["spec"], "passed": not failed, "rules": verdicts})
+        print_json(
+            {"axis": about["axis"], "spec": about["spec"], "passed": not failed, "rules": verdicts}
+        )
     elif failed:
         narrate(f"{about['spec']}: {len(failed)} of {counted(len(verdicts), 'rule')} broken")
     else:
-        narrate(f"{about['spec']} passes: camtui run --data FOLDER -b resnet50 {_option(about['axis'])} {reference}")
+        narrate(
+            f"{about['spec']} passes: camtui run --data FOLDER -b resnet50 "
+            f"{_option(about['axis'])} {reference}"
+        )
     raise typer.Exit(1 if failed else 0)
 
 
@@ -82,7 +92,9 @@ def _asked(text: str) -> dict[str, Any]:
     registered = installed("method").get(key) or installed("metric").get(key)
     if given is None and registered is None:
         catalog.method(text)
-    reference = registered.reference if registered and given is None else given.reference if given else None
+    reference = (
+        registered.reference if registered and given is None else given.reference if given else None
+    )
     assert reference is not None, "the catalog knows no such method"
     sha256 = sources_of(reference).sha256
     remember({reference.text: sha256})
@@ -112,7 +124,10 @@ def _answers(asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield answer
         code = process.wait()
     if code or not answered:
-        raise RunFailed(f"the check has ended with {_ended(code)}", "what it computes ends the process: try it in Python")
+        raise RunFailed(
+            f"the check has ended with {_ended(code)}",
+            "what it computes ends the process: try it in Python",
+        )
 
 
 def _ended(code: int) -> str:

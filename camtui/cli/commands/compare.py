@@ -30,41 +30,62 @@ if TYPE_CHECKING:
 def compare(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN...", help="The baseline, then the runs to set against it.", autocompletion=completion.runs),
+        typer.Argument(
+            metavar="RUN...",
+            help="The baseline, then the runs to set against it.",
+            autocompletion=completion.runs,
+        ),
     ],
     paper: Annotated[bool, typer.Option("--paper", help="Against the paper's Table 2.")] = False,
     metric: Annotated[
         list[str],
         typer.Option(
-            "--metric", help="Which metrics, or all; with --paper all that both have.", autocompletion=completion.metric_lists
+            "--metric",
+            help="Which metrics, or all; with --paper all that both have.",
+            autocompletion=completion.metric_lists,
         ),
     ] = [],  # noqa: B006  read only
     fail_on_drop: Annotated[
         float | None,
-        typer.Option("--fail-on-drop", min=0.0, metavar="X", help="Exit with 5 if a cell is worse by more than X points."),
+        typer.Option(
+            "--fail-on-drop",
+            min=0.0,
+            metavar="X",
+            help="Exit with 5 if a cell is worse by more than X points.",
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Pair runs of different protocols.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Pair runs of different protocols.")
+    ] = False,
     digits: DigitsOption = 2,
     as_json: JsonOption = False,
 ) -> None:
     """Compare runs image by image, or a run with the paper.
 
-    Differences are paired over the images that both have, with 95 % intervals. Cells pair by backbone and method, images by path.
-    Weights may differ (that is what is compared); target, preprocessing, precision, layer and, for curves, steps must not. A
-    change is the second run minus the first, in points.
+    Differences are paired over the images that both have, with 95 % intervals. Cells pair by
+    backbone and method, images by path. Weights may differ (that is what is compared); target,
+    preprocessing, precision, layer and, for curves, steps must not. A change is the second run
+    minus the first, in points.
 
     Example: camtui compare before after --fail-on-drop 1
     """
     if paper:
         if len(runs) != 1 or fail_on_drop is not None:
-            raise UsageError(f"--paper takes one run, not {len(runs)}, and no --fail-on-drop", "camtui compare RUN --paper")
+            raise UsageError(
+                f"--paper takes one run, not {len(runs)}, and no --fail-on-drop",
+                "camtui compare RUN --paper",
+            )
         reader = open_run(runs[0])
         _with_paper(reader, _metrics(metric), digits, as_json)
     elif "paper" in runs[1:] and not run_path("paper").exists():
-        raise NotFound("no run 'paper'; the paper's tables are an option", f"camtui compare {printable(runs[0], 60)} --paper")
+        raise NotFound(
+            "no run 'paper'; the paper's tables are an option",
+            f"camtui compare {printable(runs[0], 60)} --paper",
+        )
     elif len(runs) < 2:
         raise UsageError(
-            "compare takes two runs or more, or one with --paper", "camtui compare RUN RUN, or camtui compare RUN --paper"
+            "compare takes two runs or more, or one with --paper",
+            "camtui compare RUN RUN, or camtui compare RUN --paper",
         )
     else:
         readers = [open_run(run) for run in runs]
@@ -82,11 +103,17 @@ def _print_table(table: Table) -> None:
     print_lines(table_lines(table), stdout_console())
 
 
-# -- runs with each other ------------------------------------------------------------------------------------------------------
+# -- runs with each other
+# --------------------------------------------------------------------------------------------------
 
 
 def _with_each_other(
-    readers: list[RunReader], metrics: list[Metric], limit: float | None, force: bool, digits: int, as_json: bool
+    readers: list[RunReader],
+    metrics: list[Metric],
+    limit: float | None,
+    force: bool,
+    digits: int,
+    as_json: bool,
 ) -> None:
     from camtui.compare import compare_runs
     from camtui.export import SCHEMA_VERSION
@@ -95,12 +122,21 @@ def _with_each_other(
     wanted = metrics or [catalog.metric("adcc")]
     comparisons = [compare_runs(first, other, wanted, force=force) for other in readers[1:]]
     if as_json:
-        print_json({"schema_version": SCHEMA_VERSION, "comparisons": [_comparison_record(c) for c in comparisons]})
+        print_json(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "comparisons": [_comparison_record(c) for c in comparisons],
+            }
+        )
     else:
         for comparison in comparisons:
             _print_table(_comparison_table(comparison, digits))
     sys.stdout.flush()
-    drops = [drop for comparison in comparisons for drop in comparison.drops((limit or 0) / 100)] if limit is not None else []
+    drops = (
+        [drop for comparison in comparisons for drop in comparison.drops((limit or 0) / 100)]
+        if limit is not None
+        else []
+    )
     if drops:
         _fail(drops, limit or 0)
 
@@ -109,35 +145,86 @@ def _fail(drops: list[CellDifference], limit: float) -> None:
     from camtui.format import signed_percent
 
     for drop in drops[1:]:
-        narrate(f"{drop.backbone}/{drop.method}: {drop.metric} {signed_percent(drop.change.value)} points")
+        narrate(
+            f"{drop.backbone}/{drop.method}: {drop.metric} {signed_percent(drop.change.value)} "
+            "points"
+        )
     worst = drops[0]
     points = f"{worst.metric} is worse by {abs(100 * worst.change.value):.2f} points, more than {limit:g}"
-    print_error(ThresholdPassed.kind, f"{worst.backbone}/{worst.method}: {points}", "camtui worst RUN shows which images")
+    print_error(
+        ThresholdPassed.kind,
+        f"{worst.backbone}/{worst.method}: {points}",
+        "camtui worst RUN shows which images",
+    )
     raise typer.Exit(ThresholdPassed.exit_code)
 
 
 def _comparison_table(comparison: RunComparison, digits: int) -> Table:
-    from camtui.format import Block, Column, Entry, Table, TableRow, count, half_width, percent, signed_percent
+    from camtui.format import (
+        Block,
+        Column,
+        Entry,
+        Table,
+        TableRow,
+        count,
+        half_width,
+        percent,
+        signed_percent,
+    )
 
-    columns = [Column("method", "method", "Method", numeric=False), Column("metric", "metric", "Metric", numeric=False)]
-    columns += [Column("first", _short(comparison.first), "First"), Column("second", _short(comparison.second), "Second")]
-    columns += [Column("change", "change", "Change"), Column("n", "n", "n"), Column("verdict", "verdict", "Verdict")]
+    columns = [
+        Column("method", "method", "Method", numeric=False),
+        Column("metric", "metric", "Metric", numeric=False),
+    ]
+    columns += [
+        Column("first", _short(comparison.first), "First"),
+        Column("second", _short(comparison.second), "Second"),
+    ]
+    columns += [
+        Column("change", "change", "Change"),
+        Column("n", "n", "n"),
+        Column("verdict", "verdict", "Verdict"),
+    ]
     blocks = []
     for backbone in dict.fromkeys(cell.backbone for cell in comparison.cells):
         rows = [
-            TableRow((
-                Entry(cell.method), Entry(_header(cell.metric)),
-                Entry(percent(cell.first, digits)), Entry(percent(cell.second, digits)),
-                Entry(signed_percent(cell.change.value, digits), half_width(cell.change, digits)),
-                Entry(count(cell.change.n)), Entry(cell.verdict),
-            ))
-            for cell in comparison.cells if cell.backbone == backbone
-        ]  # fmt: skip
+            TableRow(
+                (
+                    Entry(cell.method),
+                    Entry(_header(cell.metric)),
+                    Entry(percent(cell.first, digits)),
+                    Entry(percent(cell.second, digits)),
+                    Entry(
+                        signed_percent(cell.change.value, digits), half_width(cell.change, digits)
+                    ),
+                    Entry(count(cell.change.n)),
+                    Entry(cell.verdict),
+                )
+            )
+            for cell in comparison.cells
+            if cell.backbone == backbone
+        ]
         blocks.append(Block(backbone, tuple(rows)))
-    notes = ["change: second minus first over the n common images, ± half of its paired 95 % interval; tie: the interval holds 0"]
-    notes += [f"only in {comparison.first}: {', '.join(comparison.only_first)}"] if comparison.only_first else []
-    notes += [f"only in {comparison.second}: {', '.join(comparison.only_second)}"] if comparison.only_second else []
-    return Table(f"{comparison.first} → {comparison.second}", tuple(columns), tuple(blocks), (*notes, *comparison.notes))
+    notes = [
+        "change: second minus first over the n common images, ± half of its paired 95 % "
+        "interval; tie: the interval holds 0"
+    ]
+    notes += (
+        [f"only in {comparison.first}: {', '.join(comparison.only_first)}"]
+        if comparison.only_first
+        else []
+    )
+    notes += (
+        [f"only in {comparison.second}: {', '.join(comparison.only_second)}"]
+        if comparison.only_second
+        else []
+    )
+    return Table(
+        f"{comparison.first} → {comparison.second}",
+        tuple(columns),
+        tuple(blocks),
+        (*notes, *comparison.notes),
+    )
 
 
 def _short(name: str) -> str:
@@ -152,19 +239,30 @@ def _header(metric: str) -> str:
 
 def _comparison_record(comparison: RunComparison) -> dict[str, Any]:
     return {
-        "first": comparison.first, "second": comparison.second, "only_first": list(comparison.only_first),
-        "only_second": list(comparison.only_second), "notes": list(comparison.notes),
+        "first": comparison.first,
+        "second": comparison.second,
+        "only_first": list(comparison.only_first),
+        "only_second": list(comparison.only_second),
+        "notes": list(comparison.notes),
         "cells": [
             {
-                "backbone": cell.backbone, "method": cell.method, "metric": cell.metric, "n": cell.change.n, "first": cell.first,
-                "second": cell.second, "change": cell.change.value, "se": cell.change.se, "verdict": cell.verdict,
+                "backbone": cell.backbone,
+                "method": cell.method,
+                "metric": cell.metric,
+                "n": cell.change.n,
+                "first": cell.first,
+                "second": cell.second,
+                "change": cell.change.value,
+                "se": cell.change.se,
+                "verdict": cell.verdict,
             }
             for cell in comparison.cells
         ],
-    }  # fmt: skip
+    }
 
 
-# -- a run with the paper ------------------------------------------------------------------------------------------------------
+# -- a run with the paper
+# --------------------------------------------------------------------------------------------------
 
 
 def _with_paper(reader: RunReader, metrics: list[Metric], digits: int, as_json: bool) -> None:
@@ -174,7 +272,11 @@ def _with_paper(reader: RunReader, metrics: list[Metric], digits: int, as_json: 
 
     found = compare_with_paper(reader, metrics)
     if as_json:
-        head = {"schema_version": SCHEMA_VERSION, "run": run_record(reader), "deviations": list(found.deviations)}
+        head = {
+            "schema_version": SCHEMA_VERSION,
+            "run": run_record(reader),
+            "deviations": list(found.deviations),
+        }
         rows = [_paper_record(row) for row in found.rows]
         print_json({**head, "open_choices": list(found.open_choices), "cells": rows})
     else:
@@ -183,32 +285,65 @@ def _with_paper(reader: RunReader, metrics: list[Metric], digits: int, as_json: 
 
 def _paper_record(row: AgainstPaper) -> dict[str, Any]:
     ours = {"mean": row.ours.value, "se": row.ours.se, "n": row.ours.n}
-    values = {"ours": ours, "paper": row.theirs, "difference": row.difference, "within_interval": row.within}
+    values = {
+        "ours": ours,
+        "paper": row.theirs,
+        "difference": row.difference,
+        "within_interval": row.within,
+    }
     return {"backbone": row.backbone, "method": row.method, "metric": row.metric, **values}
 
 
 def _paper_table(reader: RunReader, found: PaperComparison, digits: int) -> Table:
-    from camtui.format import Block, Column, Entry, Table, TableRow, count, half_width, percent, signed_percent
+    from camtui.format import (
+        Block,
+        Column,
+        Entry,
+        Table,
+        TableRow,
+        count,
+        half_width,
+        percent,
+        signed_percent,
+    )
     from camtui.format.notes import run_title
 
     names = [Column(key, key, key.capitalize(), numeric=False) for key in ("method", "metric")]
-    numbers = [Column(key, key, key.capitalize()) for key in ("n", "ours", "paper", "difference", "within")]
+    numbers = [
+        Column(key, key, key.capitalize()) for key in ("n", "ours", "paper", "difference", "within")
+    ]
     verdict = {True: "yes", False: "no", None: "–"}
     blocks = []
     for backbone in dict.fromkeys(row.backbone for row in found.rows):
         rows = [
-            TableRow((
-                Entry(row.method), Entry(_header(row.metric)), Entry(count(row.ours.n)),
-                Entry(percent(row.ours.value, digits), half_width(row.ours, digits)), Entry(percent(row.theirs)),
-                Entry(signed_percent(row.difference, digits)), Entry(verdict[row.within]),
-            ))
-            for row in found.rows if row.backbone == backbone
-        ]  # fmt: skip
+            TableRow(
+                (
+                    Entry(row.method),
+                    Entry(_header(row.metric)),
+                    Entry(count(row.ours.n)),
+                    Entry(percent(row.ours.value, digits), half_width(row.ours, digits)),
+                    Entry(percent(row.theirs)),
+                    Entry(signed_percent(row.difference, digits)),
+                    Entry(verdict[row.within]),
+                )
+            )
+            for row in found.rows
+            if row.backbone == backbone
+        ]
         blocks.append(Block(backbone, tuple(rows)))
     notes = [
-        "within: the paper's number lies in our 95 % interval (sampling of images only; choices of the protocol are not in it)"
+        "within: the paper's number lies in our 95 % interval (sampling of images only; "
+        "choices of the protocol are not in it)"
     ]
     if found.deviations:
-        notes += ["this run is not the paper's protocol:", *(f"  {text}" for text in found.deviations)]
+        notes += [
+            "this run is not the paper's protocol:",
+            *(f"  {text}" for text in found.deviations),
+        ]
     notes += ["choices that the paper leaves open:", *(f"  {text}" for text in found.open_choices)]
-    return Table(f"{run_title(reader)} · beside Table 2 of the paper", (*names, *numbers), tuple(blocks), tuple(notes))
+    return Table(
+        f"{run_title(reader)} · beside Table 2 of the paper",
+        (*names, *numbers),
+        tuple(blocks),
+        tuple(notes),
+    )

@@ -16,12 +16,16 @@ from evaluator.text import printable
 
 @command
 def copy(
-    run: RunArgument, file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; it must not be there yet.")]
+    run: RunArgument,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Where to; it must not be there yet.")
+    ],
 ) -> None:
     """Copy a run to one file, also while it goes on.
 
-    The copy holds everything that is committed, and needs no other file beside it; the run's own file has a write-ahead log
-    while it is written, without which a plain copy lacks the newest rows.
+    The copy holds everything that is committed, and needs no other file beside it; the run's own
+    file has a write-ahead log while it is written, without which a plain copy lacks the newest
+    rows.
 
     Example: camtui copy val /backup/val.db
     """

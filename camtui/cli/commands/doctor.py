@@ -22,20 +22,32 @@ from evaluator.text import counted, printable
 def doctor(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="RUN", help="A run to check; without one: this machine.", autocompletion=completion.runs),
+        typer.Argument(
+            metavar="RUN",
+            help="A run to check; without one: this machine.",
+            autocompletion=completion.runs,
+        ),
     ] = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Drop what is not what was written, rebuild sums from the rows.")
+        bool,
+        typer.Option(
+            "--repair", help="Drop what is not what was written, rebuild sums from the rows."
+        ),
     ] = False,
-    seal: Annotated[bool, typer.Option("--seal", help="Give the records of an older camtui their checksums.")] = False,
-    images: Annotated[bool, typer.Option("--images", help="Also compare every image file with what was decoded.")] = False,
+    seal: Annotated[
+        bool, typer.Option("--seal", help="Give the records of an older camtui their checksums.")
+    ] = False,
+    images: Annotated[
+        bool, typer.Option("--images", help="Also compare every image file with what was decoded.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Check this machine, or a run's file against its own rows.
 
-    Of a machine with NVIDIA GPUs: driver and torch, and a batch on every GPU against the rows of the CPU, in a few seconds.
-    Of a file: SQLite's own check, its tables, the checksum of every record, and every sum, recomputed from the rows.
-    --repair drops damaged rows, which camtui resume computes again.
+    Of a machine with NVIDIA GPUs: driver and torch, and a batch on every GPU against the rows of
+    the CPU, in a few seconds. Of a file: SQLite's own check, its tables, the checksum of every
+    record, and every sum, recomputed from the rows. --repair drops damaged rows, which camtui
+    resume computes again.
 
     Example: camtui doctor val --repair
     """
@@ -50,7 +62,11 @@ def doctor(
     for line in filter(None, (found.done, found.remark)):
         narrate(line)
     if found.problems:
-        narrate("hint:  camtui doctor RUN --repair drops damaged rows and rebuilds sums" if not repair else _NOT_ALL)
+        narrate(
+            "hint:  camtui doctor RUN --repair drops damaged rows and rebuilds sums"
+            if not repair
+            else _NOT_ALL
+        )
         raise typer.Exit(1)
     narrate("the file is whole, and every sum is that of its rows")
 
@@ -70,7 +86,9 @@ def _machine(*, as_json: bool) -> None:
     for problem in report.problems:
         narrate(f"wrong: {printable(problem)}")
     if report.problems:
-        narrate("hint:  docs/gpu.md says what each of these means; camtui run --device cpu does without")
+        narrate(
+            "hint:  docs/gpu.md says what each of these means; camtui run --device cpu does without"
+        )
         raise typer.Exit(1)
 
 

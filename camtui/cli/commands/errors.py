@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @command
 def errors(
     run: RunArgument = "@last",
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many images.")] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="At most so many images.")
+    ] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """List the images without a value, and why.
@@ -36,7 +38,12 @@ def errors(
     found = list(_failures(reader))
     if as_json:
         print_json(
-            {"schema_version": SCHEMA_VERSION, "total": len(found), "truncated": len(found) > limit, "errors": found[:limit]}
+            {
+                "schema_version": SCHEMA_VERSION,
+                "total": len(found),
+                "truncated": len(found) > limit,
+                "errors": found[:limit],
+            }
         )
         return
     if not found:
@@ -57,17 +64,25 @@ def _failures(reader: RunReader) -> Iterator[dict[str, Any]]:
     for (image, metric, reason, detail), cells in grouped.items():
         path = printable(reader.image(image).path)
         yield {
-            "image": path, "id": image, "metric": metric or None, "reason": printable(reason), "detail": printable(detail),
+            "image": path,
+            "id": image,
+            "metric": metric or None,
+            "reason": printable(reason),
+            "detail": printable(detail),
             "cells": cells,
-        }  # fmt: skip
+        }
 
 
 def _failure_lines(found: list[dict[str, Any]], limit: int) -> Iterator[str]:
     reasons: dict[str, int] = {}
     for failure in found:
         reasons[failure["reason"]] = reasons.get(failure["reason"], 0) + 1
-    yield ", ".join(f"{reason} {n}" for reason, n in sorted(reasons.items(), key=lambda item: -item[1]))
+    yield ", ".join(
+        f"{reason} {n}" for reason, n in sorted(reasons.items(), key=lambda item: -item[1])
+    )
     for failure in found[:limit]:
-        cells = failure["cells"][0] if len(failure["cells"]) == 1 else f"{len(failure['cells'])} cells"
+        cells = (
+            failure["cells"][0] if len(failure["cells"]) == 1 else f"{len(failure['cells'])} cells"
+        )
         metric = f" {failure['metric']}" if failure["metric"] else ""
         yield f"{failure['image']}  {failure['reason']}: {failure['detail']}  ({cells}{metric})"

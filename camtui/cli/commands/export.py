@@ -30,25 +30,41 @@ _SUFFIXES = {
 def export(
     selected: Selected,
     run: RunArgument = LAST,
-    form: Annotated[str, typer.Option("--format", "-f", help="csv, tsv, md, latex, json, jsonl or parquet; else by -o.")] = "",
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="A file, or - for standard output.")] = "-",
-    per_image: Annotated[bool, typer.Option("--per-image", help="One record per image and cell, not averages.")] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="First compare every row with its checksum.")] = False,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", "-f", help="csv, tsv, md, latex, json, jsonl or parquet; else by -o."
+        ),
+    ] = "",
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", metavar="FILE", help="A file, or - for standard output."),
+    ] = "-",
+    per_image: Annotated[
+        bool, typer.Option("--per-image", help="One record per image and cell, not averages.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="First compare every row with its checksum.")
+    ] = False,
     force: ForceOption = False,
 ) -> None:
     """Write a run for other programs or for a paper.
 
-    csv, tsv, json, jsonl and parquet hold fractions at full precision, empty (null) where undefined; md and latex are tables
-    in percent. With -o FILE, data formats also write or extend datapackage.json beside it, which explains every column. Names
-    are written with unprintable characters escaped; JSON adds image_hex, the bytes, where that changed one. In csv and tsv,
-    text beginning with = + - @ gets an apostrophe in front.
+    csv, tsv, json, jsonl and parquet hold fractions at full precision, empty (null) where
+    undefined; md and latex are tables in percent. With -o FILE, data formats also write or extend
+    datapackage.json beside it, which explains every column. Names are written with unprintable
+    characters escaped; JSON adds image_hex, the bytes, where that changed one. In csv and tsv, text
+    beginning with = + - @ gets an apostrophe in front.
 
     Example: camtui export val --per-image -o val.csv
     """
     target = None if output == "-" else Path(output)
     form = form or (_SUFFIXES.get(target.suffix.lower(), "") if target else "csv")
     if not form:
-        raise UsageError(f"no format known for '{printable(output)}'", f"add -f, one of {', '.join(_SUFFIXES.values())}")
+        raise UsageError(
+            f"no format known for '{printable(output)}'",
+            f"add -f, one of {', '.join(_SUFFIXES.values())}",
+        )
     request = requested(form, selected, per_image=per_image)
     reader = open_run(run)
     if verify:

@@ -22,8 +22,15 @@ _CHARTS = ("convergence", "components", "ranks")
 @command
 def figure(
     run: RunArgument,
-    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"{', '.join(_CHARTS)} or {' or '.join(curve_metrics())}.")],
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="PNG, SVG or PDF, by its name.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND", help=f"{', '.join(_CHARTS)} or {' or '.join(curve_metrics())}."
+        ),
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="PNG, SVG or PDF, by its name.")
+    ],
     force: ForceOption = False,
 ) -> None:
     """Draw a chart of a run, a panel per backbone. Needs matplotlib: pip install "camtui[figures]".
@@ -35,7 +42,10 @@ def figure(
     target = Path(output)
     form = target.suffix.lower().removeprefix(".")
     if form not in ("png", "svg", "pdf"):
-        raise UsageError(f"no chart format known for '{printable(target.name, 60)}'", "-o FILE.png, FILE.svg or FILE.pdf")
+        raise UsageError(
+            f"no chart format known for '{printable(target.name, 60)}'",
+            "-o FILE.png, FILE.svg or FILE.pdf",
+        )
     check_free(target, force=force)
     from camtui.figures.charts import chart, save
 

@@ -27,23 +27,39 @@ if TYPE_CHECKING:
 @command
 def image(
     run: RunArgument,
-    cell: Annotated[str, typer.Argument(metavar="B/M", help="The cell; with --all-methods a backbone.")],
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Number, path, or a part of it that only one has.")],
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="PNG, JPEG or PDF, by its name.")],
+    cell: Annotated[
+        str, typer.Argument(metavar="B/M", help="The cell; with --all-methods a backbone.")
+    ],
+    images: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE...", help="Number, path, or a part of it that only one has."),
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="PNG, JPEG or PDF, by its name.")
+    ],
     view: Annotated[str, typer.Option("--view", help="input, cam, overlay, masked, or all.")] = "",
     all_methods: Annotated[
-        bool, typer.Option("--all-methods", help="Rows images, columns methods: the paper's Figure 2.")
+        bool,
+        typer.Option("--all-methods", help="Rows images, columns methods: the paper's Figure 2."),
     ] = False,
-    colours: Annotated[str, typer.Option("--colours", help="viridis, cividis, magma or grey.")] = "viridis",
-    alpha: Annotated[float, typer.Option("--alpha", min=0.0, max=1.0, help="How much of the map an overlay shows.")] = 0.5,
-    truth: Annotated[bool, typer.Option("--truth", help="The object's edge too, by the run's own --truth.")] = False,
+    colours: Annotated[
+        str, typer.Option("--colours", help="viridis, cividis, magma or grey.")
+    ] = "viridis",
+    alpha: Annotated[
+        float,
+        typer.Option("--alpha", min=0.0, max=1.0, help="How much of the map an overlay shows."),
+    ] = 0.5,
+    truth: Annotated[
+        bool, typer.Option("--truth", help="The object's edge too, by the run's own --truth.")
+    ] = False,
     force: ForceOption = False,
     data: NamedDataOption = None,
 ) -> None:
     """Draw images as a method sees them.
 
-    At the network's own side: input, map, overlay, explanation map. Needs the image files where the run found them; the maps
-    come from the run. 0 and 1 are the ends of the colours in every map, so that maps can be compared.
+    At the network's own side: input, map, overlay, explanation map. Needs the image files where the
+    run found them; the maps come from the run. 0 and 1 are the ends of the colours in every map, so
+    that maps can be compared.
 
     Example: camtui image val resnet50/gradcam 17 -o seventeen.png
     """
@@ -65,18 +81,27 @@ def image(
         from camtui.format.select import find_cell
 
         if len(refs) != 1:
-            raise UsageError(f"one image is drawn at a time, not {len(refs)}", "--all-methods draws a row for each")
-        sheet = cell_sheet(open_panels(reader, find_cell(reader, cell), refs[0], truth=truth), views, scale, alpha)
+            raise UsageError(
+                f"one image is drawn at a time, not {len(refs)}",
+                "--all-methods draws a row for each",
+            )
+        sheet = cell_sheet(
+            open_panels(reader, find_cell(reader, cell), refs[0], truth=truth), views, scale, alpha
+        )
     _save(sheet, target, force=force)
 
 
 def _cells_of(reader: RunReader, text: str) -> list[Cell]:
     """The applicable cells of a backbone, which may also be named by one of its cells."""
     names = list(reader.backbones())
-    name = next((known for known in names if text == known or text.startswith(f"{known}/")), text.split("/")[0])
+    name = next(
+        (known for known in names if text == known or text.startswith(f"{known}/")),
+        text.split("/")[0],
+    )
     if name not in names:
         raise NotFound(
-            f"the run has no backbone '{printable(text, 60)}'", f"{did_you_mean(name, names)}it has {', '.join(names)}"
+            f"the run has no backbone '{printable(text, 60)}'",
+            f"{did_you_mean(name, names)}it has {', '.join(names)}",
         )
     return [cell for cell in reader.cells() if cell.backbone == name and cell.applicable]
 

@@ -17,18 +17,26 @@ from evaluator.text import did_you_mean, printable
 @command
 def judge(
     run: RunArgument = LAST,
-    form: Annotated[str, typer.Option("--format", "-f", help="table, plain, md or latex.")] = "table",
-    draws: Annotated[int, typer.Option("--draws", metavar="N", min=20, max=100_000, help="Of the bootstrap over images.")] = 1000,
+    form: Annotated[
+        str, typer.Option("--format", "-f", help="table, plain, md or latex.")
+    ] = "table",
+    draws: Annotated[
+        int,
+        typer.Option(
+            "--draws", metavar="N", min=20, max=100_000, help="Of the bootstrap over images."
+        ),
+    ] = 1000,
     seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Of the draws.")] = 0,
     digits: DigitsOption = 2,
     as_json: JsonOption = False,
 ) -> None:
     """Judge the metrics of a run by where the objects are known to be.
 
-    For each metric, with 95 % intervals: whether it orders the methods as mass accuracy and rank accuracy do (Kendall's tau);
-    how often it puts a control above every method; whether it notices maps for the wrong class (-m wrongclass) and of random
-    weights (a further -b KEY:weights=random:0); whether two random halves of the images give the same order. From stored rows
-    of any run with --truth.
+    For each metric, with 95 % intervals: whether it orders the methods as mass accuracy and rank
+    accuracy do (Kendall's tau); how often it puts a control above every method; whether it notices
+    maps for the wrong class (-m wrongclass) and of random weights (a further -b
+    KEY:weights=random:0); whether two random halves of the images give the same order. From stored
+    rows of any run with --truth.
 
     Example: camtui judge shapes -f latex
     """
@@ -39,7 +47,8 @@ def judge(
     known = ("table", *FORMS)
     if form not in known:
         raise UsageError(
-            f"unknown format '{printable(form, 40)}'", f"{did_you_mean(form, known)}camtui judge RUN -f {' or '.join(known)}"
+            f"unknown format '{printable(form, 40)}'",
+            f"{did_you_mean(form, known)}camtui judge RUN -f {' or '.join(known)}",
         )
     reader, chosen = open_run(run), Chosen(draws=draws, seed=seed)
     judged = judge_run(reader, chosen)

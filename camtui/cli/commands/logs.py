@@ -1,4 +1,7 @@
-"""``camtui logs``: what a run's driver and workers wrote, once or until the run ends; every line made safe to print."""
+"""``camtui logs``: what a run's driver and workers wrote, once or until the run ends.
+
+Every line made safe to print.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,13 @@ _POLL_SECONDS = 0.25
 @command
 def logs(
     run: RunArgument = LAST,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run ends.")
+    ] = False,
     tail: Annotated[int, typer.Option(min=0, help="How many lines of what is there.")] = 200,
-    level: Annotated[str, typer.Option(help="Only events of this level or graver: info, warning, error.")] = "",
+    level: Annotated[
+        str, typer.Option(help="Only events of this level or graver: info, warning, error.")
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Show what a run's driver and workers wrote.
@@ -46,7 +53,10 @@ def logs(
 
 
 def _show_log(path: Path, tail: int, *, follow: bool) -> None:
-    """Print the last lines of a run's log; with ``follow`` also those to come. A run in the foreground has events only."""
+    """Print the last lines of a run's log; with ``follow`` also those to come.
+
+    A run in the foreground has events only.
+    """
     log = open_to_read(known_log(path))
     if log is None:
         narrate(f"no log beside {printable(path)}: these are the run's events")
@@ -57,7 +67,9 @@ def _show_log(path: Path, tail: int, *, follow: bool) -> None:
             print(printable(line), flush=True)
         unfinished = b""
         while follow:
-            follow = lock_holder(path) is not None  # asked first: what was written before the end is still read
+            follow = (
+                lock_holder(path) is not None
+            )  # asked first: what was written before the end is still read
             *lines, unfinished = (unfinished + stream.read()).split(b"\n")
             for whole in lines if follow or not unfinished else [*lines, unfinished]:
                 print(printable(whole.decode("utf-8", "replace")), flush=True)

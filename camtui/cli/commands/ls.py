@@ -25,7 +25,12 @@ def ls(
     every: Annotated[bool, typer.Option("--all", help="Not only the newest.")] = False,
     limit: Annotated[int, typer.Option(help="How many.")] = 20,
     filter_: Annotated[
-        str, typer.Option("--filter", metavar="EXPR", help="'state=crashed', 'run=val*', 'failures>0', or a word of the name.")
+        str,
+        typer.Option(
+            "--filter",
+            metavar="EXPR",
+            help="'state=crashed', 'run=val*', 'failures>0', or a word of the name.",
+        ),
     ] = "",
 ) -> None:
     """List the runs, the one started last first.
@@ -56,7 +61,11 @@ def _matching(paths: list[Path], expression: str) -> list[dict[str, Any]]:
 
     grammar: Grammar[dict[str, Any]] = Grammar(
         texts={"run": itemgetter("run"), "state": itemgetter("state")},
-        numbers={"images": itemgetter("images"), "failures": itemgetter("failures"), "progress": _percent},
+        numbers={
+            "images": itemgetter("images"),
+            "failures": itemgetter("failures"),
+            "progress": _percent,
+        },
         words=itemgetter("run"),
         example="for example --filter 'state=crashed' or 'run=val*, failures>0'",
     )
@@ -87,10 +96,22 @@ def _listed(path: Path) -> dict[str, Any]:
         found = status_in(path)
     except CamtuiError as error:
         return {
-            "run": printable(path.stem), "db": os.fsdecode(path), "state": "unreadable", "message": printable(error.message),
-            "progress": None, "images": None, "failures": None, "started": started,
-        }  # fmt: skip
+            "run": printable(path.stem),
+            "db": os.fsdecode(path),
+            "state": "unreadable",
+            "message": printable(error.message),
+            "progress": None,
+            "images": None,
+            "failures": None,
+            "started": started,
+        }
     return {
-        "run": printable(path.stem), "db": os.fsdecode(path), "state": found.state, "message": found.message,
-        "progress": round(found.progress, 6), "images": found.images, "failures": found.failures, "started": started,
-    }  # fmt: skip
+        "run": printable(path.stem),
+        "db": os.fsdecode(path),
+        "state": found.state,
+        "message": found.message,
+        "progress": round(found.progress, 6),
+        "images": found.images,
+        "failures": found.failures,
+        "started": started,
+    }

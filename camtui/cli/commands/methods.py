@@ -23,16 +23,25 @@ def methods(json: JsonOption = False) -> None:
     others = [one for key, one in sorted(installed("method").items()) if key not in all_methods()]
     listed = [
         {
-            "key": key, "title": kind.title, "weighs_by": kind.weighs_by, "paper": kind.paper,
-            "forwards": kind().forwards(_TYPICAL_CHANNELS, True), "options": kind().options,
+            "key": key,
+            "title": kind.title,
+            "weighs_by": kind.weighs_by,
+            "paper": kind.paper,
+            "forwards": kind().forwards(_TYPICAL_CHANNELS, True),
+            "options": kind().options,
             "choices": {name: list(values) for name, values in kind.choices.items()},
-            "needs_gap_linear": kind.needs_gap_linear, "needs_attention": kind.needs_attention,
-            "beyond_paper": kind.beyond_paper, "control": kind.control,
+            "needs_gap_linear": kind.needs_gap_linear,
+            "needs_attention": kind.needs_attention,
+            "beyond_paper": kind.beyond_paper,
+            "control": kind.control,
         }
         for key, kind in all_methods().items()
-    ]  # fmt: skip
+    ]
     if json:
-        registered = [{"key": one.name, "reference": one.reference.text, "package": one.package} for one in others]
+        registered = [
+            {"key": one.name, "reference": one.reference.text, "package": one.package}
+            for one in others
+        ]
         print_json({"methods": listed, "installed": registered})
         return
     for method in listed:
@@ -45,13 +54,22 @@ def methods(json: JsonOption = False) -> None:
         print(f"{'':<16} {cost}{needs}{control}{_options(method)}")
     for one in others:
         print(f"{printable(one.name):<16} {printable(one.reference.text)}")
-        print(f"{'':<16} of the installed package {printable(one.package)}; camtui check {printable(one.name)} looks at it")
-    narrate(f"forwards beyond the clean pass, with {_TYPICAL_CHANNELS} channels and a GAP head; options: -m KEY:NAME=VALUE")
+        print(
+            f"{'':<16} of the installed package {printable(one.package)}; camtui check "
+            f"{printable(one.name)} looks at it"
+        )
+    narrate(
+        f"forwards beyond the clean pass, with {_TYPICAL_CHANNELS} channels and a GAP head; "
+        "options: -m KEY:NAME=VALUE"
+    )
 
 
 def _options(method: dict[str, object]) -> str:
     options, choices = method["options"], method["choices"]
     assert isinstance(options, dict)
     assert isinstance(choices, dict)
-    parts = [f"{name}={'|'.join(choices[name]) if name in choices else value}" for name, value in options.items()]
+    parts = [
+        f"{name}={'|'.join(choices[name]) if name in choices else value}"
+        for name, value in options.items()
+    ]
     return f"; options {', '.join(parts)}" if parts else ""

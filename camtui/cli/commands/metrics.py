@@ -33,7 +33,10 @@ def metrics(json: JsonOption = False) -> None:
         for key, metric in known_metrics().items()
     ]
     if json:
-        registered = [{"key": one.name, "reference": one.reference.text, "package": one.package} for one in others]
+        registered = [
+            {"key": one.name, "reference": one.reference.text, "package": one.package}
+            for one in others
+        ]
         print_json({"metrics": listed, "installed": registered})
         return
     for key, metric in known_metrics().items():
@@ -42,5 +45,8 @@ def metrics(json: JsonOption = False) -> None:
         print(f"{'':<18} {metric.paper}{asked}")
     for one in others:
         print(f"{printable(one.name):<18} {printable(one.reference.text)}")
-        print(f"{'':<18} of the installed package {printable(one.package)}; on request: --metric {printable(one.name)}")
+        print(
+            f"{'':<18} of the installed package {printable(one.package)}; on request: --metric "
+            f"{printable(one.name)}"
+        )
     narrate("in every run, or on request with --metric; --metric all for every one")

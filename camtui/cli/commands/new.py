@@ -29,9 +29,13 @@ _NEXT = {
 
 @command
 def new(
-    axis: Annotated[Literal["method", "metric", "backbone"], typer.Argument(help="What it shall be.")],
+    axis: Annotated[
+        Literal["method", "metric", "backbone"], typer.Argument(help="What it shall be.")
+    ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and _.")],
-    folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")] = Path("."),
+    folder: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")
+    ] = Path("."),
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -41,22 +45,35 @@ def new(
     """
     _check_name(axis, name)
     words = {**_words(name), "year": str(date.today().year)}
-    files = {folder / f"{name}.py": f"{axis}.py.txt", folder / f"test_{name}.py": f"test_{axis}.py.txt"}
+    files = {
+        folder / f"{name}.py": f"{axis}.py.txt",
+        folder / f"test_{name}.py": f"test_{axis}.py.txt",
+    }
     for file in files:
         if file.exists() and not force:
-            raise UsageError(f"{printable(file)} is there already", "--force writes it anew, or choose another name")
+            raise UsageError(
+                f"{printable(file)} is there already",
+                "--force writes it anew, or choose another name",
+            )
     for file, template in files.items():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            file.write_text(Template((_TEMPLATES / template).read_text(encoding="utf-8")).substitute(words), encoding="utf-8")
+            file.write_text(
+                Template((_TEMPLATES / template).read_text(encoding="utf-8")).substitute(words),
+                encoding="utf-8",
+            )
         except OSError as error:
-            raise UsageError(f"cannot write {printable(file)}: {error.strerror}", "choose another folder: -o DIR") from error
+            raise UsageError(
+                f"cannot write {printable(file)}: {error.strerror}", "choose another folder: -o DIR"
+            ) from error
     first = next(iter(files))
     place = f"./{first}" if not first.is_absolute() and first.parts[:1] != ("..",) else str(first)
     named = {"method": words["cls"], "metric": "METRIC", "backbone": "build"}[axis]
     then = _NEXT[axis].format(file=place, name=named)
     if json:
-        print_json({"files": [str(file) for file in files], "reference": f"{place}:{named}", "next": then})
+        print_json(
+            {"files": [str(file) for file in files], "reference": f"{place}:{named}", "next": then}
+        )
         return
     for file in files:
         print(printable(file))
@@ -68,7 +85,9 @@ def _check_name(axis: str, name: str) -> None:
         hint = f"lower-case letters, digits and '_': camtui new {axis} mine"
         raise UsageError(f"'{printable(name, 60)}' is no name for a {axis}", hint)
     if name in all_methods() or name in all_metrics():
-        raise UsageError(f"'{name}' is a name of camtui's own", f"for example camtui new {axis} my_{name}")
+        raise UsageError(
+            f"'{name}' is a name of camtui's own", f"for example camtui new {axis} my_{name}"
+        )
 
 
 def _words(name: str) -> dict[str, str]:
@@ -76,6 +95,11 @@ def _words(name: str) -> dict[str, str]:
     stem = name.removesuffix("cam").strip("_")
     if stem and stem != name.strip("_"):
         parts = [part.capitalize() for part in stem.split("_") if part]
-        return {"name": name, "cls": f"{''.join(parts)}CAM", "title": f"{' '.join(parts)}-CAM", "short": name[:6]}
+        return {
+            "name": name,
+            "cls": f"{''.join(parts)}CAM",
+            "title": f"{' '.join(parts)}-CAM",
+            "short": name[:6],
+        }
     parts = [part.capitalize() for part in name.split("_") if part]
     return {"name": name, "cls": "".join(parts), "title": " ".join(parts), "short": name[:6]}

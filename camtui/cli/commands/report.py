@@ -18,9 +18,15 @@ from evaluator.text import printable
 @command
 def report(
     run: RunArgument,
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The page, an .html file.")],
-    worst: Annotated[int, typer.Option("--worst", min=0, help="How many of the worst images of each backbone.")] = 6,
-    charts: Annotated[bool, typer.Option("--charts/--no-charts", help="Charts need matplotlib.")] = True,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="The page, an .html file.")
+    ],
+    worst: Annotated[
+        int, typer.Option("--worst", min=0, help="How many of the worst images of each backbone.")
+    ] = 6,
+    charts: Annotated[
+        bool, typer.Option("--charts/--no-charts", help="Charts need matplotlib.")
+    ] = True,
     force: ForceOption = False,
     data: NamedDataOption = None,
 ) -> None:

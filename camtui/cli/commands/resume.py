@@ -8,7 +8,14 @@ import typer
 
 from camtui.cli.beginning import begin, driver_settings, stored_run
 from camtui.cli.command_decorator import command
-from camtui.cli.options import AllowCodeOption, MaxFailuresOption, OnFinishOption, RunArgument, Shown, Where
+from camtui.cli.options import (
+    AllowCodeOption,
+    MaxFailuresOption,
+    OnFinishOption,
+    RunArgument,
+    Shown,
+    Where,
+)
 from camtui.runs import LAST, find_run
 
 
@@ -21,7 +28,9 @@ def resume(
     max_failures: MaxFailuresOption = "",
     on_finish: OnFinishOption = "",
     allow_code: AllowCodeOption = False,
-    everything: Annotated[bool, typer.Option("--all", help="Also the cells that --drop-decided left unfinished.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also the cells that --drop-decided left unfinished.")
+    ] = False,
 ) -> None:
     """Go on with a run that was stopped, has failed or crashed.
 

@@ -19,7 +19,10 @@ def retry(
     shown: Shown,
     run: RunArgument = LAST,
     failed: Annotated[
-        bool, typer.Option("--failed", help="The images that have failed (there is nothing else to retry).")
+        bool,
+        typer.Option(
+            "--failed", help="The images that have failed (there is nothing else to retry)."
+        ),
     ] = True,
     allow_code: AllowCodeOption = False,
 ) -> None:
@@ -30,4 +33,10 @@ def retry(
     Example: camtui retry val --failed
     """
     settings = driver_settings(where.chosen())
-    begin(ctx, stored_run(find_run(run), settings, verb="retry", allow_code=allow_code, retry_failed=failed), shown)
+    begin(
+        ctx,
+        stored_run(
+            find_run(run), settings, verb="retry", allow_code=allow_code, retry_failed=failed
+        ),
+        shown,
+    )

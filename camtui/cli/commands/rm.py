@@ -24,16 +24,23 @@ from evaluator.text import counted, printable
 def rm(
     run: RunArgument,
     backbone: Annotated[
-        list[str] | None, typer.Option("--backbone", "-b", metavar="NAME", help="Take only this backbone out of the run.")
+        list[str] | None,
+        typer.Option(
+            "--backbone", "-b", metavar="NAME", help="Take only this backbone out of the run."
+        ),
     ] = None,
     method: Annotated[
-        list[str] | None, typer.Option("--method", "-m", metavar="NAME", help="Take only this method out of the run.")
+        list[str] | None,
+        typer.Option(
+            "--method", "-m", metavar="NAME", help="Take only this method out of the run."
+        ),
     ] = None,
     yes: YesOption = False,
 ) -> None:
     """Remove a run, or a backbone or method of it with its rows.
 
-    Of a run as a whole its file goes, and the log that it has written, nothing else. Asks first, and says what goes.
+    Of a run as a whole its file goes, and the log that it has written, nothing else. Asks first,
+    and says what goes.
 
     Example: camtui rm val --backbone resnet50
     """
@@ -47,7 +54,9 @@ def rm(
     try:
         lock = RunLock(path)
     except TryAgain as error:
-        raise TryAgain(f"{printable(path.stem)} is {error.message}", f"camtui stop {reference(path)}") from error
+        raise TryAgain(
+            f"{printable(path.stem)} is {error.message}", f"camtui stop {reference(path)}"
+        ) from error
     log = log_path(path)
     owned = _own_log(path) == printable(log.name)
     for file in (real(path), beside(path, "-wal"), beside(path, "-shm"), *([log] if owned else ())):
@@ -61,7 +70,9 @@ def rm(
         narrate(f"left {printable(left)}: the run did not say that it is its own")
 
 
-def _remove_part(path: Path, backbones: tuple[str, ...], methods: tuple[str, ...], *, yes: bool) -> None:
+def _remove_part(
+    path: Path, backbones: tuple[str, ...], methods: tuple[str, ...], *, yes: bool
+) -> None:
     from evaluator.store.removal import part_of, remove_part
 
     with RunReader(path) as reader:
@@ -73,12 +84,16 @@ def _remove_part(path: Path, backbones: tuple[str, ...], methods: tuple[str, ...
     try:
         remove_part(path, backbones=backbones, methods=methods)
     except TryAgain as error:
-        raise TryAgain(f"{printable(path.stem)} is {error.message}", f"camtui stop {reference(path)}") from error
+        raise TryAgain(
+            f"{printable(path.stem)} is {error.message}", f"camtui stop {reference(path)}"
+        ) from error
     narrate(f"removed {what}")
 
 
 def _refuse_what_is_no_run(path: Path) -> None:
-    """Refuse a file that does not begin like a run of ours; one without any bytes may go, if it lies among the runs.
+    """Refuse a file that does not begin like a run of ours.
+
+    One without any bytes may go, if it lies among the runs.
 
     Raises:
         StoreError: it is something else.

@@ -13,7 +13,14 @@ from camtui.cli.beginning import begin, driver_settings
 from camtui.cli.command_decorator import command
 from camtui.cli.console import narrate
 from camtui.cli.more_images import with_images_meant
-from camtui.cli.options import AllowCodeOption, BackbonesOption, MaxFailuresOption, OnFinishOption, Shown, Where
+from camtui.cli.options import (
+    AllowCodeOption,
+    BackbonesOption,
+    MaxFailuresOption,
+    OnFinishOption,
+    Shown,
+    Where,
+)
 from camtui.devices import on_cuda
 from camtui.growth import growth
 from camtui.planning import Typed, default_name, planned, stored_plan
@@ -30,7 +37,11 @@ class What(NamedTuple):
 
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder of class folders, or a flat folder of images.", rich_help_panel="Images"),
+        typer.Option(
+            metavar="DIR",
+            help="Folder of class folders, or a flat folder of images.",
+            rich_help_panel="Images",
+        ),
     ] = None
     demo: Annotated[
         bool,
@@ -63,7 +74,13 @@ class What(NamedTuple):
     ] = None
     limit: Annotated[
         int | None,
-        typer.Option("--limit", "-n", help="First N images of the seeded order.", rich_help_panel="Images", metavar="N"),
+        typer.Option(
+            "--limit",
+            "-n",
+            help="First N images of the seeded order.",
+            rich_help_panel="Images",
+            metavar="N",
+        ),
     ] = None
     name: Annotated[
         str | None,
@@ -76,7 +93,9 @@ class What(NamedTuple):
     db: Annotated[
         Path | None,
         typer.Option(
-            help="The run's file, where it shall not lie with the others.", rich_help_panel="The run's file", metavar="FILE.db"
+            help="The run's file, where it shall not lie with the others.",
+            rich_help_panel="The run's file",
+            metavar="FILE.db",
         ),
     ] = None
     precision: Annotated[
@@ -89,7 +108,11 @@ class What(NamedTuple):
     ] = None
     seed: Annotated[
         int | None,
-        typer.Option(help="Of the order of images and of all noise.  [default: 0]", rich_help_panel="Protocol", metavar="N"),
+        typer.Option(
+            help="Of the order of images and of all noise.  [default: 0]",
+            rich_help_panel="Protocol",
+            metavar="N",
+        ),
     ] = None
     target: Annotated[
         str | None,
@@ -102,37 +125,55 @@ class What(NamedTuple):
     resize: Annotated[
         int | None,
         typer.Option(
-            help="Short side before the 224 crop: 224 or 256.  [default: 224]", rich_help_panel="Protocol", metavar="PIXELS"
+            help="Short side before the 224 crop: 224 or 256.  [default: 224]",
+            rich_help_panel="Protocol",
+            metavar="PIXELS",
         ),
     ] = None
     layer: Annotated[
         str | None,
         typer.Option(
-            help="Target layer, by dotted name.  [default: the backbone's own]", rich_help_panel="Measurement", metavar="LAYER"
+            help="Target layer, by dotted name.  [default: the backbone's own]",
+            rich_help_panel="Measurement",
+            metavar="LAYER",
         ),
     ] = None
     weights: Annotated[
         str | None,
         typer.Option(
-            help="FILE.safetensors, FILE.pth or random:SEED.", rich_help_panel="Measurement", metavar="FILE|random:SEED"
+            help="FILE.safetensors, FILE.pth or random:SEED.",
+            rich_help_panel="Measurement",
+            metavar="FILE|random:SEED",
         ),
     ] = None
     classes: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Class names of your own network, one a line.  [default: the network's, or the folders']",
+            help="Class names of your own network, one a line.  [default: the network's, or "
+            "the folders']",
             rich_help_panel="Measurement",
         ),
     ] = None
     labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="CSV of image,label for flat folders.", rich_help_panel="Images")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="CSV of image,label for flat folders.", rich_help_panel="Images"
+        ),
     ] = None
     curve_steps: Annotated[
-        int | None, typer.Option(help="Steps of deletion and insertion.  [default: 28]", rich_help_panel="Protocol", metavar="N")
+        int | None,
+        typer.Option(
+            help="Steps of deletion and insertion.  [default: 28]",
+            rich_help_panel="Protocol",
+            metavar="N",
+        ),
     ] = None
     insertion_start: Annotated[
-        str | None, typer.Option(help="zero or blur.  [default: zero]", rich_help_panel="Protocol", metavar="zero|blur")
+        str | None,
+        typer.Option(
+            help="zero or blur.  [default: zero]", rich_help_panel="Protocol", metavar="zero|blur"
+        ),
     ] = None
     until: Annotated[
         str | None,
@@ -145,24 +186,34 @@ class What(NamedTuple):
     margin: Annotated[
         float | None,
         typer.Option(
-            metavar="POINTS", help="With decided: differences that do not matter.  [default: 0.5]", rich_help_panel="Images"
+            metavar="POINTS",
+            help="With decided: differences that do not matter.  [default: 0.5]",
+            rich_help_panel="Images",
         ),
     ] = None
     drop_decided: Annotated[
         bool,
         typer.Option(
-            "--drop-decided", help="With decided: methods certainly worse are computed no further.", rich_help_panel="Images"
+            "--drop-decided",
+            help="With decided: methods certainly worse are computed no further.",
+            rich_help_panel="Images",
         ),
     ] = False
     truth: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR|FILE.json", help="Where the objects are: masks, VOC boxes or a COCO file.", rich_help_panel="Images"
+            metavar="DIR|FILE.json",
+            help="Where the objects are: masks, VOC boxes or a COCO file.",
+            rich_help_panel="Images",
         ),
     ] = None
     pointing_margin: Annotated[
         int | None,
-        typer.Option(help="Around the object, in pointing_game.  [default: 15]", rich_help_panel="Protocol", metavar="PIXELS"),
+        typer.Option(
+            help="Around the object, in pointing_game.  [default: 15]",
+            rich_help_panel="Protocol",
+            metavar="PIXELS",
+        ),
     ] = None
     road_removal: Annotated[
         str | None,
@@ -173,17 +224,29 @@ class What(NamedTuple):
         ),
     ] = None
     everything: Annotated[
-        bool, typer.Option("--all", help="Every image, where the run that is there has fewer.", rich_help_panel="Images")
+        bool,
+        typer.Option(
+            "--all",
+            help="Every image, where the run that is there has fewer.",
+            rich_help_panel="Images",
+        ),
     ] = False
     config: Annotated[
-        Path | None, typer.Option(metavar="PLAN.toml", help="A plan; options given here win.", rich_help_panel="Measurement")
+        Path | None,
+        typer.Option(
+            metavar="PLAN.toml",
+            help="A plan; options given here win.",
+            rich_help_panel="Measurement",
+        ),
     ] = None
     allow_code: AllowCodeOption = False
 
     def typed(self) -> Typed:
         """What makes the plan."""
         values: dict[str, Any] = {
-            name: value for name, value in self._asdict().items() if name not in ("name", "db", "everything")
+            name: value
+            for name, value in self._asdict().items()
+            if name not in ("name", "db", "everything")
         }
         for name in ("backbone", "method", "metric"):
             values[f"{name}s"] = tuple(values.pop(name) or ())
@@ -197,18 +260,26 @@ def run(
     where: Where,
     shown: Shown,
     batch_size: Annotated[
-        str, typer.Option(help="Images in one forward, or auto.", rich_help_panel="Compute", metavar="N|auto")
+        str,
+        typer.Option(
+            help="Images in one forward, or auto.", rich_help_panel="Compute", metavar="N|auto"
+        ),
     ] = "auto",
     max_failures: MaxFailuresOption = "",
     on_finish: OnFinishOption = "",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the plan and what it costs; compute nothing.", rich_help_panel="Output")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Show the plan and what it costs; compute nothing.",
+            rich_help_panel="Output",
+        ),
     ] = False,
 ) -> None:
     """Evaluate CAM methods on images.
 
-    The run continues when the terminal is closed. The same command again goes on where it ended; with another method,
-    backbone, metric or more images it computes what is missing only.
+    The run continues when the terminal is closed. The same command again goes on where it ended;
+    with another method, backbone, metric or more images it computes what is missing only.
 
     Example: camtui run --data /data/imagenet/val -b resnet50,vgg16 -m gradcam,scorecam
     """
@@ -216,10 +287,14 @@ def run(
     path = _database(what.db, what.name, typed)
     stored = stored_plan(path)
     plan, named = planned(typed, stored, cuda=on_cuda(chosen.devices))
-    settings = driver_settings(chosen, batch_size=_batch_size(batch_size), max_failures=max_failures, on_finish=on_finish)
+    settings = driver_settings(
+        chosen, batch_size=_batch_size(batch_size), max_failures=max_failures, on_finish=on_finish
+    )
     code = (grown(stored, plan) if stored else plan).code
     allowed = allowed_of(code, "the same command with", allow=typed.allow_code, named=named)
-    request = RunRequest(db=path, name=path.stem, plan=plan, settings=settings, word=reference(path), allowed=allowed)
+    request = RunRequest(
+        db=path, name=path.stem, plan=plan, settings=settings, word=reference(path), allowed=allowed
+    )
     if dry_run:
         from camtui.cli.dryrun import rehearse
 
@@ -228,7 +303,10 @@ def run(
     plan = with_images_meant(plan, stored, path, everything=what.everything)
     request = replace(request, plan=plan)
     if typed.demo and not (stored or typed.methods or shown.quiet):
-        narrate("Score-CAM (two thousand forwards an image) is added by: camtui run --demo -b efficientnet_lite0 -m scorecam")
+        narrate(
+            "Score-CAM (two thousand forwards an image) is added by: camtui run --demo -b "
+            "efficientnet_lite0 -m scorecam"
+        )
     changes = growth(stored, plan) if stored else []
     if changes and not shown.quiet:
         narrate(f"{reference(path)} is there already: {'; '.join(changes)}")
@@ -239,7 +317,9 @@ def _database(db: Path | None, name: str | None, typed: Typed) -> Path:
     if db is None:
         return run_path(name or default_name(typed))
     if db.suffix != ".db":
-        raise UsageError(f"--db takes a file that ends in .db, not '{db.name}'", f"--db {db.with_suffix('.db')}")
+        raise UsageError(
+            f"--db takes a file that ends in .db, not '{db.name}'", f"--db {db.with_suffix('.db')}"
+        )
     return db.expanduser().absolute()
 
 
@@ -247,5 +327,8 @@ def _batch_size(text: str) -> int | None:
     if text == "auto":
         return None
     if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"--batch-size takes a number from 1 or auto, not '{text}'", "leave it out to let it adapt")
+        raise UsageError(
+            f"--batch-size takes a number from 1 or auto, not '{text}'",
+            "leave it out to let it adapt",
+        )
     return int(text)

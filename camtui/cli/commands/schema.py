@@ -18,14 +18,23 @@ _ENDING = ".schema.json"
 
 @command
 def schema(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Which; without one: their names, and what each describes.")] = "",
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="Which; without one: their names, and what each describes."
+        ),
+    ] = "",
 ) -> None:
     """Print the JSON Schema of what a command prints.
 
     Example: camtui schema status
     """
     folder = resources.files("camtui").joinpath("export/schemas")
-    files = {file.name.removesuffix(_ENDING): file for file in folder.iterdir() if file.name.endswith(_ENDING)}
+    files = {
+        file.name.removesuffix(_ENDING): file
+        for file in folder.iterdir()
+        if file.name.endswith(_ENDING)
+    }
     if not name:
         import json
 
@@ -36,4 +45,6 @@ def schema(
         sys.stdout.write(files[name].read_text("utf-8"))
     else:
         known = ", ".join(sorted(files))
-        raise NotFound(f"no schema '{printable(name, 40)}'", f"{did_you_mean(name, files)}there are {known}")
+        raise NotFound(
+            f"no schema '{printable(name, 40)}'", f"{did_you_mean(name, files)}there are {known}"
+        )

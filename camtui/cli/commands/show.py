@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 @command
 def show(
     run: RunArgument = "@last",
-    config: Annotated[bool, typer.Option("--config", help="The plan as TOML; camtui run --config takes it back.")] = False,
+    config: Annotated[
+        bool, typer.Option("--config", help="The plan as TOML; camtui run --config takes it back.")
+    ] = False,
     env: Annotated[bool, typer.Option("--env", help="Versions and device.")] = False,
-    timings: Annotated[bool, typer.Option("--timings", help="Seconds per image of every stage.")] = False,
+    timings: Annotated[
+        bool, typer.Option("--timings", help="Seconds per image of every stage.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a run is: protocol, weights, versions, timings.
@@ -41,7 +45,13 @@ def show(
         sys.stdout.write(plan_toml(reader))
         return
     if as_json:
-        print_json({"schema_version": SCHEMA_VERSION, "run": run_record(reader), "timings": list(_timings(reader))})
+        print_json(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "run": run_record(reader),
+                "timings": list(_timings(reader)),
+            }
+        )
         return
     parts = [_about(reader)] if not (env or timings) else []
     parts += [_environment(reader)] if env or not timings else []
@@ -79,7 +89,10 @@ def _about(reader: RunReader) -> Iterator[str]:
 def _backbone(loaded: dict[str, Any]) -> str:
     """Weights, layer and how it is cut, what it sees, and what is not as usual."""
     seen = loaded["preprocessing"]
-    parts = [f"{loaded['weights']} (sha256 {loaded['sha256'][:16]})", f"layer {loaded['layer']}, cut by {_CUTS[loaded['cut']]}"]
+    parts = [
+        f"{loaded['weights']} (sha256 {loaded['sha256'][:16]})",
+        f"layer {loaded['layer']}, cut by {_CUTS[loaded['cut']]}",
+    ]
     parts.append(f"{seen['side']} × {seen['side']}{' grey' if seen['channels'] == 1 else ''}")
     if (seen["resize"], seen["interpolation"]) != (seen["side"], "bilinear"):
         parts.append(f"resized to {seen['resize']} ({seen['interpolation']})")
@@ -98,9 +111,13 @@ def _timings(reader: RunReader) -> Iterator[dict[str, Any]]:
     for stage in reader.stages():
         each = stage.seconds / stage.timed_images if stage.timed_images else None
         yield {
-            "stage": stage.title, "done": stage.done, "images": stage.images, "seconds": stage.seconds,
-            "seconds_per_image": each, "forwards_per_image": stage.forwards_per_image,
-        }  # fmt: skip
+            "stage": stage.title,
+            "done": stage.done,
+            "images": stage.images,
+            "seconds": stage.seconds,
+            "seconds_per_image": each,
+            "forwards_per_image": stage.forwards_per_image,
+        }
 
 
 def _timing_lines(reader: RunReader) -> Iterator[str]:
@@ -109,7 +126,11 @@ def _timing_lines(reader: RunReader) -> Iterator[str]:
     stages = list(_timings(reader))
     width = max((len(stage["stage"]) for stage in stages), default=0)
     for stage in stages:
-        each = ABSENT if stage["seconds_per_image"] is None else f"{1000 * stage['seconds_per_image']:.1f} ms/image"
+        each = (
+            ABSENT
+            if stage["seconds_per_image"] is None
+            else f"{1000 * stage['seconds_per_image']:.1f} ms/image"
+        )
         done = f"{count(stage['done'])}/{count(stage['images'])}"
         forwards = f"{stage['forwards_per_image']:g} forwards"
         yield f"{stage['stage']:<{width}} {done:>15}  {each:>16}  {forwards:>14}  {duration(stage['seconds'])}"

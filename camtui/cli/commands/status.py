@@ -18,7 +18,10 @@ from evaluator.text import printable
 def status(
     run: RunArgument = LAST,
     json: JsonOption = False,
-    check: Annotated[bool, typer.Option("--check", help="Exit 0 running or complete, 1 failed or crashed, 3 stopped.")] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Exit 0 running or complete, 1 failed or crashed, 3 stopped."),
+    ] = False,
 ) -> None:
     """Show how a run is doing, and what to type now.
 
@@ -43,7 +46,8 @@ def _status_lines(found: RunStatus) -> list[str]:
     lines.append(f"state     {state}{': ' + found.message if found.message else ''}")
     if found.stage:
         lines.append(
-            f"stage     {found.stage_number} of {found.stages}: {found.stage}, {count(found.done)} of {count(found.total)}"
+            f"stage     {found.stage_number} of {found.stages}: {found.stage}, "
+            f"{count(found.done)} of {count(found.total)}"
         )
     speed = f", {rate(found.rate)}" if found.rate else ""
     left = f", {duration(found.eta)} left" if found.eta is not None else ""
@@ -54,5 +58,7 @@ def _status_lines(found: RunStatus) -> list[str]:
     if found.failures:
         lines.append(f"failures  {count(found.failures)}: camtui errors {reference(found.path)}")
     if found.restarts:
-        lines.append(f"restarts  {count(found.restarts)} of workers: camtui logs {reference(found.path)}")
+        lines.append(
+            f"restarts  {count(found.restarts)} of workers: camtui logs {reference(found.path)}"
+        )
     return [*lines, f"next      {found.advice}"]

@@ -22,17 +22,24 @@ from evaluator.store.lock import lock_holder
 from evaluator.text import printable
 
 LiveArgument = Annotated[
-    str | None, typer.Argument(metavar="RUN", help="Default: the one that is running.", autocompletion=completion.runs)
+    str | None,
+    typer.Argument(
+        metavar="RUN", help="Default: the one that is running.", autocompletion=completion.runs
+    ),
 ]
 
 _NOW_SECONDS = 10.0
-"""A driver that ``stop --now`` has not ended by then is killed; nothing that was committed is lost by it."""
+"""A driver that ``stop --now`` has not ended by then is killed; nothing that was committed is lost
+by it.
+"""
 
 
 @command
 def stop(
     run: LiveArgument = None,
-    now: Annotated[bool, typer.Option("--now", help="Do not finish what is being computed.")] = False,
+    now: Annotated[
+        bool, typer.Option("--now", help="Do not finish what is being computed.")
+    ] = False,
     yes: YesOption = False,
 ) -> None:
     """Stop a run; what is in flight is finished and kept.
@@ -42,13 +49,21 @@ def stop(
     Example: camtui stop val
     """
     path = _live_run(run)
-    if now and not yes and os.isatty(0) and not confirm(f"End {path.stem} now and lose what is being computed?", yes):
+    if (
+        now
+        and not yes
+        and os.isatty(0)
+        and not confirm(f"End {path.stem} now and lose what is being computed?", yes)
+    ):
         raise typer.Exit(130)
     pid = _signal_holder(path, now=now)
     if pid is None:
         narrate(f"{printable(path.stem)} is not running; {status_in(path).advice}")
         return
-    narrate(f"stopping {printable(path.stem)}, pid {pid}" + ("" if now else ": finishing what is being computed"))
+    narrate(
+        f"stopping {printable(path.stem)}, pid {pid}"
+        + ("" if now else ": finishing what is being computed")
+    )
     limit = time.monotonic() + _NOW_SECONDS
     while lock_holder(path) == pid:
         if now and time.monotonic() > limit:
@@ -71,7 +86,10 @@ def _live_run(ref: str | None) -> Path:
 
 
 def _signal_holder(path: Path, *, now: bool) -> int | None:
-    """Signal the driver through a descriptor of its process, so that a number that was given out again is never hit."""
+    """Signal the driver through a descriptor of its process.
+
+    So that a number that was given out again is never hit.
+    """
     pid = lock_holder(path)
     if pid is None:
         return None
@@ -87,7 +105,10 @@ def _signal_holder(path: Path, *, now: bool) -> int | None:
     except ProcessLookupError:
         return None
     except PermissionError as error:
-        raise TryAgain(f"pid {pid} belongs to another user", f"ask its owner to type camtui stop {reference(path)}") from error
+        raise TryAgain(
+            f"pid {pid} belongs to another user",
+            f"ask its owner to type camtui stop {reference(path)}",
+        ) from error
     finally:
         os.close(process)
     return pid

@@ -19,15 +19,24 @@ _BETWEEN_LINES = 2.0
 
 @command
 def synth(
-    folder: Annotated[str, typer.Argument(metavar="DIR", help="New, empty, or a synthetic data set that is to grow.")],
-    images: Annotated[int, typer.Option("--images", "-n", metavar="N", min=1, max=1_000_000, help="How many.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Image i is a function of S and i.")] = 0,
-    side: Annotated[int, typer.Option("--side", min=32, max=1024, help="Height and width in pixels.")] = 64,
+    folder: Annotated[
+        str,
+        typer.Argument(metavar="DIR", help="New, empty, or a synthetic data set that is to grow."),
+    ],
+    images: Annotated[
+        int, typer.Option("--images", "-n", metavar="N", min=1, max=1_000_000, help="How many.")
+    ] = 1000,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="S", min=0, help="Image i is a function of S and i.")
+    ] = 0,
+    side: Annotated[
+        int, typer.Option("--side", min=32, max=1024, help="Height and width in pixels.")
+    ] = 64,
 ) -> None:
     """Draw images of shapes on textured backgrounds, with the masks of the shapes.
 
-    Eight classes, told apart by the outline of the object and by nothing else. DIR/images has class folders for --data,
-    DIR/masks the object of each image, DIR/plan.json everything that was drawn.
+    Eight classes, told apart by the outline of the object and by nothing else. DIR/images has class
+    folders for --data, DIR/masks the object of each image, DIR/plan.json everything that was drawn.
 
     Example: camtui synth shapes --images 1000 --seed 0
     """
@@ -41,6 +50,7 @@ def synth(
             narrate(f"{written:,} of {images:,} images")
     narrate(f"wrote {images:,} images with masks: {printable(wanted.folder)}")
     narrate(
-        f"next: camtui run --data {printable(wanted.images)} --truth {printable(wanted.masks)} -b synthetic_cnn "
+        f"next: camtui run --data {printable(wanted.images)} --truth {printable(wanted.masks)} "
+        "-b synthetic_cnn "
         f"--metric mass_accuracy,rank_accuracy --name {name_for(wanted.folder.name)}"
     )

@@ -17,13 +17,16 @@ from camtui.runs import LAST, open_run
 def table(
     selected: Selected,
     run: RunArgument = LAST,
-    form: Annotated[str, typer.Option("--format", "-f", help="table, plain, md, json, csv, tsv or latex.")] = "table",
+    form: Annotated[
+        str, typer.Option("--format", "-f", help="table, plain, md, json, csv, tsv or latex.")
+    ] = "table",
 ) -> None:
     """Print the averages of a run.
 
-    Metrics in percent, in the paper's order, one block per backbone. ADCC is the harmonic mean of the averaged components, as in
-    the paper's tables. * marks the best of a backbone, = what ties with it by a paired test, ~ a cell that has not seen every
-    image. Controls (Fake-CAM and kin) take no part in the ranks. json, csv and tsv carry fractions at full precision.
+    Metrics in percent, in the paper's order, one block per backbone. ADCC is the harmonic mean of
+    the averaged components, as in the paper's tables. * marks the best of a backbone, = what ties
+    with it by a paired test, ~ a cell that has not seen every image. Controls (Fake-CAM and kin)
+    take no part in the ranks. json, csv and tsv carry fractions at full precision.
 
     Example: camtui table val --sort adcc --ci
     """

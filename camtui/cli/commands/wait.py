@@ -20,7 +20,9 @@ from evaluator.text import printable
 @command
 def wait(
     run: RunArgument = LAST,
-    timeout: Annotated[str, typer.Option(metavar="90s|30m|2h", help="Give up after so long, with exit code 124.")] = "",
+    timeout: Annotated[
+        str, typer.Option(metavar="90s|30m|2h", help="Give up after so long, with exit code 124.")
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Wait until a run has ended; the exit code says how.
@@ -34,10 +36,17 @@ def wait(
     while True:
         found = status_in(path)
         if not found.live and lock_holder(path) is None:
-            _tell(found, f"{found.name}: {found.state}{': ' + found.message if found.message else ''}; {found.advice}", json)
+            _tell(
+                found,
+                f"{found.name}: {found.state}{': ' + found.message if found.message else ''}; "
+                f"{found.advice}",
+                json,
+            )
             raise typer.Exit(5 if found.exit_code == 5 else found.check_code)
         if time.monotonic() >= limit:
-            _tell(found, f"{found.name} is still {found.state} after {timeout}: {found.advice}", json)
+            _tell(
+                found, f"{found.name} is still {found.state} after {timeout}: {found.advice}", json
+            )
             raise typer.Exit(124)
         time.sleep(min(0.25, max(0.0, limit - time.monotonic())))
 
@@ -58,5 +67,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value < 1e9:
-        raise UsageError(f"'{printable(text)}' is no duration", "for example --timeout 90s, 30m or 2h")
+        raise UsageError(
+            f"'{printable(text)}' is no duration", "for example --timeout 90s, 30m or 2h"
+        )
     return value

@@ -19,19 +19,35 @@ _IMAGES = ("half", "kitty", "sixel", "off")
 @command
 def watch(
     run: RunArgument = "@last",
-    cell: Annotated[str, typer.Option(metavar="BACKBONE/METHOD", help="Open this cell at once.")] = "",
-    image: Annotated[str, typer.Option(metavar="ID", help="Open this image at once: its number or a part of its path.")] = "",
-    interval: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds between two looks at the run.")] = 1.0,
-    readonly: Annotated[bool, typer.Option("--readonly", help="No key stops, resumes or writes anything.")] = False,
+    cell: Annotated[
+        str, typer.Option(metavar="BACKBONE/METHOD", help="Open this cell at once.")
+    ] = "",
+    image: Annotated[
+        str,
+        typer.Option(
+            metavar="ID", help="Open this image at once: its number or a part of its path."
+        ),
+    ] = "",
+    interval: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="Seconds between two looks at the run.")
+    ] = 1.0,
+    readonly: Annotated[
+        bool, typer.Option("--readonly", help="No key stops, resumes or writes anything.")
+    ] = False,
     ascii_: Annotated[bool, typer.Option("--ascii", help="ASCII characters only.")] = False,
-    low_bandwidth: Annotated[bool, typer.Option("--low-bandwidth", help="For slow lines: one look in five seconds.")] = False,
+    low_bandwidth: Annotated[
+        bool, typer.Option("--low-bandwidth", help="For slow lines: one look in five seconds.")
+    ] = False,
     images: Annotated[str, typer.Option(help="half, kitty, sixel or off.")] = "half",
-    no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")] = False,
+    no_mouse: Annotated[
+        bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")
+    ] = False,
     data: NamedDataOption = None,
 ) -> None:
     """Open the dashboard of a run. Leaving it never stops the run.
 
-    Where input, output or errors go elsewhere than to a terminal: one plain line per change until the run ends.
+    Where input, output or errors go elsewhere than to a terminal: one plain line per change until
+    the run ends.
 
     Example: camtui watch val --low-bandwidth
     """

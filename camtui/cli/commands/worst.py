@@ -26,11 +26,24 @@ if TYPE_CHECKING:
 def worst(
     run: RunArgument = "@last",
     by: Annotated[
-        str, typer.Option("--by", metavar="METRIC", help="The metric to rank by.", autocompletion=completion.metrics)
+        str,
+        typer.Option(
+            "--by",
+            metavar="METRIC",
+            help="The metric to rank by.",
+            autocompletion=completion.metrics,
+        ),
     ] = "adcc",
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many images of each cell.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="How many images of each cell.")
+    ] = 20,
     best: Annotated[bool, typer.Option("--best", help="The best in place of the worst.")] = False,
-    cell: Annotated[str, typer.Option("--cell", metavar="B/M", help="One cell, as BACKBONE/METHOD or a unique part of it.")] = "",
+    cell: Annotated[
+        str,
+        typer.Option(
+            "--cell", metavar="B/M", help="One cell, as BACKBONE/METHOD or a unique part of it."
+        ),
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """List the images that a method explains worst.
@@ -47,17 +60,29 @@ def worst(
     ascending = (metric.sign > 0) != best
     ranked = reader.ranked(chosen.id, metric.key, ascending=ascending, limit=limit)
     if not ranked:
-        raise NotFound(f"{chosen.backbone}/{chosen.method} has no {metric.key} yet", f"camtui table {printable(run)}")
-    rows = [_ranked_record(reader, chosen, place, entry.image) for place, entry in enumerate(ranked, 1)]
+        raise NotFound(
+            f"{chosen.backbone}/{chosen.method} has no {metric.key} yet",
+            f"camtui table {printable(run)}",
+        )
+    rows = [
+        _ranked_record(reader, chosen, place, entry.image) for place, entry in enumerate(ranked, 1)
+    ]
     if as_json:
         from camtui.export.records import SCHEMA_VERSION
 
-        head = {"schema_version": SCHEMA_VERSION, "backbone": chosen.backbone, "method": chosen.method, "by": metric.key}
+        head = {
+            "schema_version": SCHEMA_VERSION,
+            "backbone": chosen.backbone,
+            "method": chosen.method,
+            "by": metric.key,
+        }
         print_json({**head, "best": best, "images": rows})
         return
     from camtui.format import print_lines, table_lines
 
-    print_lines(table_lines(_ranked_table(reader, chosen, rows, metric.key, best)), stdout_console())
+    print_lines(
+        table_lines(_ranked_table(reader, chosen, rows, metric.key, best)), stdout_console()
+    )
 
 
 def _leading_cell(reader: RunReader) -> Cell:
@@ -76,10 +101,20 @@ def _ranked_record(reader: RunReader, cell: Cell, place: int, image: int) -> dic
     values = {key: getattr(row, key) for key in catalog.ROW_METRICS} | curves
     classes = _classes(reader, cell.backbone)
     return {
-        "place": place, "image": printable(ref.path), "id": ref.id, "label": ref.label, "label_name": _name(classes, ref.label),
-        "predicted": row.predicted, "predicted_name": _name(classes, row.predicted), "target": row.target,
-        "target_name": _name(classes, row.target), "y": row.y, "o": row.o, **values, "degenerate": row.degenerate,
-    }  # fmt: skip
+        "place": place,
+        "image": printable(ref.path),
+        "id": ref.id,
+        "label": ref.label,
+        "label_name": _name(classes, ref.label),
+        "predicted": row.predicted,
+        "predicted_name": _name(classes, row.predicted),
+        "target": row.target,
+        "target_name": _name(classes, row.target),
+        "y": row.y,
+        "o": row.o,
+        **values,
+        "degenerate": row.degenerate,
+    }
 
 
 def _classes(reader: RunReader, backbone: str) -> tuple[str, ...]:
@@ -88,15 +123,30 @@ def _classes(reader: RunReader, backbone: str) -> tuple[str, ...]:
 
 
 def _name(classes: tuple[str, ...], index: int | None) -> str | None:
-    return None if index is None else printable(classes[index], 40) if 0 <= index < len(classes) else str(index)
+    return (
+        None
+        if index is None
+        else printable(classes[index], 40)
+        if 0 <= index < len(classes)
+        else str(index)
+    )
 
 
-def _ranked_table(reader: RunReader, cell: Cell, rows: list[dict[str, Any]], by: str, best: bool) -> Table:
+def _ranked_table(
+    reader: RunReader, cell: Cell, rows: list[dict[str, Any]], by: str, best: bool
+) -> Table:
     from camtui.format import Block, Column, Entry, Table, TableRow, metric_header, percent
     from camtui.format.notes import run_title
 
-    metrics = [metric for key, metric in known_metrics().items() if any(row.get(key) is not None for row in rows)]
-    columns = [Column("place", "#", "#"), *(Column(metric.key, metric_header(metric), metric.title) for metric in metrics)]
+    metrics = [
+        metric
+        for key, metric in known_metrics().items()
+        if any(row.get(key) is not None for row in rows)
+    ]
+    columns = [
+        Column("place", "#", "#"),
+        *(Column(metric.key, metric_header(metric), metric.title) for metric in metrics),
+    ]
     columns = [
         Column("image", "image", "Image", numeric=False),
         Column("class", "true → predicted", "Class", numeric=False),
@@ -104,16 +154,26 @@ def _ranked_table(reader: RunReader, cell: Cell, rows: list[dict[str, Any]], by:
     ]
     columns.insert(3, Column("confidence", "y→o", "Confidence"))
     body = [
-        TableRow((
-            Entry(printable(row["image"], 44)), Entry(_class_words(row)), Entry(str(row["place"])),
-            Entry(f"{row['y']:.2f}→{row['o']:.2f}"), *(Entry(percent(row.get(metric.key))) for metric in metrics),
-        ))
+        TableRow(
+            (
+                Entry(printable(row["image"], 44)),
+                Entry(_class_words(row)),
+                Entry(str(row["place"])),
+                Entry(f"{row['y']:.2f}→{row['o']:.2f}"),
+                *(Entry(percent(row.get(metric.key))) for metric in metrics),
+            )
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
     title = f"{run_title(reader)} · {cell.backbone}/{cell.method} · {'best' if best else 'worst'} by {by}"
-    degenerate = [f"degenerate (the map is all zero): {sum(row['degenerate'] for row in rows)} of these"]
+    degenerate = [
+        f"degenerate (the map is all zero): {sum(row['degenerate'] for row in rows)} of these"
+    ]
     return Table(
-        title, tuple(columns), (Block("", tuple(body)),), tuple(degenerate if any(r["degenerate"] for r in rows) else [])
+        title,
+        tuple(columns),
+        (Block("", tuple(body)),),
+        tuple(degenerate if any(r["degenerate"] for r in rows) else []),
     )
 
 

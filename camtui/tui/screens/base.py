@@ -1,4 +1,7 @@
-"""What every screen of a run has: two lines at the top, the keys at the bottom, a summary where the terminal is too small."""
+"""What every screen of a run has.
+
+Two lines at the top, the keys at the bottom, a summary where the terminal is too small.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,10 @@ class RunScreen(Screen[None]):
 
     @property
     def ready(self) -> bool:
-        """Whether there is something to show on: a screen can come to the front before it is whole, and answers can come late."""
+        """Whether there is something to show on.
+
+        A screen can come to the front before it is whole, and answers can come late.
+        """
         return self._begun and self.is_running and bool(self.query("#keys"))
 
     def body(self) -> ComposeResult:
@@ -104,7 +110,9 @@ class RunScreen(Screen[None]):
                 self.query_one("#tiny", TextLines).show(runfacts.summary_lines(snapshot))
             else:
                 self.snapshot_shown(snapshot)
-        except NoMatches:  # what lies inside containers comes a moment after them, and goes a moment before
+        except (
+            NoMatches
+        ):  # what lies inside containers comes a moment after them, and goes a moment before
             self.call_after_refresh(self.show_snapshot)
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
@@ -133,16 +141,26 @@ class RunScreen(Screen[None]):
         return ""
 
     def fetch(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> None:
-        """Do something that waits for the run's file, while the screen stays alive; a newer fetch of the group replaces it."""
+        """Do something that waits for the run's file, while the screen stays alive.
+
+        A newer fetch of the group replaces it.
+        """
 
         async def show_answer() -> None:
-            with suppress(NoMatches):  # the answer has come while the screen goes away, and there is nothing left to show it on
+            with suppress(
+                NoMatches
+                # the answer has come while the screen goes away, and there is nothing left to show
+                # it on
+            ):
                 await work()
 
         self.run_worker(cast(Any, show_answer), group=group, exclusive=True)
 
     async def ask(self, question: Callable[[RunReader], T]) -> T | None:
-        """Ask the run's file, off the screen's thread; a refusal is shown as a toast and answered with ``None``."""
+        """Ask the run's file, off the screen's thread.
+
+        A refusal is shown as a toast and answered with ``None``.
+        """
         try:
             return await self.dashboard.ask(question)
         except CamtuiError as error:

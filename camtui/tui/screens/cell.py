@@ -1,4 +1,7 @@
-"""One cell: how its values are spread, how its ADCC settled, and its worst and best images, however many there are."""
+"""One cell: how its values are spread, how its ADCC settled, and its worst and best images.
+
+However many there are.
+"""
 
 from __future__ import annotations
 
@@ -39,14 +42,21 @@ class Listed(NamedTuple):
 
 
 def is_ascending(metric: str, worst: bool) -> bool:
-    """Whether the list runs from low to high values: the worst of a metric where higher is better, or the best of the others."""
+    """Whether the list runs from low to high values.
+
+    The worst of a metric where higher is better, or the best of the others.
+    """
     return (known_metrics()[metric].sign > 0) == worst
 
 
-def page(reader: RunReader, cell: int, metric: str, ascending: bool, after: RankedImage | None) -> list[Listed]:
+def page(
+    reader: RunReader, cell: int, metric: str, ascending: bool, after: RankedImage | None
+) -> list[Listed]:
     """The next images of the list, by key."""
     ranked = reader.ranked(cell, metric, ascending=ascending, limit=PAGE, after=after)
-    return [Listed(place, reader.image(place.image), reader.row(cell, place.image)) for place in ranked]
+    return [
+        Listed(place, reader.image(place.image), reader.row(cell, place.image)) for place in ranked
+    ]
 
 
 class CellScreen(RunScreen):
@@ -56,7 +66,12 @@ class CellScreen(RunScreen):
         Binding("w", "metric(1)", "worst by", tooltip="the metric that orders the images"),
         Binding("W", "metric(-1)", "worst by", show=False),
         Binding("b", "ends", "best/worst", tooltip="from the other end"),
-        Binding("B", "groups", "by class", tooltip="averages for right and wrong predictions, by class; images again"),
+        Binding(
+            "B",
+            "groups",
+            "by class",
+            tooltip="averages for right and wrong predictions, by class; images again",
+        ),
         Binding("right_square_bracket", "cell(1)", "next cell", show=False),
         Binding("left_square_bracket", "cell(-1)", "cell before", show=False),
         Binding("escape", "up", "up"),
@@ -91,7 +106,8 @@ class CellScreen(RunScreen):
         self.query_one("#images", LineTable).focus()
         self._begin_list()
 
-    # -- what is shown -----------------------------------------------------------------------------------------------------------
+    # -- what is shown
+    # ----------------------------------------------------------------------------------------------
 
     @property
     def cell(self) -> Cell | None:
@@ -121,7 +137,10 @@ class CellScreen(RunScreen):
         self._show_plots()
 
     def _show_plots(self) -> None:
-        left, right = self.query_one("#histogram", TextLines), self.query_one("#convergence", TextLines)
+        left, right = (
+            self.query_one("#histogram", TextLines),
+            self.query_one("#convergence", TextLines),
+        )
         left.border_title = f"{known_metrics()[self.metric].title}: images by value"
         left.show(histogram_lines(self._histogram, self.metric, left.size.width, left.size.height))
         right.border_title = "ADCC over n, 95 % band"
@@ -130,15 +149,24 @@ class CellScreen(RunScreen):
     def _show_list_head(self, snapshot: Snapshot) -> None:
         metric = known_metrics()[self.metric]
         end = "Worst" if self.worst else "Best"
-        more = f"   {short_count(len(self._listed))} listed{'' if self._complete else ', more below'}"
+        more = (
+            f"   {short_count(len(self._listed))} listed{'' if self._complete else ', more below'}"
+        )
         what = {"": "images", "class": "classes", "correct": "predictions"}[self.by]
         if self.by:
             more = "" if self._complete else "   reading every row"
         self.query_one("#listhead", TextLines).show(
-            [[Field(f" {end} {what} by ", "dim"), Field(metric_header(metric), "strong"), Field(more, "dim")]]
+            [
+                [
+                    Field(f" {end} {what} by ", "dim"),
+                    Field(metric_header(metric), "strong"),
+                    Field(more, "dim"),
+                ]
+            ]
         )
 
-    # -- the list ----------------------------------------------------------------------------------------------------------------
+    # -- the list
+    # ----------------------------------------------------------------------------------------------
 
     def _begin_list(self) -> None:
         """Read the list anew, the cursor on its first image."""
@@ -174,9 +202,16 @@ class CellScreen(RunScreen):
 
     def _show_list(self) -> None:
         shown = other_metrics(self.metric, self.app.size.width)
-        lines = [image_line(place, listed, self._class_names, shown) for place, listed in enumerate(self._listed, 1)]
+        lines = [
+            image_line(place, listed, self._class_names, shown)
+            for place, listed in enumerate(self._listed, 1)
+        ]
         cell = self.cell
-        nothing = "not applicable here" if cell is not None and not cell.applicable else "no image of this cell has a value yet"
+        nothing = (
+            "not applicable here"
+            if cell is not None and not cell.applicable
+            else "no image of this cell has a value yet"
+        )
         table = self.query_one("#images", LineTable)
         if self.by:
             ordered = in_order(self._groups, self.metric, worst=self.worst)
@@ -197,7 +232,8 @@ class CellScreen(RunScreen):
         if isinstance(message.row, int):
             self.dashboard.open_image(self.cell_id, message.row, self.metric, worst=self.worst)
 
-    # -- keys --------------------------------------------------------------------------------------------------------------------
+    # -- keys
+    # ----------------------------------------------------------------------------------------------
 
     def action_metric(self, step: int) -> None:
         """Order the images by the next metric."""
@@ -231,17 +267,30 @@ class CellScreen(RunScreen):
 
 
 def list_columns(metric: str, width: int) -> list[Column]:
-    """Place, image, classes, confidences and the metrics of a row; the one that orders comes last."""
+    """Place, image, classes, confidences and the metrics of a row.
+
+    The one that orders comes last.
+    """
     shown = other_metrics(metric, width)
-    columns = [Column("place", "#", 6), Column("image", "image", 24 if width < 100 else 32, right=False)]
-    columns += [Column("classes", "true → predicted", 0, right=False), Column("confidence", "confidence\n→ masked", 11)]
+    columns = [
+        Column("place", "#", 6),
+        Column("image", "image", 24 if width < 100 else 32, right=False),
+    ]
+    columns += [
+        Column("classes", "true → predicted", 0, right=False),
+        Column("confidence", "confidence\n→ masked", 11),
+    ]
     columns += [Column(key, metric_header(known_metrics()[key]), 7) for key in shown]
     return [*columns, Column("value", metric_header(known_metrics()[metric]), 8)]
 
 
 def other_metrics(metric: str, width: int) -> list[str]:
     """What stands beside the metric that orders, where there is room."""
-    return [key for key in ("average_drop", "coherency", "complexity", "adcc") if key != metric] if width >= 100 else []
+    return (
+        [key for key in ("average_drop", "coherency", "complexity", "adcc") if key != metric]
+        if width >= 100
+        else []
+    )
 
 
 def image_line(place: int, listed: Listed, classes: tuple[str, ...], shown: list[str]) -> Line:
@@ -261,7 +310,9 @@ def image_line(place: int, listed: Listed, classes: tuple[str, ...], shown: list
 def group_columns(metric: str, width: int) -> list[Column]:
     """A group of images, how many they are, and their averages; the one that orders comes last."""
     columns = [Column("group", "images", 0, right=False), Column("n", "n", 8)]
-    columns += [Column(key, metric_header(known_metrics()[key]), 7) for key in other_metrics(metric, width)]
+    columns += [
+        Column(key, metric_header(known_metrics()[key]), 7) for key in other_metrics(metric, width)
+    ]
     return [*columns, Column("value", metric_header(known_metrics()[metric]), 14)]
 
 
@@ -281,10 +332,16 @@ def group_line(group: Group, metric: str, shown: list[str]) -> Line:
         mean = group.view.mean(key)
         return percent(mean.value if mean else None)
 
-    fields = [Field(group.name, "warn" if group.correct is False else ""), Field(short_count(group.view.summary.n), "dim")]
+    fields = [
+        Field(group.name, "warn" if group.correct is False else ""),
+        Field(short_count(group.view.summary.n), "dim"),
+    ]
     fields += [Field(value(key), "dim") for key in shown]
     mean = group.view.mean(metric)
-    return Line(f"group {group.place}", (*fields, Field(with_interval(mean) if mean else value(metric), "strong")))
+    return Line(
+        f"group {group.place}",
+        (*fields, Field(with_interval(mean) if mean else value(metric), "strong")),
+    )
 
 
 def histogram_lines(counts: list[int], metric: str, width: int, height: int) -> list[list[Field]]:
@@ -312,7 +369,10 @@ def convergence_lines(curve: list[Mean], width: int, height: int) -> list[list[F
         plot.dots([mean.value + sign * (mean.half_width or 0) for mean in curve])
     rows = plot.lines()
     ticks = axis_ticks(low, high, len(rows))
-    lines = [[Field(f"{ticks.get(row, ''):>6} ", "dim"), Field(line, "series1")] for row, line in enumerate(rows)]
+    lines = [
+        [Field(f"{ticks.get(row, ''):>6} ", "dim"), Field(line, "series1")]
+        for row, line in enumerate(rows)
+    ]
     last, across = curve[-1].n, max(1, width - 10)
     half, end = short_count(last // 2), f"{short_count(last)} images"
     below = f"{half:>{across // 2 + len(half) // 2}}" if across > 40 else ""
@@ -320,7 +380,10 @@ def convergence_lines(curve: list[Mean], width: int, height: int) -> list[list[F
 
 
 def axis_ticks(low: float, high: float, rows: int) -> dict[int, str]:
-    """Row from the top → the value there in percent: both ends, and a label about every fourth row between them."""
+    """Row from the top → the value there in percent.
+
+    Both ends, and a label about every fourth row between them.
+    """
     steps = max(1, (rows - 1) // 4)
     places = {round(step * (rows - 1) / steps) for step in range(steps + 1)}
     return {place: percent(high - (high - low) * place / max(1, rows - 1), 1) for place in places}

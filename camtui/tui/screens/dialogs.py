@@ -36,7 +36,9 @@ class Question(ModalScreen[str]):
 
     BINDINGS = [Binding("escape", "no", "no"), Binding("y", "yes", "yes"), Binding("n", "no", "no")]
 
-    def __init__(self, question: str, choices: Sequence[Choice], refuse: str = "No, leave it as it is") -> None:
+    def __init__(
+        self, question: str, choices: Sequence[Choice], refuse: str = "No, leave it as it is"
+    ) -> None:
         super().__init__()
         self._question = printable(question)
         self._choices = [Choice("", refuse), *choices]

@@ -16,7 +16,13 @@ _WORDS: list[list[Field]] = [
     [Field("   There is no run yet. Two commands to begin with:", "")],
     [],
     [Field("     camtui run --demo", "key")],
-    [Field("       a few photographs, one small network, the methods of the paper's Table 2; minutes", "dim")],
+    [
+        Field(
+            "       a few photographs, one small network, the methods of the paper's Table 2; "
+            "minutes",
+            "dim",
+        )
+    ],
     [],
     [Field("     camtui run --data FOLDER -b resnet50 -m gradcam,gradcampp,scorecam", "key")],
     [Field("       your images: class folders, or a flat folder", "dim")],

@@ -1,4 +1,7 @@
-"""The first screen: method × backbone for one metric, live, with the cell under the cursor below it."""
+"""The first screen: method × backbone for one metric, live.
+
+With the cell under the cursor below it.
+"""
 
 from __future__ import annotations
 
@@ -88,9 +91,14 @@ class GridScreen(RunScreen):
                     yield TextLines(id="worst")
                     yield Gallery(id="worst-picture")
         yield TextLines(id="events", classes="ruled")
-        yield Input(id="filter", placeholder="words that the method's or the backbone's name holds", select_on_focus=False)
+        yield Input(
+            id="filter",
+            placeholder="words that the method's or the backbone's name holds",
+            select_on_focus=False,
+        )
 
-    # -- what is shown -----------------------------------------------------------------------------------------------------------
+    # -- what is shown
+    # ----------------------------------------------------------------------------------------------
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
         """Hint, table, detail, events."""
@@ -110,7 +118,10 @@ class GridScreen(RunScreen):
         metric = known_metrics()[self.view.metric]
         spans = [Field(f" {metric.title} {metric.arrow}", "strong")]
         if self.view.paper:
-            printed = (self.dashboard.paper(cell.backbone, cell.method, self.view.metric) for cell in snapshot.cells)
+            printed = (
+                self.dashboard.paper(cell.backbone, cell.method, self.view.metric)
+                for cell in snapshot.cells
+            )
             said = (
                 "as the paper printed it, in percent"
                 if any(value is not None for value in printed)
@@ -124,8 +135,17 @@ class GridScreen(RunScreen):
             Field("  ~ partial", "partial"),
         ]
         if self.view.order != "plan" or not self.view.descending:
-            by = self.view.column if self.view.order == "value" and self.view.column else self.view.order
-            spans.append(Field(f"  sorted by {printable(by, 20)} {'↓' if self.view.descending else '↑'}", "accent"))
+            by = (
+                self.view.column
+                if self.view.order == "value" and self.view.column
+                else self.view.order
+            )
+            spans.append(
+                Field(
+                    f"  sorted by {printable(by, 20)} {'↓' if self.view.descending else '↑'}",
+                    "accent",
+                )
+            )
         if self.view.words:
             spans.append(Field(f"  filter: {printable(self.view.words, 20)}", "accent"))
         return spans
@@ -136,9 +156,16 @@ class GridScreen(RunScreen):
         previous = [line.key for line in table.lines] if moving else []
         marks = self.dashboard.marks(self._marked_metrics(snapshot))
         grid = gridmodel.build(
-            snapshot, self.view, marks, self.dashboard.paper, table.size.width or self.app.size.width, previous
+            snapshot,
+            self.view,
+            marks,
+            self.dashboard.paper,
+            table.size.width or self.app.size.width,
+            previous,
         )
-        table.show(grid.columns, grid.lines, empty="no cell has that in its name; Esc clears the filter")
+        table.show(
+            grid.columns, grid.lines, empty="no cell has that in its name; Esc clears the filter"
+        )
         if not self._placed:
             self._place_cursor(snapshot)
 
@@ -147,7 +174,9 @@ class GridScreen(RunScreen):
 
     def _place_cursor(self, snapshot: Snapshot) -> None:
         """Begin on the best cell there is; from then on the cursor is the user's."""
-        best = gridmodel.best_cell(snapshot, self.view.metric, self.dashboard.marks((self.view.metric,)))
+        best = gridmodel.best_cell(
+            snapshot, self.view.metric, self.dashboard.marks((self.view.metric,))
+        )
         if best is not None and self.dashboard.is_running:
             self._placed = True
             self.put_cursor(best)
@@ -172,37 +201,52 @@ class GridScreen(RunScreen):
         backbone = column if column in snapshot.backbones else snapshot.backbones[0]
         return snapshot.cell(backbone, str(row))
 
-    # -- what large terminals show besides -----------------------------------------------------------------------------------
+    # -- what large terminals show besides
+    # -----------------------------------------------------------------------------------
 
     @property
     def _roomy(self) -> bool:
         return self.has_class("-wide") and self.has_class("-tall")
 
     def _show_overview(self, snapshot: Snapshot) -> None:
-        """Every component of the chosen backbone, the convergence of its leaders, the worst image of the chosen cell."""
+        """Every component of the chosen backbone, the convergence of its leaders.
+
+        The worst image of the chosen cell.
+        """
         cell = self.chosen()
         if cell is None or not self._roomy:
             return
         panel = self.query_one("#overview", TextLines)
         panel.border_title = rule(f"{cell.backbone}: all components, ADCC with its 95 % interval")
         marks = self.dashboard.marks(("adcc",))
-        lines = overview.component_lines(snapshot, cell.backbone, marks, panel.size.width, panel.size.height)
+        lines = overview.component_lines(
+            snapshot, cell.backbone, marks, panel.size.width, panel.size.height
+        )
         panel.show(lines)
         self._show_leaders()
 
     def _show_leaders(self) -> None:
         panel = self.query_one("#leaders", TextLines)
-        panel.border_title = rule(f"{self._leaders_of}: leaders, ADCC over n") if self._leaders_of else ""
+        panel.border_title = (
+            rule(f"{self._leaders_of}: leaders, ADCC over n") if self._leaders_of else ""
+        )
         panel.show(overview.leader_lines(self._curves, panel.size.width, panel.size.height))
 
     def _fetch_overview(self) -> None:
-        """Ask for what the file must be read for, once the cursor rests on another cell or the cell has grown by a tenth."""
+        """Ask for what the file must be read for.
+
+        Once the cursor rests on another cell or the cell has grown by a tenth.
+        """
         cell = self.chosen()
         if cell is None or not self._roomy:
             return
         n = self.snapshot.views[cell.id].summary.n
         before, seen = self._overview_of
-        if before == cell.id and n < seen * _GROWN and not (n == self.snapshot.info.image_count != seen):
+        if (
+            before == cell.id
+            and n < seen * _GROWN
+            and not (n == self.snapshot.info.image_count != seen)
+        ):
             return
         self._overview_of = (cell.id, n)
         self.fetch(partial(self._load_overview, cell), "overview")
@@ -222,7 +266,10 @@ class GridScreen(RunScreen):
         from camtui.tui.worst import Worst, worst_of
 
         found: Worst | None = await self.ask(partial(worst_of, cell=cell))
-        facts, picture = self.query_one("#worst", TextLines), self.query_one("#worst-picture", Gallery)
+        facts, picture = (
+            self.query_one("#worst", TextLines),
+            self.query_one("#worst-picture", Gallery),
+        )
         self.query_one("#worst-pane").border_title = rule(f"worst image of {cell.method}")
         if found is None:
             facts.show([[Field("  no image has a value yet", "dim")]])
@@ -244,7 +291,10 @@ class GridScreen(RunScreen):
         detail.show(lines)
 
     def _shape_line(self, snapshot: Snapshot, cell: Cell) -> list[Field]:
-        """Histogram and difference to the best; the histogram is asked for when it is out of date."""
+        """Histogram and difference to the best.
+
+        The histogram is asked for when it is out of date.
+        """
         metric, summary = self.view.metric, snapshot.views[cell.id].summary
         wanted = (cell.id, metric, summary.n)
         if self._asked != wanted and (self._histogram is None or self._histogram[0] != wanted):
@@ -256,7 +306,9 @@ class GridScreen(RunScreen):
         best = best_in_backbone(snapshot, self.dashboard.marks((metric,)), metric, cell.id)
         if best is not None and snapshot.mean(cell.id, metric) is not None:
             found = self.dashboard.difference(metric, best, cell.id)
-            spans += cellfacts.difference_fields(snapshot, metric, snapshot.views[best].cell, found, is_best=best == cell.id)
+            spans += cellfacts.difference_fields(
+                snapshot, metric, snapshot.views[best].cell, found, is_best=best == cell.id
+            )
         return spans
 
     async def _fetch_histogram(self, wanted: tuple[int, str, int]) -> None:
@@ -266,7 +318,8 @@ class GridScreen(RunScreen):
             self._histogram = (wanted, counts)
             self._show_detail(self.snapshot)
 
-    # -- what the user does ------------------------------------------------------------------------------------------------------
+    # -- what the user does
+    # ----------------------------------------------------------------------------------------------
 
     def on_cursor_moved(self, _: CursorMoved) -> None:
         """The detail follows the cursor, and rows stay where they are for a while."""
@@ -280,7 +333,11 @@ class GridScreen(RunScreen):
     def _think(self) -> None:
         """Once the cursor rests: how does this cell differ from the best?"""
         cell, metric = self.chosen(), self.view.metric
-        shown = sorted(self.snapshot.metrics, key=lambda key: key != metric) if self.view.long else [metric]
+        shown = (
+            sorted(self.snapshot.metrics, key=lambda key: key != metric)
+            if self.view.long
+            else [metric]
+        )
         self.dashboard.think(shown, cell.id if cell else None)
         self._fetch_overview()
 
@@ -309,7 +366,11 @@ class GridScreen(RunScreen):
 
     def action_sort(self) -> None:
         """Plan → value of the column under the cursor → name → plan."""
-        following: dict[gridmodel.Order, gridmodel.Order] = {"plan": "value", "value": "name", "name": "plan"}
+        following: dict[gridmodel.Order, gridmodel.Order] = {
+            "plan": "value",
+            "value": "name",
+            "name": "plan",
+        }
         _, column = self.query_one("#grid", LineTable).cursor
         order = following[self.view.order]
         self._look(order=order, column=column if order == "value" else "", descending=True)

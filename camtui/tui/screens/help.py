@@ -69,7 +69,11 @@ def sections(everywhere: type[App[Any]]) -> list[tuple[str, type[DOMNode]]]:
 
 def own_bindings(kind: type[DOMNode]) -> list[Binding]:
     """The bindings that a class itself declares."""
-    return [binding for found in BindingsMap(kind.BINDINGS).key_to_bindings.values() for binding in found]
+    return [
+        binding
+        for found in BindingsMap(kind.BINDINGS).key_to_bindings.values()
+        for binding in found
+    ]
 
 
 def mark_lines(screen: str, room: int) -> list[Line]:
@@ -86,7 +90,12 @@ def help_lines(everywhere: type[App[Any]], room: int) -> list[Line]:
     for title, kind in sections(everywhere):
         lines.append(Line((title, ""), (Field(title, "strong"), Field(""))))
         for (word, more), keys in _grouped(own_bindings(kind)):
-            lines += _entry((title, keys, word), Field(f"  {keys}", "key"), f"{word}: {more}" if more else word, room)
+            lines += _entry(
+                (title, keys, word),
+                Field(f"  {keys}", "key"),
+                f"{word}: {more}" if more else word,
+                room,
+            )
     return lines
 
 
@@ -94,7 +103,10 @@ def _entry(key: tuple[str, ...], first: Field, text: str, room: int) -> list[Lin
     """A key or a mark, and its meaning over as many lines as it takes."""
     parts = wrap(text, room) or [""]
     heads = [first, *[Field("")] * (len(parts) - 1)]
-    return [Line((*key, place), (head, Field(part))) for place, (head, part) in enumerate(zip(heads, parts, strict=True))]
+    return [
+        Line((*key, place), (head, Field(part)))
+        for place, (head, part) in enumerate(zip(heads, parts, strict=True))
+    ]
 
 
 def _grouped(bindings: Iterable[Binding]) -> list[tuple[tuple[str, str], str]]:

@@ -1,4 +1,7 @@
-"""One image in one cell: what the network saw, what the method marked, what was measured; or all methods beside each other."""
+"""One image in one cell: what the network saw, what the method marked, what was measured.
+
+Or all methods beside each other.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,16 @@ from camtui.pictures import seen_by
 from camtui.tui.imagefacts import curve_lines, fact_lines, where_line
 from camtui.tui.scene import Look, Scene, items, overlay
 from camtui.tui.screens.base import RunScreen
-from camtui.tui.shot import Shot, Source, all_methods_on, first_of, map_of, neighbour, open_source, read_shot
+from camtui.tui.shot import (
+    Shot,
+    Source,
+    all_methods_on,
+    first_of,
+    map_of,
+    neighbour,
+    open_source,
+    read_shot,
+)
 from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.gallery import Gallery, Item, arrange
 from camtui.tui.widgets.lines import TextLines
@@ -48,7 +60,13 @@ class ImageScreen(RunScreen):
         Binding("left_square_bracket,left,h,k,up", "step(-1)", "prev/next", key_display="["),
         Binding("right_square_bracket,right,l,j,down", "step(1)", "prev/next", key_display="]"),
         Binding("o", "view", "view", tooltip="input and overlay, maps, all four, overlay alone"),
-        Binding("A,M", "all", "all methods", key_display="A", tooltip="every method on this image, one colour scale"),
+        Binding(
+            "A,M",
+            "all",
+            "all methods",
+            key_display="A",
+            tooltip="every method on this image, one colour scale",
+        ),
         Binding("d", "curves", "curves", tooltip="deletion and insertion"),
         Binding("c", "colours", "colours", tooltip="colour map"),
         Binding("a", "alpha", "alpha", tooltip="how strong the overlay is"),
@@ -56,7 +74,9 @@ class ImageScreen(RunScreen):
         Binding("w", "metric(1)", "worst by", tooltip="the metric that orders the images"),
         Binding("W", "metric(-1)", "worst by", show=False),
         Binding("b", "ends", "best/worst", show=False, tooltip="from the other end"),
-        Binding("i", "full", "full-res", show=False, tooltip="kitty or sixel graphics, with --images"),
+        Binding(
+            "i", "full", "full-res", show=False, tooltip="kitty or sixel graphics, with --images"
+        ),
         Binding("y", "copy_path", "copy path", show=False),
         Binding("escape", "up", "up"),
     ]
@@ -90,7 +110,8 @@ class ImageScreen(RunScreen):
         self.look = Look("four" if self.app.size.width >= 120 else "pair")
         self._open(self.image_id)
 
-    # -- fetching ----------------------------------------------------------------------------------------------------------------
+    # -- fetching
+    # ----------------------------------------------------------------------------------------------
 
     def _open(self, image: int | None) -> None:
         self.fetch(partial(self._load, image), "image")
@@ -112,7 +133,11 @@ class ImageScreen(RunScreen):
         source = await self._source(shot)
         others: list[tuple[Cell, Row | None]] | None = []
         if self.look.all_methods:
-            cells = [one for one in self.snapshot.cells if one.backbone == cell.backbone and one.applicable]
+            cells = [
+                one
+                for one in self.snapshot.cells
+                if one.backbone == cell.backbone and one.applicable
+            ]
             others = await self.ask(lambda reader: all_methods_on(reader, cells, number))
         self.image_id = number
         map_, truth = map_of(cell.method, shot.row, shot.loaded), await self._object(shot)
@@ -127,7 +152,9 @@ class ImageScreen(RunScreen):
             return Source(None, self._problem)
         key = shot.image.id, seen_by(shot.loaded, self._plan.resize)
         if key not in self._sources:
-            self._sources[key] = await asyncio.to_thread(open_source, self._plan.data, shot.image, key[1])
+            self._sources[key] = await asyncio.to_thread(
+                open_source, self._plan.data, shot.image, key[1]
+            )
             while len(self._sources) > KEPT:
                 del self._sources[next(iter(self._sources))]
         return self._sources[key]
@@ -136,7 +163,9 @@ class ImageScreen(RunScreen):
         """Where the object is; reading its file is left to a thread."""
         if self._plan is None or shot.row is None:
             return NO_OBJECT
-        return await asyncio.to_thread(object_in, self._plan, shot.image, shot.row.target, shot.loaded)
+        return await asyncio.to_thread(
+            object_in, self._plan, shot.image, shot.row.target, shot.loaded
+        )
 
     async def _find_plan(self) -> RunPlan | None:
         found = await self.ask(lambda reader: reader.plan())
@@ -148,7 +177,8 @@ class ImageScreen(RunScreen):
         view = self.snapshot.views.get(self.cell_id)
         return view.cell if view else None
 
-    # -- what is shown -----------------------------------------------------------------------------------------------------------
+    # -- what is shown
+    # ----------------------------------------------------------------------------------------------
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
         """A finished row does not change; an image that was still to come may have one now."""
@@ -163,7 +193,9 @@ class ImageScreen(RunScreen):
         if scene is None or not self.is_mounted:
             return
         width = self.app.size.width
-        self.query_one("#where", TextLines).show([where_line(scene.shot, self.metric, self.worst, width)])
+        self.query_one("#where", TextLines).show(
+            [where_line(scene.shot, self.metric, self.worst, width)]
+        )
         pictures = self._pictures(scene)
         self.query_one("#gallery", Gallery).show(pictures)
         facts = fact_lines(scene.shot, self.metric, width)
@@ -172,7 +204,9 @@ class ImageScreen(RunScreen):
         show_curves = bool(scene.shot.curves) and (self.curves or self.app.size.height >= 34)
         panel.display = show_curves
         room = self.app.size.height - len(facts) - _AROUND
-        panel.show(curve_lines(scene.shot, width, spare_rows(pictures, width, room)) if show_curves else [])
+        panel.show(
+            curve_lines(scene.shot, width, spare_rows(pictures, width, room)) if show_curves else []
+        )
         self.refresh_bindings()
 
     def _pictures(self, scene: Scene) -> list[Item]:
@@ -180,7 +214,8 @@ class ImageScreen(RunScreen):
             return [Item("pictures are off", None, "start with --images half to see them")]
         return items(scene, self.look, self.metric)
 
-    # -- keys --------------------------------------------------------------------------------------------------------------------
+    # -- keys
+    # ----------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Curves only where the run has them."""
@@ -197,7 +232,9 @@ class ImageScreen(RunScreen):
 
     async def _step(self, shot: Shot, step: int) -> None:
         metric, worst = self.metric, self.worst
-        image = await self.ask(lambda reader: neighbour(reader, shot, metric, worst=worst, step=step))
+        image = await self.ask(
+            lambda reader: neighbour(reader, shot, metric, worst=worst, step=step)
+        )
         if image is not None:
             await self._load(image)
 

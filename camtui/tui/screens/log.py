@@ -1,4 +1,7 @@
-"""What happened: events, failures with their reasons, the plan with every version, the price of each stage, the driver's log."""
+"""What happened: events, failures with their reasons, the plan with every version.
+
+The price of each stage, the driver's log.
+"""
 
 from __future__ import annotations
 
@@ -57,11 +60,19 @@ class LogScreen(RunScreen):
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
         """Events and timings at once; the other lists when something new can stand in them."""
-        names = [f"failed images ({count(snapshot.failures)})" if name == "errors" else name for name in TABS]
+        names = [
+            f"failed images ({count(snapshot.failures)})" if name == "errors" else name
+            for name in TABS
+        ]
         roles = ["strong" if place == self.tab else "dim" for place in range(len(TABS))]
         marks = ["▶" if place == self.tab else " " for place in range(len(TABS))]
         self.query_one("#tabs", TextLines).show(
-            [[Field(f" {mark}{name}  ", role) for mark, name, role in zip(marks, names, roles, strict=True)]]
+            [
+                [
+                    Field(f" {mark}{name}  ", role)
+                    for mark, name, role in zip(marks, names, roles, strict=True)
+                ]
+            ]
         )
         if TABS[self.tab] == "events":
             self._put(event_table(snapshot), at_end=True)
@@ -91,7 +102,9 @@ class LogScreen(RunScreen):
         row, _column = table.cursor
         text = next((line.fields[-1].text for line in table.lines if line.key == row), "")
         width = max(20, self.app.size.width - 2)
-        self.query_one("#whole", TextLines).show([[Field(f" {text[x : x + width]}")] for x in range(0, len(text), width)])
+        self.query_one("#whole", TextLines).show(
+            [[Field(f" {text[x : x + width]}")] for x in range(0, len(text), width)]
+        )
 
     def action_tab(self, step: int) -> None:
         """Another list."""
@@ -110,18 +123,31 @@ def event_table(snapshot: Snapshot) -> Shown:
     """The newest events, oldest first."""
     columns = [Column("time", "time", 10, right=False), Column("level", "level", 8, right=False)]
     columns += [Column("text", "what happened", 0, right=False)]
-    return columns, [Line(event.id, tuple(runfacts.event_fields(event))) for event in snapshot.events]
+    return columns, [
+        Line(event.id, tuple(runfacts.event_fields(event))) for event in snapshot.events
+    ]
 
 
 def timing_table(snapshot: Snapshot) -> Shown:
     """What an image costs in each stage, and how long the stage has taken in this session."""
-    columns = [Column("stage", "stage", 0, right=False), Column("done", "images", 15), Column("each", "ms/image", 9)]
+    columns = [
+        Column("stage", "stage", 0, right=False),
+        Column("done", "images", 15),
+        Column("each", "ms/image", 9),
+    ]
     columns += [Column("forwards", "forwards", 8), Column("spent", "spent", 7)]
     lines = []
     for stage in snapshot.stages:
         each = f"{1000 * stage.seconds / stage.timed_images:.1f}" if stage.timed_images else ABSENT
-        fields = [Field(printable(stage.title, 60)), Field(f"{count(stage.done)}/{count(stage.images)}"), Field(each, "strong")]
-        fields += [Field(f"{stage.forwards_per_image:g}", "dim"), Field(duration(stage.seconds), "dim")]
+        fields = [
+            Field(printable(stage.title, 60)),
+            Field(f"{count(stage.done)}/{count(stage.images)}"),
+            Field(each, "strong"),
+        ]
+        fields += [
+            Field(f"{stage.forwards_per_image:g}", "dim"),
+            Field(duration(stage.seconds), "dim"),
+        ]
         lines.append(Line(stage.id, tuple(fields)))
     return columns, lines
 
@@ -135,11 +161,16 @@ def failure_lines(reader: RunReader) -> Shown:
     """Image, cell, reason and detail of every failure, or of the first of them."""
     names = {cell.id: _CellNames(cell.backbone, cell.method) for cell in reader.cells()}
     columns = [Column("image", "image", 30, right=False), Column("cell", "cell", 26, right=False)]
-    columns += [Column("reason", "reason", 12, right=False), Column("detail", "detail", 0, right=False)]
+    columns += [
+        Column("reason", "reason", 12, right=False),
+        Column("detail", "detail", 0, right=False),
+    ]
     lines = []
     for failure in reader.failures(limit=MOST_FAILURES):
         name = names.get(failure.cell, _CellNames("?", "?"))
-        cell = f"{printable(name.method)}/{printable(name.backbone)}" + (f" {failure.metric}" if failure.metric else "")
+        cell = f"{printable(name.method)}/{printable(name.backbone)}" + (
+            f" {failure.metric}" if failure.metric else ""
+        )
         image = printable(reader.image(failure.image).path)
         fields = (
             Field(image[-30:]),
@@ -149,15 +180,31 @@ def failure_lines(reader: RunReader) -> Shown:
         )
         lines.append(Line((failure.cell, failure.image, failure.metric), fields))
     if len(lines) == MOST_FAILURES:
-        lines.append(Line("more", (Field(f"only the first {count(MOST_FAILURES)} are listed: camtui errors", "warn"),)))
+        lines.append(
+            Line(
+                "more",
+                (
+                    Field(
+                        f"only the first {count(MOST_FAILURES)} are listed: camtui errors", "warn"
+                    ),
+                ),
+            )
+        )
     return columns, lines
 
 
 def plan_lines(reader: RunReader) -> Shown:
     """The plan, the networks, the versions: a name and a value each."""
-    pairs: list[tuple[str, object]] = [("file", reader.path), ("created", time.ctime(reader.info().created))]
+    pairs: list[tuple[str, object]] = [
+        ("file", reader.path),
+        ("created", time.ctime(reader.info().created)),
+    ]
     try:
-        pairs += [(name, _joined(value)) for name, value in reader.plan().to_dict().items() if name != "backbones"]
+        pairs += [
+            (name, _joined(value))
+            for name, value in reader.plan().to_dict().items()
+            if name != "backbones"
+        ]
     except CamtuiError as error:
         pairs.append(("plan", error.message))
     for name, loaded in reader.backbones().items():
@@ -167,7 +214,10 @@ def plan_lines(reader: RunReader) -> Shown:
         Line((place, name), (Field(printable(name), "dim"), Field(printable(value, 2000))))
         for place, (name, value) in enumerate(pairs)
     ]
-    return [Column("name", "what", 28, right=False), Column("value", "value", 0, right=False)], lines
+    return [
+        Column("name", "what", 28, right=False),
+        Column("value", "value", 0, right=False),
+    ], lines
 
 
 def _joined(value: object) -> object:

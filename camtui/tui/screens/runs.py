@@ -1,4 +1,7 @@
-"""All runs: what became of each, where it differs from the one that is open, and two of them compared image by image."""
+"""All runs: what became of each, where it differs from the one that is open.
+
+And two of them compared image by image.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,15 @@ from textual.binding import Binding
 from textual.widgets import Input
 
 from camtui.feed import Snapshot
-from camtui.format import cell_views, count, duration, half_width, metric_header, percent, signed_percent
+from camtui.format import (
+    cell_views,
+    count,
+    duration,
+    half_width,
+    metric_header,
+    percent,
+    signed_percent,
+)
 from camtui.runs import list_runs
 from camtui.status import RunStatus, read_status
 from camtui.tui.messages import CursorMoved, RowOpened
@@ -35,7 +46,8 @@ class Known:
     """A run in the list.
 
     Attributes:
-        best: the best cell that is no control, as words; ``plan``: its choices by name; ``problem``: why it cannot be read.
+        best: the best cell that is no control, as words; ``plan``: its choices by name;
+            ``problem``: why it cannot be read.
     """
 
     path: Path
@@ -53,12 +65,23 @@ def read_known(path: Path) -> Known:
             status, info = read_status(reader, path), reader.info()
             return Known(path, status, info.started or info.created, _best(reader), _plan(reader))
     except (CamtuiError, sqlite3.Error) as error:
-        return Known(path, None, 0.0, ("", ""), {}, printable(error.message if isinstance(error, CamtuiError) else error, 200))
+        return Known(
+            path,
+            None,
+            0.0,
+            ("", ""),
+            {},
+            printable(error.message if isinstance(error, CamtuiError) else error, 200),
+        )
 
 
 def _best(reader: RunReader) -> tuple[str, str]:
     """Value and name of the best ADCC; by average alone, no pair is tested."""
-    found = [(mean.value, view.cell) for view in cell_views(reader) if not view.control and (mean := view.mean("adcc"))]
+    found = [
+        (mean.value, view.cell)
+        for view in cell_views(reader)
+        if not view.control and (mean := view.mean("adcc"))
+    ]
     if not found:
         return "", ""
     value, cell = max(found, key=lambda one: one[0])
@@ -79,7 +102,10 @@ def _plan(reader: RunReader) -> dict[str, object]:
 def differences(mine: dict[str, object], theirs: dict[str, object]) -> str:
     """What another plan has otherwise: ``limit: 100 → 500``."""
     changed = [name for name in mine if name in theirs and mine[name] != theirs[name]]
-    return ";  ".join(printable(f"{name}: {_in_words(mine[name])} → {_in_words(theirs[name])}", 120) for name in changed)
+    return ";  ".join(
+        printable(f"{name}: {_in_words(mine[name])} → {_in_words(theirs[name])}", 120)
+        for name in changed
+    )
 
 
 def _in_words(value: object) -> str:
@@ -95,7 +121,10 @@ SORTS = ("started", "name", "ADCC")
 
 
 def sorted_runs(known: Sequence[Known], order: str, words: str) -> list[Known]:
-    """The runs whose names hold the words, the last started, the first by name or the best first."""
+    """The runs whose names hold the words, the last started.
+
+    The first by name or the best first.
+    """
     shown = [one for one in known if words.lower() in one.path.stem.lower()]
     if order == "name":
         return sorted(shown, key=lambda one: one.path.stem.lower())
@@ -126,7 +155,9 @@ class RunsScreen(RunScreen):
         """The list, and what is different about the one under the cursor."""
         yield LineTable(id="runs")
         yield TextLines(id="difference", classes="ruled")
-        yield Input(id="filter", placeholder="words that the run's name holds", select_on_focus=False)
+        yield Input(
+            id="filter", placeholder="words that the run's name holds", select_on_focus=False
+        )
 
     def on_mount(self) -> None:
         """Read the runs."""
@@ -150,22 +181,39 @@ class RunsScreen(RunScreen):
     def _show_list(self) -> None:
         wide = self.app.size.width >= 100
         columns = [Column("mark", "", 1), Column("name", "run", 26 if wide else 18, right=False)]
-        columns += [Column("state", "state", 11, right=False), Column("done", "done", 5), Column("best", "ADCC↑", 6)]
+        columns += [
+            Column("state", "state", 11, right=False),
+            Column("done", "done", 5),
+            Column("best", "ADCC↑", 6),
+        ]
         columns += [Column("cell", "best", 0, right=False), Column("took", "took", 6)]
         columns += [Column("images", "images", 9), Column("started", "started", 10)] if wide else []
         lines = [self._line(known) for known in sorted_runs(self._known, self._order, self._words)]
-        nothing = "no run of that name; Esc shows all" if self._words else "no run in the folder of runs"
+        nothing = (
+            "no run of that name; Esc shows all" if self._words else "no run in the folder of runs"
+        )
         self.query_one("#runs", LineTable).show(columns, lines, empty=nothing)
         self._show_difference()
 
     def _line(self, known: Known) -> Line:
-        name = Field(printable(known.path.stem), "accent" if known.path == self.dashboard.path else "strong")
+        name = Field(
+            printable(known.path.stem), "accent" if known.path == self.dashboard.path else "strong"
+        )
         mark = Field("+" if known.path in self._marked else " ", "key")
         status = known.status
         if status is None:
             nothing = [Field("")] * 2
-            return Line(known.path, (mark, name, Field("unreadable", "error"), *nothing, Field(known.problem, "dim")))
-        fields = [mark, name, state_field(status.state), Field(percent(status.progress, 0) + "%"), Field(known.best[0], "best")]
+            return Line(
+                known.path,
+                (mark, name, Field("unreadable", "error"), *nothing, Field(known.problem, "dim")),
+            )
+        fields = [
+            mark,
+            name,
+            state_field(status.state),
+            Field(percent(status.progress, 0) + "%"),
+            Field(known.best[0], "best"),
+        ]
         fields += [Field(known.best[1], "dim"), Field(duration(status.elapsed), "dim")]
         fields += [Field(count(status.images), "dim"), Field(clock(known.started), "dim")]
         return Line(known.path, tuple(fields))
@@ -198,13 +246,21 @@ class RunsScreen(RunScreen):
         """Mark for comparing; the oldest of more than two is let go."""
         row, _ = self.query_one("#runs", LineTable).cursor
         if isinstance(row, Path):
-            self._marked = [path for path in self._marked if path != row] if row in self._marked else [*self._marked, row][-2:]
+            self._marked = (
+                [path for path in self._marked if path != row]
+                if row in self._marked
+                else [*self._marked, row][-2:]
+            )
             self._show_list()
 
     def action_compare(self) -> None:
         """Compare the two marked runs, or the marked one with the one under the cursor."""
         row, _ = self.query_one("#runs", LineTable).cursor
-        chosen = self._marked if len(self._marked) == 2 or not isinstance(row, Path) else [*self._marked, row]
+        chosen = (
+            self._marked
+            if len(self._marked) == 2 or not isinstance(row, Path)
+            else [*self._marked, row]
+        )
         if len(set(chosen)) == 2:
             self.app.push_screen(CompareScreen(chosen[0], chosen[1]))
         else:
@@ -269,7 +325,10 @@ class CompareScreen(RunScreen):
 
     def _begin(self) -> None:
         names = "  →  ".join(printable(path.stem, 30) for path in self._paths)
-        words = [Field(f" {names}", "strong"), Field(f"   {metric_header(known_metrics()[self._metric])}   comparing …", "dim")]
+        words = [
+            Field(f" {names}", "strong"),
+            Field(f"   {metric_header(known_metrics()[self._metric])}   comparing …", "dim"),
+        ]
         self.query_one("#compared", TextLines).show([words])
         self.fetch(partial(self._compare, self._metric), "compare")
 
@@ -278,13 +337,21 @@ class CompareScreen(RunScreen):
             lines, notes, self._metrics = await asyncio.to_thread(compared, *self._paths, metric)
         except (CamtuiError, sqlite3.Error) as error:
             lines, notes = [], [error.message if isinstance(error, CamtuiError) else str(error)]
-        columns = [Column("method", "method", 18, right=False), Column("backbone", "backbone", 18, right=False)]
+        columns = [
+            Column("method", "method", 18, right=False),
+            Column("backbone", "backbone", 18, right=False),
+        ]
         columns += [Column("n", "n", 8), Column("first", "first", 7), Column("second", "second", 7)]
         columns += [Column("change", "change", 16), Column("verdict", "", 8, right=False)]
         self.query_one("#differences", LineTable).show(columns, lines, empty="nothing to compare")
-        self.query_one("#notes", TextLines).show([[Field(f" {printable(note, 300)}", "dim")] for note in notes])
+        self.query_one("#notes", TextLines).show(
+            [[Field(f" {printable(note, 300)}", "dim")] for note in notes]
+        )
         names = "  →  ".join(printable(path.stem, 30) for path in self._paths)
-        title = [Field(f" {names}", "strong"), Field(f"   {metric_header(known_metrics()[metric])}, paired by image", "dim")]
+        title = [
+            Field(f" {names}", "strong"),
+            Field(f"   {metric_header(known_metrics()[metric])}, paired by image", "dim"),
+        ]
         self.query_one("#compared", TextLines).show([title])
 
     def action_metric(self) -> None:
@@ -298,7 +365,10 @@ class CompareScreen(RunScreen):
 
 
 def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[str], list[str]]:
-    """The differences as rows of a table, what must be said beside them, and the metrics to choose from. Blocking."""
+    """The differences as rows of a table, what must be said beside them.
+
+    And the metrics to choose from. Blocking.
+    """
     from camtui.compare import comparable_metrics, compare_runs
 
     with RunReader(first) as mine, RunReader(second) as theirs:
@@ -308,7 +378,11 @@ def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[s
     lines = []
     for cell in found.cells:
         change = f"{signed_percent(cell.change.value)} {half_width(cell.change)}"
-        fields = (Field(printable(cell.method), "strong"), Field(printable(cell.backbone)), Field(count(cell.change.n), "dim"))
+        fields = (
+            Field(printable(cell.method), "strong"),
+            Field(printable(cell.backbone)),
+            Field(count(cell.change.n), "dim"),
+        )
         values = (
             Field(percent(cell.first)),
             Field(percent(cell.second)),
@@ -318,5 +392,7 @@ def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[s
         lines.append(Line((cell.backbone, cell.method), fields + values))
     notes = [*found.notes]
     notes += [f"only in {found.first}: {', '.join(found.only_first)}"] if found.only_first else []
-    notes += [f"only in {found.second}: {', '.join(found.only_second)}"] if found.only_second else []
+    notes += (
+        [f"only in {found.second}: {', '.join(found.only_second)}"] if found.only_second else []
+    )
     return lines, notes, metrics

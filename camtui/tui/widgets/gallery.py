@@ -24,8 +24,8 @@ class Item:
     """One picture.
 
     Attributes:
-        note: why there is no picture; ``caption``: stands below it.
-        chosen: the one that the screen is about; ``best``: its caption is the best value of those shown.
+        note: why there is no picture; ``caption``: stands below it. chosen: the one that the screen
+        is about; ``best``: its caption is the best value of those shown.
     """
 
     title: str
@@ -100,18 +100,38 @@ class Gallery(Widget):
     def _drawn(self) -> list[Strip]:
         if not self._items or self.size.width < 4:
             return []
-        layout = arrange(len(self._items), self.size.width, self.size.height, any(item.caption for item in self._items))
+        layout = arrange(
+            len(self._items),
+            self.size.width,
+            self.size.height,
+            any(item.caption for item in self._items),
+        )
         lines: list[Strip] = []
         for first in range(0, len(self._items), layout.columns):
-            columns = [self._column(item, layout) for item in self._items[first : first + layout.columns]]
+            columns = [
+                self._column(item, layout) for item in self._items[first : first + layout.columns]
+            ]
             for parts in zip(*columns, strict=True):
                 gap = Strip([Segment(" " * _GAP, self.rich_style)], _GAP)
-                lines.append(Strip.join([Strip([Segment(" ", self.rich_style)], 1), *(p for part in parts for p in (part, gap))]))
+                lines.append(
+                    Strip.join(
+                        [
+                            Strip([Segment(" ", self.rich_style)], 1),
+                            *(p for part in parts for p in (part, gap)),
+                        ]
+                    )
+                )
         return lines
 
     def _column(self, item: Item, layout: Layout) -> list[Strip]:
         """Title, picture and caption of one item, each line as wide as the picture."""
-        lines = [self._text(f"▶{item.title}" if item.chosen else item.title, layout.width, "accent" if item.chosen else "dim")]
+        lines = [
+            self._text(
+                f"▶{item.title}" if item.chosen else item.title,
+                layout.width,
+                "accent" if item.chosen else "dim",
+            )
+        ]
         lines += self._picture(item, layout)
         if layout.lines - layout.height == 2:
             lines.append(self._text(item.caption, layout.width, "best" if item.best else ""))
@@ -129,8 +149,14 @@ class Gallery(Widget):
 
         system = self.app.console.color_system
         colours = 1 << 24 if system == "truecolor" else 256
-        plain = self.app.no_color or system is None or getattr(getattr(self.app, "settings", None), "ascii", False)
-        return halfcell.strips(item.picture, layout.width, layout.height, colours=colours, ascii_only=plain)
+        plain = (
+            self.app.no_color
+            or system is None
+            or getattr(getattr(self.app, "settings", None), "ascii", False)
+        )
+        return halfcell.strips(
+            item.picture, layout.width, layout.height, colours=colours, ascii_only=plain
+        )
 
     def _text(self, text: str, width: int, role: str) -> Strip:
         styles = styles_of(self.app.theme)

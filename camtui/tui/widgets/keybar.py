@@ -9,12 +9,29 @@ from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.lines import TextLines
 
 KEY_NAMES = {
-    "enter": "⏎", "escape": "Esc", "space": "Space", "left_square_bracket": "[", "right_square_bracket": "]", "slash": "/",
+    "enter": "⏎",
+    "escape": "Esc",
+    "space": "Space",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "slash": "/",
     "colon": ":",
-    "question_mark": "?", "equals_sign": "=", "up": "↑", "down": "↓", "left": "←", "right": "→", "pageup": "PgUp",
-    "pagedown": "PgDn", "ctrl+p": "^P", "ctrl+c": "^C", "ctrl+q": "^Q", "tab": "Tab", "shift+tab": "S-Tab", "home": "Home",
+    "question_mark": "?",
+    "equals_sign": "=",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "ctrl+p": "^P",
+    "ctrl+c": "^C",
+    "ctrl+q": "^Q",
+    "tab": "Tab",
+    "shift+tab": "S-Tab",
+    "home": "Home",
     "end": "End",
-}  # fmt: skip
+}
 
 
 def shown_key(binding: Binding) -> str:
@@ -42,12 +59,19 @@ class KeyBar(TextLines):
         self._bindings_changed(self.screen)
 
     def _bindings_changed(self, _: Screen[object]) -> None:
-        active = [binding for _, binding, enabled, _ in self.screen.active_bindings.values() if enabled and binding.show]
+        active = [
+            binding
+            for _, binding, enabled, _ in self.screen.active_bindings.values()
+            if enabled and binding.show
+        ]
         self.show(key_lines(active, self.size.width or self.app.size.width, self._rows))
 
 
 def key_lines(bindings: list[Binding], width: int, rows: int) -> list[list[Field]]:
-    """Bindings as lines of ``key word``; one entry for each description. Those that are always shown end the last line."""
+    """Bindings as lines of ``key word``; one entry for each description.
+
+    Those that are always shown end the last line.
+    """
     always = _entries([b for b in bindings if _is_always(b)], short=rows == 1)
     others = _entries([b for b in bindings if not _is_always(b)])
     reserved = sum(map(_length, always))
@@ -81,7 +105,10 @@ def _entries(bindings: list[Binding], *, short: bool = False) -> list[list[Field
         if shown_key(binding) not in shown:
             shown.append(shown_key(binding))
     words = {word: word.partition(" (")[0] if short else word for word in keys}
-    return [[Field(f" {''.join(names)}", "key"), Field(f" {words[word]} ", "dim")] for word, names in keys.items()]
+    return [
+        [Field(f" {''.join(names)}", "key"), Field(f" {words[word]} ", "dim")]
+        for word, names in keys.items()
+    ]
 
 
 def _length(entry: list[Field]) -> int:

@@ -50,5 +50,8 @@ class TextLines(Widget):
         if y >= len(self._lines):
             return Strip.blank(width, base)
         styles = styles_of(self.app.theme)
-        segments = [Segment(field.text, base + styles.get(field.role, styles[""])) for field in self._lines[y]]
+        segments = [
+            Segment(field.text, base + styles.get(field.role, styles[""]))
+            for field in self._lines[y]
+        ]
         return Strip(segments).adjust_cell_length(width, base).simplify()

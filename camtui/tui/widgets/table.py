@@ -1,7 +1,8 @@
 """A table that repaints only the rows that changed: one dirty region per row.
 
-Textual's ``DataTable`` repaints itself whole when one cell changes (11.9 kB at 80×24); a row of this one costs about 0.5 kB.
-The cursor is kept by key, so rows may come, go and change places under it.
+Textual's ``DataTable`` repaints itself whole when one cell changes (11.9 kB at 80×24); a row of
+this one costs about 0.5 kB. The cursor is kept by key, so rows may come, go and change places under
+it.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class LineTable(TableDrawing, can_focus=True):
         self._expecting = False
         self._typed_ahead: list[Callable[[], None]] = []
 
-    # -- state that comes down ---------------------------------------------------------------------------------------------------
+    # -- state that comes down
+    # ----------------------------------------------------------------------------------------------
 
     def show(self, columns: Sequence[Column], lines: Sequence[Line], *, empty: str = "") -> None:
         """Show these rows; the cursor stays on its key.
@@ -56,7 +58,9 @@ class LineTable(TableDrawing, can_focus=True):
         key, column = self.cursor
         before, old_columns = self._lines, self._columns
         self._columns, self._lines, self._empty = tuple(columns), tuple(lines), empty
-        self._heads = max((len(column.title.split("\n")) for column in columns if column.title), default=0)
+        self._heads = max(
+            (len(column.title.split("\n")) for column in columns if column.title), default=0
+        )
         self._row = self._place_of(key)
         self._column = self._column_of(column)
         self._repaint(before, old_columns)
@@ -66,7 +70,9 @@ class LineTable(TableDrawing, can_focus=True):
             deed()
 
     def expect(self, *, rows: bool = True) -> None:
-        """Other rows are on their way: keys are meant for those, and are carried out in their order when these are shown.
+        """Other rows are on their way: keys are meant for those.
+
+        And are carried out in their order when these are shown.
 
         Args:
             rows: false where they will not come after all.
@@ -89,7 +95,9 @@ class LineTable(TableDrawing, can_focus=True):
             return
         self._refresh_changed(before)
         if len(before) != len(self._lines):
-            self._refresh_rows(min(len(before), len(self._lines)), max(len(before), len(self._lines)))
+            self._refresh_rows(
+                min(len(before), len(self._lines)), max(len(before), len(self._lines))
+            )
 
     def _refresh_changed(self, before: tuple[Line, ...]) -> None:
         last = min(len(before), len(self._lines), self._top + self._height)
@@ -107,7 +115,11 @@ class LineTable(TableDrawing, can_focus=True):
     def cursor(self) -> tuple[Hashable, str]:
         """Keys of the row and of the column under the cursor."""
         row = self._lines[self._row].key if self._row < len(self._lines) else None
-        column = self._columns[self._column].key if self._choose_cells and self._column < len(self._columns) else ""
+        column = (
+            self._columns[self._column].key
+            if self._choose_cells and self._column < len(self._columns)
+            else ""
+        )
         return row, column
 
     @property
@@ -127,7 +139,8 @@ class LineTable(TableDrawing, can_focus=True):
                 return place
         return max(1, min(self._column, len(self._columns) - 1))
 
-    # -- moving ------------------------------------------------------------------------------------------------------------------
+    # -- moving
+    # ----------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Left and right only where cells are chosen, Enter only where opening means something."""
@@ -183,7 +196,8 @@ class LineTable(TableDrawing, can_focus=True):
         if self._lines and self._row >= len(self._lines) - 20:
             self.post_message(EndNear(self.id or ""))
 
-    # -- the mouse, for those who have one ---------------------------------------------------------------------------------------
+    # -- the mouse, for those who have one
+    # ---------------------------------------------------------------------------------------
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """The wheel moves the cursor."""
@@ -196,7 +210,10 @@ class LineTable(TableDrawing, can_focus=True):
         self.action_move(1)
 
     def on_click(self, event: events.Click) -> None:
-        """A click moves the cursor, a second one opens: it means the rows that are shown, whatever is to come."""
+        """A click moves the cursor, a second one opens.
+
+        It means the rows that are shown, whatever is to come.
+        """
         row = self._top + event.y - self._heads
         if not 0 <= row < len(self._lines):
             return
@@ -214,7 +231,8 @@ class LineTable(TableDrawing, can_focus=True):
                 return place
         return self._column
 
-    # -- size and focus ----------------------------------------------------------------------------------------------------------
+    # -- size and focus
+    # ----------------------------------------------------------------------------------------------
 
     def on_resize(self) -> None:
         """Keep the cursor in sight, and as many columns as there is room for now."""

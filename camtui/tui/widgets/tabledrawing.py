@@ -1,4 +1,7 @@
-"""How a table is drawn: which columns fit, what one line of it looks like, and which lines must be painted again."""
+"""How a table is drawn: which columns fit, what one line of it looks like.
+
+And which lines must be painted again.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ class TableDrawing(Widget):
     """Headings, rows and the mark of the cursor; the first column never scrolls away."""
 
     def __init__(self, *, id: str, choose_cells: bool) -> None:  # noqa: A002 - Textual's name
-        """An empty table; ``choose_cells``: whether the cursor stands on one cell rather than on a row."""
+        """An empty table; ``choose_cells``.
+
+        Whether the cursor stands on one cell rather than on a row.
+        """
         super().__init__(id=id)
         self._choose_cells = choose_cells
         self._columns: tuple[Column, ...] = ()
@@ -46,7 +52,9 @@ class TableDrawing(Widget):
         self._top = min(self._top, max(0, len(self._lines) - height))
         if self._column < self._left:
             self._left = max(1, self._column)
-        while self._left < self._column and all(place != self._column for place, _, _ in self._spans()):
+        while self._left < self._column and all(
+            place != self._column for place, _, _ in self._spans()
+        ):
             self._left += 1
 
     def _spans(self) -> list[tuple[int, int, int]]:
@@ -86,7 +94,9 @@ class TableDrawing(Widget):
 
     def _strip(self, segments: list[Segment], width: int, style: Style | None = None) -> Strip:
         line = Strip(segments).adjust_cell_length(width, style or self._base)
-        return line.simplify()  # neighbours of one style share their escape sequence: half the bytes of a row
+        return (
+            line.simplify()
+        )  # neighbours of one style share their escape sequence: half the bytes of a row
 
     def _heading(self, y: int, width: int) -> Strip:
         segments: list[Segment] = []
@@ -99,20 +109,29 @@ class TableDrawing(Widget):
             segments.append(Segment(" " * (start - x) + fitted(text, size, column.right), style))
             x = start + size
         line = self._strip(segments, width)
-        return self._with_arrows(line, width) if y == self._heads - 1 and self._choose_cells else line
+        return (
+            self._with_arrows(line, width) if y == self._heads - 1 and self._choose_cells else line
+        )
 
     def _with_arrows(self, line: Strip, width: int) -> Strip:
         """``‹`` and ``›`` where columns are hidden on that side."""
         shown = [place for place, _, _ in self._spans()]
         accent = self._style("accent")
         left = Strip([Segment("‹" if self._left > 1 else " ", accent)], 1)
-        right = Strip([Segment("›" if shown and shown[-1] < len(self._columns) - 1 else " ", accent)], 1)
+        right = Strip(
+            [Segment("›" if shown and shown[-1] < len(self._columns) - 1 else " ", accent)], 1
+        )
         return Strip.join([left, line.crop(1, width - 1), right])
 
     def _row_strip(self, place: int, width: int) -> Strip:
         line, here = self._lines[place], place == self._row
         cursor = self._style("cursor" if self.has_focus else "cursor-idle") if here else self._base
-        segments = [Segment("▶" if here and self.has_focus else " ", cursor + self._style("accent") if here else self._base)]
+        segments = [
+            Segment(
+                "▶" if here and self.has_focus else " ",
+                cursor + self._style("accent") if here else self._base,
+            )
+        ]
         x = 1
         for column, start, size in self._spans():
             field = line.fields[column] if column < len(line.fields) else Field("")
@@ -121,7 +140,10 @@ class TableDrawing(Widget):
                 style = style + Style(bgcolor=cursor.bgcolor, underline=cursor.underline)
             text, gap = fitted(field.text, size, self._columns[column].right), " " * (start - x)
             if here and self._choose_cells and column == self._column and self.has_focus:
-                segments += [Segment(gap, style), Segment(text, style + Style(bold=True, reverse=True))]
+                segments += [
+                    Segment(gap, style),
+                    Segment(text, style + Style(bold=True, reverse=True)),
+                ]
             else:
                 segments.append(Segment(gap + text, style))
             x = start + size

@@ -1,1 +1,4 @@
-"""Families of networks, one file each, found by listing this folder (``evaluator.backbones``); torch is imported in ``build``."""
+"""Families of networks, one file each, found by listing this folder (``evaluator.backbones``).
+
+Torch is imported in ``build``.
+"""

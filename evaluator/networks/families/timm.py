@@ -20,7 +20,10 @@ PREFIX = "timm/"
 
 
 class Timm(Family):
-    """Networks, preprocessing and published weights are timm's own; weights may come from a file."""
+    """Networks, preprocessing and published weights are timm's own.
+
+    Weights may come from a file.
+    """
 
     key = "timm"
     title = "timm's networks (extra timm)"
@@ -30,29 +33,46 @@ class Timm(Family):
     def known(self, key: str) -> KnownBackbone | None:
         """Everything behind ``timm/``; whether there is such a network, only timm can tell.
 
-        Not ``hf-hub:`` and ``local-dir:``: a plan that somebody sends must not choose where timm fetches a network from.
+        Not ``hf-hub:`` and ``local-dir:``: a plan that somebody sends must not choose where timm
+        fetches a network from.
         """
         named = key.startswith(PREFIX) and key != PREFIX and ":" not in key
         return KnownBackbone(key, key, self.key, preprocessing=None) if named else None
 
     def build(self, spec: BackboneSpec) -> Built:
         """The classes are ImageNet's where there are a thousand of them."""
-        from evaluator.networks.building import Built, class_count, fill_zero_heads, filled, is_random, seeded
+        from evaluator.networks.building import (
+            Built,
+            class_count,
+            fill_zero_heads,
+            filled,
+            is_random,
+            seeded,
+        )
         from evaluator.networks.weights import imagenet_classes, read_weights_file
         from evaluator.plan import DEFAULT_WEIGHTS
 
         name = spec.key.removeprefix(PREFIX)
         if is_random(spec.weights):
             model = seeded(spec.weights, lambda: _created(name, spec))
-            return Built(model, spec.weights + fill_zero_heads(model, spec.weights), (), _preprocessing(model))
+            return Built(
+                model,
+                spec.weights + fill_zero_heads(model, spec.weights),
+                (),
+                _preprocessing(model),
+            )
         if spec.weights == DEFAULT_WEIGHTS:
             model, weights = _published(name, spec), "timm's"
         else:
             state, weights = read_weights_file(spec.weights)
             count = class_count(lambda: _created(name, spec), state)
-            model = filled(_created(name, spec, **({"num_classes": count} if count else {})), state, spec.key)
+            model = filled(
+                _created(name, spec, **({"num_classes": count} if count else {})), state, spec.key
+            )
         classes = imagenet_classes()
-        return Built(model, weights, classes if _count(model) == len(classes) else (), _preprocessing(model))
+        return Built(
+            model, weights, classes if _count(model) == len(classes) else (), _preprocessing(model)
+        )
 
 
 def _created(name: str, spec: BackboneSpec, **options: Any) -> nn.Module:
@@ -60,7 +80,9 @@ def _created(name: str, spec: BackboneSpec, **options: Any) -> nn.Module:
     try:
         import timm
     except ImportError as error:
-        raise BackboneUnavailable(f"{spec.key} needs timm, which is not installed", 'pip install "camtui[timm]"') from error
+        raise BackboneUnavailable(
+            f"{spec.key} needs timm, which is not installed", 'pip install "camtui[timm]"'
+        ) from error
     if spec.side is not None:
         options["img_size"] = spec.side
     if spec.channels is not None:
@@ -70,7 +92,8 @@ def _created(name: str, spec: BackboneSpec, **options: Any) -> nn.Module:
     except RuntimeError as error:
         near = did_you_mean(name, timm.list_models(pretrained=True) + timm.list_models())
         raise UsageError(
-            f"timm cannot build '{printable(name)}': {printable(error, 120)}", f"{near}timm.list_models() has them all"
+            f"timm cannot build '{printable(name)}': {printable(error, 120)}",
+            f"{near}timm.list_models() has them all",
         ) from error
 
 
@@ -90,7 +113,8 @@ def _published(name: str, spec: BackboneSpec) -> nn.Module:
         raise
     except Exception as error:  # whatever a download may raise
         raise BackboneUnavailable(
-            f"timm's weights of {printable(name)} are not on this machine and cannot be fetched ({printable(error, 120)})",
+            f"timm's weights of {printable(name)} are not on this machine and cannot be "
+            f"fetched ({printable(error, 120)})",
             f"-b {spec.key}:weights=FILE.safetensors, or weights=random:0 to try things out",
         ) from error
 

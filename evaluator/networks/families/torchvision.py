@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from evaluator.plan import BackboneSpec
 
 
-def _paper(key: str, title: str, layer: str, gap_linear: bool, channels: int, file: str) -> KnownBackbone:
+def _paper(
+    key: str, title: str, layer: str, gap_linear: bool, channels: int, file: str
+) -> KnownBackbone:
     return KnownBackbone(
         key=key,
         title=title,
@@ -33,7 +35,9 @@ _PAPER = (
     _paper("resnet50", "ResNet-50", "layer4", True, 2048, "resnet50-0676ba61.pth"),
     _paper("resnet101", "ResNet-101", "layer4", True, 2048, "resnet101-63fe2227.pth"),
     _paper("resnext50_32x4d", "ResNeXt-50", "layer4", True, 2048, "resnext50_32x4d-7cdf4587.pth"),
-    _paper("resnext101_32x8d", "ResNeXt-101", "layer4", True, 2048, "resnext101_32x8d-8ba56ff5.pth"),
+    _paper(
+        "resnext101_32x8d", "ResNeXt-101", "layer4", True, 2048, "resnext101_32x8d-8ba56ff5.pth"
+    ),
 )
 
 _OTHERS = tuple(
@@ -48,12 +52,17 @@ _OTHERS = tuple(
 )
 
 _TRANSFORMERS = {
-    "vit_b_16": ("encoder.layers.encoder_layer_11.ln_1", 768), "vit_b_32": ("encoder.layers.encoder_layer_11.ln_1", 768),
-    "vit_l_16": ("encoder.layers.encoder_layer_23.ln_1", 1024), "vit_l_32": ("encoder.layers.encoder_layer_23.ln_1", 1024),
-    "swin_t": ("features.7.1.norm1", 768), "swin_s": ("features.7.1.norm1", 768), "swin_b": ("features.7.1.norm1", 1024),
-    "swin_v2_t": ("features.7.1.norm1", 768), "swin_v2_s": ("features.7.1.norm1", 768),
+    "vit_b_16": ("encoder.layers.encoder_layer_11.ln_1", 768),
+    "vit_b_32": ("encoder.layers.encoder_layer_11.ln_1", 768),
+    "vit_l_16": ("encoder.layers.encoder_layer_23.ln_1", 1024),
+    "vit_l_32": ("encoder.layers.encoder_layer_23.ln_1", 1024),
+    "swin_t": ("features.7.1.norm1", 768),
+    "swin_s": ("features.7.1.norm1", 768),
+    "swin_b": ("features.7.1.norm1", 1024),
+    "swin_v2_t": ("features.7.1.norm1", 768),
+    "swin_v2_s": ("features.7.1.norm1", 768),
     "swin_v2_b": ("features.7.1.norm1", 1024),
-}  # fmt: skip
+}
 """The first norm of the last block, which the peers take too, and its K."""
 
 
@@ -62,7 +71,14 @@ def _known() -> dict[str, KnownBackbone]:
     known = {backbone.key: backbone for backbone in _PAPER}
     known |= {key: KnownBackbone(key, key, attention=False) for key in _OTHERS}
     return known | {
-        key: KnownBackbone(key, key, layer=layer, gap_linear=False, attention=key.startswith("vit_"), channels=channels)
+        key: KnownBackbone(
+            key,
+            key,
+            layer=layer,
+            gap_linear=False,
+            attention=key.startswith("vit_"),
+            channels=channels,
+        )
         for key, (layer, channels) in _TRANSFORMERS.items()
     }
 
@@ -93,7 +109,14 @@ class Torchvision(Family):
         """The classes are ImageNet's, unless a file brings weights for another number of them."""
         from torchvision import models
 
-        from evaluator.networks.building import Built, class_count, fill_zero_heads, filled, is_random, seeded
+        from evaluator.networks.building import (
+            Built,
+            class_count,
+            fill_zero_heads,
+            filled,
+            is_random,
+            seeded,
+        )
         from evaluator.networks.weights import published_weights, read_weights_file
         from evaluator.plan import DEFAULT_WEIGHTS
 
@@ -102,12 +125,16 @@ class Torchvision(Family):
         options = {"init_weights": False} if spec.key in ("googlenet", "inception_v3") else {}
         if is_random(spec.weights):
             model = seeded(spec.weights, lambda: models.get_model(spec.key, **options))
-            return Built(model, spec.weights + fill_zero_heads(model, spec.weights), (), Preprocessing())
+            return Built(
+                model, spec.weights + fill_zero_heads(model, spec.weights), (), Preprocessing()
+            )
         if spec.weights == DEFAULT_WEIGHTS:
             state = published_weights(spec.key, entry.url)
             model = models.get_model(spec.key, **options)
             if hasattr(model, "transform_input"):
-                model.transform_input = True  # what torchvision's own builder sets beside these weights
+                model.transform_input = (
+                    True  # what torchvision's own builder sets beside these weights
+                )
             return Built(filled(model, state, spec.key), "IMAGENET1K_V1", classes, Preprocessing())
         state, name = read_weights_file(spec.weights)
         count = class_count(lambda: models.get_model(spec.key, **options), state) or len(classes)

@@ -1,4 +1,6 @@
-"""Commands as a user types them: in processes of their own with the fake evaluator behind them, or in this one on stored runs."""
+"""Commands as a user types them: in processes of their own with the fake evaluator behind them, or
+in this one on stored runs.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def closed(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file: while it is there no unit ends, so that a run is under way however busy the machine is."""
+    """A file: while it is there no unit ends, so that a run is under way however busy the machine
+    is.
+    """
     gate = home / "closed"
     gate.touch()
     monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"gate": str(gate)}))
@@ -44,7 +48,9 @@ def ask(home: Path) -> list[str]:
 
 @pytest.fixture
 def slow(home: Path, closed: Path) -> Path:
-    """The file of a run that is under way, and stays so while the gate is closed; units of one image."""
+    """The file of a run that is under way, and stays so while the gate is closed; units of one
+    image.
+    """
     assert closed.exists()
     assert camtui(*ask(home)[:-1], "scorecam", "-d").returncode == 0
     return home / "runs" / "pictures.db"

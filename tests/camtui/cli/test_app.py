@@ -1,4 +1,6 @@
-"""What all commands have in common: what they import, their version, words that are none, readers that leave early."""
+"""What all commands have in common: what they import, their version, words that are none, readers
+that leave early.
+"""
 
 from __future__ import annotations
 
@@ -20,26 +22,38 @@ HEAVY = ("torch", "numpy", "textual", "sqlite_utils", "PIL")
 
 
 @pytest.mark.parametrize(
-    "command", [["--help"], ["ls"], ["status"], ["methods"], ["backbones"], ["run", "--help"], ["--version"]]
+    "command",
+    [["--help"], ["ls"], ["status"], ["methods"], ["backbones"], ["run", "--help"], ["--version"]],
 )
 def test_light_commands_import_nothing_heavy(home: Path, command: list[str]) -> None:
     camtui(*ask(home), "-q")
     code = (
-        f"import sys; sys.argv[1:] = {command!r}\nfrom camtui.cli import main\ntry:\n    main()\nexcept SystemExit as end:\n"
-        f"    assert not end.code, end.code\nprint([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+        f"import sys; sys.argv[1:] = {command!r}\nfrom camtui.cli import main\ntry:\n    "
+        "main()\nexcept SystemExit as end:\n"
+        f"    assert not end.code, end.code\nprint([m for m in {HEAVY!r} if m in sys.modules], "
+        "file=sys.stderr)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
     assert result.stderr.splitlines()[-1] == "[]", result.stderr
 
 
 @pytest.mark.parametrize(("word", "collects"), [("methods", True), ("--help", False)])
-def test_garbage_is_collected_while_a_verb_runs_and_not_while_it_is_found(word: str, collects: bool) -> None:
+def test_garbage_is_collected_while_a_verb_runs_and_not_while_it_is_found(
+    word: str, collects: bool
+) -> None:
     code = (
-        f"import gc, io, sys; sys.argv[1:] = [{word!r}]\nstates = set()\nclass Out(io.StringIO):\n    def write(self, text):\n"
-        "        states.add((gc.isenabled(), gc.get_freeze_count() > 10_000))\n        return super().write(text)\n"
-        "sys.stdout = Out()\nfrom camtui.cli import main\ntry:\n    main()\nfinally:\n    print(states, file=sys.stderr)"
+        f"import gc, io, sys; sys.argv[1:] = [{word!r}]\nstates = set()\nclass "
+        "Out(io.StringIO):\n    def write(self, text):\n"
+        "        states.add((gc.isenabled(), gc.get_freeze_count() > 10_000))\n        return "
+        "super().write(text)\n"
+        "sys.stdout = Out()\nfrom camtui.cli import main\ntry:\n    main()\nfinally:\n    "
+        "print(states, file=sys.stderr)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
     assert result.stderr.splitlines()[-1] == str({(collects, collects)}), result.stderr
 
 

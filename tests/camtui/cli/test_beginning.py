@@ -27,7 +27,9 @@ def test_in_the_foreground_json_says_where_the_run_is(home: Path) -> None:
     assert line["pid"] > 0
 
 
-def test_a_foreground_run_that_cannot_begin_is_an_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_foreground_run_that_cannot_begin_is_an_error(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CAMTUI_DRIVER", json.dumps({"session": "tests.nowhere:open_session"}))
     failed = typed(*ask(home), "-F")
     assert failed.exit_code == 1

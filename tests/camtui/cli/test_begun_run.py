@@ -28,8 +28,13 @@ def test_show_and_table_say_what_there_is(path: Path) -> None:
         assert "gradcam" in typed("export", str(path), "-f", form).stdout.lower().replace("-", "")
 
 
-@pytest.mark.parametrize("verb", [("worst",), ("figure", "ranks", "-o", "a.png"), ("figure", "convergence", "-o", "a.png")])
-def test_what_needs_rows_says_so(path: Path, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "verb",
+    [("worst",), ("figure", "ranks", "-o", "a.png"), ("figure", "convergence", "-o", "a.png")],
+)
+def test_what_needs_rows_says_so(
+    path: Path, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(path.parent)
     refused = typed(verb[0], str(path), *verb[1:])
     assert refused.exit_code == 4

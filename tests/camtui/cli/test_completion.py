@@ -26,7 +26,9 @@ Offered = Callable[..., list[str]]
 
 
 @pytest.fixture
-def offered(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Offered:
+def offered(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Offered:
     """What bash is told when Tab is pressed behind the last word."""
 
     def ask_for(*words: str) -> list[str]:
@@ -72,13 +74,26 @@ def test_every_method_is_offered_and_its_variants_behind_a_colon(offered: Offere
 
 def test_runs_are_offered_wherever_one_is_meant(home: Path, offered: Offered) -> None:
     camtui(*ask(home), "-q")
-    for command in ("status", "table", "watch", "stop", "rm", "doctor", "compare", "export", "image", "report"):
+    for command in (
+        "status",
+        "table",
+        "watch",
+        "stop",
+        "rm",
+        "doctor",
+        "compare",
+        "export",
+        "image",
+        "report",
+    ):
         assert offered(command, "pic") == ["pictures"], command
     assert offered("compare", "pictures", "pic") == ["pictures"]
     assert offered("table", "@") == ["@last"]
 
 
-def test_a_home_that_cannot_be_made_offers_nothing(offered: Offered, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_cannot_be_made_offers_nothing(
+    offered: Offered, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CAMTUI_HOME", "/proc/nowhere")
     assert offered("status", "p") == []
 
@@ -86,15 +101,31 @@ def test_a_home_that_cannot_be_made_offers_nothing(offered: Offered, monkeypatch
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_of_a_shell(home: Path, shell: str) -> None:
     environment = os.environ | {"_CAMTUI_COMPLETE": f"source_{shell}"}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert f"complete_{shell}" in done.stdout
     assert "--install-completion" in camtui("--help").stdout
 
 
 def test_tab_wakes_nothing_heavy(home: Path) -> None:
     heavy = ("torch", "numpy", "textual", "sqlite_utils", "PIL")
-    asked = {"_CAMTUI_COMPLETE": "complete_bash", "COMP_WORDS": "camtui run -m g", "COMP_CWORD": "3"}
+    asked = {
+        "_CAMTUI_COMPLETE": "complete_bash",
+        "COMP_WORDS": "camtui run -m g",
+        "COMP_CWORD": "3",
+    }
     told = f"print([m for m in {heavy!r} if m in sys.modules])"
     code = f"{PROGRAM.replace('main()', '')}\ntry:\n    main()\nexcept SystemExit:\n    {told}"
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | asked,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout.splitlines()[-1] == "[]", done.stderr

@@ -18,7 +18,9 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_an_error_in_colour_and_without(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_colour_and_without(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     print_error("usage", "no\x1bgood")
@@ -27,11 +29,18 @@ def test_an_error_in_colour_and_without(capsys: pytest.CaptureFixture[str], monk
     print_error("usage", "no good", "type this", run="val", as_json=True)
     printed = capsys.readouterr()
     assert printed.err == "\x1b[31merror:\x1b[0m no good\n\x1b[2mhint:\x1b[0m  type this\n"
-    assert json.loads(printed.out)["error"] == {"kind": "usage", "message": "no good", "hint": "type this", "run": "val"}
+    assert json.loads(printed.out)["error"] == {
+        "kind": "usage",
+        "message": "no good",
+        "hint": "type this",
+        "run": "val",
+    }
 
 
 @pytest.mark.parametrize(("typed", "agreed"), [("y\n", True), ("n\n", False), ("\n", False)])
-def test_whoever_sits_at_a_terminal_is_asked(typed: str, agreed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_sits_at_a_terminal_is_asked(
+    typed: str, agreed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(typed))
     assert confirm("Remove it?", yes=False) is agreed
 

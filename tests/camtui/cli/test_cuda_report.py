@@ -1,4 +1,6 @@
-"""``camtui doctor`` on a CUDA machine: with the pretended GPU, and with a CUDA that fails, which is this machine's own."""
+"""``camtui doctor`` on a CUDA machine: with the pretended GPU, and with a CUDA that fails, which is
+this machine's own.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def test_a_cuda_that_fails_says_why_and_doctor_ends_with_1(
 ) -> None:
     report = cuda_report(1)
     (problem,) = report.problems
-    assert problem.startswith(f"CUDA {torch.version.cuda or '(torch is built without it)'} does not start: RuntimeError: ")
+    assert problem.startswith(
+        f"CUDA {torch.version.cuda or '(torch is built without it)'} does not start: RuntimeError: "
+    )
     assert problem.count("\n") == 0
     monkeypatch.setattr("camtui.devices.count_gpus", lambda: 1)
     with pytest.raises(typer.Exit) as ended:
@@ -76,7 +80,9 @@ def test_a_cuda_that_fails_says_why_and_doctor_ends_with_1(
     assert f"wrong: {problem}" in told.err
 
 
-def test_a_check_that_dies_or_hangs_is_an_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_check_that_dies_or_hangs_is_an_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "dies.py").write_text("import sys; sys.exit('segmentation fault')")
     (tmp_path / "hangs.py").write_text("import time; time.sleep(60)")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")

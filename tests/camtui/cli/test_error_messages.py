@@ -1,4 +1,6 @@
-"""Error messages say what was given, what was expected and what to type next, each on its line; nothing is written meanwhile."""
+"""Error messages say what was given, what was expected and what to type next, each on its line;
+nothing is written meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,20 @@ CASES: list[tuple[tuple[str, ...], int, str, str]] = [
     (("status", "./none.db"), 4, "none.db", "camtui ls"),
     (("status", "readme.db"), 4, "readme.db is not a run of camtui", "camtui ls"),
     (("wait", "val", "--timeout", "soon"), 2, "'soon' is no duration", "--timeout 90s, 30m or 2h"),
-    (("logs", "val", "--level", "warn"), 2, "or error, not 'warn'", "did you mean 'warning'? for example --level warning"),
+    (
+        ("logs", "val", "--level", "warn"),
+        2,
+        "or error, not 'warn'",
+        "did you mean 'warning'? for example --level warning",
+    ),
     (("logs", "val", "--level", "zzz"), 2, "not 'zzz'", "--level warning"),
     (("ls", "--filter", "zzz"), 4, "'zzz'", "camtui ls"),
-    (("ls", "--filter", "stat=crashed"), 2, "knows no 'stat'", "did you mean 'state'? for example --filter 'state=crashed'"),
+    (
+        ("ls", "--filter", "stat=crashed"),
+        2,
+        "knows no 'stat'",
+        "did you mean 'state'? for example --filter 'state=crashed'",
+    ),
     (("stop",), 4, "no run is under way", "camtui ls"),
     (("rm", "val"), 2, "no terminal to ask on", "--yes"),
     (("run",), 2, "no images are named", "camtui run --data FOLDER -b resnet50 -m gradcam"),
@@ -33,35 +45,125 @@ CASES: list[tuple[tuple[str, ...], int, str, str]] = [
     (("run", "--data", "empty", "-b", "resnet50"), 2, "no images in", "camtui run --demo"),
     (("run", "--demo", "--data", "data"), 2, "--demo and --data", "leave one of them out"),
     (RUN, 2, "no backbone is named", "camtui backbones"),
-    ((*RUN, "-b", "resnet5"), 2, "unknown backbone 'resnet5'", "did you mean 'resnet50'? list them: camtui backbones"),
+    (
+        (*RUN, "-b", "resnet5"),
+        2,
+        "unknown backbone 'resnet5'",
+        "did you mean 'resnet50'? list them: camtui backbones",
+    ),
     ((*RUN, "-b", "resnet50:depth=3"), 2, "no option 'depth'", "-b resnet50:layer=NAME"),
-    ((*RUN, "-b", "resnet50", "-m", "grad"), 2, "unknown method 'grad'", "did you mean 'gradcam'? list them: camtui methods"),
-    ((*RUN, "-b", "resnet50", "-m", "scorecam:variant=ci"), 2, "not 'ci'", "did you mean 'cic'? for example -m"),
+    (
+        (*RUN, "-b", "resnet50", "-m", "grad"),
+        2,
+        "unknown method 'grad'",
+        "did you mean 'gradcam'? list them: camtui methods",
+    ),
+    (
+        (*RUN, "-b", "resnet50", "-m", "scorecam:variant=ci"),
+        2,
+        "not 'ci'",
+        "did you mean 'cic'? for example -m",
+    ),
     ((*RUN, "-b", "resnet50", "-m", "iscam:n"), 2, "option 'n' has no value", "iscam:n=VALUE"),
     ((*RUN, "-b", "resnet50", "-m", "iscam:n=x"), 2, "not 'x'", "-m iscam:n=10"),
     ((*RUN, "-b", "vgg16", "-m", "cam"), 2, "cam does not apply to vgg16", "camtui methods"),
-    ((*RUN, "-b", "resnet50", "--metric", "adc"), 2, "unknown metric 'adc'", "did you mean 'adcc'?"),
-    ((*RUN, "-b", "resnet50", "--target", "true"), 2, "predicted or label, not 'true'", "--target predicted"),
-    ((*RUN, "-b", "resnet50", "--precision", "fp16"), 2, "not 'fp16'", "did you mean 'bf16'? for example --precision fp32"),
+    (
+        (*RUN, "-b", "resnet50", "--metric", "adc"),
+        2,
+        "unknown metric 'adc'",
+        "did you mean 'adcc'?",
+    ),
+    (
+        (*RUN, "-b", "resnet50", "--target", "true"),
+        2,
+        "predicted or label, not 'true'",
+        "--target predicted",
+    ),
+    (
+        (*RUN, "-b", "resnet50", "--precision", "fp16"),
+        2,
+        "not 'fp16'",
+        "did you mean 'bf16'? for example --precision fp32",
+    ),
     ((*RUN, "-b", "resnet50", "--resize", "300"), 2, "224 or 256, not 300", "--resize 256"),
     ((*RUN, "-b", "resnet50", "-n", "0"), 2, "not 0", "leave it out to take every image"),
     ((*RUN, "-b", "resnet50", "-F", "-d"), 2, "--foreground and --detach", "leave one of them out"),
-    ((*RUN, "-b", "resnet50", "--until", "ci<=0"), 2, "a number above 0, not '0'", "--until 'ci<=0.5'"),
-    ((*RUN, "-b", "resnet50", "--until", "drop<=1"), 2, "ci<=POINTS, decided or all, not 'drop<=1'", "--until decided"),
-    ((*RUN, "-b", "resnet50", "--margin", "1"), 2, "--margin goes with --until decided", "--until decided --margin"),
-    ((*RUN, "-b", "resnet50", "--drop-decided"), 2, "--drop-decided goes with --until decided", "--until decided"),
-    ((*RUN, "-b", "resnet50", "--until", "decided", "--margin", "0"), 2, "above 0, not 0", "--margin 0.5"),
-    ((*RUN, "-b", "resnet50", "-m", "gradcam", "--until", "decided"), 2, "there is one: gradcam", "-m gradcam,layercam"),
-    ((*RUN, "-b", "resnet50", "-n", "49", "--until", "decided"), 2, "after 50 images, and there are 49", "a larger -n"),
-    ((*RUN, "-b", "resnet50", "--until", "decided"), 2, "after 50 images, and there", "leave --until out"),
-    ((*RUN, "-b", "resnet50", "--curve-steps", "1"), 2, "--curve-steps takes a number from 2", "28"),
+    (
+        (*RUN, "-b", "resnet50", "--until", "ci<=0"),
+        2,
+        "a number above 0, not '0'",
+        "--until 'ci<=0.5'",
+    ),
+    (
+        (*RUN, "-b", "resnet50", "--until", "drop<=1"),
+        2,
+        "ci<=POINTS, decided or all, not 'drop<=1'",
+        "--until decided",
+    ),
+    (
+        (*RUN, "-b", "resnet50", "--margin", "1"),
+        2,
+        "--margin goes with --until decided",
+        "--until decided --margin",
+    ),
+    (
+        (*RUN, "-b", "resnet50", "--drop-decided"),
+        2,
+        "--drop-decided goes with --until decided",
+        "--until decided",
+    ),
+    (
+        (*RUN, "-b", "resnet50", "--until", "decided", "--margin", "0"),
+        2,
+        "above 0, not 0",
+        "--margin 0.5",
+    ),
+    (
+        (*RUN, "-b", "resnet50", "-m", "gradcam", "--until", "decided"),
+        2,
+        "there is one: gradcam",
+        "-m gradcam,layercam",
+    ),
+    (
+        (*RUN, "-b", "resnet50", "-n", "49", "--until", "decided"),
+        2,
+        "after 50 images, and there are 49",
+        "a larger -n",
+    ),
+    (
+        (*RUN, "-b", "resnet50", "--until", "decided"),
+        2,
+        "after 50 images, and there",
+        "leave --until out",
+    ),
+    (
+        (*RUN, "-b", "resnet50", "--curve-steps", "1"),
+        2,
+        "--curve-steps takes a number from 2",
+        "28",
+    ),
     ((*RUN, "-b", "resnet50", "--weights", "random:x"), 2, "names no seed", "--weights random:0"),
     ((*RUN, "-b", "resnet50", "--weights", "w.bin"), 2, "w.bin", ".safetensors or .pth"),
     ((*RUN, "-b", "resnet50", "--labels", "none.csv"), 2, "none.csv", "--labels FILE.csv"),
     ((*RUN, "-b", "resnet50", "--device", "gpu"), 2, "not 'gpu'", "--device cuda:0,cuda:1"),
-    ((*RUN, "-b", "resnet50", "--device", "cpu", "--workers", "0"), 2, "not 0", "leave it out for one on each device"),
-    ((*RUN, "-b", "resnet50", "--executor", "slurm"), 2, "local or ray, not 'slurm'", "leave it out"),
-    ((*RUN, "-b", "resnet50", "--ray-address", "auto"), 2, "--ray-address is of use with Ray", "--executor ray --ray-address"),
+    (
+        (*RUN, "-b", "resnet50", "--device", "cpu", "--workers", "0"),
+        2,
+        "not 0",
+        "leave it out for one on each device",
+    ),
+    (
+        (*RUN, "-b", "resnet50", "--executor", "slurm"),
+        2,
+        "local or ray, not 'slurm'",
+        "leave it out",
+    ),
+    (
+        (*RUN, "-b", "resnet50", "--ray-address", "auto"),
+        2,
+        "--ray-address is of use with Ray",
+        "--executor ray --ray-address",
+    ),
     ((*RUN, "-b", "resnet50", "--batch-size", "big"), 2, "not 'big'", "leave it out"),
     ((*RUN, "-b", "resnet50", "--max-failures", "few"), 2, "not 'few'", "--max-failures 1%"),
     ((*RUN, "-b", "resnet50", "--on-finish", "nosuch it"), 2, "no command 'nosuch'", "--on-finish"),
@@ -77,7 +179,12 @@ CASES: list[tuple[tuple[str, ...], int, str, str]] = [
     (("export", "val", "-o", "a.xyz"), 2, "'a.xyz'", "add -f, one of csv"),
     (("export", "val", "-o", "readme.db", "-f", "csv"), 2, "readme.db exists", "--force"),
     (("export", "val", "-o", "empty", "-f", "csv"), 2, "empty is a folder", "-o FILE"),
-    (("export", "val", "-f", "md", "--per-image"), 2, "md has no per-image form", "--per-image -f csv"),
+    (
+        ("export", "val", "-f", "md", "--per-image"),
+        2,
+        "md has no per-image form",
+        "--per-image -f csv",
+    ),
     (("compare", "val", "nothing"), 4, "no run 'nothing'", "camtui ls"),
     (("compare", "val", "paper"), 4, "an option", "camtui compare val --paper"),
     (("worst", "val", "--cell", "vgg16/cam"), 4, "vgg16/cam has no adcc yet", "camtui table val"),
@@ -85,11 +192,36 @@ CASES: list[tuple[tuple[str, ...], int, str, str]] = [
     (("worst", "val", "--cell", "gradcamm"), 4, "no cell 'gradcamm'", "the run has"),
     (("worst", "val", "--cell", "gradcam"), 2, "cells match 'gradcam'", "one of"),
     (("image", "val", "resnet18/fakecam", "1", "2", "-o", "a.png"), 2, "not 2", "--all-methods"),
-    (("image", "val", "resnet18/fakecam", "9999", "-o", "a.png"), 4, "no image 9999", "camtui worst RUN"),
-    (("image", "val", "resnet18/fakecam", "1", "--view", "x", "-o", "a.png"), 2, "not 'x'", "--view overlay"),
-    (("image", "val", "resnet18/fakecam", "1", "--colours", "jet", "-o", "a.png"), 2, "not 'jet'", "--colours cividis"),
-    (("figure", "val"), 2, "Missing argument 'KIND'", "camtui figure val convergence -o convergence.pdf; camtui figure"),
-    (("figure", "val", "ranks"), 2, "Missing option '--output' / '-o'", "camtui figure val convergence -o convergence.pdf"),
+    (
+        ("image", "val", "resnet18/fakecam", "9999", "-o", "a.png"),
+        4,
+        "no image 9999",
+        "camtui worst RUN",
+    ),
+    (
+        ("image", "val", "resnet18/fakecam", "1", "--view", "x", "-o", "a.png"),
+        2,
+        "not 'x'",
+        "--view overlay",
+    ),
+    (
+        ("image", "val", "resnet18/fakecam", "1", "--colours", "jet", "-o", "a.png"),
+        2,
+        "not 'jet'",
+        "--colours cividis",
+    ),
+    (
+        ("figure", "val"),
+        2,
+        "Missing argument 'KIND'",
+        "camtui figure val convergence -o convergence.pdf; camtui figure",
+    ),
+    (
+        ("figure", "val", "ranks"),
+        2,
+        "Missing option '--output' / '-o'",
+        "camtui figure val convergence -o convergence.pdf",
+    ),
     (("figure", "val", "rank", "-o", "a.png"), 2, "no chart 'rank'", "did you mean 'ranks'?"),
     (("figure", "val", "ranks", "-o", "a.bmp"), 2, "'a.bmp'", "-o FILE.png"),
     (("compare", "val"), 2, "two runs or more", "camtui compare RUN --paper"),
@@ -97,7 +229,7 @@ CASES: list[tuple[tuple[str, ...], int, str, str]] = [
     (("compare", "val", "--paper", "--metric", "adc"), 2, "'adc'", "did you mean 'adcc'?"),
     (("bench", "--precision", "fp8"), 2, "not 'fp8'", "--precision mixed"),
     (("watch", "val", "--images", "big"), 2, "not 'big'", "--images half"),
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +237,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs, a folder of images, an empty one, and files that are no good."""
     folder = tmp_path_factory.mktemp("errors")
     for name in ("val", "var"):
-        make_run(folder / "runs" / f"{name}.db", methods=("fakecam", "cam", "gradcam", "gradcampp"), images=6)
+        make_run(
+            folder / "runs" / f"{name}.db",
+            methods=("fakecam", "cam", "gradcam", "gradcampp"),
+            images=6,
+        )
     make_data(folder / "data", 2)
     (folder / "empty").mkdir()
     (folder / "readme.db").write_text("no database\n")
@@ -114,9 +250,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("words", "code", "given", "next_step"), CASES, ids=[" ".join(case[0]) for case in CASES])
+@pytest.mark.parametrize(
+    ("words", "code", "given", "next_step"), CASES, ids=[" ".join(case[0]) for case in CASES]
+)
 def test_a_message(
-    words: tuple[str, ...], code: int, given: str, next_step: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...],
+    code: int,
+    given: str,
+    next_step: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("CAMTUI_HOME", str(folder))
@@ -124,7 +267,10 @@ def test_a_message(
         monkeypatch.delenv(name, raising=False)
     before = files(folder)
     result = typed(*words)
-    error, hint = ("".join(line for line in result.stderr.splitlines() if line.startswith(word)) for word in ("error:", "hint:"))
+    error, hint = (
+        "".join(line for line in result.stderr.splitlines() if line.startswith(word))
+        for word in ("error:", "hint:")
+    )
     assert result.exit_code == code, result.stderr
     assert given in error
     assert next_step in hint
@@ -139,16 +285,41 @@ def files(folder: Path) -> list[Path]:
 
 def raised() -> Iterator[tuple[str, ast.Call]]:
     """Every ``raise Error(…)`` of ours that a user can meet."""
-    for file in sorted(file for package in ("camtui", "evaluator") for file in (ROOT / package).rglob("*.py")):
+    for file in sorted(
+        file for package in ("camtui", "evaluator") for file in (ROOT / package).rglob("*.py")
+    ):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name):
+            if (
+                isinstance(node, ast.Raise)
+                and isinstance(node.exc, ast.Call)
+                and isinstance(node.exc.func, ast.Name)
+            ):
                 yield f"{file.relative_to(ROOT)}:{node.lineno}", node.exc
 
 
 def test_every_error_says_what_to_type_next() -> None:
-    """The hint is there, and is more than a guess at what was meant. Failures of single images are no errors of a command."""
-    ours = {"UsageError", "NotFound", "Mismatch", "StoreError", "TryAgain", "BackboneUnavailable", "RunFailed", "ThresholdPassed"}
-    found = [(where, call) for where, call in raised() if isinstance(call.func, ast.Name) and call.func.id in ours]
+    """The hint is there, and is more than a guess at what was meant. Failures of single images are
+    no errors of a command.
+    """
+    ours = {
+        "UsageError",
+        "NotFound",
+        "Mismatch",
+        "StoreError",
+        "TryAgain",
+        "BackboneUnavailable",
+        "RunFailed",
+        "ThresholdPassed",
+    }
+    found = [
+        (where, call)
+        for where, call in raised()
+        if isinstance(call.func, ast.Name) and call.func.id in ours
+    ]
     assert len(found) > 100
-    guess = [where for where, call in found if len(call.args) < 2 or ast.unparse(call.args[1]).startswith("did_you_mean(")]
+    guess = [
+        where
+        for where, call in found
+        if len(call.args) < 2 or ast.unparse(call.args[1]).startswith("did_you_mean(")
+    ]
     assert guess == []

@@ -1,4 +1,5 @@
-"""The escape corpus: names, messages, failures and log lines that would take over a terminal come out of no command as they are.
+"""The escape corpus: names, messages, failures and log lines that would take over a terminal come
+out of no command as they are.
 
 The dashboard against the same: ``tests/camtui/tui/test_hostile.py``.
 """
@@ -37,27 +38,61 @@ CORPUS = (
 HOSTILE = "".join(CORPUS)
 
 READING = (
-    ["status"], ["status", "--json"], ["ls"], ["ls", "--json"], ["table"], ["table", "--long"], ["table", "-f", "md"],
-    ["table", "-f", "json"], ["show"], ["show", "--json"], ["show", "--config"], ["errors"], ["errors", "--json"], ["worst"],
-    ["worst", "--json"], ["logs"], ["logs", "--level", "info"], ["doctor", "RUN"], ["watch"], ["compare", "RUN", "RUN"],
+    ["status"],
+    ["status", "--json"],
+    ["ls"],
+    ["ls", "--json"],
+    ["table"],
+    ["table", "--long"],
+    ["table", "-f", "md"],
+    ["table", "-f", "json"],
+    ["show"],
+    ["show", "--json"],
+    ["show", "--config"],
+    ["errors"],
+    ["errors", "--json"],
+    ["worst"],
+    ["worst", "--json"],
+    ["logs"],
+    ["logs", "--level", "info"],
+    ["doctor", "RUN"],
+    ["watch"],
+    ["compare", "RUN", "RUN"],
     *(["export", "RUN", "-f", form] for form in ("csv", "tsv", "json", "md", "latex")),
     *(["export", "RUN", "--per-image", "-f", form] for form in ("csv", "tsv", "json", "jsonl")),
-    ["status", HOSTILE.replace("\x00", "")], ["table", "--filter", HOSTILE.replace("\x00", "")],
-    ["worst", "--cell", HOSTILE.replace("\x00", "")], ["run", "--data", HOSTILE.replace("\x00", "")],
-    ["run", "--demo", "-b", HOSTILE.replace("\x00", "")], ["run", "--demo", "--name", HOSTILE.replace("\x00", "")],
-    ["run", "--demo", "--device", HOSTILE.replace("\x00", "")], ["run", "--config", HOSTILE.replace("\x00", "")],
-    ["run", "--demo", "--max-failures", HOSTILE.replace("\x00", "")], ["wait", "--timeout", HOSTILE.replace("\x00", "")],
-    ["run", "--demo", "--on-finish", HOSTILE.replace("\x00", "")], ["logs", "--level", HOSTILE.replace("\x00", "")],
-)  # fmt: skip
+    ["status", HOSTILE.replace("\x00", "")],
+    ["table", "--filter", HOSTILE.replace("\x00", "")],
+    ["worst", "--cell", HOSTILE.replace("\x00", "")],
+    ["run", "--data", HOSTILE.replace("\x00", "")],
+    ["run", "--demo", "-b", HOSTILE.replace("\x00", "")],
+    ["run", "--demo", "--name", HOSTILE.replace("\x00", "")],
+    ["run", "--demo", "--device", HOSTILE.replace("\x00", "")],
+    ["run", "--config", HOSTILE.replace("\x00", "")],
+    ["run", "--demo", "--max-failures", HOSTILE.replace("\x00", "")],
+    ["wait", "--timeout", HOSTILE.replace("\x00", "")],
+    ["run", "--demo", "--on-finish", HOSTILE.replace("\x00", "")],
+    ["logs", "--level", HOSTILE.replace("\x00", "")],
+)
 
 
 @pytest.fixture
 def hostile(home: Path) -> Path:
     """A run of whose texts every one is hostile, and its log."""
-    paths = [os.fsencode(text).replace(b"\0", b"") + b"\xff%d.png" % n for n, text in enumerate(CORPUS)]
-    run = make_run(home / "runs" / "hostile.db", images=20, paths=paths, methods=["gradcam", "fakecam"], state="failed")
+    paths = [
+        os.fsencode(text).replace(b"\0", b"") + b"\xff%d.png" % n for n, text in enumerate(CORPUS)
+    ]
+    run = make_run(
+        home / "runs" / "hostile.db",
+        images=20,
+        paths=paths,
+        methods=["gradcam", "fakecam"],
+        state="failed",
+    )
     with closing(sqlite3.connect(run)) as connection:
-        connection.execute("UPDATE run SET name = ?1, message = ?1, host = ?1, versions = json_object(?1, ?1)", (HOSTILE,))
+        connection.execute(
+            "UPDATE run SET name = ?1, message = ?1, host = ?1, versions = json_object(?1, ?1)",
+            (HOSTILE,),
+        )
         connection.execute("UPDATE backbones SET name = ? WHERE id = 1", (HOSTILE,))
         connection.execute("UPDATE cells SET note = ?", (HOSTILE,))
         connection.execute("UPDATE failures SET reason = ?1, detail = ?1", (HOSTILE,))
@@ -70,12 +105,22 @@ def hostile(home: Path) -> Path:
 
 
 def unsafe(text: str) -> list[str]:
-    return [repr(c) for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in "\n\t"]
+    return [
+        repr(c)
+        for c in text
+        if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in "\n\t"
+    ]
 
 
-@pytest.mark.parametrize("words", READING, ids=lambda words: " ".join(words[:3]).encode("ascii", "replace").decode()[:40])
+@pytest.mark.parametrize(
+    "words", READING, ids=lambda words: " ".join(words[:3]).encode("ascii", "replace").decode()[:40]
+)
 def test_no_control_byte_comes_out(hostile: Path, words: list[str]) -> None:
-    done = camtui(*[str(hostile) if word == "RUN" else word for word in words], encoding="utf-8", errors="surrogateescape")
+    done = camtui(
+        *[str(hostile) if word == "RUN" else word for word in words],
+        encoding="utf-8",
+        errors="surrogateescape",
+    )
     assert unsafe(done.stdout) == []
     assert unsafe(done.stderr) == []
     assert "Traceback" not in done.stderr

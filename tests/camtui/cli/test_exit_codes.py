@@ -54,19 +54,45 @@ def failed(home: Path, closed: Path) -> None:
     assert camtui(*ask(home), "-q", "--max-failures", "1").returncode == 5
 
 
-@pytest.mark.parametrize(("situation", "command", "code"), [
-    (complete, "status --check", 0), (complete, "wait", 0), (complete, "resume -q", 0), (complete, "doctor pictures", 0),
-    (running, "status --check", 0), (running, "wait --timeout 0.1s", 124), (running, "run {ask}", 3),
-    (running, "resume", 3), (running, "rm pictures -y", 3), (running, "doctor pictures --repair", 3),
-    (stopped, "status --check", 3), (stopped, "wait", 3), (stopped, "status", 0),
-    (crashed, "status --check", 1), (crashed, "wait", 1), (crashed, "status", 0),
-    (failed, "status --check", 1), (failed, "wait", 5),
-    (complete, "run {ask} --seed 1", 4), (complete, "ls --filter state=crashed", 4),
-    (nothing, "status", 4), (nothing, "status nowhere", 4), (nothing, "resume", 4), (nothing, "wait", 4), (nothing, "stop", 4),
-    (nothing, "ls", 0), (nothing, "run", 2), (nothing, "run {ask} --on-finish 'no-such-command'", 2), (nothing, "nonsense", 2),
-    (complete, "rm pictures", 2), (complete, "wait --timeout soon", 2),
-])  # fmt: skip
-def test_the_code_of_a_command(home: Path, closed: Path, situation: Situation, command: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("situation", "command", "code"),
+    [
+        (complete, "status --check", 0),
+        (complete, "wait", 0),
+        (complete, "resume -q", 0),
+        (complete, "doctor pictures", 0),
+        (running, "status --check", 0),
+        (running, "wait --timeout 0.1s", 124),
+        (running, "run {ask}", 3),
+        (running, "resume", 3),
+        (running, "rm pictures -y", 3),
+        (running, "doctor pictures --repair", 3),
+        (stopped, "status --check", 3),
+        (stopped, "wait", 3),
+        (stopped, "status", 0),
+        (crashed, "status --check", 1),
+        (crashed, "wait", 1),
+        (crashed, "status", 0),
+        (failed, "status --check", 1),
+        (failed, "wait", 5),
+        (complete, "run {ask} --seed 1", 4),
+        (complete, "ls --filter state=crashed", 4),
+        (nothing, "status", 4),
+        (nothing, "status nowhere", 4),
+        (nothing, "resume", 4),
+        (nothing, "wait", 4),
+        (nothing, "stop", 4),
+        (nothing, "ls", 0),
+        (nothing, "run", 2),
+        (nothing, "run {ask} --on-finish 'no-such-command'", 2),
+        (nothing, "nonsense", 2),
+        (complete, "rm pictures", 2),
+        (complete, "wait --timeout soon", 2),
+    ],
+)
+def test_the_code_of_a_command(
+    home: Path, closed: Path, situation: Situation, command: str, code: int
+) -> None:
     situation(home, closed)
     words = [word.strip("'") for word in command.format(ask="ASK").split()]
     if "ASK" in words:
@@ -84,7 +110,9 @@ def test_a_run_in_the_foreground_ends_with_its_signal(
     home: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
 ) -> None:
     monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"seconds": 0.2}))
-    with subprocess.Popen([*COMMAND, *ask(home), "-F"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [*COMMAND, *ask(home), "-F"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as process:
         assert process.stderr is not None
         while b"started" not in process.stderr.readline():
             pass
@@ -94,7 +122,25 @@ def test_a_run_in_the_foreground_ends_with_its_signal(
 
 
 def test_the_table_of_the_documentation_has_every_code() -> None:
-    table = (ROOT / "docs/commands.md").read_text().partition("| exit code | meaning |")[2].partition("\n\n")[0]
-    assert set(map(int, re.findall(r"\b\d+\b", " ".join(line.split("|")[1] for line in table.splitlines()[2:])))) == {
-        0, 1, 2, 3, 4, 5, 124, 130, 143,
-    }  # fmt: skip
+    table = (
+        (ROOT / "docs/commands.md")
+        .read_text()
+        .partition("| exit code | meaning |")[2]
+        .partition("\n\n")[0]
+    )
+    assert set(
+        map(
+            int,
+            re.findall(r"\b\d+\b", " ".join(line.split("|")[1] for line in table.splitlines()[2:])),
+        )
+    ) == {
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        124,
+        130,
+        143,
+    }

@@ -1,4 +1,6 @@
-"""``--help``: every command under a task, every option under a heading, words in place of type names."""
+"""``--help``: every command under a task, every option under a heading, words in place of type
+names.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,18 @@ def test_no_help_speaks_of_types(name: str) -> None:
 def test_the_options_of_run_stand_under_headings() -> None:
     text = helped("run")
     headings = re.findall(r"^([A-Z][^:\n]*):$", text, re.MULTILINE)
-    assert headings == ["Images", "Measurement", "The run's file", "Protocol", "Compute", "Output", "Options"]
+    assert headings == [
+        "Images",
+        "Measurement",
+        "The run's file",
+        "Protocol",
+        "Compute",
+        "Output",
+        "Options",
+    ]
     options = text.partition("\nOptions:\n")[2]
     assert re.findall(r"(--[a-z-]+)", options) == ["--json", "--help"]
-    assert "--target predicted|label" in text.partition("\nProtocol:\n")[2].partition("\nCompute:\n")[0]
+    assert (
+        "--target predicted|label"
+        in text.partition("\nProtocol:\n")[2].partition("\nCompute:\n")[0]
+    )

@@ -22,7 +22,10 @@ def answered(home: Path, answer: bytes) -> tuple[int, str]:
     """The same command without ``-n`` on a terminal; exit code and what was asked."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, *ask(home), "--no-watch"], stdin=slave, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [*COMMAND, *ask(home), "--no-watch"],
+        stdin=slave,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     os.close(slave)
     os.write(master, answer + b"\n")
@@ -52,7 +55,10 @@ def test_without_a_terminal_it_is_refused_before_anything_happens(home: Path) ->
 def test_on_a_terminal_it_is_asked(home: Path) -> None:
     assert camtui(*ask(home), "-n", "8", "-q").returncode == 0
     code, said = answered(home, b"n")
-    assert "pictures has the first 8 of 12 images; take the other 4 too, for every method it has? [y/N]" in said
+    assert (
+        "pictures has the first 8 of 12 images; take the other 4 too, for every method it has? "
+        "[y/N]" in said
+    )
     assert (code, images(home)) == (0, 8)
     code, _ = answered(home, b"y")
     assert (code, images(home)) == (0, 12)

@@ -1,4 +1,6 @@
-"""Runs that end by their rule, as a user types and reads them: what ``--dry-run`` says is what happens."""
+"""Runs that end by their rule, as a user types and reads them: what ``--dry-run`` says is what
+happens.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,10 @@ def to_do(text: str) -> list[int]:
 
 def test_a_rule_from_the_first_dry_run_to_every_image(request_: list[str]) -> None:
     fresh = done(*request_, "--until", "ci<=6", "--dry-run")
-    assert "until     ci<=6: 0 images looked at, how many it takes is known after 50, at most 400" in fresh
+    assert (
+        "until     ci<=6: 0 images looked at, how many it takes is known after 50, at most 400"
+        in fresh
+    )
     ended = done(*request_, "--until", "ci<=6", "--no-watch")
     met = f"ci<=6: met by the first {STOPS} of 400 images"
     assert f"--until {met}" in ended
@@ -64,7 +69,10 @@ def test_a_rule_from_the_first_dry_run_to_every_image(request_: list[str]) -> No
     assert f"images to do: layercam {STOPS}" in method
     done(*request_, "-m", "layercam", "-q")
     assert met in done("status", "many")
-    rows = {row["method"]: int(row["n"]) for row in DictReader(StringIO(done("export", "many", "-f", "csv")))}
+    rows = {
+        row["method"]: int(row["n"])
+        for row in DictReader(StringIO(done("export", "many", "-f", "csv")))
+    }
     assert STOPS <= rows["layercam"] <= STOPS + 64
 
     tighter = done(*request_, "--until", "ci<=4", "--dry-run")

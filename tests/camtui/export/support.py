@@ -13,8 +13,22 @@ from camtui.export import Request, write
 from evaluator.store.reader import RunReader
 
 METHODS = ("fakecam", "cam", "gradcam", "gradcampp", "scorecam:variant=cic")
-ODD = [b"=cmd|' /C calc'!A0.png", b"-0.5", b"@x\xff.png", b"+1\t2\n\x1b[2J.png", 'ünï, "quoted".png'.encode()]
-METRICS = ["average_drop", "average_increase", "deletion", "insertion", "coherency", "complexity", "adcc"]
+ODD = [
+    b"=cmd|' /C calc'!A0.png",
+    b"-0.5",
+    b"@x\xff.png",
+    b"+1\t2\n\x1b[2J.png",
+    'ünï, "quoted".png'.encode(),
+]
+METRICS = [
+    "average_drop",
+    "average_increase",
+    "deletion",
+    "insertion",
+    "coherency",
+    "complexity",
+    "adcc",
+]
 
 
 def written(reader: RunReader, form: str, **request: Any) -> bytes:
@@ -39,11 +53,17 @@ def per_image(reader: RunReader, form: str) -> list[dict[str, Any]]:
         pq = pytest.importorskip("pyarrow.parquet")
         rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(data)).to_pylist()
         return rows
-    lines = csv.DictReader(io.StringIO(data.decode(), newline=""), delimiter="," if form == "csv" else "\t")
+    lines = csv.DictReader(
+        io.StringIO(data.decode(), newline=""), delimiter="," if form == "csv" else "\t"
+    )
     whole = ("label", "target", "predicted")
     return [
         {
-            k: v if k in ("backbone", "method", "image", "degenerate") else int(v) if k in whole else number(v)
+            k: v
+            if k in ("backbone", "method", "image", "degenerate")
+            else int(v)
+            if k in whole
+            else number(v)
             for k, v in line.items()
         }
         for line in lines

@@ -15,9 +15,17 @@ from tests.camtui.export.support import written
 @pytest.mark.parametrize("form", ["csv", "tsv"])
 def test_text_cannot_be_a_formula_and_numbers_stay_numbers(reader: RunReader, form: str) -> None:
     data = written(reader, form, per_image=True)
-    lines = list(csv.reader(io.StringIO(data.decode(), newline=""), delimiter="," if form == "csv" else "\t"))
+    lines = list(
+        csv.reader(io.StringIO(data.decode(), newline=""), delimiter="," if form == "csv" else "\t")
+    )
     images = {line[2] for line in lines[1:]}
-    assert {"'=cmd|' /C calc'!A0.png", "'-0.5", "'@x\\xff.png", "'+1\\x092\\x0a\\x1b[2J.png", 'ünï, "quoted".png'} <= images
+    assert {
+        "'=cmd|' /C calc'!A0.png",
+        "'-0.5",
+        "'@x\\xff.png",
+        "'+1\\x092\\x0a\\x1b[2J.png",
+        'ünï, "quoted".png',
+    } <= images
     assert {len(line) for line in lines} == {len(lines[0])}
     assert not any(line[2].startswith(("=", "+", "-", "@")) for line in lines)
     wide = ("  =1+1", "\u00a0@x", "\uff1d1", "\uff0bx", "\u22121", "\u3000\uff20x", "\ufe621")

@@ -24,9 +24,25 @@ def truth(reader: RunReader) -> list[dict[str, Any]]:
     found = []
     for cell in reader.cells():
         for row, image, curves in reader.rows(cell.id):
-            values = {key: getattr(row, key) for key in METRICS if key not in ("deletion", "insertion")} | curves
-            head = {"backbone": cell.backbone, "method": cell.method, "path": image.path, "label": image.label}
-            found.append({**head, "target": row.target, "predicted": row.predicted, "y": row.y, "o": row.o, **values})
+            values = {
+                key: getattr(row, key) for key in METRICS if key not in ("deletion", "insertion")
+            } | curves
+            head = {
+                "backbone": cell.backbone,
+                "method": cell.method,
+                "path": image.path,
+                "label": image.label,
+            }
+            found.append(
+                {
+                    **head,
+                    "target": row.target,
+                    "predicted": row.predicted,
+                    "y": row.y,
+                    "o": row.o,
+                    **values,
+                }
+            )
     return found
 
 
@@ -37,23 +53,37 @@ def test_every_image_comes_back_exactly(reader: RunReader, form: str) -> None:
     for one, other in zip(expected, found, strict=True):
         for key in ("backbone", "method", "label", "target", "predicted", "y", "o", *METRICS):
             assert other[key] == one[key], (key, one["path"])
-    assert sum(row["average_drop"] is None for row in found) == 9  # image 1, in each of nine applicable cells
+    assert (
+        sum(row["average_drop"] is None for row in found) == 9
+    )  # image 1, in each of nine applicable cells
 
 
 def summary_values(reader: RunReader, form: str) -> dict[tuple[str, str, str], tuple[Any, Any]]:
     data = written(reader, form)
     keys = [*METRICS, "mean_image_adcc"]
     if form in ("json", "jsonl"):
-        cells = json.loads(data)["cells"] if form == "json" else [json.loads(line) for line in data.splitlines()]
+        cells = (
+            json.loads(data)["cells"]
+            if form == "json"
+            else [json.loads(line) for line in data.splitlines()]
+        )
         return {
-            (c["backbone"], c["method"], k): (c[k]["mean"], c[k]["se"]) if c[k] else (None, None) for c in cells for k in keys
+            (c["backbone"], c["method"], k): (c[k]["mean"], c[k]["se"]) if c[k] else (None, None)
+            for c in cells
+            for k in keys
         }
     if form == "parquet":
         pq = pytest.importorskip("pyarrow.parquet")
         lines = pq.read_table(io.BytesIO(data)).to_pylist()
         return {(c["backbone"], c["method"], k): (c[k], c[f"{k}_se"]) for c in lines for k in keys}
-    read = csv.DictReader(io.StringIO(data.decode(), newline=""), delimiter="," if form == "csv" else "\t")
-    return {(c["backbone"], c["method"], k): (number(c[k]), number(c[f"{k}_se"])) for c in read for k in keys}
+    read = csv.DictReader(
+        io.StringIO(data.decode(), newline=""), delimiter="," if form == "csv" else "\t"
+    )
+    return {
+        (c["backbone"], c["method"], k): (number(c[k]), number(c[f"{k}_se"]))
+        for c in read
+        for k in keys
+    }
 
 
 @pytest.mark.parametrize("form", DATA_FORMATS)
@@ -65,12 +95,16 @@ def test_every_average_comes_back_exactly(reader: RunReader, form: str) -> None:
         means = {**summary.means, "mean_image_adcc": summary.mean_image_adcc}
         for key in (*METRICS, "mean_image_adcc"):
             mean = means.get(key)
-            assert found[cell.backbone, cell.method, key] == ((mean.value, mean.se) if mean else (None, None))
+            assert found[cell.backbone, cell.method, key] == (
+                (mean.value, mean.se) if mean else (None, None)
+            )
 
 
 @pytest.mark.parametrize("form", TEXT_FORMATS)
 @pytest.mark.parametrize("digits", [0, 2, 4])
-def test_tables_have_the_same_values_at_their_digits(reader: RunReader, form: str, digits: int) -> None:
+def test_tables_have_the_same_values_at_their_digits(
+    reader: RunReader, form: str, digits: int
+) -> None:
     text = written(reader, form, options=Options(digits=digits)).decode()
     for summary in reader.summaries():
         for mean in summary.means.values():
@@ -82,7 +116,9 @@ def test_tables_have_the_same_values_at_their_digits(reader: RunReader, form: st
 def test_no_escape_byte_anywhere(tmp_path: Path, form: str, per_image: bool) -> None:
     if per_image and form in TEXT_FORMATS:
         return
-    reader = RunReader(make_run(tmp_path / "a.db", name="\x1b[31mred", paths=ODD, methods=["gradcam"]))
+    reader = RunReader(
+        make_run(tmp_path / "a.db", name="\x1b[31mred", paths=ODD, methods=["gradcam"])
+    )
     data = written(reader, form, per_image=per_image)
     assert b"\x1b" not in data
     assert b"\\x1b" in data or form in ("csv", "tsv", "jsonl")
@@ -94,9 +130,12 @@ def test_filter_and_sort_reach_every_format(reader: RunReader) -> None:
     values = [cell["adcc"]["mean"] for cell in cells]
     assert len(cells) == 4
     assert values == sorted(values, reverse=True)
-    assert {r["method"] for r in map(json.loads, written(reader, "jsonl", per_image=True, options=options).splitlines())} == {
-        cell["method"] for cell in cells
-    }
+    assert {
+        r["method"]
+        for r in map(
+            json.loads, written(reader, "jsonl", per_image=True, options=options).splitlines()
+        )
+    } == {cell["method"] for cell in cells}
     with pytest.raises(NotFound):
         written(reader, "csv", options=Options(filter="nothing"))
 

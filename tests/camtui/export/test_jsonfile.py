@@ -14,7 +14,9 @@ from tests.camtui.export.support import ODD, per_image, written
 
 
 def schema(name: str) -> Any:
-    return json.loads(resources.files("camtui").joinpath(f"export/schemas/{name}.schema.json").read_text("utf-8"))
+    return json.loads(
+        resources.files("camtui").joinpath(f"export/schemas/{name}.schema.json").read_text("utf-8")
+    )
 
 
 @pytest.mark.parametrize(
@@ -26,9 +28,13 @@ def schema(name: str) -> Any:
         ("image", "jsonl", {"per_image": True}),
     ],
 )
-def test_json_is_what_its_schema_says(reader: RunReader, name: str, form: str, request_: dict[str, Any]) -> None:
+def test_json_is_what_its_schema_says(
+    reader: RunReader, name: str, form: str, request_: dict[str, Any]
+) -> None:
     data = written(reader, form, **request_)
-    documents = [json.loads(data)] if form == "json" else [json.loads(line) for line in data.splitlines()]
+    documents = (
+        [json.loads(data)] if form == "json" else [json.loads(line) for line in data.splitlines()]
+    )
     validator = jsonschema.Draft202012Validator(schema(name))
     validator.check_schema(schema(name))
     for document in documents:
@@ -49,7 +55,11 @@ def test_summary_json_has_the_published_shape(reader: RunReader) -> None:
 def test_names_in_json_are_readable_and_reversible(reader: RunReader) -> None:
     names = {}
     for record in per_image(reader, "jsonl"):
-        raw = bytes.fromhex(record["image_hex"]) if "image_hex" in record else record["image"].encode()
+        raw = (
+            bytes.fromhex(record["image_hex"])
+            if "image_hex" in record
+            else record["image"].encode()
+        )
         names[raw] = record["image"]
         assert record["image"].isprintable()
     assert set(ODD) <= set(names)

@@ -36,7 +36,9 @@ def test_latex_has_the_papers_layout_and_says_where_it_comes_from(reader: RunRea
     entries = [entry for row in table.blocks[0].rows for entry in row.entries if entry.mark]
     assert {entry.mark for entry in entries} == set(marked)
     assert [entry for entry in entries if marked[entry.mark] % entry.text not in text] == []
-    ties = {entry.text for entry in entries if entry.mark == "tie"} - {e.text for e in entries if e.mark == "best"}
+    ties = {entry.text for entry in entries if entry.mark == "tie"} - {
+        e.text for e in entries if e.mark == "best"
+    }
     assert [text_ for text_ in ties if f"\\textbf{{{text_}}}" in text] == []
     assert "bold: best, underlined: second, = tie with the best (paired test)" in text
 
@@ -48,17 +50,25 @@ def test_n_is_a_latex_column_only_where_it_differs(tmp_path: Path, reader: RunRe
 
 
 def test_latex_escapes() -> None:
-    assert latex_escape("a_b%&#$^~\\{}é") == r"a\_b\%\&\#\$\textasciicircum{}$\sim$\textbackslash{}\{\}?"
+    assert (
+        latex_escape("a_b%&#$^~\\{}é")
+        == r"a\_b\%\&\#\$\textasciicircum{}$\sim$\textbackslash{}\{\}?"
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", ["blocks", "long", "pivot:adcc"])
-def test_latex_compiles_by_itself_and_inside_a_document(reader: RunReader, tmp_path: Path, layout: str) -> None:
+def test_latex_compiles_by_itself_and_inside_a_document(
+    reader: RunReader, tmp_path: Path, layout: str
+) -> None:
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed: apt install texlive-latex-recommended")
-    (tmp_path / "table.tex").write_bytes(written(reader, "latex", layout=layout, options=Options(ci=True)))
+    (tmp_path / "table.tex").write_bytes(
+        written(reader, "latex", layout=layout, options=Options(ci=True))
+    )
     (tmp_path / "paper.tex").write_text(
-        "\\documentclass{article}\\usepackage{booktabs}\\begin{document}Before \\input{table} after\\end{document}\n"
+        "\\documentclass{article}\\usepackage{booktabs}\\begin{document}Before \\input{table} "
+        "after\\end{document}\n"
     )
     for name in ("table", "paper"):
         command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", name]

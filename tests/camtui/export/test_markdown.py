@@ -10,16 +10,28 @@ from tests.camtui.export.support import written
 def test_markdown_marks_ranks_by_type(reader: RunReader) -> None:
     text = written(reader, "md").decode()
     table = table_of(reader, Request("md"))
-    best = [entry.text for row in table.blocks[0].rows for entry in row.entries if entry.mark == "best"]
+    best = [
+        entry.text for row in table.blocks[0].rows for entry in row.entries if entry.mark == "best"
+    ]
     assert best
     assert all(f"**{value}**" in text for value in best)
-    assert all(f"_{e.text}_" in text for row in table.blocks[0].rows for e in row.entries if e.mark == "second")
+    assert all(
+        f"_{e.text}_" in text
+        for row in table.blocks[0].rows
+        for e in row.entries
+        if e.mark == "second"
+    )
     ties = [entry for row in table.blocks[0].rows for entry in row.entries if entry.mark == "tie"]
     assert ties
     assert all(" ".join(filter(None, (e.text, e.interval, "="))) in text for e in ties)
     assert all(f"**{e.text}**" not in text for e in ties if e.text not in best)
     assert "bold: best, italics: second, = tie with the best (paired test)" in text
-    assert "| Average Drop ↓ | Average Increase ↑ | Deletion ↓ | Insertion ↑ | Coherency ↑ | Complexity ↓ | ADCC ↑ |" in text
+    assert (
+        "| Average Drop ↓ | Average Increase ↑ | Deletion ↓ | Insertion ↑ | Coherency ↑ | "
+        "Complexity ↓ | ADCC ↑ |" in text
+    )
     assert "* best" not in text
-    widths = {line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")}
+    widths = {
+        line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")
+    }
     assert widths == {10}

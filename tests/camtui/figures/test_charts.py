@@ -30,8 +30,12 @@ def test_charts(home: Path, kind: str, suffix: str) -> None:
     assert target.read_bytes() == first
 
 
-@pytest.mark.parametrize(("kind", "shown"), [("convergence", False), ("ranks", False), ("components", True)])
-def test_controls_are_in_charts_of_values_and_not_of_ranks(home: Path, kind: str, shown: bool) -> None:
+@pytest.mark.parametrize(
+    ("kind", "shown"), [("convergence", False), ("ranks", False), ("components", True)]
+)
+def test_controls_are_in_charts_of_values_and_not_of_ranks(
+    home: Path, kind: str, shown: bool
+) -> None:
     pytest.importorskip("matplotlib")
     make_run(home / "runs" / "controls.db", methods=("gradcam", "randomcam", "scorecam", "centre"))
     assert run("figure", "controls", kind, "-o", str(home / "a.svg"))[0] == 0

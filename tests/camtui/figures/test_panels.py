@@ -40,7 +40,10 @@ def test_fake_cam_shows_the_whole_image_but_one_pixel(reader: RunReader) -> None
 
 
 def test_an_image_file_that_is_gone_or_changed(reader: RunReader) -> None:
-    cell, file = find_cell(reader, "vgg16/gradcam"), Path(reader.plan().data) / reader.image(4).path.decode()
+    cell, file = (
+        find_cell(reader, "vgg16/gradcam"),
+        Path(reader.plan().data) / reader.image(4).path.decode(),
+    )
     file.write_bytes(file.read_bytes() + b"more")
     with pytest.raises(NotFound, match="the manifest has"):
         open_panels(reader, cell, reader.image(4))

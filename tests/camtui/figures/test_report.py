@@ -61,16 +61,31 @@ def page(reader: RunReader, **contents: int) -> tuple[str, list[str]]:
 
 def shown_rows(rows: list[list[str]]) -> dict[str, list[str]]:
     """The first table's rows by method, intervals cut off."""
-    return {row[0]: [cell.split(" ±")[0].rstrip("=") for cell in row[1:]] for row in rows[1:5] if len(row) > 3}
+    return {
+        row[0]: [cell.split(" ±")[0].rstrip("=") for cell in row[1:]]
+        for row in rows[1:5]
+        if len(row) > 3
+    }
 
 
 def expected_rows(reader: RunReader) -> dict[str, list[str]]:
-    metrics = ["average_drop", "average_increase", "deletion", "insertion", "coherency", "complexity"]
+    metrics = [
+        "average_drop",
+        "average_increase",
+        "deletion",
+        "insertion",
+        "coherency",
+        "complexity",
+    ]
     summaries = {summary.cell: summary for summary in reader.summaries()}
     first = next(cell.backbone for cell in reader.cells())
     found = {cell.method: summaries[cell.id] for cell in reader.cells() if cell.backbone == first}
     return {
-        method_title(method): [percent(s.means["adcc"].value), str(s.n), *(percent(s.means[key].value) for key in metrics)]
+        method_title(method): [
+            percent(s.means["adcc"].value),
+            str(s.n),
+            *(percent(s.means[key].value) for key in metrics),
+        ]
         for method, s in found.items()
     }
 
@@ -83,16 +98,32 @@ def test_the_tables_numbers_are_read_back_from_the_page(reader: RunReader) -> No
 
 def test_the_page_fetches_nothing_and_runs_nothing(reader: RunReader) -> None:
     parsed = Page(page(reader)[0])
-    assert not {tag for tag, _ in parsed.tags} & {"script", "link", "iframe", "object", "embed", "form", "a"}
+    assert not {tag for tag, _ in parsed.tags} & {
+        "script",
+        "link",
+        "iframe",
+        "object",
+        "embed",
+        "form",
+        "a",
+    }
     sources = [attributes["src"] or "" for tag, attributes in parsed.tags if tag == "img"]
     assert len(sources) == 5 + 2 * 2
     assert all(source.startswith("data:image/") for source in sources)
     assert not any(name.startswith("on") for _, attributes in parsed.tags for name in attributes)
-    assert any("default-src 'none'" in (attributes.get("content") or "") for _, attributes in parsed.tags)
+    assert any(
+        "default-src 'none'" in (attributes.get("content") or "") for _, attributes in parsed.tags
+    )
 
 
 def test_hostile_names_are_text(home: Path) -> None:
-    path = make_run(home / "runs" / "evil.db", name=EVIL, paths=[EVIL.encode() + b".png"] * 1, methods=["gradcam"], images=4)
+    path = make_run(
+        home / "runs" / "evil.db",
+        name=EVIL,
+        paths=[EVIL.encode() + b".png"] * 1,
+        methods=["gradcam"],
+        images=4,
+    )
     text, missing = page(RunReader(path))
     assert "<script" not in text
     assert "\x1b" not in text
@@ -101,7 +132,9 @@ def test_hostile_names_are_text(home: Path) -> None:
     assert "Left out" in text
 
 
-def test_the_page_without_charts_says_so(reader: RunReader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_without_charts_says_so(
+    reader: RunReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "Convergence" not in page(reader, charts=0)[0]
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     text, missing = page(reader)
@@ -145,7 +178,8 @@ def test_report_command(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("failures", "expected"), [(0, "<p>No image failed.</p>"), (3, "</tbody></table>"), (130, "100 of 130 shown")]
+    ("failures", "expected"),
+    [(0, "<p>No image failed.</p>"), (3, "</tbody></table>"), (130, "100 of 130 shown")],
 )
 def test_failures_are_listed_up_to_a_hundred(failures: int, expected: str, tmp_path: Path) -> None:
     path = make_run(
@@ -157,7 +191,13 @@ def test_failures_are_listed_up_to_a_hundred(failures: int, expected: str, tmp_p
         partial={"resnet18/gradcam": 60},
     )
     with contextlib.closing(RunWriter(path)) as writer:
-        writer.commit(UnitResult(failures=tuple(Failure(1, 60 + n, "", "missing", "no such file") for n in range(failures))))
+        writer.commit(
+            UnitResult(
+                failures=tuple(
+                    Failure(1, 60 + n, "", "missing", "no such file") for n in range(failures)
+                )
+            )
+        )
     with RunReader(path) as stored:
         text, _ = page(stored, charts=0)
     assert expected in text
@@ -165,14 +205,20 @@ def test_failures_are_listed_up_to_a_hundred(failures: int, expected: str, tmp_p
 
 
 def test_a_run_that_failed_says_why(tmp_path: Path) -> None:
-    path = make_run(tmp_path / "run.db", backbones=["resnet18"], methods=["gradcam"], failures=False)
+    path = make_run(
+        tmp_path / "run.db", backbones=["resnet18"], methods=["gradcam"], failures=False
+    )
     with contextlib.closing(RunWriter(path)) as writer:
         writer.set_state("failed", "workers die before they compute anything")
     with RunReader(path) as stored:
-        assert "The run failed: workers die before they compute anything" in page(stored, charts=0)[0]
+        assert (
+            "The run failed: workers die before they compute anything" in page(stored, charts=0)[0]
+        )
 
 
-def test_a_run_with_truth_says_how_its_metrics_judge_and_one_without_says_nothing(tmp_path: Path) -> None:
+def test_a_run_with_truth_says_how_its_metrics_judge_and_one_without_says_nothing(
+    tmp_path: Path,
+) -> None:
     with judged_run(tmp_path / "a.db", ordered()) as reader:
         text, _ = page(reader, worst=0, charts=False)
     assert '<section id="how-the-metrics-judge">' in text

@@ -1,4 +1,6 @@
-"""The report as a browser shows and prints it: headless Chromium, through Playwright (extra ``browser``)."""
+"""The report as a browser shows and prints it: headless Chromium, through Playwright (extra
+``browser``).
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,22 @@ from tests.camtui.figures.support import run
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="pip install -e .[browser]", exc_type=ImportError)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="pip install -e .[browser]", exc_type=ImportError
+)
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
 
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 OVERFLOWING = """[...document.querySelectorAll("body *")].filter(
     element => element.getBoundingClientRect().right > innerWidth + 1).map(element => element.outerHTML.slice(0, 80))"""
 
@@ -41,22 +53,32 @@ def page_file(home: Path) -> Path:
 
 
 def opened(browser: Browser, file: Path, width: int, *, dark: bool = False) -> Page:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light")
+    page = browser.new_page(
+        viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
+    )
     page.goto(file.as_uri())
     return page
 
 
 @pytest.mark.parametrize("width", [1280, 800, 400])
-def test_nothing_is_cut_at_any_width_and_adcc_is_seen_first(browser: Browser, page_file: Path, width: int) -> None:
+def test_nothing_is_cut_at_any_width_and_adcc_is_seen_first(
+    browser: Browser, page_file: Path, width: int
+) -> None:
     page = opened(browser, page_file, width)
     assert page.evaluate(OVERFLOWING) == []
-    row = page.locator("#averages tbody tr").nth(1)  # the first is CAM or Fake-CAM, whichever the run begins with
+    row = page.locator("#averages tbody tr").nth(
+        1
+    )  # the first is CAM or Fake-CAM, whichever the run begins with
     value = row.locator("td.headline .value")
     assert value.is_visible()
     box, first = value.bounding_box(), row.locator("td").nth(2).bounding_box()
     assert box is not None
     assert first is not None
-    assert (box["x"], box["y"]) < (first["x"], first["y"] + 1) if width > 960 else box["y"] < first["y"]
+    assert (
+        (box["x"], box["y"]) < (first["x"], first["y"] + 1)
+        if width > 960
+        else box["y"] < first["y"]
+    )
     assert page.screenshot(full_page=True)[:4] == b"\x89PNG"
 
 
@@ -71,7 +93,9 @@ def test_who_prefers_the_dark_gets_it(browser: Browser, page_file: Path) -> None
     colours = {}
     for scheme in ("light", "dark"):
         body = opened(browser, page_file, 1280, dark=scheme == "dark").locator("body")
-        style = body.evaluate("body => [getComputedStyle(body).backgroundColor, getComputedStyle(body).color]")
+        style = body.evaluate(
+            "body => [getComputedStyle(body).backgroundColor, getComputedStyle(body).color]"
+        )
         colours[scheme] = [sum(map(int, value[4:-1].split(","))) for value in style]
     assert colours["light"][0] > 700 > 200 > colours["light"][1]
     assert colours["dark"][0] < 200 < 600 < colours["dark"][1]
@@ -80,7 +104,10 @@ def test_who_prefers_the_dark_gets_it(browser: Browser, page_file: Path) -> None
 def test_printed_every_column_is_on_the_paper(browser: Browser, page_file: Path) -> None:
     pypdf = pytest.importorskip("pypdf")
     page = opened(browser, page_file, 400)  # a narrow window prints the whole table too
-    titles = page.evaluate("[...document.querySelectorAll('#averages thead tr:first-child th')].map(th => th.textContent)")
+    titles = page.evaluate(
+        "[...document.querySelectorAll('#averages thead tr:first-child th')].map(th => "
+        "th.textContent)"
+    )
     paper = pypdf.PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True)))
     width, height = paper.pages[0].mediabox.width, paper.pages[0].mediabox.height
     assert width > height

@@ -31,13 +31,29 @@ def test_the_sheet_has_every_view_in_its_place(reader: RunReader) -> None:
 
 def test_image_command(home: Path) -> None:
     target = home / "x.png"
-    assert run("image", "pics", "vgg16/gradcam", "4", "-o", str(target)) == (0, f"wrote {target} (936 × 300)\n")
+    assert run("image", "pics", "vgg16/gradcam", "4", "-o", str(target)) == (
+        0,
+        f"wrote {target} (936 × 300)\n",
+    )
     assert size_of(target) == (936, 300)
     code, said = run("image", "pics", "vgg16/gradcam", "4", "-o", str(target))
     assert code == 2
     assert "--force" in said
     assert (
-        run("image", "pics", "vgg16/gradcam", "4", "-o", str(target), "--view", "cam", "--colours", "cividis", "--force")[0] == 0
+        run(
+            "image",
+            "pics",
+            "vgg16/gradcam",
+            "4",
+            "-o",
+            str(target),
+            "--view",
+            "cam",
+            "--colours",
+            "cividis",
+            "--force",
+        )[0]
+        == 0
     )
     assert size_of(target)[0] == SIDE + 2 * GAP
 
@@ -75,7 +91,9 @@ def test_bad_requests_for_images(
     assert not list(tmp_path.glob("x.*"))
 
 
-def test_an_image_that_failed_has_no_sheet_and_a_method_without_a_row_says_so(tmp_path: Path) -> None:
+def test_an_image_that_failed_has_no_sheet_and_a_method_without_a_row_says_so(
+    tmp_path: Path,
+) -> None:
     path = make_run(
         tmp_path / "run.db",
         images=12,
@@ -94,15 +112,26 @@ def test_an_image_that_failed_has_no_sheet_and_a_method_without_a_row_says_so(tm
 
 def test_the_object_s_edge(home: Path) -> None:
     made = make_run(
-        home / "runs" / "true.db", images=4, methods=("gradcam",), backbones=("vgg16",), pictures=True,
-        data=home / "true", plan={"truth": str(home / "truth")},
-    )  # fmt: skip
+        home / "runs" / "true.db",
+        images=4,
+        methods=("gradcam",),
+        backbones=("vgg16",),
+        pictures=True,
+        data=home / "true",
+        plan={"truth": str(home / "truth")},
+    )
     add_masks(made, home / "truth")
     plain, edged = home / "plain.png", home / "edged.png"
     assert run("image", "true", "vgg16/gradcam", "1", "-o", str(plain))[0] == 0
     assert run("image", "true", "vgg16/gradcam", "1", "--truth", "-o", str(edged))[0] == 0
-    changed = (np.asarray(Image.open(plain)) != np.asarray(Image.open(edged))).any(axis=(0, 2)).nonzero()[0]
-    assert changed.tolist() == [GAP + column * (SIDE + GAP) + place for column in range(4) for place in (111, 112)]
+    changed = (
+        (np.asarray(Image.open(plain)) != np.asarray(Image.open(edged)))
+        .any(axis=(0, 2))
+        .nonzero()[0]
+    )
+    assert changed.tolist() == [
+        GAP + column * (SIDE + GAP) + place for column in range(4) for place in (111, 112)
+    ]
     code, said = run("image", "pics", "vgg16/gradcam", "4", "--truth", "-o", str(home / "none.png"))
     assert code == 4
     assert "the run has no truth" in said

@@ -12,7 +12,9 @@ ALL = ("fakecam", "cam", "gradcam", "xgradcam", "gradcampp", "smoothgradcampp", 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunReader]:
-    path = make_run(tmp_path_factory.mktemp("runs") / "demo.db", methods=ALL, partial={"vgg16/scorecam": 17})
+    path = make_run(
+        tmp_path_factory.mktemp("runs") / "demo.db", methods=ALL, partial={"vgg16/scorecam": 17}
+    )
     reader = RunReader(path)
     yield reader
     reader.close()

@@ -19,11 +19,21 @@ def squeezed(table: Table) -> str:
 
 def test_the_tables_say_what_was_found(tmp_path: Path) -> None:
     cells = ordered(noise=0)
-    cells["vgg16/fakecam"] = {"mass_accuracy": [0.9] * IMAGES, "deletion": [0.9] * IMAGES, "insertion": [0.0] * IMAGES}
-    cells["vgg16/wrongclass"] = {"mass_accuracy": [0.0] * IMAGES, "deletion": [0.9] * IMAGES, "insertion": [0.9] * IMAGES}
+    cells["vgg16/fakecam"] = {
+        "mass_accuracy": [0.9] * IMAGES,
+        "deletion": [0.9] * IMAGES,
+        "insertion": [0.0] * IMAGES,
+    }
+    cells["vgg16/wrongclass"] = {
+        "mass_accuracy": [0.0] * IMAGES,
+        "deletion": [0.9] * IMAGES,
+        "insertion": [0.9] * IMAGES,
+    }
     with judged_run(tmp_path / "a.db", cells) as reader:
         judged = judge(reader, FEW)
-        agreement, controls, sensitivity, stability = (squeezed(table) for table in judged_tables(reader, judged))
+        agreement, controls, sensitivity, stability = (
+            squeezed(table) for table in judged_tables(reader, judged)
+        )
     assert by_agreement(judged[0])[:2] == ["mass_accuracy", "deletion"]
     assert by_agreement(judged[0])[-1] == "insertion"
     assert "Deletion ↓ 1.00 [1.00, 1.00] 1.00 [1.00, 1.00] 40" in agreement

@@ -30,18 +30,34 @@ def test_what_must_be_said_is_said(reader: RunReader) -> None:
 
 
 def test_several_controls_are_named(tmp_path: Path) -> None:
-    path = make_run(tmp_path / "a.db", methods=["gradcam", "centre", "gradcampp", "fakecam"], backbones=["vgg16"])
-    assert "Centre and Fake-CAM, the controls, are not ranked" in plain_text(summary_table(RunReader(path)))
+    path = make_run(
+        tmp_path / "a.db",
+        methods=["gradcam", "centre", "gradcampp", "fakecam"],
+        backbones=["vgg16"],
+    )
+    assert "Centre and Fake-CAM, the controls, are not ranked" in plain_text(
+        summary_table(RunReader(path))
+    )
 
 
 def test_a_complete_run_without_failures_says_none_of_that(tmp_path: Path) -> None:
-    reader = RunReader(make_run(tmp_path / "a.db", methods=["gradcampp"], backbones=["vgg16"], failures=False))
+    reader = RunReader(
+        make_run(tmp_path / "a.db", methods=["gradcampp"], backbones=["vgg16"], failures=False)
+    )
     text = plain_text(summary_table(reader))
-    assert not any(word in text for word in ("not every", "degenerate", "failed", "identical", "random", "first"))
+    assert not any(
+        word in text
+        for word in ("not every", "degenerate", "failed", "identical", "random", "first")
+    )
 
 
 def test_random_weights_and_fewer_images_are_said(tmp_path: Path) -> None:
-    path = make_run(tmp_path / "a.db", backbones=["resnet18:weights=random:0"], plan={"limit": 9, "resize": 256}, images=9)
+    path = make_run(
+        tmp_path / "a.db",
+        backbones=["resnet18:weights=random:0"],
+        plan={"limit": 9, "resize": 256},
+        images=9,
+    )
     text = plain_text(summary_table(RunReader(path)))
     assert "random weights, untrained" in text
     assert "not the whole data set: the first 9 images" in text

@@ -60,10 +60,16 @@ def test_headers_have_the_direction() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.0001, "2h46 per image"), (0.0312, "32.1 s per image"), (0.04, "25 s per image"), (0.999, "1 s per image"),
-        (4.126, "4.13 images/s"), (62.04, "62 images/s"), (136.4, "136 images/s"), (12_345.6, "12,346 images/s"),
+        (0.0001, "2h46 per image"),
+        (0.0312, "32.1 s per image"),
+        (0.04, "25 s per image"),
+        (0.999, "1 s per image"),
+        (4.126, "4.13 images/s"),
+        (62.04, "62 images/s"),
+        (136.4, "136 images/s"),
+        (12_345.6, "12,346 images/s"),
     ],
-)  # fmt: skip
+)
 def test_rates_below_one_a_second_are_times_for_an_image(value: float, text: str) -> None:
     assert rate(value) == text
 
@@ -75,7 +81,14 @@ def test_counts_times_and_sizes() -> None:
         "27.9k",
         "1.80M",
     ]
-    assert [duration(s) for s in (0.4, 59.4, 164, 16_920, 100_000, None)] == ["0s", "59s", "2m44", "4h42", "1d03h", "–"]
+    assert [duration(s) for s in (0.4, 59.4, 164, 16_920, 100_000, None)] == [
+        "0s",
+        "59s",
+        "2m44",
+        "4h42",
+        "1d03h",
+        "–",
+    ]
     assert [size(n) for n in (12, 62_000_000)] == ["12 B", "62.0 MB"]
 
 

@@ -40,7 +40,9 @@ def test_print_table_is_plain_where_there_is_no_terminal(reader: RunReader) -> N
     stream = io.StringIO()
     print_table(reader, Console(file=stream, width=40))
     assert "\x1b" not in stream.getvalue()
-    assert [line.rstrip() for line in stream.getvalue().splitlines()] == plain_text(summary_table(reader)).splitlines()
+    assert [line.rstrip() for line in stream.getvalue().splitlines()] == plain_text(
+        summary_table(reader)
+    ).splitlines()
 
 
 def test_print_table_has_style_on_a_terminal(reader: RunReader) -> None:

@@ -51,7 +51,9 @@ def test_filter_that_nothing_meets(reader: RunReader) -> None:
 
 
 @pytest.mark.parametrize(("metric", "sign"), [("adcc", 1), ("average_drop", -1)])
-def test_sort_puts_the_best_first_and_absent_ones_last(reader: RunReader, metric: str, sign: int) -> None:
+def test_sort_puts_the_best_first_and_absent_ones_last(
+    reader: RunReader, metric: str, sign: int
+) -> None:
     table = long_table(reader, Options(sort=metric))
     place = [c.key for c in table.columns].index(metric)
     texts = [row.entries[place].text for row in table.blocks[0].rows]
@@ -68,7 +70,11 @@ def test_sorting_keeps_blocks_in_the_plans_order(reader: RunReader) -> None:
 
 @pytest.mark.parametrize("text", ["vgg16/gradcam", "gradcam", "GradCAM", "vgg16/GRADCAM"])
 def test_a_method_alone_is_the_cell_where_there_is_one_backbone(tmp_path: Path, text: str) -> None:
-    with RunReader(make_run(tmp_path / "a.db", backbones=["vgg16"], methods=["gradcampp", "gradcam", "layercam"])) as reader:
+    with RunReader(
+        make_run(
+            tmp_path / "a.db", backbones=["vgg16"], methods=["gradcampp", "gradcam", "layercam"]
+        )
+    ) as reader:
         assert find_cell(reader, text).method == "gradcam"
         assert find_cell(reader, "layer").method == "layercam"
         with pytest.raises(UsageError, match="2 cells match 'grad'") as error:
@@ -76,7 +82,10 @@ def test_a_method_alone_is_the_cell_where_there_is_one_backbone(tmp_path: Path, 
         assert error.value.hint == "one of vgg16/gradcampp, vgg16/gradcam"
         with pytest.raises(NotFound, match="no cell 'gradcan'") as none:
             find_cell(reader, "gradcan")
-        assert none.value.hint == "did you mean 'gradcam'? the run has vgg16/gradcampp, vgg16/gradcam, vgg16/layercam"
+        assert (
+            none.value.hint
+            == "did you mean 'gradcam'? the run has vgg16/gradcampp, vgg16/gradcam, vgg16/layercam"
+        )
 
 
 def test_of_many_cells_a_few_are_named_and_the_rest_counted(reader: RunReader) -> None:

@@ -19,8 +19,16 @@ from evaluator.store.reader import RunReader
 def test_the_papers_order_and_its_numbers(reader: RunReader) -> None:
     table = summary_table(reader)
     assert [c.key for c in table.columns] == [
-        "method", "n", "average_drop", "average_increase", "deletion", "insertion", "coherency", "complexity", "adcc",
-    ]  # fmt: skip
+        "method",
+        "n",
+        "average_drop",
+        "average_increase",
+        "deletion",
+        "insertion",
+        "coherency",
+        "complexity",
+        "adcc",
+    ]
     fake = table.blocks[0].rows[0].entries
     assert (fake[0].text, fake[-2].text, fake[-1].text) == ("fakecam", "100.00", "0.01")
 
@@ -40,10 +48,16 @@ def test_every_number_is_that_of_the_summary(reader: RunReader) -> None:
 def test_adcc_has_its_interval_and_the_others_on_request(reader: RunReader) -> None:
     def intervals(options: Options) -> set[str]:
         table = summary_table(reader, options)
-        return {c.key for c, e in zip(table.columns, table.blocks[0].rows[2].entries, strict=True) if e.interval}
+        return {
+            c.key
+            for c, e in zip(table.columns, table.blocks[0].rows[2].entries, strict=True)
+            if e.interval
+        }
 
     assert intervals(Options()) == {"adcc"}
-    assert intervals(Options(ci=True)) == set(all_metrics()) & {c.key for c in summary_table(reader).columns}
+    assert intervals(Options(ci=True)) == set(all_metrics()) & {
+        c.key for c in summary_table(reader).columns
+    }
 
 
 def test_long_table_has_every_count_and_the_other_adcc(reader: RunReader) -> None:

@@ -16,16 +16,27 @@ from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 
 Numbers = Mapping[str, Sequence[float | None]]
-"""Metric → a value for each image, ``None`` where there is none. Of the five of a row what is not named is the same for all."""
+"""Metric → a value for each image, ``None`` where there is none. Of the five of a row what is not
+named is the same for all.
+"""
 
 METHODS = ("gradcam", "gradcampp", "layercam", "scorecam")
 IMAGES = 40
 
-_USUAL: dict[str, float] = {"average_drop": 0.2, "average_increase": 0.0, "coherency": 0.9, "complexity": 0.3}
+_USUAL: dict[str, float] = {
+    "average_drop": 0.2,
+    "average_increase": 0.0,
+    "coherency": 0.9,
+    "complexity": 0.3,
+}
 
 
-def ordered(*, images: int = IMAGES, noise: float = 0.02, methods: tuple[str, ...] = METHODS) -> dict[str, Numbers]:
-    """Method k has a truth of about k/10; deletion orders the methods as the truth does, insertion the other way round."""
+def ordered(
+    *, images: int = IMAGES, noise: float = 0.02, methods: tuple[str, ...] = METHODS
+) -> dict[str, Numbers]:
+    """Method k has a truth of about k/10; deletion orders the methods as the truth does, insertion
+    the other way round.
+    """
     rng = np.random.default_rng(0)
     cells: dict[str, Numbers] = {}
     for place, method in enumerate(methods):
@@ -38,7 +49,9 @@ def ordered(*, images: int = IMAGES, noise: float = 0.02, methods: tuple[str, ..
     return cells
 
 
-def judged_run(path: Path, cells: Mapping[str, Numbers], *, gap_linear: bool = False, truth: bool = True) -> RunReader:
+def judged_run(
+    path: Path, cells: Mapping[str, Numbers], *, gap_linear: bool = False, truth: bool = True
+) -> RunReader:
     """A complete run, open for reading.
 
     Args:
@@ -46,9 +59,18 @@ def judged_run(path: Path, cells: Mapping[str, Numbers], *, gap_linear: bool = F
     """
     backbones = list(dict.fromkeys(name.split("/")[0] for name in cells))
     methods = list(dict.fromkeys(name.split("/")[1] for name in cells))
-    requested = list(dict.fromkeys(m for numbers in cells.values() for m in numbers if m not in (*_USUAL, "adcc")))
+    requested = list(
+        dict.fromkeys(
+            m for numbers in cells.values() for m in numbers if m not in (*_USUAL, "adcc")
+        )
+    )
     images = max(len(column) for numbers in cells.values() for column in numbers.values())
-    values: dict[str, Any] = {"data": "/data", "backbones": backbones, "methods": methods, "metrics": requested}
+    values: dict[str, Any] = {
+        "data": "/data",
+        "backbones": backbones,
+        "methods": methods,
+        "metrics": requested,
+    }
     plan = RunPlan.from_dict({**values, **({"truth": "/masks"} if truth else {})})
     refs = tuple(ImageRef(rank, b"%d.png" % rank, 100, None) for rank in range(images))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,18 +90,32 @@ def judged_run(path: Path, cells: Mapping[str, Numbers], *, gap_linear: bool = F
 def _result(cell: int, numbers: Numbers, images: int) -> UnitResult:
     rows, measurements = [], []
     for image in range(images):
-        usual = {key: numbers[key][image] if key in numbers else value for key, value in _USUAL.items()}
+        usual = {
+            key: numbers[key][image] if key in numbers else value for key, value in _USUAL.items()
+        }
         drop, coherency, complexity = usual["average_drop"], usual["coherency"], usual["complexity"]
         assert coherency is not None
         assert complexity is not None
         adcc = None if drop is None else harmonic_adcc(drop, coherency, complexity)
         if "adcc" in numbers:
             adcc = numbers["adcc"][image]
-        rows.append(Row(
-            cell=cell, image=image, target=0, predicted=0, y=0.5, o=0.4, average_drop=drop,
-            average_increase=usual["average_increase"] or 0.0, coherency=coherency, complexity=complexity, adcc=adcc,
-            degenerate=False, map=bytes(4),
-        ))  # fmt: skip
+        rows.append(
+            Row(
+                cell=cell,
+                image=image,
+                target=0,
+                predicted=0,
+                y=0.5,
+                o=0.4,
+                average_drop=drop,
+                average_increase=usual["average_increase"] or 0.0,
+                coherency=coherency,
+                complexity=complexity,
+                adcc=adcc,
+                degenerate=False,
+                map=bytes(4),
+            )
+        )
         measurements += [
             Measurement(cell, image, key, value)
             for key, column in numbers.items()
@@ -90,4 +126,6 @@ def _result(cell: int, numbers: Numbers, images: int) -> UnitResult:
 
 def _loaded(name: str, gap_linear: bool) -> LoadedBackbone:
     weights = "random:0" if "random" in name else "IMAGENET1K_V1"
-    return LoadedBackbone(name, weights, f"{hash(name):064x}"[-64:], "layer4", 512, 7, 7, gap_linear, ())
+    return LoadedBackbone(
+        name, weights, f"{hash(name):064x}"[-64:], "layer4", 512, 7, 7, gap_linear, ()
+    )

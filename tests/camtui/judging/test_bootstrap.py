@@ -18,7 +18,9 @@ def test_the_first_row_is_the_average_and_the_others_spread_as_its_standard_erro
 def test_the_interval_is_that_of_scipy() -> None:
     values = np.random.default_rng(0).exponential(size=150)
     ours = estimate(Resampling(150, 4000, seed=1).means(values[:, None])[:, 0], 150)
-    theirs = bootstrap((values,), np.mean, n_resamples=4000, method="percentile", rng=np.random.default_rng(1))
+    theirs = bootstrap(
+        (values,), np.mean, n_resamples=4000, method="percentile", rng=np.random.default_rng(1)
+    )
     assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=1e-9)
     assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=1e-9)
 

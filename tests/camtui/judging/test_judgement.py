@@ -18,7 +18,9 @@ from tests.camtui.judging.runs import IMAGES, METHODS, Numbers, judged_run, orde
 FEW = Chosen(draws=200)
 
 
-def judged(path: Path, cells: Mapping[str, Numbers], *, gap_linear: bool = False, chosen: Chosen = FEW) -> list[Judgement]:
+def judged(
+    path: Path, cells: Mapping[str, Numbers], *, gap_linear: bool = False, chosen: Chosen = FEW
+) -> list[Judgement]:
     with judged_run(path, cells, gap_linear=gap_linear) as reader:
         return judge(reader, chosen)
 
@@ -28,7 +30,9 @@ def agreement(one: Judgement, metric: str, truth: str = "mass_accuracy") -> Agre
     return found
 
 
-def test_a_metric_that_orders_as_the_truth_does_and_one_that_does_the_opposite(tmp_path: Path) -> None:
+def test_a_metric_that_orders_as_the_truth_does_and_one_that_does_the_opposite(
+    tmp_path: Path,
+) -> None:
     (one,) = judged(tmp_path / "a.db", ordered())
     assert one.methods == METHODS
     for metric, tau in (("deletion", 1), ("insertion", -1), ("coherency", 0)):
@@ -44,14 +48,19 @@ def test_tau_is_scipy_s_image_by_image_and_of_the_averages(tmp_path: Path) -> No
     true, drop = rng.random((2, len(METHODS), IMAGES))
     drop = np.round(drop * 3) / 3  # ties
     cells = {
-        f"vgg16/{method}": {"mass_accuracy": [*map(float, true[k])], "average_drop": [*map(float, drop[k])]}
+        f"vgg16/{method}": {
+            "mass_accuracy": [*map(float, true[k])],
+            "average_drop": [*map(float, drop[k])],
+        }
         for k, method in enumerate(METHODS)
     }
     (one,) = judged(tmp_path / "a.db", cells)
     taus = np.nan_to_num([kendalltau(-drop[:, i], true[:, i]).statistic for i in range(IMAGES)])
     found = agreement(one, "average_drop")
     assert found.per_image.value == pytest.approx(taus.mean())
-    assert found.of_averages.value == pytest.approx(kendalltau(-drop.mean(1), true.mean(1)).statistic)
+    assert found.of_averages.value == pytest.approx(
+        kendalltau(-drop.mean(1), true.mean(1)).statistic
+    )
     error = taus.std() / IMAGES**0.5
     assert found.per_image.high is not None
     assert found.per_image.low is not None
@@ -62,7 +71,9 @@ def test_tau_is_scipy_s_image_by_image_and_of_the_averages(tmp_path: Path) -> No
 
 def test_an_image_without_truth_or_without_a_value_counts_in_nothing(tmp_path: Path) -> None:
     cells = ordered()
-    spoilt = {name: {key: [*column] for key, column in numbers.items()} for name, numbers in cells.items()}
+    spoilt = {
+        name: {key: [*column] for key, column in numbers.items()} for name, numbers in cells.items()
+    }
     for numbers in spoilt.values():
         numbers["mass_accuracy"][3] = None
     spoilt["vgg16/layercam"]["deletion"][5] = None
@@ -77,7 +88,8 @@ def test_controls_are_not_ranked_and_it_is_counted_how_often_they_win(tmp_path: 
     best = 0.5
     cells["vgg16/fakecam"] = {
         "mass_accuracy": [0.1] * IMAGES,
-        "deletion": [1 - best - 0.1] * 10 + [1 - best] * (IMAGES - 10),  # better on ten images, equal on the others
+        "deletion": [1 - best - 0.1] * 10
+        + [1 - best] * (IMAGES - 10),  # better on ten images, equal on the others
         "insertion": [0.0] * IMAGES,
     }
     (one,) = judged(tmp_path / "a.db", cells)
@@ -92,13 +104,19 @@ def test_controls_are_not_ranked_and_it_is_counted_how_often_they_win(tmp_path: 
     assert wins["mass_accuracy"].share.value == 0
 
 
-def test_maps_of_the_wrong_class_and_of_random_weights_are_set_against_the_right_ones(tmp_path: Path) -> None:
+def test_maps_of_the_wrong_class_and_of_random_weights_are_set_against_the_right_ones(
+    tmp_path: Path,
+) -> None:
     cells = ordered(noise=0)
     count = IMAGES // 2
     right = cells["vgg16/gradcam"]["deletion"]
     cells["vgg16/wrongclass"] = {
         "mass_accuracy": [0.0] * IMAGES,
-        "deletion": [value + 0.1 if i < count else value for i, value in enumerate(right) if value is not None],
+        "deletion": [
+            value + 0.1 if i < count else value
+            for i, value in enumerate(right)
+            if value is not None
+        ],
         "insertion": [0.9] * IMAGES,
     }
     for method in METHODS:
@@ -125,7 +143,9 @@ def test_two_halves_agree_better_the_more_images_they_have(tmp_path: Path) -> No
     assert list(taus) == [5, 10, 20, 50, 100]
     assert None not in taus.values()
     assert taus[5] < taus[20] < taus[100]  # type: ignore[operator]  # none of them is None
-    assert {s.tau.value for s in one.stability if s.metric == "coherency"} == {None}, "it ties all methods: there is no order"
+    assert {s.tau.value for s in one.stability if s.metric == "coherency"} == {None}, (
+        "it ties all methods: there is no order"
+    )
 
 
 def test_equal_maps_count_once(tmp_path: Path) -> None:
@@ -138,9 +158,13 @@ def test_equal_maps_count_once(tmp_path: Path) -> None:
     assert len(other.methods) == 4
 
 
-def test_a_metric_that_some_methods_lack_is_judged_on_the_others_and_they_are_named(tmp_path: Path) -> None:
+def test_a_metric_that_some_methods_lack_is_judged_on_the_others_and_they_are_named(
+    tmp_path: Path,
+) -> None:
     cells = ordered()
-    cells["vgg16/scorecam"] = {key: column for key, column in cells["vgg16/scorecam"].items() if key != "deletion"}
+    cells["vgg16/scorecam"] = {
+        key: column for key, column in cells["vgg16/scorecam"].items() if key != "deletion"
+    }
     (one,) = judged(tmp_path / "a.db", cells)
     assert one.lacking == {"deletion": ("scorecam",)}
     assert agreement(one, "deletion").per_image.value == pytest.approx(1)
@@ -148,7 +172,9 @@ def test_a_metric_that_some_methods_lack_is_judged_on_the_others_and_they_are_na
     for name in ("vgg16/gradcampp", "vgg16/layercam"):
         cells[name] = {key: column for key, column in cells[name].items() if key != "deletion"}
     (few,) = judged(tmp_path / "b.db", cells)
-    assert "deletion" not in {found.metric for found in few.agreement} | {found.metric for found in few.stability}
+    assert "deletion" not in {found.metric for found in few.agreement} | {
+        found.metric for found in few.stability
+    }
 
 
 def test_the_same_seed_gives_the_same_judgement(tmp_path: Path) -> None:
@@ -159,10 +185,16 @@ def test_the_same_seed_gives_the_same_judgement(tmp_path: Path) -> None:
 
 def test_a_run_without_truth_or_with_one_method_is_refused(tmp_path: Path) -> None:
     cells = {"vgg16/gradcam": {"deletion": [0.1, 0.2]}, "vgg16/layercam": {"deletion": [0.1, 0.2]}}
-    with judged_run(tmp_path / "a.db", cells, truth=False) as reader, pytest.raises(NotFound, match="no measure of truth"):
+    with (
+        judged_run(tmp_path / "a.db", cells, truth=False) as reader,
+        pytest.raises(NotFound, match="no measure of truth"),
+    ):
         judge(reader)
     alone = {"vgg16/gradcam": {"mass_accuracy": [0.1, 0.2]}}
-    with judged_run(tmp_path / "b.db", alone) as reader, pytest.raises(NotFound, match="fewer than two methods"):
+    with (
+        judged_run(tmp_path / "b.db", alone) as reader,
+        pytest.raises(NotFound, match="fewer than two methods"),
+    ):
         judge(reader)
 
 
@@ -171,7 +203,11 @@ def test_a_thousand_images_by_twenty_methods_by_ten_metrics_take_seconds() -> No
     rng = np.random.default_rng(0)
     cells = [Cell(k, "vgg16", "gradcam", True, "") for k in range(20)]
     metrics = [*all_metrics()][:10]
-    columns = {(metric, cell.id): rng.random(1000) for metric in [*metrics, "mass_accuracy"] for cell in cells}
+    columns = {
+        (metric, cell.id): rng.random(1000)
+        for metric in [*metrics, "mass_accuracy"]
+        for cell in cells
+    }
     begun = process_time()
     bench = Bench(Values(columns, 1000), Chosen())
     found = [*bench.agreement([*metrics, "mass_accuracy"], cells), *bench.stability(metrics, cells)]

@@ -11,7 +11,9 @@ from evaluator.statistics import harmonic_adcc
 from tests.camtui.judging.runs import Numbers, judged_run
 
 
-def test_columns_are_in_the_order_of_the_run_and_what_is_missing_is_no_number(tmp_path: Path) -> None:
+def test_columns_are_in_the_order_of_the_run_and_what_is_missing_is_no_number(
+    tmp_path: Path,
+) -> None:
     cells: dict[str, Numbers] = {
         "vgg16/gradcam": {"deletion": [0.1, None, 0.3], "average_drop": [0.0, None, 0.5]},
         "vgg16/layercam": {"deletion": [0.4, 0.5, 0.6]},
@@ -31,10 +33,18 @@ def test_columns_are_in_the_order_of_the_run_and_what_is_missing_is_no_number(tm
 
 
 def test_the_headline_is_the_harmonic_mean_of_averages() -> None:
-    parts = [np.array([0.9, 0.0, np.nan, 0.5]), np.array([0.3, 0.3, 0.3, 1.0]), np.array([0.2, 0.2, 0.2, 0.2])]
+    parts = [
+        np.array([0.9, 0.0, np.nan, 0.5]),
+        np.array([0.3, 0.3, 0.3, 1.0]),
+        np.array([0.2, 0.2, 0.2, 0.2]),
+    ]
     found = headline("adcc", parts)
     expected = [harmonic_adcc(0.2, 0.9, 0.3), 0.0, np.nan, 0.0]
     assert found == pytest.approx(np.array(expected), nan_ok=True)
-    road = headline("arcc", [np.array([0.9, 0.9, 0.9]), np.array([0.4, 0.4, 0.4]), np.array([0.3, 0.7, -0.1])])
-    assert road == pytest.approx([3 / (1 / 0.9 + 1 / 0.6 + 1 / 0.6), 3 / (1 / 0.9 + 1 / 0.6 + 1), 0])
+    road = headline(
+        "arcc", [np.array([0.9, 0.9, 0.9]), np.array([0.4, 0.4, 0.4]), np.array([0.3, 0.7, -0.1])]
+    )
+    assert road == pytest.approx(
+        [3 / (1 / 0.9 + 1 / 0.6 + 1 / 0.6), 3 / (1 / 0.9 + 1 / 0.6 + 1), 0]
+    )
     assert headline("deletion", [np.array([0.5])]).tolist() == [0.5]

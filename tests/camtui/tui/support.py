@@ -37,7 +37,11 @@ class Driver:
         """Until nothing that was asked is unanswered."""
         for _ in range(400):
             await self.pilot.pause()
-            busy = [worker for worker in self.app.workers if not worker.is_finished and worker.group != "deeds"]
+            busy = [
+                worker
+                for worker in self.app.workers
+                if not worker.is_finished and worker.group != "deeds"
+            ]
             if not busy:
                 return
             await asyncio.sleep(0.005)

@@ -41,18 +41,26 @@ def written_by(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return written
 
 
-async def test_the_view_and_the_chosen_cell_go_to_the_clipboard(seeded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_view_and_the_chosen_cell_go_to_the_clipboard(
+    seeded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with opened(seeded) as driver:
         written = written_by(driver, monkeypatch)
         await driver.press("down", "Y", "y")
-        cell, view = (b64decode(text.split(";")[2].rstrip("\a\x1b\\")).decode() for text in written if text.startswith("\x1b]52"))
+        cell, view = (
+            b64decode(text.split(";")[2].rstrip("\a\x1b\\")).decode()
+            for text in written
+            if text.startswith("\x1b]52")
+        )
         assert cell.split("\t") in driver.cells()
         assert cell.split("\t")[0] == driver.table().cursor[0]
         assert [line.split("\t") for line in view.splitlines()] == driver.cells()
         await driver.until(lambda: "the view sent to the terminal" in said(driver))
 
 
-async def test_what_is_too_long_for_a_clipboard_is_refused(seeded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_too_long_for_a_clipboard_is_refused(
+    seeded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with opened(seeded) as driver:
         written = written_by(driver, monkeypatch)
         driver.app.copy("x" * 200_000, "the book")
@@ -69,7 +77,9 @@ async def test_a_frozen_display_shows_the_newest_again_when_it_is_thawed(seeded:
         assert "FROZEN" not in driver.text()
 
 
-async def test_without_colour_there_is_no_theme_to_choose(seeded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_colour_there_is_no_theme_to_choose(
+    seeded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     async with opened(seeded) as driver:
         theme = driver.app.theme

@@ -1,4 +1,6 @@
-"""Stop, resume, retry and leave, from the keyboard, with a real driver and real workers; only the evaluator is a fake."""
+"""Stop, resume, retry and leave, from the keyboard, with a real driver and real workers; only the
+evaluator is a fake.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ FAST = Settings(interval=0.1)
 
 @pytest.fixture
 def live(home: Path, closed: Path) -> Iterator[Path]:
-    """The file of a run that is under way, and stays so while the gate is closed; one of its images is bad."""
+    """The file of a run that is under way, and stays so while the gate is closed; one of its images
+    is bad.
+    """
     make_data(home / "pictures", 1, bad=1)
     assert closed.exists()
     assert camtui(*ask(home), "-d").returncode == 0
@@ -49,7 +53,10 @@ async def test_stop_refused_stop_resume_and_retry(live: Path, closed: Path) -> N
     async with opened(live, settings=FAST) as driver:
         await state(driver, "● RUNNING")
         await driver.press("r", "R")
-        assert said(driver) == "nothing to resume: the run is under way\nnothing to retry: the run is under way"
+        assert (
+            said(driver)
+            == "nothing to resume: the run is under way\nnothing to retry: the run is under way"
+        )
         await choose(driver, "x", "enter")
         await choose(driver, "x", "escape")
         assert lock_holder(live) is not None, "the answer at hand is No"
@@ -81,7 +88,9 @@ async def test_stop_at_once(live: Path) -> None:
         await state(driver, "STOPPED")
 
 
-async def test_the_killed_driver_is_told_with_the_command_and_r_goes_on(live: Path, closed: Path) -> None:
+async def test_the_killed_driver_is_told_with_the_command_and_r_goes_on(
+    live: Path, closed: Path
+) -> None:
     async with opened(live, settings=FAST) as driver:
         await state(driver, "● RUNNING")
         pid = lock_holder(live)
@@ -98,7 +107,10 @@ async def test_leaving_says_that_the_run_goes_on(live: Path) -> None:
     async with opened(live, settings=FAST) as driver:
         assert "q detach (run continues)" in driver.part("keys")
         await driver.press("q")
-        assert driver.app.parting_words == "detached; pictures continues. Back to it: camtui watch pictures"
+        assert (
+            driver.app.parting_words
+            == "detached; pictures continues. Back to it: camtui watch pictures"
+        )
     assert lock_holder(live) is not None
 
 

@@ -1,4 +1,6 @@
-"""Kitty and sixel graphics on a real pty whose terminal answers questions at once, late, and very late."""
+"""Kitty and sixel graphics on a real pty whose terminal answers questions at once, late, and very
+late.
+"""
 
 from __future__ import annotations
 
@@ -76,9 +78,13 @@ def watching(run: Path, delay: float, *options: str) -> Iterator[Terminal]:
     ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
     process = subprocess.Popen(
-        [CAMTUI, "watch", str(run), "--image", "0", *options], stdin=slave, stdout=slave, stderr=slave, env=environment,
+        [CAMTUI, "watch", str(run), "--image", "0", *options],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env=environment,
         start_new_session=True,
-    )  # fmt: skip
+    )
     os.close(slave)
     try:
         yield Terminal(master, delay)
@@ -88,18 +94,26 @@ def watching(run: Path, delay: float, *options: str) -> Iterator[Terminal]:
         os.close(master)
 
 
-@pytest.mark.parametrize(("images", "delay"), [("kitty", 0.0), ("kitty", 0.15), ("kitty", 1.0), ("sixel", 1.0)])
-def test_late_answers_neither_change_the_picture_nor_type_keys(seeded: Path, images: str, delay: float) -> None:
+@pytest.mark.parametrize(
+    ("images", "delay"), [("kitty", 0.0), ("kitty", 0.15), ("kitty", 1.0), ("sixel", 1.0)]
+)
+def test_late_answers_neither_change_the_picture_nor_type_keys(
+    seeded: Path, images: str, delay: float
+) -> None:
     with watching(seeded, delay, "--images", images) as terminal:
         terminal.until(b"confidence")
         terminal.rest(delay)
         terminal.type(b"i")
         terminal.until({"kitty": b"\x1b_G", "sixel": b"\x1bP"}[images])
         terminal.rest(delay + 0.2)
-        assert not ASKED_BY_THE_LIBRARY.search(terminal.all), "the user has said what the terminal can do"
+        assert not ASKED_BY_THE_LIBRARY.search(terminal.all), (
+            "the user has said what the terminal can do"
+        )
         terminal.type(b"\x1b")
         shown = terminal.until(b"confidence")
-        assert "viridis, α 0.5".encode() in shown, "an answer that were taken for keys would have changed colours or metric"
+        assert "viridis, α 0.5".encode() in shown, (
+            "an answer that were taken for keys would have changed colours or metric"
+        )
         assert b"by ADCC" in shown
 
 

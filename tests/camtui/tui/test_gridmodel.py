@@ -22,7 +22,12 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     """CAM does not apply to VGG-16, and Score-CAM has not begun there."""
     path = tmp_path_factory.mktemp("grid") / "run.db"
     feed = Feed(
-        make_run(path, images=12, methods=("cam", "gradcam", "scorecam"), partial={"vgg16/scorecam": 0, "vgg16/gradcam": 5})
+        make_run(
+            path,
+            images=12,
+            methods=("cam", "gradcam", "scorecam"),
+            partial={"vgg16/scorecam": 0, "vgg16/gradcam": 5},
+        )
     )
     found = feed.poll()
     feed.close()
@@ -44,9 +49,13 @@ def test_what_cannot_be_is_told_from_what_is_still_to_come(snapshot: Snapshot) -
 
 
 @pytest.mark.parametrize("long", [False, True])
-def test_rows_by_name_by_value_and_as_planned_each_both_ways(snapshot: Snapshot, long: bool) -> None:
+def test_rows_by_name_by_value_and_as_planned_each_both_ways(
+    snapshot: Snapshot, long: bool
+) -> None:
     def order(**changes: Any) -> list[tuple[str, ...]]:
-        return [tuple(row[: 2 if long else 1]) for row in rows(snapshot, View(long=long, **changes))]
+        return [
+            tuple(row[: 2 if long else 1]) for row in rows(snapshot, View(long=long, **changes))
+        ]
 
     planned, by_name = order(), order(order="name")
     assert order(descending=False) == planned[::-1]

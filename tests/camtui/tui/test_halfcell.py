@@ -25,9 +25,13 @@ def test_a_cell_is_two_pixels() -> None:
 
 
 def test_256_colours_are_the_nearest() -> None:
-    picture = np.array([[[255, 0, 0], [128, 128, 128], [95, 135, 175], [0, 0, 0]]] * 2, dtype=np.uint8)
+    picture = np.array(
+        [[[255, 0, 0], [128, 128, 128], [95, 135, 175], [0, 0, 0]]] * 2, dtype=np.uint8
+    )
     (strip,) = halfcell.strips(picture, 4, 1, colours=256)
-    numbers = [segment.style.bgcolor.number for segment in strip if segment.style and segment.style.bgcolor]
+    numbers = [
+        segment.style.bgcolor.number for segment in strip if segment.style and segment.style.bgcolor
+    ]
     assert numbers == [196, 244, 67, 16]
     assert strip.text == " " * 4, "one colour above and below needs no half"
 
@@ -35,7 +39,10 @@ def test_256_colours_are_the_nearest() -> None:
 @pytest.mark.parametrize("noise", [0, 10, 20])
 def test_a_picture_in_256_colours_keeps_its_budget_and_its_looks(noise: int) -> None:
     random = np.random.default_rng(noise)
-    smooth = np.linspace(0, 215, 36)[None, :, None] * np.array([1.0, 0.7, 0.4]) + np.linspace(0, 40, 36)[:, None, None]
+    smooth = (
+        np.linspace(0, 215, 36)[None, :, None] * np.array([1.0, 0.7, 0.4])
+        + np.linspace(0, 40, 36)[:, None, None]
+    )
     picture = np.clip(smooth + random.normal(0, noise, (36, 36, 3)), 0, 255).astype(np.uint8)
     strips = halfcell.strips(picture, 36, 18, colours=256)
     console = Console(color_system="256", force_terminal=True)

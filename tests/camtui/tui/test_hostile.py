@@ -39,7 +39,9 @@ def assert_clean(driver: Driver) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_names_of_run_backbone_method_image_class_and_events(tmp_path: Path, name: str) -> None:
+async def test_names_of_run_backbone_method_image_class_and_events(
+    tmp_path: Path, name: str
+) -> None:
     run = make_run(tmp_path / "run.db", images=8, state="failed", pictures=True)
     change(
         run,
@@ -86,9 +88,14 @@ async def test_file_names_that_are_not_utf8(tmp_path: Path) -> None:
 async def test_a_run_without_a_row(tmp_path: Path) -> None:
     cells = {f"{b}/{m}": 0 for b in ("resnet18",) for m in ("gradcam", "scorecam")}
     run = make_run(
-        tmp_path / "run.db", images=5, partial=cells, backbones=("resnet18",), methods=("gradcam", "scorecam"), state="starting",
+        tmp_path / "run.db",
+        images=5,
+        partial=cells,
+        backbones=("resnet18",),
+        methods=("gradcam", "scorecam"),
+        state="starting",
         failures=False,
-    )  # fmt: skip
+    )
     async with opened(run) as driver:
         assert "····" in driver.text()
         for key in ("m", "v", "s", "p", "2", "b", "w", "escape", "3", "escape", "4", "5", "1"):
@@ -108,9 +115,16 @@ async def test_a_run_of_one_image(tmp_path: Path) -> None:
 
 async def test_a_run_that_failed_at_once(tmp_path: Path) -> None:
     run = make_run(
-        tmp_path / "run.db", images=3, partial={f"{b}/{m}": 0 for b in ("resnet18", "vgg16") for m in ALL}, state="failed"
+        tmp_path / "run.db",
+        images=3,
+        partial={f"{b}/{m}": 0 for b in ("resnet18", "vgg16") for m in ALL},
+        state="failed",
     )
-    change(run, ("UPDATE run SET message = ?", ("weights not found: resnet18",)), ("DELETE FROM stages", ()))
+    change(
+        run,
+        ("UPDATE run SET message = ?", ("weights not found: resnet18",)),
+        ("DELETE FROM stages", ()),
+    )
     async with opened(run) as driver:
         assert "FAILED" in driver.part("title")
         assert "weights not found" in driver.part("title")
@@ -120,7 +134,9 @@ ALL = ("fakecam", "gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "scorec
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"SQLite format 3\x00" + b"\xff" * 4000])
-def test_files_that_are_no_runs_are_refused_before_the_screen(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_no_runs_are_refused_before_the_screen(
+    tmp_path: Path, content: bytes
+) -> None:
     file = tmp_path / "x.db"
     file.write_bytes(content)
     with pytest.raises(CamtuiError):
@@ -128,7 +144,11 @@ def test_files_that_are_no_runs_are_refused_before_the_screen(tmp_path: Path, co
 
 
 def test_a_database_that_is_not_ours_is_refused_before_the_screen(tmp_path: Path) -> None:
-    change(tmp_path / "bookmarks.db", ("CREATE TABLE run (id, name)", ()), ("INSERT INTO run VALUES (1, 'mine')", ()))
+    change(
+        tmp_path / "bookmarks.db",
+        ("CREATE TABLE run (id, name)", ()),
+        ("INSERT INTO run VALUES (1, 'mine')", ()),
+    )
     with pytest.raises(CamtuiError, match="a database, but not a run of camtui"):
         Dashboard(tmp_path / "bookmarks.db")
 
@@ -175,8 +195,13 @@ async def test_ascii_and_no_colour(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             for strip in driver.app.screen._compositor.render_strips():
                 filtered = strip
                 for line_filter in driver.app.get_line_filters():
-                    filtered = filtered.apply_filter(line_filter, driver.app.screen.background_colors[0])
+                    filtered = filtered.apply_filter(
+                        line_filter, driver.app.screen.background_colors[0]
+                    )
                 assert filtered.text.isascii()
                 for segment in filtered:
                     style = segment.style or Style()
-                    assert all(colour is None or colour.is_default for colour in (style.color, style.bgcolor))
+                    assert all(
+                        colour is None or colour.is_default
+                        for colour in (style.color, style.bgcolor)
+                    )

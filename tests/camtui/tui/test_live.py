@@ -40,8 +40,12 @@ async def test_rows_appear_and_the_cursor_and_the_order_stay(tmp_path: Path) -> 
         writer.close()
         with RunReader(run) as reader:
             mean = next(s for s in reader.summaries() if s.cell == cell).means["adcc"]
-        await driver.until(lambda: any(f"{100 * mean.value:.2f}" in text for row in driver.cells() for text in row))
-        assert [row[0] for row in driver.cells()] == order, "rows do not change places just after a key"
+        await driver.until(
+            lambda: any(f"{100 * mean.value:.2f}" in text for row in driver.cells() for text in row)
+        )
+        assert [row[0] for row in driver.cells()] == order, (
+            "rows do not change places just after a key"
+        )
         assert driver.table().cursor == cursor
 
 
@@ -51,7 +55,9 @@ async def test_frozen_shows_the_old_and_thawed_the_new(tmp_path: Path) -> None:
         await driver.press("f")
         writer = RunWriter(run)
         writer.event("info", "something new")
-        await driver.until(lambda: driver.app.link is not None and driver.app.link.latest is not driver.app.shown)
+        await driver.until(
+            lambda: driver.app.link is not None and driver.app.link.latest is not driver.app.shown
+        )
         assert "something new" not in driver.text()
         await driver.press("f")
         writer.close()
@@ -78,8 +84,10 @@ async def test_a_real_evaluation_on_real_photographs(tmp_path: Path) -> None:
     environment = {**os.environ, "CAMTUI_HOME": str(tmp_path)}
     subprocess.run(
         [camtui, "run", "--demo", "-m", "gradcam,gradcampp,fakecam", "--name", "demo", "--detach"],
-        env=environment, check=True, capture_output=True,
-    )  # fmt: skip
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
     run = tmp_path / "runs" / "demo.db"
     seen: set[int] = set()
     async with opened(run, settings=Settings(interval=0.2)) as driver:
@@ -94,7 +102,10 @@ async def test_a_real_evaluation_on_real_photographs(tmp_path: Path) -> None:
             for cell in reader.cells():
                 rows = [row for row, _, _ in reader.rows(cell.id)]
                 drop = sum(row.average_drop or 0 for row in rows) / len(rows)
-                coherency, complexity = (sum(getattr(row, k) for row in rows) / len(rows) for k in ("coherency", "complexity"))
+                coherency, complexity = (
+                    sum(getattr(row, k) for row in rows) / len(rows)
+                    for k in ("coherency", "complexity")
+                )
                 parts = (coherency, 1 - complexity, 1 - drop)
                 adcc = 3 / sum(1 / part for part in parts) if min(parts) > 0 else 0.0
                 assert shown[cell.method].split()[0].strip("~*=") == f"{100 * adcc:.2f}"
@@ -105,7 +116,9 @@ async def test_the_row_of_an_image_that_is_looked_at_comes_while_one_looks(tmp_p
     with RunReader(make_run(tmp_path / "whole.db", images=10)) as reader:
         cell = next(c.id for c in reader.cells() if (c.backbone, c.method) == ("vgg16", "scorecam"))
         row = next(row for row, _, _ in reader.rows(cell) if row.image == 7)
-    async with opened(run, settings=Settings(interval=0.05, cell="vgg16/scorecam", image="7")) as driver:
+    async with opened(
+        run, settings=Settings(interval=0.05, cell="vgg16/scorecam", image="7")
+    ) as driver:
         await driver.until(lambda: "not evaluated yet" in driver.part("facts"))
         with closing(RunWriter(run)) as writer:
             writer.commit(UnitResult(rows=(row,)))

@@ -10,7 +10,13 @@ from tests.camtui.tui.support import opened
 
 
 async def test_numbers_go_to_the_screens_from_everywhere(seeded: Path) -> None:
-    names = {"1": "GridScreen", "2": "CellScreen", "3": "ImageScreen", "4": "RunsScreen", "5": "LogScreen"}
+    names = {
+        "1": "GridScreen",
+        "2": "CellScreen",
+        "3": "ImageScreen",
+        "4": "RunsScreen",
+        "5": "LogScreen",
+    }
     async with opened(seeded) as driver:
         for before in names:
             for key, name in names.items():

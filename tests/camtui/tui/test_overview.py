@@ -1,4 +1,6 @@
-"""The panes that large terminals have besides: every component of a backbone, its leaders, the worst image."""
+"""The panes that large terminals have besides: every component of a backbone, its leaders, the
+worst image.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,10 @@ def test_leaders_are_drawn_over_each_other(snapshot: Snapshot) -> None:
     leaders = overview.leaders(snapshot, "vgg16")
     assert len(leaders) == overview.LEADERS
     assert "fakecam" not in {cell.method for cell in leaders}
-    curves = [(cell, [Mean(n, 0.6 + 0.02 * place + 0.001 * n, 0.01) for n in range(1, 40)]) for place, cell in enumerate(leaders)]
+    curves = [
+        (cell, [Mean(n, 0.6 + 0.02 * place + 0.001 * n, 0.01) for n in range(1, 40)])
+        for place, cell in enumerate(leaders)
+    ]
     lines = overview.leader_lines(curves, 40, 9)
     assert len(lines) <= 9
     assert {field.role for line in lines for field in line} >= {"series0", "series1", "series2"}
@@ -88,7 +93,11 @@ async def test_a_large_grid_uses_its_room(tmp_path: Path) -> None:
 
 async def test_names_are_whole_where_they_fit(tmp_path: Path) -> None:
     name = "resnet50:layer=layer3.5"
-    run = make_run(tmp_path / "long.db", backbones=(name, "vgg16"), methods=("smoothgradcampp:variant=paper", "gradcam"))
+    run = make_run(
+        tmp_path / "long.db",
+        backbones=(name, "vgg16"),
+        methods=("smoothgradcampp:variant=paper", "gradcam"),
+    )
     async with opened(run, SIZES["large"]) as driver:
         assert name in driver.text()
         assert re.search(r"smoothgradcampp:variant=paper +\d", driver.text())

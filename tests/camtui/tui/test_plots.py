@@ -8,7 +8,10 @@ from camtui.tui import plots
 
 
 def test_histogram_keeps_empty_bins_empty_and_single_images_visible() -> None:
-    assert plots.histogram([0, 1, 1000, 500]) == " ▁█▄" or plots.histogram([0, 1, 1000, 500])[0:2] == " ▁"
+    assert (
+        plots.histogram([0, 1, 1000, 500]) == " ▁█▄"
+        or plots.histogram([0, 1, 1000, 500])[0:2] == " ▁"
+    )
     assert plots.histogram([]) == ""
     lines = plots.columns([0, 1, 100], 3)
     assert len(lines) == 3
@@ -26,7 +29,9 @@ def test_a_flat_curve_is_a_flat_line_and_gaps_stay_gaps() -> None:
     plot.line([])
 
 
-@pytest.mark.parametrize(("share", "filled"), [(0, 0), (0.5, 5), (0.55, 6), (1, 10), (7, 10), (-1, 0)])
+@pytest.mark.parametrize(
+    ("share", "filled"), [(0, 0), (0.5, 5), (0.55, 6), (1, 10), (7, 10), (-1, 0)]
+)
 def test_progress_bar_is_always_as_wide(share: float, filled: int) -> None:
     done, rest = plots.bar(share, 10)
     assert len(done) == filled

@@ -65,7 +65,9 @@ async def test_what_can_be_done_goes_by_the_run_and_not_by_a_frozen_display(tmp_
             assert await told(driver, "x") == "nothing to stop: the run is not under way"
 
 
-@pytest.mark.parametrize("action", ["stop", "resume", "retry", "export", "copy_view", "freeze", "open_screen('cell')"])
+@pytest.mark.parametrize(
+    "action", ["stop", "resume", "retry", "export", "copy_view", "freeze", "open_screen('cell')"]
+)
 def test_without_a_run_nothing_can_be_done_to_one(action: str) -> None:
     assert why_not(action, None) == "no run is open"
 

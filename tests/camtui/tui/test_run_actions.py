@@ -32,7 +32,9 @@ def deeds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("answer", [("enter",), ("escape",), ("n",)])
-async def test_no_is_the_answer_at_hand(partial_run: Path, deeds: list[str], answer: tuple[str, ...]) -> None:
+async def test_no_is_the_answer_at_hand(
+    partial_run: Path, deeds: list[str], answer: tuple[str, ...]
+) -> None:
     async with opened(partial_run) as driver:
         await driver.press("r")
         await driver.until(lambda: isinstance(driver.app.screen, Question))
@@ -46,7 +48,15 @@ async def test_every_answer_is_in_sight(partial_run: Path, size: tuple[int, int]
     answers = {
         "r": ["Go on with the run part?", "▶No, leave it as it is", " Resume", "⏎ choose"],
         "R": ["Try the failed images of part again?", "▶No, leave it as it is", " Retry"],
-        "e": ["Export as", "▶Nothing", "Markdown", "LaTeX", "CSV, fractions", "JSON", "one line per image and cell"],
+        "e": [
+            "Export as",
+            "▶Nothing",
+            "Markdown",
+            "LaTeX",
+            "CSV, fractions",
+            "JSON",
+            "one line per image and cell",
+        ],
     }
     async with opened(partial_run, size) as driver:
         for key, words in answers.items():
@@ -77,7 +87,9 @@ async def test_keys_that_mean_nothing_now_do_nothing(seeded: Path, deeds: list[s
         assert deeds == []
 
 
-async def test_export_writes_a_file(tmp_path: Path, seeded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_export_writes_a_file(
+    tmp_path: Path, seeded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     async with opened(seeded) as driver:
         await driver.press("e")
@@ -93,7 +105,11 @@ async def test_export_writes_a_file(tmp_path: Path, seeded: Path, monkeypatch: p
 
 @pytest.mark.parametrize(("answer", "kept"), [(("enter",), True), (("down", "enter"), False)])
 async def test_a_file_that_is_there_is_written_over_only_when_told_to(
-    tmp_path: Path, seeded: Path, monkeypatch: pytest.MonkeyPatch, answer: tuple[str, ...], kept: bool
+    tmp_path: Path,
+    seeded: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: tuple[str, ...],
+    kept: bool,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "seeded.md").write_text("mine")
@@ -110,7 +126,9 @@ async def test_a_file_that_is_there_is_written_over_only_when_told_to(
     assert ((tmp_path / "seeded.md").read_text() == "mine") is kept
 
 
-async def test_an_export_can_be_given_up_at_each_question(seeded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_export_can_be_given_up_at_each_question(
+    seeded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     async with opened(seeded) as driver:
         await driver.press("e")

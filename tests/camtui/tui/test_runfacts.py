@@ -39,7 +39,12 @@ def text(lines: Sequence[Sequence[Field]]) -> str:
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     """A complete run of two methods, one of which has failures."""
     feed = Feed(
-        make_run(tmp_path_factory.mktemp("facts") / "val.db", images=8, backbones=["resnet18"], methods=["gradcam", "fakecam"])
+        make_run(
+            tmp_path_factory.mktemp("facts") / "val.db",
+            images=8,
+            backbones=["resnet18"],
+            methods=["gradcam", "fakecam"],
+        )
     )
     snapshot = feed.poll()
     feed.close()
@@ -51,20 +56,42 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
 def live(ended: Snapshot) -> Snapshot:
     """The same run while it goes on."""
     status = replace(
-        ended.status, state="running", rate=62.5, eta=3 * 3600.0, stage="resnet18 · Grad-CAM", stage_number=1, stages=2, done=3,
-        total=8, progress=0.375,
-    )  # fmt: skip
-    worker = WorkerState(1, "cuda:0", 4711, "computing", ended.taken, 2, 97.0, 33 << 30, 141 << 30, 612.0, 71.0)
+        ended.status,
+        state="running",
+        rate=62.5,
+        eta=3 * 3600.0,
+        stage="resnet18 · Grad-CAM",
+        stage_number=1,
+        stages=2,
+        done=3,
+        total=8,
+        progress=0.375,
+    )
+    worker = WorkerState(
+        1, "cuda:0", 4711, "computing", ended.taken, 2, 97.0, 33 << 30, 141 << 30, 612.0, 71.0
+    )
     stages = tuple(replace(stage, done=min(stage.done, 3)) for stage in ended.stages)
     return replace(
-        ended, status=status, workers=(worker,), stages=stages, utilisation=(10.0, 97.0), rates=(1.0, 4.0),
+        ended,
+        status=status,
+        workers=(worker,),
+        stages=stages,
+        utilisation=(10.0, 97.0),
+        rates=(1.0, 4.0),
         info=replace(ended.info, heartbeat=ended.taken, finished=None),
-    )  # fmt: skip
+    )
 
 
 def test_the_title_says_more_where_there_is_room(live: Snapshot) -> None:
     wide, usual, narrow = (text([title_line(live, width)]) for width in (140, 80, 40))
-    for word in ("val", "RUNNING", "37.5%", "part 1 of 2: 3 of 8 images", "62.5 images/s", "ETA 3h00"):
+    for word in (
+        "val",
+        "RUNNING",
+        "37.5%",
+        "part 1 of 2: 3 of 8 images",
+        "62.5 images/s",
+        "ETA 3h00",
+    ):
         assert word in wide
     assert f"({clock(live.taken + 3 * 3600)})" in wide
     assert "(" not in usual
@@ -91,46 +118,80 @@ def test_a_run_that_stops_has_no_time_left_but_what_is_being_computed(live: Snap
 def test_the_title_of_an_ended_run_says_when(ended: Snapshot) -> None:
     assert ended.info.finished is not None
     assert f"ended {clock(ended.info.finished)}" in text([title_line(ended, 80)])
-    assert "ended" not in text([title_line(replace(ended, info=replace(ended.info, finished=None)), 80)])
+    assert "ended" not in text(
+        [title_line(replace(ended, info=replace(ended.info, finished=None)), 80)]
+    )
 
 
-def test_the_second_line_is_about_workers_or_about_what_is_wrong(live: Snapshot, ended: Snapshot) -> None:
+def test_the_second_line_is_about_workers_or_about_what_is_wrong(
+    live: Snapshot, ended: Snapshot
+) -> None:
     line = text([worker_line(live, live.taken + 12, 160)])
     for word in ("cuda:0 util 97% mem 33/141G restarts 2", "612W 71°C", "heartbeat 12", "file"):
         assert word in line
-    silent = replace(live, info=replace(live.info, heartbeat=None), workers=(replace(live.workers[0], memory_total=None),))
+    silent = replace(
+        live,
+        info=replace(live.info, heartbeat=None),
+        workers=(replace(live.workers[0], memory_total=None),),
+    )
     assert "heartbeat" not in text([worker_line(silent, live.taken, 160)])
     assert "mem 33G" in text([worker_line(silent, live.taken, 160)])
     assert "busy ▁" in line
     assert text(state_lines(ended, ended.taken, 80)).startswith(" camtui table ")
-    crashed = replace(ended, status=replace(ended.status, state="crashed", message="it was killed", advice="camtui resume val"))
-    assert text(state_lines(crashed, ended.taken, 80)) == " camtui resume val   2 failed images   it was killed"
+    crashed = replace(
+        ended,
+        status=replace(
+            ended.status, state="crashed", message="it was killed", advice="camtui resume val"
+        ),
+    )
+    assert (
+        text(state_lines(crashed, ended.taken, 80))
+        == " camtui resume val   2 failed images   it was killed"
+    )
     reason = "workers die before they compute anything (exit code 1): " + "CUDA cannot start " * 5
-    failed = replace(ended, status=replace(ended.status, state="failed", message=reason, advice="camtui resume val"))
+    failed = replace(
+        ended,
+        status=replace(ended.status, state="failed", message=reason, advice="camtui resume val"),
+    )
     lines = text(state_lines(failed, ended.taken, 140)).split("\n")
     assert lines[0] == " camtui resume val   2 failed images"
     assert " ".join(" ".join(lines[1:]).split()) == reason.strip(), "the whole reason"
     assert len(state_lines(failed, ended.taken, 40)) == 3, "and not more than its room"
-    assert "the last that was read" in text([worker_line(replace(live, problem="the file is gone"), live.taken, 80)])
+    assert "the last that was read" in text(
+        [worker_line(replace(live, problem="the file is gone"), live.taken, 80)]
+    )
 
 
-def test_a_terminal_too_small_for_anything_else_has_a_summary(live: Snapshot, ended: Snapshot) -> None:
+def test_a_terminal_too_small_for_anything_else_has_a_summary(
+    live: Snapshot, ended: Snapshot
+) -> None:
     summary = text(summary_lines(live))
-    for word in ("RUNNING", "37.5% of 8 images", "ETA 3h00", "best ADCC", "resnet18 × gradcam", "q detach"):
+    for word in (
+        "RUNNING",
+        "37.5% of 8 images",
+        "ETA 3h00",
+        "best ADCC",
+        "resnet18 × gradcam",
+        "q detach",
+    ):
         assert word in summary
     assert "ETA" not in text(summary_lines(ended))
     assert "q quit" in text(summary_lines(ended))
     assert "best" not in text(summary_lines(replace(ended, views={})))
 
 
-def test_a_wide_terminal_has_workers_trends_and_stages_at_its_side(live: Snapshot, ended: Snapshot) -> None:
+def test_a_wide_terminal_has_workers_trends_and_stages_at_its_side(
+    live: Snapshot, ended: Snapshot
+) -> None:
     side = text(side_lines(live, 40))
     for word in ("cuda:0", "computing", "util ", "rows ", "now ", "Work", "38%"):
         assert word in side
     assert "  none now" in text(side_lines(ended, 40))
     assert "100%" in text(side_lines(ended, 40))
     failed = replace(live, status=replace(live.status, state="failed"))
-    assert "none now" in text(side_lines(failed, 40)), "its workers are gone, whatever they were doing"
+    assert "none now" in text(side_lines(failed, 40)), (
+        "its workers are gone, whatever they were doing"
+    )
     quiet = replace(live, utilisation=(), rates=(), stages=())
     assert "util  " not in text(side_lines(replace(quiet, workers=()), 40))
     assert "now   " not in text(side_lines(quiet, 40))

@@ -1,4 +1,6 @@
-"""The screens as pictures, from a seeded run. ``CAMTUI_SNAPSHOTS=write pytest …`` writes them anew; then look at them."""
+"""The screens as pictures, from a seeded run. ``CAMTUI_SNAPSHOTS=write pytest …`` writes them anew;
+then look at them.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +13,39 @@ import pytest
 from tests.camtui.tui.support import SIZES, opened
 
 FOLDER = Path(__file__).parent / "snapshots"
-SCREENS = {"grid": (), "long": ("v",), "cell": ("2",), "image": ("3",), "log": ("5",), "help": ("question_mark",)}
+SCREENS = {
+    "grid": (),
+    "long": ("v",),
+    "cell": ("2",),
+    "image": ("3",),
+    "log": ("5",),
+    "help": ("question_mark",),
+}
 ALL_SIZES = SIZES | {"medium": (100, 30), "huge": (200, 60)}
 
 
 def normalised(svg: str) -> str:
-    """Without what differs between two equal pictures: the drawing's own names, and where the run lies."""
+    """Without what differs between two equal pictures: the drawing's own names, and where the run
+    lies.
+    """
     svg = re.sub(r"terminal-\d+", "terminal", svg)
     return re.sub(r"(/tmp/|/var/)[^ <&]*", "RUN", svg)
 
 
 @pytest.mark.parametrize("size", ALL_SIZES)
 @pytest.mark.parametrize("screen", SCREENS)
-async def test_screen(seeded: Path, screen: str, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_screen(
+    seeded: Path, screen: str, size: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     short = Path(os.path.relpath(seeded))
     monkeypatch.setattr("camtui.status.reference", lambda path: "seeded")
     async with opened(short, ALL_SIZES[size]) as driver:
         await driver.press(*SCREENS[screen])
         if screen in ("grid", "long"):
             await driver.until(lambda: "▕" in driver.part("detail"))
-            await driver.until(lambda: sum(text.endswith("=") for row in driver.cells() for text in row) >= 3)
+            await driver.until(
+                lambda: sum(text.endswith("=") for row in driver.cells() for text in row) >= 3
+            )
         if screen == "cell":
             await driver.until(lambda: "0" in driver.part("convergence"))
         await driver.pilot.pause(0.6)

@@ -30,14 +30,28 @@ pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is no
 class Pane:
     def __init__(self, socket: Path, command: str, environment: dict[str, str]) -> None:
         self._tmux = ["tmux", "-S", str(socket), "-f", "/dev/null"]
-        start = [*self._tmux, "new-session", "-d", "-x", "80", "-y", "24", f"{command}; echo LEFT $?; sleep 60"]
+        start = [
+            *self._tmux,
+            "new-session",
+            "-d",
+            "-x",
+            "80",
+            "-y",
+            "24",
+            f"{command}; echo LEFT $?; sleep 60",
+        ]
         subprocess.run(start, check=True, env=environment)
 
     def keys(self, *keys: str) -> None:
         subprocess.run([*self._tmux, "send-keys", *keys], check=True)
 
     def text(self, *options: str) -> str:
-        return subprocess.run([*self._tmux, "capture-pane", "-p", *options], check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            [*self._tmux, "capture-pane", "-p", *options],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
 
     def until(self, true: Callable[[str], bool], *options: str) -> str:
         end = time.monotonic() + 90
@@ -55,7 +69,12 @@ def pane(tmp_path: Path) -> Iterator[Callable[..., Pane]]:
     opened: list[Pane] = []
 
     def open_pane(command: str, **extra: str) -> Pane:
-        environment = {**os.environ, "LANG": "C.UTF-8", "CAMTUI_HOME": str(tmp_path / "home"), **extra}
+        environment = {
+            **os.environ,
+            "LANG": "C.UTF-8",
+            "CAMTUI_HOME": str(tmp_path / "home"),
+            **extra,
+        }
         environment.pop("TMUX", None)
         opened.append(Pane(tmp_path / "tmux", command, environment))
         return opened[-1]
@@ -88,8 +107,14 @@ def test_keys_reach_the_screens_and_q_leaves(pane: Callable[..., Pane], seeded: 
 def test_without_colour_no_colour_is_sent(pane: Callable[..., Pane], seeded: Path) -> None:
     terminal = pane(f"{CAMTUI} watch {seeded}", NO_COLOR="1")
     text = terminal.until(lambda text: "gradcampp" in text, "-e")
-    numbers = {part for piece in text.split("\x1b[")[1:] for part in piece.partition("m")[0].split(";")}
-    assert not {n for n in numbers if n.isdigit() and ((30 <= int(n) <= 49 and n not in ("39", "49")) or int(n) >= 90)}
+    numbers = {
+        part for piece in text.split("\x1b[")[1:] for part in piece.partition("m")[0].split(";")
+    }
+    assert not {
+        n
+        for n in numbers
+        if n.isdigit() and ((30 <= int(n) <= 49 and n not in ("39", "49")) or int(n) >= 90)
+    }
     terminal.keys("q")
 
 
@@ -107,7 +132,8 @@ def test_no_run_yet(pane: Callable[..., Pane]) -> None:
     terminal.until(lambda text: "LEFT 0" in text)
 
 
-# -- a run on a terminal: the hand-off, leaving, and watchers that die --------------------------------------------------------
+# -- a run on a terminal: the hand-off, leaving, and watchers that die
+# --------------------------------------------------------
 
 
 @pytest.fixture
@@ -128,7 +154,9 @@ def test_camtui_run_opens_the_dashboard_and_leaving_it_stops_nothing(
 ) -> None:
     monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"gate": str(closed), "load_seconds": 2}))
     terminal = pane(" ".join((CAMTUI, *ask(home))), CAMTUI_HOME=str(home))
-    terminal.until(lambda text: "preparing pictures: starting its driver and loading the first network" in text)
+    terminal.until(
+        lambda text: "preparing pictures: starting its driver and loading the first network" in text
+    )
     terminal.until(lambda text: "● RUNNING" in text and "q detach (run continues)" in text)
     driver = driver_of()
     assert driver is not None
@@ -138,7 +166,9 @@ def test_camtui_run_opens_the_dashboard_and_leaving_it_stops_nothing(
     terminal.until(lambda text: "STOPPING" in text)
     terminal.keys("q")
     text = terminal.until(lambda text: "LEFT 0" in text)
-    assert "detached; pictures continues. Back to it: camtui watch pictures" in text.replace("\n", "")
+    assert "detached; pictures continues. Back to it: camtui watch pictures" in text.replace(
+        "\n", ""
+    )
     assert driver_of() == driver, "its units are in flight still, and nobody waited for them"
 
 
@@ -150,7 +180,9 @@ def test_watchers_that_are_killed_change_nothing(
     dashboard = pane(f"{CAMTUI} watch pictures", CAMTUI_HOME=str(home))
     dashboard.until(lambda text: "● RUNNING" in text)
     for _ in range(2):
-        process = subprocess.Popen([sys.executable, "-c", WATCHER, str(path)], stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-c", WATCHER, str(path)], stdout=subprocess.PIPE
+        )
         assert process.stdout is not None
         assert process.stdout.readline() == b"looking\n"
         process.kill()

@@ -10,10 +10,22 @@ from textual.theme import BUILTIN_THEMES
 from camtui.tui.theme import DARK, LIGHT, Colours, colours_of, styles_of
 
 Rgb = tuple[float, float, float]
-DEUTERANOPIA = ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881))
-PROTANOPIA = ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998))
+DEUTERANOPIA = (
+    (0.367322, 0.860646, -0.227968),
+    (0.280085, 0.672501, 0.047413),
+    (-0.011820, 0.042940, 0.968881),
+)
+PROTANOPIA = (
+    (0.152286, 1.052583, -0.204868),
+    (0.114503, 0.786281, 0.099216),
+    (-0.003882, -0.048116, 1.051998),
+)
 """Machado, Oliveira and Fernandes (2009), severity 1; on linear light."""
-EYES = {"deuteranopia": DEUTERANOPIA, "protanopia": PROTANOPIA, "usual": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))}
+EYES = {
+    "deuteranopia": DEUTERANOPIA,
+    "protanopia": PROTANOPIA,
+    "usual": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+}
 
 
 def linear(colour: str) -> Rgb:
@@ -23,14 +35,20 @@ def linear(colour: str) -> Rgb:
 
 
 def contrast(first: str, second: str) -> float:
-    light = sorted(sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear(x), strict=True)) for x in (first, second))
+    light = sorted(
+        sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear(x), strict=True))
+        for x in (first, second)
+    )
     return (light[1] + 0.05) / (light[0] + 0.05)
 
 
 def lab(colour: Rgb) -> Rgb:
     matrix = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
     xyz = [sum(m * max(0.0, c) for m, c in zip(row, colour, strict=True)) for row in matrix]
-    f = [t ** (1 / 3) if t > 0.008856 else 7.787 * t + 16 / 116 for t in (xyz[0] / 0.95047, xyz[1], xyz[2] / 1.08883)]
+    f = [
+        t ** (1 / 3) if t > 0.008856 else 7.787 * t + 16 / 116
+        for t in (xyz[0] / 0.95047, xyz[1], xyz[2] / 1.08883)
+    ]
     return 116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])
 
 
@@ -43,7 +61,9 @@ def apart(first: str, second: str, eye: tuple[Rgb, Rgb, Rgb]) -> float:
 
 
 TEXTUALS = [name for name in BUILTIN_THEMES if not name.startswith("ansi-")]
-ALL = {"dark": DARK, "light": LIGHT} | {name: found for name in TEXTUALS if (found := colours_of(name)) is not None}
+ALL = {"dark": DARK, "light": LIGHT} | {
+    name: found for name in TEXTUALS if (found := colours_of(name)) is not None
+}
 
 
 def test_textuals_own_themes_can_be_chosen() -> None:
@@ -55,7 +75,10 @@ def test_textuals_own_themes_can_be_chosen() -> None:
 
 @pytest.mark.parametrize("theme", ALL.values(), ids=ALL)
 def test_text_can_be_read(theme: Colours) -> None:
-    colours = {role: getattr(theme, role) for role in ("text", "dim", "accent", "best", "tie", "warn", "error")}
+    colours = {
+        role: getattr(theme, role)
+        for role in ("text", "dim", "accent", "best", "tie", "warn", "error")
+    }
     colours |= {f"series {place}": colour for place, colour in enumerate(theme.series)}
     for role, colour in colours.items():
         for ground in (theme.background, theme.panel):

@@ -1,4 +1,5 @@
-"""Readers that look twenty times a second beside a writer of 2 000 rows a second: nobody waits, nothing is "locked".
+"""Readers that look twenty times a second beside a writer of 2 000 rows a second: nobody waits,
+nothing is "locked".
 
 ``python -m tests.evaluator.execution.beside DATABASE SECONDS`` is one reader; it prints
 what its looks took, in milliseconds, as JSON.
@@ -28,7 +29,9 @@ HERTZ = 20
 
 
 class Figures(NamedTuple):
-    """Milliseconds of every look of every reader, in order of size; rows that were written, and in how many seconds."""
+    """Milliseconds of every look of every reader, in order of size; rows that were written, and in
+    how many seconds.
+    """
 
     looks: list[float]
     rows: int
@@ -41,15 +44,25 @@ class Figures(NamedTuple):
 def race(folder: Path, seconds: float, readers: int = 5) -> Figures:
     """Write for so long while so many readers look; whoever is refused raises."""
     images = round(RATE * seconds)
-    manifest = Manifest(folder, tuple(ImageRef(n, b"%d.jpg" % n, 1, None) for n in range(images)), "0" * 64, images)
+    manifest = Manifest(
+        folder, tuple(ImageRef(n, b"%d.jpg" % n, 1, None) for n in range(images)), "0" * 64, images
+    )
     plan = make_plan(folder, methods=("gradcam",))
     writer = RunWriter(folder / "run.db")
     writer.begin("run", plan, manifest)
     with RunReader(folder / "run.db") as reader:
         stages = plan_stages(plan, reader.cells(), reader.backbones(), cuda=False)
     writer.set_stages([stage.record(images) for stage in stages])
-    command = [sys.executable, "-m", "tests.evaluator.execution.beside", str(folder / "run.db"), str(seconds)]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) for _ in range(readers)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.evaluator.execution.beside",
+        str(folder / "run.db"),
+        str(seconds),
+    ]
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) for _ in range(readers)
+    ]
     took = _write(writer, images)
     answers = [process.communicate()[0] for process in processes]
     assert not any(process.returncode for process in processes)
@@ -60,7 +73,10 @@ def race(folder: Path, seconds: float, readers: int = 5) -> Figures:
 def _write(writer: RunWriter, images: int) -> float:
     begun = time.monotonic()
     for first in range(0, images, BATCH):
-        rows = tuple(fake_row(1, "resnet50", "gradcam", image) for image in range(first, min(first + BATCH, images)))
+        rows = tuple(
+            fake_row(1, "resnet50", "gradcam", image)
+            for image in range(first, min(first + BATCH, images))
+        )
         writer.commit(UnitResult(rows, seconds=0.1), stage=1, images=len(rows))
         writer.heartbeat()
         time.sleep(max(0.0, begun + (first + BATCH) / RATE - time.monotonic()))

@@ -47,7 +47,9 @@ def new_run(tmp_path: Path) -> NewRun:
 
 @pytest.fixture(scope="module")
 def own_ray() -> Iterator[None]:
-    """A Ray of camtui's own in this process; one module may use it: a process can hold one token only."""
+    """A Ray of camtui's own in this process; one module may use it: a process can hold one token
+    only.
+    """
     from evaluator.execution.ray_own import start_own
 
     leave = start_own(cuda=False)

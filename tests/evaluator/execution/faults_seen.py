@@ -1,6 +1,8 @@
-"""What a user sees in each fault, made to happen with real processes: ``python -m tests.evaluator.execution.faults_seen``.
+"""What a user sees in each fault, made to happen with real processes: ``python -m
+tests.evaluator.execution.faults_seen``.
 
-Every paragraph is a fault, the command as typed, and its output word for word. Needs root for the disk that is full.
+Every paragraph is a fault, the command as typed, and its output word for word. Needs root for the
+disk that is full.
 """
 
 from __future__ import annotations
@@ -20,7 +22,14 @@ from evaluator.errors import UsageError
 from evaluator.store.filesystem import refuse_network
 from evaluator.store.lock import lock_holder
 from tests import bad_images
-from tests.evaluator.execution.support import COMMAND, ROOT, kill, make_data, wait_until_gone, workers_of
+from tests.evaluator.execution.support import (
+    COMMAND,
+    ROOT,
+    kill,
+    make_data,
+    wait_until_gone,
+    workers_of,
+)
 from tests.fake_session import DOTTED
 
 Fault = Callable[[Path], None]
@@ -33,7 +42,9 @@ def turn(**knobs: object) -> None:
 
 def show(*words: str, lines: int = 6, only: str = "") -> None:
     """Type a command and print what comes back: the lines with a word in them, or the last so many."""
-    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [*COMMAND, *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
     output = [line for line in (done.stdout + done.stderr).splitlines() if only in line]
     print(f"$ camtui {' '.join(words)}")
     print("".join(f"{line}\n" for line in output[-lines:]) + f"[exit {done.returncode}]")
@@ -41,12 +52,23 @@ def show(*words: str, lines: int = 6, only: str = "") -> None:
 
 def type_quietly(*words: str) -> str:
     """Type a command of which only the consequences are shown."""
-    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [*COMMAND, *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
     return done.stderr
 
 
 def request(home: Path, *more: str) -> list[str]:
-    return ["run", "--data", str(make_data(home / "pictures", 12)), "-b", "resnet50", "-m", "gradcam,scorecam", *more]
+    return [
+        "run",
+        "--data",
+        str(make_data(home / "pictures", 12)),
+        "-b",
+        "resnet50",
+        "-m",
+        "gradcam,scorecam",
+        *more,
+    ]
 
 
 def database(home: Path) -> Path:
@@ -134,7 +156,17 @@ def files_are_bad(home: Path) -> None:
     os.environ.pop("CAMTUI_DRIVER")
     bad_images.make(home / "corpus")
     (home / "corpus" / "linked").symlink_to("/usr")
-    show("run", "--data", str(home / "corpus"), "-b", "efficientnet_lite0", "-m", "fakecam", lines=4, only="a")
+    show(
+        "run",
+        "--data",
+        str(home / "corpus"),
+        "-b",
+        "efficientnet_lite0",
+        "-m",
+        "fakecam",
+        lines=4,
+        only="a",
+    )
     show("errors", lines=20)
 
 
@@ -142,7 +174,9 @@ def memory_runs_out(home: Path) -> None:
     bad_images.make_good(home / "photographs", 12)
     for mebibytes, count in ((40, "12"), (0, "1")):
         os.environ["CAMTUI_TEST_MIB"] = str(mebibytes)
-        os.environ["CAMTUI_DRIVER"] = json.dumps({"session": "tests.evaluator.execution.small_memory:open_session"})
+        os.environ["CAMTUI_DRIVER"] = json.dumps(
+            {"session": "tests.evaluator.execution.small_memory:open_session"}
+        )
         what = [
             "--data",
             str(home / "photographs"),
@@ -200,7 +234,9 @@ def weights_are_not_here(home: Path) -> None:
 
 
 def workers_cannot_start(home: Path) -> None:
-    os.environ["CAMTUI_DRIVER"] = json.dumps({"session": "tests.evaluator.execution.test_faults:die_at_once"})
+    os.environ["CAMTUI_DRIVER"] = json.dumps(
+        {"session": "tests.evaluator.execution.test_faults:die_at_once"}
+    )
     show(*request(home))
 
 
@@ -210,7 +246,9 @@ def a_network_file_system(home: Path) -> None:
     try:
         refuse_network(home / "runs" / "pictures.db", home / "mounts")
     except UsageError as error:
-        print(f"$ camtui run …\nerror: {error.message}\nhint:  {error.hint}\n[exit {error.exit_code}]")
+        print(
+            f"$ camtui run …\nerror: {error.message}\nhint:  {error.hint}\n[exit {error.exit_code}]"
+        )
 
 
 def the_run_is_stopped(home: Path) -> None:
@@ -222,10 +260,24 @@ def the_run_is_stopped(home: Path) -> None:
 
 
 FAULTS: tuple[Fault, ...] = (
-    the_terminal_is_gone, a_worker_is_killed, a_worker_hangs, an_image_kills_its_worker, the_driver_is_killed, the_disk_is_full,
-    files_are_bad, memory_runs_out, a_device_fails, a_value_is_no_number, the_plan_or_the_data_or_the_weights_are_others,
-    too_many_fail, a_second_driver, weights_are_not_here, workers_cannot_start, a_network_file_system, the_run_is_stopped,
-)  # fmt: skip
+    the_terminal_is_gone,
+    a_worker_is_killed,
+    a_worker_hangs,
+    an_image_kills_its_worker,
+    the_driver_is_killed,
+    the_disk_is_full,
+    files_are_bad,
+    memory_runs_out,
+    a_device_fails,
+    a_value_is_no_number,
+    the_plan_or_the_data_or_the_weights_are_others,
+    too_many_fail,
+    a_second_driver,
+    weights_are_not_here,
+    workers_cannot_start,
+    a_network_file_system,
+    the_run_is_stopped,
+)
 
 
 def main() -> None:

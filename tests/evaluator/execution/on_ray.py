@@ -12,4 +12,6 @@ from tests.fake_session import DOTTED
 def open_executor(settings: SessionSettings, workers: int) -> RayExecutor:
     """An executor on the Ray that this process is connected to, and stays connected to."""
     share = Share(workers, 0.1, 0.0, 1.0)
-    return RayExecutor(lambda: Cluster(share, lambda number, _: (number, settings, DOTTED, ()), lambda: None))
+    return RayExecutor(
+        lambda: Cluster(share, lambda number, _: (number, settings, DOTTED, ()), lambda: None)
+    )

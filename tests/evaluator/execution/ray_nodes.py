@@ -1,4 +1,6 @@
-"""Ray nodes on this machine, as ``ray start`` makes them by hand; one can be killed, or see other files than the rest."""
+"""Ray nodes on this machine, as ``ray start`` makes them by hand; one can be killed, or see other
+files than the rest.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,12 @@ class Nodes:
         self._nodes: list[subprocess.Popen[bytes]] = []
         port = _free_port()
         self.address = f"{self._ip()}:{port}"
-        self._head = ("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={self.home}")
+        self._head = (
+            "--head",
+            f"--port={port}",
+            "--include-dashboard=false",
+            f"--temp-dir={self.home}",
+        )
         self.add()
 
     @staticmethod
@@ -48,9 +55,13 @@ class Nodes:
         return address
 
     def add(self, before: str = "") -> int:
-        """Start a node, wait until it has joined; returns its number. ``before``: a command in a mount namespace of its own."""
+        """Start a node, wait until it has joined; returns its number. ``before``: a command in a
+        mount namespace of its own.
+        """
         for _ in range(_TRIES):
-            node = self._start(self._head if not self._nodes else (f"--address={self.address}",), before)
+            node = self._start(
+                self._head if not self._nodes else (f"--address={self.address}",), before
+            )
             if self._joined(node):
                 self._nodes.append(node)
                 return len(self._nodes) - 1
@@ -62,18 +73,37 @@ class Nodes:
         return self.home / f"node{len(self._nodes)}.log"
 
     def _start(self, where: tuple[str, ...], before: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", _START, "start", "--block", f"--num-cpus={self._cpus}", "--num-gpus=0", *where]
+        command = [
+            sys.executable,
+            "-c",
+            _START,
+            "start",
+            "--block",
+            f"--num-cpus={self._cpus}",
+            "--num-gpus=0",
+            *where,
+        ]
         if before:
             command = ["unshare", "--mount", "sh", "-c", f'{before} && exec "$@"', "sh", *command]
-        settings = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_agent_register_timeout_ms": "120000"}
+        settings = {
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_MODE": "disabled",
+            "RAY_agent_register_timeout_ms": "120000",
+        }
         with self._log.open("wb") as stream:
             return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env={**os.environ, **settings},
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                env={**os.environ, **settings},
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
     def _joined(self, node: subprocess.Popen[bytes]) -> bool:
-        """Whether it comes up: Ray gives its processes 30 s, which are not always enough on a machine that others use too."""
+        """Whether it comes up: Ray gives its processes 30 s, which are not always enough on a
+        machine that others use too.
+        """
         limit = time.monotonic() + 120
         while node.poll() is None and time.monotonic() < limit:
             if b"Ray runtime started" in self._log.read_bytes():

@@ -1,4 +1,6 @@
-"""A driver whose file may not grow beyond the number of pages that a file names: a disk that is full for a while."""
+"""A driver whose file may not grow beyond the number of pages that a file names: a disk that is
+full for a while.
+"""
 
 from __future__ import annotations
 

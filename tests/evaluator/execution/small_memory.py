@@ -1,4 +1,6 @@
-"""The real evaluator in a worker with ``$CAMTUI_TEST_MIB`` MiB more than one image needs; 0: not even those for one."""
+"""The real evaluator in a worker with ``$CAMTUI_TEST_MIB`` MiB more than one image needs; 0: not
+even those for one.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class SmallMemorySession(EvaluationSession):
         if not self._limited:
             mebibytes = int(os.environ["CAMTUI_TEST_MIB"])
             if mebibytes:
-                super().evaluate(replace(unit, id=0, images=unit.images[:1]))  # what is allocated once is allocated now
+                super().evaluate(
+                    replace(unit, id=0, images=unit.images[:1])
+                )  # what is allocated once is allocated now
             resource.setrlimit(resource.RLIMIT_AS, (_address_space() + mebibytes * 2**20,) * 2)
             self._limited = True
         return super().evaluate(unit)

@@ -1,4 +1,6 @@
-"""What the tests of execution share: data folders, requests to real drivers with the fake evaluator, and the oracle."""
+"""What the tests of execution share: data folders, requests to real drivers with the fake
+evaluator, and the oracle.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ METHODS = ("gradcam", "gradcampp", "scorecam")
 
 
 def make_data(folder: Path, images: int, bad: int = 0) -> Path:
-    """A flat folder of files that only the fake evaluator can read; the first ``bad`` are named so that it cannot either."""
+    """A flat folder of files that only the fake evaluator can read; the first ``bad`` are named so
+    that it cannot either.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(images):
         name = f"{'bad' if number < bad else 'img'}{number:05}.jpg"
@@ -50,10 +54,18 @@ class Run:
 
     db: Path
     plan: RunPlan
-    settings: DriverSettings = field(default_factory=lambda: DriverSettings(session=DOTTED, retry_seconds=0.2))
+    settings: DriverSettings = field(
+        default_factory=lambda: DriverSettings(session=DOTTED, retry_seconds=0.2)
+    )
 
     def request(self, **changes: Any) -> RunRequest:
-        values: dict[str, Any] = {"db": self.db, "name": self.db.stem, "plan": self.plan, "settings": self.settings, **changes}
+        values: dict[str, Any] = {
+            "db": self.db,
+            "name": self.db.stem,
+            "plan": self.plan,
+            "settings": self.settings,
+            **changes,
+        }
         return RunRequest(**values)
 
     def launch(self, **changes: Any) -> Handoff:
@@ -94,7 +106,9 @@ class Run:
 
 
 def check(run: Run, *, complete: bool = True) -> None:
-    """The oracle: rows are those of the plan less the declared failures, each right, none twice; sums agree; nobody is left."""
+    """The oracle: rows are those of the plan less the declared failures, each right, none twice;
+    sums agree; nobody is left.
+    """
     with RunReader(run.db) as reader:
         plan, images = reader.plan(), reader.info().image_count
         failures = {(f.cell, f.image, f.metric) for f in reader.failures()}
@@ -108,9 +122,18 @@ def check(run: Run, *, complete: bool = True) -> None:
                 assert row.image not in seen
                 seen.add(row.image)
                 for metric, value in curves.items():
-                    assert value == fake_measurement(cell.id, cell.backbone, cell.method, image.id, metric).value
+                    assert (
+                        value
+                        == fake_measurement(
+                            cell.id, cell.backbone, cell.method, image.id, metric
+                        ).value
+                    )
                 if complete:
-                    missing = {m for m in plan.requested if m not in curves and (cell.id, image.id, m) not in failures}
+                    missing = {
+                        m
+                        for m in plan.requested
+                        if m not in curves and (cell.id, image.id, m) not in failures
+                    }
                     assert not missing, (cell, image, missing)
             failed = {image for c, image, metric in failures if c == cell.id and not metric}
             assert not seen & failed
@@ -135,7 +158,9 @@ def members_of(session: int) -> list[int]:
 def wait_until_gone(session: int, seconds: float = 10.0) -> None:
     limit = time.monotonic() + seconds
     while members := members_of(session):
-        assert time.monotonic() < limit, f"left over: {[Path(f'/proc/{pid}/cmdline').read_bytes() for pid in members]}"
+        assert time.monotonic() < limit, (
+            f"left over: {[Path(f'/proc/{pid}/cmdline').read_bytes() for pid in members]}"
+        )
         time.sleep(0.02)
 
 
@@ -155,7 +180,13 @@ def read_units(log: Path) -> list[dict[str, Any]]:
 
 def camtui(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
-    values: dict[str, Any] = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "timeout": 120, **options}
+    values: dict[str, Any] = {
+        "capture_output": True,
+        "text": True,
+        "stdin": subprocess.DEVNULL,
+        "timeout": 120,
+        **options,
+    }
     return subprocess.run([*COMMAND, *arguments], check=False, **values)
 
 
@@ -168,6 +199,8 @@ def each_row(run: Run) -> Iterator[tuple[str, str, int, float]]:
 
 
 def take_terminal() -> None:
-    """In a new session's leader: the terminal on standard input is ours; what it sends is heard, also under ``nohup pytest``."""
+    """In a new session's leader: the terminal on standard input is ours; what it sends is heard,
+    also under ``nohup pytest``.
+    """
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -27,7 +27,9 @@ def test_a_unit_as_failures() -> None:
     assert len(failed(CURVES, "kills-worker", "signal 9").failures) == 2 * 5 * 2
 
 
-@pytest.mark.parametrize(("value", "good"), [(1 + 5e-7, True), (-5e-7, True), (1 + 2e-6, False), (-2e-6, False)])
+@pytest.mark.parametrize(
+    ("value", "good"), [(1 + 5e-7, True), (-5e-7, True), (1 + 2e-6, False), (-2e-6, False)]
+)
 def test_rounding_is_forgiven_and_nothing_else(value: float, good: bool) -> None:
     row = replace(fake_row(10, "n", "a", 0), complexity=value)
     result = checked(replace(ROWS, cells=(10,), images=IMAGES[:1]), UnitResult(rows=(row,)))

@@ -1,4 +1,6 @@
-"""A disk that is really full: a small file system of its own, filled to the last byte; the run waits, and loses nothing."""
+"""A disk that is really full: a small file system of its own, filled to the last byte; the run
+waits, and loses nothing.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,14 @@ from evaluator.store.disk_space import bytes_needed
 from evaluator.store.lock import RunLock, lock_note
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
-from tests.evaluator.execution.support import Run, camtui, check, make_data, make_plan, wait_until_gone
+from tests.evaluator.execution.support import (
+    Run,
+    camtui,
+    check,
+    make_data,
+    make_plan,
+    wait_until_gone,
+)
 
 Knobs = Callable[..., None]
 
@@ -29,7 +38,11 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """Four megabytes of tmpfs; skipped where this user may mount nothing."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip(f"cannot mount a small disk: {mounted.stderr.decode().strip()}")
     yield folder
@@ -72,7 +85,9 @@ def paused(disk: Path, tmp_path: Path, knobs: Knobs) -> Paused:
 
 
 def test_a_disk_filled_to_the_last_byte_pauses_the_run(paused: Paused, disk: Path) -> None:
-    """Rows, state and log have no room at all: only the lock, whose room was taken before, can say so."""
+    """Rows, state and log have no room at all: only the lock, whose room was taken before, can say
+    so.
+    """
     run, driver, rows = paused
     status = run.status()
     assert status.message.startswith("disk full, needs ")
@@ -87,7 +102,9 @@ def test_a_disk_filled_to_the_last_byte_pauses_the_run(paused: Paused, disk: Pat
     assert any("goes on after a pause (disk full" in text for text in run.events())
 
 
-def test_a_paused_run_that_is_ended_has_lost_nothing_that_it_had(paused: Paused, disk: Path) -> None:
+def test_a_paused_run_that_is_ended_has_lost_nothing_that_it_had(
+    paused: Paused, disk: Path
+) -> None:
     run, driver, rows = paused
     assert camtui("stop", str(run.db), "--now", "-y").returncode == 0
     wait_until_gone(driver)
@@ -135,7 +152,10 @@ def test_a_limit_on_a_file_s_size_is_taken_for_a_full_disk_and_named(new_run: Ne
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
-        with pytest.raises(UsageError, match=r"the disk is full, or the limit of 0 MB on a file's size reached \(ulimit -f\)"):
+        with pytest.raises(
+            UsageError,
+            match=r"the disk is full, or the limit of 0 MB on a file's size reached \(ulimit -f\)",
+        ):
             run.launch()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

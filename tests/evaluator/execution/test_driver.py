@@ -1,4 +1,6 @@
-"""Real drivers, real workers, real SQLite: the whole life of a run with an evaluator that is a pure function."""
+"""Real drivers, real workers, real SQLite: the whole life of a run with an evaluator that is a pure
+function.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,14 @@ from PIL import Image
 from camtui.format.cells import cell_views
 from camtui.format.notes import run_notes
 from camtui.launch import launch
-from evaluator.errors import BackboneUnavailable, CamtuiError, Mismatch, RunFailed, TryAgain, UsageError
+from evaluator.errors import (
+    BackboneUnavailable,
+    CamtuiError,
+    Mismatch,
+    RunFailed,
+    TryAgain,
+    UsageError,
+)
 from evaluator.execution.request import DriverSettings
 from evaluator.plan import BackboneSpec
 from evaluator.store.lock import lock_holder, lock_path
@@ -35,28 +44,43 @@ from tests.evaluator.execution.support import (
     read_units,
     wait_until_gone,
     workers_of,
-)  # fmt: skip
+)
 
 Knobs = Callable[..., None]
 
 TWO = (BackboneSpec("resnet50"), BackboneSpec("vgg16"))
 
 
-def test_a_run_computes_everything_once_and_leaves_no_process(new_run: NewRun, knobs: Knobs, tmp_path: Path) -> None:
+def test_a_run_computes_everything_once_and_leaves_no_process(
+    new_run: NewRun, knobs: Knobs, tmp_path: Path
+) -> None:
     knobs(log=str(tmp_path / "units"))
-    run = new_run(20, bad=2, backbones=TWO, methods=("gradcam", "cam", "scorecam"), metrics=("deletion", "insertion"))
+    run = new_run(
+        20,
+        bad=2,
+        backbones=TWO,
+        methods=("gradcam", "cam", "scorecam"),
+        metrics=("deletion", "insertion"),
+    )
     handoff = run.launch()
     assert run.wait().state == "complete"
     check(run)
     wait_until_gone(handoff.pid)
     with RunReader(run.db) as reader:
-        notes = {(cell.backbone, cell.method): (cell.applicable, cell.note) for cell in reader.cells()}
+        notes = {
+            (cell.backbone, cell.method): (cell.applicable, cell.note) for cell in reader.cells()
+        }
         assert reader.failure_count() == 2 * 5
         assert reader.info().versions["fake"] == "1"
     assert notes["resnet50", "cam"] == (True, "identical to gradcam by construction")
     assert notes["vgg16", "cam"][0] is False
-    begun = [(tuple(unit["methods"]), tuple(unit["images"]), tuple(unit["metrics"])) for unit in read_units(tmp_path / "units")]
-    assert not [unit for unit in set(begun) if unit[1] and begun.count(unit) > 2]  # the two backbones have equal units
+    begun = [
+        (tuple(unit["methods"]), tuple(unit["images"]), tuple(unit["metrics"]))
+        for unit in read_units(tmp_path / "units")
+    ]
+    assert not [
+        unit for unit in set(begun) if unit[1] and begun.count(unit) > 2
+    ]  # the two backbones have equal units
     assert begun[0][0] == ("gradcam", "cam")
     assert begun[-1][0] == ("scorecam",)
 
@@ -67,13 +91,19 @@ def test_files_are_private_and_the_log_tells_the_story(new_run: NewRun) -> None:
     run.wait()
     for path in (handoff.db, handoff.log, lock_path(run.db)):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [line.split()[2] for line in run.log().splitlines()] == ["info"] * len(run.log().splitlines())
+    assert [line.split()[2] for line in run.log().splitlines()] == ["info"] * len(
+        run.log().splitlines()
+    )
     assert any(text.startswith("started: 3 images") for text in run.events())
     assert run.events()[-1] == "complete"
-    assert run.db.with_name(f"{run.db.name}-wal").stat().st_size == 0  # the one file is the whole run
+    assert (
+        run.db.with_name(f"{run.db.name}-wal").stat().st_size == 0
+    )  # the one file is the whole run
 
 
-def test_growing_computes_only_what_is_missing(new_run: NewRun, knobs: Knobs, tmp_path: Path) -> None:
+def test_growing_computes_only_what_is_missing(
+    new_run: NewRun, knobs: Knobs, tmp_path: Path
+) -> None:
     run = new_run(40, limit=10, methods=("gradcam",))
     run.launch()
     run.wait()
@@ -83,20 +113,27 @@ def test_growing_computes_only_what_is_missing(new_run: NewRun, knobs: Knobs, tm
     assert run.wait().state == "complete"
     check(run)
     computed = [
-        (method, image) for unit in read_units(tmp_path / "units") for image in unit["images"] for method in unit["methods"]
+        (method, image)
+        for unit in read_units(tmp_path / "units")
+        for image in unit["images"]
+        for method in unit["methods"]
     ]
     assert len(computed) == len(set(computed)) == 10 + 20
     assert ("gradcam", 3) not in computed
     run.launch()
     assert run.wait().state == "complete"
-    assert len(read_units(tmp_path / "units")) == len({json.dumps(unit) for unit in read_units(tmp_path / "units")})
+    assert len(read_units(tmp_path / "units")) == len(
+        {json.dumps(unit) for unit in read_units(tmp_path / "units")}
+    )
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_the_same_rows_whatever_the_workers_the_units_and_the_interruptions(
     new_run: NewRun, knobs: Knobs, tmp_path: Path, end: int
 ) -> None:
-    """1, then 3, then 2 workers; the second time in the larger units of a GPU; a worker is killed each time, then the driver."""
+    """1, then 3, then 2 workers; the second time in the larger units of a GPU; a worker is killed
+    each time, then the driver.
+    """
     run = new_run(60, backbones=TWO, metrics=("deletion",))
     run.launch()
     run.wait()
@@ -115,7 +152,9 @@ def test_the_same_rows_whatever_the_workers_the_units_and_the_interruptions(
     other.wait()
     check(other)
     assert list(each_row(run)) == list(each_row(other))
-    assert len({len(unit["images"]) for unit in read_units(tmp_path / "units")}) > 1, "units of one size only"
+    assert len({len(unit["images"]) for unit in read_units(tmp_path / "units")}) > 1, (
+        "units of one size only"
+    )
 
 
 def test_stopping_finishes_the_units_in_flight(new_run: NewRun, knobs: Knobs) -> None:
@@ -196,10 +235,14 @@ def test_weights_that_cannot_be_loaded_leave_nothing(new_run: NewRun, knobs: Kno
     with pytest.raises(BackboneUnavailable, match="no weights for resnet50") as caught:
         run.launch()
     assert caught.value.hint == "put them there"
-    assert {path.name for path in run.db.parent.iterdir()} == {"data", "fake.json"}, "the images, and the knobs of the fake"
+    assert {path.name for path in run.db.parent.iterdir()} == {"data", "fake.json"}, (
+        "the images, and the knobs of the fake"
+    )
 
 
-def test_a_backbone_that_fails_later_does_not_cost_the_others(new_run: NewRun, knobs: Knobs) -> None:
+def test_a_backbone_that_fails_later_does_not_cost_the_others(
+    new_run: NewRun, knobs: Knobs
+) -> None:
     knobs(unavailable=["vgg16"])
     run = new_run(5, backbones=TWO)
     run.launch()
@@ -213,7 +256,9 @@ def test_a_backbone_that_fails_later_does_not_cost_the_others(new_run: NewRun, k
     check(run)
 
 
-def test_the_first_backbone_may_fail_too_where_there_are_others(new_run: NewRun, knobs: Knobs) -> None:
+def test_the_first_backbone_may_fail_too_where_there_are_others(
+    new_run: NewRun, knobs: Knobs
+) -> None:
     knobs(unavailable=["resnet50"])
     run = new_run(5, backbones=TWO)
     run.launch()
@@ -228,7 +273,9 @@ def test_the_first_backbone_may_fail_too_where_there_are_others(new_run: NewRun,
     assert notes == {"not loaded: no weights for resnet50"}
 
 
-def test_a_run_of_which_nothing_could_be_computed_is_not_complete(new_run: NewRun, knobs: Knobs) -> None:
+def test_a_run_of_which_nothing_could_be_computed_is_not_complete(
+    new_run: NewRun, knobs: Knobs
+) -> None:
     knobs(nan=list(range(5)))
     run = new_run(5)
     run.launch()
@@ -308,7 +355,9 @@ def test_retrying_forgets_failures(new_run: NewRun) -> None:
     assert run.wait().failures == 2 * 3
 
 
-def test_a_driver_that_dies_without_a_word(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_that_dies_without_a_word(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CAMTUI_CRASH_AT", "after-schema")
     run = new_run(3)
     with pytest.raises(RunFailed, match=r"died before the run began \(signal 9\)"):
@@ -354,7 +403,9 @@ def test_ctrl_c_in_the_hand_off_leaves_no_process(new_run: NewRun, knobs: Knobs)
     assert not run.db.exists()
 
 
-def test_only_the_time_of_sessions_counts_and_a_complete_run_keeps_its_timings(new_run: NewRun, knobs: Knobs) -> None:
+def test_only_the_time_of_sessions_counts_and_a_complete_run_keeps_its_timings(
+    new_run: NewRun, knobs: Knobs
+) -> None:
     run = new_run(8)
     knobs(seconds=0.01)
     run.launch()
@@ -363,13 +414,18 @@ def test_only_the_time_of_sessions_counts_and_a_complete_run_keeps_its_timings(n
         timed = [(stage.title, stage.seconds, stage.timed_images) for stage in reader.stages()]
     assert all(seconds > 0 for _, seconds, _ in timed)
     with closing(sqlite3.connect(run.db)) as connection:  # as if it had ended an hour ago
-        connection.execute("UPDATE run SET started = started - 3600, resumed = resumed - 3600, finished = finished - 3600")
+        connection.execute(
+            "UPDATE run SET started = started - 3600, resumed = resumed - 3600, finished = "
+            "finished - 3600"
+        )
         connection.commit()
     run.launch()
     second = run.wait()
     assert first.elapsed <= second.elapsed < first.elapsed + 60
     with RunReader(run.db) as reader:
-        assert [(stage.title, stage.seconds, stage.timed_images) for stage in reader.stages()] == timed
+        assert [
+            (stage.title, stage.seconds, stage.timed_images) for stage in reader.stages()
+        ] == timed
 
 
 def boxed(run: Run, folder: Path, corner: int = 1) -> str:
@@ -378,11 +434,15 @@ def boxed(run: Run, folder: Path, corner: int = 1) -> str:
     name = sorted(file.stem for file in Path(run.plan.data).iterdir())[0]
     box = f"<bndbox><xmin>{corner}</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
     size = "<size><width>9</width><height>9</height></size>"
-    (folder / f"{name}.xml").write_text(f"<annotation>{size}<object><name>a</name>{box}</object></annotation>")
+    (folder / f"{name}.xml").write_text(
+        f"<annotation>{size}<object><name>a</name>{box}</object></annotation>"
+    )
     return str(folder)
 
 
-def test_a_truth_is_added_to_a_complete_run_and_one_that_has_changed_is_refused(new_run: NewRun, tmp_path: Path) -> None:
+def test_a_truth_is_added_to_a_complete_run_and_one_that_has_changed_is_refused(
+    new_run: NewRun, tmp_path: Path
+) -> None:
     run = new_run(3, methods=("gradcam",))
     run.launch()
     run.wait()
@@ -415,15 +475,22 @@ def test_images_without_a_truth_are_counted_and_no_failures(tmp_path: Path) -> N
     (tmp_path / "truth").mkdir()
     Image.new("L", (300, 240), 1).save(tmp_path / "truth/a.png")
     plan = make_plan(
-        tmp_path / "data", backbones=(BackboneSpec("resnet18", "random:0"),), methods=("fakecam",),
-        metrics=("mass_accuracy", "rank_accuracy"), truth=str(tmp_path / "truth"),
-    )  # fmt: skip
+        tmp_path / "data",
+        backbones=(BackboneSpec("resnet18", "random:0"),),
+        methods=("fakecam",),
+        metrics=("mass_accuracy", "rank_accuracy"),
+        truth=str(tmp_path / "truth"),
+    )
     run = Run(tmp_path / "run.db", plan, DriverSettings(max_failures="0"))
     run.launch()
     assert run.wait(120).state == "complete"
     with RunReader(run.db) as reader:
         assert (reader.failure_count(), reader.without_truth()) == (0, 1)
         means = reader.summaries()[0].means
-        assert (means["mass_accuracy"].n, means["mass_accuracy"].value, means["rank_accuracy"].value) == (1, 1.0, 1.0)
+        assert (
+            means["mass_accuracy"].n,
+            means["mass_accuracy"].value,
+            means["rank_accuracy"].value,
+        ) == (1, 1.0, 1.0)
         *_, note = run_notes(reader, cell_views(reader))
         assert note == "1 image without a truth: no value of Mass Accuracy, Rank Accuracy"

@@ -1,4 +1,6 @@
-"""Whole runs that end by their rule: real drivers and workers, killed, grown, with the fake evaluator."""
+"""Whole runs that end by their rule: real drivers and workers, killed, grown, with the fake
+evaluator.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,10 @@ def prefix(run: Run, images: int) -> list[tuple[str, str, int, float]]:
 
 def counts(run: Run) -> dict[str, int]:
     with RunReader(run.db) as reader:
-        return {cell.method: summary.n for cell, summary in zip(reader.cells(), reader.summaries(), strict=True)}
+        return {
+            cell.method: summary.n
+            for cell, summary in zip(reader.cells(), reader.summaries(), strict=True)
+        }
 
 
 def finish(run: Run, **changes: Any) -> None:
@@ -54,7 +59,9 @@ def forecast(run: Run, **changes: Any) -> Looks:
         return Looks(replace(reader.plan(), **changes), reader, images=reader.info().image_count)
 
 
-def test_a_run_ends_when_every_cell_is_known_well_enough(new_run: NewRun, knobs: Knobs, tmp_path: Path) -> None:
+def test_a_run_ends_when_every_cell_is_known_well_enough(
+    new_run: NewRun, knobs: Knobs, tmp_path: Path
+) -> None:
     run = new_run(400, until="ci<=6", metrics=("deletion",))
     knobs(log=str(tmp_path / "units"))
     finish(run)
@@ -66,7 +73,9 @@ def test_a_run_ends_when_every_cell_is_known_well_enough(new_run: NewRun, knobs:
     assert len(prefix(run, STOPS)) == 3 * STOPS
     units = read_units(tmp_path / "units")
     measured = {image for unit in units if unit["metrics"] for image in unit["images"]}
-    assert measured == set(range(STOPS)), "curves are drawn of the images that count, and of these only"
+    assert measured == set(range(STOPS)), (
+        "curves are drawn of the images that count, and of these only"
+    )
     with RunReader(run.db) as reader:
         assert audit(reader) == []
 
@@ -96,7 +105,9 @@ def test_images_that_fail_hold_nothing_up(new_run: NewRun) -> None:
 
 
 @pytest.mark.parametrize("workers", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_the_same_end_whatever_the_workers(new_run: NewRun, knobs: Knobs, tmp_path: Path, workers: int) -> None:
+def test_the_same_end_whatever_the_workers(
+    new_run: NewRun, knobs: Knobs, tmp_path: Path, workers: int
+) -> None:
     run = new_run(400, until="ci<=6")
     finish(run)
     knobs(seconds=0.002)
@@ -107,7 +118,9 @@ def test_the_same_end_whatever_the_workers(new_run: NewRun, knobs: Knobs, tmp_pa
 
 
 @pytest.mark.slow
-def test_ten_kills_of_the_driver_change_neither_the_end_nor_the_rows(new_run: NewRun, knobs: Knobs, tmp_path: Path) -> None:
+def test_ten_kills_of_the_driver_change_neither_the_end_nor_the_rows(
+    new_run: NewRun, knobs: Knobs, tmp_path: Path
+) -> None:
     run = new_run(400, until="decided", margin=10.0, drop_decided=True)
     finish(run)
     knobs(seconds=0.004)
@@ -130,7 +143,9 @@ def test_ten_kills_of_the_driver_change_neither_the_end_nor_the_rows(new_run: Ne
     assert kills >= 3
 
 
-def test_a_run_that_has_ended_starts_no_worker_again(new_run: NewRun, knobs: Knobs, tmp_path: Path) -> None:
+def test_a_run_that_has_ended_starts_no_worker_again(
+    new_run: NewRun, knobs: Knobs, tmp_path: Path
+) -> None:
     run = new_run(400, until="ci<=6")
     finish(run)
     before = run.count_rows()
@@ -152,7 +167,9 @@ def test_a_tighter_rule_takes_about_what_was_forecast(new_run: NewRun) -> None:
     assert decided == 230
 
 
-def test_a_higher_ceiling_changes_nothing_where_the_rule_is_met(new_run: NewRun, knobs: Knobs, tmp_path: Path) -> None:
+def test_a_higher_ceiling_changes_nothing_where_the_rule_is_met(
+    new_run: NewRun, knobs: Knobs, tmp_path: Path
+) -> None:
     run = new_run(400, until="ci<=6", limit=300)
     finish(run)
     assert forecast(run).decided == STOPS
@@ -193,10 +210,18 @@ WORSE = ("eigencam",)
 
 
 def dropping(run: Run) -> RunPlan:
-    return replace(run.plan, methods=("gradcam", "scorecam", *WORSE), until="decided", margin=10.0, drop_decided=True)
+    return replace(
+        run.plan,
+        methods=("gradcam", "scorecam", *WORSE),
+        until="decided",
+        margin=10.0,
+        drop_decided=True,
+    )
 
 
-def test_what_is_certainly_worse_is_dropped_and_finished_on_request(new_run: NewRun, knobs: Knobs, tmp_path: Path) -> None:
+def test_what_is_certainly_worse_is_dropped_and_finished_on_request(
+    new_run: NewRun, knobs: Knobs, tmp_path: Path
+) -> None:
     run = new_run(400)
     run.plan = dropping(run)
     knobs(worse=WORSE, log=str(tmp_path / "units"))
@@ -211,10 +236,14 @@ def test_what_is_certainly_worse_is_dropped_and_finished_on_request(new_run: New
     whole = look(run)
     assert (whole.decided, whole.dropped) == (met.decided, {})
     assert counts(run)["eigencam"] >= met.decided
-    assert {k: v for k, v in counts(run).items() if k != "eigencam"} == {k: v for k, v in partial.items() if k != "eigencam"}
+    assert {k: v for k, v in counts(run).items() if k != "eigencam"} == {
+        k: v for k, v in partial.items() if k != "eigencam"
+    }
 
 
-def test_a_backbone_that_cannot_be_loaded_keeps_nobody_from_ending(new_run: NewRun, knobs: Knobs) -> None:
+def test_a_backbone_that_cannot_be_loaded_keeps_nobody_from_ending(
+    new_run: NewRun, knobs: Knobs
+) -> None:
     run = new_run(400, until="ci<=6", backbones=(BackboneSpec("resnet50"), BackboneSpec("vgg16")))
     knobs(unavailable=["vgg16"])
     run.launch()

@@ -1,4 +1,6 @@
-"""The executors' contract, one suite for all of them: every unit ends in Done, Error or WorkerLost; nobody outlives ``close``."""
+"""The executors' contract, one suite for all of them: every unit ends in Done, Error or WorkerLost;
+nobody outlives ``close``.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,10 @@ def _fake(settings: SessionSettings, workers: int) -> Executor:
 
     def open_instant(settings: SessionSettings) -> FakeSession:
         knobs.update(read_knobs(Path(settings.root)))
-        return FakeSession(settings, {name: value for name, value in knobs.items() if name not in ("seconds", "hangs")})
+        return FakeSession(
+            settings,
+            {name: value for name, value in knobs.items() if name not in ("seconds", "hangs")},
+        )
 
     def cost(unit: Unit) -> float:
         stuck = any(image.id in knobs.get("hangs", ()) for image in unit.images)
@@ -107,7 +112,9 @@ def submit(executor: Executor, *units: Unit, patience: float = 60.0) -> None:
         executor.submit(one, lambda: patience)
 
 
-def until(executor: Executor, count: int, kinds: tuple[type[ExecutorEvent], ...] = (Done,)) -> list[ExecutorEvent]:
+def until(
+    executor: Executor, count: int, kinds: tuple[type[ExecutorEvent], ...] = (Done,)
+) -> list[ExecutorEvent]:
     """Every event until so many of these kinds have come."""
     seen: list[ExecutorEvent] = []
     limit = time.monotonic() + 60
@@ -139,11 +146,16 @@ def test_units_go_where_their_backbone_is_loaded(make: Make) -> None:
     assert first[1] != first[2]
     submit(executor, unit(3, backbone=1), unit(4, backbone=0))
     second = until(executor, 2)
-    assert {event.unit: event.worker for event in second if isinstance(event, Done)} == {3: first[2], 4: first[1]}
+    assert {event.unit: event.worker for event in second if isinstance(event, Done)} == {
+        3: first[2],
+        4: first[1],
+    }
     assert not any(isinstance(event, Ready) for event in second)
 
 
-def test_a_death_brings_back_the_units_and_names_the_one_to_blame(kind: Kind, make: Make, knobs: Knobs) -> None:
+def test_a_death_brings_back_the_units_and_names_the_one_to_blame(
+    kind: Kind, make: Make, knobs: Knobs
+) -> None:
     knobs(seconds=5)
     executor = make(1)
     submit(executor, unit(1), unit(2))
@@ -151,7 +163,9 @@ def test_a_death_brings_back_the_units_and_names_the_one_to_blame(kind: Kind, ma
     (worker,) = executor.workers()
     assert (worker.state, worker.device.rpartition(":")[2]) == ("computing", "cpu")
     kind.die(executor, 1)
-    (lost,) = [event for event in until(executor, 1, (WorkerLost,)) if isinstance(event, WorkerLost)]
+    (lost,) = [
+        event for event in until(executor, 1, (WorkerLost,)) if isinstance(event, WorkerLost)
+    ]
     assert lost == WorkerLost(1, kind.death, 1, (1, 2))
     assert executor.slots() == 0
     knobs()
@@ -175,7 +189,9 @@ def test_patience_ends(make: Make, knobs: Knobs) -> None:
     knobs(hangs=[0])
     executor = make(1)
     submit(executor, unit(1), patience=0.3)
-    (lost,) = [event for event in until(executor, 1, (WorkerLost,)) if isinstance(event, WorkerLost)]
+    (lost,) = [
+        event for event in until(executor, 1, (WorkerLost,)) if isinstance(event, WorkerLost)
+    ]
     assert (lost.reason, lost.running) == ("no progress for 0 s", 1)
 
 
@@ -183,9 +199,20 @@ def test_errors_say_what_failed(make: Make, knobs: Knobs) -> None:
     knobs(raises=[0], unavailable=["vgg16"])
     executor = make(1)
     submit(executor, unit(1), unit(2, backbone=1))
-    computing, loading = [event for event in until(executor, 2, (Error,)) if isinstance(event, Error)]
-    assert (computing.unit, computing.message, computing.loading) == (1, "ValueError: image 0 is cursed", False)
-    assert (loading.unit, loading.kind, loading.hint, loading.loading) == (2, "weights", "put them there", True)
+    computing, loading = [
+        event for event in until(executor, 2, (Error,)) if isinstance(event, Error)
+    ]
+    assert (computing.unit, computing.message, computing.loading) == (
+        1,
+        "ValueError: image 0 is cursed",
+        False,
+    )
+    assert (loading.unit, loading.kind, loading.hint, loading.loading) == (
+        2,
+        "weights",
+        "put them there",
+        True,
+    )
     assert executor.slots() == QUEUED
 
 
@@ -198,7 +225,9 @@ def test_workers_end_with_their_pipe(make: Make, knobs: Knobs) -> None:
     executor.close()
     assert {worker.state for worker in executor.workers()} == {"ended"}
     limit = time.monotonic() + 10
-    while any(os.path.exists(f"/proc/{pid}") for pid in pids):  # Ray's processes end a moment after their actors
+    while any(
+        os.path.exists(f"/proc/{pid}") for pid in pids
+    ):  # Ray's processes end a moment after their actors
         assert time.monotonic() < limit
         time.sleep(0.02)
 

@@ -1,4 +1,6 @@
-"""The table of faults, row by row: workers and drivers are killed, hang, run out of disk; nothing is lost or doubled."""
+"""The table of faults, row by row: workers and drivers are killed, hang, run out of disk; nothing
+is lost or doubled.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,28 @@ from evaluator.errors import CamtuiError
 from evaluator.store.lock import lock_holder, lock_note
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
-from tests.evaluator.execution.support import Run, check, kill, take_terminal, wait_until_gone, workers_of
+from tests.evaluator.execution.support import (
+    Run,
+    check,
+    kill,
+    take_terminal,
+    wait_until_gone,
+    workers_of,
+)
 
 Knobs = Callable[..., None]
 
 CRASH_POINTS = (
-    "after-lock", "after-schema", "before-handoff", "after-handoff", "before-commit", "before-commit:7", "after-commit",
-    "after-commit:9", "before-state",
-)  # fmt: skip
+    "after-lock",
+    "after-schema",
+    "before-handoff",
+    "after-handoff",
+    "before-commit",
+    "before-commit:7",
+    "after-commit",
+    "after-commit:9",
+    "before-state",
+)
 
 
 def test_workers_that_are_killed_at_random(new_run: NewRun, knobs: Knobs) -> None:
@@ -64,7 +80,9 @@ def test_drivers_that_are_killed_at_random(new_run: NewRun, knobs: Knobs) -> Non
 
 
 def kill_drivers(run: Run, knobs: Knobs, kills: int, seed: int = 0) -> None:
-    """SIGKILL the driver so many times, each time going on with the run; workers must follow it into death."""
+    """SIGKILL the driver so many times, each time going on with the run; workers must follow it
+    into death.
+    """
     knobs(seconds=0.02)
     chance = random.Random(seed)
     for _ in range(kills):
@@ -80,7 +98,9 @@ def kill_drivers(run: Run, knobs: Knobs, kills: int, seed: int = 0) -> None:
 
 
 @pytest.mark.parametrize("point", CRASH_POINTS)
-def test_a_driver_killed_at_a_crash_point(new_run: NewRun, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
+def test_a_driver_killed_at_a_crash_point(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
     run = new_run(30, metrics=("deletion",), bad=1)
     monkeypatch.setenv("CAMTUI_CRASH_AT", point)
     with suppress(CamtuiError):
@@ -104,8 +124,10 @@ def test_a_poison_image_is_found_and_costs_one_pair(new_run: NewRun, knobs: Knob
     with RunReader(run.db) as reader:
         (failure,) = reader.failures()
         assert (failure.image, failure.reason, failure.detail) == (
-            13, "kills-worker", "the worker that computed it was lost each time: signal 9",
-        )  # fmt: skip
+            13,
+            "kills-worker",
+            "the worker that computed it was lost each time: signal 9",
+        )
         assert {cell.id: cell.method for cell in reader.cells()}[failure.cell] == "gradcampp"
         assert any("restarted (signal 9)" in event.text for event in reader.events())
 
@@ -117,7 +139,9 @@ def test_an_image_that_raises_costs_one_pair_for_each_method(new_run: NewRun, kn
     assert run.wait().state == "complete"
     check(run)
     with RunReader(run.db) as reader:
-        assert {(failure.image, failure.detail) for failure in reader.failures()} == {(5, "ValueError: image 5 is cursed")}
+        assert {(failure.image, failure.detail) for failure in reader.failures()} == {
+            (5, "ValueError: image 5 is cursed")
+        }
         assert reader.failure_count() == 3
 
 
@@ -156,9 +180,13 @@ def test_a_hanging_worker_is_replaced(new_run: NewRun, knobs: Knobs) -> None:
         assert any("no progress for" in event.text for event in reader.events())
 
 
-def test_workers_that_always_die_end_the_run(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_always_die_end_the_run(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = new_run(3)
-    run.settings = replace(run.settings, session="tests.evaluator.execution.test_faults:die_at_once")
+    run.settings = replace(
+        run.settings, session="tests.evaluator.execution.test_faults:die_at_once"
+    )
     with pytest.raises(CamtuiError, match="workers die before they compute anything") as caught:
         run.launch()
     assert not run.db.exists()
@@ -171,13 +199,20 @@ def die_at_once(_settings: object) -> None:
 
 
 def test_a_full_disk_pauses_the_run(new_run: NewRun, knobs: Knobs, tmp_path: Path) -> None:
-    """The file may not grow beyond what it has; later it may. The driver is a process of its own, with its limit in a file."""
+    """The file may not grow beyond what it has; later it may. The driver is a process of its own,
+    with its limit in a file.
+    """
     knobs(seconds=0.005)
     run = new_run(200)
     limit = tmp_path / "pages"
     limit.write_text("32")
     environment = {**os.environ, "CAMTUI_TEST_PAGES": str(limit)}
-    command = [sys.executable, "-m", "tests.evaluator.execution.small_disk", run.request().to_json()]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.evaluator.execution.small_disk",
+        run.request().to_json(),
+    ]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as driver:
         while driver.poll() is None and not lock_note(run.db):
             time.sleep(0.02)
@@ -201,12 +236,18 @@ def test_a_terminal_that_hangs_up_does_not_end_the_run(new_run: NewRun, knobs: K
     closed.touch()
     knobs(gate=str(closed))
     ours, theirs = pty.openpty()
-    code = "import sys, time; from evaluator.execution.request import RunRequest; import camtui.launch"
+    code = (
+        "import sys, time; from evaluator.execution.request import RunRequest; import camtui.launch"
+    )
     code += "; camtui.launch.launch(RunRequest.from_json(sys.argv[1])); print('under way', flush=True); time.sleep(60)"
     starter = subprocess.Popen(
-        [sys.executable, "-c", code, run.request().to_json()], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        [sys.executable, "-c", code, run.request().to_json()],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
         preexec_fn=take_terminal,
-    )  # fmt: skip
+    )
     os.close(theirs)
     assert b"under way" in os.read(ours, 100)
     os.close(ours)  # the terminal is gone: SIGHUP to everything in its session
@@ -218,7 +259,9 @@ def test_a_terminal_that_hangs_up_does_not_end_the_run(new_run: NewRun, knobs: K
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.3, 0.8])
-def test_a_launcher_killed_in_the_hand_off_leaves_a_run_or_nothing(new_run: NewRun, knobs: Knobs, seconds: float) -> None:
+def test_a_launcher_killed_in_the_hand_off_leaves_a_run_or_nothing(
+    new_run: NewRun, knobs: Knobs, seconds: float
+) -> None:
     knobs(load_seconds=0.5)
     run = new_run(10)
     code = "import sys; from evaluator.execution.request import RunRequest; import camtui.launch"

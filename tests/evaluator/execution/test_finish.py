@@ -1,4 +1,6 @@
-"""``--on-finish``: one document, whether the run completes, is stopped, fails, or its driver is killed."""
+"""``--on-finish``: one document, whether the run completes, is stopped, fails, or its driver is
+killed.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,12 @@ def held(new_run: NewRun, knobs: Knobs) -> Run:
 
 def test_a_complete_run(new_run: NewRun) -> None:
     document = ended(new_run(4, bad=1))
-    assert (document["state"], document["exit_code"], document["images"], document["failures"]) == ("complete", 0, 4, 3)
+    assert (document["state"], document["exit_code"], document["images"], document["failures"]) == (
+        "complete",
+        0,
+        4,
+        3,
+    )
     assert document["finished"] >= document["started"]
 
 
@@ -88,7 +95,11 @@ def test_a_command_that_fails_is_told_in_the_log(new_run: NewRun) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "message"), [("mail 'unbalanced", "cannot be split"), ("no-such-command x", "no command 'no-such-command'")]
+    ("command", "message"),
+    [
+        ("mail 'unbalanced", "cannot be split"),
+        ("no-such-command x", "no command 'no-such-command'"),
+    ],
 )
 def test_a_command_that_cannot_run_is_refused_before_the_run(command: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -97,7 +108,9 @@ def test_a_command_that_cannot_run_is_refused_before_the_run(command: str, messa
 
 def test_no_shell_reads_it(new_run: NewRun, tmp_path: Path) -> None:
     run = new_run(2)
-    run.settings = replace(run.settings, on_finish=f"echo $(touch {tmp_path}/owned) ; touch {tmp_path}/owned")
+    run.settings = replace(
+        run.settings, on_finish=f"echo $(touch {tmp_path}/owned) ; touch {tmp_path}/owned"
+    )
     driver = run.launch().pid
     run.wait()
     wait_until_gone(driver)

@@ -1,4 +1,6 @@
-"""What a run is made from and written to stays what it was: images, rows, the file, its lock, its log."""
+"""What a run is made from and written to stays what it was: images, rows, the file, its lock, its
+log.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def rewrite(run: Run, image: int) -> str:
     return file.name
 
 
-def test_an_image_that_was_replaced_is_a_failure_with_its_name(new_run: NewRun, knobs: Knobs) -> None:
+def test_an_image_that_was_replaced_is_a_failure_with_its_name(
+    new_run: NewRun, knobs: Knobs
+) -> None:
     knobs(contents=True)
     run = new_run(6, methods=("gradcam",))
     run.launch()
@@ -59,7 +63,9 @@ def test_nothing_is_computed_from_a_row_that_was_changed(new_run: NewRun) -> Non
     run.launch()
     assert run.wait().state == "complete"
     with RunReader(run.db) as reader:
-        assert [(f.image, f.metric, f.reason) for f in reader.failures()] == [(4, "deletion", "damaged-row")]
+        assert [(f.image, f.metric, f.reason) for f in reader.failures()] == [
+            (4, "deletion", "damaged-row")
+        ]
     assert audit.repair(run.db) == 1
     run.launch()
     assert run.wait().state == "complete"
@@ -81,7 +87,11 @@ def test_a_run_that_is_removed_while_it_runs_stops_with_words_and_keeps_a_copy(
     run.wait_for_rows(4)
     gate.touch()
     log = os.open(handoff.log, os.O_RDONLY)
-    for file in [*run.db.parent.glob("*.db*")] if what == "folder" else [run.db if what == "database" else lock_path(run.db)]:
+    for file in (
+        [*run.db.parent.glob("*.db*")]
+        if what == "folder"
+        else [run.db if what == "database" else lock_path(run.db)]
+    ):
         file.unlink()
     if what == "folder":
         run.db.parent.rmdir()
@@ -139,7 +149,9 @@ def test_two_links_to_one_run_are_one_run(new_run: NewRun, knobs: Knobs, tmp_pat
     run.wait()
 
 
-def test_the_number_of_a_dead_driver_that_is_given_out_again_is_left_alone(new_run: NewRun, knobs: Knobs) -> None:
+def test_the_number_of_a_dead_driver_that_is_given_out_again_is_left_alone(
+    new_run: NewRun, knobs: Knobs
+) -> None:
     knobs(seconds=0.1)
     run = new_run(40, methods=("gradcam",))
     driver = run.launch().pid

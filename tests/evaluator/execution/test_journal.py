@@ -1,4 +1,6 @@
-"""What waits for the disk is written in its order as soon as there is room; SQLite itself says that there is none."""
+"""What waits for the disk is written in its order as soon as there is room; SQLite itself says that
+there is none.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ class Kept:
     def __init__(self, writer: RunWriter, path: Path) -> None:
         self.path = path
         self.told: list[str] = []
-        self.journal = Journal(writer, retry_seconds=0.01, tell=self.told.append, needed=lambda: 3_200_000)
+        self.journal = Journal(
+            writer, retry_seconds=0.01, tell=self.told.append, needed=lambda: 3_200_000
+        )
 
     def limit(self, pages: int) -> None:
         """How large the file may become, in pages; SQLite then says SQLITE_FULL, as on a full disk."""
@@ -102,7 +106,9 @@ def test_a_file_that_another_program_locks_is_waited_for(kept: Kept) -> None:
     with closing(sqlite3.connect(kept.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         kept.journal.event("info", "now or later")
-        assert kept.told[0].startswith("the file is locked by another program (database is locked); goes on by itself")
+        assert kept.told[0].startswith(
+            "the file is locked by another program (database is locked); goes on by itself"
+        )
         other.execute("ROLLBACK")
     assert kept.journal.drain(lambda: False)
     assert "now or later" in kept.events()

@@ -19,27 +19,48 @@ TENCH, GOLDFISH = b"n01440764", b"n01443537"
 
 
 def images(*found: tuple[bytes, int | None]) -> list[ImageRef]:
-    return [ImageRef(place, folder + b"/%d.jpg" % place if folder else b"%d.jpg" % place, 1, label)
-            for place, (folder, label) in enumerate(found)]  # fmt: skip
+    return [
+        ImageRef(place, folder + b"/%d.jpg" % place if folder else b"%d.jpg" % place, 1, label)
+        for place, (folder, label) in enumerate(found)
+    ]
 
 
 @pytest.mark.parametrize(
     ("found", "from_file", "text", "partial"),
     [
-        ([(TENCH, 0), (GOLDFISH, 1)], False, "labels: 2 of 2 images, 2 by the ImageNet ids of their folders", False),
+        (
+            [(TENCH, 0), (GOLDFISH, 1)],
+            False,
+            "labels: 2 of 2 images, 2 by the ImageNet ids of their folders",
+            False,
+        ),
         ([(b"tench", 0)], False, "labels: 1 of 1 image, 1 by the class names of resnet50", False),
         (
-            [(b"apple", None), (b"banana", 954), (b"cherry", None)], False,
+            [(b"apple", None), (b"banana", 954), (b"cherry", None)],
+            False,
             "labels: 1 of 3 images, 1 by the class names of resnet50; "
-            "the folders apple, cherry are no class of resnet50: --labels FILE.csv gives labels", True,
+            "the folders apple, cherry are no class of resnet50: --labels FILE.csv gives labels",
+            True,
         ),
-        ([(b"cats", None)], False,
-         "labels: 0 of 1 image; the folder cats is no class of resnet50: --labels FILE.csv gives labels", False),
-        ([(b"", None), (b"", None)], False, "labels: 0 of 2 images; a flat folder: --labels FILE.csv gives them", False),
+        (
+            [(b"cats", None)],
+            False,
+            "labels: 0 of 1 image; the folder cats is no class of resnet50: --labels FILE.csv "
+            "gives labels",
+            False,
+        ),
+        (
+            [(b"", None), (b"", None)],
+            False,
+            "labels: 0 of 2 images; a flat folder: --labels FILE.csv gives them",
+            False,
+        ),
         ([(b"", 3), (b"", None)], True, "labels: 1 of 2 images, by the file of labels", True),
     ],
-)  # fmt: skip
-def test_what_is_said(found: list[tuple[bytes, int | None]], from_file: bool, text: str, partial: bool) -> None:
+)
+def test_what_is_said(
+    found: list[tuple[bytes, int | None]], from_file: bool, text: str, partial: bool
+) -> None:
     said = labelling(images(*found), "resnet50", from_file=from_file)
     assert said == (sum(label is not None for _, label in found), text, partial)
 
@@ -54,14 +75,41 @@ def run(folder: Path, *words: str, code: int = 0) -> tuple[list[int | None], str
     for name, colour in ((TENCH, "teal"), (GOLDFISH, "orange")):
         (folder / "data" / name.decode()).mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (64, 64), colour).save(folder / "data" / name.decode() / "a.png")
-    ask = ["run", "--data", str(folder / "data"), "--name", "ids", "-m", "gradcam", "--device", "cpu", "--no-watch", "-q", *words]
+    ask = [
+        "run",
+        "--data",
+        str(folder / "data"),
+        "--name",
+        "ids",
+        "-m",
+        "gradcam",
+        "--device",
+        "cpu",
+        "--no-watch",
+        "-q",
+        *words,
+    ]
     command = [sys.executable, "-P", "-m", "camtui", *ask]
-    environment = os.environ | {"CAMTUI_HOME": str(folder), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    environment = os.environ | {
+        "CAMTUI_HOME": str(folder),
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == code, done.stderr
     with RunReader(folder / "runs" / "ids.db") as reader:
         found = sorted(reader.images(0, 2), key=lambda image: image.path)
-        return [image.label for image in found], "\n".join(str(event) for event in reader.events()) + done.stderr
+        return [image.label for image in found], "\n".join(
+            str(event) for event in reader.events()
+        ) + done.stderr
 
 
 def test_imagenet_ids_are_no_labels_of_a_network_with_other_classes(tmp_path: Path) -> None:
@@ -71,7 +119,10 @@ def test_imagenet_ids_are_no_labels_of_a_network_with_other_classes(tmp_path: Pa
     assert "are no class of synthetic_gap: --labels FILE.csv gives labels" in log
     labels, log = run(tmp_path, "-b", "synthetic_gap,efficientnet_lite0")
     assert labels == [0, 1]
-    assert "labels are classes of efficientnet_lite0 (1,000), of no backbone with another number of classes" in log
+    assert (
+        "labels are classes of efficientnet_lite0 (1,000), of no backbone with another number "
+        "of classes" in log
+    )
 
 
 def test_a_label_cannot_name_a_class_of_both(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Local workers whose device fails: it is said how, it is left out where there is another, and nothing waits for ever."""
+"""Local workers whose device fails: it is said how, it is left out where there is another, and
+nothing waits for ever.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +99,9 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
 
     def start(session: str, devices: tuple[str, ...] = TWO) -> LocalExecutor:
         dotted = session if ":" in session else f"{HERE}:{session}"
-        executors.append(LocalExecutor(SessionSettings(make_plan(tmp_path), str(tmp_path)), devices, dotted))
+        executors.append(
+            LocalExecutor(SessionSettings(make_plan(tmp_path), str(tmp_path)), devices, dotted)
+        )
         executors[-1].start()
         return executors[-1]
 
@@ -107,10 +111,14 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
 
 
 def unit(number: int, *images: int) -> Unit:
-    return Unit(number, 1, 0, (1,), ("gradcam",), tuple(ImageRef(n, b"%d.jpg" % n, 1, None) for n in images))
+    return Unit(
+        number, 1, 0, (1,), ("gradcam",), tuple(ImageRef(n, b"%d.jpg" % n, 1, None) for n in images)
+    )
 
 
-def until(executor: LocalExecutor, kind: type[Any], count: int = 1, seconds: float = 60.0) -> list[ExecutorEvent]:
+def until(
+    executor: LocalExecutor, kind: type[Any], count: int = 1, seconds: float = 60.0
+) -> list[ExecutorEvent]:
     seen: list[ExecutorEvent] = []
     limit = time.monotonic() + seconds
     while sum(isinstance(event, kind) for event in seen) < count:
@@ -136,16 +144,22 @@ def test_where_no_gpu_can_start_the_run_says_why_at_once(opened: Open) -> None:
     assert not any(isinstance(event, WorkerLost) for event in events)
 
 
-def test_a_whole_run_on_gpus_that_cannot_start(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_whole_run_on_gpus_that_cannot_start(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     run = new_run(3)
     run.settings = replace(run.settings, session=f"{HERE}:all_too_old", devices=TWO)
-    with pytest.raises(CamtuiError, match="cannot start: RuntimeError: The NVIDIA driver on your system is too old"):
+    with pytest.raises(
+        CamtuiError, match="cannot start: RuntimeError: The NVIDIA driver on your system is too old"
+    ):
         run.launch()
     assert not run.db.exists()
 
 
-def test_a_run_goes_on_without_the_gpu_that_kills_its_workers(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_goes_on_without_the_gpu_that_kills_its_workers(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("CAMTUI_FAKE", '{"seconds": 0.003}')
     run = new_run(2000, methods=("gradcam",))  # a unit of a GPU has 256 images
@@ -207,7 +221,9 @@ def undead(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("how", ["hangs", "is killed"])
-def test_a_process_that_cannot_be_ended_stops_nobody_else(undead: None, opened: Open, knobs: Knobs, how: str) -> None:
+def test_a_process_that_cannot_be_ended_stops_nobody_else(
+    undead: None, opened: Open, knobs: Knobs, how: str
+) -> None:
     knobs(hangs=[1])
     executor = opened(DOTTED)
     executor.submit(unit(1, 0), lambda: 60.0)
@@ -235,7 +251,9 @@ def test_asides_that_fail_cost_nothing_but_themselves(opened: Open) -> None:
     until(executor, Done)
 
 
-def test_a_worker_sees_its_own_gpu_as_cuda_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_worker_sees_its_own_gpu_as_cuda_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     settings = SessionSettings(make_plan(tmp_path), str(tmp_path), "cuda:1")
     for listed, expected in ((None, "1"), ("3,2", "2"), ("GPU-a,GPU-b", "GPU-b")):
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

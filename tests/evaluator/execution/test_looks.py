@@ -32,12 +32,17 @@ class Stored:
     plan: RunPlan
 
     def looks(self, **changes: object) -> Looks:
-        return Looks(replace(self.plan, **changes), self.reader, images=self.reader.info().image_count)  # type: ignore[arg-type] # fields
+        plan = replace(self.plan, **changes)  # type: ignore[arg-type] # fields
+        return Looks(plan, self.reader, images=self.reader.info().image_count)
 
     def commit(self, image: int, *methods: str) -> None:
         """Rows of an image: all methods that are named, else all."""
         wanted = methods or self.plan.methods
-        rows = [row(cell.id, cell.method, image) for cell in self.reader.cells() if cell.method in wanted]
+        rows = [
+            row(cell.id, cell.method, image)
+            for cell in self.reader.cells()
+            if cell.method in wanted
+        ]
         self.writer.commit(UnitResult(rows=tuple(rows)))
 
     def cell(self, method: str) -> int:
@@ -50,12 +55,19 @@ def row(cell: int, method: str, image: int) -> Row:
     own = fractions(f"{method}/{image}", 3)
     drop, coherency, complexity = (0.4 * difficulty + 0.1 * x for x in own)
     base = fake_row(cell, "resnet50", method, image)
-    return replace(base, average_drop=drop + QUALITY[method], coherency=1 - coherency, complexity=complexity)
+    return replace(
+        base, average_drop=drop + QUALITY[method], coherency=1 - coherency, complexity=complexity
+    )
 
 
 @contextmanager
 def opened(folder: Path, images: int = 400, **changes: object) -> Iterator[Stored]:
-    asked = {"methods": ("gradcam", "gradcampp", "layercam"), "until": "decided", "margin": 0.5, **changes}
+    asked = {
+        "methods": ("gradcam", "gradcampp", "layercam"),
+        "until": "decided",
+        "margin": 0.5,
+        **changes,
+    }
     plan = make_plan(make_data(folder / "data", images), **asked)
     writer = RunWriter(folder / "run.db")
     writer.begin("run", plan, find_images(Path(plan.data), seed=plan.seed, limit=plan.limit))
@@ -72,7 +84,9 @@ def test_rows_beyond_the_prefix_decide_nothing(tmp_path: Path) -> None:
         looks = run.looks()
         order, newest = list(range(400)), 0
         chance = random.Random(0)
-        for image in sorted(order, key=lambda i: i + chance.random() * 60):  # workers finish out of order
+        for image in sorted(
+            order, key=lambda i: i + chance.random() * 60
+        ):  # workers finish out of order
             run.commit(image)
             newest = max(newest, image)
             looks.advance()
@@ -130,7 +144,9 @@ def test_a_row_is_read_once_and_a_commit_costs_one_query(tmp_path: Path) -> None
     assert read <= 3 * (600 + BURN_IN * 5)
 
 
-def test_a_method_leaves_the_race_alike_whether_it_is_computed_further_or_not(tmp_path: Path) -> None:
+def test_a_method_leaves_the_race_alike_whether_it_is_computed_further_or_not(
+    tmp_path: Path,
+) -> None:
     with opened(tmp_path) as run:
         dropping = run.looks(drop_decided=True)
         for image in range(400):
@@ -140,7 +156,9 @@ def test_a_method_leaves_the_race_alike_whether_it_is_computed_further_or_not(tm
                 break
         gone = dropping.dropped
         assert dropping.decided is not None
-        assert set(gone) == {run.cell("layercam")}, "the other left at the last look, and is complete"
+        assert set(gone) == {run.cell("layercam")}, (
+            "the other left at the last look, and is complete"
+        )
         assert gone[run.cell("layercam")] < dropping.decided
         keeping = run.looks()
         assert keeping.decided == dropping.decided
@@ -160,7 +178,9 @@ def test_every_backbone_is_waited_for_but_one_that_cannot_be_loaded(tmp_path: Pa
     with opened(tmp_path, backbones=(BackboneSpec("resnet50"), BackboneSpec("resnet18"))) as run:
         names = {cell.id: cell.backbone for cell in run.reader.cells()}
         for image in range(400):
-            rows = [row(c.id, c.method, image) for c in run.reader.cells() if names[c.id] == "resnet50"]
+            rows = [
+                row(c.id, c.method, image) for c in run.reader.cells() if names[c.id] == "resnet50"
+            ]
             run.writer.commit(UnitResult(rows=tuple(rows)))
         looks = run.looks()
         assert (looks.images, looks.decided, looks.needed) == (0, None, None)
@@ -175,7 +195,12 @@ def test_without_a_rule_nothing_is_decided(tmp_path: Path) -> None:
             run.commit(image)
         looks = run.looks()
         assert not looks.advance()
-        assert (looks.decided, looks.needed, looks.record(), looks.dropped) == (None, None, None, {})
+        assert (looks.decided, looks.needed, looks.record(), looks.dropped) == (
+            None,
+            None,
+            None,
+            {},
+        )
 
 
 @pytest.mark.parametrize(("images", "seen"), [(60, 60), (64, 64)])

@@ -29,12 +29,23 @@ Answer = Callable[[Unit], list[ExecutorEvent]]
 
 def loaded(name: str) -> LoadedBackbone:
     return LoadedBackbone(
-        name, "fake", "0" * 64, "layer", 8, 2, 2, True, CLASSES, Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+        name,
+        "fake",
+        "0" * 64,
+        "layer",
+        8,
+        2,
+        2,
+        True,
+        CLASSES,
+        Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)),
     )
 
 
 class Scripted:
-    """An executor that answers every unit at once, by its script for as long as that goes, then as it should."""
+    """An executor that answers every unit at once, by its script for as long as that goes, then as
+    it should.
+    """
 
     def __init__(self, script: Sequence[Answer], names: Sequence[str]) -> None:
         self._script, self._names = deque(script), names
@@ -84,7 +95,9 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.names = ("resnet50", "vgg16")
         self.plan = make_plan(
-            make_data(folder / "data", 40), backbones=tuple(map(BackboneSpec, self.names)), methods=("gradcam",)
+            make_data(folder / "data", 40),
+            backbones=tuple(map(BackboneSpec, self.names)),
+            methods=("gradcam",),
         )
         self.manifest = find_images(Path(self.plan.data), seed=self.plan.seed)
         self.writer = RunWriter(folder / "run.db")
@@ -95,9 +108,16 @@ class Run:
         executor = Scripted(script, self.names)
         journal = Journal(self.writer, retry_seconds=0.1, tell=lambda _: None, needed=lambda: 0)
         Loop(
-            plan=self.plan, manifest=self.manifest, settings=DriverSettings(devices=("cpu",)), reader=self.reader,
-            journal=journal, executor=executor, stop=StopRequest(), hand_off=lambda: None, word="run",
-        ).run()  # fmt: skip
+            plan=self.plan,
+            manifest=self.manifest,
+            settings=DriverSettings(devices=("cpu",)),
+            reader=self.reader,
+            journal=journal,
+            executor=executor,
+            stop=StopRequest(),
+            hand_off=lambda: None,
+            word="run",
+        ).run()
         return executor
 
     def counts(self) -> list[int]:
@@ -125,32 +145,53 @@ def well(unit: Unit) -> list[ExecutorEvent]:
 def test_all_goes_well(run: Run) -> None:
     executor = run.drive()
     assert run.counts() == [40, 40]
-    assert [unit.images for unit in executor.units[:1]] == [()], "the backbone is loaded before its units are cut"
+    assert [unit.images for unit in executor.units[:1]] == [()], (
+        "the backbone is loaded before its units are cut"
+    )
 
 
 def test_units_of_a_node_that_is_left_out_are_computed_elsewhere(run: Run) -> None:
-    executor = run.drive(well, lambda unit: [LeftOut(2, "it cannot see the images", (unit.id, 4711))])
+    executor = run.drive(
+        well, lambda unit: [LeftOut(2, "it cannot see the images", (unit.id, 4711))]
+    )
     assert run.counts() == [40, 40]
     assert "worker 2 is left out: it cannot see the images" in run.events()
     assert executor.units[1].images == executor.units[2].images
 
 
 def test_a_run_without_any_worker_ends(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Scripted, "workers", lambda _: [WorkerState(1, "cuda:0", 0, "ended", 0.0, 3)])
+    monkeypatch.setattr(
+        Scripted, "workers", lambda _: [WorkerState(1, "cuda:0", 0, "ended", 0.0, 3)]
+    )
     with pytest.raises(RunFailed, match="no worker is left: its process on cuda:0 cannot be ended"):
-        run.drive(well, lambda unit: [LeftOut(1, "its process on cuda:0 cannot be ended (killed)", (unit.id,))])
+        run.drive(
+            well,
+            lambda unit: [LeftOut(1, "its process on cuda:0 cannot be ended (killed)", (unit.id,))],
+        )
 
 
 def test_figures_and_what_came_twice_change_nothing(run: Run) -> None:
     figures = Figures(1, DeviceFigures(utilisation=50.0))
-    run.drive(well, lambda unit: [figures, *well(unit), *well(unit), Error(1, unit.id, "error", "late", "", 1, False, False)])
+    run.drive(
+        well,
+        lambda unit: [
+            figures,
+            *well(unit),
+            *well(unit),
+            Error(1, unit.id, "error", "late", "", 1, False, False),
+        ],
+    )
     assert run.counts() == [40, 40]
     assert "late" not in run.events()
 
 
 def test_what_a_worker_has_to_say_is_in_the_history(run: Run) -> None:
     def noted(unit: Unit) -> list[ExecutorEvent]:
-        rows = tuple(fake_row(cell, "resnet50", "gradcam", ref.id) for cell in unit.cells for ref in unit.images)
+        rows = tuple(
+            fake_row(cell, "resnet50", "gradcam", ref.id)
+            for cell in unit.cells
+            for ref in unit.images
+        )
         return [Done(3, unit.id, UnitResult(rows, notes=("batch size now 8",)))]
 
     run.drive(well, noted)
@@ -160,7 +201,11 @@ def test_what_a_worker_has_to_say_is_in_the_history(run: Run) -> None:
 
 def test_a_backbone_that_cannot_be_loaded_later_is_left_out_and_said_once(run: Run) -> None:
     def no_vgg(unit: Unit) -> list[ExecutorEvent]:
-        return well(unit) if unit.backbone == 0 else [Error(1, unit.id, "weights", "no weights", "", 1, True, False)]
+        return (
+            well(unit)
+            if unit.backbone == 0
+            else [Error(1, unit.id, "weights", "no weights", "", 1, True, False)]
+        )
 
     with pytest.raises(BackboneUnavailable, match="no weights"):
         run.drive(*[no_vgg] * 20)
@@ -169,7 +214,9 @@ def test_a_backbone_that_cannot_be_loaded_later_is_left_out_and_said_once(run: R
 
 
 def test_a_lost_device_costs_its_worker(run: Run) -> None:
-    executor = run.drive(well, lambda unit: [Error(1, unit.id, "error", "CUDA error", "", 1, False, True)])
+    executor = run.drive(
+        well, lambda unit: [Error(1, unit.id, "error", "CUDA error", "", 1, False, True)]
+    )
     assert run.counts() == [40, 40]
     assert executor.killed == [1]
 

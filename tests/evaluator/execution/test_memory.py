@@ -1,4 +1,6 @@
-"""A real worker that runs out of real memory: batches are halved, what does not fit alone is a failure, the run goes on."""
+"""A real worker that runs out of real memory: batches are halved, what does not fit alone is a
+failure, the run goes on.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,12 @@ def constrained(tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPat
 
     def run_with(mebibytes: int, images: int, state: str = "complete") -> Run:
         monkeypatch.setenv("CAMTUI_TEST_MIB", str(mebibytes))
-        plan = make_plan(photographs, backbones=(BackboneSpec("efficientnet_lite0"),), methods=METHODS, limit=images)
+        plan = make_plan(
+            photographs,
+            backbones=(BackboneSpec("efficientnet_lite0"),),
+            methods=METHODS,
+            limit=images,
+        )
         run = Run(tmp_path / f"{mebibytes}.db", plan)
         run.settings = replace(run.settings, session=SESSION, batch_size=16)
         run.launch()
@@ -47,7 +54,11 @@ def constrained(tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPat
 
 def values(run: Run) -> list[float]:
     with RunReader(run.db) as reader:
-        return [number for row in reader.every_row() for number in (row.y, row.o, row.coherency, row.complexity)]
+        return [
+            number
+            for row in reader.every_row()
+            for number in (row.y, row.o, row.coherency, row.complexity)
+        ]
 
 
 @pytest.mark.slow

@@ -1,4 +1,6 @@
-"""Runs on Ray, with real drivers, real nodes and real signals: nothing lost, nothing doubled, nobody left behind."""
+"""Runs on Ray, with real drivers, real nodes and real signals: nothing lost, nothing doubled,
+nobody left behind.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ def gone(pids: list[int]) -> bool:
 
 
 def told(pid: int, file: str) -> bytes:
-    """What the kernel tells of a process: nothing of one that is gone, be it between opening the file and reading it."""
+    """What the kernel tells of a process: nothing of one that is gone, be it between opening the
+    file and reading it.
+    """
     try:
         return Path(f"/proc/{pid}/{file}").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
@@ -121,7 +125,11 @@ def test_a_ray_of_our_own_listens_on_loopback_alone_and_is_gone_afterwards(new_r
     ours = sockets_of(processes)
     addresses = {address for address, inode in listening() if inode in ours}
     assert addresses
-    assert addresses <= {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+    assert addresses <= {
+        "0100007F",
+        "0000000000000000FFFF00000100007F",
+        "00000000000000000000000001000000",
+    }
     assert (home / "token").stat().st_mode & 0o77 == 0
     assert home.stat().st_mode & 0o77 == 0
     complete(run)
@@ -129,7 +137,9 @@ def test_a_ray_of_our_own_listens_on_loopback_alone_and_is_gone_afterwards(new_r
     assert homes() <= before
 
 
-def test_a_killed_driver_takes_its_ray_along_and_the_next_start_removes_what_lies_about(new_run: NewRun) -> None:
+def test_a_killed_driver_takes_its_ray_along_and_the_next_start_removes_what_lies_about(
+    new_run: NewRun,
+) -> None:
     before = homes()
     run = slow(on(new_run(40), workers=2), seconds=0.2)
     driver = run.launch().pid
@@ -148,7 +158,9 @@ def test_a_killed_driver_takes_its_ray_along_and_the_next_start_removes_what_lie
     assert homes() <= before
 
 
-def test_what_a_killed_driver_left_running_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_driver_left_running_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ray_own, "TEMP", tmp_path)
     left, held = tmp_path / f"{ray_own.PREFIX}left", tmp_path / f"{ray_own.PREFIX}held"
     left.mkdir()
@@ -157,7 +169,10 @@ def test_what_a_killed_driver_left_running_is_ended(tmp_path: Path, monkeypatch:
         (home / "token").touch()
     lock = ray_own._locked(held, wait=False)
     with (left / "log").open("w") as log:
-        orphans = [subprocess.Popen(["sleep", "600"], stdout=log), subprocess.Popen(["tail", "-f", f"{left}/log"])]
+        orphans = [
+            subprocess.Popen(["sleep", "600"], stdout=log),
+            subprocess.Popen(["tail", "-f", f"{left}/log"]),
+        ]
     ray_own.sweep()
     assert [orphan.wait(10) for orphan in orphans] == [-9, -9]
     assert (left.exists(), held.exists()) == (False, True)
@@ -174,7 +189,11 @@ def test_twenty_actors_are_killed(nodes: Nodes, new_run: NewRun) -> None:
     while len(killed) < KILLS:
         assert time.monotonic() < limit, run.log()
         time.sleep(chance.uniform(0.1, 0.5))
-        victims = [pid for _, _, pid, state in workers_of(run) if state == "computing" and pid not in killed]
+        victims = [
+            pid
+            for _, _, pid, state in workers_of(run)
+            if state == "computing" and pid not in killed
+        ]
         if victims:
             killed.add(chance.choice(victims))
             kill(max(killed, key=lambda pid: pid in victims))
@@ -208,7 +227,9 @@ def test_a_node_that_cannot_see_the_images_is_left_out(nodes: Nodes, new_run: Ne
     assert sorted(state for _, _, _, state in workers_of(run)) == ["ended", "ended"]
 
 
-def test_a_driver_that_is_killed_takes_its_actors_from_a_cluster(nodes: Nodes, new_run: NewRun) -> None:
+def test_a_driver_that_is_killed_takes_its_actors_from_a_cluster(
+    nodes: Nodes, new_run: NewRun
+) -> None:
     second = nodes.add()
     run = slow(on(new_run(300), nodes.address, workers=2), seconds=0.1)
 
@@ -230,22 +251,51 @@ def test_a_driver_that_is_killed_takes_its_actors_from_a_cluster(nodes: Nodes, n
 def test_no_cluster_at_the_address(new_run: NewRun) -> None:
     run = on(new_run(4), "127.0.0.1:9")
     found = camtui(
-        "run", "--data", run.plan.data, "-b", "resnet50", "-m", "gradcam", "--executor", "ray", "--ray-address", "127.0.0.1:9",
-        "--db", str(run.db), "--device", "cpu",
-    )  # fmt: skip
+        "run",
+        "--data",
+        run.plan.data,
+        "-b",
+        "resnet50",
+        "-m",
+        "gradcam",
+        "--executor",
+        "ray",
+        "--ray-address",
+        "127.0.0.1:9",
+        "--db",
+        str(run.db),
+        "--device",
+        "cpu",
+    )
     assert found.returncode == 3
     assert "cannot join a Ray cluster at 127.0.0.1:9" in found.stderr
     assert not run.db.exists()
 
 
-def test_a_ray_that_does_not_come_up_is_tried_twice_and_leaves_nothing(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ray_that_does_not_come_up_is_tried_twice_and_leaves_nothing(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = homes()
-    monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", "0")  # Ray's own: it gives its server no time at all
+    monkeypatch.setenv(
+        "RAY_gcs_server_port_wait_time_s", "0"
+    )  # Ray's own: it gives its server no time at all
     run = new_run(4)
     found = camtui(
-        "run", "--data", run.plan.data, "-b", "resnet50", "-m", "gradcam", "--executor", "ray", "--db", str(run.db),
-        "--device", "cpu", "--foreground",
-    )  # fmt: skip
+        "run",
+        "--data",
+        run.plan.data,
+        "-b",
+        "resnet50",
+        "-m",
+        "gradcam",
+        "--executor",
+        "ray",
+        "--db",
+        str(run.db),
+        "--device",
+        "cpu",
+        "--foreground",
+    )
     assert found.returncode == 1, found.stderr
     assert "error: Ray does not start: " in found.stderr
     assert "hint:  camtui run without --executor ray" in found.stderr
@@ -256,7 +306,16 @@ def test_a_ray_that_does_not_come_up_is_tried_twice_and_leaves_nothing(new_run: 
 
 @needs_sample
 def test_rows_are_those_of_a_local_run(tmp_path: Path) -> None:
-    what = ["--data", str(SAMPLE), "-b", "efficientnet_lite0", "-m", "gradcam,gradcampp,smoothgradcampp,layercam", "-n", "6"]
+    what = [
+        "--data",
+        str(SAMPLE),
+        "-b",
+        "efficientnet_lite0",
+        "-m",
+        "gradcam,gradcampp,smoothgradcampp,layercam",
+        "-n",
+        "6",
+    ]
     runs = []
     for name, options in (("local", []), ("ray", ["--executor", "ray"])):
         db = tmp_path / f"{name}.db"
@@ -267,4 +326,8 @@ def test_rows_are_those_of_a_local_run(tmp_path: Path) -> None:
         assert exported.returncode == 0, exported.stderr
     assert len(runs[0]) == 6 * 4
     assert runs[0] == runs[1]
-    assert list(each_row(Run(tmp_path / "local.db", None))) == list(each_row(Run(tmp_path / "ray.db", None)))  # type: ignore[arg-type]  # the plan is not looked at
+    local, on_ray = (
+        Run(tmp_path / name, None)  # type: ignore[arg-type]  # the plan is not looked at
+        for name in ("local.db", "ray.db")
+    )
+    assert list(each_row(local)) == list(each_row(on_ray))

@@ -1,4 +1,6 @@
-"""The Ray executor over actors of this process: what a failing call costs. Ray itself: ``test_ray.py``."""
+"""The Ray executor over actors of this process: what a failing call costs. Ray itself:
+``test_ray.py``.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,16 @@ import pytest
 
 from evaluator.execution.ray_actor import Place
 from evaluator.execution.ray_executor import RayExecutor
-from evaluator.interfaces import Done, Error, ExecutorEvent, Figures, LeftOut, Ready, SessionSettings, WorkerLost
+from evaluator.interfaces import (
+    Done,
+    Error,
+    ExecutorEvent,
+    Figures,
+    LeftOut,
+    Ready,
+    SessionSettings,
+    WorkerLost,
+)
 from evaluator.records import ImageRef, Unit
 from tests.evaluator.execution.support import make_plan
 from tests.fake_session import FakeSession
@@ -41,7 +52,9 @@ class Actor:
 
     def do_open(self) -> Ready | Error:
         if "cuda" in self.fails:
-            return Error(self._number, 0, "error", "RuntimeError: the driver is too old", "", 1, True, False)
+            return Error(
+                self._number, 0, "error", "RuntimeError: the driver is too old", "", 1, True, False
+            )
         return Ready(self._number, None, None, {})
 
     def do_load(self, unit: int, position: int) -> Ready:
@@ -105,7 +118,9 @@ class Cluster:
 def opened(tmp_path: Path, *fails: set[str]) -> tuple[RayExecutor, Cluster]:
     """An executor with one worker for each set of calls that fail on it."""
     settings = SessionSettings(make_plan(tmp_path), str(tmp_path))
-    cluster = Cluster(lambda number: Actor(FakeSession(settings), number, fails[number - 1]), len(fails))
+    cluster = Cluster(
+        lambda number: Actor(FakeSession(settings), number, fails[number - 1]), len(fails)
+    )
     executor = RayExecutor(lambda: cluster)  # type: ignore[arg-type,return-value]  # a cluster without Ray
     executor.start()
     return executor, cluster

@@ -29,13 +29,17 @@ def test_one_worker_on_each_gpu_or_on_each_node() -> None:
     assert share_out([NodeRoom(2, 0)], 16, 0.0) == Share(16, 0.12, 0.0, 0.12)
 
 
-@pytest.mark.parametrize(("gpus", "workers"), [(0.3, 24), (0.4, 16), (0.5, 16), (0.34, 16), (1.0, 8), (3.0, 2), (0.1, 80)])
+@pytest.mark.parametrize(
+    ("gpus", "workers"),
+    [(0.3, 24), (0.4, 16), (0.5, 16), (0.34, 16), (1.0, 8), (3.0, 2), (0.1, 80)],
+)
 def test_a_share_of_a_gpu_is_of_one_gpu(gpus: float, workers: int) -> None:
     assert share_out([NodeRoom(64, 8)], None, gpus).workers == workers
 
 
 @pytest.mark.parametrize(
-    ("nodes", "workers", "gpus"), [([NodeRoom(8, 0)], None, 1.0), ([NodeRoom(8, 2)], 3, 1.0), ([], None, 0.0)]
+    ("nodes", "workers", "gpus"),
+    [([NodeRoom(8, 0)], None, 1.0), ([NodeRoom(8, 2)], 3, 1.0), ([], None, 0.0)],
 )
 def test_no_room(nodes: list[NodeRoom], workers: int | None, gpus: float) -> None:
     with pytest.raises(UsageError):
@@ -43,13 +47,17 @@ def test_no_room(nodes: list[NodeRoom], workers: int | None, gpus: float) -> Non
 
 
 def test_ray_is_not_imported_without_the_option() -> None:
-    executors = "evaluator.execution.driver, evaluator.execution.ray_executor, evaluator.execution.worker"
+    executors = (
+        "evaluator.execution.driver, evaluator.execution.ray_executor, evaluator.execution.worker"
+    )
     modules = f"{executors}, camtui.cli.app, camtui.cli.commands.run"
     code = f"import sys, {modules}; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_local_run_does_not_touch_ray(tmp_path: Path, new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_run_does_not_touch_ray(
+    tmp_path: Path, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "ray.py").write_text("raise SystemExit('Ray was imported')")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
     run = new_run(4)
@@ -61,7 +69,9 @@ def test_a_local_run_does_not_touch_ray(tmp_path: Path, new_run: NewRun, monkeyp
 def test_ray_is_absent(tmp_path: Path) -> None:
     code = f"{NO_RAY}from camtui.cli import main; main()"
     what = ["run", "--data", str(tmp_path), "-b", "resnet50", "-m", "gradcam", "--executor", "ray"]
-    found = subprocess.run([sys.executable, "-c", code, *what], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [sys.executable, "-c", code, *what], capture_output=True, text=True, check=False
+    )
     assert found.returncode == 2
     first, hint = found.stderr.splitlines()
     assert first.endswith("--executor ray needs Ray, which is not installed")
@@ -87,14 +97,22 @@ def test_options_that_make_no_sense(options: RayOptions, monkeypatch: pytest.Mon
 def test_options_of_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evaluator.execution.ray_cluster.require_ray", lambda: None)
     assert choose("cpu", 3, RayOptions("ray")) == (("cpu",), RaySettings("", 3, 1.0))
-    assert choose(None, None, RayOptions("ray", "auto", 0.5)) == (("cuda",), RaySettings("auto", None, 0.5))
-    assert choose(None, None, RayOptions("ray", "auto", 0.0)) == (("cpu",), RaySettings("auto", None, 0.0))
+    assert choose(None, None, RayOptions("ray", "auto", 0.5)) == (
+        ("cuda",),
+        RaySettings("auto", None, 0.5),
+    )
+    assert choose(None, None, RayOptions("ray", "auto", 0.0)) == (
+        ("cpu",),
+        RaySettings("auto", None, 0.0),
+    )
     with pytest.raises(UsageError):
         choose("cuda:1", None, RayOptions("ray"))
 
 
 def test_a_request_for_ray_travels(tmp_path: Path) -> None:
-    request = RunRequest(tmp_path / "r.db", "r", None, DriverSettings(ray=RaySettings("auto", 3, 0.5)))
+    request = RunRequest(
+        tmp_path / "r.db", "r", None, DriverSettings(ray=RaySettings("auto", 3, 0.5))
+    )
     assert RunRequest.from_json(request.to_json()) == request
 
 

@@ -1,4 +1,6 @@
-"""A real evaluation of real images, killed with -9 again and again, ends in the rows of an undisturbed one, byte for byte."""
+"""A real evaluation of real images, killed with -9 again and again, ends in the rows of an
+undisturbed one, byte for byte.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,27 @@ IMAGES = 12
 
 def camtui(*arguments: str) -> str:
     """Standard output of a command that must succeed."""
-    done = subprocess.run([*CAMTUI, *arguments], capture_output=True, text=True, check=False, timeout=900)
+    done = subprocess.run(
+        [*CAMTUI, *arguments], capture_output=True, text=True, check=False, timeout=900
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def request(name: str) -> list[str]:
     methods = "fakecam,gradcam,gradcampp,smoothgradcampp,layercam"
-    what = ["--data", str(SAMPLE), "-b", "efficientnet_lite0", "-m", methods, "--metric", "all", "-n", str(IMAGES)]
+    what = [
+        "--data",
+        str(SAMPLE),
+        "-b",
+        "efficientnet_lite0",
+        "-m",
+        methods,
+        "--metric",
+        "all",
+        "-n",
+        str(IMAGES),
+    ]
     return ["run", *what, "--name", name, "--device", "cpu"]
 
 
@@ -71,4 +86,6 @@ def test_ten_kills_change_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     camtui("wait", "killed", "--timeout", "15m")
     assert len(exported("undisturbed")) == IMAGES * 5
     assert exported("killed") == exported("undisturbed")
-    camtui("doctor", "killed")  # exits 0 only when the file is whole and every sum is that of its rows
+    camtui(
+        "doctor", "killed"
+    )  # exits 0 only when the file is whole and every sum is that of its rows

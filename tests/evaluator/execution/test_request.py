@@ -16,7 +16,13 @@ from tests.evaluator.execution.support import make_data, make_plan
 def test_a_request_survives_its_journey(tmp_path: Path) -> None:
     plan = make_plan(make_data(tmp_path / "data", 1), metrics=("deletion",))
     strange = Path(os.fsdecode(b"/tmp/\xff \n.db"))
-    request = RunRequest(strange, "n", plan, DriverSettings(devices=("cpu", "cuda:1"), max_failures="3"), retry_failed=True)
+    request = RunRequest(
+        strange,
+        "n",
+        plan,
+        DriverSettings(devices=("cpu", "cuda:1"), max_failures="3"),
+        retry_failed=True,
+    )
     assert RunRequest.from_json(request.to_json()) == request
     assert RunRequest.from_json(replace(request, plan=None).to_json()).plan is None
 

@@ -1,4 +1,6 @@
-"""The schedule: order, blocks, what is missing; and a state machine over schedule and store that loses units and grows plans."""
+"""The schedule: order, blocks, what is missing; and a state machine over schedule and store that
+loses units and grows plans.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +48,14 @@ def result_of(unit: Unit, backbone: str) -> UnitResult:
     for cell, method in zip(unit.cells, unit.methods, strict=True):
         for image in unit.images:
             if image.id == 3:
-                failures += [Failure(cell, 3, metric, "bad", "") for metric in unit.metrics or ("",)]
+                failures += [
+                    Failure(cell, 3, metric, "bad", "") for metric in unit.metrics or ("",)
+                ]
             elif unit.metrics:
-                measurements += [fake_measurement(cell, backbone, method, image.id, metric) for metric in unit.metrics]
+                measurements += [
+                    fake_measurement(cell, backbone, method, image.id, metric)
+                    for metric in unit.metrics
+                ]
             else:
                 rows.append(fake_row(cell, backbone, method, image.id))
     return UnitResult(tuple(rows), tuple(measurements), tuple(failures), 0.1, 5)
@@ -64,7 +71,9 @@ def all_units(schedule: Schedule, writer: RunWriter, names: list[str]) -> list[U
     return units
 
 
-def test_cheap_methods_of_every_backbone_first_then_curves_then_the_expensive_ones(tmp_path: Path) -> None:
+def test_cheap_methods_of_every_backbone_first_then_curves_then_the_expensive_ones(
+    tmp_path: Path,
+) -> None:
     plan = make_plan(
         make_data(tmp_path / "data", 5),
         backbones=(BackboneSpec("resnet50"), BackboneSpec("vgg16")),
@@ -76,22 +85,36 @@ def test_cheap_methods_of_every_backbone_first_then_curves_then_the_expensive_on
     order = list(dict.fromkeys((unit.backbone, unit.methods, unit.metrics) for unit in units))
     cheap = ("gradcam", "fakecam")
     assert order == [
-        (0, cheap, ()), (1, cheap, ()), (0, cheap, ("deletion",)), (1, cheap, ("deletion",)),
-        (1, ("scorecam",), ()), (0, ("scorecam",), ()), (1, ("iscam",), ()), (0, ("iscam",), ()),
-        (1, ("scorecam",), ("deletion",)), (0, ("scorecam",), ("deletion",)),
-        (1, ("iscam",), ("deletion",)), (0, ("iscam",), ("deletion",)),
-    ]  # fmt: skip
+        (0, cheap, ()),
+        (1, cheap, ()),
+        (0, cheap, ("deletion",)),
+        (1, cheap, ("deletion",)),
+        (1, ("scorecam",), ()),
+        (0, ("scorecam",), ()),
+        (1, ("iscam",), ()),
+        (0, ("iscam",), ()),
+        (1, ("scorecam",), ("deletion",)),
+        (0, ("scorecam",), ("deletion",)),
+        (1, ("iscam",), ("deletion",)),
+        (0, ("iscam",), ("deletion",)),
+    ]
 
 
 def test_blocks_are_cut_alike_whatever_is_done_already(tmp_path: Path) -> None:
     plan = make_plan(make_data(tmp_path / "data", 70), methods=("gradcam",))
     with stored(tmp_path, plan) as (writer, reader):
         (cell,) = reader.cells()
-        writer.commit(UnitResult(rows=tuple(fake_row(cell.id, "resnet50", "gradcam", image) for image in (0, 1, 40))))
+        writer.commit(
+            UnitResult(
+                rows=tuple(fake_row(cell.id, "resnet50", "gradcam", image) for image in (0, 1, 40))
+            )
+        )
         units = all_units(make_schedule(reader), writer, ["resnet50"])
         assert make_schedule(reader).next_unit({0}) is None
     size = block_size(2, curves=False, cuda=False)
-    assert [image.id for unit in units for image in unit.images] == [n for n in range(70) if n not in (0, 1, 40)]
+    assert [image.id for unit in units for image in unit.images] == [
+        n for n in range(70) if n not in (0, 1, 40)
+    ]
     assert all(len({image.id // size for image in unit.images}) == 1 for unit in units)
 
 
@@ -99,7 +122,11 @@ def test_images_that_lack_the_same_are_computed_together(tmp_path: Path) -> None
     plan = make_plan(make_data(tmp_path / "data", 8), methods=("gradcam", "gradcampp"))
     with stored(tmp_path, plan) as (writer, reader):
         first = reader.cells()[0]
-        writer.commit(UnitResult(rows=tuple(fake_row(first.id, "resnet50", "gradcam", image) for image in (1, 5))))
+        writer.commit(
+            UnitResult(
+                rows=tuple(fake_row(first.id, "resnet50", "gradcam", image) for image in (1, 5))
+            )
+        )
         units = all_units(make_schedule(reader), writer, ["resnet50"])
     found = {unit.methods: [image.id for image in unit.images] for unit in units}
     assert found == {("gradcam", "gradcampp"): [0, 2, 3, 4, 6, 7], ("gradcampp",): [1, 5]}
@@ -122,7 +149,9 @@ def test_curves_wait_until_their_rows_are_there(tmp_path: Path) -> None:
 
 
 def test_a_run_that_ends_early_hands_out_nothing_beyond_its_last_image(tmp_path: Path) -> None:
-    """Neither of what is cut already nor of what comes back, and it waits for nothing that is beyond."""
+    """Neither of what is cut already nor of what comes back, and it waits for nothing that is
+    beyond.
+    """
     plan = make_plan(make_data(tmp_path / "data", 200), methods=("gradcam", "gradcampp"))
     with stored(tmp_path, plan) as (writer, reader):
         stages = plan_stages(plan, reader.cells(), reader.backbones(), cuda=False)
@@ -148,7 +177,9 @@ def test_a_run_that_ends_early_hands_out_nothing_beyond_its_last_image(tmp_path:
 
 
 def test_a_cell_that_is_dropped_is_in_no_unit_any_more(tmp_path: Path) -> None:
-    plan = make_plan(make_data(tmp_path / "data", 200), methods=("gradcam", "gradcampp", "scorecam"))
+    plan = make_plan(
+        make_data(tmp_path / "data", 200), methods=("gradcam", "gradcampp", "scorecam")
+    )
     with stored(tmp_path, plan) as (_, reader):
         cells = {cell.method: cell.id for cell in reader.cells()}
         stages = plan_stages(plan, reader.cells(), reader.backbones(), cuda=False)
@@ -161,12 +192,16 @@ def test_a_cell_that_is_dropped_is_in_no_unit_any_more(tmp_path: Path) -> None:
         while (unit := schedule.next_unit({0})) is not None:
             units.append(unit)
         assert {unit.methods for unit in units} == {("gradcam",)}
-        assert [image.id for unit in units for image in unit.images] == list(range(len(before.images), 200))
+        assert [image.id for unit in units for image in unit.images] == list(
+            range(len(before.images), 200)
+        )
 
 
 def test_a_backbone_is_asked_for_only_where_it_has_work(tmp_path: Path) -> None:
     plan = make_plan(
-        make_data(tmp_path / "data", 4), backbones=(BackboneSpec("resnet50"), BackboneSpec("vgg16")), methods=("gradcam",)
+        make_data(tmp_path / "data", 4),
+        backbones=(BackboneSpec("resnet50"), BackboneSpec("vgg16")),
+        methods=("gradcam",),
     )
     with stored(tmp_path, plan) as (writer, reader):
         schedule = make_schedule(reader)
@@ -180,7 +215,11 @@ def test_a_backbone_is_asked_for_only_where_it_has_work(tmp_path: Path) -> None:
 
 def test_skipping_a_backbone_leaves_the_others(tmp_path: Path) -> None:
     names = ["resnet50", "vgg16"]
-    plan = make_plan(make_data(tmp_path / "data", 4), backbones=tuple(map(BackboneSpec, names)), methods=("gradcam",))
+    plan = make_plan(
+        make_data(tmp_path / "data", 4),
+        backbones=tuple(map(BackboneSpec, names)),
+        methods=("gradcam",),
+    )
     with stored(tmp_path, plan) as (writer, reader):
         schedule = make_schedule(reader)
         first = schedule.next_unit({0, 1})
@@ -197,9 +236,15 @@ def test_skipping_a_backbone_leaves_the_others(tmp_path: Path) -> None:
     assert sum(len(unit.images) for unit in left) == 4
 
 
-def test_a_backbone_that_is_skipped_at_once_has_ended_and_the_other_is_whole(tmp_path: Path) -> None:
+def test_a_backbone_that_is_skipped_at_once_has_ended_and_the_other_is_whole(
+    tmp_path: Path,
+) -> None:
     names = ["resnet50", "vgg16"]
-    plan = make_plan(make_data(tmp_path / "data", 4), backbones=tuple(map(BackboneSpec, names)), methods=("gradcam",))
+    plan = make_plan(
+        make_data(tmp_path / "data", 4),
+        backbones=tuple(map(BackboneSpec, names)),
+        methods=("gradcam",),
+    )
     with stored(tmp_path, plan) as (writer, reader):
         schedule = make_schedule(reader)
         schedule.skip_backbone(0)
@@ -210,7 +255,9 @@ def test_a_backbone_that_is_skipped_at_once_has_ended_and_the_other_is_whole(tmp
     assert len(left[0].images) == 4
 
 
-def test_what_is_given_back_comes_before_anything_new_and_only_to_a_loaded_backbone(tmp_path: Path) -> None:
+def test_what_is_given_back_comes_before_anything_new_and_only_to_a_loaded_backbone(
+    tmp_path: Path,
+) -> None:
     plan = make_plan(make_data(tmp_path / "data", 40), methods=("gradcam",))
     with stored(tmp_path, plan) as (_, reader):
         schedule = make_schedule(reader)
@@ -229,7 +276,10 @@ def test_what_is_given_back_comes_before_anything_new_and_only_to_a_loaded_backb
 
 
 def test_a_probe_loads_a_backbone_and_belongs_to_no_stage(tmp_path: Path) -> None:
-    with stored(tmp_path, make_plan(make_data(tmp_path / "data", 2), methods=("gradcam",))) as (_, reader):
+    with stored(tmp_path, make_plan(make_data(tmp_path / "data", 2), methods=("gradcam",))) as (
+        _,
+        reader,
+    ):
         schedule = make_schedule(reader)
         probe = schedule.probe(0)
         assert (probe.backbone, probe.images, probe.cells) == (0, (), ())
@@ -241,7 +291,9 @@ def test_a_probe_loads_a_backbone_and_belongs_to_no_stage(tmp_path: Path) -> Non
 
 
 class ScheduleAndStore(RuleBasedStateMachine):
-    """Units are handed out, finished, finished twice, lost, halved; drivers restart; the plan grows: the file is always right."""
+    """Units are handed out, finished, finished twice, lost, halved; drivers restart; the plan
+    grows: the file is always right.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -304,7 +356,9 @@ class ScheduleAndStore(RuleBasedStateMachine):
         for cell in self.reader.cells():
             rows = list(self.reader.rows(cell.id))
             assert [row.image for row, _, _ in rows] == [n for n in range(images) if n != 3]
-            assert all(row == fake_row(cell.id, "resnet50", cell.method, row.image) for row, _, _ in rows)
+            assert all(
+                row == fake_row(cell.id, "resnet50", cell.method, row.image) for row, _, _ in rows
+            )
             assert all(set(curves) == set(self.plan.requested) for _, _, curves in rows)
         assert audit(self.reader) == []
         self.reader.close()
@@ -321,4 +375,6 @@ TestScheduleAndStore.settings = settings(
 @pytest.mark.parametrize("cuda", [False, True])
 @pytest.mark.parametrize("curves", [False, True])
 def test_no_block_lies_in_two_chunks(curves: bool, cuda: bool) -> None:
-    assert CHUNK % block_size(0, curves=curves, cuda=cuda) == 0, "the largest block; the others are powers of two below it"
+    assert CHUNK % block_size(0, curves=curves, cuda=cuda) == 0, (
+        "the largest block; the others are powers of two below it"
+    )

@@ -8,7 +8,18 @@ from evaluator.until import BURN_IN
 
 
 def stage(number: int, base: int | None = None) -> StagePlan:
-    return StagePlan(number, "", 0, "resnet50", (number,), ("gradcam",), () if base is None else ("deletion",), 4, base, 1.0)
+    return StagePlan(
+        number,
+        "",
+        0,
+        "resnet50",
+        (number,),
+        ("gradcam",),
+        () if base is None else ("deletion",),
+        4,
+        base,
+        1.0,
+    )
 
 
 def test_stage_by_stage() -> None:
@@ -18,8 +29,12 @@ def test_stage_by_stage() -> None:
 def test_round_by_round_rows_come_first() -> None:
     found = round_by_round([stage(1), stage(2, 1), stage(3)], 100)
     assert found == [
-        Stretch(1, 0, 64), Stretch(3, 0, 64), Stretch(1, 64, 100), Stretch(3, 64, 100), Stretch(2, 0, 100),
-    ]  # fmt: skip
+        Stretch(1, 0, 64),
+        Stretch(3, 0, 64),
+        Stretch(1, 64, 100),
+        Stretch(3, 64, 100),
+        Stretch(2, 0, 100),
+    ]
 
 
 def test_rounds_hold_every_image_once_and_grow_by_an_eighth() -> None:

@@ -33,17 +33,24 @@ def test_the_list_is_read_as_cuda_reads_it(listed: str, expected: tuple[str, ...
 
 
 @pytest.mark.parametrize(("listed", "expected"), CASES)
-def test_torch_reads_the_same(monkeypatch: pytest.MonkeyPatch, listed: str, expected: tuple[str, ...]) -> None:
+def test_torch_reads_the_same(
+    monkeypatch: pytest.MonkeyPatch, listed: str, expected: tuple[str, ...]
+) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
     found = torch.cuda._parse_visible_devices()
-    assert tuple(str(one) for one in found if isinstance(one, str) or one < 4) == expected or listed == "0,9,1"
+    assert (
+        tuple(str(one) for one in found if isinstance(one, str) or one < 4) == expected
+        or listed == "0,9,1"
+    )
 
 
 def test_without_a_list_there_is_every_gpu() -> None:
     assert visible_gpus(3, None) == ("0", "1", "2")
 
 
-def test_workers_are_for_gpus_that_can_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_are_for_gpus_that_can_be_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("nvidia0", "nvidia1", "nvidia2", "nvidiactl", "nvidia-uvm"):
         (tmp_path / name).touch()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

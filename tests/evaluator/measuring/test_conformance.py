@@ -1,4 +1,6 @@
-"""``camtui check`` finds what commonly goes wrong, each by its rule with a number; every method of camtui's own passes."""
+"""``camtui check`` finds what commonly goes wrong, each by its rule with a number; every method of
+camtui's own passes.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ class HiddenForwards(Fine):
     key = "hidden_forwards"
 
     def combine(self, view: View) -> Tensor:
-        return super().combine(view.perturbed("hidden", 0, 0.1)) + super().combine(view.perturbed("hidden", 1, 0.1))
+        return super().combine(view.perturbed("hidden", 0, 0.1)) + super().combine(
+            view.perturbed("hidden", 1, 0.1)
+        )
 
 
 class WrongShape(Fine):
@@ -129,13 +133,24 @@ class TooBright(FixedMap):
 
 def broken(method: Method) -> dict[str, str]:
     """The rules that are broken, with what was found on the first network."""
-    return {verdict.rule: verdict.found for verdict in reversed(list(verdicts_of_method(method))) if verdict.passed is False}
+    return {
+        verdict.rule: verdict.found
+        for verdict in reversed(list(verdicts_of_method(method)))
+        if verdict.passed is False
+    }
 
 
 def test_a_method_that_keeps_every_rule() -> None:
     verdicts = list(verdicts_of_method(Fine()))
     assert [verdict for verdict in verdicts if not verdict.passed] == []
-    assert {verdict.rule for verdict in verdicts} >= {"shape", "finite", "forwards", "slow(seen)", "1 channel", "64 channels"}
+    assert {verdict.rule for verdict in verdicts} >= {
+        "shape",
+        "finite",
+        "forwards",
+        "slow(seen)",
+        "1 channel",
+        "64 channels",
+    }
     assert len(verdicts) > 20
 
 
@@ -163,27 +178,49 @@ def test_seeded_faults_are_named_with_their_number(method: Method, rule: str, nu
 
 
 _ALSO: dict[type[Method], tuple[str, ...]] = {
-    KeepsState: ("the same twice", "alone = in a batch (1 of 16)", "alone = in a batch (3 of 16)", "slow(seen)"),
+    KeepsState: (
+        "the same twice",
+        "alone = in a batch (1 of 16)",
+        "alone = in a batch (3 of 16)",
+        "slow(seen)",
+    ),
     DependsOnTheBatch: ("alone = in a batch (3 of 16)", "slow(seen)"),
     HiddenForwards: ("slow(seen)",),
     WrongShape: ("runs",),
     TooBright: ("range at 224 × 224",),
-    NotANumber: ("slow(seen)", "zero activation", "1 channel", "64 channels",
-                 "alone = in a batch (1 of 16)", "alone = in a batch (3 of 16)",
-                 "the same twice", "keeps nothing between batches", "runs"),
+    NotANumber: (
+        "slow(seen)",
+        "zero activation",
+        "1 channel",
+        "64 channels",
+        "alone = in a batch (1 of 16)",
+        "alone = in a batch (3 of 16)",
+        "the same twice",
+        "keeps nothing between batches",
+        "runs",
+    ),
     Random: ("alone = in a batch (1 of 16)", "alone = in a batch (3 of 16)", "slow(seen)"),
-}  # fmt: skip
+}
 """Rules that the same fault breaks too."""
 
 
-@pytest.mark.parametrize("key", [pytest.param(key, marks=[pytest.mark.slow] if key in LONG else []) for key in all_methods()])
+@pytest.mark.parametrize(
+    "key",
+    [pytest.param(key, marks=[pytest.mark.slow] if key in LONG else []) for key in all_methods()],
+)
 def test_every_method_of_camtuis_own(key: str) -> None:
     assert broken(all_methods()[key]()) == {}
 
 
-@pytest.mark.parametrize("key", [key for key, metric in all_metrics().items() if needs_only_stored_rows(key, metric)])
+@pytest.mark.parametrize(
+    "key", [key for key, metric in all_metrics().items() if needs_only_stored_rows(key, metric)]
+)
 def test_metrics_of_camtuis_own(key: str) -> None:
-    assert [verdict for verdict in verdicts_of_metric(all_metrics()[key], formula(key)) if not verdict.passed] == []
+    assert [
+        verdict
+        for verdict in verdicts_of_metric(all_metrics()[key], formula(key))
+        if not verdict.passed
+    ] == []
 
 
 OWN = Metric("own", "Own", "own", "nobody", "higher", "o_c")
@@ -201,14 +238,24 @@ def module(**members: object) -> ModuleType:
         (lambda explained: explained.masked.mean(), "shape", "[], [16] expected"),
         (lambda explained: explained.masked + 1, "range", "0 to 1 allowed"),
         (lambda explained: explained.masked / 0, "finite", "of 16 values are not finite"),
-        (lambda explained: explained.masked / explained.masked.max(), "alone = in a batch (1 of 16)", "apart"),
+        (
+            lambda explained: explained.masked / explained.masked.max(),
+            "alone = in a batch (1 of 16)",
+            "apart",
+        ),
         (lambda explained: torch.rand(len(explained.masked)), "the same twice", "apart"),
         (lambda explained: explained.masked.mul_(0.5), "writes nothing", "overwritten"),
         (lambda explained: explained.nothing, "runs", "AttributeError"),
-        (lambda explained: explained.masked / (explained.masked + explained.clean - explained.clean.clamp(min=1e-9)),
-         "finite where the network is certain", "of 5 values"),
+        (
+            lambda explained: (
+                explained.masked
+                / (explained.masked + explained.clean - explained.clean.clamp(min=1e-9))
+            ),
+            "finite where the network is certain",
+            "of 5 values",
+        ),
     ],
-)  # fmt: skip
+)
 def test_faults_of_metrics(measure: object, rule: str, number: str) -> None:
     found: dict[str, str] = {}
     for verdict in verdicts_of_metric(OWN, module(measure=measure)):
@@ -221,13 +268,22 @@ def test_faults_of_metrics(measure: object, rule: str, number: str) -> None:
 def test_the_process_answers_line_by_line() -> None:
     asked = json.dumps({"axis": "method", "spec": "gradcam"})
     command = [sys.executable, "-m", "evaluator.measuring.conformance"]
-    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+    done = subprocess.run(
+        command,
+        input=asked,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[3],
+    )
     first, *others = map(json.loads, done.stdout.splitlines())
     assert first == {"axis": "method", "spec": "gradcam"}
     verdicts = [Verdict(**other) for other in others]
     assert all(verdict.passed is not False for verdict in verdicts)
     assert {"photographs", "slow(seen)"} <= {verdict.rule for verdict in verdicts}
-    assert [verdict.found for verdict in verdicts if verdict.rule == "photographs"] == ["3 of 3 rows"]
+    assert [verdict.found for verdict in verdicts if verdict.rule == "photographs"] == [
+        "3 of 3 rows"
+    ]
 
 
 def test_trial_values_do_not_depend_on_how_many() -> None:

@@ -1,4 +1,6 @@
-"""Deletion and insertion from stored maps: against the slow loop, exactly where sums are exact; what is never recomputed."""
+"""Deletion and insertion from stored maps: against the slow loop, exactly where sums are exact;
+what is never recomputed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,16 @@ from evaluator.networks.network import Observation
 from evaluator.records import StoredMap
 from tests.agreement import evaluated, small_bench
 from tests.evaluator.methods.views import pixels
-from tests.networks import CLASSES, NETWORKS, SIDE, Bench, bench, gap_network, random_images, vgg_like_network
+from tests.networks import (
+    CLASSES,
+    NETWORKS,
+    SIDE,
+    Bench,
+    bench,
+    gap_network,
+    random_images,
+    vgg_like_network,
+)
 from tests.reference import fake_map, reference_area, reference_curves
 
 STEPS = 16
@@ -30,7 +41,9 @@ def stored(made: Bench, images: Tensor, spec: str) -> list[MapOfImage]:
     return [MapOfImage(place, spec, StoredMap(*one)) for place, one in enumerate(known)]
 
 
-def traced(made: Bench, images: Tensor, maps: Sequence[MapOfImage], start: str = "zero") -> dict[str, list[list[float]]]:
+def traced(
+    made: Bench, images: Tensor, maps: Sequence[MapOfImage], start: str = "zero"
+) -> dict[str, list[list[float]]]:
     """Both curves of every map."""
     return CurveTracer(made.network, steps=STEPS, insertion_start=start).trace(images, maps, CURVES)
 
@@ -44,22 +57,35 @@ def test_curves_agree_with_the_slow_loop(network: str, insertion_start: str) -> 
     found = traced(made, images, maps, insertion_start)
     model = NETWORKS[network]().requires_grad_(False)
     for place, (image, _, known) in enumerate(maps):
-        slow = reference_curves(model, images[image], saliency(known), known.target, steps=STEPS, insertion_start=insertion_start)
+        slow = reference_curves(
+            model,
+            images[image],
+            saliency(known),
+            known.target,
+            steps=STEPS,
+            insertion_start=insertion_start,
+        )
         for metric in CURVES:
             assert found[metric][place] == pytest.approx(slow[metric], abs=2e-6)
-            assert curve_area(found[metric][place]) == pytest.approx(reference_area(slow[metric]), abs=2e-6)
+            assert curve_area(found[metric][place]) == pytest.approx(
+                reference_area(slow[metric]), abs=2e-6
+            )
     assert found["deletion"][0] != found["insertion"][0]
 
 
 def saliency(known: StoredMap) -> Tensor:
-    """``U`` as the evaluator upsamples it: which of two nearly equal pixels goes first depends on the last bit."""
+    """``U`` as the evaluator upsamples it: which of two nearly equal pixels goes first depends on
+    the last bit.
+    """
     if known.values is None:
         return fake_map(SIDE, SIDE)
     return upsample(pixels(known.values).view(1, 8, 8), SIDE, SIDE)[0]
 
 
 class ExactNetwork(nn.Module):
-    """Sums of small integers: every order of addition gives the same float, so that curves can be compared bit by bit."""
+    """Sums of small integers: every order of addition gives the same float, so that curves can be
+    compared bit by bit.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +93,9 @@ class ExactNetwork(nn.Module):
         self.head = nn.Linear(3 * SIDE * SIDE, CLASSES, bias=False)
         generator = torch.Generator().manual_seed(0)
         self.features.weight.data.copy_(torch.eye(3)[:, :, None, None])
-        self.head.weight.data.copy_(torch.randint(-4, 5, self.head.weight.shape, generator=generator) / 1024)
+        self.head.weight.data.copy_(
+            torch.randint(-4, 5, self.head.weight.shape, generator=generator) / 1024
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(torch.flatten(self.features(images), 1))  # type: ignore[no-any-return]  # nn.Module.__call__ is Any
@@ -75,7 +103,9 @@ class ExactNetwork(nn.Module):
 
 @pytest.mark.parametrize("kind", ["random", "fake", "zero", "tied"])
 def test_curves_are_exactly_the_slow_loop_where_sums_are_exact(kind: str) -> None:
-    """Ties by index: Fake-CAM's map and a zero map are all ties, and their curves are defined by that order."""
+    """Ties by index: Fake-CAM's map and a zero map are all ties, and their curves are defined by
+    that order.
+    """
     made = bench(ExactNetwork(), batch_size=5)
     generator = torch.Generator().manual_seed(1)
     image = torch.randint(-2, 3, (3, SIDE, SIDE), generator=generator).float()
@@ -93,7 +123,9 @@ def test_curves_are_exactly_the_slow_loop_where_sums_are_exact(kind: str) -> Non
     assert len(found["deletion"][0]) == STEPS + 1
     for metric in CURVES:
         assert found[metric][0][1:-1] == pytest.approx(slow[metric][1:-1], abs=1e-14)
-        assert found[metric][0] == pytest.approx(slow[metric], abs=1e-8)  # the zero image's confidence is kept in float32
+        assert found[metric][0] == pytest.approx(
+            slow[metric], abs=1e-8
+        )  # the zero image's confidence is kept in float32
 
 
 def test_known_ends_are_not_recomputed() -> None:
@@ -129,7 +161,11 @@ def test_curves_do_not_depend_on_the_batch() -> None:
 def test_batches_may_end_within_a_curve(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """15 inner steps of each of six maps: batches of these sizes begin and end anywhere in them."""
     images = random_images(2, seed=5)
-    maps = [known for spec in ("gradcam", "gradcampp", "layercam") for known in stored(bench(vgg_like_network()), images, spec)]
+    maps = [
+        known
+        for spec in ("gradcam", "gradcampp", "layercam")
+        for known in stored(bench(vgg_like_network()), images, spec)
+    ]
     network = (made := bench(vgg_like_network(), batch_size=size)).network
     batches, forward = list[int](), network.forward
 

@@ -1,4 +1,6 @@
-"""A device's rows against the CPU's: on the pretended GPU, on one that computes something else, and where CUDA fails."""
+"""A device's rows against the CPU's: on the pretended GPU, on one that computes something else, and
+where CUDA fails.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,12 @@ def test_a_device_that_computes_the_cpus_rows() -> None:
     assert (facts.error, facts.tf32) == ("", False)
     assert found.error == ""
     assert found.difference < TOLERANCE["mixed"]
-    assert (found.name, found.memory, found.mig, found.precision) == (NAME, 80 << 30, False, "mixed")
+    assert (found.name, found.memory, found.mig, found.precision) == (
+        NAME,
+        80 << 30,
+        False,
+        "mixed",
+    )
 
 
 def test_a_device_that_computes_something_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
-"""What one method does wrong costs its own rows, with the line of its file; the others' are bit for bit as without it."""
+"""What one method does wrong costs its own rows, with the line of its file; the others' are bit for
+bit as without it.
+"""
 
 from __future__ import annotations
 
@@ -126,7 +128,9 @@ class BadFixedMap(FixedMap):
 
 def outcomes(*methods: Method, patience: float = 0.0) -> dict[str, Scores | Fault]:
     network = small_bench("gap").network
-    return Pipeline(network, patience=patience).outcomes(batch(), [*map(method, OTHERS[:2]), *methods, *map(method, OTHERS[2:])])
+    return Pipeline(network, patience=patience).outcomes(
+        batch(), [*map(method, OTHERS[:2]), *methods, *map(method, OTHERS[2:])]
+    )
 
 
 def batch() -> Batch:
@@ -142,12 +146,29 @@ def fault(found: dict[str, Scores | Fault], key: str) -> Fault:
 @pytest.mark.parametrize(
     ("bad", "reason", "words"),
     [
-        (Raises(), "method-raised", f"test_guarding.py:{Raises.combine.__code__.co_firstlineno + 1}: ValueError: not today"),
-        (WrongShape(), "wrong-shape", "WrongShape.combine returned a tensor [4, 12, 8, 8], not [4, 8, 8]"),
+        (
+            Raises(),
+            "method-raised",
+            f"test_guarding.py:{Raises.combine.__code__.co_firstlineno + 1}: ValueError: not today",
+        ),
+        (
+            WrongShape(),
+            "wrong-shape",
+            "WrongShape.combine returned a tensor [4, 12, 8, 8], not [4, 8, 8]",
+        ),
         (NoTensor(), "wrong-shape", "NoTensor.combine returned NoneType, not a tensor [4, 8, 8]"),
-        (Overwrites(), "overwrites", "Overwrites.combine overwrites the view's activation and logits and targets and gradient"),
+        (
+            Overwrites(),
+            "overwrites",
+            "Overwrites.combine overwrites the view's activation and logits and targets and "
+            "gradient",
+        ),
         (WrongOnTheMaskedImage(), "wrong-shape", "returned a tensor [4, 8], not [4, 8, 8]"),
-        (BadFixedMap(), "wrong-shape", "BadFixedMap.fixed_map returned a tensor [1, 1, 32], not [1, 32, 32]"),
+        (
+            BadFixedMap(),
+            "wrong-shape",
+            "BadFixedMap.fixed_map returned a tensor [1, 1, 32], not [1, 32, 32]",
+        ),
     ],
 )
 def test_the_others_have_their_rows(bad: Method, reason: str, words: str) -> None:
@@ -167,7 +188,12 @@ def test_a_map_that_is_no_number_is_the_methods(value: float) -> None:
     bad = NotANumber(value)
     scores = outcomes(bad)[bad.name]
     assert isinstance(scores, Scores)
-    assert [scores.problem(place) for place in range(IMAGES)] == ["", "the method's map is not a number", "", ""]
+    assert [scores.problem(place) for place in range(IMAGES)] == [
+        "",
+        "the method's map is not a number",
+        "",
+        "",
+    ]
 
 
 def test_a_method_that_hangs_is_interrupted_in_its_line_and_twice_at_most() -> None:
@@ -208,8 +234,10 @@ def test_errors_that_are_nobodys_fault_are_raised() -> None:
             raise UsageError("no", "")
 
     kinds: Sequence[tuple[Method, type[Exception]]] = (
-        (NoMemory(), torch.OutOfMemoryError), (Lost(), RuntimeError), (Deliberate(), UsageError),
-    )  # fmt: skip
+        (NoMemory(), torch.OutOfMemoryError),
+        (Lost(), RuntimeError),
+        (Deliberate(), UsageError),
+    )
     for one, kind in kinds:
         with pytest.raises(kind):
             outcomes(one)

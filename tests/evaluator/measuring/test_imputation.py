@@ -1,4 +1,6 @@
-"""Noisy linear imputation against a sparse solve, by hand, and where there is nothing to impute from."""
+"""Noisy linear imputation against a sparse solve, by hand, and where there is nothing to impute
+from.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,11 @@ from evaluator.measuring.imputation import impute
 from evaluator.metrics.road import missing_by_rank
 from tests.networks import random_images
 
-WEIGHTS = {(row, column): 1 / 6 if 0 in (row, column) else 1 / 12 for row in (-1, 0, 1) for column in (-1, 0, 1)}
+WEIGHTS = {
+    (row, column): 1 / 6 if 0 in (row, column) else 1 / 12
+    for row in (-1, 0, 1)
+    for column in (-1, 0, 1)
+}
 del WEIGHTS[0, 0]
 
 

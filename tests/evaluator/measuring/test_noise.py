@@ -1,4 +1,6 @@
-"""Noise drawn ahead: the very numbers of noise that is drawn when it is asked for, and no more of it than is wanted."""
+"""Noise drawn ahead: the very numbers of noise that is drawn when it is asked for, and no more of
+it than is wanted.
+"""
 
 from __future__ import annotations
 
@@ -67,8 +69,11 @@ def test_what_is_no_longer_wanted_is_forgotten(ahead: NoiseAhead) -> None:
 def test_passes_over_images_come_before_those_over_their_explanation_maps() -> None:
     masked = tuple(map(on_explanation, KEYS))
     assert fields_of([("n", 2), ("n", 3)], KEYS, SHAPE) == [
-        field(step=2), field(step=3), field(step=2, keys=masked), field(step=3, keys=masked),
-    ]  # fmt: skip
+        field(step=2),
+        field(step=3),
+        field(step=2, keys=masked),
+        field(step=3, keys=masked),
+    ]
 
 
 def test_standard_normal() -> None:

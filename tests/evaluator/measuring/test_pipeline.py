@@ -1,4 +1,6 @@
-"""One batch through one network: what is shared, what a batch may not change, and the edge cases of the specification."""
+"""One batch through one network: what is shared, what a batch may not change, and the edge cases of
+the specification.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,31 @@ from evaluator.methods import all_methods
 from tests.agreement import VALUES, compare, evaluated, keys_of, small_bench
 from tests.attention import transformer_bench
 from tests.evaluator.methods.views import pixels, worst_difference
-from tests.networks import NETWORKS, SIDE, bench, gap_network, random_images, stubborn_network, vgg_like_network
+from tests.networks import (
+    NETWORKS,
+    SIDE,
+    bench,
+    gap_network,
+    random_images,
+    stubborn_network,
+    vgg_like_network,
+)
 
-FAST = ("fakecam", "gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "scorecam", "ablationcam", "sscam:n=2", "layercam")
+FAST = (
+    "fakecam",
+    "gradcam",
+    "xgradcam",
+    "gradcampp",
+    "smoothgradcampp",
+    "scorecam",
+    "ablationcam",
+    "sscam:n=2",
+    "layercam",
+)
 
 
-# -- rows -----------------------------------------------------------------------------------------------------------------------
+# -- rows
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("network", ["gap", "vgg-like"])
@@ -26,12 +47,19 @@ def test_a_given_target_is_explained_in_place_of_the_predicted_one(network: str)
     images, targets = random_images(3, seed=5), torch.tensor([9, 0, 4])
     scores = evaluated(small_bench(network), images, "gradcampp", targets)
     assert scores.target == [9, 0, 4] != scores.predicted
-    assert compare(small_bench(network), NETWORKS[network](), images, "gradcampp", scores, targets).largest < 1e-5
+    assert (
+        compare(
+            small_bench(network), NETWORKS[network](), images, "gradcampp", scores, targets
+        ).largest
+        < 1e-5
+    )
 
 
 @pytest.mark.parametrize("spec", FAST)
 def test_rows_do_not_depend_on_the_batch(spec: str) -> None:
-    """Sizes of batch and micro-batch, company and order: in float32 sums may differ in the last digits, no more."""
+    """Sizes of batch and micro-batch, company and order: in float32 sums may differ in the last
+    digits, no more.
+    """
     images = random_images(5, seed=3)
     expected = evaluated(small_bench("vgg-like"), images, spec)
     assert worst_difference(evaluated(bench(vgg_like_network(), 2), images, spec), expected) < 2e-5
@@ -47,15 +75,21 @@ def test_noise_belongs_to_the_image_not_to_its_place() -> None:
     images, keys = random_images(3, seed=3), keys_of(3)
     smooth = method("smoothgradcampp")
     expected = small_bench("vgg-like").pipeline.rows(Batch(images, keys), [smooth])[smooth.name]
-    turned = small_bench("vgg-like").pipeline.rows(Batch(images.flip(0), keys[::-1]), [smooth])[smooth.name]
-    other = small_bench("vgg-like").pipeline.rows(Batch(images, [b"1" + key for key in keys]), [smooth])[smooth.name]
+    turned = small_bench("vgg-like").pipeline.rows(Batch(images.flip(0), keys[::-1]), [smooth])[
+        smooth.name
+    ]
+    other = small_bench("vgg-like").pipeline.rows(
+        Batch(images, [b"1" + key for key in keys]), [smooth]
+    )[smooth.name]
     assert worst_difference(turned, expected, order=[2, 1, 0]) < 2e-5
     assert worst_difference(other, expected) > 1e-3
 
 
 def test_methods_do_not_disturb_one_another() -> None:
     images = random_images(2, seed=4)
-    together = small_bench("gap").pipeline.rows(Batch(images, keys_of(2)), [method(spec) for spec in (*FAST, "cam")])
+    together = small_bench("gap").pipeline.rows(
+        Batch(images, keys_of(2)), [method(spec) for spec in (*FAST, "cam")]
+    )
     assert list(together) == [*FAST, "cam"]
     for spec, scores in together.items():
         assert worst_difference(scores, evaluated(small_bench("gap"), images, spec)) < 1e-6
@@ -75,7 +109,9 @@ def test_methods_do_not_disturb_one_another() -> None:
     ],
 )
 def test_forwards_of_an_image_on_a_gap_network(specs: tuple[str, ...], forwards: int) -> None:
-    """Clean pass, one masked pass for every distinct map, noisy passes: the budget of the specification, and what is planned."""
+    """Clean pass, one masked pass for every distinct map, noisy passes: the budget of the
+    specification, and what is planned.
+    """
     made = bench(gap_network())
     made.pipeline.rows(Batch(random_images(3), keys_of(3)), [method(spec) for spec in specs])
     assert made.network.forwards == 3 * forwards
@@ -83,7 +119,10 @@ def test_forwards_of_an_image_on_a_gap_network(specs: tuple[str, ...], forwards:
     assert 1 + sum(one.forwards(12, gap_linear=True) for one in distinct.values()) == forwards
 
 
-@pytest.mark.parametrize(("spec", "forwards"), [("smoothgradcampp", 10), ("gradcam", 2), ("ablationcam", 2), ("iscam:n=2", 42)])
+@pytest.mark.parametrize(
+    ("spec", "forwards"),
+    [("smoothgradcampp", 10), ("gradcam", 2), ("ablationcam", 2), ("iscam:n=2", 42)],
+)
 def test_forwards_of_an_image_on_a_vgg_like_network(spec: str, forwards: int) -> None:
     made = bench(vgg_like_network())
     evaluated(made, random_images(3, seed=1), spec)
@@ -98,10 +137,13 @@ def test_equal_by_construction_means_equal_rows() -> None:
     assert scores["gradcam"] == scores["cam"] == scores["xgradcam"]
 
 
-# -- edge cases -----------------------------------------------------------------------------------------------------------------
+# -- edge cases
+# --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spec", ["cam", "gradcam", "gradcampp", "smoothgradcampp", "ablationcam", "layercam"])
+@pytest.mark.parametrize(
+    "spec", ["cam", "gradcam", "gradcampp", "smoothgradcampp", "ablationcam", "layercam"]
+)
 def test_a_zero_map_is_flagged_and_scores_zero(spec: str) -> None:
     made, images = bench(stubborn_network()), random_images(3, seed=6)
     scores = evaluated(made, images, spec)
@@ -118,16 +160,29 @@ def test_a_zero_map_is_flagged_and_scores_zero(spec: str) -> None:
 @pytest.mark.parametrize("spec", sorted(all_methods()))
 @pytest.mark.parametrize("image", ["black", "constant", "huge"])
 def test_odd_images_give_numbers_in_range(spec: str, image: str) -> None:
-    """A black image has a zero explanation map whatever the method; a huge one saturates every probability."""
+    """A black image has a zero explanation map whatever the method; a huge one saturates every
+    probability.
+    """
     images = {
-        "black": torch.zeros(1, 3, SIDE, SIDE), "constant": torch.ones(1, 3, SIDE, SIDE), "huge": 1e4 * random_images(1),
-    }[image]  # fmt: skip
+        "black": torch.zeros(1, 3, SIDE, SIDE),
+        "constant": torch.ones(1, 3, SIDE, SIDE),
+        "huge": 1e4 * random_images(1),
+    }[image]
     short = {"sscam": "sscam:n=2", "iscam": "iscam:n=2"}.get(spec, spec)
-    made = transformer_bench("torchvision") if all_methods()[spec].needs_attention else small_bench("gap")
+    made = (
+        transformer_bench("torchvision")
+        if all_methods()[spec].needs_attention
+        else small_bench("gap")
+    )
     scores = evaluated(made, images, short)
     assert not scores.problem(0)
     assert all(0 <= getattr(scores, value)[0] <= 1 for value in VALUES)
-    assert 0 <= pixels(scores.maps[0] or b"\0\0\0\0").min() <= pixels(scores.maps[0] or b"\0\0\0\0").max() <= 1
+    assert (
+        0
+        <= pixels(scores.maps[0] or b"\0\0\0\0").min()
+        <= pixels(scores.maps[0] or b"\0\0\0\0").max()
+        <= 1
+    )
 
 
 def test_the_explanation_of_a_black_image_is_the_image() -> None:
@@ -142,7 +197,9 @@ def test_confidence_that_underflows_leaves_the_drop_undefined() -> None:
     scores = evaluated(bench(model), random_images(2), "gradcam", torch.tensor([5, 5]))
     assert scores.y == [0.0, 0.0]
     assert all(isnan(value) for value in (*scores.average_drop, *scores.adcc))
-    assert not any(scores.problem(place) for place in range(2)), "undefined is not an error: it is stored as NULL"
+    assert not any(scores.problem(place) for place in range(2)), (
+        "undefined is not an error: it is stored as NULL"
+    )
 
 
 def test_a_network_that_returns_nan_is_noticed() -> None:

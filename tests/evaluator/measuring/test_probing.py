@@ -1,4 +1,6 @@
-"""Asking a network again: what it sees without pixels, the seeded noise, and the maps of the least likely class."""
+"""Asking a network again: what it sees without pixels, the seeded noise, and the maps of the least
+likely class.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,15 @@ from tests.networks import SIDE, Bench, bench, gap_network, random_images
 
 
 def stored(made: Bench, images: Tensor, spec: str) -> list[MapOfImage]:
-    scores = made.pipeline.rows(Batch(images, keys_of(len(images))), [method(spec)])[method(spec).name]
+    scores = made.pipeline.rows(Batch(images, keys_of(len(images))), [method(spec)])[
+        method(spec).name
+    ]
     return [
-        MapOfImage(place, spec, StoredMap(scores.target[place], scores.y[place], scores.o[place], scores.maps[place]))
+        MapOfImage(
+            place,
+            spec,
+            StoredMap(scores.target[place], scores.y[place], scores.o[place], scores.maps[place]),
+        )
         for place in range(len(images))
     ]
 
@@ -81,7 +89,10 @@ def test_maps_of_the_least_likely_class(network: str) -> None:
         others = made.pipeline.rows(Batch(images, keys_of(3), least), [method(spec)])[spec]
         chosen = [maps[2], maps[0]]
         found = MapProbe(asked, chosen).least_likely().pixels().expand(2, -1, -1)
-        again = [one._replace(stored=one.stored._replace(values=others.maps[one.image])) for one in chosen]
+        again = [
+            one._replace(stored=one.stored._replace(values=others.maps[one.image]))
+            for one in chosen
+        ]
         assert (found - saliency_of(again, made.network).pixels()).abs().max() < 1e-6
     rows = 4 * 2 * (3 + 3)
     assert made.network.forwards - before == rows + 3, "one clean pass for all methods"
@@ -90,7 +101,12 @@ def test_maps_of_the_least_likely_class(network: str) -> None:
 def test_methods_that_cannot_see_the_class_have_no_sensitivity() -> None:
     made, images = small_bench("vgg-like"), random_images(3, seed=5)
     value = {
-        spec: measured("class_sensitivity", stored(made, images, spec), made.network, probed=probed(made, images))
+        spec: measured(
+            "class_sensitivity",
+            stored(made, images, spec),
+            made.network,
+            probed=probed(made, images),
+        )
         for spec in ("eigencam", "fakecam", "gradcam")
     }
     assert value["eigencam"] == pytest.approx([0.0] * 3, abs=1e-9)

@@ -1,4 +1,6 @@
-"""Metrics on request in a session: with a truth, without one, from other metrics; what an image lacks is said."""
+"""Metrics on request in a session: with a truth, without one, from other metrics; what an image
+lacks is said.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +43,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def session(folder: Path) -> Iterator[EvaluationSession]:
     values = {
-        "data": str(folder / "data"), "truth": str(folder / "truth"), "backbones": ["resnet18:weights=random:0"],
-        "methods": METHODS, "metrics": ["all"],
-    }  # fmt: skip
+        "data": str(folder / "data"),
+        "truth": str(folder / "truth"),
+        "backbones": ["resnet18:weights=random:0"],
+        "methods": METHODS,
+        "metrics": ["all"],
+    }
     opened = open_session(SessionSettings(RunPlan.from_dict(values), str(folder / "data")))
     opened.load(0)
     yield opened
@@ -60,9 +65,13 @@ def rows(session: EvaluationSession, images: dict[str, ImageRef]) -> UnitResult:
     return session.evaluate(Unit(0, 0, 0, (1, 2), METHODS, tuple(images.values())))
 
 
-def asked(rows: UnitResult, images: dict[str, ImageRef], *metrics: str, of: tuple[str, ...] = ()) -> Unit:
+def asked(
+    rows: UnitResult, images: dict[str, ImageRef], *metrics: str, of: tuple[str, ...] = ()
+) -> Unit:
     maps = {
-        (row.cell, row.image): StoredMap(row.target, row.y, row.o, row.map, tuple((key, getattr(row, key)) for key in of))
+        (row.cell, row.image): StoredMap(
+            row.target, row.y, row.o, row.map, tuple((key, getattr(row, key)) for key in of)
+        )
         for row in rows.rows
     }
     return Unit(1, 0, 0, (1, 2), METHODS, tuple(images.values()), metrics, maps)
@@ -80,7 +89,9 @@ def test_images_without_a_usable_truth_have_no_value_and_say_why(
     a = images["a"].id
     for metric in LOCALISATION:
         assert set(values(result, metric)) == {(1, a), (2, a)}
-    assert values(result, "mass_accuracy")[2, a] == pytest.approx(0.5, abs=1e-4), "Fake-CAM lies everywhere"
+    assert values(result, "mass_accuracy")[2, a] == pytest.approx(0.5, abs=1e-4), (
+        "Fake-CAM lies everywhere"
+    )
     reasons = {(one.image, one.reason) for one in result.failures}
     expected = {("b", "truth-size"), ("c", "truth-broken"), ("d", "no-truth")}
     assert reasons == {(images[name].id, reason) for name, reason in expected}
@@ -91,7 +102,12 @@ def test_the_answer_does_not_depend_on_how_a_unit_is_cut(
     session: EvaluationSession, images: dict[str, ImageRef], rows: UnitResult
 ) -> None:
     chosen = (images["a"], images["c"])
-    unit = replace(asked(rows, images, "mass_accuracy", "road", "sparseness"), cells=(1,), methods=METHODS[:1], images=chosen)
+    unit = replace(
+        asked(rows, images, "mass_accuracy", "road", "sparseness"),
+        cells=(1,),
+        methods=METHODS[:1],
+        images=chosen,
+    )
     together = session.evaluate(unit)
     for ref in chosen:
         alone = session.evaluate(replace(unit, images=(ref,)))
@@ -107,11 +123,19 @@ def test_arcc_is_computed_from_what_was_measured_with_it_or_before(
     assert both.forwards == 2 * 4 * 8
     road = values(both, "road")
     later = asked(rows, images, "arcc", of=("coherency", "complexity"))
-    maps = {key: one._replace(measured=(*one.measured, ("road", road[key]))) for key, one in later.maps.items() if key[1] != 0}
+    maps = {
+        key: one._replace(measured=(*one.measured, ("road", road[key])))
+        for key, one in later.maps.items()
+        if key[1] != 0
+    }
     alone = session.evaluate(replace(later, maps={**later.maps, **maps}))
     assert alone.forwards == 0
-    assert values(alone, "arcc") == {key: value for key, value in values(both, "arcc").items() if key[1] != 0}
-    assert {(one.image, one.reason, one.detail) for one in alone.failures} == {(0, "no-source", "it has no road")}
+    assert values(alone, "arcc") == {
+        key: value for key, value in values(both, "arcc").items() if key[1] != 0
+    }
+    assert {(one.image, one.reason, one.detail) for one in alone.failures} == {
+        (0, "no-source", "it has no road")
+    }
 
 
 def test_images_that_cannot_be_read_any_more(
@@ -119,12 +143,15 @@ def test_images_that_cannot_be_read_any_more(
 ) -> None:
     (folder / "data/a.png").rename(folder / "gone.png")
     try:
-        result = session.evaluate(asked(rows, images, "arcc", "mass_accuracy", "road", of=("coherency", "complexity")))
+        result = session.evaluate(
+            asked(rows, images, "arcc", "mass_accuracy", "road", of=("coherency", "complexity"))
+        )
     finally:
         (folder / "gone.png").rename(folder / "data/a.png")
     a = images["a"].id
     assert {(one.metric, one.reason) for one in result.failures if one.image == a} == {
-        ("road", "missing"), ("arcc", "no-source"),
-    }  # fmt: skip
+        ("road", "missing"),
+        ("arcc", "no-source"),
+    }
     assert (1, a) in values(result, "mass_accuracy")
     assert len(values(result, "road")) == len(values(result, "arcc")) == 6

@@ -1,4 +1,6 @@
-"""Metrics from what a row has stored are those of the pass that made it, for low-resolution and for fixed maps, in any order."""
+"""Metrics from what a row has stored are those of the pass that made it, for low-resolution and for
+fixed maps, in any order.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def scores(made: Bench, images: Tensor) -> dict[str, Scores]:
 def maps(scores: dict[str, Scores]) -> list[MapOfImage]:
     """Image by image, as a unit of several cells has them."""
     return [
-        MapOfImage(place, spec, StoredMap(of.target[place], of.y[place], of.o[place], of.maps[place]))
+        MapOfImage(
+            place, spec, StoredMap(of.target[place], of.y[place], of.o[place], of.maps[place])
+        )
         for place in range(3)
         for spec, of in scores.items()
     ]
@@ -57,15 +61,24 @@ def in_order(scores: dict[str, Scores], column: str) -> list[float]:
     ],
 )
 def test_a_metric_from_stored_rows_is_that_of_the_pass(
-    column: str, formula: object, made: Bench, maps: list[MapOfImage], scores: dict[str, Scores], monkeypatch: pytest.MonkeyPatch
+    column: str,
+    formula: object,
+    made: Bench,
+    maps: list[MapOfImage],
+    scores: dict[str, Scores],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(row_functions, "formula_of", lambda name: SimpleNamespace(measure=formula))
     before = made.network.forwards
-    assert measured("average_gain", maps, made.network) == pytest.approx(in_order(scores, column), abs=1e-12)
+    assert measured("average_gain", maps, made.network) == pytest.approx(
+        in_order(scores, column), abs=1e-12
+    )
     assert made.network.forwards == before
 
 
-def test_average_gain_as_it_stands_in_its_file(made: Bench, maps: list[MapOfImage], scores: dict[str, Scores]) -> None:
+def test_average_gain_as_it_stands_in_its_file(
+    made: Bench, maps: list[MapOfImage], scores: dict[str, Scores]
+) -> None:
     pairs = zip(in_order(scores, "y"), in_order(scores, "o"), strict=True)
     expected = [max(0.0, o - y) / (1 - y) for y, o in pairs]
     assert any(expected)

@@ -1,4 +1,6 @@
-"""Sums over the pixels from low-resolution values: equal to sums over the upsampled map, whatever the sizes."""
+"""Sums over the pixels from low-resolution values: equal to sums over the upsampled map, whatever
+the sizes.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,18 @@ SIZES = [(7, 7, 224, 224), (14, 14, 224, 224), (5, 9, 31, 17), (1, 1, 8, 8), (8,
 
 
 @pytest.mark.parametrize(("low", "width", "height", "broad"), SIZES)
-def test_mean_and_scatter_are_those_of_the_pixels(low: int, width: int, height: int, broad: int) -> None:
-    first, second = torch.rand(2, 3, low, width, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+def test_mean_and_scatter_are_those_of_the_pixels(
+    low: int, width: int, height: int, broad: int
+) -> None:
+    first, second = torch.rand(
+        2, 3, low, width, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
     small = Saliency(first, height, broad), Saliency(second, height, broad)
     large = [upsample(values, height, broad) for values in (first, second)]
-    assert [one.pixels().equal(pixels) for one, pixels in zip(small, large, strict=True)] == [True, True]
+    assert [one.pixels().equal(pixels) for one, pixels in zip(small, large, strict=True)] == [
+        True,
+        True,
+    ]
     assert torch.allclose(small[0].mean(), large[0].mean((1, 2)), atol=1e-14)
     centred = [pixels - pixels.mean((1, 2), keepdim=True) for pixels in large]
     for one, other in ((0, 0), (0, 1), (1, 0)):

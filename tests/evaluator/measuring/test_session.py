@@ -1,4 +1,6 @@
-"""A session on real images with a real network: bad files cost one failure per cell, nothing depends on how work is cut."""
+"""A session on real images with a real network: bad files cost one failure per cell, nothing
+depends on how work is cut.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,12 @@ METHODS = ("gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "fakecam")
 
 
 def plan_of(root: Path, **changes: object) -> RunPlan:
-    values = {"data": str(root), "backbones": ("efficientnet_lite0",), "methods": METHODS, **changes}
+    values = {
+        "data": str(root),
+        "backbones": ("efficientnet_lite0",),
+        "methods": METHODS,
+        **changes,
+    }
     return RunPlan.from_dict(values)
 
 
@@ -93,8 +100,13 @@ def bad_files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-EXPECTED = {"text.jpg": "not-an-image", "empty.jpg": "not-an-image", "cut.jpg": "truncated", "folder.jpg": "not-a-file",
-            "link.jpg": "outside-root"}  # fmt: skip
+EXPECTED = {
+    "text.jpg": "not-an-image",
+    "empty.jpg": "not-an-image",
+    "cut.jpg": "truncated",
+    "folder.jpg": "not-a-file",
+    "link.jpg": "outside-root",
+}
 
 
 @needs_sample
@@ -107,7 +119,12 @@ def test_bad_files_are_failures_and_their_neighbours_are_whole(bad_files: Path) 
     opened.close()
     assert {names[failure.image]: failure.reason for failure in result.failures} == EXPECTED
     assert len(result.failures) == len(EXPECTED) * len(METHODS)
-    assert {names[row.image] for row in result.rows} == {"good.jpg", "grey.jpg", "cmyk.jpg", "really_a.jpg"}
+    assert {names[row.image] for row in result.rows} == {
+        "good.jpg",
+        "grey.jpg",
+        "cmyk.jpg",
+        "really_a.jpg",
+    }
 
 
 @needs_sample
@@ -115,7 +132,9 @@ def test_a_label_target_explains_the_label_and_needs_one() -> None:
     images = sample(4)
     unlabelled = images[2]._replace(label=None)
     stranger = images[3]._replace(label=1000)
-    opened = open_session(SessionSettings(plan_of(SAMPLE, target="label", methods=("gradcam",)), str(SAMPLE)))
+    opened = open_session(
+        SessionSettings(plan_of(SAMPLE, target="label", methods=("gradcam",)), str(SAMPLE))
+    )
     opened.load(0)
     result = opened.evaluate(unit((*images[:2], unlabelled, stranger), ("gradcam",)))
     opened.close()
@@ -134,7 +153,9 @@ def test_an_image_that_changed_under_its_name_is_refused(session: EvaluationSess
 
 
 @needs_sample
-def test_top_1_accuracy_says_that_labels_and_preprocessing_are_right(session: EvaluationSession) -> None:
+def test_top_1_accuracy_says_that_labels_and_preprocessing_are_right(
+    session: EvaluationSession,
+) -> None:
     images = sample(64)
     rows = session.evaluate(unit(images, ("fakecam",))).rows
     labels = {ref.id: ref.label for ref in images}
@@ -146,7 +167,9 @@ def test_the_plan_of_the_fixture_is_valid() -> None:
 
 
 def test_a_unit_whose_backbone_is_not_loaded_is_refused(tmp_path: Path) -> None:
-    session = open_session(SessionSettings(plan_of(tmp_path), str(tmp_path), threads=torch.get_num_threads()))
+    session = open_session(
+        SessionSettings(plan_of(tmp_path), str(tmp_path), threads=torch.get_num_threads())
+    )
     with pytest.raises(RunFailed, match="backbone 0 is not loaded"):
         session.evaluate(unit(()))
     versions = session.versions()
@@ -161,13 +184,18 @@ def test_a_unit_whose_backbone_is_not_loaded_is_refused(tmp_path: Path) -> None:
 def pictures(tmp_path: Path) -> tuple[ImageRef, ...]:
     """Four plain pictures, without labels."""
     for place in range(4):
-        Image.new("RGB", (240, 250), (60 * place, 90, 200 - 40 * place)).save(tmp_path / f"{place}.png")
+        Image.new("RGB", (240, 250), (60 * place, 90, 200 - 40 * place)).save(
+            tmp_path / f"{place}.png"
+        )
     return find_images(tmp_path, seed=0).images
 
 
 def small_session(root: Path, **settings: Any) -> EvaluationSession:
     """Two networks with random weights."""
-    changes = {"backbones": ("resnet18:weights=random:0", "efficientnet_lite0:weights=random:0"), "methods": ("gradcam",)}
+    changes = {
+        "backbones": ("resnet18:weights=random:0", "efficientnet_lite0:weights=random:0"),
+        "methods": ("gradcam",),
+    }
     plan = plan_of(root, **{**changes, **settings.pop("plan", {})})
     return open_session(SessionSettings(plan, str(root), **settings))
 
@@ -185,7 +213,9 @@ class Tight(nn.Module):
         return self.trunk(images)  # type: ignore[no-any-return]  # a module's call is Any
 
 
-def test_what_memory_allows_is_said_once_and_remembered_for_the_next_time(pictures: tuple[ImageRef, ...], tmp_path: Path) -> None:
+def test_what_memory_allows_is_said_once_and_remembered_for_the_next_time(
+    pictures: tuple[ImageRef, ...], tmp_path: Path
+) -> None:
     session = small_session(tmp_path)
     session.load(0)
     assert session._loaded is not None
@@ -218,7 +248,9 @@ def test_batch_sizes_are_searched_for_and_written_where_nothing_is_remembered(
     session.close()
 
 
-def test_without_any_label_every_image_is_a_failure(pictures: tuple[ImageRef, ...], tmp_path: Path) -> None:
+def test_without_any_label_every_image_is_a_failure(
+    pictures: tuple[ImageRef, ...], tmp_path: Path
+) -> None:
     session = small_session(tmp_path, plan={"target": "label"})
     session.load(0)
     result = session.evaluate(unit(pictures, ("gradcam",)))
@@ -228,7 +260,9 @@ def test_without_any_label_every_image_is_a_failure(pictures: tuple[ImageRef, ..
     assert len(result.failures) == 4
 
 
-def test_a_network_that_gives_no_numbers_is_not_believed(pictures: tuple[ImageRef, ...], tmp_path: Path) -> None:
+def test_a_network_that_gives_no_numbers_is_not_believed(
+    pictures: tuple[ImageRef, ...], tmp_path: Path
+) -> None:
     session = small_session(tmp_path)
     session.load(0)
     assert session._loaded is not None
@@ -242,7 +276,9 @@ def test_a_network_that_gives_no_numbers_is_not_believed(pictures: tuple[ImageRe
     }
 
 
-def test_what_needs_no_pixels_is_measured_though_the_files_are_gone(pictures: tuple[ImageRef, ...], tmp_path: Path) -> None:
+def test_what_needs_no_pixels_is_measured_though_the_files_are_gone(
+    pictures: tuple[ImageRef, ...], tmp_path: Path
+) -> None:
     session = small_session(tmp_path)
     session.load(0)
     cells = unit(pictures, ("gradcam", "fakecam"))
@@ -250,10 +286,19 @@ def test_what_needs_no_pixels_is_measured_though_the_files_are_gone(pictures: tu
     maps = {(row.cell, row.image): StoredMap(row.target, row.y, row.o, row.map) for row in rows}
     asked = replace(cells, metrics=("deletion", "average_gain"), maps=maps)
     both = session.evaluate(asked)
-    gains = {(one.cell, one.image): one.value for one in both.measurements if one.metric == "average_gain"}
-    assert gains == {(row.cell, row.image): pytest.approx(max(0, row.o - row.y) / (1 - row.y), abs=1e-12) for row in rows}
+    gains = {
+        (one.cell, one.image): one.value
+        for one in both.measurements
+        if one.metric == "average_gain"
+    }
+    assert gains == {
+        (row.cell, row.image): pytest.approx(max(0, row.o - row.y) / (1 - row.y), abs=1e-12)
+        for row in rows
+    }
     assert {one.metric for one in both.measurements} == {"deletion", "average_gain"}
-    assert [one.curve != b"" for one in both.measurements] == [one.metric == "deletion" for one in both.measurements]
+    assert [one.curve != b"" for one in both.measurements] == [
+        one.metric == "deletion" for one in both.measurements
+    ]
     for image in pictures:
         (tmp_path / image.path.decode()).unlink()
     alone = replace(asked, metrics=("average_gain",))

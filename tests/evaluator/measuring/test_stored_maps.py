@@ -21,8 +21,13 @@ def made() -> Bench:
 @pytest.mark.parametrize("count", [1, 3])
 def test_values_are_read_as_they_were_stored_row_by_row(made: Bench, count: int) -> None:
     facts, side = made.network.backbone.facts, made.network.side
-    grids = np.linspace(0, 1, count * facts.height * facts.width, dtype="<f4").reshape(count, facts.height, facts.width)
-    maps = [MapOfImage(place, "gradcam", MAP._replace(values=grid.tobytes())) for place, grid in enumerate(grids)]
+    grids = np.linspace(0, 1, count * facts.height * facts.width, dtype="<f4").reshape(
+        count, facts.height, facts.width
+    )
+    maps = [
+        MapOfImage(place, "gradcam", MAP._replace(values=grid.tobytes()))
+        for place, grid in enumerate(grids)
+    ]
     saliency = saliency_of(maps, made.network)
     assert saliency.values.numpy() == pytest.approx(grids, abs=0)
     pixels = saliency.pixels().numpy()
@@ -36,13 +41,18 @@ def test_values_are_read_as_they_were_stored_row_by_row(made: Bench, count: int)
 def test_one_fixed_map_stands_for_all(made: Bench) -> None:
     side = made.network.side
     fixed = MAP._replace(values=None)
-    pixels = saliency_of([MapOfImage(place, "fakecam", fixed) for place in range(3)], made.network).pixels()
+    pixels = saliency_of(
+        [MapOfImage(place, "fakecam", fixed) for place in range(3)], made.network
+    ).pixels()
     assert pixels.shape == (1, side, side)
     assert pixels.sum() == side * side - 1
 
 
 def test_the_same_values_are_one_map_whoever_made_them() -> None:
-    assert MapOfImage(0, "gradcam", MAP).identity == MapOfImage(0, "xgradcam", MAP._replace(y=0.9)).identity
+    assert (
+        MapOfImage(0, "gradcam", MAP).identity
+        == MapOfImage(0, "xgradcam", MAP._replace(y=0.9)).identity
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,5 +70,8 @@ def test_another_image_target_or_map_is_another(other: MapOfImage) -> None:
 
 def test_fixed_maps_are_told_apart_by_their_methods() -> None:
     fixed = MAP._replace(values=None)
-    assert MapOfImage(0, "fakecam", fixed).identity == MapOfImage(0, "fakecam", fixed._replace(o=0.1)).identity
+    assert (
+        MapOfImage(0, "fakecam", fixed).identity
+        == MapOfImage(0, "fakecam", fixed._replace(o=0.1)).identity
+    )
     assert MapOfImage(0, "fakecam", fixed).identity != MapOfImage(0, "fixed", fixed).identity

@@ -1,4 +1,6 @@
-"""Ablation-CAM: the closed form and the head-only form are both the brute force over the whole network."""
+"""Ablation-CAM: the closed form and the head-only form are both the brute force over the whole
+network.
+"""
 
 from __future__ import annotations
 

@@ -32,11 +32,15 @@ def test_options_hold_the_defaults_too() -> None:
 def test_weighted_sum_takes_one_weight_per_channel_or_per_position() -> None:
     activation = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])
     assert weighted_sum(torch.tensor([[2.0, -1.0]]), activation).tolist() == [[[-1.0, 0.0]]]
-    assert weighted_sum(torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]]), activation).tolist() == [[[1.0, 4.0]]]
+    assert weighted_sum(torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]]), activation).tolist() == [
+        [[1.0, 4.0]]
+    ]
 
 
 def test_a_ratio_over_zero_is_zero() -> None:
-    assert guarded_ratio(torch.tensor([1.0, 0.0, 3.0]), torch.tensor([0.0, 0.0, -2.0])).tolist() == [0.0, 0.0, -1.5]
+    assert guarded_ratio(
+        torch.tensor([1.0, 0.0, 3.0]), torch.tensor([0.0, 0.0, -2.0])
+    ).tolist() == [0.0, 0.0, -1.5]
 
 
 def test_a_fixed_map_weighs_nothing() -> None:

@@ -27,6 +27,8 @@ def test_it_is_symmetric_and_a_quarter_of_each_side_wide() -> None:
 
 def test_complexity_is_the_integral_and_coherency_is_exact() -> None:
     scores = evaluated(small_bench("gap"), random_images(2), "centre")
-    assert scores.complexity == pytest.approx([(sqrt(2 * pi) / 4 * erf(sqrt(2))) ** 2] * 2, abs=1e-3)
+    assert scores.complexity == pytest.approx(
+        [(sqrt(2 * pi) / 4 * erf(sqrt(2))) ** 2] * 2, abs=1e-3
+    )
     assert scores.coherency == pytest.approx([1.0] * 2, abs=1e-12)
     assert scores.maps == [None, None]

@@ -60,7 +60,10 @@ def test_the_sign_makes_the_map_mostly_positive() -> None:
 
 def test_the_class_plays_no_part() -> None:
     images = random_images(2, seed=1)
-    maps = [evaluated(small_bench("vgg-like"), images, "eigencam", torch.full((2,), c)).maps for c in (0, 7)]
+    maps = [
+        evaluated(small_bench("vgg-like"), images, "eigencam", torch.full((2,), c)).maps
+        for c in (0, 7)
+    ]
     assert maps[0] == maps[1]
 
 

@@ -1,4 +1,6 @@
-"""Eigen-Grad-CAM beside a singular value decomposition, and beside pytorch-grad-cam where only centring and sign differ."""
+"""Eigen-Grad-CAM beside a singular value decomposition, and beside pytorch-grad-cam where only
+centring and sign differ.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def slow(seen: Explained) -> Tensor:
-    """``O v`` of ``g ⊙ A`` by a singular value decomposition, turned so that its sum is not negative."""
+    """``O v`` of ``g ⊙ A`` by a singular value decomposition, turned so that its sum is not
+    negative.
+    """
     activation, gradient, _ = seen.passed(seen.x)
     positions = (activation * gradient).flatten(1).T
     total: Tensor = positions @ torch.linalg.svd(positions).Vh[0]
@@ -34,16 +38,28 @@ def test_agrees_with_the_slow_formula(network: str) -> None:
 
 
 def test_by_hand() -> None:
-    """One pattern in two channels of opposite gradient: rank one, singular value √2 · |pattern|, and the sign of its sum."""
+    """One pattern in two channels of opposite gradient: rank one, singular value √2 · |pattern|,
+    and the sign of its sum.
+    """
     pattern = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
-    view = StillView(torch.stack([pattern, pattern])[None], torch.tensor([-1.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 2, 2))
+    view = StillView(
+        torch.stack([pattern, pattern])[None],
+        torch.tensor([-1.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 2, 2),
+    )
     assert view.combine("eigengradcam")[0].float().allclose(2**0.5 * pattern)
 
 
 def test_agrees_with_pytorch_grad_cam_when_centred() -> None:
-    """Its map is the first principal component of the centred product; which sign that has is left to its SVD."""
+    """Its map is the first principal component of the centred product; which sign that has is left
+    to its SVD.
+    """
     view = clean_view("smooth")
-    theirs = gradcam_package("EigenGradCAM", NETWORKS["smooth"](), random_images(IMAGES, seed=1), logit_targets(view.targets))
+    theirs = gradcam_package(
+        "EigenGradCAM",
+        NETWORKS["smooth"](),
+        random_images(IMAGES, seed=1),
+        logit_targets(view.targets),
+    )
     product = (view.gradient * view.activation).flatten(2).double()
     centred = product - product.mean(2, keepdim=True)
     component = high_power(centred.mT @ centred) @ theirs.double().flatten(1)[:, :, None]

@@ -39,25 +39,38 @@ def test_agrees_with_the_slow_formula(network: str, spec: str) -> None:
 
 
 def test_by_hand() -> None:
-    """Nine positions, one of them 9: mean 1, deviation √8 = 2.83, 1 + 2 · 2.83 < 9; a constant channel adds nothing."""
+    """Nine positions, one of them 9: mean 1, deviation √8 = 2.83, 1 + 2 · 2.83 < 9; a constant
+    channel adds nothing.
+    """
     channel = torch.zeros(3, 3)
     channel[1, 2] = 9
-    view = StillView(torch.stack([channel, torch.full((3, 3), 0.1), channel * 0.1])[None], torch.zeros(1, 3, 3, 3))
+    view = StillView(
+        torch.stack([channel, torch.full((3, 3), 0.1), channel * 0.1])[None],
+        torch.zeros(1, 3, 3, 3),
+    )
     found = view.combine("fem")[0]
     assert found[1, 2] == pytest.approx(1.1)
     assert found.sum() == pytest.approx(1.1)
 
 
 def test_pytorch_grad_cam_weighs_the_activation_by_the_share_of_such_positions() -> None:
-    """Its map is put together here from our parts, so that what it makes otherwise is known, and nothing else."""
+    """Its map is put together here from our parts, so that what it makes otherwise is known, and
+    nothing else.
+    """
     activation = clean_view("vgg-like").activation
     theirs = gradcam_package("FEM", NETWORKS["vgg-like"](), random_images(IMAGES, seed=1), [])
-    high = activation > activation.mean((2, 3), keepdim=True) + 2 * activation.std((2, 3), correction=0, keepdim=True)
-    assert torch.allclose((high.double().mean((2, 3), keepdim=True) * activation).sum(1), theirs, atol=1e-5)
+    high = activation > activation.mean((2, 3), keepdim=True) + 2 * activation.std(
+        (2, 3), correction=0, keepdim=True
+    )
+    assert torch.allclose(
+        (high.double().mean((2, 3), keepdim=True) * activation).sum(1), theirs, atol=1e-5
+    )
     assert not torch.allclose(combined("vgg-like", "fem"), theirs, rtol=0.5)
 
 
 def test_the_class_plays_no_part() -> None:
     images = random_images(2, seed=1)
-    maps = [evaluated(small_bench("vgg-like"), images, "fem", torch.full((2,), c)).maps for c in (0, 7)]
+    maps = [
+        evaluated(small_bench("vgg-like"), images, "fem", torch.full((2,), c)).maps for c in (0, 7)
+    ]
     assert maps[0] == maps[1]

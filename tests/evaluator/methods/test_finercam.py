@@ -1,4 +1,6 @@
-"""Finer-CAM beside the paper's formula by full-model autograd, beside torchcam, and beside what pytorch-grad-cam makes of it."""
+"""Finer-CAM beside the paper's formula by full-model autograd, beside torchcam, and beside what
+pytorch-grad-cam makes of it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def slow(seen: Explained, gamma: float = 0.6, n: int = 3) -> Tensor:
-    """The gradient of every class by a pass of its own; the classes nearest to the target by their logits."""
+    """The gradient of every class by a pass of its own; the classes nearest to the target by their
+    logits.
+    """
     activation, target_gradient, logits = seen.passed(seen.x)
     others = [d for d in range(len(logits)) if d != seen.c]
     nearest = sorted(others, key=lambda d: abs(float(logits[d] - logits[seen.c])))[:n]
@@ -56,12 +60,16 @@ def torchcam_maps(network: str, gamma: float) -> Tensor:
 @pytest.mark.parametrize("network", ["gap", "vgg-like", "smooth"])
 def test_agrees_with_torchcam(network: str, gamma: float) -> None:
     theirs = torchcam_maps(network, gamma)
-    assert torch.allclose(combined(network, f"finercam:gamma={gamma}").relu(), theirs, rtol=1e-4, atol=1e-5)
+    assert torch.allclose(
+        combined(network, f"finercam:gamma={gamma}").relu(), theirs, rtol=1e-4, atol=1e-5
+    )
     assert theirs.amax((1, 2)).min() > 0
 
 
 def test_agrees_with_pytorch_grad_cam_where_its_target_is_the_paper_s() -> None:
-    """Its own target weighs the classes by their probabilities and differentiates them too: another map."""
+    """Its own target weighs the classes by their probabilities and differentiates them too: another
+    map.
+    """
     view = clean_view("smooth")
     images, model = random_images(IMAGES, seed=1), NETWORKS["smooth"]()
     apart = (view.logits - view.logits.gather(1, view.targets[:, None])).abs()
@@ -71,9 +79,13 @@ def test_agrees_with_pytorch_grad_cam_where_its_target_is_the_paper_s() -> None:
         return lambda logits: logits[view.targets[place]] - logits[nearest[place]].mean()
 
     ours = combined("smooth", "finercam:gamma=1")
-    theirs = gradcam_package("FinerCAM", model, images, [contrast(place) for place in range(IMAGES)])
+    theirs = gradcam_package(
+        "FinerCAM", model, images, [contrast(place) for place in range(IMAGES)]
+    )
     assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
-    own = gradcam_package("FinerCAM", model, images, [_own_target(view.targets[p], nearest[p]) for p in range(IMAGES)])
+    own = gradcam_package(
+        "FinerCAM", model, images, [_own_target(view.targets[p], nearest[p]) for p in range(IMAGES)]
+    )
     assert (ours - own).abs().max() > 0.01 * ours.abs().max()
 
 
@@ -84,7 +96,9 @@ def _own_target(c: Tensor, nearest: Tensor) -> Any:
 
 
 def test_without_comparison_it_is_grad_cam() -> None:
-    assert torch.allclose(combined("gap", "finercam:gamma=1e-9"), combined("gap", "gradcam"), rtol=1e-5, atol=1e-6)
+    assert torch.allclose(
+        combined("gap", "finercam:gamma=1e-9"), combined("gap", "gradcam"), rtol=1e-5, atol=1e-6
+    )
     assert not torch.allclose(combined("gap", "finercam"), combined("gap", "gradcam"), rtol=0.1)
     assert method("finercam").map_identity(True) == "finercam"
 

@@ -33,13 +33,21 @@ def slow(seen: Explained) -> Tensor:
 @pytest.mark.parametrize("network", list(TRANSFORMERS))
 def test_agrees_with_the_slow_formula(network: str) -> None:
     made, images = transformer_bench(network), random_images(IMAGES, seed=1)
-    found = compare(made, TRANSFORMERS[network](), images, "gradattention", evaluated(made, images, "gradattention"))
+    found = compare(
+        made,
+        TRANSFORMERS[network](),
+        images,
+        "gradattention",
+        evaluated(made, images, "gradattention"),
+    )
     assert found.varied
     assert found.largest < 1e-5
 
 
 def test_by_hand() -> None:
-    """A class token and two positions, two heads: what has a negative gradient counts nothing, in each head by itself."""
+    """A class token and two positions, two heads: what has a negative gradient counts nothing, in
+    each head by itself.
+    """
     weights = torch.tensor([[0.0, 0.5, 0.5], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]).expand(1, 2, 3, 3)
     gradient = torch.zeros(1, 2, 3, 3)
     gradient[0, :, 0, 1] = torch.tensor([4.0, -8.0])  # the class token asks position 1

@@ -42,7 +42,11 @@ def test_agrees_with_pytorch_grad_cam() -> None:
 
 
 def test_is_grad_cam_where_the_gradient_is_constant_and_only_there() -> None:
-    assert torch.allclose(combined("gap", "hirescam"), combined("gap", "gradcam"), rtol=1e-5, atol=1e-6)
-    assert not torch.allclose(combined("smooth", "hirescam"), combined("smooth", "gradcam"), rtol=0.1)
+    assert torch.allclose(
+        combined("gap", "hirescam"), combined("gap", "gradcam"), rtol=1e-5, atol=1e-6
+    )
+    assert not torch.allclose(
+        combined("smooth", "hirescam"), combined("smooth", "gradcam"), rtol=0.1
+    )
     assert method("hirescam").map_identity(True) == method("gradcam").map_identity(True)
     assert method("hirescam").map_identity(False) != method("gradcam").map_identity(False)

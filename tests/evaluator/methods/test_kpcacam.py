@@ -1,4 +1,6 @@
-"""KPCA-CAM beside an eigendecomposition written out, beside scikit-learn's kernel PCA and pytorch-grad-cam."""
+"""KPCA-CAM beside an eigendecomposition written out, beside scikit-learn's kernel PCA and
+pytorch-grad-cam.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ KERNELS = ("sigmoid", "rbf")
 
 
 def slow(seen: Explained, kernel: str = "sigmoid") -> Tensor:
-    """The leading eigenvector of the centred kernel matrix, entry by entry, its largest entry positive."""
+    """The leading eigenvector of the centred kernel matrix, entry by entry, its largest entry
+    positive.
+    """
     activation, _, _ = seen.passed(seen.x)
     points = activation.flatten(1).T
     points = points - points.mean(0)
@@ -31,7 +35,11 @@ def slow(seen: Explained, kernel: str = "sigmoid") -> Tensor:
     for i in range(count):
         for j in range(i + 1):
             apart = float(((points[i] - points[j]) ** 2).sum())
-            alike = exp(-apart / channels) if kernel == "rbf" else tanh(float(points[i] @ points[j]) / channels + 1)
+            alike = (
+                exp(-apart / channels)
+                if kernel == "rbf"
+                else tanh(float(points[i] @ points[j]) / channels + 1)
+            )
             matrix[i, j] = matrix[j, i] = alike
     centring = torch.eye(count, dtype=torch.float64) - 1 / count
     found = torch.linalg.eigh(centring @ matrix @ centring).eigenvectors[:, -1]
@@ -49,7 +57,9 @@ def test_agrees_with_the_slow_formula(network: str, kernel: str) -> None:
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_agrees_with_pytorch_grad_cam(kernel: str) -> None:
-    theirs = gradcam_package("KPCA_CAM", NETWORKS["vgg-like"](), random_images(IMAGES, seed=1), [], kernel=kernel)
+    theirs = gradcam_package(
+        "KPCA_CAM", NETWORKS["vgg-like"](), random_images(IMAGES, seed=1), [], kernel=kernel
+    )
     assert up_to_scale(combined("vgg-like", f"kpcacam:kernel={kernel}"), theirs) < 1e-4
 
 
@@ -75,5 +85,8 @@ def test_positions_that_are_alike_show_nothing_and_one_bad_image_is_alone() -> N
 
 def test_the_class_plays_no_part() -> None:
     images = random_images(2, seed=1)
-    maps = [evaluated(small_bench("vgg-like"), images, "kpcacam", torch.full((2,), c)).maps for c in (0, 7)]
+    maps = [
+        evaluated(small_bench("vgg-like"), images, "kpcacam", torch.full((2,), c)).maps
+        for c in (0, 7)
+    ]
     assert maps[0] == maps[1]

@@ -1,4 +1,6 @@
-"""Random-CAM: the weights of an image are its own wherever, whenever and with whomever it is evaluated."""
+"""Random-CAM: the weights of an image are its own wherever, whenever and with whomever it is
+evaluated.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def test_an_image_alone_has_the_row_that_it_has_in_a_batch() -> None:
     random = method("randomcam")
     together = made.pipeline.rows(Batch(images, keys), [random])["randomcam"]
     for place in (2, 0):
-        alone = made.pipeline.rows(Batch(images[[place]], [keys[place]]), [method("gradcam"), random])["randomcam"]
+        alone = made.pipeline.rows(
+            Batch(images[[place]], [keys[place]]), [method("gradcam"), random]
+        )["randomcam"]
         assert alone.adcc[0] == pytest.approx(together.adcc[place], abs=1e-6)
     other = made.pipeline.rows(Batch(images, [b"1" + key for key in keys]), [random])["randomcam"]
     assert max(abs(a - b) for a, b in zip(other.adcc, together.adcc, strict=True)) > 1e-3

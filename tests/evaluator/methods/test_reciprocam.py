@@ -1,4 +1,6 @@
-"""Recipro-CAM beside a loop over positions through the whole network; its cost, and that chunks change nothing."""
+"""Recipro-CAM beside a loop over positions through the whole network; its cost, and that chunks
+change nothing.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def slow(seen: Explained, mask: str = "gaussian") -> Tensor:
 @pytest.mark.parametrize("spec", ["reciprocam", "reciprocam:mask=hard"])
 @pytest.mark.parametrize("network", ["gap", "vgg-like"])
 def test_agrees_with_the_slow_formula(network: str, spec: str) -> None:
-    """One position changes the confidence by a few thousandths here, hence 5e-5 after the maps are stretched to [0, 1]."""
+    """One position changes the confidence by a few thousandths here, hence 5e-5 after the maps are
+    stretched to [0, 1].
+    """
     found = compared(network, spec)
     assert found.varied
     assert found.largest < 5e-5
@@ -46,7 +50,9 @@ def test_the_closed_form_is_the_head_on_every_masked_activation() -> None:
     made = small_bench("gap")
     images = random_images(IMAGES, seed=1)
     observed = made.network.observe(IMAGES, lambda start, stop: images[start:stop])
-    view = BatchView(made.network, lambda: images, observed, observed.logits.argmax(1), keys_of(IMAGES))
+    view = BatchView(
+        made.network, lambda: images, observed, observed.logits.argmax(1), keys_of(IMAGES)
+    )
     masks = torch.rand(5, 8, 8, generator=torch.Generator().manual_seed(0))
     found = view.masked_confidence(masks)
     assert found.shape == (IMAGES, 5)
@@ -72,4 +78,6 @@ def test_the_trunk_is_not_run_again(network: str) -> None:
 
 
 def test_masks_are_two_different_maps() -> None:
-    assert not torch.allclose(combined("gap", "reciprocam"), combined("gap", "reciprocam:mask=hard"), rtol=0.01)
+    assert not torch.allclose(
+        combined("gap", "reciprocam"), combined("gap", "reciprocam:mask=hard"), rtol=0.01
+    )

@@ -37,7 +37,9 @@ def slow(seen: Explained) -> Tensor:
 @pytest.mark.parametrize("network", list(TRANSFORMERS))
 def test_agrees_with_the_slow_formula(network: str) -> None:
     made, images = transformer_bench(network), random_images(IMAGES, seed=1)
-    found = compare(made, TRANSFORMERS[network](), images, "rollout", evaluated(made, images, "rollout"))
+    found = compare(
+        made, TRANSFORMERS[network](), images, "rollout", evaluated(made, images, "rollout")
+    )
     assert found.varied
     assert found.largest < 1e-5
 
@@ -51,7 +53,9 @@ def test_agrees_on_vit_b_16(spec: str) -> None:
 
 
 def test_by_hand() -> None:
-    """A class token and two positions: in the first block all ask the second position, in the second all ask the first."""
+    """A class token and two positions: in the first block all ask the second position, in the
+    second all ask the first.
+    """
     first, second = torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 3, 3)
     first[..., 2] = 1
     second[..., 1] = 1
@@ -62,7 +66,10 @@ def test_by_hand() -> None:
 
 def test_the_class_plays_no_part() -> None:
     images = random_images(2, seed=1)
-    maps = [evaluated(transformer_bench("torchvision"), images, "rollout", torch.full((2,), c)).maps for c in (0, 7)]
+    maps = [
+        evaluated(transformer_bench("torchvision"), images, "rollout", torch.full((2,), c)).maps
+        for c in (0, 7)
+    ]
     assert maps[0] == maps[1]
 
 
@@ -78,7 +85,13 @@ def test_chunks_change_nothing_and_forwards_are_as_declared(spec: str) -> None:
 
 @pytest.mark.parametrize(
     ("gap_linear", "attention", "possible"),
-    [(False, True, True), (False, False, False), (True, False, False), (None, None, True), (False, None, True)],
+    [
+        (False, True, True),
+        (False, False, False),
+        (True, False, False),
+        (None, None, True),
+        (False, None, True),
+    ],
 )
 def test_needs_attention(gap_linear: bool | None, attention: bool | None, possible: bool) -> None:
     assert applicable(method("rollout"), gap_linear, attention) is possible

@@ -1,4 +1,6 @@
-"""Score-CAM and its variants beside a loop over channels, and independent of how channels are chunked."""
+"""Score-CAM and its variants beside a loop over channels, and independent of how channels are
+chunked.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ def test_agrees_with_the_slow_formula(network: str, variant: str) -> None:
 
 def test_variants_are_four_different_maps() -> None:
     images = random_images(1, seed=1)
-    maps = {evaluated(small_bench("vgg-like"), images, f"scorecam:variant={variant}").maps[0] for variant in VARIANTS}
+    maps = {
+        evaluated(small_bench("vgg-like"), images, f"scorecam:variant={variant}").maps[0]
+        for variant in VARIANTS
+    }
     assert len(maps) == len(VARIANTS)
 
 

@@ -1,4 +1,6 @@
-"""ShapleyCAM beside the paper's formula by full-model autograd, beside pytorch-grad-cam, and where it is Grad-CAM."""
+"""ShapleyCAM beside the paper's formula by full-model autograd, beside pytorch-grad-cam, and where
+it is Grad-CAM.
+"""
 
 from __future__ import annotations
 
@@ -62,8 +64,12 @@ def test_agrees_with_pytorch_grad_cam() -> None:
 
 def test_is_grad_cam_where_the_head_has_no_curvature_and_only_there() -> None:
     for network in ("gap", "vgg-like"):
-        assert torch.allclose(combined(network, "shapleycam"), combined(network, "gradcam"), rtol=1e-5, atol=1e-6)
-    assert not torch.allclose(combined("smooth", "shapleycam"), combined("smooth", "gradcam"), rtol=0.1)
+        assert torch.allclose(
+            combined(network, "shapleycam"), combined(network, "gradcam"), rtol=1e-5, atol=1e-6
+        )
+    assert not torch.allclose(
+        combined("smooth", "shapleycam"), combined("smooth", "gradcam"), rtol=0.1
+    )
     assert method("shapleycam").map_identity(True) == method("gradcam").map_identity(True)
     assert method("shapleycam").map_identity(False) != method("gradcam").map_identity(False)
 

@@ -46,9 +46,15 @@ def test_the_map_is_of_the_other_class_and_the_confidence_of_the_target() -> Non
 
 
 def test_its_cost_is_that_of_the_method_and_its_twins_are_the_method_s() -> None:
-    assert method("wrongclass:of=scorecam").forwards(64, True) == method("scorecam").forwards(64, True)
-    assert method("wrongclass:of=xgradcam").map_identity(True) == method("wrongclass:of=gradcam").map_identity(True)
-    assert method("wrongclass:of=xgradcam").map_identity(False) != method("wrongclass:of=gradcam").map_identity(False)
+    assert method("wrongclass:of=scorecam").forwards(64, True) == method("scorecam").forwards(
+        64, True
+    )
+    assert method("wrongclass:of=xgradcam").map_identity(True) == method(
+        "wrongclass:of=gradcam"
+    ).map_identity(True)
+    assert method("wrongclass:of=xgradcam").map_identity(False) != method(
+        "wrongclass:of=gradcam"
+    ).map_identity(False)
 
 
 def test_of_a_method_that_does_not_depend_on_the_class_it_is_refused() -> None:

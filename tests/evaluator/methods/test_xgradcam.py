@@ -20,8 +20,12 @@ def test_agrees_with_the_slow_formula(network: str) -> None:
 
 def test_its_own_formula_gives_grad_cam_on_a_gap_network() -> None:
     """The pipeline copies Grad-CAM's rows there; here the formula itself runs."""
-    assert torch.allclose(combined("gap", "xgradcam"), combined("gap", "gradcam"), rtol=1e-5, atol=1e-6)
-    assert torch.allclose(combined("gap", "cam") / 64, combined("gap", "gradcam"), rtol=1e-5, atol=1e-6)
+    assert torch.allclose(
+        combined("gap", "xgradcam"), combined("gap", "gradcam"), rtol=1e-5, atol=1e-6
+    )
+    assert torch.allclose(
+        combined("gap", "cam") / 64, combined("gap", "gradcam"), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_differs_from_grad_cam_elsewhere() -> None:

@@ -42,10 +42,14 @@ class StillView:
 
 
 def worst_difference(found: Scores, expected: Scores, order: Sequence[int] | None = None) -> float:
-    """Largest difference of two batches' scores in any value or pixel; ``order``: where each expected image is found."""
+    """Largest difference of two batches' scores in any value or pixel; ``order``: where each
+    expected image is found.
+    """
     places = order or range(len(expected.y))
     differences: list[float] = [
-        abs(getattr(found, v)[p] - e) for v in VALUES for p, e in zip(places, getattr(expected, v), strict=True)
+        abs(getattr(found, v)[p] - e)
+        for v in VALUES
+        for p, e in zip(places, getattr(expected, v), strict=True)
     ]
     for place, stored in zip(places, expected.maps, strict=True):
         if stored is not None:

@@ -12,7 +12,11 @@ from tests import reference
 
 
 def one(coherency: float, complexity: float, drop: float) -> float:
-    return float(adcc(*(torch.tensor([value], dtype=torch.float64) for value in (coherency, complexity, drop)))[0])
+    return float(
+        adcc(
+            *(torch.tensor([value], dtype=torch.float64) for value in (coherency, complexity, drop))
+        )[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,7 +42,8 @@ def test_fake_cam_at_full_resolution() -> None:
 def test_an_undefined_drop_gives_no_score() -> None:
     assert isnan(one(0.5, 0.5, nan))
     assert isnan(one(0.0, 0.5, nan)), (
-        "a row without a drop has no ADCC even where its map is empty: the headline finds it by that"
+        "a row without a drop has no ADCC even where its map is empty: the headline finds it "
+        "by that"
     )
 
 

@@ -14,7 +14,11 @@ from evaluator.metrics.base import Explained
 def arcc(coherency: list[float], complexity: list[float], road: list[float]) -> list[float]:
     columns = {"coherency": coherency, "complexity": complexity, "road": road}
     values = {key: torch.tensor(column, dtype=torch.float64) for key, column in columns.items()}
-    found = measure(Explained(values["road"], values["road"], Saliency(torch.ones(1, 2, 2), 2, 2), values=values))
+    found = measure(
+        Explained(
+            values["road"], values["road"], Saliency(torch.ones(1, 2, 2), 2, 2), values=values
+        )
+    )
     return [float(value) for value in found]
 
 
@@ -24,7 +28,12 @@ def test_by_hand() -> None:
 
 
 def test_a_component_of_nothing_makes_nothing_of_it() -> None:
-    assert arcc([0.9, 0.0, 0.9, 0.9], [0.3, 0.3, 1.0, 0.3], [-0.2, 0.3, 0.3, 0.0]) == [0.0, 0.0, 0.0, 0.0]
+    assert arcc([0.9, 0.0, 0.9, 0.9], [0.3, 0.3, 1.0, 0.3], [-0.2, 0.3, 0.3, 0.0]) == [
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+    ]
 
 
 def test_road_counts_no_more_than_half() -> None:

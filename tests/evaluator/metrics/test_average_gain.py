@@ -29,4 +29,6 @@ def test_nothing_to_gain_where_the_confidence_is_whole() -> None:
 def test_it_is_the_drop_of_the_complement() -> None:
     """``1 − o`` has dropped from ``1 − y`` by as much as ``o`` has gained."""
     y, o = torch.rand(2, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert gain(y.tolist(), o.tolist()).tolist() == pytest.approx(average_drop(1 - y, 1 - o).tolist(), abs=1e-15)
+    assert gain(y.tolist(), o.tolist()).tolist() == pytest.approx(
+        average_drop(1 - y, 1 - o).tolist(), abs=1e-15
+    )

@@ -30,7 +30,9 @@ def sensitivity(maps: list[list[float]], others: list[list[float]]) -> list[floa
     """Of maps of two by two pixels."""
     own, other = (torch.tensor(one).view(-1, 2, 2) for one in (maps, others))
     half = torch.full((len(own),), 0.5, dtype=torch.float64)
-    return [float(v) for v in measure(Explained(half, half, Saliency(own, 2, 2), probe=Other(other)))]
+    return [
+        float(v) for v in measure(Explained(half, half, Saliency(own, 2, 2), probe=Other(other)))
+    ]
 
 
 def test_by_hand() -> None:

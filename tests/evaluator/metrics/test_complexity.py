@@ -17,7 +17,9 @@ def complexity(pixels: Tensor) -> Tensor:
 
 
 def test_by_hand() -> None:
-    maps = torch.tensor([[[0.0, 1.0], [0.5, 0.5]], [[0.0, 0.0], [0.0, 0.0]], [[1.0, 1.0], [1.0, 0.0]]])
+    maps = torch.tensor(
+        [[[0.0, 1.0], [0.5, 0.5]], [[0.0, 0.0], [0.0, 0.0]], [[1.0, 1.0], [1.0, 0.0]]]
+    )
     assert complexity(maps).tolist() == [0.5, 0.0, 0.75]
 
 
@@ -27,4 +29,6 @@ def test_fake_cam_is_exact_at_full_resolution() -> None:
 
 def test_summed_in_float64() -> None:
     """0.1 is no float32 number: a float32 mean of 50 176 of them is off by more than 1e-9."""
-    assert complexity(torch.full((1, 224, 224), 0.1)).tolist() == pytest.approx([float(torch.tensor(0.1))], abs=1e-12)
+    assert complexity(torch.full((1, 224, 224), 0.1)).tolist() == pytest.approx(
+        [float(torch.tensor(0.1))], abs=1e-12
+    )

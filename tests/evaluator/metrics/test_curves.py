@@ -42,4 +42,6 @@ def test_the_area_is_the_trapezoid_rule() -> None:
     curves = torch.tensor([[1.0, 0.5, 0.0], [1.0, 0.0, 0.0], [0.25, 0.25, 0.25]])
     assert area_under_curve(curves).tolist() == [0.5, 0.25, 0.25]
     points = torch.rand(1, 29, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert area_under_curve(points).tolist() == pytest.approx([reference.reference_area(points[0].tolist())], abs=1e-15)
+    assert area_under_curve(points).tolist() == pytest.approx(
+        [reference.reference_area(points[0].tolist())], abs=1e-15
+    )

@@ -1,4 +1,6 @@
-"""Deletion's frames: the most salient pixels become empty in all channels together, nothing else changes."""
+"""Deletion's frames: the most salient pixels become empty in all channels together, nothing else
+changes.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ def test_frames_by_hand() -> None:
     image = torch.arange(1.0, 13.0).view(1, 3, 2, 2)
     ranks = pixel_ranks(torch.tensor([[[0.1, 0.9], [0.9, 0.2]]]))
     frames = deletion.frame(
-        image.expand(3, -1, -1, -1), torch.zeros(3, 3, 2, 2), ranks.expand(3, -1, -1), torch.tensor([1, 2, 3])
+        image.expand(3, -1, -1, -1),
+        torch.zeros(3, 3, 2, 2),
+        ranks.expand(3, -1, -1),
+        torch.tensor([1, 2, 3]),
     )
     assert frames[0].tolist() == [[[1, 0], [3, 4]], [[5, 0], [7, 8]], [[9, 0], [11, 12]]]
     assert frames[1].tolist() == [[[1, 0], [0, 4]], [[5, 0], [0, 8]], [[9, 0], [0, 12]]]

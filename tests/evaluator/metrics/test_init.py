@@ -5,7 +5,15 @@ from __future__ import annotations
 from evaluator.catalog import ROW_METRICS, curve_metrics, requested_metrics
 from evaluator.metrics import all_metrics
 
-ORDER = ["average_drop", "average_increase", "deletion", "insertion", "coherency", "complexity", "adcc"]
+ORDER = [
+    "average_drop",
+    "average_increase",
+    "deletion",
+    "insertion",
+    "coherency",
+    "complexity",
+    "adcc",
+]
 
 
 def test_the_paper_s_seven_in_its_order() -> None:

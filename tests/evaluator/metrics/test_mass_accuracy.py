@@ -16,7 +16,9 @@ def test_by_hand() -> None:
 
 def test_as_quantus_has_it() -> None:
     maps, objects = random_case(6, 24, seed=1)
-    assert measure(explained(maps, objects)).tolist() == pytest.approx(quantus("RelevanceMassAccuracy", maps, objects), abs=1e-6)
+    assert measure(explained(maps, objects)).tolist() == pytest.approx(
+        quantus("RelevanceMassAccuracy", maps, objects), abs=1e-6
+    )
 
 
 def test_an_empty_map_has_nothing_on_the_object_and_a_map_inside_it_everything() -> None:

@@ -1,4 +1,6 @@
-"""Pointing game: by hand, at the margin, with several maxima, and what Quantus makes of maps with one."""
+"""Pointing game: by hand, at the margin, with several maxima, and what Quantus makes of maps with
+one.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ def test_by_hand() -> None:
     assert measure(by_hand(settings=EXACT)).tolist() == [1.0]
     elsewhere = [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
     assert measure(by_hand(MAP, elsewhere, EXACT)).tolist() == [0.0]
-    assert measure(by_hand(MAP, elsewhere, MetricSettings(pointing_margin=1))).tolist() == [0.0], "a diagonal is 1.41 pixels"
+    assert measure(by_hand(MAP, elsewhere, MetricSettings(pointing_margin=1))).tolist() == [0.0], (
+        "a diagonal is 1.41 pixels"
+    )
     assert measure(by_hand(MAP, elsewhere, MetricSettings(pointing_margin=2))).tolist() == [1.0]
 
 
@@ -31,7 +35,9 @@ def test_of_several_maxima_the_first_counts() -> None:
     maps[0, 1, 2] = maps[0, 3, 3] = 1
     objects[0, 1, 2], objects[1, 3, 3] = 1, 1
     assert measure(explained(maps, objects, EXACT)).tolist() == [1.0, 0.0]
-    assert measure(explained(torch.zeros(1, 4, 4), objects, EXACT)).tolist() == [0.0, 0.0], "it points at the first pixel"
+    assert measure(explained(torch.zeros(1, 4, 4), objects, EXACT)).tolist() == [0.0, 0.0], (
+        "it points at the first pixel"
+    )
 
 
 def test_as_quantus_has_it() -> None:

@@ -1,4 +1,6 @@
-"""ROAD: which pixels are missing, ties by hand, and pytorch-grad-cam's own on maps without ties with its noise fed in."""
+"""ROAD: which pixels are missing, ties by hand, and pytorch-grad-cam's own on maps without ties
+with its noise fed in.
+"""
 
 from __future__ import annotations
 
@@ -24,20 +26,34 @@ PIXELS = SIDE * SIDE
 
 def maps_without_ties(count: int) -> Tensor:
     generator = torch.Generator().manual_seed(5)
-    return torch.stack([torch.randperm(PIXELS, generator=generator).view(SIDE, SIDE) / PIXELS for _ in range(count)])
+    return torch.stack(
+        [
+            torch.randperm(PIXELS, generator=generator).view(SIDE, SIDE) / PIXELS
+            for _ in range(count)
+        ]
+    )
 
 
 def probe_of(images: Tensor, targets: list[int], network: str = "gap") -> MapProbe:
     made = small_bench(network)
-    maps = [MapOfImage(place, "gradcam", StoredMap(target, 0.5, 0.5, b"")) for place, target in enumerate(targets)]
+    maps = [
+        MapOfImage(place, "gradcam", StoredMap(target, 0.5, 0.5, b""))
+        for place, target in enumerate(targets)
+    ]
     return MapProbe(ProbedImages(made.network, made.pipeline, images, keys_of(len(images))), maps)
 
 
-def road(maps: Tensor, images: Tensor, targets: list[int], removal: str = "rank", network: str = "gap") -> Tensor:
+def road(
+    maps: Tensor, images: Tensor, targets: list[int], removal: str = "rank", network: str = "gap"
+) -> Tensor:
     confidence = torch.full((len(maps),), 0.5, dtype=torch.float64)
     settings = MetricSettings(road_removal=removal)
     probe = probe_of(images, targets, network)
-    return measure(Explained(confidence, confidence, Saliency(maps, SIDE, SIDE), probe=probe, settings=settings))
+    return measure(
+        Explained(
+            confidence, confidence, Saliency(maps, SIDE, SIDE), probe=probe, settings=settings
+        )
+    )
 
 
 def test_a_fifth_of_ten_pixels_is_two() -> None:
@@ -49,8 +65,12 @@ def test_a_fifth_of_ten_pixels_is_two() -> None:
     assert torch.equal(missing, missing_by_percentile(values)[0])
 
 
-def test_where_half_of_the_map_is_zero_a_rank_takes_out_sixty_percent_and_a_percentile_everything() -> None:
-    """The example of the page: at 60 % the threshold of a percentile is 0, and no pixel is below it."""
+def test_where_half_of_the_map_is_zero_a_rank_takes_out_sixty_percent_and_a_percentile_everything() -> (
+    None
+):
+    """The example of the page: at 60 % the threshold of a percentile is 0, and no pixel is below
+    it.
+    """
     values = torch.tensor([[[0.9, 0.8, 0.7, 0.6, 0.5], [0.0, 0.0, 0.0, 0.0, 0.0]]])
     by_rank, released = missing_by_rank(values)[0], missing_by_percentile(values)[0]
     assert by_rank.flatten(1).sum(1).tolist() == [2, 4, 6, 8, 2, 4, 6, 8]
@@ -68,7 +88,9 @@ def test_eight_forwards_an_image() -> None:
 
 
 def test_the_range_and_the_sign() -> None:
-    """A map and its reverse, whose pixels leave the other way round, have opposite values but for the noise."""
+    """A map and its reverse, whose pixels leave the other way round, have opposite values but for
+    the noise.
+    """
     images, maps = random_images(3, seed=2), maps_without_ties(3)
     there, back = road(maps, images, [1, 2, 3]), road(1 - 1 / PIXELS - maps, images, [1, 2, 3])
     assert bool((there.abs() <= 0.5).all())
@@ -81,7 +103,9 @@ def test_the_range_and_the_sign() -> None:
 def test_as_pytorch_grad_cam_has_it_where_there_are_no_ties(network: str, removal: str) -> None:
     images, maps, targets = random_images(2, seed=7), maps_without_ties(2), [1, 4]
     expected = released_road(network, images, maps, targets)
-    assert road(maps, images, targets, removal, network).tolist() == pytest.approx(expected, abs=1e-4)
+    assert road(maps, images, targets, removal, network).tolist() == pytest.approx(
+        expected, abs=1e-4
+    )
 
 
 @pytest.mark.parametrize("network", ["gap"])
@@ -89,7 +113,9 @@ def test_the_released_variant_is_theirs_with_ties_too(network: str) -> None:
     images, maps = random_images(1, seed=7), maps_without_ties(1)
     maps = torch.where(maps < 0.5, 0.0, maps)
     expected = released_road(network, images, maps, [1])
-    assert road(maps, images, [1], "released", network).tolist() == pytest.approx(expected, abs=1e-4)
+    assert road(maps, images, [1], "released", network).tolist() == pytest.approx(
+        expected, abs=1e-4
+    )
     assert road(maps, images, [1], "rank", network).tolist() != pytest.approx(expected, abs=1e-3)
 
 
@@ -111,7 +137,11 @@ def released_road(network: str, images: Tensor, maps: Tensor, targets: list[int]
         fields = probe_of(images, targets, network)._probed.noise(place, METRIC.forwards)
         scores = []
         for step, (kind, percentile) in enumerate(
-            [(kind, p) for kind in (RemoveMostRelevantFirst, RemoveLeastRelevantFirst) for p in (80, 60, 40, 20)]
+            [
+                (kind, p)
+                for kind in (RemoveMostRelevantFirst, RemoveLeastRelevantFirst)
+                for p in (80, 60, 40, 20)
+            ]
         ):
 
             class WithNoise(NoisyLinearImputer):  # type: ignore[misc]  # pytorch-grad-cam ships no types
@@ -125,7 +155,9 @@ def released_road(network: str, images: Tensor, maps: Tensor, targets: list[int]
             given = images[place : place + 1], maps[place : place + 1].numpy()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # numpy's, of what it does with tensors
-                found = metric(*given, [ClassifierOutputSoftmaxTarget(target)], model, return_diff=False)
+                found = metric(
+                    *given, [ClassifierOutputSoftmaxTarget(target)], model, return_diff=False
+                )
             scores.append(float(np.asarray(found)[0]))
         values.append((sum(scores[4:]) / 4 - sum(scores[:4]) / 4) / 2)
     return values

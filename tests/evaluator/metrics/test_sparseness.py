@@ -30,4 +30,6 @@ def test_as_quantus_has_it() -> None:
 
         metric = Sparseness(abs=False, normalise=False, disable_warnings=True)
         expected = metric.evaluate_batch(x_batch=maps.numpy(), a_batch=maps.double().numpy() + 1e-9)
-    assert measure(explained(maps, objects)).tolist() == pytest.approx([float(value) for value in expected], abs=1e-5)
+    assert measure(explained(maps, objects)).tolist() == pytest.approx(
+        [float(value) for value in expected], abs=1e-5
+    )

@@ -24,7 +24,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def test_a_block_of_64_megabytes_is_not_asked_for_again() -> None:
     """In processes of their own: the setting is the process's."""
     faults = {
-        mode: int(subprocess.run([sys.executable, "-c", _FAULTS, mode], check=True, capture_output=True, text=True).stdout)
+        mode: int(
+            subprocess.run(
+                [sys.executable, "-c", _FAULTS, mode], check=True, capture_output=True, text=True
+            ).stdout
+        )
         for mode in ("keep", "default")
     }
     assert faults["keep"] < 100 < faults["default"]

@@ -1,4 +1,6 @@
-"""The self-attention of transformers in the open: what the network computes, its gradient, and that all is put back."""
+"""The self-attention of transformers in the open: what the network computes, its gradient, and that
+all is put back.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,13 @@ BLOCKS, HEADS, TOKENS = 3, 2, 17
 def small_vit() -> nn.Module:
     torch.manual_seed(2)
     model: nn.Module = models.VisionTransformer(
-        image_size=32, patch_size=8, num_layers=BLOCKS, num_heads=HEADS, hidden_dim=24, mlp_dim=32, num_classes=10
+        image_size=32,
+        patch_size=8,
+        num_layers=BLOCKS,
+        num_heads=HEADS,
+        hidden_dim=24,
+        mlp_dim=32,
+        num_classes=10,
     )
     nn.init.normal_(model.get_submodule("heads.head").weight)  # type: ignore[arg-type]  # torchvision leaves zeros
     return model.eval().requires_grad_(False)
@@ -33,7 +41,9 @@ def small_vit() -> nn.Module:
 
 @pytest.fixture(scope="module")
 def view() -> BatchView:
-    network = Network(as_backbone(small_vit(), None), device=torch.device("cpu"), precision="fp32", batch_size=2)
+    network = Network(
+        as_backbone(small_vit(), None), device=torch.device("cpu"), precision="fp32", batch_size=2
+    )
     images = random_images(5)
     seen = network.observe(5, lambda start, stop: images[start:stop])
     return BatchView(network, lambda: images, seen, seen.logits.argmax(1), [b""] * 5)
@@ -53,7 +63,9 @@ def test_the_weights_are_those_of_every_block(view: BatchView) -> None:
     assert [len(one.weights[0]) for one in found] == [2, 2, 1], "a batch at a time"
     first = found[0]
     assert (first.prefix, first.height, first.width, first.gradients) == (1, 4, 4, ())
-    assert [tuple(weights.shape) for weights in first.weights] == [(2, HEADS, TOKENS, TOKENS)] * BLOCKS
+    assert [tuple(weights.shape) for weights in first.weights] == [
+        (2, HEADS, TOKENS, TOKENS)
+    ] * BLOCKS
     assert torch.allclose(first.weights[1].sum(-1), torch.ones(2, HEADS, TOKENS))
     expected = weights_of_block(view._images[:2], 1)
     assert torch.allclose(first.weights[1], expected, atol=1e-6)
@@ -75,10 +87,23 @@ def weights_of_block(images: Tensor, block: int) -> Tensor:
 def functional_weights(attention: nn.Module, tokens: Tensor) -> Tensor:
     assert isinstance(attention, nn.MultiheadAttention)
     weights: Tensor = functional.multi_head_attention_forward(
-        tokens.transpose(0, 1), tokens.transpose(0, 1), tokens.transpose(0, 1), attention.embed_dim, HEADS,
-        attention.in_proj_weight, attention.in_proj_bias, None, None, False, 0.0, attention.out_proj.weight,
-        attention.out_proj.bias, training=False, need_weights=True, average_attn_weights=False,
-    )[1]  # type: ignore[assignment]  # asked for  # fmt: skip
+        tokens.transpose(0, 1),
+        tokens.transpose(0, 1),
+        tokens.transpose(0, 1),
+        attention.embed_dim,
+        HEADS,
+        attention.in_proj_weight,
+        attention.in_proj_bias,
+        None,
+        None,
+        False,
+        0.0,
+        attention.out_proj.weight,
+        attention.out_proj.bias,
+        training=False,
+        need_weights=True,
+        average_attn_weights=False,
+    )[1]  # type: ignore[assignment]  # asked for
     return weights
 
 
@@ -87,7 +112,10 @@ def test_the_gradient_is_the_slope_of_the_logit(view: BatchView) -> None:
     gradient = view.attention(lambda attention: attention.gradients[1], gradients=True)
     assert gradient.shape == (5, HEADS, TOKENS, TOKENS)
     target, step = view.targets[0], 1e-2
-    slope = (changed_logit(view._images[:1], target, step) - changed_logit(view._images[:1], target, -step)) / (2 * step)
+    slope = (
+        changed_logit(view._images[:1], target, step)
+        - changed_logit(view._images[:1], target, -step)
+    ) / (2 * step)
     assert gradient[0, 1, 3, 5].item() == pytest.approx(slope, rel=0.02, abs=1e-4)
 
 
@@ -134,13 +162,25 @@ def test_everything_is_put_back() -> None:
 def test_networks_without_attention_over_their_map_have_none() -> None:
     assert as_backbone(gap_network()).whole is None
     torch.manual_seed(3)
-    swin = models.SwinTransformer(patch_size=[4, 4], embed_dim=12, depths=[2], num_heads=[2], window_size=[4, 4], num_classes=10)
+    swin = models.SwinTransformer(
+        patch_size=[4, 4],
+        embed_dim=12,
+        depths=[2],
+        num_heads=[2],
+        window_size=[4, 4],
+        num_classes=10,
+    )
     assert as_backbone(swin, None).facts.attention == 0
 
 
 @pytest.mark.parametrize(
     ("network", "first", "count"),
-    [("torchvision", 0, 1), ("registers", 0, 1), ("averaged", 1, 16), ("without-class-token", 0, 16)],
+    [
+        ("torchvision", 0, 1),
+        ("registers", 0, 1),
+        ("averaged", 1, 16),
+        ("without-class-token", 0, 16),
+    ],
 )
 def test_the_tokens_that_the_classifier_reads(network: str, first: int, count: int) -> None:
     read = tokens_read(TRANSFORMERS[network]().requires_grad_(False), random_images(2))
@@ -156,7 +196,9 @@ def test_weights_and_gradients_are_those_of_hooks(network: str) -> None:
     found = made.network.attention(images, torch.tensor([3, 3]), gradients=True)
     for place, image in enumerate(images):
         slow = deepcopy(model).double()
-        blocks = attended(Explained(slow, slow, image.double(), 3, noise_of(made, b""), masked=False))
+        blocks = attended(
+            Explained(slow, slow, image.double(), 3, noise_of(made, b""), masked=False)
+        )
         assert len(blocks) == len(found.weights) == len(found.gradients) == 3
         for block, weights, gradient in zip(blocks, found.weights, found.gradients, strict=True):
             assert torch.allclose(weights[place].double(), block.weights, atol=1e-5)

@@ -1,4 +1,6 @@
-"""Loading classifiers: weights from files, seeds and nowhere; identity; gradients of the head alone."""
+"""Loading classifiers: weights from files, seeds and nowhere; identity; gradients of the head
+alone.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def test_a_file_gives_the_same_network_whatever_its_format(tmp_path: Path, suffi
     file = tmp_path / f"mine{suffix}"
     state = dict(model.state_dict())
     if suffix == ".pth":
-        torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, file)
+        torch.save(
+            {"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, file
+        )
     else:
         save_file(state, file)
     loaded = load_backbone(BackboneSpec("resnet18", str(file), side=SIDE))
@@ -82,7 +86,9 @@ class Trap:
         return Path.touch, (self.path,)
 
 
-def test_without_a_network_the_error_names_the_file_and_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_the_error_names_the_file_and_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
     with pytest.raises(BackboneUnavailable) as caught:
@@ -109,7 +115,9 @@ def test_the_gradient_of_a_deep_head_is_that_of_the_whole_network() -> None:
     step = torch.zeros_like(activation)
     step[0, 7, 1, 1] = 1e-2
     with torch.no_grad():
-        slope = (backbone.logits(activation + step) - backbone.logits(activation - step))[0, 5] / 2e-2
+        slope = (backbone.logits(activation + step) - backbone.logits(activation - step))[
+            0, 5
+        ] / 2e-2
     assert gradient[0, 7, 1, 1].item() == pytest.approx(slope.item(), rel=0.05, abs=1e-6)
 
 
@@ -117,7 +125,9 @@ def test_the_gradient_of_a_deep_head_is_that_of_the_whole_network() -> None:
 def test_published_weights_are_taken_from_torchs_cache(
     key: str, transforms: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """GoogLeNet's own weights expect inputs that it transforms itself; torchvision's builder says so, and so do we."""
+    """GoogLeNet's own weights expect inputs that it transforms itself; torchvision's builder says
+    so, and so do we.
+    """
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     options = {"init_weights": False} if transforms else {}
     torch.manual_seed(1)
@@ -132,12 +142,22 @@ def test_published_weights_are_taken_from_torchs_cache(
         published.transform_input = True
     images = torch.randn(2, 3, SIDE, SIDE)
     with torch.no_grad():
-        assert torch.allclose(loaded.logits(loaded.trunk(images)), published.eval()(images), atol=1e-4)
+        assert torch.allclose(
+            loaded.logits(loaded.trunk(images)), published.eval()(images), atol=1e-4
+        )
 
 
-def test_the_demos_network_with_random_weights_and_without_any(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demos_network_with_random_weights_and_without_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     loaded = load_backbone(BackboneSpec("efficientnet_lite0", "random:3", side=SIDE))
-    assert (loaded.facts.weights, loaded.facts.classes, loaded.facts.channels) == ("random:3", (), 1280)
+    assert (loaded.facts.weights, loaded.facts.classes, loaded.facts.channels) == (
+        "random:3",
+        (),
+        1280,
+    )
     monkeypatch.setattr(EfficientNetLite, "weights_at_hand", lambda self, key: None)
-    with pytest.raises(BackboneUnavailable, match="the weights of efficientnet_lite0 are not installed"):
+    with pytest.raises(
+        BackboneUnavailable, match="the weights of efficientnet_lite0 are not installed"
+    ):
         load_backbone(BackboneSpec("efficientnet_lite0", side=SIDE))

@@ -1,4 +1,6 @@
-"""The search for a batch size: what it weighs, that it happens once, and that a spoilt file costs no run."""
+"""The search for a batch size: what it weighs, that it happens once, and that a spoilt file costs
+no run.
+"""
 
 from __future__ import annotations
 
@@ -43,14 +45,20 @@ def rates(monkeypatch: pytest.MonkeyPatch, rate: Callable[[int], float]) -> list
     ],
 )
 def test_the_batch_grows_while_that_pays(
-    monkeypatch: pytest.MonkeyPatch, network: Network, rate: Callable[[int], float], found: int, tried: list[int]
+    monkeypatch: pytest.MonkeyPatch,
+    network: Network,
+    rate: Callable[[int], float],
+    found: int,
+    tried: list[int],
 ) -> None:
     asked = rates(monkeypatch, rate)
     assert find_size(network, weighing=False) == found
     assert asked == tried
 
 
-def test_what_does_not_fit_ends_the_search(monkeypatch: pytest.MonkeyPatch, network: Network) -> None:
+def test_what_does_not_fit_ends_the_search(
+    monkeypatch: pytest.MonkeyPatch, network: Network
+) -> None:
     def rate(size: int) -> float:
         if size > 16:
             raise torch.OutOfMemoryError("CUDA out of memory.")
@@ -62,7 +70,11 @@ def test_what_does_not_fit_ends_the_search(monkeypatch: pytest.MonkeyPatch, netw
 
 def test_half_of_the_memory_is_enough(monkeypatch: pytest.MonkeyPatch, network: Network) -> None:
     rates(monkeypatch, float)
-    monkeypatch.setattr(batch_size_search, "_memory_at_hand", lambda device: 3.5 * batch_size_search._memory_taken(device))
+    monkeypatch.setattr(
+        batch_size_search,
+        "_memory_at_hand",
+        lambda device: 3.5 * batch_size_search._memory_taken(device),
+    )
     assert find_size(network, weighing=False) == 8
 
 
@@ -74,8 +86,12 @@ class SimulatedMemory:
         self.total = total
         monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: self.peak)
         monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: self.reserved)
-        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (self.total - self.reserved, self.total))
-        monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _: setattr(self, "peak", 0.0))
+        monkeypatch.setattr(
+            torch.cuda, "mem_get_info", lambda _: (self.total - self.reserved, self.total)
+        )
+        monkeypatch.setattr(
+            torch.cuda, "reset_peak_memory_stats", lambda _: setattr(self, "peak", 0.0)
+        )
         monkeypatch.setattr(torch.cuda, "empty_cache", lambda: setattr(self, "reserved", 0.0))
 
     def take(self, amount: float) -> None:
@@ -85,7 +101,9 @@ class SimulatedMemory:
         self.reserved = max(self.reserved, amount)
 
 
-@pytest.mark.parametrize(("total", "fp32", "bf16"), [(4096.0, 512, 1024), (1024.0, 128, 256), (16_384.0, 1024, 1024)])
+@pytest.mark.parametrize(
+    ("total", "fp32", "bf16"), [(4096.0, 512, 1024), (1024.0, 128, 256), (16_384.0, 1024, 1024)]
+)
 def test_one_arithmetics_peak_is_not_taken_for_anothers(
     monkeypatch: pytest.MonkeyPatch, network: Network, total: float, fp32: int, bf16: int
 ) -> None:
@@ -102,11 +120,15 @@ def test_one_arithmetics_peak_is_not_taken_for_anothers(
     assert find_size(network, weighing=False) == fp32, "whatever came before"
 
 
-def test_it_is_searched_once_and_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Network) -> None:
+def test_it_is_searched_once_and_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Network
+) -> None:
     file = tmp_path / "home" / "batch-sizes.json"
     asked = rates(monkeypatch, lambda size: 100.0)
     assert RememberedSizes(file).size_for(network, weighing=False) == 8
-    assert RememberedSizes(file).size_for(network, weighing=True) == 8, "in fp32 both kinds of pass are one"
+    assert RememberedSizes(file).size_for(network, weighing=True) == 8, (
+        "in fp32 both kinds of pass are one"
+    )
     assert asked == [8, 16]
     assert list(json.loads(file.read_text())) == [search_key(network, weighing=False)]
     file.write_text(json.dumps({search_key(network, weighing=False): 5}))
@@ -114,7 +136,9 @@ def test_it_is_searched_once_and_remembered(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("spoilt", ["", "[]", '{"a": "b"', "\0"])
-def test_a_spoilt_file_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Network, spoilt: str) -> None:
+def test_a_spoilt_file_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Network, spoilt: str
+) -> None:
     file = tmp_path / "batch-sizes.json"
     file.write_text(spoilt)
     rates(monkeypatch, lambda size: 100.0)
@@ -122,9 +146,14 @@ def test_a_spoilt_file_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(json.loads(file.read_text())) == 1
 
 
-def test_a_folder_that_cannot_be_written_costs_only_the_search(monkeypatch: pytest.MonkeyPatch, network: Network) -> None:
+def test_a_folder_that_cannot_be_written_costs_only_the_search(
+    monkeypatch: pytest.MonkeyPatch, network: Network
+) -> None:
     rates(monkeypatch, lambda size: 100.0)
-    assert RememberedSizes(Path("/proc/nowhere/batch-sizes.json")).size_for(network, weighing=False) == 8
+    assert (
+        RememberedSizes(Path("/proc/nowhere/batch-sizes.json")).size_for(network, weighing=False)
+        == 8
+    )
 
 
 def test_a_real_search_times_real_passes(network: Network) -> None:
@@ -141,7 +170,9 @@ def test_a_real_search_times_real_passes(network: Network) -> None:
     assert network.forwards == 0, "a search is no part of the run"
 
 
-def test_an_error_that_is_not_about_memory_is_raised(monkeypatch: pytest.MonkeyPatch, network: Network) -> None:
+def test_an_error_that_is_not_about_memory_is_raised(
+    monkeypatch: pytest.MonkeyPatch, network: Network
+) -> None:
     def broken(size: int) -> float:
         raise RuntimeError("shape mismatch")
 

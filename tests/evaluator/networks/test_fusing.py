@@ -1,4 +1,6 @@
-"""The bfloat16 twin: the numbers of autocast, and only for networks whose every part is safe in bfloat16."""
+"""The bfloat16 twin: the numbers of autocast, and only for networks whose every part is safe in
+bfloat16.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,17 @@ from evaluator.networks.fusing import FusedConvolution, bfloat16_twin
 from tests.networks import as_backbone, gap_network, random_images, vgg_like_network
 
 pytestmark = pytest.mark.skipif(
-    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor has no bfloat16 for oneDNN"
+    not torch.ops.mkldnn._is_mkldnn_bf16_supported(),
+    reason="this processor has no bfloat16 for oneDNN",
 )
 
 
 @pytest.mark.parametrize("build", [gap_network, vgg_like_network])
 def test_the_twin_is_autocast_with_one_call_for_each_convolution(build: type[nn.Module]) -> None:
-    trunk, images = as_backbone(build()).trunk, random_images(4).contiguous(memory_format=torch.channels_last)
+    trunk, images = (
+        as_backbone(build()).trunk,
+        random_images(4).contiguous(memory_format=torch.channels_last),
+    )
     twin = bfloat16_twin(trunk)
     assert twin is not None
     assert not [module for module in twin.modules() if isinstance(module, nn.Conv2d | nn.ReLU)]
@@ -34,7 +40,10 @@ def test_the_twin_is_autocast_with_one_call_for_each_convolution(build: type[nn.
 
 @pytest.mark.parametrize("build", [gap_network, vgg_like_network])
 def test_the_twin_for_cuda_is_autocast_without_its_casts(build: type[nn.Module]) -> None:
-    trunk, images = as_backbone(build()).trunk, random_images(4).contiguous(memory_format=torch.channels_last)
+    trunk, images = (
+        as_backbone(build()).trunk,
+        random_images(4).contiguous(memory_format=torch.channels_last),
+    )
     twin = bfloat16_twin(trunk, "cuda")
     assert twin is not None
     assert {parameter.dtype for parameter in twin.parameters()} == {torch.bfloat16}
@@ -55,6 +64,8 @@ def test_the_trunk_keeps_its_own_numbers() -> None:
 
 def test_what_autocast_alone_knows_has_no_twin() -> None:
     normalised = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
-    assert bfloat16_twin(torch.fx.symbolic_trace(normalised)) is None, "normalisation in bfloat16 would lose digits"
+    assert bfloat16_twin(torch.fx.symbolic_trace(normalised)) is None, (
+        "normalisation in bfloat16 would lose digits"
+    )
     assert bfloat16_twin(folded(torch.fx.symbolic_trace(normalised))) is not None
     assert bfloat16_twin(normalised) is None, "not traced"

@@ -1,4 +1,6 @@
-"""What a CUDA device must give: the CPU's rows, within what precision allows. ``pytest -m gpu`` where there is one."""
+"""What a CUDA device must give: the CPU's rows, within what precision allows. ``pytest -m gpu``
+where there is one.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,24 @@ from evaluator.plan import RunPlan
 from evaluator.records import Precision, Row, Unit
 from tests.shared import SAMPLE, needs_sample
 
-pytestmark = [pytest.mark.gpu, needs_sample, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
+pytestmark = [
+    pytest.mark.gpu,
+    needs_sample,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
 METHODS = ("fakecam", "gradcam", "gradcampp", "smoothgradcampp", "layercam")
 
 
-def rows_on(device: str, methods: tuple[str, ...], images: int, precision: Precision = "fp32") -> dict[tuple[int, int], Row]:
+def rows_on(
+    device: str, methods: tuple[str, ...], images: int, precision: Precision = "fp32"
+) -> dict[tuple[int, int], Row]:
     plan = RunPlan.from_dict(
-        {"data": str(SAMPLE), "backbones": ["efficientnet_lite0"], "methods": list(methods), "precision": precision}
+        {
+            "data": str(SAMPLE),
+            "backbones": ["efficientnet_lite0"],
+            "methods": list(methods),
+            "precision": precision,
+        }
     )
     session = open_session(SessionSettings(plan, str(SAMPLE), device))
     session.load(0)

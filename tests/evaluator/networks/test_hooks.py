@@ -1,4 +1,6 @@
-"""Networks whose graph cannot be cut: by hooks they give the maps and gradients that the graph gives, for a forward each."""
+"""Networks whose graph cannot be cut: by hooks they give the maps and gradients that the graph
+gives, for a forward each.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,38 @@ from evaluator.measuring.pipeline import Batch, Pipeline
 from evaluator.networks.network import Network
 from evaluator.networks.probing import probe
 from evaluator.networks.target_layer import split_at
-from tests.networks import NETWORKS, SIDE, GapNetwork, as_backbone, gap_network, plain, random_images, vgg_like_network
+from tests.networks import (
+    NETWORKS,
+    SIDE,
+    GapNetwork,
+    as_backbone,
+    gap_network,
+    plain,
+    random_images,
+    vgg_like_network,
+)
 
-METHODS = ["gradcam", "gradcampp", "layercam", "ablationcam", "scorecam", "eigencam", "smoothgradcampp:variant=paper"]
+METHODS = [
+    "gradcam",
+    "gradcampp",
+    "layercam",
+    "ablationcam",
+    "scorecam",
+    "eigencam",
+    "smoothgradcampp:variant=paper",
+]
 
 
 def rows(kind: str, build: Any, methods: list[str]) -> dict[str, Any]:
-    network = Network(as_backbone(build(), kind=kind), device=torch.device("cpu"), precision="fp32", batch_size=3)
+    network = Network(
+        as_backbone(build(), kind=kind), device=torch.device("cpu"), precision="fp32", batch_size=3
+    )
     assert network.backbone.facts.cut == kind
-    return dict(Pipeline(network).rows(Batch(random_images(4), [b"%d" % n for n in range(4)]), [method(m) for m in methods]))
+    return dict(
+        Pipeline(network).rows(
+            Batch(random_images(4), [b"%d" % n for n in range(4)]), [method(m) for m in methods]
+        )
+    )
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -30,7 +55,9 @@ def test_hooks_and_graph_give_the_same_rows(name: str) -> None:
     graph, hooks = (rows(kind, NETWORKS[name], METHODS) for kind in ("graph", "hooks"))
     for spec in METHODS:
         for field in ("y", "o", "average_drop", "coherency", "complexity", "adcc"):
-            assert getattr(hooks[spec], field) == pytest.approx(getattr(graph[spec], field), abs=2e-5), (spec, field)
+            assert getattr(hooks[spec], field) == pytest.approx(
+                getattr(graph[spec], field), abs=2e-5
+            ), (spec, field)
 
 
 class Branching(GapNetwork):
@@ -66,7 +93,12 @@ def test_a_network_that_does_not_trace_is_cut_by_hooks() -> None:
 
 
 def test_the_gradient_is_that_of_the_whole_network_at_the_last_call() -> None:
-    backbone, model, images, targets = as_backbone(branching(), "again"), branching(), random_images(2), torch.tensor([1, 7])
+    backbone, model, images, targets = (
+        as_backbone(branching(), "again"),
+        branching(),
+        random_images(2),
+        torch.tensor([1, 7]),
+    )
     taken: list[Tensor] = []
 
     def keep(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
@@ -78,11 +110,15 @@ def test_the_gradient_is_that_of_the_whole_network_at_the_last_call() -> None:
     (expected,) = torch.autograd.grad(chosen, taken[-1])
     seen = backbone.seen(backbone.trunk(images))
     assert torch.allclose(seen.activation, taken[-1], atol=1e-6)
-    assert torch.allclose(backbone.gradient(seen.activation, targets, seen.context), expected, atol=1e-7)
+    assert torch.allclose(
+        backbone.gradient(seen.activation, targets, seen.context), expected, atol=1e-7
+    )
 
 
 class Silent(nn.Module):
-    """Works in place without using what that returns: a graph that is cut by its nodes would lose it."""
+    """Works in place without using what that returns: a graph that is cut by its nodes would lose
+    it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +143,10 @@ def test_a_graph_that_does_not_answer_as_the_network_is_not_used() -> None:
 
 @pytest.mark.parametrize(
     ("layer", "message"),
-    [("featurs", "no layer 'featurs'"), ("fc", "gives no feature map: its output is 10 for each image")],
+    [
+        ("featurs", "no layer 'featurs'"),
+        ("fc", "gives no feature map: its output is 10 for each image"),
+    ],
 )
 def test_layers_that_cannot_be_target_layers(layer: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -1,4 +1,6 @@
-"""Layers' outputs as maps and back: feature maps, channels last, tokens with a prefix; and what is no map."""
+"""Layers' outputs as maps and back: feature maps, channels last, tokens with a prefix; and what is
+no map.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from evaluator.networks.map_view import MapView, map_view, no_map, prefix_tokens
         ((2, 1374, 384), 5, (384, 37, 37, 5)),
     ],
 )
-def test_a_map_and_back(shape: tuple[int, ...], prefix: int | None, expected: tuple[int, ...]) -> None:
+def test_a_map_and_back(
+    shape: tuple[int, ...], prefix: int | None, expected: tuple[int, ...]
+) -> None:
     view = map_view(shape, prefix)
     assert view is not None
     assert (view.channels, view.height, view.width, view.tokens) == expected
@@ -43,7 +47,8 @@ def test_a_changed_map_leaves_the_prefix_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "prefix"), [((2, 10), None), ((2, 512, 1, 1), None), ((2, 198, 8), 1), ((2, 31, 8), None), ((2, 1, 8), 1)]
+    ("shape", "prefix"),
+    [((2, 10), None), ((2, 512, 1, 1), None), ((2, 198, 8), 1), ((2, 31, 8), None), ((2, 1, 8), 1)],
 )
 def test_what_is_no_map(shape: tuple[int, ...], prefix: int | None) -> None:
     assert map_view(shape, prefix) is None
@@ -63,7 +68,11 @@ def test_the_prefix_is_told_or_known_to_the_model() -> None:
 
 def test_a_refusal_names_the_shape_and_layers_that_would_do() -> None:
     tokens = no_map("norm", (2, 198, 8), 1, ["a", "b"])
-    assert tokens.message == "layer 'norm' gives no feature map: its 198 tokens behind 1 prefix tokens make no square grid"
+    assert (
+        tokens.message
+        == "layer 'norm' gives no feature map: its 198 tokens behind 1 prefix tokens make no "
+        "square grid"
+    )
     assert tokens.hint == "tokens=P; for example layer=b; others: a"
     assert "its output is 10 for each image" in no_map("fc", (2, 10), None, []).message
     assert "its output is no tensor" in no_map("fc", None, None, []).message

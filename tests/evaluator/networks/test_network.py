@@ -1,4 +1,6 @@
-"""Passes in micro-batches, and what happens when one does not fit; with a real limit: ``execution/test_memory.py``."""
+"""Passes in micro-batches, and what happens when one does not fit; with a real limit:
+``execution/test_memory.py``.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def room_for(most: int, error: Exception) -> MakeImages:
     return make
 
 
-@pytest.mark.parametrize("error", [RuntimeError(CPU), torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
+@pytest.mark.parametrize(
+    "error", [RuntimeError(CPU), torch.OutOfMemoryError("CUDA out of memory."), MemoryError()]
+)
 def test_the_batch_is_halved_until_it_fits_and_stays_so(error: Exception) -> None:
     network = bench(gap_network(), batch_size=16).network
     sizes = [part.stop - part.start for part in network.passes(11, room_for(3, error))]
@@ -68,11 +72,15 @@ def test_one_image_that_does_not_fit_and_any_other_error_are_raised() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        CPU, "could not create a primitive", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling",
-        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "GET was unable to find an engine to execute this computation",
+        CPU,
+        "could not create a primitive",
+        "CUDA error: out of memory",
+        "CUBLAS_STATUS_ALLOC_FAILED when calling",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "GET was unable to find an engine to execute this computation",
         "FIND was unable to find an engine to execute this computation after trying 9 plans",
     ],
-)  # fmt: skip
+)
 def test_the_words_of_allocators(text: str) -> None:
     assert is_out_of_memory(RuntimeError(text))
     assert not is_out_of_memory(ValueError(text))
@@ -80,11 +88,16 @@ def test_the_words_of_allocators(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("precision", "measuring", "weighing"), [("fp32", "fp32", "fp32"), ("mixed", "fp32", "bf16"), ("bf16", "bf16", "bf16")]
+    ("precision", "measuring", "weighing"),
+    [("fp32", "fp32", "fp32"), ("mixed", "fp32", "bf16"), ("bf16", "bf16", "bf16")],
 )
-def test_what_each_kind_of_pass_is_computed_in(precision: Precision, measuring: str, weighing: str) -> None:
+def test_what_each_kind_of_pass_is_computed_in(
+    precision: Precision, measuring: str, weighing: str
+) -> None:
     backbone, images = as_backbone(gap_network()), random_images(4)
-    exact = Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=4).forward(images, weighing=False)
+    exact = Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=4).forward(
+        images, weighing=False
+    )
     network = Network(backbone, device=torch.device("cpu"), precision=precision, batch_size=4)
     for kind, arithmetic in ((False, measuring), (True, weighing)):
         assert network.arithmetic(weighing=kind) == arithmetic
@@ -98,12 +111,21 @@ def test_a_network_is_float32_and_deterministic_wherever_it_is_made() -> None:
     backends: Any = torch.backends
     backends.cudnn.conv.fp32_precision, backends.cudnn.deterministic = "tf32", False
     Network(as_backbone(gap_network()), device=torch.device("cpu"), precision="fp32")
-    assert backends.cudnn.conv.fp32_precision == "ieee", "camtui bench makes its networks without a session"
+    assert backends.cudnn.conv.fp32_precision == "ieee", (
+        "camtui bench makes its networks without a session"
+    )
     assert backends.cudnn.deterministic
 
 
 def test_without_a_twin_autocast_weighs() -> None:
-    network = Network(as_backbone(gap_network()), device=torch.device("cpu"), precision="mixed", batch_size=4)
+    network = Network(
+        as_backbone(gap_network()), device=torch.device("cpu"), precision="mixed", batch_size=4
+    )
     with_twin = network.forward(random_images(4), weighing=True)
     network._twin = None
-    assert torch.allclose(network.forward(random_images(4), weighing=True).activation, with_twin.activation, atol=0.02, rtol=0.02)
+    assert torch.allclose(
+        network.forward(random_images(4), weighing=True).activation,
+        with_twin.activation,
+        atol=0.02,
+        rtol=0.02,
+    )

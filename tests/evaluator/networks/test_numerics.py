@@ -17,7 +17,11 @@ BACKENDS: Any = torch.backends  # its modules are made when torch is imported
 
 @pytest.fixture
 def _as_before() -> Iterator[None]:
-    allowed, matmul, overall = BACKENDS.cudnn.allow_tf32, BACKENDS.cuda.matmul.fp32_precision, BACKENDS.fp32_precision
+    allowed, matmul, overall = (
+        BACKENDS.cudnn.allow_tf32,
+        BACKENDS.cuda.matmul.fp32_precision,
+        BACKENDS.fp32_precision,
+    )
     yield
     BACKENDS.fp32_precision = overall
     BACKENDS.cudnn.conv.fp32_precision, BACKENDS.cuda.matmul.fp32_precision = "none", matmul
@@ -39,7 +43,9 @@ def test_a_users_own_setting_does_not_bring_tf32_back() -> None:
 @pytest.mark.parametrize("size", [(4, 4), (3, 5), (8, 8), (1, 1), (7, 2)])
 def test_it_pools_and_differentiates_as_torch_does(size: tuple[int, int]) -> None:
     given = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    weights = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    weights = torch.randn(
+        2, 3, *size, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+    )
     found = []
     for pooling in (nn.AdaptiveAvgPool2d(size), DeterministicPooling(*size)):
         leaf = given.clone().requires_grad_()

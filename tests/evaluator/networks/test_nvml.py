@@ -1,4 +1,6 @@
-"""NVML's figures with an NVML that refuses: a stub in place of the driver's library, with the real package's errors."""
+"""NVML's figures with an NVML that refuses: a stub in place of the driver's library, with the real
+package's errors.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ REFUSED = pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
 class Driver:
     """Answers like NVML; what is in ``refuses`` raises the real package's error."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, uuids: tuple[str, ...] = ("GPU-a",)) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *, uuids: tuple[str, ...] = ("GPU-a",)
+    ) -> None:
         self.refuses: set[str] = set()
         self._uuids = uuids
         answers = {
@@ -78,7 +82,9 @@ def test_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         ("nvmlInit", NvmlFigures()),
     ],
 )
-def test_a_figure_that_is_refused_costs_no_other(monkeypatch: pytest.MonkeyPatch, refused: str, expected: NvmlFigures) -> None:
+def test_a_figure_that_is_refused_costs_no_other(
+    monkeypatch: pytest.MonkeyPatch, refused: str, expected: NvmlFigures
+) -> None:
     Driver(monkeypatch).refuses.add(refused)
     assert nvml_figures("a") == expected
 
@@ -94,7 +100,9 @@ def test_a_driver_without_nvml_has_no_version(monkeypatch: pytest.MonkeyPatch) -
     assert driver_version() == ""
 
 
-def test_figures_of_a_cuda_device_survive_nvml_and_a_lost_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_of_a_cuda_device_survive_nvml_and_a_lost_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     device = torch.device("cuda:0")
     driver = Driver(monkeypatch)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (30, 80))

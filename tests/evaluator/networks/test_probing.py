@@ -1,4 +1,6 @@
-"""A model looked at before it is cut: what it may answer, what it may not, and which modules it calls."""
+"""A model looked at before it is cut: what it may answer, what it may not, and which modules it
+calls.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,15 @@ class Answering(nn.Module):
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda s: s, lambda s: (s, s * 2), lambda s: [s], lambda s: {"logits": s, "aux": s * 2}, lambda s: {"out": s},
-        lambda s: Output(None, s), lambda s: s[:, :, None, None],
+        lambda s: s,
+        lambda s: (s, s * 2),
+        lambda s: [s],
+        lambda s: {"logits": s, "aux": s * 2},
+        lambda s: {"out": s},
+        lambda s: Output(None, s),
+        lambda s: s[:, :, None, None],
     ],
-)  # fmt: skip
+)
 def test_logits_are_found_in_what_a_network_answers(answer: Any) -> None:
     found = probe(Answering(answer).eval(), plain())
     assert torch.equal(found.logits, gap_network()(found.images))
@@ -51,7 +58,10 @@ def test_logits_are_found_in_what_a_network_answers(answer: Any) -> None:
         (lambda s: {"a": s, "b": s}, "a dict of a, b, and none of them is 'logits'"),
         (lambda s: {}, "a dict of nothing"),
         (lambda s: "yes", "answers with a str, a classifier with a tensor"),
-        (lambda s: s[:, :, None, None].expand(-1, -1, 4, 4), "2 images with 2 × 10 × 4 × 4, a classifier with 2 × classes"),
+        (
+            lambda s: s[:, :, None, None].expand(-1, -1, 4, 4),
+            "2 images with 2 × 10 × 4 × 4, a classifier with 2 × classes",
+        ),
         (lambda s: s.sum(), "answers 2 images with a single number"),
         (lambda s: s[:1], "answers 2 images with 1 × 10"),
     ],

@@ -40,7 +40,9 @@ def network(key: str) -> nn.Module:
         ("squeezenet1_1", None, False),
     ],
 )
-def test_trunk_and_head_together_are_the_network(key: str, layer: str | None, gap_linear: bool) -> None:
+def test_trunk_and_head_together_are_the_network(
+    key: str, layer: str | None, gap_linear: bool
+) -> None:
     model = network(key)
     images = torch.randn(2, 3, SIDE, SIDE)
     cut = split(model, layer)
@@ -143,7 +145,13 @@ def test_a_function_of_the_head_leaves_the_activation_as_it_was() -> None:
 def small_vit() -> nn.Module:
     torch.manual_seed(2)
     model: nn.Module = models.VisionTransformer(
-        image_size=SIDE, patch_size=16, num_layers=2, num_heads=2, hidden_dim=24, mlp_dim=32, num_classes=10
+        image_size=SIDE,
+        patch_size=16,
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=24,
+        mlp_dim=32,
+        num_classes=10,
     )
     nn.init.normal_(model.get_submodule("heads.head").weight)  # type: ignore[arg-type]  # torchvision leaves zeros
     return model.eval().requires_grad_(False)
@@ -152,7 +160,12 @@ def small_vit() -> nn.Module:
 def small_swin() -> nn.Module:
     torch.manual_seed(3)
     model: nn.Module = models.SwinTransformer(
-        patch_size=[4, 4], embed_dim=12, depths=[2, 2], num_heads=[2, 2], window_size=[4, 4], num_classes=10
+        patch_size=[4, 4],
+        embed_dim=12,
+        depths=[2, 2],
+        num_heads=[2, 2],
+        window_size=[4, 4],
+        num_classes=10,
     )
     return model.eval().requires_grad_(False)
 
@@ -173,7 +186,9 @@ def test_sides_are_what_is_used_past_the_layer(
 ) -> None:
     model, images = build(), torch.randn(3, 3, SIDE, SIDE)
     taken: list[Tensor] = []
-    model.get_submodule(layer).register_forward_hook(lambda _module, _inputs, output: taken.append(output.clone()))
+    model.get_submodule(layer).register_forward_hook(
+        lambda _module, _inputs, output: taken.append(output.clone())
+    )
     expected = model(images)
     cut = split(build(), layer)
     given = cut.trunk(images)
@@ -187,9 +202,12 @@ def test_sides_are_what_is_used_past_the_layer(
 
 
 @pytest.mark.parametrize(
-    ("build", "layer"), [(small_vit, "encoder.layers.encoder_layer_1.ln_1"), (small_swin, "features.3.1.norm1")]
+    ("build", "layer"),
+    [(small_vit, "encoder.layers.encoder_layer_1.ln_1"), (small_swin, "features.3.1.norm1")],
 )
-def test_without_a_layer_a_transformer_is_cut_at_its_last_block_s_first_norm(build: Callable[[], nn.Module], layer: str) -> None:
+def test_without_a_layer_a_transformer_is_cut_at_its_last_block_s_first_norm(
+    build: Callable[[], nn.Module], layer: str
+) -> None:
     model = build()
     assert split_at(model, None, probe(model, plain(SIDE))).layer == layer
 

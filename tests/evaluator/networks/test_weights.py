@@ -11,11 +11,15 @@ from evaluator.errors import BackboneUnavailable
 from evaluator.networks.weights import published_weights, read_weights_file
 
 
-def test_published_weights_come_from_torchs_cache_under_their_new_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_published_weights_come_from_torchs_cache_under_their_new_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     cache = tmp_path / "hub" / "checkpoints"
     cache.mkdir(parents=True)
-    torch.save({"features.denselayer1.norm.1.weight": torch.ones(2)}, cache / "densenet-0123abcd.pth")
+    torch.save(
+        {"features.denselayer1.norm.1.weight": torch.ones(2)}, cache / "densenet-0123abcd.pth"
+    )
     state = published_weights("densenet121", "https://nowhere.invalid/densenet-0123abcd.pth")
     assert list(state) == ["features.denselayer1.norm1.weight"]
 
@@ -32,16 +36,23 @@ def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
         ([torch.ones(2)], "holds a list, not tensors by name"),
         (torch.ones(2), "holds a Tensor, not tensors by name"),
         ({0: torch.ones(2)}, "has '0' for a name"),
-        ({"fc.weight": torch.ones(2, dtype=torch.complex64)}, r"holds complex numbers in fc\.weight"),
+        (
+            {"fc.weight": torch.ones(2, dtype=torch.complex64)},
+            r"holds complex numbers in fc\.weight",
+        ),
     ],
 )
-def test_what_is_no_state_dict_is_said_in_one_sentence(tmp_path: Path, content: object, words: str) -> None:
+def test_what_is_no_state_dict_is_said_in_one_sentence(
+    tmp_path: Path, content: object, words: str
+) -> None:
     torch.save(content, tmp_path / "a.pth")
     with pytest.raises(BackboneUnavailable, match=rf"a\.pth {words}"):
         read_weights_file(str(tmp_path / "a.pth"))
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x08\0\0\0\0\0\0\0{}      ", b"\x04\0\0\0\0\0\0\0null"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff" * 100, b"\x08\0\0\0\0\0\0\0{}      ", b"\x04\0\0\0\0\0\0\0null"]
+)
 def test_a_damaged_safetensors_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.safetensors").write_bytes(content)
     with pytest.raises(BackboneUnavailable, match=r"a\.safetensors holds no"):

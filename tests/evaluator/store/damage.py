@@ -1,8 +1,9 @@
-"""Damaged run files before every command that reads: no traceback, and no damage that can be seen and is not found.
+"""Damaged run files before every command that reads: no traceback, and no damage that can be seen
+and is not found.
 
-``python -m tests.evaluator.store.damage`` damages 60 files, ``--full`` 820; ``--seed N`` others. It prints the counts:
-calls, tracebacks, errors that nobody had raised on purpose (each ends in a sentence), files whose damage some command shows, and
-how many of those ``camtui doctor`` found.
+``python -m tests.evaluator.store.damage`` damages 60 files, ``--full`` 820; ``--seed N`` others. It
+prints the counts: calls, tracebacks, errors that nobody had raised on purpose (each ends in a
+sentence), files whose damage some command shows, and how many of those ``camtui doctor`` found.
 """
 
 from __future__ import annotations
@@ -28,12 +29,23 @@ from evaluator.errors import CamtuiError
 from tests.synthetic import make_run
 
 COMMANDS: tuple[tuple[str, ...], ...] = (
-    ("status", "RUN"), ("table", "RUN"), ("table", "RUN", "--long", "--ci"), ("table", "RUN", "--pivot", "adcc"),
-    ("show", "RUN"), ("show", "RUN", "--json"), ("errors", "RUN"), ("errors", "RUN", "--json"), ("worst", "RUN"),
+    ("status", "RUN"),
+    ("table", "RUN"),
+    ("table", "RUN", "--long", "--ci"),
+    ("table", "RUN", "--pivot", "adcc"),
+    ("show", "RUN"),
+    ("show", "RUN", "--json"),
+    ("errors", "RUN"),
+    ("errors", "RUN", "--json"),
+    ("worst", "RUN"),
     ("worst", "RUN", "--by", "deletion", "--cell", "resnet18/gradcam", "--json"),
-    ("export", "RUN", "--per-image"), ("export", "RUN", "-f", "json"), ("export", "RUN", "-f", "latex"),
-    ("logs", "RUN", "--level", "info"), ("compare", "RUN", "BASE"), ("ls",),
-)  # fmt: skip
+    ("export", "RUN", "--per-image"),
+    ("export", "RUN", "-f", "json"),
+    ("export", "RUN", "-f", "latex"),
+    ("logs", "RUN", "--level", "info"),
+    ("compare", "RUN", "BASE"),
+    ("ls",),
+)
 
 Damage = Callable[[bytearray, Random], None]
 
@@ -63,7 +75,10 @@ def zero_page(data: bytearray, random: Random) -> None:
 
 def swap_pages(data: bytearray, random: Random) -> None:
     first, second = (random.randrange(1, len(data) // 4096) * 4096 for _ in range(2))
-    data[first : first + 4096], data[second : second + 4096] = data[second : second + 4096], data[first : first + 4096]
+    data[first : first + 4096], data[second : second + 4096] = (
+        data[second : second + 4096],
+        data[first : first + 4096],
+    )
 
 
 def cut_short(data: bytearray, random: Random) -> None:
@@ -95,15 +110,27 @@ def change_value(path: Path, random: Random) -> None:
     words = ("'x'", "''", "'{}'", "'[1]'", "'null'", "x'00ff'", "x''")
     values = ("NULL", "0", "7", "-1", "0.5", "1e308", "9223372036854775807", *words)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        tables = [
+            name
+            for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        ]
         for _ in range(20):
             table = random.choice(tables)
-            column = random.choice([name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")])
+            column = random.choice(
+                [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
+            )
             size = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             some = f"ORDER BY {column} LIMIT 1 OFFSET {random.randrange(max(1, size))}"
-            where = f"{column} IS (SELECT {column} FROM {table} {some})" if random.random() < 0.7 else "1"
+            where = (
+                f"{column} IS (SELECT {column} FROM {table} {some})"
+                if random.random() < 0.7
+                else "1"
+            )
             try:
-                done = connection.execute(f"UPDATE OR REPLACE {table} SET {column} = {random.choice(values)} WHERE {where}")
+                done = connection.execute(
+                    f"UPDATE OR REPLACE {table} SET {column} = {random.choice(values)} WHERE "
+                    f"{where}"
+                )
             except sqlite3.Error:
                 continue
             if done.rowcount:
@@ -127,7 +154,13 @@ def campaign(folder: Path, files: int, seed: int = 0) -> Counts:
     """Damage so many copies of one run and call every command on each."""
     os.environ["CAMTUI_HOME"] = str(folder)
     path, base = folder / "runs" / "run.db", folder / "base.db"
-    make_run(path, images=24, backbones=["resnet18"], methods=["fakecam", "gradcam", "gradcampp"], total=30)
+    make_run(
+        path,
+        images=24,
+        backbones=["resnet18"],
+        methods=["fakecam", "gradcam", "gradcampp"],
+        total=30,
+    )
     base.write_bytes(path.read_bytes())
     whole = base.read_bytes()
     stamp = time.time()
@@ -156,14 +189,25 @@ def campaign(folder: Path, files: int, seed: int = 0) -> Counts:
             if not found:
                 missed.append(f"{number} ({how})")
     return Counts(
-        counts["files"], counts["calls"], counts["tracebacks"], counts["unexpected"], counts["visible"], counts["found"], places,
+        counts["files"],
+        counts["calls"],
+        counts["tracebacks"],
+        counts["unexpected"],
+        counts["visible"],
+        counts["found"],
+        places,
         missed,
-    )  # fmt: skip
+    )
 
 
 def _damage(path: Path, whole: bytes, random: Random, number: int) -> str:
     """Write a damaged copy; returns how it was damaged."""
-    for end in ("", "-wal", "-shm", "-journal"):  # another inode: what a command has left open is not this file
+    for end in (
+        "",
+        "-wal",
+        "-shm",
+        "-journal",
+    ):  # another inode: what a command has left open is not this file
         Path(f"{path}{end}").unlink(missing_ok=True)
     if number % 3 == 2:
         path.write_bytes(whole)
@@ -188,15 +232,30 @@ def shown(path: Path, base: Path, stamp: float) -> Iterator[tuple[tuple[str, ...
     """Every reading command on a file."""
     os.utime(path, (stamp, stamp))
     for words in COMMANDS:
-        yield words, _call(tuple({"RUN": str(path), "BASE": str(base)}.get(word, word) for word in words))
+        yield (
+            words,
+            _call(tuple({"RUN": str(path), "BASE": str(base)}.get(word, word) for word in words)),
+        )
 
 
 def _call(words: tuple[str, ...]) -> Shown:
     result = CliRunner().invoke(app, list(words), env={"CAMTUI_TRACEBACK": ""})
     failed = result.exception is not None and not isinstance(result.exception, SystemExit)
-    said = next((line for line in result.stderr.splitlines() if line.startswith("error: ") and line.endswith(")")), "")
+    said = next(
+        (
+            line
+            for line in result.stderr.splitlines()
+            if line.startswith("error: ") and line.endswith(")")
+        ),
+        "",
+    )
     hinted = "CAMTUI_TRACEBACK=1" in result.stderr
-    return Shown(result.exit_code, result.stdout, failed or "Traceback" in result.output, said[7:] if hinted else "")
+    return Shown(
+        result.exit_code,
+        result.stdout,
+        failed or "Traceback" in result.output,
+        said[7:] if hinted else "",
+    )
 
 
 def _dashboard_fails(path: Path) -> bool:
@@ -211,7 +270,12 @@ def _dashboard_fails(path: Path) -> bool:
         feed.poll()
         feed.ask(lambda reader: [reader.histogram(cell.id, "adcc") for cell in reader.cells()])
         feed.ask(lambda reader: [list(reader.convergence(cell.id)) for cell in reader.cells()])
-        feed.ask(lambda reader: [reader.ranked(cell.id, "complexity", ascending=False, limit=5) for cell in reader.cells()])
+        feed.ask(
+            lambda reader: [
+                reader.ranked(cell.id, "complexity", ascending=False, limit=5)
+                for cell in reader.cells()
+            ]
+        )
     except CamtuiError:
         return False
     except Exception:
@@ -222,8 +286,12 @@ def _dashboard_fails(path: Path) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="820 files, of which some come out unchanged")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--full", action="store_true", help="820 files, of which some come out unchanged"
+    )
     parser.add_argument("--files", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -231,10 +299,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         seen = campaign(Path(folder), 820 if arguments.full else arguments.files, arguments.seed)
     print(f"{seen.files} damaged files, {seen.calls} calls")
-    print(f"tracebacks {seen.tracebacks}; errors that nobody raised on purpose, told in a sentence: {seen.unexpected}")
+    print(
+        f"tracebacks {seen.tracebacks}; errors that nobody raised on purpose, told in a "
+        f"sentence: {seen.unexpected}"
+    )
     for place, count in seen.places.most_common(12):
         print(f"    {count:>4}  {place}")
-    print(f"damage that a command shows: {seen.visible}; found by doctor {seen.found}; undetected {seen.visible - seen.found}")
+    print(
+        f"damage that a command shows: {seen.visible}; found by doctor {seen.found}; "
+        f"undetected {seen.visible - seen.found}"
+    )
     for missed in seen.missed:
         print(f"    undetected: {missed}")
 

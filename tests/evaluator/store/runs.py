@@ -1,4 +1,6 @@
-"""Small runs for tests of the store: four images, two cells, rows with numbers that can be told apart."""
+"""Small runs for tests of the store: four images, two cells, rows with numbers that can be told
+apart.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,24 @@ from evaluator.records import Failure, ImageRef, Measurement, Row, UnitResult
 from evaluator.store.writer import RunWriter
 
 PATHS = (b"n01440764/a.png", b"caf\xc3\xa9/\xff\x80.png", b"line\nbreak.png", b"d.png")
-PLAN: dict[str, Any] = {"data": "/data", "backbones": ["resnet18"], "methods": ["gradcam", "fakecam"], "metrics": ["deletion"]}
+PLAN: dict[str, Any] = {
+    "data": "/data",
+    "backbones": ["resnet18"],
+    "methods": ["gradcam", "fakecam"],
+    "metrics": ["deletion"],
+}
 
 
 def plan(**values: Any) -> RunPlan:
     return RunPlan.from_dict({**PLAN, **values})
 
 
-def manifest(count: int = len(PATHS), sha256: str = "a" * 64, sizes: int = 100, labels: Sequence[int | None] = ()) -> Manifest:
+def manifest(
+    count: int = len(PATHS),
+    sha256: str = "a" * 64,
+    sizes: int = 100,
+    labels: Sequence[int | None] = (),
+) -> Manifest:
     known = [*labels, *[None] * count]
     images = tuple(ImageRef(rank, PATHS[rank], sizes + rank, known[rank]) for rank in range(count))
     return Manifest(Path("/data"), images, sha256, len(PATHS))
@@ -41,9 +53,20 @@ def begun(path: Path, **values: Any) -> Iterator[RunWriter]:
 def row(cell: int, image: int, *, drop: float | None = 0.25, degenerate: bool = False) -> Row:
     coherency, complexity = 0.9 - image / 100, 0.3 + image / 10
     return Row(
-        cell=cell, image=image, target=3, predicted=3, y=0.5, o=0.4, average_drop=drop, average_increase=0.0, coherency=coherency,
-        complexity=complexity, adcc=None if drop is None else 0.7 + image / 50, degenerate=degenerate, map=bytes(4 * 4),
-    )  # fmt: skip
+        cell=cell,
+        image=image,
+        target=3,
+        predicted=3,
+        y=0.5,
+        o=0.4,
+        average_drop=drop,
+        average_increase=0.0,
+        coherency=coherency,
+        complexity=complexity,
+        adcc=None if drop is None else 0.7 + image / 50,
+        degenerate=degenerate,
+        map=bytes(4 * 4),
+    )
 
 
 def measurement(cell: int, image: int) -> Measurement:

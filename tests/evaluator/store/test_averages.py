@@ -13,7 +13,9 @@ from tests.evaluator.store.runs import begun, failure, result, row
 
 def test_failed_images_are_counted_where_there_are_any(tmp_path: Path) -> None:
     with begun(tmp_path / "run.db") as writer, RunReader(tmp_path / "run.db") as reader:
-        writer.commit(result(row(1, 0), row(2, 0), failure(1, 1), failure(1, 2), failure(1, 3, "deletion")))
+        writer.commit(
+            result(row(1, 0), row(2, 0), failure(1, 1), failure(1, 2), failure(1, 3, "deletion"))
+        )
         assert [(summary.n, summary.failed) for summary in reader.summaries()] == [(1, 2), (1, 0)]
 
 
@@ -33,7 +35,9 @@ def test_every_bin_has_its_place_and_none_beyond_them_is_believed(tmp_path: Path
 
 def test_a_headline_without_any_drop_is_asked_for_in_vain(tmp_path: Path) -> None:
     with begun(tmp_path / "run.db") as writer, RunReader(tmp_path / "run.db") as reader:
-        writer.commit(result(row(1, 0, drop=None), row(1, 1, drop=None), row(2, 0, drop=None), row(2, 1)))
+        writer.commit(
+            result(row(1, 0, drop=None), row(1, 1, drop=None), row(2, 0, drop=None), row(2, 1))
+        )
         first, second = reader.summaries()
         assert "adcc" not in first.means
         assert first.means["coherency"].n == 2

@@ -16,7 +16,12 @@ import pytest
 from evaluator.errors import Mismatch, StoreError
 from evaluator.records import Measurement, Row
 from evaluator.store import audit
-from evaluator.store.checksums import is_row_sound, measurement_checksum, record_checksum, row_checksum
+from evaluator.store.checksums import (
+    is_row_sound,
+    measurement_checksum,
+    record_checksum,
+    row_checksum,
+)
 from evaluator.store.reader import RunReader
 from evaluator.store.schema import MIGRATIONS
 from evaluator.store.sealing import sealed_tables
@@ -30,7 +35,9 @@ FIRST, SECOND = sha256(b"first").digest(), sha256(b"second").digest()
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kept")
-    return make_run(folder / "run.db", images=12, backbones=["resnet18"], methods=["gradcam", "fakecam"])
+    return make_run(
+        folder / "run.db", images=12, backbones=["resnet18"], methods=["gradcam", "fakecam"]
+    )
 
 
 @pytest.fixture
@@ -53,9 +60,22 @@ def test_every_field_of_a_row_counts() -> None:
     sealed = row_checksum(one, "cell", b"a.png", FIRST)
     for field in fields(Row):
         value: Any = getattr(one, field.name)
-        other: Any = value + b"\0" if isinstance(value, bytes) else not value if isinstance(value, bool) else value + 1
-        assert row_checksum(replace(one, **{field.name: other}), "cell", b"a.png", FIRST) != sealed, field.name
-    for owner in (("CELL", b"a.png", FIRST), ("cell", b"b.png", FIRST), ("cell", b"a.png", SECOND), ("cell", b"a.png", None)):
+        other: Any = (
+            value + b"\0"
+            if isinstance(value, bytes)
+            else not value
+            if isinstance(value, bool)
+            else value + 1
+        )
+        assert (
+            row_checksum(replace(one, **{field.name: other}), "cell", b"a.png", FIRST) != sealed
+        ), field.name
+    for owner in (
+        ("CELL", b"a.png", FIRST),
+        ("cell", b"b.png", FIRST),
+        ("cell", b"a.png", SECOND),
+        ("cell", b"a.png", None),
+    ):
         assert row_checksum(one, *owner) != sealed
     assert row_checksum(replace(one, map=None), "cell", b"a.png", FIRST) != row_checksum(
         replace(one, map=b""), "cell", b"a.png", FIRST
@@ -68,7 +88,10 @@ def test_every_field_of_a_measurement_counts() -> None:
     for field in fields(Measurement):
         value: Any = getattr(one, field.name)
         other: Any = value + type(value)(1) if isinstance(value, int | float) else value + value[:1]
-        assert measurement_checksum(replace(one, **{field.name: other}), "cell", b"a.png", FIRST) != sealed, field.name
+        assert (
+            measurement_checksum(replace(one, **{field.name: other}), "cell", b"a.png", FIRST)
+            != sealed
+        ), field.name
 
 
 def test_a_value_of_the_wrong_kind_is_no_row_of_ours() -> None:
@@ -96,7 +119,16 @@ def columns_of(table: str) -> Iterator[str]:
     ("table", "column"),
     [
         (table, column)
-        for table in ("run", "backbones", "cells", "images", "results", "measurements", "failures", "stages")
+        for table in (
+            "run",
+            "backbones",
+            "cells",
+            "images",
+            "results",
+            "measurements",
+            "failures",
+            "stages",
+        )
         for column in columns_of(table)
         if (table, column) != ("run", "id")
     ],
@@ -104,27 +136,46 @@ def columns_of(table: str) -> Iterator[str]:
 def test_a_change_of_any_column_is_found(path: Path, table: str, column: str) -> None:
     assert problems(path) == []
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        (kind,) = connection.execute("SELECT type FROM pragma_table_info(?) WHERE name = ?", (table, column)).fetchone()
-        new = {"INTEGER": "coalesce(max({0}), 0) + 7", "REAL": "coalesce({0}, 0) + 0.25", "TEXT": "coalesce({0}, '') || ' '"}
+        (kind,) = connection.execute(
+            "SELECT type FROM pragma_table_info(?) WHERE name = ?", (table, column)
+        ).fetchone()
+        new = {
+            "INTEGER": "coalesce(max({0}), 0) + 7",
+            "REAL": "coalesce({0}, 0) + 0.25",
+            "TEXT": "coalesce({0}, '') || ' '",
+        }
         value = new.get(kind, "cast(coalesce({0}, x'00') || x'01' AS BLOB)").format(column)
         if kind == "INTEGER":
             value = f"(SELECT {value} FROM {table})"
         key = "rowid" if table not in ("results", "measurements", "failures") else "image_id"
         place = f"WHERE {key} = (SELECT max({key}) FROM {table})"
-        assert connection.execute(f"UPDATE OR REPLACE {table} SET {column} = {value} {place}").rowcount > 0
+        assert (
+            connection.execute(f"UPDATE OR REPLACE {table} SET {column} = {value} {place}").rowcount
+            > 0
+        )
     assert problems(path)
 
 
 def test_every_table_is_under_seal_or_summed(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         sealed = {table.name for table in sealed_tables(connection)}
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        tables = {
+            name
+            for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        }
     assert tables - sealed == {"results", "measurements", "sums", "histograms"}
 
 
 def test_repair_drops_what_is_damaged_and_never_sums_it(path: Path) -> None:
-    change(path, "UPDATE results SET coherency = 1, average_drop = 0 WHERE cell_id = 1 AND image_id = 3")
-    change(path, "UPDATE measurements SET value = 1 WHERE cell_id = 2 AND image_id = 4 AND metric = 'deletion'")
+    change(
+        path,
+        "UPDATE results SET coherency = 1, average_drop = 0 WHERE cell_id = 1 AND image_id = 3",
+    )
+    change(
+        path,
+        "UPDATE measurements SET value = 1 WHERE cell_id = 2 AND image_id = 4 AND metric = "
+        "'deletion'",
+    )
     before = raw(path, "SELECT count(*) FROM measurements WHERE cell_id = 1 AND image_id = 3")[0][0]
     assert before
     assert audit.repair(path) == 1 + before + 1
@@ -138,7 +189,9 @@ def test_whoever_verifies_stops_at_damage(path: Path) -> None:
     change(path, "UPDATE results SET y = 0.5, o = 0.75 WHERE cell_id = 1 AND image_id = 3")
     with RunReader(path) as reader:
         assert len(list(reader.rows(2, verify=True))) == len(list(reader.rows(2)))
-        with pytest.raises(StoreError, match="the row of image 3 in cell 1 is not what was written"):
+        with pytest.raises(
+            StoreError, match="the row of image 3 in cell 1 is not what was written"
+        ):
             list(reader.rows(1, verify=True))
         maps, damaged = reader.stored_maps([1, 2], 0, 5)
     assert damaged == {(1, 3)}
@@ -150,7 +203,9 @@ def test_a_changed_image_becomes_a_failure_with_its_name(tmp_path: Path) -> None
     path = tmp_path / "run.db"
     with begun(path) as writer:
         writer.commit(replace(result(row(1, 0), row(1, 1)), contents={0: FIRST, 1: FIRST}))
-        changed = replace(result(row(2, 0), row(2, 1), measurement(1, 1)), contents={0: FIRST, 1: SECOND})
+        changed = replace(
+            result(row(2, 0), row(2, 1), measurement(1, 1)), contents={0: FIRST, 1: SECOND}
+        )
         assert writer.commit(changed) == 1
     with RunReader(path) as reader:
         assert [(f.cell, f.image, f.metric, f.reason) for f in reader.failures()] == [
@@ -168,7 +223,9 @@ def test_a_row_of_another_image_s_file_is_not_sound(tmp_path: Path) -> None:
         writer.commit(replace(result(row(1, 0)), contents={0: FIRST}))
     assert problems(path) == []
     with begun(path) as writer:
-        writer._db.conn.execute("UPDATE images SET content = ?", (SECOND,))  # a tool that keeps the image's own checksum right
+        writer._db.conn.execute(
+            "UPDATE images SET content = ?", (SECOND,)
+        )  # a tool that keeps the image's own checksum right
     assert problems(path) == ["cell 1, image 0: the row is not what was written"]
 
 

@@ -16,7 +16,9 @@ from tests.evaluator.store.runs import raw
 from tests.synthetic import make_run
 
 
-def test_no_traceback_and_nothing_undetected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_traceback_and_nothing_undetected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CAMTUI_HOME", str(tmp_path))
     seen = campaign(tmp_path, 12, seed=1)
     assert seen.calls == 16 * seen.files
@@ -24,7 +26,9 @@ def test_no_traceback_and_nothing_undetected(tmp_path: Path, monkeypatch: pytest
     assert (seen.tracebacks, seen.visible - seen.found, seen.missed) == (0, 0, [])
 
 
-def test_what_nobody_raised_on_purpose_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_nobody_raised_on_purpose_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CAMTUI_HOME", str(tmp_path))
     path = make_run(tmp_path / "run.db", images=4, backbones=["resnet18"], methods=["gradcam"])
     raw(path, "UPDATE backbones SET loaded = '[1]'")
@@ -37,7 +41,9 @@ def test_what_nobody_raised_on_purpose_is_a_sentence(tmp_path: Path, monkeypatch
     assert isinstance(CliRunner().invoke(app, ["show", str(path)]).exception, AttributeError)
 
 
-def test_export_and_compare_refuse_a_row_that_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_and_compare_refuse_a_row_that_was_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CAMTUI_HOME", str(tmp_path))
     path = make_run(tmp_path / "run.db", images=8, backbones=["resnet18"], methods=["gradcam"])
     other = make_run(tmp_path / "other.db", images=8, backbones=["resnet18"], methods=["gradcam"])

@@ -1,4 +1,6 @@
-"""Beside a run nothing is written through a link, into somebody else's file, or into a file that is something else."""
+"""Beside a run nothing is written through a link, into somebody else's file, or into a file that is
+something else.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from evaluator.errors import UsageError
-from evaluator.store.files import is_run, known_log, log_path, open_database, open_log, open_own, open_to_read
+from evaluator.store.files import (
+    is_run,
+    known_log,
+    log_path,
+    open_database,
+    open_log,
+    open_own,
+    open_to_read,
+)
 from tests.evaluator.store.runs import begun
 
 FLAGS = os.O_RDWR | os.O_CREAT
@@ -23,7 +33,10 @@ def hard(place: Path) -> None:
     os.link(place.with_name("victim"), place)
 
 
-@pytest.mark.parametrize(("make", "words"), [(link, "is a link"), (hard, "more than one name"), (os.mkfifo, "no regular file")])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [(link, "is a link"), (hard, "more than one name"), (os.mkfifo, "no regular file")],
+)
 def test_nothing_is_written_to(tmp_path: Path, make: object, words: str) -> None:
     (tmp_path / "victim").write_bytes(b"dear diary")
     place = tmp_path / "run.db.lock"

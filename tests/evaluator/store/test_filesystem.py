@@ -11,9 +11,16 @@ from evaluator.errors import UsageError
 from evaluator.store.filesystem import file_system, refuse_network
 
 
-@pytest.mark.parametrize(("folder", "kind"), [
-    ("/home/x/runs", "nfs4"), ("/home", "nfs4"), ("/homes", "ext4"), ("/mnt/with space/a", "fuse.sshfs"), ("/tmp", "tmpfs"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [
+        ("/home/x/runs", "nfs4"),
+        ("/home", "nfs4"),
+        ("/homes", "ext4"),
+        ("/mnt/with space/a", "fuse.sshfs"),
+        ("/tmp", "tmpfs"),
+    ],
+)
 def test_which_file_system_a_folder_is_on(tmp_path: Path, folder: str, kind: str) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(

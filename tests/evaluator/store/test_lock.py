@@ -1,4 +1,6 @@
-"""A run has one writer, and its lock says who: whatever the database is called, and whatever became of the lock file."""
+"""A run has one writer, and its lock says who: whatever the database is called, and whatever became
+of the lock file.
+"""
 
 from __future__ import annotations
 

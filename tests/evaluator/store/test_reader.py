@@ -1,4 +1,6 @@
-"""The reader: hostile files are refused, nothing is ever written, and every question is answered from what is stored."""
+"""The reader: hostile files are refused, nothing is ever written, and every question is answered
+from what is stored.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,17 @@ from evaluator.store.audit import repair
 from evaluator.store.reader import RankedImage, RunReader
 from evaluator.store.writer import RunWriter
 from tests.evaluator.execution.beside import race
-from tests.evaluator.store.runs import PATHS, begun, failure, manifest, measurement, plan, raw, result, row
+from tests.evaluator.store.runs import (
+    PATHS,
+    begun,
+    failure,
+    manifest,
+    measurement,
+    plan,
+    raw,
+    result,
+    row,
+)
 from tests.synthetic import make_run
 
 
@@ -30,7 +42,16 @@ def path(tmp_path: Path) -> Path:
     """A run of four images: three rows of Grad-CAM, one failure; two of Fake-CAM; curves of two."""
     file = tmp_path / "run.db"
     with begun(file) as writer:
-        writer.commit(result(row(1, 0), row(1, 1, drop=None), row(1, 2, drop=0.5), failure(1, 3), row(2, 0), row(2, 2)))
+        writer.commit(
+            result(
+                row(1, 0),
+                row(1, 1, drop=None),
+                row(1, 2, drop=0.5),
+                failure(1, 3),
+                row(2, 0),
+                row(2, 2),
+            )
+        )
         writer.commit(result(measurement(1, 0), measurement(1, 2), failure(2, 0, "deletion")))
         writer.set_state("stopped")
     return file
@@ -41,7 +62,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("whole") / "whole.db", images=60)
 
 
-# -- hostile and odd files ------------------------------------------------------------------------------------------------------
+# -- hostile and odd files
+# --------------------------------------------------------------------------------------------------
 
 
 def make_text(path: Path) -> None:
@@ -93,7 +115,9 @@ HOSTILE: list[tuple[Callable[[Path], None], str]] = [
 
 
 @pytest.mark.parametrize(("make", "message"), HOSTILE)
-def test_a_file_that_is_not_a_run(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
+def test_a_file_that_is_not_a_run(
+    tmp_path: Path, make: Callable[[Path], None], message: str
+) -> None:
     file = tmp_path / "odd\x1b[31m.db"
     make(file)
     before = file.read_bytes()
@@ -127,7 +151,14 @@ def test_nothing_can_be_written(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"data": 1}', '{"data": "/d", "backbones": ["resnet18"], "methods": ["x"], "no": 1}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"data": 1}',
+        '{"data": "/d", "backbones": ["resnet18"], "methods": ["x"], "no": 1}',
+    ],
 )
 def test_a_plan_that_is_none(path: Path, text: str) -> None:
     raw(path, "UPDATE run SET plan = ?", (text,))
@@ -151,7 +182,8 @@ def test_a_file_without_a_run_yet(tmp_path: Path) -> None:
         assert reader.summaries() == []
 
 
-# -- readers beside the writer --------------------------------------------------------------------------------------------------
+# -- readers beside the writer
+# --------------------------------------------------------------------------------------------------
 
 
 def test_readers_and_the_writer_do_not_wait_for_one_another(path: Path) -> None:
@@ -169,7 +201,9 @@ def test_readers_and_the_writer_do_not_wait_for_one_another(path: Path) -> None:
 
 
 def test_five_readers_beside_a_writer_of_two_thousand_rows_a_second(tmp_path: Path) -> None:
-    """Nobody is refused and no half of a batch is seen; how long a look takes: ``execution/trust.py``."""
+    """Nobody is refused and no half of a batch is seen; how long a look takes:
+    ``execution/trust.py``.
+    """
     figures = race(tmp_path, seconds=2)
     assert figures.rows == 4000
     assert len(figures.looks) >= 5
@@ -197,7 +231,13 @@ def read_without_privileges(path: Path) -> subprocess.CompletedProcess[str]:
     if drop and not shutil.which("setpriv"):
         pytest.skip("root without setpriv may write everywhere")
     root = Path(schema.__file__).parents[2]
-    return subprocess.run([*drop, sys.executable, "-c", READ, str(path)], capture_output=True, text=True, check=False, cwd=root)
+    return subprocess.run(
+        [*drop, sys.executable, "-c", READ, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=root,
+    )
 
 
 @pytest.mark.parametrize("mode", [0o555, 0o755])
@@ -212,7 +252,9 @@ def test_a_finished_run_in_a_folder_that_cannot_be_written(path: Path, mode: int
 
 
 def test_an_unfinished_log_in_a_folder_that_cannot_be_written(path: Path, tmp_path: Path) -> None:
-    """Without the log the file is old, and SQLite cannot read the log there: say so instead of showing old numbers."""
+    """Without the log the file is old, and SQLite cannot read the log there: say so instead of
+    showing old numbers.
+    """
     away = tmp_path / "away"
     away.mkdir()
     with closing(RunWriter(path)) as writer:
@@ -228,7 +270,8 @@ def test_an_unfinished_log_in_a_folder_that_cannot_be_written(path: Path, tmp_pa
     assert "StoreError: cannot read" in done.stderr
 
 
-# -- what it answers ------------------------------------------------------------------------------------------------------------
+# -- what it answers
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_run_itself(path: Path) -> None:
@@ -237,9 +280,12 @@ def test_the_run_itself(path: Path) -> None:
         assert (info.name, info.state, info.image_count) == ("small", "stopped", 4)
         assert reader.plan() == plan()
         assert reader.manifest_sha256() == manifest().sha256
-        assert [(cell.id, cell.backbone, cell.method, cell.applicable) for cell in reader.cells()] == [
-            (1, "resnet18", "gradcam", True), (2, "resnet18", "fakecam", True),
-        ]  # fmt: skip
+        assert [
+            (cell.id, cell.backbone, cell.method, cell.applicable) for cell in reader.cells()
+        ] == [
+            (1, "resnet18", "gradcam", True),
+            (2, "resnet18", "fakecam", True),
+        ]
 
 
 def test_images_by_rank_path_and_name(path: Path) -> None:
@@ -251,7 +297,11 @@ def test_images_by_rank_path_and_name(path: Path) -> None:
         assert reader.find_image(os.fsdecode(PATHS[1])).id == 1
         assert reader.find_image("break").id == 2
         assert reader.find_image("d.png").id == 3, "an exact path wins over a part of another"
-        for text, message in ((".png", "4 images match"), ("zebra", "no images match"), ("99", "the run has no image 99")):
+        for text, message in (
+            (".png", "4 images match"),
+            ("zebra", "no images match"),
+            ("99", "the run has no image 99"),
+        ):
             with pytest.raises(NotFound, match=message):
                 reader.find_image(text)
 
@@ -259,9 +309,10 @@ def test_images_by_rank_path_and_name(path: Path) -> None:
 def test_rows_with_their_images_and_curves(path: Path) -> None:
     with RunReader(path) as reader:
         assert [(found, image.path, curves) for found, image, curves in reader.rows(1)] == [
-            (row(1, 0), PATHS[0], {"deletion": 0.1}), (row(1, 1, drop=None), PATHS[1], {}),
+            (row(1, 0), PATHS[0], {"deletion": 0.1}),
+            (row(1, 1, drop=None), PATHS[1], {}),
             (row(1, 2, drop=0.5), PATHS[2], {"deletion": pytest.approx(0.3)}),
-        ]  # fmt: skip
+        ]
         assert reader.row(1, 3) is None
         assert reader.row(1, 1) == row(1, 1, drop=None)
         assert reader.measurements(1, 1) == {}
@@ -288,22 +339,33 @@ def test_averages_are_those_of_the_rows(whole: Path) -> None:
             coherency = sum(found.coherency for found in rows) / len(rows)
             assert summary.means["average_drop"].value == pytest.approx(drop, abs=1e-11)
             assert summary.means["coherency"].value == pytest.approx(coherency, abs=1e-11)
-            parts = [sum(getattr(found, name) for found in defined) / len(defined) for name in ("coherency", "complexity")]
-            assert summary.means["adcc"].value == pytest.approx(harmonic_adcc(drop, *parts), abs=1e-10)
+            parts = [
+                sum(getattr(found, name) for found in defined) / len(defined)
+                for name in ("coherency", "complexity")
+            ]
+            assert summary.means["adcc"].value == pytest.approx(
+                harmonic_adcc(drop, *parts), abs=1e-10
+            )
             assert summary.means["adcc"].n == 58
             assert summary.mean_image_adcc is not None
-            assert summary.mean_image_adcc.value == pytest.approx(sum(found.adcc or 0 for found in defined) / 58, abs=1e-11)
+            assert summary.mean_image_adcc.value == pytest.approx(
+                sum(found.adcc or 0 for found in defined) / 58, abs=1e-11
+            )
             assert summary.means["deletion"].n == 59
 
 
-def test_the_headline_is_that_of_the_run_without_its_incomplete_rows(whole: Path, tmp_path: Path) -> None:
+def test_the_headline_is_that_of_the_run_without_its_incomplete_rows(
+    whole: Path, tmp_path: Path
+) -> None:
     """To the last digit: a row without a drop must not tip coherency and complexity alone."""
     complete = tmp_path / "complete.db"
     shutil.copy(whole, complete)
     raw(complete, "DELETE FROM results WHERE average_drop IS NULL")
     repair(complete)
     with RunReader(whole) as reader, RunReader(complete) as other:
-        mine, theirs = ([summary.means["adcc"] for summary in one.summaries()] for one in (reader, other))
+        mine, theirs = (
+            [summary.means["adcc"] for summary in one.summaries()] for one in (reader, other)
+        )
         assert reader.summaries()[0].n == other.summaries()[0].n + 1
     assert mine == theirs
 
@@ -322,7 +384,10 @@ def test_histograms_hold_every_value(whole: Path) -> None:
         bins = reader.histogram(2, "coherency")
         assert len(bins) == schema.HISTOGRAM_BINS
         assert sum(bins) == 59
-        last = sum(found.average_drop is not None and found.average_drop >= 0.95 for found, _, _ in reader.rows(2))
+        last = sum(
+            found.average_drop is not None and found.average_drop >= 0.95
+            for found, _, _ in reader.rows(2)
+        )
         assert reader.histogram(2, "average_drop")[-1] == last > 0
         assert reader.histogram(2, "nothing") == [0] * schema.HISTOGRAM_BINS
 
@@ -331,27 +396,46 @@ def test_convergence_is_in_the_order_of_evaluation(whole: Path) -> None:
     with RunReader(whole) as reader:
         points = list(reader.convergence(2))
         rows = [found for found, _, _ in reader.rows(2) if found.average_drop is not None]
-        assert [tuple(point) for point in points] == [(r.average_drop, r.coherency, r.complexity) for r in rows]
+        assert [tuple(point) for point in points] == [
+            (r.average_drop, r.coherency, r.complexity) for r in rows
+        ]
 
 
 @pytest.mark.parametrize("metric", ["adcc", "complexity", "deletion", "average_drop"])
 @pytest.mark.parametrize("ascending", [True, False])
-def test_pages_of_a_ranking_are_the_whole_ranking(whole: Path, metric: str, ascending: bool) -> None:
+def test_pages_of_a_ranking_are_the_whole_ranking(
+    whole: Path, metric: str, ascending: bool
+) -> None:
     with RunReader(whole) as reader:
-        expected = sorted(((value, image) for image, value in values(reader, 2, metric).items()), reverse=not ascending)
+        expected = sorted(
+            ((value, image) for image, value in values(reader, 2, metric).items()),
+            reverse=not ascending,
+        )
         found: list[RankedImage] = []
         for _ in range(10):
-            found += reader.ranked(2, metric, ascending=ascending, limit=7, after=found[-1] if found else None)
+            found += reader.ranked(
+                2, metric, ascending=ascending, limit=7, after=found[-1] if found else None
+            )
         assert [(place.value, place.image) for place in found] == expected
         for place, entry in enumerate(found, 1):
-            assert reader.rank_of(2, metric, entry.image, ascending=ascending) == (place, len(found))
+            assert reader.rank_of(2, metric, entry.image, ascending=ascending) == (
+                place,
+                len(found),
+            )
 
 
 @pytest.mark.parametrize(
-    "lie", ["DELETE FROM histograms", "UPDATE histograms SET n = 999", "UPDATE histograms SET bin = bin - 99"]
+    "lie",
+    [
+        "DELETE FROM histograms",
+        "UPDATE histograms SET n = 999",
+        "UPDATE histograms SET bin = bin - 99",
+    ],
 )
 @pytest.mark.parametrize("limit", [5, 59])
-def test_a_histogram_that_lies_costs_time_and_no_image(whole: Path, tmp_path: Path, lie: str, limit: int) -> None:
+def test_a_histogram_that_lies_costs_time_and_no_image(
+    whole: Path, tmp_path: Path, lie: str, limit: int
+) -> None:
     liar = tmp_path / "liar.db"
     shutil.copy(whole, liar)
     raw(liar, lie)
@@ -397,7 +481,10 @@ def test_paired_differences_are_over_common_images(whole: Path, metric: str) -> 
 
 def values(reader: RunReader, cell: int, metric: str) -> dict[int, float]:
     """Image → value, images without one left out."""
-    found = {image.id: curves.get(metric, getattr(row, metric, None)) for row, image, curves in reader.rows(cell)}
+    found = {
+        image.id: curves.get(metric, getattr(row, metric, None))
+        for row, image, curves in reader.rows(cell)
+    }
     return {image: value for image, value in found.items() if value is not None}
 
 
@@ -409,14 +496,17 @@ def test_paired_with_itself_or_with_nothing(path: Path) -> None:
         assert reader.paired("deletion", 1, 2) is None
 
 
-# -- what is missing ------------------------------------------------------------------------------------------------------------
+# -- what is missing
+# --------------------------------------------------------------------------------------------------
 
 
 def test_what_needs_nothing_more(path: Path) -> None:
     with RunReader(path) as reader:
         assert reader.finished([1, 2], "", 0, 3) == {(1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 2)}
         assert reader.finished([1], "", 1, 2) == {(1, 1), (1, 2)}
-        assert reader.finished([1, 2], "deletion", 0, 3) == {(1, 0), (1, 2), (1, 3), (2, 0)}, "no row, no curve"
+        assert reader.finished([1, 2], "deletion", 0, 3) == {(1, 0), (1, 2), (1, 3), (2, 0)}, (
+            "no row, no curve"
+        )
         assert reader.finished([], "", 0, 3) == set()
 
 

@@ -16,12 +16,19 @@ from tests.synthetic import make_run
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    return make_run(tmp_path / "val.db", backbones=("vgg16", "resnet18", "resnet50"), methods=("fakecam", "gradcam"), images=12)
+    return make_run(
+        tmp_path / "val.db",
+        backbones=("vgg16", "resnet18", "resnet50"),
+        methods=("fakecam", "gradcam"),
+        images=12,
+    )
 
 
 def everything(path: Path) -> dict[tuple[str, str], list[object]]:
     with RunReader(path) as reader:
-        return {(c.backbone, c.method): [row for row, _, _ in reader.rows(c.id)] for c in reader.cells()}
+        return {
+            (c.backbone, c.method): [row for row, _, _ in reader.rows(c.id)] for c in reader.cells()
+        }
 
 
 def test_a_backbone_goes_with_its_rows_and_the_others_stay(run: Path) -> None:
@@ -29,7 +36,11 @@ def test_a_backbone_goes_with_its_rows_and_the_others_stay(run: Path) -> None:
     with RunReader(run) as reader:
         part = part_of(reader, backbones=("resnet18",))
     assert (len(part.cells), part.positions) == (2, (1,))
-    assert part.rows == sum(len(rows) for (backbone, _), rows in before.items() if backbone == "resnet18") > 0
+    assert (
+        part.rows
+        == sum(len(rows) for (backbone, _), rows in before.items() if backbone == "resnet18")
+        > 0
+    )
     remove_part(run, backbones=("resnet18",))
     after = everything(run)
     assert after == {key: rows for key, rows in before.items() if key[0] != "resnet18"}

@@ -1,4 +1,6 @@
-"""The tables: every record has its columns, migrations and version agree, values of the wrong kind are refused."""
+"""The tables: every record has its columns, migrations and version agree, values of the wrong kind
+are refused.
+"""
 
 from __future__ import annotations
 
@@ -35,29 +37,43 @@ def test_there_is_one_migration_for_every_version() -> None:
         ("workers", WorkerState, set()),
     ],
 )
-def test_a_record_s_fields_are_its_table_s_columns(path: Path, table: str, record: type, extra: set[str]) -> None:
+def test_a_record_s_fields_are_its_table_s_columns(
+    path: Path, table: str, record: type, extra: set[str]
+) -> None:
     columns = {name for _, name, *_ in raw(path, f"PRAGMA table_info({table})")}
     named = {"cell": "cell_id", "image": "image_id"}
-    assert columns - extra - {"checksum"} == {named.get(field.name, field.name) for field in fields(record)}
+    assert columns - extra - {"checksum"} == {
+        named.get(field.name, field.name) for field in fields(record)
+    }
 
 
 def test_every_table_is_strict(path: Path) -> None:
     for _, name, kind, _, _, strict in raw(path, "PRAGMA table_list"):
-        assert strict or kind != "table" or name.startswith("sqlite_"), f"{name} takes values of any kind"
+        assert strict or kind != "table" or name.startswith("sqlite_"), (
+            f"{name} takes values of any kind"
+        )
 
 
 def test_a_word_is_no_number(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection, pytest.raises(sqlite3.IntegrityError, match="cannot store TEXT"):
+    with (
+        closing(sqlite3.connect(path)) as connection,
+        pytest.raises(sqlite3.IntegrityError, match="cannot store TEXT"),
+    ):
         connection.execute("UPDATE images SET size = 'big'")
 
 
 def test_there_is_one_run_in_a_file(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection, pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+    with (
+        closing(sqlite3.connect(path)) as connection,
+        pytest.raises(sqlite3.IntegrityError, match="CHECK"),
+    ):
         connection.execute("UPDATE run SET id = 2")
 
 
 def test_the_statements_of_a_migration_are_split_where_they_end() -> None:
-    """The writer splits at a semicolon that ends a line; one inside a comment would cut a statement in two."""
+    """The writer splits at a semicolon that ends a line; one inside a comment would cut a statement
+    in two.
+    """
     for script in schema.MIGRATIONS:
         for statement in script.split(";\n"):
             assert sqlite3.complete_statement(statement + ";") or not statement.strip()

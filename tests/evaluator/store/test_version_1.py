@@ -1,7 +1,8 @@
-"""A run of the first schema, kept as SQL in ``tests/data``: whatever the schema is now, it is read, gone on with, and right.
+"""A run of the first schema, kept as SQL in ``tests/data``: whatever the schema is now, it is read,
+gone on with, and right.
 
-One made by the fake evaluator over six images, one of them bad, with two methods and deletion; one by the real evaluator on
-EfficientNet-Lite0 and two drawn images, with Grad-CAM and deletion.
+One made by the fake evaluator over six images, one of them bad, with two methods and deletion; one
+by the real evaluator on EfficientNet-Lite0 and two drawn images, with Grad-CAM and deletion.
 """
 
 from __future__ import annotations
@@ -90,7 +91,11 @@ def test_its_records_get_checksums_on_request(old: Path) -> None:
         assert audit.audit(reader) == []
         assert audit.remark(reader) == ""
     assert raw(old, "SELECT count(*) FROM results WHERE checksum IS NULL") == [(0,)]
-    raw(old, "UPDATE results SET coherency = 1 WHERE cell_id = 1 AND image_id = (SELECT min(image_id) FROM results)")
+    raw(
+        old,
+        "UPDATE results SET coherency = 1 WHERE cell_id = 1 AND image_id = (SELECT "
+        "min(image_id) FROM results)",
+    )
     with RunReader(old) as reader:
         assert len(audit.audit(reader)) > 1
 
@@ -103,7 +108,8 @@ def test_it_is_read_without_checksums_before_it_is_changed(old: Path) -> None:
         assert reader.image(0).content is None
 
 
-# -- by the real evaluator ------------------------------------------------------------------------------------------------------
+# -- by the real evaluator
+# --------------------------------------------------------------------------------------------------
 
 REAL = ROOT / "tests" / "data" / "version1_lite0.sql"
 
@@ -112,13 +118,20 @@ def drawn(number: int) -> bytes:
     """An image of squares on their corners, as the kept run saw it."""
     random, width, height = Random(number), 260, 240
     blobs = [
-        (random.randrange(width), random.randrange(height), random.randrange(20, 90), [random.randrange(256) for _ in range(3)])
+        (
+            random.randrange(width),
+            random.randrange(height),
+            random.randrange(20, 90),
+            [random.randrange(256) for _ in range(3)],
+        )
         for _ in range(12)
     ]
     pixels = bytearray()
     for y in range(height):
         for x in range(width):
-            over = [colour for left, top, size, colour in blobs if abs(x - left) + abs(y - top) < size]
+            over = [
+                colour for left, top, size, colour in blobs if abs(x - left) + abs(y - top) < size
+            ]
             pixels += bytes(over[-1] if over else [90, 110, 130])
     return b"P6 %d %d 255\n" % (width, height) + bytes(pixels)
 
@@ -130,7 +143,9 @@ def test_a_real_one_goes_on_and_grows_with_the_numbers_it_had(tmp_path: Path) ->
     path = tmp_path / "real.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(REAL.read_text())
-        connection.execute("UPDATE run SET plan = json_set(plan, '$.data', ?)", (str(tmp_path / "data"),))
+        connection.execute(
+            "UPDATE run SET plan = json_set(plan, '$.data', ?)", (str(tmp_path / "data"),)
+        )
         connection.commit()
     with RunReader(path) as reader:
         loaded = reader.backbones()["efficientnet_lite0"]
@@ -139,16 +154,42 @@ def test_a_real_one_goes_on_and_grows_with_the_numbers_it_had(tmp_path: Path) ->
     assert loaded.preprocessing == Preprocessing(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
     assert (loaded.cut, loaded.score, loaded.classes[0]) == ("graph", "softmax", "tench")
     identities = raw(path, "SELECT identity FROM cells")
-    words = ["-b", "efficientnet_lite0,efficientnet_lite1", "-m", "gradcam,layercam", "--metric", "deletion"]
+    words = [
+        "-b",
+        "efficientnet_lite0,efficientnet_lite1",
+        "-m",
+        "gradcam,layercam",
+        "--metric",
+        "deletion",
+    ]
     done = subprocess.run(
-        [sys.executable, "-m", "camtui", "run", "--db", str(path), "--data", str(tmp_path / "data"), *words, "-F", "-q",
-         "--device", "cpu", "--batch-size", "8"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "CAMTUI_HOME": str(tmp_path)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "camtui",
+            "run",
+            "--db",
+            str(path),
+            "--data",
+            str(tmp_path / "data"),
+            *words,
+            "-F",
+            "-q",
+            "--device",
+            "cpu",
+            "--batch-size",
+            "8",
+        ],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "CAMTUI_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     with RunReader(path) as reader:
         rows = {
-            (cell.backbone, cell.method): [row for row in reader.every_row() if row.cell == cell.id] for cell in reader.cells()
+            (cell.backbone, cell.method): [row for row in reader.every_row() if row.cell == cell.id]
+            for cell in reader.cells()
         }
         sides = {name: one.preprocessing.side for name, one in reader.backbones().items() if one}
     assert sides == {"efficientnet_lite0": 224, "efficientnet_lite1": 240}
@@ -160,10 +201,14 @@ def test_a_real_one_goes_on_and_grows_with_the_numbers_it_had(tmp_path: Path) ->
         assert old.y == pytest.approx(new.y, abs=1e-6), "the same pixels through the same network"
 
 
-def test_what_is_measured_from_its_rows_stays_sound_when_their_files_become_known(old: Path) -> None:
+def test_what_is_measured_from_its_rows_stays_sound_when_their_files_become_known(
+    old: Path,
+) -> None:
     ((cell, image),) = raw(old, "SELECT cell_id, image_id FROM results ORDER BY 1, 2 LIMIT 1")
     writer = RunWriter(old)
-    measured = Measurement(cell, image, "sparseness", 0.5, b"")  # from the stored map: no file is read
+    measured = Measurement(
+        cell, image, "sparseness", 0.5, b""
+    )  # from the stored map: no file is read
     assert writer.commit(UnitResult(measurements=(measured,))) == 1
     writer.commit(UnitResult(contents={image: bytes(32)}))  # a later method decodes the image
     writer.close()

@@ -1,4 +1,6 @@
-"""The writer: what is committed together, what is dropped, what is refused, and how an older file becomes a newer one."""
+"""The writer: what is committed together, what is dropped, what is refused, and how an older file
+becomes a newer one.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,32 @@ from typing import Any
 import pytest
 
 from evaluator.errors import Mismatch, StoreError, UsageError
-from evaluator.records import Failure, LoadedBackbone, Measurement, Preprocessing, Row, Stage, WorkerState
+from evaluator.records import (
+    Failure,
+    LoadedBackbone,
+    Measurement,
+    Preprocessing,
+    Row,
+    Stage,
+    WorkerState,
+)
 from evaluator.statistics import average_arcc, quantise
 from evaluator.store import schema
 from evaluator.store.audit import audit, repair
 from evaluator.store.reader import RunReader
 from evaluator.store.sums import sums_of
 from evaluator.store.writer import RunWriter
-from tests.evaluator.store.runs import PATHS, begun, failure, manifest, measurement, plan, raw, result, row
+from tests.evaluator.store.runs import (
+    PATHS,
+    begun,
+    failure,
+    manifest,
+    measurement,
+    plan,
+    raw,
+    result,
+    row,
+)
 
 HALF = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
 
@@ -34,7 +54,10 @@ def count(path: Path, table: str) -> int:
 
 
 def stored_sums(path: Path) -> Sums:
-    return {(cell, a, b): (n, total) for cell, a, b, n, total in raw(path, "SELECT cell_id, a, b, n, total FROM sums")}
+    return {
+        (cell, a, b): (n, total)
+        for cell, a, b, n, total in raw(path, "SELECT cell_id, a, b, n, total FROM sums")
+    }
 
 
 def recomputed_sums(path: Path) -> Sums:
@@ -47,13 +70,21 @@ def recomputed_sums(path: Path) -> Sums:
         entry[1] += round(value * 2**40)
 
     names = ("average_drop", "average_increase", "coherency", "complexity", "adcc")
-    for cell, degenerate, *values in raw(path, f"SELECT cell_id, degenerate, {', '.join(names)} FROM results"):
-        known = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+    for cell, degenerate, *values in raw(
+        path, f"SELECT cell_id, degenerate, {', '.join(names)} FROM results"
+    ):
+        known = {
+            name: value for name, value in zip(names, values, strict=True) if value is not None
+        }
         add((cell, "degenerate", ""), degenerate)
         for name, value in known.items():
             add((cell, name, ""), value)
             add((cell, name, name), value**2)
-        for a, b in (("average_drop", "coherency"), ("average_drop", "complexity"), ("coherency", "complexity")):
+        for a, b in (
+            ("average_drop", "coherency"),
+            ("average_drop", "complexity"),
+            ("coherency", "complexity"),
+        ):
             if {a, b} <= set(known):
                 add((cell, a, b), known[a] * known[b])
     for cell, name, value in raw(path, "SELECT cell_id, metric, value FROM measurements"):
@@ -62,7 +93,8 @@ def recomputed_sums(path: Path) -> Sums:
     return {key: (n, total) for key, (n, total) in sums.items()}
 
 
-# -- opening --------------------------------------------------------------------------------------------------------------------
+# -- opening
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_new_file_is_ours_alone(path: Path) -> None:
@@ -113,11 +145,16 @@ def make_trigger(path: Path) -> None:
         (make_trigger, "holds code"),
         (make_text, "cannot be used as a run"),
         (make_other, "is a database, but not a run of camtui"),
-        (make_newer, f"is of version {schema.SCHEMA_VERSION + 1}; this camtui knows {schema.SCHEMA_VERSION}"),
+        (
+            make_newer,
+            f"is of version {schema.SCHEMA_VERSION + 1}; this camtui knows {schema.SCHEMA_VERSION}",
+        ),
         (make_truncated, "cannot be used as a run"),
     ],
 )
-def test_a_file_that_is_not_a_run_is_refused_and_left_alone(path: Path, make: Any, message: str) -> None:
+def test_a_file_that_is_not_a_run_is_refused_and_left_alone(
+    path: Path, make: Any, message: str
+) -> None:
     make(path)
     before = path.read_bytes()
     with pytest.raises(StoreError, match=message):
@@ -125,7 +162,8 @@ def test_a_file_that_is_not_a_run_is_refused_and_left_alone(path: Path, make: An
     assert path.read_bytes() == before
 
 
-# -- migration ------------------------------------------------------------------------------------------------------------------
+# -- migration
+# --------------------------------------------------------------------------------------------------
 
 STEP = "ALTER TABLE run ADD COLUMN mood TEXT NOT NULL DEFAULT 'calm';\nCREATE TABLE extra (id INTEGER PRIMARY KEY) STRICT;\n"
 
@@ -135,7 +173,9 @@ def newer_camtui(monkeypatch: pytest.MonkeyPatch, step: str = STEP) -> None:
     monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
 
 
-def test_an_older_file_is_copied_then_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_file_is_copied_then_brought_up_to_date(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = schema.SCHEMA_VERSION
     with begun(path) as writer:
         writer.commit(result(row(1, 0)))
@@ -151,7 +191,9 @@ def test_an_older_file_is_copied_then_brought_up_to_date(path: Path, monkeypatch
     assert S_IMODE(backup.stat().st_mode) == 0o600
 
 
-def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_that_fails_changes_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = schema.SCHEMA_VERSION
     with begun(path):
         pass
@@ -169,7 +211,8 @@ def test_a_file_of_this_version_is_not_copied(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["run.db"]
 
 
-# -- beginning and growing ------------------------------------------------------------------------------------------------------
+# -- beginning and growing
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_run_begins_with_its_images_backbones_and_cells(path: Path) -> None:
@@ -205,7 +248,11 @@ def test_a_larger_limit_adds_images_and_a_new_method_adds_cells(path: Path) -> N
     writer.close()
     assert raw(path, "SELECT image_count FROM run") == [(4,)]
     assert count(path, "images") == 4
-    assert raw(path, "SELECT id, method FROM cells ORDER BY id") == [(1, "gradcam"), (2, "fakecam"), (3, "scorecam")]
+    assert raw(path, "SELECT id, method FROM cells ORDER BY id") == [
+        (1, "gradcam"),
+        (2, "fakecam"),
+        (3, "scorecam"),
+    ]
     assert count(path, "results") == 3
 
 
@@ -235,26 +282,41 @@ def test_labels_of_a_request_that_is_withdrawn_go_with_it(path: Path) -> None:
 
 def test_other_data_are_refused_and_nothing_is_added(path: Path) -> None:
     with begun(path) as writer:
-        with pytest.raises(Mismatch, match=r"4 have another size \(such as n01440764/a\.png\)") as caught:
+        with pytest.raises(
+            Mismatch, match=r"4 have another size \(such as n01440764/a\.png\)"
+        ) as caught:
             writer.begin("small", plan(methods=["cam"]), manifest(sha256="b" * 64, sizes=200))
         assert "--name" in caught.value.hint
-        with pytest.raises(Mismatch, match=r"2 of its images are not among the first now \(such as line\\x0abreak.png\)"):
+        with pytest.raises(
+            Mismatch,
+            match=r"2 of its images are not among the first now \(such as line\\x0abreak.png\)",
+        ):
             writer.begin("small", plan(), manifest(2, sha256="b" * 64))
         with pytest.raises(Mismatch, match="files were added or removed"):
             writer.begin("small", plan(), manifest(sha256="b" * 64))
     assert count(path, "cells") == 2
 
 
-# -- committing -----------------------------------------------------------------------------------------------------------------
+# -- committing
+# --------------------------------------------------------------------------------------------------
 
 
 def test_sums_are_those_of_the_rows(path: Path) -> None:
     with begun(path) as writer:
-        assert writer.commit(result(row(1, 0), row(1, 1, drop=None), row(2, 0, drop=1.0), measurement(1, 0))) == 4
-        assert writer.commit(result(row(1, 2, degenerate=True), measurement(1, 2), failure(2, 2))) == 2
+        assert (
+            writer.commit(
+                result(row(1, 0), row(1, 1, drop=None), row(2, 0, drop=1.0), measurement(1, 0))
+            )
+            == 4
+        )
+        assert (
+            writer.commit(result(row(1, 2, degenerate=True), measurement(1, 2), failure(2, 2))) == 2
+        )
     assert stored_sums(path) == recomputed_sums(path)
     assert stored_sums(path)[1, "degenerate", ""] == (3, 2**40)
-    assert stored_sums(path)[1, "average_drop", ""] == (2, quantise(0.25) * 2), "an undefined drop is left out"
+    assert stored_sums(path)[1, "average_drop", ""] == (2, quantise(0.25) * 2), (
+        "an undefined drop is left out"
+    )
 
 
 def test_sums_do_not_depend_on_the_order_of_commits(path: Path, tmp_path: Path) -> None:
@@ -271,14 +333,22 @@ def test_what_is_there_already_is_dropped(path: Path) -> None:
     with begun(path) as writer:
         unit = result(row(1, 0), row(2, 0), measurement(1, 0))
         assert writer.commit(unit) == 3
-        before = stored_sums(path), raw(path, "SELECT * FROM results"), raw(path, "SELECT * FROM histograms")
+        before = (
+            stored_sums(path),
+            raw(path, "SELECT * FROM results"),
+            raw(path, "SELECT * FROM histograms"),
+        )
         assert writer.commit(unit) == 0
         assert writer.commit(result(row(1, 0, drop=0.9), row(1, 1))) == 1
-        assert raw(path, "SELECT average_drop FROM results WHERE cell_id = 1 AND image_id = 0") == [(0.25,)]
+        assert raw(path, "SELECT average_drop FROM results WHERE cell_id = 1 AND image_id = 0") == [
+            (0.25,)
+        ]
     assert before[0] != stored_sums(path) == recomputed_sums(path)
 
 
-def test_rows_and_sums_appear_together_or_not_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_and_sums_appear_together_or_not_at_all(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
@@ -287,13 +357,19 @@ def test_rows_and_sums_appear_together_or_not_at_all(path: Path, monkeypatch: py
         monkeypatch.setattr(writer, "_add_to_sums", full)
         with pytest.raises(sqlite3.OperationalError, match="full"):
             writer.commit(result(row(1, 1), measurement(1, 0), failure(2, 0)))
-        assert (count(path, "results"), count(path, "measurements"), count(path, "failures")) == (1, 0, 1)
+        assert (count(path, "results"), count(path, "measurements"), count(path, "failures")) == (
+            1,
+            0,
+            1,
+        )
         monkeypatch.undo()
         assert writer.commit(result(row(1, 1), measurement(1, 0), failure(2, 0))) == 2
     assert stored_sums(path) == recomputed_sums(path)
 
 
-def test_a_reader_never_sees_rows_without_their_sums(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_never_sees_rows_without_their_sums(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with begun(path) as writer, RunReader(path) as reader:
         seen = []
         add = writer._add_to_sums
@@ -310,13 +386,25 @@ def test_a_reader_never_sees_rows_without_their_sums(path: Path, monkeypatch: py
 
 def test_a_row_mends_its_failure(path: Path) -> None:
     with begun(path) as writer:
-        assert writer.commit(result(failure(1, 0), failure(2, 0), failure(1, 0, "deletion"), failure(1, 1))) == 0
+        assert (
+            writer.commit(
+                result(failure(1, 0), failure(2, 0), failure(1, 0, "deletion"), failure(1, 1))
+            )
+            == 0
+        )
         assert writer.commit(result(failure(1, 0))) == 0
         assert count(path, "failures") == 4
         writer.commit(result(row(1, 0)))
-        assert raw(path, "SELECT cell_id, image_id, metric FROM failures") == [(1, 0, "deletion"), (1, 1, ""), (2, 0, "")]
+        assert raw(path, "SELECT cell_id, image_id, metric FROM failures") == [
+            (1, 0, "deletion"),
+            (1, 1, ""),
+            (2, 0, ""),
+        ]
         writer.commit(result(measurement(1, 0)))
-        assert raw(path, "SELECT cell_id, image_id, metric FROM failures") == [(1, 1, ""), (2, 0, "")]
+        assert raw(path, "SELECT cell_id, image_id, metric FROM failures") == [
+            (1, 1, ""),
+            (2, 0, ""),
+        ]
 
 
 def test_a_failure_of_what_is_done_is_dropped(path: Path) -> None:
@@ -341,8 +429,14 @@ def test_a_row_of_no_cell_is_refused(path: Path) -> None:
 
 def test_histograms_count_every_value_once(path: Path) -> None:
     with begun(path) as writer:
-        writer.commit(result(row(1, 0, drop=0.0), row(1, 1, drop=1.0), row(1, 2, drop=0.05), row(1, 3, drop=None)))
-    bins = dict(raw(path, "SELECT bin, n FROM histograms WHERE cell_id = 1 AND metric = 'average_drop'"))
+        writer.commit(
+            result(
+                row(1, 0, drop=0.0), row(1, 1, drop=1.0), row(1, 2, drop=0.05), row(1, 3, drop=None)
+            )
+        )
+    bins = dict(
+        raw(path, "SELECT bin, n FROM histograms WHERE cell_id = 1 AND metric = 'average_drop'")
+    )
     assert bins == {0: 1, 1: 1, 19: 1}
 
 
@@ -365,7 +459,8 @@ def test_rebuilt_sums_are_those_that_were_kept(path: Path) -> None:
     assert (stored_sums(path), raw(path, "SELECT * FROM histograms")) == kept
 
 
-# -- the rest of a run's life ---------------------------------------------------------------------------------------------------
+# -- the rest of a run's life
+# --------------------------------------------------------------------------------------------------
 
 LOADED = LoadedBackbone(
     "resnet18",
@@ -387,7 +482,9 @@ def test_a_backbone_must_come_back_as_it_was(path: Path) -> None:
         writer.set_backbone(0, LOADED)
         writer.set_backbone(0, LOADED)
         assert reader.backbones() == {"resnet18": LOADED}
-        changed = LoadedBackbone(**{name: getattr(LOADED, name) for name in LOADED.__slots__} | {"sha256": "e" * 64})
+        changed = LoadedBackbone(
+            **{name: getattr(LOADED, name) for name in LOADED.__slots__} | {"sha256": "e" * 64}
+        )
         with pytest.raises(Mismatch, match="resnet18: sha256 is eee"):
             writer.set_backbone(0, changed)
 
@@ -461,7 +558,9 @@ def test_every_record_comes_back_as_it_went_in(path: Path) -> None:
 
 
 def test_arcc_is_averaged_as_adcc_is_and_checked(path: Path) -> None:
-    """Rows, ROAD and ARCC may come in one unit or one after the other; the sums are those of what is stored."""
+    """Rows, ROAD and ARCC may come in one unit or one after the other; the sums are those of what
+    is stored.
+    """
     with begun(path) as writer:
         writer.commit(result(row(1, 0), row(1, 1), row(2, 0)))
         writer.commit(result(Measurement(1, 0, "road", 0.3), Measurement(1, 0, "arcc", 0.6)))
@@ -488,7 +587,9 @@ def test_arcc_is_averaged_as_adcc_is_and_checked(path: Path) -> None:
         assert audit(reader) == []
     raw(path, "UPDATE sums SET total = total + 1 WHERE a = 'arcc/road' AND b = ''")
     with RunReader(path) as reader:
-        assert audit(reader) == [f"cell {cell}: the sum of arcc/road is not that of its rows" for cell in (1, 2)]
+        assert audit(reader) == [
+            f"cell {cell}: the sum of arcc/road is not that of its rows" for cell in (1, 2)
+        ]
     repair(path)
     with RunReader(path) as reader:
         assert audit(reader) == []

@@ -17,7 +17,11 @@ from evaluator.synthetic.scene import CLASSES, scene
 
 def written(folder: Path, count: int, seed: int = 0, side: int = 64) -> dict[str, bytes]:
     assert list(write_images(DataSet(folder, seed, side), count)) == list(range(1, count + 1))
-    files = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    files = {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
     assert {Path(name).suffix for name in files} == {".png", ".json"}
     return files
 
@@ -30,7 +34,9 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_an_image_does_not_depend_on_how_many_there_are(tmp_path: Path) -> None:
     few, many = written(tmp_path / "few", 5), written(tmp_path / "many", 12)
     assert len([name for name in few if name.endswith(".png")]) == 10
-    assert {name: many[name] for name in few if name.endswith(".png")} == {n: b for n, b in few.items() if n.endswith(".png")}
+    assert {name: many[name] for name in few if name.endswith(".png")} == {
+        n: b for n, b in few.items() if n.endswith(".png")
+    }
     assert json.loads(few["plan.json"])["images"] == json.loads(many["plan.json"])["images"][:5]
     assert written(tmp_path / "few", 12) == many  # it has grown
 
@@ -69,7 +75,9 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("plan", ["", "[]", "{}", '{"rules": 1, "seed": 0, "side": "x", "images": []}'])
+@pytest.mark.parametrize(
+    "plan", ["", "[]", "{}", '{"rules": 1, "seed": 0, "side": "x", "images": []}']
+)
 def test_a_plan_that_is_none_is_left_alone(tmp_path: Path, plan: str) -> None:
     (tmp_path / "plan.json").write_text(plan)
     with pytest.raises(UsageError, match="something else"):

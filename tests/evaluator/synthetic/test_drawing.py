@@ -19,7 +19,9 @@ def test_a_picture_is_the_same_each_time() -> None:
 
 
 def test_only_the_object_changes_what_is_in_its_mask() -> None:
-    """Where pixels differ with and without the object, there is the mask, but for pixels of its edge."""
+    """Where pixels differ with and without the object, there is the mask, but for pixels of its
+    edge.
+    """
     for index in range(40):
         one = scene(0, index)
         whole, without = draw(one, SIDE), draw(one, SIDE, with_object=False)
@@ -28,7 +30,9 @@ def test_only_the_object_changes_what_is_in_its_mask() -> None:
         edge = np.zeros_like(whole.mask)
         for down, right in [(0, 1), (1, 0), (0, -1), (-1, 0)]:
             edge |= np.roll(whole.mask, (down, right), (0, 1))
-        assert (differs & ~whole.mask & ~edge).sum() <= 0.05 * whole.mask.sum()  # tips thinner than half a pixel
+        assert (
+            differs & ~whole.mask & ~edge
+        ).sum() <= 0.05 * whole.mask.sum()  # tips thinner than half a pixel
         assert differs[whole.mask].mean() > 0.95
 
 

@@ -16,8 +16,12 @@ WORDS: dict[str, Callable[[Scene], object]] = {
     "texture": lambda one: one.background.texture,
     "pattern of the object": lambda one: one.object.pattern,
     "number of distractors": lambda one: len(one.distractors),
-    "outline of the first distractor": lambda one: one.distractors[0].outline if one.distractors else "none",
-    "pattern of the first distractor": lambda one: one.distractors[0].pattern if one.distractors else "none",
+    "outline of the first distractor": lambda one: (
+        one.distractors[0].outline if one.distractors else "none"
+    ),
+    "pattern of the first distractor": lambda one: (
+        one.distractors[0].pattern if one.distractors else "none"
+    ),
     "quadrant of the object": lambda one: (one.object.x > 0.5, one.object.y > 0.5),
 }
 
@@ -43,9 +47,16 @@ def test_a_scene_depends_on_seed_and_index_only() -> None:
 
 
 def test_a_scene_known_by_heart() -> None:
-    """Data sets of today are those of tomorrow: whoever changes what a seed stands for counts ``dataset.RULES`` up."""
+    """Data sets of today are those of tomorrow: whoever changes what a seed stands for counts
+    ``dataset.RULES`` up.
+    """
     one = scene(0, 0)
-    found = (CLASSES[one.label], one.background.texture, one.object.pattern, [shape.outline for shape in one.distractors])
+    found = (
+        CLASSES[one.label],
+        one.background.texture,
+        one.object.pattern,
+        [shape.outline for shape in one.distractors],
+    )
     assert found == ("triangle", "weave", "dots", ["bar"])
     assert one.object.radius == pytest.approx(0.23, abs=0.02)
 
@@ -70,7 +81,10 @@ def test_the_class_is_independent_of(what: str) -> None:
 
 @pytest.mark.parametrize("what", NUMBERS)
 def test_the_class_is_independent_of_the_number(what: str) -> None:
-    groups = [[NUMBERS[what](one) for one in scenes() if one.label == label] for label in range(len(CLASSES))]
+    groups = [
+        [NUMBERS[what](one) for one in scenes() if one.label == label]
+        for label in range(len(CLASSES))
+    ]
     assert f_oneway(*groups).pvalue > 1e-3
 
 
@@ -80,12 +94,17 @@ def test_shapes_lie_in_the_image_and_distractors_outside_the_circle_of_the_objec
             assert shape.radius <= min(shape.x, shape.y)
             assert max(shape.x, shape.y) <= 1 - shape.radius
         for shape in one.distractors:
-            assert np.hypot(shape.x - one.object.x, shape.y - one.object.y) > shape.radius + one.object.radius
+            assert (
+                np.hypot(shape.x - one.object.x, shape.y - one.object.y)
+                > shape.radius + one.object.radius
+            )
 
 
 def test_colours_are_colours_and_light_is_lighter_than_dark() -> None:
     for one in scenes()[:500]:
-        colours = np.array([one.object.light, one.object.dark, one.background.first, one.background.second])
+        colours = np.array(
+            [one.object.light, one.object.dark, one.background.first, one.background.second]
+        )
         assert colours.min() >= 0
         assert colours.max() <= 1
         assert max(one.object.light) > max(one.object.dark) + 0.3

@@ -22,7 +22,9 @@ def test_a_shape_fills_its_circle_and_does_not_leave_it(name: str) -> None:
 
 
 @pytest.mark.parametrize(("one", "other"), [*combinations(OBJECTS, 2)])
-def test_two_classes_differ_in_a_fifth_of_their_area_in_whatever_position_they_stand(one: str, other: str) -> None:
+def test_two_classes_differ_in_a_fifth_of_their_area_in_whatever_position_they_stand(
+    one: str, other: str
+) -> None:
     first = OBJECTS[one](U, V)
     overlap = []
     for degrees in range(-60, 61, 6):

@@ -15,7 +15,15 @@ from torch import nn
 
 from evaluator.synthetic.network import NETWORKS, SIDE
 from evaluator.synthetic.scene import CLASSES
-from evaluator.synthetic.train import TRAINING_SEED, UNSEEN_SEED, Examples, accuracy, examples, main, trained
+from evaluator.synthetic.train import (
+    TRAINING_SEED,
+    UNSEEN_SEED,
+    Examples,
+    accuracy,
+    examples,
+    main,
+    trained,
+)
 
 CHANCE = 1 / len(CLASSES)
 
@@ -48,24 +56,45 @@ def test_without_the_object_it_is_at_chance(name: str) -> None:
 
 
 def probed(name: str, *, with_object: bool) -> float:
-    """Accuracy on 300 images of a linear classifier that was fitted to 500 others, on the network's features and on colours."""
+    """Accuracy on 300 images of a linear classifier that was fitted to 500 others, on the network's
+    features and on colours.
+    """
     model = loaded(name)
 
     def described(given: Examples) -> torch.Tensor:
         with torch.no_grad():
             found = model.get_submodule("features")(given.images)
         pixels = given.images.flatten(2)
-        return torch.cat([found.amax((2, 3)), found.mean((2, 3)), pixels.mean(2), pixels.std(2), torch.ones(len(found), 1)], 1)
+        return torch.cat(
+            [
+                found.amax((2, 3)),
+                found.mean((2, 3)),
+                pixels.mean(2),
+                pixels.std(2),
+                torch.ones(len(found), 1),
+            ],
+            1,
+        )
 
-    given, unseen = examples(TRAINING_SEED, 500, with_object=with_object), examples(UNSEEN_SEED, 300, with_object=with_object)
+    given, unseen = (
+        examples(TRAINING_SEED, 500, with_object=with_object),
+        examples(UNSEEN_SEED, 300, with_object=with_object),
+    )
     one = described(given).double()
     wanted = nn.functional.one_hot(given.labels, len(CLASSES)).double()
     weights = torch.linalg.solve(one.T @ one + torch.eye(one.shape[1]), one.T @ wanted)
-    return float(((described(unseen).double() @ weights).argmax(1) == unseen.labels).double().mean())
+    return float(
+        ((described(unseen).double() @ weights).argmax(1) == unseen.labels).double().mean()
+    )
 
 
-def test_a_classifier_fitted_to_backgrounds_stays_at_chance_where_one_fitted_to_images_does_not() -> None:
-    assert probed("synthetic_cnn", with_object=False) < CHANCE + 3 * (CHANCE * (1 - CHANCE) / 300) ** 0.5
+def test_a_classifier_fitted_to_backgrounds_stays_at_chance_where_one_fitted_to_images_does_not() -> (
+    None
+):
+    assert (
+        probed("synthetic_cnn", with_object=False)
+        < CHANCE + 3 * (CHANCE * (1 - CHANCE) / 300) ** 0.5
+    )
     assert probed("synthetic_cnn", with_object=True) > 0.8
 
 
@@ -82,10 +111,14 @@ def test_the_same_seed_trains_the_same_network() -> None:
     one, again, other = (trained("synthetic_gap", given, epochs=1, seed=seed) for seed in (3, 3, 4))
     for key, value in one.state_dict().items():
         assert torch.equal(value, again.state_dict()[key])
-    assert not torch.equal(one.state_dict()["classifier.weight"], other.state_dict()["classifier.weight"])
+    assert not torch.equal(
+        one.state_dict()["classifier.weight"], other.state_dict()["classifier.weight"]
+    )
 
 
-def test_the_script_writes_weights_and_says_how_good_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_script_writes_weights_and_says_how_good_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "tiny.safetensors"
     threads = torch.get_num_threads()
     main(["synthetic_gap", "-o", str(file), "--images", "64", "--unseen", "32", "--epochs", "1"])

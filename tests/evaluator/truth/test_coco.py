@@ -17,7 +17,12 @@ IMAGE = {"id": 7, "file_name": "val/seven.jpg", "width": 6, "height": 4}
 
 def coco(*annotations: dict[str, Any], images: Any = (IMAGE,), **more: Any) -> CocoFile:
     of_image = [{"image_id": 7, "category_id": 18, **one} for one in annotations]
-    document = {"images": list(images), "annotations": of_image, "categories": [{"id": 18, "name": "dog"}], **more}
+    document = {
+        "images": list(images),
+        "annotations": of_image,
+        "categories": [{"id": 18, "name": "dog"}],
+        **more,
+    }
     return CocoFile(json.dumps(document).encode(), "file.json")
 
 
@@ -50,7 +55,12 @@ def test_the_same_pixels_in_every_form(annotation: dict[str, Any]) -> None:
 
 def test_a_polygon_takes_the_pixels_whose_centres_it_holds() -> None:
     """A triangle: of the row y = 1/2 the centres up to x = 2, of the next up to 1."""
-    assert drawn({"segmentation": [[0, 0, 2.6, 0, 0, 2.6]]}) == [[1, 1, *[0] * 4], [1, *[0] * 5], [0] * 6, [0] * 6]
+    assert drawn({"segmentation": [[0, 0, 2.6, 0, 0, 2.6]]}) == [
+        [1, 1, *[0] * 4],
+        [1, *[0] * 5],
+        [0] * 6,
+        [0] * 6,
+    ]
     assert drawn({"segmentation": [[-9, -9, 99, -9, 99, 99, -9, 99]]}) == [[1] * 6] * 4
     two = {"segmentation": [[0, 0, 1, 0, 1, 1, 0, 1], [5, 3, 6, 3, 6, 4, 5, 4]]}
     assert drawn(two) == [[1, *[0] * 5], [0] * 6, [0] * 6, [*[0] * 5, 1]]
@@ -65,7 +75,9 @@ def test_images_are_found_by_path_and_by_name() -> None:
     assert file.truth_of("elsewhere/seven.jpg") is None, "that is another image"
     assert file.truth_of("eight.jpg") is None
     assert coco().truth_of("seven.jpg") is None
-    assert coco({"bbox": [1, 1, 3, 2], "iscrowd": 1}).truth_of("seven.jpg") is None, "a crowd is no object"
+    assert coco({"bbox": [1, 1, 3, 2], "iscrowd": 1}).truth_of("seven.jpg") is None, (
+        "a crowd is no object"
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,7 +99,9 @@ def test_images_are_found_by_path_and_by_name() -> None:
         ({"segmentation": {"size": [4, 6], "counts": "5o"}}, "end in the middle"),
     ],
 )
-def test_an_annotation_that_is_none_is_said_when_it_is_drawn(annotation: dict[str, Any], words: str) -> None:
+def test_an_annotation_that_is_none_is_said_when_it_is_drawn(
+    annotation: dict[str, Any], words: str
+) -> None:
     with pytest.raises(TruthUnusable, match=words):
         drawn(annotation)
 
@@ -114,7 +128,11 @@ def test_a_file_that_is_none(data: bytes, words: str) -> None:
 
 
 def test_entries_of_another_kind_are_left_out() -> None:
-    file = coco({"bbox": [1, 1, 3, 2]}, images=[IMAGE, 5, {"id": [1], "file_name": "a.jpg"}, {"id": 3, "file_name": 4}], more=1)
+    file = coco(
+        {"bbox": [1, 1, 3, 2]},
+        images=[IMAGE, 5, {"id": [1], "file_name": "a.jpg"}, {"id": 3, "file_name": 4}],
+        more=1,
+    )
     truth = file.truth_of("seven.jpg")
     assert truth is not None
     assert np.array_equal(truth.regions[0].draw(), np.array(BOX, dtype=bool))

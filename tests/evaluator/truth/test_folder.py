@@ -69,7 +69,9 @@ def test_masks_and_boxes_by_path_or_by_name(data: Path, truth: Path) -> None:
 
 def test_a_mask_comes_before_boxes(data: Path, truth: Path) -> None:
     (truth / "n01440764/one.xml").write_text("no annotation")
-    assert Truths(truth, data).square(images(data)["one.JPEG"], 0, (), Preprocessing(resize=240)).any()
+    assert (
+        Truths(truth, data).square(images(data)["one.JPEG"], 0, (), Preprocessing(resize=240)).any()
+    )
 
 
 def test_an_annotation_of_another_size(data: Path, truth: Path) -> None:
@@ -78,7 +80,9 @@ def test_an_annotation_of_another_size(data: Path, truth: Path) -> None:
     with pytest.raises(TruthUnusable, match="299 x 240 pixels, the image has 300 x 240"):
         truths.square(ref, 0, (), Preprocessing(resize=240))
     (data / "n01440764/one.JPEG").unlink()
-    assert truths.square(ref, 0, (), Preprocessing(resize=240)).any(), "without the image its own size stands"
+    assert truths.square(ref, 0, (), Preprocessing(resize=240)).any(), (
+        "without the image its own size stands"
+    )
 
 
 def test_files_that_cannot_be_read_cost_their_image_only(data: Path, truth: Path) -> None:
@@ -105,7 +109,10 @@ def test_its_identity_is_that_of_its_content(data: Path, truth: Path) -> None:
 def test_one_file_for_all(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "instances.json"
     image = {"id": 1, "file_name": "one.JPEG", "width": 300, "height": 240}
-    document = {"images": [image], "annotations": [{"image_id": 1, "category_id": 1, "bbox": [140, 100, 20, 40]}]}
+    document = {
+        "images": [image],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [140, 100, 20, 40]}],
+    }
     file.write_text(json.dumps(document))
     refs, truths = images(data), Truths(file, data)
     assert truths.having(list(refs.values())) == 1
@@ -139,8 +146,10 @@ def test_an_annotation_in_another_folder_is_of_another_image(tmp_path: Path) -> 
     Image.fromarray(np.full((40, 40), 255, dtype=np.uint8)).save(tmp_path / "flat" / "1.png")
     with pytest.raises(UsageError, match="would have one annotation"):
         Truths(tmp_path / "flat", tmp_path / "data").having(list(refs.values()))
-    coco = {"images": [{"id": 1, "file_name": "a/1.png", "width": 40, "height": 40}],
-            "annotations": [{"image_id": 1, "bbox": [0, 0, 9, 9]}]}  # fmt: skip
+    coco = {
+        "images": [{"id": 1, "file_name": "a/1.png", "width": 40, "height": 40}],
+        "annotations": [{"image_id": 1, "bbox": [0, 0, 9, 9]}],
+    }
     (tmp_path / "coco.json").write_text(json.dumps(coco))
     boxes = Truths(tmp_path / "coco.json", tmp_path / "data")
     assert boxes.having(list(refs.values())) == 1

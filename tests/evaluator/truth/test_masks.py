@@ -65,11 +65,17 @@ def test_several_values_are_classes() -> None:
         (png(Image.fromarray(SQUARE), "GIF"), "truth-broken", "no PNG"),
         (b"", "truth-broken", "no PNG"),
         (
-            png(Image.fromarray(np.random.default_rng(0).integers(0, 9, (64, 64), dtype=np.uint8)))[:200],
+            png(Image.fromarray(np.random.default_rng(0).integers(0, 9, (64, 64), dtype=np.uint8)))[
+                :200
+            ],
             "truth-broken",
             "damaged",
         ),
-        (png(Image.fromarray(np.arange(2048, dtype=np.uint16).reshape(32, 64))), "truth-broken", "2047 different values"),
+        (
+            png(Image.fromarray(np.arange(2048, dtype=np.uint16).reshape(32, 64))),
+            "truth-broken",
+            "2047 different values",
+        ),
     ],
 )
 def test_what_is_no_mask(data: bytes, reason: str, words: str) -> None:
@@ -80,9 +86,16 @@ def test_what_is_no_mask(data: bytes, reason: str, words: str) -> None:
 
 def test_a_small_file_that_says_it_is_huge_is_not_unpacked() -> None:
     def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0))
-    bomb = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    bomb = (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + chunk(b"IDAT", zlib.compress(bytes(1000)))
+        + chunk(b"IEND", b"")
+    )
     with pytest.raises(TruthUnusable, match="pixels"):
         read_mask(bomb)

@@ -1,4 +1,6 @@
-"""An object's pixels in what the network saw: which objects are meant, and where a mark at a known pixel comes out."""
+"""An object's pixels in what the network saw: which objects are meant, and where a mark at a known
+pixel comes out.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ def test_a_mark_is_moved_by_the_crop() -> None:
 
 
 def test_objects_of_one_class_are_all_meant_whatever_it_is_called() -> None:
-    assert marks(Truth(400, 300, (dot(100, 200, "dog"), dot(101, 201, "dog")))) == [(62, 112), (63, 113)]
+    assert marks(Truth(400, 300, (dot(100, 200, "dog"), dot(101, 201, "dog")))) == [
+        (62, 112),
+        (63, 113),
+    ]
 
 
 @pytest.mark.parametrize("name", [1, "n01443537", "Goldfish"])
@@ -51,7 +56,9 @@ def test_an_imagenet_id_says_nothing_to_a_network_of_other_classes() -> None:
 
 
 def test_one_of_a_class_s_names_is_enough() -> None:
-    assert marks(Truth(400, 300, (dot(100, 200, "Tinca_Tinca"), dot(1, 1, "dog"))), target=0) == [(62, 112)]
+    assert marks(Truth(400, 300, (dot(100, 200, "Tinca_Tinca"), dot(1, 1, "dog"))), target=0) == [
+        (62, 112)
+    ]
 
 
 def test_an_object_beyond_the_crop_has_no_pixel() -> None:

@@ -9,7 +9,11 @@ from evaluator.errors import TruthUnusable
 from evaluator.truth.voc import read_voc
 
 
-def boxed(*corners: tuple[object, ...], name: str = "n02084071", size: str = "<width>10</width><height>8</height>") -> bytes:
+def boxed(
+    *corners: tuple[object, ...],
+    name: str = "n02084071",
+    size: str = "<width>10</width><height>8</height>",
+) -> bytes:
     keys = ("xmin", "ymin", "xmax", "ymax")
     objects = "".join(
         f"<object><name>{name}</name><part><bndbox><xmin>9</xmin></bndbox></part><bndbox>"
@@ -61,7 +65,11 @@ OUTSIDE = b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotation>&x
         (b"<annotation>" + b"<a>" * 9, "truth-broken", "no annotation"),
         (b"<annotation><size><width>3</width>", "truth-broken", "no XML"),
         (boxed(), "truth-empty", "without an object"),
-        (boxed((1, 1, 2, 2), size="<width>99999999</width><height>99999999</height>"), "truth-broken", "99999999 x 99999999"),
+        (
+            boxed((1, 1, 2, 2), size="<width>99999999</width><height>99999999</height>"),
+            "truth-broken",
+            "99999999 x 99999999",
+        ),
         (boxed((1, 1, 2, 2), size="<width>0</width><height>8</height>"), "truth-broken", "0 x 8"),
         (boxed((1, 1, 2, 2), size=""), "truth-broken", "None x None"),
         (boxed((1, 1, 2)), "truth-broken", "four corners"),
@@ -77,7 +85,11 @@ def test_what_is_no_annotation(data: bytes, reason: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("corners", "words"),
-    [((5, 5, 4, 6), "without a size"), ((11, 1, 20, 2), "outside the image"), ((-9, 1, 0, 2), "outside the image")],
+    [
+        ((5, 5, 4, 6), "without a size"),
+        ((11, 1, 20, 2), "outside the image"),
+        ((-9, 1, 0, 2), "outside the image"),
+    ],
 )
 def test_a_box_that_is_none_is_said_when_it_is_drawn(corners: tuple[int, ...], words: str) -> None:
     with pytest.raises(TruthUnusable, match=words):

@@ -1,4 +1,6 @@
-"""``camtui bench``: a real measurement of a small network, and an estimate that follows from it by arithmetic."""
+"""``camtui bench``: a real measurement of a small network, and an estimate that follows from it by
+arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,14 @@ from tests.evaluator.execution.support import camtui
 bench_module = sys.modules["camtui.cli.commands.bench"]
 
 FOUND: dict[str, Any] = {
-    "backbone": "resnet50", "measuring": 100.0, "weighing": 400.0, "rows": 90.0, "masks": 300.0,
-    "channels": 2048, "gap_linear": True,
-}  # fmt: skip
+    "backbone": "resnet50",
+    "measuring": 100.0,
+    "weighing": 400.0,
+    "rows": 90.0,
+    "masks": 300.0,
+    "channels": 2048,
+    "gap_linear": True,
+}
 
 
 def test_the_estimate_is_forwards_over_what_was_measured() -> None:
@@ -34,7 +41,9 @@ def test_the_estimate_is_forwards_over_what_was_measured() -> None:
 
 
 def test_a_real_measurement() -> None:
-    done = camtui("bench", "-b", "shufflenet_v2_x0_5", "--device", "cpu", "--images", "100", "--json")
+    done = camtui(
+        "bench", "-b", "shufflenet_v2_x0_5", "--device", "cpu", "--images", "100", "--json"
+    )
     document = json.loads(done.stdout)
     jsonschema.validate(document, json.loads(camtui("schema", "bench").stdout))
     (found,) = document["backbones"]
@@ -46,7 +55,11 @@ def test_a_real_measurement() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected"), [(("-b", "resnet5"), "unknown backbone"), (("--precision", "fp8"), "takes fp32, mixed or bf16")]
+    ("arguments", "expected"),
+    [
+        (("-b", "resnet5"), "unknown backbone"),
+        (("--precision", "fp8"), "takes fp32, mixed or bf16"),
+    ],
 )
 def test_bad_words(arguments: tuple[str, ...], expected: str) -> None:
     done = camtui("bench", *arguments)
@@ -55,7 +68,9 @@ def test_bad_words(arguments: tuple[str, ...], expected: str) -> None:
 
 
 @pytest.mark.parametrize(("device", "precision"), [("cpu", "fp32"), ("cuda:0", "mixed")])
-def test_it_measures_what_a_run_would_compute_in(monkeypatch: pytest.MonkeyPatch, device: str, precision: str) -> None:
+def test_it_measures_what_a_run_would_compute_in(
+    monkeypatch: pytest.MonkeyPatch, device: str, precision: str
+) -> None:
     asked: list[tuple[str, str]] = []
 
     def measured(names: list[str], where: str, how: str) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,9 @@ from tests.evaluator.test_describing import METHOD
 __all__ = ["home"]
 
 
-def test_a_file_that_passes_and_one_that_does_not(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_passes_and_one_that_does_not(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     good = home / "good one.py"
     good.write_text(METHOD.replace("1 + channels", "1"))
     done = camtui("check", f"{good}:MyCAM:beta=2")
@@ -29,8 +31,9 @@ def test_a_file_that_passes_and_one_that_does_not(home: Path, monkeypatch: pytes
     told = json.loads(bad.stdout)
     assert not told["passed"]
     assert {(rule["rule"], rule["found"]) for rule in told["rules"] if rule["passed"] is False} == {
-        ("forwards", "7 declared, 1 counted (GAP + linear head)"), ("forwards", "7 declared, 1 counted (deep head)"),
-    }  # fmt: skip
+        ("forwards", "7 declared, 1 counted (GAP + linear head)"),
+        ("forwards", "7 declared, 1 counted (deep head)"),
+    }
     metric = camtui("check", f"{good}:METRIC")
     assert metric.returncode == 0, metric.stderr
     assert "kept passes: camtui run --data FOLDER -b resnet50 --metric" in metric.stderr

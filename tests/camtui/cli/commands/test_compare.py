@@ -20,7 +20,9 @@ def test_compare_runs() -> None:
     assert result.exit_code == 0
     assert "good → worse" in result.stdout
     assert result.stdout.count("  worse") >= 4
-    document = validated("compare", typed("compare", "good", "worse", "--json", "--metric", "adcc,average_drop"))
+    document = validated(
+        "compare", typed("compare", "good", "worse", "--json", "--metric", "adcc,average_drop")
+    )
     cells = document["comparisons"][0]["cells"]
     assert {cell["metric"] for cell in cells} == {"adcc", "average_drop"}
     assert {cell["verdict"] for cell in cells if "grad" in cell["method"]} == {"worse"}
@@ -51,7 +53,11 @@ def test_compare_with_the_paper(two_runs: Path) -> None:
     assert "this run is not the paper's protocol" in text
     assert "40 images; the paper averages the 50,000" in text
     cells = validated("compare-paper", typed("compare", "good", "--paper", "--json"))["cells"]
-    mine = next(cell for cell in cells if (cell["backbone"], cell["method"], cell["metric"]) == ("vgg16", "gradcam", "adcc"))
+    mine = next(
+        cell
+        for cell in cells
+        if (cell["backbone"], cell["method"], cell["metric"]) == ("vgg16", "gradcam", "adcc")
+    )
     assert mine["paper"] == pytest.approx(0.5352)
     assert mine["difference"] == pytest.approx(mine["ours"]["mean"] - 0.5352)
     make_run(two_runs / "runs" / "lite.db", backbones=["efficientnet_lite0"], methods=["gradcam"])

@@ -16,7 +16,9 @@ def test_the_doctor_finds_and_repairs_wrong_sums(home: Path) -> None:
     camtui(*ask(home), "-q")
     assert camtui("doctor", "pictures").returncode == 0
     with sqlite3.connect(home / "runs" / "pictures.db") as connection:
-        connection.execute("UPDATE sums SET total = total + 1 WHERE a = 'coherency' AND b = '' AND cell_id = 1")
+        connection.execute(
+            "UPDATE sums SET total = total + 1 WHERE a = 'coherency' AND b = '' AND cell_id = 1"
+        )
         connection.execute("UPDATE histograms SET n = n + 1 WHERE metric = 'adcc' AND cell_id = 2")
     connection.close()
     sick = camtui("doctor", "pictures")
@@ -26,7 +28,10 @@ def test_the_doctor_finds_and_repairs_wrong_sums(home: Path) -> None:
         "cell 2: the histogram of adcc is not that of its rows",
     ]
     assert camtui("doctor", "pictures", "--repair").returncode == 0
-    assert camtui("doctor", "pictures", "--json").stdout == '{"run": "pictures", "problems": [], "remark": ""}\n'
+    assert (
+        camtui("doctor", "pictures", "--json").stdout
+        == '{"run": "pictures", "problems": [], "remark": ""}\n'
+    )
 
 
 def test_the_extras_are_named(home: Path) -> None:
@@ -35,4 +40,6 @@ def test_the_extras_are_named(home: Path) -> None:
     there, _, absent = line.partition("; not installed: ")
     assert "demo" in there
     assert "figures" in there
-    assert set(there.removeprefix("extras").strip().split(", ")).isdisjoint(absent.partition(":")[0].split(", "))
+    assert set(there.removeprefix("extras").strip().split(", ")).isdisjoint(
+        absent.partition(":")[0].split(", ")
+    )

@@ -35,9 +35,20 @@ def test_a_list_that_is_cut_says_so(two_runs: Path) -> None:
     from evaluator.store.writer import RunWriter
 
     writer = RunWriter(
-        make_run(two_runs / "runs" / "bad.db", methods=["cam"], backbones=["resnet18"], partial={"resnet18/cam": 1})
+        make_run(
+            two_runs / "runs" / "bad.db",
+            methods=["cam"],
+            backbones=["resnet18"],
+            partial={"resnet18/cam": 1},
+        )
     )
-    writer.commit(UnitResult(failures=tuple(Failure(1, image, "", "missing", "no such file") for image in range(1, 31))))
+    writer.commit(
+        UnitResult(
+            failures=tuple(
+                Failure(1, image, "", "missing", "no such file") for image in range(1, 31)
+            )
+        )
+    )
     writer.close()
     result = typed("errors", "bad", "-n", "10")
     assert len(result.stdout.splitlines()) == 11

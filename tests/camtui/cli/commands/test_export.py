@@ -39,7 +39,11 @@ def test_summary_json_of_export() -> None:
 def test_the_console_script_and_a_closed_pipe(two_runs: Path) -> None:
     command = f"{sys.executable} -c 'from camtui.cli import main; main()' export good --per-image | head -1"
     result = subprocess.run(
-        ["sh", "-c", command], env={**os.environ, "CAMTUI_HOME": str(two_runs)}, capture_output=True, text=True, check=True
+        ["sh", "-c", command],
+        env={**os.environ, "CAMTUI_HOME": str(two_runs)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert result.stdout.startswith("backbone,method,image")
     assert result.stderr == ""

@@ -63,7 +63,9 @@ def test_latex_and_markdown_for_papers() -> None:
         (["nothing"], 4, "no run 'nothing'"),
     ],
 )
-def test_what_cannot_be_is_one_line_with_the_next_command(words: list[str], code: int, said: str) -> None:
+def test_what_cannot_be_is_one_line_with_the_next_command(
+    words: list[str], code: int, said: str
+) -> None:
     done = typed("judge", *words)
     assert done.exit_code == code
     assert said in done.stderr
@@ -78,7 +80,14 @@ def test_from_nothing_to_a_judgement(tmp_path: Path, monkeypatch: pytest.MonkeyP
     shapes = tmp_path / "shapes"
     assert typed("synth", str(shapes), "-n", "10").exit_code == 0
     where = ["run", "--data", f"{shapes}/images", "--truth", f"{shapes}/masks", "--name", "shapes"]
-    what = ["-b", "synthetic_cnn", "-b", "synthetic_cnn:weights=random:0", "-m", "gradcam,layercam,fakecam,wrongclass"]
+    what = [
+        "-b",
+        "synthetic_cnn",
+        "-b",
+        "synthetic_cnn:weights=random:0",
+        "-m",
+        "gradcam,layercam,fakecam,wrongclass",
+    ]
     done = camtui(*where, *what, "--metric", "mass_accuracy,rank_accuracy,deletion", "-F", "-q")
     assert done.returncode == 0, done.stderr
     with RunReader(tmp_path / "runs" / "shapes.db") as reader:

@@ -39,8 +39,12 @@ def test_a_run_without_a_log_shows_its_events(two_runs: Path) -> None:
     lines = shown.stdout.splitlines()
     assert [line.split()[2] for line in lines] == ["info", "warning"]
     assert typed("logs", "good", "--level", "warning").stdout.splitlines() == lines[1:]
-    assert typed("logs", "good", "--follow").stdout.splitlines() == lines, "nobody is at work on it: there is nothing to wait for"
-    assert [json.loads(line)["level"] for line in typed("logs", "good", "--json").stdout.splitlines()] == ["info", "warning"]
+    assert typed("logs", "good", "--follow").stdout.splitlines() == lines, (
+        "nobody is at work on it: there is nothing to wait for"
+    )
+    assert [
+        json.loads(line)["level"] for line in typed("logs", "good", "--json").stdout.splitlines()
+    ] == ["info", "warning"]
 
 
 def test_following_the_log_of_an_ended_run_ends(two_runs: Path) -> None:
@@ -53,7 +57,12 @@ def test_lines_to_come_are_shown_until_the_run_ends(two_runs: Path) -> None:
     log = two_runs / "runs" / "good.db.log"
     log.write_text("first\n")
     run = two_runs / "runs" / "good.db"
-    with held(run) as driver, subprocess.Popen([*COMMAND, "logs", "good", "-f"], stdout=subprocess.PIPE, text=True) as follower:
+    with (
+        held(run) as driver,
+        subprocess.Popen(
+            [*COMMAND, "logs", "good", "-f"], stdout=subprocess.PIPE, text=True
+        ) as follower,
+    ):
         assert follower.stdout is not None
         assert follower.stdout.readline() == "first\n"
         with open(log, "a") as stream:
@@ -71,7 +80,10 @@ def test_lines_to_come_are_shown_until_the_run_ends(two_runs: Path) -> None:
 
 def test_an_event_of_an_unknown_level_is_shown(two_runs: Path) -> None:
     raw(two_runs / "runs" / "good.db", "UPDATE events SET level = 'odd'")
-    raw(two_runs / "runs" / "good.db", "INSERT INTO events (time, level, text) VALUES (0, 'odd', 'something')")
+    raw(
+        two_runs / "runs" / "good.db",
+        "INSERT INTO events (time, level, text) VALUES (0, 'odd', 'something')",
+    )
     result = CliRunner().invoke(app, ["logs", "good", "--level", "error"])
     assert result.exit_code == 0
     assert "odd     something" in result.stdout

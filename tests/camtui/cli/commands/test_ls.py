@@ -21,10 +21,15 @@ def test_listing_and_removing(home: Path) -> None:
     short = camtui("ls", "--limit", "1")
     assert len(short.stdout.splitlines()) == 2
     assert short.stderr == "2 more: camtui ls --all\n"
-    assert [run["run"] for run in json.loads(camtui("ls", "--json", "--filter", "state=complete, sec").stdout)["runs"]] == [
-        "second"
-    ]
-    assert camtui("ls", "--filter", "state=unreadable").stdout.splitlines()[1].startswith("foreign ")
+    assert [
+        run["run"]
+        for run in json.loads(camtui("ls", "--json", "--filter", "state=complete, sec").stdout)[
+            "runs"
+        ]
+    ] == ["second"]
+    assert (
+        camtui("ls", "--filter", "state=unreadable").stdout.splitlines()[1].startswith("foreign ")
+    )
     assert camtui("ls", "--filter", "images>12").returncode == 4
     assert "for example --filter 'state=crashed'" in camtui("ls", "--filter", "statu=x").stderr
     assert camtui("rm", "second").returncode == 2  # nobody to ask

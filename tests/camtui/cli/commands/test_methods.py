@@ -23,6 +23,10 @@ def test_methods_and_backbones(home: Path) -> None:
     assert "4,097 forwards an image" in text
     assert "options n=4" in text or "variant=" in text
     backbones = json.loads(camtui("backbones", "--json").stdout)
-    assert {"resnet50", "efficientnet_lite0"} <= {backbone["key"] for backbone in backbones["backbones"]}
+    assert {"resnet50", "efficientnet_lite0"} <= {
+        backbone["key"] for backbone in backbones["backbones"]
+    }
     assert "densenet121" in backbones["others"]
-    assert "vgg16-397923af.pth" in camtui("backbones").stdout or "here" in camtui("backbones").stdout
+    assert (
+        "vgg16-397923af.pth" in camtui("backbones").stdout or "here" in camtui("backbones").stdout
+    )

@@ -15,15 +15,34 @@ from tests.evaluator.execution.support import ROOT, camtui
 __all__ = ["home"]
 
 
-@pytest.mark.parametrize(("axis", "named"), [("method", "BrightCAM"), ("metric", "METRIC"), ("backbone", "build")])
-def test_what_is_written_runs(axis: str, named: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("axis", "named"), [("method", "BrightCAM"), ("metric", "METRIC"), ("backbone", "build")]
+)
+def test_what_is_written_runs(
+    axis: str, named: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(home)
     told = json.loads(typed("new", axis, "brightcam", "--json").stdout)
     assert told["files"] == ["brightcam.py", "test_brightcam.py"]
     assert told["reference"] == f"./brightcam.py:{named}"
-    command = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "-p", "no:cacheprovider", "test_brightcam.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-c",
+        "/dev/null",
+        "-p",
+        "no:cacheprovider",
+        "test_brightcam.py",
+    ]
     done = subprocess.run(
-        command, cwd=home, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT), "PATH": ""}
+        command,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout

@@ -56,7 +56,9 @@ def test_what_is_no_run_is_not_removed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["run.db.lock", "run.db.log"])
 def test_links_beside_a_run_that_was_received_lead_nowhere(tmp_path: Path, name: str) -> None:
-    run = make_run(tmp_path / "run.db", images=4, methods=["gradcam"], backbones=["resnet18"], state="stopped")
+    run = make_run(
+        tmp_path / "run.db", images=4, methods=["gradcam"], backbones=["resnet18"], state="stopped"
+    )
     victim = tmp_path / "profile"
     victim.write_text("export PATH\n" * 500)
     (tmp_path / name).symlink_to(victim)
@@ -69,19 +71,25 @@ def test_links_beside_a_run_that_was_received_lead_nowhere(tmp_path: Path, name:
             assert "is a link, which is not followed" in done.stderr
 
 
-def test_a_backbone_is_taken_out_and_the_run_goes_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backbone_is_taken_out_and_the_run_goes_on(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"unavailable": ["resnet50"]}))
     both = [*ask(home)[:3], "-b", "resnet18,resnet50", *ask(home)[5:]]
     first = camtui(*both, "-q")
     assert first.returncode == 1
-    assert "no weights for resnet50" in camtui("table", "pictures").stdout, "said where its numbers would be"
+    assert "no weights for resnet50" in camtui("table", "pictures").stdout, (
+        "said where its numbers would be"
+    )
     for words in (("resume", "-q"), (*both[:3], "-b", "resnet18", "-m", "layercam", "-q")):
         again = camtui(*words)
         assert again.returncode == 1, "resnet50 is still asked for"
         with RunReader(home / "runs" / "pictures.db") as reader:
             counts = {summary.cell: summary.n for summary in reader.summaries()}
             done = {(cell.backbone, cell.method): counts[cell.id] for cell in reader.cells()}
-        assert all(n == 12 for (backbone, _), n in done.items() if backbone == "resnet18"), "the others go on"
+        assert all(n == 12 for (backbone, _), n in done.items() if backbone == "resnet18"), (
+            "the others go on"
+        )
     refused = camtui("rm", "pictures", "--backbone", "resnet50")
     assert refused.returncode == 2, "it asks, and there is nobody to answer"
     gone = camtui("rm", "pictures", "-b", "resnet50", "-y")

@@ -19,7 +19,9 @@ from tests.evaluator.execution.support import COMMAND, camtui, wait_until_gone
 __all__ = ["closed", "home"]
 
 
-def test_a_run_in_a_pipe_narrates_on_stderr_and_ends_with_the_table(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_in_a_pipe_narrates_on_stderr_and_ends_with_the_table(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CAMTUI_FAKE", '{"seconds": 0.2}')
     result = camtui(*ask(home))
     assert result.returncode == 0, result.stderr
@@ -58,7 +60,9 @@ def test_in_the_foreground(home: Path) -> None:
 
 
 def test_in_the_foreground_a_signal_ends_it_and_is_told(home: Path, closed: Path) -> None:
-    with subprocess.Popen([*COMMAND, *ask(home), "-F"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [*COMMAND, *ask(home), "-F"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as process:
         assert process.stderr is not None
         while b"started" not in process.stderr.readline():
             pass
@@ -73,7 +77,9 @@ def test_in_the_foreground_a_signal_ends_it_and_is_told(home: Path, closed: Path
 
 def test_ctrl_c_while_following_leaves_the_run_alone(home: Path, closed: Path) -> None:
     assert closed.exists()
-    with subprocess.Popen([*COMMAND, *ask(home)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [*COMMAND, *ask(home)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as process:
         assert process.stderr is not None
         while b"running" not in process.stderr.readline():
             pass
@@ -102,7 +108,9 @@ def test_the_dry_run_counts_what_is_there_and_says_how_the_run_would_grow(home: 
     again = camtui(*ask(home), "-n", "8", "--dry-run").stdout
     assert "time      about 0s on 1 worker, by earlier runs on this machine" in again
     assert "is there  it goes on" in again
-    assert "Score-CAM: 18 forwards an image, 0 images to do" in again, "the fake backbone has 8 channels, and was loaded"
+    assert "Score-CAM: 18 forwards an image, 0 images to do" in again, (
+        "the fake backbone has 8 channels, and was loaded"
+    )
     assert "forwards  0" in again
     every = camtui(*ask(home), "--dry-run").stdout
     assert "all images instead of the first 8, for every method it has" in every
@@ -127,26 +135,39 @@ def test_a_run_that_grows_says_so_before_it_starts(home: Path) -> None:
     assert "is there already" not in camtui(*ask(home)).stderr
 
 
-@pytest.mark.parametrize(("arguments", "code", "message"), [
-    (["--data", "nowhere", "-b", "resnet50"], 2, "no such folder: "),
-    (["--data", "empty", "-b", "resnet50"], 2, "no images in"),
-    (["--data", "pictures", "-b", "resnet5"], 2, "unknown backbone 'resnet5'"),
-    (["--data", "pictures", "-b", "resnet50", "-m", "gradkam"], 2, "unknown method 'gradkam'"),
-    (["--data", "pictures", "-b", "vgg16", "-m", "cam"], 2, "cam does not apply to vgg16"),
-    (["--data", "pictures", "-b", "resnet50", "-n", "0"], 2, "--limit takes a number from 1"),
-    (["--data", "pictures", "-b", "resnet50", "-n", "x"], 2, "Invalid value"),
-    (["--data", "pictures", "-b", "resnet50", "--db", "/proc/x.db"], 2, "cannot write"),
-    (["--data", "pictures", "-b", "resnet50", "--db", "x.sqlite"], 2, "ends in .db"),
-    (["--data", "pictures", "-b", "resnet50", "--name", "a/b"], 2, "no name for a run"),
-    (["--data", "pictures", "-b", "resnet50", "--device", "gpu"], 2, "--device takes"),
-    (["--data", "pictures", "-b", "resnet50", "--batch-size", "0"], 2, "--batch-size takes"),
-    (["--data", "pictures", "-b", "resnet50", "--max-failures", "x"], 2, "--max-failures takes"),
-    (["--data", "pictures", "-b", "resnet50", "--curve-steps", "1"], 2, "takes a number from 2"),
-    (["-b", "resnet50"], 2, "no images are named"),
-    (["--data", "pictures"], 2, "no backbone is named"),
-    (["--nonsense"], 2, "No such option"),
-])  # fmt: skip
-def test_what_is_wrong_is_one_line_a_hint_and_a_code(home: Path, arguments: list[str], code: int, message: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--data", "nowhere", "-b", "resnet50"], 2, "no such folder: "),
+        (["--data", "empty", "-b", "resnet50"], 2, "no images in"),
+        (["--data", "pictures", "-b", "resnet5"], 2, "unknown backbone 'resnet5'"),
+        (["--data", "pictures", "-b", "resnet50", "-m", "gradkam"], 2, "unknown method 'gradkam'"),
+        (["--data", "pictures", "-b", "vgg16", "-m", "cam"], 2, "cam does not apply to vgg16"),
+        (["--data", "pictures", "-b", "resnet50", "-n", "0"], 2, "--limit takes a number from 1"),
+        (["--data", "pictures", "-b", "resnet50", "-n", "x"], 2, "Invalid value"),
+        (["--data", "pictures", "-b", "resnet50", "--db", "/proc/x.db"], 2, "cannot write"),
+        (["--data", "pictures", "-b", "resnet50", "--db", "x.sqlite"], 2, "ends in .db"),
+        (["--data", "pictures", "-b", "resnet50", "--name", "a/b"], 2, "no name for a run"),
+        (["--data", "pictures", "-b", "resnet50", "--device", "gpu"], 2, "--device takes"),
+        (["--data", "pictures", "-b", "resnet50", "--batch-size", "0"], 2, "--batch-size takes"),
+        (
+            ["--data", "pictures", "-b", "resnet50", "--max-failures", "x"],
+            2,
+            "--max-failures takes",
+        ),
+        (
+            ["--data", "pictures", "-b", "resnet50", "--curve-steps", "1"],
+            2,
+            "takes a number from 2",
+        ),
+        (["-b", "resnet50"], 2, "no images are named"),
+        (["--data", "pictures"], 2, "no backbone is named"),
+        (["--nonsense"], 2, "No such option"),
+    ],
+)
+def test_what_is_wrong_is_one_line_a_hint_and_a_code(
+    home: Path, arguments: list[str], code: int, message: str
+) -> None:
     (home / "empty").mkdir()
     result = camtui("run", *arguments, cwd=home)
     assert result.returncode == code
@@ -184,7 +205,11 @@ def test_in_a_terminal_without_the_dashboard(home: Path) -> None:
     """A real pseudo-terminal; ``--no-watch``."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [*COMMAND, *ask(home), "--no-watch"], stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "NO_COLOR": "1"}
+        [*COMMAND, *ask(home), "--no-watch"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "NO_COLOR": "1"},
     ) as process:
         os.close(theirs)
         seen = b""
@@ -199,7 +224,20 @@ def test_in_a_terminal_without_the_dashboard(home: Path) -> None:
 
 def test_the_dry_run_leaves_out_cells_that_cannot_be_and_warns_of_the_folder(home: Path) -> None:
     (home / "pictures" / "loop").symlink_to(home / "pictures")
-    shown = camtui("run", "--data", str(home / "pictures"), "-b", "vgg16", "-b", "resnet18", "-m", "cam", "--dry-run")
+    shown = camtui(
+        "run",
+        "--data",
+        str(home / "pictures"),
+        "-b",
+        "vgg16",
+        "-b",
+        "resnet18",
+        "-m",
+        "cam",
+        "--dry-run",
+    )
     assert shown.returncode == 0
-    assert [line.split()[2] for line in shown.stdout.splitlines() if line.startswith("stage ")] == ["resnet18"]
+    assert [line.split()[2] for line in shown.stdout.splitlines() if line.startswith("stage ")] == [
+        "resnet18"
+    ]
     assert "warning:" in shown.stderr

@@ -1,4 +1,6 @@
-"""What every command prints with --json is what its published schema says, and no command that knows --json is without one."""
+"""What every command prints with --json is what its published schema says, and no command that
+knows --json is without one.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ def test_what_a_command_prints(name: str, runs: Path, monkeypatch: pytest.Monkey
 
 def test_a_run_prints_a_hand_off_and_a_status(home: Path, tmp_path: Path) -> None:
     make_data(tmp_path / "data", 3)
-    done = camtui("run", "--data", str(tmp_path / "data"), "-b", "resnet18", "-m", "gradcam", "--json")
+    done = camtui(
+        "run", "--data", str(tmp_path / "data"), "-b", "resnet18", "-m", "gradcam", "--json"
+    )
     handoff, status = map(json.loads, done.stdout.splitlines())
     check("handoff", handoff)
     check("status", status)
@@ -84,8 +88,15 @@ def test_a_run_prints_a_hand_off_and_a_status(home: Path, tmp_path: Path) -> Non
 
 def test_every_command_with_json_has_a_schema() -> None:
     commands = typer.main.get_group(app).commands
-    with_json = {name for name, command in commands.items() if any("--json" in one.opts for one in command.params)}
-    assert with_json - RUNS == {arguments[0] for arguments in PRINTED.values()} - RUNS | {"bench", "wait"}
+    with_json = {
+        name
+        for name, command in commands.items()
+        if any("--json" in one.opts for one in command.params)
+    }
+    assert with_json - RUNS == {arguments[0] for arguments in PRINTED.values()} - RUNS | {
+        "bench",
+        "wait",
+    }
 
 
 def test_the_names_are_listed_and_a_wrong_one_is_refused() -> None:

@@ -19,7 +19,13 @@ pytestmark = pytest.mark.usefixtures("two_runs")
 
 def test_show_says_what_the_run_is() -> None:
     text = typed("show", "good").stdout
-    for part in ("good · 40 images · complete", "IMAGENET1K_V1", "target predicted", "torch", "vgg16 curves"):
+    for part in (
+        "good · 40 images · complete",
+        "IMAGENET1K_V1",
+        "target predicted",
+        "torch",
+        "vgg16 curves",
+    ):
         assert part in text
     assert "torch" in typed("show", "good", "--env").stdout
     assert "protocol" not in typed("show", "good", "--env").stdout
@@ -29,7 +35,10 @@ def test_show_says_what_the_run_is() -> None:
 
 def test_the_printed_plan_is_the_plan(two_runs: Path) -> None:
     path = make_run(
-        two_runs / "runs" / "other.db", backbones=["vgg16:layer=features.29"], methods=METHODS, plan={"limit": 40, "resize": 256}
+        two_runs / "runs" / "other.db",
+        backbones=["vgg16:layer=features.29"],
+        methods=METHODS,
+        plan={"limit": 40, "resize": 256},
     )
     text = typed("show", "other", "--config").stdout
     reader = RunReader(path)

@@ -16,7 +16,10 @@ __all__ = ["home", "two_runs"]
 
 def test_without_a_command_in_a_pipe_it_is_the_status(home: Path) -> None:
     nothing = camtui()
-    assert (nothing.returncode, nothing.stderr) == (4, "error: there is no run yet\nhint:  camtui run --demo\n")
+    assert (nothing.returncode, nothing.stderr) == (
+        4,
+        "error: there is no run yet\nhint:  camtui run --demo\n",
+    )
     camtui(*ask(home), "-q")
     assert camtui().stdout == camtui("status").stdout
 
@@ -24,11 +27,15 @@ def test_without_a_command_in_a_pipe_it_is_the_status(home: Path) -> None:
 def test_restarts_of_workers_are_told_with_where_to_read_more(two_runs: Path) -> None:
     found = status_in(two_runs / "runs" / "good.db")
     assert not any(line.startswith("restarts") for line in _status_lines(found))
-    (line,) = [line for line in _status_lines(replace(found, restarts=3)) if line.startswith("restarts")]
+    (line,) = [
+        line for line in _status_lines(replace(found, restarts=3)) if line.startswith("restarts")
+    ]
     assert line == "restarts  3 of workers: camtui logs good"
 
 
 def test_one_line_leaves_out_what_is_not_known(two_runs: Path) -> None:
-    live = replace(status_in(two_runs / "runs" / "good.db"), state="running", stage="rows", failures=0)
+    live = replace(
+        status_in(two_runs / "runs" / "good.db"), state="running", stage="rows", failures=0
+    )
     assert "left" not in status_line(replace(live, rate=None, eta=None))
     assert "38%, 1m00 left" in status_line(replace(live, rate=2.0, eta=60.0, progress=0.38))

@@ -44,14 +44,19 @@ def test_stop_now_does_not_wait_for_units(slow: Path) -> None:
     assert "stopped" in camtui("status").stdout
 
 
-def test_a_driver_that_hears_nothing_is_killed(two_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_that_hears_nothing_is_killed(
+    two_runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("camtui.cli.commands.stop._NOW_SECONDS", 0.2)
     run = two_runs / "runs" / "good.db"
     with held(run, deaf=True) as driver:
         stopped = typed("stop", "good", "--now", "-y")
         assert driver.wait() == -signal.SIGKILL
     assert stopped.exit_code == 0
-    assert stopped.stderr.splitlines() == [f"stopping good, pid {driver.pid}", "good: complete; camtui table good"]
+    assert stopped.stderr.splitlines() == [
+        f"stopping good, pid {driver.pid}",
+        "good: complete; camtui table good",
+    ]
 
 
 def test_which_run_is_meant(two_runs: Path) -> None:

@@ -8,10 +8,16 @@ from tests.camtui.cli.support import typed
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
 
 
-def test_the_command_writes_images_masks_and_plan_and_says_what_to_type_next(tmp_path: Path) -> None:
+def test_the_command_writes_images_masks_and_plan_and_says_what_to_type_next(
+    tmp_path: Path,
+) -> None:
     done = typed("synth", str(tmp_path / "shapes"), "--images", "6", "--seed", "2")
     assert done.exit_code == 0, done.stderr
     assert done.stdout == ""
@@ -19,7 +25,9 @@ def test_the_command_writes_images_masks_and_plan_and_says_what_to_type_next(tmp
     assert len(found) == 13
     assert {name.split("/")[0] for name in found} == {"images", "masks", "plan.json"}
     assert "wrote 6 images" in done.stderr
-    assert f"camtui run --data {tmp_path}/shapes/images --truth {tmp_path}/shapes/masks" in done.stderr
+    assert (
+        f"camtui run --data {tmp_path}/shapes/images --truth {tmp_path}/shapes/masks" in done.stderr
+    )
     assert typed("synth", str(tmp_path / "again"), "-n", "6", "--seed", "2").exit_code == 0
     assert files(tmp_path / "again") == found
 

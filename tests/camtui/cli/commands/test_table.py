@@ -44,7 +44,9 @@ def test_table_and_export_are_the_same_code(form: str) -> None:
 def test_table_options_reach_the_table() -> None:
     assert "image ADCC↑" in typed("table", "good", "--long").stdout
     assert "ADCC ↑" in typed("table", "good", "--pivot", "adcc").stdout
-    assert typed("table", "good", "--ci").stdout.count("±") > typed("table", "good").stdout.count("±")
+    assert typed("table", "good", "--ci").stdout.count("±") > typed("table", "good").stdout.count(
+        "±"
+    )
     assert "99.998007" in typed("table", "good", "--digits", "6", "--filter", "fakecam").stdout
     assert "gradcampp" not in typed("table", "good", "--filter", "method=gradcam").stdout
 
@@ -52,26 +54,43 @@ def test_table_options_reach_the_table() -> None:
 def test_table_wakes_neither_torch_nor_numpy(two_runs: Path) -> None:
     code = "import sys\nfrom camtui.cli import main\ntry: main()\nfinally: print(*sys.modules, file=sys.stderr)"
     command = [sys.executable, "-c", code, "table", "good"]
-    result = subprocess.run(command, env={**os.environ, "CAMTUI_HOME": str(two_runs)}, capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        command,
+        env={**os.environ, "CAMTUI_HOME": str(two_runs)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     loaded = set(result.stderr.split())
     assert "camtui.format" in loaded
     assert not loaded & {"torch", "numpy", "textual", "PIL", "sqlite_utils"}
 
 
 def test_table_by_class_and_by_correctness() -> None:
-    by_class, correct = typed("table", "good", "--by", "class").stdout, typed("table", "good", "--by", "correct").stdout
+    by_class, correct = (
+        typed("table", "good", "--by", "class").stdout,
+        typed("table", "good", "--by", "correct").stdout,
+    )
     assert "by class" in by_class
     assert by_class.count("class ") > 30
     assert {"right", "wrong"} <= set(correct.split())
-    rows = list(csv.DictReader(io.StringIO(typed("table", "good", "--by", "correct", "-f", "csv").stdout)))
+    rows = list(
+        csv.DictReader(io.StringIO(typed("table", "good", "--by", "correct", "-f", "csv").stdout))
+    )
     assert {row["correct"] for row in rows} == {"true", "false"}
     whole = list(csv.DictReader(io.StringIO(typed("table", "good", "-f", "csv").stdout)))
     for cell in whole:
-        parts = [row for row in rows if (row["backbone"], row["method"]) == (cell["backbone"], cell["method"])]
+        parts = [
+            row
+            for row in rows
+            if (row["backbone"], row["method"]) == (cell["backbone"], cell["method"])
+        ]
         assert sum(int(row["n"]) for row in parts) == int(cell["n"])
     for by in ("class", "correct"):
         document = json.loads(typed("table", "good", "--by", by, "-f", "json").stdout)
-        jsonschema.Draft202012Validator(json.loads(typed("schema", "summary").stdout)).validate(document)
+        jsonschema.Draft202012Validator(json.loads(typed("schema", "summary").stdout)).validate(
+            document
+        )
 
 
 @pytest.mark.parametrize(

@@ -15,25 +15,49 @@ CAMTUI = str(Path(sys.executable).with_name("camtui"))
 
 def watch(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "CAMTUI_HOME": str(tmp_path / "home")}
-    return subprocess.run([CAMTUI, "watch", *options], env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        [CAMTUI, "watch", *options],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
-@pytest.mark.parametrize(("state", "code"), [("complete", 0), ("failed", 1), ("stopped", 143), ("running", 1)])
-def test_without_a_terminal_plain_lines_and_the_runs_code(tmp_path: Path, state: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("state", "code"), [("complete", 0), ("failed", 1), ("stopped", 143), ("running", 1)]
+)
+def test_without_a_terminal_plain_lines_and_the_runs_code(
+    tmp_path: Path, state: str, code: int
+) -> None:
     run = make_run(tmp_path / "home" / "runs" / "one.db", images=4, state=state)  # type: ignore[arg-type] # one of RunState
     done = watch(tmp_path, str(run))
     assert done.returncode == code
     assert done.stdout == ""
-    assert done.stderr.startswith("one: " if state != "running" else "warning") or "one: " in done.stderr
+    assert (
+        done.stderr.startswith("one: " if state != "running" else "warning")
+        or "one: " in done.stderr
+    )
     assert "\x1b" not in done.stdout + done.stderr
 
 
 def test_errors_that_go_elsewhere_leave_no_screen_to_draw_on(tmp_path: Path) -> None:
-    """Textual draws on standard error: ``camtui watch 2>log`` would fill the log with escapes and show nothing."""
+    """Textual draws on standard error: ``camtui watch 2>log`` would fill the log with escapes and
+    show nothing.
+    """
     run = make_run(tmp_path / "one.db", images=4, state="complete")
     ours, theirs = pty.openpty()
     command = [CAMTUI, "watch", str(run)]
-    done = subprocess.run(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     os.close(theirs)
     os.close(ours)
     assert done.returncode == 0
@@ -71,6 +95,12 @@ async def look() -> None:
 asyncio.run(look())
 print(*sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "torchvision", "numpy", "PIL"}))
 """
-    done = subprocess.run([sys.executable, "-c", code, str(run)], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(run)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""

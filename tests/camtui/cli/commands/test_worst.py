@@ -14,14 +14,27 @@ pytestmark = pytest.mark.usefixtures("two_runs")
 
 
 def test_worst_and_best_images() -> None:
-    worst = validated("worst", typed("worst", "good", "--cell", "vgg16/gradcam", "-n", "5", "--json"))
+    worst = validated(
+        "worst", typed("worst", "good", "--cell", "vgg16/gradcam", "-n", "5", "--json")
+    )
     values = [image["adcc"] for image in worst["images"]]
     assert values == sorted(values)
-    best = validated("worst", typed("worst", "good", "--cell", "vgg16/gradcam", "-n", "5", "--best", "--json"))
-    assert [image["adcc"] for image in best["images"]] == sorted((i["adcc"] for i in best["images"]), reverse=True)
+    best = validated(
+        "worst", typed("worst", "good", "--cell", "vgg16/gradcam", "-n", "5", "--best", "--json")
+    )
+    assert [image["adcc"] for image in best["images"]] == sorted(
+        (i["adcc"] for i in best["images"]), reverse=True
+    )
     assert best["images"][0]["adcc"] > values[-1]
-    drop = validated("worst", typed("worst", "good", "--by", "average_drop", "--cell", "vgg16/gradcam", "-n", "3", "--json"))
-    assert drop["images"][0]["average_drop"] == max(image["average_drop"] for image in drop["images"])
+    drop = validated(
+        "worst",
+        typed(
+            "worst", "good", "--by", "average_drop", "--cell", "vgg16/gradcam", "-n", "3", "--json"
+        ),
+    )
+    assert drop["images"][0]["average_drop"] == max(
+        image["average_drop"] for image in drop["images"]
+    )
     assert drop["images"][0]["predicted_name"].startswith("class ")
 
 

@@ -31,7 +31,9 @@ async def test_the_list_is_the_stores_order_from_the_worst(seeded: Path) -> None
         await driver.press("2")
         with RunReader(seeded) as reader:
             expected = reader.ranked(cell(driver).cell_id, "adcc", ascending=True, limit=100)
-        assert [line.key for line in driver.table("images").lines] == [ranked.image for ranked in expected]
+        assert [line.key for line in driver.table("images").lines] == [
+            ranked.image for ranked in expected
+        ]
         assert driver.cells("images")[0][-1] == f"{100 * expected[0].value:.2f}"
 
 
@@ -72,7 +74,13 @@ async def test_class_names_not_numbers(seeded: Path) -> None:
 
 
 async def test_pages_by_key_as_the_cursor_goes_down(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "many.db", images=350, methods=("gradcam",), backbones=("resnet18",), curves=False)
+    run = make_run(
+        tmp_path / "many.db",
+        images=350,
+        methods=("gradcam",),
+        backbones=("resnet18",),
+        curves=False,
+    )
     async with opened(run) as driver:
         await driver.press("2")
         assert len(driver.table("images").lines) == 100
@@ -100,7 +108,13 @@ def may_read(monkeypatch: pytest.MonkeyPatch) -> Event:
 
 @pytest.mark.parametrize(
     ("typed", "place"),
-    [(["enter"], 1), (["j", "j", "enter"], 3), (["enter", "j"], 1), (["G", "enter"], 38), (["G", "g", "enter"], 1)],
+    [
+        (["enter"], 1),
+        (["j", "j", "enter"], 3),
+        (["enter", "j"], 1),
+        (["G", "enter"], 38),
+        (["G", "g", "enter"], 1),
+    ],
 )
 async def test_keys_typed_before_the_list_has_come_are_for_that_list(
     seeded: Path, may_read: Event, typed: list[str], place: int
@@ -114,7 +128,9 @@ async def test_keys_typed_before_the_list_has_come_are_for_that_list(
         await driver.until(lambda: f"{place}/38" in driver.text())
 
 
-async def test_nothing_opens_over_what_has_come_to_the_front_meanwhile(seeded: Path, may_read: Event) -> None:
+async def test_nothing_opens_over_what_has_come_to_the_front_meanwhile(
+    seeded: Path, may_read: Event
+) -> None:
     async with opened(seeded) as driver:
         await driver.pilot.press("2", "enter", "question_mark")
         may_read.set()
@@ -139,7 +155,9 @@ async def test_a_double_click_means_the_image_that_is_shown(seeded: Path, may_re
         await driver.until(lambda: third in driver.text())
 
 
-async def test_a_list_that_cannot_be_read_leaves_no_key_waiting(seeded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_list_that_cannot_be_read_leaves_no_key_waiting(
+    seeded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = cell_module.page
 
     may_fail = Event()
@@ -192,7 +210,9 @@ async def test_another_metric_begins_at_its_first_image(seeded: Path) -> None:
         table = driver.table("images")
         await driver.until(lambda: table.cursor[0] == table.lines[0].key)
         await driver.press("down", "b")
-        await driver.until(lambda: "Best" in driver.part("listhead") and table.cursor[0] == table.lines[0].key)
+        await driver.until(
+            lambda: "Best" in driver.part("listhead") and table.cursor[0] == table.lines[0].key
+        )
 
 
 def test_an_axis_has_more_labels_where_there_is_room() -> None:

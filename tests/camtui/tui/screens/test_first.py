@@ -9,7 +9,9 @@ from camtui.tui.app import Dashboard
 from tests.camtui.tui.support import SIZES, Settings
 
 
-async def test_first_screen_names_the_two_commands_and_opens_the_first_run(tmp_path: Path, seeded: Path) -> None:
+async def test_first_screen_names_the_two_commands_and_opens_the_first_run(
+    tmp_path: Path, seeded: Path
+) -> None:
     app = Dashboard(None, Settings(interval=0.1))
     async with app.run_test(size=SIZES["usual"]) as pilot:
         await pilot.pause()

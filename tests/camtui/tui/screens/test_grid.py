@@ -28,12 +28,19 @@ async def test_every_value_on_the_screen_is_the_stores(seeded: Path) -> None:
         shown = {row[0]: row[1:3] for row in driver.cells()}
         for (method, backbone), cell in cells.items():
             place = 0 if backbone == "resnet18" else 1
-            assert shown[method][place].strip("~*= ").split()[0] == f"{100 * means[cell]['adcc'].value:.2f}"
+            assert (
+                shown[method][place].strip("~*= ").split()[0]
+                == f"{100 * means[cell]['adcc'].value:.2f}"
+            )
 
 
-async def test_the_cursor_begins_on_the_best_cell_and_the_control_is_never_best(seeded: Path) -> None:
+async def test_the_cursor_begins_on_the_best_cell_and_the_control_is_never_best(
+    seeded: Path,
+) -> None:
     async with opened(seeded) as driver:
-        assert driver.table().cursor == ("gradcampp", "vgg16") or "*" in "".join(map("".join, driver.cells()))
+        assert driver.table().cursor == ("gradcampp", "vgg16") or "*" in "".join(
+            map("".join, driver.cells())
+        )
         row = {row[0]: row for row in driver.cells()}
         assert not any("*" in text for text in row["fakecam"])
         method, backbone = driver.table().cursor
@@ -61,13 +68,26 @@ async def test_long_table_and_back_keep_the_cell(seeded: Path) -> None:
         assert grid(driver).chosen() == before
 
 
-async def test_detail_shows_all_metrics_with_intervals_histogram_and_difference(seeded: Path) -> None:
+async def test_detail_shows_all_metrics_with_intervals_histogram_and_difference(
+    seeded: Path,
+) -> None:
     async with opened(seeded, SIZES["large"]) as driver:
         await driver.press("g")
         await driver.press("down")
         await driver.until(lambda: "▕" in driver.part("detail"))
         detail = driver.part("detail")
-        for name in ("ADCC↑", "drop↓", "inc↑", "coh↑", "compl↓", "del↓", "ins↑", "mean image ADCC↑", "±", "failed 1"):
+        for name in (
+            "ADCC↑",
+            "drop↓",
+            "inc↑",
+            "coh↑",
+            "compl↓",
+            "del↓",
+            "ins↑",
+            "mean image ADCC↑",
+            "±",
+            "failed 1",
+        ):
             assert name in detail
         await driver.until(lambda: "paired" in driver.part("detail"))
 
@@ -76,7 +96,10 @@ async def test_sort_by_value_name_and_plan_and_reverse(seeded: Path) -> None:
     async with opened(seeded) as driver:
         plan = [row[0] for row in driver.cells()]
         await driver.press("s")
-        values = [float(row[2 if driver.table().cursor[1] == "vgg16" else 1].strip("~*=").split()[0]) for row in driver.cells()]
+        values = [
+            float(row[2 if driver.table().cursor[1] == "vgg16" else 1].strip("~*=").split()[0])
+            for row in driver.cells()
+        ]
         assert values == sorted(values, reverse=True)
         await driver.press("S")
         assert [row[0] for row in driver.cells()][-1] != plan[-1] or values != sorted(values)
@@ -89,7 +112,12 @@ async def test_sort_by_value_name_and_plan_and_reverse(seeded: Path) -> None:
 async def test_filter_takes_the_grammar_of_the_command_line(seeded: Path) -> None:
     async with opened(seeded) as driver:
         await driver.press("slash", *"grad")
-        assert {row[0] for row in driver.cells()} == {"gradcam", "xgradcam", "gradcampp", "smoothgradcampp"}
+        assert {row[0] for row in driver.cells()} == {
+            "gradcam",
+            "xgradcam",
+            "gradcampp",
+            "smoothgradcampp",
+        }
         await driver.press("enter")
         assert driver.table().has_focus
         first = driver.table().cursor
@@ -115,18 +143,26 @@ async def test_the_papers_values_one_key_away(seeded: Path) -> None:
 
 
 async def test_a_run_that_the_paper_knows_nothing_of_says_so(tmp_path: Path) -> None:
-    async with opened(make_run(tmp_path / "a.db", backbones=["resnet34"], methods=["gradcam"])) as driver:
+    async with opened(
+        make_run(tmp_path / "a.db", backbones=["resnet34"], methods=["gradcam"])
+    ) as driver:
         await driver.press("p")
         assert "the paper has none of these" in driver.part("hint")
 
 
-async def test_every_tie_of_the_long_table_is_found_without_a_visit_to_its_metric(seeded: Path) -> None:
+async def test_every_tie_of_the_long_table_is_found_without_a_visit_to_its_metric(
+    seeded: Path,
+) -> None:
     with RunReader(seeded) as reader:
         views = cell_views(reader, list(all_metrics().values()))
     expected = sum(mark in ("best", "tie") for view in views for mark in view.marks.values())
     async with opened(seeded, (200, 60)) as driver:
         await driver.press("v")
-        await driver.until(lambda: sum(text.endswith(("*", "=")) for row in driver.cells() for text in row) == expected)
+        await driver.until(
+            lambda: (
+                sum(text.endswith(("*", "=")) for row in driver.cells() for text in row) == expected
+            )
+        )
 
 
 async def test_zoom_hides_what_is_not_the_table(seeded: Path) -> None:
@@ -146,7 +182,9 @@ async def test_freeze_is_said_and_holds(seeded: Path) -> None:
         assert "FROZEN" not in driver.part("title")
 
 
-@pytest.mark.parametrize(("key", "opposite"), [("down", "up"), ("j", "k"), ("right", "left"), ("l", "h"), ("G", "g")])
+@pytest.mark.parametrize(
+    ("key", "opposite"), [("down", "up"), ("j", "k"), ("right", "left"), ("l", "h"), ("G", "g")]
+)
 async def test_moving(seeded: Path, key: str, opposite: str) -> None:
     async with opened(seeded) as driver:
         await driver.press("g", "h")
@@ -216,14 +254,22 @@ async def test_worst_image_of_the_best_method_in_two_keys_of_the_footer(seeded: 
         assert driver.screen_name() == "ImageScreen"
 
 
-async def test_ties_come_though_the_first_test_is_slow(seeded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cursor comes to rest while the thread is still at work: the second question must not swallow the first one's news."""
+async def test_ties_come_though_the_first_test_is_slow(
+    seeded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cursor comes to rest while the thread is still at work: the second question must not
+    swallow the first one's news.
+    """
     paired, waits = RunReader.paired, [0.45]
 
-    def slow_at_first(self: RunReader, metric: str, first: int, second: int) -> PairedDifference | None:
+    def slow_at_first(
+        self: RunReader, metric: str, first: int, second: int
+    ) -> PairedDifference | None:
         time.sleep(waits.pop() if waits else 0)
         return paired(self, metric, first, second)
 
     monkeypatch.setattr(RunReader, "paired", slow_at_first)
     async with opened(seeded) as driver:
-        await driver.until(lambda: sum(text.endswith("=") for row in driver.cells() for text in row) >= 3)
+        await driver.until(
+            lambda: sum(text.endswith("=") for row in driver.cells() for text in row) >= 3
+        )

@@ -42,8 +42,12 @@ async def test_every_sign_of_the_grid_is_explained(tmp_path: Path) -> None:
     run = make_run(tmp_path / "part.db", partial={"resnet50/scorecam": 7})
     explained = " ".join(mark for mark, _ in SCREENS["GridScreen"])
     async with opened(run) as driver:
-        await driver.until(lambda: any(text.endswith("*") for row in driver.cells() for text in row))
-        signs = {character for row in driver.cells() for text in row[1:] for character in text} - set("0123456789. n/a±")
+        await driver.until(
+            lambda: any(text.endswith("*") for row in driver.cells() for text in row)
+        )
+        signs = {
+            character for row in driver.cells() for text in row[1:] for character in text
+        } - set("0123456789. n/a±")
         assert signs
         assert {sign for sign in signs if sign not in explained} == set()
 
@@ -52,6 +56,8 @@ def test_no_key_that_a_terminal_owns() -> None:
     for _, kind in sections(Dashboard):
         for binding in own_bindings(kind):
             assert not binding.key.startswith("f") or len(binding.key) == 1, "no F-key"
-            assert not binding.key.startswith("ctrl+") or binding.key in ("ctrl+c", "ctrl+p", "ctrl+q"), (
-                "no chord of tmux or screen"
-            )
+            assert not binding.key.startswith("ctrl+") or binding.key in (
+                "ctrl+c",
+                "ctrl+p",
+                "ctrl+q",
+            ), "no chord of tmux or screen"

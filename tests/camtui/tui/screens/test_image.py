@@ -94,11 +94,17 @@ async def test_all_methods_beside_each_other(seeded: Path, key: str) -> None:
         assert "fakecam" in gallery(driver).titles
         assert gallery(driver).notes == []
         items = gallery(driver)._items
-        assert [item.title for item in items if item.chosen] == [image(driver).scene.shot.cell.method]  # type: ignore[union-attr]
+        scene = image(driver).scene
+        assert scene is not None
+        assert [item.title for item in items if item.chosen] == [scene.shot.cell.method]
         best = [item for item in items if item.best]
         assert best
         assert all(item.caption.endswith("*") for item in best)
-        others = [float(item.caption.split()[-1]) for item in items[1:] if not item.best and item.title != "fakecam"]
+        others = [
+            float(item.caption.split()[-1])
+            for item in items[1:]
+            if not item.best and item.title != "fakecam"
+        ]
         assert all(float(item.caption.split()[-1].rstrip("*")) >= max(others) for item in best)
         await driver.press(key)
         await driver.until(lambda: len(gallery(driver).titles) == 4)
@@ -171,7 +177,9 @@ async def test_a_cell_without_values_opens_and_closes(partial_run: Path) -> None
 
 async def test_asked_for_on_the_command_line(seeded: Path) -> None:
     async with opened(seeded, settings=Settings(cell="vgg16/gradcam", image="3")) as driver:
-        await driver.until(lambda: driver.screen_name() == "ImageScreen" and image(driver).scene is not None)
+        await driver.until(
+            lambda: driver.screen_name() == "ImageScreen" and image(driver).scene is not None
+        )
         assert image(driver).image_id == 3
         assert "vgg16 × gradcam" in driver.part("where")
     async with opened(seeded, settings=Settings(cell="vgg16/gradcam")) as driver:
@@ -217,10 +225,15 @@ def test_long_names_push_no_number_off_the_screen(seeded: Path, width: int) -> N
         shot = read_shot(reader, cell, 1, "adcc", worst=True)
     assert shot.loaded is not None
     assert shot.row is not None
-    long = replace(shot.loaded, classes=tuple(f"Chesapeake Bay retriever of kind {place}" for place in range(1000)))
+    long = replace(
+        shot.loaded,
+        classes=tuple(f"Chesapeake Bay retriever of kind {place}" for place in range(1000)),
+    )
     ref = shot.image._replace(path=b"n02099849/" + b"ILSVRC2012_val_" * 5 + b"00000001.JPEG")
     known = replace(shot, loaded=long, image=ref)
-    facts = ["".join(field.text for field in line).rstrip() for line in fact_lines(known, "adcc", width)]
+    facts = [
+        "".join(field.text for field in line).rstrip() for line in fact_lines(known, "adcc", width)
+    ]
     assert max(map(len, facts)) <= width
     assert f"{shot.row.y:.3f} → {shot.row.o:.3f}" in " ".join(facts)
     where = "".join(field.text for field in where_line(known, "adcc", True, width))
@@ -230,9 +243,13 @@ def test_long_names_push_no_number_off_the_screen(seeded: Path, width: int) -> N
 
 async def test_the_edge_of_the_object_is_drawn_and_taken_away(tmp_path: Path) -> None:
     run = make_run(
-        tmp_path / "true.db", images=6, methods=("gradcam",), backbones=("resnet18",), pictures=True,
+        tmp_path / "true.db",
+        images=6,
+        methods=("gradcam",),
+        backbones=("resnet18",),
+        pictures=True,
         plan={"truth": str(tmp_path / "truth")},
-    )  # fmt: skip
+    )
     add_masks(run, tmp_path / "truth")
     async with opened(run) as driver:
         await opened_image(driver)
@@ -244,7 +261,9 @@ async def test_the_edge_of_the_object_is_drawn_and_taken_away(tmp_path: Path) ->
             assert picture is not None
             assert without is not None
             changed = (picture != without).any(axis=2)
-            assert set(changed.any(axis=0).nonzero()[0]) == {111, 112}, "the middle of 320 pixels, at both sides of the edge"
+            assert set(changed.any(axis=0).nonzero()[0]) == {111, 112}, (
+                "the middle of 320 pixels, at both sides of the edge"
+            )
             assert (picture[:, 111] == 255).all()
         await driver.press("T", "A")
         await driver.until(lambda: len(gallery(driver)._items) == 2)

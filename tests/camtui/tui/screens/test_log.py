@@ -22,7 +22,9 @@ async def test_log_has_events_errors_plan_and_file(seeded: Path) -> None:
         assert driver.part("whole")
         await driver.press("tab")
         await driver.until(lambda: any(row[0] == "vgg16 masked" for row in driver.cells("log")))
-        assert {row[3] for row in driver.cells("log")} == {"4", "1025", "54"}, "forwards of each stage"
+        assert {row[3] for row in driver.cells("log")} == {"4", "1025", "54"}, (
+            "forwards of each stage"
+        )
         await driver.press("tab")
         await driver.until(lambda: "nothing" in driver.text())
         await driver.press("shift+tab", "escape")

@@ -53,13 +53,21 @@ async def test_mark_and_compare(two_runs: tuple[Path, Path]) -> None:
         await driver.press("equals_sign")
         assert driver.screen_name() == "RunsScreen"
         await driver.press("home", "space", "end", "space", "space", "space", "equals_sign")
-        await driver.until(lambda: driver.screen_name() == "CompareScreen" and len(driver.cells("differences")) == 12)
+        await driver.until(
+            lambda: (
+                driver.screen_name() == "CompareScreen" and len(driver.cells("differences")) == 12
+            )
+        )
         assert {row[-1] for row in driver.cells("differences")} <= {"better", "worse", "tie"}
         await driver.press("m")
-        await driver.until(lambda: "drop↓" in driver.part("compared") and "paired" in driver.part("compared"))
+        await driver.until(
+            lambda: "drop↓" in driver.part("compared") and "paired" in driver.part("compared")
+        )
         for _ in range(4):
             await driver.press("m")
-        await driver.until(lambda: "ADCC↑" in driver.part("compared") and len(driver.cells("differences")) == 12)
+        await driver.until(
+            lambda: "ADCC↑" in driver.part("compared") and len(driver.cells("differences")) == 12
+        )
         await driver.press("escape")
         assert driver.screen_name() == "RunsScreen"
         await driver.press("escape")
@@ -93,7 +101,13 @@ async def test_a_run_that_cannot_be_read_is_not_opened(two_runs: tuple[Path, Pat
 
 async def test_runs_are_sorted_and_searched(two_runs: tuple[Path, Path]) -> None:
     first, _ = two_runs
-    make_run(first.parent / "alone.db", images=12, methods=("gradcam",), backbones=("vgg16",), curves=False)
+    make_run(
+        first.parent / "alone.db",
+        images=12,
+        methods=("gradcam",),
+        backbones=("vgg16",),
+        curves=False,
+    )
     async with opened(first) as driver:
         await driver.press("4")
         await driver.until(lambda: len(driver.cells("runs")) == 3)

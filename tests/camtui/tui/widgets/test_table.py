@@ -9,11 +9,17 @@ from camtui.tui.theme import textual_theme
 from camtui.tui.widgets.fields import Column, Field, Line
 from camtui.tui.widgets.table import LineTable
 
-COLUMNS = [Column("name", "name", 8, right=False), *(Column(f"c{i}", f"col {i}", 6) for i in range(6))]
+COLUMNS = [
+    Column("name", "name", 8, right=False),
+    *(Column(f"c{i}", f"col {i}", 6) for i in range(6)),
+]
 
 
 def rows(count: int, value: str = "1.00") -> list[Line]:
-    return [Line(f"row {i}", (Field(f"row {i}"), *(Field(value) for _ in range(6)))) for i in range(count)]
+    return [
+        Line(f"row {i}", (Field(f"row {i}"), *(Field(value) for _ in range(6))))
+        for i in range(count)
+    ]
 
 
 class Host(App[None]):
@@ -43,7 +49,9 @@ class Watched(LineTable):
         super().__init__(id="table", choose_cells=True)
         self.painted: list[tuple[Region, ...]] = []
 
-    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Watched:
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Watched:
         if hasattr(self, "painted"):
             self.painted.append(regions)
         super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
@@ -160,7 +168,11 @@ async def test_the_wheel_moves_the_cursor_and_a_click_on_a_name_keeps_the_column
         table = app.query_one(LineTable)
         table.show(COLUMNS, rows(10))
         table.select("row 3", "c2")
-        for kind, row in ((MouseScrollDown, "row 4"), (MouseScrollUp, "row 3"), (MouseScrollUp, "row 2")):
+        for kind, row in (
+            (MouseScrollDown, "row 4"),
+            (MouseScrollUp, "row 3"),
+            (MouseScrollUp, "row 2"),
+        ):
             wheel(table, kind)
             await pilot.pause()
             assert table.cursor == (row, "c2")

@@ -1,4 +1,6 @@
-"""Backbones by what a user types, the code behind them allowed; and small networks of the user's own in files."""
+"""Backbones by what a user types, the code behind them allowed; and small networks of the user's
+own in files.
+"""
 
 from __future__ import annotations
 

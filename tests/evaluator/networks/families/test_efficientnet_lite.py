@@ -1,4 +1,6 @@
-"""EfficientNet-Lite 0, 1 and 2 on real photographs: reference rows, top-1, and the user's own code for the same network."""
+"""EfficientNet-Lite 0, 1 and 2 on real photographs: reference rows, top-1, and the user's own code
+for the same network.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,17 @@ from tests.shared import REFERENCE, SAMPLE, needs_sample
 VALUES = ("y", "o", "average_drop", "average_increase", "coherency", "complexity", "adcc")
 
 
-def rows_of(spec: str, methods: tuple[str, ...], names: list[str] | None = None, every: int = 1) -> tuple[UnitResult, Any]:
-    """Rows of some of the sample's images, by file name, or of every n-th one in the order of their paths."""
+def rows_of(
+    spec: str, methods: tuple[str, ...], names: list[str] | None = None, every: int = 1
+) -> tuple[UnitResult, Any]:
+    """Rows of some of the sample's images, by file name, or of every n-th one in the order of their
+    paths.
+    """
     plan = validated(RunPlan(str(SAMPLE), (parse_backbone(spec),), methods))
     refs = sorted(find_images(SAMPLE, seed=0).images, key=lambda ref: ref.path)
-    chosen = [ref for ref in refs if names is None or Path(os.fsdecode(ref.path)).name in names][::every]
+    chosen = [ref for ref in refs if names is None or Path(os.fsdecode(ref.path)).name in names][
+        ::every
+    ]
     session = open_session(SessionSettings(plan, str(SAMPLE)))
     session.load(0)
     result = session.evaluate(Unit(0, 0, 0, tuple(range(len(methods))), methods, tuple(chosen)))
@@ -51,14 +59,19 @@ def test_lite1_agrees_with_the_reference_at_its_own_side() -> None:
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        ("efficientnet_lite1:side=224", 0.880), ("efficientnet_lite2:side=224", 0.880),
-        ("efficientnet_lite1", 0.888), ("efficientnet_lite2", 0.880),
+        ("efficientnet_lite1:side=224", 0.880),
+        ("efficientnet_lite2:side=224", 0.880),
+        ("efficientnet_lite1", 0.888),
+        ("efficientnet_lite2", 0.880),
     ],
-)  # fmt: skip
+)
 def test_top_1_on_every_second_image(spec: str, expected: float) -> None:
     found, refs = rows_of(spec, ("fakecam",), every=2)
     assert len(found.rows) == 125
-    right = [row.predicted == imagenet_wnids()[os.fsdecode(refs[row.image].path).split("/")[0]] for row in found.rows]
+    right = [
+        row.predicted == imagenet_wnids()[os.fsdecode(refs[row.image].path).split("/")[0]]
+        for row in found.rows
+    ]
     assert sum(right) / 125 == pytest.approx(expected, abs=1e-9)
 
 
@@ -92,28 +105,62 @@ def exported(home: Path, spec: str, *more: str) -> list[dict[str, Any]]:
     environment = os.environ | {"CAMTUI_HOME": str(home / "home"), "PYTHONPATH": str(ROOT)}
     name = f"run{len(list(home.iterdir()))}"
     camtui = [sys.executable, "-m", "camtui"]
-    run = ["run", "--data", str(SAMPLE), "-n", "6", "-b", spec, "-m", METHODS, "-F", "-q", "--batch-size", "8", "--device", "cpu"]
-    subprocess.run([*camtui, *run, "--name", name, *more], cwd=home, env=environment, check=True, capture_output=True)
+    run = [
+        "run",
+        "--data",
+        str(SAMPLE),
+        "-n",
+        "6",
+        "-b",
+        spec,
+        "-m",
+        METHODS,
+        "-F",
+        "-q",
+        "--batch-size",
+        "8",
+        "--device",
+        "cpu",
+    ]
+    subprocess.run(
+        [*camtui, *run, "--name", name, *more],
+        cwd=home,
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
     (home / name).touch()
     export = [*camtui, "export", name, "--per-image", "-f", "json"]
-    text = subprocess.run(export, env=environment, check=True, capture_output=True, text=True).stdout
-    return [{key: value for key, value in row.items() if key != "backbone"} for row in json.loads(text)["images"]]
+    text = subprocess.run(
+        export, env=environment, check=True, capture_output=True, text=True
+    ).stdout
+    return [
+        {key: value for key, value in row.items() if key != "backbone"}
+        for row in json.loads(text)["images"]
+    ]
 
 
 @needs_sample
 @pytest.mark.slow
 def test_the_user_s_own_code_gives_the_same_numbers(tmp_path: Path) -> None:
-    """Byte for byte through the graph; through hooks to 5e-6, average increase (a strict comparison) and CAM aside."""
+    """Byte for byte through the graph; through hooks to 5e-6, average increase (a strict
+    comparison) and CAM aside.
+    """
     (tmp_path / "factory.py").write_text(FACTORY)
     built_in = exported(tmp_path, "efficientnet_lite0")
     own = exported(tmp_path, "./factory.py:build")
     assert len(built_in) == 6 * 5
     assert json.dumps(own) == json.dumps(built_in)
-    hooked = {(row["image"], row["method"]): row for row in exported(tmp_path, "./factory.py:build:cut=hooks")}
+    hooked = {
+        (row["image"], row["method"]): row
+        for row in exported(tmp_path, "./factory.py:build:cut=hooks")
+    }
     assert {method for _, method in hooked} == {"gradcam", "xgradcam", "gradcampp", "fakecam"}
     worst = 0.0
     for row in built_in:
         if row["method"] != "cam":
             other = hooked[row["image"], row["method"]]
-            worst = max(worst, *(abs(row[key] - other[key]) for key in VALUES if key != "average_increase"))
+            worst = max(
+                worst, *(abs(row[key] - other[key]) for key in VALUES if key != "average_increase")
+            )
     assert worst < 5e-6

@@ -1,4 +1,6 @@
-"""Programs of ``torch.export``: the same network as its code, cut at layers by name; what is refused."""
+"""Programs of ``torch.export``: the same network as its code, cut at layers by name; what is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def exported(file: Path, model: nn.Module, images: Any, dynamic: bool = True) ->
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported(tmp_path_factory.mktemp("programs") / "net.pt2", gap_network(), random_images(2))
+    return exported(
+        tmp_path_factory.mktemp("programs") / "net.pt2", gap_network(), random_images(2)
+    )
 
 
 @pytest.mark.parametrize("layer", ["features", "features.3", "features.1"])
@@ -34,9 +38,15 @@ def test_it_answers_as_its_code_does(program: Path, layer: str) -> None:
     images, targets = random_images(3), torch.tensor([1, 2, 3])
     seen, other = backbone.seen(backbone.trunk(images)), expected.seen(expected.trunk(images))
     assert torch.allclose(seen.activation, other.activation, atol=1e-5)
-    assert torch.allclose(backbone.logits(seen.activation, seen.context), gap_network()(images), atol=1e-5)
-    gradient = expected.gradient(other.activation, targets, other.context).expand_as(other.activation)
-    assert torch.allclose(backbone.gradient(seen.activation, targets, seen.context), gradient, atol=1e-5)
+    assert torch.allclose(
+        backbone.logits(seen.activation, seen.context), gap_network()(images), atol=1e-5
+    )
+    gradient = expected.gradient(other.activation, targets, other.context).expand_as(
+        other.activation
+    )
+    assert torch.allclose(
+        backbone.gradient(seen.activation, targets, seen.context), gradient, atol=1e-5
+    )
     facts = backbone.facts
     assert (facts.weights, facts.preprocessing.side, facts.class_count) == ("in net.pt2", 32, 10)
     assert spec_of(str(program)).name == "net.pt2"
@@ -49,7 +59,9 @@ def test_without_a_layer_the_last_map_counts(program: Path) -> None:
 def test_it_is_loaded_only_where_it_was_allowed(tmp_path: Path) -> None:
     """Such a file can run code when it is loaded."""
     with pytest.raises(CodeNotAllowed, match=r"mine\.pt2"):
-        load_backbone(spec_of(str(exported(tmp_path / "mine.pt2", gap_network(), random_images(2)))))
+        load_backbone(
+            spec_of(str(exported(tmp_path / "mine.pt2", gap_network(), random_images(2))))
+        )
 
 
 def test_what_is_refused(program: Path, tmp_path: Path) -> None:

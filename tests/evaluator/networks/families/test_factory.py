@@ -1,4 +1,6 @@
-"""Networks that the user's code builds: what it may give, what is refused in one sentence, and that nothing runs unasked."""
+"""Networks that the user's code builds: what it may give, what is refused in one sentence, and that
+nothing runs unasked.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,12 @@ def test_facts_beside_the_network_are_its_own(net: Path) -> None:
     backbone = loaded(f"{net}:build")
     facts = backbone.facts
     assert facts.preprocessing == Preprocessing(32, 32, mean=(0.5,), std=(0.25,), channels=1)
-    assert (facts.classes, facts.class_count, facts.gap_linear, facts.cut) == (tuple("abcde"), 5, True, "graph")
+    assert (facts.classes, facts.class_count, facts.gap_linear, facts.cut) == (
+        tuple("abcde"),
+        5,
+        True,
+        "graph",
+    )
     assert facts.weights == "as net.py:build builds it"
     assert len(facts.source) == 64
     assert spec_of(f"{net}:build").name == "net.py:build"
@@ -42,12 +49,23 @@ def test_facts_beside_the_network_are_its_own(net: Path) -> None:
 def test_what_the_user_says_wins(net: Path) -> None:
     backbone = loaded(f"{net}:build:side=48,std=0.5,layer=features.2,score=sigmoid,cut=hooks")
     facts = backbone.facts
-    assert (facts.preprocessing.side, facts.preprocessing.resize, facts.preprocessing.std) == (48, 48, (0.5,))
-    assert (facts.layer, facts.height, facts.score, facts.cut) == ("features.2", 24, "sigmoid", "hooks")
+    assert (facts.preprocessing.side, facts.preprocessing.resize, facts.preprocessing.std) == (
+        48,
+        48,
+        (0.5,),
+    )
+    assert (facts.layer, facts.height, facts.score, facts.cut) == (
+        "features.2",
+        24,
+        "sigmoid",
+        "hooks",
+    )
 
 
 def test_every_worker_builds_the_same_network(net: Path) -> None:
-    first, again, seeded = (loaded(f"{net}:build{tail}").facts for tail in ("", "", ":weights=random:7"))
+    first, again, seeded = (
+        loaded(f"{net}:build{tail}").facts for tail in ("", "", ":weights=random:7")
+    )
     assert first.sha256 == again.sha256 != seeded.sha256
     assert seeded.weights == "random:7"
 
@@ -59,17 +77,22 @@ def test_a_class_and_a_network_that_stands_there_will_do(net: Path) -> None:
 
 def test_weights_from_a_file(net: Path, tmp_path: Path) -> None:
     state = {
-        "features.0.weight": torch.randn(8, 1, 3, 3), "features.0.bias": torch.zeros(8),
-        "features.3.weight": torch.randn(16, 8, 3, 3), "features.3.bias": torch.zeros(16),
-        "fc.weight": torch.randn(5, 16), "fc.bias": torch.zeros(5),
-    }  # fmt: skip
+        "features.0.weight": torch.randn(8, 1, 3, 3),
+        "features.0.bias": torch.zeros(8),
+        "features.3.weight": torch.randn(16, 8, 3, 3),
+        "features.3.bias": torch.zeros(16),
+        "fc.weight": torch.randn(5, 16),
+        "fc.bias": torch.zeros(5),
+    }
     save_file(state, tmp_path / "best.safetensors")
     backbone = loaded(f"{net}:build:weights={tmp_path}/best.safetensors")
     assert backbone.facts.weights == "best.safetensors"
     assert backbone.linear is not None
     assert torch.equal(backbone.linear.weight, state["fc.weight"])
     save_file({"other": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(BackboneUnavailable, match=r"do not fit net.py:build: 6 tensors missing, 1 unexpected"):
+    with pytest.raises(
+        BackboneUnavailable, match=r"do not fit net.py:build: 6 tensors missing, 1 unexpected"
+    ):
         loaded(f"{net}:build:weights={tmp_path}/other.safetensors")
 
 
@@ -93,7 +116,10 @@ def test_one_logit_is_the_class_that_it_favours(net: Path) -> None:
     assert torch.equal(seen.logits[:, 0], -s)
     targets = torch.tensor([1, 0, 1, 0, 1, 0])
     found = network.confidence(seen.logits, targets).tolist()
-    by_hand = [1 / (1 + math.exp(-float(x))) if c else 1 - 1 / (1 + math.exp(-float(x))) for x, c in zip(s, targets, strict=True)]
+    by_hand = [
+        1 / (1 + math.exp(-float(x))) if c else 1 - 1 / (1 + math.exp(-float(x)))
+        for x, c in zip(s, targets, strict=True)
+    ]
     assert found == pytest.approx(by_hand, rel=1e-6)
     view = BatchView(network, lambda: images, seen, targets, [b""] * 6)
     assert torch.equal(view.gradient[0], -view.gradient[1])
@@ -105,11 +131,15 @@ def test_one_logit_is_the_class_that_it_favours(net: Path) -> None:
 
 def test_several_labels_at_once(net: Path) -> None:
     """Each class has its own ``σ``: confidences need not add up to 1."""
-    network = Network(loaded(f"{net}:several"), device=torch.device("cpu"), precision="fp32", batch_size=4)
+    network = Network(
+        loaded(f"{net}:several"), device=torch.device("cpu"), precision="fp32", batch_size=4
+    )
     images = random_images(3, seed=2)
     seen = network.observe(3, lambda start, stop: images[start:stop])
     expected = [1 / (1 + math.exp(-float(x))) for x in seen.logits[:, 2]]
-    assert network.confidence(seen.logits, torch.tensor([2, 2, 2])).tolist() == pytest.approx(expected, rel=1e-6)
+    assert network.confidence(seen.logits, torch.tensor([2, 2, 2])).tolist() == pytest.approx(
+        expected, rel=1e-6
+    )
     blank = network.scores(network.forward(torch.zeros(1, 3, 32, 32), weighing=False).logits)[0]
     assert torch.allclose(network.blank_confidence(), blank)
 
@@ -120,15 +150,35 @@ def test_several_labels_at_once(net: Path) -> None:
         (":nothing", "has no 'nothing'", "it has"),
         (":raises", "cannot build its network: net.py:", "mend"),
         (":table", "gives a dict, an nn.Module was expected", "return the network"),
-        (":listed", "gives a list beside the network, a dict of facts was expected", "it may say classes"),
+        (
+            ":listed",
+            "gives a list beside the network, a dict of facts was expected",
+            "it may say classes",
+        ),
         (":wordy", "says 'sides' of its network", "did you mean 'side'?"),
         (":wrong", "says side = '32'", "docs/networks.md"),
         (":grey_and_three", "mean has 3 numbers, and the images have 1 channels", "give 1"),
-        (":build:mean=0.1/0.2/0.3", "mean has 3 numbers, and the images have 1 channel", "mean=0.5"),
+        (
+            ":build:mean=0.1/0.2/0.3",
+            "mean has 3 numbers, and the images have 1 channel",
+            "mean=0.5",
+        ),
         (":colour:channels=1", "does not take images of 1 × 224 × 224", "channels=1"),
-        (":Dense:channels=1,side=32", "answers 2 images with 2 × 16 × 16 × 16", "one logit for each class"),
-        (":one:score=softmax", "one logit, and softmax over one class is always 1", "score=sigmoid"),
-        (":build:layer=fc", "gives no feature map: its output is 5 for each image", "layer=features"),
+        (
+            ":Dense:channels=1,side=32",
+            "answers 2 images with 2 × 16 × 16 × 16",
+            "one logit for each class",
+        ),
+        (
+            ":one:score=softmax",
+            "one logit, and softmax over one class is always 1",
+            "score=sigmoid",
+        ),
+        (
+            ":build:layer=fc",
+            "gives no feature map: its output is 5 for each image",
+            "layer=features",
+        ),
         (":build:layer=featurs", "no layer 'featurs'", "did you mean 'features"),
     ],
 )
@@ -161,7 +211,9 @@ def test_nothing_runs_that_was_not_allowed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", ["graph", "hooks"])
 @pytest.mark.parametrize(("head", "classes"), [("6", 6), ("1", 2)])
-def test_a_network_that_squeezes_its_answer_takes_one_image(tmp_path: Path, cut: str, head: str, classes: int) -> None:
+def test_a_network_that_squeezes_its_answer_takes_one_image(
+    tmp_path: Path, cut: str, head: str, classes: int
+) -> None:
     file = tmp_path / "squeezed.py"
     file.write_text(f"""
 from torch import nn

@@ -44,7 +44,10 @@ def test_loaded_it_knows_the_images(name: str) -> None:
 
 
 def test_random_weights_are_seeded_and_keep_the_classes() -> None:
-    one, again, other = (load_backbone(parse_backbone(f"synthetic_cnn:weights=random:{seed}")).facts for seed in (1, 1, 2))
+    one, again, other = (
+        load_backbone(parse_backbone(f"synthetic_cnn:weights=random:{seed}")).facts
+        for seed in (1, 1, 2)
+    )
     assert one.sha256 == again.sha256 != other.sha256
     assert one.classes == CLASSES
     assert one.weights == "random:1"

@@ -1,4 +1,6 @@
-"""Timm's networks by name: preprocessing as timm has it, weights from a file, attention; one against the built-in network."""
+"""Timm's networks by name: preprocessing as timm has it, weights from a file, attention; one
+against the built-in network.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,18 @@ timm = pytest.importorskip("timm")
 def test_preprocessing_and_layer_are_timm_s() -> None:
     facts = loaded("timm/vit_tiny_patch16_224:weights=random:1").facts
     seen = facts.preprocessing
-    assert (seen.side, seen.resize, seen.interpolation, seen.mean) == (224, 248, "bicubic", (0.5, 0.5, 0.5))
-    assert (facts.layer, facts.tokens, facts.attention, facts.cut) == ("blocks.11.norm1", 1, 12, "graph")
+    assert (seen.side, seen.resize, seen.interpolation, seen.mean) == (
+        224,
+        248,
+        "bicubic",
+        (0.5, 0.5, 0.5),
+    )
+    assert (facts.layer, facts.tokens, facts.attention, facts.cut) == (
+        "blocks.11.norm1",
+        1,
+        12,
+        "graph",
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +61,11 @@ def test_the_classes_of_a_file_are_its_own(tmp_path: Path) -> None:
         expected = model.eval()(images)
     seen = backbone.seen(backbone.trunk(images))
     assert torch.allclose(backbone.logits(seen.activation, seen.context), expected, atol=1e-4)
-    assert (backbone.facts.class_count, backbone.facts.classes, backbone.facts.weights) == (7, (), "seven.safetensors")
+    assert (backbone.facts.class_count, backbone.facts.classes, backbone.facts.weights) == (
+        7,
+        (),
+        "seven.safetensors",
+    )
 
 
 @pytest.mark.parametrize("key", ["timm/hf-hub:somebody/net", "timm/local-dir:/tmp/net"])
@@ -67,17 +83,24 @@ def test_a_name_that_timm_does_not_have() -> None:
 
 
 def renamed(name: str) -> str:
-    """A tensor of the demo's package as timm calls it, but for the blocks, whose stages timm counts anew."""
+    """A tensor of the demo's package as timm calls it, but for the blocks, whose stages timm counts
+    anew.
+    """
     for pattern, other in (
-        (r"^_conv_stem\.", "conv_stem."), (r"^_bn0\.", "bn1."), (r"^_conv_head\.", "conv_head."), (r"^_bn1\.", "bn2."),
+        (r"^_conv_stem\.", "conv_stem."),
+        (r"^_bn0\.", "bn1."),
+        (r"^_conv_head\.", "conv_head."),
+        (r"^_bn1\.", "bn2."),
         (r"^_fc\.", "classifier."),
-    ):  # fmt: skip
+    ):
         name = re.sub(pattern, other, name)
     return name
 
 
 def as_timm(state: dict[str, torch.Tensor], model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The package's tensors under timm's names: blocks in their order, tensors of a block in theirs."""
+    """The package's tensors under timm's names: blocks in their order, tensors of a block in
+    theirs.
+    """
     ours = [name for name in state if not name.endswith("num_batches_tracked")]
     theirs = [name for name in model.state_dict() if not name.endswith("num_batches_tracked")]
     own = [name for name in ours if not name.startswith("_blocks.")]
@@ -96,9 +119,15 @@ def test_lite0_is_the_built_in_one(tmp_path: Path) -> None:
     assert file is not None
     model = timm.create_model("tf_efficientnet_lite0")
     save_file(as_timm(read_weights_file(str(file))[0], model), tmp_path / "lite0.safetensors")
-    theirs, ours = loaded(f"timm/tf_efficientnet_lite0:weights={tmp_path}/lite0.safetensors"), loaded("efficientnet_lite0")
+    theirs, ours = (
+        loaded(f"timm/tf_efficientnet_lite0:weights={tmp_path}/lite0.safetensors"),
+        loaded("efficientnet_lite0"),
+    )
     images = random_images(4, side=224)
     with torch.no_grad():
         seen = [one.seen(one.trunk(images)) for one in (theirs, ours)]
-        logits = [one.logits(each.activation, each.context) for one, each in zip((theirs, ours), seen, strict=True)]
+        logits = [
+            one.logits(each.activation, each.context)
+            for one, each in zip((theirs, ours), seen, strict=True)
+        ]
     assert (logits[0] - logits[1]).abs().max() < 1e-5 * max(1.0, float(logits[1].abs().max()))

@@ -1,4 +1,6 @@
-"""Torchvision's transformers, and a cut inside a residual block, against whole networks and against pytorch-grad-cam."""
+"""Torchvision's transformers, and a cut inside a residual block, against whole networks and against
+pytorch-grad-cam.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,11 @@ from tests.peers import logit_targets, up_to_scale
 
 pytestmark = pytest.mark.slow
 
-LAYERS = {"vit_b_16": "encoder.layers.encoder_layer_11.ln_1", "swin_t": "features.7.1.norm1", "resnet18": "layer3.0.bn2"}
+LAYERS = {
+    "vit_b_16": "encoder.layers.encoder_layer_11.ln_1",
+    "swin_t": "features.7.1.norm1",
+    "resnet18": "layer3.0.bn2",
+}
 SEED = "random:0"
 
 
@@ -42,11 +48,18 @@ def case(request: pytest.FixtureRequest) -> Case:
     images = random_images(2, seed=4, side=224)
     network = Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=1)
     seen = network.observe(2, lambda start, stop: images[start:stop])
-    return Case(model, backbone, images, BatchView(network, lambda: images, seen, torch.tensor([3, 800]), [b"a", b"b"]))
+    return Case(
+        model,
+        backbone,
+        images,
+        BatchView(network, lambda: images, seen, torch.tensor([3, 800]), [b"a", b"b"]),
+    )
 
 
 class Whole(NamedTuple):
-    """Output of a layer, and the gradient of the targets' logits with respect to it, of the whole network."""
+    """Output of a layer, and the gradient of the targets' logits with respect to it, of the whole
+    network.
+    """
 
     activation: Tensor
     gradient: Tensor
@@ -78,8 +91,12 @@ def test_activation_gradient_and_logits_are_the_whole_network_s(case: Case) -> N
     assert torch.allclose(case.view.activation, to_map(expected.activation)[0], atol=1e-5)
     scale = expected.gradient.abs().max()
     assert scale > 0
-    assert torch.allclose(case.view.gradient / scale, to_map(expected.gradient)[0] / scale, atol=1e-5)
-    assert len(case.view.context(torch.tensor([0]))) == (2 if facts.tokens is not None else 1), "one side, and prefix tokens"
+    assert torch.allclose(
+        case.view.gradient / scale, to_map(expected.gradient)[0] / scale, atol=1e-5
+    )
+    assert len(case.view.context(torch.tensor([0]))) == (2 if facts.tokens is not None else 1), (
+        "one side, and prefix tokens"
+    )
 
 
 def test_switching_a_channel_off_is_what_a_hook_does(case: Case) -> None:
@@ -103,7 +120,9 @@ def test_switching_a_channel_off_is_what_a_hook_does(case: Case) -> None:
 
 @pytest.mark.parametrize(("name", "kind"), [("gradcam", "GradCAM"), ("hirescam", "HiResCAM")])
 def test_maps_are_those_of_pytorch_grad_cam(case: Case, name: str, kind: str) -> None:
-    """At the layer's resolution to 1e-5; its resizing (OpenCV, then scaled again) leaves 0.02 and a correlation of 0.99999."""
+    """At the layer's resolution to 1e-5; its resizing (OpenCV, then scaled again) leaves 0.02 and a
+    correlation of 0.99999.
+    """
     if case.backbone.facts.key == "resnet18":
         pytest.skip("it keeps no copy of what the residual sum then overwrites")
     theirs = peer(case, kind)
