@@ -24,9 +24,11 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.catalog import ROW_METRICS
 from evaluator.images import Manifest, find_images, imagenet_wnids
-from evaluator.plan import BackboneSpec, RunPlan, parse_metrics
+from evaluator.plan import RunPlan
+from evaluator.plan_validation import parse_metrics
 from evaluator.records import (
     Failure,
     ImageRef,

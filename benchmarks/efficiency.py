@@ -31,6 +31,7 @@ import torch
 from machine import machine_line, write_json
 from options import network_options
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.images import find_images
 from evaluator.measuring.image_loading import Loader, Normaliser
 from evaluator.measuring.maps import min_max
@@ -38,7 +39,6 @@ from evaluator.measuring.saliency import Saliency, masked
 from evaluator.networks.allocator import keep_freed_blocks
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.network import Network
-from evaluator.plan import BackboneSpec
 from evaluator.records import ImageRef
 from evaluator.store.reader import RunReader
 

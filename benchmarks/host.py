@@ -37,7 +37,7 @@ from evaluator.measuring.image_loading import Loader
 from evaluator.measuring.noise import Field, Noise, NoiseAhead
 from evaluator.measuring.session import EvaluationSession
 from evaluator.networks.network import MakeImages, Network, Observation
-from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from evaluator.records import ImageRef, Preprocessing, Unit
 from tests.evaluator.execution.support import make_data
 from tests.fake_session import DOTTED
@@ -100,9 +100,7 @@ def main_thread(data: Path, turns: int, loaders: int) -> Timed:
     Its noise is drawn.
     """
     images = some_images(data)
-    plan = RunPlan.from_dict(
-        {"data": str(data), "backbones": ["resnet18"], "methods": list(FAMILY)}
-    )
+    plan = validated_plan({"data": str(data), "backbones": ["resnet18"], "methods": list(FAMILY)})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session_module, "load_backbone", lambda *_: as_backbone(Tiny(), side=SIDE))
         patch.setattr(session_module, "Network", Costless)

@@ -21,10 +21,12 @@ import numpy as np
 from machine import machine_line, write_json
 from options import network_options
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import open_session
-from evaluator.plan import BackboneSpec, RunPlan, validated
+from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated
 from evaluator.records import ImageRef, Precision, Row, Unit
 
 METRICS = ("average_drop", "average_increase", "coherency", "complexity", "adcc")

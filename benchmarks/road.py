@@ -24,6 +24,7 @@ from machine import machine_line, write_json
 from peers import whole_network
 from torch import Tensor
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.catalog import method as method_of
 from evaluator.images import find_images
 from evaluator.measuring.image_loading import Loader, Normaliser
@@ -34,7 +35,6 @@ from evaluator.measuring.stored_maps import MapOfImage, saliency_of
 from evaluator.networks.allocator import keep_freed_blocks
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.network import Network
-from evaluator.plan import BackboneSpec
 from evaluator.records import StoredMap
 
 METHODS = ("gradcam", "gradcampp", "smoothgradcampp", "ablationcam", "layercam", "eigencam")

@@ -5,7 +5,8 @@ A run grows, it never shrinks.
 
 from __future__ import annotations
 
-from evaluator.plan import RunPlan, grown
+from evaluator.plan import RunPlan
+from evaluator.plan_changes import extended
 from evaluator.text import printable
 
 
@@ -17,7 +18,7 @@ def growth(stored: RunPlan, asked: RunPlan) -> list[str]:
     Raises:
         Mismatch: the two differ in a choice of the protocol.
     """
-    both = grown(stored, asked)
+    both = extended(stored, asked)
     clauses = []
     if both.limit != stored.limit:
         clauses.append(

@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 
 from camtui.launch import as_error
+from evaluator.backbone_spec import DEFAULT_WEIGHTS
 from evaluator.backbones import family_of, weights_at_hand
 from evaluator.errors import CamtuiError, RunFailed
-from evaluator.plan import DEFAULT_WEIGHTS, RunPlan
+from evaluator.plan import RunPlan
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
 

@@ -15,8 +15,9 @@ from typing import Any
 from camtui.devices import choose_devices
 from camtui.launch import as_error
 from camtui.trust import remember
+from evaluator.backbone_spec import parse_backbone
 from evaluator.errors import RunFailed
-from evaluator.plan import RunPlan, parse_backbone, validated
+from evaluator.plan_validation import validated, validated_plan
 from evaluator.references import as_spec, installed
 from evaluator.sources import sources_of
 from evaluator.text import printable
@@ -37,9 +38,7 @@ def check_network(
     """
     spec = parse_backbone(text)
     values = {**vars(spec), "classes": spec.classes or (str(classes) if classes else None)}
-    plan = validated(
-        RunPlan.from_dict({"data": "/", "backbones": [values], "methods": ["gradcam"]})
-    )
+    plan = validated(validated_plan({"data": "/", "backbones": [values], "methods": ["gradcam"]}))
     allowed = _allowed(spec.key)
     remember(allowed)
     asked = {

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from camtui.format.cells import CellView, cell_views, shown_metrics
 from camtui.format.numbers import count
 from evaluator import catalog
+from evaluator.backbone_spec import DEFAULT_WEIGHTS, SHORT_SIDE, BackboneSpec
 from evaluator.errors import NotFound
 from evaluator.metrics.base import Metric
-from evaluator.plan import DEFAULT_WEIGHTS, SHORT_SIDE, BackboneSpec, RunPlan
+from evaluator.plan import RunPlan
 from evaluator.statistics import Mean
 
 if TYPE_CHECKING:

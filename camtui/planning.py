@@ -14,11 +14,13 @@ from camtui.devices import usual_precision
 from camtui.extending import Resolver
 from camtui.runs import name_for
 from evaluator import catalog
+from evaluator.backbone_spec import DEFAULT_WEIGHTS, BackboneSpec, parse_backbone
 from evaluator.backbones import families, split_backbone, weights_at_hand
 from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.images import demo_root
 from evaluator.methods import all_methods
-from evaluator.plan import DEFAULT_WEIGHTS, BackboneSpec, RunPlan, parse_backbone
+from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from evaluator.references import as_spec
 from evaluator.text import printable
 
@@ -158,7 +160,7 @@ def planned(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> Planned:
         )
     resolver = _resolver(typed, stored)
     _resolve(values, resolver)
-    plan = RunPlan.from_dict(values)
+    plan = validated_plan(values)
     plan = _with_common(plan, typed) if typed.layer or typed.weights or typed.classes else plan
     return Planned(plan, frozenset(resolver.named))
 
@@ -244,7 +246,7 @@ def _with_common(plan: RunPlan, typed: Typed) -> RunPlan:
     anew = [
         replace(backbone, weights=typed.weights or backbone.weights) for backbone in plan.backbones
     ]
-    return RunPlan.from_dict(
+    return validated_plan(
         {**plan.to_dict(), "backbones": [_with_typed(backbone, typed) for backbone in anew]}
     )
 

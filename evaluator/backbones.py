@@ -19,8 +19,8 @@ from evaluator.records import Preprocessing
 from evaluator.text import did_you_mean, printable
 
 if TYPE_CHECKING:
+    from evaluator.backbone_spec import BackboneSpec
     from evaluator.networks.building import Built
-    from evaluator.plan import BackboneSpec
 
 USUAL = Preprocessing()
 FAMILIES = "evaluator.networks.families"

@@ -17,11 +17,13 @@ from pathlib import Path
 from random import Random
 
 from evaluator import catalog
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.backbones import known_backbone
 from evaluator.execution.backbone_arrival import describe_cells
 from evaluator.images import Manifest, imagenet_wnids
 from evaluator.methods.base import FixedMap
-from evaluator.plan import BackboneSpec, RunPlan
+from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from evaluator.records import (
     Cell,
     Failure,
@@ -142,7 +144,7 @@ def _plan(
         "methods": list(methods),
         "metrics": [*catalog.ROW_METRICS, *(catalog.curve_metrics() if curves else ())],
     }
-    return RunPlan.from_dict({**values, **extra})
+    return validated_plan({**values, **extra})
 
 
 def _manifest(folder: Path, images: int, seed: int, paths: Sequence[bytes], total: int) -> Manifest:

@@ -52,7 +52,7 @@ TESTED_IN = {
     "evaluator/execution/test_ray.py": """
         evaluator.execution.ray_actor evaluator.execution.ray_cluster evaluator.execution.ray_connection
         evaluator.execution.ray_own""",
-    "evaluator/test_plan.py": "evaluator.errors evaluator.backbone_options",
+    "evaluator/test_plan_validation.py": "evaluator.errors evaluator.backbone_options",
     "evaluator/measuring/test_pipeline.py": "evaluator.measuring.maps "
     "evaluator.measuring.views evaluator.records",
     "evaluator/measuring/test_session.py": "evaluator.measuring.image_loading "

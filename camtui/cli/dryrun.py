@@ -22,7 +22,9 @@ from evaluator.execution.looks import Looks
 from evaluator.execution.request import RunRequest
 from evaluator.execution.work_left import Remaining, remaining_work
 from evaluator.images import Manifest, planned_images
-from evaluator.plan import RunPlan, grown, may_apply
+from evaluator.plan import RunPlan
+from evaluator.plan_changes import extended
+from evaluator.plan_validation import may_apply
 from evaluator.records import Cell, Look
 from evaluator.store.reader import RunReader
 from evaluator.text import counted, printable
@@ -37,7 +39,7 @@ def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> N
     """
     asked = request.plan
     assert asked is not None
-    plan = grown(stored, asked) if stored else asked
+    plan = extended(stored, asked) if stored else asked
     manifest = planned_images(plan)
     look = _forecast(request, plan, stored, len(manifest.images))
     work = _work(request, plan, stored, len(manifest.images), look)

@@ -14,7 +14,8 @@ from camtui.format.numbers import count
 from camtui.runs import reference
 from camtui.status import state_now
 from evaluator import catalog
-from evaluator.plan import SHORT_SIDE, RunPlan
+from evaluator.backbone_spec import SHORT_SIDE
+from evaluator.plan import RunPlan
 from evaluator.records import LoadedBackbone
 from evaluator.text import counted, printable
 

@@ -16,9 +16,9 @@ from camtui.judging.bootstrap import Estimate, Resampling, estimate, weighted_me
 from camtui.judging.kendall import kendall
 from camtui.judging.values import Values, better, headline, read_values
 from evaluator import catalog
+from evaluator.backbone_spec import parse_backbone
 from evaluator.errors import NotFound, UsageError
 from evaluator.metrics.base import Metric
-from evaluator.plan import parse_backbone
 from evaluator.records import Cell
 
 if TYPE_CHECKING:

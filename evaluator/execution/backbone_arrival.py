@@ -18,7 +18,8 @@ from evaluator.execution.schedule import Schedule
 from evaluator.execution.stages import plan_stages
 from evaluator.images import Manifest, folder_of, labels_by_class_name
 from evaluator.methods.base import Method
-from evaluator.plan import RunPlan, applicable, cell_identity
+from evaluator.plan import RunPlan, cell_identity
+from evaluator.plan_validation import applicable
 from evaluator.records import Cell, LoadedBackbone
 from evaluator.store.reader import RunReader
 from evaluator.text import printable

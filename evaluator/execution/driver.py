@@ -40,7 +40,8 @@ from evaluator.execution.request import RunRequest
 from evaluator.execution.stopping import StopRequest, signals_to
 from evaluator.images import Manifest, planned_images
 from evaluator.interfaces import Executor, SessionSettings
-from evaluator.plan import RunPlan, grown
+from evaluator.plan import RunPlan
+from evaluator.plan_changes import extended
 from evaluator.records import RunInfo, RunState, Stage, WorkerState
 from evaluator.store.disk_space import bytes_needed, full_words, is_full
 from evaluator.store.files import beside
@@ -299,7 +300,7 @@ def _prepare(
     """Store what is asked for; returns the plan as it stands now, and its images."""
     plan = request.plan
     if before is not None:
-        plan = grown(before.plan, plan) if plan else before.plan
+        plan = extended(before.plan, plan) if plan else before.plan
     if plan is None:
         raise StoreError(f"{printable(request.db)} holds no run yet", "camtui run starts one")
     _refuse_code(plan, request)

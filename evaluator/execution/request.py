@@ -17,6 +17,7 @@ from typing import Any
 from evaluator.errors import UsageError
 from evaluator.interfaces import DEFAULT_SESSION
 from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from evaluator.store.files import log_path
 from evaluator.text import printable
 
@@ -173,7 +174,7 @@ class RunRequest:
         return RunRequest(
             db=Path(os.fsdecode(bytes.fromhex(values["db"]))),
             name=values["name"],
-            plan=RunPlan.from_dict(values["plan"]) if values["plan"] else None,
+            plan=validated_plan(values["plan"]) if values["plan"] else None,
             settings=DriverSettings(**{**settings, "devices": tuple(settings["devices"])}),
             retry_failed=values["retry_failed"],
             word=values["word"],

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.catalog import method
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.networks.backbone_loading import load_backbone
@@ -23,7 +24,6 @@ from evaluator.networks.device import device_name
 from evaluator.networks.network import Network
 from evaluator.networks.numerics import insist_on_float32, tf32_allowed
 from evaluator.networks.nvml import driver_cuda, driver_version, is_mig
-from evaluator.plan import BackboneSpec
 from evaluator.records import Precision
 
 _BACKBONE = BackboneSpec("resnet18", "random:0")

@@ -26,6 +26,7 @@ from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.device import device_name
 from evaluator.networks.network import Network
 from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from evaluator.records import ImageRef
 from evaluator.text import printable
 
@@ -107,7 +108,7 @@ def main() -> None:
     with contextlib.redirect_stdout(sys.stderr):  # a network that prints
         try:
             answer: dict[str, Any] = checked(
-                RunPlan.from_dict(asked["plan"]), torch.device(asked["device"]), asked["image"]
+                validated_plan(asked["plan"]), torch.device(asked["device"]), asked["image"]
             )
         except CamtuiError as error:
             told = {

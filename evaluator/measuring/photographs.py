@@ -18,6 +18,7 @@ from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession
 from evaluator.measuring.verdicts import Verdict, equal
 from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from evaluator.records import ImageRef, Row, Unit, UnitResult
 
 BACKBONE = "efficientnet_lite0"
@@ -49,7 +50,7 @@ def verdicts_on_photographs(spec: str) -> Iterator[Verdict]:
         yield Verdict("photographs", None, f"not tried: {forwards:,} forwards an image")
     else:
         yield from _verdicts(
-            RunPlan.from_dict(
+            validated_plan(
                 {
                     "data": root,
                     "demo": True,

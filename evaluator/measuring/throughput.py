@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.catalog import method
 from evaluator.measuring.pipeline import Batch, Pipeline
 from evaluator.measuring.views import BatchView
@@ -25,7 +26,6 @@ from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.batch_size_search import find_size
 from evaluator.networks.device import device_name
 from evaluator.networks.network import Network
-from evaluator.plan import BackboneSpec
 from evaluator.records import Precision
 
 _SECONDS = 2.0

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.backbones import family_of, known_backbone
 from evaluator.errors import UsageError
 from evaluator.methods.base import Attention
@@ -22,7 +23,6 @@ from evaluator.networks.map_view import MapView, prefix_tokens
 from evaluator.networks.probing import Probe, logits_of, probe
 from evaluator.networks.splitting import Split
 from evaluator.networks.target_layer import split_at
-from evaluator.plan import BackboneSpec
 from evaluator.records import LoadedBackbone
 
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 import sys
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.backbones import family_of
 from evaluator.errors import CamtuiError
-from evaluator.plan import BackboneSpec
 
 
 def main(keys: list[str]) -> dict[str, object]:

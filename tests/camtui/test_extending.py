@@ -13,7 +13,8 @@ from camtui.planning import Typed, planned
 from camtui.trust import remember
 from evaluator import catalog
 from evaluator.errors import CodeNotAllowed, Mismatch, UsageError
-from evaluator.plan import RunPlan, cell_identity, grown
+from evaluator.plan import RunPlan, cell_identity
+from evaluator.plan_changes import extended
 from evaluator.records import LoadedBackbone
 from tests.evaluator.test_describing import METHOD
 
@@ -65,13 +66,13 @@ def test_the_source_is_part_of_a_cells_identity(here: Path) -> None:
     assert old[0] != new[0]
     assert old[1] == new[1]
     with pytest.raises(Mismatch, match=r"source of .*mine\.py:MyCAM: .{12} → .{12}"):
-        grown(before, now)
+        extended(before, now)
 
 
 def test_a_run_grows_by_other_options_of_a_method_that_it_has(here: Path) -> None:
     before = plan("./mine.py:MyCAM")
     remember({one.reference: one.sha256 for one in before.code})
-    after = grown(before, plan("mycam:beta=3", stored=before))
+    after = extended(before, plan("mycam:beta=3", stored=before))
     assert after.methods == ("mycam", "mycam:beta=3.0")
     assert set(after.code[0].facts["specs"]) == {"mycam", "mycam:beta=3.0"}
 

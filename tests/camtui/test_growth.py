@@ -9,10 +9,11 @@ import pytest
 from camtui.growth import growth
 from evaluator.errors import Mismatch
 from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 
 
 def plan(**changes: Any) -> RunPlan:
-    return RunPlan.from_dict(
+    return validated_plan(
         {"data": "/data", "backbones": ["resnet18"], "methods": ["gradcam"], **changes}
     )
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from camtui.missing_weights import fetch_weights, missing_weights
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.errors import BackboneUnavailable
-from evaluator.plan import BackboneSpec
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.support import camtui
 from tests.synthetic import make_run

@@ -11,6 +11,7 @@ from PIL import Image
 
 from camtui.objects import NO_OBJECT, object_in
 from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from evaluator.records import ImageRef
 
 
@@ -27,7 +28,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def plan(folders: Path, truth: bool = True) -> RunPlan:
     values = {"data": str(folders / "data"), "backbones": ["resnet18"], "methods": ["gradcam"]}
-    return RunPlan.from_dict(values | ({"truth": str(folders / "truth")} if truth else {}))
+    return validated_plan(values | ({"truth": str(folders / "truth")} if truth else {}))
 
 
 def ref(folders: Path, name: str = "a.png") -> ImageRef:

@@ -10,9 +10,9 @@ import pytest
 
 from camtui.devices import choose_devices, count_gpus
 from camtui.planning import Typed, default_name, make_plan
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.catalog import TABLE2_METHODS
 from evaluator.errors import UsageError
-from evaluator.plan import BackboneSpec
 
 
 def test_the_demo_needs_nothing_else() -> None:

@@ -24,7 +24,7 @@ from evaluator.interfaces import SessionSettings
 from evaluator.measuring import session as session_module
 from evaluator.measuring.session import EvaluationSession
 from evaluator.networks.backbone_loading import Backbone
-from evaluator.plan import RunPlan, applicable
+from evaluator.plan_validation import applicable, validated_plan
 from evaluator.records import Measurement, Precision, Row, StoredMap, Unit, UnitResult
 from tests.attention import TRANSFORMERS
 from tests.evaluator.pretend_gpu import PretendGpu, pretend_gpu
@@ -102,7 +102,7 @@ class Bench:
             "precision": precision,
         }
         self.session = EvaluationSession(
-            SessionSettings(RunPlan.from_dict(plan), str(root), device, batch_size=64, threads=1)
+            SessionSettings(validated_plan(plan), str(root), device, batch_size=64, threads=1)
         )
         self.session._truths = Quarter()  # type: ignore[assignment]  # answers as a folder of masks does
         self._refs = find_images(root, seed=0).images

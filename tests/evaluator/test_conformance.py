@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from evaluator.backbone_spec import parse_backbone
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession, open_session
-from evaluator.plan import RunPlan, parse_backbone, validated
+from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated
 from evaluator.records import ImageRef, StoredMap, Unit, UnitResult
 from tests.shared import REFERENCE, SAMPLE, needs_sample
 

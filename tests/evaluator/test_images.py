@@ -18,7 +18,7 @@ from evaluator.images import (
     labels_by_class_name,
     planned_images,
 )
-from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from tests.shared import SHARED
 
 
@@ -256,7 +256,7 @@ def test_a_plan_names_its_images(tmp_path: Path) -> None:
         "limit": 4,
         "labels": str(file),
     }
-    found = planned_images(RunPlan.from_dict(asked))
+    found = planned_images(validated_plan(asked))
     assert found == find_images(tmp_path, seed=3, limit=4, labels=file)
     assert (len(found.images), found.total) == (4, 5)
 

@@ -10,7 +10,7 @@ import pytest
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import open_session
-from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from evaluator.records import Row, Unit
 from evaluator.statistics import UNIT, Sum, harmonic_adcc, headline_adcc
 from evaluator.store.sums import sums_of
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, needs_sample]
 def rows() -> dict[int, list[Row]]:
     """Cell → its 250 rows."""
     methods = ("gradcam", "gradcampp", "fakecam")
-    plan = RunPlan.from_dict(
+    plan = validated_plan(
         {"data": str(SAMPLE), "backbones": ["efficientnet_lite0"], "methods": list(methods)}
     )
     session = open_session(SessionSettings(plan, str(SAMPLE)))

@@ -29,7 +29,7 @@ from camtui.trust import allowed_of
 from evaluator import catalog
 from evaluator.errors import UsageError
 from evaluator.execution.request import RunRequest
-from evaluator.plan import grown
+from evaluator.plan_changes import extended
 
 
 class What(NamedTuple):
@@ -290,7 +290,7 @@ def run(
     settings = driver_settings(
         chosen, batch_size=_batch_size(batch_size), max_failures=max_failures, on_finish=on_finish
     )
-    code = (grown(stored, plan) if stored else plan).code
+    code = (extended(stored, plan) if stored else plan).code
     allowed = allowed_of(code, "the same command with", allow=typed.allow_code, named=named)
     request = RunRequest(
         db=path, name=path.stem, plan=plan, settings=settings, word=reference(path), allowed=allowed

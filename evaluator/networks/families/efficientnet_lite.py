@@ -16,10 +16,10 @@ from evaluator.records import Preprocessing
 if TYPE_CHECKING:
     from torch import nn
 
+    from evaluator.backbone_spec import BackboneSpec
     from evaluator.networks.building import Built
     from evaluator.networks.probing import Probe
     from evaluator.networks.splitting import Split
-    from evaluator.plan import BackboneSpec
 
 _MEAN, _STD = (127 / 255,) * 3, (128 / 255,) * 3
 
@@ -83,9 +83,9 @@ class EfficientNetLite(Family):
         import contextlib
         import sys
 
+        from evaluator.backbone_spec import DEFAULT_WEIGHTS
         from evaluator.networks.building import Built, filled, is_random, seeded
         from evaluator.networks.weights import imagenet_classes, read_weights_file
-        from evaluator.plan import DEFAULT_WEIGHTS
 
         try:
             from efficientnet_lite_pytorch import EfficientNet

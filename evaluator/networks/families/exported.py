@@ -18,11 +18,11 @@ from evaluator.text import printable
 if TYPE_CHECKING:
     from torch import nn
 
+    from evaluator.backbone_spec import BackboneSpec
     from evaluator.networks.building import Built
     from evaluator.networks.probing import Probe
     from evaluator.networks.splitting import Split
     from evaluator.networks.tracing import Traced
-    from evaluator.plan import BackboneSpec
 
 SUFFIX = ".pt2"
 _EXPORT = 'torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},)), images two or more'
@@ -78,9 +78,9 @@ class Exported(Family):
         import torch
 
         from evaluator import user_code
+        from evaluator.backbone_spec import DEFAULT_WEIGHTS
         from evaluator.networks.building import Built
         from evaluator.networks.tracing import of_program
-        from evaluator.plan import DEFAULT_WEIGHTS
 
         reference = as_reference(spec.key)
         source, name = user_code.permitted(reference), printable(reference.short)

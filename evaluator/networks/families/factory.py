@@ -17,8 +17,8 @@ from evaluator.text import did_you_mean, printable
 if TYPE_CHECKING:
     from torch import nn
 
+    from evaluator.backbone_spec import BackboneSpec
     from evaluator.networks.building import Built
-    from evaluator.plan import BackboneSpec
 
 FACTS = (
     "classes",
@@ -87,9 +87,9 @@ class Factory(Family):
         So that every worker builds the same network.
         """
         from evaluator import user_code
+        from evaluator.backbone_spec import DEFAULT_WEIGHTS
         from evaluator.networks.building import Built, fill_zero_heads, filled, is_random, seeded
         from evaluator.networks.weights import read_weights_file
-        from evaluator.plan import DEFAULT_WEIGHTS
 
         reference = _reference(spec.key) or as_reference(spec.key)
         build = user_code.load(reference)

@@ -10,8 +10,8 @@ from evaluator.backbones import Family, KnownBackbone
 from evaluator.records import Preprocessing
 
 if TYPE_CHECKING:
+    from evaluator.backbone_spec import BackboneSpec
     from evaluator.networks.building import Built
-    from evaluator.plan import BackboneSpec
 
 _SIDE = 64
 _USUAL = Preprocessing(_SIDE, _SIDE, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
@@ -64,9 +64,9 @@ class Synthetic(Family):
 
     def build(self, spec: BackboneSpec) -> Built:
         """The eight classes are those of the images, whatever the weights."""
+        from evaluator.backbone_spec import DEFAULT_WEIGHTS
         from evaluator.networks.building import Built, filled, is_random, seeded
         from evaluator.networks.weights import read_weights_file
-        from evaluator.plan import DEFAULT_WEIGHTS
         from evaluator.synthetic.network import NETWORKS
         from evaluator.synthetic.scene import CLASSES
 

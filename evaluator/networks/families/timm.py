@@ -13,8 +13,8 @@ from evaluator.text import did_you_mean, printable
 if TYPE_CHECKING:
     from torch import nn
 
+    from evaluator.backbone_spec import BackboneSpec
     from evaluator.networks.building import Built
-    from evaluator.plan import BackboneSpec
 
 PREFIX = "timm/"
 
@@ -41,6 +41,7 @@ class Timm(Family):
 
     def build(self, spec: BackboneSpec) -> Built:
         """The classes are ImageNet's where there are a thousand of them."""
+        from evaluator.backbone_spec import DEFAULT_WEIGHTS
         from evaluator.networks.building import (
             Built,
             class_count,
@@ -50,7 +51,6 @@ class Timm(Family):
             seeded,
         )
         from evaluator.networks.weights import imagenet_classes, read_weights_file
-        from evaluator.plan import DEFAULT_WEIGHTS
 
         name = spec.key.removeprefix(PREFIX)
         if is_random(spec.weights):

@@ -10,8 +10,8 @@ from evaluator.backbones import Family, KnownBackbone, torch_checkpoints
 from evaluator.records import Preprocessing
 
 if TYPE_CHECKING:
+    from evaluator.backbone_spec import BackboneSpec
     from evaluator.networks.building import Built
-    from evaluator.plan import BackboneSpec
 
 
 def _paper(
@@ -109,6 +109,7 @@ class Torchvision(Family):
         """The classes are ImageNet's, unless a file brings weights for another number of them."""
         from torchvision import models
 
+        from evaluator.backbone_spec import DEFAULT_WEIGHTS
         from evaluator.networks.building import (
             Built,
             class_count,
@@ -118,7 +119,6 @@ class Torchvision(Family):
             seeded,
         )
         from evaluator.networks.weights import published_weights, read_weights_file
-        from evaluator.plan import DEFAULT_WEIGHTS
 
         entry = models.get_model_weights(spec.key)["IMAGENET1K_V1"]
         classes = tuple(entry.meta["categories"])

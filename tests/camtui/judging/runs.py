@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from evaluator.images import Manifest
-from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from evaluator.records import ImageRef, LoadedBackbone, Measurement, Row, UnitResult
 from evaluator.statistics import harmonic_adcc
 from evaluator.store.reader import RunReader
@@ -71,7 +71,7 @@ def judged_run(
         "methods": methods,
         "metrics": requested,
     }
-    plan = RunPlan.from_dict({**values, **({"truth": "/masks"} if truth else {})})
+    plan = validated_plan({**values, **({"truth": "/masks"} if truth else {})})
     refs = tuple(ImageRef(rank, b"%d.png" % rank, 100, None) for rank in range(images))
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = RunWriter(path)

@@ -20,8 +20,10 @@ from typing import Any
 
 from camtui.launch import Handoff, launch
 from camtui.status import RunStatus, read_status
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.execution.request import DriverSettings, RunRequest
-from evaluator.plan import BackboneSpec, RunPlan, validated
+from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated
 from evaluator.store.audit import audit
 from evaluator.store.lock import lock_holder
 from evaluator.store.reader import RunReader

@@ -21,6 +21,7 @@ from PIL import Image
 from camtui.format.cells import cell_views
 from camtui.format.notes import run_notes
 from camtui.launch import launch
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.errors import (
     BackboneUnavailable,
     CamtuiError,
@@ -30,7 +31,6 @@ from evaluator.errors import (
     UsageError,
 )
 from evaluator.execution.request import DriverSettings
-from evaluator.plan import BackboneSpec
 from evaluator.store.lock import lock_holder, lock_path
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun

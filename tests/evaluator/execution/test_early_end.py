@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.execution.looks import Looks
-from evaluator.plan import BackboneSpec, RunPlan
+from evaluator.plan import RunPlan
 from evaluator.records import Look
 from evaluator.store.audit import audit
 from evaluator.store.lock import lock_holder

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.execution.local import LocalExecutor
 from evaluator.execution.worker_seat import QUEUED, Seat
 from evaluator.interfaces import (
@@ -25,7 +26,6 @@ from evaluator.interfaces import (
     Started,
     WorkerLost,
 )
-from evaluator.plan import BackboneSpec
 from evaluator.records import ImageRef, Unit
 from tests.evaluator.execution.support import kill, make_plan
 from tests.fake_executor import FakeExecutor

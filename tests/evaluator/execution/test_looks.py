@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.execution.looks import Looks
 from evaluator.images import find_images
-from evaluator.plan import BackboneSpec, RunPlan
+from evaluator.plan import RunPlan
 from evaluator.records import Failure, LoadedBackbone, Row, UnitResult
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter

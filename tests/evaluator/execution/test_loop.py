@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.errors import BackboneUnavailable, CamtuiError, RunFailed, UsageError
 from evaluator.execution.journal import Journal
 from evaluator.execution.loop import Loop, _unavailable
@@ -15,7 +16,6 @@ from evaluator.execution.request import DriverSettings
 from evaluator.execution.stopping import StopRequest
 from evaluator.images import find_images
 from evaluator.interfaces import DeviceFigures, Done, Error, ExecutorEvent, Figures, LeftOut, Ready
-from evaluator.plan import BackboneSpec
 from evaluator.records import LoadedBackbone, Preprocessing, Unit, UnitResult, WorkerState
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluator.plan import BackboneSpec
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.support import Run, make_plan
 

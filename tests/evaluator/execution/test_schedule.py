@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.execution.schedule import CHUNK, Schedule
 from evaluator.execution.stages import block_size, plan_stages
 from evaluator.images import find_images
-from evaluator.plan import BackboneSpec, RunPlan
+from evaluator.plan import RunPlan
 from evaluator.records import Failure, Unit, UnitResult
 from evaluator.store.audit import audit
 from evaluator.store.reader import RunReader

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.execution.stages import block_size, plan_stages, with_timings
-from evaluator.plan import BackboneSpec, RunPlan
+from evaluator.plan import RunPlan
 from evaluator.records import Cell, Stage
 from tests.evaluator.execution.support import make_data, make_plan
 

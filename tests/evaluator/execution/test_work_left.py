@@ -7,10 +7,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from evaluator.execution.work_left import remaining_work
-from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from evaluator.records import Cell
 
-PLAN = RunPlan.from_dict(
+PLAN = validated_plan(
     {
         "data": "/data",
         "backbones": ["resnet50"],

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.execution.worker import open_session
 from evaluator.interfaces import DEFAULT_SESSION
-from evaluator.plan import BackboneSpec
 from evaluator.store.reader import RunReader
 from tests import bad_images
 from tests.evaluator.execution.support import Run, make_plan

@@ -15,7 +15,7 @@ from PIL import Image
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession, open_session
-from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from evaluator.records import ImageRef, StoredMap, Unit, UnitResult
 
 METHODS = ("gradcam", "fakecam")
@@ -49,7 +49,7 @@ def session(folder: Path) -> Iterator[EvaluationSession]:
         "methods": METHODS,
         "metrics": ["all"],
     }
-    opened = open_session(SessionSettings(RunPlan.from_dict(values), str(folder / "data")))
+    opened = open_session(SessionSettings(validated_plan(values), str(folder / "data")))
     opened.load(0)
     yield opened
     opened.close()

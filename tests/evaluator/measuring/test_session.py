@@ -15,12 +15,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from evaluator.backbone_spec import parse_backbone
 from evaluator.errors import RunFailed
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession, open_session
 from evaluator.networks import batch_size_search
-from evaluator.plan import RunPlan, parse_backbone, validated
+from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated, validated_plan
 from evaluator.records import ImageRef, Row, StoredMap, Unit
 from tests.shared import SAMPLE, needs_sample
 
@@ -34,7 +36,7 @@ def plan_of(root: Path, **changes: object) -> RunPlan:
         "methods": METHODS,
         **changes,
     }
-    return RunPlan.from_dict(values)
+    return validated_plan(values)
 
 
 @pytest.fixture(scope="module")

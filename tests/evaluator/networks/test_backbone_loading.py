@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save_file
 from torchvision import models
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.backbones import torch_checkpoints
 from evaluator.errors import BackboneUnavailable
 from evaluator.networks.backbone_loading import Backbone, load_backbone
 from evaluator.networks.families.efficientnet_lite import EfficientNetLite
-from evaluator.plan import BackboneSpec
 
 SIDE = 64
 

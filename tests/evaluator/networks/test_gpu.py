@@ -10,7 +10,7 @@ import torch
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import open_session
-from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from evaluator.records import Precision, Row, Unit
 from tests.shared import SAMPLE, needs_sample
 
@@ -25,7 +25,7 @@ METHODS = ("fakecam", "gradcam", "gradcampp", "smoothgradcampp", "layercam")
 def rows_on(
     device: str, methods: tuple[str, ...], images: int, precision: Precision = "fp32"
 ) -> dict[tuple[int, int], Row]:
-    plan = RunPlan.from_dict(
+    plan = validated_plan(
         {
             "data": str(SAMPLE),
             "backbones": ["efficientnet_lite0"],

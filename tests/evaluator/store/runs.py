@@ -12,6 +12,7 @@ from typing import Any
 
 from evaluator.images import Manifest
 from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from evaluator.records import Failure, ImageRef, Measurement, Row, UnitResult
 from evaluator.store.writer import RunWriter
 
@@ -25,7 +26,7 @@ PLAN: dict[str, Any] = {
 
 
 def plan(**values: Any) -> RunPlan:
-    return RunPlan.from_dict({**PLAN, **values})
+    return validated_plan({**PLAN, **values})
 
 
 def manifest(

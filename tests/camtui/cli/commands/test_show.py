@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from evaluator.store.reader import RunReader
 from tests.camtui.cli.support import METHODS, two_runs, typed, validated
 from tests.synthetic import make_run
@@ -42,5 +42,5 @@ def test_the_printed_plan_is_the_plan(two_runs: Path) -> None:
     )
     text = typed("show", "other", "--config").stdout
     reader = RunReader(path)
-    assert RunPlan.from_dict(tomllib.loads(text)) == reader.plan()
+    assert validated_plan(tomllib.loads(text)) == reader.plan()
     assert reader.plan().limit == 40

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from evaluator.backbone_spec import parse_backbone
 from evaluator.images import find_images, imagenet_wnids
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import open_session
-from evaluator.plan import RunPlan, parse_backbone, validated
+from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated
 from evaluator.records import Unit, UnitResult
 from tests.evaluator.execution.support import ROOT
 from tests.shared import REFERENCE, SAMPLE, needs_sample

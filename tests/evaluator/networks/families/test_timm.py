@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from evaluator.errors import UsageError
 from evaluator.networks.families.efficientnet_lite import EfficientNetLite
 from evaluator.networks.weights import read_weights_file
-from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated_plan
 from tests.evaluator.networks.families.support import loaded, spec_of
 from tests.networks import random_images
 from tests.shared import needs_sample
@@ -72,7 +72,7 @@ def test_the_classes_of_a_file_are_its_own(tmp_path: Path) -> None:
 def test_a_plan_does_not_choose_where_timm_looks(key: str) -> None:
     plan = {"data": "/", "backbones": [{"key": key, "weights": "random:0"}], "methods": ["gradcam"]}
     with pytest.raises(UsageError, match=r"somebody/net|local-dir"):
-        RunPlan.from_dict(plan)
+        validated_plan(plan)
 
 
 def test_a_name_that_timm_does_not_have() -> None:

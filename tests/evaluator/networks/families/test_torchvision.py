@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.backbones import families
 from evaluator.catalog import method
 from evaluator.measuring.maps import low_map, min_max, upsample
 from evaluator.measuring.views import BatchView
 from evaluator.networks.backbone_loading import Backbone, load_backbone
 from evaluator.networks.network import Network
-from evaluator.plan import BackboneSpec
 from tests.networks import random_images
 from tests.peers import logit_targets, up_to_scale
 
