@@ -34,7 +34,7 @@ TESTS = {
     "evaluator/measuring/stored_maps.py": "tests/evaluator/measuring/test_stored_maps.py",
     "evaluator/execution/schedule.py": "tests/evaluator/execution/test_schedule.py",
     "evaluator/execution/stages.py": "tests/evaluator/execution/test_stages.py",
-    "evaluator/execution/suspects.py": "tests/evaluator/execution/test_suspects.py",
+    "evaluator/execution/bisection.py": "tests/evaluator/execution/test_bisection.py",
     "evaluator/execution/checking.py": "tests/evaluator/execution/test_checking.py",
     "evaluator/store/writer.py": "tests/evaluator/store",
     "evaluator/store/sums.py": "tests/evaluator/store",

@@ -55,16 +55,16 @@ class Clocked:
     def start(self) -> None:
         self._executor.start()
 
-    def slots(self) -> int:
-        return self._executor.slots()
+    def capacity(self) -> int:
+        return self._executor.capacity()
 
     def takes(self, unit: Unit) -> bool:
         return self._executor.takes(unit)
 
-    def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
+    def submit(self, unit: Unit, timeout: Callable[[], float]) -> None:
         if unit.images and self.begun is None:
             self.begun, self.cpu = time.perf_counter(), time.process_time()
-        self._executor.submit(unit, patience)
+        self._executor.submit(unit, timeout)
 
     def poll(self, timeout: float) -> Sequence[ExecutorEvent]:
         return self._executor.poll(timeout)
@@ -136,10 +136,10 @@ def report(title: str, workers: int, found: Measured, seconds: float) -> None:
 
 
 def ray_turns(data: Path, counts: Iterable[int], seconds: float, units: int) -> None:
-    from evaluator.execution.ray_own import start_own
+    from evaluator.execution.private_ray import start_private_ray
 
     (data / "fake.json").write_text(json.dumps({"seconds": seconds / UNIT}))
-    leave = start_own(cuda=False)
+    leave = start_private_ray(cuda=False)
     try:
         for workers in counts:
             report("ray", workers, measured(data, workers * units * UNIT, on_ray(workers)), seconds)

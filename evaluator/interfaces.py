@@ -171,7 +171,7 @@ class Executor(Protocol):
     def start(self) -> None:
         """Start the workers."""
 
-    def slots(self) -> int:
+    def capacity(self) -> int:
         """How many units could be submitted now.
 
         Each worker takes at most two, one computing and one being decoded.
@@ -183,11 +183,11 @@ class Executor(Protocol):
         What one device has lost is tried on another first.
         """
 
-    def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
+    def submit(self, unit: Unit, timeout: Callable[[], float]) -> None:
         """Hand a unit to the worker that suits it best.
 
         Args:
-            patience: asked while it is computed: after so many seconds the worker is taken to hang,
+            timeout: asked while it is computed: after so many seconds the worker is taken to hang,
                 and is replaced.
         """
 

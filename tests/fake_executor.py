@@ -11,7 +11,7 @@ from itertools import count
 
 from evaluator.errors import CamtuiError
 from evaluator.execution.worker import as_event, evaluated
-from evaluator.execution.worker_seat import Seat, Seated, best_for
+from evaluator.execution.worker_slot import SlotExecutor, WorkerSlot, best_for
 from evaluator.interfaces import (
     Done,
     ExecutorEvent,
@@ -32,7 +32,7 @@ _NO_PID = 10**8
 _RESTART_SECONDS = 0.05
 
 
-class FakeExecutor(Seated[Seat]):
+class FakeExecutor(SlotExecutor[WorkerSlot]):
     """``interfaces.Executor`` in one process: a unit is begun at its time, and is done ``cost``
     seconds later.
     """
@@ -45,7 +45,7 @@ class FakeExecutor(Seated[Seat]):
         cost: Callable[[Unit], float],
     ) -> None:
         """``cost`` of a unit may be infinite: then its worker hangs."""
-        super().__init__(Seat(number, "cpu") for number in range(1, workers + 1))
+        super().__init__(WorkerSlot(number, "cpu") for number in range(1, workers + 1))
         self._settings = settings
         self._open_session = open_session
         self._cost = cost
@@ -61,15 +61,15 @@ class FakeExecutor(Seated[Seat]):
         """
 
     def start(self) -> None:
-        for seat in self._workers:
-            self._come(seat)
+        for slot in self._workers:
+            self._come(slot)
 
-    def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
-        seat = best_for(unit, self._workers)
-        seat.take(unit, patience)
+    def submit(self, unit: Unit, timeout: Callable[[], float]) -> None:
+        slot = best_for(unit, self._workers)
+        slot.take(unit, timeout)
         self._now = time.monotonic()
-        if len(seat.units) == 1:
-            self._at(seat, 0.0, lambda: self._begin(seat))
+        if len(slot.units) == 1:
+            self._at(slot, 0.0, lambda: self._begin(slot))
 
     def poll(self, timeout: float) -> Sequence[ExecutorEvent]:
         limit = time.monotonic() + timeout
@@ -87,9 +87,9 @@ class FakeExecutor(Seated[Seat]):
             if life == self._lives[worker]:
                 action()
         self._now = time.monotonic()
-        for seat in self._workers:
-            if seat.running is not None and (silence := seat.overdue(self._load_seconds)):
-                self.die(seat.id, silence)
+        for slot in self._workers:
+            if slot.running is not None and (silence := slot.overdue(self._load_seconds)):
+                self.die(slot.id, silence)
 
     def kill(self, worker: int) -> None:
         if self._workers[worker - 1].pid:
@@ -98,58 +98,58 @@ class FakeExecutor(Seated[Seat]):
     def die(self, worker: int, reason: str) -> None:
         """What a signal does to a process."""
         self._now = time.monotonic()
-        seat = self._workers[worker - 1]
+        slot = self._workers[worker - 1]
         self._lives[worker] += 1
-        gone = seat.vacate()
+        gone = slot.detach()
         self._events.append(WorkerLost(worker, reason, gone.running, gone.units))
-        self._at(seat, _RESTART_SECONDS, lambda: self._come(seat))
-        seat.restarts += 1
+        self._at(slot, _RESTART_SECONDS, lambda: self._come(slot))
+        slot.restarts += 1
 
     def close(self) -> None:
-        for seat in self._workers:
-            self._lives[seat.id] += 1
-            seat.ended = True
-            seat.vacate()
+        for slot in self._workers:
+            self._lives[slot.id] += 1
+            slot.ended = True
+            slot.detach()
 
-    def _at(self, seat: Seat, seconds: float, action: Callable[[], None]) -> None:
+    def _at(self, slot: WorkerSlot, seconds: float, action: Callable[[], None]) -> None:
         if seconds < float("inf"):
-            entry = (self._now + seconds, next(self._turn), seat.id, self._lives[seat.id], action)
+            entry = (self._now + seconds, next(self._turn), slot.id, self._lives[slot.id], action)
             heapq.heappush(self._calendar, entry)
 
-    def _tell(self, seat: Seat, event: ExecutorEvent) -> None:
-        self._events.append(seat.noted(event))
+    def _tell(self, slot: WorkerSlot, event: ExecutorEvent) -> None:
+        self._events.append(slot.track(event))
 
-    def _come(self, seat: Seat) -> None:
-        seat.occupy(_NO_PID + seat.id)
-        session = self._sessions[seat.id] = self._open_session(self._settings)
-        self._tell(seat, Ready(seat.id, None, None, session.versions()))
-        self._at(seat, 0.0, lambda: self._say_figures(seat))
+    def _come(self, slot: WorkerSlot) -> None:
+        slot.attach(_NO_PID + slot.id)
+        session = self._sessions[slot.id] = self._open_session(self._settings)
+        self._tell(slot, Ready(slot.id, None, None, session.versions()))
+        self._at(slot, 0.0, lambda: self._say_figures(slot))
 
-    def _say_figures(self, seat: Seat) -> None:
-        self._tell(seat, Figures(seat.id, self._sessions[seat.id].figures()))
-        self._at(seat, FIGURES_SECONDS, lambda: self._say_figures(seat))
+    def _say_figures(self, slot: WorkerSlot) -> None:
+        self._tell(slot, Figures(slot.id, self._sessions[slot.id].figures()))
+        self._at(slot, FIGURES_SECONDS, lambda: self._say_figures(slot))
 
-    def _begin(self, seat: Seat) -> None:
-        held = next(iter(seat.units.values()), None)
+    def _begin(self, slot: WorkerSlot) -> None:
+        held = next(iter(slot.units.values()), None)
         if held is None:
             return
-        unit, session = held.unit, self._sessions[seat.id]
-        if seat.backbone != unit.backbone:
+        unit, session = held.unit, self._sessions[slot.id]
+        if slot.backbone != unit.backbone:
             try:
                 self._tell(
-                    seat,
-                    Ready(seat.id, unit.backbone, session.load(unit.backbone), session.versions()),
+                    slot,
+                    Ready(slot.id, unit.backbone, session.load(unit.backbone), session.versions()),
                 )
             except CamtuiError as error:
-                self._tell(seat, as_event(error, seat.id, unit.id, loading=True))
-                self._begin(seat)
+                self._tell(slot, as_event(error, slot.id, unit.id, loading=True))
+                self._begin(slot)
                 return
-        self._tell(seat, Started(seat.id, unit.id))
-        self._at(seat, self._cost(unit), lambda: self._finish(seat, unit))
+        self._tell(slot, Started(slot.id, unit.id))
+        self._at(slot, self._cost(unit), lambda: self._finish(slot, unit))
 
-    def _finish(self, seat: Seat, unit: Unit) -> None:
+    def _finish(self, slot: WorkerSlot, unit: Unit) -> None:
         try:
-            self._tell(seat, Done(seat.id, unit.id, evaluated(unit, self._sessions[seat.id])))
+            self._tell(slot, Done(slot.id, unit.id, evaluated(unit, self._sessions[slot.id])))
         except Exception as error:
-            self._tell(seat, as_event(error, seat.id, unit.id, loading=False))
-        self._begin(seat)
+            self._tell(slot, as_event(error, slot.id, unit.id, loading=False))
+        self._begin(slot)

@@ -46,12 +46,12 @@ TESTED_IN = {
     "evaluator/measuring/test_conformance.py": """
         evaluator.measuring.photographs evaluator.measuring.trial evaluator.measuring.verdicts""",
     "evaluator/execution/test_driver.py": """
-        evaluator.execution.backbone_arrival evaluator.execution.narration
+        evaluator.execution.backbone_registration evaluator.execution.run_log
         evaluator.execution.stopping evaluator.store.identity""",
-    "evaluator/execution/test_executors.py": "evaluator.execution.worker_seat",
+    "evaluator/execution/test_executors.py": "evaluator.execution.worker_slot",
     "evaluator/execution/test_ray.py": """
         evaluator.execution.ray_actor evaluator.execution.ray_cluster evaluator.execution.ray_connection
-        evaluator.execution.ray_own""",
+        evaluator.execution.private_ray""",
     "evaluator/test_plan_validation.py": "evaluator.errors evaluator.backbone_options",
     "evaluator/measuring/test_pipeline.py": "evaluator.measuring.maps "
     "evaluator.measuring.views evaluator.records",

@@ -31,12 +31,12 @@ from evaluator.errors import (
     StoreError,
     UsageError,
 )
-from evaluator.execution.finish import Guard, Outcome, tell
 from evaluator.execution.journal import Journal, crash_point
 from evaluator.execution.local import LocalExecutor
 from evaluator.execution.loop import Loop
-from evaluator.execution.narration import narrate, narrate_traceback
+from evaluator.execution.on_finish import Outcome, Watchdog, tell
 from evaluator.execution.request import RunRequest
+from evaluator.execution.run_log import log, log_traceback
 from evaluator.execution.stopping import StopRequest, signals_to
 from evaluator.images import Manifest, planned_images
 from evaluator.interfaces import Executor, SessionSettings
@@ -80,7 +80,7 @@ def carry_out(request: RunRequest, announce: Announce) -> int:
     stop = StopRequest()
     with signals_to(stop):
         try:
-            ending = _hold_and_drive(request, announce, stop)
+            ending = _run_under_lock(request, announce, stop)
         except CamtuiError as error:
             announce({"error": as_dict(error)})
             return error.exit_code
@@ -112,7 +112,7 @@ def as_dict(error: CamtuiError) -> dict[str, Any]:
     }
 
 
-def _hold_and_drive(request: RunRequest, announce: Announce, stop: StopRequest) -> Ending:
+def _run_under_lock(request: RunRequest, announce: Announce, stop: StopRequest) -> Ending:
     """Everything that happens under the run's lock.
 
     Raises:
@@ -127,7 +127,7 @@ def _hold_and_drive(request: RunRequest, announce: Announce, stop: StopRequest) 
     known = request.db.exists()
     lock.hold_database()
     crash_point("after-lock")
-    session = _Session(request, announce, stop, lock)
+    session = _DriverSession(request, announce, stop, lock)
     try:
         with ExitStack() as stack:
             writer = RunWriter(request.db)
@@ -147,7 +147,7 @@ def _hold_and_drive(request: RunRequest, announce: Announce, stop: StopRequest) 
         lock.release(remove=gone)
 
 
-class _Session:
+class _DriverSession:
     """One session of a run, between taking the lock and giving it back."""
 
     def __init__(
@@ -158,7 +158,7 @@ class _Session:
         self._announce = announce
         self._stop = stop
         self._manifest_warning = ""
-        self._guard: Guard | None = None
+        self._watchdog: Watchdog | None = None
         self.began = False
 
     def drive(self, writer: RunWriter, stack: ExitStack) -> Ending:
@@ -205,8 +205,8 @@ class _Session:
         _record(journal, ending, executor.workers(), self._stop)
         if self._lock.lost_database():
             self._keep(writer)
-        if self._guard:
-            self._guard.relieve()
+        if self._watchdog:
+            self._watchdog.cancel()
         return ending
 
     def _begin(
@@ -216,7 +216,7 @@ class _Session:
         request = self._request
         crash_point("before-handoff")
         if request.settings.on_finish:
-            self._guard = Guard(request)
+            self._watchdog = Watchdog(request)
         self.began = True
         images = reader.info().image_count
         backbones, methods = (
@@ -226,7 +226,7 @@ class _Session:
         shape = f"{counted(images, 'image')}, {backbones} × {methods} = {counted(len(reader.cells()), 'cell')}"
         journal.state("running")
         if _writes_to(request.log):
-            journal.insist(lambda: journal.writer.own_log(request.log), lambda: self._stop.at_once)
+            journal.retry(lambda: journal.writer.own_log(request.log), lambda: self._stop.at_once)
         journal.event("info", f"{'resumed' if resumed else 'started'}: {shape}")
         if warning := self._manifest_warning:
             journal.event("warning", warning)
@@ -248,9 +248,9 @@ class _Session:
             try:
                 writer.copy_to(target)
             except UsageError as error:
-                narrate("error", error.message)
+                log("error", error.message)
                 continue
-            narrate(
+            log(
                 "error",
                 f"what was computed is in {printable(target)}: camtui resume {printable(target)}",
             )
@@ -268,7 +268,7 @@ class _Session:
                 raise
             if isinstance(error, CamtuiError):
                 return Ending("failed", error.message, error.exit_code)
-            narrate_traceback()
+            log_traceback()
             return Ending("failed", f"{type(error).__name__}: {error}", 1)
         if not self._stop.gracefully:
             return Ending("complete", loop.conclusion, 0)
@@ -277,7 +277,7 @@ class _Session:
         return Ending("stopped", "", 128 + self._stop.signals[0])
 
 
-class _Before(NamedTuple):
+class _StoredRun(NamedTuple):
     """A run as it was before this request."""
 
     plan: RunPlan
@@ -285,17 +285,17 @@ class _Before(NamedTuple):
     stages: list[Stage]
 
 
-def _stored(database: Path) -> _Before | None:
+def _stored(database: Path) -> _StoredRun | None:
     with RunReader(database) as reader:
         try:
             info = reader.info()
         except StoreError:
             return None  # a driver died between making the file and storing the run
-        return _Before(reader.plan(), info, reader.stages())
+        return _StoredRun(reader.plan(), info, reader.stages())
 
 
 def _prepare(
-    writer: RunWriter, request: RunRequest, before: _Before | None
+    writer: RunWriter, request: RunRequest, before: _StoredRun | None
 ) -> tuple[RunPlan, Manifest]:
     """Store what is asked for; returns the plan as it stands now, and its images."""
     plan = request.plan
@@ -334,7 +334,7 @@ def _refuse_code(plan: RunPlan, request: RunRequest) -> None:
             )
 
 
-def _truth_identity(plan: RunPlan, before: _Before | None) -> dict[str, str]:
+def _truth_identity(plan: RunPlan, before: _StoredRun | None) -> dict[str, str]:
     """What is recorded of the truth of a plan: its hash, as ``truth``; nothing where there is none.
 
     Raises:
@@ -404,7 +404,7 @@ def _discard(database: Path) -> None:
         beside(database, end).unlink(missing_ok=True)
 
 
-class HandOff:
+class HandoffPipe:
     """The pipe on which a launcher waits for one line."""
 
     def __init__(self, descriptor: int) -> None:
@@ -434,7 +434,7 @@ def main() -> None:
         "--handoff-fd", type=int, required=True, help="descriptor for the hand-off line"
     )
     arguments = parser.parse_args()
-    hand_off = HandOff(arguments.handoff_fd)
+    hand_off = HandoffPipe(arguments.handoff_fd)
     request = RunRequest.from_json(sys.stdin.read())
     sys.stdin.close()
     sys.exit(carry_out(request, hand_off))

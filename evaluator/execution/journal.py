@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from evaluator.errors import RunFailed
-from evaluator.execution.narration import narrate
+from evaluator.execution.run_log import log
 from evaluator.records import RunState, UnitResult, WorkerState
 from evaluator.store.disk_space import full_words, is_full
 from evaluator.text import printable
@@ -110,7 +110,7 @@ class Journal:
     def event(self, level: str, text: str) -> None:
         """One line of history, in the file and in the log."""
         line = printable(text, 2000)
-        narrate(level, line)
+        log(level, line)
         self._events.append((level, line))
         self.flush()
 
@@ -151,7 +151,7 @@ class Journal:
             self._tell("")
             self.event("info", f"goes on after a pause ({trouble})")
 
-    def insist(self, write: Callable[[], None], give_up: Callable[[], bool]) -> None:
+    def retry(self, write: Callable[[], None], give_up: Callable[[], bool]) -> None:
         """Write something at once, waiting for the disk if need be.
 
         Whether to wait longer is asked again and again.
@@ -206,4 +206,4 @@ class Journal:
         if not self.paused:
             self.trouble = trouble
             self._tell(f"{trouble}; goes on by itself")
-            narrate("warning", f"paused: {trouble}")
+            log("warning", f"paused: {trouble}")

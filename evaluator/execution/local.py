@@ -19,7 +19,7 @@ from typing import Any
 from evaluator.errors import UsageError
 from evaluator.execution.cpu_shares import share_of
 from evaluator.execution.visible_gpus import visible_gpus
-from evaluator.execution.worker_seat import Seat, Seated, another_device, best_for
+from evaluator.execution.worker_slot import SlotExecutor, WorkerSlot, another_device, best_for
 from evaluator.interfaces import Error, ExecutorEvent, LeftOut, SessionSettings, WorkerLost
 from evaluator.records import Unit
 
@@ -33,7 +33,7 @@ _MOST_GPUS = 1024
 
 
 @dataclass(kw_only=True)
-class _Worker(Seat):
+class _Worker(WorkerSlot):
     """A place for a process of this machine, and the pipe to it."""
 
     settings: SessionSettings
@@ -42,7 +42,7 @@ class _Worker(Seat):
     terminated_at: float | None = None
 
 
-class LocalExecutor(Seated[_Worker]):
+class LocalExecutor(SlotExecutor[_Worker]):
     """``interfaces.Executor`` over processes of this machine."""
 
     def __init__(
@@ -60,14 +60,14 @@ class LocalExecutor(Seated[_Worker]):
             settings: for every worker's session; the device is filled in.
             devices: ``cpu`` or ``cuda:N``; the workers share the cores.
             session: ``module:function`` that opens a session in the worker.
-            load_seconds: patience with a worker that starts or loads a backbone.
+            load_seconds: timeout with a worker that starts or loads a backbone.
             log: descriptor for everything that the workers print.
         """
         self._session = session
         self._load_seconds = load_seconds
         self._log = log
         self._lost: list[ExecutorEvent] = []
-        self._undead: list[
+        self._unkillable: list[
             subprocess.Popen[bytes]
         ] = []  # kept: one that is forgotten while it lives is warned of
         cores = len(os.sched_getaffinity(0))
@@ -87,15 +87,15 @@ class LocalExecutor(Seated[_Worker]):
         for worker in self._workers:
             self._launch(worker)
 
-    def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
+    def submit(self, unit: Unit, timeout: Callable[[], float]) -> None:
         """Hand a unit to the worker that suits it best: its backbone loaded, few units waiting."""
         worker = best_for(unit, self._workers)
-        worker.take(unit, patience)
+        worker.take(unit, timeout)
         assert worker.connection is not None
         try:
             worker.connection.send(unit)
         except OSError:
-            self._bury(worker)
+            self._reap(worker)
 
     def poll(self, timeout: float) -> Sequence[ExecutorEvent]:
         """What has happened; waits at most ``timeout`` seconds for the first event."""
@@ -116,9 +116,9 @@ class LocalExecutor(Seated[_Worker]):
         """End a worker at once; it is started again and its units come back as ``WorkerLost``."""
         one = self._workers[worker - 1]
         if one.process:
-            one.blame = one.blame or "replaced"
+            one.end_reason = one.end_reason or "replaced"
             one.process.kill()
-            self._bury(one)
+            self._reap(one)
 
     def close(self) -> None:
         """End every worker; returns when none is left."""
@@ -129,7 +129,7 @@ class LocalExecutor(Seated[_Worker]):
             worker.ended = True
             if worker.process:
                 self._end_of(worker)
-                worker.vacate()
+                worker.detach()
 
     def _launch(self, worker: _Worker) -> None:
         ours, theirs = socket.socketpair()
@@ -145,14 +145,14 @@ class LocalExecutor(Seated[_Worker]):
         )
         theirs.close()
         worker.connection = Connection(ours.detach())
-        worker.occupy(worker.process.pid)
+        worker.attach(worker.process.pid)
         worker.terminated_at = None
         try:
             worker.connection.send(
                 (worker.id, replace(worker.settings, device=device), self._session)
             )
         except OSError:
-            self._bury(worker)
+            self._reap(worker)
 
     def _restart_due(self) -> None:
         for worker in self._workers:
@@ -173,13 +173,13 @@ class LocalExecutor(Seated[_Worker]):
         assert connection is not None
         try:
             while connection.poll():
-                event = worker.noted(connection.recv())
+                event = worker.track(connection.recv())
                 if isinstance(event, Error) and event.unit == 0:
                     self._cannot_start(worker, event)
                     return
                 events.append(event)
         except (EOFError, OSError):
-            self._bury(worker)
+            self._reap(worker)
 
     def _cannot_start(self, worker: _Worker, error: Error) -> None:
         """A device that cannot be used is left out where there is another.
@@ -187,7 +187,7 @@ class LocalExecutor(Seated[_Worker]):
         The last one's error is the run's.
         """
         self._end_of(worker)
-        units = worker.vacate().units
+        units = worker.detach().units
         if error.exit_code != UsageError.exit_code and another_device(worker, self._workers):
             self._leave_out(worker, f"{worker.device} cannot be used: {error.message}", units)
         else:
@@ -205,15 +205,15 @@ class LocalExecutor(Seated[_Worker]):
                 continue
             if worker.terminated_at is not None:
                 if now - worker.terminated_at > 2 * _GRACE:
-                    self._bury(worker)  # killed, and still there
+                    self._reap(worker)  # killed, and still there
                 elif now - worker.terminated_at > _GRACE:
                     worker.process.kill()
             elif silence := worker.overdue(self._load_seconds):
-                worker.blame = silence
+                worker.end_reason = silence
                 worker.terminated_at = now
                 worker.process.terminate()
 
-    def _bury(self, worker: _Worker) -> None:
+    def _reap(self, worker: _Worker) -> None:
         """The process is gone or useless.
 
         Its units come back, another one is started a little later.
@@ -223,14 +223,14 @@ class LocalExecutor(Seated[_Worker]):
         left out.
         """
         code = self._end_of(worker)
-        reason = worker.blame or (
+        reason = worker.end_reason or (
             f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         )
-        gone = worker.vacate()
+        gone = worker.detach()
         if code is None:
             self._leave_out(
                 worker,
-                f"its process on {worker.device} cannot be ended ({worker.blame or 'killed'})",
+                f"its process on {worker.device} cannot be ended ({worker.end_reason or 'killed'})",
                 gone.units,
             )
         elif worker.device_fails and another_device(worker, self._workers):
@@ -258,7 +258,7 @@ class LocalExecutor(Seated[_Worker]):
             with suppress(subprocess.TimeoutExpired):
                 code = worker.process.wait(_GRACE)
         if code is None:
-            self._undead.append(worker.process)
+            self._unkillable.append(worker.process)
         worker.process = worker.connection = None
         return code
 

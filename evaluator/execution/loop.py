@@ -16,7 +16,8 @@ from evaluator.errors import (
     ThresholdPassed,
     UsageError,
 )
-from evaluator.execution.backbone_arrival import Arrivals
+from evaluator.execution.backbone_registration import BackboneRegistration
+from evaluator.execution.bisection import Bisection, halves
 from evaluator.execution.checking import failed
 from evaluator.execution.early_end import EarlyEnd
 from evaluator.execution.journal import Journal
@@ -25,7 +26,6 @@ from evaluator.execution.request import DriverSettings
 from evaluator.execution.schedule import Schedule
 from evaluator.execution.stages import plan_stages, with_timings
 from evaluator.execution.stopping import StopRequest
-from evaluator.execution.suspects import Suspects, halves
 from evaluator.images import Manifest
 from evaluator.interfaces import (
     Done,
@@ -46,7 +46,7 @@ from evaluator.text import counted
 HEARTBEAT_SECONDS = 2.0
 POLL_SECONDS = 0.25
 
-BARREN_DEATHS = 5
+STARTUP_FAILURES = 5
 """Deaths of workers in a row, none of which had begun a unit: there is something wrong with the
 machine, not with an image.
 
@@ -96,8 +96,10 @@ class Loop:
         self._early_end = EarlyEnd(
             Looks(plan, reader, images=images), self._schedule, reader, journal
         )
-        self._arrivals = Arrivals(plan, manifest, reader, journal, self._schedule, cuda=self._cuda)
-        self._suspects = Suspects()
+        self._registration = BackboneRegistration(
+            plan, manifest, reader, journal, self._schedule, cuda=self._cuda
+        )
+        self._bisection = Bisection()
         self._loaded: set[int] = set()
         self._probed: set[int] = set()
         self._unavailable: dict[int, Error] = {}
@@ -106,7 +108,7 @@ class Loop:
         self._failures = reader.failure_count()
         self._pairs = self._count_pairs()
         self._too_many = False
-        self._barren = 0
+        self._startup_failures = 0
         self._seconds_per_forward = _UNMEASURED["cuda" if self._cuda else "cpu"]
         self._timed = False
         self._next_beat = 0.0
@@ -131,7 +133,7 @@ class Loop:
             (stage.record(images) for stage in self._schedule.stages.values()),
             self._reader.stages(),
         )
-        self._insist(lambda: self._journal.writer.set_stages(stages))
+        self._retry(lambda: self._journal.writer.set_stages(stages))
         if self._schedule.needed_backbone(set()) is None:
             self._announce()
             return
@@ -142,7 +144,7 @@ class Loop:
                 self._handle(event)
             self._beat()
         self._journal.drain(lambda: self._stop.at_once)
-        self._insist(self._early_end.write)
+        self._retry(self._early_end.write)
         self._conclude()
 
     def _over(self) -> bool:
@@ -176,11 +178,11 @@ class Loop:
     def _announce(self) -> None:
         self._handed_off = True
         self._hand_off()
-        self._insist(self._early_end.write)
+        self._retry(self._early_end.write)
 
     def _beat(self) -> None:
         if self._stop.gracefully and self._handed_off:
-            self._say_stopping()
+            self._record_stopping()
         for stage in [stage for stage in self._stages_under_way if self._schedule.ended(stage)]:
             self._stages_under_way.remove(stage)
             self._journal.event("info", f"finished: {self._schedule.stages[stage].title}")
@@ -189,9 +191,9 @@ class Loop:
             self._journal.look()
             self._journal.heartbeat(self._executor.workers())
             if self._handed_off:
-                self._insist(self._early_end.write)
+                self._retry(self._early_end.write)
 
-    def _say_stopping(self) -> None:
+    def _record_stopping(self) -> None:
         if not self._journal.stopping:
             self._journal.state("stopping")
             self._journal.event(
@@ -205,14 +207,14 @@ class Loop:
         if self._stop.gracefully or self._too_many or self._journal.paused:
             return
         while (
-            self._executor.slots() > 0
+            self._executor.capacity() > 0
         ):  # asked each time: a worker may turn out to be dead when it is handed a unit
             unit = (
                 self._schedule.next_unit(self._loaded, self._executor.takes) or self._next_probe()
             )
             if unit is None:
                 return
-            self._executor.submit(unit, partial(self._patience, unit))
+            self._executor.submit(unit, partial(self._timeout, unit))
 
     def _next_probe(self) -> Unit | None:
         """The backbone that is needed next is loaded once before its units are cut.
@@ -225,7 +227,7 @@ class Loop:
         self._probed.add(position)
         return self._schedule.probe(position)
 
-    def _patience(self, unit: Unit) -> float:
+    def _timeout(self, unit: Unit) -> float:
         """Ten times what the unit should take, and never less than the limit for hanging."""
         stage = self._schedule.stages.get(unit.stage)
         forwards = stage.forwards_per_image * len(unit.images) if stage else 0.0
@@ -247,13 +249,13 @@ class Loop:
             case LeftOut():
                 self._left_out(event)
             case Started():
-                self._barren = 0
+                self._startup_failures = 0
             case Figures():
                 pass  # the executor remembers them; the next heartbeat writes them
 
     def _done(self, event: Done) -> None:
         unit = self._schedule.finish(event.unit)
-        self._suspects.cleared(event.unit)
+        self._bisection.clear(event.unit)
         if unit is None or not unit.images:
             return
         result = event.result
@@ -286,7 +288,7 @@ class Loop:
         if unit is not None and event.loading:
             self._cannot_load(unit, event)
         elif unit is not None:
-            self._blame(unit, event.kind, event.message, certain=not event.fatal)
+            self._unit_failed(unit, event.kind, event.message, certain=not event.fatal)
         if event.fatal:
             self._journal.event(
                 "warning",
@@ -311,7 +313,7 @@ class Loop:
             self._journal.event(
                 "error", f"{name} is left out, it cannot be loaded: {event.message}"
             )
-            self._insist(
+            self._retry(
                 lambda: self._journal.writer.note_cells(name, f"not loaded: {event.message}")
             )
         self._early_end.leave_out(self._plan.backbones[unit.backbone].name)
@@ -322,13 +324,15 @@ class Loop:
         for unit in units:
             if unit.id == event.running and unit.images:
                 kind = "hangs" if event.reason.startswith("no progress") else "kills-worker"
-                self._blame(
+                self._unit_failed(
                     unit, kind, f"the worker that computed it was lost each time: {event.reason}"
                 )
             else:
-                self._again(unit)
-        self._barren = 0 if event.running else self._barren + 1
-        if self._barren >= (4 * BARREN_DEATHS if self._handed_off else BARREN_DEATHS):
+                self._requeue(unit)
+        self._startup_failures = 0 if event.running else self._startup_failures + 1
+        if self._startup_failures >= (
+            4 * STARTUP_FAILURES if self._handed_off else STARTUP_FAILURES
+        ):
             raise RunFailed(
                 f"workers die before they compute anything ({event.reason})",
                 f"camtui logs {self._word}",
@@ -337,19 +341,19 @@ class Loop:
     def _left_out(self, event: LeftOut) -> None:
         self._journal.event("error", f"worker {event.worker} is left out: {event.reason}")
         for unit in filter(None, map(self._schedule.finish, event.units)):
-            self._again(unit)
-        self._barren = 0
+            self._requeue(unit)
+        self._startup_failures = 0
         workers = self._executor.workers()
         if workers and all(worker.state == "ended" for worker in workers):
             raise RunFailed(f"no worker is left: {event.reason}", f"camtui logs {self._word}")
 
-    def _blame(self, unit: Unit, reason: str, detail: str, *, certain: bool = False) -> None:
+    def _unit_failed(self, unit: Unit, reason: str, detail: str, *, certain: bool = False) -> None:
         """The unit's computation failed: try it again; the second time in halves.
 
         What cannot be halved has failed for good.
         """
-        if not certain and self._suspects.blamed(unit) < 2:
-            self._again(unit)
+        if not certain and self._bisection.record_failure(unit) < 2:
+            self._requeue(unit)
             return
         parts = halves(unit)
         if not parts:
@@ -358,15 +362,15 @@ class Loop:
                 "error", f"image {unit.images[0].id}, {unit.methods[0]}: {reason} ({detail})"
             )
             return
-        for part in self._schedule.give_back(parts):
-            self._suspects.half_of(part)
+        for part in self._schedule.requeue(parts):
+            self._bisection.record_half(part)
 
-    def _again(self, unit: Unit) -> None:
+    def _requeue(self, unit: Unit) -> None:
         if not unit.images:
             self._probed.discard(unit.backbone)
             return
-        (renewed,) = self._schedule.give_back([unit])
-        self._suspects.renamed(unit, renewed)
+        (renewed,) = self._schedule.requeue([unit])
+        self._bisection.rename(unit, renewed)
 
     # -- a backbone has been loaded
     # -------------------------------------------------------------------------------------------
@@ -375,13 +379,13 @@ class Loop:
         writer = self._journal.writer
         if event.versions != self._versions:
             self._versions = event.versions
-            self._insist(lambda: writer.add_versions(event.versions))
+            self._retry(lambda: writer.add_versions(event.versions))
         if event.loaded is None or event.position is None:
             return
-        position, loaded = event.position, self._arrivals.named(event.loaded)
-        self._insist(lambda: writer.set_backbone(position, loaded))
+        position, loaded = event.position, self._registration.named(event.loaded)
+        self._retry(lambda: writer.set_backbone(position, loaded))
         if position not in self._loaded:
-            self._insist(lambda: self._arrivals.store(position, loaded))
+            self._retry(lambda: self._registration.store(position, loaded))
             self._pairs = self._count_pairs()
             self._loaded.add(position)
             self._early_end.backbone_loaded(self._plan.backbones[position].name)
@@ -392,13 +396,13 @@ class Loop:
                 f"{loaded.layer} {size}",
             )
             if len(self._loaded) == 1:
-                self.labelling = self._arrivals.check_labels(position)
-            self._arrivals.check_classes()
+                self.labelling = self._registration.check_labels(position)
+            self._registration.check_classes()
             if not self._handed_off:
                 self._announce()
 
-    def _insist(self, write: Callable[[], None]) -> None:
-        self._journal.insist(write, lambda: self._stop.at_once)
+    def _retry(self, write: Callable[[], None]) -> None:
+        self._journal.retry(write, lambda: self._stop.at_once)
 
 
 def _unavailable(event: Error) -> CamtuiError:

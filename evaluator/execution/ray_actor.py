@@ -22,7 +22,7 @@ from evaluator.interfaces import Done, Error, Figures, Ready, Session, SessionSe
 from evaluator.records import ImageRef, Unit
 from evaluator.text import printable
 
-BESIDE = "beside"
+CONCURRENT = "concurrent"
 """The concurrency group of the calls that do not wait for a computation: ``prefetch`` and
 ``figures``.
 """

@@ -10,15 +10,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from evaluator.errors import TryAgain, UsageError
+from evaluator.execution.private_ray import start_private_ray
 from evaluator.execution.ray_connection import QUIET, connect_to, disconnect
-from evaluator.execution.ray_own import start_own
 from evaluator.execution.ray_shares import NodeRoom, Share, share_out
 from evaluator.text import printable
 
 if TYPE_CHECKING:
     from evaluator.execution.request import RaySettings
 
-_KNOCK_SECONDS = 10.0
+_REACHABLE_SECONDS = 10.0
 
 
 class Cluster:
@@ -43,16 +43,16 @@ class Cluster:
         """How many workers there shall be."""
         return self._share.workers
 
-    def hire(self, number: int) -> Any:
+    def create_actor(self, number: int) -> Any:
         """An actor for the worker with that number.
 
         Ray starts its process where there is room, again and again.
         """
         import ray
 
-        from evaluator.execution.ray_actor import BESIDE, RayWorker
+        from evaluator.execution.ray_actor import CONCURRENT, RayWorker
 
-        kind = ray.remote(concurrency_groups={BESIDE: 1})(RayWorker)
+        kind = ray.remote(concurrency_groups={CONCURRENT: 1})(RayWorker)
         return kind.options(
             num_cpus=self._share.cpus,
             num_gpus=self._share.gpus,
@@ -111,7 +111,7 @@ def connect(
         TryAgain: no cluster answers at the address.
     """
     require_ray()
-    leave = _join(settings.address) if settings.address else start_own(cuda=cuda)
+    leave = _join(settings.address) if settings.address else start_private_ray(cuda=cuda)
     try:
         return Cluster(
             share_out(_rooms(), settings.workers, settings.gpus_per_worker if cuda else 0.0),
@@ -145,7 +145,7 @@ def _rooms() -> list[NodeRoom]:
 def _join(address: str) -> Callable[[], None]:
     os.environ.update(QUIET)
     try:
-        _knock(address)
+        _check_reachable(address)
         connect_to(address=address)
     # Ray raises ConnectionError, RuntimeError, ValueError and its own, for one and the same trouble
     except Exception as error:
@@ -158,14 +158,14 @@ def _join(address: str) -> Callable[[], None]:
     return disconnect
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Raise where nobody listens: Ray itself would try for minutes, and then end the process."""
     host, _, port = address.rpartition(":")
     if port.isdecimal() and host and "://" not in address:
         host = (
             _address_of_this_machine() if host in ("localhost", "127.0.0.1") else host
         )  # as Ray reads it
-        socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()
+        socket.create_connection((host, int(port)), _REACHABLE_SECONDS).close()
 
 
 def _address_of_this_machine() -> str:

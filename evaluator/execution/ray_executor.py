@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evaluator.errors import UsageError
 from evaluator.execution.cpu_shares import share_of
-from evaluator.execution.ray_actor import BESIDE, Place, sample_of, without_maps
+from evaluator.execution.ray_actor import CONCURRENT, Place, sample_of, without_maps
 from evaluator.execution.ray_cluster import Cluster, connect
 from evaluator.execution.ray_shares import Share
-from evaluator.execution.worker_seat import Seat, Seated, another_device, best_for
+from evaluator.execution.worker_slot import SlotExecutor, WorkerSlot, another_device, best_for
 from evaluator.interfaces import (
     Done,
     Error,
@@ -39,7 +39,7 @@ from evaluator.records import ImageRef, Unit
 if TYPE_CHECKING:
     from evaluator.execution.request import DriverSettings, RaySettings
 
-_ASIDE = ("prefetch", "figures")
+_CONCURRENT_CALLS = ("prefetch", "figures")
 
 _FAULTS_OF_A_NODE = ("blind", "weights")
 
@@ -49,7 +49,7 @@ TRIES = 3
 _RETRY_SECONDS = (0.5, 2.0)
 """Before the second try, and before the third: a network file system may come back."""
 
-_PLACING_SECONDS = 30.0
+_LOCATING_SECONDS = 30.0
 """How long ``start`` waits for the actors' processes; those that come later join in."""
 
 _AGAIN_SECONDS = 0.2
@@ -63,14 +63,14 @@ answer fifty times a second.
 
 
 @dataclass(kw_only=True)
-class _Worker(Seat):
+class _Worker(WorkerSlot):
     """A place for an actor's process.
 
     Attributes:
         actor: Ray's handle, which outlives its process.
         node: Ray's id of the node that the process is or was on.
         epoch: what was asked in an earlier one is no longer listened to.
-        placing: asked where it is, no answer yet.
+        locating: asked where it is, no answer yet.
         former: ``(node, pid)`` of the process that was ended, which may still answer for a moment.
         tries: how often in a row its node was no good.
         asked: when its figures were asked for.
@@ -79,7 +79,7 @@ class _Worker(Seat):
     actor: Any
     node: str = ""
     epoch: int = 0
-    placing: bool = False
+    locating: bool = False
     former: tuple[str, int] = ("", 0)
     tries: int = 0
     asked: float = 0.0
@@ -93,7 +93,7 @@ class _Answer(NamedTuple):
     epoch: int
     then: Callable[[_Worker, Any], None]
     future: Future[Any]
-    aside: bool
+    concurrent: bool
 
 
 def ray_executor(
@@ -119,7 +119,7 @@ def ray_executor(
     return RayExecutor(connected, load_seconds=settings.load_seconds)
 
 
-class RayExecutor(Seated[_Worker]):
+class RayExecutor(SlotExecutor[_Worker]):
     """``interfaces.Executor`` over the actors of a Ray cluster."""
 
     def __init__(self, connect: Callable[[], Cluster], *, load_seconds: float = 900.0) -> None:
@@ -127,7 +127,7 @@ class RayExecutor(Seated[_Worker]):
 
         Args:
             connect: start or join a cluster; it is closed with the executor.
-            load_seconds: patience with a worker that loads a backbone.
+            load_seconds: timeout with a worker that loads a backbone.
         """
         super().__init__()
         self._connect = connect
@@ -141,27 +141,29 @@ class RayExecutor(Seated[_Worker]):
         """Start the workers; returns when their processes are there, or after a while."""
         self._cluster = self._connect()
         for number in range(1, self._cluster.workers + 1):
-            self._workers.append(_Worker(id=number, device="", actor=self._cluster.hire(number)))
-        limit = time.monotonic() + _PLACING_SECONDS
+            self._workers.append(
+                _Worker(id=number, device="", actor=self._cluster.create_actor(number))
+            )
+        limit = time.monotonic() + _LOCATING_SECONDS
         while (
             not all(worker.pid or worker.tries for worker in self._workers)
             and time.monotonic() < limit
         ):
-            self._ask_where()
-            self._listen(0.1)
+            self._locate_actors()
+            self._process_answers(0.1)
 
-    def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
+    def submit(self, unit: Unit, timeout: Callable[[], float]) -> None:
         """Hand a unit to the worker that suits it best: its backbone loaded, few units waiting."""
         worker = best_for(unit, self._workers)
         loaded = worker.backbone_after
-        worker.take(unit, patience)
+        worker.take(unit, timeout)
         self._send(worker, unit, loaded)
 
     def poll(self, timeout: float) -> Sequence[ExecutorEvent]:
         """What has happened; waits at most ``timeout`` seconds for the first event."""
-        self._ask_where()
+        self._locate_actors()
         self._ask_figures()
-        self._listen(0.0 if self._events else timeout)
+        self._process_answers(0.0 if self._events else timeout)
         self._end_hanging()
         events, self._events = self._events, []
         return events
@@ -173,7 +175,7 @@ class RayExecutor(Seated[_Worker]):
         """
         one = self._workers[worker - 1]
         if one.pid:
-            self._end(one, one.blame or "replaced")
+            self._end(one, one.end_reason or "replaced")
 
     def close(self) -> None:
         """End every actor, and the cluster where it is ours."""
@@ -181,7 +183,7 @@ class RayExecutor(Seated[_Worker]):
         for worker in self._workers:
             worker.ended = True
             worker.epoch += 1
-            worker.vacate()
+            worker.detach()
         if cluster is not None:
             cluster.close([worker.actor for worker in self._workers])
 
@@ -192,36 +194,36 @@ class RayExecutor(Seated[_Worker]):
         self, worker: _Worker, then: Callable[[_Worker, Any], None], method: str, *arguments: Any
     ) -> None:
         """Call the actor; its answer waits in the queue until it is listened to."""
-        epoch, aside = worker.epoch, method in _ASIDE
+        epoch, concurrent = worker.epoch, method in _CONCURRENT_CALLS
         call = getattr(worker.actor, method)
-        if aside:
-            call = call.options(concurrency_group=BESIDE)
+        if concurrent:
+            call = call.options(concurrency_group=CONCURRENT)
         future = call.remote(*arguments).future()
         future.add_done_callback(
-            lambda done: self._answers.put(_Answer(worker, epoch, then, done, aside))
+            lambda done: self._answers.put(_Answer(worker, epoch, then, done, concurrent))
         )
 
-    def _listen(self, timeout: float) -> None:
+    def _process_answers(self, timeout: float) -> None:
         """Every answer that has come; waits for the first."""
         with suppress(queue.Empty):
             answer = (
                 self._answers.get(timeout=timeout) if timeout > 0 else self._answers.get_nowait()
             )
             while True:
-                self._heard(answer)
+                self._process_answer(answer)
                 answer = self._answers.get_nowait()
 
-    def _heard(self, answer: _Answer) -> None:
+    def _process_answer(self, answer: _Answer) -> None:
         error, worker = answer.future.exception(), answer.worker
         if answer.epoch != worker.epoch:
             return
         if error is None:
             answer.then(worker, answer.future.result())
-        elif worker.placing:
-            self._unplaced(worker, error)
+        elif worker.locating:
+            self._not_located(worker, error)
         elif not self._raised(error):
-            self._lose(worker, self._cause(worker))
-        elif not answer.aside:  # the process lives, and in a state that nobody knows
+            self._lost_process(worker, self._cause(worker))
+        elif not answer.concurrent:  # the process lives, and in a state that nobody knows
             self._end(worker, self._words(error))
 
     def _raised(self, error: BaseException) -> bool:
@@ -236,42 +238,42 @@ class RayExecutor(Seated[_Worker]):
     # -- a process comes
     # ----------------------------------------------------------------------------------------------
 
-    def _ask_where(self) -> None:
+    def _locate_actors(self) -> None:
         """Ask each actor without a known process where it is, as soon as it is due."""
         now = time.monotonic()
         for worker in self._workers:
-            if not (worker.pid or worker.placing or worker.ended) and now >= worker.restart_at:
-                worker.placing = True
-                self._ask(worker, self._placed, "place")
+            if not (worker.pid or worker.locating or worker.ended) and now >= worker.restart_at:
+                worker.locating = True
+                self._ask(worker, self._located, "place")
 
-    def _placed(self, worker: _Worker, place: Place) -> None:
-        worker.placing = False
+    def _located(self, worker: _Worker, place: Place) -> None:
+        worker.locating = False
         if (place.node, place.pid) == worker.former:
             worker.restart_at = time.monotonic() + _AGAIN_SECONDS
             return
         worker.node, worker.device = place.node, f"{place.name}:{place.device}"
         if place.unseen:
-            self._stumbled(
+            self._node_failed(
                 worker, Error(worker.id, 0, "blind", place.unseen, "mount it there", 1, True, False)
             )
             return
         worker.restarts += worker.former[1] != 0
-        worker.occupy(place.pid)
+        worker.attach(place.pid)
         self._ask(worker, self._answered, "open")
         self._send_again(worker)
 
-    def _unplaced(self, worker: _Worker, error: BaseException) -> None:
+    def _not_located(self, worker: _Worker, error: BaseException) -> None:
         """Nobody answers: the process is on its way, or this actor will never have one.
 
         Camtui is missing on its node.
         """
         assert self._cluster is not None
-        worker.placing = False
+        worker.locating = False
         worker.restart_at = time.monotonic() + _AGAIN_SECONDS
         if self._cluster.is_dead(error):
-            worker.actor = self._cluster.hire(worker.id)
+            worker.actor = self._cluster.create_actor(worker.id)
         if self._cluster.is_dead(error) or self._cluster.is_raised(error):
-            self._stumbled(
+            self._node_failed(
                 worker, Error(worker.id, 0, "error", self._cluster.words(error), "", 1, True, False)
             )
 
@@ -299,18 +301,18 @@ class RayExecutor(Seated[_Worker]):
 
     def _answered(self, worker: _Worker, event: Ready | Done | Error) -> None:
         if isinstance(event, Error) and event.loading:
-            self._stumbled(worker, event)
+            self._node_failed(worker, event)
             return
         if (
             isinstance(event, Ready)
             and event.loaded is not None
             and (other := self._other_weights(worker, event))
         ):
-            self._stumbled(worker, other)
+            self._node_failed(worker, other)
             return
         if isinstance(event, Done) and event.result.rows:
             worker.tries = 0
-        self._events.append(worker.noted(event))
+        self._events.append(worker.track(event))
         self._begin_next(worker)
 
     def _begin_next(self, worker: _Worker) -> None:
@@ -320,7 +322,7 @@ class RayExecutor(Seated[_Worker]):
         """
         first = next(iter(worker.units.values()), None)
         if first is not None and worker.running is None and first.unit.backbone == worker.backbone:
-            self._events.append(worker.noted(Started(worker.id, first.unit.id)))
+            self._events.append(worker.track(Started(worker.id, first.unit.id)))
 
     def _other_weights(self, worker: _Worker, event: Ready) -> Error | None:
         """What to say of weights that are not those which the first worker found under the same name."""
@@ -337,7 +339,7 @@ class RayExecutor(Seated[_Worker]):
     # -- what goes wrong
     # ----------------------------------------------------------------------------------------------
 
-    def _stumbled(self, worker: _Worker, error: Error) -> None:
+    def _node_failed(self, worker: _Worker, error: Error) -> None:
         """A node cannot do what is asked.
 
         Try again, then leave it out, unless there is none that could take its place.
@@ -346,30 +348,30 @@ class RayExecutor(Seated[_Worker]):
         worker.tries += 1
         worker.running = worker.backbone = None
         if error.exit_code == UsageError.exit_code:
-            self._give_up(worker, error)
+            self._report_error(worker, error)
         elif worker.tries < TRIES:
             worker.pid, worker.former = 0, ("", 0)
             worker.restart_at = time.monotonic() + _RETRY_SECONDS[worker.tries - 1]
         elif any(_may_replace(worker, other, error) for other in self._workers):
-            self._leave_out(worker, error.message, worker.vacate().units)
+            self._leave_out(worker, error.message, worker.detach().units)
         else:
-            self._give_up(worker, error)
+            self._report_error(worker, error)
 
-    def _give_up(self, worker: _Worker, error: Error) -> None:
+    def _report_error(self, worker: _Worker, error: Error) -> None:
         """The driver is to judge: no other node could do better.
 
         What else the worker holds is tried all the same.
         """
         worker.tries = 0
-        self._events.append(worker.noted(error))
+        self._events.append(worker.track(error))
         if worker.pid:
             self._send_again(worker)
 
-    def _lose(self, worker: _Worker, reason: str) -> None:
+    def _lost_process(self, worker: _Worker, reason: str) -> None:
         """The process is gone: its units come back, Ray starts another one."""
         worker.epoch += 1
         worker.former = (worker.node, worker.pid)
-        gone = worker.vacate()
+        gone = worker.detach()
         if worker.device_fails and another_device(worker, self._workers):
             deaths = f"{worker.device} has lost its worker {worker.deaths_in_a_row} times in a row ({reason})"
             self._leave_out(worker, deaths, gone.units)
@@ -387,7 +389,7 @@ class RayExecutor(Seated[_Worker]):
     def _end(self, worker: _Worker, reason: str) -> None:
         assert self._cluster is not None
         self._cluster.restart(worker.actor)
-        self._lose(worker, reason)
+        self._lost_process(worker, reason)
 
     def _end_hanging(self) -> None:
         for worker in self._workers:
@@ -407,7 +409,7 @@ class RayExecutor(Seated[_Worker]):
 
     def _told_figures(self, worker: _Worker, event: Figures | None) -> None:
         if event is not None:
-            self._events.append(worker.noted(event))
+            self._events.append(worker.track(event))
 
 
 def _ignore(_worker: _Worker, _answer: object) -> None:

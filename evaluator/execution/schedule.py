@@ -1,4 +1,4 @@
-"""What is to be computed next: units of the first open stretch.
+"""What is to be computed next: units of the first open slice.
 
 Cut from what the run's file lacks, always alike.
 """
@@ -11,8 +11,8 @@ from dataclasses import replace
 from itertools import count
 
 from evaluator import catalog
+from evaluator.execution.stage_slices import StageSlice, round_by_round, stage_by_stage
 from evaluator.execution.stages import StagePlan
-from evaluator.execution.stretches import Stretch, round_by_round, stage_by_stage
 from evaluator.records import ImageRef, StoredMap, Unit
 from evaluator.store.reader import RunReader
 from evaluator.store.rows import StoredMaps
@@ -41,11 +41,11 @@ class Schedule:
         self._images = images
         self._dropped: Container[int] = ()
         self._ids = count(1)
-        self._returned: deque[Unit] = deque()
-        self._stretches = (round_by_round if in_rounds else stage_by_stage)(stages, images)
-        self._left = Counter(stretch.stage for stretch in self._stretches)
-        self._cuts: dict[Stretch, Iterator[Unit]] = {}
-        self._exhausted: set[Stretch] = set()
+        self._requeued: deque[Unit] = deque()
+        self._slices = (round_by_round if in_rounds else stage_by_stage)(stages, images)
+        self._left = Counter(slice_.stage for slice_ in self._slices)
+        self._cuts: dict[StageSlice, Iterator[Unit]] = {}
+        self._exhausted: set[StageSlice] = set()
         self.stages = {stage.id: stage for stage in stages}
         self.in_flight: dict[int, Unit] = {}
 
@@ -55,10 +55,10 @@ class Schedule:
 
     def skip_backbone(self, position: int) -> None:
         """Hand out nothing more of a backbone that cannot be loaded."""
-        for stretch in self._stretches:
-            if self.stages[stretch.stage].backbone == position:
-                self._exhaust(stretch)
-        self._returned = deque(unit for unit in self._returned if unit.backbone != position)
+        for slice_ in self._slices:
+            if self.stages[slice_.stage].backbone == position:
+                self._exhaust(slice_)
+        self._requeued = deque(unit for unit in self._requeued if unit.backbone != position)
 
     def end_at(self, images: int) -> None:
         """The run ends after so many images.
@@ -67,9 +67,9 @@ class Schedule:
         """
         self._images = images
         self._forget_what_is_not_wanted()
-        for stretch in self._stretches:
-            if next(self._pending_chunks(self.stages[stretch.stage], stretch), None) is None:
-                self._exhaust(stretch)
+        for slice_ in self._slices:
+            if next(self._pending_chunks(self.stages[slice_.stage], slice_), None) is None:
+                self._exhaust(slice_)
 
     def drop(self, cells: Container[int]) -> None:
         """Nothing more of these cells is handed out, and what is in flight is not waited for."""
@@ -77,7 +77,7 @@ class Schedule:
         self._forget_what_is_not_wanted()
 
     def _forget_what_is_not_wanted(self) -> None:
-        self._returned = deque(wanted for unit in self._returned if (wanted := self._wanted(unit)))
+        self._requeued = deque(wanted for unit in self._requeued if (wanted := self._wanted(unit)))
         self.in_flight = {
             id_: unit
             for id_, unit in self.in_flight.items()
@@ -120,7 +120,7 @@ class Schedule:
         Args:
             takes: whether a unit that was lost may be handed out again now.
         """
-        unit = self._take_returned(loaded, takes) or self._cut_next(loaded)
+        unit = self._take_requeued(loaded, takes) or self._cut_next(loaded)
         if unit is not None:
             self.in_flight[unit.id] = unit
         return unit
@@ -130,63 +130,63 @@ class Schedule:
 
         Where that backbone has not been loaded yet.
         """
-        for stretch in self._open_stretches():
-            stage = self.stages[stretch.stage]
+        for slice_ in self._open_slices():
+            stage = self.stages[slice_.stage]
             if stage.backbone in loaded:
                 return None
-            if next(self._pending_chunks(stage, stretch), None) is not None:
+            if next(self._pending_chunks(stage, slice_), None) is not None:
                 return stage.backbone
-            self._exhaust(stretch)
+            self._exhaust(slice_)
         return None
 
     def finish(self, unit_id: int) -> Unit | None:
         """A unit is done; ``None`` where it had been taken back before."""
         return self.in_flight.pop(unit_id, None)
 
-    def give_back(self, units: Iterable[Unit]) -> list[Unit]:
+    def requeue(self, units: Iterable[Unit]) -> list[Unit]:
         """Lost units, whole or in parts, to be handed out again under other ids.
 
         They come before anything new.
         """
         renewed = [replace(unit, id=next(self._ids)) for unit in units]
-        self._returned.extend(renewed)
+        self._requeued.extend(renewed)
         return renewed
 
     @property
     def busy(self) -> bool:
         """Whether something is in flight or waits to be handed out again."""
-        return bool(self.in_flight or self._returned)
+        return bool(self.in_flight or self._requeued)
 
-    def _take_returned(self, loaded: set[int], takes: Callable[[Unit], bool]) -> Unit | None:
-        for unit in [unit for unit in self._returned if unit.backbone in loaded and takes(unit)]:
-            self._returned.remove(unit)
+    def _take_requeued(self, loaded: set[int], takes: Callable[[Unit], bool]) -> Unit | None:
+        for unit in [unit for unit in self._requeued if unit.backbone in loaded and takes(unit)]:
+            self._requeued.remove(unit)
             if wanted := self._wanted(unit):
                 return wanted
         return None
 
     def _cut_next(self, loaded: set[int]) -> Unit | None:
-        for stretch in self._open_stretches():
-            stage = self.stages[stretch.stage]
+        for slice_ in self._open_slices():
+            stage = self.stages[slice_.stage]
             if stage.backbone not in loaded:
                 return None
-            for unit in self._cuts.setdefault(stretch, self._units(stage, stretch)):
+            for unit in self._cuts.setdefault(slice_, self._units(stage, slice_)):
                 if wanted := self._wanted(unit):
                     return wanted
-            self._exhaust(stretch)
+            self._exhaust(slice_)
         return None
 
-    def _open_stretches(self) -> Iterator[Stretch]:
+    def _open_slices(self) -> Iterator[StageSlice]:
         """Those from which units can be cut now, in order."""
         return (
-            stretch
-            for stretch in self._stretches
-            if stretch not in self._exhausted and not self._must_wait(self.stages[stretch.stage])
+            slice_
+            for slice_ in self._slices
+            if slice_ not in self._exhausted and not self._must_wait(self.stages[slice_.stage])
         )
 
-    def _exhaust(self, stretch: Stretch) -> None:
-        if stretch not in self._exhausted:
-            self._exhausted.add(stretch)
-            self._left[stretch.stage] -= 1
+    def _exhaust(self, slice_: StageSlice) -> None:
+        if slice_ not in self._exhausted:
+            self._exhausted.add(slice_)
+            self._left[slice_.stage] -= 1
 
     def ended(self, stage_id: int) -> bool:
         """Whether every unit of the stage is done."""
@@ -199,15 +199,15 @@ class Schedule:
         return not self.ended(stage.base)
 
     def _outstanding(self, stage_id: int) -> bool:
-        return any(unit.stage == stage_id for unit in (*self.in_flight.values(), *self._returned))
+        return any(unit.stage == stage_id for unit in (*self.in_flight.values(), *self._requeued))
 
-    def _units(self, stage: StagePlan, stretch: Stretch) -> Iterator[Unit]:
-        for pending in self._pending_chunks(stage, stretch):
+    def _units(self, stage: StagePlan, slice_: StageSlice) -> Iterator[Unit]:
+        for pending in self._pending_chunks(stage, slice_):
             for first in sorted({image // stage.block * stage.block for image in pending}):
                 yield from self._block(stage, first, pending)
 
     def _pending_chunks(
-        self, stage: StagePlan, stretch: Stretch
+        self, stage: StagePlan, slice_: StageSlice
     ) -> Iterator[dict[int, tuple[tuple[int, str], ...]]]:
         """Image → the (cell, metric) pairs that it lacks, chunk by chunk.
 
@@ -215,8 +215,8 @@ class Schedule:
         """
         metrics = stage.metrics or ("",)
         cells = [cell for cell in stage.cells if cell not in self._dropped]
-        end = min(stretch.end, self._images)
-        for first in range(stretch.first, end, CHUNK):
+        end = min(slice_.end, self._images)
+        for first in range(slice_.first, end, CHUNK):
             last = min(first + CHUNK, end) - 1
             missing: dict[int, list[tuple[int, str]]] = defaultdict(list)
             for metric in metrics:

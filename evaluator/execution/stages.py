@@ -20,7 +20,7 @@ _UNKNOWN_CHANNELS = 1024
 
 @dataclass(frozen=True)
 class StagePlan:
-    """A stretch of work whose units cost alike.
+    """A part of the work whose units cost alike.
 
     Attributes:
         backbone: position in the plan; ``cells`` and ``methods`` in step, applicable ones only.

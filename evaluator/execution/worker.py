@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 
 from evaluator.errors import CamtuiError, is_out_of_memory, loses_device
 from evaluator.execution.checking import checked
-from evaluator.execution.narration import narrate_traceback
+from evaluator.execution.run_log import log_traceback
 from evaluator.interfaces import (
     Done,
     Error,
@@ -49,9 +49,9 @@ def worker_main(
         settings: for the session.
         dotted_session: ``module:function`` that opens it.
     """
-    _hold_out()
+    _ignore_signals()
     outbox = _Outbox(connection)
-    with _unit_blamed(outbox, worker, unit=0) as ok:
+    with _errors_reported(outbox, worker, unit=0) as ok:
         session = open_session(dotted_session)(settings)
         versions = (
             session.versions()
@@ -73,14 +73,14 @@ def _serve(
 ) -> int | None:
     """Compute one unit; returns the backbone that is loaded afterwards."""
     if unit.backbone != position:
-        with _unit_blamed(outbox, worker, unit.id, loading=True) as ok:
+        with _errors_reported(outbox, worker, unit.id, loading=True) as ok:
             loaded = session.load(unit.backbone)
             versions = session.versions()
         if not ok:
             return None
         outbox.send(Ready(worker, unit.backbone, loaded, versions))
     outbox.send(Started(worker, unit.id))
-    with _unit_blamed(outbox, worker, unit.id):
+    with _errors_reported(outbox, worker, unit.id):
         outbox.send(Done(worker, unit.id, evaluated(unit, session)))
     return unit.backbone
 
@@ -112,7 +112,7 @@ def open_session(dotted: str) -> OpenSession:
     return function
 
 
-def _hold_out() -> None:
+def _ignore_signals() -> None:
     """Ctrl-C and hang-ups are the driver's business.
 
     What libraries print goes to the log, not to standard output.
@@ -156,12 +156,12 @@ def _report_figures(outbox: _Outbox, worker: int, session: Session) -> None:
         try:
             figures = session.figures()
         except Exception:
-            narrate_traceback()
+            log_traceback()
             return
         outbox.send(Figures(worker, figures))
 
 
-class _Verdict:
+class _Success:
     """Whether a block ended without an exception."""
 
     def __init__(self) -> None:
@@ -172,18 +172,18 @@ class _Verdict:
 
 
 @contextmanager
-def _unit_blamed(
+def _errors_reported(
     outbox: _Outbox, worker: int, unit: int, *, loading: bool = False
-) -> Iterator[_Verdict]:
+) -> Iterator[_Success]:
     """Whatever is raised within becomes an ``Error`` for the driver to judge.
 
     The one place where any exception is caught.
     """
-    verdict = _Verdict()
+    success = _Success()
     try:
-        yield verdict
+        yield success
     except Exception as error:
-        verdict.ok = False
+        success.ok = False
         outbox.send(as_event(error, worker, unit, loading=loading or not unit))
 
 
@@ -196,7 +196,7 @@ def as_event(error: Exception, worker: int, unit: int, *, loading: bool) -> Erro
         return Error(
             worker, unit, error.kind, error.message, error.hint, error.exit_code, loading, False
         )
-    narrate_traceback()
+    log_traceback()
     text = f"{type(error).__name__}: {error}".strip()
     no_memory = is_out_of_memory(error)
     fatal = not no_memory and loses_device(error)

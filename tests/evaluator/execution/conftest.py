@@ -46,19 +46,19 @@ def new_run(tmp_path: Path) -> NewRun:
 
 
 @pytest.fixture(scope="module")
-def own_ray() -> Iterator[None]:
+def started_ray() -> Iterator[None]:
     """A Ray of camtui's own in this process; one module may use it: a process can hold one token
     only.
     """
-    from evaluator.execution.ray_own import start_own
+    from evaluator.execution.private_ray import start_private_ray
 
-    leave = start_own(cuda=False)
+    leave = start_private_ray(cuda=False)
     yield
     leave()
 
 
 @pytest.fixture
-def ray_executors(own_ray: None) -> OpenExecutor:
+def ray_executors(started_ray: None) -> OpenExecutor:
     """Opens executors on the Ray that is there."""
     from tests.evaluator.execution.on_ray import open_executor
 

@@ -14,7 +14,7 @@ import pytest
 
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.execution.local import LocalExecutor
-from evaluator.execution.worker_seat import QUEUED, Seat
+from evaluator.execution.worker_slot import QUEUED, WorkerSlot
 from evaluator.interfaces import (
     Done,
     Error,
@@ -107,9 +107,9 @@ def unit(number: int, backbone: int = 0, images: int = 1) -> Unit:
     return Unit(number, 1, backbone, (1,), ("gradcam",), refs)
 
 
-def submit(executor: Executor, *units: Unit, patience: float = 60.0) -> None:
+def submit(executor: Executor, *units: Unit, timeout: float = 60.0) -> None:
     for one in units:
-        executor.submit(one, lambda: patience)
+        executor.submit(one, lambda: timeout)
 
 
 def until(
@@ -126,9 +126,9 @@ def until(
 
 def test_a_unit_is_loaded_begun_and_done_in_this_order(make: Make) -> None:
     executor = make(1)
-    assert executor.slots() == QUEUED
+    assert executor.capacity() == QUEUED
     submit(executor, unit(1))
-    assert executor.slots() == QUEUED - 1
+    assert executor.capacity() == QUEUED - 1
     events = [event for event in until(executor, 1) if not isinstance(event, Figures)]
     assert [type(event) for event in events] == [Ready, Ready, Started, Done]
     assert isinstance(events[1], Ready)
@@ -136,7 +136,7 @@ def test_a_unit_is_loaded_begun_and_done_in_this_order(make: Make) -> None:
     assert events[1].loaded.key == "resnet50"
     assert isinstance(events[3], Done)
     assert len(events[3].result.rows) == 1
-    assert executor.slots() == QUEUED
+    assert executor.capacity() == QUEUED
 
 
 def test_units_go_where_their_backbone_is_loaded(make: Make) -> None:
@@ -167,7 +167,7 @@ def test_a_death_brings_back_the_units_and_names_the_one_to_blame(
         event for event in until(executor, 1, (WorkerLost,)) if isinstance(event, WorkerLost)
     ]
     assert lost == WorkerLost(1, kind.death, 1, (1, 2))
-    assert executor.slots() == 0
+    assert executor.capacity() == 0
     knobs()
     until(executor, 1, (Ready,))
     submit(executor, unit(3))
@@ -188,7 +188,7 @@ def test_killing_a_worker_is_a_loss_like_any_other(make: Make, knobs: Knobs) -> 
 def test_patience_ends(make: Make, knobs: Knobs) -> None:
     knobs(hangs=[0])
     executor = make(1)
-    submit(executor, unit(1), patience=0.3)
+    submit(executor, unit(1), timeout=0.3)
     (lost,) = [
         event for event in until(executor, 1, (WorkerLost,)) if isinstance(event, WorkerLost)
     ]
@@ -213,7 +213,7 @@ def test_errors_say_what_failed(make: Make, knobs: Knobs) -> None:
         "put them there",
         True,
     )
-    assert executor.slots() == QUEUED
+    assert executor.capacity() == QUEUED
 
 
 def test_workers_end_with_their_pipe(make: Make, knobs: Knobs) -> None:
@@ -240,8 +240,8 @@ def test_figures_arrive(make: Make) -> None:
 
 
 def test_what_is_no_news_of_a_unit_changes_nothing_but_when_the_worker_was_heard_of() -> None:
-    seat = Seat(1, "cpu", pid=7, running=3, backbone=0)
+    slot = WorkerSlot(1, "cpu", pid=7, running=3, backbone=0)
     lost = WorkerLost(1, "signal 9", 3, (3,))
-    assert seat.noted(lost) is lost
-    assert (seat.running, seat.backbone, seat.units) == (3, 0, {})
-    assert seat.since > 0
+    assert slot.track(lost) is lost
+    assert (slot.running, slot.backbone, slot.units) == (3, 0, {})
+    assert slot.since > 0

@@ -17,7 +17,7 @@ import pytest
 
 from camtui.launch import launch
 from evaluator.errors import UsageError
-from evaluator.execution.narration import narrate
+from evaluator.execution.run_log import log
 from evaluator.store import audit
 from evaluator.store.lock import lock_path
 from evaluator.store.reader import RunReader
@@ -126,7 +126,7 @@ def test_no_driver_is_started_through_a_link(new_run: NewRun, tmp_path: Path, na
 
 
 def test_a_name_in_the_log_is_no_command(capfd: pytest.CaptureFixture[str]) -> None:
-    narrate("info", "a folder is left out: /data/x`touch a`;$(touch b)|c&d>e<f")
+    log("info", "a folder is left out: /data/x`touch a`;$(touch b)|c&d>e<f")
     line = capfd.readouterr().err
     assert not set("`;$|&<>") & set(line)
     assert "/data/x\\x60touch a" in line

@@ -86,7 +86,7 @@ def test_whoever_insists_waits_or_gives_up(kept: Kept) -> None:
         kept.journal.writer.event("info", "insisted " + 4000 * "y")
         written.append("once")
 
-    kept.journal.insist(write, lambda: True)
+    kept.journal.retry(write, lambda: True)
     assert written == []
     asked: list[int] = []
 
@@ -96,7 +96,7 @@ def test_whoever_insists_waits_or_gives_up(kept: Kept) -> None:
             kept.limit(1_000_000)
         return False
 
-    kept.journal.insist(write, give_up)
+    kept.journal.retry(write, give_up)
     assert written == ["once"]
     assert len(asked) >= 3
 

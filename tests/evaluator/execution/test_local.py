@@ -17,7 +17,7 @@ import pytest
 from evaluator.errors import CamtuiError
 from evaluator.execution import local
 from evaluator.execution.local import LocalExecutor
-from evaluator.execution.worker_seat import DEATHS_OF_A_DEVICE, Seat, Seated, best_for
+from evaluator.execution.worker_slot import DEATHS_OF_A_DEVICE, SlotExecutor, WorkerSlot, best_for
 from evaluator.interfaces import (
     DeviceFigures,
     Done,
@@ -180,7 +180,7 @@ def test_a_gpu_whose_workers_never_come_to_a_unit_is_left_out(opened: Open) -> N
     assert sum(isinstance(event, WorkerLost) for event in events) == DEATHS_OF_A_DEVICE - 1
     (left,) = [event for event in events if isinstance(event, LeftOut)]
     assert left.reason == "cuda:1 has lost its worker 3 times in a row (exit code 3)"
-    assert executor.slots() > 0
+    assert executor.capacity() > 0
 
 
 class Undead(subprocess.Popen[bytes]):
@@ -202,7 +202,7 @@ class Undead(subprocess.Popen[bytes]):
 
 
 @pytest.fixture
-def undead(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def unkillable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     started: list[Undead] = []
 
     class Kept(Undead):
@@ -222,7 +222,7 @@ def undead(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("how", ["hangs", "is killed"])
 def test_a_process_that_cannot_be_ended_stops_nobody_else(
-    undead: None, opened: Open, knobs: Knobs, how: str
+    unkillable: None, opened: Open, knobs: Knobs, how: str
 ) -> None:
     knobs(hangs=[1])
     executor = opened(DOTTED)
@@ -263,60 +263,60 @@ def test_a_worker_sees_its_own_gpu_as_cuda_counts(
         assert (environment["CUDA_VISIBLE_DEVICES"], device) == (expected, "cuda:0")
 
 
-def died(seat: Seat, number: int, *images: int) -> None:
-    """The seat's process dies computing a unit of these images."""
-    seat.occupy(4711)
-    seat.take(unit(number, *images), lambda: 60.0)
-    seat.noted(Started(seat.id, number))
-    seat.vacate()
+def died(slot: WorkerSlot, number: int, *images: int) -> None:
+    """The slot's process dies computing a unit of these images."""
+    slot.attach(4711)
+    slot.take(unit(number, *images), lambda: 60.0)
+    slot.track(Started(slot.id, number))
+    slot.detach()
 
 
 def test_an_image_that_is_in_every_lost_unit_is_to_blame_and_not_the_device() -> None:
-    seat = Seat(1, "cuda:0")
+    slot = WorkerSlot(1, "cuda:0")
     for number in range(10):
-        died(seat, number, 5, number + 10)
-    assert not seat.device_fails
-    died(seat, 11, 1, 2)
-    assert seat.device_fails
-    seat.occupy(4711)
-    seat.noted(Done(1, 12, UnitResult()))
-    assert not seat.device_fails
-    died(seat, 13, 1, 2)
-    died(seat, 14, 3, 4)
-    assert not seat.device_fails, "fewer than three"
+        died(slot, number, 5, number + 10)
+    assert not slot.device_fails
+    died(slot, 11, 1, 2)
+    assert slot.device_fails
+    slot.attach(4711)
+    slot.track(Done(1, 12, UnitResult()))
+    assert not slot.device_fails
+    died(slot, 13, 1, 2)
+    died(slot, 14, 3, 4)
+    assert not slot.device_fails, "fewer than three"
 
 
 def test_what_one_device_has_lost_is_tried_on_another_first() -> None:
-    first, second = Seat(1, "cuda:0"), Seat(2, "cuda:1")
-    seats = Seated([first, second])
+    first, second = WorkerSlot(1, "cuda:0"), WorkerSlot(2, "cuda:1")
+    worker_slots = SlotExecutor([first, second])
     died(second, 1, 0, 1)
-    second.occupy(4711)
-    assert not seats.takes(unit(2, 1)), "the first has no process now, but will have one"
-    assert seats.takes(unit(2, 7))
-    first.occupy(4712)
-    assert seats.takes(unit(2, 1))
+    second.attach(4711)
+    assert not worker_slots.takes(unit(2, 1)), "the first has no process now, but will have one"
+    assert worker_slots.takes(unit(2, 7))
+    first.attach(4712)
+    assert worker_slots.takes(unit(2, 1))
     assert best_for(unit(2, 1), [first, second]) is first
     died(first, 2, 1)
-    assert seats.takes(unit(3, 1)), "both have lost it"
-    first.occupy(4713)
-    first.noted(Done(1, 4, UnitResult()))
+    assert worker_slots.takes(unit(3, 1)), "both have lost it"
+    first.attach(4713)
+    first.track(Done(1, 4, UnitResult()))
     first.ended = True
-    assert seats.takes(unit(3, 1)), "there is no other device left"
+    assert worker_slots.takes(unit(3, 1)), "there is no other device left"
 
 
 def test_a_device_error_counts_as_a_death_of_its_unit() -> None:
-    seat = Seat(1, "cuda:0")
+    slot = WorkerSlot(1, "cuda:0")
     for number in range(3):
-        seat.occupy(4711)
-        seat.take(unit(number, number), lambda: 60.0)
-        seat.noted(Started(1, number))
-        seat.noted(Error(1, number, "error", "CUDA error", "", 1, False, True))
-        seat.vacate()
-    assert seat.device_fails
+        slot.attach(4711)
+        slot.take(unit(number, number), lambda: 60.0)
+        slot.track(Started(1, number))
+        slot.track(Error(1, number, "error", "CUDA error", "", 1, False, True))
+        slot.detach()
+    assert slot.device_fails
 
 
 def test_a_cpu_is_never_to_blame() -> None:
-    seat = Seat(1, "cpu")
+    slot = WorkerSlot(1, "cpu")
     for number in range(10):
-        died(seat, number, number)
-    assert not seat.device_fails
+        died(slot, number, number)
+    assert not slot.device_fails

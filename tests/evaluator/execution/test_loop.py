@@ -57,13 +57,13 @@ class Scripted:
 
     def close(self) -> None: ...
 
-    def slots(self) -> int:
+    def capacity(self) -> int:
         return 0 if self._events else 1
 
     def takes(self, unit: Unit) -> bool:
         return True
 
-    def submit(self, unit: Unit, patience: Callable[[], float]) -> None:
+    def submit(self, unit: Unit, timeout: Callable[[], float]) -> None:
         self.units.append(unit)
         answer = self._script.popleft() if self._script else self.well
         self._events += answer(unit)

@@ -94,7 +94,7 @@ class Cluster:
         self.workers = workers
         self.actors: dict[int, Actor] = {}
 
-    def hire(self, number: int) -> Actor:
+    def create_actor(self, number: int) -> Actor:
         return self.actors.setdefault(number, self._make(number))
 
     def restart(self, actor: Actor) -> None:
@@ -139,9 +139,9 @@ def until(executor: RayExecutor, kind: type[ExecutorEvent]) -> list[ExecutorEven
     return seen
 
 
-@pytest.mark.parametrize("aside", ["figures", "prefetch"])
-def test_a_failing_aside_never_loses_a_worker(tmp_path: Path, aside: str) -> None:
-    executor, _ = opened(tmp_path, {aside})
+@pytest.mark.parametrize("call", ["figures", "prefetch"])
+def test_a_failing_concurrent_call_never_loses_a_worker(tmp_path: Path, call: str) -> None:
+    executor, _ = opened(tmp_path, {call})
     for number in (1, 2):
         executor.submit(unit(number), lambda: 60.0)
     seen: list[ExecutorEvent] = []
@@ -159,7 +159,7 @@ def test_a_call_that_raises_costs_the_process_and_the_worker_comes_back(tmp_path
     assert (lost.reason, lost.units) == ("compute failed", (1,))
     cluster.actors[1].fails.clear()
     limit = time.monotonic() + 10
-    while not executor.slots():
+    while not executor.capacity():
         assert time.monotonic() < limit, "it is never placed again"
         executor.poll(0.05)
     executor.submit(unit(2), lambda: 60.0)

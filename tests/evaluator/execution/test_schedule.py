@@ -162,13 +162,13 @@ def test_a_run_that_ends_early_hands_out_nothing_beyond_its_last_image(tmp_path:
         assert second is not None
         assert beyond is not None
         lost = second.images[3].id
-        schedule.give_back([schedule.finish(second.id) or second])
+        schedule.requeue([schedule.finish(second.id) or second])
         schedule.end_at(lost)
         assert list(schedule.in_flight) == [first.id]
         again = schedule.next_unit({0})
         assert again is not None
         assert [image.id for image in again.images] == list(range(second.images[0].id, lost))
-        schedule.give_back([beyond])
+        schedule.requeue([beyond])
         assert schedule.next_unit({0}) is None, "a worker was lost with it after the end was known"
         for unit in (first, again):
             writer.commit(result_of(unit, "resnet50"))
@@ -230,7 +230,7 @@ def test_skipping_a_backbone_leaves_the_others(tmp_path: Path) -> None:
         assert [names[unit.backbone] for unit in (first, second)] == names
         for unit in (first, second):
             schedule.finish(unit.id)
-        schedule.give_back([first, second])
+        schedule.requeue([first, second])
         schedule.skip_backbone(0)
         left = all_units(schedule, writer, names)
     assert {unit.backbone for unit in left} == {1}
@@ -268,7 +268,7 @@ def test_what_is_given_back_comes_before_anything_new_and_only_to_a_loaded_backb
         schedule.finish(lost.id)
         schedule.finish(other.id)
         assert not schedule.busy
-        (renewed,) = schedule.give_back([lost])
+        (renewed,) = schedule.requeue([lost])
         assert schedule.busy
         assert renewed.id not in (lost.id, other.id)
         assert schedule.next_unit(set()) is None
@@ -332,7 +332,7 @@ class ScheduleAndStore(RuleBasedStateMachine):
         if after_commit:
             self.writer.commit(result_of(unit, "resnet50"))
         self.schedule.finish(unit.id)
-        self.schedule.give_back([unit])
+        self.schedule.requeue([unit])
 
     @rule(
         limit=st.integers(6, 40),

@@ -21,8 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from evaluator.errors import CamtuiError, RunFailed
-from evaluator.execution.narration import narrate
 from evaluator.execution.ray_connection import QUIET, connect_to, disconnect
+from evaluator.execution.run_log import log
 from evaluator.text import printable
 
 TEMP = Path("/tmp")
@@ -39,7 +39,10 @@ _PRIVATE = {
     "RAY_enable_metrics_collection": "0",
 }
 
-_PATIENT = {"RAY_gcs_server_port_wait_time_s": "60", "RAY_agent_register_timeout_ms": "60000"}
+_LONGER_TIMEOUTS = {
+    "RAY_gcs_server_port_wait_time_s": "60",
+    "RAY_agent_register_timeout_ms": "60000",
+}
 """How long Ray waits for its own processes: its 30 and 15 s are too few on a busy machine. Whoever
 sets them is not overruled.
 """
@@ -56,7 +59,7 @@ is busy.
 """
 
 
-def start_own(*, cuda: bool) -> Callable[[], None]:
+def start_private_ray(*, cuda: bool) -> Callable[[], None]:
     """Start a Ray of our own, on this machine alone.
 
     Returns how to end it, when none of its processes is left.
@@ -67,7 +70,7 @@ def start_own(*, cuda: bool) -> Callable[[], None]:
     sweep()
     token = secrets.token_hex(32)  # one for all tries: Ray reads it once in the life of a process
     for last in (*[False] * (_START_TRIES - 1), True):
-        home = _Home(token)
+        home = _RayFolder(token)
         try:
             connect_to(
                 _temp_dir=str(home.path / "r"),
@@ -88,13 +91,13 @@ def start_own(*, cuda: bool) -> Callable[[], None]:
                     f"Ray does not start: {printable(error, 300)}",
                     "camtui run without --executor ray",
                 ) from error
-            narrate("warning", f"Ray did not start, once more: {printable(error, 300)}")
+            log("warning", f"Ray did not start, once more: {printable(error, 300)}")
         else:
             return home.leave
     raise AssertionError("unreachable")
 
 
-class _Home:
+class _RayFolder:
     """The folder of a Ray of our own.
 
     Its token, its sockets, its logs, and the lock that says that its driver lives.
@@ -109,8 +112,8 @@ class _Home:
         file = self.path / "token"
         file.touch(0o600)
         file.write_text(token)
-        patient = {name: os.environ.get(name, value) for name, value in _PATIENT.items()}
-        settings = {**QUIET, **patient, **_PRIVATE, "RAY_AUTH_TOKEN_PATH": str(file)}
+        timeouts = {name: os.environ.get(name, value) for name, value in _LONGER_TIMEOUTS.items()}
+        settings = {**QUIET, **timeouts, **_PRIVATE, "RAY_AUTH_TOKEN_PATH": str(file)}
         self._environment = {name: os.environ.get(name) for name in settings}
         os.environ.update(settings)
 
@@ -164,9 +167,7 @@ def _remove_unheld(home: Path) -> None:
     if lock is None:
         return
     if (home / "token").exists():  # else it is being made
-        narrate(
-            "info", f"removed what a killed driver left: {home}, {end_processes(home)} processes"
-        )
+        log("info", f"removed what a killed driver left: {home}, {end_processes(home)} processes")
         shutil.rmtree(home, ignore_errors=True)
     os.close(lock)
 

@@ -14,7 +14,7 @@ ROUND = 64
 """Images of the first round: the burn-in of a rule, in whole units."""
 
 
-class Stretch(NamedTuple):
+class StageSlice(NamedTuple):
     """The images ``first`` to ``end - 1`` of one stage."""
 
     stage: int
@@ -22,12 +22,12 @@ class Stretch(NamedTuple):
     end: int
 
 
-def stage_by_stage(stages: Sequence[StagePlan], images: int) -> list[Stretch]:
+def stage_by_stage(stages: Sequence[StagePlan], images: int) -> list[StageSlice]:
     """Every stage takes all images before the next begins."""
-    return [Stretch(stage.id, 0, images) for stage in stages]
+    return [StageSlice(stage.id, 0, images) for stage in stages]
 
 
-def round_by_round(stages: Sequence[StagePlan], images: int) -> list[Stretch]:
+def round_by_round(stages: Sequence[StagePlan], images: int) -> list[StageSlice]:
     """All stages that make rows take the images of a round before the next round.
 
     What is measured from rows comes at the end.
@@ -36,7 +36,9 @@ def round_by_round(stages: Sequence[StagePlan], images: int) -> list[Stretch]:
     """
     rows = [stage for stage in stages if stage.base is None]
     rest = [stage for stage in stages if stage.base is not None]
-    in_rounds = [Stretch(stage.id, first, end) for first, end in rounds(images) for stage in rows]
+    in_rounds = [
+        StageSlice(stage.id, first, end) for first, end in rounds(images) for stage in rows
+    ]
     return [*in_rounds, *stage_by_stage(rest, images)]
 
 

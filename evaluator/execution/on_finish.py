@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluator.errors import CamtuiError
-from evaluator.execution.narration import narrate
 from evaluator.execution.request import RunRequest
+from evaluator.execution.run_log import log
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
@@ -40,9 +40,9 @@ def tell(command: str, database: Path, outcome: Outcome) -> None:
     try:
         document = _document(database, outcome)
         done = subprocess.run(shlex.split(command), input=document.encode(), stdout=2, check=False)
-        narrate("info", f"--on-finish: exit code {done.returncode}")
+        log("info", f"--on-finish: exit code {done.returncode}")
     except (OSError, ValueError, CamtuiError) as error:
-        narrate("warning", f"--on-finish: {printable(error)}")
+        log("warning", f"--on-finish: {printable(error)}")
 
 
 def _document(database: Path, outcome: Outcome) -> str:
@@ -63,44 +63,44 @@ def _document(database: Path, outcome: Outcome) -> str:
     )
 
 
-class Guard:
+class Watchdog:
     """Runs the command should this process be killed.
 
-    ``relieve`` it before the driver runs the command itself.
+    ``cancel`` it before the driver runs the command itself.
     """
 
     def __init__(self, request: RunRequest) -> None:
         """Start the guard of a run that is under way."""
-        command = [sys.executable, "-P", "-m", "evaluator.execution.finish"]
+        command = [sys.executable, "-P", "-m", "evaluator.execution.on_finish"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2)
-        charge = {
+        payload = {
             "db": os.fsencode(request.db).hex(),
             "command": request.settings.on_finish,
             "word": request.word,
         }
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(charge).encode() + b"\n")
+        self._process.stdin.write(json.dumps(payload).encode() + b"\n")
         self._process.stdin.flush()
 
-    def relieve(self) -> None:
+    def cancel(self) -> None:
         """The driver has ended in good order; returns when the guard is gone."""
         with suppress(BrokenPipeError):
-            self._process.communicate(b"relieved\n")
+            self._process.communicate(b"cancelled\n")
 
 
 def main() -> None:
     """Wait for the end of the driver; if it ended without a word, run the command in its place."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # meant for the driver, sent to its whole group
-    charge = json.loads(sys.stdin.buffer.readline())
+    payload = json.loads(sys.stdin.buffer.readline())
     if sys.stdin.buffer.read():
         return
-    narrate("error", "the driver was killed")
-    database = Path(os.fsdecode(bytes.fromhex(charge["db"])))
+    log("error", "the driver was killed")
+    database = Path(os.fsdecode(bytes.fromhex(payload["db"])))
     tell(
-        charge["command"],
+        payload["command"],
         database,
-        Outcome("crashed", f"the driver was killed: camtui resume {charge['word']}", 1),
+        Outcome("crashed", f"the driver was killed: camtui resume {payload['word']}", 1),
     )
 
 

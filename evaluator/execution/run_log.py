@@ -16,7 +16,7 @@ it.
 """
 
 
-def narrate(level: str, text: str) -> None:
+def log(level: str, text: str) -> None:
     """One line with its time; never raises.
 
     Also where the disk is full or the terminal has gone.
@@ -24,7 +24,7 @@ def narrate(level: str, text: str) -> None:
     _write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<7} {text.translate(_SHELL)}\n")
 
 
-def narrate_traceback() -> None:
+def log_traceback() -> None:
     """The exception that is being handled, for whoever mends the code."""
     _write(format_exc().translate(_SHELL))
 

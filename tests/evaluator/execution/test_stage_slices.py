@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from evaluator.execution.stage_slices import (
+    ROUND,
+    StageSlice,
+    round_by_round,
+    rounds,
+    stage_by_stage,
+)
 from evaluator.execution.stages import StagePlan
-from evaluator.execution.stretches import ROUND, Stretch, round_by_round, rounds, stage_by_stage
 from evaluator.until import BURN_IN
 
 
@@ -23,17 +29,20 @@ def stage(number: int, base: int | None = None) -> StagePlan:
 
 
 def test_stage_by_stage() -> None:
-    assert stage_by_stage([stage(1), stage(2, 1)], 100) == [Stretch(1, 0, 100), Stretch(2, 0, 100)]
+    assert stage_by_stage([stage(1), stage(2, 1)], 100) == [
+        StageSlice(1, 0, 100),
+        StageSlice(2, 0, 100),
+    ]
 
 
 def test_round_by_round_rows_come_first() -> None:
     found = round_by_round([stage(1), stage(2, 1), stage(3)], 100)
     assert found == [
-        Stretch(1, 0, 64),
-        Stretch(3, 0, 64),
-        Stretch(1, 64, 100),
-        Stretch(3, 64, 100),
-        Stretch(2, 0, 100),
+        StageSlice(1, 0, 64),
+        StageSlice(3, 0, 64),
+        StageSlice(1, 64, 100),
+        StageSlice(3, 64, 100),
+        StageSlice(2, 0, 100),
     ]
 
 

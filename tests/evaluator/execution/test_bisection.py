@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from evaluator.execution.bisection import Bisection, halves
 from evaluator.execution.checking import pairs_of
-from evaluator.execution.suspects import Suspects, halves
 from evaluator.records import Unit
 from tests.evaluator.execution.units import CURVES, ROWS
 
@@ -30,11 +30,11 @@ def test_halving_ends_in_single_pairs_and_loses_none(unit: Unit) -> None:
 
 
 def test_a_suspect_keeps_its_record_under_another_id() -> None:
-    suspects = Suspects()
-    assert suspects.blamed(ROWS) == 1
-    suspects.renamed(ROWS, replace(ROWS, id=2))
-    assert suspects.blamed(replace(ROWS, id=2)) == 2
-    suspects.half_of(replace(ROWS, id=3))
-    assert suspects.blamed(replace(ROWS, id=3)) == 2
-    suspects.cleared(3)
-    assert suspects.blamed(replace(ROWS, id=3)) == 1
+    bisection = Bisection()
+    assert bisection.record_failure(ROWS) == 1
+    bisection.rename(ROWS, replace(ROWS, id=2))
+    assert bisection.record_failure(replace(ROWS, id=2)) == 2
+    bisection.record_half(replace(ROWS, id=3))
+    assert bisection.record_failure(replace(ROWS, id=3)) == 2
+    bisection.clear(3)
+    assert bisection.record_failure(replace(ROWS, id=3)) == 1

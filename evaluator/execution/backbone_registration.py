@@ -89,7 +89,7 @@ def named_by_folders(manifest: Manifest, loaded: LoadedBackbone) -> LoadedBackbo
     return replace(loaded, classes=manifest.folders)
 
 
-class Arrivals:
+class BackboneRegistration:
     """Puts what a backbone tells, once it is loaded, into the store and the schedule."""
 
     def __init__(

@@ -60,26 +60,26 @@ def _by_metrics(unit: Unit) -> list[Unit]:
     )
 
 
-class Suspects:
+class Bisection:
     """Counts deaths unit by unit, across the ids under which a unit is handed out again."""
 
     def __init__(self) -> None:
         self._deaths: dict[int, int] = {}
 
-    def blamed(self, unit: Unit) -> int:
+    def record_failure(self, unit: Unit) -> int:
         """A worker died computing it: how often that has happened to it now."""
         self._deaths[unit.id] = self._deaths.get(unit.id, 0) + 1
         return self._deaths[unit.id]
 
-    def renamed(self, old: Unit, new: Unit) -> None:
+    def rename(self, old: Unit, new: Unit) -> None:
         """The unit has been handed out under another id; its record follows."""
         if old.id in self._deaths:
             self._deaths[new.id] = self._deaths.pop(old.id)
 
-    def half_of(self, unit: Unit) -> None:
+    def record_half(self, unit: Unit) -> None:
         """A part of a unit that killed twice: the next death of it counts as its second."""
         self._deaths[unit.id] = 1
 
-    def cleared(self, unit_id: int) -> None:
+    def clear(self, unit_id: int) -> None:
         """The unit is done."""
         self._deaths.pop(unit_id, None)

@@ -27,10 +27,10 @@ class Held(NamedTuple):
     """A unit that a worker holds, and how long it may take."""
 
     unit: Unit
-    patience: Callable[[], float]
+    timeout: Callable[[], float]
 
 
-class Vacated(NamedTuple):
+class Detached(NamedTuple):
     """What was with a worker that is gone: its units, and the one it was computing."""
 
     units: tuple[int, ...]
@@ -38,7 +38,7 @@ class Vacated(NamedTuple):
 
 
 @dataclass
-class Seat:
+class WorkerSlot:
     """What is known of one worker.
 
     Attributes:
@@ -46,8 +46,8 @@ class Seat:
         running: the unit that is being computed. backbone: the one that is loaded. since: when the
         worker was last heard of, on the monotonic clock. blame: why it is about to be ended. ended:
         nobody will come to this place again. begun: whether the process in this place has begun a
-        unit; ``barren``: deaths in a row before any was begun. lost: images of the units that were
-        lost since one was finished; ``suspects``: those that were in all of them.
+        unit; ``startup_failures``: deaths in a row before any was begun. lost: images of the units that were
+        lost since one was finished; ``bisection``: those that were in all of them.
     """
 
     id: int
@@ -60,12 +60,12 @@ class Seat:
     restart_at: float = 0.0
     restarts: int = 0
     deaths_in_a_row: int = 0
-    blame: str = ""
+    end_reason: str = ""
     ended: bool = False
     begun: bool = False
-    barren: int = 0
+    startup_failures: int = 0
     lost: frozenset[int] = frozenset()
-    suspects: frozenset[int] = frozenset()
+    common_images: frozenset[int] = frozenset()
     figures: DeviceFigures = field(default_factory=DeviceFigures)
 
     @property
@@ -88,21 +88,21 @@ class Seat:
         last = next(reversed(self.units.values()), None)
         return last.unit.backbone if last else self.backbone
 
-    def occupy(self, pid: int) -> None:
+    def attach(self, pid: int) -> None:
         """A process has come that knows nothing yet."""
         self.pid = pid
         self.running = self.backbone = None
         self.since = time.monotonic()
-        self.blame = ""
+        self.end_reason = ""
         self.begun = False
 
-    def take(self, unit: Unit, patience: Callable[[], float]) -> None:
+    def take(self, unit: Unit, timeout: Callable[[], float]) -> None:
         """The worker holds one unit more."""
         if not self.units:
             self.since = time.monotonic()
-        self.units[unit.id] = Held(unit, patience)
+        self.units[unit.id] = Held(unit, timeout)
 
-    def noted(self, event: ExecutorEvent) -> ExecutorEvent:
+    def track(self, event: ExecutorEvent) -> ExecutorEvent:
         """Keep track of what the worker is about."""
         if isinstance(event, Figures):
             self.figures = event.figures
@@ -112,22 +112,22 @@ class Seat:
             self.backbone = event.position
         elif isinstance(event, Started):
             self.running = event.unit
-            self.begun, self.barren = True, 0
+            self.begun, self.startup_failures = True, 0
         elif isinstance(event, Done):
             self.units.pop(event.unit, None)
             self.running = None
             self.deaths_in_a_row = 0
-            self.lost = self.suspects = frozenset()
+            self.lost = self.common_images = frozenset()
         elif isinstance(event, Error):
             held = self.units.pop(event.unit, None)
             self.running = None
             if event.fatal and held is not None:
-                self._suspect(held.unit)
+                self._record_loss(held.unit)
         return event
 
-    def _suspect(self, unit: Unit) -> None:
+    def _record_loss(self, unit: Unit) -> None:
         images = frozenset(image.id for image in unit.images)
-        self.suspects = self.suspects & images if self.lost else images
+        self.common_images = self.common_images & images if self.lost else images
         self.lost |= images
 
     @property
@@ -138,8 +138,8 @@ class Seat:
 
         Of a CPU that is never said: it is the same for every worker of its machine.
         """
-        innocent = bool(self.lost) and not self.suspects
-        many = self.barren >= DEATHS_OF_A_DEVICE or (
+        innocent = bool(self.lost) and not self.common_images
+        many = self.startup_failures >= DEATHS_OF_A_DEVICE or (
             innocent and self.deaths_in_a_row >= DEATHS_OF_A_DEVICE
         )
         return many and "cuda" in self.device
@@ -151,10 +151,10 @@ class Seat:
         """
         limit = load_seconds if self.units else float("inf")
         if self.running is not None and self.running in self.units:
-            limit = self.units[self.running].patience()
+            limit = self.units[self.running].timeout()
         return f"no progress for {limit:.0f} s" if time.monotonic() - self.since > limit else ""
 
-    def vacate(self) -> Vacated:
+    def detach(self) -> Detached:
         """The process is gone: another one may come a little later.
 
         The later the more often this happens.
@@ -162,8 +162,8 @@ class Seat:
         units = tuple(self.units)
         running = self.running if self.running in self.units else None
         if running is not None:
-            self._suspect(self.units[running].unit)
-        self.barren += not self.begun
+            self._record_loss(self.units[running].unit)
+        self.startup_failures += not self.begun
         self.units.clear()
         self.pid = 0
         self.running = self.backbone = None
@@ -171,7 +171,7 @@ class Seat:
             time.monotonic() + _BACK_OFF[min(self.deaths_in_a_row, len(_BACK_OFF) - 1)]
         )
         self.deaths_in_a_row += 1
-        return Vacated(units, running)
+        return Detached(units, running)
 
     def record(self) -> WorkerState:
         """As it is stored."""
@@ -180,19 +180,19 @@ class Seat:
         )
 
 
-SomeSeat = TypeVar("SomeSeat", bound=Seat)
+SlotT = TypeVar("SlotT", bound=WorkerSlot)
 
 
-class Seated(Generic[SomeSeat]):
+class SlotExecutor(Generic[SlotT]):
     """What is the same for executors of every kind.
 
     They are as free, and as well, as their workers.
     """
 
-    def __init__(self, workers: Iterable[SomeSeat] = ()) -> None:
+    def __init__(self, workers: Iterable[SlotT] = ()) -> None:
         self._workers = list(workers)
 
-    def slots(self) -> int:
+    def capacity(self) -> int:
         """How many units could be submitted now."""
         return sum(worker.free for worker in self._workers)
 
@@ -202,7 +202,7 @@ class Seated(Generic[SomeSeat]):
         What one device has lost is tried on another first.
         """
         return any(
-            seat.free > 0 and _should_have(seat, unit, self._workers) for seat in self._workers
+            slot.free > 0 and _should_have(slot, unit, self._workers) for slot in self._workers
         )
 
     def workers(self) -> Sequence[WorkerState]:
@@ -210,37 +210,37 @@ class Seated(Generic[SomeSeat]):
         return [worker.record() for worker in self._workers]
 
 
-def another_device(seat: Seat, seats: Sequence[Seat]) -> bool:
+def another_device(slot: WorkerSlot, worker_slots: Sequence[WorkerSlot]) -> bool:
     """Whether there is a worker left on another device than this one's."""
-    return any(other.device != seat.device and not other.ended for other in seats)
+    return any(other.device != slot.device and not other.ended for other in worker_slots)
 
 
-def _should_have(seat: Seat, unit: Unit, seats: Sequence[Seat]) -> bool:
-    """Not a seat that has lost an image of the unit while another device has not.
+def _should_have(slot: WorkerSlot, unit: Unit, worker_slots: Sequence[WorkerSlot]) -> bool:
+    """Not a slot that has lost an image of the unit while another device has not.
 
     Else a broken GPU would condemn them all.
     """
     images = {image.id for image in unit.images}
-    if seat.lost.isdisjoint(images):
+    if slot.lost.isdisjoint(images):
         return True
     return not any(
-        other.device != seat.device and not other.ended and other.lost.isdisjoint(images)
-        for other in seats
+        other.device != slot.device and not other.ended and other.lost.isdisjoint(images)
+        for other in worker_slots
     )
 
 
-def best_for(unit: Unit, seats: Sequence[SomeSeat]) -> SomeSeat:
+def best_for(unit: Unit, worker_slots: Sequence[SlotT]) -> SlotT:
     """The worker that suits a unit best: its backbone loaded, few units waiting.
 
     One of them must be free.
     """
-    free = [seat for seat in seats if seat.free > 0]
-    suited = [seat for seat in free if _should_have(seat, unit, seats)] or free
+    free = [slot for slot in worker_slots if slot.free > 0]
+    suited = [slot for slot in free if _should_have(slot, unit, worker_slots)] or free
     return min(
         suited,
-        key=lambda seat: (
-            seat.backbone_after not in (unit.backbone, None),
-            len(seat.units),
-            seat.id,
+        key=lambda slot: (
+            slot.backbone_after not in (unit.backbone, None),
+            len(slot.units),
+            slot.id,
         ),
     )
