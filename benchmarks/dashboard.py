@@ -1,7 +1,7 @@
 """The dashboard's measurable goals (spec, section 4), each with its figure.
 
 python benchmarks/big_run.py /tmp/big.db python benchmarks/dashboard.py /tmp/big.db            #
-start, verbs, queries, idle tick, overlay python benchmarks/dashboard.py /tmp/big.db --thread   #
+start, commands, queries, idle tick, overlay python benchmarks/dashboard.py /tmp/big.db --thread   #
 how long keys and looks keep the screen's thread python benchmarks/dashboard.py /tmp/big.db --crash
 # from the driver's death to the word on the screen python benchmarks/dashboard.py /tmp/big.db
 --bytes    # bytes a second on a pty beside a writer, 80×24 and 140×40 python
@@ -122,7 +122,7 @@ def measure_start(path: Path) -> None:
     )
 
 
-def measure_verbs(path: Path) -> None:
+def measure_commands(path: Path) -> None:
     environment = {**os.environ, "CAMTUI_HOME": str(path.parent / "no-runs")}
     subprocess.run(
         [CAMTUI, "--help"], env=environment, capture_output=True, check=False
@@ -399,7 +399,7 @@ def main() -> None:
         measure_crash()
     else:
         measure_start(given.path)
-        measure_verbs(given.path)
+        measure_commands(given.path)
         measure_queries(given.path)
         measure_overlay()
 

@@ -13,7 +13,7 @@ from evaluator.execution.request import RaySettings
 from evaluator.text import printable
 
 
-class Chosen(NamedTuple):
+class ComputeSettings(NamedTuple):
     """The devices of the workers, only their kind where Ray chooses them.
 
     And how Ray is to be used, if it is.
@@ -31,7 +31,9 @@ class RayOptions(NamedTuple):
     gpus: float | None = None
 
 
-def choose(device: str | None, workers: int | None, options: RayOptions) -> Chosen:
+def compute_settings(
+    device: str | None, workers: int | None, options: RayOptions
+) -> ComputeSettings:
     """What the options about devices and executors come to.
 
     Raises:
@@ -50,10 +52,10 @@ def choose(device: str | None, workers: int | None, options: RayOptions) -> Chos
                 f"{name} is of use with Ray only",
                 f"camtui run --executor ray {name} {printable(value, 60)}",
             )
-    return Chosen(choose_devices(device, workers), None)
+    return ComputeSettings(choose_devices(device, workers), None)
 
 
-def _on_ray(device: str | None, workers: int | None, options: RayOptions) -> Chosen:
+def _on_ray(device: str | None, workers: int | None, options: RayOptions) -> ComputeSettings:
     from evaluator.execution.ray_cluster import require_ray
 
     require_ray()
@@ -73,4 +75,4 @@ def _on_ray(device: str | None, workers: int | None, options: RayOptions) -> Cho
             f"--workers takes a number from 1, not {workers}", "leave it out for one on each GPU"
         )
     kind = "cpu" if gpus == 0 else device or ("cuda" if options.address or count_gpus() else "cpu")
-    return Chosen((kind,), RaySettings(options.address or "", workers, gpus))
+    return ComputeSettings((kind,), RaySettings(options.address or "", workers, gpus))

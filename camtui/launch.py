@@ -56,7 +56,7 @@ _CANCEL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Handoff:
+class LaunchedRun:
     """A run that is under way, or was complete already.
 
     Attributes:
@@ -71,7 +71,7 @@ class Handoff:
     labels: str = ""
 
 
-def launch(request: RunRequest) -> Handoff:
+def launch(request: RunRequest) -> LaunchedRun:
     """Start the driver of a request, detached, and wait until its run is under way.
 
     Raises:
@@ -96,7 +96,7 @@ def launch(request: RunRequest) -> Handoff:
         except BaseException:
             _cancel(driver)
             raise
-    return _understood(line, driver, request, had_log=had_log)
+    return _parse_handoff(line, driver, request, had_log=had_log)
 
 
 def _start(request: RunRequest, handoff: int) -> subprocess.Popen[bytes]:
@@ -131,25 +131,25 @@ def _start(request: RunRequest, handoff: int) -> subprocess.Popen[bytes]:
         os.close(log)
 
 
-def _understood(
+def _parse_handoff(
     line: bytes, driver: subprocess.Popen[bytes], request: RunRequest, *, had_log: bool
-) -> Handoff:
+) -> LaunchedRun:
     """The hand-off that the line says, or the error."""
     if not line:
         code = driver.wait()
         end = f"signal {-code}" if code < 0 else f"exit code {code}"
         raise RunFailed(
-            f"the driver died before the run began ({end}){_last_words(request.log)}",
+            f"the driver died before the run began ({end}){_last_log_line(request.log)}",
             f"see {printable(request.log)}",
         )
     answer: dict[str, Any] = json.loads(line)
     if "error" in answer:
         driver.wait()
-        raise _without_trace(as_error(answer["error"]), request, had_log=had_log)
+        raise _after_cleaning_up(as_error(answer["error"]), request, had_log=had_log)
     driver.returncode = (
         0  # it lives on without us: Popen need not warn that nobody has waited for it
     )
-    return Handoff(answer["pid"], answer["name"], request.db, request.log, answer["labels"])
+    return LaunchedRun(answer["pid"], answer["name"], request.db, request.log, answer["labels"])
 
 
 def _owner(database: Path) -> int | None:
@@ -159,7 +159,7 @@ def _owner(database: Path) -> int | None:
         return None
 
 
-def _without_trace(error: CamtuiError, request: RunRequest, *, had_log: bool) -> CamtuiError:
+def _after_cleaning_up(error: CamtuiError, request: RunRequest, *, had_log: bool) -> CamtuiError:
     """A run that has not begun leaves nothing.
 
     Only where the log is what explains the error, the log stays.
@@ -168,7 +168,7 @@ def _without_trace(error: CamtuiError, request: RunRequest, *, had_log: bool) ->
         return error
     if error.hint.startswith("camtui logs"):
         return type(error)(
-            f"{error.message}{_last_words(request.log)}", f"see {printable(request.log)}"
+            f"{error.message}{_last_log_line(request.log)}", f"see {printable(request.log)}"
         )
     if not had_log:
         request.log.unlink(missing_ok=True)
@@ -180,7 +180,7 @@ def as_error(told: dict[str, Any]) -> CamtuiError:
     return _ERRORS.get(told["kind"], RunFailed)(told["message"], told["hint"])
 
 
-def _last_words(log: Path) -> str:
+def _last_log_line(log: Path) -> str:
     lines = [line for line in tail(log, 20) if line.strip()]
     return f": {printable(lines[-1].strip(), 200)}" if lines else ""
 

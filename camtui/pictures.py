@@ -132,16 +132,16 @@ def outlined(picture: Pixels, inside: Mask) -> Pixels:
     White within, black without, so that one of the two is seen everywhere.
     """
     drawn = picture.copy()
-    drawn[_grown(inside) & ~inside] = 0
-    drawn[inside & _grown(~inside)] = 255
+    drawn[_dilated(inside) & ~inside] = 0
+    drawn[inside & _dilated(~inside)] = 255
     return drawn
 
 
-def _grown(inside: Mask) -> Mask:
+def _dilated(inside: Mask) -> Mask:
     """With every pixel that has a neighbour among these."""
-    grown = inside.copy()
-    grown[1:] |= inside[:-1]
-    grown[:-1] |= inside[1:]
-    grown[:, 1:] |= inside[:, :-1]
-    grown[:, :-1] |= inside[:, 1:]
-    return grown
+    dilated = inside.copy()
+    dilated[1:] |= inside[:-1]
+    dilated[:-1] |= inside[1:]
+    dilated[:, 1:] |= inside[:, :-1]
+    dilated[:, :-1] |= inside[:, 1:]
+    return dilated

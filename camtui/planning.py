@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from camtui.code_resolver import Resolver
 from camtui.devices import usual_precision
-from camtui.extending import Resolver
 from camtui.runs import name_for
 from evaluator import catalog
 from evaluator.backbone_spec import DEFAULT_WEIGHTS, BackboneSpec, parse_backbone
@@ -24,7 +24,7 @@ from evaluator.plan_validation import validated_plan
 from evaluator.references import as_spec
 from evaluator.text import printable
 
-_ORDINARY = {"val", "train", "test", "images", "data", "valid", "validation"}
+_GENERIC_FOLDERS = {"val", "train", "test", "images", "data", "valid", "validation"}
 """Names of data folders that say nothing without the folder they are in."""
 
 _RULE = ("until", "margin", "drop_decided")
@@ -46,7 +46,7 @@ _PROTOCOL = (
 
 
 @dataclass(frozen=True)
-class Typed:
+class CliPlan:
     """The options of ``camtui run`` that make the plan; ``None`` or empty where not given.
 
     Attributes:
@@ -79,7 +79,7 @@ class Typed:
     allow_code: bool = False
 
 
-class Planned(NamedTuple):
+class ResolvedPlan(NamedTuple):
     """A plan, and which code the user has named in asking for it.
 
     Attributes:
@@ -90,7 +90,7 @@ class Planned(NamedTuple):
     named: frozenset[str] = frozenset()
 
 
-def default_name(typed: Typed) -> str:
+def default_name(typed: CliPlan) -> str:
     """The name of the run where none is given.
 
     From the data, so that the same command goes on with the same run.
@@ -108,7 +108,7 @@ def default_name(typed: Typed) -> str:
             "camtui run --data FOLDER -b resnet50 -m gradcam, or camtui run --demo",
         )
     folder = typed.data.expanduser().resolve()
-    ordinary = folder.name.lower() in _ORDINARY and folder.parent.name
+    ordinary = folder.name.lower() in _GENERIC_FOLDERS and folder.parent.name
     return name_for(f"{folder.parent.name}-{folder.name}" if ordinary else folder.name)
 
 
@@ -123,12 +123,12 @@ def stored_plan(database: Path) -> RunPlan | None:
         return None  # the driver says what is wrong with the file, if anything is
 
 
-def make_plan(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> RunPlan:
-    """The plan of ``planned``."""
-    return planned(typed, stored, cuda=cuda).plan
+def make_plan(typed: CliPlan, stored: RunPlan | None, *, cuda: bool) -> RunPlan:
+    """The plan of ``resolve_plan``."""
+    return resolve_plan(typed, stored, cuda=cuda).plan
 
 
-def planned(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> Planned:
+def resolve_plan(typed: CliPlan, stored: RunPlan | None, *, cuda: bool) -> ResolvedPlan:
     """The plan that is asked for, validated as far as it can be without torch.
 
     Options win over the plan file, and that over the run that is there already; then come the
@@ -162,10 +162,10 @@ def planned(typed: Typed, stored: RunPlan | None, *, cuda: bool) -> Planned:
     _resolve(values, resolver)
     plan = validated_plan(values)
     plan = _with_common(plan, typed) if typed.layer or typed.weights or typed.classes else plan
-    return Planned(plan, frozenset(resolver.named))
+    return ResolvedPlan(plan, frozenset(resolver.named))
 
 
-def _resolver(typed: Typed, stored: RunPlan | None) -> Resolver:
+def _resolver(typed: CliPlan, stored: RunPlan | None) -> Resolver:
     """What finds the code behind names; what was typed may run."""
     specs = [
         spec
@@ -190,7 +190,7 @@ def _resolve(values: dict[str, Any], resolver: Resolver) -> None:
     values["code"] = resolver.code()
 
 
-def _given(typed: Typed) -> dict[str, Any]:
+def _given(typed: CliPlan) -> dict[str, Any]:
     """What was typed, as values of a plan."""
     if typed.demo and typed.data:
         raise UsageError("--demo and --data exclude each other", "leave one of them out")
@@ -223,7 +223,7 @@ def _given(typed: Typed) -> dict[str, Any]:
     return given
 
 
-def _with_typed(spec: BackboneSpec, typed: Typed) -> dict[str, Any]:
+def _with_typed(spec: BackboneSpec, typed: CliPlan) -> dict[str, Any]:
     """A backbone with ``--layer``, ``--weights``.
 
     ``--classes`` where it does not name its own.
@@ -239,7 +239,7 @@ def _with_typed(spec: BackboneSpec, typed: Typed) -> dict[str, Any]:
     return asdict(own)
 
 
-def _with_common(plan: RunPlan, typed: Typed) -> RunPlan:
+def _with_common(plan: RunPlan, typed: CliPlan) -> RunPlan:
     """``--layer``, ``--weights`` and ``--classes`` also for the backbones that came from a default or a file."""
     if typed.backbones:
         return plan

@@ -46,7 +46,7 @@ ImageNet's subject).
 """
 
 
-class LeftOut(NamedTuple):
+class SkippedFolder(NamedTuple):
     """A folder whose images are not in the manifest, and why."""
 
     path: bytes
@@ -61,7 +61,7 @@ class Manifest:
         root: the data folder, links resolved. images: in the order of the seeded shuffle; labels by
         ImageNet id or by file where these give them. sha256: over every path and size of the whole
         data set, whatever the limit. total: images in the data set before the limit. folders: class
-        folders of the whole data set, sorted; empty for a flat folder. left_out: folders that could
+        folders of the whole data set, sorted; empty for a flat folder. skipped_folders: folders that could
         not be looked into; to be said to whoever believes that all images are here.
     """
 
@@ -69,15 +69,19 @@ class Manifest:
     images: tuple[ImageRef, ...]
     sha256: str
     total: int
-    left_out: tuple[LeftOut, ...] = ()
+    skipped_folders: tuple[SkippedFolder, ...] = ()
     folders: tuple[str, ...] = ()
 
     def warning(self) -> str:
         """What to say of the folders that are left out, empty where there are none."""
-        if not self.left_out:
+        if not self.skipped_folders:
             return ""
-        path, reason = self.left_out[0]
-        count = f"{len(self.left_out)} folders are" if len(self.left_out) > 1 else "a folder is"
+        path, reason = self.skipped_folders[0]
+        count = (
+            f"{len(self.skipped_folders)} folders are"
+            if len(self.skipped_folders) > 1
+            else "a folder is"
+        )
         return f"{count} left out: {printable(os.path.join(os.fsencode(self.root), path), 120)}: {reason}"
 
 
@@ -150,15 +154,16 @@ def find_images(
         )
     root = root.resolve()
     names = set(DEMO_PHOTOGRAPHS)
-    left_out: list[LeftOut] = []
+    skipped_folders: list[SkippedFolder] = []
     found = [
         (path, size)
-        for path, size in _walk(root, left_out)
+        for path, size in _walk(root, skipped_folders)
         if not demo or os.fsdecode(path) in names
     ]
-    if left_out and not left_out[0].path:
+    if skipped_folders and not skipped_folders[0].path:
         raise UsageError(
-            f"cannot read {printable(root)}: {left_out[0].reason}", f"ls -ld {printable(root)}"
+            f"cannot read {printable(root)}: {skipped_folders[0].reason}",
+            f"ls -ld {printable(root)}",
         )
     if not found:
         raise UsageError(
@@ -177,16 +182,16 @@ def find_images(
         ImageRef(rank, path, size, label_of.get(path)) for rank, (path, size) in enumerate(chosen)
     )
     folders = tuple(sorted({folder_of(path) for path, _ in found} - {""}))
-    return Manifest(root, images, _fingerprint(found), len(found), tuple(left_out), folders)
+    return Manifest(root, images, _fingerprint(found), len(found), tuple(skipped_folders), folders)
 
 
-def _walk(root: Path, left_out: list[LeftOut]) -> Iterator[tuple[bytes, int]]:
+def _walk(root: Path, skipped_folders: list[SkippedFolder]) -> Iterator[tuple[bytes, int]]:
     """Every entry that is named like an image, also what cannot be read.
 
     That becomes a failure with a reason, not a gap.
 
     Folders that cannot be looked into, and links to folders (which may lead out, or round), are
-    added to ``left_out``.
+    added to ``skipped_folders``.
     """
     base = os.fsencode(root)
     pending = [b""]
@@ -195,7 +200,7 @@ def _walk(root: Path, left_out: list[LeftOut]) -> Iterator[tuple[bytes, int]]:
         try:
             entries = sorted(os.scandir(os.path.join(base, folder)), key=lambda entry: entry.name)
         except OSError as error:
-            left_out.append(LeftOut(folder, error.strerror or str(error)))
+            skipped_folders.append(SkippedFolder(folder, error.strerror or str(error)))
             continue
         for entry in entries:
             path = os.path.join(folder, entry.name)
@@ -204,7 +209,9 @@ def _walk(root: Path, left_out: list[LeftOut]) -> Iterator[tuple[bytes, int]]:
             elif entry.is_dir(follow_symlinks=False):
                 pending.append(path)
             elif _is_folder(entry):
-                left_out.append(LeftOut(path, "a link to a folder, which is not followed"))
+                skipped_folders.append(
+                    SkippedFolder(path, "a link to a folder, which is not followed")
+                )
 
 
 def _is_folder(entry: os.DirEntry[bytes]) -> bool:

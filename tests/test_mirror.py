@@ -21,7 +21,7 @@ TESTED_IN = {
     "camtui/cli/commands/test_doctor.py": "camtui.devices camtui.versions",
     "camtui/cli/commands/test_judge.py": "camtui.export.judged",
     "camtui/cli/commands/test_methods.py": "camtui.cli.commands.backbones",
-    "camtui/cli/commands/test_run.py": "camtui.cli.dryrun camtui.cli.narrating camtui.executors",
+    "camtui/cli/commands/test_run.py": "camtui.cli.dry_run camtui.cli.progress_lines camtui.executors",
     "camtui/cli/commands/test_table.py": "camtui.cli.tables",
     "camtui/cli/test_app.py": "camtui.cli camtui.cli.command_decorator camtui.cli.options",
     "camtui/figures/test_charts.py": "camtui.cli.commands.figure",
@@ -82,7 +82,7 @@ NO_MODULE = {
     "camtui/test_own_network.py": "a network of the user's own through every command",
     "camtui/figures/test_report_in_browser.py": "the report as a browser shows and prints it; "
     "needs Chromium",
-    "camtui/cli/test_begun_run.py": "the reading verbs on a run without anything",
+    "camtui/cli/test_run_without_rows.py": "the reading commands on a run without anything",
     "camtui/cli/test_error_messages.py": "every command on words that are wrong",
     "camtui/cli/test_escapes.py": "every command against names that would take over a terminal",
     "camtui/cli/test_exit_codes.py": "every command's exit code",

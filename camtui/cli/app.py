@@ -1,4 +1,4 @@
-"""The one Typer application: finds the verb that was typed.
+"""The one Typer application: finds the command that was typed.
 
 And turns what it raises into a line, a hint and an exit code.
 """
@@ -21,15 +21,15 @@ from typer.core import TyperGroup
 from typer.main import get_command_from_info
 
 from camtui.cli import commands
-from camtui.cli.command_decorator import VERBS, run_command
+from camtui.cli.command_decorator import COMMANDS, run_command
 from camtui.cli.console import close_quietly, has_screen, print_error
 from camtui.cli.help import write_commands
 from evaluator.errors import CamtuiError
 from evaluator.text import printable
 
 
-class Verbs(Mapping[str, Any]):
-    """Verb → command; a verb's module is imported when somebody asks for it."""
+class LazyCommands(Mapping[str, Any]):
+    """Name → command; a command's module is imported when somebody asks for it."""
 
     def __init__(self) -> None:
         self._names = sorted(module.name for module in iter_modules(commands.__path__))
@@ -47,7 +47,7 @@ class Verbs(Mapping[str, Any]):
             raise KeyError(name)
         import_module(f"{commands.__name__}.{name}")
         return get_command_from_info(
-            VERBS[name], pretty_exceptions_short=False, rich_markup_mode=None
+            COMMANDS[name], pretty_exceptions_short=False, rich_markup_mode=None
         )
 
 
@@ -67,7 +67,7 @@ class Commands(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{**settings, "commands": {}})
-        self.commands = cast(Any, Verbs())
+        self.commands = cast(Any, LazyCommands())
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that was typed, also by another name."""
@@ -103,12 +103,12 @@ class Commands(TyperGroup):
         except Exception as error:
             if os.environ.get("CAMTUI_TRACEBACK"):
                 raise
-            print_error(*_in_words(error), as_json=as_json)
+            print_error(*_describe_unexpected(error), as_json=as_json)
             raise typer.Exit(1) from error
         return result
 
 
-def _in_words(error: Exception) -> tuple[str, str, str]:
+def _describe_unexpected(error: Exception) -> tuple[str, str, str]:
     """Kind, message and hint of what nobody raised on purpose.
 
     A damaged file, or a fault of this program.
@@ -178,7 +178,7 @@ def camtui(
 
 
 def _next_command(error: typer.TyperException) -> str:
-    """Where something is missing, the verb's example has it; everything else is in its help."""
+    """Where something is missing, the command's example has it; everything else is in its help."""
     context = getattr(error, "ctx", None)
     if context is None:
         return "camtui --help"

@@ -1,4 +1,4 @@
-"""What makes a function a verb of the command line, and how one verb runs another."""
+"""What makes a function a command of the command line, and how one command runs another."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typer.models import CommandInfo
 
 from camtui.cli.help import Command
 
-VERBS: dict[str, CommandInfo] = {}
+COMMANDS: dict[str, CommandInfo] = {}
 """Those whose modules have been imported, by name."""
 
 
 def command(call: Callable[..., None]) -> Callable[..., None]:
-    """Make a function the verb of its module.
+    """Make a function the command of its module.
 
     A parameter that is a ``NamedTuple`` stands for the options in its fields.
     """
     name = call.__module__.rpartition(".")[2]
-    VERBS[name] = CommandInfo(name=name, cls=Command, callback=_spread(call))
+    COMMANDS[name] = CommandInfo(name=name, cls=Command, callback=_spread(call))
     return call
 
 
@@ -64,7 +64,7 @@ def _spread(call: Callable[..., None]) -> Callable[..., None]:
 
 
 def _collect_garbage_again() -> None:
-    """From here on a verb may run for days.
+    """From here on a command may run for days.
 
     What has been imported for it stays, and is not looked through again.
     """
@@ -78,7 +78,7 @@ def run_command(ctx: typer.Context, name: str, *arguments: str) -> None:
     root = ctx.find_root()
     group = root.command
     assert isinstance(group, TyperGroup)
-    verb = group.get_command(root, name)
-    assert verb is not None, f"no command {name}"
-    with verb.make_context(name, list(arguments), parent=root) as context:
-        verb.invoke(context)
+    command = group.get_command(root, name)
+    assert command is not None, f"no command {name}"
+    with command.make_context(name, list(arguments), parent=root) as context:
+        command.invoke(context)

@@ -55,7 +55,7 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
-def narrate(text: str) -> None:
+def print_message(text: str) -> None:
     """One line on standard error: progress, warnings, what happens next."""
     sys.stderr.write(printable(text) + "\n")
     sys.stderr.flush()

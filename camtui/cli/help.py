@@ -28,7 +28,7 @@ COMMAND_PANELS: Mapping[str, tuple[str, ...]] = {
 }
 """Every command stands under one of these headings; a test holds that."""
 
-_WORDS = {"int": "N", "float": "X", "path": "FILE", "list": "LIST"}
+_PLACEHOLDERS = {"int": "N", "float": "X", "path": "FILE", "list": "LIST"}
 """What stands for a value where an option names no word of its own; ``TEXT`` for everything else.
 """
 
@@ -83,4 +83,4 @@ def write_commands(commands: Iterable[tuple[str, Any]], formatter: Any) -> None:
 
 
 def _word(found: re.Match[str]) -> str:
-    return _WORDS.get(found[1], "TEXT")
+    return _PLACEHOLDERS.get(found[1], "TEXT")

@@ -17,7 +17,7 @@ from evaluator.images import planned_images
 from evaluator.plan import RunPlan
 
 
-def with_images_meant(
+def confirm_more_images(
     plan: RunPlan, stored: RunPlan | None, path: Path, *, everything: bool
 ) -> RunPlan:
     """The plan, with the images of the stored run where the user wants no more than these.

@@ -1,6 +1,6 @@
-"""Options that more than one verb has.
+"""Options that more than one command has.
 
-Those that come together are a ``NamedTuple``, which ``verb.command`` spreads.
+Those that come together are a ``NamedTuple``, which ``command.command`` spreads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import typer
 from camtui.cli import completion
 
 if TYPE_CHECKING:
-    from camtui.executors import Chosen
+    from camtui.executors import ComputeSettings
 
 RunArgument = Annotated[
     str,
@@ -78,7 +78,7 @@ AllowCodeOption = Annotated[
 ]
 
 
-class Where(NamedTuple):
+class ComputeOptions(NamedTuple):
     """Where a run computes."""
 
     device: Annotated[
@@ -120,22 +120,22 @@ class Where(NamedTuple):
         ),
     ] = None
 
-    def chosen(self) -> Chosen:
+    def chosen(self) -> ComputeSettings:
         """The devices that these words come to.
 
         Raises:
             UsageError: they contradict each other, or Ray is asked for and not installed.
         """
-        from camtui.executors import RayOptions, choose
+        from camtui.executors import RayOptions, compute_settings
 
-        return choose(
+        return compute_settings(
             self.device,
             self.workers,
             RayOptions(self.executor, self.ray_address, self.gpus_per_worker),
         )
 
 
-class Shown(NamedTuple):
+class OutputOptions(NamedTuple):
     """How a run that has been started is shown."""
 
     detach: Annotated[
@@ -165,13 +165,13 @@ class Shown(NamedTuple):
     quiet: Annotated[
         bool,
         typer.Option(
-            "--quiet", "-q", help="No narration, only the result.", rich_help_panel="Output"
+            "--quiet", "-q", help="No progress lines, only the result.", rich_help_panel="Output"
         ),
     ] = False
     json: JsonOption = False
 
 
-class Selected(NamedTuple):
+class TableSelection(NamedTuple):
     """Which cells a table shows, in which order and layout."""
 
     pivot: Annotated[

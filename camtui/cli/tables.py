@@ -8,28 +8,30 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Literal
 
-from camtui.cli.console import narrate
-from camtui.cli.options import Selected
+from camtui.cli.console import print_message
+from camtui.cli.options import TableSelection
 from evaluator.errors import UsageError
 
 if TYPE_CHECKING:
-    from camtui.export import Progress, Request
-    from camtui.format import Options
+    from camtui.export import ExportRequest, Progress
+    from camtui.format import TableOptions
     from camtui.format.groups import By
     from evaluator.store.reader import RunReader
 
 _ALIASES = {"markdown": "md", "tex": "latex", "text": "plain", "txt": "plain"}
 
 
-def requested(form: str, selected: Selected, *, per_image: bool = False) -> Request:
+def export_request(
+    form: str, selected: TableSelection, *, per_image: bool = False
+) -> ExportRequest:
     """What is asked for, checked as far as it can be without the run.
 
     Raises:
         UsageError: two layouts.
     """
-    from camtui.export import Request
+    from camtui.export import ExportRequest
 
-    return Request(
+    return ExportRequest(
         _ALIASES.get(form, form), _layout(selected), per_image, _options(selected), _by(selected.by)
     )
 
@@ -49,21 +51,21 @@ def _by(text: str) -> By | Literal[""]:
     return ""
 
 
-def _options(selected: Selected) -> Options:
-    from camtui.format import Options
+def _options(selected: TableSelection) -> TableOptions:
+    from camtui.format import TableOptions
 
-    return Options(
+    return TableOptions(
         digits=selected.digits, ci=selected.ci, filter=selected.filter, sort=selected.sort
     )
 
 
-def _layout(selected: Selected) -> str:
+def _layout(selected: TableSelection) -> str:
     if selected.pivot and selected.long:
         raise UsageError("--pivot and --long are two layouts", "give one of them")
     return f"pivot:{selected.pivot}" if selected.pivot else "long" if selected.long else "blocks"
 
 
-def to_stdout(reader: RunReader, request: Request) -> None:
+def to_stdout(reader: RunReader, request: ExportRequest) -> None:
     """Write what is asked for where the next program reads it."""
     from camtui.export import write
     from camtui.export.output import destination
@@ -89,6 +91,6 @@ def progress_of(reader: RunReader) -> Progress:
         nonlocal last
         if monotonic() - last >= 2:
             last = monotonic()
-            narrate(f"{count(rows)} of {count(total)} rows")
+            print_message(f"{count(rows)} of {count(total)} rows")
 
     return tell

@@ -35,8 +35,8 @@ from camtui.format.groups import By, grouped
 from camtui.format.plain import plain_text
 from camtui.format.table import (
     DEFAULTS,
-    Options,
     Table,
+    TableOptions,
     chosen_views,
     grouped_table,
     long_table,
@@ -60,7 +60,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Request:
+class ExportRequest:
     """What is to be written.
 
     Attributes:
@@ -73,11 +73,11 @@ class Request:
     form: str
     layout: str = "blocks"
     per_image: bool = False
-    options: Options = DEFAULTS
+    options: TableOptions = DEFAULTS
     by: By | Literal[""] = ""
 
 
-def check(request: Request) -> None:
+def check(request: ExportRequest) -> None:
     """Whether a request makes sense.
 
     Raises:
@@ -108,7 +108,7 @@ def check(request: Request) -> None:
 
 def export_file(
     reader: RunReader,
-    request: Request,
+    request: ExportRequest,
     target: Path,
     *,
     force: bool = False,
@@ -132,7 +132,7 @@ def export_file(
 
 
 def write(
-    reader: RunReader, request: Request, stream: BinaryIO, progress: Progress | None = None
+    reader: RunReader, request: ExportRequest, stream: BinaryIO, progress: Progress | None = None
 ) -> None:
     """Write a run in some form to a binary stream.
 
@@ -158,7 +158,7 @@ def write(
             _write_json(reader, request, text, progress)
 
 
-def table_of(reader: RunReader, request: Request) -> Table:
+def table_of(reader: RunReader, request: ExportRequest) -> Table:
     """The table that a request of a text format means."""
     if request.by:
         return grouped_table(reader, request.by, request.options)
@@ -171,7 +171,7 @@ def table_of(reader: RunReader, request: Request) -> Table:
     )
 
 
-def _write_table(reader: RunReader, request: Request, stream: TextIO) -> None:
+def _write_table(reader: RunReader, request: ExportRequest, stream: TextIO) -> None:
     table = table_of(reader, request)
     if request.form == "plain":
         stream.write(plain_text(table))
@@ -201,7 +201,7 @@ def provenance(reader: RunReader) -> Iterator[str]:
 
 
 def _columns(
-    reader: RunReader, request: Request, progress: Progress | None
+    reader: RunReader, request: ExportRequest, progress: Progress | None
 ) -> tuple[list[str], Iterator[Record]]:
     metrics = shown_metrics(reader)
     views = chosen_views(reader, metrics, replace(request.options, ranks=False))
@@ -217,7 +217,7 @@ def _columns(
 
 
 def _write_json(
-    reader: RunReader, request: Request, stream: TextIO, progress: Progress | None
+    reader: RunReader, request: ExportRequest, stream: TextIO, progress: Progress | None
 ) -> None:
     metrics = shown_metrics(reader)
     views = chosen_views(reader, metrics, replace(request.options, ranks=False))
@@ -256,7 +256,7 @@ __all__ = [
     "DATA_FORMATS",
     "SCHEMA_VERSION",
     "TEXT_FORMATS",
-    "Request",
+    "ExportRequest",
     "check",
     "export_file",
     "provenance",

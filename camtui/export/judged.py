@@ -12,13 +12,13 @@ from camtui.format.judged import judged_tables
 from camtui.format.plain import plain_text
 
 if TYPE_CHECKING:
-    from camtui.judging.judgement import Chosen, Judgement
+    from camtui.judging.judgement import Judgement, JudgeOptions
     from evaluator.store.reader import RunReader
 
 FORMS = ("plain", "md", "latex")
 
 
-def judged_record(reader: RunReader, judged: Sequence[Judgement], chosen: Chosen) -> Record:
+def judged_record(reader: RunReader, judged: Sequence[Judgement], chosen: JudgeOptions) -> Record:
     """Plain values, ready for JSON; τ and fractions at full precision."""
     head = {
         "schema_version": SCHEMA_VERSION,

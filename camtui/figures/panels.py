@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from camtui.data_folders import refuse_unnamed
-from camtui.objects import object_in
 from camtui.pictures import (
     ColourMap,
     Map,
@@ -27,6 +26,7 @@ from camtui.pictures import (
     shown,
     upsampled,
 )
+from camtui.truth_object import object_in
 from evaluator import catalog
 from evaluator.crop import open_square
 from evaluator.errors import ImageUnreadable, NotFound
@@ -37,8 +37,8 @@ from evaluator.text import printable
 if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
 
-View = Literal["input", "cam", "overlay", "masked"]
-VIEWS: tuple[View, ...] = get_args(View)
+PictureKind = Literal["input", "cam", "overlay", "masked"]
+PICTURE_KINDS: tuple[PictureKind, ...] = get_args(PictureKind)
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class Panels:
     loaded: LoadedBackbone | None
     inside: Mask | None = None
 
-    def view(self, view: View, colours: ColourMap = "viridis", alpha: float = 0.5) -> Pixels:
+    def view(self, view: PictureKind, colours: ColourMap = "viridis", alpha: float = 0.5) -> Pixels:
         """One of the four pictures, with the object's edge where that is to be drawn."""
         picture = self._plain(view, colours, alpha)
         return picture if self.inside is None else outlined(picture, self.inside)
 
-    def _plain(self, view: View, colours: ColourMap, alpha: float) -> Pixels:
+    def _plain(self, view: PictureKind, colours: ColourMap, alpha: float) -> Pixels:
         if view == "input":
             return self.image
         if view == "cam":

@@ -17,7 +17,15 @@ from camtui.export.records import run_record
 from camtui.format.cells import SIGNS, cell_views
 from camtui.format.names import backbone_title, method_title
 from camtui.format.notes import in_print, run_title
-from camtui.format.table import Column, Entry, Options, Table, TableRow, long_table, summary_table
+from camtui.format.table import (
+    Entry,
+    Table,
+    TableColumn,
+    TableOptions,
+    TableRow,
+    long_table,
+    summary_table,
+)
 from evaluator.errors import NotFound, UsageError
 from evaluator.records import Cell
 from evaluator.text import printable
@@ -35,7 +43,7 @@ _HEAD = """<!DOCTYPE html>
 
 
 @dataclass(frozen=True)
-class Contents:
+class ReportOptions:
     """How much of a run the page shows.
 
     Attributes:
@@ -48,7 +56,7 @@ class Contents:
 
 
 def write_report(
-    stream: TextIO, reader: RunReader, plan_toml: str, contents: Contents
+    stream: TextIO, reader: RunReader, plan_toml: str, contents: ReportOptions
 ) -> list[str]:
     """Write the page.
 
@@ -59,8 +67,8 @@ def write_report(
         What had to be left out and why, a line each; it stands in the page too.
     """
     missing: list[str] = []
-    table = summary_table(reader, Options(ci=True))
-    every = long_table(reader, Options(ci=True, ranks=False))
+    table = summary_table(reader, TableOptions(ci=True))
+    every = long_table(reader, TableOptions(ci=True, ranks=False))
     stream.write(_HEAD.format(title=escape(run_title(reader)), style=_style()))
     stream.write(f"<h1>{escape(run_title(reader))}</h1>\n")
     stream.writelines(_section("Averages", _table_html(_headline_first(table))))
@@ -126,7 +134,7 @@ def _table_html(table: Table) -> Iterator[str]:
     )
 
 
-def _row(row: TableRow, columns: Sequence[Column]) -> str:
+def _row(row: TableRow, columns: Sequence[TableColumn]) -> str:
     cells = [_entry(entry, column) for entry, column in zip(row.entries, columns, strict=True)]
     if row.remark:
         names = [cell for cell, column in zip(cells, columns, strict=True) if not column.numeric]
@@ -135,7 +143,7 @@ def _row(row: TableRow, columns: Sequence[Column]) -> str:
     return f"<tr>{''.join(cells)}</tr>\n"
 
 
-def _entry(entry: Entry, column: Column) -> str:
+def _entry(entry: Entry, column: TableColumn) -> str:
     text = f"{'~' if entry.partial else ''}{escape(_name(entry.text, column.key))}"
     tie = f"<sup>{SIGNS['tie']}</sup>" if entry.mark == "tie" else ""
     interval = f" <small>{escape(entry.interval)}</small>" if entry.interval else ""
@@ -150,14 +158,14 @@ def _name(text: str, column: str) -> str:
     return backbone_title(text) if column == "backbone" else text
 
 
-def _kind(column: Column, mark: str = "") -> str:
+def _kind(column: TableColumn, mark: str = "") -> str:
     kinds = [mark] if mark in ("best", "second") else []
     kinds += ["headline"] if column.key == "adcc" else []
     kinds += [] if column.numeric else ["text"]
     return f' class="{" ".join(kinds)}"' if kinds else ""
 
 
-def _charts(reader: RunReader, contents: Contents, missing: list[str]) -> Iterator[str]:
+def _charts(reader: RunReader, contents: ReportOptions, missing: list[str]) -> Iterator[str]:
     if not contents.charts:
         return
     from camtui.figures.charts import chart, known_charts, save
@@ -181,10 +189,12 @@ def _charts(reader: RunReader, contents: Contents, missing: list[str]) -> Iterat
 def _judged(reader: RunReader, large: int = 5000) -> Iterator[str]:
     """What ``camtui judge`` says, where the run has truth; of large runs from fewer draws."""
     from camtui.format.judged import judged_tables
-    from camtui.judging.judgement import Chosen, judge
+    from camtui.judging.judgement import JudgeOptions, judge
 
     try:
-        judged = judge(reader, Chosen(draws=1000 if reader.info().image_count <= large else 200))
+        judged = judge(
+            reader, JudgeOptions(draws=1000 if reader.info().image_count <= large else 200)
+        )
     except NotFound:
         return
     for table in judged_tables(reader, judged):
@@ -228,10 +238,10 @@ def _worst(reader: RunReader, count: int, missing: list[str]) -> Iterator[str]:
 
 
 def _sheet(reader: RunReader, cell: Cell, image: int) -> Image:
-    from camtui.figures.panels import VIEWS, open_panels
+    from camtui.figures.panels import PICTURE_KINDS, open_panels
     from camtui.figures.sheet import cell_sheet
 
-    return cell_sheet(open_panels(reader, cell, reader.image(image)), VIEWS, "viridis", 0.5)
+    return cell_sheet(open_panels(reader, cell, reader.image(image)), PICTURE_KINDS, "viridis", 0.5)
 
 
 def _failures(reader: RunReader, most: int = 100) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from camtui.figures.panels import Panels, View, open_input, open_panels
+from camtui.figures.panels import Panels, PictureKind, open_input, open_panels
 from camtui.format.numbers import percent
 from camtui.pictures import ColourMap, Pixels
 from evaluator import catalog
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 GAP = 8
 _LINE = 15
-_TITLES: dict[View, str] = {
+_TITLES: dict[PictureKind, str] = {
     "input": "input",
     "cam": "map",
     "overlay": "overlay",
@@ -43,7 +43,7 @@ class Captioned(NamedTuple):
 
 
 def cell_sheet(
-    panels: Panels, views: Sequence[View], colours: ColourMap, alpha: float
+    panels: Panels, views: Sequence[PictureKind], colours: ColourMap, alpha: float
 ) -> Image.Image:
     """One image of one method: its views in a row, the scores below the first."""
     lines = scores(panels)
@@ -61,7 +61,7 @@ def figure_2(
     reader: RunReader,
     cells: Sequence[Cell],
     refs: Sequence[ImageRef],
-    view: View,
+    view: PictureKind,
     colours: ColourMap,
     alpha: float,
     *,
@@ -81,7 +81,7 @@ def _figure_row(
     reader: RunReader,
     cells: Sequence[Cell],
     ref: ImageRef,
-    view: View,
+    view: PictureKind,
     colours: ColourMap,
     alpha: float,
     *,

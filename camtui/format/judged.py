@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from camtui.format.notes import run_title
 from camtui.format.numbers import ABSENT, count, metric_header, percent, signed_percent
-from camtui.format.table import Block, Column, Entry, Table, TableRow
+from camtui.format.table import Block, Entry, Table, TableColumn, TableRow
 from evaluator import catalog
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from camtui.judging.judgement import Judgement
     from evaluator.store.reader import RunReader
 
-_METRIC = Column("metric", "metric", "Metric", numeric=False)
+_METRIC = TableColumn("metric", "metric", "Metric", numeric=False)
 
 
 def judged_tables(reader: RunReader, judged: Sequence[Judgement], digits: int = 2) -> list[Table]:
@@ -37,15 +37,15 @@ def _agreement(title: str, judged: Sequence[Judgement], digits: int) -> Table:
     columns = [_METRIC]
     for truth in truths:
         name = catalog.metric(truth)
-        columns.append(Column(f"{truth} images", f"τ {name.short}", f"τ with {name.title}"))
+        columns.append(TableColumn(f"{truth} images", f"τ {name.short}", f"τ with {name.title}"))
         columns.append(
-            Column(
+            TableColumn(
                 f"{truth} averages",
                 f"τ {name.short}, averages",
                 f"τ with {name.title}, of averages",
             )
         )
-    columns.append(Column("n", "n", "n"))
+    columns.append(TableColumn("n", "n", "n"))
     blocks = []
     for one in judged:
         known = {(found.metric, found.truth): found for found in one.agreement}
@@ -77,7 +77,7 @@ def _controls(title: str, judged: Sequence[Judgement], digits: int) -> Table:
     controls = list(dict.fromkeys(control for one in judged for control in one.controls))
     columns = (
         _METRIC,
-        *(Column(control, control, catalog.method(control).title) for control in controls),
+        *(TableColumn(control, control, catalog.method(control).title) for control in controls),
     )
     blocks = []
     for one in judged:
@@ -103,8 +103,8 @@ def _sensitivity(title: str, judged: Sequence[Judgement], digits: int) -> Table:
     columns = [_METRIC]
     for kind in kinds:
         columns += [
-            Column(f"{kind} seen", kind, f"{kind.capitalize()}: noticed"),
-            Column(f"{kind} fall", "fall", "Fall"),
+            TableColumn(f"{kind} seen", kind, f"{kind.capitalize()}: noticed"),
+            TableColumn(f"{kind} fall", "fall", "Fall"),
         ]
     blocks = []
     for one in judged:
@@ -138,7 +138,7 @@ def _stability(title: str, judged: Sequence[Judgement], digits: int) -> Table:
     sizes = sorted({found.images for one in judged for found in one.stability})
     columns = (
         _METRIC,
-        *(Column(str(size), count(size), f"{count(size)} images") for size in sizes),
+        *(TableColumn(str(size), count(size), f"{count(size)} images") for size in sizes),
     )
     blocks = []
     for one in judged:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from camtui.format.cells import SIGNS
-from camtui.format.table import DEFAULTS, Entry, Options, Table, TableRow, summary_table
+from camtui.format.table import DEFAULTS, Entry, Table, TableOptions, TableRow, summary_table
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Span(NamedTuple):
 Line = list[Span]
 
 
-def print_table(reader: RunReader, console: Console, options: Options = DEFAULTS) -> None:
+def print_table(reader: RunReader, console: Console, options: TableOptions = DEFAULTS) -> None:
     """The averages of a run, as at the end of ``camtui run``."""
     print_lines(table_lines(summary_table(reader, options)), console)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """``name`` is narrow (``drop↓``), ``title`` has room (``Average Drop ↓``)."""
 
     key: str
@@ -75,13 +75,13 @@ class Table:
     """
 
     title: str
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     blocks: tuple[Block, ...]
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Options:
+class TableOptions:
     """How a table is asked for.
 
     Attributes:
@@ -97,7 +97,7 @@ class Options:
     ranks: bool = True
 
 
-DEFAULTS = Options()
+DEFAULTS = TableOptions()
 
 
 MEAN_IMAGE_ADCC = Metric(
@@ -111,7 +111,9 @@ MEAN_IMAGE_ARCC = Metric(
 _MEANS = {mean.key: mean for mean in (MEAN_IMAGE_ADCC, MEAN_IMAGE_ARCC)}
 
 
-def chosen_views(reader: RunReader, metrics: Sequence[Metric], options: Options) -> list[CellView]:
+def chosen_views(
+    reader: RunReader, metrics: Sequence[Metric], options: TableOptions
+) -> list[CellView]:
     """The cells that a table shows, filtered and sorted, with their ranks."""
     views = cell_views(reader, metrics if options.ranks else ())
     if options.filter:
@@ -119,13 +121,13 @@ def chosen_views(reader: RunReader, metrics: Sequence[Metric], options: Options)
     return ordered(views, options.sort) if options.sort else views
 
 
-def summary_table(reader: RunReader, options: Options = Options()) -> Table:
+def summary_table(reader: RunReader, options: TableOptions = TableOptions()) -> Table:
     """The paper's layout: one block per backbone, methods as rows, metrics in the paper's order."""
     metrics = shown_metrics(reader)
     views = chosen_views(reader, metrics, options)
     columns = (
-        Column("method", "method", "Method", numeric=False),
-        Column("n", "n", "n"),
+        TableColumn("method", "method", "Method", numeric=False),
+        TableColumn("n", "n", "n"),
         *map(_column, metrics),
     )
     loaded = reader.backbones()
@@ -139,7 +141,7 @@ def summary_table(reader: RunReader, options: Options = Options()) -> Table:
     return Table(run_title(reader), columns, tuple(blocks), tuple(run_notes(reader, views)))
 
 
-def grouped_table(reader: RunReader, by: By, options: Options = Options()) -> Table:
+def grouped_table(reader: RunReader, by: By, options: TableOptions = TableOptions()) -> Table:
     """One block per backbone; in it every group of images, and in it the methods.
 
     No ranks: groups are small.
@@ -151,8 +153,8 @@ def grouped_table(reader: RunReader, by: By, options: Options = Options()) -> Ta
         groups.sort(key=lambda group: best_first(group.view, options.sort))
     title = "class" if by == "class" else "prediction"
     names = [
-        Column(title, title, title.capitalize(), numeric=False),
-        Column("method", "method", "Method", numeric=False),
+        TableColumn(title, title, title.capitalize(), numeric=False),
+        TableColumn("method", "method", "Method", numeric=False),
     ]
     blocks = []
     for backbone, loaded in reader.backbones().items():
@@ -163,13 +165,13 @@ def grouped_table(reader: RunReader, by: By, options: Options = Options()) -> Ta
         )
         notes = tuple(block_notes([view for view in views if view.cell.backbone == backbone]))
         blocks += [Block(block_title(backbone, loaded), rows, notes)] if rows else []
-    columns = (*names, Column("n", "n", "n"), *map(_column, metrics))
+    columns = (*names, TableColumn("n", "n", "n"), *map(_column, metrics))
     return Table(
         f"{run_title(reader)} · by {title}", columns, tuple(blocks), tuple(run_notes(reader, views))
     )
 
 
-def long_table(reader: RunReader, options: Options = Options()) -> Table:
+def long_table(reader: RunReader, options: TableOptions = TableOptions()) -> Table:
     """One row per cell with everything known of it.
 
     Counts of failures and degenerate maps, mean image ADCC.
@@ -177,9 +179,11 @@ def long_table(reader: RunReader, options: Options = Options()) -> Table:
     shown = shown_metrics(reader)
     metrics = [*shown, *(_MEANS[key] for key in means_of_images(shown))]
     views = chosen_views(reader, shown_metrics(reader), options)
-    names = [Column(key, key, key.capitalize(), numeric=False) for key in ("backbone", "method")]
+    names = [
+        TableColumn(key, key, key.capitalize(), numeric=False) for key in ("backbone", "method")
+    ]
     counts = [
-        Column(key, short, key.capitalize())
+        TableColumn(key, short, key.capitalize())
         for key, short in (("n", "n"), ("failed", "fail"), ("degenerate", "degen"))
     ]
     rows = []
@@ -200,7 +204,7 @@ def long_table(reader: RunReader, options: Options = Options()) -> Table:
     )
 
 
-def pivot_table(reader: RunReader, metric: str, options: Options = Options()) -> Table:
+def pivot_table(reader: RunReader, metric: str, options: TableOptions = TableOptions()) -> Table:
     """Methods × backbones in one metric.
 
     Raises:
@@ -211,8 +215,8 @@ def pivot_table(reader: RunReader, metric: str, options: Options = Options()) ->
     by_place = {(view.cell.method, view.cell.backbone): view for view in views}
     backbones = list(dict.fromkeys(view.cell.backbone for view in _in_plan_order(views)))
     columns = [
-        Column("method", "method", "Method", numeric=False),
-        *(Column(name, name, name) for name in backbones),
+        TableColumn("method", "method", "Method", numeric=False),
+        *(TableColumn(name, name, name) for name in backbones),
     ]
     rows = []
     for method in dict.fromkeys(view.cell.method for view in views):
@@ -236,8 +240,8 @@ def pivot_table(reader: RunReader, metric: str, options: Options = Options()) ->
     )
 
 
-def _column(metric: Metric) -> Column:
-    return Column(metric.key, metric_header(metric), metric_header(metric, long=True))
+def _column(metric: Metric) -> TableColumn:
+    return TableColumn(metric.key, metric_header(metric), metric_header(metric, long=True))
 
 
 def _in_plan_order(views: Sequence[CellView]) -> list[CellView]:
@@ -245,7 +249,7 @@ def _in_plan_order(views: Sequence[CellView]) -> list[CellView]:
 
 
 def _row(
-    names: list[Entry], view: CellView, metrics: Sequence[Metric], options: Options
+    names: list[Entry], view: CellView, metrics: Sequence[Metric], options: TableOptions
 ) -> TableRow:
     if not view.cell.applicable:
         blank = [Entry(ABSENT) for _ in range(len(metrics) + 1)]
@@ -261,7 +265,7 @@ def _row(
     return TableRow((*names, n, *values))
 
 
-def _entry(view: CellView, metric: Metric, options: Options, *, interval: bool) -> Entry:
+def _entry(view: CellView, metric: Metric, options: TableOptions, *, interval: bool) -> Entry:
     mean = view.mean(metric.key)
     return Entry(
         percent(mean.value if mean else None, options.digits),

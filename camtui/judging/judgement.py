@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-JUDGES = ("mass_accuracy", "rank_accuracy")
+TRUTH_MEASURES = ("mass_accuracy", "rank_accuracy")
 """The measures of truth that the others are held against."""
 
 WRONG_CLASS = "wrongclass"
@@ -121,7 +121,7 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class JudgeOptions:
     """How metrics are judged.
 
     Attributes:
@@ -142,7 +142,7 @@ class _Altered(NamedTuple):
     pairs: tuple[tuple[Cell, Cell], ...]
 
 
-def judge(reader: RunReader, chosen: Chosen = Chosen()) -> list[Judgement]:
+def judge(reader: RunReader, chosen: JudgeOptions = JudgeOptions()) -> list[Judgement]:
     """Judge the metrics of a run, a judgement for each backbone that has truth.
 
     Those with random weights are only compared with.
@@ -152,7 +152,7 @@ def judge(reader: RunReader, chosen: Chosen = Chosen()) -> list[Judgement]:
     """
     keys = reader.plan().metrics
     metrics = [metric for key, metric in catalog.known_metrics().items() if key in keys]
-    if not any(key in JUDGES for key in keys):
+    if not any(key in TRUTH_MEASURES for key in keys):
         raise NotFound(
             "the run has no measure of truth",
             "camtui run … --truth MASKS --metric mass_accuracy,rank_accuracy adds it",
@@ -179,7 +179,7 @@ def _judge_backbone(
     backbone: str,
     cells: Sequence[Cell],
     metrics: Sequence[Metric],
-    chosen: Chosen,
+    chosen: JudgeOptions,
 ) -> Judgement | None:
     mine = [cell for cell in cells if cell.backbone == backbone and _key(cell) != WRONG_CLASS]
     altered = _altered(backbone, cells)
@@ -190,7 +190,9 @@ def _judge_backbone(
         ),
         metrics,
     )
-    begun = [cell for cell in mine if any((key, cell.id) in values.columns for key in JUDGES)]
+    begun = [
+        cell for cell in mine if any((key, cell.id) in values.columns for key in TRUTH_MEASURES)
+    ]
     twins = _twins(
         reader, backbone, [cell for cell in begun if not catalog.is_control(cell.method)]
     )
@@ -201,7 +203,7 @@ def _judge_backbone(
     if len(ranked) < 2:
         return None
     shown = [metric.key for metric in metrics if len(values.having(metric.key, ranked)) > 1]
-    bench = Bench(values, chosen)
+    bench = MetricJudge(values, chosen)
     lacking = {
         metric: tuple(cell.method for cell in ranked if not values.has(metric, [cell]))
         for metric in shown
@@ -220,13 +222,13 @@ def _judge_backbone(
     )
 
 
-class Bench:
+class MetricJudge:
     """The four questions, on the values of one backbone.
 
     All statistics are over the same draws of images.
     """
 
-    def __init__(self, values: Values, chosen: Chosen) -> None:
+    def __init__(self, values: Values, chosen: JudgeOptions) -> None:
         self._values, self._seed = values, chosen.seed
         self._resampling = Resampling(values.images, chosen.draws, chosen.seed)
 
@@ -235,7 +237,7 @@ class Bench:
 
         The measures of truth with each other too; over the methods with both.
         """
-        for truth in (key for key in JUDGES if key in metrics):
+        for truth in (key for key in TRUTH_MEASURES if key in metrics):
             for metric in (key for key in metrics if key != truth):
                 cells = self._values.having(metric, self._values.having(truth, ranked))
                 if len(cells) < 2:

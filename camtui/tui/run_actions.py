@@ -114,8 +114,8 @@ async def _export(app: Dashboard, path: Path) -> None:
 
 
 def _write(path: Path, form: str, target: Path, *, over: bool) -> list[Path]:
-    from camtui.export import Request, export_file
+    from camtui.export import ExportRequest, export_file
 
-    request = Request("csv" if form == "csv-images" else form, per_image=form == "csv-images")
+    request = ExportRequest("csv" if form == "csv-images" else form, per_image=form == "csv-images")
     with RunReader(path) as reader:
         return export_file(reader, request, target, force=over)

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from camtui import pictures
 from camtui.format import SIGNS, metric_header, percent
-from camtui.objects import NO_OBJECT, Object
 from camtui.pictures import COLOUR_MAPS, ColourMap, Map, Pixels
+from camtui.truth_object import NO_OBJECT, TruthObject
 from camtui.tui.shot import Shot, Source, map_of
 from camtui.tui.widgets.gallery import Item
 from evaluator.catalog import is_control, known_metrics
@@ -45,7 +45,7 @@ class Scene:
     source: Source
     map: Map | None
     others: tuple[tuple[Cell, Row | None], ...] = ()
-    truth: Object = NO_OBJECT
+    truth: TruthObject = NO_OBJECT
 
     @property
     def no_map(self) -> str:

@@ -88,7 +88,10 @@ def carry_out(request: RunRequest, announce: Announce) -> int:
             announce(
                 {
                     "error": as_dict(
-                        RunFailed(f"{type(error).__name__}: {error}", f"camtui logs {request.word}")
+                        RunFailed(
+                            f"{type(error).__name__}: {error}",
+                            f"camtui logs {request.run_reference}",
+                        )
                     )
                 }
             )
@@ -191,7 +194,7 @@ class _DriverSession:
             executor=executor,
             stop=self._stop,
             hand_off=lambda: self._begin(plan, reader, journal, loop, resumed=before is not None),
-            word=request.word,
+            run_reference=request.run_reference,
         )
         try:
             ending = self._run(loop)
@@ -328,9 +331,9 @@ def _refuse_code(plan: RunPlan, request: RunRequest) -> None:
     for one in plan.code:
         if request.allowed.get(one.reference) != one.sha256:
             raise CodeNotAllowed(
-                f"{request.word} needs {printable(one.reference)}, which nobody has allowed to "
+                f"{request.run_reference} needs {printable(one.reference)}, which nobody has allowed to "
                 "run here",
-                f"camtui resume {request.word} --allow-code",
+                f"camtui resume {request.run_reference} --allow-code",
             )
 
 

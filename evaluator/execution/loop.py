@@ -74,11 +74,11 @@ class Loop:
         executor: Executor,
         stop: StopRequest,
         hand_off: Callable[[], None],
-        word: str,
+        run_reference: str,
     ) -> None:
         """``hand_off`` is called once, when a backbone is loaded or nothing is to do.
 
-        ``word`` names the run in hints.
+        ``run_reference`` names the run in hints.
         """
         self._plan = plan
         self._manifest = manifest
@@ -88,7 +88,7 @@ class Loop:
         self._executor = executor
         self._stop = stop
         self._hand_off = hand_off
-        self._word = word
+        self._run_reference = run_reference
         self._cuda = any(device.startswith("cuda") for device in settings.devices)
         stages = plan_stages(plan, reader.cells(), reader.backbones(), cuda=self._cuda)
         images = reader.info().image_count
@@ -162,13 +162,13 @@ class Loop:
             return
         if self._too_many:
             many = f"{self._failures} failures, above --max-failures {self._settings.failure_limit}"
-            raise ThresholdPassed(many, f"camtui errors {self._word}")
+            raise ThresholdPassed(many, f"camtui errors {self._run_reference}")
         if self._unavailable:
             error = next(iter(self._unavailable.values()))
             raise _unavailable(error)
         if self._failures and not any(summary.n for summary in self._reader.summaries()):
             nothing = f"nothing could be computed: {counted(self._failures, 'failure')}, no value"
-            raise ThresholdPassed(nothing, f"camtui errors {self._word}")
+            raise ThresholdPassed(nothing, f"camtui errors {self._run_reference}")
 
     @property
     def conclusion(self) -> str:
@@ -282,7 +282,7 @@ class Loop:
 
     def _error(self, event: Error) -> None:
         if event.unit == 0:
-            hint = event.hint or f"camtui logs {self._word}"
+            hint = event.hint or f"camtui logs {self._run_reference}"
             raise RunFailed(f"worker {event.worker} cannot start: {event.message}", hint)
         unit = self._schedule.finish(event.unit)
         if unit is not None and event.loading:
@@ -335,7 +335,7 @@ class Loop:
         ):
             raise RunFailed(
                 f"workers die before they compute anything ({event.reason})",
-                f"camtui logs {self._word}",
+                f"camtui logs {self._run_reference}",
             )
 
     def _left_out(self, event: LeftOut) -> None:
@@ -345,7 +345,9 @@ class Loop:
         self._startup_failures = 0
         workers = self._executor.workers()
         if workers and all(worker.state == "ended" for worker in workers):
-            raise RunFailed(f"no worker is left: {event.reason}", f"camtui logs {self._word}")
+            raise RunFailed(
+                f"no worker is left: {event.reason}", f"camtui logs {self._run_reference}"
+            )
 
     def _unit_failed(self, unit: Unit, reason: str, detail: str, *, certain: bool = False) -> None:
         """The unit's computation failed: try it again; the second time in halves.

@@ -76,7 +76,7 @@ class Watchdog:
         payload = {
             "db": os.fsencode(request.db).hex(),
             "command": request.settings.on_finish,
-            "word": request.word,
+            "run_reference": request.run_reference,
         }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(payload).encode() + b"\n")
@@ -100,7 +100,7 @@ def main() -> None:
     tell(
         payload["command"],
         database,
-        Outcome("crashed", f"the driver was killed: camtui resume {payload['word']}", 1),
+        Outcome("crashed", f"the driver was killed: camtui resume {payload['run_reference']}", 1),
     )
 
 

@@ -141,7 +141,7 @@ class RunRequest:
     Attributes:
         db: absolute path of the run's file. name: of a new run. plan: what is asked for; ``None``
         to go on with the plan that is stored. retry_failed: forget the failures first, so that
-        those images are tried again. word: what a user types for the run in other commands; the
+        those images are tried again. run_reference: what a user types for the run in other commands; the
         file's path where it has no name that they know. allowed: code that the user lets this run
         import: the text of each reference → the hash of its source.
     """
@@ -151,7 +151,7 @@ class RunRequest:
     plan: RunPlan | None
     settings: DriverSettings = field(default_factory=DriverSettings)
     retry_failed: bool = False
-    word: str = "RUN"
+    run_reference: str = "RUN"
     allowed: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -177,6 +177,6 @@ class RunRequest:
             plan=validated_plan(values["plan"]) if values["plan"] else None,
             settings=DriverSettings(**{**settings, "devices": tuple(settings["devices"])}),
             retry_failed=values["retry_failed"],
-            word=values["word"],
+            run_reference=values["run_reference"],
             allowed=values["allowed"],
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.extending import describe
+from camtui.code_resolver import describe
 from evaluator.described import Code
 from evaluator.errors import CamtuiError, UsageError
 from evaluator.references import as_reference
@@ -120,7 +120,7 @@ def test_what_is_wrong_is_said_in_one_line(
 def test_an_import_that_never_ends_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("camtui.extending.DESCRIBING_SECONDS", 1.0)
+    monkeypatch.setattr("camtui.code_resolver.DESCRIBING_SECONDS", 1.0)
     (tmp_path / "slow.py").write_text("while True: pass")
     with pytest.raises(UsageError, match="took longer than 1 s"):
         described(tmp_path / "slow.py", "X")

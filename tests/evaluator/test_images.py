@@ -86,7 +86,7 @@ def test_folders_that_are_not_looked_into_are_named(tmp_path: Path) -> None:
     write(tmp_path / "data", "a/x.png")
     (tmp_path / "data" / "link").symlink_to(tmp_path)
     found = find_images(tmp_path / "data", seed=0)
-    assert [left.path for left in found.left_out] == [b"link"]
+    assert [left.path for left in found.skipped_folders] == [b"link"]
     assert (
         found.warning()
         == f"a folder is left out: {tmp_path}/data/link: a link to a folder, which is not followed"

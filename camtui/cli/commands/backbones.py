@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate, print_json
+from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from evaluator.backbones import (
     families,
@@ -65,7 +65,7 @@ def backbones(
         return
     for line in lines(found):
         print(printable(line))
-    narrate(f"a run with it: camtui run --data FOLDER -b {printable(check)}")
+    print_message(f"a run with it: camtui run --data FOLDER -b {printable(check)}")
 
 
 def _list(*, as_json: bool) -> None:
@@ -94,12 +94,12 @@ def _list(*, as_json: bool) -> None:
             f"{backbone['key']:<20} {backbone['title']:<20} {layer:<12} {head:<10} "
             f"{backbone['channels']:>8}  {at_hand}"
         )
-    narrate(
+    print_message(
         f"weights are looked for in {printable(torch_checkpoints())}; --weights FILE or "
         "random:SEED takes others"
     )
     for family in families().values():
-        narrate(f"{family.spelled:<40} {family.title}")
-    narrate(
+        print_message(f"{family.spelled:<40} {family.title}")
+    print_message(
         f"and {len(other_backbones())} more of torchvision by name: {', '.join(other_backbones())}"
     )

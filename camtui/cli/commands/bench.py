@@ -15,7 +15,7 @@ import typer
 
 from camtui.cli import completion
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate, print_json
+from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from camtui.devices import choose_devices, on_cuda, usual_precision
 from camtui.format.numbers import duration
@@ -67,7 +67,9 @@ def bench(
             f"--precision takes fp32, mixed or bf16, not '{precision}'",
             "camtui bench --precision mixed",
         )
-    narrate(f"measuring {len(names)} backbones on {where} in {precision}, about ten seconds each")
+    print_message(
+        f"measuring {len(names)} backbones on {where} in {precision}, about ten seconds each"
+    )
     estimates = [
         estimate(found, images)
         for found in _measured(names, where, precision)

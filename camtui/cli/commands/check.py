@@ -12,7 +12,7 @@ import typer
 
 from camtui.cli import completion
 from camtui.cli.command_decorator import command, run_command
-from camtui.cli.console import narrate, print_json
+from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from camtui.launch import as_error
 from camtui.trust import remember
@@ -65,9 +65,9 @@ def check(
             {"axis": about["axis"], "spec": about["spec"], "passed": not failed, "rules": verdicts}
         )
     elif failed:
-        narrate(f"{about['spec']}: {len(failed)} of {counted(len(verdicts), 'rule')} broken")
+        print_message(f"{about['spec']}: {len(failed)} of {counted(len(verdicts), 'rule')} broken")
     else:
-        narrate(
+        print_message(
             f"{about['spec']} passes: camtui run --data FOLDER -b resnet50 "
             f"{_option(about['axis'])} {reference}"
         )

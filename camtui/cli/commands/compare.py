@@ -10,7 +10,7 @@ import typer
 
 from camtui.cli import completion
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate, print_error, print_json, stdout_console
+from camtui.cli.console import print_error, print_json, print_message, stdout_console
 from camtui.cli.options import DigitsOption, JsonOption
 from camtui.runs import open_run, run_path
 from evaluator import catalog
@@ -145,7 +145,7 @@ def _fail(drops: list[CellDifference], limit: float) -> None:
     from camtui.format import signed_percent
 
     for drop in drops[1:]:
-        narrate(
+        print_message(
             f"{drop.backbone}/{drop.method}: {drop.metric} {signed_percent(drop.change.value)} "
             "points"
         )
@@ -162,9 +162,9 @@ def _fail(drops: list[CellDifference], limit: float) -> None:
 def _comparison_table(comparison: RunComparison, digits: int) -> Table:
     from camtui.format import (
         Block,
-        Column,
         Entry,
         Table,
+        TableColumn,
         TableRow,
         count,
         half_width,
@@ -173,17 +173,17 @@ def _comparison_table(comparison: RunComparison, digits: int) -> Table:
     )
 
     columns = [
-        Column("method", "method", "Method", numeric=False),
-        Column("metric", "metric", "Metric", numeric=False),
+        TableColumn("method", "method", "Method", numeric=False),
+        TableColumn("metric", "metric", "Metric", numeric=False),
     ]
     columns += [
-        Column("first", _short(comparison.first), "First"),
-        Column("second", _short(comparison.second), "Second"),
+        TableColumn("first", _short(comparison.first), "First"),
+        TableColumn("second", _short(comparison.second), "Second"),
     ]
     columns += [
-        Column("change", "change", "Change"),
-        Column("n", "n", "n"),
-        Column("verdict", "verdict", "Verdict"),
+        TableColumn("change", "change", "Change"),
+        TableColumn("n", "n", "n"),
+        TableColumn("verdict", "verdict", "Verdict"),
     ]
     blocks = []
     for backbone in dict.fromkeys(cell.backbone for cell in comparison.cells):
@@ -297,9 +297,9 @@ def _paper_record(row: AgainstPaper) -> dict[str, Any]:
 def _paper_table(reader: RunReader, found: PaperComparison, digits: int) -> Table:
     from camtui.format import (
         Block,
-        Column,
         Entry,
         Table,
+        TableColumn,
         TableRow,
         count,
         half_width,
@@ -308,9 +308,10 @@ def _paper_table(reader: RunReader, found: PaperComparison, digits: int) -> Tabl
     )
     from camtui.format.notes import run_title
 
-    names = [Column(key, key, key.capitalize(), numeric=False) for key in ("method", "metric")]
+    names = [TableColumn(key, key, key.capitalize(), numeric=False) for key in ("method", "metric")]
     numbers = [
-        Column(key, key, key.capitalize()) for key in ("n", "ours", "paper", "difference", "within")
+        TableColumn(key, key, key.capitalize())
+        for key in ("n", "ours", "paper", "difference", "within")
     ]
     verdict = {True: "yes", False: "no", None: "–"}
     blocks = []

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate
+from camtui.cli.console import print_message
 from camtui.cli.options import RunArgument
 from camtui.runs import open_run
 from evaluator.text import printable
@@ -32,4 +32,4 @@ def copy(
     target = Path(file).expanduser()
     with open_run(run) as reader:
         reader.copy_to(target)
-    narrate(f"wrote {printable(target)}")
+    print_message(f"wrote {printable(target)}")

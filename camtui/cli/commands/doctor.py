@@ -11,7 +11,7 @@ import typer
 
 from camtui.cli import completion
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate, print_json
+from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from camtui.runs import find_run, reference
 from evaluator.backbones import torch_checkpoints
@@ -60,15 +60,15 @@ def doctor(
     for problem in found.problems if not json else ():
         print(printable(problem))
     for line in filter(None, (found.done, found.remark)):
-        narrate(line)
+        print_message(line)
     if found.problems:
-        narrate(
+        print_message(
             "hint:  camtui doctor RUN --repair drops damaged rows and rebuilds sums"
             if not repair
             else _NOT_ALL
         )
         raise typer.Exit(1)
-    narrate("the file is whole, and every sum is that of its rows")
+    print_message("the file is whole, and every sum is that of its rows")
 
 
 def _machine(*, as_json: bool) -> None:
@@ -84,9 +84,9 @@ def _machine(*, as_json: bool) -> None:
         for name, value in facts.items():
             print(f"{name:<12} {printable(value)}")
     for problem in report.problems:
-        narrate(f"wrong: {printable(problem)}")
+        print_message(f"wrong: {printable(problem)}")
     if report.problems:
-        narrate(
+        print_message(
             "hint:  docs/gpu.md says what each of these means; camtui run --device cpu does without"
         )
         raise typer.Exit(1)

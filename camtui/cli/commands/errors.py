@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate, print_json
+from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import open_run
 from evaluator.text import printable
@@ -47,11 +47,11 @@ def errors(
         )
         return
     if not found:
-        narrate("no failures")
+        print_message("no failures")
         return
     sys.stdout.write("".join(f"{line}\n" for line in _failure_lines(found, limit)))
     if len(found) > limit:
-        narrate(f"{limit} of {len(found)} shown; more: camtui errors {run} -n {len(found)}")
+        print_message(f"{limit} of {len(found)} shown; more: camtui errors {run} -n {len(found)}")
 
 
 def _failures(reader: RunReader) -> Iterator[dict[str, Any]]:

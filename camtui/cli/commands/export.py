@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate
-from camtui.cli.options import ForceOption, RunArgument, Selected
-from camtui.cli.tables import progress_of, requested, to_stdout
+from camtui.cli.console import print_message
+from camtui.cli.options import ForceOption, RunArgument, TableSelection
+from camtui.cli.tables import export_request, progress_of, to_stdout
 from camtui.runs import LAST, open_run
 from evaluator.errors import UsageError
 from evaluator.text import printable
@@ -28,7 +28,7 @@ _SUFFIXES = {
 
 @command
 def export(
-    selected: Selected,
+    selected: TableSelection,
     run: RunArgument = LAST,
     form: Annotated[
         str,
@@ -65,7 +65,7 @@ def export(
             f"no format known for '{printable(output)}'",
             f"add -f, one of {', '.join(_SUFFIXES.values())}",
         )
-    request = requested(form, selected, per_image=per_image)
+    request = export_request(form, selected, per_image=per_image)
     reader = open_run(run)
     if verify:
         reader.refuse_damage()
@@ -75,4 +75,4 @@ def export(
     from camtui.export import export_file
 
     for file in export_file(reader, request, target, force=force, progress=progress_of(reader)):
-        narrate(f"wrote {printable(file)}")
+        print_message(f"wrote {printable(file)}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate
+from camtui.cli.console import print_message
 from camtui.cli.options import ForceOption, RunArgument
 from camtui.runs import open_run
 from evaluator.catalog import curve_metrics
@@ -52,4 +52,4 @@ def figure(
     drawing = chart(open_run(run), kind)
     with destination(target, force=force) as stream:
         save(drawing, stream, form)
-    narrate(f"wrote {printable(target)}")
+    print_message(f"wrote {printable(target)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate
+from camtui.cli.console import print_message
 from camtui.cli.options import ForceOption, NamedDataOption, RunArgument
 from camtui.data_folders import name_folder
 from camtui.runs import open_run
@@ -18,7 +18,7 @@ from evaluator.text import did_you_mean, printable
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from camtui.figures.panels import View
+    from camtui.figures.panels import PictureKind
     from camtui.pictures import ColourMap
     from evaluator.records import Cell
     from evaluator.store.reader import RunReader
@@ -106,14 +106,14 @@ def _cells_of(reader: RunReader, text: str) -> list[Cell]:
     return [cell for cell in reader.cells() if cell.backbone == name and cell.applicable]
 
 
-def _views(text: str) -> list[View]:
-    from camtui.figures.panels import VIEWS
+def _views(text: str) -> list[PictureKind]:
+    from camtui.figures.panels import PICTURE_KINDS
 
-    found = [view for view in VIEWS if text in (view, "all")]
+    found = [view for view in PICTURE_KINDS if text in (view, "all")]
     if not found:
         raise UsageError(
-            f"--view takes {', '.join(VIEWS)} or all, not '{printable(text, 40)}'",
-            f"{did_you_mean(text, VIEWS)}for example --view overlay",
+            f"--view takes {', '.join(PICTURE_KINDS)} or all, not '{printable(text, 40)}'",
+            f"{did_you_mean(text, PICTURE_KINDS)}for example --view overlay",
         )
     return found
 
@@ -146,4 +146,4 @@ def _save(sheet: Image, target: Path, *, force: bool) -> None:
         )
     with destination(target, force=force) as stream:
         sheet.save(stream, kind, **({"resolution": _DPI} if kind == "PDF" else {}))
-    narrate(f"wrote {printable(target)} ({sheet.width} × {sheet.height})")
+    print_message(f"wrote {printable(target)} ({sheet.width} × {sheet.height})")

@@ -41,7 +41,7 @@ def judge(
     Example: camtui judge shapes -f latex
     """
     from camtui.export.judged import FORMS, judged_record, write_judged
-    from camtui.judging.judgement import Chosen
+    from camtui.judging.judgement import JudgeOptions
     from camtui.judging.judgement import judge as judge_run
 
     known = ("table", *FORMS)
@@ -50,7 +50,7 @@ def judge(
             f"unknown format '{printable(form, 40)}'",
             f"{did_you_mean(form, known)}camtui judge RUN -f {' or '.join(known)}",
         )
-    reader, chosen = open_run(run), Chosen(draws=draws, seed=seed)
+    reader, chosen = open_run(run), JudgeOptions(draws=draws, seed=seed)
     judged = judge_run(reader, chosen)
     if as_json:
         print_json(judged_record(reader, judged, chosen))

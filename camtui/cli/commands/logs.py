@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate, print_json
+from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.launch import last_lines
 from camtui.runs import LAST, find_run
@@ -59,7 +59,7 @@ def _show_log(path: Path, tail: int, *, follow: bool) -> None:
     """
     log = open_to_read(known_log(path))
     if log is None:
-        narrate(f"no log beside {printable(path)}: these are the run's events")
+        print_message(f"no log beside {printable(path)}: these are the run's events")
         _show_events(path, "info", tail, follow=follow)
         return
     with open(log, "rb") as stream:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate, print_json
+from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from camtui.runs import last_started, list_runs
 from camtui.status import status_in
@@ -44,11 +44,11 @@ def ls(
     if json:
         print_json({"runs": found[:most], "truncated": hidden > 0})
     elif not found:
-        narrate("there is no run yet: camtui run --demo")
+        print_message("there is no run yet: camtui run --demo")
     else:
         _print_runs(found[:most])
         if hidden > 0:
-            narrate(f"{hidden} more: camtui ls --all")
+            print_message(f"{hidden} more: camtui ls --all")
 
 
 def _matching(paths: list[Path], expression: str) -> list[dict[str, Any]]:

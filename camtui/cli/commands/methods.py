@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate, print_json
+from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from evaluator.methods import all_methods
 from evaluator.references import installed
@@ -58,7 +58,7 @@ def methods(json: JsonOption = False) -> None:
             f"{'':<16} of the installed package {printable(one.package)}; camtui check "
             f"{printable(one.name)} looks at it"
         )
-    narrate(
+    print_message(
         f"forwards beyond the clean pass, with {_TYPICAL_CHANNELS} channels and a GAP head; "
         "options: -m KEY:NAME=VALUE"
     )

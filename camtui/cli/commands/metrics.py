@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate, print_json
+from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.metrics import all_metrics
@@ -49,4 +49,4 @@ def metrics(json: JsonOption = False) -> None:
             f"{'':<18} of the installed package {printable(one.package)}; on request: --metric "
             f"{printable(one.name)}"
         )
-    narrate("in every run, or on request with --metric; --metric all for every one")
+    print_message("in every run, or on request with --metric; --metric all for every one")

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate, print_json
+from camtui.cli.console import print_json, print_message
 from camtui.cli.options import ForceOption, JsonOption
 from evaluator.described import KEY
 from evaluator.errors import UsageError
@@ -77,7 +77,7 @@ def new(
         return
     for file in files:
         print(printable(file))
-    narrate(f"next:  {then}")
+    print_message(f"next:  {then}")
 
 
 def _check_name(axis: str, name: str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate
+from camtui.cli.console import print_message
 from camtui.cli.options import ForceOption, NamedDataOption, RunArgument
 from camtui.data_folders import name_folder
 from camtui.runs import open_run
@@ -38,14 +38,14 @@ def report(
     """
     from camtui.export.output import as_text, check_free, destination
     from camtui.export.plan_toml import plan_toml
-    from camtui.figures.report import Contents, write_report
+    from camtui.figures.report import ReportOptions, write_report
 
     name_folder(data)
     target = Path(output)
     check_free(target, force=force)
     reader = open_run(run)
     with destination(target, force=force) as binary, as_text(binary) as stream:
-        missing = write_report(stream, reader, plan_toml(reader), Contents(worst, charts))
+        missing = write_report(stream, reader, plan_toml(reader), ReportOptions(worst, charts))
     for line in missing:
-        narrate(f"left out: {line}")
-    narrate(f"wrote {printable(target)}")
+        print_message(f"left out: {line}")
+    print_message(f"wrote {printable(target)}")

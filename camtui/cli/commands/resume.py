@@ -6,24 +6,24 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.beginning import begin, driver_settings, stored_run
 from camtui.cli.command_decorator import command
 from camtui.cli.options import (
     AllowCodeOption,
+    ComputeOptions,
     MaxFailuresOption,
     OnFinishOption,
+    OutputOptions,
     RunArgument,
-    Shown,
-    Where,
 )
+from camtui.cli.run_start import driver_settings, start_run, stored_request
 from camtui.runs import LAST, find_run
 
 
 @command
 def resume(
     ctx: typer.Context,
-    where: Where,
-    shown: Shown,
+    where: ComputeOptions,
+    shown: OutputOptions,
     run: RunArgument = LAST,
     max_failures: MaxFailuresOption = "",
     on_finish: OnFinishOption = "",
@@ -39,5 +39,7 @@ def resume(
     Example: camtui resume val --detach
     """
     settings = driver_settings(where.chosen(), max_failures=max_failures, on_finish=on_finish)
-    request = stored_run(find_run(run), settings, allow_code=allow_code, finish_dropped=everything)
-    begin(ctx, request, shown)
+    request = stored_request(
+        find_run(run), settings, allow_code=allow_code, finish_dropped=everything
+    )
+    start_run(ctx, request, shown)

@@ -6,17 +6,17 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.beginning import begin, driver_settings, stored_run
 from camtui.cli.command_decorator import command
-from camtui.cli.options import AllowCodeOption, RunArgument, Shown, Where
+from camtui.cli.options import AllowCodeOption, ComputeOptions, OutputOptions, RunArgument
+from camtui.cli.run_start import driver_settings, start_run, stored_request
 from camtui.runs import LAST, find_run
 
 
 @command
 def retry(
     ctx: typer.Context,
-    where: Where,
-    shown: Shown,
+    where: ComputeOptions,
+    shown: OutputOptions,
     run: RunArgument = LAST,
     failed: Annotated[
         bool,
@@ -33,10 +33,10 @@ def retry(
     Example: camtui retry val --failed
     """
     settings = driver_settings(where.chosen())
-    begin(
+    start_run(
         ctx,
-        stored_run(
-            find_run(run), settings, verb="retry", allow_code=allow_code, retry_failed=failed
+        stored_request(
+            find_run(run), settings, command="retry", allow_code=allow_code, retry_failed=failed
         ),
         shown,
     )

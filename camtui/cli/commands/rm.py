@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import confirm, narrate
+from camtui.cli.console import confirm, print_message
 from camtui.cli.options import RunArgument, YesOption
 from camtui.runs import find_run, reference, runs_home
 from evaluator.errors import CamtuiError, StoreError, TryAgain
@@ -64,10 +64,10 @@ def rm(
     lock.release(remove=True)
     if path.is_symlink():
         path.unlink()
-    narrate(f"removed {printable(path)}")
+    print_message(f"removed {printable(path)}")
     left = known_log(path) if not owned else log
     if os.path.lexists(left):
-        narrate(f"left {printable(left)}: the run did not say that it is its own")
+        print_message(f"left {printable(left)}: the run did not say that it is its own")
 
 
 def _remove_part(
@@ -87,7 +87,7 @@ def _remove_part(
         raise TryAgain(
             f"{printable(path.stem)} is {error.message}", f"camtui stop {reference(path)}"
         ) from error
-    narrate(f"removed {what}")
+    print_message(f"removed {what}")
 
 
 def _refuse_what_is_no_run(path: Path) -> None:

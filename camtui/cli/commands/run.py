@@ -9,21 +9,21 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from camtui.cli import completion
-from camtui.cli.beginning import begin, driver_settings
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate
-from camtui.cli.more_images import with_images_meant
+from camtui.cli.console import print_message
+from camtui.cli.more_images import confirm_more_images
 from camtui.cli.options import (
     AllowCodeOption,
     BackbonesOption,
+    ComputeOptions,
     MaxFailuresOption,
     OnFinishOption,
-    Shown,
-    Where,
+    OutputOptions,
 )
+from camtui.cli.run_start import driver_settings, start_run
 from camtui.devices import on_cuda
-from camtui.growth import growth
-from camtui.planning import Typed, default_name, planned, stored_plan
+from camtui.plan_diff import plan_diff
+from camtui.planning import CliPlan, default_name, resolve_plan, stored_plan
 from camtui.runs import reference, run_path
 from camtui.trust import allowed_of
 from evaluator import catalog
@@ -32,7 +32,7 @@ from evaluator.execution.request import RunRequest
 from evaluator.plan_changes import extended
 
 
-class What(NamedTuple):
+class PlanOptions(NamedTuple):
     """What is computed on which images, and kept where."""
 
     data: Annotated[
@@ -241,7 +241,7 @@ class What(NamedTuple):
     ] = None
     allow_code: AllowCodeOption = False
 
-    def typed(self) -> Typed:
+    def typed(self) -> CliPlan:
         """What makes the plan."""
         values: dict[str, Any] = {
             name: value
@@ -250,15 +250,15 @@ class What(NamedTuple):
         }
         for name in ("backbone", "method", "metric"):
             values[f"{name}s"] = tuple(values.pop(name) or ())
-        return Typed(**values)
+        return CliPlan(**values)
 
 
 @command
 def run(
     ctx: typer.Context,
-    what: What,
-    where: Where,
-    shown: Shown,
+    what: PlanOptions,
+    where: ComputeOptions,
+    shown: OutputOptions,
     batch_size: Annotated[
         str,
         typer.Option(
@@ -286,34 +286,39 @@ def run(
     typed, chosen = what.typed(), where.chosen()
     path = _database(what.db, what.name, typed)
     stored = stored_plan(path)
-    plan, named = planned(typed, stored, cuda=on_cuda(chosen.devices))
+    plan, named = resolve_plan(typed, stored, cuda=on_cuda(chosen.devices))
     settings = driver_settings(
         chosen, batch_size=_batch_size(batch_size), max_failures=max_failures, on_finish=on_finish
     )
     code = (extended(stored, plan) if stored else plan).code
     allowed = allowed_of(code, "the same command with", allow=typed.allow_code, named=named)
     request = RunRequest(
-        db=path, name=path.stem, plan=plan, settings=settings, word=reference(path), allowed=allowed
+        db=path,
+        name=path.stem,
+        plan=plan,
+        settings=settings,
+        run_reference=reference(path),
+        allowed=allowed,
     )
     if dry_run:
-        from camtui.cli.dryrun import rehearse
+        from camtui.cli.dry_run import print_dry_run
 
-        rehearse(request, stored, as_json=shown.json)
+        print_dry_run(request, stored, as_json=shown.json)
         return
-    plan = with_images_meant(plan, stored, path, everything=what.everything)
+    plan = confirm_more_images(plan, stored, path, everything=what.everything)
     request = replace(request, plan=plan)
     if typed.demo and not (stored or typed.methods or shown.quiet):
-        narrate(
+        print_message(
             "Score-CAM (two thousand forwards an image) is added by: camtui run --demo -b "
             "efficientnet_lite0 -m scorecam"
         )
-    changes = growth(stored, plan) if stored else []
+    changes = plan_diff(stored, plan) if stored else []
     if changes and not shown.quiet:
-        narrate(f"{reference(path)} is there already: {'; '.join(changes)}")
-    begin(ctx, request, shown)
+        print_message(f"{reference(path)} is there already: {'; '.join(changes)}")
+    start_run(ctx, request, shown)
 
 
-def _database(db: Path | None, name: str | None, typed: Typed) -> Path:
+def _database(db: Path | None, name: str | None, typed: CliPlan) -> Path:
     if db is None:
         return run_path(name or default_name(typed))
     if db.suffix != ".db":

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate
+from camtui.cli.console import print_message
 from evaluator.errors import NotFound
 from evaluator.text import did_you_mean, printable
 
@@ -40,7 +40,7 @@ def schema(
 
         for known in sorted(files):
             print(f"{known:<14} {json.loads(files[known].read_text('utf-8'))['title']}")
-        narrate("a schema: camtui schema NAME")
+        print_message("a schema: camtui schema NAME")
     elif name in files:
         sys.stdout.write(files[name].read_text("utf-8"))
     else:

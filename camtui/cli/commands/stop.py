@@ -13,7 +13,7 @@ import typer
 
 from camtui.cli import completion
 from camtui.cli.command_decorator import command
-from camtui.cli.console import confirm, narrate
+from camtui.cli.console import confirm, print_message
 from camtui.cli.options import YesOption
 from camtui.runs import find_run, list_runs, reference
 from camtui.status import status_in
@@ -58,9 +58,9 @@ def stop(
         raise typer.Exit(130)
     pid = _signal_holder(path, now=now)
     if pid is None:
-        narrate(f"{printable(path.stem)} is not running; {status_in(path).advice}")
+        print_message(f"{printable(path.stem)} is not running; {status_in(path).advice}")
         return
-    narrate(
+    print_message(
         f"stopping {printable(path.stem)}, pid {pid}"
         + ("" if now else ": finishing what is being computed")
     )
@@ -70,7 +70,7 @@ def stop(
             _kill_group(path, pid)
         time.sleep(0.05)
     found = status_in(path)
-    narrate(f"{found.name}: {found.state}; {found.advice}")
+    print_message(f"{found.name}: {found.state}; {found.advice}")
 
 
 def _live_run(ref: str | None) -> Path:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate
+from camtui.cli.console import print_message
 from camtui.runs import name_for
 from evaluator.text import printable
 
@@ -47,9 +47,9 @@ def synth(
     for written in write_images(wanted, images):
         if monotonic() - last >= _BETWEEN_LINES:
             last = monotonic()
-            narrate(f"{written:,} of {images:,} images")
-    narrate(f"wrote {images:,} images with masks: {printable(wanted.folder)}")
-    narrate(
+            print_message(f"{written:,} of {images:,} images")
+    print_message(f"wrote {images:,} images with masks: {printable(wanted.folder)}")
+    print_message(
         f"next: camtui run --data {printable(wanted.images)} --truth {printable(wanted.masks)} "
         "-b synthetic_cnn "
         f"--metric mass_accuracy,rank_accuracy --name {name_for(wanted.folder.name)}"

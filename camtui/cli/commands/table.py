@@ -8,14 +8,14 @@ import typer
 
 from camtui.cli.command_decorator import command
 from camtui.cli.console import stdout_console
-from camtui.cli.options import RunArgument, Selected
-from camtui.cli.tables import requested, to_stdout
+from camtui.cli.options import RunArgument, TableSelection
+from camtui.cli.tables import export_request, to_stdout
 from camtui.runs import LAST, open_run
 
 
 @command
 def table(
-    selected: Selected,
+    selected: TableSelection,
     run: RunArgument = LAST,
     form: Annotated[
         str, typer.Option("--format", "-f", help="table, plain, md, json, csv, tsv or latex.")
@@ -30,7 +30,7 @@ def table(
 
     Example: camtui table val --sort adcc --ci
     """
-    request = requested("plain" if form == "table" else form, selected)
+    request = export_request("plain" if form == "table" else form, selected)
     reader = open_run(run)
     if form == "table":
         from camtui.export import check, table_of

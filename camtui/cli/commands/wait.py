@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from camtui.cli.command_decorator import command
-from camtui.cli.console import narrate, print_json
+from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import LAST, find_run
 from camtui.status import RunStatus, status_in
@@ -55,7 +55,7 @@ def _tell(found: RunStatus, words: str, as_json: bool) -> None:
     if as_json:
         print_json(found.record())
     else:
-        narrate(words)
+        print_message(words)
 
 
 def _seconds(text: str) -> float:

@@ -135,7 +135,7 @@ def _name(classes: tuple[str, ...], index: int | None) -> str | None:
 def _ranked_table(
     reader: RunReader, cell: Cell, rows: list[dict[str, Any]], by: str, best: bool
 ) -> Table:
-    from camtui.format import Block, Column, Entry, Table, TableRow, metric_header, percent
+    from camtui.format import Block, Entry, Table, TableColumn, TableRow, metric_header, percent
     from camtui.format.notes import run_title
 
     metrics = [
@@ -144,15 +144,15 @@ def _ranked_table(
         if any(row.get(key) is not None for row in rows)
     ]
     columns = [
-        Column("place", "#", "#"),
-        *(Column(metric.key, metric_header(metric), metric.title) for metric in metrics),
+        TableColumn("place", "#", "#"),
+        *(TableColumn(metric.key, metric_header(metric), metric.title) for metric in metrics),
     ]
     columns = [
-        Column("image", "image", "Image", numeric=False),
-        Column("class", "true → predicted", "Class", numeric=False),
+        TableColumn("image", "image", "Image", numeric=False),
+        TableColumn("class", "true → predicted", "Class", numeric=False),
         *columns,
     ]
-    columns.insert(3, Column("confidence", "y→o", "Confidence"))
+    columns.insert(3, TableColumn("confidence", "y→o", "Confidence"))
     body = [
         TableRow(
             (

@@ -15,8 +15,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 
 from camtui.feed import Snapshot
-from camtui.objects import NO_OBJECT, Object, object_in
 from camtui.pictures import seen_by
+from camtui.truth_object import NO_OBJECT, TruthObject, object_in
 from camtui.tui.imagefacts import curve_lines, fact_lines, where_line
 from camtui.tui.scene import Look, Scene, items, overlay
 from camtui.tui.screens.base import RunScreen
@@ -159,7 +159,7 @@ class ImageScreen(RunScreen):
                 del self._sources[next(iter(self._sources))]
         return self._sources[key]
 
-    async def _object(self, shot: Shot) -> Object:
+    async def _object(self, shot: Shot) -> TruthObject:
         """Where the object is; reading its file is left to a thread."""
         if self._plan is None or shot.row is None:
             return NO_OBJECT

@@ -40,7 +40,7 @@ def test_light_commands_import_nothing_heavy(home: Path, command: list[str]) -> 
 
 
 @pytest.mark.parametrize(("word", "collects"), [("methods", True), ("--help", False)])
-def test_garbage_is_collected_while_a_verb_runs_and_not_while_it_is_found(
+def test_garbage_is_collected_while_a_command_runs_and_not_while_it_is_found(
     word: str, collects: bool
 ) -> None:
     code = (

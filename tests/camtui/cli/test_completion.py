@@ -38,7 +38,7 @@ def offered(
         monkeypatch.setenv("COMP_CWORD", str(len(words)))
         with pytest.raises(SystemExit):
             main()
-        gc.enable()  # as a verb would have done
+        gc.enable()  # as a command would have done
         monkeypatch.delenv("_CAMTUI_COMPLETE")
         printed = capsys.readouterr()
         assert not printed.err

@@ -135,12 +135,12 @@ def test_names_of_files_through_a_whole_run(home: Path, monkeypatch: pytest.Monk
         folder.mkdir()
         (home / "pictures" / f"{folder.name}{number}.jpg").touch()
         (folder / "x.jpg").touch()
-    for verb in (
+    for command in (
         ["run", "--data", str(home), "-b", "resnet50", "-m", "gradcam"],
         ["errors"],
         ["logs"],
         ["export", "--per-image"],
     ):
-        done = camtui(*verb, encoding="utf-8", errors="surrogateescape")
+        done = camtui(*command, encoding="utf-8", errors="surrogateescape")
         assert done.returncode == 0, done.stderr
         assert unsafe(done.stdout + done.stderr) == []

@@ -111,9 +111,9 @@ def test_what_was_dropped_is_marked_and_finished_by_resume_all(
 def test_a_ceiling_below_what_the_rule_needs(request_: list[str]) -> None:
     done(*request_, "-n", "80", "--until", "ci<=4", "-q")
     assert "state     complete: --until ci<=4: not met by all 80 images" in done("status", "many")
-    grown = done(*request_, "-n", "300", "--dry-run")
-    (said,) = re.findall(r"about (\d+) more", grown)
-    assert to_do(grown) == [int(said), int(said)]
+    extended = done(*request_, "-n", "300", "--dry-run")
+    (said,) = re.findall(r"about (\d+) more", extended)
+    assert to_do(extended) == [int(said), int(said)]
     done(*request_, "-n", "300", "-q")
     (took,) = re.findall(r"met by the first (\d+) of 300", done("status", "many"))
     assert 80 + int(said) == pytest.approx(int(took), rel=0.15)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from camtui.export import Request, write
+from camtui.export import ExportRequest, write
 from evaluator.store.reader import RunReader
 
 METHODS = ("fakecam", "cam", "gradcam", "gradcampp", "scorecam:variant=cic")
@@ -33,7 +33,7 @@ METRICS = [
 
 def written(reader: RunReader, form: str, **request: Any) -> bytes:
     stream = io.BytesIO()
-    write(reader, Request(form, **request), stream)
+    write(reader, ExportRequest(form, **request), stream)
     return stream.getvalue()
 
 

@@ -6,13 +6,13 @@ import json
 import os
 from pathlib import Path
 
-from camtui.export import Request, export_file
+from camtui.export import ExportRequest, export_file
 from evaluator.store.reader import RunReader
 
 
 def test_a_file_and_its_description(reader: RunReader, tmp_path: Path) -> None:
-    files = export_file(reader, Request("csv", per_image=True), tmp_path / "rows.csv")
-    export_file(reader, Request("jsonl"), tmp_path / "cells.jsonl")
+    files = export_file(reader, ExportRequest("csv", per_image=True), tmp_path / "rows.csv")
+    export_file(reader, ExportRequest("jsonl"), tmp_path / "cells.jsonl")
     assert [file.name for file in files] == ["rows.csv", "datapackage.json"]
     assert sorted(os.listdir(tmp_path)) == ["cells.jsonl", "datapackage.json", "rows.csv"]
     package = json.loads((tmp_path / "datapackage.json").read_text())
@@ -27,5 +27,5 @@ def test_a_file_and_its_description(reader: RunReader, tmp_path: Path) -> None:
 
 def test_a_description_of_somebody_else_stays(reader: RunReader, tmp_path: Path) -> None:
     (tmp_path / "datapackage.json").write_text('{"name": "mine"}')
-    assert export_file(reader, Request("csv"), tmp_path / "a.csv") == [tmp_path / "a.csv"]
+    assert export_file(reader, ExportRequest("csv"), tmp_path / "a.csv") == [tmp_path / "a.csv"]
     assert (tmp_path / "datapackage.json").read_text() == '{"name": "mine"}'

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from camtui.export import DATA_FORMATS, TEXT_FORMATS, Request, write
-from camtui.format import Options, percent
+from camtui.export import DATA_FORMATS, TEXT_FORMATS, ExportRequest, write
+from camtui.format import TableOptions, percent
 from evaluator.errors import NotFound, UsageError
 from evaluator.metrics import all_metrics
 from evaluator.store.reader import RunReader
@@ -105,7 +105,7 @@ def test_every_average_comes_back_exactly(reader: RunReader, form: str) -> None:
 def test_tables_have_the_same_values_at_their_digits(
     reader: RunReader, form: str, digits: int
 ) -> None:
-    text = written(reader, form, options=Options(digits=digits)).decode()
+    text = written(reader, form, options=TableOptions(digits=digits)).decode()
     for summary in reader.summaries():
         for mean in summary.means.values():
             assert percent(mean.value, digits) in text
@@ -125,7 +125,7 @@ def test_no_escape_byte_anywhere(tmp_path: Path, form: str, per_image: bool) -> 
 
 
 def test_filter_and_sort_reach_every_format(reader: RunReader) -> None:
-    options = Options(filter="backbone=resnet18, method!=fakecam", sort="adcc")
+    options = TableOptions(filter="backbone=resnet18, method!=fakecam", sort="adcc")
     cells = json.loads(written(reader, "json", options=options))["cells"]
     values = [cell["adcc"]["mean"] for cell in cells]
     assert len(cells) == 4
@@ -137,27 +137,29 @@ def test_filter_and_sort_reach_every_format(reader: RunReader) -> None:
         )
     } == {cell["method"] for cell in cells}
     with pytest.raises(NotFound):
-        written(reader, "csv", options=Options(filter="nothing"))
+        written(reader, "csv", options=TableOptions(filter="nothing"))
 
 
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (Request("xlsx"), "unknown format 'xlsx'"),
-        (Request("md", per_image=True), "no per-image form"),
-        (Request("csv", "pivot:adcc"), "shapes tables only"),
-        (Request("md", options=Options(digits=99)), "--digits"),
-        (Request("plain", "pivot:nonsense"), "unknown metric"),
+        (ExportRequest("xlsx"), "unknown format 'xlsx'"),
+        (ExportRequest("md", per_image=True), "no per-image form"),
+        (ExportRequest("csv", "pivot:adcc"), "shapes tables only"),
+        (ExportRequest("md", options=TableOptions(digits=99)), "--digits"),
+        (ExportRequest("plain", "pivot:nonsense"), "unknown metric"),
     ],
 )
-def test_requests_that_make_no_sense(reader: RunReader, request_: Request, message: str) -> None:
+def test_requests_that_make_no_sense(
+    reader: RunReader, request_: ExportRequest, message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
         write(reader, request_, io.BytesIO())
 
 
 def test_progress_is_told(reader: RunReader) -> None:
     told: list[int] = []
-    make = Request("csv", per_image=True)
+    make = ExportRequest("csv", per_image=True)
     write(reader, make, io.BytesIO(), told.append)
     assert told == []  # fewer than ten thousand rows
     assert set(METRICS) == set(all_metrics()) & set(METRICS)

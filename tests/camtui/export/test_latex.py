@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from camtui.export import Request, table_of
+from camtui.export import ExportRequest, table_of
 from camtui.export.latex import escape as latex_escape
-from camtui.format import Options
+from camtui.format import TableOptions
 from evaluator.store.reader import RunReader
 from tests.camtui.export.support import written
 from tests.synthetic import make_run
@@ -31,7 +31,7 @@ def test_latex_has_the_papers_layout_and_says_where_it_comes_from(reader: RunRea
     assert r"\toprule" in text
     assert r"\multicolumn{9}{l}{\textbf{resnet18 (IMAGENET1K\_V1, layer layer4)}}" in text
     assert "Score-CAM (variant=cic) & " in text
-    table = table_of(reader, Request("latex"))
+    table = table_of(reader, ExportRequest("latex"))
     marked = {"best": "\\textbf{%s}", "second": "\\underline{%s}", "tie": "%s\\rlap{$^{=}$}"}
     entries = [entry for row in table.blocks[0].rows for entry in row.entries if entry.mark]
     assert {entry.mark for entry in entries} == set(marked)
@@ -64,7 +64,7 @@ def test_latex_compiles_by_itself_and_inside_a_document(
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed: apt install texlive-latex-recommended")
     (tmp_path / "table.tex").write_bytes(
-        written(reader, "latex", layout=layout, options=Options(ci=True))
+        written(reader, "latex", layout=layout, options=TableOptions(ci=True))
     )
     (tmp_path / "paper.tex").write_text(
         "\\documentclass{article}\\usepackage{booktabs}\\begin{document}Before \\input{table} "

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from camtui.export import Request, table_of
+from camtui.export import ExportRequest, table_of
 from evaluator.store.reader import RunReader
 from tests.camtui.export.support import written
 
 
 def test_markdown_marks_ranks_by_type(reader: RunReader) -> None:
     text = written(reader, "md").decode()
-    table = table_of(reader, Request("md"))
+    table = table_of(reader, ExportRequest("md"))
     best = [
         entry.text for row in table.blocks[0].rows for entry in row.entries if entry.mark == "best"
     ]

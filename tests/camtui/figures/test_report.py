@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from camtui.export.plan_toml import plan_toml
-from camtui.figures.report import Contents, write_report
+from camtui.figures.report import ReportOptions, write_report
 from camtui.format import percent
 from camtui.format.names import method_title
 from evaluator.records import Failure, UnitResult
@@ -55,7 +55,12 @@ class Page(HTMLParser):
 
 def page(reader: RunReader, **contents: int) -> tuple[str, list[str]]:
     stream = io.StringIO()
-    missing = write_report(stream, reader, plan_toml(reader), Contents(**{"worst": 2, **contents}))  # type: ignore[arg-type]  # flags
+    missing = write_report(
+        stream,
+        reader,
+        plan_toml(reader),
+        ReportOptions(contents.get("worst", 2), bool(contents.get("charts", 1))),
+    )
     return stream.getvalue(), missing
 
 

@@ -26,7 +26,7 @@ def test_the_sheet_has_every_view_in_its_place(reader: RunReader) -> None:
     top = GAP + 15
     for column, view in enumerate(("input", "cam", "overlay", "masked")):
         left = GAP + column * (SIDE + GAP)
-        assert np.array_equal(sheet[top : top + SIDE, left : left + SIDE], panels.view(view))  # type: ignore[arg-type]  # a View
+        assert np.array_equal(sheet[top : top + SIDE, left : left + SIDE], panels.view(view))  # type: ignore[arg-type]  # a PictureKind
 
 
 def test_image_command(home: Path) -> None:

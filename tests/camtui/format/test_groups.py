@@ -12,7 +12,7 @@ import pytest
 
 from camtui.format.cells import cell_views
 from camtui.format.groups import Group, grouped
-from camtui.format.table import Options, grouped_table
+from camtui.format.table import TableOptions, grouped_table
 from evaluator.records import Measurement, Row, UnitResult
 from evaluator.statistics import average_arcc, harmonic_adcc
 from evaluator.store.reader import RunReader
@@ -112,5 +112,7 @@ def test_a_table_has_every_method_in_every_group(reader: RunReader) -> None:
         for group in ("right", "wrong", "label unknown")
         for method in ("gradcam", "fakecam")
     ]
-    (block,) = grouped_table(reader, "class", Options(filter="gradcam", sort="average_drop")).blocks
+    (block,) = grouped_table(
+        reader, "class", TableOptions(filter="gradcam", sort="average_drop")
+    ).blocks
     assert [line.entries[0].text for line in block.rows] == ["class 4", "class 3", "label unknown"]

@@ -7,10 +7,10 @@ import pytest
 from camtui.format.judged import by_agreement, judged_tables
 from camtui.format.plain import plain_text
 from camtui.format.table import Table
-from camtui.judging.judgement import Chosen, judge
+from camtui.judging.judgement import JudgeOptions, judge
 from tests.camtui.judging.runs import IMAGES, METHODS, judged_run, ordered
 
-FEW = Chosen(draws=50)
+FEW = JudgeOptions(draws=50)
 
 
 def squeezed(table: Table) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from camtui.format import (
     CellView,
-    Options,
+    TableOptions,
     cell_views,
     long_table,
     matching,
@@ -54,7 +54,7 @@ def test_filter_that_nothing_meets(reader: RunReader) -> None:
 def test_sort_puts_the_best_first_and_absent_ones_last(
     reader: RunReader, metric: str, sign: int
 ) -> None:
-    table = long_table(reader, Options(sort=metric))
+    table = long_table(reader, TableOptions(sort=metric))
     place = [c.key for c in table.columns].index(metric)
     texts = [row.entries[place].text for row in table.blocks[0].rows]
     assert texts[-1] == "–"
@@ -63,7 +63,7 @@ def test_sort_puts_the_best_first_and_absent_ones_last(
 
 
 def test_sorting_keeps_blocks_in_the_plans_order(reader: RunReader) -> None:
-    table = summary_table(reader, replace(Options(), sort="adcc"))
+    table = summary_table(reader, replace(TableOptions(), sort="adcc"))
     assert [block.title.split()[0] for block in table.blocks] == ["resnet18", "vgg16"]
     assert table.blocks[0].rows[-1].entries[0].text == "fakecam"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from camtui.format import (
-    Options,
+    TableOptions,
     long_table,
     percent,
     pivot_table,
@@ -35,7 +35,7 @@ def test_the_papers_order_and_its_numbers(reader: RunReader) -> None:
 
 def test_every_number_is_that_of_the_summary(reader: RunReader) -> None:
     summaries = {s.cell: s for s in reader.summaries()}
-    table = summary_table(reader, Options(digits=6))
+    table = summary_table(reader, TableOptions(digits=6))
     rows = [row for block in table.blocks for row in block.rows]
     for cell, row in zip(reader.cells(), rows, strict=True):
         if cell.applicable:
@@ -46,7 +46,7 @@ def test_every_number_is_that_of_the_summary(reader: RunReader) -> None:
 
 
 def test_adcc_has_its_interval_and_the_others_on_request(reader: RunReader) -> None:
-    def intervals(options: Options) -> set[str]:
+    def intervals(options: TableOptions) -> set[str]:
         table = summary_table(reader, options)
         return {
             c.key
@@ -54,8 +54,8 @@ def test_adcc_has_its_interval_and_the_others_on_request(reader: RunReader) -> N
             if e.interval
         }
 
-    assert intervals(Options()) == {"adcc"}
-    assert intervals(Options(ci=True)) == set(all_metrics()) & {
+    assert intervals(TableOptions()) == {"adcc"}
+    assert intervals(TableOptions(ci=True)) == set(all_metrics()) & {
         c.key for c in summary_table(reader).columns
     }
 

@@ -8,18 +8,22 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from camtui.judging.judgement import Agreement, Bench, Chosen, Judgement, judge
+from camtui.judging.judgement import Agreement, Judgement, JudgeOptions, MetricJudge, judge
 from camtui.judging.values import Values
 from evaluator.errors import NotFound
 from evaluator.metrics import all_metrics
 from evaluator.records import Cell
 from tests.camtui.judging.runs import IMAGES, METHODS, Numbers, judged_run, ordered
 
-FEW = Chosen(draws=200)
+FEW = JudgeOptions(draws=200)
 
 
 def judged(
-    path: Path, cells: Mapping[str, Numbers], *, gap_linear: bool = False, chosen: Chosen = FEW
+    path: Path,
+    cells: Mapping[str, Numbers],
+    *,
+    gap_linear: bool = False,
+    chosen: JudgeOptions = FEW,
 ) -> list[Judgement]:
     with judged_run(path, cells, gap_linear=gap_linear) as reader:
         return judge(reader, chosen)
@@ -180,7 +184,7 @@ def test_a_metric_that_some_methods_lack_is_judged_on_the_others_and_they_are_na
 def test_the_same_seed_gives_the_same_judgement(tmp_path: Path) -> None:
     with judged_run(tmp_path / "a.db", ordered(noise=0.2)) as reader:
         assert judge(reader, FEW) == judge(reader, FEW)
-        assert judge(reader, FEW) != judge(reader, Chosen(draws=200, seed=1))
+        assert judge(reader, FEW) != judge(reader, JudgeOptions(draws=200, seed=1))
 
 
 def test_a_run_without_truth_or_with_one_method_is_refused(tmp_path: Path) -> None:
@@ -209,7 +213,7 @@ def test_a_thousand_images_by_twenty_methods_by_ten_metrics_take_seconds() -> No
         for cell in cells
     }
     begun = process_time()
-    bench = Bench(Values(columns, 1000), Chosen())
+    bench = MetricJudge(Values(columns, 1000), JudgeOptions())
     found = [*bench.agreement([*metrics, "mass_accuracy"], cells), *bench.stability(metrics, cells)]
     found += [*bench.control_wins(metrics, cells[3:], cells[:3])]
     assert process_time() - begun < 20

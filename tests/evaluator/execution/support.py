@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from camtui.launch import Handoff, launch
+from camtui.launch import LaunchedRun, launch
 from camtui.status import RunStatus, read_status
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.execution.request import DriverSettings, RunRequest
@@ -70,7 +70,7 @@ class Run:
         }
         return RunRequest(**values)
 
-    def launch(self, **changes: Any) -> Handoff:
+    def launch(self, **changes: Any) -> LaunchedRun:
         return launch(self.request(**changes))
 
     def status(self) -> RunStatus:

@@ -116,7 +116,7 @@ class Run:
             executor=executor,
             stop=StopRequest(),
             hand_off=lambda: None,
-            word="run",
+            run_reference="run",
         ).run()
         return executor
 

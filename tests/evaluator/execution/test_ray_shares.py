@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.executors import RayOptions, choose
+from camtui.executors import RayOptions, compute_settings
 from evaluator.errors import UsageError
 from evaluator.execution.ray_actor import RayWorker, sample_of
 from evaluator.execution.ray_shares import NodeRoom, Share, share_out
@@ -91,22 +91,22 @@ def test_ray_is_absent(tmp_path: Path) -> None:
 def test_options_that_make_no_sense(options: RayOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evaluator.execution.ray_cluster.require_ray", lambda: None)
     with pytest.raises(UsageError):
-        choose(None, None, options)
+        compute_settings(None, None, options)
 
 
 def test_options_of_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evaluator.execution.ray_cluster.require_ray", lambda: None)
-    assert choose("cpu", 3, RayOptions("ray")) == (("cpu",), RaySettings("", 3, 1.0))
-    assert choose(None, None, RayOptions("ray", "auto", 0.5)) == (
+    assert compute_settings("cpu", 3, RayOptions("ray")) == (("cpu",), RaySettings("", 3, 1.0))
+    assert compute_settings(None, None, RayOptions("ray", "auto", 0.5)) == (
         ("cuda",),
         RaySettings("auto", None, 0.5),
     )
-    assert choose(None, None, RayOptions("ray", "auto", 0.0)) == (
+    assert compute_settings(None, None, RayOptions("ray", "auto", 0.0)) == (
         ("cpu",),
         RaySettings("auto", None, 0.0),
     )
     with pytest.raises(UsageError):
-        choose("cuda:1", None, RayOptions("ray"))
+        compute_settings("cuda:1", None, RayOptions("ray"))
 
 
 def test_a_request_for_ray_travels(tmp_path: Path) -> None:

@@ -62,11 +62,11 @@ def test_links_beside_a_run_that_was_received_lead_nowhere(tmp_path: Path, name:
     victim = tmp_path / "profile"
     victim.write_text("export PATH\n" * 500)
     (tmp_path / name).symlink_to(victim)
-    for verb, *options in (("doctor", "--repair"), ("resume", "-d"), ("logs",), ("rm", "-y")):
-        done = camtui(verb, str(run), *options)
+    for command, *options in (("doctor", "--repair"), ("resume", "-d"), ("logs",), ("rm", "-y")):
+        done = camtui(command, str(run), *options)
         assert "Traceback" not in done.stderr
-        assert victim.read_text() == "export PATH\n" * 500, verb
-        if verb == "resume" or (name == "run.db.lock" and verb in ("rm", "doctor")):
+        assert victim.read_text() == "export PATH\n" * 500, command
+        if command == "resume" or (name == "run.db.lock" and command in ("rm", "doctor")):
             assert done.returncode == 2
             assert "is a link, which is not followed" in done.stderr
 

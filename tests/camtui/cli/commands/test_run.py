@@ -19,7 +19,7 @@ from tests.evaluator.execution.support import COMMAND, camtui, wait_until_gone
 __all__ = ["closed", "home"]
 
 
-def test_a_run_in_a_pipe_narrates_on_stderr_and_ends_with_the_table(
+def test_a_run_in_a_pipe_reports_on_stderr_and_ends_with_the_table(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CAMTUI_FAKE", '{"seconds": 0.2}')

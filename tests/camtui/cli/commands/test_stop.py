@@ -25,9 +25,9 @@ def test_stop_resume_and_wait(slow: Path, closed: Path) -> None:
         while "stopping" not in camtui("status").stdout:
             pass
         closed.unlink()
-        _, narration = stop.communicate()
+        _, messages = stop.communicate()
     assert stop.returncode == 0
-    assert b"pictures: stopped; camtui resume pictures" in narration
+    assert b"pictures: stopped; camtui resume pictures" in messages
     assert camtui("wait").returncode == 3
     assert camtui("stop", "pictures").stderr == "pictures is not running; camtui resume pictures\n"
     resumed = camtui("resume")

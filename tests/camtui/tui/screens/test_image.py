@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui import objects as object_module
+from camtui import truth_object as object_module
 from camtui.tui.imagefacts import fact_lines, where_line
 from camtui.tui.screens.image import KEPT, ImageScreen
 from camtui.tui.shot import read_shot

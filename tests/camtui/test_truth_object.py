@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camtui.objects import NO_OBJECT, object_in
+from camtui.truth_object import NO_OBJECT, object_in
 from evaluator.plan import RunPlan
 from evaluator.plan_validation import validated_plan
 from evaluator.records import ImageRef

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from camtui.growth import growth
+from camtui.plan_diff import plan_diff
 from evaluator.errors import Mismatch
 from evaluator.plan import RunPlan
 from evaluator.plan_validation import validated_plan
@@ -45,9 +45,9 @@ def plan(**changes: Any) -> RunPlan:
     ],
 )
 def test_clauses(stored: dict[str, Any], asked: dict[str, Any], clauses: list[str]) -> None:
-    assert growth(plan(**stored), plan(**asked)) == clauses
+    assert plan_diff(plan(**stored), plan(**asked)) == clauses
 
 
 def test_another_protocol_is_another_run() -> None:
     with pytest.raises(Mismatch, match="seed: 0 → 1"):
-        growth(plan(), plan(seed=1))
+        plan_diff(plan(), plan(seed=1))

@@ -10,7 +10,7 @@ from evaluator.plan_changes import extended
 from evaluator.text import printable
 
 
-def growth(stored: RunPlan, asked: RunPlan) -> list[str]:
+def plan_diff(stored: RunPlan, asked: RunPlan) -> list[str]:
     """What is added to the stored run, one clause each.
 
     Nothing where the request only goes on with it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from camtui.cli.console import narrate
+from camtui.cli.console import print_message
 from camtui.format.numbers import count, duration, rate
 from camtui.runs import reference
 from camtui.status import RunStatus, read_status
@@ -37,7 +37,7 @@ def follow(path: Path, *, quiet: bool = False) -> RunStatus:
             if not quiet:
                 last = _print_troubles(reader, last)
                 if _worth_a_line(printed, status, time.monotonic() - printed_at):
-                    narrate(status_line(status))
+                    print_message(status_line(status))
                     printed, printed_at = status, time.monotonic()
             if not status.live:
                 _wait_until_closed(path)
@@ -49,7 +49,7 @@ def _print_troubles(reader: RunReader, after: int) -> int:
     """Warnings and errors that are new; returns the newest event's id."""
     for event in reader.events(after):
         if event.level != "info":
-            narrate(f"{event.level}: {event.text}")
+            print_message(f"{event.level}: {event.text}")
         after = event.id
     return after
 

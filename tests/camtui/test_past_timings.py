@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.measured import Timed, expected_seconds, timings
+from camtui.past_timings import StageTiming, expected_seconds, timings
 from evaluator.execution.stages import StagePlan
 from evaluator.execution.work_left import Remaining
 from evaluator.store.reader import RunReader
@@ -24,10 +24,10 @@ def work(
 
 
 KNOWN = [
-    Timed(
+    StageTiming(
         "resnet50", frozenset({"gradcam", "layercam"}), (), seconds=20.0, images=10, forwards=40.0
     ),
-    Timed("resnet50", frozenset({"scorecam"}), (), seconds=100.0, images=1, forwards=2000.0),
+    StageTiming("resnet50", frozenset({"scorecam"}), (), seconds=100.0, images=1, forwards=2000.0),
 ]
 
 
@@ -61,7 +61,7 @@ def test_only_runs_like_this_one_count(tmp_path: Path, monkeypatch: pytest.Monke
         connection.commit()
     with RunReader(path) as reader:
         plan, host = reader.plan(), reader.info().host
-    monkeypatch.setattr("camtui.measured.gethostname", lambda: host)
+    monkeypatch.setattr("camtui.past_timings.gethostname", lambda: host)
     found = timings(plan, path, cuda=False)
     assert found
     assert {(timed.seconds, timed.images) for timed in found} == {(3.0, 6)}
@@ -70,5 +70,5 @@ def test_only_runs_like_this_one_count(tmp_path: Path, monkeypatch: pytest.Monke
     )
     assert timings(plan, path, cuda=True) == []
     assert timings(replace(plan, precision="bf16"), path, cuda=False) == []
-    monkeypatch.setattr("camtui.measured.gethostname", lambda: "another")
+    monkeypatch.setattr("camtui.past_timings.gethostname", lambda: "another")
     assert timings(plan, path, cuda=False) == []

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from camtui.cli.command_decorator import run_command
-from camtui.cli.console import has_screen, narrate, print_json, stdout_console
-from camtui.cli.options import Shown
+from camtui.cli.console import has_screen, print_json, print_message, stdout_console
+from camtui.cli.options import OutputOptions
 from camtui.data_folders import remember
-from camtui.executors import Chosen
+from camtui.executors import ComputeSettings
 from camtui.missing_weights import fetch_weights, missing_weights
 from camtui.planning import stored_plan
 from camtui.runs import reference, sizes_file
@@ -29,10 +29,10 @@ from evaluator.interfaces import DEFAULT_SESSION
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.launch import Handoff
+    from camtui.launch import LaunchedRun
 
 
-def driver_settings(chosen: Chosen, **others: Any) -> DriverSettings:
+def driver_settings(chosen: ComputeSettings, **others: Any) -> DriverSettings:
     """What the driver is told besides the plan.
 
     Tests change it by ``$CAMTUI_DRIVER`` (JSON): another evaluator, shorter limits.
@@ -48,11 +48,11 @@ def driver_settings(chosen: Chosen, **others: Any) -> DriverSettings:
     return settings
 
 
-def stored_run(
+def stored_request(
     path: Path,
     settings: DriverSettings,
     *,
-    verb: str = "resume",
+    command: str = "resume",
     allow_code: bool = False,
     retry_failed: bool = False,
     finish_dropped: bool = False,
@@ -67,7 +67,7 @@ def stored_run(
         Mismatch: the source of that code is not what the run was made with.
     """
     plan = stored_plan(path)
-    again = f"camtui {verb} {reference(path)}"
+    again = f"camtui {command} {reference(path)}"
     allowed = allowed_of(plan.code, again, allow=allow_code) if plan else {}
     changed = replace(plan, drop_decided=False) if plan and finish_dropped else None
     return RunRequest(
@@ -76,12 +76,12 @@ def stored_run(
         plan=changed,
         settings=settings,
         retry_failed=retry_failed,
-        word=reference(path),
+        run_reference=reference(path),
         allowed=allowed,
     )
 
 
-def begin(ctx: typer.Context, request: RunRequest, shown: Shown) -> None:
+def start_run(ctx: typer.Context, request: RunRequest, shown: OutputOptions) -> None:
     """Start the driver of a request, and show its run as was asked for.
 
     Ends with the run's exit code.
@@ -90,7 +90,7 @@ def begin(ctx: typer.Context, request: RunRequest, shown: Shown) -> None:
         raise UsageError("--foreground and --detach exclude each other", "leave one of them out")
     say = sys.stderr.isatty() and not shown.quiet
     if say:
-        narrate(f"preparing {request.word}: looking for the images")
+        print_message(f"preparing {request.run_reference}: looking for the images")
     warning = _check_images(request)
     if request.plan is not None:
         remember(Path(request.plan.data))
@@ -103,12 +103,14 @@ def begin(ctx: typer.Context, request: RunRequest, shown: Shown) -> None:
 
     for line in filter(None, (warning, logind_warning())):
         if not shown.quiet:
-            narrate(f"warning: {line}")
+            print_message(f"warning: {line}")
     if say:
-        narrate(f"preparing {request.word}: starting its driver and loading the first network")
+        print_message(
+            f"preparing {request.run_reference}: starting its driver and loading the first network"
+        )
     handoff = launch(request)
     if handoff.labels and not shown.quiet:
-        narrate(handoff.labels)
+        print_message(handoff.labels)
     if shown.detach:
         _say_detached(handoff, as_json=shown.json)
     elif not shown.no_watch and not shown.json and has_screen():
@@ -150,7 +152,9 @@ def _check_weights(request: RunRequest, *, say: bool) -> None:
         return
     keys = missing_weights(request.plan, request.db)
     if keys and say:
-        narrate(f"preparing {request.word}: fetching the weights of {', '.join(keys)}")
+        print_message(
+            f"preparing {request.run_reference}: fetching the weights of {', '.join(keys)}"
+        )
     fetch_weights(keys)
 
 
@@ -174,17 +178,17 @@ def _in_foreground(request: RunRequest, *, as_json: bool) -> int:
     return code
 
 
-def _say_detached(handoff: Handoff, *, as_json: bool) -> None:
+def _say_detached(handoff: LaunchedRun, *, as_json: bool) -> None:
     run = reference(handoff.db)
     if as_json:
         print_json(_as_dict(handoff))
     else:
-        narrate(
+        print_message(
             f"{handoff.name} is running, pid {handoff.pid}: camtui watch {run}, camtui stop {run}"
         )
 
 
-def _as_dict(handoff: Handoff) -> dict[str, Any]:
+def _as_dict(handoff: LaunchedRun) -> dict[str, Any]:
     return {
         "run": handoff.name,
         "pid": handoff.pid,
@@ -195,8 +199,8 @@ def _as_dict(handoff: Handoff) -> dict[str, Any]:
     }
 
 
-def _follow(handoff: Handoff, *, quiet: bool, as_json: bool) -> int:
-    from camtui.cli.narrating import follow
+def _follow(handoff: LaunchedRun, *, quiet: bool, as_json: bool) -> int:
+    from camtui.cli.progress_lines import follow
 
     run = reference(handoff.db)
     if as_json:
@@ -204,14 +208,14 @@ def _follow(handoff: Handoff, *, quiet: bool, as_json: bool) -> int:
     try:
         status = follow(handoff.db, quiet=quiet)
     except KeyboardInterrupt:
-        narrate(f"the run goes on: camtui watch {run}; to end it: camtui stop {run}")
+        print_message(f"the run goes on: camtui watch {run}; to end it: camtui stop {run}")
         return 130
     if as_json:
         print_json(status.record())
     else:
         _print_table(handoff.db)
     if status.state != "complete":
-        narrate(f"hint:  {status.advice}")
+        print_message(f"hint:  {status.advice}")
     return status.exit_code
 
 

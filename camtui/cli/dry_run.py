@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count as numbers
 
-from camtui.cli.console import narrate, print_json
+from camtui.cli.console import print_json, print_message
 from camtui.devices import on_cuda
 from camtui.format.looks import look_text
 from camtui.format.numbers import count, duration
-from camtui.growth import growth
-from camtui.measured import expected_seconds, timings
 from camtui.missing_weights import missing_weights
+from camtui.past_timings import expected_seconds, timings
+from camtui.plan_diff import plan_diff
 from camtui.status import until_record
 from evaluator.execution.looks import Looks
 from evaluator.execution.request import RunRequest
@@ -31,7 +31,7 @@ from evaluator.text import counted, printable
 from evaluator.truth.folder import planned_truth
 
 
-def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> None:
+def print_dry_run(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> None:
     """Print what the run would do; ``stored``: the plan of the run that is there already.
 
     Raises:
@@ -49,7 +49,7 @@ def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> N
         return
     print(f"run       {request.name} ({printable(request.db)})")
     if stored:
-        print(f"is there  {'; '.join(growth(stored, asked)) or 'it goes on'}")
+        print(f"is there  {'; '.join(plan_diff(stored, asked)) or 'it goes on'}")
     print(
         f"data      {printable(plan.data)}: {count(len(manifest.images))} of "
         f"{count(manifest.total)} images"
@@ -74,8 +74,8 @@ def rehearse(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> N
     print(f"forwards  {count(_forwards(work))}")
     print(f"time      {_time(seconds, len(request.settings.devices))}")
     if warning := manifest.warning():
-        narrate(f"warning: {warning}")
-    narrate("nothing was started (--dry-run)")
+        print_message(f"warning: {warning}")
+    print_message("nothing was started (--dry-run)")
 
 
 def _print_json(

@@ -17,7 +17,7 @@ from evaluator.records import ImageRef, LoadedBackbone
 from evaluator.truth.folder import Truths
 
 
-class Object(NamedTuple):
+class TruthObject(NamedTuple):
     """The object's pixels in what a network saw, or why they are not known.
 
     Neither where the run has no truth.
@@ -27,7 +27,7 @@ class Object(NamedTuple):
     problem: str = ""
 
 
-NO_OBJECT = Object()
+NO_OBJECT = TruthObject()
 
 
 @lru_cache(maxsize=2)
@@ -35,7 +35,9 @@ def _truths(truth: str, data: str) -> Truths:
     return Truths(Path(truth), Path(data))
 
 
-def object_in(plan: RunPlan, image: ImageRef, target: int, loaded: LoadedBackbone | None) -> Object:
+def object_in(
+    plan: RunPlan, image: ImageRef, target: int, loaded: LoadedBackbone | None
+) -> TruthObject:
     """The object of an image; ``target``: the class that was explained."""
     if plan.truth is None:
         return NO_OBJECT
@@ -45,5 +47,5 @@ def object_in(plan: RunPlan, image: ImageRef, target: int, loaded: LoadedBackbon
             image, target, loaded.classes if loaded else (), seen_by(loaded, plan.resize)
         )
     except (NotFound, UsageError, TruthUnusable) as error:
-        return Object(None, error.message)
-    return Object(found)
+        return TruthObject(None, error.message)
+    return TruthObject(found)

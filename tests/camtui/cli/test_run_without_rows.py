@@ -1,4 +1,4 @@
-"""A run of which nothing is known yet, no weights and no row, through every verb that reads."""
+"""A run of which nothing is known yet, no weights and no row, through every command that reads."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def test_show_and_table_say_what_there_is(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb",
+    "command",
     [("worst",), ("figure", "ranks", "-o", "a.png"), ("figure", "convergence", "-o", "a.png")],
 )
 def test_what_needs_rows_says_so(
-    path: Path, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    path: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(path.parent)
-    refused = typed(verb[0], str(path), *verb[1:])
+    refused = typed(command[0], str(path), *command[1:])
     assert refused.exit_code == 4
     assert "has no finished image yet" in refused.stderr
     assert not (path.parent / "a.png").exists()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from camtui.extending import Resolver
-from camtui.planning import Typed, planned
+from camtui.code_resolver import Resolver
+from camtui.planning import CliPlan, resolve_plan
 from camtui.trust import remember
 from evaluator import catalog
 from evaluator.errors import CodeNotAllowed, Mismatch, UsageError
@@ -36,8 +36,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def plan(*methods: str, stored: RunPlan | None = None, **typed: object) -> RunPlan:
-    asked = Typed(data=Path("data"), backbones=("resnet50",), methods=methods, **typed)  # type: ignore[arg-type]
-    return planned(asked, stored, cuda=False).plan
+    asked = CliPlan(data=Path("data"), backbones=("resnet50",), methods=methods, **typed)  # type: ignore[arg-type]
+    return resolve_plan(asked, stored, cuda=False).plan
 
 
 def test_references_become_names_and_their_code_stands_in_the_plan(here: Path) -> None:
@@ -81,12 +81,12 @@ def test_a_plan_file_runs_nothing_that_was_not_named_here(here: Path) -> None:
     (here / "plan.toml").write_text(
         'data = "data"\nbackbones = ["resnet50"]\nmethods = ["mine.py:MyCAM"]\n'
     )
-    asked = Typed(config=here / "plan.toml")
+    asked = CliPlan(config=here / "plan.toml")
     with pytest.raises(CodeNotAllowed, match=r"mine\.py:MyCAM"):
-        planned(asked, None, cuda=False)
+        resolve_plan(asked, None, cuda=False)
     assert not (here / "mark").exists()
-    assert planned(
-        Typed(config=here / "plan.toml", allow_code=True), None, cuda=False
+    assert resolve_plan(
+        CliPlan(config=here / "plan.toml", allow_code=True), None, cuda=False
     ).plan.methods == ("mycam",)
     assert (here / "mark").exists()
 

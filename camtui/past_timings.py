@@ -20,7 +20,7 @@ _MOST = 30
 """Runs that are looked into, the newest first."""
 
 
-class Timed(NamedTuple):
+class StageTiming(NamedTuple):
     """What one stage of an earlier run took."""
 
     backbone: str
@@ -31,7 +31,7 @@ class Timed(NamedTuple):
     forwards: float
 
 
-def timings(plan: RunPlan, first: Path, *, cuda: bool) -> list[Timed]:
+def timings(plan: RunPlan, first: Path, *, cuda: bool) -> list[StageTiming]:
     """Stages that were timed on this machine with the precision of a plan and such a device.
 
     Those of the run itself first.
@@ -40,7 +40,7 @@ def timings(plan: RunPlan, first: Path, *, cuda: bool) -> list[Timed]:
     return [timed for path in paths for timed in _of_run(path, plan, cuda=cuda)]
 
 
-def _of_run(path: Path, plan: RunPlan, *, cuda: bool) -> Iterator[Timed]:
+def _of_run(path: Path, plan: RunPlan, *, cuda: bool) -> Iterator[StageTiming]:
     try:
         with RunReader(path) as reader:
             info = reader.info()
@@ -58,7 +58,7 @@ def _of_run(path: Path, plan: RunPlan, *, cuda: bool) -> Iterator[Timed]:
     for stage in stages:
         if stage.timed_images and stage.seconds:
             names = frozenset(methods[cell] for cell in stage.cells if cell in methods)
-            yield Timed(
+            yield StageTiming(
                 stage.backbone,
                 names,
                 stage.metrics,
@@ -68,7 +68,7 @@ def _of_run(path: Path, plan: RunPlan, *, cuda: bool) -> Iterator[Timed]:
             )
 
 
-def expected_seconds(work: Sequence[Remaining], known: Sequence[Timed]) -> float | None:
+def expected_seconds(work: Sequence[Remaining], known: Sequence[StageTiming]) -> float | None:
     """Worker seconds of what is left to do.
 
     ``None`` where a backbone with work in it was never timed here.
@@ -79,7 +79,7 @@ def expected_seconds(work: Sequence[Remaining], known: Sequence[Timed]) -> float
     return sum(filter(None, prices))
 
 
-def _seconds(one: Remaining, known: Iterable[Timed]) -> float | None:
+def _seconds(one: Remaining, known: Iterable[StageTiming]) -> float | None:
     stage = one.stage
     of_backbone = [timed for timed in known if timed.backbone == stage.backbone_name]
     for timed in of_backbone:
