@@ -1,12 +1,11 @@
-"""Figures of the sources themselves: sizes, cycles, suppressions, repeated lines.
+"""Figures of the sources themselves: sizes, cycles, suppressions, repeated lines, constructs.
 
-One column per commit.
+One column per commit, then the places in the last one's packages of what should not be there.
 
     python benchmarks/house.py 23fd53e HEAD
 
 Needs the extra ``test`` (grimp comes with import-linter). Files are those of ``camtui/`` and
-``evaluator/``; repeated runs and suppressions are counted in ``tests/`` and ``benchmarks/`` as
-well.
+``evaluator/``; "everywhere" counts ``tests/`` and ``benchmarks/`` as well.
 """
 
 from __future__ import annotations
@@ -34,14 +33,26 @@ ALL = (*SOURCES, "tests", "benchmarks")
 RUN = 6
 """Lines; a run that stands in two places is a duplicate from here on."""
 
+WIDTH = 100
+"""Columns that a line may have."""
+
+CLAUSES = 3
+"""``for`` and ``if`` clauses that one comprehension no longer has."""
+
 _SUPPRESSION = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:\s*no cover|pyright:|mypy:|ruff:)")
+_UNFORMATTED = re.compile(r"#\s*fmt:\s*(skip|off)\b")
+_QUESTION = re.compile(r"(What|Where|How)\b")
 _CYCLES = """
-import grimp, json
-graph = grimp.build_graph("camtui", "evaluator", exclude_type_checking_imports=True, cache_dir=None)
+import grimp, json, sys
+graph = grimp.build_graph(
+    "camtui", "evaluator", exclude_type_checking_imports=sys.argv[1] == "run", cache_dir=None
+)
 modules = sorted(graph.modules)
 imports = {module: graph.find_modules_directly_imported_by(module) for module in modules}
 print(json.dumps([m for m in modules if any(i == m or graph.chain_exists(i, m) for i in imports[m])]))
 """
+
+_Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
 def python_files(root: Path, folders: tuple[str, ...]) -> list[Path]:
@@ -54,17 +65,134 @@ def lines_of(file: Path) -> list[str]:
     return file.read_text(encoding="utf-8").splitlines()
 
 
+def tree_of(file: Path) -> ast.Module:
+    """A file's syntax tree."""
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
 def functions(file: Path) -> Iterator[tuple[int, str]]:
     """Length and name of every function."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield (node.end_lineno or node.lineno) - node.lineno + 1, node.name
 
 
-def repeated_runs(files: list[Path]) -> list[tuple[str, str]]:
-    """Pairs of places that share at least ``RUN`` lines, blank lines.
+def nested_conditionals(tree: ast.Module) -> list[int]:
+    """Lines of conditional expressions that hold another one as condition or as value."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.IfExp)
+        and any(isinstance(part, ast.IfExp) for part in ast.iter_child_nodes(node))
+    ]
 
-    Imports and indentation left out; each run once.
+
+def long_comprehensions(tree: ast.Module) -> list[int]:
+    """Lines of comprehensions with ``CLAUSES`` clauses, or with one inside one inside them."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, _Comprehension):
+            clauses = sum(1 + len(generator.ifs) for generator in node.generators)
+            if clauses >= CLAUSES or _depth(node) > 2:
+                found.append(node.lineno)
+    return found
+
+
+def _depth(node: ast.AST) -> int:
+    """How many comprehensions stand one in another, this node counted."""
+    below = max((_depth(part) for part in ast.iter_child_nodes(node)), default=0)
+    return below + isinstance(node, _Comprehension)
+
+
+def question_docstrings(tree: ast.Module) -> list[int]:
+    """Lines of docstrings that begin with What, Where or How; those of attributes too."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        and _QUESTION.match(node.value.value.lstrip())
+    ]
+
+
+def private_imports(tree: ast.Module) -> list[int]:
+    """Lines that import a private name or module of a package that is neither ours nor Python's."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        if any(_foreign(name) and _private(name) for name in names):
+            found.append(node.lineno)
+    return found
+
+
+def _foreign(name: str) -> bool:
+    return name.split(".")[0] not in {*ALL, *sys.stdlib_module_names}
+
+
+def _private(name: str) -> bool:
+    return any(re.match(r"_(?!_)", part) for part in name.split("."))
+
+
+def late_imports(tree: ast.Module) -> list[int]:
+    """Lines that import a module of ours inside a function."""
+    found: set[int] = set()
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.ImportFrom):
+                    names = [node.module or ""]
+                elif isinstance(node, ast.Import):
+                    names = [alias.name for alias in node.names]
+                else:
+                    continue
+                if any(name.split(".")[0] in SOURCES for name in names):
+                    found.add(node.lineno)
+    return sorted(found)
+
+
+SYNTAX = {
+    "nested conditional expressions": nested_conditionals,
+    f"comprehensions of {CLAUSES} clauses, or three deep": long_comprehensions,
+    "docstrings that begin with What, Where, How": question_docstrings,
+    "imports of private names of other packages": private_imports,
+    "imports of our own inside functions": late_imports,
+}
+"""Name of a figure → the function that finds its lines in a syntax tree."""
+
+
+def of_syntax(files: list[Path]) -> dict[str, list[str]]:
+    """Name of a figure of ``SYNTAX`` → the places where it is found."""
+    found: dict[str, list[str]] = {name: [] for name in SYNTAX}
+    for file in files:
+        tree = tree_of(file)
+        for name, find in SYNTAX.items():
+            found[name] += [f"{file}:{line}" for line in find(tree)]
+    return found
+
+
+def of_lines(files: list[Path]) -> dict[str, list[str]]:
+    """Name of a figure of single lines → the places where it is found."""
+    found: dict[str, list[str]] = {f"lines of more than {WIDTH}": [], "fmt: skip": []}
+    wide, unformatted = found.values()
+    for file in files:
+        for number, line in enumerate(lines_of(file), 1):
+            if len(line) > WIDTH:
+                wide.append(f"{file}:{number}")
+            if _UNFORMATTED.search(line):
+                unformatted.append(f"{file}:{number}")
+    return found
+
+
+def repeated_runs(files: list[Path]) -> list[tuple[str, str]]:
+    """Pairs of places that share at least ``RUN`` lines, each run once.
+
+    Blank lines, imports and indentation do not count.
     """
     places: dict[tuple[str, ...], list[tuple[int, int]]] = defaultdict(list)
     texts = []
@@ -90,39 +218,72 @@ def _place(files: list[Path], texts: list[list[tuple[int, str]]], place: tuple[i
     return f"{files[number]}:{texts[number][start][0]}"
 
 
+def import_cycles(root: Path, imports: str) -> list[str]:
+    """Modules of ours that import themselves by way of others, imports inside functions counted.
+
+    Args:
+        root: of the tree.
+        imports: ``run`` for those that run, ``all`` for those under ``TYPE_CHECKING`` as well.
+    """
+    command = [sys.executable, "-c", _CYCLES, imports]
+    modules: list[str] = json.loads(subprocess.check_output(command, cwd=root, text=True))
+    return modules
+
+
 def figures(root: Path) -> tuple[dict[str, str], list[str]]:
-    """The figures of one tree, and where its cycles and repetitions are."""
+    """The figures of one tree, and the places of what should not be there."""
     own, everything = python_files(root, SOURCES), python_files(root, ALL)
-    sizes = {file: len(lines_of(file)) for file in own}
-    biggest = max(own, key=sizes.__getitem__)
-    length, name, where = max(
-        (length, name, file) for file in own for length, name in functions(file)
-    )
-    marks = sum(bool(_SUPPRESSION.search(line)) for file in everything for line in lines_of(file))
-    total = sum(len(lines_of(file)) for file in everything)
-    own_marks = sum(bool(_SUPPRESSION.search(line)) for file in own for line in lines_of(file))
-    cyclic = json.loads(
-        subprocess.check_output([sys.executable, "-c", _CYCLES], cwd=root, text=True)
-    )
-    runs = repeated_runs(everything)
-    own_runs = [
-        run
-        for run in runs
-        if all(Path(place).relative_to(root).parts[0] in SOURCES for place in run)
-    ]
-    numbers = {
-        "modules": f"{len(own)}",
-        "lines": f"{sum(sizes.values())} (with tests and benchmarks {total})",
-        "biggest file": f"{sizes[biggest]} ({biggest.relative_to(root)})",
-        "median file": f"{statistics.median(sizes.values()):.0f}",
-        "longest function": f"{length} ({where.relative_to(root)}, {name})",
-        "modules in import cycles": f"{len(cyclic)}",
-        "suppressions per 1000 lines": f"{1000 * own_marks / sum(sizes.values()):.1f} "
-        f"(everywhere {1000 * marks / total:.1f})",
-        f"repeated runs of {RUN} lines or more": f"{len(own_runs)} (everywhere {len(runs)})",
+    found = places_in(own, everything)
+    found["modules in import cycles"] = import_cycles(root, "run"), None
+    found["the same with TYPE_CHECKING imports"] = import_cycles(root, "all"), None
+    numbers = sizes(root, own, everything)
+    for name, (ours, anywhere) in found.items():
+        aside = "" if anywhere is None else f" (everywhere {len(anywhere)})"
+        numbers[name] = f"{len(ours)}{aside}"
+    places = [f"{name}: {place}" for name, (ours, _) in found.items() for place in ours]
+    return numbers, [place.replace(f"{root}/", "") for place in places]
+
+
+def sizes(root: Path, own: list[Path], everything: list[Path]) -> dict[str, str]:
+    """Figures of lengths: of files and functions, and suppressions in so many lines."""
+    lines = {file: lines_of(file) for file in everything}
+    longest = max(own, key=lambda file: len(lines[file]))
+    length, name, where = max((*one, file) for file in own for one in functions(file))
+    total = {name: sum(len(lines[file]) for file in part) for name, part in _parts(own, everything)}
+    marks = {
+        name: sum(bool(_SUPPRESSION.search(line)) for file in part for line in lines[file])
+        for name, part in _parts(own, everything)
     }
-    places = [f"cycle through {module}" for module in cyclic]
-    return numbers, places + [" = ".join(run).replace(f"{root}/", "") for run in runs]
+    return {
+        "modules": f"{len(own)}",
+        "lines": f"{total['own']} (with tests and benchmarks {total['all']})",
+        "biggest file": f"{len(lines[longest])} ({longest.relative_to(root)})",
+        "median file": f"{statistics.median(len(lines[file]) for file in own):.0f}",
+        "longest function": f"{length} ({where.relative_to(root)}, {name})",
+        "suppressions per 1000 lines": f"{1000 * marks['own'] / total['own']:.1f} "
+        f"(everywhere {1000 * marks['all'] / total['all']:.1f})",
+    }
+
+
+def _parts(own: list[Path], everything: list[Path]) -> list[tuple[str, list[Path]]]:
+    return [("own", own), ("all", everything)]
+
+
+def places_in(
+    own: list[Path], everything: list[Path]
+) -> dict[str, tuple[list[str], list[str] | None]]:
+    """Name of a figure → its places in the packages, and everywhere."""
+    runs = repeated_runs(everything)
+    inside = {str(file) for file in own}
+    ours = [pair for pair in runs if all(place.rpartition(":")[0] in inside for place in pair)]
+    title = f"repeated runs of {RUN} lines or more"
+    found: dict[str, tuple[list[str], list[str] | None]] = {
+        title: ([" = ".join(pair) for pair in ours], [" = ".join(pair) for pair in runs])
+    }
+    for find in (of_lines, of_syntax):
+        anywhere = find(everything)
+        found |= {name: (places, anywhere[name]) for name, places in find(own).items()}
+    return found
 
 
 def main() -> None:
@@ -130,15 +291,14 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("commits", nargs="*", default=["HEAD"], help="as git names them")
     commits = parser.parse_args().commits
-    columns, places = [], []
+    columns = []
     for commit in commits:
         with tempfile.TemporaryDirectory() as folder:
             packed = subprocess.check_output(["git", "archive", commit])
             with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
                 tar.extractall(folder, filter="data")
-            numbers, found = figures(Path(folder))
+            numbers, places = figures(Path(folder))
         columns.append(numbers)
-        places += [f"{commit}: {place}" for place in found]
     table = Table("", *commits, box=None)
     for key in columns[0]:
         table.add_row(key, *(column[key] for column in columns))
