@@ -30,7 +30,7 @@ TESTS = {
     "evaluator/statistics.py": "tests/evaluator/test_statistics.py",
     "evaluator/measuring/saliency.py": "tests/evaluator/measuring/test_saliency.py",
     "evaluator/measuring/curve_tracing.py": "tests/evaluator/measuring/test_curve_tracing.py",
-    "evaluator/measuring/row_functions.py": "tests/evaluator/measuring/test_row_functions.py",
+    "evaluator/measuring/metric_values.py": "tests/evaluator/measuring/test_metric_values.py",
     "evaluator/measuring/stored_maps.py": "tests/evaluator/measuring/test_stored_maps.py",
     "evaluator/execution/schedule.py": "tests/evaluator/execution/test_schedule.py",
     "evaluator/execution/stages.py": "tests/evaluator/execution/test_stages.py",

@@ -28,9 +28,9 @@ from evaluator.backbone_spec import BackboneSpec
 from evaluator.catalog import method as method_of
 from evaluator.images import find_images
 from evaluator.measuring.image_loading import Loader, Normaliser
+from evaluator.measuring.metric_values import measured
 from evaluator.measuring.pipeline import Batch, Pipeline
 from evaluator.measuring.probing import ProbedImages
-from evaluator.measuring.row_functions import measured
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
 from evaluator.networks.allocator import keep_freed_blocks
 from evaluator.networks.backbone_loading import load_backbone

@@ -25,7 +25,7 @@ from evaluator.text import did_you_mean
 
 ROW_METRICS = ("average_drop", "average_increase", "coherency", "complexity", "adcc")
 """Measured for every (cell, image) in one masked pass; they stand in the row itself. The others are
-computed on request.
+optional.
 """
 
 TABLE2_METHODS = ("fakecam", "gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "scorecam")
@@ -220,14 +220,14 @@ def metric(key: str) -> Metric:
     return metrics[key]
 
 
-def requested_metrics() -> tuple[str, ...]:
-    """The metrics that are computed on request, from the rows that are there."""
+def optional_metrics() -> tuple[str, ...]:
+    """The optional metrics: computed from the rows that are there, where they are asked for."""
     return tuple(key for key in known_metrics() if key not in ROW_METRICS)
 
 
 def curve_metrics() -> tuple[str, ...]:
     """Those of them that are areas under curves, each at forwards of its own."""
-    return tuple(key for key in requested_metrics() if known_metrics()[key].curve)
+    return tuple(key for key in optional_metrics() if known_metrics()[key].curve)
 
 
 def value_range(key: str) -> tuple[float, float]:
@@ -241,7 +241,7 @@ def value_range(key: str) -> tuple[float, float]:
 
 def truth_metrics() -> tuple[str, ...]:
     """Those of them that compare maps with the object's true region."""
-    return tuple(key for key in requested_metrics() if known_metrics()[key].truth)
+    return tuple(key for key in optional_metrics() if known_metrics()[key].truth)
 
 
 def sources_of(metrics: Iterable[str]) -> tuple[str, ...]:

@@ -74,9 +74,9 @@ class RunPlan:
         return rule_of(self.until, self.margin, self.drop_decided)
 
     @property
-    def requested(self) -> tuple[str, ...]:
+    def optional_metrics(self) -> tuple[str, ...]:
         """The optional metrics: those beyond the ones of a row."""
-        return tuple(key for key in catalog.requested_metrics() if key in self.metrics)
+        return tuple(key for key in catalog.optional_metrics() if key in self.metrics)
 
     @property
     def curves(self) -> tuple[str, ...]:

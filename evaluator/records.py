@@ -37,7 +37,7 @@ class ImageRef(NamedTuple):
 
 
 class StoredMap(NamedTuple):
-    """What a finished row knows that metrics on request need.
+    """What a finished row knows that optional metrics need.
 
     No pass over the clean image or the explanation map is repeated.
 
@@ -104,7 +104,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One metric on request of one image in one cell.
+    """One optional metric of one image in one cell.
 
     Of a curve the area, and its S + 1 points as float16.
     """
@@ -121,7 +121,7 @@ class Failure:
     """One image in one cell that has no value, and why.
 
     Attributes:
-        metric: empty for the row itself, else the metric on request.
+        metric: empty for the row itself, else the optional metric.
         reason: short stable word for grouping; ``detail``: one line for people.
     """
 

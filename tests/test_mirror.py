@@ -56,7 +56,7 @@ TESTED_IN = {
     "evaluator/measuring/test_pipeline.py": "evaluator.measuring.maps "
     "evaluator.measuring.views evaluator.records",
     "evaluator/measuring/test_session.py": "evaluator.measuring.image_loading "
-    "evaluator.measuring.unit_answers",
+    "evaluator.measuring.unit_results",
     "evaluator/methods/test_eigengradcam.py": "evaluator.methods.principal",
     "evaluator/metrics/test_init.py": "evaluator.metrics.base",
     "evaluator/networks/test_backbone_loading.py": "evaluator.networks.building",

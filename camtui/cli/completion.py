@@ -62,9 +62,9 @@ def metric_lists(incomplete: str) -> list[str]:
     return _last_part(incomplete, [*all_metrics(), "all"])
 
 
-def requested_metrics(incomplete: str) -> list[str]:
-    """The metrics that a run computes on request, or ``all``."""
-    return _last_part(incomplete, [*catalog.requested_metrics(), *installed("metric"), "all"])
+def optional_metrics(incomplete: str) -> list[str]:
+    """The optional metrics, or ``all``."""
+    return _last_part(incomplete, [*catalog.optional_metrics(), *installed("metric"), "all"])
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:

@@ -41,7 +41,7 @@ class Shot:
 
     @property
     def curves(self) -> dict[str, Measurement]:
-        """Those of its metrics on request that are areas under curves."""
+        """Those of its optional metrics that are areas under curves."""
         return {key: one for key, one in self.measured.items() if one.curve}
 
     def value(self, metric: str) -> float | None:
@@ -62,7 +62,7 @@ def read_shot(reader: RunReader, cell: Cell, image: int, metric: str, *, worst: 
     ascending = (known_metrics()[metric].sign > 0) == worst
     try:
         rank = reader.rank_of(cell.id, metric, image, ascending=ascending)
-    except CamtuiError:  # a metric on request of which no image has a value yet
+    except CamtuiError:  # an optional metric of which no image has a value yet
         rank = None
     failure = ""
     if row is None:

@@ -24,7 +24,7 @@ class StagePlan:
 
     Attributes:
         backbone: position in the plan; ``cells`` and ``methods`` in step, applicable ones only.
-        metrics: those on request; empty for rows.
+        metrics: the optional ones; empty for rows.
         block: images in a unit.
         base: for curves: the stage whose rows they need.
     """
@@ -134,7 +134,7 @@ def plan_stages(
 
 
 def _kinds(plan: RunPlan) -> int:
-    return 2 if plan.requested else 1
+    return 2 if plan.optional_metrics else 1
 
 
 def _titles(cells: list[Cell]) -> str:
@@ -160,8 +160,8 @@ def head_of(key: str, loaded: LoadedBackbone | None) -> Head:
     return Head((loaded.channels if loaded else known.channels) or _UNKNOWN_CHANNELS, gap_linear)
 
 
-def requested_forwards(plan: RunPlan, head: Head, wanted: Iterable[tuple[str, str, int]]) -> float:
-    """Forwards that metrics on request take.
+def optional_forwards(plan: RunPlan, head: Head, wanted: Iterable[tuple[str, str, int]]) -> float:
+    """Forwards that optional metrics take.
 
     Args:
         wanted: method, metric and on how many images.
@@ -230,20 +230,24 @@ class _Draft:
 def _numbered(
     drafts: list[_Draft], plan: RunPlan, first: int, *, cuda: bool
 ) -> Iterator[StagePlan]:
-    """Rows of every draft, then what is requested from them, of every draft."""
+    """Rows of every draft, then their optional metrics, of every draft."""
     for number, draft in enumerate(drafts, first):
         size = block_size(draft.forwards, curves=False, cuda=cuda)
         yield _stage(draft, number, draft.title, (), size, None, draft.forwards)
-    if not plan.requested:
+    if not plan.optional_metrics:
         return
-    names = _metric_titles(plan.requested)
-    looks = any(catalog.metric(key).pixels for key in plan.requested)
+    names = _metric_titles(plan.optional_metrics)
+    looks = any(catalog.metric(key).pixels for key in plan.optional_metrics)
     for number, draft in enumerate(drafts, first):
-        everything = [(cell.method, key, 1) for cell in draft.applicable for key in plan.requested]
-        forwards = requested_forwards(plan, draft.head, everything)
+        everything = [
+            (cell.method, key, 1) for cell in draft.applicable for key in plan.optional_metrics
+        ]
+        forwards = optional_forwards(plan, draft.head, everything)
         size = block_size(forwards, curves=looks, cuda=cuda)
         title = f"{draft.title} · {names}"
-        yield _stage(draft, number + len(drafts), title, plan.requested, size, number, forwards)
+        yield _stage(
+            draft, number + len(drafts), title, plan.optional_metrics, size, number, forwards
+        )
 
 
 def _stage(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from evaluator.execution.stages import StagePlan, head_of, plan_stages, requested_forwards
+from evaluator.execution.stages import StagePlan, head_of, optional_forwards, plan_stages
 from evaluator.plan import RunPlan
 from evaluator.records import Cell, LoadedBackbone
 
@@ -70,7 +70,7 @@ def remaining_work(
             for cell, method in zip(stage.cells, stage.methods, strict=True)
             for metric in stage.metrics
         ]
-        return requested_forwards(
+        return optional_forwards(
             plan,
             head_of(plan.backbones[stage.backbone].key, loaded.get(stage.backbone_name)),
             wanted,

@@ -189,7 +189,7 @@ def _forwards(method: Method, network: Network, name: str) -> Verdict:
 
     The zero image counts once per backbone.
     """
-    network.blank_confidence()
+    network.baseline_confidence()
     counted, images = 0, trial_images(4)
 
     def count(_module: object, inputs: tuple[Tensor, ...], _output: object) -> None:

@@ -107,7 +107,7 @@ class CurveTracer:
             )
         else:
             start = images.new_zeros(1, 1, 1, 1).expand(len(images), -1, -1, -1)
-            empty = self._network.blank_confidence()[maps.targets]
+            empty = self._network.baseline_confidence()[maps.targets]
         inner = self._inner(formula.frame, images, start, maps)
         first, last = formula.ends(maps.whole, empty)
         return torch.cat([first[:, None], inner, last[:, None]], 1)

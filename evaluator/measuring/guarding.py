@@ -52,7 +52,7 @@ class MethodFault(Exception):
         self.fault = fault
 
 
-def is_formulas(error: Exception) -> bool:
+def is_formula_error(error: Exception) -> bool:
     """Whether an exception is the doing of the formula that raised it, not of memory, a device.
 
     Or something said on purpose.
@@ -60,7 +60,7 @@ def is_formulas(error: Exception) -> bool:
     return not (isinstance(error, CamtuiError) or is_out_of_memory(error) or loses_device(error))
 
 
-def told_of_metric(key: str, error: Exception) -> str:
+def metric_error_text(key: str, error: Exception) -> str:
     """``mymetric.py:12: ValueError: …``, what the formula of a metric has raised."""
     return told(error, Path(formula(key).__file__ or "/").parent)
 
@@ -107,7 +107,7 @@ class Guard:
         except MethodFault:
             raise
         except Exception as error:
-            if not is_formulas(error):
+            if not is_formula_error(error):
                 raise
             raise MethodFault(
                 Fault("method-raised", _told(method, error), by_image=True)

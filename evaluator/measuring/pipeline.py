@@ -107,24 +107,24 @@ class Pipeline:
     """Evaluates methods on batches through one network."""
 
     def __init__(
-        self, network: Network, *, patience: float = 0.0, noise: Noise | None = None
+        self, network: Network, *, method_timeout: float = 0.0, noise: Noise | None = None
     ) -> None:
         """Through one network.
 
         Args:
-            patience: seconds without a forward pass that a method which is not camtui's own may
+            method_timeout: seconds without a forward pass that a method which is not camtui's own may
             take; 0 for no limit. noise: where noise comes from; drawn when it is asked for, unless
             given.
         """
         self._network = network
         self._noise = noise or Noise()
-        self._guard = Guard(patience, lambda: network.forwards)
+        self._guard = Guard(method_timeout, lambda: network.forwards)
         self._fixed: dict[str, Saliency] = {}
 
     @property
     def class_count(self) -> int:
         """C, the classes of the network."""
-        return len(self._network.blank_confidence())
+        return len(self._network.baseline_confidence())
 
     def rows(self, batch: Batch, methods: Sequence[Method]) -> dict[str, Scores]:
         """Every metric of a row, for every method; one entry per method name.

@@ -21,9 +21,9 @@ from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.measuring.curve_tracing import CurveTracer
 from evaluator.measuring.image_loading import Decoded, Loader, Normaliser
 from evaluator.measuring.noise import NoiseAhead, fields_of
+from evaluator.measuring.optional_metrics import OptionalMetrics
 from evaluator.measuring.pipeline import Pipeline
-from evaluator.measuring.requested_answers import Requests
-from evaluator.measuring.unit_answers import (
+from evaluator.measuring.unit_results import (
     curves_of,
     needs_pixels,
     noise_keys,
@@ -61,7 +61,7 @@ class _Loaded(NamedTuple):
     network: Network
     pipeline: Pipeline
     tracer: CurveTracer
-    requests: Requests
+    optional_metrics: OptionalMetrics
     normalise: Normaliser
 
 
@@ -131,10 +131,10 @@ class EvaluationSession:
             )
             normalise = Normaliser(backbone.facts.preprocessing, self._device)
             pipeline = Pipeline(
-                network, patience=self._settings.hang_seconds / 2, noise=self._noise
+                network, method_timeout=self._settings.hang_seconds / 2, noise=self._noise
             )
-            requests = Requests(network, pipeline, self._plan, self._truths)
-            self._loaded = _Loaded(position, network, pipeline, tracer, requests, normalise)
+            optional_metrics = OptionalMetrics(network, pipeline, self._plan, self._truths)
+            self._loaded = _Loaded(position, network, pipeline, tracer, optional_metrics, normalise)
         return self._loaded.network.backbone.facts
 
     def _choose_batch_sizes(self, position: int, network: Network) -> None:
@@ -226,9 +226,9 @@ class EvaluationSession:
         known: list[Measurement | Failure] = []
         if decoded is not None and images is not None:
             yield from curves_of(unit, decoded.images, images, loaded.tracer)
-            known += loaded.requests.from_images(unit, decoded.images, images)
+            known += loaded.optional_metrics.from_images(unit, decoded.images, images)
         yield from known
-        yield from loaded.requests.from_rows(unit, known)
+        yield from loaded.optional_metrics.from_rows(unit, known)
 
     def _shrunk(self, position: int, network: Network) -> tuple[str, ...]:
         """What the unit taught about memory.

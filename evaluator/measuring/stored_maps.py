@@ -1,4 +1,4 @@
-"""Maps that a run has stored, as tensors again: what metrics on request are computed from."""
+"""Maps that a run has stored, as tensors again: what optional metrics are computed from."""
 
 from __future__ import annotations
 

@@ -200,9 +200,9 @@ class BatchView:
             ]
         )
 
-    def blank_confidence(self) -> Tensor:
+    def baseline_confidence(self) -> Tensor:
         """The score of the target on the zero image, ``[B]``."""
-        return self._network.blank_confidence()[self.targets]
+        return self._network.baseline_confidence()[self.targets]
 
     def channel_scores(
         self,

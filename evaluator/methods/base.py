@@ -185,7 +185,7 @@ class View(Protocol):
             ``[B, …]``.
         """
 
-    def blank_confidence(self) -> Tensor:
+    def baseline_confidence(self) -> Tensor:
         """``[B]``, confidence in the target on the all-zero (normalised) image."""
 
     def noise(self, name: str, step: int, channels: int | None = None) -> Tensor:

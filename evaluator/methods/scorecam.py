@@ -53,7 +53,7 @@ class ScoreCAM(Method):
         if self.variant == "softmax-logit":
             scores = scores.masked_fill(~live, float("-inf")).softmax(1).nan_to_num()
         elif self.variant == "cic":
-            scores = scores - view.blank_confidence()[:, None]
+            scores = scores - view.baseline_confidence()[:, None]
         return weighted_sum(scores.masked_fill(~live, 0), view.activation)
 
     def forwards(self, channels: int, gap_linear: bool) -> int:

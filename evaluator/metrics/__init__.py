@@ -2,7 +2,7 @@
 
 (tensors in, ``(B,)`` out) says how it is computed.
 
-No function here knows a network or a method. A new file here is a new metric, computed on request:
+No function here knows a network or a method. A new file here is a new, optional metric:
 as a curve, with ``frame`` and ``ends``, or, with ``measure``, from what every finished row has
 stored (``base.Explained``).
 """

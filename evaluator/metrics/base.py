@@ -41,7 +41,7 @@ class Saliency(Protocol):
 class Metric:
     """One number per (backbone, method, image), stored as a fraction and shown ×100.
 
-    What a metric on request needs beside the stored row is said here, so that its cost is known
+    What an optional metric needs beside the stored row is said here, so that its cost is known
     before anything is computed.
 
     Attributes:

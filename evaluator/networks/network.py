@@ -100,7 +100,7 @@ class Network:
         self.forwards = 0
         self.shrunk: list[str] = []
         self._precision = precision
-        self._blank: Tensor | None = None
+        self._baseline: Tensor | None = None
 
     def passes(self, count: int, make: MakeImages, *, weighing: bool = False) -> Iterator[Pass]:
         """Forward ``count`` images, made chunk by chunk so that they never exist all at once.
@@ -209,16 +209,16 @@ class Network:
             ]
         )
 
-    def blank_confidence(self) -> Tensor:
+    def baseline_confidence(self) -> Tensor:
         """Confidence in every class on the zero image, ``[C]``, float64.
 
         One forward per backbone, ever.
         """
-        if self._blank is None:
-            blank = torch.zeros(1, *self.input_shape, device=self.device)
-            self._blank = self.scores(self.forward(blank, weighing=False).logits)[0]
+        if self._baseline is None:
+            black = torch.zeros(1, *self.input_shape, device=self.device)
+            self._baseline = self.scores(self.forward(black, weighing=False).logits)[0]
             self.forwards += 1
-        return self._blank
+        return self._baseline
 
     def forward(self, images: Tensor, *, weighing: bool) -> Observation:
         """One batch as it stands, not counted."""

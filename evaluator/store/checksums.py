@@ -58,7 +58,7 @@ def row_checksum(row: Row, identity: str, path: bytes, content: bytes | None) ->
 def measurement_checksum(
     measurement: Measurement, identity: str, path: bytes, content: bytes | None
 ) -> bytes:
-    """The checksum of a metric on request, as ``row_checksum``."""
+    """The checksum of an optional metric, as ``row_checksum``."""
     numbers = _MEASUREMENT.pack(measurement.cell, measurement.image, measurement.value)
     return _digest(
         numbers,
@@ -106,7 +106,7 @@ def is_measurement_sound(
     *,
     optional: bool,
 ) -> bool:
-    """Whether a metric on request is what was written, as ``is_row_sound``."""
+    """Whether an optional metric is what was written, as ``is_row_sound``."""
     if checksum is None:
         return optional
     try:

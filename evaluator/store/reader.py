@@ -170,7 +170,7 @@ class RunReader(Ranking, Rows):
     def done(self) -> dict[tuple[int, str], int]:
         """(cell, metric) → images with a value or a failure; metric ``''`` for rows.
 
-        Without a row nothing is on request.
+        Without a row there is nothing to compute an optional metric from.
         """
         failed = {
             (cell, metric): n
@@ -180,7 +180,7 @@ class RunReader(Ranking, Rows):
         }
         done = dict(failed)
         cells = self._all("SELECT id FROM cells")
-        requested = {(cell, metric) for metric in catalog.requested_metrics() for (cell,) in cells}
+        requested = {(cell, metric) for metric in catalog.optional_metrics() for (cell,) in cells}
         for key in requested:
             done[key] = failed.get(key, 0) + failed.get((key[0], ""), 0)
         for cell, name, n in self._all("SELECT cell_id, a, n FROM sums WHERE b = ''"):
@@ -216,7 +216,7 @@ class RunReader(Ranking, Rows):
         ]
 
     def failure_count(self) -> int:
-        """How many (cell, image) pairs have failed, metrics on request included.
+        """How many (cell, image) pairs have failed, optional metrics included.
 
         That an image has no truth is no failure.
         """

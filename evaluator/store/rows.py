@@ -1,6 +1,6 @@
 """What is asked of a run about single images.
 
-Which they are, their rows, what was measured on request.
+Which they are, their rows, their optional metrics.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Key = tuple[int, int, str]
 
 
 class StoredMaps(NamedTuple):
-    """Finished rows as metrics on request need them.
+    """Finished rows as optional metrics need them.
 
     Attributes:
         maps: (cell, image) → what the row knows; ``damaged``: those whose checksum is not theirs,
@@ -125,7 +125,7 @@ class Rows(ReadOnlyFile):
     def rows(
         self, cell: int, *, verify: bool = False
     ) -> Iterator[tuple[Row, ImageRef, dict[str, float]]]:
-        """Every row of a cell in image order, with its image and its metrics on request; streams.
+        """Every row of a cell in image order, with its image and its optional metrics; streams.
 
         Args:
             verify: compare every checksum.
@@ -180,7 +180,7 @@ class Rows(ReadOnlyFile):
         )
 
     def measurements(self, cell: int, image: int) -> dict[str, Measurement]:
-        """The metrics on request of one image in one cell, with their curves."""
+        """The optional metrics of one image in one cell, with their curves."""
         rows = self._all(
             "SELECT cell_id, image_id, metric, value, curve FROM measurements WHERE cell_id = "
             "? AND image_id = ?",
@@ -193,7 +193,7 @@ class Rows(ReadOnlyFile):
         return map(_row, self._connection.execute(f"SELECT {_ROW_COLUMNS} FROM results"))
 
     def every_measurement(self) -> Iterator[Measurement]:
-        """Every metric on request of every cell; streams."""
+        """Every optional metric of every cell; streams."""
         found = self._connection.execute(
             "SELECT cell_id, image_id, metric, value, curve FROM measurements"
         )
@@ -240,7 +240,7 @@ class Rows(ReadOnlyFile):
     def stored_maps(
         self, cells: Sequence[int], first: int, last: int, of: Sequence[str] = ()
     ) -> StoredMaps:
-        """The finished rows of some cells as metrics on request need them.
+        """The finished rows of some cells as optional metrics need them.
 
         Each compared with its checksum.
 
@@ -270,7 +270,7 @@ class Rows(ReadOnlyFile):
     def _values(
         self, cell: int, metrics: Sequence[str], first: int, last: int
     ) -> dict[int, list[tuple[str, float]]]:
-        """Image → key and value of some metrics on request."""
+        """Image → key and value of some optional metrics."""
         known: dict[int, list[tuple[str, float]]] = defaultdict(list)
         query = "SELECT image_id, metric, value FROM measurements WHERE cell_id = ? AND metric = ? AND image_id BETWEEN ? AND ?"
         for key in metrics:

@@ -45,7 +45,7 @@ def test_references_become_names_and_their_code_stands_in_the_plan(here: Path) -
         "gradcam,./mine.py:MyCAM,mine.py:MyCAM:beta=2", metrics=("deletion,./mine.py:METRIC",)
     )
     assert made.methods == ("gradcam", "mycam", "mycam:beta=2.0")
-    assert made.requested == ("deletion", "kept")
+    assert made.optional_metrics == ("deletion", "kept")
     assert [(one.axis, one.key, one.reference) for one in made.code] == [
         ("method", "mycam", f"{here}/mine.py:MyCAM"),
         ("metric", "kept", f"{here}/mine.py:METRIC"),

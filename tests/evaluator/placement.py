@@ -18,7 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluator.catalog import known_methods, method, metric, requested_metrics, sources_of
+from evaluator.catalog import known_methods, method, metric, optional_metrics, sources_of
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring import session as session_module
@@ -115,7 +115,7 @@ class Bench:
     def requested(
         self, rows: Sequence[Row], methods: Sequence[str], metrics: Sequence[str]
     ) -> UnitResult:
-        """A unit of metrics on request, from the rows of some methods."""
+        """A unit of optional metrics, from the rows of some methods."""
         maps = {(row.cell, row.image): _stored(row) for row in rows}
         cells = tuple(range(len(methods)))
         return self._computed(
@@ -159,15 +159,15 @@ def bench(
 def everything(
     made: Bench,
 ) -> tuple[dict[tuple[int, int], Row], dict[tuple[int, int, str], Measurement]]:
-    """Rows of every method, and every metric on request of two of them."""
+    """Rows of every method, and every optional metric of two of them."""
     rows = {(row.cell, row.image): row for row in made.rows(made.methods).rows}
     some = made.rows(CURVES_OF).rows
-    found = made.requested(some, CURVES_OF, requested_metrics()).measurements
+    found = made.requested(some, CURVES_OF, optional_metrics()).measurements
     return rows, {(one.cell, one.image, one.metric): one for one in found}
 
 
 def costs(made: Bench, gpu: PretendGpu) -> dict[str, Cost]:
-    """What a unit of each method, and of each metric on request, costs once its backbone has been
+    """What a unit of each method, and of each optional metric, costs once its backbone has been
     in use.
     """
     found: dict[str, Cost] = {}
@@ -176,9 +176,9 @@ def costs(made: Bench, gpu: PretendGpu) -> dict[str, Cost]:
         made.rows([spec])
         found[spec.partition(":")[0]] = Cost(gpu.waits.total(), gpu.copies.total())
     some = made.rows(CURVES_OF).rows
-    for key in requested_metrics():
+    for key in optional_metrics():
         sources = (
-            [one for one in sources_of([key]) if one in requested_metrics()]
+            [one for one in sources_of([key]) if one in optional_metrics()]
             if metric(key).of
             else []
         )

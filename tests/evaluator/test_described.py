@@ -133,7 +133,7 @@ def test_a_described_metric() -> None:
         )
     )
     assert metric("mine") == own
-    assert "mine" in catalog.requested_metrics()
+    assert "mine" in catalog.optional_metrics()
     assert "mine" in catalog.curve_metrics()
 
 

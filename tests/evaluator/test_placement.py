@@ -132,13 +132,13 @@ class Mutant(NamedTuple):
 MUTANTS = [
     Mutant("measuring.views:BatchView.channel_scores", ", device=self.activation.device", ""),
     Mutant("measuring.views:BatchView.noise", "to_device(drawn, self._network.device)", "drawn"),
-    Mutant("networks.network:Network.blank_confidence", ", device=self.device", ""),
+    Mutant("networks.network:Network.baseline_confidence", ", device=self.device", ""),
     Mutant("measuring.saliency:_weights", ", device=device)[None]", ")[None]"),
     Mutant("measuring.pipeline:Pipeline._fixed_map", ", device=self._network.device", ""),
     Mutant("measuring.curve_tracing:CurveTracer._inner", ", device=images.device", ""),
     Mutant("measuring.curve_tracing:CurveTracer.__init__", ", device=network.device", ""),
     Mutant(
-        "measuring.row_functions:_column",
+        "measuring.metric_values:_column",
         "to_device(torch.tensor(values, dtype=torch.float64), network.device)",
         "torch.tensor(values, dtype=torch.float64)",
     ),

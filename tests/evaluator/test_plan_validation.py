@@ -32,7 +32,7 @@ def test_metrics_that_need_a_truth_are_not_meant_by_all_where_there_is_none() ->
 
 
 def test_a_metric_brings_along_those_that_it_is_computed_from() -> None:
-    assert plan(metrics=["arcc"]).requested == ("arcc", "road")
+    assert plan(metrics=["arcc"]).optional_metrics == ("arcc", "road")
 
 
 def test_names_become_canonical_and_duplicates_fall_away() -> None:

@@ -41,12 +41,12 @@ def metrics(json: JsonOption = False) -> None:
         return
     for key, metric in known_metrics().items():
         print(f"{key:<18} {metric.title} {metric.arrow}: {metric.definition}")
-        asked = "" if key in ROW_METRICS else f"; on request: --metric {key}"
+        asked = "" if key in ROW_METRICS else f"; optional: --metric {key}"
         print(f"{'':<18} {metric.paper}{asked}")
     for one in others:
         print(f"{printable(one.name):<18} {printable(one.reference.text)}")
         print(
-            f"{'':<18} of the installed package {printable(one.package)}; on request: --metric "
+            f"{'':<18} of the installed package {printable(one.package)}; optional: --metric "
             f"{printable(one.name)}"
         )
-    print_message("in every run, or on request with --metric; --metric all for every one")
+    print_message("in every run, or optional, with --metric; --metric all for every one")

@@ -66,8 +66,8 @@ class PlanOptions(NamedTuple):
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"{', '.join(catalog.requested_metrics())} or all; the others always.",
-            autocompletion=completion.requested_metrics,
+            help=f"{', '.join(catalog.optional_metrics())} or all; the others always.",
+            autocompletion=completion.optional_metrics,
             rich_help_panel="Measurement",
             metavar="LIST",
         ),

@@ -133,7 +133,7 @@ def check(run: Run, *, complete: bool = True) -> None:
                 if complete:
                     missing = {
                         m
-                        for m in plan.requested
+                        for m in plan.optional_metrics
                         if m not in curves and (cell.id, image.id, m) not in failures
                     }
                     assert not missing, (cell, image, missing)

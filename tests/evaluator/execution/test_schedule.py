@@ -360,7 +360,7 @@ class ScheduleAndStore(RuleBasedStateMachine):
             assert all(
                 row == fake_row(cell.id, "resnet50", cell.method, row.image) for row, _, _ in rows
             )
-            assert all(set(curves) == set(self.plan.requested) for _, _, curves in rows)
+            assert all(set(curves) == set(self.plan.optional_metrics) for _, _, curves in rows)
         assert audit(self.reader) == []
         self.reader.close()
         self.writer.close()

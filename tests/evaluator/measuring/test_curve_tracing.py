@@ -141,7 +141,7 @@ def test_known_ends_are_not_recomputed() -> None:
 def test_equal_maps_share_their_curves() -> None:
     made, images = bench(gap_network()), random_images(1, seed=8)
     (known,) = stored(made, images, "gradcam")
-    made.network.blank_confidence()
+    made.network.baseline_confidence()
     before = made.network.forwards
     found = traced(made, images, [known, known._replace(method="cam")])
     assert made.network.forwards - before == 2 * (STEPS - 1)

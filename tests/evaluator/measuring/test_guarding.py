@@ -126,9 +126,9 @@ class BadFixedMap(FixedMap):
         return [[0.5] * width]
 
 
-def outcomes(*methods: Method, patience: float = 0.0) -> dict[str, Scores | Fault]:
+def outcomes(*methods: Method, method_timeout: float = 0.0) -> dict[str, Scores | Fault]:
     network = small_bench("gap").network
-    return Pipeline(network, patience=patience).outcomes(
+    return Pipeline(network, method_timeout=method_timeout).outcomes(
         batch(), [*map(method, OTHERS[:2]), *methods, *map(method, OTHERS[2:])]
     )
 
@@ -198,7 +198,7 @@ def test_a_map_that_is_no_number_is_the_methods(value: float) -> None:
 
 def test_a_method_that_hangs_is_interrupted_in_its_line_and_twice_at_most() -> None:
     network = small_bench("gap").network
-    pipeline = Pipeline(network, patience=0.2)
+    pipeline = Pipeline(network, method_timeout=0.2)
     for turn in range(4):
         begun = time.monotonic()
         found = pipeline.outcomes(batch(), [method("gradcam"), Hangs()])
@@ -211,7 +211,7 @@ def test_a_method_that_hangs_is_interrupted_in_its_line_and_twice_at_most() -> N
 
 
 def test_a_method_that_makes_forwards_does_not_hang() -> None:
-    assert isinstance(outcomes(SlowButForward(), patience=0.25)["slow"], Scores)
+    assert isinstance(outcomes(SlowButForward(), method_timeout=0.25)["slow"], Scores)
 
 
 def test_errors_that_are_nobodys_fault_are_raised() -> None:

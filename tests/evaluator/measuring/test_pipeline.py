@@ -147,11 +147,11 @@ def test_equal_by_construction_means_equal_rows() -> None:
 def test_a_zero_map_is_flagged_and_scores_zero(spec: str) -> None:
     made, images = bench(stubborn_network()), random_images(3, seed=6)
     scores = evaluated(made, images, spec)
-    blank = float(made.network.blank_confidence()[3])
+    baseline = float(made.network.baseline_confidence()[3])
     assert scores.target == [3, 3, 3]
     assert scores.degenerate == [True] * 3
     assert scores.adcc == scores.coherency == scores.complexity == [0.0] * 3
-    assert scores.o == pytest.approx([blank] * 3, abs=1e-6)
+    assert scores.o == pytest.approx([baseline] * 3, abs=1e-6)
     assert all(pixels(stored).abs().max() == 0 for stored in scores.maps)
     assert not any(scores.problem(place) for place in range(3))
     assert compare(made, stubborn_network(), images, spec, scores).largest < 1e-5

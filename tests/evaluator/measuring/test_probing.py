@@ -10,9 +10,9 @@ from torch import Tensor
 
 from evaluator.catalog import method
 from evaluator.measuring.imputation import NOISE, impute
+from evaluator.measuring.metric_values import measured
 from evaluator.measuring.pipeline import Batch
 from evaluator.measuring.probing import MapProbe, ProbedImages
-from evaluator.measuring.row_functions import measured
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
 from evaluator.records import StoredMap
 from tests.agreement import keys_of, small_bench

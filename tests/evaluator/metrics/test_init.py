@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaluator.catalog import ROW_METRICS, curve_metrics, requested_metrics
+from evaluator.catalog import ROW_METRICS, curve_metrics, optional_metrics
 from evaluator.metrics import all_metrics
 
 ORDER = [
@@ -28,6 +28,6 @@ def test_directions_are_the_paper_s() -> None:
 
 def test_curves_are_those_that_cost_forwards_of_their_own() -> None:
     assert {"deletion", "insertion"} <= set(curve_metrics())
-    assert set(requested_metrics()) == set(all_metrics()) - set(ROW_METRICS)
-    assert set(curve_metrics()) < set(requested_metrics())
+    assert set(optional_metrics()) == set(all_metrics()) - set(ROW_METRICS)
+    assert set(curve_metrics()) < set(optional_metrics())
     assert "average_gain" not in curve_metrics()

@@ -15,8 +15,8 @@ def test_every_metric_with_definition_and_direction() -> None:
     for key, metric in all_metrics().items():
         assert f"{metric.title} {metric.arrow}: {metric.definition}" in text
         assert key in text
-    assert "on request: --metric deletion" in text
-    assert "on request: --metric adcc" not in text
+    assert "optional: --metric deletion" in text
+    assert "optional: --metric adcc" not in text
 
 
 def test_as_json() -> None:

@@ -140,8 +140,8 @@ def test_several_labels_at_once(net: Path) -> None:
     assert network.confidence(seen.logits, torch.tensor([2, 2, 2])).tolist() == pytest.approx(
         expected, rel=1e-6
     )
-    blank = network.scores(network.forward(torch.zeros(1, 3, 32, 32), weighing=False).logits)[0]
-    assert torch.allclose(network.blank_confidence(), blank)
+    baseline = network.scores(network.forward(torch.zeros(1, 3, 32, 32), weighing=False).logits)[0]
+    assert torch.allclose(network.baseline_confidence(), baseline)
 
 
 @pytest.mark.parametrize(

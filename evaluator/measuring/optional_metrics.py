@@ -1,6 +1,6 @@
 """What a unit asks of finished rows, answered.
 
-Each metric on request that is no curve, for each image that has what it needs.
+Each optional metric that is no curve, for each image that has what it needs.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from torch import Tensor
 
 from evaluator.catalog import metric as metric_of
 from evaluator.errors import TruthUnusable
-from evaluator.measuring.guarding import is_formulas, told_of_metric
+from evaluator.measuring.guarding import is_formula_error, metric_error_text
+from evaluator.measuring.metric_values import measured
 from evaluator.measuring.pipeline import Pipeline
 from evaluator.measuring.probing import ProbedImages
-from evaluator.measuring.row_functions import measured
 from evaluator.measuring.stored_maps import MapOfImage
-from evaluator.measuring.unit_answers import noise_keys, stored_of
+from evaluator.measuring.unit_results import noise_keys, stored_of
 from evaluator.networks.network import Network
 from evaluator.networks.transfer import to_device
 from evaluator.plan import RunPlan
@@ -38,7 +38,7 @@ class _Asked(NamedTuple):
     map: MapOfImage
 
 
-class Requests:
+class OptionalMetrics:
     """Answers what is asked of rows on one network.
 
     Args:
@@ -101,7 +101,7 @@ class Requests:
                 metric, maps, self._network, settings=settings, truths=truths, probed=probed
             )
         except Exception as error:
-            if not is_formulas(error):
+            if not is_formula_error(error):
                 raise
             yield from self._without_fault(metric, asked, truths, probed, error)
             return
@@ -126,7 +126,7 @@ class Requests:
                 asked[0].ref.id,
                 metric,
                 "metric-raised",
-                told_of_metric(metric, error),
+                metric_error_text(metric, error),
             )
             return
         for place, one in enumerate(asked):

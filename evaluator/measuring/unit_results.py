@@ -10,7 +10,7 @@ from torch import Tensor
 from evaluator.catalog import method as method_of
 from evaluator.catalog import metric as metric_of
 from evaluator.measuring.curve_tracing import CurveTracer, curve_area, curve_bytes
-from evaluator.measuring.guarding import Fault, is_formulas, told_of_metric
+from evaluator.measuring.guarding import Fault, is_formula_error, metric_error_text
 from evaluator.measuring.image_loading import Decoded
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.measuring.stored_maps import MapOfImage
@@ -106,10 +106,10 @@ def curves_of(
     try:
         traced = tracer.trace(images, [one for _, _, one in wanted], keys)
     except Exception as error:
-        if not is_formulas(error):
+        if not is_formula_error(error):
             raise
         if len(keys) == 1:
-            told = told_of_metric(keys[0], error)
+            told = metric_error_text(keys[0], error)
             yield from (
                 Failure(cell, image, keys[0], "metric-raised", told) for cell, image, _ in wanted
             )

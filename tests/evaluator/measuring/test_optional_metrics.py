@@ -1,4 +1,4 @@
-"""Metrics on request in a session: with a truth, without one, from other metrics; what an image
+"""Optional metrics in a session: with a truth, without one, from other metrics; what an image
 lacks is said.
 """
 

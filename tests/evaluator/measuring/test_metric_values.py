@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 from torch import Tensor
 
-from evaluator.measuring import row_functions
+from evaluator.measuring import metric_values
+from evaluator.measuring.metric_values import measured
 from evaluator.measuring.pipeline import Scores
-from evaluator.measuring.row_functions import measured
 from evaluator.measuring.stored_maps import MapOfImage
 from evaluator.metrics.average_drop import average_drop
 from evaluator.metrics.complexity import complexity
@@ -68,7 +68,7 @@ def test_a_metric_from_stored_rows_is_that_of_the_pass(
     scores: dict[str, Scores],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(row_functions, "formula_of", lambda name: SimpleNamespace(measure=formula))
+    monkeypatch.setattr(metric_values, "formula_of", lambda name: SimpleNamespace(measure=formula))
     before = made.network.forwards
     assert measured("average_gain", maps, made.network) == pytest.approx(
         in_order(scores, column), abs=1e-12

@@ -1,4 +1,4 @@
-"""Metrics on request that have a ``measure``.
+"""Optional metrics that have a ``measure``.
 
 From what a row has stored, the object's pixels, or the network asked again.
 """
