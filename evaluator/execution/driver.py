@@ -121,9 +121,7 @@ def _run_under_lock(request: RunRequest, announce: Announce, stop: StopRequest) 
     Raises:
         CamtuiError: the run has not begun; a file that was made for it is gone again.
     """
-    from evaluator.store.writer import (
-        RunWriter,
-    )  # brings numpy along, which workers need not wait for
+    from evaluator.store.writer import RunWriter  # workers that import this module need it not
 
     refuse_network(request.db)
     lock = RunLock(request.db)

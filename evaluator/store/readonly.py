@@ -2,7 +2,7 @@
 
 Never created, never written, never blocking the writer. It may be hostile.
 
-Plain ``sqlite3``: importing sqlite-utils brings numpy along and costs 180 ms, more than a whole
+Plain ``sqlite3``: importing sqlite-utils costs 100 ms, nearly as much as a whole
 ``camtui status`` may take.
 """
 

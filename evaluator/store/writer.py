@@ -16,8 +16,6 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from evaluator.errors import Mismatch, StoreError, UsageError
 from evaluator.images import Manifest
 from evaluator.plan import RunPlan
@@ -40,6 +38,7 @@ from evaluator.store.disk_space import is_full
 from evaluator.store.files import beside, open_own, real
 from evaluator.store.identity import refuse_foreign
 from evaluator.store.rows import ARCC_SOURCES
+from evaluator.store.sqlite_library import Database
 from evaluator.store.sums import ArccSources, sums_of
 from evaluator.text import printable
 
