@@ -104,7 +104,7 @@ async def metrics_shown():
             await pilot.pause(0.05)
         for _ in range(10):
             await pilot.press("m")
-            print(dashboard.screen.view.metric)
+            print(dashboard.screen.options.metric)
 
 asyncio.run(metrics_shown())
 """

@@ -30,19 +30,19 @@ TESTED_IN = {
     "camtui/export/test_latex.py": "camtui.format.names",
     "camtui/export/test_init.py": "camtui.export.records",
     "camtui/format/test_select.py": "camtui.format.terms",
-    "camtui/tui/test_overview.py": "camtui.tui.worst",
+    "camtui/tui/test_overview.py": "camtui.tui.worst_image",
     "camtui/test_missing_weights.py": "evaluator.networks.fetching",
-    "camtui/tui/screens/test_help.py": "camtui.tui.marks",
+    "camtui/tui/screens/test_help.py": "camtui.tui.legend",
     "camtui/test_own_network.py": "camtui.network_check evaluator.measuring.network_check",
-    "camtui/tui/screens/test_cell.py": "camtui.tui.cellfacts camtui.tui.reader_threads "
+    "camtui/tui/screens/test_cell.py": "camtui.tui.cell_text camtui.tui.run_connection "
     "camtui.tui.widgets.lines",
     "camtui/tui/screens/test_grid.py": "camtui.tui.screens.base",
-    "camtui/tui/screens/test_image.py": "camtui.tui.imagefacts camtui.tui.scene "
+    "camtui/tui/screens/test_image.py": "camtui.tui.image_text camtui.tui.image_pictures "
     "camtui.tui.screens.full",
     "camtui/tui/test_run_actions.py": "camtui.tui.screens.dialogs camtui.tui.child_commands",
     "camtui/tui/test_live.py": "camtui.tui.watching",
-    "camtui/tui/test_snapshots.py": "camtui.tui.shot",
-    "camtui/tui/widgets/test_table.py": "camtui.tui.messages camtui.tui.widgets.tabledrawing",
+    "camtui/tui/test_snapshots.py": "camtui.tui.image_record",
+    "camtui/tui/widgets/test_table.py": "camtui.tui.messages camtui.tui.widgets.table_drawing",
     "evaluator/measuring/test_conformance.py": """
         evaluator.measuring.photographs evaluator.measuring.trial evaluator.measuring.verdicts""",
     "evaluator/execution/test_driver.py": """
@@ -88,7 +88,7 @@ NO_MODULE = {
     "camtui/cli/test_exit_codes.py": "every command's exit code",
     "camtui/cli/test_hang_up.py": "terminals that go away, whatever runs in them",
     "camtui/cli/test_until.py": "runs that end by their rule, as a user types and reads them",
-    "camtui/tui/test_control.py": "the dashboard's deeds on a real driver",
+    "camtui/tui/test_control.py": "the dashboard's actions on a real driver",
     "camtui/tui/test_hostile.py": "every screen on hostile and unlucky runs",
     "camtui/tui/test_live.py": "every screen while a run goes on",
     "camtui/tui/test_snapshots.py": "every screen as a picture",

@@ -283,7 +283,7 @@ def test_the_dashboard_shows_them(here: Place) -> None:
             shown = set()
             for _ in range(10):
                 await pilot.press("m")
-                shown.add(dashboard.screen.view.metric)  # type: ignore[attr-defined]  # the grid's
+                shown.add(dashboard.screen.options.metric)  # type: ignore[attr-defined]  # the grid's
             assert "kept" in shown
             return dashboard.export_screenshot()
 

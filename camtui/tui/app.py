@@ -14,10 +14,10 @@ from textual.events import Key
 from textual.filter import LineFilter
 
 from camtui.runs import reference
-from camtui.tui.asciifilter import AsciiFilter
+from camtui.tui.ascii_filter import AsciiFilter
+from camtui.tui.availability import unavailable_reason
 from camtui.tui.navigation import NavigatingApp
-from camtui.tui.palette import Verbs
-from camtui.tui.possible import why_not
+from camtui.tui.palette import RunCommands
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.settings import DEFAULTS, Settings
 from camtui.tui.theme import THEMES, colours_of, textual_theme
@@ -35,7 +35,7 @@ class Dashboard(NavigatingApp):
 
     CSS_PATH = "app.tcss"
     TITLE = "camtui"
-    COMMANDS = {Verbs}
+    COMMANDS = {RunCommands}
     BINDINGS = [
         Binding("e", "export", "export", tooltip="a table or the data, to a file"),
         Binding(
@@ -91,7 +91,7 @@ class Dashboard(NavigatingApp):
             self.register_theme(textual_theme(name))
         self.theme = "ansi-dark" if self.no_color else "okabe-dark"
         self.animation_level = "none"
-        self.parting_words = ""
+        self.exit_message = ""
         self._ascii = AsciiFilter()
         self._left_at = 0.0
 
@@ -131,14 +131,14 @@ class Dashboard(NavigatingApp):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The footer and the palette offer what can be done now."""
-        return self.can_do(action)
+        return self.is_available(action)
 
-    def can_do(self, action: str) -> bool:
+    def is_available(self, action: str) -> bool:
         """Whether an action means something now."""
-        return not self._why_not(action)
+        return not self._unavailable_reason(action)
 
-    def _why_not(self, action: str) -> str:
-        return why_not(action, self.newest, readonly=self.settings.readonly)
+    def _unavailable_reason(self, action: str) -> str:
+        return unavailable_reason(action, self.newest, readonly=self.settings.readonly)
 
     def on_key(self, event: Key) -> None:
         """A key of ours that does nothing now says why.
@@ -148,9 +148,9 @@ class Dashboard(NavigatingApp):
         if not isinstance(self.screen, RunScreen) or event.key in self.screen.active_bindings:
             return
         for binding in self._bindings.key_to_bindings.get(event.key, ()):
-            reason = self._why_not(binding.action)
+            reason = self._unavailable_reason(binding.action)
             if reason:
-                self.say(reason)
+                self.toast(reason)
 
     def action_stop(self) -> None:
         """Ask, then stop the run."""
@@ -164,10 +164,10 @@ class Dashboard(NavigatingApp):
         """Ask, then try the failed images again."""
         self._ask("retry")
 
-    def _ask(self, verb: str) -> None:
+    def _ask(self, action: str) -> None:
         from camtui.tui import run_actions
 
-        self.run_worker(run_actions.carry_out(self, verb), group="deeds", exclusive=True)
+        self.run_worker(run_actions.perform(self, action), group="actions", exclusive=True)
 
     def action_export(self) -> None:
         """Ask for a form and a place, then write."""
@@ -185,17 +185,17 @@ class Dashboard(NavigatingApp):
 
     def copy(self, text: str, what: str) -> None:
         """To the terminal's clipboard, which never answers: nobody can say that it was copied."""
-        from camtui.tui.clipboard import MOST_BYTES, sequence
+        from camtui.tui.clipboard import MAX_BYTES, sequence
 
         written = sequence(text, inside_tmux="TMUX" in os.environ)
         if written is None:
-            self.say(
-                f"{what} is too long for a terminal's clipboard ({MOST_BYTES // 1000} kB)",
+            self.toast(
+                f"{what} is too long for a terminal's clipboard ({MAX_BYTES // 1000} kB)",
                 severity="warning",
             )
         elif text and self._driver is not None:
             self._driver.write(written)
-            self.say(f"{what} sent to the terminal")
+            self.toast(f"{what} sent to the terminal")
 
     def show_full(self, picture: Pixels | None) -> None:
         """A picture in the terminal's own graphics, where the user asked for them."""
@@ -203,7 +203,7 @@ class Dashboard(NavigatingApp):
 
         problem = why_no_graphics(self.settings.images)
         if problem:
-            self.say(problem, severity="warning")
+            self.toast(problem, severity="warning")
         elif picture is not None:
             self.run_worker(self._show_full(picture), group="full", exclusive=True)
 
@@ -222,7 +222,7 @@ class Dashboard(NavigatingApp):
         """Leave; the run goes on."""
         if self.newest is not None and self.newest.status.live and self.path is not None:
             run = reference(self.path)
-            self.parting_words = f"detached; {printable(self.newest.info.name)} continues. Back to it: camtui watch {run}"
+            self.exit_message = f"detached; {printable(self.newest.info.name)} continues. Back to it: camtui watch {run}"
         self.exit(0)
 
     async def action_quit(self) -> None:

@@ -16,14 +16,14 @@ _MAIN = "from camtui.cli import main; main()"
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     """How a command ended, and its last line."""
 
     code: int
     line: str
 
 
-def type_command(*words: str) -> Said:
+def run_command(*words: str) -> CommandResult:
     """Run ``camtui WORDS`` without a terminal and wait for it. Blocking.
 
     In a session of its own: a dashboard that is killed while it starts a driver takes nothing with
@@ -40,19 +40,19 @@ def type_command(*words: str) -> Said:
     )
     lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("error:")]
-    return Said(done.returncode, printable((errors or lines or [""])[-1], 300))
+    return CommandResult(done.returncode, printable((errors or lines or [""])[-1], 300))
 
 
-def stop(path: Path, *, now: bool) -> Said:
+def stop(path: Path, *, now: bool) -> CommandResult:
     """Ask the driver to end: after the units in flight, or at once."""
-    return type_command("stop", str(path), "--yes", *(["--now"] if now else []))
+    return run_command("stop", str(path), "--yes", *(["--now"] if now else []))
 
 
-def resume(path: Path) -> Said:
+def resume(path: Path) -> CommandResult:
     """Go on with the run in a driver of its own."""
-    return type_command("resume", str(path), "--detach")
+    return run_command("resume", str(path), "--detach")
 
 
-def retry(path: Path) -> Said:
+def retry(path: Path) -> CommandResult:
     """Try the failed images again."""
-    return type_command("retry", str(path), "--detach")
+    return run_command("retry", str(path), "--detach")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-MOST_BYTES = 74_000
+MAX_BYTES = 74_000
 """What common terminals take; beyond it they drop the sequence without a word."""
 
 
@@ -14,7 +14,7 @@ def sequence(text: str, *, inside_tmux: bool) -> str | None:
     Tmux must be told to let it pass.
     """
     carried = base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")
-    if len(carried) > MOST_BYTES:
+    if len(carried) > MAX_BYTES:
         return None
     plain = f"\x1b]52;c;{carried}\a"
     return f"\x1bPtmux;\x1b{plain}\x1b\\" if inside_tmux else plain

@@ -12,7 +12,7 @@ from typing import cast
 
 from textual.command import CommandPalette
 
-from camtui.tui.reader_threads import Link
+from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.screens.grid import GridScreen
 from camtui.tui.watching import WatchingApp
@@ -41,7 +41,7 @@ class NavigatingApp(WatchingApp):
             return
         while not isinstance(self.screen, GridScreen):
             self.pop_screen()
-        cell, metric = self.screen.chosen(), self.screen.view.metric
+        cell, metric = self.screen.chosen(), self.screen.options.metric
         if name == "runs":
             from camtui.tui.screens.runs import RunsScreen
 
@@ -91,7 +91,7 @@ class NavigatingApp(WatchingApp):
             None,
         )
         if cell is None:
-            self.say(f"the run has no cell {wanted}", severity="warning")
+            self.toast(f"the run has no cell {wanted}", severity="warning")
             return
         cast(GridScreen, self.screen).put_cursor((cell.backbone, cell.method))
         if not self.settings.image:
@@ -100,7 +100,7 @@ class NavigatingApp(WatchingApp):
         try:
             image = (await self.ask(lambda reader: reader.find_image(self.settings.image))).id
         except CamtuiError as error:
-            self.say(error.message, severity="warning")
+            self.toast(error.message, severity="warning")
         else:
             self.open_image(cell.id, image, "adcc")
 
@@ -110,9 +110,9 @@ class NavigatingApp(WatchingApp):
             self.action_open_screen("grid")
             return
         try:
-            link = Link(path)
+            link = RunConnection(path)
         except CamtuiError as error:
-            self.say(error.message, severity="error")
+            self.toast(error.message, severity="error")
             return
         while len(self.screen_stack) > 2:
             self.pop_screen()
@@ -122,10 +122,10 @@ class NavigatingApp(WatchingApp):
         if old is not None:
             self.run_worker(asyncio.to_thread(old.close))
 
-    def when_screens_rest(self, action: str) -> None:
+    def run_when_palette_closed(self, action: str) -> None:
         """Do something as soon as the palette, which asked for it, is gone."""
         if isinstance(self.screen, CommandPalette):
-            self.set_timer(0.02, partial(self.when_screens_rest, action))
+            self.set_timer(0.02, partial(self.run_when_palette_closed, action))
         else:
             self.call_later(self.run_action, action)
 

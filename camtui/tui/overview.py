@@ -12,7 +12,7 @@ from camtui.feed import Snapshot
 from camtui.format import SIGNS, CellView, half_width, metric_header, percent, short_count
 from camtui.ties import Marks
 from camtui.tui import plots
-from camtui.tui.cellfacts import flowed
+from camtui.tui.cell_text import flowed
 from camtui.tui.widgets.fields import Field, fitted
 from evaluator.catalog import known_metrics
 from evaluator.records import Cell
@@ -23,7 +23,7 @@ LEADERS = 3
 """Methods whose convergence is drawn."""
 
 _VALUE_WIDTH = 7
-_LEAST_BAR, _MOST_BAR = 12, 44
+_MIN_BAR, _MAX_BAR = 12, 44
 
 
 class Scale(NamedTuple):
@@ -59,8 +59,8 @@ def component_lines(
     name_width = max([6, *(min(len(view.cell.method), 20) for view in views)])
     others = [key for key in snapshot.metrics if key != "adcc"]
     room = width - name_width - 19
-    fitting = max(0, min(len(others), (room - _LEAST_BAR) // (_VALUE_WIDTH + 1)))
-    bar = max(0, min(_MOST_BAR, room - fitting * (_VALUE_WIDTH + 1)))
+    fitting = max(0, min(len(others), (room - _MIN_BAR) // (_VALUE_WIDTH + 1)))
+    bar = max(0, min(_MAX_BAR, room - fitting * (_VALUE_WIDTH + 1)))
     scale = _scale(views)
     ends = f"{percent(scale.low, 0)}{percent(scale.high, 0):>{max(1, bar - len(percent(scale.low, 0)))}}"
     heads = [metric_header(known_metrics()[key]) for key in others[:fitting]]

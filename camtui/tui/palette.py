@@ -1,4 +1,4 @@
-"""The palette behind ``:``: the verbs of the command line, and the screens."""
+"""The palette behind ``:``: the commands of the command line, and the screens."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from camtui.tui.app import Dashboard
 
 
-class Verbs(Provider):
+class RunCommands(Provider):
     """Everything that can be done now, by name."""
 
-    def _verbs(self) -> list[tuple[str, str, Callable[[], object]]]:
+    def _commands(self) -> list[tuple[str, str, Callable[[], object]]]:
         app = cast("Dashboard", self.app)
-        verbs: list[tuple[str, str, str]] = [
+        commands: list[tuple[str, str, str]] = [
             ("table", "the averages: method × backbone", "open_screen('grid')"),
             ("worst", "the worst images of the chosen cell", "open_screen('cell')"),
             ("image", "the worst image of the chosen cell", "open_screen('image')"),
@@ -38,22 +38,22 @@ class Verbs(Provider):
             ("detach", "leave the dashboard; a run that is under way goes on", "detach"),
         ]
         return [
-            (name, more, partial(app.when_screens_rest, action))
-            for name, more, action in verbs
-            if app.can_do(action)
+            (name, more, partial(app.run_when_palette_closed, action))
+            for name, more, action in commands
+            if app.is_available(action)
         ]
 
     async def discover(self) -> Hits:
         """All of them."""
-        for name, more, act in self._verbs():
+        for name, more, act in self._commands():
             yield DiscoveryHit(name, act, text=name, help=more)
 
     async def search(self, query: str) -> Hits:
         """Those that match."""
         matcher = self.matcher(query)
-        for name, more, act in self._verbs():
+        for name, more, act in self._commands():
             score = max(
                 2 * matcher.match(name), matcher.match(more)
-            )  # a verb's own name before the words about it
+            )  # a command's own name before the words about it
             if score > 0:
                 yield Hit(score, Content(name), act, text=name, help=more)

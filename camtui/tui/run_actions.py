@@ -1,6 +1,6 @@
 """Stop, resume, retry and export.
 
-A question whose answer at hand is No, the deed in a thread, and what came of it.
+A question whose answer at hand is No, the action in a thread, and what came of it.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _FORMS = {
 }
 
 
-async def carry_out(app: Dashboard, verb: str) -> None:
+async def perform(app: Dashboard, action: str) -> None:
     """Ask, do, report."""
     snapshot, path = app.newest, app.path
     if snapshot is None or path is None:
         return
     name = snapshot.info.name
-    if verb == "export":
+    if action == "export":
         await _export(app, path)
         return
     questions = {
@@ -50,25 +50,25 @@ async def carry_out(app: Dashboard, verb: str) -> None:
         "resume": (f"Go on with the run {name}?", [Choice("resume", "Resume")]),
         "retry": (f"Try the failed images of {name} again?", [Choice("retry", "Retry")]),
     }
-    answer = await app.push_screen_wait(Question(*questions[verb]))
+    answer = await app.push_screen_wait(Question(*questions[action]))
     if not answer:
         return
-    app.say(
+    app.toast(
         {"stop": "asked it to stop", "now": "asked it to stop at once"}.get(
             answer, "starting its driver"
         )
     )
-    deeds: dict[str, Callable[[Path], child_commands.Said]] = {
+    actions: dict[str, Callable[[Path], child_commands.CommandResult]] = {
         "stop": partial(child_commands.stop, now=False),
         "now": partial(child_commands.stop, now=True),
         "resume": child_commands.resume,
         "retry": child_commands.retry,
     }
-    said = await _apart(partial(deeds[answer], path))
-    app.say(said.line or "done", severity="error" if said.code else "information")
+    said = await _in_daemon_thread(partial(actions[answer], path))
+    app.toast(said.line or "done", severity="error" if said.code else "information")
 
 
-async def _apart(act: Callable[[], T]) -> T:
+async def _in_daemon_thread(act: Callable[[], T]) -> T:
     """Wait for something in a thread that the interpreter does not wait for at its end.
 
     ``camtui stop`` waits for what is being computed, minutes perhaps: whoever leaves the dashboard
@@ -108,9 +108,9 @@ async def _export(app: Dashboard, path: Path) -> None:
     try:
         written = await asyncio.to_thread(_write, path, form, file, over=over)
     except (CamtuiError, sqlite3.Error, OSError) as error:
-        app.say(str(error), severity="error")
+        app.toast(str(error), severity="error")
     else:
-        app.say(f"wrote {', '.join(map(str, written))}")
+        app.toast(f"wrote {', '.join(map(str, written))}")
 
 
 def _write(path: Path, form: str, target: Path, *, over: bool) -> list[Path]:

@@ -70,7 +70,7 @@ LIGHT = Colours(
 THEMES: Mapping[str, Colours] = {"okabe-dark": DARK, "okabe-light": LIGHT}
 
 
-LEAST_CONTRAST = 4.5
+MIN_CONTRAST = 4.5
 """Of text against what is behind it, as WCAG 2 asks of ordinary text."""
 
 
@@ -118,7 +118,7 @@ def _readable(colour: Color, grounds: tuple[Color, ...], *, dark: bool) -> str:
     end = Color.parse("white" if dark else "black")
     for step in range(21):
         moved = colour.blend(end, step / 20)
-        if all(contrast(moved, ground) >= LEAST_CONTRAST for ground in grounds):
+        if all(contrast(moved, ground) >= MIN_CONTRAST for ground in grounds):
             return moved.hex6.lower()
     return end.hex6.lower()
 

@@ -17,7 +17,7 @@ from textual.app import App, ScreenStackError
 from camtui.feed import Snapshot
 from camtui.runs import list_runs
 from camtui.ties import Marks
-from camtui.tui.reader_threads import Link, printed_value
+from camtui.tui.run_connection import RunConnection, printed_value
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.screens.grid import GridScreen
 from camtui.tui.settings import Settings
@@ -42,7 +42,7 @@ class WatchingApp(App[int]):
         """
         self.settings = settings
         super().__init__(ansi_color=ansi_color)
-        self.link = Link(path) if path else None
+        self.link = RunConnection(path) if path else None
         self.shown: Snapshot | None = self.newest
         self.frozen = False
 
@@ -80,7 +80,7 @@ class WatchingApp(App[int]):
         runs = list_runs()
         if runs:
             try:
-                self.link = Link(runs[0])
+                self.link = RunConnection(runs[0])
             except CamtuiError:
                 return
             self.shown = self.newest
@@ -130,7 +130,7 @@ class WatchingApp(App[int]):
             self.run_worker(cast(Any, work), group="ties", exclusive=True)
 
     async def _think(
-        self, link: Link, snapshot: Snapshot, metrics: Sequence[str], cell: int | None
+        self, link: RunConnection, snapshot: Snapshot, metrics: Sequence[str], cell: int | None
     ) -> None:
         try:
             for metric in metrics:
@@ -146,6 +146,6 @@ class WatchingApp(App[int]):
         """What the paper printed for a cell, as a fraction."""
         return printed_value(backbone, method, metric)
 
-    def say(self, text: str, *, severity: Severity = "information") -> None:
+    def toast(self, text: str, *, severity: Severity = "information") -> None:
         """A toast; its text is never markup."""
         self.notify(printable(text), severity=severity, markup=False, timeout=5)

@@ -81,8 +81,8 @@ def watch(
     )
     dashboard = Dashboard(path, settings)
     code = dashboard.run(mouse=not no_mouse)
-    if dashboard.parting_words:
-        typer.echo(dashboard.parting_words, err=True)
+    if dashboard.exit_message:
+        typer.echo(dashboard.exit_message, err=True)
     raise typer.Exit(code or 0)
 
 

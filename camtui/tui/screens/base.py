@@ -18,7 +18,7 @@ from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from camtui.feed import Snapshot
-from camtui.tui import runfacts
+from camtui.tui import run_text
 from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.keybar import KeyBar
 from camtui.tui.widgets.lines import TextLines
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LEAST_WIDTH, LEAST_HEIGHT = 60, 16
+MIN_WIDTH, MIN_HEIGHT = 60, 16
 """Below this a screen shows a summary."""
 
 
@@ -94,7 +94,7 @@ class RunScreen(Screen[None]):
 
     def fit(self, width: int, height: int) -> None:
         """Set the classes that the style sheet goes by."""
-        self.set_class(width < LEAST_WIDTH or height < LEAST_HEIGHT, "tiny")
+        self.set_class(width < MIN_WIDTH or height < MIN_HEIGHT, "tiny")
         self.set_class(width >= 120, "-wide")
         self.set_class(height >= 34, "-tall")
         self.set_class(height < 20, "-short")
@@ -107,7 +107,7 @@ class RunScreen(Screen[None]):
         self.tick()
         try:
             if self.has_class("tiny"):
-                self.query_one("#tiny", TextLines).show(runfacts.summary_lines(snapshot))
+                self.query_one("#tiny", TextLines).show(run_text.summary_lines(snapshot))
             else:
                 self.snapshot_shown(snapshot)
         except (
@@ -122,8 +122,8 @@ class RunScreen(Screen[None]):
         """Once a second: what changes by itself, such as the age of the heartbeat."""
         if self.ready:
             snapshot, width = self.snapshot, self.app.size.width
-            top = runfacts.title_line(snapshot, width, frozen=self.dashboard.frozen)
-            below = runfacts.state_lines(snapshot, time.time(), width)
+            top = run_text.title_line(snapshot, width, frozen=self.dashboard.frozen)
+            below = run_text.state_lines(snapshot, time.time(), width)
             self.query_one("#title", TextLines).show([top, *below])
 
     def as_text(self) -> str:
@@ -164,9 +164,9 @@ class RunScreen(Screen[None]):
         try:
             return await self.dashboard.ask(question)
         except CamtuiError as error:
-            self.dashboard.say(error.message, severity="warning")
+            self.dashboard.toast(error.message, severity="warning")
         except sqlite3.Error as error:
-            self.dashboard.say(f"cannot read the run: {error}", severity="error")
+            self.dashboard.toast(f"cannot read the run: {error}", severity="error")
         return None
 
 

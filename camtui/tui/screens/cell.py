@@ -17,10 +17,10 @@ from camtui.convergence import convergence
 from camtui.feed import Snapshot
 from camtui.format import metric_header, percent, short_count, with_interval
 from camtui.format.groups import By, Group, grouped
-from camtui.tui import cellfacts, plots
+from camtui.tui import cell_text, plots
 from camtui.tui.messages import EndNear, RowOpened
 from camtui.tui.screens.base import RunScreen
-from camtui.tui.widgets.fields import Column, Field, Line
+from camtui.tui.widgets.fields import Field, Line, TableColumn
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
 from evaluator.catalog import known_metrics, value_range
@@ -30,10 +30,10 @@ from evaluator.store.reader import RankedImage, RunReader
 from evaluator.text import printable
 
 PAGE = 100
-_GROWN = 1.05
+_REFRESH_RATIO = 1.05
 
 
-class Listed(NamedTuple):
+class ListedImage(NamedTuple):
     """One line of the list: the place in the order, the image, and its row."""
 
     ranked: RankedImage
@@ -51,11 +51,12 @@ def is_ascending(metric: str, worst: bool) -> bool:
 
 def page(
     reader: RunReader, cell: int, metric: str, ascending: bool, after: RankedImage | None
-) -> list[Listed]:
+) -> list[ListedImage]:
     """The next images of the list, by key."""
     ranked = reader.ranked(cell, metric, ascending=ascending, limit=PAGE, after=after)
     return [
-        Listed(place, reader.image(place.image), reader.row(cell, place.image)) for place in ranked
+        ListedImage(place, reader.image(place.image), reader.row(cell, place.image))
+        for place in ranked
     ]
 
 
@@ -84,7 +85,7 @@ class CellScreen(RunScreen):
         self.worst = True
         self.by: By | Literal[""] = ""
         self._groups: list[Group] = []
-        self._listed: list[Listed] = []
+        self._listed: list[ListedImage] = []
         self._complete = False
         self._class_names: tuple[str, ...] = ()
         self._curve: list[Mean] = []
@@ -121,10 +122,14 @@ class CellScreen(RunScreen):
         if cell is None:
             return
         width = self.app.size.width
-        self.query_one("#averages", TextLines).show(cellfacts.cell_lines(snapshot, cell, width))
+        self.query_one("#averages", TextLines).show(cell_text.cell_lines(snapshot, cell, width))
         n = snapshot.views[cell.id].summary.n
         drawn, metric = self._drawn_at
-        if self.metric != metric or n > drawn * _GROWN or n == snapshot.info.image_count != drawn:
+        if (
+            self.metric != metric
+            or n > drawn * _REFRESH_RATIO
+            or n == snapshot.info.image_count != drawn
+        ):
             self._drawn_at = (n, self.metric)
             self.fetch(partial(self._fetch_plots, n), "plots")
         self._show_plots()
@@ -266,22 +271,22 @@ class CellScreen(RunScreen):
         self.dashboard.pop_screen()
 
 
-def list_columns(metric: str, width: int) -> list[Column]:
+def list_columns(metric: str, width: int) -> list[TableColumn]:
     """Place, image, classes, confidences and the metrics of a row.
 
     The one that orders comes last.
     """
     shown = other_metrics(metric, width)
     columns = [
-        Column("place", "#", 6),
-        Column("image", "image", 24 if width < 100 else 32, right=False),
+        TableColumn("place", "#", 6),
+        TableColumn("image", "image", 24 if width < 100 else 32, right=False),
     ]
     columns += [
-        Column("classes", "true → predicted", 0, right=False),
-        Column("confidence", "confidence\n→ masked", 11),
+        TableColumn("classes", "true → predicted", 0, right=False),
+        TableColumn("confidence", "confidence\n→ masked", 11),
     ]
-    columns += [Column(key, metric_header(known_metrics()[key]), 7) for key in shown]
-    return [*columns, Column("value", metric_header(known_metrics()[metric]), 8)]
+    columns += [TableColumn(key, metric_header(known_metrics()[key]), 7) for key in shown]
+    return [*columns, TableColumn("value", metric_header(known_metrics()[metric]), 8)]
 
 
 def other_metrics(metric: str, width: int) -> list[str]:
@@ -293,12 +298,12 @@ def other_metrics(metric: str, width: int) -> list[str]:
     )
 
 
-def image_line(place: int, listed: Listed, classes: tuple[str, ...], shown: list[str]) -> Line:
+def image_line(place: int, listed: ListedImage, classes: tuple[str, ...], shown: list[str]) -> Line:
     """One image of the list."""
     row, image = listed.row, listed.image
     name = printable(PurePosixPath(image.path.decode("utf-8", "surrogateescape")).name, 32)
-    label = cellfacts.class_name(classes, image.label)
-    predicted = cellfacts.class_name(classes, row.predicted) if row else "?"
+    label = cell_text.class_name(classes, image.label)
+    predicted = cell_text.class_name(classes, row.predicted) if row else "?"
     same = image.label is not None and row is not None and image.label == row.predicted
     words = label if same else f"{label} → {predicted}"
     fields = [Field(str(place), "dim"), Field(name), Field(words, "" if same else "warn")]
@@ -307,13 +312,14 @@ def image_line(place: int, listed: Listed, classes: tuple[str, ...], shown: list
     return Line(image.id, (*fields, Field(percent(listed.ranked.value), "strong")))
 
 
-def group_columns(metric: str, width: int) -> list[Column]:
+def group_columns(metric: str, width: int) -> list[TableColumn]:
     """A group of images, how many they are, and their averages; the one that orders comes last."""
-    columns = [Column("group", "images", 0, right=False), Column("n", "n", 8)]
+    columns = [TableColumn("group", "images", 0, right=False), TableColumn("n", "n", 8)]
     columns += [
-        Column(key, metric_header(known_metrics()[key]), 7) for key in other_metrics(metric, width)
+        TableColumn(key, metric_header(known_metrics()[key]), 7)
+        for key in other_metrics(metric, width)
     ]
-    return [*columns, Column("value", metric_header(known_metrics()[metric]), 14)]
+    return [*columns, TableColumn("value", metric_header(known_metrics()[metric]), 14)]
 
 
 def in_order(groups: list[Group], metric: str, *, worst: bool) -> list[Group]:

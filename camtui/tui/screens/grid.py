@@ -19,7 +19,7 @@ from textual.widgets import Input
 from camtui.convergence import convergence
 from camtui.feed import Snapshot
 from camtui.ties import best_in_backbone
-from camtui.tui import cellfacts, gridmodel, overview, runfacts
+from camtui.tui import cell_text, grid_model, overview, run_text
 from camtui.tui.messages import CursorMoved, RowOpened
 from camtui.tui.screens.base import RunScreen, rule
 from camtui.tui.widgets.fields import Field
@@ -32,13 +32,13 @@ from evaluator.statistics import Mean
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
-_REST = 0.2
+_CURSOR_DELAY = 0.2
 """Seconds after which a cursor is taken to rest."""
 
-_GROWN = 1.1
+_REFRESH_RATIO = 1.1
 """How much a cell must have grown before its convergence is read again."""
 
-_STILL = 5.0
+_ORDER_HOLD = 5.0
 """Seconds without a key after which rows may change places."""
 
 
@@ -66,7 +66,7 @@ class GridScreen(RunScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self.view = gridmodel.View()
+        self.options = grid_model.GridOptions()
         self._moved = 0.0
         self._placed = False
         self._timer: Timer | None = None
@@ -106,20 +106,20 @@ class GridScreen(RunScreen):
         self._show_table(snapshot)
         self._show_detail(snapshot)
         events = self.query_one("#events", TextLines)
-        events.show(runfacts.event_lines(snapshot, max(1, events.size.height)))
+        events.show(run_text.event_lines(snapshot, max(1, events.size.height)))
         if self.has_class("-wide"):
             self.query_one("#work", TextLines).show(
-                runfacts.side_lines(snapshot, max(35, self.query_one("#side").size.width - 1))
+                run_text.side_lines(snapshot, max(35, self.query_one("#side").size.width - 1))
             )
         self._show_overview(snapshot)
         self._think()
 
     def _hint(self, snapshot: Snapshot) -> list[Field]:
-        metric = known_metrics()[self.view.metric]
+        metric = known_metrics()[self.options.metric]
         spans = [Field(f" {metric.title} {metric.arrow}", "strong")]
-        if self.view.paper:
+        if self.options.paper:
             printed = (
-                self.dashboard.paper(cell.backbone, cell.method, self.view.metric)
+                self.dashboard.paper(cell.backbone, cell.method, self.options.metric)
                 for cell in snapshot.cells
             )
             said = (
@@ -134,30 +134,30 @@ class GridScreen(RunScreen):
             Field("  = tie with it", "tie"),
             Field("  ~ partial", "partial"),
         ]
-        if self.view.order != "plan" or not self.view.descending:
+        if self.options.order != "plan" or not self.options.descending:
             by = (
-                self.view.column
-                if self.view.order == "value" and self.view.column
-                else self.view.order
+                self.options.column
+                if self.options.order == "value" and self.options.column
+                else self.options.order
             )
             spans.append(
                 Field(
-                    f"  sorted by {printable(by, 20)} {'↓' if self.view.descending else '↑'}",
+                    f"  sorted by {printable(by, 20)} {'↓' if self.options.descending else '↑'}",
                     "accent",
                 )
             )
-        if self.view.words:
-            spans.append(Field(f"  filter: {printable(self.view.words, 20)}", "accent"))
+        if self.options.words:
+            spans.append(Field(f"  filter: {printable(self.options.words, 20)}", "accent"))
         return spans
 
     def _show_table(self, snapshot: Snapshot) -> None:
         table = self.query_one("#grid", LineTable)
-        moving = time.monotonic() - self._moved < _STILL
+        moving = time.monotonic() - self._moved < _ORDER_HOLD
         previous = [line.key for line in table.lines] if moving else []
         marks = self.dashboard.marks(self._marked_metrics(snapshot))
-        grid = gridmodel.build(
+        grid = grid_model.build(
             snapshot,
-            self.view,
+            self.options,
             marks,
             self.dashboard.paper,
             table.size.width or self.app.size.width,
@@ -170,23 +170,23 @@ class GridScreen(RunScreen):
             self._place_cursor(snapshot)
 
     def _marked_metrics(self, snapshot: Snapshot) -> tuple[str, ...]:
-        return snapshot.metrics if self.view.long else (self.view.metric,)
+        return snapshot.metrics if self.options.long else (self.options.metric,)
 
     def _place_cursor(self, snapshot: Snapshot) -> None:
         """Begin on the best cell there is; from then on the cursor is the user's."""
-        best = gridmodel.best_cell(
-            snapshot, self.view.metric, self.dashboard.marks((self.view.metric,))
+        best = grid_model.best_cell(
+            snapshot, self.options.metric, self.dashboard.marks((self.options.metric,))
         )
         if best is not None and self.dashboard.is_running:
             self._placed = True
             self.put_cursor(best)
 
-    def put_cursor(self, cell: gridmodel.CellKey) -> None:
+    def put_cursor(self, cell: grid_model.CellKey) -> None:
         """Put the cursor on a cell."""
         backbone, method = cell
         table = self.query_one("#grid", LineTable)
-        if self.view.long:
-            table.select((backbone, method), self.view.metric)
+        if self.options.long:
+            table.select((backbone, method), self.options.metric)
         else:
             table.select(method, backbone)
 
@@ -244,7 +244,7 @@ class GridScreen(RunScreen):
         before, seen = self._overview_of
         if (
             before == cell.id
-            and n < seen * _GROWN
+            and n < seen * _REFRESH_RATIO
             and not (n == self.snapshot.info.image_count != seen)
         ):
             return
@@ -263,9 +263,9 @@ class GridScreen(RunScreen):
         await self._load_worst(cell)
 
     async def _load_worst(self, cell: Cell) -> None:
-        from camtui.tui.worst import Worst, worst_of
+        from camtui.tui.worst_image import WorstImage, read_worst_image
 
-        found: Worst | None = await self.ask(partial(worst_of, cell=cell))
+        found: WorstImage | None = await self.ask(partial(read_worst_image, cell=cell))
         facts, picture = (
             self.query_one("#worst", TextLines),
             self.query_one("#worst-picture", Gallery),
@@ -286,7 +286,7 @@ class GridScreen(RunScreen):
         if cell is None:
             detail.show([[Field(" no cell is chosen", "dim")]])
             return
-        lines = cellfacts.cell_lines(snapshot, cell, detail.size.width or self.app.size.width)
+        lines = cell_text.cell_lines(snapshot, cell, detail.size.width or self.app.size.width)
         lines.insert(3 if len(lines) > 3 else len(lines), self._shape_line(snapshot, cell))
         detail.show(lines)
 
@@ -295,18 +295,18 @@ class GridScreen(RunScreen):
 
         The histogram is asked for when it is out of date.
         """
-        metric, summary = self.view.metric, snapshot.views[cell.id].summary
+        metric, summary = self.options.metric, snapshot.views[cell.id].summary
         wanted = (cell.id, metric, summary.n)
         if self._asked != wanted and (self._histogram is None or self._histogram[0] != wanted):
             self._asked = wanted
             self.fetch(partial(self._fetch_histogram, wanted), "histogram")
         if self._histogram is None or self._histogram[0][:2] != wanted[:2]:
             return [Field("")]
-        spans = cellfacts.histogram_fields(metric, self._histogram[1])
+        spans = cell_text.histogram_fields(metric, self._histogram[1])
         best = best_in_backbone(snapshot, self.dashboard.marks((metric,)), metric, cell.id)
         if best is not None and snapshot.mean(cell.id, metric) is not None:
             found = self.dashboard.difference(metric, best, cell.id)
-            spans += cellfacts.difference_fields(
+            spans += cell_text.difference_fields(
                 snapshot, metric, snapshot.views[best].cell, found, is_best=best == cell.id
             )
         return spans
@@ -328,14 +328,14 @@ class GridScreen(RunScreen):
         self._show_overview(self.snapshot)
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(_REST, self._think)
+        self._timer = self.set_timer(_CURSOR_DELAY, self._think)
 
     def _think(self) -> None:
         """Once the cursor rests: how does this cell differ from the best?"""
-        cell, metric = self.chosen(), self.view.metric
+        cell, metric = self.chosen(), self.options.metric
         shown = (
             sorted(self.snapshot.metrics, key=lambda key: key != metric)
-            if self.view.long
+            if self.options.long
             else [metric]
         )
         self.dashboard.think(shown, cell.id if cell else None)
@@ -348,7 +348,7 @@ class GridScreen(RunScreen):
     def _look(self, **changes: object) -> None:
         """Look at the same numbers another way; the cursor stays on its cell."""
         cell = self.chosen()
-        self.view = replace(self.view, **changes)  # type: ignore[arg-type] # fields of View, checked by the callers
+        self.options = replace(self.options, **changes)  # type: ignore[arg-type] # fields of GridOptions, checked by the callers
         self._moved = 0.0
         self.show_snapshot()
         if cell is not None:
@@ -357,31 +357,31 @@ class GridScreen(RunScreen):
     def action_metric(self, step: int) -> None:
         """The next metric, or the one before."""
         metrics = self.snapshot.metrics
-        place = metrics.index(self.view.metric) if self.view.metric in metrics else 0
+        place = metrics.index(self.options.metric) if self.options.metric in metrics else 0
         self._look(metric=metrics[(place + step) % len(metrics)])
 
     def action_view(self) -> None:
         """Method × backbone, or one line per cell."""
-        self._look(long=not self.view.long)
+        self._look(long=not self.options.long)
 
     def action_sort(self) -> None:
         """Plan → value of the column under the cursor → name → plan."""
-        following: dict[gridmodel.Order, gridmodel.Order] = {
+        following: dict[grid_model.Order, grid_model.Order] = {
             "plan": "value",
             "value": "name",
             "name": "plan",
         }
         _, column = self.query_one("#grid", LineTable).cursor
-        order = following[self.view.order]
+        order = following[self.options.order]
         self._look(order=order, column=column if order == "value" else "", descending=True)
 
     def action_reverse(self) -> None:
         """The other way round."""
-        self._look(descending=not self.view.descending)
+        self._look(descending=not self.options.descending)
 
     def action_paper(self) -> None:
         """What the paper printed, in the same places."""
-        self._look(paper=not self.view.paper)
+        self._look(paper=not self.options.paper)
 
     def action_zoom(self) -> None:
         """The table alone, or all panes."""

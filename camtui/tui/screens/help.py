@@ -11,8 +11,8 @@ from textual.binding import Binding, BindingsMap
 from textual.dom import DOMNode
 from textual.screen import ModalScreen
 
-from camtui.tui.marks import marks_of
-from camtui.tui.widgets.fields import Column, Field, Line
+from camtui.tui.legend import legend_of
+from camtui.tui.widgets.fields import Field, Line, TableColumn
 from camtui.tui.widgets.keybar import KeyBar, shown_key
 from camtui.tui.widgets.table import LineTable
 
@@ -37,10 +37,15 @@ class HelpScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Collect marks and bindings."""
-        columns = [Column("keys", "", _FIRST, right=False), Column("meaning", "", 0, right=False)]
+        columns = [
+            TableColumn("keys", "", _FIRST, right=False),
+            TableColumn("meaning", "", 0, right=False),
+        ]
         room = max(20, self.app.size.width - _FIRST - 3)
         table = self.query_one("#help", LineTable)
-        table.show(columns, [*mark_lines(self._asked_on, room), *help_lines(type(self.app), room)])
+        table.show(
+            columns, [*legend_lines(self._asked_on, room), *help_lines(type(self.app), room)]
+        )
         table.focus()
 
     def action_close(self) -> None:
@@ -76,10 +81,10 @@ def own_bindings(kind: type[DOMNode]) -> list[Binding]:
     ]
 
 
-def mark_lines(screen: str, room: int) -> list[Line]:
+def legend_lines(screen: str, room: int) -> list[Line]:
     """What each mark of a screen means, wrapped to the room there is."""
     lines = [Line(("marks", ""), (Field("on this screen", "strong"), Field("")))]
-    for mark, meaning in marks_of(screen):
+    for mark, meaning in legend_of(screen):
         lines += _entry(("marks", mark), Field(f"  {mark}", "accent"), meaning, room)
     return lines
 

@@ -17,28 +17,28 @@ from textual.binding import Binding
 from camtui.feed import Snapshot
 from camtui.pictures import seen_by
 from camtui.truth_object import NO_OBJECT, TruthObject, object_in
-from camtui.tui.imagefacts import curve_lines, fact_lines, where_line
-from camtui.tui.scene import Look, Scene, items, overlay
-from camtui.tui.screens.base import RunScreen
-from camtui.tui.shot import (
-    Shot,
-    Source,
-    all_methods_on,
-    first_of,
-    map_of,
+from camtui.tui.image_pictures import DisplayOptions, ImageData, gallery_items, overlay
+from camtui.tui.image_record import (
+    ImageRecord,
+    InputImage,
+    first_image,
     neighbour,
-    open_source,
-    read_shot,
+    open_input,
+    read_image_record,
+    rows_of_image,
+    saliency_map,
 )
+from camtui.tui.image_text import curve_lines, fact_lines, where_line
+from camtui.tui.screens.base import RunScreen
 from camtui.tui.widgets.fields import Field
-from camtui.tui.widgets.gallery import Gallery, Item, arrange
+from camtui.tui.widgets.gallery import Gallery, GalleryItem, arrange
 from camtui.tui.widgets.lines import TextLines
 from evaluator.records import Cell, Preprocessing, Row
 
 if TYPE_CHECKING:
     from evaluator.plan import RunPlan
 
-KEPT = 12
+IMAGES_CACHED = 12
 """Images whose pixels are kept, so that going back and forth costs nothing."""
 
 
@@ -46,7 +46,7 @@ _AROUND = 4
 """Rows above and below pictures, curves and facts: title, where we are, keys."""
 
 
-def spare_rows(pictures: Sequence[Item], width: int, room: int) -> int:
+def spare_rows(pictures: Sequence[GalleryItem], width: int, room: int) -> int:
     """Rows that the curves may take without making the pictures smaller, from 7 to 16."""
     layout = arrange(len(pictures), width, room, any(item.caption for item in pictures))
     rows = layout.lines * -(-len(pictures) // layout.columns)
@@ -90,10 +90,10 @@ class ImageScreen(RunScreen):
         super().__init__()
         self.cell_id, self.metric, self.worst = cell, metric, worst
         self.image_id = image
-        self.scene: Scene | None = None
-        self.look = Look()
+        self.image_data: ImageData | None = None
+        self.options = DisplayOptions()
         self.curves = False
-        self._sources: dict[tuple[int, Preprocessing], Source] = {}
+        self._inputs: dict[tuple[int, Preprocessing], InputImage] = {}
         self._plan: RunPlan | None = None
         self._problem = ""
 
@@ -107,7 +107,7 @@ class ImageScreen(RunScreen):
     def on_mount(self) -> None:
         """Fetch the image."""
         super().on_mount()
-        self.look = Look("four" if self.app.size.width >= 120 else "pair")
+        self.options = DisplayOptions("four" if self.app.size.width >= 120 else "pair")
         self._open(self.image_id)
 
     # -- fetching
@@ -122,49 +122,54 @@ class ImageScreen(RunScreen):
             return
         metric, worst = self.metric, self.worst
         if image is None:
-            image = await self.ask(lambda reader: first_of(reader, cell.id, metric, worst=worst))
+            image = await self.ask(lambda reader: first_image(reader, cell.id, metric, worst=worst))
         if image is None:
             self._say_nothing("no image of this cell has a value yet")
             return
         number = image
-        shot = await self.ask(lambda reader: read_shot(reader, cell, number, metric, worst=worst))
-        if shot is None:
+        record = await self.ask(
+            lambda reader: read_image_record(reader, cell, number, metric, worst=worst)
+        )
+        if record is None:
             return
-        source = await self._source(shot)
+        input_image = await self._input(record)
         others: list[tuple[Cell, Row | None]] | None = []
-        if self.look.all_methods:
+        if self.options.all_methods:
             cells = [
                 one
                 for one in self.snapshot.cells
                 if one.backbone == cell.backbone and one.applicable
             ]
-            others = await self.ask(lambda reader: all_methods_on(reader, cells, number))
+            others = await self.ask(lambda reader: rows_of_image(reader, cells, number))
         self.image_id = number
-        map_, truth = map_of(cell.method, shot.row, shot.loaded), await self._object(shot)
-        self.scene = Scene(shot, source, map_, tuple(others or ()), truth)
+        map_, truth = (
+            saliency_map(cell.method, record.row, record.loaded),
+            await self._object(record),
+        )
+        self.image_data = ImageData(record, input_image, map_, tuple(others or ()), truth)
         self._draw()
 
-    async def _source(self, shot: Shot) -> Source:
+    async def _input(self, record: ImageRecord) -> InputImage:
         """The pixels; opening a file is left to a thread."""
         if self._plan is None:
             self._plan = await self._find_plan()
         if self._plan is None:
-            return Source(None, self._problem)
-        key = shot.image.id, seen_by(shot.loaded, self._plan.resize)
-        if key not in self._sources:
-            self._sources[key] = await asyncio.to_thread(
-                open_source, self._plan.data, shot.image, key[1]
+            return InputImage(None, self._problem)
+        key = record.image.id, seen_by(record.loaded, self._plan.resize)
+        if key not in self._inputs:
+            self._inputs[key] = await asyncio.to_thread(
+                open_input, self._plan.data, record.image, key[1]
             )
-            while len(self._sources) > KEPT:
-                del self._sources[next(iter(self._sources))]
-        return self._sources[key]
+            while len(self._inputs) > IMAGES_CACHED:
+                del self._inputs[next(iter(self._inputs))]
+        return self._inputs[key]
 
-    async def _object(self, shot: Shot) -> TruthObject:
+    async def _object(self, record: ImageRecord) -> TruthObject:
         """Where the object is; reading its file is left to a thread."""
-        if self._plan is None or shot.row is None:
+        if self._plan is None or record.row is None:
             return NO_OBJECT
         return await asyncio.to_thread(
-            object_in, self._plan, shot.image, shot.row.target, shot.loaded
+            object_in, self._plan, record.image, record.row.target, record.loaded
         )
 
     async def _find_plan(self) -> RunPlan | None:
@@ -182,37 +187,39 @@ class ImageScreen(RunScreen):
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
         """A finished row does not change; an image that was still to come may have one now."""
-        if self.scene is not None and self.scene.shot.row is None:
+        if self.image_data is not None and self.image_data.record.row is None:
             self._open(self.image_id)
 
     def _say_nothing(self, why: str) -> None:
         self.query_one("#where", TextLines).show([[Field(f" {why}", "warn")]])
 
     def _draw(self) -> None:
-        scene = self.scene
-        if scene is None or not self.is_mounted:
+        image_data = self.image_data
+        if image_data is None or not self.is_mounted:
             return
         width = self.app.size.width
         self.query_one("#where", TextLines).show(
-            [where_line(scene.shot, self.metric, self.worst, width)]
+            [where_line(image_data.record, self.metric, self.worst, width)]
         )
-        pictures = self._pictures(scene)
+        pictures = self._pictures(image_data)
         self.query_one("#gallery", Gallery).show(pictures)
-        facts = fact_lines(scene.shot, self.metric, width)
+        facts = fact_lines(image_data.record, self.metric, width)
         self.query_one("#facts", TextLines).show(facts)
         panel = self.query_one("#curves", TextLines)
-        show_curves = bool(scene.shot.curves) and (self.curves or self.app.size.height >= 34)
+        show_curves = bool(image_data.record.curves) and (self.curves or self.app.size.height >= 34)
         panel.display = show_curves
         room = self.app.size.height - len(facts) - _AROUND
         panel.show(
-            curve_lines(scene.shot, width, spare_rows(pictures, width, room)) if show_curves else []
+            curve_lines(image_data.record, width, spare_rows(pictures, width, room))
+            if show_curves
+            else []
         )
         self.refresh_bindings()
 
-    def _pictures(self, scene: Scene) -> list[Item]:
+    def _pictures(self, image_data: ImageData) -> list[GalleryItem]:
         if self.dashboard.settings.images == "off":
-            return [Item("pictures are off", None, "start with --images half to see them")]
-        return items(scene, self.look, self.metric)
+            return [GalleryItem("pictures are off", None, "start with --images half to see them")]
+        return gallery_items(image_data, self.options, self.metric)
 
     # -- keys
     # ----------------------------------------------------------------------------------------------
@@ -220,32 +227,32 @@ class ImageScreen(RunScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Curves only where the run has them."""
         if action == "curves":
-            return bool(self.scene and self.scene.shot.curves)
+            return bool(self.image_data and self.image_data.record.curves)
         if action == "truth":
             return self._plan is not None and self._plan.truth is not None
         return True
 
     def action_step(self, step: int) -> None:
         """The next image of the list, or the one before."""
-        if self.scene is not None:
-            self.fetch(partial(self._step, self.scene.shot, step), "image")
+        if self.image_data is not None:
+            self.fetch(partial(self._step, self.image_data.record, step), "image")
 
-    async def _step(self, shot: Shot, step: int) -> None:
+    async def _step(self, record: ImageRecord, step: int) -> None:
         metric, worst = self.metric, self.worst
         image = await self.ask(
-            lambda reader: neighbour(reader, shot, metric, worst=worst, step=step)
+            lambda reader: neighbour(reader, record, metric, worst=worst, step=step)
         )
         if image is not None:
             await self._load(image)
 
     def action_view(self) -> None:
         """Other pictures of the same image."""
-        self.look = self.look.other_view()
+        self.options = self.options.next_view()
         self._draw()
 
     def action_all(self) -> None:
         """All methods beside each other, or this one again."""
-        self.look = replace(self.look, all_methods=not self.look.all_methods)
+        self.options = replace(self.options, all_methods=not self.options.all_methods)
         self._open(self.image_id)
 
     def action_curves(self) -> None:
@@ -255,19 +262,19 @@ class ImageScreen(RunScreen):
 
     def action_colours(self) -> None:
         """The next colour map."""
-        self.look = self.look.other_colours()
+        self.options = self.options.next_colours()
         self._draw()
 
     def action_alpha(self) -> None:
         """Another strength of the overlay."""
-        self.look = self.look.other_alpha()
+        self.options = self.options.next_alpha()
         self._draw()
 
     def action_truth(self) -> None:
         """Show or hide the object's edge; where it is not known, say why."""
-        self.look = replace(self.look, truth=not self.look.truth)
-        if self.scene is not None and self.scene.truth.problem:
-            self.dashboard.say(self.scene.truth.problem, severity="warning")
+        self.options = replace(self.options, truth=not self.options.truth)
+        if self.image_data is not None and self.image_data.truth.problem:
+            self.dashboard.toast(self.image_data.truth.problem, severity="warning")
         self._draw()
 
     def action_metric(self, step: int) -> None:
@@ -283,13 +290,13 @@ class ImageScreen(RunScreen):
 
     def action_full(self) -> None:
         """The overlay in the terminal's own graphics."""
-        if self.scene is not None:
-            self.dashboard.show_full(overlay(self.scene, self.look).picture)
+        if self.image_data is not None:
+            self.dashboard.show_full(overlay(self.image_data, self.options).picture)
 
     def action_copy_path(self) -> None:
         """The image's path, to the clipboard of the terminal."""
-        if self.scene is not None and self._plan is not None:
-            path = self.scene.shot.image.path.decode("utf-8", "backslashreplace")
+        if self.image_data is not None and self._plan is not None:
+            path = self.image_data.record.image.path.decode("utf-8", "backslashreplace")
             self.dashboard.copy(f"{self._plan.data}/{path}", "path")
 
     def action_up(self) -> None:

@@ -14,10 +14,10 @@ from textual.binding import Binding
 
 from camtui.feed import Snapshot
 from camtui.format import ABSENT, count, duration
-from camtui.tui import runfacts
+from camtui.tui import run_text
 from camtui.tui.messages import CursorMoved
 from camtui.tui.screens.base import RunScreen
-from camtui.tui.widgets.fields import Column, Field, Line
+from camtui.tui.widgets.fields import Field, Line, TableColumn
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
@@ -27,10 +27,10 @@ from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
 TABS = ("events", "errors", "plan", "timings", "log file")
-MOST_FAILURES = 2000
+MAX_FAILURES = 2000
 LOG_LINES = 1000
 
-Shown = tuple[list[Column], list[Line]]
+TableContent = tuple[list[TableColumn], list[Line]]
 
 
 class LogScreen(RunScreen):
@@ -82,7 +82,7 @@ class LogScreen(RunScreen):
             self._seen = (self.tab, snapshot.failures)
             self.fetch(partial(self._fetch, self.tab), "log")
 
-    def _put(self, shown: Shown, *, at_end: bool = False) -> None:
+    def _put(self, shown: TableContent, *, at_end: bool = False) -> None:
         table = self.query_one("#log", LineTable)
         fresh = not table.lines
         follows = at_end and (fresh or table.cursor[0] == table.lines[-1].key)
@@ -119,23 +119,26 @@ class LogScreen(RunScreen):
         self.dashboard.pop_screen()
 
 
-def event_table(snapshot: Snapshot) -> Shown:
+def event_table(snapshot: Snapshot) -> TableContent:
     """The newest events, oldest first."""
-    columns = [Column("time", "time", 10, right=False), Column("level", "level", 8, right=False)]
-    columns += [Column("text", "what happened", 0, right=False)]
+    columns = [
+        TableColumn("time", "time", 10, right=False),
+        TableColumn("level", "level", 8, right=False),
+    ]
+    columns += [TableColumn("text", "what happened", 0, right=False)]
     return columns, [
-        Line(event.id, tuple(runfacts.event_fields(event))) for event in snapshot.events
+        Line(event.id, tuple(run_text.event_fields(event))) for event in snapshot.events
     ]
 
 
-def timing_table(snapshot: Snapshot) -> Shown:
+def timing_table(snapshot: Snapshot) -> TableContent:
     """What an image costs in each stage, and how long the stage has taken in this session."""
     columns = [
-        Column("stage", "stage", 0, right=False),
-        Column("done", "images", 15),
-        Column("each", "ms/image", 9),
+        TableColumn("stage", "stage", 0, right=False),
+        TableColumn("done", "images", 15),
+        TableColumn("each", "ms/image", 9),
     ]
-    columns += [Column("forwards", "forwards", 8), Column("spent", "spent", 7)]
+    columns += [TableColumn("forwards", "forwards", 8), TableColumn("spent", "spent", 7)]
     lines = []
     for stage in snapshot.stages:
         each = f"{1000 * stage.seconds / stage.timed_images:.1f}" if stage.timed_images else ABSENT
@@ -157,16 +160,19 @@ class _CellNames(NamedTuple):
     method: str
 
 
-def failure_lines(reader: RunReader) -> Shown:
+def failure_lines(reader: RunReader) -> TableContent:
     """Image, cell, reason and detail of every failure, or of the first of them."""
     names = {cell.id: _CellNames(cell.backbone, cell.method) for cell in reader.cells()}
-    columns = [Column("image", "image", 30, right=False), Column("cell", "cell", 26, right=False)]
+    columns = [
+        TableColumn("image", "image", 30, right=False),
+        TableColumn("cell", "cell", 26, right=False),
+    ]
     columns += [
-        Column("reason", "reason", 12, right=False),
-        Column("detail", "detail", 0, right=False),
+        TableColumn("reason", "reason", 12, right=False),
+        TableColumn("detail", "detail", 0, right=False),
     ]
     lines = []
-    for failure in reader.failures(limit=MOST_FAILURES):
+    for failure in reader.failures(limit=MAX_FAILURES):
         name = names.get(failure.cell, _CellNames("?", "?"))
         cell = f"{printable(name.method)}/{printable(name.backbone)}" + (
             f" {failure.metric}" if failure.metric else ""
@@ -179,21 +185,17 @@ def failure_lines(reader: RunReader) -> Shown:
             Field(printable(failure.detail)),
         )
         lines.append(Line((failure.cell, failure.image, failure.metric), fields))
-    if len(lines) == MOST_FAILURES:
+    if len(lines) == MAX_FAILURES:
         lines.append(
             Line(
                 "more",
-                (
-                    Field(
-                        f"only the first {count(MOST_FAILURES)} are listed: camtui errors", "warn"
-                    ),
-                ),
+                (Field(f"only the first {count(MAX_FAILURES)} are listed: camtui errors", "warn"),),
             )
         )
     return columns, lines
 
 
-def plan_lines(reader: RunReader) -> Shown:
+def plan_lines(reader: RunReader) -> TableContent:
     """The plan, the networks, the versions: a name and a value each."""
     pairs: list[tuple[str, object]] = [
         ("file", reader.path),
@@ -215,8 +217,8 @@ def plan_lines(reader: RunReader) -> Shown:
         for place, (name, value) in enumerate(pairs)
     ]
     return [
-        Column("name", "what", 28, right=False),
-        Column("value", "value", 0, right=False),
+        TableColumn("name", "what", 28, right=False),
+        TableColumn("value", "value", 0, right=False),
     ], lines
 
 
@@ -231,11 +233,11 @@ def _described(loaded: LoadedBackbone | None) -> str:
     return f"{loaded.weights}, sha256 {loaded.sha256[:16]}, layer {loaded.layer} ({size})"
 
 
-def log_lines(reader: RunReader) -> Shown:
+def log_lines(reader: RunReader) -> TableContent:
     """The end of what the driver and the workers printed."""
     from camtui.launch import tail
 
     log = known_log(reader.path)
     found = tail(log, LOG_LINES)
     lines = [Line(place, (Field(printable(line, 1000)),)) for place, line in enumerate(found)]
-    return [Column("line", printable(log.name), 0, right=False)], lines
+    return [TableColumn("line", printable(log.name), 0, right=False)], lines

@@ -30,9 +30,9 @@ from camtui.format import (
 from camtui.runs import list_runs
 from camtui.status import RunStatus, read_status
 from camtui.tui.messages import CursorMoved, RowOpened
-from camtui.tui.runfacts import clock, state_field
+from camtui.tui.run_text import clock, state_field
 from camtui.tui.screens.base import RunScreen
-from camtui.tui.widgets.fields import Column, Field, Line
+from camtui.tui.widgets.fields import Field, Line, TableColumn
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
 from evaluator.catalog import known_metrics
@@ -42,7 +42,7 @@ from evaluator.text import printable
 
 
 @dataclass(frozen=True)
-class Known:
+class RunEntry:
     """A run in the list.
 
     Attributes:
@@ -58,14 +58,16 @@ class Known:
     problem: str = ""
 
 
-def read_known(path: Path) -> Known:
+def read_run_entry(path: Path) -> RunEntry:
     """Look at one run. Blocking."""
     try:
         with RunReader(path) as reader:
             status, info = read_status(reader, path), reader.info()
-            return Known(path, status, info.started or info.created, _best(reader), _plan(reader))
+            return RunEntry(
+                path, status, info.started or info.created, _best(reader), _plan(reader)
+            )
     except (CamtuiError, sqlite3.Error) as error:
-        return Known(
+        return RunEntry(
             path,
             None,
             0.0,
@@ -120,12 +122,12 @@ def _in_words(value: object) -> str:
 SORTS = ("started", "name", "ADCC")
 
 
-def sorted_runs(known: Sequence[Known], order: str, words: str) -> list[Known]:
+def sorted_runs(entry: Sequence[RunEntry], order: str, words: str) -> list[RunEntry]:
     """The runs whose names hold the words, the last started.
 
     The first by name or the best first.
     """
-    shown = [one for one in known if words.lower() in one.path.stem.lower()]
+    shown = [one for one in entry if words.lower() in one.path.stem.lower()]
     if order == "name":
         return sorted(shown, key=lambda one: one.path.stem.lower())
     if order == "ADCC":
@@ -146,7 +148,7 @@ class RunsScreen(RunScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._known: list[Known] = []
+        self._entries: list[RunEntry] = []
         self._marked: list[Path] = []
         self._read_at = 0.0
         self._order, self._words = SORTS[0], ""
@@ -175,53 +177,62 @@ class RunsScreen(RunScreen):
         mine = self.dashboard.path
         if mine is not None and mine not in paths:
             paths.insert(0, mine)
-        self._known = [await asyncio.to_thread(read_known, path) for path in paths]
+        self._entries = [await asyncio.to_thread(read_run_entry, path) for path in paths]
         self._show_list()
 
     def _show_list(self) -> None:
         wide = self.app.size.width >= 100
-        columns = [Column("mark", "", 1), Column("name", "run", 26 if wide else 18, right=False)]
-        columns += [
-            Column("state", "state", 11, right=False),
-            Column("done", "done", 5),
-            Column("best", "ADCC↑", 6),
+        columns = [
+            TableColumn("mark", "", 1),
+            TableColumn("name", "run", 26 if wide else 18, right=False),
         ]
-        columns += [Column("cell", "best", 0, right=False), Column("took", "took", 6)]
-        columns += [Column("images", "images", 9), Column("started", "started", 10)] if wide else []
-        lines = [self._line(known) for known in sorted_runs(self._known, self._order, self._words)]
+        columns += [
+            TableColumn("state", "state", 11, right=False),
+            TableColumn("done", "done", 5),
+            TableColumn("best", "ADCC↑", 6),
+        ]
+        columns += [TableColumn("cell", "best", 0, right=False), TableColumn("took", "took", 6)]
+        columns += (
+            [TableColumn("images", "images", 9), TableColumn("started", "started", 10)]
+            if wide
+            else []
+        )
+        lines = [
+            self._line(entry) for entry in sorted_runs(self._entries, self._order, self._words)
+        ]
         nothing = (
             "no run of that name; Esc shows all" if self._words else "no run in the folder of runs"
         )
         self.query_one("#runs", LineTable).show(columns, lines, empty=nothing)
         self._show_difference()
 
-    def _line(self, known: Known) -> Line:
+    def _line(self, entry: RunEntry) -> Line:
         name = Field(
-            printable(known.path.stem), "accent" if known.path == self.dashboard.path else "strong"
+            printable(entry.path.stem), "accent" if entry.path == self.dashboard.path else "strong"
         )
-        mark = Field("+" if known.path in self._marked else " ", "key")
-        status = known.status
+        mark = Field("+" if entry.path in self._marked else " ", "key")
+        status = entry.status
         if status is None:
             nothing = [Field("")] * 2
             return Line(
-                known.path,
-                (mark, name, Field("unreadable", "error"), *nothing, Field(known.problem, "dim")),
+                entry.path,
+                (mark, name, Field("unreadable", "error"), *nothing, Field(entry.problem, "dim")),
             )
         fields = [
             mark,
             name,
             state_field(status.state),
             Field(percent(status.progress, 0) + "%"),
-            Field(known.best[0], "best"),
+            Field(entry.best[0], "best"),
         ]
-        fields += [Field(known.best[1], "dim"), Field(duration(status.elapsed), "dim")]
-        fields += [Field(count(status.images), "dim"), Field(clock(known.started), "dim")]
-        return Line(known.path, tuple(fields))
+        fields += [Field(entry.best[1], "dim"), Field(duration(status.elapsed), "dim")]
+        fields += [Field(count(status.images), "dim"), Field(clock(entry.started), "dim")]
+        return Line(entry.path, tuple(fields))
 
     def _show_difference(self) -> None:
         row, _ = self.query_one("#runs", LineTable).cursor
-        chosen = next((known for known in self._known if known.path == row), None)
-        mine = next((known for known in self._known if known.path == self.dashboard.path), None)
+        chosen = next((entry for entry in self._entries if entry.path == row), None)
+        mine = next((entry for entry in self._entries if entry.path == self.dashboard.path), None)
         panel = self.query_one("#difference", TextLines)
         if chosen is None:
             panel.show([])
@@ -264,13 +275,13 @@ class RunsScreen(RunScreen):
         if len(set(chosen)) == 2:
             self.app.push_screen(CompareScreen(chosen[0], chosen[1]))
         else:
-            self.dashboard.say("mark two runs with Space", severity="warning")
+            self.dashboard.toast("mark two runs with Space", severity="warning")
 
     def action_sort(self) -> None:
         """By start, by name, by ADCC."""
         self._order = SORTS[(SORTS.index(self._order) + 1) % len(SORTS)]
         self._show_list()
-        self.dashboard.say(f"sorted by {self._order}")
+        self.dashboard.toast(f"sorted by {self._order}")
 
     def action_search(self) -> None:
         """Open the search line."""
@@ -338,11 +349,15 @@ class CompareScreen(RunScreen):
         except (CamtuiError, sqlite3.Error) as error:
             lines, notes = [], [error.message if isinstance(error, CamtuiError) else str(error)]
         columns = [
-            Column("method", "method", 18, right=False),
-            Column("backbone", "backbone", 18, right=False),
+            TableColumn("method", "method", 18, right=False),
+            TableColumn("backbone", "backbone", 18, right=False),
         ]
-        columns += [Column("n", "n", 8), Column("first", "first", 7), Column("second", "second", 7)]
-        columns += [Column("change", "change", 16), Column("verdict", "", 8, right=False)]
+        columns += [
+            TableColumn("n", "n", 8),
+            TableColumn("first", "first", 7),
+            TableColumn("second", "second", 7),
+        ]
+        columns += [TableColumn("change", "change", 16), TableColumn("verdict", "", 8, right=False)]
         self.query_one("#differences", LineTable).show(columns, lines, empty="nothing to compare")
         self.query_one("#notes", TextLines).show(
             [[Field(f" {printable(note, 300)}", "dim")] for note in notes]

@@ -17,7 +17,7 @@ class Field(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A column; titles of two words may take two lines.
 
     Attributes:

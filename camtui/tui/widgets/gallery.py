@@ -20,7 +20,7 @@ _GAP = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Item:
+class GalleryItem:
     """One picture.
 
     Attributes:
@@ -65,10 +65,10 @@ class Gallery(Widget):
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
-        self._items: Sequence[Item] = ()
+        self._items: Sequence[GalleryItem] = ()
         self._lines: list[Strip] | None = None
 
-    def show(self, items: Sequence[Item]) -> None:
+    def show(self, items: Sequence[GalleryItem]) -> None:
         """Show these pictures."""
         self._items, self._lines = items, None
         self.refresh()
@@ -123,7 +123,7 @@ class Gallery(Widget):
                 )
         return lines
 
-    def _column(self, item: Item, layout: Layout) -> list[Strip]:
+    def _column(self, item: GalleryItem, layout: Layout) -> list[Strip]:
         """Title, picture and caption of one item, each line as wide as the picture."""
         lines = [
             self._text(
@@ -137,7 +137,7 @@ class Gallery(Widget):
             lines.append(self._text(item.caption, layout.width, "best" if item.best else ""))
         return lines
 
-    def _picture(self, item: Item, layout: Layout) -> list[Strip]:
+    def _picture(self, item: GalleryItem, layout: Layout) -> list[Strip]:
         if item.picture is None:
             blank = [Strip.blank(layout.width, self.rich_style) for _ in range(layout.height)]
             words = _wrapped(item.note, layout.width)
@@ -145,7 +145,7 @@ class Gallery(Widget):
             for place, line in enumerate(words[: layout.height - start]):
                 blank[start + place] = self._text(line, layout.width, "warn")
             return blank
-        from camtui.tui import halfcell
+        from camtui.tui import half_cell
 
         system = self.app.console.color_system
         colours = 1 << 24 if system == "truecolor" else 256
@@ -154,7 +154,7 @@ class Gallery(Widget):
             or system is None
             or getattr(getattr(self.app, "settings", None), "ascii", False)
         )
-        return halfcell.strips(
+        return half_cell.strips(
             item.picture, layout.width, layout.height, colours=colours, ascii_only=plain
         )
 

@@ -13,8 +13,8 @@ from textual import events
 from textual.binding import Binding
 
 from camtui.tui.messages import CursorMoved, EndNear, RowOpened
-from camtui.tui.widgets.fields import Column, Line
-from camtui.tui.widgets.tabledrawing import TableDrawing
+from camtui.tui.widgets.fields import Line, TableColumn
+from camtui.tui.widgets.table_drawing import TableDrawing
 
 
 class LineTable(TableDrawing, can_focus=True):
@@ -49,7 +49,9 @@ class LineTable(TableDrawing, can_focus=True):
     # -- state that comes down
     # ----------------------------------------------------------------------------------------------
 
-    def show(self, columns: Sequence[Column], lines: Sequence[Line], *, empty: str = "") -> None:
+    def show(
+        self, columns: Sequence[TableColumn], lines: Sequence[Line], *, empty: str = ""
+    ) -> None:
         """Show these rows; the cursor stays on its key.
 
         Args:
@@ -66,8 +68,8 @@ class LineTable(TableDrawing, can_focus=True):
         self._repaint(before, old_columns)
         typed_ahead = self._typed_ahead
         self.expect(rows=False)
-        for deed in typed_ahead:
-            deed()
+        for action in typed_ahead:
+            action()
 
     def expect(self, *, rows: bool = True) -> None:
         """Other rows are on their way: keys are meant for those.
@@ -79,13 +81,13 @@ class LineTable(TableDrawing, can_focus=True):
         """
         self._expecting, self._typed_ahead = rows, []
 
-    def _on_rows_to_come(self, deed: Callable[[], None]) -> None:
+    def _when_rows_are_shown(self, action: Callable[[], None]) -> None:
         if self._expecting:
-            self._typed_ahead.append(deed)
+            self._typed_ahead.append(action)
         else:
-            deed()
+            action()
 
-    def _repaint(self, before: tuple[Line, ...], old_columns: tuple[Column, ...]) -> None:
+    def _repaint(self, before: tuple[Line, ...], old_columns: tuple[TableColumn, ...]) -> None:
         if old_columns != self._columns:
             self._left = 1
         top = self._top
@@ -150,7 +152,7 @@ class LineTable(TableDrawing, can_focus=True):
 
     def action_move(self, step: int) -> None:
         """Up or down."""
-        self._on_rows_to_come(lambda: self._go(self._row + step))
+        self._when_rows_are_shown(lambda: self._go(self._row + step))
 
     def action_page(self, step: int) -> None:
         """A screenful up or down."""
@@ -158,11 +160,11 @@ class LineTable(TableDrawing, can_focus=True):
 
     def action_first(self) -> None:
         """To the first row."""
-        self._on_rows_to_come(lambda: self._go(0))
+        self._when_rows_are_shown(lambda: self._go(0))
 
     def action_last(self) -> None:
         """To the last row that is loaded."""
-        self._on_rows_to_come(lambda: self._go(len(self._lines) - 1))
+        self._when_rows_are_shown(lambda: self._go(len(self._lines) - 1))
 
     def action_move_column(self, step: int) -> None:
         """Left or right."""
@@ -172,7 +174,7 @@ class LineTable(TableDrawing, can_focus=True):
 
     def action_open(self) -> None:
         """Enter on a row; nothing opens over what has come to the front while the rows were waited for."""
-        self._on_rows_to_come(lambda: self._open(self._row))
+        self._when_rows_are_shown(lambda: self._open(self._row))
 
     def _open(self, row: int) -> None:
         if row < len(self._lines) and self.screen is self.app.screen:

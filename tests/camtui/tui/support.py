@@ -16,13 +16,13 @@ from camtui.tui.settings import DEFAULTS, Settings
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
 
-__all__ = ["SIZES", "Driver", "Settings", "opened", "said"]
+__all__ = ["SIZES", "DashboardTester", "Settings", "opened", "toasts"]
 
 SIZES = {"small": (60, 16), "usual": (80, 24), "large": (140, 40)}
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
-class Driver:
+class DashboardTester:
     """One dashboard under test."""
 
     def __init__(self, app: Dashboard, pilot: Pilot[int]) -> None:
@@ -40,7 +40,7 @@ class Driver:
             busy = [
                 worker
                 for worker in self.app.workers
-                if not worker.is_finished and worker.group != "deeds"
+                if not worker.is_finished and worker.group != "actions"
             ]
             if not busy:
                 return
@@ -48,7 +48,7 @@ class Driver:
 
     async def until(self, true: Callable[[], Any]) -> None:
         """Until something is so; fails after a minute: other work may fill the machine."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while not true():
             assert time.monotonic() < end, f"never came true; the screen:\n{self.text()}"
             await self.pilot.pause(0.02)
@@ -71,17 +71,17 @@ class Driver:
         return [[field.text.strip() for field in line.fields] for line in self.table(id_).lines]
 
 
-def said(driver: Driver) -> str:
+def toasts(tester: DashboardTester) -> str:
     """Every toast so far."""
-    return "\n".join(toast.message for toast in driver.app._notifications)
+    return "\n".join(toast.message for toast in tester.app._notifications)
 
 
 @asynccontextmanager
 async def opened(
     path: Path | None, size: tuple[int, int] = SIZES["usual"], settings: Settings = DEFAULTS
-) -> AsyncIterator[Driver]:
+) -> AsyncIterator[DashboardTester]:
     app = Dashboard(path, settings)
     async with app.run_test(size=size) as pilot:
-        driver = Driver(app, pilot)
-        await driver.settle()
-        yield driver
+        tester = DashboardTester(app, pilot)
+        await tester.settle()
+        yield tester

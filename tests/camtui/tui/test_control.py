@@ -15,7 +15,7 @@ from camtui.tui.screens.dialogs import Question
 from evaluator.store.lock import lock_holder
 from evaluator.store.reader import RunReader
 from tests.camtui.cli.support import ask, closed, home
-from tests.camtui.tui.support import Driver, Settings, opened, said
+from tests.camtui.tui.support import DashboardTester, Settings, opened, toasts
 from tests.evaluator.execution.support import camtui, make_data
 
 __all__ = ["closed", "home"]
@@ -38,84 +38,84 @@ def live(home: Path, closed: Path) -> Iterator[Path]:
         os.killpg(driver, signal.SIGKILL)
 
 
-async def choose(driver: Driver, key: str, *answer: str) -> None:
-    await driver.press(key)
-    await driver.until(lambda: isinstance(driver.app.screen, Question))
-    await driver.press(*answer)
-    await driver.until(lambda: driver.screen_name() == "GridScreen")
+async def choose(tester: DashboardTester, key: str, *answer: str) -> None:
+    await tester.press(key)
+    await tester.until(lambda: isinstance(tester.app.screen, Question))
+    await tester.press(*answer)
+    await tester.until(lambda: tester.screen_name() == "GridScreen")
 
 
-async def state(driver: Driver, word: str) -> None:
-    await driver.until(lambda: word in driver.part("title"))
+async def state(tester: DashboardTester, word: str) -> None:
+    await tester.until(lambda: word in tester.part("title"))
 
 
 async def test_stop_refused_stop_resume_and_retry(live: Path, closed: Path) -> None:
-    async with opened(live, settings=FAST) as driver:
-        await state(driver, "● RUNNING")
-        await driver.press("r", "R")
+    async with opened(live, settings=FAST) as tester:
+        await state(tester, "● RUNNING")
+        await tester.press("r", "R")
         assert (
-            said(driver)
+            toasts(tester)
             == "nothing to resume: the run is under way\nnothing to retry: the run is under way"
         )
-        await choose(driver, "x", "enter")
-        await choose(driver, "x", "escape")
+        await choose(tester, "x", "enter")
+        await choose(tester, "x", "escape")
         assert lock_holder(live) is not None, "the answer at hand is No"
-        await choose(driver, "x", "down", "enter")
-        await state(driver, "STOPPING")
+        await choose(tester, "x", "down", "enter")
+        await state(tester, "STOPPING")
         closed.unlink()
-        await state(driver, "STOPPED")
-        await driver.until(lambda: "resume run" in driver.part("keys"))
+        await state(tester, "STOPPED")
+        await tester.until(lambda: "resume run" in tester.part("keys"))
         closed.touch()
-        await choose(driver, "r", "down", "enter")
-        await state(driver, "● RUNNING")
+        await choose(tester, "r", "down", "enter")
+        await state(tester, "● RUNNING")
         closed.unlink()
-        await state(driver, "COMPLETE")
-        assert "2 failed images" in driver.part("title")
+        await state(tester, "COMPLETE")
+        assert "2 failed images" in tester.part("title")
         closed.touch()
-        await choose(driver, "R", "y")
-        await state(driver, "● RUNNING")
-        await driver.until(lambda: "0 failed images" in driver.part("title"))
+        await choose(tester, "R", "y")
+        await state(tester, "● RUNNING")
+        await tester.until(lambda: "0 failed images" in tester.part("title"))
         closed.unlink()
-        await state(driver, "COMPLETE")
-        assert "2 failed images" in driver.part("title")
+        await state(tester, "COMPLETE")
+        assert "2 failed images" in tester.part("title")
     with RunReader(live) as reader:
         assert [summary.n + summary.failed for summary in reader.summaries()] == [13, 13]
 
 
 async def test_stop_at_once(live: Path) -> None:
-    async with opened(live, settings=FAST) as driver:
-        await choose(driver, "x", "down", "down", "enter")
-        await state(driver, "STOPPED")
+    async with opened(live, settings=FAST) as tester:
+        await choose(tester, "x", "down", "down", "enter")
+        await state(tester, "STOPPED")
 
 
 async def test_the_killed_driver_is_told_with_the_command_and_r_goes_on(
     live: Path, closed: Path
 ) -> None:
-    async with opened(live, settings=FAST) as driver:
-        await state(driver, "● RUNNING")
+    async with opened(live, settings=FAST) as tester:
+        await state(tester, "● RUNNING")
         pid = lock_holder(live)
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        await state(driver, "CRASHED")
-        assert "camtui resume pictures" in driver.part("title")
+        await state(tester, "CRASHED")
+        assert "camtui resume pictures" in tester.part("title")
         closed.unlink()
-        await choose(driver, "r", "y")
-        await state(driver, "COMPLETE")
+        await choose(tester, "r", "y")
+        await state(tester, "COMPLETE")
 
 
 async def test_leaving_says_that_the_run_goes_on(live: Path) -> None:
-    async with opened(live, settings=FAST) as driver:
-        assert "q detach (run continues)" in driver.part("keys")
-        await driver.press("q")
+    async with opened(live, settings=FAST) as tester:
+        assert "q detach (run continues)" in tester.part("keys")
+        await tester.press("q")
         assert (
-            driver.app.parting_words
+            tester.app.exit_message
             == "detached; pictures continues. Back to it: camtui watch pictures"
         )
     assert lock_holder(live) is not None
 
 
 async def test_a_reader_only_can_do_nothing(live: Path) -> None:
-    async with opened(live, settings=Settings(interval=0.1, readonly=True)) as driver:
-        await driver.press("x", "r", "R", "e")
-        assert driver.screen_name() == "GridScreen"
-        assert "stop run" not in driver.part("keys")
+    async with opened(live, settings=Settings(interval=0.1, readonly=True)) as tester:
+        await tester.press("x", "r", "R", "e")
+        assert tester.screen_name() == "GridScreen"
+        assert "stop run" not in tester.part("keys")

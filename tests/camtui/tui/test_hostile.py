@@ -11,7 +11,7 @@ from rich.style import Style
 
 from camtui.tui.app import Dashboard
 from evaluator.errors import CamtuiError
-from tests.camtui.tui.support import SIZES, Driver, Settings, opened
+from tests.camtui.tui.support import SIZES, DashboardTester, Settings, opened
 from tests.synthetic import make_run
 
 NAMES = (
@@ -33,8 +33,8 @@ def change(run: Path, *statements: tuple[str, tuple[object, ...]]) -> None:
     connection.close()
 
 
-def assert_clean(driver: Driver) -> None:
-    text = driver.text()
+def assert_clean(tester: DashboardTester) -> None:
+    text = tester.text()
     assert not [c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c != "\n"]
 
 
@@ -53,7 +53,7 @@ async def test_names_of_run_backbone_method_image_class_and_events(
         ("UPDATE events SET level = ?, text = ?", (name, name)),
         ("UPDATE backbones SET loaded = replace(loaded, 'class 1', 'class \\u001b[1')", ()),
     )
-    async with opened(run) as driver:
+    async with opened(run) as tester:
         for key in (
             "g",
             "down",
@@ -72,17 +72,17 @@ async def test_names_of_run_backbone_method_image_class_and_events(
             "colon",
             "escape",
         ):
-            await driver.press(key)
-            assert_clean(driver)
-        assert driver.screen_name() == "GridScreen"
+            await tester.press(key)
+            assert_clean(tester)
+        assert tester.screen_name() == "GridScreen"
 
 
 async def test_file_names_that_are_not_utf8(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run.db", images=4, paths=[b"n01440764/\xff\xfe.png"])
-    async with opened(run, settings=Settings(cell="vgg16/gradcam", image="0")) as driver:
-        await driver.until(lambda: "\\xff\\xfe" in driver.part("where"))
-        await driver.press("y")
-        assert_clean(driver)
+    async with opened(run, settings=Settings(cell="vgg16/gradcam", image="0")) as tester:
+        await tester.until(lambda: "\\xff\\xfe" in tester.part("where"))
+        await tester.press("y")
+        assert_clean(tester)
 
 
 async def test_a_run_without_a_row(tmp_path: Path) -> None:
@@ -96,21 +96,21 @@ async def test_a_run_without_a_row(tmp_path: Path) -> None:
         state="starting",
         failures=False,
     )
-    async with opened(run) as driver:
-        assert "····" in driver.text()
+    async with opened(run) as tester:
+        assert "····" in tester.text()
         for key in ("m", "v", "s", "p", "2", "b", "w", "escape", "3", "escape", "4", "5", "1"):
-            await driver.press(key)
-            assert_clean(driver)
+            await tester.press(key)
+            assert_clean(tester)
 
 
 async def test_a_run_of_one_image(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run.db", images=1, undefined=False, failures=False)
-    async with opened(run) as driver:
-        assert "±" not in driver.cells()[1][1], "one value has no interval"
-        await driver.press("2", "enter")
-        await driver.until(lambda: "1/1" in driver.part("where"))
-        await driver.press("right_square_bracket", "left_square_bracket")
-        assert "1/1" in driver.part("where")
+    async with opened(run) as tester:
+        assert "±" not in tester.cells()[1][1], "one value has no interval"
+        await tester.press("2", "enter")
+        await tester.until(lambda: "1/1" in tester.part("where"))
+        await tester.press("right_square_bracket", "left_square_bracket")
+        assert "1/1" in tester.part("where")
 
 
 async def test_a_run_that_failed_at_once(tmp_path: Path) -> None:
@@ -125,9 +125,9 @@ async def test_a_run_that_failed_at_once(tmp_path: Path) -> None:
         ("UPDATE run SET message = ?", ("weights not found: resnet18",)),
         ("DELETE FROM stages", ()),
     )
-    async with opened(run) as driver:
-        assert "FAILED" in driver.part("title")
-        assert "weights not found" in driver.part("title")
+    async with opened(run) as tester:
+        assert "FAILED" in tester.part("title")
+        assert "weights not found" in tester.part("title")
 
 
 ALL = ("fakecam", "gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "scorecam")
@@ -155,21 +155,21 @@ def test_a_database_that_is_not_ours_is_refused_before_the_screen(tmp_path: Path
 
 async def test_a_file_that_vanishes_while_open(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run.db", images=4)
-    async with opened(run, settings=Settings(interval=0.1)) as driver:
+    async with opened(run, settings=Settings(interval=0.1)) as tester:
         run.unlink()
-        await driver.until(lambda: "is gone" in driver.part("title"))
+        await tester.until(lambda: "is gone" in tester.part("title"))
         for key in ("2", "3", "4", "5", "1"):
-            await driver.press(key)
-        assert "gradcam" in driver.text()
+            await tester.press(key)
+        assert "gradcam" in tester.text()
 
 
 async def test_a_file_that_is_destroyed_while_open(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run.db", images=40)
-    async with opened(run, settings=Settings(interval=0.1)) as driver:
+    async with opened(run, settings=Settings(interval=0.1)) as tester:
         run.write_bytes(b"\x00" * 10_000)
         for key in ("2", "enter", "3", "4", "5", "1"):
-            await driver.press(key)
-            assert_clean(driver)
+            await tester.press(key)
+            assert_clean(tester)
 
 
 async def test_maps_and_values_that_are_no_maps(tmp_path: Path) -> None:
@@ -179,24 +179,24 @@ async def test_maps_and_values_that_are_no_maps(tmp_path: Path) -> None:
         ("UPDATE results SET map = ? WHERE cell_id > 6", (b"abc",)),
         ("UPDATE results SET target = -7, predicted = 99999", ()),
     )
-    async with opened(run, SIZES["large"]) as driver:
-        await driver.press("G", "l", "l", "3")
-        await driver.until(lambda: "class 99999" in driver.part("facts"))
-        await driver.press("A")
-        assert_clean(driver)
+    async with opened(run, SIZES["large"]) as tester:
+        await tester.press("G", "l", "l", "3")
+        await tester.until(lambda: "class 99999" in tester.part("facts"))
+        await tester.press("A")
+        assert_clean(tester)
 
 
 async def test_ascii_and_no_colour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(tmp_path / "run.db", images=5, pictures=True)
     monkeypatch.setenv("NO_COLOR", "1")
-    async with opened(run, settings=Settings(ascii=True)) as driver:
+    async with opened(run, settings=Settings(ascii=True)) as tester:
         for keys in ((), ("2",), ("enter",), ("A",), ("4",), ("5",)):
-            await driver.press(*keys)
-            for strip in driver.app.screen._compositor.render_strips():
+            await tester.press(*keys)
+            for strip in tester.app.screen._compositor.render_strips():
                 filtered = strip
-                for line_filter in driver.app.get_line_filters():
+                for line_filter in tester.app.get_line_filters():
                     filtered = filtered.apply_filter(
-                        line_filter, driver.app.screen.background_colors[0]
+                        line_filter, tester.app.screen.background_colors[0]
                     )
                 assert filtered.text.isascii()
                 for segment in filtered:

@@ -31,50 +31,50 @@ async def test_rows_appear_and_the_cursor_and_the_order_stay(tmp_path: Path) -> 
     with RunReader(source) as reader:
         cell = next(c.id for c in reader.cells() if (c.backbone, c.method) == ("vgg16", "scorecam"))
         rows = [row for row, _, _ in reader.rows(cell) if row.image >= 5]
-    async with opened(run, settings=FAST) as driver:
-        await driver.press("s", "g", "G")
-        order, cursor = [row[0] for row in driver.cells()], driver.table().cursor
+    async with opened(run, settings=FAST) as tester:
+        await tester.press("s", "g", "G")
+        order, cursor = [row[0] for row in tester.cells()], tester.table().cursor
         writer = RunWriter(run)
         for row in rows:
             writer.commit(UnitResult(rows=(row,)))
         writer.close()
         with RunReader(run) as reader:
             mean = next(s for s in reader.summaries() if s.cell == cell).means["adcc"]
-        await driver.until(
-            lambda: any(f"{100 * mean.value:.2f}" in text for row in driver.cells() for text in row)
+        await tester.until(
+            lambda: any(f"{100 * mean.value:.2f}" in text for row in tester.cells() for text in row)
         )
-        assert [row[0] for row in driver.cells()] == order, (
+        assert [row[0] for row in tester.cells()] == order, (
             "rows do not change places just after a key"
         )
-        assert driver.table().cursor == cursor
+        assert tester.table().cursor == cursor
 
 
 async def test_frozen_shows_the_old_and_thawed_the_new(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run.db", images=10, state="running", partial={"vgg16/scorecam": 5})
-    async with opened(run, settings=FAST) as driver:
-        await driver.press("f")
+    async with opened(run, settings=FAST) as tester:
+        await tester.press("f")
         writer = RunWriter(run)
         writer.event("info", "something new")
-        await driver.until(
-            lambda: driver.app.link is not None and driver.app.link.latest is not driver.app.shown
+        await tester.until(
+            lambda: tester.app.link is not None and tester.app.link.latest is not tester.app.shown
         )
-        assert "something new" not in driver.text()
-        await driver.press("f")
+        assert "something new" not in tester.text()
+        await tester.press("f")
         writer.close()
-        await driver.until(lambda: "something new" in driver.text())
+        await tester.until(lambda: "something new" in tester.text())
 
 
 async def test_the_death_of_the_driver_is_on_the_screen(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run.db", images=10, state="running", partial={"vgg16/scorecam": 5})
     with held(run) as holder:
-        async with opened(run, settings=FAST) as driver:
-            assert "RUNNING" in driver.part("title")
-            await driver.until(lambda: "stop run" in driver.part("keys"))
+        async with opened(run, settings=FAST) as tester:
+            assert "RUNNING" in tester.part("title")
+            await tester.until(lambda: "stop run" in tester.part("keys"))
             holder.kill()
             holder.wait()
-            await driver.until(lambda: "CRASHED" in driver.part("title"))
-            assert "camtui resume" in driver.part("title")
-            await driver.until(lambda: "resume run" in driver.part("keys"))
+            await tester.until(lambda: "CRASHED" in tester.part("title"))
+            assert "camtui resume" in tester.part("title")
+            await tester.until(lambda: "resume run" in tester.part("keys"))
 
 
 @pytest.mark.slow
@@ -90,14 +90,14 @@ async def test_a_real_evaluation_on_real_photographs(tmp_path: Path) -> None:
     )
     run = tmp_path / "runs" / "demo.db"
     seen: set[int] = set()
-    async with opened(run, settings=Settings(interval=0.2)) as driver:
+    async with opened(run, settings=Settings(interval=0.2)) as tester:
         end = time.monotonic() + 300
-        while driver.app.shown is None or driver.app.shown.status.live:
+        while tester.app.shown is None or tester.app.shown.status.live:
             assert time.monotonic() < end
-            await driver.pilot.pause(0.1)
-            seen.add(shown_n(driver.part("detail")))
-        assert "COMPLETE" in driver.part("title")
-        shown = {row[0]: row[1] for row in driver.cells()}
+            await tester.pilot.pause(0.1)
+            seen.add(shown_n(tester.part("detail")))
+        assert "COMPLETE" in tester.part("title")
+        shown = {row[0]: row[1] for row in tester.cells()}
         with RunReader(run) as reader:
             for cell in reader.cells():
                 rows = [row for row, _, _ in reader.rows(cell.id)]
@@ -118,8 +118,8 @@ async def test_the_row_of_an_image_that_is_looked_at_comes_while_one_looks(tmp_p
         row = next(row for row, _, _ in reader.rows(cell) if row.image == 7)
     async with opened(
         run, settings=Settings(interval=0.05, cell="vgg16/scorecam", image="7")
-    ) as driver:
-        await driver.until(lambda: "not evaluated yet" in driver.part("facts"))
+    ) as tester:
+        await tester.until(lambda: "not evaluated yet" in tester.part("facts"))
         with closing(RunWriter(run)) as writer:
             writer.commit(UnitResult(rows=(row,)))
-        await driver.until(lambda: f"{row.y:.3f} → {row.o:.3f}" in driver.part("facts"))
+        await tester.until(lambda: f"{row.y:.3f} → {row.o:.3f}" in tester.part("facts"))

@@ -17,15 +17,15 @@ async def test_numbers_go_to_the_screens_from_everywhere(seeded: Path) -> None:
         "4": "RunsScreen",
         "5": "LogScreen",
     }
-    async with opened(seeded) as driver:
+    async with opened(seeded) as tester:
         for before in names:
             for key, name in names.items():
-                await driver.press(before, key)
-                assert driver.screen_name() == name
-                assert len(driver.app.screen_stack) <= 3
+                await tester.press(before, key)
+                assert tester.screen_name() == name
+                assert len(tester.app.screen_stack) <= 3
 
 
-VERBS = {
+COMMANDS = {
     "logs": "▶log file",
     "errors": "▶failed images",
     "show": "▶plan",
@@ -35,10 +35,10 @@ VERBS = {
 }
 
 
-@pytest.mark.parametrize("verb", VERBS)
-async def test_verbs_of_the_command_line_open_what_they_name(seeded: Path, verb: str) -> None:
-    async with opened(seeded) as driver:
-        await driver.press("5", "colon", *verb)
-        await driver.until(lambda: verb in driver.text().splitlines()[5])
-        await driver.press("enter")
-        await driver.until(lambda: VERBS[verb] in driver.text())
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_commands_of_the_command_line_open_what_they_name(seeded: Path, command: str) -> None:
+    async with opened(seeded) as tester:
+        await tester.press("5", "colon", *command)
+        await tester.until(lambda: command in tester.text().splitlines()[5])
+        await tester.press("enter")
+        await tester.until(lambda: COMMANDS[command] in tester.text())

@@ -77,18 +77,18 @@ def test_leaders_are_drawn_over_each_other(snapshot: Snapshot) -> None:
 
 async def test_a_large_grid_uses_its_room(tmp_path: Path) -> None:
     run = make_run(tmp_path / "pics.db", pictures=True, images=12)
-    async with opened(run, SIZES["large"]) as driver:
-        await driver.until(lambda: "⠤" in driver.part("leaders") or "⠒" in driver.part("leaders"))
-        await driver.until(lambda: "ADCC" in driver.part("worst"))
-        chosen = driver.app.screen.chosen()  # type: ignore[attr-defined]  # the grid's
-        assert f"{chosen.backbone}: all components" in driver.text()
-        worst = driver.app.screen.query_one("#worst-picture", Gallery)
-        await driver.until(lambda: bool(worst.titles))
+    async with opened(run, SIZES["large"]) as tester:
+        await tester.until(lambda: "⠤" in tester.part("leaders") or "⠒" in tester.part("leaders"))
+        await tester.until(lambda: "ADCC" in tester.part("worst"))
+        chosen = tester.app.screen.chosen()  # type: ignore[attr-defined]  # the grid's
+        assert f"{chosen.backbone}: all components" in tester.text()
+        worst = tester.app.screen.query_one("#worst-picture", Gallery)
+        await tester.until(lambda: bool(worst.titles))
         assert worst.notes == [], "the picture is there"
-        blank = [line for line in driver.text().splitlines() if not line.strip(" │")]
-        assert len(blank) <= 4, driver.text()
-        await driver.press("z")
-        assert "all components" not in driver.text()
+        blank = [line for line in tester.text().splitlines() if not line.strip(" │")]
+        assert len(blank) <= 4, tester.text()
+        await tester.press("z")
+        assert "all components" not in tester.text()
 
 
 async def test_names_are_whole_where_they_fit(tmp_path: Path) -> None:
@@ -98,6 +98,6 @@ async def test_names_are_whole_where_they_fit(tmp_path: Path) -> None:
         backbones=(name, "vgg16"),
         methods=("smoothgradcampp:variant=paper", "gradcam"),
     )
-    async with opened(run, SIZES["large"]) as driver:
-        assert name in driver.text()
-        assert re.search(r"smoothgradcampp:variant=paper +\d", driver.text())
+    async with opened(run, SIZES["large"]) as tester:
+        assert name in tester.text()
+        assert re.search(r"smoothgradcampp:variant=paper +\d", tester.text())

@@ -11,11 +11,11 @@ from tests.camtui.tui.support import opened
 
 @pytest.mark.parametrize("key", ["colon", "ctrl+p"])
 async def test_palette_has_the_verbs_that_are_possible(seeded: Path, key: str) -> None:
-    async with opened(seeded) as driver:
-        await driver.press(key)
-        assert driver.screen_name() == "CommandPalette"
-        await driver.press(*"ls")
-        await driver.until(lambda: "all runs" in driver.text())
-        assert "stop the run" not in driver.text()
-        await driver.press("enter")
-        await driver.until(lambda: driver.screen_name() == "RunsScreen")
+    async with opened(seeded) as tester:
+        await tester.press(key)
+        assert tester.screen_name() == "CommandPalette"
+        await tester.press(*"ls")
+        await tester.until(lambda: "all runs" in tester.text())
+        assert "stop the run" not in tester.text()
+        await tester.press("enter")
+        await tester.until(lambda: tester.screen_name() == "RunsScreen")

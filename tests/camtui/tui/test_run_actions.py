@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 
 from camtui.tui import child_commands
-from camtui.tui.child_commands import Said
+from camtui.tui.child_commands import CommandResult
 from camtui.tui.screens.dialogs import Question
 from tests.camtui.tui.support import SIZES, Settings, opened
 
 
 @pytest.fixture
-def deeds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def actions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     done: list[str] = []
 
-    def act(name: str, code: int, line: str) -> Callable[..., Said]:
-        def deed(path: Path, *, now: bool | None = None) -> Said:
+    def act(name: str, code: int, line: str) -> Callable[..., CommandResult]:
+        def action(path: Path, *, now: bool | None = None) -> CommandResult:
             done.append(name if now is None else f"{name} {now}")
-            return Said(code, line)
+            return CommandResult(code, line)
 
-        return deed
+        return action
 
     monkeypatch.setattr(child_commands, "resume", act("resume", 0, "resumed"))
     monkeypatch.setattr(child_commands, "retry", act("retry", 1, "error: no"))
@@ -33,14 +33,14 @@ def deeds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("answer", [("enter",), ("escape",), ("n",)])
 async def test_no_is_the_answer_at_hand(
-    partial_run: Path, deeds: list[str], answer: tuple[str, ...]
+    partial_run: Path, actions: list[str], answer: tuple[str, ...]
 ) -> None:
-    async with opened(partial_run) as driver:
-        await driver.press("r")
-        await driver.until(lambda: isinstance(driver.app.screen, Question))
-        await driver.press(*answer)
-        await driver.until(lambda: driver.screen_name() == "GridScreen")
-        assert deeds == []
+    async with opened(partial_run) as tester:
+        await tester.press("r")
+        await tester.until(lambda: isinstance(tester.app.screen, Question))
+        await tester.press(*answer)
+        await tester.until(lambda: tester.screen_name() == "GridScreen")
+        assert actions == []
 
 
 @pytest.mark.parametrize("size", SIZES.values())
@@ -58,48 +58,48 @@ async def test_every_answer_is_in_sight(partial_run: Path, size: tuple[int, int]
             "one line per image and cell",
         ],
     }
-    async with opened(partial_run, size) as driver:
+    async with opened(partial_run, size) as tester:
         for key, words in answers.items():
-            await driver.press(key)
-            await driver.until(lambda: isinstance(driver.app.screen, Question))
-            await driver.settle()
-            shown = driver.text()
+            await tester.press(key)
+            await tester.until(lambda: isinstance(tester.app.screen, Question))
+            await tester.settle()
+            shown = tester.text()
             assert [word for word in words if word not in shown] == [], shown
-            await driver.press("escape")
+            await tester.press("escape")
 
 
-async def test_resume_and_retry_when_told_to(partial_run: Path, deeds: list[str]) -> None:
-    async with opened(partial_run) as driver:
-        for key, verb in (("r", "resume"), ("R", "retry")):
-            await driver.press(key)
-            await driver.until(lambda: isinstance(driver.app.screen, Question))
-            await driver.press("down", "enter")
-            await driver.until(partial(deeds.__contains__, verb))
+async def test_resume_and_retry_when_told_to(partial_run: Path, actions: list[str]) -> None:
+    async with opened(partial_run) as tester:
+        for key, action in (("r", "resume"), ("R", "retry")):
+            await tester.press(key)
+            await tester.until(lambda: isinstance(tester.app.screen, Question))
+            await tester.press("down", "enter")
+            await tester.until(partial(actions.__contains__, action))
 
 
-async def test_keys_that_mean_nothing_now_do_nothing(seeded: Path, deeds: list[str]) -> None:
-    async with opened(seeded) as driver:
-        await driver.press("x", "r")
-        assert driver.screen_name() == "GridScreen"
-    async with opened(seeded, settings=Settings(readonly=True)) as driver:
-        await driver.press("R", "e")
-        assert driver.screen_name() == "GridScreen"
-        assert deeds == []
+async def test_keys_that_mean_nothing_now_do_nothing(seeded: Path, actions: list[str]) -> None:
+    async with opened(seeded) as tester:
+        await tester.press("x", "r")
+        assert tester.screen_name() == "GridScreen"
+    async with opened(seeded, settings=Settings(readonly=True)) as tester:
+        await tester.press("R", "e")
+        assert tester.screen_name() == "GridScreen"
+        assert actions == []
 
 
 async def test_export_writes_a_file(
     tmp_path: Path, seeded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    async with opened(seeded) as driver:
-        await driver.press("e")
-        await driver.until(lambda: isinstance(driver.app.screen, Question))
-        await driver.press("down", "enter")
-        await driver.until(lambda: driver.screen_name() == "AskForPath")
-        await driver.settle()
-        assert "⏎ write" in driver.text()
-        await driver.press("enter")
-        await driver.until(lambda: (tmp_path / "seeded.md").is_file())
+    async with opened(seeded) as tester:
+        await tester.press("e")
+        await tester.until(lambda: isinstance(tester.app.screen, Question))
+        await tester.press("down", "enter")
+        await tester.until(lambda: tester.screen_name() == "AskForPath")
+        await tester.settle()
+        assert "⏎ write" in tester.text()
+        await tester.press("enter")
+        await tester.until(lambda: (tmp_path / "seeded.md").is_file())
         assert "gradcam" in (tmp_path / "seeded.md").read_text()
 
 
@@ -113,16 +113,16 @@ async def test_a_file_that_is_there_is_written_over_only_when_told_to(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "seeded.md").write_text("mine")
-    async with opened(seeded) as driver:
-        await driver.press("e")
-        await driver.until(lambda: isinstance(driver.app.screen, Question))
-        await driver.press("down", "enter")
-        await driver.until(lambda: driver.screen_name() == "AskForPath")
-        await driver.press("enter")
-        await driver.until(lambda: "is there already" in driver.text())
-        await driver.press(*answer)
-        await driver.until(lambda: driver.screen_name() == "GridScreen")
-        await driver.until(lambda: kept or "gradcam" in (tmp_path / "seeded.md").read_text())
+    async with opened(seeded) as tester:
+        await tester.press("e")
+        await tester.until(lambda: isinstance(tester.app.screen, Question))
+        await tester.press("down", "enter")
+        await tester.until(lambda: tester.screen_name() == "AskForPath")
+        await tester.press("enter")
+        await tester.until(lambda: "is there already" in tester.text())
+        await tester.press(*answer)
+        await tester.until(lambda: tester.screen_name() == "GridScreen")
+        await tester.until(lambda: kept or "gradcam" in (tmp_path / "seeded.md").read_text())
     assert ((tmp_path / "seeded.md").read_text() == "mine") is kept
 
 
@@ -130,15 +130,15 @@ async def test_an_export_can_be_given_up_at_each_question(
     seeded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    async with opened(seeded) as driver:
-        await driver.press("e")
-        await driver.until(lambda: isinstance(driver.app.screen, Question))
-        await driver.press("escape")
-        await driver.until(lambda: driver.screen_name() == "GridScreen")
-        await driver.press("e")
-        await driver.until(lambda: isinstance(driver.app.screen, Question))
-        await driver.press("down", "enter")
-        await driver.until(lambda: driver.screen_name() == "AskForPath")
-        await driver.press("escape")
-        await driver.until(lambda: driver.screen_name() == "GridScreen")
+    async with opened(seeded) as tester:
+        await tester.press("e")
+        await tester.until(lambda: isinstance(tester.app.screen, Question))
+        await tester.press("escape")
+        await tester.until(lambda: tester.screen_name() == "GridScreen")
+        await tester.press("e")
+        await tester.until(lambda: isinstance(tester.app.screen, Question))
+        await tester.press("down", "enter")
+        await tester.until(lambda: tester.screen_name() == "AskForPath")
+        await tester.press("escape")
+        await tester.until(lambda: tester.screen_name() == "GridScreen")
     assert list(tmp_path.glob("seeded*")) == []

@@ -39,18 +39,18 @@ async def test_screen(
 ) -> None:
     short = Path(os.path.relpath(seeded))
     monkeypatch.setattr("camtui.status.reference", lambda path: "seeded")
-    async with opened(short, ALL_SIZES[size]) as driver:
-        await driver.press(*SCREENS[screen])
+    async with opened(short, ALL_SIZES[size]) as tester:
+        await tester.press(*SCREENS[screen])
         if screen in ("grid", "long"):
-            await driver.until(lambda: "▕" in driver.part("detail"))
-            await driver.until(
-                lambda: sum(text.endswith("=") for row in driver.cells() for text in row) >= 3
+            await tester.until(lambda: "▕" in tester.part("detail"))
+            await tester.until(
+                lambda: sum(text.endswith("=") for row in tester.cells() for text in row) >= 3
             )
         if screen == "cell":
-            await driver.until(lambda: "0" in driver.part("convergence"))
-        await driver.pilot.pause(0.6)
-        await driver.settle()
-        found = normalised(driver.app.export_screenshot(title=f"camtui {screen}"))
+            await tester.until(lambda: "0" in tester.part("convergence"))
+        await tester.pilot.pause(0.6)
+        await tester.settle()
+        found = normalised(tester.app.export_screenshot(title=f"camtui {screen}"))
     file = FOLDER / "{}-{}x{}.svg".format(screen, *ALL_SIZES[size])
     if os.environ.get("CAMTUI_SNAPSHOTS") == "write":
         file.parent.mkdir(exist_ok=True)

@@ -5,24 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from camtui.tui.app import Dashboard
-from camtui.tui.marks import HEADER, SCREENS
+from camtui.tui.legend import HEADER, SCREENS
 from camtui.tui.screens.help import own_bindings, sections
 from tests.camtui.tui.support import opened
 from tests.synthetic import make_run
 
 
 async def test_help_lists_every_binding_of_every_screen(seeded: Path) -> None:
-    async with opened(seeded) as driver:
-        await driver.press("question_mark")
-        words = {row[1].partition(":")[0] for row in driver.cells("help")}
+    async with opened(seeded) as tester:
+        await tester.press("question_mark")
+        words = {row[1].partition(":")[0] for row in tester.cells("help")}
         for _, kind in sections(Dashboard):
             assert {binding.description for binding in own_bindings(kind)} <= words
-        await driver.press("escape")
-        assert driver.screen_name() == "GridScreen"
+        await tester.press("escape")
+        assert tester.screen_name() == "GridScreen"
 
 
 async def test_help_explains_the_marks_of_the_screen_that_it_was_asked_on(seeded: Path) -> None:
-    async with opened(seeded) as driver:
+    async with opened(seeded) as tester:
         for keys, name in (
             ((), "GridScreen"),
             (("2",), "CellScreen"),
@@ -30,23 +30,23 @@ async def test_help_explains_the_marks_of_the_screen_that_it_was_asked_on(seeded
             (("4",), "RunsScreen"),
             (("5",), "LogScreen"),
         ):
-            await driver.press(*keys)
-            assert driver.screen_name() == name
-            await driver.press("question_mark")
-            shown = [row[0].strip() for row in driver.cells("help")]
+            await tester.press(*keys)
+            assert tester.screen_name() == name
+            await tester.press("question_mark")
+            shown = [row[0].strip() for row in tester.cells("help")]
             assert [mark for mark, _ in (*SCREENS[name], *HEADER) if mark not in shown] == []
-            await driver.press("escape")
+            await tester.press("escape")
 
 
 async def test_every_sign_of_the_grid_is_explained(tmp_path: Path) -> None:
     run = make_run(tmp_path / "part.db", partial={"resnet50/scorecam": 7})
     explained = " ".join(mark for mark, _ in SCREENS["GridScreen"])
-    async with opened(run) as driver:
-        await driver.until(
-            lambda: any(text.endswith("*") for row in driver.cells() for text in row)
+    async with opened(run) as tester:
+        await tester.until(
+            lambda: any(text.endswith("*") for row in tester.cells() for text in row)
         )
         signs = {
-            character for row in driver.cells() for text in row[1:] for character in text
+            character for row in tester.cells() for text in row[1:] for character in text
         } - set("0123456789. n/a±")
         assert signs
         assert {sign for sign in signs if sign not in explained} == set()

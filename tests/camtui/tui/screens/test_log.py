@@ -8,24 +8,24 @@ from tests.camtui.tui.support import opened
 
 
 async def test_log_has_events_errors_plan_and_file(seeded: Path) -> None:
-    async with opened(seeded) as driver:
-        await driver.press("5")
-        assert "run started" in driver.text()
-        await driver.press("tab")
-        await driver.until(lambda: "▶failed images (" in driver.text() and driver.cells("log"))
-        assert any("truncated" in " ".join(row) for row in driver.cells("log"))
-        await driver.press("tab")
-        await driver.until(lambda: any(row[0] == "seed" for row in driver.cells("log")))
-        assert any(row[0] == "torch" for row in driver.cells("log"))
-        assert any("layer" in row[1] for row in driver.cells("log"))
-        await driver.press("down")
-        assert driver.part("whole")
-        await driver.press("tab")
-        await driver.until(lambda: any(row[0] == "vgg16 masked" for row in driver.cells("log")))
-        assert {row[3] for row in driver.cells("log")} == {"4", "1025", "54"}, (
+    async with opened(seeded) as tester:
+        await tester.press("5")
+        assert "run started" in tester.text()
+        await tester.press("tab")
+        await tester.until(lambda: "▶failed images (" in tester.text() and tester.cells("log"))
+        assert any("truncated" in " ".join(row) for row in tester.cells("log"))
+        await tester.press("tab")
+        await tester.until(lambda: any(row[0] == "seed" for row in tester.cells("log")))
+        assert any(row[0] == "torch" for row in tester.cells("log"))
+        assert any("layer" in row[1] for row in tester.cells("log"))
+        await tester.press("down")
+        assert tester.part("whole")
+        await tester.press("tab")
+        await tester.until(lambda: any(row[0] == "vgg16 masked" for row in tester.cells("log")))
+        assert {row[3] for row in tester.cells("log")} == {"4", "1025", "54"}, (
             "forwards of each stage"
         )
-        await driver.press("tab")
-        await driver.until(lambda: "nothing" in driver.text())
-        await driver.press("shift+tab", "escape")
-        assert driver.screen_name() == "GridScreen"
+        await tester.press("tab")
+        await tester.until(lambda: "nothing" in tester.text())
+        await tester.press("shift+tab", "escape")
+        assert tester.screen_name() == "GridScreen"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from camtui.tui.screens.runs import differences
-from tests.camtui.tui.support import SIZES, opened, said
+from tests.camtui.tui.support import SIZES, opened, toasts
 from tests.synthetic import make_run
 
 
@@ -22,81 +22,81 @@ def two_runs(tmp_path: Path) -> tuple[Path, Path]:
 async def test_runs_with_state_best_and_difference_of_plans(two_runs: tuple[Path, Path]) -> None:
     first, second = two_runs
     (second.parent / "junk.db").write_text("no database at all, not even nearly")
-    async with opened(first) as driver:
-        await driver.press("4")
-        await driver.until(lambda: len(driver.cells("runs")) == 3)
-        rows = {row[1]: row for row in driver.cells("runs")}
+    async with opened(first) as tester:
+        await tester.press("4")
+        await tester.until(lambda: len(tester.cells("runs")) == 3)
+        rows = {row[1]: row for row in tester.cells("runs")}
         assert "COMPLETE" in rows["first"][2]
         assert rows["second"][5]
         assert rows["junk"][2] == "unreadable"
-        await driver.press("end", "home")
-        assert driver.part("difference")
+        await tester.press("end", "home")
+        assert tester.part("difference")
 
 
 async def test_open_another_run(two_runs: tuple[Path, Path]) -> None:
     first, second = two_runs
-    async with opened(first) as driver:
-        await driver.press("4")
-        await driver.until(lambda: len(driver.cells("runs")) == 2)
-        driver.table("runs").select(second)
-        await driver.press("enter")
-        await driver.until(lambda: driver.app.path == second and "second" in driver.part("title"))
-        assert driver.screen_name() == "GridScreen"
-        assert len(driver.app.screen_stack) == 2
+    async with opened(first) as tester:
+        await tester.press("4")
+        await tester.until(lambda: len(tester.cells("runs")) == 2)
+        tester.table("runs").select(second)
+        await tester.press("enter")
+        await tester.until(lambda: tester.app.path == second and "second" in tester.part("title"))
+        assert tester.screen_name() == "GridScreen"
+        assert len(tester.app.screen_stack) == 2
 
 
 async def test_mark_and_compare(two_runs: tuple[Path, Path]) -> None:
     first, _ = two_runs
-    async with opened(first, SIZES["large"]) as driver:
-        await driver.press("4")
-        await driver.until(lambda: len(driver.cells("runs")) == 2)
-        await driver.press("equals_sign")
-        assert driver.screen_name() == "RunsScreen"
-        await driver.press("home", "space", "end", "space", "space", "space", "equals_sign")
-        await driver.until(
+    async with opened(first, SIZES["large"]) as tester:
+        await tester.press("4")
+        await tester.until(lambda: len(tester.cells("runs")) == 2)
+        await tester.press("equals_sign")
+        assert tester.screen_name() == "RunsScreen"
+        await tester.press("home", "space", "end", "space", "space", "space", "equals_sign")
+        await tester.until(
             lambda: (
-                driver.screen_name() == "CompareScreen" and len(driver.cells("differences")) == 12
+                tester.screen_name() == "CompareScreen" and len(tester.cells("differences")) == 12
             )
         )
-        assert {row[-1] for row in driver.cells("differences")} <= {"better", "worse", "tie"}
-        await driver.press("m")
-        await driver.until(
-            lambda: "drop↓" in driver.part("compared") and "paired" in driver.part("compared")
+        assert {row[-1] for row in tester.cells("differences")} <= {"better", "worse", "tie"}
+        await tester.press("m")
+        await tester.until(
+            lambda: "drop↓" in tester.part("compared") and "paired" in tester.part("compared")
         )
         for _ in range(4):
-            await driver.press("m")
-        await driver.until(
-            lambda: "ADCC↑" in driver.part("compared") and len(driver.cells("differences")) == 12
+            await tester.press("m")
+        await tester.until(
+            lambda: "ADCC↑" in tester.part("compared") and len(tester.cells("differences")) == 12
         )
-        await driver.press("escape")
-        assert driver.screen_name() == "RunsScreen"
-        await driver.press("escape")
-        assert driver.screen_name() == "GridScreen"
+        await tester.press("escape")
+        assert tester.screen_name() == "RunsScreen"
+        await tester.press("escape")
+        assert tester.screen_name() == "GridScreen"
 
 
 async def test_the_run_that_is_open_already_is_just_shown(two_runs: tuple[Path, Path]) -> None:
     first, _ = two_runs
-    async with opened(first) as driver:
-        await driver.press("4")
-        await driver.until(lambda: len(driver.cells("runs")) == 2)
-        link = driver.app.link
-        driver.table("runs").select(first)
-        await driver.press("enter")
-        await driver.until(lambda: driver.screen_name() == "GridScreen")
-        assert driver.app.link is link
+    async with opened(first) as tester:
+        await tester.press("4")
+        await tester.until(lambda: len(tester.cells("runs")) == 2)
+        link = tester.app.link
+        tester.table("runs").select(first)
+        await tester.press("enter")
+        await tester.until(lambda: tester.screen_name() == "GridScreen")
+        assert tester.app.link is link
 
 
 async def test_a_run_that_cannot_be_read_is_not_opened(two_runs: tuple[Path, Path]) -> None:
     first, _ = two_runs
     junk = first.parent / "junk.db"
     junk.write_text("no database at all, not even nearly")
-    async with opened(first) as driver:
-        await driver.press("4")
-        await driver.until(lambda: len(driver.cells("runs")) == 3)
-        driver.table("runs").select(junk)
-        await driver.press("enter")
-        await driver.until(lambda: "junk.db is not a run of camtui" in said(driver))
-        assert driver.app.path == first
+    async with opened(first) as tester:
+        await tester.press("4")
+        await tester.until(lambda: len(tester.cells("runs")) == 3)
+        tester.table("runs").select(junk)
+        await tester.press("enter")
+        await tester.until(lambda: "junk.db is not a run of camtui" in toasts(tester))
+        assert tester.app.path == first
 
 
 async def test_runs_are_sorted_and_searched(two_runs: tuple[Path, Path]) -> None:
@@ -108,22 +108,22 @@ async def test_runs_are_sorted_and_searched(two_runs: tuple[Path, Path]) -> None
         backbones=("vgg16",),
         curves=False,
     )
-    async with opened(first) as driver:
-        await driver.press("4")
-        await driver.until(lambda: len(driver.cells("runs")) == 3)
-        rows = {row[1]: row for row in driver.cells("runs")}
+    async with opened(first) as tester:
+        await tester.press("4")
+        await tester.until(lambda: len(tester.cells("runs")) == 3)
+        rows = {row[1]: row for row in tester.cells("runs")}
         assert float(rows["alone"][4]) > 0, "a run with one method has an ADCC too"
-        await driver.press("s")
-        assert [row[1] for row in driver.cells("runs")] == ["alone", "first", "second"]
-        await driver.press("s")
-        values = [float(row[4]) for row in driver.cells("runs")]
+        await tester.press("s")
+        assert [row[1] for row in tester.cells("runs")] == ["alone", "first", "second"]
+        await tester.press("s")
+        values = [float(row[4]) for row in tester.cells("runs")]
         assert values == sorted(values, reverse=True)
-        await driver.press("slash", *"sec", "enter")
-        assert [row[1] for row in driver.cells("runs")] == ["second"]
-        await driver.press("escape")
-        assert len(driver.cells("runs")) == 3
-        await driver.press("escape")
-        assert driver.screen_name() == "GridScreen"
+        await tester.press("slash", *"sec", "enter")
+        assert [row[1] for row in tester.cells("runs")] == ["second"]
+        await tester.press("escape")
+        assert len(tester.cells("runs")) == 3
+        await tester.press("escape")
+        assert tester.screen_name() == "GridScreen"
 
 
 def test_what_differs_is_said_in_words() -> None:

@@ -6,12 +6,12 @@ from textual.geometry import Region
 
 from camtui.tui.messages import CursorMoved, EndNear, RowOpened
 from camtui.tui.theme import textual_theme
-from camtui.tui.widgets.fields import Column, Field, Line
+from camtui.tui.widgets.fields import Field, Line, TableColumn
 from camtui.tui.widgets.table import LineTable
 
 COLUMNS = [
-    Column("name", "name", 8, right=False),
-    *(Column(f"c{i}", f"col {i}", 6) for i in range(6)),
+    TableColumn("name", "name", 8, right=False),
+    *(TableColumn(f"c{i}", f"col {i}", 6) for i in range(6)),
 ]
 
 

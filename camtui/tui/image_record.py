@@ -23,7 +23,7 @@ from evaluator.text import printable
 
 
 @dataclass(frozen=True)
-class Shot:
+class ImageRecord:
     """One image in one cell, as the run's file has it.
 
     Attributes:
@@ -51,7 +51,9 @@ class Shot:
         return getattr(self.row, metric, None) if self.row else None
 
 
-def read_shot(reader: RunReader, cell: Cell, image: int, metric: str, *, worst: bool) -> Shot:
+def read_image_record(
+    reader: RunReader, cell: Cell, image: int, metric: str, *, worst: bool
+) -> ImageRecord:
     """Everything about one image in one cell.
 
     Raises:
@@ -69,25 +71,27 @@ def read_shot(reader: RunReader, cell: Cell, image: int, metric: str, *, worst: 
         mine = [one for one in reader.failures(cell.id) if one.image == image and not one.metric]
         failure = f"failed: {mine[0].reason}: {mine[0].detail}" if mine else "not evaluated yet"
     loaded = reader.backbones().get(cell.backbone)
-    return Shot(
+    return ImageRecord(
         cell, ref, row, loaded, reader.measurements(cell.id, image), rank, printable(failure)
     )
 
 
-def neighbour(reader: RunReader, shot: Shot, metric: str, *, worst: bool, step: int) -> int | None:
+def neighbour(
+    reader: RunReader, record: ImageRecord, metric: str, *, worst: bool, step: int
+) -> int | None:
     """The next image of the list (``step`` 1), or the one before; ``None`` at its ends."""
-    value = shot.value(metric)
+    value = record.value(metric)
     if value is None:
         return None
     ascending = (known_metrics()[metric].sign > 0) == worst
-    after = RankedImage(shot.image.id, value)
+    after = RankedImage(record.image.id, value)
     found = reader.ranked(
-        shot.cell.id, metric, ascending=ascending == (step > 0), limit=1, after=after
+        record.cell.id, metric, ascending=ascending == (step > 0), limit=1, after=after
     )
     return found[0].image if found else None
 
 
-def first_of(reader: RunReader, cell: int, metric: str, *, worst: bool) -> int | None:
+def first_image(reader: RunReader, cell: int, metric: str, *, worst: bool) -> int | None:
     """The worst (or best) image of a cell."""
     ascending = (known_metrics()[metric].sign > 0) == worst
     found = reader.ranked(cell, metric, ascending=ascending, limit=1)
@@ -95,28 +99,28 @@ def first_of(reader: RunReader, cell: int, metric: str, *, worst: bool) -> int |
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class InputImage:
     """The pixels of an image as the network saw them, or why there are none."""
 
     pixels: Pixels | None
     problem: str = ""
 
 
-def open_source(root: str, image: ImageRef, wanted: Preprocessing) -> Source:
+def open_input(root: str, image: ImageRef, wanted: Preprocessing) -> InputImage:
     """Open the image's file, as a backbone sees it."""
     try:
         refuse_unnamed(root)
         picture = open_square(Path(root), image.path, wanted, image.size, image.content)
     except NotFound as error:
-        return Source(
+        return InputImage(
             None, printable(f"not shown: {error.message}; camtui watch RUN --data FOLDER", 200)
         )
     except ImageUnreadable as error:
-        return Source(None, printable(f"image {error.reason}: {error.message}", 120))
-    return Source(shown(picture))
+        return InputImage(None, printable(f"image {error.reason}: {error.message}", 120))
+    return InputImage(shown(picture))
 
 
-def map_of(method: str, row: Row | None, loaded: LoadedBackbone | None) -> Map | None:
+def saliency_map(method: str, row: Row | None, loaded: LoadedBackbone | None) -> Map | None:
     """The saliency map at the input's resolution.
 
     ``None`` where none is stored or what is stored is none.
@@ -137,7 +141,7 @@ def map_of(method: str, row: Row | None, loaded: LoadedBackbone | None) -> Map |
     )
 
 
-def all_methods_on(
+def rows_of_image(
     reader: RunReader, cells: list[Cell], image: int
 ) -> list[tuple[Cell, Row | None]]:
     """The rows of one image in several cells."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from camtui.feed import Feed, Snapshot
-from camtui.tui.gridmodel import NOT_BEGUN, NOT_THERE, View, _two_lines, build
+from camtui.tui.grid_model import NOT_BEGUN, NOT_THERE, GridOptions, _two_lines, build
 from tests.synthetic import make_run
 
 
@@ -35,13 +35,13 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     return found
 
 
-def rows(snapshot: Snapshot, view: View) -> list[list[str]]:
+def rows(snapshot: Snapshot, view: GridOptions) -> list[list[str]]:
     grid = build(snapshot, view, {}, lambda *_: None, 120)
     return [[field.text.strip() for field in line.fields] for line in grid.lines]
 
 
 def test_what_cannot_be_is_told_from_what_is_still_to_come(snapshot: Snapshot) -> None:
-    found = {row[0]: row[1:] for row in rows(snapshot, View())}
+    found = {row[0]: row[1:] for row in rows(snapshot, GridOptions())}
     assert NOT_THERE in found["cam"][1]
     assert NOT_BEGUN in found["scorecam"][1]
     assert found["gradcam"][1].startswith("~")
@@ -54,7 +54,8 @@ def test_rows_by_name_by_value_and_as_planned_each_both_ways(
 ) -> None:
     def order(**changes: Any) -> list[tuple[str, ...]]:
         return [
-            tuple(row[: 2 if long else 1]) for row in rows(snapshot, View(long=long, **changes))
+            tuple(row[: 2 if long else 1])
+            for row in rows(snapshot, GridOptions(long=long, **changes))
         ]
 
     planned, by_name = order(), order(order="name")

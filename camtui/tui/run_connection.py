@@ -21,7 +21,7 @@ from evaluator.store.reader import RunReader
 T = TypeVar("T")
 
 
-class Link:
+class RunConnection:
     """One run, as the screens reach it.
 
     The file is read in threads; what is here already costs nothing.

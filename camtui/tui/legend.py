@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-Mark = tuple[str, str]
+LegendEntry = tuple[str, str]
 """As it is shown, and what it means."""
 
-HEADER: tuple[Mark, ...] = (
+HEADER: tuple[LegendEntry, ...] = (
     ("part 1 of 2", "the stretch of work that is under way, and how many images of it are done"),
     ("images/s", "images a second through all methods of this part, or seconds for one image"),
     ("ETA", "time left of the whole run, from what has been timed so far"),
@@ -19,7 +19,7 @@ HEADER: tuple[Mark, ...] = (
 )
 """The two lines at the top of every screen."""
 
-_VALUES: tuple[Mark, ...] = (
+_VALUES: tuple[LegendEntry, ...] = (
     ("↑ ↓", "higher is better, lower is better"),
     ("±", "half of the 95 % interval, in points"),
     ("*", "best of its backbone; controls are not ranked"),
@@ -29,7 +29,7 @@ _VALUES: tuple[Mark, ...] = (
     ("n/a", "the method does not apply to this network"),
 )
 
-SCREENS: Mapping[str, tuple[Mark, ...]] = {
+SCREENS: Mapping[str, tuple[LegendEntry, ...]] = {
     "GridScreen": (
         *_VALUES,
         ("drop inc", "average drop, average increase"),
@@ -78,6 +78,6 @@ SCREENS: Mapping[str, tuple[Mark, ...]] = {
 }
 
 
-def marks_of(screen: str) -> tuple[Mark, ...]:
+def legend_of(screen: str) -> tuple[LegendEntry, ...]:
     """The marks of a screen by the name of its class, the header's last."""
     return (*SCREENS.get(screen, ()), *HEADER)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from camtui.feed import Snapshot
 
-_DEEDS = ("stop", "resume", "retry", "export")
+_RUN_ACTIONS = ("stop", "resume", "retry", "export")
 _VIEWS = ("copy_view", "copy_cell", "freeze", "open_screen", "open_log")
 
-KNOWN = (*_DEEDS, *_VIEWS, "quit")
+CONDITIONAL_ACTIONS = (*_RUN_ACTIONS, *_VIEWS, "quit")
 """The actions that do not always mean something."""
 
 
-def why_not(action: str, newest: Snapshot | None, *, readonly: bool = False) -> str:
+def unavailable_reason(action: str, newest: Snapshot | None, *, readonly: bool = False) -> str:
     """Why an action of the dashboard means nothing now; empty where it does something.
 
     Args:
@@ -23,9 +23,9 @@ def why_not(action: str, newest: Snapshot | None, *, readonly: bool = False) -> 
         readonly: ``--readonly`` was given.
     """
     name = action.partition("(")[0]
-    if name in (*_DEEDS, *_VIEWS) and newest is None:
+    if name in (*_RUN_ACTIONS, *_VIEWS) and newest is None:
         return "no run is open"
-    if name in _DEEDS and readonly:
+    if name in _RUN_ACTIONS and readonly:
         return "not in a dashboard that was opened with --readonly"
     live = newest is not None and newest.status.live
     complete = newest is not None and newest.status.state == "complete"

@@ -14,7 +14,7 @@ from camtui.feed import Snapshot
 from camtui.format import count, duration, percent, rate, short_count, size
 from camtui.format.looks import short_forecast
 from camtui.tui import plots
-from camtui.tui.cellfacts import cell_name
+from camtui.tui.cell_text import cell_name
 from camtui.tui.widgets.fields import Field
 from evaluator.records import Event, WorkerState
 from evaluator.text import counted, printable

@@ -13,8 +13,8 @@ from camtui import pictures
 from camtui.format import SIGNS, metric_header, percent
 from camtui.pictures import COLOUR_MAPS, ColourMap, Map, Pixels
 from camtui.truth_object import NO_OBJECT, TruthObject
-from camtui.tui.shot import Shot, Source, map_of
-from camtui.tui.widgets.gallery import Item
+from camtui.tui.image_record import ImageRecord, InputImage, saliency_map
+from camtui.tui.widgets.gallery import GalleryItem
 from evaluator.catalog import is_control, known_metrics
 from evaluator.records import Cell, Row
 from evaluator.text import printable
@@ -33,7 +33,7 @@ ALPHAS = (0.5, 0.7, 0.3)
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class ImageData:
     """One image in one cell, and what its pictures are made of.
 
     Attributes:
@@ -41,8 +41,8 @@ class Scene:
         truth: where the object is.
     """
 
-    shot: Shot
-    source: Source
+    record: ImageRecord
+    input_image: InputImage
     map: Map | None
     others: tuple[tuple[Cell, Row | None], ...] = ()
     truth: TruthObject = NO_OBJECT
@@ -50,11 +50,11 @@ class Scene:
     @property
     def no_map(self) -> str:
         """Why there is no map."""
-        return self.shot.failure or "no map is stored for this image"
+        return self.record.failure or "no map is stored for this image"
 
 
 @dataclass(frozen=True)
-class Look:
+class DisplayOptions:
     """How the reader wants to see an image.
 
     Attributes:
@@ -68,15 +68,15 @@ class Look:
     alpha: float = ALPHAS[0]
     truth: bool = True
 
-    def other_view(self) -> Look:
+    def next_view(self) -> DisplayOptions:
         """The next pictures of the same image."""
         return replace(self, all_methods=False, view=_after(self.view, tuple(VIEWS)))
 
-    def other_colours(self) -> Look:
+    def next_colours(self) -> DisplayOptions:
         """The next colour map."""
         return replace(self, colours=_after(self.colours, COLOUR_MAPS))
 
-    def other_alpha(self) -> Look:
+    def next_alpha(self) -> DisplayOptions:
         """Another strength of the overlay."""
         return replace(self, alpha=_after(self.alpha, ALPHAS))
 
@@ -85,94 +85,115 @@ def _after(value: T, values: Sequence[T]) -> T:
     return values[(values.index(value) + 1) % len(values)]
 
 
-def items(scene: Scene, look: Look, metric: str) -> list[Item]:
+def gallery_items(image_data: ImageData, options: DisplayOptions, metric: str) -> list[GalleryItem]:
     """The pictures to be shown, from left to right.
 
     With all methods each has its value of the metric below it.
     """
-    if look.all_methods:
-        return _every_method(scene, look, metric)
-    return [_MAKERS[name](scene, look) for name in VIEWS[look.view]]
+    if options.all_methods:
+        return _every_method(image_data, options, metric)
+    return [_MAKERS[name](image_data, options) for name in VIEWS[options.view]]
 
 
-def overlay(scene: Scene, look: Look) -> Item:
+def overlay(image_data: ImageData, options: DisplayOptions) -> GalleryItem:
     """The map over the input; the map alone where the image cannot be read."""
-    title = f"overlay ({look.colours}, α {look.alpha})"
-    return Item(
-        title, _with_edge(_blended(scene.source.pixels, scene.map, look), scene, look), scene.no_map
+    title = f"overlay ({options.colours}, α {options.alpha})"
+    return GalleryItem(
+        title,
+        _with_edge(
+            _blended(image_data.input_image.pixels, image_data.map, options), image_data, options
+        ),
+        image_data.no_map,
     )
 
 
-def _input(scene: Scene, look: Look) -> Item:
-    return Item("input", _with_edge(scene.source.pixels, scene, look), scene.source.problem)
-
-
-def _map(scene: Scene, look: Look) -> Item:
-    return Item(
-        f"saliency map ({look.colours})",
-        _with_edge(_blended(None, scene.map, look), scene, look),
-        scene.no_map,
+def _input(image_data: ImageData, options: DisplayOptions) -> GalleryItem:
+    return GalleryItem(
+        "input",
+        _with_edge(image_data.input_image.pixels, image_data, options),
+        image_data.input_image.problem,
     )
 
 
-def _explanation(scene: Scene, _look: Look) -> Item:
-    if scene.map is None or scene.source.pixels is None:
-        return Item("explanation map", None, scene.source.problem or scene.no_map)
-    return Item(
-        "explanation map", pictures.explanation(scene.source.pixels, scene.map, scene.shot.loaded)
+def _map(image_data: ImageData, options: DisplayOptions) -> GalleryItem:
+    return GalleryItem(
+        f"saliency map ({options.colours})",
+        _with_edge(_blended(None, image_data.map, options), image_data, options),
+        image_data.no_map,
+    )
+
+
+def _explanation(image_data: ImageData, _look: DisplayOptions) -> GalleryItem:
+    if image_data.map is None or image_data.input_image.pixels is None:
+        return GalleryItem(
+            "explanation map", None, image_data.input_image.problem or image_data.no_map
+        )
+    return GalleryItem(
+        "explanation map",
+        pictures.explanation(
+            image_data.input_image.pixels, image_data.map, image_data.record.loaded
+        ),
     )
 
 
 _MAKERS = {"input": _input, "map": _map, "overlay": overlay, "explanation": _explanation}
 
 
-def _every_method(scene: Scene, look: Look, metric: str) -> list[Item]:
+def _every_method(image_data: ImageData, options: DisplayOptions, metric: str) -> list[GalleryItem]:
     """The input, and every method's overlay in one colour scale.
 
     0 and 1 have the same colours everywhere.
     """
-    shown = [Item("input", scene.source.pixels, scene.source.problem, " ")]
+    shown = [
+        GalleryItem("input", image_data.input_image.pixels, image_data.input_image.problem, " ")
+    ]
     known = known_metrics()[metric]
     values = {
-        cell.id: scene.shot.value(metric)
-        if cell.id == scene.shot.cell.id
+        cell.id: image_data.record.value(metric)
+        if cell.id == image_data.record.cell.id
         else getattr(row, metric, None)
-        for cell, row in scene.others
+        for cell, row in image_data.others
     }
     ranked = [
         value
-        for cell, _ in scene.others
+        for cell, _ in image_data.others
         if (value := values[cell.id]) is not None and not is_control(cell.method)
     ]
     leading = max(ranked, key=lambda value: known.sign * value, default=None)
-    for cell, row in scene.others:
+    for cell, row in image_data.others:
         value = values[cell.id]
         best = value is not None and value == leading and not is_control(cell.method)
         caption = f"{metric_header(known)} {percent(value)}{SIGNS['best'] if best else ''}"
         picture = _with_edge(
-            _blended(scene.source.pixels, map_of(cell.method, row, scene.shot.loaded), look),
-            scene,
-            look,
+            _blended(
+                image_data.input_image.pixels,
+                saliency_map(cell.method, row, image_data.record.loaded),
+                options,
+            ),
+            image_data,
+            options,
         )
-        chosen = cell.id == scene.shot.cell.id
+        chosen = cell.id == image_data.record.cell.id
         shown.append(
-            Item(
+            GalleryItem(
                 printable(cell.method), picture, "not evaluated", caption, chosen=chosen, best=best
             )
         )
     return shown
 
 
-def _with_edge(picture: Pixels | None, scene: Scene, look: Look) -> Pixels | None:
+def _with_edge(
+    picture: Pixels | None, image_data: ImageData, options: DisplayOptions
+) -> Pixels | None:
     """The picture with the edge of the object, where that is known and wanted."""
-    if picture is None or scene.truth.pixels is None or not look.truth:
+    if picture is None or image_data.truth.pixels is None or not options.truth:
         return picture
-    return pictures.outlined(picture, scene.truth.pixels)
+    return pictures.outlined(picture, image_data.truth.pixels)
 
 
-def _blended(pixels: Pixels | None, values: Map | None, look: Look) -> Pixels | None:
+def _blended(pixels: Pixels | None, values: Map | None, options: DisplayOptions) -> Pixels | None:
     if values is None:
         return None
     if pixels is None:
-        return pictures.coloured(values, look.colours)
-    return pictures.overlay(pixels, values, look.colours, look.alpha)
+        return pictures.coloured(values, options.colours)
+    return pictures.overlay(pixels, values, options.colours, options.alpha)

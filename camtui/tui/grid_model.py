@@ -12,7 +12,7 @@ from typing import Literal
 from camtui.feed import Snapshot
 from camtui.format import SIGNS, CellView, half_width, matching, metric_header, percent, short_count
 from camtui.ties import Marks
-from camtui.tui.widgets.fields import Column, Field, Line
+from camtui.tui.widgets.fields import Field, Line, TableColumn
 from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.errors import CamtuiError
 from evaluator.text import printable
@@ -26,7 +26,7 @@ _NAME_WIDTH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class GridOptions:
     """How the grid is looked at.
 
     Attributes:
@@ -49,7 +49,7 @@ class View:
 class Grid:
     """Columns and rows, and which cell stands where."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     lines: tuple[Line, ...]
 
 
@@ -89,7 +89,7 @@ def best_cell(snapshot: Snapshot, metric: str, marks: Marks) -> CellKey | None:
 
 def build(
     snapshot: Snapshot,
-    view: View,
+    options: GridOptions,
     marks: Marks,
     paper: PaperValue,
     width: int,
@@ -103,9 +103,9 @@ def build(
         whatever the values do, where given.
     """
     grid = (
-        _long(snapshot, view, marks, paper)
-        if view.long
-        else _pivot(snapshot, view, marks, paper, width)
+        _long(snapshot, options, marks, paper)
+        if options.long
+        else _pivot(snapshot, options, marks, paper, width)
     )
     if not previous:
         return grid
@@ -119,14 +119,16 @@ def build(
 # --------------------------------------------------------------------------------------------------
 
 
-def _pivot(snapshot: Snapshot, view: View, marks: Marks, paper: PaperValue, width: int) -> Grid:
+def _pivot(
+    snapshot: Snapshot, options: GridOptions, marks: Marks, paper: PaperValue, width: int
+) -> Grid:
     cells = {
         (found.cell.backbone, found.cell.method): found
-        for found in shown_cells(snapshot, view.words)
+        for found in shown_cells(snapshot, options.words)
     }
     backbones = [name for name in snapshot.backbones if any(b == name for b, _ in cells)]
     methods = _sorted_methods(
-        snapshot, view, [name for name in snapshot.methods if any(m == name for _, m in cells)]
+        snapshot, options, [name for name in snapshot.methods if any(m == name for _, m in cells)]
     )
     longest = max([8, *(len(printable(name)) for name in methods)])
     spare = width - 3 - 14 * len(backbones) - 9
@@ -137,17 +139,17 @@ def _pivot(snapshot: Snapshot, view: View, marks: Marks, paper: PaperValue, widt
     fits = wide and (whole + 1) * len(backbones) + 9 <= room
     size = (whole if fits else 13) if wide else max(9, min(10, room // max(1, len(backbones)) - 1))
     average = len(backbones) > 1 and (size + 1) * len(backbones) + 9 <= room
-    columns = [Column("method", "method", name_width, right=False)]
-    columns += [Column(name, _two_lines(name, size), size) for name in backbones]
-    columns += [Column("average", "average", 8)] if average else []
+    columns = [TableColumn("method", "method", name_width, right=False)]
+    columns += [TableColumn(name, _two_lines(name, size), size) for name in backbones]
+    columns += [TableColumn("average", "average", 8)] if average else []
     lines = []
     for method in methods:
         fields = [Field(printable(method), "strong")]
         fields += [
-            _field(cells.get((name, method)), view, marks, paper, wide) for name in backbones
+            _field(cells.get((name, method)), options, marks, paper, wide) for name in backbones
         ]
         fields += (
-            [_average([cells.get((name, method)) for name in backbones], view, paper)]
+            [_average([cells.get((name, method)) for name in backbones], options, paper)]
             if average
             else []
         )
@@ -166,18 +168,18 @@ def _two_lines(name: str, width: int) -> str:
 
 
 def _field(
-    found: CellView | None, view: View, marks: Marks, paper: PaperValue, wide: bool
+    found: CellView | None, options: GridOptions, marks: Marks, paper: PaperValue, wide: bool
 ) -> Field:
     if found is None:
         return Field("")
-    if view.paper:
-        value = paper(found.cell.backbone, found.cell.method, view.metric)
+    if options.paper:
+        value = paper(found.cell.backbone, found.cell.method, options.metric)
         return (
             Field(NOT_BEGUN + " ", "dim")
             if value is None
             else Field(f"{percent(value)} ", "accent")
         )
-    return value_field(found, view.metric, marks, wide)
+    return value_field(found, options.metric, marks, wide)
 
 
 def value_field(view: CellView, metric: str, marks: Marks, wide: bool) -> Field:
@@ -202,40 +204,44 @@ def is_partial(view: CellView, metric: str) -> bool:
     return mean.n + view.summary.failed < view.images
 
 
-def _average(cells: Sequence[CellView | None], view: View, paper: PaperValue) -> Field:
+def _average(cells: Sequence[CellView | None], options: GridOptions, paper: PaperValue) -> Field:
     """Of a method over the backbones.
 
     Only where each of them has a value, for averages of different sets mislead.
     """
     there = [found for found in cells if found is not None and found.cell.applicable]
-    if view.paper:
-        values = [paper(found.cell.backbone, found.cell.method, view.metric) for found in there]
+    if options.paper:
+        values = [paper(found.cell.backbone, found.cell.method, options.metric) for found in there]
     else:
-        values = [mean.value if (mean := found.mean(view.metric)) else None for found in there]
+        values = [mean.value if (mean := found.mean(options.metric)) else None for found in there]
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
         return Field("·· ", "dim")
-    partial = not view.paper and any(is_partial(found, view.metric) for found in there)
+    partial = not options.paper and any(is_partial(found, options.metric) for found in there)
     return Field(f"{'~' if partial else ''}{percent(sum(known) / len(known))} ", "dim")
 
 
-def _sorted_methods(snapshot: Snapshot, view: View, methods: list[str]) -> list[str]:
-    if view.order == "plan":
-        return methods if view.descending else methods[::-1]
-    if view.order == "name":
-        return sorted(methods, reverse=not view.descending)
-    sign = known_metrics()[view.metric].sign
-    backbones = [view.column] if view.column in snapshot.backbones else list(snapshot.backbones)
+def _sorted_methods(snapshot: Snapshot, options: GridOptions, methods: list[str]) -> list[str]:
+    if options.order == "plan":
+        return methods if options.descending else methods[::-1]
+    if options.order == "name":
+        return sorted(methods, reverse=not options.descending)
+    sign = known_metrics()[options.metric].sign
+    backbones = (
+        [options.column] if options.column in snapshot.backbones else list(snapshot.backbones)
+    )
 
     def value(method: str) -> tuple[bool, float]:
         cells = [snapshot.cell(backbone, method) for backbone in backbones]
         means = [
-            mean.value for cell in cells if cell and (mean := snapshot.mean(cell.id, view.metric))
+            mean.value
+            for cell in cells
+            if cell and (mean := snapshot.mean(cell.id, options.metric))
         ]
         if not means:
             return True, 0.0
         best_first = -sign * sum(means) / len(means)
-        return False, best_first if view.descending else -best_first
+        return False, best_first if options.descending else -best_first
 
     return sorted(methods, key=value)
 
@@ -244,50 +250,52 @@ def _sorted_methods(snapshot: Snapshot, view: View, methods: list[str]) -> list[
 # --------------------------------------------------------------------------------------------------
 
 
-def _long(snapshot: Snapshot, view: View, marks: Marks, paper: PaperValue) -> Grid:
+def _long(snapshot: Snapshot, options: GridOptions, marks: Marks, paper: PaperValue) -> Grid:
     metrics = sorted(snapshot.metrics, key=lambda key: key != "adcc")
     columns = [
-        Column("method", "method", _NAME_WIDTH, right=False),
-        Column("backbone", "backbone", 12, right=False),
+        TableColumn("method", "method", _NAME_WIDTH, right=False),
+        TableColumn("backbone", "backbone", 12, right=False),
     ]
     columns += [
-        Column("n", "n", 6),
-        *(Column(key, metric_header(known_metrics()[key]), 8) for key in metrics),
+        TableColumn("n", "n", 6),
+        *(TableColumn(key, metric_header(known_metrics()[key]), 8) for key in metrics),
     ]
     lines = [
         Line(
             (found.cell.backbone, found.cell.method),
-            _long_fields(found, metrics, view, marks, paper),
+            _long_fields(found, metrics, options, marks, paper),
         )
-        for found in _sorted_cells(snapshot, view)
+        for found in _sorted_cells(snapshot, options)
     ]
     return Grid(tuple(columns), tuple(lines))
 
 
 def _long_fields(
-    found: CellView, metrics: Sequence[str], view: View, marks: Marks, paper: PaperValue
+    found: CellView, metrics: Sequence[str], options: GridOptions, marks: Marks, paper: PaperValue
 ) -> tuple[Field, ...]:
     names = (Field(printable(found.cell.method), "strong"), Field(printable(found.cell.backbone)))
     n = Field(f"{'~' if found.partial else ''}{short_count(found.summary.n)}", "dim")
     return (
         *names,
         n,
-        *(_field(found, replace(view, metric=key), marks, paper, wide=False) for key in metrics),
+        *(_field(found, replace(options, metric=key), marks, paper, wide=False) for key in metrics),
     )
 
 
-def _sorted_cells(snapshot: Snapshot, view: View) -> list[CellView]:
-    cells = shown_cells(snapshot, view.words)
-    if view.order == "plan":
-        return cells if view.descending else cells[::-1]
-    if view.order == "name":
+def _sorted_cells(snapshot: Snapshot, options: GridOptions) -> list[CellView]:
+    cells = shown_cells(snapshot, options.words)
+    if options.order == "plan":
+        return cells if options.descending else cells[::-1]
+    if options.order == "name":
         return sorted(
             cells,
             key=lambda found: (found.cell.method, found.cell.backbone),
-            reverse=not view.descending,
+            reverse=not options.descending,
         )
-    metric = view.column if view.column in snapshot.metrics else view.metric
-    best_first = -known_metrics()[metric].sign if view.descending else known_metrics()[metric].sign
+    metric = options.column if options.column in snapshot.metrics else options.metric
+    best_first = (
+        -known_metrics()[metric].sign if options.descending else known_metrics()[metric].sign
+    )
 
     def value(found: CellView) -> tuple[bool, float]:
         mean = found.mean(metric)

@@ -12,7 +12,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from camtui.tui.theme import styles_of
-from camtui.tui.widgets.fields import Column, Field, Line, fitted
+from camtui.tui.widgets.fields import Field, Line, TableColumn, fitted
 
 
 class TableDrawing(Widget):
@@ -25,7 +25,7 @@ class TableDrawing(Widget):
         """
         super().__init__(id=id)
         self._choose_cells = choose_cells
-        self._columns: tuple[Column, ...] = ()
+        self._columns: tuple[TableColumn, ...] = ()
         self._lines: tuple[Line, ...] = ()
         self._row = 0
         self._column = 1

@@ -9,37 +9,37 @@ import numpy as np
 
 from camtui.format import ABSENT, count, metric_header, percent
 from camtui.tui import plots
-from camtui.tui.cellfacts import cell_name, class_name, flowed
-from camtui.tui.shot import Shot
+from camtui.tui.cell_text import cell_name, class_name, flowed
+from camtui.tui.image_record import ImageRecord
 from camtui.tui.widgets.fields import Field
 from evaluator.catalog import known_metrics
 from evaluator.records import Measurement
 from evaluator.text import printable
 
 
-def where_line(shot: Shot, metric: str, worst: bool, width: int) -> list[Field]:
+def where_line(record: ImageRecord, metric: str, worst: bool, width: int) -> list[Field]:
     """Cell, place in the order, and as much of the file's path as there is room for."""
-    place = f"{count(shot.rank[0])}/{count(shot.rank[1])}" if shot.rank else "no value"
+    place = f"{count(record.rank[0])}/{count(record.rank[1])}" if record.rank else "no value"
     end = "worst" if worst else "best"
     head = [
-        Field(f" {cell_name(shot.cell)}", "strong"),
+        Field(f" {cell_name(record.cell)}", "strong"),
         Field(f"  {end} by {known_metrics()[metric].short} ", "dim"),
         Field(place, "accent"),
     ]
     room = width - sum(len(field.text) for field in head) - 3
-    return [*head, Field(f"  {printable(shot.image.path, max(12, room))}", "dim")]
+    return [*head, Field(f"  {printable(record.image.path, max(12, room))}", "dim")]
 
 
-def fact_lines(shot: Shot, metric: str, width: int) -> list[list[Field]]:
+def fact_lines(record: ImageRecord, metric: str, width: int) -> list[list[Field]]:
     """Classes, confidences and every metric of this image."""
-    classes = shot.loaded.classes if shot.loaded else ()
-    row = shot.row
+    classes = record.loaded.classes if record.loaded else ()
+    row = record.row
     if row is None:
-        return [[Field(f" {shot.failure}", "warn")]]
-    same = shot.image.label == row.predicted
+        return [[Field(f" {record.failure}", "warn")]]
+    same = record.image.label == row.predicted
     predicted = Field(class_name(classes, row.predicted), "" if same else "warn")
     facts = [
-        [Field("true ", "dim"), Field(class_name(classes, shot.image.label))],
+        [Field("true ", "dim"), Field(class_name(classes, record.image.label))],
         [Field("predicted ", "dim"), predicted],
     ]
     if row.target != row.predicted:
@@ -50,7 +50,7 @@ def fact_lines(shot: Shot, metric: str, width: int) -> list[list[Field]]:
     )
     groups = []
     for key in known_metrics():
-        value = shot.value(key)
+        value = record.value(key)
         if value is not None or key in ("average_drop", "adcc"):
             shown = percent(value) if value is not None else ABSENT
             name = Field(f"{metric_header(known_metrics()[key])} ", "dim")
@@ -61,7 +61,7 @@ def fact_lines(shot: Shot, metric: str, width: int) -> list[list[Field]]:
     return lines
 
 
-def curve_lines(shot: Shot, width: int, height: int = 7) -> list[list[Field]]:
+def curve_lines(record: ImageRecord, width: int, height: int = 7) -> list[list[Field]]:
     """Deletion, insertion and their like, side by side.
 
     Confidence upwards, the share of pixels to the right.
@@ -69,10 +69,10 @@ def curve_lines(shot: Shot, width: int, height: int = 7) -> list[list[Field]]:
     Args:
         height: rows, title and axis included.
     """
-    side = max(16, width // max(2, len(shot.curves)) - 2)
+    side = max(16, width // max(2, len(record.curves)) - 2)
     blocks = [
-        _curve_block(name, shot.curves[name], side, max(5, height), f"series{place}")
-        for place, name in enumerate(sorted(shot.curves))
+        _curve_block(name, record.curves[name], side, max(5, height), f"series{place}")
+        for place, name in enumerate(sorted(record.curves))
     ]
     return [
         [part for block in blocks for part in (*block[row], Field("  "))]
@@ -97,6 +97,6 @@ def _curve_block(
         [Field(f"{labels.get(row, ''):>5} ", "dim"), Field(line, role)]
         for row, line in enumerate(plot.lines())
     ]
-    verb = "removed" if metric.better == "lower" else "shown"
-    axis = f"{f'100 % of pixels {verb}':>{width - 7}}"
+    word = "removed" if metric.better == "lower" else "shown"
+    axis = f"{f'100 % of pixels {word}':>{width - 7}}"
     return [*lines, [Field(f"{'':>6}0{axis[-(width - 7) :]}", "dim")]]
