@@ -46,7 +46,7 @@ TESTED_IN = {
     "evaluator/measuring/test_conformance.py": """
         evaluator.measuring.photographs evaluator.measuring.trial evaluator.measuring.verdicts""",
     "evaluator/execution/test_driver.py": """
-        evaluator.execution.backbone_registration evaluator.execution.run_log
+        evaluator.execution.backbone_registration
         evaluator.execution.stopping evaluator.store.identity""",
     "evaluator/execution/test_executors.py": "evaluator.execution.worker_slot",
     "evaluator/execution/test_ray.py": """

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from json import loads
-from os import environ
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +23,7 @@ from camtui.runs import reference, sizes_file
 from camtui.trust import allowed_of
 from evaluator.errors import CamtuiError, UsageError
 from evaluator.execution.request import DriverSettings, RunRequest
+from evaluator.execution.testing_hooks import settings_overrides
 from evaluator.interfaces import DEFAULT_SESSION
 from evaluator.text import printable
 
@@ -35,14 +34,15 @@ if TYPE_CHECKING:
 def driver_settings(chosen: ComputeSettings, **others: Any) -> DriverSettings:
     """What the driver is told besides the plan.
 
-    Tests change it by ``$CAMTUI_DRIVER`` (JSON): another evaluator, shorter limits.
-
     Raises:
         UsageError: one of them is impossible.
     """
-    for_tests: dict[str, Any] = loads(environ.get("CAMTUI_DRIVER", "{}"))
     settings = DriverSettings(
-        devices=chosen.devices, ray=chosen.ray, tuning=sizes_file(), **others, **for_tests
+        devices=chosen.devices,
+        ray=chosen.ray,
+        tuning=sizes_file(),
+        **others,
+        **settings_overrides(),
     )
     settings.check()
     return settings

@@ -31,13 +31,14 @@ from evaluator.errors import (
     StoreError,
     UsageError,
 )
-from evaluator.execution.journal import Journal, crash_point
+from evaluator.execution.journal import Journal
 from evaluator.execution.local import LocalExecutor
 from evaluator.execution.loop import Loop
 from evaluator.execution.on_finish import Outcome, Watchdog, tell
 from evaluator.execution.request import RunRequest
-from evaluator.execution.run_log import log, log_traceback
+from evaluator.execution.run_log import LOGGER
 from evaluator.execution.stopping import StopRequest, signals_to
+from evaluator.execution.testing_hooks import crash_point
 from evaluator.images import Manifest, planned_images
 from evaluator.interfaces import Executor, SessionSettings
 from evaluator.plan import RunPlan
@@ -249,10 +250,9 @@ class _DriverSession:
             try:
                 writer.copy_to(target)
             except UsageError as error:
-                log("error", error.message)
+                LOGGER.error(error.message)
                 continue
-            log(
-                "error",
+            LOGGER.error(
                 f"what was computed is in {printable(target)}: camtui resume {printable(target)}",
             )
             return
@@ -269,7 +269,7 @@ class _DriverSession:
                 raise
             if isinstance(error, CamtuiError):
                 return Ending("failed", error.message, error.exit_code)
-            log_traceback()
+            LOGGER.exception("the run has failed")
             return Ending("failed", f"{type(error).__name__}: {error}", 1)
         if not self._stop.gracefully:
             return Ending("complete", loop.conclusion, 0)

@@ -8,16 +8,15 @@ not be paused.
 
 from __future__ import annotations
 
-import os
-import signal
 import sqlite3
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from evaluator.errors import RunFailed
-from evaluator.execution.run_log import log
+from evaluator.execution.run_log import LEVELS, LOGGER
+from evaluator.execution.testing_hooks import crash_point
 from evaluator.records import RunState, UnitResult, WorkerState
 from evaluator.store.disk_space import full_words, is_full
 from evaluator.text import printable
@@ -38,21 +37,6 @@ class _Delivery(NamedTuple):
     result: UnitResult
     stage: int
     images: int
-
-
-_reached: Counter[str] = Counter()
-
-
-def crash_point(name: str) -> None:
-    """Kill this process here if ``CAMTUI_CRASH_AT`` says so.
-
-    (``NAME`` or ``NAME:n``, the n-th time): tests reach any instant.
-    """
-    wanted, _, nth = os.environ.get("CAMTUI_CRASH_AT", "").partition(":")
-    if wanted == name:
-        _reached[name] += 1
-        if _reached[name] == int(nth or 1):
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Journal:
@@ -110,7 +94,7 @@ class Journal:
     def event(self, level: str, text: str) -> None:
         """One line of history, in the file and in the log."""
         line = printable(text, 2000)
-        log(level, line)
+        LOGGER.log(LEVELS[level], line)
         self._events.append((level, line))
         self.flush()
 
@@ -206,4 +190,4 @@ class Journal:
         if not self.paused:
             self.trouble = trouble
             self._tell(f"{trouble}; goes on by itself")
-            log("warning", f"paused: {trouble}")
+            LOGGER.warning(f"paused: {trouble}")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from evaluator.errors import CamtuiError
 from evaluator.execution.request import RunRequest
-from evaluator.execution.run_log import log
+from evaluator.execution.run_log import LOGGER
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
@@ -40,9 +40,9 @@ def tell(command: str, database: Path, outcome: Outcome) -> None:
     try:
         document = _document(database, outcome)
         done = subprocess.run(shlex.split(command), input=document.encode(), stdout=2, check=False)
-        log("info", f"--on-finish: exit code {done.returncode}")
+        LOGGER.info(f"--on-finish: exit code {done.returncode}")
     except (OSError, ValueError, CamtuiError) as error:
-        log("warning", f"--on-finish: {printable(error)}")
+        LOGGER.warning(f"--on-finish: {printable(error)}")
 
 
 def _document(database: Path, outcome: Outcome) -> str:
@@ -95,7 +95,7 @@ def main() -> None:
     payload = json.loads(sys.stdin.buffer.readline())
     if sys.stdin.buffer.read():
         return
-    log("error", "the driver was killed")
+    LOGGER.error("the driver was killed")
     database = Path(os.fsdecode(bytes.fromhex(payload["db"])))
     tell(
         payload["command"],

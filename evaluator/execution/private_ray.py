@@ -22,7 +22,7 @@ from pathlib import Path
 
 from evaluator.errors import CamtuiError, RunFailed
 from evaluator.execution.ray_connection import QUIET, connect_to, disconnect
-from evaluator.execution.run_log import log
+from evaluator.execution.run_log import LOGGER
 from evaluator.text import printable
 
 TEMP = Path("/tmp")
@@ -91,7 +91,7 @@ def start_private_ray(*, cuda: bool) -> Callable[[], None]:
                     f"Ray does not start: {printable(error, 300)}",
                     "camtui run without --executor ray",
                 ) from error
-            log("warning", f"Ray did not start, once more: {printable(error, 300)}")
+            LOGGER.warning(f"Ray did not start, once more: {printable(error, 300)}")
         else:
             return home.leave
     raise AssertionError("unreachable")
@@ -167,7 +167,7 @@ def _remove_unheld(home: Path) -> None:
     if lock is None:
         return
     if (home / "token").exists():  # else it is being made
-        log("info", f"removed what a killed driver left: {home}, {end_processes(home)} processes")
+        LOGGER.info(f"removed what a killed driver left: {home}, {end_processes(home)} processes")
         shutil.rmtree(home, ignore_errors=True)
     os.close(lock)
 

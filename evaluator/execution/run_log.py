@@ -1,34 +1,57 @@
-"""Lines for the log on standard error.
+"""The run's log: a standard logger that writes its lines to standard error.
 
-The log lies on the run's own disk: a line that finds no room is lost, the run is not.
+Standard error of a detached driver and of its workers is the log file, which the launcher has opened
+with ``store.files.open_log``: no link is followed, and the file must be regular, the user's own and
+known by one name only. So nothing is opened here, and one file is never opened twice.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import time
 from contextlib import suppress
-from traceback import format_exc
 
 _SHELL = str.maketrans({character: f"\\x{ord(character):02x}" for character in "`$;&|<>"})
-"""What a shell would act on. Names stand in these lines, and a log may end up where a shell reads
-it.
-"""
+"""Characters that a shell acts on. Lines contain names of files, and a log may be fed to a shell."""
 
 
-def log(level: str, text: str) -> None:
-    """One line with its time; never raises.
+class LineFormatter(logging.Formatter):
+    """``2026-11-25 02:19:16 warning text``, with characters that a shell acts on escaped."""
 
-    Also where the disk is full or the terminal has gone.
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(level)-7s %(message)s", "%Y-%m-%d %H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record; the traceback of an exception follows on lines of its own."""
+        record.level = record.levelname.lower()
+        return super().format(record).translate(_SHELL)
+
+
+class StandardErrorHandler(logging.Handler):
+    """Writes each record to descriptor 2 with one system call.
+
+    Processes that append to one file thus never mix their lines. The log is on the run's own disk: a
+    line for which there is no room is lost, and the run goes on.
     """
-    _write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<7} {text.translate(_SHELL)}\n")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; never raises, also where the disk is full or the terminal is gone."""
+        with suppress(OSError):
+            os.write(2, f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
 
 
-def log_traceback() -> None:
-    """The exception that is being handled, for whoever mends the code."""
-    _write(format_exc().translate(_SHELL))
+def _run_logger() -> logging.Logger:
+    logger = logging.getLogger("camtui.run")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # Ray gives the root logger a handler of its own
+    if not logger.handlers:
+        handler = StandardErrorHandler()
+        handler.setFormatter(LineFormatter())
+        logger.addHandler(handler)
+    return logger
 
 
-def _write(text: str) -> None:
-    with suppress(OSError):
-        os.write(2, text.encode("utf-8", "backslashreplace"))
+LOGGER = _run_logger()
+
+LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+"""Level of a run's event → level of its line in the log."""

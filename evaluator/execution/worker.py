@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 
 from evaluator.errors import CamtuiError, is_out_of_memory, loses_device
 from evaluator.execution.checking import checked
-from evaluator.execution.run_log import log_traceback
+from evaluator.execution.run_log import LOGGER
 from evaluator.interfaces import (
     Done,
     Error,
@@ -156,7 +156,7 @@ def _report_figures(outbox: _Outbox, worker: int, session: Session) -> None:
         try:
             figures = session.figures()
         except Exception:
-            log_traceback()
+            LOGGER.exception(f"worker {worker}: the device tells no figures")
             return
         outbox.send(Figures(worker, figures))
 
@@ -196,7 +196,7 @@ def as_event(error: Exception, worker: int, unit: int, *, loading: bool) -> Erro
         return Error(
             worker, unit, error.kind, error.message, error.hint, error.exit_code, loading, False
         )
-    log_traceback()
+    LOGGER.error(f"worker {worker}: an exception in unit {unit}", exc_info=error)
     text = f"{type(error).__name__}: {error}".strip()
     no_memory = is_out_of_memory(error)
     fatal = not no_memory and loses_device(error)

@@ -5,6 +5,7 @@ log.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import subprocess
 import time
@@ -17,7 +18,7 @@ import pytest
 
 from camtui.launch import launch
 from evaluator.errors import UsageError
-from evaluator.execution.run_log import log
+from evaluator.execution.run_log import LOGGER
 from evaluator.store import audit
 from evaluator.store.lock import lock_path
 from evaluator.store.reader import RunReader
@@ -126,8 +127,9 @@ def test_no_driver_is_started_through_a_link(new_run: NewRun, tmp_path: Path, na
 
 
 def test_a_name_in_the_log_is_no_command(capfd: pytest.CaptureFixture[str]) -> None:
-    log("info", "a folder is left out: /data/x`touch a`;$(touch b)|c&d>e<f")
+    LOGGER.info("a folder is left out: /data/x`touch a`;$(touch b)|c&d>e<f")
     line = capfd.readouterr().err
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d info    a folder is left out: ", line)
     assert not set("`;$|&<>") & set(line)
     assert "/data/x\\x60touch a" in line
 
