@@ -252,7 +252,7 @@ def begin(path: Path, shape: Shape) -> tuple[RunWriter, Manifest]:
     writer.begin(path.stem, plan_of(shape), manifest)
     classes = class_names()
     for position, name in enumerate(shape.backbones):
-        writer.set_backbone(position, backbone_of(name, classes))
+        writer.cells.set_backbone(position, backbone_of(name, classes))
     writer.add_versions(
         {"camtui": "0.1.0", "torch": "2.15.0", "torchvision": "0.29.2", "device": "NVIDIA H200"}
     )
@@ -314,7 +314,7 @@ def fill(path: Path, shape: Shape) -> None:
                 add_sums(connection, cell, columns)
                 connection.execute("COMMIT")
                 if shape.curves:
-                    writer.commit(UnitResult(measurements=_curves(cell, columns)))
+                    writer.rows.commit(UnitResult(measurements=_curves(cell, columns)))
         timed = min(last, 20_000)
         connection.execute(
             "UPDATE stages SET seconds = ?, timed_images = ? WHERE id = ?",
@@ -328,7 +328,7 @@ def fill(path: Path, shape: Shape) -> None:
             range((len(shape.backbones) - 1) * m + 1, len(shape.backbones) * m + 1),
         )
         why = "image file is truncated (41 bytes missing)"
-        writer.commit(
+        writer.rows.commit(
             UnitResult(failures=tuple(Failure(cell, bad, "", "truncated", why) for cell in cells))
         )
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -372,12 +372,12 @@ def keep_writing(path: Path, shape: Shape, rate: float, seconds: float) -> None:
     try:
         while position < len(shape.backbones) and time.monotonic() < end:
             unit = min(64, shape.images - first)
-            writer.commit(
+            writer.rows.commit(
                 UnitResult(tuple(_unit_rows(shape, position, labels, first, first + unit))),
                 stage=position,
                 images=unit,
             )
-            writer._db.conn.execute(
+            writer.file.execute(
                 "UPDATE stages SET seconds = seconds + ? WHERE id = ?", (unit * m / rate, position)
             )
             used = 90 + 9 * Random(first).random()

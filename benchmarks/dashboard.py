@@ -360,7 +360,7 @@ def measure_writer(blocks: int = 8, units: int = 15, pause: float = 0.2) -> None
                 for terminal in terminals:
                     terminal.read(0.01)
             began = time.perf_counter()
-            writer.commit(UnitResult(rows))
+            writer.rows.commit(UnitResult(rows))
             commits[awake].append(time.perf_counter() - began)
         for terminal in terminals:
             os.kill(terminal.pid, signal.SIGCONT)

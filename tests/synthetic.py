@@ -172,11 +172,11 @@ def _write_pictures(folder: Path, manifest: Manifest, seed: int) -> None:
 def _describe(writer: RunWriter, plan: RunPlan, cells: Sequence[Cell]) -> None:
     for position, spec in enumerate(plan.backbones):
         loaded = _loaded(spec)
-        writer.set_backbone(position, loaded)
+        writer.cells.set_backbone(position, loaded)
         for told in describe_cells(
             plan, [cell for cell in cells if cell.backbone == spec.name], loaded
         ):
-            writer.describe_cell(
+            writer.cells.describe(
                 told.cell, identity=told.identity, applicable=told.applicable, note=told.note
             )
     writer.add_versions(VERSIONS)
@@ -212,7 +212,7 @@ def _fill(
     for cell in (cell for cell in cells if cell.applicable):
         take = partial.get(f"{cell.backbone}/{cell.method}", len(images))
         for first in range(0, take, 500):
-            writer.commit(rows.result(cell, images[first : min(first + 500, take)], broken))
+            writer.rows.commit(rows.result(cell, images[first : min(first + 500, take)], broken))
 
 
 def _stages(writer: RunWriter, plan: RunPlan, cells: Sequence[Cell]) -> None:

@@ -127,7 +127,7 @@ class BackboneRegistration:
         writer, name = self._journal.writer, self._plan.backbones[position].name
         cells = [cell for cell in self._reader.cells() if cell.backbone == name]
         for told in describe_cells(self._plan, cells, loaded):
-            writer.describe_cell(
+            writer.cells.describe(
                 told.cell, identity=told.identity, applicable=told.applicable, note=told.note
             )
         images = self._reader.info().image_count

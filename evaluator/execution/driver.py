@@ -309,7 +309,7 @@ def _prepare(
     truth = _truth_identity(plan, before)
     writer.begin(request.name, plan, manifest)
     if request.retry_failed:
-        writer.forget_failures()
+        writer.rows.forget_failures()
     writer.add_versions(truth)
     writer.add_versions(
         {

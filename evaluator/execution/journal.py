@@ -155,7 +155,7 @@ class Journal:
     def _commit_first(self) -> None:
         first = self._waiting[0]
         crash_point("before-commit")
-        self.writer.commit(first.result, stage=first.stage, images=first.images)
+        self.writer.rows.commit(first.result, stage=first.stage, images=first.images)
         crash_point("after-commit")
         self._waiting.popleft()
 

@@ -314,7 +314,7 @@ class Loop:
                 "error", f"{name} is left out, it cannot be loaded: {event.message}"
             )
             self._retry(
-                lambda: self._journal.writer.note_cells(name, f"not loaded: {event.message}")
+                lambda: self._journal.writer.cells.note(name, f"not loaded: {event.message}")
             )
         self._early_end.leave_out(self._plan.backbones[unit.backbone].name)
 
@@ -385,7 +385,7 @@ class Loop:
         if event.loaded is None or event.position is None:
             return
         position, loaded = event.position, self._registration.named(event.loaded)
-        self._retry(lambda: writer.set_backbone(position, loaded))
+        self._retry(lambda: writer.cells.set_backbone(position, loaded))
         if position not in self._loaded:
             self._retry(lambda: self._registration.store(position, loaded))
             self._pairs = self._count_pairs()

@@ -21,6 +21,9 @@ from evaluator.text import counted, printable
 _SHOWN = 20
 """Damaged records that are named one by one; of more only how many."""
 
+_DROPPED = "damaged rows were dropped: what they held is computed again when the run goes on"
+"""Message of a run that ``repair`` has taken rows from."""
+
 
 def audit(reader: RunReader) -> list[str]:
     """Everything that is wrong, one line each; nothing as a rule. Reads every row."""
@@ -131,10 +134,12 @@ def repair(path: Path) -> int:
         writer = RunWriter(path)
         try:
             with RunReader(path) as reader:
-                dropped = writer.drop_damaged(
+                dropped = writer.repairs.drop_damaged(
                     list(reader.damaged()), list(reader.damaged_records())
                 )
-                writer.rebuild_sums(
+                if dropped:
+                    writer.set_state("stopped", _DROPPED)
+                writer.rows.rebuild_sums(
                     reader.every_row(), reader.every_measurement(), reader.every_arcc_source()
                 )
         finally:
@@ -156,7 +161,7 @@ def seal(path: Path) -> int:
     try:
         writer = RunWriter(path)
         try:
-            return writer.seal_all()
+            return writer.repairs.seal_all()
         finally:
             writer.close()
     finally:

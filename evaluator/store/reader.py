@@ -180,8 +180,8 @@ class RunReader(Ranking, Rows):
         }
         done = dict(failed)
         cells = self._all("SELECT id FROM cells")
-        requested = {(cell, metric) for metric in catalog.optional_metrics() for (cell,) in cells}
-        for key in requested:
+        optional = {(cell, metric) for metric in catalog.optional_metrics() for (cell,) in cells}
+        for key in optional:
             done[key] = failed.get(key, 0) + failed.get((key[0], ""), 0)
         for cell, name, n in self._all("SELECT cell_id, a, n FROM sums WHERE b = ''"):
             key = (cell, "" if name == "degenerate" else name)

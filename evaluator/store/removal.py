@@ -75,7 +75,7 @@ def remove_part(
             part = part_of(reader, backbones=backbones, methods=methods)
         writer = RunWriter(path)
         try:
-            writer.remove(part.plan, part.cells, part.positions)
+            writer.cells.remove(part.plan, part.cells, part.positions)
         finally:
             writer.close()
     finally:

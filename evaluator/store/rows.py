@@ -18,8 +18,10 @@ from evaluator.store.readonly import ReadOnlyFile
 from evaluator.store.sums import ArccSources
 from evaluator.text import printable
 
-_ROW_COLUMNS = "cell_id, image_id, target, predicted, y, o, average_drop, average_increase, coherency, complexity, adcc, degenerate, map"
+ROW_COLUMNS = "cell_id, image_id, target, predicted, y, o, average_drop, average_increase, coherency, complexity, adcc, degenerate, map"
 _ROW_WIDTH = 13
+
+MEASUREMENT_COLUMNS = "cell_id, image_id, metric, value, curve"
 
 Key = tuple[int, int, str]
 """(cell, image, metric) of something that was measured; metric ``''`` for a row."""
@@ -118,7 +120,7 @@ class Rows(ReadOnlyFile):
     def row(self, cell: int, image: int) -> Row | None:
         """One image in one cell, ``None`` while there is no row."""
         found = self._connection.execute(
-            f"SELECT {_ROW_COLUMNS} FROM results WHERE cell_id = ? AND image_id = ?", (cell, image)
+            f"SELECT {ROW_COLUMNS} FROM results WHERE cell_id = ? AND image_id = ?", (cell, image)
         ).fetchone()
         return _row(found) if found else None
 
@@ -137,12 +139,12 @@ class Rows(ReadOnlyFile):
         if verify:
             self.refuse_damage(cell)
         cursor = self._connection.execute(
-            f"SELECT {_ROW_COLUMNS}, {self._image_columns} FROM results JOIN images i ON i.id "
+            f"SELECT {ROW_COLUMNS}, {self._image_columns} FROM results JOIN images i ON i.id "
             "= image_id"
             " WHERE cell_id = ? ORDER BY image_id",
             (cell,),
         )
-        requested = {
+        optional = {
             name: self._connection.execute(
                 "SELECT image_id, value FROM measurements WHERE cell_id = ? AND metric = ? "
                 "ORDER BY image_id",
@@ -152,11 +154,11 @@ class Rows(ReadOnlyFile):
                 "SELECT DISTINCT metric FROM measurements WHERE cell_id = ?", (cell,)
             )
         }
-        heads = {name: next(values, None) for name, values in requested.items()}
+        heads = {name: next(values, None) for name, values in optional.items()}
         for record in cursor:
             row = _row(record[:_ROW_WIDTH])
             measured: dict[str, float] = {}
-            for name, values in requested.items():
+            for name, values in optional.items():
                 head = heads[name]
                 while head is not None and head[0] < row.image:
                     head = next(values, None)
@@ -182,21 +184,18 @@ class Rows(ReadOnlyFile):
     def measurements(self, cell: int, image: int) -> dict[str, Measurement]:
         """The optional metrics of one image in one cell, with their curves."""
         rows = self._all(
-            "SELECT cell_id, image_id, metric, value, curve FROM measurements WHERE cell_id = "
-            "? AND image_id = ?",
+            f"SELECT {MEASUREMENT_COLUMNS} FROM measurements WHERE cell_id = ? AND image_id = ?",
             (cell, image),
         )
         return {row[2]: Measurement(*row) for row in rows}
 
     def every_row(self) -> Iterator[Row]:
         """Every row of every cell; streams."""
-        return map(_row, self._connection.execute(f"SELECT {_ROW_COLUMNS} FROM results"))
+        return map(_row, self._connection.execute(f"SELECT {ROW_COLUMNS} FROM results"))
 
     def every_measurement(self) -> Iterator[Measurement]:
         """Every optional metric of every cell; streams."""
-        found = self._connection.execute(
-            "SELECT cell_id, image_id, metric, value, curve FROM measurements"
-        )
+        found = self._connection.execute(f"SELECT {MEASUREMENT_COLUMNS} FROM measurements")
         return (Measurement(*row) for row in found)
 
     def every_arcc_source(self) -> Iterator[ArccSources]:
@@ -249,7 +248,7 @@ class Rows(ReadOnlyFile):
         """
         maps: dict[tuple[int, int], StoredMap] = {}
         damaged: set[tuple[int, int]] = set()
-        query = f"{self._checked(_ROW_COLUMNS, 'results')} WHERE cell_id = ? AND image_id BETWEEN ? AND ?"
+        query = f"{self._checked(ROW_COLUMNS, 'results')} WHERE cell_id = ? AND image_id BETWEEN ? AND ?"
         optional = not self.born_sealed()
         columns = [key for key in of if key in ROW_METRICS]
         for cell in cells:
@@ -283,13 +282,12 @@ class Rows(ReadOnlyFile):
         optional = not self.born_sealed()
         of_cell, values = ("", ()) if cell is None else (" WHERE cell_id = ?", (cell,))
         for record in self._connection.execute(
-            self._checked(_ROW_COLUMNS, "results") + of_cell, values
+            self._checked(ROW_COLUMNS, "results") + of_cell, values
         ):
             if not _is_row_sound(record, optional=optional):
                 yield record[0], record[1], ""
-        columns = "cell_id, image_id, metric, value, curve"
         for record in self._connection.execute(
-            self._checked(columns, "measurements") + of_cell, values
+            self._checked(MEASUREMENT_COLUMNS, "measurements") + of_cell, values
         ):
             checksum, identity, _, path, _, _, content = record[5:]
             if not is_measurement_sound(

@@ -67,7 +67,7 @@ def test_a_commit_is_seen_at_the_next_look(run: Path) -> None:
         for cell in RunReader(run).cells()
         if cell.method == "scorecam" and cell.backbone == "vgg16"
     )
-    writer.commit(UnitResult(failures=(Failure(cell.id, 6, "", "missing", "no such file"),)))
+    writer.rows.commit(UnitResult(failures=(Failure(cell.id, 6, "", "missing", "no such file"),)))
     snapshot = feed.poll()
     assert snapshot is not None
     assert snapshot.views[cell.id].summary.failed == 1

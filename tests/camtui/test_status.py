@@ -50,7 +50,9 @@ def commit(run: Run, cell: int, images: range, seconds: float) -> None:
     rows = tuple(fake_row(cell, "resnet50", method, image) for image in images)
     with_writer(
         run,
-        lambda w: w.commit(UnitResult(rows=rows, seconds=seconds), stage=cell, images=len(images)),
+        lambda w: w.rows.commit(
+            UnitResult(rows=rows, seconds=seconds), stage=cell, images=len(images)
+        ),
     )
 
 
@@ -130,7 +132,7 @@ def test_failed_rows_count_as_done_in_curve_stages(run: Run) -> None:
     with_writer(run, lambda writer: writer.set_stages([stage]))
     with_writer(
         run,
-        lambda writer: writer.commit(
+        lambda writer: writer.rows.commit(
             UnitResult(failures=(Failure(1, 0, "", "bad", ""), Failure(1, 1, "", "bad", "")))
         ),
     )

@@ -196,7 +196,7 @@ def test_failures_are_listed_up_to_a_hundred(failures: int, expected: str, tmp_p
         partial={"resnet18/gradcam": 60},
     )
     with contextlib.closing(RunWriter(path)) as writer:
-        writer.commit(
+        writer.rows.commit(
             UnitResult(
                 failures=tuple(
                     Failure(1, 60 + n, "", "missing", "no such file") for n in range(failures)

@@ -44,7 +44,7 @@ def reader(tmp_path: Path) -> Iterator[RunReader]:
             Measurement(cell, image, "road", value) for image, value in ((0, 0.3), (1, -0.1))
         ]
         measured += [Measurement(cell, image, "arcc", 0.5) for image in (0, 1)]
-        writer.commit(UnitResult(rows, tuple(measured)))
+        writer.rows.commit(UnitResult(rows, tuple(measured)))
     writer.close()
     with RunReader(tmp_path / "run.db") as opened:
         yield opened

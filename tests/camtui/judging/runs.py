@@ -77,11 +77,11 @@ def judged_run(
     writer = RunWriter(path)
     writer.begin(path.stem, plan, Manifest(Path("/data"), refs, "a" * 64, images))
     for position, name in enumerate(backbones):
-        writer.set_backbone(position, _loaded(name, gap_linear))
+        writer.cells.set_backbone(position, _loaded(name, gap_linear))
     with RunReader(path) as reader:
         known = {f"{cell.backbone}/{cell.method}": cell.id for cell in reader.cells()}
     for name, numbers in cells.items():
-        writer.commit(_result(known[name], numbers, images))
+        writer.rows.commit(_result(known[name], numbers, images))
     writer.set_state("complete")
     writer.close()
     return RunReader(path)

@@ -36,7 +36,7 @@ async def test_rows_appear_and_the_cursor_and_the_order_stay(tmp_path: Path) -> 
         order, cursor = [row[0] for row in tester.cells()], tester.table().cursor
         writer = RunWriter(run)
         for row in rows:
-            writer.commit(UnitResult(rows=(row,)))
+            writer.rows.commit(UnitResult(rows=(row,)))
         writer.close()
         with RunReader(run) as reader:
             mean = next(s for s in reader.summaries() if s.cell == cell).means["adcc"]
@@ -121,5 +121,5 @@ async def test_the_row_of_an_image_that_is_looked_at_comes_while_one_looks(tmp_p
     ) as tester:
         await tester.until(lambda: "not evaluated yet" in tester.part("facts"))
         with closing(RunWriter(run)) as writer:
-            writer.commit(UnitResult(rows=(row,)))
+            writer.rows.commit(UnitResult(rows=(row,)))
         await tester.until(lambda: f"{row.y:.3f} → {row.o:.3f}" in tester.part("facts"))

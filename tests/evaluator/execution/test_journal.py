@@ -29,11 +29,11 @@ class Kept:
 
     def limit(self, pages: int) -> None:
         """How large the file may become, in pages; SQLite then says SQLITE_FULL, as on a full disk."""
-        self.journal.writer._db.conn.execute(f"PRAGMA max_page_count={pages}")
+        self.journal.writer.file.execute(f"PRAGMA max_page_count={pages}")
 
     def fill(self) -> None:
         """No page more than there is."""
-        (pages,) = self.journal.writer._db.conn.execute("PRAGMA page_count").fetchone()
+        (pages,) = self.journal.writer.file.execute("PRAGMA page_count").fetchone()
         self.limit(pages)
         for number in range(200):  # what is left in the last pages
             self.journal.event("info", f"{number} " + 400 * "x")
@@ -102,7 +102,7 @@ def test_whoever_insists_waits_or_gives_up(kept: Kept) -> None:
 
 
 def test_a_file_that_another_program_locks_is_waited_for(kept: Kept) -> None:
-    kept.journal.writer._db.conn.execute("PRAGMA busy_timeout=0")
+    kept.journal.writer.file.execute("PRAGMA busy_timeout=0")
     with closing(sqlite3.connect(kept.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         kept.journal.event("info", "now or later")
@@ -115,7 +115,7 @@ def test_a_file_that_another_program_locks_is_waited_for(kept: Kept) -> None:
 
 
 def test_what_will_not_pass_is_raised(kept: Kept) -> None:
-    kept.journal.writer._db.conn.execute("DROP TABLE run")
+    kept.journal.writer.file.execute("DROP TABLE run")
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
         kept.journal.state("stopping")
     assert not kept.journal.paused

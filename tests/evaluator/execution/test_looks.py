@@ -44,7 +44,7 @@ class Stored:
             for cell in self.reader.cells()
             if cell.method in wanted
         ]
-        self.writer.commit(UnitResult(rows=tuple(rows)))
+        self.writer.rows.commit(UnitResult(rows=tuple(rows)))
 
     def cell(self, method: str) -> int:
         return next(cell.id for cell in self.reader.cells() if cell.method == method)
@@ -73,7 +73,7 @@ def opened(folder: Path, images: int = 400, **changes: object) -> Iterator[Store
     writer = RunWriter(folder / "run.db")
     writer.begin("run", plan, find_images(Path(plan.data), seed=plan.seed, limit=plan.limit))
     for position in range(len(plan.backbones)):
-        writer.set_backbone(position, LOADED)
+        writer.cells.set_backbone(position, LOADED)
     with RunReader(folder / "run.db") as reader:
         yield Stored(writer, reader, plan)
     writer.close()
@@ -115,7 +115,9 @@ def test_a_look_waits_for_every_method_and_failures_are_an_answer(tmp_path: Path
             if image != 30:
                 run.commit(image, "gradcampp")
         assert not looks.advance()
-        run.writer.commit(UnitResult(failures=(Failure(run.cell("gradcampp"), 30, "", "bad", ""),)))
+        run.writer.rows.commit(
+            UnitResult(failures=(Failure(run.cell("gradcampp"), 30, "", "bad", ""),))
+        )
         assert looks.advance()
         assert looks.images == 60
 
@@ -182,7 +184,7 @@ def test_every_backbone_is_waited_for_but_one_that_cannot_be_loaded(tmp_path: Pa
             rows = [
                 row(c.id, c.method, image) for c in run.reader.cells() if names[c.id] == "resnet50"
             ]
-            run.writer.commit(UnitResult(rows=tuple(rows)))
+            run.writer.rows.commit(UnitResult(rows=tuple(rows)))
         looks = run.looks()
         assert (looks.images, looks.decided, looks.needed) == (0, None, None)
         looks.leave_out("resnet18")

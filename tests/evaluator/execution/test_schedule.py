@@ -67,7 +67,7 @@ def all_units(schedule: Schedule, writer: RunWriter, names: list[str]) -> list[U
     units = []
     while (unit := schedule.next_unit(loaded)) is not None:
         units.append(unit)
-        writer.commit(result_of(unit, names[unit.backbone]))
+        writer.rows.commit(result_of(unit, names[unit.backbone]))
         schedule.finish(unit.id)
     return units
 
@@ -105,7 +105,7 @@ def test_blocks_are_cut_alike_whatever_is_done_already(tmp_path: Path) -> None:
     plan = make_plan(make_data(tmp_path / "data", 70), methods=("gradcam",))
     with stored(tmp_path, plan) as (writer, reader):
         (cell,) = reader.cells()
-        writer.commit(
+        writer.rows.commit(
             UnitResult(
                 rows=tuple(fake_row(cell.id, "resnet50", "gradcam", image) for image in (0, 1, 40))
             )
@@ -123,7 +123,7 @@ def test_images_that_lack_the_same_are_computed_together(tmp_path: Path) -> None
     plan = make_plan(make_data(tmp_path / "data", 8), methods=("gradcam", "gradcampp"))
     with stored(tmp_path, plan) as (writer, reader):
         first = reader.cells()[0]
-        writer.commit(
+        writer.rows.commit(
             UnitResult(
                 rows=tuple(fake_row(first.id, "resnet50", "gradcam", image) for image in (1, 5))
             )
@@ -140,7 +140,7 @@ def test_curves_wait_until_their_rows_are_there(tmp_path: Path) -> None:
         rows = schedule.next_unit({0})
         assert rows is not None
         assert schedule.next_unit({0}) is None
-        writer.commit(result_of(rows, "resnet50"))
+        writer.rows.commit(result_of(rows, "resnet50"))
         schedule.finish(rows.id)
         curves = schedule.next_unit({0})
         assert curves is not None
@@ -171,7 +171,7 @@ def test_a_run_that_ends_early_hands_out_nothing_beyond_its_last_image(tmp_path:
         schedule.requeue([beyond])
         assert schedule.next_unit({0}) is None, "a worker was lost with it after the end was known"
         for unit in (first, again):
-            writer.commit(result_of(unit, "resnet50"))
+            writer.rows.commit(result_of(unit, "resnet50"))
             schedule.finish(unit.id)
         assert all(map(schedule.ended, schedule.stages))
         assert not schedule.busy
@@ -210,7 +210,7 @@ def test_a_backbone_is_asked_for_only_where_it_has_work(tmp_path: Path) -> None:
         assert schedule.next_unit(set()) is None
         unit = schedule.next_unit({0})
         assert unit is not None
-        writer.commit(result_of(unit, "resnet50"))
+        writer.rows.commit(result_of(unit, "resnet50"))
         assert make_schedule(reader).needed_backbone(set()) == 1
 
 
@@ -322,7 +322,7 @@ class ScheduleAndStore(RuleBasedStateMachine):
     def finish(self, place: int, twice: bool) -> None:
         unit = self.held.pop(place % len(self.held))
         for _ in range(2 if twice else 1):
-            self.writer.commit(result_of(unit, "resnet50"))
+            self.writer.rows.commit(result_of(unit, "resnet50"))
         self.schedule.finish(unit.id)
 
     @precondition(lambda self: self.held)
@@ -330,7 +330,7 @@ class ScheduleAndStore(RuleBasedStateMachine):
     def lose(self, place: int, after_commit: bool) -> None:
         unit = self.held.pop(place % len(self.held))
         if after_commit:
-            self.writer.commit(result_of(unit, "resnet50"))
+            self.writer.rows.commit(result_of(unit, "resnet50"))
         self.schedule.finish(unit.id)
         self.schedule.requeue([unit])
 

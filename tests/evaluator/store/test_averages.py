@@ -13,7 +13,7 @@ from tests.evaluator.store.runs import begun, failure, result, row
 
 def test_failed_images_are_counted_where_there_are_any(tmp_path: Path) -> None:
     with begun(tmp_path / "run.db") as writer, RunReader(tmp_path / "run.db") as reader:
-        writer.commit(
+        writer.rows.commit(
             result(row(1, 0), row(2, 0), failure(1, 1), failure(1, 2), failure(1, 3, "deletion"))
         )
         assert [(summary.n, summary.failed) for summary in reader.summaries()] == [(1, 2), (1, 0)]
@@ -22,7 +22,7 @@ def test_failed_images_are_counted_where_there_are_any(tmp_path: Path) -> None:
 def test_every_bin_has_its_place_and_none_beyond_them_is_believed(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     with begun(path) as writer:
-        writer.commit(result(row(1, 0)))
+        writer.rows.commit(result(row(1, 0)))
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DELETE FROM histograms")
         connection.executemany(
@@ -35,7 +35,7 @@ def test_every_bin_has_its_place_and_none_beyond_them_is_believed(tmp_path: Path
 
 def test_a_headline_without_any_drop_is_asked_for_in_vain(tmp_path: Path) -> None:
     with begun(tmp_path / "run.db") as writer, RunReader(tmp_path / "run.db") as reader:
-        writer.commit(
+        writer.rows.commit(
             result(row(1, 0, drop=None), row(1, 1, drop=None), row(2, 0, drop=None), row(2, 1))
         )
         first, second = reader.summaries()

@@ -202,11 +202,11 @@ def test_whoever_verifies_stops_at_damage(path: Path) -> None:
 def test_a_changed_image_becomes_a_failure_with_its_name(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     with begun(path) as writer:
-        writer.commit(replace(result(row(1, 0), row(1, 1)), contents={0: FIRST, 1: FIRST}))
+        writer.rows.commit(replace(result(row(1, 0), row(1, 1)), contents={0: FIRST, 1: FIRST}))
         changed = replace(
             result(row(2, 0), row(2, 1), measurement(1, 1)), contents={0: FIRST, 1: SECOND}
         )
-        assert writer.commit(changed) == 1
+        assert writer.rows.commit(changed) == 1
     with RunReader(path) as reader:
         assert [(f.cell, f.image, f.metric, f.reason) for f in reader.failures()] == [
             (1, 1, "deletion", "changed"),
@@ -220,10 +220,10 @@ def test_a_changed_image_becomes_a_failure_with_its_name(tmp_path: Path) -> None
 def test_a_row_of_another_image_s_file_is_not_sound(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     with begun(path) as writer:
-        writer.commit(replace(result(row(1, 0)), contents={0: FIRST}))
+        writer.rows.commit(replace(result(row(1, 0)), contents={0: FIRST}))
     assert problems(path) == []
     with begun(path) as writer:
-        writer._db.conn.execute(
+        writer.file.execute(
             "UPDATE images SET content = ?", (SECOND,)
         )  # a tool that keeps the image's own checksum right
     assert problems(path) == ["cell 1, image 0: the row is not what was written"]
@@ -232,24 +232,24 @@ def test_a_row_of_another_image_s_file_is_not_sound(tmp_path: Path) -> None:
 def test_a_cell_with_rows_stays_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     with begun(path) as writer:
-        writer.describe_cell(1, identity="one", applicable=True, note="")
-        writer.describe_cell(1, identity="two", applicable=True, note="")
-        writer.commit(result(row(1, 0)))
-        writer.describe_cell(1, identity="two", applicable=True, note="again")
+        writer.cells.describe(1, identity="one", applicable=True, note="")
+        writer.cells.describe(1, identity="two", applicable=True, note="")
+        writer.rows.commit(result(row(1, 0)))
+        writer.cells.describe(1, identity="two", applicable=True, note="again")
         with pytest.raises(Mismatch, match="gradcam is not what the run's rows were computed with"):
-            writer.describe_cell(1, identity="three", applicable=True, note="")
+            writer.cells.describe(1, identity="three", applicable=True, note="")
     assert problems(path) == []
 
 
 def test_what_the_writer_changes_later_stays_under_seal(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     with begun(path) as writer:
-        writer.commit(result(row(1, 0), failure(1, 1)))
+        writer.rows.commit(result(row(1, 0), failure(1, 1)))
         writer.set_labels([(0, 5)])
         writer.heartbeat()
         writer.set_state("stopped", "because")
         writer.event("info", "café")
-        writer.forget_failures()
+        writer.rows.forget_failures()
     assert problems(path) == []
 
 

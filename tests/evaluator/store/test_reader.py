@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
     """A run of four images: three rows of Grad-CAM, one failure; two of Fake-CAM; curves of two."""
     file = tmp_path / "run.db"
     with begun(file) as writer:
-        writer.commit(
+        writer.rows.commit(
             result(
                 row(1, 0),
                 row(1, 1, drop=None),
@@ -52,7 +52,7 @@ def path(tmp_path: Path) -> Path:
                 row(2, 2),
             )
         )
-        writer.commit(result(measurement(1, 0), measurement(1, 2), failure(2, 0, "deletion")))
+        writer.rows.commit(result(measurement(1, 0), measurement(1, 2), failure(2, 0, "deletion")))
         writer.set_state("stopped")
     return file
 
@@ -190,11 +190,11 @@ def test_readers_and_the_writer_do_not_wait_for_one_another(path: Path) -> None:
     with closing(RunWriter(path)) as writer, RunReader(path) as slow, RunReader(path) as reader:
         rows = slow.rows(1)
         first = next(rows)  # a query under way holds its snapshot
-        with writer._transaction():
-            writer._db.conn.execute("UPDATE run SET message = 'half done'")
+        with writer.file.transaction():
+            writer.file.execute("UPDATE run SET message = 'half done'")
             assert reader.info().message == ""
         assert reader.info().message == "half done"
-        writer.commit(result(row(1, 3)))
+        writer.rows.commit(result(row(1, 3)))
         assert reader.row(1, 3) == row(1, 3)
         assert [first[0].image, *(found.image for found, _, _ in rows)] == [0, 1, 2]
         assert [found.image for found, _, _ in slow.rows(1)] == [0, 1, 2, 3]
@@ -213,7 +213,7 @@ def test_an_idle_look_says_whether_anything_changed(path: Path) -> None:
     with closing(RunWriter(path)) as writer, RunReader(path) as reader:
         before = reader.data_version()
         assert reader.data_version() == before
-        writer.commit(result(row(1, 3)))
+        writer.rows.commit(result(row(1, 3)))
         assert reader.data_version() != before
 
 
@@ -374,7 +374,7 @@ def test_one_moment_holds_while_the_writer_goes_on(tmp_path: Path) -> None:
     with begun(tmp_path / "run.db") as writer, RunReader(tmp_path / "run.db") as reader:
         with reader.moment():
             before = reader.summaries()
-            writer.commit(result(row(1, 0)))
+            writer.rows.commit(result(row(1, 0)))
             assert reader.summaries() == before
         assert reader.summaries() != before
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from evaluator.errors import NotFound, TryAgain, UsageError
+from evaluator.records import Look
 from evaluator.store.audit import audit
 from evaluator.store.reader import RunReader
 from evaluator.store.removal import part_of, remove_part
+from evaluator.store.writer import RunWriter
 from tests.holder import held
 from tests.synthetic import make_run
 
@@ -69,3 +72,18 @@ def test_what_cannot_go(run: Path) -> None:
     with held(run), pytest.raises(TryAgain):
         remove_part(run, methods=("fakecam",))
     assert everything(run) == before
+
+
+def test_a_run_that_its_rule_had_ended_is_not_complete_any_more(run: Path) -> None:
+    with closing(RunWriter(run)) as writer:
+        writer.set_look(Look("ci<=1", images=8, needed=8, decided=8, dropped={}, verdicts=()))
+    remove_part(run, methods=("fakecam",))
+    with RunReader(run) as reader:
+        assert (reader.look(), reader.info().state) == (None, "stopped")
+        assert "the rule" in reader.info().message
+
+
+def test_a_run_without_a_rule_stays_complete(run: Path) -> None:
+    remove_part(run, methods=("fakecam",))
+    with RunReader(run) as reader:
+        assert reader.info().state == "complete"

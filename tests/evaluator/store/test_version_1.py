@@ -209,8 +209,8 @@ def test_what_is_measured_from_its_rows_stays_sound_when_their_files_become_know
     measured = Measurement(
         cell, image, "sparseness", 0.5, b""
     )  # from the stored map: no file is read
-    assert writer.commit(UnitResult(measurements=(measured,))) == 1
-    writer.commit(UnitResult(contents={image: bytes(32)}))  # a later method decodes the image
+    assert writer.rows.commit(UnitResult(measurements=(measured,))) == 1
+    writer.rows.commit(UnitResult(contents={image: bytes(32)}))  # a later method decodes the image
     writer.close()
     with RunReader(old) as reader:
         assert list(reader.damaged()) == []

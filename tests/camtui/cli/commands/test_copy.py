@@ -18,7 +18,7 @@ __all__ = ["home"]
 def test_a_run_that_is_being_written_is_copied_whole(tmp_path: Path) -> None:
     path, target = tmp_path / "live.db", tmp_path / "copy.db"
     with begun(path) as writer:
-        writer.commit(result(row(1, 0), row(1, 1)))
+        writer.rows.commit(result(row(1, 0), row(1, 1)))
         done = camtui("copy", str(path), str(target))
         assert (done.returncode, done.stderr) == (0, f"wrote {target}\n")
     assert S_IMODE(target.stat().st_mode) == 0o600
@@ -35,7 +35,7 @@ def test_a_plain_copy_of_a_live_run_is_a_run_if_not_all_of_it(tmp_path: Path) ->
     path, target = tmp_path / "live.db", tmp_path / "copy.db"
     with begun(path) as writer:
         shutil.copyfile(path, target)
-        writer.commit(result(row(1, 0)))
+        writer.rows.commit(result(row(1, 0)))
     with RunReader(target) as reader:
         assert reader.plan().methods == ("gradcam", "fakecam")
         assert len(reader.images(0, 9)) == 4

@@ -42,7 +42,7 @@ def test_a_list_that_is_cut_says_so(two_runs: Path) -> None:
             partial={"resnet18/cam": 1},
         )
     )
-    writer.commit(
+    writer.rows.commit(
         UnitResult(
             failures=tuple(
                 Failure(1, image, "", "missing", "no such file") for image in range(1, 31)

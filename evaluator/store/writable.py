@@ -1,0 +1,135 @@
+"""A run's file, open for writing: made, checked to be ours, brought to this version."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from evaluator.errors import StoreError, UsageError
+from evaluator.store import schema, sealing
+from evaluator.store.disk_space import is_full
+from evaluator.store.files import beside, open_own, real
+from evaluator.store.identity import refuse_foreign
+from evaluator.store.sqlite_library import Database
+from evaluator.text import printable
+
+
+class WritableFile:
+    """The one connection that writes to a run. The caller holds ``lock.RunLock``.
+
+    Attributes:
+        connection: SQLite's own.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, create it where there is none, and bring an older one to this version.
+
+        Raises:
+            UsageError: the folder cannot be written.
+            StoreError: not a run of ours, or one from a newer camtui.
+            sqlite3.OperationalError: the disk is full.
+        """
+        self._path = path
+        self.connection = _connected(path)
+        self._database = Database(self.connection, execute_plugins=False)
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            if is_full(error):
+                raise
+            raise StoreError(
+                f"{printable(path)} cannot be used as a run: {printable(error)}",
+                "choose another --db",
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        execute = self.connection.execute
+        (version,) = execute("PRAGMA user_version").fetchone()
+        if execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
+            refuse_foreign(self.connection, self._path, "choose another --db")
+        execute("PRAGMA trusted_schema=OFF")
+        execute("PRAGMA journal_mode=WAL")
+        execute("PRAGMA synchronous=FULL")
+        execute("PRAGMA foreign_keys=ON")
+        if 0 < version < schema.SCHEMA_VERSION:
+            _back_up(self.connection, self._path, version)
+        with self.transaction():
+            for script in schema.MIGRATIONS[version:]:
+                for statement in script.split(";\n"):
+                    execute(statement)
+            execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
+            execute(f"PRAGMA user_version={schema.SCHEMA_VERSION}")
+        sealing.keep_sealed(self.connection)
+
+    def execute(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run one statement."""
+        return self.connection.execute(query, values)
+
+    def executemany(self, query: str, values: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for each of some records."""
+        self.connection.executemany(query, values)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """``BEGIN IMMEDIATE`` … ``COMMIT``: the write lock is taken before the first read."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.execute("COMMIT")
+        finally:
+            if self.connection.in_transaction:  # also where COMMIT itself found the disk full
+                self.execute("ROLLBACK")
+
+    def insert(self, table: str, records: Iterable[dict[str, Any]], **how: Any) -> None:
+        """Insert records, which all have the same columns; ``how`` is sqlite-utils'."""
+        self._database[table].insert_all(records, **how)  # type: ignore[union-attr]
+
+    def fold_in(self) -> None:
+        """Bring everything committed into the file itself.
+
+        A copy without its write-ahead log is a run then, if not all of it.
+        """
+        with suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        """Close the file; the write-ahead log is folded in, also where somebody still reads.
+
+        The file alone is the run then.
+        """
+        with suppress(sqlite3.Error):  # a full disk, a reader that stays: the log stays too
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.connection.close()
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    place = real(path)
+    try:
+        os.close(os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        return sqlite3.connect(place, timeout=10, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise UsageError(
+            f"cannot write {printable(path)}: {printable(error)}",
+            "choose another place: --db PATH",
+        ) from error
+
+
+def _back_up(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """Copy the whole file before it is changed: ``NAME.db.v1``, the next name where that is taken."""
+    for number in count(1):
+        target = beside(path, f".v{version}" if number == 1 else f".v{version}-{number}")
+        if not os.path.lexists(target):
+            break
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+    os.close(open_own(target, flags, owner=os.stat(path).st_uid))
+    with closing(sqlite3.connect(target)) as copy:
+        connection.backup(copy)

@@ -1,0 +1,286 @@
+"""Rows, optional metrics and failures: what is committed together, and what is dropped."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evaluator.records import (
+    Failure,
+    Measurement,
+    Row,
+)
+from evaluator.statistics import average_arcc, quantise
+from evaluator.store.audit import audit, repair
+from evaluator.store.reader import RunReader
+from evaluator.store.sums import sums_of
+from tests.evaluator.store.runs import (
+    begun,
+    failure,
+    measurement,
+    raw,
+    result,
+    row,
+)
+
+Sums = dict[tuple[int, str, str], tuple[int, int]]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.db"
+
+
+def count(path: Path, table: str) -> int:
+    return int(raw(path, f"SELECT count(*) FROM {table}")[0][0])
+
+
+def stored_sums(path: Path) -> Sums:
+    return {
+        (cell, a, b): (n, total)
+        for cell, a, b, n, total in raw(path, "SELECT cell_id, a, b, n, total FROM sums")
+    }
+
+
+def recomputed_sums(path: Path) -> Sums:
+    """From the tables themselves, by SQLite's own arithmetic on rounded values, value by value."""
+    sums: dict[tuple[int, str, str], list[int]] = {}
+
+    def add(key: tuple[int, str, str], value: float) -> None:
+        entry = sums.setdefault(key, [0, 0])
+        entry[0] += 1
+        entry[1] += round(value * 2**40)
+
+    names = ("average_drop", "average_increase", "coherency", "complexity", "adcc")
+    for cell, degenerate, *values in raw(
+        path, f"SELECT cell_id, degenerate, {', '.join(names)} FROM results"
+    ):
+        known = {
+            name: value for name, value in zip(names, values, strict=True) if value is not None
+        }
+        add((cell, "degenerate", ""), degenerate)
+        for name, value in known.items():
+            add((cell, name, ""), value)
+            add((cell, name, name), value**2)
+        for a, b in (
+            ("average_drop", "coherency"),
+            ("average_drop", "complexity"),
+            ("coherency", "complexity"),
+        ):
+            if {a, b} <= set(known):
+                add((cell, a, b), known[a] * known[b])
+    for cell, name, value in raw(path, "SELECT cell_id, metric, value FROM measurements"):
+        add((cell, name, ""), value)
+        add((cell, name, name), value**2)
+    return {key: (n, total) for key, (n, total) in sums.items()}
+
+
+def test_sums_are_those_of_the_rows(path: Path) -> None:
+    with begun(path) as writer:
+        assert (
+            writer.rows.commit(
+                result(row(1, 0), row(1, 1, drop=None), row(2, 0, drop=1.0), measurement(1, 0))
+            )
+            == 4
+        )
+        assert (
+            writer.rows.commit(result(row(1, 2, degenerate=True), measurement(1, 2), failure(2, 2)))
+            == 2
+        )
+    assert stored_sums(path) == recomputed_sums(path)
+    assert stored_sums(path)[1, "degenerate", ""] == (3, 2**40)
+    assert stored_sums(path)[1, "average_drop", ""] == (2, quantise(0.25) * 2), (
+        "an undefined drop is left out"
+    )
+
+
+def test_sums_do_not_depend_on_the_order_of_commits(path: Path, tmp_path: Path) -> None:
+    records = [row(cell, image, drop=0.1 + image / 7) for cell in (1, 2) for image in range(4)]
+    other = tmp_path / "other.db"
+    with begun(path) as first, begun(other) as second:
+        first.rows.commit(result(*records))
+        for record in reversed(records):
+            second.rows.commit(result(record))
+    assert stored_sums(path) == stored_sums(other)
+
+
+def test_what_is_there_already_is_dropped(path: Path) -> None:
+    with begun(path) as writer:
+        unit = result(row(1, 0), row(2, 0), measurement(1, 0))
+        assert writer.rows.commit(unit) == 3
+        before = (
+            stored_sums(path),
+            raw(path, "SELECT * FROM results"),
+            raw(path, "SELECT * FROM histograms"),
+        )
+        assert writer.rows.commit(unit) == 0
+        assert writer.rows.commit(result(row(1, 0, drop=0.9), row(1, 1))) == 1
+        assert raw(path, "SELECT average_drop FROM results WHERE cell_id = 1 AND image_id = 0") == [
+            (0.25,)
+        ]
+    assert before[0] != stored_sums(path) == recomputed_sums(path)
+
+
+def test_rows_and_sums_appear_together_or_not_at_all(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with begun(path) as writer:
+        writer.rows.commit(result(row(1, 0), failure(1, 1)))
+        monkeypatch.setattr(writer.rows, "_add_to_sums", full)
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            writer.rows.commit(result(row(1, 1), measurement(1, 0), failure(2, 0)))
+        assert (count(path, "results"), count(path, "measurements"), count(path, "failures")) == (
+            1,
+            0,
+            1,
+        )
+        monkeypatch.undo()
+        assert writer.rows.commit(result(row(1, 1), measurement(1, 0), failure(2, 0))) == 2
+    assert stored_sums(path) == recomputed_sums(path)
+
+
+def test_a_reader_never_sees_rows_without_their_sums(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with begun(path) as writer, RunReader(path) as reader:
+        seen = []
+        add = writer.rows._add_to_sums
+
+        def watched(*parts: Any) -> None:
+            add(*parts)
+            seen.append((reader.summaries()[0].n, reader.row(1, 0)))
+
+        monkeypatch.setattr(writer.rows, "_add_to_sums", watched)
+        writer.rows.commit(result(row(1, 0)))
+        assert seen == [(0, None)]
+        assert (reader.summaries()[0].n, reader.row(1, 0)) == (1, row(1, 0))
+
+
+def test_a_row_mends_its_failure(path: Path) -> None:
+    with begun(path) as writer:
+        assert (
+            writer.rows.commit(
+                result(failure(1, 0), failure(2, 0), failure(1, 0, "deletion"), failure(1, 1))
+            )
+            == 0
+        )
+        assert writer.rows.commit(result(failure(1, 0))) == 0
+        assert count(path, "failures") == 4
+        writer.rows.commit(result(row(1, 0)))
+        assert raw(path, "SELECT cell_id, image_id, metric FROM failures") == [
+            (1, 0, "deletion"),
+            (1, 1, ""),
+            (2, 0, ""),
+        ]
+        writer.rows.commit(result(measurement(1, 0)))
+        assert raw(path, "SELECT cell_id, image_id, metric FROM failures") == [
+            (1, 1, ""),
+            (2, 0, ""),
+        ]
+
+
+def test_a_failure_of_what_is_done_is_dropped(path: Path) -> None:
+    with begun(path) as writer:
+        writer.rows.commit(result(row(1, 0)))
+        writer.rows.commit(result(failure(1, 0), failure(1, 0, "deletion")))
+    assert raw(path, "SELECT metric FROM failures") == [("deletion",)]
+
+
+def test_failures_can_be_forgotten(path: Path) -> None:
+    with begun(path) as writer:
+        writer.rows.commit(result(failure(1, 0), failure(2, 1)))
+        assert writer.rows.forget_failures() == 2
+        assert writer.rows.forget_failures() == 0
+
+
+def test_a_row_of_no_cell_is_refused(path: Path) -> None:
+    with begun(path) as writer, pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+        writer.rows.commit(result(row(99, 0)))
+    assert count(path, "results") == 0
+
+
+def test_histograms_count_every_value_once(path: Path) -> None:
+    with begun(path) as writer:
+        writer.rows.commit(
+            result(
+                row(1, 0, drop=0.0), row(1, 1, drop=1.0), row(1, 2, drop=0.05), row(1, 3, drop=None)
+            )
+        )
+    bins = dict(
+        raw(path, "SELECT bin, n FROM histograms WHERE cell_id = 1 AND metric = 'average_drop'")
+    )
+    assert bins == {0: 1, 1: 1, 19: 1}
+
+
+def test_sums_of_one_row_by_hand() -> None:
+    sums, bins = sums_of([row(1, 0, drop=0.5)], [])
+    assert sums[1, "average_drop", ""] == [1, 2**39]
+    assert sums[1, "average_drop", "average_drop"] == [1, 2**38]
+    assert sums[1, "average_drop", "coherency"] == [1, quantise(0.45)]
+    assert bins[1, "average_drop", 10] == 1
+    assert len(sums) == 1 + 2 * 5 + 3
+
+
+def test_rebuilt_sums_are_those_that_were_kept(path: Path) -> None:
+    with begun(path) as writer:
+        writer.rows.commit(result(row(1, 0), row(2, 1), measurement(1, 0)))
+        kept = stored_sums(path), raw(path, "SELECT * FROM histograms")
+        raw(path, "UPDATE sums SET total = total + 1")
+        with RunReader(path) as reader:
+            writer.rows.rebuild_sums(list(reader.every_row()), list(reader.every_measurement()))
+    assert (stored_sums(path), raw(path, "SELECT * FROM histograms")) == kept
+
+
+def test_every_record_comes_back_as_it_went_in(path: Path) -> None:
+    rows: list[Row] = [row(1, 0), row(1, 1, drop=None), row(1, 2, degenerate=True)]
+    curve: Measurement = measurement(1, 0)
+    bad: Failure = failure(1, 3)
+    with begun(path) as writer, RunReader(path) as reader:
+        writer.rows.commit(result(*rows, curve, bad))
+        assert [found for found, _, _ in reader.rows(1)] == rows
+        assert reader.measurements(1, 0) == {"deletion": curve}
+        assert reader.failures() == [bad]
+
+
+def test_arcc_is_averaged_as_adcc_is_and_checked(path: Path) -> None:
+    """Rows, ROAD and ARCC may come in one unit or one after the other; the sums are those of what
+    is stored.
+    """
+    with begun(path) as writer:
+        writer.rows.commit(result(row(1, 0), row(1, 1), row(2, 0)))
+        writer.rows.commit(result(Measurement(1, 0, "road", 0.3), Measurement(1, 0, "arcc", 0.6)))
+        writer.rows.commit(result(Measurement(1, 1, "road", -0.2), Measurement(2, 0, "road", 0.1)))
+        writer.rows.commit(result(Measurement(1, 1, "arcc", 0.0), Measurement(2, 0, "arcc", 0.4)))
+        writer.rows.commit(result(Measurement(1, 1, "arcc", 0.0)))
+    with RunReader(path) as reader:
+        first = reader.summaries()[0]
+        rows = [reader.row(1, image) for image in (0, 1)]
+        sources = [
+            {"coherency": one.coherency, "complexity": one.complexity, "road": road}
+            for one, road in zip(rows, (0.3, -0.2), strict=True)
+            if one is not None
+        ]
+        assert first.means["arcc"].value == pytest.approx(average_arcc(sources), abs=1e-9)
+        assert first.means["arcc"].n == 2
+        assert first.mean_image_arcc is not None
+        assert first.mean_image_arcc.value == pytest.approx(0.3)
+        assert first.means["road"].value == pytest.approx(0.05)
+        assert not [name for name in first.means if "/" in name]
+        difference = reader.paired("arcc", 1, 2)
+        assert difference is not None
+        assert difference.n == 1
+        assert audit(reader) == []
+    raw(path, "UPDATE sums SET total = total + 1 WHERE a = 'arcc/road' AND b = ''")
+    with RunReader(path) as reader:
+        assert audit(reader) == [
+            f"cell {cell}: the sum of arcc/road is not that of its rows" for cell in (1, 2)
+        ]
+    repair(path)
+    with RunReader(path) as reader:
+        assert audit(reader) == []

@@ -1,0 +1,158 @@
+"""Opening a run's file for writing: what is made, what is refused, and how an older file becomes a
+newer one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from stat import S_IMODE
+from typing import Any
+
+import pytest
+
+from evaluator.errors import StoreError, UsageError
+from evaluator.store import schema
+from evaluator.store.writer import RunWriter
+from tests.evaluator.store.runs import (
+    begun,
+    raw,
+    result,
+    row,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.db"
+
+
+def count(path: Path, table: str) -> int:
+    return int(raw(path, f"SELECT count(*) FROM {table}")[0][0])
+
+
+def test_a_new_file_is_ours_alone(path: Path) -> None:
+    with begun(path):
+        files = {file.name: S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert files == {"run.db": 0o600, "run.db-wal": 0o600, "run.db-shm": 0o600}
+    assert [file.name for file in path.parent.iterdir()] == ["run.db"], "closing folds the log in"
+    assert raw(path, "PRAGMA application_id") == [(schema.APPLICATION_ID,)]
+    assert raw(path, "PRAGMA user_version") == [(schema.SCHEMA_VERSION,)]
+
+
+@pytest.mark.parametrize("place", [".", "no/such/folder/run.db", "/proc/run.db"])
+def test_a_place_that_cannot_be_written(tmp_path: Path, place: str) -> None:
+    with pytest.raises(UsageError, match="cannot write") as caught:
+        RunWriter(tmp_path / place)
+    assert "--db" in caught.value.hint
+
+
+def make_text(path: Path) -> None:
+    path.write_text("Dear diary, this is not a database. " * 100)
+
+
+def make_other(path: Path) -> None:
+    raw(path, "CREATE TABLE bookmarks (url TEXT)")
+
+
+def make_newer(path: Path) -> None:
+    with begun(path):
+        pass
+    raw(path, f"PRAGMA user_version={schema.SCHEMA_VERSION + 1}")
+
+
+def make_truncated(path: Path) -> None:
+    with begun(path):
+        pass
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def make_trigger(path: Path) -> None:
+    with begun(path):
+        pass
+    raw(path, "CREATE TRIGGER t AFTER INSERT ON results BEGIN DELETE FROM results; END")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (make_trigger, "holds code"),
+        (make_text, "cannot be used as a run"),
+        (make_other, "is a database, but not a run of camtui"),
+        (
+            make_newer,
+            f"is of version {schema.SCHEMA_VERSION + 1}; this camtui knows {schema.SCHEMA_VERSION}",
+        ),
+        (make_truncated, "cannot be used as a run"),
+    ],
+)
+def test_a_file_that_is_not_a_run_is_refused_and_left_alone(
+    path: Path, make: Any, message: str
+) -> None:
+    make(path)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=message):
+        RunWriter(path)
+    assert path.read_bytes() == before
+
+
+# -- migration
+# --------------------------------------------------------------------------------------------------
+
+STEP = "ALTER TABLE run ADD COLUMN mood TEXT NOT NULL DEFAULT 'calm';\nCREATE TABLE extra (id INTEGER PRIMARY KEY) STRICT;\n"
+
+
+def newer_camtui(monkeypatch: pytest.MonkeyPatch, step: str = STEP) -> None:
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
+
+
+def test_an_older_file_is_copied_then_brought_up_to_date(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = schema.SCHEMA_VERSION
+    with begun(path) as writer:
+        writer.rows.commit(result(row(1, 0)))
+    newer_camtui(monkeypatch)
+    RunWriter(path).close()
+    backup = path.with_name(f"run.db.v{old}")
+    assert raw(path, "PRAGMA user_version") == [(old + 1,)]
+    assert raw(path, "SELECT mood FROM run") == [("calm",)]
+    assert count(path, "extra") == 0
+    assert count(path, "results") == 1
+    assert raw(backup, "PRAGMA user_version") == [(old,)]
+    assert count(backup, "results") == 1
+    assert S_IMODE(backup.stat().st_mode) == 0o600
+
+
+def test_a_copy_that_is_there_is_not_overwritten(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with begun(path):
+        pass
+    taken = path.with_name(f"run.db.v{schema.SCHEMA_VERSION}")
+    taken.write_text("the user's own")
+    newer_camtui(monkeypatch)
+    RunWriter(path).close()
+    assert taken.read_text() == "the user's own"
+    second = path.with_name(f"{taken.name}-2")
+    assert count(second, "images") == 4
+
+
+def test_a_migration_that_fails_changes_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = schema.SCHEMA_VERSION
+    with begun(path):
+        pass
+    newer_camtui(monkeypatch, STEP + "CREATE TABLE run (again TEXT);\n")
+    with pytest.raises(StoreError, match="already exists"):
+        RunWriter(path)
+    assert raw(path, "PRAGMA user_version") == [(old,)]
+    assert "mood" not in {column for _, column, *_ in raw(path, "PRAGMA table_info(run)")}
+
+
+def test_a_file_of_this_version_is_not_copied(path: Path) -> None:
+    with begun(path):
+        pass
+    RunWriter(path).close()
+    assert [file.name for file in path.parent.iterdir()] == ["run.db"]
