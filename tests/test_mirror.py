@@ -23,7 +23,7 @@ TESTED_IN = {
     "camtui/cli/commands/test_methods.py": "camtui.cli.commands.backbones",
     "camtui/cli/commands/test_run.py": "camtui.cli.dry_run camtui.cli.progress_lines camtui.executors",
     "camtui/cli/commands/test_table.py": "camtui.cli.tables",
-    "camtui/cli/test_app.py": "camtui.cli camtui.cli.command_decorator camtui.cli.options",
+    "camtui/cli/test_app.py": "camtui.cli camtui.cli.command camtui.cli.options camtui.cli.run_options",
     "camtui/figures/test_charts.py": "camtui.cli.commands.figure",
     "camtui/figures/test_report.py": "camtui.cli.commands.report camtui.export.plan_toml",
     "camtui/figures/test_sheet.py": "camtui.cli.commands.image",

@@ -1,7 +1,4 @@
-"""The one Typer application: finds the command that was typed.
-
-And turns what it raises into a line, a hint and an exit code.
-"""
+"""The Typer application of ``camtui``: finds commands, turns their errors into lines and exit codes."""
 
 from __future__ import annotations
 
@@ -18,10 +15,10 @@ from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_command_from_info
+from typer.main import get_command
 
 from camtui.cli import commands
-from camtui.cli.command_decorator import COMMANDS, run_command
+from camtui.cli.command import run_command
 from camtui.cli.console import close_quietly, has_screen, print_error
 from camtui.cli.help import write_commands
 from evaluator.errors import CamtuiError
@@ -35,20 +32,17 @@ class LazyCommands(Mapping[str, Any]):
         self._names = sorted(module.name for module in iter_modules(commands.__path__))
 
     def __iter__(self) -> Iterator[str]:
-        """The names alone, from the listing of the folder."""
+        """Yield the names, from the listing of the folder."""
         return iter(self._names)
 
     def __len__(self) -> int:
         return len(self._names)
 
     def __getitem__(self, name: str) -> Any:
-        """The command."""
+        """Return the command of its module."""
         if name not in self._names:
             raise KeyError(name)
-        import_module(f"{commands.__name__}.{name}")
-        return get_command_from_info(
-            COMMANDS[name], pretty_exceptions_short=False, rich_markup_mode=None
-        )
+        return get_command(import_module(f"{commands.__name__}.{name}").app)
 
 
 ALIASES = {
@@ -62,15 +56,19 @@ ALIASES = {
 """Words that people type for a command of another name."""
 
 
+_AS_JSON = "camtui.errors-as-json"
+"""Key in ``ctx.meta``."""
+
+
 class Commands(TyperGroup):
-    """The group of all commands: whatever a command raises ends here."""
+    """The group of all commands; turns the errors that they raise into exit codes."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{**settings, "commands": {}})
         self.commands = cast(Any, LazyCommands())
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The command that was typed, also by another name."""
+        """Return the command that was typed, also by another name."""
         if args[0] == "version":
             _show_version(True)
         return super().resolve_command(ctx, [ALIASES.get(args[0], args[0]), *args[1:]])
@@ -81,9 +79,14 @@ class Commands(TyperGroup):
             [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)], formatter
         )
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words before the command; note whether errors are wanted as JSON too."""
+        ctx.meta[_AS_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was typed."""
-        as_json = "--json" in [*ctx._protected_args, *ctx.args]
+        as_json = ctx.meta[_AS_JSON]
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -91,7 +94,7 @@ class Commands(TyperGroup):
             print_error(error.kind, error.message, error.hint, as_json=as_json)
             raise typer.Exit(error.exit_code) from error
         except typer.TyperException as error:
-            print_error("usage", error.format_message(), _next_command(error), as_json=as_json)
+            print_error("usage", _usage_message(error), _next_command(error), as_json=as_json)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(130) from error
@@ -108,11 +111,13 @@ class Commands(TyperGroup):
         return result
 
 
-def _describe_unexpected(error: Exception) -> tuple[str, str, str]:
-    """Kind, message and hint of what nobody raised on purpose.
+def _usage_message(error: typer.TyperException) -> str:
+    """Return what is wrong with the words that were typed, in one line."""
+    return " ".join(error.format_message().split()).replace("Value error, ", "")
 
-    A damaged file, or a fault of this program.
-    """
+
+def _describe_unexpected(error: Exception) -> tuple[str, str, str]:
+    """Return kind, message and hint for a damaged file or a fault of this program."""
     if isinstance(error, sqlite3.Error):
         return "store", f"the run's file cannot be read: {error}", "camtui doctor RUN"
     frames = traceback.extract_tb(error.__traceback__)
@@ -166,9 +171,7 @@ def camtui(
         bool, typer.Option("--no-color", callback=_without_colour, help="No colours.")
     ] = False,
 ) -> None:
-    """Evaluate Class Activation Mapping methods over a whole data set.
-
-    And watch it live in the terminal.
+    """Evaluate Class Activation Mapping methods over a whole data set, and watch it live.
 
     Without a command: the dashboard of the latest run; where standard output is no terminal, its
     status.
@@ -178,7 +181,7 @@ def camtui(
 
 
 def _next_command(error: typer.TyperException) -> str:
-    """Where something is missing, the command's example has it; everything else is in its help."""
+    """Return the command to type after a usage error: the example where a word is missing, or help."""
     context = getattr(error, "ctx", None)
     if context is None:
         return "camtui --help"

@@ -1,15 +1,9 @@
-"""``--help``: commands listed by task, options under headings, words in place of type names.
-
-Plain text, no rich.
-"""
+"""``--help`` as plain text: commands listed by task, options under headings."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-
-from typer.core import TyperCommand
 
 COMMAND_PANELS: Mapping[str, tuple[str, ...]] = {
     "Start and steer a run": ("run", "watch", "status", "wait", "stop", "resume", "retry", "logs"),
@@ -28,37 +22,32 @@ COMMAND_PANELS: Mapping[str, tuple[str, ...]] = {
 }
 """Every command stands under one of these headings; a test holds that."""
 
-_PLACEHOLDERS = {"int": "N", "float": "X", "path": "FILE", "list": "LIST"}
-"""What stands for a value where an option names no word of its own; ``TEXT`` for everything else.
-"""
-
-_TYPE = re.compile(r"<(\w+)[^>]*>")
+_NO_PANEL = "Options"
 
 
-class Command(TyperCommand):
-    """A command whose help has its options under the headings that they name.
+def write_options(parameters: Iterable[Any], ctx: Any, formatter: Any) -> None:
+    """Write arguments, then the options of each heading, headings in the order of their first option.
 
-    ``rich_help_panel``.
+    Args:
+        parameters: of a command, in order; ``rich_help_panel`` is an option's heading.
+        ctx, formatter: as Typer hands them to ``format_options``.
     """
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments, then the options of each heading in the order in which the headings first come."""
-        panels: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is None:
-                continue
-            if parameter.param_type_name == "argument":
-                name, panel = _TYPE.sub("", record[0]).strip(), "Arguments"
-            else:
-                panel = getattr(parameter, "rich_help_panel", None) or "Options"
-                name = _TYPE.sub(_word, record[0])
-            panels.setdefault(panel, []).append((name, record[1]))
-        if "Options" in panels:  # what belongs nowhere else, --help among it, comes last
-            panels["Options"] = panels.pop("Options")
-        for panel, records in panels.items():
-            with formatter.section(panel):
-                formatter.write_dl(records)
+    panels: dict[str, list[tuple[str, str]]] = {}
+    for parameter in parameters:
+        record = parameter.get_help_record(ctx)
+        if record is None:
+            continue
+        name, explanation = record
+        if parameter.param_type_name == "argument":
+            panels.setdefault("Arguments", []).append((parameter.metavar, explanation))
+        else:
+            panel = parameter.rich_help_panel or _NO_PANEL
+            panels.setdefault(panel, []).append((name, explanation))
+    if _NO_PANEL in panels:  # what belongs nowhere else, --help among it, comes last
+        panels[_NO_PANEL] = panels.pop(_NO_PANEL)
+    for panel, records in panels.items():
+        with formatter.section(panel):
+            formatter.write_dl(records)
 
 
 def write_commands(commands: Iterable[tuple[str, Any]], formatter: Any) -> None:
@@ -80,7 +69,3 @@ def write_commands(commands: Iterable[tuple[str, Any]], formatter: Any) -> None:
         if records:
             with formatter.section(panel):
                 formatter.write_dl(records)
-
-
-def _word(found: re.Match[str]) -> str:
-    return _PLACEHOLDERS.get(found[1], "TEXT")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from camtui.cli.command_decorator import run_command
+from camtui.cli.command import run_command
 from camtui.cli.console import has_screen, print_json, print_message, stdout_console
 from camtui.cli.options import OutputOptions
 from camtui.data_folders import remember
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from camtui.launch import LaunchedRun
 
 
-def driver_settings(chosen: ComputeSettings, **others: Any) -> DriverSettings:
+def driver_settings(compute: ComputeSettings, **others: Any) -> DriverSettings:
     """What the driver is told besides the plan.
 
     Raises:
         UsageError: one of them is impossible.
     """
     settings = DriverSettings(
-        devices=chosen.devices,
-        ray=chosen.ray,
+        devices=compute.devices,
+        ray=compute.ray,
         tuning=sizes_file(),
         **others,
         **settings_overrides(),
@@ -81,14 +81,14 @@ def stored_request(
     )
 
 
-def start_run(ctx: typer.Context, request: RunRequest, shown: OutputOptions) -> None:
+def start_run(ctx: typer.Context, request: RunRequest, output: OutputOptions) -> None:
     """Start the driver of a request, and show its run as was asked for.
 
     Ends with the run's exit code.
     """
-    if shown.foreground and shown.detach:
+    if output.foreground and output.detach:
         raise UsageError("--foreground and --detach exclude each other", "leave one of them out")
-    say = sys.stderr.isatty() and not shown.quiet
+    say = sys.stderr.isatty() and not output.quiet
     if say:
         print_message(f"preparing {request.run_reference}: looking for the images")
     warning = _check_images(request)
@@ -97,26 +97,26 @@ def start_run(ctx: typer.Context, request: RunRequest, shown: OutputOptions) -> 
         if request.plan.truth:
             remember(Path(request.plan.truth))
     _check_weights(request, say=say)
-    if shown.foreground:
-        raise typer.Exit(_in_foreground(request, as_json=shown.json))
+    if output.foreground:
+        raise typer.Exit(_in_foreground(request, as_json=output.json))
     from camtui.launch import launch, logind_warning
 
     for line in filter(None, (warning, logind_warning())):
-        if not shown.quiet:
+        if not output.quiet:
             print_message(f"warning: {line}")
     if say:
         print_message(
             f"preparing {request.run_reference}: starting its driver and loading the first network"
         )
     handoff = launch(request)
-    if handoff.labels and not shown.quiet:
+    if handoff.labels and not output.quiet:
         print_message(handoff.labels)
-    if shown.detach:
-        _say_detached(handoff, as_json=shown.json)
-    elif not shown.no_watch and not shown.json and has_screen():
+    if output.detach:
+        _say_detached(handoff, as_json=output.json)
+    elif not output.no_watch and not output.json and has_screen():
         run_command(ctx, "watch", str(request.db))
     else:
-        raise typer.Exit(_follow(handoff, quiet=shown.quiet, as_json=shown.json))
+        raise typer.Exit(_follow(handoff, quiet=output.quiet, as_json=output.json))
 
 
 def _check_images(request: RunRequest) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from evaluator.backbones import (
@@ -20,8 +20,10 @@ from evaluator.backbones import (
 from evaluator.errors import UsageError
 from evaluator.text import printable
 
+app = command_app()
 
-@command
+
+@app.command(cls=Command)
 def backbones(
     check: Annotated[
         str,

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from camtui.cli import completion
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from camtui.devices import choose_devices, on_cuda, usual_precision
@@ -29,25 +29,30 @@ PROTOCOL_IMAGES = 50_000
 """The validation set of ImageNet, which Table 2 is about."""
 
 
-@command
+app = command_app()
+
+
+@app.command(cls=Command)
 def bench(
     backbone: Annotated[
         list[str] | None,
         typer.Option(
             "--backbone",
             "-b",
+            metavar="LIST",
             help="Which; the paper's six unless given.",
             autocompletion=completion.backbones,
         ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu or cuda:N; a GPU where there is one.")
+        str | None, typer.Option(metavar="cpu|cuda:N", help="A GPU where there is one.")
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="fp32, mixed or bf16.  [default: fp32 on cpu, mixed on cuda]")
+        str | None,
+        typer.Option(metavar="fp32|mixed|bf16", help="[default: fp32 on cpu, mixed on cuda]"),
     ] = None,
     images: Annotated[
-        int, typer.Option(min=1, help="Images that the estimate is for.")
+        int, typer.Option(metavar="N", min=1, help="Images that the estimate is for.")
     ] = PROTOCOL_IMAGES,
     json: JsonOption = False,
 ) -> None:

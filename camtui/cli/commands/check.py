@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from camtui.cli import completion
-from camtui.cli.command_decorator import command, run_command
+from camtui.cli.command import Command, command_app, run_command
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from camtui.launch import as_error
@@ -22,8 +22,10 @@ from evaluator.references import as_spec, installed
 from evaluator.sources import sources_of
 from evaluator.text import counted, printable
 
+app = command_app()
 
-@command
+
+@app.command(cls=Command)
 def check(
     ctx: typer.Context,
     reference: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camtui.cli import completion
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_error, print_json, print_message, stdout_console
 from camtui.cli.options import DigitsOption, JsonOption
 from camtui.runs import open_run, run_path
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
 
 
-@command
+app = command_app()
+
+
+@app.command(cls=Command)
 def compare(
     runs: Annotated[
         list[str],
@@ -41,6 +44,7 @@ def compare(
         list[str],
         typer.Option(
             "--metric",
+            metavar="LIST",
             help="Which metrics, or all; with --paper all that both have.",
             autocompletion=completion.metric_lists,
         ),

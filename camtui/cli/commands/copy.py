@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_message
 from camtui.cli.options import RunArgument
 from camtui.runs import open_run
 from evaluator.text import printable
 
+app = command_app()
 
-@command
+
+@app.command(cls=Command)
 def copy(
     run: RunArgument,
     file: Annotated[

@@ -10,15 +10,17 @@ from typing import Annotated, NamedTuple
 import typer
 
 from camtui.cli import completion
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from camtui.runs import find_run, reference
 from evaluator.backbones import torch_checkpoints
 from evaluator.text import counted, printable
 
+app = command_app()
 
-@command
+
+@app.command(cls=Command)
 def doctor(
     run: Annotated[
         str | None,

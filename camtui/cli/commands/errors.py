@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import open_run
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
 
 
-@command
+app = command_app()
+
+
+@app.command(cls=Command)
 def errors(
     run: RunArgument = "@last",
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, help="At most so many images.")
+        int, typer.Option("--limit", "-n", metavar="N", min=1, help="At most so many images.")
     ] = 50,
     as_json: JsonOption = False,
 ) -> None:

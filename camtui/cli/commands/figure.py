@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_message
 from camtui.cli.options import ForceOption, RunArgument
 from camtui.runs import open_run
@@ -19,7 +19,10 @@ _CHARTS = ("convergence", "components", "ranks")
 """And every curve metric; ``figures.charts`` draws them, a test holds the two together."""
 
 
-@command
+app = command_app()
+
+
+@app.command(cls=Command)
 def figure(
     run: RunArgument,
     kind: Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_message
 from camtui.cli.options import ForceOption, NamedDataOption, RunArgument
 from camtui.data_folders import name_folder
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
 
 
-@command
+app = command_app()
+
+
+@app.command(cls=Command)
 def image(
     run: RunArgument,
     cell: Annotated[
@@ -37,17 +40,21 @@ def image(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="PNG, JPEG or PDF, by its name.")
     ],
-    view: Annotated[str, typer.Option("--view", help="input, cam, overlay, masked, or all.")] = "",
+    view: Annotated[
+        str, typer.Option("--view", metavar="VIEW", help="input, cam, overlay, masked, or all.")
+    ] = "",
     all_methods: Annotated[
         bool,
         typer.Option("--all-methods", help="Rows images, columns methods: the paper's Figure 2."),
     ] = False,
     colours: Annotated[
-        str, typer.Option("--colours", help="viridis, cividis, magma or grey.")
+        str, typer.Option("--colours", metavar="NAME", help="viridis, cividis, magma or grey.")
     ] = "viridis",
     alpha: Annotated[
         float,
-        typer.Option("--alpha", min=0.0, max=1.0, help="How much of the map an overlay shows."),
+        typer.Option(
+            "--alpha", metavar="X", min=0.0, max=1.0, help="How much of the map an overlay shows."
+        ),
     ] = 0.5,
     truth: Annotated[
         bool, typer.Option("--truth", help="The object's edge too, by the run's own --truth.")

@@ -6,19 +6,21 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, stdout_console
 from camtui.cli.options import DigitsOption, JsonOption, RunArgument
 from camtui.runs import LAST, open_run
 from evaluator.errors import UsageError
 from evaluator.text import did_you_mean, printable
 
+app = command_app()
 
-@command
+
+@app.command(cls=Command)
 def judge(
     run: RunArgument = LAST,
     form: Annotated[
-        str, typer.Option("--format", "-f", help="table, plain, md or latex.")
+        str, typer.Option("--format", "-f", metavar="FORMAT", help="table, plain, md or latex.")
     ] = "table",
     draws: Annotated[
         int,

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.launch import last_lines
@@ -27,15 +27,20 @@ _LEVELS = ("info", "warning", "error")
 _POLL_SECONDS = 0.25
 
 
-@command
+app = command_app()
+
+
+@app.command(cls=Command)
 def logs(
     run: RunArgument = LAST,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the run ends.")
     ] = False,
-    tail: Annotated[int, typer.Option(min=0, help="How many lines of what is there.")] = 200,
+    tail: Annotated[
+        int, typer.Option(metavar="N", min=0, help="How many lines of what is there.")
+    ] = 200,
     level: Annotated[
-        str, typer.Option(help="Only events of this level or graver: info, warning, error.")
+        str, typer.Option(metavar="info|warning|error", help="Only events of this level or graver.")
     ] = "",
     json: JsonOption = False,
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from camtui.runs import last_started, list_runs
@@ -18,12 +18,14 @@ from camtui.status import status_in
 from evaluator.errors import CamtuiError, NotFound
 from evaluator.text import printable
 
+app = command_app()
 
-@command
+
+@app.command(cls=Command)
 def ls(
     json: JsonOption = False,
     every: Annotated[bool, typer.Option("--all", help="Not only the newest.")] = False,
-    limit: Annotated[int, typer.Option(help="How many.")] = 20,
+    limit: Annotated[int, typer.Option(metavar="N", help="How many.")] = 20,
     filter_: Annotated[
         str,
         typer.Option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from evaluator.methods import all_methods
@@ -12,7 +12,10 @@ from evaluator.text import printable
 _TYPICAL_CHANNELS = 2048
 
 
-@command
+app = command_app()
+
+
+@app.command(cls=Command)
 def methods(json: JsonOption = False) -> None:
     """List the CAM methods: how they weigh, and what they cost.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from evaluator.catalog import ROW_METRICS, known_metrics
@@ -10,8 +10,10 @@ from evaluator.metrics import all_metrics
 from evaluator.references import installed
 from evaluator.text import printable
 
+app = command_app()
 
-@command
+
+@app.command(cls=Command)
 def metrics(json: JsonOption = False) -> None:
     """List the metrics: what each measures, and which direction is better.
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import ForceOption, JsonOption
 from evaluator.described import KEY
@@ -27,10 +27,14 @@ _NEXT = {
 }
 
 
-@command
+app = command_app()
+
+
+@app.command(cls=Command)
 def new(
     axis: Annotated[
-        Literal["method", "metric", "backbone"], typer.Argument(help="What it shall be.")
+        Literal["method", "metric", "backbone"],
+        typer.Argument(metavar="AXIS", help="method, metric or backbone."),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and _.")],
     folder: Annotated[

@@ -7,22 +7,27 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_message
 from camtui.cli.options import ForceOption, NamedDataOption, RunArgument
 from camtui.data_folders import name_folder
 from camtui.runs import open_run
 from evaluator.text import printable
 
+app = command_app()
 
-@command
+
+@app.command(cls=Command)
 def report(
     run: RunArgument,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="The page, an .html file.")
     ],
     worst: Annotated[
-        int, typer.Option("--worst", min=0, help="How many of the worst images of each backbone.")
+        int,
+        typer.Option(
+            "--worst", metavar="N", min=0, help="How many of the worst images of each backbone."
+        ),
     ] = 6,
     charts: Annotated[
         bool, typer.Option("--charts/--no-charts", help="Charts need matplotlib.")

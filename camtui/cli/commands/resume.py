@@ -6,24 +6,44 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.options import (
     AllowCodeOption,
     ComputeOptions,
+    DetachOption,
+    DeviceOption,
+    ExecutorOption,
+    ForegroundOption,
+    GpusPerWorkerOption,
+    JsonOption,
     MaxFailuresOption,
+    NoWatchOption,
     OnFinishOption,
     OutputOptions,
+    QuietOption,
+    RayAddressOption,
     RunArgument,
+    WorkersOption,
 )
 from camtui.cli.run_start import driver_settings, start_run, stored_request
 from camtui.runs import LAST, find_run
 
+app = command_app()
 
-@command
+
+@app.command(cls=Command)
 def resume(
     ctx: typer.Context,
-    where: ComputeOptions,
-    shown: OutputOptions,
+    device: DeviceOption = None,
+    workers: WorkersOption = None,
+    executor: ExecutorOption = "local",
+    ray_address: RayAddressOption = None,
+    gpus_per_worker: GpusPerWorkerOption = None,
+    detach: DetachOption = False,
+    foreground: ForegroundOption = False,
+    no_watch: NoWatchOption = False,
+    quiet: QuietOption = False,
+    json: JsonOption = False,
     run: RunArgument = LAST,
     max_failures: MaxFailuresOption = "",
     on_finish: OnFinishOption = "",
@@ -38,8 +58,12 @@ def resume(
 
     Example: camtui resume val --detach
     """
-    settings = driver_settings(where.chosen(), max_failures=max_failures, on_finish=on_finish)
+    compute = ComputeOptions(device, workers, executor, ray_address, gpus_per_worker)
+    output = OutputOptions(
+        detach=detach, foreground=foreground, no_watch=no_watch, quiet=quiet, json=json
+    )
+    settings = driver_settings(compute.settings(), max_failures=max_failures, on_finish=on_finish)
     request = stored_request(
         find_run(run), settings, allow_code=allow_code, finish_dropped=everything
     )
-    start_run(ctx, request, shown)
+    start_run(ctx, request, output)

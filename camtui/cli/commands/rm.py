@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import confirm, print_message
 from camtui.cli.options import RunArgument, YesOption
 from camtui.runs import find_run, reference, runs_home
@@ -19,8 +19,10 @@ from evaluator.store.lock import RunLock
 from evaluator.store.reader import RunReader
 from evaluator.text import counted, printable
 
+app = command_app()
 
-@command
+
+@app.command(cls=Command)
 def rm(
     run: RunArgument,
     backbone: Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_message
 from evaluator.errors import NotFound
 from evaluator.text import did_you_mean, printable
@@ -16,7 +16,10 @@ from evaluator.text import did_you_mean, printable
 _ENDING = ".schema.json"
 
 
-@command
+app = command_app()
+
+
+@app.command(cls=Command)
 def schema(
     name: Annotated[
         str,

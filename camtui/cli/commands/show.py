@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import open_run
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
 
 
-@command
+app = command_app()
+
+
+@app.command(cls=Command)
 def show(
     run: RunArgument = "@last",
     config: Annotated[

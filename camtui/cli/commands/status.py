@@ -6,15 +6,17 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import LAST, find_run, reference
 from camtui.status import RunStatus, status_in
 from evaluator.text import printable
 
+app = command_app()
 
-@command
+
+@app.command(cls=Command)
 def status(
     run: RunArgument = LAST,
     json: JsonOption = False,

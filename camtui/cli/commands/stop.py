@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from camtui.cli import completion
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import confirm, print_message
 from camtui.cli.options import YesOption
 from camtui.runs import find_run, list_runs, reference
@@ -34,7 +34,10 @@ by it.
 """
 
 
-@command
+app = command_app()
+
+
+@app.command(cls=Command)
 def stop(
     run: LiveArgument = None,
     now: Annotated[

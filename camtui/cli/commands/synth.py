@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_message
 from camtui.runs import name_for
 from evaluator.text import printable
@@ -17,7 +17,10 @@ _BETWEEN_LINES = 2.0
 """Seconds between two lines of progress."""
 
 
-@command
+app = command_app()
+
+
+@app.command(cls=Command)
 def synth(
     folder: Annotated[
         str,
@@ -30,7 +33,10 @@ def synth(
         int, typer.Option("--seed", metavar="S", min=0, help="Image i is a function of S and i.")
     ] = 0,
     side: Annotated[
-        int, typer.Option("--side", min=32, max=1024, help="Height and width in pixels.")
+        int,
+        typer.Option(
+            "--side", metavar="PIXELS", min=32, max=1024, help="Height and width in pixels."
+        ),
     ] = 64,
 ) -> None:
     """Draw images of shapes on textured backgrounds, with the masks of the shapes.

@@ -6,19 +6,40 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import stdout_console
-from camtui.cli.options import RunArgument, TableSelection
+from camtui.cli.options import (
+    ByOption,
+    CellFilterOption,
+    DigitsOption,
+    IntervalsOption,
+    LongOption,
+    PivotOption,
+    RunArgument,
+    SortOption,
+    TableSelection,
+)
 from camtui.cli.tables import export_request, to_stdout
 from camtui.runs import LAST, open_run
 
+app = command_app()
 
-@command
+
+@app.command(cls=Command)
 def table(
-    selected: TableSelection,
+    pivot: PivotOption = "",
+    long: LongOption = False,
+    by: ByOption = "",
+    filter_: CellFilterOption = "",
+    sort: SortOption = "",
+    digits: DigitsOption = 2,
+    ci: IntervalsOption = False,
     run: RunArgument = LAST,
     form: Annotated[
-        str, typer.Option("--format", "-f", help="table, plain, md, json, csv, tsv or latex.")
+        str,
+        typer.Option(
+            "--format", "-f", metavar="FORMAT", help="table, plain, md, json, csv, tsv or latex."
+        ),
     ] = "table",
 ) -> None:
     """Print the averages of a run.
@@ -30,6 +51,9 @@ def table(
 
     Example: camtui table val --sort adcc --ci
     """
+    selected = TableSelection(
+        pivot=pivot, long=long, by=by, filter=filter_, sort=sort, digits=digits, ci=ci
+    )
     request = export_request("plain" if form == "table" else form, selected)
     reader = open_run(run)
     if form == "table":

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import LAST, find_run
@@ -16,8 +16,10 @@ from evaluator.errors import UsageError
 from evaluator.store.lock import lock_holder
 from evaluator.text import printable
 
+app = command_app()
 
-@command
+
+@app.command(cls=Command)
 def wait(
     run: RunArgument = LAST,
     timeout: Annotated[

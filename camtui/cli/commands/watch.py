@@ -6,7 +6,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import has_screen
 from camtui.cli.options import NamedDataOption, RunArgument
 from camtui.data_folders import name_folder
@@ -16,7 +16,10 @@ from evaluator.text import did_you_mean
 _IMAGES = ("half", "kitty", "sixel", "off")
 
 
-@command
+app = command_app()
+
+
+@app.command(cls=Command)
 def watch(
     run: RunArgument = "@last",
     cell: Annotated[
@@ -29,7 +32,8 @@ def watch(
         ),
     ] = "",
     interval: Annotated[
-        float, typer.Option(min=0.1, max=3600, help="Seconds between two looks at the run.")
+        float,
+        typer.Option(metavar="X", min=0.1, max=3600, help="Seconds between two looks at the run."),
     ] = 1.0,
     readonly: Annotated[
         bool, typer.Option("--readonly", help="No key stops, resumes or writes anything.")
@@ -38,7 +42,9 @@ def watch(
     low_bandwidth: Annotated[
         bool, typer.Option("--low-bandwidth", help="For slow lines: one look in five seconds.")
     ] = False,
-    images: Annotated[str, typer.Option(help="half, kitty, sixel or off.")] = "half",
+    images: Annotated[
+        str, typer.Option(metavar="half|kitty|sixel|off", help="How images are drawn.")
+    ] = "half",
     no_mouse: Annotated[
         bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")
     ] = False,

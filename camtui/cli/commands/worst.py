@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camtui.cli import completion
-from camtui.cli.command_decorator import command
+from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, stdout_console
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import open_run
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
 
 
-@command
+app = command_app()
+
+
+@app.command(cls=Command)
 def worst(
     run: RunArgument = "@last",
     by: Annotated[
@@ -35,7 +38,7 @@ def worst(
         ),
     ] = "adcc",
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, help="How many images of each cell.")
+        int, typer.Option("--limit", "-n", metavar="N", min=1, help="How many images of each cell.")
     ] = 20,
     best: Annotated[bool, typer.Option("--best", help="The best in place of the worst.")] = False,
     cell: Annotated[

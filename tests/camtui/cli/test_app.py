@@ -4,6 +4,7 @@ that leave early.
 
 from __future__ import annotations
 
+import ast
 import sqlite3
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from camtui import cli
 from camtui.cli.app import ALIASES
-from tests.camtui.cli.support import ask, home, two_runs
+from tests.camtui.cli.support import ask, home, two_runs, typed
 from tests.evaluator.execution.support import camtui
 
 __all__ = ["home", "two_runs"]
@@ -72,10 +74,43 @@ def test_an_unknown_command(home: Path) -> None:
     assert result.stderr == "error: No such command 'frobnicate'.\nhint:  camtui --help\n"
 
 
-@pytest.mark.parametrize("typed", ["methods", "worst good -n 400 --best", "table good"])
-def test_a_reader_that_leaves_early_is_no_error(two_runs: Path, typed: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["new"], "error: Missing argument 'AXIS'. Choose from: method, metric, backbone"),
+        (
+            ["new", "thing", "x"],
+            "error: Invalid value for 'AXIS': 'thing' is not one of 'method', 'metric', 'backbone'.",
+        ),
+    ],
+)
+def test_a_word_that_is_missing_or_wrong_is_said_in_one_line(
+    words: list[str], message: str
+) -> None:
+    assert typed(*words).stderr.splitlines()[0] == message
+
+
+def test_only_public_parts_of_typer_are_used() -> None:
+    """What Typer does not promise may move in any version of it."""
+    public = {
+        "typer.core": {"TyperCommand", "TyperGroup"},
+        "typer.main": {"get_command"},
+    }
+    files = sorted(Path(cli.__path__[0]).rglob("*.py"))
+    assert len(files) > 30
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("typer"):
+                assert {name.name for name in node.names} <= public[node.module or ""], file
+            if isinstance(node, ast.Attribute) and not node.attr.startswith("__"):
+                owner = node.value.id if isinstance(node.value, ast.Name) else ""
+                assert not node.attr.startswith("_") or owner == "self", f"{file}:{node.lineno}"
+
+
+@pytest.mark.parametrize("words", ["methods", "worst good -n 400 --best", "table good"])
+def test_a_reader_that_leaves_early_is_no_error(two_runs: Path, words: str) -> None:
     """``exec`` of the reader before the first line is written: a pipe nobody reads from."""
-    command = f"{sys.executable} -c 'from camtui.cli import main; main()' {typed} | true; exit ${{PIPESTATUS[0]}}"
+    command = f"{sys.executable} -c 'from camtui.cli import main; main()' {words} | true; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert result.returncode == 0
     assert "Traceback" not in result.stderr

@@ -38,6 +38,17 @@ def test_no_help_speaks_of_types(name: str) -> None:
     assert re.findall(r"<(?:str|int|float|path|list|bool)[^>]*>", helped(name)) == []
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_value_has_a_word_that_stands_for_it(name: str) -> None:
+    command = typer.main.get_group(app).commands[name]
+    without = [
+        parameter.name
+        for parameter in command.params
+        if not getattr(parameter, "is_flag", False) and not parameter.metavar
+    ]
+    assert without == []
+
+
 def test_the_options_of_run_stand_under_headings() -> None:
     text = helped("run")
     headings = re.findall(r"^([A-Z][^:\n]*):$", text, re.MULTILINE)
