@@ -1,17 +1,16 @@
-"""One batch of images through one backbone and many methods.
-
-Every pass that can be shared is made once.
+"""One batch of images through one backbone and many methods; passes are shared.
 
 Network forwards for a batch of B images, K live channels, S curve steps, M distinct maps (methods
 whose maps are equal by construction are one, and their rows are copied)::
 
-    clean pass                                      B        A, logits, y_c for all methods masked
-    pass                                     M·B      gives o_c, and A′ for the second map, at once
-    Grad-CAM family, Fake-CAM                       –        the gradient is the head's alone;
-    closed form on GAP + linear heads Smooth Grad-CAM++ (last-pass, GAP)              2·B      one
-    noisy pass over x, one over x ⊙ U Score-CAM                                       (K + K′)·B
-    deletion and insertion                          2(S − 1) per distinct map; the ends are known
-    the zero image                                  1        per backbone, ever
+    clean pass                          B          A, logits, y_c for all methods
+    masked pass                         M·B        o_c, and A′ for the second map, at once
+    Grad-CAM family, Fake-CAM           –          the gradient is the head's alone, in closed
+                                                   form on GAP + linear heads
+    Smooth Grad-CAM++ (last-pass, GAP)  2·B        a noisy pass over x, and one over x ⊙ U
+    Score-CAM                           (K + K′)·B
+    deletion and insertion              2(S − 1)   for each distinct map; the ends are known
+    the zero image                      1          for each backbone, once
 """
 
 from __future__ import annotations
@@ -53,18 +52,19 @@ class Batch(NamedTuple):
     targets: Tensor | None = None
 
     def alone(self, place: int) -> Batch:
-        """One image of it."""
+        """The batch of one of its images."""
         targets = None if self.targets is None else self.targets[place : place + 1]
         return Batch(self.images[place : place + 1], self.noise_keys[place : place + 1], targets)
 
 
 class Scores(NamedTuple):
-    """What one method gives for a batch; every field has one entry per image, on the CPU.
+    """The rows of one method for a batch; every field has one entry per image, on the CPU.
 
     Attributes:
-        target, predicted: class indices; ``y``, ``o``: confidence on the image and on the
-        explanation map. maps: saliency at the layer's resolution, float32 bytes; ``None`` for a
-        fixed map.
+        target, predicted: class indices.
+        y, o: confidence in the target on the image and on the explanation map.
+        degenerate: whether the saliency map is zero everywhere.
+        maps: saliency at the layer's resolution, float32 bytes; ``None`` for a fixed map.
     """
 
     target: list[int]
@@ -80,7 +80,7 @@ class Scores(NamedTuple):
     maps: list[bytes | None]
 
     def problem(self, place: int) -> str:
-        """What of an image's numbers is no number, empty where nothing is.
+        """Say which of an image's numbers is not finite; empty where all are.
 
         An undefined drop (``y`` is 0) is allowed.
         """
@@ -95,27 +95,50 @@ class Scores(NamedTuple):
         return "" if fine else "the network's output on the explanation map is not a number"
 
 
-class _Found(NamedTuple):
-    """One distinct map of a batch: whose it is, ``U``, and ``degenerate`` ``[B]``."""
+class _MethodMaps(NamedTuple):
+    """The saliency maps ``U`` of one method for a batch.
+
+    Attributes:
+        degenerate: ``[B]`` bool, whether a map is zero everywhere.
+    """
 
     method: Method
     saliency: Saliency
     degenerate: Tensor
 
+    @property
+    def fixed(self) -> bool:
+        """Whether the map is the same for every image, and is not stored."""
+        return isinstance(self.method, FixedMap)
+
+
+class _RowColumns(NamedTuple):
+    """The numbers of ``Scores``, ``[B]`` each, on the device."""
+
+    target: Tensor
+    predicted: Tensor
+    confidence: Tensor
+    masked_confidence: Tensor
+    average_drop: Tensor
+    average_increase: Tensor
+    coherency: Tensor
+    complexity: Tensor
+    adcc: Tensor
+    degenerate: Tensor
+
 
 class Pipeline:
-    """Evaluates methods on batches through one network."""
+    """Evaluates methods on batches through one network.
+
+    Args:
+        method_timeout: seconds without a forward pass that a method which is not camtui's own may
+            take; 0 for no limit.
+        noise: where noise comes from; drawn when it is asked for, unless given.
+    """
 
     def __init__(
         self, network: Network, *, method_timeout: float = 0.0, noise: Noise | None = None
     ) -> None:
-        """Through one network.
-
-        Args:
-            method_timeout: seconds without a forward pass that a method which is not camtui's own may
-            take; 0 for no limit. noise: where noise comes from; drawn when it is asked for, unless
-            given.
-        """
         self._network = network
         self._noise = noise or Noise()
         self._guard = Guard(method_timeout, lambda: network.forwards)
@@ -127,7 +150,7 @@ class Pipeline:
         return len(self._network.baseline_confidence())
 
     def rows(self, batch: Batch, methods: Sequence[Method]) -> dict[str, Scores]:
-        """Every metric of a row, for every method; one entry per method name.
+        """Compute every metric of a row, for every method; one entry per method name.
 
         Args:
             methods: applicable to this backbone.
@@ -142,19 +165,15 @@ class Pipeline:
         return {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Scores)}
 
     def outcomes(self, batch: Batch, methods: Sequence[Method]) -> dict[str, Scores | Fault]:
-        """``rows``, with what a method does wrong in place of its scores.
-
-        The others have theirs.
-        """
-        observed = self._network.observe(
-            len(batch.images), lambda start, stop: batch.images[start:stop]
-        )
-        predicted = observed.logits.argmax(1)
+        """Compute ``rows``, with a fault in place of the scores of a method that goes wrong."""
+        images = batch.images
+        clean_pass = self._network.observe(len(images), lambda start, stop: images[start:stop])
+        predicted = clean_pass.logits.argmax(1)
         targets = predicted if batch.targets is None else batch.targets
         view = BatchView(
             self._network,
-            lambda: batch.images,
-            observed,
+            lambda: images,
+            clean_pass,
             targets.clone(),
             batch.noise_keys,
             self._noise,
@@ -163,30 +182,30 @@ class Pipeline:
         for method in methods:
             distinct.setdefault(method.map_identity(view.gap_linear), method)
         outcomes: dict[str, Scores | Fault] = {}
-        found: dict[str, _Found] = {}
+        maps: dict[str, _MethodMaps] = {}
         for identity, method in _own_last(distinct):
             try:
-                found[identity] = _Found(method, *self.saliency(method, view))
+                maps[identity] = _MethodMaps(method, *self.saliency(method, view))
             except MethodFault as error:
                 outcomes[identity] = error.fault
                 view = view.renewed(targets)
-        again = self._masked_pass(batch.images, list(found.values())) if found else []
-        columns: dict[str, Tensor] = {}
-        for (identity, one), seen in zip(found.items(), again, strict=True):
+        masked_passes = self._masked_passes(images, list(maps.values())) if maps else []
+        columns: dict[str, _RowColumns] = {}
+        for (identity, found), masked_pass in zip(maps.items(), masked_passes, strict=True):
             try:
-                columns[identity] = self._columns(one, view, predicted, batch, seen)
+                masked_view = self._masked_view(batch, found.saliency, view, masked_pass)
+                columns[identity] = self._columns(found, view, masked_view, predicted)
             except MethodFault as error:
                 outcomes[identity] = error.fault
-        kept = [found[identity] for identity in columns]
-        outcomes.update(zip(columns, _on_the_host(list(columns.values()), kept), strict=True))
+        scores = _to_host(list(columns.values()), [maps[identity] for identity in columns])
+        outcomes.update(zip(columns, scores, strict=True))
         return {method.name: outcomes[method.map_identity(view.gap_linear)] for method in methods}
 
     def saliency(self, method: Method, view: BatchView) -> tuple[Saliency, Tensor]:
-        """``U``, and whether it is degenerate, ``[B]``."""
+        """Make the saliency maps ``U``, and tell which are degenerate, ``[B]`` bool."""
         if isinstance(method, FixedMap):
-            return self._guard.call(method, lambda: self._fixed_map(method)), torch.zeros_like(
-                view.targets, dtype=torch.bool
-            )
+            fixed = self._guard.call(method, lambda: self._fixed_map(method))
+            return fixed, torch.zeros_like(view.targets, dtype=torch.bool)
         combination = self._guard.call(method, lambda: method.combine(view))
         check_untouched(method, view.overwritten())
         count, _, height, width = view.activation.shape
@@ -194,7 +213,7 @@ class Pipeline:
         return Saliency(low.values, self._network.side, self._network.side), low.degenerate
 
     def _fixed_map(self, method: FixedMap) -> Saliency:
-        """One map that stands for every image."""
+        """Return the one map that stands for every image."""
         if method.name not in self._fixed:
             side = self._network.side
             values = torch.tensor([method.fixed_map(side, side)], device=self._network.device)
@@ -202,108 +221,101 @@ class Pipeline:
             self._fixed[method.name] = Saliency(values, side, side)
         return self._fixed[method.name]
 
-    def _masked_pass(self, images: Tensor, found: Sequence[_Found]) -> list[Observation]:
-        """``A′`` and logits of ``x ⊙ U`` for all maps.
+    def _masked_passes(self, images: Tensor, maps: Sequence[_MethodMaps]) -> list[Observation]:
+        """Run the network on the explanation maps ``x ⊙ U`` of all methods: ``A′`` and logits.
 
-        In batches filled across images and methods.
+        Forwards are filled across images and methods.
         """
         count = len(images)
 
-        def explanation(start: int, stop: int) -> Tensor:
+        def explanation_maps(start: int, stop: int) -> Tensor:
             parts = []
-            for place, one in enumerate(found):
+            for place, found in enumerate(maps):
                 first, last = max(start - place * count, 0), min(stop - place * count, count)
                 if first < last:
-                    parts.append(masked(images[first:last], one.saliency.part(first, last)))
+                    parts.append(masked(images[first:last], found.saliency.part(first, last)))
             return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-        seen = self._network.observe(len(found) * count, explanation)
-        return [seen.part(place * count, (place + 1) * count) for place in range(len(found))]
+        observed = self._network.observe(len(maps) * count, explanation_maps)
+        return [observed.part(place * count, (place + 1) * count) for place in range(len(maps))]
 
-    def _columns(
-        self, found: _Found, view: BatchView, predicted: Tensor, batch: Batch, seen: Observation
-    ) -> Tensor:
-        """The numbers of ``Scores`` in its order, ``[10, B]``, float64, still on the device."""
-        keys = [on_explanation(key) for key in batch.noise_keys]
-        saliency = found.saliency
-        explained = BatchView(
+    def _masked_view(
+        self, batch: Batch, saliency: Saliency, view: BatchView, masked_pass: Observation
+    ) -> BatchView:
+        """The masked pass of one method as a method sees it, with the targets of the clean one."""
+        return BatchView(
             self._network,
             lambda: masked(batch.images, saliency),
-            seen,
+            masked_pass,
             view.targets,
-            keys,
+            [on_explanation(key) for key in batch.noise_keys],
             self._noise,
         )
-        again = self.saliency(found.method, explained)[0]
-        clean, held = view.confidence, explained.confidence
-        coherent, kept = (
-            coherency(saliency, again).expand_as(clean),
-            complexity(saliency).expand_as(clean),
-        )
-        drop = average_drop(clean, held)
-        increase, score = average_increase(clean, held), adcc(coherent, kept, drop)
-        return torch.stack(
-            [
-                view.targets,
-                predicted,
-                clean,
-                held,
-                drop,
-                increase,
-                coherent,
-                kept,
-                score,
-                found.degenerate.to(clean),
-            ]
+
+    def _columns(
+        self, maps: _MethodMaps, view: BatchView, masked_view: BatchView, predicted: Tensor
+    ) -> _RowColumns:
+        """Compute the metrics of one method; the second map is made from the masked pass."""
+        saliency = maps.saliency
+        second_map, _ = self.saliency(maps.method, masked_view)
+        confidence, masked_confidence = view.confidence, masked_view.confidence
+        coherencies = coherency(saliency, second_map).expand_as(confidence)
+        complexities = complexity(saliency).expand_as(confidence)
+        drop = average_drop(confidence, masked_confidence)
+        return _RowColumns(
+            target=view.targets,
+            predicted=predicted,
+            confidence=confidence,
+            masked_confidence=masked_confidence,
+            average_drop=drop,
+            average_increase=average_increase(confidence, masked_confidence),
+            coherency=coherencies,
+            complexity=complexities,
+            adcc=adcc(coherencies, complexities, drop),
+            degenerate=maps.degenerate.to(confidence),
         )
 
 
 def _own_last(distinct: Mapping[str, Method]) -> list[tuple[str, Method]]:
-    """Camtui's own methods first: what another one overwrites they have read already."""
+    """Sort camtui's own methods first: what another one overwrites they have read already."""
     own = set(all_methods().values())
     return sorted(distinct.items(), key=lambda item: type(item[1]) not in own)
 
 
-def _on_the_host(columns: Sequence[Tensor], found: Sequence[_Found]) -> list[Scores]:
-    """Numbers and low-resolution maps in one transfer.
+def _to_host(columns: Sequence[_RowColumns], maps: Sequence[_MethodMaps]) -> list[Scores]:
+    """Copy the numbers and the low-resolution maps to the CPU, in one transfer.
 
     The host waits for the device once per batch.
     """
-    if not found:
+    if not maps:
         return []
-    lows = [
-        one.saliency.values.double().flatten()
-        for one in found
-        if not isinstance(one.method, FixedMap)
-    ]
-    moved = torch.cat([torch.stack(list(columns)).flatten(), *lows]).cpu().numpy()
-    numbers, rest = np.split(moved, [len(found) * columns[0].numel()])
-    maps = (
-        iter(rest.astype("<f4").reshape(len(lows), columns[0].shape[1], -1)) if lows else iter(())
-    )
+    stored = [found.saliency.values.double().flatten() for found in maps if not found.fixed]
+    numbers = torch.stack([torch.stack(each) for each in columns])  # [M, columns, B], float64
+    moved = torch.cat([numbers.flatten(), *stored]).cpu().numpy()
+    numbers_moved, maps_moved = np.split(moved, [numbers.numel()])
+    batch = numbers.shape[2]
+    low = iter(maps_moved.astype("<f4").reshape(len(stored), batch, -1) if stored else ())
     return [
-        _scores(table, None if isinstance(one.method, FixedMap) else next(maps))
-        for one, table in zip(found, numbers.reshape(len(found), *columns[0].shape), strict=True)
+        _scores(table, [None] * batch if found.fixed else [each.tobytes() for each in next(low)])
+        for found, table in zip(maps, numbers_moved.reshape(numbers.shape), strict=True)
     ]
 
 
 def _scores(
-    table: np.ndarray[tuple[int, ...], np.dtype[np.float64]], maps: Sequence[np.ndarray] | None
+    table: np.ndarray[tuple[int, ...], np.dtype[np.float64]], maps: list[bytes | None]
 ) -> Scores:
-    target, predicted, y, o, drop, increase, coherent, kept, score, degenerate = table.tolist()
-    stored: list[bytes | None] = (
-        [None] * len(y) if maps is None else [one.tobytes() for one in maps]
-    )
+    """Name the rows of ``[columns, B]`` numbers."""
+    columns = dict(zip(_RowColumns._fields, table.tolist(), strict=True))
     return Scores(
-        [int(c) for c in target],
-        [int(c) for c in predicted],
-        y,
-        o,
-        drop,
-        increase,
-        coherent,
-        kept,
-        score,
-        [bool(flag) for flag in degenerate],
-        stored,
+        target=[int(index) for index in columns["target"]],
+        predicted=[int(index) for index in columns["predicted"]],
+        y=columns["confidence"],
+        o=columns["masked_confidence"],
+        average_drop=columns["average_drop"],
+        average_increase=columns["average_increase"],
+        coherency=columns["coherency"],
+        complexity=columns["complexity"],
+        adcc=columns["adcc"],
+        degenerate=[bool(flag) for flag in columns["degenerate"]],
+        maps=maps,
     )

@@ -122,6 +122,11 @@ class BatchView:
         """Min-max of every channel, ``[B, K, h, w]``."""
         return self._noted("normalised_activation", min_max(self.activation))
 
+    @cached_property
+    def live_channels(self) -> Tensor:
+        """Channels that are not constant, ``[B, K]`` bool."""
+        return self._noted("live_channels", self.normalised_activation.amax((2, 3)) > 0)
+
     @property
     def class_weights(self) -> Tensor:
         """``W[c]``, ``[B, K]``."""
@@ -215,9 +220,7 @@ class BatchView:
 
         Forwards are filled across the images of the batch.
         """
-        live = (
-            self.normalised_activation.amax((2, 3)) > 0
-        ).cpu()  # the host must know them: they are its plan of passes
+        live = self.live_channels.cpu()  # the host must know them: they are its plan of passes
         image_of, places = (one.tolist() for one in live.nonzero(as_tuple=True))
         rows, channels = (
             to_device(torch.tensor(one, dtype=torch.long), self._network.device)

@@ -77,6 +77,10 @@ class View(Protocol):
         """``[B, K, h, w]`` in [0, 1]: min-max of every channel; a constant channel is all zeros."""
 
     @property
+    def live_channels(self) -> Tensor:
+        """``[B, K]`` bool: the channels that are not constant over the map."""
+
+    @property
     def logits(self) -> Tensor:
         """``s``, ``[B, C]``: the network's output before softmax or sigmoid."""
 

@@ -49,7 +49,7 @@ class ScoreCAM(Method):
         scores = view.channel_scores(logits=self.variant == "softmax-logit")
         if self.variant == "released":
             return weighted_sum(scores, view.normalised_activation)
-        live = view.normalised_activation.amax((2, 3)) > 0
+        live = view.live_channels
         if self.variant == "softmax-logit":
             scores = scores.masked_fill(~live, float("-inf")).softmax(1).nan_to_num()
         elif self.variant == "cic":

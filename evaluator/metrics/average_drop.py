@@ -19,17 +19,17 @@ METRIC = Metric(
 )
 
 
-def average_drop(clean: Tensor, masked: Tensor) -> Tensor:
+def average_drop(confidence: Tensor, masked_confidence: Tensor) -> Tensor:
     """Average drop of each image (Chattopadhyay et al., WACV 2018), a fraction in [0, 1].
 
     Lower is better.
 
     Args:
-        clean: ``y_c``, ``[B]``, probability of the target on the whole image.
-        masked: ``o_c``, ``[B]``, probability of the target on the explanation map ``x ⊙ U``.
+        confidence: ``y_c``, ``[B]``, probability of the target on the whole image.
+        masked_confidence: ``o_c``, ``[B]``, probability of the target on the explanation map ``x ⊙ U``.
 
     Returns:
         ``[B]``; NaN, for undefined, where ``y_c`` is 0 (it underflows: possible only with
         ``--target label``).
     """
-    return (clean - masked).clamp(min=0) / clean
+    return (confidence - masked_confidence).clamp(min=0) / confidence

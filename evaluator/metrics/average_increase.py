@@ -19,16 +19,16 @@ METRIC = Metric(
 )
 
 
-def average_increase(clean: Tensor, masked: Tensor) -> Tensor:
+def average_increase(confidence: Tensor, masked_confidence: Tensor) -> Tensor:
     """Whether confidence rose (Chattopadhyay et al., WACV 2018), 0 or 1, higher is better.
 
     Equality is no increase.
 
     Args:
-        clean: ``y_c``, ``[B]``, probability of the target on the whole image.
-        masked: ``o_c``, ``[B]``, probability of the target on the explanation map.
+        confidence: ``y_c``, ``[B]``, probability of the target on the whole image.
+        masked_confidence: ``o_c``, ``[B]``, probability of the target on the explanation map.
 
     Returns:
-        ``[B]``, of the dtype of ``clean``.
+        ``[B]``, of the dtype of ``confidence``.
     """
-    return (masked > clean).to(clean.dtype)
+    return (masked_confidence > confidence).to(confidence.dtype)

@@ -21,7 +21,7 @@ METRIC = Metric(
 )
 
 
-def coherency(saliency: Saliency, again: Saliency) -> Tensor:
+def coherency(saliency: Saliency, second_map: Saliency) -> Tensor:
     """Pearson correlation of two saliency maps over their pixels, moved to [0, 1].
 
     Poppi et al., 2021, equation 3.
@@ -30,15 +30,15 @@ def coherency(saliency: Saliency, again: Saliency) -> Tensor:
     code.
 
     Args:
-        saliency: ``U``, the maps of B images. again: ``U′``, the maps, by the same method for the
-        same class, of the explanation maps ``x ⊙ U``.
+        saliency: ``U``, the maps of B images.
+        second_map: ``U′``, by the same method for the same class, of the explanation maps
+            ``x ⊙ U``.
 
     Returns:
         ``[B]``, float64.
     """
-    spread = (saliency.scatter(saliency) * again.scatter(again)).sqrt()
-    constant = (
-        spread < 1e-12
-    )  # a map in [0, 1] that moves by 1e-6 at one pixel is constant for float32
-    correlation = saliency.scatter(again) / spread
+    spread = (saliency.scatter(saliency) * second_map.scatter(second_map)).sqrt()
+    # a map in [0, 1] that moves by 1e-6 at one pixel is constant for float32
+    constant = spread < 1e-12
+    correlation = saliency.scatter(second_map) / spread
     return ((correlation.clamp(-1, 1) + 1) / 2).masked_fill(constant, 0)

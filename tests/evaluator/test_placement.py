@@ -145,7 +145,7 @@ MUTANTS = [
     Mutant(
         "measuring.pipeline:Pipeline.outcomes",
         "argmax(1)",
-        "argmax(1) + 0 * observed.logits.argmax().item()",
+        "argmax(1) + 0 * clean_pass.logits.argmax().item()",
     ),
     Mutant(
         "metrics.coherency:coherency",
