@@ -119,14 +119,14 @@ def one_round(
 
 def raw_throughput(network: Network, seconds: float = 2.0) -> float:
     """Forwards a second on random images that are already on the device."""
-    size = network.batch_sizes[network.arithmetic(weighing=True)]
+    size = network.batch_sizes[network.arithmetic(channel_scoring=True)]
     images = torch.randn(size, *network.input_shape, device=network.device).contiguous(
         memory_format=torch.channels_last
     )
-    network.forward(images, weighing=True).logits.sum().item()
+    network.forward(images, channel_scoring=True).logits.sum().item()
     begun, count = time.perf_counter(), 0
     while time.perf_counter() - begun < seconds:
-        network.forward(images, weighing=True).logits.sum().item()
+        network.forward(images, channel_scoring=True).logits.sum().item()
         count += size
     return count / (time.perf_counter() - begun)
 
@@ -206,7 +206,7 @@ def constant_channels(network: Network, root: Path, image: ImageRef, values: byt
         .to(network.device)
     )
     seen = network.forward(
-        torch.cat([x, masked(x, Saliency(low, network.side, network.side))]), weighing=False
+        torch.cat([x, masked(x, Saliency(low, network.side, network.side))]), channel_scoring=False
     ).activation
     return int((min_max(seen).amax((2, 3)) == 0).sum())
 

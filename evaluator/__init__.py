@@ -2,7 +2,7 @@
 
 In one SQLite file per run.
 
-Two halves. This package itself imports nothing, so that touching the light half never wakes the
+Two halves. This package itself imports nothing, so that importing the light half never imports the
 heavy one::
 
     light  (stdlib, sqlite-utils)                      heavy  (torch, torchvision) errors  text

@@ -1,6 +1,6 @@
 """The classifiers that camtui evaluates, as data: families of them, each one file.
 
-Nothing wakes torch.
+Importing it does not import torch.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Family(ABC):
         """The key for people: without the folders of a path."""
         return key
 
-    def weights_at_hand(self, key: str) -> Path | None:
+    def local_weights(self, key: str) -> Path | None:
         """Where published weights lie on this machine, or ``None``; looks, never loads."""
         return None
 
@@ -192,19 +192,19 @@ def other_backbones() -> tuple[str, ...]:
     )
 
 
-def weights_at_hand(key: str) -> Path | None:
+def local_weights(key: str) -> Path | None:
     """Where the published weights of a backbone lie on this machine, or ``None``.
 
     Looks, never loads.
     """
-    return family_of(key).weights_at_hand(key)
+    return family_of(key).local_weights(key)
 
 
 def _unknown(key: str) -> UsageError:
     begun = [
         known
         for known in known_backbones()
-        if key and known.startswith(key) and weights_at_hand(known)
+        if key and known.startswith(key) and local_weights(known)
     ]
     near = (
         f"did you mean '{begun[0]}'? "

@@ -1,6 +1,6 @@
-"""Methods and metrics by name, for everything that must name them without waking torch.
+"""Methods and metrics by name, for everything that must name them without importing torch.
 
-camtui's own, and those that were introduced in this process: by the description that a run's plan
+camtui's own, and those that were registered in this process: by the description that a run's plan
 has of them, or, where they are computed, by their code.
 """
 
@@ -14,7 +14,6 @@ from math import isfinite
 from types import ModuleType
 from typing import Any
 
-from evaluator.described import Code, DescribedMethod, described_method, described_metric
 from evaluator.errors import UsageError
 from evaluator.methods import all_methods
 from evaluator.methods.base import Method
@@ -22,6 +21,7 @@ from evaluator.metrics import all_metrics
 from evaluator.metrics.base import Metric
 from evaluator.references import as_spec
 from evaluator.text import did_you_mean
+from evaluator.user_code_facts import Code, DescribedMethod, described_method, described_metric
 
 ROW_METRICS = ("average_drop", "average_increase", "coherency", "complexity", "adcc")
 """Measured for every (cell, image) in one masked pass; they stand in the row itself. The others are
@@ -36,7 +36,7 @@ _metrics: dict[str, Metric] = {}
 _formulas: dict[str, ModuleType] = {}
 
 
-def introduce(code: Code) -> None:
+def register(code: Code) -> None:
     """Make a method or metric known as it is described.
 
     Of two descriptions under one key the last counts.
@@ -47,33 +47,33 @@ def introduce(code: Code) -> None:
     if code.axis == "method" and issubclass(
         _methods.get(code.key, DescribedMethod), DescribedMethod
     ):
-        introduce_method(described_method(code))
+        register_method(described_method(code))
     elif code.axis == "metric" and code.key not in _formulas:
-        refuse_taken(code.key, all_metrics())
+        check_key_unused(code.key, all_metrics())
         _metrics[code.key] = described_metric(code)
 
 
-def introduce_method(kind: type[Method]) -> None:
+def register_method(kind: type[Method]) -> None:
     """Make a method known by its class.
 
     Raises:
         UsageError: camtui has one of that key itself.
     """
-    refuse_taken(kind.key, all_methods())
+    check_key_unused(kind.key, all_methods())
     _methods[kind.key] = kind
 
 
-def introduce_metric(metric: Metric, formula: ModuleType) -> None:
+def register_metric(metric: Metric, formula: ModuleType) -> None:
     """Make a metric known by the module that computes it.
 
     Raises:
         UsageError: camtui has one of that key itself.
     """
-    refuse_taken(metric.key, all_metrics())
+    check_key_unused(metric.key, all_metrics())
     _metrics[metric.key], _formulas[metric.key] = metric, formula
 
 
-def refuse_taken(key: str, known: Mapping[str, object]) -> None:
+def check_key_unused(key: str, known: Mapping[str, object]) -> None:
     """Refuse a key that camtui uses itself."""
     if key in known:
         raise UsageError(

@@ -14,13 +14,13 @@ from typing import Any
 from evaluator import catalog
 from evaluator.backbone_spec import SHORT_SIDE, BackboneSpec, backbone_of, is_backbone_entry
 from evaluator.backbones import known_backbone
-from evaluator.described import Code
 from evaluator.errors import UsageError
 from evaluator.metrics.base import MetricSettings
 from evaluator.records import LoadedBackbone, Precision
 from evaluator.references import Axis
 from evaluator.text import did_you_mean
 from evaluator.until import Rule, rule_of
+from evaluator.user_code_facts import Code
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class RunPlan:
                 )
         code = tuple(Code.from_dict(one) for one in values.get("code", ()))
         for one in code:
-            catalog.introduce(one)
+            catalog.register(one)
         backbones = tuple(backbone_of(entry) for entry in values["backbones"])
         lists: dict[str, Any] = {
             key: tuple(values[key]) for key in ("methods", "metrics") if key in values

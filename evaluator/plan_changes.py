@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 
 from evaluator import catalog
-from evaluator.described import Code
 from evaluator.errors import Mismatch, UsageError
 from evaluator.plan import RunPlan
 from evaluator.plan_validation import parse_metrics
 from evaluator.text import printable
+from evaluator.user_code_facts import Code
 
 _EXTENDABLE = (
     "backbones", "methods", "metrics", "limit", "labels", "data", "truth", "code",

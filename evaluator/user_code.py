@@ -52,7 +52,7 @@ def load_module(reference: Reference) -> ModuleType:
     sources = permitted(reference)
     key = (reference.source, sources.sha256)
     if key not in _loaded:
-        with blamed(reference, f"cannot import {printable(reference.source)}"):
+        with user_errors(reference, f"cannot import {printable(reference.source)}"):
             _loaded[key] = (
                 _from_file(sources) if reference.file else importlib.import_module(reference.source)
             )
@@ -153,7 +153,7 @@ def member(reference: Reference, module: ModuleType) -> Any:
 
 
 @contextmanager
-def blamed(reference: Reference, what: str) -> Iterator[None]:
+def user_errors(reference: Reference, what: str) -> Iterator[None]:
     """Whatever the user's code raises becomes a ``UsageError`` with the line of the user's file.
 
     Args:
@@ -167,11 +167,11 @@ def blamed(reference: Reference, what: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raise UsageError(
-            f"{what}: {told(error, sources.root)}", f"mend {printable(sources.file)}"
+            f"{what}: {error_text(error, sources.root)}", f"mend {printable(sources.file)}"
         ) from error
 
 
-def told(error: BaseException, root: Path) -> str:
+def error_text(error: BaseException, root: Path) -> str:
     """``mycam.py:12: ValueError: …``.
 
     The innermost line below a folder, and what was raised there.

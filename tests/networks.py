@@ -15,10 +15,10 @@ from torch import Tensor, fx, nn
 from evaluator.measuring.pipeline import Pipeline
 from evaluator.networks.attention import attention_blocks, tokens_read
 from evaluator.networks.backbone_loading import Backbone
-from evaluator.networks.folding import folded
-from evaluator.networks.map_view import prefix_tokens
+from evaluator.networks.batch_norm_folding import fold_batch_norms
+from evaluator.networks.forward_record import record_forward
+from evaluator.networks.map_layout import prefix_tokens
 from evaluator.networks.network import Network
-from evaluator.networks.probing import probe
 from evaluator.networks.target_layer import split_at
 from evaluator.records import LoadedBackbone, Preprocessing
 
@@ -187,28 +187,28 @@ def as_backbone(
 ) -> Backbone:
     """The model cut at a layer, as ``evaluator.networks.backbone_loading.load_backbone`` would."""
     whole = deepcopy(model).eval().requires_grad_(False)
-    found = probe(whole, plain(side, channels))
+    found = record_forward(whole, plain(side, channels))
     split = split_at(whole, layer, found, prefix=prefix_tokens(whole, None), kind=kind)
     if isinstance(split.trunk, fx.GraphModule):
-        split = split._replace(trunk=folded(split.trunk))
-    view = split.view
+        split = split._replace(trunk=fold_batch_norms(split.trunk))
+    layout = split.layout
     facts = LoadedBackbone(
         "small",
         "random:0",
         "0" * 64,
         split.layer,
-        view.channels,
-        view.height,
-        view.width,
+        layout.channels,
+        layout.height,
+        layout.width,
         split.linear is not None,
         (),
         plain(side, channels),
         found.logits.shape[1],
         cut=split.kind,
-        tokens=view.tokens,
-        attention=attention_blocks(whole, found, view),
+        tokens=layout.tokens,
+        attention=attention_blocks(whole, found, layout),
     )
-    backbone = Backbone(split.trunk, split.head, split.linear, facts, view)
+    backbone = Backbone(split.trunk, split.head, split.linear, facts, layout)
     return (
         replace(backbone, whole=whole, read=tokens_read(whole, found.images))
         if facts.attention

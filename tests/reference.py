@@ -252,7 +252,7 @@ METHODS: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def twin(key: str) -> Callable[..., Tensor]:
+def slow_form(key: str) -> Callable[..., Tensor]:
     """The slow form of a method: the function of its name above, or ``slow`` in the method's own
     test file.
     """
@@ -269,7 +269,7 @@ def combination(spec: str, seen: Explained) -> Tensor:
     for part in filter(None, tail.split(",")):
         name, _, value = part.partition("=")
         options[name] = {"n": int, "sigma": float, "gamma": float, "k": float}.get(name, str)(value)
-    return twin(key)(seen, **options)
+    return slow_form(key)(seen, **options)
 
 
 # -- from L to U

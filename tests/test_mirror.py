@@ -60,7 +60,7 @@ TESTED_IN = {
     "evaluator/methods/test_eigengradcam.py": "evaluator.methods.principal",
     "evaluator/metrics/test_init.py": "evaluator.metrics.base",
     "evaluator/networks/test_backbone_loading.py": "evaluator.networks.building",
-    "evaluator/networks/test_fusing.py": "evaluator.networks.folding",
+    "evaluator/networks/test_bfloat16_copy.py": "evaluator.networks.batch_norm_folding",
     "evaluator/networks/test_hooks.py": "evaluator.networks.target_layer",
     "evaluator/networks/test_splitting.py": "evaluator.networks.tracing",
     "evaluator/store/test_checksums.py": "evaluator.store.sealing",
@@ -112,7 +112,7 @@ NO_MODULE = {
     "evaluator/test_statistics_on_images.py": "a bootstrap over real images; minutes",
     "evaluator/test_stopping_simulation.py": "thousands of runs that end by their rule, drawn "
     "from real rows",
-    "evaluator/test_walls.py": "what imports what, in all packages",
+    "evaluator/test_import_contracts.py": "what imports what, in all packages",
     "test_adding.py": "what an author of methods does to both packages",
     "test_documented.py": "the README against both packages",
     "test_mirror.py": "this file",

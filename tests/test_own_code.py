@@ -211,7 +211,7 @@ def _install(place: Place) -> None:
 
 @pytest.fixture
 def here(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """Commands in this process; what a run introduces is forgotten, and nothing of the user's is
+    """Commands in this process; what a run registers is forgotten, and nothing of the user's is
     imported.
     """
     for name in ("_methods", "_metrics", "_formulas"):

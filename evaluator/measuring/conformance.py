@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evaluator import catalog, describing, user_code
+from evaluator import catalog, user_code, user_code_checks
 from evaluator.errors import CamtuiError
 from evaluator.measuring.curve_tracing import CurveTracer
 from evaluator.measuring.guarding import Fault, MethodFault, check_shape
@@ -47,7 +47,7 @@ from evaluator.metrics.base import Explained, Metric
 from evaluator.networks.network import Network
 from evaluator.records import StoredMap
 from evaluator.references import as_reference
-from evaluator.user_code import told
+from evaluator.user_code import error_text
 
 BATCHES = (1, 3, 16)
 TOLERANCE = 1e-4
@@ -87,7 +87,7 @@ def _guarded(subject: object, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
     except (MethodFault, CamtuiError) as error:
         yield Verdict("runs", False, str(error))
     except Exception as error:
-        yield Verdict("runs", False, told(error, _folder_of(subject)))
+        yield Verdict("runs", False, error_text(error, _folder_of(subject)))
 
 
 def _folder_of(subject: object) -> Path:
@@ -263,7 +263,7 @@ def verdicts_of_metric(metric: Metric, module: ModuleType) -> Iterator[Verdict]:
         module: has its ``measure``, or ``frame`` and ``ends``.
     """
     if metric.key not in catalog.known_metrics():
-        catalog.introduce_metric(metric, module)
+        catalog.register_metric(metric, module)
     yield from _guarded(
         module.__name__,
         _curve_verdicts(metric) if metric.curve else _measure_verdicts(metric, module.measure),
@@ -382,10 +382,10 @@ def _admitted(asked: dict[str, Any]) -> tuple[str, str]:
     user_code.allow({reference.text: asked["sha256"]})
     found = user_code.load(reference)
     if isinstance(found, Metric):
-        return "metric", describing.admit_metric(reference).key
+        return "metric", user_code_checks.import_metric(reference).key
     if not isinstance(found, type) and callable(found):
         return "backbone", reference.text
-    key = describing.admit_method(reference).key
+    key = user_code_checks.import_method(reference).key
     return "method", f"{key}:{asked['tail']}" if asked.get("tail") else key
 
 

@@ -22,7 +22,7 @@ from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.device import device_name
 from evaluator.networks.network import Network
-from evaluator.networks.numerics import insist_on_float32, tf32_allowed
+from evaluator.networks.numerics import disable_tf32, tf32_allowed
 from evaluator.networks.nvml import driver_cuda, driver_version, is_mig
 from evaluator.records import Precision
 
@@ -78,7 +78,7 @@ class DeviceCheck:
 
 def machine_facts() -> MachineFacts:
     """Ask torch and the driver."""
-    insist_on_float32()
+    disable_tf32()
     error, devices = "", tuple[str, ...]()
     try:
         torch.cuda.init()  # type: ignore[no-untyped-call]  # torch's own

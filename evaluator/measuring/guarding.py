@@ -22,7 +22,7 @@ from evaluator.catalog import formula
 from evaluator.errors import CamtuiError, is_out_of_memory, loses_device
 from evaluator.methods import all_methods
 from evaluator.methods.base import FixedMap, Method
-from evaluator.user_code import told
+from evaluator.user_code import error_text
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def is_formula_error(error: Exception) -> bool:
 
 def metric_error_text(key: str, error: Exception) -> str:
     """``mymetric.py:12: ValueError: …``, what the formula of a metric has raised."""
-    return told(error, Path(formula(key).__file__ or "/").parent)
+    return error_text(error, Path(formula(key).__file__ or "/").parent)
 
 
 class _TooLong(BaseException):
@@ -186,4 +186,4 @@ def _named(method: Method) -> str:
 
 
 def _told(method: Method, error: BaseException) -> str:
-    return told(error, Path(inspect.unwrap(_formula(method)).__code__.co_filename).parent)
+    return error_text(error, Path(inspect.unwrap(_formula(method)).__code__.co_filename).parent)

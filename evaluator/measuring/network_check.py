@@ -58,12 +58,12 @@ def checked(plan: RunPlan, device: torch.device, image: str | None) -> dict[str,
         **asdict(facts),
         "device": device_name(device),
         "batch_size": BATCH,
-        "forwards_per_second": raw_rate(network, weighing=False),
+        "forwards_per_second": raw_rate(network, channel_scoring=False),
         "top": [],
     }
     if image is not None:
         scores = network.scores(
-            network.forward(_pixels(network, Path(image)), weighing=False).logits
+            network.forward(_pixels(network, Path(image)), channel_scoring=False).logits
         )[0]
         best = scores.topk(min(MOST, len(scores)))
         found["top"] = [

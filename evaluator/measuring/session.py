@@ -15,7 +15,6 @@ import torchvision
 
 from evaluator.backbones import known_backbone
 from evaluator.catalog import method as method_of
-from evaluator.describing import admit
 from evaluator.errors import RunFailed
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.measuring.curve_tracing import CurveTracer
@@ -47,6 +46,7 @@ from evaluator.records import (
 )
 from evaluator.truth.folder import planned_truth
 from evaluator.user_code import allow
+from evaluator.user_code_checks import import_code
 
 
 def open_session(settings: SessionSettings) -> EvaluationSession:
@@ -98,7 +98,7 @@ class EvaluationSession:
         self._batch_sizes: dict[int, dict[Arithmetic, int]] = {}
         allow(settings.allowed)
         for code in settings.plan.code:
-            admit(code)
+            import_code(code)
         keep_freed_blocks()
         if settings.threads:
             torch.set_num_threads(settings.threads)
@@ -142,9 +142,9 @@ class EvaluationSession:
             network.batch_sizes = dict(self._batch_sizes[position])
         elif self._settings.batch_size is None and self._settings.tuning:
             remembered = RememberedSizes(Path(self._settings.tuning))
-            for weighing in (False, True):
-                network.batch_sizes[network.arithmetic(weighing=weighing)] = remembered.size_for(
-                    network, weighing=weighing
+            for channel_scoring in (False, True):
+                network.batch_sizes[network.arithmetic(channel_scoring=channel_scoring)] = (
+                    remembered.size_for(network, channel_scoring=channel_scoring)
                 )
 
     def prefetch(self, unit: Unit) -> None:

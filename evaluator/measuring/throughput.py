@@ -68,9 +68,9 @@ def measure(key: str, device: torch.device, precision: Precision) -> Throughput:
     network = Network(
         load_backbone(BackboneSpec(key, "random:0")), device=device, precision=precision
     )
-    for weighing in (False, True):
-        network.batch_sizes[network.arithmetic(weighing=weighing)] = find_size(
-            network, weighing=weighing
+    for channel_scoring in (False, True):
+        network.batch_sizes[network.arithmetic(channel_scoring=channel_scoring)] = find_size(
+            network, channel_scoring=channel_scoring
         )
     facts = network.backbone.facts
     sizes = {str(name): size for name, size in network.batch_sizes.items()}
@@ -79,8 +79,8 @@ def measure(key: str, device: torch.device, precision: Precision) -> Throughput:
         device=device_name(device),
         precision=precision,
         batch_sizes=sizes,
-        measuring=raw_rate(network, weighing=False),
-        weighing=raw_rate(network, weighing=True),
+        measuring=raw_rate(network, channel_scoring=False),
+        weighing=raw_rate(network, channel_scoring=True),
         rows=_rows(network),
         masks=_masks(network),
         channels=facts.channels,
@@ -88,16 +88,16 @@ def measure(key: str, device: torch.device, precision: Precision) -> Throughput:
     )
 
 
-def raw_rate(network: Network, *, weighing: bool) -> float:
+def raw_rate(network: Network, *, channel_scoring: bool) -> float:
     """Forwards a second on random images that are on the device already."""
-    size = network.batch_sizes[network.arithmetic(weighing=weighing)]
+    size = network.batch_sizes[network.arithmetic(channel_scoring=channel_scoring)]
     images = torch.randn(size, *network.input_shape, device=network.device).contiguous(
         memory_format=torch.channels_last
     )
 
     def once() -> int:
         network.forward(
-            images, weighing=weighing
+            images, channel_scoring=channel_scoring
         ).logits.sum().item()  # the item waits for the device
         return size
 
@@ -105,7 +105,10 @@ def raw_rate(network: Network, *, weighing: bool) -> float:
 
 
 def _rows(network: Network) -> float:
-    pipeline, size = Pipeline(network), network.batch_sizes[network.arithmetic(weighing=False)]
+    pipeline, size = (
+        Pipeline(network),
+        network.batch_sizes[network.arithmetic(channel_scoring=False)],
+    )
     images = torch.randn(size, *network.input_shape, device=network.device).contiguous(
         memory_format=torch.channels_last
     )

@@ -19,8 +19,8 @@ from evaluator.measuring.saliency import Saliency
 from evaluator.measuring.views import BatchView
 from evaluator.metrics.base import Explained
 from evaluator.networks.backbone_loading import Backbone
+from evaluator.networks.forward_record import record_forward
 from evaluator.networks.network import Network
-from evaluator.networks.probing import probe
 from evaluator.networks.target_layer import split_at
 from evaluator.records import LoadedBackbone, Preprocessing
 
@@ -89,25 +89,25 @@ def trial_network(head: Head = "gap", channels: int = CHANNELS, *, dead: bool = 
     """The model on the CPU, cut at its target layer."""
     model = trial_model(head, channels, dead=dead)
     plain = Preprocessing(SIDE, SIDE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-    found = probe(model, plain)
+    found = record_forward(model, plain)
     split = split_at(model, LAYER, found)
-    view = split.view
+    layout = split.layout
     facts = LoadedBackbone(
         "trial",
         "random:0",
         "0" * 64,
         split.layer,
-        view.channels,
-        view.height,
-        view.width,
+        layout.channels,
+        layout.height,
+        layout.width,
         split.linear is not None,
         (),
         plain,
         found.logits.shape[1],
         cut=split.kind,
-        tokens=view.tokens,
+        tokens=layout.tokens,
     )
-    backbone = Backbone(split.trunk, split.head, split.linear, facts, view)
+    backbone = Backbone(split.trunk, split.head, split.linear, facts, layout)
     return Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=16)
 
 

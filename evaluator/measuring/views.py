@@ -238,7 +238,7 @@ class BatchView:
                 images = self._images[image_of[start], None] if one else self._images[row]
                 return images * (mask(ChannelMasks(values, row, step)) if mask else values)
 
-            for part in self._network.passes(len(rows), seen, weighing=True):
+            for part in self._network.passes(len(rows), seen, channel_scoring=True):
                 row, channel = rows[part.start : part.stop], channels[part.start : part.stop]
                 targets = self.targets[row]
                 read = _logit if logits else self._network.confidence

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evaluator.networks.map_view import MapView
-from evaluator.networks.probing import Probe, logits_of
-from evaluator.networks.target_layer import attends
+from evaluator.networks.forward_record import ForwardRecord, logits_of
+from evaluator.networks.map_layout import MapLayout
+from evaluator.networks.target_layer import is_attention
 
 
 @contextmanager
@@ -82,16 +82,16 @@ def unfused(model: nn.Module, *, gradients: bool = False) -> Iterator[list[Tenso
             module.fused_attn = value
 
 
-def attention_blocks(model: nn.Module, probe: Probe, view: MapView) -> int:
+def attention_blocks(model: nn.Module, record: ForwardRecord, layout: MapLayout) -> int:
     """How many blocks can be looked into.
 
     0 where not all of them attend over the prefix tokens and positions of the map.
     """
-    if view.tokens is None or not any(attends(call.module) for call in probe.calls):
+    if layout.tokens is None or not any(is_attention(call.module) for call in record.calls):
         return 0
     with torch.no_grad(), unfused(model) as kept:
-        model(probe.images.clone())
-    return len(kept) if all(_is_of(weights, probe.images, view) for weights in kept) else 0
+        model(record.images.clone())
+    return len(kept) if all(_is_of(weights, record.images, layout) for weights in kept) else 0
 
 
 def tokens_read(model: nn.Module, images: Tensor) -> Tensor:
@@ -107,6 +107,6 @@ def tokens_read(model: nn.Module, images: Tensor) -> Tensor:
     return read / read.sum().clamp(min=1)
 
 
-def _is_of(weights: Tensor, images: Tensor, view: MapView) -> bool:
-    count = (view.tokens or 0) + view.height * view.width
+def _is_of(weights: Tensor, images: Tensor, layout: MapLayout) -> bool:
+    count = (layout.tokens or 0) + layout.height * layout.width
     return weights.ndim == 4 and len(weights) == len(images) and weights.shape[2:] == (count, count)

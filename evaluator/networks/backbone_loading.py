@@ -17,16 +17,16 @@ from evaluator.backbones import family_of, known_backbone
 from evaluator.errors import UsageError
 from evaluator.methods.base import Attention
 from evaluator.networks.attention import attention_blocks, tokens_read, unfused
+from evaluator.networks.batch_norm_folding import absorb_zero_padding, fold_batch_norms
 from evaluator.networks.building import Built
-from evaluator.networks.folding import folded, plain_convolutions
-from evaluator.networks.map_view import MapView, prefix_tokens
-from evaluator.networks.probing import Probe, logits_of, probe
+from evaluator.networks.forward_record import ForwardRecord, logits_of, record_forward
+from evaluator.networks.map_layout import MapLayout, prefix_tokens
 from evaluator.networks.splitting import Split
 from evaluator.networks.target_layer import split_at
 from evaluator.records import LoadedBackbone
 
 
-class Seen(NamedTuple):
+class TrunkOutput(NamedTuple):
     """What a trunk makes of some images.
 
     Attributes:
@@ -47,7 +47,7 @@ class Backbone:
     Attributes:
         trunk: ``[n, channels, H, W]`` → output of the target layer, or a tuple of it and the cut's
         sides. head: all of these → logits ``[n, C]``. linear: the one linear layer behind global
-        average pooling, where that is all the head is. facts: what the run records about it. view:
+        average pooling, where that is all the head is. facts: what the run records about it. layout:
         how the layer's output is a map. whole: the network as it was built, where its attention can
         be looked into. read: ``Attention.read`` of that network.
     """
@@ -56,7 +56,7 @@ class Backbone:
     head: nn.Module
     linear: nn.Linear | None
     facts: LoadedBackbone
-    view: MapView
+    layout: MapLayout
     whole: nn.Module | None = None
     read: Tensor | None = None
 
@@ -65,15 +65,15 @@ class Backbone:
         """Whether the head is global average pooling and one linear layer."""
         return self.linear is not None
 
-    def seen(self, output: Tensor | tuple[Tensor, ...]) -> Seen:
+    def trunk_output(self, output: Tensor | tuple[Tensor, ...]) -> TrunkOutput:
         """What a trunk (this one or a copy of it) has given, as map and context; float32."""
         raw, *sides = output if isinstance(output, tuple) else (output,)
         logits = sides.pop().float() if self.facts.cut == "hooks" else None
-        activation, rest = self.view.to_map(raw.float())
+        activation, rest = self.layout.to_map(raw.float())
         context = tuple(
             side.float() if side.is_floating_point() else side for side in (*rest, *sides)
         )
-        return Seen(
+        return TrunkOutput(
             activation, context, None if logits is None else self._answered(logits, len(raw))
         )
 
@@ -84,8 +84,8 @@ class Backbone:
         """
         if self.linear is not None:
             return self.linear(activation.mean((2, 3)))  # type: ignore[no-any-return]  # nn.Module.__call__ is Any
-        kept = 1 if self.view.tokens is not None else 0
-        raw = self.view.to_raw(activation, context[:kept])
+        kept = 1 if self.layout.tokens is not None else 0
+        raw = self.layout.to_raw(activation, context[:kept])
         return self._answered(self.head(raw, *context[kept:]), len(activation))
 
     def _answered(self, logits: Tensor, images: int) -> Tensor:
@@ -166,7 +166,12 @@ class Backbone:
         weights = tuple(one.detach() for one in kept)
         read = self.read.to(images.device)
         return Attention(
-            weights, tuple(found), self.view.tokens or 0, self.view.height, self.view.width, read
+            weights,
+            tuple(found),
+            self.layout.tokens or 0,
+            self.layout.height,
+            self.layout.width,
+            read,
         )
 
     def to(self, device: torch.device) -> Backbone:
@@ -193,11 +198,11 @@ def load_backbone(spec: BackboneSpec, resize: int | None = None) -> Backbone:
     model = built.model.eval().requires_grad_(False)
     sha256 = weights_sha256(model)
     preprocessing = spec.preprocessing(built.preprocessing, resize)
-    found = probe(model, preprocessing)
+    found = record_forward(model, preprocessing)
     _check_score(spec, built, found)
     split = _split(spec, built, model, found)
     split = (
-        split._replace(trunk=folded(split.trunk))
+        split._replace(trunk=fold_batch_norms(split.trunk))
         if isinstance(split.trunk, fx.GraphModule)
         else split
     )
@@ -207,20 +212,20 @@ def load_backbone(spec: BackboneSpec, resize: int | None = None) -> Backbone:
         weights=built.weights,
         sha256=sha256,
         layer=split.layer,
-        channels=split.view.channels,
-        height=split.view.height,
-        width=split.view.width,
+        channels=split.layout.channels,
+        height=split.layout.height,
+        width=split.layout.width,
         gap_linear=linear is not None,
         classes=_classes(spec, built, found),
         preprocessing=preprocessing,
         class_count=max(found.logits.shape[1], 2),
         score=spec.score or built.score or "softmax",
         cut=split.kind,
-        tokens=split.view.tokens,
+        tokens=split.layout.tokens,
         source=built.source,
-        attention=attention_blocks(model, found, split.view),
+        attention=attention_blocks(model, found, split.layout),
     )
-    backbone = Backbone(split.trunk, split.head, linear, facts, split.view)
+    backbone = Backbone(split.trunk, split.head, linear, facts, split.layout)
     return (
         replace(backbone, whole=model, read=tokens_read(model, found.images))
         if facts.attention
@@ -228,16 +233,16 @@ def load_backbone(spec: BackboneSpec, resize: int | None = None) -> Backbone:
     )
 
 
-def _split(spec: BackboneSpec, built: Built, model: nn.Module, found: Probe) -> Split:
+def _split(spec: BackboneSpec, built: Built, model: nn.Module, found: ForwardRecord) -> Split:
     layer = spec.layer or built.layer or known_backbone(spec.key).layer
     prefix = prefix_tokens(model, built.tokens if spec.tokens is None else spec.tokens)
     own = built.cut(model, layer, found) if built.cut and spec.cut is None else None
     if own is None:
-        plain_convolutions(model)
+        absorb_zero_padding(model)
     return own or split_at(model, layer, found, prefix=prefix, kind=spec.cut)
 
 
-def _check_score(spec: BackboneSpec, built: Built, found: Probe) -> None:
+def _check_score(spec: BackboneSpec, built: Built, found: ForwardRecord) -> None:
     if found.logits.shape[1] == 1 and (spec.score or built.score) != "sigmoid":
         raise UsageError(
             "the network gives one logit, and softmax over one class is always 1",
@@ -245,7 +250,7 @@ def _check_score(spec: BackboneSpec, built: Built, found: Probe) -> None:
         )
 
 
-def _classes(spec: BackboneSpec, built: Built, found: Probe) -> tuple[str, ...]:
+def _classes(spec: BackboneSpec, built: Built, found: ForwardRecord) -> tuple[str, ...]:
     """The class names: the user's, else the builder's.
 
     Raises:

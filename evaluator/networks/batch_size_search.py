@@ -44,19 +44,19 @@ class RememberedSizes:
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def size_for(self, network: Network, *, weighing: bool) -> int:
+    def size_for(self, network: Network, *, channel_scoring: bool) -> int:
         """The remembered batch size, or the one found now.
 
         Of two workers that search at once, one does and the other waits.
         """
-        key = search_key(network, weighing=weighing)
+        key = search_key(network, channel_scoring=channel_scoring)
         try:
             with self._held() as known:
                 if key not in known:
-                    known[key] = find_size(network, weighing=weighing)
+                    known[key] = find_size(network, channel_scoring=channel_scoring)
                 return known[key]
         except OSError:  # a folder that this node cannot write: found again the next time
-            return find_size(network, weighing=weighing)
+            return find_size(network, channel_scoring=channel_scoring)
 
     @contextmanager
     def _held(self) -> Iterator[dict[str, int]]:
@@ -87,23 +87,23 @@ class RememberedSizes:
         )
 
 
-def search_key(network: Network, *, weighing: bool) -> str:
+def search_key(network: Network, *, channel_scoring: bool) -> str:
     """What a good size depends on: device, threads, backbone and layer, arithmetic of the pass."""
     facts = network.backbone.facts
     side = (
         "" if network.side == 224 else f" {network.side}"
     )  # the usual one has no place in older files
     threads = f" x{torch.get_num_threads()}" if network.device.type == "cpu" else ""
-    return f"{device_name(network.device)}{threads} | {facts.key} {facts.layer}{side} | {network.arithmetic(weighing=weighing)}"
+    return f"{device_name(network.device)}{threads} | {facts.key} {facts.layer}{side} | {network.arithmetic(channel_scoring=channel_scoring)}"
 
 
-def find_size(network: Network, *, weighing: bool) -> int:
+def find_size(network: Network, *, channel_scoring: bool) -> int:
     """Double the batch while that pays and fits."""
     best, rate = 1, 0.0
     for size in SIZES.get(network.device.type, (16, 32, 64)):
         try:
             _forget_peak(network.device)
-            found = _forwards_per_second(network, size, weighing)
+            found = _forwards_per_second(network, size, channel_scoring)
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 break
@@ -116,14 +116,14 @@ def find_size(network: Network, *, weighing: bool) -> int:
     return best
 
 
-def _forwards_per_second(network: Network, size: int, weighing: bool) -> float:
+def _forwards_per_second(network: Network, size: int, channel_scoring: bool) -> float:
     """The faster of two batches, after one that warms up."""
     images = torch.zeros(size, *network.input_shape, device=network.device)
     seconds = []
     for _ in range(3):
         begun = time.perf_counter()
         network.forward(
-            images, weighing=weighing
+            images, channel_scoring=channel_scoring
         ).logits.sum().item()  # the item waits for the device
         seconds.append(time.perf_counter() - begun)
     return size / min(seconds[1:])

@@ -15,7 +15,7 @@ from evaluator.errors import BackboneUnavailable
 from evaluator.records import Preprocessing, Score
 
 if TYPE_CHECKING:
-    from evaluator.networks.probing import Probe
+    from evaluator.networks.forward_record import ForwardRecord
     from evaluator.networks.splitting import Split
 
 
@@ -25,7 +25,7 @@ class Built(NamedTuple):
     Attributes:
         weights: for people: ``IMAGENET1K_V1``, ``random:0``, a file name. classes: class names by
         index, empty where unknown. preprocessing: the network's own, before what the user asks for.
-        layer: the target layer, ``None`` for the general rule. cut: ``(model, layer, probe)`` → the
+        layer: the target layer, ``None`` for the general rule. cut: ``(model, layer, record)`` → the
         family's own way to cut there, ``None`` for the general one. score: what turns logits into
         confidence, ``None`` for softmax. tokens: prefix tokens, where only the builder knows them.
         source: sha256 of the code or file that built it.
@@ -36,7 +36,7 @@ class Built(NamedTuple):
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     layer: str | None = None
-    cut: Callable[[nn.Module, str | None, Probe], Split | None] | None = None
+    cut: Callable[[nn.Module, str | None, ForwardRecord], Split | None] | None = None
     score: Score | None = None
     tokens: int | None = None
     source: str = ""

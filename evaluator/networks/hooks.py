@@ -15,13 +15,18 @@ from typing import Any
 from torch import Tensor, nn
 
 from evaluator.errors import UsageError
-from evaluator.networks.map_view import map_view, no_map
-from evaluator.networks.probing import PROBES, Probe, first_tensor, logits_of
+from evaluator.networks.forward_record import (
+    RECORDED_IMAGES,
+    ForwardRecord,
+    first_tensor,
+    logits_of,
+)
+from evaluator.networks.map_layout import map_layout, no_map
 from evaluator.networks.splitting import Split, layers_with_maps, no_layer
 
 
 def split_by_hooks(
-    model: nn.Module, layer: str | None, probe: Probe, prefix: int | None = None
+    model: nn.Module, layer: str | None, record: ForwardRecord, prefix: int | None = None
 ) -> Split:
     """Cut a model at the output of one of its modules.
 
@@ -30,31 +35,31 @@ def split_by_hooks(
     Raises:
         UsageError: no such layer, or its output is no map.
     """
-    maps = layers_with_maps(probe, prefix)
+    maps = layers_with_maps(record, prefix)
     if layer is None and not maps:
         raise UsageError(
             "this network has no feature map",
             "name a layer that gives tokens or a map: -b NAME:layer=…",
         )
     name = layer or maps[-1]
-    calls = [call for call in probe.calls if call.name == name]
+    calls = [call for call in record.calls if call.name == name]
     if name not in dict(model.named_modules()):
-        raise no_layer(name, model, [call.name for call in probe.calls])
+        raise no_layer(name, model, [call.name for call in record.calls])
     if not calls:
         raise UsageError(
             f"layer '{name}' is not called by itself",
             f"for example layer={maps[-1]}" if maps else "",
         )
     shape = calls[-1].shape
-    view = map_view(shape, prefix) if shape and shape[0] == PROBES else None
-    if view is None:
+    layout = map_layout(shape, prefix) if shape and shape[0] == RECORDED_IMAGES else None
+    if layout is None:
         raise no_map(name, shape, prefix, maps)
     return Split(
         HookedTrunk(model, name, len(calls)),
         HookedHead(model, name, len(calls)),
         None,
         name,
-        view,
+        layout,
         "hooks",
     )
 
@@ -73,7 +78,7 @@ class HookedTrunk(nn.Module):
 
         def take(_module: nn.Module, _inputs: Any, output: Any) -> None:
             tensor = first_tensor(output)
-            assert tensor is not None, "the probe has seen one"
+            assert tensor is not None, "the recorded forward has one"
             taken.append(tensor.clone())  # what follows may overwrite it
 
         logits = _run(self.model, self._layer, take, images)

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from evaluator.errors import is_out_of_memory
 from evaluator.methods.base import Attention
-from evaluator.networks.backbone_loading import Backbone, Seen
-from evaluator.networks.fusing import bfloat16_twin
-from evaluator.networks.numerics import insist_on_float32, make_deterministic
+from evaluator.networks.backbone_loading import Backbone, TrunkOutput
+from evaluator.networks.bfloat16_copy import bfloat16_copy
+from evaluator.networks.numerics import disable_tf32, make_deterministic
 from evaluator.records import Precision
 
 DEFAULT_BATCH = {"cpu": 16, "cuda": 128}
@@ -68,8 +68,7 @@ class Network:
     """A backbone ready to run.
 
     Args:
-        backbone: on any device; it is moved. precision: ``fp32``; ``mixed``: passes that only weigh
-        channels in bfloat16, passes that measure in float32; ``bf16``. batch_size: images in one
+        backbone: on any device; it is moved. precision: ``fp32``; ``mixed``: passes that only score channels in bfloat16, passes that measure in float32; ``bf16``. batch_size: images in one
         forward, ``None`` for a default.
 
     Attributes:
@@ -87,11 +86,13 @@ class Network:
         precision: Precision,
         batch_size: int | None = None,
     ) -> None:
-        insist_on_float32()
+        disable_tf32()
         self.backbone = backbone.to(device)
         if device.type == "cuda" and not backbone.gap_linear:
             make_deterministic(backbone.head)
-        self._twin = bfloat16_twin(backbone.trunk, device.type) if precision != "fp32" else None
+        self._bfloat16_copy = (
+            bfloat16_copy(backbone.trunk, device.type) if precision != "fp32" else None
+        )
         self.device = device
         self.side = backbone.facts.preprocessing.side
         self.input_shape = (backbone.facts.preprocessing.channels, self.side, self.side)
@@ -102,17 +103,19 @@ class Network:
         self._precision = precision
         self._baseline: Tensor | None = None
 
-    def passes(self, count: int, make: MakeImages, *, weighing: bool = False) -> Iterator[Pass]:
+    def passes(
+        self, count: int, make: MakeImages, *, channel_scoring: bool = False
+    ) -> Iterator[Pass]:
         """Forward ``count`` images, made chunk by chunk so that they never exist all at once.
 
         Args:
-            weighing: these passes only weigh channels (Score-CAM and kin): bfloat16 under
+            channel_scoring: these passes only score channels (Score-CAM and kin): bfloat16 under
                 ``mixed``.
         """
-        start, arithmetic = 0, self.arithmetic(weighing=weighing)
+        start, arithmetic = 0, self.arithmetic(channel_scoring=channel_scoring)
         while start < count:
             stop = min(start + self.batch_sizes[arithmetic], count)
-            observed = self._unless_too_large(make, start, stop, weighing=weighing)
+            observed = self._unless_too_large(make, start, stop, channel_scoring=channel_scoring)
             if observed is None:  # the error is gone, and with its traceback the batch that it held
                 self._shrink(arithmetic)
                 continue
@@ -121,15 +124,15 @@ class Network:
             start = stop
 
     def _unless_too_large(
-        self, make: MakeImages, start: int, stop: int, *, weighing: bool
+        self, make: MakeImages, start: int, stop: int, *, channel_scoring: bool
     ) -> Observation | None:
         """One batch; ``None`` where memory ran out and a smaller one can be tried."""
         try:
-            return self.forward(make(start, stop), weighing=weighing)
+            return self.forward(make(start, stop), channel_scoring=channel_scoring)
         except (RuntimeError, MemoryError) as error:
-            if self.batch_sizes[self.arithmetic(weighing=weighing)] == 1 or not is_out_of_memory(
-                error
-            ):
+            if self.batch_sizes[
+                self.arithmetic(channel_scoring=channel_scoring)
+            ] == 1 or not is_out_of_memory(error):
                 raise
             return None
 
@@ -216,15 +219,15 @@ class Network:
         """
         if self._baseline is None:
             black = torch.zeros(1, *self.input_shape, device=self.device)
-            self._baseline = self.scores(self.forward(black, weighing=False).logits)[0]
+            self._baseline = self.scores(self.forward(black, channel_scoring=False).logits)[0]
             self.forwards += 1
         return self._baseline
 
-    def forward(self, images: Tensor, *, weighing: bool) -> Observation:
+    def forward(self, images: Tensor, *, channel_scoring: bool) -> Observation:
         """One batch as it stands, not counted."""
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            seen = self._seen(images, weighing)
+            seen = self._run_trunk(images, channel_scoring)
             logits = (
                 self.backbone.logits(seen.activation, seen.context)
                 if seen.logits is None
@@ -232,25 +235,25 @@ class Network:
             )
             return Observation(seen.activation, logits, seen.context)
 
-    def _seen(self, images: Tensor, weighing: bool) -> Seen:
+    def _run_trunk(self, images: Tensor, channel_scoring: bool) -> TrunkOutput:
         """What the trunk makes of them; the head behind it is computed in float32.
 
         Which for most cuts costs next to nothing.
         """
-        if self.arithmetic(weighing=weighing) == "fp32":
+        if self.arithmetic(channel_scoring=channel_scoring) == "fp32":
             output = self.backbone.trunk(images)
-        elif self._twin is not None and (weighing or self.device.type == "cuda"):
-            output = self._twin(images.bfloat16())
+        elif self._bfloat16_copy is not None and (channel_scoring or self.device.type == "cuda"):
+            output = self._bfloat16_copy(images.bfloat16())
         else:
             with torch.autocast(self.device.type, torch.bfloat16):
                 output = self.backbone.trunk(images)
-        return self.backbone.seen(output)
+        return self.backbone.trunk_output(output)
 
-    def arithmetic(self, *, weighing: bool) -> Arithmetic:
+    def arithmetic(self, *, channel_scoring: bool) -> Arithmetic:
         """What a pass of that kind is computed in."""
         return (
             "bf16"
-            if self._precision == "bf16" or (weighing and self._precision == "mixed")
+            if self._precision == "bf16" or (channel_scoring and self._precision == "mixed")
             else "fp32"
         )
 

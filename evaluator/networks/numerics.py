@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 
-def insist_on_float32() -> None:
+def disable_tf32() -> None:
     """Convolutions and matrix products in float32, never in TF32.
 
     By algorithms that do not depend on timing.

@@ -18,8 +18,8 @@ from torch._ops import OpOverload
 from torch.nn import functional
 
 from evaluator.errors import UsageError
-from evaluator.networks.map_view import MapView, map_view, no_map
-from evaluator.networks.probing import PROBES, Probe
+from evaluator.networks.forward_record import RECORDED_IMAGES, ForwardRecord
+from evaluator.networks.map_layout import MapLayout, map_layout, no_map
 from evaluator.networks.tracing import (
     CannotCut,
     Traced,
@@ -38,7 +38,7 @@ class Split(NamedTuple):
     Attributes:
         trunk: images → output of the target layer, or a tuple of it and the sides; ``head``: all of
         these → logits. linear: the linear layer, where the head is global average pooling and
-        nothing but it. layer: dotted name of the target layer. view: how the layer's output is a
+        nothing but it. layer: dotted name of the target layer. layout: how the layer's output is a
         map. kind: ``graph`` or ``hooks``.
     """
 
@@ -46,12 +46,12 @@ class Split(NamedTuple):
     head: nn.Module
     linear: nn.Linear | None
     layer: str
-    view: MapView
+    layout: MapLayout
     kind: str = "graph"
 
 
 def split_graph(
-    model: nn.Module, layer: str | None, probe: Probe, prefix: int | None = None
+    model: nn.Module, layer: str | None, record: ForwardRecord, prefix: int | None = None
 ) -> Split:
     """Cut a model's graph at the output of a layer.
 
@@ -62,7 +62,7 @@ def split_graph(
     Args:
         model: in evaluation mode.
         layer: dotted name, as in ``named_modules``; a container means its last output.
-        probe: of the model.
+        record: a forward of the model.
         prefix: tokens before the map's, where the layer gives tokens and their number is known.
 
     Raises:
@@ -70,14 +70,18 @@ def split_graph(
         CannotCut: the graph does not show where to cut, or the two halves do not answer as the
         model does.
     """
-    return split_traced(traced(model), model, layer, probe, prefix)
+    return split_traced(traced(model), model, layer, record, prefix)
 
 
 def split_traced(
-    found: Traced, model: nn.Module, layer: str | None, probe: Probe, prefix: int | None = None
+    found: Traced,
+    model: nn.Module,
+    layer: str | None,
+    record: ForwardRecord,
+    prefix: int | None = None,
 ) -> Split:
     """Cut a graph; see ``split_graph``."""
-    values = values_of(found.whole, probe.images)
+    values = values_of(found.whole, record.images)
     graph = found.whole.graph
     cut = (
         _last_feature_map(graph, values)
@@ -86,29 +90,29 @@ def split_traced(
     )
     name = layer or found.names[cut]
     shape = values.get(cut)
-    view = map_view(tuple(shape), prefix) if is_batched(shape) else None
-    if view is None:
+    layout = map_layout(tuple(shape), prefix) if is_batched(shape) else None
+    if layout is None:
         raise no_map(
             name,
             tuple(shape) if is_batched(shape) else None,
             prefix,
-            layers_with_maps(probe, prefix),
+            layers_with_maps(record, prefix),
         )
-    halves = _cut(found, cut, name, values, probe)
-    _refuse_other_answer(halves.trunk, halves.head, probe)
-    linear = None if halves.sides or type(view) is not MapView else _gap_linear(halves.head)
-    return Split(halves.trunk, halves.head, linear, name, view)
+    halves = _cut(found, cut, name, values, record)
+    _refuse_other_answer(halves.trunk, halves.head, record)
+    linear = None if halves.sides or type(layout) is not MapLayout else _gap_linear(halves.head)
+    return Split(halves.trunk, halves.head, linear, name, layout)
 
 
-def layers_with_maps(probe: Probe, prefix: int | None = None) -> list[str]:
+def layers_with_maps(record: ForwardRecord, prefix: int | None = None) -> list[str]:
     """The modules that give a map, in the order of their last calls.
 
     One that is called again counts where it is called last.
     """
     calls = [
         call.name
-        for call in probe.calls
-        if call.shape and call.shape[0] == PROBES and map_view(call.shape, prefix)
+        for call in record.calls
+        if call.shape and call.shape[0] == RECORDED_IMAGES and map_layout(call.shape, prefix)
     ]
     return list(dict.fromkeys(reversed(calls)))[::-1]
 
@@ -166,7 +170,7 @@ class _Halves(NamedTuple):
 
 
 def _cut(
-    found: Traced, cut: fx.Node, layer: str, values: dict[fx.Node, Any], probe: Probe
+    found: Traced, cut: fx.Node, layer: str, values: dict[fx.Node, Any], record: ForwardRecord
 ) -> _Halves:
     whole = found.whole
     logits = next(node for node in whole.graph.nodes if node.op == "output").args[0]
@@ -183,7 +187,7 @@ def _cut(
         for node in late.all_input_nodes
         if node not in reached and node is not cut
     )
-    lengths = _whole_numbers(whole, outside, values, probe)
+    lengths = _whole_numbers(whole, outside, values, record)
     images = next(node for node in whole.graph.nodes if node.op == "placeholder")
     constant = {node for node in outside if node not in lengths and images not in ancestors(node)}
     sides = [node for node in outside if node not in lengths and node not in constant]
@@ -201,7 +205,10 @@ _BATCH = "batch"
 
 
 def _whole_numbers(
-    whole: fx.GraphModule, outside: dict[fx.Node, None], values: dict[fx.Node, Any], probe: Probe
+    whole: fx.GraphModule,
+    outside: dict[fx.Node, None],
+    values: dict[fx.Node, Any],
+    record: ForwardRecord,
 ) -> dict[fx.Node, int | str]:
     """Lengths that the head needs and the trunk knows: as they are, or the batch's.
 
@@ -211,12 +218,12 @@ def _whole_numbers(
     numbers = [node for node in outside if isinstance(values.get(node), int)]
     if not numbers:
         return {}
-    more = values_of(whole, torch.cat([probe.images, probe.images[:1]]))
+    more = values_of(whole, torch.cat([record.images, record.images[:1]]))
     found: dict[fx.Node, int | str] = {}
     for node in numbers:
         if values[node] == more[node]:
             found[node] = values[node]
-        elif (values[node], more[node]) == (PROBES, PROBES + 1):
+        elif (values[node], more[node]) == (RECORDED_IMAGES, RECORDED_IMAGES + 1):
             found[node] = _BATCH
         else:
             raise CannotCut("a length depends on the number of images")
@@ -299,20 +306,20 @@ def _is_in_place(method: str) -> bool:
     return method.endswith("_") and not method.endswith("__") and hasattr(Tensor, method[:-1])
 
 
-def _refuse_other_answer(trunk: nn.Module, head: nn.Module, probe: Probe) -> None:
+def _refuse_other_answer(trunk: nn.Module, head: nn.Module, record: ForwardRecord) -> None:
     """Two halves that together are not the model.
 
     It computes what a graph does not show, or overwrites what it reads later.
     """
     try:
         with torch.no_grad():
-            found = trunk(probe.images.clone())
+            found = trunk(record.images.clone())
             given = found if isinstance(found, tuple) else (found,)
             before = [one.clone() for one in given]
             answer = head(*given)
     except Exception as error:  # the graph holds foreign code
         raise CannotCut(str(error)) from error
-    if not same_answer(answer.reshape(probe.logits.shape), probe.logits):
+    if not same_answer(answer.reshape(record.logits.shape), record.logits):
         raise CannotCut("its graph does not answer as the network does")
     if not all(
         torch.equal(one.nan_to_num(), kept.nan_to_num())

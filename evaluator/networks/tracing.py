@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 from torchvision.models.feature_extraction import NodePathTracer
 
-from evaluator.networks.probing import PROBES, logits_of
+from evaluator.networks.forward_record import RECORDED_IMAGES, logits_of
 
 
 class CannotCut(Exception):
@@ -137,6 +137,6 @@ def descendants(node: fx.Node) -> set[fx.Node]:
     return found
 
 
-def is_batched(value: Any, images: int = PROBES) -> TypeGuard[torch.Size]:
+def is_batched(value: Any, images: int = RECORDED_IMAGES) -> TypeGuard[torch.Size]:
     """Whether a recorded value is the shape of a tensor with one entry for each image."""
     return isinstance(value, torch.Size) and len(value) > 0 and value[0] == images

@@ -16,14 +16,14 @@ from evaluator.errors import CodeNotAllowed, Mismatch, UsageError
 from evaluator.plan import RunPlan, cell_identity
 from evaluator.plan_changes import extended
 from evaluator.records import LoadedBackbone
-from tests.evaluator.test_describing import METHOD
+from tests.evaluator.test_user_code_checks import METHOD
 
 LOADED = LoadedBackbone("resnet18", "w", "0" * 64, "l", 8, 2, 2, True, ())
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a method and a metric in a file; what is introduced is forgotten."""
+    """The current folder, with a method and a metric in a file; what is registered is forgotten."""
     for name in ("_methods", "_metrics", "_formulas"):
         monkeypatch.setattr(catalog, name, {})
     monkeypatch.setenv("CAMTUI_HOME", str(tmp_path / "home"))

@@ -1,4 +1,4 @@
-"""The contract: its examples run, its names are pinned, importing it wakes nothing, and camtui's
+"""The contract: its examples run, its names are pinned, importing it loads nothing heavy, and camtui's
 own methods use nothing else.
 """
 
@@ -55,7 +55,7 @@ _TYPES = {"API_VERSION", "Attention", "ChannelMasks", "Saliency", "Step", "View"
 """What is given to functions, and described where it is defined."""
 
 
-def test_importing_it_wakes_nothing_heavy() -> None:
+def test_importing_it_imports_nothing_heavy() -> None:
     program = "import sys, camtui.extend; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from camtui.trust import allowed_before, allowed_of, remember, trust_file
-from evaluator.described import Code
 from evaluator.errors import CodeNotAllowed, Mismatch, NotFound
 from evaluator.references import as_reference
 from evaluator.sources import sources_of
+from evaluator.user_code_facts import Code
 
 
 @pytest.fixture

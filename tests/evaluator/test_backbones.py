@@ -12,8 +12,8 @@ from evaluator.backbones import (
     families,
     known_backbone,
     known_backbones,
+    local_weights,
     torch_checkpoints,
-    weights_at_hand,
 )
 from evaluator.errors import UsageError
 
@@ -85,12 +85,12 @@ def test_weights_are_looked_for_where_torch_keeps_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    assert weights_at_hand("resnet18") is None
+    assert local_weights("resnet18") is None
     file = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
     file.parent.mkdir(parents=True)
     file.touch()
-    assert weights_at_hand("resnet18") == file
-    assert weights_at_hand("densenet121") is None
+    assert local_weights("resnet18") == file
+    assert local_weights("densenet121") is None
 
 
 def test_torch_agrees_on_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

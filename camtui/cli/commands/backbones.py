@@ -13,9 +13,9 @@ from camtui.cli.options import JsonOption
 from evaluator.backbones import (
     families,
     known_backbones,
+    local_weights,
     other_backbones,
     torch_checkpoints,
-    weights_at_hand,
 )
 from evaluator.errors import UsageError
 from evaluator.text import printable
@@ -79,7 +79,7 @@ def _list(*, as_json: bool) -> None:
             "layer": backbone.layer,
             "channels": backbone.channels,
             "gap_linear": backbone.gap_linear,
-            "weights": str(found) if (found := weights_at_hand(key)) else None,
+            "weights": str(found) if (found := local_weights(key)) else None,
             "weights_file": backbone.weights_file,
         }
         for key, backbone in known.items()

@@ -143,8 +143,8 @@ def _seconds_an_image(name: str, found: dict[str, Any]) -> float:
     kind = catalog.method(name)
     forwards = kind.forwards(found["channels"], found["gap_linear"])
     curves = 2 * (RunPlan.curve_steps - 1) / found["measuring"]
-    weighing = forwards - 1 if kind.masks_channels else 0
-    return float(weighing / found["masks"] + (forwards - weighing) / found["rows"] + curves)
+    scoring = forwards - 1 if kind.masks_channels else 0
+    return float(scoring / found["masks"] + (forwards - scoring) / found["rows"] + curves)
 
 
 def _table(estimates: list[dict[str, Any]], images: int) -> Iterator[str]:

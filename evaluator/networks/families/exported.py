@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from evaluator.backbone_spec import BackboneSpec
     from evaluator.networks.building import Built
-    from evaluator.networks.probing import Probe
+    from evaluator.networks.forward_record import ForwardRecord
     from evaluator.networks.splitting import Split
     from evaluator.networks.tracing import Traced
 
@@ -126,13 +126,13 @@ def _input(program: Any, name: str) -> tuple[Any, int, int]:
     return shape[0], int(shape[1]), int(shape[2])
 
 
-def _cut(traced: Traced, model: nn.Module, layer: str | None, probe: Probe) -> Split:
+def _cut(traced: Traced, model: nn.Module, layer: str | None, record: ForwardRecord) -> Split:
     """By the program's own graph, whose nodes remember the modules that they came from."""
     from evaluator.networks.splitting import split_traced
     from evaluator.networks.tracing import CannotCut
 
     try:
-        return split_traced(traced, model, layer, probe)
+        return split_traced(traced, model, layer, record)
     except CannotCut as error:
         raise UsageError(
             f"this program cannot be cut: {error}", "choose another layer: -b FILE.pt2:layer=NAME"

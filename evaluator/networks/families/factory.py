@@ -93,7 +93,9 @@ class Factory(Family):
 
         reference = _reference(spec.key) or as_reference(spec.key)
         build = user_code.load(reference)
-        with user_code.blamed(reference, f"{printable(reference.short)} cannot build its network"):
+        with user_code.user_errors(
+            reference, f"{printable(reference.short)} cannot build its network"
+        ):
             model, facts = _unpacked(seeded(spec.weights, lambda: _built(build)), reference)
         usual, weights = (
             Preprocessing(**_preprocessing(facts)),

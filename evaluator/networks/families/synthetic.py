@@ -57,7 +57,7 @@ class Synthetic(Family):
         """Both."""
         return tuple(_KNOWN.values())
 
-    def weights_at_hand(self, key: str) -> Path | None:
+    def local_weights(self, key: str) -> Path | None:
         """In this package."""
         file = Path(str(resources.files("evaluator") / "data" / _KNOWN[key].weights_file))
         return file if file.is_file() else None
@@ -75,6 +75,6 @@ class Synthetic(Family):
             return Built(
                 seeded(spec.weights, lambda: network(len(CLASSES))), spec.weights, CLASSES, _USUAL
             )
-        file = self.weights_at_hand(spec.key) if spec.weights == DEFAULT_WEIGHTS else spec.weights
+        file = self.local_weights(spec.key) if spec.weights == DEFAULT_WEIGHTS else spec.weights
         state, name = read_weights_file(str(file))
         return Built(filled(network(len(CLASSES)), state, spec.key), name, CLASSES, _USUAL)

@@ -99,7 +99,7 @@ class Torchvision(Family):
         """The paper's six first."""
         return tuple(_known().values())
 
-    def weights_at_hand(self, key: str) -> Path | None:
+    def local_weights(self, key: str) -> Path | None:
         """In torch's cache."""
         name = _known()[key].weights_file
         file = torch_checkpoints() / name

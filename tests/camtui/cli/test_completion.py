@@ -112,7 +112,7 @@ def test_the_script_of_a_shell(home: Path, shell: str) -> None:
     assert "--install-completion" in camtui("--help").stdout
 
 
-def test_tab_wakes_nothing_heavy(home: Path) -> None:
+def test_tab_imports_nothing_heavy(home: Path) -> None:
     heavy = ("torch", "numpy", "textual", "sqlite_utils", "PIL")
     asked = {
         "_CAMTUI_COMPLETE": "complete_bash",

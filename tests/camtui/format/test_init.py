@@ -1,4 +1,4 @@
-"""Formatting wakes nothing heavy."""
+"""Formatting imports nothing heavy."""
 
 from __future__ import annotations
 

@@ -169,9 +169,9 @@ def test_batches_may_end_within_a_curve(size: int, monkeypatch: pytest.MonkeyPat
     network = (made := bench(vgg_like_network(), batch_size=size)).network
     batches, forward = list[int](), network.forward
 
-    def counted(frames: Tensor, *, weighing: bool) -> Observation:
+    def counted(frames: Tensor, *, channel_scoring: bool) -> Observation:
         batches.append(len(frames))
-        return forward(frames, weighing=weighing)
+        return forward(frames, channel_scoring=channel_scoring)
 
     monkeypatch.setattr(network, "forward", counted)
     found = traced(made, images, maps)

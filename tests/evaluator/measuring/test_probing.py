@@ -53,7 +53,7 @@ def test_what_the_network_sees_without_pixels(batch_size: int) -> None:
     for place, one in enumerate(maps):
         seen = impute(images[place][None], missing[place][None])[0]
         seen = seen + NOISE * asked.noise(place, 4) * missing[place][:, None]
-        logits = made.network.forward(seen, weighing=False).logits
+        logits = made.network.forward(seen, channel_scoring=False).logits
         expected = made.network.confidence(logits, torch.full((4,), one.stored.target))
         assert found[place].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evaluator.methods import all_methods
-from tests.reference import FIXED_MAPS, twin
+from tests.reference import FIXED_MAPS, slow_form
 
 
 def test_the_paper_s_order_then_by_name() -> None:
@@ -25,7 +25,7 @@ def test_the_paper_s_order_then_by_name() -> None:
 
 @pytest.mark.parametrize("key", list(all_methods()))
 def test_every_method_has_a_slow_counterpart(key: str) -> None:
-    assert key in FIXED_MAPS or callable(twin(key))
+    assert key in FIXED_MAPS or callable(slow_form(key))
 
 
 def test_controls_are_those_that_explain_nothing() -> None:

@@ -156,7 +156,7 @@ def test_the_demos_network_with_random_weights_and_without_any(
         (),
         1280,
     )
-    monkeypatch.setattr(EfficientNetLite, "weights_at_hand", lambda self, key: None)
+    monkeypatch.setattr(EfficientNetLite, "local_weights", lambda self, key: None)
     with pytest.raises(
         BackboneUnavailable, match="the weights of efficientnet_lite0 are not installed"
     ):

@@ -52,7 +52,7 @@ def test_the_batch_grows_while_that_pays(
     tried: list[int],
 ) -> None:
     asked = rates(monkeypatch, rate)
-    assert find_size(network, weighing=False) == found
+    assert find_size(network, channel_scoring=False) == found
     assert asked == tried
 
 
@@ -65,7 +65,7 @@ def test_what_does_not_fit_ends_the_search(
         return float(size)
 
     rates(monkeypatch, rate)
-    assert find_size(network, weighing=False) == 16
+    assert find_size(network, channel_scoring=False) == 16
 
 
 def test_half_of_the_memory_is_enough(monkeypatch: pytest.MonkeyPatch, network: Network) -> None:
@@ -75,7 +75,7 @@ def test_half_of_the_memory_is_enough(monkeypatch: pytest.MonkeyPatch, network: 
         "_memory_at_hand",
         lambda device: 3.5 * batch_size_search._memory_taken(device),
     )
-    assert find_size(network, weighing=False) == 8
+    assert find_size(network, channel_scoring=False) == 8
 
 
 class SimulatedMemory:
@@ -110,14 +110,14 @@ def test_one_arithmetics_peak_is_not_taken_for_anothers(
     memory = SimulatedMemory(monkeypatch, total)
     network.device, network._precision = torch.device("cuda:0"), "mixed"
 
-    def measured(_: Network, size: int, weighing: bool) -> float:
-        memory.take(size * (2.0 if weighing else 4.0))
+    def measured(_: Network, size: int, channel_scoring: bool) -> float:
+        memory.take(size * (2.0 if channel_scoring else 4.0))
         return float(size)
 
     monkeypatch.setattr(batch_size_search, "_forwards_per_second", measured)
-    assert find_size(network, weighing=False) == fp32
-    assert find_size(network, weighing=True) == bf16
-    assert find_size(network, weighing=False) == fp32, "whatever came before"
+    assert find_size(network, channel_scoring=False) == fp32
+    assert find_size(network, channel_scoring=True) == bf16
+    assert find_size(network, channel_scoring=False) == fp32, "whatever came before"
 
 
 def test_it_is_searched_once_and_remembered(
@@ -125,14 +125,16 @@ def test_it_is_searched_once_and_remembered(
 ) -> None:
     file = tmp_path / "home" / "batch-sizes.json"
     asked = rates(monkeypatch, lambda size: 100.0)
-    assert RememberedSizes(file).size_for(network, weighing=False) == 8
-    assert RememberedSizes(file).size_for(network, weighing=True) == 8, (
+    assert RememberedSizes(file).size_for(network, channel_scoring=False) == 8
+    assert RememberedSizes(file).size_for(network, channel_scoring=True) == 8, (
         "in fp32 both kinds of pass are one"
     )
     assert asked == [8, 16]
-    assert list(json.loads(file.read_text())) == [search_key(network, weighing=False)]
-    file.write_text(json.dumps({search_key(network, weighing=False): 5}))
-    assert RememberedSizes(file).size_for(network, weighing=False) == 5, "a user's own word counts"
+    assert list(json.loads(file.read_text())) == [search_key(network, channel_scoring=False)]
+    file.write_text(json.dumps({search_key(network, channel_scoring=False): 5}))
+    assert RememberedSizes(file).size_for(network, channel_scoring=False) == 5, (
+        "a user's own word counts"
+    )
 
 
 @pytest.mark.parametrize("spoilt", ["", "[]", '{"a": "b"', "\0"])
@@ -142,7 +144,7 @@ def test_a_spoilt_file_is_begun_anew(
     file = tmp_path / "batch-sizes.json"
     file.write_text(spoilt)
     rates(monkeypatch, lambda size: 100.0)
-    assert RememberedSizes(file).size_for(network, weighing=False) == 8
+    assert RememberedSizes(file).size_for(network, channel_scoring=False) == 8
     assert len(json.loads(file.read_text())) == 1
 
 
@@ -151,7 +153,9 @@ def test_a_folder_that_cannot_be_written_costs_only_the_search(
 ) -> None:
     rates(monkeypatch, lambda size: 100.0)
     assert (
-        RememberedSizes(Path("/proc/nowhere/batch-sizes.json")).size_for(network, weighing=False)
+        RememberedSizes(Path("/proc/nowhere/batch-sizes.json")).size_for(
+            network, channel_scoring=False
+        )
         == 8
     )
 
@@ -160,12 +164,12 @@ def test_a_real_search_times_real_passes(network: Network) -> None:
     seen: list[int] = []
     through = network.forward
 
-    def forward(images: Tensor, *, weighing: bool) -> Observation:
+    def forward(images: Tensor, *, channel_scoring: bool) -> Observation:
         seen.append(len(images))
-        return through(images, weighing=weighing)
+        return through(images, channel_scoring=channel_scoring)
 
     network.forward = forward  # type: ignore[method-assign]  # watched, not replaced
-    assert find_size(network, weighing=False) in batch_size_search.SIZES["cpu"]
+    assert find_size(network, channel_scoring=False) in batch_size_search.SIZES["cpu"]
     assert seen[:6] == [8, 8, 8, 16, 16, 16]
     assert network.forwards == 0, "a search is no part of the run"
 
@@ -178,4 +182,4 @@ def test_an_error_that_is_not_about_memory_is_raised(
 
     rates(monkeypatch, broken)
     with pytest.raises(RuntimeError, match="shape mismatch"):
-        find_size(network, weighing=False)
+        find_size(network, channel_scoring=False)

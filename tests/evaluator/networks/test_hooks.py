@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from evaluator.catalog import method
 from evaluator.errors import UsageError
 from evaluator.measuring.pipeline import Batch, Pipeline
+from evaluator.networks.forward_record import record_forward
 from evaluator.networks.network import Network
-from evaluator.networks.probing import probe
 from evaluator.networks.target_layer import split_at
 from tests.networks import (
     NETWORKS,
@@ -84,7 +84,7 @@ def test_a_network_that_does_not_trace_is_cut_by_hooks() -> None:
     backbone = as_backbone(branching(), "again")
     assert backbone.facts.cut == "hooks"
     images = random_images(2)
-    seen = backbone.seen(backbone.trunk(images))
+    seen = backbone.trunk_output(backbone.trunk(images))
     expected = branching()(images)
     assert seen.logits is not None
     assert torch.equal(seen.logits, expected)
@@ -108,7 +108,7 @@ def test_the_gradient_is_that_of_the_whole_network_at_the_last_call() -> None:
     model.get_submodule("again").register_forward_hook(keep)
     chosen = model(images).gather(1, targets[:, None]).sum()
     (expected,) = torch.autograd.grad(chosen, taken[-1])
-    seen = backbone.seen(backbone.trunk(images))
+    seen = backbone.trunk_output(backbone.trunk(images))
     assert torch.allclose(seen.activation, taken[-1], atol=1e-6)
     assert torch.allclose(
         backbone.gradient(seen.activation, targets, seen.context), expected, atol=1e-7
@@ -135,7 +135,7 @@ class Silent(nn.Module):
 def test_a_graph_that_does_not_answer_as_the_network_is_not_used() -> None:
     torch.manual_seed(0)
     model = Silent().eval().requires_grad_(False)
-    found = probe(model, plain(SIDE))
+    found = record_forward(model, plain(SIDE))
     assert split_at(model, "conv", found).kind == "hooks"
     with pytest.raises(UsageError, match="its graph does not answer as the network does"):
         split_at(model, "conv", found, kind="graph")

@@ -46,7 +46,7 @@ def test_what_did_not_fit_is_gone_before_memory_is_emptied(monkeypatch: pytest.M
     network = bench(gap_network(), batch_size=4).network
     held: list[weakref.ref[Tensor]] = []
 
-    def too_large(images: Tensor, *, weighing: bool) -> Observation:
+    def too_large(images: Tensor, *, channel_scoring: bool) -> Observation:
         held.append(weakref.ref(images))
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
@@ -88,20 +88,20 @@ def test_the_words_of_allocators(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("precision", "measuring", "weighing"),
+    ("precision", "measuring", "channel_scoring"),
     [("fp32", "fp32", "fp32"), ("mixed", "fp32", "bf16"), ("bf16", "bf16", "bf16")],
 )
 def test_what_each_kind_of_pass_is_computed_in(
-    precision: Precision, measuring: str, weighing: str
+    precision: Precision, measuring: str, channel_scoring: str
 ) -> None:
     backbone, images = as_backbone(gap_network()), random_images(4)
     exact = Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=4).forward(
-        images, weighing=False
+        images, channel_scoring=False
     )
     network = Network(backbone, device=torch.device("cpu"), precision=precision, batch_size=4)
-    for kind, arithmetic in ((False, measuring), (True, weighing)):
-        assert network.arithmetic(weighing=kind) == arithmetic
-        seen = network.forward(images, weighing=kind)
+    for kind, arithmetic in ((False, measuring), (True, channel_scoring)):
+        assert network.arithmetic(channel_scoring=kind) == arithmetic
+        seen = network.forward(images, channel_scoring=kind)
         assert seen.activation.dtype == seen.logits.dtype == torch.float32
         gap = (seen.activation - exact.activation).abs().max()
         assert gap == 0 if arithmetic == "fp32" else 0 < gap < 0.1
@@ -121,11 +121,11 @@ def test_without_a_twin_autocast_weighs() -> None:
     network = Network(
         as_backbone(gap_network()), device=torch.device("cpu"), precision="mixed", batch_size=4
     )
-    with_twin = network.forward(random_images(4), weighing=True)
-    network._twin = None
+    with_copy = network.forward(random_images(4), channel_scoring=True)
+    network._bfloat16_copy = None
     assert torch.allclose(
-        network.forward(random_images(4), weighing=True).activation,
-        with_twin.activation,
+        network.forward(random_images(4), channel_scoring=True).activation,
+        with_copy.activation,
         atol=0.02,
         rtol=0.02,
     )

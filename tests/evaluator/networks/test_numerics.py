@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from evaluator.networks.numerics import DeterministicPooling, insist_on_float32, make_deterministic
+from evaluator.networks.numerics import DeterministicPooling, disable_tf32, make_deterministic
 from tests.networks import vgg_like_network
 
 BACKENDS: Any = torch.backends  # its modules are made when torch is imported
@@ -32,7 +32,7 @@ def _as_before() -> Iterator[None]:
 def test_a_users_own_setting_does_not_bring_tf32_back() -> None:
     BACKENDS.cudnn.deterministic = False
     BACKENDS.cudnn.conv.fp32_precision = "tf32"
-    insist_on_float32()
+    disable_tf32()
     BACKENDS.fp32_precision = "tf32"
     assert BACKENDS.cudnn.conv.fp32_precision == "ieee"
     assert BACKENDS.cuda.matmul.fp32_precision == "ieee"
@@ -72,7 +72,7 @@ def test_every_pooling_layer_of_a_head_is_replaced() -> None:
 
 @pytest.mark.usefixtures("_as_before")
 def test_what_reads_the_older_switch_still_can() -> None:
-    insist_on_float32()
+    disable_tf32()
     assert BACKENDS.cudnn.allow_tf32 is False
     program = torch.export.export(nn.Conv2d(3, 2, 3), (torch.zeros(1, 3, 8, 8),))
     assert program.module()(torch.zeros(1, 3, 8, 8)).shape == (1, 2, 6, 6)

@@ -11,7 +11,7 @@ from torch.nn.functional import relu
 from torchvision import models
 
 from evaluator.errors import UsageError
-from evaluator.networks.probing import probe
+from evaluator.networks.forward_record import record_forward
 from evaluator.networks.splitting import Split, split_graph
 from evaluator.networks.target_layer import split_at
 from tests.networks import plain
@@ -20,7 +20,7 @@ SIDE = 64
 
 
 def split(model: nn.Module, layer: str | None) -> Split:
-    return split_graph(model, layer, probe(model, plain(SIDE)))
+    return split_graph(model, layer, record_forward(model, plain(SIDE)))
 
 
 def network(key: str) -> nn.Module:
@@ -195,7 +195,7 @@ def test_sides_are_what_is_used_past_the_layer(
     output, *others = given if isinstance(given, tuple) else (given,)
     assert torch.allclose(output, taken[0], atol=1e-5)
     assert len(others) == sides
-    assert (cut.view.channels, cut.view.height, cut.view.width) == shape
+    assert (cut.layout.channels, cut.layout.height, cut.layout.width) == shape
     before = output.clone()
     assert torch.allclose(cut.head(output, *others), expected, atol=1e-4)
     assert torch.equal(output, before), "a residual sum in place must not overwrite it"
@@ -209,7 +209,7 @@ def test_without_a_layer_a_transformer_is_cut_at_its_last_block_s_first_norm(
     build: Callable[[], nn.Module], layer: str
 ) -> None:
     model = build()
-    assert split_at(model, None, probe(model, plain(SIDE))).layer == layer
+    assert split_at(model, None, record_forward(model, plain(SIDE))).layer == layer
 
 
 class Counting(nn.Module):

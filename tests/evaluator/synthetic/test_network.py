@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evaluator.networks.probing import probe
+from evaluator.networks.forward_record import record_forward
 from evaluator.networks.splitting import split_graph
 from evaluator.synthetic.network import NETWORKS, SIDE, TARGET_LAYER
 from tests.networks import plain
@@ -13,7 +13,7 @@ from tests.networks import plain
 def test_a_network_is_cut_at_its_target_layer(name: str) -> None:
     torch.manual_seed(0)
     model = NETWORKS[name](8).eval()
-    split = split_graph(model, TARGET_LAYER, probe(model, plain(SIDE)))
+    split = split_graph(model, TARGET_LAYER, record_forward(model, plain(SIDE)))
     images = torch.rand(2, 3, SIDE, SIDE)
     activation = split.trunk(images)
     assert activation.shape == (2, 48, 8, 8)

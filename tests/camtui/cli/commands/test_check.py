@@ -10,7 +10,7 @@ import pytest
 from camtui.trust import allowed_before
 from tests.camtui.cli.support import home
 from tests.evaluator.execution.support import camtui
-from tests.evaluator.test_describing import METHOD
+from tests.evaluator.test_user_code_checks import METHOD
 
 __all__ = ["home"]
 

@@ -78,7 +78,7 @@ def test_options_are_checked(tmp_path: Path) -> None:
     assert watch(tmp_path, "--interval", "0").returncode == 2
 
 
-def test_watching_wakes_neither_torch_nor_numpy_nor_pillow(tmp_path: Path) -> None:
+def test_watching_imports_neither_torch_nor_numpy_nor_pillow(tmp_path: Path) -> None:
     run = make_run(tmp_path / "one.db", images=4)
     code = """
 import asyncio, sys

@@ -36,7 +36,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_answers_as_its_code_does(program: Path, layer: str) -> None:
     backbone, expected = loaded(f"{program}:layer={layer}"), as_backbone(gap_network(), layer)
     images, targets = random_images(3), torch.tensor([1, 2, 3])
-    seen, other = backbone.seen(backbone.trunk(images)), expected.seen(expected.trunk(images))
+    seen, other = (
+        backbone.trunk_output(backbone.trunk(images)),
+        expected.trunk_output(expected.trunk(images)),
+    )
     assert torch.allclose(seen.activation, other.activation, atol=1e-5)
     assert torch.allclose(
         backbone.logits(seen.activation, seen.context), gap_network()(images), atol=1e-5

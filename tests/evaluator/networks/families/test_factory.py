@@ -140,7 +140,9 @@ def test_several_labels_at_once(net: Path) -> None:
     assert network.confidence(seen.logits, torch.tensor([2, 2, 2])).tolist() == pytest.approx(
         expected, rel=1e-6
     )
-    baseline = network.scores(network.forward(torch.zeros(1, 3, 32, 32), weighing=False).logits)[0]
+    baseline = network.scores(
+        network.forward(torch.zeros(1, 3, 32, 32), channel_scoring=False).logits
+    )[0]
     assert torch.allclose(network.baseline_confidence(), baseline)
 
 
@@ -230,9 +232,9 @@ class Net(nn.Module):
 """)
     backbone = loaded(f"{file}:Net:side=32,score=sigmoid,layer=features,cut={cut}")
     images = random_images(2, side=32)
-    seen = backbone.seen(backbone.trunk(images))
+    seen = backbone.trunk_output(backbone.trunk(images))
     both = backbone.logits(seen.activation, seen.context)
-    alone = backbone.seen(backbone.trunk(images[:1]))
+    alone = backbone.trunk_output(backbone.trunk(images[:1]))
     assert both.shape == (2, classes)
     assert alone.logits is None or torch.allclose(alone.logits, both[:1], atol=1e-5)
     assert torch.allclose(backbone.logits(alone.activation, alone.context), both[:1], atol=1e-5)

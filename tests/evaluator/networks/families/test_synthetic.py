@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from evaluator.backbone_spec import parse_backbone
-from evaluator.backbones import known_backbone, known_backbones, weights_at_hand
+from evaluator.backbones import known_backbone, known_backbones, local_weights
 from evaluator.errors import BackboneUnavailable
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.synthetic.network import MEAN, SIDE, STD, TARGET_LAYER
@@ -25,7 +25,7 @@ def test_it_is_listed_and_its_weights_are_here(name: str) -> None:
     assert known.preprocessing is not None
     assert (known.preprocessing.side, known.layer) == (SIDE, TARGET_LAYER)
     assert (known.preprocessing.mean, known.preprocessing.std) == ((MEAN,) * 3, (STD,) * 3)
-    file = weights_at_hand(name)
+    file = local_weights(name)
     assert file is not None
     assert file.stat().st_size < 500_000
 
@@ -54,6 +54,6 @@ def test_random_weights_are_seeded_and_keep_the_classes() -> None:
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    file = weights_at_hand("synthetic_gap")
+    file = local_weights("synthetic_gap")
     with pytest.raises(BackboneUnavailable, match="do not fit synthetic_cnn"):
         load_backbone(parse_backbone(f"synthetic_cnn:weights={file}"))

@@ -59,7 +59,7 @@ def test_the_classes_of_a_file_are_its_own(tmp_path: Path) -> None:
     images = random_images(2, side=64)
     with torch.no_grad():
         expected = model.eval()(images)
-    seen = backbone.seen(backbone.trunk(images))
+    seen = backbone.trunk_output(backbone.trunk(images))
     assert torch.allclose(backbone.logits(seen.activation, seen.context), expected, atol=1e-4)
     assert (backbone.facts.class_count, backbone.facts.classes, backbone.facts.weights) == (
         7,
@@ -115,7 +115,7 @@ def as_timm(state: dict[str, torch.Tensor], model: torch.nn.Module) -> dict[str,
 @pytest.mark.slow
 def test_lite0_is_the_built_in_one(tmp_path: Path) -> None:
     """The same weights, once the state dict is renamed: logits to 1e-5 of their scale."""
-    file = EfficientNetLite().weights_at_hand("efficientnet_lite0")
+    file = EfficientNetLite().local_weights("efficientnet_lite0")
     assert file is not None
     model = timm.create_model("tf_efficientnet_lite0")
     save_file(as_timm(read_weights_file(str(file))[0], model), tmp_path / "lite0.safetensors")
@@ -125,7 +125,7 @@ def test_lite0_is_the_built_in_one(tmp_path: Path) -> None:
     )
     images = random_images(4, side=224)
     with torch.no_grad():
-        seen = [one.seen(one.trunk(images)) for one in (theirs, ours)]
+        seen = [one.trunk_output(one.trunk(images)) for one in (theirs, ours)]
         logits = [
             one.logits(each.activation, each.context)
             for one, each in zip((theirs, ours), seen, strict=True)

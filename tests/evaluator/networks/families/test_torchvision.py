@@ -83,7 +83,7 @@ def whole(case: Case, layer: str) -> Whole:
 def test_activation_gradient_and_logits_are_the_whole_network_s(case: Case) -> None:
     facts = case.backbone.facts
     expected = whole(case, facts.layer)
-    to_map = case.backbone.view.to_map
+    to_map = case.backbone.layout.to_map
     assert facts.cut == "graph"
     assert not facts.gap_linear
     assert case.view.logits.std() > 1e-3, "seeded logits must differ"
@@ -103,10 +103,10 @@ def test_switching_a_channel_off_is_what_a_hook_does(case: Case) -> None:
     facts = case.backbone.facts
 
     def without(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-        values, rest = case.backbone.view.to_map(output.clone())
+        values, rest = case.backbone.layout.to_map(output.clone())
         changed = values.clone()
         changed[:, 5] = 0
-        return case.backbone.view.to_raw(changed, rest)
+        return case.backbone.layout.to_raw(changed, rest)
 
     handle = case.model.get_submodule(facts.layer).register_forward_hook(without)
     expected = case.model(case.images)
@@ -145,7 +145,7 @@ def peer(case: Case, kind: str) -> Peer:
     import pytorch_grad_cam
 
     def to_map(raw: Tensor) -> Tensor:
-        return case.backbone.view.to_map(raw)[0]
+        return case.backbone.layout.to_map(raw)[0]
 
     layer = case.model.get_submodule(case.backbone.facts.layer)
     explainer = getattr(pytorch_grad_cam, kind)(case.model, [layer], reshape_transform=to_map)

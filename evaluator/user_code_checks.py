@@ -2,7 +2,7 @@
 
 Validates it on the way.
 
-``python -m evaluator.describing`` with one JSON object on standard input, one on standard output:
+``python -m evaluator.user_code_checks`` with one JSON object on standard input, one on standard output:
 the user's code runs in a process that ends with it, never in a command or a driver.
 """
 
@@ -16,7 +16,6 @@ from dataclasses import asdict, fields
 from typing import Any, get_args, get_origin
 
 from evaluator import catalog, user_code
-from evaluator.described import KEY, Code, facts_of_method, facts_of_metric
 from evaluator.errors import CamtuiError, UsageError
 from evaluator.methods import all_methods
 from evaluator.methods.base import FixedMap, Method
@@ -24,6 +23,7 @@ from evaluator.metrics import all_metrics
 from evaluator.metrics.base import Metric
 from evaluator.references import Reference, as_reference
 from evaluator.text import printable
+from evaluator.user_code_facts import KEY, Code, facts_of_method, facts_of_metric
 
 
 def described(code: Code, tails: list[str]) -> Code:
@@ -38,10 +38,10 @@ def described(code: Code, tails: list[str]) -> Code:
     """
     reference = as_reference(code.reference)
     if code.axis == "metric":
-        metric = admit_metric(reference)
+        metric = import_metric(reference)
         return _with_facts(code, metric.key, facts_of_metric(metric))
-    kind = admit_method(reference)
-    with user_code.blamed(reference, f"{kind.__name__} cannot be described"):
+    kind = import_method(reference)
+    with user_code.user_errors(reference, f"{kind.__name__} cannot be described"):
         methods = [
             catalog.method(f"{kind.key}:{tail}" if tail else kind.key)
             for tail in dict.fromkeys(["", *tails])
@@ -55,7 +55,7 @@ def _with_facts(code: Code, key: str, facts: dict[str, Any]) -> Code:
     return Code(code.axis, key, code.reference, code.sha256, code.package, facts)
 
 
-def admit(code: Code) -> None:
+def import_code(code: Code) -> None:
     """Import a method or a metric and make it known in this process; it must have been allowed.
 
     Raises:
@@ -63,12 +63,12 @@ def admit(code: Code) -> None:
     """
     reference = as_reference(code.reference)
     if code.axis == "method":
-        admit_method(reference)
+        import_method(reference)
     elif code.axis == "metric":
-        admit_metric(reference)
+        import_metric(reference)
 
 
-def admit_method(reference: Reference) -> type[Method]:
+def import_method(reference: Reference) -> type[Method]:
     """Import a method's class, check what can be seen of it, and make it known in this process.
 
     Raises:
@@ -92,7 +92,7 @@ def admit_method(reference: Reference) -> type[Method]:
             f"add def {formula}(self, …): camtui new method NAME shows one",
         )
     _check_options(name, kind)
-    catalog.introduce_method(kind)
+    catalog.register_method(kind)
     return kind
 
 
@@ -137,7 +137,7 @@ def _check_options(name: str, kind: type[Method]) -> None:
             )
 
 
-def admit_metric(reference: Reference) -> Metric:
+def import_metric(reference: Reference) -> Metric:
     """Import a metric, check what can be seen of it, and make it known in this process.
 
     Raises:
@@ -172,7 +172,7 @@ def admit_metric(reference: Reference) -> Metric:
                 f"{printable(reference.source)} has no function {function}",
                 f"it computes {metric.key}: camtui new metric NAME shows one",
             )
-    catalog.introduce_metric(metric, module)
+    catalog.register_metric(metric, module)
     return metric
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from evaluator.networks.map_view import MapView, map_view, no_map, prefix_tokens
+from evaluator.networks.map_layout import MapLayout, map_layout, no_map, prefix_tokens
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from evaluator.networks.map_view import MapView, map_view, no_map, prefix_tokens
 def test_a_map_and_back(
     shape: tuple[int, ...], prefix: int | None, expected: tuple[int, ...]
 ) -> None:
-    view = map_view(shape, prefix)
+    view = map_layout(shape, prefix)
     assert view is not None
     assert (view.channels, view.height, view.width, view.tokens) == expected
     raw = torch.randn(shape)
@@ -36,7 +36,7 @@ def test_a_map_and_back(
 
 
 def test_a_changed_map_leaves_the_prefix_as_it_was() -> None:
-    view = map_view((1, 5, 3), 1)
+    view = map_layout((1, 5, 3), 1)
     assert view is not None
     raw = torch.arange(15.0).view(1, 5, 3)
     values, rest = view.to_map(raw)
@@ -51,11 +51,11 @@ def test_a_changed_map_leaves_the_prefix_as_it_was() -> None:
     [((2, 10), None), ((2, 512, 1, 1), None), ((2, 198, 8), 1), ((2, 31, 8), None), ((2, 1, 8), 1)],
 )
 def test_what_is_no_map(shape: tuple[int, ...], prefix: int | None) -> None:
-    assert map_view(shape, prefix) is None
+    assert map_layout(shape, prefix) is None
 
 
 def test_a_square_of_as_many_channels_has_them_first() -> None:
-    assert type(map_view((2, 8, 8, 8), None)) is MapView
+    assert type(map_layout((2, 8, 8, 8), None)) is MapLayout
 
 
 def test_the_prefix_is_told_or_known_to_the_model() -> None:

@@ -20,7 +20,7 @@ are never so many.
 
 
 @dataclass(frozen=True)
-class MapView:
+class MapLayout:
     """A feature map ``[B, K, h, w]`` as it stands.
 
     Attributes:
@@ -42,7 +42,7 @@ class MapView:
         return values
 
 
-class ChannelsLast(MapView):
+class ChannelsLast(MapLayout):
     """A feature map ``[B, h, w, K]``, as Swin has them."""
 
     def to_map(self, raw: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -54,7 +54,7 @@ class ChannelsLast(MapView):
         return values.permute(0, 2, 3, 1)
 
 
-class Tokens(MapView):
+class Tokens(MapLayout):
     """Tokens ``[B, P + h·w, K]``: P prefix tokens, then the map row by row."""
 
     def to_map(self, raw: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -72,7 +72,7 @@ class Tokens(MapView):
         return torch.cat([rest[0], values.flatten(2).transpose(1, 2)], 1)
 
 
-def map_view(shape: tuple[int, ...], prefix: int | None) -> MapView | None:
+def map_layout(shape: tuple[int, ...], prefix: int | None) -> MapLayout | None:
     """How a layer's output of that shape is a map; ``None`` where it is none.
 
     Of four dimensions the map is square, so ``[B, 7, 7, 768]`` has its channels last. Of three,
@@ -87,7 +87,7 @@ def map_view(shape: tuple[int, ...], prefix: int | None) -> MapView | None:
         _, first, second, third = shape
         if first == second != third and first > 1:
             return ChannelsLast(first, second, third)
-        return MapView(second, third, first) if second * third > 1 else None
+        return MapLayout(second, third, first) if second * third > 1 else None
     if len(shape) != 3:
         return None
     _, count, channels = shape

@@ -1,4 +1,4 @@
-"""The bfloat16 twin: the numbers of autocast, and only for networks whose every part is safe in
+"""The bfloat16 copy: the numbers of autocast, and only for networks whose every part is safe in
 bfloat16.
 """
 
@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from evaluator.networks.folding import folded
-from evaluator.networks.fusing import FusedConvolution, bfloat16_twin
+from evaluator.networks.batch_norm_folding import fold_batch_norms
+from evaluator.networks.bfloat16_copy import FusedConvolution, bfloat16_copy
 from tests.networks import as_backbone, gap_network, random_images, vgg_like_network
 
 pytestmark = pytest.mark.skipif(
@@ -24,14 +24,14 @@ def test_the_twin_is_autocast_with_one_call_for_each_convolution(build: type[nn.
         as_backbone(build()).trunk,
         random_images(4).contiguous(memory_format=torch.channels_last),
     )
-    twin = bfloat16_twin(trunk)
-    assert twin is not None
-    assert not [module for module in twin.modules() if isinstance(module, nn.Conv2d | nn.ReLU)]
-    assert len([module for module in twin.modules() if isinstance(module, FusedConvolution)]) == 2
+    copy = bfloat16_copy(trunk)
+    assert copy is not None
+    assert not [module for module in copy.modules() if isinstance(module, nn.Conv2d | nn.ReLU)]
+    assert len([module for module in copy.modules() if isinstance(module, FusedConvolution)]) == 2
     with torch.no_grad():
         with torch.autocast("cpu", torch.bfloat16):
             expected = trunk(images)
-        found = twin(images.bfloat16())
+        found = copy(images.bfloat16())
         exact = trunk(images)
     assert found.dtype == torch.bfloat16
     assert torch.allclose(found.float(), expected.float(), atol=0.02, rtol=0.02)
@@ -44,28 +44,28 @@ def test_the_twin_for_cuda_is_autocast_without_its_casts(build: type[nn.Module])
         as_backbone(build()).trunk,
         random_images(4).contiguous(memory_format=torch.channels_last),
     )
-    twin = bfloat16_twin(trunk, "cuda")
-    assert twin is not None
-    assert {parameter.dtype for parameter in twin.parameters()} == {torch.bfloat16}
-    assert not [module for module in twin.modules() if isinstance(module, FusedConvolution)]
+    copy = bfloat16_copy(trunk, "cuda")
+    assert copy is not None
+    assert {parameter.dtype for parameter in copy.parameters()} == {torch.bfloat16}
+    assert not [module for module in copy.modules() if isinstance(module, FusedConvolution)]
     with torch.no_grad():
         with torch.autocast("cpu", torch.bfloat16):
             expected = trunk(images)
-        assert twin(images.bfloat16()).equal(expected)
+        assert copy(images.bfloat16()).equal(expected)
 
 
 def test_the_trunk_keeps_its_own_numbers() -> None:
     trunk, images = as_backbone(gap_network()).trunk, random_images(2)
     before = trunk(images)
-    bfloat16_twin(trunk)
+    bfloat16_copy(trunk)
     assert trunk(images).equal(before)
     assert {parameter.dtype for parameter in trunk.parameters()} == {torch.float32}
 
 
 def test_what_autocast_alone_knows_has_no_twin() -> None:
     normalised = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
-    assert bfloat16_twin(torch.fx.symbolic_trace(normalised)) is None, (
+    assert bfloat16_copy(torch.fx.symbolic_trace(normalised)) is None, (
         "normalisation in bfloat16 would lose digits"
     )
-    assert bfloat16_twin(folded(torch.fx.symbolic_trace(normalised))) is not None
-    assert bfloat16_twin(normalised) is None, "not traced"
+    assert bfloat16_copy(fold_batch_norms(torch.fx.symbolic_trace(normalised))) is not None
+    assert bfloat16_copy(normalised) is None, "not traced"

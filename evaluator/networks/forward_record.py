@@ -15,8 +15,8 @@ from evaluator.errors import UsageError
 from evaluator.records import Preprocessing
 from evaluator.text import printable
 
-PROBES = 2
-"""Images in a probe: with one, a dimension of length 1 could not be told from the batch's."""
+RECORDED_IMAGES = 2
+"""Images in a recorded forward: with one, a dimension of length 1 could not be told from the batch's."""
 
 
 class Call(NamedTuple):
@@ -31,7 +31,7 @@ class Call(NamedTuple):
     shape: tuple[int, ...] | None
 
 
-class Probe(NamedTuple):
+class ForwardRecord(NamedTuple):
     """What the model did with two images.
 
     Attributes:
@@ -44,14 +44,16 @@ class Probe(NamedTuple):
     calls: tuple[Call, ...]
 
 
-def probe(model: nn.Module, preprocessing: Preprocessing) -> Probe:
+def record_forward(model: nn.Module, preprocessing: Preprocessing) -> ForwardRecord:
     """Run a model on two images.
 
     Raises:
         UsageError: it does not take them, or its answer is not one row of logits for each image.
     """
     side, channels = preprocessing.side, preprocessing.channels
-    images = torch.randn(PROBES, channels, side, side, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(
+        RECORDED_IMAGES, channels, side, side, generator=torch.Generator().manual_seed(0)
+    )
     calls: list[Call] = []
     handles = [
         module.register_forward_hook(_recorder(name, calls))
@@ -70,7 +72,7 @@ def probe(model: nn.Module, preprocessing: Preprocessing) -> Probe:
     finally:
         for handle in handles:
             handle.remove()
-    return Probe(images, as_rows(logits_of(output)), tuple(calls))
+    return ForwardRecord(images, as_rows(logits_of(output)), tuple(calls))
 
 
 def _recorder(name: str, calls: list[Call]) -> Callable[[nn.Module, Any, Any], None]:
@@ -127,14 +129,14 @@ def as_rows(logits: Any) -> Tensor:
             "of logits",
             "return the logits, a tuple that begins with them, or a dict with them under 'logits'",
         )
-    if logits.ndim == 1 and len(logits) == PROBES:
+    if logits.ndim == 1 and len(logits) == RECORDED_IMAGES:
         return logits[:, None]
     if logits.ndim > 2 and logits.shape[2:].numel() == 1:
         return logits.flatten(1)
-    if logits.ndim != 2 or len(logits) != PROBES:
+    if logits.ndim != 2 or len(logits) != RECORDED_IMAGES:
         shape = " × ".join(map(str, logits.shape)) or "a single number"
         raise UsageError(
-            f"the network answers {PROBES} images with {shape}, a classifier with {PROBES} × "
+            f"the network answers {RECORDED_IMAGES} images with {shape}, a classifier with {RECORDED_IMAGES} × "
             "classes",
             "give a network that ends in one logit for each class",
         )

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from evaluator import catalog
-from evaluator.catalog import introduce, method, metric
-from evaluator.described import Code, facts_of_method, facts_of_metric
+from evaluator.catalog import method, metric, register
 from evaluator.errors import RunFailed, UsageError
 from evaluator.methods.base import FixedMap, Method, View
 from evaluator.metrics.base import Metric
+from evaluator.user_code_facts import Code, facts_of_method, facts_of_metric
 
 
 @pytest.fixture(autouse=True)
 def as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is introduced is forgotten."""
+    """What is registered is forgotten."""
     for name in ("_methods", "_metrics", "_formulas"):
         monkeypatch.setattr(catalog, name, {})
 
@@ -74,7 +74,7 @@ def code(kind: type[Method], *specs: Method) -> Code:
 
 def test_a_described_method_is_named_costed_and_compared_as_the_original() -> None:
     one, other = Original(), Original(beta=0.0, samples=2, loud=True, variant="b")
-    introduce(code(Original, one, other))
+    register(code(Original, one, other))
     for spec, original in (
         ("original", one),
         ("original:beta=0,samples=2,loud=true,variant=b", other),
@@ -105,13 +105,13 @@ def test_a_described_method_is_named_costed_and_compared_as_the_original() -> No
     ],
 )
 def test_its_options_are_checked(option: str, words: str) -> None:
-    introduce(code(Original))
+    register(code(Original))
     with pytest.raises(UsageError, match=words):
         method(f"original:{option}")
 
 
 def test_a_described_fixed_map_can_be_drawn() -> None:
-    introduce(code(Corner))
+    register(code(Corner))
     drawn = method("corner")
     assert isinstance(drawn, FixedMap)
     for height, width in ((224, 224), (240, 100), (5, 7)):
@@ -123,7 +123,7 @@ def test_a_described_fixed_map_can_be_drawn() -> None:
 
 def test_a_described_metric() -> None:
     own = Metric("mine", "Mine", "mi", "nobody, 2026", "lower", "o_c", curve=True)
-    introduce(
+    register(
         Code.from_dict(
             json.loads(
                 json.dumps(
@@ -152,7 +152,7 @@ def test_keys_that_are_refused(axis: str, key: str) -> None:
         else facts_of_metric(metric("adcc"))
     )
     with pytest.raises(UsageError):
-        introduce(
+        register(
             Code.from_dict(
                 {"axis": axis, "key": key, "reference": "x:X", "sha256": "0", "facts": facts}
             )
@@ -171,7 +171,7 @@ def test_keys_that_are_refused(axis: str, key: str) -> None:
 )
 def test_hostile_options_are_refused(facts: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        introduce(Code("method", "mine", "x:X", "0", facts=facts))
+        register(Code("method", "mine", "x:X", "0", facts=facts))
 
 
 def test_wrong_values_become_defaults_and_escapes_are_seen() -> None:
@@ -187,7 +187,7 @@ def test_wrong_values_become_defaults_and_escapes_are_seen() -> None:
         "specs": {"mine": {"forwards": {"gap": [-1, "x"]}, "map": "zz"}, "other": 3},
         "fixed": True,
     }
-    introduce(Code("method", "mine", "x:X", "0", facts=wrong))
+    register(Code("method", "mine", "x:X", "0", facts=wrong))
     known = method("mine")
     assert known.title == "a\\x1b[2Jb"
     assert (known.key, known.paper, known.masks_channels, known.choices) == ("mine", "", False, {})
@@ -202,7 +202,7 @@ def test_wrong_values_become_defaults_and_escapes_are_seen() -> None:
 def test_a_hostile_metric_is_refused(change: dict[str, Any]) -> None:
     facts = {**facts_of_metric(metric("deletion")), **change}
     with pytest.raises(UsageError):
-        introduce(
+        register(
             Code(
                 "metric",
                 "mine",
@@ -218,10 +218,10 @@ def test_a_hostile_metric_is_refused(change: dict[str, Any]) -> None:
 )
 def test_what_is_no_code_is_refused(values: Any) -> None:
     with pytest.raises(UsageError):
-        introduce(Code.from_dict(values))
+        register(Code.from_dict(values))
 
 
 def test_code_is_not_replaced_by_a_description(tmp_path: Path) -> None:
-    catalog.introduce_method(Original)
-    introduce(replace(code(Original), facts={}))
+    catalog.register_method(Original)
+    register(replace(code(Original), facts={}))
     assert isinstance(method("original"), Original)

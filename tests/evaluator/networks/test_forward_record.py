@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluator.errors import UsageError
-from evaluator.networks.probing import logits_of, probe
+from evaluator.networks.forward_record import logits_of, record_forward
 from tests.networks import CLASSES, gap_network, plain
 
 
@@ -47,7 +47,7 @@ class Answering(nn.Module):
     ],
 )
 def test_logits_are_found_in_what_a_network_answers(answer: Any) -> None:
-    found = probe(Answering(answer).eval(), plain())
+    found = record_forward(Answering(answer).eval(), plain())
     assert torch.equal(found.logits, gap_network()(found.images))
     assert [call.name for call in found.calls][-1] == "inner"
 
@@ -68,24 +68,24 @@ def test_logits_are_found_in_what_a_network_answers(answer: Any) -> None:
 )
 def test_what_no_classifier_answers(answer: Any, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        probe(Answering(answer).eval(), plain())
+        record_forward(Answering(answer).eval(), plain())
     assert message in caught.value.message
     assert "logits" in caught.value.hint or "logit" in caught.value.hint
 
 
 def test_images_that_it_does_not_take() -> None:
     with pytest.raises(UsageError, match="does not take images of 1 × 32 × 32") as caught:
-        probe(gap_network(), plain(channels=1))
+        record_forward(gap_network(), plain(channels=1))
     assert "channels=1" in caught.value.hint
 
 
 def test_one_logit_for_each_image() -> None:
-    assert probe(Answering(lambda s: s[:, 0]).eval(), plain()).logits.shape == (2, 1)
+    assert record_forward(Answering(lambda s: s[:, 0]).eval(), plain()).logits.shape == (2, 1)
 
 
 def test_every_call_has_its_shape_and_no_hook_stays() -> None:
     model = gap_network()
-    calls = {call.name: call.shape for call in probe(model, plain()).calls}
+    calls = {call.name: call.shape for call in record_forward(model, plain()).calls}
     assert calls["features"] == (2, 12, 8, 8)
     assert calls["fc"] == (2, CLASSES)
     assert not any(module._forward_hooks for module in model.modules())

@@ -15,12 +15,12 @@ from torch.fx.experimental.optimization import fuse
 from torch.nn.functional import pad
 
 
-def folded(trunk: fx.GraphModule) -> nn.Module:
+def fold_batch_norms(trunk: fx.GraphModule) -> nn.Module:
     """A traced trunk without the batch normalisations that directly follow a convolution."""
     return fuse(trunk.eval())
 
 
-def plain_convolutions(model: nn.Module) -> None:
+def absorb_zero_padding(model: nn.Module) -> None:
     """Replace, in place, convolutions of a class that pads its input first.
 
     (EfficientNet-Lite0's) by those of torch.
@@ -60,7 +60,7 @@ def _plain(conv: nn.Conv2d) -> nn.Conv2d:
     return plain
 
 
-def make_in_place(trunk: nn.Module) -> None:
+def make_activations_in_place(trunk: nn.Module) -> None:
     """Activations overwrite what they are given.
 
     Right where a convolution's output has no other reader.

@@ -1,4 +1,4 @@
-"""The walls: what importing a light module brings along in a fresh interpreter, and the contracts
+"""The import contracts: what importing a light module brings along in a fresh interpreter, and the contracts
 of ``.importlinter``.
 """
 
@@ -51,7 +51,7 @@ def brought_by(module: str) -> set[str]:
 
 
 @pytest.mark.parametrize("module", LIGHT)
-def test_a_light_module_wakes_nothing_heavy(module: str) -> None:
+def test_a_light_module_imports_nothing_heavy(module: str) -> None:
     assert find_spec(module), f"{module} has moved: name its successor here"
     assert brought_by(module).isdisjoint(HEAVY)
 
@@ -77,8 +77,8 @@ def test_the_package_itself_imports_nothing() -> None:
     assert brought_by("evaluator") - brought_by("sys") == {"evaluator"}
 
 
-def test_every_module_of_the_evaluator_is_on_one_side_of_the_wall() -> None:
-    """A new module that the contract does not name would be behind no wall."""
+def test_every_module_of_the_evaluator_is_in_the_light_or_the_heavy_half() -> None:
+    """A module that the contract does not name would be held to nothing."""
     contracts = ConfigParser()
     contracts.read(ROOT / ".importlinter")
     light, heavy = (

@@ -2,7 +2,7 @@
 
 Named, costed, ranked and drawn without their code.
 
-The description is made once, where the code may run (``describing``), and stored with the plan. It
+The description is made once, where the code may run (``user_code_checks``), and stored with the plan. It
 may come from anybody's file: every value is checked before it is used.
 """
 
@@ -51,7 +51,7 @@ class Code:
         key: its name in the run; of a backbone the reference itself.
         reference: ``references.Reference.text``; ``sha256``: of its source, ``sources.Sources``.
         package: name and version of the installed package that registers it, empty for a file.
-        facts: what ``describing`` found; empty for a backbone.
+        facts: what ``user_code_checks`` found; empty for a backbone.
     """
 
     axis: Axis
