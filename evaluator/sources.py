@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,17 +23,20 @@ MOST_FILES = 200
 
 @dataclass(frozen=True)
 class Sources:
-    """The source of a reference.
+    """The source of a reference, read once.
 
     Attributes:
-        root: folder of the file, or the folder that holds the top-level package. files: the file of
-        the reference first, then those of the same folder or package that it imports, relative to
-        ``root``. sha256: over the names and bytes of all of them.
+        root: folder of the file, or the folder that holds the top-level package.
+        files: the file of the reference first, then those of the same folder or package that it
+            imports, relative to ``root``.
+        sha256: over the names and bytes of all of them.
+        contents: the bytes of each file, which were hashed and are to be executed.
     """
 
     root: Path
     files: tuple[str, ...]
     sha256: str
+    contents: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def file(self) -> Path:
@@ -61,14 +64,13 @@ def sources_of(reference: Reference) -> Sources:
         if path not in contents:
             contents[path] = _read(path, reference)
             pending += sorted(set(_imported(path, contents[path], root, top)))
-    others = sorted(path for path in contents if path != first)
-    names = [path.relative_to(root).as_posix() for path in (first, *others)]
+    paths = (first, *sorted(path for path in contents if path != first))
+    names = tuple(path.relative_to(root).as_posix() for path in paths)
     digest = hashlib.sha256()
-    for name, path in zip(names, (first, *others), strict=True):
-        digest.update(
-            f"{name}\0{len(contents[path])}\0".encode("utf-8", "surrogateescape") + contents[path]
-        )
-    return Sources(root, tuple(names), digest.hexdigest())
+    for name, path in zip(names, paths, strict=True):
+        head = f"{name}\0{len(contents[path])}\0".encode("utf-8", "surrogateescape")
+        digest.update(head + contents[path])
+    return Sources(root, names, digest.hexdigest(), tuple(contents[path] for path in paths))
 
 
 def _read(path: Path, reference: Reference) -> bytes:

@@ -1,6 +1,6 @@
-"""Imports what a reference names, and says in which line of the user's file something went wrong.
+"""Import of what a reference names, and the line of the user's file where something went wrong.
 
-Called where the code is allowed to run: in a worker and in the child processes that describe or
+Used where the code is allowed to run: in a worker and in the child processes that describe or
 check it.
 """
 
@@ -10,6 +10,7 @@ import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import module_from_spec
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
@@ -17,6 +18,7 @@ from typing import Any
 
 from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, UsageError
 from evaluator.references import Reference
+from evaluator.source_finder import install_finder, spec_of
 from evaluator.sources import Sources, sources_of
 from evaluator.text import did_you_mean, printable
 
@@ -53,9 +55,7 @@ def load_module(reference: Reference) -> ModuleType:
     key = (reference.source, sources.sha256)
     if key not in _loaded:
         with user_errors(reference, f"cannot import {printable(reference.source)}"):
-            _loaded[key] = (
-                _from_file(sources) if reference.file else importlib.import_module(reference.source)
-            )
+            _loaded[key] = _imported(reference, sources)
     return _loaded[key]
 
 
@@ -87,46 +87,40 @@ def changed(reference: Reference, before: str, now: str) -> str:
     )
 
 
-def _from_file(sources: Sources) -> ModuleType:
-    """The module of a file, from the bytes that are there now.
+def _imported(reference: Reference, sources: Sources) -> ModuleType:
+    """The module of a reference, executed from the bytes that were hashed.
 
-    A compiled copy of an older version is never taken.
-
-    The file's folder stands last in ``sys.path``, so that it can import its neighbours and cannot
-    hide an installed package.
+    Its neighbours are served from the hashed bytes too, now and in imports inside functions
+    (``source_finder``). While a file is imported its folder is also searched for modules whose
+    names the syntax does not show; what a function imports later by a computed name must be on the
+    user's own path.
     """
-    path = sources.file
-    _refuse_hidden(sources)
-    if str(sources.root) not in sys.path:
-        sys.path.append(str(sources.root))
-    module = ModuleType(f"{path.stem}_{sources.sha256[:12]}")
-    module.__file__ = str(path)
-    sys.modules[module.__name__] = module
+    finder = install_finder(sources, beside=reference.file is not None)
+    finder.searches_root = reference.file is not None
     try:
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+        if reference.file:
+            return _from_file(sources)
+        return importlib.import_module(reference.source)
     except BaseException:
-        del sys.modules[module.__name__]
+        sys.meta_path.remove(finder)
+        raise
+    finally:
+        finder.searches_root = False
+
+
+def _from_file(sources: Sources) -> ModuleType:
+    """The module of a file, under a name that holds its hash: two versions do not meet."""
+    name = f"{sources.file.stem}_{sources.sha256[:12]}"
+    spec = spec_of(name, sources.file, sources.contents[0])
+    assert spec is not None, "it has a loader"
+    assert spec.loader is not None, "it has a loader"
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
         raise
     return module
-
-
-def _refuse_hidden(sources: Sources) -> None:
-    """Two references to files in different folders, both with neighbours of one name.
-
-    Would get each other's.
-    """
-    for name in sources.files[1:]:
-        known = sys.modules.get(
-            name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-        )
-        there = getattr(known, "__file__", None)
-        if there and Path(there).resolve() != (sources.root / name).resolve():
-            raise UsageError(
-                f"{printable(sources.file)} imports {printable(name)}, and another "
-                f"{Path(name).name} is imported already: "
-                f"{printable(there)}",
-                "rename one of them",
-            )
 
 
 def member(reference: Reference, module: ModuleType) -> Any:

@@ -61,6 +61,7 @@ TESTED_IN = {
     "evaluator/metrics/test_init.py": "evaluator.metrics.base",
     "evaluator/networks/test_backbone_loading.py": "evaluator.networks.building",
     "evaluator/networks/test_bfloat16_copy.py": "evaluator.networks.batch_norm_folding",
+    "evaluator/test_user_code.py": "evaluator.source_finder",
     "evaluator/networks/test_hooks.py": "evaluator.networks.target_layer",
     "evaluator/networks/test_splitting.py": "evaluator.networks.tracing",
     "evaluator/store/test_checksums.py": "evaluator.store.sealing",

@@ -10,18 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from evaluator import user_code
 from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, UsageError
 from evaluator.references import Reference
-from evaluator.sources import sources_of
+from evaluator.sources import Sources, sources_of
 from evaluator.user_code import allow, load
 
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """Modules and search path are given back."""
-    path, modules = list(sys.path), set(sys.modules)
+    """Modules, finders and search path are given back."""
+    path, finders, modules = list(sys.path), list(sys.meta_path), set(sys.modules)
     yield
-    sys.path[:] = path
+    sys.path[:], sys.meta_path[:] = path, finders
     for name in set(sys.modules) - modules:
         del sys.modules[name]
 
@@ -86,9 +87,60 @@ def test_errors_name_the_line(tmp_path: Path, text: str, words: str) -> None:
 
 
 def test_a_neighbour_never_hides_an_installed_package(tmp_path: Path) -> None:
-    write(tmp_path / "pytest.py", "raise ValueError")
-    assert loaded(write(tmp_path / "mycam.py", "import json\nThing = 1")) == 1
-    assert sys.path[-1] == str(tmp_path)
+    write(tmp_path / "tomllib.py", "raise ValueError")
+    sys.modules.pop("tomllib", None)
+    assert loaded(write(tmp_path / "mycam.py", "import tomllib\nThing = 1")) == 1
+
+
+NEIGHBOURS = """
+from hashed_near import value
+
+def Thing():
+    from hashed_late import value as late
+    from hashed_folder.part import value as inside
+    return value, late, inside
+"""
+
+
+def neighbours(folder: Path, value: int) -> None:
+    for name in ("hashed_near", "hashed_late", "hashed_folder/part"):
+        write(folder / f"{name}.py", f"value = {value}")
+
+
+@pytest.mark.parametrize("package", [False, True])
+def test_what_runs_is_what_was_hashed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: bool
+) -> None:
+    """The files change the moment after they were read, and again before a late import."""
+    file, text = tmp_path / "mycam.py", NEIGHBOURS
+    if package:
+        monkeypatch.syspath_prepend(tmp_path)
+        file, text = tmp_path / "hashed_package/mycam.py", NEIGHBOURS.replace("from ", "from .")
+        write(tmp_path / "hashed_package/__init__.py", "")
+    neighbours(write(file, text).parent, 1)
+
+    def replaced(reference: Reference) -> Sources:
+        found = sources_of(reference)
+        neighbours(file.parent, 2)
+        write(file, "def Thing():\n    return 'another source'")
+        return found
+
+    reference = Reference("hashed_package.mycam" if package else str(file), "Thing")
+    allow({reference.text: sources_of(reference).sha256})
+    monkeypatch.setattr(user_code, "sources_of", replaced)
+    assert load(reference)() == (1, 1, 1)
+
+
+def test_the_search_path_is_as_before(tmp_path: Path) -> None:
+    """While a file is imported its folder can be searched by computed names, and no longer."""
+    write(tmp_path / "computed_name.py", "value = 1")
+    text = "from importlib import import_module\nThing = import_module('computed' + '_name').value"
+    before = list(sys.path)
+    assert loaded(write(tmp_path / "mycam.py", text)) == 1
+    assert sys.path == before
+    with pytest.raises(UsageError):
+        loaded(write(tmp_path / "broken.py", "1 / 0"))
+    assert sys.path == before
 
 
 def test_two_neighbours_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -97,4 +149,14 @@ def test_two_neighbours_of_one_name_are_refused(tmp_path: Path) -> None:
         write(tmp_path / folder / "mycam.py", "from helper_of_both import name as Thing")
     assert loaded(tmp_path / "one/mycam.py") == "one"
     with pytest.raises(CamtuiError, match=r"another helper_of_both\.py is imported already"):
+        loaded(tmp_path / "two/mycam.py")
+
+
+def test_two_late_neighbours_of_one_name_are_refused(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        write(tmp_path / folder / "late_helper_of_both.py", f"name = '{folder}'")
+        text = "def Thing():\n    from late_helper_of_both import name\n    return name"
+        write(tmp_path / folder / "mycam.py", text)
+    loaded(tmp_path / "one/mycam.py")
+    with pytest.raises(CamtuiError, match=r"another late_helper_of_both\.py is imported already"):
         loaded(tmp_path / "two/mycam.py")

@@ -6,6 +6,7 @@ The network with its weights, without its code.
 from __future__ import annotations
 
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,7 @@ class Exported(Family):
         if spec.weights != DEFAULT_WEIGHTS:
             raise UsageError(f"{name} brings its own weights", f"-b {name} without weights=")
         try:
-            program = torch.export.load(source.file)
+            program = torch.export.load(BytesIO(source.contents[0]))
         except Exception as error:  # what a damaged or foreign archive raises is anybody's guess
             raise BackboneUnavailable(
                 f"{name} is no program of torch.export: {printable(error, 120)}", _EXPORT

@@ -11,8 +11,11 @@ import pytest
 import torch
 from torch import nn
 
+from evaluator import user_code
 from evaluator.errors import BackboneUnavailable, CodeNotAllowed, UsageError
 from evaluator.networks.backbone_loading import load_backbone
+from evaluator.references import Reference
+from evaluator.sources import Sources, sources_of
 from tests.evaluator.networks.families.support import loaded, spec_of
 from tests.networks import as_backbone, gap_network, random_images
 
@@ -65,6 +68,22 @@ def test_it_is_loaded_only_where_it_was_allowed(tmp_path: Path) -> None:
         load_backbone(
             spec_of(str(exported(tmp_path / "mine.pt2", gap_network(), random_images(2))))
         )
+
+
+def test_what_is_loaded_is_what_was_hashed(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file changes the moment after it was read."""
+    file = tmp_path / "changing.pt2"
+    file.write_bytes(program.read_bytes())
+
+    def replaced(reference: Reference) -> Sources:
+        found = sources_of(reference)
+        file.write_text("no program")
+        return found
+
+    monkeypatch.setattr(user_code, "sources_of", replaced)
+    assert loaded(str(file)).facts.channels == 12
 
 
 def test_what_is_refused(program: Path, tmp_path: Path) -> None:
