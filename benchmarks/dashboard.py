@@ -235,9 +235,9 @@ def measure_queries(path: Path) -> None:
     say("2 one refresh, queries and snapshot", "≤ 2 ms", f"{median(200, refresh):.2f} ms")
     say("2 idle tick", "≤ 0.1 ms", f"{median(500, feed.poll):.3f} ms")
     with RunReader(path) as reader:
-        by_adcc = median(50, lambda: reader.ranked(36, "adcc", ascending=True, limit=100))
+        by_adcc = median(50, lambda: reader.ranking.page(36, "adcc", ascending=True, limit=100))
         whole = median(20, lambda: page(reader, 36, "adcc", True, None))
-        deep = reader.ranked(36, "adcc", ascending=True, limit=25_000)[-1]
+        deep = reader.ranking.page(36, "adcc", ascending=True, limit=25_000)[-1]
         later = median(20, lambda: page(reader, 36, "adcc", True, deep))
         other = [
             median(20, partial(page, reader, 36, key, True, None))

@@ -86,7 +86,7 @@ def stored_components(reader: RunReader, backbone: str = "") -> tuple[list[str],
         and not cell.note
         and not catalog.is_control(cell.method)
     ]
-    found = reader.components([cell.id for cell in cells], 0, reader.info().image_count)
+    found = reader.rows.components([cell.id for cell in cells], 0, reader.info().image_count)
     values = np.full((reader.info().image_count, len(cells), 3), np.nan)
     place = {cell.id: number for number, cell in enumerate(cells)}
     for cell_id, image, *parts in found:

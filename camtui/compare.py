@@ -135,7 +135,7 @@ def comparable_metrics(first: RunReader, second: RunReader) -> list[str]:
 
 def _cells(reader: RunReader) -> dict[str, Cell]:
     """The cells with rows by ``BACKBONE/METHOD``."""
-    begun = {summary.cell for summary in reader.summaries() if summary.n}
+    begun = {summary.cell for summary in reader.averages.summaries() if summary.n}
     return {f"{cell.backbone}/{cell.method}": cell for cell in reader.cells() if cell.id in begun}
 
 
@@ -207,7 +207,7 @@ def _differences(
 
 
 def _values(reader: RunReader, cell: Cell) -> Iterator[tuple[bytes, Values]]:
-    for row, image, curves in reader.rows(cell.id, verify=True):
+    for row, image, curves in reader.rows.of_cell(cell.id, verify=True):
         known = {name: value for name in ROW_METRICS if (value := getattr(row, name)) is not None}
         yield image.path, {**known, **curves}
 

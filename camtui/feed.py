@@ -198,7 +198,7 @@ class Feed:
         reader = self._reader
         info, stages = reader.info(), tuple(reader.stages())
         status = status_of(reader, self.path, holder, stages)
-        summaries = {summary.cell: summary for summary in reader.summaries()}
+        summaries = {summary.cell: summary for summary in reader.averages.summaries()}
         images, look = reader.images_wanted(), status.look
         dropped = look.dropped if look else {}
         views = {

@@ -87,7 +87,7 @@ class Ties:
                 continue
             if self._reader is None:
                 self._reader = RunReader(self._path)
-            self._known[pair] = (n, self._reader.paired(*pair))
+            self._known[pair] = (n, self._reader.averages.paired(*pair))
             self.tested += 1
             learnt = True
             if time.monotonic() > end:

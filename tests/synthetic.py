@@ -351,7 +351,7 @@ def add_masks(run: Path, folder: Path) -> None:
     from PIL import Image
 
     with RunReader(run) as reader:
-        for ref in reader.images(0, reader.info().image_count):
+        for ref in reader.images.between(0, reader.info().image_count):
             file = (folder / os.fsdecode(ref.path)).with_suffix(".png")
             file.parent.mkdir(parents=True, exist_ok=True)
             mask = Image.new("L", (320, 240))

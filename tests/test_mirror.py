@@ -66,8 +66,8 @@ TESTED_IN = {
     "evaluator/networks/test_splitting.py": "evaluator.networks.tracing",
     "evaluator/store/test_checksums.py": "evaluator.store.sealing",
     "evaluator/store/test_reader.py": """
-        evaluator.store.readonly evaluator.store.rows""",
-    "evaluator/store/test_audit.py": "evaluator.store.repairs",
+        evaluator.store.columns evaluator.store.images evaluator.store.readonly evaluator.store.rows""",
+    "evaluator/store/test_audit.py": "evaluator.store.checks evaluator.store.repairs",
     "evaluator/store/test_row_writer.py": "evaluator.store.sums",
     "evaluator/store/test_writable.py": "evaluator.store.disk_space",
 }

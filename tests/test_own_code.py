@@ -570,7 +570,7 @@ def test_faults_cost_their_own_cells(place: Place) -> None:
     assert done.returncode == 0, done.stderr
     with RunReader(place.home / "runs" / "faulty.db") as reader:
         cells = {cell.id: cell.method for cell in reader.cells()}
-        rows = {cells[one.cell]: one.n for one in reader.summaries()}
+        rows = {cells[one.cell]: one.n for one in reader.averages.summaries()}
         told = {
             (cells[one.cell], one.metric): (one.reason, one.detail) for one in reader.failures()
         }

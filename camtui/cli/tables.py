@@ -84,7 +84,7 @@ def progress_of(reader: RunReader) -> Progress:
 
     from camtui.format import count
 
-    total = sum(summary.n for summary in reader.summaries())
+    total = sum(summary.n for summary in reader.averages.summaries())
     last = monotonic()
 
     def tell(rows: int) -> None:

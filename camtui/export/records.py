@@ -134,7 +134,7 @@ def image_records(
     keys = [metric.key for metric in metrics]
     for view in views:
         names = {"backbone": view.cell.backbone, "method": view.cell.method}
-        for row, image, curves in reader.rows(view.cell.id):
+        for row, image, curves in reader.rows.of_cell(view.cell.id):
             yield {**names, **_image_record(row, image, curves, keys)}
 
 

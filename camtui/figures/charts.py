@@ -130,7 +130,7 @@ def _convergence(axes: Axes, reader: RunReader, views: Sequence[CellView]) -> No
             continue
         means = [
             mean
-            for mean in convergence(reader.convergence(view.cell.id), view.summary.n)
+            for mean in convergence(reader.averages.convergence(view.cell.id), view.summary.n)
             if mean.n >= FEWEST
         ]
         n, middle = [mean.n for mean in means], np.array([100 * mean.value for mean in means])
@@ -222,7 +222,7 @@ def _mean_curve(reader: RunReader, view: CellView, metric: str) -> np.ndarray | 
     """The average curve of the first images of a cell."""
     total, n = None, 0
     for image in range(min(CURVE_IMAGES, view.images)):
-        found = reader.measurements(view.cell.id, image).get(metric)
+        found = reader.rows.measurements(view.cell.id, image).get(metric)
         if found is not None:
             points = np.frombuffer(found.curve, dtype="<f2").astype(np.float64)
             total, n = (points if total is None else total + points), n + 1

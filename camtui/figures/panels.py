@@ -83,7 +83,7 @@ def open_panels(reader: RunReader, cell: Cell, ref: ImageRef, *, truth: bool = F
         NotFound: the cell has no row for the image, its file is gone or another one now, or nobody
             has said where the object is.
     """
-    row = reader.row(cell.id, ref.id)
+    row = reader.rows.get(cell.id, ref.id)
     if row is None:
         raise NotFound(
             f"{cell.backbone}/{cell.method} has no row for {printable(ref.path)}",

@@ -220,8 +220,8 @@ def _worst(reader: RunReader, count: int, missing: list[str]) -> Iterator[str]:
     for cell in _leading_cells(reader) if count else []:
         name = f"{backbone_title(cell.backbone)}, {method_title(cell.method)}"
         yield f"<h3>{escape(name)}: lowest ADCC first</h3>\n"
-        for place in reader.ranked(cell.id, "adcc", ascending=True, limit=count):
-            ref = reader.image(place.image)
+        for place in reader.ranking.page(cell.id, "adcc", ascending=True, limit=count):
+            ref = reader.images.get(place.image)
             try:
                 sheet = _sheet(reader, cell, place.image)
             except NotFound as error:
@@ -241,7 +241,9 @@ def _sheet(reader: RunReader, cell: Cell, image: int) -> Image:
     from camtui.figures.panels import PICTURE_KINDS, open_panels
     from camtui.figures.sheet import cell_sheet
 
-    return cell_sheet(open_panels(reader, cell, reader.image(image)), PICTURE_KINDS, "viridis", 0.5)
+    return cell_sheet(
+        open_panels(reader, cell, reader.images.get(image)), PICTURE_KINDS, "viridis", 0.5
+    )
 
 
 def _failures(reader: RunReader, most: int = 100) -> Iterator[str]:
@@ -260,7 +262,7 @@ def _failures(reader: RunReader, most: int = 100) -> Iterator[str]:
     yield '<th scope="col" class="text">Reason</th></tr></thead><tbody>\n'
     for failure in failures:
         words = (
-            reader.image(failure.image).path,
+            reader.images.get(failure.image).path,
             names[failure.cell],
             f"{failure.reason}: {failure.detail}",
         )

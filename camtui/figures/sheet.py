@@ -87,7 +87,7 @@ def _figure_row(
     *,
     truth: bool,
 ) -> list[Captioned]:
-    having = [cell for cell in cells if reader.row(cell.id, ref.id) is not None]
+    having = [cell for cell in cells if reader.rows.get(cell.id, ref.id) is not None]
     if not having:
         raise NotFound(
             f"no method has a row for {printable(ref.path)}", "camtui worst RUN lists images"

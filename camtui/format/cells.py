@@ -37,7 +37,7 @@ def means_of_images(metrics: Sequence[Metric]) -> tuple[str, ...]:
 
 
 Paired = Callable[[str, int, int], PairedDifference | None]
-"""``RunReader.paired``, or a cache of it."""
+"""``Averages.paired``, or a cache of it."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def cell_views(reader: RunReader, ranked: Sequence[Metric] = ()) -> list[CellVie
     """
     images, look = reader.images_wanted(), reader.look()
     dropped = look.dropped if look else {}
-    summaries = {summary.cell: summary for summary in reader.summaries()}
+    summaries = {summary.cell: summary for summary in reader.averages.summaries()}
     views = [
         CellView(cell, summaries[cell.id], images, dropped=dropped.get(cell.id))
         for cell in reader.cells()
@@ -97,7 +97,7 @@ def cell_views(reader: RunReader, ranked: Sequence[Metric] = ()) -> list[CellVie
     for backbone in dict.fromkeys(view.cell.backbone for view in views):
         group = [view for view in views if view.cell.backbone == backbone]
         for metric in ranked:
-            for cell, mark in rank_cells(group, metric, reader.paired).items():
+            for cell, mark in rank_cells(group, metric, reader.averages.paired).items():
                 next(view for view in group if view.cell.id == cell).marks[metric.key] = mark
     return views
 

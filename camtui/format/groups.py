@@ -57,7 +57,7 @@ def grouped(reader: RunReader, views: Sequence[CellView], by: By) -> list[Group]
 
 def _groups(reader: RunReader, view: CellView, by: By, classes: Sequence[str]) -> Iterator[Group]:
     parts: dict[int | None, list[tuple[Row, dict[str, float]]]] = defaultdict(list)
-    for row, image, measured in reader.rows(view.cell.id):
+    for row, image, measured in reader.rows.of_cell(view.cell.id):
         parts[_key(row, image, by)].append((replace(row, map=None), measured))
     for key, images in parts.items():
         one = replace(view, summary=_summary(view.cell.id, images), images=len(images), marks={})
@@ -87,7 +87,7 @@ def class_name(classes: Sequence[str], index: int) -> str:
 
 
 def _summary(cell: int, images: Sequence[tuple[Row, dict[str, float]]]) -> CellSummary:
-    """What ``RunReader.summaries`` would say of a cell that had these rows only."""
+    """What ``Averages.summaries`` would say of a cell that had these rows only."""
     measurements = [
         Measurement(cell, row.image, key, value)
         for row, measured in images

@@ -90,7 +90,7 @@ def read_values(reader: RunReader, cells: Sequence[Cell], metrics: Sequence[Metr
     columns: dict[tuple[str, int], Floats] = {}
     for cell in cells:
         for key in keys:
-            pairs = reader.values(cell.id, key)
+            pairs = reader.rows.values(cell.id, key)
             if pairs:
                 column = columns[key, cell.id] = np.full(images, np.nan)
                 places, numbers = zip(*pairs, strict=True)

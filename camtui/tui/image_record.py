@@ -59,11 +59,11 @@ def read_image_record(
     Raises:
         NotFound: no such image.
     """
-    ref = reader.image(image)
-    row = reader.row(cell.id, image)
+    ref = reader.images.get(image)
+    row = reader.rows.get(cell.id, image)
     ascending = (known_metrics()[metric].sign > 0) == worst
     try:
-        rank = reader.rank_of(cell.id, metric, image, ascending=ascending)
+        rank = reader.ranking.rank_of(cell.id, metric, image, ascending=ascending)
     except CamtuiError:  # an optional metric of which no image has a value yet
         rank = None
     failure = ""
@@ -72,7 +72,7 @@ def read_image_record(
         failure = f"failed: {mine[0].reason}: {mine[0].detail}" if mine else "not evaluated yet"
     loaded = reader.backbones().get(cell.backbone)
     return ImageRecord(
-        cell, ref, row, loaded, reader.measurements(cell.id, image), rank, printable(failure)
+        cell, ref, row, loaded, reader.rows.measurements(cell.id, image), rank, printable(failure)
     )
 
 
@@ -85,7 +85,7 @@ def neighbour(
         return None
     ascending = (known_metrics()[metric].sign > 0) == worst
     after = RankedImage(record.image.id, value)
-    found = reader.ranked(
+    found = reader.ranking.page(
         record.cell.id, metric, ascending=ascending == (step > 0), limit=1, after=after
     )
     return found[0].image if found else None
@@ -94,7 +94,7 @@ def neighbour(
 def first_image(reader: RunReader, cell: int, metric: str, *, worst: bool) -> int | None:
     """The worst (or best) image of a cell."""
     ascending = (known_metrics()[metric].sign > 0) == worst
-    found = reader.ranked(cell, metric, ascending=ascending, limit=1)
+    found = reader.ranking.page(cell, metric, ascending=ascending, limit=1)
     return found[0].image if found else None
 
 
@@ -145,4 +145,4 @@ def rows_of_image(
     reader: RunReader, cells: list[Cell], image: int
 ) -> list[tuple[Cell, Row | None]]:
     """The rows of one image in several cells."""
-    return [(cell, reader.row(cell.id, image)) for cell in cells]
+    return [(cell, reader.rows.get(cell.id, image)) for cell in cells]

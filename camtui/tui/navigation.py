@@ -98,7 +98,7 @@ class NavigatingApp(WatchingApp):
             self.open_cell(cell.id, "adcc")
             return
         try:
-            image = (await self.ask(lambda reader: reader.find_image(self.settings.image))).id
+            image = (await self.ask(lambda reader: reader.images.find(self.settings.image))).id
         except CamtuiError as error:
             self.toast(error.message, severity="warning")
         else:

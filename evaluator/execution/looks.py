@@ -129,7 +129,7 @@ class Looks:
 
         races = [self._races[name] for name in sorted(self._open)]
         wanted = [cell for race in races for cell in race.racing]
-        found = self._reader.components(wanted, self.images, end)
+        found = self._reader.rows.components(wanted, self.images, end)
         if len(found) < len(wanted) * (end - self.images):
             return False
         for race in races:

@@ -166,7 +166,7 @@ class Loop:
         if self._unavailable:
             error = next(iter(self._unavailable.values()))
             raise _unavailable(error)
-        if self._failures and not any(summary.n for summary in self._reader.summaries()):
+        if self._failures and not any(summary.n for summary in self._reader.averages.summaries()):
             nothing = f"nothing could be computed: {counted(self._failures, 'failure')}, no value"
             raise ThresholdPassed(nothing, f"camtui errors {self._run_reference}")
 

@@ -220,7 +220,7 @@ class Schedule:
             last = min(first + CHUNK, end) - 1
             missing: dict[int, list[tuple[int, str]]] = defaultdict(list)
             for metric in metrics:
-                finished = self._reader.finished(cells, metric, first, last)
+                finished = self._reader.rows.finished(cells, metric, first, last)
                 for cell in cells:
                     for image in range(first, last + 1):
                         if (cell, image) not in finished:
@@ -241,12 +241,12 @@ class Schedule:
         last = first + stage.block - 1
         sources = catalog.sources_of(stage.metrics)
         maps, damaged = (
-            self._reader.stored_maps(stage.cells, first, last, sources)
+            self._reader.rows.stored_maps(stage.cells, first, last, sources)
             if stage.metrics
             else _NO_MAPS
         )
         groups: dict[tuple[tuple[int, ...], tuple[str, ...]], list[ImageRef]] = defaultdict(list)
-        for image in self._reader.images(first, last):
+        for image in self._reader.images.between(first, last):
             for cells, metrics in _alike(pending.get(image.id, ())):
                 if stage.metrics:
                     cells = tuple(

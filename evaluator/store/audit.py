@@ -42,16 +42,16 @@ def audit(reader: RunReader) -> list[str]:
 
 
 def _pages(reader: RunReader) -> list[str]:
-    return [printable(line, 300) for line in reader.damage()]
+    return [printable(line, 300) for line in reader.checks.integrity()]
 
 
 def _schema(reader: RunReader) -> list[str]:
-    return reader.foreign_schema()
+    return reader.checks.foreign_schema()
 
 
 def remark(reader: RunReader) -> str:
     """What the file lacks because an older camtui began it; empty as a rule."""
-    if reader.born_sealed():
+    if reader.checks.born_sealed():
         return ""
     return f"an older camtui began {printable(reader.path)}: records without a checksum cannot be checked against it"
 
@@ -71,9 +71,9 @@ def _changed(reader: RunReader) -> Iterator[str]:
     """Records that are not what was written."""
     found = [
         f"{table} {', '.join(map(printable, key))}: not what was written"
-        for table, key in reader.damaged_records()
+        for table, key in reader.checks.damaged_records()
     ]
-    for cell, image, metric in reader.damaged():
+    for cell, image, metric in reader.checks.damaged_rows():
         found.append(
             f"cell {cell}, image {image}: {printable(metric) or 'the row'} is not what was written"
         )
@@ -83,14 +83,16 @@ def _changed(reader: RunReader) -> Iterator[str]:
 
 
 def _wrong_sums(reader: RunReader) -> Iterator[str]:
-    sums, bins = sums_of(reader.every_row(), reader.every_measurement(), reader.every_arcc_source())
+    sums, bins = sums_of(
+        reader.rows.every_row(), reader.rows.every_measurement(), reader.rows.every_arcc_source()
+    )
     expected = {key: (n, total) for key, (n, total) in sums.items()}
-    stored = reader.raw_sums()
+    stored = reader.averages.raw_sums()
     for cell, a, b in sorted(
         {key for key in {*expected, *stored} if expected.get(key) != stored.get(key)}, key=repr
     ):
         yield f"cell {cell}: the sum of {' × '.join(map(printable, filter(None, (a, b))))} is not that of its rows"
-    histograms = reader.raw_histograms()
+    histograms = reader.averages.raw_histograms()
     wrong = {key[:2] for key in {*bins, *histograms} if bins.get(key, 0) != histograms.get(key, 0)}
     for cell, metric in sorted(wrong, key=repr):
         yield f"cell {cell}: the histogram of {printable(metric)} is not that of its rows"
@@ -102,7 +104,7 @@ def changed_images(reader: RunReader) -> list[str]:
     Reads every file of the data folder that has rows.
     """
     root, problems = Path(reader.plan().data), []
-    for image in reader.images(0, reader.info().image_count):
+    for image in reader.images.between(0, reader.info().image_count):
         if image.content is None:
             continue
         try:
@@ -135,12 +137,14 @@ def repair(path: Path) -> int:
         try:
             with RunReader(path) as reader:
                 dropped = writer.repairs.drop_damaged(
-                    list(reader.damaged()), list(reader.damaged_records())
+                    list(reader.checks.damaged_rows()), list(reader.checks.damaged_records())
                 )
                 if dropped:
                     writer.set_state("stopped", _DROPPED)
                 writer.rows.rebuild_sums(
-                    reader.every_row(), reader.every_measurement(), reader.every_arcc_source()
+                    reader.rows.every_row(),
+                    reader.rows.every_measurement(),
+                    reader.rows.every_arcc_source(),
                 )
         finally:
             writer.close()

@@ -1,6 +1,6 @@
-"""What is asked of a run about cells: averages, distributions, convergence, paired differences.
+"""Queries about cells: averages, distributions, convergence, paired differences.
 
-Two cells at most are scanned.
+At most two cells are scanned.
 """
 
 from __future__ import annotations
@@ -31,24 +31,27 @@ class ConvergencePoint(NamedTuple):
     complexity: float
 
 
-class Averages(ReadOnlyFile):
-    """Questions about cells."""
+class Averages:
+    """Averages, distributions, convergence and differences of cells."""
+
+    def __init__(self, file: ReadOnlyFile) -> None:
+        self._file = file
 
     def summaries(self) -> list[CellSummary]:
         """One summary per cell, from the running sums.
 
         A few dozen rows whatever the number of images.
         """
-        with self.moment():
+        with self._file.moment():
             failed = dict(
-                self._all(
+                self._file.all(
                     "SELECT cell_id, count(*) FROM failures WHERE metric = '' GROUP BY cell_id"
                 )
             )
             sums: dict[int, dict[tuple[str, str], Sum]] = {
-                cell: {} for (cell,) in self._all("SELECT id FROM cells ORDER BY id")
+                cell: {} for (cell,) in self._file.all("SELECT id FROM cells ORDER BY id")
             }
-            for cell, a, b, n, total in self._all(
+            for cell, a, b, n, total in self._file.all(
                 "SELECT cell_id, a, b, n, total FROM sums WHERE cell_id IN (SELECT id FROM cells)"
             ):
                 sums[cell][a, b] = Sum(n, total * UNIT)
@@ -65,7 +68,7 @@ class Averages(ReadOnlyFile):
         rows, drops = sums.get(("coherency", "")), sums.get(("average_drop", ""))
         if rows is None or (drops is not None and drops.n == rows.n):
             return []
-        return self._all(
+        return self._file.all(
             "SELECT coherency, complexity FROM results WHERE cell_id = ? AND adcc IS NULL AND "
             "average_drop IS NULL",
             (cell,),
@@ -74,7 +77,7 @@ class Averages(ReadOnlyFile):
     def histogram(self, cell: int, metric: str) -> list[int]:
         """Images per bin, ``schema.HISTOGRAM_BINS`` equal bins of the metric's range."""
         bins = [0] * schema.HISTOGRAM_BINS
-        for place, n in self._all(
+        for place, n in self._file.all(
             "SELECT bin, n FROM histograms WHERE cell_id = ? AND metric = ? AND bin BETWEEN 0 "
             "AND ?",
             (cell, metric, len(bins) - 1),
@@ -87,7 +90,7 @@ class Averages(ReadOnlyFile):
 
         Rows with an undefined drop left out.
         """
-        cursor = self._connection.execute(
+        cursor = self._file.stream(
             "SELECT average_drop, coherency, complexity FROM results WHERE cell_id = ? AND "
             "average_drop IS NOT NULL"
             " ORDER BY image_id",
@@ -103,7 +106,7 @@ class Averages(ReadOnlyFile):
         if metric == "adcc":
             names = ("average_drop", "coherency", "complexity")
             columns = ", ".join(f"{side}.{name}" for side in "fs" for name in names)
-            rows = self._all(
+            rows = self._file.all(
                 f"SELECT {columns} FROM results f JOIN results s USING (image_id)"
                 " WHERE f.cell_id = ? AND s.cell_id = ? AND f.average_drop NOTNULL AND "
                 "s.average_drop NOTNULL",
@@ -117,14 +120,14 @@ class Averages(ReadOnlyFile):
         if metric == "arcc":
             return paired_difference(metric, self._arcc_pairs(first, second))
         if metric in ROW_METRICS:
-            rows = self._all(
+            rows = self._file.all(
                 f"SELECT f.{metric}, s.{metric} FROM results f JOIN results s USING (image_id)"
                 f" WHERE f.cell_id = ? AND s.cell_id = ? AND f.{metric} NOTNULL AND s.{metric} "
                 "NOTNULL",
                 (first, second),
             )
         else:
-            rows = self._all(
+            rows = self._file.all(
                 "SELECT f.value, s.value FROM measurements f JOIN measurements s USING "
                 "(metric, image_id)"
                 " WHERE f.cell_id = ? AND s.cell_id = ? AND metric = ?",
@@ -138,7 +141,7 @@ class Averages(ReadOnlyFile):
         """What ARCC is computed from, of the images for which both cells have all of it."""
         sides: list[dict[int, dict[str, float]]] = []
         for cell in (first, second):
-            found = self._all(
+            found = self._file.all(
                 "SELECT image_id, coherency, complexity, value FROM results JOIN measurements "
                 "USING (cell_id, image_id)"
                 " WHERE cell_id = ? AND metric = 'road'",
@@ -148,3 +151,17 @@ class Averages(ReadOnlyFile):
                 {image: dict(zip(ARCC_SOURCES, values, strict=True)) for image, *values in found}
             )
         return ((sides[0][image], sides[1][image]) for image in sides[0] if image in sides[1])
+
+    def raw_sums(self) -> dict[tuple[int, str, str], tuple[int, int]]:
+        """The running sums as stored: (cell, a, b) → (n, total in units of 2⁻⁴⁰)."""
+        return {
+            (cell, a, b): (n, total)
+            for cell, a, b, n, total in self._file.all("SELECT cell_id, a, b, n, total FROM sums")
+        }
+
+    def raw_histograms(self) -> dict[tuple[int, str, int], int]:
+        """The histograms as stored: (cell, metric, bin) → n, empty bins left out."""
+        return {
+            (cell, metric, bin_): n
+            for cell, metric, bin_, n in self._file.all("SELECT * FROM histograms WHERE n > 0")
+        }

@@ -1,7 +1,4 @@
-"""What is asked of a run about order.
-
-The worst and the best images of a cell, page by page, and the place of one.
-"""
+"""Queries about order: the worst and the best images of a cell, page by page, the rank of one."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from evaluator.catalog import ROW_METRICS, value_range
 from evaluator.errors import UsageError
 from evaluator.store import schema
 from evaluator.store.averages import Averages
+from evaluator.store.readonly import ReadOnlyFile
 from evaluator.text import printable
 
 
@@ -24,10 +22,14 @@ class RankedImage(NamedTuple):
     value: float
 
 
-class Ranking(Averages):
-    """Questions about the order of a cell's images; histograms keep them from sorting it all."""
+class Ranking:
+    """The order of a cell's images; histograms keep a query from sorting them all."""
 
-    def ranked(
+    def __init__(self, file: ReadOnlyFile, averages: Averages) -> None:
+        self._file = file
+        self._averages = averages
+
+    def page(
         self,
         cell: int,
         metric: str,
@@ -52,8 +54,8 @@ class Ranking(Averages):
         values: list[Any] = [cell, *([metric] if where else [])]
         values += [after.value, after.image] if after else []
 
-        def page(which: str, *edge: float) -> list[RankedImage]:
-            rows = self._all(
+        def part(which: str, *edge: float) -> list[RankedImage]:
+            rows = self._file.all(
                 f"SELECT image_id, {column} FROM {table} WHERE cell_id = ?{where}{condition} "
                 f"AND {column} {which}"
                 f" ORDER BY {column} {order}, image_id {order} LIMIT ?",
@@ -63,10 +65,10 @@ class Ranking(Averages):
 
         edge = None if metric == "adcc" else self._bin_edge(cell, metric, ascending, limit, after)
         if edge is not None:
-            found = page("< ?" if ascending else ">= ?", edge)
+            found = part("< ?" if ascending else ">= ?", edge)
             if len(found) == limit:  # else the histogram is not that of the rows: ``camtui doctor``
                 return found
-        return page("NOTNULL")
+        return part("NOTNULL")
 
     def _bin_edge(
         self, cell: int, metric: str, ascending: bool, limit: int, after: RankedImage | None
@@ -75,7 +77,7 @@ class Ranking(Averages):
 
         ``None`` where there are not so many.
         """
-        bins = self.histogram(cell, metric)
+        bins = self._averages.histogram(cell, metric)
         order = range(len(bins)) if ascending else range(len(bins) - 1, -1, -1)
         scale = value_range(metric)
         begun = schema.histogram_bin(after.value, *scale) if after else None
@@ -94,13 +96,13 @@ class Ranking(Averages):
         table, column, where = self._metric_source(metric)
         key: list[Any] = [cell, *([metric] if where else [])]
         scope = f"FROM {table} WHERE cell_id = ?{where} AND {column} NOTNULL"
-        value = self._connection.execute(
+        value = self._file.stream(
             f"SELECT {column} {scope} AND image_id = ?", [*key, image]
         ).fetchone()
         if value is None:
             return None
         beyond = "<" if ascending else ">"
-        before, total = self._one(
+        before, total = self._file.one(
             f"SELECT count(*) FILTER (WHERE ({column}, image_id) {beyond} (?, ?)), count(*) "
             f"{scope}",
             [value[0], image, *key],
@@ -110,7 +112,7 @@ class Ranking(Averages):
     def _metric_source(self, metric: str) -> tuple[str, str, str]:
         if metric in ROW_METRICS:
             return "results", metric, ""
-        if not self._connection.execute(
+        if not self._file.stream(
             "SELECT 1 FROM measurements WHERE metric = ? LIMIT 1", (metric,)
         ).fetchone():
             raise UsageError(

@@ -1,17 +1,15 @@
-"""Everybody else's view of a run: what it is and how it does.
+"""A run's file as everybody but its driver sees it.
 
-Cells, images and their order: the classes it is built on.
+The run itself stands here; images, rows, averages, ranking and checks have readers of their own.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from evaluator import catalog
 from evaluator.errors import StoreError, UsageError
@@ -28,34 +26,63 @@ from evaluator.records import (
     Stage,
     WorkerState,
 )
-from evaluator.store import schema, sealing
-from evaluator.store.averages import ConvergencePoint
+from evaluator.store.averages import Averages, ConvergencePoint
+from evaluator.store.checks import Checks
 from evaluator.store.copying import copy_database
+from evaluator.store.images import Images
 from evaluator.store.ranking import RankedImage, Ranking
-from evaluator.store.readonly import DAMAGE
+from evaluator.store.readonly import DAMAGE, ReadOnlyFile
 from evaluator.store.rows import Rows
 from evaluator.text import printable
 
 __all__ = ["ConvergencePoint", "RankedImage", "RunReader"]
 
 
-class RunReader(Ranking, Rows):
+class RunReader:
     """A run's file, open for reading. Every method is one short transaction.
 
     Methods and metrics that are not camtui's own become known as the run describes them; their code
     is not imported.
+
+    Attributes:
+        path: the file. version: of its tables.
+        images, rows: of the run; averages: and distributions of its cells; ranking: of their
+            images; checks: whether all of it is what was written.
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        with suppress(
-            StoreError, *DAMAGE
-        ):  # there is no plan yet, or none: whoever asks for it is told
+        """Open an existing run.
+
+        Raises:
+            NotFound, StoreError: as ``ReadOnlyFile``.
+        """
+        self.path = path
+        self.file = ReadOnlyFile(path)
+        self.images = Images(self.file)
+        self.checks = Checks(self.file, self.images)
+        self.rows = Rows(self.file, self.images, self.checks)
+        self.averages = Averages(self.file)
+        self.ranking = Ranking(self.file, self.averages)
+        with suppress(StoreError, *DAMAGE):  # no plan yet, or a damaged one: who asks is told
             self.plan()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def moment(self) -> AbstractContextManager[None]:
+        """Everything that is asked within it is answered from the file as it stood at one moment."""
+        return self.file.moment()
 
     def own_log(self) -> str:
         """Name of the log beside the file that is this run's, empty where the file names none."""
-        return (self._one("SELECT log FROM run")[0] or "") if self.version > 1 else ""
+        return (self.file.one("SELECT log FROM run")[0] or "") if self.file.version > 1 else ""
 
     def copy_to(self, target: Path) -> None:
         """A whole copy of the file, also while it is being written.
@@ -63,19 +90,19 @@ class RunReader(Ranking, Rows):
         Raises:
             UsageError: there is a file of that name, or it cannot be written.
         """
-        copy_database(self._connection, target)
+        copy_database(self.file.connection, target)
 
     def data_version(self) -> int:
         """Changes when the file has changed since this connection last looked.
 
         An idle tick costs this and no more.
         """
-        return int(self._one("PRAGMA data_version")[0])
+        return int(self.file.one("PRAGMA data_version")[0])
 
     def info(self) -> RunInfo:
         """State, times and counts."""
-        sessions = "worked, resumed" if self.version > 1 else "0.0, NULL"
-        *row, versions, worked, resumed = self._one(
+        sessions = "worked, resumed" if self.file.version > 1 else "0.0, NULL"
+        *row, versions, worked, resumed = self.file.one(
             "SELECT name, state, message, created, started, finished, heartbeat, pid, host, "
             "image_count, versions,"
             f" {sessions} FROM run"
@@ -88,7 +115,7 @@ class RunReader(Ranking, Rows):
         Raises:
             StoreError: what is stored is no plan.
         """
-        (text,) = self._one("SELECT plan FROM run")
+        (text,) = self.file.one("SELECT plan FROM run")
         try:
             return RunPlan.from_json(text)
         except (UsageError, *DAMAGE) as error:
@@ -99,18 +126,18 @@ class RunReader(Ranking, Rows):
 
     def manifest_sha256(self) -> str:
         """Identity of the data set: every path and size, whatever the limit."""
-        return str(self._one("SELECT manifest_sha256 FROM run")[0])
+        return str(self.file.one("SELECT manifest_sha256 FROM run")[0])
 
     def backbones(self) -> dict[str, LoadedBackbone | None]:
         """Backbones by name, in the plan's order; ``None`` until one has been loaded once."""
-        rows = self._all("SELECT name, loaded FROM backbones ORDER BY id")
+        rows = self.file.all("SELECT name, loaded FROM backbones ORDER BY id")
         return {name: _loaded(json.loads(text), self.plan) if text else None for name, text in rows}
 
     def cells(self) -> list[Cell]:
         """Every cell, backbones in the plan's order, methods as they were asked for."""
         return [
             Cell(id_, backbone, method, bool(applicable), note)
-            for id_, backbone, method, applicable, note in self._all(
+            for id_, backbone, method, applicable, note in self.file.all(
                 "SELECT c.id, b.name, c.method, c.applicable, c.note FROM cells c JOIN "
                 "backbones b ON b.id = c.backbone_id"
                 " ORDER BY b.id, c.id"
@@ -126,7 +153,7 @@ class RunReader(Ranking, Rows):
         total, dropped = self.images_wanted(), look.dropped if look else {}
         done = self.done()
         stages = []
-        for id_, title, backbone, cells, metrics, forwards, seconds, timed in self._all(
+        for id_, title, backbone, cells, metrics, forwards, seconds, timed in self.file.all(
             "SELECT s.id, title, b.name, s.cells, metrics, forwards_per_image, seconds, "
             "timed_images"
             " FROM stages s JOIN backbones b ON b.id = s.backbone_id ORDER BY s.id"
@@ -149,9 +176,9 @@ class RunReader(Ranking, Rows):
 
         ``None`` where it has none, or nobody has looked yet.
         """
-        if not self._all("SELECT 1 FROM sqlite_schema WHERE name = 'looks'"):
+        if not self.file.all("SELECT 1 FROM sqlite_schema WHERE name = 'looks'"):
             return None  # a file of version 1
-        rows = self._all("SELECT rule, images, needed, decided, dropped, verdicts FROM looks")
+        rows = self.file.all("SELECT rule, images, needed, decided, dropped, verdicts FROM looks")
         if not rows:
             return None
         rule, images, needed, decided, dropped, verdicts = rows[0]
@@ -162,7 +189,7 @@ class RunReader(Ranking, Rows):
         """How many images every cell is to have: all, or those by which the rule was met."""
         look = self.look()
         return (
-            int(self._one("SELECT image_count FROM run")[0])
+            int(self.file.one("SELECT image_count FROM run")[0])
             if look is None or look.decided is None
             else look.decided
         )
@@ -174,16 +201,16 @@ class RunReader(Ranking, Rows):
         """
         failed = {
             (cell, metric): n
-            for cell, metric, n in self._all(
+            for cell, metric, n in self.file.all(
                 "SELECT cell_id, metric, count(*) FROM failures GROUP BY cell_id, metric"
             )
         }
         done = dict(failed)
-        cells = self._all("SELECT id FROM cells")
+        cells = self.file.all("SELECT id FROM cells")
         optional = {(cell, metric) for metric in catalog.optional_metrics() for (cell,) in cells}
         for key in optional:
             done[key] = failed.get(key, 0) + failed.get((key[0], ""), 0)
-        for cell, name, n in self._all("SELECT cell_id, a, n FROM sums WHERE b = ''"):
+        for cell, name, n in self.file.all("SELECT cell_id, a, n FROM sums WHERE b = ''"):
             key = (cell, "" if name == "degenerate" else name)
             done[key] = done.get(key, 0) + n
         return done
@@ -192,12 +219,12 @@ class RunReader(Ranking, Rows):
         """The workers of the running session as the driver last saw them."""
         columns = "id, device, pid, state, heartbeat, restarts, utilisation, memory_used, memory_total, power, temperature"
         return [
-            WorkerState(*row) for row in self._all(f"SELECT {columns} FROM workers ORDER BY id")
+            WorkerState(*row) for row in self.file.all(f"SELECT {columns} FROM workers ORDER BY id")
         ]
 
     def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         """The newest ``limit`` events with an id above ``after``, oldest first."""
-        rows = self._all(
+        rows = self.file.all(
             "SELECT id, time, level, text FROM events WHERE id > ? ORDER BY id DESC LIMIT ?",
             (after, limit),
         )
@@ -207,7 +234,7 @@ class RunReader(Ranking, Rows):
         """What has no value, and why."""
         return [
             Failure(*row)
-            for row in self._all(
+            for row in self.file.all(
                 "SELECT cell_id, image_id, metric, reason, detail FROM failures WHERE ?1 IS "
                 "NULL OR cell_id = ?1"
                 " ORDER BY image_id, cell_id, metric LIMIT ?2",
@@ -220,71 +247,15 @@ class RunReader(Ranking, Rows):
 
         That an image has no truth is no failure.
         """
-        return int(self._one("SELECT count(*) FROM failures WHERE reason != ?", (NO_TRUTH,))[0])
+        return int(self.file.one("SELECT count(*) FROM failures WHERE reason != ?", (NO_TRUTH,))[0])
 
     def without_truth(self) -> int:
         """How many images have no value of the metrics that need a truth because there is none."""
         return int(
-            self._one(
+            self.file.one(
                 "SELECT count(DISTINCT image_id) FROM failures WHERE reason = ?", (NO_TRUTH,)
             )[0]
         )
-
-    def damage(self) -> list[str]:
-        """What SQLite finds wrong with the file itself: nothing, as a rule. Reads all of it."""
-        found = [str(line) for (line,) in self._all("PRAGMA integrity_check(20)") if line != "ok"]
-        return found + [
-            f"{row[0]}: a row without its {row[2]}"
-            for row in self._all("PRAGMA foreign_key_check")[:20]
-        ]
-
-    def foreign_schema(self) -> list[str]:
-        """Tables and indexes that are not those of its version; nothing, as a rule."""
-        with closing(sqlite3.connect(":memory:")) as fresh:
-            for script in schema.MIGRATIONS[: self.version]:
-                fresh.executescript(script)
-            expected = _definitions(fresh.execute(_SCHEMA_QUERY).fetchall())
-        found = _definitions(self._all(_SCHEMA_QUERY))
-        return sorted(
-            {f"the table {printable(name)} is not a run's" for _, name, _ in found ^ expected}
-        )
-
-    def damaged_records(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
-        """``(table, key)`` of every record with a wrong checksum; rows and measurements aside."""
-        if self.version < 2:
-            return
-        optional = not self.born_sealed()
-        sealing.add_function(self._connection)
-        for table in sealing.sealed_tables(self._connection):
-            missing = "checksum NOTNULL AND" if optional else ""
-            query = f"SELECT {', '.join(table.key)} FROM {table.name} WHERE {missing} checksum IS NOT {table.expression()}"
-            for key in self._connection.execute(query):
-                yield table.name, key
-
-    def raw_sums(self) -> dict[tuple[int, str, str], tuple[int, int]]:
-        """The running sums as stored: (cell, a, b) → (n, total in units of 2⁻⁴⁰)."""
-        return {
-            (cell, a, b): (n, total)
-            for cell, a, b, n, total in self._all("SELECT cell_id, a, b, n, total FROM sums")
-        }
-
-    def raw_histograms(self) -> dict[tuple[int, str, int], int]:
-        """The histograms as stored: (cell, metric, bin) → n, empty bins left out."""
-        return {
-            (cell, metric, bin_): n
-            for cell, metric, bin_, n in self._all("SELECT * FROM histograms WHERE n > 0")
-        }
-
-
-_SCHEMA_QUERY = "SELECT type, tbl_name, coalesce(sql, name) FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'"
-
-
-def _definitions(found: list[tuple[Any, ...]]) -> set[tuple[str, str, str]]:
-    """Kind, table and definition of each entry, comments and blanks aside."""
-    return {
-        (str(kind), str(table), " ".join(re.sub("--[^\n]*", "", str(sql)).split()))
-        for kind, table, sql in found
-    }
 
 
 def _loaded(values: dict[str, Any], plan: Callable[[], RunPlan]) -> LoadedBackbone:

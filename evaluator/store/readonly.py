@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 from evaluator.errors import NotFound, StoreError
@@ -43,7 +43,8 @@ that is cut short under it would kill the process).
 class ReadOnlyFile:
     """A connection that can only read, checked to be a run of ours.
 
-    What is asked of it stands in the classes built on it.
+    Attributes:
+        path: the file. version: of its tables. connection: SQLite's own.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,13 +58,13 @@ class ReadOnlyFile:
         self.version = 0
         if not path.is_file():
             raise NotFound(f"no such run file: {printable(path)}", "list the runs: camtui ls")
-        self._connection = self._open("mode=ro")
+        self.connection = self._open("mode=ro")
         try:
             try:
                 self._check()
             except sqlite3.OperationalError as error:
                 self.close()
-                self._connection = self._open_immutable(error)
+                self.connection = self._open_immutable(error)
                 self._check()
         except DAMAGE as error:
             self.close()
@@ -96,40 +97,49 @@ class ReadOnlyFile:
 
     def _check(self) -> None:
         try:
-            self.version = refuse_foreign(self._connection, self.path, "list the runs: camtui ls")
+            self.version = refuse_foreign(self.connection, self.path, "list the runs: camtui ls")
         except StoreError:
             self.close()
             raise
-        self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        self.connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
 
-    def _one(self, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
-        row: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
+    def stream(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """The records of a query, one by one."""
+        return self.connection.execute(query, values)
+
+    def first(self, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """The first record of a query, ``None`` where there is none."""
+        row: tuple[Any, ...] | None = self.connection.execute(query, values).fetchone()
+        return row
+
+    def one(self, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
+        """The one record of a query.
+
+        Raises:
+            StoreError: there is none: the run has not begun.
+        """
+        row = self.first(query, values)
         if row is None:
             raise StoreError(f"{printable(self.path)} holds no run yet", "camtui run starts one")
         return row
 
-    def _all(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self._connection.execute(query, values).fetchall()
+    def all(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Every record of a query."""
+        return self.connection.execute(query, values).fetchall()
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self.connection.close()
 
     @contextmanager
     def moment(self) -> Iterator[None]:
         """Everything that is asked within it is answered from the file as it stood at one moment."""
-        if self._connection.in_transaction:
+        if self.connection.in_transaction:
             yield
             return
-        self._connection.execute("BEGIN")
+        self.connection.execute("BEGIN")
         try:
             yield
         finally:
-            if self._connection.in_transaction:  # not where SQLite itself has given up on it
-                self._connection.execute("ROLLBACK")
+            if self.connection.in_transaction:  # not where SQLite itself has given up on it
+                self.connection.execute("ROLLBACK")

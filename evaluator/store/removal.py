@@ -53,7 +53,7 @@ def part_of(
     cells = [
         cell for cell in reader.cells() if cell.backbone in backbones or cell.method in methods
     ]
-    counted = {summary.cell: summary.n for summary in reader.summaries()}
+    counted = {summary.cell: summary.n for summary in reader.averages.summaries()}
     positions = tuple(place for place, name in enumerate(names) if name in backbones)
     left = without(plan, backbones=backbones, methods=methods)
     return Part(

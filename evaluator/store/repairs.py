@@ -8,7 +8,7 @@ from typing import Any
 from evaluator.records import Measurement, Row
 from evaluator.store import schema, sealing
 from evaluator.store.checksums import measurement_checksum, row_checksum
-from evaluator.store.rows import MEASUREMENT_COLUMNS, ROW_COLUMNS
+from evaluator.store.columns import MEASUREMENT_COLUMNS, ROW_COLUMNS
 from evaluator.store.writable import WritableFile
 
 

@@ -28,7 +28,7 @@ def test_the_change_is_the_second_minus_the_first_over_common_images(tmp_path: P
     rows = [
         {
             image.path: row.average_drop
-            for row, image, _ in reader.rows(2)
+            for row, image, _ in reader.rows.of_cell(2)
             if row.average_drop is not None
         }
         for reader in (first, second)
@@ -50,7 +50,8 @@ def test_the_change_of_adcc_is_that_of_the_headline(tmp_path: Path) -> None:
         run(tmp_path, "b", undefined=False, shift=-0.05),
     )
     means = [
-        {s.cell: s.means["adcc"].value for s in reader.summaries()} for reader in (first, second)
+        {s.cell: s.means["adcc"].value for s in reader.averages.summaries()}
+        for reader in (first, second)
     ]
     for place, cell in enumerate(compare_runs(first, second, ADCC).cells, 1):
         assert cell.change.value == pytest.approx(means[1][place] - means[0][place], abs=1e-9)
@@ -67,7 +68,7 @@ def test_images_pair_by_path_whatever_their_order(tmp_path: Path) -> None:
     second = run(tmp_path, "b", images=5, paths=paths[::2], failures=False, undefined=False)
     found = compare_runs(first, second, ADCC)
     assert {cell.change.n for cell in found.cells} == {5}
-    drops = {image.path: row.average_drop for row, image, _ in first.rows(2)}
+    drops = {image.path: row.average_drop for row, image, _ in first.rows.of_cell(2)}
     cell = next(
         c
         for c in compare_runs(first, second, [all_metrics()["average_drop"]]).cells

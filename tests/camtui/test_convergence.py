@@ -14,8 +14,8 @@ def test_it_ends_in_the_headline_of_the_cell(tmp_path: Path) -> None:
         tmp_path / "run.db", images=300, methods=("gradcam",), backbones=("resnet18",), curves=False
     )
     with RunReader(run) as reader:
-        (summary,) = reader.summaries()
-        curve = convergence(reader.convergence(1), summary.means["average_drop"].n)
+        (summary,) = reader.averages.summaries()
+        curve = convergence(reader.averages.convergence(1), summary.means["average_drop"].n)
     last, headline = curve[-1], summary.means["average_drop"]
     assert last.n == headline.n
     assert 100 < len(curve) <= 150

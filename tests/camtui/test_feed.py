@@ -39,7 +39,7 @@ def test_averages_are_those_of_the_rows(run: Path) -> None:
     assert snapshot is not None
     with RunReader(run) as reader:
         for cell in snapshot.cells:
-            rows = [row for row, _, _ in reader.rows(cell.id)]
+            rows = [row for row, _, _ in reader.rows.of_cell(cell.id)]
             for metric in ("coherency", "complexity", "average_increase"):
                 mean = snapshot.mean(cell.id, metric)
                 assert mean is not None

@@ -118,8 +118,8 @@ NAME = "net.py:build:weights=best.safetensors"
 def test_it_has_learnt_and_its_rows_say_so(home: Path) -> None:
     with RunReader(home / "home/runs/shapes.db") as reader:
         loaded = reader.backbones()[NAME]
-        rows = list(reader.every_row())
-        labels = {image.id: image.label for image in reader.images(0, 99)}
+        rows = list(reader.rows.every_row())
+        labels = {image.id: image.label for image in reader.images.between(0, 99)}
     assert loaded is not None
     assert loaded.classes == CLASSES
     assert loaded.preprocessing == Preprocessing(SIDE, SIDE, mean=(0.5,), std=(0.25,), channels=1)

@@ -92,7 +92,7 @@ def test_every_number_that_both_have(run: RunReader) -> None:
         ("vgg16", "xgradcam"),
     }
     assert len(rows) == 7 * len(pairs)
-    summaries = {s.cell: s.means for s in run.summaries()}
+    summaries = {s.cell: s.means for s in run.averages.summaries()}
     for cell in run.cells():
         for row in (
             row for row in rows if (row.backbone, row.method) == (cell.backbone, cell.method)

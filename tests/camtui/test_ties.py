@@ -55,7 +55,9 @@ def test_a_chosen_cell_is_compared_though_ranks_do_not_need_it(run: Path) -> Non
     best = best_in_backbone(snapshot, ties.marks(snapshot, "adcc"), "adcc", fake.id)
     assert best is not None
     with RunReader(run) as reader:
-        assert ties.difference("adcc", best, fake.id) == reader.paired("adcc", best, fake.id)
+        assert ties.difference("adcc", best, fake.id) == reader.averages.paired(
+            "adcc", best, fake.id
+        )
     ties.close()
 
 

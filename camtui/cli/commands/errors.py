@@ -65,7 +65,7 @@ def _failures(reader: RunReader) -> Iterator[dict[str, Any]]:
         key = (failure.image, failure.metric, failure.reason, failure.detail)
         grouped.setdefault(key, []).append(names[failure.cell])
     for (image, metric, reason, detail), cells in grouped.items():
-        path = printable(reader.image(image).path)
+        path = printable(reader.images.get(image).path)
         yield {
             "image": path,
             "id": image,

@@ -77,7 +77,7 @@ def image(
     check_free(target, force=force)
     reader = open_run(run)
     scale, views = _colours(colours), _views(view or ("overlay" if all_methods else "all"))
-    refs = [reader.find_image(text) for text in images]
+    refs = [reader.images.find(text) for text in images]
     if all_methods:
         from camtui.figures.sheet import figure_2
 

@@ -61,7 +61,7 @@ def worst(
 
     chosen = find_cell(reader, cell) if cell else _leading_cell(reader)
     ascending = (metric.sign > 0) != best
-    ranked = reader.ranked(chosen.id, metric.key, ascending=ascending, limit=limit)
+    ranked = reader.ranking.page(chosen.id, metric.key, ascending=ascending, limit=limit)
     if not ranked:
         raise NotFound(
             f"{chosen.backbone}/{chosen.method} has no {metric.key} yet",
@@ -98,9 +98,9 @@ def _leading_cell(reader: RunReader) -> Cell:
 
 
 def _ranked_record(reader: RunReader, cell: Cell, place: int, image: int) -> dict[str, Any]:
-    ref, row = reader.image(image), reader.row(cell.id, image)
+    ref, row = reader.images.get(image), reader.rows.get(cell.id, image)
     assert row is not None, "a ranked image has a row"
-    curves = {name: found.value for name, found in reader.measurements(cell.id, image).items()}
+    curves = {name: found.value for name, found in reader.rows.measurements(cell.id, image).items()}
     values = {key: getattr(row, key) for key in catalog.ROW_METRICS} | curves
     classes = _classes(reader, cell.backbone)
     return {

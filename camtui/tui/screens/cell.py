@@ -53,9 +53,9 @@ def page(
     reader: RunReader, cell: int, metric: str, ascending: bool, after: RankedImage | None
 ) -> list[ListedImage]:
     """The next images of the list, by key."""
-    ranked = reader.ranked(cell, metric, ascending=ascending, limit=PAGE, after=after)
+    ranked = reader.ranking.page(cell, metric, ascending=ascending, limit=PAGE, after=after)
     return [
-        ListedImage(place, reader.image(place.image), reader.row(cell, place.image))
+        ListedImage(place, reader.images.get(place.image), reader.rows.get(cell, place.image))
         for place in ranked
     ]
 
@@ -136,8 +136,12 @@ class CellScreen(RunScreen):
         self._show_list_head(snapshot)
 
     async def _fetch_plots(self, n: int) -> None:
-        histogram = await self.ask(lambda reader: reader.histogram(self.cell_id, self.metric))
-        curve = await self.ask(lambda reader: convergence(reader.convergence(self.cell_id), n))
+        histogram = await self.ask(
+            lambda reader: reader.averages.histogram(self.cell_id, self.metric)
+        )
+        curve = await self.ask(
+            lambda reader: convergence(reader.averages.convergence(self.cell_id), n)
+        )
         self._histogram, self._curve = histogram or [], curve or []
         self._show_plots()
 

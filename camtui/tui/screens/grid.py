@@ -43,7 +43,7 @@ _ORDER_HOLD = 5.0
 
 
 def _convergence_of(reader: RunReader, *, cell: int, n: int) -> list[Mean]:
-    return convergence(reader.convergence(cell), n)
+    return convergence(reader.averages.convergence(cell), n)
 
 
 class GridScreen(RunScreen):
@@ -313,7 +313,7 @@ class GridScreen(RunScreen):
 
     async def _fetch_histogram(self, wanted: tuple[int, str, int]) -> None:
         cell, metric, _ = wanted
-        counts = await self.ask(lambda reader: reader.histogram(cell, metric))
+        counts = await self.ask(lambda reader: reader.averages.histogram(cell, metric))
         if counts is not None:
             self._histogram = (wanted, counts)
             self._show_detail(self.snapshot)

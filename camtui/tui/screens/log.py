@@ -177,7 +177,7 @@ def failure_lines(reader: RunReader) -> TableContent:
         cell = f"{printable(name.method)}/{printable(name.backbone)}" + (
             f" {failure.metric}" if failure.metric else ""
         )
-        image = printable(reader.image(failure.image).path)
+        image = printable(reader.images.get(failure.image).path)
         fields = (
             Field(image[-30:]),
             Field(cell, "dim"),

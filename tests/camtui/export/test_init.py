@@ -23,7 +23,7 @@ def truth(reader: RunReader) -> list[dict[str, Any]]:
     """Every per-image value straight from the database."""
     found = []
     for cell in reader.cells():
-        for row, image, curves in reader.rows(cell.id):
+        for row, image, curves in reader.rows.of_cell(cell.id):
             values = {
                 key: getattr(row, key) for key in METRICS if key not in ("deletion", "insertion")
             } | curves
@@ -89,7 +89,7 @@ def summary_values(reader: RunReader, form: str) -> dict[tuple[str, str, str], t
 @pytest.mark.parametrize("form", DATA_FORMATS)
 def test_every_average_comes_back_exactly(reader: RunReader, form: str) -> None:
     found = summary_values(reader, form)
-    summaries = {summary.cell: summary for summary in reader.summaries()}
+    summaries = {summary.cell: summary for summary in reader.averages.summaries()}
     for cell in reader.cells():
         summary = summaries[cell.id]
         means = {**summary.means, "mean_image_adcc": summary.mean_image_adcc}
@@ -106,7 +106,7 @@ def test_tables_have_the_same_values_at_their_digits(
     reader: RunReader, form: str, digits: int
 ) -> None:
     text = written(reader, form, options=TableOptions(digits=digits)).decode()
-    for summary in reader.summaries():
+    for summary in reader.averages.summaries():
         for mean in summary.means.values():
             assert percent(mean.value, digits) in text
 

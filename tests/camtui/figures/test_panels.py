@@ -19,8 +19,8 @@ SIDE = Preprocessing().side
 
 
 def test_panels_are_the_evaluated_pixels_and_the_stored_map(reader: RunReader) -> None:
-    panels = open_panels(reader, find_cell(reader, "vgg16/gradcam"), reader.image(4))
-    expected = open_square(Path(reader.plan().data), reader.image(4).path, Preprocessing())
+    panels = open_panels(reader, find_cell(reader, "vgg16/gradcam"), reader.images.get(4))
+    expected = open_square(Path(reader.plan().data), reader.images.get(4).path, Preprocessing())
     assert np.array_equal(panels.view("input"), np.asarray(expected))
     assert panels.row.map is not None
     low = np.array(struct.unpack("<49f", panels.row.map)).reshape(7, 7)
@@ -33,7 +33,7 @@ def test_panels_are_the_evaluated_pixels_and_the_stored_map(reader: RunReader) -
 
 
 def test_fake_cam_shows_the_whole_image_but_one_pixel(reader: RunReader) -> None:
-    panels = open_panels(reader, find_cell(reader, "vgg16/fakecam"), reader.image(4))
+    panels = open_panels(reader, find_cell(reader, "vgg16/fakecam"), reader.images.get(4))
     assert panels.saliency[0, 0] == 0
     assert panels.saliency.sum() == SIDE * SIDE - 1
     assert np.array_equal(panels.view("masked")[1:], panels.image[1:])
@@ -42,11 +42,11 @@ def test_fake_cam_shows_the_whole_image_but_one_pixel(reader: RunReader) -> None
 def test_an_image_file_that_is_gone_or_changed(reader: RunReader) -> None:
     cell, file = (
         find_cell(reader, "vgg16/gradcam"),
-        Path(reader.plan().data) / reader.image(4).path.decode(),
+        Path(reader.plan().data) / reader.images.get(4).path.decode(),
     )
     file.write_bytes(file.read_bytes() + b"more")
     with pytest.raises(NotFound, match="the manifest has"):
-        open_panels(reader, cell, reader.image(4))
+        open_panels(reader, cell, reader.images.get(4))
     file.unlink()
     with pytest.raises(NotFound, match="cannot open"):
-        open_panels(reader, cell, reader.image(4))
+        open_panels(reader, cell, reader.images.get(4))

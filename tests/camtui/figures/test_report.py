@@ -82,7 +82,7 @@ def expected_rows(reader: RunReader) -> dict[str, list[str]]:
         "coherency",
         "complexity",
     ]
-    summaries = {summary.cell: summary for summary in reader.summaries()}
+    summaries = {summary.cell: summary for summary in reader.averages.summaries()}
     first = next(cell.backbone for cell in reader.cells())
     found = {cell.method: summaries[cell.id] for cell in reader.cells() if cell.backbone == first}
     return {

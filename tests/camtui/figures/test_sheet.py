@@ -21,7 +21,7 @@ SIDE = Preprocessing().side
 
 
 def test_the_sheet_has_every_view_in_its_place(reader: RunReader) -> None:
-    panels = open_panels(reader, find_cell(reader, "vgg16/gradcam"), reader.image(4))
+    panels = open_panels(reader, find_cell(reader, "vgg16/gradcam"), reader.images.get(4))
     sheet = np.asarray(cell_sheet(panels, ("input", "cam", "overlay", "masked"), "viridis", 0.5))
     top = GAP + 15
     for column, view in enumerate(("input", "cam", "overlay", "masked")):
@@ -104,10 +104,10 @@ def test_an_image_that_failed_has_no_sheet_and_a_method_without_a_row_says_so(
     )
     with RunReader(path) as stored:
         cells, failed = stored.cells(), stored.failures(limit=1)[0].image
-        sheet = figure_2(stored, cells, [stored.image(5)], "overlay", "viridis", 0.5)
+        sheet = figure_2(stored, cells, [stored.images.get(5)], "overlay", "viridis", 0.5)
         assert sheet.width > 2 * SIDE, "the method that has no row keeps its column"
         with pytest.raises(NotFound, match="no method has a row for"):
-            figure_2(stored, cells, [stored.image(failed)], "overlay", "viridis", 0.5)
+            figure_2(stored, cells, [stored.images.get(failed)], "overlay", "viridis", 0.5)
 
 
 def test_the_object_s_edge(home: Path) -> None:

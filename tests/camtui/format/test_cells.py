@@ -87,6 +87,6 @@ def test_ranks_of_a_run(reader: RunReader) -> None:
     assert resnet["fakecam"] == ""
     best = views["resnet18/scorecam"].cell.id
     for method in ("cam", "gradcampp", "smoothgradcampp"):
-        paired = reader.paired("adcc", best, views[f"resnet18/{method}"].cell.id)
+        paired = reader.averages.paired("adcc", best, views[f"resnet18/{method}"].cell.id)
         assert paired is not None
         assert (resnet[method] == "tie") == paired.tie

@@ -67,7 +67,7 @@ def test_right_wrong_and_unknown(reader: RunReader) -> None:
         "label unknown": (None, 1),
     }
     assert list(groups) == ["right", "wrong", "label unknown"]
-    first = reader.row(1, 0)
+    first = reader.rows.get(1, 0)
     assert first is not None
     right = groups["right"].view
     adcc = right.mean("adcc")
@@ -92,7 +92,7 @@ def test_classes_by_index_and_the_unknown_last(reader: RunReader) -> None:
 
 
 def test_together_they_are_the_cell(reader: RunReader) -> None:
-    whole = {summary.cell: summary for summary in reader.summaries()}
+    whole = {summary.cell: summary for summary in reader.averages.summaries()}
     for by in ("class", "correct"):
         groups = of_first_cell(reader, by).values()
         assert sum(group.view.summary.n for group in groups) == whole[1].n

@@ -34,7 +34,7 @@ def test_the_papers_order_and_its_numbers(reader: RunReader) -> None:
 
 
 def test_every_number_is_that_of_the_summary(reader: RunReader) -> None:
-    summaries = {s.cell: s for s in reader.summaries()}
+    summaries = {s.cell: s for s in reader.averages.summaries()}
     table = summary_table(reader, TableOptions(digits=6))
     rows = [row for block in table.blocks for row in block.rows]
     for cell, row in zip(reader.cells(), rows, strict=True):
@@ -66,7 +66,7 @@ def test_long_table_has_every_count_and_the_other_adcc(reader: RunReader) -> Non
     assert keys[:5] == ["backbone", "method", "n", "failed", "degenerate"]
     assert keys[-2:] == ["adcc", "mean_image_adcc"]
     assert len(table.blocks[0].rows) == 14
-    summaries = {s.cell: s for s in reader.summaries()}
+    summaries = {s.cell: s for s in reader.averages.summaries()}
     for cell, row in zip(reader.cells(), table.blocks[0].rows, strict=True):
         mean = summaries[cell.id].mean_image_adcc
         assert len(row.entries) == len(keys)

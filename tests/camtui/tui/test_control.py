@@ -79,7 +79,7 @@ async def test_stop_refused_stop_resume_and_retry(live: Path, closed: Path) -> N
         await state(tester, "COMPLETE")
         assert "2 failed images" in tester.part("title")
     with RunReader(live) as reader:
-        assert [summary.n + summary.failed for summary in reader.summaries()] == [13, 13]
+        assert [summary.n + summary.failed for summary in reader.averages.summaries()] == [13, 13]
 
 
 async def test_stop_at_once(live: Path) -> None:

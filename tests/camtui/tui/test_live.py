@@ -30,7 +30,7 @@ async def test_rows_appear_and_the_cursor_and_the_order_stay(tmp_path: Path) -> 
     source = make_run(tmp_path / "whole.db", images=30)
     with RunReader(source) as reader:
         cell = next(c.id for c in reader.cells() if (c.backbone, c.method) == ("vgg16", "scorecam"))
-        rows = [row for row, _, _ in reader.rows(cell) if row.image >= 5]
+        rows = [row for row, _, _ in reader.rows.of_cell(cell) if row.image >= 5]
     async with opened(run, settings=FAST) as tester:
         await tester.press("s", "g", "G")
         order, cursor = [row[0] for row in tester.cells()], tester.table().cursor
@@ -39,7 +39,7 @@ async def test_rows_appear_and_the_cursor_and_the_order_stay(tmp_path: Path) -> 
             writer.rows.commit(UnitResult(rows=(row,)))
         writer.close()
         with RunReader(run) as reader:
-            mean = next(s for s in reader.summaries() if s.cell == cell).means["adcc"]
+            mean = next(s for s in reader.averages.summaries() if s.cell == cell).means["adcc"]
         await tester.until(
             lambda: any(f"{100 * mean.value:.2f}" in text for row in tester.cells() for text in row)
         )
@@ -100,7 +100,7 @@ async def test_a_real_evaluation_on_real_photographs(tmp_path: Path) -> None:
         shown = {row[0]: row[1] for row in tester.cells()}
         with RunReader(run) as reader:
             for cell in reader.cells():
-                rows = [row for row, _, _ in reader.rows(cell.id)]
+                rows = [row for row, _, _ in reader.rows.of_cell(cell.id)]
                 drop = sum(row.average_drop or 0 for row in rows) / len(rows)
                 coherency, complexity = (
                     sum(getattr(row, k) for row in rows) / len(rows)
@@ -115,7 +115,7 @@ async def test_the_row_of_an_image_that_is_looked_at_comes_while_one_looks(tmp_p
     run = make_run(tmp_path / "run.db", images=10, state="running", partial={"vgg16/scorecam": 5})
     with RunReader(make_run(tmp_path / "whole.db", images=10)) as reader:
         cell = next(c.id for c in reader.cells() if (c.backbone, c.method) == ("vgg16", "scorecam"))
-        row = next(row for row, _, _ in reader.rows(cell) if row.image == 7)
+        row = next(row for row, _, _ in reader.rows.of_cell(cell) if row.image == 7)
     async with opened(
         run, settings=Settings(interval=0.05, cell="vgg16/scorecam", image="7")
     ) as tester:

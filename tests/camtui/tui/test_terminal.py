@@ -193,7 +193,7 @@ def test_watchers_that_are_killed_change_nothing(
     closed.unlink()
     assert camtui("wait", "pictures").returncode == 0
     with RunReader(path) as reader:
-        assert [summary.n for summary in reader.summaries()] == [12, 12]
+        assert [summary.n for summary in reader.averages.summaries()] == [12, 12]
         assert audit(reader) == []
 
 
@@ -203,7 +203,7 @@ from pathlib import Path
 from camtui.feed import Feed
 feed = Feed(Path(sys.argv[1]))
 with feed._reader.moment():  # killed in the middle of a read: its lock on the log must not outlive it
-    feed._reader.summaries()
+    feed._reader.averages.summaries()
     print("looking", flush=True)
     time.sleep(60)
 """

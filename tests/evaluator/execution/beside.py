@@ -88,7 +88,7 @@ def _look(database: Path, seconds: float) -> Iterator[float]:
     with RunReader(database) as reader:
         end = time.monotonic() + seconds
         while (begun := time.monotonic()) < end:
-            n = sum(summary.n for summary in reader.summaries())
+            n = sum(summary.n for summary in reader.averages.summaries())
             reader.info(), reader.stages(), reader.workers(), reader.failure_count()
             assert n % BATCH == 0, "half a batch was seen"
             taken = time.monotonic() - begun

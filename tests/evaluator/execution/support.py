@@ -96,7 +96,7 @@ class Run:
 
     def count_rows(self) -> int:
         with RunReader(self.db) as reader:
-            return sum(summary.n for summary in reader.summaries())
+            return sum(summary.n for summary in reader.averages.summaries())
 
     def log(self) -> str:
         log = self.request().log
@@ -116,10 +116,10 @@ def check(run: Run, *, complete: bool = True) -> None:
         failures = {(f.cell, f.image, f.metric) for f in reader.failures()}
         for cell in reader.cells():
             if not cell.applicable:
-                assert not list(reader.rows(cell.id))
+                assert not list(reader.rows.of_cell(cell.id))
                 continue
             seen: set[int] = set()
-            for row, image, curves in reader.rows(cell.id):
+            for row, image, curves in reader.rows.of_cell(cell.id):
                 assert row == fake_row(cell.id, cell.backbone, cell.method, image.id)
                 assert row.image not in seen
                 seen.add(row.image)
@@ -196,7 +196,7 @@ def each_row(run: Run) -> Iterator[tuple[str, str, int, float]]:
     """(backbone, method, image, ADCC) of every row, for comparing runs."""
     with RunReader(run.db) as reader:
         for cell in reader.cells():
-            for row, image, _ in reader.rows(cell.id):
+            for row, image, _ in reader.rows.of_cell(cell.id):
                 yield cell.backbone, cell.method, image.id, row.adcc or 0.0
 
 

@@ -88,7 +88,7 @@ def scores(run: Path) -> dict[tuple[int, bytes], tuple[float, ...]]:
     found: dict[tuple[int, bytes], tuple[float, ...]] = {}
     with RunReader(run) as reader:
         for cell in reader.cells():
-            for row, image, curves in reader.rows(cell.id):
+            for row, image, curves in reader.rows.of_cell(cell.id):
                 found[cell.id, image.path] = (
                     row.y,
                     row.o,
@@ -111,7 +111,7 @@ def test_one_row_or_one_classified_failure_each_and_whole_neighbours(
     assert found.keys() == {(cell, name) for cell in (1, 2) for name in expected if name not in bad}
     with RunReader(home / "corpus.db") as reader:
         failures = sorted(
-            (failure.cell, reader.image(failure.image).path, failure.reason)
+            (failure.cell, reader.images.get(failure.image).path, failure.reason)
             for failure in reader.failures()
         )
         assert any("a folder is left out" in event.text for event in reader.events())

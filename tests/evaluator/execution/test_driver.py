@@ -266,7 +266,7 @@ def test_the_first_backbone_may_fail_too_where_there_are_others(
     assert status.state == "failed"
     assert "no weights for resnet50" in status.message
     with RunReader(run.db) as reader:
-        counts = {summary.cell: summary.n for summary in reader.summaries()}
+        counts = {summary.cell: summary.n for summary in reader.averages.summaries()}
         done = {cell.backbone: counts[cell.id] for cell in reader.cells()}
         notes = {cell.note for cell in reader.cells() if cell.backbone == "resnet50"}
     assert done == {"resnet50": 0, "vgg16": 5}
@@ -340,7 +340,7 @@ def test_folders_named_like_classes_give_labels(tmp_path: Path) -> None:
     run.launch()
     run.wait()
     with RunReader(run.db) as reader:
-        labels = {image.path.split(b"/")[0]: image.label for image in reader.images(0, 5)}
+        labels = {image.path.split(b"/")[0]: image.label for image in reader.images.between(0, 5)}
     assert labels == {b"goldfish": 1, b"Shark": 2, b"other": None}
     assert any(text.startswith("labels: 4 of 6 images, ") for text in run.events())
 
@@ -452,7 +452,7 @@ def test_a_truth_is_added_to_a_complete_run_and_one_that_has_changed_is_refused(
     assert run.wait().state == "complete"
     with RunReader(run.db) as reader:
         recorded = reader.info().versions["truth"]
-        assert reader.summaries()[0].means["mass_accuracy"].n == 3
+        assert reader.averages.summaries()[0].means["mass_accuracy"].n == 3
     assert len(recorded) == 64
     boxed(run, tmp_path / "truth", corner=2)
     with pytest.raises(Mismatch, match="is not that which the run was measured with"):
@@ -486,7 +486,7 @@ def test_images_without_a_truth_are_counted_and_no_failures(tmp_path: Path) -> N
     assert run.wait(120).state == "complete"
     with RunReader(run.db) as reader:
         assert (reader.failure_count(), reader.without_truth()) == (0, 1)
-        means = reader.summaries()[0].means
+        means = reader.averages.summaries()[0].means
         assert (
             means["mass_accuracy"].n,
             means["mass_accuracy"].value,

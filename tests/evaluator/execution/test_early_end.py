@@ -45,7 +45,7 @@ def counts(run: Run) -> dict[str, int]:
     with RunReader(run.db) as reader:
         return {
             cell.method: summary.n
-            for cell, summary in zip(reader.cells(), reader.summaries(), strict=True)
+            for cell, summary in zip(reader.cells(), reader.averages.summaries(), strict=True)
         }
 
 
@@ -250,4 +250,4 @@ def test_a_backbone_that_cannot_be_loaded_keeps_nobody_from_ending(
     run.launch()
     assert run.wait().state == "failed"
     with RunReader(run.db) as reader:
-        assert max(summary.n for summary in reader.summaries()) < 200
+        assert max(summary.n for summary in reader.averages.summaries()) < 200

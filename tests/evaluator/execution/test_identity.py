@@ -31,7 +31,7 @@ Knobs = Callable[..., None]
 def rewrite(run: Run, image: int) -> str:
     """Other bytes of the same size under an image's name."""
     with RunReader(run.db) as reader:
-        file = Path(run.plan.data) / os.fsdecode(reader.image(image).path)
+        file = Path(run.plan.data) / os.fsdecode(reader.images.get(image).path)
     file.write_bytes(b"y" * file.stat().st_size)
     return file.name
 
@@ -109,7 +109,7 @@ def test_a_run_that_is_removed_while_it_runs_stops_with_words_and_keeps_a_copy(
     (kept,) = [*tmp_path.rglob("*-kept-*.db")]
     assert f"camtui resume {kept}" in said
     with RunReader(kept) as reader:
-        assert len(list(reader.every_row())) >= 4
+        assert len(list(reader.rows.every_row())) >= 4
         assert reader.info().state == "failed"
         assert audit.audit(reader) == []
 

@@ -47,7 +47,7 @@ class Kept:
 
     def rows(self) -> int:
         with RunReader(self.path) as reader:
-            return sum(summary.n for summary in reader.summaries())
+            return sum(summary.n for summary in reader.averages.summaries())
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ def run(folder: Path, *words: str, code: int = 0) -> tuple[list[int | None], str
     )
     assert done.returncode == code, done.stderr
     with RunReader(folder / "runs" / "ids.db") as reader:
-        found = sorted(reader.images(0, 2), key=lambda image: image.path)
+        found = sorted(reader.images.between(0, 2), key=lambda image: image.path)
         return [image.label for image in found], "\n".join(
             str(event) for event in reader.events()
         ) + done.stderr

@@ -126,9 +126,9 @@ def test_a_row_is_read_once_and_a_commit_costs_one_query(tmp_path: Path) -> None
     with opened(tmp_path, 600, until="ci<=0.01", margin=None) as run:
         looks = run.looks()
         statements: list[str] = []
-        run.reader._connection.set_trace_callback(statements.append)
+        run.reader.file.connection.set_trace_callback(statements.append)
         read = 0
-        components = run.reader.components
+        components = run.reader.rows.components
 
         def counted(cells: Sequence[int], first: int, end: int) -> list[tuple[Any, ...]]:
             nonlocal read
@@ -136,7 +136,7 @@ def test_a_row_is_read_once_and_a_commit_costs_one_query(tmp_path: Path) -> None
             read += len(found)
             return found
 
-        run.reader.components = counted  # type: ignore[method-assign] # to count
+        run.reader.rows.components = counted  # type: ignore[method-assign] # to count
         for first in range(0, 600, 10):
             for image in range(first, first + 10):
                 run.commit(image)

@@ -121,7 +121,7 @@ class Run:
         return executor
 
     def counts(self) -> list[int]:
-        return [summary.n for summary in self.reader.summaries()]
+        return [summary.n for summary in self.reader.averages.summaries()]
 
     def events(self) -> str:
         return "\n".join(event.text for event in self.reader.events())

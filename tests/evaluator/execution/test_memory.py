@@ -56,7 +56,7 @@ def values(run: Run) -> list[float]:
     with RunReader(run.db) as reader:
         return [
             number
-            for row in reader.every_row()
+            for row in reader.rows.every_row()
             for number in (row.y, row.o, row.coherency, row.complexity)
         ]
 
@@ -74,5 +74,5 @@ def test_what_does_not_fit_alone_is_a_failure(constrained: Start) -> None:
     run = constrained(0, 2, "failed")  # nothing at all fits
     with RunReader(run.db) as reader:
         assert {failure.reason for failure in reader.failures()} == {"out-of-memory"}
-        assert reader.failure_count() + len(list(reader.every_row())) == 2 * len(METHODS)
+        assert reader.failure_count() + len(list(reader.rows.every_row())) == 2 * len(METHODS)
     assert any("out-of-memory" in text for text in run.events())

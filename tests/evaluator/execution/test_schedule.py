@@ -355,7 +355,7 @@ class ScheduleAndStore(RuleBasedStateMachine):
         all_units(self.schedule, self.writer, ["resnet50"])
         images = self.reader.info().image_count
         for cell in self.reader.cells():
-            rows = list(self.reader.rows(cell.id))
+            rows = list(self.reader.rows.of_cell(cell.id))
             assert [row.image for row, _, _ in rows] == [n for n in range(images) if n != 3]
             assert all(
                 row == fake_row(cell.id, "resnet50", cell.method, row.image) for row, _, _ in rows

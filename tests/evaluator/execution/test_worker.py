@@ -24,7 +24,7 @@ def rows(database: Path) -> dict[tuple[int, int], tuple[float, ...]]:
     with RunReader(database) as reader:
         return {
             (row.cell, row.image): (row.y, row.o, row.coherency, row.complexity)
-            for row in reader.every_row()
+            for row in reader.rows.every_row()
         }
 
 

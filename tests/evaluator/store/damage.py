@@ -268,11 +268,15 @@ def _dashboard_fails(path: Path) -> bool:
         return True
     try:
         feed.poll()
-        feed.ask(lambda reader: [reader.histogram(cell.id, "adcc") for cell in reader.cells()])
-        feed.ask(lambda reader: [list(reader.convergence(cell.id)) for cell in reader.cells()])
+        feed.ask(
+            lambda reader: [reader.averages.histogram(cell.id, "adcc") for cell in reader.cells()]
+        )
+        feed.ask(
+            lambda reader: [list(reader.averages.convergence(cell.id)) for cell in reader.cells()]
+        )
         feed.ask(
             lambda reader: [
-                reader.ranked(cell.id, "complexity", ascending=False, limit=5)
+                reader.ranking.page(cell.id, "complexity", ascending=False, limit=5)
                 for cell in reader.cells()
             ]
         )

@@ -16,7 +16,10 @@ def test_failed_images_are_counted_where_there_are_any(tmp_path: Path) -> None:
         writer.rows.commit(
             result(row(1, 0), row(2, 0), failure(1, 1), failure(1, 2), failure(1, 3, "deletion"))
         )
-        assert [(summary.n, summary.failed) for summary in reader.summaries()] == [(1, 2), (1, 0)]
+        assert [(summary.n, summary.failed) for summary in reader.averages.summaries()] == [
+            (1, 2),
+            (1, 0),
+        ]
 
 
 def test_every_bin_has_its_place_and_none_beyond_them_is_believed(tmp_path: Path) -> None:
@@ -30,7 +33,9 @@ def test_every_bin_has_its_place_and_none_beyond_them_is_believed(tmp_path: Path
             [(place, 100 + place) for place in range(-2, HISTOGRAM_BINS + 2)],
         )
     with RunReader(path) as reader:
-        assert reader.histogram(1, "coherency") == [100 + place for place in range(HISTOGRAM_BINS)]
+        assert reader.averages.histogram(1, "coherency") == [
+            100 + place for place in range(HISTOGRAM_BINS)
+        ]
 
 
 def test_a_headline_without_any_drop_is_asked_for_in_vain(tmp_path: Path) -> None:
@@ -38,7 +43,7 @@ def test_a_headline_without_any_drop_is_asked_for_in_vain(tmp_path: Path) -> Non
         writer.rows.commit(
             result(row(1, 0, drop=None), row(1, 1, drop=None), row(2, 0, drop=None), row(2, 1))
         )
-        first, second = reader.summaries()
+        first, second = reader.averages.summaries()
         assert "adcc" not in first.means
         assert first.means["coherency"].n == 2
         assert second.means["adcc"].n == 1

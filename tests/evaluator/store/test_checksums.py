@@ -188,12 +188,12 @@ def test_repair_drops_what_is_damaged_and_never_sums_it(path: Path) -> None:
 def test_whoever_verifies_stops_at_damage(path: Path) -> None:
     change(path, "UPDATE results SET y = 0.5, o = 0.75 WHERE cell_id = 1 AND image_id = 3")
     with RunReader(path) as reader:
-        assert len(list(reader.rows(2, verify=True))) == len(list(reader.rows(2)))
+        assert len(list(reader.rows.of_cell(2, verify=True))) == len(list(reader.rows.of_cell(2)))
         with pytest.raises(
             StoreError, match="the row of image 3 in cell 1 is not what was written"
         ):
-            list(reader.rows(1, verify=True))
-        maps, damaged = reader.stored_maps([1, 2], 0, 5)
+            list(reader.rows.of_cell(1, verify=True))
+        maps, damaged = reader.rows.stored_maps([1, 2], 0, 5)
     assert damaged == {(1, 3)}
     assert (1, 3) not in maps
     assert (2, 3) in maps
@@ -213,7 +213,12 @@ def test_a_changed_image_becomes_a_failure_with_its_name(tmp_path: Path) -> None
             (2, 1, "", "changed"),
         ]
         assert "caf\u00e9/\\xff\\x80.png" in reader.failures()[0].detail
-        assert [image.content for image in reader.images(0, 3)] == [FIRST, FIRST, None, None]
+        assert [image.content for image in reader.images.between(0, 3)] == [
+            FIRST,
+            FIRST,
+            None,
+            None,
+        ]
     assert problems(path) == []
 
 

@@ -49,10 +49,10 @@ def test_the_edge_is_the_first_that_leaves_enough(
     stored: Path, metric: str, ascending: bool, limit: int
 ) -> None:
     with RunReader(stored) as reader:
-        ranked = reader.ranked(1, metric, ascending=ascending, limit=1000)
+        ranked = reader.ranking.page(1, metric, ascending=ascending, limit=1000)
         values = [place.value for place in ranked]
         for after in (None, ranked[0], ranked[10], ranked[40]):
-            assert reader._bin_edge(1, metric, ascending, limit, after) == edge_by_counting(
+            assert reader.ranking._bin_edge(1, metric, ascending, limit, after) == edge_by_counting(
                 values, ascending, limit, after
             )
 
@@ -60,9 +60,9 @@ def test_the_edge_is_the_first_that_leaves_enough(
 @pytest.mark.parametrize("ascending", [True, False])
 def test_ranks_count_those_before_and_all(stored: Path, ascending: bool) -> None:
     with RunReader(stored) as reader:
-        ranked = reader.ranked(1, "adcc", ascending=ascending, limit=1000)
+        ranked = reader.ranking.page(1, "adcc", ascending=ascending, limit=1000)
         for place, entry in enumerate(ranked, 1):
-            assert reader.rank_of(1, "adcc", entry.image, ascending=ascending) == (
+            assert reader.ranking.rank_of(1, "adcc", entry.image, ascending=ascending) == (
                 place,
                 len(ranked),
             )
@@ -73,15 +73,15 @@ def test_what_has_an_index_is_read_by_it_and_the_rest_from_the_bins_that_hold_th
 ) -> None:
     asked: list[str] = []
     with RunReader(stored) as reader:
-        reader._connection.set_trace_callback(asked.append)
-        reader.ranked(1, "adcc", ascending=True, limit=5)
+        reader.file.connection.set_trace_callback(asked.append)
+        reader.ranking.page(1, "adcc", ascending=True, limit=5)
         assert len(asked) == 1
         assert "histogram" not in asked[0]
         asked.clear()
-        reader.ranked(1, "complexity", ascending=True, limit=5)
+        reader.ranking.page(1, "complexity", ascending=True, limit=5)
         (pages,) = [text for text in asked if "FROM results" in text]
         assert "complexity < 0." in pages
         asked.clear()
-        reader.ranked(1, "complexity", ascending=False, limit=5)
+        reader.ranking.page(1, "complexity", ascending=False, limit=5)
         (pages,) = [text for text in asked if "FROM results" in text]
         assert "complexity >= 0." in pages

@@ -147,7 +147,7 @@ def test_a_name_that_sqlite_would_read_as_options(tmp_path: Path) -> None:
 
 def test_nothing_can_be_written(path: Path) -> None:
     with RunReader(path) as reader, pytest.raises(sqlite3.OperationalError, match="readonly"):
-        reader._connection.execute("UPDATE run SET name = 'mine'")
+        reader.file.connection.execute("UPDATE run SET name = 'mine'")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_plan_that_is_none(path: Path, text: str) -> None:
 def test_sums_of_no_cell_are_not_shown(path: Path) -> None:
     raw(path, "INSERT INTO sums VALUES (77, 'adcc', '', 1, 1)")
     with RunReader(path) as reader:
-        assert [summary.cell for summary in reader.summaries()] == [1, 2]
+        assert [summary.cell for summary in reader.averages.summaries()] == [1, 2]
 
 
 def test_a_file_without_a_run_yet(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_file_without_a_run_yet(tmp_path: Path) -> None:
             with pytest.raises(StoreError, match="holds no run yet"):
                 ask()
         assert reader.cells() == []
-        assert reader.summaries() == []
+        assert reader.averages.summaries() == []
 
 
 # -- readers beside the writer
@@ -188,16 +188,16 @@ def test_a_file_without_a_run_yet(tmp_path: Path) -> None:
 
 def test_readers_and_the_writer_do_not_wait_for_one_another(path: Path) -> None:
     with closing(RunWriter(path)) as writer, RunReader(path) as slow, RunReader(path) as reader:
-        rows = slow.rows(1)
+        rows = slow.rows.of_cell(1)
         first = next(rows)  # a query under way holds its snapshot
         with writer.file.transaction():
             writer.file.execute("UPDATE run SET message = 'half done'")
             assert reader.info().message == ""
         assert reader.info().message == "half done"
         writer.rows.commit(result(row(1, 3)))
-        assert reader.row(1, 3) == row(1, 3)
+        assert reader.rows.get(1, 3) == row(1, 3)
         assert [first[0].image, *(found.image for found, _, _ in rows)] == [0, 1, 2]
-        assert [found.image for found, _, _ in slow.rows(1)] == [0, 1, 2, 3]
+        assert [found.image for found, _, _ in slow.rows.of_cell(1)] == [0, 1, 2, 3]
 
 
 def test_five_readers_beside_a_writer_of_two_thousand_rows_a_second(tmp_path: Path) -> None:
@@ -290,46 +290,46 @@ def test_the_run_itself(path: Path) -> None:
 
 def test_images_by_rank_path_and_name(path: Path) -> None:
     with RunReader(path) as reader:
-        assert [image.path for image in reader.images(0, 3)] == list(PATHS)
-        assert [image.id for image in reader.images(1, 2)] == [1, 2]
-        assert reader.find_image("3").path == b"d.png"
-        assert reader.find_image("n01440764/a.png").id == 0
-        assert reader.find_image(os.fsdecode(PATHS[1])).id == 1
-        assert reader.find_image("break").id == 2
-        assert reader.find_image("d.png").id == 3, "an exact path wins over a part of another"
+        assert [image.path for image in reader.images.between(0, 3)] == list(PATHS)
+        assert [image.id for image in reader.images.between(1, 2)] == [1, 2]
+        assert reader.images.find("3").path == b"d.png"
+        assert reader.images.find("n01440764/a.png").id == 0
+        assert reader.images.find(os.fsdecode(PATHS[1])).id == 1
+        assert reader.images.find("break").id == 2
+        assert reader.images.find("d.png").id == 3, "an exact path wins over a part of another"
         for text, message in (
             (".png", "4 images match"),
             ("zebra", "no images match"),
             ("99", "the run has no image 99"),
         ):
             with pytest.raises(NotFound, match=message):
-                reader.find_image(text)
+                reader.images.find(text)
 
 
 def test_rows_with_their_images_and_curves(path: Path) -> None:
     with RunReader(path) as reader:
-        assert [(found, image.path, curves) for found, image, curves in reader.rows(1)] == [
+        assert [(found, image.path, curves) for found, image, curves in reader.rows.of_cell(1)] == [
             (row(1, 0), PATHS[0], {"deletion": 0.1}),
             (row(1, 1, drop=None), PATHS[1], {}),
             (row(1, 2, drop=0.5), PATHS[2], {"deletion": pytest.approx(0.3)}),
         ]
-        assert reader.row(1, 3) is None
-        assert reader.row(1, 1) == row(1, 1, drop=None)
-        assert reader.measurements(1, 1) == {}
+        assert reader.rows.get(1, 3) is None
+        assert reader.rows.get(1, 1) == row(1, 1, drop=None)
+        assert reader.rows.measurements(1, 1) == {}
 
 
 def test_the_values_of_one_metric_without_what_is_undefined(path: Path) -> None:
     with RunReader(path) as reader:
-        assert reader.values(1, "average_drop") == [(0, 0.25), (2, 0.5)]
-        assert [image for image, _ in reader.values(1, "coherency")] == [0, 1, 2]
-        assert reader.values(1, "deletion") == [(0, 0.1), (2, pytest.approx(0.3))]
-        assert reader.values(2, "insertion") == reader.values(9, "adcc") == []
+        assert reader.rows.values(1, "average_drop") == [(0, 0.25), (2, 0.5)]
+        assert [image for image, _ in reader.rows.values(1, "coherency")] == [0, 1, 2]
+        assert reader.rows.values(1, "deletion") == [(0, 0.1), (2, pytest.approx(0.3))]
+        assert reader.rows.values(2, "insertion") == reader.rows.values(9, "adcc") == []
 
 
 def test_averages_are_those_of_the_rows(whole: Path) -> None:
     with RunReader(whole) as reader:
-        for summary in reader.summaries():
-            rows = [found for found, _, _ in reader.rows(summary.cell)]
+        for summary in reader.averages.summaries():
+            rows = [found for found, _, _ in reader.rows.of_cell(summary.cell)]
             assert summary.n == len(rows) == 59
             assert summary.failed == 1
             assert summary.degenerate == sum(found.degenerate for found in rows)
@@ -364,38 +364,39 @@ def test_the_headline_is_that_of_the_run_without_its_incomplete_rows(
     repair(complete)
     with RunReader(whole) as reader, RunReader(complete) as other:
         mine, theirs = (
-            [summary.means["adcc"] for summary in one.summaries()] for one in (reader, other)
+            [summary.means["adcc"] for summary in one.averages.summaries()]
+            for one in (reader, other)
         )
-        assert reader.summaries()[0].n == other.summaries()[0].n + 1
+        assert reader.averages.summaries()[0].n == other.averages.summaries()[0].n + 1
     assert mine == theirs
 
 
 def test_one_moment_holds_while_the_writer_goes_on(tmp_path: Path) -> None:
     with begun(tmp_path / "run.db") as writer, RunReader(tmp_path / "run.db") as reader:
         with reader.moment():
-            before = reader.summaries()
+            before = reader.averages.summaries()
             writer.rows.commit(result(row(1, 0)))
-            assert reader.summaries() == before
-        assert reader.summaries() != before
+            assert reader.averages.summaries() == before
+        assert reader.averages.summaries() != before
 
 
 def test_histograms_hold_every_value(whole: Path) -> None:
     with RunReader(whole) as reader:
-        bins = reader.histogram(2, "coherency")
+        bins = reader.averages.histogram(2, "coherency")
         assert len(bins) == schema.HISTOGRAM_BINS
         assert sum(bins) == 59
         last = sum(
             found.average_drop is not None and found.average_drop >= 0.95
-            for found, _, _ in reader.rows(2)
+            for found, _, _ in reader.rows.of_cell(2)
         )
-        assert reader.histogram(2, "average_drop")[-1] == last > 0
-        assert reader.histogram(2, "nothing") == [0] * schema.HISTOGRAM_BINS
+        assert reader.averages.histogram(2, "average_drop")[-1] == last > 0
+        assert reader.averages.histogram(2, "nothing") == [0] * schema.HISTOGRAM_BINS
 
 
 def test_convergence_is_in_the_order_of_evaluation(whole: Path) -> None:
     with RunReader(whole) as reader:
-        points = list(reader.convergence(2))
-        rows = [found for found, _, _ in reader.rows(2) if found.average_drop is not None]
+        points = list(reader.averages.convergence(2))
+        rows = [found for found, _, _ in reader.rows.of_cell(2) if found.average_drop is not None]
         assert [tuple(point) for point in points] == [
             (r.average_drop, r.coherency, r.complexity) for r in rows
         ]
@@ -413,12 +414,12 @@ def test_pages_of_a_ranking_are_the_whole_ranking(
         )
         found: list[RankedImage] = []
         for _ in range(10):
-            found += reader.ranked(
+            found += reader.ranking.page(
                 2, metric, ascending=ascending, limit=7, after=found[-1] if found else None
             )
         assert [(place.value, place.image) for place in found] == expected
         for place, entry in enumerate(found, 1):
-            assert reader.rank_of(2, metric, entry.image, ascending=ascending) == (
+            assert reader.ranking.rank_of(2, metric, entry.image, ascending=ascending) == (
                 place,
                 len(found),
             )
@@ -440,36 +441,36 @@ def test_a_histogram_that_lies_costs_time_and_no_image(
     shutil.copy(whole, liar)
     raw(liar, lie)
     with RunReader(whole) as reader, RunReader(liar) as other:
-        expected = reader.ranked(2, "complexity", ascending=True, limit=limit)
-        assert other.ranked(2, "complexity", ascending=True, limit=limit) == expected
+        expected = reader.ranking.page(2, "complexity", ascending=True, limit=limit)
+        assert other.ranking.page(2, "complexity", ascending=True, limit=limit) == expected
 
 
 def test_ties_of_a_ranking_go_by_image(whole: Path) -> None:
     """Fake-CAM's complexity is one constant: nothing may be listed twice or lost between pages."""
     with RunReader(whole) as reader:
         assert reader.cells()[0].method == "fakecam"
-        first = reader.ranked(1, "complexity", ascending=True, limit=30)
-        second = reader.ranked(1, "complexity", ascending=True, limit=40, after=first[-1])
+        first = reader.ranking.page(1, "complexity", ascending=True, limit=30)
+        second = reader.ranking.page(1, "complexity", ascending=True, limit=40, after=first[-1])
         assert [entry.image for entry in first + second] == list(range(59))
 
 
 def test_what_has_no_rank(path: Path) -> None:
     with RunReader(path) as reader:
-        assert reader.rank_of(1, "adcc", 1, ascending=True) is None, "its drop is undefined"
-        assert reader.rank_of(1, "adcc", 3, ascending=True) is None
+        assert reader.ranking.rank_of(1, "adcc", 1, ascending=True) is None, "its drop is undefined"
+        assert reader.ranking.rank_of(1, "adcc", 3, ascending=True) is None
         with pytest.raises(UsageError, match="the run has no metric 'insertion'"):
-            reader.ranked(1, "insertion", ascending=True, limit=1)
+            reader.ranking.page(1, "insertion", ascending=True, limit=1)
         with pytest.raises(UsageError, match="the run has no metric"):
-            reader.ranked(1, "adcc; DROP TABLE run", ascending=True, limit=1)
+            reader.ranking.page(1, "adcc; DROP TABLE run", ascending=True, limit=1)
 
 
 @pytest.mark.parametrize("metric", ["adcc", "coherency", "average_drop", "deletion"])
 def test_paired_differences_are_over_common_images(whole: Path, metric: str) -> None:
     with RunReader(whole) as reader:
-        found = reader.paired(metric, 2, 4)
+        found = reader.averages.paired(metric, 2, 4)
         assert found is not None
         assert found.n == (59 if metric in ("coherency", "deletion") else 58)
-        opposite = reader.paired(metric, 4, 2)
+        opposite = reader.averages.paired(metric, 4, 2)
         assert opposite is not None
         assert opposite.value == pytest.approx(-found.value)
         assert opposite.se == pytest.approx(found.se)
@@ -483,17 +484,17 @@ def values(reader: RunReader, cell: int, metric: str) -> dict[int, float]:
     """Image → value, images without one left out."""
     found = {
         image.id: curves.get(metric, getattr(row, metric, None))
-        for row, image, curves in reader.rows(cell)
+        for row, image, curves in reader.rows.of_cell(cell)
     }
     return {image: value for image, value in found.items() if value is not None}
 
 
 def test_paired_with_itself_or_with_nothing(path: Path) -> None:
     with RunReader(path) as reader:
-        same = reader.paired("coherency", 1, 1)
+        same = reader.averages.paired("coherency", 1, 1)
         assert same is not None
         assert (same.n, same.value, same.se) == (3, 0.0, 0.0)
-        assert reader.paired("deletion", 1, 2) is None
+        assert reader.averages.paired("deletion", 1, 2) is None
 
 
 # -- what is missing
@@ -502,17 +503,24 @@ def test_paired_with_itself_or_with_nothing(path: Path) -> None:
 
 def test_what_needs_nothing_more(path: Path) -> None:
     with RunReader(path) as reader:
-        assert reader.finished([1, 2], "", 0, 3) == {(1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 2)}
-        assert reader.finished([1], "", 1, 2) == {(1, 1), (1, 2)}
-        assert reader.finished([1, 2], "deletion", 0, 3) == {(1, 0), (1, 2), (1, 3), (2, 0)}, (
+        assert reader.rows.finished([1, 2], "", 0, 3) == {
+            (1, 0),
+            (1, 1),
+            (1, 2),
+            (1, 3),
+            (2, 0),
+            (2, 2),
+        }
+        assert reader.rows.finished([1], "", 1, 2) == {(1, 1), (1, 2)}
+        assert reader.rows.finished([1, 2], "deletion", 0, 3) == {(1, 0), (1, 2), (1, 3), (2, 0)}, (
             "no row, no curve"
         )
-        assert reader.finished([], "", 0, 3) == set()
+        assert reader.rows.finished([], "", 0, 3) == set()
 
 
 def test_maps_for_what_is_requested(path: Path) -> None:
     with RunReader(path) as reader:
-        maps, damaged = reader.stored_maps([1, 2], 0, 1)
+        maps, damaged = reader.rows.stored_maps([1, 2], 0, 1)
         assert not damaged
         assert set(maps) == {(1, 0), (1, 1), (2, 0)}
         assert maps[1, 0] == StoredMap(3, 0.5, 0.4, bytes(16))
@@ -537,7 +545,7 @@ def test_the_newest_events_oldest_first(path: Path) -> None:
 
 def test_damage_is_found(path: Path) -> None:
     with RunReader(path) as reader:
-        assert reader.damage() == []
+        assert reader.checks.integrity() == []
     raw(path, "DELETE FROM images WHERE id = 2")
     with RunReader(path) as reader:
-        assert any("results" in line for line in reader.damage())
+        assert any("results" in line for line in reader.checks.integrity())

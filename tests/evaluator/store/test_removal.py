@@ -30,7 +30,8 @@ def run(tmp_path: Path) -> Path:
 def everything(path: Path) -> dict[tuple[str, str], list[object]]:
     with RunReader(path) as reader:
         return {
-            (c.backbone, c.method): [row for row, _, _ in reader.rows(c.id)] for c in reader.cells()
+            (c.backbone, c.method): [row for row, _, _ in reader.rows.of_cell(c.id)]
+            for c in reader.cells()
         }
 
 

@@ -154,12 +154,12 @@ def test_a_reader_never_sees_rows_without_their_sums(
 
         def watched(*parts: Any) -> None:
             add(*parts)
-            seen.append((reader.summaries()[0].n, reader.row(1, 0)))
+            seen.append((reader.averages.summaries()[0].n, reader.rows.get(1, 0)))
 
         monkeypatch.setattr(writer.rows, "_add_to_sums", watched)
         writer.rows.commit(result(row(1, 0)))
         assert seen == [(0, None)]
-        assert (reader.summaries()[0].n, reader.row(1, 0)) == (1, row(1, 0))
+        assert (reader.averages.summaries()[0].n, reader.rows.get(1, 0)) == (1, row(1, 0))
 
 
 def test_a_row_mends_its_failure(path: Path) -> None:
@@ -233,7 +233,9 @@ def test_rebuilt_sums_are_those_that_were_kept(path: Path) -> None:
         kept = stored_sums(path), raw(path, "SELECT * FROM histograms")
         raw(path, "UPDATE sums SET total = total + 1")
         with RunReader(path) as reader:
-            writer.rows.rebuild_sums(list(reader.every_row()), list(reader.every_measurement()))
+            writer.rows.rebuild_sums(
+                list(reader.rows.every_row()), list(reader.rows.every_measurement())
+            )
     assert (stored_sums(path), raw(path, "SELECT * FROM histograms")) == kept
 
 
@@ -243,8 +245,8 @@ def test_every_record_comes_back_as_it_went_in(path: Path) -> None:
     bad: Failure = failure(1, 3)
     with begun(path) as writer, RunReader(path) as reader:
         writer.rows.commit(result(*rows, curve, bad))
-        assert [found for found, _, _ in reader.rows(1)] == rows
-        assert reader.measurements(1, 0) == {"deletion": curve}
+        assert [found for found, _, _ in reader.rows.of_cell(1)] == rows
+        assert reader.rows.measurements(1, 0) == {"deletion": curve}
         assert reader.failures() == [bad]
 
 
@@ -259,8 +261,8 @@ def test_arcc_is_averaged_as_adcc_is_and_checked(path: Path) -> None:
         writer.rows.commit(result(Measurement(1, 1, "arcc", 0.0), Measurement(2, 0, "arcc", 0.4)))
         writer.rows.commit(result(Measurement(1, 1, "arcc", 0.0)))
     with RunReader(path) as reader:
-        first = reader.summaries()[0]
-        rows = [reader.row(1, image) for image in (0, 1)]
+        first = reader.averages.summaries()[0]
+        rows = [reader.rows.get(1, image) for image in (0, 1)]
         sources = [
             {"coherency": one.coherency, "complexity": one.complexity, "road": road}
             for one, road in zip(rows, (0.3, -0.2), strict=True)
@@ -272,7 +274,7 @@ def test_arcc_is_averaged_as_adcc_is_and_checked(path: Path) -> None:
         assert first.mean_image_arcc.value == pytest.approx(0.3)
         assert first.means["road"].value == pytest.approx(0.05)
         assert not [name for name in first.means if "/" in name]
-        difference = reader.paired("arcc", 1, 2)
+        difference = reader.averages.paired("arcc", 1, 2)
         assert difference is not None
         assert difference.n == 1
         assert audit(reader) == []

@@ -52,7 +52,7 @@ def test_it_is_read_as_it_is(old: Path) -> None:
     with RunReader(old) as reader:
         status = read_status(reader, old)
         assert audit.audit(reader) == []
-        assert [summary.n for summary in reader.summaries()] == [5, 5]
+        assert [summary.n for summary in reader.averages.summaries()] == [5, 5]
     assert (status.state, status.images, status.failures) == ("complete", 6, 2)
     assert old.read_bytes() == before
 
@@ -70,14 +70,14 @@ def test_it_goes_on_with_another_method(old: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CAMTUI_FAKE", json.dumps({}))
     with RunReader(old) as reader:
         plan = reader.plan()
-        before = list(reader.every_row())
+        before = list(reader.rows.every_row())
     run = Run(old, replace(plan, methods=(*plan.methods, "gradcampp")))
     run.launch()
     assert run.wait().state == "complete"
     check(run)
     with RunReader(old) as reader:
-        assert [row for row in reader.every_row() if row.cell in (1, 2)] == before
-        assert [summary.n for summary in reader.summaries()] == [5, 5, 5]
+        assert [row for row in reader.rows.every_row() if row.cell in (1, 2)] == before
+        assert [summary.n for summary in reader.averages.summaries()] == [5, 5, 5]
 
 
 def test_its_records_get_checksums_on_request(old: Path) -> None:
@@ -85,7 +85,9 @@ def test_its_records_get_checksums_on_request(old: Path) -> None:
     with RunReader(old) as reader:
         assert audit.audit(reader) == []
         assert "an older camtui began" in audit.remark(reader)
-        rows = sum(1 for _ in reader.every_row()) + sum(1 for _ in reader.every_measurement())
+        rows = sum(1 for _ in reader.rows.every_row()) + sum(
+            1 for _ in reader.rows.every_measurement()
+        )
     assert audit.seal(old) == rows
     with RunReader(old) as reader:
         assert audit.audit(reader) == []
@@ -102,10 +104,10 @@ def test_its_records_get_checksums_on_request(old: Path) -> None:
 
 def test_it_is_read_without_checksums_before_it_is_changed(old: Path) -> None:
     with RunReader(old) as reader:
-        maps, damaged = reader.stored_maps([1, 2], 0, 5)
+        maps, damaged = reader.rows.stored_maps([1, 2], 0, 5)
         assert len(maps) == 10
         assert not damaged
-        assert reader.image(0).content is None
+        assert reader.images.get(0).content is None
 
 
 # -- by the real evaluator
@@ -149,7 +151,7 @@ def test_a_real_one_goes_on_and_grows_with_the_numbers_it_had(tmp_path: Path) ->
         connection.commit()
     with RunReader(path) as reader:
         loaded = reader.backbones()["efficientnet_lite0"]
-        kept = list(reader.every_row())
+        kept = list(reader.rows.every_row())
     assert loaded is not None
     assert loaded.preprocessing == Preprocessing(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
     assert (loaded.cut, loaded.score, loaded.classes[0]) == ("graph", "softmax", "tench")
@@ -188,7 +190,9 @@ def test_a_real_one_goes_on_and_grows_with_the_numbers_it_had(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     with RunReader(path) as reader:
         rows = {
-            (cell.backbone, cell.method): [row for row in reader.every_row() if row.cell == cell.id]
+            (cell.backbone, cell.method): [
+                row for row in reader.rows.every_row() if row.cell == cell.id
+            ]
             for cell in reader.cells()
         }
         sides = {name: one.preprocessing.side for name, one in reader.backbones().items() if one}
@@ -213,4 +217,4 @@ def test_what_is_measured_from_its_rows_stays_sound_when_their_files_become_know
     writer.rows.commit(UnitResult(contents={image: bytes(32)}))  # a later method decodes the image
     writer.close()
     with RunReader(old) as reader:
-        assert list(reader.damaged()) == []
+        assert list(reader.checks.damaged_rows()) == []

@@ -95,7 +95,7 @@ def test_labels_of_a_request_that_is_withdrawn_go_with_it(path: Path) -> None:
     writer.close()
     assert raw(path, "SELECT label FROM images ORDER BY id") == [(5,), (9,), (None,), (None,)]
     with RunReader(path) as reader:
-        assert list(reader.damaged_records()) == []
+        assert list(reader.checks.damaged_records()) == []
 
 
 def test_other_data_are_refused_and_nothing_is_added(path: Path) -> None:

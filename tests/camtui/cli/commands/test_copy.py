@@ -24,7 +24,7 @@ def test_a_run_that_is_being_written_is_copied_whole(tmp_path: Path) -> None:
     assert S_IMODE(target.stat().st_mode) == 0o600
     assert [file.name for file in tmp_path.glob("copy*")] == ["copy.db"]
     with RunReader(target) as reader:
-        assert [found.image for found in reader.every_row()] == [0, 1]
+        assert [found.image for found in reader.rows.every_row()] == [0, 1]
         assert audit(reader) == []
     again = camtui("copy", str(path), str(target))
     assert again.returncode == 2
@@ -38,7 +38,7 @@ def test_a_plain_copy_of_a_live_run_is_a_run_if_not_all_of_it(tmp_path: Path) ->
         writer.rows.commit(result(row(1, 0)))
     with RunReader(target) as reader:
         assert reader.plan().methods == ("gradcam", "fakecam")
-        assert len(reader.images(0, 9)) == 4
+        assert len(reader.images.between(0, 9)) == 4
 
 
 def test_an_empty_database_is_told_from_a_foreign_one(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_from_nothing_to_a_judgement(tmp_path: Path, monkeypatch: pytest.MonkeyP
     done = camtui(*where, *what, "--metric", "mass_accuracy,rank_accuracy,deletion", "-F", "-q")
     assert done.returncode == 0, done.stderr
     with RunReader(tmp_path / "runs" / "shapes.db") as reader:
-        rows = [(row, image) for row, image, _ in reader.rows(reader.cells()[0].id)]
+        rows = [(row, image) for row, image, _ in reader.rows.of_cell(reader.cells()[0].id)]
     assert len(rows) == 10
     assert sum(row.predicted == image.label for row, image in rows) >= 9
     (one,) = validated("judge", typed("judge", "shapes", "--json", "--draws", "50"))["backbones"]

@@ -85,7 +85,7 @@ def test_a_backbone_is_taken_out_and_the_run_goes_on(
         again = camtui(*words)
         assert again.returncode == 1, "resnet50 is still asked for"
         with RunReader(home / "runs" / "pictures.db") as reader:
-            counts = {summary.cell: summary.n for summary in reader.summaries()}
+            counts = {summary.cell: summary.n for summary in reader.averages.summaries()}
             done = {(cell.backbone, cell.method): counts[cell.id] for cell in reader.cells()}
         assert all(n == 12 for (backbone, _), n in done.items() if backbone == "resnet18"), (
             "the others go on"
@@ -100,5 +100,5 @@ def test_a_backbone_is_taken_out_and_the_run_goes_on(
     monkeypatch.delenv("CAMTUI_FAKE")
     assert camtui(*both, "-q").returncode == 0, "and it can come back"
     with RunReader(home / "runs" / "pictures.db") as reader:
-        assert {summary.n for summary in reader.summaries()} == {12}
+        assert {summary.n for summary in reader.averages.summaries()} == {12}
         assert audit(reader) == []

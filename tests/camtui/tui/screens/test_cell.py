@@ -30,7 +30,7 @@ async def test_the_list_is_the_stores_order_from_the_worst(seeded: Path) -> None
     async with opened(seeded) as tester:
         await tester.press("2")
         with RunReader(seeded) as reader:
-            expected = reader.ranked(cell(tester).cell_id, "adcc", ascending=True, limit=100)
+            expected = reader.ranking.page(cell(tester).cell_id, "adcc", ascending=True, limit=100)
         assert [line.key for line in tester.table("images").lines] == [
             ranked.image for ranked in expected
         ]

@@ -9,6 +9,7 @@ from camtui.format import cell_views
 from camtui.tui.screens.grid import GridScreen
 from evaluator.metrics import all_metrics
 from evaluator.statistics import PairedDifference
+from evaluator.store.averages import Averages
 from evaluator.store.reader import RunReader
 from tests.camtui.tui.support import SIZES, DashboardTester, opened
 from tests.synthetic import make_run
@@ -22,7 +23,7 @@ def grid(tester: DashboardTester) -> GridScreen:
 
 async def test_every_value_on_the_screen_is_the_stores(seeded: Path) -> None:
     with RunReader(seeded) as reader:
-        means = {(s.cell): s.means for s in reader.summaries()}
+        means = {(s.cell): s.means for s in reader.averages.summaries()}
         cells = {(c.method, c.backbone): c.id for c in reader.cells()}
     async with opened(seeded) as tester:
         shown = {row[0]: row[1:3] for row in tester.cells()}
@@ -260,15 +261,15 @@ async def test_ties_come_though_the_first_test_is_slow(
     """The cursor comes to rest while the thread is still at work: the second question must not
     swallow the first one's news.
     """
-    paired, waits = RunReader.paired, [0.45]
+    paired, waits = Averages.paired, [0.45]
 
     def slow_at_first(
-        self: RunReader, metric: str, first: int, second: int
+        self: Averages, metric: str, first: int, second: int
     ) -> PairedDifference | None:
         time.sleep(waits.pop() if waits else 0)
         return paired(self, metric, first, second)
 
-    monkeypatch.setattr(RunReader, "paired", slow_at_first)
+    monkeypatch.setattr(Averages, "paired", slow_at_first)
     async with opened(seeded) as tester:
         await tester.until(
             lambda: sum(text.endswith("=") for row in tester.cells() for text in row) >= 3

@@ -37,8 +37,8 @@ async def test_facts_are_the_rows(seeded: Path) -> None:
         await opened_image(tester)
         screen = image(tester)
         with RunReader(seeded) as reader:
-            worst = reader.ranked(screen.cell_id, "adcc", ascending=True, limit=1)[0]
-            row = reader.row(screen.cell_id, worst.image)
+            worst = reader.ranking.page(screen.cell_id, "adcc", ascending=True, limit=1)[0]
+            row = reader.rows.get(screen.cell_id, worst.image)
             assert row is not None
         assert screen.image_id == worst.image
         facts = tester.part("facts")
