@@ -19,7 +19,7 @@ from random import Random
 from evaluator import catalog
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.backbones import known_backbone
-from evaluator.execution.backbone_registration import describe_cells
+from evaluator.execution.cell_descriptions import describe_cells
 from evaluator.images import Manifest, imagenet_wnids
 from evaluator.methods.base import FixedMap
 from evaluator.plan import RunPlan

@@ -1,20 +1,18 @@
-"""Which input is to blame when workers die.
+"""Poison-unit bisection: finds the one (cell, image, metric) whose computation fails.
 
-A unit that has killed twice is halved until one (cell, image) is left.
+A unit that has failed twice is halved, and each half that fails again, until one pair is left.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from evaluator.records import ImageRef, Unit
 
 
 def halves(unit: Unit) -> list[Unit]:
-    """The unit in two parts, by images, then by cells, then by metrics.
-
-    Empty where it is one (cell, image, metric) already.
-    """
+    """The unit in parts: by images, else by cells, else by metrics; none of a single pair."""
     for parts in (_by_images(unit), _by_cells(unit), _by_metrics(unit)):
         if parts:
             return parts
@@ -61,25 +59,42 @@ def _by_metrics(unit: Unit) -> list[Unit]:
 
 
 class Bisection:
-    """Counts deaths unit by unit, across the ids under which a unit is handed out again."""
+    """Failures of units in flight, across the ids under which a unit is handed out again."""
 
-    def __init__(self) -> None:
-        self._deaths: dict[int, int] = {}
+    def __init__(self, requeue: Callable[[Iterable[Unit]], list[Unit]]) -> None:
+        """No unit has failed yet.
 
-    def record_failure(self, unit: Unit) -> int:
-        """A worker died computing it: how often that has happened to it now."""
-        self._deaths[unit.id] = self._deaths.get(unit.id, 0) + 1
-        return self._deaths[unit.id]
+        Args:
+            requeue: hands units out again under other ids, and returns them (``Schedule.requeue``).
+        """
+        self._requeue = requeue
+        self._failures: dict[int, int] = {}
 
-    def rename(self, old: Unit, new: Unit) -> None:
-        """The unit has been handed out under another id; its record follows."""
-        if old.id in self._deaths:
-            self._deaths[new.id] = self._deaths.pop(old.id)
+    def retry(self, unit: Unit) -> None:
+        """Hand a unit out again as it is; its failures are those of the new one."""
+        (renewed,) = self._requeue([unit])
+        if unit.id in self._failures:
+            self._failures[renewed.id] = self._failures.pop(unit.id)
 
-    def record_half(self, unit: Unit) -> None:
-        """A part of a unit that killed twice: the next death of it counts as its second."""
-        self._deaths[unit.id] = 1
+    def narrow(self, unit: Unit, *, certain: bool = False) -> bool:
+        """Record a failure: hand the unit out again, from the second failure on in halves.
+
+        Args:
+            certain: it would fail each time; it is halved at once.
+
+        Returns:
+            ``False`` where it is a single pair, which has failed for good.
+        """
+        self._failures[unit.id] = self._failures.get(unit.id, 0) + 1
+        if not certain and self._failures[unit.id] < 2:
+            self.retry(unit)
+            return True
+        parts = halves(unit)
+        self.clear(unit.id)
+        for part in self._requeue(parts):
+            self._failures[part.id] = 1  # as the whole has failed: the next failure is the second
+        return bool(parts)
 
     def clear(self, unit_id: int) -> None:
         """The unit is done."""
-        self._deaths.pop(unit_id, None)
+        self._failures.pop(unit_id, None)

@@ -180,7 +180,8 @@ class _DriverSession:
             retry_seconds=request.settings.retry_seconds,
             tell=self._lock.note,
             needed=lambda: bytes_needed(reader, request.db),
-            lost=self._lock.problem,
+            problem=self._lock.problem,
+            give_up=lambda: self._stop.at_once,
         )
         executor = _executor(request, plan, manifest)
         stack.callback(executor.close)
@@ -228,7 +229,7 @@ class _DriverSession:
         shape = f"{counted(images, 'image')}, {backbones} × {methods} = {counted(len(reader.cells()), 'cell')}"
         journal.state("running")
         if _writes_to(request.log):
-            journal.retry(lambda: journal.writer.own_log(request.log), lambda: self._stop.at_once)
+            journal.retry(lambda: journal.writer.own_log(request.log))
         journal.event("info", f"{'resumed' if resumed else 'started'}: {shape}")
         if warning := self._manifest_warning:
             journal.event("warning", warning)

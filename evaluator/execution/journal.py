@@ -1,9 +1,7 @@
-"""The driver's only way to the run's file: results, events and states, in order.
+"""The driver's only way to the run's file: writes results, events and states in their order.
 
-A full disk delays them and loses nothing.
-
-A run that is paused says so on its lock, not in its file: nothing can be written there, or it would
-not be paused.
+A full disk delays what is written and loses nothing. The reason of a pause is shown by the run's
+lock, since nothing can be written into the file meanwhile.
 """
 
 from __future__ import annotations
@@ -28,11 +26,11 @@ _PASSING = {
     sqlite3.SQLITE_IOERR: "disk error",
     sqlite3.SQLITE_BUSY: "the file is locked by another program",
 }
-"""What may mend itself besides a full disk, by SQLite's primary error code."""
+"""Other errors that pass by themselves, by SQLite's primary error code."""
 
 
 class _Delivery(NamedTuple):
-    """A result on its way into the file."""
+    """A result that is to be written."""
 
     result: UnitResult
     stage: int
@@ -40,10 +38,7 @@ class _Delivery(NamedTuple):
 
 
 class Journal:
-    """Writes through ``RunWriter``; while the disk is full it keeps what comes.
-
-    And tries again every few seconds.
-    """
+    """Writes through ``RunWriter``; keeps what cannot be written, and tries again after a while."""
 
     def __init__(
         self,
@@ -52,21 +47,24 @@ class Journal:
         retry_seconds: float,
         tell: Callable[[str], None],
         needed: Callable[[], int],
-        lost: Callable[[], str] = str,
+        problem: Callable[[], str] = str,
+        give_up: Callable[[], bool] = bool,
     ) -> None:
         """A journal that is not paused.
 
         Args:
             writer: of the run's file.
             retry_seconds: between two attempts while it is paused.
-            tell: shown to whoever looks at the run: why it is paused, empty when it no longer is.
+            tell: shows the reason of a pause to whoever looks at the run; empty at its end.
             needed: bytes that the rest of the run will take, for people.
-            lost: why the file that is written is not the one that others see, empty as a rule.
+            problem: why the file that is written is not the one that others see; empty as a rule.
+            give_up: whether nobody waits for the disk any longer; asked again and again.
         """
         self.writer = writer
         self._tell = tell
         self._needed = needed
-        self._lost = lost
+        self._problem = problem
+        self._give_up = give_up
         self._retry_seconds = retry_seconds
         self._waiting: deque[_Delivery] = deque()
         self._events: deque[tuple[str, str]] = deque()
@@ -77,22 +75,22 @@ class Journal:
 
     @property
     def paused(self) -> bool:
-        """Whether something waits for the disk: nothing new should be begun."""
+        """Whether something waits for the disk, so that nothing new should be begun."""
         return bool(self.trouble)
 
     @property
     def stopping(self) -> bool:
-        """Whether the run has been said to be about to stop."""
+        """Whether the run's state is that it is about to stop."""
         return self._state[0] == "stopping"
 
     def state(self, state: RunState, message: str = "") -> None:
-        """The run's state from now on."""
+        """Set the run's state."""
         self._state = (state, message)
         self._state_written = False
         self.flush()
 
     def event(self, level: str, text: str) -> None:
-        """One line of history, in the file and in the log."""
+        """Write one line of history, into the file and into the log."""
         line = printable(text, 2000)
         LOGGER.log(LEVELS[level], line)
         self._events.append((level, line))
@@ -103,17 +101,17 @@ class Journal:
         self._waiting.append(_Delivery(result, stage, images))
         self.flush()
 
-    def look(self) -> None:
-        """Make sure that what is written is what others see.
+    def check_file(self) -> None:
+        """Check that the file that is written is the one that others see.
 
         Raises:
             RunFailed: the file, or its lock, was removed or replaced.
         """
-        if problem := self._lost():
+        if problem := self._problem():
             raise RunFailed(problem, "camtui ls")
 
     def heartbeat(self, workers: Sequence[WorkerState]) -> None:
-        """The driver is alive, and so are these workers."""
+        """Record that the driver is alive, with these workers."""
         self.flush()
         if not self.paused:
             self._attempt(lambda: self.writer.heartbeat(workers))
@@ -135,18 +133,20 @@ class Journal:
             self._tell("")
             self.event("info", f"goes on after a pause ({trouble})")
 
-    def retry(self, write: Callable[[], None], give_up: Callable[[], bool]) -> None:
-        """Write something at once, waiting for the disk if need be.
-
-        Whether to wait longer is asked again and again.
-        """
+    def retry(self, write: Callable[[], None]) -> None:
+        """Write something now, again and again until there is room or nobody waits any longer."""
         while not self._attempt(write):
-            self.drain(give_up)
-            if give_up():
+            self.drain()
+            if self._give_up():
                 return
 
-    def drain(self, give_up: Callable[[], bool]) -> bool:
-        """Wait until everything is written; whether it is."""
+    def drain(self, give_up: Callable[[], bool] | None = None) -> bool:
+        """Wait until everything is written; whether it is.
+
+        Args:
+            give_up: in place of the journal's own.
+        """
+        give_up = give_up or self._give_up
         while self.paused and not give_up():
             time.sleep(min(0.1, self._retry_seconds))
             self.flush()
@@ -179,7 +179,7 @@ class Journal:
         return True
 
     def _trouble_of(self, error: sqlite3.OperationalError) -> str:
-        """What keeps the driver from writing, empty where it will not pass by itself."""
+        """The reason why nothing can be written; empty where it will not pass by itself."""
         if is_full(error):
             return f"{full_words()}, needs {-(-self._needed() // 10**6)} MB"
         why = _PASSING.get(error.sqlite_errorcode & 0xFF, "")

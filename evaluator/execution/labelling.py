@@ -1,14 +1,12 @@
-"""How many images of a run have a label, and where the labels come from.
-
-Said once, when the run begins.
-"""
+"""Labels of images by their class folders, and a sentence on how many images have one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from evaluator.images import folder_of, imagenet_wnids, labels_by_class_name
+from evaluator.execution.class_names import imagenet
+from evaluator.images import Manifest, folder_of, imagenet_wnids, labels_by_class_name
 from evaluator.records import ImageRef, LoadedBackbone
 from evaluator.text import counted, printable
 
@@ -29,11 +27,6 @@ class Labelling(NamedTuple):
     partial: bool
 
 
-def imagenet(loaded: LoadedBackbone) -> bool:
-    """Whether the network has as many classes as ImageNet, so that ImageNet ids name them."""
-    return loaded.class_count in (0, len(imagenet_wnids()))
-
-
 def labels_of_ids(
     images: Sequence[ImageRef], loaded: LoadedBackbone
 ) -> list[tuple[int, int | None]]:
@@ -49,6 +42,22 @@ def labels_of_ids(
         wnids if imagenet(loaded) else labels_by_class_name(set(folders.values()), loaded.classes)
     )
     return [(image, index.get(folder)) for image, folder in folders.items()]
+
+
+def labels_of_names(manifest: Manifest, loaded: LoadedBackbone) -> list[tuple[int, int | None]]:
+    """Labels of the images in folders that are not named by ImageNet ids, for one network.
+
+    Returns:
+        ``(image, class index)``, by the network's class names; ``None`` where they do not name the
+        folder.
+    """
+    unknown = {
+        image.id: folder
+        for image in manifest.images
+        if image.label is None and (folder := folder_of(image.path))
+    }
+    index = labels_by_class_name(set(unknown.values()), loaded.classes)
+    return [(image, index.get(folder)) for image, folder in unknown.items()]
 
 
 def labelling(

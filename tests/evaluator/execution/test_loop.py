@@ -10,8 +10,9 @@ import pytest
 
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.errors import BackboneUnavailable, CamtuiError, RunFailed, UsageError
+from evaluator.execution.backbone_registration import _unavailable
 from evaluator.execution.journal import Journal
-from evaluator.execution.loop import Loop, _unavailable
+from evaluator.execution.loop import Loop
 from evaluator.execution.request import DriverSettings
 from evaluator.execution.stopping import StopRequest
 from evaluator.images import find_images
@@ -186,7 +187,7 @@ def test_figures_and_what_came_twice_change_nothing(run: Run) -> None:
 
 
 def test_what_a_worker_has_to_say_is_in_the_history(run: Run) -> None:
-    def noted(unit: Unit) -> list[ExecutorEvent]:
+    def with_a_note(unit: Unit) -> list[ExecutorEvent]:
         rows = tuple(
             fake_row(cell, "resnet50", "gradcam", ref.id)
             for cell in unit.cells
@@ -194,7 +195,7 @@ def test_what_a_worker_has_to_say_is_in_the_history(run: Run) -> None:
         )
         return [Done(3, unit.id, UnitResult(rows, notes=("batch size now 8",)))]
 
-    run.drive(well, noted)
+    run.drive(well, with_a_note)
     assert run.counts() == [40, 40]
     assert "worker 3: batch size now 8" in run.events()
 

@@ -1,0 +1,139 @@
+"""The labels of a run's images: of which network they are classes, and how many images have one.
+
+An image has one label in a run, a class index. Where networks have other classes, the labels are
+those of one of them, the owner: the first with ImageNet's 1000 classes, else the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from evaluator.backbones import shown_key
+from evaluator.errors import UsageError
+from evaluator.execution.class_names import (
+    class_count,
+    first_difference,
+    imagenet,
+    named_by_folders,
+    same_classes,
+)
+from evaluator.execution.journal import Journal
+from evaluator.execution.labelling import labelling, labels_of_ids, labels_of_names
+from evaluator.images import Manifest
+from evaluator.plan import RunPlan
+from evaluator.records import LoadedBackbone
+from evaluator.store.reader import RunReader
+from evaluator.text import printable
+
+
+class RunLabels:
+    """Labels of one run, completed and checked as its backbones are loaded."""
+
+    def __init__(
+        self, plan: RunPlan, manifest: Manifest, reader: RunReader, journal: Journal
+    ) -> None:
+        self._plan = plan
+        self._manifest = manifest
+        self._reader = reader
+        self._journal = journal
+        self._named: set[str] = set()
+
+    def name_classes(self, loaded: LoadedBackbone) -> LoadedBackbone:
+        """Name the classes by the class folders where the network has no names; logged once."""
+        found = named_by_folders(self._manifest, loaded)
+        if found is not loaded and loaded.key not in self._named:
+            self._named.add(loaded.key)
+            name = printable(shown_key(loaded.key))
+            self._journal.event(
+                "info",
+                f"{name}: its {len(found.classes)} classes are named by the class folders, sorted",
+            )
+        return found
+
+    def store(self, loaded: LoadedBackbone) -> None:
+        """Store the labels that a loaded network gives; may be repeated.
+
+        A network whose classes are not the owner's gives none.
+        """
+        writer, known, owner = self._journal.writer, self._known(), self._owner()
+        by_folders = self._plan.labels is None
+        if by_folders and not all(map(imagenet, known)):
+            writer.replace_labels(labels_of_ids(self._manifest.images, owner))
+        if by_folders and not all(same_classes(one, owner) for one in known):
+            writer.replace_labels(labels_of_names(self._manifest, owner))
+        elif same_classes(loaded, owner):
+            writer.set_labels(_only_known(labels_of_names(self._manifest, loaded)))
+
+    def check_classes(self) -> None:
+        """Log whose classes the labels are where the networks have other classes.
+
+        Raises:
+            UsageError: with ``--target label``, which would explain another class in each.
+        """
+        text = self._conflict()
+        if text and self._plan.target == "label":
+            raise UsageError(
+                f"--target label: {text}", "a run for each: camtui run --name NAME -b BACKBONE"
+            )
+        if text:
+            self._journal.event("warning", text)
+
+    def _conflict(self) -> str:
+        """A sentence on labels that do not mean the same class in all networks; empty as a rule."""
+        owner = self._owner()
+        name, count = printable(shown_key(owner.key)), class_count(owner)
+        if self._plan.labels is None and any(class_count(one) != count for one in self._known()):
+            return (
+                f"labels are classes of {name} ({count:,}), of no backbone with another number of "
+                "classes"
+            )
+        for other in self._known():
+            place = first_difference(owner, other)
+            if place is not None:
+                return (
+                    f"labels are class indices, and not the same in all backbones: class {place} "
+                    f"is {printable(owner.classes[place], 60)} in {name}, "
+                    f"{printable(other.classes[place], 60)} in {printable(shown_key(other.key))}"
+                )
+        return ""
+
+    def check_labels(self, position: int) -> str:
+        """Log how many images have a label and how; with ``--target label`` there must be some.
+
+        Args:
+            position: of the backbone whose class names are known now.
+
+        Returns:
+            The sentence that was logged.
+
+        Raises:
+            UsageError: there are none.
+        """
+        images = self._reader.images(0, len(self._manifest.images))
+        backbone = self._plan.backbones[position].name
+        found = labelling(
+            images,
+            backbone,
+            from_file=self._plan.labels is not None,
+            by_ids=imagenet(self._owner()),
+        )
+        self._journal.event("warning" if found.partial else "info", found.text)
+        if self._plan.target == "label" and not found.labelled:
+            raise UsageError(
+                "--target label needs labels, and no image has one",
+                "camtui run --labels FILE.csv, or folders named by wnid",
+            )
+        return found.text
+
+    def _known(self) -> list[LoadedBackbone]:
+        """What is known of every backbone that has been loaded."""
+        return [one for one in self._reader.backbones().values() if one]
+
+    def _owner(self) -> LoadedBackbone:
+        """The network whose classes the labels are."""
+        known = self._known()
+        return next(filter(imagenet, known), known[0])
+
+
+def _only_known(labels: Iterable[tuple[int, int | None]]) -> list[tuple[int, int]]:
+    return [(image, label) for image, label in labels if label is not None]
