@@ -45,8 +45,10 @@ TESTED_IN = {
     "camtui/tui/widgets/test_table.py": "camtui.tui.messages camtui.tui.widgets.table_drawing",
     "evaluator/measuring/test_conformance.py": """
         evaluator.measuring.photographs evaluator.measuring.trial evaluator.measuring.verdicts""",
+    "evaluator/execution/test_loop.py": """
+        evaluator.execution.backbone_registration evaluator.execution.cell_descriptions
+        evaluator.execution.failure_count""",
     "evaluator/execution/test_driver.py": """
-        evaluator.execution.backbone_registration
         evaluator.execution.stopping evaluator.store.identity""",
     "evaluator/execution/test_executors.py": "evaluator.execution.worker_slot",
     "evaluator/execution/test_ray.py": """

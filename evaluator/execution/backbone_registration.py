@@ -85,7 +85,7 @@ class BackboneRegistration:
         if event.loaded is None or event.position is None:
             return False
         position, loaded = event.position, self._labels.name_classes(event.loaded)
-        self._journal.retry(lambda: writer.set_backbone(position, loaded))
+        self._journal.retry(lambda: writer.cells.set_backbone(position, loaded))
         if position in self.loaded:
             return False
         self._journal.retry(lambda: self._store(position, loaded))
@@ -133,7 +133,7 @@ class BackboneRegistration:
                 "error", f"{name} is left out, it cannot be loaded: {error.message}"
             )
             self._journal.retry(
-                lambda: self._journal.writer.note_cells(name, f"not loaded: {error.message}")
+                lambda: self._journal.writer.cells.note(name, f"not loaded: {error.message}")
             )
         self._early_end.leave_out(name)
 

@@ -1,7 +1,8 @@
-"""How a unit that killed its worker is halved, and remembered."""
+"""A unit that fails is tried again, halved, and its failures are counted across ids."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
