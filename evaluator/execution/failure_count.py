@@ -54,6 +54,6 @@ class FailureCount:
         Raises:
             ThresholdPassed: there is no value.
         """
-        if self._failures and not any(summary.n for summary in self._reader.summaries()):
+        if self._failures and not any(summary.n for summary in self._reader.averages.summaries()):
             nothing = f"nothing could be computed: {counted(self._failures, 'failure')}, no value"
             raise ThresholdPassed(nothing, self._hint)

@@ -109,7 +109,7 @@ class RunLabels:
         Raises:
             UsageError: there are none.
         """
-        images = self._reader.images(0, len(self._manifest.images))
+        images = self._reader.images.between(0, len(self._manifest.images))
         backbone = self._plan.backbones[position].name
         found = labelling(
             images,

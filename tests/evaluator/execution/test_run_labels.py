@@ -54,7 +54,8 @@ class Labelled:
     def found(self) -> dict[str, int | None]:
         """Folder → label."""
         return {
-            image.path.split(b"/")[0].decode(): image.label for image in self.reader.images(0, 9)
+            image.path.split(b"/")[0].decode(): image.label
+            for image in self.reader.images.between(0, 9)
         }
 
     def said(self) -> list[str]:
