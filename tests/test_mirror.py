@@ -36,11 +36,12 @@ TESTED_IN = {
     "camtui/test_own_network.py": "camtui.network_check evaluator.measuring.network_check",
     "camtui/tui/screens/test_cell.py": "camtui.tui.cell_text camtui.tui.run_connection "
     "camtui.tui.widgets.lines",
-    "camtui/tui/screens/test_grid.py": "camtui.tui.screens.base",
+    "camtui/tui/screens/test_grid.py": "camtui.tui.screens.base camtui.tui.paper_values",
+    "camtui/tui/test_availability.py": "camtui.tui.toasts",
     "camtui/tui/screens/test_image.py": "camtui.tui.image_text camtui.tui.image_pictures "
     "camtui.tui.screens.full",
     "camtui/tui/test_run_actions.py": "camtui.tui.screens.dialogs camtui.tui.child_commands",
-    "camtui/tui/test_live.py": "camtui.tui.watching",
+    "camtui/tui/test_live.py": "camtui.tui.run_watcher",
     "camtui/tui/test_snapshots.py": "camtui.tui.image_record",
     "camtui/tui/widgets/test_table.py": "camtui.tui.messages camtui.tui.widgets.table_drawing",
     "evaluator/measuring/test_conformance.py": """

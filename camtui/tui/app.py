@@ -1,26 +1,44 @@
-"""The application: its keys, its looks, and what is done to the run that it shows."""
+"""The application: its keys, its theme, its clipboard, and what it does with messages."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from textual.app import App
 from textual.binding import Binding
+from textual.command import CommandPalette
 from textual.events import Key
 from textual.filter import LineFilter
 
 from camtui.runs import reference
+from camtui.tui import run_actions
 from camtui.tui.ascii_filter import AsciiFilter
 from camtui.tui.availability import unavailable_reason
-from camtui.tui.navigation import NavigatingApp
+from camtui.tui.clipboard import MAX_BYTES, sequence
+from camtui.tui.graphics import picture_widget, why_no_graphics
+from camtui.tui.messages import (
+    CompareRuns,
+    CopyText,
+    OpenCell,
+    OpenImage,
+    OpenRun,
+    RunAction,
+    ShowPicture,
+)
+from camtui.tui.navigation import Navigator
 from camtui.tui.palette import RunCommands
+from camtui.tui.run_watcher import RunWatcher
 from camtui.tui.screens.base import RunScreen
+from camtui.tui.screens.full import FullScreen
 from camtui.tui.settings import DEFAULTS, Settings
 from camtui.tui.theme import THEMES, colours_of, textual_theme
+from camtui.tui.toasts import toast
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -30,8 +48,14 @@ _TWICE = 2.0
 """Seconds in which a second Ctrl-C leaves at once."""
 
 
-class Dashboard(NavigatingApp):
-    """The dashboard."""
+class Dashboard(App[int]):
+    """The dashboard of one run, or of the folder of runs while there is none.
+
+    Attributes:
+        watcher: the run that is open.
+        navigator: the stack of screens.
+        exit_message: to be printed once the terminal is plain again.
+    """
 
     CSS_PATH = "app.tcss"
     TITLE = "camtui"
@@ -86,7 +110,10 @@ class Dashboard(NavigatingApp):
             CamtuiError: it cannot be read.
         """
         # greys too are colours: Textual alone keeps them
-        super().__init__(path, settings, ansi_color=True if "NO_COLOR" in os.environ else None)
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
+        self.settings = settings
+        self.watcher = RunWatcher(self, path)
+        self.navigator = Navigator(self, self.watcher, settings)
         for name in THEMES:
             self.register_theme(textual_theme(name))
         self.theme = "ansi-dark" if self.no_color else "okabe-dark"
@@ -95,16 +122,77 @@ class Dashboard(NavigatingApp):
         self._ascii = AsciiFilter()
         self._left_at = 0.0
 
+    async def on_mount(self) -> None:
+        """Open the first screen and begin to poll."""
+        await self.navigator.open_first_screen()
+        self.set_interval(self.settings.interval, self.watcher.poll)
+
+    # -- messages
+    # ----------------------------------------------------------------------------------------------
+
+    async def on_run_found(self) -> None:
+        """Show the first run."""
+        await self.navigator.replace_by_grid()
+
+    def on_open_cell(self, message: OpenCell) -> None:
+        """Open the cell screen."""
+        self.navigator.open_cell(message.cell, message.metric)
+
+    def on_open_image(self, message: OpenImage) -> None:
+        """Open the image screen."""
+        self.navigator.open_image(message)
+
+    async def on_open_run(self, message: OpenRun) -> None:
+        """Open another run."""
+        await self.navigator.open_run(message.path)
+
+    def on_compare_runs(self, message: CompareRuns) -> None:
+        """Open the comparison of two runs."""
+        self.navigator.open_comparison(message.first, message.second)
+
+    def on_copy_text(self, message: CopyText) -> None:
+        """Copy a text to the clipboard."""
+        self.copy(message.text, message.name)
+
+    def on_run_action(self, message: RunAction) -> None:
+        """Run an action as soon as the palette, which asked for it, is gone."""
+        if isinstance(self.screen, CommandPalette):
+            self.set_timer(0.02, partial(self.post_message, RunAction(message.action)))
+        else:
+            self.call_later(self.run_action, message.action)
+
+    def on_show_picture(self, message: ShowPicture) -> None:
+        """Show a picture in the terminal's own graphics, where the user asked for them."""
+        problem = why_no_graphics(self.settings.images)
+        if problem:
+            toast(self, problem, "warning")
+        elif message.picture is not None:
+            self.run_worker(self._show_picture(message.picture), group="full", exclusive=True)
+
+    async def _show_picture(self, picture: Pixels) -> None:
+        widget = await asyncio.to_thread(picture_widget, picture, self.settings.images)
+        await self.push_screen(FullScreen(widget))
+
+    # -- keys that open screens
+    # ----------------------------------------------------------------------------------------------
+
+    def action_open_screen(self, name: str) -> None:
+        """Open a screen: grid, cell, image, runs or log."""
+        self.navigator.open_by_name(name)
+
+    def action_open_log(self, tab: str) -> None:
+        """Open one list of the log screen."""
+        self.navigator.open_log(tab)
+
+    def action_help(self) -> None:
+        """Explain the marks of this screen and every key."""
+        self.navigator.open_help()
+
     # -- its looks
     # ----------------------------------------------------------------------------------------------
 
-    async def on_mount(self) -> None:
-        """The first screen, and the clock."""
-        await self.open_first_screen()
-        self.set_interval(self.settings.interval, self.look)
-
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """What the style sheet asks of every theme."""
+        """The variables that the style sheet asks of every theme."""
         colours = colours_of(self.theme)
         if colours is None:
             return {"rule": "ansi_default", "dim": "ansi_default", "cursor": "ansi_default"}
@@ -120,28 +208,23 @@ class Dashboard(NavigatingApp):
             self.search_themes()
 
     def action_freeze(self) -> None:
-        """Hold the display still, or show the newest again."""
-        self.frozen = not self.frozen
-        if not self.frozen:
-            self.shown = self.newest
-        self.show()
+        """Hold the display still, or show the latest again."""
+        if self.watcher.connection is not None:
+            self.watcher.connection.toggle_freeze()
+            self.watcher.show()
 
     # -- what is done to the run
     # ----------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The footer and the palette offer what can be done now."""
-        return self.is_available(action)
-
-    def is_available(self, action: str) -> bool:
-        """Whether an action means something now."""
+        """Offer in footer and palette what can be done now."""
         return not self._unavailable_reason(action)
 
     def _unavailable_reason(self, action: str) -> str:
-        return unavailable_reason(action, self.newest, readonly=self.settings.readonly)
+        return unavailable_reason(action, self.watcher.latest, readonly=self.settings.readonly)
 
     def on_key(self, event: Key) -> None:
-        """A key of ours that does nothing now says why.
+        """Say why a key does nothing now.
 
         Textual asks here before it looks for the key's action.
         """
@@ -150,79 +233,62 @@ class Dashboard(NavigatingApp):
         for binding in self._bindings.key_to_bindings.get(event.key, ()):
             reason = self._unavailable_reason(binding.action)
             if reason:
-                self.toast(reason)
+                toast(self, reason)
 
     def action_stop(self) -> None:
         """Ask, then stop the run."""
-        self._ask("stop")
+        self._perform("stop")
 
     def action_resume(self) -> None:
-        """Ask, then go on with the run."""
-        self._ask("resume")
+        """Ask, then resume the run."""
+        self._perform("resume")
 
     def action_retry(self) -> None:
         """Ask, then try the failed images again."""
-        self._ask("retry")
-
-    def _ask(self, action: str) -> None:
-        from camtui.tui import run_actions
-
-        self.run_worker(run_actions.perform(self, action), group="actions", exclusive=True)
+        self._perform("retry")
 
     def action_export(self) -> None:
         """Ask for a form and a place, then write."""
-        self._ask("export")
+        self._perform("export")
+
+    def _perform(self, action: str) -> None:
+        connection = self.watcher.connection
+        if connection is not None:
+            work = run_actions.perform(self, connection, action)
+            self.run_worker(work, group="actions", exclusive=True)
+
+    # -- the clipboard
+    # ----------------------------------------------------------------------------------------------
 
     def action_copy_view(self) -> None:
-        """What the screen shows, as text with tabs."""
+        """Copy what the screen shows, as text with tabs."""
         if isinstance(self.screen, RunScreen):
             self.copy(self.screen.as_text(), "the view")
 
     def action_copy_cell(self) -> None:
-        """The chosen cell."""
+        """Copy the chosen cell."""
         if isinstance(self.screen, RunScreen):
             self.copy(self.screen.cell_as_text(), "the cell")
 
-    def copy(self, text: str, what: str) -> None:
-        """To the terminal's clipboard, which never answers: nobody can say that it was copied."""
-        from camtui.tui.clipboard import MAX_BYTES, sequence
-
+    def copy(self, text: str, name: str) -> None:
+        """Send a text to the terminal's clipboard; it never answers whether it took it."""
         written = sequence(text, inside_tmux="TMUX" in os.environ)
         if written is None:
-            self.toast(
-                f"{what} is too long for a terminal's clipboard ({MAX_BYTES // 1000} kB)",
-                severity="warning",
-            )
+            limit = f"{MAX_BYTES // 1000} kB"
+            toast(self, f"{name} is too long for a terminal's clipboard ({limit})", "warning")
         elif text and self._driver is not None:
             self._driver.write(written)
-            self.toast(f"{what} sent to the terminal")
-
-    def show_full(self, picture: Pixels | None) -> None:
-        """A picture in the terminal's own graphics, where the user asked for them."""
-        from camtui.tui.graphics import why_no_graphics
-
-        problem = why_no_graphics(self.settings.images)
-        if problem:
-            self.toast(problem, severity="warning")
-        elif picture is not None:
-            self.run_worker(self._show_full(picture), group="full", exclusive=True)
-
-    async def _show_full(self, picture: Pixels) -> None:
-        from camtui.tui.graphics import picture_widget
-        from camtui.tui.screens.full import FullScreen
-
-        await self.push_screen(
-            FullScreen(await asyncio.to_thread(picture_widget, picture, self.settings.images))
-        )
+            toast(self, f"{name} sent to the terminal")
 
     # -- leaving
     # ----------------------------------------------------------------------------------------------
 
     def action_detach(self) -> None:
         """Leave; the run goes on."""
-        if self.newest is not None and self.newest.status.live and self.path is not None:
-            run = reference(self.path)
-            self.exit_message = f"detached; {printable(self.newest.info.name)} continues. Back to it: camtui watch {run}"
+        connection = self.watcher.connection
+        if connection is not None and connection.latest.status.live:
+            name, run = printable(connection.latest.info.name), reference(connection.path)
+            self.exit_message = f"detached; {name} continues. Back to it: camtui watch {run}"
         self.exit(0)
 
     async def action_quit(self) -> None:
@@ -230,7 +296,7 @@ class Dashboard(NavigatingApp):
         self.action_detach()
 
     def action_leave(self) -> None:
-        """Ctrl-C: leave with a word; a second one, while something keeps us, leaves at once."""
+        """Leave with a word; a second Ctrl-C, while something keeps us, leaves at once."""
         now = time.monotonic()
         if now - self._left_at < _TWICE:
             os._exit(130)
@@ -238,7 +304,5 @@ class Dashboard(NavigatingApp):
         self.action_detach()
 
     async def on_unmount(self) -> None:
-        """Give threads and file back."""
-        if self.link is not None:
-            closing: Coroutine[Any, Any, None] = asyncio.to_thread(self.link.close)
-            await closing
+        """Close threads and file."""
+        await self.watcher.close()

@@ -1,14 +1,23 @@
-"""Every message that widgets send up.
+"""The messages of the dashboard.
 
-State goes down by method calls, intents come up through these.
+State goes down by constructors and method calls, intents come up through these: widgets tell their
+screen what the user did, screens ask the application for another screen or an action.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.message import Message
+
+if TYPE_CHECKING:
+    from camtui.pictures import Pixels
+
+# -- from a table to its screen
+# --------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -16,7 +25,8 @@ class CursorMoved(Message):
     """The cursor of a table stands elsewhere.
 
     Attributes:
-        table: the id of the table; ``row``: the key of the row, ``None`` in an empty table.
+        table: the id of the table.
+        row: the key of the row, ``None`` in an empty table.
         column: key of the column in tables whose cells can be chosen, else an empty string.
     """
 
@@ -40,20 +50,83 @@ class RowOpened(Message):
 
 @dataclass
 class EndNear(Message):
-    """The cursor comes near the last row that is loaded: more, please."""
+    """The cursor comes near the last row that is loaded."""
 
     table: str
 
 
+# -- from a screen to the application
+# --------------------------------------------------------------------------------------------------
+
+
 @dataclass
-class FilterChanged(Message):
-    """The filter line holds other words."""
+class OpenCell(Message):
+    """Open the cell screen, its images ordered by a metric."""
+
+    cell: int
+    metric: str
+
+
+@dataclass
+class OpenImage(Message):
+    """Open the image screen.
+
+    Attributes:
+        image: its number, ``None`` for the first in the order.
+        worst: whether the order begins at the worst image.
+    """
+
+    cell: int
+    image: int | None
+    metric: str
+    worst: bool = True
+
+
+@dataclass
+class OpenRun(Message):
+    """Open another run in place of this one."""
+
+    path: Path
+
+
+@dataclass
+class CompareRuns(Message):
+    """Open the comparison of two runs."""
+
+    first: Path
+    second: Path
+
+
+@dataclass
+class RunAction(Message):
+    """Run an action of the application, as Textual names it: ``open_log('plan')``."""
+
+    action: str
+
+
+@dataclass
+class CopyText(Message):
+    """Copy a text to the terminal's clipboard.
+
+    Attributes:
+        name: of the text, for the toast.
+    """
 
     text: str
+    name: str
 
 
 @dataclass
-class FilterClosed(Message):
-    """The filter line is done with; ``keep``: whether its words stay in force."""
+class ShowPicture(Message):
+    """Show a picture in the terminal's own graphics."""
 
-    keep: bool
+    picture: Pixels | None
+
+
+# -- from the watcher to the application
+# --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class RunFound(Message):
+    """The first run has appeared, and is open."""

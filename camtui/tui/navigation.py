@@ -1,136 +1,161 @@
-"""From screen to screen, and from run to run.
-
-Screens are imported when first opened: the grid must be there at once.
-"""
+"""The stack of screens: the grid at the bottom, over it a screen of the run, of a cell or an image."""
 
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from pathlib import Path
-from typing import cast
 
-from textual.command import CommandPalette
+from textual.app import App
 
-from camtui.tui.run_connection import RunConnection
+from camtui.tui.messages import OpenImage
+from camtui.tui.run_watcher import RunWatcher
 from camtui.tui.screens.base import RunScreen
+from camtui.tui.screens.cell import CellScreen
+from camtui.tui.screens.first import FirstRunScreen
 from camtui.tui.screens.grid import GridScreen
-from camtui.tui.watching import WatchingApp
+from camtui.tui.screens.help import HelpScreen, Section
+from camtui.tui.screens.log import LogScreen
+from camtui.tui.screens.runs import CompareScreen, RunsScreen
+from camtui.tui.settings import Settings
+from camtui.tui.toasts import toast
+from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
+from evaluator.records import Cell
 
 
-class NavigatingApp(WatchingApp):
-    """An application with a stack of screens, the grid always at the bottom."""
+class Navigator:
+    """Opens and closes the screens of an application."""
+
+    def __init__(self, app: App[int], watcher: RunWatcher, settings: Settings) -> None:
+        self._app, self._watcher, self._settings = app, watcher, settings
+
+    # -- the bottom of the stack
+    # ----------------------------------------------------------------------------------------------
 
     async def open_first_screen(self) -> None:
-        """The grid, or what ``--cell`` and ``--image`` ask for.
-
-        Without any run the two commands that matter.
-        """
-        if self.link is None:
-            from camtui.tui.screens.first import FirstRunScreen
-
-            await self.push_screen(FirstRunScreen())
-        else:
-            await self.push_screen(GridScreen())
-            await self._open_what_was_asked_for()
-
-    def action_open_screen(self, name: str) -> None:
-        """Another screen; those of a cell show the one that is chosen in the grid."""
-        if self.shown is None or not isinstance(self.screen, RunScreen):
+        """Open the grid and what ``--cell`` and ``--image`` ask for, or the screen without a run."""
+        connection = self._watcher.connection
+        if connection is None:
+            await self._app.push_screen(FirstRunScreen())
             return
-        while not isinstance(self.screen, GridScreen):
-            self.pop_screen()
-        cell, metric = self.screen.chosen(), self.screen.options.metric
-        if name == "runs":
-            from camtui.tui.screens.runs import RunsScreen
+        grid = GridScreen(connection, self._settings)
+        await self._app.push_screen(grid)
+        await self._open_what_was_asked_for(grid)
 
-            self.push_screen(RunsScreen())
-        elif name == "log":
-            self._open_log("events")
-        elif name == "cell" and cell is not None:
-            self.open_cell(cell.id, metric)
-        elif name == "image" and cell is not None:
-            self.open_image(cell.id, None, metric)
-
-    def action_open_log(self, tab: str) -> None:
-        """One list of the log screen."""
-        self.action_open_screen("grid")
-        if isinstance(self.screen, GridScreen):
-            self._open_log(tab)
-
-    def _open_log(self, tab: str) -> None:
-        from camtui.tui.screens.log import LogScreen
-
-        self.push_screen(LogScreen(tab))
-
-    def open_cell(self, cell: int, metric: str) -> None:
-        """The cell screen."""
-        from camtui.tui.screens.cell import CellScreen
-
-        self.push_screen(CellScreen(cell, metric))
-
-    def open_image(self, cell: int, image: int | None, metric: str, *, worst: bool = True) -> None:
-        """The image screen: numpy and Pillow are imported here, when the first image is opened."""
-        from camtui.tui.screens.image import ImageScreen
-
-        self.push_screen(ImageScreen(cell, image, metric, worst=worst))
-
-    async def _open_what_was_asked_for(self) -> None:
-        """``--cell`` and ``--image``."""
-        if not (self.settings.cell or self.settings.image) or self.shown is None:
+    async def _open_what_was_asked_for(self, grid: GridScreen) -> None:
+        """Open the cell of ``--cell`` and the image of ``--image``."""
+        cells = grid.snapshot.cells
+        if not (self._settings.cell or self._settings.image):
             return
-        cells = self.shown.cells
-        wanted = self.settings.cell or f"{cells[0].backbone}/{cells[0].method}" if cells else ""
-        cell = next(
-            (
-                cell
-                for cell in cells
-                if wanted in (f"{cell.backbone}/{cell.method}", f"{cell.method}/{cell.backbone}")
-            ),
-            None,
-        )
+        name = self._settings.cell
+        cell = next((cell for cell in cells if not name or name in _names(cell)), None)
         if cell is None:
-            self.toast(f"the run has no cell {wanted}", severity="warning")
+            toast(self._app, f"the run has no cell {name}", "warning")
             return
-        cast(GridScreen, self.screen).put_cursor((cell.backbone, cell.method))
-        if not self.settings.image:
+        grid.put_cursor((cell.backbone, cell.method))
+        if not self._settings.image:
             self.open_cell(cell.id, "adcc")
             return
         try:
-            image = (await self.ask(lambda reader: reader.images.find(self.settings.image))).id
+            image = await grid.connection.ask(
+                lambda reader: reader.images.find(self._settings.image)
+            )
         except CamtuiError as error:
-            self.toast(error.message, severity="warning")
+            toast(self._app, error.message, "warning")
         else:
-            self.open_image(cell.id, image, "adcc")
+            self.open_image(OpenImage(cell.id, image.id, "adcc"))
 
-    def open_run(self, path: Path) -> None:
-        """Another run in place of this one."""
-        if path == self.path:
-            self.action_open_screen("grid")
+    async def open_run(self, path: Path) -> None:
+        """Open another run in place of this one; the one that is open is just shown."""
+        connection = self._watcher.connection
+        if connection is not None and connection.path == path:
+            self.back_to_grid()
             return
         try:
-            link = RunConnection(path)
+            old = self._watcher.open(path)
         except CamtuiError as error:
-            self.toast(error.message, severity="error")
+            toast(self._app, error.message, "error")
             return
-        while len(self.screen_stack) > 2:
-            self.pop_screen()
-        old, self.link = self.link, link
-        self.shown, self.frozen = link.latest, False
-        self.switch_screen(GridScreen())
+        while len(self._app.screen_stack) > 2:
+            await self._app.pop_screen()
+        await self.replace_by_grid()
         if old is not None:
-            self.run_worker(asyncio.to_thread(old.close))
+            self._app.run_worker(asyncio.to_thread(old.close))
 
-    def run_when_palette_closed(self, action: str) -> None:
-        """Do something as soon as the palette, which asked for it, is gone."""
-        if isinstance(self.screen, CommandPalette):
-            self.set_timer(0.02, partial(self.run_when_palette_closed, action))
-        else:
-            self.call_later(self.run_action, action)
+    async def replace_by_grid(self) -> None:
+        """Open the grid of the run in place of the screen at the bottom."""
+        if self._watcher.connection is not None:
+            await self._app.switch_screen(GridScreen(self._watcher.connection, self._settings))
 
-    def action_help(self) -> None:
-        """Every mark of this screen, and every key."""
-        from camtui.tui.screens.help import HelpScreen
+    def back_to_grid(self) -> GridScreen | None:
+        """Close everything over the grid; ``None`` over a dialog or without a run."""
+        if not isinstance(self._app.screen, RunScreen):
+            return None
+        while not isinstance(self._app.screen, GridScreen):
+            self._app.pop_screen()
+        return self._app.screen
 
-        self.push_screen(HelpScreen(type(self.screen).__name__))
+    # -- over it
+    # ----------------------------------------------------------------------------------------------
+
+    def open_by_name(self, name: str) -> None:
+        """Open a screen over the grid; those of a cell show the one that is chosen there."""
+        grid = self.back_to_grid()
+        if grid is None:
+            return
+        cell, metric = grid.chosen(), grid.options.metric
+        if name == "runs":
+            self._app.push_screen(RunsScreen(grid.connection))
+        elif name == "log":
+            self._app.push_screen(LogScreen(grid.connection))
+        elif name == "cell" and cell is not None:
+            self.open_cell(cell.id, metric)
+        elif name == "image" and cell is not None:
+            self.open_image(OpenImage(cell.id, None, metric))
+
+    def open_log(self, tab: str) -> None:
+        """Open one list of the log screen."""
+        grid = self.back_to_grid()
+        if grid is not None:
+            self._app.push_screen(LogScreen(grid.connection, tab))
+
+    def open_cell(self, cell: int, metric: str) -> None:
+        """Open the cell screen."""
+        if self._watcher.connection is not None:
+            self._app.push_screen(CellScreen(self._watcher.connection, cell, metric))
+
+    def open_image(self, wanted: OpenImage) -> None:
+        """Open the image screen."""
+        from camtui.tui.screens.image import ImageScreen  # imports numpy and Pillow
+
+        if self._watcher.connection is not None:
+            self._app.push_screen(ImageScreen(self._watcher.connection, self._settings, wanted))
+
+    def open_comparison(self, first: Path, second: Path) -> None:
+        """Open the comparison of two runs."""
+        if self._watcher.connection is not None:
+            self._app.push_screen(CompareScreen(self._watcher.connection, first, second))
+
+    def open_help(self) -> None:
+        """Open the marks of this screen and the keys of every screen."""
+        asked_on = type(self._app.screen).__name__
+        self._app.push_screen(HelpScreen(asked_on, key_sections(type(self._app))))
+
+
+def key_sections(everywhere: type[App[int]]) -> list[Section]:
+    """Places where keys work, in the order of the help; those of the application come first."""
+    from camtui.tui.screens.image import ImageScreen  # imports numpy and Pillow
+
+    return [
+        ("everywhere", everywhere),
+        ("in lists", LineTable),
+        ("grid", GridScreen),
+        ("cell", CellScreen),
+        ("image", ImageScreen),
+        ("runs", RunsScreen),
+        ("log", LogScreen),
+    ]
+
+
+def _names(cell: Cell) -> tuple[str, str]:
+    return f"{cell.backbone}/{cell.method}", f"{cell.method}/{cell.backbone}"

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-if TYPE_CHECKING:
-    from camtui.tui.app import Dashboard
+from camtui.tui.messages import RunAction
 
 
 class RunCommands(Provider):
     """Everything that can be done now, by name."""
 
     def _commands(self) -> list[tuple[str, str, Callable[[], object]]]:
-        app = cast("Dashboard", self.app)
         commands: list[tuple[str, str, str]] = [
             ("table", "the averages: method × backbone", "open_screen('grid')"),
             ("worst", "the worst images of the chosen cell", "open_screen('cell')"),
@@ -38,9 +35,9 @@ class RunCommands(Provider):
             ("detach", "leave the dashboard; a run that is under way goes on", "detach"),
         ]
         return [
-            (name, more, partial(app.run_when_palette_closed, action))
+            (name, more, partial(self.app.post_message, RunAction(action)))
             for name, more, action in commands
-            if app.is_available(action)
+            if self.app.check_action(action, ())
         ]
 
     async def discover(self) -> Hits:

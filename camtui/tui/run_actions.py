@@ -1,6 +1,6 @@
 """Stop, resume, retry and export.
 
-A question whose answer at hand is No, the action in a thread, and what came of it.
+A question whose answer at hand is No, the action in a thread, a toast with its result.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
+
+from textual.app import App
 
 from camtui.tui import child_commands
+from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.dialogs import AskForPath, Choice, Question
+from camtui.tui.toasts import toast
 from evaluator.errors import CamtuiError
 from evaluator.store.reader import RunReader
-
-if TYPE_CHECKING:
-    from camtui.tui.app import Dashboard
 
 T = TypeVar("T")
 
@@ -33,15 +34,13 @@ _FORMS = {
 }
 
 
-async def perform(app: Dashboard, action: str) -> None:
-    """Ask, do, report."""
-    snapshot, path = app.newest, app.path
-    if snapshot is None or path is None:
-        return
-    name = snapshot.info.name
+async def perform(app: App[int], connection: RunConnection, action: str) -> None:
+    """Ask the user, do it, report the result."""
+    path = connection.path
     if action == "export":
         await _export(app, path)
         return
+    name = connection.latest.info.name
     questions = {
         "stop": (
             f"Stop the run {name}?",
@@ -53,19 +52,16 @@ async def perform(app: Dashboard, action: str) -> None:
     answer = await app.push_screen_wait(Question(*questions[action]))
     if not answer:
         return
-    app.toast(
-        {"stop": "asked it to stop", "now": "asked it to stop at once"}.get(
-            answer, "starting its driver"
-        )
-    )
+    begun = {"stop": "asked it to stop", "now": "asked it to stop at once"}
+    toast(app, begun.get(answer, "starting its driver"))
     actions: dict[str, Callable[[Path], child_commands.CommandResult]] = {
         "stop": partial(child_commands.stop, now=False),
         "now": partial(child_commands.stop, now=True),
         "resume": child_commands.resume,
         "retry": child_commands.retry,
     }
-    said = await _in_daemon_thread(partial(actions[answer], path))
-    app.toast(said.line or "done", severity="error" if said.code else "information")
+    result = await _in_daemon_thread(partial(actions[answer], path))
+    toast(app, result.line or "done", "error" if result.code else "information")
 
 
 async def _in_daemon_thread(act: Callable[[], T]) -> T:
@@ -90,7 +86,7 @@ async def _in_daemon_thread(act: Callable[[], T]) -> T:
     return await future
 
 
-async def _export(app: Dashboard, path: Path) -> None:
+async def _export(app: App[int], path: Path) -> None:
     choices = [Choice(key, words) for key, (words, _) in _FORMS.items()]
     form = await app.push_screen_wait(Question("Export as", choices, refuse="Nothing"))
     if not form:
@@ -108,9 +104,9 @@ async def _export(app: Dashboard, path: Path) -> None:
     try:
         written = await asyncio.to_thread(_write, path, form, file, over=over)
     except (CamtuiError, sqlite3.Error, OSError) as error:
-        app.toast(str(error), severity="error")
+        toast(app, str(error), "error")
     else:
-        app.toast(f"wrote {', '.join(map(str, written))}")
+        toast(app, f"wrote {', '.join(map(str, written))}")
 
 
 def _write(path: Path, form: str, target: Path, *, over: bool) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What every screen of a run has.
+"""The base of the screens of a run.
 
 Two lines at the top, the keys at the bottom, a summary where the terminal is too small.
 """
@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -19,16 +19,14 @@ from textual.screen import Screen
 
 from camtui.feed import Snapshot
 from camtui.tui import run_text
-from camtui.tui.widgets.fields import Field
+from camtui.tui.run_connection import RunConnection
+from camtui.tui.toasts import Severity, toast
 from camtui.tui.widgets.keybar import KeyBar
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
-
-if TYPE_CHECKING:
-    from camtui.tui.app import Dashboard
 
 T = TypeVar("T")
 
@@ -37,7 +35,11 @@ MIN_WIDTH, MIN_HEIGHT = 60, 16
 
 
 class RunScreen(Screen[None]):
-    """A screen that shows one run."""
+    """A screen that shows one run.
+
+    Attributes:
+        connection: to the run, for as long as the screen lives.
+    """
 
     KEY_ROWS = 1
 
@@ -49,8 +51,9 @@ class RunScreen(Screen[None]):
         yield TextLines(id="tiny")
         yield KeyBar(self.KEY_ROWS)
 
-    def __init__(self) -> None:
+    def __init__(self, connection: RunConnection) -> None:
         super().__init__()
+        self.connection = connection
         self._begun = False
 
     @property
@@ -66,16 +69,9 @@ class RunScreen(Screen[None]):
         yield from ()
 
     @property
-    def dashboard(self) -> Dashboard:
-        """The application, as what it is."""
-        return cast("Dashboard", self.app)
-
-    @property
     def snapshot(self) -> Snapshot:
-        """What is on the screens now."""
-        shown = self.dashboard.shown
-        assert shown is not None, "screens of a run exist only with a run"
-        return shown
+        """The snapshot that is displayed now."""
+        return self.connection.displayed
 
     def on_mount(self) -> None:
         """Show what is known already."""
@@ -122,7 +118,7 @@ class RunScreen(Screen[None]):
         """Once a second: what changes by itself, such as the age of the heartbeat."""
         if self.ready:
             snapshot, width = self.snapshot, self.app.size.width
-            top = run_text.title_line(snapshot, width, frozen=self.dashboard.frozen)
+            top = run_text.title_line(snapshot, width, frozen=self.connection.frozen)
             below = run_text.state_lines(snapshot, time.time(), width)
             self.query_one("#title", TextLines).show([top, *below])
 
@@ -162,17 +158,22 @@ class RunScreen(Screen[None]):
         A refusal is shown as a toast and answered with ``None``.
         """
         try:
-            return await self.dashboard.ask(question)
+            return await self.connection.ask(question)
         except CamtuiError as error:
-            self.dashboard.toast(error.message, severity="warning")
+            self.toast(error.message, "warning")
         except sqlite3.Error as error:
-            self.dashboard.toast(f"cannot read the run: {error}", severity="error")
+            self.toast(f"cannot read the run: {error}", "error")
         return None
+
+    def toast(self, text: str, severity: Severity = "information") -> None:
+        """Show a text for a moment."""
+        toast(self, text, severity)
+
+    def action_up(self) -> None:
+        """Go back to the screen that this one was opened from."""
+        self.app.pop_screen()
 
 
 def rule(title: str) -> str:
     """A border's title: safe text, not markup."""
     return printable(title).replace("[", "\\[")
-
-
-__all__ = ["Field", "RunScreen", "rule"]

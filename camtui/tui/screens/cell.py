@@ -18,7 +18,8 @@ from camtui.feed import Snapshot
 from camtui.format import metric_header, percent, short_count, with_interval
 from camtui.format.groups import By, Group, grouped
 from camtui.tui import cell_text, plots
-from camtui.tui.messages import EndNear, RowOpened
+from camtui.tui.messages import EndNear, OpenImage, RowOpened
+from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.widgets.fields import Field, Line, TableColumn
 from camtui.tui.widgets.lines import TextLines
@@ -78,8 +79,8 @@ class CellScreen(RunScreen):
         Binding("escape", "up", "up"),
     ]
 
-    def __init__(self, cell: int, metric: str) -> None:
-        super().__init__()
+    def __init__(self, connection: RunConnection, cell: int, metric: str) -> None:
+        super().__init__(connection)
         self.cell_id = cell
         self.metric = metric
         self.worst = True
@@ -200,8 +201,8 @@ class CellScreen(RunScreen):
         after = self._listed[-1].ranked if self._listed else None
         metric, ascending = self.metric, is_ascending(self.metric, self.worst)
         found = await self.ask(lambda reader: page(reader, self.cell_id, metric, ascending, after))
-        if not self._class_names:
-            self._class_names = await self.dashboard.class_names(self.cell)
+        if not self._class_names and self.cell is not None:
+            self._class_names = await self.connection.class_names(self.cell.backbone)
         if found is None:
             self.query_one("#images", LineTable).expect(rows=False)
             return
@@ -239,7 +240,7 @@ class CellScreen(RunScreen):
     def on_row_opened(self, message: RowOpened) -> None:
         """Open the image."""
         if isinstance(message.row, int):
-            self.dashboard.open_image(self.cell_id, message.row, self.metric, worst=self.worst)
+            self.post_message(OpenImage(self.cell_id, message.row, self.metric, worst=self.worst))
 
     # -- keys
     # ----------------------------------------------------------------------------------------------
@@ -269,10 +270,6 @@ class CellScreen(RunScreen):
         self._curve, self._histogram, self._drawn_at, self._class_names = [], [], (0, ""), ()
         self.show_snapshot()
         self._begin_list()
-
-    def action_up(self) -> None:
-        """Back to where this was opened."""
-        self.dashboard.pop_screen()
 
 
 def list_columns(metric: str, width: int) -> list[TableColumn]:

@@ -6,9 +6,12 @@ With the cell under the cursor below it.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -20,13 +23,17 @@ from camtui.convergence import convergence
 from camtui.feed import Snapshot
 from camtui.ties import best_in_backbone
 from camtui.tui import cell_text, grid_model, overview, run_text
-from camtui.tui.messages import CursorMoved, RowOpened
+from camtui.tui.messages import CursorMoved, OpenCell, RowOpened
+from camtui.tui.paper_values import printed_value
+from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen, rule
+from camtui.tui.settings import Settings
 from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.gallery import Gallery
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
 from evaluator.catalog import known_metrics
+from evaluator.errors import CamtuiError
 from evaluator.records import Cell
 from evaluator.statistics import Mean
 from evaluator.store.reader import RunReader
@@ -64,8 +71,9 @@ class GridScreen(RunScreen):
         Binding("escape", "clear", "clear filter", show=False),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, connection: RunConnection, settings: Settings) -> None:
+        super().__init__(connection)
+        self._settings = settings
         self.options = grid_model.GridOptions()
         self._moved = 0.0
         self._placed = False
@@ -89,7 +97,7 @@ class GridScreen(RunScreen):
                 yield TextLines(id="leaders", classes="ruled")
                 with Vertical(id="worst-pane"):
                     yield TextLines(id="worst")
-                    yield Gallery(id="worst-picture")
+                    yield Gallery(id="worst-picture", ascii_only=self._settings.ascii)
         yield TextLines(id="events", classes="ruled")
         yield Input(
             id="filter",
@@ -112,14 +120,14 @@ class GridScreen(RunScreen):
                 run_text.side_lines(snapshot, max(35, self.query_one("#side").size.width - 1))
             )
         self._show_overview(snapshot)
-        self._think()
+        self._read_more()
 
     def _hint(self, snapshot: Snapshot) -> list[Field]:
         metric = known_metrics()[self.options.metric]
         spans = [Field(f" {metric.title} {metric.arrow}", "strong")]
         if self.options.paper:
             printed = (
-                self.dashboard.paper(cell.backbone, cell.method, self.options.metric)
+                printed_value(cell.backbone, cell.method, self.options.metric)
                 for cell in snapshot.cells
             )
             said = (
@@ -154,12 +162,12 @@ class GridScreen(RunScreen):
         table = self.query_one("#grid", LineTable)
         moving = time.monotonic() - self._moved < _ORDER_HOLD
         previous = [line.key for line in table.lines] if moving else []
-        marks = self.dashboard.marks(self._marked_metrics(snapshot))
+        marks = self.connection.marks(self._marked_metrics(snapshot))
         grid = grid_model.build(
             snapshot,
             self.options,
             marks,
-            self.dashboard.paper,
+            printed_value,
             table.size.width or self.app.size.width,
             previous,
         )
@@ -175,9 +183,9 @@ class GridScreen(RunScreen):
     def _place_cursor(self, snapshot: Snapshot) -> None:
         """Begin on the best cell there is; from then on the cursor is the user's."""
         best = grid_model.best_cell(
-            snapshot, self.options.metric, self.dashboard.marks((self.options.metric,))
+            snapshot, self.options.metric, self.connection.marks((self.options.metric,))
         )
-        if best is not None and self.dashboard.is_running:
+        if best is not None and self.app.is_running:
             self._placed = True
             self.put_cursor(best)
 
@@ -218,7 +226,7 @@ class GridScreen(RunScreen):
             return
         panel = self.query_one("#overview", TextLines)
         panel.border_title = rule(f"{cell.backbone}: all components, ADCC with its 95 % interval")
-        marks = self.dashboard.marks(("adcc",))
+        marks = self.connection.marks(("adcc",))
         lines = overview.component_lines(
             snapshot, cell.backbone, marks, panel.size.width, panel.size.height
         )
@@ -275,9 +283,9 @@ class GridScreen(RunScreen):
             facts.show([[Field("  no image has a value yet", "dim")]])
             picture.show([])
             return
-        names = await self.dashboard.class_names(cell)
+        names = await self.connection.class_names(cell.backbone)
         facts.show(found.lines(names, facts.size.width))
-        pictures = self.dashboard.settings.images != "off"
+        pictures = self._settings.images != "off"
         picture.show([await asyncio.to_thread(found.picture)] if pictures else [])
 
     def _show_detail(self, snapshot: Snapshot) -> None:
@@ -303,9 +311,9 @@ class GridScreen(RunScreen):
         if self._histogram is None or self._histogram[0][:2] != wanted[:2]:
             return [Field("")]
         spans = cell_text.histogram_fields(metric, self._histogram[1])
-        best = best_in_backbone(snapshot, self.dashboard.marks((metric,)), metric, cell.id)
+        best = best_in_backbone(snapshot, self.connection.marks((metric,)), metric, cell.id)
         if best is not None and snapshot.mean(cell.id, metric) is not None:
-            found = self.dashboard.difference(metric, best, cell.id)
+            found = self.connection.difference(metric, best, cell.id)
             spans += cell_text.difference_fields(
                 snapshot, metric, snapshot.views[best].cell, found, is_best=best == cell.id
             )
@@ -328,22 +336,41 @@ class GridScreen(RunScreen):
         self._show_overview(self.snapshot)
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(_CURSOR_DELAY, self._think)
+        self._timer = self.set_timer(_CURSOR_DELAY, self._read_more)
 
-    def _think(self) -> None:
-        """Once the cursor rests: how does this cell differ from the best?"""
+    def _read_more(self) -> None:
+        """Once the cursor rests, test ties and read what large terminals show."""
         cell, metric = self.chosen(), self.options.metric
         shown = (
             sorted(self.snapshot.metrics, key=lambda key: key != metric)
             if self.options.long
             else [metric]
         )
-        self.dashboard.think(shown, cell.id if cell else None)
+        test = partial(self._test_ties, self.snapshot, shown, cell.id if cell else None)
+        self.run_worker(cast(Any, test), group="ties", exclusive=True)
         self._fetch_overview()
+
+    async def _test_ties(
+        self, snapshot: Snapshot, metrics: Sequence[str], cell: int | None
+    ) -> None:
+        """Test the pairs that the ranks of metrics need, until there is news to be shown.
+
+        The screen, shown again, begins again with what is still untested.
+        """
+        try:
+            for metric in metrics:
+                if await self.connection.test_ties(snapshot, metric, cell):
+                    if self.is_current:
+                        self.show_snapshot()
+                    return
+        except (CamtuiError, sqlite3.Error) as error:
+            self.log(f"ties are not known: {error}")  # the next poll says what is wrong
 
     def on_row_opened(self, _: RowOpened) -> None:
         """Open the cell under the cursor."""
-        self.dashboard.action_open_screen("cell")
+        cell = self.chosen()
+        if cell is not None:
+            self.post_message(OpenCell(cell.id, self.options.metric))
 
     def _look(self, **changes: object) -> None:
         """Look at the same numbers another way; the cursor stays on its cell."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from textwrap import wrap
-from typing import Any
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingsMap
 from textual.dom import DOMNode
 from textual.screen import ModalScreen
@@ -15,6 +14,9 @@ from camtui.tui.legend import legend_of
 from camtui.tui.widgets.fields import Field, Line, TableColumn
 from camtui.tui.widgets.keybar import KeyBar, shown_key
 from camtui.tui.widgets.table import LineTable
+
+Section = tuple[str, type[DOMNode]]
+"""A title, and the class whose keys work there."""
 
 _FIRST = 22
 """Width of the column of keys and marks."""
@@ -25,10 +27,15 @@ class HelpScreen(ModalScreen[None]):
 
     BINDINGS = [Binding("escape,question_mark,q", "close", "close")]
 
-    def __init__(self, asked_on: str) -> None:
-        """``asked_on``: name of the screen's class."""
+    def __init__(self, asked_on: str, sections: Sequence[Section]) -> None:
+        """Explain a screen.
+
+        Args:
+            asked_on: name of the screen's class.
+            sections: the places where keys work, in the order of the list.
+        """
         super().__init__()
-        self._asked_on = asked_on
+        self._asked_on, self._sections = asked_on, sections
 
     def compose(self) -> ComposeResult:
         """The list and its own keys."""
@@ -44,32 +51,13 @@ class HelpScreen(ModalScreen[None]):
         room = max(20, self.app.size.width - _FIRST - 3)
         table = self.query_one("#help", LineTable)
         table.show(
-            columns, [*legend_lines(self._asked_on, room), *help_lines(type(self.app), room)]
+            columns, [*legend_lines(self._asked_on, room), *help_lines(self._sections, room)]
         )
         table.focus()
 
     def action_close(self) -> None:
         """Back."""
         self.dismiss()
-
-
-def sections(everywhere: type[App[Any]]) -> list[tuple[str, type[DOMNode]]]:
-    """Where keys work, in the order of the list; those of the application work everywhere."""
-    from camtui.tui.screens.cell import CellScreen
-    from camtui.tui.screens.grid import GridScreen
-    from camtui.tui.screens.image import ImageScreen
-    from camtui.tui.screens.log import LogScreen
-    from camtui.tui.screens.runs import RunsScreen
-
-    return [
-        ("everywhere", everywhere),
-        ("in lists", LineTable),
-        ("grid", GridScreen),
-        ("cell", CellScreen),
-        ("image", ImageScreen),
-        ("runs", RunsScreen),
-        ("log", LogScreen),
-    ]
 
 
 def own_bindings(kind: type[DOMNode]) -> list[Binding]:
@@ -89,10 +77,10 @@ def legend_lines(screen: str, room: int) -> list[Line]:
     return lines
 
 
-def help_lines(everywhere: type[App[Any]], room: int) -> list[Line]:
+def help_lines(sections: Sequence[Section], room: int) -> list[Line]:
     """One entry for each thing that can be done, under the place where it works."""
     lines: list[Line] = []
-    for title, kind in sections(everywhere):
+    for title, kind in sections:
         lines.append(Line((title, ""), (Field(title, "strong"), Field(""))))
         for (word, more), keys in _grouped(own_bindings(kind)):
             lines += _entry(

@@ -29,7 +29,10 @@ from camtui.tui.image_record import (
     saliency_map,
 )
 from camtui.tui.image_text import curve_lines, fact_lines, where_line
+from camtui.tui.messages import CopyText, OpenImage, ShowPicture
+from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen
+from camtui.tui.settings import Settings
 from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.gallery import Gallery, GalleryItem, arrange
 from camtui.tui.widgets.lines import TextLines
@@ -81,15 +84,11 @@ class ImageScreen(RunScreen):
         Binding("escape", "up", "up"),
     ]
 
-    def __init__(self, cell: int, image: int | None, metric: str, *, worst: bool = True) -> None:
-        """Show an image.
-
-        Args:
-            image: its number; ``None`` for the first of the list.
-        """
-        super().__init__()
-        self.cell_id, self.metric, self.worst = cell, metric, worst
-        self.image_id = image
+    def __init__(self, connection: RunConnection, settings: Settings, wanted: OpenImage) -> None:
+        super().__init__(connection)
+        self._settings = settings
+        self.cell_id, self.metric, self.worst = wanted.cell, wanted.metric, wanted.worst
+        self.image_id = wanted.image
         self.image_data: ImageData | None = None
         self.options = DisplayOptions()
         self.curves = False
@@ -100,7 +99,7 @@ class ImageScreen(RunScreen):
     def body(self) -> ComposeResult:
         """Where we are, the pictures, what was measured."""
         yield TextLines(id="where")
-        yield Gallery(id="gallery")
+        yield Gallery(id="gallery", ascii_only=self._settings.ascii)
         yield TextLines(id="curves")
         yield TextLines(id="facts")
 
@@ -217,7 +216,7 @@ class ImageScreen(RunScreen):
         self.refresh_bindings()
 
     def _pictures(self, image_data: ImageData) -> list[GalleryItem]:
-        if self.dashboard.settings.images == "off":
+        if self._settings.images == "off":
             return [GalleryItem("pictures are off", None, "start with --images half to see them")]
         return gallery_items(image_data, self.options, self.metric)
 
@@ -274,7 +273,7 @@ class ImageScreen(RunScreen):
         """Show or hide the object's edge; where it is not known, say why."""
         self.options = replace(self.options, truth=not self.options.truth)
         if self.image_data is not None and self.image_data.truth.problem:
-            self.dashboard.toast(self.image_data.truth.problem, severity="warning")
+            self.toast(self.image_data.truth.problem, "warning")
         self._draw()
 
     def action_metric(self, step: int) -> None:
@@ -291,14 +290,10 @@ class ImageScreen(RunScreen):
     def action_full(self) -> None:
         """The overlay in the terminal's own graphics."""
         if self.image_data is not None:
-            self.dashboard.show_full(overlay(self.image_data, self.options).picture)
+            self.post_message(ShowPicture(overlay(self.image_data, self.options).picture))
 
     def action_copy_path(self) -> None:
         """The image's path, to the clipboard of the terminal."""
         if self.image_data is not None and self._plan is not None:
             path = self.image_data.record.image.path.decode("utf-8", "backslashreplace")
-            self.dashboard.copy(f"{self._plan.data}/{path}", "path")
-
-    def action_up(self) -> None:
-        """Back to where this was opened."""
-        self.dashboard.pop_screen()
+            self.post_message(CopyText(f"{self._plan.data}/{path}", "path"))

@@ -16,6 +16,7 @@ from camtui.feed import Snapshot
 from camtui.format import ABSENT, count, duration
 from camtui.tui import run_text
 from camtui.tui.messages import CursorMoved
+from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.widgets.fields import Field, Line, TableColumn
 from camtui.tui.widgets.lines import TextLines
@@ -42,8 +43,8 @@ class LogScreen(RunScreen):
         Binding("escape", "up", "up"),
     ]
 
-    def __init__(self, tab: str = "events") -> None:
-        super().__init__()
+    def __init__(self, connection: RunConnection, tab: str = "events") -> None:
+        super().__init__(connection)
         self.tab = TABS.index(tab)
         self._seen: tuple[int, int] = (-1, -1)
 
@@ -113,10 +114,6 @@ class LogScreen(RunScreen):
         table = self.query_one("#log", LineTable)
         table.show([], [], empty="")
         self.show_snapshot()
-
-    def action_up(self) -> None:
-        """Back to where this was opened."""
-        self.dashboard.pop_screen()
 
 
 def event_table(snapshot: Snapshot) -> TableContent:

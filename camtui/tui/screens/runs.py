@@ -29,7 +29,8 @@ from camtui.format import (
 )
 from camtui.runs import list_runs
 from camtui.status import RunStatus, read_status
-from camtui.tui.messages import CursorMoved, RowOpened
+from camtui.tui.messages import CompareRuns, CursorMoved, OpenRun, RowOpened
+from camtui.tui.run_connection import RunConnection
 from camtui.tui.run_text import clock, state_field
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.widgets.fields import Field, Line, TableColumn
@@ -146,8 +147,8 @@ class RunsScreen(RunScreen):
         Binding("escape", "up", "up"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, connection: RunConnection) -> None:
+        super().__init__(connection)
         self._entries: list[RunEntry] = []
         self._marked: list[Path] = []
         self._read_at = 0.0
@@ -174,8 +175,8 @@ class RunsScreen(RunScreen):
 
     async def _read(self) -> None:
         paths = await asyncio.to_thread(list_runs)
-        mine = self.dashboard.path
-        if mine is not None and mine not in paths:
+        mine = self.connection.path
+        if mine not in paths:
             paths.insert(0, mine)
         self._entries = [await asyncio.to_thread(read_run_entry, path) for path in paths]
         self._show_list()
@@ -208,7 +209,7 @@ class RunsScreen(RunScreen):
 
     def _line(self, entry: RunEntry) -> Line:
         name = Field(
-            printable(entry.path.stem), "accent" if entry.path == self.dashboard.path else "strong"
+            printable(entry.path.stem), "accent" if entry.path == self.connection.path else "strong"
         )
         mark = Field("+" if entry.path in self._marked else " ", "key")
         status = entry.status
@@ -232,7 +233,7 @@ class RunsScreen(RunScreen):
     def _show_difference(self) -> None:
         row, _ = self.query_one("#runs", LineTable).cursor
         chosen = next((entry for entry in self._entries if entry.path == row), None)
-        mine = next((entry for entry in self._entries if entry.path == self.dashboard.path), None)
+        mine = next((entry for entry in self._entries if entry.path == self.connection.path), None)
         panel = self.query_one("#difference", TextLines)
         if chosen is None:
             panel.show([])
@@ -251,7 +252,7 @@ class RunsScreen(RunScreen):
     def on_row_opened(self, message: RowOpened) -> None:
         """Open that run."""
         if isinstance(message.row, Path):
-            self.dashboard.open_run(message.row)
+            self.post_message(OpenRun(message.row))
 
     def action_mark(self) -> None:
         """Mark for comparing; the oldest of more than two is let go."""
@@ -273,15 +274,15 @@ class RunsScreen(RunScreen):
             else [*self._marked, row]
         )
         if len(set(chosen)) == 2:
-            self.app.push_screen(CompareScreen(chosen[0], chosen[1]))
+            self.post_message(CompareRuns(chosen[0], chosen[1]))
         else:
-            self.dashboard.toast("mark two runs with Space", severity="warning")
+            self.toast("mark two runs with Space", "warning")
 
     def action_sort(self) -> None:
         """By start, by name, by ADCC."""
         self._order = SORTS[(SORTS.index(self._order) + 1) % len(SORTS)]
         self._show_list()
-        self.dashboard.toast(f"sorted by {self._order}")
+        self.toast(f"sorted by {self._order}")
 
     def action_search(self) -> None:
         """Open the search line."""
@@ -309,7 +310,7 @@ class RunsScreen(RunScreen):
             line.value = ""
             self._close_search()
         else:
-            self.dashboard.pop_screen()
+            self.app.pop_screen()
 
 
 class CompareScreen(RunScreen):
@@ -317,8 +318,8 @@ class CompareScreen(RunScreen):
 
     BINDINGS = [Binding("m", "metric", "metric"), Binding("escape", "up", "up")]
 
-    def __init__(self, first: Path, second: Path) -> None:
-        super().__init__()
+    def __init__(self, connection: RunConnection, first: Path, second: Path) -> None:
+        super().__init__(connection)
         self._paths = first, second
         self._metric, self._metrics = "adcc", ["adcc"]
 
@@ -373,10 +374,6 @@ class CompareScreen(RunScreen):
         """The next metric that both runs have."""
         self._metric = self._metrics[(self._metrics.index(self._metric) + 1) % len(self._metrics)]
         self._begin()
-
-    def action_up(self) -> None:
-        """Back to the runs."""
-        self.dashboard.pop_screen()
 
 
 def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[str], list[str]]:

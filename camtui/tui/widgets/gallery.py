@@ -63,8 +63,9 @@ class Gallery(Widget):
 
     DEFAULT_CSS = "Gallery { height: 1fr; }"
 
-    def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, *, id: str, ascii_only: bool = False) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
+        self._ascii_only = ascii_only
         self._items: Sequence[GalleryItem] = ()
         self._lines: list[Strip] | None = None
 
@@ -149,11 +150,7 @@ class Gallery(Widget):
 
         system = self.app.console.color_system
         colours = 1 << 24 if system == "truecolor" else 256
-        plain = (
-            self.app.no_color
-            or system is None
-            or getattr(getattr(self.app, "settings", None), "ascii", False)
-        )
+        plain = self.app.no_color or system is None or self._ascii_only
         return half_cell.strips(
             item.picture, layout.width, layout.height, colours=colours, ascii_only=plain
         )

@@ -12,6 +12,7 @@ from typing import Any
 from textual.pilot import Pilot
 
 from camtui.tui.app import Dashboard
+from camtui.tui.run_connection import RunConnection
 from camtui.tui.settings import DEFAULTS, Settings
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
@@ -52,6 +53,13 @@ class DashboardTester:
         while not true():
             assert time.monotonic() < end, f"never came true; the screen:\n{self.text()}"
             await self.pilot.pause(0.02)
+
+    @property
+    def connection(self) -> RunConnection:
+        """The connection to the run that is open."""
+        connection = self.app.watcher.connection
+        assert connection is not None
+        return connection
 
     def screen_name(self) -> str:
         return type(self.app.screen).__name__

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode
 from pathlib import Path
 
+import grimp
 import pytest
 from textual.command import CommandPalette
 
@@ -85,3 +86,16 @@ async def test_without_colour_there_is_no_theme_to_choose(
         theme = tester.app.theme
         await tester.press("t")
         assert tester.app.theme == theme
+
+
+def test_screens_know_neither_the_application_nor_each_other_in_a_circle() -> None:
+    graph = grimp.build_graph("camtui", exclude_type_checking_imports=False)
+    package = {"camtui.tui", *graph.find_descendants("camtui.tui")}
+    assert graph.find_modules_that_directly_import("camtui.tui.app") & package == set()
+    circles = [
+        (module, imported)
+        for module in package
+        for imported in graph.find_modules_directly_imported_by(module) & package
+        if graph.chain_exists(imported, module)
+    ]
+    assert circles == []

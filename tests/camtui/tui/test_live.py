@@ -55,9 +55,7 @@ async def test_frozen_shows_the_old_and_thawed_the_new(tmp_path: Path) -> None:
         await tester.press("f")
         writer = RunWriter(run)
         writer.event("info", "something new")
-        await tester.until(
-            lambda: tester.app.link is not None and tester.app.link.latest is not tester.app.shown
-        )
+        await tester.until(lambda: tester.connection.latest is not tester.connection.displayed)
         assert "something new" not in tester.text()
         await tester.press("f")
         writer.close()
@@ -92,7 +90,7 @@ async def test_a_real_evaluation_on_real_photographs(tmp_path: Path) -> None:
     seen: set[int] = set()
     async with opened(run, settings=Settings(interval=0.2)) as tester:
         end = time.monotonic() + 300
-        while tester.app.shown is None or tester.app.shown.status.live:
+        while tester.connection.displayed.status.live:
             assert time.monotonic() < end
             await tester.pilot.pause(0.1)
             seen.add(shown_n(tester.part("detail")))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from camtui.tui.app import Dashboard
 from camtui.tui.legend import HEADER, SCREENS
-from camtui.tui.screens.help import own_bindings, sections
+from camtui.tui.navigation import key_sections
+from camtui.tui.screens.help import own_bindings
 from tests.camtui.tui.support import opened
 from tests.synthetic import make_run
 
@@ -15,7 +16,7 @@ async def test_help_lists_every_binding_of_every_screen(seeded: Path) -> None:
     async with opened(seeded) as tester:
         await tester.press("question_mark")
         words = {row[1].partition(":")[0] for row in tester.cells("help")}
-        for _, kind in sections(Dashboard):
+        for _, kind in key_sections(Dashboard):
             assert {binding.description for binding in own_bindings(kind)} <= words
         await tester.press("escape")
         assert tester.screen_name() == "GridScreen"
@@ -53,7 +54,7 @@ async def test_every_sign_of_the_grid_is_explained(tmp_path: Path) -> None:
 
 
 def test_no_key_that_a_terminal_owns() -> None:
-    for _, kind in sections(Dashboard):
+    for _, kind in key_sections(Dashboard):
         for binding in own_bindings(kind):
             assert not binding.key.startswith("f") or len(binding.key) == 1, "no F-key"
             assert not binding.key.startswith("ctrl+") or binding.key in (

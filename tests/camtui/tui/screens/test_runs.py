@@ -40,7 +40,9 @@ async def test_open_another_run(two_runs: tuple[Path, Path]) -> None:
         await tester.until(lambda: len(tester.cells("runs")) == 2)
         tester.table("runs").select(second)
         await tester.press("enter")
-        await tester.until(lambda: tester.app.path == second and "second" in tester.part("title"))
+        await tester.until(
+            lambda: tester.connection.path == second and "second" in tester.part("title")
+        )
         assert tester.screen_name() == "GridScreen"
         assert len(tester.app.screen_stack) == 2
 
@@ -79,11 +81,11 @@ async def test_the_run_that_is_open_already_is_just_shown(two_runs: tuple[Path, 
     async with opened(first) as tester:
         await tester.press("4")
         await tester.until(lambda: len(tester.cells("runs")) == 2)
-        link = tester.app.link
+        connection = tester.connection
         tester.table("runs").select(first)
         await tester.press("enter")
         await tester.until(lambda: tester.screen_name() == "GridScreen")
-        assert tester.app.link is link
+        assert tester.connection is connection
 
 
 async def test_a_run_that_cannot_be_read_is_not_opened(two_runs: tuple[Path, Path]) -> None:
@@ -96,7 +98,7 @@ async def test_a_run_that_cannot_be_read_is_not_opened(two_runs: tuple[Path, Pat
         tester.table("runs").select(junk)
         await tester.press("enter")
         await tester.until(lambda: "junk.db is not a run of camtui" in toasts(tester))
-        assert tester.app.path == first
+        assert tester.connection.path == first
 
 
 async def test_runs_are_sorted_and_searched(two_runs: tuple[Path, Path]) -> None:
