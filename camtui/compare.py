@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.errors import Mismatch, NotFound
@@ -51,9 +51,11 @@ class CellDifference:
         return known_metrics()[self.metric].sign * self.change.value
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Literal["better", "worse", "tie"]:
         """``better``, ``worse`` or ``tie`` by the paired 95 % interval."""
-        return "tie" if self.change.tie else "better" if self.gain > 0 else "worse"
+        if self.change.tie:
+            return "tie"
+        return "better" if self.gain > 0 else "worse"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from camtui import eta
 from camtui.runs import reference
@@ -21,6 +21,10 @@ from evaluator.store.lock import lock_holder, lock_note
 from evaluator.store.reader import RunReader
 from evaluator.store.readonly import DAMAGE
 from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from camtui.payloads.runs import StatusPayload, UntilPayload
+
 
 EffectiveState = Literal[
     "starting", "running", "stopping", "paused", "stopped", "complete", "failed", "crashed"
@@ -96,7 +100,7 @@ class RunStatus:
         """Of ``status --check``: 0 running or complete, 1 failed or crashed, 3 stopped."""
         return {"failed": 1, "crashed": 1, "stopped": 3}.get(self.state, 0)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> StatusPayload:
         """As programs read it."""
         return {
             "run": self.name,
@@ -123,7 +127,7 @@ class RunStatus:
         }
 
 
-def until_record(look: Look | None) -> dict[str, Any] | None:
+def until_record(look: Look | None) -> UntilPayload | None:
     """What a rule has decided, as programs read it."""
     if look is None:
         return None

@@ -22,6 +22,9 @@ TESTED_IN = {
     "camtui/cli/commands/test_judge.py": "camtui.export.judged",
     "camtui/cli/commands/test_methods.py": "camtui.cli.commands.backbones",
     "camtui/cli/commands/test_run.py": "camtui.cli.dry_run camtui.cli.progress_lines camtui.executors",
+    "camtui/cli/commands/test_schema.py": """camtui.payloads.schemas camtui.payloads.catalog
+        camtui.payloads.common camtui.payloads.comparisons camtui.payloads.judgements
+        camtui.payloads.results camtui.payloads.runs""",
     "camtui/cli/commands/test_table.py": "camtui.cli.tables",
     "camtui/cli/test_app.py": "camtui.cli camtui.cli.command camtui.cli.options camtui.cli.run_options",
     "camtui/figures/test_charts.py": "camtui.cli.commands.figure",

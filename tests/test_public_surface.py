@@ -14,11 +14,13 @@ from enum import Enum
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import typer
 
 from camtui.cli.app import app
 from camtui.export import records
+from camtui.payloads.schemas import PAYLOADS, schema_of
 from evaluator.store import schema
 
 PINNED = Path(__file__).parent / "data" / "public_surface.txt"
@@ -41,6 +43,38 @@ def commands() -> Iterator[str]:
         yield f"camtui {name}"
         for parameter in command.params:
             yield f"camtui {name} {' '.join(sorted((*parameter.opts, *parameter.secondary_opts)))}"
+
+
+def payloads() -> Iterator[str]:
+    """``json status.pid: integer|null``: every key of every JSON that camtui prints, once a line."""
+    for name in PAYLOADS:
+        schema = schema_of(name)
+        yield from (f"json {name}{line}" for line in keys(schema, schema.get("$defs", {})))
+
+
+def keys(schema: dict[str, Any], definitions: dict[str, Any]) -> Iterator[str]:
+    """The keys below a schema, each with its type; ``?`` where it may be missing."""
+    if "$ref" in schema:
+        yield from keys(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    for option in schema.get("anyOf", ()):
+        yield from keys(option, definitions)
+    if "items" in schema:
+        yield from (f"[]{line}" for line in keys(schema["items"], definitions))
+    if isinstance(schema.get("additionalProperties"), dict):
+        yield f".*: {kind(schema['additionalProperties'])}"
+    for key, value in schema.get("properties", {}).items():
+        optional = "" if key in schema.get("required", ()) else "?"
+        yield f".{key}{optional}: {kind(value)}"
+        yield from (f".{key}{line}" for line in keys(value, definitions))
+
+
+def kind(schema: dict[str, Any]) -> str:
+    """``integer|null``."""
+    if "anyOf" in schema:
+        return "|".join(map(kind, schema["anyOf"]))
+    if "enum" in schema:
+        return f"({' '.join(map(str, schema['enum']))})"
+    return str(schema.get("const", schema.get("type", "object")))
 
 
 def names(module: ModuleType) -> Iterator[str]:
@@ -93,6 +127,7 @@ def surface() -> list[str]:
     return [
         *formats,
         *commands(),
+        *payloads(),
         *(line for module in MODULES for line in names(import_module(module))),
     ]
 

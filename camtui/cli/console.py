@@ -13,6 +13,8 @@ from evaluator.text import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from camtui.payloads.runs import ErrorPayload
+
 
 def has_screen() -> bool:
     """Whether the dashboard has a terminal to read keys from and to draw on.
@@ -69,16 +71,15 @@ def print_error(
     With ``--json`` also for programs on standard output.
     """
     if as_json:
-        print_json(
-            {
-                "error": {
-                    "kind": kind,
-                    "message": printable(message),
-                    "hint": printable(hint),
-                    "run": run,
-                }
+        payload: ErrorPayload = {
+            "error": {
+                "kind": kind,
+                "message": printable(message),
+                "hint": printable(hint),
+                "run": run,
             }
-        )
+        }
+        print_json(payload)
     red, grey, end = ("\x1b[31m", "\x1b[2m", "\x1b[0m") if _colours(sys.stderr) else ("", "", "")
     sys.stderr.write(f"{red}error:{end} {printable(message)}\n")
     if hint:

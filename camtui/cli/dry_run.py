@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count as numbers
+from typing import TYPE_CHECKING
 
 from camtui.cli.console import print_json, print_message
 from camtui.devices import on_cuda
@@ -29,6 +30,9 @@ from evaluator.records import Cell, Look
 from evaluator.store.reader import RunReader
 from evaluator.text import counted, printable
 from evaluator.truth.folder import planned_truth
+
+if TYPE_CHECKING:
+    from camtui.payloads.runs import DryRunPayload
 
 
 def print_dry_run(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> None:
@@ -86,29 +90,28 @@ def _print_json(
     look: Look | None,
     seconds: float | None,
 ) -> None:
-    print_json(
-        {
-            "run": request.name,
-            "db": os.fsdecode(request.db),
-            "plan": plan.to_dict(),
-            "images": len(manifest.images),
-            "devices": list(request.settings.devices),
-            "forwards": _forwards(work),
-            "stages": [
-                {
-                    "title": stage.title,
-                    "forwards_per_image": stage.forwards_per_image,
-                    "images_per_unit": stage.block,
-                    "images_to_do": images,
-                    "images_to_do_by_method": by_method,
-                }
-                for stage, images, _, by_method in work
-            ],
-            "seconds": seconds,
-            "weights_to_fetch": missing_weights(plan, request.db),
-            "until": until_record(look),
-        }
-    )
+    payload: DryRunPayload = {
+        "run": request.name,
+        "db": os.fsdecode(request.db),
+        "plan": plan.to_dict(),
+        "images": len(manifest.images),
+        "devices": list(request.settings.devices),
+        "forwards": _forwards(work),
+        "stages": [
+            {
+                "title": stage.title,
+                "forwards_per_image": stage.forwards_per_image,
+                "images_per_unit": stage.block,
+                "images_to_do": images,
+                "images_to_do_by_method": by_method,
+            }
+            for stage, images, _, by_method in work
+        ],
+        "seconds": seconds,
+        "weights_to_fetch": missing_weights(plan, request.db),
+        "until": until_record(look),
+    }
+    print_json(payload)
 
 
 def _to_do(one: Remaining) -> str:

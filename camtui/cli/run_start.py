@@ -29,6 +29,7 @@ from evaluator.text import printable
 
 if TYPE_CHECKING:
     from camtui.launch import LaunchedRun
+    from camtui.payloads.runs import HandoffPayload
 
 
 def driver_settings(compute: ComputeSettings, **others: Any) -> DriverSettings:
@@ -181,14 +182,14 @@ def _in_foreground(request: RunRequest, *, as_json: bool) -> int:
 def _say_detached(handoff: LaunchedRun, *, as_json: bool) -> None:
     run = reference(handoff.db)
     if as_json:
-        print_json(_as_dict(handoff))
+        print_json(_payload(handoff))
     else:
         print_message(
             f"{handoff.name} is running, pid {handoff.pid}: camtui watch {run}, camtui stop {run}"
         )
 
 
-def _as_dict(handoff: LaunchedRun) -> dict[str, Any]:
+def _payload(handoff: LaunchedRun) -> HandoffPayload:
     return {
         "run": handoff.name,
         "pid": handoff.pid,
@@ -204,7 +205,7 @@ def _follow(handoff: LaunchedRun, *, quiet: bool, as_json: bool) -> int:
 
     run = reference(handoff.db)
     if as_json:
-        print_json(_as_dict(handoff))
+        print_json(_payload(handoff))
     try:
         status = follow(handoff.db, quiet=quiet)
     except KeyboardInterrupt:

@@ -4,7 +4,7 @@ One entry point for ``camtui table``, ``camtui export`` and the dashboard.
 
 ``records``   plain values at full precision  ·  ``delimited`` ``jsonfile`` ``parquet``  write those
 ``markdown`` ``latex``  write the tables of ``camtui.format``  ·  ``output``  where it goes  ·
-``datapackage``  what explains it ``schemas/``  JSON Schemas of everything JSON
+``datapackage``  description beside a file
 """
 
 from __future__ import annotations

@@ -9,11 +9,15 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from camtui.export.output import as_text, destination
 from camtui.export.parquet import kind
 from evaluator.catalog import known_metrics
+
+if TYPE_CHECKING:
+    from camtui.payloads.runs import RunPayload
+
 
 NAME = "datapackage.json"
 _MEDIA = {
@@ -46,7 +50,7 @@ _MEANINGS = {
 }
 
 
-def describe(file: Path, form: str, fields: Sequence[str], run: dict[str, Any]) -> Path | None:
+def describe(file: Path, form: str, fields: Sequence[str], run: RunPayload) -> Path | None:
     """Write or extend the description beside an exported file.
 
     Returns:
@@ -88,7 +92,7 @@ def _ours(place: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and found.get("created-by") == "camtui" else None
 
 
-def _resource(file: Path, form: str, fields: Sequence[str], run: dict[str, Any]) -> dict[str, Any]:
+def _resource(file: Path, form: str, fields: Sequence[str], run: RunPayload) -> dict[str, Any]:
     per_image = "image" in fields
     digest = hashlib.sha256()
     with open(file, "rb") as stream:

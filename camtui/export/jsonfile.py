@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
 
-def write_document(stream: TextIO, document: dict[str, Any]) -> None:
+def write_document(stream: TextIO, document: Mapping[str, Any]) -> None:
     """One indented JSON document."""
     json.dump(document, stream, indent=1, allow_nan=False)
     stream.write("\n")
 
 
 def write_records(
-    stream: TextIO, head: dict[str, Any], name: str, records: Iterable[dict[str, Any]]
+    stream: TextIO, head: Mapping[str, Any], name: str, records: Iterable[Mapping[str, Any]]
 ) -> None:
     """One JSON document whose last member is a list of records, a line each; streams.
 
@@ -33,7 +33,7 @@ def write_records(
     stream.write("\n]}\n")
 
 
-def write_lines(stream: TextIO, records: Iterable[dict[str, Any]]) -> None:
+def write_lines(stream: TextIO, records: Iterable[Mapping[str, Any]]) -> None:
     """One JSON object a line."""
     for record in records:
         stream.write(json.dumps(record, allow_nan=False) + "\n")

@@ -3,30 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, TextIO
 
 from camtui.export import provenance
-from camtui.export.records import SCHEMA_VERSION, Record, run_record
+from camtui.export.records import SCHEMA_VERSION, run_record
 from camtui.format.judged import judged_tables
 from camtui.format.plain import plain_text
 
 if TYPE_CHECKING:
+    from camtui.judging.bootstrap import Estimate
     from camtui.judging.judgement import Judgement, JudgeOptions
+    from camtui.payloads.judgements import EstimatePayload, JudgementPayload, JudgementsPayload
     from evaluator.store.reader import RunReader
 
 FORMS = ("plain", "md", "latex")
 
 
-def judged_record(reader: RunReader, judged: Sequence[Judgement], chosen: JudgeOptions) -> Record:
-    """Plain values, ready for JSON; τ and fractions at full precision."""
-    head = {
+def judged_record(
+    reader: RunReader, judged: Sequence[Judgement], options: JudgeOptions
+) -> JudgementsPayload:
+    """Return plain values, ready for JSON; τ and fractions at full precision."""
+    return {
         "schema_version": SCHEMA_VERSION,
         "run": run_record(reader),
-        "draws": chosen.draws,
-        "seed": chosen.seed,
+        "draws": options.draws,
+        "seed": options.seed,
+        "backbones": [_judgement(one) for one in judged],
     }
-    return {**head, "backbones": [asdict(one) for one in judged]}
+
+
+def _judgement(one: Judgement) -> JudgementPayload:
+    return {
+        "backbone": one.backbone,
+        "methods": list(one.methods),
+        "controls": list(one.controls),
+        "twins": one.twins,
+        "lacking": {metric: list(methods) for metric, methods in one.lacking.items()},
+        "agreement": [
+            {
+                "metric": found.metric,
+                "truth": found.truth,
+                "per_image": _estimate(found.per_image),
+                "of_averages": _estimate(found.of_averages),
+            }
+            for found in one.agreement
+        ],
+        "control_wins": [
+            {
+                "metric": won.metric,
+                "control": won.control,
+                "share": _estimate(won.share),
+                "on_average": won.on_average,
+            }
+            for won in one.control_wins
+        ],
+        "sensitivity": [
+            {
+                "metric": found.metric,
+                "against": found.against,
+                "methods": list(found.methods),
+                "fall": _estimate(found.fall),
+                "noticed": _estimate(found.noticed),
+            }
+            for found in one.sensitivity
+        ],
+        "stability": [
+            {"metric": found.metric, "images": found.images, "tau": _estimate(found.tau)}
+            for found in one.stability
+        ],
+    }
+
+
+def _estimate(found: Estimate) -> EstimatePayload:
+    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
 
 
 def write_judged(

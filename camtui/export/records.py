@@ -7,36 +7,38 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from camtui.format.cells import CellView, means_of_images
 from camtui.format.groups import By, Group
 from camtui.status import state_now
 from evaluator.catalog import ROW_METRICS
 from evaluator.metrics.base import Metric
-from evaluator.records import ImageRef, LoadedBackbone, Row
+from evaluator.records import ImageRef, LoadedBackbone, Preprocessing, Row
 from evaluator.statistics import Mean
 from evaluator.text import printable
 
 if TYPE_CHECKING:
+    from camtui.payloads.common import Channels, Cut, PreprocessingPayload
+    from camtui.payloads.results import CellPayload, MeanPayload, SummaryPayload
+    from camtui.payloads.runs import LoadedBackbonePayload, RunPayload
     from evaluator.store.reader import RunReader
 
-SCHEMA_VERSION = 1
-"""Of every JSON that camtui prints; ``schemas/*.json`` beside this file describe it."""
+SCHEMA_VERSION: Final = 1
+"""Version of every JSON that camtui prints; ``camtui.payloads`` describes it."""
 
 Record = dict[str, Any]
 
 
-def run_record(reader: RunReader) -> Record:
+def run_record(reader: RunReader) -> RunPayload:
     """The run: when, what, by which protocol, with which weights and versions."""
     info = reader.info()
     return {
         "name": printable(info.name),
         "state": state_now(reader),
-        "created": _time(info.created),
-        "finished": _time(info.finished),
+        "created": _timestamp(info.created),
+        "finished": None if info.finished is None else _timestamp(info.finished),
         "images": info.image_count,
         "manifest_sha256": reader.manifest_sha256(),
         "plan": reader.plan().to_dict(),
@@ -45,8 +47,8 @@ def run_record(reader: RunReader) -> Record:
     }
 
 
-def summary(reader: RunReader, cells: Sequence[Record]) -> Record:
-    """The run's averages: ``{"schema_version", "run", "cells"}``."""
+def summary(reader: RunReader, cells: Sequence[CellPayload]) -> SummaryPayload:
+    """Return the run's averages."""
     return {"schema_version": SCHEMA_VERSION, "run": run_record(reader), "cells": list(cells)}
 
 
@@ -62,18 +64,16 @@ def group_record(group: Group, by: By) -> Record:
     )
 
 
-def cell_record(view: CellView, metrics: Sequence[Metric], group: Record | None = None) -> Record:
+def cell_record(
+    view: CellView, metrics: Sequence[Metric], group: Record | None = None
+) -> CellPayload:
     """One cell, or some of its images.
 
     Each metric is ``{"mean", "se", "n"}``, or ``None`` where it has no value.
     """
-    values = {metric.key: _mean(view.mean(metric.key)) for metric in metrics}
-    return {
-        **_head(view),
-        **(group or {}),
-        **values,
-        **{key: _mean(view.mean(key)) for key in means_of_images(metrics)},
-    }
+    keys = [*(metric.key for metric in metrics), *means_of_images(metrics)]
+    means = {key: _mean(view.mean(key)) for key in keys}
+    return cast("CellPayload", {**_head(view), **(group or {}), **means})
 
 
 def flat_record(view: CellView, metrics: Sequence[Metric], group: Record | None = None) -> Record:
@@ -99,28 +99,35 @@ def _head(view: CellView) -> Record:
     }
 
 
-def _mean(mean: Mean | None) -> Record | None:
+def _mean(mean: Mean | None) -> MeanPayload | None:
     return {"mean": mean.value, "se": mean.se, "n": mean.n} if mean else None
 
 
-def _time(seconds: float | None) -> str | None:
-    return (
-        None
-        if seconds is None
-        else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-    )
+def _timestamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def _loaded(loaded: LoadedBackbone | None) -> Record | None:
+def _loaded(loaded: LoadedBackbone | None) -> LoadedBackbonePayload | None:
     if loaded is None:
         return None
     return {
         "weights": printable(loaded.weights),
         "sha256": loaded.sha256,
         "layer": printable(loaded.layer),
-        "preprocessing": asdict(loaded.preprocessing),
+        "preprocessing": _preprocessing(loaded.preprocessing),
         "score": loaded.score,
-        "cut": loaded.cut,
+        "cut": cast("Cut", loaded.cut),  # as stored
+    }
+
+
+def _preprocessing(seen: Preprocessing) -> PreprocessingPayload:
+    return {
+        "side": seen.side,
+        "resize": seen.resize,
+        "interpolation": seen.interpolation,
+        "mean": list(seen.mean),
+        "std": list(seen.std),
+        "channels": cast("Channels", seen.channels),  # as stored
     }
 
 

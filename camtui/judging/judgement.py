@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ TRUTH_MEASURES = ("mass_accuracy", "rank_accuracy")
 
 WRONG_CLASS = "wrongclass"
 """The method that explains another class than the one that is measured."""
+
+Against = Literal["wrong class", "random weights"]
+"""Kinds of maps that must be worse."""
 
 HALVES = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 """Images in each of two random halves for stability, as far as the run has twice as many."""
@@ -79,7 +82,7 @@ class Sensitivity:
     """
 
     metric: str
-    against: str
+    against: Against
     methods: tuple[str, ...]
     fall: Estimate
     noticed: Estimate
@@ -138,7 +141,7 @@ class _Altered(NamedTuple):
     Pairs of a method's cell and the cell of its altered map.
     """
 
-    against: str
+    against: Against
     pairs: tuple[tuple[Cell, Cell], ...]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,10 @@ from evaluator.backbones import (
 )
 from evaluator.errors import UsageError
 from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from camtui.payloads.catalog import BackbonePayload, BackbonesPayload
+
 
 app = command_app()
 
@@ -72,7 +76,7 @@ def backbones(
 
 def _list(*, as_json: bool) -> None:
     known = known_backbones()
-    listed = [
+    listed: list[BackbonePayload] = [
         {
             "key": key,
             "title": backbone.title,
@@ -85,7 +89,8 @@ def _list(*, as_json: bool) -> None:
         for key, backbone in known.items()
     ]
     if as_json:
-        print_json({"backbones": listed, "others": list(other_backbones())})
+        payload: BackbonesPayload = {"backbones": listed, "others": list(other_backbones())}
+        print_json(payload)
         return
     print(f"{'KEY':<20} {'NETWORK':<20} {'LAYER':<12} {'HEAD':<10} {'CHANNELS':>8}  WEIGHTS")
     for backbone in listed:

@@ -9,7 +9,7 @@ import json as json_module
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -24,6 +24,10 @@ from evaluator import catalog
 from evaluator.backbones import known_backbone
 from evaluator.errors import RunFailed, UsageError
 from evaluator.plan import RunPlan
+
+if TYPE_CHECKING:
+    from camtui.payloads.catalog import BenchedBackbonePayload, BenchPayload
+
 
 PROTOCOL_IMAGES = 50_000
 """The validation set of ImageNet, which Table 2 is about."""
@@ -81,7 +85,8 @@ def bench(
         if _told(found, as_json=json)
     ]
     if json:
-        print_json({"images": images, "backbones": estimates})
+        payload: BenchPayload = {"images": images, "backbones": estimates}
+        print_json(payload)
         return
     print()
     for line in _table(estimates, images):
@@ -123,12 +128,13 @@ def _told(found: dict[str, Any], *, as_json: bool) -> bool:
     return True
 
 
-def estimate(found: dict[str, Any], images: int) -> dict[str, Any]:
+def estimate(found: dict[str, Any], images: int) -> BenchedBackbonePayload:
     """Seconds of every method of Table 2 with all of its metrics, beside what was measured."""
     seconds = {
         name: images * _seconds_an_image(name, found) for name in _methods_of(found["backbone"])
     }
-    return {**found, "seconds": seconds, "total": sum(seconds.values())}
+    payload = {**found, "seconds": seconds, "total": sum(seconds.values())}
+    return cast("BenchedBackbonePayload", payload)
 
 
 def _methods_of(backbone: str) -> list[str]:
@@ -147,7 +153,7 @@ def _seconds_an_image(name: str, found: dict[str, Any]) -> float:
     return float(scoring / found["masks"] + (forwards - scoring) / found["rows"] + curves)
 
 
-def _table(estimates: list[dict[str, Any]], images: int) -> Iterator[str]:
+def _table(estimates: list[BenchedBackbonePayload], images: int) -> Iterator[str]:
     methods = list(dict.fromkeys(name for one in estimates for name in one["seconds"]))
     yield f"{images:,} images with all seven metrics, on one device:"
     yield f"{'':<18}" + "".join(f"{name[:15]:>16}" for name in methods) + f"{'total':>12}"

@@ -6,7 +6,7 @@ import json as json_module
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -21,6 +21,10 @@ from evaluator.errors import RunFailed
 from evaluator.references import as_spec, installed
 from evaluator.sources import sources_of
 from evaluator.text import counted, printable
+
+if TYPE_CHECKING:
+    from camtui.payloads.catalog import CheckPayload, RulePayload
+
 
 app = command_app()
 
@@ -53,9 +57,9 @@ def check(
     if about["axis"] == "backbone":
         run_command(ctx, "backbones", "--check", reference, *(["--json"] if json else []))
         return
-    verdicts: list[dict[str, Any]] = []
+    verdicts: list[RulePayload] = []
     for verdict in answers:
-        verdicts.append(verdict)
+        verdicts.append(cast("RulePayload", verdict))
         if not json:
             print(
                 f"{_WORDS[verdict['passed']]:<6} {verdict['rule']:<30} "
@@ -63,9 +67,13 @@ def check(
             )
     failed = [verdict for verdict in verdicts if verdict["passed"] is False]
     if json:
-        print_json(
-            {"axis": about["axis"], "spec": about["spec"], "passed": not failed, "rules": verdicts}
-        )
+        payload: CheckPayload = {
+            "axis": about["axis"],
+            "spec": about["spec"],
+            "passed": not failed,
+            "rules": verdicts,
+        }
+        print_json(payload)
     elif failed:
         print_message(f"{about['spec']}: {len(failed)} of {counted(len(verdicts), 'rule')} broken")
     else:

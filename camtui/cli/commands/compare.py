@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from camtui.compare import CellDifference, RunComparison
     from camtui.format import Table
     from camtui.paper import AgainstPaper, PaperComparison
+    from camtui.payloads.comparisons import (
+        ComparisonPayload,
+        ComparisonsPayload,
+        PaperCellPayload,
+        PaperComparisonPayload,
+    )
     from evaluator.metrics.base import Metric
     from evaluator.store.reader import RunReader
 
@@ -126,12 +132,11 @@ def _with_each_other(
     wanted = metrics or [catalog.metric("adcc")]
     comparisons = [compare_runs(first, other, wanted, force=force) for other in readers[1:]]
     if as_json:
-        print_json(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "comparisons": [_comparison_record(c) for c in comparisons],
-            }
-        )
+        payload: ComparisonsPayload = {
+            "schema_version": SCHEMA_VERSION,
+            "comparisons": [_comparison_record(c) for c in comparisons],
+        }
+        print_json(payload)
     else:
         for comparison in comparisons:
             _print_table(_comparison_table(comparison, digits))
@@ -241,7 +246,7 @@ def _header(metric: str) -> str:
     return metric_header(catalog.metric(metric))
 
 
-def _comparison_record(comparison: RunComparison) -> dict[str, Any]:
+def _comparison_record(comparison: RunComparison) -> ComparisonPayload:
     return {
         "first": comparison.first,
         "second": comparison.second,
@@ -276,26 +281,28 @@ def _with_paper(reader: RunReader, metrics: list[Metric], digits: int, as_json: 
 
     found = compare_with_paper(reader, metrics)
     if as_json:
-        head = {
+        payload: PaperComparisonPayload = {
             "schema_version": SCHEMA_VERSION,
             "run": run_record(reader),
             "deviations": list(found.deviations),
+            "open_choices": list(found.open_choices),
+            "cells": [_paper_record(row) for row in found.rows],
         }
-        rows = [_paper_record(row) for row in found.rows]
-        print_json({**head, "open_choices": list(found.open_choices), "cells": rows})
+        print_json(payload)
     else:
         _print_table(_paper_table(reader, found, digits))
 
 
-def _paper_record(row: AgainstPaper) -> dict[str, Any]:
-    ours = {"mean": row.ours.value, "se": row.ours.se, "n": row.ours.n}
-    values = {
-        "ours": ours,
+def _paper_record(row: AgainstPaper) -> PaperCellPayload:
+    return {
+        "backbone": row.backbone,
+        "method": row.method,
+        "metric": row.metric,
+        "ours": {"mean": row.ours.value, "se": row.ours.se, "n": row.ours.n},
         "paper": row.theirs,
         "difference": row.difference,
         "within_interval": row.within,
     }
-    return {"backbone": row.backbone, "method": row.method, "metric": row.metric, **values}
 
 
 def _paper_table(reader: RunReader, found: PaperComparison, digits: int) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -16,6 +16,10 @@ from camtui.cli.options import JsonOption
 from camtui.runs import find_run, reference
 from evaluator.backbones import torch_checkpoints
 from evaluator.text import counted, printable
+
+if TYPE_CHECKING:
+    from camtui.payloads.runs import RunCheckPayload
+
 
 app = command_app()
 
@@ -58,7 +62,12 @@ def doctor(
         return
     found = _examine(find_run(run), repair=repair, seal=seal, images=images)
     if json:
-        print_json({"run": run, "problems": found.problems, "remark": found.remark})
+        payload: RunCheckPayload = {
+            "run": run,
+            "problems": found.problems,
+            "remark": found.remark,
+        }
+        print_json(payload)
     for problem in found.problems if not json else ():
         print(printable(problem))
     for line in filter(None, (found.done, found.remark)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,7 @@ from camtui.runs import open_run
 from evaluator.text import printable
 
 if TYPE_CHECKING:
+    from camtui.payloads.results import FailurePayload, FailuresPayload
     from evaluator.store.reader import RunReader
 
 
@@ -40,14 +41,13 @@ def errors(
     reader = open_run(run)
     found = list(_failures(reader))
     if as_json:
-        print_json(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "total": len(found),
-                "truncated": len(found) > limit,
-                "errors": found[:limit],
-            }
-        )
+        payload: FailuresPayload = {
+            "schema_version": SCHEMA_VERSION,
+            "total": len(found),
+            "truncated": len(found) > limit,
+            "errors": found[:limit],
+        }
+        print_json(payload)
         return
     if not found:
         print_message("no failures")
@@ -57,7 +57,7 @@ def errors(
         print_message(f"{limit} of {len(found)} shown; more: camtui errors {run} -n {len(found)}")
 
 
-def _failures(reader: RunReader) -> Iterator[dict[str, Any]]:
+def _failures(reader: RunReader) -> Iterator[FailurePayload]:
     """One entry per image, reason and detail, with the cells that lack it."""
     names = {cell.id: f"{cell.backbone}/{cell.method}" for cell in reader.cells()}
     grouped: dict[tuple[int, str, str, str], list[str]] = {}
@@ -76,7 +76,7 @@ def _failures(reader: RunReader) -> Iterator[dict[str, Any]]:
         }
 
 
-def _failure_lines(found: list[dict[str, Any]], limit: int) -> Iterator[str]:
+def _failure_lines(found: list[FailurePayload], limit: int) -> Iterator[str]:
     reasons: dict[str, int] = {}
     for failure in found:
         reasons[failure["reason"]] = reasons.get(failure["reason"], 0) + 1

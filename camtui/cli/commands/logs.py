@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -22,6 +22,10 @@ from evaluator.records import Event
 from evaluator.store.files import known_log, open_to_read
 from evaluator.store.lock import lock_holder
 from evaluator.text import did_you_mean, printable
+
+if TYPE_CHECKING:
+    from camtui.payloads.runs import EventLevel, EventPayload
+
 
 _LEVELS = ("info", "warning", "error")
 _POLL_SECONDS = 0.25
@@ -92,7 +96,12 @@ def _show_events(path: Path, level: str, tail: int, *, follow: bool, as_json: bo
         if event.level in _LEVELS and _LEVELS.index(event.level) < _LEVELS.index(level):
             continue
         if as_json:
-            print_json({"time": event.time, "level": event.level, "text": event.text})
+            payload: EventPayload = {
+                "time": event.time,
+                "level": cast("EventLevel", event.level),  # as stored
+                "text": event.text,
+            }
+            print_json(payload)
         else:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.time))
             print(f"{when} {printable(event.level):<7} {printable(event.text)}", flush=True)

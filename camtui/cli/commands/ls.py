@@ -6,7 +6,7 @@ import os
 import time
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,10 @@ from camtui.runs import last_started, list_runs
 from camtui.status import status_in
 from evaluator.errors import CamtuiError, NotFound
 from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from camtui.payloads.runs import ListedRunPayload, RunsPayload
+
 
 app = command_app()
 
@@ -44,7 +48,8 @@ def ls(
     found = _matching(paths, filter_) if filter_ else [_listed(path) for path in paths[:most]]
     hidden = (len(found) if filter_ else len(paths)) - most
     if json:
-        print_json({"runs": found[:most], "truncated": hidden > 0})
+        payload: RunsPayload = {"runs": found[:most], "truncated": hidden > 0}
+        print_json(payload)
     elif not found:
         print_message("there is no run yet: camtui run --demo")
     else:
@@ -53,7 +58,7 @@ def ls(
             print_message(f"{hidden} more: camtui ls --all")
 
 
-def _matching(paths: list[Path], expression: str) -> list[dict[str, Any]]:
+def _matching(paths: list[Path], expression: str) -> list[ListedRunPayload]:
     """The runs that meet every term.
 
     Raises:
@@ -61,7 +66,7 @@ def _matching(paths: list[Path], expression: str) -> list[dict[str, Any]]:
     """
     from camtui.format.terms import Grammar
 
-    grammar: Grammar[dict[str, Any]] = Grammar(
+    grammar: Grammar[ListedRunPayload] = Grammar(
         texts={"run": itemgetter("run"), "state": itemgetter("state")},
         numbers={
             "images": itemgetter("images"),
@@ -77,11 +82,11 @@ def _matching(paths: list[Path], expression: str) -> list[dict[str, Any]]:
     return found
 
 
-def _percent(run: dict[str, Any]) -> float | None:
+def _percent(run: ListedRunPayload) -> float | None:
     return None if run["progress"] is None else 100 * run["progress"]
 
 
-def _print_runs(runs: list[dict[str, Any]]) -> None:
+def _print_runs(runs: list[ListedRunPayload]) -> None:
     from camtui.format.numbers import count
 
     width = max(4, *(len(run["run"]) for run in runs))
@@ -92,7 +97,7 @@ def _print_runs(runs: list[dict[str, Any]]) -> None:
         print(f"{run['run']:<{width}}  {run['state']:<10} {done}  {counts}  {run['started'] or ''}")
 
 
-def _listed(path: Path) -> dict[str, Any]:
+def _listed(path: Path) -> ListedRunPayload:
     started = time.strftime("%Y-%m-%d %H:%M", time.localtime(last_started(path)))
     try:
         found = status_in(path)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from evaluator.methods import all_methods
 from evaluator.references import installed
 from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from camtui.payloads.catalog import InstalledPayload, MethodPayload, MethodsPayload
+
 
 _TYPICAL_CHANNELS = 2048
 
@@ -24,7 +30,7 @@ def methods(json: JsonOption = False) -> None:
     Example: camtui methods --json
     """
     others = [one for key, one in sorted(installed("method").items()) if key not in all_methods()]
-    listed = [
+    listed: list[MethodPayload] = [
         {
             "key": key,
             "title": kind.title,
@@ -41,11 +47,12 @@ def methods(json: JsonOption = False) -> None:
         for key, kind in all_methods().items()
     ]
     if json:
-        registered = [
+        registered: list[InstalledPayload] = [
             {"key": one.name, "reference": one.reference.text, "package": one.package}
             for one in others
         ]
-        print_json({"methods": listed, "installed": registered})
+        payload: MethodsPayload = {"methods": listed, "installed": registered}
+        print_json(payload)
         return
     for method in listed:
         print(f"{method['key']:<16} {method['title']}: {method['weighs_by']}")
@@ -67,10 +74,8 @@ def methods(json: JsonOption = False) -> None:
     )
 
 
-def _options(method: dict[str, object]) -> str:
+def _options(method: MethodPayload) -> str:
     options, choices = method["options"], method["choices"]
-    assert isinstance(options, dict)
-    assert isinstance(choices, dict)
     parts = [
         f"{name}={'|'.join(choices[name]) if name in choices else value}"
         for name, value in options.items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
@@ -9,6 +11,10 @@ from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.metrics import all_metrics
 from evaluator.references import installed
 from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from camtui.payloads.catalog import InstalledPayload, MetricPayload, MetricsPayload
+
 
 app = command_app()
 
@@ -22,7 +28,7 @@ def metrics(json: JsonOption = False) -> None:
     Example: camtui metrics --json
     """
     others = [one for key, one in sorted(installed("metric").items()) if key not in all_metrics()]
-    listed = [
+    listed: list[MetricPayload] = [
         {
             "key": key,
             "title": metric.title,
@@ -35,11 +41,12 @@ def metrics(json: JsonOption = False) -> None:
         for key, metric in known_metrics().items()
     ]
     if json:
-        registered = [
+        registered: list[InstalledPayload] = [
             {"key": one.name, "reference": one.reference.text, "package": one.package}
             for one in others
         ]
-        print_json({"metrics": listed, "installed": registered})
+        payload: MetricsPayload = {"metrics": listed, "installed": registered}
+        print_json(payload)
         return
     for key, metric in known_metrics().items():
         print(f"{key:<18} {metric.title} {metric.arrow}: {metric.definition}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 from string import Template
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,6 +17,10 @@ from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
 from evaluator.text import printable
 from evaluator.user_code_facts import KEY
+
+if TYPE_CHECKING:
+    from camtui.payloads.catalog import NewFilesPayload
+
 
 _TEMPLATES = Path(__file__).parents[2] / "templates"
 
@@ -75,9 +79,12 @@ def new(
     named = {"method": words["cls"], "metric": "METRIC", "backbone": "build"}[axis]
     then = _NEXT[axis].format(file=place, name=named)
     if json:
-        print_json(
-            {"files": [str(file) for file in files], "reference": f"{place}:{named}", "next": then}
-        )
+        payload: NewFilesPayload = {
+            "files": [str(file) for file in files],
+            "reference": f"{place}:{named}",
+            "next": then,
+        }
+        print_json(payload)
         return
     for file in files:
         print(printable(file))

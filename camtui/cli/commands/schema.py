@@ -1,9 +1,8 @@
-"""``camtui schema``: what the JSON of a command looks like."""
+"""``camtui schema``: JSON Schemas of what commands print."""
 
 from __future__ import annotations
 
-import sys
-from importlib import resources
+import json
 from typing import Annotated
 
 import typer
@@ -12,9 +11,6 @@ from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_message
 from evaluator.errors import NotFound
 from evaluator.text import did_you_mean, printable
-
-_ENDING = ".schema.json"
-
 
 app = command_app()
 
@@ -32,22 +28,16 @@ def schema(
 
     Example: camtui schema status
     """
-    folder = resources.files("camtui").joinpath("export/schemas")
-    files = {
-        file.name.removesuffix(_ENDING): file
-        for file in folder.iterdir()
-        if file.name.endswith(_ENDING)
-    }
-    if not name:
-        import json
+    from camtui.payloads.schemas import PAYLOADS, schema_of, title
 
-        for known in sorted(files):
-            print(f"{known:<14} {json.loads(files[known].read_text('utf-8'))['title']}")
+    if not name:
+        for known in PAYLOADS:
+            print(f"{known:<14} {title(known)}")
         print_message("a schema: camtui schema NAME")
-    elif name in files:
-        sys.stdout.write(files[name].read_text("utf-8"))
+    elif name in PAYLOADS:
+        print(json.dumps(schema_of(name), indent=1))
     else:
-        known = ", ".join(sorted(files))
         raise NotFound(
-            f"no schema '{printable(name, 40)}'", f"{did_you_mean(name, files)}there are {known}"
+            f"no schema '{printable(name, 40)}'",
+            f"{did_you_mean(name, PAYLOADS)}there are {', '.join(PAYLOADS)}",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,7 @@ from camtui.runs import open_run
 from evaluator.text import printable
 
 if TYPE_CHECKING:
+    from camtui.payloads.runs import LoadedBackbonePayload, ShownRunPayload, StageTimingPayload
     from evaluator.store.reader import RunReader
 
 
@@ -48,13 +49,12 @@ def show(
         sys.stdout.write(plan_toml(reader))
         return
     if as_json:
-        print_json(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "run": run_record(reader),
-                "timings": list(_timings(reader)),
-            }
-        )
+        payload: ShownRunPayload = {
+            "schema_version": SCHEMA_VERSION,
+            "run": run_record(reader),
+            "timings": list(_timings(reader)),
+        }
+        print_json(payload)
         return
     parts = [_about(reader)] if not (env or timings) else []
     parts += [_environment(reader)] if env or not timings else []
@@ -89,7 +89,7 @@ def _about(reader: RunReader) -> Iterator[str]:
         yield f"curves      {plan.curve_steps} steps, insertion starts from {plan.insertion_start}"
 
 
-def _backbone(loaded: dict[str, Any]) -> str:
+def _backbone(loaded: LoadedBackbonePayload) -> str:
     """Weights, layer and how it is cut, what it sees, and what is not as usual."""
     seen = loaded["preprocessing"]
     parts = [
@@ -110,7 +110,7 @@ def _environment(reader: RunReader) -> Iterator[str]:
         yield f"{name:<11} {value}"
 
 
-def _timings(reader: RunReader) -> Iterator[dict[str, Any]]:
+def _timings(reader: RunReader) -> Iterator[StageTimingPayload]:
     for stage in reader.stages():
         each = stage.seconds / stage.timed_images if stage.timed_images else None
         yield {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -18,6 +18,7 @@ from evaluator.text import printable
 
 if TYPE_CHECKING:
     from camtui.format import Table
+    from camtui.payloads.results import WorstImagePayload, WorstPayload
     from evaluator.records import Cell
     from evaluator.store.reader import RunReader
 
@@ -67,19 +68,21 @@ def worst(
             f"{chosen.backbone}/{chosen.method} has no {metric.key} yet",
             f"camtui table {printable(run)}",
         )
-    rows = [
+    rows: list[WorstImagePayload] = [
         _ranked_record(reader, chosen, place, entry.image) for place, entry in enumerate(ranked, 1)
     ]
     if as_json:
         from camtui.export.records import SCHEMA_VERSION
 
-        head = {
+        payload: WorstPayload = {
             "schema_version": SCHEMA_VERSION,
             "backbone": chosen.backbone,
             "method": chosen.method,
             "by": metric.key,
+            "best": best,
+            "images": rows,
         }
-        print_json({**head, "best": best, "images": rows})
+        print_json(payload)
         return
     from camtui.format import print_lines, table_lines
 
@@ -97,13 +100,13 @@ def _leading_cell(reader: RunReader) -> Cell:
     return max(views, key=lambda view: view.summary.means["adcc"].value).cell
 
 
-def _ranked_record(reader: RunReader, cell: Cell, place: int, image: int) -> dict[str, Any]:
+def _ranked_record(reader: RunReader, cell: Cell, place: int, image: int) -> WorstImagePayload:
     ref, row = reader.images.get(image), reader.rows.get(cell.id, image)
     assert row is not None, "a ranked image has a row"
     curves = {name: found.value for name, found in reader.rows.measurements(cell.id, image).items()}
     values = {key: getattr(row, key) for key in catalog.ROW_METRICS} | curves
     classes = _classes(reader, cell.backbone)
-    return {
+    record = {
         "place": place,
         "image": printable(ref.path),
         "id": ref.id,
@@ -118,6 +121,7 @@ def _ranked_record(reader: RunReader, cell: Cell, place: int, image: int) -> dic
         **values,
         "degenerate": row.degenerate,
     }
+    return cast("WorstImagePayload", record)
 
 
 def _classes(reader: RunReader, backbone: str) -> tuple[str, ...]:
@@ -126,17 +130,13 @@ def _classes(reader: RunReader, backbone: str) -> tuple[str, ...]:
 
 
 def _name(classes: tuple[str, ...], index: int | None) -> str | None:
-    return (
-        None
-        if index is None
-        else printable(classes[index], 40)
-        if 0 <= index < len(classes)
-        else str(index)
-    )
+    if index is None:
+        return None
+    return printable(classes[index], 40) if 0 <= index < len(classes) else str(index)
 
 
 def _ranked_table(
-    reader: RunReader, cell: Cell, rows: list[dict[str, Any]], by: str, best: bool
+    reader: RunReader, cell: Cell, rows: list[WorstImagePayload], by: str, best: bool
 ) -> Table:
     from camtui.format import Block, Entry, Table, TableColumn, TableRow, metric_header, percent
     from camtui.format.notes import run_title
@@ -163,7 +163,7 @@ def _ranked_table(
                 Entry(_class_words(row)),
                 Entry(str(row["place"])),
                 Entry(f"{row['y']:.2f}→{row['o']:.2f}"),
-                *(Entry(percent(row.get(metric.key))) for metric in metrics),
+                *(Entry(percent(_value(row, metric.key))) for metric in metrics),
             )
         )
         for row in rows
@@ -180,7 +180,11 @@ def _ranked_table(
     )
 
 
-def _class_words(row: dict[str, Any]) -> str:
+def _value(row: WorstImagePayload, metric: str) -> float | None:
+    return cast("float | None", row.get(metric))
+
+
+def _class_words(row: WorstImagePayload) -> str:
     seen = printable(row["predicted_name"], 18)
     true = printable(row["label_name"] or "?", 18)
     return seen if row["label_name"] == row["predicted_name"] else f"{true} → {seen}"

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from typing import Any
 
 import jsonschema
 import pytest
 
+from camtui.payloads.schemas import schema_of
 from evaluator.store.reader import RunReader
 from tests.camtui.export.support import ODD, per_image, written
 
 
 def schema(name: str) -> Any:
-    return json.loads(
-        resources.files("camtui").joinpath(f"export/schemas/{name}.schema.json").read_text("utf-8")
-    )
+    return schema_of(name)
 
 
 @pytest.mark.parametrize(
