@@ -53,6 +53,7 @@ TESTED_IN = {
         evaluator.execution.backbone_registration evaluator.execution.cell_descriptions
         evaluator.execution.failure_count""",
     "evaluator/execution/test_driver.py": """
+        evaluator.execution.driver_session evaluator.execution.preparation
         evaluator.execution.stopping evaluator.store.identity""",
     "evaluator/execution/test_executors.py": "evaluator.execution.worker_slot",
     "evaluator/execution/test_ray.py": """

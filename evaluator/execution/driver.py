@@ -1,6 +1,4 @@
-"""The driver process: takes the run's lock, opens its file for writing.
-
-Computes what is missing, and says how it ended.
+"""The driver process: takes a run's lock, opens its file, computes what is missing.
 
 ``python -m evaluator.execution.driver --db PATH --handoff-fd N`` with a ``RunRequest`` on standard
 input; started by ``camtui.launch``, or called in the foreground. Never imports torch. One hand-off
@@ -12,70 +10,33 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sqlite3
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from tempfile import gettempdir
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from evaluator.errors import (
-    CamtuiError,
-    CodeNotAllowed,
-    Mismatch,
-    RunFailed,
-    StoreError,
-    UsageError,
-)
-from evaluator.execution.journal import Journal
-from evaluator.execution.local import LocalExecutor
-from evaluator.execution.loop import Loop
-from evaluator.execution.on_finish import Outcome, Watchdog, tell
+from evaluator.errors import CamtuiError, RunFailed, UsageError
+from evaluator.execution.driver_session import Announce, DriverSession, Ending
+from evaluator.execution.on_finish import Outcome, tell
 from evaluator.execution.request import RunRequest
-from evaluator.execution.run_log import LOGGER
 from evaluator.execution.stopping import StopRequest, signals_to
 from evaluator.execution.testing_hooks import crash_point
-from evaluator.images import Manifest, planned_images
-from evaluator.interfaces import Executor, SessionSettings
-from evaluator.plan import RunPlan
-from evaluator.plan_changes import extended
-from evaluator.records import RunInfo, RunState, Stage, WorkerState
-from evaluator.store.disk_space import bytes_needed, full_words, is_full
+from evaluator.store.disk_space import full_words, is_full
 from evaluator.store.files import beside
 from evaluator.store.filesystem import refuse_network
 from evaluator.store.lock import RunLock
-from evaluator.store.reader import RunReader
-from evaluator.text import counted, printable
-from evaluator.truth.folder import planned_truth
-
-if TYPE_CHECKING:
-    from evaluator.store.writer import RunWriter
-
-_TRUTH = "truth"
-"""The key of the truth's hash among the run's versions."""
-
-Announce = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a session ended: what is stored, and the process's exit code."""
-
-    state: RunState
-    message: str
-    exit_code: int
+from evaluator.text import printable
 
 
 def carry_out(request: RunRequest, announce: Announce) -> int:
     """Carry out a request in this process; returns the exit code.
 
     Args:
-        request: what to do. announce: called once with the hand-off: ``{"pid", "name", "db",
-        "log"}``, or ``{"error": {…}}``.
+        request: what to do.
+        announce: called once with the hand-off: ``{"pid", "name", "db", "log", "labels"}``, or
+            ``{"error": {…}}``.
     """
     os.umask(0o077)
     stop = StopRequest()
@@ -86,16 +47,8 @@ def carry_out(request: RunRequest, announce: Announce) -> int:
             announce({"error": as_dict(error)})
             return error.exit_code
         except BaseException as error:
-            announce(
-                {
-                    "error": as_dict(
-                        RunFailed(
-                            f"{type(error).__name__}: {error}",
-                            f"camtui logs {request.run_reference}",
-                        )
-                    )
-                }
-            )
+            text, hint = f"{type(error).__name__}: {error}", f"camtui logs {request.run_reference}"
+            announce({"error": as_dict(RunFailed(text, hint))})
             raise
         if request.settings.on_finish:
             tell(
@@ -117,7 +70,7 @@ def as_dict(error: CamtuiError) -> dict[str, Any]:
 
 
 def _run_under_lock(request: RunRequest, announce: Announce, stop: StopRequest) -> Ending:
-    """Everything that happens under the run's lock.
+    """Take the run's lock, carry the request out, and give the lock back.
 
     Raises:
         CamtuiError: the run has not begun; a file that was made for it is gone again.
@@ -129,7 +82,7 @@ def _run_under_lock(request: RunRequest, announce: Announce, stop: StopRequest) 
     known = request.db.exists()
     lock.hold_database()
     crash_point("after-lock")
-    session = _DriverSession(request, announce, stop, lock)
+    session = DriverSession(request, announce, stop, lock)
     try:
         with ExitStack() as stack:
             writer = RunWriter(request.db)
@@ -149,259 +102,8 @@ def _run_under_lock(request: RunRequest, announce: Announce, stop: StopRequest) 
         lock.release(remove=gone)
 
 
-class _DriverSession:
-    """One session of a run, between taking the lock and giving it back."""
-
-    def __init__(
-        self, request: RunRequest, announce: Announce, stop: StopRequest, lock: RunLock
-    ) -> None:
-        self._request = request
-        self._lock = lock
-        self._announce = announce
-        self._stop = stop
-        self._manifest_warning = ""
-        self._watchdog: Watchdog | None = None
-        self.began = False
-
-    def drive(self, writer: RunWriter, stack: ExitStack) -> Ending:
-        """From the request to the end of the run.
-
-        Raises:
-            CamtuiError: the run has not begun; one that was there before is as it was.
-        """
-        request = self._request
-        before = _stored(request.db)
-        plan, manifest = _prepare(writer, request, before)
-        self._manifest_warning = manifest.warning()
-        crash_point("after-schema")
-        reader = stack.enter_context(RunReader(request.db))
-        journal = Journal(
-            writer,
-            retry_seconds=request.settings.retry_seconds,
-            tell=self._lock.note,
-            needed=lambda: bytes_needed(reader, request.db),
-            problem=self._lock.problem,
-            give_up=lambda: self._stop.at_once,
-        )
-        executor = _executor(request, plan, manifest)
-        stack.callback(executor.close)
-        loop = Loop(
-            plan=plan,
-            manifest=manifest,
-            settings=request.settings,
-            reader=reader,
-            journal=journal,
-            executor=executor,
-            stop=self._stop,
-            hand_off=lambda: self._begin(plan, reader, journal, loop, resumed=before is not None),
-            run_reference=request.run_reference,
-        )
-        try:
-            ending = self._run(loop)
-        except BaseException:
-            if before is not None and not self.began:
-                writer.withdraw(before.plan, before.info)
-                writer.set_stages(before.stages)
-            raise
-        executor.close()
-        crash_point("before-state")
-        _record(journal, ending, executor.workers(), self._stop)
-        if self._lock.lost_database():
-            self._keep(writer)
-        if self._watchdog:
-            self._watchdog.cancel()
-        return ending
-
-    def _begin(
-        self, plan: RunPlan, reader: RunReader, journal: Journal, loop: Loop, *, resumed: bool
-    ) -> None:
-        """The hand-off: from here on the run is under way."""
-        request = self._request
-        crash_point("before-handoff")
-        if request.settings.on_finish:
-            self._watchdog = Watchdog(request)
-        self.began = True
-        images = reader.info().image_count
-        backbones, methods = (
-            counted(len(plan.backbones), "backbone"),
-            counted(len(plan.methods), "method"),
-        )
-        shape = f"{counted(images, 'image')}, {backbones} × {methods} = {counted(len(reader.cells()), 'cell')}"
-        journal.state("running")
-        if _writes_to(request.log):
-            journal.retry(lambda: journal.writer.own_log(request.log))
-        journal.event("info", f"{'resumed' if resumed else 'started'}: {shape}")
-        if warning := self._manifest_warning:
-            journal.event("warning", warning)
-        self._announce(
-            {
-                "pid": os.getpid(),
-                "name": reader.info().name,
-                "db": os.fsdecode(request.db),
-                "log": os.fsdecode(request.log),
-                "labels": loop.labelling,
-            }
-        )
-        crash_point("after-handoff")
-
-    def _keep(self, writer: RunWriter) -> None:
-        """Copy what nobody can find any more to where it can be found."""
-        for folder in (self._request.db.parent, Path(gettempdir())):
-            target = folder / f"{self._request.db.stem}-kept-{os.getpid()}.db"
-            try:
-                writer.copy_to(target)
-            except UsageError as error:
-                LOGGER.error(error.message)
-                continue
-            LOGGER.error(
-                f"what was computed is in {printable(target)}: camtui resume {printable(target)}",
-            )
-            return
-
-    def _run(self, loop: Loop) -> Ending:
-        """Run the loop to its end. What goes wrong before the hand-off is raised.
-
-        Afterwards it is how the run ended.
-        """
-        try:
-            loop.run()
-        except Exception as error:
-            if not self.began:
-                raise
-            if isinstance(error, CamtuiError):
-                return Ending("failed", error.message, error.exit_code)
-            LOGGER.exception("the run has failed")
-            return Ending("failed", f"{type(error).__name__}: {error}", 1)
-        if not self._stop.gracefully:
-            return Ending("complete", loop.conclusion, 0)
-        if not self.began:
-            raise RunFailed("cancelled before it had begun", "the same command begins again")
-        return Ending("stopped", "", 128 + self._stop.signals[0])
-
-
-class _StoredRun(NamedTuple):
-    """A run as it was before this request."""
-
-    plan: RunPlan
-    info: RunInfo
-    stages: list[Stage]
-
-
-def _stored(database: Path) -> _StoredRun | None:
-    with RunReader(database) as reader:
-        try:
-            info = reader.info()
-        except StoreError:
-            return None  # a driver died between making the file and storing the run
-        return _StoredRun(reader.plan(), info, reader.stages())
-
-
-def _prepare(
-    writer: RunWriter, request: RunRequest, before: _StoredRun | None
-) -> tuple[RunPlan, Manifest]:
-    """Store what is asked for; returns the plan as it stands now, and its images."""
-    plan = request.plan
-    if before is not None:
-        plan = extended(before.plan, plan) if plan else before.plan
-    if plan is None:
-        raise StoreError(f"{printable(request.db)} holds no run yet", "camtui run starts one")
-    _refuse_code(plan, request)
-    manifest = planned_images(plan)
-    truth = _truth_identity(plan, before)
-    writer.begin(request.name, plan, manifest)
-    if request.retry_failed:
-        writer.rows.forget_failures()
-    writer.add_versions(truth)
-    writer.add_versions(
-        {
-            "camtui": _version(),
-            "python": platform.python_version(),
-            "sqlite": sqlite3.sqlite_version,
-        }
-    )
-    return plan, manifest
-
-
-def _refuse_code(plan: RunPlan, request: RunRequest) -> None:
-    """Nothing is imported that the user has not allowed.
-
-    Also where the file was changed since it was looked at.
-    """
-    for one in plan.code:
-        if request.allowed.get(one.reference) != one.sha256:
-            raise CodeNotAllowed(
-                f"{request.run_reference} needs {printable(one.reference)}, which nobody has allowed to "
-                "run here",
-                f"camtui resume {request.run_reference} --allow-code",
-            )
-
-
-def _truth_identity(plan: RunPlan, before: _StoredRun | None) -> dict[str, str]:
-    """What is recorded of the truth of a plan: its hash, as ``truth``; nothing where there is none.
-
-    Raises:
-        Mismatch: it is not that which the run's rows were compared with.
-    """
-    truths = planned_truth(plan)
-    if truths is None:
-        return {}
-    identity = truths.sha256()
-    stored = (
-        before.info.versions.get(_TRUTH, identity) if before and before.plan.truth else identity
-    )
-    if stored != identity:
-        raise Mismatch(
-            f"the truth in {printable(plan.truth)} is not that which the run was measured with",
-            "put the former one back, or choose another --name",
-        )
-    return {_TRUTH: identity}
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("camtui")
-
-
-def _executor(request: RunRequest, plan: RunPlan, manifest: Manifest) -> Executor:
-    settings = request.settings
-    session = SessionSettings(
-        plan=plan,
-        root=str(manifest.root),
-        batch_size=settings.batch_size,
-        tuning=settings.tuning,
-        hang_seconds=settings.hang_seconds,
-        allowed=request.allowed,
-    )
-    if settings.ray is not None:
-        from evaluator.execution.ray_executor import ray_executor
-
-        return ray_executor(settings.ray, session, settings, manifest.images)
-    return LocalExecutor(
-        session, settings.devices, settings.session, load_seconds=settings.load_seconds
-    )
-
-
-def _record(
-    journal: Journal, ending: Ending, workers: Sequence[WorkerState], stop: StopRequest
-) -> None:
-    journal.state(ending.state, ending.message)
-    level = "error" if ending.state == "failed" else "info"
-    journal.event(level, f"{ending.state}{': ' + ending.message if ending.message else ''}")
-    journal.heartbeat(workers)
-    journal.drain(lambda: stop.gracefully)
-
-
-def _writes_to(log: Path) -> bool:
-    """Whether what this process says goes into that file."""
-    try:
-        return os.path.samestat(os.fstat(2), os.lstat(log))
-    except OSError:
-        return False
-
-
 def _discard(database: Path) -> None:
-    """Remove a file that this driver made and in which nothing was computed."""
+    """Remove a run's file in which nothing was computed."""
     for end in ("", "-wal", "-shm"):
         beside(database, end).unlink(missing_ok=True)
 
@@ -414,10 +116,7 @@ class HandoffPipe:
         os.set_inheritable(descriptor, False)
 
     def __call__(self, line: dict[str, Any]) -> None:
-        """Write the line; a second one is dropped.
-
-        And so is the first where the launcher has gone.
-        """
+        """Write the line; a second one is dropped, and any where the launcher has gone."""
         if self._descriptor is None:
             return
         with suppress(BrokenPipeError):

@@ -17,14 +17,14 @@ from pathlib import Path
 from evaluator.errors import Mismatch
 from evaluator.images import Manifest
 from evaluator.plan import RunPlan
-from evaluator.records import Look, RunInfo, RunState, Stage, WorkerState
-from evaluator.store import schema
+from evaluator.records import Look, RunState, Stage, WorkerState
+from evaluator.store import schema, withdrawal
 from evaluator.store.cell_writer import CellWriter
 from evaluator.store.copying import copy_database
 from evaluator.store.repairs import Repairs
 from evaluator.store.row_writer import RowWriter
 from evaluator.store.writable import WritableFile
-from evaluator.text import printable
+from evaluator.text import counted, printable
 
 
 class RunWriter:
@@ -58,21 +58,36 @@ class RunWriter:
         """
         copy_database(self.file.connection, target)
 
-    def begin(self, name: str, plan: RunPlan, manifest: Manifest) -> None:
+    def begin(
+        self,
+        name: str,
+        plan: RunPlan,
+        manifest: Manifest,
+        *,
+        versions: Mapping[str, str] | None = None,
+        retry_failed: bool = False,
+    ) -> None:
         """Store a new run, or what a request adds to the stored one: images, backbones, cells.
 
+        Args:
+            name: of a new run.
+            plan: the whole of it.
+            manifest: the plan's images.
+            versions: to be recorded, see ``add_versions``.
+            retry_failed: forget the failures, so that those images are tried again.
+
         Raises:
-            Mismatch: the files in the data folder are not those that the run was made from.
+            Mismatch: the files in the data folder are not those that the run was made from, or a
+                file of labels gives other labels than the images have.
         """
         with self.file.transaction():
             stored = self.file.execute("SELECT manifest_sha256 FROM run").fetchone()
             if stored is None:
+                withdrawal.forget(self.file)
                 self._insert_run(name, plan, manifest)
-            elif stored[0] != manifest.sha256:
-                raise Mismatch(
-                    _manifest_difference(self.file.connection, manifest),
-                    "choose another --name for the changed data",
-                )
+            else:
+                withdrawal.remember(self.file, failures=retry_failed)
+                self._check_images(stored[0], plan, manifest)
             self._add_images(manifest)
             self._add_cells(plan)
             self.file.execute(
@@ -86,41 +101,29 @@ class RunWriter:
                 (plan.to_json(), os.getpid(), socket.gethostname(), time.time()),
             )
             self.file.execute("DELETE FROM workers")
+            if retry_failed:
+                self.rows.forget_failures()
+            self.add_versions(versions or {})
         self.file.fold_in()
 
-    def withdraw(self, plan: RunPlan, info: RunInfo) -> None:
-        """Take back what ``begin`` added for a request of which nothing was computed.
+    def withdraw(self) -> None:
+        """Take back what was stored since ``begin`` for a request of which nothing was computed.
 
-        Plan, labels and state as they were.
+        Events stay: they tell what was tried.
         """
-        execute = self.file.execute
-        with self.file.transaction():
-            execute("DELETE FROM stages")
-            execute(
-                "UPDATE images SET label = NULL WHERE label NOT NULL AND id IN (SELECT id FROM "
-                "temp.unlabelled)"
+        withdrawal.restore(self.file)
+
+    def _check_images(self, sha256: str, plan: RunPlan, manifest: Manifest) -> None:
+        if sha256 != manifest.sha256:
+            raise Mismatch(
+                _manifest_difference(self.file.connection, manifest),
+                "choose another --name for the changed data",
             )
-            execute("DELETE FROM images WHERE id >= ?", (info.image_count,))
-            execute(
-                "DELETE FROM cells WHERE backbone_id >= ? OR method NOT IN (SELECT value FROM "
-                "json_each(?))",
-                (len(plan.backbones), json.dumps(plan.methods)),
-            )
-            execute("DELETE FROM backbones WHERE id >= ?", (len(plan.backbones),))
-            execute(
-                "UPDATE run SET plan = ?, image_count = ?, state = ?, message = ?, finished = "
-                "?, worked = ?, resumed = ?,"
-                " heartbeat = ?",
-                (
-                    plan.to_json(),
-                    info.image_count,
-                    info.state,
-                    info.message,
-                    info.finished,
-                    info.worked,
-                    info.resumed,
-                    info.heartbeat,
-                ),
+        if plan.labels is not None and (other := _label_difference(self.file, manifest)):
+            raise Mismatch(
+                f"{printable(plan.labels)} gives other labels than the run has: {other}",
+                "give the former labels, or begin a run with these: camtui run --name NAME "
+                "--labels FILE",
             )
 
     def _insert_run(self, name: str, plan: RunPlan, manifest: Manifest) -> None:
@@ -140,10 +143,6 @@ class RunWriter:
         (known,) = self.file.execute("SELECT count(*) FROM images").fetchone()
         self.file.insert(
             "images", (image._asdict() for image in manifest.images[known:]), batch_size=1000
-        )
-        self.file.execute("DROP TABLE IF EXISTS temp.unlabelled")
-        self.file.execute(
-            "CREATE TEMP TABLE unlabelled AS SELECT id FROM images WHERE label IS NULL"
         )
         labelled = [
             (image.label, image.id) for image in manifest.images[:known] if image.label is not None
@@ -270,6 +269,23 @@ class RunWriter:
                         json.dumps(look.verdicts),
                     ),
                 )
+
+
+def _label_difference(file: WritableFile, manifest: Manifest) -> str:
+    """The images whose label in the manifest is not the stored one, in words; empty as a rule."""
+    stored = dict(file.execute("SELECT id, label FROM images WHERE label NOT NULL").fetchall())
+    other = [
+        image
+        for image in manifest.images
+        if image.label is not None and stored.get(image.id, image.label) != image.label
+    ]
+    if not other:
+        return ""
+    first, more = other[0], len(other) - 1
+    rest = f", and {counted(more, 'other')}" if more else ""
+    return (
+        f"{printable(first.path, 60)} is {stored[first.id]} in the run, {first.label} there{rest}"
+    )
 
 
 def _manifest_difference(connection: sqlite3.Connection, manifest: Manifest) -> str:

@@ -301,6 +301,43 @@ def test_a_request_that_fails_leaves_the_run_as_it_was(new_run: NewRun, knobs: K
     check(run)
 
 
+def test_a_retry_that_cannot_begin_forgets_no_failure(new_run: NewRun, knobs: Knobs) -> None:
+    run = new_run(5, bad=2)
+    run.launch()
+    assert run.wait().failures == 2 * 3
+    with RunReader(run.db) as reader:
+        before = list(reader.failures()), reader.info()
+    knobs(unavailable=["resnet50"])
+    with pytest.raises(BackboneUnavailable):
+        run.launch(plan=None, retry_failed=True)
+    with RunReader(run.db) as reader:
+        assert (list(reader.failures()), reader.info()) == before
+    check(run)
+
+
+def test_labels_that_differ_are_refused_and_those_that_are_added_are_told(
+    new_run: NewRun, tmp_path: Path
+) -> None:
+    run = new_run(3)
+    files = [tmp_path / f"{name}.csv" for name in "abc"]
+    for file, lines in zip(
+        files, ["img00000.jpg,1", "img00001.jpg,2", "img00000.jpg,2"], strict=True
+    ):
+        file.write_text(f"{lines}\n")
+    first, second, third = (replace(run.plan, labels=str(file)) for file in files)
+    run.launch(plan=first)
+    run.wait()
+    run.launch(plan=second)
+    run.wait()
+    assert f"labels from {files[1]} are added to those from {files[0]}" in run.events()
+    with pytest.raises(Mismatch, match=r"c\.csv gives other labels .* is 1 in the run, 2 there"):
+        run.launch(plan=third)
+    with RunReader(run.db) as reader:
+        labels = {image.path: image.label for image in reader.images.between(0, 2)}
+        assert reader.plan().labels == str(files[1])
+    assert labels == {b"img00000.jpg": 1, b"img00001.jpg": 2, b"img00002.jpg": None}
+
+
 def test_other_weights_at_resume_are_refused(new_run: NewRun, knobs: Knobs) -> None:
     run = new_run(20, limit=5)
     run.launch()

@@ -86,16 +86,28 @@ def test_labels_that_come_later_fill_gaps_and_overwrite_nothing(path: Path) -> N
 def test_labels_of_a_request_that_is_withdrawn_go_with_it(path: Path) -> None:
     writer = RunWriter(path)
     writer.begin("small", plan(), manifest(labels=[5]))
-    with RunReader(path) as reader:
-        before = reader.info()
     writer.begin("small", plan(), manifest(labels=[6, 7, 8]))
-    writer.withdraw(plan(), before)
+    writer.withdraw()
     assert raw(path, "SELECT label FROM images ORDER BY id") == [(5,), (None,), (None,), (None,)]
     writer.begin("small", plan(), manifest(labels=[6, 9]))
     writer.close()
     assert raw(path, "SELECT label FROM images ORDER BY id") == [(5,), (9,), (None,), (None,)]
     with RunReader(path) as reader:
         assert list(reader.checks.damaged_records()) == []
+
+
+def test_a_file_with_other_labels_is_refused_and_one_with_more_is_not(path: Path) -> None:
+    writer = RunWriter(path)
+    writer.begin("small", plan(labels="/a.csv"), manifest(labels=[5, 6]))
+    writer.begin("small", plan(labels="/b.csv"), manifest(labels=[5, None, 7]))
+    with pytest.raises(Mismatch, match=r"is 5 in the run, 6 there, and 1 other$") as raised:
+        writer.begin("small", plan(labels="/c.csv"), manifest(labels=[6, 6, 8, 9]))
+    assert raised.value.message.startswith("/c.csv gives other labels than the run has: ")
+    assert "camtui run --name NAME --labels FILE" in raised.value.hint
+    writer.close()
+    assert raw(path, "SELECT label FROM images ORDER BY id") == [(5,), (6,), (7,), (None,)]
+    with RunReader(path) as reader:
+        assert reader.plan().labels == "/b.csv"
 
 
 def test_other_data_are_refused_and_nothing_is_added(path: Path) -> None:

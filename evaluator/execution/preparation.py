@@ -1,0 +1,115 @@
+"""Prepares the session of a driver: what is asked for becomes part of the run's file.
+
+All of it is one transaction, and ``RunWriter.withdraw`` takes it back.
+"""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from evaluator.errors import CodeNotAllowed, Mismatch, StoreError
+from evaluator.execution.request import RunRequest
+from evaluator.images import Manifest, planned_images
+from evaluator.plan import RunPlan
+from evaluator.plan_changes import extended
+from evaluator.records import RunInfo
+from evaluator.store.reader import RunReader
+from evaluator.text import printable
+from evaluator.truth.folder import planned_truth
+
+if TYPE_CHECKING:
+    from evaluator.store.writer import RunWriter
+
+_TRUTH = "truth"
+"""The key of the truth's hash among the run's versions."""
+
+
+class StoredRun(NamedTuple):
+    """A run as it was before the request."""
+
+    plan: RunPlan
+    info: RunInfo
+
+
+class PreparedRun(NamedTuple):
+    """The plan and the images as they are stored now, and the run as it was before.
+
+    Attributes:
+        before: ``None`` where there was none.
+    """
+
+    plan: RunPlan
+    manifest: Manifest
+    before: StoredRun | None
+
+
+def prepare(writer: RunWriter, request: RunRequest) -> PreparedRun:
+    """Store what is asked for.
+
+    Raises:
+        CamtuiError: it cannot be added to the run that is there, which is as it was.
+    """
+    before = _stored_run(request.db)
+    plan = request.plan
+    if before is not None:
+        plan = extended(before.plan, plan) if plan else before.plan
+    if plan is None:
+        raise StoreError(f"{printable(request.db)} holds no run yet", "camtui run starts one")
+    _refuse_code(plan, request)
+    manifest = planned_images(plan)
+    versions = {
+        **_truth_identity(plan, before),
+        "camtui": version("camtui"),
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+    }
+    writer.begin(request.name, plan, manifest, versions=versions, retry_failed=request.retry_failed)
+    return PreparedRun(plan, manifest, before)
+
+
+def _stored_run(database: Path) -> StoredRun | None:
+    with RunReader(database) as reader:
+        try:
+            return StoredRun(reader.plan(), reader.info())
+        except StoreError:
+            return None  # a driver died between making the file and storing the run
+
+
+def _refuse_code(plan: RunPlan, request: RunRequest) -> None:
+    """Refuse code that the user has not allowed, also where its file was changed since.
+
+    Raises:
+        CodeNotAllowed: the plan names such code.
+    """
+    for one in plan.code:
+        if request.allowed.get(one.reference) != one.sha256:
+            raise CodeNotAllowed(
+                f"{request.run_reference} needs {printable(one.reference)}, which nobody has allowed to "
+                "run here",
+                f"camtui resume {request.run_reference} --allow-code",
+            )
+
+
+def _truth_identity(plan: RunPlan, before: StoredRun | None) -> dict[str, str]:
+    """The hash of the plan's truth as it is recorded, ``{"truth": …}``; empty without a truth.
+
+    Raises:
+        Mismatch: it is not that which the run's rows were compared with.
+    """
+    truths = planned_truth(plan)
+    if truths is None:
+        return {}
+    identity = truths.sha256()
+    stored = (
+        before.info.versions.get(_TRUTH, identity) if before and before.plan.truth else identity
+    )
+    if stored != identity:
+        raise Mismatch(
+            f"the truth in {printable(plan.truth)} is not that which the run was measured with",
+            "put the former one back, or choose another --name",
+        )
+    return {_TRUTH: identity}
