@@ -1,10 +1,11 @@
-"""LaTeX with booktabs, in the layout of the paper's Table 2.
+"""LaTeX tables with booktabs, in the layout of the paper's Table 2.
 
 The file compiles by itself, and may be input as it is.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
@@ -27,16 +28,22 @@ _ESCAPES = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    "[": "{[}",  # at the beginning of a row it would be an option of the row before
+    "]": "{]}",
+    "*": "{*}",  # as would this
     "±": r"$\pm$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
-    "–": "--",
+    "–": r"\textendash{}",
     "×": r"$\times$",
     "·": r"$\cdot$",
     "−": "$-$",
     "τ": r"$\tau$",
     "…": r"\dots{}",
 }
+
+_LIGATURE = re.compile(r"([-`'?!,<>])(?=[-`',<>])")
+"""Characters that LaTeX's fonts would draw as one: ``--``, ```` `` ````, ``?` ``."""
 
 # Inside a document \@nodocument is \relax: then this is a part of it. By itself it opens a document
 # of its own.
@@ -137,5 +144,9 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX prints as it is; what its fonts lack becomes ``?``."""
-    return "".join(_ESCAPES.get(c, c if c.isascii() else "?") for c in printable(text))
+    """Return text that LaTeX prints as it is; what its fonts lack becomes ``?``."""
+    return _LIGATURE.sub(r"\1{}", "".join(map(_escaped, printable(text))))
+
+
+def _escaped(character: str) -> str:
+    return _ESCAPES.get(character, character if character.isascii() else "?")

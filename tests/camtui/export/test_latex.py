@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from camtui.export import ExportRequest, table_of
 from camtui.export.latex import escape as latex_escape
-from camtui.format import TableOptions
+from camtui.export.latex import write_latex
+from camtui.format import Block, Entry, Table, TableColumn, TableOptions, TableRow
 from evaluator.store.reader import RunReader
 from tests.camtui.export.support import written
 from tests.synthetic import make_run
@@ -56,7 +58,68 @@ def test_latex_escapes() -> None:
     )
 
 
-@pytest.mark.slow
+HOSTILE = "a%b_c&d#e{f}g\\h^i~j$k [x] `q' <<>> -- ?` ^^M ünï 数据 | ''"
+
+
+def hostile_table() -> Table:
+    """Everything that LaTeX reads as its own, in every place of a table; rows begin with options."""
+    rows = (
+        TableRow((Entry(HOSTILE), Entry("1.0", "±0.2", "best"))),
+        TableRow((Entry("[x]"), Entry("1.0", "±0.2", "tie"))),
+        TableRow((Entry("*[2]"), Entry("1.0", mark="second"))),
+        TableRow((Entry(HOSTILE), Entry("–")), remark=HOSTILE),
+    )
+    columns = (
+        TableColumn("method", "method", HOSTILE, numeric=False),
+        TableColumn("adcc", "adcc", HOSTILE),
+    )
+    return Table(HOSTILE, columns, (Block(HOSTILE, rows, (HOSTILE,)),), (HOSTILE,))
+
+
+def test_a_row_that_begins_with_a_bracket_is_no_option_of_the_row_before() -> None:
+    stream = io.StringIO()
+    write_latex(stream, [hostile_table()], [])
+    begins = [line[0] for line in stream.getvalue().splitlines() if " & " in line]
+    assert "{" in begins
+    assert not {"[", "*"} & set(begins)
+
+
+def test_latex_of_hostile_names_compiles_and_shows_them(tmp_path: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed: apt install texlive-latex-recommended")
+    with open(tmp_path / "table.tex", "w") as stream:
+        write_latex(stream, [hostile_table(), hostile_table()], [HOSTILE, "two\nlines"])
+    compile_latex(tmp_path, "table")
+    if shutil.which("pdftotext"):
+        text = subprocess.run(
+            ["pdftotext", "-layout", "table.pdf", "-"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert "[x]" in text
+        assert "*[2]" in text
+        assert "c&d#e{f}g\\h" in text
+
+
+def test_the_run_of_a_hostile_name_compiles(tmp_path: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed: apt install texlive-latex-recommended")
+    run = make_run(tmp_path / "a.db", methods=["gradcam", "cam"], images=6, name=HOSTILE)
+    (tmp_path / "table.tex").write_bytes(written(RunReader(run), "latex"))
+    compile_latex(tmp_path, "table")
+
+
+def compile_latex(folder: Path, name: str) -> None:
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", name]
+    result = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, errors="replace", check=False
+    )
+    assert result.returncode == 0, result.stdout[-2000:]
+    assert (folder / f"{name}.pdf").stat().st_size > 5000
+
+
 @pytest.mark.parametrize("layout", ["blocks", "long", "pivot:adcc"])
 def test_latex_compiles_by_itself_and_inside_a_document(
     reader: RunReader, tmp_path: Path, layout: str
@@ -71,7 +134,4 @@ def test_latex_compiles_by_itself_and_inside_a_document(
         "after\\end{document}\n"
     )
     for name in ("table", "paper"):
-        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", name]
-        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stdout[-2000:]
-        assert (tmp_path / f"{name}.pdf").stat().st_size > 5000
+        compile_latex(tmp_path, name)
