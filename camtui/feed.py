@@ -24,7 +24,7 @@ from evaluator.records import Cell, Event, RunInfo, Stage, WorkerState
 from evaluator.statistics import Mean
 from evaluator.store.lock import lock_holder
 from evaluator.store.reader import RunReader
-from evaluator.store.readonly import DAMAGE
+from evaluator.store.readonly import DAMAGE, SMALL_CACHE_KIB
 from evaluator.text import printable
 
 T = TypeVar("T")
@@ -130,7 +130,7 @@ class Feed:
             StoreError: not a run of ours.
         """
         self.path = path
-        self._reader = RunReader(path)
+        self._reader = RunReader(path, cache_kib=SMALL_CACHE_KIB)
         self._identity = _identity(path)
         self._seen: tuple[int, int | None] | None = None
         self._last: Snapshot | None = None
@@ -172,7 +172,7 @@ class Feed:
         if identity is None:
             raise NotFound(f"{printable(self.path)} is gone", "list the runs: camtui ls")
         if identity != self._identity:
-            fresh = RunReader(self.path)
+            fresh = RunReader(self.path, cache_kib=SMALL_CACHE_KIB)
             self._reader.close()
             self._reader, self._identity, self._seen = fresh, identity, None
 

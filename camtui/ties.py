@@ -18,6 +18,7 @@ from camtui.format import Mark, rank_cells
 from evaluator.catalog import known_metrics
 from evaluator.statistics import PairedDifference
 from evaluator.store.reader import RunReader
+from evaluator.store.readonly import SMALL_CACHE_KIB
 
 Marks = dict[tuple[int, str], Mark]
 """(cell, metric) → its rank among the methods of its backbone."""
@@ -86,7 +87,7 @@ class Ties:
             if not self._out_of_date(pair, n, snapshot.info.image_count):
                 continue
             if self._reader is None:
-                self._reader = RunReader(self._path)
+                self._reader = RunReader(self._path, cache_kib=SMALL_CACHE_KIB)
             self._known[pair] = (n, self._reader.averages.paired(*pair))
             self.tested += 1
             learnt = True

@@ -105,7 +105,8 @@ def cell_views(reader: RunReader, ranked: Sequence[Metric] = ()) -> list[CellVie
 def rank_cells(views: Iterable[CellView], metric: Metric, paired: Paired) -> dict[int, Mark]:
     """Best, ties with the best and second of some cells in one metric, by cell id.
 
-    A tie is a paired difference whose 95 % interval holds 0. Cells that are further apart than both
+    Cells whose average equals the best, such as methods that are one map on a network, are best
+    together. A tie is a paired difference whose 95 % interval holds 0. Cells that are further apart than both
     their intervals together cannot tie (the standard error of a difference is at most the sum of
     both), so only near ones are read.
     """
@@ -117,7 +118,9 @@ def rank_cells(views: Iterable[CellView], metric: Metric, paired: Paired) -> dic
     marks: dict[int, Mark] = {best.cell.id: "best"}
     second: float | None = None
     for view in ordered[1:]:
-        if _may_tie(best, view, metric) and _tie(paired(metric.key, best.cell.id, view.cell.id)):
+        if _value(view, metric) == _value(best, metric):
+            marks[view.cell.id] = "best"
+        elif _may_tie(best, view, metric) and _tie(paired(metric.key, best.cell.id, view.cell.id)):
             marks[view.cell.id] = "tie"
         elif second in (None, _value(view, metric)):  # two cells may be equal by construction
             marks[view.cell.id] = "second"

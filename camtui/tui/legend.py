@@ -22,7 +22,7 @@ HEADER: tuple[LegendEntry, ...] = (
 _VALUES: tuple[LegendEntry, ...] = (
     ("↑ ↓", "higher is better, lower is better"),
     ("±", "half of the 95 % interval, in points"),
-    ("*", "best of its backbone; controls are not ranked"),
+    ("*", "best of its backbone, equal averages together; controls are not ranked"),
     ("=", "tied with the best: the paired 95 % interval of the difference holds 0"),
     ("~", "not every image yet: an average over those that are done"),
     ("····", "nothing computed yet"),

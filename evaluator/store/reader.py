@@ -31,7 +31,7 @@ from evaluator.store.checks import Checks
 from evaluator.store.copying import copy_database
 from evaluator.store.images import Images
 from evaluator.store.ranking import RankedImage, Ranking
-from evaluator.store.readonly import DAMAGE, ReadOnlyFile
+from evaluator.store.readonly import CACHE_KIB, DAMAGE, ReadOnlyFile
 from evaluator.store.rows import Rows
 from evaluator.text import printable
 
@@ -50,14 +50,18 @@ class RunReader:
             images; checks: whether all of it is what was written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, cache_kib: int = CACHE_KIB) -> None:
         """Open an existing run.
+
+        Args:
+            path: of the file.
+            cache_kib: most memory that SQLite may keep pages in.
 
         Raises:
             NotFound, StoreError: as ``ReadOnlyFile``.
         """
         self.path = path
-        self.file = ReadOnlyFile(path)
+        self.file = ReadOnlyFile(path, cache_kib=cache_kib)
         self.images = Images(self.file)
         self.checks = Checks(self.file, self.images)
         self.rows = Rows(self.file, self.images, self.checks)

@@ -33,11 +33,13 @@ DAMAGE = (
 written as.
 """
 
-_CACHE_KIB = 32_000
+CACHE_KIB = 32_000
 """A cell of 50 000 images with its maps fits: scanning it again takes half as long as with SQLite's
-2 MB (no memory map: a file
-that is cut short under it would kill the process).
+2 MB (no memory map: a file that is cut short under it would kill the process).
 """
+
+SMALL_CACHE_KIB = 4_000
+"""For connections that stay open for hours, such as a display's: a cache fills as its file grows."""
 
 
 class ReadOnlyFile:
@@ -47,8 +49,12 @@ class ReadOnlyFile:
         path: the file. version: of its tables. connection: SQLite's own.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, cache_kib: int = CACHE_KIB) -> None:
         """Open an existing run.
+
+        Args:
+            path: of the file.
+            cache_kib: most memory that SQLite may keep pages in.
 
         Raises:
             NotFound: no such file.
@@ -56,6 +62,7 @@ class ReadOnlyFile:
         """
         self.path = path
         self.version = 0
+        self._cache_kib = cache_kib
         if not path.is_file():
             raise NotFound(f"no such run file: {printable(path)}", "list the runs: camtui ls")
         self.connection = self._open("mode=ro")
@@ -101,7 +108,7 @@ class ReadOnlyFile:
         except StoreError:
             self.close()
             raise
-        self.connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        self.connection.execute(f"PRAGMA cache_size=-{self._cache_kib}")
 
     def stream(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """The records of a query, one by one."""

@@ -46,6 +46,11 @@ def test_cells_that_are_equal_are_second_together() -> None:
     assert rank_cells(views, all_metrics()["adcc"], never) == {2: "best", 3: "second", 4: "second"}
 
 
+def test_cells_that_are_equal_are_best_together() -> None:
+    views = [view(1, 0.9), view(2, 0.9), view(3, 0.7)]
+    assert rank_cells(views, all_metrics()["adcc"], never) == {1: "best", 2: "best", 3: "second"}
+
+
 def test_lower_is_better_for_drop() -> None:
     views = [view(1, 0.5, metric="average_drop"), view(2, 0.9, metric="average_drop")]
     assert rank_cells(views, all_metrics()["average_drop"], never)[1] == "best"

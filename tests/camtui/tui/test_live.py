@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from camtui.tui.run_connection import RunConnection
 from evaluator.records import UnitResult
 from evaluator.store.reader import RunReader
+from evaluator.store.readonly import SMALL_CACHE_KIB
 from evaluator.store.writer import RunWriter
 from tests.camtui.tui.support import Settings, opened
 from tests.holder import held
@@ -121,3 +123,16 @@ async def test_the_row_of_an_image_that_is_looked_at_comes_while_one_looks(tmp_p
         with closing(RunWriter(run)) as writer:
             writer.rows.commit(UnitResult(rows=(row,)))
         await tester.until(lambda: f"{row.y:.3f} → {row.o:.3f}" in tester.part("facts"))
+
+
+def test_a_dashboard_that_stays_open_for_hours_keeps_few_pages_of_a_file_that_grows(
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path / "run.db", images=10)
+    with closing(RunConnection(run)) as connection:
+        ties = connection._ties
+        ties.work(connection.latest, "adcc")
+        assert ties._reader is not None
+        for reader in (connection._feed._reader, ties._reader):
+            (kib,) = reader.file.connection.execute("PRAGMA cache_size").fetchone()
+            assert kib == -SMALL_CACHE_KIB
