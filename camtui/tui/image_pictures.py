@@ -97,13 +97,13 @@ def gallery_items(image_data: ImageData, options: DisplayOptions, metric: str) -
 
 def overlay(image_data: ImageData, options: DisplayOptions) -> GalleryItem:
     """The map over the input; the map alone where the image cannot be read."""
-    title = f"overlay ({options.colours}, α {options.alpha})"
     return GalleryItem(
-        title,
+        "overlay",
         _with_edge(
             _blended(image_data.input_image.pixels, image_data.map, options), image_data, options
         ),
         image_data.no_map,
+        details=(options.colours, f"α {options.alpha}"),
     )
 
 
@@ -117,9 +117,10 @@ def _input(image_data: ImageData, options: DisplayOptions) -> GalleryItem:
 
 def _map(image_data: ImageData, options: DisplayOptions) -> GalleryItem:
     return GalleryItem(
-        f"saliency map ({options.colours})",
+        "saliency map",
         _with_edge(_blended(None, image_data.map, options), image_data, options),
         image_data.no_map,
+        details=(options.colours,),
     )
 
 

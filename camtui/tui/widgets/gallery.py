@@ -24,8 +24,12 @@ class GalleryItem:
     """One picture.
 
     Attributes:
-        note: why there is no picture; ``caption``: stands below it. chosen: the one that the screen
-        is about; ``best``: its caption is the best value of those shown.
+        title: stands above it, with as many of the ``details`` as there is room for.
+        note: why there is no picture.
+        caption: stands below it.
+        chosen: whether it is the one that the screen is about.
+        best: whether its caption is the best value of those shown.
+        details: how it is drawn, the most important first.
     """
 
     title: str
@@ -34,6 +38,16 @@ class GalleryItem:
     caption: str = ""
     chosen: bool = False
     best: bool = False
+    details: tuple[str, ...] = ()
+
+    def heading(self, width: int) -> str:
+        """The title, marked where it is the chosen one, with the details that fit a width whole."""
+        title = f"▶{self.title}" if self.chosen else self.title
+        for count in range(len(self.details), 0, -1):
+            whole = f"{title} ({', '.join(self.details[:count])})"
+            if cell_len(whole) <= width:
+                return whole
+        return title
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,7 @@ class Gallery(Widget):
     @property
     def titles(self) -> list[str]:
         """Of the pictures shown."""
-        return [item.title for item in self._items]
+        return [item.heading(self.size.width) for item in self._items]
 
     @property
     def notes(self) -> list[str]:
@@ -127,11 +141,7 @@ class Gallery(Widget):
     def _column(self, item: GalleryItem, layout: Layout) -> list[Strip]:
         """Title, picture and caption of one item, each line as wide as the picture."""
         lines = [
-            self._text(
-                f"▶{item.title}" if item.chosen else item.title,
-                layout.width,
-                "accent" if item.chosen else "dim",
-            )
+            self._text(item.heading(layout.width), layout.width, "accent" if item.chosen else "dim")
         ]
         lines += self._picture(item, layout)
         if layout.lines - layout.height == 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from camtui.tui.widgets.gallery import arrange
+from camtui.tui.widgets.gallery import GalleryItem, arrange
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 7, 12])
@@ -14,3 +14,16 @@ def test_pictures_fit(count: int, size: tuple[int, int]) -> None:
     rows = -(-count // layout.columns)
     assert rows * layout.lines <= size[1] or layout.height == 0
     assert layout.columns * (layout.width + 2) <= size[0]
+
+
+@pytest.mark.parametrize(
+    ("width", "heading"),
+    [
+        (24, "overlay (viridis, α 0.5)"),
+        (23, "overlay (viridis)"),
+        (16, "overlay"),
+    ],
+)
+def test_a_heading_has_the_details_that_fit_whole(width: int, heading: str) -> None:
+    item = GalleryItem("overlay", None, details=("viridis", "α 0.5"))
+    assert item.heading(width) == heading
