@@ -1,4 +1,1 @@
-"""Who computes what, where and when.
-
-The driver hands out units, executors carry them to workers and bring results back.
-"""
+"""The execution of a run: a driver hands out units, executors carry them to workers and back."""

@@ -1,4 +1,4 @@
-"""Registers backbones: loads each once, stores what that tells, leaves out what cannot be loaded."""
+"""Registers backbones: each is loaded once, and left out where it cannot be loaded."""
 
 from __future__ import annotations
 

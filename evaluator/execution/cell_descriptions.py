@@ -1,4 +1,4 @@
-"""Describes the cells of a backbone once it is loaded: whether each applies, and which equals which."""
+"""Descriptions of a backbone's cells once it is loaded: whether they apply, and which are equal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evaluator.records import Cell, LoadedBackbone
 
 
 class Described(NamedTuple):
-    """What is known of one cell once its backbone is loaded."""
+    """One cell of a loaded backbone: its identity, whether it applies, and a note for people."""
 
     cell: int
     identity: str

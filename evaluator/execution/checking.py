@@ -1,7 +1,4 @@
-"""What an evaluator returns is not believed before it has been looked at.
-
-Every pair answered for, every number in its range.
-"""
+"""Checks of an evaluator's results: every pair has an answer, every number is in its range."""
 
 from __future__ import annotations
 
@@ -17,9 +14,11 @@ _TOLERANCE = 1e-6
 
 
 def checked(unit: Unit, result: UnitResult) -> UnitResult:
-    """The result with a failure in place of each value that is no fraction.
+    """Check a unit's result.
 
-    And of each pair that nothing was said of.
+    Returns:
+        The result with a failure in place of each value that is not finite or out of its range, and
+        for each pair without an answer.
     """
     wrong = [failure for row in result.rows if (failure := _wrong_row(row))]
     wrong += [
@@ -44,7 +43,7 @@ def checked(unit: Unit, result: UnitResult) -> UnitResult:
 
 
 def _why_unanswered(unit: Unit, cell: int, image: int) -> tuple[str, str]:
-    """Reason and detail."""
+    """Reason and detail of the failure of a pair without an answer."""
     if unit.metrics and (cell, image) not in unit.maps:
         return (
             "damaged-row",
@@ -54,7 +53,7 @@ def _why_unanswered(unit: Unit, cell: int, image: int) -> tuple[str, str]:
 
 
 def pairs_of(unit: Unit) -> Iterator[tuple[int, int, str]]:
-    """Every (cell, image, metric) that a unit must answer for; metric ``''`` for rows."""
+    """Yield every (cell, image, metric) that a unit must answer; metric ``''`` for rows."""
     for cell in unit.cells:
         for image in unit.images:
             for metric in unit.metrics or ("",):

@@ -17,7 +17,7 @@ def imagenet(loaded: LoadedBackbone) -> bool:
 
 
 def class_count(loaded: LoadedBackbone) -> int:
-    """How many classes a network has; files of version 1 know ImageNet's only."""
+    """The number of a network's classes; files of version 1 know ImageNet's only."""
     return loaded.class_count or len(imagenet_wnids())
 
 

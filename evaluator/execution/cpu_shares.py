@@ -1,7 +1,4 @@
-"""How the cores of a machine are shared among its workers.
-
-Threads that compute, and threads that decode ahead.
-"""
+"""Shares of a machine's cores for its workers: threads that compute and threads that decode."""
 
 from __future__ import annotations
 
@@ -10,11 +7,11 @@ from typing import NamedTuple
 
 
 class CpuShare(NamedTuple):
-    """What one worker may use.
+    """Threads of one worker.
 
     Attributes:
-        threads: that compute on the CPU, ``None`` for torch's default; ``loaders``: that decode
-            images and draw noise.
+        threads: that compute on the CPU, ``None`` for torch's default.
+        loaders: that decode images and draw noise.
     """
 
     threads: int | None
@@ -24,12 +21,14 @@ class CpuShare(NamedTuple):
 def share_of(device: str, devices: Sequence[str], cores: float) -> CpuShare:
     """The share of a worker on a device.
 
-    A worker on a GPU computes nothing on the CPU that is worth a second thread, and each of its
-    loaders would bring a team of its own along: one core is for its main thread, the others decode.
-    On a CPU two loaders are enough to be ahead.
+    A worker on a GPU gains nothing from a second computing thread, and each of its loaders would
+    have as many computing threads of its own; so one core is for its main thread, and the others
+    decode. On a CPU two loaders are enough to be ahead.
 
     Args:
-        devices: of every worker of the machine; ``cores``: of the machine.
+        device: of the worker.
+        devices: of every worker of the machine.
+        cores: of the machine.
     """
     if device.startswith("cuda"):
         return CpuShare(1, max(1, int(cores // max(1, len(devices))) - 1))

@@ -37,7 +37,7 @@ Announce = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Ending:
-    """How a session ended: what is stored, and the process's exit code."""
+    """The end of a session: state and message as stored, and the process's exit code."""
 
     state: RunState
     message: str

@@ -1,7 +1,4 @@
-"""Ends a run when its rule (``--until``) is met.
-
-Asks the looks after every commit, and tells the schedule and the file.
-"""
+"""Ends a run when its rule (``--until``) is met, by an interim look after every commit."""
 
 from __future__ import annotations
 
@@ -14,15 +11,12 @@ from evaluator.text import counted
 
 
 class EarlyEnd:
-    """Between the looks, the schedule and the journal.
-
-    Where the plan has no rule, it does nothing.
-    """
+    """Applies the decisions of interim looks to the schedule; inert where the plan has no rule."""
 
     def __init__(
         self, looks: Looks, schedule: Schedule, reader: RunReader, journal: Journal
     ) -> None:
-        """What has been decided already holds for the schedule at once; nothing is written yet."""
+        """Apply what the stored rows decide to the schedule; nothing is written yet."""
         self._looks = looks
         self._schedule = schedule
         self._reader = reader
@@ -34,26 +28,27 @@ class EarlyEnd:
 
     @property
     def conclusion(self) -> str:
-        """Why the run is complete, empty where it had no rule."""
+        """The reason why the run is complete; empty without a rule."""
         look = self._looks.record()
         if look is None:
             return ""
         if look.decided is None:
             return f"--until {look.rule}: not met by all {counted(self._images, 'image')}"
-        return f"--until {look.rule}: met by the first {look.decided:,} of {counted(self._images, 'image')}"
+        images = counted(self._images, "image")
+        return f"--until {look.rule}: met by the first {look.decided:,} of {images}"
 
     def backbone_loaded(self, name: str) -> None:
-        """Its cells are known."""
+        """Begin the comparison of a backbone whose cells are known now."""
         self._looks.backbone_loaded(name)
         self.look()
 
     def leave_out(self, name: str) -> None:
-        """A backbone that cannot be loaded."""
+        """Go on without a backbone that cannot be loaded."""
         self._looks.leave_out(name)
         self.look()
 
     def look(self) -> None:
-        """Look again, now that rows have been stored."""
+        """Make the interim looks that the stored rows allow now, and log their decisions."""
         if self._looks.decided is not None or not self._looks.advance():
             return
         self._apply()
@@ -69,7 +64,7 @@ class EarlyEnd:
             self._journal.event("info", self.conclusion)
 
     def write(self) -> None:
-        """Store what has been decided so far, where that is news."""
+        """Store the decisions so far, if they are not stored yet."""
         record = self._looks.record()
         if record != self._written:
             self._journal.writer.set_look(record)

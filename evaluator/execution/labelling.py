@@ -11,15 +11,16 @@ from evaluator.records import ImageRef, LoadedBackbone
 from evaluator.text import counted, printable
 
 _NAMED = 4
-"""Folders that are named one by one."""
+"""Most folders that are listed by name."""
 
 
 class Labelling(NamedTuple):
-    """What there is to say.
+    """The labels of a run, counted.
 
     Attributes:
-        labelled: images with a label; ``text``: in words.
-        partial: some folders name a class and others do not, which is seldom meant.
+        labelled: images with a label.
+        text: the counts in words.
+        partial: some images have a label and others have none, which is seldom meant.
     """
 
     labelled: int
@@ -91,7 +92,7 @@ def labelling(
 
 
 def _without(folders: Sequence[str], backbone: str) -> str:
-    """Why the others have none, and what to do about it."""
+    """A clause on images without a label: the reason, and the option that gives them one."""
     if not folders:
         return "a flat folder: --labels FILE.csv gives them"
     shown = ", ".join(printable(folder, 30) for folder in folders[:_NAMED])

@@ -1,7 +1,4 @@
-"""Workers on this machine: one process per device with one pipe each.
-
-Those that die or hang are started again.
-"""
+"""Workers on this machine: one process per device, restarted when it dies or hangs."""
 
 from __future__ import annotations
 
@@ -24,17 +21,15 @@ from evaluator.interfaces import Error, ExecutorEvent, LeftOut, SessionSettings,
 from evaluator.records import Unit
 
 _GRACE = 3.0
-"""Seconds between asking a hanging worker to end and ending it, and so many more until it is given
-up.
-"""
+"""Seconds from SIGTERM to SIGKILL of a hanging worker, and from there until it is given up."""
 
 _MOST_GPUS = 1024
-"""More than a machine has: whether a GPU is there was asked when the run was."""
+"""More than a machine has; whether a GPU exists is checked when the run is requested."""
 
 
 @dataclass(kw_only=True)
 class _Worker(WorkerSlot):
-    """A place for a process of this machine, and the pipe to it."""
+    """A slot for a process of this machine, and the pipe to it."""
 
     settings: SessionSettings
     process: subprocess.Popen[bytes] | None = None
@@ -60,16 +55,15 @@ class LocalExecutor(SlotExecutor[_Worker]):
             settings: for every worker's session; the device is filled in.
             devices: ``cpu`` or ``cuda:N``; the workers share the cores.
             session: ``module:function`` that opens a session in the worker.
-            load_seconds: timeout with a worker that starts or loads a backbone.
+            load_seconds: timeout of a worker that starts or loads a backbone.
             log: descriptor for everything that the workers print.
         """
         self._session = session
         self._load_seconds = load_seconds
         self._log = log
         self._lost: list[ExecutorEvent] = []
-        self._unkillable: list[
-            subprocess.Popen[bytes]
-        ] = []  # kept: one that is forgotten while it lives is warned of
+        # kept, for Python warns of a process that is forgotten while it lives
+        self._unkillable: list[subprocess.Popen[bytes]] = []
         cores = len(os.sched_getaffinity(0))
         super().__init__(
             _Worker(
@@ -98,7 +92,7 @@ class LocalExecutor(SlotExecutor[_Worker]):
             self._reap(worker)
 
     def poll(self, timeout: float) -> Sequence[ExecutorEvent]:
-        """What has happened; waits at most ``timeout`` seconds for the first event."""
+        """Return the events since the last call; wait at most ``timeout`` seconds for one."""
         self._restart_due()
         if self._lost:
             timeout = 0.0
@@ -165,10 +159,7 @@ class LocalExecutor(SlotExecutor[_Worker]):
                 self._launch(worker)
 
     def _receive(self, worker: _Worker, events: list[ExecutorEvent]) -> None:
-        """Every message that has arrived.
-
-        Then the end of the pipe, which is the end of the worker.
-        """
+        """Receive every message that has arrived; the end of the pipe is the end of the worker."""
         connection = worker.connection
         assert connection is not None
         try:
@@ -182,10 +173,7 @@ class LocalExecutor(SlotExecutor[_Worker]):
             self._reap(worker)
 
     def _cannot_start(self, worker: _Worker, error: Error) -> None:
-        """A device that cannot be used is left out where there is another.
-
-        The last one's error is the run's.
-        """
+        """Leave out a device that cannot be used; without another, its error is the run's."""
         self._end_of(worker)
         units = worker.detach().units
         if error.exit_code != UsageError.exit_code and another_device(worker, self._workers):
@@ -214,13 +202,11 @@ class LocalExecutor(SlotExecutor[_Worker]):
                 worker.process.terminate()
 
     def _reap(self, worker: _Worker) -> None:
-        """The process is gone or useless.
+        """Collect a process that is gone or useless, and give its units back.
 
-        Its units come back, another one is started a little later.
-
-        Unless the device is to blame and there is another, or the process cannot be ended (its GPU
-        does not answer, and nothing that is started there would fare better): then the worker is
-        left out.
+        Another one is started a little later. The worker is left out instead where its device has
+        failed and there is another, and where the process cannot be ended: its GPU does not answer,
+        and would not answer a new process either.
         """
         code = self._end_of(worker)
         reason = worker.end_reason or (
@@ -234,18 +220,16 @@ class LocalExecutor(SlotExecutor[_Worker]):
                 gone.units,
             )
         elif worker.device_fails and another_device(worker, self._workers):
-            deaths = f"{worker.device} has lost its worker {worker.deaths_in_a_row} times in a row ({reason})"
-            self._leave_out(worker, deaths, gone.units)
+            self._leave_out(worker, worker.deaths(reason), gone.units)
         else:
             self._lost.append(WorkerLost(worker.id, reason, gone.running, gone.units))
 
     def _end_of(self, worker: _Worker) -> int | None:
-        """Close the pipe, wait for the process.
+        """Close the pipe, at which the process ends, and wait for it.
 
-        (which ends when the pipe does), and return its exit code.
-
-        ``None``: it is still there although it was killed, as a process is that waits for a device
-        in the kernel. It is not waited for any longer.
+        Returns:
+            Its exit code; ``None`` where it still exists although it was killed, as a process does
+            that waits for a device in the kernel.
         """
         assert worker.process is not None
         assert worker.connection is not None
@@ -264,10 +248,7 @@ class LocalExecutor(SlotExecutor[_Worker]):
 
 
 def _environment(settings: SessionSettings) -> tuple[dict[str, str], str]:
-    """The worker's environment, and the name that its device has in it.
-
-    A worker sees its own GPU and no other.
-    """
+    """The worker's environment, with no GPU but its own, and the device's name in it."""
     environment: dict[str, Any] = dict(os.environ)
     if settings.threads:
         environment["OMP_NUM_THREADS"] = environment["MKL_NUM_THREADS"] = str(settings.threads)

@@ -1,10 +1,9 @@
-"""What ``--until`` has decided so far, worked out from the stored rows in the seeded order.
+"""Interim looks of a sequential test: the decisions of ``--until``, from the stored rows alone.
 
-Alike after every crash.
-
-A look is at a fixed number of images (``until.next_look``), made once all methods still in the race
-have a row or a failure for each of the first so many images of the seeded order. Rows of later
-images, which workers may have finished already, take no part. A row is read once in a session.
+An interim look is made at a fixed number of images (``until.next_look``), once all methods that are
+still compared have a row or a failure for each of so many images of the seeded order. Rows of later
+images, which workers may have finished already, are not used: the decisions are the same after
+every crash. A row is read once in a session.
 """
 
 from __future__ import annotations
@@ -24,14 +23,16 @@ if TYPE_CHECKING:
 
 
 class Looks:
-    """The looks of one run. Where the plan has no rule, nothing is ever decided."""
+    """The interim looks of one run. Where the plan has no rule, nothing is ever decided."""
 
     def __init__(self, plan: RunPlan, reader: RunReader, *, images: int) -> None:
         """Look at what is stored already.
 
         Args:
             plan: as asked for; cells that it adds and the store lacks count in the number of
-            comparisons. images: of the run, the ceiling.
+                comparisons.
+            reader: of the run.
+            images: of the run, the most that are looked at.
         """
         self._plan = plan
         self._reader = reader
@@ -47,15 +48,12 @@ class Looks:
 
     @property
     def decided(self) -> int | None:
-        """Images after which nothing was open any more.
-
-        ``None`` before, and where there is no rule.
-        """
+        """Images after which every comparison was decided; ``None`` before, and without a rule."""
         return self.images if self._races and not self._open else None
 
     @property
     def dropped(self) -> dict[int, int]:
-        """Cell → images after which it left the race, where those are computed no further."""
+        """Cell → images after which it was decided, where decided cells are computed no further."""
         if not self._plan.drop_decided:
             return {}
         out = {cell: images for race in self._races.values() for cell, images in race.out.items()}
@@ -67,7 +65,7 @@ class Looks:
 
     @property
     def needed(self) -> int | None:
-        """About how many images it will be, at most all; ``None`` before that can be said."""
+        """Estimated number of images until all is decided; ``None`` before there is one."""
         if self.decided is not None:
             return self.decided
         forecasts = [race.needed for race in self._races.values()]
@@ -76,10 +74,8 @@ class Looks:
         return min(self._ceiling, max(filter(None, forecasts)))
 
     def backbone_loaded(self, name: str) -> None:
-        """It is known now which of a backbone's cells apply: its race can begin."""
-        from evaluator.race import (
-            Race,
-        )  # numpy, which workers and runs without a rule need not wait for
+        """Begin to compare the cells of a backbone, of which is known now whether they apply."""
+        from evaluator.race import Race  # numpy, which runs without a rule need not wait for
 
         rule = self._plan.rule
         if rule is None or name in self._races or name not in self._open:
@@ -92,10 +88,7 @@ class Looks:
             self._open.discard(name)
 
     def _pairs(self, cells: Sequence[Cell]) -> int:
-        """Comparisons between the ranked methods of a backbone.
-
-        Those of the plan that have no cell yet included.
-        """
+        """Number of comparisons of a backbone's ranked methods, those without a cell included."""
         left_out = {cell.method for cell in cells if not cell.applicable or not _is_ranked(cell)}
         count = sum(
             not catalog.is_control(method)
@@ -105,12 +98,12 @@ class Looks:
         return count * (count - 1) // 2
 
     def leave_out(self, name: str) -> None:
-        """A backbone that cannot be loaded decides nothing, and nothing waits for it."""
+        """Leave a backbone that cannot be loaded out of the decision."""
         self._open.discard(name)
         self._races.pop(name, None)
 
     def advance(self) -> bool:
-        """Make every look that the stored rows allow now; whether there was one."""
+        """Make every interim look that the stored rows allow now; whether there was one."""
         looked = False
         while self._open and self._open <= self._races.keys() and self.images < self._ceiling:
             end = min(next_look(self.images), self._ceiling)
@@ -124,7 +117,7 @@ class Looks:
         return looked
 
     def _absorb(self, end: int) -> bool:
-        """Count the images up to ``end`` where they are settled; whether they are. One query."""
+        """Add the images up to ``end`` by one query; ``False`` where some are not computed yet."""
         import numpy as np
 
         races = [self._races[name] for name in sorted(self._open)]
@@ -144,7 +137,7 @@ class Looks:
         return True
 
     def record(self) -> Look | None:
-        """As it is stored, ``None`` where the plan has no rule."""
+        """The decisions as they are stored; ``None`` where the plan has no rule."""
         rule = self._plan.rule
         if rule is None:
             return None
@@ -162,16 +155,14 @@ class Looks:
         )
 
     def _verdict(self, race: Race, rule: Rule) -> str:
-        """What is known of a backbone, in words."""
+        """The decisions on one backbone, in words."""
         if race.images == 0:
             return ""
         if rule.kind == "ci":
-            done = f"each cell is known to ± {100 * rule.width:g} points"
-            return (
-                f"{done} after {race.decided:,} images"
-                if race.decided is not None
-                else f"not {done[5:]} yet"
-            )
+            known = f"known to ± {100 * rule.width:g} points"
+            if race.decided is None:
+                return f"not {known} yet"
+            return f"each cell is {known} after {race.decided:,} images"
         if race.best is None:
             return "no methods to compare" if race.decided is not None else ""
         method = {cell.id: cell.method for cell in self._reader.cells()}
@@ -191,8 +182,5 @@ class Looks:
 
 
 def _is_ranked(cell: Cell) -> bool:
-    """Whether a cell is compared with others.
-
-    No control, and no copy of another by construction, which its note says.
-    """
+    """Whether a cell is compared: no control, nor equal to another by construction (its note)."""
     return not catalog.is_control(cell.method) and not (cell.applicable and cell.note)

@@ -103,12 +103,12 @@ class Loop:
 
     @property
     def labelling(self) -> str:
-        """How many images have a label and how, in words; empty until a backbone is loaded."""
+        """A sentence on the images that have a label; empty until a backbone is loaded."""
         return self._registration.labelling
 
     @property
     def conclusion(self) -> str:
-        """Why a run that has ended is complete; empty without a rule."""
+        """The reason why a run that has ended is complete; empty without a rule."""
         return self._early_end.conclusion
 
     def run(self) -> None:

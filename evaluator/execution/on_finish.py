@@ -1,7 +1,7 @@
-"""``--on-finish``: a command that gets a JSON document on its standard input when a run has ended, however it ended.
+"""``--on-finish``: runs a command when a session has ended, with a JSON document as its input.
 
-The driver runs it at the end of a session. A driver that is killed cannot: then its guard does, a
-small process that is started with the run and reads from a pipe, which breaks when the driver dies.
+The driver runs it at the end. For a driver that is killed its watchdog does, a small process that
+is started with the run and reads from a pipe, which breaks when the driver dies.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from evaluator.text import printable
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a session of a run ended, as the command is told: a state, why, and the exit code."""
+    """The end of a session as the command is told: state, message and exit code."""
 
     state: str
     message: str
@@ -33,10 +33,7 @@ class Outcome:
 
 
 def tell(command: str, database: Path, outcome: Outcome) -> None:
-    """Run the command, without a shell, and wait for it.
-
-    What becomes of it is a line in the log.
-    """
+    """Run the command without a shell, wait for it, and log how it ended."""
     try:
         document = _document(database, outcome)
         done = subprocess.run(shlex.split(command), input=document.encode(), stdout=2, check=False)
@@ -64,13 +61,10 @@ def _document(database: Path, outcome: Outcome) -> str:
 
 
 class Watchdog:
-    """Runs the command should this process be killed.
-
-    ``cancel`` it before the driver runs the command itself.
-    """
+    """Runs the command if this process is killed; to be cancelled where the driver runs it."""
 
     def __init__(self, request: RunRequest) -> None:
-        """Start the guard of a run that is under way."""
+        """Start the watchdog of a run that is under way."""
         command = [sys.executable, "-P", "-m", "evaluator.execution.on_finish"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2)
         payload = {
@@ -83,13 +77,13 @@ class Watchdog:
         self._process.stdin.flush()
 
     def cancel(self) -> None:
-        """The driver has ended in good order; returns when the guard is gone."""
+        """End the watchdog, since the driver ends by itself; returns when the process is gone."""
         with suppress(BrokenPipeError):
             self._process.communicate(b"cancelled\n")
 
 
 def main() -> None:
-    """Wait for the end of the driver; if it ended without a word, run the command in its place."""
+    """Wait for the end of the driver; run the command if it did not cancel this process."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # meant for the driver, sent to its whole group
     payload = json.loads(sys.stdin.buffer.readline())

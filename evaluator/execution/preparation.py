@@ -80,7 +80,7 @@ def _stored_run(database: Path) -> StoredRun | None:
 
 
 def _refuse_code(plan: RunPlan, request: RunRequest) -> None:
-    """Refuse code that the user has not allowed, also where its file was changed since.
+    """Refuse code that the user has not allowed as it is now.
 
     Raises:
         CodeNotAllowed: the plan names such code.
@@ -88,14 +88,14 @@ def _refuse_code(plan: RunPlan, request: RunRequest) -> None:
     for one in plan.code:
         if request.allowed.get(one.reference) != one.sha256:
             raise CodeNotAllowed(
-                f"{request.run_reference} needs {printable(one.reference)}, which nobody has allowed to "
-                "run here",
+                f"{request.run_reference} needs {printable(one.reference)}, which nobody has "
+                "allowed to run here",
                 f"camtui resume {request.run_reference} --allow-code",
             )
 
 
 def _truth_identity(plan: RunPlan, before: StoredRun | None) -> dict[str, str]:
-    """The hash of the plan's truth as it is recorded, ``{"truth": …}``; empty without a truth.
+    """The hash of the plan's truth as it is recorded, ``{"truth": …}``; none without a truth.
 
     Raises:
         Mismatch: it is not that which the run's rows were compared with.

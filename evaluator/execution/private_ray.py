@@ -1,9 +1,9 @@
-"""A Ray of our own: started for one driver, on one machine, and nothing of it left behind.
+"""A private Ray: started for one driver, on one machine, and removed with it.
 
 It listens on the loopback interface only, asks for a token that nobody else can read, has no
 dashboard and sends no statistics. Everything it writes lies in one folder, whose lock this process
-holds: a folder that nobody holds is what a killed driver left, and the next start removes it with
-all that still runs in it.
+holds. A folder whose lock is free was left by a killed driver; the next start removes it, and ends
+the processes that still run in it.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ _LONGER_TIMEOUTS = {
     "RAY_gcs_server_port_wait_time_s": "60",
     "RAY_agent_register_timeout_ms": "60000",
 }
-"""How long Ray waits for its own processes: its 30 and 15 s are too few on a busy machine. Whoever
-sets them is not overruled.
+"""Timeouts of Ray for its own processes, unless the user has set them.
+
+Its 30 and 15 s are too short on a busy machine.
 """
 
 _MEMORY = 80 * 2**20
@@ -60,9 +61,10 @@ is busy.
 
 
 def start_private_ray(*, cuda: bool) -> Callable[[], None]:
-    """Start a Ray of our own, on this machine alone.
+    """Start a private Ray on this machine alone.
 
-    Returns how to end it, when none of its processes is left.
+    Returns:
+        A function that ends it, and returns when none of its processes is left.
 
     Raises:
         RunFailed: it does not come up.
@@ -82,9 +84,8 @@ def start_private_ray(*, cuda: bool) -> Callable[[], None]:
         except CamtuiError:
             home.remove()
             raise
-        except (
-            Exception
-        ) as error:  # Ray raises bare exceptions where its processes do not come up in time
+        # Ray raises bare exceptions where its processes do not come up in time
+        except Exception as error:
             home.remove()
             if last:
                 raise RunFailed(
@@ -98,12 +99,10 @@ def start_private_ray(*, cuda: bool) -> Callable[[], None]:
 
 
 class _RayFolder:
-    """The folder of a Ray of our own.
+    """The folder of a private Ray: its token, sockets and logs, and the lock of its driver.
 
-    Its token, its sockets, its logs, and the lock that says that its driver lives.
-
-    Ray opens its own folder to every user of the machine, sockets and all; so that one lies within
-    another, which is ours alone.
+    Ray lets every user of the machine into the folder of its sockets; so that one lies within
+    another, which this user alone may enter.
     """
 
     def __init__(self, token: str) -> None:
@@ -135,10 +134,7 @@ class _RayFolder:
 
 
 def _locked(home: Path, *, wait: bool) -> int | None:
-    """A descriptor that holds the folder's lock as long as it is open.
-
-    ``None`` where somebody else holds it.
-    """
+    """A descriptor that holds the folder's lock while it is open; ``None`` where it is taken."""
     descriptor = os.open(
         home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
     )
@@ -151,10 +147,7 @@ def _locked(home: Path, *, wait: bool) -> int | None:
 
 
 def sweep() -> None:
-    """Remove what killed drivers of this user have left.
-
-    Folders that nobody holds, and the processes in them.
-    """
+    """Remove the folders that killed drivers of this user have left, with their processes."""
     for home in TEMP.glob(f"{PREFIX}*"):
         with suppress(FileNotFoundError):  # another start removes it at the same time
             status = home.lstat()

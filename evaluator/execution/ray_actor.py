@@ -1,6 +1,4 @@
-"""One worker inside a Ray actor: the driver calls, what is returned is the driver's.
-
-Imports Ray only where it runs inside it.
+"""A worker inside a Ray actor, called by the driver. Ray is imported only where the actor runs.
 
 Every method returns the events of ``interfaces`` instead of raising: an exception that travels
 through Ray would need its class, and its module, on both sides.
@@ -23,19 +21,21 @@ from evaluator.records import ImageRef, Unit
 from evaluator.text import printable
 
 CONCURRENT = "concurrent"
-"""The concurrency group of the calls that do not wait for a computation: ``prefetch`` and
-``figures``.
-"""
+"""The concurrency group of the calls that do not wait for a computation."""
 
 _OF_THE_NODE = frozenset({"missing", "changed", "permission"})
-"""Failures of an image that may be the node's fault: its folder is not mounted, or is another one.
-"""
+"""Failures of an image that may be the node's: the data folder is not mounted, or another is."""
 
 
 class Place(NamedTuple):
-    """Where an actor runs, and which path its node cannot see, in words.
+    """The place of an actor.
 
-    Empty where it sees what it must.
+    Attributes:
+        node: Ray's id of it.
+        name: of its host.
+        device: as people read it.
+        pid: of the process.
+        unseen: the path that the node cannot see as the manifest has it, in words; empty as a rule.
     """
 
     node: str
@@ -46,10 +46,7 @@ class Place(NamedTuple):
 
 
 class RayWorker:
-    """Holds one session. Calls come one after the other.
-
-    ``prefetch`` and ``figures`` beside them.
-    """
+    """Holds one session. Calls are carried out in turn, all but ``prefetch`` and ``figures``."""
 
     def __init__(
         self,
@@ -58,7 +55,7 @@ class RayWorker:
         dotted_session: str,
         sample: Sequence[ImageRef],
     ) -> None:
-        """Remembers only: what can fail is called, so that the driver hears of it.
+        """Remember the arguments; all that can fail is a call, so that the driver gets the error.
 
         Args:
             worker: the number to sign events with.
@@ -74,7 +71,7 @@ class RayWorker:
         self._position: int | None = None
 
     def place(self) -> Place:
-        """Where this is, and whether the images can be seen from here."""
+        """Return the place of this process, and whether it sees the images."""
         import ray
 
         os.dup2(2, 1)  # what libraries print goes to the driver's log, never to its standard output
@@ -106,10 +103,7 @@ class RayWorker:
             return as_event(error, self._worker, unit, loading=True)
 
     def compute(self, unit: Unit) -> Done | Error:
-        """Evaluate a unit of the loaded backbone.
-
-        Nothing that a blind node says of an image is passed on.
-        """
+        """Evaluate a unit of the loaded backbone; an error if this node cannot see the images."""
         try:
             if unit.backbone != self._position:
                 return Error(
@@ -132,19 +126,13 @@ class RayWorker:
             return as_event(error, self._worker, unit.id, loading=False)
 
     def prefetch(self, unit: Unit) -> None:
-        """Begin decoding the images of a unit that will be computed soon.
-
-        What is wrong with it is said when it is computed.
-        """
+        """Begin decoding the images of a unit; errors are reported when it is computed."""
         if self._session is not None:
             with suppress(Exception):
                 self._session.prefetch(unit)
 
     def figures(self) -> Figures | None:
-        """The device's figures; nothing before the session is open.
-
-        Or where the device does not tell.
-        """
+        """The device's figures; ``None`` before the session is open, or if the device has none."""
         with suppress(Exception):
             return Figures(self._worker, self._session.figures()) if self._session else None
         return None
@@ -175,10 +163,7 @@ def _difference(path: bytes, size: int) -> str:
 
 
 def sample_of(root: Path, images: Sequence[ImageRef], count: int = 8) -> list[ImageRef]:
-    """The first images of the seeded order that this machine sees as the manifest has them.
-
-    So must every node.
-    """
+    """The first images of the seeded order that this machine, as every node must, sees whole."""
     seen: list[ImageRef] = []
     for image in images[: 4 * count]:
         path = os.path.join(os.fsencode(root), image.path)
@@ -192,5 +177,5 @@ def sample_of(root: Path, images: Sequence[ImageRef], count: int = 8) -> list[Im
 
 
 def without_maps(unit: Unit) -> Unit:
-    """What ``prefetch`` needs of a unit: the stored maps of a curve's unit would travel twice."""
+    """The unit without its stored maps, which ``prefetch`` does not need."""
     return replace(unit, maps={})

@@ -1,4 +1,4 @@
-"""Joining a Ray that is there, or one of our own, and hiring workers in it."""
+"""The connection to a Ray cluster, joined or started for this run, and the actors in it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _REACHABLE_SECONDS = 10.0
 
 
 class Cluster:
-    """A connection to Ray, and the workers that are hired there."""
+    """A connection to Ray, which creates, restarts and ends actors."""
 
     def __init__(
         self, share: Share, make: Callable[[int, Share], tuple[Any, ...]], leave: Callable[[], None]
     ) -> None:
-        """Connected.
+        """Take over a connection that is open.
 
         Args:
             share: what each worker gets.
@@ -40,14 +40,11 @@ class Cluster:
 
     @property
     def workers(self) -> int:
-        """How many workers there shall be."""
+        """Number of workers that the cluster is to have."""
         return self._share.workers
 
     def create_actor(self, number: int) -> Any:
-        """An actor for the worker with that number.
-
-        Ray starts its process where there is room, again and again.
-        """
+        """Create the actor of a worker, whose process Ray starts and restarts."""
         import ray
 
         from evaluator.execution.ray_actor import CONCURRENT, RayWorker
@@ -104,7 +101,7 @@ class Cluster:
 def connect(
     settings: RaySettings, *, cuda: bool, make: Callable[[int, Share], tuple[Any, ...]]
 ) -> Cluster:
-    """Start a Ray of our own, or join the one whose address is given.
+    """Start a private Ray, or join the one whose address is given.
 
     Raises:
         UsageError: Ray is not installed, or the cluster has no room for what is asked.
@@ -124,7 +121,7 @@ def connect(
 
 
 def require_ray() -> None:
-    """Say how Ray is installed where it is not.
+    """Check that Ray is installed.
 
     Raises:
         UsageError: it is not.
@@ -159,12 +156,11 @@ def _join(address: str) -> Callable[[], None]:
 
 
 def _check_reachable(address: str) -> None:
-    """Raise where nobody listens: Ray itself would try for minutes, and then end the process."""
+    """Raise where nobody listens, for which Ray would try minutes and then end the process."""
     host, _, port = address.rpartition(":")
     if port.isdecimal() and host and "://" not in address:
-        host = (
-            _address_of_this_machine() if host in ("localhost", "127.0.0.1") else host
-        )  # as Ray reads it
+        if host in ("localhost", "127.0.0.1"):
+            host = _address_of_this_machine()  # as Ray reads it
         socket.create_connection((host, int(port)), _REACHABLE_SECONDS).close()
 
 

@@ -33,10 +33,7 @@ def disconnect() -> None:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Ray sets a handler of SIGTERM that ends the process.
-
-    The driver's own finishes the units in flight.
-    """
+    """Keep the driver's handlers of signals, which finish the units in flight; Ray sets its own."""
     numbers = (signal.SIGTERM, signal.SIGINT)
     handlers = [signal.getsignal(number) for number in numbers]
     try:

@@ -1,9 +1,8 @@
-"""Workers on the nodes of a Ray cluster: one actor each.
+"""Workers on the nodes of a Ray cluster: one actor each, restarted when its process dies.
 
-Those that die come back, those whose node is no good are left out.
-
-Results are what the actors' calls return, inline, owned by this process; nothing is kept in Ray.
-Ray restarts an actor's process, and never its calls: the driver must see every death.
+A worker whose node cannot do the work is left out. Results are what the actors' calls return,
+inline and owned by this process; nothing is kept in Ray. Ray restarts an actor's process, and never
+its calls: the driver must see every death.
 """
 
 from __future__ import annotations
@@ -44,36 +43,34 @@ _CONCURRENT_CALLS = ("prefetch", "figures")
 _FAULTS_OF_A_NODE = ("blind", "weights")
 
 TRIES = 3
-"""How often a worker may find that its node cannot see the images or the weights."""
+"""Attempts of a worker on a node that cannot see the images or the weights."""
 
 _RETRY_SECONDS = (0.5, 2.0)
 """Before the second try, and before the third: a network file system may come back."""
 
 _LOCATING_SECONDS = 30.0
-"""How long ``start`` waits for the actors' processes; those that come later join in."""
+"""Longest wait of ``start`` for the actors' processes; those that come later join in."""
 
 _AGAIN_SECONDS = 0.2
 """Between two questions to an actor whose process is being restarted."""
 
 _FIGURES_SECONDS = 2.0
 _FIGURES_A_SECOND = 50.0
-"""Workers are asked for their figures every two seconds, and so seldom that all of them together
-answer fifty times a second.
-"""
+"""Workers are asked for their figures every two seconds, or less often: at most fifty a second."""
 
 
 @dataclass(kw_only=True)
 class _Worker(WorkerSlot):
-    """A place for an actor's process.
+    """A slot for an actor's process.
 
     Attributes:
         actor: Ray's handle, which outlives its process.
         node: Ray's id of the node that the process is or was on.
-        epoch: what was asked in an earlier one is no longer listened to.
+        epoch: number of the process; answers to calls of an earlier one are ignored.
         locating: asked where it is, no answer yet.
         former: ``(node, pid)`` of the process that was ended, which may still answer for a moment.
-        tries: how often in a row its node was no good.
-        asked: when its figures were asked for.
+        tries: attempts in a row at which its node could not do the work.
+        asked: monotonic time of the last call for its figures.
     """
 
     actor: Any
@@ -87,7 +84,7 @@ class _Worker(WorkerSlot):
 
 
 class _Answer(NamedTuple):
-    """What a call returned, for whoever waits for it."""
+    """The answer to a call: a future, and the method that takes its result."""
 
     worker: _Worker
     epoch: int
@@ -101,9 +98,8 @@ def ray_executor(
 ) -> RayExecutor:
     """The executor that a driver's settings ask for; nothing is started yet."""
     cuda = settings.devices[0].startswith("cuda")
-    place = replace(
-        session, device="cuda:0" if cuda else "cpu"
-    )  # Ray shows an actor its own GPU and no other
+    # Ray shows an actor its own GPU and no other
+    place = replace(session, device="cuda:0" if cuda else "cpu")
     sample = sample_of(Path(session.root), images)
 
     def arguments(
@@ -127,7 +123,7 @@ class RayExecutor(SlotExecutor[_Worker]):
 
         Args:
             connect: start or join a cluster; it is closed with the executor.
-            load_seconds: timeout with a worker that loads a backbone.
+            load_seconds: timeout of a worker that loads a backbone.
         """
         super().__init__()
         self._connect = connect
@@ -160,7 +156,7 @@ class RayExecutor(SlotExecutor[_Worker]):
         self._send(worker, unit, loaded)
 
     def poll(self, timeout: float) -> Sequence[ExecutorEvent]:
-        """What has happened; waits at most ``timeout`` seconds for the first event."""
+        """Return the events since the last call; wait at most ``timeout`` seconds for one."""
         self._locate_actors()
         self._ask_figures()
         self._process_answers(0.0 if self._events else timeout)
@@ -169,10 +165,7 @@ class RayExecutor(SlotExecutor[_Worker]):
         return events
 
     def kill(self, worker: int) -> None:
-        """End a worker at once; its process is started again.
-
-        Its units come back as ``WorkerLost``.
-        """
+        """End a worker at once; it is started again and its units come back as ``WorkerLost``."""
         one = self._workers[worker - 1]
         if one.pid:
             self._end(one, one.end_reason or "replaced")
@@ -263,10 +256,7 @@ class RayExecutor(SlotExecutor[_Worker]):
         self._send_again(worker)
 
     def _not_located(self, worker: _Worker, error: BaseException) -> None:
-        """Nobody answers: the process is on its way, or this actor will never have one.
-
-        Camtui is missing on its node.
-        """
+        """Ask again later: the process is being started, or this node cannot start it at all."""
         assert self._cluster is not None
         worker.locating = False
         worker.restart_at = time.monotonic() + _AGAIN_SECONDS
@@ -283,7 +273,10 @@ class RayExecutor(SlotExecutor[_Worker]):
     def _send(self, worker: _Worker, unit: Unit, loaded: int | None) -> None:
         """Call for everything that a unit needs.
 
-        ``loaded`` is the backbone that will be there when its turn comes.
+        Args:
+            worker: to carry it out.
+            unit: the unit.
+            loaded: the backbone that will be loaded when the unit's turn comes.
         """
         if unit.backbone != loaded:
             self._ask(worker, self._answered, "load", unit.id, unit.backbone)
@@ -316,16 +309,13 @@ class RayExecutor(SlotExecutor[_Worker]):
         self._begin_next(worker)
 
     def _begin_next(self, worker: _Worker) -> None:
-        """Calls are carried out in their order.
-
-        The first unit, once its backbone is loaded, is the one being computed.
-        """
+        """Report the first unit as begun once its backbone is loaded: calls keep their order."""
         first = next(iter(worker.units.values()), None)
         if first is not None and worker.running is None and first.unit.backbone == worker.backbone:
             self._events.append(worker.track(Started(worker.id, first.unit.id)))
 
     def _other_weights(self, worker: _Worker, event: Ready) -> Error | None:
-        """What to say of weights that are not those which the first worker found under the same name."""
+        """An error where the weights are not those that the first worker found by the same name."""
         assert event.loaded is not None
         assert event.position is not None
         known = self._weights.setdefault(event.position, event.loaded.sha256)
@@ -340,10 +330,7 @@ class RayExecutor(SlotExecutor[_Worker]):
     # ----------------------------------------------------------------------------------------------
 
     def _node_failed(self, worker: _Worker, error: Error) -> None:
-        """A node cannot do what is asked.
-
-        Try again, then leave it out, unless there is none that could take its place.
-        """
+        """Try again on a node that has failed, then leave it out if another could do the work."""
         worker.epoch += 1
         worker.tries += 1
         worker.running = worker.backbone = None
@@ -358,23 +345,19 @@ class RayExecutor(SlotExecutor[_Worker]):
             self._report_error(worker, error)
 
     def _report_error(self, worker: _Worker, error: Error) -> None:
-        """The driver is to judge: no other node could do better.
-
-        What else the worker holds is tried all the same.
-        """
+        """Pass an error on to the driver; the other units of the worker are tried all the same."""
         worker.tries = 0
         self._events.append(worker.track(error))
         if worker.pid:
             self._send_again(worker)
 
     def _lost_process(self, worker: _Worker, reason: str) -> None:
-        """The process is gone: its units come back, Ray starts another one."""
+        """Give the units of a process that is gone back; Ray starts another one."""
         worker.epoch += 1
         worker.former = (worker.node, worker.pid)
         gone = worker.detach()
         if worker.device_fails and another_device(worker, self._workers):
-            deaths = f"{worker.device} has lost its worker {worker.deaths_in_a_row} times in a row ({reason})"
-            self._leave_out(worker, deaths, gone.units)
+            self._leave_out(worker, worker.deaths(reason), gone.units)
         else:
             self._events.append(WorkerLost(worker.id, reason, gone.running, gone.units))
 
@@ -413,14 +396,11 @@ class RayExecutor(SlotExecutor[_Worker]):
 
 
 def _ignore(_worker: _Worker, _answer: object) -> None:
-    """An answer that says nothing."""
+    """Ignore an answer."""
 
 
 def _may_replace(worker: _Worker, other: _Worker, error: Error) -> bool:
-    """Whether another worker may do what this one cannot.
-
-    On another node or, if a device is to blame, on another device.
-    """
+    """Whether another worker may do what this one cannot: another node, or another device of it."""
     if other is worker or other.ended:
         return False
     another = bool(other.node) and other.device != worker.device

@@ -1,4 +1,4 @@
-"""How many workers a cluster takes, and which share of a node each of them gets."""
+"""Shares of a Ray cluster for its workers: their number, and the CPUs and GPUs of each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from evaluator.errors import UsageError
 
 
 class NodeRoom(NamedTuple):
-    """What a node of the cluster has."""
+    """CPUs and GPUs of one node of the cluster."""
 
     cpus: float
     gpus: float
@@ -20,8 +20,10 @@ class Share(NamedTuple):
     """So many workers, each with so many CPUs and GPUs of one node.
 
     Attributes:
-        cpus: that Ray sets aside for each; ``cores``: that it has in fact, where all workers of its
-            node are alike.
+        workers: their number.
+        cpus: that Ray reserves for each.
+        gpus: that Ray reserves for each.
+        cores: that each has in fact, where all workers of its node are alike.
     """
 
     workers: int
@@ -62,7 +64,7 @@ def _on_gpus(nodes: Sequence[NodeRoom], workers: int | None, gpus: float) -> Sha
 
 
 def _workers_on(node: NodeRoom, gpus: float) -> int:
-    """As Ray places them: a share of less than one GPU never spans two GPUs."""
+    """Number of workers on a node, as Ray places them: less than one GPU never spans two."""
     if gpus < 1:
         return int(node.gpus) * int(1 / gpus + 1e-6)
     return int(node.gpus / gpus + 1e-6)
@@ -80,5 +82,5 @@ def _on_cpus(nodes: Sequence[NodeRoom], workers: int | None) -> Share:
 
 
 def _portion(cpus: float) -> float:
-    """Whole CPUs, or less than one in hundredths: Ray knows nothing between."""
+    """Round down to whole CPUs, or to hundredths below one, as Ray requires."""
     return float(math.floor(cpus)) if cpus >= 1 else math.floor(cpus * 100) / 100

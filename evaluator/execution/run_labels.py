@@ -126,7 +126,7 @@ class RunLabels:
         return found.text
 
     def _known(self) -> list[LoadedBackbone]:
-        """What is known of every backbone that has been loaded."""
+        """Every backbone that has been loaded once."""
         return [one for one in self._reader.backbones().values() if one]
 
     def _owner(self) -> LoadedBackbone:

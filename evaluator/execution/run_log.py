@@ -1,8 +1,8 @@
 """The run's log: a standard logger that writes its lines to standard error.
 
-Standard error of a detached driver and of its workers is the log file, which the launcher has opened
-with ``store.files.open_log``: no link is followed, and the file must be regular, the user's own and
-known by one name only. So nothing is opened here, and one file is never opened twice.
+Standard error of a detached driver and of its workers is the log file. The launcher has opened it
+with ``store.files.open_log``, which follows no link and takes only a regular file of the user's own
+with one name. So nothing is opened here, and no file is opened twice.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 
 _SHELL = str.maketrans({character: f"\\x{ord(character):02x}" for character in "`$;&|<>"})
-"""Characters that a shell acts on. Lines contain names of files, and a log may be fed to a shell."""
+"""Characters that a shell acts on: lines contain names of files, and a shell may read a log."""
 
 
 class LineFormatter(logging.Formatter):
@@ -30,8 +30,8 @@ class LineFormatter(logging.Formatter):
 class StandardErrorHandler(logging.Handler):
     """Writes each record to descriptor 2 with one system call.
 
-    Processes that append to one file thus never mix their lines. The log is on the run's own disk: a
-    line for which there is no room is lost, and the run goes on.
+    Processes that append to one file thus never mix their lines. The log is on the run's own disk:
+    a line for which there is no room is lost, and the run goes on.
     """
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -1,7 +1,4 @@
-"""What is to be computed next: units of the first open slice.
-
-Cut from what the run's file lacks, always alike.
-"""
+"""The schedule: cuts units from what the run's file lacks of the first open slice."""
 
 from __future__ import annotations
 
@@ -24,15 +21,20 @@ _NO_MAPS = StoredMaps({}, frozenset())
 
 
 class Schedule:
-    """Hands out units, knows which are in flight, and takes lost ones back."""
+    """Hands out units, and requeues those that are lost.
+
+    Attributes:
+        stages: by id.
+        in_flight: units that are handed out, by id.
+    """
 
     def __init__(
         self, reader: RunReader, stages: list[StagePlan], images: int, *, in_rounds: bool = False
     ) -> None:
-        """The reader looks at a run whose images and cells are all stored.
+        """Nothing is handed out yet.
 
         Args:
-            reader: of the run.
+            reader: of a run whose images and cells are all stored.
             stages: in order.
             images: of the run.
             in_rounds: the run may end early: all stages keep pace with each other.
@@ -50,7 +52,7 @@ class Schedule:
         self.in_flight: dict[int, Unit] = {}
 
     def replace_stage(self, stage: StagePlan) -> None:
-        """Another set of cells for a stage of which nothing has been handed out yet."""
+        """Change the cells of a stage of which nothing has been handed out yet."""
         self.stages[stage.id] = stage
 
     def skip_backbone(self, position: int) -> None:
@@ -61,10 +63,7 @@ class Schedule:
         self._requeued = deque(unit for unit in self._requeued if unit.backbone != position)
 
     def end_at(self, images: int) -> None:
-        """The run ends after so many images.
-
-        Nothing of later ones is handed out, and what is in flight is not waited for.
-        """
+        """End the run after so many images; units of later ones in flight are not waited for."""
         self._images = images
         self._forget_what_is_not_wanted()
         for slice_ in self._slices:
@@ -72,7 +71,7 @@ class Schedule:
                 self._exhaust(slice_)
 
     def drop(self, cells: Container[int]) -> None:
-        """Nothing more of these cells is handed out, and what is in flight is not waited for."""
+        """Hand out nothing more of these cells; their units in flight are not waited for."""
         self._dropped = cells
         self._forget_what_is_not_wanted()
 
@@ -85,7 +84,7 @@ class Schedule:
         }
 
     def _wanted(self, unit: Unit) -> Unit | None:
-        """The part of a unit that is still wanted, ``None`` where nothing of it is."""
+        """The part of a unit that is still to be computed; ``None`` where nothing of it is."""
         images = tuple(image for image in unit.images if image.id < self._images)
         kept = [place for place, cell in enumerate(unit.cells) if cell not in self._dropped]
         if not images or not kept:
@@ -107,7 +106,7 @@ class Schedule:
         )
 
     def probe(self, position: int) -> Unit:
-        """A unit without images: it loads the backbone and does nothing else."""
+        """A unit without images, which loads the backbone and does nothing else."""
         unit = Unit(next(self._ids), 0, position, (), (), ())
         self.in_flight[unit.id] = unit
         return unit
@@ -126,10 +125,7 @@ class Schedule:
         return unit
 
     def needed_backbone(self, loaded: set[int]) -> int | None:
-        """The backbone of the next stage with work in it.
-
-        Where that backbone has not been loaded yet.
-        """
+        """The backbone of the next stage with work left, if it has not been loaded yet."""
         for slice_ in self._open_slices():
             stage = self.stages[slice_.stage]
             if stage.backbone in loaded:
@@ -140,14 +136,11 @@ class Schedule:
         return None
 
     def finish(self, unit_id: int) -> Unit | None:
-        """A unit is done; ``None`` where it had been taken back before."""
+        """Take a unit out of those in flight; ``None`` where it is not among them any more."""
         return self.in_flight.pop(unit_id, None)
 
     def requeue(self, units: Iterable[Unit]) -> list[Unit]:
-        """Lost units, whole or in parts, to be handed out again under other ids.
-
-        They come before anything new.
-        """
+        """Hand units, whole or in parts, out again under other ids, before anything new."""
         renewed = [replace(unit, id=next(self._ids)) for unit in units]
         self._requeued.extend(renewed)
         return renewed
@@ -176,7 +169,7 @@ class Schedule:
         return None
 
     def _open_slices(self) -> Iterator[StageSlice]:
-        """Those from which units can be cut now, in order."""
+        """The slices from which units can be cut now, in order."""
         return (
             slice_
             for slice_ in self._slices
@@ -193,7 +186,7 @@ class Schedule:
         return not self._left[stage_id] and not self._outstanding(stage_id)
 
     def _must_wait(self, stage: StagePlan) -> bool:
-        """What is measured from rows begins when they are all there."""
+        """Whether a stage waits for rows: what is measured from them begins when all are there."""
         if stage.base is None:
             return False
         return not self.ended(stage.base)
@@ -209,10 +202,7 @@ class Schedule:
     def _pending_chunks(
         self, stage: StagePlan, slice_: StageSlice
     ) -> Iterator[dict[int, tuple[tuple[int, str], ...]]]:
-        """Image → the (cell, metric) pairs that it lacks, chunk by chunk.
-
-        Complete images and chunks left out.
-        """
+        """Yield image → the (cell, metric) pairs that it lacks, chunk by chunk, if it lacks any."""
         metrics = stage.metrics or ("",)
         cells = [cell for cell in stage.cells if cell not in self._dropped]
         end = min(slice_.end, self._images)
@@ -231,9 +221,7 @@ class Schedule:
     def _block(
         self, stage: StagePlan, first: int, pending: dict[int, tuple[tuple[int, str], ...]]
     ) -> Iterator[Unit]:
-        """The units of the images ``[first, first + block)``.
-
-        Images that lack the same are computed together.
+        """Yield the units of the images ``[first, first + block)``, by the pairs that they lack.
 
         A row that is not what was written stays in the unit without its map: nothing is computed
         from it, and it is reported.
@@ -283,10 +271,7 @@ class Schedule:
 
 
 def _alike(pairs: Iterable[tuple[int, str]]) -> list[tuple[tuple[int, ...], tuple[str, ...]]]:
-    """Missing (cell, metric) pairs of one image as.
-
-    (cells, metrics) where all those cells lack all those metrics.
-    """
+    """Group the missing (cell, metric) pairs of one image: cells that lack the same metrics."""
     metrics_of: dict[int, list[str]] = defaultdict(list)
     for cell, metric in pairs:
         metrics_of[cell].append(metric)

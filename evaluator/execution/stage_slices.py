@@ -1,7 +1,4 @@
-"""In which order the stages of a run take their images.
-
-Each all of them, or, where a rule may end the run, round by round.
-"""
+"""The order in which stages take images: each all of them, or all stages round by round."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from typing import NamedTuple
 from evaluator.execution.stages import StagePlan
 
 ROUND = 64
-"""Images of the first round: the burn-in of a rule, in whole units."""
+"""Images of the first round: as many as a rule needs before its first look, in whole units."""
 
 
 class StageSlice(NamedTuple):
@@ -23,16 +20,15 @@ class StageSlice(NamedTuple):
 
 
 def stage_by_stage(stages: Sequence[StagePlan], images: int) -> list[StageSlice]:
-    """Every stage takes all images before the next begins."""
+    """Let every stage take all images before the next begins."""
     return [StageSlice(stage.id, 0, images) for stage in stages]
 
 
 def round_by_round(stages: Sequence[StagePlan], images: int) -> list[StageSlice]:
-    """All stages that make rows take the images of a round before the next round.
+    """Let all stages that compute rows take the images of one round before those of the next.
 
-    What is measured from rows comes at the end.
-
-    A method is thus never more than one round, an eighth of the images so far, ahead of another.
+    Stages that measure from rows come at the end. A method is thus never more than one round, an
+    eighth of the images so far, ahead of another: for runs that a rule may end.
     """
     rows = [stage for stage in stages if stage.base is None]
     rest = [stage for stage in stages if stage.base is not None]
@@ -43,7 +39,7 @@ def round_by_round(stages: Sequence[StagePlan], images: int) -> list[StageSlice]
 
 
 def rounds(images: int) -> Iterator[tuple[int, int]]:
-    """First and end of each round: 64 images at first, later an eighth more than there were."""
+    """Yield first and end of each round: 64 images at first, later an eighth of those before it."""
     first = 0
     while first < images:
         end = first + max(ROUND, first // 8 // ROUND * ROUND)

@@ -1,7 +1,4 @@
-"""What a run's stages are: cheap methods first, curves behind their rows.
-
-Each cut into blocks by what it costs.
-"""
+"""The stages of a run: cheap methods first, optional metrics after their rows."""
 
 from __future__ import annotations
 
@@ -17,13 +14,17 @@ from evaluator.records import Cell, LoadedBackbone, Stage
 
 _UNKNOWN_CHANNELS = 1024
 
+_LARGEST_UNIT = {("cuda", False): 256, ("cuda", True): 64, ("cpu", False): 16, ("cpu", True): 4}
+"""Kind of device, and whether curves are measured → most images in a unit."""
+
 
 @dataclass(frozen=True)
 class StagePlan:
-    """A part of the work whose units cost alike.
+    """A stage: cells of one backbone whose units cost alike.
 
     Attributes:
-        backbone: position in the plan; ``cells`` and ``methods`` in step, applicable ones only.
+        backbone: position in the plan.
+        cells: ids of the applicable cells; ``methods`` in the same order.
         metrics: the optional ones; empty for rows.
         block: images in a unit.
         base: for curves: the stage whose rows they need.
@@ -41,7 +42,7 @@ class StagePlan:
     forwards_per_image: float
 
     def record(self, images: int) -> Stage:
-        """As it is stored."""
+        """The stage as it is stored, nothing timed."""
         return Stage(
             self.id,
             self.title,
@@ -57,11 +58,9 @@ class StagePlan:
 
 
 def with_timings(stages: Iterable[Stage], before: Iterable[Stage]) -> list[Stage]:
-    """The stages of a session, with what was measured of those that were done before it.
+    """Take over the times of stages that were complete before, since they are not timed again.
 
-    They will not be timed again.
-
-    One that has images left is timed anew: this session may have other devices.
+    A stage that has images left is timed anew: this session may have other devices.
     """
     done = {(one.backbone, one.cells, one.metrics): one for one in before if one.done >= one.images}
     timed = []
@@ -76,15 +75,13 @@ def with_timings(stages: Iterable[Stage], before: Iterable[Stage]) -> list[Stage
 
 
 def block_size(forwards: float, *, curves: bool, cuda: bool) -> int:
-    """Images in a unit: a power of two.
-
-    A function of the stage's cost and of the kind of device alone.
+    """Images in a unit: a power of two, by the stage's cost and the kind of device alone.
 
     A unit should take seconds: long enough that handing it out costs nothing, short enough that
     little is lost with a worker.
     """
     budget = 65_536 if cuda else 256
-    largest = (64 if curves else 256) if cuda else (4 if curves else 16)
+    largest = _LARGEST_UNIT["cuda" if cuda else "cpu", curves]
     size = 1
     while size < largest and 2 * size * forwards <= budget:
         size *= 2
@@ -94,12 +91,11 @@ def block_size(forwards: float, *, curves: bool, cuda: bool) -> int:
 def plan_stages(
     plan: RunPlan, cells: Iterable[Cell], loaded: dict[str, LoadedBackbone | None], *, cuda: bool
 ) -> list[StagePlan]:
-    """The stages of a run: cheap methods of every backbone, their curves.
+    """The stages of a run: cheap methods of every backbone first, then each expensive method.
 
-    Then each expensive method, then its curves.
-
-    Their number and order depend on the plan alone, so that a stage keeps its id when loading a
-    backbone shows that some of its cells do not apply.
+    Optional metrics follow the rows of their stage. Number and order of the stages depend on the
+    plan alone, so that a stage keeps its id when loading a backbone shows that some of its cells do
+    not apply.
     """
     by_backbone: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
@@ -144,9 +140,11 @@ def _titles(cells: list[Cell]) -> str:
 
 
 class Head(NamedTuple):
-    """What forwards depend on: K channels of the target layer.
+    """The properties of a backbone on which the number of forwards depends.
 
-    And whether the head is GAP and one linear layer.
+    Attributes:
+        channels: K of the target layer.
+        gap_linear: the head is global average pooling and one linear layer.
     """
 
     channels: int
@@ -154,7 +152,7 @@ class Head(NamedTuple):
 
 
 def head_of(key: str, loaded: LoadedBackbone | None) -> Head:
-    """The head of a backbone, by what loading it told, else by what its family knows."""
+    """The head of a backbone, as loaded, else as its family describes it."""
     known = known_backbone(key)
     gap_linear = loaded.gap_linear if loaded else bool(known.gap_linear)
     return Head((loaded.channels if loaded else known.channels) or _UNKNOWN_CHANNELS, gap_linear)
@@ -187,7 +185,7 @@ def _metric_titles(keys: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class _Draft:
-    """The cells of a stage before it has a number."""
+    """A stage that has no number yet."""
 
     position: int
     key: str
@@ -202,7 +200,7 @@ class _Draft:
 
     @property
     def forwards(self) -> float:
-        """Per image: the clean pass, and every distinct map once."""
+        """Forwards for an image: the clean pass, and those of every distinct map once."""
         head = self.head
         methods = [catalog.method(cell.method) for cell in self.applicable]
         distinct = {method.map_identity(head.gap_linear): method for method in methods}
@@ -212,15 +210,12 @@ class _Draft:
 
     @property
     def head(self) -> Head:
-        """As far as it is known."""
+        """The head, as far as it is known."""
         return head_of(self.key, self.loaded)
 
     @property
     def planned_cost(self) -> float:
-        """The order of expensive stages, by what the catalog knows.
-
-        It must not change when the backbone is loaded.
-        """
+        """Forwards by the catalog alone: the order of stages must not change with a load."""
         known = replace(
             self, loaded=None, cells=[replace(cell, applicable=True) for cell in self.cells]
         )

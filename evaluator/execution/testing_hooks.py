@@ -1,8 +1,8 @@
 """Everything in the production code that exists for tests alone; inert unless its variable is set.
 
-``CAMTUI_DRIVER``: driver settings as JSON, which replace those of the command line: another session,
-shorter time limits. ``CAMTUI_CRASH_AT``: a crash point, ``NAME`` or ``NAME:n``, at which the process
-kills itself with SIGKILL when it gets there (for the n-th time).
+``CAMTUI_DRIVER``: driver settings as JSON, which are added to those of the command line: another
+session, shorter time limits. ``CAMTUI_CRASH_AT``: a crash point, ``NAME`` or ``NAME:n``, at which
+the process kills itself with SIGKILL when it gets there (for the n-th time).
 """
 
 from __future__ import annotations

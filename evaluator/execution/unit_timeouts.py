@@ -1,4 +1,4 @@
-"""How long a worker may take for a unit before it is taken to hang."""
+"""Timeouts of units, after which a worker is taken to hang."""
 
 from __future__ import annotations
 

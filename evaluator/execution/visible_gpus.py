@@ -1,7 +1,4 @@
-"""Which GPUs of a machine a process may use.
-
-``CUDA_VISIBLE_DEVICES`` read as CUDA and torch read it, without either.
-"""
+"""The GPUs that a process may use: ``CUDA_VISIBLE_DEVICES`` as CUDA and torch read it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What a request still costs: of a new run everything.
-
-Of one that is there what its rows and failures leave.
-"""
+"""The cost of a request: the images and forwards that a new or a stored run has left to do."""
 
 from __future__ import annotations
 
@@ -14,10 +11,10 @@ from evaluator.records import Cell, LoadedBackbone
 
 
 class Remaining(NamedTuple):
-    """A stage, the images that some cell of it has not done, and the forwards that these take.
+    """A stage, the images that some of its cells lack, and the forwards that these take.
 
     Attributes:
-        by_method: images that each method has not done.
+        by_method: images that each method lacks.
     """
 
     stage: StagePlan
@@ -35,55 +32,78 @@ def remaining_work(
     images: int,
     cuda: bool,
 ) -> list[Remaining]:
-    """Every stage that has cells.
+    """Every stage that has cells, with the work that is left in it.
 
     Args:
-        plan: as it will be. cells: of that plan. loaded: backbones that have been loaded once.
+        plan: as it will be.
+        cells: of that plan.
+        loaded: backbones that have been loaded once.
         done: (cell, metric) → images with a value or a failure; metric ``''`` for rows
-        (``RunReader.done``). images: of that plan. cuda: the kind of device, which decides how
-        large a unit is.
+            (``RunReader.done``).
+        images: of that plan.
+        cuda: the kind of device, which decides how large a unit is.
     """
+    work = _Work(plan, cells, loaded, done, images=images, cuda=cuda)
+    return [
+        work.remaining(stage)
+        for stage in plan_stages(plan, cells, loaded, cuda=cuda)
+        if stage.cells
+    ]
 
-    def left(cell: int, metric: str) -> int:
-        return max(0, images - done.get((cell, metric), 0))
 
-    def of_rows(stage: StagePlan) -> float:
+class _Work:
+    """The arguments of ``remaining_work``, and the work left in a stage by them."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        cells: Sequence[Cell],
+        loaded: dict[str, LoadedBackbone | None],
+        done: Mapping[tuple[int, str], int],
+        *,
+        images: int,
+        cuda: bool,
+    ) -> None:
+        self._plan = plan
+        self._cells = cells
+        self._loaded = loaded
+        self._done = done
+        self._images = images
+        self._cuda = cuda
+
+    def remaining(self, stage: StagePlan) -> Remaining:
+        by_method = {
+            method: max(self._left(cell, metric) for metric in stage.metrics or ("",))
+            for cell, method in zip(stage.cells, stage.methods, strict=True)
+        }
+        forwards = self._of_optional(stage) if stage.metrics else self._of_rows(stage)
+        return Remaining(stage, max(by_method.values()), forwards, by_method)
+
+    def _left(self, cell: int, metric: str) -> int:
+        return max(0, self._images - self._done.get((cell, metric), 0))
+
+    def _of_rows(self, stage: StagePlan) -> float:
+        """Forwards of rows: the images that a cell lacks are the last ones of one order."""
         forwards, before = 0.0, 0
-        for missing in sorted(
-            {left(cell, "") for cell in stage.cells}
-        ):  # what a cell misses lies at the end of one order
+        for missing in sorted({self._left(cell, "") for cell in stage.cells}):
             still = [
-                cell for cell in cells if cell.id in stage.cells and left(cell.id, "") >= missing
+                cell
+                for cell in self._cells
+                if cell.id in stage.cells and self._left(cell.id, "") >= missing
             ]
-            (shared,) = (
-                one
-                for one in plan_stages(plan, still, loaded, cuda=cuda)
-                if one.cells and not one.metrics
-            )
+            stages = plan_stages(self._plan, still, self._loaded, cuda=self._cuda)
+            (shared,) = (one for one in stages if one.cells and not one.metrics)
             forwards += (missing - before) * shared.forwards_per_image
             before = missing
         return forwards
 
-    def of_requests(stage: StagePlan) -> float:
+    def _of_optional(self, stage: StagePlan) -> float:
+        """Forwards of optional metrics."""
         wanted = [
-            (method, metric, left(cell, metric))
+            (method, metric, self._left(cell, metric))
             for cell, method in zip(stage.cells, stage.methods, strict=True)
             for metric in stage.metrics
         ]
-        return optional_forwards(
-            plan,
-            head_of(plan.backbones[stage.backbone].key, loaded.get(stage.backbone_name)),
-            wanted,
-        )
-
-    def remaining(stage: StagePlan) -> Remaining:
-        by_method = {
-            method: max(left(cell, metric) for metric in stage.metrics or ("",))
-            for cell, method in zip(stage.cells, stage.methods, strict=True)
-        }
-        forwards = of_requests(stage) if stage.metrics else of_rows(stage)
-        return Remaining(stage, max(by_method.values()), forwards, by_method)
-
-    return [
-        remaining(stage) for stage in plan_stages(plan, cells, loaded, cuda=cuda) if stage.cells
-    ]
+        key = self._plan.backbones[stage.backbone].key
+        head = head_of(key, self._loaded.get(stage.backbone_name))
+        return optional_forwards(self._plan, head, wanted)

@@ -1,6 +1,4 @@
-"""A worker process: units come in over one pipe, results go out over the same.
-
-It ends when the pipe does.
+"""A worker process: receives units and sends results over one pipe, at whose end it exits.
 
 Started as a fresh interpreter, ``python -m evaluator.execution.worker DESCRIPTOR``, never by fork:
 neither CUDA nor SQLite survives one. Torch is imported by the session alone, after the environment
@@ -53,9 +51,7 @@ def worker_main(
     outbox = _Outbox(connection)
     with _errors_reported(outbox, worker, unit=0) as ok:
         session = open_session(dotted_session)(settings)
-        versions = (
-            session.versions()
-        )  # the first that asks for the device: a driver that is too old is found here
+        versions = session.versions()  # asks for the device first: finds a driver that is too old
     if not ok:
         return
     outbox.send(Ready(worker, None, None, versions))
@@ -91,20 +87,16 @@ def evaluated(unit: Unit, session: Session) -> UnitResult:
 
 
 _SPINS = "10000"
-"""How long a computing thread that has nothing to do looks for work before it sleeps: about a tenth
-of a millisecond.
+"""Spins of an idle computing thread before it sleeps: about a tenth of a millisecond.
 
-OpenMP's own answer is thirty times that, and lets two runs on the same cores wait for each other:
-both took 3.6 times as long as one alone, with this 1.8 times, and one alone takes as long as before
+OpenMP's default is thirty times that, and lets two runs on the same cores wait for each other: both
+took 3.6 times as long as one alone, with this 1.8 times, and one alone takes as long as before
 (``benchmarks/sharing.py``).
 """
 
 
 def open_session(dotted: str) -> OpenSession:
-    """The function that ``module:function`` names.
-
-    Torch, which it brings along, leaves the cores to others when it waits.
-    """
+    """Import the function that ``module:function`` names, and limit the spinning of its threads."""
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
     module, _, name = dotted.partition(":")
@@ -113,10 +105,7 @@ def open_session(dotted: str) -> OpenSession:
 
 
 def _ignore_signals() -> None:
-    """Ctrl-C and hang-ups are the driver's business.
-
-    What libraries print goes to the log, not to standard output.
-    """
+    """Leave Ctrl-C and hang-ups to the driver; what libraries print goes to the log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.dup2(2, 1)
@@ -150,7 +139,7 @@ def _receive(connection: Connection, inbox: queue.Queue[Unit], session: Session)
 
 
 def _report_figures(outbox: _Outbox, worker: int, session: Session) -> None:
-    """Figures are for people to look at: a device that has none to give costs nothing but them."""
+    """Send the device's figures again and again; a device without figures costs nothing else."""
     pause = threading.Event()
     while not pause.wait(FIGURES_SECONDS):
         try:
@@ -175,10 +164,7 @@ class _Success:
 def _errors_reported(
     outbox: _Outbox, worker: int, unit: int, *, loading: bool = False
 ) -> Iterator[_Success]:
-    """Whatever is raised within becomes an ``Error`` for the driver to judge.
-
-    The one place where any exception is caught.
-    """
+    """Send any exception that is raised within to the driver as an ``Error``."""
     success = _Success()
     try:
         yield success
@@ -188,10 +174,7 @@ def _errors_reported(
 
 
 def as_event(error: Exception, worker: int, unit: int, *, loading: bool) -> Error:
-    """What was raised, as the driver is told of it.
-
-    What nobody raised on purpose goes to the log with its traceback.
-    """
+    """An exception as an event for the driver; one that is not camtui's own is logged whole."""
     if isinstance(error, CamtuiError):
         return Error(
             worker, unit, error.kind, error.message, error.hint, error.exit_code, loading, False

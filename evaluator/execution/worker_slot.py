@@ -1,7 +1,4 @@
-"""One place for a worker: the process in it changes, the number stays.
-
-What executors of every kind keep of a worker.
-"""
+"""Worker slots: the state of each worker of an executor, whose process may change."""
 
 from __future__ import annotations
 
@@ -17,21 +14,21 @@ QUEUED = 2
 """Units that a worker holds: one is computed while the images of the next are decoded."""
 
 DEATHS_OF_A_DEVICE = 3
-"""So many deaths of its workers in a row, for which no image can be to blame: the device is."""
+"""Deaths in a row that no image explains, at which the device is taken to have failed."""
 
 _BACK_OFF = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before the n-th restart in a row without a finished unit."""
 
 
 class Held(NamedTuple):
-    """A unit that a worker holds, and how long it may take."""
+    """A unit that a worker holds, and its timeout in seconds, asked while it is computed."""
 
     unit: Unit
     timeout: Callable[[], float]
 
 
 class Detached(NamedTuple):
-    """What was with a worker that is gone: its units, and the one it was computing."""
+    """The units of a process that is gone, and the one it was computing."""
 
     units: tuple[int, ...]
     running: int | None
@@ -39,15 +36,26 @@ class Detached(NamedTuple):
 
 @dataclass
 class WorkerSlot:
-    """What is known of one worker.
+    """The state of one worker.
 
     Attributes:
-        device: as people read it. pid: of the process in this place, 0 while there is none.
-        running: the unit that is being computed. backbone: the one that is loaded. since: when the
-        worker was last heard of, on the monotonic clock. blame: why it is about to be ended. ended:
-        nobody will come to this place again. begun: whether the process in this place has begun a
-        unit; ``startup_failures``: deaths in a row before any was begun. lost: images of the units that were
-        lost since one was finished; ``bisection``: those that were in all of them.
+        id: number of the slot.
+        device: as people read it.
+        pid: of the process in this slot, 0 while there is none.
+        units: that the worker holds, by id, in order.
+        running: the unit that is being computed.
+        backbone: position of the one that is loaded.
+        since: time of the worker's last event, on the monotonic clock.
+        restart_at: time at which a process may be started again.
+        restarts: processes after the first.
+        deaths_in_a_row: without a finished unit between them.
+        end_reason: why the process is about to be ended; empty as a rule.
+        ended: no process will be started in this slot again.
+        begun: the process in this slot has begun a unit.
+        startup_failures: deaths in a row before a unit was begun.
+        lost: ids of images in the units that were lost since one was finished.
+        common_images: ids of images that were in all of those units.
+        figures: the device's latest.
     """
 
     id: int
@@ -70,7 +78,7 @@ class WorkerSlot:
 
     @property
     def state(self) -> str:
-        """One word for people."""
+        """The state in one word, for people."""
         if not self.pid:
             return "ended" if self.ended else "restarting"
         if self.running is not None:
@@ -79,7 +87,7 @@ class WorkerSlot:
 
     @property
     def free(self) -> int:
-        """How many units it could take now."""
+        """Number of units that it could take now."""
         return QUEUED - len(self.units) if self.pid else 0
 
     @property
@@ -89,7 +97,7 @@ class WorkerSlot:
         return last.unit.backbone if last else self.backbone
 
     def attach(self, pid: int) -> None:
-        """A process has come that knows nothing yet."""
+        """Put a new process into this slot."""
         self.pid = pid
         self.running = self.backbone = None
         self.since = time.monotonic()
@@ -97,13 +105,13 @@ class WorkerSlot:
         self.begun = False
 
     def take(self, unit: Unit, timeout: Callable[[], float]) -> None:
-        """The worker holds one unit more."""
+        """Give the worker a unit."""
         if not self.units:
             self.since = time.monotonic()
         self.units[unit.id] = Held(unit, timeout)
 
     def track(self, event: ExecutorEvent) -> ExecutorEvent:
-        """Keep track of what the worker is about."""
+        """Follow the worker's state by an event of it; returns the event."""
         if isinstance(event, Figures):
             self.figures = event.figures
             return event
@@ -132,22 +140,24 @@ class WorkerSlot:
 
     @property
     def device_fails(self) -> bool:
-        """Whether the GPU is to blame for the latest deaths.
+        """Whether the GPU is taken to have failed.
 
-        None of its workers came to a unit, or no image was in all units.
-
-        Of a CPU that is never said: it is the same for every worker of its machine.
+        It is if process after process died before it began a unit, or in units that have no image
+        in common. A CPU never is: it is that of every worker of its machine.
         """
-        innocent = bool(self.lost) and not self.common_images
-        many = self.startup_failures >= DEATHS_OF_A_DEVICE or (
-            innocent and self.deaths_in_a_row >= DEATHS_OF_A_DEVICE
-        )
-        return many and "cuda" in self.device
+        no_image = bool(self.lost) and not self.common_images
+        deaths = max(self.startup_failures, self.deaths_in_a_row if no_image else 0)
+        return deaths >= DEATHS_OF_A_DEVICE and "cuda" in self.device
+
+    def deaths(self, reason: str) -> str:
+        """The deaths in a row in words, with the reason of the latest."""
+        return f"{self.device} has lost its worker {self.deaths_in_a_row} times in a row ({reason})"
 
     def overdue(self, load_seconds: float) -> str:
-        """That the worker has been silent for longer than what it does may take, in words.
+        """The timeout that the worker has exceeded, in words; empty while it has not.
 
-        Empty while it has not.
+        Args:
+            load_seconds: the timeout while it computes nothing.
         """
         limit = load_seconds if self.units else float("inf")
         if self.running is not None and self.running in self.units:
@@ -155,10 +165,7 @@ class WorkerSlot:
         return f"no progress for {limit:.0f} s" if time.monotonic() - self.since > limit else ""
 
     def detach(self) -> Detached:
-        """The process is gone: another one may come a little later.
-
-        The later the more often this happens.
-        """
+        """Take a process that is gone out of the slot; the next may come after a growing pause."""
         units = tuple(self.units)
         running = self.running if self.running in self.units else None
         if running is not None:
@@ -174,7 +181,7 @@ class WorkerSlot:
         return Detached(units, running)
 
     def record(self) -> WorkerState:
-        """As it is stored."""
+        """The state as it is stored."""
         return WorkerState(
             self.id, self.device, self.pid, self.state, time.time(), self.restarts, *self.figures
         )
@@ -184,23 +191,17 @@ SlotT = TypeVar("SlotT", bound=WorkerSlot)
 
 
 class SlotExecutor(Generic[SlotT]):
-    """What is the same for executors of every kind.
-
-    They are as free, and as well, as their workers.
-    """
+    """The part of ``interfaces.Executor`` that follows from the slots of its workers."""
 
     def __init__(self, workers: Iterable[SlotT] = ()) -> None:
         self._workers = list(workers)
 
     def capacity(self) -> int:
-        """How many units could be submitted now."""
+        """Number of units that could be submitted now."""
         return sum(worker.free for worker in self._workers)
 
     def takes(self, unit: Unit) -> bool:
-        """Whether a worker that is free should have this unit.
-
-        What one device has lost is tried on another first.
-        """
+        """Whether a free worker suits a unit; one lost on a device is tried on another first."""
         return any(
             slot.free > 0 and _should_have(slot, unit, self._workers) for slot in self._workers
         )
@@ -216,9 +217,9 @@ def another_device(slot: WorkerSlot, worker_slots: Sequence[WorkerSlot]) -> bool
 
 
 def _should_have(slot: WorkerSlot, unit: Unit, worker_slots: Sequence[WorkerSlot]) -> bool:
-    """Not a slot that has lost an image of the unit while another device has not.
+    """Whether a unit may be tried here: not where one of its images was lost, but not elsewhere.
 
-    Else a broken GPU would condemn them all.
+    Otherwise a broken GPU would make failures of all images.
     """
     images = {image.id for image in unit.images}
     if slot.lost.isdisjoint(images):
@@ -230,9 +231,9 @@ def _should_have(slot: WorkerSlot, unit: Unit, worker_slots: Sequence[WorkerSlot
 
 
 def best_for(unit: Unit, worker_slots: Sequence[SlotT]) -> SlotT:
-    """The worker that suits a unit best: its backbone loaded, few units waiting.
+    """The free worker that suits a unit best: its backbone loaded, few units waiting.
 
-    One of them must be free.
+    At least one must be free.
     """
     free = [slot for slot in worker_slots if slot.free > 0]
     suited = [slot for slot in free if _should_have(slot, unit, worker_slots)] or free

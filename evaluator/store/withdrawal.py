@@ -1,8 +1,8 @@
 """Taking back a request whose run never got under way: the file is again what it was before.
 
 Before the hand-off a driver may change the run, its backbones, cells, stages and workers, labels of
-images, and forget failures; rows, sums and measurements it does not touch. What it may change is copied
-into temporary tables of the writer's own connection, checksums included.
+images, and forget failures; it does not touch rows, sums and measurements. What it may change is
+copied into temporary tables of the writer's own connection, checksums included.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def _write(writer: RunWriter, images: int) -> float:
 
 
 def _look(database: Path, seconds: float) -> Iterator[float]:
-    """What each look of a dashboard takes: state, stages, averages, failures."""
+    """Measure each look of a dashboard: state, stages, averages, failures."""
     with RunReader(database) as reader:
         end = time.monotonic() + seconds
         while (begun := time.monotonic()) < end:

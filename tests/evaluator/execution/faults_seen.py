@@ -1,7 +1,6 @@
-"""What a user sees in each fault, made to happen with real processes: ``python -m
-tests.evaluator.execution.faults_seen``.
+"""The output that a user sees in each fault, with real processes.
 
-Every paragraph is a fault, the command as typed, and its output word for word. Needs root for the
+``python -m tests.evaluator.execution.faults_seen`` prints it. Every paragraph is a fault, the command as typed, and its output word for word. Needs root for the
 disk that is full.
 """
 
@@ -41,7 +40,7 @@ def turn(**knobs: object) -> None:
 
 
 def show(*words: str, lines: int = 6, only: str = "") -> None:
-    """Type a command and print what comes back: the lines with a word in them, or the last so many."""
+    """Run a command and print its output: the lines with a word in them, or the last so many."""
     done = subprocess.run(
         [*COMMAND, *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )

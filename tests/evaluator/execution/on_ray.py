@@ -1,4 +1,4 @@
-"""What the tests on Ray share. Imported by them alone: the others run where Ray is not installed."""
+"""Helpers of the tests on Ray, imported by them alone: the others run without Ray."""
 
 from __future__ import annotations
 

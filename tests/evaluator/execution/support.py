@@ -1,6 +1,4 @@
-"""What the tests of execution share: data folders, requests to real drivers with the fake
-evaluator, and the oracle.
-"""
+"""Data folders, requests to real drivers with the fake evaluator, and the oracle of their runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an evaluator hands over is looked through before it is stored."""
+"""Results of an evaluator are checked before they are stored."""
 
 from __future__ import annotations
 

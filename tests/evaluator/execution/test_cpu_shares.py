@@ -1,4 +1,4 @@
-"""How workers share the cores."""
+"""Shares of the cores for workers."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def finish(run: Run, **changes: Any) -> None:
 
 
 def forecast(run: Run, **changes: Any) -> Looks:
-    """What the rule would say with these changes, by the rows that are there."""
+    """The decision of the rule with these changes, by the rows that are there."""
     with RunReader(run.db) as reader:
         return Looks(replace(reader.plan(), **changes), reader, images=reader.info().image_count)
 

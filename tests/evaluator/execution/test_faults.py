@@ -239,7 +239,8 @@ def test_a_terminal_that_hangs_up_does_not_end_the_run(new_run: NewRun, knobs: K
     code = (
         "import sys, time; from evaluator.execution.request import RunRequest; import camtui.launch"
     )
-    code += "; camtui.launch.launch(RunRequest.from_json(sys.argv[1])); print('under way', flush=True); time.sleep(60)"
+    code += "; camtui.launch.launch(RunRequest.from_json(sys.argv[1]))"
+    code += "; print('under way', flush=True); time.sleep(60)"
     starter = subprocess.Popen(
         [sys.executable, "-c", code, run.request().to_json()],
         stdin=theirs,

@@ -1,6 +1,4 @@
-"""What waits for the disk is written in its order as soon as there is room; SQLite itself says that
-there is none.
-"""
+"""Results and events wait for a full disk and are written in their order; SQLite itself is full."""
 
 from __future__ import annotations
 
@@ -33,7 +31,7 @@ class Kept:
         )
 
     def limit(self, pages: int) -> None:
-        """How large the file may become, in pages; SQLite then says SQLITE_FULL, as on a full disk."""
+        """Limit the pages of the file; SQLite then says SQLITE_FULL, as on a full disk."""
         self.journal.writer.file.execute(f"PRAGMA max_page_count={pages}")
 
     def fill(self) -> None:

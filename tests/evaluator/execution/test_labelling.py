@@ -1,4 +1,4 @@
-"""How many labels there are, and how they were found."""
+"""The number of labels and their sources, in words."""
 
 from __future__ import annotations
 

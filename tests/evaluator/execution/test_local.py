@@ -36,7 +36,10 @@ from tests.evaluator.execution.support import check, make_plan
 from tests.fake_session import DOTTED, FakeSession
 
 HERE = "tests.evaluator.execution.test_local"
-TOO_OLD = "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver"
+TOO_OLD = (
+    "The NVIDIA driver on your system is too old (found version 11040). "
+    "Please update your GPU driver"
+)
 TWO = ("cuda:0", "cuda:1")
 Open = Callable[..., LocalExecutor]
 Knobs = Callable[..., None]
@@ -47,7 +50,7 @@ def _bad_gpu() -> bool:
 
 
 class TooOld(FakeSession):
-    """A session that opens, and finds out that CUDA does not start when it is asked for its device."""
+    """A session that opens, and at which CUDA does not start when it is asked for its device."""
 
     def versions(self) -> dict[str, str]:
         raise RuntimeError(f"{TOO_OLD}\nCUDA kernel errors might be reported later")
@@ -288,20 +291,20 @@ def test_an_image_that_is_in_every_lost_unit_is_to_blame_and_not_the_device() ->
 
 def test_what_one_device_has_lost_is_tried_on_another_first() -> None:
     first, second = WorkerSlot(1, "cuda:0"), WorkerSlot(2, "cuda:1")
-    worker_slots = SlotExecutor([first, second])
+    executor = SlotExecutor([first, second])
     died(second, 1, 0, 1)
     second.attach(4711)
-    assert not worker_slots.takes(unit(2, 1)), "the first has no process now, but will have one"
-    assert worker_slots.takes(unit(2, 7))
+    assert not executor.takes(unit(2, 1)), "the first has no process now, but will have one"
+    assert executor.takes(unit(2, 7))
     first.attach(4712)
-    assert worker_slots.takes(unit(2, 1))
+    assert executor.takes(unit(2, 1))
     assert best_for(unit(2, 1), [first, second]) is first
     died(first, 2, 1)
-    assert worker_slots.takes(unit(3, 1)), "both have lost it"
+    assert executor.takes(unit(3, 1)), "both have lost it"
     first.attach(4713)
     first.track(Done(1, 4, UnitResult()))
     first.ended = True
-    assert worker_slots.takes(unit(3, 1)), "there is no other device left"
+    assert executor.takes(unit(3, 1)), "there is no other device left"
 
 
 def test_a_device_error_counts_as_a_death_of_its_unit() -> None:

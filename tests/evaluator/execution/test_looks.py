@@ -80,7 +80,7 @@ def opened(folder: Path, images: int = 400, **changes: object) -> Iterator[Store
 
 
 def test_rows_beyond_the_prefix_decide_nothing(tmp_path: Path) -> None:
-    """A permutation of the commits, looked at after each, ends as one look at the whole file ends."""
+    """A permutation of the commits, looked at after each, ends as one look at the whole file."""
     with opened(tmp_path) as run:
         looks = run.looks()
         order, newest = list(range(400)), 0

@@ -1,4 +1,4 @@
-"""What the driver's loop makes of events, from an executor that does as it is told."""
+"""The driver's loop on events of an executor that follows a script."""
 
 from __future__ import annotations
 

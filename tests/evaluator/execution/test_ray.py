@@ -57,7 +57,7 @@ def workers_of(run: Run) -> list[tuple[int, str, int, str]]:
 
 
 def homes() -> set[Path]:
-    """What Rays of camtui's own lie about."""
+    """The folders of private Rays."""
     return set(private_ray.TEMP.glob(f"{private_ray.PREFIX}*"))
 
 
@@ -74,9 +74,7 @@ def gone(pids: list[int]) -> bool:
 
 
 def told(pid: int, file: str) -> bytes:
-    """What the kernel tells of a process: nothing of one that is gone, be it between opening the
-    file and reading it.
-    """
+    """A file of a process in ``/proc``; empty where it is gone, also between open and read."""
     try:
         return Path(f"/proc/{pid}/{file}").read_bytes()
     except (FileNotFoundError, ProcessLookupError):

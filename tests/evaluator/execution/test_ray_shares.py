@@ -1,4 +1,4 @@
-"""What a cluster's nodes come to in workers, and Ray's absence; Ray itself is not needed here."""
+"""Workers for the nodes of a cluster, and the absence of Ray, which is not needed here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a driver is asked for, on its way there; how many failures are too many."""
+"""Requests to a driver as JSON, and the limit of failures."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def make_schedule(reader: RunReader) -> Schedule:
 
 
 def result_of(unit: Unit, backbone: str) -> UnitResult:
-    """What the fake evaluator makes of a unit; image 3 has no values."""
+    """The fake evaluator's result of a unit; image 3 has no values."""
     rows, measurements, failures = [], [], []
     for cell, method in zip(unit.cells, unit.methods, strict=True):
         for image in unit.images:

@@ -1,4 +1,4 @@
-"""What a run's stages are: their order, their titles and ids, their blocks, their cost."""
+"""The stages of a run: their order, titles and ids, blocks and cost."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What a request still costs, counted by hand: shared clean passes, cells at different places,
-curves by metric.
-"""
+"""The cost of a request, counted by hand: shared clean passes, cells at many places, curves."""
 
 from __future__ import annotations
 
