@@ -30,6 +30,10 @@ MODULES = (
     "evaluator.interfaces",
     "evaluator.errors",
     "evaluator.store.reader",
+    "evaluator.store.averages",
+    "evaluator.store.images",
+    "evaluator.store.ranking",
+    "evaluator.store.rows",
 )
 """Those from which somebody outside imports: methods and metrics, executors and sessions, readers
 of a run's file.

@@ -1,13 +1,12 @@
-"""Whether a run's file is what was written.
-
-Its pages, its tables, the checksum of every record, its running sums.
-"""
+"""``camtui doctor RUN``: every check of a run's file, and its repair."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from evaluator.crop import read_image
 from evaluator.errors import CamtuiError, ImageUnreadable
@@ -53,7 +52,10 @@ def remark(reader: RunReader) -> str:
     """What the file lacks because an older camtui began it; empty as a rule."""
     if reader.checks.born_sealed():
         return ""
-    return f"an older camtui began {printable(reader.path)}: records without a checksum cannot be checked against it"
+    return (
+        f"an older camtui began {printable(reader.path)}: records without a checksum cannot be"
+        " checked against it"
+    )
 
 
 def _unreadable(reader: RunReader) -> Iterator[str]:
@@ -88,20 +90,32 @@ def _wrong_sums(reader: RunReader) -> Iterator[str]:
     )
     expected = {key: (n, total) for key, (n, total) in sums.items()}
     stored = reader.averages.raw_sums()
-    for cell, a, b in sorted(
-        {key for key in {*expected, *stored} if expected.get(key) != stored.get(key)}, key=repr
-    ):
-        yield f"cell {cell}: the sum of {' × '.join(map(printable, filter(None, (a, b))))} is not that of its rows"
+    wrong_sums = {key for key in {*expected, *stored} if expected.get(key) != stored.get(key)}
+    for cell, a, b in sorted(wrong_sums, key=repr):
+        product = " × ".join(map(printable, filter(None, (a, b))))
+        yield f"cell {cell}: the sum of {product} is not that of its rows"
     histograms = reader.averages.raw_histograms()
     wrong = {key[:2] for key in {*bins, *histograms} if bins.get(key, 0) != histograms.get(key, 0)}
     for cell, metric in sorted(wrong, key=repr):
         yield f"cell {cell}: the histogram of {printable(metric)} is not that of its rows"
+    named = {cell for cell, *_ in (*wrong_sums, *wrong)}
+    unfit = reader.checks.wrong_sums(_by_cell(stored.items()), _by_cell(histograms.items()))
+    for cell in sorted(set(unfit) - named):
+        yield f"cell {cell}: its sums and histograms do not fit their checksum"
+
+
+def _by_cell(found: Iterable[tuple[tuple[Any, ...], Any]]) -> dict[int, list[tuple[Any, ...]]]:
+    """Cell → what is stored of it, without the cell."""
+    by_cell: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    for (cell, *key), value in found:
+        by_cell[cell].append((*key, *(value if isinstance(value, tuple) else (value,))))
+    return by_cell
 
 
 def changed_images(reader: RunReader) -> list[str]:
     """Images whose files are not those that the rows were made from.
 
-    Reads every file of the data folder that has rows.
+    Reads the file of every image that has rows.
     """
     root, problems = Path(reader.plan().data), []
     for image in reader.images.between(0, reader.info().image_count):
@@ -121,9 +135,7 @@ def changed_images(reader: RunReader) -> list[str]:
 
 
 def repair(path: Path) -> int:
-    """Drop what is not what was written, and rebuild sums and histograms from the rows.
-
-    Under the run's lock.
+    """Drop damaged records, and rebuild sums and histograms from the rows, under the run's lock.
 
     Returns:
         How many rows and measurements were dropped: they are computed again when the run goes on.
@@ -141,7 +153,7 @@ def repair(path: Path) -> int:
                 )
                 if dropped:
                     writer.set_state("stopped", _DROPPED)
-                writer.rows.rebuild_sums(
+                writer.rows.sums.rebuild(
                     reader.rows.every_row(),
                     reader.rows.every_measurement(),
                     reader.rows.every_arcc_source(),
@@ -154,9 +166,10 @@ def repair(path: Path) -> int:
 
 
 def seal(path: Path) -> int:
-    """Give every record of a file that an older camtui began its checksum.
+    """Give every record of a file that an older camtui began its checksum, under the run's lock.
 
-    Under the run's lock; returns how many rows had none.
+    Returns:
+        How many rows and measurements had none.
 
     Raises:
         TryAgain: a driver holds the run.
@@ -165,6 +178,8 @@ def seal(path: Path) -> int:
     try:
         writer = RunWriter(path)
         try:
+            with writer.file.transaction():
+                writer.rows.sums.seal_all()
             return writer.repairs.seal_all()
         finally:
             writer.close()

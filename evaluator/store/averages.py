@@ -6,7 +6,7 @@ At most two cells are scanned.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from evaluator.catalog import ROW_METRICS
 from evaluator.statistics import (
@@ -20,6 +20,7 @@ from evaluator.statistics import (
     summarise,
 )
 from evaluator.store import schema
+from evaluator.store.checks import Checks
 from evaluator.store.readonly import ReadOnlyFile
 
 
@@ -31,16 +32,25 @@ class ConvergencePoint(NamedTuple):
     complexity: float
 
 
+def _stored_as(metric: str) -> tuple[str, ...]:
+    """The optional metrics that differences of a metric are computed from, ``''`` for rows."""
+    if metric == "arcc":
+        return ("", "road")
+    return ("",) if metric in ROW_METRICS else (metric,)
+
+
 class Averages:
     """Averages, distributions, convergence and differences of cells."""
 
-    def __init__(self, file: ReadOnlyFile) -> None:
+    def __init__(self, file: ReadOnlyFile, checks: Checks) -> None:
         self._file = file
+        self._checks = checks
 
     def summaries(self) -> list[CellSummary]:
-        """One summary per cell, from the running sums.
+        """One summary per cell, from the running sums: a few dozen rows for any number of images.
 
-        A few dozen rows whatever the number of images.
+        Raises:
+            StoreError: running sums are not what was written.
         """
         with self._file.moment():
             failed = dict(
@@ -48,17 +58,20 @@ class Averages:
                     "SELECT cell_id, count(*) FROM failures WHERE metric = '' GROUP BY cell_id"
                 )
             )
-            sums: dict[int, dict[tuple[str, str], Sum]] = {
-                cell: {} for (cell,) in self._file.all("SELECT id FROM cells ORDER BY id")
+            records: dict[int, list[tuple[Any, ...]]] = {
+                cell: [] for (cell,) in self._file.all("SELECT id FROM cells ORDER BY id")
             }
-            for cell, a, b, n, total in self._file.all(
+            for cell, *record in self._file.all(
                 "SELECT cell_id, a, b, n, total FROM sums WHERE cell_id IN (SELECT id FROM cells)"
             ):
-                sums[cell][a, b] = Sum(n, total * UNIT)
-            return [
-                summarise(cell, parts, failed.get(cell, 0), self._without_drop(cell, parts))
-                for cell, parts in sums.items()
-            ]
+                records[cell].append(tuple(record))
+            self._checks.verify_sums(records)
+            summaries = []
+            for cell, found in records.items():
+                sums = {(a, b): Sum(n, total * UNIT) for a, b, n, total in found}
+                without_drop = self._without_drop(cell, sums)
+                summaries.append(summarise(cell, sums, failed.get(cell, 0), without_drop))
+            return summaries
 
     def _without_drop(self, cell: int, sums: Sums) -> list[tuple[float, float]]:
         """Coherency and complexity of the rows whose drop is undefined.
@@ -75,11 +88,22 @@ class Averages:
         )
 
     def histogram(self, cell: int, metric: str) -> list[int]:
-        """Images per bin, ``schema.HISTOGRAM_BINS`` equal bins of the metric's range."""
+        """Images per bin, ``schema.HISTOGRAM_BINS`` equal bins of the metric's range.
+
+        Raises:
+            StoreError: the histograms of the cell are not what was written.
+        """
+        with self._file.moment():
+            query = "SELECT metric, bin, n FROM histograms WHERE cell_id = ?"
+            self._checks.verify_histograms({cell: self._file.all(query, (cell,))})
+            return self.unverified_histogram(cell, metric)
+
+    def unverified_histogram(self, cell: int, metric: str) -> list[int]:
+        """As ``histogram``, for whom a wrong one costs time and nothing else."""
         bins = [0] * schema.HISTOGRAM_BINS
         for place, n in self._file.all(
-            "SELECT bin, n FROM histograms WHERE cell_id = ? AND metric = ? AND bin BETWEEN 0 "
-            "AND ?",
+            "SELECT bin, n FROM histograms WHERE cell_id = ? AND metric = ? AND bin BETWEEN 0"
+            " AND ?",
             (cell, metric, len(bins) - 1),
         ):
             bins[place] = n
@@ -88,8 +112,12 @@ class Averages:
     def convergence(self, cell: int) -> Iterator[ConvergencePoint]:
         """The components of every image of a cell in evaluation order.
 
-        Rows with an undefined drop left out.
+        Rows with an undefined drop are left out.
+
+        Raises:
+            StoreError: a row is not what was written.
         """
+        self._checks.verify(cell)
         cursor = self._file.stream(
             "SELECT average_drop, coherency, complexity FROM results WHERE cell_id = ? AND "
             "average_drop IS NOT NULL"
@@ -101,8 +129,18 @@ class Averages:
     def paired(self, metric: str, first: int, second: int) -> PairedDifference | None:
         """Paired difference of two cells over their common images.
 
-        Reads both cells: not for every tick.
+        Reads and verifies both cells: not for every tick.
+
+        Raises:
+            StoreError: a row is not what was written.
         """
+        with self._file.moment():
+            for cell in (first, second):
+                for key in _stored_as(metric):
+                    self._checks.verify(cell, key)
+            return self._paired(metric, first, second)
+
+    def _paired(self, metric: str, first: int, second: int) -> PairedDifference | None:
         if metric == "adcc":
             names = ("average_drop", "coherency", "complexity")
             columns = ", ".join(f"{side}.{name}" for side in "fs" for name in names)

@@ -17,6 +17,9 @@ _UNCHANGED = (
 )  # fmt: skip
 """Of a ``LoadedBackbone``: what every later load must bring again."""
 
+_OF_A_CELL = ("results", "measurements", "failures", "sums", "histograms", "sum_checksums")
+"""Tables of what was computed for a cell."""
+
 _ASKED_ANEW = "a part was removed: the rule that had ended the run is asked anew when it goes on"
 """Message of a run that was complete by its rule before a part of it was removed."""
 
@@ -100,7 +103,7 @@ class CellWriter:
         with self._file.transaction():
             execute("PRAGMA defer_foreign_keys=ON")
             for cell in cells:
-                for table in ("results", "measurements", "failures", "sums", "histograms"):
+                for table in _OF_A_CELL:
                     execute(f"DELETE FROM {table} WHERE cell_id = ?", (cell,))
                 execute("DELETE FROM cells WHERE id = ?", (cell,))
             execute("DELETE FROM stages")  # the next session plans them anew

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
 from evaluator.errors import StoreError
-from evaluator.records import Measurement
 from evaluator.store import schema, sealing
-from evaluator.store.checksums import is_measurement_sound, is_row_sound
-from evaluator.store.columns import MEASUREMENT_COLUMNS, ROW_COLUMNS, ROW_WIDTH, row_of
-from evaluator.store.images import Images
-from evaluator.store.readonly import ReadOnlyFile
+from evaluator.store.checksums import is_measurement_sound, is_row_sound, sums_checksum
+from evaluator.store.columns import MEASUREMENT_COLUMNS, ROW_COLUMNS, ROW_WIDTH
+from evaluator.store.readonly import DAMAGE, ReadOnlyFile
 from evaluator.text import printable
 
 Key = tuple[int, int, str]
@@ -22,62 +21,193 @@ Key = tuple[int, int, str]
 
 
 class Checks:
-    """Compares records with their checksums."""
+    """Compares records with their checksums.
 
-    def __init__(self, file: ReadOnlyFile, images: Images) -> None:
+    The ``verify_…`` methods are asked by whatever computes from records. What they have compared
+    is not compared again by this reader until the file changes.
+    """
+
+    def __init__(self, file: ReadOnlyFile) -> None:
         self._file = file
-        self._images = images
-
-    def query(self, columns: str, table: str) -> str:
-        """A query for records of a table with what their checksums are made from.
-
-        Checksum, identity, path, content.
-        """
-        seal = "r.checksum, coalesce(c.identity, '')" if self._file.version > 1 else "NULL, ''"
-        source = (
-            f"{table} r CROSS JOIN cells c ON c.id = cell_id CROSS JOIN images i ON i.id = image_id"
-        )
-        return f"SELECT {columns}, {seal}, {self._images.columns} FROM {source}"
+        self._verified: dict[tuple[int, str], int] = {}
 
     def born_sealed(self) -> bool:
         """Whether every record must have a checksum: not in files that an older camtui began."""
-        return self._file.version > 1 and self._file.one("SELECT born FROM run")[0] > 1
+        return self._born() > 1
+
+    def _born(self) -> int:
+        if self._file.version < 2:
+            return 1
+        born = self._file.first("SELECT born FROM run")
+        return int(born[0]) if born else schema.SCHEMA_VERSION
+
+    # -- rows and optional metrics
+    # ----------------------------------------------------------------------------------------------
+
+    def query(self, columns: str, table: str) -> str:
+        """A query for records of a table with the sources of their checksums behind them.
+
+        Those are the checksum, the cell's identity, the image's path and content.
+        """
+        sources = "r.checksum, coalesce(c.identity, ''), i.path, i.content"
+        if self._file.version < 2:
+            sources = "NULL, '', i.path, NULL"
+        return (
+            f"SELECT {columns}, {sources} FROM {table} r"
+            " LEFT JOIN cells c ON c.id = cell_id LEFT JOIN images i ON i.id = image_id"
+        )
 
     def damaged_rows(self, cell: int | None = None) -> Iterator[Key]:
         """Rows and measurements, of one cell or of all, that are not what was written; streams."""
-        optional = not self.born_sealed()
-        of_cell, values = ("", ()) if cell is None else (" WHERE cell_id = ?", (cell,))
-        for record in self._file.stream(self.query(ROW_COLUMNS, "results") + of_cell, values):
-            if not is_record_sound(record, optional=optional):
-                yield record[0], record[1], ""
-        for record in self._file.stream(
-            self.query(MEASUREMENT_COLUMNS, "measurements") + of_cell, values
-        ):
-            checksum, identity, _, path, _, _, content = record[5:]
-            if not is_measurement_sound(
-                Measurement(*record[:5]), checksum, identity, path, content, optional=optional
-            ):
-                yield record[0], record[1], record[2]
+        where, values = ("", ()) if cell is None else ("WHERE cell_id = ?", (cell,))
+        yield from self._damaged("results", where, values)
+        yield from self._damaged("measurements", where, values)
 
-    def refuse_damage(self, cell: int | None = None) -> None:
-        """Compare every checksum of one cell, or of all.
+    def verify_all(self) -> None:
+        """Verify every row and every optional metric of the run.
 
         Raises:
-            StoreError: at the first row or measurement that is not what was written.
+            StoreError: at the first that is not what was written.
         """
-        for key in self.damaged_rows(cell):
-            raise StoreError(
-                self._damage_words(key),
-                f"see all of it: camtui doctor {printable(self._file.path)}",
-            )
+        self._refuse(self.damaged_rows())
 
-    def _damage_words(self, key: Key) -> str:
-        cell, image, metric = key
-        what = f"{printable(metric)} of image {image}" if metric else f"the row of image {image}"
-        return f"{printable(self._file.path)}: {what} in cell {cell} is not what was written"
+    def verify_cell(self, cell: int) -> None:
+        """Verify every row and every optional metric of a cell.
+
+        Raises:
+            StoreError: at the first that is not what was written.
+        """
+        self._refuse(self.damaged_rows(cell))
+
+    def verify(self, cell: int, metric: str = "") -> None:
+        """Verify the rows of a cell, or its values of one optional metric.
+
+        Raises:
+            StoreError: at the first that is not what was written.
+        """
+        (version,) = self._file.one("PRAGMA data_version")
+        if self._verified.get((cell, metric)) == version:
+            return
+        if metric:
+            where = "WHERE cell_id = ? AND metric = ?"
+            self._refuse(self._damaged("measurements", where, (cell, metric)))
+        else:
+            self._refuse(self._damaged("results", "WHERE cell_id = ?", (cell,)))
+        self._verified[cell, metric] = version
+
+    def verify_range(self, cells: Sequence[int], first: int, end: int) -> None:
+        """Verify the rows of some cells of images first to end - 1.
+
+        Raises:
+            StoreError: at the first that is not what was written.
+        """
+        where = (
+            "WHERE cell_id IN (SELECT value FROM json_each(?)) AND image_id >= ? AND image_id < ?"
+        )
+        self._refuse(self._damaged("results", where, (json.dumps(list(cells)), first, end)))
+
+    def verify_images(self, cell: int, metric: str, images: Iterable[int]) -> None:
+        """Verify the rows of some images of a cell, or their values of one optional metric.
+
+        Raises:
+            StoreError: at the first that is not what was written.
+        """
+        chosen = "cell_id = ? AND image_id IN (SELECT value FROM json_each(?))"
+        values = (cell, json.dumps(list(images)))
+        if metric:
+            where = f"WHERE {chosen} AND metric = ?"
+            self._refuse(self._damaged("measurements", where, (*values, metric)))
+        else:
+            self._refuse(self._damaged("results", f"WHERE {chosen}", values))
+
+    def _damaged(self, table: str, where: str, values: Sequence[Any]) -> Iterator[Key]:
+        may_lack = not self.born_sealed()
+        if table == "results":
+            for record in self._file.stream(f"{self.query(ROW_COLUMNS, table)} {where}", values):
+                if not is_record_sound(record, may_lack=may_lack):
+                    yield record[0], record[1], ""
+            return
+        for record in self._file.stream(
+            f"{self.query(MEASUREMENT_COLUMNS, table)} {where}", values
+        ):
+            if not is_measurement_sound(record[:5], *record[5:], may_lack=may_lack):
+                yield record[0], record[1], record[2]
+
+    def _refuse(self, damaged: Iterator[Key]) -> None:
+        for cell, image, metric in damaged:
+            of_image = f"image {image} in {self._cell_name(cell)}"
+            what = f"{printable(metric)} of {of_image}" if metric else f"the row of {of_image}"
+            raise self.error(what, "is")
+
+    def _cell_name(self, cell: int) -> str:
+        try:
+            name = self._file.first(
+                "SELECT b.name || '/' || c.method FROM cells c"
+                " JOIN backbones b ON b.id = c.backbone_id WHERE c.id = ?",
+                (cell,),
+            )
+        except DAMAGE:
+            name = None
+        return printable(name[0], 80) if name else f"cell {cell}"
+
+    def error(self, what: str, verb: str) -> StoreError:
+        """The error that says what was found damaged, and how it is mended."""
+        path = printable(self._file.path)
+        return StoreError(
+            f"{path}: {what} {verb} not what was written",
+            f"drop what is damaged, resume then computes it again: camtui doctor {path} --repair",
+        )
+
+    # -- running sums and histograms
+    # ----------------------------------------------------------------------------------------------
+
+    def verify_sums(self, sums: dict[int, list[tuple[Any, ...]]]) -> None:
+        """Verify the running sums of cells; to be asked in the moment that they were read in.
+
+        Args:
+            sums: cell → (a, b, n, total) of each.
+
+        Raises:
+            StoreError: those of a cell are not what was written.
+        """
+        for cell in self._wrong("sums", sums):
+            raise self.error(f"the running sums of {self._cell_name(cell)}", "are")
+
+    def verify_histograms(self, bins: dict[int, list[tuple[Any, ...]]]) -> None:
+        """Verify the histograms of cells, as ``verify_sums``.
+
+        Args:
+            bins: cell → (metric, bin, n) of each.
+
+        Raises:
+            StoreError: those of a cell are not what was written.
+        """
+        for cell in self._wrong("histograms", bins):
+            raise self.error(f"the histograms of {self._cell_name(cell)}", "are")
+
+    def wrong_sums(
+        self, sums: dict[int, list[tuple[Any, ...]]], bins: dict[int, list[tuple[Any, ...]]]
+    ) -> list[int]:
+        """Cells whose running sums or histograms do not fit their checksum."""
+        return sorted({*self._wrong("sums", sums), *self._wrong("histograms", bins)})
+
+    def _wrong(self, column: str, parts: dict[int, list[tuple[Any, ...]]]) -> Iterator[int]:
+        if self._file.version < schema.SUMS_SEALED_SINCE:
+            return
+        stored = dict(self._file.all(f"SELECT cell_id, {column} FROM sum_checksums"))
+        may_lack = self._born() < schema.SUMS_SEALED_SINCE
+        for cell, records in parts.items():
+            checksum = stored.get(cell)
+            if checksum is None and (may_lack or not records):
+                continue
+            if checksum is None or not _fits(checksum, records):
+                yield cell
+
+    # -- the file itself, and all other records
+    # ----------------------------------------------------------------------------------------------
 
     def integrity(self) -> list[str]:
-        """What SQLite finds wrong with the file itself: nothing, as a rule. Reads all of it."""
+        """SQLite's own complaints about the file: none, as a rule. Reads all of it."""
         found = [
             str(line) for (line,) in self._file.all("PRAGMA integrity_check(20)") if line != "ok"
         ]
@@ -87,7 +217,7 @@ class Checks:
         ]
 
     def foreign_schema(self) -> list[str]:
-        """Tables and indexes that are not those of its version; nothing, as a rule."""
+        """Tables and indexes that are not those of its version; none, as a rule."""
         with closing(sqlite3.connect(":memory:")) as fresh:
             for script in schema.MIGRATIONS[: self._file.version]:
                 fresh.executescript(script)
@@ -101,24 +231,31 @@ class Checks:
         """``(table, key)`` of every record with a wrong checksum; rows and measurements aside."""
         if self._file.version < 2:
             return
-        optional = not self.born_sealed()
+        missing = "" if self.born_sealed() else "checksum NOTNULL AND"
         sealing.add_function(self._file.connection)
         for table in sealing.sealed_tables(self._file.connection):
-            missing = "checksum NOTNULL AND" if optional else ""
-            query = f"SELECT {', '.join(table.key)} FROM {table.name} WHERE {missing} checksum IS NOT {table.expression()}"
-            for key in self._file.stream(query):
+            keys = ", ".join(table.key)
+            wrong = f"{missing} checksum IS NOT {table.expression()}"
+            for key in self._file.stream(f"SELECT {keys} FROM {table.name} WHERE {wrong}"):
                 yield table.name, key
 
 
-def is_record_sound(record: Sequence[Any], *, optional: bool) -> bool:
+def is_record_sound(record: Sequence[Any], *, may_lack: bool) -> bool:
     """Whether a record of ``Checks.query(ROW_COLUMNS, …)`` is a row as it was written."""
-    checksum, identity, _, path, _, _, content = record[ROW_WIDTH:]
-    return is_row_sound(
-        row_of(record[:ROW_WIDTH]), checksum, identity, path, content, optional=optional
-    )
+    return is_row_sound(record[:ROW_WIDTH], *record[ROW_WIDTH:], may_lack=may_lack)
 
 
-_SCHEMA_QUERY = "SELECT type, tbl_name, coalesce(sql, name) FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'"
+def _fits(checksum: bytes, records: list[tuple[Any, ...]]) -> bool:
+    try:
+        return checksum == sums_checksum(records)
+    except TypeError:
+        return False
+
+
+_SCHEMA_QUERY = (
+    "SELECT type, tbl_name, coalesce(sql, name) FROM sqlite_schema"
+    " WHERE name NOT LIKE 'sqlite_stat%'"
+)
 
 
 def _definitions(found: list[tuple[Any, ...]]) -> set[tuple[str, str, str]]:

@@ -1,14 +1,14 @@
-"""What a record of a run's file looked like when it was written.
+"""Checksums of the records of a run's file: eight bytes beside each.
 
-Eight bytes beside it, compared by whoever computes from it.
-
-A checksum finds damage: a disk, a copy or a tool that has changed a value. It is no signature: who
-can write the file can write the checksum too.
+Written with a record, compared by whatever computes from it. A checksum finds damage: a disk, a
+copy or a tool that has changed a value. It is no signature: who can write the file can write the
+checksum too.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -18,15 +18,17 @@ SIZE = 8
 """Bytes of a checksum: one damaged record in 2⁶⁴ passes for a whole one."""
 
 _ROW = struct.Struct("<4q7d?")
+_LENGTHS = struct.Struct("<5q")
 _MEASUREMENT = struct.Struct("<2qd")
 _NAN = float("nan")
 
 
 def row_checksum(row: Row, identity: str, path: bytes, content: bytes | None) -> bytes:
-    """The checksum of a row: whose it is, every number, and the map.
+    """The checksum of a row: over cell and image, every number, and the map.
 
     Args:
-        identity: of the cell, ``plan.cell_identity``; ``path``, ``content``: of the image.
+        identity: of the cell, ``plan.cell_identity``.
+        path, content: of the image.
 
     Raises:
         struct.error, TypeError: a value of the wrong kind, which no row of ours has.
@@ -46,13 +48,8 @@ def row_checksum(row: Row, identity: str, path: bytes, content: bytes | None) ->
         _NAN if adcc is None else adcc,
         row.degenerate,
     )
-    return _digest(
-        numbers,
-        b"-" if row.map is None else b"+" + row.map,
-        identity.encode(),
-        content or b"",
-        path,
-    )
+    values = b"-" if row.map is None else b"+" + row.map
+    return _row_digest(numbers, values, identity.encode(), content or b"", path)
 
 
 def measurement_checksum(
@@ -71,59 +68,95 @@ def measurement_checksum(
 
 
 def is_row_sound(
-    row: Row,
+    record: Sequence[Any],
     checksum: bytes | None,
     identity: str,
     path: bytes,
     content: bytes | None,
     *,
-    optional: bool,
+    may_lack: bool,
 ) -> bool:
     """Whether a row is what was written.
 
     Args:
-        checksum: as stored. optional: a row without one is taken as it is: the file was begun by a
-        camtui that wrote none. Such rows get theirs on
-            request, which then says nothing of the cell and the file they were made from.
+        record: the columns of ``columns.ROW_COLUMNS``.
+        checksum: as stored.
+        may_lack: a row without one is taken as it is, because the file was begun by a camtui that
+            wrote none. Such rows get theirs later, and it then says nothing of the cell and the
+            file that they were made from.
     """
     if checksum is None:
-        return optional
+        return may_lack
+    cell, image, target, predicted, y, o, drop, increase, coherency, complexity = record[:10]
+    adcc, degenerate, map_ = record[10:]
+    if degenerate not in (0, 1):  # packing takes any other number for 1
+        return False
     try:
-        return checksum in (
-            row_checksum(row, identity, path, content),
-            row_checksum(row, "", path, None),
+        numbers = _ROW.pack(
+            cell,
+            image,
+            target,
+            predicted,
+            y,
+            o,
+            _NAN if drop is None else drop,
+            increase,
+            coherency,
+            complexity,
+            _NAN if adcc is None else adcc,
+            degenerate,
         )
+        values = b"-" if map_ is None else b"+" + map_
+        if checksum == _row_digest(numbers, values, identity.encode(), content or b"", path):
+            return True
+        return checksum == _row_digest(numbers, values, b"", b"", path)
     except (struct.error, TypeError, AttributeError):
         return False
 
 
 def is_measurement_sound(
-    measurement: Measurement,
+    record: Sequence[Any],
     checksum: bytes | None,
     identity: str,
     path: bytes,
     content: bytes | None,
     *,
-    optional: bool,
+    may_lack: bool,
 ) -> bool:
-    """Whether an optional metric is what was written, as ``is_row_sound``."""
+    """Whether an optional metric is what was written, as ``is_row_sound``.
+
+    Args:
+        record: the columns of ``columns.MEASUREMENT_COLUMNS``.
+    """
     if checksum is None:
-        return optional
+        return may_lack
     try:
-        return checksum in (
-            measurement_checksum(measurement, identity, path, content),
-            measurement_checksum(measurement, "", path, None),
-        )
+        measurement = Measurement(*record)
+        if checksum == measurement_checksum(measurement, identity, path, content):
+            return True
+        return checksum == measurement_checksum(measurement, "", path, None)
     except (struct.error, TypeError, AttributeError):
         return False
+
+
+def sums_checksum(records: Iterable[tuple[Any, ...]]) -> bytes:
+    """The checksum of all running sums of a cell, or of all its histograms; in any order.
+
+    Args:
+        records: (a, b, n, total) of each sum, or (metric, bin, n) of each bin.
+
+    Raises:
+        TypeError: values of different kinds in one column, which no sums of ours have.
+    """
+    return _digest(ascii(sorted(records)).encode())
 
 
 def record_checksum(*columns: Any) -> bytes:
     """The checksum of any other record.
 
     Args:
-        columns: name, value, name, value, … in the order of the table; columns that are NULL do not
-            count, so that a later version can add some.
+        *columns: name, value, name, value, … in the order of the table; columns that are NULL do
+            not count, so that a later version can add some.
     """
     parts: list[bytes] = []
     for name, value in zip(columns[::2], columns[1::2], strict=True):
@@ -143,6 +176,15 @@ def _encoded(value: Any) -> bytes:
         if isinstance(value, str)
         else b"b" + bytes(value)
     )
+
+
+def _row_digest(
+    numbers: bytes, values: bytes, identity: bytes, content: bytes, path: bytes
+) -> bytes:
+    """As ``_digest``, which takes twice as long."""
+    lengths = _LENGTHS.pack(len(numbers), len(values), len(identity), len(content), len(path))
+    whole = b"".join((lengths, numbers, values, identity, content, path))
+    return blake2b(whole, digest_size=SIZE).digest()
 
 
 def _digest(*parts: bytes) -> bytes:

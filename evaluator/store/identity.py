@@ -1,7 +1,4 @@
-"""Whether a database is a run of ours, of a version that this camtui knows.
-
-And nothing but data.
-"""
+"""Whether a database is a run of ours, of a version that this camtui knows, and nothing but data."""
 
 from __future__ import annotations
 
@@ -11,6 +8,9 @@ from pathlib import Path
 from evaluator.errors import StoreError
 from evaluator.store.schema import APPLICATION_ID, SCHEMA_VERSION
 from evaluator.text import printable
+
+_ADDED_LATER = {"run": ("born", "log", "worked", "resumed"), "looks": ("decided",)}
+"""Columns that version 2 did not have from the beginning."""
 
 
 def refuse_foreign(connection: sqlite3.Connection, path: Path, hint: str) -> int:
@@ -43,4 +43,24 @@ def refuse_foreign(connection: sqlite3.Connection, path: Path, hint: str) -> int
         raise StoreError(
             f"{printable(path)} holds code (views or triggers), which no run of camtui does", hint
         )
+    if version > 1 and (lacking := _lacking_columns(connection)):
+        raise StoreError(
+            f"{printable(path)} lacks the column {lacking[0]}:"
+            " it was begun by a camtui under development, or is damaged",
+            "begin it anew under another name: camtui run --name NAME",
+        )
     return int(version)
+
+
+def _lacking_columns(connection: sqlite3.Connection) -> list[str]:
+    """Columns of ``_ADDED_LATER`` that a run lacks, ``TABLE.COLUMN``; none where it has no table."""
+    if not connection.execute("SELECT 1 FROM pragma_table_info('run')").fetchone():
+        return []
+    return [
+        f"{table}.{column}"
+        for table, columns in _ADDED_LATER.items()
+        for column in columns
+        if not connection.execute(
+            "SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (table, column)
+        ).fetchone()
+    ]

@@ -8,6 +8,7 @@ from evaluator.catalog import ROW_METRICS, value_range
 from evaluator.errors import UsageError
 from evaluator.store import schema
 from evaluator.store.averages import Averages
+from evaluator.store.checks import Checks
 from evaluator.store.readonly import ReadOnlyFile
 from evaluator.text import printable
 
@@ -25,9 +26,10 @@ class RankedImage(NamedTuple):
 class Ranking:
     """The order of a cell's images; histograms keep a query from sorting them all."""
 
-    def __init__(self, file: ReadOnlyFile, averages: Averages) -> None:
+    def __init__(self, file: ReadOnlyFile, averages: Averages, checks: Checks) -> None:
         self._file = file
         self._averages = averages
+        self._checks = checks
 
     def page(
         self,
@@ -47,6 +49,10 @@ class Ranking:
         Args:
             after: the last entry of the page before; the next page continues behind it, by key, not
                 by offset.
+
+        Raises:
+            StoreError: a row of the page is not what was written.
+            UsageError: no image has such a metric.
         """
         table, column, where = self._metric_source(metric)
         order, beyond = ("ASC", ">") if ascending else ("DESC", "<")
@@ -67,8 +73,13 @@ class Ranking:
         if edge is not None:
             found = part("< ?" if ascending else ">= ?", edge)
             if len(found) == limit:  # else the histogram is not that of the rows: ``camtui doctor``
-                return found
-        return part("NOTNULL")
+                return self._verified(cell, metric, found)
+        return self._verified(cell, metric, part("NOTNULL"))
+
+    def _verified(self, cell: int, metric: str, found: list[RankedImage]) -> list[RankedImage]:
+        optional = "" if metric in ROW_METRICS else metric
+        self._checks.verify_images(cell, optional, [place.image for place in found])
+        return found
 
     def _bin_edge(
         self, cell: int, metric: str, ascending: bool, limit: int, after: RankedImage | None
@@ -77,7 +88,7 @@ class Ranking:
 
         ``None`` where there are not so many.
         """
-        bins = self._averages.histogram(cell, metric)
+        bins = self._averages.unverified_histogram(cell, metric)
         order = range(len(bins)) if ascending else range(len(bins) - 1, -1, -1)
         scale = value_range(metric)
         begun = schema.histogram_bin(after.value, *scale) if after else None

@@ -63,10 +63,10 @@ class RunReader:
         self.path = path
         self.file = ReadOnlyFile(path, cache_kib=cache_kib)
         self.images = Images(self.file)
-        self.checks = Checks(self.file, self.images)
+        self.checks = Checks(self.file)
         self.rows = Rows(self.file, self.images, self.checks)
-        self.averages = Averages(self.file)
-        self.ranking = Ranking(self.file, self.averages)
+        self.averages = Averages(self.file, self.checks)
+        self.ranking = Ranking(self.file, self.averages, self.checks)
         with suppress(StoreError, *DAMAGE):  # no plan yet, or a damaged one: who asks is told
             self.plan()
 

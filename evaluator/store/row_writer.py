@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from evaluator.records import Failure, Measurement, Row, UnitResult
 from evaluator.store.checksums import measurement_checksum, row_checksum
-from evaluator.store.rows import ARCC_SOURCES
-from evaluator.store.sums import ArccSources, sums_of
+from evaluator.store.running_sums import RunningSums
+from evaluator.store.sums import ARCC_SOURCES, ArccSources
 from evaluator.store.writable import WritableFile
 from evaluator.text import printable
 
@@ -20,6 +20,7 @@ class RowWriter:
 
     def __init__(self, file: WritableFile) -> None:
         self._file = file
+        self.sums = RunningSums(file)
 
     def commit(self, result: UnitResult, *, stage: int | None = None, images: int = 0) -> int:
         """Store what a unit brought: rows, their share of the sums, failures; all or nothing.
@@ -30,6 +31,13 @@ class RowWriter:
         Returns:
             How many rows and measurements were new.
         """
+        try:
+            return self._store(result, stage, images)
+        except BaseException:
+            self.sums.forget()
+            raise
+
+    def _store(self, result: UnitResult, stage: int | None, images: int) -> int:
         with self._file.transaction():
             result = self._from_the_same_files(result)
             rows = self._new_rows(result.rows)
@@ -42,7 +50,7 @@ class RowWriter:
                 [(r.cell, r.image, "") for r in rows]
                 + [(m.cell, m.image, m.metric) for m in measurements]
             )
-            self._add_to_sums(rows, measurements, self._arcc_sources(measurements))
+            self.sums.add(rows, measurements, self._arcc_sources(measurements))
             if stage is not None:
                 self._file.execute(
                     "UPDATE stages SET seconds = seconds + ?, timed_images = timed_images + ? "
@@ -169,36 +177,6 @@ class RowWriter:
         query = f"{ARCC_SOURCES} AND a.cell_id = ? AND a.image_id = ?"
         keys = [(one.cell, one.image) for one in measurements if one.metric == "arcc"]
         return [ArccSources(*row) for key in keys for row in self._file.execute(query, key)]
-
-    def _add_to_sums(
-        self, rows: Iterable[Row], measurements: Iterable[Measurement], arcc: Iterable[ArccSources]
-    ) -> None:
-        sums, bins = sums_of(rows, measurements, arcc)
-        self._file.executemany(
-            "INSERT INTO sums (cell_id, a, b, n, total) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET n = n + excluded.n, total = total + excluded.total",
-            [(*key, n, total) for key, (n, total) in sums.items()],
-        )
-        self._file.executemany(
-            "INSERT INTO histograms (cell_id, metric, bin, n) VALUES (?, ?, ?, ?) ON CONFLICT "
-            "DO UPDATE SET n = n + excluded.n",
-            [(*key, n) for key, n in bins.items()],
-        )
-
-    def rebuild_sums(
-        self,
-        rows: Iterable[Row],
-        measurements: Iterable[Measurement],
-        arcc: Iterable[ArccSources] = (),
-    ) -> None:
-        """Replace the running sums and histograms by those of every row.
-
-        Measurement that the file holds.
-        """
-        with self._file.transaction():
-            self._file.execute("DELETE FROM sums")
-            self._file.execute("DELETE FROM histograms")
-            self._add_to_sums(rows, measurements, arcc)
 
     def forget_failures(self) -> int:
         """Drop every failure, so that the next session tries those images again.

@@ -13,7 +13,7 @@ from evaluator.store.checks import Checks, is_record_sound
 from evaluator.store.columns import MEASUREMENT_COLUMNS, ROW_COLUMNS, ROW_WIDTH, row_of
 from evaluator.store.images import Images
 from evaluator.store.readonly import ReadOnlyFile
-from evaluator.store.sums import ArccSources
+from evaluator.store.sums import ARCC_SOURCES, ArccSources
 
 
 class StoredMaps(NamedTuple):
@@ -26,15 +26,6 @@ class StoredMaps(NamedTuple):
 
     maps: dict[tuple[int, int], StoredMap]
     damaged: frozenset[tuple[int, int]]
-
-
-ARCC_SOURCES = (
-    "SELECT a.cell_id, r.coherency, r.complexity, d.value FROM measurements a"
-    " JOIN results r ON r.cell_id = a.cell_id AND r.image_id = a.image_id"
-    " JOIN measurements d ON d.cell_id = a.cell_id AND d.metric = 'road' AND d.image_id = "
-    "a.image_id WHERE a.metric = 'arcc'"
-)
-"""The query of ``ArccSources``."""
 
 
 class Rows:
@@ -65,7 +56,7 @@ class Rows:
                 written.
         """
         if verify:
-            self._checks.refuse_damage(cell)
+            self._checks.verify_cell(cell)
         cursor = self._file.stream(
             f"SELECT {ROW_COLUMNS}, {self._images.columns} FROM results JOIN images i ON i.id "
             "= image_id"
@@ -96,7 +87,12 @@ class Rows:
             yield row, ImageRef(*record[ROW_WIDTH:]), measured
 
     def values(self, cell: int, metric: str) -> list[tuple[int, float]]:
-        """(image, value) for every image of a cell that has a value of a metric, in image order."""
+        """(image, value) of a metric for every image of a cell that has one, in image order.
+
+        Raises:
+            StoreError: a row is not what was written.
+        """
+        self._checks.verify(cell, "" if metric in ROW_METRICS else metric)
         if metric in ROW_METRICS:
             return self._file.all(
                 f"SELECT image_id, {metric} FROM results WHERE cell_id = ? AND {metric} "
@@ -176,13 +172,14 @@ class Rows:
         """
         maps: dict[tuple[int, int], StoredMap] = {}
         damaged: set[tuple[int, int]] = set()
-        query = f"{self._checks.query(ROW_COLUMNS, 'results')} WHERE cell_id = ? AND image_id BETWEEN ? AND ?"
-        optional = not self._checks.born_sealed()
+        query = self._checks.query(ROW_COLUMNS, "results")
+        query += " WHERE cell_id = ? AND image_id BETWEEN ? AND ?"
+        may_lack = not self._checks.born_sealed()
         columns = [key for key in of if key in ROW_METRICS]
         for cell in cells:
             known = self._values(cell, [key for key in of if key not in ROW_METRICS], first, last)
             for record in self._file.all(query, (cell, first, last)):
-                if is_record_sound(record, optional=optional):
+                if is_record_sound(record, may_lack=may_lack):
                     row = row_of(record[:ROW_WIDTH])
                     own = [
                         (key, value) for key in columns if (value := getattr(row, key)) is not None

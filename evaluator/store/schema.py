@@ -8,8 +8,11 @@ from math import inf, nextafter
 APPLICATION_ID = 0x43414D54
 """``CAMT``: what tells our files from any other SQLite database."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """``PRAGMA user_version``: how many of the migrations a file has seen."""
+
+SUMS_SEALED_SINCE = 3
+"""A run begun by this version or a later one has a checksum over the sums of every cell."""
 
 VERSION_1 = """
 CREATE TABLE run (
@@ -144,7 +147,15 @@ CREATE TABLE looks (                  -- what the plan's rule (--until) has deci
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2)
+VERSION_3 = """
+CREATE TABLE sum_checksums (          -- evaluator.store.running_sums: over all sums, over all histograms of a cell
+    cell_id INTEGER PRIMARY KEY REFERENCES cells (id),
+    sums BLOB NOT NULL,
+    histograms BLOB NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3)
 """Entry v takes a file from version v to version v + 1."""
 
 HISTOGRAM_BINS = 20

@@ -27,6 +27,15 @@ class ArccSources(NamedTuple):
     road: float
 
 
+ARCC_SOURCES = (
+    "SELECT a.cell_id, r.coherency, r.complexity, d.value FROM measurements a"
+    " JOIN results r ON r.cell_id = a.cell_id AND r.image_id = a.image_id"
+    " JOIN measurements d ON d.cell_id = a.cell_id AND d.metric = 'road' AND d.image_id = "
+    "a.image_id WHERE a.metric = 'arcc'"
+)
+"""The query of ``ArccSources``."""
+
+
 def sums_of(
     rows: Iterable[Row], measurements: Iterable[Measurement], arcc: Iterable[ArccSources] = ()
 ) -> tuple[Deltas, Counter[tuple[int, str, int]]]:

@@ -23,7 +23,7 @@ class WritableFile:
     """The one connection that writes to a run. The caller holds ``lock.RunLock``.
 
     Attributes:
-        connection: SQLite's own.
+        path: the file. connection: SQLite's own.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +34,7 @@ class WritableFile:
             StoreError: not a run of ours, or one from a newer camtui.
             sqlite3.OperationalError: the disk is full.
         """
-        self._path = path
+        self.path = path
         self.connection = _connected(path)
         self._database = Database(self.connection, execute_plugins=False)
         try:
@@ -55,13 +55,13 @@ class WritableFile:
         execute = self.connection.execute
         (version,) = execute("PRAGMA user_version").fetchone()
         if execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
-            refuse_foreign(self.connection, self._path, "choose another --db")
+            refuse_foreign(self.connection, self.path, "choose another --db")
         execute("PRAGMA trusted_schema=OFF")
         execute("PRAGMA journal_mode=WAL")
         execute("PRAGMA synchronous=FULL")
         execute("PRAGMA foreign_keys=ON")
         if 0 < version < schema.SCHEMA_VERSION:
-            _back_up(self.connection, self._path, version)
+            _back_up(self.connection, self.path, version)
         with self.transaction():
             for script in schema.MIGRATIONS[version:]:
                 for statement in script.split(";\n"):

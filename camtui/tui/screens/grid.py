@@ -83,6 +83,7 @@ class GridScreen(RunScreen):
         self._overview_of = (0, 0)
         self._leaders_of = ""
         self._curves: list[tuple[Cell, list[Mean]]] = []
+        self._ties_problem = ""
 
     def body(self) -> ComposeResult:
         """Table, detail and the latest events."""
@@ -364,7 +365,10 @@ class GridScreen(RunScreen):
                         self.show_snapshot()
                     return
         except (CamtuiError, sqlite3.Error) as error:
-            self.log(f"ties are not known: {error}")  # the next poll says what is wrong
+            problem = error.message if isinstance(error, CamtuiError) else str(error)
+            if problem != self._ties_problem:  # asked again and again, said once
+                self._ties_problem = problem
+                self.toast(f"ties are not known: {problem}", "warning")
 
     def on_row_opened(self, _: RowOpened) -> None:
         """Open the cell under the cursor."""

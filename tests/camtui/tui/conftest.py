@@ -31,7 +31,8 @@ def _plain_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of 40 images with pictures and curves, the same to the last digit everywhere."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("evaluator.store.writer.time", SimpleNamespace(time=lambda: NOW))
+        for module in ("writer", "row_writer"):
+            patch.setattr(f"evaluator.store.{module}.time", SimpleNamespace(time=lambda: NOW))
         return make_run(tmp_path_factory.mktemp("runs") / "seeded.db", pictures=True)
 
 
@@ -39,7 +40,8 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def partial_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that says it is running while nobody holds its lock: it has crashed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("evaluator.store.writer.time", SimpleNamespace(time=lambda: NOW))
+        for module in ("writer", "row_writer"):
+            patch.setattr(f"evaluator.store.{module}.time", SimpleNamespace(time=lambda: NOW))
         return make_run(
             tmp_path_factory.mktemp("runs") / "part.db",
             state="running",

@@ -16,14 +16,16 @@ from typing import Any
 import pytest
 
 from evaluator.backbone_spec import BackboneSpec
+from evaluator.errors import StoreError
 from evaluator.execution.looks import Looks
 from evaluator.plan import RunPlan
 from evaluator.records import Look
-from evaluator.store.audit import audit
+from evaluator.store.audit import audit, repair
 from evaluator.store.lock import lock_holder
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
 from tests.evaluator.execution.support import Run, each_row, read_units
+from tests.evaluator.store.runs import raw
 
 Knobs = Callable[..., None]
 STOPS = 100
@@ -79,6 +81,20 @@ def test_a_run_ends_when_every_cell_is_known_well_enough(
     )
     with RunReader(run.db) as reader:
         assert audit(reader) == []
+
+
+def test_a_rule_does_not_look_at_a_row_that_was_changed(new_run: NewRun) -> None:
+    run = new_run(400, until="ci<=6")
+    finish(run)
+    (cell,) = raw(run.db, "SELECT min(cell_id) FROM results")[0]
+    raw(run.db, "UPDATE results SET coherency = 0.1 WHERE cell_id = ? AND image_id = 3", (cell,))
+    before = raw(run.db, "SELECT state, plan, message FROM run")
+    run.plan = replace(run.plan, until="ci<=5")
+    with pytest.raises(StoreError, match=r"the row of image 3 in .* is not what was written"):
+        run.launch()
+    assert raw(run.db, "SELECT state, plan, message FROM run") == before
+    assert repair(run.db) == 1
+    finish(run)
 
 
 def test_the_expensive_method_is_looked_at_long_before_the_cheap_ones_are_through(

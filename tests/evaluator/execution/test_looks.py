@@ -122,7 +122,7 @@ def test_a_look_waits_for_every_method_and_failures_are_an_answer(tmp_path: Path
         assert looks.images == 60
 
 
-def test_a_row_is_read_once_and_a_commit_costs_one_query(tmp_path: Path) -> None:
+def test_a_row_is_read_and_verified_once_and_a_commit_costs_one_query(tmp_path: Path) -> None:
     with opened(tmp_path, 600, until="ci<=0.01", margin=None) as run:
         looks = run.looks()
         statements: list[str] = []
@@ -143,7 +143,9 @@ def test_a_row_is_read_once_and_a_commit_costs_one_query(tmp_path: Path) -> None
             looks.advance()
         assert looks.images == 600
         asked = [text for text in statements if "FROM results" in text]
-    assert len(asked) <= 60 * 2
+        verified = [text for text in asked if "checksum" in text]
+    assert len(asked) - len(verified) <= 60 * 2
+    assert len(verified) == 1 + (600 - BURN_IN) // 10, "the rows of each look once"
     assert read <= 3 * (600 + BURN_IN * 5)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import fields, replace
+from dataclasses import astuple, fields, replace
 from hashlib import sha256
 from pathlib import Path
 from shutil import copyfile
@@ -21,6 +21,7 @@ from evaluator.store.checksums import (
     measurement_checksum,
     record_checksum,
     row_checksum,
+    sums_checksum,
 )
 from evaluator.store.reader import RunReader
 from evaluator.store.schema import MIGRATIONS
@@ -95,11 +96,20 @@ def test_every_field_of_a_measurement_counts() -> None:
 
 
 def test_a_value_of_the_wrong_kind_is_no_row_of_ours() -> None:
-    sealed = row_checksum(row(1, 2), "", b"", None)
-    assert is_row_sound(row(1, 2), sealed, "", b"", None, optional=False)
-    assert not is_row_sound(replace(row(1, 2), y="0.5"), sealed, "", b"", None, optional=False)  # type: ignore[arg-type] # damage
-    assert not is_row_sound(row(1, 2), None, "", b"", None, optional=False)
-    assert is_row_sound(row(1, 2), None, "", b"", None, optional=True)
+    checksum, record = row_checksum(row(1, 2), "", b"", None), list(astuple(row(1, 2)))
+    owner: tuple[str, bytes, None] = ("", b"", None)
+    assert is_row_sound(record, checksum, *owner, may_lack=False)
+    assert not is_row_sound([*record[:4], "0.5", *record[5:]], checksum, *owner, may_lack=False)
+    assert not is_row_sound([*record[:-2], 2, record[-1]], checksum, *owner, may_lack=False)
+    assert not is_row_sound(record, None, *owner, may_lack=False)
+    assert is_row_sound(record, None, *owner, may_lack=True)
+
+
+def test_sums_have_one_checksum_in_any_order() -> None:
+    sums = [("adcc", "", 3, 7), ("adcc", "adcc", 3, 5)]
+    assert sums_checksum(sums) == sums_checksum(sums[::-1])
+    others = [[], sums[:1], [("adcc", "", 3, 8), sums[1]], [("adc", "c", 3, 7), sums[1]]]
+    assert len({sums_checksum(sums), *map(sums_checksum, others)}) == 5
 
 
 def test_a_record_is_its_names_and_values() -> None:
@@ -163,7 +173,7 @@ def test_every_table_is_under_seal_or_summed(path: Path) -> None:
             name
             for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
         }
-    assert tables - sealed == {"results", "measurements", "sums", "histograms"}
+    assert tables - sealed == {"results", "measurements", "sums", "histograms", "sum_checksums"}
 
 
 def test_repair_drops_what_is_damaged_and_never_sums_it(path: Path) -> None:
@@ -190,7 +200,7 @@ def test_whoever_verifies_stops_at_damage(path: Path) -> None:
     with RunReader(path) as reader:
         assert len(list(reader.rows.of_cell(2, verify=True))) == len(list(reader.rows.of_cell(2)))
         with pytest.raises(
-            StoreError, match="the row of image 3 in cell 1 is not what was written"
+            StoreError, match="the row of image 3 in resnet18/gradcam is not what was written"
         ):
             list(reader.rows.of_cell(1, verify=True))
         maps, damaged = reader.rows.stored_maps([1, 2], 0, 5)

@@ -75,13 +75,13 @@ def test_what_has_an_index_is_read_by_it_and_the_rest_from_the_bins_that_hold_th
     with RunReader(stored) as reader:
         reader.file.connection.set_trace_callback(asked.append)
         reader.ranking.page(1, "adcc", ascending=True, limit=5)
-        assert len(asked) == 1
-        assert "histogram" not in asked[0]
+        assert not any("histogram" in text for text in asked)
+        assert len([text for text in asked if "ORDER BY" in text]) == 1
         asked.clear()
         reader.ranking.page(1, "complexity", ascending=True, limit=5)
-        (pages,) = [text for text in asked if "FROM results" in text]
+        (pages,) = [text for text in asked if "ORDER BY" in text]
         assert "complexity < 0." in pages
         asked.clear()
         reader.ranking.page(1, "complexity", ascending=False, limit=5)
-        (pages,) = [text for text in asked if "FROM results" in text]
+        (pages,) = [text for text in asked if "ORDER BY" in text]
         assert "complexity >= 0." in pages

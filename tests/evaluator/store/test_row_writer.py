@@ -132,7 +132,7 @@ def test_rows_and_sums_appear_together_or_not_at_all(
 
     with begun(path) as writer:
         writer.rows.commit(result(row(1, 0), failure(1, 1)))
-        monkeypatch.setattr(writer.rows, "_add_to_sums", full)
+        monkeypatch.setattr(writer.rows.sums, "add", full)
         with pytest.raises(sqlite3.OperationalError, match="full"):
             writer.rows.commit(result(row(1, 1), measurement(1, 0), failure(2, 0)))
         assert (count(path, "results"), count(path, "measurements"), count(path, "failures")) == (
@@ -150,13 +150,13 @@ def test_a_reader_never_sees_rows_without_their_sums(
 ) -> None:
     with begun(path) as writer, RunReader(path) as reader:
         seen = []
-        add = writer.rows._add_to_sums
+        add = writer.rows.sums.add
 
         def watched(*parts: Any) -> None:
             add(*parts)
             seen.append((reader.averages.summaries()[0].n, reader.rows.get(1, 0)))
 
-        monkeypatch.setattr(writer.rows, "_add_to_sums", watched)
+        monkeypatch.setattr(writer.rows.sums, "add", watched)
         writer.rows.commit(result(row(1, 0)))
         assert seen == [(0, None)]
         assert (reader.averages.summaries()[0].n, reader.rows.get(1, 0)) == (1, row(1, 0))
@@ -233,7 +233,7 @@ def test_rebuilt_sums_are_those_that_were_kept(path: Path) -> None:
         kept = stored_sums(path), raw(path, "SELECT * FROM histograms")
         raw(path, "UPDATE sums SET total = total + 1")
         with RunReader(path) as reader:
-            writer.rows.rebuild_sums(
+            writer.rows.sums.rebuild(
                 list(reader.rows.every_row()), list(reader.rows.every_measurement())
             )
     assert (stored_sums(path), raw(path, "SELECT * FROM histograms")) == kept

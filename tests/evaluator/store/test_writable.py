@@ -12,6 +12,7 @@ import pytest
 
 from evaluator.errors import StoreError, UsageError
 from evaluator.store import schema
+from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 from tests.evaluator.store.runs import (
     begun,
@@ -122,6 +123,27 @@ def test_an_older_file_is_copied_then_brought_up_to_date(
     assert raw(backup, "PRAGMA user_version") == [(old,)]
     assert count(backup, "results") == 1
     assert S_IMODE(backup.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("statement", "column"),
+    [
+        ("ALTER TABLE run DROP COLUMN worked", "run.worked"),
+        ("ALTER TABLE run DROP COLUMN log", "run.log"),
+        ("DROP TABLE looks", "looks.decided"),
+    ],
+)
+def test_a_file_of_a_camtui_under_development_is_refused_in_a_sentence(
+    path: Path, statement: str, column: str
+) -> None:
+    with begun(path):
+        pass
+    raw(path, "PRAGMA user_version = 2")
+    raw(path, statement)
+    for opening in (RunReader, RunWriter):
+        with pytest.raises(StoreError, match=f"lacks the column {column}") as caught:
+            opening(path)
+        assert "camtui run --name" in caught.value.hint
 
 
 def test_a_copy_that_is_there_is_not_overwritten(

@@ -11,7 +11,8 @@ from evaluator.metrics import all_metrics
 from evaluator.statistics import PairedDifference
 from evaluator.store.averages import Averages
 from evaluator.store.reader import RunReader
-from tests.camtui.tui.support import SIZES, DashboardTester, opened
+from tests.camtui.tui.support import SIZES, DashboardTester, opened, toasts
+from tests.evaluator.store.runs import raw
 from tests.synthetic import make_run
 
 
@@ -253,6 +254,19 @@ async def test_worst_image_of_the_best_method_in_two_keys_of_the_footer(seeded: 
         await tester.press("enter")
         await tester.until(lambda: "1/" in tester.part("where"))
         assert tester.screen_name() == "ImageScreen"
+
+
+async def test_a_damaged_row_is_said_once_and_the_grid_stays(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run.db", images=30, backbones=("resnet18",), curves=False)
+    for cell in range(1, 9):
+        raw(run, "UPDATE results SET coherency = 0.5 WHERE image_id = 3 AND cell_id = ?", (cell,))
+    async with opened(run) as tester:
+        await tester.until(lambda: "ties are not known" in toasts(tester))
+        await tester.press("down", "up")
+        await tester.until(lambda: "the row of image 3 in resnet18/" in toasts(tester))
+        assert toasts(tester).count("ties are not known") == 1
+        assert tester.screen_name() == "GridScreen"
+        assert len(tester.cells()) > 4
 
 
 async def test_ties_come_though_the_first_test_is_slow(

@@ -1,0 +1,131 @@
+"""The running sums and histograms of cells, written with a checksum over those of each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from evaluator.errors import StoreError
+from evaluator.records import Measurement, Row
+from evaluator.store.checksums import sums_checksum
+from evaluator.store.schema import SUMS_SEALED_SINCE
+from evaluator.store.sums import ArccSources, sums_of
+from evaluator.store.writable import WritableFile
+from evaluator.text import printable
+
+
+@dataclass
+class _CellSums:
+    """Sums and histograms of one cell.
+
+    Attributes:
+        sums: (a, b) → n and total. bins: (metric, bin) → n.
+        intact: they fitted their checksum when they were read.
+    """
+
+    sums: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    bins: dict[tuple[str, int], int] = field(default_factory=dict)
+    intact: bool = True
+
+    def checksums(self) -> tuple[bytes, bytes]:
+        """Of the sums, and of the histograms."""
+        return (
+            sums_checksum([(*key, *value) for key, value in self.sums.items()]),
+            sums_checksum([(*key, n) for key, n in self.bins.items()]),
+        )
+
+
+class RunningSums:
+    """Adds rows to the sums of their cells.
+
+    A cell is read once, and what its sums are is known from then on: nobody else writes. Sums that
+    did not fit their checksum go on, but never get one that fits: ``doctor`` finds them.
+    """
+
+    def __init__(self, file: WritableFile) -> None:
+        self._file = file
+        self._cells: dict[int, _CellSums] = {}
+
+    def add(
+        self,
+        rows: Iterable[Row],
+        measurements: Iterable[Measurement],
+        arcc: Iterable[ArccSources] = (),
+    ) -> None:
+        """Add what is being stored, in the same transaction."""
+        sums, bins = sums_of(rows, measurements, arcc)
+        for cell in {key[0] for key in sums} - self._cells.keys():
+            self._cells[cell] = self._read(cell)
+        for (cell, a, b), (n, total) in sums.items():
+            before = self._cells[cell].sums.get((a, b), (0, 0))
+            self._cells[cell].sums[a, b] = (before[0] + n, before[1] + total)
+        for (cell, metric, place), n in bins.items():
+            known = self._cells[cell].bins
+            known[metric, place] = known.get((metric, place), 0) + n
+        self._file.executemany(
+            "INSERT OR REPLACE INTO sums (cell_id, a, b, n, total) VALUES (?, ?, ?, ?, ?)",
+            [(cell, a, b, *self._cells[cell].sums[a, b]) for cell, a, b in sums],
+        )
+        self._file.executemany(
+            "INSERT OR REPLACE INTO histograms (cell_id, metric, bin, n) VALUES (?, ?, ?, ?)",
+            [(*key, self._cells[key[0]].bins[key[1:]]) for key in bins],
+        )
+        self._seal({key[0] for key in sums})
+
+    def rebuild(
+        self,
+        rows: Iterable[Row],
+        measurements: Iterable[Measurement],
+        arcc: Iterable[ArccSources] = (),
+    ) -> None:
+        """Replace all running sums and histograms by those of every row and measurement."""
+        with self._file.transaction():
+            for table in ("sums", "histograms", "sum_checksums"):
+                self._file.execute(f"DELETE FROM {table}")
+            self.forget()
+            self.add(rows, measurements, arcc)
+
+    def seal_all(self) -> None:
+        """Give every cell's sums a checksum as they are, in the caller's transaction."""
+        cells = [cell for (cell,) in self._file.execute("SELECT DISTINCT cell_id FROM sums")]
+        for cell in cells:
+            self._cells[cell] = self._read(cell)
+        self._seal(cells)
+
+    def forget(self) -> None:
+        """Read the cells anew: what was added to them has not been stored."""
+        self._cells.clear()
+
+    def _read(self, cell: int) -> _CellSums:
+        execute = self._file.execute
+        found = _CellSums()
+        for a, b, n, total in execute("SELECT a, b, n, total FROM sums WHERE cell_id = ?", (cell,)):
+            found.sums[a, b] = (n, total)
+        for metric, place, n in execute(
+            "SELECT metric, bin, n FROM histograms WHERE cell_id = ?", (cell,)
+        ):
+            found.bins[metric, place] = n
+        stored = execute(
+            "SELECT sums, histograms FROM sum_checksums WHERE cell_id = ?", (cell,)
+        ).fetchone()
+        if stored is not None:
+            found.intact = stored == self._checksums(found)
+        elif found.sums:
+            found.intact = execute("SELECT born FROM run").fetchone()[0] < SUMS_SEALED_SINCE
+        return found
+
+    def _checksums(self, found: _CellSums) -> tuple[bytes, bytes]:
+        try:
+            return found.checksums()
+        except TypeError as error:
+            path = printable(self._file.path)
+            raise StoreError(
+                f"{path}: running sums are not what was written",
+                f"rebuild them from the rows: camtui doctor {path} --repair",
+            ) from error
+
+    def _seal(self, cells: Iterable[int]) -> None:
+        self._file.executemany(
+            "INSERT OR REPLACE INTO sum_checksums (cell_id, sums, histograms) VALUES (?, ?, ?)",
+            [(cell, *self._cells[cell].checksums()) for cell in cells if self._cells[cell].intact],
+        )

@@ -1,0 +1,178 @@
+"""Whatever computes from stored rows or running sums says so where they are not what was written."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from shutil import copyfile
+
+import pytest
+
+from evaluator.errors import StoreError
+from evaluator.store.audit import audit, repair, seal
+from evaluator.store.reader import RunReader
+from evaluator.store.writer import RunWriter
+from tests.evaluator.store.runs import begun, measurement, raw, result, row
+from tests.synthetic import make_run
+
+Query = Callable[[RunReader], object]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("kept")
+    methods = ("gradcam", "fakecam")
+    metrics = ["adcc", "deletion", "arcc"]
+    return make_run(
+        folder / "run.db",
+        images=12,
+        backbones=("resnet18",),
+        methods=methods,
+        plan={"metrics": metrics},
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path, kept: Path) -> Path:
+    return Path(copyfile(kept, tmp_path / "run.db"))
+
+
+def change(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        assert connection.execute(statement).rowcount > 0
+
+
+def asked(path: Path, query: Query) -> object:
+    with RunReader(path) as reader:
+        return query(reader)
+
+
+FROM_ROWS: dict[str, Query] = {
+    "ties": lambda reader: reader.averages.paired("adcc", 1, 2),
+    "ties of a column": lambda reader: reader.averages.paired("coherency", 1, 2),
+    "ties, the cell second": lambda reader: reader.averages.paired("adcc", 2, 1),
+    "convergence": lambda reader: list(reader.averages.convergence(1)),
+    "values": lambda reader: reader.rows.values(1, "complexity"),
+    "rows": lambda reader: list(reader.rows.of_cell(1, verify=True)),
+    "looks": lambda reader: reader.checks.verify_range([1, 2], 0, 12),
+    "worst images": lambda reader: reader.ranking.page(1, "adcc", ascending=True, limit=12),
+}
+
+
+@pytest.mark.parametrize("name", FROM_ROWS)
+def test_who_computes_from_a_damaged_row_says_so(path: Path, name: str) -> None:
+    asked(path, FROM_ROWS[name])
+    change(path, "UPDATE results SET y = 0.123 WHERE cell_id = 1 AND image_id = 7")
+    with pytest.raises(StoreError, match="the row of image 7 in resnet18/gradcam") as caught:
+        asked(path, FROM_ROWS[name])
+    assert caught.value.hint.endswith(f"camtui doctor {path} --repair")
+
+
+FROM_MEASUREMENTS: dict[str, Query] = {
+    "ties": lambda reader: reader.averages.paired("deletion", 2, 1),
+    "values": lambda reader: reader.rows.values(1, "deletion"),
+    "worst images": lambda reader: reader.ranking.page(1, "deletion", ascending=True, limit=12),
+}
+
+
+@pytest.mark.parametrize("name", FROM_MEASUREMENTS)
+def test_who_computes_from_a_damaged_optional_metric_says_so(path: Path, name: str) -> None:
+    asked(path, FROM_MEASUREMENTS[name])
+    change(path, "UPDATE measurements SET value = 0.9 WHERE cell_id = 1 AND image_id = 7")
+    with pytest.raises(StoreError, match="deletion of image 7 in resnet18/gradcam"):
+        asked(path, FROM_MEASUREMENTS[name])
+    asked(path, FROM_ROWS["ties"])
+
+
+@pytest.mark.parametrize(
+    ("statement", "query", "what"),
+    [
+        ("UPDATE sums SET total = total + 1", lambda r: r.averages.summaries(), "running sums"),
+        ("UPDATE sums SET n = n + 1", lambda r: r.averages.summaries(), "running sums"),
+        ("DELETE FROM sums WHERE a = 'adcc'", lambda r: r.averages.summaries(), "running sums"),
+        ("DELETE FROM sum_checksums", lambda r: r.averages.summaries(), "running sums"),
+        (
+            "UPDATE histograms SET n = n + 1 WHERE metric = 'adcc'",
+            lambda r: r.averages.histogram(1, "adcc"),
+            "histograms",
+        ),
+    ],
+)
+def test_damaged_sums_are_not_shown(path: Path, statement: str, query: Query, what: str) -> None:
+    asked(path, query)
+    change(path, statement)
+    with pytest.raises(StoreError, match=f"the {what} of resnet18/gradcam are not") as caught:
+        asked(path, query)
+    assert caught.value.hint.endswith(f"camtui doctor {path} --repair")
+    assert asked(path, audit) != []
+    assert repair(path) == 0
+    asked(path, query)
+    assert asked(path, audit) == []
+
+
+def test_what_is_verified_is_verified_again_when_the_file_has_changed(path: Path) -> None:
+    with RunReader(path) as reader:
+        reader.checks.verify(1)
+        read: list[str] = []
+        reader.file.connection.set_trace_callback(read.append)
+        reader.checks.verify(1)
+        assert not any("FROM results" in statement for statement in read)
+        reader.file.connection.set_trace_callback(None)
+        change(path, "UPDATE results SET y = 0.123 WHERE cell_id = 1 AND image_id = 7")
+        with pytest.raises(StoreError, match="the row of image 7"):
+            reader.checks.verify(1)
+
+
+def test_a_writer_never_gives_damaged_sums_a_checksum_that_fits(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    with begun(path) as writer:
+        writer.rows.commit(result(row(1, 0), measurement(1, 0)))
+    change(path, "UPDATE sums SET total = total + 1 WHERE a = 'coherency'")
+    with begun(path) as writer:
+        writer.rows.commit(result(row(1, 1)))
+    with pytest.raises(StoreError, match="the running sums of resnet18/gradcam"):
+        asked(path, lambda reader: reader.averages.summaries())
+    repair(path)
+    asked(path, lambda reader: reader.averages.summaries())
+
+
+def test_sums_of_an_older_file_are_taken_as_they_are_until_it_is_sealed(tmp_path: Path) -> None:
+    """A file that was begun before sums had checksums."""
+    path = tmp_path / "run.db"
+    with begun(path) as writer:
+        writer.rows.commit(result(row(1, 0), row(2, 0)))
+        writer.file.execute("UPDATE run SET born = 2")
+        writer.file.execute("DELETE FROM sum_checksums")
+    assert asked(path, audit) == []
+    with begun(path) as writer:
+        writer.rows.commit(result(row(1, 1)))
+    assert raw(path, "SELECT cell_id FROM sum_checksums") == [(1,)]
+    asked(path, lambda reader: reader.averages.summaries())
+    seal(path)
+    assert raw(path, "SELECT cell_id FROM sum_checksums") == [(1,), (2,)]
+    assert asked(path, audit) == []
+    change(path, "UPDATE sums SET n = n + 1 WHERE cell_id = 2")
+    with pytest.raises(StoreError, match="the running sums of resnet18/fakecam"):
+        asked(path, lambda reader: reader.averages.summaries())
+
+
+def test_a_commit_that_failed_leaves_the_sums_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.db"
+    with closing(RunWriter(path)) as writer, begun(path):
+        writer.rows.commit(result(row(1, 0)))
+        monkeypatch.setattr(writer.rows, "_mend", lambda keys: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            writer.rows.commit(result(row(1, 1)))
+        monkeypatch.undo()
+        seal_sums = writer.rows.sums._seal
+        monkeypatch.setattr(writer.rows.sums, "_seal", lambda cells: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            writer.rows.commit(result(row(1, 1)))
+        monkeypatch.setattr(writer.rows.sums, "_seal", seal_sums)
+        writer.rows.commit(result(row(1, 1)))
+    assert asked(path, audit) == []
+    assert asked(path, lambda reader: reader.averages.summaries()[0].n) == 2
