@@ -7,8 +7,9 @@ has of them, or, where they are computed, by their code.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 from math import isfinite
 from types import ModuleType
@@ -31,26 +32,51 @@ optional.
 TABLE2_METHODS = ("fakecam", "gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "scorecam")
 
 
-_methods: dict[str, type[Method]] = {}
-_metrics: dict[str, Metric] = {}
-_formulas: dict[str, ModuleType] = {}
+@dataclass(frozen=True)
+class Registry:
+    """Methods and metrics that are not camtui's own, by key.
+
+    Attributes:
+        methods: by class, of their code or of their description.
+        metrics: as their code or their description has them.
+        formulas: the modules of the metrics whose code is there.
+    """
+
+    methods: dict[str, type[Method]] = field(default_factory=dict)
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    formulas: dict[str, ModuleType] = field(default_factory=dict)
+
+
+_registry = Registry()
+
+
+@contextmanager
+def scoped_registry() -> Iterator[None]:
+    """Forget afterwards what is registered within."""
+    global _registry
+    outer = _registry
+    _registry = Registry(dict(outer.methods), dict(outer.metrics), dict(outer.formulas))
+    try:
+        yield
+    finally:
+        _registry = outer
 
 
 def register(code: Code) -> None:
     """Make a method or metric known as it is described.
 
-    Of two descriptions under one key the last counts.
+    Of two descriptions under one key the last counts; code that was imported is not replaced.
 
     Raises:
         UsageError: camtui has one of that name itself, or the description is malformed.
     """
-    if code.axis == "method" and issubclass(
-        _methods.get(code.key, DescribedMethod), DescribedMethod
-    ):
-        register_method(described_method(code))
-    elif code.axis == "metric" and code.key not in _formulas:
+    if code.axis == "method":
+        known = _registry.methods.get(code.key)
+        if known is None or issubclass(known, DescribedMethod):
+            register_method(described_method(code))
+    elif code.axis == "metric" and code.key not in _registry.formulas:
         check_key_unused(code.key, all_metrics())
-        _metrics[code.key] = described_metric(code)
+        _registry.metrics[code.key] = described_metric(code)
 
 
 def register_method(kind: type[Method]) -> None:
@@ -60,7 +86,7 @@ def register_method(kind: type[Method]) -> None:
         UsageError: camtui has one of that key itself.
     """
     check_key_unused(kind.key, all_methods())
-    _methods[kind.key] = kind
+    _registry.methods[kind.key] = kind
 
 
 def register_metric(metric: Metric, formula: ModuleType) -> None:
@@ -70,7 +96,7 @@ def register_metric(metric: Metric, formula: ModuleType) -> None:
         UsageError: camtui has one of that key itself.
     """
     check_key_unused(metric.key, all_metrics())
-    _metrics[metric.key], _formulas[metric.key] = metric, formula
+    _registry.metrics[metric.key], _registry.formulas[metric.key] = metric, formula
 
 
 def check_key_unused(key: str, known: Mapping[str, object]) -> None:
@@ -83,17 +109,17 @@ def check_key_unused(key: str, known: Mapping[str, object]) -> None:
 
 def known_methods() -> dict[str, type[Method]]:
     """Every method that can be named in this process: camtui's own first."""
-    return {**all_methods(), **_methods}
+    return {**all_methods(), **_registry.methods}
 
 
 def known_metrics() -> dict[str, Metric]:
     """Every metric that can be named in this process: camtui's own first."""
-    return {**all_metrics(), **_metrics}
+    return {**all_metrics(), **_registry.metrics}
 
 
 def formula(key: str) -> ModuleType:
     """The module that computes a metric."""
-    return _formulas.get(key) or import_module(f"evaluator.metrics.{key}")
+    return _registry.formulas.get(key) or import_module(f"evaluator.metrics.{key}")
 
 
 def method(spec: str) -> Method:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -31,9 +30,5 @@ that type Ctrl-C would wait for ever.
 @pytest.fixture(autouse=True)
 def _own_names_only() -> Iterator[None]:
     """Methods and metrics that a test makes known to its process are not known to the next."""
-    known: tuple[dict[str, Any], ...] = (catalog._methods, catalog._metrics, catalog._formulas)
-    before = [dict(one) for one in known]
-    yield
-    for one, kept in zip(known, before, strict=True):
-        one.clear()
-        one.update(kept)
+    with catalog.scoped_registry():
+        yield

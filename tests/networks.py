@@ -6,15 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
 
 from evaluator.measuring.pipeline import Pipeline
-from evaluator.networks.attention import attention_blocks, tokens_read
-from evaluator.networks.backbone_loading import Backbone
+from evaluator.networks.backbone_loading import Backbone, with_attention
 from evaluator.networks.batch_norm_folding import fold_batch_norms
 from evaluator.networks.forward_record import record_forward
 from evaluator.networks.map_layout import prefix_tokens
@@ -206,14 +204,9 @@ def as_backbone(
         found.logits.shape[1],
         cut=split.kind,
         tokens=layout.tokens,
-        attention=attention_blocks(whole, found, layout),
     )
     backbone = Backbone(split.trunk, split.head, split.linear, facts, layout)
-    return (
-        replace(backbone, whole=whole, read=tokens_read(whole, found.images))
-        if facts.attention
-        else backbone
-    )
+    return with_attention(backbone, whole, found)
 
 
 class Bench(NamedTuple):

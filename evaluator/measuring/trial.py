@@ -13,12 +13,13 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+from torchvision.models import VisionTransformer
 
 from evaluator.measuring.maps import min_max
 from evaluator.measuring.saliency import Saliency
 from evaluator.measuring.views import BatchView
 from evaluator.metrics.base import Explained
-from evaluator.networks.backbone_loading import Backbone
+from evaluator.networks.backbone_loading import Backbone, with_attention
 from evaluator.networks.forward_record import record_forward
 from evaluator.networks.network import Network
 from evaluator.networks.target_layer import split_at
@@ -28,10 +29,12 @@ SIDE = 32
 CHANNELS = 6
 CLASSES = 10
 LAYER = "features"
+TRANSFORMER_LAYER = "encoder.layers.encoder_layer_1.ln_1"
 
-Head = Literal["gap", "deep"]
-"""Global average pooling and one linear layer; or pooling, two linear layers and a curved function
-between them.
+Head = Literal["gap", "deep", "transformer"]
+"""The kind of network, by what follows its target layer: global average pooling and one linear
+layer; or pooling, two linear layers and a curved function between them; or the last block of a
+vision transformer.
 """
 
 
@@ -43,7 +46,7 @@ class TrialModel(nn.Module):
         dead: the target layer is zero for every image.
     """
 
-    def __init__(self, head: Head, channels: int, *, dead: bool = False) -> None:
+    def __init__(self, head: Literal["gap", "deep"], channels: int, *, dead: bool = False) -> None:
         super().__init__()
         last: nn.Module = nn.ReLU() if dead else nn.SiLU()
         self.features = nn.Sequential(
@@ -78,11 +81,33 @@ class TrialModel(nn.Module):
         return logits
 
 
+def trial_transformer(channels: int, *, dead: bool = False) -> VisionTransformer:
+    """A vision transformer of two blocks over a class token and 8 × 8 positions.
+
+    Args:
+        channels: K, even.
+        dead: the target layer, the first norm of the last block, is zero for every image.
+    """
+    model = VisionTransformer(SIDE, SIDE // 8, 2, 2, channels, 2 * channels, num_classes=CLASSES)
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.5)  # torchvision's are nearly equal, the last is 0
+    if dead:
+        norm = model.encoder.layers[-1].ln_1
+        nn.init.zeros_(norm.weight)
+        nn.init.zeros_(norm.bias)
+    return model
+
+
 def trial_model(head: Head = "gap", channels: int = CHANNELS, *, dead: bool = False) -> nn.Module:
     """A seeded model in evaluation mode, without gradients for its weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return TrialModel(head, channels, dead=dead).eval().requires_grad_(False)
+        if head == "transformer":
+            model: nn.Module = trial_transformer(channels, dead=dead)
+        else:
+            model = TrialModel(head, channels, dead=dead)
+        return model.eval().requires_grad_(False)
 
 
 def trial_network(head: Head = "gap", channels: int = CHANNELS, *, dead: bool = False) -> Network:
@@ -90,7 +115,7 @@ def trial_network(head: Head = "gap", channels: int = CHANNELS, *, dead: bool = 
     model = trial_model(head, channels, dead=dead)
     plain = Preprocessing(SIDE, SIDE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     found = record_forward(model, plain)
-    split = split_at(model, LAYER, found)
+    split = split_at(model, None if head == "transformer" else LAYER, found)
     layout = split.layout
     facts = LoadedBackbone(
         "trial",
@@ -107,7 +132,8 @@ def trial_network(head: Head = "gap", channels: int = CHANNELS, *, dead: bool = 
         cut=split.kind,
         tokens=layout.tokens,
     )
-    backbone = Backbone(split.trunk, split.head, split.linear, facts, layout)
+    cut = Backbone(split.trunk, split.head, split.linear, facts, layout)
+    backbone = with_attention(cut, model, found)
     return Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=16)
 
 
@@ -235,4 +261,5 @@ class Seen(NamedTuple):
 def trial_seen(head: Head, place: int, target: int) -> Seen:
     """One of ``trial_images`` in float64."""
     model = trial_model(head).double()
-    return Seen(model, model.get_submodule(LAYER), trial_images(place + 1)[place].double(), target)
+    layer = model.get_submodule(TRANSFORMER_LAYER if head == "transformer" else LAYER)
+    return Seen(model, layer, trial_images(place + 1)[place].double(), target)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.backbones import family_of, known_backbone
@@ -132,11 +133,12 @@ class Backbone:
     ) -> Tensor:
         """``∂²s_c/∂A² · v`` for ``v`` ``[n, K, h, w]``, by two backward passes.
 
-        Zeros where a head has no curvature.
+        Zeros where a head has no curvature. Attention is computed by torch's plain kernel: the
+        fused ones have no second derivative.
         """
         if self.linear is not None:
             return torch.zeros_like(activation[:, :, :1, :1])
-        with torch.enable_grad():
+        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             leaf = activation.detach().requires_grad_()
             chosen = self.logits(leaf, context).gather(1, targets[:, None]).sum()
             (gradient,) = torch.autograd.grad(chosen, leaf, create_graph=True)
@@ -223,14 +225,23 @@ def load_backbone(spec: BackboneSpec, resize: int | None = None) -> Backbone:
         cut=split.kind,
         tokens=split.layout.tokens,
         source=built.source,
-        attention=attention_blocks(model, found, split.layout),
     )
     backbone = Backbone(split.trunk, split.head, linear, facts, split.layout)
-    return (
-        replace(backbone, whole=model, read=tokens_read(model, found.images))
-        if facts.attention
-        else backbone
-    )
+    return with_attention(backbone, model, found)
+
+
+def with_attention(backbone: Backbone, model: nn.Module, record: ForwardRecord) -> Backbone:
+    """Keep the network as it was built where methods can look into its self-attention.
+
+    Args:
+        backbone: cut from the model.
+        record: a forward of the model.
+    """
+    blocks = attention_blocks(model, record, backbone.layout)
+    if not blocks:
+        return backbone
+    facts = replace(backbone.facts, attention=blocks)
+    return replace(backbone, facts=facts, whole=model, read=tokens_read(model, record.images))
 
 
 def _split(spec: BackboneSpec, built: Built, model: nn.Module, found: ForwardRecord) -> Split:

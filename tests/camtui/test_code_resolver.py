@@ -23,9 +23,7 @@ LOADED = LoadedBackbone("resnet18", "w", "0" * 64, "l", 8, 2, 2, True, ())
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a method and a metric in a file; what is registered is forgotten."""
-    for name in ("_methods", "_metrics", "_formulas"):
-        monkeypatch.setattr(catalog, name, {})
+    """The current folder, with a method and a metric in a file."""
     monkeypatch.setenv("CAMTUI_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     mark = f"open({str(tmp_path / 'mark')!r}, 'w')\n"

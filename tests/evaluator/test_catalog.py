@@ -70,14 +70,13 @@ def test_controls_are_known_by_their_spec_and_what_is_unknown_is_none() -> None:
     }
 
 
-def test_a_method_of_somebody_else_is_a_control_where_it_says_so(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_method_of_somebody_else_is_a_control_where_it_says_so() -> None:
     assert not catalog.is_control("edges:k=2")
-    monkeypatch.setitem(
-        catalog._methods, "edges", type("Edges", (all_methods()["centre"],), {"key": "edges"})
-    )
-    assert catalog.is_control("edges:k=2")
+    with catalog.scoped_registry():
+        edges = type("Edges", (all_methods()["centre"],), {"key": "edges"})
+        catalog.register_method(edges)
+        assert catalog.is_control("edges:k=2")
+    assert not catalog.is_control("edges:k=2"), "forgotten with its scope"
 
 
 def test_a_metric_by_name() -> None:

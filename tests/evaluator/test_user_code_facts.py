@@ -19,13 +19,6 @@ from evaluator.metrics.base import Metric
 from evaluator.user_code_facts import Code, facts_of_method, facts_of_metric
 
 
-@pytest.fixture(autouse=True)
-def as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is registered is forgotten."""
-    for name in ("_methods", "_metrics", "_formulas"):
-        monkeypatch.setattr(catalog, name, {})
-
-
 @dataclass(frozen=True)
 class Original(Method):
     key = "original"

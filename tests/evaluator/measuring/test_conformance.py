@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from evaluator.catalog import formula
-from evaluator.measuring.conformance import verdicts_of_method, verdicts_of_metric
+from evaluator.measuring.conformance import verdicts_of, verdicts_of_method, verdicts_of_metric
 from evaluator.measuring.trial import trial_images
 from evaluator.measuring.verdicts import Verdict
 from evaluator.methods import all_methods
@@ -210,6 +210,15 @@ _ALSO: dict[type[Method], tuple[str, ...]] = {
 )
 def test_every_method_of_camtuis_own(key: str) -> None:
     assert broken(all_methods()[key]()) == {}
+
+
+@pytest.mark.parametrize("key", ["rollout", "gradattention"])
+def test_methods_of_attention_are_tried_on_a_transformer(key: str) -> None:
+    verdicts = list(verdicts_of("method", key))
+    tried = {verdict.rule for verdict in verdicts if verdict.passed}
+    assert {"shape", "finite", "writes nothing", "forwards", "the same twice"} <= tried
+    photographs = [verdict for verdict in verdicts if verdict.rule == "photographs"]
+    assert [verdict.passed for verdict in photographs] == [None], "no transformer to show them to"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from evaluator.catalog import method
+from evaluator.networks.attention import unfused
 from tests.agreement import IMAGES, compared
+from tests.attention import transformer_bench
 from tests.evaluator.methods.views import clean_view, combined
 from tests.networks import NETWORKS, random_images
 from tests.peers import gradcam_package, logit_targets
@@ -85,3 +87,18 @@ def test_the_product_is_that_with_the_whole_hessian() -> None:
     expected = torch.einsum("abcdef,def->abc", hessian, vector[1])
     assert torch.allclose(view.hessian_product(vector)[1], expected, atol=1e-5)
     assert expected.abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("network", ["torchvision", "timm"])
+def test_transformers_have_a_second_derivative(network: str) -> None:
+    """Fused attention has none: the product is that of attention in single operations."""
+    backbone = transformer_bench(network).network.backbone
+    with torch.no_grad():
+        seen = backbone.trunk_output(backbone.trunk(random_images(2, seed=1)))
+    vector = torch.randn(seen.activation.shape, generator=torch.Generator().manual_seed(0))
+    targets = torch.tensor([3, 5])
+    found = backbone.hessian_product(seen.activation, targets, vector, seen.context)
+    with unfused(backbone.head):
+        expected = backbone.hessian_product(seen.activation, targets, vector, seen.context)
+    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+    assert expected.abs().max() > 1e-3
