@@ -276,3 +276,44 @@ def test_a_launcher_killed_in_the_hand_off_leaves_a_run_or_nothing(
     if run.db.exists():
         assert run.status().state == "complete"
         check(run)
+
+
+def test_a_clock_that_jumps_an_hour_back_and_two_forward(
+    new_run: NewRun, knobs: Knobs, tmp_path: Path
+) -> None:
+    """No worker is taken for hanging, nothing is lost, and no time is negative."""
+    gate, clock, next_clock = tmp_path / "gate", tmp_path / "clock", tmp_path / "next"
+    gate.touch()
+    knobs(gate=str(gate))
+    run = new_run(3, methods=("gradcam",))
+    clock.write_text("0")
+    environment = {**os.environ, "CAMTUI_TEST_CLOCK": str(clock)}
+    command = [sys.executable, "-m", "tests.evaluator.execution.jumping_clock"]
+    with subprocess.Popen(
+        [*command, run.request().to_json()], env=environment, stdout=subprocess.PIPE
+    ) as driver:
+        try:
+            assert driver.stdout is not None
+            assert b"pid" in driver.stdout.readline()
+            for seconds in (-3600, 3600):
+                next_clock.write_text(str(seconds))
+                next_clock.replace(clock)
+                beats: set[float] = set()
+                end = time.monotonic() + 30
+                with RunReader(run.db) as reader:
+                    while len(beats) < 3:  # the driver has looked after its worker in between
+                        assert time.monotonic() < end
+                        beat = reader.info().heartbeat or 0.0
+                        beats |= {beat} if abs(beat - time.time() - seconds) < 600 else set()
+                        time.sleep(0.02)
+                assert run.status().state == "running"
+                assert run.status().elapsed >= 0
+                assert run.status().restarts == 0
+            gate.unlink()
+            assert driver.wait(60) == 0
+        finally:
+            driver.kill()
+    status = run.status()
+    assert (status.state, status.failures, status.restarts) == ("complete", 0, 0)
+    assert status.elapsed >= 0
+    check(run)

@@ -1,10 +1,15 @@
-"""A real worker that runs out of real memory: batches are halved, what does not fit alone is a
-failure, the run goes on.
+"""Real memory that runs out: a worker halves its batches, what does not fit alone is a failure, and
+whom the kernel's out-of-memory killer takes is a killed worker or a killed driver.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +19,8 @@ from PIL import Image
 
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.store.reader import RunReader
-from tests.evaluator.execution.support import Run, make_plan
+from tests.evaluator.execution.conftest import NewRun
+from tests.evaluator.execution.support import Run, check, make_plan, wait_until_gone, workers_of
 
 METHODS = ("gradcam", "fakecam")
 SESSION = "tests.evaluator.execution.small_memory:open_session"
@@ -76,3 +82,71 @@ def test_what_does_not_fit_alone_is_a_failure(constrained: Start) -> None:
         assert {failure.reason for failure in reader.failures()} == {"out-of-memory"}
         assert reader.failure_count() + len(list(reader.rows.every_row())) == 2 * len(METHODS)
     assert any("out-of-memory" in text for text in run.events())
+
+
+GROUPS = Path("/sys/fs/cgroup/memory")
+EATER = """
+import os, sys
+with open(f"{sys.argv[1]}/cgroup.procs", "w") as procs:
+    procs.write(str(os.getpid()))
+b"x" * (int(sys.argv[2]) << 20)
+"""
+
+
+@pytest.fixture
+def crowded() -> Iterator[Path]:
+    """A control group of 16 MiB; skipped where there is no memory controller, or none for us."""
+    group = GROUPS / f"camtui-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        with (group / "memory.limit_in_bytes").open("r+") as limit:
+            limit.write(str(16 * 2**20))
+    except OSError as error:
+        pytest.skip(f"no control group can be made: {error}")
+    yield group
+    end = time.monotonic() + 10
+    while group.exists():
+        with suppress(OSError):  # what was killed is leaving
+            group.rmdir()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def kill_for_memory(victim: int, group: Path) -> None:
+    """Let the kernel end a process: in a full control group it is the one to go first."""
+    Path(f"/proc/{victim}/oom_score_adj").write_text("1000")
+    (group / "cgroup.procs").write_text(str(victim))
+    subprocess.run([sys.executable, "-c", EATER, str(group), "64"], check=False)
+    counts = dict(line.split() for line in (group / "memory.oom_control").read_text().splitlines())
+    assert int(counts["oom_kill"]) >= 1
+
+
+def test_the_out_of_memory_killer_takes_the_driver(
+    new_run: NewRun, knobs: Callable[..., None], crowded: Path
+) -> None:
+    knobs(seconds=0.05)
+    run = new_run(30, methods=("gradcam",))
+    driver = run.launch().pid
+    run.wait_for_rows(2)
+    kill_for_memory(driver, crowded)
+    wait_until_gone(driver)
+    assert run.status().state == "crashed"
+    check(run, complete=False)
+    knobs()
+    run.launch()
+    assert run.wait().state == "complete"
+    check(run)
+
+
+def test_the_out_of_memory_killer_takes_a_worker(
+    new_run: NewRun, knobs: Callable[..., None], crowded: Path
+) -> None:
+    knobs(seconds=0.05)
+    run = new_run(30, methods=("gradcam",))
+    (worker,) = workers_of(run.launch().pid)
+    run.wait_for_rows(2)
+    kill_for_memory(worker, crowded)
+    status = run.wait()
+    assert (status.state, status.failures, status.restarts) == ("complete", 0, 1)
+    assert any("restarted (signal 9)" in event for event in run.events())
+    check(run)

@@ -5,6 +5,8 @@ of the lock file.
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -98,8 +100,22 @@ def test_what_has_become_of_the_files_is_noticed(tmp_path: Path) -> None:
     assert lock_path(database).exists(), "it is not ours any more"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """A folder that this user cannot write; for root, who may write anywhere, one mounted so."""
+    folder = tmp_path / "read-only"
+    folder.mkdir(mode=0o500)
+    if os.geteuid():
+        yield folder
+        return
+    mount = ["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a folder: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_folder_that_cannot_be_written(read_only: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot write .*run\.db\.lock"):
-        RunLock(tmp_path / "run.db")
+        RunLock(read_only / "run.db")
