@@ -51,11 +51,12 @@ TESTED_IN = {
         evaluator.measuring.photographs evaluator.measuring.trial evaluator.measuring.verdicts""",
     "evaluator/execution/test_loop.py": """
         evaluator.execution.backbone_registration evaluator.execution.cell_descriptions
-        evaluator.execution.failure_count""",
+        evaluator.execution.failure_count evaluator.execution.progress_record""",
     "evaluator/execution/test_driver.py": """
         evaluator.execution.driver_session evaluator.execution.preparation
         evaluator.execution.stopping evaluator.store.identity""",
     "evaluator/execution/test_executors.py": "evaluator.execution.worker_slot",
+    "evaluator/execution/test_ray_executor.py": "evaluator.execution.ray_calls",
     "evaluator/execution/test_ray.py": """
         evaluator.execution.ray_actor evaluator.execution.ray_cluster evaluator.execution.ray_connection
         evaluator.execution.private_ray""",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -14,6 +13,7 @@ from evaluator.execution.early_end import EarlyEnd
 from evaluator.execution.failure_count import FailureCount
 from evaluator.execution.journal import Journal
 from evaluator.execution.looks import Looks
+from evaluator.execution.progress_record import ProgressRecord
 from evaluator.execution.request import DriverSettings
 from evaluator.execution.schedule import Schedule
 from evaluator.execution.stages import plan_stages, with_timings
@@ -36,7 +36,6 @@ from evaluator.plan import RunPlan
 from evaluator.records import Unit, UnitResult
 from evaluator.store.reader import RunReader
 
-HEARTBEAT_SECONDS = 2.0
 POLL_SECONDS = 0.25
 
 
@@ -97,8 +96,7 @@ class Loop:
         )
         self._startup_failures = StartupFailures(self._logs_hint)
         self._timeouts = UnitTimeouts(self._schedule.stages, settings.hang_seconds, cuda=cuda)
-        self._stages_under_way: set[int] = set()
-        self._next_heartbeat = 0.0
+        self._progress = ProgressRecord(self._schedule, executor, journal, self._early_end)
         self._handed_off = False
 
     @property
@@ -132,7 +130,8 @@ class Loop:
             self._hand_out()
             for event in self._executor.poll(POLL_SECONDS):
                 self._handle(event)
-            self._record_progress()
+            stopping = self._stop.gracefully and self._handed_off
+            self._progress.record(stopping=stopping, handed_off=self._handed_off)
         self._journal.drain()
         self._journal.retry(self._early_end.write)
         self._conclude()
@@ -215,7 +214,7 @@ class Loop:
         images = len(unit.images) if result.seconds else 0
         self._journal.deliver(result, stage=unit.stage, images=images)
         self._failures.add(result)
-        self._stages_under_way.add(unit.stage)
+        self._progress.begin_stage(unit.stage)
         self._early_end.look()
 
     def _error(self, event: Error) -> None:
@@ -273,25 +272,3 @@ class Loop:
             self._bisection.retry(unit)
         else:
             self._registration.retry_probe(unit.backbone)
-
-    # -- what others see
-
-    def _record_progress(self) -> None:
-        """Record stages that have ended, that the run is stopping, and every two seconds a beat."""
-        if self._stop.gracefully and self._handed_off:
-            self._record_stopping()
-        for stage in filter(self._schedule.ended, tuple(self._stages_under_way)):
-            self._stages_under_way.remove(stage)
-            self._journal.event("info", f"finished: {self._schedule.stages[stage].title}")
-        if time.monotonic() >= self._next_heartbeat:
-            self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
-            self._journal.check_file()
-            self._journal.heartbeat(self._executor.workers())
-            if self._handed_off:
-                self._journal.retry(self._early_end.write)
-
-    def _record_stopping(self) -> None:
-        if not self._journal.stopping:
-            self._journal.state("stopping")
-            units = len(self._schedule.in_flight)
-            self._journal.event("info", f"stopping: {units} units are in flight")

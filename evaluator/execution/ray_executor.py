@@ -7,21 +7,19 @@ its calls: the driver must see every death.
 
 from __future__ import annotations
 
-import queue
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from evaluator.errors import UsageError
 from evaluator.execution.cpu_shares import share_of
-from evaluator.execution.ray_actor import CONCURRENT, Place, sample_of, without_maps
+from evaluator.execution.ray_actor import Place, sample_of, without_maps
+from evaluator.execution.ray_calls import ActorCalls, Answer, RayWorkerSlot
 from evaluator.execution.ray_cluster import Cluster, connect
 from evaluator.execution.ray_shares import Share
-from evaluator.execution.worker_slot import SlotExecutor, WorkerSlot, another_device, best_for
+from evaluator.execution.worker_slot import SlotExecutor, another_device, best_for
 from evaluator.interfaces import (
     Done,
     Error,
@@ -37,8 +35,6 @@ from evaluator.records import ImageRef, Unit
 
 if TYPE_CHECKING:
     from evaluator.execution.request import DriverSettings, RaySettings
-
-_CONCURRENT_CALLS = ("prefetch", "figures")
 
 _FAULTS_OF_A_NODE = ("blind", "weights")
 
@@ -57,40 +53,6 @@ _AGAIN_SECONDS = 0.2
 _FIGURES_SECONDS = 2.0
 _FIGURES_A_SECOND = 50.0
 """Workers are asked for their figures every two seconds, or less often: at most fifty a second."""
-
-
-@dataclass(kw_only=True)
-class _Worker(WorkerSlot):
-    """A slot for an actor's process.
-
-    Attributes:
-        actor: Ray's handle, which outlives its process.
-        node: Ray's id of the node that the process is or was on.
-        epoch: number of the process; answers to calls of an earlier one are ignored.
-        locating: asked where it is, no answer yet.
-        former: ``(node, pid)`` of the process that was ended, which may still answer for a moment.
-        tries: attempts in a row at which its node could not do the work.
-        asked: monotonic time of the last call for its figures.
-    """
-
-    actor: Any
-    node: str = ""
-    epoch: int = 0
-    locating: bool = False
-    former: tuple[str, int] = ("", 0)
-    tries: int = 0
-    asked: float = 0.0
-    figures_due: bool = True
-
-
-class _Answer(NamedTuple):
-    """The answer to a call: a future, and the method that takes its result."""
-
-    worker: _Worker
-    epoch: int
-    then: Callable[[_Worker, Any], None]
-    future: Future[Any]
-    concurrent: bool
 
 
 def ray_executor(
@@ -115,7 +77,7 @@ def ray_executor(
     return RayExecutor(connected, load_seconds=settings.load_seconds)
 
 
-class RayExecutor(SlotExecutor[_Worker]):
+class RayExecutor(SlotExecutor[RayWorkerSlot]):
     """``interfaces.Executor`` over the actors of a Ray cluster."""
 
     def __init__(self, connect: Callable[[], Cluster], *, load_seconds: float = 900.0) -> None:
@@ -129,7 +91,7 @@ class RayExecutor(SlotExecutor[_Worker]):
         self._connect = connect
         self._load_seconds = load_seconds
         self._cluster: Cluster | None = None
-        self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        self._calls = ActorCalls()
         self._events: list[ExecutorEvent] = []
         self._weights: dict[int, str] = {}
 
@@ -138,7 +100,7 @@ class RayExecutor(SlotExecutor[_Worker]):
         self._cluster = self._connect()
         for number in range(1, self._cluster.workers + 1):
             self._workers.append(
-                _Worker(id=number, device="", actor=self._cluster.create_actor(number))
+                RayWorkerSlot(id=number, device="", actor=self._cluster.create_actor(number))
             )
         limit = time.monotonic() + _LOCATING_SECONDS
         while (
@@ -180,33 +142,14 @@ class RayExecutor(SlotExecutor[_Worker]):
         if cluster is not None:
             cluster.close([worker.actor for worker in self._workers])
 
-    # -- asking actors
-    # ----------------------------------------------------------------------------------------------
-
-    def _ask(
-        self, worker: _Worker, then: Callable[[_Worker, Any], None], method: str, *arguments: Any
-    ) -> None:
-        """Call the actor; its answer waits in the queue until it is listened to."""
-        epoch, concurrent = worker.epoch, method in _CONCURRENT_CALLS
-        call = getattr(worker.actor, method)
-        if concurrent:
-            call = call.options(concurrency_group=CONCURRENT)
-        future = call.remote(*arguments).future()
-        future.add_done_callback(
-            lambda done: self._answers.put(_Answer(worker, epoch, then, done, concurrent))
-        )
+    # -- answers of actors
 
     def _process_answers(self, timeout: float) -> None:
-        """Every answer that has come; waits for the first."""
-        with suppress(queue.Empty):
-            answer = (
-                self._answers.get(timeout=timeout) if timeout > 0 else self._answers.get_nowait()
-            )
-            while True:
-                self._process_answer(answer)
-                answer = self._answers.get_nowait()
+        """Process every answer that has come; waits for the first."""
+        for answer in self._calls.answers(timeout):
+            self._process_answer(answer)
 
-    def _process_answer(self, answer: _Answer) -> None:
+    def _process_answer(self, answer: Answer) -> None:
         error, worker = answer.future.exception(), answer.worker
         if answer.epoch != worker.epoch:
             return
@@ -229,7 +172,6 @@ class RayExecutor(SlotExecutor[_Worker]):
         return self._cluster.words(error)
 
     # -- a process comes
-    # ----------------------------------------------------------------------------------------------
 
     def _locate_actors(self) -> None:
         """Ask each actor without a known process where it is, as soon as it is due."""
@@ -237,9 +179,9 @@ class RayExecutor(SlotExecutor[_Worker]):
         for worker in self._workers:
             if not (worker.pid or worker.locating or worker.ended) and now >= worker.restart_at:
                 worker.locating = True
-                self._ask(worker, self._located, "place")
+                self._calls.call(worker, self._located, "place")
 
-    def _located(self, worker: _Worker, place: Place) -> None:
+    def _located(self, worker: RayWorkerSlot, place: Place) -> None:
         worker.locating = False
         if (place.node, place.pid) == worker.former:
             worker.restart_at = time.monotonic() + _AGAIN_SECONDS
@@ -252,10 +194,10 @@ class RayExecutor(SlotExecutor[_Worker]):
             return
         worker.restarts += worker.former[1] != 0
         worker.attach(place.pid)
-        self._ask(worker, self._answered, "open")
+        self._calls.call(worker, self._answered, "open")
         self._send_again(worker)
 
-    def _not_located(self, worker: _Worker, error: BaseException) -> None:
+    def _not_located(self, worker: RayWorkerSlot, error: BaseException) -> None:
         """Ask again later: the process is being started, or this node cannot start it at all."""
         assert self._cluster is not None
         worker.locating = False
@@ -268,9 +210,8 @@ class RayExecutor(SlotExecutor[_Worker]):
             )
 
     # -- units
-    # ----------------------------------------------------------------------------------------------
 
-    def _send(self, worker: _Worker, unit: Unit, loaded: int | None) -> None:
+    def _send(self, worker: RayWorkerSlot, unit: Unit, loaded: int | None) -> None:
         """Call for everything that a unit needs.
 
         Args:
@@ -279,20 +220,20 @@ class RayExecutor(SlotExecutor[_Worker]):
             loaded: the backbone that will be loaded when the unit's turn comes.
         """
         if unit.backbone != loaded:
-            self._ask(worker, self._answered, "load", unit.id, unit.backbone)
+            self._calls.call(worker, self._answered, "load", unit.id, unit.backbone)
         if unit.images and len(worker.units) > 1:
-            self._ask(worker, _ignore, "prefetch", without_maps(unit))
-        self._ask(worker, self._answered, "compute", unit)
+            self._calls.call(worker, _ignore, "prefetch", without_maps(unit))
+        self._calls.call(worker, self._answered, "compute", unit)
         self._begin_next(worker)
 
-    def _send_again(self, worker: _Worker) -> None:
+    def _send_again(self, worker: RayWorkerSlot) -> None:
         """Call anew for every unit that the worker holds."""
         loaded = None
         for held in worker.units.values():
             self._send(worker, held.unit, loaded)
             loaded = held.unit.backbone
 
-    def _answered(self, worker: _Worker, event: Ready | Done | Error) -> None:
+    def _answered(self, worker: RayWorkerSlot, event: Ready | Done | Error) -> None:
         if isinstance(event, Error) and event.loading:
             self._node_failed(worker, event)
             return
@@ -308,13 +249,13 @@ class RayExecutor(SlotExecutor[_Worker]):
         self._events.append(worker.track(event))
         self._begin_next(worker)
 
-    def _begin_next(self, worker: _Worker) -> None:
+    def _begin_next(self, worker: RayWorkerSlot) -> None:
         """Report the first unit as begun once its backbone is loaded: calls keep their order."""
         first = next(iter(worker.units.values()), None)
         if first is not None and worker.running is None and first.unit.backbone == worker.backbone:
             self._events.append(worker.track(Started(worker.id, first.unit.id)))
 
-    def _other_weights(self, worker: _Worker, event: Ready) -> Error | None:
+    def _other_weights(self, worker: RayWorkerSlot, event: Ready) -> Error | None:
         """An error where the weights are not those that the first worker found by the same name."""
         assert event.loaded is not None
         assert event.position is not None
@@ -327,9 +268,8 @@ class RayExecutor(SlotExecutor[_Worker]):
         return Error(worker.id, next(iter(worker.units)), "weights", what, "", 1, True, False)
 
     # -- what goes wrong
-    # ----------------------------------------------------------------------------------------------
 
-    def _node_failed(self, worker: _Worker, error: Error) -> None:
+    def _node_failed(self, worker: RayWorkerSlot, error: Error) -> None:
         """Try again on a node that has failed, then leave it out if another could do the work."""
         worker.epoch += 1
         worker.tries += 1
@@ -344,14 +284,14 @@ class RayExecutor(SlotExecutor[_Worker]):
         else:
             self._report_error(worker, error)
 
-    def _report_error(self, worker: _Worker, error: Error) -> None:
+    def _report_error(self, worker: RayWorkerSlot, error: Error) -> None:
         """Pass an error on to the driver; the other units of the worker are tried all the same."""
         worker.tries = 0
         self._events.append(worker.track(error))
         if worker.pid:
             self._send_again(worker)
 
-    def _lost_process(self, worker: _Worker, reason: str) -> None:
+    def _lost_process(self, worker: RayWorkerSlot, reason: str) -> None:
         """Give the units of a process that is gone back; Ray starts another one."""
         worker.epoch += 1
         worker.former = (worker.node, worker.pid)
@@ -361,15 +301,15 @@ class RayExecutor(SlotExecutor[_Worker]):
         else:
             self._events.append(WorkerLost(worker.id, reason, gone.running, gone.units))
 
-    def _leave_out(self, worker: _Worker, reason: str, units: tuple[int, ...]) -> None:
+    def _leave_out(self, worker: RayWorkerSlot, reason: str, units: tuple[int, ...]) -> None:
         worker.ended = True
         self._events.append(LeftOut(worker.id, reason, units))
 
-    def _cause(self, worker: _Worker) -> str:
+    def _cause(self, worker: RayWorkerSlot) -> str:
         assert self._cluster is not None
         return "its process died" if self._cluster.is_alive(worker.node) else "its node died"
 
-    def _end(self, worker: _Worker, reason: str) -> None:
+    def _end(self, worker: RayWorkerSlot, reason: str) -> None:
         assert self._cluster is not None
         self._cluster.restart(worker.actor)
         self._lost_process(worker, reason)
@@ -380,7 +320,6 @@ class RayExecutor(SlotExecutor[_Worker]):
                 self._end(worker, silence)
 
     # -- figures
-    # ----------------------------------------------------------------------------------------------
 
     def _ask_figures(self) -> None:
         now = time.monotonic()
@@ -388,18 +327,18 @@ class RayExecutor(SlotExecutor[_Worker]):
         for worker in self._workers:
             if worker.pid and now - worker.asked > pause:
                 worker.asked = now
-                self._ask(worker, self._told_figures, "figures")
+                self._calls.call(worker, self._told_figures, "figures")
 
-    def _told_figures(self, worker: _Worker, event: Figures | None) -> None:
+    def _told_figures(self, worker: RayWorkerSlot, event: Figures | None) -> None:
         if event is not None:
             self._events.append(worker.track(event))
 
 
-def _ignore(_worker: _Worker, _answer: object) -> None:
+def _ignore(_worker: RayWorkerSlot, _answer: object) -> None:
     """Ignore an answer."""
 
 
-def _may_replace(worker: _Worker, other: _Worker, error: Error) -> bool:
+def _may_replace(worker: RayWorkerSlot, other: RayWorkerSlot, error: Error) -> bool:
     """Whether another worker may do what this one cannot: another node, or another device of it."""
     if other is worker or other.ended:
         return False
