@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,9 @@ _ERRORS: dict[str, type[CamtuiError]] = {
     )
 }
 
+WAITING_SECONDS = 5.0
+"""Seconds between two signs of life while a run is waited for."""
+
 _CANCEL_SECONDS = 5.0
 """How long a driver that is asked to give up before its run has begun may take."""
 
@@ -71,8 +75,11 @@ class LaunchedRun:
     labels: str = ""
 
 
-def launch(request: RunRequest) -> LaunchedRun:
+def launch(request: RunRequest, waiting: Callable[[float], None] | None = None) -> LaunchedRun:
     """Start the driver of a request, detached, and wait until its run is under way.
+
+    Args:
+        waiting: called every few seconds with the seconds waited so far.
 
     Raises:
         CamtuiError: the run has not begun, and no process is left.
@@ -92,7 +99,7 @@ def launch(request: RunRequest) -> LaunchedRun:
             assert driver.stdin is not None
             with suppress(BrokenPipeError), driver.stdin:
                 driver.stdin.write(request.to_json().encode())
-            line = answers.readline()
+            line = _read_handoff(answers, waiting)
         except BaseException:
             _cancel(driver)
             raise
@@ -129,6 +136,13 @@ def _start(request: RunRequest, handoff: int) -> subprocess.Popen[bytes]:
         )
     finally:
         os.close(log)
+
+
+def _read_handoff(answers: BinaryIO, waiting: Callable[[float], None] | None) -> bytes:
+    begun = time.monotonic()
+    while waiting and not select.select([answers], [], [], WAITING_SECONDS)[0]:
+        waiting(time.monotonic() - begun)
+    return answers.readline()
 
 
 def _parse_handoff(

@@ -19,6 +19,7 @@ from camtui.missing_weights import missing_weights
 from camtui.past_timings import expected_seconds, timings
 from camtui.plan_diff import plan_diff
 from camtui.status import until_record
+from evaluator.execution.labelling import check_target
 from evaluator.execution.looks import Looks
 from evaluator.execution.request import RunRequest
 from evaluator.execution.work_left import Remaining, remaining_work
@@ -40,11 +41,13 @@ def print_dry_run(request: RunRequest, stored: RunPlan | None, *, as_json: bool)
 
     Raises:
         Mismatch: that one has another protocol.
+        UsageError: the data or the plan admit no run.
     """
     asked = request.plan
     assert asked is not None
     plan = extended(stored, asked) if stored else asked
     manifest = planned_images(plan)
+    check_target(plan, manifest)
     look = _forecast(request, plan, stored, len(manifest.images))
     work = _work(request, plan, stored, len(manifest.images), look)
     seconds = _seconds(request, plan, work)
@@ -65,6 +68,8 @@ def print_dry_run(request: RunRequest, stored: RunPlan | None, *, as_json: bool)
         print(
             f"truth     {printable(plan.truth)}: of {count(truths.having(manifest.images))} images"
         )
+    if plan.target == "label":
+        print(f"labels    {_labels(plan, manifest)}")
     print(f"devices   {', '.join(request.settings.devices)}, {plan.precision}")
     if absent := missing_weights(plan, request.db):
         print(f"weights   not on this machine, to be fetched first: {', '.join(absent)}")
@@ -132,6 +137,15 @@ def _seconds(request: RunRequest, plan: RunPlan, work: Sequence[Remaining]) -> f
     known = timings(plan, request.db, cuda=on_cuda(settings.devices))
     seconds = expected_seconds(work, known)
     return None if seconds is None else seconds / len(settings.devices)
+
+
+def _labels(plan: RunPlan, manifest: Manifest) -> str:
+    """Return how many labels are known before a network tells its class names."""
+    known = sum(image.label is not None for image in manifest.images)
+    text = f"{count(known)} of {counted(len(manifest.images), 'image')} by file or ImageNet id"
+    if plan.labels or known == len(manifest.images):
+        return text
+    return f"{text}; folders named like a class count once {plan.backbones[0].name} is loaded"
 
 
 def _time(seconds: float | None, workers: int) -> str:

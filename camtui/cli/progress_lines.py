@@ -10,6 +10,7 @@ from pathlib import Path
 
 from camtui.cli.console import print_message
 from camtui.format.numbers import count, duration, rate
+from camtui.format.progress import percent_done, time_left
 from camtui.runs import reference
 from camtui.status import RunStatus, read_status
 from evaluator.store.lock import lock_holder
@@ -66,21 +67,28 @@ def _worth_a_line(printed: RunStatus | None, status: RunStatus, seconds: float) 
 def status_line(status: RunStatus) -> str:
     """The run in one line: state, stage, images, rate, time left."""
     parts = [f"{status.name}: {status.state}"]
-    if status.live and status.stage:
+    if not status.live:
+        parts.append(f"{count(status.images)} images in {duration(status.elapsed)}")
+    elif status.stage:
         parts.append(f"stage {status.stage_number}/{status.stages} {status.stage}")
         parts.append(f"{count(status.done)}/{count(status.total)} images")
         if status.rate:
             parts.append(rate(status.rate))
-        parts.append(
-            f"{status.progress:.0%}{f', {duration(status.eta)} left' if status.eta is not None else ''}"
-        )
-    elif not status.live:
-        parts.append(f"{count(status.images)} images in {duration(status.elapsed)}")
+        parts.append(f"{percent_done(status)}{time_left(status)}")
+    else:
+        parts += [_between_stages(status), status.advice]
     if status.failures:
         parts.append(f"{count(status.failures)} failures: camtui errors {reference(status.path)}")
     if status.message:
         parts.append(status.message)
     return " · ".join(parts)
+
+
+def _between_stages(status: RunStatus) -> str:
+    """Return what a live run does while no stage is under way."""
+    if status.progress < 1:
+        return "loading a network"
+    return "everything is computed, ending"
 
 
 def _wait_until_closed(path: Path) -> None:

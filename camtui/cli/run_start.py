@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from camtui.cli.console import has_screen, print_json, print_message, stdout_con
 from camtui.cli.options import OutputOptions
 from camtui.data_folders import remember
 from camtui.executors import ComputeSettings
+from camtui.format.numbers import duration
 from camtui.missing_weights import fetch_weights, missing_weights
 from camtui.planning import stored_plan
 from camtui.runs import reference, sizes_file
@@ -109,7 +111,7 @@ def start_run(ctx: typer.Context, request: RunRequest, output: OutputOptions) ->
         print_message(
             f"preparing {request.run_reference}: starting its driver and loading the first network"
         )
-    handoff = launch(request)
+    handoff = launch(request, partial(_print_waiting, request) if say else None)
     if handoff.labels and not output.quiet:
         print_message(handoff.labels)
     if output.detach:
@@ -120,14 +122,33 @@ def start_run(ctx: typer.Context, request: RunRequest, output: OutputOptions) ->
         raise typer.Exit(_follow(handoff, quiet=output.quiet, as_json=output.json))
 
 
+def _print_waiting(request: RunRequest, seconds: float) -> None:
+    """Print what a run waits for before it is under way."""
+    plan = request.plan
+    network = plan.backbones[0].name if plan else "its first network"
+    print_message(
+        f"preparing {request.run_reference}: loading {network} and trying it on an image, "
+        f"{duration(seconds)} so far"
+    )
+
+
 def _check_images(request: RunRequest) -> str:
-    """What is wrong with the folder, the labels or the truth is said before any process is started; returns what to warn of."""
+    """Check folder, labels and truth before any process is started.
+
+    Returns:
+        What to warn of, empty where there is nothing.
+
+    Raises:
+        UsageError: there are no images, or no labels or truth where the plan needs them.
+    """
+    from evaluator.execution.labelling import check_target
     from evaluator.images import planned_images
     from evaluator.truth.folder import planned_truth
 
     if request.plan is None:
         return ""
     manifest, truths = planned_images(request.plan), planned_truth(request.plan)
+    check_target(request.plan, manifest)
     having = len(manifest.images) if truths is None else truths.having(manifest.images)
     if not having:
         raise UsageError(

@@ -103,12 +103,12 @@ def cell_views(reader: RunReader, ranked: Sequence[Metric] = ()) -> list[CellVie
 
 
 def rank_cells(views: Iterable[CellView], metric: Metric, paired: Paired) -> dict[int, Mark]:
-    """Best, ties with the best and second of some cells in one metric, by cell id.
+    """Return best, ties with the best and second of some cells in one metric, by cell id.
 
     Cells whose average equals the best, such as methods that are one map on a network, are best
-    together. A tie is a paired difference whose 95 % interval holds 0. Cells that are further apart than both
-    their intervals together cannot tie (the standard error of a difference is at most the sum of
-    both), so only near ones are read.
+    together. A tie is a paired difference whose 95 % interval holds 0. Cells that are further apart
+    than both their intervals together cannot tie (the standard error of a difference is at most the
+    sum of both), so only near ones are read.
     """
     having = [view for view in views if view.mean(metric.key) is not None and not view.control]
     ordered = sorted(having, key=lambda view: -metric.sign * _value(view, metric))

@@ -18,7 +18,7 @@ from evaluator.execution.class_names import (
     same_classes,
 )
 from evaluator.execution.journal import Journal
-from evaluator.execution.labelling import labelling, labels_of_ids, labels_of_names
+from evaluator.execution.labelling import labelling, labels_of_ids, labels_of_names, no_labels
 from evaluator.images import Manifest
 from evaluator.plan import RunPlan
 from evaluator.records import LoadedBackbone
@@ -111,18 +111,17 @@ class RunLabels:
         """
         images = self._reader.images.between(0, len(self._manifest.images))
         backbone = self._plan.backbones[position].name
+        loaded = self._reader.backbones()[backbone]
         found = labelling(
             images,
             backbone,
+            loaded.classes if loaded else (),
             from_file=self._plan.labels is not None,
             by_ids=imagenet(self._owner()),
         )
         self._journal.event("warning" if found.partial else "info", found.text)
         if self._plan.target == "label" and not found.labelled:
-            raise UsageError(
-                "--target label needs labels, and no image has one",
-                "camtui run --labels FILE.csv, or folders named by wnid",
-            )
+            raise no_labels()
         return found.text
 
     def _known(self) -> list[LoadedBackbone]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +53,22 @@ def test_an_error_from_the_driver_is_raised_as_itself() -> None:
     assert isinstance(
         launch.as_error({"kind": "?", "message": "m", "hint": "", "exit_code": 1}), RunFailed
     )
+
+
+def test_signs_of_life_while_a_run_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "WAITING_SECONDS", 0.05)
+    reading, writing = os.pipe()
+    waited: list[float] = []
+
+    def answer(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            os.write(writing, b"{}\n")
+
+    with os.fdopen(reading, "rb") as answers:
+        assert launch._read_handoff(answers, answer) == b"{}\n"
+        os.write(writing, b"at once\n")
+        assert launch._read_handoff(answers, None) == b"at once\n"
+    os.close(writing)
+    assert len(waited) == 3
+    assert waited == sorted(waited)

@@ -42,6 +42,7 @@ def status(
 def _status_lines(found: RunStatus) -> list[str]:
     from camtui.format.looks import look_text
     from camtui.format.numbers import count, duration, rate
+    from camtui.format.progress import percent_done, time_left
 
     lines = [f"run       {found.name} ({printable(found.path)})"]
     state = f"{found.state}, pid {found.pid}" if found.pid else found.state
@@ -52,8 +53,9 @@ def _status_lines(found: RunStatus) -> list[str]:
             f"{count(found.done)} of {count(found.total)}"
         )
     speed = f", {rate(found.rate)}" if found.rate else ""
-    left = f", {duration(found.eta)} left" if found.eta is not None else ""
-    lines.append(f"progress  {found.progress:.1%} after {duration(found.elapsed)}{speed}{left}")
+    lines.append(
+        f"progress  {percent_done(found, 1)} after {duration(found.elapsed)}{speed}{time_left(found)}"
+    )
     lines.append(f"images    {count(found.images)}")
     if found.look is not None and found.state != "complete":  # whose message says it
         lines.append(f"until     {look_text(found.look, found.images)}")

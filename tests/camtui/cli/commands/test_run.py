@@ -103,6 +103,32 @@ def test_the_dry_run_starts_nothing(home: Path) -> None:
     assert plan["forwards"] == 12 * (2 + 4098)
 
 
+@pytest.mark.parametrize("words", [["--dry-run"], []])
+def test_a_target_without_labels_is_refused_by_run_and_dry_run(
+    home: Path, words: list[str]
+) -> None:
+    """The pictures lie in a flat folder: no network can give them a label."""
+    result = camtui(*ask(home), "--target", "label", *words)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-2:] == [
+        "error: --target label needs labels, and no image has one",
+        "hint:  camtui run --labels FILE.csv, or folders named by wnid",
+    ]
+    assert not (home / "runs" / "pictures.db").exists()
+
+
+def test_the_dry_run_says_which_labels_are_known(home: Path) -> None:
+    folder = home / "pictures" / "cats"
+    folder.mkdir()
+    (folder / "cat.jpg").write_bytes(b"xx")
+    result = camtui(*ask(home), "--target", "label", "--dry-run")
+    assert result.returncode == 0, result.stderr
+    assert (
+        "labels    0 of 13 images by file or ImageNet id; folders named like a class count once "
+        "resnet50 is loaded\n" in result.stdout
+    )
+
+
 def test_the_dry_run_counts_what_is_there_and_says_how_the_run_would_grow(home: Path) -> None:
     assert camtui(*ask(home), "-n", "8", "-q").returncode == 0
     again = camtui(*ask(home), "-n", "8", "--dry-run").stdout

@@ -39,3 +39,33 @@ def test_one_line_leaves_out_what_is_not_known(two_runs: Path) -> None:
     )
     assert "left" not in status_line(replace(live, rate=None, eta=None))
     assert "38%, 1m00 left" in status_line(replace(live, rate=2.0, eta=60.0, progress=0.38))
+
+
+def test_work_that_is_left_is_never_called_done(two_runs: Path) -> None:
+    """A stage without forwards leaves the share of forwards at 1 and its price at 0."""
+    live = replace(
+        status_in(two_runs / "runs" / "good.db"),
+        state="running",
+        stage="ARCC",
+        done=0,
+        total=8,
+        progress=1.0,
+        eta=0.2,
+        rate=None,
+    )
+    assert " · 0/8 images · 99%" in status_line(live)
+    assert "left" not in status_line(live)
+    (line,) = [line for line in _status_lines(live) if line.startswith("progress")]
+    assert line.startswith("progress  99.9% after ")
+    assert "left" not in line
+
+
+def test_a_live_run_between_stages_says_what_it_does_and_what_to_type(two_runs: Path) -> None:
+    status = status_in(two_runs / "runs" / "good.db")
+    live = replace(status, state="running", stage="", failures=0, advice="camtui watch good")
+    assert status_line(replace(live, progress=0.5)) == (
+        "good: running · loading a network · camtui watch good"
+    )
+    assert status_line(replace(live, progress=1.0)) == (
+        "good: running · everything is computed, ending · camtui watch good"
+    )
