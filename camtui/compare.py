@@ -100,7 +100,7 @@ def compare_runs(
     if not common:
         raise NotFound(
             f"no common cell: {_listed(mine)} and {_listed(theirs)}",
-            "cells pair by equal backbone and method names",
+            "cells pair by equal backbone and method names, options and weights' file names included",
         )
     found = [
         cell

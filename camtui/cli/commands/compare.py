@@ -72,9 +72,10 @@ def compare(
 ) -> None:
     """Compare runs image by image, or a run with the paper.
 
-    Differences are paired over the images that both have, with 95 % intervals. Cells pair by
-    backbone and method, images by path. Weights may differ (that is what is compared); target,
-    preprocessing, precision, layer and, for curves, steps must not. A change is the second run
+    Differences are paired over the images that both have, with 95 % intervals. Cells pair by the
+    names of backbone and method, options included, images by path. Weights may differ (that is what
+    is compared) where their files have one name; target, preprocessing, precision, layer and, for
+    curves, steps must not. A change is the second run
     minus the first, in points.
 
     Example: camtui compare before after --fail-on-drop 1
