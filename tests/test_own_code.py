@@ -85,6 +85,12 @@ version = "1.2"
 
 [project.entry-points."camtui.methods"]
 plugcam = "plugin_of_mine.cams:PlugCAM"
+
+[project.entry-points."camtui.metrics"]
+plugkept = "plugin_of_mine.cams:METRIC"
+
+[project.entry-points."camtui.backbones"]
+plugnet = "plugin_of_mine.nets:build"
 """
 
 
@@ -180,9 +186,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
         "--data",
         str(place.data),
         "-b",
-        "./net.py:build",
+        "./net.py:build,plugnet",
         "-m",
         "gradcam",
+        "--metric",
+        "plugkept",
         "-n",
         "2",
         "--name",
@@ -199,7 +207,9 @@ def _install(place: Place) -> None:
     (project / "pyproject.toml").write_text(PROJECT)
     (project / "plugin_of_mine/__init__.py").write_text("")
     source = METHOD.format(mark=str(place.mark), cls="PlugCAM", key="plugcam", title="Plug-CAM")
+    source = source.replace('key="kept"', 'key="plugkept"')
     (project / "plugin_of_mine/cams.py").write_text(source)
+    (project / "plugin_of_mine/nets.py").write_text(NETWORK.format(mark=str(place.mark)))
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(place.folder)]
     done = subprocess.run(build, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -307,6 +317,22 @@ def test_listings_and_completion(here: Place) -> None:
     from camtui.cli import completion
 
     assert completion.methods("plug") == ["plugcam"]
+
+
+def test_metrics_and_backbones_of_an_installed_package(here: Place) -> None:
+    package = "plugin-of-mine 1.2"
+    listed = json.loads(typed("metrics", "--json").stdout)["installed"]
+    assert listed == [
+        {"key": "plugkept", "reference": "plugin_of_mine.cams:METRIC", "package": package}
+    ]
+    listed = json.loads(typed("backbones", "--json").stdout)["installed"]
+    assert listed == [
+        {"key": "plugnet", "reference": "plugin_of_mine.nets:build", "package": package}
+    ]
+    assert f"of the installed package {package}" in typed("backbones").stdout
+    rows = list(csv.DictReader(io.StringIO(typed("export", "nets", "-f", "csv").stdout)))
+    values = {row["backbone"]: float(row["plugkept"]) for row in rows}
+    assert values["plugin_of_mine.nets:build"] == values["net.py:build"] > 0, "one network"
 
 
 # -- whose code runs

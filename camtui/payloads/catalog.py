@@ -63,11 +63,20 @@ class BackbonePayload(TypedDict, closed=True):
     weights_file: str
 
 
+class InstalledPayload(TypedDict, closed=True):
+    """A method or metric that an installed package registers."""
+
+    key: str
+    reference: str
+    package: str
+
+
 class BackbonesPayload(TypedDict, closed=True):
     """camtui backbones --json."""
 
     backbones: list[BackbonePayload]
     others: list[str]
+    installed: list[InstalledPayload]
 
 
 class BenchedBackbonePayload(TypedDict):
@@ -123,14 +132,6 @@ class MethodPayload(TypedDict, closed=True):
     beyond_paper: bool
     control: bool
     needs_attention: bool
-
-
-class InstalledPayload(TypedDict, closed=True):
-    """A method or metric that an installed package registers."""
-
-    key: str
-    reference: str
-    package: str
 
 
 class MethodsPayload(TypedDict, closed=True):

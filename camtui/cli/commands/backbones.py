@@ -18,6 +18,7 @@ from evaluator.backbones import (
     torch_checkpoints,
 )
 from evaluator.errors import UsageError
+from evaluator.references import installed
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def backbones(
 ) -> None:
     """List the backbones, and whether their weights are here; or check one.
 
+    Those that installed packages register stand behind camtui's own; their code is not imported.
     Naming code with --check allows it to run from now on.
 
     Example: camtui backbones --check ./mynet.py:build --image photo.jpg
@@ -88,8 +90,16 @@ def _list(*, as_json: bool) -> None:
         }
         for key, backbone in known.items()
     ]
+    registered = sorted(installed("backbone").items())
     if as_json:
-        payload: BackbonesPayload = {"backbones": listed, "others": list(other_backbones())}
+        payload: BackbonesPayload = {
+            "backbones": listed,
+            "others": list(other_backbones()),
+            "installed": [
+                {"key": key, "reference": one.reference.text, "package": one.package}
+                for key, one in registered
+            ],
+        }
         print_json(payload)
         return
     print(f"{'KEY':<20} {'NETWORK':<20} {'LAYER':<12} {'HEAD':<10} {'CHANNELS':>8}  WEIGHTS")
@@ -100,6 +110,12 @@ def _list(*, as_json: bool) -> None:
         print(
             f"{backbone['key']:<20} {backbone['title']:<20} {layer:<12} {head:<10} "
             f"{backbone['channels']:>8}  {at_hand}"
+        )
+    for key, one in registered:
+        print(f"{printable(key):<20} {printable(one.reference.text)}")
+        print(
+            f"{'':<20} of the installed package {printable(one.package)}; camtui backbones --check "
+            f"{printable(key)} looks at it"
         )
     print_message(
         f"weights are looked for in {printable(torch_checkpoints())}; --weights FILE or "
