@@ -58,10 +58,7 @@ class BackboneSpec:
 
     @property
     def name(self) -> str:
-        """As shown: the key, with what differs from the defaults.
-
-        ``vgg16:layer=features.29,weights=random:0``.
-        """
+        """The key with the options that differ: ``vgg16:layer=features.29,weights=random:0``."""
         changed = [f"layer={self.layer}"] if self.layer else []
         if self.weights != DEFAULT_WEIGHTS:
             is_random = self.weights.startswith("random:")

@@ -1,6 +1,4 @@
-"""From a file's pixels to the square the network sees.
-
-The one rule for opening, resizing and cropping.
+"""Opening, resizing and cropping an image: the one rule, for networks and dashboard.
 
 Pillow only, imported when the first image is opened: the dashboard draws the same pixels that were
 evaluated, without torch.
@@ -70,9 +68,7 @@ def open_hashed(
     expected_size: int | None = None,
     expected_content: bytes | None = None,
 ) -> Opened:
-    """The image as RGB, or grey for networks of one channel.
-
-    The short side resized, then the central square.
+    """The central square of an image, its short side resized; RGB, or grey for one channel.
 
     With antialias, as torchvision's ``Resize`` and ``CenterCrop`` do on a PIL image. EXIF
     orientation is not applied, an animation shows its first frame, transparency is dropped, 16-bit
@@ -81,11 +77,11 @@ def open_hashed(
 
     Args:
         root: the data folder; the file must be a regular file under it, after following links.
-        path: bytes relative to it. wanted: sizes in pixels, interpolation and channels.
+        path: bytes relative to it.
+        wanted: sizes in pixels, interpolation and channels.
         expected_size: bytes the manifest recorded; another size means another file.
         expected_content: sha256 of the file that earlier rows were made from; without one, a JPEG
-        of whose data libjpeg warns and
-            a PNG whose checksums are wrong are refused too.
+            of whose data libjpeg warns and a PNG whose checksums are wrong are refused too.
 
     Raises:
         ImageUnreadable: with a reason word and a line for people.
@@ -103,7 +99,7 @@ def open_hashed(
 
 
 def _doubt(data: bytes) -> str:
-    """What is wrong with a file that Pillow decodes all the same, empty where nothing is seen.
+    """Damage of a file that Pillow decodes all the same, empty where none is seen.
 
     Asked once for each content.
     """
@@ -114,10 +110,7 @@ def _doubt(data: bytes) -> str:
 
 
 def _wrong_chunk(data: bytes) -> str:
-    """The first chunk of a PNG that its own checksum does not fit.
-
-    Of those that make the picture.
-    """
+    """The first chunk of a PNG's picture that its own checksum does not fit."""
     place = len(_PNG)
     while place + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, place)
@@ -154,9 +147,7 @@ def _decoded(data: bytes, wanted: Preprocessing) -> Image:
 
 @cache
 def _pillow() -> ModuleType:
-    """``PIL.Image``, silenced: on large images, odd EXIF and truncated TIFF tags it warns.
-
-    And here the pixels decide.
+    """``PIL.Image`` without its warnings of large images, odd EXIF and truncated TIFF tags.
 
     Once for the process: filters of warnings belong to all threads, and loaders that change them
     and put them back, each in its own time, leave a filter behind that nobody set.
@@ -169,9 +160,9 @@ def _pillow() -> ModuleType:
 
 
 def read_image(root: Path, path: bytes, expected_size: int | None = None) -> bytes:
-    """The bytes of an image's file. It is judged once it is open.
+    """The bytes of an image's file, which is judged once it is open.
 
-    What is judged by name may be another file a moment later.
+    By its name it may be another file a moment later.
 
     Raises:
         ImageUnreadable: there is no such regular file under the root, or it has another size.
@@ -229,10 +220,7 @@ def _as_rgb(image: Image) -> Image:
 
 
 class Placement(NamedTuple):
-    """Where the square lies in a resized image.
-
-    Its size in pixels, and the square's left and upper edge.
-    """
+    """The place of the square in a resized image: the image's size, the square's left and top."""
 
     size: tuple[int, int]
     left: int
@@ -240,9 +228,7 @@ class Placement(NamedTuple):
 
 
 def placement(width: int, height: int, wanted: Preprocessing) -> Placement:
-    """The short side of an image becomes ``wanted.resize`` pixels.
-
-    The square is the central ``wanted.side × wanted.side``.
+    """The place of the central square after the short side has become ``wanted.resize`` pixels.
 
     Raises:
         ImageUnreadable: a strip so thin that its enlargement would not fit in memory.
@@ -260,9 +246,7 @@ def placement(width: int, height: int, wanted: Preprocessing) -> Placement:
 
 
 def centre_square(image: Image, wanted: Preprocessing) -> Image:
-    """Short side to ``wanted.resize``.
-
-    (antialiased), then the central ``wanted.side`` × ``wanted.side``.
+    """Resize the short side to ``wanted.resize``, antialiased, and crop the central square.
 
     Raises:
         ImageUnreadable: a strip so thin that its enlargement would not fit in memory.
@@ -275,10 +259,7 @@ def centre_square(image: Image, wanted: Preprocessing) -> Image:
 
 
 def crop_mask(mask: NDArray[np.bool_], wanted: Preprocessing) -> NDArray[np.bool_]:
-    """The pixels of ``[height, width]`` that an image of that size keeps, ``[side, side]``.
-
-    Each takes its nearest one.
-    """
+    """The pixels of ``[height, width]`` that the square keeps, ``[side, side]``: nearest ones."""
     import numpy as np
     from PIL import Image
 

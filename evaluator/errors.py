@@ -1,17 +1,16 @@
-"""Every error that camtui raises on purpose.
+"""Errors that camtui raises on purpose: what was given, what was expected, what to type next.
 
-What was given, what was expected, and the next command to type.
-
-    CamtuiError                 exit code   meaning ├── UsageError                  2       the
-    request itself is wrong (unknown name, empty folder, bad option) ├── NotFound
-    4       nothing matched: no such run, cell or image ├── Mismatch                    4       the
-    run on disk and the request disagree ├── StoreError                  4       the file is not a
-    run of ours, or is damaged ├── TryAgain                    3       busy: another driver holds
-    the run, the device is taken ├── BackboneUnavailable         1       weights are not at hand and
-    cannot be fetched ├── RunFailed                   1       the evaluation could not go on ├──
-    ThresholdPassed             5       finished, but above a limit that the user set ├──
-    NotApplicable               2       a method that this backbone does not admit ├──
-    CodeNotAllowed              2       code of somebody else's that nobody has allowed to run here
+    CamtuiError                 exit code   meaning
+    ├── UsageError                  2       the request is wrong (unknown name, bad option)
+    ├── NotFound                    4       nothing matched: no such run, cell or image
+    ├── Mismatch                    4       the run on disk and the request disagree
+    ├── StoreError                  4       the file is not a run of ours, or is damaged
+    ├── TryAgain                    3       busy: another driver holds the run, the device is taken
+    ├── BackboneUnavailable         1       weights are not at hand and cannot be fetched
+    ├── RunFailed                   1       the evaluation could not go on
+    ├── ThresholdPassed             5       finished, but above a limit that the user set
+    ├── NotApplicable               2       a method that this backbone does not admit
+    ├── CodeNotAllowed              2       code that the user has not allowed to run here
     ├── ImageUnreadable             1       one image: costs one failure row per cell, never the run
     └── TruthUnusable               1       one image's truth: costs it the metrics that need one
 
@@ -48,19 +47,13 @@ class UsageError(CamtuiError):
 
 
 class NotApplicable(UsageError):
-    """A method that needs something this backbone does not have.
-
-    CAM without a GAP + linear head.
-    """
+    """A method that needs something this backbone does not have, as CAM a GAP + linear head."""
 
     kind = "not-applicable"
 
 
 class CodeNotAllowed(UsageError):
-    """Code that a file names and that the user has not.
-
-    It is not imported before they have said so.
-    """
+    """Code that a file names and the user has not allowed; it is not imported before."""
 
     kind = "not-allowed"
 
@@ -73,10 +66,7 @@ class NotFound(CamtuiError):
 
 
 class Mismatch(CamtuiError):
-    """The stored run and the request differ where they must agree.
-
-    The message shows the difference.
-    """
+    """The stored run and the request differ where they must agree; the message says in what."""
 
     exit_code = 4
     kind = "mismatch"
@@ -140,10 +130,7 @@ _OUT_OF_MEMORY = (
 
 
 def loses_device(error: BaseException) -> bool:
-    """Whether a CUDA context is lost, so that every later call of this process fails too.
-
-    Told by the exception's words.
-    """
+    """Whether an exception's words mean a lost CUDA context: every later call fails too."""
     return any(words in f"{type(error).__name__}: {error}" for words in _LOST_DEVICE)
 
 
@@ -178,7 +165,8 @@ class TruthUnusable(CamtuiError):
 
     Args:
         reason: a stable short word for grouping: ``no-truth``, ``truth-empty``, ``truth-size``,
-        ``truth-broken``. message: one line for people.
+            ``truth-broken``.
+        message: one line for people.
     """
 
     kind = "truth"

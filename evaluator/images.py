@@ -58,11 +58,14 @@ class Manifest:
     """The images of a data set in the order of evaluation.
 
     Attributes:
-        root: the data folder, links resolved. images: in the order of the seeded shuffle; labels by
-        ImageNet id or by file where these give them. sha256: over every path and size of the whole
-        data set, whatever the limit. total: images in the data set before the limit. folders: class
-        folders of the whole data set, sorted; empty for a flat folder. skipped_folders: folders that could
-        not be looked into; to be said to whoever believes that all images are here.
+        root: the data folder, links resolved.
+        images: in the order of the seeded shuffle; labels by ImageNet id or by file where these
+            give them.
+        sha256: over every path and size of the whole data set, whatever the limit.
+        total: images in the data set before the limit.
+        folders: class folders of the whole data set, sorted; empty for a flat folder.
+        skipped_folders: folders that could not be looked into; to be said to whoever believes that
+            all images are here.
     """
 
     root: Path
@@ -73,7 +76,7 @@ class Manifest:
     folders: tuple[str, ...] = ()
 
     def warning(self) -> str:
-        """What to say of the folders that are left out, empty where there are none."""
+        """A sentence on the folders that are left out, empty where there are none."""
         if not self.skipped_folders:
             return ""
         path, reason = self.skipped_folders[0]
@@ -82,7 +85,8 @@ class Manifest:
             if len(self.skipped_folders) > 1
             else "a folder is"
         )
-        return f"{count} left out: {printable(os.path.join(os.fsencode(self.root), path), 120)}: {reason}"
+        place = printable(os.path.join(os.fsencode(self.root), path), 120)
+        return f"{count} left out: {place}: {reason}"
 
 
 @cache
@@ -186,9 +190,7 @@ def find_images(
 
 
 def _walk(root: Path, skipped_folders: list[SkippedFolder]) -> Iterator[tuple[bytes, int]]:
-    """Every entry that is named like an image, also what cannot be read.
-
-    That becomes a failure with a reason, not a gap.
+    """Every entry that is named like an image; one that cannot be read becomes a failure later.
 
     Folders that cannot be looked into, and links to folders (which may lead out, or round), are
     added to ``skipped_folders``.

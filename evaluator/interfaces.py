@@ -1,7 +1,4 @@
-"""The two seams of execution: what a worker does with a device.
-
-``Session``), how the driver reaches workers (``Executor``.
-"""
+"""The interfaces of execution: ``Session``, a worker on its device; ``Executor``, many workers."""
 
 from __future__ import annotations
 
@@ -18,16 +15,19 @@ DEFAULT_SESSION = "evaluator.measuring.session:open_session"
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """What a worker needs to know before its first unit.
+    """Settings that a worker needs before its first unit.
 
     Attributes:
-        root: the data folder; image paths are relative to it. device: ``cpu``, ``cuda`` or
-        ``cuda:N``. batch_size: images in one forward, ``None`` to let the session choose. tuning:
-        file with the batch sizes that suit this machine, searched for where it has none; empty for
-        a default. threads: CPU threads for computing, ``None`` for the device's default. loaders:
-        threads that decode images ahead. hang_seconds: without progress for so long a worker is
-        taken to hang; half of it is what a method may take. 0: no limit. allowed: code that may be
-        imported: the text of each reference → the hash of its source.
+        root: the data folder; image paths are relative to it.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        batch_size: images in one forward, ``None`` to let the session choose.
+        tuning: file with the batch sizes that suit this machine, searched for where it has none;
+            empty for a default.
+        threads: CPU threads for computing, ``None`` for the device's default.
+        loaders: threads that decode images ahead.
+        hang_seconds: without progress for so long a worker is taken to hang; half of it is what a
+            method may take. 0: no limit.
+        allowed: code that may be imported: the text of each reference → the hash of its source.
     """
 
     plan: RunPlan
@@ -42,7 +42,7 @@ class SessionSettings:
 
 
 class DeviceFigures(NamedTuple):
-    """What the device says of itself; ``None`` where it says nothing. Percent, bytes, watts, °C."""
+    """Figures of a device in percent, bytes, watts, °C; ``None`` where it tells none."""
 
     utilisation: float | None = None
     memory_used: int | None = None
@@ -68,10 +68,7 @@ class Session(Protocol):
         """Begin decoding the unit's images; returns at once."""
 
     def evaluate(self, unit: Unit) -> UnitResult:
-        """Evaluate a unit of the loaded backbone.
-
-        An unreadable image becomes failures, not an exception.
-        """
+        """Evaluate a unit of the loaded backbone; an unreadable image becomes failures."""
 
     def figures(self) -> DeviceFigures:
         """Utilisation and memory now."""
@@ -84,10 +81,7 @@ OpenSession = Callable[[SessionSettings], Session]
 
 
 class Ready(NamedTuple):
-    """A worker has loaded a backbone (``loaded`` set) or has merely started.
-
-    ``loaded`` is ``None``.
-    """
+    """A worker has loaded a backbone, or has merely started (``loaded`` is ``None``)."""
 
     worker: int
     position: int | None
@@ -115,7 +109,8 @@ class Error(NamedTuple):
 
     Attributes:
         kind: ``errors.CamtuiError.kind``, else ``error`` or ``out-of-memory``; ``exit_code`` to
-        match. loading: the unit's backbone could not be loaded; the unit itself has not been tried.
+            match.
+        loading: the unit's backbone could not be loaded; the unit itself has not been tried.
         fatal: the device is of no use to this process any more: replace the worker.
     """
 
@@ -130,10 +125,7 @@ class Error(NamedTuple):
 
 
 class WorkerLost(NamedTuple):
-    """A worker died or was ended; the units it had come back.
-
-    ``running`` is the one it was computing.
-    """
+    """A worker died or was ended; its units come back, ``running`` the one it was computing."""
 
     worker: int
     reason: str
@@ -142,10 +134,7 @@ class WorkerLost(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """A worker is given up, because of the node it is on.
-
-    The units it had come back, the others go on without it.
-    """
+    """A worker is given up because of its node; its units come back, the others go on."""
 
     worker: int
     reason: str
@@ -163,25 +152,19 @@ ExecutorEvent = Ready | Started | Done | Error | WorkerLost | LeftOut | Figures
 
 
 class Executor(Protocol):
-    """Carries units to workers. Every submitted unit ends in Done, Error.
+    """Carries units to workers; every submitted unit ends in an event at least once.
 
-    WorkerLost or LeftOut at least once, in any order.
+    The event is Done, Error, WorkerLost or LeftOut; units end in any order.
     """
 
     def start(self) -> None:
         """Start the workers."""
 
     def capacity(self) -> int:
-        """How many units could be submitted now.
-
-        Each worker takes at most two, one computing and one being decoded.
-        """
+        """Number of units that could be submitted now: a worker computes one and decodes one."""
 
     def takes(self, unit: Unit) -> bool:
-        """Whether a unit that was lost could be submitted now.
-
-        What one device has lost is tried on another first.
-        """
+        """Whether a lost unit could be submitted now: on another device than lost it, first."""
 
     def submit(self, unit: Unit, timeout: Callable[[], float]) -> None:
         """Hand a unit to the worker that suits it best.
@@ -192,7 +175,7 @@ class Executor(Protocol):
         """
 
     def poll(self, timeout: float) -> Sequence[ExecutorEvent]:
-        """What has happened; waits at most ``timeout`` seconds for the first event."""
+        """Events so far; waits at most ``timeout`` seconds for the first."""
 
     def kill(self, worker: int) -> None:
         """End a worker at once; it is started again and its units come back as ``WorkerLost``."""

@@ -1,6 +1,4 @@
-"""What libjpeg says against a JPEG that it decodes all the same: "Corrupt JPEG data.
-
-Premature end of data segment".
+"""Warnings of libjpeg about a JPEG that it decodes all the same: "Corrupt JPEG data: …".
 
 Pillow decodes such files and keeps libjpeg's warnings to itself; simplejpeg tells them.
 """
@@ -16,8 +14,8 @@ _WARNINGS = (
     "Invalid SOS parameters",
     "Unknown Adobe color",
 )
-"""How libjpeg's warnings begin; other refusals are about kinds of JPEG that simplejpeg does not
-know and Pillow does.
+"""The beginning of libjpeg's warnings; other refusals are about kinds of JPEG that simplejpeg does
+not know and Pillow does.
 """
 
 

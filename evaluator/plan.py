@@ -146,7 +146,7 @@ class RunPlan:
     def from_json(text: str) -> RunPlan:
         """The plan of ``to_json``, which was validated when it was stored.
 
-        A run can be read when its weights' file has gone.
+        It is not validated again: a run can be read when its weights' file has gone.
 
         Raises:
             ValueError: this is no JSON; UsageError: it is no plan.

@@ -1,4 +1,4 @@
-"""Whether a plan can be carried out, as far as can be told without torch."""
+"""Validation of a plan, as far as it can be told without torch whether it can be met."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What the first n images decide about the methods of one backbone.
-
-Which is best, which are worse, how well each is known.
+"""Decisions of the first n images on the methods of one backbone: best, worse, how well known.
 
 Sums of products of the three components of ADCC are kept for all methods of the backbone, in
 integers: what is decided after n images does not depend on how they were read. An image counts
@@ -35,7 +33,7 @@ before the first image.
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the images so far say of the methods in the race, in their order.
+    """Estimates from the images so far, of the methods in the race, in their order.
 
     Attributes:
         n: images that count.
@@ -47,10 +45,7 @@ class Estimate:
     covariance: NDArray[np.float64]
 
     def difference(self, a: int, b: int) -> tuple[float, float]:
-        """ADCC of the first less that of the second.
-
-        And the standard deviation of the difference of their ψ.
-        """
+        """ADCC of the first less that of the second, and the deviation of their ψ's difference."""
         variance = self.covariance[a, a] + self.covariance[b, b] - 2 * self.covariance[a, b]
         return float(self.adcc[a] - self.adcc[b]), _sd(variance)
 
@@ -60,10 +55,7 @@ def _sd(variance: float) -> float:
 
 
 def rule_rho(rule: Rule, pairs: int) -> float:
-    """ρ for the number of images at which the rule is expected to stop.
-
-    A function of the rule, never of what was measured.
-    """
+    """ρ for the number of images at which the rule is expected to stop, by the rule alone."""
     alpha = ALPHA if rule.kind == "ci" else ALPHA / max(1, pairs)
     width = rule.width if rule.kind == "ci" else rule.margin
     return rho_for(max(BURN_IN, expected_images(width, _TYPICAL_SD[rule.kind], alpha)), alpha)

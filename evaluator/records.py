@@ -1,7 +1,4 @@
-"""What travels between the parts.
-
-Plain frozen records, no behaviour beyond what follows from their fields.
-"""
+"""Records that travel between the parts: plain, frozen, no behaviour beyond their fields."""
 
 from __future__ import annotations
 
@@ -23,10 +20,12 @@ class ImageRef(NamedTuple):
 
     Attributes:
         id: rank in the seeded shuffle, from 0: running means over the first n are unbiased at any
-        n. path: bytes relative to the data root; file names need not be UTF-8. size: bytes, the
-        guard against another file under the same name. label: ImageNet class index, ``None`` where
-        unknown. content: sha256 of the file that the run's rows were made from, ``None`` before the
-        first of them.
+            n.
+        path: bytes relative to the data root; file names need not be UTF-8.
+        size: bytes, the guard against another file under the same name.
+        label: ImageNet class index, ``None`` where unknown.
+        content: sha256 of the file that the run's rows were made from, ``None`` before the first of
+            them.
     """
 
     id: int
@@ -37,15 +36,17 @@ class ImageRef(NamedTuple):
 
 
 class StoredMap(NamedTuple):
-    """What a finished row knows that optional metrics need.
+    """The part of a finished row that optional metrics need.
 
     No pass over the clean image or the explanation map is repeated.
 
     Attributes:
         target: class index c; ``y``, ``o``: confidence in it on the image and on the explanation
-        map. values: the saliency map at the layer's resolution, float32 little-endian; ``None`` for
-        a fixed map. measured: key and value of the metrics that others are computed from
-        (``Metric.of``), as far as the image has them.
+            map.
+        values: the saliency map at the layer's resolution, float32 little-endian; ``None`` for a
+            fixed map.
+        measured: key and value of the metrics that others are computed from (``Metric.of``), as far
+            as the image has them.
     """
 
     target: int
@@ -60,10 +61,12 @@ class Unit:
     """The smallest piece of work that is handed out: some cells of one backbone on some images.
 
     Attributes:
-        id: of this handing out; a unit that is lost comes again under another id. backbone:
-        position in the plan's backbones. cells: cell ids and ``methods``: their method specs, in
-        step. metrics: those to measure on stored maps; empty for the row itself. maps: for curves:
-        ``(cell, image)`` → the stored map; it lacks rows that are not what was written.
+        id: of this handing out; a unit that is lost comes again under another id.
+        backbone: position in the plan's backbones.
+        cells: cell ids and ``methods``: their method specs, in step.
+        metrics: those to measure on stored maps; empty for the row itself.
+        maps: for curves: ``(cell, image)`` → the stored map; it lacks rows that are not what was
+            written.
     """
 
     id: int
@@ -82,9 +85,11 @@ class Row:
 
     Attributes:
         target: class explained; ``predicted``: argmax of the clean image (the same unless
-        ``--target label``). y, o: probability of the target on the image and on the explanation
-        map. degenerate: the map is all zero: nothing spoke for the class. map: the saliency map at
-        the layer's resolution, float32 little-endian, ``None`` for a fixed map.
+            ``--target label``).
+        y, o: probability of the target on the image and on the explanation map.
+        degenerate: the map is all zero: nothing spoke for the class.
+        map: the saliency map at the layer's resolution, float32 little-endian, ``None`` for a fixed
+            map.
     """
 
     cell: int
@@ -104,9 +109,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One optional metric of one image in one cell.
+    """One optional metric of one image in one cell; of a curve the area, and S + 1 points.
 
-    Of a curve the area, and its S + 1 points as float16.
+    Attributes:
+        curve: the points as float16, little-endian; empty where the metric is no curve.
     """
 
     cell: int
@@ -134,9 +140,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class UnitResult:
-    """What became of a unit; rows, measurements and failures together cover every.
-
-    (cell, image) of it.
+    """The outcome of a unit: rows, measurements and failures cover every (cell, image) of it.
 
     Attributes:
         notes: lines for the run's history, such as a batch that had to be made smaller.
@@ -158,9 +162,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """From a decoded image to a network's input.
-
-    The defaults are the protocol's: those of torchvision's classifiers.
+    """The way from a decoded image to a network's input; by default torchvision's classifiers'.
 
     Attributes:
         side: height and width of the input in pixels, after the centre crop.
@@ -179,10 +181,7 @@ class Preprocessing:
 
 
 def for_channels(usual: Preprocessing, channels: int) -> Preprocessing:
-    """The same for images of so many channels.
-
-    What stands for colours becomes its mean for a grey image.
-    """
+    """The same for images of so many channels; a grey image gets the mean over the colours."""
     if channels == usual.channels:
         return usual
     mean, std = ((sum(values) / len(values),) * channels for values in (usual.mean, usual.std))
@@ -191,21 +190,23 @@ def for_channels(usual: Preprocessing, channels: int) -> Preprocessing:
 
 @dataclass(frozen=True, slots=True)
 class LoadedBackbone:
-    """What a worker learnt by loading a backbone.
-
-    Stored once per run and checked at every later load.
+    """A backbone as a worker has loaded it; stored once per run, checked at every later load.
 
     Attributes:
         weights: for people: ``IMAGENET1K_V1``, ``random:0``, a file name; ``sha256`` over the
-        tensors themselves. layer: dotted name of the target layer; K ``channels`` of ``height`` ×
-        ``width``. gap_linear: head is global average pooling and one linear layer. classes: class
-        names by index, empty where unknown; ``class_count``: C, 0 in files of version 1.
-        preprocessing: from a decoded image to the input. score: what turns logits into confidence.
-        cut: ``graph`` or ``hooks``, see ``networks.splitting`` and ``networks.hooks``. tokens:
-        prefix tokens before the map's, where the layer gives tokens; ``None`` where it gives a
-        feature map. source: sha256 of the code or file that built the network, empty for networks
-        known by name. attention: how many attention blocks can be looked into, each over the
-        positions of the target layer's map.
+            tensors themselves.
+        layer: dotted name of the target layer; K ``channels`` of ``height`` × ``width``.
+        gap_linear: head is global average pooling and one linear layer.
+        classes: class names by index, empty where unknown; ``class_count``: C, 0 in files of
+            version 1.
+        preprocessing: from a decoded image to the input.
+        score: what turns logits into confidence.
+        cut: ``graph`` or ``hooks``, see ``networks.splitting`` and ``networks.hooks``.
+        tokens: prefix tokens before the map's, where the layer gives tokens; ``None`` where it
+            gives a feature map.
+        source: sha256 of the code or file that built the network, empty for networks known by name.
+        attention: how many attention blocks can be looked into, each over the positions of the
+            target layer's map.
     """
 
     key: str
@@ -267,14 +268,15 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a run's rule (``--until``) has decided so far.
+    """The decision of a run's rule (``--until``) so far.
 
     Attributes:
-        rule: in words; ``images``: of the seeded order, looked at so far. needed: about how many it
-        takes, ``None`` before that can be said. decided: after how many images nothing was open any
-        more, ``None`` until then. dropped: cell → images after which it was certainly worse than
-        the best, where it is computed no further. verdicts: what is known of each backbone, one
-        line each.
+        rule: in words; ``images``: of the seeded order, looked at so far.
+        needed: about how many it takes, ``None`` before that can be said.
+        decided: after how many images nothing was open any more, ``None`` until then.
+        dropped: cell → images after which it was certainly worse than the best, where it is
+            computed no further.
+        verdicts: what is known of each backbone, one line each.
     """
 
     rule: str
@@ -287,10 +289,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """One worker process as last seen by the driver.
-
-    Device figures are ``None`` where the device has none.
-    """
+    """One worker process as last seen by the driver; figures that its device lacks are ``None``."""
 
     id: int
     device: str
@@ -317,9 +316,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """The run as its file tells it; whether its driver is alive is another question.
-
-    ``execution.lock``.
+    """The run as its file tells it; ``store.lock`` tells whether its driver is alive.
 
     Attributes:
         started: of the first session; ``resumed``: of the newest; ``worked``: seconds of those

@@ -1,7 +1,5 @@
 """Confidence sequences: intervals that hold at every number of images at once.
 
-However often one looks. Formulas on arrays.
-
 Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, *Time-uniform central limit theory and asymptotic
 confidence sequences*, Annals of Statistics 52 (2024), theorem 2.2: with σ̂ the standard deviation
 of the first n values,
@@ -26,10 +24,7 @@ _MOST = 10**9
 
 
 def tightest(alpha: float) -> float:
-    """``x = nρ²`` at which the sequence is narrowest for its n.
-
-    The root of ``x = log(x + 1) − 2 log α``.
-    """
+    """``x = nρ²`` of the narrowest sequence for its n: the root of ``x = log(x + 1) − 2 log α``."""
     x = -2 * log(alpha)
     for _ in range(50):
         x = log(x + 1) - 2 * log(alpha)
@@ -56,9 +51,8 @@ def half_width(n: ArrayLike, sd: ArrayLike, alpha: ArrayLike, rho: float) -> Flo
 def p_value(n: ArrayLike, distance: ArrayLike, sd: ArrayLike, rho: float) -> Floats:
     """The smallest α at which the interval leaves out what lies ``distance`` from the mean.
 
-    Valid at every n at once.
-
-    1 where the distance is 0 or negative; 0 where values without any spread lie apart.
+    Valid at every n at once. 1 where the distance is 0 or negative; 0 where values without any
+    spread lie apart.
     """
     n, distance, sd = (np.asarray(value, dtype=float) for value in (n, distance, sd))
     x = n * rho**2
@@ -69,7 +63,7 @@ def p_value(n: ArrayLike, distance: ArrayLike, sd: ArrayLike, rho: float) -> Flo
 
 
 def holm(p: Floats, family: ArrayLike, alpha: float) -> NDArray[np.bool_]:
-    """Which of the hypotheses fall by Holm's step-down procedure (1979), in the last axis.
+    """The hypotheses that fall by Holm's step-down procedure (1979), in the last axis.
 
     Args:
         p: of those that have not fallen yet, infinite where one is not tested.
@@ -84,10 +78,7 @@ def holm(p: Floats, family: ArrayLike, alpha: float) -> NDArray[np.bool_]:
 
 
 def images_for(width: float, sd: float, alpha: float, rho: float) -> int:
-    """The first n at which half of the interval is at most ``width``.
-
-    If the spread stays as it is.
-    """
+    """The first n at which half of the interval is at most ``width``, at the present spread."""
     if sd == 0:
         return 1
     low, high = 0, 1

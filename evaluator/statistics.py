@@ -1,10 +1,8 @@
 """Means, standard errors and the headline ADCC from running sums; paired differences.
 
-Plain arithmetic, no arrays.
-
-Sums are integers in units of 2⁻⁴⁰: addition is then associative, so that a table does not depend on
-the order in which workers finished, to the last digit. A value in [0, 1] is rounded by at most
-5e-13; 8 million images fit 64 bits.
+Plain arithmetic, no arrays. Sums are integers in units of 2⁻⁴⁰: addition is then associative, so
+that a table does not depend on the order in which workers finished, to the last digit. A value in
+[0, 1] is rounded by at most 5e-13; 8 million images fit 64 bits.
 """
 
 from __future__ import annotations
@@ -20,16 +18,16 @@ Z95 = 1.959963984540054
 """Half-width of a 95 % normal interval in standard errors."""
 
 COMPONENTS = ("average_drop", "coherency", "complexity")
-"""What ADCC is made of; their cross-products are summed beside their squares."""
+"""The components of ADCC; their cross-products are summed beside their squares."""
 
 ARCC_SOURCES = ("coherency", "complexity", "road")
-"""What ARCC is made of."""
+"""The metrics that ARCC is computed from."""
 
 
 def arcc_components(coherency: float, complexity: float, road: float) -> tuple[float, float, float]:
-    """The three parts of ARCC, each in [0, 1] and better the higher.
+    """The three parts of ARCC: coherency, 1 − complexity, ``R = clip(2·ROAD, 0, 1)``.
 
-    Coherency, 1 − complexity, ``R = clip(2·ROAD, 0, 1)``.
+    Each is in [0, 1], and the higher the better.
     """
     return coherency, 1 - complexity, min(1.0, max(0.0, 2 * road))
 
@@ -78,13 +76,14 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class CellSummary:
-    """What is known of one cell so far.
+    """The averages of one cell so far.
 
     Attributes:
-        n: rows; ``failed``: images without one; ``degenerate``: rows whose map is all zero. means:
-        metric → its mean; ``adcc`` is the headline, the harmonic mean of the averaged components.
-        mean_image_adcc: the mean of the per-image ADCC, another number. mean_image_arcc: the same
-        of ARCC, whose headline is ``means["arcc"]``.
+        n: rows; ``failed``: images without one; ``degenerate``: rows whose map is all zero.
+        means: metric → its mean; ``adcc`` is the headline, the harmonic mean of the averaged
+            components.
+        mean_image_adcc: the mean of the per-image ADCC, another number.
+        mean_image_arcc: the same of ARCC, whose headline is ``means["arcc"]``.
     """
 
     cell: int
@@ -97,10 +96,7 @@ class CellSummary:
 
 
 def mean_of(sums: Sums, metric: str) -> Mean | None:
-    """The mean of one metric with the standard error of a simple random sample.
-
-    ``None`` without values.
-    """
+    """The mean of one metric with the standard error of a simple random sample, or ``None``."""
     first = sums.get((metric, ""))
     if first is None or first.n == 0:
         return None
@@ -112,10 +108,7 @@ def mean_of(sums: Sums, metric: str) -> Mean | None:
 
 
 def harmonic_adcc(average_drop: float, coherency: float, complexity: float) -> float:
-    """ADCC of three numbers (Poppi et al., 2021, equation 5), fractions.
-
-    0 where a component is 0.
-    """
+    """ADCC of three fractions (Poppi et al., 2021, equation 5); 0 where a component is 0."""
     parts = (coherency, 1 - complexity, 1 - average_drop)
     return 0.0 if min(parts) <= 0 else 3 / sum(1 / part for part in parts)
 
@@ -163,16 +156,13 @@ def harmonic_mean(parts: Sequence[float]) -> float:
 
 
 def _harmonic_slopes(parts: Sequence[float]) -> list[float]:
-    """How much the harmonic mean grows with each part; all 0 where it is 0."""
+    """The gradient of the harmonic mean by its parts; 0 where the mean is 0."""
     mean = harmonic_mean(parts)
     return [mean**2 / len(parts) / part**2 if mean else 0.0 for part in parts]
 
 
 def headline_arcc(sums: Sums) -> Mean | None:
-    """ARCC of a cell, aggregated as ADCC is.
-
-    The harmonic mean of the averaged parts, with its standard error.
-    """
+    """ARCC of a cell: the harmonic mean of the averaged parts, with its standard error."""
     firsts = [sums[part, ""] for part in ARCC_PARTS if (part, "") in sums]
     if len(firsts) < len(ARCC_PARTS) or not firsts[0].n:
         return None
@@ -266,10 +256,7 @@ def summarise(
 
 @dataclass(frozen=True, slots=True)
 class PairedDifference(Mean):
-    """First minus second over the ``n`` images that both have.
-
-    The difference of the averages over them.
-    """
+    """First minus second: the difference of the averages over the ``n`` common images."""
 
     @property
     def tie(self) -> bool:
@@ -306,10 +293,7 @@ def paired_difference(metric: str, pairs: Iterable[Pair]) -> PairedDifference | 
 
 
 def _adcc_difference(both: list[Pair]) -> tuple[float, list[float]]:
-    """First minus second, and ``ψ^A − ψ^B`` of every image but for a constant.
-
-    Which does not touch their spread.
-    """
+    """First minus second, and ``ψ^A − ψ^B`` of every image up to a constant."""
     first, second = (
         {name: sum(pair[side][name] for pair in both) / len(both) for name in COMPONENTS}
         for side in (0, 1)
@@ -324,13 +308,10 @@ def _adcc_difference(both: list[Pair]) -> tuple[float, list[float]]:
 
 def _arcc_difference(both: list[Pair]) -> tuple[float, list[float]]:
     """The same for ARCC."""
-    parts = [
-        tuple(arcc_components(*(one[name] for name in ARCC_SOURCES)) for one in pair)
-        for pair in both
-    ]
+    parts = [(_arcc_components_of(one), _arcc_components_of(other)) for one, other in both]
     averages = [
-        [sum(pair[side][place] for pair in parts) / len(parts) for place in range(3)]
-        for side in (0, 1)
+        [sum(values) / len(parts) for values in zip(*side, strict=True)]
+        for side in zip(*parts, strict=True)
     ]
     slopes, others = map(_harmonic_slopes, averages)
     spread = [
@@ -341,7 +322,11 @@ def _arcc_difference(both: list[Pair]) -> tuple[float, list[float]]:
     return harmonic_mean(averages[0]) - harmonic_mean(averages[1]), spread
 
 
+def _arcc_components_of(image: Mapping[str, float]) -> tuple[float, ...]:
+    return arcc_components(*(image[name] for name in ARCC_SOURCES))
+
+
 def average_arcc(images: Sequence[Mapping[str, float]]) -> float:
     """The headline of images whose components are given by name."""
-    parts = [arcc_components(*(one[name] for name in ARCC_SOURCES)) for one in images]
+    parts = [_arcc_components_of(one) for one in images]
     return harmonic_mean([sum(part) / len(parts) for part in zip(*parts, strict=True)])

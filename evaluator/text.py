@@ -1,7 +1,4 @@
-"""Text for people: strings from outside made safe to print.
-
-(the one rule for names, exceptions, logs), near names, counts.
-"""
+"""Text for people: strings from outside made safe to print, near names, counts."""
 
 from __future__ import annotations
 
@@ -39,24 +36,17 @@ def _visible(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: the byte 0x80..0xFF itself
         return f"\\x{code - 0xDC00:02x}"
-    return (
-        f"\\x{code:02x}"
-        if code < 0x100
-        else f"\\u{code:04x}"
-        if code < 0x10000
-        else f"\\U{code:08x}"
-    )
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def counted(n: int, thing: str) -> str:
-    """How many there are: ``1 image``, ``50,000 images``."""
+    """A number with its noun: ``1 image``, ``50,000 images``."""
     return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """The nearest known name as ``did you mean 'x'? ``.
-
-    Or an empty string where none has most of its letters.
-    """
+    """The nearest known name as ``did you mean 'x'? ``, empty where none is near."""
     near = get_close_matches(given, list(known), n=1)
     return f"did you mean '{near[0]}'? " if near else ""

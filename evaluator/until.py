@@ -1,7 +1,4 @@
-"""When a run has enough images: the rule of ``--until``, understood and checked.
-
-What it decides stands in ``race``.
-"""
+"""The rule of ``--until``, parsed and checked; ``race`` decides by it."""
 
 from __future__ import annotations
 
@@ -27,17 +24,21 @@ EVERY_IMAGE = "all"
 """``--until all``: the run takes every image, as it does without a rule."""
 
 _WIDTH = re.compile(r"\s*ci\s*<=\s*(\S+)\s*")
-_EXAMPLE = "for example --until 'ci<=0.5' (points of ADCC), --until decided, or --until all for every image"
+_EXAMPLE = (
+    "for example --until 'ci<=0.5' (points of ADCC), --until decided,"
+    " or --until all for every image"
+)
 
 
 class Rule(NamedTuple):
-    """What must be known before a run ends.
+    """A stopping rule: what must be known before a run ends.
 
     Attributes:
         kind: ``ci``: every cell's ADCC to ± ``width``; ``decided``: of every backbone which method
-        is best, up to ``margin``. width: half of the interval, a fraction; ``margin``: difference
-        in ADCC that does not matter, a fraction. drop: methods that are certainly worse than the
-        best are computed no further.
+            is best, up to ``margin``.
+        width: half of the interval, a fraction; ``margin``: difference in ADCC that does not
+            matter, a fraction.
+        drop: methods that are certainly worse than the best are computed no further.
     """
 
     kind: Literal["ci", "decided"]
@@ -112,10 +113,7 @@ def enough_to_look(images: int) -> None:
 
 
 def next_look(images: int) -> int:
-    """After how many images the rule is looked at next.
-
-    50, 60, 70 … and from 2 000 on at about every hundredth more.
-    """
+    """The number of images at the next look: 50, 60, 70 …, from 2 000 on about 1 % more."""
     if images < BURN_IN:
         return BURN_IN
     step = max(10, images // 1000 * 10)

@@ -1,7 +1,4 @@
-"""What a launcher asks of a driver.
-
-Plain values that travel as one JSON document on the driver's standard input.
-"""
+"""The request of a launcher to a driver: one JSON document on the driver's standard input."""
 
 from __future__ import annotations
 
@@ -67,8 +64,9 @@ class RaySettings:
 
     Attributes:
         address: of a cluster to join, ``auto`` or ``HOST:PORT``; empty: a Ray of our own on this
-        machine. workers: how many, ``None`` for one on each GPU (or node). gpus_per_worker: counts
-        on devices of the kind ``cuda``.
+            machine.
+        workers: how many, ``None`` for one on each GPU (or node).
+        gpus_per_worker: counts on devices of the kind ``cuda``.
     """
 
     address: str = ""
@@ -78,7 +76,7 @@ class RaySettings:
 
 @dataclass(frozen=True)
 class DriverSettings:
-    """How a run is carried out; which numbers it has does not depend on it.
+    """Settings of a run that do not decide which numbers it has.
 
     The batch size decides in which order floating-point sums are made: rows differ by up to 5e-6
     between batch sizes. Curves of one stored map agree to 1e-6; of maps that differ in the last
@@ -86,15 +84,18 @@ class DriverSettings:
 
     Attributes:
         devices: one worker each: ``cpu``, ``cuda:N``; repeated for several workers on one.
-        batch_size: images in one forward, ``None`` to adapt. tuning: where the sizes that suit this
-        machine are remembered. max_failures: as typed, empty for no limit. on_finish: command that
-        gets a JSON document on its standard input when the run ends, also when it crashes. session:
-        ``module:function`` that a worker calls; tests put a fake evaluator there. hang_seconds: no
-        progress for so long, and for ten times what a unit usually takes: the worker is replaced.
+        batch_size: images in one forward, ``None`` to adapt.
+        tuning: where the sizes that suit this machine are remembered.
+        max_failures: as typed, empty for no limit.
+        on_finish: command that gets a JSON document on its standard input when the run ends, also
+            when it crashes.
+        session: ``module:function`` that a worker calls; tests put a fake evaluator there.
+        hang_seconds: no progress for so long, and for ten times what a unit usually takes: the
+            worker is replaced.
         load_seconds: the same for starting a worker and loading (perhaps downloading) a backbone.
-        retry_seconds: pause between attempts to write on a full disk. ray: compute on Ray;
-        ``devices`` then names only the kind, ``cpu`` or ``cuda``. ``None``: processes of this
-        machine.
+        retry_seconds: pause between attempts to write on a full disk.
+        ray: compute on Ray; ``devices`` then names only the kind, ``cpu`` or ``cuda``. ``None``:
+            processes of this machine.
     """
 
     devices: tuple[str, ...] = ("cpu",)
@@ -139,11 +140,14 @@ class RunRequest:
     """One request to carry out a run.
 
     Attributes:
-        db: absolute path of the run's file. name: of a new run. plan: what is asked for; ``None``
-        to go on with the plan that is stored. retry_failed: forget the failures first, so that
-        those images are tried again. run_reference: what a user types for the run in other commands; the
-        file's path where it has no name that they know. allowed: code that the user lets this run
-        import: the text of each reference → the hash of its source.
+        db: absolute path of the run's file.
+        name: of a new run.
+        plan: what is asked for; ``None`` to go on with the plan that is stored.
+        retry_failed: forget the failures first, so that those images are tried again.
+        run_reference: what a user types for the run in other commands; the file's path where it has
+            no name that they know.
+        allowed: code that the user lets this run import: the text of each reference → the hash of
+            its source.
     """
 
     db: Path
@@ -156,7 +160,7 @@ class RunRequest:
 
     @property
     def log(self) -> Path:
-        """Where a detached driver's output goes."""
+        """The file for a detached driver's output."""
         return log_path(self.db)
 
     def to_json(self) -> str:

@@ -1,4 +1,1 @@
-"""One SQLite file per run: ``schema`` says what it holds, ``writer`` is the driver's alone.
-
-``reader`` everybody else's.
-"""
+"""One SQLite file per run: its tables (``schema``), its one ``writer``, and the ``reader``."""

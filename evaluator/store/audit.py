@@ -49,7 +49,7 @@ def _schema(reader: RunReader) -> list[str]:
 
 
 def remark(reader: RunReader) -> str:
-    """What the file lacks because an older camtui began it; empty as a rule."""
+    """Say what the file lacks because an older camtui began it; empty as a rule."""
     if reader.checks.born_sealed():
         return ""
     return (
@@ -59,7 +59,7 @@ def remark(reader: RunReader) -> str:
 
 
 def _unreadable(reader: RunReader) -> Iterator[str]:
-    """What must be understood to read a run at all."""
+    """Problems with what must be understood to read a run at all."""
     for question in (reader.info, reader.plan, reader.backbones, reader.stages):
         try:
             question()

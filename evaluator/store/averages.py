@@ -74,10 +74,7 @@ class Averages:
             return summaries
 
     def _without_drop(self, cell: int, sums: Sums) -> list[tuple[float, float]]:
-        """Coherency and complexity of the rows whose drop is undefined.
-
-        Hardly ever any, and the index on ADCC finds them.
-        """
+        """Coherency and complexity of rows without a drop: hardly any, found by ADCC's index."""
         rows, drops = sums.get(("coherency", "")), sums.get(("average_drop", ""))
         if rows is None or (drops is not None and drops.n == rows.n):
             return []
@@ -176,7 +173,7 @@ class Averages:
     def _arcc_pairs(
         self, first: int, second: int
     ) -> Iterator[tuple[dict[str, float], dict[str, float]]]:
-        """What ARCC is computed from, of the images for which both cells have all of it."""
+        """The sources of ARCC, of the images for which both cells have all of them."""
         sides: list[dict[int, dict[str, float]]] = []
         for cell in (first, second):
             found = self._file.all(

@@ -74,7 +74,7 @@ class CellWriter:
         )
 
     def _has_checked_values(self, cell: int) -> bool:
-        """Whether anything was measured in a cell since there are checksums, which name the cell."""
+        """Whether anything in a cell has a checksum, which names the cell."""
         return any(
             self._file.execute(
                 f"SELECT 1 FROM {table} WHERE cell_id = ? AND checksum NOT NULL LIMIT 1", (cell,)

@@ -21,10 +21,7 @@ _LOG_BYTES = 8 * 2**20
 
 
 def is_full(error: sqlite3.Error) -> bool:
-    """Whether SQLite could not write because the disk.
-
-    (or the quota) is full, or the file may not become larger.
-    """
+    """Whether SQLite could not write: full disk or quota, or a limit on the file's size."""
     code: int = getattr(error, "sqlite_errorcode", 0)
     if code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE:
         return True
@@ -32,16 +29,13 @@ def is_full(error: sqlite3.Error) -> bool:
 
 
 def file_size_limit() -> int | None:
-    """The most bytes that a file of this process may have.
-
-    (``ulimit -f``), ``None`` where there is no limit.
-    """
+    """The most bytes that a file of this process may have (``ulimit -f``), or ``None``."""
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     return None if limit == resource.RLIM_INFINITY else limit
 
 
 def full_words() -> str:
-    """What is full, for people."""
+    """Say what is full, for people."""
     limit = file_size_limit()
     return (
         "disk full"
@@ -51,10 +45,7 @@ def full_words() -> str:
 
 
 def bytes_needed(reader: RunReader, path: Path) -> int:
-    """About how much more the run will write, from what it has written for each.
-
-    (cell, image) so far.
-    """
+    """About how many bytes the run will yet write, by those of each (cell, image) so far."""
     stages = reader.stages()
     pairs_of = {stage.id: len(stage.cells) * max(1, len(stage.metrics)) for stage in stages}
     total = sum(stage.images * pairs_of[stage.id] for stage in stages)

@@ -1,6 +1,4 @@
-"""The files of a run: its database.
-
-And what lies beside it under a name made from the database's own.
+"""The files of a run: its database, and those beside it whose names are made from its own.
 
 A folder of runs may have been received from somebody. No link is followed there when something is
 written, nothing is written into a file that others know by another name, and nothing is taken for
@@ -20,14 +18,11 @@ from evaluator.text import printable
 
 _ELSEWHERE = "choose another place: --db PATH"
 _LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (info|warning|error) ")
-"""How a log begins."""
+"""The beginning of a log."""
 
 
 def real(database: Path) -> Path:
-    """A database's own path: two names of one file, one of them a link.
-
-    Have one lock and one log.
-    """
+    """A database's own path, links resolved: a file and a link to it have one lock, one log."""
     return Path(os.path.realpath(database))
 
 
@@ -43,10 +38,7 @@ def log_path(database: Path) -> Path:
 
 
 def known_log(database: Path) -> Path:
-    """The log that there is: ``NAME.db.log``.
-
-    Or ``NAME.log`` where an older camtui has begun the run and written that.
-    """
+    """The log that there is: ``NAME.db.log``, or ``NAME.log`` where an older camtui wrote that."""
     log = log_path(database)
     old = real(database).with_suffix(".log")
     return old if not os.path.lexists(log) and _begins_like_a_log(old) else log
@@ -93,10 +85,8 @@ def _not_ours(status: os.stat_result, owner: int | None) -> str:
 def open_database(database: Path, *, create: bool) -> int:
     """Open a run's database to hold on to its inode.
 
-    The caller keeps the descriptor for as long as SQLite has the file open.
-
-    Closing any descriptor of a file gives up all POSIX locks that this process has on it, SQLite's
-    among them.
+    The caller keeps the descriptor for as long as SQLite has the file open. Closing any descriptor
+    of a file gives up all POSIX locks that this process has on it, SQLite's among them.
 
     Raises:
         UsageError: a link to nothing, no regular file, somebody else's, or known by another name,
@@ -158,10 +148,7 @@ def open_log(log: Path, owner: int | None = None) -> int:
 
 
 def open_to_read(path: Path) -> int | None:
-    """A regular file beside a run, open for reading.
-
-    ``None`` where there is none, also behind a link.
-    """
+    """Open a regular file beside a run; ``None`` where there is none, also behind a link."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -183,10 +170,7 @@ def _begins_like_a_log(path: Path) -> bool:
 
 
 def is_run(database: Path) -> bool:
-    """Whether a file's first bytes say that it is a run of camtui.
-
-    However damaged the rest may be.
-    """
+    """Whether a file is a run of camtui by its first bytes, however damaged the rest may be."""
     descriptor = open_to_read(real(database))
     if descriptor is None:
         return False

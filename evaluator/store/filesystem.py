@@ -1,4 +1,4 @@
-"""Where a run's file may lie: SQLite's log and locks need a disk of this machine."""
+"""Refusal of network file systems: SQLite's log and locks need a disk of this machine."""
 
 from __future__ import annotations
 

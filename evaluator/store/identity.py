@@ -1,4 +1,4 @@
-"""Whether a database is a run of ours, of a version that this camtui knows, and nothing but data."""
+"""Refusal of databases that are no run of ours, of an unknown version, or that hold code."""
 
 from __future__ import annotations
 
@@ -53,14 +53,11 @@ def refuse_foreign(connection: sqlite3.Connection, path: Path, hint: str) -> int
 
 
 def _lacking_columns(connection: sqlite3.Connection) -> list[str]:
-    """Columns of ``_ADDED_LATER`` that a run lacks, ``TABLE.COLUMN``; none where it has no table."""
+    """Columns of ``_ADDED_LATER`` that a run lacks; none where it has no table ``run``."""
     if not connection.execute("SELECT 1 FROM pragma_table_info('run')").fetchone():
         return []
-    return [
-        f"{table}.{column}"
-        for table, columns in _ADDED_LATER.items()
-        for column in columns
-        if not connection.execute(
-            "SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (table, column)
-        ).fetchone()
-    ]
+    lacking = []
+    for table, columns in _ADDED_LATER.items():
+        found = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+        lacking += [f"{table}.{column}" for column in columns if (column,) not in found]
+    return lacking

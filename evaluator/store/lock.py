@@ -1,10 +1,9 @@
-"""Whose run it is: locks that the driver holds for life.
+"""The locks of a run, which its driver holds for life.
 
-The kernel frees them at death, and names the holder meanwhile.
-
-There are two. A POSIX lock on ``NAME.db.lock`` answers at once who holds it, and the file has room
-for a note. The other is on the database's own inode (``flock``, which SQLite does not use): it
-stays where it is when the lock file is deleted, and when the database is opened by another name.
+The kernel frees them at its death, and names the holder meanwhile. There are two. A POSIX lock on
+``NAME.db.lock`` answers at once who holds it, and the file has room for a note. The other is on the
+database's own inode (``flock``, which SQLite does not use): it stays where it is when the lock file
+is deleted, and when the database is opened by another name.
 """
 
 from __future__ import annotations
@@ -67,10 +66,7 @@ class RunLock:
         return descriptor
 
     def hold_database(self) -> None:
-        """Lock the database too, where it is new; it is made, empty.
-
-        To be done before SQLite opens it.
-        """
+        """Make a database that is new, empty, and lock it, before SQLite opens it."""
         if self._database is None:
             self._database = _locked_database(self._name, create=True)
 
@@ -79,10 +75,7 @@ class RunLock:
         return self._database is not None and not _is_current(self._database, self._place)
 
     def problem(self) -> str:
-        """Why the files that are held are no longer those that others find by their names.
-
-        Empty as a rule.
-        """
+        """Say which of the held files others no longer find by its name; empty as a rule."""
         if self.lost_database():
             return f"{printable(self._name)} was removed or replaced while it ran"
         if not _is_current(self._descriptor, self._path):
@@ -90,9 +83,7 @@ class RunLock:
         return ""
 
     def note(self, text: str) -> None:
-        """Leave a line for whoever looks at the run from outside.
-
-        Why it is paused, empty where it is not.
+        """Leave a line for whoever looks at the run: why it is paused, empty where it is not.
 
         It is written in place, over room that was taken with the lock: a disk that is full keeps
         nobody from reading why.
@@ -109,10 +100,7 @@ class RunLock:
             )  # when it was taken is when the run was started
 
     def release(self, *, remove: bool = False) -> None:
-        """Give the locks back; ``remove`` takes the lock file away too.
-
-        Where the run itself is gone.
-        """
+        """Give the locks back; ``remove`` takes the lock file away too, the run being gone."""
         if remove and _is_current(self._descriptor, self._path):
             self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
@@ -182,7 +170,7 @@ def _is_current(descriptor: int, path: Path) -> bool:
 def lock_holder(database: Path) -> int | None:
     """The pid of the driver that holds this run, ``None`` when nobody does.
 
-    Must not be asked by the driver itself.
+    Not to be asked by the driver itself.
     """
     descriptor = open_to_read(lock_path(database))
     if descriptor is None:
@@ -205,7 +193,7 @@ def _has_two_names(database: Path) -> bool:
 
 
 def _database_holder(database: Path) -> int | None:
-    """Who has locked the database itself; asked where the lock file is gone or may be another's."""
+    """The pid that has locked the database itself; for a lock file that is gone or another's."""
     try:
         status = os.stat(database)
         lines = LOCKS.read_text("ascii", "replace").splitlines()
@@ -225,7 +213,7 @@ def _database_holder(database: Path) -> int | None:
 
 
 def lock_note(database: Path) -> str:
-    """What the holder of the lock has to say, empty where there is nothing."""
+    """The note of the lock's holder, empty where there is none."""
     descriptor = open_to_read(lock_path(database))
     if descriptor is None:
         return ""

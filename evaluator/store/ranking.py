@@ -14,10 +14,7 @@ from evaluator.text import printable
 
 
 class RankedImage(NamedTuple):
-    """One place in a list of worst or best images.
-
-    ``(value, image)`` is the key to the next page.
-    """
+    """One place in a list of worst or best images: the key to the next page."""
 
     image: int
     value: float

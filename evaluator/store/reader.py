@@ -81,7 +81,7 @@ class RunReader:
         self.close()
 
     def moment(self) -> AbstractContextManager[None]:
-        """Everything that is asked within it is answered from the file as it stood at one moment."""
+        """Answer everything that is asked within it from the file as it stood at one moment."""
         return self.file.moment()
 
     def own_log(self) -> str:
@@ -97,10 +97,7 @@ class RunReader:
         copy_database(self.file.connection, target)
 
     def data_version(self) -> int:
-        """Changes when the file has changed since this connection last looked.
-
-        An idle tick costs this and no more.
-        """
+        """A number that changes when another connection has changed the file."""
         return int(self.file.one("PRAGMA data_version")[0])
 
     def info(self) -> RunInfo:
@@ -149,7 +146,7 @@ class RunReader:
         ]
 
     def stages(self) -> list[Stage]:
-        """Stretches of work in order, with what is done.
+        """Stages in order, with the images that are done.
 
         An image counts once all cells of the stage have or have failed it.
         """
@@ -163,12 +160,8 @@ class RunReader:
             " FROM stages s JOIN backbones b ON b.id = s.backbone_id ORDER BY s.id"
         ):
             ids, names = tuple(json.loads(cells)), tuple(json.loads(metrics))
-            parts = [
-                done.get((cell, metric), 0)
-                for cell in ids
-                if cell not in dropped
-                for metric in (names or ("",))
-            ]
+            left = [cell for cell in ids if cell not in dropped]
+            parts = [done.get((cell, metric), 0) for cell in left for metric in names or ("",)]
             finished = sum(min(total, part) for part in parts) // len(parts) if parts else total
             stages.append(
                 Stage(id_, title, backbone, ids, names, total, finished, seconds, timed, forwards)
@@ -176,10 +169,7 @@ class RunReader:
         return stages
 
     def look(self) -> Look | None:
-        """What the run's rule has decided so far.
-
-        ``None`` where it has none, or nobody has looked yet.
-        """
+        """The latest decision of the run's rule; ``None`` without a rule, or before a look."""
         if not self.file.all("SELECT 1 FROM sqlite_schema WHERE name = 'looks'"):
             return None  # a file of version 1
         rows = self.file.all("SELECT rule, images, needed, decided, dropped, verdicts FROM looks")
@@ -190,7 +180,7 @@ class RunReader:
         return Look(rule, images, needed, decided, left, tuple(json.loads(verdicts)))
 
     def images_wanted(self) -> int:
-        """How many images every cell is to have: all, or those by which the rule was met."""
+        """Number of images that every cell is to have: all, or those by which the rule was met."""
         look = self.look()
         return (
             int(self.file.one("SELECT image_count FROM run")[0])
@@ -221,10 +211,11 @@ class RunReader:
 
     def workers(self) -> list[WorkerState]:
         """The workers of the running session as the driver last saw them."""
-        columns = "id, device, pid, state, heartbeat, restarts, utilisation, memory_used, memory_total, power, temperature"
-        return [
-            WorkerState(*row) for row in self.file.all(f"SELECT {columns} FROM workers ORDER BY id")
-        ]
+        found = self.file.all(
+            "SELECT id, device, pid, state, heartbeat, restarts, utilisation, memory_used,"
+            " memory_total, power, temperature FROM workers ORDER BY id"
+        )
+        return [WorkerState(*row) for row in found]
 
     def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         """The newest ``limit`` events with an id above ``after``, oldest first."""
@@ -235,7 +226,7 @@ class RunReader:
         return [Event(*row) for row in reversed(rows)]
 
     def failures(self, cell: int | None = None, limit: int = -1) -> list[Failure]:
-        """What has no value, and why."""
+        """Failures: what has no value, and why; of one cell or of all."""
         return [
             Failure(*row)
             for row in self.file.all(
@@ -247,14 +238,11 @@ class RunReader:
         ]
 
     def failure_count(self) -> int:
-        """How many (cell, image) pairs have failed, optional metrics included.
-
-        That an image has no truth is no failure.
-        """
+        """Number of failures, those of optional metrics included; a missing truth is none."""
         return int(self.file.one("SELECT count(*) FROM failures WHERE reason != ?", (NO_TRUTH,))[0])
 
     def without_truth(self) -> int:
-        """How many images have no value of the metrics that need a truth because there is none."""
+        """Number of images without a truth, where metrics need one."""
         return int(
             self.file.one(
                 "SELECT count(DISTINCT image_id) FROM failures WHERE reason = ?", (NO_TRUTH,)
@@ -263,7 +251,7 @@ class RunReader:
 
 
 def _loaded(values: dict[str, Any], plan: Callable[[], RunPlan]) -> LoadedBackbone:
-    """What is stored of a backbone, as a record.
+    """The record of a stored backbone.
 
     Version 1 kept mean and standard deviation alone: every side was 224, and the short side stood
     in the plan.

@@ -29,9 +29,7 @@ DAMAGE = (
     ArithmeticError,
     RecursionError,
 )
-"""What reading a damaged file raises: SQLite's own errors, and values that are not what they were
-written as.
-"""
+"""Exceptions of reading a damaged file: SQLite's own, and those of values of a wrong kind."""
 
 CACHE_KIB = 32_000
 """A cell of 50 000 images with its maps fits: scanning it again takes half as long as with SQLite's
@@ -39,14 +37,16 @@ CACHE_KIB = 32_000
 """
 
 SMALL_CACHE_KIB = 4_000
-"""For connections that stay open for hours, such as a display's: a cache fills as its file grows."""
+"""For connections that stay open for hours, as a display's: a cache fills as its file grows."""
 
 
 class ReadOnlyFile:
     """A connection that can only read, checked to be a run of ours.
 
     Attributes:
-        path: the file. version: of its tables. connection: SQLite's own.
+        path: the file.
+        version: of its tables.
+        connection: SQLite's own.
     """
 
     def __init__(self, path: Path, *, cache_kib: int = CACHE_KIB) -> None:
@@ -90,10 +90,7 @@ class ReadOnlyFile:
         return connection
 
     def _open_immutable(self, error: sqlite3.OperationalError) -> sqlite3.Connection:
-        """A finished run in a folder that cannot be written.
-
-        SQLite needs to be told that nobody writes.
-        """
+        """Open a finished run in a folder that cannot be written: nobody writes, SQLite is told."""
         log = beside(self.path, "-wal")
         if log.exists() and log.stat().st_size:
             raise StoreError(
@@ -140,7 +137,7 @@ class ReadOnlyFile:
 
     @contextmanager
     def moment(self) -> Iterator[None]:
-        """Everything that is asked within it is answered from the file as it stood at one moment."""
+        """Answer everything that is asked within it from the file as it stood at one moment."""
         if self.connection.in_transaction:
             yield
             return

@@ -1,7 +1,4 @@
-"""Taking a part of a run out again.
-
-A backbone or a method, with every row that was computed for it, under the run's lock.
-"""
+"""Removal of a backbone or a method from a run, with all that was computed for it."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from evaluator.text import did_you_mean, printable
 
 
 class Part(NamedTuple):
-    """What would go.
+    """A part of a run that would go.
 
     Attributes:
         plan: what is left; ``cells``: ids; ``positions``: of backbones in the plan.
@@ -34,7 +31,7 @@ class Part(NamedTuple):
 def part_of(
     reader: RunReader, *, backbones: tuple[str, ...] = (), methods: tuple[str, ...] = ()
 ) -> Part:
-    """What removing backbones or methods would take out of a run; nothing is changed.
+    """The part that removing backbones or methods would take out of a run; nothing is changed.
 
     Args:
         backbones, methods: as the run names them.

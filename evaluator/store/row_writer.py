@@ -62,7 +62,7 @@ class RowWriter:
     def _from_the_same_files(self, result: UnitResult) -> UnitResult:
         """The result with failures in place of what was made from changed images.
 
-        The first content of an image is remembered.
+        The content of an image is stored with its first row.
         """
         execute = self._file.execute
         changed: dict[int, str] = {}
@@ -111,10 +111,7 @@ class RowWriter:
         }
 
         def origin(measured: Measurement) -> tuple[str, bytes, bytes | None]:
-            """Cell and file; neither where it comes from a row of version 1.
-
-            Whose file may become known later.
-            """
+            """Cell and file; neither of a row of version 1, whose file may become known later."""
             path, content = files[measured.image]
             return (identities[measured.cell] if content is not None else ""), path, content
 
@@ -170,10 +167,7 @@ class RowWriter:
         )
 
     def _arcc_sources(self, measurements: Sequence[Measurement]) -> list[ArccSources]:
-        """What the measurements of ARCC among these were computed from.
-
-        All of it is stored by now.
-        """
+        """The sources of the measurements of ARCC among these, all of them stored by now."""
         query = f"{ARCC_SOURCES} AND a.cell_id = ? AND a.image_id = ?"
         keys = [(one.cell, one.image) for one in measurements if one.metric == "arcc"]
         return [ArccSources(*row) for key in keys for row in self._file.execute(query, key)]

@@ -123,7 +123,7 @@ class Rows:
         return (Measurement(*row) for row in found)
 
     def every_arcc_source(self) -> Iterator[ArccSources]:
-        """What every measurement of ARCC was computed from; streams."""
+        """The sources of every measurement of ARCC; streams."""
         return (ArccSources(*row) for row in self._file.stream(ARCC_SOURCES))
 
     def finished(
@@ -196,7 +196,10 @@ class Rows:
     ) -> dict[int, list[tuple[str, float]]]:
         """Image → key and value of some optional metrics."""
         known: dict[int, list[tuple[str, float]]] = defaultdict(list)
-        query = "SELECT image_id, metric, value FROM measurements WHERE cell_id = ? AND metric = ? AND image_id BETWEEN ? AND ?"
+        query = (
+            "SELECT image_id, metric, value FROM measurements"
+            " WHERE cell_id = ? AND metric = ? AND image_id BETWEEN ? AND ?"
+        )
         for key in metrics:
             for image, metric, value in self._file.all(query, (cell, key, first, last)):
                 known[image].append((metric, value))

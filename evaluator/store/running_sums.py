@@ -19,7 +19,8 @@ class _CellSums:
     """Sums and histograms of one cell.
 
     Attributes:
-        sums: (a, b) → n and total. bins: (metric, bin) → n.
+        sums: (a, b) → n and total.
+        bins: (metric, bin) → n.
         intact: they fitted their checksum when they were read.
     """
 

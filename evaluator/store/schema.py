@@ -31,7 +31,7 @@ CREATE TABLE run (
 CREATE TABLE backbones (
     id INTEGER PRIMARY KEY,           -- position in the plan
     name TEXT NOT NULL UNIQUE,
-    loaded TEXT                       -- JSON, records.LoadedBackbone; NULL until a worker has loaded it once
+    loaded TEXT                       -- JSON, records.LoadedBackbone; NULL until it has been loaded
 ) STRICT;
 
 CREATE TABLE cells (
@@ -56,9 +56,10 @@ CREATE TABLE results (
     image_id INTEGER NOT NULL REFERENCES images (id),
     target INTEGER NOT NULL, predicted INTEGER NOT NULL,
     y REAL NOT NULL, o REAL NOT NULL,
-    average_drop REAL, average_increase REAL NOT NULL, coherency REAL NOT NULL, complexity REAL NOT NULL, adcc REAL,
+    average_drop REAL, average_increase REAL NOT NULL,
+    coherency REAL NOT NULL, complexity REAL NOT NULL, adcc REAL,
     degenerate INTEGER NOT NULL,
-    map BLOB,                         -- float32 little-endian, h × w of the target layer; NULL for a fixed map
+    map BLOB,                         -- float32 little-endian, h × w; NULL for a fixed map
     PRIMARY KEY (cell_id, image_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX results_by_adcc ON results (cell_id, adcc, image_id);
@@ -68,7 +69,7 @@ CREATE TABLE measurements (
     metric TEXT NOT NULL,
     image_id INTEGER NOT NULL REFERENCES images (id),
     value REAL NOT NULL,
-    curve BLOB NOT NULL,              -- S + 1 points, float16 little-endian; empty where the metric is no curve
+    curve BLOB NOT NULL,              -- S + 1 points, float16 little-endian; or empty
     PRIMARY KEY (cell_id, metric, image_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -88,7 +89,7 @@ CREATE TABLE sums (                   -- statistics.Sums, committed with the row
     PRIMARY KEY (cell_id, a, b)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE histograms (             -- 20 equal bins of [0, 1], committed with the rows that they count
+CREATE TABLE histograms (             -- 20 equal bins, committed with the rows that they count
     cell_id INTEGER NOT NULL REFERENCES cells (id),
     metric TEXT NOT NULL, bin INTEGER NOT NULL, n INTEGER NOT NULL,
     PRIMARY KEY (cell_id, metric, bin)
@@ -99,13 +100,14 @@ CREATE TABLE stages (
     title TEXT NOT NULL,
     backbone_id INTEGER NOT NULL REFERENCES backbones (id),
     cells TEXT NOT NULL, metrics TEXT NOT NULL,        -- JSON lists
-    forwards_per_image REAL NOT NULL,                  -- planned, for the ETA before anything is measured
+    forwards_per_image REAL NOT NULL, -- planned, for the ETA before anything is measured
     seconds REAL NOT NULL DEFAULT 0, timed_images INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE workers (
     id INTEGER PRIMARY KEY,
-    device TEXT NOT NULL, pid INTEGER NOT NULL, state TEXT NOT NULL, heartbeat REAL NOT NULL, restarts INTEGER NOT NULL,
+    device TEXT NOT NULL, pid INTEGER NOT NULL, state TEXT NOT NULL,
+    heartbeat REAL NOT NULL, restarts INTEGER NOT NULL,
     utilisation REAL, memory_used INTEGER, memory_total INTEGER, power REAL, temperature REAL
 ) STRICT;
 
@@ -135,7 +137,7 @@ ALTER TABLE failures ADD COLUMN checksum BLOB;
 ALTER TABLE stages ADD COLUMN checksum BLOB;
 ALTER TABLE workers ADD COLUMN checksum BLOB;
 ALTER TABLE events ADD COLUMN checksum BLOB;
-CREATE TABLE looks (                  -- what the plan's rule (--until) has decided so far; the driver works it out anew
+CREATE TABLE looks (                  -- decision of the plan's rule; the driver works it out anew
     id INTEGER PRIMARY KEY CHECK (id = 1),
     rule TEXT NOT NULL,
     images INTEGER NOT NULL,          -- looked at, in the seeded order
@@ -148,7 +150,7 @@ CREATE TABLE looks (                  -- what the plan's rule (--until) has deci
 """
 
 VERSION_3 = """
-CREATE TABLE sum_checksums (          -- evaluator.store.running_sums: over all sums, over all histograms of a cell
+CREATE TABLE sum_checksums (          -- over all sums, over all histograms of a cell
     cell_id INTEGER PRIMARY KEY REFERENCES cells (id),
     sums BLOB NOT NULL,
     histograms BLOB NOT NULL
@@ -168,10 +170,7 @@ def histogram_bin(value: float, low: float = 0.0, high: float = 1.0) -> int:
 
 @cache
 def least_of_bin(place: int, low: float = 0.0, high: float = 1.0) -> float:
-    """The smallest number that ``histogram_bin`` puts into a bin or a later one, by bisection.
-
-    What it computes is rounded.
-    """
+    """The smallest number that ``histogram_bin``, which rounds, puts into a bin or a later one."""
     if place <= 0:
         return low
     if place >= HISTOGRAM_BINS:

@@ -1,9 +1,8 @@
-"""Keeps the checksums of all records but rows and measurements.
+"""Sealed tables: those whose records have a checksum, kept by temporary triggers.
 
-Temporary triggers of the writer's own connection.
-
-They are no part of the file, which holds no code; whatever writes through that connection cannot
-forget them.
+Rows and measurements get theirs from ``row_writer``. The triggers belong to the writer's
+connection. They are no part of the file, which holds no code; whatever writes through that
+connection cannot forget them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What rows add to the running sums and to the histograms of their cells.
+"""The share of rows in the running sums and histograms of their cells.
 
 The one rule, for the writer and for the audit.
 """
@@ -19,7 +19,7 @@ Deltas = dict[tuple[int, str, str], list[int]]
 
 
 class ArccSources(NamedTuple):
-    """What the ARCC of one image in one cell was computed from."""
+    """The numbers that the ARCC of one image in one cell was computed from."""
 
     cell: int
     coherency: float
@@ -39,10 +39,10 @@ ARCC_SOURCES = (
 def sums_of(
     rows: Iterable[Row], measurements: Iterable[Measurement], arcc: Iterable[ArccSources] = ()
 ) -> tuple[Deltas, Counter[tuple[int, str, int]]]:
-    """What some rows add to the running sums and to the histograms of their cells.
+    """Sum up rows and measurements for the running sums and histograms of their cells.
 
     Args:
-        arcc: of the measurements of ARCC, what they were computed from.
+        arcc: the sources of the measurements of ARCC.
 
     Returns:
         ``(cell, a, b) → [n, Σ]`` in units of 2⁻⁴⁰, and ``(cell, metric, bin) → n``.

@@ -23,7 +23,8 @@ class WritableFile:
     """The one connection that writes to a run. The caller holds ``lock.RunLock``.
 
     Attributes:
-        path: the file. connection: SQLite's own.
+        path: the file.
+        connection: SQLite's own.
     """
 
     def __init__(self, path: Path) -> None:
@@ -102,10 +103,7 @@ class WritableFile:
             self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Close the file; the write-ahead log is folded in, also where somebody still reads.
-
-        The file alone is the run then.
-        """
+        """Fold the write-ahead log in, also where somebody still reads, and close the file."""
         with suppress(sqlite3.Error):  # a full disk, a reader that stays: the log stays too
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.connection.close()
@@ -124,7 +122,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _back_up(connection: sqlite3.Connection, path: Path, version: int) -> None:
-    """Copy the whole file before it is changed: ``NAME.db.v1``, the next name where that is taken."""
+    """Copy the whole file before it is changed: ``NAME.db.v1``, or the next name that is free."""
     for number in count(1):
         target = beside(path, f".v{version}" if number == 1 else f".v{version}-{number}")
         if not os.path.lexists(target):

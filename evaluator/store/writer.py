@@ -31,7 +31,8 @@ class RunWriter:
     """A run's file, open for writing. One per run at a time: the caller holds ``lock.RunLock``.
 
     Attributes:
-        file: the open file. cells, rows, repairs: write these parts of it.
+        file: the open file.
+        cells, rows, repairs: write these parts of it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -163,7 +164,7 @@ class RunWriter:
                 )
 
     def set_state(self, state: RunState, message: str = "") -> None:
-        """The run's state, with the time it ended where it has."""
+        """Store the run's state, with the time it ended where it has."""
         finished = time.time() if state in ("stopped", "complete", "failed") else None
         self.file.execute(
             "UPDATE run SET state = ?, message = ?, finished = ?, heartbeat = ?",
@@ -175,7 +176,7 @@ class RunWriter:
         self.file.execute("UPDATE run SET log = ?", (printable(log.name),))
 
     def heartbeat(self, workers: Iterable[WorkerState] = ()) -> None:
-        """The driver is alive, and so are these workers."""
+        """Record that the driver is alive, and so are these workers."""
         with self.file.transaction():
             self.file.execute("UPDATE run SET heartbeat = ?", (time.time(),))
             self.file.insert(
@@ -183,10 +184,7 @@ class RunWriter:
             )
 
     def add_versions(self, versions: Mapping[str, str]) -> None:
-        """What computed the rows: torch, torchvision, device and the like.
-
-        The newest says what the last session used.
-        """
+        """Record what computes the rows: torch, torchvision, device; the newest session's stay."""
         (text,) = self.file.execute("SELECT versions FROM run").fetchone()
         self.file.execute(
             "UPDATE run SET versions = ?",
@@ -194,13 +192,13 @@ class RunWriter:
         )
 
     def event(self, level: str, text: str) -> None:
-        """One line of the run's history."""
+        """Add a line to the run's history."""
         self.file.insert(
             "events", [{"time": time.time(), "level": level, "text": printable(text, 2000)}]
         )
 
     def set_labels(self, labels: Iterable[tuple[int, int]]) -> None:
-        """``(image, class index)`` for images whose label was unknown."""
+        """Store ``(image, class index)`` for images whose label was unknown."""
         with self.file.transaction():
             rows = [(label, image) for image, label in labels]
             self.file.executemany(
@@ -208,7 +206,7 @@ class RunWriter:
             )
 
     def replace_labels(self, labels: Iterable[tuple[int, int | None]]) -> None:
-        """``(image, class index)``, ``None`` for unknown, whatever was known before."""
+        """Store ``(image, class index)``, ``None`` for unknown, whatever was known before."""
         with self.file.transaction():
             rows = [(label, image) for image, label in labels]
             self.file.executemany(
@@ -216,7 +214,7 @@ class RunWriter:
             )
 
     def set_stages(self, stages: Sequence[Stage]) -> None:
-        """The stages of this session, with the times that they bring along."""
+        """Store the stages of this session, with the times that they bring along."""
         with self.file.transaction():
             self.file.execute("DELETE FROM stages")
             self.file.executemany(
@@ -239,7 +237,7 @@ class RunWriter:
             )
 
     def change_stage(self, stage: Stage) -> None:
-        """Other cells or costs for a stage, now that its backbone is known; times measured stay."""
+        """Change cells or costs of a stage once its backbone is known; times measured stay."""
         self.file.execute(
             "UPDATE stages SET title = ?, cells = ?, metrics = ?, forwards_per_image = ? WHERE "
             "id = ?",
@@ -253,7 +251,7 @@ class RunWriter:
         )
 
     def set_look(self, look: Look | None) -> None:
-        """What the plan's rule has decided so far; ``None`` where the plan has none."""
+        """Store what the plan's rule has decided so far; ``None`` where the plan has none."""
         with self.file.transaction():
             self.file.execute("DELETE FROM looks")
             if look is not None:
@@ -289,10 +287,7 @@ def _label_difference(file: WritableFile, manifest: Manifest) -> str:
 
 
 def _manifest_difference(connection: sqlite3.Connection, manifest: Manifest) -> str:
-    """In one line: how the folder differs from what the run was made from.
-
-    As far as its stored images tell.
-    """
+    """Say in one line how the folder differs from the stored images."""
     stored = dict(connection.execute("SELECT path, size FROM images").fetchall())
     now = {image.path: image.size for image in manifest.images}
     gone = [path for path in stored if path not in now]
@@ -307,4 +302,5 @@ def _manifest_difference(connection: sqlite3.Connection, manifest: Manifest) -> 
     )
     if other:
         parts.append(f"{len(other)} have another size (such as {printable(other[0], 60)})")
-    return f"the data folder has changed since the run began: {'; '.join(parts) or 'files were added or removed'}"
+    changes = "; ".join(parts) or "files were added or removed"
+    return f"the data folder has changed since the run began: {changes}"

@@ -302,9 +302,7 @@ def test_two_values_have_an_error_and_one_pair_has_none() -> None:
     assert single.value == pytest.approx(0.2)
 
 
-def test_two_perfect_explanations_have_adcc_one_and_two_worthless_ones_zero_both_without_spread() -> (
-    None
-):
+def test_perfect_explanations_have_adcc_one_and_worthless_ones_zero_both_without_spread() -> None:
     perfect = headline_adcc(sums([row(0.0, 1.0, 0.0, image) for image in range(2)]))
     worthless = headline_adcc(sums([row(1.0, 1.0, 0.5, image) for image in range(2)]))
     single = headline_adcc(sums([row(1.0, 1.0, 0.5)]))
@@ -406,9 +404,7 @@ def arcc_sums(of: Sequence[tuple[float, float, float]]) -> Sums:
     return {(a, b): Sum(n, total * UNIT) for (_, a, b), (n, total) in found.items()}
 
 
-def test_arcc_of_a_cell_is_the_harmonic_mean_of_averages_and_not_the_average_of_harmonic_means() -> (
-    None
-):
+def test_arcc_of_a_cell_is_the_harmonic_mean_of_averages_not_the_average_of_such_means() -> None:
     """Parts (1, 0.5, 0.8) and (0.5, 0.7, 0): averages 0.75, 0.6 and 0.4; of the images 0.7059 and
     0.
     """

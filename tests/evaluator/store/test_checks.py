@@ -1,4 +1,4 @@
-"""Whatever computes from stored rows or running sums says so where they are not what was written."""
+"""Whatever computes from stored rows or running sums says so where they are damaged."""
 
 from __future__ import annotations
 

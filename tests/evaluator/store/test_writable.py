@@ -99,7 +99,10 @@ def test_a_file_that_is_not_a_run_is_refused_and_left_alone(
 # -- migration
 # --------------------------------------------------------------------------------------------------
 
-STEP = "ALTER TABLE run ADD COLUMN mood TEXT NOT NULL DEFAULT 'calm';\nCREATE TABLE extra (id INTEGER PRIMARY KEY) STRICT;\n"
+STEP = (
+    "ALTER TABLE run ADD COLUMN mood TEXT NOT NULL DEFAULT 'calm';\n"
+    "CREATE TABLE extra (id INTEGER PRIMARY KEY) STRICT;\n"
+)
 
 
 def newer_camtui(monkeypatch: pytest.MonkeyPatch, step: str = STEP) -> None:
