@@ -78,11 +78,14 @@ class Averages:
         rows, drops = sums.get(("coherency", "")), sums.get(("average_drop", ""))
         if rows is None or (drops is not None and drops.n == rows.n):
             return []
-        return self._file.all(
-            "SELECT coherency, complexity FROM results WHERE cell_id = ? AND adcc IS NULL AND "
-            "average_drop IS NULL",
+        found = self._file.all(
+            "SELECT image_id, coherency, complexity FROM results WHERE cell_id = ? AND adcc IS NULL"
+            " AND average_drop IS NULL",
             (cell,),
         )
+        if found:
+            self._checks.verify_images(cell, "", [image for image, *_ in found])
+        return [(coherency, complexity) for _, coherency, complexity in found]
 
     def histogram(self, cell: int, metric: str) -> list[int]:
         """Images per bin, ``schema.HISTOGRAM_BINS`` equal bins of the metric's range.

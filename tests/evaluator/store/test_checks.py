@@ -70,6 +70,14 @@ def test_who_computes_from_a_damaged_row_says_so(path: Path, name: str) -> None:
     assert caught.value.hint.endswith(f"camtui doctor {path} --repair")
 
 
+def test_averages_take_a_damaged_row_for_no_row_without_a_drop(path: Path) -> None:
+    """ADCC leaves out images whose drop is undefined, and reads their rows for it."""
+    asked(path, lambda reader: reader.averages.summaries())
+    change(path, "UPDATE results SET average_drop = NULL, adcc = NULL WHERE image_id = 7")
+    with pytest.raises(StoreError, match="the row of image 7 in resnet18/gradcam"):
+        asked(path, lambda reader: reader.averages.summaries())
+
+
 FROM_MEASUREMENTS: dict[str, Query] = {
     "ties": lambda reader: reader.averages.paired("deletion", 2, 1),
     "values": lambda reader: reader.rows.values(1, "deletion"),
