@@ -37,10 +37,11 @@ TESTED_IN = {
     "camtui/test_missing_weights.py": "evaluator.networks.fetching",
     "camtui/tui/screens/test_help.py": "camtui.tui.legend",
     "camtui/test_own_network.py": "camtui.network_check evaluator.measuring.network_check",
-    "camtui/tui/screens/test_cell.py": "camtui.tui.cell_text camtui.tui.run_connection "
+    "camtui/tui/screens/test_cell.py": "camtui.tui.cell_text camtui.tui.image_list camtui.tui.run_connection "
     "camtui.tui.widgets.lines",
     "camtui/tui/screens/test_grid.py": "camtui.tui.screens.base camtui.tui.paper_values",
     "camtui/tui/test_availability.py": "camtui.tui.toasts",
+    "camtui/tui/screens/test_runs.py": "camtui.tui.screens.compare",
     "camtui/tui/screens/test_image.py": "camtui.tui.image_text camtui.tui.image_pictures "
     "camtui.tui.screens.full",
     "camtui/tui/test_run_actions.py": "camtui.tui.screens.dialogs camtui.tui.child_commands",

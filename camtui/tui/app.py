@@ -192,14 +192,14 @@ class Dashboard(App[int]):
     # ----------------------------------------------------------------------------------------------
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The variables that the style sheet asks of every theme."""
+        """Return the variables that the style sheet asks of every theme."""
         colours = colours_of(self.theme)
         if colours is None:
             return {"rule": "ansi_default", "dim": "ansi_default", "cursor": "ansi_default"}
         return {"rule": colours.rule, "dim": colours.dim, "cursor": colours.cursor}
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """With ``--ascii`` nothing else leaves the application, whoever drew it."""
+        """Return Textual's filters, and with ``--ascii`` the one that leaves nothing but ASCII."""
         return [*super().get_line_filters(), *([self._ascii] if self.settings.ascii else [])]
 
     def action_theme(self) -> None:
@@ -217,7 +217,7 @@ class Dashboard(App[int]):
     # ----------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer in footer and palette what can be done now."""
+        """Tell footer and palette whether an action does something now."""
         return not self._unavailable_reason(action)
 
     def _unavailable_reason(self, action: str) -> str:

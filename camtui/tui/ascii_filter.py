@@ -1,4 +1,4 @@
-"""``--ascii``: every character that leaves the application becomes one ASCII character of the same width."""
+"""The filter behind ``--ascii``: each character becomes an ASCII character of the same width."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _LIKE = {pair[0]: pair[1] for pair in _PAIRS.split()}
 
 
 class AsciiFilter(LineFilter):
-    """Replaces what is not ASCII, cell by cell."""
+    """A filter that replaces what is not ASCII, cell by cell."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The same line in ASCII."""
+        """Return the same line in ASCII."""
         return [Segment(as_ascii(text), style, control) for text, style, control in segments]
 
 
 def as_ascii(text: str) -> str:
-    """Look-alikes where there is one, else ``?``; as many cells as before."""
+    """Replace characters by look-alikes where there is one, else by ``?``; the width stays."""
     return text if text.isascii() else "".join(map(_like, text))
 
 

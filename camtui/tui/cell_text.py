@@ -1,7 +1,4 @@
-"""What is said about one cell: its name, its averages, how far it is from the best.
-
-Pure functions.
-"""
+"""The text about one cell: its name, its averages, its distance from the best, its two plots."""
 
 from __future__ import annotations
 
@@ -19,19 +16,19 @@ from camtui.format import (
 )
 from camtui.tui import plots
 from camtui.tui.widgets.fields import Field
-from evaluator.catalog import known_metrics
+from evaluator.catalog import known_metrics, value_range
 from evaluator.records import Cell
-from evaluator.statistics import PairedDifference
+from evaluator.statistics import Mean, PairedDifference
 from evaluator.text import printable
 
 
 def cell_name(cell: Cell) -> str:
-    """``resnet50 × gradcampp``."""
+    """Return ``resnet50 × gradcampp``."""
     return f"{printable(cell.backbone, 28)} × {printable(cell.method, 32)}"
 
 
 def metric_fields(snapshot: Snapshot, cell: Cell, metric: str, *, n: bool = False) -> list[Field]:
-    """``ADCC↑ 85.11 ±0.11``, with its own n where that differs from the cell's."""
+    """Return ``ADCC↑ 85.11 ±0.11``, with its own n where that differs from the cell's."""
     known = known_metrics()[metric]
     mean = snapshot.mean(cell.id, metric)
     name = Field(f"{metric_header(known)} ", "dim")
@@ -44,7 +41,7 @@ def metric_fields(snapshot: Snapshot, cell: Cell, metric: str, *, n: bool = Fals
 
 
 def flowed(groups: Sequence[list[Field]], width: int, gap: int = 3) -> list[list[Field]]:
-    """Groups of fields set one after another, broken where the line ends."""
+    """Set groups of fields one after another, broken where the line ends."""
     lines: list[list[Field]] = [[Field(" ")]]
     used = 1
     for group in groups:
@@ -58,7 +55,7 @@ def flowed(groups: Sequence[list[Field]], width: int, gap: int = 3) -> list[list
 
 
 def cell_lines(snapshot: Snapshot, cell: Cell, width: int) -> list[list[Field]]:
-    """What is known of a cell: how many, what failed, every average with its interval."""
+    """Describe a cell: how many images, how many failed, every average with its interval."""
     summary = snapshot.views[cell.id].summary
     title = [
         Field(f" {cell_name(cell)}", "strong"),
@@ -87,7 +84,7 @@ def cell_lines(snapshot: Snapshot, cell: Cell, width: int) -> list[list[Field]]:
 
 
 def histogram_fields(metric: str, counts: Sequence[int]) -> list[Field]:
-    """``ADCC  0 ▁▁▂▅█▃ 100`` on one line."""
+    """Draw a histogram on one line: ``ADCC  0 ▁▁▂▅█▃ 100``."""
     known = known_metrics()[metric]
     low, high = f" {known.short}  {percent(known.low, 0)}", percent(known.high, 0)
     return [Field(low, "dim"), Field(f"▕{plots.histogram(counts)}▏", "bar"), Field(high, "dim")]
@@ -96,7 +93,7 @@ def histogram_fields(metric: str, counts: Sequence[int]) -> list[Field]:
 def difference_fields(
     snapshot: Snapshot, metric: str, best: Cell, found: PairedDifference | None, *, is_best: bool
 ) -> list[Field]:
-    """The paired difference to the best of the backbone, in points."""
+    """Describe the paired difference to the best of the backbone, in points."""
     if is_best:
         return [Field("   best of its backbone", "best")]
     name = printable(best.method, 20)
@@ -104,10 +101,56 @@ def difference_fields(
         own = snapshot.mean(best.id, metric)
         return [Field(f"   best is {name} {percent(own.value)}" if own else "", "dim")]
     verdict = "tie" if found.tie else "differs"
-    text = f"   {signed_percent(-found.value)} {half_width(found)} to {name} ({verdict}, paired, n {short_count(found.n)})"
-    return [Field(text, "tie" if found.tie else "dim")]
+    change = f"{signed_percent(-found.value)} {half_width(found)}"
+    test = f"{verdict}, paired, n {short_count(found.n)}"
+    return [Field(f"   {change} to {name} ({test})", "tie" if found.tie else "dim")]
 
 
 def class_name(classes: tuple[str, ...], index: int | None) -> str:
-    """The class by name; by number where the names are not known."""
+    """Return a class by name; by number where the names are not known."""
     return "?" if index is None else groups.class_name(classes, index)
+
+
+def histogram_lines(counts: list[int], metric: str, width: int, height: int) -> list[list[Field]]:
+    """Draw bars as wide as there is room for, with the ends of the scale below."""
+    if not any(counts):
+        return [[Field("  no value yet", "dim")]]
+    repeat = max(1, (width - 4) // len(counts))
+    bars = plots.columns(counts, max(1, height - 1))
+    lines = [[Field("  "), Field("".join(c * repeat for c in line), "bar")] for line in bars]
+    low, high = (percent(end, 0) for end in value_range(metric))
+    gap = max(1, len(counts) * repeat - len(low) - len(high) - 1)
+    return [*lines, [Field(f"  {low}{' ' * gap}{high} %", "dim")]]
+
+
+def convergence_lines(curve: list[Mean], width: int, height: int) -> list[list[Field]]:
+    """Draw ADCC after n images and the edges of its band, percent on the left, n below."""
+    if len(curve) < 2:
+        return [[Field("  needs more images", "dim")]]
+    settled = curve[len(curve) // 20 + 1 :] or curve
+    low = min(mean.value - (mean.half_width or 0) for mean in settled)
+    high = max(mean.value + (mean.half_width or 0) for mean in settled)
+    plot = plots.BraillePlot(max(8, width - 9), max(1, height - 1), low, high)
+    plot.line([mean.value for mean in curve])
+    for sign in (-1, 1):
+        plot.dots([mean.value + sign * (mean.half_width or 0) for mean in curve])
+    rows = plot.lines()
+    ticks = axis_ticks(low, high, len(rows))
+    lines = [
+        [Field(f"{ticks.get(row, ''):>6} ", "dim"), Field(line, "series1")]
+        for row, line in enumerate(rows)
+    ]
+    last, across = curve[-1].n, max(1, width - 10)
+    half, end = short_count(last // 2), f"{short_count(last)} images"
+    below = f"{half:>{across // 2 + len(half) // 2}}" if across > 40 else ""
+    return [*lines, [Field(f"{'':>7}0{below}{end:>{across - len(below)}}", "dim")]]
+
+
+def axis_ticks(low: float, high: float, rows: int) -> dict[int, str]:
+    """Place the labels of an axis: row from the top → the value there in percent.
+
+    Both ends have one, and about every fourth row between them.
+    """
+    steps = max(1, (rows - 1) // 4)
+    places = {round(step * (rows - 1) / steps) for step in range(steps + 1)}
+    return {place: percent(high - (high - low) * place / max(1, rows - 1), 1) for place in places}

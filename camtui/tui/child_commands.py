@@ -1,7 +1,4 @@
-"""What the dashboard can do to a run.
-
-Type a command of the command line for the user, and report what it said.
-"""
+"""Commands of the command line, run for the user from the dashboard."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ _MAIN = "from camtui.cli import main; main()"
 
 @dataclass(frozen=True)
 class CommandResult:
-    """How a command ended, and its last line."""
+    """The exit code of a command and its last line."""
 
     code: int
     line: str
@@ -26,8 +23,8 @@ class CommandResult:
 def run_command(*words: str) -> CommandResult:
     """Run ``camtui WORDS`` without a terminal and wait for it. Blocking.
 
-    In a session of its own: a dashboard that is killed while it starts a driver takes nothing with
-    it.
+    It runs in a session of its own: a dashboard that is killed while it starts a driver takes
+    nothing with it.
     """
     done = subprocess.run(
         [sys.executable, "-P", "-c", _MAIN, *words],
@@ -49,7 +46,7 @@ def stop(path: Path, *, now: bool) -> CommandResult:
 
 
 def resume(path: Path) -> CommandResult:
-    """Go on with the run in a driver of its own."""
+    """Resume the run in a driver of its own."""
     return run_command("resume", str(path), "--detach")
 
 

@@ -1,6 +1,4 @@
-"""The one door to ``textual-image`` (extra ``images``).
-
-Kitty and sixel graphics, only when they were asked for by name.
+"""Kitty and sixel graphics by ``textual-image`` (extra ``images``), where asked for by name.
 
 Left to itself the library asks the terminal what it can do, at import, and waits 100 ms: an answer
 that comes later, as over a slow SSH, lands in the input as typed keys, and Textual's own reader
@@ -27,7 +25,7 @@ SIDE = 896
 
 
 def why_no_graphics(images: str) -> str:
-    """What the terminal or the installation lacks for graphics; empty where nothing is missing."""
+    """Say what the terminal or the installation lacks for graphics; empty where nothing is."""
     if images not in ("kitty", "sixel"):
         return (
             "full resolution needs a terminal with graphics: camtui watch --images kitty, or sixel"
@@ -38,7 +36,7 @@ def why_no_graphics(images: str) -> str:
 
 
 def picture_widget(picture: Pixels, images: str) -> Widget:
-    """A widget that shows a picture as large as there is room.
+    """Make a widget that shows a picture as large as there is room.
 
     The first call imports the library: for a thread.
     """
@@ -60,8 +58,5 @@ def _library() -> Any:
 
 
 def _ask_nothing(*_: object, **__: object) -> NoReturn:
-    """In place of the library's question.
-
-    As if the terminal had not answered in time, before anything is written.
-    """
+    """Raise what the library takes for a terminal that did not answer; nothing is written."""
     raise TimeoutError("the terminal is not asked")

@@ -1,7 +1,4 @@
-"""From a snapshot to the rows of the grid: method × backbone for one metric, or the long table.
-
-No textual here.
-"""
+"""The rows of the grid, from a snapshot: method × backbone for one metric, or the long table."""
 
 from __future__ import annotations
 
@@ -27,13 +24,13 @@ _NAME_WIDTH = 16
 
 @dataclass(frozen=True, slots=True)
 class GridOptions:
-    """How the grid is looked at.
+    """The metric, order and filter of the grid.
 
     Attributes:
-        long: one line per cell with every metric, else method × backbone for one.
+        long: whether there is a line for each cell, else method × backbone for one metric.
         column: backbone (or metric) that ``order == "value"`` sorts by.
         words: of the filter; a cell is shown if its names hold every one of them.
-        paper: show what the paper printed in place of what was measured.
+        paper: whether the paper's values stand in place of the measured ones.
     """
 
     metric: str = "adcc"
@@ -47,7 +44,7 @@ class GridOptions:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Columns and rows, and which cell stands where."""
+    """The columns and rows of the table."""
 
     columns: tuple[TableColumn, ...]
     lines: tuple[Line, ...]
@@ -58,10 +55,7 @@ PaperValue = Callable[[str, str, str], float | None]
 
 
 def shown_cells(snapshot: Snapshot, expression: str) -> list[CellView]:
-    """The cells that meet the filter, in the grammar of ``--filter``.
-
-    None where it cannot be read.
-    """
+    """Return the cells that meet a filter; none where it cannot be read."""
     views = list(snapshot.views.values())
     try:
         return matching(views, expression)
@@ -70,9 +64,9 @@ def shown_cells(snapshot: Snapshot, expression: str) -> list[CellView]:
 
 
 def best_cell(snapshot: Snapshot, metric: str, marks: Marks) -> CellKey | None:
-    """The best of the best: where the cursor begins.
+    """Return the best cell of all, on which the cursor begins.
 
-    Without ranks, the first cell that has a value.
+    Without ranks it is the first cell that has a value.
     """
     sign = known_metrics()[metric].sign
     means = [
@@ -95,12 +89,13 @@ def build(
     width: int,
     previous: Sequence[object] = (),
 ) -> Grid:
-    """The grid as it should stand now.
+    """Make the grid.
 
     Args:
-        marks: (cell, metric) → best or tied with the best of its backbone. width: cells of the
-        terminal that the table has. previous: row keys in the order that is on screen; kept,
-        whatever the values do, where given.
+        marks: (cell, metric) → best or tied with the best of its backbone.
+        paper: the paper's values.
+        width: cells of the terminal that the table has.
+        previous: row keys in the order that is on screen; kept, whatever the values do, if given.
     """
     grid = (
         _long(snapshot, options, marks, paper)
@@ -115,6 +110,33 @@ def build(
     )
 
 
+def hint_fields(snapshot: Snapshot, options: GridOptions, paper: PaperValue) -> list[Field]:
+    """Describe the grid in a line: its metric, its signs, its order and its filter."""
+    metric = known_metrics()[options.metric]
+    title = Field(f" {metric.title} {metric.arrow}", "strong")
+    if options.paper:
+        values = (paper(cell.backbone, cell.method, options.metric) for cell in snapshot.cells)
+        has_values = any(value is not None for value in values)
+        text = (
+            "as the paper printed it, in percent" if has_values else "the paper has none of these"
+        )
+        return [title, Field(f"  {text}   p: back to this run", "accent")]
+    fields = [
+        title,
+        Field("  mean", "dim"),
+        Field("  * best", "best"),
+        Field("  = tie with it", "tie"),
+        Field("  ~ partial", "partial"),
+    ]
+    if options.order != "plan" or not options.descending:
+        by_column = options.order == "value" and options.column
+        by = printable(options.column if by_column else options.order, 20)
+        fields.append(Field(f"  sorted by {by} {'↓' if options.descending else '↑'}", "accent"))
+    if options.words:
+        fields.append(Field(f"  filter: {printable(options.words, 20)}", "accent"))
+    return fields
+
+
 # -- method × backbone
 # --------------------------------------------------------------------------------------------------
 
@@ -126,9 +148,11 @@ def _pivot(
         (found.cell.backbone, found.cell.method): found
         for found in shown_cells(snapshot, options.words)
     }
-    backbones = [name for name in snapshot.backbones if any(b == name for b, _ in cells)]
+    shown_backbones = {backbone for backbone, _ in cells}
+    shown_methods = {method for _, method in cells}
+    backbones = [name for name in snapshot.backbones if name in shown_backbones]
     methods = _sorted_methods(
-        snapshot, options, [name for name in snapshot.methods if any(m == name for _, m in cells)]
+        snapshot, options, [name for name in snapshot.methods if name in shown_methods]
     )
     longest = max([8, *(len(printable(name)) for name in methods)])
     spare = width - 3 - 14 * len(backbones) - 9
@@ -137,7 +161,9 @@ def _pivot(
     wide = len(backbones) > 0 and room // len(backbones) >= 14
     whole = max([13, *(len(printable(name)) for name in backbones)])
     fits = wide and (whole + 1) * len(backbones) + 9 <= room
-    size = (whole if fits else 13) if wide else max(9, min(10, room // max(1, len(backbones)) - 1))
+    size = max(9, min(10, room // max(1, len(backbones)) - 1))
+    if wide:
+        size = whole if fits else 13
     average = len(backbones) > 1 and (size + 1) * len(backbones) + 9 <= room
     columns = [TableColumn("method", "method", name_width, right=False)]
     columns += [TableColumn(name, _two_lines(name, size), size) for name in backbones]
@@ -158,7 +184,7 @@ def _pivot(
 
 
 def _two_lines(name: str, width: int) -> str:
-    """A long name broken at a ``_`` or wherever it must be."""
+    """Break a long name at a ``_``, or wherever it must be."""
     text = printable(name)
     if len(text) <= width:
         return text
@@ -183,7 +209,7 @@ def _field(
 
 
 def value_field(view: CellView, metric: str, marks: Marks, wide: bool) -> Field:
-    """An average with its signs: ``~`` partial before it, ``*`` best or ``=`` tied after it."""
+    """Format an average: ``~`` partial before it, ``*`` best or ``=`` tied after it."""
     if not view.cell.applicable:
         return Field(NOT_THERE + " ", "dim")
     mean = view.mean(metric)
@@ -197,7 +223,7 @@ def value_field(view: CellView, metric: str, marks: Marks, wide: bool) -> Field:
 
 
 def is_partial(view: CellView, metric: str) -> bool:
-    """Whether images are still to come; curves come after the rows and have an n of their own."""
+    """Tell whether images are still to come; curves come after rows and have their own n."""
     mean = view.mean(metric)
     if mean is None or metric in ROW_METRICS:
         return view.partial
@@ -205,7 +231,7 @@ def is_partial(view: CellView, metric: str) -> bool:
 
 
 def _average(cells: Sequence[CellView | None], options: GridOptions, paper: PaperValue) -> Field:
-    """Of a method over the backbones.
+    """Average a method over the backbones.
 
     Only where each of them has a value, for averages of different sets mislead.
     """

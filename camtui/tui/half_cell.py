@@ -1,11 +1,10 @@
-"""Pictures in text: two pixels a terminal cell.
+"""Pictures in text, two pixels in a cell of the terminal.
 
-The upper one as the colour of ``▀`` and the lower one as its background.
-
-Works in every terminal that has colours, under tmux and over SSH, and asks the terminal nothing.
-Neighbours of one colour share their escape sequence: 36×18 cells are about 25 kB in true colour. In
-256 colours, the slow line's choice, a picture has a budget: neighbours that are nearly of one
-colour become so until it is kept (36×18 cells: 12 kB).
+The upper pixel is the colour of ``▀``, the lower one its background. This works in every terminal
+that has colours, under tmux and over SSH, and asks the terminal nothing. Neighbours of one colour
+share their escape sequence: 36×18 cells are about 25 kB in true colour. In 256 colours, the slow
+line's choice, a picture has a budget: neighbours that are nearly of one colour become so until it
+is kept (36×18 cells: 12 kB).
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ budget is taken.
 def strips(
     picture: Pixels, width: int, height: int, *, colours: int = 1 << 24, ascii_only: bool = False
 ) -> list[Strip]:
-    """A picture as lines of text.
+    """Draw a picture as lines of text.
 
     Args:
         picture: ``[any, any, 3]`` bytes.
@@ -82,7 +81,7 @@ def _style(pair: tuple[int, ...], numbered: bool) -> Style:
 
 
 def _within_budget(small: Pixels) -> NDArray[np.int64]:
-    """The picture in numbered colours, runs as long as the budget demands."""
+    """Number the colours of a picture, with runs as long as the budget demands."""
     numbers = _numbered(small)
     found = numbers
     for tolerance in _TOLERANCES:
@@ -93,7 +92,7 @@ def _within_budget(small: Pixels) -> NDArray[np.int64]:
 
 
 def _with_runs(small: Pixels, numbers: NDArray[np.int64], tolerance: int) -> NDArray[np.int64]:
-    """Each cell takes the colours of the one before it where both of its pixels are near enough to them."""
+    """Give each cell the colours of the one before where both of its pixels are near them."""
     pairs, wanted = (
         _pairs(numbers),
         small.reshape(len(small) // 2, 2, -1, 3).transpose(0, 2, 1, 3).astype(np.int64),
@@ -110,12 +109,12 @@ def _with_runs(small: Pixels, numbers: NDArray[np.int64], tolerance: int) -> NDA
 
 
 def _pairs(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """``[lines, cells, 2]``: upper and lower colour of each cell."""
+    """Return ``[lines, cells, 2]``: upper and lower colour of each cell."""
     return numbers.reshape(len(numbers) // 2, 2, -1).transpose(0, 2, 1).copy()
 
 
 def _bytes(numbers: NDArray[np.int64]) -> int:
-    """About how many bytes the picture takes.
+    """Estimate the bytes that a picture takes.
 
     A sequence for every run, a character for every cell.
     """
@@ -127,7 +126,7 @@ def _bytes(numbers: NDArray[np.int64]) -> int:
 
 
 def _numbered(pixels: Pixels) -> NDArray[np.int64]:
-    """The nearest of the 216 colours of the cube, or of the 24 greys."""
+    """Find the nearest of the 216 colours of the cube, or of the 24 greys."""
     values = pixels.astype(np.int64)
     cube = np.abs(values[..., None] - _LEVELS).argmin(-1)
     near_cube = ((values - _LEVELS[cube]) ** 2).sum(-1)
@@ -139,9 +138,9 @@ def _numbered(pixels: Pixels) -> NDArray[np.int64]:
 
 
 def _palette() -> NDArray[np.int64]:
-    """The colours behind the numbers 16 to 255.
+    """Return the colours behind the numbers 16 to 255.
 
-    What stands below them is the user's own and never taken.
+    Those below them are the user's own and never taken.
     """
     cube = [[r, g, b] for r in _LEVELS for g in _LEVELS for b in _LEVELS]
     return np.array(

@@ -1,7 +1,4 @@
-"""The pictures of one image: the input, what the method marked, and the two blended.
-
-As the reader has chosen to see them.
-"""
+"""The pictures of one image: input, saliency map, overlay, explanation map."""
 
 from __future__ import annotations
 
@@ -37,8 +34,11 @@ class ImageData:
     """One image in one cell, and what its pictures are made of.
 
     Attributes:
+        record: of the image, as the run's file has it.
+        input_image: the pixels that the network saw.
+        map: the saliency map at the input's resolution.
         others: every method of the backbone with its row on this image, once all methods are shown.
-        truth: where the object is.
+        truth: the object's place.
     """
 
     record: ImageRecord
@@ -49,17 +49,20 @@ class ImageData:
 
     @property
     def no_map(self) -> str:
-        """Why there is no map."""
+        """The reason why there is no map."""
         return self.record.failure or "no map is stored for this image"
 
 
 @dataclass(frozen=True)
 class DisplayOptions:
-    """How the reader wants to see an image.
+    """The choice of pictures and colours.
 
     Attributes:
-        view: one of ``VIEWS``; ``all_methods`` takes its place.
-        alpha: strength of the overlay; ``truth``: whether the object's edge is drawn.
+        view: one of ``VIEWS``.
+        all_methods: whether every method's overlay takes the place of the view.
+        colours: the colour map.
+        alpha: strength of the overlay.
+        truth: whether the object's edge is drawn.
     """
 
     view: str = "pair"
@@ -69,15 +72,15 @@ class DisplayOptions:
     truth: bool = True
 
     def next_view(self) -> DisplayOptions:
-        """The next pictures of the same image."""
+        """Choose the next pictures of the same image."""
         return replace(self, all_methods=False, view=_after(self.view, tuple(VIEWS)))
 
     def next_colours(self) -> DisplayOptions:
-        """The next colour map."""
+        """Choose the next colour map."""
         return replace(self, colours=_after(self.colours, COLOUR_MAPS))
 
     def next_alpha(self) -> DisplayOptions:
-        """Another strength of the overlay."""
+        """Choose another strength of the overlay."""
         return replace(self, alpha=_after(self.alpha, ALPHAS))
 
 
@@ -86,7 +89,7 @@ def _after(value: T, values: Sequence[T]) -> T:
 
 
 def gallery_items(image_data: ImageData, options: DisplayOptions, metric: str) -> list[GalleryItem]:
-    """The pictures to be shown, from left to right.
+    """Make the pictures of a view, or of all methods, from left to right.
 
     With all methods each has its value of the metric below it.
     """
@@ -96,7 +99,7 @@ def gallery_items(image_data: ImageData, options: DisplayOptions, metric: str) -
 
 
 def overlay(image_data: ImageData, options: DisplayOptions) -> GalleryItem:
-    """The map over the input; the map alone where the image cannot be read."""
+    """Draw the map over the input; the map alone where the image cannot be read."""
     return GalleryItem(
         "overlay",
         _with_edge(
@@ -141,9 +144,9 @@ _MAKERS = {"input": _input, "map": _map, "overlay": overlay, "explanation": _exp
 
 
 def _every_method(image_data: ImageData, options: DisplayOptions, metric: str) -> list[GalleryItem]:
-    """The input, and every method's overlay in one colour scale.
+    """Draw the input and every method's overlay.
 
-    0 and 1 have the same colours everywhere.
+    All have one colour scale: 0 and 1 have the same colours everywhere.
     """
     shown = [
         GalleryItem("input", image_data.input_image.pixels, image_data.input_image.problem, " ")
@@ -186,7 +189,7 @@ def _every_method(image_data: ImageData, options: DisplayOptions, metric: str) -
 def _with_edge(
     picture: Pixels | None, image_data: ImageData, options: DisplayOptions
 ) -> Pixels | None:
-    """The picture with the edge of the object, where that is known and wanted."""
+    """Draw the edge of the object, where that is known and wanted."""
     if picture is None or image_data.truth.pixels is None or not options.truth:
         return picture
     return pictures.outlined(picture, image_data.truth.pixels)

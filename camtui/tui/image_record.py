@@ -1,4 +1,4 @@
-"""What the image screen knows of one image in one cell, and the pictures made from it.
+"""One image in one cell as the run's file has it, its pixels and its map.
 
 Blocking: called from threads.
 """
@@ -27,6 +27,7 @@ class ImageRecord:
     """One image in one cell, as the run's file has it.
 
     Attributes:
+        measured: its optional metrics by key.
         rank: place from 1 and how many are ranked, ``None`` where the metric has no value.
         failure: why there is no row.
     """
@@ -41,11 +42,11 @@ class ImageRecord:
 
     @property
     def curves(self) -> dict[str, Measurement]:
-        """Those of its optional metrics that are areas under curves."""
+        """The optional metrics that are areas under curves."""
         return {key: one for key, one in self.measured.items() if one.curve}
 
     def value(self, metric: str) -> float | None:
-        """One metric of this image, ``None`` where it is undefined or not measured."""
+        """Return one metric of this image, ``None`` where it is undefined or not measured."""
         if metric in self.measured:
             return self.measured[metric].value
         return getattr(self.row, metric, None) if self.row else None
@@ -54,7 +55,7 @@ class ImageRecord:
 def read_image_record(
     reader: RunReader, cell: Cell, image: int, metric: str, *, worst: bool
 ) -> ImageRecord:
-    """Everything about one image in one cell.
+    """Read everything about one image in one cell.
 
     Raises:
         NotFound: no such image.
@@ -79,7 +80,7 @@ def read_image_record(
 def neighbour(
     reader: RunReader, record: ImageRecord, metric: str, *, worst: bool, step: int
 ) -> int | None:
-    """The next image of the list (``step`` 1), or the one before; ``None`` at its ends."""
+    """Find the next image of the list (``step`` 1) or the one before; ``None`` at its ends."""
     value = record.value(metric)
     if value is None:
         return None
@@ -92,7 +93,7 @@ def neighbour(
 
 
 def first_image(reader: RunReader, cell: int, metric: str, *, worst: bool) -> int | None:
-    """The worst (or best) image of a cell."""
+    """Find the worst (or best) image of a cell."""
     ascending = (known_metrics()[metric].sign > 0) == worst
     found = reader.ranking.page(cell, metric, ascending=ascending, limit=1)
     return found[0].image if found else None
@@ -121,9 +122,9 @@ def open_input(root: str, image: ImageRef, wanted: Preprocessing) -> InputImage:
 
 
 def saliency_map(method: str, row: Row | None, loaded: LoadedBackbone | None) -> Map | None:
-    """The saliency map at the input's resolution.
+    """Return the saliency map at the input's resolution.
 
-    ``None`` where none is stored or what is stored is none.
+    ``None`` where none is stored, or where what is stored is no map.
     """
     if row is None:
         return None
@@ -144,5 +145,5 @@ def saliency_map(method: str, row: Row | None, loaded: LoadedBackbone | None) ->
 def rows_of_image(
     reader: RunReader, cells: list[Cell], image: int
 ) -> list[tuple[Cell, Row | None]]:
-    """The rows of one image in several cells."""
+    """Read the rows of one image in several cells."""
     return [(cell, reader.rows.get(cell.id, image)) for cell in cells]

@@ -1,7 +1,4 @@
-"""What is said about one image in one cell.
-
-Its place and file, its classes and values, its curves.
-"""
+"""The text about one image in one cell: its place, its file, its classes, values and curves."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from evaluator.text import printable
 
 
 def where_line(record: ImageRecord, metric: str, worst: bool, width: int) -> list[Field]:
-    """Cell, place in the order, and as much of the file's path as there is room for."""
+    """Describe cell, place in the order, and as much of the file's path as there is room for."""
     place = f"{count(record.rank[0])}/{count(record.rank[1])}" if record.rank else "no value"
     end = "worst" if worst else "best"
     head = [
@@ -31,7 +28,7 @@ def where_line(record: ImageRecord, metric: str, worst: bool, width: int) -> lis
 
 
 def fact_lines(record: ImageRecord, metric: str, width: int) -> list[list[Field]]:
-    """Classes, confidences and every metric of this image."""
+    """Describe classes, confidences and every metric of an image."""
     classes = record.loaded.classes if record.loaded else ()
     row = record.row
     if row is None:
@@ -62,9 +59,9 @@ def fact_lines(record: ImageRecord, metric: str, width: int) -> list[list[Field]
 
 
 def curve_lines(record: ImageRecord, width: int, height: int = 7) -> list[list[Field]]:
-    """Deletion, insertion and their like, side by side.
+    """Draw deletion, insertion and their like side by side.
 
-    Confidence upwards, the share of pixels to the right.
+    Confidence is upwards, the share of pixels to the right.
 
     Args:
         height: rows, title and axis included.
@@ -83,7 +80,7 @@ def curve_lines(record: ImageRecord, width: int, height: int = 7) -> list[list[F
 def _curve_block(
     name: str, measured: Measurement, width: int, height: int, role: str
 ) -> list[list[Field]]:
-    """One curve with its title, the ends of both axes, and their names."""
+    """Draw one curve with its title, the ends of both axes, and their names."""
     metric = known_metrics()[name]
     points = np.frombuffer(measured.curve, dtype="<f2").astype(float).tolist()
     top = max([0.05, *points])

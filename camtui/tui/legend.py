@@ -1,7 +1,4 @@
-"""What every mark on a screen means, for ``?``.
-
-Signs, short words and colours, screen by screen.
-"""
+"""The legend behind ``?``: the meaning of signs, short words and colours, screen by screen."""
 
 from __future__ import annotations
 
@@ -79,5 +76,5 @@ SCREENS: Mapping[str, tuple[LegendEntry, ...]] = {
 
 
 def legend_of(screen: str) -> tuple[LegendEntry, ...]:
-    """The marks of a screen by the name of its class, the header's last."""
+    """Return the marks of a screen by the name of its class, the header's last."""
     return (*SCREENS.get(screen, ()), *HEADER)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class CursorMoved(Message):
-    """The cursor of a table stands elsewhere.
+    """A table's cursor has moved.
 
     Attributes:
         table: the id of the table.
@@ -35,13 +35,13 @@ class CursorMoved(Message):
     column: str
 
     def can_replace(self, message: Message) -> bool:
-        """Only the newest position matters."""
+        """Keep only the latest position of a table."""
         return isinstance(message, CursorMoved) and message.table == self.table
 
 
 @dataclass
 class RowOpened(Message):
-    """Enter was pressed on a row."""
+    """A row of a table was opened by Enter."""
 
     table: str
     row: Hashable
@@ -50,7 +50,7 @@ class RowOpened(Message):
 
 @dataclass
 class EndNear(Message):
-    """The cursor comes near the last row that is loaded."""
+    """A table's cursor is near the last row that is loaded."""
 
     table: str
 
@@ -61,7 +61,7 @@ class EndNear(Message):
 
 @dataclass
 class OpenCell(Message):
-    """Open the cell screen, its images ordered by a metric."""
+    """Request for the cell screen, its images ordered by a metric."""
 
     cell: int
     metric: str
@@ -69,7 +69,7 @@ class OpenCell(Message):
 
 @dataclass
 class OpenImage(Message):
-    """Open the image screen.
+    """Request for the image screen.
 
     Attributes:
         image: its number, ``None`` for the first in the order.
@@ -84,14 +84,14 @@ class OpenImage(Message):
 
 @dataclass
 class OpenRun(Message):
-    """Open another run in place of this one."""
+    """Request for another run in place of this one."""
 
     path: Path
 
 
 @dataclass
 class CompareRuns(Message):
-    """Open the comparison of two runs."""
+    """Request for the comparison of two runs."""
 
     first: Path
     second: Path
@@ -99,14 +99,14 @@ class CompareRuns(Message):
 
 @dataclass
 class RunAction(Message):
-    """Run an action of the application, as Textual names it: ``open_log('plan')``."""
+    """Request for an action of the application, as Textual names it: ``open_log('plan')``."""
 
     action: str
 
 
 @dataclass
 class CopyText(Message):
-    """Copy a text to the terminal's clipboard.
+    """Request to copy a text to the terminal's clipboard.
 
     Attributes:
         name: of the text, for the toast.
@@ -118,7 +118,7 @@ class CopyText(Message):
 
 @dataclass
 class ShowPicture(Message):
-    """Show a picture in the terminal's own graphics."""
+    """Request for a picture in the terminal's own graphics."""
 
     picture: Pixels | None
 

@@ -1,4 +1,4 @@
-"""The stack of screens: the grid at the bottom, over it a screen of the run, of a cell or an image."""
+"""The stack of screens: the grid at the bottom, the others over it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from camtui.tui.messages import OpenImage
 from camtui.tui.run_watcher import RunWatcher
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.screens.cell import CellScreen
+from camtui.tui.screens.compare import CompareScreen
 from camtui.tui.screens.first import FirstRunScreen
 from camtui.tui.screens.grid import GridScreen
 from camtui.tui.screens.help import HelpScreen, Section
 from camtui.tui.screens.log import LogScreen
-from camtui.tui.screens.runs import CompareScreen, RunsScreen
+from camtui.tui.screens.runs import RunsScreen
 from camtui.tui.settings import Settings
 from camtui.tui.toasts import toast
 from camtui.tui.widgets.table import LineTable
@@ -24,7 +25,7 @@ from evaluator.records import Cell
 
 
 class Navigator:
-    """Opens and closes the screens of an application."""
+    """The screens of an application: opens and closes them."""
 
     def __init__(self, app: App[int], watcher: RunWatcher, settings: Settings) -> None:
         self._app, self._watcher, self._settings = app, watcher, settings
@@ -33,7 +34,10 @@ class Navigator:
     # ----------------------------------------------------------------------------------------------
 
     async def open_first_screen(self) -> None:
-        """Open the grid and what ``--cell`` and ``--image`` ask for, or the screen without a run."""
+        """Open the screen to begin with.
+
+        That is the grid and what ``--cell`` and ``--image`` ask for, or the screen without a run.
+        """
         connection = self._watcher.connection
         if connection is None:
             await self._app.push_screen(FirstRunScreen())
@@ -143,7 +147,7 @@ class Navigator:
 
 
 def key_sections(everywhere: type[App[int]]) -> list[Section]:
-    """Places where keys work, in the order of the help; those of the application come first."""
+    """List the places where keys work, in the order of the help; the application's come first."""
     from camtui.tui.screens.image import ImageScreen  # imports numpy and Pillow
 
     return [

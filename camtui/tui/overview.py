@@ -1,6 +1,6 @@
-"""What large terminals show beside the table.
+"""The text that large terminals show beside the table.
 
-Every component of one backbone, and how its leaders converged. Pure functions.
+Every component of one backbone, and how ADCC of its leading methods converged. Pure functions.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Scale(NamedTuple):
     high: float
 
     def place(self, value: float, width: int) -> int:
-        """The column, from 0, in which a value falls; the ends where it lies outside."""
+        """Return the column, from 0, in which a value falls; the ends where it lies outside."""
         share = (value - self.low) / ((self.high - self.low) or 1.0)
         return max(0, min(width - 1, round(share * (width - 1))))
 
@@ -41,9 +41,9 @@ class Scale(NamedTuple):
 def component_lines(
     snapshot: Snapshot, backbone: str, marks: Marks, width: int, rows: int
 ) -> list[list[Field]]:
-    """Every component of one backbone, best ADCC first.
+    """Describe every component of one backbone, best ADCC first.
 
-    A bar with its 95 % interval, then the metrics as far as they fit.
+    Each has a bar with its 95 % interval, then the metrics as far as they fit.
 
     Args:
         marks: ranks by ADCC.
@@ -62,7 +62,8 @@ def component_lines(
     fitting = max(0, min(len(others), (room - _MIN_BAR) // (_VALUE_WIDTH + 1)))
     bar = max(0, min(_MAX_BAR, room - fitting * (_VALUE_WIDTH + 1)))
     scale = _scale(views)
-    ends = f"{percent(scale.low, 0)}{percent(scale.high, 0):>{max(1, bar - len(percent(scale.low, 0)))}}"
+    low, high = percent(scale.low, 0), percent(scale.high, 0)
+    ends = f"{low}{high:>{max(1, bar - len(low))}}"
     heads = [metric_header(known_metrics()[key]) for key in others[:fitting]]
     head = f" {'method':<{name_width}} {fitted('ADCC↑', 15, right=True)} {ends}"
     head += "".join(f" {fitted(title, _VALUE_WIDTH, right=True)}" for title in heads)
@@ -89,7 +90,7 @@ def component_lines(
 
 
 def leaders(snapshot: Snapshot, backbone: str) -> list[Cell]:
-    """The methods of a backbone with the best ADCC so far.
+    """Return the methods of a backbone with the best ADCC so far.
 
     Controls, and copies of another method's map, are left out.
     """
@@ -109,7 +110,7 @@ def leaders(snapshot: Snapshot, backbone: str) -> list[Cell]:
 def leader_lines(
     curves: Sequence[tuple[Cell, Sequence[Mean]]], width: int, height: int
 ) -> list[list[Field]]:
-    """ADCC of the leaders after the first n images, one colour each.
+    """Draw ADCC of the leaders after the first n images, one colour each.
 
     Percent on the left, names and n below.
     """
@@ -146,7 +147,7 @@ def leader_lines(
 
 
 def _layered(layers: Sequence[Sequence[str]], row: int) -> list[Field]:
-    """One line of several plots over each other.
+    """Draw one line of several plots over each other.
 
     The first that has something in a place is seen there.
     """
@@ -165,7 +166,7 @@ def _layered(layers: Sequence[Sequence[str]], row: int) -> list[Field]:
 
 
 def _by_adcc(views: Sequence[CellView]) -> list[CellView]:
-    """Best first; without a value and controls last."""
+    """Sort views by ADCC, best first; those without a value and controls come last."""
 
     def rank(view: CellView) -> tuple[bool, bool, float]:
         mean = view.mean("adcc")
@@ -175,9 +176,9 @@ def _by_adcc(views: Sequence[CellView]) -> list[CellView]:
 
 
 def _scale(views: Sequence[CellView]) -> Scale:
-    """From the lowest to the highest end of an interval, controls left out.
+    """Find the scale from the lowest to the highest end of an interval, in steps of 5 points.
 
-    To whole steps of 5 points.
+    Controls are left out.
     """
     means = [mean for view in views if not view.control and (mean := view.mean("adcc")) is not None]
     if not means:
@@ -188,7 +189,7 @@ def _scale(views: Sequence[CellView]) -> Scale:
 
 
 def _bar(mean: Mean | None, scale: Scale, width: int, role: str) -> list[Field]:
-    """``━━━━━━╾─●─╼···``: up to the interval, the interval with the mean in it, the rest."""
+    """Draw ``━━━━━━╾─●─╼···``: up to the interval, the interval with its mean, the rest."""
     if mean is None or width < 3:
         return [Field(" " * width)]
     half = mean.half_width or 0.0

@@ -12,7 +12,7 @@ from camtui.tui.messages import RunAction
 
 
 class RunCommands(Provider):
-    """Everything that can be done now, by name."""
+    """The commands of the palette: all that can be done now, by name."""
 
     def _commands(self) -> list[tuple[str, str, Callable[[], object]]]:
         commands: list[tuple[str, str, str]] = [
@@ -41,12 +41,12 @@ class RunCommands(Provider):
         ]
 
     async def discover(self) -> Hits:
-        """All of them."""
+        """List all commands."""
         for name, more, act in self._commands():
             yield DiscoveryHit(name, act, text=name, help=more)
 
     async def search(self, query: str) -> Hits:
-        """Those that match."""
+        """List the commands that match a query."""
         matcher = self.matcher(query)
         for name, more, act in self._commands():
             score = max(

@@ -7,7 +7,7 @@ from evaluator.errors import CamtuiError
 
 
 def printed_value(backbone: str, method: str, metric: str) -> float | None:
-    """The value of the paper's Table 2 for a cell, as a fraction.
+    """Return the value of the paper's Table 2 for a cell, as a fraction.
 
     Options of a backbone or a method are not the paper's: ``None`` where it has no such cell.
     """

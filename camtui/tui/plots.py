@@ -1,7 +1,4 @@
-"""Small pictures made of characters: bars, histograms, trends and line plots.
-
-Plain text out, no textual.
-"""
+"""Plots made of characters: bars, histograms, trends and curves. Plain text, no Textual."""
 
 from __future__ import annotations
 
@@ -14,13 +11,13 @@ _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 
 
 def histogram(counts: Sequence[int]) -> str:
-    """One character a bin; an empty bin is a space, the fullest a full block."""
+    """Draw a histogram on one line, one character a bin; an empty bin is a space."""
     most = max(counts, default=0)
     return "".join(" " if n == 0 else _EIGHTHS[min(7, n * 8 // (most + 1))] for n in counts)
 
 
 def columns(counts: Sequence[int], height: int) -> list[str]:
-    """A histogram of several lines, from the top, one character a bin."""
+    """Draw a histogram on several lines, from the top, one character a bin."""
     most = max(counts, default=0) or 1
     levels = [max(1 if n else 0, round(n * height * 8 / most)) for n in counts]
     return [
@@ -33,7 +30,7 @@ def _block(level: int) -> str:
 
 
 def trend(values: Sequence[float], low: float, high: float) -> str:
-    """A line of bars of recent values."""
+    """Draw recent values as a line of bars."""
     spread = (high - low) or 1
     return "".join(_EIGHTHS[max(0, min(7, int((value - low) / spread * 8)))] for value in values)
 
@@ -42,7 +39,7 @@ class BraillePlot:
     """Curves on a grid of 2 × 4 dots a character."""
 
     def __init__(self, width: int, height: int, low: float, high: float) -> None:
-        """An empty plot of width × height characters, values from low to high."""
+        """Make an empty plot of width × height characters, values from low to high."""
         self.width, self.height = width, height
         self._low, self._spread = low, (high - low) or 1.0
         self._cells = [[0] * width for _ in range(height)]
@@ -67,7 +64,7 @@ class BraillePlot:
             before = y
 
     def dots(self, values: Sequence[float | None], every: int = 2) -> None:
-        """A curve as separate dots: the edge of a band."""
+        """Draw a curve as separate dots: the edge of a band."""
         across = self.width * 2
         for x in range(0, across, every):
             value = values[x * len(values) // across] if values else None
@@ -82,14 +79,14 @@ class BraillePlot:
         self._cells[y // 4][x // 2] |= _DOTS[x % 2][y % 4]
 
     def lines(self) -> list[str]:
-        """The plot from the top."""
+        """Return the plot from the top."""
         return [
             "".join(chr(_BRAILLE + cell) if cell else " " for cell in row) for row in self._cells
         ]
 
 
 def bar(share: float, width: int) -> tuple[str, str]:
-    """A progress bar as its filled and its empty part, to half a character."""
+    """Draw a progress bar as its filled and its empty part, to half a character."""
     halves = max(0, min(2 * width, round(share * 2 * width)))
     filled = "━" * (halves // 2) + ("╸" if halves % 2 else "")
     return filled, "─" * (width - len(filled))

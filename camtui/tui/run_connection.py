@@ -111,14 +111,14 @@ class RunConnection:
     # ----------------------------------------------------------------------------------------------
 
     def marks(self, metrics: Sequence[str]) -> Marks:
-        """Best and ties of the displayed snapshot, as far as they have been tested."""
+        """Return best and ties of the displayed snapshot, as far as they have been tested."""
         marks: Marks = {}
         for metric in metrics:
             marks |= self._ties.marks(self.displayed, metric)
         return marks
 
     def difference(self, metric: str, best: int, cell: int) -> PairedDifference | None:
-        """Best minus cell, if it has been tested."""
+        """Return best minus cell, if it has been tested."""
         return self._ties.difference(metric, best, cell)
 
     async def test_ties(self, snapshot: Snapshot, metric: str, cell: int | None) -> bool:

@@ -1,7 +1,4 @@
-"""What is said about a run: the two lines at the top of every screen, its workers and events.
-
-How far it is. Pure functions.
-"""
+"""The text about a run: the lines at the top of every screen, its workers, its work, its events."""
 
 from __future__ import annotations
 
@@ -38,18 +35,18 @@ MESSAGE_ROWS = 2
 
 
 def clock(when: float) -> str:
-    """Weekday and time of day: ``Tue 09:40``."""
+    """Format weekday and time of day: ``Tue 09:40``."""
     return time.strftime("%a %H:%M", time.localtime(when))
 
 
 def state_field(state: str) -> Field:
-    """``● RUNNING``."""
+    """Return ``● RUNNING``."""
     sign, role = STATES.get(state, ("?", "warn"))
     return Field(f"{sign} {state.upper()}", role)
 
 
 def title_line(snapshot: Snapshot, width: int, *, frozen: bool = False) -> list[Field]:
-    """Name, state, progress, rate and when it will be done."""
+    """Describe name, state, progress, rate and time left."""
     status = snapshot.status
     head = [
         Field(" camtui ", "dim"),
@@ -62,11 +59,11 @@ def title_line(snapshot: Snapshot, width: int, *, frozen: bool = False) -> list[
     tail = [Part(0, Field(f" {percent(status.progress, 1)}%"))]
     if status.live:
         if status.stage:
-            part = (
-                f"part {status.stage_number} of {status.stages}" if status.stages > 1 else "images"
-            )
-            done = f"{short_count(status.done)} of {short_count(status.total)}{' images' if status.stages > 1 else ''}"
-            tail.append(Part(3, Field(f"  {part}: {done}", "dim")))
+            done = f"{short_count(status.done)} of {short_count(status.total)}"
+            text = f"images: {done}"
+            if status.stages > 1:
+                text = f"part {status.stage_number} of {status.stages}: {done} images"
+            tail.append(Part(3, Field(f"  {text}", "dim")))
         tail.append(Part(2, Field(f"  {rate(status.rate)}" if status.rate else "", "dim")))
         tail += _time_left(snapshot, width)
         if more := short_forecast(status.look, status.images):
@@ -82,7 +79,7 @@ def title_line(snapshot: Snapshot, width: int, *, frozen: bool = False) -> list[
 
 
 def _time_left(snapshot: Snapshot, width: int) -> list[Part]:
-    """When it will be done; a run that stops only finishes what is being computed."""
+    """Describe the time left; a run that stops only finishes what is being computed."""
     eta = snapshot.status.eta
     if snapshot.status.state == "stopping":
         return [Part(1, Field("  finishing what is being computed", "warn"))]
@@ -104,7 +101,7 @@ class Part(NamedTuple):
 
 
 def most_important(parts: Sequence[Part], room: int) -> list[Field]:
-    """As many of the parts as fit, in their order."""
+    """Return as many of the parts as fit, in their order."""
     kept = list(parts)
     while len(kept) > 1 and _length([part.field for part in kept]) > room:
         kept.remove(max(kept, key=lambda part: part.rank))
@@ -116,9 +113,9 @@ def _length(fields: Sequence[Field]) -> int:
 
 
 def state_lines(snapshot: Snapshot, now: float, width: int) -> list[list[Field]]:
-    """Devices, failures, the age of the heartbeat.
+    """Describe devices, failures and the age of the heartbeat of a live run.
 
-    Or what is wrong, whole, and the command that mends it.
+    Of any other: why it has ended, whole, and the command that mends it.
     """
     status = snapshot.status
     if snapshot.problem or status.live:
@@ -137,7 +134,7 @@ def state_lines(snapshot: Snapshot, now: float, width: int) -> list[list[Field]]
 
 
 def worker_line(snapshot: Snapshot, now: float, width: int) -> list[Field]:
-    """Devices, failures, the age of the heartbeat of a run that is under way."""
+    """Describe devices, failures, the age of the heartbeat of a run that is under way."""
     if snapshot.problem:
         return [Field(f" {snapshot.problem}; what you see is the last that was read", "error")]
     parts = [Part(0, Field("", "dim"))]
@@ -168,7 +165,7 @@ def worker_line(snapshot: Snapshot, now: float, width: int) -> list[Field]:
 
 
 def device_text(worker: WorkerState) -> str:
-    """``cuda:0 util 97% mem 33/141G``; what a device does not tell is left out."""
+    """Return ``cuda:0 util 97% mem 33/141G``; what a device does not tell is left out."""
     parts = [printable(worker.device, 12)]
     if worker.utilisation is not None:
         parts.append(f"util {worker.utilisation:.0f}%")
@@ -180,7 +177,7 @@ def device_text(worker: WorkerState) -> str:
 
 
 def heat_text(worker: WorkerState) -> str:
-    """``612W 71°C``."""
+    """Return ``612W 71°C``."""
     parts = [f"{worker.power:.0f}W"] if worker.power is not None else []
     return " ".join(
         [*parts, *([f"{worker.temperature:.0f}°C"] if worker.temperature is not None else [])]
@@ -188,7 +185,7 @@ def heat_text(worker: WorkerState) -> str:
 
 
 def summary_lines(snapshot: Snapshot) -> list[list[Field]]:
-    """For a terminal too small for anything else."""
+    """Describe a run for a terminal too small for anything else."""
     status = snapshot.status
     lines = [
         [state_field(status.state)],
@@ -211,12 +208,12 @@ def summary_lines(snapshot: Snapshot) -> list[list[Field]]:
 
 
 def event_lines(snapshot: Snapshot, rows: int) -> list[list[Field]]:
-    """The newest events, oldest first."""
+    """Describe the newest events, oldest first."""
     return [event_fields(event) for event in snapshot.events[-rows:]]
 
 
 def event_fields(event: Event) -> list[Field]:
-    """``09:12:04 WARNING text``."""
+    """Return ``09:12:04 WARNING text``."""
     role = {"warning": "warn", "error": "error"}.get(event.level, "dim")
     when = time.strftime("%H:%M:%S", time.localtime(event.time))
     return [
@@ -227,9 +224,9 @@ def event_fields(event: Event) -> list[Field]:
 
 
 def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
-    """For wide terminals: every worker, how the last minute went, what comes next.
+    """Describe a run beside the table of a wide terminal.
 
-    And how far each stretch of work is.
+    Every worker, the last minute, and how far each stretch of work is.
     """
     lines = [[Field(" Workers", "head")]]
     workers = (
@@ -264,7 +261,7 @@ def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
 
 
 def _trend_lines(snapshot: Snapshot) -> list[list[Field]]:
-    """The last minute in bars, and the cells under way."""
+    """Draw the last minute in bars, and name the cells under way."""
     lines: list[list[Field]] = []
     if snapshot.utilisation:
         lines.append(

@@ -17,7 +17,7 @@ from evaluator.errors import CamtuiError
 
 
 class RunWatcher:
-    """Holds the connection to the run that is open, or waits for the first run.
+    """The connection to the run that is open; without one, the wait for the first run.
 
     Attributes:
         connection: ``None`` while there is no run.

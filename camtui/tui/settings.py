@@ -1,4 +1,4 @@
-"""What the command line chose for the dashboard."""
+"""The choices of the command line for the dashboard."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ Images = Literal["half", "kitty", "sixel", "off"]
 
 @dataclass(frozen=True)
 class Settings:
-    """How the dashboard is to behave.
+    """The behaviour of the dashboard.
 
     Attributes:
-        interval: seconds between two looks at the file.
-        cell: ``BACKBONE/METHOD`` to open at once; ``image``: its number or a part of its path.
+        interval: seconds between two polls of the file.
+        cell: ``BACKBONE/METHOD`` to open at once.
+        image: its number or a part of its path, to open at once.
         readonly: no key stops, resumes or writes anything.
+        images: how pictures are drawn.
     """
 
     interval: float = 1.0

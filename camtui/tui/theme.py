@@ -1,10 +1,8 @@
-"""Colours: two themes that colour-blind people can tell apart.
+"""Colours: two themes that colour-blind people can tell apart, Textual's own, and their styles.
 
-(Okabe and Ito, 2008), Textual's own, and the styles of each.
-
-A role is what a piece of text *means*; only this file says how that looks. Textual's themes are
-moved towards black or white where their colours could not be read. Without colour the roles remain
-distinct by weight.
+The two are made of the palette of Okabe and Ito (2008). A role is what a piece of text *means*;
+only this file says how that looks. Textual's themes are moved towards black or white where their
+colours could not be read. Without colour the roles remain distinct by weight.
 """
 
 from __future__ import annotations
@@ -76,7 +74,7 @@ MIN_CONTRAST = 4.5
 
 @cache
 def colours_of(theme: str) -> Colours | None:
-    """The colours of a theme by its name.
+    """Return the colours of a theme by its name.
 
     ``None`` for those without colours of their own (``ansi-dark``, ``ansi-light``).
     """
@@ -87,7 +85,7 @@ def colours_of(theme: str) -> Colours | None:
 
 
 def _adapted(theme: Theme) -> Colours:
-    """A theme of Textual's with every role readable on its background."""
+    """Make every role of a theme of Textual's readable on its background."""
     generated = theme.to_color_system().generate()
     background = Color.parse(generated["background"])
     foreground = Color.parse(generated["foreground"])
@@ -114,7 +112,7 @@ def _adapted(theme: Theme) -> Colours:
 
 
 def _readable(colour: Color, grounds: tuple[Color, ...], *, dark: bool) -> str:
-    """The colour, moved towards white on dark grounds or black on light ones as far as it must be."""
+    """Move a colour towards white or black until it is readable on dark or light grounds."""
     end = Color.parse("white" if dark else "black")
     for step in range(21):
         moved = colour.blend(end, step / 20)
@@ -124,7 +122,7 @@ def _readable(colour: Color, grounds: tuple[Color, ...], *, dark: bool) -> str:
 
 
 def contrast(first: Color, second: Color) -> float:
-    """The contrast ratio of two colours, 1 to 21, by WCAG 2."""
+    """Return the contrast ratio of two colours, 1 to 21, by WCAG 2."""
     low, high = sorted((_luminance(first), _luminance(second)))
     return (high + 0.05) / (low + 0.05)
 
@@ -138,7 +136,7 @@ def _luminance(colour: Color) -> float:
 
 
 def textual_theme(name: str) -> Theme:
-    """The theme as Textual wants it."""
+    """Return a theme as Textual wants it."""
     colours = THEMES[name]
     return Theme(
         name=name,
@@ -161,9 +159,9 @@ Styles = Mapping[str, Style]
 
 
 def styles_of(theme: str) -> Styles:
-    """Role → style. Themes without colours of their own.
+    """Return role → style.
 
-    (``ansi-…``, chosen for ``NO_COLOR``) get weights.
+    Themes without colours of their own (``ansi-…``, chosen for ``NO_COLOR``) have weights.
     """
     colours = colours_of(theme)
     if colours is None:

@@ -1,6 +1,6 @@
 """The worst image of one cell, for the pane beside the table: name, classes, overlay.
 
-Imports numpy and Pillow.
+Importing it imports numpy and Pillow.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class WorstImage:
     """The image of lowest ADCC.
 
     Attributes:
-        root: the data folder; ``resize``: short side in pixels before the crop.
+        record: of the image, as the run's file has it.
+        root: the data folder.
+        resize: short side in pixels before the crop.
     """
 
     record: ImageRecord
@@ -39,10 +41,11 @@ class WorstImage:
     resize: int
 
     def lines(self, classes: tuple[str, ...], width: int) -> list[list[Field]]:
-        """File name, ADCC and classes."""
+        """Describe file name, ADCC and classes."""
         name = PurePosixPath(self.record.image.path.decode("utf-8", "surrogateescape")).name
         row = self.record.row
-        words = f"{class_name(classes, self.record.image.label)} → {class_name(classes, row.predicted if row else None)}"
+        label = class_name(classes, self.record.image.label)
+        words = f"{label} → {class_name(classes, row.predicted if row else None)}"
         return [
             [
                 Field(f"  {printable(name, width - 14)}"),
@@ -52,7 +55,7 @@ class WorstImage:
         ]
 
     def picture(self) -> GalleryItem:
-        """The overlay. Blocking: it opens the image's file."""
+        """Draw the overlay. Blocking: it opens the image's file."""
         input_image = open_input(
             self.root, self.record.image, seen_by(self.record.loaded, self.resize)
         )
@@ -65,7 +68,7 @@ class WorstImage:
 
 
 def read_worst_image(reader: RunReader, *, cell: Cell) -> WorstImage | None:
-    """The image of lowest ADCC of a cell; ``None`` while there is none."""
+    """Find the image of lowest ADCC of a cell; ``None`` while there is none."""
     image = first_image(reader, cell.id, "adcc", worst=True)
     if image is None:
         return None

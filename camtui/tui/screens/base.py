@@ -44,7 +44,7 @@ class RunScreen(Screen[None]):
     KEY_ROWS = 1
 
     def compose(self) -> ComposeResult:
-        """Title, body, keys; the summary is there but hidden."""
+        """Compose title, body, keys, and the summary, which is hidden."""
         yield TextLines(id="title")
         with Vertical(id="body"):
             yield from self.body()
@@ -65,7 +65,7 @@ class RunScreen(Screen[None]):
         return self._begun and self.is_running and bool(self.query("#keys"))
 
     def body(self) -> ComposeResult:
-        """What stands between title and keys."""
+        """Compose what stands between title and keys."""
         yield from ()
 
     @property
@@ -80,11 +80,11 @@ class RunScreen(Screen[None]):
         self.show_snapshot()
 
     def on_screen_resume(self) -> None:
-        """Others may have shown newer things meanwhile."""
+        """Show what has changed while another screen was in front."""
         self.show_snapshot()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Another size of the terminal, perhaps too small a one."""
+        """Fit another size of the terminal, perhaps too small a one."""
         self.fit(event.size.width, event.size.height)
         self.show_snapshot()
 
@@ -115,7 +115,7 @@ class RunScreen(Screen[None]):
         """Show what this screen shows of a snapshot."""
 
     def tick(self) -> None:
-        """Once a second: what changes by itself, such as the age of the heartbeat."""
+        """Show what changes by itself once a second, such as the age of the heartbeat."""
         if self.ready:
             snapshot, width = self.snapshot, self.app.size.width
             top = run_text.title_line(snapshot, width, frozen=self.connection.frozen)
@@ -123,12 +123,12 @@ class RunScreen(Screen[None]):
             self.query_one("#title", TextLines).show([top, *below])
 
     def as_text(self) -> str:
-        """The tables of the screen with tabs between the columns, for the clipboard."""
+        """Return the tables of the screen with tabs between the columns, for the clipboard."""
         lines = [line for table in self.query(LineTable) for line in table.lines]
         return "\n".join("\t".join(field.text.strip() for field in line.fields) for line in lines)
 
     def cell_as_text(self) -> str:
-        """The row under the cursor."""
+        """Return the row under the cursor, for the clipboard."""
         for table in self.query(LineTable):
             row, _ = table.cursor
             for line in table.lines:
@@ -175,5 +175,5 @@ class RunScreen(Screen[None]):
 
 
 def rule(title: str) -> str:
-    """A border's title: safe text, not markup."""
+    """Return a border's title as safe text, not markup."""
     return printable(title).replace("[", "\\[")

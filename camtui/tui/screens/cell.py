@@ -1,13 +1,9 @@
-"""One cell: how its values are spread, how its ADCC settled, and its worst and best images.
-
-However many there are.
-"""
+"""The cell screen: the distribution of its values, its convergence, its worst and best images."""
 
 from __future__ import annotations
 
 from functools import partial
-from pathlib import PurePosixPath
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -15,54 +11,36 @@ from textual.containers import Horizontal
 
 from camtui.convergence import convergence
 from camtui.feed import Snapshot
-from camtui.format import metric_header, percent, short_count, with_interval
+from camtui.format import metric_header, short_count
 from camtui.format.groups import By, Group, grouped
-from camtui.tui import cell_text, plots
+from camtui.tui import cell_text
+from camtui.tui.image_list import (
+    PAGE,
+    ListedImage,
+    group_columns,
+    group_line,
+    image_line,
+    in_order,
+    is_ascending,
+    list_columns,
+    other_metrics,
+    page,
+)
 from camtui.tui.messages import EndNear, OpenImage, RowOpened
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen
-from camtui.tui.widgets.fields import Field, Line, TableColumn
+from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
-from evaluator.catalog import known_metrics, value_range
-from evaluator.records import Cell, ImageRef, Row
+from evaluator.catalog import known_metrics
+from evaluator.records import Cell
 from evaluator.statistics import Mean
-from evaluator.store.reader import RankedImage, RunReader
-from evaluator.text import printable
 
-PAGE = 100
 _REFRESH_RATIO = 1.05
 
 
-class ListedImage(NamedTuple):
-    """One line of the list: the place in the order, the image, and its row."""
-
-    ranked: RankedImage
-    image: ImageRef
-    row: Row | None
-
-
-def is_ascending(metric: str, worst: bool) -> bool:
-    """Whether the list runs from low to high values.
-
-    The worst of a metric where higher is better, or the best of the others.
-    """
-    return (known_metrics()[metric].sign > 0) == worst
-
-
-def page(
-    reader: RunReader, cell: int, metric: str, ascending: bool, after: RankedImage | None
-) -> list[ListedImage]:
-    """The next images of the list, by key."""
-    ranked = reader.ranking.page(cell, metric, ascending=ascending, limit=PAGE, after=after)
-    return [
-        ListedImage(place, reader.images.get(place.image), reader.rows.get(cell, place.image))
-        for place in ranked
-    ]
-
-
 class CellScreen(RunScreen):
-    """Everything about one cell."""
+    """One cell: averages, two plots, and the list of its images or of groups of them."""
 
     BINDINGS = [
         Binding("w", "metric(1)", "worst by", tooltip="the metric that orders the images"),
@@ -94,7 +72,7 @@ class CellScreen(RunScreen):
         self._drawn_at = (0, "")
 
     def body(self) -> ComposeResult:
-        """Averages, the two plots, the list."""
+        """Compose the averages, the two plots, the list."""
         yield TextLines(id="averages")
         with Horizontal(id="plots"):
             yield TextLines(id="histogram", classes="ruled")
@@ -118,7 +96,7 @@ class CellScreen(RunScreen):
         return view.cell if view else None
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
-        """Averages at once; plots when the cell has grown by a twentieth."""
+        """Show the averages; read the plots again when there are a twentieth more images."""
         cell = self.cell
         if cell is None:
             return
@@ -152,9 +130,13 @@ class CellScreen(RunScreen):
             self.query_one("#convergence", TextLines),
         )
         left.border_title = f"{known_metrics()[self.metric].title}: images by value"
-        left.show(histogram_lines(self._histogram, self.metric, left.size.width, left.size.height))
+        left.show(
+            cell_text.histogram_lines(
+                self._histogram, self.metric, left.size.width, left.size.height
+            )
+        )
         right.border_title = "ADCC over n, 95 % band"
-        right.show(convergence_lines(self._curve, right.size.width, right.size.height))
+        right.show(cell_text.convergence_lines(self._curve, right.size.width, right.size.height))
 
     def _show_list_head(self, snapshot: Snapshot) -> None:
         metric = known_metrics()[self.metric]
@@ -187,7 +169,7 @@ class CellScreen(RunScreen):
         self.fetch(self._read_groups if self.by else self._more, "list")
 
     async def _read_groups(self) -> None:
-        """The averages of the groups; every row of the cell is read."""
+        """Read the averages of the groups, from every row of the cell."""
         view, by = self.snapshot.views[self.cell_id], self.by
         found = await self.ask(lambda reader: grouped(reader, [view], by)) if by else None
         if found is None:
@@ -197,7 +179,7 @@ class CellScreen(RunScreen):
         self._show_list()
 
     async def _more(self) -> None:
-        """The next page, behind the last image that is listed."""
+        """Read the next page, behind the last image that is listed."""
         after = self._listed[-1].ranked if self._listed else None
         metric, ascending = self.metric, is_ascending(self.metric, self.worst)
         found = await self.ask(lambda reader: page(reader, self.cell_id, metric, ascending, after))
@@ -253,144 +235,20 @@ class CellScreen(RunScreen):
         self._begin_list()
 
     def action_ends(self) -> None:
-        """From the best, or from the worst."""
+        """List from the best, or from the worst."""
         self.worst = not self.worst
         self._begin_list()
 
     def action_groups(self) -> None:
-        """Images, right and wrong predictions, classes, in turn."""
+        """List images, right and wrong predictions, classes, in turn."""
         turns: tuple[By | Literal[""], ...] = ("", "correct", "class")
         self.by = turns[(turns.index(self.by) + 1) % len(turns)]
         self._begin_list()
 
     def action_cell(self, step: int) -> None:
-        """The next cell of the run, or the one before."""
+        """Show the next cell of the run, or the one before."""
         ids = list(self.snapshot.views)
         self.cell_id = ids[(ids.index(self.cell_id) + step) % len(ids)]
         self._curve, self._histogram, self._drawn_at, self._class_names = [], [], (0, ""), ()
         self.show_snapshot()
         self._begin_list()
-
-
-def list_columns(metric: str, width: int) -> list[TableColumn]:
-    """Place, image, classes, confidences and the metrics of a row.
-
-    The one that orders comes last.
-    """
-    shown = other_metrics(metric, width)
-    columns = [
-        TableColumn("place", "#", 6),
-        TableColumn("image", "image", 24 if width < 100 else 32, right=False),
-    ]
-    columns += [
-        TableColumn("classes", "true → predicted", 0, right=False),
-        TableColumn("confidence", "confidence\n→ masked", 11),
-    ]
-    columns += [TableColumn(key, metric_header(known_metrics()[key]), 7) for key in shown]
-    return [*columns, TableColumn("value", metric_header(known_metrics()[metric]), 8)]
-
-
-def other_metrics(metric: str, width: int) -> list[str]:
-    """What stands beside the metric that orders, where there is room."""
-    return (
-        [key for key in ("average_drop", "coherency", "complexity", "adcc") if key != metric]
-        if width >= 100
-        else []
-    )
-
-
-def image_line(place: int, listed: ListedImage, classes: tuple[str, ...], shown: list[str]) -> Line:
-    """One image of the list."""
-    row, image = listed.row, listed.image
-    name = printable(PurePosixPath(image.path.decode("utf-8", "surrogateescape")).name, 32)
-    label = cell_text.class_name(classes, image.label)
-    predicted = cell_text.class_name(classes, row.predicted) if row else "?"
-    same = image.label is not None and row is not None and image.label == row.predicted
-    words = label if same else f"{label} → {predicted}"
-    fields = [Field(str(place), "dim"), Field(name), Field(words, "" if same else "warn")]
-    fields.append(Field(f"{row.y:.2f}→{row.o:.2f}" if row else "", "dim"))
-    fields += [Field(percent(getattr(row, key)) if row else "", "dim") for key in shown]
-    return Line(image.id, (*fields, Field(percent(listed.ranked.value), "strong")))
-
-
-def group_columns(metric: str, width: int) -> list[TableColumn]:
-    """A group of images, how many they are, and their averages; the one that orders comes last."""
-    columns = [TableColumn("group", "images", 0, right=False), TableColumn("n", "n", 8)]
-    columns += [
-        TableColumn(key, metric_header(known_metrics()[key]), 7)
-        for key in other_metrics(metric, width)
-    ]
-    return [*columns, TableColumn("value", metric_header(known_metrics()[metric]), 14)]
-
-
-def in_order(groups: list[Group], metric: str, *, worst: bool) -> list[Group]:
-    """The groups from the worst or from the best average; those without one stand last."""
-    sign = known_metrics()[metric].sign * (1 if worst else -1)
-    means = {id(group): group.view.mean(metric) for group in groups}
-    having = [group for group in groups if means[id(group)] is not None]
-    having.sort(key=lambda group: sign * (mean.value if (mean := means[id(group)]) else 0.0))
-    return having + [group for group in groups if means[id(group)] is None]
-
-
-def group_line(group: Group, metric: str, shown: list[str]) -> Line:
-    """One group of the list."""
-
-    def value(key: str) -> str:
-        mean = group.view.mean(key)
-        return percent(mean.value if mean else None)
-
-    fields = [
-        Field(group.name, "warn" if group.correct is False else ""),
-        Field(short_count(group.view.summary.n), "dim"),
-    ]
-    fields += [Field(value(key), "dim") for key in shown]
-    mean = group.view.mean(metric)
-    return Line(
-        f"group {group.place}",
-        (*fields, Field(with_interval(mean) if mean else value(metric), "strong")),
-    )
-
-
-def histogram_lines(counts: list[int], metric: str, width: int, height: int) -> list[list[Field]]:
-    """Bars as wide as there is room for, with the ends of the scale below."""
-    if not any(counts):
-        return [[Field("  no value yet", "dim")]]
-    repeat = max(1, (width - 4) // len(counts))
-    bars = plots.columns(counts, max(1, height - 1))
-    lines = [[Field("  "), Field("".join(c * repeat for c in line), "bar")] for line in bars]
-    low, high = (percent(end, 0) for end in value_range(metric))
-    gap = max(1, len(counts) * repeat - len(low) - len(high) - 1)
-    return [*lines, [Field(f"  {low}{' ' * gap}{high} %", "dim")]]
-
-
-def convergence_lines(curve: list[Mean], width: int, height: int) -> list[list[Field]]:
-    """The headline after n images and the edges of its band, percent on the left, n below."""
-    if len(curve) < 2:
-        return [[Field("  needs more images", "dim")]]
-    settled = curve[len(curve) // 20 + 1 :] or curve
-    low = min(mean.value - (mean.half_width or 0) for mean in settled)
-    high = max(mean.value + (mean.half_width or 0) for mean in settled)
-    plot = plots.BraillePlot(max(8, width - 9), max(1, height - 1), low, high)
-    plot.line([mean.value for mean in curve])
-    for sign in (-1, 1):
-        plot.dots([mean.value + sign * (mean.half_width or 0) for mean in curve])
-    rows = plot.lines()
-    ticks = axis_ticks(low, high, len(rows))
-    lines = [
-        [Field(f"{ticks.get(row, ''):>6} ", "dim"), Field(line, "series1")]
-        for row, line in enumerate(rows)
-    ]
-    last, across = curve[-1].n, max(1, width - 10)
-    half, end = short_count(last // 2), f"{short_count(last)} images"
-    below = f"{half:>{across // 2 + len(half) // 2}}" if across > 40 else ""
-    return [*lines, [Field(f"{'':>7}0{below}{end:>{across - len(below)}}", "dim")]]
-
-
-def axis_ticks(low: float, high: float, rows: int) -> dict[int, str]:
-    """Row from the top → the value there in percent.
-
-    Both ends, and a label about every fourth row between them.
-    """
-    steps = max(1, (rows - 1) // 4)
-    places = {round(step * (rows - 1) / steps) for step in range(steps + 1)}
-    return {place: percent(high - (high - low) * place / max(1, rows - 1), 1) for place in places}

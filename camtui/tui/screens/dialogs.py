@@ -19,7 +19,7 @@ from evaluator.text import printable
 
 
 class Choice(NamedTuple):
-    """An answer: what it is called inside, and its words."""
+    """An answer: its key, and its words."""
 
     key: str
     words: str
@@ -44,29 +44,29 @@ class Question(ModalScreen[str]):
         self._choices = [Choice("", refuse), *choices]
 
     def compose(self) -> ComposeResult:
-        """The question, the answers, the keys."""
+        """Compose the question, the answers, the keys."""
         with Vertical(id="dialog"):
             yield Static(self._question, id="question", markup=False)
             yield Answers(id="answers")
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """The cursor stands on No."""
+        """Put the cursor on No."""
         lines = [Line(choice.key, (Field(choice.words),)) for choice in self._choices]
         table = self.query_one("#answers", LineTable)
         table.show([TableColumn("answer", "", 0, right=False)], lines)
         table.focus()
 
     def on_row_opened(self, message: RowOpened) -> None:
-        """The answer under the cursor."""
+        """Give the answer under the cursor."""
         self.dismiss(str(message.row))
 
     def action_no(self) -> None:
-        """Nothing happens."""
+        """Answer No: nothing happens."""
         self.dismiss("")
 
     def action_yes(self) -> None:
-        """The first answer that is not No."""
+        """Give the first answer that is not No."""
         self.dismiss(self._choices[1].key)
 
 
@@ -77,7 +77,7 @@ class PathInput(Input):
 
 
 class AskForPath(ModalScreen[str]):
-    """Where to write; empty or Escape for nowhere."""
+    """A dialog for a place to write to; empty or Escape for nowhere."""
 
     BINDINGS = [Binding("escape", "no", "leave")]
 
@@ -86,7 +86,7 @@ class AskForPath(ModalScreen[str]):
         self._question, self._suggestion = printable(question), suggestion
 
     def compose(self) -> ComposeResult:
-        """The question and a line to type on."""
+        """Compose the question and a line to type on."""
         with Vertical(id="dialog"):
             yield Static(self._question, id="question", markup=False)
             yield PathInput(self._suggestion, id="path", select_on_focus=False)
@@ -97,5 +97,5 @@ class AskForPath(ModalScreen[str]):
         self.dismiss(event.value.strip())
 
     def action_no(self) -> None:
-        """Nothing is written."""
+        """Answer No: nothing happens."""
         self.dismiss("")

@@ -1,4 +1,4 @@
-"""What a new user sees: there is no run yet, and the two commands that matter."""
+"""The screen without a run: the two commands to begin with."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _WORDS: list[list[Field]] = [
 
 
 class FirstRunScreen(Screen[None]):
-    """No run yet."""
+    """The screen of a new user."""
 
     def compose(self) -> ComposeResult:
-        """The words and the keys."""
+        """Compose the words and the keys."""
         yield TextLines(id="first")
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Say it."""
+        """Show the words."""
         self.query_one("#first", TextLines).show(_WORDS)

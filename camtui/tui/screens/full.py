@@ -12,7 +12,7 @@ from camtui.tui.widgets.keybar import KeyBar
 
 
 class FullScreen(ModalScreen[None]):
-    """A picture, and the way back."""
+    """A picture, and the key back."""
 
     BINDINGS = [Binding("escape,i,q", "close", "close")]
 
@@ -21,11 +21,11 @@ class FullScreen(ModalScreen[None]):
         self._picture = picture
 
     def compose(self) -> ComposeResult:
-        """The picture and its keys."""
+        """Compose the picture and its keys."""
         self._picture.id = "full"
         yield Center(self._picture, id="frame")
         yield KeyBar()
 
     def action_close(self) -> None:
-        """Back."""
+        """Close the picture."""
         self.dismiss()

@@ -1,7 +1,4 @@
-"""The first screen: method × backbone for one metric, live.
-
-With the cell under the cursor below it.
-"""
+"""The grid screen: method × backbone for one metric, live, with details of the chosen cell."""
 
 from __future__ import annotations
 
@@ -32,18 +29,16 @@ from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.gallery import Gallery
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
-from evaluator.catalog import known_metrics
 from evaluator.errors import CamtuiError
 from evaluator.records import Cell
 from evaluator.statistics import Mean
 from evaluator.store.reader import RunReader
-from evaluator.text import printable
 
 _CURSOR_DELAY = 0.2
 """Seconds after which a cursor is taken to rest."""
 
 _REFRESH_RATIO = 1.1
-"""How much a cell must have grown before its convergence is read again."""
+"""Growth of a cell, in images, after which its convergence is read again."""
 
 _ORDER_HOLD = 5.0
 """Seconds without a key after which rows may change places."""
@@ -86,7 +81,7 @@ class GridScreen(RunScreen):
         self._ties_problem = ""
 
     def body(self) -> ComposeResult:
-        """Table, detail and the latest events."""
+        """Compose the table, the details, the panes of large terminals, the latest events."""
         with Horizontal(id="main"):
             with Vertical(id="left"):
                 yield TextLines(id="hint")
@@ -110,8 +105,9 @@ class GridScreen(RunScreen):
     # ----------------------------------------------------------------------------------------------
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
-        """Hint, table, detail, events."""
-        self.query_one("#hint", TextLines).show([self._hint(snapshot)])
+        """Show hint, table, details, events."""
+        hint = grid_model.hint_fields(snapshot, self.options, printed_value)
+        self.query_one("#hint", TextLines).show([hint])
         self._show_table(snapshot)
         self._show_detail(snapshot)
         events = self.query_one("#events", TextLines)
@@ -122,42 +118,6 @@ class GridScreen(RunScreen):
             )
         self._show_overview(snapshot)
         self._read_more()
-
-    def _hint(self, snapshot: Snapshot) -> list[Field]:
-        metric = known_metrics()[self.options.metric]
-        spans = [Field(f" {metric.title} {metric.arrow}", "strong")]
-        if self.options.paper:
-            printed = (
-                printed_value(cell.backbone, cell.method, self.options.metric)
-                for cell in snapshot.cells
-            )
-            said = (
-                "as the paper printed it, in percent"
-                if any(value is not None for value in printed)
-                else "the paper has none of these"
-            )
-            return [*spans, Field(f"  {said}   p: back to this run", "accent")]
-        spans += [
-            Field("  mean", "dim"),
-            Field("  * best", "best"),
-            Field("  = tie with it", "tie"),
-            Field("  ~ partial", "partial"),
-        ]
-        if self.options.order != "plan" or not self.options.descending:
-            by = (
-                self.options.column
-                if self.options.order == "value" and self.options.column
-                else self.options.order
-            )
-            spans.append(
-                Field(
-                    f"  sorted by {printable(by, 20)} {'↓' if self.options.descending else '↑'}",
-                    "accent",
-                )
-            )
-        if self.options.words:
-            spans.append(Field(f"  filter: {printable(self.options.words, 20)}", "accent"))
-        return spans
 
     def _show_table(self, snapshot: Snapshot) -> None:
         table = self.query_one("#grid", LineTable)
@@ -182,7 +142,7 @@ class GridScreen(RunScreen):
         return snapshot.metrics if self.options.long else (self.options.metric,)
 
     def _place_cursor(self, snapshot: Snapshot) -> None:
-        """Begin on the best cell there is; from then on the cursor is the user's."""
+        """Put the cursor on the best cell at first; from then on it is the user's."""
         best = grid_model.best_cell(
             snapshot, self.options.metric, self.connection.marks((self.options.metric,))
         )
@@ -200,7 +160,7 @@ class GridScreen(RunScreen):
             table.select(method, backbone)
 
     def chosen(self) -> Cell | None:
-        """The cell under the cursor."""
+        """Return the cell under the cursor."""
         snapshot = self.snapshot
         row, column = self.query_one("#grid", LineTable).cursor
         if row is None:
@@ -214,16 +174,13 @@ class GridScreen(RunScreen):
     # -----------------------------------------------------------------------------------
 
     @property
-    def _roomy(self) -> bool:
+    def _has_panes(self) -> bool:
         return self.has_class("-wide") and self.has_class("-tall")
 
     def _show_overview(self, snapshot: Snapshot) -> None:
-        """Every component of the chosen backbone, the convergence of its leaders.
-
-        The worst image of the chosen cell.
-        """
+        """Show every component of the chosen backbone, the convergence of its leaders."""
         cell = self.chosen()
-        if cell is None or not self._roomy:
+        if cell is None or not self._has_panes:
             return
         panel = self.query_one("#overview", TextLines)
         panel.border_title = rule(f"{cell.backbone}: all components, ADCC with its 95 % interval")
@@ -242,12 +199,12 @@ class GridScreen(RunScreen):
         panel.show(overview.leader_lines(self._curves, panel.size.width, panel.size.height))
 
     def _fetch_overview(self) -> None:
-        """Ask for what the file must be read for.
+        """Read the leaders' convergence and the worst image from the file.
 
-        Once the cursor rests on another cell or the cell has grown by a tenth.
+        Once the cursor rests on another cell, or when the cell has a tenth more images.
         """
         cell = self.chosen()
-        if cell is None or not self._roomy:
+        if cell is None or not self._has_panes:
             return
         n = self.snapshot.views[cell.id].summary.n
         before, seen = self._overview_of
@@ -300,9 +257,9 @@ class GridScreen(RunScreen):
         detail.show(lines)
 
     def _shape_line(self, snapshot: Snapshot, cell: Cell) -> list[Field]:
-        """Histogram and difference to the best.
+        """Draw the histogram, and describe the difference to the best.
 
-        The histogram is asked for when it is out of date.
+        The histogram is read again when it is out of date.
         """
         metric, summary = self.options.metric, snapshot.views[cell.id].summary
         wanted = (cell.id, metric, summary.n)
@@ -331,7 +288,7 @@ class GridScreen(RunScreen):
     # ----------------------------------------------------------------------------------------------
 
     def on_cursor_moved(self, _: CursorMoved) -> None:
-        """The detail follows the cursor, and rows stay where they are for a while."""
+        """Show the cell under the cursor; rows keep their places for a while."""
         self._moved = time.monotonic()
         self._show_detail(self.snapshot)
         self._show_overview(self.snapshot)
@@ -376,8 +333,8 @@ class GridScreen(RunScreen):
         if cell is not None:
             self.post_message(OpenCell(cell.id, self.options.metric))
 
-    def _look(self, **changes: object) -> None:
-        """Look at the same numbers another way; the cursor stays on its cell."""
+    def _change(self, **changes: object) -> None:
+        """Show the same numbers another way; the cursor stays on its cell."""
         cell = self.chosen()
         self.options = replace(self.options, **changes)  # type: ignore[arg-type] # fields of GridOptions, checked by the callers
         self._moved = 0.0
@@ -386,17 +343,17 @@ class GridScreen(RunScreen):
             self.put_cursor((cell.backbone, cell.method))
 
     def action_metric(self, step: int) -> None:
-        """The next metric, or the one before."""
+        """Show the next metric, or the one before."""
         metrics = self.snapshot.metrics
         place = metrics.index(self.options.metric) if self.options.metric in metrics else 0
-        self._look(metric=metrics[(place + step) % len(metrics)])
+        self._change(metric=metrics[(place + step) % len(metrics)])
 
     def action_view(self) -> None:
-        """Method × backbone, or one line per cell."""
-        self._look(long=not self.options.long)
+        """Show method × backbone, or one line per cell."""
+        self._change(long=not self.options.long)
 
     def action_sort(self) -> None:
-        """Plan → value of the column under the cursor → name → plan."""
+        """Sort by plan, by the column under the cursor, by name, in turn."""
         following: dict[grid_model.Order, grid_model.Order] = {
             "plan": "value",
             "value": "name",
@@ -404,18 +361,18 @@ class GridScreen(RunScreen):
         }
         _, column = self.query_one("#grid", LineTable).cursor
         order = following[self.options.order]
-        self._look(order=order, column=column if order == "value" else "", descending=True)
+        self._change(order=order, column=column if order == "value" else "", descending=True)
 
     def action_reverse(self) -> None:
-        """The other way round."""
-        self._look(descending=not self.options.descending)
+        """Sort the other way round."""
+        self._change(descending=not self.options.descending)
 
     def action_paper(self) -> None:
-        """What the paper printed, in the same places."""
-        self._look(paper=not self.options.paper)
+        """Show what the paper printed, in the same places."""
+        self._change(paper=not self.options.paper)
 
     def action_zoom(self) -> None:
-        """The table alone, or all panes."""
+        """Show the table alone, or all panes."""
         self.toggle_class("zoomed")
 
     def action_filter(self) -> None:
@@ -426,7 +383,7 @@ class GridScreen(RunScreen):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while words are typed."""
-        self._look(words=event.value)
+        self._change(words=event.value)
 
     def on_input_submitted(self, _: Input.Submitted) -> None:
         """Keep the words and go back to the table."""
@@ -442,7 +399,7 @@ class GridScreen(RunScreen):
         self._close_filter()
 
     def action_match(self, step: int) -> None:
-        """The next row that the filter left, or the one before."""
+        """Move to the next row that the filter left, or to the one before."""
         table = self.query_one("#grid", LineTable)
         keys = [line.key for line in table.lines]
         row, column = table.cursor

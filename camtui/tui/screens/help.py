@@ -1,4 +1,4 @@
-"""Every key of every screen, made from the bindings themselves."""
+"""The help screen: the marks of a screen, and the keys of all screens, made from their bindings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class HelpScreen(ModalScreen[None]):
         self._asked_on, self._sections = asked_on, sections
 
     def compose(self) -> ComposeResult:
-        """The list and its own keys."""
+        """Compose the list and its own keys."""
         yield LineTable(id="help", can_open=False)
         yield KeyBar()
 
@@ -56,12 +56,12 @@ class HelpScreen(ModalScreen[None]):
         table.focus()
 
     def action_close(self) -> None:
-        """Back."""
+        """Close the help."""
         self.dismiss()
 
 
 def own_bindings(kind: type[DOMNode]) -> list[Binding]:
-    """The bindings that a class itself declares."""
+    """Return the bindings that a class itself declares."""
     return [
         binding
         for found in BindingsMap(kind.BINDINGS).key_to_bindings.values()
@@ -70,7 +70,7 @@ def own_bindings(kind: type[DOMNode]) -> list[Binding]:
 
 
 def legend_lines(screen: str, room: int) -> list[Line]:
-    """What each mark of a screen means, wrapped to the room there is."""
+    """Explain each mark of a screen, wrapped to the room there is."""
     lines = [Line(("marks", ""), (Field("on this screen", "strong"), Field("")))]
     for mark, meaning in legend_of(screen):
         lines += _entry(("marks", mark), Field(f"  {mark}", "accent"), meaning, room)
@@ -78,7 +78,7 @@ def legend_lines(screen: str, room: int) -> list[Line]:
 
 
 def help_lines(sections: Sequence[Section], room: int) -> list[Line]:
-    """One entry for each thing that can be done, under the place where it works."""
+    """List each thing that can be done, under the place where it works."""
     lines: list[Line] = []
     for title, kind in sections:
         lines.append(Line((title, ""), (Field(title, "strong"), Field(""))))
@@ -93,7 +93,7 @@ def help_lines(sections: Sequence[Section], room: int) -> list[Line]:
 
 
 def _entry(key: tuple[str, ...], first: Field, text: str, room: int) -> list[Line]:
-    """A key or a mark, and its meaning over as many lines as it takes."""
+    """Format a key or a mark and its meaning, over as many lines as it takes."""
     parts = wrap(text, room) or [""]
     heads = [first, *[Field("")] * (len(parts) - 1)]
     return [
@@ -103,7 +103,7 @@ def _entry(key: tuple[str, ...], first: Field, text: str, room: int) -> list[Lin
 
 
 def _grouped(bindings: Iterable[Binding]) -> list[tuple[tuple[str, str], str]]:
-    """Keys that do the same thing together: ``(words, keys)``."""
+    """Group keys that do the same thing: ``(words, keys)``."""
     keys: dict[str, list[str]] = {}
     more: dict[str, str] = {}
     for binding in bindings:

@@ -1,7 +1,4 @@
-"""One image in one cell: what the network saw, what the method marked, what was measured.
-
-Or all methods beside each other.
-"""
+"""The image screen: one image in one cell, or all methods on it beside each other."""
 
 from __future__ import annotations
 
@@ -50,7 +47,7 @@ _AROUND = 4
 
 
 def spare_rows(pictures: Sequence[GalleryItem], width: int, room: int) -> int:
-    """Rows that the curves may take without making the pictures smaller, from 7 to 16."""
+    """Count the rows that curves may take without making pictures smaller, from 7 to 16."""
     layout = arrange(len(pictures), width, room, any(item.caption for item in pictures))
     rows = layout.lines * -(-len(pictures) // layout.columns)
     return max(7, min(16, room - rows))
@@ -97,7 +94,7 @@ class ImageScreen(RunScreen):
         self._problem = ""
 
     def body(self) -> ComposeResult:
-        """Where we are, the pictures, what was measured."""
+        """Compose the place in the order, the pictures, the curves, the values."""
         yield TextLines(id="where")
         yield Gallery(id="gallery", ascii_only=self._settings.ascii)
         yield TextLines(id="curves")
@@ -149,7 +146,7 @@ class ImageScreen(RunScreen):
         self._draw()
 
     async def _input(self, record: ImageRecord) -> InputImage:
-        """The pixels; opening a file is left to a thread."""
+        """Read the pixels; opening a file is left to a thread."""
         if self._plan is None:
             self._plan = await self._find_plan()
         if self._plan is None:
@@ -164,7 +161,7 @@ class ImageScreen(RunScreen):
         return self._inputs[key]
 
     async def _object(self, record: ImageRecord) -> TruthObject:
-        """Where the object is; reading its file is left to a thread."""
+        """Read the object's place; reading its file is left to a thread."""
         if self._plan is None or record.row is None:
             return NO_OBJECT
         return await asyncio.to_thread(
@@ -185,7 +182,7 @@ class ImageScreen(RunScreen):
     # ----------------------------------------------------------------------------------------------
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
-        """A finished row does not change; an image that was still to come may have one now."""
+        """Read an image that was still to come again; a finished row does not change."""
         if self.image_data is not None and self.image_data.record.row is None:
             self._open(self.image_id)
 
@@ -224,7 +221,7 @@ class ImageScreen(RunScreen):
     # ----------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Curves only where the run has them."""
+        """Offer curves and the object's edge only where the run has them."""
         if action == "curves":
             return bool(self.image_data and self.image_data.record.curves)
         if action == "truth":
@@ -232,7 +229,7 @@ class ImageScreen(RunScreen):
         return True
 
     def action_step(self, step: int) -> None:
-        """The next image of the list, or the one before."""
+        """Show the next image of the list, or the one before."""
         if self.image_data is not None:
             self.fetch(partial(self._step, self.image_data.record, step), "image")
 
@@ -245,12 +242,12 @@ class ImageScreen(RunScreen):
             await self._load(image)
 
     def action_view(self) -> None:
-        """Other pictures of the same image."""
+        """Show other pictures of the same image."""
         self.options = self.options.next_view()
         self._draw()
 
     def action_all(self) -> None:
-        """All methods beside each other, or this one again."""
+        """Show all methods beside each other, or this one again."""
         self.options = replace(self.options, all_methods=not self.options.all_methods)
         self._open(self.image_id)
 
@@ -260,12 +257,12 @@ class ImageScreen(RunScreen):
         self._draw()
 
     def action_colours(self) -> None:
-        """The next colour map."""
+        """Draw with the next colour map."""
         self.options = self.options.next_colours()
         self._draw()
 
     def action_alpha(self) -> None:
-        """Another strength of the overlay."""
+        """Draw with another strength of the overlay."""
         self.options = self.options.next_alpha()
         self._draw()
 
@@ -283,17 +280,17 @@ class ImageScreen(RunScreen):
         self._open(None)
 
     def action_ends(self) -> None:
-        """To the first image from the other end."""
+        """Show the first image from the other end."""
         self.worst = not self.worst
         self._open(None)
 
     def action_full(self) -> None:
-        """The overlay in the terminal's own graphics."""
+        """Show the overlay in the terminal's own graphics."""
         if self.image_data is not None:
             self.post_message(ShowPicture(overlay(self.image_data, self.options).picture))
 
     def action_copy_path(self) -> None:
-        """The image's path, to the clipboard of the terminal."""
+        """Copy the image's path."""
         if self.image_data is not None and self._plan is not None:
             path = self.image_data.record.image.path.decode("utf-8", "backslashreplace")
             self.post_message(CopyText(f"{self._plan.data}/{path}", "path"))

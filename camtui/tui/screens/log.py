@@ -1,6 +1,6 @@
-"""What happened: events, failures with their reasons, the plan with every version.
+"""The log screen: events, failures with their reasons, the plan with every version.
 
-The price of each stage, the driver's log.
+Also the cost of each stage, and the driver's log.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class LogScreen(RunScreen):
         self._seen: tuple[int, int] = (-1, -1)
 
     def body(self) -> ComposeResult:
-        """The names of the lists, and the one that is chosen."""
+        """Compose the names of the lists, and the one that is chosen."""
         yield TextLines(id="tabs")
         yield LineTable(id="log", can_open=False)
         yield TextLines(id="whole", classes="ruled")
@@ -60,7 +60,7 @@ class LogScreen(RunScreen):
         self.query_one("#log", LineTable).focus()
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
-        """Events and timings at once; the other lists when something new can stand in them."""
+        """Show events and timings; read the other lists when something new can stand in them."""
         names = [
             f"failed images ({count(snapshot.failures)})" if name == "errors" else name
             for name in TABS
@@ -98,7 +98,7 @@ class LogScreen(RunScreen):
             self._put(shown, at_end=TABS[tab] == "log file")
 
     def on_cursor_moved(self, _: CursorMoved) -> None:
-        """The line under the cursor, whole."""
+        """Show the line under the cursor whole."""
         table = self.query_one("#log", LineTable)
         row, _column = table.cursor
         text = next((line.fields[-1].text for line in table.lines if line.key == row), "")
@@ -108,7 +108,7 @@ class LogScreen(RunScreen):
         )
 
     def action_tab(self, step: int) -> None:
-        """Another list."""
+        """Show another list."""
         self.tab = (self.tab + step) % len(TABS)
         self._seen = (-1, -1)
         table = self.query_one("#log", LineTable)
@@ -117,7 +117,7 @@ class LogScreen(RunScreen):
 
 
 def event_table(snapshot: Snapshot) -> TableContent:
-    """The newest events, oldest first."""
+    """List the newest events, oldest first."""
     columns = [
         TableColumn("time", "time", 10, right=False),
         TableColumn("level", "level", 8, right=False),
@@ -129,7 +129,7 @@ def event_table(snapshot: Snapshot) -> TableContent:
 
 
 def timing_table(snapshot: Snapshot) -> TableContent:
-    """What an image costs in each stage, and how long the stage has taken in this session."""
+    """List the cost of an image in each stage, and the stage's time in this session."""
     columns = [
         TableColumn("stage", "stage", 0, right=False),
         TableColumn("done", "images", 15),
@@ -158,7 +158,7 @@ class _CellNames(NamedTuple):
 
 
 def failure_lines(reader: RunReader) -> TableContent:
-    """Image, cell, reason and detail of every failure, or of the first of them."""
+    """List image, cell, reason and detail of every failure, or of the first of them."""
     names = {cell.id: _CellNames(cell.backbone, cell.method) for cell in reader.cells()}
     columns = [
         TableColumn("image", "image", 30, right=False),
@@ -193,7 +193,7 @@ def failure_lines(reader: RunReader) -> TableContent:
 
 
 def plan_lines(reader: RunReader) -> TableContent:
-    """The plan, the networks, the versions: a name and a value each."""
+    """List the plan, the networks, the versions: a name and a value each."""
     pairs: list[tuple[str, object]] = [
         ("file", reader.path),
         ("created", time.ctime(reader.info().created)),
@@ -231,7 +231,7 @@ def _described(loaded: LoadedBackbone | None) -> str:
 
 
 def log_lines(reader: RunReader) -> TableContent:
-    """The end of what the driver and the workers printed."""
+    """List the end of what the driver and the workers printed."""
     from camtui.launch import tail
 
     log = known_log(reader.path)

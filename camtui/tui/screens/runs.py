@@ -1,7 +1,4 @@
-"""All runs: what became of each, where it differs from the one that is open.
-
-And two of them compared image by image.
-"""
+"""The runs screen: the state of every run, and where it differs from the one that is open."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from textual.app import ComposeResult
@@ -22,10 +18,7 @@ from camtui.format import (
     cell_views,
     count,
     duration,
-    half_width,
-    metric_header,
     percent,
-    signed_percent,
 )
 from camtui.runs import list_runs
 from camtui.status import RunStatus, read_status
@@ -36,7 +29,6 @@ from camtui.tui.screens.base import RunScreen
 from camtui.tui.widgets.fields import Field, Line, TableColumn
 from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
-from evaluator.catalog import known_metrics
 from evaluator.errors import CamtuiError
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
@@ -47,8 +39,9 @@ class RunEntry:
     """A run in the list.
 
     Attributes:
-        best: the best cell that is no control, as words; ``plan``: its choices by name;
-            ``problem``: why it cannot be read.
+        best: value and name of the best cell that is no control.
+        plan: its choices by name.
+        problem: why it cannot be read.
     """
 
     path: Path
@@ -60,7 +53,7 @@ class RunEntry:
 
 
 def read_run_entry(path: Path) -> RunEntry:
-    """Look at one run. Blocking."""
+    """Read one run. Blocking."""
     try:
         with RunReader(path) as reader:
             status, info = read_status(reader, path), reader.info()
@@ -79,7 +72,7 @@ def read_run_entry(path: Path) -> RunEntry:
 
 
 def _best(reader: RunReader) -> tuple[str, str]:
-    """Value and name of the best ADCC; by average alone, no pair is tested."""
+    """Return value and name of the best ADCC; by average alone, no pair is tested."""
     found = [
         (mean.value, view.cell)
         for view in cell_views(reader)
@@ -103,7 +96,7 @@ def _plan(reader: RunReader) -> dict[str, object]:
 
 
 def differences(mine: dict[str, object], theirs: dict[str, object]) -> str:
-    """What another plan has otherwise: ``limit: 100 → 500``."""
+    """Describe what another plan has otherwise: ``limit: 100 → 500``."""
     changed = [name for name in mine if name in theirs and mine[name] != theirs[name]]
     return ";  ".join(
         printable(f"{name}: {_in_words(mine[name])} → {_in_words(theirs[name])}", 120)
@@ -112,7 +105,7 @@ def differences(mine: dict[str, object], theirs: dict[str, object]) -> str:
 
 
 def _in_words(value: object) -> str:
-    """A choice of a plan as people say it."""
+    """Describe a choice of a plan in words."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -124,10 +117,7 @@ SORTS = ("started", "name", "ADCC")
 
 
 def sorted_runs(entry: Sequence[RunEntry], order: str, words: str) -> list[RunEntry]:
-    """The runs whose names hold the words, the last started.
-
-    The first by name or the best first.
-    """
+    """Return the runs whose names hold the words: the last started, by name, or the best first."""
     shown = [one for one in entry if words.lower() in one.path.stem.lower()]
     if order == "name":
         return sorted(shown, key=lambda one: one.path.stem.lower())
@@ -155,7 +145,7 @@ class RunsScreen(RunScreen):
         self._order, self._words = SORTS[0], ""
 
     def body(self) -> ComposeResult:
-        """The list, and what is different about the one under the cursor."""
+        """Compose the list, and the difference of the run under the cursor."""
         yield LineTable(id="runs")
         yield TextLines(id="difference", classes="ruled")
         yield Input(
@@ -168,7 +158,7 @@ class RunsScreen(RunScreen):
         self.query_one("#runs", LineTable).focus()
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
-        """Other runs go on too: look again every few seconds."""
+        """Read the runs again every few seconds: others go on too."""
         if time.monotonic() - self._read_at > 5:
             self._read_at = time.monotonic()
             self.fetch(self._read, "runs")
@@ -246,7 +236,7 @@ class RunsScreen(RunScreen):
             panel.show([[Field(f" {words}", "dim")]])
 
     def on_cursor_moved(self, _: CursorMoved) -> None:
-        """What is different about the one under the cursor."""
+        """Show what is different about the run under the cursor."""
         self._show_difference()
 
     def on_row_opened(self, message: RowOpened) -> None:
@@ -279,7 +269,7 @@ class RunsScreen(RunScreen):
             self.toast("mark two runs with Space", "warning")
 
     def action_sort(self) -> None:
-        """By start, by name, by ADCC."""
+        """Sort by start, by name, by ADCC, in turn."""
         self._order = SORTS[(SORTS.index(self._order) + 1) % len(SORTS)]
         self._show_list()
         self.toast(f"sorted by {self._order}")
@@ -311,100 +301,3 @@ class RunsScreen(RunScreen):
             self._close_search()
         else:
             self.app.pop_screen()
-
-
-class CompareScreen(RunScreen):
-    """Two runs, cell by cell, over the images that both have."""
-
-    BINDINGS = [Binding("m", "metric", "metric"), Binding("escape", "up", "up")]
-
-    def __init__(self, connection: RunConnection, first: Path, second: Path) -> None:
-        super().__init__(connection)
-        self._paths = first, second
-        self._metric, self._metrics = "adcc", ["adcc"]
-
-    def body(self) -> ComposeResult:
-        """What is compared, and the differences."""
-        yield TextLines(id="compared")
-        yield LineTable(id="differences", can_open=False)
-        yield TextLines(id="notes", classes="ruled")
-
-    def on_mount(self) -> None:
-        """Compare."""
-        super().on_mount()
-        self.query_one("#differences", LineTable).focus()
-        self._begin()
-
-    def _begin(self) -> None:
-        names = "  →  ".join(printable(path.stem, 30) for path in self._paths)
-        words = [
-            Field(f" {names}", "strong"),
-            Field(f"   {metric_header(known_metrics()[self._metric])}   comparing …", "dim"),
-        ]
-        self.query_one("#compared", TextLines).show([words])
-        self.fetch(partial(self._compare, self._metric), "compare")
-
-    async def _compare(self, metric: str) -> None:
-        try:
-            lines, notes, self._metrics = await asyncio.to_thread(compared, *self._paths, metric)
-        except (CamtuiError, sqlite3.Error) as error:
-            lines, notes = [], [error.message if isinstance(error, CamtuiError) else str(error)]
-        columns = [
-            TableColumn("method", "method", 18, right=False),
-            TableColumn("backbone", "backbone", 18, right=False),
-        ]
-        columns += [
-            TableColumn("n", "n", 8),
-            TableColumn("first", "first", 7),
-            TableColumn("second", "second", 7),
-        ]
-        columns += [TableColumn("change", "change", 16), TableColumn("verdict", "", 8, right=False)]
-        self.query_one("#differences", LineTable).show(columns, lines, empty="nothing to compare")
-        self.query_one("#notes", TextLines).show(
-            [[Field(f" {printable(note, 300)}", "dim")] for note in notes]
-        )
-        names = "  →  ".join(printable(path.stem, 30) for path in self._paths)
-        title = [
-            Field(f" {names}", "strong"),
-            Field(f"   {metric_header(known_metrics()[metric])}, paired by image", "dim"),
-        ]
-        self.query_one("#compared", TextLines).show([title])
-
-    def action_metric(self) -> None:
-        """The next metric that both runs have."""
-        self._metric = self._metrics[(self._metrics.index(self._metric) + 1) % len(self._metrics)]
-        self._begin()
-
-
-def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[str], list[str]]:
-    """The differences as rows of a table, what must be said beside them.
-
-    And the metrics to choose from. Blocking.
-    """
-    from camtui.compare import comparable_metrics, compare_runs
-
-    with RunReader(first) as mine, RunReader(second) as theirs:
-        found = compare_runs(mine, theirs, [known_metrics()[metric]])
-        metrics = comparable_metrics(mine, theirs)
-    roles = {"better": "best", "worse": "error", "tie": "tie"}
-    lines = []
-    for cell in found.cells:
-        change = f"{signed_percent(cell.change.value)} {half_width(cell.change)}"
-        fields = (
-            Field(printable(cell.method), "strong"),
-            Field(printable(cell.backbone)),
-            Field(count(cell.change.n), "dim"),
-        )
-        values = (
-            Field(percent(cell.first)),
-            Field(percent(cell.second)),
-            Field(change),
-            Field(cell.verdict, roles[cell.verdict]),
-        )
-        lines.append(Line((cell.backbone, cell.method), fields + values))
-    notes = [*found.notes]
-    notes += [f"only in {found.first}: {', '.join(found.only_first)}"] if found.only_first else []
-    notes += (
-        [f"only in {found.second}: {', '.join(found.only_second)}"] if found.only_second else []
-    )
-    return lines, notes, metrics

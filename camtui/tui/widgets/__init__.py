@@ -1,4 +1,4 @@
-"""What screens are made of. A widget draws what it is given and says what the user wants.
+"""The widgets that screens are made of.
 
-It never asks the run's file.
+A widget draws what it is given and says what the user wants; it never asks the run's file.
 """

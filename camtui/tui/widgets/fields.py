@@ -1,4 +1,4 @@
-"""What stands in a table: fields of text with a role, columns, rows."""
+"""The parts of a table: fields of text with a role, columns, rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 
 
 class Field(NamedTuple):
-    """What stands in one cell: text that is safe to print, and its role."""
+    """A text that is safe to print, and its role."""
 
     text: str
     role: str = ""
@@ -21,7 +21,8 @@ class TableColumn:
     """A column; titles of two words may take two lines.
 
     Attributes:
-        key: names the column to whoever listens; ``title``: one or two lines.
+        key: names the column to whoever listens.
+        title: one or two lines.
         width: cells; 0 for the rest of the line (one column at most).
         right: whether text is set to the right.
     """
@@ -41,7 +42,7 @@ class Line:
 
 
 def fitted(text: str, width: int, right: bool) -> str:
-    """The text in exactly that many terminal cells; what does not fit ends in ``…``."""
+    """Fit a text to exactly that many terminal cells; what does not fit ends in ``…``."""
     length = cell_len(text)
     if length > width:
         return set_cell_size(text, width - 1) + "…" if width > 1 else set_cell_size(text, width)

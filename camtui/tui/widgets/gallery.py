@@ -41,7 +41,7 @@ class GalleryItem:
     details: tuple[str, ...] = ()
 
     def heading(self, width: int) -> str:
-        """The title, marked where it is the chosen one, with the details that fit a width whole."""
+        """Return the title with the details that fit a width whole; the chosen one is marked."""
         title = f"▶{self.title}" if self.chosen else self.title
         for count in range(len(self.details), 0, -1):
             whole = f"{title} ({', '.join(self.details[:count])})"
@@ -52,7 +52,7 @@ class GalleryItem:
 
 @dataclass(frozen=True)
 class Layout:
-    """How many pictures in a row, and how large each is in cells."""
+    """The number of pictures in a row, and the size of each in cells."""
 
     columns: int
     width: int
@@ -61,7 +61,7 @@ class Layout:
 
 
 def arrange(count: int, width: int, height: int, captions: bool) -> Layout:
-    """The arrangement with the largest pictures; a picture is twice as wide as high, in cells."""
+    """Find the arrangement with the largest pictures, each twice as wide as high in cells."""
     extra = 2 if captions else 1
     best = Layout(1, 0, 0, extra)
     for columns in range(1, count + 1):
@@ -95,16 +95,16 @@ class Gallery(Widget):
 
     @property
     def titles(self) -> list[str]:
-        """Of the pictures shown."""
+        """The headings of the pictures shown."""
         return [item.heading(self.size.width) for item in self._items]
 
     @property
     def notes(self) -> list[str]:
-        """What stands in place of pictures."""
+        """The notes in place of pictures."""
         return [item.note for item in self._items if item.picture is None]
 
     def render_line(self, y: int) -> Strip:
-        """One line of the pictures."""
+        """Draw one line of the pictures."""
         if self._lines is None:
             self._lines = self._drawn()
         width = self.size.width
@@ -139,7 +139,7 @@ class Gallery(Widget):
         return lines
 
     def _column(self, item: GalleryItem, layout: Layout) -> list[Strip]:
-        """Title, picture and caption of one item, each line as wide as the picture."""
+        """Draw title, picture and caption of one item, each line as wide as the picture."""
         lines = [
             self._text(item.heading(layout.width), layout.width, "accent" if item.chosen else "dim")
         ]

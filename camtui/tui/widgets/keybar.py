@@ -1,4 +1,4 @@
-"""The foot of every screen: the keys that do something now, made from the bindings themselves."""
+"""The foot of every screen: the keys that do something now, made from the bindings."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ KEY_NAMES = {
 
 
 def shown_key(binding: Binding) -> str:
-    """The key as people write it."""
+    """Return the key as people write it."""
     return binding.key_display or KEY_NAMES.get(binding.key, binding.key)
 
 
 class KeyBar(TextLines):
-    """Key and word, in the order of the bindings; what does not fit is behind ``?``."""
+    """Keys and words, in the order of the bindings; what does not fit is behind ``?``."""
 
     DEFAULT_CSS = "KeyBar { dock: bottom; height: 1; }"
 
@@ -55,7 +55,7 @@ class KeyBar(TextLines):
         self._bindings_changed(self.screen)
 
     def on_resize(self) -> None:
-        """Another width, other keys that fit."""
+        """Show the keys that fit another width."""
         self._bindings_changed(self.screen)
 
     def _bindings_changed(self, _: Screen[object]) -> None:
@@ -68,7 +68,7 @@ class KeyBar(TextLines):
 
 
 def key_lines(bindings: list[Binding], width: int, rows: int) -> list[list[Field]]:
-    """Bindings as lines of ``key word``; one entry for each description.
+    """Format bindings as lines of ``key word``; one entry for each description.
 
     Those that are always shown end the last line.
     """

@@ -1,4 +1,4 @@
-"""A block of text of known meaning: repaints the lines that changed, nothing else."""
+"""A block of text: repaints the lines that changed, nothing else."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class TextLines(Widget):
 
     @property
     def text(self) -> str:
-        """What is shown, without its roles."""
+        """The text that is shown, without its roles."""
         return "\n".join("".join(field.text for field in line) for line in self._lines)
 
     def get_content_height(self, *_: object) -> int:
-        """As many lines as there are."""
+        """Count the lines."""
         return len(self._lines)
 
     def render_line(self, y: int) -> Strip:
-        """One line."""
+        """Draw one line."""
         base, width = self.rich_style, self.size.width
         if y >= len(self._lines):
             return Strip.blank(width, base)

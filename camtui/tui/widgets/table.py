@@ -72,9 +72,7 @@ class LineTable(TableDrawing, can_focus=True):
             action()
 
     def expect(self, *, rows: bool = True) -> None:
-        """Other rows are on their way: keys are meant for those.
-
-        And are carried out in their order when these are shown.
+        """Keep keys until other rows, which are on their way, are shown; then they count for those.
 
         Args:
             rows: false where they will not come after all.
@@ -145,35 +143,38 @@ class LineTable(TableDrawing, can_focus=True):
     # ----------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Left and right only where cells are chosen, Enter only where opening means something."""
+        """Offer left and right only where cells are chosen, Enter only where rows can be opened."""
         if action == "move_column":
             return self._choose_cells
         return self._can_open if action == "open" else True
 
     def action_move(self, step: int) -> None:
-        """Up or down."""
+        """Move up or down."""
         self._when_rows_are_shown(lambda: self._go(self._row + step))
 
     def action_page(self, step: int) -> None:
-        """A screenful up or down."""
+        """Move a screenful up or down."""
         self.action_move(step * max(1, self._height - 1))
 
     def action_first(self) -> None:
-        """To the first row."""
+        """Move to the first row."""
         self._when_rows_are_shown(lambda: self._go(0))
 
     def action_last(self) -> None:
-        """To the last row that is loaded."""
+        """Move to the last row that is loaded."""
         self._when_rows_are_shown(lambda: self._go(len(self._lines) - 1))
 
     def action_move_column(self, step: int) -> None:
-        """Left or right."""
+        """Move left or right."""
         if self._choose_cells:
             self._column = max(1, min(self._column + step, len(self._columns) - 1))
             self._after_move()
 
     def action_open(self) -> None:
-        """Enter on a row; nothing opens over what has come to the front while the rows were waited for."""
+        """Open the row under the cursor.
+
+        Nothing opens over what has come to the front while the rows were waited for.
+        """
         self._when_rows_are_shown(lambda: self._open(self._row))
 
     def _open(self, row: int) -> None:
@@ -202,19 +203,19 @@ class LineTable(TableDrawing, can_focus=True):
     # ---------------------------------------------------------------------------------------
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """The wheel moves the cursor."""
+        """Move the cursor up."""
         event.stop()
         self.action_move(-1)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """The wheel moves the cursor."""
+        """Move the cursor down."""
         event.stop()
         self.action_move(1)
 
     def on_click(self, event: events.Click) -> None:
-        """A click moves the cursor, a second one opens.
+        """Move the cursor; open the row at a second click.
 
-        It means the rows that are shown, whatever is to come.
+        A click means the rows that are shown, whatever is to come.
         """
         row = self._top + event.y - self._heads
         if not 0 <= row < len(self._lines):
@@ -243,9 +244,9 @@ class LineTable(TableDrawing, can_focus=True):
         self.refresh()
 
     def on_focus(self) -> None:
-        """The cursor shows whether the keys go here."""
+        """Draw the cursor as one that keys move."""
         self._refresh_rows(self._row, self._row + 1)
 
     def on_blur(self) -> None:
-        """The cursor shows whether the keys go here."""
+        """Draw the cursor as one that keys do not move."""
         self._refresh_rows(self._row, self._row + 1)

@@ -1,7 +1,4 @@
-"""How a table is drawn: which columns fit, what one line of it looks like.
-
-And which lines must be painted again.
-"""
+"""The drawing of a table: the columns that fit, the lines, and which of them to paint again."""
 
 from __future__ import annotations
 
@@ -19,9 +16,11 @@ class TableDrawing(Widget):
     """Headings, rows and the mark of the cursor; the first column never scrolls away."""
 
     def __init__(self, *, id: str, choose_cells: bool) -> None:  # noqa: A002 - Textual's name
-        """An empty table; ``choose_cells``.
+        """Make an empty table.
 
-        Whether the cursor stands on one cell rather than on a row.
+        Args:
+            id: of the widget.
+            choose_cells: whether the cursor stands on one cell rather than on a row.
         """
         super().__init__(id=id)
         self._choose_cells = choose_cells
@@ -39,7 +38,7 @@ class TableDrawing(Widget):
         return max(0, self.size.height - self._heads)
 
     def get_content_height(self, *_: object) -> int:
-        """As many lines as the headings and the rows take, where the style asks for that."""
+        """Count the lines of headings and rows, for styles of automatic height."""
         return self._heads + len(self._lines)
 
     def _refresh_rows(self, first: int, last: int) -> None:
@@ -58,7 +57,7 @@ class TableDrawing(Widget):
             self._left += 1
 
     def _spans(self) -> list[tuple[int, int, int]]:
-        """``(column, x, width)`` of what fits, the first column always among it."""
+        """Return ``(column, x, width)`` of what fits, the first column always among it."""
         spans: list[tuple[int, int, int]] = []
         fixed = sum(column.width + 1 for column in self._columns)
         x = 1
@@ -73,7 +72,7 @@ class TableDrawing(Widget):
         return spans
 
     def render_line(self, y: int) -> Strip:
-        """One line of the table."""
+        """Draw one line of the table."""
         width = self.size.width
         if y < self._heads:
             return self._heading(y, width)
@@ -114,7 +113,7 @@ class TableDrawing(Widget):
         )
 
     def _with_arrows(self, line: Strip, width: int) -> Strip:
-        """``‹`` and ``›`` where columns are hidden on that side."""
+        """Draw ``‹`` and ``›`` where columns are hidden on that side."""
         shown = [place for place, _, _ in self._spans()]
         accent = self._style("accent")
         left = Strip([Segment("‹" if self._left > 1 else " ", accent)], 1)

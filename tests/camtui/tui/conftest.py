@@ -29,7 +29,7 @@ def _plain_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
 
 @pytest.fixture(scope="session")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of 40 images with pictures and curves, the same to the last digit everywhere."""
+    """A finished run of 40 images with pictures and curves, of the same digits everywhere."""
     with pytest.MonkeyPatch.context() as patch:
         for module in ("writer", "row_writer"):
             patch.setattr(f"evaluator.store.{module}.time", SimpleNamespace(time=lambda: NOW))

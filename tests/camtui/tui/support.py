@@ -1,4 +1,4 @@
-"""A dashboard without a terminal, and what a test may ask it."""
+"""A dashboard without a terminal, and the questions that a test asks it."""
 
 from __future__ import annotations
 

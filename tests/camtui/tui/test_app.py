@@ -35,7 +35,7 @@ async def test_detaching_says_nothing_of_a_finished_run(seeded: Path) -> None:
 
 
 def written_by(tester: DashboardTester, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What goes past Textual's own drawing to the terminal from now on."""
+    """Everything that goes past Textual's own drawing to the terminal from now on."""
     written: list[str] = []
     assert tester.app._driver is not None
     monkeypatch.setattr(tester.app._driver, "write", written.append)

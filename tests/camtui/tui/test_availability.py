@@ -1,4 +1,4 @@
-"""What the keys say that mean nothing now."""
+"""The words of keys that do nothing now."""
 
 from __future__ import annotations
 

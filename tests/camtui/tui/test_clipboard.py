@@ -1,4 +1,4 @@
-"""How a copied text passes tmux."""
+"""A copied text passes tmux."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Stop, resume, retry and leave, from the keyboard, with a real driver and real workers; only the
-evaluator is a fake.
+"""Stop, resume, retry and leave, from the keyboard.
+
+Driver and workers are real; only the evaluator is a fake.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Kitty and sixel graphics on a real pty whose terminal answers questions at once, late, and very
-late.
-"""
+"""Kitty and sixel graphics on a real pty, whose terminal answers at once, late, and very late."""
 
 from __future__ import annotations
 
@@ -43,7 +41,7 @@ class Terminal:
         self._due: list[tuple[float, bytes]] = []
 
     def until(self, wanted: bytes, seconds: float = 60.0) -> bytes:
-        """What comes until these bytes have come."""
+        """The bytes that come until these bytes have come."""
         begun, end = len(self.all), time.monotonic() + seconds
         while wanted not in self.all[begun:]:
             assert time.monotonic() < end, f"{wanted!r} never came: {self.all[-2000:]!r}"

@@ -1,4 +1,4 @@
-"""What stands in the grid's cells, and in which order its rows come."""
+"""The fields of the grid, and the order of its rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a hostile or unlucky run can do to the screen: nothing."""
+"""A hostile or unlucky run does nothing to the screen."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ async def test_the_death_of_the_driver_is_on_the_screen(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_a_real_evaluation_on_real_photographs(tmp_path: Path) -> None:
-    """``camtui run --demo``, watched; at its end every average on the screen is that of the rows."""
+    """``camtui run --demo``, watched; at its end averages on the screen are those of the rows."""
     camtui = str(Path(sys.executable).with_name("camtui"))
     environment = {**os.environ, "CAMTUI_HOME": str(tmp_path)}
     subprocess.run(

@@ -1,6 +1,4 @@
-"""The panes that large terminals have besides: every component of a backbone, its leaders, the
-worst image.
-"""
+"""The panes of large terminals: all components of a backbone, its leaders, the worst image."""
 
 from __future__ import annotations
 

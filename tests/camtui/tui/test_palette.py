@@ -1,4 +1,4 @@
-"""What can be typed instead of remembered."""
+"""The palette, where actions are typed by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.camtui.tui.support import opened
 
 
 @pytest.mark.parametrize("key", ["colon", "ctrl+p"])
-async def test_palette_has_the_verbs_that_are_possible(seeded: Path, key: str) -> None:
+async def test_palette_has_the_commands_that_are_available(seeded: Path, key: str) -> None:
     async with opened(seeded) as tester:
         await tester.press(key)
         assert tester.screen_name() == "CommandPalette"

@@ -1,4 +1,4 @@
-"""What is done to a run from the dashboard, and what is asked first."""
+"""Actions on a run from the dashboard, and the questions before them."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ import sys, time
 from pathlib import Path
 from camtui.feed import Feed
 feed = Feed(Path(sys.argv[1]))
-with feed._reader.moment():  # killed in the middle of a read: its lock on the log must not outlive it
+with feed._reader.moment():  # killed while it reads: its lock on the log must not outlive it
     feed._reader.averages.summaries()
     print("looking", flush=True)
     time.sleep(60)

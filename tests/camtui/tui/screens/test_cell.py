@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from camtui.tui.cell_text import axis_ticks
+from camtui.tui.image_list import ListedImage, page
 from camtui.tui.screens import cell as cell_module
-from camtui.tui.screens.cell import CellScreen, ListedImage, axis_ticks
+from camtui.tui.screens.cell import CellScreen
 from evaluator.store.reader import RunReader
 from tests.camtui.tui.support import SIZES, DashboardTester, opened, toasts
 from tests.synthetic import make_run
@@ -96,7 +98,7 @@ async def test_pages_by_key_as_the_cursor_goes_down(tmp_path: Path) -> None:
 @pytest.fixture
 def may_read(monkeypatch: pytest.MonkeyPatch) -> Event:
     """Until it is set, a list that is asked for does not come."""
-    event, read = Event(), cell_module.page
+    event, read = Event(), page
 
     def slow_page(*question: Any) -> list[ListedImage]:
         assert event.wait(60)
@@ -158,7 +160,7 @@ async def test_a_double_click_means_the_image_that_is_shown(seeded: Path, may_re
 async def test_a_list_that_cannot_be_read_leaves_no_key_waiting(
     seeded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = cell_module.page
+    read = page
 
     may_fail = Event()
 
