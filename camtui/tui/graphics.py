@@ -50,9 +50,8 @@ def picture_widget(picture: Pixels, images: str) -> Widget:
 
 @cache
 def _library() -> Any:
-    terminal: Any = import_module(
-        "textual_image._terminal"
-    )  # imports nothing that asks; the widgets below do
+    # this one asks nothing at import; the widgets do
+    terminal: Any = import_module("textual_image._terminal")
     terminal.capture_terminal_response = _ask_nothing
     return import_module("textual_image.widget")
 

@@ -10,6 +10,7 @@ is kept (36×18 cells: 12 kB).
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,12 @@ from camtui.pictures import Pixels, resized
 _RAMP = " .:-=+*#%@"
 _LEVELS = np.array([0, 95, 135, 175, 215, 255])
 _BYTES_A_CELL = 18
-"""What a cell may cost in 256 colours; its own escape sequence is up to 29 bytes."""
+"""The budget of a cell in 256 colours; its own escape sequence is up to 29 bytes."""
 
 _TOLERANCES = (0, 12, 20, 28, 36, 48, 64)
-"""How far a pixel may be, in each channel, from the colour that it shares; the first that keeps the
-budget is taken.
+"""The distances, in each channel, that a pixel may have from the colour that it shares.
+
+The first that keeps the budget is taken.
 """
 
 
@@ -47,9 +49,8 @@ def strips(
         return _as_ramp(small)
     if colours <= 256:
         return _as_halves(_within_budget(small)[:, :, None], numbered=True)
-    return _as_halves(
-        small & 0xFC | 0x02, numbered=False
-    )  # steps of 4 are below what the eye tells apart; runs get longer
+    # steps of 4 are below what the eye tells apart; runs get longer
+    return _as_halves(small & 0xFC | 0x02, numbered=False)
 
 
 def _as_halves(pixels: NDArray[np.integer], *, numbered: bool) -> list[Strip]:
@@ -93,17 +94,13 @@ def _within_budget(small: Pixels) -> NDArray[np.int64]:
 
 def _with_runs(small: Pixels, numbers: NDArray[np.int64], tolerance: int) -> NDArray[np.int64]:
     """Give each cell the colours of the one before where both of its pixels are near them."""
-    pairs, wanted = (
-        _pairs(numbers),
-        small.reshape(len(small) // 2, 2, -1, 3).transpose(0, 2, 1, 3).astype(np.int64),
-    )
-    own = np.abs(_PALETTE[pairs] - wanted).max(
-        (2, 3)
-    )  # the nearest of 256 colours may be further off than the tolerance
+    pairs = _pairs(numbers)
+    wanted = small.reshape(len(small) // 2, 2, -1, 3).transpose(0, 2, 1, 3).astype(np.int64)
+    # the nearest of 256 colours may be further off than the tolerance
+    own = np.abs(_PALETTE[pairs] - wanted).max((2, 3))
     for x in range(1, pairs.shape[1]):
-        shared = np.abs(_PALETTE[pairs[:, x - 1]] - wanted[:, x]).max((1, 2)) <= np.maximum(
-            tolerance, own[:, x]
-        )
+        distance = np.abs(_PALETTE[pairs[:, x - 1]] - wanted[:, x]).max((1, 2))
+        shared = distance <= np.maximum(tolerance, own[:, x])
         pairs[shared, x] = pairs[shared, x - 1]
     return pairs.transpose(0, 2, 1).reshape(numbers.shape)
 
@@ -142,10 +139,9 @@ def _palette() -> NDArray[np.int64]:
 
     Those below them are the user's own and never taken.
     """
-    cube = [[r, g, b] for r in _LEVELS for g in _LEVELS for b in _LEVELS]
-    return np.array(
-        [[0, 0, 0]] * 16 + cube + [[8 + 10 * grey] * 3 for grey in range(24)], dtype=np.int64
-    )
+    cube = list(product(_LEVELS, repeat=3))
+    greys = [(8 + 10 * grey,) * 3 for grey in range(24)]
+    return np.array([(0, 0, 0)] * 16 + cube + greys, dtype=np.int64)
 
 
 _PALETTE = _palette()

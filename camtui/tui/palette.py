@@ -49,8 +49,7 @@ class RunCommands(Provider):
         """List the commands that match a query."""
         matcher = self.matcher(query)
         for name, more, act in self._commands():
-            score = max(
-                2 * matcher.match(name), matcher.match(more)
-            )  # a command's own name before the words about it
+            # a command's own name before the words about it
+            score = max(2 * matcher.match(name), matcher.match(more))
             if score > 0:
                 yield Hit(score, Content(name), act, text=name, help=more)

@@ -229,9 +229,8 @@ def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
     Every worker, the last minute, and how far each stretch of work is.
     """
     lines = [[Field(" Workers", "head")]]
-    workers = (
-        snapshot.workers if snapshot.status.live else ()
-    )  # what is stored of a run that has ended is how they were last seen
+    # the stored workers of a run that has ended are how they were last seen
+    workers = snapshot.workers if snapshot.status.live else ()
     for worker in workers:
         lines.append(
             [

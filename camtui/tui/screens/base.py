@@ -106,9 +106,7 @@ class RunScreen(Screen[None]):
                 self.query_one("#tiny", TextLines).show(run_text.summary_lines(snapshot))
             else:
                 self.snapshot_shown(snapshot)
-        except (
-            NoMatches
-        ):  # what lies inside containers comes a moment after them, and goes a moment before
+        except NoMatches:  # the content of containers comes after them, and goes before
             self.call_after_refresh(self.show_snapshot)
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
@@ -143,11 +141,7 @@ class RunScreen(Screen[None]):
         """
 
         async def show_answer() -> None:
-            with suppress(
-                NoMatches
-                # the answer has come while the screen goes away, and there is nothing left to show
-                # it on
-            ):
+            with suppress(NoMatches):  # the answer came while the screen goes away
                 await work()
 
         self.run_worker(cast(Any, show_answer), group=group, exclusive=True)

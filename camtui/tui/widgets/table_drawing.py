@@ -93,9 +93,8 @@ class TableDrawing(Widget):
 
     def _strip(self, segments: list[Segment], width: int, style: Style | None = None) -> Strip:
         line = Strip(segments).adjust_cell_length(width, style or self._base)
-        return (
-            line.simplify()
-        )  # neighbours of one style share their escape sequence: half the bytes of a row
+        # neighbours of one style share their escape sequence: half the bytes of a row
+        return line.simplify()
 
     def _heading(self, y: int, width: int) -> Strip:
         segments: list[Segment] = []

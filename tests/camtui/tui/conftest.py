@@ -17,9 +17,8 @@ def _plain_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
     for name in ("NO_COLOR", "FORCE_COLOR", "TMUX"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CAMTUI_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(
-        "textual.constants.COLOR_SYSTEM", "256"
-    )  # whatever terminal the tests are started from
+    # whatever terminal the tests are started from
+    monkeypatch.setattr("textual.constants.COLOR_SYSTEM", "256")
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     yield
