@@ -10,7 +10,7 @@ from evaluator.plan import RunPlan
 from evaluator.records import LoadedBackbone, Unit, UnitResult, WorkerState
 
 DEFAULT_SESSION = "evaluator.measuring.session:open_session"
-"""``module:function`` that a worker calls with its settings; tests put a fake evaluator there."""
+"""``module:function`` that a worker calls with its settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Ready(NamedTuple):
 
 
 class Started(NamedTuple):
-    """A worker has begun to compute a unit: the one to blame should it die now."""
+    """A worker has begun to compute a unit, the cause should it die now."""
 
     worker: int
     unit: int
@@ -118,10 +118,10 @@ class Error(NamedTuple):
     unit: int
     kind: str
     message: str
-    hint: str
-    exit_code: int
-    loading: bool
-    fatal: bool
+    hint: str = ""
+    exit_code: int = 1
+    loading: bool = False
+    fatal: bool = False
 
 
 class WorkerLost(NamedTuple):

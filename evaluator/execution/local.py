@@ -180,7 +180,7 @@ class LocalExecutor(SlotExecutor[_Worker]):
             self._leave_out(worker, f"{worker.device} cannot be used: {error.message}", units)
         else:
             worker.ended = True
-            self._lost.append(error)
+            self._lost.insert(0, error)  # before any that is left out: it ends the run
 
     def _leave_out(self, worker: _Worker, reason: str, units: tuple[int, ...]) -> None:
         worker.ended = True

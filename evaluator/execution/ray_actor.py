@@ -111,16 +111,13 @@ class RayWorker:
                     unit.id,
                     "error",
                     f"backbone {unit.backbone} is not loaded",
-                    "",
-                    1,
-                    True,
-                    False,
+                    loading=True,
                 )
             result = evaluated(unit, self._opened())
             if any(failure.reason in _OF_THE_NODE for failure in result.failures) and (
                 unseen := self._unseen()
             ):
-                return Error(self._worker, unit.id, "blind", unseen, "", 1, True, False)
+                return Error(self._worker, unit.id, "blind", unseen, loading=True)
             return Done(self._worker, unit.id, result)
         except Exception as error:
             return as_event(error, self._worker, unit.id, loading=False)

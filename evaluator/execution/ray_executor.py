@@ -189,7 +189,8 @@ class RayExecutor(SlotExecutor[RayWorkerSlot]):
         worker.node, worker.device = place.node, f"{place.name}:{place.device}"
         if place.unseen:
             self._node_failed(
-                worker, Error(worker.id, 0, "blind", place.unseen, "mount it there", 1, True, False)
+                worker,
+                Error(worker.id, 0, "blind", place.unseen, hint="mount it there", loading=True),
             )
             return
         worker.restarts += worker.former[1] != 0
@@ -206,7 +207,7 @@ class RayExecutor(SlotExecutor[RayWorkerSlot]):
             worker.actor = self._cluster.create_actor(worker.id)
         if self._cluster.is_dead(error) or self._cluster.is_raised(error):
             self._node_failed(
-                worker, Error(worker.id, 0, "error", self._cluster.words(error), "", 1, True, False)
+                worker, Error(worker.id, 0, "error", self._cluster.words(error), loading=True)
             )
 
     # -- units
@@ -265,7 +266,7 @@ class RayExecutor(SlotExecutor[RayWorkerSlot]):
         what = (
             f"{worker.device}: the weights of {event.loaded.key} are not those of the other nodes"
         )
-        return Error(worker.id, next(iter(worker.units)), "weights", what, "", 1, True, False)
+        return Error(worker.id, next(iter(worker.units)), "weights", what, loading=True)
 
     # -- what goes wrong
 

@@ -177,7 +177,13 @@ def as_event(error: Exception, worker: int, unit: int, *, loading: bool) -> Erro
     """An exception as an event for the driver; one that is not camtui's own is logged whole."""
     if isinstance(error, CamtuiError):
         return Error(
-            worker, unit, error.kind, error.message, error.hint, error.exit_code, loading, False
+            worker,
+            unit,
+            error.kind,
+            error.message,
+            hint=error.hint,
+            exit_code=error.exit_code,
+            loading=loading,
         )
     LOGGER.error(f"worker {worker}: an exception in unit {unit}", exc_info=error)
     text = f"{type(error).__name__}: {error}".strip()
@@ -185,7 +191,7 @@ def as_event(error: Exception, worker: int, unit: int, *, loading: bool) -> Erro
     fatal = not no_memory and loses_device(error)
     text = text.splitlines()[0]  # CUDA adds lines of advice; they are in the log
     return Error(
-        worker, unit, "out-of-memory" if no_memory else "error", text, "", 1, loading, fatal
+        worker, unit, "out-of-memory" if no_memory else "error", text, loading=loading, fatal=fatal
     )
 
 

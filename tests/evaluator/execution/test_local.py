@@ -147,6 +147,14 @@ def test_where_no_gpu_can_start_the_run_says_why_at_once(opened: Open) -> None:
     assert not any(isinstance(event, WorkerLost) for event in events)
 
 
+def test_the_error_of_the_run_comes_first_also_where_all_fail_at_once(opened: Open) -> None:
+    executor = opened("all_too_old")
+    for worker in executor._workers:
+        assert worker.process is not None
+        worker.process.wait(60)
+    assert [type(event) for event in executor.poll(1.0)] == [Error, LeftOut]
+
+
 def test_a_whole_run_on_gpus_that_cannot_start(
     new_run: NewRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,7 +321,7 @@ def test_a_device_error_counts_as_a_death_of_its_unit() -> None:
         slot.attach(4711)
         slot.take(unit(number, number), lambda: 60.0)
         slot.track(Started(1, number))
-        slot.track(Error(1, number, "error", "CUDA error", "", 1, False, True))
+        slot.track(Error(1, number, "error", "CUDA error", fatal=True))
         slot.detach()
     assert slot.device_fails
 

@@ -179,7 +179,7 @@ def test_figures_and_what_came_twice_change_nothing(run: Run) -> None:
             figures,
             *well(unit),
             *well(unit),
-            Error(1, unit.id, "error", "late", "", 1, False, False),
+            Error(1, unit.id, "error", "late"),
         ],
     )
     assert run.counts() == [40, 40]
@@ -205,7 +205,7 @@ def test_a_backbone_that_cannot_be_loaded_later_is_left_out_and_said_once(run: R
         return (
             well(unit)
             if unit.backbone == 0
-            else [Error(1, unit.id, "weights", "no weights", "", 1, True, False)]
+            else [Error(1, unit.id, "weights", "no weights", loading=True)]
         )
 
     with pytest.raises(BackboneUnavailable, match="no weights"):
@@ -215,9 +215,7 @@ def test_a_backbone_that_cannot_be_loaded_later_is_left_out_and_said_once(run: R
 
 
 def test_a_lost_device_costs_its_worker(run: Run) -> None:
-    executor = run.drive(
-        well, lambda unit: [Error(1, unit.id, "error", "CUDA error", "", 1, False, True)]
-    )
+    executor = run.drive(well, lambda unit: [Error(1, unit.id, "error", "CUDA error", fatal=True)])
     assert run.counts() == [40, 40]
     assert executor.killed == [1]
 
@@ -233,7 +231,9 @@ def test_a_lost_device_costs_its_worker(run: Run) -> None:
 def test_a_backbone_that_cannot_be_loaded_keeps_its_words_and_its_exit_code(
     kind: str, code: int, hint: str, expected: type[CamtuiError]
 ) -> None:
-    error = _unavailable(Error(1, 7, kind, "no such layer", hint, code, True, False))
+    error = _unavailable(
+        Error(1, 7, kind, "no such layer", hint=hint, exit_code=code, loading=True)
+    )
     assert type(error) is expected
     assert (error.message, error.exit_code) == ("no such layer", expected.exit_code)
     assert error.hint == (hint or "list the backbones and their weights: camtui backbones")

@@ -53,7 +53,7 @@ class Actor:
     def do_open(self) -> Ready | Error:
         if "cuda" in self.fails:
             return Error(
-                self._number, 0, "error", "RuntimeError: the driver is too old", "", 1, True, False
+                self._number, 0, "error", "RuntimeError: the driver is too old", loading=True
             )
         return Ready(self._number, None, None, {})
 
