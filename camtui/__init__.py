@@ -1,4 +1,1 @@
-"""The terminal's side of camtui: starts runs, watches them, prints and exports what they found.
-
-Never imports torch.
-"""
+"""The terminal's side of camtui, without torch: runs are started, watched, printed and exported."""

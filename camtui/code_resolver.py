@@ -1,8 +1,7 @@
-"""Methods, metrics and backbones that are not camtui's own.
+"""Methods, metrics and backbones that are not camtui's own: from a name to an entry of the plan.
 
-From what was typed, or stands in a plan file, to what a plan stores.
-
-Nothing of theirs is imported in this process: a child describes them (``evaluator.user_code_checks``).
+Nothing of theirs is imported in this process: a child describes them
+(``evaluator.user_code_checks``).
 """
 
 from __future__ import annotations
@@ -50,11 +49,11 @@ class Resolver:
     _found: dict[tuple[Axis, str], Code] = field(default_factory=dict)
 
     def code(self) -> list[dict[str, Any]]:
-        """All that was found, as values of a plan."""
+        """Return all code that was found, as values of a plan."""
         return [asdict(one) for one in self._found.values()]
 
     def names(self, axis: Axis, specs: Sequence[str]) -> list[str]:
-        """The specs with the name in the run in place of each reference.
+        """Return the specs with the name in the run in place of each reference.
 
         ``./mycam.py:MyCAM:beta=1`` → ``mycam:beta=1``.
 
@@ -77,10 +76,7 @@ class Resolver:
         ]
 
     def _place_of(self, axis: Axis, spec: str) -> _Place | None:
-        """Where the code of a spec is; ``None`` for what camtui has itself.
-
-        And for what nobody has.
-        """
+        """Return the place of a spec's code; ``None`` for camtui's own and for unknown names."""
         key, _, tail = spec.partition(":")
         if key in _own(axis):
             return None
@@ -93,10 +89,7 @@ class Resolver:
         return _Place(Spec(registered.reference, tail), registered.package) if registered else None
 
     def _typed_references(self, axis: Axis) -> set[str]:
-        """The text of every reference that was typed.
-
-        Or that an installed package registers under a name that was.
-        """
+        """Return the text of every reference that was typed, by itself or by a registered name."""
         registered = installed(axis)
         given = {spec.reference.text for spec in map(as_spec, self.typed) if spec}
         return given | {
@@ -114,7 +107,7 @@ class Resolver:
             refuse_unnamed(reference.text, sources_of(reference).sha256, self.again)
 
     def _key(self, axis: Axis, reference: Reference, package: str, tails: list[str]) -> str:
-        """The name in the run of what a reference names."""
+        """Return the name in the run of what a reference names."""
         sha256 = sources_of(reference).sha256
         known = next(
             (one for one in self.stored if (one.axis, one.reference) == (axis, reference.text)),
@@ -140,7 +133,7 @@ class Resolver:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the code of a spec is.
+    """The place of a spec's code.
 
     Attributes:
         package: that registers it, if an installed one does.
@@ -161,7 +154,7 @@ def _with_tail(key: str, tail: str) -> str:
 
 
 def _describes(code: Code, tails: list[str]) -> bool:
-    """Whether a description that is there has the method with these options."""
+    """Return whether a stored description has the method with these options."""
     if code.axis == "metric":
         return True
     catalog.register(code)

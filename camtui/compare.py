@@ -1,7 +1,4 @@
-"""Two runs side by side: paired differences over the images that both have.
-
-And what only one has.
-"""
+"""Two runs side by side: paired differences over the images that both have."""
 
 from __future__ import annotations
 
@@ -47,7 +44,7 @@ class CellDifference:
 
     @property
     def gain(self) -> float:
-        """How much better the second is: the change, turned so that positive is good."""
+        """Improvement of the second run: the change, turned so that positive is good."""
         return known_metrics()[self.metric].sign * self.change.value
 
     @property
@@ -76,7 +73,7 @@ class RunComparison:
     notes: tuple[str, ...]
 
     def drops(self, limit: float) -> list[CellDifference]:
-        """The cells that became worse by more than a limit (a fraction)."""
+        """Return the cells that became worse by more than a limit (a fraction)."""
         return [cell for cell in self.cells if -cell.gain > limit]
 
 
@@ -100,7 +97,8 @@ def compare_runs(
     if not common:
         raise NotFound(
             f"no common cell: {_listed(mine)} and {_listed(theirs)}",
-            "cells pair by equal backbone and method names, options and weights' file names included",
+            "cells pair by equal backbone and method names, options "
+            "and weights' file names included",
         )
     found = [
         cell
@@ -130,13 +128,13 @@ def compare_runs(
 
 
 def comparable_metrics(first: RunReader, second: RunReader) -> list[str]:
-    """The metrics that both runs were asked for, in the paper's order."""
+    """Return the metrics that both runs were asked for, in the paper's order."""
     mine, theirs = first.plan().metrics, second.plan().metrics
     return [key for key in known_metrics() if key in mine and key in theirs]
 
 
 def _cells(reader: RunReader) -> dict[str, Cell]:
-    """The cells with rows by ``BACKBONE/METHOD``."""
+    """Return the cells with rows by ``BACKBONE/METHOD``."""
     begun = {summary.cell for summary in reader.averages.summaries() if summary.n}
     return {f"{cell.backbone}/{cell.method}": cell for cell in reader.cells() if cell.id in begun}
 
@@ -174,7 +172,10 @@ def _notes(first: RunReader, second: RunReader) -> Iterator[str]:
     if first.manifest_sha256() != second.manifest_sha256():
         yield "the data folders are not the same: images pair by path"
     if first.plan().seed != second.plan().seed:
-        yield f"seeds differ ({first.plan().seed} → {second.plan().seed}): another order, other noise where a method draws some"
+        yield (
+            f"seeds differ ({first.plan().seed} → {second.plan().seed}): another "
+            "order, other noise where a method draws some"
+        )
     loaded = second.backbones()
     for name, one in first.backbones().items():
         other = loaded.get(name)

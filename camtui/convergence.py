@@ -1,7 +1,4 @@
-"""How the ADCC of a cell settles as images come in.
-
-The headline and its interval after the first n of the seeded order.
-"""
+"""Convergence of a cell's ADCC: the headline and its interval after the first n images."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from evaluator.store.reader import ConvergencePoint
 
 
 def convergence(points: Iterable[ConvergencePoint], n: int, steps: int = 120) -> list[Mean]:
-    """The ADCC after about ``steps`` evenly spaced numbers of images, the last of them all.
+    """Return the ADCC after about ``steps`` evenly spaced numbers of images, the last of them all.
 
     Args:
         points: in the order of evaluation.

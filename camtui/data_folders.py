@@ -1,6 +1,4 @@
-"""The folders of images that this user has named.
-
-Pictures are shown from under these, whatever a run's file says.
+"""The folders of images that this user has named: pictures are shown from under these only.
 
 A run may have been received from somebody, and say that its images are anywhere. Folders are
 remembered when a run is started on them (``camtui run --data``) or when they are named to a command
@@ -29,7 +27,7 @@ def _file() -> Path:
 
 
 def known() -> list[str]:
-    """The folders, links resolved."""
+    """Return the folders, links resolved."""
     named = [
         os.path.realpath(folder)
         for folder in os.environ.get(VARIABLE, "").split(os.pathsep)
@@ -49,7 +47,7 @@ def _remembered() -> list[str]:
 
 
 def remember(folder: Path) -> None:
-    """This user has named the folder; one that cannot be written down is asked for again."""
+    """Note that this user has named the folder; what cannot be noted is asked for again."""
     place, before = os.path.realpath(folder), _remembered()
     if place in before:
         return

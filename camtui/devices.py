@@ -1,7 +1,4 @@
-"""Which devices a run computes on, told without torch.
-
-From what is typed, from ``/dev`` and from ``CUDA_VISIBLE_DEVICES``.
-"""
+"""The devices of a run, without torch: from options, ``/dev`` and ``CUDA_VISIBLE_DEVICES``."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from evaluator.text import printable
 def choose_devices(
     device: str | None, workers: int | None, dev: Path = Path("/dev")
 ) -> tuple[str, ...]:
-    """One entry for each worker.
+    """Return one device for each worker.
 
     Args:
         device: ``cpu``, ``cuda`` (every visible GPU), or ``cuda:0,cuda:2``; ``None``: GPUs where
@@ -43,18 +40,18 @@ def choose_devices(
 
 
 def count_gpus(dev: Path = Path("/dev")) -> int:
-    """NVIDIA devices that a process may use here."""
+    """Return the number of NVIDIA devices that a process may use here."""
     present = sum(bool(re.fullmatch(r"nvidia\d+", entry.name)) for entry in dev.glob("nvidia*"))
     return len(visible_gpus(present, os.environ.get("CUDA_VISIBLE_DEVICES"))) if present else 0
 
 
 def on_cuda(devices: Sequence[str]) -> bool:
-    """Whether any of the devices is a GPU."""
+    """Return whether any of the devices is a GPU."""
     return any(device.startswith("cuda") for device in devices)
 
 
 def usual_precision(*, cuda: bool) -> Precision:
-    """What is computed in where nothing else is asked for."""
+    """Return the default precision."""
     return "mixed" if cuda else "fp32"
 
 

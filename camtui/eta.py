@@ -1,7 +1,4 @@
-"""How far a run is and how long it takes yet.
-
-A Score-CAM image is no Grad-CAM image, so every stage has a price of its own.
-"""
+"""Progress of a run and the time that is left, with a price for each stage."""
 
 from __future__ import annotations
 
@@ -12,10 +9,7 @@ from evaluator.records import Stage
 
 
 def expected(stages: Sequence[Stage], images: int | None) -> list[Stage]:
-    """The stages of a run that is expected to end after so many images.
-
-    ``None`` where that is not known.
-    """
+    """Return the stages of a run that is expected to end after so many images, ``None``: all."""
     return (
         list(stages)
         if images is None
@@ -24,12 +18,12 @@ def expected(stages: Sequence[Stage], images: int | None) -> list[Stage]:
 
 
 def under_way(stages: Sequence[Stage]) -> Stage | None:
-    """The first stage that is not done, ``None`` where all are."""
+    """Return the first stage that is not done, ``None`` where all are."""
     return next((stage for stage in stages if stage.cells and stage.done < stage.images), None)
 
 
 def share_done(stages: Sequence[Stage]) -> float:
-    """Share of the planned forwards that is done, 0 to 1."""
+    """Return the share of the planned forwards that is done, 0 to 1."""
     planned = sum(stage.forwards_per_image * stage.images for stage in stages)
     if not planned:
         return 0.0
@@ -40,7 +34,7 @@ def share_done(stages: Sequence[Stage]) -> float:
 
 
 def images_per_second(stage: Stage, workers: int) -> float | None:
-    """Rate of a stage, ``None`` before it is measured."""
+    """Return the rate of a stage, ``None`` before it is measured."""
     return (
         workers * stage.timed_images / stage.seconds
         if stage.timed_images and stage.seconds
@@ -49,7 +43,7 @@ def images_per_second(stage: Stage, workers: int) -> float | None:
 
 
 def seconds_left(stages: Sequence[Stage], workers: int) -> float | None:
-    """Until every stage is done; ``None`` where nothing is planned yet, or nothing was timed."""
+    """Return the time until every stage is done; ``None`` where none is planned or timed."""
     if not stages:
         return None
     per_forward = _per_forward(stages)
@@ -64,19 +58,13 @@ def seconds_left(stages: Sequence[Stage], workers: int) -> float | None:
 
 
 def _seconds_per_image(stage: Stage, per_forward: float | None) -> float | None:
-    """Worker time for one image: measured where this stage has been timed.
-
-    Else by its number of forwards, if these have been.
-    """
+    """Return worker time for one image: as measured in this stage, else by its forwards."""
     if stage.timed_images:
         return stage.seconds / stage.timed_images
     return None if per_forward is None else stage.forwards_per_image * per_forward
 
 
 def _per_forward(stages: Sequence[Stage]) -> float | None:
-    """Seconds of one forward over everything that has been timed.
-
-    ``None`` where nothing has been.
-    """
+    """Return seconds of one forward over all that has been timed, ``None`` where nothing has."""
     forwards = sum(stage.timed_images * stage.forwards_per_image for stage in stages)
     return sum(stage.seconds for stage in stages) / forwards if forwards else None

@@ -1,7 +1,4 @@
-"""Where a run computes: processes of this machine, or a Ray cluster.
-
-Told from what is typed, without asking a cluster.
-"""
+"""The executor of a run: processes of this machine, or a Ray cluster, which is not asked."""
 
 from __future__ import annotations
 
@@ -14,17 +11,14 @@ from evaluator.text import printable
 
 
 class ComputeSettings(NamedTuple):
-    """The devices of the workers, only their kind where Ray chooses them.
-
-    And how Ray is to be used, if it is.
-    """
+    """The devices of the workers, or their kind where Ray chooses them, and Ray's settings."""
 
     devices: tuple[str, ...]
     ray: RaySettings | None
 
 
 class RayOptions(NamedTuple):
-    """The three options that say whether and how to use Ray, as typed."""
+    """The three options on Ray, as typed."""
 
     executor: str = "local"
     address: str | None = None
@@ -34,7 +28,7 @@ class RayOptions(NamedTuple):
 def compute_settings(
     device: str | None, workers: int | None, options: RayOptions
 ) -> ComputeSettings:
-    """What the options about devices and executors come to.
+    """Return the devices and the executor that the options come to.
 
     Raises:
         UsageError: they contradict each other, or Ray is asked for and not installed.

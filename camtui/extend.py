@@ -1,10 +1,8 @@
-"""What a method, a metric or a backbone of your own is written with.
+"""The names that a method, a metric or a backbone is written with, camtui's own too.
 
-Camtui's own methods and metrics use nothing else.
-
-Importing this module does not import torch. A file with one class is a method; ``camtui new method NAME``
-writes one with its test, ``camtui check FILE.py:NAME`` looks for what commonly goes wrong, and
-``camtui run … -m FILE.py:NAME`` evaluates it.
+Importing this module does not import torch. A file with one class is a method;
+``camtui new method NAME`` writes one with its test, ``camtui check FILE.py:NAME`` looks for what
+commonly goes wrong, and ``camtui run … -m FILE.py:NAME`` evaluates it.
 
 A **method** is a class with a key, a title, a paper and ``combine``, which returns the map before
 ReLU, ``[B, h, w]``; its fields are its options:
@@ -55,11 +53,17 @@ A **fixed map** is the same for every image and is written at full resolution:
 A **metric** is a constant and a function in one module. ``measure`` sees what a run has stored of B
 images, and returns ``[B]``:
 
->>> from camtui.extend import Explained, Metric >>> METRIC = Metric( ...     key="kept",
-title="Kept", short="kept", paper="Doe, 2026", better="higher", definition="o_c / (y_c + o_c)" ... )
->>> def measure(explained): ...     return guarded_ratio(explained.masked, explained.clean +
-explained.masked) >>> from camtui.extend import guarded_ratio >>> from evaluator.measuring.trial
-import trial_explained >>> measure(trial_explained(images=4)).shape torch.Size([4])
+>>> from camtui.extend import Explained, Metric
+>>> METRIC = Metric(
+...     key="kept", title="Kept", short="kept", paper="Doe, 2026", better="higher",
+...     definition="o_c / (y_c + o_c)",
+... )
+>>> def measure(explained):
+...     return guarded_ratio(explained.masked, explained.clean + explained.masked)
+>>> from camtui.extend import guarded_ratio
+>>> from evaluator.measuring.trial import trial_explained
+>>> measure(trial_explained(images=4)).shape
+torch.Size([4])
 
 A metric with ``curve=True`` has ``frame`` and ``ends`` instead: what the network is shown along a
 curve, and its two known points. ``Frame`` says what ``frame`` is called with; ``area_under_curve``,

@@ -1,6 +1,4 @@
-"""Watches one run's file and tells what is new.
-
-A frozen ``Snapshot`` whenever the file, or the life of its driver, has changed.
+"""Changes of one run's file: a frozen ``Snapshot`` whenever the file or its driver has changed.
 
 An idle look costs one ``PRAGMA data_version``, one ``stat`` and one question to the lock. Blocking:
 whoever has a screen to keep alive calls it from a thread.
@@ -77,23 +75,20 @@ class Snapshot:
         return [view.cell for view in self.views.values()]
 
     def cell(self, backbone: str, method: str) -> Cell | None:
-        """The cell of that backbone and method."""
+        """Return the cell of that backbone and method."""
         return next(
             (cell for cell in self.cells if cell.backbone == backbone and cell.method == method),
             None,
         )
 
     def mean(self, cell: int, metric: str) -> Mean | None:
-        """The average of one metric in one cell."""
+        """Return the average of one metric in one cell."""
         view = self.views.get(cell)
         return view.mean(metric) if view else None
 
 
 class Trends:
-    """What the file holds only the newest of.
-
-    How busy the devices were, and how many rows came, over the last looks.
-    """
+    """Utilisation and rows a second over the last looks; the file holds the newest only."""
 
     def __init__(self) -> None:
         self.utilisation: deque[float] = deque(maxlen=TREND_KEPT)
@@ -101,10 +96,7 @@ class Trends:
         self._before: tuple[float, int] | None = None
 
     def look(self, now: float, rows: int, workers: Sequence[WorkerState]) -> None:
-        """Take note, but not of looks in quick succession.
-
-        Between two units of a slow run no rows come, and that is no news.
-        """
+        """Take note of a look, unless it follows another quickly or no row has come since."""
         since, before = self._before or (now, rows)
         passed = now - since
         if self._before is not None and (
@@ -141,7 +133,7 @@ class Feed:
         self._reader.close()
 
     def poll(self, now: float | None = None) -> Snapshot | None:
-        """A new snapshot, or ``None`` where nothing has changed."""
+        """Return a new snapshot, or ``None`` where nothing has changed."""
         now = time.time() if now is None else now
         try:
             self._follow_the_file()
@@ -157,17 +149,14 @@ class Feed:
         return self._last
 
     def ask(self, question: Callable[[RunReader], T]) -> T:
-        """Anything else about the run: histograms, images, rows."""
+        """Answer any other question on the run: histograms, images, rows."""
         try:
             return question(self._reader)
         except DAMAGE as error:
             raise damaged(self.path, error) from error
 
     def _follow_the_file(self) -> None:
-        """A file that was removed stays readable to those who have it open.
-
-        Say so, and open what replaces it.
-        """
+        """Refuse a file that was removed, and open the one that replaces it."""
         identity = _identity(self.path)
         if identity is None:
             raise NotFound(f"{printable(self.path)} is gone", "list the runs: camtui ls")

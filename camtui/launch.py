@@ -1,7 +1,4 @@
-"""Starts a driver that outlives the terminal, and waits for its one hand-off line.
-
-The run is under way, or it left no trace.
-"""
+"""Start of a driver that outlives the terminal, and its one hand-off line."""
 
 from __future__ import annotations
 
@@ -148,7 +145,7 @@ def _read_handoff(answers: BinaryIO, waiting: Callable[[float], None] | None) ->
 def _parse_handoff(
     line: bytes, driver: subprocess.Popen[bytes], request: RunRequest, *, had_log: bool
 ) -> LaunchedRun:
-    """The hand-off that the line says, or the error."""
+    """Return the run of a hand-off line, or raise its error."""
     if not line:
         code = driver.wait()
         end = f"signal {-code}" if code < 0 else f"exit code {code}"
@@ -174,10 +171,7 @@ def _owner(database: Path) -> int | None:
 
 
 def _after_cleaning_up(error: CamtuiError, request: RunRequest, *, had_log: bool) -> CamtuiError:
-    """A run that has not begun leaves nothing.
-
-    Only where the log is what explains the error, the log stays.
-    """
+    """Remove the log of a run that has not begun, unless the error points to it."""
     if request.db.exists():
         return error
     if error.hint.startswith("camtui logs"):
@@ -190,7 +184,7 @@ def _after_cleaning_up(error: CamtuiError, request: RunRequest, *, had_log: bool
 
 
 def as_error(told: dict[str, Any]) -> CamtuiError:
-    """The driver's error as if it had been raised here."""
+    """Return the driver's error as if it had been raised here."""
     return _ERRORS.get(told["kind"], RunFailed)(told["message"], told["hint"])
 
 
@@ -200,7 +194,7 @@ def _last_log_line(log: Path) -> str:
 
 
 def tail(log: Path, count: int) -> list[str]:
-    """The last lines of a log, at most 64 KiB of it; empty where there is none."""
+    """Return the last lines of a log, at most 64 KiB of it; empty where there is none."""
     descriptor = open_to_read(log)
     if descriptor is None:
         return []
@@ -209,10 +203,7 @@ def tail(log: Path, count: int) -> list[str]:
 
 
 def last_lines(stream: BinaryIO, count: int) -> list[str]:
-    """The last lines of a stream, at most 64 KiB of it, which is left where they end.
-
-    What is read next are the lines to come.
-    """
+    """Return the last lines of a stream, at most 64 KiB of it, which is left at its end."""
     stream.seek(max(0, stream.seek(0, os.SEEK_END) - 65_536))
     lines = stream.read().decode("utf-8", "replace").splitlines()
     return lines[len(lines) - min(count, len(lines)) :]
@@ -231,7 +222,7 @@ def _cancel(driver: subprocess.Popen[bytes]) -> None:
 
 
 def wait_for_exit(pid: int, seconds: float) -> bool:
-    """Wait for a process that is not our child to end; whether it did in time."""
+    """Wait for a process that is not our child to end, and return whether it did in time."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -244,7 +235,7 @@ def wait_for_exit(pid: int, seconds: float) -> bool:
 
 
 def logind_warning(folder: Path = Path("/etc/systemd")) -> str:
-    """What to say where logging out would kill the driver, empty where it would not."""
+    """Return a warning where logging out would kill the driver, empty where it would not."""
     if os.geteuid() == 0 or not _kills_user_processes(folder) or _lingers():
         return ""
     return (

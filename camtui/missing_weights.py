@@ -1,7 +1,4 @@
-"""Published weights that a request needs and this machine does not have.
-
-Said by a dry run, fetched before a run is touched.
-"""
+"""Published weights that a request needs and this machine lacks."""
 
 from __future__ import annotations
 
@@ -20,10 +17,7 @@ from evaluator.text import printable
 
 
 def missing_weights(plan: RunPlan, database: Path) -> list[str]:
-    """Keys of the backbones whose published weights are not seen on this machine.
-
-    And which the run has not loaded before.
-    """
+    """Return the backbones whose published weights neither this machine nor the run has."""
     wanted = [
         spec
         for spec in plan.backbones
@@ -37,8 +31,6 @@ def missing_weights(plan: RunPlan, database: Path) -> list[str]:
 
 def fetch_weights(keys: list[str]) -> None:
     """Bring published weights to this machine, each checked against its network.
-
-    The run is not touched.
 
     Raises:
         CamtuiError: they cannot be fetched, or do not fit.
@@ -58,7 +50,7 @@ def fetch_weights(keys: list[str]) -> None:
 
 
 def _loaded(database: Path) -> set[str]:
-    """Names of the backbones that the run has loaded."""
+    """Return names of the backbones that the run has loaded."""
     if not database.exists():
         return set()
     try:

@@ -1,7 +1,4 @@
-"""A backbone loaded in a process of its own, before a run depends on it.
-
-What it is, how fast, and what it makes of an image.
-"""
+"""A backbone loaded in a process of its own, before a run depends on it."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ from evaluator.text import printable
 def check_network(
     text: str, image: Path | None = None, classes: Path | None = None
 ) -> dict[str, Any]:
-    """What there is to know of a backbone; naming code here allows it to run, from now on.
+    """Return the facts of a backbone; naming code here allows it to run, from now on.
 
     Args:
         text: the backbone as it is typed for a run.
@@ -71,7 +68,7 @@ def _allowed(key: str) -> dict[str, str]:
 
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
-    """The answer for people."""
+    """Yield the facts for people, a line each."""
     seen, classes = found["preprocessing"], found["classes"]
     shape = f"{found['channels']} × {found['height']} × {found['width']}"
     tokens = "" if found["tokens"] is None else f", behind {found['tokens']} prefix tokens"
@@ -83,7 +80,10 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     )
     yield f"network    {found['backbone']}: {found['weights']} (sha256 {found['sha256'][:16]})"
     yield f"layer      {found['layer']}: map {shape}{tokens}, cut by {cut}"
-    yield f"head       {'global average pooling and one linear layer' if found['gap_linear'] else 'differentiated'}"
+    head = (
+        "global average pooling and one linear layer" if found["gap_linear"] else "differentiated"
+    )
+    yield f"head       {head}"
     yield f"attention  {found['attention'] or 'no'} blocks to look into"
     yield (
         f"images     {seen['side']} × {seen['side']}, "
@@ -93,7 +93,10 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     )
     yield f"classes    {found['class_count']}{named}"
     yield f"score      {found['score']}"
-    yield f"speed      {found['forwards_per_second']:.1f} forwards/s, {found['batch_size']} at a time on {found['device']}"
+    yield (
+        f"speed      {found['forwards_per_second']:.1f} forwards/s, {found['batch_size']} "
+        f"at a time on {found['device']}"
+    )
     for place, one in enumerate(found["top"]):
         name = one["name"] or f"class {one['index']}"
         yield f"{'image' if not place else '':<10} {one['score']:.4f}  {name}"

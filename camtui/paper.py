@@ -1,6 +1,4 @@
-"""The paper's Tables 1 and 2 as data, and a run set beside them.
-
-Ours, theirs, the difference, and what makes the two unlike.
+"""The paper's Tables 1 and 2 as data, and the differences of a run from them.
 
 Poppi, Cornia, Baraldi, Cucchiara: Revisiting The Evaluation of Class Activation Mapping for
 Explainability, CVPR Workshops 2021.
@@ -78,10 +76,7 @@ class AgainstPaper:
 
     @property
     def within(self) -> bool | None:
-        """Theirs lies in our 95 % interval, widened by half of the last printed digit.
-
-        ``None`` without an interval.
-        """
+        """Whether theirs lies in our 95 % interval, widened by half of the last printed digit."""
         if self.ours.half_width is None:
             return None
         return abs(self.difference) <= self.ours.half_width + PRINTED
@@ -155,14 +150,20 @@ def _deviations(reader: RunReader, plan: RunPlan, views: Sequence[CellView]) -> 
     used = {view.cell.backbone for view in views}
     for spec in plan.backbones:
         if spec.name in used and spec.weights != DEFAULT_WEIGHTS:
-            yield f"{spec.name}: weights {spec.weights}; the paper's are torchvision's of 2021 (IMAGENET1K_V1)"
+            yield (
+                f"{spec.name}: weights {spec.weights}; the paper's are "
+                "torchvision's of 2021 (IMAGENET1K_V1)"
+            )
         if spec.name in used and spec.layer is not None and spec.key != "vgg16":
             yield f"{spec.name}: layer {spec.layer}; the paper takes the last convolutional layer"
         if spec.name in used and spec.overrides:
             yield f"{spec.name}: {', '.join(spec.overrides)} not as in the paper"
     images = reader.images_wanted()
     if images != IMAGES:
-        yield f"{count(images)} images; the paper averages the {count(IMAGES)} of ImageNet's validation set"
+        yield (
+            f"{count(images)} images; the paper averages the {count(IMAGES)} "
+            "of ImageNet's validation set"
+        )
     few = [
         f"{view.cell.backbone}/{view.cell.method} {count(view.summary.n)}"
         for view in views
@@ -171,7 +172,10 @@ def _deviations(reader: RunReader, plan: RunPlan, views: Sequence[CellView]) -> 
     if few:
         yield f"not every image yet: {', '.join(few)}"
     if plan.resize != SHORT_SIDE:
-        yield f"short side resized to {plan.resize} before the crop; the released code resizes to {SHORT_SIDE}"
+        yield (
+            f"short side resized to {plan.resize} before the crop; the "
+            f"released code resizes to {SHORT_SIDE}"
+        )
     if plan.target != "predicted":
         yield "the label is explained; the released code explains the predicted class"
     if plan.precision != "fp32":

@@ -1,7 +1,4 @@
-"""How fast this machine was in earlier runs.
-
-Worker seconds of an image in a stage, or of a forward where none was like it.
-"""
+"""Worker seconds of an image, or of a forward, in earlier runs on this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ _MOST = 30
 
 
 class StageTiming(NamedTuple):
-    """What one stage of an earlier run took."""
+    """Time of one stage of an earlier run."""
 
     backbone: str
     methods: frozenset[str]
@@ -32,10 +29,7 @@ class StageTiming(NamedTuple):
 
 
 def timings(plan: RunPlan, first: Path, *, cuda: bool) -> list[StageTiming]:
-    """Stages that were timed on this machine with the precision of a plan and such a device.
-
-    Those of the run itself first.
-    """
+    """Return stages timed here with a plan's precision and device, the run's own first."""
     paths = dict.fromkeys([*([first] if first.is_file() else []), *list_runs()[:_MOST]])
     return [timed for path in paths for timed in _of_run(path, plan, cuda=cuda)]
 
@@ -69,10 +63,7 @@ def _of_run(path: Path, plan: RunPlan, *, cuda: bool) -> Iterator[StageTiming]:
 
 
 def expected_seconds(work: Sequence[Remaining], known: Sequence[StageTiming]) -> float | None:
-    """Worker seconds of what is left to do.
-
-    ``None`` where a backbone with work in it was never timed here.
-    """
+    """Return worker seconds of the work left; ``None`` where a backbone was never timed here."""
     prices = [_seconds(one, known) for one in work if one.images]
     if any(price is None for price in prices):
         return None

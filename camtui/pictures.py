@@ -1,6 +1,4 @@
-"""An image, its saliency map, overlay and explanation map, from the stored low-resolution map.
-
-Pillow and numpy, no torch.
+"""An image, its saliency map, overlay and explanation map, by Pillow and numpy.
 
 Imported when the first image is opened. Pictures are ``[height, width, 3]`` arrays of bytes.
 """
@@ -36,7 +34,7 @@ _ANCHORS: dict[
 
 
 def saliency(stored: bytes, loaded: LoadedBackbone | None) -> Map:
-    """The stored map as ``[h, w]`` in [0, 1].
+    """Return the stored map as ``[h, w]`` in [0, 1].
 
     Raises:
         ValueError: the bytes are no map of that backbone.
@@ -52,7 +50,7 @@ def saliency(stored: bytes, loaded: LoadedBackbone | None) -> Map:
 
 
 def upsampled(low: Map, side: int) -> Map:
-    """Bilinear, ``align_corners=False``: what torch's ``interpolate`` gives, ``[side, side]``."""
+    """Return the map ``[side, side]``, bilinear as torch's ``align_corners=False``."""
     return _along(_along(low, side, 0), side, 1)
 
 
@@ -82,36 +80,30 @@ def _table(name: ColourMap) -> Pixels:
 
 
 def coloured(values: Map, name: ColourMap) -> Pixels:
-    """A map in colours; 0 and 1 are the ends of the scale, whatever the map holds.
-
-    So that maps can be compared.
-    """
+    """Return a map in colours, with 0 and 1 at the ends of the scale in every map."""
     picture: Pixels = _table(name)[np.round(values * 255).astype(np.uint8)]
     return picture
 
 
 def overlay(image: Pixels, values: Map, name: ColourMap, alpha: float) -> Pixels:
-    """The coloured map over the image: ``alpha`` of it."""
+    """Return the coloured map over the image: ``alpha`` of it."""
     mixed = (1 - alpha) * image.astype(np.float32) + alpha * coloured(values, name)
     picture: Pixels = np.round(mixed).astype(np.uint8)
     return picture
 
 
 def seen_by(loaded: LoadedBackbone | None, resize: int) -> Preprocessing:
-    """How a backbone sees its images; before it has been loaded, as the protocol has it."""
+    """Return a backbone's preprocessing; before it has been loaded, the protocol's."""
     return loaded.preprocessing if loaded else Preprocessing(resize=resize)
 
 
 def shown(image: Image) -> Pixels:
-    """An image of one channel or three as it is drawn, ``[height, width, 3]``."""
+    """Return an image of one channel or three as it is drawn, ``[height, width, 3]``."""
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
 
 
 def explanation(image: Pixels, values: Map, loaded: LoadedBackbone | None) -> Pixels:
-    """``e = x ⊙ U`` as the network sees it, brought back to colours.
-
-    Where the map is 0 stands the data set's mean colour.
-    """
+    """Return ``e = x ⊙ U`` as the network sees it: where the map is 0, the mean colour."""
     mean = np.array(loaded.preprocessing.mean if loaded else (0.0,), dtype=np.float32) * 255
     shown = (image - mean) * values[:, :, None] + mean
     picture: Pixels = np.round(np.clip(shown, 0, 255)).astype(np.uint8)
@@ -119,7 +111,7 @@ def explanation(image: Pixels, values: Map, loaded: LoadedBackbone | None) -> Pi
 
 
 def resized(picture: Pixels, width: int, height: int) -> Pixels:
-    """The picture in other proportions, every pixel an average of those it stands for."""
+    """Return the picture in other proportions, every pixel an average of those it stands for."""
     from PIL import Image
 
     image = Image.fromarray(picture).resize((width, height), Image.Resampling.BOX)
@@ -127,10 +119,7 @@ def resized(picture: Pixels, width: int, height: int) -> Pixels:
 
 
 def outlined(picture: Pixels, inside: Mask) -> Pixels:
-    """The picture with the edge of some pixels drawn.
-
-    White within, black without, so that one of the two is seen everywhere.
-    """
+    """Return the picture with the edge of some pixels drawn, white within and black without."""
     drawn = picture.copy()
     drawn[_dilated(inside) & ~inside] = 0
     drawn[inside & _dilated(~inside)] = 255
@@ -138,7 +127,7 @@ def outlined(picture: Pixels, inside: Mask) -> Pixels:
 
 
 def _dilated(inside: Mask) -> Mask:
-    """With every pixel that has a neighbour among these."""
+    """Return these pixels and all neighbours of theirs."""
     dilated = inside.copy()
     dilated[1:] |= inside[:-1]
     dilated[:-1] |= inside[1:]

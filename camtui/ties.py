@@ -1,6 +1,4 @@
-"""Which cells are the best of their backbone and which cannot be told from it.
-
-For a display that must not wait for the answer.
+"""Ranks of cells for a display that must not wait: the best of a backbone, and its ties.
 
 The rule is ``camtui.format.rank_cells``. It asks for paired differences, and each reads two cells
 (0.3 s for 50 000 images): here it gets those that are known and the rest is worked out in another
@@ -27,7 +25,7 @@ _GROWN = 1.05
 
 
 class Pair(NamedTuple):
-    """A question: how do two cells differ?"""
+    """Two cells whose difference is asked for."""
 
     metric: str
     best: int
@@ -35,10 +33,7 @@ class Pair(NamedTuple):
 
 
 class Ties:
-    """The paired differences that are known so far.
-
-    ``work`` is for a thread of its own, the rest costs nothing.
-    """
+    """The paired differences that are known so far; ``work`` is for a thread of its own."""
 
     def __init__(self, path: Path) -> None:
         """Nothing is known at first; the file is opened at the first question."""
@@ -56,17 +51,17 @@ class Ties:
             self._reader.close()
 
     def marks(self, snapshot: Snapshot, metric: str) -> Marks:
-        """The ranks as far as they are known; an untested pair is no tie."""
+        """Return the ranks as far as they are known; an untested pair is no tie."""
         return self._ranked(snapshot, metric)[0]
 
     def difference(self, metric: str, best: int, cell: int) -> PairedDifference | None:
-        """Best minus cell, as last tested."""
+        """Return best minus cell, as last tested."""
         return self._known.get(Pair(metric, best, cell), (0, None))[1]
 
     def work(
         self, snapshot: Snapshot, metric: str, also: int | None = None, seconds: float = 0.5
     ) -> bool:
-        """Test what is out of date for about that long; whether anything was learnt.
+        """Test what is out of date for about that long, and return whether anything was.
 
         Args:
             also: a cell to be compared with the best of its backbone even where the ranks do not
@@ -96,7 +91,7 @@ class Ties:
         return learnt
 
     def _ranked(self, snapshot: Snapshot, metric: str) -> tuple[Marks, list[Pair]]:
-        """The ranks, and the pairs that they asked about."""
+        """Return the ranks, and the pairs that they asked about."""
         asked: list[Pair] = []
 
         def known(metric: str, best: int, cell: int) -> PairedDifference | None:
@@ -116,7 +111,7 @@ class Ties:
 
 
 def best_in_backbone(snapshot: Snapshot, marks: Marks, metric: str, cell: int | None) -> int | None:
-    """The best cell of the backbone of that cell."""
+    """Return the best cell of the backbone of that cell."""
     if cell is None or cell not in snapshot.views:
         return None
     backbone = snapshot.views[cell].cell.backbone

@@ -1,6 +1,4 @@
-"""Which code the user has allowed to run here.
-
-References with the hash of their source, kept beside the folder of runs.
+"""The code that the user has allowed to run here: references with the hash of their source.
 
 No file makes camtui run code: what a run or a plan file names is imported only where the user has
 named it here before, or says ``--allow-code``. As direnv does it, a changed source has to be named
@@ -24,15 +22,12 @@ from evaluator.user_code_facts import Code
 
 
 def trust_file() -> Path:
-    """Where it is kept."""
+    """Return the file of allowed code."""
     return runs_home().parent / "allowed-code.json"
 
 
 def allowed_before() -> set[tuple[str, str]]:
-    """Every (reference, hash of its source) that has been allowed here.
-
-    A file that cannot be read allows nothing.
-    """
+    """Return every allowed (reference, hash of its source); none if the file is unreadable."""
     try:
         stored = json.loads(trust_file().read_text(encoding="utf-8"))
         return {(str(reference), str(sha256)) for reference, sha256 in stored["allowed"]}
@@ -86,7 +81,7 @@ def refuse_unnamed(reference: str, sha256: str, again: str) -> None:
 def allowed_of(
     codes: Iterable[Code], again: str, *, allow: bool, named: Iterable[str] = ()
 ) -> dict[str, str]:
-    """What a run may import, and what the user allows by asking for it now is remembered.
+    """Return what a run may import; what the user allows by asking now is remembered.
 
     Args:
         codes: of its plan.

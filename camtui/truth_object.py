@@ -1,7 +1,4 @@
-"""Where the object is in a picture, by the run's ``--truth``.
-
-Read only where this user has named the folder or file.
-"""
+"""The object in a picture, by the run's ``--truth``, where this user has named its place."""
 
 from __future__ import annotations
 
@@ -18,10 +15,7 @@ from evaluator.truth.folder import Truths
 
 
 class TruthObject(NamedTuple):
-    """The object's pixels in what a network saw, or why they are not known.
-
-    Neither where the run has no truth.
-    """
+    """The object's pixels in the input of a network, or why they are unknown."""
 
     pixels: Mask | None = None
     problem: str = ""
@@ -38,7 +32,7 @@ def _truths(truth: str, data: str) -> Truths:
 def object_in(
     plan: RunPlan, image: ImageRef, target: int, loaded: LoadedBackbone | None
 ) -> TruthObject:
-    """The object of an image; ``target``: the class that was explained."""
+    """Return the object of an image; ``target``: the class that was explained."""
     if plan.truth is None:
         return NO_OBJECT
     try:

@@ -1,7 +1,4 @@
-"""The versions that a result may depend on, read from what is installed.
-
-Nothing is imported for it.
-"""
+"""The versions that a result may depend on, read from what is installed, without imports."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ EXTRAS = {
 
 
 def extras() -> str:
-    """Which extras are installed and which are not: ``demo, figures; not installed: ray``."""
+    """Return the installed extras and the others: ``demo, figures; not installed: ray``."""
     there = [
         name
         for name, packages in EXTRAS.items()

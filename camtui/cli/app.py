@@ -1,4 +1,4 @@
-"""The Typer application of ``camtui``: finds commands, turns their errors into lines and exit codes."""
+"""The Typer application of ``camtui``: finds commands, turns errors into lines and exit codes."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def camtui(
 
 
 def _next_command(error: typer.TyperException) -> str:
-    """Return the command to type after a usage error: the example where a word is missing, or help."""
+    """Return the command to type after a usage error: the example, or help."""
     context = getattr(error, "ctx", None)
     if context is None:
         return "camtui --help"

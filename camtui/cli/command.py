@@ -1,4 +1,4 @@
-"""The class of every command, the Typer application of its module, and how one command runs another.
+"""The class of every command, its module's Typer application, and a call of one from another.
 
 A module of ``camtui.cli.commands`` has one command:
 

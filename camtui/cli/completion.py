@@ -1,6 +1,4 @@
-"""What the shell offers when Tab is pressed: names of runs, backbones, methods and metrics.
-
-Wakes nothing heavy.
+"""Names that the shell offers when Tab is pressed: runs, backbones, methods and metrics.
 
 ``camtui --install-completion`` teaches it to bash, zsh and fish.
 """
@@ -18,7 +16,7 @@ from evaluator.references import installed
 
 
 def runs(incomplete: str) -> list[str]:
-    """Names of runs, the latest first."""
+    """Return names of runs, the latest first."""
     from camtui.runs import LAST, list_runs
 
     try:
@@ -29,17 +27,17 @@ def runs(incomplete: str) -> list[str]:
 
 
 def backbones(incomplete: str) -> list[str]:
-    """The paper's, the demo's, torchvision's, those of installed packages.
+    """Return names of backbones: camtui's, torchvision's, those of installed packages.
 
-    Of a list with commas, its last part.
+    Of a list with commas, the last part is completed.
     """
     return _last_part(incomplete, [*known_backbones(), *other_backbones(), *installed("backbone")])
 
 
 def methods(incomplete: str) -> list[str]:
-    """Keys, and with a colon the options that are words.
+    """Return keys of methods, and behind a colon their options that are words.
 
-    ``scorecam:`` → ``scorecam:variant=cic``; lists with commas too.
+    ``scorecam:`` → ``scorecam:variant=cic``; of a list with commas, the last part.
     """
     variants = [
         f"{key}:{name}={value}"
@@ -53,17 +51,17 @@ def methods(incomplete: str) -> list[str]:
 
 
 def metrics(incomplete: str) -> list[str]:
-    """One metric: what to rank or sort by."""
+    """Return metrics to rank or sort by."""
     return _beginning(incomplete, all_metrics())
 
 
 def metric_lists(incomplete: str) -> list[str]:
-    """Metrics with commas, or ``all``."""
+    """Return metrics for a list with commas, and ``all``."""
     return _last_part(incomplete, [*all_metrics(), "all"])
 
 
 def optional_metrics(incomplete: str) -> list[str]:
-    """The optional metrics, or ``all``."""
+    """Return the optional metrics of a run, and ``all``."""
     return _last_part(incomplete, [*catalog.optional_metrics(), *installed("metric"), "all"])
 
 
@@ -72,9 +70,9 @@ def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
 
 
 def _last_part(incomplete: str, names: Iterable[str]) -> list[str]:
-    """``gradcam,sc`` → ``gradcam,scorecam``.
+    """Return completions of a list's last part, without those that stand in it already.
 
-    What stands in the list already is not offered again.
+    ``gradcam,sc`` → ``gradcam,scorecam``.
     """
     head, comma, last = incomplete.rpartition(",")
     given = head.split(",")

@@ -1,4 +1,4 @@
-"""What commands write: data to standard output, everything else to standard error."""
+"""Output of commands: data to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
@@ -17,26 +17,17 @@ if TYPE_CHECKING:
 
 
 def has_screen() -> bool:
-    """Whether the dashboard has a terminal to read keys from and to draw on.
-
-    Textual draws on standard error.
-    """
+    """Return whether input, output and errors are a terminal, as the dashboard needs."""
     return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 @cache
 def stdout_console() -> Console:
-    """The console for tables. Colour only on a terminal and without ``NO_COLOR``.
-
-    ``FORCE_COLOR`` wins.
-    """
+    """Return the console for tables, in colour on a terminal or by ``FORCE_COLOR``."""
     from rich.console import Console
 
     class QuietPipe(Console):
-        """Rich's own answer to a reader that has gone is exit code 1.
-
-        Ours is that of every other command (``app``).
-        """
+        """A console that raises where the reader has gone; rich would exit with code 1."""
 
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
@@ -52,13 +43,13 @@ def stdout_console() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """One line of JSON on standard output."""
+    """Print one line of JSON on standard output."""
     sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
     sys.stdout.flush()
 
 
 def print_message(text: str) -> None:
-    """One line on standard error: progress, warnings, what happens next."""
+    """Print one line on standard error: progress, warnings, what happens next."""
     sys.stderr.write(printable(text) + "\n")
     sys.stderr.flush()
 
@@ -66,10 +57,7 @@ def print_message(text: str) -> None:
 def print_error(
     kind: str, message: str, hint: str = "", *, run: str | None = None, as_json: bool = False
 ) -> None:
-    """An error for people on standard error.
-
-    With ``--json`` also for programs on standard output.
-    """
+    """Print an error on standard error; with ``--json`` also, for programs, on standard output."""
     if as_json:
         payload: ErrorPayload = {
             "error": {
@@ -88,7 +76,7 @@ def print_error(
 
 
 def confirm(question: str, yes: bool) -> bool:
-    """Whether the user agrees; without a terminal to ask on, only ``--yes`` does.
+    """Ask whether the user agrees; without a terminal to ask on, only ``--yes`` does.
 
     Raises:
         UsageError: there is nobody to ask.
@@ -105,10 +93,7 @@ def confirm(question: str, yes: bool) -> bool:
 
 
 def close_quietly() -> None:
-    """Standard output has no reader any more.
-
-    What is still buffered goes nowhere, without a complaint at exit.
-    """
+    """Send what is still buffered nowhere, since standard output has no reader any more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -1,7 +1,4 @@
-"""What ``camtui doctor`` says of a machine with NVIDIA GPUs.
-
-Asked in child processes, since this one never holds torch.
-"""
+"""The part of ``camtui doctor`` on NVIDIA GPUs, asked in child processes that hold torch."""
 
 from __future__ import annotations
 
@@ -30,10 +27,7 @@ class CudaReport(NamedTuple):
 
 
 def cuda_report(gpus: int) -> CudaReport:
-    """Ask torch and the driver of a machine with so many GPUs.
-
-    And let every GPU compute a batch.
-    """
+    """Ask torch and the driver about so many GPUs, and let every one compute a batch."""
     answer = _answer(_ask())
     if error := answer.get("failed") or answer["error"]:
         facts = {
@@ -79,7 +73,7 @@ def _ask(*arguments: str) -> subprocess.Popen[str]:
 
 
 def _answer(child: subprocess.Popen[str]) -> dict[str, Any]:
-    """What the child found; ``failed`` says why it found nothing."""
+    """Return the facts that the child found; ``failed`` says why it found nothing."""
     try:
         output, said = child.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
@@ -112,8 +106,14 @@ def _about(found: dict[str, Any]) -> str:
     """``NVIDIA H100, 80 GB, a MIG slice: ``."""
     if not found.get("name"):
         return ""
-    return f"{found['name']}, {found['memory'] / 1e9:.0f} GB{', a MIG slice' if found['mig'] else ''}: "
+    return (
+        f"{found['name']}, {found['memory'] / 1e9:.0f} "
+        f"GB{', a MIG slice' if found['mig'] else ''}: "
+    )
 
 
 def _well(found: dict[str, Any]) -> str:
-    return f"the CPU's rows to within {found['difference']:.1g} in {found['precision']}, {found['seconds']:.1f} s"
+    return (
+        f"the CPU's rows to within {found['difference']:.1g} in "
+        f"{found['precision']}, {found['seconds']:.1f} s"
+    )

@@ -1,7 +1,4 @@
-"""``camtui run --dry-run``: the plan, the images and the forwards that it costs.
-
-Without starting anything.
-"""
+"""``camtui run --dry-run``: the plan, the images and the forwards that it costs."""
 
 from __future__ import annotations
 
@@ -123,14 +120,14 @@ def _to_do(one: Remaining) -> str:
     """``250 images to do``; method by method where they are not equally far."""
     if len(set(one.by_method.values())) == 1:
         return f"{count(one.images)} images to do"
-    return f"images to do: {', '.join(f'{method} {count(n)}' for method, n in one.by_method.items() if n)}"
+    return (
+        "images to do: "
+        f"{', '.join(f'{method} {count(n)}' for method, n in one.by_method.items() if n)}"
+    )
 
 
 def _seconds(request: RunRequest, plan: RunPlan, work: Sequence[Remaining]) -> float | None:
-    """How long the work takes by what was measured here before, ``None`` where nothing was.
-
-    Or other machines compute.
-    """
+    """Return the expected time by what was measured on this machine; ``None`` where nothing was."""
     settings = request.settings
     if settings.ray is not None:
         return None
@@ -150,8 +147,14 @@ def _labels(plan: RunPlan, manifest: Manifest) -> str:
 
 def _time(seconds: float | None, workers: int) -> str:
     if seconds is None:
-        return "not known: nothing was timed here with these networks and this precision (camtui bench measures a machine)"
-    return f"about {duration(seconds)} on {counted(workers, 'worker')}, by earlier runs on this machine"
+        return (
+            "not known: nothing was timed here with these networks and this "
+            "precision (camtui bench measures a machine)"
+        )
+    return (
+        f"about {duration(seconds)} on {counted(workers, 'worker')}, "
+        "by earlier runs on this machine"
+    )
 
 
 def _forwards(work: Sequence[Remaining]) -> int:
@@ -161,10 +164,7 @@ def _forwards(work: Sequence[Remaining]) -> int:
 def _forecast(
     request: RunRequest, plan: RunPlan, stored: RunPlan | None, images: int
 ) -> Look | None:
-    """What the plan's rule has decided by the rows that are there.
-
-    ``None`` where there is no rule.
-    """
+    """Return the decision of the plan's rule by the stored rows; ``None`` without a rule."""
     if plan.rule is None:
         return None
     if stored is None:
@@ -175,7 +175,7 @@ def _forecast(
 
 
 def _unknown(plan: RunPlan, stored: RunPlan | None) -> str:
-    """What is new in a run, and in no forecast yet."""
+    """Return the parts of a plan that are new, and in no forecast yet."""
     if stored is None:
         return ""
     new = [spec.name for spec in plan.backbones if spec not in stored.backbones]
@@ -200,10 +200,7 @@ def _work(
 
 
 def _cells(plan: RunPlan, stored: Sequence[Cell]) -> list[Cell]:
-    """The cells of a plan: those that are stored.
-
-    And new ones as far as the catalog knows the heads.
-    """
+    """Return the cells of a plan: stored ones, and new ones as the catalog knows the heads."""
     known = {(cell.backbone, cell.method): cell for cell in stored}
     ids = numbers(1 + max((cell.id for cell in stored), default=0))
     pairs = [(spec, method) for spec in plan.backbones for method in plan.methods]

@@ -26,7 +26,7 @@ _NO_PANEL = "Options"
 
 
 def write_options(parameters: Iterable[Any], ctx: Any, formatter: Any) -> None:
-    """Write arguments, then the options of each heading, headings in the order of their first option.
+    """Write arguments, then the options of each heading, in the order of their first options.
 
     Args:
         parameters: of a command, in order; ``rich_help_panel`` is an option's heading.

@@ -1,7 +1,4 @@
-"""Whether a run takes more images than it has where nobody said how many.
-
-Asked on a terminal, refused elsewhere.
-"""
+"""Confirmation that a run takes more images than it has, where no number was given."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from evaluator.plan import RunPlan
 def confirm_more_images(
     plan: RunPlan, stored: RunPlan | None, path: Path, *, everything: bool
 ) -> RunPlan:
-    """The plan, with the images of the stored run where the user wants no more than these.
+    """Return the plan, with the stored run's images where the user wants no more than these.
 
     Args:
         plan: as asked for; ``stored``: of the run in ``path``, ``None`` where there is none.

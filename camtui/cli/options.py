@@ -1,4 +1,4 @@
-"""Options that more than one command has, as annotated types; values that belong together as tuples."""
+"""Options of more than one command as annotated types, and tuples of those that go together."""
 
 from __future__ import annotations
 

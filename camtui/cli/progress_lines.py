@@ -1,7 +1,4 @@
-"""A run in plain lines, for pipes, logs and batch systems.
-
-One line per change on standard error until it ends.
-"""
+"""A run in plain lines on standard error, one for each change, until it ends."""
 
 from __future__ import annotations
 
@@ -47,7 +44,7 @@ def follow(path: Path, *, quiet: bool = False) -> RunStatus:
 
 
 def _print_troubles(reader: RunReader, after: int) -> int:
-    """Warnings and errors that are new; returns the newest event's id."""
+    """Print warnings and errors that are new, and return the newest event's id."""
     for event in reader.events(after):
         if event.level != "info":
             print_message(f"{event.level}: {event.text}")
@@ -65,7 +62,7 @@ def _worth_a_line(printed: RunStatus | None, status: RunStatus, seconds: float) 
 
 
 def status_line(status: RunStatus) -> str:
-    """The run in one line: state, stage, images, rate, time left."""
+    """Return the run in one line: state, stage, images, rate, time left."""
     parts = [f"{status.name}: {status.state}"]
     if not status.live:
         parts.append(f"{count(status.images)} images in {duration(status.elapsed)}")
@@ -92,10 +89,7 @@ def _between_stages(status: RunStatus) -> str:
 
 
 def _wait_until_closed(path: Path) -> None:
-    """The last state is written a moment before the lock is free.
-
-    Whoever types the next command must not find it taken.
-    """
+    """Wait until the lock is free, a moment after the last state, for the next command."""
     limit = time.monotonic() + _CLOSING_SECONDS
     while lock_holder(path) is not None and time.monotonic() < limit:
         time.sleep(0.02)

@@ -1,7 +1,4 @@
-"""How a run is begun, or gone on with, and shown until it ends.
-
-What run, resume and retry have in common.
-"""
+"""Start of a run, and its display until it ends: common to run, resume and retry."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def driver_settings(compute: ComputeSettings, **others: Any) -> DriverSettings:
-    """What the driver is told besides the plan.
+    """Return the driver's settings besides the plan.
 
     Raises:
         UsageError: one of them is impossible.
@@ -60,7 +57,7 @@ def stored_request(
     retry_failed: bool = False,
     finish_dropped: bool = False,
 ) -> RunRequest:
-    """The request to go on with a run that is there.
+    """Return the request to go on with a run that is there.
 
     Args:
         finish_dropped: also with the cells that ``--drop-decided`` left unfinished.
@@ -162,10 +159,7 @@ def _check_images(request: RunRequest) -> str:
 
 
 def _check_weights(request: RunRequest, *, say: bool) -> None:
-    """What cannot be loaded is refused before the run is touched.
-
-    On Ray each node looks for itself.
-    """
+    """Fetch missing weights before the run is touched; on Ray each node looks for itself."""
     if (
         request.plan is None
         or request.settings.ray is not None

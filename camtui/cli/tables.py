@@ -1,7 +1,4 @@
-"""What table and export have in common.
-
-From the options to a request, and from a request to standard output.
-"""
+"""The options of ``table`` and ``export`` as a request, which is written to standard output."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ _ALIASES = {"markdown": "md", "tex": "latex", "text": "plain", "txt": "plain"}
 def export_request(
     form: str, selected: TableSelection, *, per_image: bool = False
 ) -> ExportRequest:
-    """What is asked for, checked as far as it can be without the run.
+    """Return the request, checked as far as it can be without the run.
 
     Raises:
         UsageError: two layouts.
@@ -66,7 +63,7 @@ def _layout(selected: TableSelection) -> str:
 
 
 def to_stdout(reader: RunReader, request: ExportRequest) -> None:
-    """Write what is asked for where the next program reads it."""
+    """Write a request to standard output."""
     from camtui.export import write
     from camtui.export.output import destination
 
@@ -79,7 +76,7 @@ def to_stdout(reader: RunReader, request: ExportRequest) -> None:
 
 
 def progress_of(reader: RunReader) -> Progress:
-    """Says on standard error, every few seconds, how far a long export has come."""
+    """Return a function that prints every few seconds how far a long export has come."""
     from time import monotonic
 
     from camtui.format import count

@@ -1,6 +1,4 @@
-"""A run in every form it leaves camtui in.
-
-One entry point for ``camtui table``, ``camtui export`` and the dashboard.
+"""Exports of a run in all forms, with one entry for ``table``, ``export`` and the dashboard.
 
 ``records``   plain values at full precision  ·  ``delimited`` ``jsonfile`` ``parquet``  write those
 ``markdown`` ``latex``  write the tables of ``camtui.format``  ·  ``output``  where it goes  ·
@@ -61,7 +59,7 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What is to be written.
+    """A form, a layout and options of an export.
 
     Attributes:
         form: one of the formats; ``layout``: ``blocks`` (one per backbone), ``long``, or
@@ -78,7 +76,7 @@ class ExportRequest:
 
 
 def check(request: ExportRequest) -> None:
-    """Whether a request makes sense.
+    """Refuse a request that makes no sense.
 
     Raises:
         UsageError: unknown format, or averages where rows were asked for.
@@ -159,7 +157,7 @@ def write(
 
 
 def table_of(reader: RunReader, request: ExportRequest) -> Table:
-    """The table that a request of a text format means."""
+    """Return the table of a request for a text format."""
     if request.by:
         return grouped_table(reader, request.by, request.options)
     if request.layout.startswith("pivot:"):
@@ -186,13 +184,22 @@ def _write_table(reader: RunReader, request: ExportRequest, stream: TextIO) -> N
 
 
 def provenance(reader: RunReader) -> Iterator[str]:
-    """Run, images, weights, protocol and versions, a line each."""
+    """Yield run, images, weights, protocol and versions, a line each."""
     run, plan = run_record(reader), reader.plan()
-    yield f"camtui run '{run['name']}', {run['images']} images, {run['state']}, created {run['created']}"
+    yield (
+        f"camtui run '{run['name']}', {run['images']} images, "
+        f"{run['state']}, created {run['created']}"
+    )
     for name, loaded in run["backbones"].items():
         if loaded:
-            yield f"{name}: weights {loaded['weights']} (sha256 {loaded['sha256'][:16]}), layer {loaded['layer']}"
-    yield f"protocol: target {plan.target}, resize {plan.resize}, seed {plan.seed}, precision {plan.precision}"
+            yield (
+                f"{name}: weights {loaded['weights']} (sha256 {loaded['sha256'][:16]}), "
+                f"layer {loaded['layer']}"
+            )
+    yield (
+        f"protocol: target {plan.target}, resize {plan.resize}, seed "
+        f"{plan.seed}, precision {plan.precision}"
+    )
     if plan.curves:
         yield f"curves: {plan.curve_steps} steps, insertion starts from {plan.insertion_start}"
     yield "versions: " + ", ".join(

@@ -1,7 +1,4 @@
-"""``datapackage.json`` beside exported files.
-
-What each is, column by column (Frictionless Data Package).
-"""
+"""``datapackage.json`` beside exported files, with every column (Frictionless Data Package)."""
 
 from __future__ import annotations
 
@@ -79,10 +76,7 @@ def describe(file: Path, form: str, fields: Sequence[str], run: RunPayload) -> P
 
 
 def _ours(place: Path) -> dict[str, Any] | None:
-    """The description that stands there if camtui wrote it, an empty one where there is none.
-
-    ``None`` where it is another's.
-    """
+    """Return the description that is there, empty where none is, ``None`` where it is another's."""
     if not place.exists():
         return {}
     try:
@@ -98,6 +92,7 @@ def _resource(file: Path, form: str, fields: Sequence[str], run: RunPayload) -> 
     with open(file, "rb") as stream:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
+    rows = "one row per image and cell" if per_image else "averages, one row per cell"
     resource: dict[str, Any] = {
         "name": file.stem.lower().replace(" ", "-"),
         "path": file.name,
@@ -106,7 +101,7 @@ def _resource(file: Path, form: str, fields: Sequence[str], run: RunPayload) -> 
         "encoding": "utf-8",
         "bytes": file.stat().st_size,
         "hash": f"sha256:{digest.hexdigest()}",
-        "description": f"{'one row per image and cell' if per_image else 'averages, one row per cell'}; metrics are fractions",
+        "description": f"{rows}; metrics are fractions",
         "run": run,
     }
     if form in ("csv", "tsv"):

@@ -1,7 +1,4 @@
-"""CSV and TSV: numbers by ``repr``.
-
-(read back exactly), empty where undefined, text that no spreadsheet takes for a formula.
-"""
+"""CSV and TSV: exact numbers, empty where undefined, no text that a spreadsheet computes."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ _FORMULA = ("=", "+", "-", "@", "\N{MINUS SIGN}")
 def write_delimited(
     stream: TextIO, fields: Sequence[str], records: Iterable[dict[str, Any]], delimiter: str
 ) -> None:
-    """A header line and one line per record; lines end in a line feed.
+    """Write a header line and one line per record; lines end in a line feed.
 
     Args:
         stream: text, opened with ``newline=""``. fields: columns in order; other keys of a record
@@ -32,10 +29,7 @@ def write_delimited(
 
 
 def cell(value: Any) -> str:
-    """One value: text beginning with ``= + - @``, blanks aside, gets an apostrophe in front.
-
-    A number never does.
-    """
+    """Return one value as text; text that begins a formula gets an apostrophe in front."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -47,9 +41,6 @@ def cell(value: Any) -> str:
 
 
 def _begins_a_formula(text: str) -> bool:
-    """Whether a spreadsheet would compute it.
-
-    Also behind blanks, and where the sign is a wide or a small form of another.
-    """
+    """Return whether a spreadsheet would compute it, blanks and wide forms of the sign aside."""
     first = text.strip()[:1]
     return unicodedata.normalize("NFKC", first).startswith(_FORMULA)

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 
 def write_document(stream: TextIO, document: Mapping[str, Any]) -> None:
-    """One indented JSON document."""
+    """Write one indented JSON document."""
     json.dump(document, stream, indent=1, allow_nan=False)
     stream.write("\n")
 
@@ -16,7 +16,7 @@ def write_document(stream: TextIO, document: Mapping[str, Any]) -> None:
 def write_records(
     stream: TextIO, head: Mapping[str, Any], name: str, records: Iterable[Mapping[str, Any]]
 ) -> None:
-    """One JSON document whose last member is a list of records, a line each; streams.
+    """Write one JSON document whose last member is a list of records, a line each.
 
     Args:
         stream: text.
@@ -34,6 +34,6 @@ def write_records(
 
 
 def write_lines(stream: TextIO, records: Iterable[Mapping[str, Any]]) -> None:
-    """One JSON object a line."""
+    """Write one JSON object a line."""
     for record in records:
         stream.write(json.dumps(record, allow_nan=False) + "\n")

@@ -1,4 +1,4 @@
-"""How metrics judge, in the forms it leaves camtui in."""
+"""Exports of how metrics judge: JSON, plain text, Markdown, LaTeX."""
 
 from __future__ import annotations
 

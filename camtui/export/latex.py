@@ -58,7 +58,7 @@ _OPENING = r"""\expandafter\ifx\csname @nodocument\endcsname\relax
 
 
 def write_latex(stream: TextIO, tables: Sequence[Table], comments: Iterable[str]) -> None:
-    """Tables as ``table`` environments, one after the other.
+    """Write tables as ``table`` environments, one after the other.
 
     Args:
         stream: text.
@@ -92,7 +92,7 @@ def _write_table(stream: TextIO, table: Table) -> None:
 
 
 def _kept_columns(table: Table) -> list[int]:
-    """Every column, but n only where it differs between rows: the paper prints it once."""
+    """Return every column, but n only where it differs between rows: the paper prints it once."""
     place = next((place for place, column in enumerate(table.columns) if column.key == "n"), None)
     counts = (
         {row.entries[place] for block in table.blocks for row in block.rows if not row.remark}

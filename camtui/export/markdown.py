@@ -13,7 +13,7 @@ _WRAP = {"best": "**", "tie": "", "second": "_", "": ""}
 
 
 def write_markdown(stream: TextIO, table: Table) -> None:
-    """The table, its title above and its notes below."""
+    """Write the table, its title above and its notes below."""
     stream.write(f"**{escape(table.title)}**\n")
     for block in table.blocks:
         stream.write(f"\n{escape(block.title)}\n\n" if block.title else "\n")
@@ -50,5 +50,5 @@ def _line(cells: list[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that markdown shows as it is: names hold ``_``, ``*``, ``|`` and worse."""
+    """Return text that Markdown shows as it is: names hold ``_``, ``*``, ``|`` and worse."""
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#~" else c for c in printable(text))

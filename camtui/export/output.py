@@ -1,4 +1,4 @@
-"""Where an export goes: standard output, or a file that appears whole or not at all."""
+"""Destinations of exports: standard output, or a file that appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from evaluator.text import printable
 
 @contextmanager
 def destination(target: Path | None, *, force: bool = False) -> Iterator[BinaryIO]:
-    """A binary stream; ``None`` is standard output.
+    """Open a binary stream; ``None`` is standard output.
 
     The file is written beside its place under another name and then renamed: a reader never sees
     half of it, and a failure leaves what was there.
@@ -63,7 +63,7 @@ def check_free(target: Path, *, force: bool) -> None:
 
 @contextmanager
 def as_text(stream: BinaryIO) -> Iterator[TextIO]:
-    """UTF-8 text over a binary stream, which stays open."""
+    """Open UTF-8 text over a binary stream, which stays open."""
     text = io.TextIOWrapper(stream, "utf-8", newline="", write_through=False)
     try:
         yield text

@@ -17,7 +17,7 @@ _TRUTH = frozenset({"applicable"})
 def write_parquet(
     stream: BinaryIO, fields: Sequence[str], records: Iterable[dict[str, Any]], description: str
 ) -> None:
-    """One row group per batch; names are dictionary-encoded, undefined is null.
+    """Write one row group per batch; names are dictionary-encoded, undefined is null.
 
     Args:
         stream: binary.
@@ -51,7 +51,7 @@ def write_parquet(
 
 
 def kind(field: str, *, per_image: bool) -> str:
-    """What a column holds: ``text``, ``whole``, ``truth`` or ``number``.
+    """Return the kind of a column: ``text``, ``whole``, ``truth`` or ``number``.
 
     ``degenerate`` is a count in a summary.
     """

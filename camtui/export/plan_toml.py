@@ -9,10 +9,7 @@ from evaluator.text import printable
 
 
 def plan_toml(reader: RunReader) -> str:
-    """The plan of a run as TOML, without the fields that are unset (TOML has no null).
-
-    Code of others by reference.
-    """
+    """Return the plan of a run as TOML, unset fields left out, code of others by reference."""
     import tomli_w
 
     plan = reader.plan()
@@ -21,7 +18,10 @@ def plan_toml(reader: RunReader) -> str:
     for axis in ("method", "metric"):
         places = {one.key: one.reference for one in plan.code if one.axis == axis}
         values[f"{axis}s"] = [_by_reference(spec, places) for spec in values[f"{axis}s"]]
-    comment = f"# plan of the run {printable(reader.info().name)}; again: camtui run --config FILE --name NEW\n"
+    comment = (
+        f"# plan of the run {printable(reader.info().name)}; again: "
+        "camtui run --config FILE --name NEW\n"
+    )
     return comment + tomli_w.dumps(values)
 
 

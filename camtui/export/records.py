@@ -1,7 +1,4 @@
-"""A run as plain values at full precision.
-
-The summary, and one record for every image in every cell. Fractions.
-"""
+"""A run as plain values at full precision, fractions: its averages, and one record for each row."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ Record = dict[str, Any]
 
 
 def run_record(reader: RunReader) -> RunPayload:
-    """The run: when, what, by which protocol, with which weights and versions."""
+    """Return the run: when, what, by which protocol, with which weights and versions."""
     info = reader.info()
     return {
         "name": printable(info.name),
@@ -53,10 +50,7 @@ def summary(reader: RunReader, cells: Sequence[CellPayload]) -> SummaryPayload:
 
 
 def group_record(group: Group, by: By) -> Record:
-    """Which images of a cell these are: ``class`` and ``class_name``, or ``correct``.
-
-    ``None`` where the label is unknown.
-    """
+    """Return the group: ``class`` and ``class_name``, or ``correct``; ``None`` where unknown."""
     return (
         {"class": group.index, "class_name": group.name}
         if by == "class"
@@ -67,17 +61,14 @@ def group_record(group: Group, by: By) -> Record:
 def cell_record(
     view: CellView, metrics: Sequence[Metric], group: Record | None = None
 ) -> CellPayload:
-    """One cell, or some of its images.
-
-    Each metric is ``{"mean", "se", "n"}``, or ``None`` where it has no value.
-    """
+    """Return one cell, or some of its images, with each metric as an average or ``None``."""
     keys = [*(metric.key for metric in metrics), *means_of_images(metrics)]
     means = {key: _mean(view.mean(key)) for key in keys}
     return cast("CellPayload", {**_head(view), **(group or {}), **means})
 
 
 def flat_record(view: CellView, metrics: Sequence[Metric], group: Record | None = None) -> Record:
-    """One cell, or some of its images, in columns: ``adcc`` and ``adcc_se`` side by side."""
+    """Return one cell, or some of its images, in columns: ``adcc`` and ``adcc_se`` side by side."""
     record = {**_head(view), **(group or {})}
     for key in [*(metric.key for metric in metrics), *means_of_images(metrics)]:
         mean = view.mean(key)
@@ -134,10 +125,7 @@ def _preprocessing(seen: Preprocessing) -> PreprocessingPayload:
 def image_records(
     reader: RunReader, views: Sequence[CellView], metrics: Sequence[Metric]
 ) -> Iterator[Record]:
-    """One record for every row of some cells, in the order of evaluation.
-
-    Streams, a row at a time.
-    """
+    """Yield one record for every row of some cells, in the order of evaluation."""
     keys = [metric.key for metric in metrics]
     for view in views:
         names = {"backbone": view.cell.backbone, "method": view.cell.method}
@@ -166,7 +154,7 @@ def _image_record(
 
 
 def image_fields(metrics: Sequence[Metric]) -> list[str]:
-    """The columns of ``image_records`` in order.
+    """Return the columns of ``image_records`` in order.
 
     JSON adds ``image_hex`` where a name is not printable as it is.
     """
@@ -182,7 +170,7 @@ _GROUP_FIELDS: dict[str, list[str]] = {
 
 
 def summary_fields(metrics: Sequence[Metric], by: By | Literal[""] = "") -> list[str]:
-    """The columns of ``flat_record`` in order."""
+    """Return the columns of ``flat_record`` in order."""
     head = [
         "backbone",
         "method",

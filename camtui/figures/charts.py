@@ -1,7 +1,4 @@
-"""Charts of a run's averages, through matplotlib (an extra).
-
-Convergence, ADCC and its components, ranks, curves. No display.
-"""
+"""Charts of a run's averages by matplotlib, an extra: convergence, components, ranks, curves."""
 
 from __future__ import annotations
 
@@ -55,7 +52,7 @@ CURVE_IMAGES = 2000
 
 
 def chart(reader: RunReader, kind: str) -> Figure:
-    """One chart, a panel per backbone.
+    """Draw one chart, a panel per backbone.
 
     Raises:
         UsageError: no such chart, or matplotlib is not installed.
@@ -112,10 +109,7 @@ def chart(reader: RunReader, kind: str) -> Figure:
 
 
 def save(figure: Figure, stream: BinaryIO, form: str) -> None:
-    """Write a chart as ``png``, ``svg`` or ``pdf``.
-
-    The same chart gives the same bytes (no dates inside).
-    """
+    """Write a chart as ``png``, ``svg`` or ``pdf``; the same chart gives the same bytes."""
     from matplotlib import rc_context
 
     dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -124,7 +118,7 @@ def save(figure: Figure, stream: BinaryIO, form: str) -> None:
 
 
 def _convergence(axes: Axes, reader: RunReader, views: Sequence[CellView]) -> None:
-    """The headline after the first n images of the seeded order, with its 95 % band."""
+    """Draw the headline after the first n images of the seeded order, with its 95 % band."""
     for view in views:
         if view.control:
             continue
@@ -144,7 +138,7 @@ def _convergence(axes: Axes, reader: RunReader, views: Sequence[CellView]) -> No
 
 
 def _components(axes: Axes, _: RunReader, views: Sequence[CellView]) -> None:
-    """What each method's ADCC is made of, all turned so that more is better."""
+    """Draw the components of each method's ADCC, all turned so that more is better."""
     parts = {
         "coherency": "coherency",
         "complexity": "1 − complexity",
@@ -170,10 +164,7 @@ def _components(axes: Axes, _: RunReader, views: Sequence[CellView]) -> None:
 
 
 def _ranks(axes: Axes, reader: RunReader, views: Sequence[CellView]) -> None:
-    """Rank of every method in every metric, 1 the best.
-
-    A filled dot ties with the best by the paired test.
-    """
+    """Draw the rank of every method in every metric, filled where it ties with the best."""
     metrics = [
         metric for metric in shown_metrics(reader) if all(view.mean(metric.key) for view in views)
     ]
@@ -220,7 +211,7 @@ def _curves(metric: str) -> Draw:
 
 
 def _mean_curve(reader: RunReader, view: CellView, metric: str) -> np.ndarray | None:
-    """The average curve of the first images of a cell."""
+    """Return the average curve of the first images of a cell."""
     total, n = None, 0
     for image in range(min(CURVE_IMAGES, view.images)):
         found = reader.rows.measurements(view.cell.id, image).get(metric)
@@ -235,15 +226,12 @@ def _label(view: CellView) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that matplotlib takes as it is: a pair of ``$`` would be mathematics."""
+    """Return text that matplotlib takes as it is: a pair of ``$`` would be mathematics."""
     return text.replace("$", r"\$")
 
 
 def known_charts() -> dict[str, Chart]:
-    """Every chart by name; a curve for each metric that has one.
-
-    Those of the runs that are open among them.
-    """
+    """Return every chart by name, with a curve for each metric that has one."""
     curves = {
         metric: Chart(f"{known_metrics()[metric].title} curve, mean over images", _curves(metric))
         for metric in catalog.curve_metrics()

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 _HEAD = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width"><style>{style}</style></head><body>
 """
 
@@ -148,7 +149,10 @@ def _entry(entry: Entry, column: TableColumn) -> str:
     tie = f"<sup>{SIGNS['tie']}</sup>" if entry.mark == "tie" else ""
     interval = f" <small>{escape(entry.interval)}</small>" if entry.interval else ""
     label = f' data-label="{escape(column.title)}"' if column.numeric else ""
-    return f'<td{_kind(column, entry.mark)}{label}><span class="value">{text}{tie}</span>{interval}</td>'
+    return (
+        f"<td{_kind(column, entry.mark)}{label}><span "
+        f'class="value">{text}{tie}</span>{interval}</td>'
+    )
 
 
 def _name(text: str, column: str) -> str:
@@ -226,7 +230,10 @@ def _worst(reader: RunReader, count: int, missing: list[str]) -> Iterator[str]:
                 sheet = _sheet(reader, cell, place.image)
             except NotFound as error:
                 missing.append(error.message)
-                yield f'<p class="note">{escape(ref.path)}: {100 * place.value:.2f} (its file is not at hand)</p>\n'
+                yield (
+                    f'<p class="note">{escape(ref.path)}: {100 * place.value:.2f} '
+                    "(its file is not at hand)</p>\n"
+                )
                 continue
             stream = io.BytesIO()
             sheet.save(stream, "JPEG", quality=88)
@@ -258,7 +265,10 @@ def _failures(reader: RunReader, most: int = 100) -> Iterator[str]:
     if not failures:
         yield "<p>No image failed.</p>\n"
         return
-    yield '<table><thead><tr><th scope="col">Image</th><th scope="col" class="text">Network, method</th>'
+    yield (
+        '<table><thead><tr><th scope="col">Image</th><th scope="col" '
+        'class="text">Network, method</th>'
+    )
     yield '<th scope="col" class="text">Reason</th></tr></thead><tbody>\n'
     for failure in failures:
         words = (
@@ -278,9 +288,16 @@ def _protocol(reader: RunReader, plan_toml: str) -> Iterator[str]:
     run = run_record(reader)
     for name, loaded in run["backbones"].items():
         if loaded:
-            words = f"{name}: weights {loaded['weights']}, layer {loaded['layer']}, sha256 {loaded['sha256']}"
+            words = (
+                f"{name}: weights {loaded['weights']}, layer {loaded['layer']}, "
+                f"sha256 {loaded['sha256']}"
+            )
             yield f"<p>{escape(words)}</p>\n"
     yield f"<p>images: {run['images']}, manifest sha256 {escape(run['manifest_sha256'])}</p>\n"
-    yield f"<p>{escape(', '.join(f'{name} {value}' for name, value in sorted(run['versions'].items())))}</p>\n"
-    yield "<p>The plan; <code>camtui run --config PLAN.toml --name NEW</code> makes the run again:</p>\n"
+    versions = ", ".join(f"{name} {value}" for name, value in sorted(run["versions"].items()))
+    yield f"<p>{escape(versions)}</p>\n"
+    yield (
+        "<p>The plan; <code>camtui run --config PLAN.toml --name "
+        "NEW</code> makes the run again:</p>\n"
+    )
     yield f"<pre>{html_escape(plan_toml)}</pre>\n"

@@ -32,10 +32,7 @@ _TITLES: dict[PictureKind, str] = {
 
 
 class Captioned(NamedTuple):
-    """A square picture with a title above and lines below.
-
-    ``None`` leaves its place empty but for the words.
-    """
+    """A square picture with a title above and lines below; ``None`` leaves its place empty."""
 
     picture: Pixels | None
     title: str
@@ -67,7 +64,7 @@ def figure_2(
     *,
     truth: bool = False,
 ) -> Image.Image:
-    """The paper's Figure 2: a row per image, a column per method, scores under each.
+    """Draw the paper's Figure 2: a row per image, a column per method, scores under each.
 
     Raises:
         NotFound: an image file is gone, or no method has a row for an image.
@@ -111,14 +108,17 @@ def _figure_row(
 
 
 def scores(panels: Panels) -> tuple[str, ...]:
-    """The metrics of one row in two lines, percent."""
+    """Return the metrics of one row in two lines, percent."""
     row = panels.row
-    first = f"drop {percent(row.average_drop, 1)}  coh {percent(row.coherency, 1)}  compl {percent(row.complexity, 1)}"
+    first = (
+        f"drop {percent(row.average_drop, 1)}  coh {percent(row.coherency, 1)} "
+        f" compl {percent(row.complexity, 1)}"
+    )
     return first, f"ADCC {percent(row.adcc, 1)}{'  degenerate: no map' if row.degenerate else ''}"
 
 
 def class_lines(panels: Panels) -> tuple[str, ...]:
-    """What it is by its label, what the network saw, and how sure it was before and after."""
+    """Return the class by label, the predicted class, and its confidence before and after."""
     classes = panels.loaded.classes if panels.loaded else ()
 
     def name(index: int | None) -> str:

@@ -1,6 +1,4 @@
-"""Numbers and tables for people: one way of writing them, shared by the commands.
-
-The exports and the dashboard.
+"""Numbers and tables for people, written one way in commands, exports and dashboard.
 
 ``numbers``  single values  ·  ``cells``  cells with ranks  ·  ``select``  filter and sort ``table``
 tables as data  ·  ``notes``  what must be said beside them  ·  ``plain``  tables as lines

@@ -1,7 +1,4 @@
-"""The cells of a run as every table shows them.
-
-Summary, whether complete, rank per metric with ties.
-"""
+"""The cells of a run as every table shows them: averages, completeness, ranks with ties."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ averages.
 
 
 def means_of_images(metrics: Sequence[Metric]) -> tuple[str, ...]:
-    """Those that a run with these metrics has."""
+    """Return the means of image scores that a run with these metrics has."""
     return (
         MEANS_OF_IMAGES if any(metric.key == "arcc" for metric in metrics) else MEANS_OF_IMAGES[:1]
     )
@@ -58,16 +55,16 @@ class CellView:
 
     @property
     def partial(self) -> bool:
-        """Begun, but some images have neither a row nor a failure."""
+        """Whether it has begun, and some images have neither a row nor a failure."""
         return 0 < self.summary.n + self.summary.failed < self.images
 
     @property
     def control(self) -> bool:
-        """Takes no part in the ranks, as Fake-CAM in the paper's Table 2."""
+        """Whether it takes no part in the ranks, as Fake-CAM in the paper's Table 2."""
         return catalog.is_control(self.cell.method)
 
     def mean(self, metric: str) -> Mean | None:
-        """A metric's average; ``mean_image_adcc`` and ``mean_image_arcc`` are two more."""
+        """Return a metric's average; ``mean_image_adcc`` and ``mean_image_arcc`` are two more."""
         if metric in MEANS_OF_IMAGES:
             mean: Mean | None = getattr(self.summary, metric)
             return mean
@@ -75,13 +72,13 @@ class CellView:
 
 
 def shown_metrics(reader: RunReader) -> list[Metric]:
-    """The metrics that the run was asked for, in the paper's order."""
+    """Return the metrics that the run was asked for, in the paper's order."""
     wanted = set(reader.plan().metrics)
     return [metric for key, metric in known_metrics().items() if key in wanted]
 
 
 def cell_views(reader: RunReader, ranked: Sequence[Metric] = ()) -> list[CellView]:
-    """Every cell of a run, backbones in the plan's order.
+    """Return every cell of a run, backbones in the plan's order.
 
     Args:
         ranked: metrics to rank; pairs that may tie are read image by image, so not for every tick

@@ -1,7 +1,4 @@
-"""A cell's averages taken apart: by the true class of its images.
-
-Or by whether the network was right about them.
-"""
+"""Averages of a cell by the true class of its images, or by whether the network was right."""
 
 from __future__ import annotations
 
@@ -45,7 +42,7 @@ class Group:
 
 
 def grouped(reader: RunReader, views: Sequence[CellView], by: By) -> list[Group]:
-    """Every group of some cells, cell by cell; reads every row of them."""
+    """Return every group of some cells, cell by cell; reads every row of them."""
     loaded = reader.backbones()
     found = []
     for view in views:
@@ -82,12 +79,12 @@ def _key(row: Row, image: ImageRef, by: By) -> int | None:
 
 
 def class_name(classes: Sequence[str], index: int) -> str:
-    """A class by name, by its number where the names are not known."""
+    """Return a class by name, by its number where the names are not known."""
     return printable(classes[index], 40) if 0 <= index < len(classes) else f"class {index}"
 
 
 def _summary(cell: int, images: Sequence[tuple[Row, dict[str, float]]]) -> CellSummary:
-    """What ``Averages.summaries`` would say of a cell that had these rows only."""
+    """Return the averages of a cell over these rows only."""
     measurements = [
         Measurement(cell, row.image, key, value)
         for row, measured in images

@@ -1,7 +1,4 @@
-"""Tables of how metrics judge: agreement with truth, controls, sensitivity, stability.
-
-A block for each backbone.
-"""
+"""Tables of how metrics judge: agreement with truth, controls, sensitivity, stability."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ _METRIC = TableColumn("metric", "metric", "Metric", numeric=False)
 
 
 def judged_tables(reader: RunReader, judged: Sequence[Judgement], digits: int = 2) -> list[Table]:
-    """Four tables, those without rows left out; metrics by their agreement with truth, best first.
+    """Return four tables, those without rows left out; metrics by their agreement with truth.
 
     Args:
         digits: behind the point, of a τ and of percents.
@@ -164,10 +161,7 @@ def _stability(title: str, judged: Sequence[Judgement], digits: int) -> Table:
 
 
 def by_agreement(one: Judgement) -> list[str]:
-    """The metrics of a judgement, best agreement with the first measure of truth first.
-
-    The measures of truth before all.
-    """
+    """Return the metrics of a judgement: measures of truth, then others by agreement."""
     truths = list(dict.fromkeys(found.truth for found in one.agreement))
     first = {
         found.metric: found.per_image.value or 0.0
@@ -184,7 +178,8 @@ def _ranked_notes(one: Judgement) -> list[str]:
     notes = [f"{len(one.methods)} methods in order: {', '.join(one.methods)}"]
     if one.twins:
         notes.append(
-            f"equal maps count once: {', '.join(f'{twin} = {other}' for twin, other in one.twins.items())}"
+            "equal maps count once: "
+            f"{', '.join(f'{twin} = {other}' for twin, other in one.twins.items())}"
         )
     return notes + [
         f"{_name(metric)} is judged without {', '.join(methods)}"
@@ -193,7 +188,7 @@ def _ranked_notes(one: Judgement) -> list[str]:
 
 
 def _altered_notes(one: Judgement) -> list[str]:
-    """For each kind of map the methods that have it in some metric."""
+    """Return for each kind of altered map the methods that have it in some metric."""
     methods: dict[str, dict[str, None]] = {}
     for found in one.sensitivity:
         methods.setdefault(found.against, {}).update(dict.fromkeys(found.methods))

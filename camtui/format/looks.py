@@ -1,7 +1,4 @@
-"""What a run's rule (``--until``) has decided, in words.
-
-For status, header, show, tables and dry runs.
-"""
+"""The decision of a run's rule (``--until``) in words."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from evaluator.until import BURN_IN
 
 
 def look_text(look: Look, images: int, *, ended: bool = False) -> str:
-    """Whether the rule is met, or about how many images it still takes.
+    """Return whether the rule is met, or about how many images it still takes.
 
     Args:
         look: as stored.

@@ -9,10 +9,7 @@ from evaluator.text import printable
 
 
 def method_title(spec: str) -> str:
-    """``scorecam:variant=cic`` → ``Score-CAM (variant=cic)``, as in the paper's tables.
-
-    An unknown method as it is.
-    """
+    """Return ``Score-CAM (variant=cic)`` for ``scorecam:variant=cic``; others as they are."""
     key, _, options = spec.partition(":")
     try:
         title = catalog.method(key).title
@@ -22,10 +19,7 @@ def method_title(spec: str) -> str:
 
 
 def backbone_title(name: str) -> str:
-    """``vgg16:layer=features.29`` → ``VGG-16 (layer=features.29)``.
-
-    An unknown backbone as it is.
-    """
+    """Return ``VGG-16 (layer=features.29)`` for ``vgg16:layer=features.29``; others as they are."""
     key, _, options = name.partition(":")
     try:
         title = known_backbone(key).title

@@ -1,7 +1,4 @@
-"""What must be said beside numbers.
-
-Which run, how many images, random weights, failures, cells that are equal or absent.
-"""
+"""Notes beside numbers: run, images, random weights, failures, cells that are equal or absent."""
 
 from __future__ import annotations
 
@@ -27,22 +24,25 @@ BEST, TIE = "* best", "= tie with the best (paired test)"
 
 
 def run_title(reader: RunReader) -> str:
-    """Which run this is: ``val-resnet · 50,000 images · complete``."""
+    """Return the run in a title: ``val-resnet · 50,000 images · complete``."""
     info = reader.info()
     return f"{printable(info.name)} · {counted(info.image_count, 'image')} · {state_now(reader)}"
 
 
 def block_title(backbone: str, loaded: LoadedBackbone | None) -> str:
-    """A backbone with its weights: ``resnet50 (IMAGENET1K_V1, layer4)``."""
+    """Return a backbone with its weights: ``resnet50 (IMAGENET1K_V1, layer4)``."""
     if loaded is None:
         return backbone
     if loaded.weights.startswith("random"):
-        return f"{backbone} (random weights, untrained: a trial of the machinery, no result; layer {loaded.layer})"
+        return (
+            f"{backbone} (random weights, untrained: a trial of the machinery, "
+            f"no result; layer {loaded.layer})"
+        )
     return f"{backbone} ({printable(loaded.weights)}, layer {printable(loaded.layer)})"
 
 
 def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
-    """What concerns every block: signs, images left out, what is still missing."""
+    """Yield notes on all blocks: signs, images left out, what is still missing."""
     plan, info = reader.plan(), reader.info()
     signs = _signs(views)
     if signs:
@@ -53,9 +53,15 @@ def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
     if look is not None:
         yield f"--until {look_text(look, info.image_count, ended=info.state == 'complete')}"
     if look is not None and look.dropped:
-        yield f"left the race, certainly worse: {_dropped(views)}; camtui resume {reference(reader.path)} --all finishes them"
+        yield (
+            f"left the race, certainly worse: {_dropped(views)}; camtui resume "
+            f"{reference(reader.path)} --all finishes them"
+        )
     if plan.limit is not None and (look is None or look.decided is None):
-        yield f"not the whole data set: the first {count(info.image_count)} images of the order of seed {plan.seed}"
+        yield (
+            f"not the whole data set: the first {count(info.image_count)} "
+            f"images of the order of seed {plan.seed}"
+        )
     changed = [
         f"{name} {value}"
         for name, value, usual in _choices(plan.target, plan.resize, plan.precision)
@@ -66,13 +72,18 @@ def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
     if any(view.partial for view in views):
         yield "~ not every image yet: averages over its first n images; ranks may change"
     if plan.truth and (lacking := reader.without_truth()):
-        yield f"{counted(lacking, 'image')} without a truth: no value of {', '.join(_truth_metrics(plan))}"
+        yield (
+            f"{counted(lacking, 'image')} without a truth: no value of "
+            f"{', '.join(_truth_metrics(plan))}"
+        )
     if any(view.summary.failed for view in views):
-        yield f"failures have no value and are in no average: camtui errors {reference(reader.path)}"
+        yield (
+            f"failures have no value and are in no average: camtui errors {reference(reader.path)}"
+        )
 
 
 def _controls(views: Sequence[CellView]) -> Iterator[str]:
-    """Which methods have no rank: ``Fake-CAM and Centre, the controls, are not ranked``."""
+    """Yield the methods without a rank: ``Fake-CAM and Centre, the controls, are not ranked``."""
     titles = list(
         dict.fromkeys(catalog.method(view.cell.method).title for view in views if view.control)
     )
@@ -113,12 +124,12 @@ def _signs(views: Sequence[CellView]) -> str:
 
 
 def in_print(note: str, *, second: str) -> str:
-    """A note for a page: best and second are told by type in place of signs, ties keep theirs."""
+    """Return a note for a page, where type tells best and second, and ties keep their sign."""
     return note.replace(BEST, f"bold: best, {second}: second")
 
 
 def block_notes(views: Sequence[CellView], *, counts: bool = True) -> Iterator[str]:
-    """What concerns the cells of one backbone.
+    """Yield notes on the cells of one backbone.
 
     Args:
         counts: failed and degenerate images too, where the table has no column for them.

@@ -1,7 +1,4 @@
-"""Single values as text: percent, intervals, counts, durations.
-
-Everything that people read goes through these.
-"""
+"""Single values as text: percent, intervals, counts, durations."""
 
 from __future__ import annotations
 
@@ -16,10 +13,7 @@ BREAKDOWN = 60
 
 
 def percent(value: float | None, digits: int = 2) -> str:
-    """A fraction ×100 with fixed digits, as the paper prints it: ``0.53519`` → ``53.52``.
-
-    Never ``-0.00``.
-    """
+    """Return a fraction ×100 with fixed digits, as the paper prints it: ``0.53519`` → ``53.52``."""
     if value is None:
         return ABSENT
     text = f"{100 * value:.{digits}f}"
@@ -27,18 +21,18 @@ def percent(value: float | None, digits: int = 2) -> str:
 
 
 def signed_percent(value: float | None, digits: int = 2) -> str:
-    """A difference of fractions in points, with its sign: ``+1.20``, ``-0.31``, ``0.00``."""
+    """Return a difference of fractions in points, with its sign: ``+1.20``, ``-0.31``, ``0.00``."""
     text = percent(value, digits)
     return f"+{text}" if value is not None and value > 0 and float(text) != 0 else text
 
 
 def half_width(mean: Mean | PairedDifference | None, digits: int = 2) -> str:
-    """Half of the 95 % interval as ``±0.12``, empty where it is not known."""
+    """Return half of the 95 % interval as ``±0.12``, empty where it is not known."""
     return "" if mean is None or mean.half_width is None else f"±{percent(mean.half_width, digits)}"
 
 
 def with_interval(mean: Mean | None, digits: int = 2) -> str:
-    """Value and half of its 95 % interval: ``75.27 ±0.12``; the value alone below two images."""
+    """Return value and half of its 95 % interval: ``75.27 ±0.12``; below two images the value."""
     return (
         ABSENT
         if mean is None
@@ -47,27 +41,24 @@ def with_interval(mean: Mean | None, digits: int = 2) -> str:
 
 
 def metric_header(metric: Metric, *, long: bool = False) -> str:
-    """A metric's name with its arrow: ``drop↓``, or ``Average Drop ↓`` where there is room."""
+    """Return a metric's name with its arrow: ``drop↓``, or ``Average Drop ↓`` if long."""
     return f"{metric.title} {metric.arrow}" if long else f"{metric.short}{metric.arrow}"
 
 
 def count(n: int) -> str:
-    """A whole number with thousands separated: ``50,000``."""
+    """Return a whole number with thousands separated: ``50,000``."""
     return f"{n:,}"
 
 
 def short_count(n: int) -> str:
-    """At most five characters: ``50.0k``, ``1.80M``."""
+    """Return a number in at most five characters: ``50.0k``, ``1.80M``."""
     if n < 10_000:
         return str(n)
     return f"{n / 1000:.1f}k" if n < 1_000_000 else f"{n / 1_000_000:.2f}M"
 
 
 def rate(images_per_second: float) -> str:
-    """Three significant digits: ``1,234 images/s``, ``4.1 images/s``.
-
-    Below one a second ``32 s per image``.
-    """
+    """Return three significant digits: ``1,234 images/s``, ``4.1 images/s``, ``32 s per image``."""
     if images_per_second >= 100:
         return f"{images_per_second:,.0f} images/s"
     if images_per_second >= 1:
@@ -77,7 +68,7 @@ def rate(images_per_second: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A stretch of time in its two largest units: ``4h42``, ``2m44``, ``12s``."""
+    """Return a stretch of time in its two largest units: ``4h42``, ``2m44``, ``12s``."""
     if seconds is None:
         return ABSENT
     whole = max(0, round(seconds))
@@ -92,7 +83,7 @@ def duration(seconds: float | None) -> str:
 
 
 def size(n: int) -> str:
-    """Bytes in the largest unit that keeps a number above 1: ``62.0 MB``."""
+    """Return bytes in the largest unit that keeps a number above 1: ``62.0 MB``."""
     value = float(n)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:

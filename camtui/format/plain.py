@@ -1,7 +1,4 @@
-"""A table as aligned lines for a terminal or a pipe.
-
-Rich gives them colour, it does not lay them out.
-"""
+"""A table as aligned lines for a terminal or a pipe, in spans that rich may colour."""
 
 from __future__ import annotations
 
@@ -30,12 +27,12 @@ Line = list[Span]
 
 
 def print_table(reader: RunReader, console: Console, options: TableOptions = DEFAULTS) -> None:
-    """The averages of a run, as at the end of ``camtui run``."""
+    """Print the averages of a run, as at the end of ``camtui run``."""
     print_lines(table_lines(summary_table(reader, options)), console)
 
 
 def print_lines(lines: list[Line], console: Console) -> None:
-    """Lines on a console: never wrapped, never cut, in colour only where the console has it."""
+    """Print lines on a console: never wrapped, never cut, in its colours if any."""
     from rich.text import Text
 
     for line in lines:
@@ -43,14 +40,14 @@ def print_lines(lines: list[Line], console: Console) -> None:
 
 
 def plain_text(table: Table) -> str:
-    """The table without any style, ending in a newline."""
+    """Return the table without any style, ending in a newline."""
     return "".join(
         "".join(span.text for span in line).rstrip() + "\n" for line in table_lines(table)
     )
 
 
 def table_lines(table: Table) -> list[Line]:
-    """The table as lines of spans; columns are aligned over all blocks."""
+    """Return the table as lines of spans; columns are aligned over all blocks."""
     texts = [
         [[entry_text(entry) for entry in row.entries] for row in block.rows]
         for block in table.blocks
@@ -79,11 +76,10 @@ def table_lines(table: Table) -> list[Line]:
 
 
 def entry_text(entry: Entry) -> str:
-    """One entry with its signs, always in the same places: ``~75.27 ±0.12*``."""
+    """Return one entry with its signs, always in the same places: ``~75.27 ±0.12*``."""
     partial = "~" if entry.partial else ""
-    return printable(
-        f"{partial}{entry.text}{' ' if entry.interval else ''}{entry.interval}{SIGNS[entry.mark] or ' '}"
-    )
+    interval = f" {entry.interval}" if entry.interval else ""
+    return printable(f"{partial}{entry.text}{interval}{SIGNS[entry.mark] or ' '}")
 
 
 def _padded(text: str, width: int, numeric: bool) -> str:

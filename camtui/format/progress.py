@@ -1,4 +1,4 @@
-"""How far a run is, as text for a line."""
+"""Progress of a run as text for a line."""
 
 from __future__ import annotations
 

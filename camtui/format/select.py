@@ -1,4 +1,4 @@
-"""Which cells are meant: ``--filter`` and ``--sort`` of tables, ``--cell`` of one."""
+"""Choice of cells: ``--filter`` and ``--sort`` of tables, ``--cell`` of one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COUNTS = ("n", "failed", "degenerate")
 
 
 def matching(views: Sequence[CellView], expression: str) -> list[CellView]:
-    """The cells that meet every term of an expression.
+    """Return the cells that meet every term of an expression.
 
     Terms are separated by commas: ``backbone=resnet*`` and ``method!=fakecam`` match by wildcard,
     ``adcc>70`` and ``n>=1000`` by number (metrics in percent), and a bare word is looked for in
@@ -62,7 +62,7 @@ def _percent(metric: str, view: CellView) -> float | None:
 
 
 def ordered(views: Sequence[CellView], metric: str) -> list[CellView]:
-    """The cells by one metric, best first; those without a value stand last.
+    """Return the cells by one metric, best first; those without a value stand last.
 
     Raises:
         UsageError: no such metric.
@@ -71,7 +71,7 @@ def ordered(views: Sequence[CellView], metric: str) -> list[CellView]:
 
 
 def best_first(view: CellView, metric: str) -> tuple[bool, float]:
-    """A key that sorts by one metric, best first; what has no value stands last.
+    """Return a key that sorts by one metric, best first; what has no value stands last.
 
     Raises:
         UsageError: no such metric.
@@ -82,9 +82,7 @@ def best_first(view: CellView, metric: str) -> tuple[bool, float]:
 
 
 def find_cell(reader: RunReader, text: str) -> Cell:
-    """The cell that ``BACKBONE/METHOD`` means, the method alone where it has one backbone.
-
-    Or a part that only one cell has.
+    """Return the cell of ``BACKBONE/METHOD``, of a method alone, or of a part that only one has.
 
     Raises:
         UsageError: more than one.

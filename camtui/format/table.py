@@ -1,7 +1,4 @@
-"""Tables as plain data: blocks of rows of entries, and the notes that belong under them.
-
-Renderers turn them into text.
-"""
+"""Tables as plain data: blocks of rows of entries, and the notes that belong under them."""
 
 from __future__ import annotations
 
@@ -48,10 +45,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class TableRow:
-    """Entries in the order of the columns.
-
-    ``remark`` stands in place of numbers where there can be none.
-    """
+    """Entries in the order of the columns, or a ``remark`` in place of numbers."""
 
     entries: tuple[Entry, ...]
     remark: str = ""
@@ -68,7 +62,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Table:
-    """What ``camtui table``, the end of a run, markdown and LaTeX show.
+    """Blocks of rows under a title, as every output for people shows them.
 
     Attributes:
         title: one line: which run, how many images; ``notes``: what must be said of all of it.
@@ -82,7 +76,7 @@ class Table:
 
 @dataclass(frozen=True)
 class TableOptions:
-    """How a table is asked for.
+    """Digits, intervals, filter and order of a table.
 
     Attributes:
         digits: behind the point; ``ci``: half-widths for every metric, not for ADCC only.
@@ -114,7 +108,7 @@ _MEANS = {mean.key: mean for mean in (MEAN_IMAGE_ADCC, MEAN_IMAGE_ARCC)}
 def chosen_views(
     reader: RunReader, metrics: Sequence[Metric], options: TableOptions
 ) -> list[CellView]:
-    """The cells that a table shows, filtered and sorted, with their ranks."""
+    """Return the cells that a table shows, filtered and sorted, with their ranks."""
     views = cell_views(reader, metrics if options.ranks else ())
     if options.filter:
         views = matching(views, options.filter)
@@ -122,7 +116,7 @@ def chosen_views(
 
 
 def summary_table(reader: RunReader, options: TableOptions = TableOptions()) -> Table:
-    """The paper's layout: one block per backbone, methods as rows, metrics in the paper's order."""
+    """Return the paper's layout: one block per backbone, methods as rows, metrics in its order."""
     metrics = shown_metrics(reader)
     views = chosen_views(reader, metrics, options)
     columns = (
@@ -142,10 +136,7 @@ def summary_table(reader: RunReader, options: TableOptions = TableOptions()) -> 
 
 
 def grouped_table(reader: RunReader, by: By, options: TableOptions = TableOptions()) -> Table:
-    """One block per backbone; in it every group of images, and in it the methods.
-
-    No ranks: groups are small.
-    """
+    """Return one block per backbone: every group of images, and in it the methods, unranked."""
     metrics = shown_metrics(reader)
     views = chosen_views(reader, metrics, replace(options, ranks=False, sort=""))
     groups = sorted(grouped(reader, views, by), key=lambda group: (group.place, group.view.cell.id))
@@ -172,10 +163,7 @@ def grouped_table(reader: RunReader, by: By, options: TableOptions = TableOption
 
 
 def long_table(reader: RunReader, options: TableOptions = TableOptions()) -> Table:
-    """One row per cell with everything known of it.
-
-    Counts of failures and degenerate maps, mean image ADCC.
-    """
+    """Return one row per cell, with counts of failures and degenerate maps and mean image ADCC."""
     shown = shown_metrics(reader)
     metrics = [*shown, *(_MEANS[key] for key in means_of_images(shown))]
     views = chosen_views(reader, shown_metrics(reader), options)
@@ -205,7 +193,7 @@ def long_table(reader: RunReader, options: TableOptions = TableOptions()) -> Tab
 
 
 def pivot_table(reader: RunReader, metric: str, options: TableOptions = TableOptions()) -> Table:
-    """Methods × backbones in one metric.
+    """Return methods × backbones in one metric.
 
     Raises:
         UsageError: no such metric.

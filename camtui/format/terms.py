@@ -1,4 +1,4 @@
-"""``--filter``: what is typed becomes a test; one grammar for cells and for runs."""
+"""``--filter``: an expression as a test; one grammar for cells and for runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class Grammar(Generic[T]):
-    """What can be asked of one kind of thing.
+    """The fields of one kind of thing that an expression may name.
 
     Attributes:
         texts: fields that are matched by wildcard; ``numbers``: fields that are compared, ``None``
@@ -41,7 +41,7 @@ class Grammar(Generic[T]):
     example: str
 
     def test(self, expression: str) -> Callable[[T], bool]:
-        """Whether a thing meets every term of an expression; terms are separated by commas.
+        """Return a test of whether a thing meets every term of an expression, separated by commas.
 
         Raises:
             UsageError: an expression that cannot be read.

@@ -29,9 +29,7 @@ class Estimate:
 
 
 class Resampling:
-    """The same draws of images, with replacement, for every statistic.
-
-    Differences between statistics are paired.
+    """The same draws of images, with replacement, for every statistic: differences are paired.
 
     Args:
         images: how many there are; ``draws``: how often as many are drawn; ``seed``: of the draws.

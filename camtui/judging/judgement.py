@@ -1,7 +1,4 @@
-"""Agreement with truth, controls, sensitivity and stability of every metric of a run.
-
-For each backbone.
-"""
+"""Agreement with truth, controls, sensitivity and stability of a run's metrics, by backbone."""
 
 from __future__ import annotations
 
@@ -59,7 +56,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class ControlWins:
-    """How often a control is above the best method.
+    """Share of the images on which a control is above the best method.
 
     Attributes:
         share: of the images; ``on_average``: whether its average is above that of every method.
@@ -73,7 +70,7 @@ class ControlWins:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What a metric makes of maps that must be worse.
+    """A metric's judgement of maps that must be worse.
 
     Attributes:
         against: ``wrong class`` or ``random weights``. methods: those that have such a map. fall:
@@ -125,7 +122,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class JudgeOptions:
-    """How metrics are judged.
+    """Draws and seed of a judgement.
 
     Attributes:
         draws: of the bootstrap; ``seed``: of draws and halves.
@@ -136,19 +133,14 @@ class JudgeOptions:
 
 
 class _Altered(NamedTuple):
-    """A kind of map that must be worse.
-
-    Pairs of a method's cell and the cell of its altered map.
-    """
+    """A kind of map that must be worse, with pairs of a method's cell and its altered one."""
 
     against: Against
     pairs: tuple[tuple[Cell, Cell], ...]
 
 
 def judge(reader: RunReader, chosen: JudgeOptions = JudgeOptions()) -> list[Judgement]:
-    """Judge the metrics of a run, a judgement for each backbone that has truth.
-
-    Those with random weights are only compared with.
+    """Judge the metrics of a run, for each backbone that has truth and trained weights.
 
     Raises:
         NotFound: the run has no truth, or fewer than two methods to put in order.
@@ -226,20 +218,14 @@ def _judge_backbone(
 
 
 class MetricJudge:
-    """The four questions, on the values of one backbone.
-
-    All statistics are over the same draws of images.
-    """
+    """Statistics on the values of one backbone, all over the same draws of images."""
 
     def __init__(self, values: Values, chosen: JudgeOptions) -> None:
         self._values, self._seed = values, chosen.seed
         self._resampling = Resampling(values.images, chosen.draws, chosen.seed)
 
     def agreement(self, metrics: Sequence[str], ranked: Sequence[Cell]) -> Iterator[Agreement]:
-        """Of every metric with every measure of truth.
-
-        The measures of truth with each other too; over the methods with both.
-        """
+        """Yield the agreement of every metric with every measure of truth, by methods with both."""
         for truth in (key for key in TRUTH_MEASURES if key in metrics):
             for metric in (key for key in metrics if key != truth):
                 cells = self._values.having(metric, self._values.having(truth, ranked))
@@ -258,7 +244,7 @@ class MetricJudge:
     def control_wins(
         self, metrics: Sequence[str], ranked: Sequence[Cell], controls: Sequence[Cell]
     ) -> Iterator[ControlWins]:
-        """Of every metric and control."""
+        """Yield the wins of every control in every metric."""
         for metric in metrics:
             for control in (cell for cell in controls if self._values.has(metric, [cell])):
                 together = [control, *self._values.having(metric, ranked)]
@@ -272,7 +258,7 @@ class MetricJudge:
     def sensitivity(
         self, metrics: Sequence[str], altered: Sequence[_Altered]
     ) -> Iterator[Sensitivity]:
-        """Of every metric and kind of map that must be worse."""
+        """Yield the sensitivity of every metric to every kind of map that must be worse."""
         for metric in metrics:
             for kind in altered:
                 pairs = [pair for pair in kind.pairs if self._values.has(metric, pair)]
@@ -290,7 +276,7 @@ class MetricJudge:
                 )
 
     def stability(self, metrics: Sequence[str], ranked: Sequence[Cell]) -> Iterator[Stability]:
-        """Of every metric and size of the sets, as far as there are images for two of them."""
+        """Yield the stability of every metric, for each size of two disjoint sets."""
         for metric in metrics:
             parts = self._values.parts(metric, self._values.having(metric, ranked))
             known = ~np.isnan(parts[0][0])
@@ -311,7 +297,7 @@ class MetricJudge:
                 yield Stability(metric, size, estimate(np.concatenate([mean, taus]), size))
 
     def _averages(self, metric: str, cells: Sequence[Cell]) -> Floats:
-        """Each method's average over all images, then over each draw, ``[cells, 1 + draws]``."""
+        """Return each method's average over all images, then each draw, ``[cells, 1 + draws]``."""
         return headline(
             metric, [self._resampling.means(part.T).T for part in self._values.parts(metric, cells)]
         )
@@ -325,14 +311,14 @@ def _count(column: Floats) -> int:
 
 
 def _members(chosen: NDArray[np.intp], images: int) -> Floats:
-    """Places ``[sets, n]`` as weights ``[sets, images]``."""
+    """Return places ``[sets, n]`` as weights ``[sets, images]``."""
     weights = np.zeros((len(chosen), images))
     np.put_along_axis(weights, chosen, 1.0, axis=1)
     return weights
 
 
 def _altered(backbone: str, cells: Sequence[Cell]) -> list[_Altered]:
-    """The pairs of cells that a run has for each kind of map that must be worse."""
+    """Return the pairs of cells that a run has for each kind of map that must be worse."""
     mine = {cell.method: cell for cell in cells if cell.backbone == backbone}
     wrong = [
         (mine[of], cell)
@@ -352,7 +338,7 @@ def _altered(backbone: str, cells: Sequence[Cell]) -> list[_Altered]:
 
 
 def _is_random_twin(name: str, trained: str) -> bool:
-    """Whether a backbone is the trained one with random weights."""
+    """Return whether a backbone is the trained one with random weights."""
     one, other = parse_backbone(name), parse_backbone(trained)
     return (
         one.weights.startswith("random:")
@@ -362,7 +348,7 @@ def _is_random_twin(name: str, trained: str) -> bool:
 
 
 def _twins(reader: RunReader, backbone: str, cells: Sequence[Cell]) -> dict[str, str]:
-    """Methods whose maps are those of another by construction: they would count that one twice."""
+    """Return methods whose maps are another's by construction, and would count it twice."""
     loaded = reader.backbones()[backbone]
     first: dict[str, str] = {}
     twins: dict[str, str] = {}
@@ -376,7 +362,7 @@ def _twins(reader: RunReader, backbone: str, cells: Sequence[Cell]) -> dict[str,
 
 
 def _map_identity(spec: str, gap_linear: bool) -> str:
-    """The method's own; a method that this version does not know is like no other."""
+    """Return the method's map identity; an unknown method is like no other."""
     try:
         return catalog.method(spec).map_identity(gap_linear)
     except UsageError:
@@ -388,5 +374,5 @@ def _key(cell: Cell) -> str:
 
 
 def _explained(cell: Cell) -> str:
-    """The method whose map of another class a cell holds."""
+    """Return the method whose map of another class a cell holds."""
     return str(catalog.method(cell.method).options["of"])

@@ -1,7 +1,4 @@
-"""A run's stored numbers as arrays.
-
-For one backbone, metric by metric, a column of images for each method.
-"""
+"""A backbone's stored numbers as arrays, a column of images for each metric and method."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ one minus itself.
 
 @dataclass(frozen=True)
 class Values:
-    """What a backbone's cells have stored.
+    """Stored values of a backbone's cells.
 
     Attributes:
         columns: (metric, cell) → ``[images]``, by rank in the run's order; NaN where there is no
@@ -43,9 +40,7 @@ class Values:
     images: int
 
     def parts(self, metric: str, cells: Sequence[Cell]) -> list[Floats]:
-        """What a metric's averages are made of, ``[cells.
-
-        Images]`` for each of ``parts_of(metric)``.
+        """Return each of ``parts_of(metric)`` as ``[cells, images]``.
 
         An image that lacks one of these numbers in one of the cells counts in none: averages are
         over the same images.
@@ -57,10 +52,7 @@ class Values:
         return found
 
     def of(self, metric: str, cells: Sequence[Cell]) -> Floats:
-        """``[cells, images]`` of a metric.
-
-        NaN for an image that lacks a value in one of the cells.
-        """
+        """Return a metric, ``[cells, images]``; NaN where an image lacks a value in a cell."""
         found = self._raw(metric, cells)
         found[:, np.isnan(found).any(0)] = np.nan
         return found
@@ -70,19 +62,16 @@ class Values:
         return np.stack([self.columns.get((metric, cell.id), nothing) for cell in cells])
 
     def has(self, metric: str, cells: Sequence[Cell]) -> bool:
-        """Whether each cell has a value of that metric."""
+        """Return whether each cell has a value of that metric."""
         return len(self.having(metric, cells)) == len(cells)
 
     def having(self, metric: str, cells: Sequence[Cell]) -> list[Cell]:
-        """Those of the cells that have a value of that metric."""
+        """Return those of the cells that have a value of that metric."""
         return [cell for cell in cells if (metric, cell.id) in self.columns]
 
 
 def read_values(reader: RunReader, cells: Sequence[Cell], metrics: Sequence[Metric]) -> Values:
-    """Every value of some cells in some metrics.
-
-    And in the components that these are averaged from.
-    """
+    """Read every value of some cells in some metrics and in the components that these average."""
     images = reader.info().image_count
     keys = dict.fromkeys(
         key for metric in metrics for key in (metric.key, *HARMONIC.get(metric.key, ()))
@@ -99,18 +88,12 @@ def read_values(reader: RunReader, cells: Sequence[Cell], metrics: Sequence[Metr
 
 
 def parts_of(metric: str) -> tuple[str, ...]:
-    """The metrics whose averages decide a method's average in this one.
-
-    Itself, or the components of a headline.
-    """
+    """Return the metrics whose averages make up this one's: itself, or its components."""
     return tuple(HARMONIC.get(metric, (metric,)))
 
 
 def headline(metric: str, averages: Sequence[Floats]) -> Floats:
-    """A method's average from those of ``parts_of(metric)``, all of the same shape.
-
-    The harmonic mean where that is the rule.
-    """
+    """Return a method's average from those of ``parts_of(metric)``, or their harmonic mean."""
     if metric not in HARMONIC:
         return averages[0]
     turned = [
@@ -126,5 +109,5 @@ def headline(metric: str, averages: Sequence[Floats]) -> Floats:
 
 
 def better(metric: str, values: Floats) -> Floats:
-    """Values turned so that more is better."""
+    """Return values turned so that more is better."""
     return catalog.known_metrics()[metric].sign * values

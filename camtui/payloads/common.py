@@ -44,7 +44,7 @@ PlanPayload = Annotated[
 
 
 class CheckedPreprocessingPayload(TypedDict, closed=True):
-    """How a checked backbone sees its images."""
+    """Preprocessing of a checked backbone."""
 
     side: Annotated[int, Field(ge=1)]
     resize: Annotated[int, Field(ge=1)]
@@ -55,7 +55,7 @@ class CheckedPreprocessingPayload(TypedDict, closed=True):
 
 
 class PreprocessingPayload(TypedDict, closed=True):
-    """How a backbone sees its images."""
+    """Preprocessing of a backbone."""
 
     side: int
     resize: int

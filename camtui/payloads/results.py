@@ -20,7 +20,7 @@ from camtui.payloads.runs import RunPayload
 
 
 class MeanPayload(TypedDict, closed=True):
-    """An average as a fraction, its standard error (null below two images), how many it averages."""
+    """An average as a fraction, its standard error (null below two images), and its number."""
 
     mean: Share
     se: NonNegative | None

@@ -134,7 +134,7 @@ class EventPayload(TypedDict, closed=True):
 
 
 class HandoffPayload(TypedDict, closed=True):
-    """the first line of camtui run --json, resume --json and retry --json; all of it with --detach."""
+    """the first line of camtui run --json, resume --json and retry --json; all with --detach."""
 
     run: str
     pid: Count

@@ -90,7 +90,7 @@ def test_a_plan_file_runs_nothing_that_was_not_named_here(here: Path) -> None:
 
 
 def test_a_stored_run_decides_nothing_about_what_is_typed(here: Path) -> None:
-    """``-m mycam`` means the run's method; that the run says where its code is does not allow it."""
+    """``-m mycam`` means the run's method, whose place the run knows; that does not allow it."""
     stored = plan("./mine.py:MyCAM")
     (here / "mark").unlink()
     with pytest.raises(CodeNotAllowed):

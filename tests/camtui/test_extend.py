@@ -1,6 +1,4 @@
-"""The contract: its examples run, its names are pinned, importing it loads nothing heavy, and camtui's
-own methods use nothing else.
-"""
+"""The contract: examples that run, pinned names, a light import; camtui's methods use no more."""
 
 from __future__ import annotations
 
@@ -18,8 +16,9 @@ import evaluator.metrics
 from camtui import extend
 
 NAMES = {
-    1: """API_VERSION Attention ChannelMasks Explained FixedMap Frame Method Metric Saliency Step View area_under_curve
-        first_right_singular_vector guarded_ratio high_power inner_steps pixel_ranks sum_of_positions weighted_sum""",
+    1: """API_VERSION Attention ChannelMasks Explained FixedMap Frame Method Metric Saliency Step
+        View area_under_curve first_right_singular_vector guarded_ratio high_power inner_steps
+        pixel_ranks sum_of_positions weighted_sum""",
 }
 """The names of each version; what goes or means something else raises the version. Signatures:
 ``public_surface.txt``.

@@ -1,4 +1,4 @@
-"""What a request changes about a run that is there: every clause, and none where it only goes on."""
+"""Clauses on the changes of a stored run by a request, and none where it only goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,1 @@
-"""One module for each command of the command line, named like it.
-
-``camtui.cli.app`` imports only the one that was typed.
-"""
+"""One module for each command, named like it; only the one that was typed is imported."""

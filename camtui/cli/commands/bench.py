@@ -1,7 +1,4 @@
-"""``camtui bench``: what this machine can do.
-
-And how long the paper's whole protocol would take on it.
-"""
+"""``camtui bench``: the speed of this machine, and the time of the paper's protocol on it."""
 
 from __future__ import annotations
 
@@ -138,10 +135,7 @@ def estimate(found: dict[str, Any], images: int) -> BenchedBackbonePayload:
 
 
 def _methods_of(backbone: str) -> list[str]:
-    """The rows that Table 2 has for a backbone.
-
-    For one that is not in it, those that all six have.
-    """
+    """Return the methods of a backbone's rows in Table 2, or of all six backbones for any other."""
     return list(table2().get(backbone) or table2()["resnet50"])
 
 

@@ -1,4 +1,4 @@
-"""``camtui check``: whether a method or a metric does what every method and metric must."""
+"""``camtui check``: the rules of every method and metric, tried on one of them."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ def check(
     ],
     json: JsonOption = False,
 ) -> None:
-    """Check a method or a metric against what every one must do, on small networks.
-
-    Or load a backbone and say what it is.
+    """Check a method or a metric against the rules of all, on small networks; or load a backbone.
 
     Shape, numbers, the same alone and in batches, the same twice, nothing kept, forwards as
     declared, nothing overwritten. Naming code here allows it to run from now on.
@@ -98,7 +96,7 @@ def _option(axis: str) -> str:
 
 
 def _asked(text: str) -> dict[str, Any]:
-    """What is to be checked: one of camtui's own, or code that typing it allows."""
+    """Return the subject of the check: camtui's own, or code that typing it allows."""
     key, _, tail = text.partition(":")
     if key in catalog.known_methods():
         return {"axis": "method", "spec": text}
@@ -118,7 +116,7 @@ def _asked(text: str) -> dict[str, Any]:
 
 
 def _answers(asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What the checking process says, line by line.
+    """Yield the answers of the checking process, a line each.
 
     Raises:
         CamtuiError: it cannot be imported, or is neither method nor metric; the process has died.

@@ -160,7 +160,10 @@ def _fail(drops: list[CellDifference], limit: float) -> None:
             "points"
         )
     worst = drops[0]
-    points = f"{worst.metric} is worse by {abs(100 * worst.change.value):.2f} points, more than {limit:g}"
+    points = (
+        f"{worst.metric} is worse by {abs(100 * worst.change.value):.2f} "
+        f"points, more than {limit:g}"
+    )
     print_error(
         ThresholdPassed.kind,
         f"{worst.backbone}/{worst.method}: {points}",

@@ -1,4 +1,4 @@
-"""``camtui doctor``: what this machine has, and whether a run's file is whole."""
+"""``camtui doctor``: facts of this machine, and damage in a run's file."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ _NOT_ALL = "not all of it could be repaired: take a copy that is whole, or begin
 
 
 class _Findings(NamedTuple):
-    """What was done to a run's file, what is wrong with it now, and what it lacks."""
+    """Repairs of a run's file, the problems that are left, and what it lacks."""
 
     done: str
     problems: list[str]
@@ -122,7 +122,10 @@ def _examine(path: Path, *, repair: bool, seal: bool, images: bool) -> _Findings
     if seal:
         done = f"{counted(audit.seal(path), 'row')} and measurements got their checksums"
     if repair and (dropped := audit.repair(path)):
-        done = f"{counted(dropped, 'row')} and measurements were dropped: camtui resume {reference(path)} computes them again"
+        done = (
+            f"{counted(dropped, 'row')} and measurements were dropped: camtui resume "
+            f"{reference(path)} computes them again"
+        )
     with RunReader(path) as reader:
         problems = audit.audit(reader)
         if images:

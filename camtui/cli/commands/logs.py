@@ -1,7 +1,4 @@
-"""``camtui logs``: what a run's driver and workers wrote, once or until the run ends.
-
-Every line made safe to print.
-"""
+"""``camtui logs``: the log of a run's driver and workers, each line safe to print."""
 
 from __future__ import annotations
 

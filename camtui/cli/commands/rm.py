@@ -80,7 +80,10 @@ def _remove_part(
     with RunReader(path) as reader:
         part = part_of(reader, backbones=backbones, methods=methods)
     names = ", ".join(map(printable, (*backbones, *methods)))
-    what = f"{names} from {printable(path.stem)}: {counted(len(part.cells), 'cell')}, {counted(part.rows, 'row')}"
+    what = (
+        f"{names} from {printable(path.stem)}: {counted(len(part.cells), 'cell')}, "
+        f"{counted(part.rows, 'row')}"
+    )
     if not confirm(f"Remove {what}?", yes):
         raise typer.Exit(130)
     try:
@@ -93,9 +96,7 @@ def _remove_part(
 
 
 def _refuse_what_is_no_run(path: Path) -> None:
-    """Refuse a file that does not begin like a run of ours.
-
-    One without any bytes may go, if it lies among the runs.
+    """Refuse a file that is no run of camtui; an empty one may go, if it lies among the runs.
 
     Raises:
         StoreError: it is something else.

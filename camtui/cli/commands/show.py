@@ -72,7 +72,10 @@ def _about(reader: RunReader) -> Iterator[str]:
     yield run_title(reader)
     yield f"file        {reader.path}"
     yield f"created     {run['created']}   finished {run['finished'] or '–'}"
-    yield f"data        {plan.data}{f', first {plan.limit}' if plan.limit else ''}, order of seed {plan.seed}"
+    yield (
+        f"data        {plan.data}{f', first {plan.limit}' if plan.limit else ''}, "
+        f"order of seed {plan.seed}"
+    )
     for name, loaded in run["backbones"].items():
         yield f"backbone    {name}: {_backbone(loaded) if loaded else 'not loaded yet'}"
     yield f"methods     {', '.join(plan.methods)}"
@@ -136,4 +139,7 @@ def _timing_lines(reader: RunReader) -> Iterator[str]:
         )
         done = f"{count(stage['done'])}/{count(stage['images'])}"
         forwards = f"{stage['forwards_per_image']:g} forwards"
-        yield f"{stage['stage']:<{width}} {done:>15}  {each:>16}  {forwards:>14}  {duration(stage['seconds'])}"
+        yield (
+            f"{stage['stage']:<{width}} {done:>15}  {each:>16}  {forwards:>14} "
+            f" {duration(stage['seconds'])}"
+        )

@@ -54,7 +54,8 @@ def _status_lines(found: RunStatus) -> list[str]:
         )
     speed = f", {rate(found.rate)}" if found.rate else ""
     lines.append(
-        f"progress  {percent_done(found, 1)} after {duration(found.elapsed)}{speed}{time_left(found)}"
+        f"progress  {percent_done(found, 1)} after "
+        f"{duration(found.elapsed)}{speed}{time_left(found)}"
     )
     lines.append(f"images    {count(found.images)}")
     if found.look is not None and found.state != "complete":  # whose message says it

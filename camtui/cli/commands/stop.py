@@ -77,7 +77,7 @@ def stop(
 
 
 def _live_run(ref: str | None) -> Path:
-    """The run that is meant by what acts on a running one: the word, or the only one that runs."""
+    """Return the run that is named, or the only one that is under way."""
     if ref is not None:
         return find_run(ref)
     live = [path for path in list_runs() if lock_holder(path) is not None]
@@ -89,10 +89,7 @@ def _live_run(ref: str | None) -> Path:
 
 
 def _signal_holder(path: Path, *, now: bool) -> int | None:
-    """Signal the driver through a descriptor of its process.
-
-    So that a number that was given out again is never hit.
-    """
+    """Signal the driver through a descriptor of its process, so that no other is ever hit."""
     pid = lock_holder(path)
     if pid is None:
         return None

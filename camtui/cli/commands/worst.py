@@ -168,7 +168,10 @@ def _ranked_table(
         )
         for row in rows
     ]
-    title = f"{run_title(reader)} · {cell.backbone}/{cell.method} · {'best' if best else 'worst'} by {by}"
+    title = (
+        f"{run_title(reader)} · {cell.backbone}/{cell.method} · "
+        f"{'best' if best else 'worst'} by {by}"
+    )
     degenerate = [
         f"degenerate (the map is all zero): {sum(row['degenerate'] for row in rows)} of these"
     ]

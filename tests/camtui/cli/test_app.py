@@ -80,7 +80,8 @@ def test_an_unknown_command(home: Path) -> None:
         (["new"], "error: Missing argument 'AXIS'. Choose from: method, metric, backbone"),
         (
             ["new", "thing", "x"],
-            "error: Invalid value for 'AXIS': 'thing' is not one of 'method', 'metric', 'backbone'.",
+            "error: Invalid value for 'AXIS': 'thing' is not one of "
+            "'method', 'metric', 'backbone'.",
         ),
     ],
 )
@@ -110,7 +111,10 @@ def test_only_public_parts_of_typer_are_used() -> None:
 @pytest.mark.parametrize("words", ["methods", "worst good -n 400 --best", "table good"])
 def test_a_reader_that_leaves_early_is_no_error(two_runs: Path, words: str) -> None:
     """``exec`` of the reader before the first line is written: a pipe nobody reads from."""
-    command = f"{sys.executable} -c 'from camtui.cli import main; main()' {words} | true; exit ${{PIPESTATUS[0]}}"
+    command = (
+        f"{sys.executable} -c 'from camtui.cli import main; main()' "
+        f"{words} | true; exit ${{PIPESTATUS[0]}}"
+    )
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert result.returncode == 0
     assert "Traceback" not in result.stderr

@@ -41,7 +41,10 @@ def test_a_gpu_that_computes_the_cpus_rows(monkeypatch: pytest.MonkeyPatch) -> N
 
 ANSWERS = """
 import sys
-facts = '{"cuda_build": "13.0", "driver": "580.65.06", "driver_cuda": "13.0", "devices": ["a"], "error": "", "tf32": true}'
+facts = (
+    '{"cuda_build": "13.0", "driver": "580.65.06", "driver_cuda": "13.0", '
+    '"devices": ["a"], "error": "", "tf32": true}'
+)
 check = '{"name": "A", "memory": 80e9, "mig": true, "error": "its rows differ"}'
 print(check if sys.argv[1:] else facts)
 """

@@ -62,7 +62,7 @@ HOSTILE = "a%b_c&d#e{f}g\\h^i~j$k [x] `q' <<>> -- ?` ^^M ünï 数据 | ''"
 
 
 def hostile_table() -> Table:
-    """Everything that LaTeX reads as its own, in every place of a table; rows begin with options."""
+    """Characters that LaTeX reads as its own in every place; rows that begin with options."""
     rows = (
         TableRow((Entry(HOSTILE), Entry("1.0", "±0.2", "best"))),
         TableRow((Entry("[x]"), Entry("1.0", "±0.2", "tie"))),

@@ -33,8 +33,9 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-OVERFLOWING = """[...document.querySelectorAll("body *")].filter(
-    element => element.getBoundingClientRect().right > innerWidth + 1).map(element => element.outerHTML.slice(0, 80))"""
+OVERFLOWING = """[...document.querySelectorAll("body *")]
+    .filter(element => element.getBoundingClientRect().right > innerWidth + 1)
+    .map(element => element.outerHTML.slice(0, 80))"""
 
 
 @pytest.fixture(scope="module")

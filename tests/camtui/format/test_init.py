@@ -7,7 +7,10 @@ import sys
 
 
 def test_format_is_light() -> None:
-    code = "import sys, camtui.format, camtui.export, camtui.paper, camtui.compare; print(*sys.modules)"
+    code = (
+        "import sys, camtui.format, camtui.export, camtui.paper, "
+        "camtui.compare; print(*sys.modules)"
+    )
     loaded = set(
         subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True

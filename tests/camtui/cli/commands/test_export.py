@@ -37,7 +37,10 @@ def test_summary_json_of_export() -> None:
 
 
 def test_the_console_script_and_a_closed_pipe(two_runs: Path) -> None:
-    command = f"{sys.executable} -c 'from camtui.cli import main; main()' export good --per-image | head -1"
+    command = (
+        f"{sys.executable} -c 'from camtui.cli import main; main()' "
+        "export good --per-image | head -1"
+    )
     result = subprocess.run(
         ["sh", "-c", command],
         env={**os.environ, "CAMTUI_HOME": str(two_runs)},

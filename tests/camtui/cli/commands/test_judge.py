@@ -74,7 +74,7 @@ def test_what_cannot_be_is_one_line_with_the_next_command(
 
 
 def test_from_nothing_to_a_judgement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real thing, small: images are drawn, two networks evaluated on them, the metrics judged."""
+    """Images are drawn, two networks evaluated on them, the metrics judged."""
     monkeypatch.setenv("CAMTUI_HOME", str(tmp_path))
     monkeypatch.delenv("CAMTUI_DRIVER", raising=False)
     shapes = tmp_path / "shapes"

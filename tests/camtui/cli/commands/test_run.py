@@ -156,7 +156,10 @@ def test_the_dry_run_counts_what_is_there_and_says_how_the_run_would_grow(home: 
 def test_a_run_that_grows_says_so_before_it_starts(home: Path) -> None:
     assert camtui(*ask(home)[:-1], "gradcam", "-n", "8").returncode == 0
     grows = camtui(*ask(home), "--all")
-    said = "pictures is there already: all images instead of the first 8, for every method it has; new method scorecam"
+    said = (
+        "pictures is there already: all images instead of the first 8, for "
+        "every method it has; new method scorecam"
+    )
     assert grows.stderr.splitlines()[0] == said
     assert "is there already" not in camtui(*ask(home)).stderr
 

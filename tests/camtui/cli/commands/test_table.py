@@ -52,7 +52,10 @@ def test_table_options_reach_the_table() -> None:
 
 
 def test_table_imports_neither_torch_nor_numpy(two_runs: Path) -> None:
-    code = "import sys\nfrom camtui.cli import main\ntry: main()\nfinally: print(*sys.modules, file=sys.stderr)"
+    code = (
+        "import sys\nfrom camtui.cli import main\ntry: main()\nfinally: "
+        "print(*sys.modules, file=sys.stderr)"
+    )
     command = [sys.executable, "-c", code, "table", "good"]
     result = subprocess.run(
         command,

@@ -93,7 +93,8 @@ async def look() -> None:
             await pilot.pause(0.1)
 
 asyncio.run(look())
-print(*sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "torchvision", "numpy", "PIL"}))
+loaded = {name.partition(".")[0] for name in sys.modules}
+print(*sorted(loaded & {"torch", "torchvision", "numpy", "PIL"}))
 """
     done = subprocess.run(
         [sys.executable, "-c", code, str(run)],
