@@ -1,7 +1,4 @@
-"""What may be said of a backbone behind its name, ``resnet50:side=256,std=0.5``.
-
-Read from text, and checked in a plan.
-"""
+"""Options of a backbone, ``resnet50:side=256,std=0.5``: read from text, and checked in a plan."""
 
 from __future__ import annotations
 
@@ -53,7 +50,7 @@ def read_option(name: str, text: str) -> Any:
 def check_option(name: str, value: Any) -> bool:
     """Whether an option takes a value; ``None`` leaves the network's own.
 
-    Unknown names are somebody else's to refuse.
+    Unknown names are not refused here.
     """
     if value is None:
         return name != "key"

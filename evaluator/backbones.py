@@ -1,6 +1,6 @@
 """The classifiers that camtui evaluates, as data: families of them, each one file.
 
-Importing it does not import torch.
+Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -28,16 +28,21 @@ FAMILIES = "evaluator.networks.families"
 
 @dataclass(frozen=True)
 class KnownBackbone:
-    """What is known of a classifier before it is loaded.
+    """Properties of a classifier that are known before it is loaded.
 
     Attributes:
-        key: its name in a command. title: as in the paper's tables. family: key of the family that
-        builds it. layer: the target layer where the general rule would pick another one; ``None``:
-        as ``networks.target_layer`` finds it. gap_linear: head is global average pooling and one
-        linear layer; ``None`` where only loading it can tell. attention: whether methods can look
-        into its self-attention; ``None`` where only loading it can tell. channels: K at the target
-        layer, for planning; 0 where only loading it can tell. weights_file: name of the published
-        weights' file. preprocessing: the usual one; ``None`` where only loading it can tell.
+        key: its name in a command.
+        title: as in the paper's tables.
+        family: key of the family that builds it.
+        layer: the target layer where the general rule would pick another one; ``None``: as
+            ``networks.target_layer`` finds it.
+        gap_linear: head is global average pooling and one linear layer; ``None`` where only loading
+            it can tell.
+        attention: whether methods can look into its self-attention; ``None`` where only loading it
+            can tell.
+        channels: K at the target layer, for planning; 0 where only loading it can tell.
+        weights_file: name of the published weights' file.
+        preprocessing: the usual one; ``None`` where only loading it can tell.
         listed: named in listings, one by one.
     """
 
@@ -61,9 +66,7 @@ class Parts(NamedTuple):
 
 
 class Family(ABC):
-    """Networks that are named, built and filled alike.
-
-    One file in ``evaluator/networks/families`` each.
+    """Networks that are named, built and filled alike, one file in ``evaluator/networks/families``.
 
     The file is imported wherever backbones are named: it imports torch inside ``build`` alone.
     """
@@ -71,7 +74,7 @@ class Family(ABC):
     key: ClassVar[str]
     title: ClassVar[str]
     spelled: ClassVar[str]
-    """How its backbones are named in a command: ``NAME``, ``timm/NAME``, ``FILE.pt2``."""
+    """Syntax of its backbones in a command: ``NAME``, ``timm/NAME``, ``FILE.pt2``."""
     published: ClassVar[bool] = False
     """Whether its default weights are published ones, which may have to be fetched first."""
     rank: ClassVar[int] = 0
@@ -84,7 +87,7 @@ class Family(ABC):
 
     @abstractmethod
     def known(self, key: str) -> KnownBackbone | None:
-        """What is known of the backbone of that key, ``None`` where it is not this family's."""
+        """The backbone of that key, ``None`` where it is not this family's."""
 
     def names(self) -> tuple[KnownBackbone, ...]:
         """Every backbone, where the family has a fixed set of them."""
@@ -103,7 +106,7 @@ class Family(ABC):
         return key
 
     def local_weights(self, key: str) -> Path | None:
-        """Where published weights lie on this machine, or ``None``; looks, never loads."""
+        """File of the published weights on this machine, or ``None``; it is not loaded."""
         return None
 
     @abstractmethod
@@ -118,10 +121,7 @@ class Family(ABC):
 
 @cache
 def families() -> dict[str, Family]:
-    """Every family by key, in the order in which they are asked.
-
-    A new file in the folder is a new family.
-    """
+    """Every family by key, in the order in which they are asked; each file is one."""
     package = import_module(FAMILIES)
     found: list[Family] = []
     for module_info in iter_modules(package.__path__):
@@ -156,7 +156,7 @@ def family_of(key: str) -> Family:
 
 
 def known_backbone(key: str) -> KnownBackbone:
-    """What is known of a backbone.
+    """Properties of a backbone that are known before it is loaded.
 
     Raises:
         UsageError: no family has a backbone of that name.
@@ -168,35 +168,27 @@ def known_backbone(key: str) -> KnownBackbone:
 
 
 def shown_key(key: str) -> str:
-    """The key for people; as it is where no family of this version knows it.
-
-    So that any run can be read.
-    """
+    """The key for people; unchanged where no family of this version knows it."""
     return next((family.shown(key) for family in families().values() if family.known(key)), key)
 
 
 def known_backbones() -> dict[str, KnownBackbone]:
     """Those that listings name one by one, by key: the paper's six and the demo's."""
-    return {
-        known.key: known
-        for family in families().values()
-        for known in family.names()
-        if known.listed
-    }
+    return {known.key: known for known in _named_backbones() if known.listed}
 
 
 def other_backbones() -> tuple[str, ...]:
     """Every other backbone that has a fixed name."""
-    return tuple(
-        known.key for family in families().values() for known in family.names() if not known.listed
-    )
+    return tuple(known.key for known in _named_backbones() if not known.listed)
+
+
+def _named_backbones() -> list[KnownBackbone]:
+    """Every backbone that has a fixed name, family by family."""
+    return [known for family in families().values() for known in family.names()]
 
 
 def local_weights(key: str) -> Path | None:
-    """Where the published weights of a backbone lie on this machine, or ``None``.
-
-    Looks, never loads.
-    """
+    """File of a backbone's published weights on this machine, or ``None``; it is not loaded."""
     return family_of(key).local_weights(key)
 
 
@@ -217,10 +209,7 @@ def _unknown(key: str) -> UsageError:
 
 
 def torch_checkpoints() -> Path:
-    """The folder where torch keeps downloaded weights.
-
-    (``$TORCH_HOME``, ``$XDG_CACHE_HOME``), found as torch finds it.
-    """
+    """The folder of torch's downloaded weights (``$TORCH_HOME``, ``$XDG_CACHE_HOME``)."""
     from os import environ
 
     cache = Path(environ.get("XDG_CACHE_HOME", "~/.cache"))

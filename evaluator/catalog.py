@@ -147,19 +147,13 @@ def method(spec: str) -> Method:
 
 
 def expand_methods(specs: list[str]) -> list[str]:
-    """Method specs with ``all`` replaced by every method.
-
-    ``paper`` by those of the paper's Table 2.
-    """
+    """Replace ``all`` and ``paper`` (Table 2) by the methods that they stand for."""
     groups: dict[str, Sequence[str]] = {"all": tuple(known_methods()), "paper": TABLE2_METHODS}
     return list(dict.fromkeys(one for spec in specs for one in groups.get(spec, (spec,))))
 
 
 def _spelled(key: str, kinds: Mapping[str, type[Method]]) -> str:
-    """The key that a method's name in any usual spelling means.
-
-    ``Grad-CAM++``, ``GradCAM++`` → ``gradcampp``.
-    """
+    """The key for a usual spelling of a method: ``Grad-CAM++``, ``GradCAM++`` → ``gradcampp``."""
     if key in kinds:
         return key
     names = {
@@ -175,10 +169,7 @@ def _plain(name: str) -> str:
 
 
 def is_control(spec: str) -> bool:
-    """Whether the method of a spec is a control, which is not ranked.
-
-    One that is not known here is none.
-    """
+    """Whether the method of a spec is a control, which is not ranked; unknown methods are none."""
     kind = known_methods().get(spec.partition(":")[0])
     return kind is not None and kind.control
 
@@ -257,10 +248,7 @@ def curve_metrics() -> tuple[str, ...]:
 
 
 def value_range(key: str) -> tuple[float, float]:
-    """The least and the greatest value of a metric.
-
-    That of a fraction where this version does not know it.
-    """
+    """The least and the greatest value of a metric; 0 and 1 where this version does not know it."""
     known = known_metrics().get(key)
     return (known.low, known.high) if known else (0.0, 1.0)
 
@@ -271,12 +259,12 @@ def truth_metrics() -> tuple[str, ...]:
 
 
 def sources_of(metrics: Iterable[str]) -> tuple[str, ...]:
-    """What some metrics are computed from: other metrics (``Metric.of``)."""
+    """The metrics that some metrics are computed from (``Metric.of``)."""
     return tuple(dict.fromkeys(source for key in metrics for source in metric(key).of))
 
 
 def split_spec(spec: str, key: str = "") -> tuple[str, dict[str, str]]:
-    """``key:a=1,b=2`` → ``("key", {"a": "1", "b": "2"})``.
+    """Key and options of a spec: ``key:a=1,b=2`` → ``("key", {"a": "1", "b": "2"})``.
 
     The key of a reference to code is the reference: ``FILE.py:Name``.
 
@@ -302,14 +290,12 @@ def split_spec(spec: str, key: str = "") -> tuple[str, dict[str, str]]:
 
 
 _OPTION = re.compile(r"[a-z_]+=")
-"""How an option of the spec before the comma begins; the name of a method or a backbone never does.
+"""Beginning of an option of the spec before a comma, never of a name of a method or a backbone.
 """
 
 
 def split_list(values: list[str]) -> list[str]:
-    """Repeated or comma-separated specs as a list: ``a,b:x=1,y=2`` → ``["a", "b:x=1,y=2"]``.
-
-    Duplicates fall away.
+    """Split repeated or comma-separated specs: ``a,b:x=1,y=2`` → ``["a", "b:x=1,y=2"]``, each once.
 
     A comma within the path of a reference belongs to it where the path begins with ``/``, ``./``,
     ``../`` or ``~``.

@@ -1,6 +1,4 @@
-"""References to code outside this package.
-
-``FILE.py:Name``, ``package.module:Name``, or a name that a package registers.
+"""References to the user's code: ``FILE.py:Name``, ``package.module:Name``, names of packages.
 
 Reading a reference, finding the package that registers a name and listing what is installed import
 nothing: ``user_code`` does.
@@ -40,9 +38,7 @@ _FILES = (".py", ".pt2")
 
 @dataclass(frozen=True)
 class Reference:
-    """A class, a function or a constant in a Python file or in an importable module.
-
-    Or a program of ``torch.export``.
+    """A class, function or constant in a file or a module, or a program of ``torch.export``.
 
     Attributes:
         source: absolute path of the file, or the module's dotted name.
@@ -81,9 +77,7 @@ class Spec(NamedTuple):
 
 
 def as_spec(text: str, base: Path | None = None) -> Spec | None:
-    """A reference with options as it is typed.
-
-    ``None`` for a plain name such as ``gradcam`` or ``vgg16:layer=features.29``.
+    """A reference with options as typed; ``None`` for a name such as ``vgg16:layer=features.29``.
 
     ``~`` is expanded; a relative path begins at ``base``, the current folder where it is ``None``.
     The file need not be there. A module without a dot in its name must be, or ``scorecam:variant``,
@@ -100,10 +94,7 @@ def _match(text: str) -> re.Match[str] | None:
 
 
 def _is_module(source: str) -> bool:
-    """Whether a dotted name may be that of a module.
-
-    For one without dots, whether there is a module of that name.
-    """
+    """Whether a dotted name may be a module's; without dots, whether there is such a module."""
     if "." in source:
         return True
     try:
@@ -134,7 +125,7 @@ def as_reference(text: str, base: Path | None = None) -> Reference:
 
 
 class Registered(NamedTuple):
-    """What an installed package registers under a name.
+    """An entry point of an installed package.
 
     Attributes:
         package: name and version of the distribution: ``mypackage 1.2``.

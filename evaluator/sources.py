@@ -85,10 +85,7 @@ def _read(path: Path, reference: Reference) -> bytes:
 
 
 def _module_file(module: str) -> tuple[Path, Path]:
-    """Root and file of an importable module.
-
-    Its parent packages are not imported, as ``find_spec`` alone would do.
-    """
+    """Root and file of an importable module; its parent packages are not imported to find them."""
     names = module.split(".")
     try:
         spec = find_spec(names[0])

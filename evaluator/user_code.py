@@ -23,7 +23,7 @@ from evaluator.sources import Sources, sources_of
 from evaluator.text import did_you_mean, printable
 
 _allowed: dict[str, str] = {}
-"""What may be imported in this process: the text of a reference → the hash of its source."""
+"""Code that may be imported in this process: text of a reference → hash of its source."""
 
 _loaded: dict[tuple[str, str], ModuleType] = {}
 """Modules of files by path and hash: two names of one file share it."""
@@ -81,7 +81,7 @@ def permitted(reference: Reference) -> Sources:
 
 
 def changed(reference: Reference, before: str, now: str) -> str:
-    """That the source of a reference is not what it was."""
+    """Message that the source of a reference is not what it was."""
     return (
         f"the source of {printable(reference.short)} has changed: sha256 {before[:12]} → {now[:12]}"
     )
@@ -124,7 +124,7 @@ def _from_file(sources: Sources) -> ModuleType:
 
 
 def member(reference: Reference, module: ModuleType) -> Any:
-    """What a reference names in its module.
+    """The object that a reference names in its module.
 
     Raises:
         UsageError: there is nothing of that name.
@@ -148,7 +148,7 @@ def member(reference: Reference, module: ModuleType) -> Any:
 
 @contextmanager
 def user_errors(reference: Reference, what: str) -> Iterator[None]:
-    """Whatever the user's code raises becomes a ``UsageError`` with the line of the user's file.
+    """Turn what the user's code raises into a ``UsageError`` with the line of the user's file.
 
     Args:
         reference: whose code runs within.
@@ -166,10 +166,7 @@ def user_errors(reference: Reference, what: str) -> Iterator[None]:
 
 
 def error_text(error: BaseException, root: Path) -> str:
-    """``mycam.py:12: ValueError: …``.
-
-    The innermost line below a folder, and what was raised there.
-    """
+    """The innermost line below a folder and its error: ``mycam.py:12: ValueError: …``."""
     if isinstance(error, SyntaxError) and error.filename:
         place, words = f"{Path(error.filename).name}:{error.lineno}: ", f"SyntaxError: {error.msg}"
     else:
@@ -178,10 +175,7 @@ def error_text(error: BaseException, root: Path) -> str:
 
 
 def line_of(error: BaseException, root: Path) -> str:
-    """``mycam.py:12: ``, the innermost line of an error below a folder.
-
-    Empty where there is none.
-    """
+    """The innermost line of an error below a folder, ``mycam.py:12: ``, or empty."""
     frames = [
         frame
         for frame in extract_tb(error.__traceback__)

@@ -1,9 +1,7 @@
-"""Imports a method or a metric that is not camtui's own and says what there is to know of it.
+"""Import, validation and description of a method or a metric of the user's.
 
-Validates it on the way.
-
-``python -m evaluator.user_code_checks`` with one JSON object on standard input, one on standard output:
-the user's code runs in a process that ends with it, never in a command or a driver.
+``python -m evaluator.user_code_checks`` with one JSON object on standard input, one on standard
+output: the user's code runs in a process that ends with it, never in a command or a driver.
 """
 
 from __future__ import annotations
@@ -183,9 +181,10 @@ def _what(found: object) -> str:
 
 
 def main() -> None:
-    """Describe ``{"axis", "reference", "sha256", "package", "tails"}``: prints ``{"code".
+    """Describe the code that standard input names, as JSON.
 
-    {…}}`` or ``{"error": {…}}``.
+    ``{"axis", "reference", "sha256", "package", "tails"}`` → ``{"code": {…}}`` or ``{"error":
+    {…}}``.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the user's code prints is no answer

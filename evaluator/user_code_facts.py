@@ -1,9 +1,9 @@
-"""Methods and metrics that are not camtui's own, as a run describes them.
+"""Descriptions of the user's methods and metrics, as a run stores them.
 
-Named, costed, ranked and drawn without their code.
+They are named, costed, ranked and drawn from these, without their code.
 
-The description is made once, where the code may run (``user_code_checks``), and stored with the plan. It
-may come from anybody's file: every value is checked before it is used.
+The description is made once, where the code may run (``user_code_checks``), and stored with the
+plan. It may come from anybody's file: every value is checked before it is used.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Facts = dict[str, Any]
 """Values that JSON has."""
 
 KEY = re.compile(r"[a-z][a-z0-9_]{0,39}")
-"""What a method or a metric may be called: it is a column, an option and part of file names."""
+"""Allowed keys of methods and metrics: each is a column, an option and part of file names."""
 
 _FEW, _MANY = 1, 1001
 """Channels for which the forwards of a method are stored; between and beyond them they are taken to
@@ -136,7 +136,7 @@ def _head(gap_linear: bool) -> str:
 
 
 def facts_of_method(kind: type[Method], methods: Iterable[Method]) -> Facts:
-    """What the light half needs to know of a method.
+    """The description of a method: all that is needed without its code.
 
     Args:
         methods: it with the options that the plan has.
@@ -197,10 +197,7 @@ def described_method(code: Code) -> type[DescribedMethod]:
 
 
 def _class_value(given: Any, name: str) -> Any:
-    """A class variable as described, of the kind that it has in ``Method``.
-
-    ``None`` to leave the default.
-    """
+    """A class variable of the type that it has in ``Method``; ``None`` leaves the default."""
     value = given.get(name) if isinstance(given, Mapping) else None
     default = getattr(Method, name, "")
     if isinstance(default, str):
@@ -265,7 +262,7 @@ def _is_pair(value: Any) -> bool:
 
 
 def facts_of_metric(metric: Metric) -> Facts:
-    """What the light half needs to know of a metric: all that it says of itself."""
+    """The description of a metric: all its properties but the key."""
     return {one.name: getattr(metric, one.name) for one in fields(metric) if one.name != "key"}
 
 

@@ -219,7 +219,7 @@ class Bench(NamedTuple):
 def bench(
     model: nn.Module, batch_size: int = 16, layer: str | None = LAYER, side: int = SIDE
 ) -> Bench:
-    """What the evaluator makes of a model, at the small side."""
+    """Network and pipeline of a model, at the small side."""
     network = Network(
         as_backbone(model, layer, side),
         device=torch.device("cpu"),

@@ -52,7 +52,10 @@ class {cls}(Method):
         return weighted_sum(view.gradient.mean((2, 3)) * self.power, view.activation)
 
 
-METRIC = Metric(key="kept", title="Kept", short="kept", paper="nobody, 2026", better="lower", definition="o_c * (1 - mean U)")
+METRIC = Metric(
+    key="kept", title="Kept", short="kept", paper="nobody, 2026", better="lower",
+    definition="o_c * (1 - mean U)",
+)
 
 
 def measure(explained):
@@ -69,8 +72,8 @@ with open({mark!r}, "a") as stream:
 
 def build():
     return nn.Sequential(
-        nn.Conv2d(3, 8, 7, stride=8), nn.ReLU(), nn.Conv2d(8, 12, 3, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        nn.Linear(12, 5),
+        nn.Conv2d(3, 8, 7, stride=8), nn.ReLU(), nn.Conv2d(8, 12, 3, stride=4), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 5),
     )
 """
 
@@ -552,7 +555,9 @@ class Overwrites(Fine):
     def combine(self, view):
         return view.activation.zero_().mean(1)
 
-METRIC = Metric(key="broken", title="Broken", short="brk", paper="nobody", better="lower", definition="nothing")
+METRIC = Metric(
+    key="broken", title="Broken", short="brk", paper="nobody", better="lower", definition="nothing"
+)
 
 def measure(explained):
     return explained.nothing

@@ -1,7 +1,4 @@
-"""One CAM method per file. A new file here is a new method.
-
-It is found by listing this folder, no other place names it.
-"""
+"""One CAM method per file; a new file in this folder is a new method."""
 
 from __future__ import annotations
 
@@ -15,10 +12,7 @@ from evaluator.methods.base import Method
 
 @cache
 def all_methods() -> dict[str, type[Method]]:
-    """Every method of this package by key, in the order of the paper's Table 2.
-
-    The others after it by name.
-    """
+    """Every method of this package by key: those of the paper's Table 2, then the others."""
     found: dict[str, type[Method]] = {}
     for module_info in iter_modules(__path__):
         module = import_module(f"{__name__}.{module_info.name}")

@@ -1,4 +1,4 @@
-"""Ablation-CAM: how much the logit falls when a channel is switched off."""
+"""Ablation-CAM: the fall of the logit without each channel."""
 
 from __future__ import annotations
 
@@ -40,10 +40,7 @@ class AblationCAM(Method):
 
 
 def _without_each(view: View, chunk: int = 64) -> Tensor:
-    """The target's logit with each channel switched off in turn, ``[B, K]``.
-
-    The head runs on ``chunk`` ablations at once.
-    """
+    """The target's logit with each channel set to zero, ``[B, K]``; ``chunk`` of them at once."""
     activation = view.activation
     channel = view.targets.new_ones(activation.shape[1]).cumsum(0)
     off = (channel[:, None] == channel)[:, :, None, None]

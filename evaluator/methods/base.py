@@ -1,4 +1,4 @@
-"""What a CAM method is: a name, a paper, its options, and the formula that weighs activation maps.
+"""The base of CAM methods: a name, a paper, options, and the formula over activation maps.
 
 Torch is imported for type checking only: listing the methods must not cost two seconds.
 """
@@ -32,12 +32,12 @@ class Attention(NamedTuple):
     """Self-attention of every block of a transformer on n images, first block first.
 
     Attributes:
-        weights: ``[n, heads, N, N]`` each, rows (queries) sum to 1; N = P + h·w tokens. gradients:
-        ``∂s_c/∂weights``, the same shapes; empty unless asked for. prefix: P, tokens before those
-        of the map, the class token first; 0 where there is none. height, width: of the map of
-        tokens, row by row, that of the target layer. read: ``[N]``, adding up to 1: how much of
-        what the classifier reads each token is. All of the class token, or equal parts
-            of the tokens whose mean it takes.
+        weights: ``[n, heads, N, N]`` each, rows (queries) sum to 1; N = P + h·w tokens.
+        gradients: ``∂s_c/∂weights``, the same shapes; empty unless asked for.
+        prefix: P, tokens before those of the map, the class token first; 0 where there is none.
+        height, width: of the map of tokens, row by row, that of the target layer.
+        read: ``[N]``, adding up to 1: how much of what the classifier reads each token is. All of
+            the class token, or equal parts of the tokens whose mean it takes.
     """
 
     weights: tuple[Tensor, ...]
@@ -48,7 +48,9 @@ class Attention(NamedTuple):
     read: Tensor
 
     def gathered(self, blocks: Sequence[Tensor]) -> Tensor:
-        """What the tokens that are read gather from the positions of the map through all blocks, ``[n, h, w]``.
+        """Attention of the tokens that are read to the positions of the map, through all blocks.
+
+        ``[n, h, w]``.
 
         The rows that are read of ``(1 + M_last) … (1 + M_first)``, multiplied from the left: a
         vector at a time.
@@ -63,10 +65,7 @@ class Attention(NamedTuple):
 
 
 class View(Protocol):
-    """One pass over a batch of images, as a method sees it at the target layer.
-
-    B images, K channels, C classes.
-    """
+    """One pass over B images, with K channels at the target layer and C classes, for a method."""
 
     @property
     def activation(self) -> Tensor:
@@ -102,10 +101,7 @@ class View(Protocol):
 
     @property
     def class_weights(self) -> Tensor:
-        """``W[c]``, ``[B, K]``: the target class's row of the linear layer.
-
-        Only where ``gap_linear``.
-        """
+        """``W[c]``, ``[B, K]``: the target's row of the linear layer, only where ``gap_linear``."""
 
     def gradient_of(self, class_weights: Tensor) -> Tensor:
         """``∂(Σ_d w_d s_d)/∂A``: the gradient of another function of the logits than the target's.
@@ -133,9 +129,9 @@ class View(Protocol):
         """``[n, K, h, w]`` → logits ``[n, C]`` through what follows the target layer.
 
         Args:
-            activation: changed ones. rows: ``[n]``, the image of the batch that each is a change
-            of: what the classifier uses besides the target layer
-                stays as it is on that image.
+            activation: changed ones.
+            rows: ``[n]``, the image of the batch that each is a change of: what the classifier uses
+                besides the target layer stays as it is on that image.
         """
 
     def masked_confidence(self, masks: Tensor) -> Tensor:
@@ -158,7 +154,7 @@ class View(Protocol):
         passes: int = 1,
         logits: bool = False,
     ) -> Tensor:
-        """Mean score of the target class when the network sees the image through each channel's mask.
+        """Mean score of the target class on the image under each channel's mask.
 
         One forward for every channel that is not constant, and for every pass; constant channels
         cost nothing and score 0.
@@ -175,7 +171,7 @@ class View(Protocol):
     def attention(
         self, combine: Callable[[Attention], Tensor], *, gradients: bool = False
     ) -> Tensor:
-        """What ``combine`` makes of every block's attention, only where ``needs_attention``.
+        """Apply ``combine`` to every block's attention, only where ``needs_attention``.
 
         One more forward for each image.
 
@@ -193,19 +189,14 @@ class View(Protocol):
         """``[B]``, confidence in the target on the all-zero (normalised) image."""
 
     def noise(self, name: str, step: int, channels: int | None = None) -> Tensor:
-        """Standard normal noise ``[B, channels, H, W]``.
-
-        The same for an image wherever and whenever it is drawn.
+        """Standard normal noise ``[B, channels, H, W]``, by image, name and step alone.
 
         Args:
             channels: ``None`` for those of the network's images.
         """
 
     def uniform(self, name: str, count: int) -> Tensor:
-        """Random numbers in [-1, 1), ``[B, count]``.
-
-        The same for an image wherever and whenever they are drawn.
-        """
+        """Random numbers in [-1, 1), ``[B, count]``, a function of the image and the name."""
 
     def perturbed(self, name: str, step: int, sigma: float) -> View:
         """The pass over ``x + σ·noise(name, step)``, same targets: one forward per image."""
@@ -250,31 +241,22 @@ class Method(ABC):
         """``L = Σ_k α_k A_k`` before ReLU, ``[B, h, w]``."""
 
     def forwards(self, channels: int, gap_linear: bool) -> int:
-        """Network forwards per image beyond the clean pass, the masked pass included.
-
-        For planning and the ETA.
-        """
+        """Network forwards per image beyond the clean pass, masked pass included (for the ETA)."""
         return 1
 
     @property
     def needs(self) -> str:
-        """What it needs of a network, in a few words; empty where it needs nothing."""
+        """Its requirements on a network, in a few words; empty where it has none."""
         if self.needs_attention:
             return "attention blocks over all tokens"
         return "a GAP + linear head" if self.needs_gap_linear else ""
 
     def noisy_passes(self, gap_linear: bool) -> Sequence[tuple[str, int]]:
-        """``name`` and ``step`` of every ``view.perturbed`` in their order.
-
-        Their noise is drawn ahead.
-        """
+        """``name`` and ``step`` of every ``view.perturbed`` in order: the noise is drawn ahead."""
         return ()
 
     def map_identity(self, gap_linear: bool) -> str:
-        """Two methods with the same identity have the same map by construction.
-
-        Are computed once.
-        """
+        """Identity of the map: methods with the same one have equal maps and are computed once."""
         return self.name
 
     @property
@@ -294,10 +276,7 @@ class Method(ABC):
 
 
 class FixedMap(Method):
-    """A method whose map does not depend on the image.
-
-    Written at full resolution, never upsampled.
-    """
+    """A method whose map does not depend on the image; made at full resolution, never upsampled."""
 
     @abstractmethod
     def fixed_map(self, height: int, width: int) -> list[list[float]]:
@@ -322,9 +301,9 @@ def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
 
 
 def sum_of_positions(values: Tensor, activation: Tensor) -> Tensor:
-    """``Σ_ij`` of ``[B, K, h, w]``, or of ``[B, K, 1.
+    """Sum over the positions, ``Σ_ij``: ``[B, K, h, w]`` → ``[B, K]``.
 
-    1]`` that stands for every position of the activation → ``[B, K]``.
+    Values ``[B, K, 1, 1]`` stand for every position of the activation.
     """
     repeated = activation.shape[2:].numel() // values.shape[2:].numel()
     return values.sum((2, 3)) * repeated

@@ -34,8 +34,5 @@ class CAM(Method):
         return weighted_sum(view.class_weights, view.activation)
 
     def map_identity(self, gap_linear: bool) -> str:
-        """On GAP heads the gradient is ``W[c, k]/(hw)``, so that CAM.
-
-        Grad-CAM and XGrad-CAM are one map after min-max.
-        """
+        """Grad-CAM: on GAP heads the gradient is ``W[c, k]/(hw)``, the same map after min-max."""
         return "gradcam"

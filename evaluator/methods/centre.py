@@ -8,9 +8,7 @@ from evaluator.methods.base import FixedMap
 
 
 class Centre(FixedMap):
-    """A fixed Gaussian in the middle of the image.
-
-    What knowing nothing but where photographs have their subject scores.
+    """A fixed Gaussian in the middle of the image, where photographs have their subject.
 
     ``U[i, j] = exp(−(i − (H−1)/2)² / 2σ_H² − (j − (W−1)/2)² / 2σ_W²)``
 

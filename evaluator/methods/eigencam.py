@@ -1,4 +1,4 @@
-"""Eigen-CAM: what the layer sees most of, whatever the class."""
+"""Eigen-CAM: the first principal direction of the activation, whatever the class."""
 
 from __future__ import annotations
 

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 
 class EigenGradCAM(Method):
-    """Eigen-Grad-CAM (Gildenblat et al., pytorch-grad-cam, 2021).
-
-    Eigen-CAM made specific to a class.
+    """Eigen-Grad-CAM (Gildenblat et al., pytorch-grad-cam, 2021): Eigen-CAM of a class.
 
     ``O = U Σ Vᵀ`` and ``L = O v``
 

@@ -1,4 +1,4 @@
-"""FEM: where channels are unusually active, whatever the class."""
+"""FEM: positions where channels are unusually active, whatever the class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finer-CAM: Grad-CAM of what sets the class apart from those most like it."""
+"""Finer-CAM: Grad-CAM of the logit's difference to the most similar classes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FinerCAM(Method):
         return weighted_sum(view.gradient_of(self._contrast(view)).mean((2, 3)), view.activation)
 
     def _contrast(self, view: View) -> Tensor:
-        """How much each logit counts in ``u``, ``[B, C]``."""
+        """Coefficient of each logit in ``u``, ``[B, C]``."""
         target = view.targets[:, None]
         similar = min(self.n, view.logits.shape[1] - 1)
         apart = (view.logits - view.logits.gather(1, target)).abs().scatter(1, target, float("inf"))

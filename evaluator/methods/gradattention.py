@@ -1,7 +1,4 @@
-"""Gradient-weighted attention: attention through all blocks.
-
-Weighted by what it does for the class.
-"""
+"""Gradient-weighted attention: attention through all blocks, weighted by the class's gradient."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ if TYPE_CHECKING:
 class GradAttention(Method):
     """Gradient-weighted attention (Chefer, Gur and Wolf, ICCV 2021, arXiv:2103.15679).
 
-    The rule for self-attention.
+    The paper's rule for self-attention:
 
     ``R ← R + Ā_l R`` from ``R = 1`` over all blocks, with ``Ā_l = mean_heads relu(∇A_l ⊙ A_l)``;
     the map is the row of ``R`` of the token that the classifier reads

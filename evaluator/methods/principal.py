@@ -1,6 +1,4 @@
-"""Principal directions of an activation, for the methods that look for them.
-
-Products of matrices only.
+"""Principal directions of an activation, by products of matrices only.
 
 Torch is not imported, and a device never waits for its host, as it would for a decomposition.
 """
@@ -19,12 +17,11 @@ from it.
 
 
 def first_right_singular_vector(transposed: Tensor) -> Tensor:
-    """``v``, ``[B, K]``, from ``Oᵀ``, ``[B, K, hw]``.
+    """First right singular vector ``v``, ``[B, K]``, of ``O`` from ``Oᵀ``, ``[B, K, hw]``.
 
-    The limit of ``(OᵀO)ⁿ Oᵀ1``, scaled to length 1.
-
-    Power iteration from the map that is 1 everywhere, which settles the sign: ``Σ_ij O v ≥ 0``. The
-    power is taken by squaring ``OᵀO`` or ``OOᵀ``, whichever is the smaller.
+    The limit of ``(OᵀO)ⁿ Oᵀ1``, scaled to length 1: power iteration from the map
+    that is 1 everywhere, which settles the sign: ``Σ_ij O v ≥ 0``. The power is taken by squaring
+    ``OᵀO`` or ``OOᵀ``, whichever is the smaller.
     """
     channels, positions = transposed.shape[1:]
     if channels < positions:
@@ -36,9 +33,7 @@ def first_right_singular_vector(transposed: Tensor) -> Tensor:
 
 
 def high_power(product: Tensor) -> Tensor:
-    """A symmetric ``[B, n, n]`` with no negative eigenvalue to a high power.
-
-    Its trace 1 all the way.
+    """A high power of a symmetric ``[B, n, n]`` without negative eigenvalues, kept at trace 1.
 
     The limit is the projection on the eigenvector of the largest eigenvalue; zeros stay zeros.
     """

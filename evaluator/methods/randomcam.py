@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class RandomCAM(Method):
-    """Random-CAM (pytorch-grad-cam): what the layer shows when the weights know nothing.
+    """Random-CAM (pytorch-grad-cam): channels under random weights.
 
     ``α_k ~ U(−1, 1)`` and ``L = Σ_k α_k A_k``
 

@@ -1,4 +1,4 @@
-"""Recipro-CAM: how sure the head is when it sees one position of the activation alone."""
+"""Recipro-CAM: confidence of the head in one position of the activation alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attention rollout: where attention leads through all blocks, whatever the class."""
+"""Attention rollout: attention through all blocks, whatever the class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Score-CAM: how sure the network is when it sees the image through one channel."""
+"""Score-CAM: confidence in the image under each channel's mask."""
 
 from __future__ import annotations
 

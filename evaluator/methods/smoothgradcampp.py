@@ -60,10 +60,7 @@ class SmoothGradCAMpp(Method):
         return _mean([_weighted(position, p.gradient, p.activation) for p in used])
 
     def _passes(self, view: View) -> list[View]:
-        """The noisy passes whose gradient or activation the variant needs.
-
-        On GAP heads every gradient is the clean one.
-        """
+        """The noisy passes that the variant needs; on GAP heads every gradient is the clean one."""
         passes = self.noisy_passes(view.gap_linear)
         return (
             [view.perturbed(name, step, self.sigma) for name, step in passes] if passes else [view]

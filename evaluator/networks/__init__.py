@@ -1,4 +1,1 @@
-"""A pretrained classifier as the evaluator needs it.
-
-Cut at its target layer, made fast, run in micro-batches.
-"""
+"""A pretrained classifier, cut at its target layer, made fast and run in micro-batches."""

@@ -1,6 +1,4 @@
-"""The C library's allocator, told to keep what a forward pass frees.
-
-The next pass needs the same blocks again.
+"""Settings of the C library's allocator: freed blocks are kept for the next forward pass.
 
 By default glibc gives every block above 32 MB back to the system when it is freed, and asks for it
 anew: the kernel then clears each page again. A forward pass on the CPU is mostly such blocks. Kept,
@@ -21,7 +19,8 @@ _LARGEST = 2**31 - 1
 def keep_freed_blocks() -> bool:
     """Serve blocks of every size from the process's own heap, for the rest of the process.
 
-    Whether the C library could.
+    Returns:
+        Whether the C library could.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -1,6 +1,4 @@
-"""Self-attention in the open: what every block of a transformer weighs.
-
-And the gradient of a logit with respect to it.
+"""Weights of every self-attention block of a transformer, and a logit's gradients to them.
 
 Fused kernels keep the weights to themselves. For the passes that ask for them
 ``scaled_dot_product_attention`` is replaced by the same three operations one by one, in the network
@@ -25,9 +23,7 @@ from evaluator.networks.target_layer import is_attention
 
 @contextmanager
 def unfused(model: nn.Module, *, gradients: bool = False) -> Iterator[list[Tensor]]:
-    """Within, every call of scaled dot-product attention adds its weights ``[n, heads, N.
-
-    N]`` to the list.
+    """Collect the weights ``[n, heads, N, N]`` of every scaled dot-product attention within.
 
     Args:
         gradients: the weights take part in autograd; without them nothing before the first needs
@@ -83,9 +79,9 @@ def unfused(model: nn.Module, *, gradients: bool = False) -> Iterator[list[Tenso
 
 
 def attention_blocks(model: nn.Module, record: ForwardRecord, layout: MapLayout) -> int:
-    """How many blocks can be looked into.
+    """Number of self-attention blocks whose weights can be read.
 
-    0 where not all of them attend over the prefix tokens and positions of the map.
+    0 where not all of them attend over the prefix tokens and the positions of the map.
     """
     if layout.tokens is None or not any(is_attention(call.module) for call in record.calls):
         return 0
@@ -95,7 +91,7 @@ def attention_blocks(model: nn.Module, record: ForwardRecord, layout: MapLayout)
 
 
 def tokens_read(model: nn.Module, images: Tensor) -> Tensor:
-    """How much of what the classifier reads each token is, ``[N]``, adding up to 1.
+    """Share of each token in what the classifier reads, ``[N]``, adding up to 1.
 
     A token that is not read has no gradient with respect to what it asks for in the last block.
     Those that are count alike.

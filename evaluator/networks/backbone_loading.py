@@ -1,7 +1,4 @@
-"""A classifier as trunk + head at its target layer, with its weights.
-
-Its preprocessing and its class names.
-"""
+"""A classifier as trunk and head at its target layer, with weights, preprocessing and classes."""
 
 from __future__ import annotations
 
@@ -28,12 +25,13 @@ from evaluator.records import LoadedBackbone
 
 
 class TrunkOutput(NamedTuple):
-    """What a trunk makes of some images.
+    """Output of a trunk for some images.
 
     Attributes:
-        activation: ``A`` as a map, ``[n, K, h, w]``. context: what the head needs besides: prefix
-        tokens and the cut's sides, each with one entry for each image. logits: ``[n, C]`` where the
-        trunk has them already, as a cut by hooks has.
+        activation: ``A`` as a map, ``[n, K, h, w]``.
+        context: what the head needs besides: prefix tokens and the cut's sides, each with one entry
+            for each image.
+        logits: ``[n, C]`` where the trunk has them already, as a cut by hooks has.
     """
 
     activation: Tensor
@@ -47,10 +45,13 @@ class Backbone:
 
     Attributes:
         trunk: ``[n, channels, H, W]`` → output of the target layer, or a tuple of it and the cut's
-        sides. head: all of these → logits ``[n, C]``. linear: the one linear layer behind global
-        average pooling, where that is all the head is. facts: what the run records about it. layout:
-        how the layer's output is a map. whole: the network as it was built, where its attention can
-        be looked into. read: ``Attention.read`` of that network.
+            sides.
+        head: all of these → logits ``[n, C]``.
+        linear: the one linear layer behind global average pooling, where that is all the head is.
+        facts: what the run records about it.
+        layout: how the layer's output is a map.
+        whole: the network as it was built, where its attention can be looked into.
+        read: ``Attention.read`` of that network.
     """
 
     trunk: nn.Module
@@ -67,7 +68,7 @@ class Backbone:
         return self.linear is not None
 
     def trunk_output(self, output: Tensor | tuple[Tensor, ...]) -> TrunkOutput:
-        """What a trunk (this one or a copy of it) has given, as map and context; float32."""
+        """Map and context, float32, from the output of the trunk or of a copy of it."""
         raw, *sides = output if isinstance(output, tuple) else (output,)
         logits = sides.pop().float() if self.facts.cut == "hooks" else None
         activation, rest = self.layout.to_map(raw.float())
@@ -79,10 +80,7 @@ class Backbone:
         )
 
     def logits(self, activation: Tensor, context: tuple[Tensor, ...] = ()) -> Tensor:
-        """``A`` ``[n, K, h, w]`` and the context of the same images → ``s`` ``[n, C]``.
-
-        Can be differentiated.
-        """
+        """``A`` ``[n, K, h, w]`` and its images' context → ``s`` ``[n, C]``, differentiable."""
         if self.linear is not None:
             return self.linear(activation.mean((2, 3)))  # type: ignore[no-any-return]  # nn.Module.__call__ is Any
         kept = 1 if self.layout.tokens is not None else 0
@@ -102,7 +100,7 @@ class Backbone:
     ) -> Tensor:
         """``∂s_c/∂A``, ``[n, K, h, w]``, by autograd through the head.
 
-        On GAP + linear heads ``W[c]/(hw)``, ``[n, K, 1, 1]``.
+        On GAP + linear heads ``W[c]/(hw)``, ``[n, K, 1, 1]``, without autograd.
         """
         if self.linear is not None:
             weights = self.linear.weight[targets] / (activation.shape[2] * activation.shape[3])
@@ -148,9 +146,7 @@ class Backbone:
         return product
 
     def attention(self, images: Tensor, targets: Tensor, *, gradients: bool) -> Attention:
-        """The self-attention of every block on some images.
-
-        By a pass of its own through the whole network.
+        """The self-attention of every block on some images, by a pass through the whole network.
 
         Args:
             images: ``[n, channels, H, W]``, normalised; ``targets``: ``[n]``.

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it.
+"""Folding of batch normalisation into the convolution before it.
 
 In real arithmetic the same network, with fewer trips to memory.
 
@@ -21,9 +21,7 @@ def fold_batch_norms(trunk: fx.GraphModule) -> nn.Module:
 
 
 def absorb_zero_padding(model: nn.Module) -> None:
-    """Replace, in place, convolutions of a class that pads its input first.
-
-    (EfficientNet-Lite0's) by those of torch.
+    """Replace, in place, convolutions that pad their input first (EfficientNet-Lite's) by torch's.
 
     The zeros are then the convolution's own, without a copy of the feature map; and the network can
     be traced like any other.
@@ -35,9 +33,10 @@ def absorb_zero_padding(model: nn.Module) -> None:
 
 
 def _plain(conv: nn.Conv2d) -> nn.Conv2d:
-    """``SAME`` padding has one row and column more at the end.
+    """A convolution of torch's with the same output.
 
-    A kernel that begins with zeros takes the same number at both.
+    ``SAME`` padding has one row and column more at the end; a kernel that begins with zeros takes
+    the same number at both.
     """
     padding = (
         conv.static_padding.padding
@@ -61,10 +60,7 @@ def _plain(conv: nn.Conv2d) -> nn.Conv2d:
 
 
 def make_activations_in_place(trunk: nn.Module) -> None:
-    """Activations overwrite what they are given.
-
-    Right where a convolution's output has no other reader.
-    """
+    """Let ReLU6 overwrite its input: right where a convolution's output has no other reader."""
     for module in trunk.modules():
         if isinstance(module, nn.ReLU6):
             module.inplace = True

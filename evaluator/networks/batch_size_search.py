@@ -1,6 +1,6 @@
-"""How many images one forward takes.
+"""Search for the number of images in one forward.
 
-Searched once for each device, backbone and pass, within a memory budget, and remembered.
+Once for each device, backbone and kind of pass, within a memory budget; remembered in a file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from evaluator.networks.device import device_name
 from evaluator.networks.network import Network
 
 SIZES = {"cpu": (8, 16, 32, 64), "cuda": (32, 64, 128, 256, 512, 1024)}
-"""What is tried, in this order, until a size is no longer worth it."""
+"""Sizes that are tried, in this order, until one is no longer worth it."""
 
 WORTH = 1.05
 """A larger batch must be this much faster: on two CPU cores the sizes from 8 to 32 are within 5 %
@@ -36,19 +36,13 @@ take.
 
 
 class RememberedSizes:
-    """What earlier searches on this machine found.
-
-    In a JSON file that its user may edit or delete.
-    """
+    """Results of earlier searches on this machine, in a JSON file that its user may edit."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     def size_for(self, network: Network, *, channel_scoring: bool) -> int:
-        """The remembered batch size, or the one found now.
-
-        Of two workers that search at once, one does and the other waits.
-        """
+        """The remembered batch size, or the one found now; one worker searches, others wait."""
         key = search_key(network, channel_scoring=channel_scoring)
         try:
             with self._held() as known:
@@ -60,10 +54,7 @@ class RememberedSizes:
 
     @contextmanager
     def _held(self) -> Iterator[dict[str, int]]:
-        """The file's entries under a lock; what is added to them is written.
-
-        A file that cannot be read is begun anew.
-        """
+        """The file's entries under a lock; additions are written, unreadable ones begin anew."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -88,13 +79,16 @@ class RememberedSizes:
 
 
 def search_key(network: Network, *, channel_scoring: bool) -> str:
-    """What a good size depends on: device, threads, backbone and layer, arithmetic of the pass."""
+    """Key of a search: device, threads, backbone and layer, arithmetic of the pass."""
     facts = network.backbone.facts
     side = (
         "" if network.side == 224 else f" {network.side}"
     )  # the usual one has no place in older files
     threads = f" x{torch.get_num_threads()}" if network.device.type == "cpu" else ""
-    return f"{device_name(network.device)}{threads} | {facts.key} {facts.layer}{side} | {network.arithmetic(channel_scoring=channel_scoring)}"
+    arithmetic = network.arithmetic(channel_scoring=channel_scoring)
+    return (
+        f"{device_name(network.device)}{threads} | {facts.key} {facts.layer}{side} | {arithmetic}"
+    )
 
 
 def find_size(network: Network, *, channel_scoring: bool) -> int:
@@ -130,10 +124,7 @@ def _forwards_per_second(network: Network, size: int, channel_scoring: bool) -> 
 
 
 def _forget_peak(device: torch.device) -> None:
-    """What an earlier size, or a search in another arithmetic.
-
-    Has taken is no matter of the next one.
-    """
+    """Forget the peak of memory of an earlier size, or of a search in another arithmetic."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)

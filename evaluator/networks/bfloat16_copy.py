@@ -1,6 +1,4 @@
-"""A bfloat16 copy of a trunk: its weights are cast once.
-
-Where autocast casts them anew for every forward.
+"""A bfloat16 copy of a trunk: its weights are cast once, not for every forward as by autocast.
 
 On CUDA that is all: of the 229 kernels that autocast starts for a ResNet-50, 108 are casts of
 frozen weights. On a CPU every convolution and the activation behind it also become one oneDNN call.
@@ -25,9 +23,7 @@ _ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
     nn.ReLU: ("relu", []),
     nn.ReLU6: ("hardtanh", [0.0, 6.0]),
 }
-"""What oneDNN can do on its way out of a convolution: its name there, and the numbers that it
-takes.
-"""
+"""Activations that oneDNN fuses with a convolution: its name of them, and their parameters."""
 
 _SAFE_IN_BFLOAT16 = (
     nn.Conv2d,
@@ -69,9 +65,7 @@ class FusedConvolution(nn.Module):
 
 
 def bfloat16_copy(trunk: nn.Module, device: str = "cpu") -> nn.Module | None:
-    """A copy of a trunk that computes in bfloat16 throughout.
-
-    ``None`` where only autocast knows what is safe.
+    """A copy of a trunk that computes in bfloat16 throughout; ``None`` where only autocast is safe.
 
     Args:
         device: ``cpu``, where the copy is fused, or ``cuda``.

@@ -1,7 +1,4 @@
-"""What families share: seeded weights, weights into a network.
-
-And how many classes a file of weights is for.
-"""
+"""Shared by the families: seeded weights, loading of weights, number of classes of a file."""
 
 from __future__ import annotations
 
@@ -23,11 +20,14 @@ class Built(NamedTuple):
     """A whole classifier before it is cut.
 
     Attributes:
-        weights: for people: ``IMAGENET1K_V1``, ``random:0``, a file name. classes: class names by
-        index, empty where unknown. preprocessing: the network's own, before what the user asks for.
-        layer: the target layer, ``None`` for the general rule. cut: ``(model, layer, record)`` → the
-        family's own way to cut there, ``None`` for the general one. score: what turns logits into
-        confidence, ``None`` for softmax. tokens: prefix tokens, where only the builder knows them.
+        weights: for people: ``IMAGENET1K_V1``, ``random:0``, a file name.
+        classes: class names by index, empty where unknown.
+        preprocessing: the network's own, before what the user asks for.
+        layer: the target layer, ``None`` for the general rule.
+        cut: ``(model, layer, record)`` → the family's own way to cut there, ``None`` for the
+            general one.
+        score: what turns logits into confidence, ``None`` for softmax.
+        tokens: prefix tokens, where only the builder knows them.
         source: sha256 of the code or file that built it.
     """
 
@@ -53,7 +53,7 @@ def seed_of(weights: str) -> int:
 
 
 def seeded(weights: str, build: Callable[[], Any]) -> Any:
-    """What ``build`` returns under the seed; the caller's random state is as it was."""
+    """Call ``build`` under the seed; the caller's random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(weights))
         return build()
@@ -65,12 +65,10 @@ HEAD_SIGMA = 0.05
 
 
 def fill_zero_heads(model: nn.Module, weights: str) -> str:
-    """Fill linear layers that are all zero, as torchvision's ViT leaves its last.
-
-    Every logit would be equal.
+    """Fill linear layers of zeros, such as torchvision's ViT's last: every logit would be equal.
 
     Returns:
-        What to say of it, behind the name of the weights; empty where there was none.
+        A remark behind the name of the weights; empty where there was no such layer.
     """
     empty = [
         module
@@ -108,10 +106,7 @@ def filled(model: nn.Module, state: dict[str, Tensor], key: str) -> nn.Module:
 
 
 def class_count(build: Callable[[], nn.Module], state: dict[str, Tensor]) -> int | None:
-    """How many classes a file is for.
-
-    The rows of the weight that is the network's last (a file may order them anew).
-    """
+    """Number of classes of a file: the rows of the network's last weight (a file may sort them)."""
     with torch.device("meta"):
         last = [name for name, weight in build().named_parameters() if weight.ndim in (2, 4)][-1]
     return state[last].shape[0] if last in state else None

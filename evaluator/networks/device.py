@@ -1,4 +1,4 @@
-"""What a device is called and how busy it is. NVIDIA figures come through NVML."""
+"""Name and load of a device; NVIDIA figures come through NVML."""
 
 from __future__ import annotations
 
@@ -33,10 +33,7 @@ def _processor() -> str:
 
 
 def device_figures(device: torch.device) -> DeviceFigures:
-    """Utilisation, memory, power and temperature now.
-
-    For a CPU those of this process, utilisation over all cores.
-    """
+    """Utilisation, memory, power and temperature now; of a CPU this process's, over all cores."""
     return _cuda_figures(device) if device.type == "cuda" else _cpu_figures()
 
 

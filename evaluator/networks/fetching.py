@@ -1,6 +1,4 @@
-"""Published weights brought to this machine before a run begins.
-
-``python -m evaluator.networks.fetching KEY …``.
+"""Download of published weights before a run: ``python -m evaluator.networks.fetching KEY …``.
 
 A process of its own, because it needs torch and whoever asks does not. It prints one line of JSON:
 ``{"error": …}`` for the first network whose weights can neither be found nor fetched, or do not

@@ -1,7 +1,4 @@
-"""A model looked at before it is cut.
-
-What it answers to two images, and what every module gives on the way.
-"""
+"""Record of a forward: a model's logits for two images, and the shape of every module's output."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from evaluator.records import Preprocessing
 from evaluator.text import printable
 
 RECORDED_IMAGES = 2
-"""Images in a recorded forward: with one, a dimension of length 1 could not be told from the batch's."""
+"""Images in a recorded forward: with one, any length of 1 could be the batch's."""
 
 
 class Call(NamedTuple):
@@ -32,7 +29,7 @@ class Call(NamedTuple):
 
 
 class ForwardRecord(NamedTuple):
-    """What the model did with two images.
+    """A forward of a model on two images.
 
     Attributes:
         images: ``[2, channels, side, side]``, seeded noise; ``logits``: ``[2, C]``, the answer.
@@ -91,11 +88,10 @@ def first_tensor(output: Any) -> Tensor | None:
 
 
 def logits_of(output: Any) -> Any:
-    """The logits in what a network answers.
+    """The logits in a network's output.
 
-    The tensor, the first of a tuple, ``logits`` of a dict or of an object.
-
-    Works on tensors, and on the nodes of a graph that stand for them.
+    The tensor, the first of a tuple, ``logits`` of a dict or of an object. Works on
+    tensors, and on the nodes of a graph that stand for them.
 
     Raises:
         UsageError: a dict without ``logits`` and with more than one entry.
@@ -116,9 +112,7 @@ def logits_of(output: Any) -> Any:
 
 
 def as_rows(logits: Any) -> Tensor:
-    """Logits ``[n, C]``: ``[n]`` is one for each image, ``[n, C, 1.
-
-    1]`` has two dimensions to spare.
+    """Logits as rows ``[n, C]``, also from ``[n]`` (one class) and ``[n, C, 1, 1]``.
 
     Raises:
         UsageError: any other shape, or no tensor.
@@ -136,8 +130,8 @@ def as_rows(logits: Any) -> Tensor:
     if logits.ndim != 2 or len(logits) != RECORDED_IMAGES:
         shape = " × ".join(map(str, logits.shape)) or "a single number"
         raise UsageError(
-            f"the network answers {RECORDED_IMAGES} images with {shape}, a classifier with {RECORDED_IMAGES} × "
-            "classes",
+            f"the network answers {RECORDED_IMAGES} images with {shape}, a classifier with "
+            f"{RECORDED_IMAGES} × classes",
             "give a network that ends in one logit for each class",
         )
     return logits

@@ -1,6 +1,4 @@
-"""Cutting a classifier by hooks, where its graph cannot be cut.
-
-Control flow, foreign code, anything that runs.
+"""Cut of a classifier by hooks, where its graph cannot be cut: control flow, foreign code.
 
 The trunk is the whole network with a hook that takes the layer's output; the head is the whole
 network, on the same images, with a hook that puts another output in its place. A head costs a
@@ -94,7 +92,7 @@ class HookedHead(nn.Module):
         self._layer, self._calls = layer, calls
 
     def forward(self, activation: Tensor, images: Tensor) -> Tensor:
-        """What comes before the layer takes no part in the gradient."""
+        """Logits; layers before the target layer take no part in the gradient."""
         turn = 0
 
         def put(_module: nn.Module, _inputs: Any, output: Any) -> Any:

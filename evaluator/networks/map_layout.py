@@ -1,4 +1,4 @@
-"""What a layer gives as a map ``[B, K, h, w]``, and a changed map as what the layer gives.
+"""Layouts of a layer's output: to a map ``[B, K, h, w]`` and back.
 
 Methods see nothing but maps.
 """
@@ -73,7 +73,7 @@ class Tokens(MapLayout):
 
 
 def map_layout(shape: tuple[int, ...], prefix: int | None) -> MapLayout | None:
-    """How a layer's output of that shape is a map; ``None`` where it is none.
+    """Layout of a layer's output of that shape; ``None`` where it is no map.
 
     Of four dimensions the map is square, so ``[B, 7, 7, 768]`` has its channels last. Of three,
     what remains behind the prefix tokens must be a square; without a known prefix the largest
@@ -108,7 +108,7 @@ def prefix_tokens(model: nn.Module, told: int | None) -> int | None:
 def no_map(
     layer: str, shape: tuple[int, ...] | None, prefix: int | None, others: list[str]
 ) -> UsageError:
-    """Why a layer cannot be a target layer, and which could.
+    """The error that a layer cannot be a target layer, with others that could.
 
     Args:
         others: layers that give a map.

@@ -1,7 +1,4 @@
-"""Forward passes through one backbone on one device.
-
-Micro-batches, precision, and the count of what they cost.
-"""
+"""Forward passes through one backbone on one device: micro-batches, precision, their count."""
 
 from __future__ import annotations
 
@@ -55,7 +52,7 @@ class Observation(NamedTuple):
     context: tuple[Tensor, ...] = ()
 
     def part(self, start: int, stop: int) -> Observation:
-        """That of images ``start`` to ``stop``."""
+        """The observation of images ``start`` to ``stop``."""
         context = tuple(one[start:stop] for one in self.context)
         return Observation(self.activation[start:stop], self.logits[start:stop], context)
 
@@ -68,14 +65,17 @@ class Network:
     """A backbone ready to run.
 
     Args:
-        backbone: on any device; it is moved. precision: ``fp32``; ``mixed``: passes that only score channels in bfloat16, passes that measure in float32; ``bf16``. batch_size: images in one
-        forward, ``None`` for a default.
+        backbone: on any device; it is moved.
+        precision: ``fp32``; ``mixed``: passes that only score channels in bfloat16, passes that
+            measure in float32; ``bf16``.
+        batch_size: images in one forward, ``None`` for a default.
 
     Attributes:
         side: height and width of the input in pixels; ``input_shape``: ``(channels, side, side)``.
         batch_sizes: images in one forward, by its arithmetic; halved for good when the device runs
-        out of memory. forwards: images that went through the network so far; ``shrunk``: a line for
-        each time a batch was halved.
+            out of memory.
+        forwards: images that went through the network so far; ``shrunk``: a line for each time a
+            batch was halved.
     """
 
     def __init__(
@@ -151,9 +151,8 @@ class Network:
     def scores(self, logits: Tensor) -> Tensor:
         """Confidence in every class, ``[n, C]``, float64.
 
-        Near 1 a float32 probability has lost the digits that a drop needs.
-
-        ``softmax(s)``, or ``σ(s)`` for networks whose classes do not exclude each other.
+        ``softmax(s)``, or ``σ(s)`` for networks whose classes do not exclude each other. Near 1 a
+        float32 probability has lost the digits that a drop needs.
         """
         exact = logits.double()
         return exact.sigmoid() if self.backbone.facts.score == "sigmoid" else exact.softmax(1)
@@ -188,20 +187,14 @@ class Network:
         )
 
     def attention(self, images: Tensor, targets: Tensor, *, gradients: bool) -> Attention:
-        """The self-attention of every block.
-
-        One forward for each image, counted, and no more of them at once than fit in one.
-        """
+        """The self-attention of every block: one forward for each image, counted."""
         self.forwards += len(images)
         return self.backbone.attention(images, targets, gradients=gradients)
 
     def _in_parts(
         self, seen: Observation, compute: Callable[[Observation, slice], Tensor]
     ) -> Tensor:
-        """What is computed of a head that needs a context, which may be most of the network.
-
-        A forward's images at a time.
-        """
+        """Compute over a head, in micro-batches where it needs a context (it may be deep then)."""
         count, size = len(seen.activation), self.batch_sizes["fp32"]
         if count <= size or not seen.context:
             return compute(seen, slice(None))
@@ -213,10 +206,7 @@ class Network:
         )
 
     def baseline_confidence(self) -> Tensor:
-        """Confidence in every class on the zero image, ``[C]``, float64.
-
-        One forward per backbone, ever.
-        """
+        """Confidence in every class on the zero image, ``[C]``, float64; one forward ever."""
         if self._baseline is None:
             black = torch.zeros(1, *self.input_shape, device=self.device)
             self._baseline = self.scores(self.forward(black, channel_scoring=False).logits)[0]
@@ -236,10 +226,7 @@ class Network:
             return Observation(seen.activation, logits, seen.context)
 
     def _run_trunk(self, images: Tensor, channel_scoring: bool) -> TrunkOutput:
-        """What the trunk makes of them; the head behind it is computed in float32.
-
-        Which for most cuts costs next to nothing.
-        """
+        """Output of the trunk, in the pass's arithmetic; the head behind it computes in float32."""
         if self.arithmetic(channel_scoring=channel_scoring) == "fp32":
             output = self.backbone.trunk(images)
         elif self._bfloat16_copy is not None and (channel_scoring or self.device.type == "cuda"):
@@ -250,7 +237,7 @@ class Network:
         return self.backbone.trunk_output(output)
 
     def arithmetic(self, *, channel_scoring: bool) -> Arithmetic:
-        """What a pass of that kind is computed in."""
+        """The arithmetic of a pass of that kind."""
         return (
             "bf16"
             if self._precision == "bf16" or (channel_scoring and self._precision == "mixed")

@@ -1,7 +1,4 @@
-"""What CUDA's libraries may do to a number.
-
-Full float32, and algorithms that give the same bits again.
-"""
+"""Numerics of CUDA's libraries: full float32, and algorithms that give the same bits again."""
 
 from __future__ import annotations
 
@@ -10,9 +7,7 @@ from torch import Tensor, nn
 
 
 def disable_tf32() -> None:
-    """Convolutions and matrix products in float32, never in TF32.
-
-    By algorithms that do not depend on timing.
+    """Compute convolutions and matrix products in float32, by algorithms independent of timing.
 
     Set for each kind of operation: ``torch.backends.fp32_precision`` and
     ``torch.set_float32_matmul_precision`` of whoever shares the process do not reach these. The
@@ -34,9 +29,7 @@ def tf32_allowed() -> bool:
 
 
 class DeterministicPooling(nn.Module):
-    """``nn.AdaptiveAvgPool2d`` whose gradient is a sum in a fixed order.
-
-    Torch's own adds with atomics on CUDA.
+    """``nn.AdaptiveAvgPool2d`` whose gradient is summed in a fixed order, without atomics.
 
     Args:
         height, width: of the output.
@@ -47,10 +40,7 @@ class DeterministicPooling(nn.Module):
         self.output_size = (height, width)
 
     def forward(self, activation: Tensor) -> Tensor:
-        """``[n, K, h, w]`` → ``[n, K, height, width]``.
-
-        What has that size already is left as it is.
-        """
+        """``[n, K, h, w]`` → ``[n, K, height, width]``, unchanged where it has that size."""
         if activation.shape[2:] == self.output_size:
             return activation
         down, across = (

@@ -1,7 +1,4 @@
-"""What NVML says of one GPU, or of one slice of it (MIG).
-
-Each figure by itself, ``None`` where the driver does not tell.
-"""
+"""NVML's figures of one GPU, or of one slice of it (MIG); ``None`` where the driver has none."""
 
 from __future__ import annotations
 
@@ -21,10 +18,7 @@ class NvmlFigures(NamedTuple):
 
 
 class _Handles(NamedTuple):
-    """NVML's handles of a device, and of the card that it is on.
-
-    The same unless the device is a MIG slice.
-    """
+    """NVML's handles of a device and of its card: the same unless the device is a MIG slice."""
 
     device: Any
     card: Any

@@ -1,6 +1,4 @@
-"""Cutting a classifier's graph in two at its target layer.
-
-And recognising heads that need no autograd.
+"""Cut of a classifier's graph in two at its target layer, and detection of GAP + linear heads.
 
 ``trunk: x → A`` and ``head: A → logits``; where the classifier also uses what comes before the
 layer, those tensors are the cut's sides: ``trunk: x → (A, sides)`` and ``head: (A, sides) →
@@ -37,9 +35,11 @@ class Split(NamedTuple):
 
     Attributes:
         trunk: images → output of the target layer, or a tuple of it and the sides; ``head``: all of
-        these → logits. linear: the linear layer, where the head is global average pooling and
-        nothing but it. layer: dotted name of the target layer. layout: how the layer's output is a
-        map. kind: ``graph`` or ``hooks``.
+            these → logits.
+        linear: the linear layer, where the head is global average pooling and nothing but it.
+        layer: dotted name of the target layer.
+        layout: how the layer's output is a map.
+        kind: ``graph`` or ``hooks``.
     """
 
     trunk: nn.Module
@@ -105,10 +105,7 @@ def split_traced(
 
 
 def layers_with_maps(record: ForwardRecord, prefix: int | None = None) -> list[str]:
-    """The modules that give a map, in the order of their last calls.
-
-    One that is called again counts where it is called last.
-    """
+    """The modules that give a map, in the order of their last calls."""
     calls = [
         call.name
         for call in record.calls
@@ -118,7 +115,7 @@ def layers_with_maps(record: ForwardRecord, prefix: int | None = None) -> list[s
 
 
 def _last_feature_map(graph: fx.Graph, values: dict[fx.Node, Any]) -> fx.Node:
-    """The last output ``[B, K, h, w]`` with more than one position before the classifier's pooling."""
+    """The last output ``[B, K, h, w]`` of several positions before the classifier's pooling."""
     nodes = list(graph.nodes)
     poolings = [
         place for place, node in enumerate(nodes) if _is_adaptive_pooling(node) or _is_mean(node)
@@ -142,7 +139,7 @@ def _last_feature_map(graph: fx.Graph, values: dict[fx.Node, Any]) -> fx.Node:
 
 
 def _last_node_of(layer: str, model: nn.Module, names: dict[fx.Node, str]) -> fx.Node:
-    """By the path of a module, else by the tracer's name.
+    """The last node of a layer, by the path of a module, else by the tracer's name.
 
     ``layer4.1.relu_1`` is the second call of ``layer4.1.relu``.
     """
@@ -157,7 +154,7 @@ def _last_node_of(layer: str, model: nn.Module, names: dict[fx.Node, str]) -> fx
 
 
 def no_layer(layer: str, model: nn.Module, others: list[str]) -> UsageError:
-    """That a model has no such layer, and the nearest that it has."""
+    """The error that a model has no such layer, with the nearest that it has."""
     known = [name for name, _ in model.named_children()]
     near = did_you_mean(layer, [*known, *others])
     return UsageError(f"no layer '{layer}'", f"{near}its parts: {', '.join(known)}")
@@ -181,12 +178,8 @@ def _cut(
             "choose a layer that the classifier uses",
         )
     after = [node for node in whole.graph.nodes if node in reached and node.op != "output"]
-    outside = dict.fromkeys(
-        node
-        for late in after
-        for node in late.all_input_nodes
-        if node not in reached and node is not cut
-    )
+    inputs = [node for late in after for node in late.all_input_nodes]
+    outside = dict.fromkeys(node for node in inputs if node not in reached and node is not cut)
     lengths = _whole_numbers(whole, outside, values, record)
     images = next(node for node in whole.graph.nodes if node.op == "placeholder")
     constant = {node for node in outside if node not in lengths and images not in ancestors(node)}
@@ -307,7 +300,7 @@ def _is_in_place(method: str) -> bool:
 
 
 def _refuse_other_answer(trunk: nn.Module, head: nn.Module, record: ForwardRecord) -> None:
-    """Two halves that together are not the model.
+    """Refuse two halves that together are not the model.
 
     It computes what a graph does not show, or overwrites what it reads later.
     """
@@ -335,10 +328,7 @@ def same_answer(found: Tensor, expected: Tensor) -> bool:
 
 
 def _gap_linear(head: fx.GraphModule) -> nn.Linear | None:
-    """The linear layer of a head that is pooling to 1×1, reshaping, dropout and that one layer.
-
-    Else ``None``.
-    """
+    """The linear layer of a head of global average pooling and it, else ``None``."""
     pooled = False
     linear: nn.Linear | None = None
     for node in head.graph.nodes:

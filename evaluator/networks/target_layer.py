@@ -1,7 +1,4 @@
-"""Cutting a built network at its target layer: by its graph, else by hooks.
-
-And the target layer where none is named.
-"""
+"""Cut of a network at its target layer, by its graph or by hooks; the default target layer."""
 
 from __future__ import annotations
 
@@ -26,9 +23,9 @@ def split_at(
     """Cut a model in two.
 
     Args:
-        model: in evaluation mode. layer: dotted name of the target layer; ``None`` for the first
-        norm of a transformer's last block, else for the last
-            feature map.
+        model: in evaluation mode.
+        layer: dotted name of the target layer; ``None`` for the first norm of a transformer's last
+            block, else for the last feature map.
         record: a forward of the model.
         prefix: tokens before the map's, where they are known.
         kind: ``graph`` or ``hooks``; ``None`` for the graph where it can be cut.
@@ -49,9 +46,7 @@ def split_at(
 
 
 def last_norm(record: ForwardRecord, prefix: int | None = None) -> str | None:
-    """The first normalisation of a transformer's last block, which the peers take.
-
-    ``None`` for other networks.
+    """The first norm of a transformer's last block, which the peers take; ``None`` for others.
 
     A network with a convolution behind its last attention is taken for a convolutional one.
     """

@@ -1,7 +1,4 @@
-"""A model as a graph (``torch.fx``).
-
-With the names of its modules on the nodes and the shapes of its tensors.
-"""
+"""A model as a graph (``torch.fx``): names of its modules on the nodes, shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -57,9 +54,7 @@ def traced(model: nn.Module) -> Traced:
 
 
 def of_program(program: nn.Module) -> Traced:
-    """The graph of an exported program's module.
-
-    Its operations are named by the modules that they came from.
+    """The graph of an exported program, its operations named by the modules that they came from.
 
     Raises:
         CannotCut: it is not the graph of one.
@@ -96,7 +91,7 @@ def _as_logits(root: nn.Module, graph: fx.Graph, names: dict[fx.Node, str]) -> T
 
 
 def values_of(whole: fx.GraphModule, images: Tensor) -> dict[fx.Node, Any]:
-    """What every node gives: of tensors the shape, anything else as it is."""
+    """The value of every node: of tensors the shape, anything else as it is."""
     values: dict[fx.Node, Any] = {}
 
     class Recorder(fx.Interpreter):

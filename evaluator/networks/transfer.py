@@ -7,10 +7,7 @@ from torch import Tensor
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """The same on the device; to CUDA through pinned memory.
-
-    In its turn behind what the device has yet to do.
-    """
+    """Copy to the device; to CUDA through pinned memory, queued behind the device's other work."""
     if device.type != "cuda":
         return values.to(device)
     pinned = values if values.is_pinned() else values.pin_memory()

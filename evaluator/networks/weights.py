@@ -26,9 +26,7 @@ def imagenet_classes() -> tuple[str, ...]:
 
 
 def published_weights(key: str, url: str) -> dict[str, Tensor]:
-    """Torchvision's weights of one classifier.
-
-    From torch's cache, else fetched into it and checked against their hash.
+    """Torchvision's weights of a classifier, from torch's cache or fetched into it by their hash.
 
     Raises:
         BackboneUnavailable: not in the cache and not to be fetched; names the file, the folder and
@@ -97,7 +95,7 @@ _UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, Attrib
 
 
 def _content(file: Path) -> Any:
-    """What a file holds, whatever that is."""
+    """The content of a file."""
     if file.suffix != ".safetensors":
         return torch.load(file, map_location="cpu", weights_only=True)
     from safetensors import SafetensorError
@@ -121,8 +119,5 @@ _OLD_DENSENET = re.compile(
 
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """DenseNet's published weights still bear the names of 2017.
-
-    With a dot that module names may no longer hold.
-    """
+    """Rename DenseNet's published weights of 2017: no module's name may hold their dot."""
     return {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state.items()}

@@ -1,6 +1,4 @@
-"""The files of a synthetic data set.
-
-Images in class folders, masks of the same names, and the plan of what was drawn.
+"""The files of a synthetic data set: images, masks of the same names, and the plan.
 
 ::
 
@@ -28,12 +26,11 @@ from evaluator.text import printable
 PLAN = "plan.json"
 
 RULES = 1
-"""Which images a seed stands for: counted up with every change to scenes or to how they are drawn.
-"""
+"""Version of the drawing: counted up with every change of the images that a seed stands for."""
 
 
 class DataSet(NamedTuple):
-    """Where a data set lies and what decides its bytes.
+    """Folder of a data set, and the values that decide its bytes.
 
     Attributes:
         folder: holds ``images``, ``masks`` and ``plan.json``.
@@ -93,7 +90,7 @@ def write_images(wanted: DataSet, count: int) -> Generator[int]:
 
 
 def _images_there(wanted: DataSet) -> int:
-    """How many images the folder's plan has already; 0 for a folder that is not there or empty."""
+    """Number of images in the folder's plan; 0 for a folder that is not there or empty."""
     if not wanted.folder.exists() or not any(wanted.folder.iterdir()):
         return 0
     try:

@@ -1,7 +1,4 @@
-"""A scene as pixels: background, distractors, the object on top, a little noise.
-
-And the object's mask.
-"""
+"""A scene as pixels (background, distractors, the object on top, noise), and the object's mask."""
 
 from __future__ import annotations
 
@@ -24,9 +21,11 @@ GRAIN = 0.03
 
 
 class Picture(NamedTuple):
-    """``pixels``: ``[side, side, 3]``.
+    """A drawn scene.
 
-    ``mask``: ``[side, side]``, whether at least half of a pixel is the object's.
+    Attributes:
+        pixels: ``[side, side, 3]``.
+        mask: ``[side, side]``, whether at least half of a pixel is the object's.
     """
 
     pixels: Pixels
@@ -55,7 +54,8 @@ def draw(scene: Scene, side: int, *, with_object: bool = True) -> Picture:
 def _paint(canvas: _Field, shape: Shape, side: int) -> tuple[slice, slice, _Field]:
     """Draw a shape over what is there.
 
-    Which part of the canvas that was, and how much of each pixel is covered.
+    Returns:
+        Rows and columns of the canvas, and the covered share of each of their pixels.
     """
     rows, columns = (_reach(centre, shape.radius, side) for centre in (shape.y, shape.x))
     inside = (OBJECTS | DISTRACTORS)[shape.outline]
@@ -73,10 +73,7 @@ def _paint(canvas: _Field, shape: Shape, side: int) -> tuple[slice, slice, _Fiel
 
 
 def _pattern(shape: Shape, u: _Field, v: _Field) -> _Field:
-    """How much of the light colour there is at each point, in [0, 1].
-
-    U and v in fractions of the side.
-    """
+    """Share of the light colour at each point, in [0, 1]; u and v in fractions of the side."""
     a, b = (2 * np.pi * (axis / shape.period + shape.phase) for axis in (u, v))
     if shape.pattern == "stripes":
         wave = np.sin(a)
@@ -110,10 +107,7 @@ def _background(background: Background, side: int) -> _Field:
 
 
 def _smooth_noise(rng: np.random.Generator, knots: int, side: int) -> _Field:
-    """``[side, side]``: normal noise at ``knots`` × ``knots`` points.
-
-    Interpolated linearly along both axes.
-    """
+    """Normal noise at ``knots`` × ``knots`` points, interpolated linearly: ``[side, side]``."""
     coarse = rng.standard_normal((knots, knots))
     places = np.linspace(0, knots - 1, side)
     low = np.minimum(places.astype(int), knots - 2)
@@ -130,7 +124,7 @@ def _reach(centre: float, radius: float, side: int) -> slice:
 
 
 def _centres(pixels: slice, side: int, finer: int = 1) -> _Field:
-    """Where the centres of pixels lie, as fractions of the side."""
+    """Centres of pixels as fractions of the side."""
     return (np.arange(pixels.start * finer, pixels.stop * finer) + 0.5) / (side * finer)
 
 

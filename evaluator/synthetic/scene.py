@@ -1,4 +1,4 @@
-"""What stands in an image: an object, distractors and a background, drawn from ``(seed, index)``.
+"""Content of an image: an object, distractors and a background, drawn from ``(seed, index)``.
 
 The class is drawn from a generator of its own, after everything else: where the object is, its
 size, pattern and colours, the distractors and the background are the same whichever class it turns
@@ -18,10 +18,10 @@ CLASSES = tuple(OBJECTS)
 """Class names in the order of their indices."""
 
 PATTERNS = ("plain", "stripes", "checks", "dots")
-"""How a shape is filled with its two colours."""
+"""Fillings of a shape with its two colours."""
 
 TEXTURES = ("clouds", "waves", "weave", "speckle")
-"""What a background is made of."""
+"""Textures of a background."""
 
 Colour = tuple[float, float, float]
 """Red, green and blue in [0, 1]."""
@@ -29,13 +29,12 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Shape:
-    """One filled outline. Lengths are fractions of the image's side, from its top left corner.
-
-    The angle is in degrees.
+    """One filled outline, in fractions of the image's side from its top left corner, and degrees.
 
     Attributes:
-        x, y: the centre; ``radius``: of the circle around it. pattern: a word of ``PATTERNS``;
-        ``light``, ``dark``: its colours; ``period``: its repeat; ``phase``: in [0, 1).
+        x, y: the centre; ``radius``: of the circle around it.
+        pattern: a word of ``PATTERNS``; ``light``, ``dark``: its colours; ``period``: its repeat;
+            ``phase``: in [0, 1).
     """
 
     outline: str
@@ -100,10 +99,7 @@ def scene(seed: int, index: int) -> Scene:
 
 
 def _distractors(rng: np.random.Generator, other: Shape) -> tuple[Shape, ...]:
-    """One to three shapes outside the circle around the object, whatever its outline.
-
-    Where none fits there are fewer.
-    """
+    """One to three shapes outside the circle around the object, fewer where none fits."""
     found: list[Shape] = []
     for _ in range(int(rng.integers(1, 4))):
         outline = str(rng.choice(list(DISTRACTORS)))

@@ -1,7 +1,4 @@
-"""Outlines: which points of the plane lie inside a shape.
-
-Objects have one outline per class, distractors have others.
-"""
+"""Outlines of shapes: one per class for objects, others for distractors."""
 
 from __future__ import annotations
 
@@ -30,10 +27,7 @@ def _cross(u: Points, v: Points) -> NDArray[np.bool_]:
 
 
 def _star(u: Points, v: Points) -> NDArray[np.bool_]:
-    """Five points; the angle is folded into a tenth of the circle.
-
-    Where the outline is one straight edge.
-    """
+    """Five points; the angle is reduced to a tenth of the circle, with a single edge."""
     radius = np.hypot(u, v)
     folded = np.abs((np.arctan2(u, -v) + np.pi / 5) % (2 * np.pi / 5) - np.pi / 5)
     tip, notch = np.array([1.0, 0.0]), 0.42 * np.array([np.cos(np.pi / 5), np.sin(np.pi / 5)])

@@ -1,4 +1,4 @@
-"""Train the networks whose weights the package ships.
+"""Training of the networks whose weights the package ships.
 
 ``python -m evaluator.synthetic.train synthetic_cnn -o FILE.safetensors``.
 

@@ -27,10 +27,7 @@ Record = dict[str, Any]
 
 
 class CocoFile:
-    """The annotations of one file, by image.
-
-    Entries that are not what they should be cost their image its truth, no more.
-    """
+    """The annotations of one file, by image; a damaged entry costs its image its truth, no more."""
 
     def __init__(self, data: bytes, name: str) -> None:
         """Read them.
@@ -142,10 +139,7 @@ def _polygons(shape: list[Any], width: int, height: int) -> NDArray[np.bool_]:
 
 
 def _filled(points: list[tuple[float, float]], width: int, height: int) -> NDArray[np.bool_]:
-    """One polygon by the even-odd rule.
-
-    Along each row of centres it is entered and left where an edge is crossed.
-    """
+    """The pixels in one polygon, by the even-odd rule along each row of centres."""
     import numpy as np
 
     crossings = np.zeros((height, width + 1), dtype=np.int32)

@@ -1,7 +1,4 @@
-"""``--truth``: which image has a truth, what it says.
-
-And whether it is still that which the run was measured with.
-"""
+"""``--truth``: the ground truth of images in a folder or a COCO file, and its identity."""
 
 from __future__ import annotations
 
@@ -46,7 +43,8 @@ class Truths:
 
     Args:
         path: a folder, whose files have the path of their image, or its name alone, but for the
-        suffix; or one COCO file. data: the folder of the images.
+            suffix; or one COCO file.
+        data: the folder of the images.
     """
 
     def __init__(self, path: Path, data: Path) -> None:
@@ -78,10 +76,7 @@ class Truths:
             raise UsageError(f"no .png and no .xml in {printable(path)}", _HINT)
 
     def _find(self) -> None:
-        """Every mask and every box file of the folder, by path without the suffix.
-
-        Links to folders are not followed.
-        """
+        """Collect masks and boxes by path without suffix; links to folders are not followed."""
         base = os.fsencode(self._path)
         for path in sorted(_walk(base)):
             stem, suffix = os.path.splitext(path)
@@ -90,10 +85,7 @@ class Truths:
                 self._files[stem] = path
 
     def sha256(self) -> str:
-        """Identity: of the COCO file, or of every path and content of the folder's files.
-
-        Which are all read.
-        """
+        """Hash of the COCO file, or over every path and content of the folder's files."""
         if self._coco is not None:
             return self._digest.hexdigest()
         digest = hashlib.sha256()
@@ -106,7 +98,7 @@ class Truths:
         return digest.hexdigest()
 
     def having(self, images: Sequence[ImageRef]) -> int:
-        """How many of the run's images have a truth, whether it can be used or not.
+        """Number of the run's images that have a truth, whether it can be used or not.
 
         Raises:
             UsageError: one annotation would be that of two images, of one file name in different
@@ -127,10 +119,7 @@ class Truths:
         return len(found)
 
     def _by_name_only(self, image: ImageRef) -> bool:
-        """Whether the annotation of an image is found by its file name.
-
-        Without the folder that it is in.
-        """
+        """Whether the annotation of an image is found by its file name, without its folder."""
         if b"/" not in image.path:
             return False
         if self._coco is not None:
@@ -185,7 +174,7 @@ class Truths:
         return _READERS[os.path.splitext(file)[1].lower()](content)
 
     def _file_of(self, image: ImageRef) -> bytes | None:
-        """By the same path; else a file of that name directly in the folder.
+        """The file of an image's path, else one of its name directly in the folder.
 
         One in another folder is of another image.
         """

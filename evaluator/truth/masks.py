@@ -46,10 +46,7 @@ def _equal(values: NDArray[np.int32], value: int) -> NDArray[np.bool_]:
 
 
 def _values(data: bytes) -> NDArray[np.int32]:
-    """``[height, width]``: grey values and palette indices as they are.
-
-    1 for a colour that is not black.
-    """
+    """Values ``[height, width]``: grey values and palette indices; 1 for colours but black."""
     import numpy as np
     from PIL import Image, UnidentifiedImageError
 

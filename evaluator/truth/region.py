@@ -1,7 +1,4 @@
-"""The objects of one image as its annotation has them.
-
-And their pixels in the square that the network sees.
-"""
+"""The annotated objects of one image, and their pixels in the square that the network sees."""
 
 from __future__ import annotations
 
@@ -32,17 +29,15 @@ class Region:
 
     Attributes:
         name: its class: an index (of class masks), an ImageNet id or a name; empty where nothing is
-        said of it. draw: its pixels, ``[height, width]`` of the annotated image.
+            said of it.
+        draw: its pixels, ``[height, width]`` of the annotated image.
     """
 
     name: int | str
     draw: Callable[[], Mask]
 
     def is_of(self, target: int, classes: Sequence[str]) -> bool:
-        """Whether it is an object of a class, by index, by ImageNet id.
-
-        Or by one of the class's names.
-        """
+        """Whether it is an object of a class: by index, ImageNet id or one of the class's names."""
         if isinstance(self.name, int):
             return self.name == target
         if self.name in imagenet_wnids() and len(classes) in (0, _IMAGENET_CLASSES):
@@ -53,16 +48,14 @@ class Region:
 
 @dataclass(frozen=True)
 class Truth:
-    """What is annotated on one image of ``width × height`` pixels."""
+    """The annotation of one image of ``width × height`` pixels."""
 
     width: int
     height: int
     regions: tuple[Region, ...]
 
     def square(self, target: int, classes: Sequence[str], wanted: Preprocessing) -> Mask:
-        """``S``, ``[side, side]``: the pixels of the objects, resized.
-
-        (nearest) and cropped as the image is.
+        """``S``, ``[side, side]``: the objects' pixels, resized (nearest) and cropped.
 
         Where all objects are of one class these are all of them, whatever that class is called;
         where they are of several, those of the target class.

@@ -1,7 +1,4 @@
-"""Pascal VOC boxes, the format of ImageNet's: an XML file for each image.
-
-Read without entities, without external files.
-"""
+"""Pascal VOC boxes, ImageNet's format: an XML file for each image, read without entities."""
 
 from __future__ import annotations
 
@@ -24,9 +21,7 @@ class _Object(NamedTuple):
 
 
 def read_voc(data: bytes) -> Truth:
-    """The boxes of a file. Corners count from 1 and belong to the box, as in Pascal VOC.
-
-    What lies beyond the image is cut off.
+    """The boxes of a file, clipped to the image; corners count from 1 and belong to the box.
 
     Raises:
         TruthUnusable: no XML, a document type (where entities would be declared), no size, no
@@ -60,10 +55,7 @@ def _refuse(*_: object) -> None:
 
 
 class _Annotation:
-    """What is collected while a file is read.
-
-    ``annotation/size`` and every ``annotation/object``.
-    """
+    """Collector of ``annotation/size`` and every ``annotation/object`` while a file is parsed."""
 
     def __init__(self) -> None:
         self.size: dict[str, str] = {}
@@ -103,9 +95,6 @@ def _region(one: _Object, width: int, height: int) -> Region:
 
 
 def _whole(text: str | None) -> int | None:
-    """A whole number of at most nine digits.
-
-    Fractions, which some tools write, are rounded down.
-    """
+    """A whole number of at most nine digits; fractions (of some tools) are rounded down."""
     digits = (text or "").strip().partition(".")[0]
     return int(digits) if digits.removeprefix("-").isdecimal() and len(digits) < 10 else None

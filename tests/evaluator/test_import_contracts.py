@@ -1,5 +1,5 @@
-"""The import contracts: what importing a light module brings along in a fresh interpreter, and the contracts
-of ``.importlinter``.
+"""The import contracts: modules that a light module brings along in a fresh interpreter, and the
+contracts of ``.importlinter``.
 """
 
 from __future__ import annotations

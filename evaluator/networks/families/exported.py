@@ -1,7 +1,4 @@
-"""Programs of ``torch.export`` in a ``.pt2`` file.
-
-The network with its weights, without its code.
-"""
+"""Programs of ``torch.export`` in ``.pt2`` files: networks with weights, without code."""
 
 from __future__ import annotations
 
@@ -26,14 +23,14 @@ if TYPE_CHECKING:
     from evaluator.networks.tracing import Traced
 
 SUFFIX = ".pt2"
-_EXPORT = 'torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},)), images two or more'
+_EXPORT = (
+    "torch.export.export(model, (images,), "
+    'dynamic_shapes=({0: torch.export.Dim("batch")},)), images two or more'
+)
 
 
 class Exported(Family):
-    """Loading such a file can run code (it holds expressions and pickles).
-
-    It is allowed as the user's own code is.
-    """
+    """Programs, allowed as the user's own code is: loading one can run code (pickles)."""
 
     key = "exported"
     title = "programs of torch.export"

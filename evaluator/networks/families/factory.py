@@ -1,7 +1,4 @@
-"""The user's own network: a callable in a file or in a module that returns it.
-
-Alone or with facts about it.
-"""
+"""The user's own networks: a callable returns one, alone or with facts about it."""
 
 from __future__ import annotations
 
@@ -32,16 +29,13 @@ FACTS = (
     "score",
     "tokens",
 )
-"""What a factory may say of its network in a dict beside it."""
+"""Facts that a factory may give in a dict beside its network."""
 
 _USUAL = ("side", "resize", "interpolation", "mean", "std", "channels")
 
 
 class Factory(Family):
-    """Networks that the user's code builds.
-
-    It runs only where the user has allowed it (``user_code.allow``).
-    """
+    """Networks that the user's code builds, where the user has allowed it (``user_code.allow``)."""
 
     key = "factory"
     title = "your own code"
@@ -82,10 +76,7 @@ class Factory(Family):
         return reference.short if reference else key
 
     def build(self, spec: BackboneSpec) -> Built:
-        """Call it, under the seed of ``random:SEED`` or 0.
-
-        So that every worker builds the same network.
-        """
+        """Call it under the seed of ``random:SEED`` or 0: every worker builds the same network."""
         from evaluator import user_code
         from evaluator.backbone_spec import DEFAULT_WEIGHTS
         from evaluator.networks.building import Built, fill_zero_heads, filled, is_random, seeded

@@ -20,10 +20,7 @@ PREFIX = "timm/"
 
 
 class Timm(Family):
-    """Networks, preprocessing and published weights are timm's own.
-
-    Weights may come from a file.
-    """
+    """Networks, preprocessing and published weights of timm; weights may come from a file."""
 
     key = "timm"
     title = "timm's networks (extra timm)"

@@ -1,4 +1,4 @@
-"""What every method has: a name made of its options, and the arithmetic shared by the formulas."""
+"""Every method has a name made of its options, and the arithmetic shared by the formulas."""
 
 from __future__ import annotations
 

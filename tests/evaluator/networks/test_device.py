@@ -1,4 +1,4 @@
-"""What a device is called, and how busy it is."""
+"""Name and load of a device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a CUDA device must give: the CPU's rows, within what precision allows. ``pytest -m gpu``
+"""A CUDA device gives the CPU's rows, within what precision allows. ``pytest -m gpu``
 where there is one.
 """
 

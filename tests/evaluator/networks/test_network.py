@@ -16,7 +16,10 @@ from evaluator.networks.network import MakeImages, Network, Observation
 from evaluator.records import Precision
 from tests.networks import SIDE, as_backbone, bench, gap_network, random_images
 
-CPU = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
+CPU = (
+    "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: "
+    "you tried to allocate 9 bytes."
+)
 
 
 def room_for(most: int, error: Exception) -> MakeImages:

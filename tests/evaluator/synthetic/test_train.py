@@ -88,9 +88,7 @@ def probed(name: str, *, with_object: bool) -> float:
     )
 
 
-def test_a_classifier_fitted_to_backgrounds_stays_at_chance_where_one_fitted_to_images_does_not() -> (
-    None
-):
+def test_a_classifier_fitted_to_backgrounds_alone_stays_at_chance() -> None:
     assert (
         probed("synthetic_cnn", with_object=False)
         < CHANCE + 3 * (CHANCE * (1 - CHANCE) / 300) ** 0.5
@@ -130,7 +128,7 @@ def test_the_script_writes_weights_and_says_how_good_they_are(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_shipped_weights_come_from_the_script(name: str, tmp_path: Path) -> None:
-    """As good, and within two minutes; the same bytes on the machine and the torch that made them."""
+    """As good, within two minutes; the same bytes on the machine and torch that made them."""
     begun = process_time()
     main([name, "-o", str(tmp_path / "again.safetensors")])
     assert process_time() - begun < 120

@@ -16,7 +16,10 @@ from evaluator.records import ImageRef, Preprocessing
 from evaluator.truth.folder import Truths
 
 XML = "<annotation><size><width>300</width><height>240</height></size>{}</annotation>"
-BOX = "<object><name>a</name><bndbox><xmin>101</xmin><ymin>81</ymin><xmax>200</xmax><ymax>160</ymax></bndbox></object>"
+BOX = (
+    "<object><name>a</name><bndbox><xmin>101</xmin><ymin>81</ymin>"
+    "<xmax>200</xmax><ymax>160</ymax></bndbox></object>"
+)
 
 
 @pytest.fixture

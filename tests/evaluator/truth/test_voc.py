@@ -21,7 +21,8 @@ def boxed(
         + "</bndbox></object>"
         for one in corners
     )
-    return f"<annotation><folder>a</folder><size>{size}<depth>3</depth></size>{objects}</annotation>".encode()
+    head = f"<folder>a</folder><size>{size}<depth>3</depth></size>"
+    return f"<annotation>{head}{objects}</annotation>".encode()
 
 
 def pixels(data: bytes) -> list[list[int]]:

