@@ -76,11 +76,11 @@ class RaySettings:
 
 @dataclass(frozen=True)
 class DriverSettings:
-    """Settings of a run that do not decide which numbers it has.
+    """Settings of a run that change its numbers by rounding only.
 
-    The batch size decides in which order floating-point sums are made: rows differ by up to 5e-6
-    between batch sizes. Curves of one stored map agree to 1e-6; of maps that differ in the last
-    digit, they differ by up to 2e-4 where pixels are nearly tied.
+    Batch size and number of threads decide in which order floating-point sums are made: rows in
+    float32 differ by up to 5e-6. Curves of one stored map agree to 1e-6; those of maps that differ
+    in the last digit by up to 4e-4, where pixels are nearly tied (docs/metrics.md).
 
     Attributes:
         devices: one worker each: ``cpu``, ``cuda:N``; repeated for several workers on one.

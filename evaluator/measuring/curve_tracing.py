@@ -16,7 +16,7 @@ from torchvision.transforms.functional import gaussian_blur
 
 from evaluator.catalog import formula as formula_of
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
-from evaluator.metrics.curves import Frame, area_under_curve, inner_steps, pixel_ranks
+from evaluator.metrics.curves import Frame, area_under_curve, inner_steps
 from evaluator.networks.network import Network
 from evaluator.networks.transfer import to_device
 
@@ -91,8 +91,7 @@ class CurveTracer:
         """
         saliency = saliency_of(maps, self._network)
         each = [
-            pixel_ranks(saliency.part(place, place + 1).pixels()).int()
-            for place in range(len(saliency.values))
+            saliency.part(place, place + 1).ranks().int() for place in range(len(saliency.values))
         ]
         return torch.cat(each).expand(len(maps), -1, -1)
 

@@ -1,11 +1,9 @@
-"""A saliency map ``U`` as it is held.
-
-At low resolution, with the pixels made only where a network must see them.
+"""A saliency map ``U``: values at low resolution, pixels made where a network must see them.
 
 Bilinear upsampling is linear and separable, ``U = P L Qᵀ``, so what the metrics ask of the H·W
 pixels, mean and scatter, are sums over the h·w values of ``L`` with the small matrices ``PᵀP`` and
-``QᵀQ``: equal in real arithmetic, in float64 here, at a thousandth of the work (49 values for 50
-176 pixels).
+``QᵀQ``: equal in real arithmetic, in float64 here, at a thousandth of the work (49 values for
+50 176 pixels).
 """
 
 from __future__ import annotations
@@ -18,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from evaluator.measuring.maps import upsample
+from evaluator.measuring.maps import upsample, upsample_exactly
+from evaluator.metrics.curves import pixel_ranks
 
 
 class Saliency:
@@ -26,7 +25,8 @@ class Saliency:
 
     Args:
         values: ``[B, h, w]`` in [0, 1], to be upsampled; of the size of the image for a map that is
-        made at full resolution. height: H in pixels; ``width``: W.
+            made at full resolution.
+        height: H in pixels; ``width``: W.
     """
 
     def __init__(self, values: Tensor, height: int, width: int) -> None:
@@ -35,19 +35,24 @@ class Saliency:
         self._whole = values.shape[1:] == self._size
 
     def part(self, start: int, stop: int) -> Saliency:
-        """The maps of images ``start`` to ``stop``.
-
-        One map that stands for all images stays one.
-        """
+        """Return the maps of images ``start`` to ``stop``; one that stands for all stays one."""
         return self if len(self.values) == 1 else Saliency(self.values[start:stop], *self._size)
 
     def chosen(self, places: Sequence[int]) -> Saliency:
-        """The maps of some images, in that order."""
+        """Return the maps of some images, in that order."""
         return Saliency(self.values[list(places)], *self._size)
 
     def pixels(self) -> Tensor:
         """``U``, ``[B, H, W]``."""
         return self.values if self._whole else upsample(self.values, *self._size)
+
+    def ranks(self) -> Tensor:
+        """Rank of every pixel in descending saliency, ``[B, H, W]``, ties by pixel index.
+
+        A function of ``values`` alone: see ``maps.upsample_exactly``.
+        """
+        exact = self.values if self._whole else upsample_exactly(self.values, *self._size)
+        return pixel_ranks(exact)
 
     def mean(self) -> Tensor:
         """Mean over the pixels, ``[B]``, float64.
@@ -71,25 +76,22 @@ class Saliency:
         return (down.gram @ first @ across.gram * second).sum((1, 2))
 
     def _centred(self) -> Tensor:
-        """The weights of a pixel add up to 1, so a constant may go before the upsampling."""
+        """The values less the mean: the weights of a pixel add up to 1, so it may go first."""
         return self.values.double() - self.mean()[:, None, None]
 
     def _weights(self) -> tuple[_Weights, _Weights]:
-        """Of the columns and of the rows."""
+        """The upsampling weights of the columns and of the rows."""
         (_, h, w), device = self.values.shape, self.values.device
         return _weights(w, self._size[1], device), _weights(h, self._size[0], device)
 
 
 def masked(images: Tensor, saliency: Saliency) -> Tensor:
-    """The explanation maps ``e = x ⊙ U`` in normalised space.
-
-    ``[n, 3, H, W]`` → ``[n, 3, H, W]``.
-    """
+    """Make the explanation maps ``e = x ⊙ U`` in normalised space, ``[n, 3, H, W]``."""
     return images * saliency.pixels()[:, None]
 
 
 class _Weights(NamedTuple):
-    """Along one side, ``P`` ``[H, h]`` says how much each low-resolution value weighs in each pixel.
+    """Upsampling along one side: ``P`` ``[H, h]``, the weight of each value in each pixel.
 
     Attributes:
         mean: ``[h]``, the mean weight of each value; ``gram``: ``PᵀP``, ``[h, h]``.

@@ -27,6 +27,12 @@ class Saliency(Protocol):
     def pixels(self) -> Tensor:
         """``U``, ``[B, H, W]``."""
 
+    def ranks(self) -> Tensor:
+        """Rank of every pixel in descending saliency, ``[B, H, W]``, 0 for the most salient.
+
+        Ties by pixel index, row by row. The order is the same on every device and in every batch.
+        """
+
     def mean(self) -> Tensor:
         """Mean over the pixels, ``[B]``, float64."""
 

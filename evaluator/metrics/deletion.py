@@ -30,7 +30,7 @@ def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tenso
     Args:
         images: ``x``, ``[n, 3, H, W]``, normalised; here and below, one of them stands for n.
         empty: ``[n, 3, H, W]``, what a removed pixel becomes: zeros, ``[n, 1, 1, 1]``.
-        ranks: ``[n, H, W]``, ``curves.pixel_ranks``.
+        ranks: ``[n, H, W]``, ``Saliency.ranks``.
         pixels: ``[n]``, how many are removed.
 
     Returns:

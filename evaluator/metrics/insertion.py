@@ -32,7 +32,7 @@ def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tenso
     Args:
         images: ``x``, ``[n, 3, H, W]``, normalised; here and below, one of them stands for n.
         empty: ``[n, 3, H, W]``, where the curve starts: zeros, ``[n, 1, 1, 1]``, or the blurred
-        image. ranks: ``[n, H, W]``, ``curves.pixel_ranks``. pixels: ``[n]``, how many are shown.
+        image. ranks: ``[n, H, W]``, ``Saliency.ranks``. pixels: ``[n]``, how many are shown.
 
     Returns:
         ``[n, 3, H, W]``.

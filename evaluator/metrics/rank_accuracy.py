@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evaluator.metrics.base import Explained, Metric
-from evaluator.metrics.curves import pixel_ranks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,5 +36,5 @@ def measure(explained: Explained) -> Tensor:
     """
     assert explained.truth is not None
     size = explained.truth.sum((1, 2))
-    most_salient = pixel_ranks(explained.saliency.pixels()) < size[:, None, None]
+    most_salient = explained.saliency.ranks() < size[:, None, None]
     return (most_salient & explained.truth).sum((1, 2)).double() / size

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evaluator.metrics.base import Explained, Metric
-from evaluator.metrics.curves import pixel_ranks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,28 +44,37 @@ def measure(explained: Explained) -> Tensor:
         ``[B]``, float64.
     """
     assert explained.probe is not None
-    saliency = explained.saliency.pixels().expand(len(explained.clean), -1, -1)
-    missing = _REMOVALS[explained.settings.road_removal](saliency)
+    if explained.settings.road_removal == "released":
+        missing = missing_by_percentile(explained.saliency.pixels())
+    else:
+        missing = missing_by_rank(explained.saliency.ranks())
+    missing = missing.expand(len(explained.clean), -1, -1, -1)
     most, least = explained.probe.without(missing).chunk(2, dim=1)
     return (least.mean(1) - most.mean(1)) / 2
 
 
-def missing_by_rank(saliency: Tensor) -> Tensor:
-    """Which pixels are missing, ``[B, 8, H, W]`` bool.
+def missing_by_rank(ranks: Tensor) -> Tensor:
+    """Choose the missing pixels: the most salient at each of ``PERCENT``, then the least salient.
 
-    The most salient at each of ``PERCENT``, then the least salient.
+    Args:
+        ranks: ``[B, H, W]``, ``Saliency.ranks``.
+
+    Returns:
+        ``[B, 8, H, W]`` bool.
     """
-    ranks, pixels = pixel_ranks(saliency)[:, None], saliency[0].numel()
-    counts = ranks.new_tensor([-(-pixels * percent // 100) for percent in PERCENT])[
-        None, :, None, None
-    ]
-    return _joined(ranks < counts, ranks >= pixels - counts)
+    pixels = ranks[0].numel()
+    counts = ranks.new_tensor([-(-pixels * percent // 100) for percent in PERCENT])
+    counts = counts[None, :, None, None]
+    return _joined(ranks[:, None] < counts, ranks[:, None] >= pixels - counts)
 
 
 def missing_by_percentile(saliency: Tensor) -> Tensor:
-    """The same as pytorch-grad-cam 1.5.7 chooses them.
+    """Choose the missing pixels as pytorch-grad-cam 1.5.7 does, ``[B, 8, H, W]`` bool.
 
-    What is not below a percentile of ``U``, or of ``1 − U``.
+    Those that are not below a percentile of ``U``, then of ``1 − U``.
+
+    Args:
+        saliency: ``U``, ``[B, H, W]``.
     """
 
     def reached(values: Tensor) -> Tensor:
@@ -79,11 +87,8 @@ def missing_by_percentile(saliency: Tensor) -> Tensor:
 
 
 def _joined(most: Tensor, least: Tensor) -> Tensor:
-    """``[B, 4, H, W]`` each → ``[B, 8, H, W]``."""
+    """Join two ``[B, 4, H, W]`` to ``[B, 8, H, W]``."""
     batch, _, height, width = most.shape
     both = most.new_empty((batch, 2 * len(PERCENT), height, width))
     both[:, : len(PERCENT)], both[:, len(PERCENT) :] = most, least
     return both
-
-
-_REMOVALS = {"rank": missing_by_rank, "released": missing_by_percentile}

@@ -74,12 +74,10 @@ def test_curves_agree_with_the_slow_loop(network: str, insertion_start: str) -> 
 
 
 def saliency(known: StoredMap) -> Tensor:
-    """``U`` as the evaluator upsamples it: which of two nearly equal pixels goes first depends on
-    the last bit.
-    """
+    """``U`` in float64: which of two nearly equal pixels goes first depends on the last bit."""
     if known.values is None:
         return fake_map(SIDE, SIDE)
-    return upsample(pixels(known.values).view(1, 8, 8), SIDE, SIDE)[0]
+    return upsample(pixels(known.values).view(1, 8, 8).double(), SIDE, SIDE)[0]
 
 
 class ExactNetwork(nn.Module):

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from evaluator.measuring.imputation import impute
+from evaluator.metrics.curves import pixel_ranks
 from evaluator.metrics.road import missing_by_rank
 from tests.networks import random_images
 
@@ -49,7 +50,7 @@ def slow(image: Tensor, missing: Tensor) -> Tensor:
 def salient_holes(side: int, seed: int) -> Tensor:
     """What ROAD takes out under a smooth map."""
     low = torch.rand(1, 1, 5, 5, generator=torch.Generator().manual_seed(seed))
-    return missing_by_rank(interpolate(low, size=(side, side), mode="bilinear")[0])
+    return missing_by_rank(pixel_ranks(interpolate(low, size=(side, side), mode="bilinear")[0]))
 
 
 @pytest.mark.parametrize("side", [48, 75, 33, 8])

@@ -17,13 +17,17 @@ from torch import Tensor, nn
 
 from evaluator.backbone_spec import parse_backbone
 from evaluator.errors import RunFailed
-from evaluator.images import find_images
+from evaluator.execution.request import DriverSettings
+from evaluator.images import find_images, planned_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession, open_session
+from evaluator.measuring.trial import trial_images
 from evaluator.networks import batch_size_search
 from evaluator.plan import RunPlan
 from evaluator.plan_validation import validated, validated_plan
 from evaluator.records import ImageRef, Row, StoredMap, Unit
+from evaluator.store.reader import RunReader
+from tests.evaluator.execution.support import Run
 from tests.shared import SAMPLE, needs_sample
 
 METHODS = ("gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "fakecam")
@@ -331,3 +335,41 @@ def test_curves_of_one_map_do_not_depend_on_the_size_of_batches(session: Evaluat
         opened.close()
     assert found[0].keys() == {"deletion", "insertion"}
     assert found[0] == pytest.approx(found[1], abs=1e-6)
+
+
+def test_two_workers_trace_the_curves_of_one(tmp_path: Path) -> None:
+    """Two processes, one image in a forward, against one session with sixteen: the same maps."""
+    (tmp_path / "data").mkdir()
+    for place in range(4):
+        pixels = trial_images(1, seed=place)[0].clamp(-2, 2).mul(60).add(128).byte()
+        picture = Image.fromarray(pixels.permute(1, 2, 0).numpy()).resize((72, 64))
+        picture.save(tmp_path / "data" / f"{place}.png")
+    metrics = ("deletion", "insertion")
+    plan = plan_of(
+        tmp_path / "data",
+        backbones=("synthetic_cnn",),
+        methods=("gradcam", "layercam"),
+        metrics=metrics,
+        curve_steps=8,
+    )
+    settings = DriverSettings(devices=("cpu", "cpu"), batch_size=1)
+    run = Run(tmp_path / "two.db", plan, settings)
+    run.launch()
+    assert run.wait(120).state == "complete", run.log()
+    with RunReader(run.db) as reader:
+        cells = [cell.id for cell in reader.cells()]
+        maps = {
+            (cell, image.id): StoredMap(row.target, row.y, row.o, row.map)
+            for cell in cells
+            for row, image, _ in reader.rows.of_cell(cell)
+        }
+        stored = {(one.cell, one.image, one.metric): one for one in reader.rows.every_measurement()}
+        assert len(reader.workers()) == 2
+    assert len(stored) == 16
+    session = open_session(SessionSettings(plan, str(tmp_path / "data"), batch_size=16))
+    session.load(0)
+    whole = Unit(0, 0, 0, tuple(cells), plan.methods, planned_images(plan).images, metrics, maps)
+    for found in session.evaluate(whole).measurements:
+        traced = stored[found.cell, found.image, found.metric]
+        assert found.value == pytest.approx(traced.value, abs=1e-6)
+    session.close()

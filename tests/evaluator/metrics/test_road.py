@@ -16,6 +16,7 @@ from evaluator.measuring.probing import MapProbe, ProbedImages
 from evaluator.measuring.saliency import Saliency
 from evaluator.measuring.stored_maps import MapOfImage
 from evaluator.metrics.base import Explained, MetricSettings
+from evaluator.metrics.curves import pixel_ranks
 from evaluator.metrics.road import METRIC, measure, missing_by_percentile, missing_by_rank
 from evaluator.records import StoredMap
 from tests.agreement import keys_of, small_bench
@@ -58,7 +59,7 @@ def road(
 
 def test_a_fifth_of_ten_pixels_is_two() -> None:
     values = torch.tensor([[[0.9, 0.1, 0.8, 0.2, 0.7], [0.3, 0.6, 0.4, 0.5, 0.0]]])
-    missing = missing_by_rank(values)[0]
+    missing = missing_by_rank(pixel_ranks(values))[0]
     assert missing.flatten(1).sum(1).tolist() == [2, 4, 6, 8, 2, 4, 6, 8]
     assert missing[0].int().tolist() == [[1, 0, 1, 0, 0], [0, 0, 0, 0, 0]]
     assert missing[4].int().tolist() == [[0, 1, 0, 0, 0], [0, 0, 0, 0, 1]]
@@ -72,7 +73,7 @@ def test_where_half_of_the_map_is_zero_a_rank_takes_out_sixty_percent_and_a_perc
     it.
     """
     values = torch.tensor([[[0.9, 0.8, 0.7, 0.6, 0.5], [0.0, 0.0, 0.0, 0.0, 0.0]]])
-    by_rank, released = missing_by_rank(values)[0], missing_by_percentile(values)[0]
+    by_rank, released = missing_by_rank(pixel_ranks(values))[0], missing_by_percentile(values)[0]
     assert by_rank.flatten(1).sum(1).tolist() == [2, 4, 6, 8, 2, 4, 6, 8]
     assert by_rank[2].int().tolist() == [[1, 1, 1, 1, 1], [1, 0, 0, 0, 0]]
     assert by_rank[4].int().tolist() == [[0, 0, 0, 0, 0], [0, 0, 0, 1, 1]]
