@@ -67,7 +67,6 @@ TESTED_IN = {
     "evaluator/measuring/test_session.py": "evaluator.measuring.image_loading "
     "evaluator.measuring.unit_results",
     "evaluator/methods/test_eigengradcam.py": "evaluator.methods.principal",
-    "evaluator/metrics/test_init.py": "evaluator.metrics.base",
     "evaluator/networks/test_backbone_loading.py": "evaluator.networks.building",
     "evaluator/networks/test_bfloat16_copy.py": "evaluator.networks.batch_norm_folding",
     "evaluator/test_user_code.py": "evaluator.source_finder",

@@ -192,7 +192,7 @@ def _better(first: CellView, second: CellView, metric: str) -> bool:
     one, other = first.mean(metric), second.mean(metric)
     assert one is not None
     assert other is not None
-    return known_metrics()[metric].sign * (one.value - other.value) > 0
+    return known_metrics()[metric].is_better(one.value, other.value)
 
 
 def _curves(metric: str) -> Draw:
@@ -202,9 +202,7 @@ def _curves(metric: str) -> Draw:
             points = _mean_curve(reader, view, metric)
             if points is not None:
                 axes.plot(np.linspace(0, 100, len(points)), 100 * points, label=_label(view))
-        axes.set_xlabel(
-            f"pixels {'removed' if known_metrics()[metric].better == 'lower' else 'inserted'}, %"
-        )
+        axes.set_xlabel(f"pixels {known_metrics()[metric].curve_pixels}, %")
         axes.set_ylabel("probability of the class, %")
 
     return draw

@@ -76,7 +76,7 @@ def best_first(view: CellView, metric: str) -> tuple[bool, float]:
     Raises:
         UsageError: no such metric.
     """
-    sign = 1 if metric in MEANS_OF_IMAGES else catalog.metric(metric).sign
+    sign = catalog.metric(metric.removeprefix("mean_image_")).sign
     mean = view.mean(metric)
     return mean is None, -sign * mean.value if mean else 0.0
 

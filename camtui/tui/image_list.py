@@ -26,14 +26,6 @@ class ListedImage(NamedTuple):
     row: Row | None
 
 
-def is_ascending(metric: str, worst: bool) -> bool:
-    """Tell whether the list runs from low to high values.
-
-    That is the worst of a metric where higher is better, or the best of the others.
-    """
-    return (known_metrics()[metric].sign > 0) == worst
-
-
 def page(
     reader: RunReader, cell: int, metric: str, ascending: bool, after: RankedImage | None
 ) -> list[ListedImage]:

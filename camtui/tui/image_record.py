@@ -62,7 +62,7 @@ def read_image_record(
     """
     ref = reader.images.get(image)
     row = reader.rows.get(cell.id, image)
-    ascending = (known_metrics()[metric].sign > 0) == worst
+    ascending = known_metrics()[metric].is_ascending(worst_first=worst)
     try:
         rank = reader.ranking.rank_of(cell.id, metric, image, ascending=ascending)
     except CamtuiError:  # an optional metric of which no image has a value yet
@@ -84,7 +84,7 @@ def neighbour(
     value = record.value(metric)
     if value is None:
         return None
-    ascending = (known_metrics()[metric].sign > 0) == worst
+    ascending = known_metrics()[metric].is_ascending(worst_first=worst)
     after = RankedImage(record.image.id, value)
     found = reader.ranking.page(
         record.cell.id, metric, ascending=ascending == (step > 0), limit=1, after=after
@@ -94,7 +94,7 @@ def neighbour(
 
 def first_image(reader: RunReader, cell: int, metric: str, *, worst: bool) -> int | None:
     """Find the worst (or best) image of a cell."""
-    ascending = (known_metrics()[metric].sign > 0) == worst
+    ascending = known_metrics()[metric].is_ascending(worst_first=worst)
     found = reader.ranking.page(cell, metric, ascending=ascending, limit=1)
     return found[0].image if found else None
 

@@ -94,6 +94,5 @@ def _curve_block(
         [Field(f"{labels.get(row, ''):>5} ", "dim"), Field(line, role)]
         for row, line in enumerate(plot.lines())
     ]
-    word = "removed" if metric.better == "lower" else "shown"
-    axis = f"{f'100 % of pixels {word}':>{width - 7}}"
+    axis = f"{f'100 % of pixels {metric.curve_pixels}':>{width - 7}}"
     return [*lines, [Field(f"{'':>6}0{axis[-(width - 7) :]}", "dim")]]

@@ -65,7 +65,8 @@ def upsample_exactly(values: Tensor, height: int, width: int) -> Tensor:
     whole = (values.double() * 2**bits).round()
     rows = _integer_weights(values.shape[1], height, values.device)
     columns = _integer_weights(values.shape[2], width, values.device)
-    return rows @ whole @ columns.T
+    pixels: Tensor = rows @ whole @ columns.T
+    return pixels
 
 
 @cache

@@ -88,6 +88,22 @@ class Metric:
         """
         return 1 if self.better == "higher" else -1
 
+    def is_better(self, value: float, other: float) -> bool:
+        """Whether the first value is better than the second."""
+        return self.sign * value > self.sign * other
+
+    def is_ascending(self, *, worst_first: bool) -> bool:
+        """Whether values rise in a list from the worst to the best, or from the best to the worst."""
+        return (self.better == "higher") == worst_first
+
+    @property
+    def curve_pixels(self) -> str:
+        """What happens to the pixels along the curve: ``removed`` or ``shown``.
+
+        A curve that is better when it is low removes the most salient pixels.
+        """
+        return "removed" if self.better == "lower" else "shown"
+
     @property
     def pixels(self) -> bool:
         """Whether the images must be decoded: it shows them to the network again."""

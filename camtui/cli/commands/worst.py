@@ -61,7 +61,7 @@ def worst(
     from camtui.format.select import find_cell
 
     chosen = find_cell(reader, cell) if cell else _leading_cell(reader)
-    ascending = (metric.sign > 0) != best
+    ascending = metric.is_ascending(worst_first=not best)
     ranked = reader.ranking.page(chosen.id, metric.key, ascending=ascending, limit=limit)
     if not ranked:
         raise NotFound(

@@ -21,7 +21,6 @@ from camtui.tui.image_list import (
     group_line,
     image_line,
     in_order,
-    is_ascending,
     list_columns,
     other_metrics,
     page,
@@ -181,7 +180,8 @@ class CellScreen(RunScreen):
     async def _more(self) -> None:
         """Read the next page, behind the last image that is listed."""
         after = self._listed[-1].ranked if self._listed else None
-        metric, ascending = self.metric, is_ascending(self.metric, self.worst)
+        metric = self.metric
+        ascending = known_metrics()[metric].is_ascending(worst_first=self.worst)
         found = await self.ask(lambda reader: page(reader, self.cell_id, metric, ascending, after))
         if not self._class_names and self.cell is not None:
             self._class_names = await self.connection.class_names(self.cell.backbone)

@@ -62,7 +62,7 @@ def exact_pixels(values: Tensor, height: int, width: int) -> list[Fraction]:
     down = [shares(row, len(table), height) for row in range(height)]
     across = [shares(column, len(table[0]), width) for column in range(width)]
     return [
-        sum(table[i][j] * p * q for i, p in rows for j, q in columns)
+        sum((table[i][j] * p * q for i, p in rows for j, q in columns), Fraction(0))
         for rows, columns in product(down, across)
     ]
 
