@@ -1,6 +1,4 @@
-"""What every method and metric must do, tried on small networks.
-
-One verdict for each rule, with the number that was found.
+"""The rules for methods and metrics, tried on small networks: a verdict for each, with its number.
 
 ``python -m evaluator.measuring.conformance`` prints one JSON line for each, for ``camtui check``,
 which never holds torch.
@@ -51,22 +49,18 @@ from evaluator.user_code import error_text
 
 BATCHES = (1, 3, 16)
 TOLERANCE = 1e-4
-"""How far two maps in [0, 1] that must be equal may be apart: sums of float32 in another order."""
+"""Largest difference of two maps in [0, 1] that must be equal: sums of float32 in another order."""
 
 MANY = 64
 
 
 Values = Callable[[int, int], Tensor]
-"""``(first, last)`` → what is computed for some of sixteen inputs in one batch, a number or a map
-for each.
+"""Computes, for inputs ``first`` to ``last`` of sixteen in one batch, a number or a map for each.
 """
 
 
 def verdicts_of_method(method: Method) -> Iterator[Verdict]:
-    """Every rule for a method, with the options that it has.
-
-    After an exception no other rule is tried.
-    """
+    """Try every rule for a method with its options; after an exception no other rule is tried."""
     if isinstance(method, FixedMap):
         yield from _guarded(method, _fixed_map_verdicts(method))
         return
@@ -80,7 +74,7 @@ def verdicts_of_method(method: Method) -> Iterator[Verdict]:
 
 
 def _guarded(subject: object, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
-    """The verdicts; what the subject raises is one too, and the last."""
+    """Yield the verdicts; an exception of the subject is one too, and the last."""
     try:
         yield from verdicts
     except (MethodFault, CamtuiError) as error:
@@ -144,10 +138,7 @@ def _finite(rule: str, values: Tensor, name: str) -> Verdict:
 
 
 def _untouched(method: Method, network: Network, name: str) -> Verdict:
-    """Nothing that other methods read is written to.
-
-    Also where the count of writes does not tell.
-    """
+    """Check that nothing is overwritten that other methods read, counted or not."""
     images = trial_images(3)
     view = view_of(network, images, keys_of(3))
     read = {
@@ -165,10 +156,7 @@ def _untouched(method: Method, network: Network, name: str) -> Verdict:
 
 
 def _independent(values: Values, name: str) -> Iterator[Verdict]:
-    """The same alone and in batches, the same twice.
-
-    And nothing kept from one batch for the next.
-    """
+    """Check that values do not depend on the batch, on chance or on the batch before."""
     _seed()
     whole = values(0, 16)
     for size in BATCHES[:-1]:
@@ -185,15 +173,15 @@ def _seed() -> None:
 
 
 def _seeded(values: Values, first: int, last: int) -> Tensor:
-    """With the same random numbers: what still differs comes from what was computed before."""
+    """Compute with the same random numbers: a difference then comes from earlier batches."""
     _seed()
     return values(first, last)
 
 
 def _forwards(method: Method, network: Network, name: str) -> Verdict:
-    """Images that went through the network for one row, against what ``forwards`` says.
+    """Compare the images that go through the network for one row with ``forwards``.
 
-    The zero image counts once per backbone.
+    The zero image, once per backbone, is not counted.
     """
     network.baseline_confidence()
     counted, images = 0, trial_images(4)
@@ -215,7 +203,7 @@ def _forwards(method: Method, network: Network, name: str) -> Verdict:
 
 
 def _zero_map(method: Method, head: Head, name: str) -> Verdict:
-    """An activation that is zero everywhere: the rows are numbers, whatever the map is."""
+    """Check that the rows of an activation that is zero everywhere are numbers."""
     network = trial_network(head, dead=True)
     scores = Pipeline(network).outcomes(Batch(trial_images(2), keys_of(2)), [method])[method.name]
     if isinstance(scores, Fault):
@@ -265,7 +253,7 @@ def _fixed_map_verdicts(method: FixedMap) -> Iterator[Verdict]:
 
 
 def verdicts_of_metric(metric: Metric, module: ModuleType) -> Iterator[Verdict]:
-    """Every rule for a metric; after an exception no other rule is tried.
+    """Try every rule for a metric; after an exception no other rule is tried.
 
     Args:
         module: has its ``measure``, or ``frame`` and ``ends``.
@@ -355,17 +343,14 @@ def _stored(scores: Scores, place: int, image: int) -> MapOfImage:
 
 
 def verdicts_of(axis: str, spec: str) -> Iterator[Verdict]:
-    """Every rule for a method with its options, or for a metric, that this process knows."""
+    """Try every rule for a method with its options, or for a metric, that this process knows."""
     if axis == "method":
         return chain(verdicts_of_method(catalog.method(spec)), verdicts_on_photographs(spec))
     return verdicts_of_metric(catalog.metric(spec), catalog.formula(spec))
 
 
 def main() -> None:
-    """Check ``{"axis", "spec"}``, or code, ``{"reference", "sha256", "tail"}``.
-
-    Its axis is what its kind is.
-    """
+    """Check ``{"axis", "spec"}``, or code: ``{"reference", "sha256", "tail"}``."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the user's code prints is no answer
     asked: dict[str, Any] = json.load(sys.stdin)
@@ -385,7 +370,7 @@ def main() -> None:
 
 
 def _admitted(asked: dict[str, Any]) -> tuple[str, str]:
-    """Axis and spec of code that this process has imported."""
+    """Import the code of a request; return its axis and spec."""
     reference = as_reference(asked["reference"])
     user_code.allow({reference.text: asked["sha256"]})
     found = user_code.load(reference)

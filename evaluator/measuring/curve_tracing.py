@@ -1,7 +1,4 @@
-"""Deletion and insertion curves from stored maps.
-
-No pass over the clean image, no method, ``S − 1`` forwards for each curve.
-"""
+"""Deletion and insertion curves from stored maps: ``S − 1`` forwards for each curve."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from evaluator.networks.transfer import to_device
 
 
 class _Distinct(NamedTuple):
-    """The different maps among those asked for; P of them.
+    """The P distinct maps among those asked for.
 
     Methods whose maps are equal by construction share their curves.
 
@@ -54,7 +51,7 @@ class CurveTracer:
     def trace(
         self, images: Tensor, maps: Sequence[MapOfImage], metrics: Sequence[str]
     ) -> dict[str, list[list[float]]]:
-        """Curves of S + 1 confidences, in the order of ``maps``, for each metric.
+        """Trace curves of S + 1 confidences, in the order of ``maps``, for each metric.
 
         Args:
             images: ``[B, channels, H, W]``, normalised.
@@ -85,9 +82,9 @@ class CurveTracer:
         )
 
     def _ranks(self, maps: Sequence[MapOfImage]) -> Tensor:
-        """Pixel ranks of maps of one kind, ``[n, H, W]``, int32.
+        """Rank the pixels of maps of one kind, ``[n, H, W]``, int32.
 
-        Sorted one by one, since int64 ranks of many take memory.
+        They are sorted one by one, since int64 ranks of many take memory.
         """
         saliency = saliency_of(maps, self._network)
         each = [
@@ -112,7 +109,7 @@ class CurveTracer:
         return torch.cat([first[:, None], inner, last[:, None]], 1)
 
     def _inner(self, frame: Frame, images: Tensor, start: Tensor, maps: _Distinct) -> Tensor:
-        """Confidence at every inner step of every map, ``[P, S − 1]``.
+        """Measure the confidence at every inner step of every map, ``[P, S − 1]``.
 
         Forwards are filled across maps.
         """
@@ -143,15 +140,15 @@ class CurveTracer:
 
 
 def _kind(one: MapOfImage) -> str:
-    """Maps that one tensor can hold: those of the layer's size, or copies of one fixed map."""
+    """Key of the maps that one tensor can hold: of the layer's size, or copies of one fixed map."""
     return one.method if one.stored.values is None else ""
 
 
 def curve_area(curve: Sequence[float]) -> float:
-    """The area under one curve, trapezoid rule, a fraction in [0, 1]."""
+    """Integrate one curve by the trapezoid rule; a fraction in [0, 1]."""
     return float(area_under_curve(torch.tensor([curve], dtype=torch.float64))[0])
 
 
 def curve_bytes(curve: Sequence[float]) -> bytes:
-    """A curve as stored: S + 1 points, float16 little-endian."""
+    """Encode a curve as it is stored: S + 1 points, float16 little-endian."""
     return np.asarray(curve, dtype="<f2").tobytes()

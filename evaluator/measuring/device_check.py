@@ -1,4 +1,4 @@
-"""What a CUDA machine is like to torch, and whether a GPU computes the CPU's rows.
+"""The CUDA machine as torch sees it, and whether a GPU computes the CPU's rows.
 
 ``python -m evaluator.measuring.device_check`` prints the facts as one JSON line, ``… cuda:0`` the
 check of one device; for ``camtui doctor``, which never holds torch. Each device is checked in a
@@ -32,20 +32,20 @@ _IMAGES = 8
 _COMPARED = ("y", "o", "coherency", "complexity", "adcc")
 
 TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "mixed": 1e-3, "bf16": 5e-2}
-"""How far a number of a row may be from the CPU's in float32: gradient rows under ``mixed`` are
-measured in float32.
+"""Largest difference of a number of a row from the CPU's in float32: gradient rows under ``mixed``
+are measured in float32.
 """
 
 
 @dataclass(frozen=True)
 class MachineFacts:
-    """What torch says of the machine.
+    """The CUDA machine as torch describes it.
 
     Attributes:
         cuda_build: the CUDA that torch was built for, empty for a build without; ``driver_cuda``:
-        the newest the driver knows. devices: names, empty where CUDA does not start; ``error``:
-        why, in torch's words. tf32: whether a run would compute float32 in TF32: never, unless
-        something is wrong.
+            the newest the driver knows.
+        devices: names, empty where CUDA does not start; ``error``: why, in torch's words.
+        tf32: whether a run would compute float32 in TF32: never, unless something is wrong.
     """
 
     torch: str
@@ -59,11 +59,12 @@ class MachineFacts:
 
 @dataclass(frozen=True)
 class DeviceCheck:
-    """What one device made of one batch.
+    """The rows that one device computed of one batch.
 
     Attributes:
         difference: the largest between a number of its rows and the CPU's; ``seconds``: that the
-        device took. error: why there is none; empty where all went well.
+            device took.
+        error: why there is none; empty where all went well.
     """
 
     device: str

@@ -1,6 +1,6 @@
-"""What a method does wrong costs its own rows.
+"""Calls of methods that may go wrong: exceptions, timeouts, wrong shapes, overwritten tensors.
 
-What it raises, how long it takes, what it returns, what it overwrites.
+A fault costs the method's own rows, no others.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from evaluator.user_code import error_text
 
 T = TypeVar("T")
 
-HANGS = 2
-"""So often a method may take too long in one session; then it is not called again."""
+MAX_TIMEOUTS = 2
+"""Number of timeouts of a method in one session after which it is not called repeated."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Fault:
 
     Attributes:
         reason: stable short word for grouping; ``detail``: one line for people, with the line of
-        the method's file. by_image: another image may fare better.
+            the method's file.
+        by_image: another image may fare better.
     """
 
     reason: str
@@ -53,54 +54,52 @@ class MethodFault(Exception):
 
 
 def is_formula_error(error: Exception) -> bool:
-    """Whether an exception is the doing of the formula that raised it, not of memory, a device.
-
-    Or something said on purpose.
-    """
+    """Tell whether an exception is the formula's own: no memory, device or camtui error."""
     return not (isinstance(error, CamtuiError) or is_out_of_memory(error) or loses_device(error))
 
 
 def metric_error_text(key: str, error: Exception) -> str:
-    """``mymetric.py:12: ValueError: …``, what the formula of a metric has raised."""
+    """Describe an exception of a metric's formula: ``mymetric.py:12: ValueError: …``."""
     return error_text(error, Path(formula(key).__file__ or "/").parent)
 
 
-class _TooLong(BaseException):
-    """Raised by the clock within the method, in the line where it is.
+class _MethodTimeout(BaseException):
+    """A method made no forward pass in time; raised in the line where it is.
 
-    No ``except Exception`` of its own stops it.
+    A ``BaseException``, so that no ``except Exception`` of the method stops it.
     """
 
 
 class Guard:
-    """Calls methods, and turns what goes wrong in one into a ``MethodFault``.
+    """Calls methods, and turns what goes wrong in them into a ``MethodFault``.
 
     Args:
         seconds: how long a method that is not camtui's own may go without a forward pass; 0 for no
-        limit. forwards: counts the forward passes so far.
+            limit.
+        forwards: counts the forward passes so far.
     """
 
     def __init__(self, seconds: float, forwards: Callable[[], int]) -> None:
         self._seconds = seconds
         self._forwards = forwards
-        self._hangs: Counter[str] = Counter()
+        self._timeouts: Counter[str] = Counter()
 
     def call(self, method: Method, compute: Callable[[], T]) -> T:
-        """What ``compute`` returns; it calls the method.
+        """Return the value of ``compute``, which calls the method.
 
         Raises:
             MethodFault: the method raised, or took too long.
             Exception: memory ran out or the device is lost, which is not the method's doing.
         """
-        if self._hangs[method.name] >= HANGS:
-            again = f"{_named(method)} took longer than {self._seconds:g} s before, and is not tried again"
-            raise MethodFault(Fault("hangs", again))
+        if self._timeouts[method.name] >= MAX_TIMEOUTS:
+            told = f"took longer than {self._seconds:g} s before, and is not tried again"
+            raise MethodFault(Fault("hangs", f"{_location(method)} {told}"))
         try:
-            with self._clock(method):
+            with self._watchdog(method):
                 return compute()
-        except _TooLong as error:
-            self._hangs[method.name] += 1
-            where = _told(method, error).partition(" _TooLong")[0].rstrip(":")
+        except _MethodTimeout as error:
+            self._timeouts[method.name] += 1
+            where = _error_text_of(method, error).partition(" _MethodTimeout")[0].rstrip(":")
             raise MethodFault(
                 Fault("hangs", f"{where}: no end and no forward pass in {self._seconds:g} s")
             ) from error
@@ -110,28 +109,25 @@ class Guard:
             if not is_formula_error(error):
                 raise
             raise MethodFault(
-                Fault("method-raised", _told(method, error), by_image=True)
+                Fault("method-raised", _error_text_of(method, error), by_image=True)
             ) from error
 
     @contextmanager
-    def _clock(self, method: Method) -> Iterator[None]:
-        """Interrupts a method that makes no progress.
-
-        Outside the main thread only the driver's patience counts.
-        """
+    def _watchdog(self, method: Method) -> Iterator[None]:
+        """Interrupt a method without progress; outside the main thread only the driver does."""
         main = threading.current_thread() is threading.main_thread()
         if not self._seconds or not main or type(method) in all_methods().values():
             yield
             return
         seen = self._forwards()
 
-        def look(_number: int, _frame: FrameType | None) -> None:
+        def check_progress(_number: int, _frame: FrameType | None) -> None:
             nonlocal seen
             if self._forwards() == seen:
-                raise _TooLong
+                raise _MethodTimeout
             seen = self._forwards()
 
-        before = signal.signal(signal.SIGALRM, look)
+        before = signal.signal(signal.SIGALRM, check_progress)
         signal.setitimer(signal.ITIMER_REAL, self._seconds, self._seconds)
         try:
             yield
@@ -141,7 +137,7 @@ class Guard:
 
 
 def check_shape(method: Method, found: Any, shape: tuple[int, ...]) -> Tensor:
-    """What a method has returned, if it is a map for each image.
+    """Return what a method has computed, if it is a map for each image.
 
     Raises:
         MethodFault: it is something else.
@@ -150,14 +146,14 @@ def check_shape(method: Method, found: Any, shape: tuple[int, ...]) -> Tensor:
         raise MethodFault(
             Fault(
                 "wrong-shape",
-                f"{_named(method)} returned {type(found).__name__}, not a tensor {list(shape)}",
+                f"{_location(method)} returned {type(found).__name__}, not a tensor {list(shape)}",
             )
         )
     if tuple(found.shape) != shape:
         raise MethodFault(
             Fault(
                 "wrong-shape",
-                f"{_named(method)} returned a tensor {list(found.shape)}, not {list(shape)}",
+                f"{_location(method)} returned a tensor {list(found.shape)}, not {list(shape)}",
             )
         )
     return found
@@ -171,7 +167,9 @@ def check_untouched(method: Method, written: Sequence[str]) -> None:
     """
     if written:
         raise MethodFault(
-            Fault("overwrites", f"{_named(method)} overwrites the view's {' and '.join(written)}")
+            Fault(
+                "overwrites", f"{_location(method)} overwrites the view's {' and '.join(written)}"
+            )
         )
 
 
@@ -179,11 +177,12 @@ def _formula(method: Method) -> Callable[..., Any]:
     return type(method).fixed_map if isinstance(method, FixedMap) else type(method).combine
 
 
-def _named(method: Method) -> str:
-    """``mycam.py:12: MyCAM.combine``."""
+def _location(method: Method) -> str:
+    """Name a method's formula and its line: ``mycam.py:12: MyCAM.combine``."""
     code = inspect.unwrap(_formula(method)).__code__
-    return f"{Path(code.co_filename).name}:{code.co_firstlineno}: {type(method).__name__}.{code.co_name}"
+    file, name = Path(code.co_filename).name, type(method).__name__
+    return f"{file}:{code.co_firstlineno}: {name}.{code.co_name}"
 
 
-def _told(method: Method, error: BaseException) -> str:
+def _error_text_of(method: Method, error: BaseException) -> str:
     return error_text(error, Path(inspect.unwrap(_formula(method)).__code__.co_filename).parent)

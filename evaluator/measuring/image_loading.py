@@ -1,7 +1,4 @@
-"""From files to a batch on the device.
-
-Decoding ahead in threads (Pillow lets go of the interpreter while it decodes).
-"""
+"""From files to a batch on the device; decoding is ahead, in threads."""
 
 from __future__ import annotations
 
@@ -42,7 +39,7 @@ class _Batch(NamedTuple):
 
 
 class _Begun(NamedTuple):
-    """Where the images of a batch are decoded to, and the hashes of their files as they come."""
+    """Buffer that the images of a batch are decoded to, and the hashes of their files."""
 
     pixels: Tensor
     contents: list[Future[bytes]]
@@ -51,7 +48,8 @@ class _Begun(NamedTuple):
 class Loader:
     """Decodes images under one root in ``threads`` threads.
 
-    A unit is begun early and collected when its turn comes.
+    A unit is begun early and collected when its turn comes; Pillow lets go of the interpreter while
+    it decodes.
 
     Every thread writes into its image's place of the batch, so that whoever collects it has nothing
     to copy.
@@ -82,7 +80,7 @@ class Loader:
             )
 
     def collect(self, images: Sequence[ImageRef], wanted: Preprocessing) -> Decoded:
-        """The decoded images; waits for them."""
+        """Wait for the decoded images and return them."""
         self.begin(images, wanted)
         begun = self._begun.pop(_Batch(tuple(image.id for image in images), wanted))
         readable: list[int] = []
@@ -131,7 +129,7 @@ class Normaliser:
         )
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """``[n, channels, H, W]`` float32, normalised, channels last.
+        """Normalise: ``[n, channels, H, W]`` float32, channels last.
 
         Bytes cross to the device, floats are made there.
         """

@@ -1,6 +1,4 @@
-"""Noisy linear imputation: missing pixels as the weighted means of their neighbours.
-
-Solved on the device for many masks at once.
+"""Noisy linear imputation: missing pixels as weighted means of their neighbours.
 
 Each missing pixel is the mean of its eight neighbours (edges 1/6, diagonals 1/12, renormalised at
 the border), be they known or missing: a sparse symmetric positive definite system for every mask
@@ -36,8 +34,7 @@ weigh.
 """
 
 _PASSES, _TOLERANCE = 2, 1e-3
-"""How often the system is solved, each time for what is still left over, and how far the residual
-falls each time.
+"""Number of solutions, each for the remaining residual, and its relative size where one ends.
 
 One pass of float32 ends at errors of 2e-4, from rounding; what the second adds to it leaves less
 than 1e-5.
@@ -50,11 +47,12 @@ _COARSEST, _COARSEST_SWEEPS = 7, 8
 
 
 def impute(images: Tensor, missing: Tensor) -> Tensor:
-    """The images with their missing pixels imputed, without noise.
+    """Impute the missing pixels of images, without noise.
 
     Args:
-        images: ``[B, C, H, W]``, float32 or float64. missing: ``[B, M, H, W]`` bool; a mask that is
-        everything leaves nothing to impute from and gives zeros.
+        images: ``[B, C, H, W]``, float32 or float64.
+        missing: ``[B, M, H, W]`` bool; a mask that is everything leaves nothing to impute from and
+            gives zeros.
 
     Returns:
         ``[B, M, C, H, W]``.
@@ -66,9 +64,7 @@ def impute(images: Tensor, missing: Tensor) -> Tensor:
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    """An image for each core, each core on its own.
-
-    The steps are too small to be shared between them.
+    """Threads that impute one image each, on one core: the steps are too small to be shared.
 
     Beside other work on the same cores, which makes shared steps wait for each other, an image
     takes a seventh of the time.
@@ -94,10 +90,7 @@ def _imputed(images: Tensor, missing: Tensor) -> Tensor:
 
 
 def _shortfall(values: Tensor) -> Tensor:
-    """By how much each pixel misses the weighted sum of its neighbours, ``Σ_j w_j (v_j − v)``.
-
-    Differences keep their digits.
-    """
+    """Compute the residual of each pixel as a sum of differences, ``Σ_j w_j (v_j − v)``."""
     total = torch.zeros_like(values)
     for here, there, weight in _PAIRS:
         step = weight * (values[..., *there] - values[..., *here])
@@ -110,9 +103,10 @@ class _Level(NamedTuple):
     """One resolution of the multigrid cycle.
 
     Attributes:
-        holes: ``[B, planes, h, w]``, 1 where a pixel is missing. degree: ``[1, 1, h, w]``, the
-        weights of the neighbours that a pixel has: 1 but at the border. smoothing: ``[B, planes, h,
-        w]``, the damped inverse of the diagonal.
+        holes: ``[B, planes, h, w]``, 1 where a pixel is missing.
+        degree: ``[1, 1, h, w]``, the weights of the neighbours that a pixel has: 1 but at the
+            border.
+        smoothing: ``[B, planes, h, w]``, the damped inverse of the diagonal.
     """
 
     holes: Tensor
@@ -120,17 +114,17 @@ class _Level(NamedTuple):
     smoothing: Tensor
 
     def apply(self, values: Tensor) -> Tensor:
-        """The matrix of the system times a vector that is 0 where nothing is missing."""
+        """Multiply the matrix of the system by a vector that is 0 where nothing is missing."""
         return _neighbours(values).neg_().addcmul_(self.degree, values).mul_(self.holes)
 
     def left_over(self, residual: Tensor, values: Tensor) -> Tensor:
-        """What is left of a residual once the system is given these values."""
+        """Compute the residual that remains with these values."""
         image = self.apply(values)
         return torch.sub(residual, image, out=image)
 
 
 def _levels(holes: Tensor) -> list[_Level]:
-    """From the image's resolution down by halves.
+    """Halve the resolution of the image until it is coarse.
 
     A coarse pixel is missing where all four below it are, at an odd border two.
     """
@@ -152,10 +146,7 @@ def _degree(height: int, width: int, dtype: torch.dtype, device: torch.device) -
 
 
 def _neighbours(values: Tensor) -> Tensor:
-    """The weighted sum of the eight neighbours, ``[B, planes, H, W]``.
-
-    Beyond the border is nothing.
-    """
+    """Sum the eight neighbours by weight, ``[B, planes, H, W]``, with zeros beyond the border."""
     planes = values.shape[1]
     return conv2d(values, _kernel(planes, values.dtype, values.device), padding=1, groups=planes)
 
@@ -166,9 +157,7 @@ def _kernel(planes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 def _solve(right: Tensor, levels: list[_Level]) -> Tensor:
-    """Preconditioned conjugate gradients, a step for all planes at a time.
-
-    Until the last of them has converged.
+    """Solve by preconditioned conjugate gradients, all planes until the last has converged.
 
     Everything is done in place: at this size it is memory that takes the time.
     """
@@ -191,10 +180,7 @@ def _solve(right: Tensor, levels: list[_Level]) -> Tensor:
 
 
 def _cycle(residual: Tensor, levels: list[_Level]) -> Tensor:
-    """A symmetric V-cycle: what is left is smoothed, corrected from half the resolution.
-
-    And smoothed again.
-    """
+    """Apply a symmetric V-cycle: smooth, correct from half the resolution, smooth again."""
     level, coarser = levels[0], levels[1:]
     values = level.smoothing * residual
     if not coarser:
@@ -210,10 +196,10 @@ def _cycle(residual: Tensor, levels: list[_Level]) -> Tensor:
 
 
 def _dot(first: Tensor, second: Tensor) -> Tensor:
-    """Of every plane, ``[B, planes, 1, 1]``."""
+    """Inner product of every plane, ``[B, planes, 1, 1]``."""
     return (first * second).sum((2, 3), keepdim=True)
 
 
 def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """The quotient, and 0 for a plane that has converged exactly."""
+    """Divide; 0 for a plane that has converged exactly."""
     return torch.where(denominator > 0, numerator / denominator.masked_fill(denominator == 0, 1), 0)

@@ -1,7 +1,4 @@
-"""Optional metrics that have a ``measure``.
-
-From what a row has stored, the object's pixels, or the network asked again.
-"""
+"""Values of the optional metrics that have a ``measure``."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ def measured(
     truths: Sequence[Tensor] = (),
     probed: ProbedImages | None = None,
 ) -> list[float]:
-    """One number for each map, in their order.
+    """Compute one number for each map, in their order.
 
     Args:
         metric: the key of a metric whose file has ``measure``.

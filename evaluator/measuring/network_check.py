@@ -1,4 +1,4 @@
-"""What loading a backbone tells, and how fast it is, before a night of computing depends on it.
+"""Facts and speed of a backbone, before a night of computing depends on it.
 
 ``python -m evaluator.measuring.network_check`` with one JSON object on standard input, one on
 standard output, for ``camtui backbones --check``, which never holds torch and runs nobody's code.

@@ -1,7 +1,4 @@
-"""Noise of images, drawn on the CPU so that every device sees the same.
-
-Ahead of its use where threads have time for it.
-"""
+"""Noise of images, drawn on the CPU so that every device sees the same, ahead where it pays."""
 
 from __future__ import annotations
 
@@ -27,7 +24,8 @@ class Field(NamedTuple):
 
     Attributes:
         keys: one string of bytes for each image; ``name`` and ``step`` tell fields of the same
-        images apart. shape: of one image's noise.
+            images apart.
+        shape: of one image's noise.
     """
 
     keys: tuple[bytes, ...]
@@ -44,10 +42,7 @@ def on_explanation(key: bytes) -> bytes:
 def fields_of(
     passes: Sequence[tuple[str, int]], keys: tuple[bytes, ...], shape: tuple[int, ...]
 ) -> list[Field]:
-    """What the noisy passes of some methods ask for.
-
-    First all of them over the images, then over the explanation maps.
-    """
+    """List the noise of the noisy passes of some methods, over images, then explanation maps."""
     masked = tuple(map(on_explanation, keys))
     return [Field(those, name, step, shape) for those in (keys, masked) for name, step in passes]
 
@@ -82,9 +77,9 @@ class _Begun:
 
 
 class NoiseAhead(Noise):
-    """Noise drawn in threads into pinned memory, in the order in which it will be used.
+    """Noise drawn ahead, in threads, into pinned memory, in the order in which it will be used.
 
-    Whatever else is wanted too.
+    Other noise is drawn when it is asked for.
     """
 
     def __init__(self, threads: Executor) -> None:
@@ -110,10 +105,7 @@ class NoiseAhead(Noise):
         return begun.values if places is None else begun.values[places]
 
     def _found(self, wanted: Field) -> tuple[_Begun, list[int] | None]:
-        """The field as it was begun, perhaps for more images.
-
-        Some of which turned out not to be readable; or begun now.
-        """
+        """Take the field that was begun, perhaps for more images; or begin it now."""
         for field_, begun in self._begun.items():
             if field_[1:] == wanted[1:] and set(wanted.keys) <= set(field_.keys):
                 del self._begun[field_]

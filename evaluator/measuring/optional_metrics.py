@@ -1,7 +1,4 @@
-"""What a unit asks of finished rows, answered.
-
-Each optional metric that is no curve, for each image that has what it needs.
-"""
+"""The optional metrics of a unit that are no curves, from finished rows."""
 
 from __future__ import annotations
 
@@ -39,7 +36,7 @@ class _Asked(NamedTuple):
 
 
 class OptionalMetrics:
-    """Answers what is asked of rows on one network.
+    """Computes optional metrics of rows on one network.
 
     Args:
         plan: the protocol.
@@ -56,7 +53,7 @@ class OptionalMetrics:
         self._squares: dict[tuple[int, int], Tensor | TruthUnusable] = {}
 
     def from_images(self, unit: Unit, refs: Sequence[ImageRef], images: Tensor) -> Iterator[Answer]:
-        """The metrics that ask the network again.
+        """Compute the metrics that ask the network again.
 
         Args:
             refs: the unit's images that could be read; ``images``: their pixels, ``[B, 3, H, W]``,
@@ -73,7 +70,7 @@ class OptionalMetrics:
                 yield from self._answers(metric, _asked(unit, refs), probed=probed)
 
     def from_rows(self, unit: Unit, known: Iterable[Answer]) -> Iterator[Answer]:
-        """The metrics that need no pixels, also of images that can no longer be read.
+        """Compute the metrics that need no pixels, also of images that can no longer be read.
 
         Args:
             known: what else the unit's images were found to have: others may be computed from it.
@@ -116,10 +113,7 @@ class OptionalMetrics:
         probed: ProbedImages | None,
         error: Exception,
     ) -> Iterator[Answer]:
-        """What raised on some images is tried on each alone.
-
-        What raises on one has failed there.
-        """
+        """Try each image alone after a formula has raised; those on which it raises fail."""
         if len(asked) == 1:
             yield Failure(
                 asked[0].cell,
@@ -133,7 +127,7 @@ class OptionalMetrics:
             yield from self._answers(metric, [one], truths=truths[place : place + 1], probed=probed)
 
     def _of_values(self, metric: str, asked: Sequence[_Asked]) -> Iterator[Answer]:
-        """A metric that is computed from others, of the images that have these."""
+        """Compute a metric from others, of the images that have these."""
         having = []
         for one in asked:
             missing = set(metric_of(metric).of) - dict(one.map.stored.measured).keys()
@@ -150,7 +144,7 @@ class OptionalMetrics:
         yield from self._answers(metric, having)
 
     def _by_truth(self, metric: str, asked: Sequence[_Asked]) -> Iterator[Answer]:
-        """A metric that needs the object's pixels, of the images that have them."""
+        """Compute a metric that needs the object's pixels, of the images that have them."""
         having, squares = [], []
         for one in asked:
             square = self._square(one.ref, one.map.stored.target)
@@ -162,9 +156,9 @@ class OptionalMetrics:
         yield from self._answers(metric, having, truths=squares)
 
     def _square(self, ref: ImageRef, target: int) -> Tensor | TruthUnusable:
-        """``S``, ``[H, W]`` bool on the device, or why there is none.
+        """Return ``S``, ``[H, W]`` bool on the device, or why there is none.
 
-        The last images' are kept for other cells and metrics.
+        Those of the last images are kept for other cells and metrics.
         """
         key = (ref.id, target)
         if key not in self._squares:
@@ -191,7 +185,7 @@ def _asked(unit: Unit, refs: Sequence[ImageRef]) -> list[_Asked]:
 
 
 def _with_values(asked: Sequence[_Asked], known: Iterable[Answer]) -> list[_Asked]:
-    """The same maps with the values that have just been measured beside those that are stored."""
+    """Add the values that have just been measured to those that are stored."""
     found: dict[tuple[int, int], tuple[tuple[str, float], ...]] = {}
     for one in known:
         if isinstance(one, Measurement):

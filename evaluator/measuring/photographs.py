@@ -1,7 +1,4 @@
-"""A method on real photographs through a real network.
-
-What a run would store of them, in one batch and one by one.
-"""
+"""A method tried on photographs with a trained network, in one batch and one by one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The network that made some maps, asked again about their images.
-
-What ``metrics.base.Probe`` promises.
-"""
+"""``metrics.base.Probe``: the network that made some maps, asked again about their images."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ _NOISE_KEPT = 16
 
 
 class ProbedImages:
-    """The images of a unit; what is found out about them is shared by all methods.
+    """The images of a unit, with noise and contrast maps that all methods share.
 
     Args:
         images: ``[N, channels, H, W]``, normalised; ``noise_keys``: one for each, see
@@ -46,9 +43,9 @@ class ProbedImages:
         self._contrasts: dict[str, Saliency] = {}
 
     def noise(self, place: int, count: int) -> Tensor:
-        """Standard normal noise for ``count`` versions of one image, ``[count, channels, H.
+        """Draw noise for ``count`` versions of one image, the same for every method.
 
-        W]``, the same for every method.
+        Standard normal, ``[count, channels, H, W]``.
         """
         if (place, count) not in self._noise:
             key, channels, side = self._noise_keys[place], self.images.shape[1], self.network.side
@@ -62,10 +59,7 @@ class ProbedImages:
 
     @cached_property
     def _contrast_view(self) -> BatchView:
-        """The clean pass with the least likely class as the target.
-
-        A forward for each image, shared by all methods.
-        """
+        """The clean pass with the least likely class as the target; shared by all methods."""
         observed = self.network.observe(
             len(self.images), lambda first, last: self.images[first:last]
         )
@@ -83,17 +77,14 @@ class ProbedImages:
 
 
 class _Versions(NamedTuple):
-    """What was imputed last, ``[1, M, channels, H, W]``: a batch may end inside a map."""
+    """The images imputed last, ``[1, M, channels, H, W]``: a batch may end inside a map."""
 
     map: int
     versions: Tensor
 
 
 class MapProbe:
-    """The network, to be asked about the images of some maps of one method.
-
-    ``metrics.base.Probe``.
-    """
+    """``metrics.base.Probe`` for the images of some maps of one method."""
 
     def __init__(self, probed: ProbedImages, maps: Sequence[MapOfImage]) -> None:
         self._probed = probed
@@ -105,7 +96,7 @@ class MapProbe:
         self._last: _Versions | None = None
 
     def without(self, missing: Tensor) -> Tensor:
-        """Confidence without the missing pixels, ``[B, M, H, W]`` bool → ``[B, M]``.
+        """Measure the confidence without some pixels, ``[B, M, H, W]`` bool → ``[B, M]``.
 
         Forwards are filled across maps.
         """
@@ -127,7 +118,7 @@ class MapProbe:
         return values.view(batch, masks)
 
     def _versions(self, missing: Tensor, begin: int, end: int) -> Tensor:
-        """The images of some maps without the pixels of each mask, ``[n, M, channels, H, W]``."""
+        """Impute the images of some maps for each mask, ``[n, M, channels, H, W]``."""
         kept = self._last if self._last is not None and self._last.map == begin else None
         fresh = list(range(begin if kept is None else begin + 1, end))
         parts = [] if kept is None else [kept.versions]
@@ -143,6 +134,6 @@ class MapProbe:
         return versions
 
     def least_likely(self) -> Saliency:
-        """The maps of the same method for the class with the smallest logit."""
+        """Make the maps of the same method for the class with the smallest logit."""
         whole = self._probed.contrast(self._method)
         return whole if len(whole.values) == 1 else whole.chosen(self._places)

@@ -1,7 +1,4 @@
-"""A worker's hold on one device: one backbone at a time, units in, rows out.
-
-``interfaces.Session``.
-"""
+"""``interfaces.Session`` on one device: one backbone at a time, units in, rows out."""
 
 from __future__ import annotations
 
@@ -55,7 +52,7 @@ def open_session(settings: SessionSettings) -> EvaluationSession:
 
 
 class _Loaded(NamedTuple):
-    """One backbone on the device, with what computes its rows and what is requested from them."""
+    """One backbone on the device, with what computes its rows and optional metrics."""
 
     position: int
     network: Network
@@ -66,10 +63,7 @@ class _Loaded(NamedTuple):
 
 
 def _as_far_as_known(plan: RunPlan) -> dict[int, Preprocessing]:
-    """How the backbones of a plan see their images, by position.
-
-    Those that only loading can tell are left out.
-    """
+    """Return the preprocessing of a plan's backbones by position, where known before loading."""
     known = {
         place: known_backbone(spec.key).preprocessing for place, spec in enumerate(plan.backbones)
     }
@@ -104,7 +98,7 @@ class EvaluationSession:
             torch.set_num_threads(settings.threads)
 
     def versions(self) -> dict[str, str]:
-        """What computes the rows."""
+        """Versions and settings of what computes the rows."""
         return {
             "torch": torch.__version__,
             "torchvision": torchvision.__version__,
@@ -148,20 +142,14 @@ class EvaluationSession:
                 )
 
     def prefetch(self, unit: Unit) -> None:
-        """Begin decoding the unit's images.
-
-        If it looks at them and how its backbone sees them is known.
-        """
+        """Begin decoding the unit's images, if they are needed and their preprocessing is known."""
         wanted = self._wanted.get(unit.backbone)
         if wanted and needs_pixels(unit):
             self._loader.begin(unit.images, wanted)
             self._draw_ahead(unit, wanted)
 
     def _draw_ahead(self, unit: Unit, wanted: Preprocessing) -> None:
-        """Begin with the noise that the methods will ask for, if the backbone is loaded.
-
-        How much it is depends on the head.
-        """
+        """Begin drawing the noise of the methods, once the head is loaded: it says how much."""
         loaded = self._loaded
         if (
             self._noise is None
@@ -179,7 +167,7 @@ class EvaluationSession:
         self._noise.expect(fields_of(passes, tuple(noise_keys(self._plan, unit.images)), shape))
 
     def evaluate(self, unit: Unit) -> UnitResult:
-        """Rows of a unit, or what is requested from them."""
+        """Compute the rows of a unit, or its optional metrics."""
         try:
             return self._evaluated(unit)
         finally:
@@ -231,10 +219,7 @@ class EvaluationSession:
         yield from loaded.optional_metrics.from_rows(unit, known)
 
     def _shrunk(self, position: int, network: Network) -> tuple[str, ...]:
-        """What the unit taught about memory.
-
-        Told once, and remembered when the backbone is loaded again.
-        """
+        """Return notes on batches that were halved, once, and remember their sizes."""
         notes, network.shrunk = tuple(network.shrunk), []
         if notes:
             self._batch_sizes[position] = dict(network.batch_sizes)

@@ -1,4 +1,4 @@
-"""Maps that a run has stored, as tensors again: what optional metrics are computed from."""
+"""Maps that a run has stored, as tensors again, to compute optional metrics from."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ from evaluator.records import StoredMap
 
 
 class MapOfImage(NamedTuple):
-    """A stored map with the place of its image among those of the unit.
-
-    And the spec of the method that made it.
-    """
+    """A stored map, the place of its image among those of the unit, and its method's spec."""
 
     image: int
     method: str
@@ -27,7 +24,7 @@ class MapOfImage(NamedTuple):
 
     @property
     def identity(self) -> tuple[int, int, bytes | str]:
-        """What its curves depend on; a fixed map has no values of its own, its method names it."""
+        """Key of what its curves depend on; a fixed map has no values, its method names it."""
         return (
             self.image,
             self.stored.target,
@@ -36,10 +33,7 @@ class MapOfImage(NamedTuple):
 
 
 def saliency_of(maps: Sequence[MapOfImage], network: Network) -> Saliency:
-    """``U`` of maps that one method has made on the images of one network.
-
-    Of a fixed map, the one that stands for all.
-    """
+    """Make ``U`` of stored maps of one method on one network; a fixed map is one for all images."""
     made_by = method_of(maps[0].method)
     if isinstance(made_by, FixedMap):
         low = torch.tensor([made_by.fixed_map(network.side, network.side)])

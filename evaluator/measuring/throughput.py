@@ -1,6 +1,4 @@
-"""What a machine can do with a backbone.
-
-Raw forwards a second, and how many are left when maps and metrics are made as well.
+"""Forwards a second of a backbone: raw, and with maps and metrics made as well.
 
 ``python -m evaluator.measuring.throughput`` prints one JSON line per backbone, for ``camtui
 bench``, which never holds torch. Weights are random, images are noise: neither changes the speed,
@@ -29,7 +27,7 @@ from evaluator.networks.network import Network
 from evaluator.records import Precision
 
 _SECONDS = 2.0
-"""How long each figure is measured, and no shorter than two batches."""
+"""Time for which each figure is measured, and two batches at least."""
 
 _FAMILY = ("gradcam", "gradcampp", "layercam", "fakecam")
 _CHANNELS = 64
@@ -42,9 +40,10 @@ class Throughput:
 
     Attributes:
         measuring, weighing: raw, in the arithmetic of either kind of pass; ``batch_sizes``: images
-        in one forward, for each. rows: made for the rows of gradient methods, metrics included;
-        ``masks``: made through the masks of Score-CAM. channels: K of the target layer;
-        ``gap_linear``: whether gradients need no autograd.
+            in one forward, for each.
+        rows: made for the rows of gradient methods, metrics included; ``masks``: made through the
+            masks of Score-CAM.
+        channels: K of the target layer; ``gap_linear``: whether gradients need no autograd.
     """
 
     backbone: str
@@ -89,7 +88,7 @@ def measure(key: str, device: torch.device, precision: Precision) -> Throughput:
 
 
 def raw_rate(network: Network, *, channel_scoring: bool) -> float:
-    """Forwards a second on random images that are on the device already."""
+    """Measure forwards a second on random images that are on the device already."""
     size = network.batch_sizes[network.arithmetic(channel_scoring=channel_scoring)]
     images = torch.randn(size, *network.input_shape, device=network.device).contiguous(
         memory_format=torch.channels_last
@@ -144,7 +143,7 @@ def _masks(network: Network) -> float:
 
 
 def _a_second(once: Callable[[], int]) -> float:
-    """Forwards a second, after one turn that warms up."""
+    """Measure forwards a second, after one turn that warms up."""
     once()
     begun, count, turns = time.perf_counter(), 0, 0
     while turns < 2 or time.perf_counter() - begun < _SECONDS:
@@ -153,9 +152,9 @@ def _a_second(once: Callable[[], int]) -> float:
 
 
 def main() -> None:
-    """Measure what one JSON object on standard input asks for: ``{"backbones": [...], "device".
+    """Measure the backbones of a JSON request on standard input.
 
-    …, "precision": …}``.
+    ``{"backbones": […], "device": …, "precision": …}``.
     """
     asked = json.load(sys.stdin)
     keep_freed_blocks()

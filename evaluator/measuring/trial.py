@@ -1,7 +1,4 @@
-"""Small networks, images and stored values to try a method or a metric on.
-
-Seconds on one core, nothing downloaded.
-"""
+"""Small networks, images and stored values to try a method or a metric on, in seconds."""
 
 from __future__ import annotations
 
@@ -138,9 +135,9 @@ def trial_network(head: Head = "gap", channels: int = CHANNELS, *, dead: bool = 
 
 
 def trial_images(count: int, seed: int = 0) -> Tensor:
-    """``[count, 3, H, W]``, smooth blobs with a little noise, normalised.
+    """Draw smooth blobs with a little noise, ``[count, 3, H, W]``, normalised.
 
-    The same for a seed, whatever the count.
+    The first images are the same for a seed, whatever the count.
     """
     return torch.stack([_image(seed * 10_000 + place) for place in range(count)])
 
@@ -164,37 +161,31 @@ def view_of(network: Network, images: Tensor, keys: Sequence[bytes]) -> BatchVie
 
 
 def trial_view(head: Head = "gap", *, images: int = 4, channels: int = CHANNELS) -> BatchView:
-    """A view of a small network: what a method's ``combine`` is given."""
+    """Make a view of a small network, as a method's ``combine`` gets it."""
     return view_of(trial_network(head, channels), trial_images(images), keys_of(images))
 
 
 @dataclass(frozen=True)
 class TrialProbe:
-    """A network that answers by a formula.
-
-    ``metrics.base.Probe`` for values of ``trial_explained``.
-    """
+    """``metrics.base.Probe`` for values of ``trial_explained``: answers by a formula."""
 
     clean: Tensor
     saliency: Saliency
 
     def without(self, missing: Tensor) -> Tensor:
-        """Confidence falls in proportion to the saliency of what is missing, ``[B, M, H.
-
-        W]`` → ``[B, M]``.
-        """
+        """Lower the confidence by the share of missing saliency, ``[B, M, H, W]`` → ``[B, M]``."""
         shown = self.saliency.pixels()[:, None].double()
         return self.clean[:, None] * (
             1 - (shown * missing).sum((2, 3)) / shown.sum((2, 3)).clamp(min=1e-12)
         )
 
     def least_likely(self) -> Saliency:
-        """Each map turned upside down."""
+        """Turn each map upside down."""
         return Saliency(self.saliency.values.flip(1), SIDE, SIDE)
 
 
 def trial_explained(*, images: int = 4, seed: int = 0) -> Explained:
-    """Seeded confidences, maps, true regions and a probe: what a metric's ``measure`` is given."""
+    """Seeded confidences, maps, true regions and a probe, as a metric's ``measure`` gets them."""
     generator = torch.Generator().manual_seed(seed)
     clean, masked = torch.rand(2, images, generator=generator, dtype=torch.float64)
     return explained_by(
@@ -203,7 +194,7 @@ def trial_explained(*, images: int = 4, seed: int = 0) -> Explained:
 
 
 def explained_by(clean: Tensor, masked: Tensor, maps: Tensor) -> Explained:
-    """Confidences and maps ``[B, h, w]`` as a metric sees them.
+    """Wrap confidences and maps ``[B, h, w]`` as a metric sees them.
 
     The left half is the object, values are ``(y + o) / 2``.
     """
@@ -214,9 +205,7 @@ def explained_by(clean: Tensor, masked: Tensor, maps: Tensor) -> Explained:
 
 
 class Seen(NamedTuple):
-    """What ``slow(seen)`` explains: class ``c`` of one image ``x``, ``[3, H, W]``.
-
-    By a whole network, without any shortcut.
+    """Input of ``slow(seen)``: class ``c`` of one image ``x``, ``[3, H, W]``, and a whole network.
 
     Attributes:
         model: the network; ``layer``: its target layer.
@@ -228,9 +217,9 @@ class Seen(NamedTuple):
     c: int
 
     def passed(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``A`` ``[K, h, w]``, ``g = ∂s_c/∂A`` ``[K, h, w]`` and logits ``[C]`` of an image.
+        """Compute ``A`` and ``g = ∂s_c/∂A``, ``[K, h, w]``, and logits ``[C]`` of an image.
 
-        By autograd through all of it.
+        By autograd through the whole network.
         """
         kept: list[Tensor] = []
 

@@ -1,4 +1,4 @@
-"""What a unit asks for, answered: rows from passes over its images, and curves along them."""
+"""The results of a unit: rows from passes over its images, and curves from stored maps."""
 
 from __future__ import annotations
 
@@ -20,15 +20,12 @@ from evaluator.records import Failure, ImageRef, Measurement, Row, Unit
 
 
 def needs_pixels(unit: Unit) -> bool:
-    """Whether its images must be decoded.
-
-    Not where all that it asks for is known from stored rows.
-    """
+    """Tell whether the images of a unit must be decoded: not where stored rows are enough."""
     return not unit.metrics or any(metric_of(key).pixels for key in unit.metrics)
 
 
 def unreadable(unit: Unit, decoded: Decoded) -> Iterator[Failure]:
-    """One failure for each cell (and metric that looks at pixels) of an image that cannot be read."""
+    """Yield the failures of images that cannot be read: each cell, or metric that needs pixels."""
     wanted = [key for key in unit.metrics if metric_of(key).pixels] or [""]
     for image, error in decoded.unreadable.items():
         for cell in unit.cells:
@@ -39,7 +36,7 @@ def unreadable(unit: Unit, decoded: Decoded) -> Iterator[Failure]:
 def rows_of(
     unit: Unit, refs: Sequence[ImageRef], images: Tensor, pipeline: Pipeline, plan: RunPlan
 ) -> Iterator[Row | Failure]:
-    """A row, or why there is none, for each cell and image.
+    """Compute a row, or why there is none, for each cell and image.
 
     Args:
         refs: the unit's images that could be read; ``images``: their pixels, ``[B, 3, H, W]``,
@@ -86,7 +83,7 @@ def rows_of(
 
 
 def noise_keys(plan: RunPlan, refs: Sequence[ImageRef]) -> list[bytes]:
-    """What the noise of each image is a function of, beside its purpose."""
+    """Make the noise keys of images: seed and path."""
     return [b"%d\0%s" % (plan.seed, ref.path) for ref in refs]
 
 
@@ -97,9 +94,9 @@ def curves_of(
     tracer: CurveTracer,
     keys: Sequence[str] = (),
 ) -> Iterator[Measurement | Failure]:
-    """Every curve of the images that could be read, or those of some metrics.
+    """Trace the curves of the images that could be read, all or those of some metrics.
 
-    One whose formula raises fails alone.
+    A metric whose formula raises fails alone.
     """
     wanted = stored_of(unit, refs)
     keys = keys or [key for key in unit.metrics if metric_of(key).curve]
@@ -123,7 +120,7 @@ def curves_of(
 
 
 def stored_of(unit: Unit, refs: Sequence[ImageRef]) -> list[tuple[int, int, MapOfImage]]:
-    """Cell, image and stored map of every pair of a unit that has one."""
+    """List cell, image and stored map of every pair of a unit that has one."""
     return [
         (cell, ref.id, MapOfImage(place, method, unit.maps[cell, ref.id]))
         for place, ref in enumerate(refs)

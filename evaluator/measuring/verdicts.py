@@ -1,4 +1,4 @@
-"""What is said of one rule that a method or a metric must keep."""
+"""Verdicts on the rules that a method or a metric must keep."""
 
 from __future__ import annotations
 

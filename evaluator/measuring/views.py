@@ -1,4 +1,4 @@
-"""One pass over a batch of images as a CAM method sees it: what ``methods.base.View`` promises."""
+"""``methods.base.View``: one pass over a batch of images as a CAM method sees it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from evaluator.networks.network import Network, Observation
 from evaluator.networks.transfer import to_device
 
 _DIFFERENTIATED = 4
-"""A whole pass that is differentiated holds what it has computed on the way: so many times less
-images fit.
-"""
+"""Factor by which fewer images fit in a whole pass that is differentiated: it holds activations."""
 
 _POOLED_AT_ONCE = 4096
 """Rows of pooled activations in one product with the linear layer: 33 MB of logits in float64 with
@@ -30,8 +28,10 @@ class BatchView:
 
     Args:
         images: makes ``[B, channels, H, W]``, normalised, when a pass needs them again: most
-        methods need none. targets: ``[B]``, the class that is explained. noise_keys: ``B`` strings
-        of bytes; an image's noise is a function of its key, the name and the step, nothing else.
+            methods need none.
+        targets: ``[B]``, the class that is explained.
+        noise_keys: ``B`` strings of bytes; an image's noise is a function of its key, the name and
+            the step, nothing else.
         source: where noise comes from; drawn when it is asked for, unless given.
     """
 
@@ -60,10 +60,7 @@ class BatchView:
         return self._make_images()
 
     def overwritten(self) -> list[str]:
-        """Which of the tensors that methods read has been written to in place.
-
-        Costs no wait for the device.
-        """
+        """Name the tensors read by methods that have been written to in place; without a wait."""
         return [
             name
             for name, written in self._writes.items()
@@ -71,9 +68,7 @@ class BatchView:
         ]
 
     def renewed(self, targets: Tensor) -> BatchView:
-        """The same pass where a method has overwritten something of it.
-
-        The images go through the network again.
+        """Repeat the pass, if a method has overwritten something of it.
 
         Args:
             targets: as they were.
@@ -92,7 +87,7 @@ class BatchView:
         )
 
     def _noted(self, name: str, made: Tensor) -> Tensor:
-        """A tensor that methods read, with how often it has been written to so far."""
+        """Note how often a tensor that methods read has been written to so far."""
         self._writes[name] = made._version
         return made
 
@@ -111,7 +106,7 @@ class BatchView:
         return self._network.gradient_of(self._observed, class_weights)
 
     def hessian_product(self, vector: Tensor) -> Tensor:
-        """``H·v`` with ``H = ∂²s_c/∂A²``, ``[B, K, h, w]``.
+        """Compute ``H·v`` with ``H = ∂²s_c/∂A²``, ``[B, K, h, w]``.
 
         ``[B, K, 1, 1]`` zeros on GAP + linear heads.
         """
@@ -140,7 +135,7 @@ class BatchView:
         return self._network.confidence(self.logits, self.targets)
 
     def head(self, activation: Tensor, rows: Tensor) -> Tensor:
-        """``[n, K, h, w]`` → logits ``[n, C]``.
+        """Run the head: ``[n, K, h, w]`` → logits ``[n, C]``.
 
         ``rows`` ``[n]``: the image of the batch that each is a change of.
         """
@@ -148,14 +143,11 @@ class BatchView:
             return self._network.backbone.logits(activation, self.context(rows))
 
     def context(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """What the head needs besides the activation, for some images of the batch.
-
-        Empty for most networks.
-        """
+        """Select the head's other inputs for some images; empty for most networks."""
         return tuple(one[rows] for one in self._observed.context)
 
     def masked_confidence(self, masks: Tensor) -> Tensor:
-        """``softmax(head(A ⊙ m))_c``, ``[B, M]``.
+        """Compute ``softmax(head(A ⊙ m))_c``, ``[B, M]``.
 
         The head runs on no more of them at once than the network on images.
         """
@@ -171,7 +163,7 @@ class BatchView:
         return torch.cat(scores).view(images, count).float()
 
     def _masked_heads(self, masks: Tensor) -> tuple[Callable[[Tensor, Tensor], Tensor], int]:
-        """Logits by image and mask ``[n]``, and for how many at a time.
+        """Return logits as a function of image and mask ``[n]``, and its batch size.
 
         Behind global average pooling a mask is a product.
         """
@@ -190,10 +182,7 @@ class BatchView:
     def attention(
         self, combine: Callable[[Attention], Tensor], *, gradients: bool = False
     ) -> Tensor:
-        """What ``combine`` makes of the attention of the images, a batch of them at a time.
-
-        ``[B, …]``.
-        """
+        """Apply ``combine`` to the attention of the images, a batch at a time: ``[B, …]``."""
         size = self._network.batch_sizes["fp32"]
         size = max(1, size // _DIFFERENTIATED) if gradients else size
         return torch.cat(
@@ -206,7 +195,7 @@ class BatchView:
         )
 
     def baseline_confidence(self) -> Tensor:
-        """The score of the target on the zero image, ``[B]``."""
+        """Return the score of the target on the zero image, ``[B]``."""
         return self._network.baseline_confidence()[self.targets]
 
     def channel_scores(
@@ -216,7 +205,7 @@ class BatchView:
         passes: int = 1,
         logits: bool = False,
     ) -> Tensor:
-        """Mean score through each live channel's mask, ``[B, K]``.
+        """Measure the mean score through each live channel's mask, ``[B, K]``.
 
         Forwards are filled across the images of the batch.
         """
@@ -246,10 +235,7 @@ class BatchView:
         return scores.float()
 
     def noise(self, name: str, step: int, channels: int | None = None) -> Tensor:
-        """Standard normal noise ``[B, channels, H, W]``.
-
-        Drawn on the CPU so that every device sees the same.
-        """
+        """Draw standard normal noise ``[B, channels, H, W]``, the same for every device."""
         channels = channels or self._network.input_shape[0]
         wanted = (name, step, channels)
         if self._last_noise is None or self._last_noise[0] != wanted:
@@ -259,12 +245,12 @@ class BatchView:
         return self._last_noise[1]
 
     def uniform(self, name: str, count: int) -> Tensor:
-        """Random numbers in [-1, 1), ``[B, count]``, drawn on the CPU as the noise is."""
+        """Draw random numbers in [-1, 1), ``[B, count]``, on the CPU as the noise is."""
         drawn = [torch.rand(count, generator=generator(key, name, 0)) for key in self._noise_keys]
         return to_device(2 * torch.stack(drawn) - 1, self._network.device)
 
     def perturbed(self, name: str, step: int, sigma: float) -> BatchView:
-        """The pass over ``x + σ·noise(name, step)``, same targets."""
+        """Run the pass over ``x + σ·noise(name, step)``, same targets."""
         noise = self.noise(name, step)
 
         def noisy(start: int, stop: int) -> Tensor:
@@ -282,7 +268,7 @@ class BatchView:
         )
 
     def towards(self, targets: Tensor) -> BatchView:
-        """The same pass with other classes to explain."""
+        """Return the same pass with other classes to explain."""
         seen = Observation(self.activation, self.logits, self._observed.context)
         return BatchView(
             self._network, lambda: self._images, seen, targets, self._noise_keys, self._source

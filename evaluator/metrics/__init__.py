@@ -1,6 +1,4 @@
-"""One metric per file: ``METRIC`` says what it is, a pure function.
-
-(tensors in, ``(B,)`` out) says how it is computed.
+"""The metrics, one per file: ``METRIC`` describes it, a pure function computes it.
 
 No function here knows a network or a method. A new file here is a new, optional metric:
 as a curve, with ``frame`` and ``ends``, or, with ``measure``, from what every finished row has
@@ -28,10 +26,7 @@ _PAPER_ORDER = (
 
 @cache
 def all_metrics() -> dict[str, Metric]:
-    """Every metric by key: the paper's seven in the order of its Table 2.
-
-    The others after them by name.
-    """
+    """Return every metric by key: the paper's seven as in its Table 2, then the others by name."""
     modules = [import_module(f"{__name__}.{info.name}") for info in iter_modules(__path__)]
     found = {module.METRIC.key: module.METRIC for module in modules if hasattr(module, "METRIC")}
     rank = {key: place for place, key in enumerate(_PAPER_ORDER)}

@@ -20,9 +20,9 @@ METRIC = Metric(
 
 
 def adcc(coherency: Tensor, complexity: Tensor, average_drop: Tensor) -> Tensor:
-    """Average DCC of each image: the harmonic mean of its three components.
+    """Compute the Average DCC of each image, the harmonic mean of three components.
 
-    (Poppi et al., 2021, equation 5), higher is better.
+    Poppi et al., 2021, equation 5; in [0, 1], higher is better.
 
     The headline of a cell is the harmonic mean of the *averaged* components
     (``evaluator.statistics``), which is what Table 2 prints; the mean of this per-image score is

@@ -21,9 +21,9 @@ METRIC = Metric(
 
 
 def measure(explained: Explained) -> Tensor:
-    """ARCC of each image (arXiv:2605.14641).
+    """Compute ARCC of each image: ADCC with ROAD in place of average drop.
 
-    ADCC with ROAD in place of average drop, in [0, 1], higher is better.
+    arXiv:2605.14641; in [0, 1], higher is better.
 
     The headline of a cell is the harmonic mean of the *averaged* components
     (``evaluator.statistics``), as ADCC's is; the mean of this per-image score is another number,

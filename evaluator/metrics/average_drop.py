@@ -20,13 +20,13 @@ METRIC = Metric(
 
 
 def average_drop(confidence: Tensor, masked_confidence: Tensor) -> Tensor:
-    """Average drop of each image (Chattopadhyay et al., WACV 2018), a fraction in [0, 1].
+    """Compute the average drop of each image, a fraction in [0, 1], lower is better.
 
-    Lower is better.
+    Chattopadhyay et al., WACV 2018.
 
     Args:
         confidence: ``y_c``, ``[B]``, probability of the target on the whole image.
-        masked_confidence: ``o_c``, ``[B]``, probability of the target on the explanation map ``x ⊙ U``.
+        masked_confidence: ``o_c``, ``[B]``, probability of the target on ``x ⊙ U``.
 
     Returns:
         ``[B]``; NaN, for undefined, where ``y_c`` is 0 (it underflows: possible only with

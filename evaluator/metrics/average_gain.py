@@ -20,9 +20,9 @@ METRIC = Metric(
 
 
 def measure(explained: Explained) -> Tensor:
-    """Average gain of each image (Zhang et al., Opti-CAM, CVIU 2024, arXiv:2301.07002), in [0.
+    """Compute the average gain of each image, in [0, 1], higher is better.
 
-    1], higher is better.
+    Zhang et al., Opti-CAM, CVIU 2024, arXiv:2301.07002.
 
     The counterpart of average drop: by how much confidence rises, where average increase only
     counts how often. Fake-CAM, which changes next to nothing, gains next to nothing.

@@ -20,9 +20,9 @@ METRIC = Metric(
 
 
 def average_increase(confidence: Tensor, masked_confidence: Tensor) -> Tensor:
-    """Whether confidence rose (Chattopadhyay et al., WACV 2018), 0 or 1, higher is better.
+    """Tell whether confidence rose, 0 or 1, higher is better; equality is no increase.
 
-    Equality is no increase.
+    Chattopadhyay et al., WACV 2018.
 
     Args:
         confidence: ``y_c``, ``[B]``, probability of the target on the whole image.

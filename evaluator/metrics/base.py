@@ -1,6 +1,6 @@
-"""What a metric is, as data: name, direction, paper.
+"""A metric as data: name, direction, range, paper, cost. The formulas are in the files beside it.
 
-No torch here; the formulas stand in the files beside this one.
+Torch is imported for type checking only.
 """
 
 from __future__ import annotations
@@ -14,13 +14,10 @@ if TYPE_CHECKING:
 
 
 class Saliency(Protocol):
-    """B saliency maps ``U``, as a metric sees them.
-
-    One map that stands for all images gives one value, which is theirs.
-    """
+    """B saliency maps ``U``, as a metric sees them; a single map stands for all images."""
 
     values: Tensor
-    """``[B, h, w]`` in [0, 1], at the resolution of the target layer; of a fixed map at that of the
+    """``[B, h, w]`` in [0, 1], at the resolution of the target layer; of a fixed map that of the
     image.
     """
 
@@ -34,12 +31,12 @@ class Saliency(Protocol):
         """
 
     def mean(self) -> Tensor:
-        """Mean over the pixels, ``[B]``, float64."""
+        """Average over the pixels, ``[B]``, float64."""
 
     def scatter(self, other: Self) -> Tensor:
-        """``Σ (U − mean U)(U′ − mean U′)`` over the pixels, ``[B]``, float64.
+        """Compute ``Σ (U − mean U)(U′ − mean U′)`` over the pixels, ``[B]``, float64.
 
-        Both of one resolution.
+        Both maps have one resolution.
         """
 
 
@@ -51,14 +48,19 @@ class Metric:
     before anything is computed.
 
     Attributes:
-        key: the name everywhere: database, exports, options. title: for people; ``short``: for
-        narrow columns. paper: where it was proposed. better: ``higher`` or ``lower``. definition:
-        the formula in one line. low, high: the least and the greatest value. curve: whether it is
-        the area under a curve and costs forwards of its own: its file has ``frame`` and ``ends``.
-        truth: whether it compares the map with the object's true region (``--truth``). forwards:
-        network forwards for each map, on altered images (``Probe.without``). contrast: whether it
-        compares the map with that of the least likely class (``Probe.least_likely``). of: other
-        metrics that it is computed from; they are requested along with it.
+        key: the name everywhere: database, exports, options.
+        title: for people; ``short``: for narrow columns.
+        paper: where it was proposed.
+        better: ``higher`` or ``lower``.
+        definition: the formula in one line.
+        low, high: the least and the greatest value.
+        curve: whether it is the area under a curve and costs forwards of its own: its file has
+            ``frame`` and ``ends``.
+        truth: whether it compares the map with the object's true region (``--truth``).
+        forwards: network forwards for each map, on altered images (``Probe.without``).
+        contrast: whether it compares the map with that of the least likely class
+            (``Probe.least_likely``).
+        of: other metrics that it is computed from; they are requested along with it.
     """
 
     key: str
@@ -82,10 +84,7 @@ class Metric:
 
     @property
     def sign(self) -> int:
-        """+1 where higher is better, −1 where lower is.
-
-        ``sign * value`` is always to be maximised.
-        """
+        """+1 where higher is better, −1 where lower is: ``sign * value`` is to be maximised."""
         return 1 if self.better == "higher" else -1
 
     def is_better(self, value: float, other: float) -> bool:
@@ -93,12 +92,12 @@ class Metric:
         return self.sign * value > self.sign * other
 
     def is_ascending(self, *, worst_first: bool) -> bool:
-        """Whether values rise in a list from the worst to the best, or from the best to the worst."""
+        """Whether values rise in a list from the worst (or the best) on."""
         return (self.better == "higher") == worst_first
 
     @property
     def curve_pixels(self) -> str:
-        """What happens to the pixels along the curve: ``removed`` or ``shown``.
+        """Fate of the most salient pixels along the curve: ``removed`` or ``shown``.
 
         A curve that is better when it is low removes the most salient pixels.
         """
@@ -114,8 +113,9 @@ class MetricSettings(NamedTuple):
     """The choices of the protocol that formulas take, besides those of the curves.
 
     Attributes:
-        pointing_margin: pixels by which the object is dilated in the pointing game. road_removal:
-        ``rank`` or ``released``, how ROAD takes pixels out (``evaluator.metrics.road``).
+        pointing_margin: pixels by which the object is dilated in the pointing game.
+        road_removal: ``rank`` or ``released``, how ROAD takes pixels out
+            (``evaluator.metrics.road``).
     """
 
     pointing_margin: int = 15
@@ -130,27 +130,30 @@ class Probe(Protocol):
     """The network that made B maps, to be asked again about their images."""
 
     def without(self, missing: Tensor) -> Tensor:
-        """Confidence in the target without some pixels, ``[B, M, H, W]`` bool → ``[B, M]``.
+        """Measure the confidence without some pixels, ``[B, M, H, W]`` bool → ``[B, M]`` float64.
 
-        Float64; M·B forwards.
+        M·B forwards.
 
         Missing pixels are imputed by noisy linear imputation (``evaluator.measuring.imputation``).
         """
 
     def least_likely(self) -> Saliency:
-        """The maps that the same method gives for the class with the smallest logit on each image."""
+        """Make the maps of the same method for the class with the smallest logit on each image."""
 
 
 @dataclass(frozen=True)
 class Explained:
-    """What is known of B images under one method: all that ``measure(explained) -> [B]`` needs.
+    """B images explained by one method: the input of ``measure(explained) -> [B]``.
 
     Attributes:
         clean: ``y_c``, ``[B]``, float64, probability of the target on the image; ``masked``:
-        ``o_c``, on the explanation map. saliency: ``U``, the maps. values: ``[B]``, float64, of
-        each metric that the requested one names in ``Metric.of``. truth: ``S``, ``[B, H, W]`` bool,
-        the object's pixels, none of them empty; where ``Metric.truth``. probe: the network, where
-        ``Metric.pixels``. settings: choices of the protocol.
+            ``o_c``, on the explanation map.
+        saliency: ``U``, the maps.
+        values: ``[B]``, float64, of each metric that the requested one names in ``Metric.of``.
+        truth: ``S``, ``[B, H, W]`` bool, the object's pixels, none of them empty; where
+            ``Metric.truth``.
+        probe: the network, where ``Metric.pixels``.
+        settings: choices of the protocol.
     """
 
     clean: Tensor

@@ -21,7 +21,7 @@ METRIC = Metric(
 
 
 def measure(explained: Explained) -> Tensor:
-    """How little the map resembles that of the least likely class, in [0, 1], higher is better.
+    """Measure the difference from the map of the least likely class, in [0, 1], higher is better.
 
     0 for a method that does not look at the class, such as Eigen-CAM or Fake-CAM, 1/2 where the two
     maps are uncorrelated. Comparing the maps of the most and the least likely class is a test of Li

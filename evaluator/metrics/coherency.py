@@ -22,17 +22,14 @@ METRIC = Metric(
 
 
 def coherency(saliency: Saliency, second_map: Saliency) -> Tensor:
-    """Pearson correlation of two saliency maps over their pixels, moved to [0, 1].
+    """Compute the Pearson correlation of two saliency maps over their pixels, moved to [0, 1].
 
-    Poppi et al., 2021, equation 3.
-
-    Higher is better. Accumulated in float64; 0 where either map is constant, as in the authors'
-    code.
+    Poppi et al., 2021, equation 3; higher is better. Accumulated in float64; 0 where either map is
+    constant, as in the authors' code.
 
     Args:
         saliency: ``U``, the maps of B images.
-        second_map: ``U′``, by the same method for the same class, of the explanation maps
-            ``x ⊙ U``.
+        second_map: ``U′``, by the same method for the same class, of ``x ⊙ U``.
 
     Returns:
         ``[B]``, float64.

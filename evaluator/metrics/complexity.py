@@ -22,9 +22,9 @@ METRIC = Metric(
 
 
 def complexity(saliency: Saliency) -> Tensor:
-    """Mean of the saliency map, its L1 norm per pixel.
+    """Compute the mean of the saliency map, its L1 norm per pixel, in [0, 1], lower is better.
 
-    (Poppi et al., 2021, equation 4), in [0, 1], lower is better.
+    Poppi et al., 2021, equation 4.
 
     Args:
         saliency: ``U``, the maps of B images.

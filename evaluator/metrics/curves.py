@@ -1,4 +1,4 @@
-"""What deletion and insertion share: the order of the pixels, the steps, the area."""
+"""Parts that deletion and insertion share: the order of the pixels, the steps, the area."""
 
 from __future__ import annotations
 
@@ -10,32 +10,27 @@ if TYPE_CHECKING:
 
 
 class Frame(Protocol):
-    """What the network sees at some points of a curve."""
+    """Makes the images that the network is shown at some points of a curve."""
 
     def __call__(self, images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tensor:
-        """Images, empty ones and pixel ranks, one or ``n`` of each.
+        """Make ``[n, channels, H, W]`` from one or ``n`` images, empty images and ranks.
 
-        And ``[n]`` numbers of pixels → ``[n, channels, H, W]``.
+        ``pixels`` ``[n]``: how many of the most salient are changed.
         """
 
 
 class Step(NamedTuple):
-    """One inner point of both curves.
-
-    How many of the highest-ranked pixels are removed (or inserted).
-    """
+    """One inner point of both curves: how many of the most salient pixels are changed."""
 
     place: int
     pixels: int
 
 
 def pixel_ranks(saliency: Tensor) -> Tensor:
-    """Rank of every pixel in descending saliency, ``[B, H, W]``, 0 for the most salient.
+    """Rank every pixel in descending saliency, ``[B, H, W]``, 0 for the most salient.
 
-    Ties by pixel index, row by row.
-
-    The order is stable: Fake-CAM's map and zero maps are all ties, and their curves are defined by
-    it.
+    Ties by pixel index, row by row: Fake-CAM's map and zero maps are all ties, and their curves are
+    defined by that order. ``Saliency.ranks`` ranks the exact pixels of a map.
 
     Args:
         saliency: ``U``, ``[B, H, W]``.
@@ -47,11 +42,9 @@ def pixel_ranks(saliency: Tensor) -> Tensor:
 
 
 def inner_steps(pixels: int, steps: int) -> Iterator[Step]:
-    """The ``steps − 1`` points between the two known ends.
+    """Yield the ``steps − 1`` points between the two known ends.
 
-    Every step moves ``pixels / steps`` pixels.
-
-    Where that is no whole number, the number of pixels at each point is rounded down.
+    Every step changes ``pixels / steps`` pixels, rounded down at each point to a whole number.
 
     Args:
         pixels: pixels of the image.
@@ -61,7 +54,7 @@ def inner_steps(pixels: int, steps: int) -> Iterator[Step]:
 
 
 def area_under_curve(curve: Tensor) -> Tensor:
-    """Trapezoid rule over ``[B, S + 1]`` equally spaced points on [0, 1] → ``[B]``, float64."""
+    """Integrate ``[B, S + 1]`` points, equally spaced on [0, 1], by the trapezoid rule: ``[B]``."""
     curve = curve.double()
     ends = (curve[:, 0] + curve[:, -1]) / 2
     return (curve[:, 1:-1].sum(1) + ends) / (curve.shape[1] - 1)

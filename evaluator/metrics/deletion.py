@@ -21,11 +21,11 @@ METRIC = Metric(
 
 
 def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tensor:
-    """The images without their most salient pixels (Petsiuk et al., BMVC 2018, arXiv:1806.07421).
+    """Remove the most salient pixels of images.
 
-    The removed state is zero in normalised space. RISE's code steps 224 pixels at a time (224
-    steps); the ADCC paper does not say, and its released code takes 1792 (28 steps), the default
-    here.
+    Petsiuk et al., BMVC 2018, arXiv:1806.07421. The removed state is zero in normalised space.
+    RISE's code steps 224 pixels at a time (224 steps); the ADCC paper does not say, and its
+    released code takes 1792 (28 steps), the default here.
 
     Args:
         images: ``x``, ``[n, 3, H, W]``, normalised; here and below, one of them stands for n.
@@ -41,8 +41,5 @@ def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tenso
 
 
 def ends(whole: Tensor, empty: Tensor) -> tuple[Tensor, Tensor]:
-    """First and last point of the curve, ``[B]`` each.
-
-    From the confidence in the whole and in the empty image.
-    """
+    """Return the ends of the curve, ``[B]`` each: confidence in the whole and the empty image."""
     return whole, empty

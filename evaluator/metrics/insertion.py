@@ -21,18 +21,18 @@ METRIC = Metric(
 
 
 def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tensor:
-    """An empty image with the most salient pixels shown.
+    """Show the most salient pixels on an empty image.
 
-    Petsiuk et al., BMVC 2018, arXiv:1806.07421.
-
-    The empty image is zero in normalised space: Fake-CAM's rows in Table 2 (deletion ≈ insertion)
-    show that the paper used one constant for both. RISE starts from a blurred image:
-    ``--insertion-start blur``.
+    Petsiuk et al., BMVC 2018, arXiv:1806.07421. The empty image is zero in normalised space:
+    Fake-CAM's rows in Table 2 (deletion ≈ insertion) show that the paper used one constant for
+    both. RISE starts from a blurred image: ``--insertion-start blur``.
 
     Args:
         images: ``x``, ``[n, 3, H, W]``, normalised; here and below, one of them stands for n.
         empty: ``[n, 3, H, W]``, where the curve starts: zeros, ``[n, 1, 1, 1]``, or the blurred
-        image. ranks: ``[n, H, W]``, ``Saliency.ranks``. pixels: ``[n]``, how many are shown.
+            image.
+        ranks: ``[n, H, W]``, ``Saliency.ranks``.
+        pixels: ``[n]``, how many are shown.
 
     Returns:
         ``[n, 3, H, W]``.
@@ -42,8 +42,5 @@ def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tenso
 
 
 def ends(whole: Tensor, empty: Tensor) -> tuple[Tensor, Tensor]:
-    """First and last point of the curve, ``[B]`` each.
-
-    From the confidence in the whole and in the empty image.
-    """
+    """Return the ends of the curve, ``[B]`` each: confidence in the empty and the whole image."""
     return empty, whole

@@ -21,7 +21,7 @@ METRIC = Metric(
 
 
 def measure(explained: Explained) -> Tensor:
-    """Share of the saliency that lies on the object, in [0, 1], higher is better.
+    """Compute the share of the saliency that lies on the object, in [0, 1], higher is better.
 
     The energy-based pointing game of Wang et al. (Score-CAM, CVPR Workshops 2020,
     arXiv:1910.01279), which is the relevance mass accuracy of Arras et al. (Information Fusion

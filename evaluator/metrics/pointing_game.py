@@ -21,13 +21,11 @@ METRIC = Metric(
 
 
 def measure(explained: Explained) -> Tensor:
-    """Whether the maximum lies within 15 pixels of the object.
+    """Tell whether the maximum lies within 15 pixels of the object, 0 or 1, higher is better.
 
-    (Zhang et al., IJCV 2018, arXiv:1608.00507), 0 or 1.
-
-    Higher is better. Of several maxima the first counts, row by row; a map that is all zero points
-    at the first pixel. Distances are Euclidean, between pixel centres; ``--pointing-margin`` takes
-    another one, 0 for the object itself.
+    Zhang et al., IJCV 2018, arXiv:1608.00507. Of several maxima the first counts, row by row; a map
+    that is all zero points at the first pixel. Distances are Euclidean, between pixel centres;
+    ``--pointing-margin`` takes another one, 0 for the object itself.
 
     Args:
         explained: the maps and the objects' pixels.

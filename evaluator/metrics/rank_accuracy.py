@@ -21,12 +21,11 @@ METRIC = Metric(
 
 
 def measure(explained: Explained) -> Tensor:
-    """Relevance rank accuracy (Arras et al., Information Fusion 2022, arXiv:2003.07258), in [0.
+    """Compute the relevance rank accuracy, in [0, 1], higher is better.
 
-    1], higher is better.
-
-    Ties are ordered by pixel index, row by row, as in deletion and insertion: on a map that is all
-    zero the first ``|S|`` pixels of the image count as the most salient ones.
+    Arras et al., Information Fusion 2022, arXiv:2003.07258. Ties are ordered by pixel index, row by
+    row, as in deletion and insertion: on a map that is all zero the first ``|S|`` pixels of the
+    image count as the most salient ones.
 
     Args:
         explained: the maps and the objects' pixels.

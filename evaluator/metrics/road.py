@@ -27,12 +27,13 @@ METRIC = Metric(
 
 
 def measure(explained: Explained) -> Tensor:
-    """ROAD, combined (Rong et al., ICML 2022, arXiv:2202.00449), in [−0.5, 0.5], higher is better.
+    """Compute ROAD, combined, in [−0.5, 0.5], higher is better.
 
-    ``s_MoRF(p)`` is the confidence in the target without the most salient p percent of the pixels,
-    ``s_LeRF(p)`` without the least salient ones. What is missing is imputed, so that the shape of
-    the hole tells the network nothing. The confidence in the whole image cancels. Pixels leave in
-    one stable order, ties by pixel index, so that exactly p percent (rounded up) are missing.
+    Rong et al., ICML 2022, arXiv:2202.00449. ``s_MoRF(p)`` is the confidence in the target without
+    the most salient p percent of the pixels, ``s_LeRF(p)`` without the least salient ones. What is
+    missing is imputed, so that the shape of the hole tells the network nothing. The confidence in
+    the whole image cancels. Pixels leave in one stable order, ties by pixel index, so that exactly
+    p percent (rounded up) are missing.
 
     pytorch-grad-cam 1.5.7 thresholds the map at a percentile instead, and takes out 100 % in place
     of 60 % where half of a map is 0: ``--road-removal released`` does the same.

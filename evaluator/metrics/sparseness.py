@@ -20,12 +20,10 @@ METRIC = Metric(
 
 
 def measure(explained: Explained) -> Tensor:
-    """Gini index of the saliency map's pixels.
+    """Compute the Gini index of the saliency map's pixels, in [0, 1], higher is better.
 
-    (Chalasani et al., ICML 2020, arXiv:1810.06583), in [0, 1], higher is better.
-
-    0 where all pixels are equal, near 1 where one has everything. ``u_(i)`` is the i-th smallest of
-    the n pixels.
+    Chalasani et al., ICML 2020, arXiv:1810.06583. 0 where all pixels are equal, near 1 where one
+    has everything. ``u_(i)`` is the i-th smallest of the n pixels.
 
     Args:
         explained: the maps.

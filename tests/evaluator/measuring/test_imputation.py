@@ -25,7 +25,7 @@ del WEIGHTS[0, 0]
 
 
 def slow(image: Tensor, missing: Tensor) -> Tensor:
-    """The system of Rong et al., an equation for every missing pixel, solved by SuperLU in float64."""
+    """The system of Rong et al., an equation for every missing pixel, by SuperLU in float64."""
     height, width = missing.shape
     number = {place: n for n, place in enumerate(map(tuple, missing.nonzero().tolist()))}
     entries, right = {}, torch.zeros(len(number), len(image), dtype=torch.float64)

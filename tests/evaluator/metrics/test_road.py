@@ -66,9 +66,7 @@ def test_a_fifth_of_ten_pixels_is_two() -> None:
     assert torch.equal(missing, missing_by_percentile(values)[0])
 
 
-def test_where_half_of_the_map_is_zero_a_rank_takes_out_sixty_percent_and_a_percentile_everything() -> (
-    None
-):
+def test_of_a_map_half_zero_ranks_take_sixty_percent_and_a_percentile_everything() -> None:
     """The example of the page: at 60 % the threshold of a percentile is 0, and no pixel is below
     it.
     """
