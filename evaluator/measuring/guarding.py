@@ -27,7 +27,7 @@ from evaluator.user_code import error_text
 T = TypeVar("T")
 
 MAX_TIMEOUTS = 2
-"""Number of timeouts of a method in one session after which it is not called repeated."""
+"""Number of timeouts of a method in one session after which it is not called again."""
 
 
 @dataclass(frozen=True)
