@@ -55,7 +55,7 @@ class RunLabels:
 
         A network whose classes are not the owner's gives none.
         """
-        writer, known, owner = self._journal.writer, self._known(), self._owner()
+        writer, known, owner = self._journal.writer, self._known().values(), self._owner()
         by_folders = self._plan.labels is None
         if by_folders and not all(map(imagenet, known)):
             writer.replace_labels(labels_of_ids(self._manifest.images, owner))
@@ -80,20 +80,21 @@ class RunLabels:
 
     def _conflict(self) -> str:
         """A sentence on labels that do not mean the same class in all networks; empty as a rule."""
-        owner = self._owner()
-        name, count = printable(shown_key(owner.key)), class_count(owner)
-        if self._plan.labels is None and any(class_count(one) != count for one in self._known()):
+        known, owner = self._known(), self._owner()
+        name = next(name for name, one in known.items() if one == owner)
+        count = class_count(owner)
+        if self._plan.labels is None and any(class_count(one) != count for one in known.values()):
             return (
-                f"labels are classes of {name} ({count:,}), of no backbone with another number of "
-                "classes"
+                f"labels are classes of {printable(name)} ({count:,}), of no backbone with another "
+                "number of classes"
             )
-        for other in self._known():
+        for other_name, other in known.items():
             place = first_difference(owner, other)
             if place is not None:
                 return (
                     f"labels are class indices, and not the same in all backbones: class {place} "
-                    f"is {printable(owner.classes[place], 60)} in {name}, "
-                    f"{printable(other.classes[place], 60)} in {printable(shown_key(other.key))}"
+                    f"is {printable(owner.classes[place], 60)} in {printable(name)}, "
+                    f"{printable(other.classes[place], 60)} in {printable(other_name)}"
                 )
         return ""
 
@@ -124,13 +125,13 @@ class RunLabels:
             raise no_labels()
         return found.text
 
-    def _known(self) -> list[LoadedBackbone]:
-        """Every backbone that has been loaded once."""
-        return [one for one in self._reader.backbones().values() if one]
+    def _known(self) -> dict[str, LoadedBackbone]:
+        """Every backbone that has been loaded once, by name, in the order of the plan."""
+        return {name: one for name, one in self._reader.backbones().items() if one}
 
     def _owner(self) -> LoadedBackbone:
         """The network whose classes the labels are."""
-        known = self._known()
+        known = list(self._known().values())
         return next(filter(imagenet, known), known[0])
 
 
