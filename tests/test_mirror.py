@@ -115,7 +115,7 @@ NO_MODULE = {
     "evaluator/execution/test_real_kills.py": "a real evaluation killed again and again; minutes",
     "evaluator/networks/test_gpu.py": "needs a CUDA device",
     "evaluator/store/test_damage.py": "every reading command on damaged files",
-    "evaluator/store/test_version_1.py": "a file of the first schema through every door",
+    "evaluator/store/test_earlier_versions.py": "files of earlier schemas through every door",
     "evaluator/test_conformance.py": "a whole run against an independent implementation",
     "evaluator/test_placement.py": "every method and metric on a pretended CUDA device",
     "evaluator/test_statistics_on_images.py": "a bootstrap over real images; minutes",

@@ -94,7 +94,7 @@ def labelling(
     text = f"labels: {len(labelled):,} of {counted(len(images), 'image')}"
     text += f", {', '.join(sources)}" if labelled else ""
     if without and not from_file:
-        text += f"; {_without(without, backbone, named=bool(classes))}"
+        text += f": {_without(without, backbone, named=bool(classes))}"
     return Labelling(len(labelled), text, partial=bool(labelled) and bool(without))
 
 
@@ -161,7 +161,7 @@ def _without(images: Sequence[ImageRef], backbone: str, *, named: bool) -> str:
     else:
         why = f"{backbone} has no class names to compare the {_folders(folders)} with"
     are = "is" if len(images) == 1 else "are"
-    return f"{why}: {their} {are} measured without a label; --labels FILE.csv gives labels"
+    return f"{why}, {their} {are} measured without a label (--labels FILE.csv gives labels)"
 
 
 def _folders(folders: Sequence[str]) -> str:

@@ -49,16 +49,16 @@ def images(*found: tuple[bytes, int | None]) -> list[ImageRef]:
         (
             [(b"apple", None), (b"banana", 954), (b"cherry", None)],
             False,
-            "labels: 1 of 3 images, 1 by the class names of resnet50 (folder banana); the folders "
-            "apple, cherry are no class of resnet50: their 2 images are measured without a label; "
-            "--labels FILE.csv gives labels",
+            "labels: 1 of 3 images, 1 by the class names of resnet50 (folder banana): the folders "
+            "apple, cherry are no class of resnet50, their 2 images are measured without a label "
+            "(--labels FILE.csv gives labels)",
             True,
         ),
         (
             [(b"cats", None)],
             False,
-            "labels: 0 of 1 image; the folder cats is no class of resnet50: its 1 image is "
-            "measured without a label; --labels FILE.csv gives labels",
+            "labels: 0 of 1 image: the folder cats is no class of resnet50, its 1 image is "
+            "measured without a label (--labels FILE.csv gives labels)",
             False,
         ),
         (
@@ -70,7 +70,7 @@ def images(*found: tuple[bytes, int | None]) -> list[ImageRef]:
         (
             [(b"", None), (b"", None)],
             False,
-            "labels: 0 of 2 images; a flat folder: --labels FILE.csv gives them",
+            "labels: 0 of 2 images: a flat folder: --labels FILE.csv gives them",
             False,
         ),
         ([(b"", 3), (b"", None)], True, "labels: 1 of 2 images, by the file of labels", True),
@@ -93,8 +93,8 @@ def test_many_folders_are_counted() -> None:
 def test_folders_of_a_network_without_class_names_are_not_called_no_class() -> None:
     said = labelling(images((b"banana", None), (b"tench", None)), "mynet", (), from_file=False)
     assert said.text == (
-        "labels: 0 of 2 images; mynet has no class names to compare the folders banana, tench "
-        "with: their 2 images are measured without a label; --labels FILE.csv gives labels"
+        "labels: 0 of 2 images: mynet has no class names to compare the folders banana, tench "
+        "with, their 2 images are measured without a label (--labels FILE.csv gives labels)"
     )
 
 

@@ -1,8 +1,8 @@
-"""A run of the first schema, kept as SQL in ``tests/data``: whatever the schema is now, it is read,
-gone on with, and right.
+"""Runs of earlier schemas, kept as SQL in ``tests/data``: they are read, gone on with, and right.
 
-One made by the fake evaluator over six images, one of them bad, with two methods and deletion; one
-by the real evaluator on EfficientNet-Lite0 and two drawn images, with Grad-CAM and deletion.
+Of version 1, one by the fake evaluator over six images, one of them bad, with two methods and
+deletion. Of versions 1 and 2, one each by the real evaluator on EfficientNet-Lite0 and two drawn
+images, with Grad-CAM and deletion.
 """
 
 from __future__ import annotations
@@ -113,7 +113,10 @@ def test_it_is_read_without_checksums_before_it_is_changed(old: Path) -> None:
 # -- by the real evaluator
 # --------------------------------------------------------------------------------------------------
 
-REAL = ROOT / "tests" / "data" / "version1_lite0.sql"
+REAL = {
+    1: ROOT / "tests" / "data" / "version1_lite0.sql",
+    2: ROOT / "tests" / "data" / "version2_lite0.sql",
+}
 
 
 def drawn(number: int) -> bytes:
@@ -138,18 +141,23 @@ def drawn(number: int) -> bytes:
     return b"P6 %d %d 255\n" % (width, height) + bytes(pixels)
 
 
-def test_a_real_one_goes_on_and_grows_with_the_numbers_it_had(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "backbones"),
+    [(1, "efficientnet_lite0,efficientnet_lite1"), (2, "efficientnet_lite0")],
+)
+def test_a_real_one_goes_on_and_grows_with_the_numbers_it_had(
+    tmp_path: Path, version: int, backbones: str
+) -> None:
     (tmp_path / "data").mkdir()
     for number in range(2):
         (tmp_path / f"data/{number}.ppm").write_bytes(drawn(number))
     path = tmp_path / "real.db"
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(REAL.read_text())
-        connection.execute(
-            "UPDATE run SET plan = json_set(plan, '$.data', ?)", (str(tmp_path / "data"),)
-        )
+        connection.executescript(REAL[version].read_text())
         connection.commit()
+    assert raw(path, "PRAGMA user_version") == [(version,)]
     with RunReader(path) as reader:
+        assert audit.audit(reader) == []
         loaded = reader.backbones()["efficientnet_lite0"]
         kept = list(reader.rows.every_row())
     assert loaded is not None
@@ -158,7 +166,7 @@ def test_a_real_one_goes_on_and_grows_with_the_numbers_it_had(tmp_path: Path) ->
     identities = raw(path, "SELECT identity FROM cells")
     words = [
         "-b",
-        "efficientnet_lite0,efficientnet_lite1",
+        backbones,
         "-m",
         "gradcam,layercam",
         "--metric",
@@ -196,7 +204,8 @@ def test_a_real_one_goes_on_and_grows_with_the_numbers_it_had(tmp_path: Path) ->
             for cell in reader.cells()
         }
         sides = {name: one.preprocessing.side for name, one in reader.backbones().items() if one}
-    assert sides == {"efficientnet_lite0": 224, "efficientnet_lite1": 240}
+    expected = {"efficientnet_lite0": 224, "efficientnet_lite1": 240}
+    assert sides == {name: expected[name] for name in backbones.split(",")}
     assert rows["efficientnet_lite0", "gradcam"] == kept
     assert {len(found) for found in rows.values()} == {2}
     assert raw(path, "SELECT identity FROM cells")[0] == identities[0]
@@ -210,9 +219,8 @@ def test_what_is_measured_from_its_rows_stays_sound_when_their_files_become_know
 ) -> None:
     ((cell, image),) = raw(old, "SELECT cell_id, image_id FROM results ORDER BY 1, 2 LIMIT 1")
     writer = RunWriter(old)
-    measured = Measurement(
-        cell, image, "sparseness", 0.5, b""
-    )  # from the stored map: no file is read
+    # from the stored map: no file is read
+    measured = Measurement(cell, image, "sparseness", 0.5, b"")
     assert writer.rows.commit(UnitResult(measurements=(measured,))) == 1
     writer.rows.commit(UnitResult(contents={image: bytes(32)}))  # a later method decodes the image
     writer.close()
