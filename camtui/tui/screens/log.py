@@ -47,6 +47,7 @@ class LogScreen(RunScreen):
         super().__init__(connection)
         self.tab = TABS.index(tab)
         self._seen: tuple[int, int] = (-1, -1)
+        self._columns: list[TableColumn] = []
 
     def body(self) -> ComposeResult:
         """Compose the names of the lists, and the one that is chosen."""
@@ -87,9 +88,11 @@ class LogScreen(RunScreen):
         table = self.query_one("#log", LineTable)
         fresh = not table.lines
         follows = at_end and (fresh or table.cursor[0] == table.lines[-1].key)
-        table.show(*shown, empty="nothing")
-        if follows and shown[1]:
+        self._columns, lines = shown
+        table.show(self._columns, lines, empty="nothing")
+        if follows and lines:
             table.action_last()
+        self._show_whole()
 
     async def _fetch(self, tab: int) -> None:
         makers = {"errors": failure_lines, "plan": plan_lines, "log file": log_lines}
@@ -99,9 +102,14 @@ class LogScreen(RunScreen):
 
     def on_cursor_moved(self, _: CursorMoved) -> None:
         """Show the line under the cursor whole."""
+        self._show_whole()
+
+    def _show_whole(self) -> None:
+        """Show the field under the cursor that may be cut in the table: that of the open width."""
         table = self.query_one("#log", LineTable)
-        row, _column = table.cursor
-        text = next((line.fields[-1].text for line in table.lines if line.key == row), "")
+        row, _ = table.cursor
+        place = next((place for place, column in enumerate(self._columns) if not column.width), -1)
+        text = next((line.fields[place].text for line in table.lines if line.key == row), "")
         width = max(20, self.app.size.width - 2)
         self.query_one("#whole", TextLines).show(
             [[Field(f" {text[x : x + width]}")] for x in range(0, len(text), width)]
@@ -113,6 +121,7 @@ class LogScreen(RunScreen):
         self._seen = (-1, -1)
         table = self.query_one("#log", LineTable)
         table.show([], [], empty="")
+        self._show_whole()
         self.show_snapshot()
 
 
@@ -140,7 +149,7 @@ def timing_table(snapshot: Snapshot) -> TableContent:
     for stage in snapshot.stages:
         each = f"{1000 * stage.seconds / stage.timed_images:.1f}" if stage.timed_images else ABSENT
         fields = [
-            Field(printable(stage.title, 60)),
+            Field(printable(stage.title, 400)),
             Field(f"{count(stage.done)}/{count(stage.images)}"),
             Field(each, "strong"),
         ]

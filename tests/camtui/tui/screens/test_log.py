@@ -19,13 +19,15 @@ async def test_log_has_events_errors_plan_and_file(seeded: Path) -> None:
         assert any(row[0] == "torch" for row in tester.cells("log"))
         assert any("layer" in row[1] for row in tester.cells("log"))
         await tester.press("down")
-        assert tester.part("whole")
+        assert tester.part("whole").strip() == tester.cells("log")[1][1]
         await tester.press("tab")
         await tester.until(lambda: any(row[0] == "vgg16 masked" for row in tester.cells("log")))
         assert {row[3] for row in tester.cells("log")} == {"4", "1025", "54"}, (
             "forwards of each stage"
         )
+        assert tester.part("whole").strip() == tester.cells("log")[0][0], "the title, which is cut"
         await tester.press("tab")
         await tester.until(lambda: "nothing" in tester.text())
+        assert tester.part("whole") == ""
         await tester.press("shift+tab", "escape")
         assert tester.screen_name() == "GridScreen"
