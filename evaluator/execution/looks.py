@@ -142,17 +142,14 @@ class Looks:
         rule = self._plan.rule
         if rule is None:
             return None
+        texts = {name: self._verdict(race, rule) for name, race in self._races.items()}
         return Look(
-            str(rule),
-            self.images,
-            self.needed,
-            self.decided,
-            self.dropped,
-            tuple(
-                f"{name}: {text}"
-                for name, race in self._races.items()
-                if (text := self._verdict(race, rule))
-            ),
+            rule=str(rule),
+            images=self.images,
+            needed=self.needed,
+            decided=self.decided,
+            dropped=self.dropped,
+            verdicts=tuple(f"{name}: {text}" for name, text in texts.items() if text),
         )
 
     def _verdict(self, race: Race, rule: Rule) -> str:

@@ -107,7 +107,7 @@ class Schedule:
 
     def probe(self, position: int) -> Unit:
         """A unit without images, which loads the backbone and does nothing else."""
-        unit = Unit(next(self._ids), 0, position, (), (), ())
+        unit = Unit(id=next(self._ids), stage=0, backbone=position, cells=(), methods=(), images=())
         self.in_flight[unit.id] = unit
         return unit
 
@@ -259,14 +259,14 @@ class Schedule:
         pairs = [(cell, image.id) for cell in cells for image in images]
         needed = {pair: maps[pair] for pair in pairs if pair in maps}
         return Unit(
-            next(self._ids),
-            stage.id,
-            stage.backbone,
-            cells,
-            tuple(method_of[cell] for cell in cells),
-            tuple(images),
-            tuple(filter(None, metrics)),
-            needed,
+            id=next(self._ids),
+            stage=stage.id,
+            backbone=stage.backbone,
+            cells=cells,
+            methods=tuple(method_of[cell] for cell in cells),
+            images=tuple(images),
+            metrics=tuple(filter(None, metrics)),
+            maps=needed,
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from evaluator import catalog
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.backbones import known_backbone
 from evaluator.plan import RunPlan
 from evaluator.records import Cell, LoadedBackbone, Stage
@@ -44,16 +45,16 @@ class StagePlan:
     def record(self, images: int) -> Stage:
         """The stage as it is stored, nothing timed."""
         return Stage(
-            self.id,
-            self.title,
-            self.backbone_name,
-            self.cells,
-            self.metrics,
-            images,
-            0,
-            0.0,
-            0,
-            self.forwards_per_image,
+            id=self.id,
+            title=self.title,
+            backbone=self.backbone_name,
+            cells=self.cells,
+            metrics=self.metrics,
+            images=images,
+            done=0,
+            seconds=0.0,
+            timed_images=0,
+            forwards_per_image=self.forwards_per_image,
         )
 
 
@@ -66,11 +67,9 @@ def with_timings(stages: Iterable[Stage], before: Iterable[Stage]) -> list[Stage
     timed = []
     for stage in stages:
         known = done.get((stage.backbone, stage.cells, stage.metrics))
-        timed.append(
-            replace(stage, seconds=known.seconds, timed_images=known.timed_images)
-            if known
-            else stage
-        )
+        if known:
+            stage = replace(stage, seconds=known.seconds, timed_images=known.timed_images)
+        timed.append(stage)
     return timed
 
 
@@ -106,22 +105,10 @@ def plan_stages(
         of_backbone = by_backbone[spec.name]
         shared = [cell for cell in of_backbone if not catalog.method(cell.method).masks_channels]
         if shared:
-            cheap.append(
-                _Draft(
-                    position,
-                    spec.key,
-                    spec.name,
-                    f"{spec.name} · {_titles(shared)}",
-                    shared,
-                    loaded.get(spec.name),
-                )
-            )
-        for cell in of_backbone:
-            if cell not in shared:
-                title = f"{spec.name} · {_titles([cell])}"
-                costly.append(
-                    _Draft(position, spec.key, spec.name, title, [cell], loaded.get(spec.name))
-                )
+            cheap.append(_draft(position, spec, shared, loaded))
+        costly += [
+            _draft(position, spec, [cell], loaded) for cell in of_backbone if cell not in shared
+        ]
     costly.sort(key=lambda draft: draft.planned_cost)
     return [
         *_numbered(cheap, plan, 1, cuda=cuda),
@@ -222,13 +209,29 @@ class _Draft:
         return known.forwards
 
 
+def _draft(
+    position: int,
+    spec: BackboneSpec,
+    cells: list[Cell],
+    loaded: dict[str, LoadedBackbone | None],
+) -> _Draft:
+    return _Draft(
+        position=position,
+        key=spec.key,
+        backbone=spec.name,
+        title=f"{spec.name} · {_titles(cells)}",
+        cells=cells,
+        loaded=loaded.get(spec.name),
+    )
+
+
 def _numbered(
     drafts: list[_Draft], plan: RunPlan, first: int, *, cuda: bool
 ) -> Iterator[StagePlan]:
     """Rows of every draft, then their optional metrics, of every draft."""
     for number, draft in enumerate(drafts, first):
         size = block_size(draft.forwards, curves=False, cuda=cuda)
-        yield _stage(draft, number, draft.title, (), size, None, draft.forwards)
+        yield _stage(draft, id_=number, title=draft.title, block=size, forwards=draft.forwards)
     if not plan.optional_metrics:
         return
     names = _metric_titles(plan.optional_metrics)
@@ -239,31 +242,37 @@ def _numbered(
         ]
         forwards = optional_forwards(plan, draft.head, everything)
         size = block_size(forwards, curves=looks, cuda=cuda)
-        title = f"{draft.title} · {names}"
         yield _stage(
-            draft, number + len(drafts), title, plan.optional_metrics, size, number, forwards
+            draft,
+            id_=number + len(drafts),
+            title=f"{draft.title} · {names}",
+            metrics=plan.optional_metrics,
+            block=size,
+            base=number,
+            forwards=forwards,
         )
 
 
 def _stage(
     draft: _Draft,
-    number: int,
+    *,
+    id_: int,
     title: str,
-    metrics: tuple[str, ...],
     block: int,
-    base: int | None,
     forwards: float,
+    metrics: tuple[str, ...] = (),
+    base: int | None = None,
 ) -> StagePlan:
     cells = draft.applicable
     return StagePlan(
-        number,
-        title,
-        draft.position,
-        draft.backbone,
-        tuple(cell.id for cell in cells),
-        tuple(cell.method for cell in cells),
-        metrics,
-        block,
-        base,
-        forwards,
+        id=id_,
+        title=title,
+        backbone=draft.position,
+        backbone_name=draft.backbone,
+        cells=tuple(cell.id for cell in cells),
+        methods=tuple(cell.method for cell in cells),
+        metrics=metrics,
+        block=block,
+        base=base,
+        forwards_per_image=forwards,
     )

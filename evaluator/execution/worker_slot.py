@@ -183,7 +183,13 @@ class WorkerSlot:
     def record(self) -> WorkerState:
         """The state as it is stored."""
         return WorkerState(
-            self.id, self.device, self.pid, self.state, time.time(), self.restarts, *self.figures
+            id=self.id,
+            device=self.device,
+            pid=self.pid,
+            state=self.state,
+            heartbeat=time.time(),
+            restarts=self.restarts,
+            **self.figures._asdict(),
         )
 
 
