@@ -2,9 +2,8 @@
 
 What the dashboard is measured on, and what the screenshots show.
 
-    python benchmarks/big_run.py big.db                        # 36 cells × 50 000 images, 1.8
-    million rows python benchmarks/big_run.py live.db --images 2000 --live  # and goes on writing,
-    as a driver does, until Ctrl-C
+    python benchmarks/big_run.py big.db    # 36 cells × 50 000 images, 1.8 million rows
+    python benchmarks/big_run.py live.db --images 2000 --live    # goes on writing as a driver does
 
 Averages scatter around the paper's; each image has a difficulty that all methods share, so that
 paired differences behave as in life.
@@ -40,7 +39,6 @@ from evaluator.records import (
     WorkerState,
 )
 from evaluator.store.lock import RunLock
-from evaluator.store.schema import HISTOGRAM_BINS
 from evaluator.store.writer import RunWriter
 
 Values = NDArray[np.float64]
@@ -56,12 +54,6 @@ TYPICAL = {  # drop, coherency, complexity: near Table 2
     "scorecam": (0.12, 0.945, 0.29),
 }
 SIDE = 7
-_CROSS = (
-    ("average_drop", "coherency"),
-    ("average_drop", "complexity"),
-    ("coherency", "complexity"),
-)
-_INSERT = "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True)
@@ -198,52 +190,15 @@ def _blobs(x: Values, y: Values, random: np.random.Generator) -> NDArray[np.floa
     return scaled
 
 
-def records(cell: int, columns: Columns) -> Iterator[tuple[object, ...]]:
-    """Rows as the ``results`` table takes them."""
-    n = len(columns.images)
-    maps = [None] * n if columns.maps is None else [one.tobytes() for one in columns.maps]
-    lists = [columns.metrics[name].tolist() for name in ROW_METRICS]
-    degenerate = [0] * n
-    return zip(
-        [cell] * n,
-        columns.images.tolist(),
-        columns.target.tolist(),
-        columns.predicted.tolist(),
-        columns.y.tolist(),
-        columns.o.tolist(),
-        *lists,
-        degenerate,
-        maps,
-        strict=True,
-    )
-
-
-def add_sums(connection: sqlite3.Connection, cell: int, columns: Columns) -> None:
-    """What ``writer.sums_of`` does, by columns."""
-    values = columns.metrics
-    sums = {("degenerate", ""): np.zeros(len(columns.images))}
-    for name, column in values.items():
-        sums[name, ""], sums[name, name] = column, column * column
-    for a, b in _CROSS:
-        sums[a, b] = values[a] * values[b]
-    connection.executemany(
-        "INSERT INTO sums VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n, "
-        "total = total + excluded.total",
-        [
-            (cell, a, b, len(v), int(np.round(v * 2.0**40).astype(np.int64).sum()))
-            for (a, b), v in sums.items()
-        ],
-    )
-    for name, column in values.items():
-        bins = np.bincount(
-            np.minimum((column * HISTOGRAM_BINS).astype(int), HISTOGRAM_BINS - 1),
-            minlength=HISTOGRAM_BINS,
-        )
-        connection.executemany(
-            "INSERT INTO histograms VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + "
-            "excluded.n",
-            [(cell, name, place, int(n)) for place, n in enumerate(bins) if n],
-        )
+def rows_of(cell: int, columns: Columns) -> Iterator[Row]:
+    """The rows of one cell."""
+    count = len(columns.images)
+    maps = [None] * count if columns.maps is None else [one.tobytes() for one in columns.maps]
+    numbers = (columns.images, columns.target, columns.predicted, columns.y, columns.o)
+    metrics = (columns.metrics[name] for name in ROW_METRICS)
+    lists = [column.tolist() for column in (*numbers, *metrics)]
+    for map_, *values in zip(maps, *lists, strict=True):
+        yield Row(cell, *values, False, map_)
 
 
 def begin(path: Path, shape: Shape) -> tuple[RunWriter, Manifest]:
@@ -300,8 +255,7 @@ def fill(path: Path, shape: Shape) -> None:
     writer, manifest = begin(path, shape)
     labels = np.array([image.label or 0 for image in manifest.images])
     done = round(shape.images * len(shape.backbones) * shape.fraction)
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA synchronous=OFF")
+    writer.file.execute("PRAGMA synchronous=OFF")
     m = len(shape.methods)
     for position, backbone in enumerate(shape.backbones):
         last = min(max(done - position * shape.images, 0), shape.images)
@@ -309,14 +263,10 @@ def fill(path: Path, shape: Shape) -> None:
             cell = position * m + place + 1
             if last:
                 columns = cell_columns(shape, backbone, method, labels, 0, last)
-                connection.execute("BEGIN IMMEDIATE")
-                connection.executemany(_INSERT, records(cell, columns))
-                add_sums(connection, cell, columns)
-                connection.execute("COMMIT")
-                if shape.curves:
-                    writer.rows.commit(UnitResult(measurements=_curves(cell, columns)))
+                curves = _curves(cell, columns) if shape.curves else ()
+                writer.rows.commit(UnitResult(tuple(rows_of(cell, columns)), curves))
         timed = min(last, 20_000)
-        connection.execute(
+        writer.file.execute(
             "UPDATE stages SET seconds = ?, timed_images = ? WHERE id = ?",
             (timed * 0.0065, timed, position),
         )
@@ -331,8 +281,6 @@ def fill(path: Path, shape: Shape) -> None:
         writer.rows.commit(
             UnitResult(failures=tuple(Failure(cell, bad, "", "truncated", why) for cell in cells))
         )
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
     if shape.fraction >= 1:
         writer.set_state("complete")
     writer.close()
@@ -357,10 +305,7 @@ def _curves(cell: int, columns: Columns) -> tuple[Measurement, ...]:
 
 
 def keep_writing(path: Path, shape: Shape, rate: float, seconds: float) -> None:
-    """Behave as a driver: hold the lock, commit a unit of 64 images × all methods at a time.
-
-    Beat.
-    """
+    """Behave as a driver: hold the lock, commit 64 images × all methods at a time, beat."""
     lock = RunLock(path)
     writer = RunWriter(path)
     labels = np.zeros(shape.images, dtype=np.int64)
@@ -415,9 +360,7 @@ def _unit_rows(
     m = len(shape.methods)
     for place, method in enumerate(shape.methods):
         columns = cell_columns(shape, shape.backbones[position], method, labels, first, last)
-        for record in records(position * m + place + 1, columns):
-            *values, degenerate, map_ = record
-            yield Row(*values, bool(degenerate), map_)  # type: ignore[arg-type,call-arg] # the table's columns in the record's order
+        yield from rows_of(position * m + place + 1, columns)
 
 
 def main() -> None:
