@@ -198,7 +198,7 @@ def rows_of(cell: int, columns: Columns) -> Iterator[Row]:
     metrics = (columns.metrics[name] for name in ROW_METRICS)
     lists = [column.tolist() for column in (*numbers, *metrics)]
     for map_, *values in zip(maps, *lists, strict=True):
-        yield Row(cell, *values, False, map_)
+        yield Row(cell, *values, False, map_)  # type: ignore[call-arg]  # ten columns and metrics
 
 
 def begin(path: Path, shape: Shape) -> tuple[RunWriter, Manifest]:

@@ -79,8 +79,8 @@ class Averages:
         if rows is None or (drops is not None and drops.n == rows.n):
             return []
         found = self._file.all(
-            "SELECT image_id, coherency, complexity FROM results WHERE cell_id = ? AND adcc IS NULL"
-            " AND average_drop IS NULL",
+            "SELECT image_id, coherency, complexity FROM results INDEXED BY results_by_adcc"
+            " WHERE cell_id = ? AND adcc IS NULL AND average_drop IS NULL",
             (cell,),
         )
         if found:

@@ -11,9 +11,16 @@ from typing import Any
 
 from evaluator.errors import StoreError
 from evaluator.store import schema, sealing
-from evaluator.store.checksums import is_measurement_sound, is_row_sound, sums_checksum
+from evaluator.store.checksums import (
+    WRONG_KIND,
+    histograms_checksum,
+    is_measurement_sound,
+    is_row_sound,
+    sums_checksum,
+)
 from evaluator.store.columns import MEASUREMENT_COLUMNS, ROW_COLUMNS, ROW_WIDTH
 from evaluator.store.readonly import DAMAGE, ReadOnlyFile
+from evaluator.store.sums import bins_by_metric, sums_by_key
 from evaluator.text import printable
 
 Key = tuple[int, int, str]
@@ -200,7 +207,7 @@ class Checks:
             checksum = stored.get(cell)
             if checksum is None and (may_lack or not records):
                 continue
-            if checksum is None or not _fits(checksum, records):
+            if checksum is None or not _fits(checksum, column, records):
                 yield cell
 
     # -- the file itself, and all other records
@@ -245,10 +252,12 @@ def is_record_sound(record: Sequence[Any], *, may_lack: bool) -> bool:
     return is_row_sound(record[:ROW_WIDTH], *record[ROW_WIDTH:], may_lack=may_lack)
 
 
-def _fits(checksum: bytes, records: list[tuple[Any, ...]]) -> bool:
+def _fits(checksum: bytes, column: str, records: list[tuple[Any, ...]]) -> bool:
     try:
-        return checksum == sums_checksum(records)
-    except TypeError:
+        if column == "sums":
+            return checksum == sums_checksum(sums_by_key(records))
+        return checksum == histograms_checksum(bins_by_metric(records))
+    except (LookupError, *WRONG_KIND):
         return False
 
 

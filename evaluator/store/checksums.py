@@ -8,7 +8,7 @@ checksum too.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -22,6 +22,9 @@ _LENGTHS = struct.Struct("<5q")
 _MEASUREMENT = struct.Struct("<2qd")
 _NAN = float("nan")
 
+WRONG_KIND = (struct.error, TypeError, AttributeError)
+"""Exceptions of packing a value that is not of the kind that was written."""
+
 
 def row_checksum(row: Row, identity: str, path: bytes, content: bytes | None) -> bytes:
     """The checksum of a row: over cell and image, every number, and the map.
@@ -31,7 +34,7 @@ def row_checksum(row: Row, identity: str, path: bytes, content: bytes | None) ->
         path, content: of the image.
 
     Raises:
-        struct.error, TypeError: a value of the wrong kind, which no row of ours has.
+        WRONG_KIND: a value of another kind, which no row of ours has.
     """
     drop, adcc = row.average_drop, row.adcc
     numbers = _ROW.pack(
@@ -110,7 +113,7 @@ def is_row_sound(
         if checksum == _row_digest(numbers, values, identity.encode(), content or b"", path):
             return True
         return checksum == _row_digest(numbers, values, b"", b"", path)
-    except (struct.error, TypeError, AttributeError):
+    except WRONG_KIND:
         return False
 
 
@@ -135,20 +138,34 @@ def is_measurement_sound(
         if checksum == measurement_checksum(measurement, identity, path, content):
             return True
         return checksum == measurement_checksum(measurement, "", path, None)
-    except (struct.error, TypeError, AttributeError):
+    except WRONG_KIND:
         return False
 
 
-def sums_checksum(records: Iterable[tuple[Any, ...]]) -> bytes:
-    """The checksum of all running sums of a cell, or of all its histograms; in any order.
+def sums_checksum(sums: Mapping[tuple[str, str], Sequence[int]]) -> bytes:
+    """The checksum of all running sums of a cell, in any order.
 
     Args:
-        records: (a, b, n, total) of each sum, or (metric, bin, n) of each bin.
+        sums: (a, b) → n, total.
 
     Raises:
-        TypeError: values of different kinds in one column, which no sums of ours have.
+        WRONG_KIND: a value of another kind, which no sum of ours has.
     """
-    return _digest(ascii(sorted(records)).encode())
+    keys = sorted(sums)
+    return _numbers_digest(map("\0".join, keys), [number for key in keys for number in sums[key]])
+
+
+def histograms_checksum(bins: Mapping[str, Sequence[int]]) -> bytes:
+    """The checksum of all histograms of a cell, in any order.
+
+    Args:
+        bins: metric → images in each of its bins.
+
+    Raises:
+        WRONG_KIND: a value of another kind, which no histogram of ours has.
+    """
+    metrics = sorted(bins)
+    return _numbers_digest(metrics, [number for metric in metrics for number in bins[metric]])
 
 
 def record_checksum(*columns: Any) -> bytes:
@@ -185,6 +202,11 @@ def _row_digest(
     lengths = _LENGTHS.pack(len(numbers), len(values), len(identity), len(content), len(path))
     whole = b"".join((lengths, numbers, values, identity, content, path))
     return blake2b(whole, digest_size=SIZE).digest()
+
+
+def _numbers_digest(names: Iterable[str], numbers: Sequence[int]) -> bytes:
+    text = "\n".join(names).encode("utf-8", "surrogatepass")
+    return _digest(text, struct.pack(f"<{len(numbers)}q", *numbers))
 
 
 def _digest(*parts: bytes) -> bytes:

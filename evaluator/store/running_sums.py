@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from evaluator.errors import StoreError
 from evaluator.records import Measurement, Row
-from evaluator.store.checksums import sums_checksum
-from evaluator.store.schema import SUMS_SEALED_SINCE
-from evaluator.store.sums import ArccSources, sums_of
+from evaluator.store.checksums import WRONG_KIND, histograms_checksum, sums_checksum
+from evaluator.store.schema import HISTOGRAM_BINS, SUMS_SEALED_SINCE
+from evaluator.store.sums import ArccSources, bins_by_metric, sums_by_key, sums_of
 from evaluator.store.writable import WritableFile
 from evaluator.text import printable
 
@@ -20,20 +20,17 @@ class _CellSums:
 
     Attributes:
         sums: (a, b) → n and total.
-        bins: (metric, bin) → n.
+        bins: metric → images in each bin.
         intact: they fitted their checksum when they were read.
     """
 
     sums: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
-    bins: dict[tuple[str, int], int] = field(default_factory=dict)
+    bins: dict[str, list[int]] = field(default_factory=dict)
     intact: bool = True
 
     def checksums(self) -> tuple[bytes, bytes]:
         """Of the sums, and of the histograms."""
-        return (
-            sums_checksum([(*key, *value) for key, value in self.sums.items()]),
-            sums_checksum([(*key, n) for key, n in self.bins.items()]),
-        )
+        return sums_checksum(self.sums), histograms_checksum(self.bins)
 
 
 class RunningSums:
@@ -61,15 +58,14 @@ class RunningSums:
             before = self._cells[cell].sums.get((a, b), (0, 0))
             self._cells[cell].sums[a, b] = (before[0] + n, before[1] + total)
         for (cell, metric, place), n in bins.items():
-            known = self._cells[cell].bins
-            known[metric, place] = known.get((metric, place), 0) + n
+            self._cells[cell].bins.setdefault(metric, [0] * HISTOGRAM_BINS)[place] += n
         self._file.executemany(
             "INSERT OR REPLACE INTO sums (cell_id, a, b, n, total) VALUES (?, ?, ?, ?, ?)",
             [(cell, a, b, *self._cells[cell].sums[a, b]) for cell, a, b in sums],
         )
         self._file.executemany(
             "INSERT OR REPLACE INTO histograms (cell_id, metric, bin, n) VALUES (?, ?, ?, ?)",
-            [(*key, self._cells[key[0]].bins[key[1:]]) for key in bins],
+            [(*key, self._cells[key[0]].bins[key[1]][key[2]]) for key in bins],
         )
         self._seal({key[0] for key in sums})
 
@@ -99,13 +95,12 @@ class RunningSums:
 
     def _read(self, cell: int) -> _CellSums:
         execute = self._file.execute
-        found = _CellSums()
-        for a, b, n, total in execute("SELECT a, b, n, total FROM sums WHERE cell_id = ?", (cell,)):
-            found.sums[a, b] = (n, total)
-        for metric, place, n in execute(
-            "SELECT metric, bin, n FROM histograms WHERE cell_id = ?", (cell,)
-        ):
-            found.bins[metric, place] = n
+        sums = execute("SELECT a, b, n, total FROM sums WHERE cell_id = ?", (cell,))
+        bins = execute("SELECT metric, bin, n FROM histograms WHERE cell_id = ?", (cell,))
+        try:
+            found = _CellSums(sums_by_key(sums), bins_by_metric(bins))
+        except LookupError as error:
+            raise self._damaged() from error
         stored = execute(
             "SELECT sums, histograms FROM sum_checksums WHERE cell_id = ?", (cell,)
         ).fetchone()
@@ -118,12 +113,15 @@ class RunningSums:
     def _checksums(self, found: _CellSums) -> tuple[bytes, bytes]:
         try:
             return found.checksums()
-        except TypeError as error:
-            path = printable(self._file.path)
-            raise StoreError(
-                f"{path}: running sums are not what was written",
-                f"rebuild them from the rows: camtui doctor {path} --repair",
-            ) from error
+        except WRONG_KIND as error:
+            raise self._damaged() from error
+
+    def _damaged(self) -> StoreError:
+        path = printable(self._file.path)
+        return StoreError(
+            f"{path}: running sums are not what was written",
+            f"rebuild them from the rows: camtui doctor {path} --repair",
+        )
 
     def _seal(self, cells: Iterable[int]) -> None:
         self._file.executemany(

@@ -17,6 +17,7 @@ from evaluator.errors import Mismatch, StoreError
 from evaluator.records import Measurement, Row
 from evaluator.store import audit
 from evaluator.store.checksums import (
+    histograms_checksum,
     is_row_sound,
     measurement_checksum,
     record_checksum,
@@ -106,10 +107,24 @@ def test_a_value_of_the_wrong_kind_is_no_row_of_ours() -> None:
 
 
 def test_sums_have_one_checksum_in_any_order() -> None:
-    sums = [("adcc", "", 3, 7), ("adcc", "adcc", 3, 5)]
-    assert sums_checksum(sums) == sums_checksum(sums[::-1])
-    others = [[], sums[:1], [("adcc", "", 3, 8), sums[1]], [("adc", "c", 3, 7), sums[1]]]
-    assert len({sums_checksum(sums), *map(sums_checksum, others)}) == 5
+    sums = {("adcc", ""): (3, 7), ("adcc", "adcc"): (3, 5)}
+    checksum = sums_checksum(sums)
+    assert checksum == sums_checksum(dict(reversed(sums.items())))
+    others: list[dict[tuple[str, str], tuple[int, int]]] = [
+        {},
+        {("adcc", ""): (3, 7)},
+        sums | {("adcc", ""): (3, 8)},
+        {("adc", "c"): (3, 7), ("adcc", "adcc"): (3, 5)},
+    ]
+    assert len({checksum, *map(sums_checksum, others)}) == 5
+
+
+def test_histograms_have_one_checksum_in_any_order() -> None:
+    bins = {"adcc": [0, 2, 1], "coherency": [1, 0, 2]}
+    checksum = histograms_checksum(bins)
+    assert checksum == histograms_checksum(dict(reversed(bins.items())))
+    others = [{}, {"adcc": [0, 2, 1]}, bins | {"adcc": [2, 0, 1]}]
+    assert len({checksum, *map(histograms_checksum, others)}) == 4
 
 
 def test_a_record_is_its_names_and_values() -> None:
