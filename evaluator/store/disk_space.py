@@ -1,4 +1,4 @@
-"""Room on the disk: whether it has run out, and how much the rest of a run will take."""
+"""Free disk space: whether it has run out, and how much the rest of a run will take."""
 
 from __future__ import annotations
 
