@@ -48,7 +48,7 @@ def test_preprocessing_and_layer_are_timm_s() -> None:
     ],
 )
 def test_layers_of_other_networks(name: str, layer: str, tokens: int | None) -> None:
-    facts = loaded(f"timm/{name}:weights=random:0").facts
+    facts = loaded(f"timm/{name}:weights=random:0,side=64").facts
     assert (facts.layer, facts.tokens) == (layer, tokens)
 
 
