@@ -19,7 +19,7 @@ from evaluator.networks.nvml import NvmlFigures, driver_version, is_mig, nvml_fi
 REFUSED = pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
 
 
-class Driver:
+class NvmlDriver:
     """Answers like NVML; what is in ``refuses`` raises the real package's error."""
 
     def __init__(
@@ -66,7 +66,7 @@ def _nothing_known() -> Iterator[None]:
 
 
 def test_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    Driver(monkeypatch)
+    NvmlDriver(monkeypatch)
     assert nvml_figures("a") == NvmlFigures(87.0, 250.0, 61.0)
     assert not is_mig("a")
     assert driver_version() == "580.65.06"
@@ -85,18 +85,18 @@ def test_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_figure_that_is_refused_costs_no_other(
     monkeypatch: pytest.MonkeyPatch, refused: str, expected: NvmlFigures
 ) -> None:
-    Driver(monkeypatch).refuses.add(refused)
+    NvmlDriver(monkeypatch).refuses.add(refused)
     assert nvml_figures("a") == expected
 
 
 def test_a_slice_has_the_power_and_temperature_of_its_card(monkeypatch: pytest.MonkeyPatch) -> None:
-    Driver(monkeypatch, uuids=("MIG-b",))
+    NvmlDriver(monkeypatch, uuids=("MIG-b",))
     assert nvml_figures("b") == NvmlFigures(None, 250.0, 61.0)
     assert is_mig("b")
 
 
 def test_a_driver_without_nvml_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    Driver(monkeypatch).refuses.add("nvmlSystemGetDriverVersion")
+    NvmlDriver(monkeypatch).refuses.add("nvmlSystemGetDriverVersion")
     assert driver_version() == ""
 
 
@@ -104,7 +104,7 @@ def test_figures_of_a_cuda_device_survive_nvml_and_a_lost_device(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     device = torch.device("cuda:0")
-    driver = Driver(monkeypatch)
+    driver = NvmlDriver(monkeypatch)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (30, 80))
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="a"))
     assert device_figures(device) == DeviceFigures(87.0, 50, 80, 250.0, 61.0)

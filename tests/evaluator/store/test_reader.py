@@ -22,7 +22,7 @@ from evaluator.store import schema
 from evaluator.store.audit import repair
 from evaluator.store.reader import RankedImage, RunReader
 from evaluator.store.writer import RunWriter
-from tests.evaluator.execution.beside import race
+from tests.evaluator.execution.concurrent_readers import race
 from tests.evaluator.store.runs import (
     PATHS,
     begun,
@@ -202,7 +202,7 @@ def test_readers_and_the_writer_do_not_wait_for_one_another(path: Path) -> None:
 
 def test_five_readers_beside_a_writer_of_two_thousand_rows_a_second(tmp_path: Path) -> None:
     """Nobody is refused and no half of a batch is seen; how long a look takes:
-    ``execution/trust.py``.
+    ``execution/fault_campaigns.py``.
     """
     figures = race(tmp_path, seconds=2)
     assert figures.rows == 4000

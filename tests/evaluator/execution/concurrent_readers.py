@@ -1,7 +1,8 @@
-"""Readers that look twenty times a second beside a writer of 2 000 rows a second: nobody waits,
-nothing is "locked".
+"""Readers that look twenty times a second while 2 000 rows a second are written.
 
-``python -m tests.evaluator.execution.beside DATABASE SECONDS`` is one reader; it prints
+None waits, and none finds the file locked.
+
+``python -m tests.evaluator.execution.concurrent_readers DATABASE SECONDS`` is one reader; it prints
 what its looks took, in milliseconds, as JSON.
 """
 
@@ -56,7 +57,7 @@ def race(folder: Path, seconds: float, readers: int = 5) -> Figures:
     command = [
         sys.executable,
         "-m",
-        "tests.evaluator.execution.beside",
+        "tests.evaluator.execution.concurrent_readers",
         str(folder / "run.db"),
         str(seconds),
     ]

@@ -1,5 +1,6 @@
-"""The full counts of the tests that earn trust: ``python -m tests.evaluator.execution.trust
---full`` (without it: a rehearsal).
+"""The tests of faults in full counts, and the list of where each is shown in small counts.
+
+``python -m tests.evaluator.execution.fault_campaigns --full`` (without it: a rehearsal).
 
 200 workers and 200 drivers killed at random, 20 × 20 racing starts, 2000 steps of the state
 machine; one oracle after each. Then five readers beside a writer of 2000 rows a second, for which
@@ -42,7 +43,7 @@ from typing import Any
 
 from hypothesis import settings
 
-from tests.evaluator.execution import beside
+from tests.evaluator.execution import concurrent_readers
 from tests.evaluator.execution.support import ROOT, Run, make_data, make_plan
 from tests.evaluator.execution.test_driver import race
 from tests.evaluator.execution.test_faults import kill_drivers, kill_workers
@@ -97,7 +98,7 @@ def state_machine(full: bool) -> None:
 def readers(full: bool) -> None:
     """Half a minute of five readers; the 99th percentile of what a look takes stays under 20 ms."""
     with tempfile.TemporaryDirectory() as folder:
-        figures = beside.race(Path(folder), seconds=30 if full else 3)
+        figures = concurrent_readers.race(Path(folder), seconds=30 if full else 3)
     rate = figures.rows / figures.seconds
     p50, p99 = figures.percentile(0.5), figures.percentile(0.99)
     print(

@@ -1,6 +1,6 @@
 """The output that a user sees in each fault, with real processes.
 
-``python -m tests.evaluator.execution.faults_seen`` prints it. Every paragraph is a fault, the
+``python -m tests.evaluator.execution.fault_outputs`` prints it. Every paragraph is a fault, the
 command as typed, and its output word for word. Needs root for the disk that is full.
 """
 
