@@ -1,4 +1,4 @@
-"""Whole runs that end by their rule: real drivers and workers, killed, grown, with the fake
+"""Whole runs that end by their rule: real drivers and workers, killed, extended, with the fake
 evaluator.
 """
 

@@ -153,7 +153,7 @@ def test_units_go_where_their_backbone_is_loaded(make: Make) -> None:
     assert not any(isinstance(event, Ready) for event in second)
 
 
-def test_a_death_brings_back_the_units_and_names_the_one_to_blame(
+def test_a_death_brings_back_the_units_and_names_the_one_that_was_computed(
     kind: Kind, make: Make, knobs: Knobs
 ) -> None:
     knobs(seconds=5)

@@ -179,5 +179,5 @@ def test_what_was_measured_of_a_stage_that_is_done_stays(tmp_path: Path) -> None
     assert (costly.seconds, costly.timed_images) == (0.0, 0), (
         "it goes on, perhaps on another device"
     )
-    grown = [replace(now[0], cells=(*now[0].cells, 9)), now[1]]
-    assert with_timings(grown, before)[0].timed_images == 0
+    extended = [replace(now[0], cells=(*now[0].cells, 9)), now[1]]
+    assert with_timings(extended, before)[0].timed_images == 0
