@@ -167,7 +167,7 @@ def test_imagenet_ids_are_no_labels_of_a_network_with_other_classes(tmp_path: Pa
     labels, log = run(tmp_path, "-b", "synthetic_gap")
     assert labels == [None, None]
     assert "labels: 0 of 2 images: the folders " in log
-    assert "are no class of synthetic_gap: their 2 images are measured without a label" in log
+    assert "are no class of synthetic_gap, their 2 images are measured without a label" in log
     labels, log = run(tmp_path, "-b", "synthetic_gap,efficientnet_lite0")
     assert labels == [0, 1]
     assert (
