@@ -19,28 +19,13 @@ from evaluator.text import did_you_mean, printable
 from evaluator.until import enough_to_look
 
 EXTENSIONS = (
-    b".jpg",
-    b".jpeg",
-    b".png",
-    b".ppm",
-    b".bmp",
-    b".pgm",
-    b".tif",
-    b".tiff",
-    b".webp",
-    b".gif",
-)
+    b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp", b".gif",
+)  # fmt: skip
 
 DEMO_PHOTOGRAPHS = (
-    "astronaut.png",
-    "camera.png",
-    "chelsea.png",
-    "coffee.png",
-    "coins.png",
-    "motorcycle_left.png",
-    "rocket.jpg",
-    "hubble_deep_field.jpg",
-)
+    "astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png",
+    "motorcycle_left.png", "rocket.jpg", "hubble_deep_field.jpg",
+)  # fmt: skip
 """The photographs inside scikit-image's wheel (its drawings, textures and microscope slides are not
 ImageNet's subject).
 """
@@ -151,19 +136,11 @@ def find_images(
     Raises:
         UsageError: no such folder, no images in it, or labels that cannot be read.
     """
-    root = root.expanduser()
-    if not root.is_dir():
-        raise UsageError(
-            f"no such folder: {printable(root)}", f"{_near_folder(root)}camtui run --data FOLDER"
-        )
-    root = root.resolve()
-    names = set(DEMO_PHOTOGRAPHS)
+    root = _existing_folder(root)
     skipped_folders: list[SkippedFolder] = []
-    found = [
-        (path, size)
-        for path, size in _walk(root, skipped_folders)
-        if not demo or os.fsdecode(path) in names
-    ]
+    found = list(_walk(root, skipped_folders))
+    if demo:
+        found = [entry for entry in found if os.fsdecode(entry[0]) in DEMO_PHOTOGRAPHS]
     if skipped_folders and not skipped_folders[0].path:
         raise UsageError(
             f"cannot read {printable(root)}: {skipped_folders[0].reason}",
@@ -187,6 +164,15 @@ def find_images(
     )
     folders = tuple(sorted({folder_of(path) for path, _ in found} - {""}))
     return Manifest(root, images, _fingerprint(found), len(found), tuple(skipped_folders), folders)
+
+
+def _existing_folder(root: Path) -> Path:
+    root = root.expanduser()
+    if not root.is_dir():
+        raise UsageError(
+            f"no such folder: {printable(root)}", f"{_near_folder(root)}camtui run --data FOLDER"
+        )
+    return root.resolve()
 
 
 def _walk(root: Path, skipped_folders: list[SkippedFolder]) -> Iterator[tuple[bytes, int]]:

@@ -14,8 +14,6 @@ from evaluator.records import (
 from evaluator.store.reader import RunReader
 from tests.evaluator.store.runs import begun, measurement, result, row
 
-HALF = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -23,16 +21,16 @@ def path(tmp_path: Path) -> Path:
 
 
 LOADED = LoadedBackbone(
-    "resnet18",
-    "random:0",
-    "f" * 64,
-    "layer4",
-    512,
-    7,
-    7,
-    True,
-    ("tench",),
-    Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)),
+    key="resnet18",
+    weights="random:0",
+    sha256="f" * 64,
+    layer="layer4",
+    channels=512,
+    height=7,
+    width=7,
+    gap_linear=True,
+    classes=("tench",),
+    preprocessing=Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)),
 )
 
 

@@ -34,6 +34,11 @@ from tests.synthetic import make_run
 FIRST, SECOND = sha256(b"first").digest(), sha256(b"second").digest()
 
 
+CHECKED = (
+    "run", "backbones", "cells", "images", "results", "measurements", "failures", "stages",
+)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kept")
@@ -144,16 +149,7 @@ def columns_of(table: str) -> Iterator[str]:
     ("table", "column"),
     [
         (table, column)
-        for table in (
-            "run",
-            "backbones",
-            "cells",
-            "images",
-            "results",
-            "measurements",
-            "failures",
-            "stages",
-        )
+        for table in CHECKED
         for column in columns_of(table)
         if (table, column) != ("run", "id")
     ],
