@@ -118,7 +118,12 @@ class ImageScreen(RunScreen):
             return
         metric, worst = self.metric, self.worst
         if image is None:
-            image = await self.ask(lambda reader: first_image(reader, cell.id, metric, worst=worst))
+            found = await self.ask(
+                lambda reader: (first_image(reader, cell.id, metric, worst=worst),)
+            )
+            if found is None:  # the file was refused, and a toast says why
+                return
+            (image,) = found
         if image is None:
             self._say_nothing("no image of this cell has a value yet")
             return

@@ -11,7 +11,7 @@ from rich.style import Style
 
 from camtui.tui.app import Dashboard
 from evaluator.errors import CamtuiError
-from tests.camtui.tui.support import SIZES, DashboardTester, Settings, opened
+from tests.camtui.tui.support import SIZES, DashboardTester, Settings, opened, toasts
 from tests.synthetic import make_run
 
 NAMES = (
@@ -173,12 +173,13 @@ async def test_a_file_that_is_destroyed_while_open(tmp_path: Path) -> None:
 
 
 async def test_maps_and_values_that_are_no_maps(tmp_path: Path) -> None:
-    # without undefined values: the averages verify the rows that they leave out, and refuse these
-    run = make_run(tmp_path / "run.db", images=5, pictures=True, undefined=False)
+    """A file of 0.1, whose rows have no checksums that would tell."""
+    run = make_run(tmp_path / "run.db", images=5, pictures=True)
     change(
         run,
         ("UPDATE results SET map = ? WHERE cell_id > 6", (b"abc",)),
-        ("UPDATE results SET target = -7, predicted = 99999", ()),
+        ("UPDATE results SET target = -7, predicted = 99999, checksum = NULL", ()),
+        ("UPDATE run SET born = 1", ()),
     )
     async with opened(run, SIZES["large"]) as tester:
         await tester.press("G", "l", "l", "3")
@@ -206,3 +207,12 @@ async def test_ascii_and_no_colour(tmp_path: Path, monkeypatch: pytest.MonkeyPat
                         colour is None or colour.is_default
                         for colour in (style.color, style.bgcolor)
                     )
+
+
+async def test_rows_that_are_not_what_was_written_are_refused_with_words(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run.db", images=5, undefined=False)
+    change(run, ("UPDATE results SET predicted = 99999", ()))
+    async with opened(run) as tester:
+        await tester.press("3")
+        await tester.until(lambda: "is not what was written" in toasts(tester))
+        assert "no image of this cell" not in tester.text()
