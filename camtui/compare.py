@@ -32,7 +32,8 @@ class CellDifference:
     """One metric of one cell in two runs, over their common images; fractions.
 
     Attributes:
-        first, second: averages over the common images; ``change``: second minus first, paired.
+        first, second: averages over the common images.
+        change: second minus first, paired.
     """
 
     backbone: str
@@ -60,7 +61,8 @@ class RunComparison:
     """A run against a baseline.
 
     Attributes:
-        first: the baseline's name; ``second``: the other's.
+        first: the baseline's name.
+        second: the other's.
         only_first, only_second: cells ``BACKBONE/METHOD`` that the other lacks.
         notes: what is unlike, though it does not forbid pairing; with ``force`` also what would.
     """

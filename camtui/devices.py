@@ -21,8 +21,9 @@ def choose_devices(
 
     Args:
         device: ``cpu``, ``cuda`` (every visible GPU), or ``cuda:0,cuda:2``; ``None``: GPUs where
-        there are any. workers: how many in all, ``None`` for one on each device. dev: the folder of
-        device files.
+            there are any.
+        workers: how many in all, ``None`` for one on each device.
+        dev: the folder of device files.
 
     Raises:
         UsageError: not a device, or one that is not there.

@@ -44,11 +44,13 @@ class Snapshot:
     """A run at one moment, as the screens show it.
 
     Attributes:
-        taken: when, in seconds since 1970; ``size``: bytes of the file and of its log.
+        taken: when, in seconds since 1970.
+        size: bytes of the file and of its log.
         metrics: keys with at least one value or planned, the paper's order.
         backbones, methods: in the plan's order, names as shown.
         views: every cell with its averages, by cell id.
-        utilisation: of the devices in percent, rates: rows a second; the last looks, oldest first.
+        utilisation: of the devices in percent.
+        rates: rows a second; the last looks, oldest first.
         problem: why the file cannot be read any more; everything else is then as last seen.
     """
 

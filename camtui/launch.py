@@ -61,8 +61,8 @@ class LaunchedRun:
     """A run that is under way, or was complete already.
 
     Attributes:
-        pid: of the driver; ``labels``: how many images have a label and how, in words; empty where
-            nothing was loaded.
+        pid: of the driver.
+        labels: how many images have a label and how, in words; empty where nothing was loaded.
     """
 
     pid: int

@@ -61,10 +61,8 @@ def check_network(
 
 
 def _allowed(key: str) -> dict[str, str]:
-    registered = installed("backbone").get(key)
-    given = as_spec(key)
-    reference = registered.reference if registered else given.reference if given else None
-    return {reference.text: sources_of(reference).sha256} if reference else {}
+    found = installed("backbone").get(key) or as_spec(key)
+    return {found.reference.text: sources_of(found.reference).sha256} if found else {}
 
 
 def lines(found: dict[str, Any]) -> Iterator[str]:

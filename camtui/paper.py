@@ -88,7 +88,8 @@ class PaperComparison:
 
     Attributes:
         deviations: what makes the run another experiment than the paper's; empty where nothing is
-        known to. open_choices: where the paper leaves a choice, and which one this run took.
+            known to.
+        open_choices: where the paper leaves a choice, and which one this run took.
     """
 
     rows: tuple[AgainstPaper, ...]

@@ -43,16 +43,22 @@ class RunStatus:
 
     Attributes:
         state: as stored, but ``crashed`` where the file says that it runs and nobody holds its
-        lock. message: why, where the state alone does not say. pid: of the driver, ``None`` where
-        there is none. progress: share of the planned forwards that is done, 0 to 1. stage: title of
-        the stage under way, empty where there is none; ``stage_number`` of ``stages``, from 1.
-        done, total: images of that stage. rate: images per second of that stage, ``None`` before it
-        is measured. eta: seconds until everything is done, ``None`` where nothing is under way or
-        nothing was timed yet. elapsed: seconds that its sessions took together, the one under way
-        included. failures: (cell, image) pairs without a value, curves counted each. restarts: of
-        workers in this session. heartbeat_age: seconds since the driver last wrote, ``None`` where
-        it never did. advice: the command to type now. look: what the run's rule (``--until``) has
-        decided so far, ``None`` where it has none.
+            lock.
+        message: why, where the state alone does not say.
+        pid: of the driver, ``None`` where there is none.
+        progress: share of the planned forwards that is done, 0 to 1.
+        stage: title of the stage under way, empty where there is none; ``stage_number`` of
+            ``stages``, from 1.
+        done, total: images of that stage.
+        rate: images per second of that stage, ``None`` before it is measured.
+        eta: seconds until everything is done, ``None`` where nothing is under way or nothing was
+            timed yet.
+        elapsed: seconds that its sessions took together, the one under way included.
+        failures: (cell, image) pairs without a value, curves counted each.
+        restarts: of workers in this session.
+        heartbeat_age: seconds since the driver last wrote, ``None`` where it never did.
+        advice: the command to type now.
+        look: what the run's rule (``--until``) has decided so far, ``None`` where it has none.
     """
 
     name: str
@@ -177,6 +183,7 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
     current = eta.under_way(stages)
     live = state in LIVE
     count = max(1, len(workers))
+    done_images = info.image_count if stages else 0
     return RunStatus(
         name=printable(info.name),
         path=path,
@@ -188,7 +195,7 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
         stage=printable(current.title) if current else "",
         stage_number=stages.index(current) + 1 if current else len(stages),
         stages=len(stages),
-        done=current.done if current else info.image_count if stages else 0,
+        done=current.done if current else done_images,
         total=current.images if current else info.image_count,
         rate=eta.images_per_second(current, count) if live and current else None,
         eta=eta.seconds_left(stages, count) if live else None,

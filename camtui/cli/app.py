@@ -30,6 +30,7 @@ class LazyCommands(Mapping[str, Any]):
 
     def __init__(self) -> None:
         self._names = sorted(module.name for module in iter_modules(commands.__path__))
+        self._made: dict[str, Any] = {}
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names, from the listing of the folder."""
@@ -42,7 +43,9 @@ class LazyCommands(Mapping[str, Any]):
         """Return the command of its module."""
         if name not in self._names:
             raise KeyError(name)
-        return get_command(import_module(f"{commands.__name__}.{name}").app)
+        if name not in self._made:
+            self._made[name] = get_command(import_module(f"{commands.__name__}.{name}").app)
+        return self._made[name]
 
 
 ALIASES = {

@@ -39,12 +39,12 @@ def methods(incomplete: str) -> list[str]:
 
     ``scorecam:`` → ``scorecam:variant=cic``; of a list with commas, the last part.
     """
-    variants = [
-        f"{key}:{name}={value}"
+    choices = [
+        (f"{key}:{name}", values)
         for key, kind in all_methods().items()
-        for name in kind.choices
-        for value in kind.choices[name]
+        for name, values in kind.choices.items()
     ]
+    variants = [f"{option}={value}" for option, values in choices for value in values]
     return _last_part(
         incomplete, [*all_methods(), *installed("method"), *(variants if ":" in incomplete else ())]
     )

@@ -20,7 +20,8 @@ def confirm_more_images(
     """Return the plan, with the stored run's images where the user wants no more than these.
 
     Args:
-        plan: as asked for; ``stored``: of the run in ``path``, ``None`` where there is none.
+        plan: as asked for.
+        stored: of the run in ``path``, ``None`` where there is none.
         everything: ``--all``.
 
     Raises:

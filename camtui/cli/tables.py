@@ -59,7 +59,9 @@ def _options(selected: TableSelection) -> TableOptions:
 def _layout(selected: TableSelection) -> str:
     if selected.pivot and selected.long:
         raise UsageError("--pivot and --long are two layouts", "give one of them")
-    return f"pivot:{selected.pivot}" if selected.pivot else "long" if selected.long else "blocks"
+    if selected.pivot:
+        return f"pivot:{selected.pivot}"
+    return "long" if selected.long else "blocks"
 
 
 def to_stdout(reader: RunReader, request: ExportRequest) -> None:

@@ -62,10 +62,11 @@ class ExportRequest:
     """A form, a layout and options of an export.
 
     Attributes:
-        form: one of the formats; ``layout``: ``blocks`` (one per backbone), ``long``, or
-        ``pivot:METRIC``, of text formats. per_image: one record per image and cell in place of
-        averages. options: digits, intervals, filter, sort. by: averages of groups of images:
-        ``class`` or ``correct``; empty for those of cells.
+        form: one of the formats.
+        layout: ``blocks`` (one per backbone), ``long``, or ``pivot:METRIC``, of text formats.
+        per_image: one record per image and cell in place of averages.
+        options: digits, intervals, filter, sort.
+        by: averages of groups of images: ``class`` or ``correct``; empty for those of cells.
     """
 
     form: str

@@ -18,9 +18,11 @@ def write_delimited(
     """Write a header line and one line per record; lines end in a line feed.
 
     Args:
-        stream: text, opened with ``newline=""``. fields: columns in order; other keys of a record
-        are left out. records: plain values. delimiter: a comma or a tab (control characters in text
-        were made visible, so a tab never needs quotes).
+        stream: text, opened with ``newline=""``.
+        fields: columns in order; other keys of a record are left out.
+        records: plain values.
+        delimiter: a comma or a tab (control characters in text were made visible, so a tab never
+            needs quotes).
     """
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
     writer.writerow(fields)

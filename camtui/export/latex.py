@@ -93,13 +93,12 @@ def _write_table(stream: TextIO, table: Table) -> None:
 
 def _kept_columns(table: Table) -> list[int]:
     """Return every column, but n only where it differs between rows: the paper prints it once."""
-    place = next((place for place, column in enumerate(table.columns) if column.key == "n"), None)
-    counts = (
-        {row.entries[place] for block in table.blocks for row in block.rows if not row.remark}
-        if place is not None
-        else set()
-    )
-    return [other for other in range(len(table.columns)) if other != place or len(counts) > 1]
+    keys = [column.key for column in table.columns]
+    if "n" not in keys:
+        return list(range(len(keys)))
+    rows = [row for block in table.blocks for row in block.rows]
+    counts = {row.entries[keys.index("n")] for row in rows if not row.remark}
+    return [place for place, key in enumerate(keys) if key != "n" or len(counts) > 1]
 
 
 def _block(block: Block, kept: Sequence[int], keys: Sequence[str]) -> Iterable[str]:

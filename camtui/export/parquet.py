@@ -57,9 +57,8 @@ def kind(field: str, *, per_image: bool) -> str:
     """
     if field == "degenerate":
         return "truth" if per_image else "whole"
-    if field in _TEXT:
-        return "text"
-    return "whole" if field in _WHOLE else "truth" if field in _TRUTH else "number"
+    kinds = {"text": _TEXT, "whole": _WHOLE, "truth": _TRUTH}
+    return next((name for name, fields in kinds.items() if field in fields), "number")
 
 
 def _batches(records: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -46,8 +46,9 @@ class Panels:
     """What there is to see of one image in one cell.
 
     Attributes:
-        image: ``[side, side, 3]``, the pixels that were evaluated; ``saliency``: ``U``, ``[side,
-        side]`` in [0, 1]. inside: the object's pixels, ``[side, side]``, to draw their edge.
+        image: ``[side, side, 3]``, the pixels that were evaluated.
+        saliency: ``U``, ``[side, side]`` in [0, 1].
+        inside: the object's pixels, ``[side, side]``, to draw their edge.
     """
 
     cell: Cell

@@ -48,8 +48,8 @@ class ReportOptions:
     """How much of a run the page shows.
 
     Attributes:
-        worst: images of every backbone's leading cell; ``charts``: whether to draw them, which
-            needs matplotlib.
+        worst: images of every backbone's leading cell.
+        charts: whether to draw them, which needs matplotlib.
     """
 
     worst: int = 6

@@ -122,21 +122,15 @@ def class_lines(panels: Panels) -> tuple[str, ...]:
     classes = panels.loaded.classes if panels.loaded else ()
 
     def name(index: int | None) -> str:
-        return (
-            "unknown"
-            if index is None
-            else printable(classes[index], 26)
-            if 0 <= index < len(classes)
-            else str(index)
-        )
+        if index is None:
+            return "unknown"
+        return printable(classes[index], 26) if 0 <= index < len(classes) else str(index)
 
     row = panels.row
     seen = f"{name(row.target)} {row.y:.2f}"
-    return (
-        (seen,)
-        if panels.ref.label == row.target
-        else (f"label: {name(panels.ref.label)}", f"explained: {seen}")
-    )
+    if panels.ref.label == row.target:
+        return (seen,)
+    return f"label: {name(panels.ref.label)}", f"explained: {seen}"
 
 
 def _title(cell: Cell) -> str:
@@ -146,11 +140,9 @@ def _title(cell: Cell) -> str:
 
 
 def compose(rows: Sequence[Sequence[Captioned]]) -> Image.Image:
-    """A white sheet with every picture in its place."""
-    side = max(
-        (place.picture.shape[0] for row in rows for place in row if place.picture is not None),
-        default=0,
-    )
+    """Return a white sheet with every picture in its place."""
+    pictures = [place.picture for row in rows for place in row]
+    side = max((picture.shape[0] for picture in pictures if picture is not None), default=0)
     columns = max(len(row) for row in rows)
     below = [max(len(place.lines) for place in row) * _LINE for row in rows]
     height = sum(side + _LINE + GAP + extra for extra in below) + GAP

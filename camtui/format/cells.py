@@ -42,8 +42,9 @@ class CellView:
     """One cell with what is known of it.
 
     Attributes:
-        images: that the cell is to have, to tell whether it is complete. dropped: images after
-        which it was certainly worse than the best and left the race, ``None`` where it did not.
+        images: that the cell is to have, to tell whether it is complete.
+        dropped: images after which it was certainly worse than the best and left the race, ``None``
+            where it did not.
         marks: metric → rank among the methods of the backbone; a metric without a rank is left out.
     """
 

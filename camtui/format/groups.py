@@ -29,9 +29,11 @@ class Group:
 
     Attributes:
         place: where it stands among the others: the class index, or 0 for right and 1 for wrong
-        predictions; unknown ones last. name: of the class, or ``right`` or ``wrong``. index: of the
-        class; ``correct``: of predictions; ``None`` where the label is unknown or the other was
-        asked for. view: the cell with the averages of these images, without ranks.
+            predictions; unknown ones last.
+        name: of the class, or ``right`` or ``wrong``.
+        index: of the class.
+        correct: of predictions; ``None`` where the label is unknown or the other was asked for.
+        view: the cell with the averages of these images, without ranks.
     """
 
     place: int

@@ -48,17 +48,9 @@ def plain_text(table: Table) -> str:
 
 def table_lines(table: Table) -> list[Line]:
     """Return the table as lines of spans; columns are aligned over all blocks."""
-    texts = [
-        [[entry_text(entry) for entry in row.entries] for row in block.rows]
-        for block in table.blocks
-    ]
+    rows = [list(map(entry_text, row.entries)) for block in table.blocks for row in block.rows]
     widths = [
-        max(
-            [
-                len(printable(column.name)),
-                *(len(row[place].rstrip(" *=")) for block in texts for row in block),
-            ]
-        )
+        max(len(printable(column.name)), *(len(row[place].rstrip(" *=")) for row in rows), 0)
         for place, column in enumerate(table.columns)
     ]
     numeric = [column.numeric for column in table.columns]

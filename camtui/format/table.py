@@ -33,8 +33,10 @@ class Entry:
     """One place of a table.
 
     Attributes:
-        text: as shown; ``interval``: what follows in small, ``±0.12``.
-        mark: rank in its column; ``partial``: the cell is still under way.
+        text: as shown.
+        interval: what follows in small, ``±0.12``.
+        mark: rank in its column.
+        partial: the cell is still under way.
     """
 
     text: str
@@ -65,7 +67,8 @@ class Table:
     """Blocks of rows under a title, as every output for people shows them.
 
     Attributes:
-        title: one line: which run, how many images; ``notes``: what must be said of all of it.
+        title: one line: which run, how many images.
+        notes: what must be said of all of it.
     """
 
     title: str
@@ -79,8 +82,10 @@ class TableOptions:
     """Digits, intervals, filter and order of a table.
 
     Attributes:
-        digits: behind the point; ``ci``: half-widths for every metric, not for ADCC only.
-        filter: expression of ``select.matching``; ``sort``: metric, best first.
+        digits: behind the point.
+        ci: half-widths for every metric, not for ADCC only.
+        filter: expression of ``select.matching``.
+        sort: metric, best first.
         ranks: read pairs to tell best, ties and second.
     """
 

@@ -30,9 +30,10 @@ class Grammar(Generic[T]):
     """The fields of one kind of thing that an expression may name.
 
     Attributes:
-        texts: fields that are matched by wildcard; ``numbers``: fields that are compared, ``None``
-        where there is no value. words: the text in which a bare word is looked for. example: shown
-        with every error.
+        texts: fields that are matched by wildcard.
+        numbers: fields that are compared, ``None`` where there is no value.
+        words: the text in which a bare word is looked for.
+        example: shown with every error.
     """
 
     texts: Mapping[str, Callable[[T], str]]

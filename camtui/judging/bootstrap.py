@@ -18,8 +18,9 @@ class Estimate:
     """A statistic with its 95 % interval.
 
     Attributes:
-        value: over all images; ``low``, ``high``: the interval; all ``None`` where no image defines
-        it. n: images that it rests on.
+        value: over all images; ``low``.
+        high: the interval; all ``None`` where no image defines it.
+        n: images that it rests on.
     """
 
     value: float | None
@@ -67,8 +68,8 @@ def weighted_means(weights: Floats, columns: Floats) -> Floats:
     """Averages by several sets of weights, over the images that have a value.
 
     Args:
-        weights: ``[sets, images]``; ``columns``: ``[images, columns]``, NaN where an image has no
-            value.
+        weights: ``[sets, images]``.
+        columns: ``[images, columns]``, NaN where an image has no value.
 
     Returns:
         ``[sets, columns]``; NaN where no image of weight has a value.

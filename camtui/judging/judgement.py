@@ -44,8 +44,8 @@ class Agreement:
     """Kendall's τ-b between a metric's order of the methods and that of a measure of truth.
 
     Attributes:
-        per_image: the mean over images of each image's τ; ``of_averages``: τ of the methods'
-            averages.
+        per_image: the mean over images of each image's τ.
+        of_averages: τ of the methods' averages.
     """
 
     metric: str
@@ -59,7 +59,8 @@ class ControlWins:
     """Share of the images on which a control is above the best method.
 
     Attributes:
-        share: of the images; ``on_average``: whether its average is above that of every method.
+        share: of the images.
+        on_average: whether its average is above that of every method.
     """
 
     metric: str
@@ -73,8 +74,10 @@ class Sensitivity:
     """A metric's judgement of maps that must be worse.
 
     Attributes:
-        against: ``wrong class`` or ``random weights``. methods: those that have such a map. fall:
-        how much worse their averages are, the mean over the methods; a negative one is a rise.
+        against: ``wrong class`` or ``random weights``.
+        methods: those that have such a map.
+        fall: how much worse their averages are, the mean over the methods; a negative one is a
+            rise.
         noticed: how often an image's value is worse, ties counting half; 0.5 is chance.
     """
 
@@ -90,8 +93,8 @@ class Stability:
     """τ-b between a metric's orders of the methods on two disjoint random sets of images.
 
     Attributes:
-        images: in each set; ``tau``: the mean over pairs of sets, and an interval that holds 95 %
-            of the pairs.
+        images: in each set.
+        tau: the mean over pairs of sets, and an interval that holds 95 % of the pairs.
     """
 
     metric: str
@@ -104,7 +107,8 @@ class Judgement:
     """One backbone's metrics, judged.
 
     Attributes:
-        methods: those that are ranked, twins left out; ``controls``: those that must lose.
+        methods: those that are ranked, twins left out.
+        controls: those that must lose.
         twins: method → the equal one that stands for both.
         lacking: metric → the methods that have no value of it, and without which it is judged.
     """
@@ -125,7 +129,8 @@ class JudgeOptions:
     """Draws and seed of a judgement.
 
     Attributes:
-        draws: of the bootstrap; ``seed``: of draws and halves.
+        draws: of the bootstrap.
+        seed: of draws and halves.
     """
 
     draws: int = 1000
@@ -178,13 +183,9 @@ def _judge_backbone(
 ) -> Judgement | None:
     mine = [cell for cell in cells if cell.backbone == backbone and _key(cell) != WRONG_CLASS]
     altered = _altered(backbone, cells)
-    values = read_values(
-        reader,
-        list(
-            dict.fromkeys([*mine, *(two for one in altered for pair in one.pairs for two in pair)])
-        ),
-        metrics,
-    )
+    pairs = [pair for kind in altered for pair in kind.pairs]
+    needed = dict.fromkeys([*mine, *(cell for pair in pairs for cell in pair)])
+    values = read_values(reader, list(needed), metrics)
     begun = [
         cell for cell in mine if any((key, cell.id) in values.columns for key in TRUTH_MEASURES)
     ]

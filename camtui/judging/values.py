@@ -33,7 +33,8 @@ class Values:
 
     Attributes:
         columns: (metric, cell) → ``[images]``, by rank in the run's order; NaN where there is no
-        value. images: how many images the run has.
+            value.
+        images: how many images the run has.
     """
 
     columns: dict[tuple[str, int], Floats]

@@ -102,17 +102,17 @@ def _asked(text: str) -> dict[str, Any]:
         return {"axis": "method", "spec": text}
     if key in catalog.known_metrics():
         return {"axis": "metric", "spec": text}
-    given = as_spec(text)
     registered = installed("method").get(key) or installed("metric").get(key)
-    if given is None and registered is None:
+    if given := as_spec(text):
+        reference, tail = given.reference, given.tail
+    elif registered:
+        reference = registered.reference
+    else:
         catalog.method(text)
-    reference = (
-        registered.reference if registered and given is None else given.reference if given else None
-    )
-    assert reference is not None, "the catalog knows no such method"
+        raise AssertionError("the catalog knows no such method")
     sha256 = sources_of(reference).sha256
     remember({reference.text: sha256})
-    return {"reference": reference.text, "sha256": sha256, "tail": given.tail if given else tail}
+    return {"reference": reference.text, "sha256": sha256, "tail": tail}
 
 
 def _answers(asked: dict[str, Any]) -> Iterator[dict[str, Any]]:

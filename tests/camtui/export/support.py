@@ -56,15 +56,10 @@ def per_image(reader: RunReader, form: str) -> list[dict[str, Any]]:
     lines = csv.DictReader(
         io.StringIO(data.decode(), newline=""), delimiter="," if form == "csv" else "\t"
     )
-    whole = ("label", "target", "predicted")
-    return [
-        {
-            k: v
-            if k in ("backbone", "method", "image", "degenerate")
-            else int(v)
-            if k in whole
-            else number(v)
-            for k, v in line.items()
-        }
-        for line in lines
-    ]
+    return [{key: _typed(key, text) for key, text in line.items()} for line in lines]
+
+
+def _typed(key: str, text: str) -> Any:
+    if key in ("backbone", "method", "image", "degenerate"):
+        return text
+    return int(text) if key in ("label", "target", "predicted") else number(text)

@@ -10,18 +10,12 @@ from tests.camtui.export.support import written
 def test_markdown_marks_ranks_by_type(reader: RunReader) -> None:
     text = written(reader, "md").decode()
     table = table_of(reader, ExportRequest("md"))
-    best = [
-        entry.text for row in table.blocks[0].rows for entry in row.entries if entry.mark == "best"
-    ]
+    entries = [entry for row in table.blocks[0].rows for entry in row.entries]
+    best = [entry.text for entry in entries if entry.mark == "best"]
     assert best
     assert all(f"**{value}**" in text for value in best)
-    assert all(
-        f"_{e.text}_" in text
-        for row in table.blocks[0].rows
-        for e in row.entries
-        if e.mark == "second"
-    )
-    ties = [entry for row in table.blocks[0].rows for entry in row.entries if entry.mark == "tie"]
+    assert all(f"_{entry.text}_" in text for entry in entries if entry.mark == "second")
+    ties = [entry for entry in entries if entry.mark == "tie"]
     assert ties
     assert all(" ".join(filter(None, (e.text, e.interval, "="))) in text for e in ties)
     assert all(f"**{e.text}**" not in text for e in ties if e.text not in best)

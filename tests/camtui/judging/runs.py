@@ -59,11 +59,8 @@ def judged_run(
     """
     backbones = list(dict.fromkeys(name.split("/")[0] for name in cells))
     methods = list(dict.fromkeys(name.split("/")[1] for name in cells))
-    requested = list(
-        dict.fromkeys(
-            m for numbers in cells.values() for m in numbers if m not in (*_USUAL, "adcc")
-        )
-    )
+    measured = dict.fromkeys(metric for numbers in cells.values() for metric in numbers)
+    requested = [metric for metric in measured if metric not in (*_USUAL, "adcc")]
     images = max(len(column) for numbers in cells.values() for column in numbers.values())
     values: dict[str, Any] = {
         "data": "/data",
