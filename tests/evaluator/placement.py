@@ -69,10 +69,7 @@ def methods_for(kind: str) -> tuple[str, ...]:
     """The spec of every method that a network of that kind admits; the slowest with fewer passes."""
     every = [method(_SHORT.get(key, key)) for key in known_methods()]
     admitted = [one for one in every if applicable(one, kind == "gap", kind in TRANSFORMERS)]
-    twice = (
-        ("shapleycam",) if kind in TRANSFORMERS else ()
-    )  # torch differentiates the CPU's fused attention only once
-    return tuple(one.name for one in admitted if one.key not in twice)
+    return tuple(one.name for one in admitted)
 
 
 def make_images(folder: Path) -> Path:
@@ -167,9 +164,9 @@ def everything(
 
 
 def costs(made: Bench, gpu: PretendGpu) -> dict[str, Cost]:
-    """What a unit of each method, and of each optional metric, costs once its backbone has been
-    in use.
-    """
+    """Cost of a unit of each method, and of each optional metric, on a backbone in use."""
+    made.rows(("centre",))  # fixed maps, the baseline and their like are made once
+    made.requested(made.rows(CURVES_OF).rows, CURVES_OF, ("insertion",))
     found: dict[str, Cost] = {}
     for spec in made.methods:
         gpu.forget()
@@ -210,7 +207,6 @@ def measured() -> dict[str, dict[str, Cost]]:
         root = make_images(Path(folder))
         for kind in KINDS:
             with bench(root, kind, "mixed", "cuda:0") as (made, gpu):
-                everything(made)
                 found[kind] = costs(made, gpu)
     return found
 

@@ -107,7 +107,6 @@ def test_what_a_unit_costs_is_pinned_and_in_the_readme(root: Path) -> None:
     found: dict[str, dict[str, Cost]] = {}
     for kind in KINDS:
         with bench(root, kind, "mixed", "cuda:0") as (made, gpu):
-            everything(made)
             found[kind] = costs(made, gpu)
     for kind, measured in found.items():
         expected = {key: PINNED.get(key, ONCE) for key in measured}
