@@ -47,9 +47,12 @@ import grimp, json, sys
 graph = grimp.build_graph(
     "camtui", "evaluator", exclude_type_checking_imports=sys.argv[1] == "run", cache_dir=None
 )
-modules = sorted(graph.modules)
-imports = {module: graph.find_modules_directly_imported_by(module) for module in modules}
-print(json.dumps([m for m in modules if any(i == m or graph.chain_exists(i, m) for i in imports[m])]))
+
+def returns(module):
+    imported = graph.find_modules_directly_imported_by(module)
+    return any(one == module or graph.chain_exists(one, module) for one in imported)
+
+print(json.dumps([module for module in sorted(graph.modules) if returns(module)]))
 """
 
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp

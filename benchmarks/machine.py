@@ -18,7 +18,10 @@ def machine_line() -> str:
 
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     load = os.getloadavg()[0]
-    return f"{device_name(device)}, {os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}, load {load:.1f}"
+    return (
+        f"{device_name(device)}, {os.cpu_count()} cores, {platform.machine()}, "
+        f"torch {torch.__version__}, load {load:.1f}"
+    )
 
 
 def write_json(options: argparse.Namespace, results: list[dict[str, Any]]) -> None:

@@ -52,7 +52,7 @@ def ends(whole, empty):
     return whole, whole
 '''
 
-ROW_FUNCTION = '''"""Keeping: what the masked image keeps of the confidence, less what of the image it shows."""
+ROW_FUNCTION = '''"""Keeping: confidence that the masked image keeps, less what it shows."""
 
 from evaluator.metrics.base import Metric
 
@@ -80,7 +80,9 @@ class Mini(Family):
     spelled = "mini"
 
     def known(self, key):
-        return KnownBackbone("mini", "Mini", "mini", preprocessing=USUAL, listed=True) if key == "mini" else None
+        if key != "mini":
+            return None
+        return KnownBackbone("mini", "Mini", "mini", preprocessing=USUAL, listed=True)
 
     def names(self):
         return (self.known("mini"),)
@@ -123,9 +125,11 @@ made, images = bench(gap_network()), random_images(1, seed=1)
 rows = made.pipeline.rows(Batch(images, [b"key"]), [method("gradcam"), method("meancam")])
 new = rows["meancam"]
 stored = MapOfImage(0, "meancam", StoredMap(new.target[0], new.y[0], new.o[0], new.maps[0]))
-curves = CurveTracer(made.network, steps=4, insertion_start="zero").trace(images, [stored], ["fading"])
+tracer = CurveTracer(made.network, steps=4, insertion_start="zero")
+curves = tracer.trace(images, [stored], ["fading"])
 kept = measured("keeping", [stored], made.network)
-print(json.dumps([rows["gradcam"].adcc[0], new.adcc[0], curves["fading"][0], kept[0], new.o[0] * (1 - new.complexity[0])]))
+expected = new.o[0] * (1 - new.complexity[0])
+print(json.dumps([rows["gradcam"].adcc[0], new.adcc[0], curves["fading"][0], kept[0], expected]))
 """
 
 

@@ -69,7 +69,8 @@ def test_every_exit_code_of_an_error_is_in_the_table() -> None:
 
 def test_every_variable_that_is_read_is_in_the_table() -> None:
     reads = re.compile(
-        r"""(?:environ(?:\.get\(|\.pop\(|\[)|(?=["'][A-Z_]+["'] (?:not )?in os\.environ))["']([A-Z_]+)"""
+        r"""(?:environ(?:\.get\(|\.pop\(|\[)|(?=["'][A-Z_]+["'] (?:not )?in os\.environ))"""
+        r"""["']([A-Z_]+)"""
     )
     files = [path for package in ("camtui", "evaluator") for path in (ROOT / package).rglob("*.py")]
     found = {name for path in files for name in reads.findall(path.read_text())}

@@ -21,12 +21,14 @@ TESTED_IN = {
     "camtui/cli/commands/test_doctor.py": "camtui.devices camtui.versions",
     "camtui/cli/commands/test_judge.py": "camtui.export.judged",
     "camtui/cli/commands/test_methods.py": "camtui.cli.commands.backbones",
-    "camtui/cli/commands/test_run.py": "camtui.cli.dry_run camtui.cli.progress_lines camtui.executors",
+    "camtui/cli/commands/test_run.py": """
+        camtui.cli.dry_run camtui.cli.progress_lines camtui.executors""",
     "camtui/cli/commands/test_schema.py": """camtui.payloads.schemas camtui.payloads.catalog
         camtui.payloads.common camtui.payloads.comparisons camtui.payloads.judgements
         camtui.payloads.results camtui.payloads.runs""",
     "camtui/cli/commands/test_table.py": "camtui.cli.tables",
-    "camtui/cli/test_app.py": "camtui.cli camtui.cli.command camtui.cli.options camtui.cli.run_options",
+    "camtui/cli/test_app.py": """
+        camtui.cli camtui.cli.command camtui.cli.options camtui.cli.run_options""",
     "camtui/figures/test_charts.py": "camtui.cli.commands.figure",
     "camtui/figures/test_report.py": "camtui.cli.commands.report camtui.export.plan_toml",
     "camtui/figures/test_sheet.py": "camtui.cli.commands.image",
@@ -59,8 +61,8 @@ TESTED_IN = {
     "evaluator/execution/test_executors.py": "evaluator.execution.worker_slot",
     "evaluator/execution/test_ray_executor.py": "evaluator.execution.ray_calls",
     "evaluator/execution/test_ray.py": """
-        evaluator.execution.ray_actor evaluator.execution.ray_cluster evaluator.execution.ray_connection
-        evaluator.execution.private_ray""",
+        evaluator.execution.ray_actor evaluator.execution.ray_cluster
+        evaluator.execution.ray_connection evaluator.execution.private_ray""",
     "evaluator/test_plan_validation.py": "evaluator.errors evaluator.backbone_options",
     "evaluator/measuring/test_pipeline.py": "evaluator.measuring.maps "
     "evaluator.measuring.views evaluator.records",
@@ -74,7 +76,8 @@ TESTED_IN = {
     "evaluator/networks/test_splitting.py": "evaluator.networks.tracing",
     "evaluator/store/test_checksums.py": "evaluator.store.sealing",
     "evaluator/store/test_reader.py": """
-        evaluator.store.columns evaluator.store.images evaluator.store.readonly evaluator.store.rows""",
+        evaluator.store.columns evaluator.store.images evaluator.store.readonly
+        evaluator.store.rows""",
     "evaluator/store/test_audit.py": "evaluator.store.repairs",
     "evaluator/store/test_row_writer.py": "evaluator.store.running_sums evaluator.store.sums",
     "evaluator/store/test_writable.py": "evaluator.store.disk_space",

@@ -50,7 +50,7 @@ def commands() -> Iterator[str]:
 
 
 def payloads() -> Iterator[str]:
-    """``json status.pid: integer|null``: every key of every JSON that camtui prints, once a line."""
+    """``json status.pid: integer|null``: every key of every JSON that camtui prints."""
     for name in PAYLOADS:
         schema = schema_of(name)
         yield from (f"json {name}{line}" for line in keys(schema, schema.get("$defs", {})))

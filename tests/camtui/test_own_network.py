@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
@@ -182,6 +183,8 @@ def test_a_check_says_what_a_run_would_find(home: Path) -> None:
     assert "map 16 × 16 × 16, cut by its graph" in text
     assert "classes    5: bar, cross, dot" in text
     found = json.loads(camtui(home, *words, "--json"))
+    schema = json.loads(camtui(home, "schema", "backbones-check"))
+    jsonschema.Draft202012Validator(schema).validate(found)
     assert found["forwards_per_second"] > 0
     assert len(found["top"]) == 5
     assert found["top"][0]["score"] == max(one["score"] for one in found["top"])

@@ -66,7 +66,7 @@ class Quarter:
 
 
 def methods_for(kind: str) -> tuple[str, ...]:
-    """The spec of every method that a network of that kind admits; the slowest with fewer passes."""
+    """The spec of every method that such a network admits; the slowest with fewer passes."""
     every = [method(_SHORT.get(key, key)) for key in known_methods()]
     admitted = [one for one in every if applicable(one, kind == "gap", kind in TRANSFORMERS)]
     return tuple(one.name for one in admitted)
@@ -197,7 +197,8 @@ def table(found: dict[str, dict[str, Cost]]) -> Iterator[str]:
     yield f"| any other method or metric | {ONCE.waits} | {ONCE.copies} |"
     for cost, names in together.items():
         yield f"| {', '.join(names)} | {cost.waits} | {cost.copies} |"
-    yield f"| {', '.join(f'`{key}`' for key in ITERATED)} | one for each step of a solver, some 30 | 6 |"
+    iterated = ", ".join(f"`{key}`" for key in ITERATED)
+    yield f"| {iterated} | one for each step of a solver, some 30 | 6 |"
 
 
 def measured() -> dict[str, dict[str, Cost]]:

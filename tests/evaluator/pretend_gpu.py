@@ -186,7 +186,7 @@ def _indices(func: Any, args: Any) -> list[Any]:
 
 
 def _place() -> str:
-    """The line of the evaluator that is being carried out: ``measuring/views.py:channel_scores``."""
+    """The line of the evaluator that runs: ``measuring/views.py:channel_scores``."""
     frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename

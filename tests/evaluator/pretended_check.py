@@ -1,5 +1,5 @@
 """``evaluator.measuring.device_check`` on a machine with the pretended GPU: what ``camtui doctor``
-runs in a test.
+runs in a test, on two images.
 """
 
 from __future__ import annotations
@@ -8,5 +8,6 @@ from evaluator.measuring import device_check
 from tests.evaluator.pretend_gpu import pretend_gpu
 
 if __name__ == "__main__":
+    device_check._IMAGES = 2
     with pretend_gpu():
         device_check.main()

@@ -15,29 +15,24 @@ from tests.evaluator.execution.support import ROOT, camtui
 __all__ = ["home"]
 
 
-@pytest.mark.parametrize(
-    ("axis", "named"), [("method", "BrightCAM"), ("metric", "METRIC"), ("backbone", "build")]
-)
-def test_what_is_written_runs(
-    axis: str, named: str, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+WRITTEN = {
+    "method": ("brightcam", "BrightCAM"),
+    "metric": ("bright", "METRIC"),
+    "backbone": ("brightnet", "build"),
+}
+"""Axis → the name that is asked for, and what the written file calls it."""
+
+
+def test_what_is_written_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
-    told = json.loads(typed("new", axis, "brightcam", "--json").stdout)
-    assert told["files"] == ["brightcam.py", "test_brightcam.py"]
-    assert told["reference"] == f"./brightcam.py:{named}"
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-c",
-        "/dev/null",
-        "-p",
-        "no:cacheprovider",
-        "test_brightcam.py",
-    ]
+    for axis, (name, named) in WRITTEN.items():
+        told = json.loads(typed("new", axis, name, "--json").stdout)
+        assert told["files"] == [f"{name}.py", f"test_{name}.py"]
+        assert told["reference"] == f"./{name}.py:{named}"
+    tests = [f"test_{name}.py" for name, _ in WRITTEN.values()]
+    options = ["-q", "-c", "/dev/null", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        command,
+        [sys.executable, "-m", "pytest", *options, *tests],
         cwd=home,
         capture_output=True,
         text=True,
@@ -46,8 +41,9 @@ def test_what_is_written_runs(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout
-    if axis != "backbone":
-        checked = camtui("check", f"{home}/brightcam.py:{named}")
+    for axis in ("method", "metric"):
+        name, named = WRITTEN[axis]
+        checked = camtui("check", f"{home}/{name}.py:{named}")
         assert checked.returncode == 0, checked.stdout
         assert "FAILS" not in checked.stdout
         assert axis == "metric" or "ok     slow(seen)" in checked.stdout
