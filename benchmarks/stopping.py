@@ -28,8 +28,8 @@ from machine import machine_line, write_json
 from numpy.typing import NDArray
 
 from evaluator import catalog
-from evaluator.race import rule_rho
-from evaluator.sequences import half_width, holm, p_value
+from evaluator.confidence_sequences import half_width, holm, p_value
+from evaluator.sequential_comparison import rule_rho
 from evaluator.statistics import Z95
 from evaluator.store.reader import RunReader
 from evaluator.until import ALPHA, BURN_IN, Rule, rule_of
@@ -128,7 +128,7 @@ def truth(values: Floats) -> Floats:
 
 @dataclass
 class Races:
-    """Many races of the same methods, side by side: what ``evaluator.race.Race`` is for one.
+    """Many races of the same methods, side by side: what ``evaluator.sequential_comparison.Race`` is for one.
 
     Attributes:
         images: at which each run was decided, 0 where it has not been.

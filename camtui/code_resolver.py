@@ -17,11 +17,11 @@ from typing import Any
 from camtui.launch import as_error
 from camtui.trust import refuse_unnamed
 from evaluator import catalog
+from evaluator.code_sources import sources_of
 from evaluator.errors import RunFailed, UsageError
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
 from evaluator.references import Axis, Reference, Spec, as_spec, installed
-from evaluator.sources import sources_of
 from evaluator.text import printable
 from evaluator.user_code_facts import Code
 

@@ -13,10 +13,10 @@ from camtui.devices import choose_devices
 from camtui.launch import as_error
 from camtui.trust import remember
 from evaluator.backbone_spec import parse_backbone
+from evaluator.code_sources import sources_of
 from evaluator.errors import RunFailed
 from evaluator.plan_validation import validated, validated_plan
 from evaluator.references import as_spec, installed
-from evaluator.sources import sources_of
 from evaluator.text import printable
 
 

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from camtui.runs import runs_home
+from evaluator.code_sources import sources_of
 from evaluator.errors import CodeNotAllowed, Mismatch, UsageError
 from evaluator.references import as_reference
-from evaluator.sources import sources_of
 from evaluator.text import printable
 from evaluator.user_code import changed
 from evaluator.user_code_facts import Code

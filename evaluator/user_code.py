@@ -16,10 +16,10 @@ from traceback import extract_tb
 from types import ModuleType
 from typing import Any
 
+from evaluator.code_importer import install_finder, spec_of
+from evaluator.code_sources import Sources, sources_of
 from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, UsageError
 from evaluator.references import Reference
-from evaluator.source_finder import install_finder, spec_of
-from evaluator.sources import Sources, sources_of
 from evaluator.text import did_you_mean, printable
 
 _allowed: dict[str, str] = {}

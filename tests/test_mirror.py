@@ -71,7 +71,7 @@ TESTED_IN = {
     "evaluator/methods/test_eigengradcam.py": "evaluator.methods.principal",
     "evaluator/networks/test_backbone_loading.py": "evaluator.networks.building",
     "evaluator/networks/test_bfloat16_copy.py": "evaluator.networks.batch_norm_folding",
-    "evaluator/test_user_code.py": "evaluator.source_finder",
+    "evaluator/test_user_code.py": "evaluator.code_importer",
     "evaluator/networks/test_hooks.py": "evaluator.networks.target_layer",
     "evaluator/networks/test_splitting.py": "evaluator.networks.tracing",
     "evaluator/store/test_checksums.py": "evaluator.store.sealing",

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from camtui.cli.console import print_json, print_message
 from camtui.devices import on_cuda
-from camtui.format.looks import look_text
 from camtui.format.numbers import count, duration
+from camtui.format.stopping_decision import look_text
 from camtui.missing_weights import missing_weights
 from camtui.past_timings import expected_seconds, timings
 from camtui.plan_diff import plan_diff
 from camtui.status import until_record
+from evaluator.execution.interim_looks import Looks
 from evaluator.execution.labelling import check_target
-from evaluator.execution.looks import Looks
 from evaluator.execution.request import RunRequest
 from evaluator.execution.work_left import Remaining, remaining_work
 from evaluator.images import Manifest, planned_images

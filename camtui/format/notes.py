@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from camtui.format.cells import CellView
-from camtui.format.looks import look_text
 from camtui.format.numbers import count
+from camtui.format.stopping_decision import look_text
 from camtui.runs import reference
 from camtui.status import state_now
 from evaluator import catalog

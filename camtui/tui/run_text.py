@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from camtui.feed import Snapshot
 from camtui.format import count, duration, percent, rate, short_count, size
-from camtui.format.looks import short_forecast
+from camtui.format.stopping_decision import short_forecast
 from camtui.tui import plots
 from camtui.tui.cell_text import cell_name
 from camtui.tui.widgets.fields import Field

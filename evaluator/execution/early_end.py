@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from evaluator.execution.interim_looks import Looks
 from evaluator.execution.journal import Journal
-from evaluator.execution.looks import Looks
 from evaluator.execution.schedule import Schedule
 from evaluator.records import Look
 from evaluator.store.reader import RunReader

@@ -11,8 +11,8 @@ from evaluator.execution.bisection import Bisection
 from evaluator.execution.checking import failed
 from evaluator.execution.early_end import EarlyEnd
 from evaluator.execution.failure_count import FailureCount
+from evaluator.execution.interim_looks import Looks
 from evaluator.execution.journal import Journal
-from evaluator.execution.looks import Looks
 from evaluator.execution.progress_record import ProgressRecord
 from evaluator.execution.request import DriverSettings
 from evaluator.execution.schedule import Schedule

@@ -23,8 +23,8 @@ from torch import Tensor
 from evaluator import catalog, user_code, user_code_checks
 from evaluator.errors import CamtuiError
 from evaluator.measuring.curve_tracing import CurveTracer
-from evaluator.measuring.guarding import Fault, MethodFault, check_shape
 from evaluator.measuring.maps import low_map
+from evaluator.measuring.method_calls import Fault, MethodFault, check_shape
 from evaluator.measuring.photographs import verdicts_on_photographs
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.measuring.stored_maps import MapOfImage

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evaluator.catalog import metric as metric_of
 from evaluator.errors import TruthUnusable
-from evaluator.measuring.guarding import is_formula_error, metric_error_text
+from evaluator.measuring.method_calls import is_formula_error, metric_error_text
 from evaluator.measuring.metric_values import measured
 from evaluator.measuring.pipeline import Pipeline
 from evaluator.measuring.probing import ProbedImages

@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluator.measuring.guarding import Fault, Guard, MethodFault, check_shape, check_untouched
 from evaluator.measuring.maps import low_map
+from evaluator.measuring.method_calls import Fault, Guard, MethodFault, check_shape, check_untouched
 from evaluator.measuring.noise import Noise, on_explanation
 from evaluator.measuring.saliency import Saliency, masked
 from evaluator.measuring.views import BatchView

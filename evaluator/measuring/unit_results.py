@@ -10,8 +10,8 @@ from torch import Tensor
 from evaluator.catalog import method as method_of
 from evaluator.catalog import metric as metric_of
 from evaluator.measuring.curve_tracing import CurveTracer, curve_area, curve_bytes
-from evaluator.measuring.guarding import Fault, is_formula_error, metric_error_text
 from evaluator.measuring.image_loading import Decoded
+from evaluator.measuring.method_calls import Fault, is_formula_error, metric_error_text
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.measuring.stored_maps import MapOfImage
 from evaluator.networks.transfer import to_device

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evaluator.race import Race, rule_rho
-from evaluator.sequences import p_value
+from evaluator.confidence_sequences import p_value
+from evaluator.sequential_comparison import Race, rule_rho
 from evaluator.until import ALPHA, BURN_IN, rule_of
 
 ROOT = Path(__file__).parents[2]

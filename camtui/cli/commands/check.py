@@ -17,9 +17,9 @@ from camtui.cli.options import JsonOption
 from camtui.launch import as_error
 from camtui.trust import remember
 from evaluator import catalog
+from evaluator.code_sources import sources_of
 from evaluator.errors import RunFailed
 from evaluator.references import as_spec, installed
-from evaluator.sources import sources_of
 from evaluator.text import counted, printable
 
 if TYPE_CHECKING:

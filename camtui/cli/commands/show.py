@@ -65,8 +65,8 @@ def show(
 
 def _about(reader: RunReader) -> Iterator[str]:
     from camtui.export.records import run_record
-    from camtui.format.looks import look_text
     from camtui.format.notes import run_title
+    from camtui.format.stopping_decision import look_text
 
     run, plan = run_record(reader), reader.plan()
     yield run_title(reader)

@@ -17,7 +17,7 @@ import pytest
 
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.errors import StoreError
-from evaluator.execution.looks import Looks
+from evaluator.execution.interim_looks import Looks
 from evaluator.plan import RunPlan
 from evaluator.records import Look
 from evaluator.store.audit import audit, repair

@@ -17,8 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from evaluator.code_sources import Sources
 from evaluator.errors import UsageError
-from evaluator.sources import Sources
 from evaluator.text import printable
 
 if TYPE_CHECKING:

@@ -15,7 +15,14 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.sequences import expected_images, half_width, holm, images_for, p_value, rho_for
+from evaluator.confidence_sequences import (
+    expected_images,
+    half_width,
+    holm,
+    images_for,
+    p_value,
+    rho_for,
+)
 from evaluator.statistics import COMPONENTS, harmonic_adcc, influence_slopes
 from evaluator.until import ALPHA, BURN_IN, Rule
 

@@ -19,7 +19,7 @@ from evaluator.store.reader import RunReader
 from evaluator.until import Rule, next_look
 
 if TYPE_CHECKING:
-    from evaluator.race import Race
+    from evaluator.sequential_comparison import Race
 
 
 class Looks:
@@ -75,7 +75,9 @@ class Looks:
 
     def backbone_loaded(self, name: str) -> None:
         """Begin to compare the cells of a backbone, of which is known now whether they apply."""
-        from evaluator.race import Race  # numpy, which runs without a rule need not wait for
+        from evaluator.sequential_comparison import (
+            Race,  # numpy, which runs without a rule need not wait for
+        )
 
         rule = self._plan.rule
         if rule is None or name in self._races or name not in self._open:

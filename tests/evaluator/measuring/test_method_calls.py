@@ -16,7 +16,7 @@ from torch import Tensor
 
 from evaluator.catalog import method
 from evaluator.errors import UsageError
-from evaluator.measuring.guarding import Fault, MethodFault
+from evaluator.measuring.method_calls import Fault, MethodFault
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.methods.base import FixedMap, Method, View
 from tests.agreement import IMAGES, keys_of, small_bench
@@ -149,7 +149,7 @@ def fault(found: dict[str, Scores | Fault], key: str) -> Fault:
         (
             Raises(),
             "method-raised",
-            f"test_guarding.py:{Raises.combine.__code__.co_firstlineno + 1}: ValueError: not today",
+            f"test_method_calls.py:{Raises.combine.__code__.co_firstlineno + 1}: ValueError: not today",
         ),
         (
             WrongShape(),
@@ -176,7 +176,7 @@ def test_the_others_have_their_rows(bad: Method, reason: str, words: str) -> Non
     told = fault(found, bad.key)
     assert told.reason == reason
     assert words in told.detail
-    assert "test_guarding.py:" in told.detail
+    assert "test_method_calls.py:" in told.detail
     assert "\n" not in told.detail
     assert len(told.detail) < 400
     plain = outcomes(Own())
@@ -205,7 +205,7 @@ def test_a_method_that_hangs_is_interrupted_in_its_line_and_twice_at_most() -> N
         assert isinstance(found["gradcam"], Scores)
         told = fault(found, "hangs")
         assert told.reason == "hangs"
-        assert "test_guarding.py:" in told.detail
+        assert "test_method_calls.py:" in told.detail
         assert ("no end and no forward pass in 0.2 s" in told.detail) == (turn < 2)
         assert time.monotonic() - begun < (2 if turn < 2 else 0.2)
 

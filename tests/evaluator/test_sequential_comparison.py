@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evaluator.race import Race, rule_rho
-from evaluator.sequences import half_width
+from evaluator.confidence_sequences import half_width
+from evaluator.sequential_comparison import Race, rule_rho
 from evaluator.statistics import COMPONENTS, UNIT, Sum, headline_adcc, paired_difference, quantise
 from evaluator.until import ALPHA, BURN_IN, Rule
 
