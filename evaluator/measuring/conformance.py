@@ -15,7 +15,7 @@ from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from torch import Tensor
@@ -350,23 +350,31 @@ def verdicts_of(axis: str, spec: str) -> Iterator[Verdict]:
 
 
 def main() -> None:
-    """Check ``{"axis", "spec"}``, or code: ``{"reference", "sha256", "tail"}``."""
+    """Answer the request on standard input on standard output."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the user's code prints is no answer
-    asked: dict[str, Any] = json.load(sys.stdin)
+    answer(json.load(sys.stdin), answers)
 
-    def answer(**values: Any) -> None:
+
+def answer(asked: dict[str, Any], answers: TextIO) -> None:
+    """Check ``{"axis", "spec"}``, or code: ``{"reference", "sha256", "tail"}``.
+
+    Args:
+        answers: gets one JSON line with axis and spec, then one for each verdict, or for an error.
+    """
+
+    def write(**values: Any) -> None:
         print(json.dumps(values), file=answers, flush=True)
 
     try:
         axis, spec = asked.get("axis", ""), asked.get("spec", "")
         if "reference" in asked:
             axis, spec = _admitted(asked)
-        answer(axis=axis, spec=spec)
+        write(axis=axis, spec=spec)
         for verdict in verdicts_of(axis, spec) if axis != "backbone" else ():
-            answer(**asdict(verdict))
+            write(**asdict(verdict))
     except CamtuiError as error:
-        answer(error={"kind": error.kind, "message": error.message, "hint": error.hint})
+        write(error={"kind": error.kind, "message": error.message, "hint": error.hint})
 
 
 def _admitted(asked: dict[str, Any]) -> tuple[str, str]:

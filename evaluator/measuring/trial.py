@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -108,7 +109,13 @@ def trial_model(head: Head = "gap", channels: int = CHANNELS, *, dead: bool = Fa
 
 
 def trial_network(head: Head = "gap", channels: int = CHANNELS, *, dead: bool = False) -> Network:
-    """The model on the CPU, cut at its target layer."""
+    """The model on the CPU, cut at its target layer; the cut is shared, its weights are fixed."""
+    backbone = _trial_backbone(head, channels, dead)
+    return Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=16)
+
+
+@cache
+def _trial_backbone(head: Head, channels: int, dead: bool) -> Backbone:
     model = trial_model(head, channels, dead=dead)
     plain = Preprocessing(SIDE, SIDE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     found = record_forward(model, plain)
@@ -130,8 +137,7 @@ def trial_network(head: Head = "gap", channels: int = CHANNELS, *, dead: bool = 
         tokens=layout.tokens,
     )
     cut = Backbone(split.trunk, split.head, split.linear, facts, layout)
-    backbone = with_attention(cut, model, found)
-    return Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=16)
+    return with_attention(cut, model, found)
 
 
 def trial_images(count: int, seed: int = 0) -> Tensor:

@@ -5,9 +5,7 @@ camtui's own passes.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
+from io import StringIO
 from types import ModuleType
 
 import pytest
@@ -15,7 +13,12 @@ import torch
 from torch import Tensor
 
 from evaluator.catalog import formula
-from evaluator.measuring.conformance import verdicts_of, verdicts_of_method, verdicts_of_metric
+from evaluator.measuring.conformance import (
+    answer,
+    verdicts_of,
+    verdicts_of_method,
+    verdicts_of_metric,
+)
 from evaluator.measuring.trial import trial_images
 from evaluator.measuring.verdicts import Verdict
 from evaluator.methods import all_methods
@@ -274,20 +277,22 @@ def test_faults_of_metrics(measure: object, rule: str, number: str) -> None:
     assert number in found[rule]
 
 
-def test_the_process_answers_line_by_line() -> None:
-    asked = json.dumps({"axis": "method", "spec": "gradcam"})
-    command = [sys.executable, "-m", "evaluator.measuring.conformance"]
-    done = subprocess.run(
-        command,
-        input=asked,
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[3],
-    )
-    first, *others = map(json.loads, done.stdout.splitlines())
-    assert first == {"axis": "method", "spec": "gradcam"}
-    verdicts = [Verdict(**other) for other in others]
+def test_a_request_is_answered_line_by_line() -> None:
+    """The process itself is that of ``camtui check``, whose tests run it."""
+    answers = StringIO()
+    answer({"axis": "metric", "spec": "sparseness"}, answers)
+    first, *others = map(json.loads, answers.getvalue().splitlines())
+    assert first == {"axis": "metric", "spec": "sparseness"}
+    assert [Verdict(**other) for other in others] == list(verdicts_of("metric", "sparseness"))
+    refused = StringIO()
+    answer({"axis": "metric", "spec": "nothing"}, refused)
+    _, error = map(json.loads, refused.getvalue().splitlines())
+    assert error["error"]["kind"] == "usage"
+    assert "unknown metric" in error["error"]["message"]
+
+
+def test_a_method_is_tried_on_photographs_too() -> None:
+    verdicts = list(verdicts_of("method", "gradcam"))
     assert all(verdict.passed is not False for verdict in verdicts)
     assert {"photographs", "slow(seen)"} <= {verdict.rule for verdict in verdicts}
     assert [verdict.found for verdict in verdicts if verdict.rule == "photographs"] == [
