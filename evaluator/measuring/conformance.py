@@ -209,14 +209,8 @@ def _zero_map(method: Method, head: Head, name: str) -> Verdict:
     if isinstance(scores, Fault):
         return Verdict("zero activation", False, f"{scores.detail} ({name})")
     problems = [problem for place in range(2) if (problem := scores.problem(place))]
-    words = (
-        problems[0]
-        if problems
-        else "no map (degenerate)"
-        if all(scores.degenerate)
-        else "a map all the same"
-    )
-    return Verdict("zero activation", not problems, f"{words} ({name})")
+    found = "no map (degenerate)" if all(scores.degenerate) else "a map all the same"
+    return Verdict("zero activation", not problems, f"{[*problems, found][0]} ({name})")
 
 
 def _slow(method: Method, head: Head, maps: Tensor, network: Network, name: str) -> Verdict:

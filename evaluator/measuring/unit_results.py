@@ -121,12 +121,13 @@ def curves_of(
 
 def stored_of(unit: Unit, refs: Sequence[ImageRef]) -> list[tuple[int, int, MapOfImage]]:
     """List cell, image and stored map of every pair of a unit that has one."""
-    return [
-        (cell, ref.id, MapOfImage(place, method, unit.maps[cell, ref.id]))
-        for place, ref in enumerate(refs)
-        for cell, method in zip(unit.cells, unit.methods, strict=True)
-        if (cell, ref.id) in unit.maps
-    ]
+    found = []
+    for place, ref in enumerate(refs):
+        for cell, method in zip(unit.cells, unit.methods, strict=True):
+            stored = unit.maps.get((cell, ref.id))
+            if stored is not None:
+                found.append((cell, ref.id, MapOfImage(place, method, stored)))
+    return found
 
 
 def _row(cell: int, image: int, scores: Scores, place: int) -> Row:

@@ -48,7 +48,7 @@ def slow(image: Tensor, missing: Tensor) -> Tensor:
 
 
 def salient_holes(side: int, seed: int) -> Tensor:
-    """What ROAD takes out under a smooth map."""
+    """The pixels that ROAD takes out under a smooth map."""
     low = torch.rand(1, 1, 5, 5, generator=torch.Generator().manual_seed(seed))
     return missing_by_rank(pixel_ranks(interpolate(low, size=(side, side), mode="bilinear")[0]))
 

@@ -1,4 +1,4 @@
-"""What one method does wrong costs its own rows, with the line of its file; the others' are bit for
+"""A fault of one method costs its own rows, with the line of its file; the others' are bit for
 bit as without it.
 """
 
