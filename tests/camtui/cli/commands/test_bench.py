@@ -14,6 +14,7 @@ import pytest
 
 from camtui.cli.commands.bench import _measured, _table, _told, estimate
 from evaluator.errors import RunFailed
+from tests.camtui.cli.support import typed
 from tests.evaluator.execution.support import camtui
 
 bench_module = sys.modules["camtui.cli.commands.bench"]
@@ -45,7 +46,7 @@ def test_a_real_measurement() -> None:
         "bench", "-b", "shufflenet_v2_x0_5", "--device", "cpu", "--images", "100", "--json"
     )
     document = json.loads(done.stdout)
-    jsonschema.validate(document, json.loads(camtui("schema", "bench").stdout))
+    jsonschema.validate(document, json.loads(typed("schema", "bench").stdout))
     (found,) = document["backbones"]
     assert found["backbone"] == "shufflenet_v2_x0_5"
     assert found["channels"] == 1024
@@ -62,8 +63,8 @@ def test_a_real_measurement() -> None:
     ],
 )
 def test_bad_words(arguments: tuple[str, ...], expected: str) -> None:
-    done = camtui("bench", *arguments)
-    assert done.returncode == 2
+    done = typed("bench", *arguments)
+    assert done.exit_code == 2
     assert expected in done.stderr
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from evaluator.store.lock import lock_holder
-from tests.camtui.cli.support import ask, closed, home
+from tests.camtui.cli.support import ask, closed, home, typed
 from tests.evaluator.execution.support import COMMAND, camtui, wait_until_gone
 
 __all__ = ["closed", "home"]
@@ -94,12 +94,12 @@ def test_ctrl_c_while_following_leaves_the_run_alone(home: Path, closed: Path) -
 
 
 def test_the_dry_run_starts_nothing(home: Path) -> None:
-    result = camtui(*ask(home), "--dry-run")
+    result = typed(*ask(home), "--dry-run")
     assert "12 of 12 images" in result.stdout
     assert "Score-CAM: 4,098 forwards an image" in result.stdout
     assert "time      not known: nothing was timed here" in result.stdout
     assert not list((home / "runs").iterdir())
-    plan = json.loads(camtui(*ask(home), "--dry-run", "--json").stdout)
+    plan = json.loads(typed(*ask(home), "--dry-run", "--json").stdout)
     assert plan["forwards"] == 12 * (2 + 4098)
 
 
@@ -108,8 +108,8 @@ def test_a_target_without_labels_is_refused_by_run_and_dry_run(
     home: Path, words: list[str]
 ) -> None:
     """The pictures lie in a flat folder: no network can give them a label."""
-    result = camtui(*ask(home), "--target", "label", *words)
-    assert (result.returncode, result.stdout) == (2, "")
+    result = typed(*ask(home), "--target", "label", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines()[-2:] == [
         "error: --target label needs labels, and no image has one",
         "hint:  camtui run --labels FILE.csv, or folders named by wnid",
@@ -121,8 +121,8 @@ def test_the_dry_run_says_which_labels_are_known(home: Path) -> None:
     folder = home / "pictures" / "cats"
     folder.mkdir()
     (folder / "cat.jpg").write_bytes(b"xx")
-    result = camtui(*ask(home), "--target", "label", "--dry-run")
-    assert result.returncode == 0, result.stderr
+    result = typed(*ask(home), "--target", "label", "--dry-run")
+    assert result.exit_code == 0, result.stderr
     assert (
         "labels    0 of 13 images by file or ImageNet id; folders named like a class count once "
         "resnet50 is loaded\n" in result.stdout
@@ -131,26 +131,26 @@ def test_the_dry_run_says_which_labels_are_known(home: Path) -> None:
 
 def test_the_dry_run_counts_what_is_there_and_says_how_the_run_would_grow(home: Path) -> None:
     assert camtui(*ask(home), "-n", "8", "-q").returncode == 0
-    again = camtui(*ask(home), "-n", "8", "--dry-run").stdout
+    again = typed(*ask(home), "-n", "8", "--dry-run").stdout
     assert "time      about 0s on 1 worker, by earlier runs on this machine" in again
     assert "is there  it goes on" in again
     assert "Score-CAM: 18 forwards an image, 0 images to do" in again, (
         "the fake backbone has 8 channels, and was loaded"
     )
     assert "forwards  0" in again
-    every = camtui(*ask(home), "--dry-run").stdout
+    every = typed(*ask(home), "--dry-run").stdout
     assert "all images instead of the first 8, for every method it has" in every
     assert "12 of 12 images" in every
-    plan = json.loads(camtui(*ask(home), "--dry-run", "--json").stdout)
+    plan = json.loads(typed(*ask(home), "--dry-run", "--json").stdout)
     assert plan["forwards"] == 4 * (2 + 18)
     assert [stage["images_to_do"] for stage in plan["stages"]] == [4, 4]
     assert plan["seconds"] > 0
-    more = camtui(*ask(home)[:-1], "gradcam,layercam", "-n", "8", "--dry-run").stdout
+    more = typed(*ask(home)[:-1], "gradcam,layercam", "-n", "8", "--dry-run").stdout
     assert "images to do: layercam 8" in more, "only what is still to do, method by method"
-    fewer = camtui(*ask(home), "-n", "4", "--dry-run").stdout
+    fewer = typed(*ask(home), "-n", "4", "--dry-run").stdout
     assert "it keeps the first 8, a run does not shrink: another --name for 4" in fewer
-    other = camtui(*ask(home), "--seed", "1", "--dry-run")
-    assert (other.returncode, "seed: 0 → 1" in other.stderr) == (4, True)
+    other = typed(*ask(home), "--seed", "1", "--dry-run")
+    assert (other.exit_code, "seed: 0 → 1" in other.stderr) == (4, True)
 
 
 def test_a_run_that_grows_says_so_before_it_starts(home: Path) -> None:
@@ -195,11 +195,12 @@ def test_a_run_that_grows_says_so_before_it_starts(home: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_one_line_a_hint_and_a_code(
-    home: Path, arguments: list[str], code: int, message: str
+    home: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, message: str
 ) -> None:
     (home / "empty").mkdir()
-    result = camtui("run", *arguments, cwd=home)
-    assert result.returncode == code
+    monkeypatch.chdir(home)
+    result = typed("run", *arguments)
+    assert result.exit_code == code
     assert result.stdout == ""
     error, hint = result.stderr.splitlines()
     assert error.startswith("error: ")
@@ -209,9 +210,9 @@ def test_what_is_wrong_is_one_line_a_hint_and_a_code(
 
 
 def test_an_error_as_json(home: Path) -> None:
-    result = camtui("run", "--data", "/nowhere", "-b", "resnet50", "--json")
+    result = typed("run", "--data", "/nowhere", "-b", "resnet50", "--json")
     assert json.loads(result.stdout)["error"]["kind"] == "usage"
-    assert result.returncode == 2
+    assert result.exit_code == 2
 
 
 def test_weights_that_are_missing_leave_no_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
