@@ -26,7 +26,7 @@ from evaluator.text import printable
 from evaluator.user_code_facts import Code
 
 DESCRIBING_SECONDS = 120.0
-"""How long the import of somebody's module may take."""
+"""Seconds that the import of somebody's module may take."""
 
 
 @dataclass
@@ -37,14 +37,14 @@ class Resolver:
         stored: code of the run that is there already.
         typed: specs that the user has typed in this command: the code that they refer to may run.
         allow: ``--allow-code`` was given.
-        again: the command to go on with, without ``--allow-code``, for the refusal.
+        retry_command: the command to go on with, without ``--allow-code``, for the refusal.
         named: texts of the references that were typed.
     """
 
     stored: tuple[Code, ...] = ()
     typed: frozenset[str] = frozenset()
     allow: bool = False
-    again: str = "the same command with"
+    retry_command: str = "the same command with"
     named: set[str] = field(default_factory=set)
     _found: dict[tuple[Axis, str], Code] = field(default_factory=dict)
 
@@ -104,7 +104,7 @@ class Resolver:
         if self.allow or (typed and not place.by_run):
             self.named.add(reference.text)
         elif reference.text not in self.named:
-            refuse_unnamed(reference.text, sources_of(reference).sha256, self.again)
+            refuse_unnamed(reference.text, sources_of(reference).sha256, self.retry_command)
 
     def _key(self, axis: Axis, reference: Reference, package: str, tails: list[str]) -> str:
         """Return the name in the run of what a reference names."""

@@ -189,7 +189,7 @@ def _notes(first: RunReader, second: RunReader) -> Iterator[str]:
 
 
 _SOURCES = {"adcc": COMPONENTS, "arcc": ARCC_SOURCES}
-"""What the headlines are made of."""
+"""Headline → the metrics that it is made of."""
 
 
 def _differences(

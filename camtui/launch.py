@@ -53,7 +53,7 @@ WAITING_SECONDS = 5.0
 """Seconds between two signs of life while a run is waited for."""
 
 _CANCEL_SECONDS = 5.0
-"""How long a driver that is asked to give up before its run has begun may take."""
+"""Seconds that a driver may take to give up before its run has begun."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ _PROTOCOL = (
     "road_removal",
     *_RULE,
 )
-"""What a run that is there already decides where nothing else is typed."""
+"""Fields that a stored run decides where nothing else is typed."""
 
 
 @dataclass(frozen=True)

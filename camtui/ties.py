@@ -41,7 +41,7 @@ class Ties:
         self._reader: RunReader | None = None
         self._known: dict[Pair, tuple[int, PairedDifference | None]] = {}
         self.tested = 0
-        """How many pairs have been tested so far: who was away when a test ended sees by this that
+        """Pairs that have been tested so far: who was away when a test ended sees by this that
         there is news.
         """
 

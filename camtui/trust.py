@@ -61,12 +61,12 @@ def remember(sources: Mapping[str, str]) -> None:
         ) from error
 
 
-def refuse_unnamed(reference: str, sha256: str, again: str) -> None:
+def refuse_unnamed(reference: str, sha256: str, retry_command: str) -> None:
     """Refuse code that has not been allowed here.
 
     Args:
         reference: its text; ``sha256``: of its source as it is now.
-        again: the command to go on with, without ``--allow-code``.
+        retry_command: the command to go on with, without ``--allow-code``.
 
     Raises:
         CodeNotAllowed: it has not been.
@@ -74,18 +74,18 @@ def refuse_unnamed(reference: str, sha256: str, again: str) -> None:
     if (reference, sha256) not in allowed_before():
         raise CodeNotAllowed(
             f"this needs code that you have not named here: {printable(reference)}",
-            f"read it, then {again} --allow-code",
+            f"read it, then {retry_command} --allow-code",
         )
 
 
 def allowed_of(
-    codes: Iterable[Code], again: str, *, allow: bool, named: Iterable[str] = ()
+    codes: Iterable[Code], retry_command: str, *, allow: bool, named: Iterable[str] = ()
 ) -> dict[str, str]:
     """Return what a run may import; what the user allows by asking now is remembered.
 
     Args:
         codes: of its plan.
-        again: the command to go on with, without ``--allow-code``.
+        retry_command: the command to go on with, without ``--allow-code``.
         allow: ``--allow-code`` was given.
         named: texts of the references that were typed.
 
@@ -104,7 +104,7 @@ def allowed_of(
                 "put the former source back, or choose another --name",
             )
         if not allow and one.reference not in by_now:
-            refuse_unnamed(one.reference, now, again)
+            refuse_unnamed(one.reference, now, retry_command)
     sources = {one.reference: one.sha256 for one in wanted}
     remember(sources)
     return sources

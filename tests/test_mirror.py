@@ -17,6 +17,7 @@ PACKAGES = ("camtui", "evaluator")
 
 TESTED_IN = {
     "camtui/cli/commands/test_bench.py": "evaluator.measuring.throughput",
+    "camtui/cli/commands/test_compare.py": "camtui.cli.comparison_tables",
     "camtui/cli/commands/test_copy.py": "evaluator.store.copying",
     "camtui/cli/commands/test_doctor.py": "camtui.devices camtui.versions",
     "camtui/cli/commands/test_judge.py": "camtui.export.judged",

@@ -67,8 +67,8 @@ def stored_request(
         Mismatch: the source of that code is not what the run was made with.
     """
     plan = stored_plan(path)
-    again = f"camtui {command} {reference(path)}"
-    allowed = allowed_of(plan.code, again, allow=allow_code) if plan else {}
+    retry_command = f"camtui {command} {reference(path)}"
+    allowed = allowed_of(plan.code, retry_command, allow=allow_code) if plan else {}
     changed = replace(plan, drop_decided=False) if plan and finish_dropped else None
     return RunRequest(
         db=path,

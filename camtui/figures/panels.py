@@ -43,7 +43,7 @@ PICTURE_KINDS: tuple[PictureKind, ...] = get_args(PictureKind)
 
 @dataclass(frozen=True)
 class Panels:
-    """What there is to see of one image in one cell.
+    """The pictures of one image in one cell.
 
     Attributes:
         image: ``[side, side, 3]``, the pixels that were evaluated.

@@ -45,7 +45,7 @@ _HEAD = """<!DOCTYPE html>
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """How much of a run the page shows.
+    """The parts of a run that the page shows.
 
     Attributes:
         worst: images of every backbone's leading cell.
@@ -156,7 +156,7 @@ def _entry(entry: Entry, column: TableColumn) -> str:
 
 
 def _name(text: str, column: str) -> str:
-    """What a column of names shows: titles in place of keys."""
+    """Return the title of a method or backbone in place of its key."""
     if column == "method":
         return method_title(text)
     return backbone_title(text) if column == "backbone" else text
@@ -191,7 +191,7 @@ def _charts(reader: RunReader, contents: ReportOptions, missing: list[str]) -> I
 
 
 def _judged(reader: RunReader, large: int = 5000) -> Iterator[str]:
-    """What ``camtui judge`` says, where the run has truth; of large runs from fewer draws."""
+    """Yield the tables of ``camtui judge`` where the run has truth; by fewer draws if it is large."""
     from camtui.format.judged import judged_tables
     from camtui.judging.judgement import JudgeOptions, judge
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Mark = Literal["", "best", "tie", "second"]
 
 SIGNS: dict[Mark, str] = {"best": "*", "tie": "=", "second": "", "": ""}
-"""How a rank is told without colour: ``*`` best, ``=`` tie with the best."""
+"""Rank → its sign where there is no colour: ``*`` best, ``=`` tie with the best."""
 
 MEANS_OF_IMAGES = ("mean_image_adcc", "mean_image_arcc")
 """Means of scores of single images; the averages named ``adcc`` and ``arcc`` are harmonic means of

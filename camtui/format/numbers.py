@@ -6,7 +6,7 @@ from evaluator.metrics.base import Metric
 from evaluator.statistics import Mean, PairedDifference
 
 ABSENT = "–"
-"""What stands where there is no value."""
+"""The text of an absent value."""
 
 BREAKDOWN = 60
 """Seconds in a minute, minutes in an hour."""

@@ -1,4 +1,4 @@
-"""How far, how fast, how long: each stage at its own price. (What `status` makes of it:
+"""Progress, rate and time left: each stage at its own price. (What `status` makes of it:
 ``test_status``.)
 """
 

@@ -48,7 +48,7 @@ def test_every_name_has_an_example_or_stands_in_one() -> None:
 
 
 _TYPES = {"API_VERSION", "Attention", "ChannelMasks", "Saliency", "Step", "View"}
-"""What is given to functions, and described where it is defined."""
+"""Types of arguments, described where they are defined."""
 
 
 def test_importing_it_imports_nothing_heavy() -> None:

@@ -1,4 +1,4 @@
-"""What cannot be loaded is refused before a run is touched, and a dry run says what must be
+"""Weights that cannot be loaded are refused before a run is touched, and a dry run says what must be
 fetched. With the real evaluator.
 """
 

@@ -99,7 +99,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def camtui(home: Path, *words: str) -> str:
-    """What a command prints."""
+    """The output of a command."""
     environment = os.environ | {
         "CAMTUI_HOME": str(home / "home"),
         "PYTHONPATH": str(ROOT),

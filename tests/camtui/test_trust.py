@@ -1,4 +1,4 @@
-"""What may run here: what was named here, with the source that it had then."""
+"""Code that may run here: that which was named here, with the source that it had then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the object is: from the truth that the run names, where this user has named it too."""
+"""The object by the truth that the run names, where this user has named it too."""
 
 from __future__ import annotations
 

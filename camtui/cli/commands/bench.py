@@ -76,11 +76,11 @@ def bench(
     print_message(
         f"measuring {len(names)} backbones on {where} in {precision}, about ten seconds each"
     )
-    estimates = [
-        estimate(found, images)
-        for found in _measured(names, where, precision)
-        if _told(found, as_json=json)
-    ]
+    estimates = []
+    for found in _measured(names, where, precision):
+        if not json:
+            _print_figures(found)
+        estimates.append(estimate(found, images))
     if json:
         payload: BenchPayload = {"images": images, "backbones": estimates}
         print_json(payload)
@@ -91,7 +91,7 @@ def bench(
 
 
 def _measured(names: list[str], device: str, precision: str) -> Iterator[dict[str, Any]]:
-    """Figures as they come, from a process of its own: this one never holds torch."""
+    """Yield figures as they come, from a process of its own: this one never holds torch."""
     asked = json_module.dumps({"backbones": names, "device": device, "precision": precision})
     command = [sys.executable, "-P", "-m", "evaluator.measuring.throughput"]
     with subprocess.Popen(
@@ -111,18 +111,16 @@ def _measured(names: list[str], device: str, precision: str) -> Iterator[dict[st
         )
 
 
-def _told(found: dict[str, Any], *, as_json: bool) -> bool:
-    if not as_json:
-        share = 100 * found["rows"] / found["measuring"], 100 * found["masks"] / found["weighing"]
-        sizes = found["batch_sizes"]
-        size = sizes["bf16" if found["precision"] == "bf16" else "fp32"]
-        print(
-            f"{found['backbone']:<18} {found['measuring']:>8.1f} forwards/s raw   gradient "
-            f"rows {share[0]:3.0f} %   "
-            f"score-cam masks {share[1]:3.0f} % of {found['weighing']:.1f}   batch {size}",
-            flush=True,
-        )
-    return True
+def _print_figures(found: dict[str, Any]) -> None:
+    share = 100 * found["rows"] / found["measuring"], 100 * found["masks"] / found["weighing"]
+    sizes = found["batch_sizes"]
+    size = sizes["bf16" if found["precision"] == "bf16" else "fp32"]
+    print(
+        f"{found['backbone']:<18} {found['measuring']:>8.1f} forwards/s raw   gradient "
+        f"rows {share[0]:3.0f} %   "
+        f"score-cam masks {share[1]:3.0f} % of {found['weighing']:.1f}   batch {size}",
+        flush=True,
+    )
 
 
 def estimate(found: dict[str, Any], images: int) -> BenchedBackbonePayload:

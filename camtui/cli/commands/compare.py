@@ -19,13 +19,10 @@ from evaluator.errors import NotFound, ThresholdPassed, UsageError
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.compare import CellDifference, RunComparison
+    from camtui.compare import RunComparison
     from camtui.format import Table
-    from camtui.paper import AgainstPaper, PaperComparison
     from camtui.payloads.comparisons import (
-        ComparisonPayload,
         ComparisonsPayload,
-        PaperCellPayload,
         PaperComparisonPayload,
     )
     from evaluator.metrics.base import Metric
@@ -87,7 +84,7 @@ def compare(
                 "camtui compare RUN --paper",
             )
         reader = open_run(runs[0])
-        _with_paper(reader, _metrics(metric), digits, as_json)
+        _with_paper(reader, _metrics(metric), digits=digits, as_json=as_json)
     elif "paper" in runs[1:] and not run_path("paper").exists():
         raise NotFound(
             "no run 'paper'; the paper's tables are an option",
@@ -100,7 +97,10 @@ def compare(
         )
     else:
         readers = [open_run(run) for run in runs]
-        _with_each_other(readers, _metrics(metric), fail_on_drop, force, digits, as_json)
+        comparisons = _with_each_other(
+            readers, _metrics(metric), force=force, digits=digits, as_json=as_json
+        )
+        _fail_on_drop(comparisons, fail_on_drop)
 
 
 def _metrics(given: Sequence[str]) -> list[Metric]:
@@ -114,18 +114,16 @@ def _print_table(table: Table) -> None:
     print_lines(table_lines(table), stdout_console())
 
 
-# -- runs with each other
-# --------------------------------------------------------------------------------------------------
-
-
 def _with_each_other(
     readers: list[RunReader],
     metrics: list[Metric],
-    limit: float | None,
+    *,
     force: bool,
     digits: int,
     as_json: bool,
-) -> None:
+) -> list[RunComparison]:
+    """Print the first run against each of the others."""
+    from camtui.cli.comparison_tables import comparison_record, comparison_table
     from camtui.compare import compare_runs
     from camtui.export import SCHEMA_VERSION
 
@@ -135,25 +133,25 @@ def _with_each_other(
     if as_json:
         payload: ComparisonsPayload = {
             "schema_version": SCHEMA_VERSION,
-            "comparisons": [_comparison_record(c) for c in comparisons],
+            "comparisons": [comparison_record(c) for c in comparisons],
         }
         print_json(payload)
     else:
         for comparison in comparisons:
-            _print_table(_comparison_table(comparison, digits))
+            _print_table(comparison_table(comparison, digits))
     sys.stdout.flush()
-    drops = (
-        [drop for comparison in comparisons for drop in comparison.drops((limit or 0) / 100)]
-        if limit is not None
-        else []
-    )
-    if drops:
-        _fail(drops, limit or 0)
+    return comparisons
 
 
-def _fail(drops: list[CellDifference], limit: float) -> None:
+def _fail_on_drop(comparisons: list[RunComparison], limit: float | None) -> None:
+    """End with exit code 5 where a cell is worse by more than a limit, in points."""
     from camtui.format import signed_percent
 
+    if limit is None:
+        return
+    drops = [drop for comparison in comparisons for drop in comparison.drops(limit / 100)]
+    if not drops:
+        return
     for drop in drops[1:]:
         print_message(
             f"{drop.backbone}/{drop.method}: {drop.metric} {signed_percent(drop.change.value)} "
@@ -172,113 +170,9 @@ def _fail(drops: list[CellDifference], limit: float) -> None:
     raise typer.Exit(ThresholdPassed.exit_code)
 
 
-def _comparison_table(comparison: RunComparison, digits: int) -> Table:
-    from camtui.format import (
-        Block,
-        Entry,
-        Table,
-        TableColumn,
-        TableRow,
-        count,
-        half_width,
-        percent,
-        signed_percent,
-    )
-
-    columns = [
-        TableColumn("method", "method", "Method", numeric=False),
-        TableColumn("metric", "metric", "Metric", numeric=False),
-    ]
-    columns += [
-        TableColumn("first", _short(comparison.first), "First"),
-        TableColumn("second", _short(comparison.second), "Second"),
-    ]
-    columns += [
-        TableColumn("change", "change", "Change"),
-        TableColumn("n", "n", "n"),
-        TableColumn("verdict", "verdict", "Verdict"),
-    ]
-    blocks = []
-    for backbone in dict.fromkeys(cell.backbone for cell in comparison.cells):
-        rows = [
-            TableRow(
-                (
-                    Entry(cell.method),
-                    Entry(_header(cell.metric)),
-                    Entry(percent(cell.first, digits)),
-                    Entry(percent(cell.second, digits)),
-                    Entry(
-                        signed_percent(cell.change.value, digits), half_width(cell.change, digits)
-                    ),
-                    Entry(count(cell.change.n)),
-                    Entry(cell.verdict),
-                )
-            )
-            for cell in comparison.cells
-            if cell.backbone == backbone
-        ]
-        blocks.append(Block(backbone, tuple(rows)))
-    notes = [
-        "change: second minus first over the n common images, ± half of its paired 95 % "
-        "interval; tie: the interval holds 0"
-    ]
-    notes += (
-        [f"only in {comparison.first}: {', '.join(comparison.only_first)}"]
-        if comparison.only_first
-        else []
-    )
-    notes += (
-        [f"only in {comparison.second}: {', '.join(comparison.only_second)}"]
-        if comparison.only_second
-        else []
-    )
-    return Table(
-        f"{comparison.first} → {comparison.second}",
-        tuple(columns),
-        tuple(blocks),
-        (*notes, *comparison.notes),
-    )
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 12 else f"{name[:11]}…"
-
-
-def _header(metric: str) -> str:
-    from camtui.format import metric_header
-
-    return metric_header(catalog.metric(metric))
-
-
-def _comparison_record(comparison: RunComparison) -> ComparisonPayload:
-    return {
-        "first": comparison.first,
-        "second": comparison.second,
-        "only_first": list(comparison.only_first),
-        "only_second": list(comparison.only_second),
-        "notes": list(comparison.notes),
-        "cells": [
-            {
-                "backbone": cell.backbone,
-                "method": cell.method,
-                "metric": cell.metric,
-                "n": cell.change.n,
-                "first": cell.first,
-                "second": cell.second,
-                "change": cell.change.value,
-                "se": cell.change.se,
-                "verdict": cell.verdict,
-            }
-            for cell in comparison.cells
-        ],
-    }
-
-
-# -- a run with the paper
-# --------------------------------------------------------------------------------------------------
-
-
-def _with_paper(reader: RunReader, metrics: list[Metric], digits: int, as_json: bool) -> None:
+def _with_paper(reader: RunReader, metrics: list[Metric], *, digits: int, as_json: bool) -> None:
+    """Print a run beside the paper's Table 2."""
+    from camtui.cli.comparison_tables import paper_record, paper_table
     from camtui.export import SCHEMA_VERSION
     from camtui.export.records import run_record
     from camtui.paper import compare_with_paper
@@ -290,76 +184,8 @@ def _with_paper(reader: RunReader, metrics: list[Metric], digits: int, as_json: 
             "run": run_record(reader),
             "deviations": list(found.deviations),
             "open_choices": list(found.open_choices),
-            "cells": [_paper_record(row) for row in found.rows],
+            "cells": [paper_record(row) for row in found.rows],
         }
         print_json(payload)
     else:
-        _print_table(_paper_table(reader, found, digits))
-
-
-def _paper_record(row: AgainstPaper) -> PaperCellPayload:
-    return {
-        "backbone": row.backbone,
-        "method": row.method,
-        "metric": row.metric,
-        "ours": {"mean": row.ours.value, "se": row.ours.se, "n": row.ours.n},
-        "paper": row.theirs,
-        "difference": row.difference,
-        "within_interval": row.within,
-    }
-
-
-def _paper_table(reader: RunReader, found: PaperComparison, digits: int) -> Table:
-    from camtui.format import (
-        Block,
-        Entry,
-        Table,
-        TableColumn,
-        TableRow,
-        count,
-        half_width,
-        percent,
-        signed_percent,
-    )
-    from camtui.format.notes import run_title
-
-    names = [TableColumn(key, key, key.capitalize(), numeric=False) for key in ("method", "metric")]
-    numbers = [
-        TableColumn(key, key, key.capitalize())
-        for key in ("n", "ours", "paper", "difference", "within")
-    ]
-    verdict = {True: "yes", False: "no", None: "–"}
-    blocks = []
-    for backbone in dict.fromkeys(row.backbone for row in found.rows):
-        rows = [
-            TableRow(
-                (
-                    Entry(row.method),
-                    Entry(_header(row.metric)),
-                    Entry(count(row.ours.n)),
-                    Entry(percent(row.ours.value, digits), half_width(row.ours, digits)),
-                    Entry(percent(row.theirs)),
-                    Entry(signed_percent(row.difference, digits)),
-                    Entry(verdict[row.within]),
-                )
-            )
-            for row in found.rows
-            if row.backbone == backbone
-        ]
-        blocks.append(Block(backbone, tuple(rows)))
-    notes = [
-        "within: the paper's number lies in our 95 % interval (sampling of images only; "
-        "choices of the protocol are not in it)"
-    ]
-    if found.deviations:
-        notes += [
-            "this run is not the paper's protocol:",
-            *(f"  {text}" for text in found.deviations),
-        ]
-    notes += ["choices that the paper leaves open:", *(f"  {text}" for text in found.open_choices)]
-    return Table(
-        f"{run_title(reader)} · beside Table 2 of the paper",
-        (*names, *numbers),
-        tuple(blocks),
-        tuple(notes),
-    )
+        _print_table(paper_table(reader, found, digits))

@@ -1,4 +1,4 @@
-"""What all commands have in common: what they import, their version, words that are none, readers
+"""Common to all commands: what they import, their version, words that are none, readers
 that leave early.
 """
 
@@ -91,7 +91,7 @@ def test_a_word_that_is_missing_or_wrong_is_said_in_one_line(
 
 
 def test_only_public_parts_of_typer_are_used() -> None:
-    """What Typer does not promise may move in any version of it."""
+    """Private parts of Typer may move in any version of it."""
     public = {
         "typer.core": {"TyperCommand", "TyperGroup"},
         "typer.main": {"get_command"},

@@ -29,7 +29,7 @@ Offered = Callable[..., list[str]]
 def offered(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Offered:
-    """What bash is told when Tab is pressed behind the last word."""
+    """The answer to bash when Tab is pressed behind the last word."""
 
     def ask_for(*words: str) -> list[str]:
         monkeypatch.setattr(sys, "argv", ["camtui"])

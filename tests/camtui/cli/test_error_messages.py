@@ -279,7 +279,7 @@ def test_a_message(
 
 
 def files(folder: Path) -> list[Path]:
-    """What lies there, but for SQLite's own files beside a database that is read."""
+    """The files in a folder, but for SQLite's own files beside a database that is read."""
     return sorted(file for file in folder.rglob("*") if not file.name.endswith(("-wal", "-shm")))
 
 

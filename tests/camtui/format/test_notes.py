@@ -1,4 +1,4 @@
-"""What must be said under a table, and nothing else."""
+"""Notes that belong under a table, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a rule."""
+"""A rule's decision in words."""
 
 from __future__ import annotations
 

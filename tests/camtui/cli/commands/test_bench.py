@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from camtui.cli.commands.bench import _measured, _table, _told, estimate
+from camtui.cli.commands.bench import _measured, _print_figures, _table, estimate
 from evaluator.errors import RunFailed
 from tests.camtui.cli.support import typed
 from tests.evaluator.execution.support import camtui
@@ -86,15 +86,13 @@ def test_it_measures_what_a_run_would_compute_in(
 
 def test_what_people_read(capsys: pytest.CaptureFixture[str]) -> None:
     found = {**FOUND, "precision": "bf16", "batch_sizes": {"fp32": 16, "bf16": 32}}
-    assert _told(found, as_json=False)
+    _print_figures(found)
     line = capsys.readouterr().out
     assert "resnet50" in line
     assert "100.0 forwards/s raw" in line
     assert "gradient rows  90 %" in line
     assert "score-cam masks  75 % of 400.0" in line
     assert line.endswith("batch 32\n")
-    assert _told(found, as_json=True)
-    assert capsys.readouterr().out == ""
     head, names, row = _table([estimate(found, 10)], 10)
     assert head.startswith("10 images with all seven metrics")
     assert [name for name in ("fakecam", "gradcam", "scorecam", "total") if name not in names] == []

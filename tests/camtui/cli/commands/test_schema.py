@@ -1,4 +1,4 @@
-"""What every command prints with --json is what its published schema says, and no command that
+"""Every command prints with --json what its published schema says, and no command that
 knows --json is without one.
 """
 
