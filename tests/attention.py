@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
 from evaluator.methods.base import Attention
-from tests.networks import CLASSES, SIDE, Bench, bench
+from tests.agreement import IMAGES, Agreement, compare, evaluated
+from tests.networks import CLASSES, SIDE, Bench, bench, random_images
 from tests.reference import Explained
 
 
@@ -142,6 +143,12 @@ the mean of all positions.
 def transformer_bench(name: str) -> Bench:
     """The transformer of that name, ready to run, cut where the general rule cuts it."""
     return bench(TRANSFORMERS[name](), layer=None)
+
+
+def compared_on(network: str, spec: str) -> Agreement:
+    """The maps of a method on a transformer beside those of its slow form."""
+    made, images = transformer_bench(network), random_images(IMAGES, seed=1)
+    return compare(made, TRANSFORMERS[network](), images, spec, evaluated(made, images, spec))
 
 
 class AttentionView:

@@ -153,7 +153,7 @@ class Place:
             "--data",
             str(self.data),
             "-b",
-            "efficientnet_lite0",
+            "synthetic_gap",
             *words,
             "--device",
             "cpu",
@@ -167,7 +167,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     _install(place)
     reference = "./mein cam.py:MyCAM"
     place.camtui(
-        "run", "--data", str(place.data), "-b", "efficientnet_lite0", "-m", reference, "--dry-run"
+        "run", "--data", str(place.data), "-b", "synthetic_gap", "-m", reference, "--dry-run"
     )
     words = (
         "-m",
@@ -270,7 +270,7 @@ def test_tables_say_their_names(here: Place) -> None:
 def test_pictures_and_pages(here: Place, tmp_path: Path) -> None:
     for words in (
         ("figure", "photos", "ranks", "-o", str(tmp_path / "a.svg")),
-        ("image", "photos", "efficientnet_lite0/mycam", "0.jpg", "-o", str(tmp_path / "b.png")),
+        ("image", "photos", "synthetic_gap/mycam", "0.jpg", "-o", str(tmp_path / "b.png")),
         ("report", "photos", "-o", str(tmp_path / "c.html")),
         ("export", "photos", "-f", "csv", "-o", str(tmp_path / "d.csv")),
     ):
@@ -356,7 +356,7 @@ READING: dict[str, tuple[str, ...]] = {
     "export": ("export", "photos"),
     "report": ("report", "photos", "-o", "{tmp}/r.html"),
     "figure": ("figure", "photos", "ranks", "-o", "{tmp}/f.svg"),
-    "image": ("image", "photos", "efficientnet_lite0/mycam", "0.jpg", "-o", "{tmp}/i.png"),
+    "image": ("image", "photos", "synthetic_gap/mycam", "0.jpg", "-o", "{tmp}/i.png"),
     "ls": ("ls",),
     "copy": ("copy", "photos", "{tmp}/copy.db"),
     "methods": ("methods",),
@@ -418,7 +418,7 @@ def test_no_reading_command_runs_code_of_a_run(
                 "--data",
                 "{data}",
                 "-b",
-                "efficientnet_lite0",
+                "synthetic_gap",
                 "-m",
                 "gradcam",
                 "--name",
@@ -426,9 +426,9 @@ def test_no_reading_command_runs_code_of_a_run(
             ),
             "--allow-code",
         ),
-        (("run", "--data", "{data}", "-b", "efficientnet_lite0", "-m", "gradcam"), "--allow-code"),
+        (("run", "--data", "{data}", "-b", "synthetic_gap", "-m", "gradcam"), "--allow-code"),
         (
-            ("run", "--data", "{data}", "-b", "efficientnet_lite0", "-m", "mycam:power=3"),
+            ("run", "--data", "{data}", "-b", "synthetic_gap", "-m", "mycam:power=3"),
             "--allow-code",
         ),
         (("run", "--config", "{tmp}/plan.toml", "--name", "other"), "--allow-code"),
@@ -615,7 +615,7 @@ def test_faults_cost_their_own_cells(place: Place) -> None:
     assert told["hangs", ""][1].startswith(
         f"faulty.py:{line['Hangs'] + 2}: no end and no forward pass in 3 s"
     )
-    shape = f"faulty.py:{line['Nonsense']}: Nonsense.combine returned str, not a tensor [3, 7, 7]"
+    shape = f"faulty.py:{line['Nonsense']}: Nonsense.combine returned str, not a tensor [3, 8, 8]"
     assert told["nonsense", ""] == ("wrong-shape", shape)
     assert told["overwrites", ""][0] == "overwrites"
     for method in ("gradcam", "fine"):

@@ -10,8 +10,15 @@ from torch import Tensor
 
 from evaluator.catalog import method
 from evaluator.methods.base import View
-from tests.agreement import IMAGES, compare, evaluated
-from tests.attention import TRANSFORMERS, AttentionView, attended, map_of, transformer_bench
+from tests.agreement import evaluated
+from tests.attention import (
+    TRANSFORMERS,
+    AttentionView,
+    attended,
+    compared_on,
+    map_of,
+    transformer_bench,
+)
 from tests.networks import random_images
 
 if TYPE_CHECKING:
@@ -32,14 +39,7 @@ def slow(seen: Explained) -> Tensor:
 
 @pytest.mark.parametrize("network", list(TRANSFORMERS))
 def test_agrees_with_the_slow_formula(network: str) -> None:
-    made, images = transformer_bench(network), random_images(IMAGES, seed=1)
-    found = compare(
-        made,
-        TRANSFORMERS[network](),
-        images,
-        "gradattention",
-        evaluated(made, images, "gradattention"),
-    )
+    found = compared_on(network, "gradattention")
     assert found.varied
     assert found.largest < 1e-5
 

@@ -12,8 +12,16 @@ from torchvision.models import vit_b_16
 from evaluator.catalog import method
 from evaluator.methods.base import View
 from evaluator.plan_validation import applicable
-from tests.agreement import IMAGES, compare, evaluated
-from tests.attention import TRANSFORMERS, AttentionView, attended, filled, map_of, transformer_bench
+from tests.agreement import compare, evaluated
+from tests.attention import (
+    TRANSFORMERS,
+    AttentionView,
+    attended,
+    compared_on,
+    filled,
+    map_of,
+    transformer_bench,
+)
 from tests.evaluator.methods.views import worst_difference
 from tests.networks import bench, random_images
 
@@ -36,10 +44,7 @@ def slow(seen: Explained) -> Tensor:
 
 @pytest.mark.parametrize("network", list(TRANSFORMERS))
 def test_agrees_with_the_slow_formula(network: str) -> None:
-    made, images = transformer_bench(network), random_images(IMAGES, seed=1)
-    found = compare(
-        made, TRANSFORMERS[network](), images, "rollout", evaluated(made, images, "rollout")
-    )
+    found = compared_on(network, "rollout")
     assert found.varied
     assert found.largest < 1e-5
 
