@@ -1,4 +1,7 @@
-"""The application: its keys, its theme, its clipboard, and what it does with messages."""
+"""The application: its keys, its theme, its clipboard, and what it does with messages.
+
+Dialogs are imported when they are first opened: the grid must be there at once.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,6 @@ from textual.events import Key
 from textual.filter import LineFilter
 
 from camtui.runs import reference
-from camtui.tui import run_actions
 from camtui.tui.ascii_filter import AsciiFilter
 from camtui.tui.availability import unavailable_reason
 from camtui.tui.clipboard import MAX_BYTES, sequence
@@ -35,7 +37,6 @@ from camtui.tui.navigation import Navigator
 from camtui.tui.palette import RunCommands
 from camtui.tui.run_watcher import RunWatcher
 from camtui.tui.screens.base import RunScreen
-from camtui.tui.screens.full import FullScreen
 from camtui.tui.settings import DEFAULTS, Settings
 from camtui.tui.theme import THEMES, colours_of, textual_theme
 from camtui.tui.toasts import toast
@@ -170,6 +171,8 @@ class Dashboard(App[int]):
             self.run_worker(self._show_picture(message.picture), group="full", exclusive=True)
 
     async def _show_picture(self, picture: Pixels) -> None:
+        from camtui.tui.screens.full import FullScreen
+
         widget = await asyncio.to_thread(picture_widget, picture, self.settings.images)
         await self.push_screen(FullScreen(widget))
 
@@ -252,6 +255,8 @@ class Dashboard(App[int]):
         self._perform("export")
 
     def _perform(self, action: str) -> None:
+        from camtui.tui import run_actions
+
         connection = self.watcher.connection
         if connection is not None:
             work = run_actions.perform(self, connection, action)

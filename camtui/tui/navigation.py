@@ -1,4 +1,8 @@
-"""The stack of screens: the grid at the bottom, the others over it."""
+"""The stack of screens: the grid at the bottom, the others over it.
+
+The others are imported when they are first opened: the grid must be there at once, and the image
+screen imports numpy and Pillow.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,12 @@ import asyncio
 from pathlib import Path
 
 from textual.app import App
+from textual.dom import DOMNode
 
 from camtui.tui.messages import OpenImage
 from camtui.tui.run_watcher import RunWatcher
 from camtui.tui.screens.base import RunScreen
-from camtui.tui.screens.cell import CellScreen
-from camtui.tui.screens.compare import CompareScreen
-from camtui.tui.screens.first import FirstRunScreen
 from camtui.tui.screens.grid import GridScreen
-from camtui.tui.screens.help import HelpScreen, Section
-from camtui.tui.screens.log import LogScreen
-from camtui.tui.screens.runs import RunsScreen
 from camtui.tui.settings import Settings
 from camtui.tui.toasts import toast
 from camtui.tui.widgets.table import LineTable
@@ -40,6 +39,8 @@ class Navigator:
         """
         connection = self._watcher.connection
         if connection is None:
+            from camtui.tui.screens.first import FirstRunScreen
+
             await self._app.push_screen(FirstRunScreen())
             return
         grid = GridScreen(connection, self._settings)
@@ -109,9 +110,11 @@ class Navigator:
             return
         cell, metric = grid.chosen(), grid.options.metric
         if name == "runs":
+            from camtui.tui.screens.runs import RunsScreen
+
             self._app.push_screen(RunsScreen(grid.connection))
         elif name == "log":
-            self._app.push_screen(LogScreen(grid.connection))
+            self.open_log("events")
         elif name == "cell" and cell is not None:
             self.open_cell(cell.id, metric)
         elif name == "image" and cell is not None:
@@ -119,36 +122,47 @@ class Navigator:
 
     def open_log(self, tab: str) -> None:
         """Open one list of the log screen."""
+        from camtui.tui.screens.log import LogScreen
+
         grid = self.back_to_grid()
         if grid is not None:
             self._app.push_screen(LogScreen(grid.connection, tab))
 
     def open_cell(self, cell: int, metric: str) -> None:
         """Open the cell screen."""
+        from camtui.tui.screens.cell import CellScreen
+
         if self._watcher.connection is not None:
             self._app.push_screen(CellScreen(self._watcher.connection, cell, metric))
 
     def open_image(self, wanted: OpenImage) -> None:
         """Open the image screen."""
-        from camtui.tui.screens.image import ImageScreen  # imports numpy and Pillow
+        from camtui.tui.screens.image import ImageScreen
 
         if self._watcher.connection is not None:
             self._app.push_screen(ImageScreen(self._watcher.connection, self._settings, wanted))
 
     def open_comparison(self, first: Path, second: Path) -> None:
         """Open the comparison of two runs."""
+        from camtui.tui.screens.compare import CompareScreen
+
         if self._watcher.connection is not None:
             self._app.push_screen(CompareScreen(self._watcher.connection, first, second))
 
     def open_help(self) -> None:
         """Open the marks of this screen and the keys of every screen."""
+        from camtui.tui.screens.help import HelpScreen
+
         asked_on = type(self._app.screen).__name__
         self._app.push_screen(HelpScreen(asked_on, key_sections(type(self._app))))
 
 
-def key_sections(everywhere: type[App[int]]) -> list[Section]:
+def key_sections(everywhere: type[App[int]]) -> list[tuple[str, type[DOMNode]]]:
     """List the places where keys work, in the order of the help; the application's come first."""
-    from camtui.tui.screens.image import ImageScreen  # imports numpy and Pillow
+    from camtui.tui.screens.cell import CellScreen
+    from camtui.tui.screens.image import ImageScreen
+    from camtui.tui.screens.log import LogScreen
+    from camtui.tui.screens.runs import RunsScreen
 
     return [
         ("everywhere", everywhere),
