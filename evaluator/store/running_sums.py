@@ -60,11 +60,13 @@ class RunningSums:
         for (cell, metric, place), n in bins.items():
             self._cells[cell].bins.setdefault(metric, [0] * HISTOGRAM_BINS)[place] += n
         self._file.executemany(
-            "INSERT OR REPLACE INTO sums (cell_id, a, b, n, total) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO sums (cell_id, a, b, n, total) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET n = excluded.n, total = excluded.total",
             [(cell, a, b, *self._cells[cell].sums[a, b]) for cell, a, b in sums],
         )
         self._file.executemany(
-            "INSERT OR REPLACE INTO histograms (cell_id, metric, bin, n) VALUES (?, ?, ?, ?)",
+            "INSERT INTO histograms (cell_id, metric, bin, n) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET n = excluded.n",
             [(*key, self._cells[key[0]].bins[key[1]][key[2]]) for key in bins],
         )
         self._seal({key[0] for key in sums})
@@ -125,6 +127,7 @@ class RunningSums:
 
     def _seal(self, cells: Iterable[int]) -> None:
         self._file.executemany(
-            "INSERT OR REPLACE INTO sum_checksums (cell_id, sums, histograms) VALUES (?, ?, ?)",
+            "INSERT INTO sum_checksums (cell_id, sums, histograms) VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET sums = excluded.sums, histograms = excluded.histograms",
             [(cell, *self._cells[cell].checksums()) for cell in cells if self._cells[cell].intact],
         )
