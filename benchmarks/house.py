@@ -135,7 +135,7 @@ def private_imports(tree: ast.Module) -> list[int]:
 
 
 def _foreign(name: str) -> bool:
-    return name.split(".")[0] not in {*ALL, *sys.stdlib_module_names}
+    return name.split(".")[0] not in {*ALL, *sys.stdlib_module_names, "_typeshed"}
 
 
 def _private(name: str) -> bool:

@@ -128,7 +128,9 @@ def truth(values: Floats) -> Floats:
 
 @dataclass
 class Races:
-    """Many races of the same methods, side by side: what ``evaluator.sequential_comparison.Race`` is for one.
+    """Many races of the same methods, side by side.
+
+    One of them is an ``evaluator.sequential_comparison.Race``.
 
     Attributes:
         images: at which each run was decided, 0 where it has not been.

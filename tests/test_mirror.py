@@ -40,8 +40,9 @@ TESTED_IN = {
     "camtui/test_missing_weights.py": "evaluator.networks.fetching",
     "camtui/tui/screens/test_help.py": "camtui.tui.legend",
     "camtui/test_own_network.py": "camtui.network_check evaluator.measuring.network_check",
-    "camtui/tui/screens/test_cell.py": "camtui.tui.cell_text camtui.tui.image_list camtui.tui.run_connection "
-    "camtui.tui.widgets.lines",
+    "camtui/tui/screens/test_cell.py": """
+        camtui.tui.cell_text camtui.tui.image_list camtui.tui.run_connection
+        camtui.tui.widgets.lines""",
     "camtui/tui/screens/test_grid.py": "camtui.tui.screens.base camtui.tui.paper_values",
     "camtui/tui/test_availability.py": "camtui.tui.toasts",
     "camtui/tui/screens/test_runs.py": "camtui.tui.screens.compare",
