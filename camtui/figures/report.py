@@ -191,7 +191,7 @@ def _charts(reader: RunReader, contents: ReportOptions, missing: list[str]) -> I
 
 
 def _judged(reader: RunReader, large: int = 5000) -> Iterator[str]:
-    """Yield the tables of ``camtui judge`` where the run has truth; by fewer draws if it is large."""
+    """Yield the tables of ``camtui judge`` where the run has truth; large runs by fewer draws."""
     from camtui.format.judged import judged_tables
     from camtui.judging.judgement import JudgeOptions, judge
 

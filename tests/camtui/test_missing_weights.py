@@ -1,6 +1,4 @@
-"""Weights that cannot be loaded are refused before a run is touched, and a dry run says what must be
-fetched. With the real evaluator.
-"""
+"""Weights that cannot be loaded: refused before a run is touched, named by a dry run."""
 
 from __future__ import annotations
 
