@@ -31,8 +31,8 @@ from evaluator import catalog
 from evaluator.confidence_sequences import half_width, holm, p_value
 from evaluator.sequential_comparison import rule_rho
 from evaluator.statistics import Z95
+from evaluator.stopping_rule import ALPHA, BURN_IN, Rule, rule_of
 from evaluator.store.reader import RunReader
-from evaluator.until import ALPHA, BURN_IN, Rule, rule_of
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

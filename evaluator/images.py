@@ -15,8 +15,8 @@ from typing import NamedTuple
 from evaluator.errors import UsageError
 from evaluator.plan import RunPlan
 from evaluator.records import ImageRef
+from evaluator.stopping_rule import enough_to_look
 from evaluator.text import did_you_mean, printable
-from evaluator.until import enough_to_look
 
 EXTENSIONS = (
     b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp", b".gif",

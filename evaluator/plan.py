@@ -18,8 +18,8 @@ from evaluator.errors import UsageError
 from evaluator.metrics.base import MetricSettings
 from evaluator.records import LoadedBackbone, Precision
 from evaluator.references import Axis
+from evaluator.stopping_rule import Rule, rule_of
 from evaluator.text import did_you_mean
-from evaluator.until import Rule, rule_of
 from evaluator.user_code_facts import Code
 
 

@@ -13,8 +13,8 @@ from evaluator.errors import NotApplicable, UsageError
 from evaluator.methods.base import Method
 from evaluator.plan import RunPlan
 from evaluator.records import Precision
+from evaluator.stopping_rule import EVERY_IMAGE, enough_to_look
 from evaluator.text import did_you_mean
-from evaluator.until import EVERY_IMAGE, enough_to_look
 
 MOST_STEPS = SHORT_SIDE * SHORT_SIDE
 """Most steps of a curve: one for each pixel of the usual input."""

@@ -201,7 +201,7 @@ class LoadedBackbone:
             version 1.
         preprocessing: from a decoded image to the input.
         score: what turns logits into confidence.
-        cut: ``graph`` or ``hooks``, see ``networks.splitting`` and ``networks.hooks``.
+        cut: ``graph`` or ``hooks``, see ``networks.graph_cut`` and ``networks.hook_cut``.
         tokens: prefix tokens before the map's, where the layer gives tokens; ``None`` where it
             gives a feature map.
         source: sha256 of the code or file that built the network, empty for networks known by name.

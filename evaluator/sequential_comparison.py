@@ -24,7 +24,7 @@ from evaluator.confidence_sequences import (
     rho_for,
 )
 from evaluator.statistics import COMPONENTS, harmonic_adcc, influence_slopes
-from evaluator.until import ALPHA, BURN_IN, Rule
+from evaluator.stopping_rule import ALPHA, BURN_IN, Rule
 
 _SCALE = 2.0**40
 _RESOLUTION = 2.0**-38

@@ -39,7 +39,7 @@ TESTED_IN = {
     "camtui/tui/test_overview.py": "camtui.tui.worst_image",
     "camtui/test_missing_weights.py": "evaluator.networks.fetching",
     "camtui/tui/screens/test_help.py": "camtui.tui.legend",
-    "camtui/test_own_network.py": "camtui.network_check evaluator.measuring.network_check",
+    "camtui/test_own_network.py": "camtui.backbone_check evaluator.measuring.network_check",
     "camtui/tui/screens/test_cell.py": """
         camtui.tui.cell_text camtui.tui.image_list camtui.tui.run_connection
         camtui.tui.widgets.lines""",
@@ -74,8 +74,8 @@ TESTED_IN = {
     "evaluator/networks/test_backbone_loading.py": "evaluator.networks.building",
     "evaluator/networks/test_bfloat16_copy.py": "evaluator.networks.batch_norm_folding",
     "evaluator/test_user_code.py": "evaluator.code_importer",
-    "evaluator/networks/test_hooks.py": "evaluator.networks.target_layer",
-    "evaluator/networks/test_splitting.py": "evaluator.networks.tracing",
+    "evaluator/networks/test_hook_cut.py": "evaluator.networks.target_layer",
+    "evaluator/networks/test_graph_cut.py": "evaluator.networks.tracing",
     "evaluator/store/test_checksums.py": "evaluator.store.sealing",
     "evaluator/store/test_reader.py": """
         evaluator.store.columns evaluator.store.images evaluator.store.readonly

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from camtui.format.numbers import count
 from evaluator.records import Look
+from evaluator.stopping_rule import BURN_IN
 from evaluator.text import counted
-from evaluator.until import BURN_IN
 
 
 def look_text(look: Look, images: int, *, ended: bool = False) -> str:

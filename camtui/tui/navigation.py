@@ -39,9 +39,9 @@ class Navigator:
         """
         connection = self._watcher.connection
         if connection is None:
-            from camtui.tui.screens.first import FirstRunScreen
+            from camtui.tui.screens.welcome import WelcomeScreen
 
-            await self._app.push_screen(FirstRunScreen())
+            await self._app.push_screen(WelcomeScreen())
             return
         grid = GridScreen(connection, self._settings)
         await self._app.push_screen(grid)

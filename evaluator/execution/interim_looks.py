@@ -15,8 +15,8 @@ from evaluator import catalog
 from evaluator.plan import RunPlan
 from evaluator.records import Cell, Look
 from evaluator.statistics import COMPONENTS
+from evaluator.stopping_rule import Rule, next_look
 from evaluator.store.reader import RunReader
-from evaluator.until import Rule, next_look
 
 if TYPE_CHECKING:
     from evaluator.sequential_comparison import Race

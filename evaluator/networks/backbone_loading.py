@@ -18,8 +18,8 @@ from evaluator.networks.attention import attention_blocks, tokens_read, unfused
 from evaluator.networks.batch_norm_folding import absorb_zero_padding, fold_batch_norms
 from evaluator.networks.building import Built
 from evaluator.networks.forward_record import ForwardRecord, logits_of, record_forward
+from evaluator.networks.graph_cut import Split
 from evaluator.networks.map_layout import MapLayout, prefix_tokens
-from evaluator.networks.splitting import Split
 from evaluator.networks.target_layer import split_at
 from evaluator.records import LoadedBackbone
 

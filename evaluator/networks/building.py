@@ -13,7 +13,7 @@ from evaluator.records import Preprocessing, Score
 
 if TYPE_CHECKING:
     from evaluator.networks.forward_record import ForwardRecord
-    from evaluator.networks.splitting import Split
+    from evaluator.networks.graph_cut import Split
 
 
 class Built(NamedTuple):

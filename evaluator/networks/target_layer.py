@@ -6,9 +6,9 @@ from torch import nn
 
 from evaluator.errors import UsageError
 from evaluator.networks.forward_record import Call, ForwardRecord
-from evaluator.networks.hooks import split_by_hooks
+from evaluator.networks.graph_cut import Split, split_graph
+from evaluator.networks.hook_cut import split_by_hooks
 from evaluator.networks.map_layout import MapLayout, map_layout
-from evaluator.networks.splitting import Split, split_graph
 from evaluator.networks.tracing import CannotCut
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from evaluator.confidence_sequences import half_width
 from evaluator.sequential_comparison import Race, rule_rho
 from evaluator.statistics import COMPONENTS, UNIT, Sum, headline_adcc, paired_difference, quantise
-from evaluator.until import ALPHA, BURN_IN, Rule
+from evaluator.stopping_rule import ALPHA, BURN_IN, Rule
 
 CI = Rule("ci", width=0.02)
 DECIDED = Rule("decided", margin=0.005)

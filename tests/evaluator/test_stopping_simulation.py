@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from evaluator.confidence_sequences import p_value
 from evaluator.sequential_comparison import Race, rule_rho
-from evaluator.until import ALPHA, BURN_IN, rule_of
+from evaluator.stopping_rule import ALPHA, BURN_IN, rule_of
 
 ROOT = Path(__file__).parents[2]
 ROWS = ROOT / "tests" / "data" / "components-lite0-250.csv"

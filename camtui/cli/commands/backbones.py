@@ -65,7 +65,7 @@ def backbones(
             )
         _list(as_json=json)
         return
-    from camtui.network_check import check_network, lines
+    from camtui.backbone_check import check_network, lines
 
     found = check_network(check, image, classes)
     if json:

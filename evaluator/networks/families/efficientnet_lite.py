@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from evaluator.backbone_spec import BackboneSpec
     from evaluator.networks.building import Built
     from evaluator.networks.forward_record import ForwardRecord
-    from evaluator.networks.splitting import Split
+    from evaluator.networks.graph_cut import Split
 
 _MEAN, _STD = (127 / 255,) * 3, (128 / 255,) * 3
 
@@ -117,8 +117,8 @@ def _cut(model: nn.Module, layer: str | None, record: ForwardRecord) -> Split | 
     from torch import fx, nn
 
     from evaluator.networks.batch_norm_folding import absorb_zero_padding, make_activations_in_place
+    from evaluator.networks.graph_cut import Split
     from evaluator.networks.map_layout import MapLayout
-    from evaluator.networks.splitting import Split
 
     class Features(nn.Module):
         def __init__(self) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evaluator.backbone_spec import BackboneSpec
     from evaluator.networks.building import Built
     from evaluator.networks.forward_record import ForwardRecord
-    from evaluator.networks.splitting import Split
+    from evaluator.networks.graph_cut import Split
     from evaluator.networks.tracing import Traced
 
 SUFFIX = ".pt2"
@@ -126,7 +126,7 @@ def _input(program: Any, name: str) -> tuple[Any, int, int]:
 
 def _cut(traced: Traced, model: nn.Module, layer: str | None, record: ForwardRecord) -> Split:
     """By the program's own graph, whose nodes remember the modules that they came from."""
-    from evaluator.networks.splitting import split_traced
+    from evaluator.networks.graph_cut import split_traced
     from evaluator.networks.tracing import CannotCut
 
     try:

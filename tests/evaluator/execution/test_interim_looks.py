@@ -16,9 +16,9 @@ from evaluator.execution.interim_looks import Looks
 from evaluator.images import find_images
 from evaluator.plan import RunPlan
 from evaluator.records import Failure, LoadedBackbone, Row, UnitResult
+from evaluator.stopping_rule import BURN_IN
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
-from evaluator.until import BURN_IN
 from tests.evaluator.execution.support import make_data, make_plan
 from tests.fake_session import fake_row, fractions
 

@@ -10,7 +10,7 @@ from evaluator.execution.stage_slices import (
     stage_by_stage,
 )
 from evaluator.execution.stages import StagePlan
-from evaluator.until import BURN_IN
+from evaluator.stopping_rule import BURN_IN
 
 
 def stage(number: int, base: int | None = None) -> StagePlan:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from evaluator.networks.forward_record import record_forward
-from evaluator.networks.splitting import split_graph
+from evaluator.networks.graph_cut import split_graph
 from evaluator.synthetic.network import NETWORKS, SIDE, TARGET_LAYER
 from tests.networks import plain
 

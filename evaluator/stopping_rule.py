@@ -1,4 +1,4 @@
-"""The rule of ``--until``, parsed and checked; ``race`` decides by it."""
+"""The rule of ``--until``, parsed and checked; ``sequential_comparison`` decides by it."""
 
 from __future__ import annotations
 

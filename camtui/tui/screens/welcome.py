@@ -31,7 +31,7 @@ _WORDS: list[list[Field]] = [
 ]
 
 
-class FirstRunScreen(Screen[None]):
+class WelcomeScreen(Screen[None]):
     """The screen of a new user."""
 
     def compose(self) -> ComposeResult:

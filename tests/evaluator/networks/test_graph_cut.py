@@ -12,7 +12,7 @@ from torchvision import models
 
 from evaluator.errors import UsageError
 from evaluator.networks.forward_record import record_forward
-from evaluator.networks.splitting import Split, split_graph
+from evaluator.networks.graph_cut import Split, split_graph
 from evaluator.networks.target_layer import split_at
 from tests.networks import plain
 

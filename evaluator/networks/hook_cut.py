@@ -19,8 +19,8 @@ from evaluator.networks.forward_record import (
     first_tensor,
     logits_of,
 )
+from evaluator.networks.graph_cut import Split, layers_with_maps, no_layer
 from evaluator.networks.map_layout import map_layout, no_map
-from evaluator.networks.splitting import Split, layers_with_maps, no_layer
 
 
 def split_by_hooks(

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from evaluator.errors import UsageError
-from evaluator.until import BURN_IN, Rule, enough_to_look, next_look, rule_of
+from evaluator.stopping_rule import BURN_IN, Rule, enough_to_look, next_look, rule_of
 
 
 def test_rules_that_are_understood() -> None:
