@@ -1,6 +1,4 @@
-"""What a run is made from and written to stays what it was: images, rows, the file, its lock, its
-log.
-"""
+"""Images, rows, the file, its lock and its log are checked to be what the run began with."""
 
 from __future__ import annotations
 
