@@ -149,7 +149,8 @@ def fault(found: dict[str, Scores | Fault], key: str) -> Fault:
         (
             Raises(),
             "method-raised",
-            f"test_method_calls.py:{Raises.combine.__code__.co_firstlineno + 1}: ValueError: not today",
+            f"test_method_calls.py:{Raises.combine.__code__.co_firstlineno + 1}: "
+            "ValueError: not today",
         ),
         (
             WrongShape(),
