@@ -67,8 +67,10 @@ class SourceFinder(MetaPathFinder):
     ) -> ModuleSpec | None:
         """The module of that name, or a folder of modules that has no ``__init__.py``."""
         top_level = path is None
-        if top_level and self.beside and (installed := _found_by_others(fullname)):
-            return installed
+        if top_level and self.beside:
+            installed = _found_by_others(fullname)
+            if installed is not None and not self._is_own_file(fullname, installed):
+                return installed
         if fullname in self.modules:
             file, content = self.modules[fullname]
             return spec_of(fullname, file, content)
@@ -79,6 +81,12 @@ class SourceFinder(MetaPathFinder):
         if top_level and self.searches_root:
             return PathFinder.find_spec(fullname, [str(self.root)])
         return None
+
+    def _is_own_file(self, name: str, installed: ModuleSpec) -> bool:
+        """Whether what others find is a file that was hashed: its folder is on ``sys.path``."""
+        if name not in self.modules or installed.origin is None:
+            return False
+        return Path(installed.origin).resolve() == self.modules[name][0].resolve()
 
 
 def _found_by_others(name: str) -> ModuleSpec | None:

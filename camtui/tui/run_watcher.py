@@ -61,7 +61,14 @@ class RunWatcher:
             self._look_for_a_run()
             return
         state = connection.latest.status.state
-        is_new = await connection.poll()
+        try:
+            is_new = await connection.poll()
+        except asyncio.CancelledError:
+            if self.connection is connection:
+                raise
+            return  # another run was opened while this reading waited its turn
+        if self.connection is not connection:
+            return
         if connection.latest.status.state != state:
             self._app.screen.refresh_bindings()  # another state allows other keys
         if is_new and not connection.frozen:

@@ -107,14 +107,17 @@ def neighbours(folder: Path, value: int) -> None:
         write(folder / f"{name}.py", f"value = {value}")
 
 
-@pytest.mark.parametrize("package", [False, True])
+@pytest.mark.parametrize(
+    ("package", "on_search_path"), [(False, False), (False, True), (True, True)]
+)
 def test_what_runs_is_what_was_hashed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: bool, on_search_path: bool
 ) -> None:
     """The files change the moment after they were read, and again before a late import."""
     file, text = tmp_path / "mycam.py", NEIGHBOURS
-    if package:
+    if on_search_path:
         monkeypatch.syspath_prepend(tmp_path)
+    if package:
         file, text = tmp_path / "hashed_package/mycam.py", NEIGHBOURS.replace("from ", "from .")
         write(tmp_path / "hashed_package/__init__.py", "")
     neighbours(write(file, text).parent, 1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -49,6 +51,25 @@ async def test_rows_appear_and_the_cursor_and_the_order_stay(tmp_path: Path) -> 
             "rows do not change places just after a key"
         )
         assert tester.table().cursor == cursor
+
+
+async def test_the_watch_goes_on_when_another_run_is_opened_while_a_reading_waits(
+    tmp_path: Path,
+) -> None:
+    first, second = (make_run(tmp_path / f"{name}.db", images=2) for name in ("first", "second"))
+    async with opened(first) as tester:
+        watcher, answered = tester.app.watcher, Event()
+        question = asyncio.create_task(tester.connection.ask(lambda _: answered.wait(30)))
+        reading = asyncio.create_task(watcher.poll())
+        await asyncio.sleep(0)  # the reading has its place behind the question
+        old = watcher.open(second)
+        assert old is not None
+        closing_old = asyncio.create_task(asyncio.to_thread(old.close))
+        await tester.until(lambda: reading.done() or old._reading._shutdown)
+        answered.set()
+        await asyncio.gather(question, closing_old, reading)  # raises CancelledError otherwise
+        assert tester.connection.path == second
+        await watcher.poll()
 
 
 async def test_frozen_shows_the_old_and_thawed_the_new(tmp_path: Path) -> None:
