@@ -27,6 +27,13 @@ class LineFormatter(logging.Formatter):
         return super().format(record).translate(_SHELL)
 
 
+def escape_surrogates(record: logging.LogRecord) -> bool:
+    """Filter of a logger: names of files that are no Unicode become text that can be encoded."""
+    text = record.getMessage()
+    record.msg, record.args = text.encode("utf-8", "backslashreplace").decode(), ()
+    return True
+
+
 class StandardErrorHandler(logging.Handler):
     """Writes each record to descriptor 2 with one system call.
 
@@ -45,6 +52,7 @@ def _run_logger() -> logging.Logger:
     logger.setLevel(logging.INFO)
     logger.propagate = False  # Ray gives the root logger a handler of its own
     if not logger.handlers:
+        logger.addFilter(escape_surrogates)
         handler = StandardErrorHandler()
         handler.setFormatter(LineFormatter())
         logger.addHandler(handler)
