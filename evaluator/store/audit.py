@@ -137,6 +137,9 @@ def changed_images(reader: RunReader) -> list[str]:
 def repair(path: Path) -> int:
     """Drop damaged records, and rebuild sums and histograms from the rows, under the run's lock.
 
+    Where it is interrupted in between, sums that still count dropped rows do not fit their
+    checksum: they are refused until it is done again.
+
     Returns:
         How many rows and measurements were dropped: they are computed again when the run goes on.
 
@@ -148,11 +151,13 @@ def repair(path: Path) -> int:
         writer = RunWriter(path)
         try:
             with RunReader(path) as reader:
-                dropped = writer.repairs.drop_damaged(
-                    list(reader.checks.damaged_rows()), list(reader.checks.damaged_records())
-                )
-                if dropped:
-                    writer.set_state("stopped", _DROPPED)
+                rows = list(reader.checks.damaged_rows())
+                records = list(reader.checks.damaged_records())
+                with writer.file.transaction():
+                    dropped = writer.repairs.drop_damaged(rows, records)
+                    writer.rows.sums.unseal({cell for cell, *_ in rows})
+                    if dropped:
+                        writer.set_state("stopped", _DROPPED)
                 writer.rows.sums.rebuild(
                     reader.rows.every_row(),
                     reader.rows.every_measurement(),

@@ -195,8 +195,19 @@ class Checks:
     def wrong_sums(
         self, sums: dict[int, list[tuple[Any, ...]]], bins: dict[int, list[tuple[Any, ...]]]
     ) -> list[int]:
-        """Cells whose running sums or histograms do not fit their checksum."""
-        return sorted({*self._wrong("sums", sums), *self._wrong("histograms", bins)})
+        """Cells whose running sums or histograms do not fit their checksum.
+
+        Cells with a checksum and no sums are among them.
+        """
+        cells = {*sums, *bins}
+        if self._file.version >= schema.SUMS_SEALED_SINCE:
+            cells |= {cell for (cell,) in self._file.all("SELECT cell_id FROM sum_checksums")}
+        return sorted(
+            {
+                *self._wrong("sums", {cell: sums.get(cell, []) for cell in cells}),
+                *self._wrong("histograms", {cell: bins.get(cell, []) for cell in cells}),
+            }
+        )
 
     def _wrong(self, column: str, parts: dict[int, list[tuple[Any, ...]]]) -> Iterator[int]:
         if self._file.version < schema.SUMS_SEALED_SINCE:

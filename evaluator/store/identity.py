@@ -13,8 +13,8 @@ _ADDED_LATER = {"run": ("born", "log", "worked", "resumed"), "looks": ("decided"
 """Columns that version 2 did not have from the beginning."""
 
 
-def refuse_foreign(connection: sqlite3.Connection, path: Path, hint: str) -> int:
-    """The version of a run of ours; refuse everything else.
+def refuse_foreign(connection: sqlite3.Connection, path: Path, hint: str) -> None:
+    """Refuse whatever is no run of ours.
 
     Args:
         connection: the open file.
@@ -49,7 +49,6 @@ def refuse_foreign(connection: sqlite3.Connection, path: Path, hint: str) -> int
             " it was begun by a camtui under development, or is damaged",
             "begin it anew under another name: camtui run --name NAME",
         )
-    return int(version)
 
 
 def _lacking_columns(connection: sqlite3.Connection) -> list[str]:

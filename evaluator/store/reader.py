@@ -45,7 +45,7 @@ class RunReader:
     is not imported.
 
     Attributes:
-        path: the file. version: of its tables.
+        path: the file.
         images, rows: of the run; averages: and distributions of its cells; ranking: of their
             images; checks: whether all of it is what was written.
     """

@@ -45,7 +45,6 @@ class ReadOnlyFile:
 
     Attributes:
         path: the file.
-        version: of its tables.
         connection: SQLite's own.
     """
 
@@ -61,7 +60,6 @@ class ReadOnlyFile:
             StoreError: not a run of ours, or one from a newer camtui.
         """
         self.path = path
-        self.version = 0
         self._cache_kib = cache_kib
         if not path.is_file():
             raise NotFound(f"no such run file: {printable(path)}", "list the runs: camtui ls")
@@ -101,11 +99,16 @@ class ReadOnlyFile:
 
     def _check(self) -> None:
         try:
-            self.version = refuse_foreign(self.connection, self.path, "list the runs: camtui ls")
+            refuse_foreign(self.connection, self.path, "list the runs: camtui ls")
         except StoreError:
             self.close()
             raise
         self.connection.execute(f"PRAGMA cache_size=-{self._cache_kib}")
+
+    @property
+    def version(self) -> int:
+        """The version of its tables now: a driver may bring the open file to a newer one."""
+        return int(self.one("PRAGMA user_version")[0])
 
     def stream(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """The records of a query, one by one."""

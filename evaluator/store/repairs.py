@@ -23,7 +23,7 @@ class Repairs:
         measured: Sequence[tuple[int, int, str]],
         records: Sequence[tuple[str, tuple[Any, ...]]],
     ) -> int:
-        """Delete damaged records, as far as they can be made again.
+        """Delete damaged records, as far as they can be made again, in the caller's transaction.
 
         Args:
             measured: (cell, image, metric) of rows, metric ``''``, and measurements; a row takes
@@ -35,22 +35,21 @@ class Repairs:
         """
         execute = self._file.execute
         dropped = 0
-        with self._file.transaction():
-            for cell, image, metric in measured:
-                if not metric:
-                    dropped += execute(
-                        "DELETE FROM results WHERE cell_id = ? AND image_id = ?", (cell, image)
-                    ).rowcount
+        for cell, image, metric in measured:
+            if not metric:
                 dropped += execute(
-                    "DELETE FROM measurements"
-                    " WHERE cell_id = ?1 AND image_id = ?2 AND ?3 IN (metric, '')",
-                    (cell, image, metric),
+                    "DELETE FROM results WHERE cell_id = ? AND image_id = ?", (cell, image)
                 ).rowcount
-            for table, key in records:
-                if table in _MADE_AGAIN:
-                    places = " AND ".join(f"{column} = ?" for column in _MADE_AGAIN[table])
-                    execute(f"DELETE FROM {table} WHERE {places}", key)
-            execute("DELETE FROM failures WHERE reason = 'damaged-row'")
+            dropped += execute(
+                "DELETE FROM measurements"
+                " WHERE cell_id = ?1 AND image_id = ?2 AND ?3 IN (metric, '')",
+                (cell, image, metric),
+            ).rowcount
+        for table, key in records:
+            if table in _MADE_AGAIN:
+                places = " AND ".join(f"{column} = ?" for column in _MADE_AGAIN[table])
+                execute(f"DELETE FROM {table} WHERE {places}", key)
+        execute("DELETE FROM failures WHERE reason = 'damaged-row'")
         return dropped
 
     def seal_all(self) -> int:

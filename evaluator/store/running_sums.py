@@ -91,6 +91,16 @@ class RunningSums:
             self._cells[cell] = self._read(cell)
         self._seal(cells)
 
+    def unseal(self, cells: Iterable[int]) -> None:
+        """Give cells checksums that no sums fit, until a rebuild; in the caller's transaction."""
+        self._file.executemany(
+            "INSERT INTO sum_checksums (cell_id, sums, histograms)"
+            " SELECT id, x'', x'' FROM cells WHERE id = ?"
+            " ON CONFLICT DO UPDATE SET sums = excluded.sums, histograms = excluded.histograms",
+            [(cell,) for cell in cells],
+        )
+        self.forget()
+
     def forget(self) -> None:
         """Read the cells anew: what was added to them has not been stored."""
         self._cells.clear()

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.errors import TryAgain
+from evaluator.errors import StoreError, TryAgain
 from evaluator.store.audit import audit, repair
 from evaluator.store.reader import RunReader
+from evaluator.store.running_sums import RunningSums
+from tests.evaluator.store.runs import begun, raw, result, row
 from tests.holder import held
 from tests.synthetic import make_run
 
@@ -75,3 +77,54 @@ def test_a_run_that_is_under_way_is_not_repaired(stored: Path) -> None:
     ):
         repair(stored)
     repair(stored)
+
+
+@pytest.mark.parametrize("born", [2, 3])
+def test_a_repair_that_is_interrupted_leaves_no_sums_that_count_a_dropped_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, born: int
+) -> None:
+    path = tmp_path / "run.db"
+    with begun(path) as writer:
+        writer.rows.commit(result(row(1, 0), row(1, 1), row(1, 2), row(2, 0)))
+        writer.file.execute("UPDATE run SET born = ?", (born,))
+        if born < 3:
+            writer.file.execute("DELETE FROM sum_checksums")
+        writer.set_state("complete")
+    raw(path, "UPDATE results SET coherency = 0.1 WHERE cell_id = 1 AND image_id = 1")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunningSums, "rebuild", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            repair(path)
+    assert raw(path, "SELECT count(*) FROM results") == [(3,)]
+    assert raw(path, "SELECT state FROM run") == [("stopped",)]
+
+    def refused() -> None:
+        with RunReader(path) as reader:
+            with pytest.raises(StoreError, match="the running sums of resnet18/gradcam are not"):
+                reader.averages.summaries()
+            with pytest.raises(StoreError, match="the histograms of resnet18/gradcam are not"):
+                reader.averages.histogram(1, "coherency")
+            reader.averages.histogram(2, "coherency")
+
+    refused()
+    with begun(path) as writer:
+        assert writer.rows.commit(result(row(1, 1))) == 1
+    refused()
+    assert repair(path) == 0
+    assert found(path) == []
+    with RunReader(path) as reader:
+        assert [summary.n for summary in reader.averages.summaries()] == [3, 1]
+
+
+def test_a_checksum_of_sums_that_are_not_there_is_found_and_repaired(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    with begun(path) as writer:
+        writer.rows.commit(result(row(1, 0)))
+    raw(path, "INSERT INTO sum_checksums SELECT 2, sums, histograms FROM sum_checksums")
+    assert found(path) == ["cell 2: its sums and histograms do not fit their checksum"]
+    repair(path)
+    assert found(path) == []

@@ -11,10 +11,11 @@ from shutil import copyfile
 import pytest
 
 from evaluator.errors import StoreError
+from evaluator.store import schema
 from evaluator.store.audit import audit, repair, seal
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
-from tests.evaluator.store.runs import begun, measurement, raw, result, row
+from tests.evaluator.store.runs import begun, manifest, measurement, plan, raw, result, row
 from tests.synthetic import make_run
 
 Query = Callable[[RunReader], object]
@@ -184,3 +185,20 @@ def test_a_commit_that_failed_leaves_the_sums_as_they_were(
         writer.rows.commit(result(row(1, 1)))
     assert asked(path, audit) == []
     assert asked(path, lambda reader: reader.averages.summaries()[0].n) == 2
+
+
+def test_a_reader_that_stays_open_checks_what_a_migration_has_added(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(schema.VERSION_1)
+        connection.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
+        connection.execute("PRAGMA user_version=1")
+    with RunReader(path) as reader:
+        with begun(path) as writer:
+            writer.begin("small", plan(), manifest())  # a second session: the first counts
+            writer.rows.commit(result(row(1, 0)))
+        assert reader.averages.summaries()[0].n == 1
+        assert reader.info().resumed is not None
+        change(path, "UPDATE sums SET total = total + 1 WHERE a = 'coherency'")
+        with pytest.raises(StoreError, match="the running sums of resnet18/gradcam"):
+            reader.averages.summaries()
