@@ -82,7 +82,7 @@ def _run_under_lock(request: RunRequest, announce: Announce, stop: StopRequest) 
     known = request.db.exists()
     lock.hold_database()
     crash_point("after-lock")
-    session = DriverSession(request, announce, stop, lock)
+    session = DriverSession(request, announce, stop, lock, new_file=not known)
     try:
         with ExitStack() as stack:
             writer = RunWriter(request.db)

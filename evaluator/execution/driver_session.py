@@ -48,10 +48,26 @@ class DriverSession:
     """One session of a run, between taking the lock and giving it back."""
 
     def __init__(
-        self, request: RunRequest, announce: Announce, stop: StopRequest, lock: RunLock
+        self,
+        request: RunRequest,
+        announce: Announce,
+        stop: StopRequest,
+        lock: RunLock,
+        *,
+        new_file: bool = False,
     ) -> None:
+        """Make a session.
+
+        Args:
+            request, announce: as of ``driver.carry_out``.
+            stop: says when to end.
+            lock: of the run, held.
+            new_file: the run's file was made for this request; whoever made it removes it where
+                the run does not begin.
+        """
         self._request = request
         self._lock = lock
+        self._new_file = new_file
         self._announce = announce
         self._stop = stop
         self._watchdog: Watchdog | None = None
@@ -61,13 +77,13 @@ class DriverSession:
         """Carry the request out, from storing it to the end of the run.
 
         Raises:
-            CamtuiError: the run has not begun; one that was there before is as it was.
+            CamtuiError: the run has not begun; what was in the file before is as it was.
         """
         prepared = prepare(writer, self._request)
         try:
             return self._drive(writer, prepared, stack)
         except BaseException:
-            if prepared.before is not None and not self.began:
+            if not self._new_file and not self.began:
                 writer.withdraw()
             raise
 
@@ -131,6 +147,7 @@ class DriverSession:
                 "labels": loop.labelling,
             }
         )
+        journal.retry(journal.writer.confirm)
         crash_point("after-handoff")
 
     def _keep(self, writer: RunWriter) -> None:

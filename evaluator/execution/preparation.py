@@ -72,11 +72,17 @@ def prepare(writer: RunWriter, request: RunRequest) -> PreparedRun:
 
 
 def _stored_run(database: Path) -> StoredRun | None:
+    """The run in a file, ``None`` where the file holds none.
+
+    Raises:
+        StoreError: its plan is damaged.
+    """
     with RunReader(database) as reader:
         try:
-            return StoredRun(reader.plan(), reader.info())
+            info = reader.info()
         except StoreError:
             return None  # a driver died between making the file and storing the run
+        return StoredRun(reader.plan(), info)
 
 
 def _refuse_code(plan: RunPlan, request: RunRequest) -> None:

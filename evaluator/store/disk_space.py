@@ -44,6 +44,15 @@ def full_words() -> str:
     )
 
 
+def sqlite_temporary_folder() -> str:
+    """The folder in which SQLite keeps temporary tables, found as SQLite finds it."""
+    named = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"))
+    for folder in filter(None, (*named, "/var/tmp", "/usr/tmp", "/tmp")):
+        if os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    return "."
+
+
 def bytes_needed(reader: RunReader, path: Path) -> int:
     """About how many bytes the run will yet write, by those of each (cell, image) so far."""
     stages = reader.stages()

@@ -7,7 +7,12 @@ copied into temporary tables of the writer's own connection, checksums included.
 
 from __future__ import annotations
 
+import sqlite3
+
+from evaluator.errors import UsageError
+from evaluator.store.disk_space import full_words, is_full, sqlite_temporary_folder
 from evaluator.store.writable import WritableFile
+from evaluator.text import printable
 
 _TABLES = ("run", "backbones", "cells", "stages", "looks", "workers")
 """Small tables with an ``id``, of which every column is remembered."""
@@ -18,7 +23,23 @@ def remember(file: WritableFile, *, failures: bool) -> None:
 
     Args:
         failures: whether the request forgets the failures.
+
+    Raises:
+        UsageError: the folder of temporary files is full.
     """
+    try:
+        _copy(file, failures=failures)
+    except sqlite3.OperationalError as error:
+        if not is_full(error):
+            raise
+        raise UsageError(
+            f"no room for temporary files in {printable(sqlite_temporary_folder())}: "
+            f"{full_words()}",
+            "make room there, or name another folder: SQLITE_TMPDIR=FOLDER",
+        ) from error
+
+
+def _copy(file: WritableFile, *, failures: bool) -> None:
     forget(file)
     for table in _TABLES:
         file.execute(f"CREATE TEMP TABLE before_{table} AS SELECT * FROM main.{table}")

@@ -63,12 +63,14 @@ class WritableFile:
         execute("PRAGMA foreign_keys=ON")
         if 0 < version < schema.SCHEMA_VERSION:
             _back_up(self.connection, self.path, version)
+        execute("PRAGMA temp.auto_vacuum=FULL")  # temporary tables that are dropped free their room
         with self.transaction():
-            for script in schema.MIGRATIONS[version:]:
-                for statement in script.split(";\n"):
-                    execute(statement)
-            execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
-            execute(f"PRAGMA user_version={schema.SCHEMA_VERSION}")
+            if version < schema.SCHEMA_VERSION:  # setting a number anew would change the file
+                for script in schema.MIGRATIONS[version:]:
+                    for statement in script.split(";\n"):
+                        execute(statement)
+                execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
+                execute(f"PRAGMA user_version={schema.SCHEMA_VERSION}")
         sealing.keep_sealed(self.connection)
 
     def execute(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:

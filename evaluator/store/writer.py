@@ -80,14 +80,14 @@ class RunWriter:
         Raises:
             Mismatch: the files in the data folder are not those that the run was made from, or a
                 file of labels gives other labels than the images have.
+            UsageError: the folder of temporary files is full.
         """
         with self.file.transaction():
             stored = self.file.execute("SELECT manifest_sha256 FROM run").fetchone()
+            withdrawal.remember(self.file, failures=retry_failed)
             if stored is None:
-                withdrawal.forget(self.file)
                 self._insert_run(name, plan, manifest)
             else:
-                withdrawal.remember(self.file, failures=retry_failed)
                 self._check_images(stored[0], plan, manifest)
             self._add_images(manifest)
             self._add_cells(plan)
@@ -110,9 +110,13 @@ class RunWriter:
     def withdraw(self) -> None:
         """Take back what was stored since ``begin`` for a request of which nothing was computed.
 
-        Events stay: they tell what was tried.
+        Where there was no run, there is none again. Events stay: they tell what was tried.
         """
         withdrawal.restore(self.file)
+
+    def confirm(self) -> None:
+        """Make what ``begin`` stored final, and free the room that ``withdraw`` would need."""
+        withdrawal.forget(self.file)
 
     def _check_images(self, sha256: str, plan: RunPlan, manifest: Manifest) -> None:
         if sha256 != manifest.sha256:

@@ -9,6 +9,7 @@ import pytest
 
 from evaluator.store.writer import RunWriter
 from tests.camtui.cli.support import ask, home, typed
+from tests.evaluator.store.runs import begun, raw
 
 __all__ = ["home"]
 
@@ -53,6 +54,21 @@ def test_a_detached_run_says_how_to_come_back(home: Path) -> None:
     resumed = typed("resume", "pictures", "-d", "--json")
     assert json.loads(resumed.stdout)["watch"] == "camtui watch pictures"
     assert typed("wait", "pictures", "--timeout", "60s").exit_code == 0
+
+
+def test_a_run_whose_plan_is_damaged_is_refused_and_left_alone(home: Path) -> None:
+    (home / "runs").mkdir()
+    path = home / "runs" / "pictures.db"
+    with begun(path):
+        pass
+    raw(path, "UPDATE run SET plan = substr(plan, 1, length(plan) - 3)")
+    before = path.read_bytes()
+    for command in (ask(home), ["resume", "pictures"]):
+        failed = typed(*command, "-F")
+        assert failed.exit_code == 4
+        assert "pictures.db holds no plan: " in failed.stderr
+        assert failed.stderr.splitlines()[-1].startswith("hint:")
+        assert path.read_bytes() == before
 
 
 def test_a_file_without_a_run_cannot_be_gone_on_with(home: Path) -> None:

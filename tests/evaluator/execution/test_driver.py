@@ -27,12 +27,15 @@ from evaluator.errors import (
     CamtuiError,
     Mismatch,
     RunFailed,
+    StoreError,
     TryAgain,
     UsageError,
 )
+from evaluator.execution.driver import carry_out
 from evaluator.execution.request import DriverSettings
 from evaluator.store.lock import lock_holder, lock_path
 from evaluator.store.reader import RunReader
+from evaluator.store.writer import RunWriter
 from tests.evaluator.execution.conftest import NewRun
 from tests.evaluator.execution.support import (
     Run,
@@ -45,6 +48,7 @@ from tests.evaluator.execution.support import (
     wait_until_gone,
     workers_of,
 )
+from tests.evaluator.store.test_withdrawal import temporary_tables
 
 Knobs = Callable[..., None]
 
@@ -299,6 +303,59 @@ def test_a_request_that_fails_leaves_the_run_as_it_was(new_run: NewRun, knobs: K
         assert reader.plan() == run.plan
         assert len(reader.cells()) == 3
     check(run)
+
+
+def test_a_request_that_fails_leaves_a_file_without_a_run_without_one(
+    new_run: NewRun, knobs: Knobs
+) -> None:
+    run = new_run(5)
+    RunWriter(run.db).close()
+    knobs(unavailable=["resnet50"])
+    with pytest.raises(BackboneUnavailable):
+        run.launch()
+    with RunReader(run.db) as reader, pytest.raises(StoreError, match="holds no run yet"):
+        reader.info()
+    knobs()
+    run.launch(plan=replace(run.plan, methods=("scorecam",)))
+    assert run.wait().state == "complete"
+    check(run)
+    with RunReader(run.db) as reader:
+        assert [cell.method for cell in reader.cells()] == ["scorecam"]
+
+
+def test_a_run_whose_plan_is_damaged_is_not_begun_anew(new_run: NewRun) -> None:
+    run = new_run(3, methods=("gradcam",))
+    run.launch()
+    run.wait()
+    with closing(sqlite3.connect(run.db)) as connection:
+        connection.execute("UPDATE run SET plan = substr(plan, 1, length(plan) - 3)")
+        connection.commit()
+    before = run.db.read_bytes()
+    for plan in (replace(run.plan, methods=("scorecam",), target="predicted"), None):
+        with pytest.raises(StoreError, match=r"run\.db holds no plan: ") as caught:
+            run.launch(plan=plan)
+        assert caught.value.hint
+        assert run.db.read_bytes() == before
+
+
+def test_copies_for_a_withdrawal_are_dropped_once_the_run_is_under_way(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[list[str]] = []
+    close = RunWriter.close
+
+    def look_and_close(writer: RunWriter) -> None:
+        left.append(temporary_tables(writer))
+        close(writer)
+
+    monkeypatch.setattr(RunWriter, "close", look_and_close)
+    mask = os.umask(0o077)
+    run = new_run(3)
+    try:
+        codes = [carry_out(run.request(), lambda line: None) for _ in ("new", "there already")]
+    finally:
+        os.umask(mask)
+    assert (codes, left) == ([0, 0], [[], []])
 
 
 def test_a_retry_that_cannot_begin_forgets_no_failure(new_run: NewRun, knobs: Knobs) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from evaluator.errors import UsageError
 from evaluator.records import Failure, Look, Stage, WorkerState
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
@@ -30,6 +31,11 @@ def dump(path: Path) -> dict[str, list[Any]]:
             name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall()
             for name in tables
         }
+
+
+def temporary_tables(writer: RunWriter) -> list[str]:
+    query = "SELECT name FROM temp.sqlite_schema WHERE type = 'table'"
+    return [name for (name,) in writer.file.execute(query)]
 
 
 @pytest.fixture
@@ -123,8 +129,47 @@ def test_damage_is_not_sealed_by_a_withdrawal(path: Path) -> None:
         assert len(list(reader.checks.damaged_records())) == 3
 
 
-def test_nothing_is_withdrawn_of_a_run_that_is_new(tmp_path: Path) -> None:
-    with begun(tmp_path / "run.db", **BIGGER) as writer:
-        before = dump(tmp_path / "run.db")
+def test_of_a_run_that_is_new_nothing_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    RunWriter(path).close()
+    before = dump(path)
+    with begun(path, **BIGGER) as writer:
+        writer.set_labels([(0, 5)])
+        writer.set_stages([Stage(1, "rows", "resnet18", (1, 2), (), 4, 0, 0.0, 0, 7.0)])
+        assert dump(path) != before
         writer.withdraw()
-        assert dump(tmp_path / "run.db") == before
+        assert dump(path) == before
+        writer.begin("small", plan(), manifest())
+    with RunReader(path) as reader:
+        assert reader.info().image_count == 4
+        assert list(reader.checks.damaged_records()) == []
+
+
+def test_a_request_that_stands_needs_no_copies(path: Path) -> None:
+    """Their room in SQLite's temporary file is free again, and nothing can be withdrawn."""
+    writer = RunWriter(path)
+    pages = writer.file.execute("PRAGMA temp.page_count").fetchone()
+    change_everything(writer)
+    assert writer.file.execute("PRAGMA temp.page_count").fetchone() > pages
+    after = dump(path)
+    writer.confirm()
+    assert temporary_tables(writer) == []
+    assert writer.file.execute("PRAGMA temp.page_count").fetchone() == pages
+    writer.withdraw()
+    assert dump(path) == after
+    writer.close()
+
+
+def test_a_full_folder_of_temporary_files_is_named(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
+    before = dump(path)
+    writer = RunWriter(path)
+    writer.file.execute("PRAGMA temp.max_page_count=1")
+    with pytest.raises(UsageError, match="no room for temporary files in") as caught:
+        writer.begin("small", plan(**BIGGER), manifest())
+    writer.close()
+    assert str(tmp_path) in caught.value.message
+    assert caught.value.hint.endswith("SQLITE_TMPDIR=FOLDER")
+    assert dump(path) == before
