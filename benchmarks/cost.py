@@ -6,8 +6,9 @@ Every row gives seconds, and seconds a forward beside those of the first row (1.
 proportional). Sizes take turns, medians of the rounds. Workers beyond this machine's cores are
 ``benchmarks/scaling.py``'s, with an evaluator that sleeps.
 
-    python benchmarks/cost.py --data ../shared/imagenet-sample                     # 3 minutes on
-    two cores python benchmarks/cost.py --data DIR --device cuda --images 256
+    # 3 minutes on two cores
+    python benchmarks/cost.py --data ../shared/imagenet-sample
+    python benchmarks/cost.py --data DIR --device cuda --images 256
 """
 
 from __future__ import annotations

@@ -1,11 +1,16 @@
 """The dashboard's measurable goals (spec, section 4), each with its figure.
 
-python benchmarks/big_run.py /tmp/big.db python benchmarks/dashboard.py /tmp/big.db            #
-start, commands, queries, idle tick, overlay python benchmarks/dashboard.py /tmp/big.db --thread   #
-how long keys and looks keep the screen's thread python benchmarks/dashboard.py /tmp/big.db --crash
-# from the driver's death to the word on the screen python benchmarks/dashboard.py /tmp/big.db
---bytes    # bytes a second on a pty beside a writer, 80×24 and 140×40 python
-benchmarks/dashboard.py /tmp/big.db --writer   # a writer alone, and beside three dashboards
+python benchmarks/big_run.py /tmp/big.db
+# start, commands, queries, idle tick, overlay
+python benchmarks/dashboard.py /tmp/big.db
+# how long keys and polls keep the screen's thread
+python benchmarks/dashboard.py /tmp/big.db --thread
+# from the driver's death to the state on the screen
+python benchmarks/dashboard.py /tmp/big.db --crash
+# bytes a second on a pty beside a writer, 80×24 and 140×40
+python benchmarks/dashboard.py /tmp/big.db --bytes
+# a writer alone, and beside three dashboards
+python benchmarks/dashboard.py /tmp/big.db --writer
 """
 
 from __future__ import annotations

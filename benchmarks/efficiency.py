@@ -1,4 +1,4 @@
-"""How close a whole ``camtui run`` comes to the limit of what the mathematics requires.
+r"""How close a whole ``camtui run`` comes to the limit of what the mathematics requires.
 
 ``efficiency = forwards required / (seconds × raw forwards a second)``: processes, decoding, metrics
 and store included. A run starts once, so its seconds are the slope between a small and a large
@@ -6,11 +6,13 @@ number of images. Raw throughput is that of the same network, allocator, batch s
 random images that are on the device already. Small run, large run and raw take turns; the median of
 the rounds is printed.
 
-    python benchmarks/efficiency.py --data ../shared/imagenet-sample                              #
-    4 minutes on two cores python benchmarks/efficiency.py --data ../shared/imagenet-sample
-    --backbone resnet50 --groups family,gradcam python benchmarks/efficiency.py --data
-    ../shared/imagenet-sample --backbone resnet50 --groups scorecam --rounds 3 python
-    benchmarks/efficiency.py --data DIR --device cuda --images 20
+    # 4 minutes on two cores
+    python benchmarks/efficiency.py --data ../shared/imagenet-sample
+    python benchmarks/efficiency.py --data ../shared/imagenet-sample --backbone resnet50 \
+      --groups family,gradcam
+    python benchmarks/efficiency.py --data ../shared/imagenet-sample --backbone resnet50 \
+      --groups scorecam --rounds 3
+    python benchmarks/efficiency.py --data DIR --device cuda --images 20
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Each figure is a process of its own: the network is loaded and sees one batch, t
 image (of 16 for the gradient family) are made; the peak of the second beyond that of the first is
 what methods, masks and metrics add.
 
-    python benchmarks/memory.py --data ../shared/imagenet-sample                       # ResNet-50
-    (2048 channels), 4 minutes
+    # ResNet-50 (2048 channels), 4 minutes
+    python benchmarks/memory.py --data ../shared/imagenet-sample
 """
 
 from __future__ import annotations

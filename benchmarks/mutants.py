@@ -2,8 +2,10 @@
 
 Mutation testing of metrics, store and scheduler with cosmic-ray.
 
-    pip install cosmic-ray python benchmarks/mutants.py                        # all modules, two at
-    a time, about half an hour on two cores python benchmarks/mutants.py evaluator/metrics
+    pip install cosmic-ray
+    # all modules, two at a time, about half an hour on two cores
+    python benchmarks/mutants.py
+    python benchmarks/mutants.py evaluator/metrics
 
 Every mutant lives in a copy of the working tree and meets the tests of its own module only. Prints
 a line a module and each of its survivors as a diff; ``docs/development/mutants.md`` says what

@@ -1,4 +1,4 @@
-"""The same rows by camtui, by torchcam with the authors' metric code, and by pytorch-grad-cam.
+r"""The same rows by camtui, by torchcam with the authors' metric code, and by pytorch-grad-cam.
 
 Time and agreement side by side.
 
@@ -7,10 +7,11 @@ one process, the peers with frozen parameters, 32 images and one at a time, and 
 that keeps freed blocks, which camtui sets and a user of theirs would not. Medians of time and ratio
 are printed with the largest difference of any number. Peers: ``pip install grad-cam torchcam``.
 
-    python benchmarks/peers.py --data ../shared/imagenet-sample --images 32 python
-    benchmarks/peers.py --data ../shared/imagenet-sample --images 1 --methods scorecam --peers
-    torchcam:1 python benchmarks/peers.py --data ../shared/imagenet-sample --images 1 --methods
-    scorecam --peers torchcam:1 --precision mixed
+    python benchmarks/peers.py --data ../shared/imagenet-sample --images 32
+    python benchmarks/peers.py --data ../shared/imagenet-sample --images 1 --methods scorecam \
+      --peers torchcam:1
+    python benchmarks/peers.py --data ../shared/imagenet-sample --images 1 --methods scorecam \
+      --peers torchcam:1 --precision mixed
 """
 
 from __future__ import annotations

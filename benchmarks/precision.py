@@ -6,9 +6,9 @@ The same rows in fp32, mixed and bf16, and how far each metric moves.
 only; ``bf16`` changes everything. Differences are absolute, of fractions ×100: points, as the
 tables show them.
 
-    python benchmarks/precision.py --data ../shared/imagenet-sample                             #
-    gradient family, 250 images python benchmarks/precision.py --data ../shared/imagenet-sample
-    --methods scorecam --images 40
+    # gradient family, 250 images
+    python benchmarks/precision.py --data ../shared/imagenet-sample
+    python benchmarks/precision.py --data ../shared/imagenet-sample --methods scorecam --images 40
 """
 
 from __future__ import annotations
