@@ -235,6 +235,7 @@ def test_they_are_computed(copy: Path) -> None:
     assert kept == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.long
 def test_a_family_of_networks_is_listed_and_evaluated(copy: Path) -> None:
     listed = {
         one["key"]: one for one in json.loads(camtui(copy, "backbones", "--json"))["backbones"]

@@ -30,6 +30,8 @@ from tests.camtui.cli.support import typed
 from tests.evaluator.execution.support import ROOT
 from tests.shared import SAMPLE
 
+pytestmark = pytest.mark.long
+
 METHOD = """
 from dataclasses import dataclass
 from os import getpid

@@ -170,6 +170,7 @@ def test_the_dashboard_names_its_classes(home: Path) -> None:
     assert any(name in text for name in CLASSES)
 
 
+@pytest.mark.long
 def test_a_check_says_what_a_run_would_find(home: Path) -> None:
     words = [
         "backbones",
@@ -190,6 +191,7 @@ def test_a_check_says_what_a_run_would_find(home: Path) -> None:
     assert found["top"][0]["score"] == max(one["score"] for one in found["top"])
 
 
+@pytest.mark.long
 def test_what_cannot_be_loaded_leaves_the_run_as_it_was(home: Path) -> None:
     before = (home / "home/runs/shapes.db").read_bytes()
     environment = os.environ | {"CAMTUI_HOME": str(home / "home"), "PYTHONPATH": str(ROOT)}
@@ -225,6 +227,7 @@ def test_what_cannot_be_loaded_leaves_the_run_as_it_was(home: Path) -> None:
     assert (home / "home/runs/shapes.db").read_bytes() == before
 
 
+@pytest.mark.long
 def test_the_page_s_own_network_runs_as_pasted(tmp_path: Path) -> None:
     page = (ROOT / "docs/networks.md").read_text("utf-8")
     code = page.partition("<!-- own-network -->\n```python\n")[2].partition("```")[0]

@@ -94,6 +94,7 @@ def curves_agree(session: EvaluationSession, names: list[str]) -> None:
         )
 
 
+@pytest.mark.long
 def test_deletion_and_insertion_agree_on_two_images(session: EvaluationSession) -> None:
     curves_agree(session, list(reference("efficientnet_lite0.json"))[:2])
 

@@ -103,6 +103,7 @@ def test_every_method_and_metric_gives_the_cpus_numbers(
         assert found_measurements[place].value == pytest.approx(measurement.value, abs=near)
 
 
+@pytest.mark.long
 def test_what_a_unit_costs_is_pinned_and_in_the_readme(root: Path) -> None:
     found: dict[str, dict[str, Cost]] = {}
     for kind in KINDS:

@@ -29,6 +29,7 @@ def _children_find_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "choose_devices", lambda device, workers: ("cuda:0", "cuda:1"))
 
 
+@pytest.mark.long
 def test_a_gpu_that_computes_the_cpus_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MODULE", PRETENDED)
     report = cuda_report(1)

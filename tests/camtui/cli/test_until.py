@@ -41,6 +41,7 @@ def to_do(text: str) -> list[int]:
     return [int(number.replace(",", "")) for number in re.findall(r", ([\d,]+) images to do", text)]
 
 
+@pytest.mark.long
 def test_a_rule_from_the_first_dry_run_to_every_image(request_: list[str]) -> None:
     fresh = done(*request_, "--until", "ci<=6", "--dry-run")
     assert (

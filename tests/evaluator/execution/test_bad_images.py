@@ -99,6 +99,7 @@ def scores(run: Path) -> dict[tuple[int, bytes], tuple[float, ...]]:
     return found
 
 
+@pytest.mark.long
 def test_one_row_or_one_classified_failure_each_and_whole_neighbours(
     home: Path, tmp_path: Path
 ) -> None:

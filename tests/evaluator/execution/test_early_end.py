@@ -83,6 +83,7 @@ def test_a_run_ends_when_every_cell_is_known_well_enough(
         assert audit(reader) == []
 
 
+@pytest.mark.long
 def test_a_rule_does_not_look_at_a_row_that_was_changed(new_run: NewRun) -> None:
     run = new_run(400, until="ci<=6")
     finish(run)

@@ -166,6 +166,7 @@ def test_a_value_that_is_no_fraction_is_never_stored(new_run: NewRun, knobs: Kno
         assert {(f.image, f.reason) for f in reader.failures()} == {(2, "not-finite")}
 
 
+@pytest.mark.long
 def test_a_hanging_worker_is_replaced(new_run: NewRun, knobs: Knobs) -> None:
     knobs(hangs=[1], kills_method="scorecam")
     run = new_run(3)

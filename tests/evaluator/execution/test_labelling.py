@@ -163,6 +163,7 @@ def run(folder: Path, *words: str, code: int = 0) -> tuple[list[int | None], str
         ) + done.stderr
 
 
+@pytest.mark.long
 def test_imagenet_ids_are_no_labels_of_a_network_with_other_classes(tmp_path: Path) -> None:
     labels, log = run(tmp_path, "-b", "synthetic_gap")
     assert labels == [None, None]
@@ -176,6 +177,7 @@ def test_imagenet_ids_are_no_labels_of_a_network_with_other_classes(tmp_path: Pa
     )
 
 
+@pytest.mark.long
 def test_a_label_cannot_name_a_class_of_both(tmp_path: Path) -> None:
     _, log = run(tmp_path, "-b", "efficientnet_lite0,synthetic_gap", "--target", "label", code=1)
     assert "--target label: labels are classes of efficientnet_lite0 (1,000)" in log

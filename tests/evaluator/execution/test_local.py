@@ -168,6 +168,7 @@ def test_a_whole_run_on_gpus_that_cannot_start(
     assert not run.db.exists()
 
 
+@pytest.mark.long
 def test_a_run_goes_on_without_the_gpu_that_kills_its_workers(
     new_run: NewRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

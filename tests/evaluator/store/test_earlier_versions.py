@@ -141,6 +141,7 @@ def drawn(number: int) -> bytes:
     return b"P6 %d %d 255\n" % (width, height) + bytes(pixels)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("version", "backbones"),
     [(1, "efficientnet_lite0,efficientnet_lite1"), (2, "efficientnet_lite0")],

@@ -88,6 +88,7 @@ def probed(name: str, *, with_object: bool) -> float:
     )
 
 
+@pytest.mark.long
 def test_a_classifier_fitted_to_backgrounds_alone_stays_at_chance() -> None:
     assert (
         probed("synthetic_cnn", with_object=False)

@@ -41,6 +41,7 @@ def test_the_estimate_is_forwards_over_what_was_measured() -> None:
     assert "xgradcam" in estimate(FOUND | {"backbone": "vgg16", "gap_linear": False}, 10)["seconds"]
 
 
+@pytest.mark.long
 def test_a_real_measurement() -> None:
     done = camtui(
         "bench", "-b", "shufflenet_v2_x0_5", "--device", "cpu", "--images", "100", "--json"

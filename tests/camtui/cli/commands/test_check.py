@@ -16,6 +16,7 @@ from tests.evaluator.test_user_code_checks import METHOD
 __all__ = ["home"]
 
 
+@pytest.mark.long
 def test_a_file_that_passes_and_one_that_does_not(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,8 +49,10 @@ def test_a_file_that_passes_and_one_that_does_not(
         ("gradcan", 2, "did you mean 'gradcam'"),
         ("nothing.py:MyCAM", 4, "cannot read"),
         ("{home}/mine.py:Method", 2, "has no key"),
-        ("{home}/mine.py:dataclass", 2, "an nn.Module was expected"),
-        ("{home}/dies.py:MyCAM", 1, "ended with exit code 3"),
+        pytest.param(
+            "{home}/mine.py:dataclass", 2, "an nn.Module was expected", marks=pytest.mark.long
+        ),
+        pytest.param("{home}/dies.py:MyCAM", 1, "ended with exit code 3", marks=pytest.mark.long),
     ],
 )
 def test_what_cannot_be_checked(home: Path, reference: str, code: int, words: str) -> None:

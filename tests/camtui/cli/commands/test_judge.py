@@ -73,6 +73,7 @@ def test_what_cannot_be_is_one_line_with_the_next_command(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_from_nothing_to_a_judgement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images are drawn, two networks evaluated on them, the metrics judged."""
     monkeypatch.setenv("CAMTUI_HOME", str(tmp_path))

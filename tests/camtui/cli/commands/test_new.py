@@ -23,6 +23,7 @@ WRITTEN = {
 """Axis → the name that is asked for, and what the written file calls it."""
 
 
+@pytest.mark.long
 def test_what_is_written_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
     for axis, (name, named) in WRITTEN.items():

@@ -71,6 +71,7 @@ def test_links_beside_a_run_that_was_received_lead_nowhere(tmp_path: Path, name:
             assert "is a link, which is not followed" in done.stderr
 
 
+@pytest.mark.long
 def test_a_backbone_is_taken_out_and_the_run_goes_on(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
