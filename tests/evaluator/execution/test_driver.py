@@ -561,6 +561,7 @@ def test_a_truth_is_added_to_a_complete_run_and_one_that_has_changed_is_refused(
         run.launch()
 
 
+@pytest.mark.long
 def test_images_without_a_truth_are_counted_and_no_failures(tmp_path: Path) -> None:
     """Real networks on real files: two images, one mask."""
     for name in ("a", "b"):

@@ -48,7 +48,7 @@ def test_a_file_that_passes_and_one_that_does_not(
     [
         ("gradcan", 2, "did you mean 'gradcam'"),
         ("nothing.py:MyCAM", 4, "cannot read"),
-        ("{home}/mine.py:Method", 2, "has no key"),
+        pytest.param("{home}/mine.py:Method", 2, "has no key", marks=pytest.mark.long),
         pytest.param(
             "{home}/mine.py:dataclass", 2, "an nn.Module was expected", marks=pytest.mark.long
         ),

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.camtui.cli.support import ask, home
 from tests.evaluator.execution.support import camtui
 
 __all__ = ["home"]
 
 
+@pytest.mark.long
 def test_listing_and_removing(home: Path) -> None:
     assert camtui("ls").stderr == "there is no run yet: camtui run --demo\n"
     camtui(*ask(home), "-q")
