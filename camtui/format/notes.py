@@ -57,10 +57,10 @@ def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
             f"left the race, certainly worse: {_dropped(views)}; camtui resume "
             f"{reference(reader.path)} --all finishes them"
         )
-    if plan.limit is not None and (look is None or look.decided is None):
+    if plan.limit == info.image_count and (look is None or look.decided is None):
         yield (
-            f"not the whole data set: the first {count(info.image_count)} "
-            f"images of the order of seed {plan.seed}"
+            f"limited to the first {count(info.image_count)} "
+            f"images of the order of seed {plan.seed} (--limit)"
         )
     changed = [
         f"{name} {value}"

@@ -60,8 +60,14 @@ def test_random_weights_and_fewer_images_are_said(tmp_path: Path) -> None:
     )
     text = plain_text(summary_table(RunReader(path)))
     assert "random weights, untrained" in text
-    assert "not the whole data set: the first 9 images" in text
+    assert "limited to the first 9 images" in text
     assert "resize 256" in text
+
+
+def test_a_limit_that_leaves_no_image_out_is_not_said(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "a.db", backbones=["vgg16"], plan={"limit": 20}, images=9)
+    with RunReader(path) as reader:
+        assert "limited to" not in plain_text(summary_table(reader))
 
 
 def test_a_run_whose_driver_was_killed_is_crashed_here_too(tmp_path: Path) -> None:
