@@ -17,7 +17,6 @@ import argparse
 import os
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -26,7 +25,7 @@ from typing import Any
 
 import torch
 from machine import machine_line, write_json
-from options import network_options
+from options import network_options, run_command
 
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.images import find_images
@@ -140,27 +139,15 @@ def whole_run(options: argparse.Namespace, workers: int) -> int:
     """
     with TemporaryDirectory() as home:
         command = [
-            sys.executable,
-            "-m",
-            "camtui",
-            "run",
-            "--data",
-            str(options.data),
-            "-b",
-            options.backbone,
-            "-m",
-            ",".join(METHODS),
-            "-F",
-            "-q",
-            "-n",
-            str(4 * options.images),
-            "--workers",
-            str(workers),
-            "--device",
-            options.device,
-            "--batch-size",
-            str(options.batch_size),
-            *(() if options.weights == "default" else ("--weights", options.weights)),
+            *run_command(
+                options.data,
+                options.backbone,
+                ",".join(METHODS),
+                4 * options.images,
+                weights=options.weights,
+            ),
+            *("--workers", str(workers), "--device", options.device),
+            *("--batch-size", str(options.batch_size)),
         ]
         subprocess.run(
             command, check=True, capture_output=True, env={**os.environ, "CAMTUI_HOME": home}

@@ -22,7 +22,6 @@ import os
 import sqlite3
 import statistics
 import subprocess
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -31,7 +30,7 @@ from typing import NamedTuple
 
 import torch
 from machine import machine_line, write_json
-from options import network_options
+from options import network_options, run_command
 
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.images import find_images
@@ -139,29 +138,9 @@ def whole_run(
     """(seconds of a ``camtui run -F`` as a user types it, forwards that its rows required)."""
     with TemporaryDirectory() as home:
         command = [
-            sys.executable,
-            "-m",
-            "camtui",
-            "run",
-            "--data",
-            str(options.data),
-            "-b",
-            spec.key,
-            "-m",
-            group.methods,
-            "-F",
-            "-q",
-            "-n",
-            str(images),
-            "--batch-size",
-            str(options.batch_size),
-            "--device",
-            options.device,
-            "--name",
-            "run",
-            "--precision",
-            options.precision,
-            *(() if spec.weights == "default" else ("--weights", spec.weights)),
+            *run_command(options.data, spec.key, group.methods, images, weights=spec.weights),
+            *("--batch-size", str(options.batch_size), "--device", options.device),
+            *("--name", "run", "--precision", options.precision),
             *(("--metric", "all") if group.metrics == "all" else ()),
         ]
         begun = time.perf_counter()

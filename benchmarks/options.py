@@ -1,17 +1,18 @@
-"""What every benchmark of a network is told in the same words."""
+"""Options that the benchmarks of networks share, and the ``camtui run`` that they time."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 
 def network_options(
     about: str | None, *, images: int, weights: str = "default"
 ) -> argparse.ArgumentParser:
-    """A parser with ``--data``, ``--backbone``, ``--weights``, ``--device``.
+    """A parser with the options that all of them have.
 
-    ``--images`` and ``--json``.
+    ``--data``, ``--backbone``, ``--weights``, ``--device``, ``--images``, ``--json``.
 
     Args:
         about: the benchmark's docstring.
@@ -27,3 +28,14 @@ def network_options(
     parser.add_argument("--images", type=int, default=images)
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     return parser
+
+
+def run_command(
+    data: Path, backbone: str, methods: str, images: int, *, weights: str = "default"
+) -> list[str]:
+    """A ``camtui run`` in the foreground, without output, on the first images of a folder."""
+    return [
+        *(sys.executable, "-m", "camtui", "run", "-F", "-q"),
+        *("--data", str(data), "-b", backbone, "-m", methods, "-n", str(images)),
+        *(() if weights == "default" else ("--weights", weights)),
+    ]

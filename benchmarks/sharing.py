@@ -11,13 +11,13 @@ import argparse
 import os
 import statistics
 import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from machine import machine_line, write_json
+from options import run_command
 
 _SPINS = ("300000", "10000", "1000")
 _METHODS = "fakecam,gradcam,gradcampp,layercam"
@@ -55,22 +55,7 @@ def together(options: argparse.Namespace, spins: str, runs: int) -> float:
     """Seconds until the last of so many equal runs has ended."""
     with TemporaryDirectory() as home:
         environment = {**os.environ, "CAMTUI_HOME": home, "GOMP_SPINCOUNT": spins}
-        command = [
-            sys.executable,
-            "-m",
-            "camtui",
-            "run",
-            "--data",
-            str(options.data),
-            "-b",
-            options.backbone,
-            "-m",
-            _METHODS,
-            "-n",
-            str(options.images),
-            "-F",
-            "-q",
-        ]
+        command = run_command(options.data, options.backbone, _METHODS, options.images)
         begun = time.perf_counter()
         started = [
             subprocess.Popen(

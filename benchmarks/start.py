@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from machine import machine_line, write_json
+from options import run_command
 
 _BARE = """
 import torch, torchvision
@@ -67,23 +68,8 @@ def bare(options: argparse.Namespace) -> float:
 def first_row(options: argparse.Namespace, home: Path, number: int) -> float:
     database = home / "runs" / f"run{number}.db"
     command = [
-        sys.executable,
-        "-m",
-        "camtui",
-        "run",
-        "--data",
-        str(options.data),
-        "-b",
-        options.backbone,
-        "-m",
-        "gradcam",
-        "-n",
-        "16",
-        "-F",
-        "-q",
-        "--name",
-        database.stem,
-        *(() if options.weights == "default" else ("--weights", options.weights)),
+        *run_command(options.data, options.backbone, "gradcam", 16, weights=options.weights),
+        *("--name", database.stem),
     ]
     begun = time.perf_counter()
     with subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from evaluator.execution.stages import StagePlan, head_of, optional_forwards, plan_stages
@@ -51,25 +52,16 @@ def remaining_work(
     ]
 
 
+@dataclass(frozen=True)
 class _Work:
     """The arguments of ``remaining_work``, and the work left in a stage by them."""
 
-    def __init__(
-        self,
-        plan: RunPlan,
-        cells: Sequence[Cell],
-        loaded: dict[str, LoadedBackbone | None],
-        done: Mapping[tuple[int, str], int],
-        *,
-        images: int,
-        cuda: bool,
-    ) -> None:
-        self._plan = plan
-        self._cells = cells
-        self._loaded = loaded
-        self._done = done
-        self._images = images
-        self._cuda = cuda
+    plan: RunPlan
+    cells: Sequence[Cell]
+    loaded: dict[str, LoadedBackbone | None]
+    done: Mapping[tuple[int, str], int]
+    images: int
+    cuda: bool
 
     def remaining(self, stage: StagePlan) -> Remaining:
         by_method = {
@@ -80,7 +72,7 @@ class _Work:
         return Remaining(stage, max(by_method.values()), forwards, by_method)
 
     def _left(self, cell: int, metric: str) -> int:
-        return max(0, self._images - self._done.get((cell, metric), 0))
+        return max(0, self.images - self.done.get((cell, metric), 0))
 
     def _of_rows(self, stage: StagePlan) -> float:
         """Forwards of rows: the images that a cell lacks are the last ones of one order."""
@@ -88,10 +80,10 @@ class _Work:
         for missing in sorted({self._left(cell, "") for cell in stage.cells}):
             still = [
                 cell
-                for cell in self._cells
+                for cell in self.cells
                 if cell.id in stage.cells and self._left(cell.id, "") >= missing
             ]
-            stages = plan_stages(self._plan, still, self._loaded, cuda=self._cuda)
+            stages = plan_stages(self.plan, still, self.loaded, cuda=self.cuda)
             (shared,) = (one for one in stages if one.cells and not one.metrics)
             forwards += (missing - before) * shared.forwards_per_image
             before = missing
@@ -104,6 +96,6 @@ class _Work:
             for cell, method in zip(stage.cells, stage.methods, strict=True)
             for metric in stage.metrics
         ]
-        key = self._plan.backbones[stage.backbone].key
-        head = head_of(key, self._loaded.get(stage.backbone_name))
-        return optional_forwards(self._plan, head, wanted)
+        key = self.plan.backbones[stage.backbone].key
+        head = head_of(key, self.loaded.get(stage.backbone_name))
+        return optional_forwards(self.plan, head, wanted)
