@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from camtui.child import ChildEnded, ask_once
 from camtui.devices import choose_devices
-from camtui.launch import as_error
 from camtui.trust import remember
 from evaluator.backbone_spec import parse_backbone
 from evaluator.code_sources import sources_of
@@ -44,20 +41,12 @@ def check_network(
         "device": choose_devices(None, None)[0],
         "image": str(image.expanduser().absolute()) if image else None,
     }
-    command = [sys.executable, "-P", "-m", "evaluator.measuring.network_check"]
-    done = subprocess.run(
-        command, input=json.dumps(asked), capture_output=True, text=True, check=False
-    )
     try:
-        answer: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return ask_once("evaluator.measuring.network_check", asked)
+    except ChildEnded as end:
         raise RunFailed(
-            f"{spec.shown_key} ended the process: {printable(words[-1], 200)}", "load it in Python"
+            f"{spec.shown_key} ended the process: {printable(end.said, 200)}", "load it in Python"
         ) from None
-    if "error" in answer:
-        raise as_error(answer["error"])
-    return answer
 
 
 def _allowed(key: str) -> dict[str, str]:

@@ -6,15 +6,12 @@ Nothing of theirs is imported in this process: a child describes them
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from camtui.launch import as_error
+from camtui.child import ChildEnded, ask_once
 from camtui.trust import refuse_unnamed
 from evaluator import catalog
 from evaluator.code_sources import sources_of
@@ -177,30 +174,19 @@ def describe(code: Code, tails: list[str]) -> Code:
         "package": code.package,
         "key": code.key,
     }
-    command = [sys.executable, "-P", "-m", "evaluator.user_code_checks"]
     name = printable(code.reference)
     try:
-        done = subprocess.run(
-            command,
-            input=json.dumps({**asked, "tails": tails}),
-            capture_output=True,
-            text=True,
-            timeout=DESCRIBING_SECONDS,
-            check=False,
+        answer = ask_once(
+            "evaluator.user_code_checks", {**asked, "tails": tails}, DESCRIBING_SECONDS
         )
-    except subprocess.TimeoutExpired as error:
+    except TimeoutError as error:
         raise UsageError(
             f"importing {name} took longer than {DESCRIBING_SECONDS:.0f} s",
             "nothing slow may run when a module is imported",
         ) from error
-    try:
-        answer = json.loads(done.stdout)
-    except ValueError:
-        words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    except ChildEnded as end:
         raise RunFailed(
-            f"importing {name} ended the process: {printable(words[-1], 200)}",
+            f"importing {name} ended the process: {printable(end.said, 200)}",
             "import it in Python to see what it does",
         ) from None
-    if "error" in answer:
-        raise as_error(answer["error"])
     return Code.from_dict(answer["code"])

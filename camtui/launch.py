@@ -16,38 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from evaluator.errors import (
-    BackboneUnavailable,
-    CamtuiError,
-    CodeNotAllowed,
-    Mismatch,
-    NotApplicable,
-    NotFound,
-    RunFailed,
-    StoreError,
-    ThresholdPassed,
-    TryAgain,
-    UsageError,
-)
+from evaluator.errors import CamtuiError, RunFailed
 from evaluator.execution.request import RunRequest
 from evaluator.store.files import open_log, open_to_read
 from evaluator.text import printable
-
-_ERRORS: dict[str, type[CamtuiError]] = {
-    kind.kind: kind
-    for kind in (
-        UsageError,
-        NotApplicable,
-        CodeNotAllowed,
-        NotFound,
-        Mismatch,
-        StoreError,
-        TryAgain,
-        BackboneUnavailable,
-        RunFailed,
-        ThresholdPassed,
-    )
-}
 
 WAITING_SECONDS = 5.0
 """Seconds between two signs of life while a run is waited for."""
@@ -156,7 +128,7 @@ def _parse_handoff(
     answer: dict[str, Any] = json.loads(line)
     if "error" in answer:
         driver.wait()
-        raise _after_cleaning_up(as_error(answer["error"]), request, had_log=had_log)
+        raise _after_cleaning_up(CamtuiError.from_dict(answer["error"]), request, had_log=had_log)
     driver.returncode = (
         0  # it lives on without us: Popen need not warn that nobody has waited for it
     )
@@ -181,11 +153,6 @@ def _after_cleaning_up(error: CamtuiError, request: RunRequest, *, had_log: bool
     if not had_log:
         request.log.unlink(missing_ok=True)
     return error
-
-
-def as_error(told: dict[str, Any]) -> CamtuiError:
-    """Return the driver's error as if it had been raised here."""
-    return _ERRORS.get(told["kind"], RunFailed)(told["message"], told["hint"])
 
 
 def _last_log_line(log: Path) -> str:

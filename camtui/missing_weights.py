@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
-from camtui.launch import as_error
+from camtui.child import ChildEnded, ask_once
 from evaluator.backbone_spec import DEFAULT_WEIGHTS
 from evaluator.backbones import family_of, local_weights
 from evaluator.errors import CamtuiError, RunFailed
@@ -37,16 +34,11 @@ def fetch_weights(keys: list[str]) -> None:
     """
     if not keys:
         return
-    command = [sys.executable, "-P", "-m", "evaluator.networks.fetching", *keys]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     try:
-        answer = json.loads(done.stdout.splitlines()[-1])
-    except (ValueError, IndexError) as error:
-        last = (done.stderr.splitlines() or [f"exit code {done.returncode}"])[-1]
-        why = f"the weights of {', '.join(keys)} cannot be looked for: {printable(last, 200)}"
-        raise RunFailed(why, "this machine, in words: camtui doctor") from error
-    if "error" in answer:
-        raise as_error(answer["error"])
+        ask_once("evaluator.networks.fetching", {"backbones": keys})
+    except ChildEnded as end:
+        why = f"the weights of {', '.join(keys)} cannot be looked for: {printable(end.said, 200)}"
+        raise RunFailed(why, "this machine, in words: camtui doctor") from end
 
 
 def _loaded(database: Path) -> set[str]:

@@ -19,7 +19,8 @@ The library raises; the command line turns an error into one line, a hint and th
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 
 class CamtuiError(Exception):
@@ -37,6 +38,29 @@ class CamtuiError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def to_dict(self) -> dict[str, Any]:
+        """Kind, message, hint and exit code: how an error travels from a child process."""
+        return {
+            "kind": self.kind,
+            "message": self.message,
+            "hint": self.hint,
+            "exit_code": self.exit_code,
+        }
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> CamtuiError:
+        """The error of ``to_dict``; of a kind that is not known here a ``RunFailed``."""
+        kinds = {kind.kind: kind for kind in _kinds_of(CamtuiError)}
+        return kinds.get(values["kind"], RunFailed)(values["message"], values["hint"])
+
+
+def _kinds_of(parent: type[CamtuiError]) -> Iterator[type[CamtuiError]]:
+    """Yield the errors below one that are made of a message and a hint."""
+    for kind in parent.__subclasses__():
+        if kind.__init__ is CamtuiError.__init__:
+            yield kind
+        yield from _kinds_of(kind)
 
 
 class UsageError(CamtuiError):

@@ -1,20 +1,19 @@
 """Import, validation and description of a method or a metric of the user's.
 
-``python -m evaluator.user_code_checks`` with one JSON object on standard input, one on standard
-output: the user's code runs in a process that ends with it, never in a command or a driver.
+``python -m evaluator.user_code_checks`` answers one request (``evaluator.child``): the
+user's code runs in a process that ends with it, never in a command or a driver.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
-import os
-import sys
 from dataclasses import asdict, fields
 from typing import Any, get_args, get_origin
 
 from evaluator import catalog, user_code
-from evaluator.errors import CamtuiError, UsageError
+from evaluator.child import Answers, serve
+from evaluator.errors import UsageError
 from evaluator.methods import all_methods
 from evaluator.methods.base import FixedMap, Method
 from evaluator.metrics import all_metrics
@@ -180,24 +179,16 @@ def _what(found: object) -> str:
     return "a function" if callable(found) else f"{type(found).__name__} {printable(found, 40)}"
 
 
-def main() -> None:
-    """Describe the code that standard input names, as JSON.
+def answer(request: dict[str, Any]) -> Answers:
+    """Describe the code of a request.
 
-    ``{"axis", "reference", "sha256", "package", "tails"}`` → ``{"code": {…}}`` or ``{"error":
-    {…}}``.
+    ``{"axis", "reference", "sha256", "package", "key", "tails"}`` → ``{"code": {…}}``.
     """
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the user's code prints is no answer
-    asked: dict[str, Any] = json.load(sys.stdin)
-    tails = asked.pop("tails")
-    code = Code(**asked)
+    tails = request.pop("tails")
+    code = Code(**request)
     user_code.allow({code.reference: code.sha256})
-    try:
-        answer: dict[str, Any] = {"code": asdict(described(code, tails))}
-    except CamtuiError as error:
-        answer = {"error": {"kind": error.kind, "message": error.message, "hint": error.hint}}
-    print(json.dumps(answer), file=answers, flush=True)
+    yield {"code": asdict(described(code, tails))}
 
 
 if __name__ == "__main__":
-    main()
+    serve(answer)

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("camtui", "evaluator")
 
 TESTED_IN = {
+    "camtui/test_child.py": "evaluator.child",
     "camtui/cli/commands/test_bench.py": "evaluator.measuring.throughput",
     "camtui/cli/commands/test_compare.py": "camtui.cli.comparison_tables",
     "camtui/cli/commands/test_copy.py": "evaluator.store.copying",

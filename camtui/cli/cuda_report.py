@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from contextlib import suppress
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from camtui.child import ChildEnded, ask
 from camtui.devices import choose_devices, usual_precision
 from evaluator.execution.cpu_shares import share_of
 from evaluator.text import printable
@@ -49,7 +47,7 @@ def cuda_report(gpus: int) -> CudaReport:
     if len(answer["devices"]) != gpus:
         problems.append(f"the system has {gpus} GPUs, torch sees {len(answer['devices'])}")
     children = {
-        f"cuda:{number}": _ask(f"cuda:{number}") for number in range(len(answer["devices"]))
+        f"cuda:{number}": _ask(device=f"cuda:{number}") for number in range(len(answer["devices"]))
     }
     for device, child in children.items():
         found = _answer(child)
@@ -60,34 +58,18 @@ def cuda_report(gpus: int) -> CudaReport:
     return CudaReport(facts, problems)
 
 
-def _ask(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-P", "-m", MODULE, *arguments]
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    )
+def _ask(**request: str) -> Iterator[dict[str, Any]]:
+    return ask(MODULE, request, PATIENCE)
 
 
-def _answer(child: subprocess.Popen[str]) -> dict[str, Any]:
+def _answer(child: Iterator[dict[str, Any]]) -> dict[str, Any]:
     """Return the facts that the child found; ``failed`` says why it found nothing."""
     try:
-        output, said = child.communicate(timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        with suppress(
-            subprocess.TimeoutExpired
-        ):  # what waits for a device in the kernel is not waited for
-            child.communicate(timeout=5.0)
+        return next(child)
+    except TimeoutError:
         return {"failed": f"no answer within {PATIENCE:.0f} s"}
-    if child.returncode:
-        last = said.strip().splitlines()[-1:] or [f"exit code {child.returncode}"]
-        return {"failed": last[0]}
-    found: dict[str, Any] = json.loads(output.splitlines()[-1])
-    return found
+    except ChildEnded as end:
+        return {"failed": end.said}
 
 
 def _driver(answer: dict[str, Any]) -> str:

@@ -175,14 +175,13 @@ def _check_weights(request: RunRequest, *, say: bool) -> None:
 
 
 def _in_foreground(request: RunRequest, *, as_json: bool) -> int:
-    from camtui.launch import as_error
     from evaluator.execution.driver import carry_out
 
     problem: list[CamtuiError] = []
 
     def announce(line: dict[str, Any]) -> None:
         if "error" in line:
-            problem.append(as_error(line["error"]))
+            problem.append(CamtuiError.from_dict(line["error"]))
         elif as_json:
             print_json(line)
 

@@ -44,11 +44,11 @@ def carry_out(request: RunRequest, announce: Announce) -> int:
         try:
             ending = _run_under_lock(request, announce, stop)
         except CamtuiError as error:
-            announce({"error": as_dict(error)})
+            announce({"error": error.to_dict()})
             return error.exit_code
         except BaseException as error:
             text, hint = f"{type(error).__name__}: {error}", f"camtui logs {request.run_reference}"
-            announce({"error": as_dict(RunFailed(text, hint))})
+            announce({"error": RunFailed(text, hint).to_dict()})
             raise
         if request.settings.on_finish:
             tell(
@@ -57,16 +57,6 @@ def carry_out(request: RunRequest, announce: Announce) -> int:
                 Outcome(ending.state, ending.message, ending.exit_code),
             )
     return ending.exit_code
-
-
-def as_dict(error: CamtuiError) -> dict[str, Any]:
-    """An error as it travels in the hand-off."""
-    return {
-        "kind": error.kind,
-        "message": error.message,
-        "hint": error.hint,
-        "exit_code": error.exit_code,
-    }
 
 
 def _run_under_lock(request: RunRequest, announce: Announce, stop: StopRequest) -> Ending:

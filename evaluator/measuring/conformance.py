@@ -1,13 +1,11 @@
 """The rules for methods and metrics, tried on small networks: a verdict for each, with its number.
 
-``python -m evaluator.measuring.conformance`` prints one JSON line for each, for ``camtui check``,
-which never holds torch.
+``python -m evaluator.measuring.conformance`` answers one request (``evaluator.child``) of ``camtui
+check``, which never holds torch.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -15,12 +13,13 @@ from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from evaluator import catalog, user_code, user_code_checks
+from evaluator.child import Answers, serve
 from evaluator.errors import CamtuiError
 from evaluator.measuring.curve_tracing import CurveTracer
 from evaluator.measuring.maps import low_map
@@ -343,32 +342,18 @@ def verdicts_of(axis: str, spec: str) -> Iterator[Verdict]:
     return verdicts_of_metric(catalog.metric(spec), catalog.formula(spec))
 
 
-def main() -> None:
-    """Answer the request on standard input on standard output."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the user's code prints is no answer
-    answer(json.load(sys.stdin), answers)
-
-
-def answer(asked: dict[str, Any], answers: TextIO) -> None:
+def answer(asked: dict[str, Any]) -> Answers:
     """Check ``{"axis", "spec"}``, or code: ``{"reference", "sha256", "tail"}``.
 
-    Args:
-        answers: gets one JSON line with axis and spec, then one for each verdict, or for an error.
+    Yields:
+        Axis and spec, then each verdict.
     """
-
-    def write(**values: Any) -> None:
-        print(json.dumps(values), file=answers, flush=True)
-
-    try:
-        axis, spec = asked.get("axis", ""), asked.get("spec", "")
-        if "reference" in asked:
-            axis, spec = _admitted(asked)
-        write(axis=axis, spec=spec)
-        for verdict in verdicts_of(axis, spec) if axis != "backbone" else ():
-            write(**asdict(verdict))
-    except CamtuiError as error:
-        write(error={"kind": error.kind, "message": error.message, "hint": error.hint})
+    axis, spec = asked.get("axis", ""), asked.get("spec", "")
+    if "reference" in asked:
+        axis, spec = _admitted(asked)
+    yield {"axis": axis, "spec": spec}
+    for verdict in verdicts_of(axis, spec) if axis != "backbone" else ():
+        yield asdict(verdict)
 
 
 def _admitted(asked: dict[str, Any]) -> tuple[str, str]:
@@ -385,4 +370,4 @@ def _admitted(asked: dict[str, Any]) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    serve(answer)

@@ -1,23 +1,22 @@
 """The CUDA machine as torch sees it, and whether a GPU computes the CPU's rows.
 
-``python -m evaluator.measuring.device_check`` prints the facts as one JSON line, ``… cuda:0`` the
-check of one device; for ``camtui doctor``, which never holds torch. Each device is checked in a
-process of its own: one that hangs or whose driver ends the process costs nothing but its own
-answer.
+``python -m evaluator.measuring.device_check`` answers one request (``evaluator.child``) of ``camtui
+doctor``, which never holds torch. Each device is checked in a process of its own: one that hangs or
+whose driver ends the process costs nothing but its own answer.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.catalog import method
+from evaluator.child import Answers, serve
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.device import device_name
@@ -159,14 +158,13 @@ def _first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def main() -> None:
-    """The facts, or the check of the device that is named."""
-    if len(sys.argv) > 1:
-        precision: Precision = "fp32" if sys.argv[2:] == ["fp32"] else "mixed"
-        print(json.dumps(asdict(check(torch.device(sys.argv[1]), precision))))
+def answer(request: dict[str, Any]) -> Answers:
+    """The facts; with ``{"device", "precision"}`` the check of that device."""
+    if "device" in request:
+        yield asdict(check(torch.device(request["device"]), request.get("precision", "mixed")))
     else:
-        print(json.dumps(asdict(machine_facts())))
+        yield asdict(machine_facts())
 
 
 if __name__ == "__main__":
-    main()
+    serve(answer)

@@ -1,15 +1,12 @@
 """Facts and speed of a backbone, before a night of computing depends on it.
 
-``python -m evaluator.measuring.network_check`` with one JSON object on standard input, one on
-standard output, for ``camtui backbones --check``, which never holds torch and runs nobody's code.
+``python -m evaluator.measuring.network_check`` answers one request (``evaluator.child``) of
+``camtui backbones --check``, which never holds torch and runs nobody's code.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,8 @@ import torch
 from torch import Tensor
 
 from evaluator import user_code
-from evaluator.errors import CamtuiError, NotFound
+from evaluator.child import Answers, serve
+from evaluator.errors import NotFound
 from evaluator.measuring.image_loading import Loader, Normaliser
 from evaluator.measuring.throughput import raw_rate
 from evaluator.networks.allocator import keep_freed_blocks
@@ -100,26 +98,13 @@ def _named(classes: tuple[str, ...], index: int, score: float) -> dict[str, Any]
     }
 
 
-def main() -> None:
-    """Answer what stands on standard input: ``{"plan", "allowed", "device", "image"}``."""
-    asked = json.load(sys.stdin)
-    user_code.allow(asked["allowed"])
+def answer(request: dict[str, Any]) -> Answers:
+    """Check the backbone of ``{"plan", "allowed", "device", "image"}``."""
+    user_code.allow(request["allowed"])
     keep_freed_blocks()
-    with contextlib.redirect_stdout(sys.stderr):  # a network that prints
-        try:
-            answer: dict[str, Any] = checked(
-                validated_plan(asked["plan"]), torch.device(asked["device"]), asked["image"]
-            )
-        except CamtuiError as error:
-            told = {
-                "kind": error.kind,
-                "message": error.message,
-                "hint": error.hint,
-                "exit_code": error.exit_code,
-            }
-            answer = {"error": told}
-    print(json.dumps(answer))
+    plan, device = validated_plan(request["plan"]), torch.device(request["device"])
+    yield checked(plan, device, request["image"])
 
 
 if __name__ == "__main__":
-    main()
+    serve(answer)

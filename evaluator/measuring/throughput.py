@@ -1,22 +1,22 @@
 """Forwards a second of a backbone: raw, and with maps and metrics made as well.
 
-``python -m evaluator.measuring.throughput`` prints one JSON line per backbone, for ``camtui
+``python -m evaluator.measuring.throughput`` answers one request (``evaluator.child``) of ``camtui
 bench``, which never holds torch. Weights are random, images are noise: neither changes the speed,
 and nothing is downloaded.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.catalog import method
+from evaluator.child import Answers, serve
 from evaluator.measuring.pipeline import Batch, Pipeline
 from evaluator.measuring.views import BatchView
 from evaluator.networks.allocator import keep_freed_blocks
@@ -151,19 +151,12 @@ def _a_second(once: Callable[[], int]) -> float:
     return count / (time.perf_counter() - begun)
 
 
-def main() -> None:
-    """Measure the backbones of a JSON request on standard input.
-
-    ``{"backbones": […], "device": …, "precision": …}``.
-    """
-    asked = json.load(sys.stdin)
+def answer(request: dict[str, Any]) -> Answers:
+    """Measure the backbones of ``{"backbones": […], "device": …, "precision": …}``, one by one."""
     keep_freed_blocks()
-    for key in asked["backbones"]:
-        print(
-            json.dumps(asdict(measure(key, torch.device(asked["device"]), asked["precision"]))),
-            flush=True,
-        )
+    for key in request["backbones"]:
+        yield asdict(measure(key, torch.device(request["device"]), request["precision"]))
 
 
 if __name__ == "__main__":
-    main()
+    serve(answer)

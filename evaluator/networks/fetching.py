@@ -1,35 +1,27 @@
-"""Download of published weights before a run: ``python -m evaluator.networks.fetching KEY …``.
+"""Download of published weights before a run: ``python -m evaluator.networks.fetching``.
 
-A process of its own, because it needs torch and whoever asks does not. It prints one line of JSON:
-``{"error": …}`` for the first network whose weights can neither be found nor fetched, or do not
-fit; else ``{}``.
+A process of its own, because it needs torch and whoever asks does not.
 """
 
 from __future__ import annotations
 
-import json
-import sys
+from typing import Any
 
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.backbones import family_of
-from evaluator.errors import CamtuiError
+from evaluator.child import Answers, serve
 
 
-def main(keys: list[str]) -> dict[str, object]:
-    """Build each network once with its published weights; what went wrong first, or nothing."""
-    for key in keys:
-        try:
-            family_of(key).build(BackboneSpec(key))
-        except CamtuiError as error:
-            told = {
-                "kind": error.kind,
-                "message": error.message,
-                "hint": error.hint,
-                "exit_code": error.exit_code,
-            }
-            return {"error": told}
-    return {}
+def fetched(request: dict[str, Any]) -> Answers:
+    """Build each network of ``{"backbones": [KEY …]}`` once with its published weights.
+
+    Raises:
+        CamtuiError: the weights can neither be found nor fetched, or do not fit.
+    """
+    for key in request["backbones"]:
+        family_of(key).build(BackboneSpec(key))
+        yield {"backbone": key}
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1:])))
+    serve(fetched)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from camtui import launch
-from evaluator.errors import Mismatch, RunFailed
+from evaluator.errors import CamtuiError, Mismatch, RunFailed
 
 
 def test_a_warning_where_logging_out_would_kill_the_run(
@@ -47,11 +47,11 @@ def test_waiting_for_a_process_that_is_not_a_child() -> None:
 
 
 def test_an_error_from_the_driver_is_raised_as_itself() -> None:
-    error = launch.as_error({"kind": "mismatch", "message": "m", "hint": "h", "exit_code": 4})
+    error = CamtuiError.from_dict({"kind": "mismatch", "message": "m", "hint": "h", "exit_code": 4})
     assert isinstance(error, Mismatch)
     assert (error.message, error.hint) == ("m", "h")
     assert isinstance(
-        launch.as_error({"kind": "?", "message": "m", "hint": "", "exit_code": 1}), RunFailed
+        CamtuiError.from_dict({"kind": "?", "message": "m", "hint": "", "exit_code": 1}), RunFailed
     )
 
 

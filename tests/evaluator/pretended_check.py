@@ -4,10 +4,11 @@ runs in a test, on two images.
 
 from __future__ import annotations
 
+from evaluator.child import serve
 from evaluator.measuring import device_check
 from tests.evaluator.pretend_gpu import pretend_gpu
 
 if __name__ == "__main__":
     device_check._IMAGES = 2
     with pretend_gpu():
-        device_check.main()
+        serve(device_check.answer)

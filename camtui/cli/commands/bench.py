@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json as json_module
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from camtui.child import ChildEnded, ask
 from camtui.cli import completion
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
@@ -92,23 +90,11 @@ def bench(
 
 def _measured(names: list[str], device: str, precision: str) -> Iterator[dict[str, Any]]:
     """Yield figures as they come, from a process of its own: this one never holds torch."""
-    asked = json_module.dumps({"backbones": names, "device": device, "precision": precision})
-    command = [sys.executable, "-P", "-m", "evaluator.measuring.throughput"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stderr is not None
-        child.stdin.write(asked)
-        child.stdin.close()
-        for line in child.stdout:
-            yield json_module.loads(line)
-        said = child.stderr.read().strip().splitlines()
-    if child.returncode:
-        raise RunFailed(
-            f"the measurement ended with {said[-1] if said else child.returncode}", "camtui doctor"
-        )
+    request = {"backbones": names, "device": device, "precision": precision}
+    try:
+        yield from ask("evaluator.measuring.throughput", request)
+    except ChildEnded as end:
+        raise RunFailed(f"the measurement ended with {end.said}", "camtui doctor") from end
 
 
 def _print_figures(found: dict[str, Any]) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json as json_module
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from camtui.child import ChildEnded, ask
 from camtui.cli import completion
 from camtui.cli.command import Command, command_app, run_command
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
-from camtui.launch import as_error
 from camtui.trust import remember
 from evaluator import catalog
 from evaluator.code_sources import sources_of
@@ -121,28 +118,10 @@ def _answers(asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
     Raises:
         CamtuiError: it cannot be imported, or is neither method nor metric; the process has died.
     """
-    command = [sys.executable, "-P", "-m", "evaluator.measuring.conformance"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json_module.dumps(asked))
-        process.stdin.close()
-        answered = False
-        for line in process.stdout:
-            answered = True
-            answer = json_module.loads(line)
-            if "error" in answer:
-                raise as_error(answer["error"])
-            yield answer
-        code = process.wait()
-    if code or not answered:
+    try:
+        yield from ask("evaluator.measuring.conformance", asked)
+    except ChildEnded as end:
         raise RunFailed(
-            f"the check has ended with {_ended(code)}",
+            f"the check has ended with {end.end}",
             "what it computes ends the process: try it in Python",
-        )
-
-
-def _ended(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+        ) from end

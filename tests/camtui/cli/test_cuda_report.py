@@ -41,13 +41,13 @@ def test_a_gpu_that_computes_the_cpus_rows(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 ANSWERS = """
-import sys
+import json, sys
 facts = (
     '{"cuda_build": "13.0", "driver": "580.65.06", "driver_cuda": "13.0", '
     '"devices": ["a"], "error": "", "tf32": true}'
 )
 check = '{"name": "A", "memory": 80e9, "mig": true, "error": "its rows differ"}'
-print(check if sys.argv[1:] else facts)
+print(check if json.load(sys.stdin) else facts)
 """
 
 

@@ -4,8 +4,6 @@ camtui's own passes.
 
 from __future__ import annotations
 
-import json
-from io import StringIO
 from types import ModuleType
 
 import pytest
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor
 
 from evaluator.catalog import formula
+from evaluator.errors import UsageError
 from evaluator.measuring.conformance import (
     answer,
     verdicts_of,
@@ -279,16 +278,13 @@ def test_faults_of_metrics(measure: object, rule: str, number: str) -> None:
 
 def test_a_request_is_answered_line_by_line() -> None:
     """The process itself is that of ``camtui check``, whose tests run it."""
-    answers = StringIO()
-    answer({"axis": "metric", "spec": "sparseness"}, answers)
-    first, *others = map(json.loads, answers.getvalue().splitlines())
+    first, *others = answer({"axis": "metric", "spec": "sparseness"})
     assert first == {"axis": "metric", "spec": "sparseness"}
     assert [Verdict(**other) for other in others] == list(verdicts_of("metric", "sparseness"))
-    refused = StringIO()
-    answer({"axis": "metric", "spec": "nothing"}, refused)
-    _, error = map(json.loads, refused.getvalue().splitlines())
-    assert error["error"]["kind"] == "usage"
-    assert "unknown metric" in error["error"]["message"]
+    refused = iter(answer({"axis": "metric", "spec": "nothing"}))
+    assert next(refused) == {"axis": "metric", "spec": "nothing"}
+    with pytest.raises(UsageError, match="unknown metric"):
+        next(refused)
 
 
 def test_a_method_is_tried_on_photographs_too() -> None:

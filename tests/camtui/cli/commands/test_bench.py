@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from camtui.cli.commands.bench import _measured, _print_figures, _table, estimate
-from evaluator.errors import RunFailed
+from evaluator.errors import UsageError
 from tests.camtui.cli.support import typed
 from tests.evaluator.execution.support import camtui
 
@@ -101,5 +101,5 @@ def test_what_people_read(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_measurement_that_fails_says_why() -> None:
-    with pytest.raises(RunFailed, match="unknown backbone 'nosuch'"):
+    with pytest.raises(UsageError, match="unknown backbone 'nosuch'"):
         list(_measured(["nosuch"], "cpu", "fp32"))
