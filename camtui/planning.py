@@ -5,8 +5,11 @@ from __future__ import annotations
 import tomllib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import typer
+
+from camtui import completion
 from camtui.code_resolver import Resolver
 from camtui.devices import usual_precision
 from camtui.runs import name_for
@@ -43,37 +46,204 @@ _PROTOCOL = (
 
 
 @dataclass(frozen=True)
-class CliPlan:
-    """The options of ``camtui run`` that make the plan; ``None`` or empty where not given.
+class PlanOptions:
+    """The options of ``camtui run`` that make the plan; ``None`` where not given.
 
     Attributes:
         weights, layer, classes: for every backbone that does not name its own.
     """
 
-    data: Path | None = None
-    demo: bool = False
-    backbones: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
-    config: Path | None = None
-    limit: int | None = None
-    labels: Path | None = None
-    seed: int | None = None
-    target: str | None = None
-    resize: int | None = None
-    layer: str | None = None
-    weights: str | None = None
-    classes: Path | None = None
-    precision: str | None = None
-    curve_steps: int | None = None
-    insertion_start: str | None = None
-    truth: Path | None = None
-    pointing_margin: int | None = None
-    road_removal: str | None = None
-    until: str | None = None
-    margin: float | None = None
-    drop_decided: bool = False
-    allow_code: bool = False
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of class folders, or a flat folder of images.",
+            rich_help_panel="Images",
+        ),
+    ] = None
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo",
+            help="scikit-image's photographs, three EfficientNet-Lites, Table 2 without Score-CAM.",
+            rich_help_panel="Images",
+        ),
+    ] = False
+    backbones: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backbone",
+            "-b",
+            metavar="LIST",
+            rich_help_panel="Measurement",
+            help="Repeat, or use commas: camtui backbones.",
+            autocompletion=completion.backbones,
+        ),
+    ] = None
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            "-m",
+            help="Repeat, or use commas: camtui methods.",
+            autocompletion=completion.methods,
+            rich_help_panel="Measurement",
+            metavar="LIST",
+        ),
+    ] = None
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            help=f"{', '.join(catalog.optional_metrics())} or all; the others always.",
+            autocompletion=completion.optional_metrics,
+            rich_help_panel="Measurement",
+            metavar="LIST",
+        ),
+    ] = None
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            "-n",
+            help="First N images of the seeded order.",
+            rich_help_panel="Images",
+            metavar="N",
+        ),
+    ] = None
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="fp32, mixed or bf16.  [default: fp32 on cpu, mixed on cuda]",
+            rich_help_panel="Protocol",
+            metavar="fp32|mixed|bf16",
+        ),
+    ] = None
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Of the order of images and of all noise.  [default: 0]",
+            rich_help_panel="Protocol",
+            metavar="N",
+        ),
+    ] = None
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Class that is explained: predicted or label.  [default: predicted]",
+            rich_help_panel="Protocol",
+            metavar="predicted|label",
+        ),
+    ] = None
+    resize: Annotated[
+        int | None,
+        typer.Option(
+            help="Short side before the 224 crop: 224 or 256.  [default: 224]",
+            rich_help_panel="Protocol",
+            metavar="PIXELS",
+        ),
+    ] = None
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="Target layer, by dotted name.  [default: the backbone's own]",
+            rich_help_panel="Measurement",
+            metavar="LAYER",
+        ),
+    ] = None
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE.safetensors, FILE.pth or random:SEED.",
+            rich_help_panel="Measurement",
+            metavar="FILE|random:SEED",
+        ),
+    ] = None
+    classes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Class names of your own network, one a line.  [default: the network's, or "
+            "the folders']",
+            rich_help_panel="Measurement",
+        ),
+    ] = None
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="CSV of image,label for flat folders.", rich_help_panel="Images"
+        ),
+    ] = None
+    curve_steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps of deletion and insertion.  [default: 28]",
+            rich_help_panel="Protocol",
+            metavar="N",
+        ),
+    ] = None
+    insertion_start: Annotated[
+        str | None,
+        typer.Option(
+            help="zero or blur.  [default: zero]", rich_help_panel="Protocol", metavar="zero|blur"
+        ),
+    ] = None
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help="Enough images: 'ci<=POINTS' (of ADCC, every cell), decided, or all.",
+            rich_help_panel="Images",
+        ),
+    ] = None
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            help="With decided: differences that do not matter.  [default: 0.5]",
+            rich_help_panel="Images",
+        ),
+    ] = None
+    drop_decided: Annotated[
+        bool,
+        typer.Option(
+            "--drop-decided",
+            help="With decided: methods certainly worse are computed no further.",
+            rich_help_panel="Images",
+        ),
+    ] = False
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR|FILE.json",
+            help="Where the objects are: masks, VOC boxes or a COCO file.",
+            rich_help_panel="Images",
+        ),
+    ] = None
+    pointing_margin: Annotated[
+        int | None,
+        typer.Option(
+            help="Around the object, in pointing_game.  [default: 15]",
+            rich_help_panel="Protocol",
+            metavar="PIXELS",
+        ),
+    ] = None
+    road_removal: Annotated[
+        str | None,
+        typer.Option(
+            help="How ROAD takes pixels out: rank, or released (by percentile).  [default: rank]",
+            rich_help_panel="Protocol",
+            metavar="rank|released",
+        ),
+    ] = None
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PLAN.toml",
+            help="A plan; options given here win.",
+            rich_help_panel="Measurement",
+        ),
+    ] = None
 
 
 class ResolvedPlan(NamedTuple):
@@ -87,7 +257,7 @@ class ResolvedPlan(NamedTuple):
     named: frozenset[str] = frozenset()
 
 
-def default_name(typed: CliPlan) -> str:
+def default_name(typed: PlanOptions) -> str:
     """Return the name of a run from its data, so that the same command goes on with the same run.
 
     Raises:
@@ -118,16 +288,24 @@ def stored_plan(database: Path) -> RunPlan | None:
         return None  # the driver says what is wrong with the file, if anything is
 
 
-def make_plan(typed: CliPlan, stored: RunPlan | None, *, cuda: bool) -> RunPlan:
+def make_plan(typed: PlanOptions, stored: RunPlan | None, *, cuda: bool) -> RunPlan:
     """Return the plan of ``resolve_plan``."""
     return resolve_plan(typed, stored, cuda=cuda).plan
 
 
-def resolve_plan(typed: CliPlan, stored: RunPlan | None, *, cuda: bool) -> ResolvedPlan:
+def resolve_plan(
+    typed: PlanOptions, stored: RunPlan | None, *, cuda: bool, allow_code: bool = False
+) -> ResolvedPlan:
     """Return the plan that is asked for, validated as far as it can be without torch.
 
     Options win over the plan file, and that over the run that is there already; then come the
     defaults.
+
+    Args:
+        typed: the options.
+        stored: the plan of the run that is there already.
+        cuda: whether a GPU computes it.
+        allow_code: whether code that only a plan file names may run.
 
     Raises:
         UsageError: something is missing, unknown or impossible.
@@ -153,25 +331,25 @@ def resolve_plan(typed: CliPlan, stored: RunPlan | None, *, cuda: bool) -> Resol
         raise UsageError(
             "no backbone is named", "for example -b resnet50; list them: camtui backbones"
         )
-    resolver = _resolver(typed, stored)
+    resolver = _resolver(typed, stored, allow=allow_code)
     _resolve(values, resolver)
     plan = validated_plan(values)
     plan = _with_common(plan, typed) if typed.layer or typed.weights or typed.classes else plan
     return ResolvedPlan(plan, frozenset(resolver.named))
 
 
-def _resolver(typed: CliPlan, stored: RunPlan | None) -> Resolver:
+def _resolver(typed: PlanOptions, stored: RunPlan | None, *, allow: bool) -> Resolver:
     """Return the resolver of names to code; code that was typed may run."""
     specs = [
         spec
         for given in (typed.methods, typed.metrics, typed.backbones)
-        for spec in catalog.split_list(list(given))
+        for spec in catalog.split_list(given or [])
     ]
-    keys = [split_backbone(spec).key for spec in catalog.split_list(list(typed.backbones))]
+    keys = [split_backbone(spec).key for spec in catalog.split_list(typed.backbones or [])]
     return Resolver(
         stored=stored.code if stored else (),
         typed=frozenset([*specs, *keys]),
-        allow=typed.allow_code,
+        allow=allow,
     )
 
 
@@ -185,7 +363,7 @@ def _resolve(values: dict[str, Any], resolver: Resolver) -> None:
     values["code"] = resolver.code()
 
 
-def _given(typed: CliPlan) -> dict[str, Any]:
+def _given(typed: PlanOptions) -> dict[str, Any]:
     """Return the options as values of a plan."""
     if typed.demo and typed.data:
         raise UsageError("--demo and --data exclude each other", "leave one of them out")
@@ -206,19 +384,19 @@ def _given(typed: CliPlan) -> dict[str, Any]:
         "until": typed.until,
         "margin": typed.margin,
         "drop_decided": typed.drop_decided or None,
-        "methods": catalog.expand_methods(catalog.split_list(list(typed.methods))) or None,
-        "metrics": catalog.split_list(list(typed.metrics)) or None,
+        "methods": catalog.expand_methods(catalog.split_list(typed.methods or [])) or None,
+        "metrics": catalog.split_list(typed.metrics or []) or None,
     }
     given = {key: value for key, value in values.items() if value is not None}
     if typed.backbones:
         given["backbones"] = [
             _with_typed(parse_backbone(spec), typed)
-            for spec in catalog.split_list(list(typed.backbones))
+            for spec in catalog.split_list(typed.backbones or [])
         ]
     return given
 
 
-def _with_typed(spec: BackboneSpec, typed: CliPlan) -> dict[str, Any]:
+def _with_typed(spec: BackboneSpec, typed: PlanOptions) -> dict[str, Any]:
     """Return a backbone with ``--layer``, ``--weights``, ``--classes`` unless it names its own."""
     own = replace(
         spec,
@@ -231,7 +409,7 @@ def _with_typed(spec: BackboneSpec, typed: CliPlan) -> dict[str, Any]:
     return asdict(own)
 
 
-def _with_common(plan: RunPlan, typed: CliPlan) -> RunPlan:
+def _with_common(plan: RunPlan, typed: PlanOptions) -> RunPlan:
     """Apply ``--layer``, ``--weights``, ``--classes`` to backbones of a default or a file too."""
     if typed.backbones:
         return plan

@@ -30,7 +30,7 @@ TESTED_IN = {
         camtui.payloads.results camtui.payloads.runs""",
     "camtui/cli/commands/test_table.py": "camtui.cli.tables",
     "camtui/cli/test_app.py": """
-        camtui.cli camtui.cli.command camtui.cli.options camtui.cli.run_options""",
+        camtui.cli camtui.cli.command camtui.cli.options""",
     "camtui/figures/test_charts.py": "camtui.cli.commands.figure",
     "camtui/figures/test_report.py": "camtui.cli.commands.report camtui.export.plan_toml",
     "camtui/figures/test_sheet.py": "camtui.cli.commands.image",

@@ -319,7 +319,7 @@ def test_listings_and_completion(here: Place) -> None:
         }
     ]
     assert "of the installed package plugin-of-mine 1.2" in typed("methods").stdout
-    from camtui.cli import completion
+    from camtui import completion
 
     assert completion.methods("plug") == ["plugcam"]
 

@@ -6,12 +6,18 @@ A module of ``camtui.cli.commands`` has one command:
 
     @app.command(cls=Command)
     def status(run: RunArgument = LAST) -> None: ...
+
+Options that go together are a dataclass, whose fields ``grouped`` gives to Typer one by one.
 """
 
 from __future__ import annotations
 
 import gc
-from typing import Any
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -22,6 +28,39 @@ from camtui.cli.help import write_options
 def command_app() -> typer.Typer:
     """Return the Typer application of one command: help and errors are plain text."""
     return typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def grouped(function: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameters that are dataclasses have an option for each of their fields.
+
+    Example:
+        ``grouped(resume)``, of ``def resume(output: OutputOptions, run: RunArgument = LAST)``, is
+        for Typer ``def resume(*, detach: … = False, quiet: … = False, run: RunArgument = LAST)``.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    options: list[Parameter] = []
+    for name, parameter in signature(function).parameters.items():
+        if name in groups:
+            kinds = get_type_hints(hints[name], include_extras=True)
+            options += [
+                Parameter(
+                    f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=kinds[f.name]
+                )
+                for f in fields(hints[name])
+            ]
+        else:
+            options.append(parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[name]))
+
+    @wraps(function)
+    def command(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{one.name: values.pop(one.name) for one in fields(group)})
+        function(**values)
+
+    command.__signature__ = Signature(options)  # type: ignore[attr-defined]  # what inspect reads
+    command.__annotations__ = {one.name: one.annotation for one in options}
+    return command
 
 
 class Command(TyperCommand):

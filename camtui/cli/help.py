@@ -22,11 +22,12 @@ COMMAND_PANELS: Mapping[str, tuple[str, ...]] = {
 }
 """Every command stands under one of these headings; a test holds that."""
 
+_PANELS = ("Images", "Measurement", "The run's file", "Protocol", "Compute", "Output", "Arguments")
 _NO_PANEL = "Options"
 
 
 def write_options(parameters: Iterable[Any], ctx: Any, formatter: Any) -> None:
-    """Write arguments, then the options of each heading, in the order of their first options.
+    """Write arguments, then the options of each heading, in the order of ``_PANELS``.
 
     Args:
         parameters: of a command, in order; ``rich_help_panel`` is an option's heading.
@@ -43,11 +44,10 @@ def write_options(parameters: Iterable[Any], ctx: Any, formatter: Any) -> None:
         else:
             panel = parameter.rich_help_panel or _NO_PANEL
             panels.setdefault(panel, []).append((name, explanation))
-    if _NO_PANEL in panels:  # what belongs nowhere else, --help among it, comes last
-        panels[_NO_PANEL] = panels.pop(_NO_PANEL)
-    for panel, records in panels.items():
-        with formatter.section(panel):
-            formatter.write_dl(records)
+    for panel in (*_PANELS, _NO_PANEL):  # what belongs nowhere else, --help among it, comes last
+        if panel in panels:
+            with formatter.section(panel):
+                formatter.write_dl(panels[panel])
 
 
 def write_commands(commands: Iterable[tuple[str, Any]], formatter: Any) -> None:

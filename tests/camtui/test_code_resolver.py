@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from camtui.code_resolver import Resolver
-from camtui.planning import CliPlan, resolve_plan
+from camtui.planning import PlanOptions, resolve_plan
 from camtui.trust import remember
 from evaluator import catalog
 from evaluator.errors import CodeNotAllowed, Mismatch, UsageError
@@ -34,7 +34,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def plan(*methods: str, stored: RunPlan | None = None, **typed: object) -> RunPlan:
-    asked = CliPlan(data=Path("data"), backbones=("resnet50",), methods=methods, **typed)  # type: ignore[arg-type]
+    asked = PlanOptions(data=Path("data"), backbones=["resnet50"], methods=list(methods), **typed)  # type: ignore[arg-type]
     return resolve_plan(asked, stored, cuda=False).plan
 
 
@@ -79,12 +79,12 @@ def test_a_plan_file_runs_nothing_that_was_not_named_here(here: Path) -> None:
     (here / "plan.toml").write_text(
         'data = "data"\nbackbones = ["resnet50"]\nmethods = ["mine.py:MyCAM"]\n'
     )
-    asked = CliPlan(config=here / "plan.toml")
+    asked = PlanOptions(config=here / "plan.toml")
     with pytest.raises(CodeNotAllowed, match=r"mine\.py:MyCAM"):
         resolve_plan(asked, None, cuda=False)
     assert not (here / "mark").exists()
     assert resolve_plan(
-        CliPlan(config=here / "plan.toml", allow_code=True), None, cuda=False
+        PlanOptions(config=here / "plan.toml"), None, cuda=False, allow_code=True
     ).plan.methods == ("mycam",)
     assert (here / "mark").exists()
 

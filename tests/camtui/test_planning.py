@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from camtui.devices import choose_devices, count_gpus
-from camtui.planning import CliPlan, default_name, make_plan
+from camtui.planning import PlanOptions, default_name, make_plan
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.catalog import TABLE2_METHODS
 from evaluator.errors import UsageError
 
 
 def test_the_demo_needs_nothing_else() -> None:
-    plan = make_plan(CliPlan(demo=True), None, cuda=False)
+    plan = make_plan(PlanOptions(demo=True), None, cuda=False)
     assert [backbone.key for backbone in plan.backbones] == [
         "efficientnet_lite0",
         "efficientnet_lite1",
@@ -24,17 +24,17 @@ def test_the_demo_needs_nothing_else() -> None:
     ]
     assert set(plan.methods) == {*TABLE2_METHODS, "cam"} - {"scorecam"}
     assert (plan.demo, plan.precision) == (True, "fp32")
-    assert default_name(CliPlan(demo=True)) == "demo"
+    assert default_name(PlanOptions(demo=True)) == "demo"
 
 
 def test_options_of_backbones_and_methods(tmp_path: Path) -> None:
-    typed = CliPlan(
+    typed = PlanOptions(
         data=tmp_path,
-        backbones=("resnet50,vgg16:layer=features.29",),
-        methods=("gradcam,scorecam:variant=cic", "gradcam"),
+        backbones=["resnet50,vgg16:layer=features.29"],
+        methods=["gradcam,scorecam:variant=cic", "gradcam"],
         layer="layer3",
         weights="random:1",
-        metrics=("all",),
+        metrics=["all"],
     )
     plan = make_plan(typed, None, cuda=True)
     assert plan.backbones == (
@@ -51,31 +51,31 @@ def test_options_win_over_the_file_and_that_over_defaults(tmp_path: Path) -> Non
     config.write_text(
         'data = "images"\nbackbones = ["resnet18"]\nmethods = ["gradcam"]\nseed = 3\nlimit = 5\n'
     )
-    plan = make_plan(CliPlan(config=config, seed=4), None, cuda=False)
+    plan = make_plan(PlanOptions(config=config, seed=4), None, cuda=False)
     assert (plan.data, plan.seed, plan.limit) == (str(tmp_path / "images"), 4, 5)
-    assert default_name(CliPlan(config=config)) == "plan"
+    assert default_name(PlanOptions(config=config)) == "plan"
     config.write_text("data = ")
     with pytest.raises(UsageError, match="is not TOML"):
-        make_plan(CliPlan(config=config), None, cuda=False)
+        make_plan(PlanOptions(config=config), None, cuda=False)
     config.write_text("dat = 1")
     with pytest.raises(UsageError, match="a plan has no 'dat'"):
-        make_plan(CliPlan(config=config, backbones=("resnet18",)), None, cuda=False)
+        make_plan(PlanOptions(config=config, backbones=["resnet18"]), None, cuda=False)
 
 
 def test_a_run_that_is_there_decides_what_is_not_typed(tmp_path: Path) -> None:
     stored = make_plan(
-        CliPlan(data=tmp_path, backbones=("resnet18",), methods=("gradcam",), seed=7, limit=9),
+        PlanOptions(data=tmp_path, backbones=["resnet18"], methods=["gradcam"], seed=7, limit=9),
         None,
         cuda=True,
     )
-    extended = make_plan(CliPlan(methods=("layercam",)), stored, cuda=False)
+    extended = make_plan(PlanOptions(methods=["layercam"]), stored, cuda=False)
     assert (extended.methods, extended.seed, extended.precision, extended.limit) == (
         ("layercam",),
         7,
         "mixed",
         9,
     )
-    whole = make_plan(CliPlan(data=tmp_path, backbones=("resnet18",)), stored, cuda=False)
+    whole = make_plan(PlanOptions(data=tmp_path, backbones=["resnet18"]), stored, cuda=False)
     assert (whole.methods, whole.seed, whole.limit) == (("gradcam",), 7, None)
 
 
@@ -84,16 +84,16 @@ def test_a_run_that_is_there_decides_what_is_not_typed(tmp_path: Path) -> None:
     [("imagenet/val", "imagenet-val"), ("my images", "my-images"), ("x/Train", "x-Train")],
 )
 def test_the_name_comes_from_the_data(tmp_path: Path, folder: str, name: str) -> None:
-    assert default_name(CliPlan(data=tmp_path / folder)) == name
+    assert default_name(PlanOptions(data=tmp_path / folder)) == name
 
 
 def test_what_is_missing_or_contradicts() -> None:
     with pytest.raises(UsageError, match="no images are named"):
-        default_name(CliPlan())
+        default_name(PlanOptions())
     with pytest.raises(UsageError, match="no backbone is named"):
-        make_plan(CliPlan(data=Path("/x")), None, cuda=False)
+        make_plan(PlanOptions(data=Path("/x")), None, cuda=False)
     with pytest.raises(UsageError, match="exclude each other"):
-        make_plan(CliPlan(data=Path("/x"), demo=True), None, cuda=False)
+        make_plan(PlanOptions(data=Path("/x"), demo=True), None, cuda=False)
 
 
 def test_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

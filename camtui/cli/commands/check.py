@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from camtui import completion
 from camtui.child import ChildEnded, ask
-from camtui.cli import completion
 from camtui.cli.command import Command, command_app, run_command
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption

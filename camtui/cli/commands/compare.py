@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camtui.cli import completion
+from camtui import completion
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_error, print_json, print_message, stdout_console
 from camtui.cli.options import DigitsOption, JsonOption

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from camtui.cli import completion
+from camtui import completion
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption

@@ -7,20 +7,9 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command import Command, command_app
+from camtui.cli.command import Command, command_app, grouped
 from camtui.cli.console import print_message
-from camtui.cli.options import (
-    ByOption,
-    CellFilterOption,
-    DigitsOption,
-    ForceOption,
-    IntervalsOption,
-    LongOption,
-    PivotOption,
-    RunArgument,
-    SortOption,
-    TableSelection,
-)
+from camtui.cli.options import ForceOption, RunArgument, TableSelection
 from camtui.cli.tables import export_request, progress_of, to_stdout
 from camtui.runs import LAST, open_run
 from evaluator.errors import UsageError
@@ -41,14 +30,9 @@ app = command_app()
 
 
 @app.command(cls=Command)
+@grouped
 def export(
-    pivot: PivotOption = "",
-    long: LongOption = False,
-    by: ByOption = "",
-    filter_: CellFilterOption = "",
-    sort: SortOption = "",
-    digits: DigitsOption = 2,
-    ci: IntervalsOption = False,
+    selected: TableSelection,
     run: RunArgument = LAST,
     form: Annotated[
         str,
@@ -88,9 +72,6 @@ def export(
             f"no format known for '{printable(output)}'",
             f"add -f, one of {', '.join(_SUFFIXES.values())}",
         )
-    selected = TableSelection(
-        pivot=pivot, long=long, by=by, filter=filter_, sort=sort, digits=digits, ci=ci
-    )
     request = export_request(form, selected, per_image=per_image)
     reader = open_run(run)
     if verify:

@@ -6,42 +6,25 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command import Command, command_app
+from camtui.cli.command import Command, command_app, grouped
 from camtui.cli.options import (
     AllowCodeOption,
-    ComputeOptions,
-    DetachOption,
-    DeviceOption,
-    ExecutorOption,
-    ForegroundOption,
-    GpusPerWorkerOption,
-    JsonOption,
-    NoWatchOption,
     OutputOptions,
-    QuietOption,
-    RayAddressOption,
     RunArgument,
-    WorkersOption,
 )
 from camtui.cli.run_start import driver_settings, start_run, stored_request
+from camtui.executors import ComputeOptions, compute_settings
 from camtui.runs import LAST, find_run
 
 app = command_app()
 
 
 @app.command(cls=Command)
+@grouped
 def retry(
     ctx: typer.Context,
-    device: DeviceOption = None,
-    workers: WorkersOption = None,
-    executor: ExecutorOption = "local",
-    ray_address: RayAddressOption = None,
-    gpus_per_worker: GpusPerWorkerOption = None,
-    detach: DetachOption = False,
-    foreground: ForegroundOption = False,
-    no_watch: NoWatchOption = False,
-    quiet: QuietOption = False,
-    json: JsonOption = False,
+    compute: ComputeOptions,
+    output: OutputOptions,
     run: RunArgument = LAST,
     failed: Annotated[
         bool,
@@ -57,11 +40,7 @@ def retry(
 
     Example: camtui retry val --failed
     """
-    compute = ComputeOptions(device, workers, executor, ray_address, gpus_per_worker)
-    output = OutputOptions(
-        detach=detach, foreground=foreground, no_watch=no_watch, quiet=quiet, json=json
-    )
-    settings = driver_settings(compute.settings())
+    settings = driver_settings(compute_settings(compute))
     start_run(
         ctx,
         stored_request(

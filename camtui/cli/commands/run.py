@@ -8,58 +8,15 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command import Command, command_app
+from camtui.cli.command import Command, command_app, grouped
 from camtui.cli.console import print_message
 from camtui.cli.more_images import confirm_more_images
-from camtui.cli.options import (
-    AllowCodeOption,
-    BackbonesOption,
-    ComputeOptions,
-    DetachOption,
-    DeviceOption,
-    ExecutorOption,
-    ForegroundOption,
-    GpusPerWorkerOption,
-    JsonOption,
-    MaxFailuresOption,
-    NoWatchOption,
-    OnFinishOption,
-    OutputOptions,
-    QuietOption,
-    RayAddressOption,
-    WorkersOption,
-)
-from camtui.cli.run_options import (
-    AllImagesOption,
-    ClassesOption,
-    ConfigOption,
-    CurveStepsOption,
-    DataFolderOption,
-    DemoOption,
-    DropDecidedOption,
-    InsertionStartOption,
-    LabelsOption,
-    LayerOption,
-    LimitOption,
-    MarginOption,
-    MethodsOption,
-    MetricsOption,
-    PointingMarginOption,
-    PrecisionOption,
-    ResizeOption,
-    RoadRemovalOption,
-    RunFileOption,
-    RunNameOption,
-    SeedOption,
-    TargetOption,
-    TruthOption,
-    UntilOption,
-    WeightsOption,
-)
+from camtui.cli.options import AllowCodeOption, MaxFailuresOption, OnFinishOption, OutputOptions
 from camtui.cli.run_start import driver_settings, start_run
 from camtui.devices import on_cuda
+from camtui.executors import ComputeOptions, compute_settings
 from camtui.plan_diff import plan_diff
-from camtui.planning import CliPlan, default_name, resolve_plan, stored_plan
+from camtui.planning import PlanOptions, default_name, resolve_plan, stored_plan
 from camtui.runs import reference, run_path
 from camtui.trust import allowed_of
 from evaluator.errors import UsageError
@@ -71,45 +28,38 @@ app = command_app()
 
 
 @app.command(cls=Command)
+@grouped
 def run(
     ctx: typer.Context,
-    data: DataFolderOption = None,
-    demo: DemoOption = False,
-    backbone: BackbonesOption = None,
-    method: MethodsOption = None,
-    metric: MetricsOption = None,
-    limit: LimitOption = None,
-    name: RunNameOption = None,
-    db: RunFileOption = None,
-    precision: PrecisionOption = None,
-    seed: SeedOption = None,
-    target: TargetOption = None,
-    resize: ResizeOption = None,
-    layer: LayerOption = None,
-    weights: WeightsOption = None,
-    classes: ClassesOption = None,
-    labels: LabelsOption = None,
-    curve_steps: CurveStepsOption = None,
-    insertion_start: InsertionStartOption = None,
-    until: UntilOption = None,
-    margin: MarginOption = None,
-    drop_decided: DropDecidedOption = False,
-    truth: TruthOption = None,
-    pointing_margin: PointingMarginOption = None,
-    road_removal: RoadRemovalOption = None,
-    everything: AllImagesOption = False,
-    config: ConfigOption = None,
+    typed: PlanOptions,
+    *,
     allow_code: AllowCodeOption = False,
-    device: DeviceOption = None,
-    workers: WorkersOption = None,
-    executor: ExecutorOption = "local",
-    ray_address: RayAddressOption = None,
-    gpus_per_worker: GpusPerWorkerOption = None,
-    detach: DetachOption = False,
-    foreground: ForegroundOption = False,
-    no_watch: NoWatchOption = False,
-    quiet: QuietOption = False,
-    json: JsonOption = False,
+    compute: ComputeOptions,
+    output: OutputOptions,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the run; default: the data folder's, so the same command goes on.",
+            rich_help_panel="The run's file",
+            metavar="NAME",
+        ),
+    ] = None,
+    db: Annotated[
+        Path | None,
+        typer.Option(
+            help="The run's file, where it shall not lie with the others.",
+            rich_help_panel="The run's file",
+            metavar="FILE.db",
+        ),
+    ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Every image, where the run that is there has fewer.",
+            rich_help_panel="Images",
+        ),
+    ] = False,
     batch_size: Annotated[
         str,
         typer.Option(
@@ -134,42 +84,13 @@ def run(
 
     Example: camtui run --data /data/imagenet/val -b resnet50,vgg16 -m gradcam,scorecam
     """
-    typed = CliPlan(
-        data=data,
-        demo=demo,
-        backbones=tuple(backbone or ()),
-        methods=tuple(method or ()),
-        metrics=tuple(metric or ()),
-        config=config,
-        limit=limit,
-        labels=labels,
-        seed=seed,
-        target=target,
-        resize=resize,
-        layer=layer,
-        weights=weights,
-        classes=classes,
-        precision=precision,
-        curve_steps=curve_steps,
-        insertion_start=insertion_start,
-        truth=truth,
-        pointing_margin=pointing_margin,
-        road_removal=road_removal,
-        until=until,
-        margin=margin,
-        drop_decided=drop_decided,
-        allow_code=allow_code,
-    )
     path = _database(db, name, typed)
     stored = stored_plan(path)
-    compute = ComputeOptions(device, workers, executor, ray_address, gpus_per_worker).settings()
+    on = compute_settings(compute)
     settings = driver_settings(
-        compute,
-        batch_size=_batch_size(batch_size),
-        max_failures=max_failures,
-        on_finish=on_finish,
+        on, batch_size=_batch_size(batch_size), max_failures=max_failures, on_finish=on_finish
     )
-    plan, named = resolve_plan(typed, stored, cuda=on_cuda(compute.devices))
+    plan, named = resolve_plan(typed, stored, cuda=on_cuda(on.devices), allow_code=allow_code)
     code = (extended(stored, plan) if stored else plan).code
     allowed = allowed_of(code, "the same command with", allow=allow_code, named=named)
     request = RunRequest(
@@ -183,18 +104,15 @@ def run(
     if dry_run:
         from camtui.cli.dry_run import print_dry_run
 
-        print_dry_run(request, stored, as_json=json)
+        print_dry_run(request, stored, as_json=output.json)
         return
     plan = confirm_more_images(plan, stored, path, everything=everything)
-    if not quiet:
+    if not output.quiet:
         _print_changes(typed, plan, stored, path)
-    output = OutputOptions(
-        detach=detach, foreground=foreground, no_watch=no_watch, quiet=quiet, json=json
-    )
     start_run(ctx, replace(request, plan=plan), output)
 
 
-def _print_changes(typed: CliPlan, plan: RunPlan, stored: RunPlan | None, path: Path) -> None:
+def _print_changes(typed: PlanOptions, plan: RunPlan, stored: RunPlan | None, path: Path) -> None:
     """Print what a demo leaves out, and what is added to a run that is there already."""
     if typed.demo and not (stored or typed.methods):
         print_message(
@@ -206,7 +124,7 @@ def _print_changes(typed: CliPlan, plan: RunPlan, stored: RunPlan | None, path: 
         print_message(f"{reference(path)} is there already: {'; '.join(changes)}")
 
 
-def _database(db: Path | None, name: str | None, typed: CliPlan) -> Path:
+def _database(db: Path | None, name: str | None, typed: PlanOptions) -> Path:
     if db is None:
         return run_path(name or default_name(typed))
     if db.suffix != ".db":

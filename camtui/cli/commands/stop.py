@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli import completion
+from camtui import completion
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import confirm, print_message
 from camtui.cli.options import YesOption

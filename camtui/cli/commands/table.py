@@ -6,19 +6,9 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command import Command, command_app
+from camtui.cli.command import Command, command_app, grouped
 from camtui.cli.console import stdout_console
-from camtui.cli.options import (
-    ByOption,
-    CellFilterOption,
-    DigitsOption,
-    IntervalsOption,
-    LongOption,
-    PivotOption,
-    RunArgument,
-    SortOption,
-    TableSelection,
-)
+from camtui.cli.options import RunArgument, TableSelection
 from camtui.cli.tables import export_request, to_stdout
 from camtui.runs import LAST, open_run
 
@@ -26,14 +16,9 @@ app = command_app()
 
 
 @app.command(cls=Command)
+@grouped
 def table(
-    pivot: PivotOption = "",
-    long: LongOption = False,
-    by: ByOption = "",
-    filter_: CellFilterOption = "",
-    sort: SortOption = "",
-    digits: DigitsOption = 2,
-    ci: IntervalsOption = False,
+    selected: TableSelection,
     run: RunArgument = LAST,
     form: Annotated[
         str,
@@ -51,9 +36,6 @@ def table(
 
     Example: camtui table val --sort adcc --ci
     """
-    selected = TableSelection(
-        pivot=pivot, long=long, by=by, filter=filter_, sort=sort, digits=digits, ci=ci
-    )
     request = export_request("plain" if form == "table" else form, selected)
     reader = open_run(run)
     if form == "table":

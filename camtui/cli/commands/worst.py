@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from camtui.cli import completion
+from camtui import completion
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, stdout_console
 from camtui.cli.options import JsonOption, RunArgument

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.executors import RayOptions, compute_settings
+from camtui.executors import ComputeOptions, compute_settings
 from evaluator.errors import UsageError
 from evaluator.execution.ray_actor import RayWorker, sample_of
 from evaluator.execution.ray_shares import NodeRoom, Share, share_out
@@ -81,32 +81,34 @@ def test_ray_is_absent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        RayOptions("slurm"),
-        RayOptions("local", "auto"),
-        RayOptions("local", None, 0.5),
-        RayOptions("ray", None, -1.0),
-        RayOptions("ray", None, 1.5),
+        ComputeOptions(executor="slurm"),
+        ComputeOptions(executor="local", ray_address="auto"),
+        ComputeOptions(executor="local", gpus_per_worker=0.5),
+        ComputeOptions(executor="ray", gpus_per_worker=-1.0),
+        ComputeOptions(executor="ray", gpus_per_worker=1.5),
     ],
 )
-def test_options_that_make_no_sense(options: RayOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_that_make_no_sense(
+    options: ComputeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("evaluator.execution.ray_cluster.require_ray", lambda: None)
     with pytest.raises(UsageError):
-        compute_settings(None, None, options)
+        compute_settings(options)
 
 
 def test_options_of_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evaluator.execution.ray_cluster.require_ray", lambda: None)
-    assert compute_settings("cpu", 3, RayOptions("ray")) == (("cpu",), RaySettings("", 3, 1.0))
-    assert compute_settings(None, None, RayOptions("ray", "auto", 0.5)) == (
+    assert compute_settings(ComputeOptions("cpu", 3, "ray")) == (("cpu",), RaySettings("", 3, 1.0))
+    assert compute_settings(ComputeOptions(None, None, "ray", "auto", 0.5)) == (
         ("cuda",),
         RaySettings("auto", None, 0.5),
     )
-    assert compute_settings(None, None, RayOptions("ray", "auto", 0.0)) == (
+    assert compute_settings(ComputeOptions(None, None, "ray", "auto", 0.0)) == (
         ("cpu",),
         RaySettings("auto", None, 0.0),
     )
     with pytest.raises(UsageError):
-        compute_settings("cuda:1", None, RayOptions("ray"))
+        compute_settings(ComputeOptions("cuda:1", None, "ray"))
 
 
 def test_a_request_for_ray_travels(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from camtui.cli import main
-from camtui.cli.completion import methods
+from camtui.completion import methods
 from evaluator.methods import all_methods
 from tests.camtui.cli.support import ask, home
 from tests.evaluator.execution.support import camtui
