@@ -10,12 +10,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from sqlite_utils import Database
+
 from evaluator.errors import StoreError, UsageError
 from evaluator.store import schema, sealing
 from evaluator.store.disk_space import is_full
 from evaluator.store.files import beside, open_own, real
 from evaluator.store.identity import refuse_foreign
-from evaluator.store.sqlite_library import Database
 from evaluator.text import printable
 
 
