@@ -20,7 +20,7 @@ from evaluator.store.readonly import DAMAGE
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.payloads.runs import StatusPayload, UntilPayload
+    from camtui.payloads import StatusPayload, UntilPayload
 
 
 EffectiveState = Literal[

@@ -20,7 +20,7 @@ import typer
 
 from camtui.cli.app import app
 from camtui.export import records
-from camtui.payloads.schemas import PAYLOADS, schema_of
+from camtui.schemas import PAYLOADS, schema_of
 from evaluator.store import schema
 
 PINNED = Path(__file__).parent / "data" / "public_surface.txt"

@@ -22,7 +22,7 @@ from evaluator import catalog
 if TYPE_CHECKING:
     from camtui.compare import CellDifference, RunComparison
     from camtui.paper import AgainstPaper, PaperComparison
-    from camtui.payloads.comparisons import ComparisonPayload, PaperCellPayload
+    from camtui.payloads import ComparisonPayload, PaperCellPayload
     from evaluator.store.reader import RunReader
 
 

@@ -13,7 +13,7 @@ from evaluator.text import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from camtui.payloads.runs import ErrorPayload
+    from camtui.payloads import ErrorPayload
 
 
 def has_screen() -> bool:

@@ -30,7 +30,7 @@ from evaluator.text import counted, printable
 from evaluator.truth.folder import planned_truth
 
 if TYPE_CHECKING:
-    from camtui.payloads.runs import DryRunPayload
+    from camtui.payloads import DryRunPayload
 
 
 def print_dry_run(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> None:

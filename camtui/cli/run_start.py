@@ -28,7 +28,7 @@ from evaluator.text import printable
 
 if TYPE_CHECKING:
     from camtui.launch import LaunchedRun
-    from camtui.payloads.runs import HandoffPayload
+    from camtui.payloads import HandoffPayload
 
 
 def driver_settings(compute: ComputeSettings, **others: Any) -> DriverSettings:

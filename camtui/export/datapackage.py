@@ -13,7 +13,7 @@ from camtui.export.parquet import kind
 from evaluator.catalog import known_metrics
 
 if TYPE_CHECKING:
-    from camtui.payloads.runs import RunPayload
+    from camtui.payloads import RunPayload
 
 
 NAME = "datapackage.json"

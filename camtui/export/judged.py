@@ -13,7 +13,7 @@ from camtui.format.plain import plain_text
 if TYPE_CHECKING:
     from camtui.judging.bootstrap import Estimate
     from camtui.judging.judgement import Judgement, JudgeOptions
-    from camtui.payloads.judgements import EstimatePayload, JudgementPayload, JudgementsPayload
+    from camtui.payloads import EstimatePayload, JudgementPayload, JudgementsPayload
     from evaluator.store.reader import RunReader
 
 FORMS = ("plain", "md", "latex")

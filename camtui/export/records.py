@@ -17,9 +17,16 @@ from evaluator.statistics import Mean
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.payloads.common import Channels, Cut, PreprocessingPayload
-    from camtui.payloads.results import CellPayload, MeanPayload, SummaryPayload
-    from camtui.payloads.runs import LoadedBackbonePayload, RunPayload
+    from camtui.payloads import (
+        CellPayload,
+        Channels,
+        Cut,
+        LoadedBackbonePayload,
+        MeanPayload,
+        PreprocessingPayload,
+        RunPayload,
+        SummaryPayload,
+    )
     from evaluator.store.reader import RunReader
 
 SCHEMA_VERSION: Final = 1

@@ -22,7 +22,7 @@ from evaluator.references import installed
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.payloads.catalog import BackbonePayload, BackbonesPayload
+    from camtui.payloads import BackbonePayload, BackbonesPayload
 
 
 app = command_app()

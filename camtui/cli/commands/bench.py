@@ -21,7 +21,7 @@ from evaluator.errors import RunFailed, UsageError
 from evaluator.plan import RunPlan
 
 if TYPE_CHECKING:
-    from camtui.payloads.catalog import BenchedBackbonePayload, BenchPayload
+    from camtui.payloads import BenchedBackbonePayload, BenchPayload
 
 
 PROTOCOL_IMAGES = 50_000

@@ -20,7 +20,7 @@ from evaluator.references import as_spec, installed
 from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
-    from camtui.payloads.catalog import CheckPayload, RulePayload
+    from camtui.payloads import CheckPayload, RulePayload
 
 
 app = command_app()

@@ -21,7 +21,7 @@ from evaluator.text import printable
 if TYPE_CHECKING:
     from camtui.compare import RunComparison
     from camtui.format import Table
-    from camtui.payloads.comparisons import (
+    from camtui.payloads import (
         ComparisonsPayload,
         PaperComparisonPayload,
     )

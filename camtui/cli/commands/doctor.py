@@ -18,7 +18,7 @@ from evaluator.backbones import torch_checkpoints
 from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
-    from camtui.payloads.runs import RunCheckPayload
+    from camtui.payloads import RunCheckPayload
 
 
 app = command_app()

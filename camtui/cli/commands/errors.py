@@ -15,7 +15,7 @@ from camtui.runs import open_run
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.payloads.results import FailurePayload, FailuresPayload
+    from camtui.payloads import FailurePayload, FailuresPayload
     from evaluator.store.reader import RunReader
 
 

@@ -21,7 +21,7 @@ from evaluator.store.lock import lock_holder
 from evaluator.text import did_you_mean, printable
 
 if TYPE_CHECKING:
-    from camtui.payloads.runs import EventLevel, EventPayload
+    from camtui.payloads import EventLevel, EventPayload
 
 
 _LEVELS = ("info", "warning", "error")

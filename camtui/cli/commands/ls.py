@@ -19,7 +19,7 @@ from evaluator.errors import CamtuiError, NotFound
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.payloads.runs import ListedRunPayload, RunsPayload
+    from camtui.payloads import ListedRunPayload, RunsPayload
 
 
 app = command_app()

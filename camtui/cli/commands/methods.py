@@ -12,7 +12,7 @@ from evaluator.references import installed
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.payloads.catalog import InstalledPayload, MethodPayload, MethodsPayload
+    from camtui.payloads import InstalledPayload, MethodPayload, MethodsPayload
 
 
 _TYPICAL_CHANNELS = 2048

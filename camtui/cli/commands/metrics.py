@@ -13,7 +13,7 @@ from evaluator.references import installed
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.payloads.catalog import InstalledPayload, MetricPayload, MetricsPayload
+    from camtui.payloads import InstalledPayload, MetricPayload, MetricsPayload
 
 
 app = command_app()

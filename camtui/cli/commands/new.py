@@ -19,7 +19,7 @@ from evaluator.text import printable
 from evaluator.user_code_facts import KEY
 
 if TYPE_CHECKING:
-    from camtui.payloads.catalog import NewFilesPayload
+    from camtui.payloads import NewFilesPayload
 
 
 _TEMPLATES = Path(__file__).parents[2] / "templates"

@@ -28,7 +28,7 @@ def schema(
 
     Example: camtui schema status
     """
-    from camtui.payloads.schemas import PAYLOADS, schema_of, title
+    from camtui.schemas import PAYLOADS, schema_of, title
 
     if not name:
         for known in PAYLOADS:

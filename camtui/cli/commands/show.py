@@ -15,7 +15,7 @@ from camtui.runs import open_run
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.payloads.runs import LoadedBackbonePayload, ShownRunPayload, StageTimingPayload
+    from camtui.payloads import LoadedBackbonePayload, ShownRunPayload, StageTimingPayload
     from evaluator.store.reader import RunReader
 
 

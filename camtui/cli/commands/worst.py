@@ -18,7 +18,7 @@ from evaluator.text import printable
 
 if TYPE_CHECKING:
     from camtui.format import Table
-    from camtui.payloads.results import WorstImagePayload, WorstPayload
+    from camtui.payloads import WorstImagePayload, WorstPayload
     from evaluator.records import Cell
     from evaluator.store.reader import RunReader
 

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from camtui.payloads.schemas import schema_of
+from camtui.schemas import schema_of
 from evaluator.store.reader import RunReader
 from tests.camtui.export.support import ODD, per_image, written
 
