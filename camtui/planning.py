@@ -15,6 +15,7 @@ from evaluator.backbone_spec import DEFAULT_WEIGHTS, BackboneSpec, parse_backbon
 from evaluator.backbones import families, local_weights, split_backbone
 from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.images import demo_root
+from evaluator.label_file import Listing
 from evaluator.methods import all_methods
 from evaluator.plan import RunPlan
 from evaluator.plan_validation import validated_plan
@@ -116,6 +117,17 @@ def stored_plan(database: Path) -> RunPlan | None:
             return reader.plan()
     except (NotFound, StoreError):
         return None  # the driver says what is wrong with the file, if anything is
+
+
+def stored_listing(database: Path) -> Listing | None:
+    """Return how the images of the run that is there were found, ``None`` where there is none."""
+    from evaluator.store.reader import RunReader
+
+    try:
+        with RunReader(database) as reader:
+            return reader.listing()
+    except (NotFound, StoreError):
+        return None
 
 
 def make_plan(typed: CliPlan, stored: RunPlan | None, *, cuda: bool) -> RunPlan:

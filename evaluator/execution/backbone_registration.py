@@ -95,7 +95,7 @@ class BackboneRegistration:
         size = f"{loaded.channels}×{loaded.height}×{loaded.width}"
         self._journal.event("info", f"loaded {name}: {loaded.weights}, {loaded.layer} {size}")
         if len(self.loaded) == 1:
-            self.labelling = self._labels.check_labels(position)
+            self.labelling = self._labels.check_labels()
         self._labels.check_classes()
         return True
 

@@ -200,8 +200,7 @@ def _shape(plan: RunPlan, reader: RunReader) -> str:
 def _remarks(prepared: PreparedRun) -> Iterator[tuple[str, str]]:
     """Level and text of what is to be said about the images when a session begins."""
     plan, manifest, before = prepared
-    if warning := manifest.warning():
-        yield "warning", warning
+    yield from manifest.remarks()
     if before and before.plan.labels and before.plan.labels != plan.labels:
         yield (
             "info",

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from evaluator import catalog
 from evaluator.errors import StoreError, UsageError
+from evaluator.label_file import Listing
 from evaluator.plan import RunPlan
 from evaluator.records import (
     NO_TRUTH,
@@ -35,7 +36,10 @@ from evaluator.store.readonly import CACHE_KIB, DAMAGE, ReadOnlyFile
 from evaluator.store.rows import Rows
 from evaluator.text import printable
 
-__all__ = ["ConvergencePoint", "RankedImage", "RunReader"]
+__all__ = ["LABELS", "ConvergencePoint", "RankedImage", "RunReader"]
+
+LABELS = "labels"
+"""The key of the hash of the file of labels among the run's versions."""
 
 
 class RunReader:
@@ -128,6 +132,12 @@ class RunReader:
     def manifest_sha256(self) -> str:
         """Identity of the data set: every path and size, whatever the limit."""
         return str(self.file.one("SELECT manifest_sha256 FROM run")[0])
+
+    def listing(self) -> Listing:
+        """How its images and labels were found."""
+        info = self.info()
+        labels, sha256 = self.plan().labels, info.versions.get(LABELS, "")
+        return Listing(self.manifest_sha256(), info.image_count, labels, sha256)
 
     def backbones(self) -> dict[str, LoadedBackbone | None]:
         """Backbones by name, in the plan's order; ``None`` until one has been loaded once."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,9 @@ from evaluator.images import (
     demo_root,
     find_images,
     folder_of,
-    imagenet_wnids,
-    labels_by_class_name,
     planned_images,
 )
 from evaluator.plan_validation import validated_plan
-from tests.shared import SHARED
 
 
 def write(root: Path, *names: str | bytes) -> Path:
@@ -35,21 +31,6 @@ def paths(root: Path, *, seed: int = 0, limit: int | None = None) -> list[bytes]
     return [image.path for image in find_images(root, seed=seed, limit=limit).images]
 
 
-def test_a_thousand_classes_by_sorted_id() -> None:
-    wnids = imagenet_wnids()
-    assert len(wnids) == 1000
-    assert (wnids["n01440764"], wnids["n01443537"], wnids["n15075141"]) == (0, 1, 999)
-    assert list(wnids.values()) == list(range(1000))
-
-
-@pytest.mark.skipif(
-    not (SHARED / "imagenet-wnids.txt").is_file(),
-    reason="the shared list of ids is not beside the checkout",
-)
-def test_the_packaged_list_is_the_shared_one() -> None:
-    assert sorted((SHARED / "imagenet-wnids.txt").read_text().split()) == list(imagenet_wnids())
-
-
 def test_files_that_are_named_like_images_at_any_depth(tmp_path: Path) -> None:
     write(
         tmp_path,
@@ -58,10 +39,9 @@ def test_files_that_are_named_like_images_at_any_depth(tmp_path: Path) -> None:
         "c/d.png",
         "c/e/f.webp",
         "c/readme.md",
-        ".hidden.jpg",
         "noextension",
     )
-    assert sorted(paths(tmp_path)) == [b".hidden.jpg", b"a.JPEG", b"c/d.png", b"c/e/f.webp"]
+    assert sorted(paths(tmp_path)) == [b"a.JPEG", b"c/d.png", b"c/e/f.webp"]
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
@@ -153,74 +133,6 @@ def test_class_folders_are_labelled_by_id_not_by_rank(tmp_path: Path) -> None:
         b"other/c.png": None,
         b"flat.png": None,
     }
-
-
-def test_labels_of_a_file(tmp_path: Path) -> None:
-    write(tmp_path, "a.png", "deep/b.png", "c.png", "d.png")
-    file = tmp_path / "labels.csv"
-    file.write_text(
-        "image,label\na.png,n15075141\nb.png, 17\n\nelsewhere.png,3\nc.png,0\n", encoding="utf-8"
-    )
-    assert labels(tmp_path, file) == {b"a.png": 999, b"deep/b.png": 17, b"c.png": 0, b"d.png": None}
-
-
-def test_labels_of_a_file_from_a_spreadsheet(tmp_path: Path) -> None:
-    write(tmp_path, "a.png")
-    file = tmp_path / "labels.csv"
-    file.write_bytes(b"\xef\xbb\xbfimage,label\r\na.png,5\r\n")
-    assert labels(tmp_path, file) == {b"a.png": 5}
-
-
-def test_labels_of_names_that_are_not_utf8(tmp_path: Path) -> None:
-    write(tmp_path, b"a\xff.png")
-    (tmp_path / "labels.csv").write_bytes(b"a\xff.png,5\n")
-    assert labels(tmp_path, tmp_path / "labels.csv") == {b"a\xff.png": 5}
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"a.png,dog\n", "line 1: no class index or ImageNet id"),
-        (b"image,label\na.png\n", "line 2: no class index"),
-        (b"a.png,-1\n", "line 1: no class index"),
-        (b"z.png,1\n", "names none of the 1 images"),
-        (b"", "names none of the 1 images"),
-        (b'"' + b"x" * 200_000 + b"\n", "is not a csv"),
-        (b"\x89PNG\r\n\x1a\n", "no class index"),
-    ],
-)
-def test_labels_that_cannot_be_used(tmp_path: Path, content: bytes, message: str) -> None:
-    write(tmp_path, "a.png")
-    (tmp_path / "labels.csv").write_bytes(content)
-    with pytest.raises(UsageError) as caught:
-        labels(tmp_path, tmp_path / "labels.csv")
-    assert message in caught.value.message
-
-
-def test_labels_that_are_not_there(tmp_path: Path) -> None:
-    write(tmp_path, "a.png")
-    for file in (tmp_path / "none.csv", tmp_path):
-        with pytest.raises(UsageError, match="cannot read the labels"):
-            labels(tmp_path, file)
-
-
-@pytest.mark.parametrize(
-    ("folders", "expected"),
-    [
-        (["Great White_shark", "tench"], {"Great White_shark": 1, "tench": 0}),
-        (["tench", "unheard of"], {"tench": 0}),
-        (["x", "y", "z"], {"x": 0, "y": 1, "z": 2}),
-        (["x", "y"], {}),
-        (["tench", "x", "y"], {"tench": 0}),
-    ],
-)
-def test_other_folder_names(folders: Iterable[str], expected: dict[str, int]) -> None:
-    """By class name; by rank only if there are exactly as many folders as classes and no name fits;
-    else unknown.
-    """
-    assert (
-        labels_by_class_name(set(folders), ("tench", "great white shark", "goldfish")) == expected
-    )
 
 
 # -- what is asked for wrongly

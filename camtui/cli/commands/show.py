@@ -76,6 +76,7 @@ def _about(reader: RunReader) -> Iterator[str]:
         f"data        {plan.data}{f', first {plan.limit}' if plan.limit else ''}, "
         f"order of seed {plan.seed}"
     )
+    yield from _said_of_images(reader)
     for name, loaded in run["backbones"].items():
         yield f"backbone    {name}: {_backbone(loaded) if loaded else 'not loaded yet'}"
     yield f"methods     {', '.join(plan.methods)}"
@@ -90,6 +91,18 @@ def _about(reader: RunReader) -> Iterator[str]:
         yield from (f"            {verdict}" for verdict in look.verdicts)
     if plan.curves:
         yield f"curves      {plan.curve_steps} steps, insertion starts from {plan.insertion_start}"
+
+
+def _said_of_images(reader: RunReader) -> Iterator[str]:
+    """Yield what the newest session said of labels and of files that are no images."""
+    from evaluator.execution.labelling import LABELS
+    from evaluator.images import LEFT_OUT
+
+    events = [event.text for event in reader.events(limit=-1)]
+    for start in (LEFT_OUT, LABELS):
+        text = next((text for text in reversed(events) if text.startswith(start)), "")
+        if text:
+            yield f"{start.strip(': '):<12}{text.removeprefix(start)}"
 
 
 def _backbone(loaded: LoadedBackbonePayload) -> str:

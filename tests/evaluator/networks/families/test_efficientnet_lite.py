@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from evaluator.backbone_spec import parse_backbone
-from evaluator.images import find_images, imagenet_wnids
+from evaluator.classes import imagenet_wnids
+from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import open_session
 from evaluator.plan import RunPlan
