@@ -88,7 +88,7 @@ class Manifest:
         if self.hidden and self.keeps_hidden:
             text = (
                 f"{LEFT_OUT}none of {_hidden_text(self.hidden)}, which counted as images when this "
-                "run began; a run of another --name leaves them out"
+                "run began: a run of another --name leaves them out"
             )
             found.append(("warning", text))
         elif self.hidden:

@@ -184,7 +184,9 @@ class _LabelReader:
     def _columns(self, cells: list[str], line: int) -> tuple[tuple[int, int], int]:
         """The columns of image and label, and how many a header names; 0 where there is none."""
         names = [cell.lower() for cell in cells]
-        if not (_IMAGE_COLUMNS | _LABEL_COLUMNS).intersection(names) or any(map(_index, cells)):
+        if (_IMAGE_COLUMNS | _LABEL_COLUMNS).isdisjoint(names) or any(
+            _index(cell) is not None for cell in cells
+        ):
             return (0, 1), 0
         images = [place for place, name in enumerate(names) if name in _IMAGE_COLUMNS]
         image = images[0] if images else 0

@@ -63,7 +63,7 @@ def labelling(
         remarks.append(_contradicted(labelled, found, by_file))
     remarks = [remark for remark in remarks if remark]
     doubtful = bool(remarks) or (bool(labelled) and bool(without)) or bool(found.several)
-    return Labelling(len(labelled), "; ".join([text, *remarks]), doubtful)
+    return Labelling(len(labelled), " · ".join([text, *remarks]), doubtful)
 
 
 def no_labels() -> UsageError:

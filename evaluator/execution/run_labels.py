@@ -227,7 +227,7 @@ class RunLabels:
         kept = self._kept_text(found)
         if not kept:
             return said
-        return said._replace(text=f"{said.text}; {kept}", doubtful=True)
+        return said._replace(text=f"{said.text} · {kept}", doubtful=True)
 
     def _kept_text(self, found: FolderClasses) -> str:
         """A sentence on labels that an earlier version has stored and this one would not give."""
@@ -238,14 +238,14 @@ class RunLabels:
             return (
                 f"{counted(len(kept), 'folder')} would have another label today "
                 f"({printable(kept[0], 30)}: {found.index[kept[0]]} in this run, "
-                f"{'none' if now is None else now} in a new one); the run keeps its own, "
+                f"{'none' if now is None else now} in a new one), the run keeps its own, "
                 "--name begins another"
             )
         fresh = named_by_folders(self._manifest, replace(owner, classes=()))
         if owner.key in self._named and owner.classes != fresh.classes:
             return (
                 "this run has its folders in the order of text, a new one has them by their "
-                "numbers; the run keeps its own, --name begins another"
+                "numbers, the run keeps its own, --name begins another"
             )
         return ""
 

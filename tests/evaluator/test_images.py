@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from evaluator.images import (
     folder_of,
     planned_images,
 )
+from evaluator.label_file import Listing
 from evaluator.plan_validation import validated_plan
 
 
@@ -42,6 +44,90 @@ def test_files_that_are_named_like_images_at_any_depth(tmp_path: Path) -> None:
         "noextension",
     )
     assert sorted(paths(tmp_path)) == [b"a.JPEG", b"c/d.png", b"c/e/f.webp"]
+
+
+LEFT_OUT = (
+    ".hidden.jpg", "._a.jpg", "a/._b.png", "a/.ipynb_checkpoints/b-checkpoint.png",
+    "__MACOSX/a/b.png", "a/@eaDir/b.png/SYNOPHOTO_THUMB_M.jpg", "#recycle/a.png",
+    "$RECYCLE.BIN/a.png", "System Volume Information/a.png", "lost+found/a.png",
+    ".Trash-1000/files/a.png", "a/.thumbnails/normal/a.png", ".git/a.png", ".nfs000.jpg",
+    "backup~/a.png", "Thumbs.db/256.png", "__macosx/a.png", "LOST+FOUND/b.png",
+)  # fmt: skip
+ORDINARY = (
+    "a/b.png", "a/macosx.jpg", "a/c~d.png", "lost/a.png", "trash/a.png", "recycle.bin/a.png",
+    "_/a.jpg", "#1/a.png", "@/a.png",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_a_hidden_or_system_file_is_no_image_and_is_counted(tmp_path: Path, name: str) -> None:
+    root = write(tmp_path, *ORDINARY, name, "a/b.png~", "a/.DS_Store", "desktop.ini")
+    found = find_images(root, seed=0)
+    assert {os.fsdecode(image.path) for image in found.images} == set(ORDINARY)
+    ((level, text),) = found.remarks()
+    assert level == "info"
+    assert text.startswith("left out: 1 ")
+
+
+def test_what_is_left_out_is_said_in_one_line(tmp_path: Path) -> None:
+    write(tmp_path, *ORDINARY, *LEFT_OUT)
+    (line,) = find_images(tmp_path, seed=0).remark_lines()
+    assert line.startswith("left out: 14 files in hidden or system folders (")
+    assert line.endswith(", 4 hidden or system files (._a.jpg, .hidden.jpg, .nfs000.jpg, …)")
+    assert find_images(tmp_path / "trash", seed=0).remark_lines() == []
+
+
+def test_only_what_is_below_the_data_folder_is_hidden(tmp_path: Path) -> None:
+    root = write(tmp_path / ".cache" / "__MACOSX", "n01440764/a.png", ".x/b.png")
+    assert paths(root) == [b"n01440764/a.png"]
+    (tmp_path / "link").symlink_to(root)
+    assert paths(tmp_path / "link") == [b"n01440764/a.png"]
+
+
+def test_a_folder_of_hidden_images_only_is_named(tmp_path: Path) -> None:
+    write(tmp_path, ".cats/a.png", ".cats/b.png")
+    with pytest.raises(
+        UsageError, match=r"no images in .*: 2 files in hidden .* \(\.cats\)"
+    ) as told:
+        find_images(tmp_path, seed=0)
+    assert told.value.hint.endswith(f"camtui run --data {tmp_path}/.cats")
+    assert sorted(paths(tmp_path / ".cats")) == [b"a.png", b"b.png"]
+
+
+def test_hidden_folders_are_no_class_folders(tmp_path: Path) -> None:
+    write(tmp_path, "b/x.png", "a/x.png", ".ipynb_checkpoints/x.png", "@eaDir/x.png", "a/.b/x.png")
+    assert find_images(tmp_path, seed=0).folders == ("a", "b")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")
+def test_a_system_folder_that_cannot_be_read_is_nothing_to_warn_of(tmp_path: Path) -> None:
+    write(tmp_path, "a.png", "lost+found/a.png")
+    (tmp_path / "lost+found").chmod(0)
+    assert find_images(tmp_path, seed=0).remarks() == []
+
+
+def earlier_listing(root: Path) -> Listing:
+    """Of a run that an earlier version began: every file that is named like an image counted."""
+    names = sorted(
+        os.fsencode(file.relative_to(root)) for file in root.rglob("*.*") if file.is_file()
+    )
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(b"%s\0%d\n" % (name, os.stat(os.fsencode(root) + b"/" + name).st_size))
+    return Listing(digest.hexdigest(), len(names), None, "")
+
+
+def test_a_run_of_an_earlier_version_keeps_its_hidden_images(tmp_path: Path) -> None:
+    write(tmp_path, "a/x.png", "a/.ipynb_checkpoints/x.png", "._y.png", "b/y.png")
+    stored = earlier_listing(tmp_path)
+    found = find_images(tmp_path, seed=0, stored=stored)
+    assert (found.sha256, found.total) == (stored.sha256, 4)
+    ((level, text),) = found.remarks()
+    assert level == "warning"
+    assert text.startswith("left out: none of 1 file in hidden or system folders (.ipynb_")
+    assert find_images(tmp_path, seed=0).total == 2
+    new = stored._replace(sha256=find_images(tmp_path, seed=0).sha256)
+    assert find_images(tmp_path, seed=0, stored=new).total == 2
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
