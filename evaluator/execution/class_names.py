@@ -70,10 +70,9 @@ def first_difference(one: LoadedBackbone, other: LoadedBackbone) -> int | None:
     pairs = [(_plain(a), _plain(b)) for a, b in zip(_names(one), _names(other), strict=False)]
     differing = [place for place, (a, b) in enumerate(pairs) if a != b]
     if imagenet(one) and imagenet(other) and len(differing) <= _SHARED_NAMES * len(pairs):
-        there = {b for _, b in pairs}
-        moved = [place for place in differing if pairs[place][0] in there]
-        same_names = there == {a for a, _ in pairs}
-        return moved[0] if moved and (same_names or len(moved) > _MOVED_NAMES) else None
+        here, there = {a for a, _ in pairs}, {b for _, b in pairs}
+        moved = [p for p in differing if pairs[p][0] in there or pairs[p][1] in here]
+        return moved[0] if moved and (here == there or len(moved) > _MOVED_NAMES) else None
     return next(iter(differing), None)
 
 

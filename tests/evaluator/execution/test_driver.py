@@ -4,6 +4,7 @@ function.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -33,6 +34,8 @@ from evaluator.errors import (
 )
 from evaluator.execution.driver import carry_out
 from evaluator.execution.request import DriverSettings
+from evaluator.images import find_images
+from evaluator.label_file import Listing
 from evaluator.store.lock import lock_holder, lock_path
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
@@ -393,6 +396,56 @@ def test_labels_that_differ_are_refused_and_those_that_are_added_are_told(
         labels = {image.path: image.label for image in reader.images.between(0, 2)}
         assert reader.plan().labels == str(files[1])
     assert labels == {b"img00000.jpg": 1, b"img00001.jpg": 2, b"img00002.jpg": None}
+
+
+def test_a_run_of_an_earlier_version_grows_by_the_hidden_images_that_it_has(
+    new_run: NewRun,
+) -> None:
+    run = new_run(4, limit=3)
+    data = Path(run.plan.data)
+    for name in (".ipynb_checkpoints/img00000-checkpoint.jpg", "._img00001.jpg"):
+        (data / name).parent.mkdir(exist_ok=True)
+        (data / name).write_bytes(b"xx")
+    files = sorted(os.fsencode(file.relative_to(data)) for file in data.rglob("*.jpg"))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(b"%s\0%d\n" % (file, (data / os.fsdecode(file)).stat().st_size))
+    stored = Listing(digest.hexdigest(), 3, None, "")
+    manifest = find_images(data, seed=run.plan.seed, limit=3, stored=stored)
+    writer = RunWriter(run.db)
+    writer.begin("run", run.plan, manifest)
+    writer.close()
+    run.launch()
+    assert run.wait().state == "complete"
+    run.launch(plan=replace(run.plan, limit=None))
+    assert run.wait().state == "complete"
+    check(run)
+    with RunReader(run.db) as reader:
+        assert sorted(image.path for image in reader.images.between(0, 9)) == files
+        assert reader.manifest_sha256() == stored.sha256
+    assert "counted as images when this run began" in " ".join(run.events())
+
+
+def test_labels_that_an_earlier_version_took_are_no_obstacle(
+    new_run: NewRun, tmp_path: Path
+) -> None:
+    run = new_run(3)
+    file = tmp_path / "labels.csv"
+    file.write_text("img00000.jpg,1\nimg00001.jpg,7\n")
+    run.plan = replace(run.plan, labels=str(file))
+    run.launch()
+    run.wait()
+    file.write_text("img00000.jpg,2\nimg00000.jpg,1\nimg00001.jpg,7\n")
+    with pytest.raises(UsageError, match=r"line 2: img00000\.jpg is 1, and 2 in line 1"):
+        run.launch()
+    with closing(sqlite3.connect(run.db)) as connection, connection:
+        connection.execute("UPDATE run SET versions = json_remove(versions, '$.labels')")
+    run.launch()
+    run.wait()
+    assert any("line 2: img00000.jpg is 1, and 2 in line 1" in text for text in run.events())
+    with RunReader(run.db) as reader:
+        labels = {image.path: image.label for image in reader.images.between(0, 2)}
+    assert labels == {b"img00000.jpg": 1, b"img00001.jpg": 7, b"img00002.jpg": None}
 
 
 def test_other_weights_at_resume_are_refused(new_run: NewRun, knobs: Knobs) -> None:
