@@ -50,7 +50,8 @@ def named_by_folders(manifest: Manifest, loaded: LoadedBackbone) -> LoadedBackbo
     if loaded.classes or loaded.class_count != len(manifest.folders):
         return loaded
     index = classes_of_folders(manifest.folders, (), loaded.class_count).index
-    return replace(loaded, classes=tuple(sorted(index, key=index.__getitem__)))
+    classes = tuple(sorted(index, key=index.__getitem__))
+    return replace(loaded, classes=classes) if classes else loaded
 
 
 def same_classes(one: LoadedBackbone, other: LoadedBackbone) -> bool:

@@ -252,6 +252,16 @@ def test_folders_are_ranked_by_the_whole_data_set_not_by_the_first_images(tmp_pa
     made.close()
 
 
+def test_parts_of_a_data_set_name_no_classes(tmp_path: Path) -> None:
+    made = Labelled(tmp_path, ("train", "val"))
+    made.load(0, (), 2)
+    assert set(made.found().values()) == {None}
+    assert made.said() == []
+    text = made.labels.check_labels()
+    assert "are parts of a data set, --data takes one of them, their 2 images are measured" in text
+    made.close()
+
+
 def test_ids_are_no_classes_of_a_network_whose_thousand_are_others(tmp_path: Path) -> None:
     made = Labelled(tmp_path, WNIDS)
     made.load(0, tuple(f"thing {n}" for n in range(1000)))
