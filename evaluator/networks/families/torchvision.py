@@ -211,8 +211,8 @@ class Torchvision(Family):
             state, name = read_weights_file(spec.weights)
             sha256 = sha256_of(Path(spec.weights))
             name += _remark(name, sha256, entries)
-            entry = next((one for one in entries if _hash_of(one) == sha256[:_HASH]), published)
-            if entry != published:
+            entry = _published_as(entries, sha256)
+            if entry not in (None, published):
                 usual = _preprocessing(entry)
             if side := _built_in_side(spec.key, state):
                 options["image_size"] = side
@@ -246,6 +246,11 @@ _HASH = 8
 def _hash_of(entry: Any) -> str:
     """The begin of the sha256 of torchvision's file: ``f37072fd`` of ``resnet18-f37072fd.pth``."""
     return str(entry.url).rsplit("-", 1)[-1][:_HASH]
+
+
+def _published_as(entries: Any, sha256: str) -> Any:
+    """Which of a network's published weights a file is, whatever its name; ``None`` for none."""
+    return next((entry for entry in entries if _hash_of(entry) == sha256[:_HASH]), None)
 
 
 def _remark(name: str, sha256: str, entries: Any) -> str:
