@@ -7,6 +7,7 @@ import pickle
 import re
 import shlex
 import socket
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -134,7 +135,23 @@ def read_weights_file(path: str) -> tuple[dict[str, Tensor], str]:
     for name, value in state.items():
         if value.is_complex():
             raise _no_weights(file, f"holds complex numbers in {printable(name, 60)}")
-    return state, file.name
+    return _with_versions(state, content), file.name
+
+
+def _with_versions(state: dict[str, Tensor], content: dict[str, Any]) -> dict[str, Tensor]:
+    """The same with the versions of modules that a saved ``state_dict`` has beside its tensors.
+
+    Torchvision's MNASNet is built by them.
+    """
+    versions = getattr(content, "_metadata", None)
+    if not isinstance(versions, dict):
+        return state
+    found = OrderedDict(state)
+    found._metadata = {  # type: ignore[attr-defined]  # as torch keeps them
+        str(name).removeprefix("module").removeprefix("."): value
+        for name, value in versions.items()
+    }
+    return found
 
 
 _UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError)
@@ -166,4 +183,5 @@ _OLD_DENSENET = re.compile(
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Rename DenseNet's published weights of 2017: no module's name may hold their dot."""
-    return {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state.items()}
+    renamed = {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state.items()}
+    return _with_versions(renamed, state)

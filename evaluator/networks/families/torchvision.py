@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -206,7 +207,7 @@ class Torchvision(Family):
         elif spec.weights == DEFAULT_WEIGHTS:
             state = published_weights(spec.key, published.url)
             model, name = models.get_model(spec.key, **options), "IMAGENET1K_V1"
-            filled(model, state, spec.key)
+            filled(model, _versioned(spec.key, state), spec.key)
         else:
             state, name = read_weights_file(spec.weights)
             sha256 = sha256_of(Path(spec.weights))
@@ -221,13 +222,22 @@ class Torchvision(Family):
             count = count or len(classes)
             state, auxiliary = _auxiliary(spec.key, state, count)
             model = models.get_model(spec.key, num_classes=count, **options, **auxiliary)
-            filled(model, state, spec.key)
+            filled(model, _versioned(spec.key, state), spec.key)
             classes = classes if count == len(classes) else ()
         transforms = None
         if _known()[spec.key].transform_input:
             transforms = spec.transform_input != "no"
             model.transform_input = transforms
         return Built(model, name, classes, usual, transform_input=transforms)
+
+
+def _versioned(key: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Say of tensors without a version that they are for MNASNet as it is now: it asks for one."""
+    if not key.startswith("mnasnet") or hasattr(state, "_metadata"):
+        return state
+    found = OrderedDict(state)
+    found._metadata = {"": {"version": 2}}  # type: ignore[attr-defined]  # as torch keeps it
+    return found
 
 
 class _Auxiliary(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision import models
 
@@ -253,8 +254,9 @@ def logits(backbone: Backbone, images: Tensor) -> Tensor:
     return backbone.logits(seen.activation, seen.context)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("auxiliary", [True, False], ids=["auxiliary heads", "none"])
-@pytest.mark.parametrize("key", ["googlenet", pytest.param("inception_v3", marks=pytest.mark.long)])
+@pytest.mark.parametrize("key", ["googlenet", "inception_v3"])
 def test_a_file_of_an_inception_normalises_its_input_as_the_published_one_does(
     tmp_path: Path, key: str, auxiliary: bool
 ) -> None:
@@ -272,6 +274,7 @@ def test_a_file_of_an_inception_normalises_its_input_as_the_published_one_does(
     assert (backbone.facts.transform_input, backbone.facts.class_count) == (True, 7)
 
 
+@pytest.mark.long
 def test_who_trained_without_it_says_so(tmp_path: Path) -> None:
     model, file = made("googlenet", 7, tmp_path, aux_logits=False)
     backbone = loaded(f"googlenet:weights={file},transform_input=no")
@@ -284,6 +287,7 @@ def test_who_trained_without_it_says_so(tmp_path: Path) -> None:
         loaded("resnet18:weights=random:0,transform_input=yes")
 
 
+@pytest.mark.long
 def test_auxiliary_heads_for_other_classes_are_left_out(tmp_path: Path) -> None:
     """Whoever replaced the last layer alone has a file with two numbers of classes."""
     model, file = made("googlenet", 1000, tmp_path, aux_logits=True, transform_input=True)
@@ -304,6 +308,17 @@ def test_a_file_of_ones_own_is_shown_what_the_published_one_is(tmp_path: Path) -
         facts = loaded(f"{key}:weights={file}").facts
         assert (facts.preprocessing, facts.weights) == (usual, file.name)
     assert load_backbone(BackboneSpec(key, SEED)).facts.preprocessing == usual
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_an_mnasnet_asks_for_the_version_of_its_tensors(tmp_path: Path, suffix: str) -> None:
+    model, file = made("mnasnet0_5", 3, tmp_path)
+    if suffix == ".safetensors":
+        save_file(model.state_dict(), file.with_suffix(suffix))
+    backbone = loaded(f"mnasnet0_5:weights={file.with_suffix(suffix)},side=64")
+    images = random_images(2, side=64)
+    with torch.no_grad():
+        assert torch.allclose(logits(backbone, images), model(images), atol=1e-4)
 
 
 def test_a_vit_is_shown_the_side_that_its_file_is_for() -> None:
