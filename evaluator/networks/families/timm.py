@@ -155,5 +155,5 @@ def _preprocessing(model: nn.Module, spec: BackboneSpec) -> tuple[Preprocessing,
     mode = config["crop_mode"]
     return (
         seen,
-        "" if mode == "center" else f" (centre crop; timm's own is '{printable(mode, 20)}')",
+        "" if mode == "center" else f" (centre crop; timm's own is {printable(mode, 20)})",
     )
