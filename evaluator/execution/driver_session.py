@@ -232,8 +232,8 @@ def _as_before(plan: RunPlan, shown: RunPlan) -> Iterator[tuple[str, str]]:
         if parts:
             yield (
                 "info",
-                f"{spec.name} goes on as its rows were made ({', '.join(parts)}); a new run shows "
-                "it what torchvision publishes with its weights",
+                f"{spec.name} goes on as its rows were made ({', '.join(parts)}), where a new run "
+                "shows it what torchvision publishes with its weights",
             )
 
 
