@@ -11,6 +11,7 @@ from camtui.code_resolver import Resolver
 from camtui.devices import usual_precision
 from camtui.runs import name_for
 from evaluator import catalog
+from evaluator.backbone_options import read_option
 from evaluator.backbone_spec import DEFAULT_WEIGHTS, BackboneSpec, parse_backbone
 from evaluator.backbones import families, local_weights, split_backbone
 from evaluator.errors import NotFound, StoreError, UsageError
@@ -62,6 +63,7 @@ class CliPlan:
     seed: int | None = None
     target: str | None = None
     resize: int | None = None
+    side: int | None = None
     layer: str | None = None
     weights: str | None = None
     classes: Path | None = None
@@ -231,9 +233,10 @@ def _given(typed: CliPlan) -> dict[str, Any]:
 
 
 def _with_typed(spec: BackboneSpec, typed: CliPlan) -> dict[str, Any]:
-    """Return a backbone with ``--layer``, ``--weights``, ``--classes`` unless it names its own."""
+    """Return a backbone with ``--layer``, ``--weights`` and the like unless it names its own."""
     own = replace(
         spec,
+        side=_side(typed) if spec.side is None else spec.side,
         layer=spec.layer or typed.layer,
         classes=spec.classes or _absolute(typed.classes),
         weights=typed.weights
@@ -243,8 +246,13 @@ def _with_typed(spec: BackboneSpec, typed: CliPlan) -> dict[str, Any]:
     return asdict(own)
 
 
+def _side(typed: CliPlan) -> int | None:
+    side: int | None = None if typed.side is None else read_option("side", str(typed.side))
+    return side
+
+
 def _with_common(plan: RunPlan, typed: CliPlan) -> RunPlan:
-    """Apply ``--layer``, ``--weights``, ``--classes`` to backbones of a default or a file too."""
+    """Apply ``--layer``, ``--weights`` and the like to backbones of a default or a file too."""
     if typed.backbones:
         return plan
     anew = [

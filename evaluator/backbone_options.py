@@ -14,6 +14,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "interpolation": get_args(Interpolation),
     "score": get_args(Score),
     "cut": ("graph", "hooks"),
+    "transform_input": ("yes", "no"),
 }
 """Options that take one of a few words."""
 

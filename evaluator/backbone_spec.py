@@ -35,6 +35,7 @@ class BackboneSpec:
         tokens: prefix tokens before those of the map.
         classes: file of class names, one a line.
         cut: ``graph`` or ``hooks``, where the evaluator shall not choose.
+        transform_input: ``yes`` or ``no``: of Inception v3 and GoogLeNet, see ``LoadedBackbone``.
     """
 
     key: str
@@ -50,6 +51,7 @@ class BackboneSpec:
     tokens: int | None = None
     classes: str | None = None
     cut: str | None = None
+    transform_input: str | None = None
 
     @property
     def shown_key(self) -> str:

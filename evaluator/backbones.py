@@ -43,6 +43,9 @@ class KnownBackbone:
         channels: K at the target layer, for planning; 0 where only loading it can tell.
         weights_file: name of the published weights' file.
         preprocessing: the usual one; ``None`` where only loading it can tell.
+        earlier: the one that earlier versions gave it, where that was another: identities of cells
+            leave it out.
+        transform_input: whether it has an option of that name.
         listed: named in listings, one by one.
     """
 
@@ -55,6 +58,8 @@ class KnownBackbone:
     channels: int = 0
     weights_file: str = ""
     preprocessing: Preprocessing | None = USUAL
+    earlier: Preprocessing | None = None
+    transform_input: bool = False
     listed: bool = False
 
 

@@ -149,7 +149,7 @@ class ImageUnreadable(CamtuiError):
     Args:
         reason: a stable short word for grouping: ``missing``, ``not-an-image``, ``truncated``,
             ``damaged``, ``too-large``, ``changed``, ``not-a-file``, ``outside-root``,
-            ``permission``.
+            ``permission``, ``value-range``, ``unsupported``.
         message: one line for people.
     """
 

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from evaluator import catalog
-from evaluator.backbone_spec import SHORT_SIDE, BackboneSpec, backbone_of, is_backbone_entry
+from evaluator.backbone_spec import (
+    DEFAULT_WEIGHTS,
+    SHORT_SIDE,
+    BackboneSpec,
+    backbone_of,
+    is_backbone_entry,
+)
 from evaluator.backbones import known_backbone
 from evaluator.errors import UsageError
 from evaluator.metrics.base import MetricSettings
@@ -177,12 +184,41 @@ def _is_kind(key: str, value: Any) -> bool:
     )
 
 
+def as_loaded(plan: RunPlan, stored: Mapping[str, LoadedBackbone | None]) -> RunPlan:
+    """The plan for the workers: networks go on with the preprocessing that their rows were made by.
+
+    That of a network known by name may have been another in an earlier version.
+
+    Args:
+        stored: what the run's file knows of its backbones, by name.
+    """
+    return replace(
+        plan,
+        backbones=tuple(
+            _as_loaded(spec, stored.get(spec.name), plan.resize) for spec in plan.backbones
+        ),
+    )
+
+
+def _as_loaded(spec: BackboneSpec, loaded: LoadedBackbone | None, resize: int) -> BackboneSpec:
+    known = known_backbone(spec.key)
+    if loaded is None or known.earlier is None:
+        return spec
+    own_weights = spec.weights != DEFAULT_WEIGHTS
+    if known.transform_input and loaded.transform_input is None and own_weights:
+        spec = replace(spec, transform_input="no")
+    if loaded.preprocessing != spec.preprocessing(known.earlier, resize):
+        return spec
+    return replace(spec, **asdict(loaded.preprocessing))
+
+
 def cell_identity(plan: RunPlan, spec: BackboneSpec, loaded: LoadedBackbone, method: str) -> str:
     """Hash of everything that makes two cells the same measurement.
 
     Weights, layer, method with options, preprocessing, target, seed, precision. Options that
     version 1 did not have (other sides, code of the user's by the hash of its source) are added
-    only where they are given, so that its cells keep their identity.
+    only where they are given, so that its cells keep their identity; so is what a network of
+    torchvision is shown, where earlier versions showed it something else.
     """
     parts: list[object] = [
         loaded.sha256,
@@ -200,9 +236,12 @@ def cell_identity(plan: RunPlan, spec: BackboneSpec, loaded: LoadedBackbone, met
     if any(sources):
         parts += sources
     beyond = {name: value for name, value in spec.overrides.items() if name != "classes"}
-    usual = known_backbone(spec.key).preprocessing
+    known = known_backbone(spec.key)
+    usual = known.earlier or known.preprocessing
     if usual is None or spec.preprocessing(usual, plan.resize) != loaded.preprocessing:
         beyond["preprocessing"] = asdict(loaded.preprocessing)
+    if loaded.transform_input and spec.weights != DEFAULT_WEIGHTS:
+        beyond["transform_input"] = True
     if beyond:
         parts.append(beyond)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

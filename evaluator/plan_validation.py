@@ -119,6 +119,11 @@ def _possible_metrics(plan: RunPlan) -> tuple[str, ...]:
 
 def _checked_backbone(spec: BackboneSpec) -> BackboneSpec:
     key = family_of(spec.key).canonical(spec.key)
+    if spec.transform_input and not known_backbone(spec.key).transform_input:
+        raise UsageError(
+            f"{spec.shown_key} has no transform_input: inception_v3 and googlenet have",
+            "leave it out; mean= and std= say how images are normalised",
+        )
     classes = spec.classes and str(
         _existing(spec.classes, "class names", "one name a line: --classes FILE")
     )

@@ -207,6 +207,9 @@ class LoadedBackbone:
         source: sha256 of the code or file that built the network, empty for networks known by name.
         attention: how many attention blocks can be looked into, each over the positions of the
             target layer's map.
+        transform_input: of torchvision's Inception v3 and GoogLeNet: whether the network
+            normalises its input once more, as their published weights need it; ``None`` for
+            others, and in files of earlier versions.
     """
 
     key: str
@@ -225,6 +228,7 @@ class LoadedBackbone:
     tokens: int | None = None
     source: str = ""
     attention: int = 0
+    transform_input: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,16 @@ TargetOption = Annotated[
 ResizeOption = Annotated[
     int | None,
     typer.Option(
-        help="Short side before the 224 crop: 224 or 256.  [default: 224]",
+        help="224: each network's own short side before the crop; 256: 256/224 of its side.  "
+        "[default: 224]",
+        rich_help_panel="Protocol",
+        metavar="PIXELS",
+    ),
+]
+SideOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Height and width of the input.  [default: each network's own, as camtui show says]",
         rich_help_panel="Protocol",
         metavar="PIXELS",
     ),

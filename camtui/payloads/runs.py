@@ -29,6 +29,7 @@ class LoadedBackbonePayload(TypedDict, closed=True):
     preprocessing: PreprocessingPayload
     score: Score
     cut: Cut
+    transform_input: bool | None
 
 
 class RunPayload(TypedDict, closed=True):

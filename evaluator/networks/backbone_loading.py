@@ -221,6 +221,7 @@ def load_backbone(spec: BackboneSpec, resize: int | None = None) -> Backbone:
         cut=split.kind,
         tokens=split.layout.tokens,
         source=built.source,
+        transform_input=built.transform_input,
     )
     backbone = Backbone(split.trunk, split.head, linear, facts, split.layout)
     return with_attention(backbone, model, found)

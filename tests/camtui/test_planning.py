@@ -4,6 +4,7 @@ decides.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,17 @@ def test_options_of_backbones_and_methods(tmp_path: Path) -> None:
     assert plan.methods == ("gradcam", "scorecam:variant=cic")
     assert plan.curves == ("deletion", "insertion")
     assert plan.precision == "mixed"
+
+
+def test_the_side_is_for_every_network_that_has_none_of_its_own(tmp_path: Path) -> None:
+    typed = CliPlan(data=tmp_path, backbones=("inception_v3,resnet18:side=256",), side=331)
+    plan = make_plan(typed, None, cuda=False)
+    assert [backbone.name for backbone in plan.backbones] == [
+        "inception_v3:side=331",
+        "resnet18:side=256",
+    ]
+    with pytest.raises(UsageError, match="side= takes a whole number from 8 to 4096, not '0'"):
+        make_plan(replace(typed, side=0), None, cuda=False)
 
 
 def test_options_win_over_the_file_and_that_over_defaults(tmp_path: Path) -> None:

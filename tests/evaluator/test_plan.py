@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from evaluator.backbones import known_backbone
 from evaluator.catalog import ROW_METRICS
 from evaluator.errors import UsageError
-from evaluator.plan import RunPlan, cell_identity
+from evaluator.plan import RunPlan, as_loaded, cell_identity
 from evaluator.plan_validation import parse_metrics, validated, validated_plan
 from evaluator.records import LoadedBackbone, Preprocessing
 
@@ -121,3 +122,47 @@ def test_a_cell_of_version_1_is_the_same_cell() -> None:
     made = plan()
     parts = ("weights", "layer4", "gradcam", made.resize, made.target, made.seed, made.precision)
     assert identity() == hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def test_a_network_that_is_shown_something_else_than_before_is_another_cell() -> None:
+    """Cells of earlier versions, by their formula, are none of this version's, and stay theirs."""
+    made = plan(backbones=["densenet121"])
+    parts = ("weights", "layer4", "gradcam", made.resize, made.target, made.seed, made.precision)
+    earlier = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    spec = made.backbones[0]
+    now = known_backbone("densenet121").preprocessing
+    assert now == Preprocessing(resize=256)
+    assert cell_identity(made, spec, LOADED, "gradcam") == earlier
+    assert cell_identity(made, spec, replace(LOADED, preprocessing=now), "gradcam") != earlier
+
+
+def test_transform_input_makes_another_cell_of_a_file_alone() -> None:
+    made = plan(backbones=["googlenet:weights=random:0"])
+    spec = made.backbones[0]
+    ours = replace(LOADED, transform_input=True)
+    assert cell_identity(made, spec, LOADED, "gradcam") != cell_identity(
+        made, spec, ours, "gradcam"
+    )
+    published = replace(spec, weights="default")
+    assert cell_identity(made, published, LOADED, "gradcam") == cell_identity(
+        made, published, ours, "gradcam"
+    )
+
+
+def test_a_run_goes_on_with_what_its_networks_were_shown() -> None:
+    made = plan(backbones=["densenet121", "googlenet:weights=random:0", "vgg16", "resnet34"])
+    now = known_backbone("resnet34").preprocessing
+    assert now is not None
+    stored = {
+        "densenet121": LOADED,  # of an earlier version
+        "googlenet:weights=random:0": LOADED,
+        "vgg16": LOADED,
+        "resnet34": replace(LOADED, preprocessing=now),
+    }
+    found = as_loaded(made, stored).backbones
+    for spec, name in zip(found, stored, strict=True):
+        usual = known_backbone(spec.key).preprocessing
+        assert usual is not None
+        assert spec.preprocessing(usual, 224) == stored[name].preprocessing
+    assert [spec.transform_input for spec in found] == [None, "no", None, None]
+    assert as_loaded(made, {}) == made

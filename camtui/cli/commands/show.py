@@ -12,6 +12,7 @@ from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import open_run
+from evaluator.records import IMAGENET_MEAN, IMAGENET_STD
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -115,6 +116,11 @@ def _backbone(loaded: LoadedBackbonePayload) -> str:
     parts.append(f"{seen['side']} × {seen['side']}{' grey' if seen['channels'] == 1 else ''}")
     if (seen["resize"], seen["interpolation"]) != (seen["side"], "bilinear"):
         parts.append(f"resized to {seen['resize']} ({seen['interpolation']})")
+    for name, usual in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
+        if tuple(seen[name]) != usual:
+            parts.append(f"{name} {'/'.join(f'{value:.3g}' for value in seen[name])}")
+    if loaded["transform_input"] is not None:
+        parts.append(f"transform_input {'yes' if loaded['transform_input'] else 'no'}")
     return ", ".join([*parts, *(["sigmoid"] if loaded["score"] == "sigmoid" else [])])
 
 

@@ -82,7 +82,11 @@ class EfficientNetLite(Family):
 
         from evaluator.backbone_spec import DEFAULT_WEIGHTS
         from evaluator.networks.building import Built, filled, is_random, seeded
-        from evaluator.networks.weights import imagenet_classes, read_weights_file
+        from evaluator.networks.weights import (
+            check_hash,
+            imagenet_classes,
+            read_weights_file,
+        )
 
         try:
             from efficientnet_lite_pytorch import EfficientNet
@@ -103,6 +107,8 @@ class EfficientNetLite(Family):
             path = self.local_weights(spec.key) if spec.weights == DEFAULT_WEIGHTS else spec.weights
             if path is None:
                 raise BackboneUnavailable(f"the weights of {spec.key} are not installed", _INSTALL)
+            if spec.weights == DEFAULT_WEIGHTS:
+                check_hash(Path(path), f"{_INSTALL} --force-reinstall")
             state, name = read_weights_file(str(path))
             return Built(
                 filled(fresh(), state, spec.key), name, imagenet_classes(), usual, cut=_cut

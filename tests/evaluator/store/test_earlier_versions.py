@@ -2,12 +2,14 @@
 
 Of version 1, one by the fake evaluator over six images, one of them bad, with two methods and
 deletion. Of versions 1 and 2, one each by the real evaluator on EfficientNet-Lite0 and two drawn
-images, with Grad-CAM and deletion.
+images, with Grad-CAM and deletion. Of version 3, one on two networks of torchvision with weights of
+a user's.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 import subprocess
@@ -18,6 +20,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision import models
 
 from camtui.status import read_status
 from evaluator.records import Measurement, Preprocessing, UnitResult
@@ -213,6 +218,82 @@ def test_a_real_one_goes_on_and_grows_with_the_numbers_it_had(
     for old, new in zip(kept, rows["efficientnet_lite0", "layercam"], strict=True):
         assert (old.target, old.predicted) == (new.target, new.predicted)
         assert old.y == pytest.approx(new.y, abs=1e-6), "the same pixels through the same network"
+
+
+TORCHVISION = ROOT / "tests" / "data" / "version3_torchvision.sql"
+
+
+def drawn_weights(key: str, classes: int, last: float) -> dict[str, torch.Tensor]:
+    """Weights by arithmetic alone, as the kept run saw them; the last layer's are scaled."""
+    options = {"init_weights": False} if key == "googlenet" else {}
+    with torch.device("meta"):
+        state = models.get_model(key, num_classes=classes, **options).state_dict()
+    filled = {}
+    for place, (name, tensor) in enumerate(state.items()):
+        count, shape = tensor.numel(), tensor.shape
+        if tensor.ndim > 1:
+            scale = 6.6 / math.sqrt(count / shape[0]) * (last if shape[0] == classes else 1)
+            values = (torch.arange(count) + 1000003 * place) * 2654435761 % 2**32 // 2**16
+            filled[name] = ((values / 2**16 - 0.5) * scale).float().reshape(shape)
+        else:
+            one = name.endswith(("running_var", ".weight"))
+            filled[name] = torch.full(shape, 1 if one else 0, dtype=tensor.dtype)
+    return filled
+
+
+@pytest.mark.long
+def test_networks_of_torchvision_go_on_with_the_preprocessing_that_their_rows_had(
+    tmp_path: Path,
+) -> None:
+    """Of a version that resized every image to 224, and set no ``transform_input`` for a file.
+
+    A backbone that is added to the run is shown what torchvision publishes.
+    """
+    (tmp_path / "data").mkdir()
+    for number in range(2):
+        (tmp_path / f"data/{number}.ppm").write_bytes(drawn(number))
+    path, names = tmp_path / "old.db", {}
+    for key, last in (("squeezenet1_1", 2000), ("googlenet", 150)):
+        save_file(drawn_weights(key, 5, last), tmp_path / f"{key}.safetensors")
+        names[key] = f"{key}:weights={key}.safetensors"
+    kept = TORCHVISION.read_text().replace("/tmp/weights-old", str(tmp_path))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(kept)
+        connection.commit()
+    with RunReader(path) as reader:
+        before = list(reader.rows.every_row())
+    identities = raw(path, "SELECT identity FROM cells ORDER BY id")
+    files = [f"{key}:weights={tmp_path}/{key}.safetensors" for key in names]
+    words = ["--db", str(path), "--data", str(tmp_path / "data")]
+    words += ["-b", ",".join([*files, "mobilenet_v3_small:weights=random:0"])]
+    words += ["-m", "gradcam,layercam", "-F", "-q", "--device", "cpu", "--batch-size", "2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "camtui", "run", *words],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "CAMTUI_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with RunReader(path) as reader:
+        loaded = reader.backbones()
+        rows = list(reader.rows.every_row())
+        cells = {(cell.backbone, cell.method): cell.id for cell in reader.cells()}
+        said = [event.text for event in reader.events()]
+    assert [row for row in rows if row.cell in (1, 2)] == before
+    assert raw(path, "SELECT identity FROM cells ORDER BY id")[:2] == identities
+    for name in names.values():
+        assert loaded[name].preprocessing == Preprocessing()
+        old, new = (
+            [row for row in rows if row.cell == cells[name, method]]
+            for method in ("gradcam", "layercam")
+        )
+        for one, other in zip(old, new, strict=True):
+            assert one.y == pytest.approx(other.y, abs=1e-5), "the same pixels, the same network"
+    assert loaded["mobilenet_v3_small:weights=random:0"].preprocessing == Preprocessing(resize=256)
+    remarks = [text for text in said if "goes on as its rows were made" in text]
+    assert len(remarks) == 2
+    assert "googlenet.safetensors goes on as its rows were made (resize 224, no tran" in remarks[1]
 
 
 def test_what_is_measured_from_its_rows_stays_sound_when_their_files_become_known(

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from evaluator.errors import UsageError
 from evaluator.networks.families.efficientnet_lite import EfficientNetLite
+from evaluator.networks.families.timm import Timm, _preprocessing
 from evaluator.networks.weights import read_weights_file
 from evaluator.plan_validation import validated_plan
 from tests.evaluator.networks.families.support import loaded, spec_of
@@ -66,6 +67,24 @@ def test_the_classes_of_a_file_are_its_own(tmp_path: Path) -> None:
         (),
         "seven.safetensors",
     )
+
+
+def test_what_timm_does_to_images_and_camtui_does_not_is_said() -> None:
+    key = "timm/convnextv2_nano.fcmae_ft_in22k_in1k_384"
+    squashed = Timm().build(spec_of(f"{key}:weights=random:0"))
+    assert squashed.weights == "random:0 (centre crop; timm's own is squash)"
+    model = timm.create_model("test_resnet")
+    spec = spec_of("timm/test_resnet")
+    assert _preprocessing(model, spec)[1] == ""
+    model.pretrained_cfg["interpolation"] = "random"
+    with pytest.raises(UsageError, match="by 'random', which is none of nearest") as caught:
+        _preprocessing(model, spec)
+    assert "interpolation=bicubic" in caught.value.hint
+    chosen = spec_of("timm/test_resnet:interpolation=lanczos")
+    assert _preprocessing(model, chosen)[0].interpolation == "lanczos"
+    model.pretrained_cfg["input_size"] = (3, 64, 96)
+    with pytest.raises(UsageError, match="takes images of 64 × 96"):
+        _preprocessing(model, chosen)
 
 
 @pytest.mark.parametrize("key", ["timm/hf-hub:somebody/net", "timm/local-dir:/tmp/net"])
