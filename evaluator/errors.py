@@ -72,6 +72,10 @@ class Mismatch(CamtuiError):
     kind = "mismatch"
 
 
+ANSWERS_OTHERWISE = "answers otherwise"
+"""Words of the ``Mismatch`` of a network whose answers are not those of the run's rows."""
+
+
 class StoreError(CamtuiError):
     """A database that is not a camtui run, is newer than this camtui, or is damaged."""
 

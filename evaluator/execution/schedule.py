@@ -10,7 +10,8 @@ from itertools import count
 from evaluator import catalog
 from evaluator.execution.stage_slices import StageSlice, round_by_round, stage_by_stage
 from evaluator.execution.stages import StagePlan
-from evaluator.records import ImageRef, StoredMap, Unit
+from evaluator.execution.stored_answers import StoredAnswers
+from evaluator.records import ImageRef, StoredAnswer, StoredMap, Unit
 from evaluator.store.reader import RunReader
 from evaluator.store.rows import StoredMaps
 
@@ -40,6 +41,7 @@ class Schedule:
             in_rounds: the run may end early: all stages keep pace with each other.
         """
         self._reader = reader
+        self._answers = StoredAnswers(reader)
         self._images = images
         self._dropped: Container[int] = ()
         self._ids = count(1)
@@ -107,9 +109,21 @@ class Schedule:
 
     def probe(self, position: int) -> Unit:
         """A unit without images, which loads the backbone and does nothing else."""
-        unit = Unit(id=next(self._ids), stage=0, backbone=position, cells=(), methods=(), images=())
+        unit = Unit(
+            id=next(self._ids),
+            stage=0,
+            backbone=position,
+            cells=(),
+            methods=(),
+            images=(),
+            answers=self._answers_of(position),
+        )
         self.in_flight[unit.id] = unit
         return unit
+
+    def _answers_of(self, position: int) -> tuple[StoredAnswer, ...]:
+        stages = [stage for stage in self.stages.values() if stage.backbone == position]
+        return self._answers.of(position, {cell for stage in stages for cell in stage.cells})
 
     def next_unit(
         self, loaded: set[int], takes: Callable[[Unit], bool] = lambda _: True
@@ -267,6 +281,7 @@ class Schedule:
             images=tuple(images),
             metrics=tuple(filter(None, metrics)),
             maps=needed,
+            answers=self._answers_of(stage.backbone),
         )
 
 

@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from evaluator.errors import CamtuiError, is_out_of_memory, loses_device
 from evaluator.execution.checking import checked
 from evaluator.execution.run_log import LOGGER
+from evaluator.execution.stored_answers import compared
 from evaluator.interfaces import (
     Done,
     Error,
@@ -31,7 +32,7 @@ from evaluator.interfaces import (
     SessionSettings,
     Started,
 )
-from evaluator.records import Unit, UnitResult
+from evaluator.records import Precision, Unit, UnitResult
 
 FIGURES_SECONDS = 2.0
 
@@ -61,20 +62,26 @@ def worker_main(
     position: int | None = None
     while True:
         unit = inbox.get()
-        position = _serve(unit, position, session, outbox, worker)
+        position = _serve(unit, position, session, outbox, worker, settings.plan.precision)
 
 
 def _serve(
-    unit: Unit, position: int | None, session: Session, outbox: _Outbox, worker: int
+    unit: Unit,
+    position: int | None,
+    session: Session,
+    outbox: _Outbox,
+    worker: int,
+    precision: Precision,
 ) -> int | None:
     """Compute one unit; returns the backbone that is loaded afterwards."""
     if unit.backbone != position:
         with _errors_reported(outbox, worker, unit.id, loading=True) as ok:
             loaded = session.load(unit.backbone)
             versions = session.versions()
+            other = compared(unit, session, precision)
         if not ok:
             return None
-        outbox.send(Ready(worker, unit.backbone, loaded, versions))
+        outbox.send(Ready(worker, unit.backbone, loaded, versions, other))
     outbox.send(Started(worker, unit.id))
     with _errors_reported(outbox, worker, unit.id):
         outbox.send(Done(worker, unit.id, evaluated(unit, session)))
