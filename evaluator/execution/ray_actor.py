@@ -24,7 +24,7 @@ from evaluator.text import printable
 CONCURRENT = "concurrent"
 """The concurrency group of the calls that do not wait for a computation."""
 
-_OF_THE_NODE = frozenset({"missing", "changed", "permission"})
+_OF_THE_NODE = frozenset({"missing", "changed", "permission", "io-error"})
 """Failures of an image that may be the node's: the data folder is not mounted, or another is."""
 
 
