@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -97,12 +97,30 @@ class DataFolder:
         else:
             reasons = {f.image: f.reason for f in result.failures if f.image in suspects}
             by_id = {image.id: image for image in unit.images}
-            suspects = {image for image in suspects if self._passes(by_id[image], reasons[image])}
+            passing = {image for image in suspects if self._passes(by_id[image], reasons[image])}
+            if suspects - passing:
+                self._failed.append(_part(unit, suspects - passing))
+            suspects = passing
         if not suspects:
             return result, None
         failures = tuple(f for f in result.failures if f.image not in suspects)
-        images = tuple(image for image in unit.images if image.id in suspects)
-        return replace(result, failures=failures), with_images(unit, images)
+        return replace(result, failures=failures), _part(unit, suspects)
+
+    def readable_again(self) -> list[Unit]:
+        """Units of the images that have failed in this session and whose files are there now.
+
+        While a folder is being moved, image by image, its first ones are missing from a folder that
+        is there. A row takes the place of the failure.
+        """
+        failed, self._failed = self._failed, []
+        found = []
+        for unit in failed:
+            passing = {image.id for image in unit.images if self._passes(image, "")}
+            if passing:
+                found.append(_part(unit, passing))
+            if rest := {image.id for image in unit.images} - passing:
+                self._failed.append(_part(unit, rest))
+        return found
 
     def _passes(self, image: ImageRef, reason: str) -> bool:
         """Whether the failure of an image has passed: its file is as it should be now."""
@@ -125,14 +143,15 @@ class DataFolder:
             self._next_look = time.monotonic() + self._retry_seconds
         return bool(problem)
 
-    def look_again(self) -> None:
-        """Go on where the folder was gone and is back; asked again and again."""
+    def look_again(self) -> bool:
+        """Go on where the folder was gone; whether it has come back. Asked again and again."""
         if not self.trouble or time.monotonic() < self._next_look or self.is_gone():
-            return
+            return False
         trouble, self.trouble = self.trouble, ""
         self._journal.event("info", f"goes on after a pause ({trouble})")
         if not self._journal.stopping:
             self._journal.state("running")
+        return True
 
     def _problem(self) -> str:
         """Why the folder is not what it was, in words; empty where it is."""
@@ -185,3 +204,7 @@ class DataFolder:
             if content is not None and sha256(data).digest() != content:
                 return "changed"
         return ""
+
+
+def _part(unit: Unit, images: Container[int]) -> Unit:
+    return with_images(unit, tuple(image for image in unit.images if image.id in images))

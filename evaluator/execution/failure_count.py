@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from evaluator.errors import NO_VALUE, ThresholdPassed
+from evaluator.execution.checking import pairs_of
 from evaluator.execution.request import FailureLimit
 from evaluator.plan import RunPlan
-from evaluator.records import NO_TRUTH, Cell, UnitResult
+from evaluator.records import NO_TRUTH, Cell, Unit, UnitResult
 from evaluator.store.reader import RunReader
 from evaluator.text import counted
 
@@ -43,6 +44,10 @@ class FailureCount:
         """Count the failures of a unit; an image without truth is none."""
         self._failures += sum(failure.reason != NO_TRUTH for failure in result.failures)
         self.exceeded = self.exceeded or self._limit.passed(self._failures, self._pairs)
+
+    def forget(self, units: Iterable[Unit]) -> None:
+        """Count no longer the failures of units that are computed again."""
+        self._failures -= sum(1 for unit in units for _ in pairs_of(unit))
 
     def check_limit(self) -> None:
         """Raise where there are more failures than allowed.

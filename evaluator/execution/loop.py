@@ -138,7 +138,8 @@ class Loop:
             return
         self._executor.start()
         while not self._is_over():
-            self._data.look_again()
+            if self._data.look_again():
+                self._try_again()
             self._hand_out()
             for event in self._executor.poll(POLL_SECONDS):
                 self._handle(event)
@@ -161,7 +162,14 @@ class Loop:
             return not self._schedule.in_flight
         if self._registration.outstanding or self._schedule.busy:
             return False
-        return all(map(self._schedule.ended, self._schedule.stages))
+        return all(map(self._schedule.ended, self._schedule.stages)) and not self._try_again()
+
+    def _try_again(self) -> bool:
+        """Hand out once more what failed for want of a file that is there now; whether any is."""
+        units = self._data.readable_again()
+        self._schedule.requeue(units)
+        self._failures.forget(units)
+        return bool(units)
 
     def _conclude(self) -> None:
         """Raise what keeps a run that has ended by itself from being complete."""

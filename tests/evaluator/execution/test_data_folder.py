@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -56,10 +55,11 @@ class Away:
 
     def another_folder_in_its_place(self) -> None:
         """Of the same names; the files have other sizes."""
-        self.data.rename(self.kept)
-        make_data(self.data, 150)
-        for file in self.data.iterdir():
+        other = make_data(self.data.with_name("other"), 150)
+        for file in other.iterdir():
             file.write_bytes(b"another")
+        self.data.rename(self.kept)
+        other.rename(self.data)
 
     def a_link_to_another_folder_in_its_place(self) -> None:
         self.another_folder_in_its_place()
@@ -233,6 +233,25 @@ def test_an_image_of_which_the_file_system_says_nothing_is_judged_as_it_came(
     assert judged.sift(judged.images[5], reason="not-an-image") == ([5], [])
     judged.path(judged.images[3]).unlink()
     assert judged.sift(judged.images[3], judged.images[4]) == ([3], [4])
+
+
+def test_what_was_missing_from_a_folder_that_then_went_away_is_computed_when_it_is_back(
+    judged: Judged,
+) -> None:
+    kept = judged.data.with_name("kept")
+    kept.mkdir()
+    first, *others = judged.images
+    judged.path(first).rename(kept / "first")
+    assert judged.sift(first) == ([0], [])
+    assert judged.folder.readable_again() == []
+    judged.data.rename(kept / "data")
+    assert judged.sift(*others[:2]) == ([], [1, 2])
+    (kept / "data").rename(judged.data)
+    (kept / "first").rename(judged.path(first))
+    assert judged.folder.look_again()
+    (unit,) = judged.folder.readable_again()
+    assert unit.images == (first,)
+    assert judged.folder.readable_again() == []
 
 
 def test_an_image_with_another_content_is_not_computed_again(judged: Judged) -> None:
