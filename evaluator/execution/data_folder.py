@@ -110,7 +110,7 @@ class DataFolder:
         """Units of the images that have failed in this session and whose files are there now.
 
         While a folder is being moved, image by image, its first ones are missing from a folder that
-        is there. A row takes the place of the failure.
+        is there.
         """
         failed, self._failed = self._failed, []
         found = []
@@ -143,15 +143,14 @@ class DataFolder:
             self._next_look = time.monotonic() + self._retry_seconds
         return bool(problem)
 
-    def look_again(self) -> bool:
-        """Go on where the folder was gone; whether it has come back. Asked again and again."""
+    def look_again(self) -> None:
+        """Go on where the folder was gone and is back; asked again and again."""
         if not self.trouble or time.monotonic() < self._next_look or self.is_gone():
-            return False
+            return
         trouble, self.trouble = self.trouble, ""
         self._journal.event("info", f"goes on after a pause ({trouble})")
         if not self._journal.stopping:
             self._journal.state("running")
-        return True
 
     def _problem(self) -> str:
         """Why the folder is not what it was, in words; empty where it is."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from evaluator.errors import NO_VALUE, ThresholdPassed
-from evaluator.execution.checking import pairs_of
 from evaluator.execution.request import FailureLimit
 from evaluator.plan import RunPlan
-from evaluator.records import NO_TRUTH, Cell, Unit, UnitResult
+from evaluator.records import NO_TRUTH, Cell, UnitResult
 from evaluator.store.reader import RunReader
 from evaluator.text import counted
 
@@ -45,9 +44,9 @@ class FailureCount:
         self._failures += sum(failure.reason != NO_TRUTH for failure in result.failures)
         self.exceeded = self.exceeded or self._limit.passed(self._failures, self._pairs)
 
-    def forget(self, units: Iterable[Unit]) -> None:
-        """Count no longer the failures of units that are computed again."""
-        self._failures -= sum(1 for unit in units for _ in pairs_of(unit))
+    def reload(self) -> None:
+        """Count what is stored: some failures have been forgotten."""
+        self._failures = self._reader.failure_count()
 
     def check_limit(self) -> None:
         """Raise where there are more failures than allowed.

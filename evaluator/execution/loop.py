@@ -9,7 +9,7 @@ from pathlib import Path
 from evaluator.errors import RunFailed
 from evaluator.execution.backbone_registration import BackboneRegistration
 from evaluator.execution.bisection import Bisection
-from evaluator.execution.checking import failed
+from evaluator.execution.checking import failed, pairs_of
 from evaluator.execution.data_folder import DataFolder
 from evaluator.execution.early_end import EarlyEnd
 from evaluator.execution.failure_count import FailureCount
@@ -138,8 +138,7 @@ class Loop:
             return
         self._executor.start()
         while not self._is_over():
-            if self._data.look_again():
-                self._try_again()
+            self._data.look_again()
             self._hand_out()
             for event in self._executor.poll(POLL_SECONDS):
                 self._handle(event)
@@ -165,11 +164,16 @@ class Loop:
         return all(map(self._schedule.ended, self._schedule.stages)) and not self._try_again()
 
     def _try_again(self) -> bool:
-        """Hand out once more what failed for want of a file that is there now; whether any is."""
-        units = self._data.readable_again()
-        self._schedule.requeue(units)
-        self._failures.forget(units)
-        return bool(units)
+        """Forget the failures for want of a file that is there now; whether there are any.
+
+        Asked when all is done and nothing is in flight.
+        """
+        pairs = [pair for unit in self._data.readable_again() for pair in pairs_of(unit)]
+        if pairs:
+            self._journal.retry(lambda: self._journal.writer.rows.forget_failures_of(pairs))
+            self._failures.reload()
+            self._schedule.reopen()
+        return bool(pairs)
 
     def _conclude(self) -> None:
         """Raise what keeps a run that has ended by itself from being complete."""

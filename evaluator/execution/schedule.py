@@ -50,6 +50,7 @@ class Schedule:
         self._left = Counter(slice_.stage for slice_ in self._slices)
         self._cuts: dict[StageSlice, Iterator[Unit]] = {}
         self._exhausted: set[StageSlice] = set()
+        self._skipped: set[int] = set()
         self.stages = {stage.id: stage for stage in stages}
         self.in_flight: dict[int, Unit] = {}
 
@@ -59,10 +60,19 @@ class Schedule:
 
     def skip_backbone(self, position: int) -> None:
         """Hand out nothing more of a backbone that cannot be loaded."""
+        self._skipped.add(position)
         for slice_ in self._slices:
             if self.stages[slice_.stage].backbone == position:
                 self._exhaust(slice_)
         self._requeued = deque(unit for unit in self._requeued if unit.backbone != position)
+
+    def reopen(self) -> None:
+        """Cut units anew from what the file lacks now; nothing may be in flight."""
+        self._exhausted.clear()
+        self._cuts.clear()
+        self._left = Counter(slice_.stage for slice_ in self._slices)
+        for position in self._skipped:
+            self.skip_backbone(position)
 
     def end_at(self, images: int) -> None:
         """End the run after so many images; units of later ones in flight are not waited for."""

@@ -174,6 +174,23 @@ def test_a_disk_that_is_unmounted_pauses_the_run(
     assert_complete(run)
 
 
+def test_what_was_missing_for_a_while_is_computed_at_the_end(
+    new_run: NewRun, knobs: Knobs, tmp_path: Path
+) -> None:
+    """Two images, and the folder is there all the time: their rows, and their curves."""
+    run = new_run(150, methods=("gradcam", "gradcampp"), metrics=("deletion",))
+    knobs(seconds=0.02, files=True)
+    last = find_images(Path(run.plan.data), seed=run.plan.seed).images[32:34]
+    run.launch()
+    for image in last:
+        (Path(run.plan.data) / os.fsdecode(image.path)).rename(tmp_path / f"{image.id}.jpg")
+    run.wait_for_rows(100)
+    assert run.status().failures == 4
+    for image in last:
+        (tmp_path / f"{image.id}.jpg").rename(Path(run.plan.data) / os.fsdecode(image.path))
+    assert_complete(run)
+
+
 # -- what the driver judges when a unit comes back
 # --------------------------------------------------------------------------------------------------
 
@@ -248,7 +265,7 @@ def test_what_was_missing_from_a_folder_that_then_went_away_is_computed_when_it_
     assert judged.sift(*others[:2]) == ([], [1, 2])
     (kept / "data").rename(judged.data)
     (kept / "first").rename(judged.path(first))
-    assert judged.folder.look_again()
+    judged.folder.look_again()
     (unit,) = judged.folder.readable_again()
     assert unit.images == (first,)
     assert judged.folder.readable_again() == []
