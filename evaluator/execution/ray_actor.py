@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from evaluator.execution.stored_answers import compared
+from evaluator.execution.stored_answers import AnswerComparison
 from evaluator.execution.worker import as_event, evaluated, open_session
 from evaluator.interfaces import Done, Error, Figures, Ready, Session, SessionSettings
 from evaluator.records import ImageRef, Unit
@@ -70,6 +70,7 @@ class RayWorker:
         self._sample = tuple(sample)
         self._session: Session | None = None
         self._position: int | None = None
+        self._comparison = AnswerComparison(settings.plan.precision)
 
     def place(self) -> Place:
         """Return the place of this process, and whether it sees the images."""
@@ -99,7 +100,7 @@ class RayWorker:
             self._position = None
             loaded = session.load(unit.backbone)
             self._position = unit.backbone
-            other = compared(unit, session, self._settings.plan.precision)
+            other = self._comparison.compare(unit, session)
             return Ready(self._worker, unit.backbone, loaded, session.versions(), other)
         except Exception as error:
             return as_event(error, self._worker, unit.id, loading=True)

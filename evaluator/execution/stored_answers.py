@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
 
 IMAGES = 8
-"""Images of a backbone whose answers are compared: a forward each, at every load."""
+"""Images of a backbone whose answers are compared: a forward each, when a process loads it."""
+
+_IMAGES_AGAIN = 2
+"""When it loads it again."""
 
 _FIRST = 4
 """Of the seeded order; the others are spread over all images that have rows."""
@@ -76,20 +79,38 @@ class StoredAnswers:
         )
 
 
-def compared(unit: Unit, session: Session, precision: Precision) -> str:
-    """How the backbone that has just been loaded answers otherwise than stored, in words.
+class AnswerComparison:
+    """Compares the answers of a process's networks with the stored ones, after each load.
 
     Args:
-        unit: whose answers are compared; ``precision``: of the plan.
-
-    Returns:
-        Empty where the answers agree, or no image can be compared: a file that is missing or has
-        changed says nothing of the network.
+        precision: of the plan.
     """
-    if not unit.answers:
-        return ""
-    images = {answer.image.id: answer.image for answer in unit.answers}
-    return disagreement(unit.answers, session.confidences(list(images.values())), precision)
+
+    def __init__(self, precision: Precision) -> None:
+        self._precision = precision
+        self._compared: set[int] = set()
+
+    def compare(self, unit: Unit, session: Session) -> str:
+        """How the backbone that has just been loaded answers otherwise than stored, in words.
+
+        A backbone that this process loads again is shown fewer images: it does so in every round of
+        a run of several backbones.
+
+        Args:
+            unit: whose answers are compared.
+
+        Returns:
+            Empty where the answers agree, or no image can be compared: a file that is missing or
+            has changed says nothing of the network.
+        """
+        if not unit.answers:
+            return ""
+        most = _IMAGES_AGAIN if unit.backbone in self._compared else IMAGES
+        images = {answer.image.id: answer.image for answer in unit.answers}
+        confidences = session.confidences(list(images.values())[:most])
+        if confidences:
+            self._compared.add(unit.backbone)
+        return disagreement(unit.answers, confidences, self._precision)
 
 
 def disagreement(

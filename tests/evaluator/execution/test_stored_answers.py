@@ -15,7 +15,12 @@ import pytest
 from PIL import Image
 
 from evaluator.errors import Mismatch
-from evaluator.execution.stored_answers import StoredAnswers, compared, disagreement, distance
+from evaluator.execution.stored_answers import (
+    AnswerComparison,
+    StoredAnswers,
+    disagreement,
+    distance,
+)
 from evaluator.interfaces import SessionSettings
 from evaluator.records import ImageRef, Precision, StoredAnswer, Unit
 from evaluator.store.reader import RunReader
@@ -192,7 +197,7 @@ def test_damaged_rows_and_changed_files_are_not_compared(new_run: NewRun, knobs:
     assert all(answer.image.content for answer in found)
 
 
-def test_a_session_is_asked_once_for_each_image(new_run: NewRun) -> None:
+def test_a_backbone_that_is_loaded_again_is_compared_again(new_run: NewRun) -> None:
     run = new_run(3, methods=("gradcam",))
     session = FakeSession(SessionSettings(run.plan, run.plan.data), {"answers": "gradcam"})
     session.load(0)
@@ -201,6 +206,7 @@ def test_a_session_is_asked_once_for_each_image(new_run: NewRun) -> None:
         StoredAnswer(IMAGES[row.image], row.target, row.predicted, row.y) for row in rows
     )
     unit = Unit(1, 1, 0, (1,), ("gradcam",), (), answers=(*stored, *stored))
-    assert compared(unit, session, "fp32") == ""
-    other = (stored[0]._replace(y=0.5), *stored[1:])
-    assert "0.5 in the run" in compared(replace(unit, answers=other), session, "fp32")
+    comparison = AnswerComparison("fp32")
+    assert comparison.compare(unit, session) == ""
+    other = replace(unit, answers=(stored[0]._replace(y=0.5), *stored[1:]))
+    assert "0.5 in the run" in comparison.compare(other, session)
