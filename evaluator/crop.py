@@ -6,6 +6,7 @@ evaluated, without torch.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -36,6 +37,13 @@ _MOST_PIXELS = 89_478_485
 RGB.
 """
 
+
+_NO_SUCH_FILE = (
+    errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EINVAL,
+)  # fmt: skip
+"""Of a path that leads to no file; what else keeps one from being opened (a stale handle, a disk
+that does not answer) may pass.
+"""
 
 _MOST_BYTES = 2**30
 """Of one file, which is read as a whole before it is decoded; the most pixels take 268 MB where
@@ -178,15 +186,16 @@ def read_image(root: Path, path: bytes, expected_size: int | None = None) -> byt
     except PermissionError as error:
         raise ImageUnreadable("permission", "no permission to read it") from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        there = isinstance(error, OSError) and error.errno not in _NO_SUCH_FILE
         raise ImageUnreadable(
-            "missing", printable(getattr(error, "strerror", None) or error)
+            "io-error" if there else "missing", printable(getattr(error, "strerror", None) or error)
         ) from error
     try:
         _check(os.fstat(descriptor), expected_size)
         with open(descriptor, "rb", buffering=0, closefd=False) as file:
             data = file.readall()
     except OSError as error:
-        raise ImageUnreadable("truncated", printable(error.strerror or error)) from error
+        raise ImageUnreadable("io-error", printable(error.strerror or error)) from error
     finally:
         os.close(descriptor)
     if expected_size is not None and len(data) != expected_size:

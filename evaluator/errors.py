@@ -72,6 +72,17 @@ class Mismatch(CamtuiError):
     kind = "mismatch"
 
 
+ANSWERS_OTHERWISE = "answers otherwise"
+"""Words of the ``Mismatch`` of a network whose answers are not those of the run's rows."""
+
+
+DATA_GONE = "the data folder is gone"
+"""First words of the reason of a pause that ends when the folder is back."""
+
+NO_VALUE = "no value in "
+"""First words of the reason why a run with a cell without any value has failed."""
+
+
 class StoreError(CamtuiError):
     """A database that is not a camtui run, is newer than this camtui, or is damaged."""
 
@@ -149,7 +160,7 @@ class ImageUnreadable(CamtuiError):
     Args:
         reason: a stable short word for grouping: ``missing``, ``not-an-image``, ``truncated``,
             ``damaged``, ``too-large``, ``changed``, ``not-a-file``, ``outside-root``,
-            ``permission``, ``value-range``, ``unsupported``.
+            ``permission``, ``io-error``, ``value-range``, ``unsupported``.
         message: one line for people.
     """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from evaluator.plan import RunPlan
-from evaluator.records import LoadedBackbone, Unit, UnitResult, WorkerState
+from evaluator.records import ImageRef, LoadedBackbone, Unit, UnitResult, WorkerState
 
 DEFAULT_SESSION = "evaluator.measuring.session:open_session"
 """``module:function`` that a worker calls with its settings."""
@@ -70,6 +70,12 @@ class Session(Protocol):
     def evaluate(self, unit: Unit) -> UnitResult:
         """Evaluate a unit of the loaded backbone; an unreadable image becomes failures."""
 
+    def confidences(self, images: Sequence[ImageRef]) -> dict[int, Sequence[float]]:
+        """Confidence of the loaded backbone in every class, in [0, 1], by image id.
+
+        Images that cannot be read are left out.
+        """
+
     def figures(self) -> DeviceFigures:
         """Utilisation and memory now."""
 
@@ -81,12 +87,17 @@ OpenSession = Callable[[SessionSettings], Session]
 
 
 class Ready(NamedTuple):
-    """A worker has loaded a backbone, or has merely started (``loaded`` is ``None``)."""
+    """A worker has loaded a backbone, or has merely started (``loaded`` is ``None``).
+
+    Attributes:
+        disagreement: how its answers differ from those of the run's rows; empty where they agree.
+    """
 
     worker: int
     position: int | None
     loaded: LoadedBackbone | None
     versions: dict[str, str]
+    disagreement: str = ""
 
 
 class Started(NamedTuple):

@@ -56,6 +56,21 @@ class StoredMap(NamedTuple):
     measured: tuple[tuple[str, float], ...] = ()
 
 
+class StoredAnswer(NamedTuple):
+    """The network's answer to one image, as the run's rows have it.
+
+    Attributes:
+        image: with the content that the rows were made from.
+        target: class explained; ``predicted``: the one with the highest confidence.
+        y: confidence in the target.
+    """
+
+    image: ImageRef
+    target: int
+    predicted: int
+    y: float
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """The smallest piece of work that is handed out: some cells of one backbone on some images.
@@ -67,6 +82,8 @@ class Unit:
         metrics: those to measure on stored maps; empty for the row itself.
         maps: for curves: ``(cell, image)`` → the stored map; it lacks rows that are not what was
             written.
+        answers: of some stored images: whoever loads the backbone for this unit compares them with
+            the answers it gives now. Empty while the run has no rows of the backbone.
     """
 
     id: int
@@ -77,6 +94,7 @@ class Unit:
     images: tuple[ImageRef, ...]
     metrics: tuple[str, ...] = ()
     maps: dict[tuple[int, int], StoredMap] = field(default_factory=dict)
+    answers: tuple[StoredAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

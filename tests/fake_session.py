@@ -9,7 +9,9 @@ device error; ``kills_method``: only with this method; ``unavailable``: backbone
 cannot be loaded; ``weights``: changes their hash; ``nan``: images whose average drop is not a
 number; ``worse``: methods whose maps cover nearly everything; ``gap_linear``: of every head;
 ``log``: a file that gets a line for each unit that is begun; ``gate``: nothing is computed while a
-file of that name exists; ``contents``: files are hashed, as the real one does.
+file of that name exists; ``contents``: files are hashed, as the real one does; ``files``: images
+are read and may be unreadable, as for the real one; ``answers``: a method: the confidence in an
+image is that of its rows in this method, without it the session tells none.
 """
 
 from __future__ import annotations
@@ -20,12 +22,14 @@ import os
 import signal
 import struct
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from evaluator.catalog import value_range
-from evaluator.errors import BackboneUnavailable
+from evaluator.crop import read_image
+from evaluator.errors import BackboneUnavailable, ImageUnreadable
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.plan import RunPlan
 from evaluator.records import (
@@ -68,6 +72,7 @@ class FakeSession:
 
     def load(self, position: int) -> LoadedBackbone:
         key = self._plan.backbones[position].key
+        self._backbone = self._plan.backbones[position].name
         time.sleep(self._knobs.get("load_seconds", 0))
         if key in self._knobs.get("unavailable", ()):
             raise BackboneUnavailable(f"no weights for {key}", "put them there")
@@ -112,6 +117,11 @@ class FakeSession:
                         Failure(cell, image.id, m, "not-an-image", "bad")
                         for m in unit.metrics or ("",)
                     ]
+                elif error := self._unreadable(image):
+                    failures += [
+                        Failure(cell, image.id, m, error.reason, error.message)
+                        for m in unit.metrics or ("",)
+                    ]
                 elif unit.metrics and (cell, image.id) not in unit.maps:
                     continue  # its row is damaged
                 elif unit.metrics:
@@ -130,6 +140,14 @@ class FakeSession:
             forwards,
             contents=contents,
         )
+
+    def _unreadable(self, image: ImageRef) -> ImageUnreadable | None:
+        if self._knobs.get("files"):
+            try:
+                read_image(self._root, image.path, image.size)
+            except ImageUnreadable as error:
+                return error
+        return None
 
     def _row(self, cell: int, backbone: str, method: str, image: ImageRef) -> Row:
         row = fake_row(cell, backbone, method, image.id)
@@ -161,6 +179,15 @@ class FakeSession:
                     "metrics": unit.metrics,
                 }
                 stream.write(json.dumps(line) + "\n")
+
+    def confidences(self, images: Sequence[ImageRef]) -> dict[int, Sequence[float]]:
+        if "answers" not in self._knobs:
+            return {}
+        found: dict[int, Sequence[float]] = {}
+        for image in images:
+            row = fake_row(0, self._backbone, self._knobs["answers"], image.id)
+            found[image.id] = [row.y if index == row.target else 0.0 for index in range(3)]
+        return found
 
     def figures(self) -> DeviceFigures:
         return DeviceFigures(50.0, 1, 2)

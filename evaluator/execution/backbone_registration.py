@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from evaluator.errors import BackboneUnavailable, CamtuiError, RunFailed, UsageError
+from evaluator.errors import (
+    ANSWERS_OTHERWISE,
+    BackboneUnavailable,
+    CamtuiError,
+    Mismatch,
+    RunFailed,
+    UsageError,
+)
 from evaluator.execution.cell_descriptions import describe_cells
 from evaluator.execution.early_end import EarlyEnd
 from evaluator.execution.journal import Journal
@@ -75,7 +82,8 @@ class BackboneRegistration:
             Whether the backbone is the first of its kind in this session.
 
         Raises:
-            Mismatch: it is not the one that the run's rows were computed with.
+            Mismatch: it is not the one that the run's rows were computed with, or does not answer
+                their images as it did.
             UsageError: its classes or labels do not admit ``--target label``.
         """
         writer = self._journal.writer
@@ -86,6 +94,13 @@ class BackboneRegistration:
             return False
         position, loaded = event.position, self._labels.name_classes(event.loaded)
         self._journal.retry(lambda: writer.cells.set_backbone(position, loaded))
+        if event.disagreement:
+            raise Mismatch(
+                f"{self._plan.backbones[position].name} {ANSWERS_OTHERWISE} than when the run's "
+                f"rows were computed: {event.disagreement}",
+                "put the network, its files and libraries back as they were, or choose another "
+                "--name",
+            )
         if position in self.loaded:
             return False
         self._journal.retry(lambda: self._store(position, loaded))

@@ -50,7 +50,7 @@ class OptionalMetrics:
         self._pipeline = pipeline
         self._plan = plan
         self._truths = truths
-        self._squares: dict[tuple[int, int], Tensor | TruthUnusable] = {}
+        self._squares: dict[tuple[int, int], Tensor] = {}
 
     def from_images(self, unit: Unit, refs: Sequence[ImageRef], images: Tensor) -> Iterator[Answer]:
         """Compute the metrics that ask the network again.
@@ -161,11 +161,14 @@ class OptionalMetrics:
         Those of the last images are kept for other cells and metrics.
         """
         key = (ref.id, target)
-        if key not in self._squares:
+        if key in self._squares:
+            return self._squares[key]
+        square = self._read_square(ref, target)
+        if isinstance(square, Tensor):  # a file that cannot be read may be there the next time
             while len(self._squares) >= _SQUARES_KEPT:
                 del self._squares[next(iter(self._squares))]
-            self._squares[key] = self._read_square(ref, target)
-        return self._squares[key]
+            self._squares[key] = square
+        return square
 
     def _read_square(self, ref: ImageRef, target: int) -> Tensor | TruthUnusable:
         if self._truths is None:

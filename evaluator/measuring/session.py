@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +34,7 @@ from evaluator.networks.network import Arithmetic, Network
 from evaluator.plan import RunPlan
 from evaluator.records import (
     Failure,
+    ImageRef,
     LoadedBackbone,
     Measurement,
     Preprocessing,
@@ -224,6 +225,22 @@ class EvaluationSession:
         if notes:
             self._batch_sizes[position] = dict(network.batch_sizes)
         return notes
+
+    def confidences(self, images: Sequence[ImageRef]) -> dict[int, Sequence[float]]:
+        """Confidence of the loaded backbone in every class, by id of each image that can be read.
+
+        One forward for each image, in measuring precision.
+        """
+        if self._loaded is None:
+            raise RunFailed("no backbone is loaded", "load one before it is asked")
+        network, normalise = self._loaded.network, self._loaded.normalise
+        decoded = self._loader.collect(images, network.backbone.facts.preprocessing)
+        if not decoded.images:
+            return {}
+        pixels = normalise(decoded.pixels)
+        seen = network.observe(len(pixels), lambda start, stop: pixels[start:stop])
+        scores = network.scores(seen.logits).tolist()
+        return {image.id: row for image, row in zip(decoded.images, scores, strict=True)}
 
     def figures(self) -> DeviceFigures:
         """Utilisation and memory now."""

@@ -191,6 +191,33 @@ class Rows:
                     damaged.add((cell, record[1]))
         return StoredMaps(maps, frozenset(damaged))
 
+    def last_image(self, cells: Sequence[int]) -> int | None:
+        """The highest rank of an image that has a row in one of these cells."""
+        found = [
+            last
+            for cell in cells
+            for (last,) in self._file.all(
+                "SELECT max(image_id) FROM results WHERE cell_id = ?", (cell,)
+            )
+            if last is not None
+        ]
+        return max(found, default=None)
+
+    def sound(self, cells: Sequence[int], images: Sequence[int]) -> list[Row]:
+        """The rows of some images in some cells, those left out that are not what was written."""
+        query = self._checks.query(ROW_COLUMNS, "results")
+        query += (
+            " WHERE cell_id IN (SELECT value FROM json_each(?))"
+            " AND image_id IN (SELECT value FROM json_each(?))"
+        )
+        may_lack = not self._checks.born_sealed()
+        found = self._file.all(query, (json.dumps(list(cells)), json.dumps(list(images))))
+        return [
+            row_of(record[:ROW_WIDTH])
+            for record in found
+            if is_record_sound(record, may_lack=may_lack)
+        ]
+
     def _values(
         self, cell: int, metrics: Sequence[str], first: int, last: int
     ) -> dict[int, list[tuple[str, float]]]:

@@ -294,6 +294,23 @@ def test_a_run_of_which_nothing_could_be_computed_is_not_complete(
     assert run.wait().state == "complete", "one value is a result"
 
 
+def test_a_run_with_a_cell_without_a_value_says_so_each_time_and_what_to_type(
+    new_run: NewRun, knobs: Knobs
+) -> None:
+    knobs(raises=list(range(5)), kills_method="scorecam")
+    run = new_run(5, methods=("gradcam", "scorecam"))
+    for request in ({}, {"plan": None}):
+        run.launch(**request)
+        status = run.wait()
+        assert (status.state, status.exit_code) == ("failed", 5)
+        assert status.message == "no value in resnet50/scorecam (failed on 5 images: error)"
+        assert status.advice == f"camtui errors {run.db}, then camtui retry {run.db}"
+    knobs()
+    run.launch(plan=None, retry_failed=True)
+    assert run.wait().state == "complete"
+    check(run)
+
+
 def test_a_request_that_fails_leaves_the_run_as_it_was(new_run: NewRun, knobs: Knobs) -> None:
     run = new_run(5)
     run.launch()
