@@ -114,7 +114,9 @@ def scores(panels: Panels) -> tuple[str, ...]:
         f"drop {percent(row.average_drop, 1)}  coh {percent(row.coherency, 1)} "
         f" compl {percent(row.complexity, 1)}"
     )
-    return first, f"ADCC {percent(row.adcc, 1)}{'  degenerate: no map' if row.degenerate else ''}"
+    remark = "  degenerate: no map" if row.degenerate else ""
+    remark = "  undefined: y is 0" if row.average_drop is None else remark
+    return first, f"ADCC {percent(row.adcc, 1)}{remark}"
 
 
 def class_lines(panels: Panels) -> tuple[str, ...]:

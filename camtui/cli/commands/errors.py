@@ -1,4 +1,4 @@
-"""``camtui errors``: the images without a value, and why."""
+"""``camtui errors``: the images without a value or with an undefined one, and why."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def errors(
 ) -> None:
     """List the images without a value, and why.
 
-    Grouped by reason, then one line per image.
+    Grouped by reason, then one line per image. A row whose confidence y is 0 is no failure, but has
+    neither average drop nor ADCC: it stands here as undefined.
 
     Example: camtui errors val -n 100
     """
@@ -59,11 +60,16 @@ def errors(
 
 def _failures(reader: RunReader) -> Iterator[FailurePayload]:
     """One entry per image, reason and detail, with the cells that lack it."""
+    from camtui.format.notes import UNDEFINED
+
     names = {cell.id: f"{cell.backbone}/{cell.method}" for cell in reader.cells()}
     grouped: dict[tuple[int, str, str, str], list[str]] = {}
     for failure in reader.failures():
         key = (failure.image, failure.metric, failure.reason, failure.detail)
         grouped.setdefault(key, []).append(names[failure.cell])
+    for cell, image in reader.rows.undefined():
+        key = (image, "average_drop", "undefined", f"{UNDEFINED}: no average drop, no ADCC")
+        grouped.setdefault(key, []).append(names[cell])
     for (image, metric, reason, detail), cells in grouped.items():
         path = printable(reader.images.get(image).path)
         yield {
