@@ -76,9 +76,7 @@ def chart(reader: RunReader, kind: str) -> Figure:
     known = cell_views(reader, shown_metrics(reader) if kind == "ranks" else ())
     views = [view for view in known if view.mean("adcc")]
     if not views and any(view.summary.undefined for view in known):
-        raise NotFound(
-            f"no image of the run has an ADCC: undefined, {UNDEFINED}", "camtui table RUN"
-        )
+        raise NotFound(f"no image of the run has an ADCC, {UNDEFINED}", "camtui table RUN")
     if not views:
         raise NotFound("the run has no finished image yet", "camtui status RUN")
     if kind == "convergence" and max(view.summary.n for view in views) < FEWEST:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 
 from camtui.figures.panels import Panels, PictureKind, open_input, open_panels
+from camtui.format.notes import UNDEFINED
 from camtui.format.numbers import percent
 from camtui.pictures import ColourMap, Pixels
 from evaluator import catalog
@@ -115,7 +116,7 @@ def scores(panels: Panels) -> tuple[str, ...]:
         f" compl {percent(row.complexity, 1)}"
     )
     remark = "  degenerate: no map" if row.degenerate else ""
-    remark = "  undefined: y is 0" if row.average_drop is None else remark
+    remark = f"  {UNDEFINED}" if row.average_drop is None else remark
     return first, f"ADCC {percent(row.adcc, 1)}{remark}"
 
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 BEST, TIE = "* best", "= not separated from the best"
 
-UNDEFINED = "the confidence y is 0"
-"""Why a row has neither average drop nor ADCC."""
+UNDEFINED = "undefined: y is 0"
+"""Why a row has neither average drop nor ADCC: the confidence in the explained class underflows."""
 
 
 def run_title(reader: RunReader) -> str:
@@ -199,7 +199,7 @@ def mean_notes(
 ) -> Iterator[str]:
     """Yield what the averages are over where that is not every row of their cell, and why.
 
-    ``average drop and ADCC of 2 of 4 images: the confidence y is 0 on the others``
+    ``average drop and ADCC of 2 of 4 images; the others undefined: y is 0``
 
     Args:
         views: of one backbone.
@@ -229,9 +229,8 @@ def mean_notes(
 
 
 def _reason(view: CellView, metric: Metric, n: int, failed: Mapping[str, int]) -> str:
-    others = "the others" if n else "all of them"
     if metric.key in ("average_drop", "adcc"):
-        return f": {UNDEFINED} on {others}"
+        return f"; {'the others ' if n else ''}{UNDEFINED}"
     if not failed:
         return " so far" if view.partial or n else ": not measured"
     reasons = ", ".join(f"{printable(reason)} {count(times)}" for reason, times in failed.items())

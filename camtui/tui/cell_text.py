@@ -70,7 +70,7 @@ def cell_lines(snapshot: Snapshot, cell: Cell, width: int) -> list[list[Field]]:
         [Field(f"   empty maps {count(summary.degenerate)}", "warn")] if summary.degenerate else []
     )
     if summary.undefined:
-        title.append(Field(f"   {count(summary.undefined)} without drop: {UNDEFINED}", "warn"))
+        title.append(Field(f"   drop of {count(summary.undefined)} {UNDEFINED}", "warn"))
     if not cell.applicable:
         title.append(Field("   not applicable", "warn"))
     title += [Field(f"   {printable(cell.note)}", "dim")] if cell.note else []

@@ -57,7 +57,7 @@ def fact_lines(record: ImageRecord, metric: str, width: int) -> list[list[Field]
             groups.append([name, Field(shown, "strong" if key == metric else "")])
     lines = [*flowed(facts, width), *flowed(groups, width)]
     if row.average_drop is None:
-        lines.append([Field(f" average drop and ADCC are undefined: {UNDEFINED}", "warn")])
+        lines.append([Field(f" average drop and ADCC {UNDEFINED}", "warn")])
     if row.degenerate:
         lines.append([Field(" the map is all zero: nothing spoke for the class", "warn")])
     return lines

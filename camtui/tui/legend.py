@@ -23,7 +23,7 @@ _VALUES: tuple[LegendEntry, ...] = (
     ("=", "not separated from the best: paired t test, 5 % over all of them (Holm)"),
     ("~", "not every image yet: an average over those that are done"),
     ("····", "nothing computed yet"),
-    ("–", "undefined: the confidence y is 0 on every image"),
+    ("–", "undefined: y, the confidence in the explained class, is 0 on every image"),
     ("n/a", "the method does not apply to this network"),
 )
 

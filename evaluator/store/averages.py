@@ -35,7 +35,7 @@ class ConvergencePoint(NamedTuple):
 
 
 _SAME = 1e-6
-"""Confidences of one image in two batches differ by less."""
+"""Confidences of one image in two batches differ by less than this."""
 
 
 def _stored_as(metric: str) -> tuple[str, ...]:
@@ -83,9 +83,10 @@ class Averages:
             return summaries
 
     def _constant(self, cell: int, sums: Sums) -> bool:
-        """Whether all rows predict one class, with one confidence in each class explained.
+        """Whether the answer is one for all images and their explanation maps.
 
-        Reads as far as the first row that differs: the second one, of a network that sees images.
+        One predicted class, and one confidence in each class that is explained. Reads as far as the
+        first row that differs: the second one at most, of a network that sees images.
         """
         rows = sums.get(("complexity", ""))
         if rows is None or rows.n < FEWEST_TESTED:
@@ -93,11 +94,14 @@ class Averages:
         known: dict[int, float] = {}
         classes: set[int] = set()
         with closing(
-            self._file.stream("SELECT predicted, target, y FROM results WHERE cell_id = ?", (cell,))
+            self._file.stream(
+                "SELECT predicted, target, y, o FROM results WHERE cell_id = ?", (cell,)
+            )
         ) as found:
-            for predicted, target, y in found:
+            for predicted, target, y, o in found:
                 classes.add(predicted)
-                if len(classes) > 1 or abs(y - known.setdefault(target, y)) > _SAME:
+                first = known.setdefault(target, y)
+                if len(classes) > 1 or max(abs(y - first), abs(o - first)) > _SAME:
                     return False
         self._checks.verify(cell)
         return True

@@ -96,7 +96,7 @@ def _why_none(reader: RunReader, cell: Cell, metric: str) -> str:
     from camtui.format.notes import UNDEFINED
 
     if metric in _BY_DROP and any(cell.id == of for of, _ in reader.rows.undefined()):
-        return f": undefined, {UNDEFINED}"
+        return f", {UNDEFINED}"
     failed = reader.lacking().get((cell.id, metric), {})
     reasons = ", ".join(f"{printable(reason)} {n}" for reason, n in failed.items())
     return f": {reasons}" if reasons else " yet"
@@ -114,7 +114,7 @@ def _leading_cell(reader: RunReader) -> Cell:
     views = [view for view in known if view.mean("adcc") is not None]
     if not views and any(view.summary.undefined for view in known):
         raise NotFound(
-            f"no image of the run has an ADCC: undefined, {UNDEFINED}",
+            f"no image of the run has an ADCC, {UNDEFINED}",
             "camtui worst RUN --cell BACKBONE/METHOD --by coherency",
         )
     if not views:
@@ -199,8 +199,7 @@ def _ranked_table(
     undefined = sum(of == cell.id for of, _ in reader.rows.undefined())
     if undefined:
         notes.append(
-            f"average drop and ADCC are undefined on {counted(undefined, 'image')} of the cell: "
-            f"{UNDEFINED}"
+            f"average drop and ADCC of {counted(undefined, 'image')} of the cell are {UNDEFINED}"
         )
     return Table(title, tuple(columns), (Block("", tuple(body)),), tuple(notes))
 
