@@ -32,8 +32,7 @@ def test_what_must_be_said_is_said(reader: RunReader) -> None:
     assert "failed: 1 in every method" in text
     assert "~ not every image yet" in text
     assert "~17" in text
-    assert "* best
-= not separated from the best: paired t test, 5 %, Holm over 3 to 4 m" in text
+    assert "= not separated from the best: paired t test, 5 %, Holm over 3 to 4 methods" in text
     assert "Fake-CAM, the control, is not ranked" in text
 
 
