@@ -29,6 +29,10 @@ class PaperComparisonPayload(TypedDict, closed=True):
 
     schema_version: Literal[1]
     run: RunPayload
+    differs_in: Annotated[
+        list[Literal["weights", "protocol", "number of images"]],
+        Field(description="what is not the paper's"),
+    ]
     deviations: list[str]
     open_choices: list[str]
     cells: list[PaperCellPayload]
@@ -45,7 +49,13 @@ class ComparedCellPayload(TypedDict, closed=True):
     second: Share
     change: Annotated[float, Field(description="second minus first")]
     se: NonNegative | None
-    verdict: Literal["better", "worse", "tie"]
+    verdict: Annotated[
+        Literal["better", "worse", "tie", "untested"],
+        Field(
+            description="paired t test, 5 % over all cells of the comparison (Holm); "
+            "untested below 10 common images"
+        ),
+    ]
 
 
 class ComparisonPayload(TypedDict, closed=True):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from camtui.payloads.common import Count, MetricKey, PositiveCount
+from camtui.payloads.common import Count, MetricKey, PositiveCount, Share
 from camtui.payloads.runs import RunPayload
 
 
@@ -38,6 +38,17 @@ class ControlWinsPayload(TypedDict, closed=True):
     on_average: bool | None
 
 
+class NullControlPayload(TypedDict, closed=True):
+    """A fixed map, the same on both networks: what is noticed of it is the networks' confidence."""
+
+    control: str
+    fall: EstimatePayload
+    noticed: EstimatePayload
+    excess: Annotated[
+        EstimatePayload, Field(description="noticed of the methods' maps minus that of this one")
+    ]
+
+
 class SensitivityPayload(TypedDict, closed=True):
     """Fall of the averages, as a fraction, and share of images whose value is worse."""
 
@@ -46,6 +57,8 @@ class SensitivityPayload(TypedDict, closed=True):
     methods: list[str]
     fall: EstimatePayload
     noticed: EstimatePayload
+    chance: Annotated[Share, Field(description="noticed where nothing is told apart")]
+    null_controls: list[NullControlPayload]
 
 
 class StabilityPayload(TypedDict, closed=True):

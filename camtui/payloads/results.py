@@ -95,6 +95,14 @@ class FailurePayload(TypedDict, closed=True):
     cells: list[str]
 
 
+class UndefinedPayload(TypedDict, closed=True):
+    """An image whose confidence y is 0 in some cells: it has no average drop and no ADCC there."""
+
+    image: str
+    id: Count
+    cells: list[str]
+
+
 class FailuresPayload(TypedDict, closed=True):
     """camtui errors RUN --json."""
 
@@ -102,6 +110,7 @@ class FailuresPayload(TypedDict, closed=True):
     total: Count
     truncated: bool
     errors: list[FailurePayload]
+    undefined: list[UndefinedPayload]
 
 
 class ImagePayload(TypedDict, extra_items=OptionalMetric):  # type: ignore[call-arg]  # as above

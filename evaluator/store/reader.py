@@ -251,6 +251,16 @@ class RunReader:
         """Number of failures, those of optional metrics included; a missing truth is none."""
         return int(self.file.one("SELECT count(*) FROM failures WHERE reason != ?", (NO_TRUTH,))[0])
 
+    def lacking(self) -> dict[tuple[int, str], dict[str, int]]:
+        """(cell, optional metric) → reason → rows of the cell without a value of the metric."""
+        found: dict[tuple[int, str], dict[str, int]] = {}
+        for cell, metric, reason, n in self.file.all(
+            "SELECT cell_id, metric, reason, count(*) FROM failures WHERE metric != ''"
+            " GROUP BY cell_id, metric, reason ORDER BY cell_id, metric, reason"
+        ):
+            found.setdefault((cell, metric), {})[reason] = n
+        return found
+
     def without_truth(self) -> int:
         """Number of images without a truth, where metrics need one."""
         return int(

@@ -113,6 +113,21 @@ class Rows:
         )
         return {row[2]: Measurement(*row) for row in rows}
 
+    def undefined(self) -> list[tuple[int, int]]:
+        """(cell, image) of the rows without average drop and ADCC: the confidence y is 0 there.
+
+        Hardly any, found by ADCC's index.
+        """
+        return [
+            (cell, image)
+            for (cell,) in self._file.all("SELECT id FROM cells ORDER BY id")
+            for (image,) in self._file.all(
+                "SELECT image_id FROM results INDEXED BY results_by_adcc"
+                " WHERE cell_id = ? AND adcc IS NULL AND average_drop IS NULL ORDER BY image_id",
+                (cell,),
+            )
+        ]
+
     def every_row(self) -> Iterator[Row]:
         """Every row of every cell; streams."""
         return map(row_of, self._file.stream(f"SELECT {ROW_COLUMNS} FROM results"))

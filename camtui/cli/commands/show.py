@@ -86,6 +86,7 @@ def _about(reader: RunReader) -> Iterator[str]:
         package = f", {one.package}" if one.package else ""
         yield f"code        {one.key}: {one.reference} (sha256 {one.sha256[:16]}{package})"
     yield f"protocol    target {plan.target}, resize {plan.resize}, precision {plan.precision}"
+    yield from _undefined(reader)
     look = reader.look()
     if look is not None:
         yield f"until       {look_text(look, run['images'], ended=run['state'] == 'complete')}"
@@ -104,6 +105,19 @@ def _said_of_images(reader: RunReader) -> Iterator[str]:
         text = next((text for text in reversed(events) if text.startswith(start)), "")
         if text:
             yield f"{start.strip(': '):<12}{text.removeprefix(start)}"
+
+
+def _undefined(reader: RunReader) -> Iterator[str]:
+    """Of how many images some averages are, where that is not every row, and why."""
+    from camtui.format.cells import cell_views, shown_metrics
+    from camtui.format.notes import mean_notes
+
+    views, lacking, title = cell_views(reader), reader.lacking(), "averages"
+    for backbone in dict.fromkeys(view.cell.backbone for view in views):
+        group = [view for view in views if view.cell.backbone == backbone]
+        for note in mean_notes(group, shown_metrics(reader), lacking):
+            yield f"{title:<11} {backbone}: {note}"
+            title = ""
 
 
 def _backbone(loaded: LoadedBackbonePayload) -> str:
