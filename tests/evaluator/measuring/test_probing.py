@@ -4,6 +4,8 @@ likely class.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -14,8 +16,10 @@ from evaluator.measuring.metric_values import measured
 from evaluator.measuring.pipeline import Batch
 from evaluator.measuring.probing import MapProbe, ProbedImages
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
+from evaluator.networks.network import Network
 from evaluator.records import StoredMap
 from tests.agreement import keys_of, small_bench
+from tests.evaluator.measuring.test_imputation import slow
 from tests.networks import SIDE, Bench, bench, gap_network, random_images
 
 
@@ -56,6 +60,55 @@ def test_what_the_network_sees_without_pixels(batch_size: int) -> None:
         logits = made.network.forward(seen, channel_scoring=False).logits
         expected = made.network.confidence(logits, torch.full((4,), one.stored.target))
         assert found[place].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def normalising(made: Bench, images: Tensor, road_noise: str) -> MapProbe:
+    """A probe of a network that takes images normalised by ImageNet's statistics."""
+    facts = made.network.backbone.facts
+    preprocessing = replace(facts.preprocessing, mean=MEAN, std=STD)
+    backbone = replace(made.network.backbone, facts=replace(facts, preprocessing=preprocessing))
+    network = Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=16)
+    asked = ProbedImages(
+        network, made.pipeline, images, keys_of(len(images)), road_noise=road_noise
+    )
+    return MapProbe(asked, stored(made, images, "gradcam"))
+
+
+def test_noise_is_added_to_pixels_as_the_authors_imputer_does() -> None:
+    """Rong et al. impute images in [0, 1], add 0.01·N(0, 1) and normalise then."""
+    pixels, missing = torch.rand(2, 3, SIDE, SIDE, generator=seeded(3)), holes(2, 2)
+    mean, std = (torch.tensor(one)[:, None, None] for one in (MEAN, STD))
+    images = (pixels - mean) / std
+    made = small_bench("gap")
+    seen = normalising(made, images, "pixels")._versions(missing, 0, 2)
+    noise = [probed(made, images).noise(place, 2) for place in range(2)]
+    for place, mask in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        gone = missing[place, mask]
+        filled = slow(pixels[place], gone) + 0.01 * noise[place][mask].double() * gone
+        expected = (filled - mean.double()) / std.double()
+        assert (seen[place, mask].double() - expected).abs().max() < 1e-4
+
+
+def test_noise_after_the_normalisation_is_weaker_in_pixels_by_the_standard_deviation() -> None:
+    images, missing = random_images(2, seed=1), holes(2, 2)
+    pixels, normalised = (
+        normalising(small_bench("gap"), images, where)._versions(missing, 0, 2)
+        - impute(images, missing)
+        for where in ("pixels", "normalised")
+    )
+    gone = missing[:, :, None].expand_as(pixels)
+    for channel, std in enumerate(STD):
+        one, other = (noise[:, :, channel][gone[:, :, channel]] for noise in (pixels, normalised))
+        assert float(one.std() / other.std()) == pytest.approx(1 / std, rel=1e-3)
+        assert float(other.std()) == pytest.approx(0.01, rel=0.05)
+    assert not pixels[~gone].any()
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def test_noise_is_that_of_the_image_and_of_the_step() -> None:
