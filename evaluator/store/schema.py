@@ -162,9 +162,9 @@ CREATE TABLE sum_checksums (          -- over all sums, over all histograms of a
 ) STRICT;
 """
 
-VERSION_4 = (
-    "-- no table changes: methods get the names of today (evaluator.store.sealing.name_anew)"
-)
+VERSION_4 = """
+-- no table changes: methods get the names of today (evaluator.store.sealing.name_anew)
+"""
 
 MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 """Entry v takes a file from version v to version v + 1."""

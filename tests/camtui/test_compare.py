@@ -138,3 +138,13 @@ def test_drops_beyond_a_limit(tmp_path: Path) -> None:
         "gradcam"
     ]
     assert found.drops(0.5) == []
+
+
+@pytest.mark.parametrize("metric", ["road", "arcc"])
+def test_road_with_noise_after_the_normalisation_is_another_protocol(
+    tmp_path: Path, metric: str
+) -> None:
+    old, new = run(tmp_path, "a", plan={"road_noise": "normalised"}), run(tmp_path, "b")
+    with pytest.raises(Mismatch, match="road-noise: normalised → pixels"):
+        compare_runs(old, new, [all_metrics()[metric]])
+    assert compare_runs(old, new, ADCC).cells, "which other metrics do not ask about"

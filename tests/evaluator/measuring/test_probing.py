@@ -4,8 +4,6 @@ likely class.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import Tensor
@@ -16,11 +14,10 @@ from evaluator.measuring.metric_values import measured
 from evaluator.measuring.pipeline import Batch
 from evaluator.measuring.probing import MapProbe, ProbedImages
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
-from evaluator.networks.network import Network
 from evaluator.records import StoredMap
 from tests.agreement import keys_of, small_bench
 from tests.evaluator.measuring.test_imputation import slow
-from tests.networks import SIDE, Bench, bench, gap_network, random_images
+from tests.networks import SIDE, Bench, bench, gap_network, normalising, random_images
 
 
 def stored(made: Bench, images: Tensor, spec: str) -> list[MapOfImage]:
@@ -65,16 +62,11 @@ def test_what_the_network_sees_without_pixels(batch_size: int) -> None:
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def normalising(made: Bench, images: Tensor, road_noise: str) -> MapProbe:
+def by_imagenet(images: Tensor, road_noise: str) -> MapProbe:
     """A probe of a network that takes images normalised by ImageNet's statistics."""
-    facts = made.network.backbone.facts
-    preprocessing = replace(facts.preprocessing, mean=MEAN, std=STD)
-    backbone = replace(made.network.backbone, facts=replace(facts, preprocessing=preprocessing))
-    network = Network(backbone, device=torch.device("cpu"), precision="fp32", batch_size=16)
-    asked = ProbedImages(
-        network, made.pipeline, images, keys_of(len(images)), road_noise=road_noise
-    )
-    return MapProbe(asked, stored(made, images, "gradcam"))
+    network, pipeline = normalising(small_bench("gap"), MEAN, STD)
+    asked = ProbedImages(network, pipeline, images, keys_of(len(images)), road_noise=road_noise)
+    return MapProbe(asked, stored(small_bench("gap"), images, "gradcam"))
 
 
 def test_noise_is_added_to_pixels_as_the_authors_imputer_does() -> None:
@@ -83,7 +75,7 @@ def test_noise_is_added_to_pixels_as_the_authors_imputer_does() -> None:
     mean, std = (torch.tensor(one)[:, None, None] for one in (MEAN, STD))
     images = (pixels - mean) / std
     made = small_bench("gap")
-    seen = normalising(made, images, "pixels")._versions(missing, 0, 2)
+    seen = by_imagenet(images, "pixels")._versions(missing, 0, 2)
     noise = [probed(made, images).noise(place, 2) for place in range(2)]
     for place, mask in ((0, 0), (0, 1), (1, 0), (1, 1)):
         gone = missing[place, mask]
@@ -95,8 +87,7 @@ def test_noise_is_added_to_pixels_as_the_authors_imputer_does() -> None:
 def test_noise_after_the_normalisation_is_weaker_in_pixels_by_the_standard_deviation() -> None:
     images, missing = random_images(2, seed=1), holes(2, 2)
     pixels, normalised = (
-        normalising(small_bench("gap"), images, where)._versions(missing, 0, 2)
-        - impute(images, missing)
+        by_imagenet(images, where)._versions(missing, 0, 2) - impute(images, missing)
         for where in ("pixels", "normalised")
     )
     gone = missing[:, :, None].expand_as(pixels)
