@@ -190,6 +190,7 @@ def _protocol_differences(
     keys = {metric.key for metric in metrics}
     options += ["pointing_margin"] if "pointing_game" in keys else []
     options += ["road_removal"] if keys & {"road", "arcc"} else []
+    options += ["road_noise"] if any(map(_imputes, metrics)) else []
     for name in options:
         if getattr(mine, name) != getattr(theirs, name):
             yield f"{name.replace('_', '-')}: {getattr(mine, name)} → {getattr(theirs, name)}"
@@ -198,6 +199,11 @@ def _protocol_differences(
         other = loaded.get(name)
         if one is not None and other is not None and one.layer != other.layer:
             yield f"{name} layer: {printable(one.layer)} → {printable(other.layer)}"
+
+
+def _imputes(metric: Metric) -> bool:
+    """Return whether a metric, or one that it is computed from, sees images with imputed pixels."""
+    return any(known_metrics()[key].forwards for key in (metric.key, *metric.of))
 
 
 def _notes(first: RunReader, second: RunReader) -> Iterator[str]:

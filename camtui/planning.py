@@ -19,6 +19,7 @@ from evaluator.images import demo_root
 from evaluator.label_file import Listing
 from evaluator.methods import all_methods
 from evaluator.plan import RunPlan
+from evaluator.plan_changes import as_begun
 from evaluator.plan_validation import validated_plan
 from evaluator.references import as_spec
 from evaluator.text import printable
@@ -39,6 +40,7 @@ _PROTOCOL = (
     "truth",
     "pointing_margin",
     "road_removal",
+    "road_noise",
     *_RULE,
 )
 """Fields that a stored run decides where nothing else is typed."""
@@ -73,6 +75,7 @@ class CliPlan:
     truth: Path | None = None
     pointing_margin: int | None = None
     road_removal: str | None = None
+    road_noise: str | None = None
     until: str | None = None
     margin: float | None = None
     drop_decided: bool = False
@@ -132,16 +135,33 @@ def stored_listing(database: Path) -> Listing | None:
         return None
 
 
+def begun_earlier(database: Path) -> bool:
+    """Return whether an earlier version began the run that is there, with other words."""
+    from evaluator.store.reader import RunReader
+
+    try:
+        with RunReader(database) as reader:
+            return reader.keeps_earlier_words()
+    except (NotFound, StoreError):
+        return False
+
+
 def make_plan(typed: CliPlan, stored: RunPlan | None, *, cuda: bool) -> RunPlan:
     """Return the plan of ``resolve_plan``."""
     return resolve_plan(typed, stored, cuda=cuda).plan
 
 
-def resolve_plan(typed: CliPlan, stored: RunPlan | None, *, cuda: bool) -> ResolvedPlan:
+def resolve_plan(
+    typed: CliPlan, stored: RunPlan | None, *, cuda: bool, earlier: bool = False
+) -> ResolvedPlan:
     """Return the plan that is asked for, validated as far as it can be without torch.
 
     Options win over the plan file, and that over the run that is there already; then come the
     defaults.
+
+    Args:
+        earlier: an earlier version began the stored run: the same words mean what they meant then,
+            all but a ``--road-noise`` that is given.
 
     Raises:
         UsageError: something is missing, unknown or impossible.
@@ -170,6 +190,8 @@ def resolve_plan(typed: CliPlan, stored: RunPlan | None, *, cuda: bool) -> Resol
     resolver = _resolver(typed, stored)
     _resolve(values, resolver)
     plan = validated_plan(values)
+    if stored is not None and earlier:
+        plan = replace(as_begun(stored, plan), road_noise=plan.road_noise)
     plan = _with_common(plan, typed) if typed.layer or typed.weights or typed.classes else plan
     return ResolvedPlan(plan, frozenset(resolver.named))
 
@@ -214,6 +236,7 @@ def _given(typed: CliPlan) -> dict[str, Any]:
         "truth": _absolute(typed.truth),
         "pointing_margin": typed.pointing_margin,
         "road_removal": typed.road_removal,
+        "road_noise": typed.road_noise,
         "data": _absolute(typed.data),
         "labels": _absolute(typed.labels),
         "demo": typed.demo or None,

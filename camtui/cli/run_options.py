@@ -155,7 +155,9 @@ CurveStepsOption = Annotated[
 InsertionStartOption = Annotated[
     str | None,
     typer.Option(
-        help="zero or blur.  [default: zero]", rich_help_panel="Protocol", metavar="zero|blur"
+        help="zero, blur (as RISE does) or blur-torchvision.  [default: zero]",
+        rich_help_panel="Protocol",
+        metavar="zero|blur|…",
     ),
 ]
 UntilOption = Annotated[
@@ -204,6 +206,15 @@ RoadRemovalOption = Annotated[
         help="How ROAD takes pixels out: rank, or released (by percentile).  [default: rank]",
         rich_help_panel="Protocol",
         metavar="rank|released",
+    ),
+]
+RoadNoiseOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Where ROAD adds its noise: to pixels, or normalised, as earlier versions.  "
+        "[default: pixels]",
+        rich_help_panel="Protocol",
+        metavar="pixels|normalised",
     ),
 ]
 AllImagesOption = Annotated[

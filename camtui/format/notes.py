@@ -17,6 +17,7 @@ from evaluator import catalog
 from evaluator.backbone_spec import SHORT_SIDE
 from evaluator.metrics.base import Metric
 from evaluator.plan import RunPlan
+from evaluator.plan_changes import earlier_choices
 from evaluator.records import LoadedBackbone
 from evaluator.statistics import FEWEST_TESTED
 from evaluator.text import counted, printable
@@ -83,6 +84,7 @@ def run_notes(
     ]
     if changed:
         yield f"protocol: {', '.join(changed)}"
+    yield from earlier_choices(plan, begun_earlier=reader.keeps_earlier_words())
     if any(view.partial for view in views):
         yield "~ not every image yet: averages over its first n images; ranks may change"
     if plan.truth and (lacking := reader.without_truth()):
@@ -94,6 +96,11 @@ def run_notes(
         yield (
             f"failures have no value and are in no average: camtui errors {reference(reader.path)}"
         )
+
+
+def noise_text(plan: RunPlan) -> str:
+    """Return where the noise of imputed pixels is added: ``0.01 in pixels``."""
+    return "0.01 in pixels" if plan.road_noise == "pixels" else "0.01 after normalisation"
 
 
 def _controls(views: Sequence[CellView]) -> Iterator[str]:

@@ -24,6 +24,7 @@ from evaluator.execution.testing_hooks import crash_point
 from evaluator.images import Manifest
 from evaluator.interfaces import Executor, SessionSettings
 from evaluator.plan import RunPlan, as_loaded
+from evaluator.plan_changes import earlier_choices
 from evaluator.records import RunState, WorkerState
 from evaluator.store.disk_space import bytes_needed
 from evaluator.store.lock import RunLock
@@ -205,9 +206,12 @@ def _shape(plan: RunPlan, reader: RunReader) -> str:
 
 
 def _remarks(prepared: PreparedRun) -> Iterator[tuple[str, str]]:
-    """Level and text of what is to be said about the images when a session begins."""
+    """Level and text of what is to be said about images and choices when a session begins."""
     plan, manifest, before = prepared
     yield from manifest.remarks()
+    if before and before.begun_earlier:
+        for choice in earlier_choices(plan, begun_earlier=True):
+            yield "info", f"the run goes on as it was begun: {choice}"
     if before and before.plan.labels and before.plan.labels != plan.labels:
         yield (
             "info",

@@ -17,7 +17,7 @@ from evaluator.execution.request import RunRequest
 from evaluator.images import Manifest, planned_images
 from evaluator.label_file import Listing
 from evaluator.plan import RunPlan
-from evaluator.plan_changes import extended
+from evaluator.plan_changes import as_begun, extended
 from evaluator.records import RunInfo
 from evaluator.store.reader import LABELS, RunReader
 from evaluator.text import printable
@@ -31,11 +31,16 @@ _TRUTH = "truth"
 
 
 class StoredRun(NamedTuple):
-    """A run as it was before the request."""
+    """A run as it was before the request.
+
+    Attributes:
+        begun_earlier: by a version whose words meant other formulas.
+    """
 
     plan: RunPlan
     info: RunInfo
     listing: Listing
+    begun_earlier: bool
 
 
 class PreparedRun(NamedTuple):
@@ -59,6 +64,8 @@ def prepare(writer: RunWriter, request: RunRequest) -> PreparedRun:
     before = _stored_run(request.db)
     plan = request.plan
     if before is not None:
+        if plan and before.begun_earlier:
+            plan = as_begun(before.plan, plan)
         plan = extended(before.plan, plan) if plan else before.plan
     if plan is None:
         raise StoreError(f"{printable(request.db)} holds no run yet", "camtui run starts one")
@@ -90,7 +97,7 @@ def _stored_run(database: Path) -> StoredRun | None:
             info = reader.info()
         except StoreError:
             return None  # a driver died between making the file and storing the run
-        return StoredRun(reader.plan(), info, reader.listing())
+        return StoredRun(reader.plan(), info, reader.listing(), reader.keeps_earlier_words())
 
 
 def _refuse_code(plan: RunPlan, request: RunRequest) -> None:

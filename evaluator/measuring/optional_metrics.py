@@ -64,7 +64,11 @@ class OptionalMetrics:
         ]
         if metrics:
             probed = ProbedImages(
-                self._network, self._pipeline, images, noise_keys(self._plan, refs)
+                self._network,
+                self._pipeline,
+                images,
+                noise_keys(self._plan, refs),
+                road_noise=self._plan.road_noise,
             )
             for metric in metrics:
                 yield from self._answers(metric, _asked(unit, refs), probed=probed)

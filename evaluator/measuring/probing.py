@@ -30,12 +30,20 @@ class ProbedImages:
     Args:
         images: ``[N, channels, H, W]``, normalised; ``noise_keys``: one for each, see
             ``views.BatchView``.
+        road_noise: ``pixels`` or ``normalised``, see ``plan.RunPlan``.
     """
 
     def __init__(
-        self, network: Network, pipeline: Pipeline, images: Tensor, noise_keys: Sequence[bytes]
+        self,
+        network: Network,
+        pipeline: Pipeline,
+        images: Tensor,
+        noise_keys: Sequence[bytes],
+        *,
+        road_noise: str = "pixels",
     ) -> None:
         self.network = network
+        self._in_pixels = road_noise == "pixels"
         self.images = images
         self._pipeline = pipeline
         self._noise_keys = noise_keys
@@ -56,6 +64,16 @@ class ProbedImages:
                 del self._noise[next(iter(self._noise))]
             self._noise[place, count] = to_device(torch.stack(fields), self.network.device)
         return self._noise[place, count]
+
+    @cached_property
+    def noise_scale(self) -> Tensor:
+        """Standard deviation of the noise in each normalised channel, ``[channels, 1, 1]``.
+
+        Noise of 0.01 added to pixels in [0, 1] is ``0.01 / std`` once they are normalised.
+        """
+        std = torch.tensor(self.network.backbone.facts.preprocessing.std)[:, None, None]
+        scale = NOISE / std if self._in_pixels else torch.full_like(std, NOISE)
+        return to_device(scale, self.network.device)
 
     @cached_property
     def _contrast_view(self) -> BatchView:
@@ -126,9 +144,8 @@ class MapProbe:
             places = [self._places[one] for one in fresh]
             holes = missing[fresh]
             noise = torch.stack([self._probed.noise(place, missing.shape[1]) for place in places])
-            parts.append(
-                impute(self._probed.images[places], holes) + NOISE * noise * holes[:, :, None]
-            )
+            filled = impute(self._probed.images[places], holes)
+            parts.append(filled + self._probed.noise_scale * noise * holes[:, :, None])
         versions = torch.cat(parts)
         self._last = _Versions(end - 1, versions[-1:])
         return versions

@@ -14,7 +14,7 @@ from typing import Any, Self
 from evaluator import catalog
 from evaluator.errors import StoreError, UsageError
 from evaluator.label_file import Listing
-from evaluator.plan import RunPlan
+from evaluator.plan import RunPlan, todays_names
 from evaluator.records import (
     NO_TRUTH,
     Cell,
@@ -27,6 +27,7 @@ from evaluator.records import (
     Stage,
     WorkerState,
 )
+from evaluator.store import schema
 from evaluator.store.averages import Averages, ConvergencePoint
 from evaluator.store.checks import Checks
 from evaluator.store.copying import copy_database
@@ -129,6 +130,14 @@ class RunReader:
                 "list the runs: camtui ls",
             ) from error
 
+    def keeps_earlier_words(self) -> bool:
+        """Whether an earlier version began the run, whose words ``plan`` says in those of today."""
+        return self.checks.born() < schema.NAMED_ANEW_SINCE
+
+    def _naming(self) -> Callable[[str], str]:
+        """What brings the methods in what the file says to their names of today."""
+        return todays_names if self.file.version < schema.NAMED_ANEW_SINCE else str
+
     def manifest_sha256(self) -> str:
         """Identity of the data set: every path and size, whatever the limit."""
         return str(self.file.one("SELECT manifest_sha256 FROM run")[0])
@@ -146,8 +155,9 @@ class RunReader:
 
     def cells(self) -> list[Cell]:
         """Every cell, backbones in the plan's order, methods as they were asked for."""
+        named = self._naming()
         return [
-            Cell(id_, backbone, method, bool(applicable), note)
+            Cell(id_, backbone, named(method), bool(applicable), named(note))
             for id_, backbone, method, applicable, note in self.file.all(
                 "SELECT c.id, b.name, c.method, c.applicable, c.note FROM cells c JOIN "
                 "backbones b ON b.id = c.backbone_id"
@@ -187,7 +197,9 @@ class RunReader:
             return None
         rule, images, needed, decided, dropped, verdicts = rows[0]
         left = {int(cell): n for cell, n in json.loads(dropped).items()}
-        return Look(rule, images, needed, decided, left, tuple(json.loads(verdicts)))
+        return Look(
+            rule, images, needed, decided, left, tuple(json.loads(self._naming()(verdicts)))
+        )
 
     def images_wanted(self) -> int:
         """Number of images that every cell is to have: all, or those by which the rule was met."""

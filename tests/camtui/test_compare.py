@@ -169,3 +169,13 @@ def test_verdicts_are_tested_together(tmp_path: Path) -> None:
     while expected < len(smallest) and smallest[expected] <= 0.05 / (len(smallest) - expected):
         expected += 1
     assert len(together) == expected < len(alone)
+
+
+@pytest.mark.parametrize("metric", ["road", "arcc"])
+def test_road_with_noise_after_the_normalisation_is_another_protocol(
+    tmp_path: Path, metric: str
+) -> None:
+    old, new = run(tmp_path, "a", plan={"road_noise": "normalised"}), run(tmp_path, "b")
+    with pytest.raises(Mismatch, match="road-noise: normalised → pixels"):
+        compare_runs(old, new, [all_metrics()[metric]])
+    assert compare_runs(old, new, ADCC).cells, "which other metrics do not ask about"

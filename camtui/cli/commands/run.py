@@ -47,6 +47,7 @@ from camtui.cli.run_options import (
     PointingMarginOption,
     PrecisionOption,
     ResizeOption,
+    RoadNoiseOption,
     RoadRemovalOption,
     RunFileOption,
     RunNameOption,
@@ -60,13 +61,13 @@ from camtui.cli.run_options import (
 from camtui.cli.run_start import driver_settings, start_run
 from camtui.devices import on_cuda
 from camtui.plan_diff import plan_diff
-from camtui.planning import CliPlan, default_name, resolve_plan, stored_plan
+from camtui.planning import CliPlan, begun_earlier, default_name, resolve_plan, stored_plan
 from camtui.runs import reference, run_path
 from camtui.trust import allowed_of
 from evaluator.errors import UsageError
 from evaluator.execution.request import RunRequest
 from evaluator.plan import RunPlan
-from evaluator.plan_changes import extended
+from evaluator.plan_changes import earlier_choices, extended
 
 app = command_app()
 
@@ -99,6 +100,7 @@ def run(
     truth: TruthOption = None,
     pointing_margin: PointingMarginOption = None,
     road_removal: RoadRemovalOption = None,
+    road_noise: RoadNoiseOption = None,
     everything: AllImagesOption = False,
     config: ConfigOption = None,
     allow_code: AllowCodeOption = False,
@@ -158,6 +160,7 @@ def run(
         truth=truth,
         pointing_margin=pointing_margin,
         road_removal=road_removal,
+        road_noise=road_noise,
         until=until,
         margin=margin,
         drop_decided=drop_decided,
@@ -165,6 +168,7 @@ def run(
     )
     path = _database(db, name, typed)
     stored = stored_plan(path)
+    earlier = stored is not None and begun_earlier(path)
     compute = ComputeOptions(device, workers, executor, ray_address, gpus_per_worker).settings()
     settings = driver_settings(
         compute,
@@ -172,7 +176,7 @@ def run(
         max_failures=max_failures,
         on_finish=on_finish,
     )
-    plan, named = resolve_plan(typed, stored, cuda=on_cuda(compute.devices))
+    plan, named = resolve_plan(typed, stored, cuda=on_cuda(compute.devices), earlier=earlier)
     code = (extended(stored, plan) if stored else plan).code
     allowed = allowed_of(code, "the same command with", allow=allow_code, named=named)
     request = RunRequest(
@@ -191,6 +195,8 @@ def run(
     plan = confirm_more_images(plan, stored, path, everything=everything)
     if not quiet:
         _print_changes(typed, plan, stored, path)
+        for choice in earlier_choices(plan, begun_earlier=True) if earlier else ():
+            print_message(f"{reference(path)} goes on as it was begun: {choice}")
     output = OutputOptions(
         detach=detach, foreground=foreground, no_watch=no_watch, quiet=quiet, json=json
     )

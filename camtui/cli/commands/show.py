@@ -12,6 +12,7 @@ from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import open_run
+from evaluator.plan_changes import earlier_choices
 from evaluator.records import IMAGENET_MEAN, IMAGENET_STD
 from evaluator.text import printable
 
@@ -66,7 +67,7 @@ def show(
 
 def _about(reader: RunReader) -> Iterator[str]:
     from camtui.export.records import run_record
-    from camtui.format.notes import run_title
+    from camtui.format.notes import noise_text, run_title
     from camtui.format.stopping_decision import look_text
 
     run, plan = run_record(reader), reader.plan()
@@ -93,6 +94,10 @@ def _about(reader: RunReader) -> Iterator[str]:
         yield from (f"            {verdict}" for verdict in look.verdicts)
     if plan.curves:
         yield f"curves      {plan.curve_steps} steps, insertion starts from {plan.insertion_start}"
+    if plan.imputes:
+        yield f"imputation  pixels by {plan.road_removal}, noise {noise_text(plan)}"
+    for choice in earlier_choices(plan, begun_earlier=reader.keeps_earlier_words()):
+        yield f"as before   {choice}"
 
 
 def _said_of_images(reader: RunReader) -> Iterator[str]:

@@ -47,6 +47,21 @@ def test_several_controls_are_named(tmp_path: Path) -> None:
     )
 
 
+def test_choices_of_earlier_versions_are_said_where_they_count(tmp_path: Path) -> None:
+    def notes(name: str, **plan: object) -> str:
+        made = make_run(tmp_path / name, methods=["gradcam"], backbones=["vgg16"], plan=plan)
+        return plain_text(summary_table(RunReader(made)))
+
+    noise, blur = "ROAD's noise after normalisation", "insertion starts from torchvision's blur"
+    old = {"road_noise": "normalised", "insertion_start": "blur-torchvision"}
+    text = notes("old.db", metrics=["insertion", "arcc"], **old)
+    assert noise in text
+    assert blur in text
+    for name, plan in (("a.db", {"metrics": ["deletion"], **old}), ("b.db", {"metrics": ["all"]})):
+        assert noise not in notes(name, **plan)
+        assert "torchvision" not in notes(name, **plan)
+
+
 def test_a_complete_run_without_failures_says_none_of_that(tmp_path: Path) -> None:
     reader = RunReader(
         make_run(tmp_path / "a.db", methods=["gradcampp"], backbones=["vgg16"], failures=False)

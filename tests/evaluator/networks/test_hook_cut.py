@@ -35,6 +35,7 @@ METHODS = [
     "scorecam",
     "eigencam",
     "smoothgradcampp:variant=paper",
+    "smoothgradcampp:variant=mean-gradient",
 ]
 
 

@@ -55,6 +55,21 @@ def test_what_a_network_is_shown_is_said_where_it_is_not_the_usual() -> None:
         assert _backbone(described).endswith(words)
 
 
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        ({}, "imputation  pixels by rank, noise 0.01 in pixels"),
+        ({"road_noise": "normalised"}, "as before   ROAD's noise after normalisation"),
+        ({"insertion_start": "blur-torchvision"}, "insertion starts from blur-torchvision"),
+    ],
+)
+def test_how_optional_metrics_were_measured(
+    two_runs: Path, plan: dict[str, object], said: str
+) -> None:
+    make_run(two_runs / "runs" / "measured.db", methods=METHODS, plan={"metrics": ["all"], **plan})
+    assert said in typed("show", "measured").stdout
+
+
 def test_the_printed_plan_is_the_plan(two_runs: Path) -> None:
     path = make_run(
         two_runs / "runs" / "other.db",
