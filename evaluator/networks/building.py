@@ -29,6 +29,7 @@ class Built(NamedTuple):
         score: what turns logits into confidence, ``None`` for softmax.
         tokens: prefix tokens, where only the builder knows them.
         source: sha256 of the code or file that built it.
+        remarks: lines for the run's history.
     """
 
     model: nn.Module
@@ -40,6 +41,7 @@ class Built(NamedTuple):
     score: Score | None = None
     tokens: int | None = None
     source: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 def is_random(weights: str) -> bool:
