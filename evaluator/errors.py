@@ -6,6 +6,7 @@
     ├── Mismatch                    4       the run on disk and the request disagree
     ├── StoreError                  4       the file is not a run of ours, or is damaged
     ├── TryAgain                    3       busy: another driver holds the run, the device is taken
+    ├── StateChanged                4       a network that leaves torch's state changed
     ├── BackboneUnavailable         1       weights are not at hand and cannot be fetched
     ├── RunFailed                   1       the evaluation could not go on
     ├── ThresholdPassed             5       finished, but above a limit that the user set
@@ -101,6 +102,13 @@ class BackboneUnavailable(CamtuiError):
     """The weights are not on this machine and cannot be fetched."""
 
     kind = "weights"
+
+
+class StateChanged(CamtuiError):
+    """A network that leaves torch's state of the process otherwise than it was."""
+
+    exit_code = 4
+    kind = "global-state"
 
 
 class RunFailed(CamtuiError):

@@ -42,6 +42,7 @@ from evaluator.measuring.trial import (
 from evaluator.measuring.verdicts import Verdict, equal
 from evaluator.methods.base import FixedMap, Method
 from evaluator.metrics.base import Explained, Metric
+from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.network import Network
 from evaluator.records import StoredMap
 from evaluator.references import as_reference
@@ -74,6 +75,19 @@ def verdicts_of_method(method: Method) -> Iterator[Verdict]:
 
 
 def _guarded(subject: object, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
+    """Yield the verdicts, and at last whether torch's state was kept; it is put back meanwhile."""
+    tried, changed = _tried(subject, verdicts), ""
+    while True:
+        with ForeignCode(alone=False) as code:
+            verdict = next(tried, None)
+        changed = changed or code.changed
+        if verdict is None:
+            break
+        yield verdict
+    yield Verdict("keeps torch's state", not changed, f"{changed or 'nothing'} changed")
+
+
+def _tried(subject: object, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
     """Yield the verdicts; an exception of the subject is one too, and the last."""
     try:
         yield from verdicts
@@ -375,7 +389,8 @@ def _admitted(asked: dict[str, Any]) -> tuple[str, str]:
     """Import the code of a request; return its axis and spec."""
     reference = as_reference(asked["reference"])
     user_code.allow({reference.text: asked["sha256"]})
-    found = user_code.load(reference)
+    with ForeignCode(alone=False):
+        found = user_code.load(reference)
     if isinstance(found, Metric):
         return "metric", user_code_checks.import_metric(reference).key
     if not isinstance(found, type) and callable(found):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import groupby
 from math import exp
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from torch.nn.functional import conv2d
 from torchvision.transforms.functional import gaussian_blur
 
 from evaluator.catalog import formula as formula_of
+from evaluator.measuring.method_calls import call_metric
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
 from evaluator.metrics.curves import Frame, area_under_curve, inner_steps
 from evaluator.networks.network import Network
@@ -108,8 +109,8 @@ class CurveTracer:
         else:
             start = images.new_zeros(1, 1, 1, 1).expand(len(images), -1, -1, -1)
             empty = self._network.baseline_confidence()[maps.targets]
-        inner = self._inner(formula.frame, images, start, maps)
-        first, last = formula.ends(maps.whole, empty)
+        inner = self._inner(partial(call_metric, metric, formula.frame), images, start, maps)
+        first, last = call_metric(metric, formula.ends, maps.whole, empty)
         return torch.cat([first[:, None], inner, last[:, None]], 1)
 
     def _inner(self, frame: Frame, images: Tensor, start: Tensor, maps: _Distinct) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evaluator.catalog import metric as metric_of
 from evaluator.errors import TruthUnusable
-from evaluator.measuring.method_calls import is_formula_error, metric_error_text
+from evaluator.measuring.method_calls import Fault, is_formula_error, metric_fault
 from evaluator.measuring.metric_values import measured
 from evaluator.measuring.pipeline import Pipeline
 from evaluator.measuring.probing import ProbedImages
@@ -104,7 +104,8 @@ class OptionalMetrics:
         except Exception as error:
             if not is_formula_error(error):
                 raise
-            yield from self._without_fault(metric, asked, truths, probed, error)
+            fault = metric_fault(metric, error)
+            yield from self._without_fault(metric, asked, truths, probed, fault)
             return
         for one, value in zip(asked, values, strict=True):
             yield Measurement(one.cell, one.ref.id, metric, value)
@@ -115,17 +116,12 @@ class OptionalMetrics:
         asked: Sequence[_Asked],
         truths: Sequence[Tensor],
         probed: ProbedImages | None,
-        error: Exception,
+        fault: Fault,
     ) -> Iterator[Answer]:
         """Try each image alone after a formula has raised; those on which it raises fail."""
-        if len(asked) == 1:
-            yield Failure(
-                asked[0].cell,
-                asked[0].ref.id,
-                metric,
-                "metric-raised",
-                metric_error_text(metric, error),
-            )
+        if len(asked) == 1 or not fault.by_image:
+            for one in asked:
+                yield Failure(one.cell, one.ref.id, metric, fault.reason, fault.detail)
             return
         for place, one in enumerate(asked):
             yield from self._answers(metric, [one], truths=truths[place : place + 1], probed=probed)

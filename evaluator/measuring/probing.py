@@ -9,13 +9,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from evaluator.catalog import method as method_of
 from evaluator.measuring.imputation import NOISE, impute
+from evaluator.measuring.method_calls import call_method, made_method
 from evaluator.measuring.noise import noise_field
 from evaluator.measuring.pipeline import Pipeline
 from evaluator.measuring.saliency import Saliency
 from evaluator.measuring.stored_maps import MapOfImage
 from evaluator.measuring.views import BatchView
+from evaluator.networks.global_state import in_own_settings
 from evaluator.networks.network import Network
 from evaluator.networks.transfer import to_device
 
@@ -87,8 +88,8 @@ class ProbedImages:
 
     def contrast(self, method: str) -> Saliency:
         """The maps of one method for the least likely class, of all images."""
-        made_by = method_of(method)
-        identity = made_by.map_identity(self._contrast_view.gap_linear)
+        made_by, gap_linear = made_method(method), self._contrast_view.gap_linear
+        identity = call_method(made_by, lambda: made_by.map_identity(gap_linear))
         if identity not in self._contrasts:
             self._contrasts[identity] = self._pipeline.saliency(made_by, self._contrast_view)[0]
         return self._contrasts[identity]
@@ -113,6 +114,7 @@ class MapProbe:
         self._method = maps[0].method
         self._last: _Versions | None = None
 
+    @in_own_settings
     def without(self, missing: Tensor) -> Tensor:
         """Measure the confidence without some pixels, ``[B, M, H, W]`` bool → ``[B, M]``.
 
@@ -150,6 +152,7 @@ class MapProbe:
         self._last = _Versions(end - 1, versions[-1:])
         return versions
 
+    @in_own_settings
     def least_likely(self) -> Saliency:
         """Make the maps of the same method for the class with the smallest logit."""
         whole = self._probed.contrast(self._method)

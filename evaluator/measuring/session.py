@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,11 +13,11 @@ import torch
 import torchvision
 
 from evaluator.backbones import known_backbone
-from evaluator.catalog import method as method_of
 from evaluator.errors import RunFailed
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.measuring.curve_tracing import CurveTracer
 from evaluator.measuring.image_loading import Decoded, Loader, Normaliser
+from evaluator.measuring.method_calls import call_method, made_method
 from evaluator.measuring.noise import NoiseAhead, fields_of
 from evaluator.measuring.optional_metrics import OptionalMetrics
 from evaluator.measuring.pipeline import Pipeline
@@ -26,10 +28,12 @@ from evaluator.measuring.unit_results import (
     rows_of,
     unreadable,
 )
+from evaluator.methods.base import Method
 from evaluator.networks.allocator import keep_freed_blocks
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.batch_size_search import RememberedSizes
 from evaluator.networks.device import device_figures, device_name
+from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.network import Arithmetic, Network
 from evaluator.plan import RunPlan
 from evaluator.records import (
@@ -52,8 +56,19 @@ def open_session(settings: SessionSettings) -> EvaluationSession:
     return EvaluationSession(settings)
 
 
+class _NoisyPasses(NamedTuple):
+    """What a method says of its noise on one backbone: identity of its maps, and its passes."""
+
+    identity: str
+    passes: Sequence[tuple[str, int]]
+
+
 class _Loaded(NamedTuple):
-    """One backbone on the device, with what computes its rows and optional metrics."""
+    """One backbone on the device, with what computes its rows and optional metrics.
+
+    Attributes:
+        noisy_passes: of each method, by its spec; empty where nothing is drawn ahead.
+    """
 
     position: int
     network: Network
@@ -61,6 +76,7 @@ class _Loaded(NamedTuple):
     tracer: CurveTracer
     optional_metrics: OptionalMetrics
     normalise: Normaliser
+    noisy_passes: dict[str, _NoisyPasses]
 
 
 def _as_far_as_known(plan: RunPlan) -> dict[int, Preprocessing]:
@@ -73,6 +89,10 @@ def _as_far_as_known(plan: RunPlan) -> dict[int, Preprocessing]:
         for place, usual in known.items()
         if usual is not None
     }
+
+
+def _passes_of(method: Method, gap_linear: bool) -> _NoisyPasses:
+    return _NoisyPasses(method.map_identity(gap_linear), method.noisy_passes(gap_linear))
 
 
 class EvaluationSession:
@@ -91,9 +111,13 @@ class EvaluationSession:
         self._truths = planned_truth(settings.plan)
         self._wanted = _as_far_as_known(settings.plan)
         self._batch_sizes: dict[int, dict[Arithmetic, int]] = {}
+        self._notes: tuple[str, ...] = ()
         allow(settings.allowed)
         for code in settings.plan.code:
-            import_code(code)
+            with ForeignCode(alone=False) as imported:
+                import_code(code)
+            if imported.changed:
+                self._notes += (f"{code.key}: its import changes {imported.changed}: put back",)
         keep_freed_blocks()
         if settings.threads:
             torch.set_num_threads(settings.threads)
@@ -113,6 +137,7 @@ class EvaluationSession:
         if self._loaded is None or self._loaded.position != position:
             self._loaded = None
             backbone = load_backbone(self._plan.backbones[position], self._plan.resize)
+            self._notes += backbone.remarks
             network = Network(
                 backbone,
                 device=self._device,
@@ -129,7 +154,10 @@ class EvaluationSession:
                 network, method_timeout=self._settings.hang_seconds / 2, noise=self._noise
             )
             optional_metrics = OptionalMetrics(network, pipeline, self._plan, self._truths)
-            self._loaded = _Loaded(position, network, pipeline, tracer, optional_metrics, normalise)
+            passes = self._noisy_passes(backbone.gap_linear) if self._noise is not None else {}
+            self._loaded = _Loaded(
+                position, network, pipeline, tracer, optional_metrics, normalise, passes
+            )
         return self._loaded.network.backbone.facts
 
     def _choose_batch_sizes(self, position: int, network: Network) -> None:
@@ -159,13 +187,20 @@ class EvaluationSession:
             or loaded.position != unit.backbone
         ):
             return
-        gap_linear = loaded.network.backbone.gap_linear
-        distinct = {
-            method.map_identity(gap_linear): method for method in map(method_of, unit.methods)
-        }
-        passes = [one for method in distinct.values() for one in method.noisy_passes(gap_linear)]
+        known = [loaded.noisy_passes[one] for one in unit.methods if one in loaded.noisy_passes]
+        distinct = {one.identity: one.passes for one in known}
+        passes = [one for each in distinct.values() for one in each]
         shape = (wanted.channels, wanted.side, wanted.side)
         self._noise.expect(fields_of(passes, tuple(noise_keys(self._plan, unit.images)), shape))
+
+    def _noisy_passes(self, gap_linear: bool) -> dict[str, _NoisyPasses]:
+        """Ask every method; of one that goes wrong, noise is drawn when it is asked for."""
+        found = {}
+        for spec in self._plan.methods:
+            with suppress(Exception):
+                method = made_method(spec)
+                found[spec] = call_method(method, partial(_passes_of, method, gap_linear))
+        return found
 
     def evaluate(self, unit: Unit) -> UnitResult:
         """Compute the rows of a unit, or its optional metrics."""
@@ -220,10 +255,11 @@ class EvaluationSession:
         yield from loaded.optional_metrics.from_rows(unit, known)
 
     def _shrunk(self, position: int, network: Network) -> tuple[str, ...]:
-        """Return notes on batches that were halved, once, and remember their sizes."""
-        notes, network.shrunk = tuple(network.shrunk), []
-        if notes:
+        """Return notes, once: also on batches that were halved, whose sizes are remembered."""
+        shrunk, network.shrunk = tuple(network.shrunk), []
+        if shrunk:
             self._batch_sizes[position] = dict(network.batch_sizes)
+        notes, self._notes = (*self._notes, *shrunk), ()
         return notes
 
     def confidences(self, images: Sequence[ImageRef]) -> dict[int, Sequence[float]]:

@@ -12,12 +12,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.backbones import family_of, known_backbone
-from evaluator.errors import UsageError
+from evaluator.errors import StateChanged, UsageError
 from evaluator.methods.base import Attention
 from evaluator.networks.attention import attention_blocks, tokens_read, unfused
 from evaluator.networks.batch_norm_folding import absorb_zero_padding, fold_batch_norms
 from evaluator.networks.building import Built
 from evaluator.networks.forward_record import ForwardRecord, logits_of, record_forward
+from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.graph_cut import Split
 from evaluator.networks.map_layout import MapLayout, prefix_tokens
 from evaluator.networks.target_layer import split_at
@@ -52,6 +53,7 @@ class Backbone:
         layout: how the layer's output is a map.
         whole: the network as it was built, where its attention can be looked into.
         read: ``Attention.read`` of that network.
+        remarks: lines for the run's history.
     """
 
     trunk: nn.Module
@@ -61,6 +63,7 @@ class Backbone:
     layout: MapLayout
     whole: nn.Module | None = None
     read: Tensor | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def gap_linear(self) -> bool:
@@ -191,7 +194,24 @@ def load_backbone(spec: BackboneSpec, resize: int | None = None) -> Backbone:
         BackboneUnavailable: its weights are not at hand and cannot be fetched, or do not fit.
         UsageError: it has no such layer, the layer cannot be a target layer, or it is no classifier
         of such images.
+        StateChanged: a forward of it leaves torch's state otherwise than it was.
     """
+    with ForeignCode() as code:
+        backbone = _loaded(spec, resize)
+    if code.changed:
+        raise StateChanged(*state_changed(code.changed))
+    return backbone
+
+
+def state_changed(what: str) -> tuple[str, str]:
+    """Message and hint about a network whose forward changes torch's state of the process."""
+    return (
+        f"a forward of the network changes {what}",
+        "other networks and methods are computed in the same process: put it back in forward",
+    )
+
+
+def _loaded(spec: BackboneSpec, resize: int | None) -> Backbone:
     built = family_of(spec.key).build(spec)
     model = built.model.eval().requires_grad_(False)
     sha256 = weights_sha256(model)
@@ -223,7 +243,7 @@ def load_backbone(spec: BackboneSpec, resize: int | None = None) -> Backbone:
         source=built.source,
         transform_input=built.transform_input,
     )
-    backbone = Backbone(split.trunk, split.head, linear, facts, split.layout)
+    backbone = Backbone(split.trunk, split.head, linear, facts, split.layout, remarks=built.remarks)
     return with_attention(backbone, model, found)
 
 

@@ -30,6 +30,7 @@ class Built(NamedTuple):
         tokens: prefix tokens, where only the builder knows them.
         source: sha256 of the code or file that built it.
         transform_input: see ``LoadedBackbone``.
+        remarks: lines for the run's history.
     """
 
     model: nn.Module
@@ -42,6 +43,7 @@ class Built(NamedTuple):
     tokens: int | None = None
     source: str = ""
     transform_input: bool | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def is_random(weights: str) -> bool:

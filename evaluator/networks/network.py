@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from evaluator.errors import is_out_of_memory
+from evaluator.errors import StateChanged, is_out_of_memory
 from evaluator.methods.base import Attention
-from evaluator.networks.backbone_loading import Backbone, TrunkOutput
+from evaluator.networks.backbone_loading import Backbone, TrunkOutput, state_changed
 from evaluator.networks.bfloat16_copy import bfloat16_copy
+from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.numerics import disable_tf32, make_deterministic
 from evaluator.records import Precision
 
@@ -189,21 +191,43 @@ class Network:
     def attention(self, images: Tensor, targets: Tensor, *, gradients: bool) -> Attention:
         """The self-attention of every block: one forward for each image, counted."""
         self.forwards += len(images)
-        return self.backbone.attention(images, targets, gradients=gradients)
+        with self._state_kept():
+            return self.backbone.attention(images, targets, gradients=gradients)
 
     def _in_parts(
         self, seen: Observation, compute: Callable[[Observation, slice], Tensor]
     ) -> Tensor:
         """Compute over a head, in micro-batches where it needs a context (it may be deep then)."""
         count, size = len(seen.activation), self.batch_sizes["fp32"]
-        if count <= size or not seen.context:
-            return compute(seen, slice(None))
-        return torch.cat(
-            [
-                compute(seen.part(at, at + size), slice(at, at + size))
-                for at in range(0, count, size)
-            ]
-        )
+        with self._state_kept():
+            if count <= size or not seen.context:
+                return compute(seen, slice(None))
+            return torch.cat(
+                [
+                    compute(seen.part(at, at + size), slice(at, at + size))
+                    for at in range(0, count, size)
+                ]
+            )
+
+    def head(self, activation: Tensor, context: tuple[Tensor, ...]) -> Tensor:
+        """``A`` ``[n, K, h, w]`` and its images' context → logits ``[n, C]``, without gradients."""
+        with torch.no_grad(), self._state_kept():
+            return self.backbone.logits(activation, context)
+
+    @contextmanager
+    def _state_kept(self) -> Iterator[None]:
+        """Put torch's state back behind a call of a network that somebody else's code is.
+
+        Raises:
+            StateChanged: it has left something otherwise than it was.
+        """
+        if not self.backbone.facts.source:
+            yield
+            return
+        with ForeignCode(alone=False) as code:
+            yield
+        if code.changed:
+            raise StateChanged(*state_changed(code.changed))
 
     def baseline_confidence(self) -> Tensor:
         """Confidence in every class on the zero image, ``[C]``, float64; one forward ever."""
@@ -216,7 +240,7 @@ class Network:
     def forward(self, images: Tensor, *, channel_scoring: bool) -> Observation:
         """One batch as it stands, not counted."""
         images = images.contiguous(memory_format=torch.channels_last)
-        with torch.no_grad():
+        with torch.no_grad(), self._state_kept():
             seen = self._run_trunk(images, channel_scoring)
             logits = (
                 self.backbone.logits(seen.activation, seen.context)
