@@ -207,6 +207,7 @@ class LoadedBackbone:
         source: sha256 of the code or file that built the network, empty for networks known by name.
         attention: how many attention blocks can be looked into, each over the positions of the
             target layer's map.
+        remarks: sentences about the network that readers of its results must know.
     """
 
     key: str
@@ -225,6 +226,7 @@ class LoadedBackbone:
     tokens: int | None = None
     source: str = ""
     attention: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ class DriverSession:
             problem=self._lock.problem,
             give_up=lambda: self._stop.at_once,
         )
-        executor = executor_of(request, prepared.plan, prepared.manifest)
+        executor = executor_of(request, prepared.plan, prepared.manifest, reader)
         stack.callback(executor.close)
         loop = Loop(
             plan=prepared.plan,
@@ -210,9 +210,17 @@ def _remarks(prepared: PreparedRun) -> Iterator[tuple[str, str]]:
         )
 
 
-def executor_of(request: RunRequest, plan: RunPlan, manifest: Manifest) -> Executor:
+def executor_of(
+    request: RunRequest, plan: RunPlan, manifest: Manifest, reader: RunReader
+) -> Executor:
     """The executor that a request asks for; nothing is started yet."""
     settings = request.settings
+    stored = reader.backbones()
+    begun = {
+        position: loaded.layer
+        for position, spec in enumerate(plan.backbones)
+        if (loaded := stored.get(spec.name)) is not None
+    }
     session = SessionSettings(
         plan=plan,
         root=str(manifest.root),
@@ -220,6 +228,7 @@ def executor_of(request: RunRequest, plan: RunPlan, manifest: Manifest) -> Execu
         tuning=settings.tuning,
         hang_seconds=settings.hang_seconds,
         allowed=request.allowed,
+        layers=begun,
     )
     if settings.ray is not None:
         from evaluator.execution.ray_executor import ray_executor
