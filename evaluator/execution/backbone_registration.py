@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaluator.errors import BackboneUnavailable, CamtuiError, RunFailed, UsageError
+from evaluator.errors import BackboneUnavailable, CamtuiError, Mismatch, RunFailed, UsageError
 from evaluator.execution.cell_descriptions import describe_cells
 from evaluator.execution.early_end import EarlyEnd
 from evaluator.execution.journal import Journal
@@ -147,6 +147,8 @@ def _unavailable(event: Error) -> CamtuiError:
     """The worker's error as the driver's own, with the exit code that it came with."""
     if event.exit_code == UsageError.exit_code:
         return UsageError(event.message, event.hint)
+    if event.exit_code == Mismatch.exit_code:
+        return Mismatch(event.message, event.hint)
     if event.kind == BackboneUnavailable.kind:
         return BackboneUnavailable(event.message, event.hint)
     return RunFailed(

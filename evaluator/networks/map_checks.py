@@ -24,9 +24,9 @@ VIEWS = 3
 STEP = (-1, 1)
 """By how many rows and columns of the map a view is further than the one before."""
 
-_LEAST, _MARGIN = 0.1, 0.05
-"""Correlation that a map has at the step at least, and by how much it must be above that of every
-displacement in another direction. With random weights most target layers have 0.3 to 1.0, axes of
+_LEAST, _TIMES = 0.1, 1.4
+"""Correlation that a map has at the step at least, and how many times that of every displacement in
+another direction it must be. With random weights most target layers have 0.3 to 1.0, axes of
 an attention or of channels −0.05 to 0.05.
 """
 
@@ -274,7 +274,7 @@ def judge(places: Sequence[Place], look: Look) -> list[Judged]:
 
 
 def moving_views(images: Tensor, layout: MapLayout) -> Tensor:
-    """Three views shaped like the images, ``[3, channels, side, side]``: a picture with the spectrum of photographs, moving.
+    """Three views of a picture with the spectrum of photographs, ``[3, channels, side, side]``.
 
     Each view is one cell of the map further up and to the right; nothing comes back at the other
     side. Seeded; standard deviation about 1, as normalised images have.
@@ -310,7 +310,7 @@ def how_cells_move(maps: Tensor) -> Moves:
     own = found.pop(STEP)
     ahead = [value for (rows, columns), value in found.items() if rows < 0 < columns]
     elsewhere = max(value for (rows, columns), value in found.items() if not rows < 0 < columns)
-    if own > max(_LEAST, elsewhere + _MARGIN, max(ahead) / 2):
+    if own > max(_LEAST, _TIMES * elsewhere, max(ahead) / 2):
         return "with the image"
     doubtful = height == width and own > max(_NONE, elsewhere - _BEHIND, max(ahead) / 2)
     return "in doubt" if doubtful else "otherwise"
