@@ -82,6 +82,10 @@ class Family(ABC):
     """Syntax of its backbones in a command: ``NAME``, ``timm/NAME``, ``FILE.pt2``."""
     published: ClassVar[bool] = False
     """Whether its default weights are published ones, which may have to be fetched first."""
+    tried: ClassVar[bool] = False
+    """Whether the tests have tried the target layer of every one of its networks, so that loading
+    need not (``networks.map_checks``).
+    """
     rank: ClassVar[int] = 0
     """Families are asked in this order whether a name is theirs; those with fixed names first."""
 

@@ -28,6 +28,7 @@ class SessionSettings:
         hang_seconds: without progress for so long a worker is taken to hang; half of it is what a
             method may take. 0: no limit.
         allowed: code that may be imported: the text of each reference → the hash of its source.
+        layers: target layers that the run was begun with, by the backbone's position in the plan.
     """
 
     plan: RunPlan
@@ -39,6 +40,7 @@ class SessionSettings:
     loaders: int = 2
     hang_seconds: float = 0.0
     allowed: Mapping[str, str] = field(default_factory=dict)
+    layers: Mapping[int, str] = field(default_factory=dict)
 
 
 class DeviceFigures(NamedTuple):

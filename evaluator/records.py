@@ -228,6 +228,7 @@ class LoadedBackbone:
         transform_input: of torchvision's Inception v3 and GoogLeNet: whether the network
             normalises its input once more, as their published weights need it; ``None`` for
             others, and in files of earlier versions.
+        remarks: sentences about the network that readers of its results must know.
     """
 
     key: str
@@ -247,6 +248,7 @@ class LoadedBackbone:
     source: str = ""
     attention: int = 0
     transform_input: bool | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

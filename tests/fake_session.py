@@ -29,7 +29,7 @@ from typing import Any
 
 from evaluator.catalog import value_range
 from evaluator.crop import read_image
-from evaluator.errors import BackboneUnavailable, ImageUnreadable
+from evaluator.errors import BackboneUnavailable, ImageUnreadable, Mismatch
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.plan import RunPlan
 from evaluator.records import (
@@ -63,6 +63,7 @@ def read_knobs(root: Path) -> dict[str, Any]:
 class FakeSession:
     def __init__(self, settings: SessionSettings, knobs: dict[str, Any] | None = None) -> None:
         self._plan = settings.plan
+        self._layers = settings.layers
         self._root = Path(settings.root)
         self._knobs = read_knobs(self._root) if knobs is None else knobs
         time.sleep(self._knobs.get("start_seconds", 0))
@@ -76,13 +77,16 @@ class FakeSession:
         time.sleep(self._knobs.get("load_seconds", 0))
         if key in self._knobs.get("unavailable", ()):
             raise BackboneUnavailable(f"no weights for {key}", "put them there")
+        layer = self._layers.get(position) or self._knobs.get("layer", "layer")
+        if layer in self._knobs.get("refused_layers", ()):
+            raise Mismatch(f"layer '{layer}' is refused now", "another --name")
         sha = hashlib.sha256(f"{key}{self._knobs.get('weights', '')}".encode()).hexdigest()
         gap = self._knobs.get("gap_linear", key != "vgg16")
         return LoadedBackbone(
             key,
             "fake",
             sha,
-            "layer",
+            layer,
             8,
             2,
             2,

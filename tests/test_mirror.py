@@ -74,7 +74,6 @@ TESTED_IN = {
     "evaluator/networks/test_backbone_loading.py": "evaluator.networks.building",
     "evaluator/networks/test_bfloat16_copy.py": "evaluator.networks.batch_norm_folding",
     "evaluator/test_user_code.py": "evaluator.code_importer",
-    "evaluator/networks/test_hook_cut.py": "evaluator.networks.target_layer",
     "evaluator/networks/test_graph_cut.py": "evaluator.networks.tracing",
     "evaluator/store/test_checksums.py": "evaluator.store.sealing",
     "evaluator/store/test_reader.py": """

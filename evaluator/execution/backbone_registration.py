@@ -162,6 +162,8 @@ def _unavailable(event: Error) -> CamtuiError:
     """The worker's error as the driver's own, with the exit code that it came with."""
     if event.exit_code == UsageError.exit_code:
         return UsageError(event.message, event.hint)
+    if event.exit_code == Mismatch.exit_code:
+        return Mismatch(event.message, event.hint)
     if event.kind == BackboneUnavailable.kind:
         return BackboneUnavailable(event.message, event.hint)
     return RunFailed(

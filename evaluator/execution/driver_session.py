@@ -102,7 +102,7 @@ class DriverSession:
             give_up=lambda: self._stop.at_once,
         )
         shown = as_loaded(prepared.plan, reader.backbones())
-        executor = executor_of(request, shown, prepared.manifest)
+        executor = executor_of(request, shown, prepared.manifest, reader)
         stack.callback(executor.close)
         loop = Loop(
             plan=prepared.plan,
@@ -240,9 +240,17 @@ def _as_before(plan: RunPlan, shown: RunPlan) -> Iterator[tuple[str, str]]:
             )
 
 
-def executor_of(request: RunRequest, plan: RunPlan, manifest: Manifest) -> Executor:
+def executor_of(
+    request: RunRequest, plan: RunPlan, manifest: Manifest, reader: RunReader
+) -> Executor:
     """The executor that a request asks for; nothing is started yet."""
     settings = request.settings
+    stored = reader.backbones()
+    begun = {
+        position: loaded.layer
+        for position, spec in enumerate(plan.backbones)
+        if (loaded := stored.get(spec.name)) is not None
+    }
     session = SessionSettings(
         plan=plan,
         root=str(manifest.root),
@@ -250,6 +258,7 @@ def executor_of(request: RunRequest, plan: RunPlan, manifest: Manifest) -> Execu
         tuning=settings.tuning,
         hang_seconds=settings.hang_seconds,
         allowed=request.allowed,
+        layers=begun,
     )
     if settings.ray is not None:
         from evaluator.execution.ray_executor import ray_executor

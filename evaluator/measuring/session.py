@@ -136,7 +136,11 @@ class EvaluationSession:
         """Load the plan's backbone at that position, replacing the one before."""
         if self._loaded is None or self._loaded.position != position:
             self._loaded = None
-            backbone = load_backbone(self._plan.backbones[position], self._plan.resize)
+            backbone = load_backbone(
+                self._plan.backbones[position],
+                self._plan.resize,
+                self._settings.layers.get(position),
+            )
             self._notes += backbone.remarks
             network = Network(
                 backbone,

@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.backbones import family_of, known_backbone
-from evaluator.errors import StateChanged, UsageError
+from evaluator.errors import Mismatch, StateChanged, UsageError
 from evaluator.methods.base import Attention
 from evaluator.networks.attention import attention_blocks, tokens_read, unfused
 from evaluator.networks.batch_norm_folding import absorb_zero_padding, fold_batch_norms
@@ -20,6 +20,7 @@ from evaluator.networks.building import Built
 from evaluator.networks.forward_record import ForwardRecord, logits_of, record_forward
 from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.graph_cut import Split
+from evaluator.networks.map_checks import Chooser
 from evaluator.networks.map_layout import MapLayout, prefix_tokens
 from evaluator.networks.target_layer import split_at
 from evaluator.records import LoadedBackbone
@@ -183,11 +184,14 @@ class Backbone:
         return self
 
 
-def load_backbone(spec: BackboneSpec, resize: int | None = None) -> Backbone:
+def load_backbone(
+    spec: BackboneSpec, resize: int | None = None, layer: str | None = None
+) -> Backbone:
     """Build, fill and cut a classifier.
 
     Args:
         spec: which one, with which weights, at which layer.
+        layer: the one that a run was begun with, at which it goes on.
         resize: the plan's short side before a crop of 224, see ``plan.BackboneSpec.preprocessing``.
 
     Raises:
@@ -197,7 +201,7 @@ def load_backbone(spec: BackboneSpec, resize: int | None = None) -> Backbone:
         StateChanged: a forward of it leaves torch's state otherwise than it was.
     """
     with ForeignCode() as code:
-        backbone = _loaded(spec, resize)
+        backbone = _loaded(spec, resize, layer)
     if code.changed:
         raise StateChanged(*state_changed(code.changed))
     return backbone
@@ -211,14 +215,14 @@ def state_changed(what: str) -> tuple[str, str]:
     )
 
 
-def _loaded(spec: BackboneSpec, resize: int | None) -> Backbone:
+def _loaded(spec: BackboneSpec, resize: int | None, layer: str | None) -> Backbone:
     built = family_of(spec.key).build(spec)
     model = built.model.eval().requires_grad_(False)
     sha256 = weights_sha256(model)
     preprocessing = spec.preprocessing(built.preprocessing, resize)
     found = record_forward(model, preprocessing)
     _check_score(spec, built, found)
-    split = _split(spec, built, model, found)
+    split = _split(spec, built, model, found, layer)
     split = (
         split._replace(trunk=fold_batch_norms(split.trunk))
         if isinstance(split.trunk, fx.GraphModule)
@@ -242,6 +246,7 @@ def _loaded(spec: BackboneSpec, resize: int | None) -> Backbone:
         tokens=split.layout.tokens,
         source=built.source,
         transform_input=built.transform_input,
+        remarks=split.remarks,
     )
     backbone = Backbone(split.trunk, split.head, linear, facts, split.layout, remarks=built.remarks)
     return with_attention(backbone, model, found)
@@ -261,13 +266,31 @@ def with_attention(backbone: Backbone, model: nn.Module, record: ForwardRecord) 
     return replace(backbone, facts=facts, whole=model, read=tokens_read(model, record.images))
 
 
-def _split(spec: BackboneSpec, built: Built, model: nn.Module, found: ForwardRecord) -> Split:
-    layer = spec.layer or built.layer or known_backbone(spec.key).layer
+def _split(
+    spec: BackboneSpec, built: Built, model: nn.Module, found: ForwardRecord, stored: str | None
+) -> Split:
+    """Cut at the layer of the run, of the user, of the family, or at the one that the rule finds.
+
+    Raises:
+        Mismatch: the run was begun at a layer that is no map of the image.
+        UsageError: see ``split_at``.
+    """
+    layer = stored or spec.layer or built.layer or known_backbone(spec.key).layer
+    tried = family_of(spec.key).tried and spec.layer is None
+    by: Chooser = "us" if tried else "run" if stored else "user"
     prefix = prefix_tokens(model, built.tokens if spec.tokens is None else spec.tokens)
-    own = built.cut(model, layer, found) if built.cut and spec.cut is None else None
-    if own is None:
-        absorb_zero_padding(model)
-    return own or split_at(model, layer, found, prefix=prefix, kind=spec.cut)
+    try:
+        own = built.cut(model, layer, found, by) if built.cut and spec.cut is None else None
+        if own is None:
+            absorb_zero_padding(model)
+        return own or split_at(model, layer, found, prefix=prefix, kind=spec.cut, by=by)
+    except UsageError as error:
+        if stored is None:
+            raise
+        raise Mismatch(
+            f"{spec.shown_key}: the run was begun at a layer that is refused now: {error.message}",
+            f"begin another run, with another --name; for this network: {error.hint}",
+        ) from error
 
 
 def _check_score(spec: BackboneSpec, built: Built, found: ForwardRecord) -> None:

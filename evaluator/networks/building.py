@@ -14,6 +14,7 @@ from evaluator.records import Preprocessing, Score
 if TYPE_CHECKING:
     from evaluator.networks.forward_record import ForwardRecord
     from evaluator.networks.graph_cut import Split
+    from evaluator.networks.map_checks import Chooser
 
 
 class Built(NamedTuple):
@@ -24,8 +25,8 @@ class Built(NamedTuple):
         classes: class names by index, empty where unknown.
         preprocessing: the network's own, before what the user asks for.
         layer: the target layer, ``None`` for the general rule.
-        cut: ``(model, layer, record)`` → the family's own way to cut there, ``None`` for the
-            general one.
+        cut: ``(model, layer, record, by)`` → the family's own way to cut there, ``None`` for the
+            general one; ``by`` as in ``target_layer.split_at``.
         score: what turns logits into confidence, ``None`` for softmax.
         tokens: prefix tokens, where only the builder knows them.
         source: sha256 of the code or file that built it.
@@ -38,7 +39,7 @@ class Built(NamedTuple):
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     layer: str | None = None
-    cut: Callable[[nn.Module, str | None, ForwardRecord], Split | None] | None = None
+    cut: Callable[[nn.Module, str | None, ForwardRecord, Chooser], Split | None] | None = None
     score: Score | None = None
     tokens: int | None = None
     source: str = ""

@@ -291,7 +291,7 @@ def _loaded(values: dict[str, Any], plan: Callable[[], RunPlan]) -> LoadedBackbo
     others = {
         name: value
         for name, value in values.items()
-        if name not in ("mean", "std", "preprocessing", "classes")
+        if name not in ("mean", "std", "preprocessing", "classes", "remarks")
     }
     stored = values.get("preprocessing") or {
         "mean": values["mean"],
@@ -302,5 +302,6 @@ def _loaded(values: dict[str, Any], plan: Callable[[], RunPlan]) -> LoadedBackbo
     return LoadedBackbone(
         **others,
         classes=tuple(values["classes"]),
+        remarks=tuple(values.get("remarks", ())),
         preprocessing=Preprocessing(**{**stored, **statistics}),
     )

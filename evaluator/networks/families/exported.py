@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evaluator.networks.building import Built
     from evaluator.networks.forward_record import ForwardRecord
     from evaluator.networks.graph_cut import Split
+    from evaluator.networks.map_checks import Chooser
     from evaluator.networks.tracing import Traced
 
 SUFFIX = ".pt2"
@@ -124,13 +125,15 @@ def _input(program: Any, name: str) -> tuple[Any, int, int]:
     return shape[0], int(shape[1]), int(shape[2])
 
 
-def _cut(traced: Traced, model: nn.Module, layer: str | None, record: ForwardRecord) -> Split:
+def _cut(
+    traced: Traced, model: nn.Module, layer: str | None, record: ForwardRecord, by: Chooser
+) -> Split:
     """By the program's own graph, whose nodes remember the modules that they came from."""
     from evaluator.networks.graph_cut import split_traced
     from evaluator.networks.tracing import CannotCut
 
     try:
-        return split_traced(traced, model, layer, record)
+        return split_traced(traced, model, layer, record, by=by)
     except CannotCut as error:
         raise UsageError(
             f"this program cannot be cut: {error}", "choose another layer: -b FILE.pt2:layer=NAME"

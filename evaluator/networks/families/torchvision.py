@@ -164,6 +164,7 @@ class Torchvision(Family):
     title = "torchvision's classifiers"
     spelled = "NAME"
     published = True
+    tried = True
 
     def known(self, key: str) -> KnownBackbone | None:
         """By torchvision's own name."""

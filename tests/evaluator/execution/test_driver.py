@@ -481,6 +481,22 @@ def test_other_weights_at_resume_are_refused(new_run: NewRun, knobs: Knobs) -> N
     check(run)
 
 
+def test_a_run_goes_on_at_the_layer_that_it_was_begun_with(new_run: NewRun, knobs: Knobs) -> None:
+    """Also where the rule finds another one now; a layer that is refused now ends it."""
+    run = new_run(20, limit=5)
+    run.launch()
+    run.wait()
+    knobs(layer="another")
+    run.launch(plan=replace(run.plan, limit=10))
+    assert run.wait().state == "complete"
+    with RunReader(run.db) as reader:
+        assert {one.layer for one in reader.backbones().values() if one} == {"layer"}
+    knobs(refused_layers=["layer"])
+    with pytest.raises(Mismatch, match="layer 'layer' is refused now"):
+        run.launch(plan=replace(run.plan, limit=15))
+    check(run)
+
+
 def test_too_many_failures_stop_the_run(new_run: NewRun) -> None:
     run = new_run(60, bad=30)
     run.settings = replace(run.settings, max_failures="10%")
