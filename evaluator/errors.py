@@ -6,6 +6,7 @@
     ├── Mismatch                    4       the run on disk and the request disagree
     ├── StoreError                  4       the file is not a run of ours, or is damaged
     ├── TryAgain                    3       busy: another driver holds the run, the device is taken
+    ├── UnstableAnswer              4       a network's answer is no function of the image alone
     ├── BackboneUnavailable         1       weights are not at hand and cannot be fetched
     ├── RunFailed                   1       the evaluation could not go on
     ├── ThresholdPassed             5       finished, but above a limit that the user set
@@ -84,6 +85,13 @@ class TryAgain(CamtuiError):
 
     exit_code = 3
     kind = "busy"
+
+
+class UnstableAnswer(CamtuiError):
+    """A network whose answer to an image is another one the next time, or beside other images."""
+
+    exit_code = 4
+    kind = "unstable"
 
 
 class BackboneUnavailable(CamtuiError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from evaluator.plan import RunPlan
-from evaluator.records import LoadedBackbone, Unit, UnitResult, WorkerState
+from evaluator.records import ImageRef, LoadedBackbone, Unit, UnitResult, WorkerState
 
 DEFAULT_SESSION = "evaluator.measuring.session:open_session"
 """``module:function`` that a worker calls with its settings."""
@@ -27,6 +27,7 @@ class SessionSettings:
         loaders: threads that decode images ahead.
         hang_seconds: without progress for so long a worker is taken to hang; half of it is what a
             method may take. 0: no limit.
+        pictures: the first images of the data set: a network is tried on one when it is loaded.
         allowed: code that may be imported: the text of each reference → the hash of its source.
     """
 
@@ -38,6 +39,7 @@ class SessionSettings:
     threads: int | None = None
     loaders: int = 2
     hang_seconds: float = 0.0
+    pictures: tuple[ImageRef, ...] = ()
     allowed: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 Precision = Literal["fp32", "mixed", "bf16"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-Score = Literal["softmax", "sigmoid"]
+Score = Literal["softmax", "sigmoid", "probability"]
 RunState = Literal["starting", "running", "stopping", "paused", "stopped", "complete", "failed"]
 
 
@@ -200,13 +200,14 @@ class LoadedBackbone:
         classes: class names by index, empty where unknown; ``class_count``: C, 0 in files of
             version 1.
         preprocessing: from a decoded image to the input.
-        score: what turns logits into confidence.
+        score: what turns outputs into confidence; ``probability``: they are it.
         cut: ``graph`` or ``hooks``, see ``networks.graph_cut`` and ``networks.hook_cut``.
         tokens: prefix tokens before the map's, where the layer gives tokens; ``None`` where it
             gives a feature map.
         source: sha256 of the code or file that built the network, empty for networks known by name.
         attention: how many attention blocks can be looked into, each over the positions of the
             target layer's map.
+        remarks: sentences about the network that every reader of its numbers must be told.
     """
 
     key: str
@@ -225,6 +226,7 @@ class LoadedBackbone:
     tokens: int | None = None
     source: str = ""
     attention: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,7 @@ def _loaded(loaded: LoadedBackbone | None) -> LoadedBackbonePayload | None:
         "preprocessing": _preprocessing(loaded.preprocessing),
         "score": loaded.score,
         "cut": cast("Cut", loaded.cut),  # as stored
+        "remarks": [printable(remark) for remark in loaded.remarks],
     }
 
 

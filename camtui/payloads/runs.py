@@ -29,6 +29,7 @@ class LoadedBackbonePayload(TypedDict, closed=True):
     preprocessing: PreprocessingPayload
     score: Score
     cut: Cut
+    remarks: list[str]
 
 
 class RunPayload(TypedDict, closed=True):

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from evaluator.errors import BackboneUnavailable, CamtuiError, RunFailed, UsageError
+from evaluator.errors import (
+    BackboneUnavailable,
+    CamtuiError,
+    RunFailed,
+    UnstableAnswer,
+    UsageError,
+)
 from evaluator.execution.cell_descriptions import describe_cells
 from evaluator.execution.early_end import EarlyEnd
 from evaluator.execution.journal import Journal
@@ -94,6 +100,8 @@ class BackboneRegistration:
         self._early_end.backbone_loaded(name)
         size = f"{loaded.channels}×{loaded.height}×{loaded.width}"
         self._journal.event("info", f"loaded {name}: {loaded.weights}, {loaded.layer} {size}")
+        for remark in loaded.remarks:
+            self._journal.event("warning", f"{name}: {remark}")
         if len(self.loaded) == 1:
             self.labelling = self._labels.check_labels(position)
         self._labels.check_classes()
@@ -117,7 +125,7 @@ class BackboneRegistration:
         self._labels.store(loaded)
 
     def leave_out(self, position: int, error: Error, *, under_way: bool) -> None:
-        """Leave out a backbone that cannot be loaded, and go on with the others.
+        """Leave out a backbone that cannot be loaded or measured, and go on with the others.
 
         Raises:
             CamtuiError: there are no others, and the run is not under way yet.
@@ -129,12 +137,14 @@ class BackboneRegistration:
             raise _unavailable(error)
         name = self._plan.backbones[position].name
         if first_time:
-            self._journal.event(
-                "error", f"{name} is left out, it cannot be loaded: {error.message}"
-            )
+            why = "it cannot be loaded: " if error.loading else ""
+            self._journal.event("error", f"{name} is left out, {why}{error.message}")
             self._journal.retry(
                 lambda: self._journal.writer.cells.note(name, f"not loaded: {error.message}")
             )
+            if not error.loading:
+                told = f"left out, what was computed before counts for nothing: {error.message}"
+                self._journal.retry(lambda: self._journal.writer.cells.remark(position, [told]))
         self._early_end.leave_out(name)
 
     def raise_unavailable(self) -> None:
@@ -149,6 +159,8 @@ def _unavailable(event: Error) -> CamtuiError:
         return UsageError(event.message, event.hint)
     if event.kind == BackboneUnavailable.kind:
         return BackboneUnavailable(event.message, event.hint)
+    if event.kind == UnstableAnswer.kind:
+        return UnstableAnswer(event.message, event.hint)
     return RunFailed(
         event.message, event.hint or "list the backbones and their weights: camtui backbones"
     )

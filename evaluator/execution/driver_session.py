@@ -210,6 +210,10 @@ def _remarks(prepared: PreparedRun) -> Iterator[tuple[str, str]]:
         )
 
 
+_PICTURES = 8
+"""Images of which one will be readable: a network is tried on it when it is loaded."""
+
+
 def executor_of(request: RunRequest, plan: RunPlan, manifest: Manifest) -> Executor:
     """The executor that a request asks for; nothing is started yet."""
     settings = request.settings
@@ -219,6 +223,7 @@ def executor_of(request: RunRequest, plan: RunPlan, manifest: Manifest) -> Execu
         batch_size=settings.batch_size,
         tuning=settings.tuning,
         hang_seconds=settings.hang_seconds,
+        pictures=manifest.images[:_PICTURES],
         allowed=request.allowed,
     )
     if settings.ray is not None:

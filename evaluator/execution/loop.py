@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from evaluator.errors import RunFailed
+from evaluator.errors import RunFailed, UnstableAnswer
 from evaluator.execution.backbone_registration import BackboneRegistration
 from evaluator.execution.bisection import Bisection
 from evaluator.execution.checking import failed
@@ -222,7 +222,7 @@ class Loop:
             hint = event.hint or self._logs_hint
             raise RunFailed(f"worker {event.worker} cannot start: {event.message}", hint)
         unit = self._schedule.finish(event.unit)
-        if unit is not None and event.loading:
+        if unit is not None and (event.loading or event.kind == UnstableAnswer.kind):
             self._registration.leave_out(unit.backbone, event, under_way=self._handed_off)
         elif unit is not None:
             self._unit_failed(unit, event.kind, event.message, certain=not event.fatal)

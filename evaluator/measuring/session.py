@@ -12,13 +12,14 @@ import torchvision
 
 from evaluator.backbones import known_backbone
 from evaluator.catalog import method as method_of
-from evaluator.errors import RunFailed
+from evaluator.errors import RunFailed, UnstableAnswer
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.measuring.curve_tracing import CurveTracer
 from evaluator.measuring.image_loading import Decoded, Loader, Normaliser
 from evaluator.measuring.noise import NoiseAhead, fields_of
 from evaluator.measuring.optional_metrics import OptionalMetrics
 from evaluator.measuring.pipeline import Pipeline
+from evaluator.measuring.sentinel import Sentinel
 from evaluator.measuring.unit_results import (
     curves_of,
     needs_pixels,
@@ -60,6 +61,7 @@ class _Loaded(NamedTuple):
     tracer: CurveTracer
     optional_metrics: OptionalMetrics
     normalise: Normaliser
+    sentinel: Sentinel
 
 
 def _as_far_as_known(plan: RunPlan) -> dict[int, Preprocessing]:
@@ -90,6 +92,7 @@ class EvaluationSession:
         self._truths = planned_truth(settings.plan)
         self._wanted = _as_far_as_known(settings.plan)
         self._batch_sizes: dict[int, dict[Arithmetic, int]] = {}
+        self._unstable: dict[int, UnstableAnswer] = {}
         allow(settings.allowed)
         for code in settings.plan.code:
             import_code(code)
@@ -111,7 +114,12 @@ class EvaluationSession:
         """Load the plan's backbone at that position, replacing the one before."""
         if self._loaded is None or self._loaded.position != position:
             self._loaded = None
-            backbone = load_backbone(self._plan.backbones[position], self._plan.resize)
+            backbone = load_backbone(
+                self._plan.backbones[position],
+                self._plan.resize,
+                device=self._device,
+                picture=self._picture,
+            )
             network = Network(
                 backbone,
                 device=self._device,
@@ -128,8 +136,24 @@ class EvaluationSession:
                 network, method_timeout=self._settings.hang_seconds / 2, noise=self._noise
             )
             optional_metrics = OptionalMetrics(network, pipeline, self._plan, self._truths)
-            self._loaded = _Loaded(position, network, pipeline, tracer, optional_metrics, normalise)
+            self._loaded = _Loaded(
+                position,
+                network,
+                pipeline,
+                tracer,
+                optional_metrics,
+                normalise,
+                Sentinel(network),
+            )
         return self._loaded.network.backbone.facts
+
+    def _picture(self, wanted: Preprocessing) -> torch.Tensor | None:
+        """The first image of the data set that can be read, ``[1, channels, H, W]``, normalised."""
+        for image in self._settings.pictures:
+            decoded = self._loader.collect([image], wanted)
+            if decoded.images:
+                return Normaliser(wanted, torch.device("cpu"))(decoded.pixels).contiguous()
+        return None
 
     def _choose_batch_sizes(self, position: int, network: Network) -> None:
         if position in self._batch_sizes:
@@ -170,6 +194,9 @@ class EvaluationSession:
         """Compute the rows of a unit, or its optional metrics."""
         try:
             return self._evaluated(unit)
+        except UnstableAnswer as error:
+            self._unstable[unit.backbone] = error  # nothing more of it is computed here
+            raise
         finally:
             if self._noise is not None:
                 self._noise.forget(noise_keys(self._plan, unit.images))
@@ -180,6 +207,8 @@ class EvaluationSession:
                 f"backbone {unit.backbone} is not loaded",
                 "load it before a unit of it is evaluated",
             )
+        if unit.backbone in self._unstable:
+            raise self._unstable[unit.backbone]
         network, begun, forwards = (
             self._loaded.network,
             time.perf_counter(),
@@ -209,12 +238,16 @@ class EvaluationSession:
         )
         if not unit.metrics:
             if decoded is not None and images is not None:
-                yield from rows_of(unit, decoded.images, images, loaded.pipeline, self._plan)
+                found = list(rows_of(unit, decoded.images, images, loaded.pipeline, self._plan))
+                rows = [one for one in found if isinstance(one, Row)]
+                loaded.sentinel.check(decoded.images, images, rows)
+                yield from found
             return
         known: list[Measurement | Failure] = []
         if decoded is not None and images is not None:
             yield from curves_of(unit, decoded.images, images, loaded.tracer)
             known += loaded.optional_metrics.from_images(unit, decoded.images, images)
+            loaded.sentinel.check(decoded.images, images, ())
         yield from known
         yield from loaded.optional_metrics.from_rows(unit, known)
 

@@ -26,9 +26,11 @@ class Built(NamedTuple):
         layer: the target layer, ``None`` for the general rule.
         cut: ``(model, layer, record)`` → the family's own way to cut there, ``None`` for the
             general one.
-        score: what turns logits into confidence, ``None`` for softmax.
+        score: what turns outputs into confidence, ``None`` for softmax.
         tokens: prefix tokens, where only the builder knows them.
         source: sha256 of the code or file that built it.
+        output: which of several outputs are the logits, by place or name; ``None`` where the
+            builder does not say.
     """
 
     model: nn.Module
@@ -40,6 +42,7 @@ class Built(NamedTuple):
     score: Score | None = None
     tokens: int | None = None
     source: str = ""
+    output: str | None = None
 
 
 def is_random(weights: str) -> bool:

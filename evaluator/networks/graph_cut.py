@@ -16,6 +16,7 @@ from torch._ops import OpOverload
 from torch.nn import functional
 
 from evaluator.errors import UsageError
+from evaluator.networks.agreement import same_answer
 from evaluator.networks.forward_record import RECORDED_IMAGES, ForwardRecord
 from evaluator.networks.map_layout import MapLayout, map_layout, no_map
 from evaluator.networks.tracing import (
@@ -40,6 +41,7 @@ class Split(NamedTuple):
         layer: dotted name of the target layer.
         layout: how the layer's output is a map.
         kind: ``graph`` or ``hooks``.
+        reason: why the graph is not cut, where it was tried.
     """
 
     trunk: nn.Module
@@ -48,6 +50,10 @@ class Split(NamedTuple):
     layer: str
     layout: MapLayout
     kind: str = "graph"
+    reason: str = ""
+
+
+OTHER_ANSWER = "its graph does not answer as the network does"
 
 
 def split_graph(
@@ -70,7 +76,7 @@ def split_graph(
         CannotCut: the graph does not show where to cut, or the two halves do not answer as the
         model does.
     """
-    return split_traced(traced(model), model, layer, record, prefix)
+    return split_traced(traced(model, record.output), model, layer, record, prefix)
 
 
 def split_traced(
@@ -312,19 +318,17 @@ def _refuse_other_answer(trunk: nn.Module, head: nn.Module, record: ForwardRecor
             answer = head(*given)
     except Exception as error:  # the graph holds foreign code
         raise CannotCut(str(error)) from error
-    if not same_answer(answer.reshape(record.logits.shape), record.logits):
-        raise CannotCut("its graph does not answer as the network does")
+    if (
+        not isinstance(answer, Tensor)
+        or answer.numel() != record.logits.numel()
+        or not same_answer(answer.reshape(record.logits.shape), record.logits)
+    ):
+        raise CannotCut(OTHER_ANSWER)
     if not all(
         torch.equal(one.nan_to_num(), kept.nan_to_num())
         for one, kept in zip(given, before, strict=True)
     ):
         raise CannotCut("what follows the layer overwrites it")
-
-
-def same_answer(found: Tensor, expected: Tensor) -> bool:
-    """Whether logits are equal but for rounding."""
-    scale = expected.abs().nan_to_num().amax().clamp(min=1e-6).item()
-    return torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * scale, equal_nan=True)
 
 
 def _gap_linear(head: fx.GraphModule) -> nn.Linear | None:

@@ -34,15 +34,17 @@ def split_at(
         UsageError: no such layer; or its output is no map; or the graph must be cut and cannot.
     """
     layer = layer or last_norm(record, prefix)
+    reason = ""
     if kind != "hooks":
         try:
             return split_graph(model, layer, record, prefix)
         except CannotCut as error:
+            reason = str(error)
             if kind == "graph":
                 raise UsageError(
                     f"this network's graph cannot be cut: {error}", "leave cut=graph out"
                 ) from error
-    return split_by_hooks(model, layer, record, prefix)
+    return split_by_hooks(model, layer, record, prefix)._replace(reason=reason)
 
 
 def last_norm(record: ForwardRecord, prefix: int | None = None) -> str | None:

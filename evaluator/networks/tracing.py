@@ -30,8 +30,12 @@ class Traced(NamedTuple):
     names: dict[fx.Node, str]
 
 
-def traced(model: nn.Module) -> Traced:
+def traced(model: nn.Module, output: str = "") -> Traced:
     """Trace a model; arguments of ``forward`` that have a default keep it.
+
+    Args:
+        model: in evaluation mode.
+        output: which of its outputs the logits are, see ``forward_record.choose_output``.
 
     Raises:
         CannotCut: control flow that depends on the images, or anything else that symbolic tracing
@@ -46,15 +50,19 @@ def traced(model: nn.Module) -> Traced:
                 if parameter.default is not inspect.Parameter.empty
             }
             graph = tracer.trace(model, concrete_args=defaults or None)
-        return _as_logits(tracer.root, graph, dict(tracer.node_to_qualname))
+        return _as_logits(tracer.root, graph, dict(tracer.node_to_qualname), output)
     except CannotCut:
         raise
     except Exception as error:  # tracing runs foreign code and may raise anything
         raise CannotCut(str(error)) from error
 
 
-def of_program(program: nn.Module) -> Traced:
+def of_program(program: nn.Module, output: str = "") -> Traced:
     """The graph of an exported program, its operations named by the modules that they came from.
+
+    Args:
+        program: as a module.
+        output: which of its outputs the logits are.
 
     Raises:
         CannotCut: it is not the graph of one.
@@ -68,12 +76,12 @@ def of_program(program: nn.Module) -> Traced:
         stack = list(node.meta.get("nn_module_stack", {}).values())
         path = str(stack[-1][0]) if stack else ""
         names[node] = f"{path}.{node.name}" if path else node.name
-    return _as_logits(program, graph, names)
+    return _as_logits(program, graph, names, output)
 
 
-def _as_logits(root: nn.Module, graph: fx.Graph, names: dict[fx.Node, str]) -> Traced:
+def _as_logits(root: nn.Module, graph: fx.Graph, names: dict[fx.Node, str], output: str) -> Traced:
     """The part of a graph that leads from the images to the logits."""
-    logits = logits_of(next(node for node in graph.nodes if node.op == "output").args[0])
+    logits = logits_of(next(node for node in graph.nodes if node.op == "output").args[0], output)
     if not isinstance(logits, fx.Node):
         raise CannotCut("its output is no tensor")
     needed = ancestors(logits)

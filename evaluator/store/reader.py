@@ -259,7 +259,7 @@ def _loaded(values: dict[str, Any], plan: Callable[[], RunPlan]) -> LoadedBackbo
     others = {
         name: value
         for name, value in values.items()
-        if name not in ("mean", "std", "preprocessing", "classes")
+        if name not in ("mean", "std", "preprocessing", "classes", "remarks")
     }
     stored = values.get("preprocessing") or {
         "mean": values["mean"],
@@ -270,5 +270,6 @@ def _loaded(values: dict[str, Any], plan: Callable[[], RunPlan]) -> LoadedBackbo
     return LoadedBackbone(
         **others,
         classes=tuple(values["classes"]),
+        remarks=tuple(values.get("remarks", ())),
         preprocessing=Preprocessing(**{**stored, **statistics}),
     )

@@ -78,6 +78,7 @@ def _about(reader: RunReader) -> Iterator[str]:
     )
     for name, loaded in run["backbones"].items():
         yield f"backbone    {name}: {_backbone(loaded) if loaded else 'not loaded yet'}"
+        yield from (f"            {remark}" for remark in (loaded["remarks"] if loaded else ()))
     yield f"methods     {', '.join(plan.methods)}"
     yield f"metrics     {', '.join(plan.metrics)}"
     for one in plan.code:
@@ -102,7 +103,9 @@ def _backbone(loaded: LoadedBackbonePayload) -> str:
     parts.append(f"{seen['side']} × {seen['side']}{' grey' if seen['channels'] == 1 else ''}")
     if (seen["resize"], seen["interpolation"]) != (seen["side"], "bilinear"):
         parts.append(f"resized to {seen['resize']} ({seen['interpolation']})")
-    return ", ".join([*parts, *(["sigmoid"] if loaded["score"] == "sigmoid" else [])])
+    return ", ".join(
+        [*parts, *([f"score {loaded['score']}"] if loaded["score"] != "softmax" else [])]
+    )
 
 
 _CUTS = {"graph": "its graph", "hooks": "hooks: heads cost a forward"}
