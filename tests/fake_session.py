@@ -5,7 +5,8 @@ that runs already see too.
 
 Knobs: ``seconds`` per image, ``start_seconds``, ``load_seconds``; ``kills``, ``hangs``, ``raises``,
 ``sticky``: ids of images that kill the worker, hang it, raise an exception, or raise a sticky
-device error; ``kills_method``: only with this method; ``unavailable``: backbones whose weights
+device error; ``kills_method``: only with this
+method; ``unstable``: backbones whose answers change while they run; ``unavailable``: backbones whose weights
 cannot be loaded; ``weights``: changes their hash; ``nan``: images whose average drop is not a
 number; ``worse``: methods whose maps cover nearly everything; ``gap_linear``: of every head;
 ``log``: a file that gets a line for each unit that is begun; ``gate``: nothing is computed while a
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluator.catalog import value_range
-from evaluator.errors import BackboneUnavailable
+from evaluator.errors import BackboneUnavailable, UnstableAnswer
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.plan import RunPlan
 from evaluator.records import (
@@ -140,6 +141,8 @@ class FakeSession:
         return row
 
     def _misbehave(self, unit: Unit, image: ImageRef) -> None:
+        if self._plan.backbones[unit.backbone].key in self._knobs.get("unstable", ()) and image.id:
+            raise UnstableAnswer("while it ran, the network answers differently each time", "mend")
         method = self._knobs.get("kills_method")
         if method and method not in unit.methods:
             return

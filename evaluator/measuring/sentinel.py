@@ -1,9 +1,9 @@
-"""A sentinel image: asked again now and then while a run goes on, its answer must be the one it had.
+"""A sentinel image: asked again now and then while a run goes on, its answer must stay as it was.
 
 What a network does to its answers slowly, or only in large batches, no check at load sees: counters
 and running averages, a rare random draw, control flow by the size of the batch. Every so often two
-images are forwarded together: the sentinel, whose logits are those of the first time, and one of the
-unit that was just computed, whose confidence stands in its row, from a batch of other images.
+images are forwarded together: the sentinel, whose logits are those of the first time, and one of
+the unit that was just computed, whose confidence stands in its row, from a batch of other images.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from evaluator.errors import UnstableAnswer
-from evaluator.networks.agreement import ROUNDING, apart, depends_on_others, differs_each_time
+from evaluator.networks.agreement import REPEAT, apart, depends_on_others, differs_each_time
 from evaluator.networks.network import Arithmetic, Network
 from evaluator.records import ImageRef, Row
 
@@ -24,14 +24,14 @@ FORWARDS = 2
 EVERY = 400
 """Forwards between two checks, which are 0.5 % of them; the first one comes with the first unit."""
 
-REPEATED: dict[Arithmetic, float] = {"fp32": ROUNDING, "bf16": 2e-2}
+REPEATED: dict[Arithmetic, float] = {"fp32": REPEAT, "bf16": 2e-2}
 """Largest difference of the sentinel's logits, in parts of the largest: the same images in a batch
 of the same size differ by nothing on a CPU, and by rounding where a batch had to be halved.
 """
 
 CONFIDENCE: dict[Arithmetic, float] = {"fp32": 5e-3, "bf16": 0.25}
-"""Largest difference of a confidence between batches of other sizes. Twice ``ROUNDING`` of a logit
-of 10 moves it by half of this; bfloat16 has moved single images by 0.14.
+"""Largest difference of a confidence between batches of other sizes. ``ROUNDING`` of a logit
+of 10 moves it by 1.5e-3; bfloat16 has moved single images by 0.14.
 """
 
 
@@ -86,7 +86,8 @@ class Sentinel:
             if abs(y - row.y) > CONFIDENCE[arithmetic]:
                 raise _while_it_ran(
                     depends_on_others(
-                        f"confidences {y:.4f} and {row.y:.4f} for image {image}, or on the moment"
+                        f"image {image} has a confidence of {row.y:.4f} in its row and of {y:.4f} "
+                        "in another batch, a moment later"
                     )
                 )
 

@@ -17,6 +17,7 @@ from evaluator.errors import UsageError, is_out_of_memory
 from evaluator.methods.base import Attention
 from evaluator.networks.agreement import (
     Answer,
+    Plain,
     departure,
     plain_answer,
     random_state_kept,
@@ -31,7 +32,6 @@ from evaluator.networks.graph_cut import OTHER_ANSWER, Split
 from evaluator.networks.map_layout import MapLayout, prefix_tokens
 from evaluator.networks.target_layer import split_at
 from evaluator.records import LoadedBackbone, Preprocessing, Score
-from evaluator.text import printable
 
 
 class TrunkOutput(NamedTuple):
@@ -207,6 +207,10 @@ class Backbone:
             read,
         )
 
+    def on(self, device: torch.device) -> Callable[[Tensor], Answer]:
+        """``answer`` on a device, to which it is moved when it is asked."""
+        return lambda images: self.to(device).answer(images)
+
     def to(self, device: torch.device) -> Backbone:
         """The same on another device, in its memory layout."""
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
@@ -333,7 +337,13 @@ def _agreeing(
     said = _probabilities(facts, model, found)
     if split.reason == OTHER_ANSWER:
         said = (*said, f"cut by hooks: {OTHER_ANSWER}")
-    plain, trouble = plain_answer(model, found, split.layer), ""
+    plain, trouble = Plain(found.logits[1:]), ""
+    if split.linear is None:  # elsewhere the gradient is the weights of that layer
+        plain = plain_answer(model, found, split.layer)
+    if not stable and not same_answer(plain.logits, found.logits[1:]):
+        return _agreeing(
+            facts, model, refuse_unstable(model, found, facts.training), device, stable=True
+        )
     for way in _ways(facts, model, found, split):
         linear = _of_both_classes(way.split.linear, facts.score)
         off = f"runs without {' and '.join(way.off)}: with {_those(way.off)}, {trouble}"
@@ -348,9 +358,9 @@ def _agreeing(
             record=found,
         )
         gradient = _as_map(plain.gradient, way.split) if way.split.kind == "graph" else None
-        backbone = with_attention(backbone, model, found).to(device)
+        backbone = with_attention(backbone, model, found)
         here = found._replace(images=found.images.to(device))
-        differs = departure(backbone.answer, here, plain._replace(gradient=gradient))
+        differs = departure(backbone.on(device), here, plain._replace(gradient=gradient))
         if not differs:
             return backbone
         trouble = trouble or differs
@@ -360,8 +370,8 @@ def _agreeing(
             if not same_answer(settled.logits, found.logits):
                 return _agreeing(facts, model, settled, device, stable=True)
     raise UsageError(
-        f"{printable(facts.spec.shown_key)} cannot be run as it was given: {trouble}",
-        f"choose another layer: camtui backbones --check {printable(facts.spec.shown_key)}:layer=NAME",
+        f"{facts.spec.shown_key} cannot be run so that it answers as it was given: {trouble}",
+        f"try another layer: camtui backbones --check {facts.spec.shown_key}:layer=NAME",
     )
 
 
@@ -424,7 +434,7 @@ def _probabilities(facts: _Facts, model: nn.Module, found: ForwardRecord) -> tup
             f"{high:.3g}",
             f"-b {facts.spec.shown_key}:score=softmax, or score=sigmoid for several labels at once",
         )
-    if facts.score == "probability" or not _within_one(found.logits) or not found.logits.any():
+    if facts.score == "probability" or not _within_one(found.logits) or found.logits.max() < _SOME:
         return ()
     with torch.no_grad():
         strong = model(torch.cat([found.images[:1] * 8, found.images[1:] * -8]))
@@ -443,8 +453,12 @@ def _probabilities(facts: _Facts, model: nn.Module, found: ForwardRecord) -> tup
     )
 
 
+_SOME = 1e-3
+"""A network whose largest output is below this is one whose weights are hardly more than zero."""
+
+
 def _within_one(outputs: Tensor) -> bool:
-    return bool(((outputs >= -1e-6) & (outputs <= 1 + 1e-6)).all())
+    return bool(((outputs >= 0) & (outputs <= 1 + 1e-6)).all())
 
 
 def with_attention(backbone: Backbone, model: nn.Module, record: ForwardRecord) -> Backbone:
@@ -458,7 +472,7 @@ def with_attention(backbone: Backbone, model: nn.Module, record: ForwardRecord) 
     if not blocks:
         return backbone
     facts = replace(backbone.facts, attention=blocks)
-    return replace(backbone, facts=facts, whole=model, read=tokens_read(model, record.images))
+    return replace(backbone, facts=facts, whole=model, read=tokens_read(model, record.images[1:]))
 
 
 def _split(spec: BackboneSpec, built: Built, model: nn.Module, found: ForwardRecord) -> Split:

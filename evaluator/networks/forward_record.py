@@ -145,9 +145,7 @@ def choose_output(answer: Any, wanted: str | None = None, names: Sequence[str] =
             return wanted
         raise UsageError(
             f"the network has no output '{printable(wanted, 40)}'",
-            f"it has {_listed(found)}"
-            if found
-            else "it answers with one tensor: leave output= out",
+            f"it has {_listed(found)}" if found else "it answers with one tensor: no output=",
         )
     if "logits" in found:
         return "logits"

@@ -312,7 +312,7 @@ def _refuse_other_answer(trunk: nn.Module, head: nn.Module, record: ForwardRecor
     """
     try:
         with torch.no_grad():
-            found = trunk(record.images.clone())
+            found = trunk(record.images[1:].clone())
             given = found if isinstance(found, tuple) else (found,)
             before = [one.clone() for one in given]
             answer = head(*given)
@@ -320,8 +320,8 @@ def _refuse_other_answer(trunk: nn.Module, head: nn.Module, record: ForwardRecor
         raise CannotCut(str(error)) from error
     if (
         not isinstance(answer, Tensor)
-        or answer.numel() != record.logits.numel()
-        or not same_answer(answer.reshape(record.logits.shape), record.logits)
+        or answer.numel() != record.logits[1:].numel()
+        or not same_answer(answer.reshape(1, -1), record.logits[1:])
     ):
         raise CannotCut(OTHER_ANSWER)
     if not all(

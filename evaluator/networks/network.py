@@ -119,7 +119,7 @@ class Network:
             self._bfloat16_copy = None
             remarks = (
                 *remarks,
-                "runs without the bfloat16 copy of its trunk: it answers otherwise",
+                "runs without a bfloat16 copy of its trunk, which answers otherwise",
             )
         if not self._agrees(images, channel_scoring=True):
             remarks = (

@@ -103,9 +103,9 @@ def _backbone(loaded: LoadedBackbonePayload) -> str:
     parts.append(f"{seen['side']} × {seen['side']}{' grey' if seen['channels'] == 1 else ''}")
     if (seen["resize"], seen["interpolation"]) != (seen["side"], "bilinear"):
         parts.append(f"resized to {seen['resize']} ({seen['interpolation']})")
-    return ", ".join(
-        [*parts, *([f"score {loaded['score']}"] if loaded["score"] != "softmax" else [])]
-    )
+    if loaded["score"] != "softmax":
+        parts.append(loaded["score"])
+    return ", ".join(parts)
 
 
 _CUTS = {"graph": "its graph", "hooks": "hooks: heads cost a forward"}
