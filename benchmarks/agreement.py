@@ -1,8 +1,9 @@
 """What the checks at load cost, and how far two ways to compute the same network are apart.
 
 ``python benchmarks/agreement.py [BACKBONE …]``: for each, the CPU seconds of a load and the share
-of its checks, the largest difference of a logit in parts of the largest between the network that
-runs and the plain model (in a batch of two, and alone), and of bfloat16. The tolerances of ``evaluator.networks.agreement`` lie well above these.
+of its checks, and the largest difference of a logit in parts of the largest between the network
+that runs and the plain model (in a batch of two, and alone), and of bfloat16. The tolerances of
+``evaluator.networks.agreement`` lie well above these.
 """
 
 from __future__ import annotations

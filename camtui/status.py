@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from camtui import eta
 from camtui.runs import reference
-from evaluator.errors import StoreError
+from evaluator.errors import UNSTABLE, StoreError, UnstableAnswer
 from evaluator.records import Look, RunInfo, Stage, WorkerState
 from evaluator.store.lock import lock_holder, lock_note
 from evaluator.store.reader import RunReader
@@ -90,9 +90,14 @@ class RunStatus:
 
     @property
     def exit_code(self) -> int:
-        """Exit code of who followed the run: 0, 1 failed, 5 too many failures, 143 stopped."""
+        """Exit code of who followed the run.
+
+        0, 1 failed, 4 a network without one answer, 5 too many failures, 143 stopped.
+        """
         if self.state == "failed" and _passed_a_limit(self.message):
             return 5
+        if self.state == "failed" and any(words in self.message for words in UNSTABLE):
+            return UnstableAnswer.exit_code
         return {"failed": 1, "crashed": 1, "stopped": 143}.get(self.state, 0)
 
     @property

@@ -94,6 +94,10 @@ class UnstableAnswer(CamtuiError):
     kind = "unstable"
 
 
+UNSTABLE = ("answers differently each time", "answer depends on the images beside it")
+"""Words of every such error: a run's last message tells its kind by them."""
+
+
 class BackboneUnavailable(CamtuiError):
     """The weights are not on this machine and cannot be fetched."""
 

@@ -5,12 +5,12 @@ that runs already see too.
 
 Knobs: ``seconds`` per image, ``start_seconds``, ``load_seconds``; ``kills``, ``hangs``, ``raises``,
 ``sticky``: ids of images that kill the worker, hang it, raise an exception, or raise a sticky
-device error; ``kills_method``: only with this
-method; ``unstable``: backbones whose answers change while they run; ``unavailable``: backbones whose weights
-cannot be loaded; ``weights``: changes their hash; ``nan``: images whose average drop is not a
-number; ``worse``: methods whose maps cover nearly everything; ``gap_linear``: of every head;
-``log``: a file that gets a line for each unit that is begun; ``gate``: nothing is computed while a
-file of that name exists; ``contents``: files are hashed, as the real one does.
+device error; ``kills_method``: only with this method; ``unstable``: backbones whose answers change
+while they run; ``unavailable``: backbones whose weights cannot be loaded; ``weights``: changes
+their hash; ``nan``: images whose average drop is not a number; ``worse``: methods whose maps cover
+nearly everything; ``gap_linear``: of every head; ``log``: a file that gets a line for each unit
+that is begun; ``gate``: nothing is computed while a file of that name exists; ``contents``: files
+are hashed, as the real one does.
 """
 
 from __future__ import annotations
