@@ -110,7 +110,7 @@ def test_one_of_several_outputs_is_named_or_has_as_many_columns_as_class_names(
 ) -> None:
     model = Answering(answer).eval()
     for options in ({"output": output}, {"names": ["a"] * CLASSES}):
-        found = record_forward(model, plain(), **options)  # type: ignore[arg-type]  # either option
+        found = record_forward(model, plain(), **options)
         assert torch.equal(found.logits, gap_network()(found.images))
         assert found.output == output
     with pytest.raises(UsageError, match="which are the logits is not said") as caught:
