@@ -27,6 +27,7 @@ from evaluator.errors import (
     StoreError,
     ThresholdPassed,
     TryAgain,
+    UnstableAnswer,
     UsageError,
 )
 from evaluator.execution.request import RunRequest
@@ -46,6 +47,7 @@ _ERRORS: dict[str, type[CamtuiError]] = {
         BackboneUnavailable,
         RunFailed,
         ThresholdPassed,
+        UnstableAnswer,
     )
 }
 

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Literal
 
 from camtui import eta
 from camtui.runs import reference
-from evaluator.errors import ANSWERS_OTHERWISE, DATA_GONE, NO_VALUE, StoreError
+from evaluator.errors import (
+    ANSWERS_OTHERWISE,
+    DATA_GONE,
+    NO_VALUE,
+    UNSTABLE,
+    StoreError,
+    UnstableAnswer,
+)
 from evaluator.records import Look, RunInfo, Stage, WorkerState
 from evaluator.store.lock import lock_holder, lock_note
 from evaluator.store.reader import RunReader
@@ -92,13 +99,15 @@ class RunStatus:
     def exit_code(self) -> int:
         """Exit code of who followed the run.
 
-        0, 1 failed, 4 another network than before, 5 too many failures or a cell without a value,
-        143 stopped.
+        0, 1 failed, 4 another network than before or one without one answer, 5 too many failures or
+        a cell without a value, 143 stopped.
         """
         if self.state == "failed" and _passed_a_limit(self.message):
             return 5
-        if self.state == "failed" and ANSWERS_OTHERWISE in self.message:
-            return 4
+        if self.state == "failed" and any(
+            words in self.message for words in (ANSWERS_OTHERWISE, *UNSTABLE)
+        ):
+            return UnstableAnswer.exit_code
         return {"failed": 1, "crashed": 1, "stopped": 143}.get(self.state, 0)
 
     @property

@@ -7,6 +7,7 @@
     ├── StoreError                  4       the file is not a run of ours, or is damaged
     ├── TryAgain                    3       busy: another driver holds the run, the device is taken
     ├── StateChanged                4       a network that leaves torch's state changed
+    ├── UnstableAnswer              4       a network's answer is no function of the image alone
     ├── BackboneUnavailable         1       weights are not at hand and cannot be fetched
     ├── RunFailed                   1       the evaluation could not go on
     ├── ThresholdPassed             5       finished, but above a limit that the user set
@@ -96,6 +97,17 @@ class TryAgain(CamtuiError):
 
     exit_code = 3
     kind = "busy"
+
+
+class UnstableAnswer(CamtuiError):
+    """A network whose answer to an image is another one the next time, or beside other images."""
+
+    exit_code = 4
+    kind = "unstable"
+
+
+UNSTABLE = ("answers differently each time", "answer depends on the images beside it")
+"""Words of every such error: a run's last message tells its kind by them."""
 
 
 class BackboneUnavailable(CamtuiError):

@@ -27,6 +27,7 @@ class SessionSettings:
         loaders: threads that decode images ahead.
         hang_seconds: without progress for so long a worker is taken to hang; half of it is what a
             method may take. 0: no limit.
+        pictures: the first images of the data set: a network is tried on one when it is loaded.
         allowed: code that may be imported: the text of each reference → the hash of its source.
         layers: target layers that the run was begun with, by the backbone's position in the plan.
     """
@@ -39,6 +40,7 @@ class SessionSettings:
     threads: int | None = None
     loaders: int = 2
     hang_seconds: float = 0.0
+    pictures: tuple[ImageRef, ...] = ()
     allowed: Mapping[str, str] = field(default_factory=dict)
     layers: Mapping[int, str] = field(default_factory=dict)
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 Precision = Literal["fp32", "mixed", "bf16"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-Score = Literal["softmax", "sigmoid"]
+Score = Literal["softmax", "sigmoid", "probability"]
 RunState = Literal["starting", "running", "stopping", "paused", "stopped", "complete", "failed"]
 
 
@@ -218,7 +218,7 @@ class LoadedBackbone:
         classes: class names by index, empty where unknown; ``class_count``: C, 0 in files of
             version 1.
         preprocessing: from a decoded image to the input.
-        score: what turns logits into confidence.
+        score: what turns outputs into confidence; ``probability``: they are it.
         cut: ``graph`` or ``hooks``, see ``networks.graph_cut`` and ``networks.hook_cut``.
         tokens: prefix tokens before the map's, where the layer gives tokens; ``None`` where it
             gives a feature map.
@@ -228,7 +228,7 @@ class LoadedBackbone:
         transform_input: of torchvision's Inception v3 and GoogLeNet: whether the network
             normalises its input once more, as their published weights need it; ``None`` for
             others, and in files of earlier versions.
-        remarks: sentences about the network that readers of its results must know.
+        remarks: sentences about the network that every reader of its numbers must be told.
     """
 
     key: str

@@ -5,13 +5,14 @@ that runs already see too.
 
 Knobs: ``seconds`` per image, ``start_seconds``, ``load_seconds``; ``kills``, ``hangs``, ``raises``,
 ``sticky``: ids of images that kill the worker, hang it, raise an exception, or raise a sticky
-device error; ``kills_method``: only with this method; ``unavailable``: backbones whose weights
-cannot be loaded; ``weights``: changes their hash; ``nan``: images whose average drop is not a
-number; ``worse``: methods whose maps cover nearly everything; ``gap_linear``: of every head;
-``log``: a file that gets a line for each unit that is begun; ``gate``: nothing is computed while a
-file of that name exists; ``contents``: files are hashed, as the real one does; ``files``: images
-are read and may be unreadable, as for the real one; ``answers``: a method: the confidence in an
-image is that of its rows in this method, without it the session tells none.
+device error; ``kills_method``: only with this method; ``unstable``: backbones whose answers change
+while they run; ``unavailable``: backbones whose weights cannot be loaded; ``weights``: changes
+their hash; ``nan``: images whose average drop is not a number; ``worse``: methods whose maps cover
+nearly everything; ``gap_linear``: of every head; ``log``: a file that gets a line for each unit
+that is begun; ``gate``: nothing is computed while a file of that name exists; ``contents``: files
+are hashed, as the real one does; ``files``: images are read and may be unreadable, as for the real
+one; ``answers``: a method: the confidence in an image is that of its rows in this method, without
+it the session tells none.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from typing import Any
 
 from evaluator.catalog import value_range
 from evaluator.crop import read_image
-from evaluator.errors import BackboneUnavailable, ImageUnreadable, Mismatch
+from evaluator.errors import BackboneUnavailable, ImageUnreadable, Mismatch, UnstableAnswer
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.plan import RunPlan
 from evaluator.records import (
@@ -162,6 +163,8 @@ class FakeSession:
         return row
 
     def _misbehave(self, unit: Unit, image: ImageRef) -> None:
+        if self._plan.backbones[unit.backbone].key in self._knobs.get("unstable", ()) and image.id:
+            raise UnstableAnswer("while it ran, the network answers differently each time", "mend")
         method = self._knobs.get("kills_method")
         if method and method not in unit.methods:
             return

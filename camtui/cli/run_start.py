@@ -113,6 +113,8 @@ def start_run(ctx: typer.Context, request: RunRequest, output: OutputOptions) ->
     handoff = launch(request, partial(_print_waiting, request) if say else None)
     if handoff.labels and not output.quiet:
         print_message(handoff.labels)
+    if not output.quiet:
+        _print_remarks(handoff.db)
     if output.detach:
         _say_detached(handoff, as_json=output.json)
     elif not output.no_watch and not output.json and has_screen():
@@ -236,6 +238,16 @@ def _follow(handoff: LaunchedRun, *, quiet: bool, as_json: bool) -> int:
     if status.state != "complete":
         print_message(f"hint:  {status.advice}")
     return status.exit_code
+
+
+def _print_remarks(path: Path) -> None:
+    """Print what is to be known about the networks that are loaded."""
+    from evaluator.store.reader import RunReader
+
+    with RunReader(path) as reader:
+        for name, loaded in reader.backbones().items():
+            for remark in loaded.remarks if loaded else ():
+                print_message(f"warning: {name}: {remark}")
 
 
 def _print_table(path: Path) -> None:

@@ -110,6 +110,7 @@ def _loaded(loaded: LoadedBackbone | None) -> LoadedBackbonePayload | None:
         "score": loaded.score,
         "cut": cast("Cut", loaded.cut),  # as stored
         "transform_input": loaded.transform_input,
+        "remarks": [printable(remark) for remark in loaded.remarks],
     }
 
 

@@ -85,6 +85,10 @@ def run_notes(
     if changed:
         yield f"protocol: {', '.join(changed)}"
     yield from earlier_choices(plan, begun_earlier=reader.keeps_earlier_words())
+    shown = {view.cell.backbone for view in views}
+    for name, loaded in reader.backbones().items():
+        if loaded is not None and name in shown:
+            yield from (f"{name}: {remark}" for remark in loaded.remarks)
     if any(view.partial for view in views):
         yield "~ not every image yet: averages over its first n images; ranks may change"
     if plan.truth and (lacking := reader.without_truth()):

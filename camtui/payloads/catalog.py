@@ -45,6 +45,7 @@ class BackboneCheckPayload(TypedDict, closed=True):
     tokens: Count | None
     source: str
     attention: Count
+    remarks: list[str]
     device: str
     batch_size: PositiveCount
     forwards_per_second: Annotated[float, Field(gt=0)]

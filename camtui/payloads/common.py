@@ -20,7 +20,7 @@ State = Literal[
     "starting", "running", "stopping", "paused", "stopped", "complete", "failed", "crashed"
 ]
 
-Score = Literal["softmax", "sigmoid"]
+Score = Literal["softmax", "sigmoid", "probability"]
 Cut = Literal["graph", "hooks"]
 Channels = Literal[1, 3]
 

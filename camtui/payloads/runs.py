@@ -30,6 +30,7 @@ class LoadedBackbonePayload(TypedDict, closed=True):
     score: Score
     cut: Cut
     transform_input: bool | None
+    remarks: list[str]
 
 
 class RunPayload(TypedDict, closed=True):

@@ -8,6 +8,7 @@ from evaluator.errors import (
     CamtuiError,
     Mismatch,
     RunFailed,
+    UnstableAnswer,
     UsageError,
 )
 from evaluator.execution.cell_descriptions import describe_cells
@@ -109,6 +110,8 @@ class BackboneRegistration:
         self._early_end.backbone_loaded(name)
         size = f"{loaded.channels}×{loaded.height}×{loaded.width}"
         self._journal.event("info", f"loaded {name}: {loaded.weights}, {loaded.layer} {size}")
+        for remark in loaded.remarks:
+            self._journal.event("warning", f"{name}: {remark}")
         if len(self.loaded) == 1:
             self.labelling = self._labels.check_labels()
         self._labels.check_classes()
@@ -132,7 +135,7 @@ class BackboneRegistration:
         self._labels.store(loaded)
 
     def leave_out(self, position: int, error: Error, *, under_way: bool) -> None:
-        """Leave out a backbone that cannot be loaded, and go on with the others.
+        """Leave out a backbone that cannot be loaded or measured, and go on with the others.
 
         Raises:
             CamtuiError: there are no others, and the run is not under way yet.
@@ -144,12 +147,14 @@ class BackboneRegistration:
             raise _unavailable(error)
         name = self._plan.backbones[position].name
         if first_time:
-            self._journal.event(
-                "error", f"{name} is left out, it cannot be loaded: {error.message}"
-            )
+            why = "it cannot be loaded: " if error.loading else ""
+            self._journal.event("error", f"{name} is left out, {why}{error.message}")
             self._journal.retry(
                 lambda: self._journal.writer.cells.note(name, f"not loaded: {error.message}")
             )
+            if not error.loading:
+                told = f"left out, what was computed before counts for nothing: {error.message}"
+                self._journal.retry(lambda: self._journal.writer.cells.remark(position, [told]))
         self._early_end.leave_out(name)
 
     def raise_unavailable(self) -> None:
@@ -166,6 +171,8 @@ def _unavailable(event: Error) -> CamtuiError:
         return Mismatch(event.message, event.hint)
     if event.kind == BackboneUnavailable.kind:
         return BackboneUnavailable(event.message, event.hint)
+    if event.kind == UnstableAnswer.kind:
+        return UnstableAnswer(event.message, event.hint)
     return RunFailed(
         event.message, event.hint or "list the backbones and their weights: camtui backbones"
     )

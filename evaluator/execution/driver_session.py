@@ -240,6 +240,10 @@ def _as_before(plan: RunPlan, shown: RunPlan) -> Iterator[tuple[str, str]]:
             )
 
 
+_PICTURES = 8
+"""Images of which one will be readable: a network is tried on it when it is loaded."""
+
+
 def executor_of(
     request: RunRequest, plan: RunPlan, manifest: Manifest, reader: RunReader
 ) -> Executor:
@@ -257,6 +261,7 @@ def executor_of(
         batch_size=settings.batch_size,
         tuning=settings.tuning,
         hang_seconds=settings.hang_seconds,
+        pictures=manifest.images[:_PICTURES],
         allowed=request.allowed,
         layers=begun,
     )

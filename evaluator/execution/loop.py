@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from evaluator.errors import RunFailed
+from evaluator.errors import RunFailed, UnstableAnswer
 from evaluator.execution.backbone_registration import BackboneRegistration
 from evaluator.execution.bisection import Bisection
 from evaluator.execution.checking import failed, pairs_of
@@ -254,7 +254,7 @@ class Loop:
         unit = self._schedule.finish(event.unit)
         if unit is not None and event.loading and self._data.is_gone():
             self._retry(unit)  # what it is built from may be there too
-        elif unit is not None and event.loading:
+        elif unit is not None and (event.loading or event.kind == UnstableAnswer.kind):
             self._registration.leave_out(unit.backbone, event, under_way=self._handed_off)
         elif unit is not None:
             self._unit_failed(unit, event.kind, event.message, certain=not event.fatal)

@@ -13,7 +13,7 @@ import torch
 import torchvision
 
 from evaluator.backbones import known_backbone
-from evaluator.errors import RunFailed
+from evaluator.errors import RunFailed, UnstableAnswer
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.measuring.curve_tracing import CurveTracer
 from evaluator.measuring.image_loading import Decoded, Loader, Normaliser
@@ -21,6 +21,7 @@ from evaluator.measuring.method_calls import call_method, made_method
 from evaluator.measuring.noise import NoiseAhead, fields_of
 from evaluator.measuring.optional_metrics import OptionalMetrics
 from evaluator.measuring.pipeline import Pipeline
+from evaluator.measuring.sentinel import Sentinel
 from evaluator.measuring.unit_results import (
     curves_of,
     needs_pixels,
@@ -77,6 +78,7 @@ class _Loaded(NamedTuple):
     optional_metrics: OptionalMetrics
     normalise: Normaliser
     noisy_passes: dict[str, _NoisyPasses]
+    sentinel: Sentinel
 
 
 def _as_far_as_known(plan: RunPlan) -> dict[int, Preprocessing]:
@@ -112,6 +114,7 @@ class EvaluationSession:
         self._wanted = _as_far_as_known(settings.plan)
         self._batch_sizes: dict[int, dict[Arithmetic, int]] = {}
         self._notes: tuple[str, ...] = ()
+        self._unstable: dict[int, UnstableAnswer] = {}
         allow(settings.allowed)
         for code in settings.plan.code:
             with ForeignCode(alone=False) as imported:
@@ -140,8 +143,9 @@ class EvaluationSession:
                 self._plan.backbones[position],
                 self._plan.resize,
                 self._settings.layers.get(position),
+                device=self._device,
+                picture=self._picture,
             )
-            self._notes += backbone.remarks
             network = Network(
                 backbone,
                 device=self._device,
@@ -160,9 +164,24 @@ class EvaluationSession:
             optional_metrics = OptionalMetrics(network, pipeline, self._plan, self._truths)
             passes = self._noisy_passes(backbone.gap_linear) if self._noise is not None else {}
             self._loaded = _Loaded(
-                position, network, pipeline, tracer, optional_metrics, normalise, passes
+                position,
+                network,
+                pipeline,
+                tracer,
+                optional_metrics,
+                normalise,
+                passes,
+                Sentinel(network),
             )
         return self._loaded.network.backbone.facts
+
+    def _picture(self, wanted: Preprocessing) -> torch.Tensor | None:
+        """The first image of the data set that can be read, ``[1, channels, H, W]``, normalised."""
+        for image in self._settings.pictures:
+            decoded = self._loader.collect([image], wanted)
+            if decoded.images:
+                return Normaliser(wanted, torch.device("cpu"))(decoded.pixels).contiguous()
+        return None
 
     def _choose_batch_sizes(self, position: int, network: Network) -> None:
         if position in self._batch_sizes:
@@ -210,6 +229,9 @@ class EvaluationSession:
         """Compute the rows of a unit, or its optional metrics."""
         try:
             return self._evaluated(unit)
+        except UnstableAnswer as error:
+            self._unstable[unit.backbone] = error  # nothing more of it is computed here
+            raise
         finally:
             if self._noise is not None:
                 self._noise.forget(noise_keys(self._plan, unit.images))
@@ -220,6 +242,8 @@ class EvaluationSession:
                 f"backbone {unit.backbone} is not loaded",
                 "load it before a unit of it is evaluated",
             )
+        if unit.backbone in self._unstable:
+            raise self._unstable[unit.backbone]
         network, begun, forwards = (
             self._loaded.network,
             time.perf_counter(),
@@ -249,12 +273,16 @@ class EvaluationSession:
         )
         if not unit.metrics:
             if decoded is not None and images is not None:
-                yield from rows_of(unit, decoded.images, images, loaded.pipeline, self._plan)
+                found = list(rows_of(unit, decoded.images, images, loaded.pipeline, self._plan))
+                rows = [one for one in found if isinstance(one, Row)]
+                loaded.sentinel.check(decoded.images, images, rows)
+                yield from found
             return
         known: list[Measurement | Failure] = []
         if decoded is not None and images is not None:
             yield from curves_of(unit, decoded.images, images, loaded.tracer)
             known += loaded.optional_metrics.from_images(unit, decoded.images, images)
+            loaded.sentinel.check(decoded.images, images, ())
         yield from known
         yield from loaded.optional_metrics.from_rows(unit, known)
 

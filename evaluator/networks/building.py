@@ -27,11 +27,13 @@ class Built(NamedTuple):
         layer: the target layer, ``None`` for the general rule.
         cut: ``(model, layer, record, by)`` → the family's own way to cut there, ``None`` for the
             general one; ``by`` as in ``target_layer.split_at``.
-        score: what turns logits into confidence, ``None`` for softmax.
+        score: what turns outputs into confidence, ``None`` for softmax.
         tokens: prefix tokens, where only the builder knows them.
         source: sha256 of the code or file that built it.
         transform_input: see ``LoadedBackbone``.
-        remarks: lines for the run's history.
+        remarks: sentences about the network, as ``LoadedBackbone`` has them.
+        output: which of several outputs are the logits, by place or name; ``None`` where the
+            builder does not say.
     """
 
     model: nn.Module
@@ -45,6 +47,7 @@ class Built(NamedTuple):
     source: str = ""
     transform_input: bool | None = None
     remarks: tuple[str, ...] = ()
+    output: str | None = None
 
 
 def is_random(weights: str) -> bool:

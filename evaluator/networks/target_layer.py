@@ -42,15 +42,19 @@ def split_at(
             image; or the graph must be cut and cannot.
     """
     first = first_norms(record, prefix) if layer is None else ()
+    reason = ""
     if kind != "hooks":
         try:
-            return split_traced(traced(model), model, layer, record, prefix, first=first, by=by)
+            whole = traced(model, record.output)
+            return split_traced(whole, model, layer, record, prefix, first=first, by=by)
         except CannotCut as error:
+            reason = str(error)
             if kind == "graph":
                 raise UsageError(
                     f"this network's graph cannot be cut: {error}", "leave cut=graph out"
                 ) from error
-    return split_by_hooks(model, layer, record, prefix, first=first, by=by)
+    split = split_by_hooks(model, layer, record, prefix, first=first, by=by)
+    return split._replace(reason=reason)
 
 
 def first_norms(record: ForwardRecord, prefix: int | None = None) -> list[str]:

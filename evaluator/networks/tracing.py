@@ -56,8 +56,12 @@ class _Tracer(NodePathTracer):  # type: ignore[misc]  # torchvision ships no typ
         return output
 
 
-def traced(model: nn.Module) -> Traced:
+def traced(model: nn.Module, output: str = "") -> Traced:
     """Trace a model; arguments of ``forward`` that have a default keep it.
+
+    Args:
+        model: in evaluation mode.
+        output: which of its outputs the logits are, see ``forward_record.choose_output``.
 
     Raises:
         CannotCut: control flow that depends on the images, or anything else that symbolic tracing
@@ -72,15 +76,19 @@ def traced(model: nn.Module) -> Traced:
                 if parameter.default is not inspect.Parameter.empty
             }
             graph = tracer.trace(model, concrete_args=defaults or None)
-        return _as_logits(tracer.root, graph, dict(tracer.node_to_qualname), tracer.calls)
+        return _as_logits(tracer.root, graph, dict(tracer.node_to_qualname), tracer.calls, output)
     except CannotCut:
         raise
     except Exception as error:  # tracing runs foreign code and may raise anything
         raise CannotCut(str(error)) from error
 
 
-def of_program(program: nn.Module) -> Traced:
+def of_program(program: nn.Module, output: str = "") -> Traced:
     """The graph of an exported program, its operations named by the modules that they came from.
+
+    Args:
+        program: as a module.
+        output: which of its outputs the logits are.
 
     Raises:
         CannotCut: it is not the graph of one.
@@ -98,7 +106,7 @@ def of_program(program: nn.Module) -> Traced:
         path = str(list(stack.values())[-1][0]) if stack else ""
         names[node] = f"{path}.{node.name}" if path else node.name
     calls = {module: list(found.values()) for module, found in ends.items() if module}
-    return _as_logits(program, graph, names, calls)
+    return _as_logits(program, graph, names, calls, output)
 
 
 def _as_logits(
@@ -106,9 +114,10 @@ def _as_logits(
     graph: fx.Graph,
     names: dict[fx.Node, str],
     calls: dict[str, list[fx.Node | None]],
+    output: str,
 ) -> Traced:
     """The part of a graph that leads from the images to the logits."""
-    logits = logits_of(next(node for node in graph.nodes if node.op == "output").args[0])
+    logits = logits_of(next(node for node in graph.nodes if node.op == "output").args[0], output)
     if not isinstance(logits, fx.Node):
         raise CannotCut("its output is no tensor")
     needed = ancestors(logits)

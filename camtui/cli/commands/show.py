@@ -81,6 +81,7 @@ def _about(reader: RunReader) -> Iterator[str]:
     yield from _said_of_images(reader)
     for name, loaded in run["backbones"].items():
         yield f"backbone    {name}: {_backbone(loaded) if loaded else 'not loaded yet'}"
+        yield from (f"            {remark}" for remark in (loaded["remarks"] if loaded else ()))
     yield f"methods     {', '.join(plan.methods)}"
     yield f"metrics     {', '.join(plan.metrics)}"
     for one in plan.code:
@@ -140,7 +141,9 @@ def _backbone(loaded: LoadedBackbonePayload) -> str:
             parts.append(f"{name} {'/'.join(f'{value:.3g}' for value in seen[name])}")
     if loaded["transform_input"] is not None:
         parts.append(f"transform_input {'yes' if loaded['transform_input'] else 'no'}")
-    return ", ".join([*parts, *(["sigmoid"] if loaded["score"] == "sigmoid" else [])])
+    if loaded["score"] != "softmax":
+        parts.append(loaded["score"])
+    return ", ".join(parts)
 
 
 _CUTS = {"graph": "its graph", "hooks": "hooks: heads cost a forward"}

@@ -79,6 +79,7 @@ class Exported(Family):
         from evaluator import user_code
         from evaluator.backbone_spec import DEFAULT_WEIGHTS
         from evaluator.networks.building import Built
+        from evaluator.networks.forward_record import choose_output
         from evaluator.networks.tracing import of_program
 
         reference = as_reference(spec.key)
@@ -97,7 +98,11 @@ class Exported(Family):
                 f"{name} was exported for a batch of {batch}, and batches vary", _EXPORT
             )
         usual = for_channels(Preprocessing(side=side, resize=side), channels)
-        traced = of_program(program.module())
+        outputs = next(node for node in program.graph.nodes if node.op == "output").args[0]
+        chosen = choose_output(
+            tuple(node.meta["val"] for node in outputs), spec.output, spec.class_names()
+        )
+        traced = of_program(program.module(), chosen)
         return Built(
             traced.whole, f"in {name}", (), usual, cut=partial(_cut, traced), source=source.sha256
         )

@@ -28,6 +28,7 @@ FACTS = (
     "channels",
     "score",
     "tokens",
+    "output",
 )
 """Facts that a factory may give in a dict beside its network."""
 
@@ -112,6 +113,7 @@ class Factory(Family):
             layer=facts.get("layer"),
             score=facts.get("score"),
             tokens=facts.get("tokens"),
+            output=str(facts["output"]) if "output" in facts else None,
             source=user_code.permitted(reference).sha256,
             remarks=remarks,
         )

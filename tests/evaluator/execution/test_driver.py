@@ -247,6 +247,26 @@ def test_weights_that_cannot_be_loaded_leave_nothing(new_run: NewRun, knobs: Kno
     )
 
 
+def test_a_backbone_whose_answers_change_while_it_runs_is_left_out_with_exit_4(
+    new_run: NewRun, knobs: Knobs
+) -> None:
+    """Its rows so far are told to be worth nothing; the other one is measured to its end."""
+    knobs(unstable=["resnet50"])
+    run = new_run(40, backbones=TWO)
+    run.launch()
+    status = run.wait()
+    assert (status.state, status.exit_code) == ("failed", 4)
+    assert "answers differently each time" in status.message
+    assert sum(one == "vgg16" for one, *_ in each_row(run)) == 40 * 3
+    assert sum(one == "resnet50" for one, *_ in each_row(run)) < 40 * 3
+    with RunReader(run.db) as reader:
+        (resnet,) = (one for name, one in reader.backbones().items() if name == "resnet50")
+        assert resnet is not None
+        assert resnet.remarks[0].startswith("left out, what was computed before counts for nothing")
+        errors = [event.text for event in reader.events() if event.level == "error"]
+    assert sum(text.startswith("resnet50 is left out, while it ran") for text in errors) == 1
+
+
 def test_a_backbone_that_fails_later_does_not_cost_the_others(
     new_run: NewRun, knobs: Knobs
 ) -> None:

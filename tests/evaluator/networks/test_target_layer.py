@@ -1,4 +1,4 @@
-"""The target layer of networks that hide it: class tokens, mixers, layers that are called twice; and
+"""The target layer of networks that hide it: class tokens, mixers, layers called twice; and
 torchvision's, which stay what they were.
 """
 
