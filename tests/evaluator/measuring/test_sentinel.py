@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
+from evaluator.backbone_spec import parse_backbone
 from evaluator.catalog import method
+from evaluator.code_sources import sources_of
 from evaluator.errors import UnstableAnswer
+from evaluator.images import planned_images
+from evaluator.interfaces import SessionSettings
 from evaluator.measuring.pipeline import Batch, Pipeline
 from evaluator.measuring.sentinel import EVERY, FORWARDS, Sentinel
+from evaluator.measuring.session import EvaluationSession
 from evaluator.networks.network import Network
-from evaluator.records import ImageRef, Row
+from evaluator.plan import RunPlan
+from evaluator.plan_validation import validated
+from evaluator.records import ImageRef, Row, Unit
+from evaluator.references import as_reference
 from tests.networks import GapNetwork, as_backbone, gap_network, random_images
 
 
@@ -89,3 +102,52 @@ def test_an_answer_that_depends_on_the_size_of_a_batch_is_found_after_the_first_
     ) as caught:
         evaluate(network, Sentinel(network), units=1)
     assert caught.value.exit_code == 4
+
+
+LARGE = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 16, 3, padding=1), nn.Linear(16, 5)
+
+    def forward(self, images):
+        logits = self.fc(self.conv(images).relu().mean((2, 3)))
+        return logits * (30.0 if len(images) > 4 else 1.0)
+
+
+def build():
+    return Net(), {"side": 32}
+"""
+
+
+def test_a_session_refuses_the_unit_and_every_later_one(tmp_path: Path) -> None:
+    file, root = tmp_path / "large.py", tmp_path / "images"
+    file.write_text(LARGE)
+    root.mkdir()
+    for number, pixels in enumerate(np.random.default_rng(0).integers(0, 255, (8, 32, 32, 3))):
+        Image.fromarray(pixels.astype(np.uint8)).save(root / f"{number}.png")
+    plan = validated(RunPlan(str(root), (parse_backbone(f"{file}:build"),), ("gradcam",)))
+    images = planned_images(plan).images
+    reference = as_reference(plan.backbones[0].key)
+    session = EvaluationSession(
+        SessionSettings(
+            plan,
+            str(root),
+            batch_size=8,
+            pictures=images,
+            allowed={reference.text: sources_of(reference).sha256},
+        )
+    )
+    try:
+        session.load(0)
+        unit = Unit(1, 1, 0, (1,), ("gradcam",), images)
+        for _ in range(2):
+            with pytest.raises(UnstableAnswer, match="depends on the images beside it"):
+                session.evaluate(unit)
+        with pytest.raises(UnstableAnswer):
+            session.evaluate(replace(unit, images=images[:2]))
+    finally:
+        session.close()
