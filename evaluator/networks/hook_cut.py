@@ -62,7 +62,7 @@ def split_by_hooks(
     """
     modules = Modules(model, record, prefix)
     if layer is None:
-        judged = first_map([*modules.named(first), *modules.maps()], modules.look, by=by)
+        judged = first_map([*modules.named(first), *modules.maps(by)], modules.look, by=by)
         if judged is None:
             raise no_default(modules.suggestions())
         place, remarks = judged.place, judged.remarks
@@ -73,7 +73,9 @@ def split_by_hooks(
             earliest = next(reversed(modules.maps()), None)
             remarks = accepted(judged, earliest, modules.look, modules.suggestions)
     name, turn = modules.call_of(place.name)
-    if (times := modules.times(name)) > 1:
+    if (times := modules.times(name)) > 1 and any(
+        True for _ in model.get_submodule(name).parameters()
+    ):
         remarks = (*remarks, called_several_times(place.name, name, times))
     return Split(
         HookedTrunk(model, name, turn),
@@ -125,14 +127,14 @@ class Modules:
         found = {place.name: place for place in self.maps()}
         return [found[layer] for layer in layers if layer in found]
 
-    def maps(self) -> list[Place]:
-        """Every square map, from the last."""
+    def maps(self, by: Chooser = "user") -> list[Place]:
+        """Every square map, from the last; for ``us`` a name without a call means the last one."""
         turns: Counter[str] = Counter()
         found: list[Place] = []
         for call in self._record.calls:
             turns[call.name] += 1
-            once = self._times[call.name] == 1
-            place = self._place(call, call.name if once else f"{call.name}#{turns[call.name]}")
+            plain = self._times[call.name] == (1 if by != "us" else turns[call.name])
+            place = self._place(call, call.name if plain else f"{call.name}#{turns[call.name]}")
             if place is not None and place.is_square:
                 found.append(place)
         return found[::-1]

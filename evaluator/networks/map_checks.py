@@ -208,7 +208,7 @@ def call_of(
         return int(turn) if calls > 1 else None
     if calls <= 1:
         return None
-    if by == "run":
+    if by != "user":
         return calls
     raise UsageError(
         f"layer '{name}' is called {calls} times in a forward, each time with a map of its own",

@@ -187,5 +187,5 @@ class Shared(nn.Module):
 
 def test_without_a_layer_a_module_counts_where_it_is_called_last() -> None:
     hooks, graph = (as_backbone(Shared(), None, kind=kind) for kind in ("hooks", "graph"))
-    assert hooks.facts.layer == "relu#2"
+    assert hooks.facts.layer == "relu"
     assert hooks.facts.channels == graph.facts.channels == 5

@@ -61,7 +61,7 @@ def test_layers_of_other_networks(name: str, layer: str, tokens: int | None) -> 
         ("convit_tiny", "blocks.11.norm1", (192, 14, 14)),
         ("gmlp_ti16_224", "norm", (128, 14, 14)),
         ("mixer_s32_224", "norm", (512, 7, 7)),
-        ("resmlp_12_224", "norm", (384, 14, 14)),
+        ("resmlp_12_224", "norm.addcmul", (384, 14, 14)),
         ("twins_svt_small", "blocks.3.3.norm1", (512, 7, 7)),
         ("xcit_nano_12_p16_224", "cls_attn_blocks.1.norm1", (128, 14, 14)),
     ],
