@@ -136,9 +136,10 @@ def _backbone(loaded: LoadedBackbonePayload) -> str:
     parts.append(f"{seen['side']} × {seen['side']}{' grey' if seen['channels'] == 1 else ''}")
     if (seen["resize"], seen["interpolation"]) != (seen["side"], "bilinear"):
         parts.append(f"resized to {seen['resize']} ({seen['interpolation']})")
-    for name, usual in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
-        if tuple(seen[name]) != usual:
-            parts.append(f"{name} {'/'.join(f'{value:.3g}' for value in seen[name])}")
+    statistics = ("mean", seen["mean"], IMAGENET_MEAN), ("std", seen["std"], IMAGENET_STD)
+    for name, values, usual in statistics:
+        if tuple(values) != usual:
+            parts.append(f"{name} {'/'.join(f'{value:.3g}' for value in values)}")
     if loaded["transform_input"] is not None:
         parts.append(f"transform_input {'yes' if loaded['transform_input'] else 'no'}")
     if loaded["score"] != "softmax":
