@@ -191,7 +191,7 @@ _MIXED = "mixed"
 
 
 def _of_older_switch(read: Callable[[], Any]) -> Any:
-    """An older switch; torch refuses to tell it where the newer ones contradict each other."""
+    """What an older switch says; torch does not tell where newer ones contradict each other."""
     try:
         return read()
     except RuntimeError:

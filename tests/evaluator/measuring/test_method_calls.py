@@ -18,7 +18,7 @@ from torch import Tensor
 
 from evaluator.catalog import method
 from evaluator.errors import UsageError
-from evaluator.measuring.method_calls import Fault, MethodFault
+from evaluator.measuring.method_calls import Fault, MethodFault, call_metric, metric_fault
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.methods import all_methods
 from evaluator.methods.base import FixedMap, Method, View
@@ -363,3 +363,23 @@ def test_errors_that_are_nobodys_fault_are_raised() -> None:
 def test_rows_raise_what_outcomes_tell() -> None:
     with pytest.raises(MethodFault, match="not today"):
         Pipeline(small_bench("gap").network).rows(batch(), [Raises()])
+
+
+def test_a_function_of_a_metric_keeps_state_and_what_it_is_given() -> None:
+    given = torch.ones(3)
+
+    def frame(images: Tensor) -> Tensor:
+        return images.mul_(2)
+
+    def careless(images: Tensor) -> Tensor:
+        torch.set_grad_enabled(False)
+        return images
+
+    assert torch.equal(call_metric("own", frame, given), torch.full((3,), 2.0))
+    assert torch.equal(given, torch.ones(3))
+    with pytest.raises(MethodFault) as caught:
+        call_metric("own", careless, given)
+    fault = metric_fault("own", caught.value)
+    assert fault.reason == "global-state"
+    assert "careless changes torch's grad mode from True to False" in fault.detail
+    assert torch.is_grad_enabled()

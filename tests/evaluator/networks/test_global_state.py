@@ -153,9 +153,15 @@ def test_a_setting_is_put_back_and_named(name: str) -> None:
 
 
 def test_it_is_put_back_behind_an_exception_too() -> None:
-    with pytest.raises(ValueError, match="no"), ForeignCode() as code:
-        torch.set_default_dtype(torch.float64)
-        raise ValueError("no")
+    code = ForeignCode()
+
+    def raises() -> None:
+        with code:
+            torch.set_default_dtype(torch.float64)
+            raise ValueError("not today")
+
+    with pytest.raises(ValueError, match="not today"):
+        raises()
     assert code.changed
     assert torch.get_default_dtype() == torch.float32
 
