@@ -75,7 +75,8 @@ def shown_cells(snapshot: Snapshot, expression: str) -> list[CellView]:
 def best_cell(snapshot: Snapshot, metric: str, marks: Marks) -> CellKey | None:
     """Return the best cell of all, on which the cursor begins.
 
-    Without ranks it is the first cell that has a value.
+    Without ranks, as below 10 images, it is the highest average that is no control's; only controls
+    begin at the first.
     """
     sign = known_metrics()[metric].sign
     means = [
@@ -86,7 +87,8 @@ def best_cell(snapshot: Snapshot, metric: str, marks: Marks) -> CellKey | None:
     if not means:
         return None
     ranked = [(value, cell) for value, cell in means if marks.get((cell.id, metric)) == "best"]
-    _, cell = max(ranked or means[:1], key=lambda item: item[0])
+    others = [(value, cell) for value, cell in means if not snapshot.views[cell.id].control]
+    _, cell = max(ranked or others or means[:1], key=lambda item: item[0])
     return cell.backbone, cell.method
 
 
