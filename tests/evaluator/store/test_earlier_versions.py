@@ -30,7 +30,7 @@ from camtui.export import provenance
 from camtui.format.table import summary_table
 from camtui.status import read_status
 from evaluator.errors import Mismatch
-from evaluator.records import Measurement, Preprocessing, UnitResult
+from evaluator.records import Measurement, Preprocessing, Row, UnitResult
 from evaluator.store import audit, schema
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
@@ -391,7 +391,10 @@ def test_the_same_command_goes_on_with_the_formulas_that_it_began_with(tmp_path:
     assert done.returncode == 0, done.stderr
     with RunReader(path) as reader:
         assert [cell.method for cell in reader.cells()] == [NOW]
-        found = [*reader.rows.every_row(), *reader.rows.every_measurement()]
+        found: list[Row | Measurement] = [
+            *reader.rows.every_row(),
+            *reader.rows.every_measurement(),
+        ]
         assert [one for one in found if one.image == 0] == kept
         row = reader.rows.get(1, 1)
         measured = {

@@ -289,14 +289,14 @@ def test_state_of_torch_set_while_a_network_is_built_is_put_back_and_told(
     (tmp_path / "net.py").write_text(STATEFUL)
     threads = torch.get_num_threads()
     backbone = loaded(f"{tmp_path}/net.py:careless:side=32,layer=features,cut={cut}")
-    (remark,) = backbone.remarks
+    (remark,) = backbone.facts.remarks
     assert remark.startswith("net.py:careless changes torch's grad mode from True to False")
     assert "torch's number of threads" in remark
     assert "float32 matmul precision from highest to medium" in remark
     assert torch.get_num_threads() == threads
     assert torch.is_grad_enabled()
     assert torch.get_float32_matmul_precision() == "highest"
-    assert loaded(f"{tmp_path}/net.py:later:side=32,layer=features,cut=hooks").remarks == ()
+    assert loaded(f"{tmp_path}/net.py:later:side=32,layer=features,cut=hooks").facts.remarks == ()
 
 
 def test_a_network_whose_forward_sets_state_of_torch_is_refused(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_a_network_that_sets_it_later_fails_there(tmp_path: Path) -> None:
     network = Network(backbone, device=torch.device("cpu"), precision="fp32")
     images = random_images(2, side=32)
     network.forward(images, channel_scoring=False)
-    backbone.trunk.model.calls = 1000  # type: ignore[union-attr,assignment]  # the user's network
+    backbone.trunk.model.calls = 1000  # type: ignore[union-attr]  # the user's network
     for compute in (
         lambda: network.forward(images, channel_scoring=False),
         lambda: network.head(torch.zeros(2, 8, 15, 15), (images,)),
