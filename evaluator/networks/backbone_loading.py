@@ -247,8 +247,14 @@ def load_backbone(
         UnstableAnswer: its answer is no function of the image alone.
         StateChanged: a forward of it leaves torch's state otherwise than it was.
     """
-    with ForeignCode() as code:
-        backbone = _loaded(spec, resize, layer, device or torch.device("cpu"), picture)
+    code = ForeignCode()
+    try:
+        with code:
+            backbone = _loaded(spec, resize, layer, device or torch.device("cpu"), picture)
+    except Exception as error:  # the next forward may fail of what one has changed
+        if code.changed:
+            raise StateChanged(*state_changed(code.changed)) from error
+        raise
     if code.changed:
         raise StateChanged(*state_changed(code.changed))
     return backbone
