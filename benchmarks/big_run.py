@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.catalog import ROW_METRICS
-from evaluator.images import Manifest, find_images, imagenet_wnids
+from evaluator.classes import imagenet_wnids
+from evaluator.images import Manifest, find_images
 from evaluator.plan import RunPlan
 from evaluator.plan_validation import parse_metrics
 from evaluator.records import (

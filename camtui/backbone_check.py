@@ -80,6 +80,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     )
     yield f"classes    {found['class_count']}{named}"
     yield f"score      {found['score']}"
+    yield from (f"remark     {remark}" for remark in found["remarks"])
     yield (
         f"speed      {found['forwards_per_second']:.1f} forwards/s, {found['batch_size']} "
         f"at a time on {found['device']}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from evaluator.catalog import ROW_METRICS, known_metrics
@@ -13,15 +13,19 @@ from evaluator.records import Cell
 from evaluator.statistics import (
     ARCC_SOURCES,
     COMPONENTS,
+    FEWEST_TESTED,
     PairedDifference,
     average_arcc,
     harmonic_adcc,
+    holm_separated,
     paired_difference,
 )
 from evaluator.text import printable
 
 if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
+
+Verdict = Literal["better", "worse", "tie", "untested"]
 
 Values = dict[str, float]
 """Metric → value of one image in one cell; undefined ones are left out."""
@@ -34,6 +38,7 @@ class CellDifference:
     Attributes:
         first, second: averages over the common images.
         change: second minus first, paired.
+        separated: by the paired t test, at 5 % over all that are compared with it (Holm 1979).
     """
 
     backbone: str
@@ -42,6 +47,7 @@ class CellDifference:
     first: float
     second: float
     change: PairedDifference
+    separated: bool = False
 
     @property
     def gain(self) -> float:
@@ -49,9 +55,11 @@ class CellDifference:
         return known_metrics()[self.metric].sign * self.change.value
 
     @property
-    def verdict(self) -> Literal["better", "worse", "tie"]:
-        """``better``, ``worse`` or ``tie`` by the paired 95 % interval."""
-        if self.change.tie:
+    def verdict(self) -> Verdict:
+        """``better``, ``worse`` or ``tie``; ``untested`` below 10 common images."""
+        if not self.change.tested:
+            return "untested"
+        if not self.separated:
             return "tie"
         return "better" if self.gain > 0 else "worse"
 
@@ -73,6 +81,17 @@ class RunComparison:
     only_first: tuple[str, ...]
     only_second: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @property
+    def test(self) -> str:
+        """How the verdicts came about, in words."""
+        tested = sum(cell.change.tested for cell in self.cells)
+        words = "± half of the change's 95 % interval"
+        if tested:
+            words += f"; tie: not separated by the paired t test, 5 %, Holm over {tested} of them"
+        if tested < len(self.cells):
+            words += f"; untested: fewer than {FEWEST_TESTED} common images"
+        return words
 
     def drops(self, limit: float) -> list[CellDifference]:
         """Return the cells that became worse by more than a limit (a fraction)."""
@@ -126,7 +145,18 @@ def compare_runs(
         *_notes(first, second),
     )
     names = printable(first.info().name), printable(second.info().name)
-    return RunComparison(*names, tuple(found), only_first, only_second, notes)
+    return RunComparison(*names, _tested(found), only_first, only_second, notes)
+
+
+def _tested(cells: Sequence[CellDifference]) -> tuple[CellDifference, ...]:
+    """Return the cells with what all tests together separate."""
+    p = {
+        place: cell.change.p
+        for place, cell in enumerate(cells)
+        if cell.change.tested and cell.change.p is not None
+    }
+    fallen = holm_separated(p)
+    return tuple(replace(cell, separated=place in fallen) for place, cell in enumerate(cells))
 
 
 def comparable_metrics(first: RunReader, second: RunReader) -> list[str]:
@@ -160,6 +190,7 @@ def _protocol_differences(
     keys = {metric.key for metric in metrics}
     options += ["pointing_margin"] if "pointing_game" in keys else []
     options += ["road_removal"] if keys & {"road", "arcc"} else []
+    options += ["road_noise"] if any(map(_imputes, metrics)) else []
     for name in options:
         if getattr(mine, name) != getattr(theirs, name):
             yield f"{name.replace('_', '-')}: {getattr(mine, name)} → {getattr(theirs, name)}"
@@ -168,6 +199,11 @@ def _protocol_differences(
         other = loaded.get(name)
         if one is not None and other is not None and one.layer != other.layer:
             yield f"{name} layer: {printable(one.layer)} → {printable(other.layer)}"
+
+
+def _imputes(metric: Metric) -> bool:
+    """Return whether a metric, or one that it is computed from, sees images with imputed pixels."""
+    return any(known_metrics()[key].forwards for key in (metric.key, *metric.of))
 
 
 def _notes(first: RunReader, second: RunReader) -> Iterator[str]:

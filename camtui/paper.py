@@ -7,11 +7,11 @@ Explainability, CVPR Workshops 2021.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from camtui.format.cells import CellView, cell_views, shown_metrics
 from camtui.format.numbers import count
@@ -21,6 +21,7 @@ from evaluator.errors import NotFound
 from evaluator.metrics.base import Metric
 from evaluator.plan import RunPlan
 from evaluator.statistics import Mean
+from evaluator.text import printable
 
 if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
@@ -30,6 +31,11 @@ IMAGES = 50_000
 
 PRINTED = 0.00005
 """Half of the last printed digit, as a fraction: a printed number stands for anything within it."""
+
+PAPER_WEIGHTS = "IMAGENET1K_V1"
+"""Torchvision's weights of 2021."""
+
+Kind = Literal["weights", "protocol", "number of images"]
 
 PaperTable = dict[str, dict[str, dict[str, float]]]
 """backbone → method → metric → percent, as printed."""
@@ -53,6 +59,13 @@ def table2() -> PaperTable:
     """Seven metrics, six backbones, 31 rows."""
     tables: PaperTable = _packaged()["table2"]
     return tables
+
+
+class Deviation(NamedTuple):
+    """One thing that makes a run another experiment than the paper's, in words."""
+
+    kind: Kind
+    text: str
 
 
 @dataclass(frozen=True)
@@ -89,12 +102,16 @@ class PaperComparison:
     Attributes:
         deviations: what makes the run another experiment than the paper's; empty where nothing is
             known to.
+        differs_in: kinds of these, for a heading.
+        other_weights: backbones whose weights are not the paper's, and what they are.
         open_choices: where the paper leaves a choice, and which one this run took.
     """
 
     rows: tuple[AgainstPaper, ...]
     deviations: tuple[str, ...]
     open_choices: tuple[str, ...]
+    differs_in: tuple[Kind, ...] = ()
+    other_weights: tuple[tuple[str, str], ...] = ()
 
 
 def compare_with_paper(reader: RunReader, metrics: Sequence[Metric] = ()) -> PaperComparison:
@@ -130,9 +147,30 @@ def compare_with_paper(reader: RunReader, metrics: Sequence[Metric] = ()) -> Pap
             row.backbone == view.cell.backbone and row.method == view.cell.method for row in rows
         )
     ]
+    other = _other_weights(reader, plan, {view.cell.backbone for view in used})
+    deviations = list(_deviations(reader, plan, used, other))
+    kinds = {one.kind for one in deviations}
     return PaperComparison(
-        tuple(rows), tuple(_deviations(reader, plan, used)), tuple(_open_choices(plan, rows))
+        tuple(rows),
+        tuple(one.text for one in deviations),
+        tuple(_open_choices(plan, rows)),
+        tuple(kind for kind in get_args(Kind) if kind in kinds),
+        tuple(other.items()),
     )
+
+
+def _other_weights(reader: RunReader, plan: RunPlan, used: Set[str]) -> dict[str, str]:
+    """Return the backbones that are not known to have the paper's weights, with theirs."""
+    loaded = reader.backbones()
+    found = {}
+    for spec in (spec for spec in plan.backbones if spec.name in used):
+        facts = loaded.get(spec.name)
+        weights = facts.weights if facts is not None else PAPER_WEIGHTS
+        if spec.weights != DEFAULT_WEIGHTS:
+            found[spec.name] = printable(spec.weights)
+        elif weights != PAPER_WEIGHTS:
+            found[spec.name] = printable(weights)
+    return found
 
 
 def _rows(
@@ -147,23 +185,21 @@ def _rows(
             )
 
 
-def _deviations(reader: RunReader, plan: RunPlan, views: Sequence[CellView]) -> Iterator[str]:
+def _deviations(
+    reader: RunReader, plan: RunPlan, views: Sequence[CellView], other: Mapping[str, str]
+) -> Iterator[Deviation]:
     used = {view.cell.backbone for view in views}
-    for spec in plan.backbones:
-        if spec.name in used and spec.weights != DEFAULT_WEIGHTS:
-            yield (
-                f"{spec.name}: weights {spec.weights}; the paper's are "
-                "torchvision's of 2021 (IMAGENET1K_V1)"
-            )
-        if spec.name in used and spec.layer is not None and spec.key != "vgg16":
-            yield f"{spec.name}: layer {spec.layer}; the paper takes the last convolutional layer"
-        if spec.name in used and spec.overrides:
-            yield f"{spec.name}: {', '.join(spec.overrides)} not as in the paper"
+    for name, weights in other.items():
+        yield Deviation(
+            "weights",
+            f"{name}: weights {weights}; the paper's are torchvision's of 2021 ({PAPER_WEIGHTS})",
+        )
     images = reader.images_wanted()
     if images != IMAGES:
-        yield (
+        yield Deviation(
+            "number of images",
             f"{count(images)} images; the paper averages the {count(IMAGES)} "
-            "of ImageNet's validation set"
+            "of ImageNet's validation set",
         )
     few = [
         f"{view.cell.backbone}/{view.cell.method} {count(view.summary.n)}"
@@ -171,7 +207,17 @@ def _deviations(reader: RunReader, plan: RunPlan, views: Sequence[CellView]) -> 
         if view.partial
     ]
     if few:
-        yield f"not every image yet: {', '.join(few)}"
+        yield Deviation("number of images", f"not every image yet: {', '.join(few)}")
+    for text in _other_protocol(plan, used, views):
+        yield Deviation("protocol", text)
+
+
+def _other_protocol(plan: RunPlan, used: Set[str], views: Sequence[CellView]) -> Iterator[str]:
+    for spec in (spec for spec in plan.backbones if spec.name in used):
+        if spec.layer is not None and spec.key != "vgg16":
+            yield f"{spec.name}: layer {spec.layer}; the paper takes the last convolutional layer"
+        if spec.overrides:
+            yield f"{spec.name}: {', '.join(spec.overrides)} not as in the paper"
     if plan.resize != SHORT_SIDE:
         yield (
             f"short side resized to {plan.resize} before the crop; the "

@@ -20,7 +20,7 @@ State = Literal[
     "starting", "running", "stopping", "paused", "stopped", "complete", "failed", "crashed"
 ]
 
-Score = Literal["softmax", "sigmoid"]
+Score = Literal["softmax", "sigmoid", "probability"]
 Cut = Literal["graph", "hooks"]
 Channels = Literal[1, 3]
 
@@ -74,6 +74,8 @@ class LoadedBackbonePayload(TypedDict, closed=True):
     preprocessing: PreprocessingPayload
     score: Score
     cut: Cut
+    transform_input: bool | None
+    remarks: list[str]
 
 
 class RunPayload(TypedDict, closed=True):
@@ -330,6 +332,14 @@ class FailurePayload(TypedDict, closed=True):
     cells: list[str]
 
 
+class UndefinedPayload(TypedDict, closed=True):
+    """An image whose confidence y is 0 in some cells: it has no average drop and no ADCC there."""
+
+    image: str
+    id: Count
+    cells: list[str]
+
+
 class FailuresPayload(TypedDict, closed=True):
     """camtui errors RUN --json."""
 
@@ -337,6 +347,7 @@ class FailuresPayload(TypedDict, closed=True):
     total: Count
     truncated: bool
     errors: list[FailurePayload]
+    undefined: list[UndefinedPayload]
 
 
 class ImagePayload(TypedDict, extra_items=OptionalMetric):  # type: ignore[call-arg]  # as above
@@ -446,6 +457,7 @@ class BackboneCheckPayload(TypedDict, closed=True):
     tokens: Count | None
     source: str
     attention: Count
+    remarks: list[str]
     device: str
     batch_size: PositiveCount
     forwards_per_second: Annotated[float, Field(gt=0)]
@@ -586,6 +598,10 @@ class PaperComparisonPayload(TypedDict, closed=True):
 
     schema_version: Literal[1]
     run: RunPayload
+    differs_in: Annotated[
+        list[Literal["weights", "protocol", "number of images"]],
+        Field(description="what is not the paper's"),
+    ]
     deviations: list[str]
     open_choices: list[str]
     cells: list[PaperCellPayload]
@@ -602,7 +618,13 @@ class ComparedCellPayload(TypedDict, closed=True):
     second: Share
     change: Annotated[float, Field(description="second minus first")]
     se: NonNegative | None
-    verdict: Literal["better", "worse", "tie"]
+    verdict: Annotated[
+        Literal["better", "worse", "tie", "untested"],
+        Field(
+            description="paired t test, 5 % over all cells of the comparison (Holm); "
+            "untested below 10 common images"
+        ),
+    ]
 
 
 class ComparisonPayload(TypedDict, closed=True):
@@ -650,6 +672,17 @@ class ControlWinsPayload(TypedDict, closed=True):
     on_average: bool | None
 
 
+class NullControlPayload(TypedDict, closed=True):
+    """A fixed map, the same on both networks: what is noticed of it is the networks' confidence."""
+
+    control: str
+    fall: EstimatePayload
+    noticed: EstimatePayload
+    excess: Annotated[
+        EstimatePayload, Field(description="noticed of the methods' maps minus that of this one")
+    ]
+
+
 class SensitivityPayload(TypedDict, closed=True):
     """Fall of the averages, as a fraction, and share of images whose value is worse."""
 
@@ -658,6 +691,8 @@ class SensitivityPayload(TypedDict, closed=True):
     methods: list[str]
     fall: EstimatePayload
     noticed: EstimatePayload
+    chance: Annotated[Share, Field(description="noticed where nothing is told apart")]
+    null_controls: list[NullControlPayload]
 
 
 class StabilityPayload(TypedDict, closed=True):

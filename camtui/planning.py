@@ -14,12 +14,15 @@ from camtui.code_resolver import Resolver
 from camtui.devices import usual_precision
 from camtui.runs import name_for
 from evaluator import catalog
+from evaluator.backbone_options import read_option
 from evaluator.backbone_spec import DEFAULT_WEIGHTS, BackboneSpec, parse_backbone
 from evaluator.backbones import families, local_weights, split_backbone
 from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.images import demo_root
+from evaluator.label_file import Listing
 from evaluator.methods import all_methods
 from evaluator.plan import RunPlan
+from evaluator.plan_changes import as_begun
 from evaluator.plan_validation import validated_plan
 from evaluator.references import as_spec
 from evaluator.text import printable
@@ -40,6 +43,7 @@ _PROTOCOL = (
     "truth",
     "pointing_margin",
     "road_removal",
+    "road_noise",
     *_RULE,
 )
 """Fields that a stored run decides where nothing else is typed."""
@@ -138,7 +142,17 @@ class PlanOptions:
     resize: Annotated[
         int | None,
         typer.Option(
-            help="Short side before the 224 crop: 224 or 256.  [default: 224]",
+            help="224: each network's own short side before the crop; 256: 256/224 of its side.  "
+            "[default: 224]",
+            rich_help_panel="Protocol",
+            metavar="PIXELS",
+        ),
+    ] = None
+    side: Annotated[
+        int | None,
+        typer.Option(
+            help="Height and width of the input.  [default: each network's own, as camtui show "
+            "says]",
             rich_help_panel="Protocol",
             metavar="PIXELS",
         ),
@@ -185,7 +199,9 @@ class PlanOptions:
     insertion_start: Annotated[
         str | None,
         typer.Option(
-            help="zero or blur.  [default: zero]", rich_help_panel="Protocol", metavar="zero|blur"
+            help="zero, blur (as RISE does) or blur-torchvision.  [default: zero]",
+            rich_help_panel="Protocol",
+            metavar="zero|blur|…",
         ),
     ] = None
     until: Annotated[
@@ -234,6 +250,15 @@ class PlanOptions:
             help="How ROAD takes pixels out: rank, or released (by percentile).  [default: rank]",
             rich_help_panel="Protocol",
             metavar="rank|released",
+        ),
+    ] = None
+    road_noise: Annotated[
+        str | None,
+        typer.Option(
+            help="Where ROAD adds its noise: to pixels, or normalised, as earlier versions.  "
+            "[default: pixels]",
+            rich_help_panel="Protocol",
+            metavar="pixels|normalised",
         ),
     ] = None
     config: Annotated[
@@ -288,13 +313,40 @@ def stored_plan(database: Path) -> RunPlan | None:
         return None  # the driver says what is wrong with the file, if anything is
 
 
+def stored_listing(database: Path) -> Listing | None:
+    """Return how the images of the run that is there were found, ``None`` where there is none."""
+    from evaluator.store.reader import RunReader
+
+    try:
+        with RunReader(database) as reader:
+            return reader.listing()
+    except (NotFound, StoreError):
+        return None
+
+
+def begun_earlier(database: Path) -> bool:
+    """Return whether an earlier version began the run that is there, with other words."""
+    from evaluator.store.reader import RunReader
+
+    try:
+        with RunReader(database) as reader:
+            return reader.keeps_earlier_words()
+    except (NotFound, StoreError):
+        return False
+
+
 def make_plan(typed: PlanOptions, stored: RunPlan | None, *, cuda: bool) -> RunPlan:
     """Return the plan of ``resolve_plan``."""
     return resolve_plan(typed, stored, cuda=cuda).plan
 
 
 def resolve_plan(
-    typed: PlanOptions, stored: RunPlan | None, *, cuda: bool, allow_code: bool = False
+    typed: PlanOptions,
+    stored: RunPlan | None,
+    *,
+    cuda: bool,
+    allow_code: bool = False,
+    earlier: bool = False,
 ) -> ResolvedPlan:
     """Return the plan that is asked for, validated as far as it can be without torch.
 
@@ -306,6 +358,8 @@ def resolve_plan(
         stored: the plan of the run that is there already.
         cuda: whether a GPU computes it.
         allow_code: whether code that only a plan file names may run.
+        earlier: an earlier version began the stored run: the same words mean what they meant then,
+            all but a ``--road-noise`` that is given.
 
     Raises:
         UsageError: something is missing, unknown or impossible.
@@ -334,6 +388,8 @@ def resolve_plan(
     resolver = _resolver(typed, stored, allow=allow_code)
     _resolve(values, resolver)
     plan = validated_plan(values)
+    if stored is not None and earlier:
+        plan = replace(as_begun(stored, plan), road_noise=plan.road_noise)
     plan = _with_common(plan, typed) if typed.layer or typed.weights or typed.classes else plan
     return ResolvedPlan(plan, frozenset(resolver.named))
 
@@ -378,6 +434,7 @@ def _given(typed: PlanOptions) -> dict[str, Any]:
         "truth": _absolute(typed.truth),
         "pointing_margin": typed.pointing_margin,
         "road_removal": typed.road_removal,
+        "road_noise": typed.road_noise,
         "data": _absolute(typed.data),
         "labels": _absolute(typed.labels),
         "demo": typed.demo or None,
@@ -397,9 +454,10 @@ def _given(typed: PlanOptions) -> dict[str, Any]:
 
 
 def _with_typed(spec: BackboneSpec, typed: PlanOptions) -> dict[str, Any]:
-    """Return a backbone with ``--layer``, ``--weights``, ``--classes`` unless it names its own."""
+    """Return a backbone with ``--layer``, ``--weights`` and the like unless it names its own."""
     own = replace(
         spec,
+        side=_side(typed) if spec.side is None else spec.side,
         layer=spec.layer or typed.layer,
         classes=spec.classes or _absolute(typed.classes),
         weights=typed.weights
@@ -409,8 +467,13 @@ def _with_typed(spec: BackboneSpec, typed: PlanOptions) -> dict[str, Any]:
     return asdict(own)
 
 
+def _side(typed: PlanOptions) -> int | None:
+    side: int | None = None if typed.side is None else read_option("side", str(typed.side))
+    return side
+
+
 def _with_common(plan: RunPlan, typed: PlanOptions) -> RunPlan:
-    """Apply ``--layer``, ``--weights``, ``--classes`` to backbones of a default or a file too."""
+    """Apply ``--layer``, ``--weights`` and the like to backbones of a default or a file too."""
     if typed.backbones:
         return plan
     anew = [

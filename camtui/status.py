@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Literal
 
 from camtui import eta
 from camtui.runs import reference
-from evaluator.errors import StoreError
+from evaluator.errors import (
+    ANSWERS_OTHERWISE,
+    DATA_GONE,
+    NO_VALUE,
+    UNSTABLE,
+    StoreError,
+    UnstableAnswer,
+)
 from evaluator.records import Look, RunInfo, Stage, WorkerState
 from evaluator.store.lock import lock_holder, lock_note
 from evaluator.store.reader import RunReader
@@ -90,9 +97,17 @@ class RunStatus:
 
     @property
     def exit_code(self) -> int:
-        """Exit code of who followed the run: 0, 1 failed, 5 too many failures, 143 stopped."""
+        """Exit code of who followed the run.
+
+        0, 1 failed, 4 another network than before or one without one answer, 5 too many failures or
+        a cell without a value, 143 stopped.
+        """
         if self.state == "failed" and _passed_a_limit(self.message):
             return 5
+        if self.state == "failed" and any(
+            words in self.message for words in (ANSWERS_OTHERWISE, *UNSTABLE)
+        ):
+            return UnstableAnswer.exit_code
         return {"failed": 1, "crashed": 1, "stopped": 143}.get(self.state, 0)
 
     @property
@@ -244,7 +259,11 @@ def _advice(
         "starting": f"camtui watch {run}",
         "running": f"camtui watch {run}",
         "stopping": f"camtui wait {run}, or at once: camtui stop {run} --now",
-        "paused": f"make room, or end it: camtui stop {run} --now",
+        "paused": (
+            f"bring it back, or end it: camtui stop {run}"
+            if info.message.startswith(DATA_GONE)
+            else f"make room, or end it: camtui stop {run} --now"
+        ),
         "stopped": f"camtui resume {run}",
         "complete": f"camtui table {run}",
         "failed": _after_failure(info, run),
@@ -254,7 +273,7 @@ def _advice(
 
 def _after_failure(info: RunInfo, run: str) -> str:
     if _computed_nothing(info.message):
-        return f"camtui errors {run}"
+        return f"camtui errors {run}, then camtui retry {run}"
     if _passed_a_limit(info.message):
         return f"camtui errors {run}, then camtui resume {run} --max-failures N"
     return f"camtui logs {run}, then camtui resume {run}"
@@ -265,4 +284,4 @@ def _passed_a_limit(message: str) -> bool:
 
 
 def _computed_nothing(message: str) -> bool:
-    return message.startswith("nothing could be computed")
+    return message.startswith(("nothing could be computed", NO_VALUE))

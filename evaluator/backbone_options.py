@@ -14,6 +14,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "interpolation": get_args(Interpolation),
     "score": get_args(Score),
     "cut": ("graph", "hooks"),
+    "transform_input": ("yes", "no"),
 }
 """Options that take one of a few words."""
 
@@ -68,6 +69,8 @@ def check_option(name: str, value: Any) -> bool:
                 for one in value
             )
         )
+    if name == "output":
+        return (isinstance(value, str) and value != "") or (type(value) is int and value >= 0)
     return isinstance(value, str)
 
 
@@ -86,6 +89,8 @@ def _takes(name: str) -> str:
     if name in NUMBERS:
         least, most = NUMBERS[name]
         return f"a whole number from {least} to {most}"
+    if name == "output":
+        return "the place of an output, from 0, or its name"
     return "one number for all channels, or three with / between them" + (
         ", above 0" if name == "std" else ""
     )
@@ -99,6 +104,7 @@ def _example(name: str, text: str) -> str:
         "mean": "0.485/0.456/0.406",
         "std": "0.229/0.224/0.225",
         "tokens": "1",
+        "output": "1",
     }
     return f"for example {name}={examples.get(name, '224')}"
 

@@ -31,10 +31,12 @@ class BackboneSpec:
         layer: dotted name of the target layer.
         side, resize, interpolation, mean, std, channels: of the preprocessing; one ``mean`` or
             ``std`` is for all channels.
-        score: what turns logits into confidence.
+        score: what turns outputs into confidence.
+        output: which of several outputs are the logits, by place or name.
         tokens: prefix tokens before those of the map.
         classes: file of class names, one a line.
         cut: ``graph`` or ``hooks``, where the evaluator shall not choose.
+        transform_input: ``yes`` or ``no``: of Inception v3 and GoogLeNet, see ``LoadedBackbone``.
     """
 
     key: str
@@ -50,6 +52,8 @@ class BackboneSpec:
     tokens: int | None = None
     classes: str | None = None
     cut: str | None = None
+    transform_input: str | None = None
+    output: str | None = None
 
     @property
     def shown_key(self) -> str:
@@ -168,8 +172,10 @@ def backbone_of(entry: str | dict[str, Any]) -> BackboneSpec:
     if isinstance(entry, str):
         return parse_backbone(entry)
     lists = {name: tuple(value) for name, value in entry.items() if isinstance(value, list)}
+    texts = {name: str(value) for name, value in entry.items() if name == "output" and value}
+    texts |= {"output": "0"} if entry.get("output") == 0 else {}
     try:
-        return BackboneSpec(**{**entry, **lists})
+        return BackboneSpec(**{**entry, **lists, **texts})
     except TypeError as error:
         raise UsageError(
             f"a backbone of the plan is malformed: {error}",

@@ -43,6 +43,9 @@ class KnownBackbone:
         channels: K at the target layer, for planning; 0 where only loading it can tell.
         weights_file: name of the published weights' file.
         preprocessing: the usual one; ``None`` where only loading it can tell.
+        earlier: the one that earlier versions gave it, where that was another: identities of cells
+            leave it out.
+        transform_input: whether it has an option of that name.
         listed: named in listings, one by one.
     """
 
@@ -55,6 +58,8 @@ class KnownBackbone:
     channels: int = 0
     weights_file: str = ""
     preprocessing: Preprocessing | None = USUAL
+    earlier: Preprocessing | None = None
+    transform_input: bool = False
     listed: bool = False
 
 
@@ -77,6 +82,10 @@ class Family(ABC):
     """Syntax of its backbones in a command: ``NAME``, ``timm/NAME``, ``FILE.pt2``."""
     published: ClassVar[bool] = False
     """Whether its default weights are published ones, which may have to be fetched first."""
+    tried: ClassVar[bool] = False
+    """Whether the tests have tried the target layer of every one of its networks, so that loading
+    need not (``networks.map_checks``).
+    """
     rank: ClassVar[int] = 0
     """Families are asked in this order whether a name is theirs; those with fixed names first."""
 

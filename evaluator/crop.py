@@ -6,6 +6,7 @@ evaluated, without torch.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -36,6 +37,13 @@ _MOST_PIXELS = 89_478_485
 RGB.
 """
 
+
+_NO_SUCH_FILE = (
+    errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EINVAL,
+)  # fmt: skip
+"""Of a path that leads to no file; what else keeps one from being opened (a stale handle, a disk
+that does not answer) may pass.
+"""
 
 _MOST_BYTES = 2**30
 """Of one file, which is read as a whole before it is decoded; the most pixels take 268 MB where
@@ -71,9 +79,9 @@ def open_hashed(
     """The central square of an image, its short side resized; RGB, or grey for one channel.
 
     With antialias, as torchvision's ``Resize`` and ``CenterCrop`` do on a PIL image. EXIF
-    orientation is not applied, an animation shows its first frame, transparency is dropped, 16-bit
-    grey is scaled to 8 bits. The file is read once, and decoded from memory: what is hashed is what
-    is decoded, also of a file that is being written meanwhile.
+    orientation is not applied, an animation shows its first frame, transparency is dropped, grey of
+    more than 8 bits is read by its range. The file is read once, and decoded from memory: what is
+    hashed is what is decoded, also of a file that is being written meanwhile.
 
     Args:
         root: the data folder; the file must be a regular file under it, after following links.
@@ -178,15 +186,16 @@ def read_image(root: Path, path: bytes, expected_size: int | None = None) -> byt
     except PermissionError as error:
         raise ImageUnreadable("permission", "no permission to read it") from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        there = isinstance(error, OSError) and error.errno not in _NO_SUCH_FILE
         raise ImageUnreadable(
-            "missing", printable(getattr(error, "strerror", None) or error)
+            "io-error" if there else "missing", printable(getattr(error, "strerror", None) or error)
         ) from error
     try:
         _check(os.fstat(descriptor), expected_size)
         with open(descriptor, "rb", buffering=0, closefd=False) as file:
             data = file.readall()
     except OSError as error:
-        raise ImageUnreadable("truncated", printable(error.strerror or error)) from error
+        raise ImageUnreadable("io-error", printable(error.strerror or error)) from error
     finally:
         os.close(descriptor)
     if expected_size is not None and len(data) != expected_size:
@@ -212,11 +221,113 @@ def _in_channels(image: Image, channels: int) -> Image:
 
 
 def _as_rgb(image: Image) -> Image:
-    if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I"):
-        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    """The image in eight bits and three channels.
+
+    Raises:
+        ImageUnreadable: its values are none that can be told to be dark or bright.
+    """
+    raw = _raw_mode(image)
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = _grey(image, raw)
+    if image.mode == "LAB":
+        raise ImageUnreadable("unsupported", "its colours are CIE Lab; save it as RGB")
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
-    return image if image.mode == "RGB" else image.convert("RGB")
+    colour = image if image.mode == "RGB" else image.convert("RGB")
+    if ";16" in raw and raw.startswith(("RGB", "LA")):
+        _refuse_dark(colour)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        _refuse_stencil(colour, image)
+    return colour
+
+
+def _raw_mode(image: Image) -> str:
+    """How the file has its values, as Pillow says before it decodes them: ``RGB;16B``."""
+    tiles = getattr(image, "tile", [])
+    arguments = tiles[0][3] if tiles else ""
+    return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments or "")
+
+
+_DARK = 16
+"""An image all of whose shades, of 256, are below this one is nearly black: where no range is
+given, its values were for another than they are read by.
+"""
+
+_SAVE = "save it with 8 bits a channel"
+
+
+def _grey(image: Image, raw: str) -> Image:
+    """Grey of more than eight bits, by its range.
+
+    Integers of 16 (or 12) bits by that many bits: the upper eight of them. Others have no range of
+    their own: they are taken as fractions of 1, or as shades from 0 to 255, or as 16 bits, whatever
+    is the first that holds them all.
+
+    Raises:
+        ImageUnreadable: values below zero, beyond these ranges or not finite, and such as would
+            leave the image nearly black.
+    """
+    import numpy as np
+    from PIL.Image import fromarray
+
+    values = np.asarray(image)
+    low, high = values.min(), values.max()
+    deep = image.mode.startswith("I;") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+    if image.mode == "F":
+        most = 1 if high <= 1 else 255
+    elif raw == "I;12":
+        most = 2**12 - 1
+    else:
+        most = 2**16 - 1 if deep or high > 255 else 255
+    found = f"its values go from {low:g} to {high:g}"
+    if not 0 <= low <= high <= most:  # nor where one of them is no number
+        raise ImageUnreadable("value-range", f"{found}; {_SAVE}, or with values from 0 to 1")
+    if 0 < high / most < _DARK / 256:
+        raise ImageUnreadable(
+            "value-range", f"{found}, nearly black where {most} is white; {_SAVE}"
+        )
+    if image.mode == "F":
+        grey = np.rint(values * np.float32(255 / most)).astype(np.uint8)
+    else:
+        grey = (values >> (most.bit_length() - 8)).astype(np.uint8)
+    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        grey = 255 - grey
+    return fromarray(grey)
+
+
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+"""TIFF's tag of what the values mean; Pillow heeds it for eight bits alone."""
+
+
+def _refuse_dark(colour: Image) -> None:
+    """Refuse colours of 16 bits whose values fill less than a sixteenth of their range.
+
+    Raises:
+        ImageUnreadable: they do; as they are, the image would be black.
+    """
+    import numpy as np
+
+    high = int(np.asarray(colour).max())
+    if high < _DARK:
+        raise ImageUnreadable(
+            "value-range",
+            f"its values of 16 bits are below {(high + 1) * 256}, which is nearly black; {_SAVE}",
+        )
+
+
+def _refuse_stencil(colour: Image, image: Image) -> None:
+    """Refuse an image of one colour whose picture is its transparency.
+
+    Raises:
+        ImageUnreadable: without transparency, which is dropped, nothing is left of it.
+    """
+    if all(low == high for low, high in (band.getextrema() for band in colour.split())):
+        alpha = image.getchannel(image.getbands()[-1]).getextrema()
+        if alpha[0] != alpha[1]:
+            raise ImageUnreadable(
+                "unsupported",
+                "it is of one colour, and its picture is its transparency; save it without",
+            )
 
 
 class Placement(NamedTuple):

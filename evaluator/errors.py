@@ -6,6 +6,8 @@
     ├── Mismatch                    4       the run on disk and the request disagree
     ├── StoreError                  4       the file is not a run of ours, or is damaged
     ├── TryAgain                    3       busy: another driver holds the run, the device is taken
+    ├── StateChanged                4       a network that leaves torch's state changed
+    ├── UnstableAnswer              4       a network's answer is no function of the image alone
     ├── BackboneUnavailable         1       weights are not at hand and cannot be fetched
     ├── RunFailed                   1       the evaluation could not go on
     ├── ThresholdPassed             5       finished, but above a limit that the user set
@@ -96,6 +98,17 @@ class Mismatch(CamtuiError):
     kind = "mismatch"
 
 
+ANSWERS_OTHERWISE = "answers otherwise"
+"""Words of the ``Mismatch`` of a network whose answers are not those of the run's rows."""
+
+
+DATA_GONE = "the data folder is gone"
+"""First words of the reason of a pause that ends when the folder is back."""
+
+NO_VALUE = "no value in "
+"""First words of the reason why a run with a cell without any value has failed."""
+
+
 class StoreError(CamtuiError):
     """A database that is not a camtui run, is newer than this camtui, or is damaged."""
 
@@ -110,10 +123,28 @@ class TryAgain(CamtuiError):
     kind = "busy"
 
 
+class UnstableAnswer(CamtuiError):
+    """A network whose answer to an image is another one the next time, or beside other images."""
+
+    exit_code = 4
+    kind = "unstable"
+
+
+UNSTABLE = ("answers differently each time", "answer depends on the images beside it")
+"""Words of every such error: a run's last message tells its kind by them."""
+
+
 class BackboneUnavailable(CamtuiError):
     """The weights are not on this machine and cannot be fetched."""
 
     kind = "weights"
+
+
+class StateChanged(CamtuiError):
+    """A network that leaves torch's state of the process otherwise than it was."""
+
+    exit_code = 4
+    kind = "global-state"
 
 
 class RunFailed(CamtuiError):
@@ -173,7 +204,7 @@ class ImageUnreadable(CamtuiError):
     Args:
         reason: a stable short word for grouping: ``missing``, ``not-an-image``, ``truncated``,
             ``damaged``, ``too-large``, ``changed``, ``not-a-file``, ``outside-root``,
-            ``permission``.
+            ``permission``, ``io-error``, ``value-range``, ``unsupported``.
         message: one line for people.
     """
 

@@ -1,26 +1,42 @@
-"""The manifest: which images there are, in which order they are evaluated, and what is in them."""
+"""The manifest: which images there are, in which order they are evaluated, and what is in them.
+
+Hidden and system files are no images, and what is in hidden or system folders neither. Labels come
+from a file, or from the names of the class folders.
+"""
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from evaluator.classes import imagenet_wnids
 from evaluator.errors import UsageError
+from evaluator.label_file import LabelFile, Listing, planned_labels
 from evaluator.plan import RunPlan
 from evaluator.records import ImageRef
 from evaluator.stopping_rule import enough_to_look
-from evaluator.text import did_you_mean, printable
+from evaluator.text import counted, did_you_mean, printable
 
 EXTENSIONS = (
     b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp", b".gif",
 )  # fmt: skip
+
+SYSTEM_NAMES = frozenset({
+    b"__macosx", b"@eadir", b"@recycle", b"@recently-snapshot", b"@tmp", b"#recycle", b"#snapshot",
+    b"$recycle.bin", b"system volume information", b"lost+found", b"network trash folder",
+    b"temporary items", b"thumbs.db", b"ehthumbs.db", b"desktop.ini",
+})  # fmt: skip
+"""What operating systems, file servers and archives lay into a folder by themselves, in lower case;
+besides names that begin with a dot (``.ipynb_checkpoints``, ``.Trash-1000``, ``._x`` of macOS,
+``.nfs…``) and editors' backups (``x~``).
+"""
+
+LEFT_OUT = "left out: "
+"""What the sentence on files that are no images begins with."""
 
 DEMO_PHOTOGRAPHS = (
     "astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png",
@@ -49,6 +65,9 @@ class Manifest:
         sha256: over every path and size of the whole data set, whatever the limit.
         total: images in the data set before the limit.
         folders: class folders of the whole data set, sorted; empty for a flat folder.
+        hidden: files named like images that are hidden or system files, or in such folders;
+            ``keeps_hidden``: they are images all the same, of a run that an earlier version began.
+        label_file: the labels by file.
         skipped_folders: folders that could not be looked into; to be said to whoever believes that
             all images are here.
     """
@@ -59,6 +78,32 @@ class Manifest:
     total: int
     skipped_folders: tuple[SkippedFolder, ...] = ()
     folders: tuple[str, ...] = ()
+    hidden: tuple[bytes, ...] = ()
+    keeps_hidden: bool = False
+    label_file: LabelFile | None = None
+
+    def remarks(self) -> list[tuple[Literal["info", "warning"], str]]:
+        """What is to be said of the images, by its level."""
+        found: list[tuple[Literal["info", "warning"], str]] = []
+        if self.hidden and self.keeps_hidden:
+            text = (
+                f"{LEFT_OUT}none of {_hidden_text(self.hidden)}, which counted as images when this "
+                "run began: a run of another --name leaves them out"
+            )
+            found.append(("warning", text))
+        elif self.hidden:
+            found.append(("info", LEFT_OUT + _hidden_text(self.hidden)))
+        if warning := self.warning():
+            found.append(("warning", warning))
+        if self.label_file:
+            found += [("warning", text) for text in self.label_file.faults[:3]]
+        return found
+
+    def remark_lines(self) -> list[str]:
+        """The same for a terminal, a line each."""
+        return [
+            f"{'warning: ' if level == 'warning' else ''}{text}" for level, text in self.remarks()
+        ]
 
     def warning(self) -> str:
         """A sentence on the folders that are left out, empty where there are none."""
@@ -72,13 +117,6 @@ class Manifest:
         )
         place = printable(os.path.join(os.fsencode(self.root), path), 120)
         return f"{count} left out: {place}: {reason}"
-
-
-@cache
-def imagenet_wnids() -> dict[str, int]:
-    """ImageNet's 1000 class ids (``n01440764`` …) → class index: their rank in the sorted list."""
-    text = resources.files("evaluator").joinpath("data/imagenet_wnids.txt").read_text("ascii")
-    return {wnid: index for index, wnid in enumerate(sorted(text.split()))}
 
 
 def demo_root() -> Path:
@@ -98,15 +136,25 @@ def demo_root() -> Path:
     return Path(spec.origin).parent / "data"
 
 
-def planned_images(plan: RunPlan) -> Manifest:
+def planned_images(plan: RunPlan, stored: Listing | None = None) -> Manifest:
     """The manifest of the data that a plan names.
 
+    Args:
+        plan: the whole of it.
+        stored: how the images of the run that is there were found; ``None`` for a new run.
+
     Raises:
-        UsageError: as ``find_images`` does; or there are too few images for the plan's rule.
+        UsageError, Mismatch: as ``find_images`` does; or there are too few images for the plan's
+            rule.
     """
     labels = Path(plan.labels) if plan.labels else None
     manifest = find_images(
-        Path(plan.data), seed=plan.seed, limit=plan.limit, labels=labels, demo=plan.demo
+        Path(plan.data),
+        seed=plan.seed,
+        limit=plan.limit,
+        labels=labels,
+        demo=plan.demo,
+        stored=stored,
     )
     if plan.rule:
         enough_to_look(len(manifest.images))
@@ -120,11 +168,12 @@ def find_images(
     limit: int | None = None,
     labels: Path | None = None,
     demo: bool = False,
+    stored: Listing | None = None,
 ) -> Manifest:
     """The manifest of a folder of class folders, or of a flat folder.
 
     The order is by the hash of (seed, path): reproducible everywhere, and a file that is added does
-    not move the others.
+    not move the others. Hidden and system files are left out, unless the stored run has them.
 
     Args:
         root: the data folder.
@@ -132,19 +181,34 @@ def find_images(
         limit: take the first n of the shuffled order.
         labels: csv with columns image, label (an ImageNet id or a class index), for flat folders.
         demo: only the photographs among scikit-image's files.
+        stored: of the run that is there.
 
     Raises:
-        UsageError: no such folder, no images in it, or labels that cannot be read.
+        UsageError: no such folder, no images in it, or labels that cannot be used.
+        Mismatch: labels that contradict those of the stored run's file.
     """
     root = _existing_folder(root)
     skipped_folders: list[SkippedFolder] = []
-    found = list(_walk(root, skipped_folders))
+    found: list[tuple[bytes, int]] = []
+    hidden: list[tuple[bytes, int]] = []
+    for path, size, is_hidden in _walk(root, skipped_folders):
+        (hidden if is_hidden else found).append((path, size))
     if demo:
         found = [entry for entry in found if os.fsdecode(entry[0]) in DEMO_PHOTOGRAPHS]
+        hidden = []
     if skipped_folders and not skipped_folders[0].path:
         raise UsageError(
             f"cannot read {printable(root)}: {skipped_folders[0].reason}",
             f"ls -ld {printable(root)}",
+        )
+    keeps_hidden = stored is not None and bool(hidden) and _has_hidden(stored, found, hidden)
+    if keeps_hidden:
+        found += hidden
+    if not found and hidden:
+        raise UsageError(
+            f"no images in {printable(root)}, {LEFT_OUT}{_hidden_text([p for p, _ in hidden])}",
+            "name the folder itself where they are meant: "
+            f"camtui run --data {_hidden_folder(root, hidden[0][0])}",
         )
     if not found:
         raise UsageError(
@@ -154,16 +218,29 @@ def find_images(
         )
     found.sort(key=lambda item: hashlib.sha256(b"%d\0%s" % (seed, item[0])).digest())
     chosen = found[:limit]
-    label_of = (
-        _labels_from_file(labels, found)
-        if labels
-        else _labels_from_folders(path for path, _ in chosen)
-    )
+    file = planned_labels(labels, root, [path for path, _ in found], stored) if labels else None
+    label_of = file.labels if file else _labels_from_folders(path for path, _ in chosen)
     images = tuple(
         ImageRef(rank, path, size, label_of.get(path)) for rank, (path, size) in enumerate(chosen)
     )
-    folders = tuple(sorted({folder_of(path) for path, _ in found} - {""}))
-    return Manifest(root, images, _fingerprint(found), len(found), tuple(skipped_folders), folders)
+    return Manifest(
+        root=root,
+        images=images,
+        sha256=_fingerprint(found),
+        total=len(found),
+        skipped_folders=tuple(skipped_folders),
+        folders=tuple(sorted({folder_of(path) for path, _ in found} - {""})),
+        hidden=tuple(sorted(path for path, _ in hidden)),
+        keeps_hidden=keeps_hidden,
+        label_file=file,
+    )
+
+
+def _has_hidden(
+    stored: Listing, found: list[tuple[bytes, int]], hidden: list[tuple[bytes, int]]
+) -> bool:
+    """Whether a run's images are those with the hidden ones, as an earlier version found them."""
+    return _fingerprint(found) != stored.sha256 == _fingerprint([*found, *hidden])
 
 
 def _existing_folder(root: Path) -> Path:
@@ -175,31 +252,76 @@ def _existing_folder(root: Path) -> Path:
     return root.resolve()
 
 
-def _walk(root: Path, skipped_folders: list[SkippedFolder]) -> Iterator[tuple[bytes, int]]:
+def is_hidden(name: bytes) -> bool:
+    """Whether a file or folder of that name is hidden, the system's, or an editor's backup."""
+    return name.startswith(b".") or name.endswith(b"~") or name.lower() in SYSTEM_NAMES
+
+
+def _walk(root: Path, skipped_folders: list[SkippedFolder]) -> Iterator[tuple[bytes, int, bool]]:
     """Every entry that is named like an image; one that cannot be read becomes a failure later.
 
     Folders that cannot be looked into, and links to folders (which may lead out, or round), are
-    added to ``skipped_folders``.
+    added to ``skipped_folders``, but for hidden ones.
+
+    Yields:
+        Path below the root, size, and whether it is hidden or in a hidden folder.
     """
     base = os.fsencode(root)
-    pending = [b""]
+    pending = [(b"", False)]
     while pending:
-        folder = pending.pop()
+        folder, hidden_folder = pending.pop()
         try:
             entries = sorted(os.scandir(os.path.join(base, folder)), key=lambda entry: entry.name)
         except OSError as error:
-            skipped_folders.append(SkippedFolder(folder, error.strerror or str(error)))
+            if not hidden_folder:
+                skipped_folders.append(SkippedFolder(folder, error.strerror or str(error)))
             continue
         for entry in entries:
             path = os.path.join(folder, entry.name)
+            hidden = hidden_folder or is_hidden(entry.name)
             if entry.name.lower().endswith(EXTENSIONS):
-                yield path, _size(entry)
+                yield path, _size(entry), hidden
             elif entry.is_dir(follow_symlinks=False):
-                pending.append(path)
-            elif _is_folder(entry):
+                pending.append((path, hidden))
+            elif not hidden and _is_folder(entry):
                 skipped_folders.append(
                     SkippedFolder(path, "a link to a folder, which is not followed")
                 )
+
+
+def _hidden_part(path: bytes) -> bytes:
+    """The name in a path that makes it hidden."""
+    return next(filter(is_hidden, path.split(b"/")), path)
+
+
+def _hidden_folder(root: Path, path: bytes) -> str:
+    """The hidden folder of a hidden image; the root where the file itself is hidden."""
+    parts = path.split(b"/")[:-1]
+    length = next((n for n, part in enumerate(parts, 1) if is_hidden(part)), 0)
+    return printable(os.path.join(os.fsencode(root), *parts[:length]))
+
+
+def _hidden_text(paths: Iterable[bytes]) -> str:
+    """``3 files in hidden or system folders (.ipynb_checkpoints), 2 hidden files (._a.jpg)``."""
+    files: list[bytes] = []
+    folders: list[bytes] = []
+    for path in paths:
+        name = _hidden_part(path)
+        (files if path.split(b"/")[-1] == name else folders).append(name)
+    parts = []
+    if folders:
+        parts.append(
+            f"{counted(len(folders), 'file')} in hidden or system folders ({_examples(folders)})"
+        )
+    if files:
+        parts.append(f"{counted(len(files), 'hidden or system file')} ({_examples(files)})")
+    return ", ".join(parts)
+
+
+def _examples(names: Iterable[bytes], most: int = 3) -> str:
+    different = list(dict.fromkeys(names))
+    more = ", …" if len(different) > most else ""
+    return ", ".join(printable(name, 40) for name in different[:most]) + more
 
 
 def _is_folder(entry: os.DirEntry[bytes]) -> bool:
@@ -233,68 +355,15 @@ def _labels_from_folders(paths: Iterable[bytes]) -> dict[bytes, int]:
     return {path: wnids[folder] for path in paths if (folder := folder_of(path)) in wnids}
 
 
-def labels_by_class_name(folders: set[str], classes: tuple[str, ...]) -> dict[str, int]:
-    """Folder name → class index for folders that are not named by ImageNet ids.
-
-    By class name where it is one of the network's (case, ``_`` and spaces aside); by rank only if
-    there are exactly as many folders as classes; else unknown.
-    """
-    index = {plain_name(name): place for place, name in enumerate(classes)}
-    named = {folder: index[plain_name(folder)] for folder in folders if plain_name(folder) in index}
-    if not named and len(folders) == len(classes):
-        return {folder: rank for rank, folder in enumerate(sorted(folders))}
-    return named
-
-
-def plain_name(name: str) -> str:
-    """A class name without case, underscores and spaces that nobody means."""
-    return " ".join(name.replace("_", " ").lower().split())
-
-
-def _labels_from_file(file: Path, found: list[tuple[bytes, int]]) -> dict[bytes, int]:
-    """``image,label`` lines; image is a path relative to the data folder or a bare file name."""
-    known: dict[str, bytes] = {}
-    for path, _ in found:
-        known[os.fsdecode(os.path.basename(path))] = path
-        known[os.fsdecode(path)] = path
-    labels: dict[bytes, int] = {}
-    example = "each line is image,label: ILSVRC2012_val_00000001.JPEG,n01751748"
-    try:
-        with open(file, newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
-            for number, line in enumerate(csv.reader(stream), 1):
-                if not line or (
-                    number == 1 and line[0].strip().lower() in ("image", "file", "filename", "path")
-                ):
-                    continue
-                if len(line) < 2 or (label := _class_index(line[1].strip())) is None:
-                    raise UsageError(
-                        f"{printable(file)}, line {number}: no class index or ImageNet id", example
-                    )
-                if line[0].strip() in known:
-                    labels[known[line[0].strip()]] = label
-    except OSError as error:
-        raise UsageError(
-            f"cannot read the labels {printable(file)}: {error.strerror}",
-            "camtui run --labels FILE.csv",
-        ) from error
-    except csv.Error as error:
-        raise UsageError(f"{printable(file)} is not a csv: {error}", example) from error
-    if not labels:
-        raise UsageError(f"{printable(file)} names none of the {len(found)} images", example)
-    return labels
-
-
-def _class_index(text: str) -> int | None:
-    if text in imagenet_wnids():
-        return imagenet_wnids()[text]
-    return int(text) if text.isdecimal() else None
-
-
 def _near_folder(root: Path) -> str:
     if not root.parent.is_dir():
         return ""
     try:
-        folders = [entry.name for entry in root.parent.iterdir() if entry.is_dir()]
+        folders = [
+            entry.name
+            for entry in root.parent.iterdir()
+            if entry.is_dir() and not is_hidden(os.fsencode(entry.name))
+        ]
     except OSError:
         return ""
     return did_you_mean(root.name, folders)

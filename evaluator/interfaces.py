@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from evaluator.plan import RunPlan
-from evaluator.records import LoadedBackbone, Unit, UnitResult, WorkerState
+from evaluator.records import ImageRef, LoadedBackbone, Unit, UnitResult, WorkerState
 
 DEFAULT_SESSION = "evaluator.measuring.session:open_session"
 """``module:function`` that a worker calls with its settings."""
@@ -27,7 +27,9 @@ class SessionSettings:
         loaders: threads that decode images ahead.
         hang_seconds: without progress for so long a worker is taken to hang; half of it is what a
             method may take. 0: no limit.
+        pictures: the first images of the data set: a network is tried on one when it is loaded.
         allowed: code that may be imported: the text of each reference → the hash of its source.
+        layers: target layers that the run was begun with, by the backbone's position in the plan.
     """
 
     plan: RunPlan
@@ -38,7 +40,9 @@ class SessionSettings:
     threads: int | None = None
     loaders: int = 2
     hang_seconds: float = 0.0
+    pictures: tuple[ImageRef, ...] = ()
     allowed: Mapping[str, str] = field(default_factory=dict)
+    layers: Mapping[int, str] = field(default_factory=dict)
 
 
 class DeviceFigures(NamedTuple):
@@ -70,6 +74,12 @@ class Session(Protocol):
     def evaluate(self, unit: Unit) -> UnitResult:
         """Evaluate a unit of the loaded backbone; an unreadable image becomes failures."""
 
+    def confidences(self, images: Sequence[ImageRef]) -> dict[int, Sequence[float]]:
+        """Confidence of the loaded backbone in every class, in [0, 1], by image id.
+
+        Images that cannot be read are left out.
+        """
+
     def figures(self) -> DeviceFigures:
         """Utilisation and memory now."""
 
@@ -81,12 +91,17 @@ OpenSession = Callable[[SessionSettings], Session]
 
 
 class Ready(NamedTuple):
-    """A worker has loaded a backbone, or has merely started (``loaded`` is ``None``)."""
+    """A worker has loaded a backbone, or has merely started (``loaded`` is ``None``).
+
+    Attributes:
+        disagreement: how its answers differ from those of the run's rows; empty where they agree.
+    """
 
     worker: int
     position: int | None
     loaded: LoadedBackbone | None
     versions: dict[str, str]
+    disagreement: str = ""
 
 
 class Started(NamedTuple):

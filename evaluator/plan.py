@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from evaluator import catalog
-from evaluator.backbone_spec import SHORT_SIDE, BackboneSpec, backbone_of, is_backbone_entry
+from evaluator.backbone_spec import (
+    DEFAULT_WEIGHTS,
+    SHORT_SIDE,
+    BackboneSpec,
+    backbone_of,
+    is_backbone_entry,
+)
 from evaluator.backbones import known_backbone
 from evaluator.errors import UsageError
 from evaluator.metrics.base import MetricSettings
@@ -38,13 +46,16 @@ class RunPlan:
         metrics: keys; the five of a row are always there, the others are optional.
         target: the class that is explained: the ``predicted`` one or the ``label``.
         resize: short side in pixels before a crop of 224, 224 for each network's own.
-        curve_steps: S, steps of deletion and insertion; ``insertion_start``: ``zero`` or ``blur``.
+        curve_steps: S, steps of deletion and insertion.
+        insertion_start: ``zero``, ``blur`` as RISE blurs, or ``blur-torchvision``.
         code: the methods, metrics and backbones among them that are not camtui's own.
         until: ends the run before its last image: ``ci<=POINTS`` or ``decided``, with ``margin`` in
             points of ADCC.
         drop_decided: methods that are certainly worse are computed no further.
         truth: absolute path of a folder of masks or boxes, or of a COCO file; ``None`` without.
         pointing_margin, road_removal: see ``metrics.base.MetricSettings``.
+        road_noise: ``pixels`` or ``normalised``, where the noise of imputed pixels is added, at
+            0.01: before the normalisation, or after it as earlier versions did.
     """
 
     data: str
@@ -63,6 +74,7 @@ class RunPlan:
     truth: str | None = None
     pointing_margin: int = 15
     road_removal: str = "rank"
+    road_noise: str = "pixels"
     until: str | None = None
     margin: float | None = None
     drop_decided: bool = False
@@ -82,6 +94,11 @@ class RunPlan:
     def curves(self) -> tuple[str, ...]:
         """The curves among them."""
         return tuple(key for key in catalog.curve_metrics() if key in self.metrics)
+
+    @property
+    def imputes(self) -> bool:
+        """Whether one of the metrics shows the network images with imputed pixels."""
+        return any(catalog.metric(key).forwards for key in self.optional_metrics)
 
     @property
     def metric_settings(self) -> MetricSettings:
@@ -146,7 +163,8 @@ class RunPlan:
     def from_json(text: str) -> RunPlan:
         """The plan of ``to_json``, which was validated when it was stored.
 
-        It is not validated again: a run can be read when its weights' file has gone.
+        It is not validated again: a run can be read when its weights' file has gone. A plan that
+        an earlier version has stored keeps its meaning: ``in_todays_words``.
 
         Raises:
             ValueError: this is no JSON; UsageError: it is no plan.
@@ -154,7 +172,37 @@ class RunPlan:
         values = json.loads(text)
         if not isinstance(values, dict):
             raise ValueError("a plan is an object")
-        return RunPlan.from_values(values)
+        return RunPlan.from_values(in_todays_words(values))
+
+
+_FORMER_NAME = re.compile(r"(?<![\w.-])smoothgradcampp:variant=paper(?![\w-])")
+
+
+def todays_names(text: str) -> str:
+    """What an earlier version has stored, with the methods in it by the names of today.
+
+    The formula that was called ``smoothgradcampp:variant=paper`` is ``variant=mean-gradient``;
+    ``variant=paper`` is the printed one now.
+    """
+    return _FORMER_NAME.sub("smoothgradcampp:variant=mean-gradient", text)
+
+
+def in_todays_words(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a stored plan, said in the words of today.
+
+    Earlier versions, whose plans have no ``road_noise``, added ROAD's noise after the
+    normalisation, began insertion from torchvision's blur, and called another formula
+    ``smoothgradcampp:variant=paper``.
+    """
+    if "road_noise" in values:
+        return values
+    renewed = {**values, "road_noise": "normalised"}
+    if values.get("insertion_start") == "blur":
+        renewed["insertion_start"] = "blur-torchvision"
+    methods = values.get("methods")
+    if isinstance(methods, list):
+        renewed["methods"] = [todays_names(one) if isinstance(one, str) else one for one in methods]
+    return renewed
 
 
 def _is_kind(key: str, value: Any) -> bool:
@@ -177,17 +225,47 @@ def _is_kind(key: str, value: Any) -> bool:
     )
 
 
+def as_loaded(plan: RunPlan, stored: Mapping[str, LoadedBackbone | None]) -> RunPlan:
+    """The plan for the workers: networks go on with the preprocessing that their rows were made by.
+
+    That of a network known by name may have been another in an earlier version.
+
+    Args:
+        stored: what the run's file knows of its backbones, by name.
+    """
+    return replace(
+        plan,
+        backbones=tuple(
+            _as_loaded(spec, stored.get(spec.name), plan.resize) for spec in plan.backbones
+        ),
+    )
+
+
+def _as_loaded(spec: BackboneSpec, loaded: LoadedBackbone | None, resize: int) -> BackboneSpec:
+    known = known_backbone(spec.key)
+    if loaded is None or known.earlier is None:
+        return spec
+    own_weights = spec.weights != DEFAULT_WEIGHTS
+    if known.transform_input and loaded.transform_input is None and own_weights:
+        spec = replace(spec, transform_input="no")
+    if loaded.preprocessing != spec.preprocessing(known.earlier, resize):
+        return spec
+    return replace(spec, **asdict(loaded.preprocessing))
+
+
 def cell_identity(plan: RunPlan, spec: BackboneSpec, loaded: LoadedBackbone, method: str) -> str:
     """Hash of everything that makes two cells the same measurement.
 
     Weights, layer, method with options, preprocessing, target, seed, precision. Options that
     version 1 did not have (other sides, code of the user's by the hash of its source) are added
-    only where they are given, so that its cells keep their identity.
+    only where they are given, so that its cells keep their identity; so is what a network of
+    torchvision is shown, where earlier versions showed it something else. A method that has another
+    name now (``todays_names``) is hashed by its former one.
     """
     parts: list[object] = [
         loaded.sha256,
         loaded.layer,
-        method,
+        _hashed_name(method),
         plan.resize,
         plan.target,
         plan.seed,
@@ -200,9 +278,22 @@ def cell_identity(plan: RunPlan, spec: BackboneSpec, loaded: LoadedBackbone, met
     if any(sources):
         parts += sources
     beyond = {name: value for name, value in spec.overrides.items() if name != "classes"}
-    usual = known_backbone(spec.key).preprocessing
+    known = known_backbone(spec.key)
+    usual = known.earlier or known.preprocessing
     if usual is None or spec.preprocessing(usual, plan.resize) != loaded.preprocessing:
         beyond["preprocessing"] = asdict(loaded.preprocessing)
+    if loaded.transform_input and spec.weights != DEFAULT_WEIGHTS:
+        beyond["transform_input"] = True
     if beyond:
         parts.append(beyond)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _hashed_name(method: str) -> str:
+    """The name of a method in the identity of its cells, which no two formulas share."""
+    key, _, options = method.partition(":")
+    if key == "smoothgradcampp":
+        options = options.replace("variant=paper", "variant=printed")
+        options = options.replace("variant=mean-gradient", "variant=paper")
+        return f"{key}:{options}" if options else key
+    return method

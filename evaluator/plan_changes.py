@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 
 from evaluator import catalog
 from evaluator.errors import Mismatch, UsageError
-from evaluator.plan import RunPlan
+from evaluator.plan import RunPlan, todays_names
 from evaluator.plan_validation import parse_metrics
 from evaluator.text import printable
 from evaluator.user_code_facts import Code
@@ -58,6 +58,54 @@ def extended(stored: RunPlan, asked: RunPlan) -> RunPlan:
         code=_extended_code(stored, asked),
         truth=asked.truth or stored.truth,
     )
+
+
+def as_begun(stored: RunPlan, asked: RunPlan) -> RunPlan:
+    """What is asked of a run that an earlier version began, in the meaning that it began with.
+
+    The same request as then goes on with the same measurement: today's default for ROAD's noise,
+    ``blur`` and ``smoothgradcampp:variant=paper`` mean what the run has. Of other formulas that an
+    earlier version did not have, nothing changes.
+    """
+    methods = [
+        former if (former := todays_names(one)) in stored.methods and one not in stored.methods
+        else one
+        for one in asked.methods
+    ]  # fmt: skip
+    blur = (asked.insertion_start, stored.insertion_start) == ("blur", "blur-torchvision")
+    return replace(
+        asked,
+        road_noise=stored.road_noise,
+        insertion_start=stored.insertion_start if blur else asked.insertion_start,
+        methods=tuple(dict.fromkeys(methods)),
+    )
+
+
+def earlier_choices(plan: RunPlan, *, begun_earlier: bool) -> Iterator[str]:
+    """Say in which of its choices a plan is that of an earlier version; nothing as a rule.
+
+    Args:
+        begun_earlier: the run was begun by an earlier version, which had other names.
+    """
+    if plan.imputes and plan.road_noise == "normalised":
+        yield (
+            "ROAD's noise after normalisation, as earlier versions of camtui did "
+            "(--road-noise normalised)"
+        )
+    if "insertion" in plan.metrics and plan.insertion_start == "blur-torchvision":
+        yield (
+            "insertion starts from torchvision's blur, not RISE's, as earlier versions' did "
+            "(--insertion-start blur-torchvision)"
+        )
+    renamed = [one for one in plan.methods if one.startswith(_RENAMED)]
+    if begun_earlier and renamed:
+        yield (
+            f"{', '.join(renamed)} is what earlier versions called variant=paper; "
+            "variant=paper is the paper's printed formula now"
+        )
+
+
+_RENAMED = "smoothgradcampp:variant=mean-gradient"
 
 
 def without(

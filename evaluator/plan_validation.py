@@ -54,7 +54,7 @@ def validated(plan: RunPlan) -> RunPlan:
     backbones = tuple(dict.fromkeys(_checked_backbone(spec) for spec in plan.backbones))
     methods = tuple(dict.fromkeys(catalog.method(spec).name for spec in plan.methods))
     _check_choice("target", plan.target, ("predicted", "label"))
-    _check_choice("insertion-start", plan.insertion_start, ("zero", "blur"))
+    _check_choice("insertion-start", plan.insertion_start, ("zero", "blur", "blur-torchvision"))
     _check_choice("precision", plan.precision, get_args(Precision))
     if plan.resize not in (SHORT_SIDE, 256):
         raise UsageError(f"--resize takes 224 or 256, not {plan.resize}", "camtui run --resize 256")
@@ -76,6 +76,7 @@ def validated(plan: RunPlan) -> RunPlan:
             "the protocol's is 15",
         )
     _check_choice("road-removal", plan.road_removal, ("rank", "released"))
+    _check_choice("road-noise", plan.road_noise, ("pixels", "normalised"))
     _refuse_one_name_for_two(backbones)
     result = replace(plan, backbones=backbones, methods=methods, metrics=_possible_metrics(plan))
     _check_some_cell(result)
@@ -119,6 +120,11 @@ def _possible_metrics(plan: RunPlan) -> tuple[str, ...]:
 
 def _checked_backbone(spec: BackboneSpec) -> BackboneSpec:
     key = family_of(spec.key).canonical(spec.key)
+    if spec.transform_input and not known_backbone(spec.key).transform_input:
+        raise UsageError(
+            f"{spec.shown_key} has no transform_input: inception_v3 and googlenet have",
+            "leave it out; mean= and std= say how images are normalised",
+        )
     classes = spec.classes and str(
         _existing(spec.classes, "class names", "one name a line: --classes FILE")
     )

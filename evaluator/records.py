@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 Precision = Literal["fp32", "mixed", "bf16"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-Score = Literal["softmax", "sigmoid"]
+Score = Literal["softmax", "sigmoid", "probability"]
 RunState = Literal["starting", "running", "stopping", "paused", "stopped", "complete", "failed"]
 
 
@@ -56,6 +56,21 @@ class StoredMap(NamedTuple):
     measured: tuple[tuple[str, float], ...] = ()
 
 
+class StoredAnswer(NamedTuple):
+    """The network's answer to one image, as the run's rows have it.
+
+    Attributes:
+        image: with the content that the rows were made from.
+        target: class explained; ``predicted``: the one with the highest confidence.
+        y: confidence in the target.
+    """
+
+    image: ImageRef
+    target: int
+    predicted: int
+    y: float
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """The smallest piece of work that is handed out: some cells of one backbone on some images.
@@ -67,6 +82,8 @@ class Unit:
         metrics: those to measure on stored maps; empty for the row itself.
         maps: for curves: ``(cell, image)`` → the stored map; it lacks rows that are not what was
             written.
+        answers: of some stored images: whoever loads the backbone for this unit compares them with
+            the answers it gives now. Empty while the run has no rows of the backbone.
     """
 
     id: int
@@ -77,6 +94,7 @@ class Unit:
     images: tuple[ImageRef, ...]
     metrics: tuple[str, ...] = ()
     maps: dict[tuple[int, int], StoredMap] = field(default_factory=dict)
+    answers: tuple[StoredAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +218,17 @@ class LoadedBackbone:
         classes: class names by index, empty where unknown; ``class_count``: C, 0 in files of
             version 1.
         preprocessing: from a decoded image to the input.
-        score: what turns logits into confidence.
+        score: what turns outputs into confidence; ``probability``: they are it.
         cut: ``graph`` or ``hooks``, see ``networks.graph_cut`` and ``networks.hook_cut``.
         tokens: prefix tokens before the map's, where the layer gives tokens; ``None`` where it
             gives a feature map.
         source: sha256 of the code or file that built the network, empty for networks known by name.
         attention: how many attention blocks can be looked into, each over the positions of the
             target layer's map.
+        transform_input: of torchvision's Inception v3 and GoogLeNet: whether the network
+            normalises its input once more, as their published weights need it; ``None`` for
+            others, and in files of earlier versions.
+        remarks: sentences about the network that every reader of its numbers must be told.
     """
 
     key: str
@@ -225,6 +247,8 @@ class LoadedBackbone:
     tokens: int | None = None
     source: str = ""
     attention: int = 0
+    transform_input: bool | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

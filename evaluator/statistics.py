@@ -7,15 +7,23 @@ that a table does not depend on the order in which workers finished, to the last
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations_with_replacement
-from math import sqrt
-from typing import NamedTuple
+from math import exp, inf, lgamma, log1p, pi, sqrt
+from statistics import NormalDist
+from typing import NamedTuple, TypeVar
 
 UNIT = 2.0**-40
 Z95 = 1.959963984540054
-"""Half-width of a 95 % normal interval in standard errors."""
+"""Half-width of a 95 % normal interval in standard errors; the limit of ``t_quantile``."""
+
+LEVEL = 0.05
+"""Of every test, and one minus that of every interval, at a number of images fixed before."""
+
+FEWEST_TESTED = 10
+"""Means over fewer images are neither ranked nor tested: a t test needs about so many values."""
 
 COMPONENTS = ("average_drop", "coherency", "complexity")
 """The components of ADCC; their cross-products are summed beside their squares."""
@@ -70,8 +78,8 @@ class Mean:
 
     @property
     def half_width(self) -> float | None:
-        """Half of the 95 % interval."""
-        return None if self.se is None else Z95 * self.se
+        """Half of the 95 % interval by Student's t with n - 1 degrees of freedom."""
+        return None if self.se is None else t_quantile(self.n - 1) * self.se
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,8 @@ class CellSummary:
             components.
         mean_image_adcc: the mean of the per-image ADCC, another number.
         mean_image_arcc: the same of ARCC, whose headline is ``means["arcc"]``.
+        constant: the network says the same of every image: its confidence does not depend on it.
+        blank: degenerate rows whose ADCC is not 0 but undefined.
     """
 
     cell: int
@@ -93,6 +103,19 @@ class CellSummary:
     means: dict[str, Mean]
     mean_image_adcc: Mean | None
     mean_image_arcc: Mean | None = None
+    constant: bool = False
+    blank: int = 0
+
+    @property
+    def undefined(self) -> int:
+        """Rows without a drop, and so without an ADCC: the confidence y is 0 there."""
+        drop = self.means.get("average_drop")
+        return self.n - (drop.n if drop else 0)
+
+    @property
+    def all_degenerate(self) -> bool:
+        """Whether every map is all zero."""
+        return 0 < self.n == self.degenerate
 
 
 def mean_of(sums: Sums, metric: str) -> Mean | None:
@@ -234,24 +257,41 @@ def _covariance(first: Sum, second: Sum, product: Sum) -> float:
 
 
 def summarise(
-    cell: int, sums: Sums, failed: int, without_drop: Iterable[tuple[float, float]] = ()
+    cell: int,
+    sums: Sums,
+    failed: int,
+    without_drop: Iterable[tuple[float, float]] = (),
+    *,
+    constant: bool = False,
 ) -> CellSummary:
     """A cell's summary from its sums; metrics without values are left out.
 
     Args:
         without_drop: coherency and complexity of the rows without a drop, which the headline leaves
             out.
+        constant: as ``CellSummary`` has it.
     """
     names = [name for name, b in sums if not b and name not in ("degenerate", *ARCC_PARTS)]
     means = {name: mean for name in names if (mean := mean_of(sums, name)) is not None}
     adcc, arcc = means.pop("adcc", None), means.pop("arcc", None)
+    left_out = list(without_drop)
     headlines = {
-        "adcc": headline_adcc(over_complete_rows(sums, without_drop)),
+        "adcc": headline_adcc(over_complete_rows(sums, left_out)),
         "arcc": headline_arcc(sums),
     }
     means |= {name: headline for name, headline in headlines.items() if headline is not None}
     degenerate = sums.get(("degenerate", ""), Sum(0, 0.0))
-    return CellSummary(cell, degenerate.n, failed, round(degenerate.total), means, adcc, arcc)
+    return CellSummary(
+        cell,
+        degenerate.n,
+        failed,
+        round(degenerate.total),
+        means,
+        adcc,
+        arcc,
+        constant,
+        blank=left_out.count((0.0, 0.0)),  # of an empty map both are 0
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +299,23 @@ class PairedDifference(Mean):
     """First minus second: the difference of the averages over the ``n`` common images."""
 
     @property
+    def p(self) -> float | None:
+        """Of the paired t test, two-sided, by itself; ``None`` below two images."""
+        if self.se is None:
+            return None
+        if abs(self.value) <= UNIT:  # what the sums resolve: equal by construction
+            return 1.0
+        return t_test_p(self.value / self.se if self.se else inf, self.n - 1)
+
+    @property
+    def tested(self) -> bool:
+        """Whether there are images enough for a test."""
+        return self.p is not None and self.n >= FEWEST_TESTED
+
+    @property
     def tie(self) -> bool:
-        """Whether 0 is inside the 95 % interval; two values or fewer can tell nothing apart."""
-        return self.half_width is None or abs(self.value) <= self.half_width
+        """Whether this one test, alone, leaves the two together; one value tells nothing apart."""
+        return self.p is None or self.p > LEVEL
 
 
 Pair = tuple[Mapping[str, float], Mapping[str, float]]
@@ -330,3 +384,109 @@ def average_arcc(images: Sequence[Mapping[str, float]]) -> float:
     """The headline of images whose components are given by name."""
     parts = [_arcc_components_of(one) for one in images]
     return harmonic_mean([sum(part) / len(parts) for part in zip(*parts, strict=True)])
+
+
+# -- Student's t, and many tests at once
+# --------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=65536)
+def t_quantile(df: int, level: float = LEVEL) -> float:
+    """Half-width of the two-sided interval of 1 - ``level``, in standard errors.
+
+    Newton's method from the normal quantile, which lies below it: the tail is convex, so that every
+    step stays on that side. Exact to 1e-9.
+
+    Args:
+        df: degrees of freedom, 1 or more.
+        level: share of the two tails together.
+    """
+    z = NormalDist().inv_cdf(1 - level / 2)
+    if df > _MANY:
+        return _near_normal(z, df)
+    t = z
+    for _ in range(200):
+        density = _gamma_ratio(df / 2) / sqrt(df) * exp(-(df + 1) / 2 * log1p(t * t / df))
+        step = (t_test_p(t, df) - level) / (2 * density)
+        t += step
+        if abs(step) <= 1e-13 * t:
+            break
+    return t
+
+
+_MANY = 1000
+"""Beyond so many degrees of freedom the series of ``_near_normal`` is exact to 1e-12."""
+
+
+def _near_normal(z: float, df: int) -> float:
+    """Quantile from the normal one, by powers of 1/df (Abramowitz and Stegun, 26.7.5)."""
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    fourth = (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160
+    return z + (first + (second + (third + fourth / df) / df) / df) / df
+
+
+def t_test_p(t: float, df: int) -> float:
+    """Probability of a Student's t at least as far from 0: ``I_x(df/2, 1/2)``, ``x = df/(df+t²)``.
+
+    The incomplete beta function by its continued fraction (Press et al., Numerical Recipes, 6.4).
+    """
+    square = t * t
+    if square == 0:
+        return 1.0
+    if square == inf:
+        return 0.0
+    a, x, rest = df / 2, df / (df + square), square / (df + square)
+    front = _gamma_ratio(a) * exp(-a * log1p(square / df)) * sqrt(rest)
+    if x < (a + 1) / (a + 2.5):
+        return front * _beta_fraction(a, 0.5, x) / a
+    return 1 - front * _beta_fraction(0.5, a, rest) / 0.5
+
+
+def _gamma_ratio(a: float) -> float:
+    """``Γ(a + 1/2) / (Γ(a) √π)``; of large a by its series, where logarithms lose digits."""
+    if a < 64:
+        return exp(lgamma(a + 0.5) - lgamma(a)) / sqrt(pi)
+    u = 1 / a
+    series = 1 + u * (
+        -1 / 8 + u * (1 / 128 + u * (5 / 1024 + u * (-21 / 32768 - u * 399 / 262144)))
+    )
+    return sqrt(a / pi) * series
+
+
+def _beta_fraction(a: float, b: float, x: float) -> float:
+    """Continued fraction of the incomplete beta function, by Lentz's method."""
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1))
+    value = d
+    for m in range(1, 100_000):
+        for term in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d, c = 1 / (1 + term * d), 1 + term / c
+            value *= d * c
+        if abs(d * c - 1) < 1e-16:
+            break
+    return value
+
+
+K = TypeVar("K", bound=Hashable)
+
+
+def holm_separated(p: Mapping[K, float], family: int | None = None) -> set[K]:
+    """Those that fall by Holm's step-down procedure (1979): all of them right, but for 5 %.
+
+    Args:
+        p: of each test.
+        family: how many tests there are, where some are left out that are known not to fall or not
+            known yet.
+    """
+    left = max(len(p), family or 0)
+    fallen: set[K] = set()
+    for key in sorted(p, key=lambda key: p[key]):
+        if p[key] > LEVEL / left:
+            break
+        fallen.add(key)
+        left -= 1
+    return fallen

@@ -5,11 +5,14 @@ that runs already see too.
 
 Knobs: ``seconds`` per image, ``start_seconds``, ``load_seconds``; ``kills``, ``hangs``, ``raises``,
 ``sticky``: ids of images that kill the worker, hang it, raise an exception, or raise a sticky
-device error; ``kills_method``: only with this method; ``unavailable``: backbones whose weights
-cannot be loaded; ``weights``: changes their hash; ``nan``: images whose average drop is not a
-number; ``worse``: methods whose maps cover nearly everything; ``gap_linear``: of every head;
-``log``: a file that gets a line for each unit that is begun; ``gate``: nothing is computed while a
-file of that name exists; ``contents``: files are hashed, as the real one does.
+device error; ``kills_method``: only with this method; ``unstable``: backbones whose answers change
+while they run; ``unavailable``: backbones whose weights cannot be loaded; ``weights``: changes
+their hash; ``nan``: images whose average drop is not a number; ``worse``: methods whose maps cover
+nearly everything; ``gap_linear``: of every head; ``log``: a file that gets a line for each unit
+that is begun; ``gate``: nothing is computed while a file of that name exists; ``contents``: files
+are hashed, as the real one does; ``files``: images are read and may be unreadable, as for the real
+one; ``answers``: a method: the confidence in an image is that of its rows in this method, without
+it the session tells none.
 """
 
 from __future__ import annotations
@@ -20,12 +23,14 @@ import os
 import signal
 import struct
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from evaluator.catalog import value_range
-from evaluator.errors import BackboneUnavailable
+from evaluator.crop import read_image
+from evaluator.errors import BackboneUnavailable, ImageUnreadable, Mismatch, UnstableAnswer
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.plan import RunPlan
 from evaluator.records import (
@@ -59,6 +64,7 @@ def read_knobs(root: Path) -> dict[str, Any]:
 class FakeSession:
     def __init__(self, settings: SessionSettings, knobs: dict[str, Any] | None = None) -> None:
         self._plan = settings.plan
+        self._layers = settings.layers
         self._root = Path(settings.root)
         self._knobs = read_knobs(self._root) if knobs is None else knobs
         time.sleep(self._knobs.get("start_seconds", 0))
@@ -68,16 +74,20 @@ class FakeSession:
 
     def load(self, position: int) -> LoadedBackbone:
         key = self._plan.backbones[position].key
+        self._backbone = self._plan.backbones[position].name
         time.sleep(self._knobs.get("load_seconds", 0))
         if key in self._knobs.get("unavailable", ()):
             raise BackboneUnavailable(f"no weights for {key}", "put them there")
+        layer = self._layers.get(position) or self._knobs.get("layer", "layer")
+        if layer in self._knobs.get("refused_layers", ()):
+            raise Mismatch(f"layer '{layer}' is refused now", "another --name")
         sha = hashlib.sha256(f"{key}{self._knobs.get('weights', '')}".encode()).hexdigest()
         gap = self._knobs.get("gap_linear", key != "vgg16")
         return LoadedBackbone(
             key,
             "fake",
             sha,
-            "layer",
+            layer,
             8,
             2,
             2,
@@ -112,6 +122,11 @@ class FakeSession:
                         Failure(cell, image.id, m, "not-an-image", "bad")
                         for m in unit.metrics or ("",)
                     ]
+                elif error := self._unreadable(image):
+                    failures += [
+                        Failure(cell, image.id, m, error.reason, error.message)
+                        for m in unit.metrics or ("",)
+                    ]
                 elif unit.metrics and (cell, image.id) not in unit.maps:
                     continue  # its row is damaged
                 elif unit.metrics:
@@ -131,6 +146,14 @@ class FakeSession:
             contents=contents,
         )
 
+    def _unreadable(self, image: ImageRef) -> ImageUnreadable | None:
+        if self._knobs.get("files"):
+            try:
+                read_image(self._root, image.path, image.size)
+            except ImageUnreadable as error:
+                return error
+        return None
+
     def _row(self, cell: int, backbone: str, method: str, image: ImageRef) -> Row:
         row = fake_row(cell, backbone, method, image.id)
         if image.id in self._knobs.get("nan", ()):
@@ -140,6 +163,8 @@ class FakeSession:
         return row
 
     def _misbehave(self, unit: Unit, image: ImageRef) -> None:
+        if self._plan.backbones[unit.backbone].key in self._knobs.get("unstable", ()) and image.id:
+            raise UnstableAnswer("while it ran, the network answers differently each time", "mend")
         method = self._knobs.get("kills_method")
         if method and method not in unit.methods:
             return
@@ -161,6 +186,15 @@ class FakeSession:
                     "metrics": unit.metrics,
                 }
                 stream.write(json.dumps(line) + "\n")
+
+    def confidences(self, images: Sequence[ImageRef]) -> dict[int, Sequence[float]]:
+        if "answers" not in self._knobs:
+            return {}
+        found: dict[int, Sequence[float]] = {}
+        for image in images:
+            row = fake_row(0, self._backbone, self._knobs["answers"], image.id)
+            found[image.id] = [row.y if index == row.target else 0.0 for index in range(3)]
+        return found
 
     def figures(self) -> DeviceFigures:
         return DeviceFigures(50.0, 1, 2)

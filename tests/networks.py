@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -227,6 +228,19 @@ def bench(
         batch_size=batch_size,
     )
     return Bench(network, Pipeline(network))
+
+
+def normalising(made: Bench, mean: tuple[float, ...], std: tuple[float, ...]) -> Bench:
+    """The same network, whose images are said to be normalised by these."""
+    facts = made.network.backbone.facts
+    seen = replace(facts.preprocessing, mean=mean, std=std)
+    network = Network(
+        replace(made.network.backbone, facts=replace(facts, preprocessing=seen)),
+        device=torch.device("cpu"),
+        precision="fp32",
+        batch_size=made.network.batch_sizes["fp32"],
+    )
+    return Bench(network, made.pipeline)
 
 
 def _seeded(seed: int, build: Callable[[], nn.Module]) -> nn.Module:

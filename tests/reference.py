@@ -14,7 +14,9 @@ from itertools import pairwise
 from math import exp, floor
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 
@@ -135,12 +137,16 @@ def gradcampp(seen: Explained) -> Tensor:
 
 def position_weight(second: Tensor, rest: Tensor) -> Tensor:
     """``G2 / (2 G2 + rest)`` at every position of one channel, 0 where the denominator is 0."""
+    return position_ratio(second, second, rest)
+
+
+def position_ratio(numerator: Tensor, second: Tensor, rest: Tensor) -> Tensor:
     weight = torch.zeros_like(second)
     for i in range(second.shape[0]):
         for j in range(second.shape[1]):
             denominator = 2 * second[i, j] + rest[i, j]
             if denominator != 0:
-                weight[i, j] = second[i, j] / denominator
+                weight[i, j] = numerator[i, j] / denominator
     return weight
 
 
@@ -154,9 +160,11 @@ def smoothgradcampp(
         ]
         for m in range(n)
     ]
+    if variant == "paper":
+        return _smooth_as_printed(clean, [gradient for _, gradient in passes])
     if variant == "last-pass":
         shown = [passes[-1]]
-    elif variant == "paper":
+    elif variant == "mean-gradient":
         shown = [(clean, torch.stack([gradient for _, gradient in passes]).mean(0))]
     else:
         shown = passes
@@ -169,6 +177,22 @@ def smoothgradcampp(
             # (Σ_ab A_ab) g³
             weight = position_weight(second, (clean[k] * third).sum().expand_as(second))
             total += (weight * gradient[k].clamp(min=0)).sum() * activation[k] / len(shown)
+    return total
+
+
+def _smooth_as_printed(activation: Tensor, gradients: list[Tensor]) -> Tensor:
+    """Omeiza et al. 2019: averages of the first three derivatives, the first one in the numerator,
+    and ``Σ_ab A_ab`` times the third.
+    """
+    total = torch.zeros_like(activation[0])
+    for k in range(len(activation)):
+        first, second, third = (
+            sum((g[k] ** power for g in gradients), torch.zeros_like(activation[0]))
+            / len(gradients)
+            for power in (1, 2, 3)
+        )
+        weight = position_ratio(first, second, activation[k].sum() * third)
+        total += (weight * first.clamp(min=0)).sum() * activation[k]
     return total
 
 
@@ -415,7 +439,11 @@ def reference_curves(
     """
     values = saliency.flatten().tolist()
     order = sorted(range(len(values)), key=lambda index: (-values[index], index))
-    start = blurred(image) if insertion_start == "blur" else torch.zeros_like(image)
+    start = {
+        "zero": torch.zeros_like(image),
+        "blur": rise_blurred(image),
+        "blur-torchvision": blurred(image),
+    }[insertion_start]
     size = len(values) // steps
     deletion, insertion = image.clone(), start.clone()
     curves: dict[str, list[float]] = {"deletion": [], "insertion": []}
@@ -434,6 +462,21 @@ def reference_curves(
 def reference_area(curve: list[float]) -> float:
     """Trapezoid rule on [0, 1], interval by interval."""
     return sum((left + right) / 2 for left, right in pairwise(curve)) / (len(curve) - 1)
+
+
+def rise_blurred(image: Tensor) -> Tensor:
+    """RISE's: a single 1 in 11 × 11 pixels through scipy's Gaussian filter, and zeros beyond the
+    border of the image.
+    """
+    delta = np.zeros((11, 11))
+    delta[5, 5] = 1
+    kernel = gaussian_filter(delta, 5)
+    padded = nn.functional.pad(image, (5, 5, 5, 5))
+    total = torch.zeros_like(image)
+    for i in range(11):
+        for j in range(11):
+            total += kernel[i, j] * padded[:, i : i + image.shape[1], j : j + image.shape[2]]
+    return total
 
 
 def blurred(image: Tensor, size: int = 11, sigma: float = 5.0) -> Tensor:

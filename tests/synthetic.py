@@ -19,8 +19,9 @@ from random import Random
 from evaluator import catalog
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.backbones import known_backbone
+from evaluator.classes import imagenet_wnids
 from evaluator.execution.cell_descriptions import describe_cells
-from evaluator.images import Manifest, imagenet_wnids
+from evaluator.images import Manifest
 from evaluator.methods.base import FixedMap
 from evaluator.plan import RunPlan
 from evaluator.plan_validation import validated_plan

@@ -18,6 +18,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -626,3 +627,105 @@ def test_faults_cost_their_own_cells(place: Place) -> None:
         assert "AttributeError" in told[method, "broken"][1]
     shown = place.camtui("errors", "faulty").stdout
     assert f"faulty.py:{line['Raises'] + 1}: ValueError: not today" in shown
+
+
+STATEFUL = """
+import torch
+from torch import nn
+from camtui.extend import Explained, Method, Metric, weighted_sum
+
+{at_import}
+
+class Fine(Method):
+    key, title, paper, weighs_by = "fine", "Fine", "nobody", "nothing"
+    def combine(self, view):
+        return weighted_sum(view.gradient.mean((2, 3)), view.activation)
+
+class Sets(Fine):
+    key = "sets"
+    def combine(self, view):
+        torch.set_default_dtype(torch.float64)
+        torch.autocast("cpu", torch.bfloat16).__enter__()
+        return super().combine(view)
+
+METRIC = Metric(
+    key="careless", title="Careless", short="crl", paper="nobody", better="lower",
+    definition="nothing"
+)
+
+def measure(explained):
+    torch.set_float32_matmul_precision("medium")
+    torch.set_num_threads(7)
+    return explained.masked
+
+def build():
+    {while_building}
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 7, stride=8), nn.ReLU(), nn.Conv2d(8, 12, 3, stride=4), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 5),
+    )
+"""
+
+
+def test_state_of_torch_that_is_left_costs_only_who_left_it(tmp_path: Path) -> None:
+    """A run with code that sets torch's state at import, while a network is built, in a method and
+    in a metric, beside one without: the others' rows are the same bytes.
+    """
+    place = Place(tmp_path)
+    quiet = {"at_import": "", "while_building": "pass"}
+    loud = {
+        "at_import": "torch.set_default_dtype(torch.float64); torch.set_num_threads(5)",
+        "while_building": "torch.set_grad_enabled(False); torch.backends.mkldnn.enabled = False",
+    }
+    found: dict[str, dict[str, Any]] = {}
+    for name, values in (("quiet", quiet), ("loud", loud)):
+        (place.own / f"{name}.py").write_text(STATEFUL.format(**values))
+        methods = f"./{name}.py:Sets,gradcam,smoothgradcampp,./{name}.py:Fine"
+        metrics = f"./{name}.py:METRIC,deletion,average_gain,road"
+        if name == "quiet":
+            methods, metrics = methods.partition(",")[2], metrics.partition(",")[2]
+        command = place.ask("-m", methods, "--metric", metrics, "--name", name, "--no-watch", "-q")
+        command[command.index("-b") + 1] += f",./{name}.py:build"
+        place.camtui(*command)
+        with RunReader(place.home / "runs" / f"{name}.db") as reader:
+            cells = {
+                one.id: (one.backbone.rpartition(":")[2], one.method) for one in reader.cells()
+            }
+            found[name] = {
+                "rows": {
+                    (*cells[row.cell], row.image): replace(row, cell=0)
+                    for row in reader.rows.every_row()
+                },
+                "measured": {
+                    (*cells[one.cell], one.image, one.metric): (one.value, one.curve)
+                    for one in reader.rows.every_measurement()
+                },
+                "failures": {
+                    (*cells[one.cell], one.metric, one.reason, one.detail)
+                    for one in reader.failures()
+                },
+                "notes": [one.text for one in reader.events()],
+            }
+    assert len(found["quiet"]["rows"]) == 2 * 3 * 6
+    assert found["loud"]["rows"] == found["quiet"]["rows"]
+    assert len(found["quiet"]["measured"]) == 3 * len(found["quiet"]["rows"])
+    assert found["loud"]["measured"] == found["quiet"]["measured"]
+    assert not found["quiet"]["failures"]
+    changes = {
+        (method, metric): (reason, detail)
+        for _, method, metric, reason, detail in found["loud"]["failures"]
+    }
+    assert set(changes) == {
+        ("sets", ""),
+        ("gradcam", "careless"),
+        ("smoothgradcampp", "careless"),
+        ("fine", "careless"),
+    }
+    assert {reason for reason, _ in changes.values()} == {"global-state"}
+    assert changes["sets", ""][1].endswith(
+        "Sets.combine changes torch's default dtype from float32 to float64, torch's autocast"
+    )
+    assert "measure changes torch's number of threads from 1 to 7" in changes["fine", "careless"][1]
+    notes = "\n".join(found["loud"]["notes"])
+    assert "its import changes torch's default dtype from float32 to float64" in notes
+    assert "loud.py:build changes torch's grad mode from True to False" in notes

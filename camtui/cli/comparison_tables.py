@@ -41,10 +41,7 @@ def comparison_table(comparison: RunComparison, digits: int) -> Table:
     for backbone in dict.fromkeys(cell.backbone for cell in comparison.cells):
         cells = [cell for cell in comparison.cells if cell.backbone == backbone]
         blocks.append(Block(backbone, tuple(_cell_row(cell, digits) for cell in cells)))
-    notes = [
-        "change: second minus first over the n common images, ± half of its paired 95 % "
-        "interval; tie: the interval holds 0"
-    ]
+    notes = ["change: second minus first over the n common images", comparison.test]
     for name, only in (
         (comparison.first, comparison.only_first),
         (comparison.second, comparison.only_second),
@@ -128,7 +125,9 @@ def paper_table(reader: RunReader, found: PaperComparison, digits: int) -> Table
     ]
     verdict = {True: "yes", False: "no", None: "–"}
     blocks = []
+    other = dict(found.other_weights)
     for backbone in dict.fromkeys(row.backbone for row in found.rows):
+        weights = f" (weights {other[backbone]}: not the paper's)" if backbone in other else ""
         rows = [
             TableRow(
                 (
@@ -144,7 +143,7 @@ def paper_table(reader: RunReader, found: PaperComparison, digits: int) -> Table
             for row in found.rows
             if row.backbone == backbone
         ]
-        blocks.append(Block(backbone, tuple(rows)))
+        blocks.append(Block(f"{backbone}{weights}", tuple(rows)))
     notes = [
         "within: the paper's number lies in our 95 % interval (sampling of images only; "
         "choices of the protocol are not in it)"
@@ -155,8 +154,11 @@ def paper_table(reader: RunReader, found: PaperComparison, digits: int) -> Table
             *(f"  {text}" for text in found.deviations),
         ]
     notes += ["choices that the paper leaves open:", *(f"  {text}" for text in found.open_choices)]
+    heading = f"{run_title(reader)} · beside Table 2 of the paper"
+    if found.differs_in:
+        heading += f" · not the paper's {', '.join(found.differs_in)}"
     return Table(
-        f"{run_title(reader)} · beside Table 2 of the paper",
+        heading,
         (*names, *numbers),
         tuple(blocks),
         tuple(notes),

@@ -15,6 +15,7 @@ from camtui.format.stopping_decision import look_text
 from camtui.missing_weights import missing_weights
 from camtui.past_timings import expected_seconds, timings
 from camtui.plan_diff import plan_diff
+from camtui.planning import stored_listing
 from camtui.status import until_record
 from evaluator.execution.interim_looks import Looks
 from evaluator.execution.labelling import check_target
@@ -43,7 +44,7 @@ def print_dry_run(request: RunRequest, stored: RunPlan | None, *, as_json: bool)
     asked = request.plan
     assert asked is not None
     plan = extended(stored, asked) if stored else asked
-    manifest = planned_images(plan)
+    manifest = planned_images(plan, stored_listing(request.db) if stored else None)
     check_target(plan, manifest)
     look = _forecast(request, plan, stored, len(manifest.images))
     work = _work(request, plan, stored, len(manifest.images), look)
@@ -65,7 +66,7 @@ def print_dry_run(request: RunRequest, stored: RunPlan | None, *, as_json: bool)
         print(
             f"truth     {printable(plan.truth)}: of {count(truths.having(manifest.images))} images"
         )
-    if plan.target == "label":
+    if plan.target == "label" or plan.labels:
         print(f"labels    {_labels(plan, manifest)}")
     print(f"devices   {', '.join(request.settings.devices)}, {plan.precision}")
     if absent := missing_weights(plan, request.db):
@@ -79,8 +80,8 @@ def print_dry_run(request: RunRequest, stored: RunPlan | None, *, as_json: bool)
         )
     print(f"forwards  {count(_forwards(work))}")
     print(f"time      {_time(seconds, len(request.settings.devices))}")
-    if warning := manifest.warning():
-        print_message(f"warning: {warning}")
+    for line in manifest.remark_lines():
+        print_message(line)
     print_message("nothing was started (--dry-run)")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from camtui.cli.console import confirm
 from camtui.format.numbers import count
+from camtui.planning import stored_listing
 from camtui.runs import reference
 from evaluator.errors import UsageError
 from evaluator.images import planned_images
@@ -32,7 +33,7 @@ def confirm_more_images(
         raise UsageError("--all and -n exclude each other", "leave one of them out")
     if everything or stored is None or stored.limit is None or plan.limit is not None:
         return plan
-    there = len(planned_images(plan).images)
+    there = len(planned_images(plan, stored_listing(path)).images)
     if there <= stored.limit:
         return plan
     has = f"{reference(path)} has the first {count(stored.limit)} of {count(there)} images"

@@ -75,7 +75,9 @@ def status_line(status: RunStatus) -> str:
     else:
         parts += [_between_stages(status), status.advice]
     if status.failures:
-        parts.append(f"{count(status.failures)} failures: camtui errors {reference(status.path)}")
+        run = reference(status.path)
+        again = "" if status.live else f", then camtui retry {run}"
+        parts.append(f"{count(status.failures)} failures: camtui errors {run}{again}")
     if status.message:
         parts.append(status.message)
     return " · ".join(parts)

@@ -17,7 +17,7 @@ from camtui.data_folders import remember
 from camtui.executors import ComputeSettings
 from camtui.format.numbers import duration
 from camtui.missing_weights import fetch_weights, missing_weights
-from camtui.planning import stored_plan
+from camtui.planning import stored_listing, stored_plan
 from camtui.runs import reference, sizes_file
 from camtui.trust import allowed_of
 from evaluator.errors import CamtuiError, UsageError
@@ -91,7 +91,7 @@ def start_run(ctx: typer.Context, request: RunRequest, output: OutputOptions) ->
     say = sys.stderr.isatty() and not output.quiet
     if say:
         print_message(f"preparing {request.run_reference}: looking for the images")
-    warning = _check_images(request)
+    remarks = _check_images(request)
     if request.plan is not None:
         remember(Path(request.plan.data))
         if request.plan.truth:
@@ -101,9 +101,11 @@ def start_run(ctx: typer.Context, request: RunRequest, output: OutputOptions) ->
         raise typer.Exit(_in_foreground(request, as_json=output.json))
     from camtui.launch import launch, logind_warning
 
-    for line in filter(None, (warning, logind_warning())):
-        if not output.quiet:
-            print_message(f"warning: {line}")
+    if not output.quiet:
+        for line in remarks:
+            print_message(line)
+        if warning := logind_warning():
+            print_message(f"warning: {warning}")
     if say:
         print_message(
             f"preparing {request.run_reference}: starting its driver and loading the first network"
@@ -111,6 +113,8 @@ def start_run(ctx: typer.Context, request: RunRequest, output: OutputOptions) ->
     handoff = launch(request, partial(_print_waiting, request) if say else None)
     if handoff.labels and not output.quiet:
         print_message(handoff.labels)
+    if not output.quiet:
+        _print_remarks(handoff.db)
     if output.detach:
         _say_detached(handoff, as_json=output.json)
     elif not output.no_watch and not output.json and has_screen():
@@ -129,11 +133,11 @@ def _print_waiting(request: RunRequest, seconds: float) -> None:
     )
 
 
-def _check_images(request: RunRequest) -> str:
+def _check_images(request: RunRequest) -> list[str]:
     """Check folder, labels and truth before any process is started.
 
     Returns:
-        What to warn of, empty where there is nothing.
+        What is to be said of them, a line each.
 
     Raises:
         UsageError: there are no images, or no labels or truth where the plan needs them.
@@ -143,8 +147,9 @@ def _check_images(request: RunRequest) -> str:
     from evaluator.truth.folder import planned_truth
 
     if request.plan is None:
-        return ""
-    manifest, truths = planned_images(request.plan), planned_truth(request.plan)
+        return []
+    manifest = planned_images(request.plan, stored_listing(request.db))
+    truths = planned_truth(request.plan)
     check_target(request.plan, manifest)
     having = len(manifest.images) if truths is None else truths.having(manifest.images)
     if not having:
@@ -154,8 +159,8 @@ def _check_images(request: RunRequest) -> str:
         )
     if having < len(manifest.images):
         lacking = f"{len(manifest.images) - having} of {len(manifest.images)} images have no truth"
-        return "; ".join(filter(None, (manifest.warning(), lacking)))
-    return manifest.warning()
+        return [*manifest.remark_lines(), f"warning: {lacking}"]
+    return manifest.remark_lines()
 
 
 def _check_weights(request: RunRequest, *, say: bool) -> None:
@@ -232,6 +237,16 @@ def _follow(handoff: LaunchedRun, *, quiet: bool, as_json: bool) -> int:
     if status.state != "complete":
         print_message(f"hint:  {status.advice}")
     return status.exit_code
+
+
+def _print_remarks(path: Path) -> None:
+    """Print what is to be known about the networks that are loaded."""
+    from evaluator.store.reader import RunReader
+
+    with RunReader(path) as reader:
+        for name, loaded in reader.backbones().items():
+            for remark in loaded.remarks if loaded else ():
+                print_message(f"warning: {name}: {remark}")
 
 
 def _print_table(path: Path) -> None:

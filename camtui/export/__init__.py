@@ -30,6 +30,7 @@ from camtui.export.records import (
 )
 from camtui.format.cells import shown_metrics
 from camtui.format.groups import By, grouped
+from camtui.format.notes import noise_text
 from camtui.format.plain import plain_text
 from camtui.format.table import (
     DEFAULTS,
@@ -42,6 +43,7 @@ from camtui.format.table import (
     summary_table,
 )
 from evaluator.errors import UsageError
+from evaluator.plan_changes import earlier_choices
 from evaluator.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -203,6 +205,9 @@ def provenance(reader: RunReader) -> Iterator[str]:
     )
     if plan.curves:
         yield f"curves: {plan.curve_steps} steps, insertion starts from {plan.insertion_start}"
+    if plan.imputes:
+        yield f"imputation: pixels by {plan.road_removal}, noise {noise_text(plan)}"
+    yield from earlier_choices(plan, begun_earlier=reader.keeps_earlier_words())
     yield "versions: " + ", ".join(
         f"{name} {value}" for name, value in sorted(run["versions"].items())
     )

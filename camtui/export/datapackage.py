@@ -123,6 +123,8 @@ def _field(name: str, *, per_image: bool) -> dict[str, str]:
 def _meaning(name: str) -> str:
     if name in _MEANINGS:
         return _MEANINGS[name]
+    if name.endswith("_n"):
+        return f"images that {name.removesuffix('_n')} is the average of"
     metric = known_metrics().get(name.removesuffix("_se"))
     if name.endswith("_se"):
         return f"standard error of {name.removesuffix('_se')}"

@@ -33,6 +33,8 @@ def judged_record(
 
 
 def _judgement(one: Judgement) -> JudgementPayload:
+    from camtui.judging.judgement import CHANCE
+
     return {
         "backbone": one.backbone,
         "methods": list(one.methods),
@@ -64,6 +66,16 @@ def _judgement(one: Judgement) -> JudgementPayload:
                 "methods": list(found.methods),
                 "fall": _estimate(found.fall),
                 "noticed": _estimate(found.noticed),
+                "chance": CHANCE,
+                "null_controls": [
+                    {
+                        "control": null.control,
+                        "fall": _estimate(null.fall),
+                        "noticed": _estimate(null.noticed),
+                        "excess": _estimate(null.excess),
+                    }
+                    for null in found.nulls
+                ],
             }
             for found in one.sensitivity
         ],

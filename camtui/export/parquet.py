@@ -53,10 +53,12 @@ def write_parquet(
 def kind(field: str, *, per_image: bool) -> str:
     """Return the kind of a column: ``text``, ``whole``, ``truth`` or ``number``.
 
-    ``degenerate`` is a count in a summary.
+    ``degenerate`` is a count in a summary, ``adcc_n`` and its like are in each.
     """
     if field == "degenerate":
         return "truth" if per_image else "whole"
+    if field.endswith("_n"):
+        return "whole"
     kinds = {"text": _TEXT, "whole": _WHOLE, "truth": _TRUTH}
     return next((name for name, fields in kinds.items() if field in fields), "number")
 

@@ -75,12 +75,13 @@ def cell_record(
 
 
 def flat_record(view: CellView, metrics: Sequence[Metric], group: Record | None = None) -> Record:
-    """Return one cell, or some of its images, in columns: ``adcc`` and ``adcc_se`` side by side."""
+    """Return one cell, or some of its images, in columns: ``adcc``, ``adcc_se``, ``adcc_n``."""
     record = {**_head(view), **(group or {})}
     for key in [*(metric.key for metric in metrics), *means_of_images(metrics)]:
         mean = view.mean(key)
         record[key] = mean.value if mean else None
         record[f"{key}_se"] = mean.se if mean else None
+        record[f"{key}_n"] = mean.n if mean else 0
     return record
 
 
@@ -115,6 +116,8 @@ def _loaded(loaded: LoadedBackbone | None) -> LoadedBackbonePayload | None:
         "preprocessing": _preprocessing(loaded.preprocessing),
         "score": loaded.score,
         "cut": cast("Cut", loaded.cut),  # as stored
+        "transform_input": loaded.transform_input,
+        "remarks": [printable(remark) for remark in loaded.remarks],
     }
 
 
@@ -188,8 +191,6 @@ def summary_fields(metrics: Sequence[Metric], by: By | Literal[""] = "") -> list
         "degenerate",
         *_GROUP_FIELDS[by],
     ]
-    return head + [
-        name
-        for key in [*(m.key for m in metrics), *means_of_images(metrics)]
-        for name in (key, f"{key}_se")
-    ]
+    keys = [*(m.key for m in metrics), *means_of_images(metrics)]
+    averages = [name for key in keys for name in (key, f"{key}_se")]
+    return [*head, *averages, *(f"{key}_n" for key in keys)]

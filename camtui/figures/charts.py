@@ -10,6 +10,7 @@ import numpy as np
 from camtui.convergence import convergence
 from camtui.format.cells import CellView, cell_views, shown_metrics
 from camtui.format.names import backbone_title, method_title
+from camtui.format.notes import UNDEFINED
 from camtui.format.numbers import metric_header
 from evaluator import catalog
 from evaluator.catalog import known_metrics
@@ -72,11 +73,10 @@ def chart(reader: RunReader, kind: str) -> Figure:
         ) from error
     if kind in catalog.curve_metrics() and kind not in reader.plan().metrics:
         raise NotFound(f"the run has no {kind} curves", f"camtui run … --metric {kind} adds them")
-    views = [
-        view
-        for view in cell_views(reader, shown_metrics(reader) if kind == "ranks" else ())
-        if view.mean("adcc")
-    ]
+    known = cell_views(reader, shown_metrics(reader) if kind == "ranks" else ())
+    views = [view for view in known if view.mean("adcc")]
+    if not views and any(view.summary.undefined for view in known):
+        raise NotFound(f"no image of the run has an ADCC, {UNDEFINED}", "camtui table RUN")
     if not views:
         raise NotFound("the run has no finished image yet", "camtui status RUN")
     if kind == "convergence" and max(view.summary.n for view in views) < FEWEST:
@@ -240,6 +240,6 @@ def known_charts() -> dict[str, Chart]:
 CHARTS: dict[str, Chart] = {
     "convergence": Chart("ADCC after the first n images", _convergence),
     "components": Chart("What ADCC is made of", _components),
-    "ranks": Chart("Rank in each metric (filled: tied with the best)", _ranks),
+    "ranks": Chart("Rank in each metric (filled: not separated from the best)", _ranks),
 }
 """Those that every run may have."""

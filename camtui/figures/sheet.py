@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 
 from camtui.figures.panels import Panels, PictureKind, open_input, open_panels
+from camtui.format.notes import UNDEFINED
 from camtui.format.numbers import percent
 from camtui.pictures import ColourMap, Pixels
 from evaluator import catalog
@@ -114,7 +115,9 @@ def scores(panels: Panels) -> tuple[str, ...]:
         f"drop {percent(row.average_drop, 1)}  coh {percent(row.coherency, 1)} "
         f" compl {percent(row.complexity, 1)}"
     )
-    return first, f"ADCC {percent(row.adcc, 1)}{'  degenerate: no map' if row.degenerate else ''}"
+    remark = "  degenerate: no map" if row.degenerate else ""
+    remark = f"  {UNDEFINED}" if row.average_drop is None else remark
+    return first, f"ADCC {percent(row.adcc, 1)}{remark}"
 
 
 def class_lines(panels: Panels) -> tuple[str, ...]:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Literal
 
 from evaluator import catalog
 from evaluator.catalog import known_metrics
 from evaluator.metrics.base import Metric
 from evaluator.records import Cell
-from evaluator.statistics import CellSummary, Mean, PairedDifference
+from evaluator.statistics import (
+    FEWEST_TESTED,
+    LEVEL,
+    CellSummary,
+    Mean,
+    PairedDifference,
+    holm_separated,
+    t_test_p,
+)
 
 if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
@@ -18,7 +27,7 @@ if TYPE_CHECKING:
 Mark = Literal["", "best", "tie", "second"]
 
 SIGNS: dict[Mark, str] = {"best": "*", "tie": "=", "second": "", "": ""}
-"""Rank → its sign where there is no colour: ``*`` best, ``=`` tie with the best."""
+"""Rank → its sign where there is no colour: ``*`` best, ``=`` not separated from the best."""
 
 MEANS_OF_IMAGES = ("mean_image_adcc", "mean_image_arcc")
 """Means of scores of single images; the averages named ``adcc`` and ``arcc`` are harmonic means of
@@ -37,6 +46,10 @@ Paired = Callable[[str, int, int], PairedDifference | None]
 """``Averages.paired``, or a cache of it."""
 
 
+_IDENTICAL, _BY_CONSTRUCTION = "identical to ", " by construction"
+"""Ends of the note of a cell that the driver copies from another."""
+
+
 @dataclass(frozen=True)
 class CellView:
     """One cell with what is known of it.
@@ -46,6 +59,7 @@ class CellView:
         dropped: images after which it was certainly worse than the best and left the race, ``None``
             where it did not.
         marks: metric → rank among the methods of the backbone; a metric without a rank is left out.
+        rivals: metric → how many others the best was tested against, where this one has a rank.
     """
 
     cell: Cell
@@ -53,6 +67,7 @@ class CellView:
     images: int
     marks: dict[str, Mark] = field(default_factory=dict)
     dropped: int | None = None
+    rivals: dict[str, int] = field(default_factory=dict)
 
     @property
     def partial(self) -> bool:
@@ -63,6 +78,20 @@ class CellView:
     def control(self) -> bool:
         """Whether it takes no part in the ranks, as Fake-CAM in the paper's Table 2."""
         return catalog.is_control(self.cell.method)
+
+    @property
+    def unranked(self) -> str:
+        """Why it has no rank whatever its numbers are, empty where it may have one."""
+        if self.summary.all_degenerate:
+            return "every map is all zero"
+        return "the network answers every image alike" if self.summary.constant else ""
+
+    @property
+    def twin(self) -> str:
+        """The method of the backbone that it equals by construction, empty where there is none."""
+        if not self.cell.note.startswith(_IDENTICAL):
+            return ""
+        return self.cell.note.removeprefix(_IDENTICAL).removesuffix(_BY_CONSTRUCTION)
 
     def mean(self, metric: str) -> Mean | None:
         """Return a metric's average; ``mean_image_adcc`` and ``mean_image_arcc`` are two more."""
@@ -95,35 +124,80 @@ def cell_views(reader: RunReader, ranked: Sequence[Metric] = ()) -> list[CellVie
     for backbone in dict.fromkeys(view.cell.backbone for view in views):
         group = [view for view in views if view.cell.backbone == backbone]
         for metric in ranked:
-            for cell, mark in rank_cells(group, metric, reader.averages.paired).items():
-                next(view for view in group if view.cell.id == cell).marks[metric.key] = mark
+            marks = rank_cells(group, metric, reader.averages.paired)
+            for view in (view for view in group if view.cell.id in marks):
+                view.marks[metric.key] = marks[view.cell.id]
+                view.rivals[metric.key] = len(_rivals(_ordered(group, metric)))
     return views
 
 
 def rank_cells(views: Iterable[CellView], metric: Metric, paired: Paired) -> dict[int, Mark]:
     """Return best, ties with the best and second of some cells in one metric, by cell id.
 
-    Cells whose average equals the best, such as methods that are one map on a network, are best
-    together. A tie is a paired difference whose 95 % interval holds 0. Cells that are further apart
-    than both their intervals together cannot tie (the standard error of a difference is at most the
-    sum of both), so only near ones are read.
+    Controls, means over fewer than 10 images, cells of all-zero maps and those of a network that
+    answers every image alike have no rank, and none has one where all are one constant. Cells
+    whose average equals the best, such as methods that are one map on a network, are best together.
+    A tie is a cell that the paired t test does not separate from the best, at 5 % over all of these
+    tests (Holm 1979); methods that are one map are tested once. Cells that are further apart than
+    any standard error of the difference allows (it is at most the sum of both) are not read.
     """
-    having = [view for view in views if view.mean(metric.key) is not None and not view.control]
-    ordered = sorted(having, key=lambda view: -metric.sign * _value(view, metric))
-    if len(ordered) < 2:
+    ordered = _ordered(views, metric)
+    if len(ordered) < 2 or _are_one_constant(ordered, metric):
         return {}
-    best = ordered[0]
+    best, tied = ordered[0], _tied(ordered, metric, paired)
     marks: dict[int, Mark] = {best.cell.id: "best"}
     second: float | None = None
     for view in ordered[1:]:
         if _value(view, metric) == _value(best, metric):
             marks[view.cell.id] = "best"
-        elif _may_tie(best, view, metric) and _tie(paired(metric.key, best.cell.id, view.cell.id)):
+        elif view.cell.method in tied or view.twin in tied:
             marks[view.cell.id] = "tie"
         elif second in (None, _value(view, metric)):  # two cells may be equal by construction
             marks[view.cell.id] = "second"
             second = _value(view, metric)
     return marks
+
+
+def _ordered(views: Iterable[CellView], metric: Metric) -> list[CellView]:
+    """Return those that may have a rank, best first."""
+    having = [
+        view
+        for view in views
+        if (mean := view.mean(metric.key)) is not None
+        and mean.n >= FEWEST_TESTED
+        and not (view.control or view.unranked)
+    ]
+    return sorted(having, key=lambda view: -metric.sign * _value(view, metric))
+
+
+def _are_one_constant(ordered: Sequence[CellView], metric: Metric) -> bool:
+    means = [view.summary.means[metric.key] for view in ordered]
+    return all(mean.value == means[0].value and not mean.se for mean in means)
+
+
+def _rivals(ordered: Sequence[CellView]) -> list[CellView]:
+    """Return those that the best is tested against: each map once."""
+    methods = {view.cell.method for view in ordered}
+    return [view for view in ordered[1:] if view.twin not in methods]
+
+
+def _tied(ordered: Sequence[CellView], metric: Metric, paired: Paired) -> set[str]:
+    """Return the methods that are not separated from the best."""
+    best, rivals = ordered[0], _rivals(ordered)
+    near = [
+        view
+        for view in rivals
+        if _value(view, metric) != _value(best, metric)
+        and _may_tie(best, view, metric, LEVEL / len(rivals))
+    ]
+    apart = sum(_value(view, metric) != _value(best, metric) for view in rivals) - len(near)
+    found = {view.cell.method: paired(metric.key, best.cell.id, view.cell.id) for view in near}
+    p = {
+        method: one.p
+        for method, one in found.items()
+        if one is not None and one.tested and one.p is not None
+    }
+    return p.keys() - holm_separated(p, len(rivals) - apart)
 
 
 def _value(view: CellView, metric: Metric) -> float:
@@ -132,14 +206,13 @@ def _value(view: CellView, metric: Metric) -> float:
     return mean.value
 
 
-def _may_tie(best: CellView, view: CellView, metric: Metric) -> bool:
+def _may_tie(best: CellView, view: CellView, metric: Metric, level: float) -> bool:
+    """Return whether the test may not separate two at that level, by their own errors."""
     first, second = best.mean(metric.key), view.mean(metric.key)
     assert first is not None
     assert second is not None
-    if first.n != second.n or first.half_width is None or second.half_width is None:
+    if first.n != second.n or first.se is None or second.se is None:
         return True
-    return abs(first.value - second.value) <= first.half_width + second.half_width
-
-
-def _tie(difference: PairedDifference | None) -> bool:
-    return difference is not None and difference.tie
+    largest = first.se + second.se
+    distance = abs(first.value - second.value)
+    return t_test_p(distance / largest if largest else inf, first.n - 1) > level

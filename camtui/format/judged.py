@@ -12,7 +12,7 @@ from evaluator import catalog
 
 if TYPE_CHECKING:
     from camtui.judging.bootstrap import Estimate
-    from camtui.judging.judgement import Judgement
+    from camtui.judging.judgement import Against, Judgement, NullControl, Sensitivity
     from evaluator.store.reader import RunReader
 
 _METRIC = TableColumn("metric", "metric", "Metric", numeric=False)
@@ -96,29 +96,49 @@ def _controls(title: str, judged: Sequence[Judgement], digits: int) -> Table:
 
 
 def _sensitivity(title: str, judged: Sequence[Judgement], digits: int) -> Table:
+    from camtui.judging.judgement import CHANCE
+
     kinds = list(dict.fromkeys(found.against for one in judged for found in one.sensitivity))
+    controls = {
+        kind: list(
+            dict.fromkeys(
+                null.control
+                for one in judged
+                for found in one.sensitivity
+                if found.against == kind
+                for null in found.nulls
+            )
+        )
+        for kind in kinds
+    }
     columns = [_METRIC]
     for kind in kinds:
         columns += [
             TableColumn(f"{kind} seen", kind, f"{kind.capitalize()}: noticed"),
             TableColumn(f"{kind} fall", "fall", "Fall"),
         ]
+        for control in controls[kind]:
+            name = catalog.method(control).title
+            columns += [
+                TableColumn(f"{kind} {control} seen", name, f"{name}: noticed"),
+                TableColumn(f"{kind} {control} fall", "fall", "Fall"),
+                TableColumn(f"{kind} {control} excess", "excess", "Excess"),
+            ]
+    columns.append(TableColumn("chance", "chance", "Chance: noticed"))
     blocks = []
     for one in judged:
         known = {(found.metric, found.against): found for found in one.sensitivity}
         rows = []
         for metric in by_agreement(one) if one.sensitivity else ():
-            entries = []
+            entries: list[Entry] = []
             for kind in kinds:
                 found = known.get((metric, kind))
-                entries += (
-                    [Entry(ABSENT), Entry(ABSENT)]
-                    if found is None
-                    else [
-                        _share(found.noticed, digits),
-                        _shown(found.fall, lambda value: signed_percent(value, digits)),
-                    ]
-                )
+                nulls = {null.control: null for null in found.nulls} if found else {}
+                entries += _noticed(found, digits)
+                for control in controls[kind]:
+                    entries += _noticed(nulls.get(control), digits)
+                    entries.append(_excess(nulls.get(control), digits))
+            entries.append(Entry(percent(CHANCE, max(0, digits - 1))))
             rows.append(TableRow((Entry(_name(metric)), *entries)))
         blocks.append(Block(one.backbone, tuple(rows), tuple(_altered_notes(one))))
     notes = (
@@ -127,8 +147,38 @@ def _sensitivity(title: str, judged: Sequence[Judgement], digits: int) -> Table:
         " with random weights; 50 is chance; ties count half",
         "fall: by how many points the average gets worse, the mean over the methods; below 0 "
         "it gets better",
+        *_null_notes(controls),
     )
     return Table(f"{title}wrong class and random weights", tuple(columns), tuple(blocks), notes)
+
+
+def _noticed(found: Sensitivity | NullControl | None, digits: int) -> list[Entry]:
+    if found is None:
+        return [Entry(ABSENT), Entry(ABSENT)]
+    fall = _shown(found.fall, lambda value: signed_percent(value, digits))
+    return [_share(found.noticed, digits), fall]
+
+
+def _excess(null: NullControl | None, digits: int) -> Entry:
+    if null is None:
+        return Entry(ABSENT)
+    return _shown(null.excess, lambda value: signed_percent(value, max(0, digits - 1)))
+
+
+def _null_notes(controls: dict[Against, list[str]]) -> list[str]:
+    """Return what tells the maps from the networks where the weights are random."""
+    if "random weights" not in controls:
+        return []
+    if not controls["random weights"]:
+        return [
+            "no null control: camtui run … -m centre,fakecam on both networks adds maps that are "
+            "the same on both, of which only the networks' confidence is noticed"
+        ]
+    names = " and ".join(catalog.method(one).title for one in controls["random weights"])
+    return [
+        f"null control: {names} are the same map on both networks: what is noticed of them is the "
+        "networks' confidence; excess: by how many percent more the methods' maps are noticed"
+    ]
 
 
 def _stability(title: str, judged: Sequence[Judgement], digits: int) -> Table:

@@ -1,8 +1,11 @@
-"""Notes beside numbers: run, images, random weights, failures, cells that are equal or absent."""
+"""Notes beside numbers: run, images, random weights, failures, cells that are equal or absent.
+
+What a mean is over is said where that is not every image of its cell, with the reason.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from camtui.format.cells import CellView
@@ -12,15 +15,21 @@ from camtui.runs import reference
 from camtui.status import state_now
 from evaluator import catalog
 from evaluator.backbone_spec import SHORT_SIDE
+from evaluator.metrics.base import Metric
 from evaluator.plan import RunPlan
+from evaluator.plan_changes import earlier_choices
 from evaluator.records import LoadedBackbone
+from evaluator.statistics import FEWEST_TESTED
 from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
 
 
-BEST, TIE = "* best", "= tie with the best (paired test)"
+BEST, TIE = "* best", "= not separated from the best"
+
+UNDEFINED = "undefined: y is 0"
+"""Why a row has neither average drop nor ADCC: the confidence in the explained class underflows."""
 
 
 def run_title(reader: RunReader) -> str:
@@ -41,12 +50,18 @@ def block_title(backbone: str, loaded: LoadedBackbone | None) -> str:
     return f"{backbone} ({printable(loaded.weights)}, layer {printable(loaded.layer)})"
 
 
-def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
-    """Yield notes on all blocks: signs, images left out, what is still missing."""
+def run_notes(
+    reader: RunReader, views: Sequence[CellView], *, ranked: bool = True
+) -> Iterator[str]:
+    """Yield notes on all blocks: signs, images left out, what is still missing.
+
+    Args:
+        ranked: whether the table shows ranks, so that lacking ones are explained.
+    """
     plan, info = reader.plan(), reader.info()
-    signs = _signs(views)
-    if signs:
-        yield signs
+    yield from _signs(views)
+    if ranked and any(_has_few(view) for view in views):
+        yield f"fewer than {FEWEST_TESTED} images tell no methods apart: none of * and ="
     if any(view.marks for view in views):
         yield from _controls(views)
     look = reader.look()
@@ -69,6 +84,11 @@ def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
     ]
     if changed:
         yield f"protocol: {', '.join(changed)}"
+    yield from earlier_choices(plan, begun_earlier=reader.keeps_earlier_words())
+    shown = {view.cell.backbone for view in views}
+    for name, loaded in reader.backbones().items():
+        if loaded is not None and name in shown:
+            yield from (f"{name}: {remark}" for remark in loaded.remarks)
     if any(view.partial for view in views):
         yield "~ not every image yet: averages over its first n images; ranks may change"
     if plan.truth and (lacking := reader.without_truth()):
@@ -82,6 +102,11 @@ def run_notes(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
         )
 
 
+def noise_text(plan: RunPlan) -> str:
+    """Return where the noise of imputed pixels is added: ``0.01 in pixels``."""
+    return "0.01 in pixels" if plan.road_noise == "pixels" else "0.01 after normalisation"
+
+
 def _controls(views: Sequence[CellView]) -> Iterator[str]:
     """Yield the methods without a rank: ``Fake-CAM and Centre, the controls, are not ranked``."""
     titles = list(
@@ -90,7 +115,7 @@ def _controls(views: Sequence[CellView]) -> Iterator[str]:
     if len(titles) == 1:
         yield f"{titles[0]}, the control, is not ranked"
     elif titles:
-        yield f"{', '.join(titles[:-1])} and {titles[-1]}, the controls, are not ranked"
+        yield f"{_listed(titles)}, the controls, are not ranked"
 
 
 def _dropped(views: Sequence[CellView]) -> str:
@@ -115,12 +140,27 @@ def _choices(target: str, resize: int, precision: str) -> tuple[tuple[str, objec
     )
 
 
-def _signs(views: Sequence[CellView]) -> str:
-    parts = ["± half of the 95 % interval"] if any(view.summary.n > 1 for view in views) else []
+def _signs(views: Sequence[CellView]) -> Iterator[str]:
     given = {mark for view in views for mark in view.marks.values()}
+    parts = ["± half of the 95 % interval"] if any(view.summary.n > 1 for view in views) else []
     parts += [BEST] if "best" in given else []
-    parts += [TIE] if "tie" in given else []
-    return ", ".join(parts)
+    if parts:
+        yield ", ".join(parts)
+    rivals = sorted({n for view in views for n in view.rivals.values() if n})
+    if "best" in given and rivals:
+        yield f"{TIE}: paired t test, 5 %, Holm over {_methods(rivals)}"
+
+
+def _methods(sizes: Sequence[int]) -> str:
+    """``9 methods``, or ``7 to 9 methods`` where networks differ."""
+    if sizes[0] == sizes[-1]:
+        return counted(sizes[0], "method")
+    return f"{sizes[0]} to {sizes[-1]} methods"
+
+
+def _has_few(view: CellView) -> bool:
+    """Return whether some average of a cell is over too few images for a rank."""
+    return not view.control and any(mean.n < FEWEST_TESTED for mean in view.summary.means.values())
 
 
 def in_print(note: str, *, second: str) -> str:
@@ -138,6 +178,9 @@ def block_notes(views: Sequence[CellView], *, counts: bool = True) -> Iterator[s
     for view in views:
         if view.cell.note and view.cell.applicable:
             said.setdefault(view.cell.note, []).append(view.cell.method)
+    for view in views:
+        if view.unranked and not view.control and view.summary.n >= FEWEST_TESTED:
+            said.setdefault(f"{view.unranked}: not ranked", []).append(view.cell.method)
     for note, methods in said.items():
         yield note if len(methods) == len(views) > 1 else f"{', '.join(methods)}: {note}"
     if not counts:
@@ -145,7 +188,8 @@ def block_notes(views: Sequence[CellView], *, counts: bool = True) -> Iterator[s
     degenerate = {view.cell.method: view.summary.degenerate for view in views}
     failed = {view.cell.method: view.summary.failed for view in views if view.cell.applicable}
     if any(degenerate.values()):
-        yield f"degenerate (the map is all zero: ADCC 0): {_each(degenerate)}"
+        undefined = ", undefined where y is 0" if any(view.summary.blank for view in views) else ""
+        yield f"degenerate (the map is all zero: ADCC 0{undefined}): {_each(degenerate)}"
     if any(failed.values()):
         yield f"failed: {_each(failed)}"
 
@@ -156,3 +200,57 @@ def _each(counts: dict[str, int]) -> str:
     if len(values) == 1 and len(counts) > 1:
         return f"{count(values.pop())} in every method"
     return ", ".join(f"{name} {count(n)}" for name, n in counts.items() if n)
+
+
+def mean_notes(
+    views: Sequence[CellView],
+    metrics: Sequence[Metric],
+    lacking: Mapping[tuple[int, str], Mapping[str, int]] = {},
+    names: Sequence[str] = (),
+) -> Iterator[str]:
+    """Yield what the averages are over where that is not every row of their cell, and why.
+
+    ``average drop and ADCC of 2 of 4 images; the others undefined: y is 0``
+
+    Args:
+        views: of one backbone.
+        metrics: that the table shows.
+        lacking: ``RunReader.lacking``; empty where the views are not of whole cells.
+        names: of the views; their methods otherwise.
+    """
+    said: dict[str, list[str]] = {}
+    having = [
+        (view, name)
+        for view, name in zip(views, names or [v.cell.method for v in views], strict=True)
+        if view.summary.n
+    ]
+    for view, name in having:
+        same: dict[str, list[str]] = {}
+        for metric in metrics:
+            mean = view.mean(metric.key)
+            n = mean.n if mean else 0
+            if n < view.summary.n:
+                reason = _reason(view, metric, n, lacking.get((view.cell.id, metric.key), {}))
+                images = f"{count(n) if n else 'none'} of {counted(view.summary.n, 'image')}"
+                same.setdefault(f"{images}{reason}", []).append(_title(metric))
+        for words, titles in same.items():
+            said.setdefault(f"{_listed(titles)} of {words}", []).append(name)
+    for note, of in said.items():
+        yield note if len(of) == len(having) else f"{', '.join(of)}: {note}"
+
+
+def _reason(view: CellView, metric: Metric, n: int, failed: Mapping[str, int]) -> str:
+    if metric.key in ("average_drop", "adcc"):
+        return f"; {'the others ' if n else ''}{UNDEFINED}"
+    if not failed:
+        return " so far" if view.partial or n else ": not measured"
+    reasons = ", ".join(f"{printable(reason)} {count(times)}" for reason, times in failed.items())
+    return f": {reasons}"
+
+
+def _title(metric: Metric) -> str:
+    return metric.title if metric.title.isupper() else metric.title.lower()
+
+
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]

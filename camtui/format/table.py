@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from camtui.format.cells import CellView, Mark, cell_views, means_of_images, shown_metrics
 from camtui.format.groups import By, grouped
-from camtui.format.notes import block_notes, block_title, run_notes, run_title
+from camtui.format.notes import block_notes, block_title, mean_notes, run_notes, run_title
 from camtui.format.numbers import ABSENT, count, half_width, metric_header, percent
 from camtui.format.select import best_first, matching, ordered
 from evaluator import catalog
@@ -129,15 +129,15 @@ def summary_table(reader: RunReader, options: TableOptions = TableOptions()) -> 
         TableColumn("n", "n", "n"),
         *map(_column, metrics),
     )
-    loaded = reader.backbones()
+    loaded, lacking = reader.backbones(), reader.lacking()
     blocks = []
     for backbone in dict.fromkeys(view.cell.backbone for view in _in_plan_order(views)):
         group = [view for view in views if view.cell.backbone == backbone]
         rows = tuple(_row([Entry(view.cell.method)], view, metrics, options) for view in group)
-        blocks.append(
-            Block(block_title(backbone, loaded.get(backbone)), rows, tuple(block_notes(group)))
-        )
-    return Table(run_title(reader), columns, tuple(blocks), tuple(run_notes(reader, views)))
+        notes = (*block_notes(group), *mean_notes(group, metrics, lacking))
+        blocks.append(Block(block_title(backbone, loaded.get(backbone)), rows, notes))
+    notes = tuple(run_notes(reader, views, ranked=options.ranks))
+    return Table(run_title(reader), columns, tuple(blocks), notes)
 
 
 def grouped_table(reader: RunReader, by: By, options: TableOptions = TableOptions()) -> Table:
@@ -159,11 +159,21 @@ def grouped_table(reader: RunReader, by: By, options: TableOptions = TableOption
             _row([Entry(group.name), Entry(group.view.cell.method)], group.view, metrics, options)
             for group in mine
         )
-        notes = tuple(block_notes([view for view in views if view.cell.backbone == backbone]))
+        notes = (
+            *block_notes([view for view in views if view.cell.backbone == backbone]),
+            *mean_notes(
+                [group.view for group in mine],
+                metrics,
+                names=[f"{group.name} {group.view.cell.method}" for group in mine],
+            ),
+        )
         blocks += [Block(block_title(backbone, loaded), rows, notes)] if rows else []
     columns = (*names, TableColumn("n", "n", "n"), *map(_column, metrics))
     return Table(
-        f"{run_title(reader)} · by {title}", columns, tuple(blocks), tuple(run_notes(reader, views))
+        f"{run_title(reader)} · by {title}",
+        columns,
+        tuple(blocks),
+        tuple(run_notes(reader, views, ranked=False)),
     )
 
 
@@ -184,16 +194,16 @@ def long_table(reader: RunReader, options: TableOptions = TableOptions()) -> Tab
         row = _row([Entry(view.cell.backbone), Entry(view.cell.method)], view, metrics, options)
         tail = [Entry(count(view.summary.failed)), Entry(count(view.summary.degenerate))]
         rows.append(TableRow((*row.entries[:3], *tail, *row.entries[3:]), row.remark))
-    block = Block(
-        "",
-        tuple(rows),
-        tuple(dict.fromkeys(note for view in views for note in block_notes([view], counts=False))),
-    )
+    lacking = reader.lacking()
+    notes = [note for view in views for note in block_notes([view], counts=False)]
+    for backbone in dict.fromkeys(view.cell.backbone for view in views):
+        group = [view for view in views if view.cell.backbone == backbone]
+        notes += [f"{backbone}: {note}" for note in mean_notes(group, shown, lacking)]
     return Table(
         run_title(reader),
         (*names, *counts, *map(_column, metrics)),
-        (block,),
-        tuple(run_notes(reader, views)),
+        (Block("", tuple(rows), tuple(dict.fromkeys(notes))),),
+        tuple(run_notes(reader, views, ranked=options.ranks)),
     )
 
 
@@ -219,17 +229,20 @@ def pivot_table(reader: RunReader, metric: str, options: TableOptions = TableOpt
             for view in found
         ]
         rows.append(TableRow((Entry(method), *entries)))
-    notes = [
-        f"{name}: {note}"
-        for name in backbones
-        for note in block_notes([v for v in views if v.cell.backbone == name])
-    ]
+    lacking = reader.lacking()
+    # a mean of image scores is over the images of its headline
+    asked = [catalog.metric(wanted.key.removeprefix("mean_image_"))]
+    notes = []
+    for name in backbones:
+        group = [view for view in views if view.cell.backbone == name]
+        said = (*block_notes(group), *mean_notes(group, asked, lacking))
+        notes += [f"{name}: {note}" for note in said]
     title = f"{run_title(reader)} · {metric_header(wanted, long=True)}"
     return Table(
         title,
         tuple(columns),
         (Block("", tuple(rows), tuple(notes)),),
-        tuple(run_notes(reader, views)),
+        tuple(run_notes(reader, views, ranked=options.ranks)),
     )
 
 

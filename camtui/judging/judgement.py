@@ -15,6 +15,7 @@ from camtui.judging.values import Values, better, headline, read_values
 from evaluator import catalog
 from evaluator.backbone_spec import parse_backbone
 from evaluator.errors import NotFound, UsageError
+from evaluator.methods.base import FixedMap
 from evaluator.metrics.base import Metric
 from evaluator.records import Cell
 
@@ -69,6 +70,26 @@ class ControlWins:
     on_average: bool | None
 
 
+CHANCE = 0.5
+"""How often a value is worse that does not depend on what was altered; ties count half."""
+
+
+@dataclass(frozen=True)
+class NullControl:
+    """A metric's judgement of a map that is the same before and after: of the networks alone.
+
+    Attributes:
+        control: a method whose map is fixed, on both networks.
+        fall, noticed: as of ``Sensitivity``.
+        excess: how much more often the methods' maps are noticed, over the images that have both.
+    """
+
+    control: str
+    fall: Estimate
+    noticed: Estimate
+    excess: Estimate
+
+
 @dataclass(frozen=True)
 class Sensitivity:
     """A metric's judgement of maps that must be worse.
@@ -78,7 +99,9 @@ class Sensitivity:
         methods: those that have such a map.
         fall: how much worse their averages are, the mean over the methods; a negative one is a
             rise.
-        noticed: how often an image's value is worse, ties counting half; 0.5 is chance.
+        noticed: how often an image's value is worse, ties counting half; ``CHANCE`` is 0.5.
+        nulls: what is noticed where the map is the same; none of the wrong class, where a fixed map
+            ties with itself.
     """
 
     metric: str
@@ -86,6 +109,7 @@ class Sensitivity:
     methods: tuple[str, ...]
     fall: Estimate
     noticed: Estimate
+    nulls: tuple[NullControl, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,10 +162,14 @@ class JudgeOptions:
 
 
 class _Altered(NamedTuple):
-    """A kind of map that must be worse, with pairs of a method's cell and its altered one."""
+    """A kind of map that must be worse, with pairs of a method's cell and its altered one.
+
+    ``nulls``: pairs whose maps are one.
+    """
 
     against: Against
     pairs: tuple[tuple[Cell, Cell], ...]
+    nulls: tuple[tuple[Cell, Cell], ...] = ()
 
 
 def judge(reader: RunReader, chosen: JudgeOptions = JudgeOptions()) -> list[Judgement]:
@@ -183,7 +211,7 @@ def _judge_backbone(
 ) -> Judgement | None:
     mine = [cell for cell in cells if cell.backbone == backbone and _key(cell) != WRONG_CLASS]
     altered = _altered(backbone, cells)
-    pairs = [pair for kind in altered for pair in kind.pairs]
+    pairs = [pair for kind in altered for pair in (*kind.pairs, *kind.nulls)]
     needed = dict.fromkeys([*mine, *(cell for pair in pairs for cell in pair)])
     values = read_values(reader, list(needed), metrics)
     begun = [
@@ -265,16 +293,29 @@ class MetricJudge:
                 pairs = [pair for pair in kind.pairs if self._values.has(metric, pair)]
                 if not pairs:
                     continue
-                cells = [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
-                right, wrong = np.split(better(metric, self._values.of(metric, cells)), 2)
-                noticed = ((np.sign(right - wrong) + 1) / 2).mean(0)
-                averages, others = np.split(better(metric, self._averages(metric, cells)), 2)
-                n = _count(noticed)
-                fall = estimate((averages - others).mean(0), n)
+                noticed, fall = self._noticed(metric, pairs)
+                nulls = []
+                for null in (pair for pair in kind.nulls if self._values.has(metric, pair)):
+                    by_chance, lost = self._noticed(metric, [null])
+                    more = noticed - by_chance
+                    nulls.append(
+                        NullControl(null[0].method, lost, self._mean(by_chance), self._mean(more))
+                    )
                 names = tuple(pair[0].method for pair in pairs)
                 yield Sensitivity(
-                    metric, kind.against, names, fall, estimate(self._means(noticed), n)
+                    metric, kind.against, names, fall, self._mean(noticed), tuple(nulls)
                 )
+
+    def _noticed(self, metric: str, pairs: Sequence[tuple[Cell, Cell]]) -> tuple[Floats, Estimate]:
+        """Return the share of the pairs whose second is worse, by image, and how much worse."""
+        cells = [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
+        right, wrong = np.split(better(metric, self._values.of(metric, cells)), 2)
+        noticed = ((np.sign(right - wrong) + 1) / 2).mean(0)
+        averages, others = np.split(better(metric, self._averages(metric, cells)), 2)
+        return noticed, estimate((averages - others).mean(0), _count(noticed))
+
+    def _mean(self, column: Floats) -> Estimate:
+        return estimate(self._means(column), _count(column))
 
     def stability(self, metrics: Sequence[str], ranked: Sequence[Cell]) -> Iterator[Stability]:
         """Yield the stability of every metric, for each size of two disjoint sets."""
@@ -334,7 +375,17 @@ def _altered(backbone: str, cells: Sequence[Cell]) -> list[_Altered]:
         and not catalog.is_control(cell.method)
         and _key(cell) != WRONG_CLASS
     ]
-    found = [_Altered("wrong class", tuple(wrong)), _Altered("random weights", tuple(random))]
+    nulls = [
+        (mine[cell.method], cell)
+        for cell in cells
+        if _is_random_twin(cell.backbone, backbone)
+        and cell.method in mine
+        and isinstance(catalog.method(cell.method), FixedMap)
+    ]
+    found = [
+        _Altered("wrong class", tuple(wrong)),
+        _Altered("random weights", tuple(random), tuple(nulls)),
+    ]
     return [kind for kind in found if kind.pairs]
 
 

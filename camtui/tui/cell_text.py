@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from camtui.feed import Snapshot
 from camtui.format import (
+    ABSENT,
+    Mark,
     count,
     groups,
     half_width,
@@ -14,9 +16,10 @@ from camtui.format import (
     short_count,
     signed_percent,
 )
+from camtui.format.notes import UNDEFINED
 from camtui.tui import plots
 from camtui.tui.widgets.fields import Field
-from evaluator.catalog import known_metrics, value_range
+from evaluator.catalog import ROW_METRICS, known_metrics, value_range
 from evaluator.records import Cell
 from evaluator.statistics import Mean, PairedDifference
 from evaluator.text import printable
@@ -33,7 +36,8 @@ def metric_fields(snapshot: Snapshot, cell: Cell, metric: str, *, n: bool = Fals
     mean = snapshot.mean(cell.id, metric)
     name = Field(f"{metric_header(known)} ", "dim")
     if mean is None:
-        return [name, Field("····", "dim")]
+        undefined = metric in ROW_METRICS and snapshot.views[cell.id].summary.n
+        return [name, Field(ABSENT if undefined else "····", "dim")]
     fields = [name, Field(percent(mean.value), "strong"), Field(f" {half_width(mean)}", "dim")]
     if n and mean.n != snapshot.views[cell.id].summary.n:
         fields.append(Field(f" n {count(mean.n)}", "dim"))
@@ -65,6 +69,8 @@ def cell_lines(snapshot: Snapshot, cell: Cell, width: int) -> list[list[Field]]:
     title += (
         [Field(f"   empty maps {count(summary.degenerate)}", "warn")] if summary.degenerate else []
     )
+    if summary.undefined:
+        title.append(Field(f"   drop of {count(summary.undefined)} {UNDEFINED}", "warn"))
     if not cell.applicable:
         title.append(Field("   not applicable", "warn"))
     title += [Field(f"   {printable(cell.note)}", "dim")] if cell.note else []
@@ -91,19 +97,23 @@ def histogram_fields(metric: str, counts: Sequence[int]) -> list[Field]:
 
 
 def difference_fields(
-    snapshot: Snapshot, metric: str, best: Cell, found: PairedDifference | None, *, is_best: bool
+    snapshot: Snapshot, metric: str, best: Cell, found: PairedDifference | None, mark: Mark
 ) -> list[Field]:
-    """Describe the paired difference to the best of the backbone, in points."""
-    if is_best:
+    """Describe the paired difference to the best of the backbone, in points.
+
+    Args:
+        mark: rank of the cell: a tie is one of all tests of its backbone together.
+    """
+    if mark == "best":
         return [Field("   best of its backbone", "best")]
     name = printable(best.method, 20)
     if found is None:
         own = snapshot.mean(best.id, metric)
         return [Field(f"   best is {name} {percent(own.value)}" if own else "", "dim")]
-    verdict = "tie" if found.tie else "differs"
+    verdict = "too few" if not found.tested else "tie" if mark == "tie" else "differs"
     change = f"{signed_percent(-found.value)} {half_width(found)}"
     test = f"{verdict}, paired, n {short_count(found.n)}"
-    return [Field(f"   {change} to {name} ({test})", "tie" if found.tie else "dim")]
+    return [Field(f"   {change} to {name} ({test})", "tie" if mark == "tie" else "dim")]
 
 
 def class_name(classes: tuple[str, ...], index: int | None) -> str:

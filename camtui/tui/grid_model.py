@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from camtui.feed import Snapshot
-from camtui.format import SIGNS, CellView, half_width, matching, metric_header, percent, short_count
+from camtui.format import (
+    ABSENT,
+    SIGNS,
+    CellView,
+    half_width,
+    matching,
+    metric_header,
+    percent,
+    short_count,
+)
 from camtui.ties import Marks
 from camtui.tui.widgets.fields import Field, Line, TableColumn
 from evaluator.catalog import ROW_METRICS, known_metrics
@@ -66,7 +75,8 @@ def shown_cells(snapshot: Snapshot, expression: str) -> list[CellView]:
 def best_cell(snapshot: Snapshot, metric: str, marks: Marks) -> CellKey | None:
     """Return the best cell of all, on which the cursor begins.
 
-    Without ranks it is the first cell that has a value.
+    Without ranks, as below 10 images, it is the highest average that is no control's; only controls
+    begin at the first.
     """
     sign = known_metrics()[metric].sign
     means = [
@@ -77,7 +87,8 @@ def best_cell(snapshot: Snapshot, metric: str, marks: Marks) -> CellKey | None:
     if not means:
         return None
     ranked = [(value, cell) for value, cell in means if marks.get((cell.id, metric)) == "best"]
-    _, cell = max(ranked or means[:1], key=lambda item: item[0])
+    others = [(value, cell) for value, cell in means if not snapshot.views[cell.id].control]
+    _, cell = max(ranked or others or means[:1], key=lambda item: item[0])
     return cell.backbone, cell.method
 
 
@@ -125,7 +136,7 @@ def hint_fields(snapshot: Snapshot, options: GridOptions, paper: PaperValue) -> 
         title,
         Field("  mean", "dim"),
         Field("  * best", "best"),
-        Field("  = tie with it", "tie"),
+        Field("  = not separated from it", "tie"),
         Field("  ~ partial", "partial"),
     ]
     if options.order != "plan" or not options.descending:
@@ -214,7 +225,8 @@ def value_field(view: CellView, metric: str, marks: Marks, wide: bool) -> Field:
         return Field(NOT_THERE + " ", "dim")
     mean = view.mean(metric)
     if mean is None:
-        return Field(NOT_BEGUN + " ", "dim")
+        undefined = metric in ROW_METRICS and view.summary.n
+        return Field(f"{ABSENT if undefined else NOT_BEGUN} ", "dim")
     mark = marks.get((view.cell.id, metric), "")
     partial = is_partial(view, metric)
     text = f"{percent(mean.value)} {half_width(mean)}".rstrip() if wide else percent(mean.value)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from camtui.format import ABSENT, count, metric_header, percent
+from camtui.format.notes import UNDEFINED
 from camtui.tui import plots
 from camtui.tui.cell_text import cell_name, class_name, flowed
 from camtui.tui.image_record import ImageRecord
 from camtui.tui.widgets.fields import Field
-from evaluator.catalog import known_metrics
+from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.records import Measurement
 from evaluator.text import printable
 
 
 def where_line(record: ImageRecord, metric: str, worst: bool, width: int) -> list[Field]:
     """Describe cell, place in the order, and as much of the file's path as there is room for."""
-    place = f"{count(record.rank[0])}/{count(record.rank[1])}" if record.rank else "no value"
+    undefined = record.row is not None and metric in ROW_METRICS
+    none = "undefined" if undefined else "no value"
+    place = f"{count(record.rank[0])}/{count(record.rank[1])}" if record.rank else none
     end = "worst" if worst else "best"
     head = [
         Field(f" {cell_name(record.cell)}", "strong"),
@@ -53,6 +56,8 @@ def fact_lines(record: ImageRecord, metric: str, width: int) -> list[list[Field]
             name = Field(f"{metric_header(known_metrics()[key])} ", "dim")
             groups.append([name, Field(shown, "strong" if key == metric else "")])
     lines = [*flowed(facts, width), *flowed(groups, width)]
+    if row.average_drop is None:
+        lines.append([Field(f" average drop and ADCC {UNDEFINED}", "warn")])
     if row.degenerate:
         lines.append([Field(" the map is all zero: nothing spoke for the class", "warn")])
     return lines

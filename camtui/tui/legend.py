@@ -19,10 +19,11 @@ HEADER: tuple[LegendEntry, ...] = (
 _VALUES: tuple[LegendEntry, ...] = (
     ("↑ ↓", "higher is better, lower is better"),
     ("±", "half of the 95 % interval, in points"),
-    ("*", "best of its backbone, equal averages together; controls are not ranked"),
-    ("=", "tied with the best: the paired 95 % interval of the difference holds 0"),
+    ("*", "best of its backbone, of 10 images or more; controls are not ranked"),
+    ("=", "not separated from the best: paired t test, 5 % over all of them (Holm)"),
     ("~", "not every image yet: an average over those that are done"),
     ("····", "nothing computed yet"),
+    ("–", "undefined: y, the confidence in the explained class, is 0 on every image"),
     ("n/a", "the method does not apply to this network"),
 )
 
@@ -70,7 +71,8 @@ SCREENS: Mapping[str, tuple[LegendEntry, ...]] = {
             "change",
             "second minus first, over the images that both have, with half of its 95 % interval",
         ),
-        ("tie", "the interval holds 0"),
+        ("tie", "not separated: paired t test, 5 % over all that are listed (Holm)"),
+        ("untested", "fewer than 10 images in common"),
     ),
 }
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from evaluator.errors import BackboneUnavailable, CamtuiError, RunFailed, UsageError
+from evaluator.errors import (
+    ANSWERS_OTHERWISE,
+    BackboneUnavailable,
+    CamtuiError,
+    Mismatch,
+    RunFailed,
+    UnstableAnswer,
+    UsageError,
+)
 from evaluator.execution.cell_descriptions import describe_cells
 from evaluator.execution.early_end import EarlyEnd
 from evaluator.execution.journal import Journal
@@ -75,7 +83,8 @@ class BackboneRegistration:
             Whether the backbone is the first of its kind in this session.
 
         Raises:
-            Mismatch: it is not the one that the run's rows were computed with.
+            Mismatch: it is not the one that the run's rows were computed with, or does not answer
+                their images as it did.
             UsageError: its classes or labels do not admit ``--target label``.
         """
         writer = self._journal.writer
@@ -86,6 +95,13 @@ class BackboneRegistration:
             return False
         position, loaded = event.position, self._labels.name_classes(event.loaded)
         self._journal.retry(lambda: writer.cells.set_backbone(position, loaded))
+        if event.disagreement:
+            raise Mismatch(
+                f"{self._plan.backbones[position].name} {ANSWERS_OTHERWISE} than when the run's "
+                f"rows were computed: {event.disagreement}",
+                "put the network, its files and libraries back as they were, or choose another "
+                "--name",
+            )
         if position in self.loaded:
             return False
         self._journal.retry(lambda: self._store(position, loaded))
@@ -94,8 +110,10 @@ class BackboneRegistration:
         self._early_end.backbone_loaded(name)
         size = f"{loaded.channels}×{loaded.height}×{loaded.width}"
         self._journal.event("info", f"loaded {name}: {loaded.weights}, {loaded.layer} {size}")
+        for remark in loaded.remarks:
+            self._journal.event("warning", f"{name}: {remark}")
         if len(self.loaded) == 1:
-            self.labelling = self._labels.check_labels(position)
+            self.labelling = self._labels.check_labels()
         self._labels.check_classes()
         return True
 
@@ -117,7 +135,7 @@ class BackboneRegistration:
         self._labels.store(loaded)
 
     def leave_out(self, position: int, error: Error, *, under_way: bool) -> None:
-        """Leave out a backbone that cannot be loaded, and go on with the others.
+        """Leave out a backbone that cannot be loaded or measured, and go on with the others.
 
         Raises:
             CamtuiError: there are no others, and the run is not under way yet.
@@ -129,12 +147,14 @@ class BackboneRegistration:
             raise _unavailable(error)
         name = self._plan.backbones[position].name
         if first_time:
-            self._journal.event(
-                "error", f"{name} is left out, it cannot be loaded: {error.message}"
-            )
+            why = "it cannot be loaded: " if error.loading else ""
+            self._journal.event("error", f"{name} is left out, {why}{error.message}")
             self._journal.retry(
                 lambda: self._journal.writer.cells.note(name, f"not loaded: {error.message}")
             )
+            if not error.loading:
+                told = f"left out, what was computed before counts for nothing: {error.message}"
+                self._journal.retry(lambda: self._journal.writer.cells.remark(position, [told]))
         self._early_end.leave_out(name)
 
     def raise_unavailable(self) -> None:
@@ -147,8 +167,12 @@ def _unavailable(event: Error) -> CamtuiError:
     """The worker's error as the driver's own, with the exit code that it came with."""
     if event.exit_code == UsageError.exit_code:
         return UsageError(event.message, event.hint)
+    if event.exit_code == Mismatch.exit_code:
+        return Mismatch(event.message, event.hint)
     if event.kind == BackboneUnavailable.kind:
         return BackboneUnavailable(event.message, event.hint)
+    if event.kind == UnstableAnswer.kind:
+        return UnstableAnswer(event.message, event.hint)
     return RunFailed(
         event.message, event.hint or "list the backbones and their weights: camtui backbones"
     )

@@ -22,13 +22,14 @@ def halves(unit: Unit) -> list[Unit]:
 def _by_images(unit: Unit) -> list[Unit]:
     middle = len(unit.images) // 2
     return (
-        [_with_images(unit, part) for part in (unit.images[:middle], unit.images[middle:])]
+        [with_images(unit, part) for part in (unit.images[:middle], unit.images[middle:])]
         if middle
         else []
     )
 
 
-def _with_images(unit: Unit, images: tuple[ImageRef, ...]) -> Unit:
+def with_images(unit: Unit, images: tuple[ImageRef, ...]) -> Unit:
+    """The part of a unit that is of these images."""
     ids = {image.id for image in images}
     return replace(
         unit, images=images, maps={key: value for key, value in unit.maps.items() if key[1] in ids}

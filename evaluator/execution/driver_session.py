@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
+from evaluator.backbones import known_backbone
 from evaluator.errors import CamtuiError, RunFailed, UsageError
 from evaluator.execution.journal import Journal
 from evaluator.execution.local import LocalExecutor
@@ -22,7 +23,8 @@ from evaluator.execution.stopping import StopRequest
 from evaluator.execution.testing_hooks import crash_point
 from evaluator.images import Manifest
 from evaluator.interfaces import Executor, SessionSettings
-from evaluator.plan import RunPlan
+from evaluator.plan import RunPlan, as_loaded
+from evaluator.plan_changes import earlier_choices
 from evaluator.records import RunState, WorkerState
 from evaluator.store.disk_space import bytes_needed
 from evaluator.store.lock import RunLock
@@ -99,7 +101,8 @@ class DriverSession:
             problem=self._lock.problem,
             give_up=lambda: self._stop.at_once,
         )
-        executor = executor_of(request, prepared.plan, prepared.manifest)
+        shown = as_loaded(prepared.plan, reader.backbones())
+        executor = executor_of(request, shown, prepared.manifest, reader)
         stack.callback(executor.close)
         loop = Loop(
             plan=prepared.plan,
@@ -109,7 +112,7 @@ class DriverSession:
             journal=journal,
             executor=executor,
             stop=self._stop,
-            hand_off=lambda: self._begin(prepared, reader, journal, loop),
+            hand_off=lambda: self._begin(prepared, shown, reader, journal, loop),
             run_reference=request.run_reference,
         )
         ending = self._run(loop)
@@ -123,7 +126,12 @@ class DriverSession:
         return ending
 
     def _begin(
-        self, prepared: PreparedRun, reader: RunReader, journal: Journal, loop: Loop
+        self,
+        prepared: PreparedRun,
+        shown: RunPlan,
+        reader: RunReader,
+        journal: Journal,
+        loop: Loop,
     ) -> None:
         """Hand the run off: from here on it is under way."""
         request = self._request
@@ -136,7 +144,7 @@ class DriverSession:
             journal.retry(lambda: journal.writer.own_log(request.log))
         verb = "started" if prepared.before is None else "resumed"
         journal.event("info", f"{verb}: {_shape(prepared.plan, reader)}")
-        for level, text in _remarks(prepared):
+        for level, text in [*_remarks(prepared), *_as_before(prepared.plan, shown)]:
             journal.event(level, text)
         self._announce(
             {
@@ -198,10 +206,12 @@ def _shape(plan: RunPlan, reader: RunReader) -> str:
 
 
 def _remarks(prepared: PreparedRun) -> Iterator[tuple[str, str]]:
-    """Level and text of what is to be said about the images when a session begins."""
+    """Level and text of what is to be said about images and choices when a session begins."""
     plan, manifest, before = prepared
-    if warning := manifest.warning():
-        yield "warning", warning
+    yield from manifest.remarks()
+    if before and before.begun_earlier:
+        for choice in earlier_choices(plan, begun_earlier=True):
+            yield "info", f"the run goes on as it was begun: {choice}"
     if before and before.plan.labels and before.plan.labels != plan.labels:
         yield (
             "info",
@@ -210,16 +220,50 @@ def _remarks(prepared: PreparedRun) -> Iterator[tuple[str, str]]:
         )
 
 
-def executor_of(request: RunRequest, plan: RunPlan, manifest: Manifest) -> Executor:
+def _as_before(plan: RunPlan, shown: RunPlan) -> Iterator[tuple[str, str]]:
+    """Level and text of which networks go on with the preprocessing of an earlier version."""
+    for spec, before in zip(plan.backbones, shown.backbones, strict=True):
+        usual = known_backbone(spec.key).preprocessing
+        if usual is None:
+            continue
+        now, then = (one.preprocessing(usual, plan.resize) for one in (spec, before))
+        parts = [
+            f"{name} {value}" for name, value in asdict(then).items() if value != getattr(now, name)
+        ]
+        if before.transform_input != spec.transform_input:
+            parts.append("no transform_input")
+        if parts:
+            yield (
+                "info",
+                f"{spec.name} goes on as its rows were made ({', '.join(parts)}), where a new run "
+                "shows it what torchvision publishes with its weights",
+            )
+
+
+_PICTURES = 8
+"""Images of which one will be readable: a network is tried on it when it is loaded."""
+
+
+def executor_of(
+    request: RunRequest, plan: RunPlan, manifest: Manifest, reader: RunReader
+) -> Executor:
     """The executor that a request asks for; nothing is started yet."""
     settings = request.settings
+    stored = reader.backbones()
+    begun = {
+        position: loaded.layer
+        for position, spec in enumerate(plan.backbones)
+        if (loaded := stored.get(spec.name)) is not None
+    }
     session = SessionSettings(
         plan=plan,
         root=str(manifest.root),
         batch_size=settings.batch_size,
         tuning=settings.tuning,
         hang_seconds=settings.hang_seconds,
+        pictures=manifest.images[:_PICTURES],
         allowed=request.allowed,
+        layers=begun,
     )
     if settings.ray is not None:
         from evaluator.execution.ray_executor import ray_executor

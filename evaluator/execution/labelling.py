@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from evaluator.classes import FolderClasses
 from evaluator.errors import UsageError
-from evaluator.execution.class_names import imagenet
-from evaluator.images import (
-    Manifest,
-    folder_of,
-    imagenet_wnids,
-    labels_by_class_name,
-    plain_name,
-)
+from evaluator.images import Manifest, folder_of
 from evaluator.plan import RunPlan
-from evaluator.records import ImageRef, LoadedBackbone
+from evaluator.records import ImageRef
 from evaluator.text import counted, printable
+
+LABELS = "labels: "
+"""What the sentence on the labels begins with."""
 
 _NAMED = 4
 """Most folders that are listed by name."""
@@ -28,74 +26,44 @@ class Labelling(NamedTuple):
     Attributes:
         labelled: images with a label.
         text: the counts in words.
-        partial: some images have a label and others have none, which is seldom meant.
+        doubtful: some images have a label and others have none, or something else is seldom meant.
     """
 
     labelled: int
     text: str
-    partial: bool
-
-
-def labels_of_ids(
-    images: Sequence[ImageRef], loaded: LoadedBackbone
-) -> list[tuple[int, int | None]]:
-    """Labels of the images in folders named by ImageNet ids, for one network.
-
-    Returns:
-        ``(image, class index)``: ImageNet's where the network has 1000 classes, else by the
-        network's class names; ``None`` where they do not name the folder.
-    """
-    wnids = imagenet_wnids()
-    folders = {image.id: folder for image in images if (folder := folder_of(image.path)) in wnids}
-    index = (
-        wnids if imagenet(loaded) else labels_by_class_name(set(folders.values()), loaded.classes)
-    )
-    return [(image, index.get(folder)) for image, folder in folders.items()]
-
-
-def labels_of_names(manifest: Manifest, loaded: LoadedBackbone) -> list[tuple[int, int | None]]:
-    """Labels of the images in folders that are not named by ImageNet ids, for one network.
-
-    Returns:
-        ``(image, class index)``, by the network's class names; ``None`` where they do not name the
-        folder.
-    """
-    unknown = {
-        image.id: folder
-        for image in manifest.images
-        if image.label is None and (folder := folder_of(image.path))
-    }
-    index = labels_by_class_name(set(unknown.values()), loaded.classes)
-    return [(image, index.get(folder)) for image, folder in unknown.items()]
+    doubtful: bool
 
 
 def labelling(
     images: Sequence[ImageRef],
     backbone: str,
     classes: Sequence[str],
+    found: FolderClasses,
     *,
-    from_file: bool,
-    by_ids: bool = True,
+    by_file: Collection[int] | None = None,
 ) -> Labelling:
     """Count the labels by their source, and name the folders that were read as classes.
 
     Args:
         images: with the labels as stored.
-        backbone: whose class names the folders were compared with.
+        backbone: whose classes the folders were compared with.
         classes: the class names; empty where the network has none.
-        from_file: whether the labels come from ``--labels``.
-        by_ids: whether folders named by ImageNet ids have ImageNet's labels.
+        found: which class each folder is.
+        by_file: the images that have their label from ``--labels``; ``None`` without it.
     """
     labelled = [image for image in images if image.label is not None]
     without = [image for image in images if image.label is None]
-    sources = _sources(labelled, backbone, classes, by_ids=by_ids)
-    if from_file:
-        sources = ["by the file of labels"]
-    text = f"labels: {len(labelled):,} of {counted(len(images), 'image')}"
-    text += f", {', '.join(sources)}" if labelled else ""
-    if without and not from_file:
-        text += f": {_without(without, backbone, named=bool(classes))}"
-    return Labelling(len(labelled), text, partial=bool(labelled) and bool(without))
+    text = f"{LABELS}{len(labelled):,} of {counted(len(images), 'image')}"
+    if labelled:
+        text += f", {', '.join(_sources(labelled, backbone, found, by_file))}"
+    if without and by_file is None:
+        text += f": {_without(without, backbone, classes, found)}"
+    remarks = [_one_class(found, classes)] if by_file is None else []
+    if by_file:
+        remarks.append(_contradicted(labelled, found, by_file))
+    remarks = [remark for remark in remarks if remark]
+    doubtful = bool(remarks) or (bool(labelled) and bool(without)) or bool(found.several)
+    return Labelling(len(labelled), " · ".join([text, *remarks]), doubtful)
 
 
 def no_labels() -> UsageError:
@@ -123,45 +91,101 @@ def check_target(plan: RunPlan, manifest: Manifest) -> None:
 
 
 def _sources(
-    labelled: Sequence[ImageRef], backbone: str, classes: Sequence[str], *, by_ids: bool
+    labelled: Sequence[ImageRef],
+    backbone: str,
+    found: FolderClasses,
+    by_file: Collection[int] | None,
 ) -> list[str]:
-    """Return how many labels come from ids, from class names and from the order of the folders."""
-    wnids = imagenet_wnids() if by_ids else {}
-    names = set(map(plain_name, classes))
-    by_id, by_name, by_order = [], [], []
+    """Return how many labels come from a file, ids, class names, numbers or the folders' order."""
+    of: dict[str, list[str]] = defaultdict(list)
     for image in labelled:
         folder = folder_of(image.path)
-        if folder in wnids:
-            by_id.append(folder)
-        elif plain_name(folder) in names:
-            by_name.append(folder)
+        if by_file is not None and image.id in by_file:
+            source = "file"
+        elif found.index.get(folder) == image.label:
+            source = found.source[folder]
         else:
-            by_order.append(folder)
-    sources = [f"{len(by_id):,} by the ImageNet ids of their folders"] if by_id else []
-    if by_name:
-        named = _folders(list(dict.fromkeys(by_name)))
-        sources.append(f"{len(by_name):,} by the class names of {backbone} ({named})")
-    if by_order:
-        sources.append(
-            f"{len(by_order):,} by the order of the folders, as many as {backbone} has classes"
-        )
-    return sources
+            source = "file" if by_file is not None else "kept"
+        of[source].append(folder)
+    named = _folders(list(dict.fromkeys(of["name"])))
+    words = {
+        "file": "by the file of labels",
+        "id": "by the ImageNet ids of their folders",
+        "name": f"by the class names of {backbone} ({named})",
+        "number": f"by the numbers of their folders, {found.words}",
+        "order": f"by the order of the folders, as many as {backbone} has classes{found.words}",
+        "kept": "as this run has stored them",
+    }
+    if set(filter(of.get, of)) == {"file"}:
+        return [words["file"]]
+    return [f"{len(of[source]):,} {text}" for source, text in words.items() if of[source]]
 
 
-def _without(images: Sequence[ImageRef], backbone: str, *, named: bool) -> str:
+def _one_class(found: FolderClasses, classes: Sequence[str]) -> str:
+    """Return that several folders are of one class, empty as a rule."""
+    folders: dict[int, list[str]] = defaultdict(list)
+    for folder, place in found.index.items():
+        folders[place].append(folder)
+    for place, names in folders.items():
+        if len(names) > 1:
+            name = f" {printable(classes[place], 40)}" if place < len(classes) else ""
+            return f"the {_folders(names)} are one class, {place}{name}"
+    return ""
+
+
+def _contradicted(
+    labelled: Sequence[ImageRef], found: FolderClasses, by_file: Collection[int]
+) -> str:
+    """Return that the file says another class than the folder, empty as a rule."""
+    other = [
+        image
+        for image in labelled
+        if image.id in by_file
+        and found.source.get(folder_of(image.path)) in ("id", "name")
+        and found.index[folder_of(image.path)] != image.label
+    ]
+    if not other:
+        return ""
+    first = other[0]
+    return (
+        f"the file counts where folders say another class, of {counted(len(other), 'image')} "
+        f"({printable(first.path, 60)}: {first.label} in the file, "
+        f"{found.index[folder_of(first.path)]} by its folder)"
+    )
+
+
+def _without(
+    images: Sequence[ImageRef], backbone: str, classes: Sequence[str], found: FolderClasses
+) -> str:
     """Return why these images have no label, what becomes of them, and what to do about it."""
     folders = list(dict.fromkeys(folder_of(image.path) for image in images))
     folders = [folder for folder in folders if folder]
     if not folders:
         return "a flat folder: --labels FILE.csv gives them"
     their = f"{'its' if len(folders) == 1 else 'their'} {counted(len(images), 'image')}"
-    if named:
-        verb = "is" if len(folders) == 1 else "are"
+    verb = "is" if len(folders) == 1 else "are"
+    several = next((folder for folder in folders if folder in found.several), None)
+    if several is not None:
+        of_several = [folder for folder in folders if folder in found.several]
+        many = " each" if len(of_several) > 1 else ""
+        why = f"the {_folders(of_several)} may{many} be several classes of {backbone} ("
+        why += f"{_classes(found.several[several], classes)})"
+        others = [folder for folder in folders if folder not in found.several]
+        if others:
+            why += f", the {_folders(others)} {'is' if len(others) == 1 else 'are'} none"
+    elif found.words and not found.index:
+        why = f"the {_folders(folders)} {verb} {found.words}"
+    elif classes:
         why = f"the {_folders(folders)} {verb} no class of {backbone}"
     else:
         why = f"{backbone} has no class names to compare the {_folders(folders)} with"
     are = "is" if len(images) == 1 else "are"
     return f"{why}, {their} {are} measured without a label (--labels FILE.csv gives labels)"
+
+
+def _classes(places: Sequence[int], classes: Sequence[str]) -> str:
+    shown = ", ".join(f"{place} {printable(classes[place], 40)}" for place in places[:_NAMED])
+    return f"{shown}, …" if len(places) > _NAMED else shown
 
 
 def _folders(folders: Sequence[str]) -> str:

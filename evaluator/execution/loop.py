@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
-from evaluator.errors import RunFailed
+from evaluator.errors import RunFailed, UnstableAnswer
 from evaluator.execution.backbone_registration import BackboneRegistration
 from evaluator.execution.bisection import Bisection
-from evaluator.execution.checking import failed
+from evaluator.execution.checking import failed, pairs_of
+from evaluator.execution.data_folder import DataFolder
 from evaluator.execution.early_end import EarlyEnd
 from evaluator.execution.failure_count import FailureCount
 from evaluator.execution.interim_looks import Looks
@@ -91,8 +93,16 @@ class Loop:
             cuda=cuda,
         )
         self._bisection = Bisection(self._schedule.requeue)
+        self._data = DataFolder(
+            manifest.root,
+            manifest.images,
+            reader,
+            journal,
+            settings.retry_seconds,
+            truth=Path(plan.truth) if plan.truth else None,
+        )
         self._failures = FailureCount(
-            settings.failure_limit, reader, f"camtui errors {run_reference}"
+            settings.failure_limit, plan, reader, f"camtui errors {run_reference}"
         )
         self._startup_failures = StartupFailures(self._logs_hint)
         self._timeouts = UnitTimeouts(self._schedule.stages, settings.hang_seconds, cuda=cuda)
@@ -124,9 +134,11 @@ class Loop:
         self._journal.retry(lambda: self._journal.writer.set_stages(stages))
         if not self._registration.outstanding:
             self._begin()
+            self._failures.check_values()
             return
         self._executor.start()
         while not self._is_over():
+            self._data.look_again()
             self._hand_out()
             for event in self._executor.poll(POLL_SECONDS):
                 self._handle(event)
@@ -149,7 +161,19 @@ class Loop:
             return not self._schedule.in_flight
         if self._registration.outstanding or self._schedule.busy:
             return False
-        return all(map(self._schedule.ended, self._schedule.stages))
+        return all(map(self._schedule.ended, self._schedule.stages)) and not self._try_again()
+
+    def _try_again(self) -> bool:
+        """Forget the failures for want of a file that is there now; whether there are any.
+
+        Asked when all is done and nothing is in flight.
+        """
+        pairs = [pair for unit in self._data.readable_again() for pair in pairs_of(unit)]
+        if pairs:
+            self._journal.retry(lambda: self._journal.writer.rows.forget_failures_of(pairs))
+            self._failures.reload()
+            self._schedule.reopen()
+        return bool(pairs)
 
     def _conclude(self) -> None:
         """Raise what keeps a run that has ended by itself from being complete."""
@@ -163,7 +187,9 @@ class Loop:
 
     def _hand_out(self) -> None:
         """Submit units while a worker has room for one."""
-        if self._stop.gracefully or self._failures.exceeded or self._journal.paused:
+        if self._stop.gracefully or self._failures.exceeded:
+            return
+        if self._journal.paused or self._data.trouble:
             return
         while self._executor.capacity() > 0:  # a worker may prove dead when it is handed a unit
             unit = self._next_unit()
@@ -208,10 +234,14 @@ class Loop:
         for note in event.result.notes:
             self._journal.event("warning", f"worker {event.worker}: {note}")
         self._timeouts.measure(event.result)
-        self._store(unit, event.result)
+        result, again = self._data.sift(unit, event.result)
+        if again is not None:
+            self._schedule.requeue([again])
+        if again is None or len(again.images) < len(unit.images):
+            self._store(unit, result, images=len(unit.images) - len(again.images if again else ()))
 
-    def _store(self, unit: Unit, result: UnitResult) -> None:
-        images = len(unit.images) if result.seconds else 0
+    def _store(self, unit: Unit, result: UnitResult, images: int) -> None:
+        images = images if result.seconds else 0
         self._journal.deliver(result, stage=unit.stage, images=images)
         self._failures.add(result)
         self._progress.begin_stage(unit.stage)
@@ -222,7 +252,9 @@ class Loop:
             hint = event.hint or self._logs_hint
             raise RunFailed(f"worker {event.worker} cannot start: {event.message}", hint)
         unit = self._schedule.finish(event.unit)
-        if unit is not None and event.loading:
+        if unit is not None and event.loading and self._data.is_gone():
+            self._retry(unit)  # what it is built from may be there too
+        elif unit is not None and (event.loading or event.kind == UnstableAnswer.kind):
             self._registration.leave_out(unit.backbone, event, under_way=self._handed_off)
         elif unit is not None:
             self._unit_failed(unit, event.kind, event.message, certain=not event.fatal)
@@ -259,10 +291,10 @@ class Loop:
 
     def _unit_failed(self, unit: Unit, reason: str, detail: str, *, certain: bool = False) -> None:
         """Try a unit again, whole or in halves; store the failure of one that cannot be halved."""
-        if not unit.images:
+        if not unit.images or self._data.is_gone():
             self._retry(unit)
         elif not self._bisection.narrow(unit, certain=certain):
-            self._store(unit, failed(unit, reason, detail))
+            self._store(unit, failed(unit, reason, detail), images=0)
             self._journal.event(
                 "error", f"image {unit.images[0].id}, {unit.methods[0]}: {reason} ({detail})"
             )

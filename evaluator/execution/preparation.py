@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import sqlite3
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from evaluator.errors import CodeNotAllowed, Mismatch, StoreError
 from evaluator.execution.request import RunRequest
 from evaluator.images import Manifest, planned_images
+from evaluator.label_file import Listing
 from evaluator.plan import RunPlan
-from evaluator.plan_changes import extended
+from evaluator.plan_changes import as_begun, extended
 from evaluator.records import RunInfo
-from evaluator.store.reader import RunReader
+from evaluator.store.reader import LABELS, RunReader
 from evaluator.text import printable
 from evaluator.truth.folder import planned_truth
 
@@ -29,10 +31,16 @@ _TRUTH = "truth"
 
 
 class StoredRun(NamedTuple):
-    """A run as it was before the request."""
+    """A run as it was before the request.
+
+    Attributes:
+        begun_earlier: by a version whose words meant other formulas.
+    """
 
     plan: RunPlan
     info: RunInfo
+    listing: Listing
+    begun_earlier: bool
 
 
 class PreparedRun(NamedTuple):
@@ -56,18 +64,25 @@ def prepare(writer: RunWriter, request: RunRequest) -> PreparedRun:
     before = _stored_run(request.db)
     plan = request.plan
     if before is not None:
+        if plan and before.begun_earlier:
+            plan = as_begun(before.plan, plan)
         plan = extended(before.plan, plan) if plan else before.plan
     if plan is None:
         raise StoreError(f"{printable(request.db)} holds no run yet", "camtui run starts one")
     _refuse_code(plan, request)
-    manifest = planned_images(plan)
+    manifest = planned_images(plan, before.listing if before else None)
     versions = {
         **_truth_identity(plan, before),
+        **_label_identity(manifest),
         "camtui": version("camtui"),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
     }
-    writer.begin(request.name, plan, manifest, versions=versions, retry_failed=request.retry_failed)
+    stored = manifest
+    if before and plan.labels is None:  # the labels by folders are the loaded networks' to give
+        unlabelled = tuple(image._replace(label=None) for image in manifest.images)
+        stored = replace(manifest, images=unlabelled)
+    writer.begin(request.name, plan, stored, versions=versions, retry_failed=request.retry_failed)
     return PreparedRun(plan, manifest, before)
 
 
@@ -82,7 +97,7 @@ def _stored_run(database: Path) -> StoredRun | None:
             info = reader.info()
         except StoreError:
             return None  # a driver died between making the file and storing the run
-        return StoredRun(reader.plan(), info)
+        return StoredRun(reader.plan(), info, reader.listing(), reader.keeps_earlier_words())
 
 
 def _refuse_code(plan: RunPlan, request: RunRequest) -> None:
@@ -100,6 +115,12 @@ def _refuse_code(plan: RunPlan, request: RunRequest) -> None:
             )
 
 
+def _label_identity(manifest: Manifest) -> dict[str, str]:
+    """The hash of a file of labels that was found without fault, ``{"labels": …}``; else none."""
+    file = manifest.label_file
+    return {LABELS: file.sha256} if file and not file.faults else {}
+
+
 def _truth_identity(plan: RunPlan, before: StoredRun | None) -> dict[str, str]:
     """The hash of the plan's truth as it is recorded, ``{"truth": …}``; none without a truth.
 
@@ -113,6 +134,8 @@ def _truth_identity(plan: RunPlan, before: StoredRun | None) -> dict[str, str]:
     stored = (
         before.info.versions.get(_TRUTH, identity) if before and before.plan.truth else identity
     )
+    if stored != identity and stored == truths.sha256(hidden=True):
+        return {_TRUTH: stored}  # of an earlier version, which had hidden files in it
     if stored != identity:
         raise Mismatch(
             f"the truth in {printable(plan.truth)} is not that which the run was measured with",

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from evaluator.execution.stored_answers import AnswerComparison
 from evaluator.execution.worker import as_event, evaluated, open_session
 from evaluator.interfaces import Done, Error, Figures, Ready, Session, SessionSettings
 from evaluator.records import ImageRef, Unit
@@ -23,7 +24,7 @@ from evaluator.text import printable
 CONCURRENT = "concurrent"
 """The concurrency group of the calls that do not wait for a computation."""
 
-_OF_THE_NODE = frozenset({"missing", "changed", "permission"})
+_OF_THE_NODE = frozenset({"missing", "changed", "permission", "io-error"})
 """Failures of an image that may be the node's: the data folder is not mounted, or another is."""
 
 
@@ -69,6 +70,7 @@ class RayWorker:
         self._sample = tuple(sample)
         self._session: Session | None = None
         self._position: int | None = None
+        self._comparison = AnswerComparison(settings.plan.precision)
 
     def place(self) -> Place:
         """Return the place of this process, and whether it sees the images."""
@@ -91,16 +93,17 @@ class RayWorker:
         except Exception as error:
             return as_event(error, self._worker, 0, loading=True)
 
-    def load(self, unit: int, position: int) -> Ready | Error:
-        """Load the backbone that a unit needs."""
+    def load(self, unit: Unit) -> Ready | Error:
+        """Load the backbone of a unit, which comes without its maps."""
         try:
             session = self._opened()
             self._position = None
-            loaded = session.load(position)
-            self._position = position
-            return Ready(self._worker, position, loaded, session.versions())
+            loaded = session.load(unit.backbone)
+            self._position = unit.backbone
+            other = self._comparison.compare(unit, session)
+            return Ready(self._worker, unit.backbone, loaded, session.versions(), other)
         except Exception as error:
-            return as_event(error, self._worker, unit, loading=True)
+            return as_event(error, self._worker, unit.id, loading=True)
 
     def compute(self, unit: Unit) -> Done | Error:
         """Evaluate a unit of the loaded backbone; an error if this node cannot see the images."""
@@ -174,5 +177,5 @@ def sample_of(root: Path, images: Sequence[ImageRef], count: int = 8) -> list[Im
 
 
 def without_maps(unit: Unit) -> Unit:
-    """The unit without its stored maps, which ``prefetch`` does not need."""
+    """The unit without its stored maps, which ``load`` and ``prefetch`` do not need."""
     return replace(unit, maps={})

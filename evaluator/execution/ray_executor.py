@@ -221,7 +221,7 @@ class RayExecutor(SlotExecutor[RayWorkerSlot]):
             loaded: the backbone that will be loaded when the unit's turn comes.
         """
         if unit.backbone != loaded:
-            self._calls.call(worker, self._answered, "load", unit.id, unit.backbone)
+            self._calls.call(worker, self._answered, "load", without_maps(unit))
         if unit.images and len(worker.units) > 1:
             self._calls.call(worker, _ignore, "prefetch", without_maps(unit))
         self._calls.call(worker, self._answered, "compute", unit)

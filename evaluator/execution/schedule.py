@@ -10,7 +10,8 @@ from itertools import count
 from evaluator import catalog
 from evaluator.execution.stage_slices import StageSlice, round_by_round, stage_by_stage
 from evaluator.execution.stages import StagePlan
-from evaluator.records import ImageRef, StoredMap, Unit
+from evaluator.execution.stored_answers import StoredAnswers
+from evaluator.records import ImageRef, StoredAnswer, StoredMap, Unit
 from evaluator.store.reader import RunReader
 from evaluator.store.rows import StoredMaps
 
@@ -40,6 +41,7 @@ class Schedule:
             in_rounds: the run may end early: all stages keep pace with each other.
         """
         self._reader = reader
+        self._answers = StoredAnswers(reader)
         self._images = images
         self._dropped: Container[int] = ()
         self._ids = count(1)
@@ -48,6 +50,7 @@ class Schedule:
         self._left = Counter(slice_.stage for slice_ in self._slices)
         self._cuts: dict[StageSlice, Iterator[Unit]] = {}
         self._exhausted: set[StageSlice] = set()
+        self._skipped: set[int] = set()
         self.stages = {stage.id: stage for stage in stages}
         self.in_flight: dict[int, Unit] = {}
 
@@ -57,10 +60,19 @@ class Schedule:
 
     def skip_backbone(self, position: int) -> None:
         """Hand out nothing more of a backbone that cannot be loaded."""
+        self._skipped.add(position)
         for slice_ in self._slices:
             if self.stages[slice_.stage].backbone == position:
                 self._exhaust(slice_)
         self._requeued = deque(unit for unit in self._requeued if unit.backbone != position)
+
+    def reopen(self) -> None:
+        """Cut units anew from what the file lacks now; nothing may be in flight."""
+        self._exhausted.clear()
+        self._cuts.clear()
+        self._left = Counter(slice_.stage for slice_ in self._slices)
+        for position in self._skipped:
+            self.skip_backbone(position)
 
     def end_at(self, images: int) -> None:
         """End the run after so many images; units of later ones in flight are not waited for."""
@@ -107,9 +119,21 @@ class Schedule:
 
     def probe(self, position: int) -> Unit:
         """A unit without images, which loads the backbone and does nothing else."""
-        unit = Unit(id=next(self._ids), stage=0, backbone=position, cells=(), methods=(), images=())
+        unit = Unit(
+            id=next(self._ids),
+            stage=0,
+            backbone=position,
+            cells=(),
+            methods=(),
+            images=(),
+            answers=self._answers_of(position),
+        )
         self.in_flight[unit.id] = unit
         return unit
+
+    def _answers_of(self, position: int) -> tuple[StoredAnswer, ...]:
+        stages = [stage for stage in self.stages.values() if stage.backbone == position]
+        return self._answers.of(position, {cell for stage in stages for cell in stage.cells})
 
     def next_unit(
         self, loaded: set[int], takes: Callable[[Unit], bool] = lambda _: True
@@ -267,6 +291,7 @@ class Schedule:
             images=tuple(images),
             metrics=tuple(filter(None, metrics)),
             maps=needed,
+            answers=self._answers_of(stage.backbone),
         )
 
 

@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from evaluator.errors import CamtuiError, is_out_of_memory, loses_device
 from evaluator.execution.checking import checked
 from evaluator.execution.run_log import LOGGER
+from evaluator.execution.stored_answers import AnswerComparison
 from evaluator.interfaces import (
     Done,
     Error,
@@ -59,22 +60,29 @@ def worker_main(
     threading.Thread(target=_receive, args=(connection, inbox, session), daemon=True).start()
     threading.Thread(target=_report_figures, args=(outbox, worker, session), daemon=True).start()
     position: int | None = None
+    comparison = AnswerComparison(settings.plan.precision)
     while True:
         unit = inbox.get()
-        position = _serve(unit, position, session, outbox, worker)
+        position = _serve(unit, position, session, outbox, worker, comparison)
 
 
 def _serve(
-    unit: Unit, position: int | None, session: Session, outbox: _Outbox, worker: int
+    unit: Unit,
+    position: int | None,
+    session: Session,
+    outbox: _Outbox,
+    worker: int,
+    comparison: AnswerComparison,
 ) -> int | None:
     """Compute one unit; returns the backbone that is loaded afterwards."""
     if unit.backbone != position:
         with _errors_reported(outbox, worker, unit.id, loading=True) as ok:
             loaded = session.load(unit.backbone)
             versions = session.versions()
+            other = comparison.compare(unit, session)
         if not ok:
             return None
-        outbox.send(Ready(worker, unit.backbone, loaded, versions))
+        outbox.send(Ready(worker, unit.backbone, loaded, versions, other))
     outbox.send(Started(worker, unit.id))
     with _errors_reported(outbox, worker, unit.id):
         outbox.send(Done(worker, unit.id, evaluated(unit, session)))

@@ -41,7 +41,9 @@ from evaluator.measuring.trial import (
 from evaluator.measuring.verdicts import Verdict, equal
 from evaluator.methods.base import FixedMap, Method
 from evaluator.metrics.base import Explained, Metric
+from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.network import Network
+from evaluator.networks.numerics import disable_tf32
 from evaluator.records import StoredMap
 from evaluator.references import as_reference
 from evaluator.user_code import error_text
@@ -73,6 +75,20 @@ def verdicts_of_method(method: Method) -> Iterator[Verdict]:
 
 
 def _guarded(subject: object, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
+    """Yield the verdicts, and at last whether torch's state was kept; it is put back meanwhile."""
+    disable_tf32()  # what a network sets when it is built is nobody's change
+    tried, changed = _tried(subject, verdicts), ""
+    while True:
+        with ForeignCode(alone=False) as code:
+            verdict = next(tried, None)
+        changed = changed or code.changed
+        if verdict is None:
+            break
+        yield verdict
+    yield Verdict("keeps torch's state", not changed, f"{changed or 'nothing'} changed")
+
+
+def _tried(subject: object, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
     """Yield the verdicts; an exception of the subject is one too, and the last."""
     try:
         yield from verdicts
@@ -360,7 +376,8 @@ def _admitted(asked: dict[str, Any]) -> tuple[str, str]:
     """Import the code of a request; return its axis and spec."""
     reference = as_reference(asked["reference"])
     user_code.allow({reference.text: asked["sha256"]})
-    found = user_code.load(reference)
+    with ForeignCode(alone=False):
+        found = user_code.load(reference)
     if isinstance(found, Metric):
         return "metric", user_code_checks.import_metric(reference).key
     if not isinstance(found, type) and callable(found):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
 from itertools import groupby
+from math import exp
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import conv2d
 from torchvision.transforms.functional import gaussian_blur
 
 from evaluator.catalog import formula as formula_of
+from evaluator.measuring.method_calls import call_metric
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
 from evaluator.metrics.curves import Frame, area_under_curve, inner_steps
 from evaluator.networks.network import Network
@@ -38,7 +42,8 @@ class CurveTracer:
     """Traces curves through one network.
 
     Args:
-        steps: S, the number of equal steps; ``insertion_start``: ``zero`` or ``blur``.
+        steps: S, the number of equal steps.
+        insertion_start: ``zero``, ``blur`` or ``blur-torchvision``, see ``blurred``.
     """
 
     def __init__(self, network: Network, *, steps: int, insertion_start: str) -> None:
@@ -95,8 +100,8 @@ class CurveTracer:
     def _curves(self, metric: str, images: Tensor, maps: _Distinct) -> Tensor:
         """``[P, S + 1]``, float64."""
         formula = formula_of(metric)
-        if metric == "insertion" and self._insertion_start == "blur":
-            start = gaussian_blur(images, [11, 11], [5.0, 5.0])
+        if metric == "insertion" and self._insertion_start != "zero":
+            start = blurred(images, self._insertion_start)
             logits = self._network.observe(len(start), lambda first, last: start[first:last]).logits
             empty = self._network.confidence(
                 logits[to_device(torch.tensor(maps.images), logits.device)], maps.targets
@@ -104,8 +109,8 @@ class CurveTracer:
         else:
             start = images.new_zeros(1, 1, 1, 1).expand(len(images), -1, -1, -1)
             empty = self._network.baseline_confidence()[maps.targets]
-        inner = self._inner(formula.frame, images, start, maps)
-        first, last = formula.ends(maps.whole, empty)
+        inner = self._inner(partial(call_metric, metric, formula.frame), images, start, maps)
+        first, last = call_metric(metric, formula.ends, maps.whole, empty)
         return torch.cat([first[:, None], inner, last[:, None]], 1)
 
     def _inner(self, frame: Frame, images: Tensor, start: Tensor, maps: _Distinct) -> Tensor:
@@ -137,6 +142,44 @@ class CurveTracer:
                 part.logits, targets[part.start : part.stop]
             )
         return values.view(len(maps.images), count)
+
+
+_SIDE, _SIGMA, _RADIUS = 11, 5.0, 20
+"""Of the blur in pixels: side of the kernel, and the Gaussian's standard deviation; RISE's Gaussian
+is cut at four of these.
+"""
+
+
+def blurred(images: Tensor, start: str) -> Tensor:
+    """Blur images, ``[n, channels, H, W]``, normalised: the state that insertion starts from.
+
+    Args:
+        start: ``blur``: as RISE does (Petsiuk et al., BMVC 2018; ``rise_kernel``), with zeros
+            beyond the border. ``blur-torchvision``: ``gaussian_blur`` with 11 × 11 pixels and
+            sigma 5, the image mirrored at the border, as earlier versions of camtui did.
+    """
+    if start == "blur-torchvision":
+        return gaussian_blur(images, [_SIDE, _SIDE], [_SIGMA, _SIGMA])  # type: ignore[no-any-return]  # torchvision's tensors are Any
+    row = torch.tensor(rise_kernel(), dtype=images.dtype, device=images.device)
+    channels = images.shape[1]
+    kernel = torch.outer(row, row).expand(channels, 1, _SIDE, _SIDE)
+    return conv2d(images, kernel, padding=_SIDE // 2, groups=channels)
+
+
+@cache
+def rise_kernel() -> tuple[float, ...]:
+    """One row of RISE's kernel, which is its outer product with itself; sums to 1.
+
+    RISE filters a single 1 in an 11 × 11 image with sigma 5. What the Gaussian has beyond the
+    image's border is mirrored into it, so that the kernel is nearly flat: 0.0077 in a corner,
+    0.0088 in the middle.
+    """
+    weights = [exp(-(place**2) / (2 * _SIGMA**2)) for place in range(-_RADIUS, _RADIUS + 1)]
+    row = [0.0] * _SIDE
+    for distance, weight in zip(range(-_RADIUS, _RADIUS + 1), weights, strict=True):
+        place = (_SIDE // 2 + distance) % (2 * _SIDE)
+        row[min(place, 2 * _SIDE - 1 - place)] += weight / sum(weights)
+    return tuple(row)
 
 
 def _kind(one: MapOfImage) -> str:

@@ -130,7 +130,10 @@ def check(device: torch.device, precision: Precision) -> DeviceCheck:
 
 def _rows(device: torch.device, precision: Precision) -> tuple[dict[str, Scores], float]:
     network = Network(
-        load_backbone(_BACKBONE), device=device, precision=precision, batch_size=_IMAGES
+        load_backbone(_BACKBONE, device=device),
+        device=device,
+        precision=precision,
+        batch_size=_IMAGES,
     )
     images = _images(network.side).to(device)
     begun = time.perf_counter()

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, interpolate
 
 NOISE = 0.01
-"""Standard deviation of what is added to imputed pixels, in normalised space."""
+"""Standard deviation of what is added to imputed pixels, of pixels in [0, 1]."""
 
 _WEIGHTS = ((1 / 12, 1 / 6, 1 / 12), (1 / 6, 0.0, 1 / 6), (1 / 12, 1 / 6, 1 / 12))
 _ALL, _FROM_SECOND, _TO_LAST_BUT_ONE = slice(None), slice(1, None), slice(None, -1)

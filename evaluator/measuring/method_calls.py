@@ -1,6 +1,7 @@
-"""Calls of methods that may go wrong: exceptions, timeouts, wrong shapes, overwritten tensors.
+"""Calls of methods and metrics that may go wrong, and whose fault it is.
 
-A fault costs the method's own rows, no others.
+Exceptions, timeouts, wrong shapes, overwritten tensors, torch's state left changed: a fault costs
+the method's own rows, no others.
 """
 
 from __future__ import annotations
@@ -19,15 +20,22 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from evaluator.catalog import formula
+from evaluator.catalog import method as method_of
 from evaluator.errors import CamtuiError, is_out_of_memory, loses_device
 from evaluator.methods import all_methods
 from evaluator.methods.base import FixedMap, Method
+from evaluator.metrics import all_metrics
+from evaluator.networks.global_state import ForeignCode
 from evaluator.user_code import error_text
 
 T = TypeVar("T")
 
 MAX_TIMEOUTS = 2
 """Number of timeouts of a method in one session after which it is not called again."""
+
+
+GLOBAL_STATE = "global-state"
+"""Reason of a fault: torch's state of the process was left otherwise than it was."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +66,56 @@ def is_formula_error(error: Exception) -> bool:
     return not (isinstance(error, CamtuiError) or is_out_of_memory(error) or loses_device(error))
 
 
-def metric_error_text(key: str, error: Exception) -> str:
+def is_own(method: Method) -> bool:
+    """Tell whether a method is one of camtui's."""
+    return type(method) in all_methods().values()
+
+
+def made_method(spec: str) -> Method:
+    """Make a method by its spec; what its class does to torch's state meanwhile is undone."""
+    if spec.partition(":")[0] in all_methods():
+        return method_of(spec)
+    with ForeignCode():
+        return method_of(spec)
+
+
+def call_method(method: Method, compute: Callable[[], T]) -> T:
+    """Return the value of ``compute``, which calls the method.
+
+    Raises:
+        MethodFault: it has left torch's state of the process otherwise; that is put back.
+    """
+    if is_own(method):
+        return compute()
+    with ForeignCode() as code:
+        value = compute()
+    if code.changed:
+        raise MethodFault(Fault(GLOBAL_STATE, f"{_location(method)} changes {code.changed}"))
+    return value
+
+
+def call_metric(key: str, function: Callable[..., T], *values: Any) -> T:
+    """Call a function of a metric's formula; somebody else's gets tensors of its own.
+
+    Raises:
+        MethodFault: it has left torch's state of the process otherwise; that is put back.
+    """
+    if key in all_metrics():
+        return function(*values)
+    own = [one.clone() if isinstance(one, Tensor) else one for one in values]
+    with ForeignCode() as code:
+        value = function(*own)
+    if code.changed:
+        raise MethodFault(Fault(GLOBAL_STATE, f"{_line_of(function)} changes {code.changed}"))
+    return value
+
+
+def metric_fault(key: str, error: Exception) -> Fault:
     """Describe an exception of a metric's formula: ``mymetric.py:12: ValueError: …``."""
-    return error_text(error, Path(formula(key).__file__ or "/").parent)
+    if isinstance(error, MethodFault) and error.fault.reason == GLOBAL_STATE:
+        return error.fault
+    told = error_text(error, Path(formula(key).__file__ or "/").parent)
+    return Fault("metric-raised", told, by_image=True)
 
 
 class _MethodTimeout(BaseException):
@@ -95,8 +150,7 @@ class Guard:
             told = f"took longer than {self._seconds:g} s before, and is not tried again"
             raise MethodFault(Fault("hangs", f"{_location(method)} {told}"))
         try:
-            with self._watchdog(method):
-                return compute()
+            return call_method(method, lambda: self._watched(method, compute))
         except _MethodTimeout as error:
             self._timeouts[method.name] += 1
             where = _error_text_of(method, error).partition(" _MethodTimeout")[0].rstrip(":")
@@ -112,11 +166,15 @@ class Guard:
                 Fault("method-raised", _error_text_of(method, error), by_image=True)
             ) from error
 
+    def _watched(self, method: Method, compute: Callable[[], T]) -> T:
+        with self._watchdog(method):
+            return compute()
+
     @contextmanager
     def _watchdog(self, method: Method) -> Iterator[None]:
         """Interrupt a method without progress; outside the main thread only the driver does."""
         main = threading.current_thread() is threading.main_thread()
-        if not self._seconds or not main or type(method) in all_methods().values():
+        if not self._seconds or not main or is_own(method):
             yield
             return
         seen = self._forwards()
@@ -179,9 +237,16 @@ def _formula(method: Method) -> Callable[..., Any]:
 
 def _location(method: Method) -> str:
     """Name a method's formula and its line: ``mycam.py:12: MyCAM.combine``."""
-    code = inspect.unwrap(_formula(method)).__code__
-    file, name = Path(code.co_filename).name, type(method).__name__
-    return f"{file}:{code.co_firstlineno}: {name}.{code.co_name}"
+    place, _, name = _line_of(_formula(method)).rpartition(" ")
+    return f"{place} {type(method).__name__}.{name}"
+
+
+def _line_of(function: Callable[..., Any]) -> str:
+    """Name a function and its line: ``mymetric.py:12: measure``."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:  # an object that can be called
+        return f"{type(function).__module__}: {type(function).__name__}"
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}: {code.co_name}"
 
 
 def _error_text_of(method: Method, error: BaseException) -> str:

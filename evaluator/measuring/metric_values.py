@@ -10,6 +10,7 @@ from torch import Tensor
 
 from evaluator.catalog import formula as formula_of
 from evaluator.catalog import metric as metric_of
+from evaluator.measuring.method_calls import call_metric
 from evaluator.measuring.probing import MapProbe, ProbedImages
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
 from evaluator.metrics.base import PROTOCOL, Explained, MetricSettings
@@ -53,7 +54,8 @@ def measured(
             probe=MapProbe(probed, mine) if probed else None,
             settings=settings,
         )
-        found.append(formula.measure(explained).to(explained.clean).expand_as(explained.clean))
+        values = call_metric(metric, formula.measure, explained)
+        found.append(values.to(explained.clean).expand_as(explained.clean))
         order += places
     numbers = torch.cat(found).cpu().tolist() if found else []
     value_at: dict[int, float] = dict(zip(order, numbers, strict=True))

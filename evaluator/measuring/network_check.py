@@ -45,7 +45,7 @@ def checked(plan: RunPlan, device: torch.device, image: str | None) -> dict[str,
         CamtuiError: it cannot be loaded, or the image cannot be read.
     """
     network = Network(
-        load_backbone(plan.backbones[0], plan.resize),
+        load_backbone(plan.backbones[0], plan.resize, device=device),
         device=device,
         precision="fp32",
         batch_size=BATCH,

@@ -55,7 +55,7 @@ def generator(key: bytes, name: str, step: int) -> torch.Generator:
 
 def noise_field(key: bytes, name: str, step: int, shape: tuple[int, ...]) -> Tensor:
     """Standard normal noise of one image, on the CPU."""
-    return torch.randn(shape, generator=generator(key, name, step))
+    return torch.randn(shape, generator=generator(key, name, step), dtype=torch.float32)
 
 
 class Noise:
@@ -132,7 +132,9 @@ class NoiseAhead(Noise):
                 self._begun[wanted] = self._begin(wanted)
 
     def _begin(self, wanted: Field) -> _Begun:
-        begun = _Begun(torch.empty(len(wanted.keys), *wanted.shape, pin_memory=True))
+        begun = _Begun(
+            torch.empty(len(wanted.keys), *wanted.shape, dtype=torch.float32, pin_memory=True)
+        )
         for place, key in enumerate(wanted.keys):
             begun.drawn.append(self._threads.submit(_draw, begun.values[place], key, wanted))
         return begun

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evaluator.catalog import metric as metric_of
 from evaluator.errors import TruthUnusable
-from evaluator.measuring.method_calls import is_formula_error, metric_error_text
+from evaluator.measuring.method_calls import Fault, is_formula_error, metric_fault
 from evaluator.measuring.metric_values import measured
 from evaluator.measuring.pipeline import Pipeline
 from evaluator.measuring.probing import ProbedImages
@@ -50,7 +50,7 @@ class OptionalMetrics:
         self._pipeline = pipeline
         self._plan = plan
         self._truths = truths
-        self._squares: dict[tuple[int, int], Tensor | TruthUnusable] = {}
+        self._squares: dict[tuple[int, int], Tensor] = {}
 
     def from_images(self, unit: Unit, refs: Sequence[ImageRef], images: Tensor) -> Iterator[Answer]:
         """Compute the metrics that ask the network again.
@@ -64,7 +64,11 @@ class OptionalMetrics:
         ]
         if metrics:
             probed = ProbedImages(
-                self._network, self._pipeline, images, noise_keys(self._plan, refs)
+                self._network,
+                self._pipeline,
+                images,
+                noise_keys(self._plan, refs),
+                road_noise=self._plan.road_noise,
             )
             for metric in metrics:
                 yield from self._answers(metric, _asked(unit, refs), probed=probed)
@@ -100,7 +104,8 @@ class OptionalMetrics:
         except Exception as error:
             if not is_formula_error(error):
                 raise
-            yield from self._without_fault(metric, asked, truths, probed, error)
+            fault = metric_fault(metric, error)
+            yield from self._without_fault(metric, asked, truths, probed, fault)
             return
         for one, value in zip(asked, values, strict=True):
             yield Measurement(one.cell, one.ref.id, metric, value)
@@ -111,17 +116,12 @@ class OptionalMetrics:
         asked: Sequence[_Asked],
         truths: Sequence[Tensor],
         probed: ProbedImages | None,
-        error: Exception,
+        fault: Fault,
     ) -> Iterator[Answer]:
         """Try each image alone after a formula has raised; those on which it raises fail."""
-        if len(asked) == 1:
-            yield Failure(
-                asked[0].cell,
-                asked[0].ref.id,
-                metric,
-                "metric-raised",
-                metric_error_text(metric, error),
-            )
+        if len(asked) == 1 or not fault.by_image:
+            for one in asked:
+                yield Failure(one.cell, one.ref.id, metric, fault.reason, fault.detail)
             return
         for place, one in enumerate(asked):
             yield from self._answers(metric, [one], truths=truths[place : place + 1], probed=probed)
@@ -161,11 +161,14 @@ class OptionalMetrics:
         Those of the last images are kept for other cells and metrics.
         """
         key = (ref.id, target)
-        if key not in self._squares:
+        if key in self._squares:
+            return self._squares[key]
+        square = self._read_square(ref, target)
+        if isinstance(square, Tensor):  # a file that cannot be read may be there the next time
             while len(self._squares) >= _SQUARES_KEPT:
                 del self._squares[next(iter(self._squares))]
-            self._squares[key] = self._read_square(ref, target)
-        return self._squares[key]
+            self._squares[key] = square
+        return square
 
     def _read_square(self, ref: ImageRef, target: int) -> Tensor | TruthUnusable:
         if self._truths is None:

@@ -16,6 +16,7 @@ whose maps are equal by construction are one, and their rows are copied)::
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import isfinite
 from typing import NamedTuple
 
@@ -24,11 +25,17 @@ import torch
 from torch import Tensor
 
 from evaluator.measuring.maps import low_map
-from evaluator.measuring.method_calls import Fault, Guard, MethodFault, check_shape, check_untouched
+from evaluator.measuring.method_calls import (
+    Fault,
+    Guard,
+    MethodFault,
+    check_shape,
+    check_untouched,
+    is_own,
+)
 from evaluator.measuring.noise import Noise, on_explanation
 from evaluator.measuring.saliency import Saliency, masked
 from evaluator.measuring.views import BatchView
-from evaluator.methods import all_methods
 from evaluator.methods.base import FixedMap, Method
 from evaluator.metrics.adcc import adcc
 from evaluator.metrics.average_drop import average_drop
@@ -179,9 +186,16 @@ class Pipeline:
             self._noise,
         )
         distinct: dict[str, Method] = {}
-        for method in methods:
-            distinct.setdefault(method.map_identity(view.gap_linear), method)
+        identity_of: dict[str, str] = {}
         outcomes: dict[str, Scores | Fault] = {}
+        for method in methods:
+            try:
+                identity = self._guard.call(method, partial(method.map_identity, view.gap_linear))
+                distinct.setdefault(identity, method)
+            except MethodFault as error:
+                identity = f"fault of {method.name}"
+                outcomes[identity] = error.fault
+            identity_of[method.name] = identity
         maps: dict[str, _MethodMaps] = {}
         for identity, method in _own_last(distinct):
             try:
@@ -199,7 +213,7 @@ class Pipeline:
                 outcomes[identity] = error.fault
         scores = _to_host(list(columns.values()), [maps[identity] for identity in columns])
         outcomes.update(zip(columns, scores, strict=True))
-        return {method.name: outcomes[method.map_identity(view.gap_linear)] for method in methods}
+        return {method.name: outcomes[identity_of[method.name]] for method in methods}
 
     def saliency(self, method: Method, view: BatchView) -> tuple[Saliency, Tensor]:
         """Make the saliency maps ``U``, and tell which are degenerate, ``[B]`` bool."""
@@ -278,8 +292,7 @@ class Pipeline:
 
 def _own_last(distinct: Mapping[str, Method]) -> list[tuple[str, Method]]:
     """Sort camtui's own methods first: what another one overwrites they have read already."""
-    own = set(all_methods().values())
-    return sorted(distinct.items(), key=lambda item: type(item[1]) not in own)
+    return sorted(distinct.items(), key=lambda item: not is_own(item[1]))
 
 
 def _to_host(columns: Sequence[_RowColumns], maps: Sequence[_MethodMaps]) -> list[Scores]:

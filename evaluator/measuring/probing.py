@@ -9,13 +9,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from evaluator.catalog import method as method_of
 from evaluator.measuring.imputation import NOISE, impute
+from evaluator.measuring.method_calls import call_method, made_method
 from evaluator.measuring.noise import noise_field
 from evaluator.measuring.pipeline import Pipeline
 from evaluator.measuring.saliency import Saliency
 from evaluator.measuring.stored_maps import MapOfImage
 from evaluator.measuring.views import BatchView
+from evaluator.networks.global_state import in_own_settings
 from evaluator.networks.network import Network
 from evaluator.networks.transfer import to_device
 
@@ -30,12 +31,20 @@ class ProbedImages:
     Args:
         images: ``[N, channels, H, W]``, normalised; ``noise_keys``: one for each, see
             ``views.BatchView``.
+        road_noise: ``pixels`` or ``normalised``, see ``plan.RunPlan``.
     """
 
     def __init__(
-        self, network: Network, pipeline: Pipeline, images: Tensor, noise_keys: Sequence[bytes]
+        self,
+        network: Network,
+        pipeline: Pipeline,
+        images: Tensor,
+        noise_keys: Sequence[bytes],
+        *,
+        road_noise: str = "pixels",
     ) -> None:
         self.network = network
+        self._in_pixels = road_noise == "pixels"
         self.images = images
         self._pipeline = pipeline
         self._noise_keys = noise_keys
@@ -58,6 +67,16 @@ class ProbedImages:
         return self._noise[place, count]
 
     @cached_property
+    def noise_scale(self) -> Tensor:
+        """Standard deviation of the noise in each normalised channel, ``[channels, 1, 1]``.
+
+        Noise of 0.01 added to pixels in [0, 1] is ``0.01 / std`` once they are normalised.
+        """
+        std = torch.tensor(self.network.backbone.facts.preprocessing.std)[:, None, None]
+        scale = NOISE / std if self._in_pixels else torch.full_like(std, NOISE)
+        return to_device(scale, self.network.device)
+
+    @cached_property
     def _contrast_view(self) -> BatchView:
         """The clean pass with the least likely class as the target; shared by all methods."""
         observed = self.network.observe(
@@ -69,8 +88,8 @@ class ProbedImages:
 
     def contrast(self, method: str) -> Saliency:
         """The maps of one method for the least likely class, of all images."""
-        made_by = method_of(method)
-        identity = made_by.map_identity(self._contrast_view.gap_linear)
+        made_by, gap_linear = made_method(method), self._contrast_view.gap_linear
+        identity = call_method(made_by, lambda: made_by.map_identity(gap_linear))
         if identity not in self._contrasts:
             self._contrasts[identity] = self._pipeline.saliency(made_by, self._contrast_view)[0]
         return self._contrasts[identity]
@@ -95,6 +114,7 @@ class MapProbe:
         self._method = maps[0].method
         self._last: _Versions | None = None
 
+    @in_own_settings
     def without(self, missing: Tensor) -> Tensor:
         """Measure the confidence without some pixels, ``[B, M, H, W]`` bool → ``[B, M]``.
 
@@ -126,13 +146,13 @@ class MapProbe:
             places = [self._places[one] for one in fresh]
             holes = missing[fresh]
             noise = torch.stack([self._probed.noise(place, missing.shape[1]) for place in places])
-            parts.append(
-                impute(self._probed.images[places], holes) + NOISE * noise * holes[:, :, None]
-            )
+            filled = impute(self._probed.images[places], holes)
+            parts.append(filled + self._probed.noise_scale * noise * holes[:, :, None])
         versions = torch.cat(parts)
         self._last = _Versions(end - 1, versions[-1:])
         return versions
 
+    @in_own_settings
     def least_likely(self) -> Saliency:
         """Make the maps of the same method for the class with the smallest logit."""
         whole = self._probed.contrast(self._method)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,14 +13,15 @@ import torch
 import torchvision
 
 from evaluator.backbones import known_backbone
-from evaluator.catalog import method as method_of
-from evaluator.errors import RunFailed
+from evaluator.errors import RunFailed, UnstableAnswer
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.measuring.curve_tracing import CurveTracer
 from evaluator.measuring.image_loading import Decoded, Loader, Normaliser
+from evaluator.measuring.method_calls import call_method, made_method
 from evaluator.measuring.noise import NoiseAhead, fields_of
 from evaluator.measuring.optional_metrics import OptionalMetrics
 from evaluator.measuring.pipeline import Pipeline
+from evaluator.measuring.sentinel import Sentinel
 from evaluator.measuring.unit_results import (
     curves_of,
     needs_pixels,
@@ -26,14 +29,17 @@ from evaluator.measuring.unit_results import (
     rows_of,
     unreadable,
 )
+from evaluator.methods.base import Method
 from evaluator.networks.allocator import keep_freed_blocks
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.batch_size_search import RememberedSizes
 from evaluator.networks.device import device_figures, device_name
+from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.network import Arithmetic, Network
 from evaluator.plan import RunPlan
 from evaluator.records import (
     Failure,
+    ImageRef,
     LoadedBackbone,
     Measurement,
     Preprocessing,
@@ -51,8 +57,19 @@ def open_session(settings: SessionSettings) -> EvaluationSession:
     return EvaluationSession(settings)
 
 
+class _NoisyPasses(NamedTuple):
+    """What a method says of its noise on one backbone: identity of its maps, and its passes."""
+
+    identity: str
+    passes: Sequence[tuple[str, int]]
+
+
 class _Loaded(NamedTuple):
-    """One backbone on the device, with what computes its rows and optional metrics."""
+    """One backbone on the device, with what computes its rows and optional metrics.
+
+    Attributes:
+        noisy_passes: of each method, by its spec; empty where nothing is drawn ahead.
+    """
 
     position: int
     network: Network
@@ -60,6 +77,8 @@ class _Loaded(NamedTuple):
     tracer: CurveTracer
     optional_metrics: OptionalMetrics
     normalise: Normaliser
+    noisy_passes: dict[str, _NoisyPasses]
+    sentinel: Sentinel
 
 
 def _as_far_as_known(plan: RunPlan) -> dict[int, Preprocessing]:
@@ -72,6 +91,10 @@ def _as_far_as_known(plan: RunPlan) -> dict[int, Preprocessing]:
         for place, usual in known.items()
         if usual is not None
     }
+
+
+def _passes_of(method: Method, gap_linear: bool) -> _NoisyPasses:
+    return _NoisyPasses(method.map_identity(gap_linear), method.noisy_passes(gap_linear))
 
 
 class EvaluationSession:
@@ -90,9 +113,14 @@ class EvaluationSession:
         self._truths = planned_truth(settings.plan)
         self._wanted = _as_far_as_known(settings.plan)
         self._batch_sizes: dict[int, dict[Arithmetic, int]] = {}
+        self._notes: tuple[str, ...] = ()
+        self._unstable: dict[int, UnstableAnswer] = {}
         allow(settings.allowed)
         for code in settings.plan.code:
-            import_code(code)
+            with ForeignCode(alone=False) as imported:
+                import_code(code)
+            if imported.changed:
+                self._notes += (f"{code.key}: its import changes {imported.changed}: put back",)
         keep_freed_blocks()
         if settings.threads:
             torch.set_num_threads(settings.threads)
@@ -111,7 +139,13 @@ class EvaluationSession:
         """Load the plan's backbone at that position, replacing the one before."""
         if self._loaded is None or self._loaded.position != position:
             self._loaded = None
-            backbone = load_backbone(self._plan.backbones[position], self._plan.resize)
+            backbone = load_backbone(
+                self._plan.backbones[position],
+                self._plan.resize,
+                self._settings.layers.get(position),
+                device=self._device,
+                picture=self._picture,
+            )
             network = Network(
                 backbone,
                 device=self._device,
@@ -128,8 +162,26 @@ class EvaluationSession:
                 network, method_timeout=self._settings.hang_seconds / 2, noise=self._noise
             )
             optional_metrics = OptionalMetrics(network, pipeline, self._plan, self._truths)
-            self._loaded = _Loaded(position, network, pipeline, tracer, optional_metrics, normalise)
+            passes = self._noisy_passes(backbone.gap_linear) if self._noise is not None else {}
+            self._loaded = _Loaded(
+                position,
+                network,
+                pipeline,
+                tracer,
+                optional_metrics,
+                normalise,
+                passes,
+                Sentinel(network),
+            )
         return self._loaded.network.backbone.facts
+
+    def _picture(self, wanted: Preprocessing) -> torch.Tensor | None:
+        """The first image of the data set that can be read, ``[1, channels, H, W]``, normalised."""
+        for image in self._settings.pictures:
+            decoded = self._loader.collect([image], wanted)
+            if decoded.images:
+                return Normaliser(wanted, torch.device("cpu"))(decoded.pixels).contiguous()
+        return None
 
     def _choose_batch_sizes(self, position: int, network: Network) -> None:
         if position in self._batch_sizes:
@@ -158,18 +210,28 @@ class EvaluationSession:
             or loaded.position != unit.backbone
         ):
             return
-        gap_linear = loaded.network.backbone.gap_linear
-        distinct = {
-            method.map_identity(gap_linear): method for method in map(method_of, unit.methods)
-        }
-        passes = [one for method in distinct.values() for one in method.noisy_passes(gap_linear)]
+        known = [loaded.noisy_passes[one] for one in unit.methods if one in loaded.noisy_passes]
+        distinct = {one.identity: one.passes for one in known}
+        passes = [one for each in distinct.values() for one in each]
         shape = (wanted.channels, wanted.side, wanted.side)
         self._noise.expect(fields_of(passes, tuple(noise_keys(self._plan, unit.images)), shape))
+
+    def _noisy_passes(self, gap_linear: bool) -> dict[str, _NoisyPasses]:
+        """Ask every method; of one that goes wrong, noise is drawn when it is asked for."""
+        found = {}
+        for spec in self._plan.methods:
+            with suppress(Exception):
+                method = made_method(spec)
+                found[spec] = call_method(method, partial(_passes_of, method, gap_linear))
+        return found
 
     def evaluate(self, unit: Unit) -> UnitResult:
         """Compute the rows of a unit, or its optional metrics."""
         try:
             return self._evaluated(unit)
+        except UnstableAnswer as error:
+            self._unstable[unit.backbone] = error  # nothing more of it is computed here
+            raise
         finally:
             if self._noise is not None:
                 self._noise.forget(noise_keys(self._plan, unit.images))
@@ -180,6 +242,8 @@ class EvaluationSession:
                 f"backbone {unit.backbone} is not loaded",
                 "load it before a unit of it is evaluated",
             )
+        if unit.backbone in self._unstable:
+            raise self._unstable[unit.backbone]
         network, begun, forwards = (
             self._loaded.network,
             time.perf_counter(),
@@ -209,21 +273,42 @@ class EvaluationSession:
         )
         if not unit.metrics:
             if decoded is not None and images is not None:
-                yield from rows_of(unit, decoded.images, images, loaded.pipeline, self._plan)
+                found = list(rows_of(unit, decoded.images, images, loaded.pipeline, self._plan))
+                rows = [one for one in found if isinstance(one, Row)]
+                loaded.sentinel.check(decoded.images, images, rows)
+                yield from found
             return
         known: list[Measurement | Failure] = []
         if decoded is not None and images is not None:
             yield from curves_of(unit, decoded.images, images, loaded.tracer)
             known += loaded.optional_metrics.from_images(unit, decoded.images, images)
+            loaded.sentinel.check(decoded.images, images, ())
         yield from known
         yield from loaded.optional_metrics.from_rows(unit, known)
 
     def _shrunk(self, position: int, network: Network) -> tuple[str, ...]:
-        """Return notes on batches that were halved, once, and remember their sizes."""
-        notes, network.shrunk = tuple(network.shrunk), []
-        if notes:
+        """Return notes, once: also on batches that were halved, whose sizes are remembered."""
+        shrunk, network.shrunk = tuple(network.shrunk), []
+        if shrunk:
             self._batch_sizes[position] = dict(network.batch_sizes)
+        notes, self._notes = (*self._notes, *shrunk), ()
         return notes
+
+    def confidences(self, images: Sequence[ImageRef]) -> dict[int, Sequence[float]]:
+        """Confidence of the loaded backbone in every class, by id of each image that can be read.
+
+        One forward for each image, in measuring precision.
+        """
+        if self._loaded is None:
+            raise RunFailed("no backbone is loaded", "load one before it is asked")
+        network, normalise = self._loaded.network, self._loaded.normalise
+        decoded = self._loader.collect(images, network.backbone.facts.preprocessing)
+        if not decoded.images:
+            return {}
+        pixels = normalise(decoded.pixels)
+        seen = network.observe(len(pixels), lambda start, stop: pixels[start:stop])
+        scores = network.scores(seen.logits).tolist()
+        return {image.id: row for image, row in zip(decoded.images, scores, strict=True)}
 
     def figures(self) -> DeviceFigures:
         """Utilisation and memory now."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from evaluator.catalog import method as method_of
+from evaluator.measuring.method_calls import call_method, made_method
 from evaluator.measuring.saliency import Saliency
 from evaluator.methods.base import FixedMap
 from evaluator.networks.network import Network
@@ -34,9 +34,11 @@ class MapOfImage(NamedTuple):
 
 def saliency_of(maps: Sequence[MapOfImage], network: Network) -> Saliency:
     """Make ``U`` of stored maps of one method on one network; a fixed map is one for all images."""
-    made_by = method_of(maps[0].method)
+    made_by = made_method(maps[0].method)
     if isinstance(made_by, FixedMap):
-        low = torch.tensor([made_by.fixed_map(network.side, network.side)])
+        side = network.side
+        rows = call_method(made_by, lambda: made_by.fixed_map(side, side))
+        low = torch.tensor([rows], dtype=torch.float32)
     else:
         facts = network.backbone.facts
         values = bytearray(b"".join(one.stored.values or b"" for one in maps))

@@ -65,7 +65,9 @@ def measure(key: str, device: torch.device, precision: Precision) -> Throughput:
         CamtuiError: there is no such backbone.
     """
     network = Network(
-        load_backbone(BackboneSpec(key, "random:0")), device=device, precision=precision
+        load_backbone(BackboneSpec(key, "random:0"), device=device),
+        device=device,
+        precision=precision,
     )
     for channel_scoring in (False, True):
         network.batch_sizes[network.arithmetic(channel_scoring=channel_scoring)] = find_size(

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from evaluator.catalog import method as method_of
 from evaluator.catalog import metric as metric_of
 from evaluator.measuring.curve_tracing import CurveTracer, curve_area, curve_bytes
 from evaluator.measuring.image_loading import Decoded
-from evaluator.measuring.method_calls import Fault, is_formula_error, metric_error_text
+from evaluator.measuring.method_calls import Fault, is_formula_error, made_method, metric_fault
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.measuring.stored_maps import MapOfImage
 from evaluator.networks.transfer import to_device
@@ -65,13 +64,13 @@ def rows_of(
         images if len(known) == len(refs) else images[to_device(torch.tensor(known), images.device)]
     )
     batch = Batch(seen, keys, targets)
-    outcomes = pipeline.outcomes(batch, [method_of(spec) for spec in unit.methods])
+    outcomes = pipeline.outcomes(batch, [made_method(spec) for spec in unit.methods])
     for cell, method in zip(unit.cells, unit.methods, strict=True):
         for place, ref in enumerate(chosen):
             outcome, where = outcomes[method], place
             if isinstance(outcome, Fault) and outcome.by_image and len(chosen) > 1:
                 outcome, where = (
-                    pipeline.outcomes(batch.alone(place), [method_of(method)])[method],
+                    pipeline.outcomes(batch.alone(place), [made_method(method)])[method],
                     0,
                 )
             if isinstance(outcome, Fault):
@@ -106,9 +105,10 @@ def curves_of(
         if not is_formula_error(error):
             raise
         if len(keys) == 1:
-            told = metric_error_text(keys[0], error)
+            fault = metric_fault(keys[0], error)
             yield from (
-                Failure(cell, image, keys[0], "metric-raised", told) for cell, image, _ in wanted
+                Failure(cell, image, keys[0], fault.reason, fault.detail)
+                for cell, image, _ in wanted
             )
             return
         for key in keys:

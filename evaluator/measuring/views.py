@@ -11,6 +11,7 @@ from torch import Tensor
 from evaluator.measuring.maps import min_max, upsample
 from evaluator.measuring.noise import Field, Noise, generator
 from evaluator.methods.base import Attention, ChannelMasks
+from evaluator.networks.global_state import in_own_settings
 from evaluator.networks.network import Network, Observation
 from evaluator.networks.transfer import to_device
 
@@ -48,7 +49,7 @@ class BatchView:
         self._make_images = images
         self._noise_keys = noise_keys
         self._source = source or Noise()
-        self._last_noise: tuple[tuple[str, int, int], Tensor] | None = None
+        self._last_noise: tuple[tuple[str, int, int], Tensor, int] | None = None
         self._writes: dict[str, int] = {}
         self._observed = observed
         self.activation = self._noted("activation", observed.activation)
@@ -97,14 +98,17 @@ class BatchView:
         return self._network.backbone.gap_linear
 
     @cached_property
+    @in_own_settings
     def gradient(self) -> Tensor:
         """``∂s_c/∂A``, ``[B, K, h, w]``; ``[B, K, 1, 1]`` on GAP + linear heads."""
         return self._noted("gradient", self._network.gradient(self._observed, self.targets))
 
+    @in_own_settings
     def gradient_of(self, class_weights: Tensor) -> Tensor:
         """``∂(Σ_d w_d s_d)/∂A``, ``[B, K, h, w]``; ``[B, K, 1, 1]`` on GAP + linear heads."""
         return self._network.gradient_of(self._observed, class_weights)
 
+    @in_own_settings
     def hessian_product(self, vector: Tensor) -> Tensor:
         """Compute ``H·v`` with ``H = ∂²s_c/∂A²``, ``[B, K, h, w]``.
 
@@ -113,11 +117,13 @@ class BatchView:
         return self._network.hessian_product(self._observed, self.targets, vector)
 
     @cached_property
+    @in_own_settings
     def normalised_activation(self) -> Tensor:
         """Min-max of every channel, ``[B, K, h, w]``."""
         return self._noted("normalised_activation", min_max(self.activation))
 
     @cached_property
+    @in_own_settings
     def live_channels(self) -> Tensor:
         """Channels that are not constant, ``[B, K]`` bool."""
         return self._noted("live_channels", self.normalised_activation.amax((2, 3)) > 0)
@@ -130,22 +136,24 @@ class BatchView:
         return linear.weight[self.targets]
 
     @property
+    @in_own_settings
     def confidence(self) -> Tensor:
         """The score of the target, ``[B]``, float64."""
         return self._network.confidence(self.logits, self.targets)
 
+    @in_own_settings
     def head(self, activation: Tensor, rows: Tensor) -> Tensor:
         """Run the head: ``[n, K, h, w]`` → logits ``[n, C]``.
 
         ``rows`` ``[n]``: the image of the batch that each is a change of.
         """
-        with torch.no_grad():
-            return self._network.backbone.logits(activation, self.context(rows))
+        return self._network.head(activation, self.context(rows))
 
     def context(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Select the head's other inputs for some images; empty for most networks."""
         return tuple(one[rows] for one in self._observed.context)
 
+    @in_own_settings
     def masked_confidence(self, masks: Tensor) -> Tensor:
         """Compute ``softmax(head(A ⊙ m))_c``, ``[B, M]``.
 
@@ -179,6 +187,7 @@ class BatchView:
         )
         return lambda rows, which: linear(pooled[rows, which]), _POOLED_AT_ONCE
 
+    @in_own_settings
     def attention(
         self, combine: Callable[[Attention], Tensor], *, gradients: bool = False
     ) -> Tensor:
@@ -194,10 +203,12 @@ class BatchView:
             ]
         )
 
+    @in_own_settings
     def baseline_confidence(self) -> Tensor:
         """Return the score of the target on the zero image, ``[B]``."""
         return self._network.baseline_confidence()[self.targets]
 
+    @in_own_settings
     def channel_scores(
         self,
         mask: Callable[[ChannelMasks], Tensor] | None = None,
@@ -234,21 +245,28 @@ class BatchView:
                 scores[row, channel] += read(part.logits, targets) / passes
         return scores.float()
 
+    @in_own_settings
     def noise(self, name: str, step: int, channels: int | None = None) -> Tensor:
         """Draw standard normal noise ``[B, channels, H, W]``, the same for every device."""
         channels = channels or self._network.input_shape[0]
         wanted = (name, step, channels)
-        if self._last_noise is None or self._last_noise[0] != wanted:
-            shape = (channels, self._network.side, self._network.side)
-            drawn = self._source.of(Field(tuple(self._noise_keys), name, step, shape))
-            self._last_noise = (wanted, to_device(drawn, self._network.device))
-        return self._last_noise[1]
+        if self._last_noise is not None:
+            drawn_for, noise, written = self._last_noise
+            if drawn_for == wanted and noise._version == written:
+                return noise
+        shape = (channels, self._network.side, self._network.side)
+        drawn = self._source.of(Field(tuple(self._noise_keys), name, step, shape))
+        noise = to_device(drawn, self._network.device)
+        self._last_noise = (wanted, noise, noise._version)
+        return noise
 
+    @in_own_settings
     def uniform(self, name: str, count: int) -> Tensor:
         """Draw random numbers in [-1, 1), ``[B, count]``, on the CPU as the noise is."""
         drawn = [torch.rand(count, generator=generator(key, name, 0)) for key in self._noise_keys]
         return to_device(2 * torch.stack(drawn) - 1, self._network.device)
 
+    @in_own_settings
     def perturbed(self, name: str, step: int, sigma: float) -> BatchView:
         """Run the pass over ``x + σ·noise(name, step)``, same targets."""
         noise = self.noise(name, step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -12,16 +13,27 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.backbones import family_of, known_backbone
-from evaluator.errors import UsageError
+from evaluator.errors import Mismatch, StateChanged, UsageError, is_out_of_memory
 from evaluator.methods.base import Attention
+from evaluator.networks.agreement import (
+    Answer,
+    Plain,
+    departure,
+    plain_answer,
+    random_state_kept,
+    refuse_unstable,
+    same_answer,
+)
 from evaluator.networks.attention import attention_blocks, tokens_read, unfused
 from evaluator.networks.batch_norm_folding import absorb_zero_padding, fold_batch_norms
 from evaluator.networks.building import Built
 from evaluator.networks.forward_record import ForwardRecord, logits_of, record_forward
-from evaluator.networks.graph_cut import Split
+from evaluator.networks.global_state import ForeignCode
+from evaluator.networks.graph_cut import OTHER_ANSWER, Split
+from evaluator.networks.map_checks import Chooser
 from evaluator.networks.map_layout import MapLayout, prefix_tokens
 from evaluator.networks.target_layer import split_at
-from evaluator.records import LoadedBackbone
+from evaluator.records import LoadedBackbone, Preprocessing, Score
 
 
 class TrunkOutput(NamedTuple):
@@ -52,6 +64,8 @@ class Backbone:
         layout: how the layer's output is a map.
         whole: the network as it was built, where its attention can be looked into.
         read: ``Attention.read`` of that network.
+        channels_last: its memory layout; some networks run in the usual one only.
+        record: the plain model's answers to two images.
     """
 
     trunk: nn.Module
@@ -61,6 +75,8 @@ class Backbone:
     layout: MapLayout
     whole: nn.Module | None = None
     read: Tensor | None = None
+    channels_last: bool = True
+    record: ForwardRecord | None = None
 
     @property
     def gap_linear(self) -> bool:
@@ -85,15 +101,20 @@ class Backbone:
             return self.linear(activation.mean((2, 3)))  # type: ignore[no-any-return]  # nn.Module.__call__ is Any
         kept = 1 if self.layout.tokens is not None else 0
         raw = self.layout.to_raw(activation, context[:kept])
+        if not self.channels_last:
+            raw = raw.contiguous()
         return self._answered(self.head(raw, *context[kept:]), len(activation))
 
     def _answered(self, logits: Tensor, images: int) -> Tensor:
         """``[n, C]``, also where a network squeezes away a batch of one.
 
         One logit ``s`` becomes two classes, ``(−s, s)``: the score of either is ``σ`` of its own.
+        One probability ``p`` becomes ``(1 − p, p)``.
         """
         logits = logits.reshape(images, -1)
-        return torch.cat([-logits, logits], 1) if logits.shape[1] == 1 else logits
+        if logits.shape[1] != 1:
+            return logits
+        return torch.cat([_other_class(logits, self.facts.score), logits], 1)
 
     def gradient(
         self, activation: Tensor, targets: Tensor, context: tuple[Tensor, ...] = ()
@@ -145,6 +166,22 @@ class Backbone:
             (product,) = torch.autograd.grad(gradient, leaf, vector, materialize_grads=True)
         return product
 
+    def laid_out(self, images: Tensor) -> Tensor:
+        """Images in the memory layout in which it runs."""
+        return images.contiguous(
+            memory_format=torch.channels_last if self.channels_last else torch.contiguous_format
+        )
+
+    def answer(self, images: Tensor) -> Answer:
+        """Logits and gradients of some images as a run has them in float32."""
+        with torch.no_grad():
+            seen = self.trunk_output(self.trunk(self.laid_out(images)))
+            logits = self.logits(seen.activation, seen.context)
+        return Answer(
+            logits if seen.logits is None else seen.logits,
+            lambda targets: self.gradient(seen.activation, targets, seen.context),
+        )
+
     def attention(self, images: Tensor, targets: Tensor, *, gradients: bool) -> Attention:
         """The self-attention of every block on some images, by a pass through the whole network.
 
@@ -172,58 +209,292 @@ class Backbone:
             read,
         )
 
+    def on(self, device: torch.device) -> Callable[[Tensor], Answer]:
+        """``answer`` on a device, to which it is moved when it is asked."""
+        return lambda images: self.to(device).answer(images)
+
     def to(self, device: torch.device) -> Backbone:
-        """The same on another device, in channels-last layout."""
+        """The same on another device, in its memory layout."""
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
         for part in (self.trunk, self.head, self.linear, self.whole):
             if part is not None:
-                part.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
+                part.to(device, memory_format=layout)  # type: ignore[call-overload]  # missing from torch's stubs
         return self
 
 
-def load_backbone(spec: BackboneSpec, resize: int | None = None) -> Backbone:
-    """Build, fill and cut a classifier.
+def load_backbone(
+    spec: BackboneSpec,
+    resize: int | None = None,
+    layer: str | None = None,
+    *,
+    device: torch.device | None = None,
+    picture: Callable[[Preprocessing], Tensor | None] | None = None,
+) -> Backbone:
+    """Build, fill and cut a classifier, and see that what was made of it answers as it does.
 
     Args:
         spec: which one, with which weights, at which layer.
         resize: the plan's short side before a crop of 224, see ``plan.BackboneSpec.preprocessing``.
+        layer: the one that a run was begun with, at which it goes on.
+        device: where it is to run; ``None`` for the CPU.
+        picture: a real image as the network takes it, ``[1, channels, side, side]``; ``None``, or
+            where it gives ``None``, for one that is drawn.
 
     Raises:
         BackboneUnavailable: its weights are not at hand and cannot be fetched, or do not fit.
         UsageError: it has no such layer, the layer cannot be a target layer, or it is no classifier
-        of such images.
+            of such images, or none of its outputs is known to be the logits.
+        UnstableAnswer: its answer is no function of the image alone.
+        StateChanged: a forward of it leaves torch's state otherwise than it was.
     """
+    code = ForeignCode()
+    try:
+        with code:
+            backbone = _loaded(spec, resize, layer, device or torch.device("cpu"), picture)
+    except Exception as error:  # the next forward may fail of what one has changed
+        if code.changed:
+            raise StateChanged(*state_changed(code.changed)) from error
+        raise
+    if code.changed:
+        raise StateChanged(*state_changed(code.changed))
+    return backbone
+
+
+def state_changed(what: str) -> tuple[str, str]:
+    """Message and hint about a network whose forward changes torch's state of the process."""
+    return (
+        f"a forward of the network changes {what}",
+        "other networks and methods are computed in the same process: put it back in forward",
+    )
+
+
+def _loaded(
+    spec: BackboneSpec,
+    resize: int | None,
+    layer: str | None,
+    device: torch.device,
+    picture: Callable[[Preprocessing], Tensor | None] | None,
+) -> Backbone:
     built = family_of(spec.key).build(spec)
     model = built.model.eval().requires_grad_(False)
+    training = tuple(module for module in model.modules() if module.training)
     sha256 = weights_sha256(model)
     preprocessing = spec.preprocessing(built.preprocessing, resize)
-    found = record_forward(model, preprocessing)
-    _check_score(spec, built, found)
-    split = _split(spec, built, model, found)
-    split = (
-        split._replace(trunk=fold_batch_norms(split.trunk))
-        if isinstance(split.trunk, fx.GraphModule)
-        else split
+    with random_state_kept():
+        found = record_forward(
+            model,
+            preprocessing,
+            picture(preprocessing) if picture else None,
+            output=spec.output or built.output,
+            names=spec.class_names() or built.classes,
+        )
+        if found.output:  # from here on the model answers with its logits alone
+            model.register_forward_hook(lambda _, __, answer: logits_of(answer, found.output))
+        score = spec.score or built.score or "softmax"
+        _check_score(spec, score, found)
+        facts = _Facts(spec, built, layer, sha256, preprocessing, score, training)
+        return _agreeing(facts, model, found, device)
+
+
+class _Facts(NamedTuple):
+    """What is known of a backbone before it is cut.
+
+    Attributes:
+        layer: the one that a run was begun with, ``None`` in a new run.
+        training: modules that ``eval()`` left in training mode.
+    """
+
+    spec: BackboneSpec
+    built: Built
+    layer: str | None
+    sha256: str
+    preprocessing: Preprocessing
+    score: Score
+    training: tuple[nn.Module, ...]
+
+    def loaded(
+        self, split: Split, linear: nn.Linear | None, found: ForwardRecord, remarks: tuple[str, ...]
+    ) -> LoadedBackbone:
+        """All that the run records about it."""
+        return LoadedBackbone(
+            key=self.spec.key,
+            weights=self.built.weights,
+            sha256=self.sha256,
+            layer=split.layer,
+            channels=split.layout.channels,
+            height=split.layout.height,
+            width=split.layout.width,
+            gap_linear=linear is not None,
+            classes=_classes(self.spec, self.built, found),
+            preprocessing=self.preprocessing,
+            class_count=max(found.logits.shape[1], 2),
+            score=self.score,
+            cut=split.kind,
+            tokens=split.layout.tokens,
+            source=self.built.source,
+            transform_input=self.built.transform_input,
+            remarks=(*self.built.remarks, *split.remarks, *remarks),
+        )
+
+
+class _Way(NamedTuple):
+    """One way to run a network.
+
+    Attributes:
+        off: what other ways have that this one does without.
+    """
+
+    split: Split
+    channels_last: bool
+    off: tuple[str, ...]
+
+
+_FOLDING, _LAYOUT, _GRAPH = "folded batch normalisations", "channels-last layout", "a cut graph"
+
+
+def _agreeing(
+    facts: _Facts,
+    model: nn.Module,
+    found: ForwardRecord,
+    device: torch.device,
+    *,
+    stable: bool = False,
+) -> Backbone:
+    """The fastest way to run a network in which it answers as it was given.
+
+    Args:
+        stable: its answers are known to be a function of the image alone.
+
+    Raises:
+        UnstableAnswer: they are not.
+        UsageError: it answers otherwise in every way.
+    """
+    split = _split(facts, model, found)
+    said = _probabilities(facts, model, found)
+    if split.reason == OTHER_ANSWER:
+        said = (*said, f"cut by hooks: {OTHER_ANSWER}")
+    plain, trouble = Plain(found.logits[1:]), ""
+    if split.linear is None:  # elsewhere the gradient is the weights of that layer
+        plain = plain_answer(model, found, split.layer)
+    if not stable and not same_answer(plain.logits, found.logits[1:]):
+        return _agreeing(
+            facts, model, refuse_unstable(model, found, facts.training), device, stable=True
+        )
+    for way in _ways(facts, model, found, split):
+        linear = _of_both_classes(way.split.linear, facts.score)
+        off = f"runs without {' and '.join(way.off)}: with {_those(way.off)}, {trouble}"
+        loaded = facts.loaded(way.split, linear, found, (*said, *((off,) if way.off else ())))
+        backbone = Backbone(
+            way.split.trunk,
+            way.split.head,
+            linear,
+            loaded,
+            way.split.layout,
+            channels_last=way.channels_last,
+            record=found,
+        )
+        gradient = _as_map(plain.gradient, way.split) if way.split.kind == "graph" else None
+        backbone = with_attention(backbone, model, found)
+        here = found._replace(images=found.images.to(device))
+        differs = departure(backbone.on(device), here, plain._replace(gradient=gradient))
+        if not differs:
+            return backbone
+        trouble = trouble or differs
+        model.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing from torch's stubs
+        if not stable:
+            settled, stable = refuse_unstable(model, found, facts.training), True
+            if not same_answer(settled.logits, found.logits):
+                return _agreeing(facts, model, settled, device, stable=True)
+    raise UsageError(
+        f"{facts.spec.shown_key} cannot be run so that it answers as it was given: {trouble}",
+        f"try another layer: camtui backbones --check {facts.spec.shown_key}:layer=NAME",
     )
-    linear = _of_both_classes(split.linear) if split.linear is not None else None
-    facts = LoadedBackbone(
-        key=spec.key,
-        weights=built.weights,
-        sha256=sha256,
-        layer=split.layer,
-        channels=split.layout.channels,
-        height=split.layout.height,
-        width=split.layout.width,
-        gap_linear=linear is not None,
-        classes=_classes(spec, built, found),
-        preprocessing=preprocessing,
-        class_count=max(found.logits.shape[1], 2),
-        score=spec.score or built.score or "softmax",
-        cut=split.kind,
-        tokens=split.layout.tokens,
-        source=built.source,
+
+
+def _ways(facts: _Facts, model: nn.Module, found: ForwardRecord, split: Split) -> Iterator[_Way]:
+    """Every way to run a network that is cut, the fastest first."""
+    if split.kind == "graph":
+        folded = _folded(split)
+        for channels_last in (True, False):
+            layout = () if channels_last else (_LAYOUT,)
+            if folded is not None:
+                yield _Way(folded, channels_last, layout)
+            yield _Way(split, channels_last, (*layout, *((_FOLDING,) if folded else ())))
+        if facts.spec.cut == "graph":
+            return
+        try:
+            split = _cut_by_hooks(facts, model, found, split.layer)
+        except UsageError:  # a layer that is known to the graph only
+            return
+        yield _Way(split, True, (_GRAPH,))
+        yield _Way(split, False, (_GRAPH, _LAYOUT))
+        return
+    yield _Way(split, True, ())
+    yield _Way(split, False, (_LAYOUT,))
+
+
+def _folded(split: Split) -> Split | None:
+    """The same with its batch normalisations folded; ``None`` where there are none to fold."""
+    if not isinstance(split.trunk, fx.GraphModule):
+        return None
+    try:
+        trunk = fold_batch_norms(split.trunk)
+    except Exception as error:  # weights that are computed, as those of weight normalisation
+        if is_out_of_memory(error):
+            raise
+        return None
+    return split._replace(trunk=trunk)
+
+
+def _those(off: tuple[str, ...]) -> str:
+    return "them" if len(off) > 1 or off == (_FOLDING,) else "it"
+
+
+def _as_map(gradient: Tensor | None, split: Split) -> Tensor | None:
+    """A gradient of the layer's output as one of its map."""
+    return None if gradient is None else split.layout.to_map(gradient)[0]
+
+
+def _probabilities(facts: _Facts, model: nn.Module, found: ForwardRecord) -> tuple[str, ...]:
+    """A remark on outputs that are probabilities already, where a score is made of them again.
+
+    Where they seem to be, stronger images are tried: logits leave the range then.
+
+    Raises:
+        UsageError: ``score=probability`` where they are none.
+    """
+    if facts.score == "probability" and not _within_one(found.logits):
+        low, high = float(found.logits.min()), float(found.logits.max())
+        raise UsageError(
+            f"score=probability, and the network's outputs are no probabilities: from {low:.3g} to "
+            f"{high:.3g}",
+            f"-b {facts.spec.shown_key}:score=softmax, or score=sigmoid for several labels at once",
+        )
+    if facts.score == "probability" or not _within_one(found.logits) or found.logits.max() < _SOME:
+        return ()
+    with torch.no_grad():
+        strong = model(torch.cat([found.images[:1] * 8, found.images[1:] * -8]))
+    strong = logits_of(strong, found.output).reshape(len(found.images), -1)
+    if strong.isfinite().all() and not _within_one(strong):
+        return ()
+    sums = found.logits.sum(1)
+    are = (
+        "are at least 0 and add up to 1"
+        if found.logits.shape[1] > 1 and bool((sums - 1).abs().max() < 1e-3)
+        else "lie within 0 and 1"
     )
-    backbone = Backbone(split.trunk, split.head, linear, facts, split.layout)
-    return with_attention(backbone, model, found)
+    return (
+        f"its outputs {are}, as probabilities do, and {facts.score} is taken of them once more: "
+        "score=probability takes them as they are",
+    )
+
+
+_SOME = 1e-3
+"""A network whose largest output is below this is one whose weights are hardly more than zero."""
+
+
+def _within_one(outputs: Tensor) -> bool:
+    return bool(((outputs >= 0) & (outputs <= 1 + 1e-6)).all())
 
 
 def with_attention(backbone: Backbone, model: nn.Module, record: ForwardRecord) -> Backbone:
@@ -237,20 +508,49 @@ def with_attention(backbone: Backbone, model: nn.Module, record: ForwardRecord) 
     if not blocks:
         return backbone
     facts = replace(backbone.facts, attention=blocks)
-    return replace(backbone, facts=facts, whole=model, read=tokens_read(model, record.images))
+    return replace(backbone, facts=facts, whole=model, read=tokens_read(model, record.images[1:]))
 
 
-def _split(spec: BackboneSpec, built: Built, model: nn.Module, found: ForwardRecord) -> Split:
-    layer = spec.layer or built.layer or known_backbone(spec.key).layer
+def _split(facts: _Facts, model: nn.Module, found: ForwardRecord) -> Split:
+    """Cut at the layer of the run, of the user, of the family, or at the one that the rule finds.
+
+    Raises:
+        Mismatch: the run was begun at a layer that is no map of the image.
+        UsageError: see ``split_at``.
+    """
+    spec, built, layer = facts.spec, facts.built, _layer_of(facts)
+    tried = family_of(spec.key).tried and spec.layer is None
+    by: Chooser = "us" if tried else "run" if facts.layer else "user"
     prefix = prefix_tokens(model, built.tokens if spec.tokens is None else spec.tokens)
-    own = built.cut(model, layer, found) if built.cut and spec.cut is None else None
-    if own is None:
-        absorb_zero_padding(model)
-    return own or split_at(model, layer, found, prefix=prefix, kind=spec.cut)
+    try:
+        own = built.cut(model, layer, found, by) if built.cut and spec.cut is None else None
+        if own is None:
+            absorb_zero_padding(model)
+        return own or split_at(model, layer, found, prefix=prefix, kind=spec.cut, by=by)
+    except UsageError as error:
+        if facts.layer is None:
+            raise
+        raise Mismatch(
+            f"{spec.shown_key}: the run was begun at a layer that is refused now: {error.message}",
+            f"begin another run, with another --name; for this network: {error.hint}",
+        ) from error
 
 
-def _check_score(spec: BackboneSpec, built: Built, found: ForwardRecord) -> None:
-    if found.logits.shape[1] == 1 and (spec.score or built.score) != "sigmoid":
+def _layer_of(facts: _Facts) -> str | None:
+    spec = facts.spec
+    return facts.layer or spec.layer or facts.built.layer or known_backbone(spec.key).layer
+
+
+def _cut_by_hooks(facts: _Facts, model: nn.Module, found: ForwardRecord, layer: str) -> Split:
+    """Cut at the same layer, or by the general rule where the graph alone knows that one."""
+    tokens = facts.built.tokens if facts.spec.tokens is None else facts.spec.tokens
+    known = layer if layer.partition("#")[0] in dict(model.named_modules()) else _layer_of(facts)
+    prefix = prefix_tokens(model, tokens)
+    return split_at(model, known, found, prefix=prefix, kind="hooks", by="us")
+
+
+def _check_score(spec: BackboneSpec, score: Score, found: ForwardRecord) -> None:
+    if found.logits.shape[1] == 1 and score == "softmax":
         raise UsageError(
             "the network gives one logit, and softmax over one class is always 1",
             f"-b {spec.shown_key}:score=sigmoid explains the class that it favours",
@@ -274,15 +574,22 @@ def _classes(spec: BackboneSpec, built: Built, found: ForwardRecord) -> tuple[st
     return names
 
 
-def _of_both_classes(linear: nn.Linear) -> nn.Linear:
+def _of_both_classes(linear: nn.Linear | None, score: Score) -> nn.Linear | None:
     """The layer behind one logit as that of two classes, ``(−s, s)``; any other as it is."""
-    if linear.out_features != 1:
+    if linear is None or linear.out_features != 1:
         return linear
+    if score == "probability":  # the other class is no multiple of it
+        return None
     both = nn.Linear(linear.in_features, 2, bias=linear.bias is not None, dtype=linear.weight.dtype)
     both.weight = nn.Parameter(torch.cat([-linear.weight, linear.weight]), requires_grad=False)
     if linear.bias is not None:
         both.bias = nn.Parameter(torch.cat([-linear.bias, linear.bias]), requires_grad=False)
     return both
+
+
+def _other_class(outputs: Tensor, score: Score) -> Tensor:
+    """The output of the class that a single one speaks against."""
+    return 1 - outputs if score == "probability" else -outputs
 
 
 def weights_sha256(model: nn.Module) -> str:

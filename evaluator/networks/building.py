@@ -14,6 +14,7 @@ from evaluator.records import Preprocessing, Score
 if TYPE_CHECKING:
     from evaluator.networks.forward_record import ForwardRecord
     from evaluator.networks.graph_cut import Split
+    from evaluator.networks.map_checks import Chooser
 
 
 class Built(NamedTuple):
@@ -24,11 +25,15 @@ class Built(NamedTuple):
         classes: class names by index, empty where unknown.
         preprocessing: the network's own, before what the user asks for.
         layer: the target layer, ``None`` for the general rule.
-        cut: ``(model, layer, record)`` → the family's own way to cut there, ``None`` for the
-            general one.
-        score: what turns logits into confidence, ``None`` for softmax.
+        cut: ``(model, layer, record, by)`` → the family's own way to cut there, ``None`` for the
+            general one; ``by`` as in ``target_layer.split_at``.
+        score: what turns outputs into confidence, ``None`` for softmax.
         tokens: prefix tokens, where only the builder knows them.
         source: sha256 of the code or file that built it.
+        transform_input: see ``LoadedBackbone``.
+        remarks: sentences about the network, as ``LoadedBackbone`` has them.
+        output: which of several outputs are the logits, by place or name; ``None`` where the
+            builder does not say.
     """
 
     model: nn.Module
@@ -36,10 +41,13 @@ class Built(NamedTuple):
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     layer: str | None = None
-    cut: Callable[[nn.Module, str | None, ForwardRecord], Split | None] | None = None
+    cut: Callable[[nn.Module, str | None, ForwardRecord, Chooser], Split | None] | None = None
     score: Score | None = None
     tokens: int | None = None
     source: str = ""
+    transform_input: bool | None = None
+    remarks: tuple[str, ...] = ()
+    output: str | None = None
 
 
 def is_random(weights: str) -> bool:

@@ -8,6 +8,7 @@ logits``. Gradient and ablation are taken with the sides held fixed.
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +17,23 @@ from torch._ops import OpOverload
 from torch.nn import functional
 
 from evaluator.errors import UsageError
+from evaluator.networks.agreement import same_answer
 from evaluator.networks.forward_record import RECORDED_IMAGES, ForwardRecord
+from evaluator.networks.map_checks import (
+    Chooser,
+    Place,
+    Seen,
+    accepted,
+    call_of,
+    called_several_times,
+    first_map,
+    followed,
+    judge,
+    maps_among,
+    moving_views,
+    no_default,
+    seen_at,
+)
 from evaluator.networks.map_layout import MapLayout, map_layout, no_map
 from evaluator.networks.tracing import (
     CannotCut,
@@ -40,6 +57,8 @@ class Split(NamedTuple):
         layer: dotted name of the target layer.
         layout: how the layer's output is a map.
         kind: ``graph`` or ``hooks``.
+        remarks: what readers of a result must know of the layer.
+        reason: why the graph is not cut, where it was tried.
     """
 
     trunk: nn.Module
@@ -48,29 +67,18 @@ class Split(NamedTuple):
     layer: str
     layout: MapLayout
     kind: str = "graph"
+    remarks: tuple[str, ...] = ()
+    reason: str = ""
+
+
+OTHER_ANSWER = "its graph does not answer as the network does"
 
 
 def split_graph(
     model: nn.Module, layer: str | None, record: ForwardRecord, prefix: int | None = None
 ) -> Split:
-    """Cut a model's graph at the output of a layer.
-
-    Without a layer: at its last feature map, the last output ``[B, K, h, w]`` with more than one
-    position that is not made by the pooling of the classifier. For VGG-like networks that is the
-    output of the last max-pooling.
-
-    Args:
-        model: in evaluation mode.
-        layer: dotted name, as in ``named_modules``; a container means its last output.
-        record: a forward of the model.
-        prefix: tokens before the map's, where the layer gives tokens and their number is known.
-
-    Raises:
-        UsageError: no such layer, or its output is no map, or the logits do not depend on it.
-        CannotCut: the graph does not show where to cut, or the two halves do not answer as the
-        model does.
-    """
-    return split_traced(traced(model), model, layer, record, prefix)
+    """Cut a model's graph at the output of a layer; see ``split_traced``."""
+    return split_traced(traced(model, record.output), model, layer, record, prefix)
 
 
 def split_traced(
@@ -79,29 +87,201 @@ def split_traced(
     layer: str | None,
     record: ForwardRecord,
     prefix: int | None = None,
+    *,
+    first: Sequence[str] = (),
+    by: Chooser = "us",
 ) -> Split:
-    """Cut a graph; see ``split_graph``."""
-    values = values_of(found.whole, record.images)
-    graph = found.whole.graph
-    cut = (
-        _last_feature_map(graph, values)
-        if layer is None
-        else _last_node_of(layer, model, found.names)
-    )
-    name = layer or found.names[cut]
-    shape = values.get(cut)
-    layout = map_layout(tuple(shape), prefix) if is_batched(shape) else None
-    if layout is None:
-        raise no_map(
-            name,
-            tuple(shape) if is_batched(shape) else None,
-            prefix,
-            layers_with_maps(record, prefix),
-        )
-    halves = _cut(found, cut, name, values, record)
+    """Cut a graph at the output of a layer.
+
+    Without a layer: at the first map of the image among some layers, else at the last one that is
+    not made by the pooling of the classifier. For VGG-like networks that is the output of the last
+    max-pooling.
+
+    Args:
+        found: the graph of the model.
+        model: in evaluation mode.
+        layer: dotted name, as in ``named_modules``; a container means its last output; ``NAME#k``
+            the k-th call.
+        record: a forward of the model.
+        prefix: tokens before the map's, where the layer gives tokens and their number is known.
+        first: layers to be tried first where none is named.
+        by: who vouches for the layer.
+
+    Raises:
+        UsageError: no such layer; or it is called several times; or its output is no map of the
+            image; or the logits do not depend on it.
+        CannotCut: the graph does not show where to cut, or the two halves do not answer as the
+            model does.
+    """
+    places = _Places(found, model, record, prefix)
+    if layer is None:
+        judged = first_map([*places.named(first), *places.last_maps()], places.look, by=by)
+        if judged is None:
+            raise no_default(places.suggestions())
+        place, remarks = judged.place, judged.remarks
+    else:
+        place, remarks = places.find(layer, by=by), ()
+        if by != "us":
+            (judged,) = judge([place], places.look)
+            remarks = accepted(judged, places.reference(), places.look, places.suggestions)
+    cut = places.nodes[place.name]
+    halves = _cut(found, cut, place.name, places.values, record)
     _refuse_other_answer(halves.trunk, halves.head, record)
-    linear = None if halves.sides or type(layout) is not MapLayout else _gap_linear(halves.head)
-    return Split(halves.trunk, halves.head, linear, name, layout)
+    whole = halves.sides or type(place.layout) is not MapLayout
+    return Split(
+        halves.trunk,
+        halves.head,
+        None if whole else _gap_linear(halves.head),
+        place.name,
+        place.layout,
+        remarks=(*remarks, *places.remarks(cut, place.name)),
+    )
+
+
+class _Places:
+    """The maps in a graph, by name.
+
+    Attributes:
+        values: of every node; ``nodes``: those of the places found so far, by name.
+    """
+
+    def __init__(
+        self, found: Traced, model: nn.Module, record: ForwardRecord, prefix: int | None
+    ) -> None:
+        self._found, self._model, self._record, self._prefix = found, model, record, prefix
+        self.values = values_of(found.whole, record.images)
+        self.nodes: dict[str, fx.Node] = {}
+
+    def find(self, layer: str, *, by: Chooser) -> Place:
+        """The place of a layer by its name; see ``split_traced`` for the errors."""
+        node = self._node_of(layer, by=by)
+        single = len(self._found.calls.get(layer.partition("#")[0], ())) == 1
+        name = layer.partition("#")[0] if single else layer
+        if (place := self._place(node, name)) is None:
+            shape = self.values.get(node)
+            raise no_map(
+                layer, tuple(shape) if is_batched(shape) else None, self._prefix, self.suggestions()
+            )
+        return place
+
+    def named(self, layers: Sequence[str]) -> Iterator[Place]:
+        """The layers among these that are in the graph, called once, and give a map."""
+        for layer in layers:
+            calls = self._found.calls.get(layer, ())
+            node = calls[0] if len(calls) == 1 else None
+            if node is not None and (place := self._place(node, layer)) is not None:
+                yield place
+
+    def last_maps(self) -> Iterator[Place]:
+        """The maps before the classifier's pooling, from the last."""
+        nodes = list(self._found.whole.graph.nodes)
+        poolings = [
+            place
+            for place, node in enumerate(nodes)
+            if _is_adaptive_pooling(node) or _is_mean(node)
+        ]
+        learnt = _behind_parameters(self._found.whole)
+        for node in reversed(nodes[: poolings[-1] if poolings else None]):
+            if node in learnt and node.op != "output" and not _is_dropout(node):
+                place = self._place(node, self._name_of(node))
+                if place is not None and place.is_square:
+                    yield place
+
+    def reference(self) -> Place | None:
+        """The first map that the network computes: every logit depends on it."""
+        return next(reversed(list(self.last_maps())), None)
+
+    def look(self, places: Sequence[Place]) -> list[Seen]:
+        """Run the graph; see ``map_checks.Look``."""
+        kept: dict[fx.Node, Tensor] = {}
+        wanted = {self.nodes[place.name] for place in places}
+
+        class Watcher(fx.Interpreter):
+            def run_node(self, node: fx.Node) -> Any:
+                result = super().run_node(node)
+                if node in wanted and isinstance(result, Tensor):
+                    result = kept[node] = followed(result)
+                    return result.clone()  # what follows may overwrite it
+                return result
+
+        images = moving_views(self._record.images, places[0].layout)
+        try:
+            with torch.enable_grad():
+                logits = Watcher(self._found.whole).run(images)
+        except Exception as error:  # the graph holds foreign code
+            raise CannotCut(str(error)) from error
+        return seen_at([kept[self.nodes[place.name]] for place in places], logits)
+
+    def suggestions(self) -> list[str]:
+        """Layers that can be target layers, with their shapes, from the last."""
+        modules: dict[str, fx.Node] = {}
+        for name, calls in self._found.calls.items():
+            for turn, node in enumerate(calls, 1):
+                if node is not None:
+                    modules[name if len(calls) == 1 else f"{name}#{turn}"] = node
+        order = {node: place for place, node in enumerate(self._found.whole.graph.nodes)}
+        later = sorted(modules, key=lambda name: order[modules[name]], reverse=True)
+        places = [place for name in later if (place := self._place(modules[name], name))]
+        return [place.shown for place in maps_among(places, self.look)]
+
+    def remarks(self, cut: fx.Node, name: str) -> tuple[str, ...]:
+        """What readers must know of a place inside a module that is called several times."""
+        path = str(cut.target) if cut.op == "call_module" else self._found.names[cut]
+        parts = path.split(".")
+        inside = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
+        for module in (name.partition("#")[0], *inside):
+            if self._is_shared(module):
+                return (called_several_times(name, module, len(self._found.calls[module])),)
+        return ()
+
+    def _is_shared(self, module: str) -> bool:
+        """Whether a module with parameters is called several times in a forward."""
+        return len(self._found.calls.get(module, ())) > 1 and _has_parameters(self._model, module)
+
+    def _place(self, node: fx.Node, name: str) -> Place | None:
+        shape = self.values.get(node)
+        layout = map_layout(tuple(shape), self._prefix) if is_batched(shape) else None
+        if layout is None or node.op in ("placeholder", "output"):
+            return None
+        self.nodes[name] = node
+        return Place(name, layout)
+
+    def _name_of(self, node: fx.Node) -> str:
+        """A name that leads back to this very node."""
+        name = self._found.names[node]
+        module = str(node.target) if node.op == "call_module" else name
+        calls = self._found.calls.get(module, [])
+        if len(calls) > 1 and node in calls and (name == module or self._is_shared(module)):
+            return f"{module}#{calls.index(node) + 1}"
+        return name
+
+    def _node_of(self, layer: str, *, by: Chooser) -> fx.Node:
+        """The node of a layer, by the path of a module, else by the tracer's name.
+
+        ``layer4.1.relu_1`` is the second call of ``layer4.1.relu``, as ``layer4.1.relu#2`` is.
+        """
+        name = layer.partition("#")[0]
+        names = self._found.names
+        paths = {
+            node: str(node.target) if node.op == "call_module" else path
+            for node, path in names.items()
+        }
+        inside = [
+            node for node, path in paths.items() if path == name or path.startswith(f"{name}.")
+        ]
+        inside = inside or [node for node, path in names.items() if path == name]
+        if not inside:
+            raise no_layer(layer, self._model, list(names.values()))
+        calls = self._found.calls.get(name, [])
+        which = call_of(layer, max(len(calls), 1), self.suggestions, by=by)
+        if which is None or len(calls) <= 1:
+            return inside[-1]
+        if (chosen := calls[which - 1]) is None:
+            raise UsageError(
+                f"the logits do not depend on call {which} of layer '{name}'",
+                "choose a layer that the classifier uses",
+            )
+        return chosen
 
 
 def layers_with_maps(record: ForwardRecord, prefix: int | None = None) -> list[str]:
@@ -114,43 +294,19 @@ def layers_with_maps(record: ForwardRecord, prefix: int | None = None) -> list[s
     return list(dict.fromkeys(reversed(calls)))[::-1]
 
 
-def _last_feature_map(graph: fx.Graph, values: dict[fx.Node, Any]) -> fx.Node:
-    """The last output ``[B, K, h, w]`` of several positions before the classifier's pooling."""
-    nodes = list(graph.nodes)
-    poolings = [
-        place for place, node in enumerate(nodes) if _is_adaptive_pooling(node) or _is_mean(node)
-    ]
-    maps = [
-        node
-        for node in nodes[: poolings[-1] if poolings else None]
-        if is_batched(shape := values.get(node))
-        and len(shape) == 4
-        and shape[2] * shape[3] > 1
-        and node.op != "placeholder"
-        and not _is_dropout(node)
-    ]
-    if not maps:
-        raise UsageError(
-            "this network has no feature map",
-            "name a layer that gives tokens or a map: -b NAME:layer=…",
-        )
-    last: fx.Node = maps[-1]
-    return last
+def _behind_parameters(whole: fx.GraphModule) -> set[fx.Node]:
+    """The nodes that a parameter or a module has made: not the images, turned or scaled."""
+    found: set[fx.Node] = set()
+    for node in whole.graph.nodes:
+        if node.op in ("call_module", "get_attr") or any(n in found for n in node.all_input_nodes):
+            found.add(node)
+    return found
 
 
-def _last_node_of(layer: str, model: nn.Module, names: dict[fx.Node, str]) -> fx.Node:
-    """The last node of a layer, by the path of a module, else by the tracer's name.
-
-    ``layer4.1.relu_1`` is the second call of ``layer4.1.relu``.
-    """
-    paths = {
-        node: str(node.target) if node.op == "call_module" else name for node, name in names.items()
-    }
-    inside = [node for node, path in paths.items() if path == layer or path.startswith(f"{layer}.")]
-    inside = inside or [node for node, name in names.items() if name == layer]
-    if not inside:
-        raise no_layer(layer, model, list(names.values()))
-    return inside[-1]
+def _has_parameters(model: nn.Module, path: str) -> bool:
+    """Whether a module has parameters; of a program, whose modules are gone, it is assumed."""
+    module = dict(model.named_modules()).get(path)
+    return module is None or any(True for _ in module.parameters())
 
 
 def no_layer(layer: str, model: nn.Module, others: list[str]) -> UsageError:
@@ -306,25 +462,23 @@ def _refuse_other_answer(trunk: nn.Module, head: nn.Module, record: ForwardRecor
     """
     try:
         with torch.no_grad():
-            found = trunk(record.images.clone())
+            found = trunk(record.images[1:].clone())
             given = found if isinstance(found, tuple) else (found,)
             before = [one.clone() for one in given]
             answer = head(*given)
     except Exception as error:  # the graph holds foreign code
         raise CannotCut(str(error)) from error
-    if not same_answer(answer.reshape(record.logits.shape), record.logits):
-        raise CannotCut("its graph does not answer as the network does")
+    if (
+        not isinstance(answer, Tensor)
+        or answer.numel() != record.logits[1:].numel()
+        or not same_answer(answer.reshape(1, -1), record.logits[1:])
+    ):
+        raise CannotCut(OTHER_ANSWER)
     if not all(
         torch.equal(one.nan_to_num(), kept.nan_to_num())
         for one, kept in zip(given, before, strict=True)
     ):
         raise CannotCut("what follows the layer overwrites it")
-
-
-def same_answer(found: Tensor, expected: Tensor) -> bool:
-    """Whether logits are equal but for rounding."""
-    scale = expected.abs().nan_to_num().amax().clamp(min=1e-6).item()
-    return torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * scale, equal_nan=True)
 
 
 def _gap_linear(head: fx.GraphModule) -> nn.Linear | None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from evaluator.errors import is_out_of_memory
+from evaluator.errors import StateChanged, is_out_of_memory, loses_device
 from evaluator.methods.base import Attention
-from evaluator.networks.backbone_loading import Backbone, TrunkOutput
+from evaluator.networks.agreement import BFLOAT16, apart
+from evaluator.networks.backbone_loading import Backbone, TrunkOutput, state_changed
 from evaluator.networks.bfloat16_copy import bfloat16_copy
+from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.numerics import disable_tf32, make_deterministic
 from evaluator.records import Precision
 
@@ -93,6 +97,7 @@ class Network:
         self._bfloat16_copy = (
             bfloat16_copy(backbone.trunk, device.type) if precision != "fp32" else None
         )
+        self._precision = precision
         self.device = device
         self.side = backbone.facts.preprocessing.side
         self.input_shape = (backbone.facts.preprocessing.channels, self.side, self.side)
@@ -100,8 +105,43 @@ class Network:
         self.batch_sizes: dict[Arithmetic, int] = {"fp32": size, "bf16": size}
         self.forwards = 0
         self.shrunk: list[str] = []
-        self._precision = precision
         self._baseline: Tensor | None = None
+        self._check_bfloat16()
+
+    def _check_bfloat16(self) -> None:
+        """Do without the bfloat16 copy where it answers otherwise than the network; say what is.
+
+        Of the passes that measure nothing can be switched off: their arithmetic was asked for.
+        """
+        record = self.backbone.record
+        if self._precision == "fp32" or record is None:
+            return
+        images, remarks = record.images.to(self.device), self.backbone.facts.remarks
+        if self._bfloat16_copy is not None and not self._agrees(images, channel_scoring=True):
+            self._bfloat16_copy = None
+            remarks = (
+                *remarks,
+                "runs without a bfloat16 copy of its trunk, which answers otherwise",
+            )
+        if not self._agrees(images, channel_scoring=True):
+            remarks = (
+                *remarks,
+                "its logits in bfloat16 are far from those in float32: --precision fp32",
+            )
+        if remarks != self.backbone.facts.remarks:
+            facts = replace(self.backbone.facts, remarks=remarks)
+            self.backbone = replace(self.backbone, facts=facts)
+
+    def _agrees(self, images: Tensor, *, channel_scoring: bool) -> bool:
+        assert self.backbone.record is not None, "asked first"
+        expected = self.backbone.record.logits
+        try:
+            found = self.forward(images, channel_scoring=channel_scoring).logits
+        except RuntimeError as error:
+            if is_out_of_memory(error) or loses_device(error):
+                raise
+            return False
+        return apart(found[:, -expected.shape[1] :], expected) <= BFLOAT16
 
     def passes(
         self, count: int, make: MakeImages, *, channel_scoring: bool = False
@@ -151,11 +191,14 @@ class Network:
     def scores(self, logits: Tensor) -> Tensor:
         """Confidence in every class, ``[n, C]``, float64.
 
-        ``softmax(s)``, or ``σ(s)`` for networks whose classes do not exclude each other. Near 1 a
-        float32 probability has lost the digits that a drop needs.
+        ``softmax(s)``, or ``σ(s)`` for networks whose classes do not exclude each other, or the
+        outputs themselves where they are probabilities. Near 1 a float32 probability has lost the
+        digits that a drop needs.
         """
-        exact = logits.double()
-        return exact.sigmoid() if self.backbone.facts.score == "sigmoid" else exact.softmax(1)
+        exact, score = logits.double(), self.backbone.facts.score
+        if score == "probability":
+            return exact.clamp(0, 1)  # rounding may have led over the edge
+        return exact.sigmoid() if score == "sigmoid" else exact.softmax(1)
 
     def confidence(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The scores of the targets, ``[n]``, float64."""
@@ -189,21 +232,44 @@ class Network:
     def attention(self, images: Tensor, targets: Tensor, *, gradients: bool) -> Attention:
         """The self-attention of every block: one forward for each image, counted."""
         self.forwards += len(images)
-        return self.backbone.attention(images, targets, gradients=gradients)
+        images = self.backbone.laid_out(images)
+        with self._state_kept():
+            return self.backbone.attention(images, targets, gradients=gradients)
 
     def _in_parts(
         self, seen: Observation, compute: Callable[[Observation, slice], Tensor]
     ) -> Tensor:
         """Compute over a head, in micro-batches where it needs a context (it may be deep then)."""
         count, size = len(seen.activation), self.batch_sizes["fp32"]
-        if count <= size or not seen.context:
-            return compute(seen, slice(None))
-        return torch.cat(
-            [
-                compute(seen.part(at, at + size), slice(at, at + size))
-                for at in range(0, count, size)
-            ]
-        )
+        with self._state_kept():
+            if count <= size or not seen.context:
+                return compute(seen, slice(None))
+            return torch.cat(
+                [
+                    compute(seen.part(at, at + size), slice(at, at + size))
+                    for at in range(0, count, size)
+                ]
+            )
+
+    def head(self, activation: Tensor, context: tuple[Tensor, ...]) -> Tensor:
+        """``A`` ``[n, K, h, w]`` and its images' context → logits ``[n, C]``, without gradients."""
+        with torch.no_grad(), self._state_kept():
+            return self.backbone.logits(activation, context)
+
+    @contextmanager
+    def _state_kept(self) -> Iterator[None]:
+        """Put torch's state back behind a call of a network that somebody else's code is.
+
+        Raises:
+            StateChanged: it has left something otherwise than it was.
+        """
+        if not self.backbone.facts.source:
+            yield
+            return
+        with ForeignCode(alone=False) as code:
+            yield
+        if code.changed:
+            raise StateChanged(*state_changed(code.changed))
 
     def baseline_confidence(self) -> Tensor:
         """Confidence in every class on the zero image, ``[C]``, float64; one forward ever."""
@@ -215,8 +281,8 @@ class Network:
 
     def forward(self, images: Tensor, *, channel_scoring: bool) -> Observation:
         """One batch as it stands, not counted."""
-        images = images.contiguous(memory_format=torch.channels_last)
-        with torch.no_grad():
+        images = self.backbone.laid_out(images)
+        with torch.no_grad(), self._state_kept():
             seen = self._run_trunk(images, channel_scoring)
             logits = (
                 self.backbone.logits(seen.activation, seen.context)

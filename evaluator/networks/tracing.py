@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeGuard
 
 import torch
@@ -24,20 +25,49 @@ class Traced(NamedTuple):
     Attributes:
         whole: images → logits, nothing on it that the logits do not need.
         names: the tracer's dotted name of every node: that of its module, numbered by its calls.
+        calls: what each module gives, call by call, ``None`` where the logits do not need it; empty
+            where the graph does not know modules.
     """
 
     whole: fx.GraphModule
     names: dict[fx.Node, str]
+    calls: dict[str, list[fx.Node | None]]
 
 
-def traced(model: nn.Module) -> Traced:
+class _Tracer(NodePathTracer):  # type: ignore[misc]  # torchvision ships no types
+    """Notes what every call of a module gives, also of those that are traced through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: dict[str, list[fx.Node | None]] = {}
+
+    def call_module(
+        self,
+        m: nn.Module,
+        forward: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Calls count in the order in which they end, as in a recorded forward."""
+        output = super().call_module(m, forward, args, kwargs)
+        first = output[0] if isinstance(output, list | tuple) and output else output
+        node = first.node if isinstance(first, fx.Proxy) else None
+        self.calls.setdefault(self.path_of_module(m), []).append(node)
+        return output
+
+
+def traced(model: nn.Module, output: str = "") -> Traced:
     """Trace a model; arguments of ``forward`` that have a default keep it.
+
+    Args:
+        model: in evaluation mode.
+        output: which of its outputs the logits are, see ``forward_record.choose_output``.
 
     Raises:
         CannotCut: control flow that depends on the images, or anything else that symbolic tracing
             does not follow.
     """
-    tracer = NodePathTracer()
+    tracer = _Tracer()
     try:
         with contextlib.redirect_stdout(sys.stderr):  # a network that prints
             defaults = {
@@ -46,15 +76,19 @@ def traced(model: nn.Module) -> Traced:
                 if parameter.default is not inspect.Parameter.empty
             }
             graph = tracer.trace(model, concrete_args=defaults or None)
-        return _as_logits(tracer.root, graph, dict(tracer.node_to_qualname))
+        return _as_logits(tracer.root, graph, dict(tracer.node_to_qualname), tracer.calls, output)
     except CannotCut:
         raise
     except Exception as error:  # tracing runs foreign code and may raise anything
         raise CannotCut(str(error)) from error
 
 
-def of_program(program: nn.Module) -> Traced:
+def of_program(program: nn.Module, output: str = "") -> Traced:
     """The graph of an exported program, its operations named by the modules that they came from.
+
+    Args:
+        program: as a module.
+        output: which of its outputs the logits are.
 
     Raises:
         CannotCut: it is not the graph of one.
@@ -64,16 +98,26 @@ def of_program(program: nn.Module) -> Traced:
     graph = fx.Graph()
     graph.output(graph.graph_copy(program.graph, {}))
     names: dict[fx.Node, str] = {}
+    ends: dict[str, dict[str, fx.Node | None]] = {}
     for node in graph.nodes:
-        stack = list(node.meta.get("nn_module_stack", {}).values())
-        path = str(stack[-1][0]) if stack else ""
+        stack = node.meta.get("nn_module_stack", {})
+        for call, (module, _) in stack.items():  # trunk, then trunk@1 when it is called again
+            ends.setdefault(str(module), {})[call] = node
+        path = str(list(stack.values())[-1][0]) if stack else ""
         names[node] = f"{path}.{node.name}" if path else node.name
-    return _as_logits(program, graph, names)
+    calls = {module: list(found.values()) for module, found in ends.items() if module}
+    return _as_logits(program, graph, names, calls, output)
 
 
-def _as_logits(root: nn.Module, graph: fx.Graph, names: dict[fx.Node, str]) -> Traced:
+def _as_logits(
+    root: nn.Module,
+    graph: fx.Graph,
+    names: dict[fx.Node, str],
+    calls: dict[str, list[fx.Node | None]],
+    output: str,
+) -> Traced:
     """The part of a graph that leads from the images to the logits."""
-    logits = logits_of(next(node for node in graph.nodes if node.op == "output").args[0])
+    logits = logits_of(next(node for node in graph.nodes if node.op == "output").args[0], output)
     if not isinstance(logits, fx.Node):
         raise CannotCut("its output is no tensor")
     needed = ancestors(logits)
@@ -87,7 +131,11 @@ def _as_logits(root: nn.Module, graph: fx.Graph, names: dict[fx.Node, str]) -> T
             copies[node] = pruned.node_copy(node, lambda n: copies[n])
     pruned.output(copies[logits])
     kept = {copy: names.get(node, node.name) for node, copy in copies.items()}
-    return Traced(fx.GraphModule(root, pruned), kept)
+    given = {
+        name: [copies.get(node) if node is not None else None for node in nodes]
+        for name, nodes in calls.items()
+    }
+    return Traced(fx.GraphModule(root, pruned), kept, given)
 
 
 def values_of(whole: fx.GraphModule, images: Tensor) -> dict[fx.Node, Any]:
@@ -97,7 +145,8 @@ def values_of(whole: fx.GraphModule, images: Tensor) -> dict[fx.Node, Any]:
     class Recorder(fx.Interpreter):
         def run_node(self, node: fx.Node) -> Any:
             result = super().run_node(node)
-            values[node] = result.shape if isinstance(result, Tensor) else result
+            known = tuple(result) if isinstance(result, torch.Size) else result  # x.shape itself
+            values[node] = result.shape if isinstance(result, Tensor) else known
             return result
 
     try:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import re
+import shlex
 import socket
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -29,18 +32,62 @@ def published_weights(key: str, url: str) -> dict[str, Tensor]:
     """Torchvision's weights of a classifier, from torch's cache or fetched into it by their hash.
 
     Raises:
-        BackboneUnavailable: not in the cache and not to be fetched; names the file, the folder and
-            the command to repeat.
+        BackboneUnavailable: not in the cache and not to be fetched, or another file is there under
+            their name; names the file and the command to type.
     """
     file = torch_checkpoints() / url.rsplit("/", 1)[-1]
     if not file.is_file():
         _fetch(key, url, file)
+    check_hash(
+        file,
+        f"rm {shlex.quote(str(file))} and repeat: it is fetched again; if it is a network of your "
+        f"own: -b {key}:weights=FILE",
+    )
     state, _ = read_weights_file(str(file))
     return _renamed(state)
 
 
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,})\.")
+"""The begin of a published file's sha256, as torch and its users name it: ``-f37072fd.pth``."""
+
+
+def check_hash(file: Path, hint: str) -> None:
+    """Compare a published file with the hash in its name.
+
+    Args:
+        file: a name without a hash is not judged.
+        hint: what to type where they differ.
+
+    Raises:
+        BackboneUnavailable: they differ, or the file cannot be read.
+    """
+    named = _HASH_IN_NAME.search(file.name)
+    if named is None:
+        return
+    found = sha256_of(file)
+    if not found.startswith(named[1]):
+        raise BackboneUnavailable(
+            f"{printable(file)} is not the published file: its sha256 begins with "
+            f"{found[: len(named[1])]}, and that in its name is {named[1]}",
+            hint,
+        )
+
+
+def sha256_of(file: Path) -> str:
+    """The sha256 of a weights file, in hexadecimal.
+
+    Raises:
+        BackboneUnavailable: it cannot be read.
+    """
+    try:
+        with open(file, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise _no_weights(file, f"cannot be read: {printable(error, 160)}") from error
+
+
 def _fetch(key: str, url: str, file: Path) -> None:
-    found = re.search(r"-([0-9a-f]{8,})\.", file.name)
+    found = _HASH_IN_NAME.search(file.name)
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_CONNECT_SECONDS)
     try:
@@ -88,7 +135,23 @@ def read_weights_file(path: str) -> tuple[dict[str, Tensor], str]:
     for name, value in state.items():
         if value.is_complex():
             raise _no_weights(file, f"holds complex numbers in {printable(name, 60)}")
-    return state, file.name
+    return _with_versions(state, content), file.name
+
+
+def _with_versions(state: dict[str, Tensor], content: dict[str, Any]) -> dict[str, Tensor]:
+    """The same with the versions of modules that a saved ``state_dict`` has beside its tensors.
+
+    Torchvision's MNASNet is built by them.
+    """
+    versions = getattr(content, "_metadata", None)
+    if not isinstance(versions, dict):
+        return state
+    found = OrderedDict(state)
+    found._metadata = {  # type: ignore[attr-defined]  # as torch keeps them
+        str(name).removeprefix("module").removeprefix("."): value
+        for name, value in versions.items()
+    }
+    return found
 
 
 _UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError)
@@ -120,4 +183,5 @@ _OLD_DENSENET = re.compile(
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Rename DenseNet's published weights of 2017: no module's name may hold their dot."""
-    return {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state.items()}
+    renamed = {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state.items()}
+    return _with_versions(renamed, state)

@@ -6,11 +6,13 @@ At most two cells are scanned.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from evaluator.catalog import ROW_METRICS
 from evaluator.statistics import (
     ARCC_SOURCES,
+    FEWEST_TESTED,
     UNIT,
     CellSummary,
     PairedDifference,
@@ -30,6 +32,10 @@ class ConvergencePoint(NamedTuple):
     average_drop: float
     coherency: float
     complexity: float
+
+
+_SAME = 1e-6
+"""Confidences of one image in two batches differ by less than this."""
 
 
 def _stored_as(metric: str) -> tuple[str, ...]:
@@ -70,8 +76,35 @@ class Averages:
             for cell, found in records.items():
                 sums = {(a, b): Sum(n, total * UNIT) for a, b, n, total in found}
                 without_drop = self._without_drop(cell, sums)
-                summaries.append(summarise(cell, sums, failed.get(cell, 0), without_drop))
+                constant = self._constant(cell, sums)
+                summaries.append(
+                    summarise(cell, sums, failed.get(cell, 0), without_drop, constant=constant)
+                )
             return summaries
+
+    def _constant(self, cell: int, sums: Sums) -> bool:
+        """Whether the answer is one for all images and their explanation maps.
+
+        One predicted class, and one confidence in each class that is explained. Reads as far as the
+        first row that differs: the second one at most, of a network that sees images.
+        """
+        rows = sums.get(("complexity", ""))
+        if rows is None or rows.n < FEWEST_TESTED:
+            return False
+        known: dict[int, float] = {}
+        classes: set[int] = set()
+        with closing(
+            self._file.stream(
+                "SELECT predicted, target, y, o FROM results WHERE cell_id = ?", (cell,)
+            )
+        ) as found:
+            for predicted, target, y, o in found:
+                classes.add(predicted)
+                first = known.setdefault(target, y)
+                if len(classes) > 1 or max(abs(y - first), abs(o - first)) > _SAME:
+                    return False
+        self._checks.verify(cell)
+        return True
 
     def _without_drop(self, cell: int, sums: Sums) -> list[tuple[float, float]]:
         """Coherency and complexity of rows without a drop: hardly any, found by ADCC's index."""

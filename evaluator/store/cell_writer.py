@@ -52,6 +52,20 @@ class CellWriter:
                     f"{loaded.key}: {name} is {now[name]}, the run was made with {stored[name]}",
                     "put the former network back, or choose another --name",
                 )
+        self.remark(position, loaded.remarks)
+
+    def remark(self, position: int, remarks: Sequence[str]) -> None:
+        """Add to what is said of a backbone that has been loaded; nothing is said twice."""
+        (text,) = self._file.execute(
+            "SELECT loaded FROM backbones WHERE id = ?", (position,)
+        ).fetchone()
+        stored = json.loads(text)
+        said = list(dict.fromkeys([*stored.get("remarks", ()), *remarks]))
+        if said != list(stored.get("remarks", ())):
+            self._file.execute(
+                "UPDATE backbones SET loaded = ? WHERE id = ?",
+                (json.dumps({**stored, "remarks": said}), position),
+            )
 
     def describe(self, cell: int, *, identity: str, applicable: bool, note: str) -> None:
         """Record what loading the backbone told about a cell.

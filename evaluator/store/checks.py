@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import Any
 
 from evaluator.errors import StoreError
+from evaluator.plan import todays_names
 from evaluator.store import schema, sealing
 from evaluator.store.checksums import (
     WRONG_KIND,
@@ -40,9 +41,10 @@ class Checks:
 
     def born_sealed(self) -> bool:
         """Whether every record must have a checksum: not in files that an older camtui began."""
-        return self._born() > 1
+        return self.born() > 1
 
-    def _born(self) -> int:
+    def born(self) -> int:
+        """The version of the camtui that began the run; 3 at least where all of it was sealed."""
         if self._file.version < 2:
             return 1
         born = self._file.first("SELECT born FROM run")
@@ -155,7 +157,10 @@ class Checks:
             )
         except DAMAGE:
             name = None
-        return printable(name[0], 80) if name else f"cell {cell}"
+        if name is None:
+            return f"cell {cell}"
+        earlier = self._file.version < schema.NAMED_ANEW_SINCE
+        return printable(todays_names(name[0]) if earlier else name[0], 80)
 
     def error(self, what: str, verb: str) -> StoreError:
         """The error that says what was found damaged, and how it is mended."""
@@ -213,7 +218,7 @@ class Checks:
         if self._file.version < schema.SUMS_SEALED_SINCE:
             return
         stored = dict(self._file.all(f"SELECT cell_id, {column} FROM sum_checksums"))
-        may_lack = self._born() < schema.SUMS_SEALED_SINCE
+        may_lack = self.born() < schema.SUMS_SEALED_SINCE
         for cell, records in parts.items():
             checksum = stored.get(cell)
             if checksum is None and (may_lack or not records):

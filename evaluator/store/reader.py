@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from evaluator import catalog
 from evaluator.errors import StoreError, UsageError
-from evaluator.plan import RunPlan
+from evaluator.label_file import Listing
+from evaluator.plan import RunPlan, todays_names
 from evaluator.records import (
     NO_TRUTH,
     Cell,
@@ -26,6 +27,7 @@ from evaluator.records import (
     Stage,
     WorkerState,
 )
+from evaluator.store import schema
 from evaluator.store.averages import Averages, ConvergencePoint
 from evaluator.store.checks import Checks
 from evaluator.store.copying import copy_database
@@ -35,7 +37,10 @@ from evaluator.store.readonly import CACHE_KIB, DAMAGE, ReadOnlyFile
 from evaluator.store.rows import Rows
 from evaluator.text import printable
 
-__all__ = ["ConvergencePoint", "RankedImage", "RunReader"]
+__all__ = ["LABELS", "ConvergencePoint", "RankedImage", "RunReader"]
+
+LABELS = "labels"
+"""The key of the hash of the file of labels among the run's versions."""
 
 
 class RunReader:
@@ -125,9 +130,23 @@ class RunReader:
                 "list the runs: camtui ls",
             ) from error
 
+    def keeps_earlier_words(self) -> bool:
+        """Whether an earlier version began the run, whose words ``plan`` says in those of today."""
+        return self.checks.born() < schema.NAMED_ANEW_SINCE
+
+    def _naming(self) -> Callable[[str], str]:
+        """What brings the methods in what the file says to their names of today."""
+        return todays_names if self.file.version < schema.NAMED_ANEW_SINCE else str
+
     def manifest_sha256(self) -> str:
         """Identity of the data set: every path and size, whatever the limit."""
         return str(self.file.one("SELECT manifest_sha256 FROM run")[0])
+
+    def listing(self) -> Listing:
+        """How its images and labels were found."""
+        info = self.info()
+        labels, sha256 = self.plan().labels, info.versions.get(LABELS, "")
+        return Listing(self.manifest_sha256(), info.image_count, labels, sha256)
 
     def backbones(self) -> dict[str, LoadedBackbone | None]:
         """Backbones by name, in the plan's order; ``None`` until one has been loaded once."""
@@ -136,8 +155,9 @@ class RunReader:
 
     def cells(self) -> list[Cell]:
         """Every cell, backbones in the plan's order, methods as they were asked for."""
+        named = self._naming()
         return [
-            Cell(id_, backbone, method, bool(applicable), note)
+            Cell(id_, backbone, named(method), bool(applicable), named(note))
             for id_, backbone, method, applicable, note in self.file.all(
                 "SELECT c.id, b.name, c.method, c.applicable, c.note FROM cells c JOIN "
                 "backbones b ON b.id = c.backbone_id"
@@ -177,7 +197,9 @@ class RunReader:
             return None
         rule, images, needed, decided, dropped, verdicts = rows[0]
         left = {int(cell): n for cell, n in json.loads(dropped).items()}
-        return Look(rule, images, needed, decided, left, tuple(json.loads(verdicts)))
+        return Look(
+            rule, images, needed, decided, left, tuple(json.loads(self._naming()(verdicts)))
+        )
 
     def images_wanted(self) -> int:
         """Number of images that every cell is to have: all, or those by which the rule was met."""
@@ -241,6 +263,16 @@ class RunReader:
         """Number of failures, those of optional metrics included; a missing truth is none."""
         return int(self.file.one("SELECT count(*) FROM failures WHERE reason != ?", (NO_TRUTH,))[0])
 
+    def lacking(self) -> dict[tuple[int, str], dict[str, int]]:
+        """(cell, optional metric) → reason → rows of the cell without a value of the metric."""
+        found: dict[tuple[int, str], dict[str, int]] = {}
+        for cell, metric, reason, n in self.file.all(
+            "SELECT cell_id, metric, reason, count(*) FROM failures WHERE metric != ''"
+            " GROUP BY cell_id, metric, reason ORDER BY cell_id, metric, reason"
+        ):
+            found.setdefault((cell, metric), {})[reason] = n
+        return found
+
     def without_truth(self) -> int:
         """Number of images without a truth, where metrics need one."""
         return int(
@@ -259,7 +291,7 @@ def _loaded(values: dict[str, Any], plan: Callable[[], RunPlan]) -> LoadedBackbo
     others = {
         name: value
         for name, value in values.items()
-        if name not in ("mean", "std", "preprocessing", "classes")
+        if name not in ("mean", "std", "preprocessing", "classes", "remarks")
     }
     stored = values.get("preprocessing") or {
         "mean": values["mean"],
@@ -270,5 +302,6 @@ def _loaded(values: dict[str, Any], plan: Callable[[], RunPlan]) -> LoadedBackbo
     return LoadedBackbone(
         **others,
         classes=tuple(values["classes"]),
+        remarks=tuple(values.get("remarks", ())),
         preprocessing=Preprocessing(**{**stored, **statistics}),
     )

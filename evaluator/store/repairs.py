@@ -69,7 +69,7 @@ class Repairs:
             for other in sealing.sealed_tables(self._file.connection):
                 column = other.columns[-1]
                 execute(f"UPDATE {other.name} SET {column} = {column} WHERE checksum IS NULL")
-            execute("UPDATE run SET born = ?", (schema.SCHEMA_VERSION,))
+            execute("UPDATE run SET born = max(born, ?)", (schema.SUMS_SEALED_SINCE,))
         return sealed
 
 

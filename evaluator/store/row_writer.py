@@ -161,7 +161,7 @@ class RowWriter:
         execute = self._file.execute
         return {key for key in keys if execute(query, key).fetchone() is not None}
 
-    def _mend(self, keys: list[tuple[int, int, str]]) -> None:
+    def _mend(self, keys: Sequence[tuple[int, int, str]]) -> None:
         self._file.executemany(
             "DELETE FROM failures WHERE cell_id = ? AND image_id = ? AND metric = ?", keys
         )
@@ -171,6 +171,11 @@ class RowWriter:
         query = f"{ARCC_SOURCES} AND a.cell_id = ? AND a.image_id = ?"
         keys = [(one.cell, one.image) for one in measurements if one.metric == "arcc"]
         return [ArccSources(*row) for key in keys for row in self._file.execute(query, key)]
+
+    def forget_failures_of(self, keys: Sequence[tuple[int, int, str]]) -> None:
+        """Drop the failures of these (cell, image, metric), so that they are computed again."""
+        with self._file.transaction():
+            self._mend(keys)
 
     def forget_failures(self) -> int:
         """Drop every failure, so that the next session tries those images again.

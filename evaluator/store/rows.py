@@ -113,6 +113,21 @@ class Rows:
         )
         return {row[2]: Measurement(*row) for row in rows}
 
+    def undefined(self) -> list[tuple[int, int]]:
+        """(cell, image) of the rows without average drop and ADCC: the confidence y is 0 there.
+
+        Hardly any, found by ADCC's index.
+        """
+        return [
+            (cell, image)
+            for (cell,) in self._file.all("SELECT id FROM cells ORDER BY id")
+            for (image,) in self._file.all(
+                "SELECT image_id FROM results INDEXED BY results_by_adcc"
+                " WHERE cell_id = ? AND adcc IS NULL AND average_drop IS NULL ORDER BY image_id",
+                (cell,),
+            )
+        ]
+
     def every_row(self) -> Iterator[Row]:
         """Every row of every cell; streams."""
         return map(row_of, self._file.stream(f"SELECT {ROW_COLUMNS} FROM results"))
@@ -190,6 +205,33 @@ class Rows:
                 else:
                     damaged.add((cell, record[1]))
         return StoredMaps(maps, frozenset(damaged))
+
+    def last_image(self, cells: Sequence[int]) -> int | None:
+        """The highest rank of an image that has a row in one of these cells."""
+        found = [
+            last
+            for cell in cells
+            for (last,) in self._file.all(
+                "SELECT max(image_id) FROM results WHERE cell_id = ?", (cell,)
+            )
+            if last is not None
+        ]
+        return max(found, default=None)
+
+    def sound(self, cells: Sequence[int], images: Sequence[int]) -> list[Row]:
+        """The rows of some images in some cells, those left out that are not what was written."""
+        query = self._checks.query(ROW_COLUMNS, "results")
+        query += (
+            " WHERE cell_id IN (SELECT value FROM json_each(?))"
+            " AND image_id IN (SELECT value FROM json_each(?))"
+        )
+        may_lack = not self._checks.born_sealed()
+        found = self._file.all(query, (json.dumps(list(cells)), json.dumps(list(images))))
+        return [
+            row_of(record[:ROW_WIDTH])
+            for record in found
+            if is_record_sound(record, may_lack=may_lack)
+        ]
 
     def _values(
         self, cell: int, metrics: Sequence[str], first: int, last: int

@@ -8,11 +8,16 @@ from math import inf, nextafter
 APPLICATION_ID = 0x43414D54
 """``CAMT``: what tells our files from any other SQLite database."""
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """``PRAGMA user_version``: how many of the migrations a file has seen."""
 
 SUMS_SEALED_SINCE = 3
 """A run begun by this version or a later one has a checksum over the sums of every cell."""
+
+NAMED_ANEW_SINCE = 4
+"""A file of an earlier version has other names for some methods (``plan.todays_names``), and a run
+begun by one keeps what the words of its plan meant (``plan.in_todays_words``).
+"""
 
 VERSION_1 = """
 CREATE TABLE run (
@@ -157,7 +162,11 @@ CREATE TABLE sum_checksums (          -- over all sums, over all histograms of a
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3)
+VERSION_4 = """
+-- no table changes: methods get the names of today (evaluator.store.sealing.name_anew)
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 """Entry v takes a file from version v to version v + 1."""
 
 HISTOGRAM_BINS = 20

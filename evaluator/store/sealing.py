@@ -8,8 +8,10 @@ connection cannot forget them.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from typing import NamedTuple
 
+from evaluator.plan import todays_names
 from evaluator.store.checksums import record_checksum
 
 BY_THEMSELVES = ("results", "measurements")
@@ -25,9 +27,14 @@ class SealedTable(NamedTuple):
     columns: tuple[str, ...]
     key: tuple[str, ...]
 
-    def expression(self, prefix: str = "") -> str:
-        """The checksum in SQL, where ``record_checksum`` is a function of the connection."""
-        pairs = ", ".join(f"'{column}', {prefix}{column}" for column in self.columns)
+    def expression(self, prefix: str = "", changed: Mapping[str, str] | None = None) -> str:
+        """The checksum in SQL, where ``record_checksum`` is a function of the connection.
+
+        Args:
+            changed: SQL for columns of which another value is meant than the stored one.
+        """
+        values = {column: f"{prefix}{column}" for column in self.columns} | dict(changed or {})
+        pairs = ", ".join(f"'{column}', {value}" for column, value in values.items())
         return f"record_checksum({pairs})"
 
 
@@ -55,6 +62,30 @@ def sealed_tables(connection: sqlite3.Connection) -> list[SealedTable]:
 def add_function(connection: sqlite3.Connection) -> None:
     """Make ``record_checksum`` known to a connection."""
     connection.create_function("record_checksum", -1, record_checksum, deterministic=True)
+
+
+_NAMING_METHODS = {"cells": ("method", "note"), "looks": ("verdicts",)}
+"""Tables with columns that name methods. Events tell what was said when it was said."""
+
+
+def name_anew(connection: sqlite3.Connection) -> None:
+    """Bring the methods in a file of an earlier version to their names of today.
+
+    A record that was not what had been written is none afterwards either.
+    """
+    add_function(connection)
+    connection.create_function("todays_names", 1, todays_names, deterministic=True)
+    for table in sealed_tables(connection):
+        changed = {name: f"todays_names({name})" for name in _NAMING_METHODS.get(table.name, ())}
+        if not changed:
+            continue
+        values = ", ".join(f"{name} = {value}" for name, value in changed.items())
+        differs = " OR ".join(f"{name} IS NOT {value}" for name, value in changed.items())
+        connection.execute(
+            f"UPDATE {table.name} SET {values}, checksum = CASE WHEN checksum = "
+            f"{table.expression()} THEN {table.expression(changed=changed)} ELSE checksum END "
+            f"WHERE {differs}"
+        )
 
 
 def keep_sealed(connection: sqlite3.Connection) -> None:

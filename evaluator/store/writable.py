@@ -70,6 +70,8 @@ class WritableFile:
                 for script in schema.MIGRATIONS[version:]:
                     for statement in script.split(";\n"):
                         execute(statement)
+                if 0 < version < schema.NAMED_ANEW_SINCE:
+                    sealing.name_anew(self.connection)
                 execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
                 execute(f"PRAGMA user_version={schema.SCHEMA_VERSION}")
         sealing.keep_sealed(self.connection)

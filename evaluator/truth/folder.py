@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from evaluator.crop import size_of
 from evaluator.errors import ImageUnreadable, TruthUnusable, UsageError
+from evaluator.images import is_hidden
 from evaluator.plan import RunPlan
 from evaluator.records import ImageRef, Preprocessing
 from evaluator.text import printable
@@ -57,6 +58,7 @@ class Truths:
         self._data = data
         self._coco: CocoFile | None = None
         self._files: dict[bytes, bytes] = {}
+        self._hidden: dict[bytes, bytes] = {}
         self._digest = hashlib.sha256()
         try:
             if path.is_dir():
@@ -76,20 +78,29 @@ class Truths:
             raise UsageError(f"no .png and no .xml in {printable(path)}", _HINT)
 
     def _find(self) -> None:
-        """Collect masks and boxes by path without suffix; links to folders are not followed."""
-        base = os.fsencode(self._path)
-        for path in sorted(_walk(base)):
-            stem, suffix = os.path.splitext(path)
-            known = self._files.get(stem)
-            if known is None or suffix.lower() < os.path.splitext(known)[1].lower():
-                self._files[stem] = path
+        """Collect masks and boxes by path without suffix; links to folders are not followed.
 
-    def sha256(self) -> str:
-        """Hash of the COCO file, or over every path and content of the folder's files."""
+        Hidden and system files are those of hidden images, of runs that have such.
+        """
+        base = os.fsencode(self._path)
+        for path, hidden in sorted(_walk(base)):
+            stem, suffix = os.path.splitext(path)
+            files = self._hidden if hidden else self._files
+            known = files.get(stem)
+            if known is None or suffix.lower() < os.path.splitext(known)[1].lower():
+                files[stem] = path
+
+    def sha256(self, *, hidden: bool = False) -> str:
+        """Hash of the COCO file, or over every path and content of the folder's files.
+
+        Args:
+            hidden: with hidden and system files, as earlier versions had it.
+        """
         if self._coco is not None:
             return self._digest.hexdigest()
         digest = hashlib.sha256()
-        for path in sorted(set(self._files.values())):
+        files = {*self._files.values(), *(self._hidden.values() if hidden else ())}
+        for path in sorted(files):
             try:
                 content = _read(os.path.join(os.fsencode(self._path), path), _MOST_FILE_BYTES)
             except (OSError, TruthUnusable):
@@ -124,7 +135,8 @@ class Truths:
             return False
         if self._coco is not None:
             return not self._coco.knows(_name(image))
-        return os.path.splitext(image.path)[0] not in self._files
+        stem = os.path.splitext(image.path)[0]
+        return stem not in self._files and stem not in self._hidden
 
     def _has(self, image: ImageRef) -> bool:
         if self._coco is None:
@@ -179,22 +191,41 @@ class Truths:
         One in another folder is of another image.
         """
         stem = os.path.splitext(image.path)[0]
-        return self._files.get(stem) or self._files.get(os.path.basename(stem))
+        name = os.path.basename(stem)
+        return (
+            self._files.get(stem)
+            or self._hidden.get(stem)
+            or self._files.get(name)
+            or self._hidden.get(name)
+        )
 
 
 def _name(image: ImageRef) -> str:
     return os.fsdecode(image.path)
 
 
-def _walk(base: bytes) -> Iterator[bytes]:
-    pending = [b""]
+def _walk(base: bytes) -> Iterator[tuple[bytes, bool]]:
+    """Yield paths of masks and boxes, and whether they are hidden or in a hidden folder.
+
+    Raises:
+        OSError: a folder cannot be read, unless it is hidden.
+    """
+    pending = [(b"", False)]
     while pending:
-        folder = pending.pop()
-        for entry in os.scandir(os.path.join(base, folder)):
+        folder, hidden_folder = pending.pop()
+        try:
+            entries = list(os.scandir(os.path.join(base, folder)))
+        except OSError:
+            if hidden_folder:
+                continue
+            raise
+        for entry in entries:
+            path = os.path.join(folder, entry.name)
+            hidden = hidden_folder or is_hidden(entry.name)
             if os.path.splitext(entry.name)[1].lower() in _READERS:
-                yield os.path.join(folder, entry.name)
+                yield path, hidden
             elif entry.is_dir(follow_symlinks=False):
-                pending.append(os.path.join(folder, entry.name))
+                pending.append((path, hidden))
 
 
 def _read(path: bytes, most: int) -> bytes:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from evaluator.classes import classes_called, imagenet_wnids
 from evaluator.crop import crop_mask
 from evaluator.errors import TruthUnusable
-from evaluator.images import imagenet_wnids, plain_name
 from evaluator.records import Preprocessing
 
 if TYPE_CHECKING:
@@ -37,13 +37,15 @@ class Region:
     draw: Callable[[], Mask]
 
     def is_of(self, target: int, classes: Sequence[str]) -> bool:
-        """Whether it is an object of a class: by index, ImageNet id or one of the class's names."""
+        """Whether it is an object of a class: by index, ImageNet id or one of the class's names.
+
+        A name of several classes, exact spelling first, is none of them.
+        """
         if isinstance(self.name, int):
             return self.name == target
         if self.name in imagenet_wnids() and len(classes) in (0, _IMAGENET_CLASSES):
             return imagenet_wnids()[self.name] == target
-        names = classes[target] if target < len(classes) else ""
-        return plain_name(self.name) in {plain_name(names), *map(plain_name, names.split(","))}
+        return classes_called(self.name, classes) == (target,)
 
 
 @dataclass(frozen=True)

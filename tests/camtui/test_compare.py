@@ -138,3 +138,44 @@ def test_drops_beyond_a_limit(tmp_path: Path) -> None:
         "gradcam"
     ]
     assert found.drops(0.5) == []
+
+
+def test_fewer_than_ten_common_images_are_no_verdict(tmp_path: Path) -> None:
+    for images, verdict in ((9, "untested"), (10, "worse")):
+        first, second = (
+            run(tmp_path, f"{name}{images}", images=images, shift=shift, failures=False,
+                undefined=False, methods=["gradcam"])
+            for name, shift in (("a", 0.0), ("b", 0.3))
+        )  # fmt: skip
+        found = compare_runs(first, second, [all_metrics()["average_drop"]])
+        assert [cell.verdict for cell in found.cells] == [verdict]
+        assert ("untested: fewer than 10" in found.test) == (images == 9)
+        assert ("Holm over 1 of them" in found.test) == (images == 10)
+
+
+def test_verdicts_are_tested_together(tmp_path: Path) -> None:
+    """What one test by itself would call better, and all that are listed do not."""
+    paths = [f"x/{rank}.png".encode() for rank in range(30)]
+    first, second = (
+        run(tmp_path, name, images=30, paths=paths, seed=seed, shift=shift)
+        for name, seed, shift in (("a", 0, 0.0), ("b", 1, 0.05))
+    )
+    every = compare_runs(first, second, list(all_metrics().values())[:7], force=True).cells
+    alone = {cell for cell in every if cell.change.tested and not cell.change.tie}
+    together = {cell for cell in every if cell.verdict in ("better", "worse")}
+    assert together <= alone
+    smallest = sorted(cell.change.p or 0 for cell in every if cell.change.tested)
+    expected = 0
+    while expected < len(smallest) and smallest[expected] <= 0.05 / (len(smallest) - expected):
+        expected += 1
+    assert len(together) == expected < len(alone)
+
+
+@pytest.mark.parametrize("metric", ["road", "arcc"])
+def test_road_with_noise_after_the_normalisation_is_another_protocol(
+    tmp_path: Path, metric: str
+) -> None:
+    old, new = run(tmp_path, "a", plan={"road_noise": "normalised"}), run(tmp_path, "b")
+    with pytest.raises(Mismatch, match="road-noise: normalised → pixels"):
+        compare_runs(old, new, [all_metrics()[metric]])
+    assert compare_runs(old, new, ADCC).cells, "which other metrics do not ask about"

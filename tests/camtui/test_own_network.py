@@ -238,3 +238,84 @@ def test_the_page_s_own_network_runs_as_pasted(tmp_path: Path) -> None:
         5,
         64,
     )
+
+
+ANSWERS = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Net(nn.Module):
+    drops, probable = False, False
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(1, 16, 3, padding=1), nn.Linear(16, 5)
+
+    def forward(self, images):
+        pooled = self.conv(images).relu().mean((2, 3))
+        if self.drops:
+            pooled = F.dropout(pooled, 0.5, training=True)
+        logits = self.fc(pooled)
+        return logits.softmax(1) if self.probable else logits
+
+
+FACTS = {"side": 32, "channels": 1, "mean": 0.5, "std": 0.25}
+
+
+def dropout():
+    net = Net()
+    net.drops = True
+    return net, FACTS
+
+
+def probable():
+    net = Net()
+    net.probable = True
+    return net, FACTS
+"""
+
+
+@pytest.mark.long
+def test_what_is_wrong_with_a_network_is_told_by_every_command(home: Path) -> None:
+    (home / "answers.py").write_text(ANSWERS)
+    environment = os.environ | {"CAMTUI_HOME": str(home / "home"), "PYTHONPATH": str(ROOT)}
+    run = ["run", "--data", "shapes", "-m", "gradcam", "--device", "cpu", "--no-watch"]
+    for words in (
+        ["backbones", "--check", "./answers.py:dropout"],
+        [*run, "--name", "drops", "-b", "./answers.py:dropout"],
+    ):
+        command = [sys.executable, "-m", "camtui", *words]
+        done = subprocess.run(
+            command, cwd=home, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 4, done.stderr
+        assert "answers differently each time" in done.stderr
+    assert not (home / "home/runs/drops.db").exists()
+    command = [*run, "--name", "probable", "-b", "./answers.py:probable"]
+    done = subprocess.run(
+        [sys.executable, "-m", "camtui", *command],
+        cwd=home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = "as probabilities do, and softmax is taken of them once more"
+    assert "warning: answers.py:probable: its outputs" in done.stderr
+    for text in (
+        done.stderr,
+        done.stdout,
+        camtui(home, "show", "probable"),
+        camtui(home, "table", "probable"),
+        camtui(home, "backbones", "--check", "./answers.py:probable"),
+        json.loads(camtui(home, "show", "probable", "--json"))["run"]["backbones"][
+            "answers.py:probable"
+        ]["remarks"][0],
+        json.loads(camtui(home, "backbones", "--check", "./answers.py:probable", "--json"))[
+            "remarks"
+        ][0],
+    ):
+        assert told in text.replace("\n", " ")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from camtui.cli.comparison_tables import paper_table
 from camtui.paper import AgainstPaper, compare_with_paper, table1, table2
 from evaluator.errors import NotFound
 from evaluator.metrics import all_metrics
@@ -172,3 +175,33 @@ def test_nothing_in_common(
     reader = RunReader(make_run(tmp_path / "a.db", backbones=backbones, methods=methods))
     with pytest.raises(NotFound, match=message):
         compare_with_paper(reader)
+
+
+def test_other_weights_protocol_and_images_stand_in_the_heading(tmp_path: Path) -> None:
+    def heading(name: str, **settings: object) -> tuple[str, list[str]]:
+        path = make_run(tmp_path / f"{name}.db", methods=["gradcam"], **settings)  # type: ignore[arg-type]  # keyword bag of a test
+        with RunReader(path) as reader:
+            table = paper_table(reader, compare_with_paper(reader), 2)
+        return table.title, [block.title for block in table.blocks]
+
+    assert heading("a", backbones=["vgg16"])[0].endswith("not the paper's number of images")
+    title, blocks = heading("b", backbones=["resnet18:weights=random:3", "vgg16"])
+    assert title.endswith("not the paper's weights, number of images")
+    assert blocks == [
+        "resnet18:weights=random:3 (weights random:3: not the paper's)",
+        "vgg16",
+    ]
+    title, _ = heading("c", backbones=["vgg16"], plan={"target": "label"})
+    assert title.endswith("not the paper's protocol, number of images")
+
+
+def test_weights_that_were_loaded_under_the_default_name_are_looked_at(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "a.db", backbones=["vgg16"], methods=["gradcam"])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "UPDATE backbones SET loaded = replace(loaded, 'IMAGENET1K_V1', 'IMAGENET1K_V2')"
+        )
+    with RunReader(path) as reader:
+        found = compare_with_paper(reader)
+    assert found.other_weights == (("vgg16", "IMAGENET1K_V2"),)
+    assert found.differs_in == ("weights", "number of images")

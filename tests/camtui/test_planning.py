@@ -4,15 +4,19 @@ decides.
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from camtui.devices import choose_devices, count_gpus
-from camtui.planning import PlanOptions, default_name, make_plan
+from camtui.planning import PlanOptions, default_name, make_plan, resolve_plan
 from evaluator.backbone_spec import BackboneSpec
 from evaluator.catalog import TABLE2_METHODS
-from evaluator.errors import UsageError
+from evaluator.errors import Mismatch, UsageError
+from evaluator.plan import RunPlan
+from evaluator.plan_changes import extended
 
 
 def test_the_demo_needs_nothing_else() -> None:
@@ -46,6 +50,17 @@ def test_options_of_backbones_and_methods(tmp_path: Path) -> None:
     assert plan.precision == "mixed"
 
 
+def test_the_side_is_for_every_network_that_has_none_of_its_own(tmp_path: Path) -> None:
+    typed = PlanOptions(data=tmp_path, backbones=["inception_v3,resnet18:side=256"], side=331)
+    plan = make_plan(typed, None, cuda=False)
+    assert [backbone.name for backbone in plan.backbones] == [
+        "inception_v3:side=331",
+        "resnet18:side=256",
+    ]
+    with pytest.raises(UsageError, match="side= takes a whole number from 8 to 4096, not '0'"):
+        make_plan(replace(typed, side=0), None, cuda=False)
+
+
 def test_options_win_over_the_file_and_that_over_defaults(tmp_path: Path) -> None:
     config = tmp_path / "plan.toml"
     config.write_text(
@@ -77,6 +92,32 @@ def test_a_run_that_is_there_decides_what_is_not_typed(tmp_path: Path) -> None:
     )
     whole = make_plan(PlanOptions(data=tmp_path, backbones=["resnet18"]), stored, cuda=False)
     assert (whole.methods, whole.seed, whole.limit) == (("gradcam",), 7, None)
+
+
+FORMER, NOW = "smoothgradcampp:variant=paper", "smoothgradcampp:variant=mean-gradient"
+
+
+@pytest.mark.parametrize("spec", [FORMER, "Smooth Grad-CAM++:variant=paper"])
+def test_what_is_typed_for_an_earlier_version_s_run_means_what_it_meant(
+    tmp_path: Path, spec: str
+) -> None:
+    asked = {"data": tmp_path, "backbones": ["resnet18"], "metrics": ["insertion", "road"]}
+    same = PlanOptions(**asked, methods=[spec], insertion_start="blur")  # type: ignore[arg-type]  # keyword bag of a test
+    new = resolve_plan(same, None, cuda=False).plan
+    assert (new.methods, new.insertion_start, new.road_noise) == ((FORMER,), "blur", "pixels")
+    old = RunPlan.from_json(
+        json.dumps({key: value for key, value in new.to_dict().items() if key != "road_noise"})
+    )
+    assert resolve_plan(same, old, cuda=False, earlier=True).plan == old
+    assert extended(old, resolve_plan(same, old, cuda=False, earlier=True).plan) == old
+    for contradiction in (
+        replace(same, road_noise="pixels"),
+        replace(same, insertion_start="zero"),
+    ):
+        with pytest.raises(Mismatch):
+            extended(old, resolve_plan(contradiction, old, cuda=False, earlier=True).plan)
+    with pytest.raises(Mismatch, match="insertion_start"):
+        extended(old, resolve_plan(same, old, cuda=False).plan)
 
 
 @pytest.mark.parametrize(

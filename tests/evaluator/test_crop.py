@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,6 +96,164 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
         open_square(tmp_path, saved(tmp_path, Image.fromarray(values), "deep.png"), USUAL)
     )[:, :, 0]
     assert np.abs(pixels.astype(int) - values // 256).max() <= 1
+
+
+def ramp(least: float, most: float, kind: str) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+    """Values over a range, ``[224, 224]``, dark above and bright below."""
+    return np.linspace(least, most, SIDE * SIDE).reshape(SIDE, SIDE).astype(kind)
+
+
+SHADES = np.linspace(0, 255, SIDE * SIDE).reshape(SIDE, SIDE)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("most", "kind", "suffix"),
+    [
+        (1, "float32", "tiff"),
+        (1, "float32", "pfm"),
+        (255, "float32", "tiff"),
+        (255, "int32", "tiff"),
+        (65535, "int32", "tiff"),
+        (65535, "uint16", "tiff"),
+        (65535, ">u2", "tiff"),
+        (65535, "uint16", "png"),
+        (65535, "uint16", "pgm"),
+        (20000, "uint16", "png"),
+    ],
+)
+def test_grey_of_more_bits_is_read_by_its_range(
+    tmp_path: Path, most: int, kind: str, suffix: str, channels: int
+) -> None:
+    values = ramp(0, most, kind)
+    Image.fromarray(values).save(tmp_path / f"deep.{suffix}")
+    pixels = array(
+        open_square(tmp_path, f"deep.{suffix}".encode(), Preprocessing(channels=channels))
+    )
+    full = 65535 if kind.endswith(("u2", "16")) else most
+    expected = SHADES * most / full
+    assert pixels.shape == ((SIDE, SIDE, 3) if channels == 3 else (SIDE, SIDE))
+    grey = pixels[:, :, 0] if channels == 3 else pixels
+    assert np.abs(grey - expected).max() <= 1
+
+
+def tiff(values: np.ndarray[Any, Any], *, bits: int, photometric: int) -> bytes:
+    """A TIFF of one strip with any number of bits, packed from the most significant on."""
+    if bits == 12:
+        high, low = values.reshape(-1, 2).astype(np.uint16).T
+        packed = np.stack([high >> 4, (high & 15) << 4 | low >> 8, low & 255], 1)
+        data = packed.astype(np.uint8).tobytes()
+    else:
+        data = values.tobytes()
+    form = 3 if values.dtype.kind == "f" else 1
+    height, width = values.shape
+    entries = [
+        (256, 4, width),
+        (257, 4, height),
+        (258, 3, bits),
+        (259, 3, 1),
+        (262, 3, photometric),
+        (273, 4, 8),
+        (277, 3, 1),
+        (278, 4, height),
+        (279, 4, len(data)),
+        (339, 3, form),
+    ]
+    table = struct.pack("<H", len(entries)) + b"".join(
+        struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries
+    )
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + table + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "most", "bits"), [("uint16", 4095, 12), ("uint16", 65535, 16), ("float32", 1, 32)]
+)
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_a_tiff_says_its_bits_and_which_end_is_white(
+    tmp_path: Path, kind: str, most: int, bits: int, white_is_zero: bool
+) -> None:
+    if bits == 12 and white_is_zero:
+        pytest.skip("Pillow does not open it")
+    content = tiff(ramp(0, most, kind), bits=bits, photometric=0 if white_is_zero else 1)
+    (tmp_path / "deep.tiff").write_bytes(content)
+    pixels = array(open_square(tmp_path, b"deep.tiff", USUAL))[:, :, 0]
+    expected = 255 - SHADES if white_is_zero else SHADES
+    assert np.abs(pixels - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "kind", "suffix", "words"),
+    [
+        (-1, 1, "float32", "tiff", "from -1 to 1; save it with 8 bits a channel"),
+        (0, 65535, "float32", "tiff", "from 0 to 65535; save"),
+        (0, 255.6, "float32", "tiff", "from 0 to 255.6; save"),
+        (0, 1.2, "float32", "tiff", "from 0 to 1.2, nearly black where 255 is white; save it"),
+        (0, 0.01, "float32", "tiff", "from 0 to 0.01, nearly black where 1 is white"),
+        (0, np.inf, "float32", "tiff", "inf; save"),
+        (0, np.nan, "float32", "tiff", "nan; save"),
+        (-5, 255, "int32", "tiff", "from -5 to 255; save"),
+        (0, 70000, "int32", "tiff", "from 0 to 70000; save"),
+        (0, 1, "int32", "tiff", "from 0 to 1, nearly black where 255 is white"),
+        (0, 4095, "int32", "tiff", "from 0 to 4095, nearly black where 65535 is white"),
+        (0, 255, "uint16", "tiff", "from 0 to 255, nearly black where 65535 is white"),
+        (0, 4095, "uint16", "png", "from 0 to 4095, nearly black where 65535 is white"),
+        (0, 255, "uint16", "pgm", "from 0 to 255, nearly black where 65535 is white"),
+    ],
+)
+def test_grey_that_would_be_black_or_clipped_is_refused(
+    tmp_path: Path, least: float, most: float, kind: str, suffix: str, words: str
+) -> None:
+    values = ramp(least, most if np.isfinite(most) else 1, kind)
+    values[-1, -1] = most
+    Image.fromarray(values).save(tmp_path / f"deep.{suffix}")
+    with pytest.raises(ImageUnreadable, match=words) as caught:
+        open_square(tmp_path, f"deep.{suffix}".encode(), USUAL)
+    assert caught.value.reason == "value-range"
+
+
+def test_black_in_any_reading_is_black(tmp_path: Path) -> None:
+    for kind, suffix in (("float32", "tiff"), ("int32", "tiff"), ("uint16", "png")):
+        Image.fromarray(ramp(0, 0, kind)).save(tmp_path / f"black.{suffix}")
+        assert not array(open_square(tmp_path, f"black.{suffix}".encode(), USUAL)).any()
+
+
+def rgb16(values: np.ndarray[Any, Any]) -> bytes:
+    """A PNG of three channels of 16 bits."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        body = kind + content
+        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", SIDE, SIDE, 16, 2, 0, 0, 0)
+    rows = b"".join(b"\0" + row.tobytes() for row in np.repeat(values[:, :, None], 3, 2))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows, 1)), chunk(b"IEND", b"")]
+    )
+
+
+def test_colours_of_twelve_bits_in_sixteen_are_refused_too(tmp_path: Path) -> None:
+    (tmp_path / "full.png").write_bytes(rgb16(ramp(0, 65535, ">u2")))
+    (tmp_path / "twelve.png").write_bytes(rgb16(ramp(0, 4095, ">u2")))
+    assert np.abs(array(open_square(tmp_path, b"full.png", USUAL))[:, :, 1] - SHADES).max() <= 1
+    with pytest.raises(ImageUnreadable, match="below 4096, which is nearly black"):
+        open_square(tmp_path, b"twelve.png", USUAL)
+
+
+def test_a_picture_that_is_nothing_but_transparency_is_refused(tmp_path: Path) -> None:
+    """A black drawing on clear ground: dropped as it is, the image would be black."""
+    drawing = Image.new("RGBA", (SIDE, SIDE), "black")
+    drawing.putalpha(noise(SIDE, SIDE, 1))
+    for number, image in enumerate((drawing, drawing.convert("LA"))):
+        name = saved(tmp_path, image, f"{number}.png")
+        with pytest.raises(ImageUnreadable, match="its picture is its transparency"):
+            open_square(tmp_path, name, USUAL)
+
+
+def test_colours_that_pillow_does_not_convert_are_refused_by_name(tmp_path: Path) -> None:
+    name = saved(tmp_path, Image.new("LAB", (SIDE, SIDE)), "lab.tiff")
+    with pytest.raises(ImageUnreadable, match="CIE Lab; save it as RGB") as caught:
+        open_square(tmp_path, name, USUAL)
+    assert caught.value.reason == "unsupported"
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])

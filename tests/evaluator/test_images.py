@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,10 @@ from evaluator.images import (
     demo_root,
     find_images,
     folder_of,
-    imagenet_wnids,
-    labels_by_class_name,
     planned_images,
 )
+from evaluator.label_file import Listing
 from evaluator.plan_validation import validated_plan
-from tests.shared import SHARED
 
 
 def write(root: Path, *names: str | bytes) -> Path:
@@ -35,21 +33,6 @@ def paths(root: Path, *, seed: int = 0, limit: int | None = None) -> list[bytes]
     return [image.path for image in find_images(root, seed=seed, limit=limit).images]
 
 
-def test_a_thousand_classes_by_sorted_id() -> None:
-    wnids = imagenet_wnids()
-    assert len(wnids) == 1000
-    assert (wnids["n01440764"], wnids["n01443537"], wnids["n15075141"]) == (0, 1, 999)
-    assert list(wnids.values()) == list(range(1000))
-
-
-@pytest.mark.skipif(
-    not (SHARED / "imagenet-wnids.txt").is_file(),
-    reason="the shared list of ids is not beside the checkout",
-)
-def test_the_packaged_list_is_the_shared_one() -> None:
-    assert sorted((SHARED / "imagenet-wnids.txt").read_text().split()) == list(imagenet_wnids())
-
-
 def test_files_that_are_named_like_images_at_any_depth(tmp_path: Path) -> None:
     write(
         tmp_path,
@@ -58,10 +41,93 @@ def test_files_that_are_named_like_images_at_any_depth(tmp_path: Path) -> None:
         "c/d.png",
         "c/e/f.webp",
         "c/readme.md",
-        ".hidden.jpg",
         "noextension",
     )
-    assert sorted(paths(tmp_path)) == [b".hidden.jpg", b"a.JPEG", b"c/d.png", b"c/e/f.webp"]
+    assert sorted(paths(tmp_path)) == [b"a.JPEG", b"c/d.png", b"c/e/f.webp"]
+
+
+LEFT_OUT = (
+    ".hidden.jpg", "._a.jpg", "a/._b.png", "a/.ipynb_checkpoints/b-checkpoint.png",
+    "__MACOSX/a/b.png", "a/@eaDir/b.png/SYNOPHOTO_THUMB_M.jpg", "#recycle/a.png",
+    "$RECYCLE.BIN/a.png", "System Volume Information/a.png", "lost+found/a.png",
+    ".Trash-1000/files/a.png", "a/.thumbnails/normal/a.png", ".git/a.png", ".nfs000.jpg",
+    "backup~/a.png", "Thumbs.db/256.png", "__macosx/a.png", "LOST+FOUND/b.png",
+)  # fmt: skip
+ORDINARY = (
+    "a/b.png", "a/macosx.jpg", "a/c~d.png", "lost/a.png", "trash/a.png", "recycle.bin/a.png",
+    "_/a.jpg", "#1/a.png", "@/a.png",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_a_hidden_or_system_file_is_no_image_and_is_counted(tmp_path: Path, name: str) -> None:
+    root = write(tmp_path, *ORDINARY, name, "a/b.png~", "a/.DS_Store", "desktop.ini")
+    found = find_images(root, seed=0)
+    assert {os.fsdecode(image.path) for image in found.images} == set(ORDINARY)
+    ((level, text),) = found.remarks()
+    assert level == "info"
+    assert text.startswith("left out: 1 ")
+
+
+def test_what_is_left_out_is_said_in_one_line(tmp_path: Path) -> None:
+    write(tmp_path, *ORDINARY, *LEFT_OUT)
+    (line,) = find_images(tmp_path, seed=0).remark_lines()
+    assert line.startswith("left out: 14 files in hidden or system folders (")
+    assert line.endswith(", 4 hidden or system files (._a.jpg, .hidden.jpg, .nfs000.jpg, …)")
+    assert find_images(tmp_path / "trash", seed=0).remark_lines() == []
+
+
+def test_only_what_is_below_the_data_folder_is_hidden(tmp_path: Path) -> None:
+    root = write(tmp_path / ".cache" / "__MACOSX", "n01440764/a.png", ".x/b.png")
+    assert paths(root) == [b"n01440764/a.png"]
+    (tmp_path / "link").symlink_to(root)
+    assert paths(tmp_path / "link") == [b"n01440764/a.png"]
+
+
+def test_a_folder_of_hidden_images_only_is_named(tmp_path: Path) -> None:
+    write(tmp_path, ".cats/a.png", ".cats/b.png")
+    with pytest.raises(
+        UsageError, match=r"no images in .*: 2 files in hidden .* \(\.cats\)"
+    ) as told:
+        find_images(tmp_path, seed=0)
+    assert told.value.hint.endswith(f"camtui run --data {tmp_path}/.cats")
+    assert sorted(paths(tmp_path / ".cats")) == [b"a.png", b"b.png"]
+
+
+def test_hidden_folders_are_no_class_folders(tmp_path: Path) -> None:
+    write(tmp_path, "b/x.png", "a/x.png", ".ipynb_checkpoints/x.png", "@eaDir/x.png", "a/.b/x.png")
+    assert find_images(tmp_path, seed=0).folders == ("a", "b")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")
+def test_a_system_folder_that_cannot_be_read_is_nothing_to_warn_of(tmp_path: Path) -> None:
+    write(tmp_path, "a.png", "lost+found/a.png")
+    (tmp_path / "lost+found").chmod(0)
+    assert find_images(tmp_path, seed=0).remarks() == []
+
+
+def earlier_listing(root: Path) -> Listing:
+    """Of a run that an earlier version began: every file that is named like an image counted."""
+    names = sorted(
+        os.fsencode(file.relative_to(root)) for file in root.rglob("*.*") if file.is_file()
+    )
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(b"%s\0%d\n" % (name, os.stat(os.fsencode(root) + b"/" + name).st_size))
+    return Listing(digest.hexdigest(), len(names), None, "")
+
+
+def test_a_run_of_an_earlier_version_keeps_its_hidden_images(tmp_path: Path) -> None:
+    write(tmp_path, "a/x.png", "a/.ipynb_checkpoints/x.png", "._y.png", "b/y.png")
+    stored = earlier_listing(tmp_path)
+    found = find_images(tmp_path, seed=0, stored=stored)
+    assert (found.sha256, found.total) == (stored.sha256, 4)
+    ((level, text),) = found.remarks()
+    assert level == "warning"
+    assert text.startswith("left out: none of 1 file in hidden or system folders (.ipynb_")
+    assert find_images(tmp_path, seed=0).total == 2
+    new = stored._replace(sha256=find_images(tmp_path, seed=0).sha256)
+    assert find_images(tmp_path, seed=0, stored=new).total == 2
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
@@ -153,74 +219,6 @@ def test_class_folders_are_labelled_by_id_not_by_rank(tmp_path: Path) -> None:
         b"other/c.png": None,
         b"flat.png": None,
     }
-
-
-def test_labels_of_a_file(tmp_path: Path) -> None:
-    write(tmp_path, "a.png", "deep/b.png", "c.png", "d.png")
-    file = tmp_path / "labels.csv"
-    file.write_text(
-        "image,label\na.png,n15075141\nb.png, 17\n\nelsewhere.png,3\nc.png,0\n", encoding="utf-8"
-    )
-    assert labels(tmp_path, file) == {b"a.png": 999, b"deep/b.png": 17, b"c.png": 0, b"d.png": None}
-
-
-def test_labels_of_a_file_from_a_spreadsheet(tmp_path: Path) -> None:
-    write(tmp_path, "a.png")
-    file = tmp_path / "labels.csv"
-    file.write_bytes(b"\xef\xbb\xbfimage,label\r\na.png,5\r\n")
-    assert labels(tmp_path, file) == {b"a.png": 5}
-
-
-def test_labels_of_names_that_are_not_utf8(tmp_path: Path) -> None:
-    write(tmp_path, b"a\xff.png")
-    (tmp_path / "labels.csv").write_bytes(b"a\xff.png,5\n")
-    assert labels(tmp_path, tmp_path / "labels.csv") == {b"a\xff.png": 5}
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"a.png,dog\n", "line 1: no class index or ImageNet id"),
-        (b"image,label\na.png\n", "line 2: no class index"),
-        (b"a.png,-1\n", "line 1: no class index"),
-        (b"z.png,1\n", "names none of the 1 images"),
-        (b"", "names none of the 1 images"),
-        (b'"' + b"x" * 200_000 + b"\n", "is not a csv"),
-        (b"\x89PNG\r\n\x1a\n", "no class index"),
-    ],
-)
-def test_labels_that_cannot_be_used(tmp_path: Path, content: bytes, message: str) -> None:
-    write(tmp_path, "a.png")
-    (tmp_path / "labels.csv").write_bytes(content)
-    with pytest.raises(UsageError) as caught:
-        labels(tmp_path, tmp_path / "labels.csv")
-    assert message in caught.value.message
-
-
-def test_labels_that_are_not_there(tmp_path: Path) -> None:
-    write(tmp_path, "a.png")
-    for file in (tmp_path / "none.csv", tmp_path):
-        with pytest.raises(UsageError, match="cannot read the labels"):
-            labels(tmp_path, file)
-
-
-@pytest.mark.parametrize(
-    ("folders", "expected"),
-    [
-        (["Great White_shark", "tench"], {"Great White_shark": 1, "tench": 0}),
-        (["tench", "unheard of"], {"tench": 0}),
-        (["x", "y", "z"], {"x": 0, "y": 1, "z": 2}),
-        (["x", "y"], {}),
-        (["tench", "x", "y"], {"tench": 0}),
-    ],
-)
-def test_other_folder_names(folders: Iterable[str], expected: dict[str, int]) -> None:
-    """By class name; by rank only if there are exactly as many folders as classes and no name fits;
-    else unknown.
-    """
-    assert (
-        labels_by_class_name(set(folders), ("tench", "great white shark", "goldfish")) == expected
-    )
 
 
 # -- what is asked for wrongly

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from evaluator.errors import Mismatch
 from evaluator.plan import RunPlan
-from evaluator.plan_changes import extended
+from evaluator.plan_changes import as_begun, earlier_choices, extended
 from evaluator.plan_validation import validated_plan
 
 SMALL: dict[str, Any] = {"data": "/data", "backbones": ["resnet18"], "methods": ["gradcam"]}
@@ -51,6 +52,7 @@ def test_data_may_move_and_labels_may_come() -> None:
     [
         {"pointing_margin": 0},
         {"road_removal": "released"},
+        {"road_noise": "normalised"},
         {"seed": 1},
         {"resize": 256},
         {"target": "label"},
@@ -79,3 +81,48 @@ def test_a_truth_is_added_to_a_run_and_may_move() -> None:
     assert extended(plan(), plan(truth="/boxes")).truth == "/boxes"
     assert extended(plan(truth="/boxes"), plan()).truth == "/boxes"
     assert extended(plan(truth="/boxes"), plan(truth="/elsewhere")).truth == "/elsewhere"
+
+
+# -- runs that an earlier version began
+# --------------------------------------------------------------------------------------------------
+
+FORMER, NOW = "smoothgradcampp:variant=paper", "smoothgradcampp:variant=mean-gradient"
+OLD: dict[str, Any] = {
+    "methods": [NOW, "gradcam"],
+    "metrics": ["insertion", "arcc"],
+    "road_noise": "normalised",
+    "insertion_start": "blur-torchvision",
+}
+
+
+def test_the_same_request_goes_on_with_what_it_meant() -> None:
+    same = plan(**{**OLD, "methods": [FORMER, "gradcam"], "insertion_start": "blur",
+                   "road_noise": "pixels"})  # fmt: skip
+    with pytest.raises(Mismatch):
+        extended(plan(**OLD), same)
+    assert as_begun(plan(**OLD), same) == plan(**OLD)
+    assert extended(plan(**OLD), as_begun(plan(**OLD), same)) == plan(**OLD)
+
+
+def test_a_formula_that_an_earlier_version_did_not_have_is_added_to_its_run() -> None:
+    old = plan(**{**OLD, "methods": ["gradcam"], "insertion_start": "zero"})
+    assert as_begun(old, replace(old, methods=(FORMER,))).methods == (FORMER,)
+    both = plan(**{**OLD, "methods": [NOW, FORMER]})
+    assert as_begun(both, replace(both, methods=(FORMER,))).methods == (FORMER,)
+
+
+def test_another_start_than_the_run_s_stays_another() -> None:
+    old = plan(**{**OLD, "insertion_start": "zero"})
+    with pytest.raises(Mismatch, match="insertion_start: zero → blur"):
+        extended(old, as_begun(old, replace(old, insertion_start="blur")))
+
+
+def test_choices_of_an_earlier_version_are_said_where_they_count() -> None:
+    noise, blur, renamed = earlier_choices(plan(**OLD), begun_earlier=True)
+    assert noise.startswith("ROAD's noise after normalisation")
+    assert "--insertion-start blur-torchvision" in blur
+    assert f"{NOW} is what earlier versions called variant=paper" in renamed
+    assert list(earlier_choices(plan(**OLD), begun_earlier=False)) == [noise, blur]
+    quiet = plan(**{**OLD, "metrics": [], "methods": ["gradcam"]})
+    assert list(earlier_choices(quiet, begun_earlier=True)) == []
+    assert list(earlier_choices(plan(metrics=["all"]), begun_earlier=False)) == []

@@ -114,7 +114,7 @@ def test_names_become_canonical_and_duplicates_fall_away() -> None:
         ),
         (
             {"backbones": ["resnet18:score=sigmod"]},
-            "score= takes softmax or sigmoid, not 'sigmod'",
+            "score= takes softmax or sigmoid or probability, not 'sigmod'",
             "did you mean 'sigmoid'?",
         ),
         (

@@ -69,7 +69,8 @@ def compare(
 ) -> None:
     """Compare runs image by image, or a run with the paper.
 
-    Differences are paired over the images that both have, with 95 % intervals. Cells pair by the
+    Differences are paired over the images that both have, with 95 % intervals; better and worse is
+    what the paired t test separates at 5 % over all that are listed (Holm). Cells pair by the
     names of backbone and method, options included, images by path. Weights may differ (that is what
     is compared) where their files have one name; target, preprocessing, precision, layer and, for
     curves, steps must not. A change is the second run
@@ -182,6 +183,7 @@ def _with_paper(reader: RunReader, metrics: list[Metric], *, digits: int, as_jso
         payload: PaperComparisonPayload = {
             "schema_version": SCHEMA_VERSION,
             "run": run_record(reader),
+            "differs_in": list(found.differs_in),
             "deviations": list(found.deviations),
             "open_choices": list(found.open_choices),
             "cells": [paper_record(row) for row in found.rows],

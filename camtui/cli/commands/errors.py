@@ -12,10 +12,10 @@ from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import open_run
-from evaluator.text import printable
+from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
-    from camtui.payloads import FailurePayload, FailuresPayload
+    from camtui.payloads import FailurePayload, FailuresPayload, UndefinedPayload
     from evaluator.store.reader import RunReader
 
 
@@ -32,29 +32,33 @@ def errors(
 ) -> None:
     """List the images without a value, and why.
 
-    Grouped by reason, then one line per image.
+    Grouped by reason, then one line per image. Rows whose confidence y is 0 are no failures, but
+    have neither average drop nor ADCC: they are named behind.
 
     Example: camtui errors val -n 100
     """
     from camtui.export.records import SCHEMA_VERSION
 
     reader = open_run(run)
-    found = list(_failures(reader))
+    found, undefined = list(_failures(reader)), list(_undefined(reader))
     if as_json:
         payload: FailuresPayload = {
             "schema_version": SCHEMA_VERSION,
             "total": len(found),
             "truncated": len(found) > limit,
             "errors": found[:limit],
+            "undefined": undefined[:limit],
         }
         print_json(payload)
         return
     if not found:
         print_message("no failures")
-        return
-    sys.stdout.write("".join(f"{line}\n" for line in _failure_lines(found, limit)))
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in _failure_lines(found, limit)))
     if len(found) > limit:
         print_message(f"{limit} of {len(found)} shown; more: camtui errors {run} -n {len(found)}")
+    for line in _undefined_lines(undefined, limit):
+        print_message(line)
 
 
 def _failures(reader: RunReader) -> Iterator[FailurePayload]:
@@ -74,6 +78,26 @@ def _failures(reader: RunReader) -> Iterator[FailurePayload]:
             "detail": printable(detail),
             "cells": cells,
         }
+
+
+def _undefined(reader: RunReader) -> Iterator[UndefinedPayload]:
+    """One entry per image without drop and ADCC, with the cells in which it has none."""
+    names = {cell.id: f"{cell.backbone}/{cell.method}" for cell in reader.cells()}
+    cells: dict[int, list[str]] = {}
+    for cell, image in reader.rows.undefined():
+        cells.setdefault(image, []).append(names[cell])
+    for image, of in sorted(cells.items()):
+        yield {"image": printable(reader.images.get(image).path), "id": image, "cells": of}
+
+
+def _undefined_lines(found: list[UndefinedPayload], limit: int) -> Iterator[str]:
+    from camtui.format.notes import UNDEFINED
+
+    if found:
+        yield f"average drop and ADCC of {counted(len(found), 'image')} {UNDEFINED}"
+    for one in found[:limit]:
+        cells = one["cells"]
+        yield f"{one['image']}  ({cells[0] if len(cells) == 1 else f'{len(cells)} cells'})"
 
 
 def _failure_lines(found: list[FailurePayload], limit: int) -> Iterator[str]:

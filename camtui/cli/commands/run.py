@@ -16,13 +16,19 @@ from camtui.cli.run_start import driver_settings, start_run
 from camtui.devices import on_cuda
 from camtui.executors import ComputeOptions, compute_settings
 from camtui.plan_diff import plan_diff
-from camtui.planning import PlanOptions, default_name, resolve_plan, stored_plan
+from camtui.planning import (
+    PlanOptions,
+    begun_earlier,
+    default_name,
+    resolve_plan,
+    stored_plan,
+)
 from camtui.runs import reference, run_path
 from camtui.trust import allowed_of
 from evaluator.errors import UsageError
 from evaluator.execution.request import RunRequest
 from evaluator.plan import RunPlan
-from evaluator.plan_changes import extended
+from evaluator.plan_changes import earlier_choices, extended
 
 app = command_app()
 
@@ -86,11 +92,14 @@ def run(
     """
     path = _database(db, name, typed)
     stored = stored_plan(path)
+    earlier = stored is not None and begun_earlier(path)
     on = compute_settings(compute)
     settings = driver_settings(
         on, batch_size=_batch_size(batch_size), max_failures=max_failures, on_finish=on_finish
     )
-    plan, named = resolve_plan(typed, stored, cuda=on_cuda(on.devices), allow_code=allow_code)
+    plan, named = resolve_plan(
+        typed, stored, cuda=on_cuda(on.devices), allow_code=allow_code, earlier=earlier
+    )
     code = (extended(stored, plan) if stored else plan).code
     allowed = allowed_of(code, "the same command with", allow=allow_code, named=named)
     request = RunRequest(
@@ -109,6 +118,8 @@ def run(
     plan = confirm_more_images(plan, stored, path, everything=everything)
     if not output.quiet:
         _print_changes(typed, plan, stored, path)
+        for choice in earlier_choices(plan, begun_earlier=True) if earlier else ():
+            print_message(f"{reference(path)} goes on as it was begun: {choice}")
     start_run(ctx, replace(request, plan=plan), output)
 
 

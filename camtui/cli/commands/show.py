@@ -12,6 +12,8 @@ from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import open_run
+from evaluator.plan_changes import earlier_choices
+from evaluator.records import IMAGENET_MEAN, IMAGENET_STD
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def show(
 
 def _about(reader: RunReader) -> Iterator[str]:
     from camtui.export.records import run_record
-    from camtui.format.notes import run_title
+    from camtui.format.notes import noise_text, run_title
     from camtui.format.stopping_decision import look_text
 
     run, plan = run_record(reader), reader.plan()
@@ -76,20 +78,52 @@ def _about(reader: RunReader) -> Iterator[str]:
         f"data        {plan.data}{f', first {plan.limit}' if plan.limit else ''}, "
         f"order of seed {plan.seed}"
     )
+    yield from _said_of_images(reader)
     for name, loaded in run["backbones"].items():
         yield f"backbone    {name}: {_backbone(loaded) if loaded else 'not loaded yet'}"
+        yield from (f"            {remark}" for remark in (loaded["remarks"] if loaded else ()))
     yield f"methods     {', '.join(plan.methods)}"
     yield f"metrics     {', '.join(plan.metrics)}"
     for one in plan.code:
         package = f", {one.package}" if one.package else ""
         yield f"code        {one.key}: {one.reference} (sha256 {one.sha256[:16]}{package})"
     yield f"protocol    target {plan.target}, resize {plan.resize}, precision {plan.precision}"
+    yield from _undefined(reader)
     look = reader.look()
     if look is not None:
         yield f"until       {look_text(look, run['images'], ended=run['state'] == 'complete')}"
         yield from (f"            {verdict}" for verdict in look.verdicts)
     if plan.curves:
         yield f"curves      {plan.curve_steps} steps, insertion starts from {plan.insertion_start}"
+    if plan.imputes:
+        yield f"imputation  pixels by {plan.road_removal}, noise {noise_text(plan)}"
+    for choice in earlier_choices(plan, begun_earlier=reader.keeps_earlier_words()):
+        yield f"as before   {choice}"
+
+
+def _said_of_images(reader: RunReader) -> Iterator[str]:
+    """Yield what the newest session said of labels and of files that are no images."""
+    from evaluator.execution.labelling import LABELS
+    from evaluator.images import LEFT_OUT
+
+    events = [event.text for event in reader.events(limit=-1)]
+    for start in (LEFT_OUT, LABELS):
+        text = next((text for text in reversed(events) if text.startswith(start)), "")
+        if text:
+            yield f"{start.strip(': '):<12}{text.removeprefix(start)}"
+
+
+def _undefined(reader: RunReader) -> Iterator[str]:
+    """Of how many images some averages are, where that is not every row, and why."""
+    from camtui.format.cells import cell_views, shown_metrics
+    from camtui.format.notes import mean_notes
+
+    views, lacking, title = cell_views(reader), reader.lacking(), "averages"
+    for backbone in dict.fromkeys(view.cell.backbone for view in views):
+        group = [view for view in views if view.cell.backbone == backbone]
+        for note in mean_notes(group, shown_metrics(reader), lacking):
+            yield f"{title:<11} {backbone}: {note}"
+            title = ""
 
 
 def _backbone(loaded: LoadedBackbonePayload) -> str:
@@ -102,7 +136,15 @@ def _backbone(loaded: LoadedBackbonePayload) -> str:
     parts.append(f"{seen['side']} × {seen['side']}{' grey' if seen['channels'] == 1 else ''}")
     if (seen["resize"], seen["interpolation"]) != (seen["side"], "bilinear"):
         parts.append(f"resized to {seen['resize']} ({seen['interpolation']})")
-    return ", ".join([*parts, *(["sigmoid"] if loaded["score"] == "sigmoid" else [])])
+    statistics = ("mean", seen["mean"], IMAGENET_MEAN), ("std", seen["std"], IMAGENET_STD)
+    for name, values, usual in statistics:
+        if tuple(values) != usual:
+            parts.append(f"{name} {'/'.join(f'{value:.3g}' for value in values)}")
+    if loaded["transform_input"] is not None:
+        parts.append(f"transform_input {'yes' if loaded['transform_input'] else 'no'}")
+    if loaded["score"] != "softmax":
+        parts.append(loaded["score"])
+    return ", ".join(parts)
 
 
 _CUTS = {"graph": "its graph", "hooks": "hooks: heads cost a forward"}

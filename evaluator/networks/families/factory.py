@@ -28,6 +28,7 @@ FACTS = (
     "channels",
     "score",
     "tokens",
+    "output",
 )
 """Facts that a factory may give in a dict beside its network."""
 
@@ -80,14 +81,21 @@ class Factory(Family):
         from evaluator import user_code
         from evaluator.backbone_spec import DEFAULT_WEIGHTS
         from evaluator.networks.building import Built, fill_zero_heads, filled, is_random, seeded
+        from evaluator.networks.global_state import ForeignCode
         from evaluator.networks.weights import read_weights_file
 
         reference = _reference(spec.key) or as_reference(spec.key)
-        build = user_code.load(reference)
-        with user_code.user_errors(
-            reference, f"{printable(reference.short)} cannot build its network"
-        ):
-            model, facts = _unpacked(seeded(spec.weights, lambda: _built(build)), reference)
+        with ForeignCode(alone=False) as code:
+            build = user_code.load(reference)
+            with user_code.user_errors(
+                reference, f"{printable(reference.short)} cannot build its network"
+            ):
+                model, facts = _unpacked(seeded(spec.weights, lambda: _built(build)), reference)
+        remarks = (
+            (f"{printable(reference.short)} changes {code.changed}: put back",)
+            if code.changed
+            else ()
+        )
         usual, weights = (
             Preprocessing(**_preprocessing(facts)),
             f"as {printable(reference.short)} builds it",
@@ -105,7 +113,9 @@ class Factory(Family):
             layer=facts.get("layer"),
             score=facts.get("score"),
             tokens=facts.get("tokens"),
+            output=str(facts["output"]) if "output" in facts else None,
             source=user_code.permitted(reference).sha256,
+            remarks=remarks,
         )
 
 

@@ -47,6 +47,7 @@ class Synthetic(Family):
     key = "synthetic"
     title = "small networks of camtui's synthetic images"
     spelled = "NAME"
+    tried = True
     rank = 2
 
     def known(self, key: str) -> KnownBackbone | None:

@@ -52,12 +52,9 @@ class Timm(Family):
         name = spec.key.removeprefix(PREFIX)
         if is_random(spec.weights):
             model = seeded(spec.weights, lambda: _created(name, spec))
-            return Built(
-                model,
-                spec.weights + fill_zero_heads(model, spec.weights),
-                (),
-                _preprocessing(model),
-            )
+            weights = spec.weights + fill_zero_heads(model, spec.weights)
+            seen, remark = _preprocessing(model, spec)
+            return Built(model, weights + remark, (), seen)
         if spec.weights == DEFAULT_WEIGHTS:
             model, weights = _published(name, spec), "timm's"
         else:
@@ -67,8 +64,9 @@ class Timm(Family):
                 _created(name, spec, **({"num_classes": count} if count else {})), state, spec.key
             )
         classes = imagenet_classes()
+        seen, remark = _preprocessing(model, spec)
         return Built(
-            model, weights, classes if _count(model) == len(classes) else (), _preprocessing(model)
+            model, weights + remark, classes if _count(model) == len(classes) else (), seen
         )
 
 
@@ -120,19 +118,42 @@ def _count(model: nn.Module) -> int:
     return int(getattr(model, "num_classes", 0) or 0)
 
 
-def _preprocessing(model: nn.Module) -> Preprocessing:
-    """As timm evaluates it: the short side is the side divided by ``crop_pct``."""
+def _preprocessing(model: nn.Module, spec: BackboneSpec) -> tuple[Preprocessing, str]:
+    """As timm evaluates it: the short side is the side divided by ``crop_pct``.
+
+    Returns:
+        Also a remark where timm would not crop the centre: here that is what happens.
+
+    Raises:
+        UsageError: timm's facts name a resizing that there is not here.
+    """
     from timm.data.config import resolve_model_data_config
 
     config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]  # timm's own
-    channels, side, _ = config["input_size"]
+    channels, side, width = config["input_size"]
+    if side != width and spec.side is None:
+        raise UsageError(
+            f"{spec.key} takes images of {side} × {width}, and the images here are square",
+            f"-b {spec.key}:side={max(side, width)}",
+        )
     known = {name: name for name in get_args(Interpolation)}
-    interpolation: Interpolation = known.get(config["interpolation"], "bilinear")
-    return Preprocessing(
+    interpolation = spec.interpolation or known.get(config["interpolation"])
+    if interpolation is None:
+        raise UsageError(
+            f"timm resizes images for {spec.key} by '{printable(config['interpolation'], 40)}', "
+            f"which is none of {', '.join(known)}",
+            f"choose one: -b {spec.key}:interpolation=bicubic",
+        )
+    seen = Preprocessing(
         side=side,
         resize=math.floor(side / config["crop_pct"]),
         interpolation=interpolation,
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),
         channels=channels,
+    )
+    mode = config["crop_mode"]
+    return (
+        seen,
+        "" if mode == "center" else f" (centre crop; timm's own is {printable(mode, 20)})",
     )

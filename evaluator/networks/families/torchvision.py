@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections import OrderedDict
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evaluator.backbones import Family, KnownBackbone, torch_checkpoints
-from evaluator.records import Preprocessing
+from evaluator.records import Interpolation, Preprocessing
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from evaluator.backbone_spec import BackboneSpec
     from evaluator.networks.building import Built
 
@@ -25,6 +30,7 @@ def _paper(
         attention=False,
         channels=channels,
         weights_file=file,
+        earlier=Preprocessing(),
         listed=True,
     )
 
@@ -70,11 +76,61 @@ _TRANSFORMERS = {
 """The first norm of the last block, which the peers take too, and its K."""
 
 
+_INPUTS: tuple[tuple[int, int, Interpolation, str], ...] = (
+    (224, 224, "bicubic", "maxvit_t"),
+    (224, 230, "bilinear", "convnext_small"),
+    (224, 232, "bicubic", "swin_t"),
+    (224, 232, "bilinear", "convnext_base convnext_large mnasnet0_75 mnasnet1_3"),
+    (224, 232, "bilinear", "resnext101_64x4d shufflenet_v2_x1_5 shufflenet_v2_x2_0"),
+    (224, 236, "bilinear", "convnext_tiny"),
+    (224, 238, "bicubic", "swin_b"),
+    (224, 242, "bilinear", "vit_l_16"),
+    (224, 246, "bicubic", "swin_s"),
+    (224, 256, "bicubic", "efficientnet_b0"),
+    (240, 256, "bicubic", "efficientnet_b1"),
+    (256, 260, "bicubic", "swin_v2_t swin_v2_s"),
+    (256, 272, "bicubic", "swin_v2_b"),
+    (288, 288, "bicubic", "efficientnet_b2"),
+    (299, 342, "bilinear", "inception_v3"),
+    (300, 320, "bicubic", "efficientnet_b3"),
+    (380, 384, "bicubic", "efficientnet_b4"),
+    (384, 384, "bilinear", "efficientnet_v2_s"),
+    (456, 456, "bicubic", "efficientnet_b5"),
+    (480, 480, "bicubic", "efficientnet_v2_l"),
+    (480, 480, "bilinear", "efficientnet_v2_m"),
+    (528, 528, "bicubic", "efficientnet_b6"),
+    (600, 600, "bicubic", "efficientnet_b7"),
+)
+"""Side, short side before the crop and interpolation where ``weights.transforms()`` of
+``IMAGENET1K_V1`` has others than 224, 256 and bilinear; a test compares every name.
+"""
+
+_HALVES = ("efficientnet_v2_l",)
+"""Mean and standard deviation 0.5, where the others have ImageNet's."""
+
+_TRANSFORM_INPUT = ("googlenet", "inception_v3")
+"""Their published weights are for images of mean and standard deviation 0.5, which the network
+makes of ImageNet's by itself, if ``transform_input`` is set: torchvision's builder sets it beside
+these weights alone.
+"""
+
+
+def _inputs() -> dict[str, Preprocessing]:
+    """Preprocessing by name, where it is not torchvision's usual one."""
+    found = {
+        key: Preprocessing(side, resize, interpolation)
+        for side, resize, interpolation, keys in _INPUTS
+        for key in keys.split()
+    }
+    return found | {
+        key: replace(found[key], mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)) for key in _HALVES
+    }
+
+
 @cache
 def _known() -> dict[str, KnownBackbone]:
-    known = {backbone.key: backbone for backbone in _PAPER}
-    known |= {key: KnownBackbone(key, key, attention=False) for key in _OTHERS}
-    return known | {
+    known = {key: KnownBackbone(key, key, attention=False) for key in _OTHERS}
+    known |= {
         key: KnownBackbone(
             key,
             key,
@@ -85,15 +141,30 @@ def _known() -> dict[str, KnownBackbone]:
         )
         for key, (layer, channels) in _TRANSFORMERS.items()
     }
+    inputs = _inputs()
+    return {backbone.key: backbone for backbone in _PAPER} | {
+        key: replace(
+            backbone,
+            preprocessing=inputs.get(key, Preprocessing(resize=256)),
+            earlier=Preprocessing(),
+            transform_input=key in _TRANSFORM_INPUT,
+        )
+        for key, backbone in known.items()
+    }
 
 
 class Torchvision(Family):
-    """Networks whose weights come from torchvision, or from a file of the same tensors."""
+    """Networks whose weights come from torchvision, or from a file of the same tensors.
+
+    The paper's six see what the authors showed them: the short side resized to 224. Any other
+    network sees what torchvision's ``weights.transforms()`` shows it.
+    """
 
     key = "torchvision"
     title = "torchvision's classifiers"
     spelled = "NAME"
     published = True
+    tried = True
 
     def known(self, key: str) -> KnownBackbone | None:
         """By torchvision's own name."""
@@ -122,25 +193,115 @@ class Torchvision(Family):
             is_random,
             seeded,
         )
-        from evaluator.networks.weights import published_weights, read_weights_file
+        from evaluator.networks.weights import published_weights, read_weights_file, sha256_of
 
-        entry = models.get_model_weights(spec.key)["IMAGENET1K_V1"]
-        classes = tuple(entry.meta["categories"])
-        options = {"init_weights": False} if spec.key in ("googlenet", "inception_v3") else {}
+        entries = models.get_model_weights(spec.key)
+        published = entries["IMAGENET1K_V1"]
+        classes: tuple[str, ...] = tuple(published.meta["categories"])
+        options: dict[str, Any] = (
+            {"init_weights": False} if _known()[spec.key].transform_input else {}
+        )
+        usual = _known()[spec.key].preprocessing or Preprocessing()
         if is_random(spec.weights):
             model = seeded(spec.weights, lambda: models.get_model(spec.key, **options))
-            return Built(
-                model, spec.weights + fill_zero_heads(model, spec.weights), (), Preprocessing()
-            )
-        if spec.weights == DEFAULT_WEIGHTS:
-            state = published_weights(spec.key, entry.url)
-            model = models.get_model(spec.key, **options)
-            if hasattr(model, "transform_input"):
-                model.transform_input = (
-                    True  # what torchvision's own builder sets beside these weights
-                )
-            return Built(filled(model, state, spec.key), "IMAGENET1K_V1", classes, Preprocessing())
-        state, name = read_weights_file(spec.weights)
-        count = class_count(lambda: models.get_model(spec.key, **options), state) or len(classes)
-        model = filled(models.get_model(spec.key, num_classes=count, **options), state, spec.key)
-        return Built(model, name, classes if count == len(classes) else (), Preprocessing())
+            name, classes = spec.weights + fill_zero_heads(model, spec.weights), ()
+        elif spec.weights == DEFAULT_WEIGHTS:
+            state = published_weights(spec.key, published.url)
+            model, name = models.get_model(spec.key, **options), "IMAGENET1K_V1"
+            filled(model, _versioned(spec.key, state), spec.key)
+        else:
+            state, name = read_weights_file(spec.weights)
+            sha256 = sha256_of(Path(spec.weights))
+            name += _remark(name, sha256, entries)
+            entry = _published_as(entries, sha256)
+            if entry not in (None, published):
+                usual = _preprocessing(entry)
+            if side := _built_in_side(spec.key, state):
+                options["image_size"] = side
+                usual = replace(usual, side=side, resize=round(usual.resize * side / usual.side))
+            count = class_count(lambda: models.get_model(spec.key, **options), state)
+            count = count or len(classes)
+            state, auxiliary = _auxiliary(spec.key, state, count)
+            model = models.get_model(spec.key, num_classes=count, **options, **auxiliary)
+            filled(model, _versioned(spec.key, state), spec.key)
+            classes = classes if count == len(classes) else ()
+        transforms = None
+        if _known()[spec.key].transform_input:
+            transforms = spec.transform_input != "no"
+            model.transform_input = transforms
+        return Built(model, name, classes, usual, transform_input=transforms)
+
+
+def _versioned(key: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Say of tensors without a version that they are for MNASNet as it is now: it asks for one."""
+    if not key.startswith("mnasnet") or hasattr(state, "_metadata"):
+        return state
+    found = OrderedDict(state)
+    found._metadata = {"": {"version": 2}}  # type: ignore[attr-defined]  # as torch keeps it
+    return found
+
+
+class _Auxiliary(NamedTuple):
+    """The tensors that the network takes, and how it is built for them."""
+
+    state: dict[str, Tensor]
+    options: dict[str, Any]
+
+
+_AUXILIARY_HEADS = ("aux1.fc2", "aux2.fc2", "AuxLogits.fc")
+
+_HASH = 8
+"""Hexadecimal digits of a file's sha256 in torchvision's names."""
+
+
+def _hash_of(entry: Any) -> str:
+    """The begin of the sha256 of torchvision's file: ``f37072fd`` of ``resnet18-f37072fd.pth``."""
+    return str(entry.url).rsplit("-", 1)[-1][:_HASH]
+
+
+def _published_as(entries: Any, sha256: str) -> Any:
+    """Which of a network's published weights a file is, whatever its name; ``None`` for none."""
+    return next((entry for entry in entries if _hash_of(entry) == sha256[:_HASH]), None)
+
+
+def _remark(name: str, sha256: str, entries: Any) -> str:
+    """A remark behind the name of a file that is called as torchvision's and is another."""
+    named = {_hash_of(entry) for entry in entries if _hash_of(entry) in name}
+    is_other = named and sha256[:_HASH] not in named
+    return f" (not torchvision's file: its sha256 begins with {sha256[:_HASH]})" if is_other else ""
+
+
+def _preprocessing(entry: Any) -> Preprocessing:
+    """The transforms that torchvision publishes with weights."""
+    seen = entry.transforms()
+    return Preprocessing(
+        side=seen.crop_size[0],
+        resize=seen.resize_size[0],
+        interpolation=seen.interpolation.value,
+        mean=tuple(seen.mean),
+        std=tuple(seen.std),
+    )
+
+
+def _built_in_side(key: str, state: dict[str, Tensor]) -> int | None:
+    """The side that a ViT's position embeddings are for."""
+    positions, patches = state.get("encoder.pos_embedding"), state.get("conv_proj.weight")
+    if not key.startswith("vit_") or positions is None or patches is None:
+        return None
+    return math.isqrt(positions.shape[1] - 1) * patches.shape[-1]
+
+
+def _auxiliary(key: str, state: dict[str, Tensor], count: int) -> _Auxiliary:
+    """Whether a file has the auxiliary classifiers of Inception v3 and GoogLeNet.
+
+    They are for training: a file that was made from the published weights may lack them, or have
+    them for the classes that there were before.
+    """
+    if key not in _TRANSFORM_INPUT:
+        return _Auxiliary(state, {})
+    parts = ("aux1.", "aux2.", "AuxLogits.")
+    heads = [state[f"{name}.weight"] for name in _AUXILIARY_HEADS if f"{name}.weight" in state]
+    if heads and all(len(head) == count for head in heads):
+        return _Auxiliary(state, {"aux_logits": True})
+    others = {name: value for name, value in state.items() if not name.startswith(parts)}
+    return _Auxiliary(others, {"aux_logits": False})

@@ -39,3 +39,19 @@ def test_text_cannot_be_a_formula_and_numbers_stay_numbers(reader: RunReader, fo
         "'-0.5",
         "a=b",
     ]
+
+
+def test_every_mean_has_its_own_n(reader: RunReader) -> None:
+    lines = list(csv.DictReader(io.StringIO(written(reader, "csv").decode(), newline="")))
+    means = {s.cell: s for s in reader.averages.summaries()}
+    keys = [key for key in lines[0] if key.endswith("_n")]
+    assert list(lines[0])[-len(keys) :] == keys, "columns of before keep their places"
+    assert {"adcc_n", "coherency_n", "deletion_n", "mean_image_adcc_n"} <= {*keys}
+    seen = set()
+    for line, cell in zip(lines, reader.cells(), strict=True):
+        summary = means[cell.id]
+        for key in ("adcc", "coherency", "average_drop"):
+            mean = summary.means.get(key)
+            assert line[f"{key}_n"] == str(mean.n if mean else 0)
+        seen.add(int(line["n"]) - int(line["adcc_n"]))
+    assert 1 in seen, "a row without a drop"

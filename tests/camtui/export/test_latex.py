@@ -43,7 +43,7 @@ def test_latex_has_the_papers_layout_and_says_where_it_comes_from(reader: RunRea
         e.text for e in entries if e.mark == "best"
     }
     assert [text_ for text_ in ties if f"\\textbf{{{text_}}}" in text] == []
-    assert "bold: best, underlined: second, = tie with the best (paired test)" in text
+    assert "bold: best, underlined: second" in text
 
 
 def test_n_is_a_latex_column_only_where_it_differs(tmp_path: Path, reader: RunReader) -> None:

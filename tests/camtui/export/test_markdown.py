@@ -19,7 +19,7 @@ def test_markdown_marks_ranks_by_type(reader: RunReader) -> None:
     assert ties
     assert all(" ".join(filter(None, (e.text, e.interval, "="))) in text for e in ties)
     assert all(f"**{e.text}**" not in text for e in ties if e.text not in best)
-    assert "bold: best, italics: second, = tie with the best (paired test)" in text
+    assert "bold: best, italics: second" in text
     assert (
         "| Average Drop ↓ | Average Increase ↑ | Deletion ↓ | Insertion ↑ | Coherency ↑ | "
         "Complexity ↓ | ADCC ↑ |" in text

@@ -23,13 +23,21 @@ def view(
     n: int = 100,
     method: str = "",
     metric: str = "adcc",
+    note: str = "",
+    degenerate: int = 0,
+    constant: bool = False,
 ) -> CellView:
     means = {} if value is None else {metric: Mean(n, value, se)}
     return CellView(
-        Cell(cell, "resnet18", method or f"m{cell}", True, ""),
-        CellSummary(cell, n, 0, 0, means, None),
+        Cell(cell, "resnet18", method or f"m{cell}", True, note),
+        CellSummary(cell, n, 0, degenerate, means, None, constant=constant),
         100,
     )
+
+
+def with_t(t: float) -> PairedDifference:
+    """A difference of 100 images that is so many standard errors from 0."""
+    return PairedDifference(100, 0.01 * t, 0.01)
 
 
 def never(metric: str, first: int, second: int) -> PairedDifference | None:
@@ -94,4 +102,98 @@ def test_ranks_of_a_run(reader: RunReader) -> None:
     for method in ("cam", "gradcampp", "smoothgradcampp"):
         paired = reader.averages.paired("adcc", best, views[f"resnet18/{method}"].cell.id)
         assert paired is not None
-        assert (resnet[method] == "tie") == paired.tie
+        if resnet[method] == "tie":
+            assert paired.p is not None
+            assert paired.p > 0.05 / 4  # the smallest of Holm's levels
+        else:
+            assert not paired.tie
+
+
+def test_ties_are_tested_together() -> None:
+    """2.1 standard errors separate two methods; among five, Holm asks for 2.55 at first."""
+    views = [view(place, 0.9 - place / 100) for place in range(6)]
+    ts = {1: 2.1, 2: 2.1, 3: 2.1, 4: 2.1, 5: 2.1}
+    adcc = all_metrics()["adcc"]
+
+    def paired(metric: str, best: int, cell: int) -> PairedDifference:
+        return with_t(ts[cell])
+
+    assert rank_cells(views[:2], adcc, paired) == {0: "best", 1: "second"}
+    assert rank_cells(views, adcc, paired) == {0: "best", **dict.fromkeys(ts, "tie")}
+    ts |= {3: 2.7, 4: 2.6, 5: 2.5}  # 2.63, 2.55, 2.45; then 2.28
+    marks = rank_cells(views, adcc, paired)
+    assert [cell for cell, mark in marks.items() if mark == "tie"] == [1, 2]
+
+
+def test_far_cells_are_of_the_family_though_they_are_not_read() -> None:
+    """They fall first, by any order of the tests, and leave the others a larger level."""
+    views = [view(1, 0.9), view(2, 0.89), view(3, 0.2), view(4, 0.1)]
+    adcc = all_metrics()["adcc"]
+    assert rank_cells(views, adcc, lambda m, a, b: {2: with_t(2.1)}[b])[2] == "second"
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 9])
+def test_nothing_is_ranked_below_ten_images(n: int) -> None:
+    views = [view(1, 0.9, n=n, se=0.1 if n > 1 else None), view(2, 0.1, n=n), view(3, 0.9, n=n)]
+    assert rank_cells(views, all_metrics()["adcc"], never) == {}
+    assert rank_cells([*views, view(4, 0.5), view(5, 0.2)], all_metrics()["adcc"], never) == {
+        4: "best",
+        5: "second",
+    }
+
+
+def test_fewer_than_ten_common_images_are_no_tie() -> None:
+    marks = rank_cells(
+        [view(1, 0.90), view(2, 0.89), view(3, 0.1)],
+        all_metrics()["adcc"],
+        lambda m, a, b: PairedDifference(9, 0.0, 0.1),
+    )
+    assert "tie" not in marks.values()
+
+
+def test_empty_maps_and_networks_that_see_no_image_have_no_rank() -> None:
+    drop = all_metrics()["average_drop"]
+    blind = [
+        view(1, 0.0, se=0.0, degenerate=100, metric="average_drop"),
+        view(2, 0.0, se=0.0, constant=True, metric="average_drop"),
+    ]
+    assert rank_cells(blind, drop, never) == {}
+    seeing = [view(3, 0.5, metric="average_drop"), view(4, 0.9, metric="average_drop")]
+    assert rank_cells([*blind, *seeing], drop, never) == {3: "best", 4: "second"}
+    some = view(5, 0.1, degenerate=99, metric="average_drop")
+    assert rank_cells([some, *seeing], drop, never)[5] == "best"
+
+
+def test_one_constant_is_nobodys_lead() -> None:
+    views = [view(1, 0.0, se=0.0), view(2, 0.0, se=0.0), view(3, 0.0, se=0.0)]
+    assert rank_cells(views, all_metrics()["adcc"], never) == {}
+    assert rank_cells([*views, view(4, 0.5)], all_metrics()["adcc"], never)[4] == "best"
+
+
+def test_a_leader_that_never_varies_is_tested_by_the_difference() -> None:
+    views = [view(1, 1.0, se=0.0), view(2, 0.99, se=0.01)]
+    near, apart = PairedDifference(100, 0.01, 0.01), PairedDifference(100, 0.01, 0.001)
+    assert rank_cells(views, all_metrics()["adcc"], lambda m, a, b: near)[2] == "tie"
+    assert rank_cells(views, all_metrics()["adcc"], lambda m, a, b: apart)[2] == "second"
+
+
+def test_methods_that_are_one_map_share_their_rank_and_are_tested_once() -> None:
+    same = "identical to {} by construction"
+    views = [
+        view(1, 0.90, method="gradcam"),
+        view(2, 0.90, method="cam", note=same.format("gradcam")),
+        view(3, 0.89, method="layercam"),
+        view(4, 0.89, method="x", note=same.format("layercam")),
+    ]
+    asked: list[int] = []
+
+    def paired(metric: str, best: int, cell: int) -> PairedDifference:
+        asked.append(cell)
+        return with_t(2.1)  # not separated among two, separated alone
+
+    adcc = all_metrics()["adcc"]
+    assert rank_cells(views, adcc, paired) == {1: "best", 2: "best", 3: "second", 4: "second"}
+    assert asked == [3]
+    tied = rank_cells(views, adcc, lambda m, a, b: with_t(1.0))
+    assert tied == {1: "best", 2: "best", 3: "tie", 4: "tie"}
+    assert rank_cells(views[:2], adcc, never) == {1: "best", 2: "best"}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from camtui.export.judged import judged_record
 from camtui.format.judged import by_agreement, judged_tables
 from camtui.format.plain import plain_text
 from camtui.format.table import Table
@@ -72,3 +73,31 @@ def test_digits(tmp_path: Path, digits: int) -> None:
     with judged_run(tmp_path / "a.db", ordered()) as reader:
         text = plain_text(judged_tables(reader, judge(reader, FEW), digits)[0])
     assert f"{1:.{digits}f} [{1:.{digits}f}, {1:.{digits}f}]" in text
+
+
+def test_the_null_control_and_chance_stand_beside_random_weights(tmp_path: Path) -> None:
+    cells = ordered(noise=0)
+    for method in METHODS:
+        random = {**cells[f"vgg16/{method}"], "insertion": [0.01] * IMAGES}
+        cells[f"vgg16:weights=random:0/{method}"] = random
+    with judged_run(tmp_path / "a.db", cells) as reader:
+        *_, without, _ = judged_tables(reader, judge(reader, FEW))
+    assert "-m centre,fakecam on both networks adds" in squeezed(without)
+    same = {"mass_accuracy": [0.3] * IMAGES, "deletion": [0.5] * IMAGES}
+    cells["vgg16/centre"] = {**same, "insertion": [0.5] * IMAGES}
+    cells["vgg16:weights=random:0/centre"] = {**same, "insertion": [0.01] * IMAGES}
+    with judged_run(tmp_path / "b.db", cells) as reader:
+        judged = judge(reader, FEW)
+        *_, table, _ = judged_tables(reader, judged)
+        record = judged_record(reader, judged, FEW)
+    text = squeezed(table)
+    assert "metric random weights fall Centre fall excess chance" in text
+    (row,) = [row for row in table.blocks[0].rows if row.entries[0].text.startswith("Insertion")]
+    assert [entry.text for entry in row.entries[1:]] == [
+        "100.0", "+64.00", "100.0", "+49.00", "0.0", "50.0",
+    ]  # fmt: skip
+    assert "adds" not in text
+    (found,) = [s for s in record["backbones"][0]["sensitivity"] if s["metric"] == "insertion"]
+    assert found["chance"] == 0.5
+    (null,) = found["null_controls"]
+    assert (null["control"], null["noticed"]["value"], null["excess"]["value"]) == ("centre", 1, 0)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 from camtui.export.records import run_record
 from camtui.format import (
+    long_table,
+    pivot_table,
     plain_text,
     summary_table,
 )
+from camtui.format.table import grouped_table
 from camtui.status import state_now
 from evaluator.store.reader import RunReader
+from evaluator.store.writer import RunWriter
+from tests.evaluator.store.runs import begun, failure, measurement, result, row
 from tests.holder import held
 from tests.synthetic import make_run
 
@@ -25,7 +32,7 @@ def test_what_must_be_said_is_said(reader: RunReader) -> None:
     assert "failed: 1 in every method" in text
     assert "~ not every image yet" in text
     assert "~17" in text
-    assert "paired test" in text
+    assert "= not separated from the best: paired t test, 5 %, Holm over 3 to 4 methods" in text
     assert "Fake-CAM, the control, is not ranked" in text
 
 
@@ -38,6 +45,21 @@ def test_several_controls_are_named(tmp_path: Path) -> None:
     assert "Centre and Fake-CAM, the controls, are not ranked" in plain_text(
         summary_table(RunReader(path))
     )
+
+
+def test_choices_of_earlier_versions_are_said_where_they_count(tmp_path: Path) -> None:
+    def notes(name: str, **plan: object) -> str:
+        made = make_run(tmp_path / name, methods=["gradcam"], backbones=["vgg16"], plan=plan)
+        return plain_text(summary_table(RunReader(made)))
+
+    noise, blur = "ROAD's noise after normalisation", "insertion starts from torchvision's blur"
+    old = {"road_noise": "normalised", "insertion_start": "blur-torchvision"}
+    text = notes("old.db", metrics=["insertion", "arcc"], **old)
+    assert noise in text
+    assert blur in text
+    for name, plan in (("a.db", {"metrics": ["deletion"], **old}), ("b.db", {"metrics": ["all"]})):
+        assert noise not in notes(name, **plan)
+        assert "torchvision" not in notes(name, **plan)
 
 
 def test_a_complete_run_without_failures_says_none_of_that(tmp_path: Path) -> None:
@@ -88,3 +110,85 @@ def test_a_run_that_ended_after_the_moment_began_is_not_crashed(tmp_path: Path) 
         with closing(sqlite3.connect(path)) as writer, writer:
             writer.execute("UPDATE run SET state = 'complete'")
         assert (reader.info().state, state_now(reader)) == ("running", "complete")
+
+
+def test_a_mean_says_what_it_is_over_and_why(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "a.db", backbones=["vgg16"], methods=["gradcam", "gradcampp"])
+    over = "average drop and ADCC of 38 of 39 images; the others undefined: y is 0"
+    with RunReader(path) as reader:
+        for table in (summary_table(reader), long_table(reader), pivot_table(reader, "adcc")):
+            assert over.removeprefix("average drop and ") in plain_text(table)
+        assert f"  {over}" in plain_text(summary_table(reader)).splitlines()
+        assert "coherency of" not in plain_text(summary_table(reader))
+        groups = plain_text(grouped_table(reader, "correct"))
+    assert "average drop and ADCC of" in groups
+    assert "undefined: y is 0" in groups
+
+
+def test_a_mean_of_nothing_says_so(tmp_path: Path) -> None:
+    with begun(tmp_path / "run.db") as writer, RunReader(tmp_path / "run.db") as reader:
+        blank = [
+            replace(row(1, i, drop=None), coherency=0.0, complexity=0.0, degenerate=True)
+            for i in range(4)
+        ]
+        writer.rows.commit(result(*blank))
+        text = plain_text(summary_table(reader))
+    assert "average drop and ADCC of none of 4 images; undefined: y is 0" in text
+    assert "degenerate (the map is all zero: ADCC 0, undefined where y is 0): gradcam 4" in text
+    assert "deletion of none of 4 images: not measured" in text
+
+
+def test_values_that_failed_are_counted_by_reason(tmp_path: Path) -> None:
+    with begun(tmp_path / "run.db") as writer, RunReader(tmp_path / "run.db") as reader:
+        writer.rows.commit(
+            result(
+                row(1, 0),
+                row(1, 1),
+                row(1, 2),
+                measurement(1, 0),
+                failure(1, 1, "deletion"),
+                failure(1, 2, "deletion"),
+            )
+        )
+        text = plain_text(summary_table(reader))
+    assert "deletion of 1 of 3 images: truncated 2" in text
+
+
+def test_few_images_and_what_cannot_be_ranked_are_said(tmp_path: Path) -> None:
+    few = make_run(tmp_path / "few.db", images=9, backbones=["vgg16"])
+    with RunReader(few) as reader:
+        text = plain_text(summary_table(reader))
+    assert "fewer than 10 images tell no methods apart: none of * and =" in text
+    assert not any(line.endswith(("*", "=")) for line in text.splitlines() if "±" in line)
+    with RunReader(make_run(tmp_path / "more.db", images=30, backbones=["vgg16"])) as reader:
+        assert "fewer than 10" not in plain_text(summary_table(reader))
+    with RunReader(constant_run(tmp_path / "constant.db")) as reader:
+        text = plain_text(summary_table(reader))
+    assert "the network answers every image alike: not ranked" in text
+    assert "* best" not in text
+
+
+def constant_run(path: Path) -> Path:
+    """Of a network that says the same of every image, and of every explanation map."""
+    make_run(path, images=12, backbones=["vgg16"], methods=["gradcam", "gradcampp"], partial=NONE)
+    writer = RunWriter(path)
+    random = Random(0)
+    writer.rows.commit(
+        result(
+            *(
+                replace(
+                    row(cell, image, drop=0.0),
+                    y=0.3 + 1e-8 * random.random(),
+                    o=0.3,
+                    complexity=random.random(),
+                )
+                for cell in (1, 2)
+                for image in range(12)
+            )
+        )
+    )
+    writer.close()
+    return path
+
+
+NONE = {"vgg16/gradcam": 0, "vgg16/gradcampp": 0}

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from camtui.judging.judgement import Agreement, Judgement, JudgeOptions, MetricJudge, judge
+from camtui.judging.judgement import (
+    CHANCE,
+    Agreement,
+    Judgement,
+    JudgeOptions,
+    MetricJudge,
+    judge,
+)
 from camtui.judging.values import Values
 from evaluator.errors import NotFound
 from evaluator.metrics import all_metrics
@@ -218,3 +225,45 @@ def test_a_thousand_images_by_twenty_methods_by_ten_metrics_take_seconds() -> No
     found += [*bench.control_wins(metrics, cells[3:], cells[:3])]
     assert process_time() - begun < 20
     assert found
+
+
+def test_what_is_noticed_of_a_map_that_never_changes_is_the_networks(tmp_path: Path) -> None:
+    """Insertion is worse on the random network whatever the map: nothing of it is the maps'."""
+    cells = ordered(noise=0)
+    for control in ("centre", "fakecam", "randomcam"):
+        cells[f"vgg16/{control}"] = {
+            "mass_accuracy": [0.3] * IMAGES,
+            "deletion": [0.5] * IMAGES,
+            "insertion": [0.5] * IMAGES,
+        }
+    for name in [*METHODS, "centre", "fakecam", "randomcam"]:
+        numbers = cells[f"vgg16/{name}"]
+        random = {**numbers, "insertion": [0.01] * IMAGES}
+        if name in METHODS:  # the maps are worse too, on every second image
+            worse = [0.01 if i % 2 else value for i, value in enumerate(numbers["mass_accuracy"])]
+            random["mass_accuracy"] = worse
+        cells[f"vgg16:weights=random:0/{name}"] = random
+    (one,) = judged(tmp_path / "a.db", cells)
+    found = {s.metric: s for s in one.sensitivity if s.against == "random weights"}
+    for metric in ("insertion", "mass_accuracy", "deletion"):
+        assert [null.control for null in found[metric].nulls] == ["centre", "fakecam"]
+    for null in found["insertion"].nulls:
+        assert (null.noticed.value, null.excess.value) == (1, 0)
+        assert null.fall.value == pytest.approx(0.49)
+    assert found["insertion"].noticed.value == 1
+    for null in found["mass_accuracy"].nulls:
+        assert (null.noticed.value, null.fall.value) == (CHANCE, 0)
+        assert null.excess.value == pytest.approx(0.25)
+        assert null.excess.low is not None
+        assert 0.15 < null.excess.low < 0.25
+        assert null.excess.n == IMAGES
+
+
+def test_without_a_fixed_map_on_both_networks_there_is_no_null_control(tmp_path: Path) -> None:
+    cells = ordered(noise=0)
+    cells["vgg16/centre"] = cells["vgg16/gradcam"]
+    for method in METHODS:
+        cells[f"vgg16:weights=random:0/{method}"] = cells[f"vgg16/{method}"]
+    (one,) = judged(tmp_path / "a.db", cells)
+    assert one.sensitivity
+    assert all(not found.nulls for found in one.sensitivity)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from evaluator.classes import imagenet_wnids
 from evaluator.execution.class_names import first_difference, same_classes
-from evaluator.images import imagenet_wnids
 from evaluator.records import LoadedBackbone
 from tests.evaluator.execution.test_loop import loaded
 
@@ -32,6 +32,14 @@ def network(names: tuple[str, ...], count: int | None = None) -> LoadedBackbone:
         (network(IMAGENET), network(()), True, None),
         (network(IMAGENET), network(("tench", *IMAGENET[1:])), True, None),
         (network(IMAGENET), network(IMAGENET[::-1]), False, 0),
+        (network(IMAGENET), network((IMAGENET[1], IMAGENET[0], *IMAGENET[2:])), False, 0),
+        (network(IMAGENET), network((*IMAGENET[1:300], "x", *IMAGENET[300:])), False, 0),
+        (
+            network(("a", *IMAGENET[1:])),
+            network((*IMAGENET[:517], "a", *IMAGENET[518:])),
+            True,
+            None,
+        ),
         (network(IMAGENET), network(tuple(imagenet_wnids())), True, None),
     ],
 )

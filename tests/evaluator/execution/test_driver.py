@@ -4,6 +4,7 @@ function.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -33,6 +34,8 @@ from evaluator.errors import (
 )
 from evaluator.execution.driver import carry_out
 from evaluator.execution.request import DriverSettings
+from evaluator.images import find_images
+from evaluator.label_file import Listing
 from evaluator.store.lock import lock_holder, lock_path
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
@@ -244,6 +247,26 @@ def test_weights_that_cannot_be_loaded_leave_nothing(new_run: NewRun, knobs: Kno
     )
 
 
+def test_a_backbone_whose_answers_change_while_it_runs_is_left_out_with_exit_4(
+    new_run: NewRun, knobs: Knobs
+) -> None:
+    """Its rows so far are told to be worth nothing; the other one is measured to its end."""
+    knobs(unstable=["resnet50"])
+    run = new_run(40, backbones=TWO)
+    run.launch()
+    status = run.wait()
+    assert (status.state, status.exit_code) == ("failed", 4)
+    assert "answers differently each time" in status.message
+    assert sum(one == "vgg16" for one, *_ in each_row(run)) == 40 * 3
+    assert sum(one == "resnet50" for one, *_ in each_row(run)) < 40 * 3
+    with RunReader(run.db) as reader:
+        (resnet,) = (one for name, one in reader.backbones().items() if name == "resnet50")
+        assert resnet is not None
+        assert resnet.remarks[0].startswith("left out, what was computed before counts for nothing")
+        errors = [event.text for event in reader.events() if event.level == "error"]
+    assert sum(text.startswith("resnet50 is left out, while it ran") for text in errors) == 1
+
+
 def test_a_backbone_that_fails_later_does_not_cost_the_others(
     new_run: NewRun, knobs: Knobs
 ) -> None:
@@ -289,6 +312,23 @@ def test_a_run_of_which_nothing_could_be_computed_is_not_complete(
     knobs(nan=[0])
     run.launch(plan=None, retry_failed=True)
     assert run.wait().state == "complete", "one value is a result"
+
+
+def test_a_run_with_a_cell_without_a_value_says_so_each_time_and_what_to_type(
+    new_run: NewRun, knobs: Knobs
+) -> None:
+    knobs(raises=list(range(5)), kills_method="scorecam")
+    run = new_run(5, methods=("gradcam", "scorecam"))
+    for request in ({}, {"plan": None}):
+        run.launch(**request)
+        status = run.wait()
+        assert (status.state, status.exit_code) == ("failed", 5)
+        assert status.message == "no value in resnet50/scorecam (failed on 5 images: error)"
+        assert status.advice == f"camtui errors {run.db}, then camtui retry {run.db}"
+    knobs()
+    run.launch(plan=None, retry_failed=True)
+    assert run.wait().state == "complete"
+    check(run)
 
 
 def test_a_request_that_fails_leaves_the_run_as_it_was(new_run: NewRun, knobs: Knobs) -> None:
@@ -395,6 +435,56 @@ def test_labels_that_differ_are_refused_and_those_that_are_added_are_told(
     assert labels == {b"img00000.jpg": 1, b"img00001.jpg": 2, b"img00002.jpg": None}
 
 
+def test_a_run_of_an_earlier_version_grows_by_the_hidden_images_that_it_has(
+    new_run: NewRun,
+) -> None:
+    run = new_run(4, limit=3)
+    data = Path(run.plan.data)
+    for name in (".ipynb_checkpoints/img00000-checkpoint.jpg", "._img00001.jpg"):
+        (data / name).parent.mkdir(exist_ok=True)
+        (data / name).write_bytes(b"xx")
+    files = sorted(os.fsencode(file.relative_to(data)) for file in data.rglob("*.jpg"))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(b"%s\0%d\n" % (file, (data / os.fsdecode(file)).stat().st_size))
+    stored = Listing(digest.hexdigest(), 3, None, "")
+    manifest = find_images(data, seed=run.plan.seed, limit=3, stored=stored)
+    writer = RunWriter(run.db)
+    writer.begin("run", run.plan, manifest)
+    writer.close()
+    run.launch()
+    assert run.wait().state == "complete"
+    run.launch(plan=replace(run.plan, limit=None))
+    assert run.wait().state == "complete"
+    check(run)
+    with RunReader(run.db) as reader:
+        assert sorted(image.path for image in reader.images.between(0, 9)) == files
+        assert reader.manifest_sha256() == stored.sha256
+    assert "counted as images when this run began" in " ".join(run.events())
+
+
+def test_labels_that_an_earlier_version_took_are_no_obstacle(
+    new_run: NewRun, tmp_path: Path
+) -> None:
+    run = new_run(3)
+    file = tmp_path / "labels.csv"
+    file.write_text("img00000.jpg,1\nimg00001.jpg,7\n")
+    run.plan = replace(run.plan, labels=str(file))
+    run.launch()
+    run.wait()
+    file.write_text("img00000.jpg,2\nimg00000.jpg,1\nimg00001.jpg,7\n")
+    with pytest.raises(UsageError, match=r"line 2: img00000\.jpg is 1, and 2 in line 1"):
+        run.launch()
+    with closing(sqlite3.connect(run.db)) as connection, connection:
+        connection.execute("UPDATE run SET versions = json_remove(versions, '$.labels')")
+    run.launch()
+    run.wait()
+    assert any("line 2: img00000.jpg is 1, and 2 in line 1" in text for text in run.events())
+    with RunReader(run.db) as reader:
+        labels = {image.path: image.label for image in reader.images.between(0, 2)}
+    assert labels == {b"img00000.jpg": 1, b"img00001.jpg": 7, b"img00002.jpg": None}
+
+
 def test_other_weights_at_resume_are_refused(new_run: NewRun, knobs: Knobs) -> None:
     run = new_run(20, limit=5)
     run.launch()
@@ -408,6 +498,22 @@ def test_other_weights_at_resume_are_refused(new_run: NewRun, knobs: Knobs) -> N
     make_data(Path(run.plan.data), 21)
     with pytest.raises(Mismatch, match="data folder has changed"):
         run.launch()
+    check(run)
+
+
+def test_a_run_goes_on_at_the_layer_that_it_was_begun_with(new_run: NewRun, knobs: Knobs) -> None:
+    """Also where the rule finds another one now; a layer that is refused now ends it."""
+    run = new_run(20, limit=5)
+    run.launch()
+    run.wait()
+    knobs(layer="another")
+    run.launch(plan=replace(run.plan, limit=10))
+    assert run.wait().state == "complete"
+    with RunReader(run.db) as reader:
+        assert {one.layer for one in reader.backbones().values() if one} == {"layer"}
+    knobs(refused_layers=["layer"])
+    with pytest.raises(Mismatch, match="layer 'layer' is refused now"):
+        run.launch(plan=replace(run.plan, limit=15))
     check(run)
 
 

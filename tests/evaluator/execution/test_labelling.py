@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from evaluator.backbone_spec import BackboneSpec
+from evaluator.classes import classes_of_folders
 from evaluator.errors import UsageError
-from evaluator.execution.labelling import check_target, labelling
-from evaluator.images import Manifest
+from evaluator.execution.labelling import Labelling, check_target, labelling
+from evaluator.images import Manifest, folder_of
 from evaluator.plan import RunPlan
 from evaluator.records import ImageRef
 from evaluator.store.reader import RunReader
@@ -31,8 +32,18 @@ def images(*found: tuple[bytes, int | None]) -> list[ImageRef]:
     ]
 
 
+def said_of(
+    found: list[ImageRef], classes: tuple[str, ...] = CLASSES, *, from_file: bool = False
+) -> Labelling:
+    """What is said of images that are the whole data set, of a network of these classes."""
+    folders = {folder_of(image.path) for image in found} - {""}
+    index = classes_of_folders(folders, classes, len(classes), ids=True)
+    by_file = {image.id for image in found if image.label is not None} if from_file else None
+    return labelling(found, "resnet50", classes, index, by_file=by_file)
+
+
 @pytest.mark.parametrize(
-    ("found", "from_file", "text", "partial"),
+    ("found", "from_file", "text", "doubtful"),
     [
         (
             [(TENCH, 0), (GOLDFISH, 1)],
@@ -47,7 +58,7 @@ def images(*found: tuple[bytes, int | None]) -> list[ImageRef]:
             False,
         ),
         (
-            [(b"apple", None), (b"banana", 954), (b"cherry", None)],
+            [(b"apple", None), (b"banana", 1), (b"cherry", None)],
             False,
             "labels: 1 of 3 images, 1 by the class names of resnet50 (folder banana): the folders "
             "apple, cherry are no class of resnet50, their 2 images are measured without a label "
@@ -77,25 +88,53 @@ def images(*found: tuple[bytes, int | None]) -> list[ImageRef]:
     ],
 )
 def test_what_is_said(
-    found: list[tuple[bytes, int | None]], from_file: bool, text: str, partial: bool
+    found: list[tuple[bytes, int | None]], from_file: bool, text: str, doubtful: bool
 ) -> None:
-    said = labelling(images(*found), "resnet50", CLASSES, from_file=from_file)
-    assert said == (sum(label is not None for _, label in found), text, partial)
+    said = said_of(images(*found), from_file=from_file)
+    assert said == (sum(label is not None for _, label in found), text, doubtful)
 
 
 def test_many_folders_are_counted() -> None:
-    said = labelling(
-        images(*((b"f%d" % n, None) for n in range(9))), "resnet50", CLASSES, from_file=False
-    )
+    said = said_of(images(*((b"f%d" % n, None) for n in range(9))))
     assert "the folders f0, f1, f2, f3 and 5 more are no class of resnet50" in said.text
 
 
 def test_folders_of_a_network_without_class_names_are_not_called_no_class() -> None:
-    said = labelling(images((b"banana", None), (b"tench", None)), "mynet", (), from_file=False)
+    said = said_of(images((b"banana", None), (b"tench", None)), ())
     assert said.text == (
-        "labels: 0 of 2 images: mynet has no class names to compare the folders banana, tench "
+        "labels: 0 of 2 images: resnet50 has no class names to compare the folders banana, tench "
         "with, their 2 images are measured without a label (--labels FILE.csv gives labels)"
     )
+
+
+def test_numbers_are_said_to_be_numbers() -> None:
+    names = ("apple", "pear")
+    assert said_of(images((b"0", 0), (b"1", 1)), names).text.endswith(
+        ", 2 by the numbers of their folders, 0 to 1, as class indices"
+    )
+    assert said_of(images((b"1", 0), (b"2", 1)), names).text.endswith(
+        ", 2 by the numbers of their folders, 1 to 2, as classes 0 to 1"
+    )
+    said = said_of(images((b"0", None), (b"1", None), (b"2", None)), names).text
+    assert "the folders 0, 1, 2 are numbers, 3 for 2 classes: which is which is not known" in said
+
+
+def test_a_folder_that_may_be_several_classes_is_said_to_be_so() -> None:
+    said = said_of(images((b"CRANE", None), (b"tench", 2)), ("Crane", "crane", "tench"))
+    assert said.doubtful
+    assert "the folder CRANE may be several classes of resnet50 (0 Crane, 1 crane)" in said.text
+
+
+def test_folders_of_one_class_are_named() -> None:
+    said = said_of(images((b"Tench", 0), (b"tench", 0)))
+    assert said.doubtful
+    assert said.text.endswith(" · the folders Tench, tench are one class, 0 tench")
+
+
+def test_a_file_that_says_another_class_than_the_folder_is_named() -> None:
+    said = said_of(images((b"tench", 1), (b"banana", 1)), from_file=True)
+    assert said.doubtful
+    assert said.text.endswith("of 1 image (tench/0.jpg: 1 in the file, 0 by its folder)")
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from threading import Timer
+from typing import Any
 
 import pytest
 
 from evaluator.backbone_spec import BackboneSpec
-from evaluator.errors import BackboneUnavailable, CamtuiError, RunFailed, UsageError
+from evaluator.errors import (
+    BackboneUnavailable,
+    CamtuiError,
+    Mismatch,
+    RunFailed,
+    ThresholdPassed,
+    UsageError,
+)
 from evaluator.execution.backbone_registration import _unavailable
 from evaluator.execution.journal import Journal
 from evaluator.execution.loop import Loop
@@ -17,7 +27,7 @@ from evaluator.execution.request import DriverSettings
 from evaluator.execution.stopping import StopRequest
 from evaluator.images import find_images
 from evaluator.interfaces import DeviceFigures, Done, Error, ExecutorEvent, Figures, LeftOut, Ready
-from evaluator.records import LoadedBackbone, Preprocessing, Unit, UnitResult, WorkerState
+from evaluator.records import Failure, LoadedBackbone, Preprocessing, Unit, UnitResult, WorkerState
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 from tests.evaluator.execution.support import make_data, make_plan
@@ -93,12 +103,13 @@ class Scripted:
 class Run:
     """A run of two backbones and forty images, about to be driven."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **plan: Any) -> None:
         self.names = ("resnet50", "vgg16")
         self.plan = make_plan(
             make_data(folder / "data", 40),
             backbones=tuple(map(BackboneSpec, self.names)),
             methods=("gradcam",),
+            **plan,
         )
         self.manifest = find_images(Path(self.plan.data), seed=self.plan.seed)
         self.writer = RunWriter(folder / "run.db")
@@ -218,6 +229,94 @@ def test_a_lost_device_costs_its_worker(run: Run) -> None:
     executor = run.drive(well, lambda unit: [Error(1, unit.id, "error", "CUDA error", fatal=True)])
     assert run.counts() == [40, 40]
     assert executor.killed == [1]
+
+
+def fails(reason: str, metric: str = "") -> Answer:
+    """Answer a unit with nothing but failures."""
+
+    def answer(unit: Unit) -> list[ExecutorEvent]:
+        failures = tuple(
+            Failure(cell, ref.id, metric, reason, "") for cell in unit.cells for ref in unit.images
+        )
+        return [Done(1, unit.id, UnitResult(failures=failures))]
+
+    return answer
+
+
+def test_a_cell_without_a_value_is_named_also_when_nothing_is_left_to_do(run: Run) -> None:
+    """Of the first backbone every image fails, of the second none."""
+    bad = [fails("not-finite")] * 3
+    words = r"^no value in resnet50/gradcam \(failed on 40 images: not-finite\)$"
+    with pytest.raises(ThresholdPassed, match=words) as caught:
+        run.drive(well, *bad)
+    assert (caught.value.exit_code, run.counts()) == (5, [0, 40])
+    with pytest.raises(ThresholdPassed, match=words):
+        run.drive()
+
+
+def test_a_metric_without_a_value_is_named(tmp_path: Path) -> None:
+    run = Run(tmp_path, metrics=("deletion",))
+    rows = [well] * 8
+    with pytest.raises(ThresholdPassed) as caught:
+        run.drive(*rows, *[fails("metric-raised", "deletion")] * 30)
+    assert caught.value.message == (
+        "no value in deletion of resnet50/gradcam (failed on 40 images: metric-raised), "
+        "nor in 1 other"
+    )
+    run.close()
+
+
+def test_a_cell_in_which_adcc_is_undefined_everywhere_is_named(run: Run) -> None:
+    """The confidence in the label is 0 on every image: rows, and no drop."""
+
+    def without_drop(unit: Unit) -> list[ExecutorEvent]:
+        rows = tuple(
+            replace(fake_row(cell, "vgg16", "gradcam", ref.id), y=0.0, average_drop=None, adcc=None)
+            for cell in unit.cells
+            for ref in unit.images
+        )
+        return [Done(1, unit.id, UnitResult(rows))]
+
+    with pytest.raises(ThresholdPassed, match=r"^no value in vgg16/gradcam \(ADCC is undefined"):
+        run.drive(*[well] * 5, *[without_drop] * 3)
+    assert run.counts() == [40, 40]
+
+
+def test_a_backbone_that_answers_otherwise_ends_the_run_before_a_row_is_stored(run: Run) -> None:
+    def otherwise(unit: Unit) -> list[ExecutorEvent]:
+        words = "image 3 (3.jpg): y of class 1 is 0.3 in the run, 0.4 now"
+        return [Ready(1, unit.backbone, loaded("resnet50"), {}, words), *well(unit)[1:]]
+
+    with pytest.raises(Mismatch, match=r"^resnet50 answers otherwise .*0\.3 in the run, 0\.4 now"):
+        run.drive(otherwise)
+    assert run.counts() == [0, 0]
+
+
+def test_units_carry_stored_answers_once_there_are_rows(run: Run) -> None:
+    units = run.drive().units
+    assert units[0].answers == ()
+    of_last = [answer.image.id for answer in units[-1].answers]
+    assert len(of_last) == 8
+    assert {answer.y for answer in units[-1].answers} == {
+        fake_row(2, "vgg16", "gradcam", image).y for image in of_last
+    }
+
+
+def test_what_cannot_be_loaded_while_the_data_folder_is_gone_is_not_left_out(run: Run) -> None:
+    """A network may lie on the disk that was unplugged."""
+    data, kept = Path(run.plan.data), Path(run.plan.data).with_name("kept")
+    data.rename(kept)
+
+    def no_such_file(unit: Unit) -> list[ExecutorEvent]:
+        return [Error(1, unit.id, "error", "no such file", loading=True)]
+
+    timer = Timer(0.5, lambda: kept.rename(data))
+    timer.start()
+    run.drive(no_such_file)
+    timer.join()
+    assert run.counts() == [40, 40]
+    assert "paused: the data folder is gone" in run.events()
+    assert "left out" not in run.events()
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,8 @@ class Actor:
             )
         return Ready(self._number, None, None, {})
 
-    def do_load(self, unit: int, position: int) -> Ready:
-        return Ready(self._number, position, self._session.load(position), {})
+    def do_load(self, unit: Unit) -> Ready:
+        return Ready(self._number, unit.backbone, self._session.load(unit.backbone), {})
 
     def do_compute(self, unit: Unit) -> Done:
         return Done(self._number, unit.id, self._session.evaluate(unit))

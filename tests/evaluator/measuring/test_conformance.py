@@ -95,6 +95,15 @@ class Writes(Fine):
         return found
 
 
+class SetsDtype(Fine):
+    key = "sets_dtype"
+
+    def combine(self, view: View) -> Tensor:
+        found = super().combine(view)
+        torch.set_default_dtype(torch.float64)
+        return found
+
+
 class Random(Fine):
     key = "random"
 
@@ -165,6 +174,7 @@ def test_a_method_that_keeps_every_rule() -> None:
         (WrongShape(), "shape", "[16, 1, 8, 8], not [16, 8, 8]"),
         (NotANumber(), "finite", "16 of 1024 values are not finite"),
         (Writes(), "writes nothing", "values of the activation overwritten"),
+        (SetsDtype(), "keeps torch's state", "torch's default dtype from float32 to float64"),
         (Random(), "the same twice", "apart, 0 allowed"),
         (SlowIsAnother(), "slow(seen)", "apart, 0.0001 allowed"),
         (Raises(), "runs", "test_conformance.py:"),
@@ -189,6 +199,7 @@ _ALSO: dict[type[Method], tuple[str, ...]] = {
     DependsOnTheBatch: ("alone = in a batch (3 of 16)", "slow(seen)"),
     HiddenForwards: ("slow(seen)",),
     WrongShape: ("runs",),
+    SetsDtype: ("runs",),
     TooBright: ("range at 224 × 224",),
     NotANumber: (
         "slow(seen)",
@@ -243,6 +254,12 @@ def module(**members: object) -> ModuleType:
     return made
 
 
+def with_seven_threads(values: Tensor) -> Tensor:
+    """What a careless metric does."""
+    torch.set_num_threads(7)
+    return values
+
+
 @pytest.mark.parametrize(
     ("measure", "rule", "number"),
     [
@@ -256,6 +273,11 @@ def module(**members: object) -> ModuleType:
         ),
         (lambda explained: torch.rand(len(explained.masked)), "the same twice", "apart"),
         (lambda explained: explained.masked.mul_(0.5), "writes nothing", "overwritten"),
+        (
+            lambda explained: with_seven_threads(explained.masked),
+            "keeps torch's state",
+            "torch's number of threads from",
+        ),
         (lambda explained: explained.nothing, "runs", "AttributeError"),
         (
             lambda explained: (

@@ -9,9 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from evaluator.measuring.curve_tracing import CurveTracer, curve_area, curve_bytes
+from evaluator.measuring.curve_tracing import (
+    CurveTracer,
+    blurred,
+    curve_area,
+    curve_bytes,
+    rise_kernel,
+)
 from evaluator.measuring.maps import upsample
 from evaluator.measuring.stored_maps import MapOfImage
 from evaluator.networks.network import Observation
@@ -49,7 +56,7 @@ def traced(
 
 
 @pytest.mark.parametrize("network", ["gap", "vgg-like"])
-@pytest.mark.parametrize("insertion_start", ["zero", "blur"])
+@pytest.mark.parametrize("insertion_start", ["zero", "blur", "blur-torchvision"])
 def test_curves_agree_with_the_slow_loop(network: str, insertion_start: str) -> None:
     made, images = small_bench(network), random_images(3, seed=7)
     specs = ("gradcampp", "scorecam", "fakecam")
@@ -71,6 +78,28 @@ def test_curves_agree_with_the_slow_loop(network: str, insertion_start: str) -> 
                 reference_area(slow[metric]), abs=2e-6
             )
     assert found["deletion"][0] != found["insertion"][0]
+
+
+def test_the_kernel_is_that_of_rise() -> None:
+    """A single 1 through scipy's Gaussian filter, as RISE makes it."""
+    delta = np.zeros((11, 11))
+    delta[5, 5] = 1
+    assert np.abs(np.outer(rise_kernel(), rise_kernel()) - gaussian_filter(delta, 5)).max() < 1e-15
+    point = torch.zeros(1, 1, 23, 23)
+    point[0, 0, 11, 11] = 1
+    impulse = blurred(point, "blur")[0, 0]
+    assert torch.allclose(impulse[6:17, 6:17].double(), torch.from_numpy(gaussian_filter(delta, 5)))
+    assert float(impulse.sum()) == pytest.approx(1, abs=1e-6)
+
+
+def test_beyond_the_border_rise_sees_zeros_and_torchvision_the_image() -> None:
+    ones = torch.ones(1, 3, 32, 40)
+    rise, mirrored = blurred(ones, "blur"), blurred(ones, "blur-torchvision")
+    assert torch.allclose(mirrored, ones, atol=1e-6)
+    assert torch.allclose(rise[..., 5:-5, 5:-5], ones[..., 5:-5, 5:-5], atol=1e-6)
+    edge = sum(rise_kernel()[5:])
+    assert float(rise[0, 2, 0, 20]) == pytest.approx(edge, abs=1e-6)
+    assert float(rise[0, 0, 0, 0]) == pytest.approx(edge**2, abs=1e-6)
 
 
 def saliency(known: StoredMap) -> Tensor:

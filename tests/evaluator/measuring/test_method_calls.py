@@ -4,21 +4,26 @@ bit as without it.
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from evaluator.catalog import method
 from evaluator.errors import UsageError
-from evaluator.measuring.method_calls import Fault, MethodFault
+from evaluator.measuring.method_calls import Fault, MethodFault, call_metric, metric_fault
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
+from evaluator.methods import all_methods
 from evaluator.methods.base import FixedMap, Method, View
+from evaluator.networks.global_state import ForeignCode
+from evaluator.plan_validation import applicable
 from tests.agreement import IMAGES, keys_of, small_bench
 from tests.networks import random_images
 
@@ -107,6 +112,46 @@ class SlowButForward(Own):
         return view.activation.mean(1)
 
 
+class Sets(Own):
+    """Leaves torch in another state, when its map is made or when it is asked about it."""
+
+    key = "sets"
+    change: ClassVar[Callable[[], object]]
+
+    def combine(self, view: View) -> Tensor:
+        type(self).change()
+        return view.gradient.mean(1) * view.normalised_activation.mean(1)
+
+
+class SetsFirst(Own):
+    key = "sets_first"
+
+    def map_identity(self, gap_linear: bool) -> str:
+        torch.set_default_dtype(torch.float64)
+        return self.name
+
+
+class SetsForItself(Own):
+    """Everything that others read too is asked for in settings of its own."""
+
+    key = "for_itself"
+
+    def combine(self, view: View) -> Tensor:
+        torch.manual_seed(3)
+        with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
+            view.perturbed("mine", 0, 0.1)
+            _ = (view.gradient, view.normalised_activation, view.live_channels)
+            _ = (view.baseline_confidence(), view.noise("mine", 1).mul_(2))
+        return view.activation.mean(1)
+
+
+class Draws(Own):
+    key = "draws"
+
+    def combine(self, view: View) -> Tensor:
+        return view.activation.mean(1) * torch.rand(1) + float(np.random.rand()) * random.random()
+
+
 class WrongOnTheMaskedImage(Own):
     key = "second"
     calls: ClassVar[list[int]] = []
@@ -126,9 +171,11 @@ class BadFixedMap(FixedMap):
         return [[0.5] * width]
 
 
-def outcomes(*methods: Method, method_timeout: float = 0.0) -> dict[str, Scores | Fault]:
-    network = small_bench("gap").network
-    return Pipeline(network, method_timeout=method_timeout).outcomes(
+def outcomes(
+    *methods: Method, method_timeout: float = 0.0, network: str = "gap"
+) -> dict[str, Scores | Fault]:
+    made = small_bench(network).network
+    return Pipeline(made, method_timeout=method_timeout).outcomes(
         batch(), [*map(method, OTHERS[:2]), *methods, *map(method, OTHERS[2:])]
     )
 
@@ -182,6 +229,75 @@ def test_the_others_have_their_rows(bad: Method, reason: str, words: str) -> Non
     assert len(told.detail) < 400
     plain = outcomes(Own())
     assert {name: found[name] for name in (*OTHERS, "own")} == plain
+
+
+STATES: dict[str, tuple[Callable[[], object], str]] = {
+    "dtype": (
+        lambda: torch.set_default_dtype(torch.float64),
+        "Sets.combine changes torch's default dtype from float32 to float64",
+    ),
+    "autocast": (
+        torch.autocast("cpu", torch.bfloat16).__enter__,
+        "Sets.combine changes torch's autocast",
+    ),
+    "grad mode": (lambda: torch.set_grad_enabled(False), "grad mode from True to False"),
+    "matmul precision": (
+        lambda: torch.set_float32_matmul_precision("medium"),
+        "float32 matmul precision from highest to medium",
+    ),
+    "threads": (lambda: torch.set_num_threads(7), "torch's number of threads from"),
+    "oneDNN": (lambda: setattr(torch.backends.mkldnn, "enabled", False), "oneDNN (enabled)"),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("network", ["gap", "vgg-like"])
+def test_state_of_torch_that_a_method_leaves_reaches_no_other(network: str, state: str) -> None:
+    Sets.change, words = STATES[state]
+    plain = outcomes(Own(), network=network)
+    found = outcomes(Sets(), Own(), network=network)
+    told = fault(found, "sets")
+    assert told.reason == "global-state"
+    assert words in told.detail
+    assert told.detail.startswith("test_method_calls.py:")
+    assert {name: found[name] for name in (*OTHERS, "own")} == plain
+    assert outcomes(Own(), network=network) == plain
+    assert torch.is_grad_enabled()
+
+
+def test_state_that_another_hook_of_a_method_leaves_is_its_fault_too() -> None:
+    found = outcomes(SetsFirst(), Own())
+    assert fault(found, "sets_first").reason == "global-state"
+    assert {name: found[name] for name in (*OTHERS, "own")} == outcomes(Own())
+
+
+@pytest.mark.parametrize("network", ["gap", "vgg-like"])
+def test_what_a_method_asks_for_in_its_own_settings_is_as_the_others_need_it(network: str) -> None:
+    plain = outcomes(Own(), Overwrites(), network=network)
+    found = outcomes(SetsForItself(), Own(), Overwrites(), network=network)
+    assert isinstance(found["for_itself"], Scores)
+    assert {name: found[name] for name in plain} == plain
+
+
+def test_what_a_method_draws_does_not_depend_on_who_drew_before() -> None:
+    random.seed(5)
+    alone = outcomes(Draws())["draws"]
+    assert outcomes(SetsForItself(), Own(), Draws())["draws"] == alone
+
+
+def test_no_method_of_camtuis_own_changes_anything() -> None:
+    """They are called without the comparison."""
+    for network in ("gap", "vgg-like"):
+        with ForeignCode() as code:
+            made = small_bench(network).network
+            keys = [
+                key
+                for key in all_methods()
+                if applicable(method(key), gap_linear=made.backbone.gap_linear, attention=False)
+            ]
+            Pipeline(made).rows(batch(), [method(key) for key in keys])
+        assert len(keys) > 15
+        assert code.changed == ""
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -247,3 +363,23 @@ def test_errors_that_are_nobodys_fault_are_raised() -> None:
 def test_rows_raise_what_outcomes_tell() -> None:
     with pytest.raises(MethodFault, match="not today"):
         Pipeline(small_bench("gap").network).rows(batch(), [Raises()])
+
+
+def test_a_function_of_a_metric_keeps_state_and_what_it_is_given() -> None:
+    given = torch.ones(3)
+
+    def frame(images: Tensor) -> Tensor:
+        return images.mul_(2)
+
+    def careless(images: Tensor) -> Tensor:
+        torch.set_grad_enabled(False)
+        return images
+
+    assert torch.equal(call_metric("own", frame, given), torch.full((3,), 2.0))
+    assert torch.equal(given, torch.ones(3))
+    with pytest.raises(MethodFault) as caught:
+        call_metric("own", careless, given)
+    fault = metric_fault("own", caught.value)
+    assert fault.reason == "global-state"
+    assert "careless changes torch's grad mode from True to False" in fault.detail
+    assert torch.is_grad_enabled()

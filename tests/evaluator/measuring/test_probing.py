@@ -16,7 +16,8 @@ from evaluator.measuring.probing import MapProbe, ProbedImages
 from evaluator.measuring.stored_maps import MapOfImage, saliency_of
 from evaluator.records import StoredMap
 from tests.agreement import keys_of, small_bench
-from tests.networks import SIDE, Bench, bench, gap_network, random_images
+from tests.evaluator.measuring.test_imputation import slow
+from tests.networks import SIDE, Bench, bench, gap_network, normalising, random_images
 
 
 def stored(made: Bench, images: Tensor, spec: str) -> list[MapOfImage]:
@@ -56,6 +57,49 @@ def test_what_the_network_sees_without_pixels(batch_size: int) -> None:
         logits = made.network.forward(seen, channel_scoring=False).logits
         expected = made.network.confidence(logits, torch.full((4,), one.stored.target))
         assert found[place].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def by_imagenet(images: Tensor, road_noise: str) -> MapProbe:
+    """A probe of a network that takes images normalised by ImageNet's statistics."""
+    network, pipeline = normalising(small_bench("gap"), MEAN, STD)
+    asked = ProbedImages(network, pipeline, images, keys_of(len(images)), road_noise=road_noise)
+    return MapProbe(asked, stored(small_bench("gap"), images, "gradcam"))
+
+
+def test_noise_is_added_to_pixels_as_the_authors_imputer_does() -> None:
+    """Rong et al. impute images in [0, 1], add 0.01·N(0, 1) and normalise then."""
+    pixels, missing = torch.rand(2, 3, SIDE, SIDE, generator=seeded(3)), holes(2, 2)
+    mean, std = (torch.tensor(one)[:, None, None] for one in (MEAN, STD))
+    images = (pixels - mean) / std
+    made = small_bench("gap")
+    seen = by_imagenet(images, "pixels")._versions(missing, 0, 2)
+    noise = [probed(made, images).noise(place, 2) for place in range(2)]
+    for place, mask in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        gone = missing[place, mask]
+        filled = slow(pixels[place], gone) + 0.01 * noise[place][mask].double() * gone
+        expected = (filled - mean.double()) / std.double()
+        assert (seen[place, mask].double() - expected).abs().max() < 1e-4
+
+
+def test_noise_after_the_normalisation_is_weaker_in_pixels_by_the_standard_deviation() -> None:
+    images, missing = random_images(2, seed=1), holes(2, 2)
+    pixels, normalised = (
+        by_imagenet(images, where)._versions(missing, 0, 2) - impute(images, missing)
+        for where in ("pixels", "normalised")
+    )
+    gone = missing[:, :, None].expand_as(pixels)
+    for channel, std in enumerate(STD):
+        one, other = (noise[:, :, channel][gone[:, :, channel]] for noise in (pixels, normalised))
+        assert float(one.std() / other.std()) == pytest.approx(1 / std, rel=1e-3)
+        assert float(other.std()) == pytest.approx(0.01, rel=0.05)
+    assert not pixels[~gone].any()
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def test_noise_is_that_of_the_image_and_of_the_step() -> None:

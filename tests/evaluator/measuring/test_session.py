@@ -7,9 +7,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -22,10 +24,11 @@ from evaluator.images import find_images, planned_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession, open_session
 from evaluator.measuring.trial import trial_images
+from evaluator.methods import all_methods
 from evaluator.networks import batch_size_search
 from evaluator.plan import RunPlan
-from evaluator.plan_validation import validated, validated_plan
-from evaluator.records import ImageRef, Row, StoredMap, Unit
+from evaluator.plan_validation import applicable, validated, validated_plan
+from evaluator.records import ImageRef, Precision, Row, StoredMap, Unit
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.support import Run
 from tests.shared import SAMPLE, needs_sample
@@ -73,6 +76,86 @@ def test_rows_do_not_depend_on_the_size_of_units_or_batches(session: EvaluationS
         for row in small.evaluate(unit((image,))).rows:
             assert values(row) == pytest.approx(values(together[row.cell, row.image]), abs=1e-5)
     small.close()
+
+
+FEW_FORWARDS = tuple(
+    key
+    for key, kind in all_methods().items()
+    if applicable(kind(), gap_linear=True, attention=False) and kind().forwards(1280, True) <= 64
+)
+
+
+@cache
+def rows_of_all(
+    images: int,
+    precision: Precision = "fp32",
+    batch_size: int = 16,
+    unit_size: int = 16,
+    threads: int = 0,
+) -> dict[tuple[int, int], Row]:
+    """The rows of every method of few forwards on the first images, computed in that way."""
+    before = torch.get_num_threads()
+    found: dict[tuple[int, int], Row] = {}
+    plan = plan_of(SAMPLE, methods=FEW_FORWARDS, precision=precision)
+    opened = open_session(
+        SessionSettings(plan, str(SAMPLE), batch_size=batch_size, threads=threads or before)
+    )
+    opened.load(0)
+    refs = sample(images)
+    for start in range(0, images, unit_size):
+        asked = unit(refs[start : start + unit_size], FEW_FORWARDS)
+        found |= {(row.cell, row.image): row for row in opened.evaluate(asked).rows}
+    opened.close()
+    torch.set_num_threads(before)
+    return found
+
+
+def apart(first: Row, second: Row) -> tuple[float, float]:
+    """The largest difference of a value, and of a pixel of the map as it is stored."""
+    maps = [np.frombuffer(row.map or b"", "<f4") for row in (first, second)]
+    differences = [abs(a - b) for a, b in zip(values(first), values(second), strict=True)]
+    return max(differences), float(np.abs(maps[0] - maps[1]).max(initial=0.0))
+
+
+@needs_sample
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "way", [{"batch_size": 1}, {"batch_size": 7, "unit_size": 5}, {"threads": 1}, {"unit_size": 1}]
+)
+def test_every_methods_rows_in_another_batch_are_as_near_as_the_docs_say(
+    way: dict[str, int],
+) -> None:
+    """docs/gpu.md: within 1e-4, half of the rows within 1e-6; maps within 1e-4."""
+    images = 12
+    plain, other = rows_of_all(images), rows_of_all(images, **way)
+    assert len(FEW_FORWARDS) > 15
+    assert plain.keys() == other.keys()
+    differences = [apart(plain[key], other[key]) for key in plain]
+    assert max(value for value, _ in differences) < 1e-4
+    assert np.median([value for value, _ in differences]) < 1e-6
+    assert max(pixel for _, pixel in differences) < 1e-4
+
+
+@needs_sample
+@pytest.mark.long
+def test_lower_precision_moves_numbers_as_far_as_the_docs_say() -> None:
+    """docs/gpu.md: mixed changes only methods that weigh channels by forwards; bf16 all of them."""
+    images = 12
+    plain = rows_of_all(images)
+    assert rows_of_all(images, "mixed") == plain, "none of these weighs channels by forwards"
+    lower = rows_of_all(images, "bf16")
+    moved = np.array(
+        [
+            [100 * abs(a - b) for a, b in zip(values(plain[key]), values(lower[key]), strict=True)]
+            for key in plain
+        ]
+    )
+    assert np.median(moved, axis=0).max() < 1
+    assert 1 < moved.max() < 30
+    names = {
+        FEW_FORWARDS[cell] for (cell, _), row in zip(plain, moved, strict=True) if max(row) > 1
+    }
+    assert {"gradcam", "gradcampp", "layercam"} <= names
 
 
 @needs_sample

@@ -5,6 +5,7 @@ with its noise fed in.
 from __future__ import annotations
 
 import warnings
+from itertools import product
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from evaluator.metrics.curves import pixel_ranks
 from evaluator.metrics.road import METRIC, measure, missing_by_percentile, missing_by_rank
 from evaluator.records import StoredMap
 from tests.agreement import keys_of, small_bench
-from tests.networks import NETWORKS, SIDE, random_images
+from tests.evaluator.measuring.test_imputation import slow as solved
+from tests.networks import NETWORKS, SIDE, Bench, normalising, random_images
 
 PIXELS = SIDE * SIDE
 
@@ -35,8 +37,13 @@ def maps_without_ties(count: int) -> Tensor:
     )
 
 
-def probe_of(images: Tensor, targets: list[int], network: str = "gap") -> MapProbe:
-    made = small_bench(network)
+MEAN, STD = (0.5, 0.4, 0.6), (0.02, 0.03, 0.05)
+
+
+def probe_of(
+    images: Tensor, targets: list[int], network: str = "gap", made: Bench | None = None
+) -> MapProbe:
+    made = made or small_bench(network)
     maps = [
         MapOfImage(place, "gradcam", StoredMap(target, 0.5, 0.5, b""))
         for place, target in enumerate(targets)
@@ -116,6 +123,38 @@ def test_the_released_variant_is_theirs_with_ties_too(network: str) -> None:
         expected, abs=1e-4
     )
     assert road(maps, images, [1], "rank", network).tolist() != pytest.approx(expected, abs=1e-3)
+
+
+def test_as_the_authors_imputer_and_a_loop_have_it() -> None:
+    """Rong et al. impute pixels in [0, 1] and add 0.01·N(0, 1) to them; the network's input is
+    normalised afterwards. One sparse solve for every mask, in float64.
+    """
+    mean, std = (torch.tensor(one)[:, None, None] for one in (MEAN, STD))
+    images = random_images(2, seed=7)
+    pixels = images * std + mean
+    maps, targets = maps_without_ties(2), [1, 4]
+    made = normalising(small_bench("gap"), MEAN, STD)
+    probe = probe_of(images, targets, made=made)
+    clean = torch.full((2,), 0.5, dtype=torch.float64)
+    found = measure(Explained(clean, clean, Saliency(maps, SIDE, SIDE), probe=probe))
+    model = NETWORKS["gap"]().double()
+    for place, target in enumerate(targets):
+        noise = probe._probed.noise(place, METRIC.forwards).double()
+        order = maps[place].flatten().argsort(descending=True)
+        scores: dict[str, list[float]] = {"morf": [], "lerf": []}
+        for step, (name, percent) in enumerate(product(scores, (20, 40, 60, 80))):
+            count = -(-PIXELS * percent // 100)
+            gone = torch.zeros(PIXELS, dtype=torch.bool)
+            gone[order[:count] if name == "morf" else order[PIXELS - count :]] = True
+            gone = gone.view(SIDE, SIDE)
+            filled = solved(pixels[place], gone) + 0.01 * noise[step] * gone
+            with torch.no_grad():
+                logits = model(((filled - mean) / std)[None])[0]
+            scores[name].append(float(logits.softmax(0)[target]))
+        expected = (sum(scores["lerf"]) - sum(scores["morf"])) / 4 / 2
+        assert float(found[place]) == pytest.approx(expected, abs=1e-5)
+    weaker = road(maps, images, targets)  # by a network that normalises nothing
+    assert (weaker - found).abs().min() > 5e-5, "noise after the normalisation is another number"
 
 
 def released_road(network: str, images: Tensor, maps: Tensor, targets: list[int]) -> list[float]:

@@ -16,6 +16,7 @@ from evaluator.backbones import torch_checkpoints
 from evaluator.errors import BackboneUnavailable
 from evaluator.networks.backbone_loading import Backbone, load_backbone
 from evaluator.networks.families.efficientnet_lite import EfficientNetLite
+from evaluator.networks.weights import sha256_of
 
 SIDE = 64
 
@@ -133,9 +134,13 @@ def test_published_weights_are_taken_from_torchs_cache(
     options = {"init_weights": False} if transforms else {}
     torch.manual_seed(1)
     published = models.get_model(key, **options)
-    file = torch_checkpoints() / Path(models.get_model_weights(key).IMAGENET1K_V1.url).name
+    file = torch_checkpoints() / "made.pth"
     file.parent.mkdir(parents=True)
     torch.save(published.state_dict(), file)
+    name = f"{key}-{sha256_of(file)[:8]}.pth"
+    file.rename(file.with_name(name))
+    entry = models.get_model_weights(key).IMAGENET1K_V1
+    monkeypatch.setattr(entry.value, "url", f"https://nowhere.invalid/{name}")
     loaded = load_backbone(BackboneSpec(key, side=SIDE))
     assert loaded.facts.weights == "IMAGENET1K_V1"
     assert loaded.facts.classes[:2] == ("tench", "goldfish")

@@ -38,7 +38,7 @@ class Answering(nn.Module):
     "answer",
     [
         lambda s: s,
-        lambda s: (s, s * 2),
+        lambda s: (s, None),
         lambda s: [s],
         lambda s: {"logits": s, "aux": s * 2},
         lambda s: {"out": s},
@@ -55,8 +55,11 @@ def test_logits_are_found_in_what_a_network_answers(answer: Any) -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (lambda s: {"a": s, "b": s}, "a dict of a, b, and none of them is 'logits'"),
-        (lambda s: {}, "a dict of nothing"),
+        (
+            lambda s: {"a": s, "b": s},
+            "answers with 2 tensors, and which are the logits is not said: a (2 × 10), b (2 × 10)",
+        ),
+        (lambda s: {}, "answers with a dict, a classifier with a tensor"),
         (lambda s: "yes", "answers with a str, a classifier with a tensor"),
         (
             lambda s: s[:, :, None, None].expand(-1, -1, 4, 4),
@@ -90,3 +93,39 @@ def test_every_call_has_its_shape_and_no_hook_stays() -> None:
     assert calls["fc"] == (2, CLASSES)
     assert not any(module._forward_hooks for module in model.modules())
     assert logits_of(None) is None
+
+
+SEVERAL = [
+    (lambda s: (s[:, :3], s), "1"),
+    (lambda s: [s[:, :3], [s[:, :4], s]], "1.1"),
+    (lambda s: {"features": s[:, :3], "classes": s}, "classes"),
+    (lambda s: (s[:, :, None, None].expand(-1, -1, 4, 4), s), "1"),
+]
+"""Answers of several tensors, and where their logits are."""
+
+
+@pytest.mark.parametrize(("answer", "output"), SEVERAL)
+def test_one_of_several_outputs_is_named_or_has_as_many_columns_as_class_names(
+    answer: Any, output: str
+) -> None:
+    model = Answering(answer).eval()
+    for options in ({"output": output}, {"names": ["a"] * CLASSES}):
+        found = record_forward(model, plain(), **options)
+        assert torch.equal(found.logits, gap_network()(found.images))
+        assert found.output == output
+    with pytest.raises(UsageError, match="which are the logits is not said") as caught:
+        record_forward(model, plain())
+    assert f"{output} (2 × 10)" in caught.value.message
+    assert "output=" in caught.value.hint
+
+
+def test_outputs_that_are_not_there() -> None:
+    for answer, hint in ((lambda s: (s, s), "0 (2 × 10), 1 (2 × 10)"), (lambda s: s, "one tensor")):
+        with pytest.raises(UsageError, match="no output '7'") as caught:
+            record_forward(Answering(answer).eval(), plain(), output="7")
+        assert hint in caught.value.hint
+
+
+def test_two_outputs_with_as_many_columns_as_class_names_are_not_told_apart() -> None:
+    with pytest.raises(UsageError, match="which are the logits is not said"):
+        record_forward(Answering(lambda s: (s, s * 2)).eval(), plain(), names=["a"] * CLASSES)

@@ -35,6 +35,7 @@ METHODS = [
     "scorecam",
     "eigencam",
     "smoothgradcampp:variant=paper",
+    "smoothgradcampp:variant=mean-gradient",
 ]
 
 
@@ -81,7 +82,7 @@ def branching() -> nn.Module:
 
 
 def test_a_network_that_does_not_trace_is_cut_by_hooks() -> None:
-    backbone = as_backbone(branching(), "again")
+    backbone = as_backbone(branching(), "again#2")
     assert backbone.facts.cut == "hooks"
     images = random_images(2)
     seen = backbone.trunk_output(backbone.trunk(images))
@@ -94,7 +95,7 @@ def test_a_network_that_does_not_trace_is_cut_by_hooks() -> None:
 
 def test_the_gradient_is_that_of_the_whole_network_at_the_last_call() -> None:
     backbone, model, images, targets = (
-        as_backbone(branching(), "again"),
+        as_backbone(branching(), "again#2"),
         branching(),
         random_images(2),
         torch.tensor([1, 7]),
@@ -113,6 +114,18 @@ def test_the_gradient_is_that_of_the_whole_network_at_the_last_call() -> None:
     assert torch.allclose(
         backbone.gradient(seen.activation, targets, seen.context), expected, atol=1e-7
     )
+
+
+def test_another_call_is_cut_at_by_its_number() -> None:
+    """What comes behind it, the second call among that, is computed again."""
+    backbone, model, images = as_backbone(branching(), "again#1"), branching(), random_images(2)
+    seen = backbone.trunk_output(backbone.trunk(images))
+    features = model.get_submodule("again")(model.get_submodule("features")(images))
+    assert torch.allclose(seen.activation, features, atol=1e-6)
+    expected = model(images)
+    assert torch.allclose(backbone.logits(seen.activation, seen.context), expected, atol=1e-6)
+    changed = backbone.logits(seen.activation * 2, seen.context)
+    assert not torch.allclose(changed, expected, atol=1e-3)
 
 
 class Silent(nn.Module):

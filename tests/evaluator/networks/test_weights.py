@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from evaluator.backbone_spec import BackboneSpec
 from evaluator.errors import BackboneUnavailable
-from evaluator.networks.weights import published_weights, read_weights_file
+from evaluator.networks.backbone_loading import load_backbone
+from evaluator.networks.weights import published_weights, read_weights_file, sha256_of
 
 
 def test_published_weights_come_from_torchs_cache_under_their_new_names(
@@ -17,11 +19,36 @@ def test_published_weights_come_from_torchs_cache_under_their_new_names(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     cache = tmp_path / "hub" / "checkpoints"
     cache.mkdir(parents=True)
+    torch.save({"features.denselayer1.norm.1.weight": torch.ones(2)}, cache / "densenet.pth")
+    begin = sha256_of(cache / "densenet.pth")[:8]
+    (cache / "densenet.pth").rename(cache / f"densenet-{begin}.pth")
+    url = f"https://nowhere.invalid/densenet-{begin}.pth"
+    assert list(published_weights("densenet121", url)) == ["features.denselayer1.norm1.weight"]
     torch.save(
-        {"features.denselayer1.norm.1.weight": torch.ones(2)}, cache / "densenet-0123abcd.pth"
+        {"features.denselayer1.norm.1.weight": torch.zeros(2)}, cache / f"densenet-{begin}.pth"
     )
-    state = published_weights("densenet121", "https://nowhere.invalid/densenet-0123abcd.pth")
-    assert list(state) == ["features.denselayer1.norm1.weight"]
+    with pytest.raises(BackboneUnavailable) as caught:
+        published_weights("densenet121", url)
+    found = sha256_of(cache / f"densenet-{begin}.pth")[:8]
+    assert caught.value.message == (
+        f"{cache}/densenet-{begin}.pth is not the published file: its sha256 begins with {found}, "
+        f"and that in its name is {begin}"
+    )
+    assert caught.value.hint.startswith(f"rm {cache}/densenet-{begin}.pth and repeat")
+    assert "-b densenet121:weights=FILE" in caught.value.hint
+
+
+@pytest.mark.parametrize("content", [b"", b"half of it"])
+def test_a_download_that_broke_off_is_no_published_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    file = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    with pytest.raises(BackboneUnavailable, match="sha256 begins with") as caught:
+        load_backbone(BackboneSpec("resnet18"))
+    assert "f37072fd" in caught.value.message
 
 
 def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+from evaluator.catalog import TABLE2_METHODS
 from evaluator.store.reader import RunReader
 from evaluator.store.schema import HISTOGRAM_BINS
+from evaluator.store.writer import RunWriter
 from tests.evaluator.store.runs import begun, failure, result, row
+from tests.synthetic import make_run
 
 
 def test_failed_images_are_counted_where_there_are_any(tmp_path: Path) -> None:
@@ -61,3 +65,23 @@ def test_rows_without_a_drop_are_found_by_an_index(tmp_path: Path) -> None:
         (query,) = [text for text in asked if "average_drop IS NULL" in text]
         ((*_, plan),) = reader.file.all(f"EXPLAIN QUERY PLAN {query}")
     assert "INDEX results_by_adcc (cell_id=? AND adcc=?)" in plan
+
+
+def test_a_network_that_answers_every_image_alike_is_told(tmp_path: Path) -> None:
+    with closing(RunWriter(make_run(tmp_path / "a.db", images=12, partial=NONE))) as writer:
+        one = [replace(row(1, image), y=0.3, o=0.3) for image in range(12)]
+        writer.rows.commit(result(*one))
+        # by label: another confidence for another class, the same for each
+        by_label = [replace(r, cell=2, target=r.image % 2, y=r.image % 2 / 4) for r in one]
+        writer.rows.commit(result(*(replace(r, o=r.y) for r in by_label)))
+        moved = [replace(r, cell=3, o=0.3 if r.image else 0.31) for r in one]
+        writer.rows.commit(result(*moved))
+        seen = [replace(r, cell=4, predicted=r.image % 2) for r in one]
+        writer.rows.commit(result(*seen))
+        writer.rows.commit(result(*(replace(r, cell=5) for r in one[:9])))
+    with RunReader(tmp_path / "a.db") as reader:
+        found = {summary.cell: summary.constant for summary in reader.averages.summaries()}
+    assert [found[cell] for cell in range(1, 6)] == [True, True, False, False, False]
+
+
+NONE = {f"{b}/{m}": 0 for b in ("resnet18", "vgg16") for m in TABLE2_METHODS}

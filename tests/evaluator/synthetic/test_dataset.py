@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from evaluator.classes import classes_of_folders
 from evaluator.errors import Mismatch, UsageError
-from evaluator.images import find_images, folder_of, labels_by_class_name
+from evaluator.images import find_images, folder_of
 from evaluator.synthetic.dataset import DataSet, write_images
 from evaluator.synthetic.drawing import draw
 from evaluator.synthetic.scene import CLASSES, scene
@@ -62,7 +63,8 @@ def test_images_and_masks_are_those_of_the_plan(tmp_path: Path) -> None:
 def test_the_class_folders_are_the_labels(tmp_path: Path) -> None:
     written(tmp_path, 20)
     manifest = find_images(tmp_path / "images", seed=0)
-    index = labels_by_class_name({folder_of(image.path) for image in manifest.images}, CLASSES)
+    folders = {folder_of(image.path) for image in manifest.images}
+    index = classes_of_folders(folders, CLASSES, len(CLASSES)).index
     for image in manifest.images:
         number = int(Path(os.fsdecode(image.path)).stem)
         assert index[folder_of(image.path)] == scene(0, number).label

@@ -109,6 +109,28 @@ def test_its_identity_is_that_of_its_content(data: Path, truth: Path) -> None:
     assert Truths(truth, data).sha256() not in (before, after)
 
 
+def test_hidden_and_system_files_are_not_in_it(data: Path, truth: Path) -> None:
+    before = Truths(truth, data).sha256()
+    for name in (".ipynb_checkpoints/two-checkpoint.xml", "__MACOSX/._two.xml", "._two.xml"):
+        (truth / name).parent.mkdir(exist_ok=True)
+        (truth / name).write_text(XML.format(""))
+    after = Truths(truth, data)
+    assert after.sha256() == before
+    assert after.sha256(hidden=True) != before, "as earlier versions had it"
+    assert after.having(list(images(data).values())) == 2
+
+
+def test_a_hidden_image_of_an_earlier_run_has_its_own(data: Path, truth: Path) -> None:
+    (truth / ".x").mkdir()
+    (truth / "two.xml").rename(truth / ".x/one.xml")
+    ref = images(data)["one.JPEG"]
+    (data / ".x").mkdir()
+    (data / os.fsdecode(ref.path)).rename(data / ".x/one.JPEG")
+    hidden = ref._replace(path=b".x/one.JPEG")
+    found = Truths(truth, data).square(hidden, 0, (), Preprocessing(resize=240))
+    assert found.sum() > 1000
+
+
 def test_one_file_for_all(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "instances.json"
     image = {"id": 1, "file_name": "one.JPEG", "width": 300, "height": 240}

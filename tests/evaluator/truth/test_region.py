@@ -65,3 +65,15 @@ def test_an_object_beyond_the_crop_has_no_pixel() -> None:
     with pytest.raises(TruthUnusable) as caught:
         marks(Truth(400, 300, (dot(5, 5),)))
     assert caught.value.reason == "truth-empty"
+
+
+def test_a_name_is_that_of_the_class_that_is_spelt_so_and_of_several_it_is_none() -> None:
+    names = ("Cardigan", "cardigan", "dog")
+
+    def of(name: str, target: int) -> bool:
+        return dot(1, 1, name).is_of(target, names)
+
+    assert [of("Cardigan", 0), of("Cardigan", 1)] == [True, False]
+    assert [of("cardigan", 0), of("cardigan", 1)] == [False, True]
+    assert [of("CARDIGAN", 0), of("CARDIGAN", 1)] == [False, False]
+    assert of("DOG", 2)

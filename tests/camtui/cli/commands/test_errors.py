@@ -54,3 +54,13 @@ def test_a_list_that_is_cut_says_so(two_runs: Path) -> None:
     assert len(result.stdout.splitlines()) == 11
     assert "10 of 30 shown" in result.stderr
     assert validated("errors", typed("errors", "bad", "-n", "10", "--json"))["truncated"]
+
+
+def test_rows_without_a_drop_are_named_though_they_are_no_failures(two_runs: Path) -> None:
+    make_run(two_runs / "runs" / "clean.db", methods=METHODS, failures=False)
+    result = typed("errors", "clean")
+    assert "average drop and ADCC of 1 image undefined: y is 0" in result.stderr
+    assert "ILSVRC2012_val_00000001.png  (7 cells)" in result.stderr
+    document = validated("errors", typed("errors", "clean", "--json"))
+    assert (document["total"], len(document["undefined"])) == (0, 1)
+    assert len(document["undefined"][0]["cells"]) == 7

@@ -129,6 +129,35 @@ def test_the_dry_run_says_which_labels_are_known(home: Path) -> None:
     )
 
 
+def test_files_that_are_left_out_are_said_by_run_dry_run_and_show(home: Path) -> None:
+    copies = home / "pictures" / ".ipynb_checkpoints"
+    copies.mkdir()
+    for number in range(3):
+        (copies / f"{number}-checkpoint.jpg").write_bytes(b"xx")
+    said = "left out: 3 files in hidden or system folders (.ipynb_checkpoints)"
+    planned = typed(*ask(home), "--dry-run")
+    assert "12 of 12 images" in planned.stdout
+    assert said in planned.stderr.splitlines()
+    done = camtui(*ask(home))
+    assert done.returncode == 0, done.stderr
+    assert said in done.stderr.splitlines()
+    about = camtui("show").stdout
+    assert said.replace("left out: ", "left out    ") in about.splitlines()
+    assert "labels      0 of 12 images: a flat folder: --labels FILE.csv gives them" in about
+    assert said in camtui("logs").stdout
+
+
+def test_labels_beyond_the_classes_are_refused_before_anything_is_computed(home: Path) -> None:
+    names = sorted(file.name for file in (home / "pictures").iterdir())
+    (home / "labels.csv").write_text(f"{names[0]},999\n{names[1]},1000\n")
+    result = camtui(*ask(home), "--labels", str(home / "labels.csv"))
+    assert result.returncode == 2
+    assert "labels.csv, line 2: 1000 is no class of resnet50, which has 1,000 classes" in (
+        result.stderr
+    )
+    assert not (home / "runs" / "pictures.db").exists()
+
+
 def test_the_dry_run_counts_what_is_there_and_says_how_the_run_would_grow(home: Path) -> None:
     assert camtui(*ask(home), "-n", "8", "-q").returncode == 0
     again = typed(*ask(home), "-n", "8", "--dry-run").stdout

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.camtui.cli.support import two_runs, typed, validated
+from tests.evaluator.store.runs import begun, result, row
 
 __all__ = ["two_runs"]
 
@@ -46,3 +47,17 @@ def test_worst_without_a_cell_takes_the_leading_one() -> None:
 
 def test_a_part_of_a_name_that_only_one_cell_has_is_enough(two_runs: Path) -> None:
     assert "resnet18/gradcampp" in typed("worst", "good", "--cell", "18/gradcampp").stdout
+
+
+def test_what_is_undefined_has_its_reason(two_runs: Path) -> None:
+    by_map = typed("worst", "good", "--cell", "vgg16/gradcam", "--by", "coherency", "-n", "40")
+    assert "average drop and ADCC of 1 image of the cell are undefined: y is 0" in by_map.stdout
+    with begun(two_runs / "runs" / "blank.db") as writer:
+        writer.rows.commit(result(row(1, 0, drop=None), row(1, 1, drop=None)))
+    refused = typed("worst", "blank")
+    assert "no image of the run has an ADCC, undefined: y is 0" in refused.stderr
+    refused = typed("worst", "blank", "--cell", "gradcam")
+    assert "has no adcc, undefined: y is 0" in refused.stderr
+    assert "–" in typed("worst", "blank", "--cell", "gradcam", "--by", "coherency").stdout
+    shown = typed("show", "blank").stdout
+    assert "average drop and ADCC of none of 2 images; undefined: y is 0" in shown

@@ -50,6 +50,23 @@ async def test_facts_are_the_rows(seeded: Path) -> None:
         assert "1/38" in tester.part("where")
 
 
+def test_what_is_undefined_has_its_reason(seeded: Path) -> None:
+    with RunReader(seeded) as reader:
+        cell, undefined = next(
+            (cell, image)
+            for cell in reader.cells()
+            for of, image in reader.rows.undefined()
+            if of == cell.id
+        )
+        record = read_image_record(reader, cell, undefined, "adcc", worst=True)
+    words = [
+        "".join(field.text for field in line)
+        for line in (where_line(record, "adcc", True, 100), *fact_lines(record, "adcc", 100))
+    ]
+    assert "undefined" in words[0]
+    assert " average drop and ADCC undefined: y is 0" in words
+
+
 async def test_next_and_previous_walk_the_order(seeded: Path) -> None:
     async with opened(seeded) as tester:
         await opened_image(tester)

