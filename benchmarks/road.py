@@ -1,7 +1,8 @@
 """ROAD of the same maps by camtui and by pytorch-grad-cam: time and agreement side by side.
 
 Image by image, both are given the maps of six methods at 224 × 224 and the unmodified network, and
-take turns in one process. camtui's time holds the choice of the pixels, the noise, the imputation
+take turns in one process. The noise is added after the normalisation, as pytorch-grad-cam does with
+the tensor that it is given. camtui's time holds the choice of the pixels, the noise, the imputation
 and the forwards; pytorch-grad-cam's the same, for the percentiles 20, 40, 60 and 80. The noise of
 pytorch-grad-cam is not seeded, so the values differ by it. It needs about ten seconds for a map:
 images are added until ``--seconds`` have passed.
@@ -74,7 +75,10 @@ def main() -> None:
         ]
         if not turns:  # one map warms up
             measured(
-                "road", maps[:1], network, probed=ProbedImages(network, pipeline, image, [key])
+                "road",
+                maps[:1],
+                network,
+                probed=ProbedImages(network, pipeline, image, [key], road_noise="normalised"),
             )
         turns.append(
             one_turn(network, pipeline, model, image, key, maps, ours_first=number % 2 == 0)
@@ -103,7 +107,10 @@ def one_turn(
     def ours() -> tuple[float, list[float]]:
         start = time.perf_counter()
         values = measured(
-            "road", maps, network, probed=ProbedImages(network, pipeline, image, [key])
+            "road",
+            maps,
+            network,
+            probed=ProbedImages(network, pipeline, image, [key], road_noise="normalised"),
         )
         return time.perf_counter() - start, values
 

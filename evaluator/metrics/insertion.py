@@ -25,7 +25,8 @@ def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tenso
 
     Petsiuk et al., BMVC 2018, arXiv:1806.07421. The empty image is zero in normalised space:
     Fake-CAM's rows in Table 2 (deletion ≈ insertion) show that the paper used one constant for
-    both. RISE starts from a blurred image: ``--insertion-start blur``.
+    both. RISE starts from a blurred image: ``--insertion-start blur``, with its kernel and its
+    zeros beyond the border; ``blur-torchvision`` is what earlier versions called ``blur``.
 
     Args:
         images: ``x``, ``[n, 3, H, W]``, normalised; here and below, one of them stands for n.
