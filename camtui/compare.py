@@ -11,12 +11,9 @@ from evaluator.errors import Mismatch, NotFound
 from evaluator.metrics.base import Metric
 from evaluator.records import Cell
 from evaluator.statistics import (
-    ARCC_SOURCES,
-    COMPONENTS,
     FEWEST_TESTED,
+    HEADLINES,
     PairedDifference,
-    average_arcc,
-    harmonic_adcc,
     holm_separated,
     paired_difference,
 )
@@ -224,17 +221,14 @@ def _notes(first: RunReader, second: RunReader) -> Iterator[str]:
             yield f"{name}: other weights ({weights})"
 
 
-_SOURCES = {"adcc": COMPONENTS, "arcc": ARCC_SOURCES}
-"""Headline → the metrics that it is made of."""
-
-
 def _differences(
     first: RunReader, mine: Cell, second: RunReader, theirs: Cell, metrics: Sequence[Metric]
 ) -> Iterator[CellDifference]:
     values = dict(_values(first, mine))
     pairs = [(new, values[path]) for path, new in _values(second, theirs) if path in values]
     for metric in metrics:
-        needed = _SOURCES.get(metric.key, (metric.key,))
+        made_of = HEADLINES.get(metric.key)
+        needed = made_of.sources if made_of else (metric.key,)
         both = [
             (new, old) for new, old in pairs if all(name in new and name in old for name in needed)
         ]
@@ -254,8 +248,6 @@ def _values(reader: RunReader, cell: Cell) -> Iterator[tuple[bytes, Values]]:
 
 
 def _average(metric: str, images: Sequence[Values]) -> float:
-    if metric == "adcc":
-        return harmonic_adcc(*(_average(name, images) for name in COMPONENTS))
-    if metric == "arcc":
-        return average_arcc(images)
+    if metric in HEADLINES:
+        return HEADLINES[metric].of_images(images)
     return sum(values[metric] for values in images) / len(images)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from evaluator.statistics import COMPONENTS, Mean, Sum, headline_adcc
+from evaluator.statistics import ADCC, COMPONENTS, Mean, Sum
 from evaluator.store.reader import ConvergencePoint
 
 
@@ -47,6 +47,6 @@ _KEYS = (
 
 
 def _headline(n: int, totals: list[float]) -> Mean:
-    mean = headline_adcc({key: Sum(n, total) for key, total in zip(_KEYS, totals, strict=True)})
+    mean = ADCC.of_sums({key: Sum(n, total) for key, total in zip(_KEYS, totals, strict=True)})
     assert mean is not None
     return mean

@@ -23,7 +23,7 @@ from evaluator.confidence_sequences import (
     p_value,
     rho_for,
 )
-from evaluator.statistics import COMPONENTS, harmonic_adcc, influence_slopes
+from evaluator.statistics import ADCC
 from evaluator.stopping_rule import ALPHA, BURN_IN, Rule
 
 _SCALE = 2.0**40
@@ -134,9 +134,9 @@ class Race:
         slopes = np.zeros((len(means), len(places)))
         adcc = np.zeros(len(places))
         for place, averages in enumerate(means.reshape(-1, 3)):
-            named = dict(zip(COMPONENTS, map(float, averages), strict=True))
-            adcc[place] = harmonic_adcc(**named)
-            slopes[3 * place : 3 * place + 3, place] = list(influence_slopes(**named).values())
+            plain = list(map(float, averages))
+            adcc[place] = ADCC.of_averages(plain)
+            slopes[3 * place : 3 * place + 3, place] = ADCC.slopes(plain)
         return Estimate(self.n, adcc, slopes.T @ covariance @ slopes)
 
     def look(self) -> None:

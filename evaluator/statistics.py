@@ -7,7 +7,7 @@ that a table does not depend on the order in which workers finished, to the last
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations_with_replacement
@@ -28,9 +28,6 @@ FEWEST_TESTED = 10
 COMPONENTS = ("average_drop", "coherency", "complexity")
 """The components of ADCC; their cross-products are summed beside their squares."""
 
-ARCC_SOURCES = ("coherency", "complexity", "road")
-"""The metrics that ARCC is computed from."""
-
 
 def arcc_components(coherency: float, complexity: float, road: float) -> tuple[float, float, float]:
     """The three parts of ARCC: coherency, 1 − complexity, ``R = clip(2·ROAD, 0, 1)``.
@@ -39,10 +36,6 @@ def arcc_components(coherency: float, complexity: float, road: float) -> tuple[f
     """
     return coherency, 1 - complexity, min(1.0, max(0.0, 2 * road))
 
-
-ARCC_PARTS = ("arcc/coherency", "arcc/simplicity", "arcc/road")
-"""Under which names these parts and their products are summed, over the images that have all three.
-"""
 
 _RESOLUTION = 2.0**-38
 """Variances below this are rounding of the sums, not spread (Fake-CAM's complexity is one
@@ -61,6 +54,9 @@ class Sum(NamedTuple):
     n: int
     total: float
 
+
+Pair = tuple[Mapping[str, float], Mapping[str, float]]
+"""The metrics of one image in two cells, by name."""
 
 Sums = Mapping[tuple[str, str], Sum]
 """``(metric, "")`` → Σx; ``(metric, metric)`` → Σx²; ``(a, b)`` in the order of ``COMPONENTS`` →
@@ -130,77 +126,115 @@ def mean_of(sums: Sums, metric: str) -> Mean | None:
     return Mean(first.n, value, sqrt(variance / (first.n - 1)))
 
 
-def harmonic_adcc(average_drop: float, coherency: float, complexity: float) -> float:
-    """ADCC of three fractions (Poppi et al., 2021, equation 5); 0 where a component is 0."""
-    parts = (coherency, 1 - complexity, 1 - average_drop)
-    return 0.0 if min(parts) <= 0 else 3 / sum(1 / part for part in parts)
-
-
-def headline_adcc(sums: Sums) -> Mean | None:
-    """ADCC of a cell: the harmonic mean of the averaged components, with its standard error.
-
-    ``ψ_i = ADCC²/3 · Σ_j (m_ij − m̄_j)/m̄_j²`` is the influence of image i, ``m = (Coh, 1 − Compl,
-    1 − AD)``; ``SE = sd(ψ)/√n``, written out in the covariances of the components, so that running
-    sums are enough.
-
-    Args:
-        sums: over the same rows for all three components, those that have a drop:
-            ``over_complete_rows``.
-    """
-    drop, coherency, complexity = (sums.get((name, "")) for name in COMPONENTS)
-    if (
-        drop is None
-        or coherency is None
-        or complexity is None
-        or not (drop.n and coherency.n and complexity.n)
-    ):
-        return None
-    averages = drop.total / drop.n, coherency.total / coherency.n, complexity.total / complexity.n
-    adcc = harmonic_adcc(*averages)
-    if drop.n < 2:
-        return Mean(drop.n, adcc, None)
-    slopes = influence_slopes(*averages)
-    variance = sum(
-        twice * slopes[a] * slopes[b] * _covariance(sums[a, ""], sums[b, ""], sums[a, b])
-        for a, b, twice in _PRODUCTS
-    )
-    return Mean(drop.n, adcc, sqrt(max(0.0, variance) / (drop.n - 1)))
-
-
-_PRODUCTS = tuple(
-    (a, b, 1 if a == b else 2) for a, b in combinations_with_replacement(COMPONENTS, 2)
-)
-"""Every product of two components once; those of two different ones count twice in a variance."""
-
-
 def harmonic_mean(parts: Sequence[float]) -> float:
     """Of numbers in [0, 1]; 0 where one is 0."""
     return 0.0 if min(parts) <= 0 else len(parts) / sum(1 / part for part in parts)
 
 
-def _harmonic_slopes(parts: Sequence[float]) -> list[float]:
-    """The gradient of the harmonic mean by its parts; 0 where the mean is 0."""
-    mean = harmonic_mean(parts)
-    return [mean**2 / len(parts) / part**2 if mean else 0.0 for part in parts]
+class Headline(NamedTuple):
+    """A score of a cell that is the harmonic mean of averaged parts: ADCC, ARCC.
+
+    Attributes:
+        key: of the metric.
+        sources: the metrics of an image that it is computed from.
+        sums: the names under which their values, or what ``summed`` makes of them, are summed.
+        signs: for each of these 1 where it is a part, −1 where one minus it is.
+        order: places in ``sums`` in the order of the formula, which fixes the last digit.
+        summed: the sources of an image → what is summed.
+    """
+
+    key: str
+    sources: tuple[str, str, str]
+    sums: tuple[str, ...]
+    signs: tuple[int, ...]
+    order: tuple[int, ...]
+    summed: Callable[[float, float, float], tuple[float, ...]]
+
+    def of_image(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
+        """What is summed of an image whose metrics are given by name."""
+        first, second, third = (metrics[name] for name in self.sources)
+        return self.summed(first, second, third)
+
+    def of_averages(self, averages: Sequence[float]) -> float:
+        """The score of the averages of what is summed; 0 where a part is 0."""
+        return harmonic_mean([self._part(place, averages[place]) for place in self.order])
+
+    def of_images(self, images: Sequence[Mapping[str, float]]) -> float:
+        """The score of images whose metrics are given by name."""
+        return self.of_averages(_averages([self.of_image(one) for one in images]))
+
+    def of_sums(self, sums: Sums) -> Mean | None:
+        """The score of a cell with its standard error.
+
+        ``ψ_i = S²/3 · Σ_j (m_ij − m̄_j)/m̄_j²`` is the influence of image i on the score S, m its
+        parts; ``SE = sd(ψ)/√n``, written out in the covariances of the parts, so that running sums
+        are enough.
+
+        Args:
+            sums: over the same rows for all three parts (``over_complete_rows`` for ADCC).
+        """
+        firsts = [sums[name, ""] for name in self.sums if (name, "") in sums]
+        if len(firsts) < len(self.sums) or not all(first.n for first in firsts):
+            return None
+        n, averages = firsts[0].n, [first.total / first.n for first in firsts]
+        if n < 2:
+            return Mean(n, self.of_averages(averages), None)
+        slopes = dict(zip(self.sums, self.slopes(averages), strict=True))
+        variance = sum(
+            (1 if a == b else 2)
+            * slopes[a]
+            * slopes[b]
+            * _covariance(sums[a, ""], sums[b, ""], sums[a, b])
+            for a, b in combinations_with_replacement(self.sums, 2)
+        )
+        return Mean(n, self.of_averages(averages), sqrt(max(0.0, variance) / (n - 1)))
+
+    def slopes(self, averages: Sequence[float]) -> list[float]:
+        """The gradient of the score by the averages; all 0 where it is 0."""
+        scale = self.of_averages(averages) ** 2 / len(self.sums)
+        return [
+            sign * scale / self._part(place, averages[place]) ** 2 if scale else 0.0
+            for place, sign in enumerate(self.signs)
+        ]
+
+    def difference(self, both: Sequence[Pair]) -> tuple[float, list[float]]:
+        """First minus second, and ``ψ^A − ψ^B`` of every image up to a constant."""
+        pairs = [(self.of_image(one), self.of_image(other)) for one, other in both]
+        first, second = (_averages(side) for side in zip(*pairs, strict=True))
+        slopes, others = self.slopes(first), self.slopes(second)
+        spread = [
+            sum(a * x - b * y for a, x, b, y in zip(slopes, one, others, other, strict=True))
+            for one, other in pairs
+        ]
+        return self.of_averages(first) - self.of_averages(second), spread
+
+    def _part(self, place: int, average: float) -> float:
+        return average if self.signs[place] > 0 else 1 - average
 
 
-def headline_arcc(sums: Sums) -> Mean | None:
-    """ARCC of a cell: the harmonic mean of the averaged parts, with its standard error."""
-    firsts = [sums[part, ""] for part in ARCC_PARTS if (part, "") in sums]
-    if len(firsts) < len(ARCC_PARTS) or not firsts[0].n:
-        return None
-    n, averages = firsts[0].n, [first.total / first.n for first in firsts]
-    if n < 2:
-        return Mean(n, harmonic_mean(averages), None)
-    slopes = dict(zip(ARCC_PARTS, _harmonic_slopes(averages), strict=True))
-    variance = sum(
-        (1 if a == b else 2)
-        * slopes[a]
-        * slopes[b]
-        * _covariance(sums[a, ""], sums[b, ""], sums[a, b])
-        for a, b in combinations_with_replacement(ARCC_PARTS, 2)
-    )
-    return Mean(n, harmonic_mean(averages), sqrt(max(0.0, variance) / (n - 1)))
+def _averages(images: Sequence[Sequence[float]]) -> list[float]:
+    return [sum(values) / len(images) for values in zip(*images, strict=True)]
+
+
+ADCC = Headline("adcc", COMPONENTS, COMPONENTS, (-1, 1, -1), (1, 2, 0), lambda *parts: parts)
+"""Poppi et al., 2021, equation 5: coherency, 1 − complexity, 1 − average drop."""
+
+ARCC = Headline(
+    "arcc",
+    ("coherency", "complexity", "road"),
+    ("arcc/coherency", "arcc/simplicity", "arcc/road"),
+    (1, 1, 1),
+    (0, 1, 2),
+    arcc_components,
+)
+"""Its parts and their products are summed over the images that have all three."""
+
+HEADLINES: Mapping[str, Headline] = {one.key: one for one in (ADCC, ARCC)}
+
+
+def harmonic_adcc(average_drop: float, coherency: float, complexity: float) -> float:
+    """ADCC of three fractions; 0 where a component is 0."""
+    return ADCC.of_averages((average_drop, coherency, complexity))
 
 
 def over_complete_rows(sums: Sums, without_drop: Iterable[tuple[float, float]]) -> Sums:
@@ -225,7 +259,7 @@ def over_complete_rows(sums: Sums, without_drop: Iterable[tuple[float, float]]) 
     for key in [
         ("coherency", ""),
         ("complexity", ""),
-        *((a, b) for a, b, _ in _PRODUCTS if a != "average_drop"),
+        *combinations_with_replacement(values, 2),
     ]:
         products = (
             x * y
@@ -236,18 +270,6 @@ def over_complete_rows(sums: Sums, without_drop: Iterable[tuple[float, float]]) 
         n, total = complete[key]
         complete[key] = Sum(n - len(left_out), total - UNIT * sum(map(quantise, products)))
     return complete
-
-
-def influence_slopes(average_drop: float, coherency: float, complexity: float) -> dict[str, float]:
-    """``∂ADCC/∂component`` at the averaged components; all 0 where ADCC is 0."""
-    scale = harmonic_adcc(average_drop, coherency, complexity) ** 2 / 3
-    if scale == 0:
-        return dict.fromkeys(COMPONENTS, 0.0)
-    return {
-        "average_drop": -scale / (1 - average_drop) ** 2,
-        "coherency": scale / coherency**2,
-        "complexity": -scale / (1 - complexity) ** 2,
-    }
 
 
 def _covariance(first: Sum, second: Sum, product: Sum) -> float:
@@ -271,13 +293,13 @@ def summarise(
             out.
         constant: as ``CellSummary`` has it.
     """
-    names = [name for name, b in sums if not b and name not in ("degenerate", *ARCC_PARTS)]
+    names = [name for name, b in sums if not b and name not in ("degenerate", *ARCC.sums)]
     means = {name: mean for name in names if (mean := mean_of(sums, name)) is not None}
     adcc, arcc = means.pop("adcc", None), means.pop("arcc", None)
     left_out = list(without_drop)
     headlines = {
-        "adcc": headline_adcc(over_complete_rows(sums, left_out)),
-        "arcc": headline_arcc(sums),
+        "adcc": ADCC.of_sums(over_complete_rows(sums, left_out)),
+        "arcc": ARCC.of_sums(sums),
     }
     means |= {name: headline for name, headline in headlines.items() if headline is not None}
     degenerate = sums.get(("degenerate", ""), Sum(0, 0.0))
@@ -318,13 +340,10 @@ class PairedDifference(Mean):
         return self.p is None or self.p > LEVEL
 
 
-Pair = tuple[Mapping[str, float], Mapping[str, float]]
-
-
 def paired_difference(metric: str, pairs: Iterable[Pair]) -> PairedDifference | None:
     """Paired difference of two cells in one metric.
 
-    For ``adcc`` and ``arcc`` that of the headline, by ``ψ^A − ψ^B``.
+    For ``HEADLINES`` that of the score, by ``ψ^A − ψ^B``.
 
     Args:
         metric: key; for these two every mapping holds the three components, else the metric itself.
@@ -333,10 +352,8 @@ def paired_difference(metric: str, pairs: Iterable[Pair]) -> PairedDifference | 
     both = list(pairs)
     if not both:
         return None
-    if metric == "adcc":
-        value, spread = _adcc_difference(both)
-    elif metric == "arcc":
-        value, spread = _arcc_difference(both)
+    if metric in HEADLINES:
+        value, spread = HEADLINES[metric].difference(both)
     else:
         spread = [first[metric] - second[metric] for first, second in both]
         value = sum(spread) / len(spread)
@@ -344,46 +361,6 @@ def paired_difference(metric: str, pairs: Iterable[Pair]) -> PairedDifference | 
     centre = sum(spread) / n
     se = sqrt(sum((x - centre) ** 2 for x in spread) / (n - 1) / n) if n > 1 else None
     return PairedDifference(n, value, se)
-
-
-def _adcc_difference(both: list[Pair]) -> tuple[float, list[float]]:
-    """First minus second, and ``ψ^A − ψ^B`` of every image up to a constant."""
-    first, second = (
-        {name: sum(pair[side][name] for pair in both) / len(both) for name in COMPONENTS}
-        for side in (0, 1)
-    )
-    slopes, others = influence_slopes(**first), influence_slopes(**second)
-    spread = [
-        sum(slopes[name] * one[name] - others[name] * other[name] for name in COMPONENTS)
-        for one, other in both
-    ]
-    return harmonic_adcc(**first) - harmonic_adcc(**second), spread
-
-
-def _arcc_difference(both: list[Pair]) -> tuple[float, list[float]]:
-    """The same for ARCC."""
-    parts = [(_arcc_components_of(one), _arcc_components_of(other)) for one, other in both]
-    averages = [
-        [sum(values) / len(parts) for values in zip(*side, strict=True)]
-        for side in zip(*parts, strict=True)
-    ]
-    slopes, others = map(_harmonic_slopes, averages)
-    spread = [
-        sum(a * x for a, x in zip(slopes, first, strict=True))
-        - sum(b * y for b, y in zip(others, second, strict=True))
-        for first, second in parts
-    ]
-    return harmonic_mean(averages[0]) - harmonic_mean(averages[1]), spread
-
-
-def _arcc_components_of(image: Mapping[str, float]) -> tuple[float, ...]:
-    return arcc_components(*(image[name] for name in ARCC_SOURCES))
-
-
-def average_arcc(images: Sequence[Mapping[str, float]]) -> float:
-    """The headline of images whose components are given by name."""
-    parts = [_arcc_components_of(one) for one in images]
-    return harmonic_mean([sum(part) / len(parts) for part in zip(*parts, strict=True)])
 
 
 # -- Student's t, and many tests at once

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from camtui.format.cells import CellView
 from evaluator.catalog import ROW_METRICS
 from evaluator.records import ImageRef, Measurement, Row
-from evaluator.statistics import ARCC_SOURCES, UNIT, CellSummary, Sum, summarise
+from evaluator.statistics import ARCC, UNIT, CellSummary, Sum, summarise
 from evaluator.store.sums import ArccSources, sums_of
 from evaluator.text import printable
 
@@ -106,7 +106,5 @@ def _summary(cell: int, images: Sequence[tuple[Row, dict[str, float]]]) -> CellS
 
 
 def _arcc_sources(cell: int, row: Row, measured: dict[str, float]) -> ArccSources:
-    values = {
-        key: getattr(row, key) if key in ROW_METRICS else measured[key] for key in ARCC_SOURCES
-    }
-    return ArccSources(cell, *(values[key] for key in ARCC_SOURCES))
+    known = {**{key: getattr(row, key) for key in ROW_METRICS}, **measured}
+    return ArccSources(cell, *(known[key] for key in ARCC.sources))

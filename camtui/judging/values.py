@@ -12,19 +12,12 @@ from numpy.typing import NDArray
 from evaluator import catalog
 from evaluator.metrics.base import Metric
 from evaluator.records import Cell
+from evaluator.statistics import HEADLINES
 
 if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
 
 Floats = NDArray[np.float64]
-
-HARMONIC: dict[str, dict[str, bool]] = {
-    "adcc": {"coherency": False, "complexity": True, "average_drop": True},
-    "arcc": {"coherency": False, "complexity": True, "road": False},
-}
-"""Headlines that are the harmonic mean of averaged components; ``True`` where a component counts as
-one minus itself.
-"""
 
 
 @dataclass(frozen=True)
@@ -74,9 +67,7 @@ class Values:
 def read_values(reader: RunReader, cells: Sequence[Cell], metrics: Sequence[Metric]) -> Values:
     """Read every value of some cells in some metrics and in the components that these average."""
     images = reader.info().image_count
-    keys = dict.fromkeys(
-        key for metric in metrics for key in (metric.key, *HARMONIC.get(metric.key, ()))
-    )
+    keys = dict.fromkeys(key for metric in metrics for key in (metric.key, *parts_of(metric.key)))
     columns: dict[tuple[str, int], Floats] = {}
     for cell in cells:
         for key in keys:
@@ -90,23 +81,25 @@ def read_values(reader: RunReader, cells: Sequence[Cell], metrics: Sequence[Metr
 
 def parts_of(metric: str) -> tuple[str, ...]:
     """Return the metrics whose averages make up this one's: itself, or its components."""
-    return tuple(HARMONIC.get(metric, (metric,)))
+    return HEADLINES[metric].sources if metric in HEADLINES else (metric,)
 
 
 def headline(metric: str, averages: Sequence[Floats]) -> Floats:
     """Return a method's average from those of ``parts_of(metric)``, or their harmonic mean."""
-    if metric not in HARMONIC:
+    if metric not in HEADLINES:
         return averages[0]
-    turned = [
-        1 - one if inverse else one
-        for one, inverse in zip(averages, HARMONIC[metric].values(), strict=True)
-    ]
-    if metric == "arcc":
-        turned[-1] = np.clip(2 * turned[-1], 0, 1)
+    score = HEADLINES[metric]
+    summed = averages if metric == "adcc" else _parts_of_arcc(*averages)
+    turned = [summed[at] if score.signs[at] > 0 else 1 - summed[at] for at in score.order]
     safe = [np.where(one > 0, one, np.nan) for one in turned]
     mean = len(safe) / sum(1 / one for one in safe)
     undefined = np.isnan(np.stack(turned)).any(0)
     return np.where(undefined, np.nan, np.where(np.isnan(mean), 0.0, mean))
+
+
+def _parts_of_arcc(coherency: Floats, complexity: Floats, road: Floats) -> list[Floats]:
+    """As ``statistics.arcc_components``, of arrays."""
+    return [coherency, 1 - complexity, np.clip(2 * road, 0, 1)]
 
 
 def better(metric: str, values: Floats) -> Floats:

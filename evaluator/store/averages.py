@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from evaluator.catalog import ROW_METRICS
 from evaluator.statistics import (
-    ARCC_SOURCES,
+    ADCC,
+    ARCC,
     FEWEST_TESTED,
     UNIT,
     CellSummary,
@@ -175,7 +176,7 @@ class Averages:
 
     def _paired(self, metric: str, first: int, second: int) -> PairedDifference | None:
         if metric == "adcc":
-            names = ("average_drop", "coherency", "complexity")
+            names = ADCC.sources
             columns = ", ".join(f"{side}.{name}" for side in "fs" for name in names)
             rows = self._file.all(
                 f"SELECT {columns} FROM results f JOIN results s USING (image_id)"
@@ -219,7 +220,7 @@ class Averages:
                 (cell,),
             )
             sides.append(
-                {image: dict(zip(ARCC_SOURCES, values, strict=True)) for image, *values in found}
+                {image: dict(zip(ARCC.sources, values, strict=True)) for image, *values in found}
             )
         return ((sides[0][image], sides[1][image]) for image in sides[0] if image in sides[1])
 

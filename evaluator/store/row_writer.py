@@ -10,7 +10,7 @@ from typing import Any
 from evaluator.records import Failure, Measurement, Row, UnitResult
 from evaluator.store.checksums import measurement_checksum, row_checksum
 from evaluator.store.running_sums import RunningSums
-from evaluator.store.sums import ARCC_SOURCES, ArccSources
+from evaluator.store.sums import ARCC_QUERY, ArccSources
 from evaluator.store.writable import WritableFile
 from evaluator.text import printable
 
@@ -168,7 +168,7 @@ class RowWriter:
 
     def _arcc_sources(self, measurements: Sequence[Measurement]) -> list[ArccSources]:
         """The sources of the measurements of ARCC among these, all of them stored by now."""
-        query = f"{ARCC_SOURCES} AND a.cell_id = ? AND a.image_id = ?"
+        query = f"{ARCC_QUERY} AND a.cell_id = ? AND a.image_id = ?"
         keys = [(one.cell, one.image) for one in measurements if one.metric == "arcc"]
         return [ArccSources(*row) for key in keys for row in self._file.execute(query, key)]
 

@@ -13,7 +13,7 @@ from evaluator.store.checks import Checks, is_record_sound
 from evaluator.store.columns import MEASUREMENT_COLUMNS, ROW_COLUMNS, ROW_WIDTH, row_of
 from evaluator.store.images import Images
 from evaluator.store.readonly import ReadOnlyFile
-from evaluator.store.sums import ARCC_SOURCES, ArccSources
+from evaluator.store.sums import ARCC_QUERY, ArccSources
 
 
 class StoredMaps(NamedTuple):
@@ -139,7 +139,7 @@ class Rows:
 
     def every_arcc_source(self) -> Iterator[ArccSources]:
         """The sources of every measurement of ARCC; streams."""
-        return (ArccSources(*row) for row in self._file.stream(ARCC_SOURCES))
+        return (ArccSources(*row) for row in self._file.stream(ARCC_QUERY))
 
     def finished(
         self, cells: Sequence[int], metric: str, first: int, last: int

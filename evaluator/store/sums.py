@@ -27,7 +27,7 @@ class ArccSources(NamedTuple):
     road: float
 
 
-ARCC_SOURCES = (
+ARCC_QUERY = (
     "SELECT a.cell_id, r.coherency, r.complexity, d.value FROM measurements a"
     " JOIN results r ON r.cell_id = a.cell_id AND r.image_id = a.image_id"
     " JOIN measurements d ON d.cell_id = a.cell_id AND d.metric = 'road' AND d.image_id = "
@@ -72,9 +72,7 @@ def sums_of(
     for measurement in measurements:
         add_value(measurement.cell, measurement.metric, measurement.value)
     for sources in arcc:
-        parts = dict(
-            zip(statistics.ARCC_PARTS, statistics.arcc_components(*sources[1:]), strict=True)
-        )
+        parts = dict(zip(statistics.ARCC.sums, statistics.ARCC.summed(*sources[1:]), strict=True))
         for a, value in parts.items():
             add(sources.cell, a, "", value)
         for a, b in combinations_with_replacement(parts, 2):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evaluator.confidence_sequences import half_width
 from evaluator.sequential_comparison import Race, rule_rho
-from evaluator.statistics import COMPONENTS, UNIT, Sum, headline_adcc, paired_difference, quantise
+from evaluator.statistics import ADCC, COMPONENTS, UNIT, Sum, paired_difference, quantise
 from evaluator.stopping_rule import ALPHA, BURN_IN, Rule
 
 CI = Rule("ci", width=0.02)
@@ -61,7 +61,7 @@ def test_the_estimates_are_those_of_the_plain_statistics() -> None:
                 sums[first, second] = Sum(
                     200, UNIT * sum(map(quantise, data[:, place, a] * data[:, place, b]))
                 )
-        mean = headline_adcc(sums)
+        mean = ADCC.of_sums(sums)
         assert mean is not None
         assert mean.se is not None
         assert found.adcc[place] == pytest.approx(mean.value, abs=1e-9)

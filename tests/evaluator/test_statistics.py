@@ -14,6 +14,8 @@ from scipy.stats import t as student
 
 from evaluator.records import Row
 from evaluator.statistics import (
+    ADCC,
+    ARCC,
     COMPONENTS,
     UNIT,
     Z95,
@@ -23,13 +25,9 @@ from evaluator.statistics import (
     Sum,
     Sums,
     arcc_components,
-    average_arcc,
     harmonic_adcc,
     harmonic_mean,
-    headline_adcc,
-    headline_arcc,
     holm_separated,
-    influence_slopes,
     mean_of,
     paired_difference,
     quantise,
@@ -102,7 +100,7 @@ def test_the_headline_is_the_harmonic_mean_of_the_means_and_not_the_mean_over_im
 @pytest.mark.parametrize("n", [100, 250, 1000])
 def test_standard_error_of_the_headline_agrees_with_a_bootstrap(n: int) -> None:
     of = rows(n, seed=n)
-    mean = headline_adcc(sums(of))
+    mean = ADCC.of_sums(sums(of))
     assert mean is not None
     assert mean.se is not None
     picks = np.random.default_rng(0).integers(0, n, (2000, n))
@@ -116,7 +114,7 @@ def test_coverage_of_the_95_percent_interval() -> None:
     random = Random(11)
     covered = 0
     for _ in range(500):
-        mean = headline_adcc(sums(random.sample(population, 100)))
+        mean = ADCC.of_sums(sums(random.sample(population, 100)))
         assert mean is not None
         assert mean.half_width is not None
         covered += abs(mean.value - truth) <= mean.half_width
@@ -170,14 +168,14 @@ def test_fake_cam_has_no_spread_in_its_constant_complexity() -> None:
 
 def test_a_cell_of_degenerate_maps_has_adcc_zero() -> None:
     of = [row(1.0, 0.0, 0.0, image) for image in range(5)]
-    mean = headline_adcc(sums(of))
+    mean = ADCC.of_sums(sums(of))
     assert mean is not None
     assert (mean.value, mean.se) == (0.0, 0.0)
 
 
 def test_without_values_there_is_no_mean_and_one_value_has_no_interval() -> None:
     assert mean_of({}, "coherency") is None
-    assert headline_adcc({}) is None
+    assert ADCC.of_sums({}) is None
     one = summary(rows(1, seed=3)).means
     assert set(one) == {*COMPONENTS, "average_increase", "adcc"}
     assert {mean.half_width for mean in one.values()} == {None}
@@ -279,7 +277,7 @@ def influences(of: Sequence[Row]) -> np.ndarray:
 @pytest.mark.parametrize("n", [2, 3, 200])
 def test_the_error_of_the_headline_is_that_of_its_influences_exactly(n: int) -> None:
     of = rows(n, seed=21)
-    mean = headline_adcc(sums(of))
+    mean = ADCC.of_sums(sums(of))
     assert mean is not None
     assert mean.se == pytest.approx(influences(of).std(ddof=1) / sqrt(n), rel=1e-6)
 
@@ -307,9 +305,9 @@ def test_two_values_have_an_error_and_one_pair_has_none() -> None:
 
 
 def test_perfect_explanations_have_adcc_one_and_worthless_ones_zero_both_without_spread() -> None:
-    perfect = headline_adcc(sums([row(0.0, 1.0, 0.0, image) for image in range(2)]))
-    worthless = headline_adcc(sums([row(1.0, 1.0, 0.5, image) for image in range(2)]))
-    single = headline_adcc(sums([row(1.0, 1.0, 0.5)]))
+    perfect = ADCC.of_sums(sums([row(0.0, 1.0, 0.0, image) for image in range(2)]))
+    worthless = ADCC.of_sums(sums([row(1.0, 1.0, 0.5, image) for image in range(2)]))
+    single = ADCC.of_sums(sums([row(1.0, 1.0, 0.5)]))
     assert perfect is not None
     assert worthless is not None
     assert single is not None
@@ -321,7 +319,7 @@ def test_perfect_explanations_have_adcc_one_and_worthless_ones_zero_both_without
 def test_a_perfect_mean_still_has_the_spread_of_what_it_averages() -> None:
     """ADCC close to 1 from below is not taken for a constant."""
     of = [row(drop, 1.0, 0.0, image) for image, drop in enumerate((0.0, 0.1))]
-    mean = headline_adcc(sums(of))
+    mean = ADCC.of_sums(sums(of))
     assert mean is not None
     assert mean.se == pytest.approx(influences(of).std(ddof=1) / sqrt(2), rel=1e-6)
 
@@ -329,8 +327,8 @@ def test_a_perfect_mean_still_has_the_spread_of_what_it_averages() -> None:
 @pytest.mark.parametrize("missing", COMPONENTS)
 def test_without_one_of_the_components_there_is_no_headline(missing: str) -> None:
     known = sums(rows(5, seed=25))
-    assert headline_adcc({key: value for key, value in known.items() if missing not in key}) is None
-    assert headline_adcc({**known, (missing, ""): Sum(0, 0.0)}) is None
+    assert ADCC.of_sums({key: value for key, value in known.items() if missing not in key}) is None
+    assert ADCC.of_sums({**known, (missing, ""): Sum(0, 0.0)}) is None
 
 
 def test_a_cell_in_which_no_image_has_a_drop_has_no_headline() -> None:
@@ -349,17 +347,17 @@ def test_degenerate_maps_are_counted_and_a_cell_without_rows_has_none() -> None:
 
 @pytest.mark.parametrize("components", [(1.0, 0.9, 0.3), (0.2, 0.0, 0.3), (0.2, 0.9, 1.0)])
 def test_an_adcc_of_zero_does_not_move(components: tuple[float, float, float]) -> None:
-    assert influence_slopes(*components) == dict.fromkeys(COMPONENTS, 0.0)
+    assert ADCC.slopes(components) == [0.0, 0.0, 0.0]
 
 
 def test_the_slopes_are_the_derivatives() -> None:
     at, step = (0.2, 0.9, 0.35), 1e-6
-    for place, name in enumerate(COMPONENTS):
+    for place in range(len(COMPONENTS)):
         above, below = (
             [x + sign * step * (i == place) for i, x in enumerate(at)] for sign in (1, -1)
         )
         derivative = (harmonic_adcc(*above) - harmonic_adcc(*below)) / (2 * step)
-        assert influence_slopes(*at)[name] == pytest.approx(derivative, rel=1e-6)
+        assert ADCC.slopes(at)[place] == pytest.approx(derivative, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -454,11 +452,11 @@ def test_arcc_of_a_cell_is_the_harmonic_mean_of_averages_not_the_average_of_such
     0.
     """
     of = [(1.0, 0.5, 0.4), (0.5, 0.3, -0.1)]
-    mean = headline_arcc(arcc_sums(of))
+    mean = ARCC.of_sums(arcc_sums(of))
     assert mean is not None
     assert mean.value == pytest.approx(3 / (1 / 0.75 + 1 / 0.6 + 1 / 0.4), abs=1e-9)
     assert mean.value == pytest.approx(
-        average_arcc([dict(zip(("coherency", "complexity", "road"), o, strict=True)) for o in of])
+        ARCC.of_images([dict(zip(("coherency", "complexity", "road"), o, strict=True)) for o in of])
     )
     each = [harmonic_mean(arcc_components(*one)) for one in of]
     assert each == [pytest.approx(3 / (1 / 1.0 + 1 / 0.5 + 1 / 0.8)), 0.0]
@@ -474,7 +472,7 @@ def test_the_interval_of_arcc_is_that_of_a_bootstrap() -> None:
             random.normal(0.2, 0.15, 400).clip(-0.5, 0.5),
         ]
     )
-    mean = headline_arcc(arcc_sums([tuple(map(float, one)) for one in of]))  # type: ignore[misc]  # three of them
+    mean = ARCC.of_sums(arcc_sums([tuple(map(float, one)) for one in of]))  # type: ignore[misc]  # three of them
     assert mean is not None
     assert mean.se is not None
     parts = np.column_stack([of[:, 0], 1 - of[:, 1], (2 * of[:, 2]).clip(0, 1)])
@@ -483,8 +481,8 @@ def test_the_interval_of_arcc_is_that_of_a_bootstrap() -> None:
 
 
 def test_one_image_has_no_interval_and_none_no_arcc() -> None:
-    assert headline_arcc({}) is None
-    assert headline_arcc(arcc_sums([(1.0, 0.5, 0.25)])) == Mean(1, 0.6, None)
+    assert ARCC.of_sums({}) is None
+    assert ARCC.of_sums(arcc_sums([(1.0, 0.5, 0.25)])) == Mean(1, 0.6, None)
 
 
 def test_a_paired_difference_in_arcc_is_that_of_the_headlines() -> None:
@@ -503,7 +501,7 @@ def test_a_paired_difference_in_arcc_is_that_of_the_headlines() -> None:
     second = [{**one, "road": one["road"] - 0.05} for one in first]
     found = paired_difference("arcc", zip(first, second, strict=True))
     assert found is not None
-    assert found.value == pytest.approx(average_arcc(first) - average_arcc(second))
+    assert found.value == pytest.approx(ARCC.of_images(first) - ARCC.of_images(second))
     assert not found.tie
     same = paired_difference("arcc", zip(first, first, strict=True))
     assert same is not None

@@ -12,7 +12,7 @@ from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import open_session
 from evaluator.plan_validation import validated_plan
 from evaluator.records import Row, Unit
-from evaluator.statistics import UNIT, Sum, harmonic_adcc, headline_adcc
+from evaluator.statistics import ADCC, UNIT, Sum, harmonic_adcc
 from evaluator.store.sums import sums_of
 from tests.shared import SAMPLE, needs_sample
 
@@ -57,7 +57,7 @@ def test_the_standard_error_is_that_of_a_bootstrap(rows: dict[int, list[Row]], c
     sums = {
         (a, b): Sum(n, total * UNIT) for (_, a, b), (n, total) in sums_of(rows[cell], [])[0].items()
     }
-    headline = headline_adcc(sums)
+    headline = ADCC.of_sums(sums)
     assert headline is not None
     assert headline.se is not None
     parts = [components(row) for row in rows[cell]]

@@ -14,7 +14,7 @@ from camtui.format.cells import cell_views
 from camtui.format.groups import Group, grouped
 from camtui.format.table import TableOptions, grouped_table
 from evaluator.records import Measurement, Row, UnitResult
-from evaluator.statistics import average_arcc, harmonic_adcc
+from evaluator.statistics import ARCC, harmonic_adcc
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 from tests.evaluator.store.runs import manifest, plan, row
@@ -78,7 +78,9 @@ def test_right_wrong_and_unknown(reader: RunReader) -> None:
     assert (wrong.mean("adcc").n, wrong.mean("coherency").n) == (1, 2)  # type: ignore[union-attr]
     assert wrong.mean("arcc").value == 0.0  # type: ignore[union-attr]
     assert right.mean("arcc").value == pytest.approx(  # type: ignore[union-attr]
-        average_arcc([{"coherency": first.coherency, "complexity": first.complexity, "road": 0.3}])
+        ARCC.of_images(
+            [{"coherency": first.coherency, "complexity": first.complexity, "road": 0.3}]
+        )
     )
 
 

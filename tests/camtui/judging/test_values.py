@@ -26,7 +26,7 @@ def test_columns_are_in_the_order_of_the_run_and_what_is_missing_is_no_number(
     assert values.of("deletion", both[1:]) == pytest.approx(np.array([[0.4, 0.5, 0.6]]))
     assert values.has("deletion", both)
     assert not values.has("insertion", both)
-    coherency, complexity, drop = values.parts("adcc", both)
+    drop, coherency, complexity = values.parts("adcc", both)
     assert drop == pytest.approx(np.array([[0.0, np.nan, 0.5], [0.2, np.nan, 0.2]]), nan_ok=True)
     assert np.isnan(coherency[:, 1]).all(), "the averages of a headline are over the same images"
     assert complexity[:, 0] == pytest.approx(0.3)
@@ -34,9 +34,9 @@ def test_columns_are_in_the_order_of_the_run_and_what_is_missing_is_no_number(
 
 def test_the_headline_is_the_harmonic_mean_of_averages() -> None:
     parts = [
+        np.array([0.2, 0.2, 0.2, 0.2]),
         np.array([0.9, 0.0, np.nan, 0.5]),
         np.array([0.3, 0.3, 0.3, 1.0]),
-        np.array([0.2, 0.2, 0.2, 0.2]),
     ]
     found = headline("adcc", parts)
     expected = [harmonic_adcc(0.2, 0.9, 0.3), 0.0, np.nan, 0.0]

@@ -13,7 +13,7 @@ from evaluator.records import (
     Measurement,
     Row,
 )
-from evaluator.statistics import average_arcc, quantise
+from evaluator.statistics import ARCC, quantise
 from evaluator.store.audit import audit, repair
 from evaluator.store.reader import RunReader
 from evaluator.store.sums import sums_of
@@ -268,7 +268,7 @@ def test_arcc_is_averaged_as_adcc_is_and_checked(path: Path) -> None:
             for one, road in zip(rows, (0.3, -0.2), strict=True)
             if one is not None
         ]
-        assert first.means["arcc"].value == pytest.approx(average_arcc(sources), abs=1e-9)
+        assert first.means["arcc"].value == pytest.approx(ARCC.of_images(sources), abs=1e-9)
         assert first.means["arcc"].n == 2
         assert first.mean_image_arcc is not None
         assert first.mean_image_arcc.value == pytest.approx(0.3)
