@@ -33,10 +33,11 @@ def measure(explained: Explained) -> Tensor:
     their half difference, ``(LeRF − MoRF) / 2``, is pytorch-grad-cam's. ``s_MoRF(p)`` is the
     confidence in the target without the most salient p percent of the pixels, ``s_LeRF(p)`` without
     the least salient ones. What is missing is imputed, so that the shape of the hole tells the
-    network nothing. The confidence in the whole image cancels. Pixels leave in one stable order, ties by pixel index, so that exactly
-    p percent (rounded up) are missing. The noise of imputed pixels is added before the
-    normalisation, as in the authors' code; ``--road-noise normalised`` adds it afterwards, as
-    earlier versions did and pytorch-grad-cam does with the tensors that it is given.
+    network nothing. The confidence in the whole image cancels. Pixels leave in one stable order,
+    ties by pixel index, so that exactly p percent (rounded up) are missing. The noise of imputed
+    pixels is added before the normalisation, as in the authors' code; ``--road-noise normalised``
+    adds it afterwards, as earlier versions did and pytorch-grad-cam does with the tensors that it
+    is given.
 
     pytorch-grad-cam 1.5.7 thresholds the map at a percentile instead, and takes out 100 % in place
     of 60 % where half of a map is 0: ``--road-removal released`` does the same.
