@@ -258,4 +258,4 @@ LAYERS = {
 @pytest.mark.parametrize("key", LAYERS)
 def test_torchvision_s_layers_are_what_they_were(key: str) -> None:
     """A cell is another one at another layer."""
-    assert load_backbone(BackboneSpec(key, "random:0", side=96)).facts.layer == LAYERS[key]
+    assert load_backbone(BackboneSpec(key, "random:0", side=160)).facts.layer == LAYERS[key]

@@ -30,7 +30,7 @@ from camtui.export import provenance
 from camtui.format.table import summary_table
 from camtui.status import read_status
 from evaluator.errors import Mismatch
-from evaluator.records import Measurement, Preprocessing, Row, UnitResult
+from evaluator.records import Measurement, Preprocessing, UnitResult
 from evaluator.store import audit, schema
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
