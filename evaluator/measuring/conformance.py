@@ -44,6 +44,7 @@ from evaluator.methods.base import FixedMap, Method
 from evaluator.metrics.base import Explained, Metric
 from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.network import Network
+from evaluator.networks.numerics import disable_tf32
 from evaluator.records import StoredMap
 from evaluator.references import as_reference
 from evaluator.user_code import error_text
@@ -76,6 +77,7 @@ def verdicts_of_method(method: Method) -> Iterator[Verdict]:
 
 def _guarded(subject: object, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
     """Yield the verdicts, and at last whether torch's state was kept; it is put back meanwhile."""
+    disable_tf32()  # as every network does, which the subject is not blamed for
     tried, changed = _tried(subject, verdicts), ""
     while True:
         with ForeignCode(alone=False) as code:
