@@ -24,7 +24,7 @@ from evaluator.measuring.verdicts import Verdict
 from evaluator.methods import all_methods
 from evaluator.methods.base import FixedMap, Method, View
 from evaluator.metrics import all_metrics
-from evaluator.metrics.base import Metric
+from evaluator.metrics.base import Explained, Metric
 from tests.measuring_rules import needs_only_stored_rows
 
 LONG = ("sscam", "iscam")
@@ -255,6 +255,11 @@ def module(**members: object) -> ModuleType:
     return made
 
 
+def _sets_threads(explained: Explained) -> Tensor:
+    torch.set_num_threads(7)
+    return explained.masked
+
+
 @pytest.mark.parametrize(
     ("measure", "rule", "number"),
     [
@@ -269,7 +274,7 @@ def module(**members: object) -> ModuleType:
         (lambda explained: torch.rand(len(explained.masked)), "the same twice", "apart"),
         (lambda explained: explained.masked.mul_(0.5), "writes nothing", "overwritten"),
         (
-            lambda explained: (torch.set_num_threads(7), explained.masked)[1],
+            _sets_threads,
             "keeps torch's state",
             "torch's number of threads from",
         ),

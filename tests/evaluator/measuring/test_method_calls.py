@@ -140,7 +140,7 @@ class SetsForItself(Own):
         torch.manual_seed(3)
         with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
             view.perturbed("mine", 0, 0.1)
-            _ = (view.gradient, view.normalised_activation, view.live_channels, view.confidence)
+            _ = (view.gradient, view.normalised_activation, view.live_channels)
             _ = (view.baseline_confidence(), view.noise("mine", 1).mul_(2))
         return view.activation.mean(1)
 

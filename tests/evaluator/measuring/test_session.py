@@ -94,7 +94,8 @@ def rows_of_all(
     threads: int = 0,
 ) -> dict[tuple[int, int], Row]:
     """The rows of every method of few forwards on the first images, computed in that way."""
-    before, found = torch.get_num_threads(), {}
+    before = torch.get_num_threads()
+    found: dict[tuple[int, int], Row] = {}
     plan = plan_of(SAMPLE, methods=FEW_FORWARDS, precision=precision)
     opened = open_session(
         SessionSettings(plan, str(SAMPLE), batch_size=batch_size, threads=threads or before)
@@ -126,7 +127,7 @@ def test_every_methods_rows_in_another_batch_are_as_near_as_the_docs_say(
 ) -> None:
     """docs/gpu.md: within 1e-4, half of the rows within 1e-6; maps within 1e-4."""
     images = 12
-    plain, other = rows_of_all(images), rows_of_all(images, **way)  # type: ignore[arg-type]
+    plain, other = rows_of_all(images), rows_of_all(images, **way)
     assert len(FEW_FORWARDS) > 15
     assert plain.keys() == other.keys()
     differences = [apart(plain[key], other[key]) for key in plain]

@@ -314,7 +314,7 @@ def test_a_network_that_sets_it_later_fails_there(tmp_path: Path) -> None:
     network = Network(backbone, device=torch.device("cpu"), precision="fp32")
     images = random_images(2, side=32)
     network.forward(images, channel_scoring=False)
-    backbone.trunk.model.calls = 1000  # type: ignore[union-attr,assignment]  # the user's network
+    backbone.trunk.model.calls = 1000  # type: ignore[union-attr]  # the user's network
     for compute in (
         lambda: network.forward(images, channel_scoring=False),
         lambda: network.head(torch.zeros(2, 8, 15, 15), (images,)),
