@@ -99,7 +99,8 @@ def main() -> None:
         )
         rows[name] = evaluated(settings, manifest.images, way.unit)
         seconds[name] = time.perf_counter() - begun
-    print("  seconds   " + "  ".join(f"{name} {taken:.1f}" for name, taken in seconds.items()))
+        print(f"  {name}: {seconds[name]:.1f} s", flush=True)
+
     results = [
         one
         for cell, method in enumerate(methods)

@@ -76,7 +76,7 @@ def verdicts_of_method(method: Method) -> Iterator[Verdict]:
 
 def _guarded(subject: object, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
     """Yield the verdicts, and at last whether torch's state was kept; it is put back meanwhile."""
-    disable_tf32()  # what a network sets when it is built is nobody's change
+    disable_tf32()  # as every network does, which the subject is not blamed for
     tried, changed = _tried(subject, verdicts), ""
     while True:
         with ForeignCode(alone=False) as code:

@@ -36,8 +36,8 @@ def measure(explained: Explained) -> Tensor:
     network nothing. The confidence in the whole image cancels. Pixels leave in one stable order,
     ties by pixel index, so that exactly p percent (rounded up) are missing. The noise of imputed
     pixels is added before the normalisation, as in the authors' code; ``--road-noise normalised``
-    adds it afterwards, as
-    earlier versions did and pytorch-grad-cam does with the tensors that it is given.
+    adds it afterwards, as earlier versions did and pytorch-grad-cam does with the tensors that it
+    is given.
 
     pytorch-grad-cam 1.5.7 thresholds the map at a percentile instead, and takes out 100 % in place
     of 60 % where half of a map is 0: ``--road-removal released`` does the same.

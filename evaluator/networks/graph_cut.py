@@ -253,7 +253,8 @@ class _Places:
         calls = self._found.calls.get(module, [])
         if len(calls) > 1 and node in calls and (name == module or self._is_shared(module)):
             return f"{module}#{calls.index(node) + 1}"
-        return name
+        # the tracer calls ln_1 and ln_2 "ln" and "ln_1"
+        return module if name != module and name in self._found.calls else name
 
     def _node_of(self, layer: str, *, by: Chooser) -> fx.Node:
         """The node of a layer, by the path of a module, else by the tracer's name.

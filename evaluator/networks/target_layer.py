@@ -72,6 +72,7 @@ def first_norms(record: ForwardRecord, prefix: int | None = None) -> list[str]:
         if _is_norm_of_tokens(call, prefix):
             found.setdefault(call.name.rpartition(".")[0], call.name)
     blocks = [record.calls[place].name.rpartition(".")[0] for place in reversed(attentions)]
+    blocks.sort(key=lambda block: not block)  # attention that pools stands in no block
     return [found[block] for block in dict.fromkeys(blocks) if block in found]
 
 

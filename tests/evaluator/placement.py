@@ -138,7 +138,7 @@ def bench(
 ) -> Iterator[tuple[Bench, PretendGpu]]:
     """A bench with a loaded backbone; on ``cuda:0`` the pretended one."""
 
-    def load_backbone(*_: object) -> Backbone:
+    def load_backbone(*_: object, **__: object) -> Backbone:
         if kind in TRANSFORMERS:
             return as_backbone(TRANSFORMERS[kind](), layer=None)
         return as_backbone(NETWORKS[kind]())

@@ -149,7 +149,7 @@ async def test_the_row_of_an_image_that_is_looked_at_comes_while_one_looks(tmp_p
 def test_a_dashboard_that_stays_open_for_hours_keeps_few_pages_of_a_file_that_grows(
     tmp_path: Path,
 ) -> None:
-    run = make_run(tmp_path / "run.db", images=10)
+    run = make_run(tmp_path / "run.db", images=20)
     with closing(RunConnection(run)) as connection:
         ties = connection._ties
         ties.work(connection.latest, "adcc")

@@ -23,7 +23,7 @@ from evaluator.measuring.verdicts import Verdict
 from evaluator.methods import all_methods
 from evaluator.methods.base import FixedMap, Method, View
 from evaluator.metrics import all_metrics
-from evaluator.metrics.base import Metric
+from evaluator.metrics.base import Explained, Metric
 from tests.measuring_rules import needs_only_stored_rows
 
 LONG = ("sscam", "iscam")
@@ -254,10 +254,9 @@ def module(**members: object) -> ModuleType:
     return made
 
 
-def with_seven_threads(values: Tensor) -> Tensor:
-    """What a careless metric does."""
+def _sets_threads(explained: Explained) -> Tensor:
     torch.set_num_threads(7)
-    return values
+    return explained.masked
 
 
 @pytest.mark.parametrize(
@@ -274,7 +273,7 @@ def with_seven_threads(values: Tensor) -> Tensor:
         (lambda explained: torch.rand(len(explained.masked)), "the same twice", "apart"),
         (lambda explained: explained.masked.mul_(0.5), "writes nothing", "overwritten"),
         (
-            lambda explained: with_seven_threads(explained.masked),
+            _sets_threads,
             "keeps torch's state",
             "torch's number of threads from",
         ),

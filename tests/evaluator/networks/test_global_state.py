@@ -37,7 +37,7 @@ class _Doubles(TorchFunctionMode):
         return found * 2 if function is torch.matmul else found
 
 
-class _DoublesBelow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own hook
+class _DoublesBelow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:

@@ -16,7 +16,8 @@ from evaluator.networks.forward_record import record_forward
 from evaluator.networks.graph_cut import Split
 from evaluator.networks.map_checks import Chooser
 from evaluator.networks.target_layer import split_at
-from tests.networks import plain
+from tests.attention import TRANSFORMERS
+from tests.networks import plain, random_images
 
 SIDE = 64
 KINDS = ["graph", "hooks"]
@@ -258,4 +259,19 @@ LAYERS = {
 @pytest.mark.parametrize("key", LAYERS)
 def test_torchvision_s_layers_are_what_they_were(key: str) -> None:
     """A cell is another one at another layer."""
-    assert load_backbone(BackboneSpec(key, "random:0", side=96)).facts.layer == LAYERS[key]
+    assert load_backbone(BackboneSpec(key, "random:0", side=160)).facts.layer == LAYERS[key]
+
+
+def test_modules_whose_names_end_in_numbers_are_not_taken_for_each_other() -> None:
+    """The tracer calls ``ln_1`` and ``ln_2`` "ln" and "ln_1"."""
+    model = TRANSFORMERS["torchvision"]().eval()
+    found = split_at(model, None, record_forward(model, plain()))
+    assert found.layer == "encoder.layers.encoder_layer_2.ln_1"
+    module = dict(model.named_modules())[found.layer]
+    kept: list[Tensor] = []
+    module.register_forward_hook(lambda _module, _inputs, output: kept.append(output))
+    images = random_images(2, seed=3)
+    with torch.no_grad():
+        model(images)
+        raw, *_ = found.trunk(images)
+    assert torch.equal(raw, kept[0])

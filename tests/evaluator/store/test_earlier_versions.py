@@ -30,7 +30,7 @@ from camtui.export import provenance
 from camtui.format.table import summary_table
 from camtui.status import read_status
 from evaluator.errors import Mismatch
-from evaluator.records import Measurement, Preprocessing, Row, UnitResult
+from evaluator.records import Measurement, Preprocessing, UnitResult
 from evaluator.store import audit, schema
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
@@ -386,16 +386,13 @@ SECOND = {
 def test_the_same_command_goes_on_with_the_formulas_that_it_began_with(tmp_path: Path) -> None:
     path = real(tmp_path, 3)
     with RunReader(path) as reader:
-        kept = [*reader.rows.every_row(), *reader.rows.every_measurement()]
+        rows, measurements = list(reader.rows.every_row()), list(reader.rows.every_measurement())
     done = asked_again(path, *WORDS)
     assert done.returncode == 0, done.stderr
     with RunReader(path) as reader:
         assert [cell.method for cell in reader.cells()] == [NOW]
-        found: list[Row | Measurement] = [
-            *reader.rows.every_row(),
-            *reader.rows.every_measurement(),
-        ]
-        assert [one for one in found if one.image == 0] == kept
+        assert [one for one in reader.rows.every_row() if one.image == 0] == rows
+        assert [one for one in reader.rows.every_measurement() if one.image == 0] == measurements
         row = reader.rows.get(1, 1)
         measured = {
             one.metric: one.value for one in reader.rows.every_measurement() if one.image == 1
