@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from evaluator.backbone_spec import parse_backbone
+from evaluator.backbones import parse_backbone
 from evaluator.networks import agreement, backbone_loading, network
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.network import Network

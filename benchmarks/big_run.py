@@ -23,12 +23,11 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.catalog import ROW_METRICS
-from evaluator.classes import imagenet_wnids
 from evaluator.images import Manifest, find_images
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import parse_metrics
+from evaluator.labels import imagenet_wnids
+from evaluator.plan import RunPlan, parse_metrics
 from evaluator.records import (
     Failure,
     ImageRef,
@@ -39,7 +38,7 @@ from evaluator.records import (
     UnitResult,
     WorkerState,
 )
-from evaluator.store.lock import RunLock
+from evaluator.store.files import RunLock
 from evaluator.store.writer import RunWriter
 
 Values = NDArray[np.float64]

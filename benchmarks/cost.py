@@ -27,14 +27,13 @@ import torch
 from machine import machine_line, write_json
 from options import network_options, run_command
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession, open_session
 from evaluator.measuring.views import BatchView
 from evaluator.networks.network import Network
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import validated
+from evaluator.plan import RunPlan, validated
 from evaluator.records import ImageRef, Unit
 
 METHODS = ("gradcam", "gradcampp", "layercam", "fakecam", "smoothgradcampp")

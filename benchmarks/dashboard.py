@@ -37,9 +37,9 @@ import numpy as np
 from big_run import Shape, _unit_rows, begin, fill
 
 from camtui.feed import Feed
-from camtui.tui.image_list import page
+from camtui.tui.screens.cell import page
 from evaluator.records import UnitResult
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder
 from evaluator.store.reader import RunReader
 
 CAMTUI = str(Path(sys.executable).with_name("camtui"))

@@ -32,13 +32,12 @@ import torch
 from machine import machine_line, write_json
 from options import network_options, run_command
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.images import find_images
-from evaluator.measuring.image_loading import Loader, Normaliser
-from evaluator.measuring.maps import min_max
-from evaluator.measuring.saliency import Saliency, masked
-from evaluator.networks.allocator import keep_freed_blocks
+from evaluator.measuring.inputs import Loader, Normaliser
+from evaluator.measuring.saliency import Saliency, masked, min_max
 from evaluator.networks.backbone_loading import load_backbone
+from evaluator.networks.device import keep_freed_blocks
 from evaluator.networks.network import Network
 from evaluator.records import ImageRef
 from evaluator.store.reader import RunReader

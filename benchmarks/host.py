@@ -33,11 +33,10 @@ from evaluator.execution.worker import evaluated
 from evaluator.images import find_images
 from evaluator.interfaces import Done, SessionSettings
 from evaluator.measuring import session as session_module
-from evaluator.measuring.image_loading import Loader
-from evaluator.measuring.noise import Field, Noise, NoiseAhead
+from evaluator.measuring.inputs import Field, Loader, Noise, NoiseAhead
 from evaluator.measuring.session import EvaluationSession
 from evaluator.networks.network import MakeImages, Network, Observation
-from evaluator.plan_validation import validated_plan
+from evaluator.plan import validated_plan
 from evaluator.records import ImageRef, Preprocessing, Unit
 from tests.evaluator.execution.support import make_data
 from tests.fake_session import DOTTED

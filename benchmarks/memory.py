@@ -71,12 +71,11 @@ def peaks(data: Path, backbone: str, methods: str, precision: Any) -> dict[str, 
     """GB: after one batch through the network, and after the rows of one unit."""
     import torch
 
-    from evaluator.backbone_spec import BackboneSpec
+    from evaluator.backbones import BackboneSpec
     from evaluator.images import find_images
     from evaluator.interfaces import SessionSettings
     from evaluator.measuring.session import open_session
-    from evaluator.plan import RunPlan
-    from evaluator.plan_validation import validated
+    from evaluator.plan import RunPlan, validated
     from evaluator.records import Unit
 
     names = tuple(methods.split(","))

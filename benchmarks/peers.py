@@ -31,14 +31,13 @@ from options import network_options
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.catalog import method as method_of
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
-from evaluator.measuring.image_loading import Loader, Normaliser
+from evaluator.measuring.inputs import Loader, Normaliser
 from evaluator.measuring.session import open_session
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import validated
+from evaluator.plan import RunPlan, validated
 from evaluator.records import ImageRef, Unit
 
 Numbers = dict[tuple[int, str], tuple[float, float, float]]

@@ -25,14 +25,13 @@ from machine import machine_line, write_json
 from options import network_options
 
 from evaluator import catalog
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import open_session
 from evaluator.methods import all_methods
 from evaluator.networks.backbone_loading import load_backbone
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import validated
+from evaluator.plan import RunPlan, validated
 from evaluator.records import ImageRef, LoadedBackbone, Precision, Row, Unit
 
 METRICS = ("y", "o", "average_drop", "average_increase", "coherency", "complexity", "adcc")

@@ -25,16 +25,15 @@ from machine import machine_line, write_json
 from peers import whole_network
 from torch import Tensor
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.catalog import method as method_of
 from evaluator.images import find_images
-from evaluator.measuring.image_loading import Loader, Normaliser
-from evaluator.measuring.metric_values import measured
+from evaluator.measuring.inputs import Loader, Normaliser
+from evaluator.measuring.optional_metrics import ProbedImages, measured
 from evaluator.measuring.pipeline import Batch, Pipeline
-from evaluator.measuring.probing import ProbedImages
-from evaluator.measuring.stored_maps import MapOfImage, saliency_of
-from evaluator.networks.allocator import keep_freed_blocks
+from evaluator.measuring.saliency import MapOfImage, saliency_of
 from evaluator.networks.backbone_loading import load_backbone
+from evaluator.networks.device import keep_freed_blocks
 from evaluator.networks.network import Network
 from evaluator.records import StoredMap
 

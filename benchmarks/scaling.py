@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import pytest
 
-from evaluator.execution import driver, driver_session
+from evaluator.execution import driver
 from evaluator.execution.request import DriverSettings, RunRequest
 from evaluator.execution.stages import block_size
 from evaluator.interfaces import Executor, ExecutorEvent, SessionSettings
@@ -94,7 +94,7 @@ def measured(
     plan = make_plan(data, methods=METHODS, limit=images)
     clocked = Clocked(open_executor(SessionSettings(plan, str(data))))
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(driver_session, "executor_of", lambda *_: clocked)
+        patch.setattr(driver, "executor_of", lambda *_: clocked)
         request = RunRequest(
             Path(folder) / "run.db", "scaling", plan, DriverSettings(devices=(device,))
         )
@@ -136,7 +136,7 @@ def report(title: str, workers: int, found: Measured, seconds: float) -> None:
 
 
 def ray_turns(data: Path, counts: Iterable[int], seconds: float, units: int) -> None:
-    from evaluator.execution.private_ray import start_private_ray
+    from evaluator.execution.ray_cluster import start_private_ray
 
     (data / "fake.json").write_text(json.dumps({"seconds": seconds / UNIT}))
     leave = start_private_ray(cuda=False)

@@ -31,7 +31,7 @@ from rich.terminal_theme import MONOKAI
 from textual.pilot import Pilot
 
 from camtui.tui.app import Dashboard
-from camtui.tui.settings import Settings
+from camtui.tui.theme import Settings
 
 LARGE, SMALL = (140, 40), (100, 30)
 PICTURES = {

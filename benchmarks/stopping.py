@@ -28,8 +28,7 @@ from machine import machine_line, write_json
 from numpy.typing import NDArray
 
 from evaluator import catalog
-from evaluator.confidence_sequences import half_width, holm, p_value
-from evaluator.sequential_comparison import rule_rho
+from evaluator.sequential import half_width, holm, p_value, rule_rho
 from evaluator.statistics import Z95
 from evaluator.stopping_rule import ALPHA, BURN_IN, Rule, rule_of
 from evaluator.store.reader import RunReader
@@ -130,7 +129,7 @@ def truth(values: Floats) -> Floats:
 class Races:
     """Many races of the same methods, side by side.
 
-    One of them is an ``evaluator.sequential_comparison.Race``.
+    One of them is an ``evaluator.sequential.Race``.
 
     Attributes:
         images: at which each run was decided, 0 where it has not been.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.errors import CamtuiError
 from evaluator.networks.backbone_loading import load_backbone
 

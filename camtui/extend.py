@@ -111,7 +111,7 @@ from evaluator.methods.base import (
     sum_of_positions,
     weighted_sum,
 )
-from evaluator.methods.principal import first_right_singular_vector, high_power
+from evaluator.methods.eigencam import first_right_singular_vector, high_power
 from evaluator.metrics.base import Explained, Metric, Saliency
 from evaluator.metrics.curves import Frame, Step, area_under_curve, inner_steps, pixel_ranks
 

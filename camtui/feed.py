@@ -20,7 +20,7 @@ from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.errors import CamtuiError, NotFound, StoreError
 from evaluator.records import Cell, Event, RunInfo, Stage, WorkerState
 from evaluator.statistics import Mean
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder
 from evaluator.store.reader import RunReader
 from evaluator.store.readonly import DAMAGE, SMALL_CACHE_KIB
 from evaluator.text import printable

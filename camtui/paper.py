@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from camtui.format.cells import CellView, cell_views, shown_metrics
 from camtui.format.numbers import count
 from evaluator import catalog
-from evaluator.backbone_spec import DEFAULT_WEIGHTS, SHORT_SIDE, BackboneSpec
+from evaluator.backbones import DEFAULT_WEIGHTS, SHORT_SIDE, BackboneSpec
 from evaluator.errors import NotFound
 from evaluator.metrics.base import Metric
 from evaluator.plan import RunPlan

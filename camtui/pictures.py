@@ -1,21 +1,58 @@
-"""An image, its saliency map, overlay and explanation map, by Pillow and numpy.
+"""An image, its saliency map, overlay and explanation map, and where the object is in it.
 
 Imported when the first image is opened. Pictures are ``[height, width, 3]`` arrays of bytes.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from math import isqrt
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.records import LoadedBackbone, Preprocessing
+from camtui.runs import refuse_unnamed
+from evaluator.errors import NotFound, TruthUnusable, UsageError
+from evaluator.plan import RunPlan
+from evaluator.records import ImageRef, LoadedBackbone, Preprocessing
+from evaluator.truth.folder import Truths
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+class TruthObject(NamedTuple):
+    """The object's pixels in the input of a network, or why they are unknown."""
+
+    pixels: Mask | None = None
+    problem: str = ""
+
+
+NO_OBJECT = TruthObject()
+
+
+@lru_cache(maxsize=2)
+def _truths(truth: str, data: str) -> Truths:
+    return Truths(Path(truth), Path(data))
+
+
+def object_in(
+    plan: RunPlan, image: ImageRef, target: int, loaded: LoadedBackbone | None
+) -> TruthObject:
+    """Return the object of an image; ``target``: the class that was explained."""
+    if plan.truth is None:
+        return NO_OBJECT
+    try:
+        refuse_unnamed(plan.truth)
+        found = _truths(plan.truth, plan.data).square(
+            image, target, loaded.classes if loaded else (), seen_by(loaded, plan.resize)
+        )
+    except (NotFound, UsageError, TruthUnusable) as error:
+        return TruthObject(None, error.message)
+    return TruthObject(found)
+
 
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.float32]

@@ -11,21 +11,68 @@ import typer
 
 from camtui import completion
 from camtui.code_resolver import Resolver
-from camtui.devices import usual_precision
+from camtui.compute import usual_precision
 from camtui.runs import name_for
 from evaluator import catalog
-from evaluator.backbone_options import read_option
-from evaluator.backbone_spec import DEFAULT_WEIGHTS, BackboneSpec, parse_backbone
-from evaluator.backbones import families, local_weights, split_backbone
+from evaluator.backbones import (
+    DEFAULT_WEIGHTS,
+    BackboneSpec,
+    families,
+    local_weights,
+    parse_backbone,
+    read_option,
+    split_backbone,
+)
 from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.images import demo_root
-from evaluator.label_file import Listing
+from evaluator.labels import Listing
 from evaluator.methods import all_methods
-from evaluator.plan import RunPlan
-from evaluator.plan_changes import as_begun
-from evaluator.plan_validation import validated_plan
+from evaluator.plan import RunPlan, as_begun, extended, validated_plan
 from evaluator.references import as_spec
 from evaluator.text import printable
+
+
+def plan_diff(stored: RunPlan, asked: RunPlan) -> list[str]:
+    """Return the additions to the stored run, one clause each; none where it only goes on.
+
+    Raises:
+        Mismatch: the two differ in a choice of the protocol.
+    """
+    both = extended(stored, asked)
+    clauses = []
+    if both.limit != stored.limit:
+        clauses.append(
+            f"{_images(both.limit)} instead of {_images(stored.limit)}, for every method it has"
+        )
+    elif asked.limit and asked.limit != stored.limit:
+        clauses.append(
+            f"it keeps {_images(stored.limit)}, a run does not shrink: another --name for "
+            f"{asked.limit}"
+        )
+    if str(both.rule) != str(stored.rule):
+        clauses.append(f"--until {both.rule or 'all'} instead of {stored.rule or 'all'}")
+    for what, before, after in (
+        (
+            "backbone",
+            [spec.name for spec in stored.backbones],
+            [spec.name for spec in both.backbones],
+        ),
+        ("method", stored.methods, both.methods),
+        ("metric", stored.metrics, both.metrics),
+    ):
+        new = [name for name in after if name not in before]
+        if new:
+            clauses.append(
+                f"new {what}{'s' if len(new) > 1 else ''} {', '.join(map(printable, new))}"
+            )
+    if both.truth != stored.truth:
+        clauses.append(f"truth from {printable(both.truth)}")
+    return clauses
+
+
+def _images(limit: int | None) -> str:
+    return "all images" if limit is None else f"the first {limit}"
+
 
 _GENERIC_FOLDERS = {"val", "train", "test", "images", "data", "valid", "validation"}
 """Names of data folders that say nothing without the folder they are in."""

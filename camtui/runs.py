@@ -1,19 +1,68 @@
-"""The runs of a user, one SQLite file each in one folder, and the ways of naming one."""
+"""The runs of a user, one SQLite file each in one folder, and where their pictures may be."""
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import shlex
+import sqlite3
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import category, normalize
 
 from evaluator.errors import NotFound, UsageError
-from evaluator.store.lock import lock_path
+from evaluator.store.files import lock_path
 from evaluator.text import did_you_mean, printable
 
 if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
+
+_ABSENT = "not installed"
+_PACKAGES = ("torch", "torchvision", "textual")
+
+
+def versions() -> dict[str, str]:
+    """``camtui`` first, then Python, the packages that compute and draw, and SQLite."""
+    packages = {name: _installed(name) for name in _PACKAGES}
+    return {
+        "camtui": _installed("camtui"),
+        "python": platform.python_version(),
+        **packages,
+        "sqlite": sqlite3.sqlite_version,
+    }
+
+
+EXTRAS = {
+    "demo": ("efficientnet-lite-pytorch", "scikit-image", "matplotlib"),
+    "figures": ("matplotlib",),
+    "parquet": ("pyarrow",),
+    "images": ("textual-image",),
+    "timm": ("timm",),
+    "ray": ("ray",),
+}
+"""Extra → the packages that tell whether it is installed."""
+
+
+def extras() -> str:
+    """Return the installed extras and the others: ``demo, figures; not installed: ray``."""
+    there = [
+        name
+        for name, packages in EXTRAS.items()
+        if all(_installed(one) != _ABSENT for one in packages)
+    ]
+    absent = [name for name in EXTRAS if name not in there]
+    parts = [", ".join(there)] if there else []
+    return "; ".join(parts + ([f"not installed: {', '.join(absent)}"] if absent else []))
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return _ABSENT
+
 
 LAST = "@last"
 """The run that was started or resumed most recently."""
@@ -164,3 +213,79 @@ def reference(path: Path) -> str:
     if path.parent == runs_home() and path.suffix == ".db":
         return shlex.quote(printable(path.stem))
     return shlex.quote(printable(path))
+
+
+VARIABLE = "CAMTUI_DATA"
+"""Folders, separated by colons."""
+
+_MOST = 1000
+"""Folders that are remembered; the oldest go."""
+
+
+def _file() -> Path:
+    return runs_home().parent / "data-folders.json"
+
+
+def known() -> list[str]:
+    """Return the folders, links resolved."""
+    named = [
+        os.path.realpath(folder)
+        for folder in os.environ.get(VARIABLE, "").split(os.pathsep)
+        if folder
+    ]
+    return [*named, *_remembered()]
+
+
+def _remembered() -> list[str]:
+    try:
+        found = json.loads(_file().read_text("utf-8"))
+    except (OSError, ValueError):
+        return []
+    return (
+        [folder for folder in found if isinstance(folder, str)] if isinstance(found, list) else []
+    )
+
+
+def remember(folder: Path) -> None:
+    """Note that this user has named the folder; what cannot be noted is asked for again."""
+    place, before = os.path.realpath(folder), _remembered()
+    if place in before:
+        return
+    temporary = _file().with_name(f"data-folders.{os.getpid()}.json")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as stream:
+            json.dump([*before, place][-_MOST:], stream)
+        temporary.replace(_file())
+    except OSError:
+        temporary.unlink(missing_ok=True)
+
+
+def name_folder(folder: Path | None) -> None:
+    """Remember what ``--data`` names, where it names something.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if folder is None:
+        return
+    if not folder.expanduser().is_dir():
+        raise UsageError(
+            f"no such folder: {printable(folder)}", "--data FOLDER, the one with the run's images"
+        )
+    remember(folder.expanduser())
+
+
+def refuse_unnamed(folder: str) -> None:
+    """Refuse a folder that this user has not named, nor one above it.
+
+    Raises:
+        NotFound: with the option that names it.
+    """
+    place = os.path.realpath(folder)
+    if not any(os.path.commonpath([place, one]) == one for one in known() if os.path.isabs(one)):
+        raise NotFound(
+            f"the run says that its images are in {printable(folder)}, which you have not "
+            "named as a folder of images",
+            f"if that is right, add --data {printable(folder)}: it is remembered",
+        )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from camtui import eta
 from camtui.runs import reference
 from evaluator.errors import (
     ANSWERS_OTHERWISE,
@@ -21,13 +20,120 @@ from evaluator.errors import (
     UnstableAnswer,
 )
 from evaluator.records import Look, RunInfo, Stage, WorkerState
-from evaluator.store.lock import lock_holder, lock_note
-from evaluator.store.reader import RunReader
+from evaluator.statistics import ADCC, COMPONENTS, Mean, Sum
+from evaluator.store.files import lock_holder, lock_note
+from evaluator.store.reader import ConvergencePoint, RunReader
 from evaluator.store.readonly import DAMAGE
 from evaluator.text import printable
 
 if TYPE_CHECKING:
     from camtui.payloads import StatusPayload, UntilPayload
+
+
+def expected(stages: Sequence[Stage], images: int | None) -> list[Stage]:
+    """Return the stages of a run that is expected to end after so many images, ``None``: all."""
+    return (
+        list(stages)
+        if images is None
+        else [replace(stage, images=min(stage.images, images)) for stage in stages]
+    )
+
+
+def under_way(stages: Sequence[Stage]) -> Stage | None:
+    """Return the first stage that is not done, ``None`` where all are."""
+    return next((stage for stage in stages if stage.cells and stage.done < stage.images), None)
+
+
+def share_done(stages: Sequence[Stage]) -> float:
+    """Return the share of the planned forwards that is done, 0 to 1."""
+    planned = sum(stage.forwards_per_image * stage.images for stage in stages)
+    if not planned:
+        return 0.0
+    return min(
+        1.0,
+        sum(stage.forwards_per_image * min(stage.done, stage.images) for stage in stages) / planned,
+    )
+
+
+def images_per_second(stage: Stage, workers: int) -> float | None:
+    """Return the rate of a stage, ``None`` before it is measured."""
+    return (
+        workers * stage.timed_images / stage.seconds
+        if stage.timed_images and stage.seconds
+        else None
+    )
+
+
+def seconds_left(stages: Sequence[Stage], workers: int) -> float | None:
+    """Return the time until every stage is done; ``None`` where none is planned or timed."""
+    if not stages:
+        return None
+    per_forward = _per_forward(stages)
+    left = 0.0
+    for stage in stages:
+        if stage.cells and stage.done < stage.images:
+            price = _seconds_per_image(stage, per_forward)
+            if price is None:
+                return None
+            left += (stage.images - stage.done) * price
+    return left / workers
+
+
+def _seconds_per_image(stage: Stage, per_forward: float | None) -> float | None:
+    """Return worker time for one image: as measured in this stage, else by its forwards."""
+    if stage.timed_images:
+        return stage.seconds / stage.timed_images
+    return None if per_forward is None else stage.forwards_per_image * per_forward
+
+
+def _per_forward(stages: Sequence[Stage]) -> float | None:
+    """Return seconds of one forward over all that has been timed, ``None`` where nothing has."""
+    forwards = sum(stage.timed_images * stage.forwards_per_image for stage in stages)
+    return sum(stage.seconds for stage in stages) / forwards if forwards else None
+
+
+def convergence(points: Iterable[ConvergencePoint], n: int, steps: int = 120) -> list[Mean]:
+    """Return the ADCC after about ``steps`` evenly spaced numbers of images, the last of them all.
+
+    Args:
+        points: in the order of evaluation.
+        n: how many there are.
+    """
+    every = max(1, n // steps)
+    totals = [0.0] * 9
+    found: list[Mean] = []
+    seen = 0
+    for drop, coherency, complexity in points:
+        seen += 1
+        totals[0] += drop
+        totals[1] += coherency
+        totals[2] += complexity
+        totals[3] += drop * drop
+        totals[4] += coherency * coherency
+        totals[5] += complexity * complexity
+        totals[6] += drop * coherency
+        totals[7] += drop * complexity
+        totals[8] += coherency * complexity
+        if seen % every == 0:
+            found.append(_headline(seen, totals))
+    if seen and (not found or found[-1].n != seen):
+        found.append(_headline(seen, totals))
+    return found
+
+
+_KEYS = (
+    *((name, "") for name in COMPONENTS),
+    *((name, name) for name in COMPONENTS),
+    ("average_drop", "coherency"),
+    ("average_drop", "complexity"),
+    ("coherency", "complexity"),
+)
+
+
+def _headline(n: int, totals: list[float]) -> Mean:
+    mean = ADCC.of_sums({key: Sum(n, total) for key, total in zip(_KEYS, totals, strict=True)})
+    assert mean is not None
+    return mean
 
 
 EffectiveState = Literal[
@@ -194,8 +300,8 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
     state = effective_state(info, pid)
     note = lock_note(path) if state in LIVE else ""
     look = reader.look()
-    stages = eta.expected(stages, look.needed if look else None)
-    current = eta.under_way(stages)
+    stages = expected(stages, look.needed if look else None)
+    current = under_way(stages)
     live = state in LIVE
     count = max(1, len(workers))
     done_images = info.image_count if stages else 0
@@ -206,14 +312,14 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
         message=printable(note or (_CRASHED if state == "crashed" else info.message)),
         pid=pid if live else None,
         images=info.image_count,
-        progress=1.0 if state == "complete" else eta.share_done(stages),
+        progress=1.0 if state == "complete" else share_done(stages),
         stage=printable(current.title) if current else "",
         stage_number=stages.index(current) + 1 if current else len(stages),
         stages=len(stages),
         done=current.done if current else done_images,
         total=current.images if current else info.image_count,
-        rate=eta.images_per_second(current, count) if live and current else None,
-        eta=eta.seconds_left(stages, count) if live else None,
+        rate=images_per_second(current, count) if live and current else None,
+        eta=seconds_left(stages, count) if live else None,
         elapsed=_elapsed(info, live),
         failures=reader.failure_count(),
         workers=len(workers) if live else 0,

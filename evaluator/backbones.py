@@ -1,4 +1,4 @@
-"""The classifiers that camtui evaluates, as data: families of them, each one file.
+"""The classifiers that camtui evaluates: families of them, their options, one of a plan.
 
 Importing this module does not import torch.
 """
@@ -6,21 +6,142 @@ Importing this module does not import torch.
 from __future__ import annotations
 
 import inspect
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args
 
+from evaluator import catalog
 from evaluator.errors import UsageError
-from evaluator.records import Preprocessing
+from evaluator.records import Interpolation, Preprocessing, Score
 from evaluator.text import did_you_mean, printable
 
 if TYPE_CHECKING:
-    from evaluator.backbone_spec import BackboneSpec
     from evaluator.networks.building import Built
+
+WORDS: dict[str, tuple[str, ...]] = {
+    "interpolation": get_args(Interpolation),
+    "score": get_args(Score),
+    "cut": ("graph", "hooks"),
+    "transform_input": ("yes", "no"),
+}
+"""Options that take one of a few words."""
+
+NUMBERS: dict[str, tuple[int, int]] = {
+    "side": (8, 4096),
+    "resize": (8, 8192),
+    "channels": (1, 3),
+    "tokens": (0, 1024),
+}
+"""Options that take a whole number, and from where to where."""
+
+STATISTICS = ("mean", "std")
+"""Options that take a number for all channels, or one for each: ``0.485/0.456/0.406``."""
+
+
+def read_option(name: str, text: str) -> Any:
+    """The value of an option from what was typed.
+
+    Raises:
+        UsageError: it is none that the option takes.
+    """
+    value: Any = text
+    if name in NUMBERS:
+        value = int(text) if text.isdecimal() else None
+    elif name in STATISTICS:
+        value = _numbers(text)
+    if value is None or not check_option(name, value):
+        raise UsageError(
+            f"{name}= takes {_takes(name)}, not '{printable(text, 60)}'", _example(name, text)
+        )
+    return value
+
+
+def check_option(name: str, value: Any) -> bool:
+    """Whether an option takes a value; ``None`` leaves the network's own.
+
+    Unknown names are not refused here.
+    """
+    if value is None:
+        return name != "key"
+    if name in WORDS:
+        return value in WORDS[name]
+    if name in NUMBERS:
+        least, most = NUMBERS[name]
+        return type(value) is int and least <= value <= most and (name != "channels" or value != 2)
+    if name in STATISTICS:
+        return (
+            isinstance(value, list | tuple)
+            and len(value) in (1, 3)
+            and all(
+                isinstance(one, int | float) and math.isfinite(one) and (name == "mean" or one > 0)
+                for one in value
+            )
+        )
+    if name == "output":
+        return (isinstance(value, str) and value != "") or (type(value) is int and value >= 0)
+    return isinstance(value, str)
+
+
+def _numbers(text: str) -> tuple[float, ...] | None:
+    try:
+        return tuple(float(part) for part in text.split("/"))
+    except ValueError:
+        return None
+
+
+def _takes(name: str) -> str:
+    if name in WORDS:
+        return " or ".join(WORDS[name])
+    if name == "channels":
+        return "1 (grey) or 3 (RGB)"
+    if name in NUMBERS:
+        least, most = NUMBERS[name]
+        return f"a whole number from {least} to {most}"
+    if name == "output":
+        return "the place of an output, from 0, or its name"
+    return "one number for all channels, or three with / between them" + (
+        ", above 0" if name == "std" else ""
+    )
+
+
+def _example(name: str, text: str) -> str:
+    if name in WORDS:
+        return f"{did_you_mean(text, WORDS[name])}for example {name}={WORDS[name][0]}"
+    examples = {
+        "channels": "1",
+        "mean": "0.485/0.456/0.406",
+        "std": "0.229/0.224/0.225",
+        "tokens": "1",
+        "output": "1",
+    }
+    return f"for example {name}={examples.get(name, '224')}"
+
+
+MOST_CLASSES = 1_000_000
+
+
+def read_class_names(file: str) -> tuple[str, ...]:
+    """Class names by index, one a line; empty lines at the end fall away.
+
+    Raises:
+        UsageError: the file cannot be read, or names nothing.
+    """
+    hint = "one name a line: --classes FILE"
+    try:
+        lines = Path(file).read_text("utf-8-sig").rstrip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"cannot read the class names {printable(file)}: {printable(error, 120)}", hint
+        ) from error
+    if not lines or len(lines) > MOST_CLASSES:
+        raise UsageError(f"{printable(file)} names {len(lines)} classes", hint)
+    return tuple(line.strip() for line in lines)
+
 
 USUAL = Preprocessing()
 FAMILIES = "evaluator.networks.families"
@@ -84,7 +205,7 @@ class Family(ABC):
     """Whether its default weights are published ones, which may have to be fetched first."""
     tried: ClassVar[bool] = False
     """Whether the tests have tried the target layer of every one of its networks, so that loading
-    need not (``networks.map_checks``).
+    need not (``networks.maps``).
     """
     rank: ClassVar[int] = 0
     """Families are asked in this order whether a name is theirs; those with fixed names first."""
@@ -223,3 +344,173 @@ def torch_checkpoints() -> Path:
 
     cache = Path(environ.get("XDG_CACHE_HOME", "~/.cache"))
     return Path(environ.get("TORCH_HOME", cache / "torch")).expanduser() / "hub" / "checkpoints"
+
+
+DEFAULT_WEIGHTS = "default"
+
+SHORT_SIDE = 224
+"""Pixels before the crop of a network whose side is as long; ``--resize`` changes it, for other
+sides in proportion.
+"""
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """One backbone of a plan. Options that are ``None`` are as the network has them.
+
+    Attributes:
+        key: the classifier's name, or a reference to what builds it.
+        weights: ``default`` (those of its family), ``random:SEED``, or a file's path.
+        layer: dotted name of the target layer.
+        side, resize, interpolation, mean, std, channels: of the preprocessing; one ``mean`` or
+            ``std`` is for all channels.
+        score: what turns outputs into confidence.
+        output: which of several outputs are the logits, by place or name.
+        tokens: prefix tokens before those of the map.
+        classes: file of class names, one a line.
+        cut: ``graph`` or ``hooks``, where the evaluator shall not choose.
+        transform_input: ``yes`` or ``no``: of Inception v3 and GoogLeNet, see ``LoadedBackbone``.
+    """
+
+    key: str
+    weights: str = DEFAULT_WEIGHTS
+    layer: str | None = None
+    side: int | None = None
+    resize: int | None = None
+    interpolation: Interpolation | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    channels: int | None = None
+    score: Score | None = None
+    tokens: int | None = None
+    classes: str | None = None
+    cut: str | None = None
+    transform_input: str | None = None
+    output: str | None = None
+
+    @property
+    def shown_key(self) -> str:
+        """The key for people: without the folders of a path."""
+        return shown_key(self.key)
+
+    @property
+    def name(self) -> str:
+        """The key with the options that differ: ``vgg16:layer=features.29,weights=random:0``."""
+        changed = [f"layer={self.layer}"] if self.layer else []
+        if self.weights != DEFAULT_WEIGHTS:
+            is_random = self.weights.startswith("random:")
+            changed.append(f"weights={self.weights if is_random else Path(self.weights).name}")
+        changed += [
+            f"{name}={_option_text(value)}"
+            for name, value in self.overrides.items()
+            if name != "classes"
+        ]
+        return ":".join([self.shown_key, ",".join(changed)]) if changed else self.shown_key
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The user's options beyond weights and layer."""
+        chosen = {field.name: getattr(self, field.name) for field in fields(self)[3:]}
+        return {name: value for name, value in chosen.items() if value is not None}
+
+    def preprocessing(self, usual: Preprocessing, resize: int | None = None) -> Preprocessing:
+        """The network's preprocessing with the user's options.
+
+        A side brings its short side before the crop along, in the proportion that the network has.
+
+        Args:
+            usual: the network's own.
+            resize: the plan's short side before a crop of 224; another than 224 counts in
+                proportion to the side.
+
+        Raises:
+            UsageError: there are not as many means as channels.
+        """
+        side = self.side or usual.side
+        short = usual.resize if resize in (None, SHORT_SIDE) else usual.side * resize / SHORT_SIDE
+        channels = self.channels or usual.channels
+        return Preprocessing(
+            side=side,
+            resize=self.resize or max(side, round(short * side / usual.side)),
+            interpolation=self.interpolation or usual.interpolation,
+            mean=_for_channels(
+                "mean", self.mean or usual.mean, channels, given=self.mean is not None
+            ),
+            std=_for_channels("std", self.std or usual.std, channels, given=self.std is not None),
+            channels=channels,
+        )
+
+    def class_names(self) -> tuple[str, ...]:
+        """The names in the user's file, empty without one.
+
+        Raises:
+            UsageError: it cannot be read.
+        """
+        return read_class_names(self.classes) if self.classes else ()
+
+
+def _option_text(value: Any) -> str:
+    return "/".join(f"{number:g}" for number in value) if isinstance(value, tuple) else str(value)
+
+
+def _for_channels(
+    name: str, values: tuple[float, ...], channels: int, *, given: bool
+) -> tuple[float, ...]:
+    """One number for each channel; of a network for colours, their mean for a grey image."""
+    if len(values) == channels:
+        return values
+    if len(values) == 1:
+        return values * channels
+    if not given:
+        return (sum(values) / len(values),) * channels
+    raise UsageError(
+        f"{name} has {len(values)} numbers, and the images have {channels} "
+        f"{'channel' if channels == 1 else 'channels'}",
+        f"one number, or one for each channel: {name}={'/'.join(['0.5'] * channels)}",
+    )
+
+
+def parse_backbone(spec: str) -> BackboneSpec:
+    """``resnet50`` or ``vgg16:layer=features.29,weights=FILE``.
+
+    Raises:
+        UsageError: unknown backbone or option.
+    """
+    key, text = split_backbone(spec)
+    _, options = catalog.split_spec(f"{shown_key(key)}:{text}", key=shown_key(key))
+    known = [field.name for field in fields(BackboneSpec)[1:]]
+    for name in options:
+        if name not in known:
+            raise UsageError(
+                f"backbone '{shown_key(key)}' has no option '{name}'",
+                f"{did_you_mean(name, known)}it has {', '.join(known)}: -b "
+                f"{shown_key(key)}:layer=NAME",
+            )
+    return BackboneSpec(key, **{name: read_option(name, value) for name, value in options.items()})
+
+
+def is_backbone_entry(entry: Any) -> bool:
+    """Whether a plan's entry is a text, or a table of texts, numbers and lists of numbers."""
+    if not isinstance(entry, dict):
+        return isinstance(entry, str)
+    return all(check_option(name, value) for name, value in entry.items())
+
+
+def backbone_of(entry: str | dict[str, Any]) -> BackboneSpec:
+    """The backbone of a plan's entry: a text as for ``-b``, or a table.
+
+    Raises:
+        UsageError: unknown backbone, or an option that it does not have.
+    """
+    if isinstance(entry, str):
+        return parse_backbone(entry)
+    lists = {name: tuple(value) for name, value in entry.items() if isinstance(value, list)}
+    texts = {name: str(value) for name, value in entry.items() if name == "output" and value}
+    texts |= {"output": "0"} if entry.get("output") == 0 else {}
+    try:
+        return BackboneSpec(**{**entry, **lists, **texts})
+    except TypeError as error:
+        raise UsageError(
+            f"a backbone of the plan is malformed: {error}",
+            f"it has {', '.join(f.name for f in fields(BackboneSpec))}",
+        ) from error

@@ -1,7 +1,7 @@
 """The answering side of a child process: one JSON request in, JSON lines out.
 
 The terminal's side never holds torch and never runs the user's code: it starts
-``python -m MODULE`` for that and asks (``camtui.child.ask``). The module ends in ``serve``.
+``python -m MODULE`` for that and asks (``camtui.launch.ask``). The module ends in ``serve``.
 """
 
 from __future__ import annotations

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from evaluator.classes import imagenet_wnids
 from evaluator.errors import UsageError
-from evaluator.label_file import LabelFile, Listing, planned_labels
+from evaluator.labels import LabelFile, Listing, imagenet_wnids, planned_labels
 from evaluator.plan import RunPlan
 from evaluator.records import ImageRef
 from evaluator.stopping_rule import enough_to_look

@@ -1,7 +1,7 @@
 """The plan of a run: images, backbones, methods, metrics, and the choices of the protocol.
 
 Read from JSON or TOML, stored with the run, hashed for identity; without torch.
-``plan_validation`` checks what it says, ``plan_changes`` adds to it or takes from it.
+Then the checks of what it says, and what a later request adds to it or takes from it.
 """
 
 from __future__ import annotations
@@ -9,25 +9,28 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 from evaluator import catalog
-from evaluator.backbone_spec import (
+from evaluator.backbones import (
     DEFAULT_WEIGHTS,
     SHORT_SIDE,
     BackboneSpec,
     backbone_of,
+    family_of,
     is_backbone_entry,
+    known_backbone,
 )
-from evaluator.backbones import known_backbone
-from evaluator.errors import UsageError
+from evaluator.errors import Mismatch, NotApplicable, UsageError
+from evaluator.methods.base import Method
 from evaluator.metrics.base import MetricSettings
 from evaluator.records import LoadedBackbone, Precision
 from evaluator.references import Axis
-from evaluator.stopping_rule import Rule, rule_of
-from evaluator.text import did_you_mean
+from evaluator.stopping_rule import EVERY_IMAGE, Rule, enough_to_look, rule_of
+from evaluator.text import did_you_mean, printable
 from evaluator.user_code_facts import Code
 
 
@@ -297,3 +300,330 @@ def _hashed_name(method: str) -> str:
         options = options.replace("variant=mean-gradient", "variant=paper")
         return f"{key}:{options}" if options else key
     return method
+
+
+MOST_STEPS = SHORT_SIDE * SHORT_SIDE
+"""Most steps of a curve: one for each pixel of the usual input."""
+
+
+def parse_metrics(keys: list[str]) -> tuple[str, ...]:
+    """The metrics asked for, in the paper's order; ``all`` for every one.
+
+    The five of a row always come along, and so do the metrics that one of them is computed from.
+
+    Raises:
+        UsageError: unknown metric.
+    """
+    every = list(catalog.known_metrics())
+    wanted = set(every if "all" in keys else [catalog.metric(key).key for key in keys]) | set(
+        catalog.ROW_METRICS
+    )
+    wanted |= set(catalog.sources_of(wanted))
+    return tuple(key for key in every if key in wanted)
+
+
+def validated_plan(values: dict[str, Any]) -> RunPlan:
+    """The plan of ``RunPlan.to_dict``, of JSON or TOML, validated.
+
+    Raises:
+        UsageError: a key that a plan does not have, or a value that it does not take.
+    """
+    return validated(RunPlan.from_values(values))
+
+
+def validated(plan: RunPlan) -> RunPlan:
+    """The plan with canonical names, where every part of it can be met.
+
+    Raises:
+        UsageError: names the part and what it takes.
+    """
+    backbones = tuple(dict.fromkeys(_checked_backbone(spec) for spec in plan.backbones))
+    methods = tuple(dict.fromkeys(catalog.method(spec).name for spec in plan.methods))
+    _check_choice("target", plan.target, ("predicted", "label"))
+    _check_choice("insertion-start", plan.insertion_start, ("zero", "blur", "blur-torchvision"))
+    _check_choice("precision", plan.precision, get_args(Precision))
+    if plan.resize not in (SHORT_SIDE, 256):
+        raise UsageError(f"--resize takes 224 or 256, not {plan.resize}", "camtui run --resize 256")
+    if plan.limit is not None and plan.limit < 1:
+        raise UsageError(
+            f"--limit takes a number from 1, not {plan.limit}", "leave it out to take every image"
+        )
+    if plan.until == EVERY_IMAGE:
+        plan = replace(plan, until=None)
+    _check_rule(plan)
+    if not 2 <= plan.curve_steps <= MOST_STEPS:
+        raise UsageError(
+            f"--curve-steps takes a number from 2 to {MOST_STEPS}, not {plan.curve_steps}",
+            "leave it out to take 28",
+        )
+    if plan.pointing_margin < 0:
+        raise UsageError(
+            f"--pointing-margin takes pixels from 0, not {plan.pointing_margin}",
+            "the protocol's is 15",
+        )
+    _check_choice("road-removal", plan.road_removal, ("rank", "released"))
+    _check_choice("road-noise", plan.road_noise, ("pixels", "normalised"))
+    _refuse_one_name_for_two(backbones)
+    result = replace(plan, backbones=backbones, methods=methods, metrics=_possible_metrics(plan))
+    _check_some_cell(result)
+    return result
+
+
+def _check_rule(plan: RunPlan) -> None:
+    """Refuse a rule that has too few images to look at, or no two methods to compare."""
+    rule = plan.rule
+    if rule is None:
+        return
+    if plan.limit is not None:
+        enough_to_look(plan.limit)
+    if (
+        rule.kind == "decided"
+        and sum(not catalog.is_control(method) for method in plan.methods) < 2
+    ):
+        raise UsageError(
+            f"--until decided compares methods, and there is one: {', '.join(plan.methods)}",
+            "add another: -m gradcam,layercam",
+        )
+
+
+def _possible_metrics(plan: RunPlan) -> tuple[str, ...]:
+    """The metrics of a plan; ``all`` leaves out those that need a truth where there is none.
+
+    Raises:
+        UsageError: one that needs a truth is asked for by name, and there is none.
+    """
+    metrics = parse_metrics(list(plan.metrics))
+    if plan.truth:
+        return metrics
+    needing = set(catalog.truth_metrics())
+    asked = [key for key in plan.metrics if key in needing]
+    if asked:
+        raise UsageError(
+            f"{asked[0]} needs to know where the objects are", f"--metric {asked[0]} --truth DIR"
+        )
+    return tuple(key for key in metrics if key not in needing)
+
+
+def _checked_backbone(spec: BackboneSpec) -> BackboneSpec:
+    key = family_of(spec.key).canonical(spec.key)
+    if spec.transform_input and not known_backbone(spec.key).transform_input:
+        raise UsageError(
+            f"{spec.shown_key} has no transform_input: inception_v3 and googlenet have",
+            "leave it out; mean= and std= say how images are normalised",
+        )
+    classes = spec.classes and str(
+        _existing(spec.classes, "class names", "one name a line: --classes FILE")
+    )
+    return replace(spec, key=key, weights=_checked_weights(spec.weights), classes=classes)
+
+
+def _checked_weights(weights: str) -> str:
+    if weights == DEFAULT_WEIGHTS:
+        return weights
+    if weights.startswith("random:"):
+        if not weights.removeprefix("random:").isdecimal():
+            raise UsageError(f"'{weights}' names no seed", "for example --weights random:0")
+        return weights
+    hint = "give a .safetensors or .pth file, or random:SEED"
+    if Path(weights).suffix not in (".safetensors", ".pth", ".pt"):
+        raise UsageError(f"cannot read weights from '{weights}'", hint)
+    return str(_existing(weights, "weights", hint))
+
+
+def _existing(path: str, what: str, hint: str) -> Path:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise UsageError(f"no such {what} file: {path}", hint)
+    return file.resolve()
+
+
+def _refuse_one_name_for_two(backbones: tuple[BackboneSpec, ...]) -> None:
+    """Refuse two backbones of one name: names stand for them in tables and commands."""
+    seen: dict[str, BackboneSpec] = {}
+    for spec in backbones:
+        if seen.setdefault(spec.name, spec) != spec:
+            raise UsageError(
+                f"two backbones would be called {spec.name}", "rename one of the files"
+            )
+
+
+def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(
+            f"--{option} takes {' or '.join(choices)}, not '{value}'",
+            f"{did_you_mean(value, choices)}for example --{option} {choices[0]}",
+        )
+
+
+def _check_some_cell(plan: RunPlan) -> None:
+    """Refuse a plan in which no method applies to any backbone, as far as their heads are known."""
+    if not any(may_apply(method, spec) for spec in plan.backbones for method in plan.methods):
+        needs = dict.fromkeys(catalog.method(method).needs for method in plan.methods)
+        raise NotApplicable(
+            f"{', '.join(plan.methods)} does not apply to "
+            f"{', '.join(b.name for b in plan.backbones)}: "
+            f"it needs {' or '.join(needs)}",
+            "choose another method: camtui methods, or another backbone: camtui backbones",
+        )
+
+
+def may_apply(method: str, spec: BackboneSpec) -> bool:
+    """Whether a backbone admits a method, as far as its family knows before it is loaded."""
+    known = known_backbone(spec.key)
+    return applicable(catalog.method(method), known.gap_linear, known.attention)
+
+
+def applicable(method: Method, gap_linear: bool | None, attention: bool | None = None) -> bool:
+    """Whether a network admits a method; an unknown one does until it is loaded.
+
+    Args:
+        gap_linear: its head is global average pooling and one linear layer.
+        attention: its attention can be looked into.
+    """
+    lacks_head = method.needs_gap_linear and gap_linear is False
+    return not lacks_head and not (method.needs_attention and attention is False)
+
+
+_EXTENDABLE = (
+    "backbones", "methods", "metrics", "limit", "labels", "data", "truth", "code",
+    "until", "margin", "drop_decided",
+)  # fmt: skip
+"""Fields that a later request on the same file may change: data and truth may move, for their
+hashes decide; of two rules the newest counts.
+"""
+
+
+def extended(stored: RunPlan, asked: RunPlan) -> RunPlan:
+    """The stored plan with the request's additions: backbones, methods, metrics, images.
+
+    Raises:
+        Mismatch: the two differ in a choice of the protocol; the message names each difference.
+    """
+    protocol = [field.name for field in fields(RunPlan) if field.name not in _EXTENDABLE]
+    changed = [
+        f"{n}: {getattr(stored, n)} → {getattr(asked, n)}"
+        for n in protocol
+        if getattr(stored, n) != getattr(asked, n)
+    ]
+    weights = {spec.name: spec.weights for spec in stored.backbones}
+    changed += [
+        f"{spec.name} weights: {weights[spec.name]} → {spec.weights}"
+        for spec in asked.backbones
+        if weights.get(spec.name, spec.weights) != spec.weights
+    ]
+    changed += _changed_code(stored, asked)
+    if changed:
+        raise Mismatch(
+            f"the stored run has another protocol ({'; '.join(changed)})",
+            "choose another --name for this one",
+        )
+    limits = (stored.limit, asked.limit)
+    return replace(
+        asked,
+        backbones=tuple(
+            {spec.name: spec for spec in [*stored.backbones, *asked.backbones]}.values()
+        ),
+        methods=tuple(dict.fromkeys([*stored.methods, *asked.methods])),
+        metrics=parse_metrics([*stored.metrics, *asked.metrics]),
+        limit=None if None in limits else max(limit or 0 for limit in limits),
+        labels=asked.labels or stored.labels,
+        code=_extended_code(stored, asked),
+        truth=asked.truth or stored.truth,
+    )
+
+
+def as_begun(stored: RunPlan, asked: RunPlan) -> RunPlan:
+    """What is asked of a run that an earlier version began, in the meaning that it began with.
+
+    The same request as then goes on with the same measurement: today's default for ROAD's noise,
+    ``blur`` and ``smoothgradcampp:variant=paper`` mean what the run has. Of other formulas that an
+    earlier version did not have, nothing changes.
+    """
+    methods = [
+        former if (former := todays_names(one)) in stored.methods and one not in stored.methods
+        else one
+        for one in asked.methods
+    ]  # fmt: skip
+    blur = (asked.insertion_start, stored.insertion_start) == ("blur", "blur-torchvision")
+    return replace(
+        asked,
+        road_noise=stored.road_noise,
+        insertion_start=stored.insertion_start if blur else asked.insertion_start,
+        methods=tuple(dict.fromkeys(methods)),
+    )
+
+
+def earlier_choices(plan: RunPlan, *, begun_earlier: bool) -> Iterator[str]:
+    """Say in which of its choices a plan is that of an earlier version; nothing as a rule.
+
+    Args:
+        begun_earlier: the run was begun by an earlier version, which had other names.
+    """
+    if plan.imputes and plan.road_noise == "normalised":
+        yield (
+            "ROAD's noise after normalisation, as earlier versions of camtui did "
+            "(--road-noise normalised)"
+        )
+    if "insertion" in plan.metrics and plan.insertion_start == "blur-torchvision":
+        yield (
+            "insertion starts from torchvision's blur, not RISE's, as earlier versions' did "
+            "(--insertion-start blur-torchvision)"
+        )
+    renamed = [one for one in plan.methods if one.startswith(_RENAMED)]
+    if begun_earlier and renamed:
+        yield (
+            f"{', '.join(renamed)} is what earlier versions called variant=paper; "
+            "variant=paper is the paper's printed formula now"
+        )
+
+
+_RENAMED = "smoothgradcampp:variant=mean-gradient"
+
+
+def without(
+    plan: RunPlan, *, backbones: Sequence[str] = (), methods: Sequence[str] = ()
+) -> RunPlan:
+    """The plan less some of its backbones or methods, by name.
+
+    Raises:
+        UsageError: no backbone or no method would be left.
+    """
+    left = tuple(spec for spec in plan.backbones if spec.name not in backbones)
+    kept = tuple(method for method in plan.methods if method not in methods)
+    if not left or not kept:
+        raise UsageError("nothing would be left of the run", "remove it as a whole: camtui rm RUN")
+    keys = (
+        {catalog.split_spec(method)[0] for method in kept}
+        | {spec.key for spec in left}
+        | set(plan.metrics)
+    )
+    code = tuple(one for one in plan.code if one.key in keys)
+    return replace(plan, backbones=left, methods=kept, code=code)
+
+
+def _changed_code(stored: RunPlan, asked: RunPlan) -> list[str]:
+    """Methods, metrics and backbones whose source is not what the run was made with."""
+    before = {(one.axis, one.key): one for one in stored.code}
+    changed = []
+    for one in asked.code:
+        known = before.get((one.axis, one.key))
+        if known is not None and known.sha256 != one.sha256:
+            place = (
+                one.reference
+                if known.reference == one.reference
+                else f"{known.reference} → {one.reference}"
+            )
+            changed.append(f"source of {printable(place)}: {known.sha256[:12]} → {one.sha256[:12]}")
+    return changed
+
+
+def _extended_code(stored: RunPlan, asked: RunPlan) -> tuple[Code, ...]:
+    """The code of both plans; a method that both have is known with the options of either."""
+    found = {(one.axis, one.key): one for one in stored.code}
+    for one in asked.code:
+        known = found.get((one.axis, one.key))
+        specs = {**known.facts.get("specs", {}), **one.facts.get("specs", {})} if known else {}
+        found[one.axis, one.key] = (
+            replace(one, facts={**one.facts, "specs": specs}) if specs else one
+        )
+    return tuple(found.values())

@@ -219,7 +219,7 @@ class LoadedBackbone:
             version 1.
         preprocessing: from a decoded image to the input.
         score: what turns outputs into confidence; ``probability``: they are it.
-        cut: ``graph`` or ``hooks``, see ``networks.graph_cut`` and ``networks.hook_cut``.
+        cut: ``graph`` or ``hooks``, see ``networks.graph_cut`` and ``networks.target_layer``.
         tokens: prefix tokens before the map's, where the layer gives tokens; ``None`` where it
             gives a feature map.
         source: sha256 of the code or file that built the network, empty for networks known by name.
@@ -340,7 +340,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """The run as its file tells it; ``store.lock`` tells whether its driver is alive.
+    """The run as its file tells it; ``store.files`` tells whether its driver is alive.
 
     Attributes:
         started: of the first session; ``resumed``: of the newest; ``worked``: seconds of those

@@ -1,4 +1,4 @@
-"""Import of what a reference names, and the line of the user's file where something went wrong.
+"""The user's code: its files and their hash, its import, the line where something went wrong.
 
 Used where the code is allowed to run: in a worker and in the child processes that describe or
 check it.
@@ -6,21 +6,281 @@ check it.
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import importlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import module_from_spec
+from dataclasses import dataclass, field
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from evaluator.code_importer import install_finder, spec_of
-from evaluator.code_sources import Sources, sources_of
-from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, UsageError
+from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, NotFound, UsageError
 from evaluator.references import Reference
 from evaluator.text import did_you_mean, printable
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+MOST_FILES = 200
+"""Files that are followed; a package that is larger is known by those nearest to the reference."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The source of a reference, read once.
+
+    Attributes:
+        root: folder of the file, or the folder that holds the top-level package.
+        files: the file of the reference first, then those of the same folder or package that it
+            imports, relative to ``root``.
+        sha256: over the names and bytes of all of them.
+        contents: the bytes of each file, which were hashed and are to be executed.
+    """
+
+    root: Path
+    files: tuple[str, ...]
+    sha256: str
+    contents: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def file(self) -> Path:
+        """The file that holds what the reference names."""
+        return self.root / self.files[0]
+
+
+def sources_of(reference: Reference) -> Sources:
+    """The files of a reference.
+
+    Imports are read from the syntax: ``import helper`` beside a file, ``from . import helper`` and
+    ``import package.helper`` within a package, also inside functions. What is imported by a
+    computed name is not seen.
+
+    Raises:
+        NotFound: no such file or module.
+    """
+    file = reference.file
+    root, first = (file.parent, file) if file else _module_file(reference.source)
+    top = None if file else reference.source.partition(".")[0]
+    contents: dict[Path, bytes] = {}
+    pending = [first, *_packages_of(first, root)] if top else [first]
+    while pending and len(contents) < MOST_FILES:
+        path = pending.pop(0)
+        if path not in contents:
+            contents[path] = _read(path, reference)
+            pending += sorted(set(_imported_names(path, contents[path], root, top)))
+    paths = (first, *sorted(path for path in contents if path != first))
+    names = tuple(path.relative_to(root).as_posix() for path in paths)
+    digest = hashlib.sha256()
+    for name, path in zip(names, paths, strict=True):
+        head = f"{name}\0{len(contents[path])}\0".encode("utf-8", "surrogateescape")
+        digest.update(head + contents[path])
+    return Sources(root, names, digest.hexdigest(), tuple(contents[path] for path in paths))
+
+
+def _read(path: Path, reference: Reference) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NotFound(
+            f"cannot read {printable(path)}, which {printable(reference.short)} needs: "
+            f"{error.strerror}",
+            "give FILE.py:Name",
+        ) from error
+
+
+def _module_file(module: str) -> tuple[Path, Path]:
+    """Root and file of an importable module; its parent packages are not imported to find them."""
+    names = module.split(".")
+    try:
+        spec = find_spec(names[0])
+    except (ImportError, ValueError):
+        spec = None
+    for place in range(2, len(names) + 1):
+        spec = spec and PathFinder.find_spec(
+            ".".join(names[:place]), spec.submodule_search_locations
+        )
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        raise NotFound(
+            f"no module '{printable(module)}' is installed here",
+            f"a file is given with its path: ./{names[-1]}.py:Name",
+        )
+    file = Path(spec.origin).resolve()
+    depth = len(names) - (file.name != "__init__.py")
+    return file.parents[depth], file
+
+
+def _packages_of(file: Path, root: Path) -> list[Path]:
+    """The ``__init__.py`` of every package that a module is in: they run when it is imported."""
+    folders = [folder for folder in file.parents if folder != root and folder.is_relative_to(root)]
+    return [folder / "__init__.py" for folder in folders if (folder / "__init__.py").is_file()]
+
+
+def _imported_names(path: Path, content: bytes, root: Path, top: str | None) -> Iterator[Path]:
+    """Files of the same folder (package, where there is a ``top``) that a file imports."""
+    if path.suffix != ".py":
+        return
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return  # whoever imports it is told where
+    for node in ast.walk(tree):
+        for folder, name in _named(node, path, root):
+            if top is None or name.split(".")[0] == top or folder != root:
+                yield from (file for file in _files_of(folder, name) if file.is_relative_to(root))
+
+
+def _named(node: ast.AST, path: Path, root: Path) -> Iterator[tuple[Path, str]]:
+    """Folder and dotted name of everything that one statement imports."""
+    if isinstance(node, ast.Import):
+        yield from ((root, alias.name) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        folder = path.parents[node.level - 1] if 0 < node.level <= len(path.parents) else root
+        if node.module:
+            yield folder, node.module
+        yield from (
+            (folder, ".".join(filter(None, [node.module, alias.name]))) for alias in node.names
+        )
+
+
+def _files_of(folder: Path, name: str) -> Iterator[Path]:
+    """The file of a module and those of the packages that it is in, where they are there."""
+    here = folder
+    for part in name.split("."):
+        here = here / part
+        for candidate in (here / "__init__.py", here.with_name(f"{part}.py")):
+            if candidate.is_file():
+                yield candidate
+
+
+class HashedLoader(SourceFileLoader):
+    """Loader of one module from given bytes; data files of its package are read from disk."""
+
+    def __init__(self, name: str, path: str, content: bytes) -> None:
+        super().__init__(name, path)
+        self._content = content
+
+    def get_data(self, path: str) -> bytes:
+        """The source as it was hashed, or the content of another file."""
+        return self._content if path == self.path else super().get_data(path)
+
+    def path_stats(self, path: str) -> dict[str, float]:
+        """Raise ``OSError``, so that no compiled copy of another version is taken."""
+        raise OSError("modules of hashed sources have no compiled copy")
+
+    def set_data(self, path: str, data: ReadableBuffer, *, _mode: int = 0o666) -> None:
+        """Write no compiled copy."""
+
+
+class SourceFinder(MetaPathFinder):
+    """Finder of the modules of one reference; it stands first in ``sys.meta_path``.
+
+    Attributes:
+        beside: whether the modules stand beside a file, and must not hide an installed package.
+        searches_root: whether modules that were not hashed are looked for in the root: those whose
+            names the syntax does not show (computed names, compiled extensions).
+    """
+
+    def __init__(self, sources: Sources, *, beside: bool) -> None:
+        self.root = sources.root
+        self.beside = beside
+        self.searches_root = False
+        self.modules = {
+            module_name(file): (sources.root / file, content)
+            for file, content in zip(sources.files, sources.contents, strict=True)
+        }
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The module of that name, or a folder of modules that has no ``__init__.py``."""
+        top_level = path is None
+        if top_level and self.beside:
+            installed = _found_by_others(fullname)
+            if installed is not None and not self._is_own_file(fullname, installed):
+                return installed
+        if fullname in self.modules:
+            file, content = self.modules[fullname]
+            return spec_of(fullname, file, content)
+        if self.beside and any(name.startswith(f"{fullname}.") for name in self.modules):
+            folder = ModuleSpec(fullname, None, is_package=True)
+            folder.submodule_search_locations = [str(self.root.joinpath(*fullname.split(".")))]
+            return folder
+        if top_level and self.searches_root:
+            return PathFinder.find_spec(fullname, [str(self.root)])
+        return None
+
+    def _is_own_file(self, name: str, installed: ModuleSpec) -> bool:
+        """Whether what others find is a file that was hashed: its folder is on ``sys.path``."""
+        if name not in self.modules or installed.origin is None:
+            return False
+        return Path(installed.origin).resolve() == self.modules[name][0].resolve()
+
+
+def _found_by_others(name: str) -> ModuleSpec | None:
+    """A top-level module as the finders find it that serve no user's files."""
+    for finder in sys.meta_path:
+        if not isinstance(finder, SourceFinder) and (spec := finder.find_spec(name, None)):
+            return spec
+    return None
+
+
+def module_name(file: str) -> str:
+    """``parts/small.py`` → ``parts.small``, ``parts/__init__.py`` → ``parts``."""
+    return file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def spec_of(name: str, file: Path, content: bytes) -> ModuleSpec | None:
+    """The specification of a module that is executed from given bytes."""
+    folders = [str(file.parent)] if file.name == "__init__.py" else None
+    return spec_from_file_location(
+        name,
+        file,
+        loader=HashedLoader(name, str(file), content),
+        submodule_search_locations=folders,
+    )
+
+
+def install_finder(sources: Sources, *, beside: bool) -> SourceFinder:
+    """Serve the modules of a reference from now on.
+
+    Args:
+        beside: see ``SourceFinder``.
+
+    Raises:
+        UsageError: a file's neighbour has the name of a module of another folder.
+    """
+    finder = SourceFinder(sources, beside=beside)
+    if beside:
+        _refuse_hidden(sources)
+    sys.meta_path.insert(0, finder)
+    return finder
+
+
+def _refuse_hidden(sources: Sources) -> None:
+    """Refuse two files in different folders that both import a neighbour of one name."""
+    for file in sources.files[1:]:
+        name = module_name(file)
+        other = getattr(sys.modules.get(name), "__file__", None) or _served_elsewhere(name)
+        if other and Path(other).resolve() != (sources.root / file).resolve():
+            raise UsageError(
+                f"{printable(sources.file)} imports {printable(file)}, and another "
+                f"{Path(file).name} is imported already: {printable(other)}",
+                "rename one of them",
+            )
+
+
+def _served_elsewhere(name: str) -> Path | None:
+    """The file that an earlier reference's finder serves under a name."""
+    finders = [finder for finder in sys.meta_path if isinstance(finder, SourceFinder)]
+    return next((finder.modules[name][0] for finder in finders if name in finder.modules), None)
+
 
 _allowed: dict[str, str] = {}
 """Code that may be imported in this process: text of a reference → hash of its source."""

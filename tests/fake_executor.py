@@ -11,7 +11,7 @@ from itertools import count
 
 from evaluator.errors import CamtuiError
 from evaluator.execution.worker import as_event, evaluated
-from evaluator.execution.worker_slot import SlotExecutor, WorkerSlot, best_for
+from evaluator.execution.workers import SlotExecutor, WorkerSlot, best_for
 from evaluator.interfaces import (
     Done,
     ExecutorEvent,

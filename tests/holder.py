@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HOLD = """
 import signal, sys
 from pathlib import Path
-from evaluator.store.lock import RunLock
+from evaluator.store.files import RunLock
 if sys.argv[2] == "deaf":
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

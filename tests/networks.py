@@ -14,11 +14,11 @@ from torch import Tensor, fx, nn
 
 from evaluator.measuring.pipeline import Pipeline
 from evaluator.networks.backbone_loading import Backbone, with_attention
-from evaluator.networks.batch_norm_folding import fold_batch_norms
-from evaluator.networks.forward_record import record_forward
-from evaluator.networks.map_layout import prefix_tokens
+from evaluator.networks.fast import fold_batch_norms
+from evaluator.networks.maps import prefix_tokens
 from evaluator.networks.network import Network
 from evaluator.networks.target_layer import split_at
+from evaluator.networks.tracing import record_forward
 from evaluator.records import LoadedBackbone, Preprocessing
 
 SIDE = 32

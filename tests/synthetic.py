@@ -17,14 +17,12 @@ from pathlib import Path
 from random import Random
 
 from evaluator import catalog
-from evaluator.backbone_spec import BackboneSpec
-from evaluator.backbones import known_backbone
-from evaluator.classes import imagenet_wnids
-from evaluator.execution.cell_descriptions import describe_cells
+from evaluator.backbones import BackboneSpec, known_backbone
+from evaluator.execution.registration import describe_cells
 from evaluator.images import Manifest
+from evaluator.labels import imagenet_wnids
 from evaluator.methods.base import FixedMap
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import validated_plan
+from evaluator.plan import RunPlan, validated_plan
 from evaluator.records import (
     Cell,
     Failure,

@@ -116,8 +116,8 @@ import json
 from evaluator.catalog import method
 from evaluator.measuring.curve_tracing import CurveTracer
 from evaluator.measuring.pipeline import Batch
-from evaluator.measuring.metric_values import measured
-from evaluator.measuring.stored_maps import MapOfImage
+from evaluator.measuring.optional_metrics import measured
+from evaluator.measuring.saliency import MapOfImage
 from evaluator.records import StoredMap
 from tests.networks import bench, gap_network, random_images
 

@@ -30,10 +30,8 @@ MODULES = (
     "evaluator.interfaces",
     "evaluator.errors",
     "evaluator.store.reader",
-    "evaluator.store.averages",
-    "evaluator.store.images",
+    "evaluator.store.queries",
     "evaluator.store.ranking",
-    "evaluator.store.rows",
 )
 """Those from which somebody outside imports: methods and metrics, executors and sessions, readers
 of a run's file.

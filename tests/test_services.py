@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder
 from tests.camtui.cli.support import closed, home
 from tests.evaluator.execution.support import COMMAND, ROOT, camtui, wait_until_gone
 

@@ -18,9 +18,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from camtui.cli import commands
-from camtui.cli.command import run_command
+from camtui.cli.command import run_command, write_commands
 from camtui.cli.console import close_quietly, has_screen, print_error
-from camtui.cli.help import write_commands
 from evaluator.errors import CamtuiError
 from evaluator.text import printable
 
@@ -145,7 +144,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from camtui.versions import versions
+        from camtui.runs import versions
 
         for name, found in versions().items():
             typer.echo(f"{name} {found}")

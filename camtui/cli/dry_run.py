@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count as numbers
-from typing import TYPE_CHECKING
+from pathlib import Path
+from socket import gethostname
+from typing import TYPE_CHECKING, NamedTuple
 
 from camtui.cli.console import print_json, print_message
-from camtui.devices import on_cuda
+from camtui.cli.run_start import missing_weights
+from camtui.compute import on_cuda
+from camtui.format.notes import look_text
 from camtui.format.numbers import count, duration
-from camtui.format.stopping_decision import look_text
-from camtui.missing_weights import missing_weights
-from camtui.past_timings import expected_seconds, timings
-from camtui.plan_diff import plan_diff
-from camtui.planning import stored_listing
+from camtui.planning import plan_diff, stored_listing
+from camtui.runs import list_runs
 from camtui.status import until_record
-from evaluator.execution.interim_looks import Looks
+from evaluator.errors import CamtuiError
 from evaluator.execution.labelling import check_target
+from evaluator.execution.looks import Looks
 from evaluator.execution.request import RunRequest
-from evaluator.execution.work_left import Remaining, remaining_work
+from evaluator.execution.schedule import Remaining, remaining_work
 from evaluator.images import Manifest, planned_images
-from evaluator.plan import RunPlan
-from evaluator.plan_changes import extended
-from evaluator.plan_validation import may_apply
+from evaluator.plan import RunPlan, extended, may_apply
 from evaluator.records import Cell, Look
 from evaluator.store.reader import RunReader
 from evaluator.text import counted, printable
@@ -32,6 +32,76 @@ from evaluator.truth.folder import planned_truth
 
 if TYPE_CHECKING:
     from camtui.payloads import DryRunPayload
+
+_MOST = 30
+"""Runs that are looked into, the newest first."""
+
+
+class StageTiming(NamedTuple):
+    """Time of one stage of an earlier run."""
+
+    backbone: str
+    methods: frozenset[str]
+    metrics: tuple[str, ...]
+    seconds: float
+    images: int
+    forwards: float
+
+
+def timings(plan: RunPlan, first: Path, *, cuda: bool) -> list[StageTiming]:
+    """Return stages timed here with a plan's precision and device, the run's own first."""
+    paths = dict.fromkeys([*([first] if first.is_file() else []), *list_runs()[:_MOST]])
+    return [timed for path in paths for timed in _of_run(path, plan, cuda=cuda)]
+
+
+def _of_run(path: Path, plan: RunPlan, *, cuda: bool) -> Iterator[StageTiming]:
+    try:
+        with RunReader(path) as reader:
+            info = reader.info()
+            on_cuda = not info.versions.get("device", "cpu").startswith("cpu")
+            if (
+                info.host != gethostname()
+                or on_cuda != cuda
+                or reader.plan().precision != plan.precision
+            ):
+                return
+            methods = {cell.id: cell.method for cell in reader.cells()}
+            stages = reader.stages()
+    except CamtuiError:
+        return  # a file that cannot be read has nothing to say here
+    for stage in stages:
+        if stage.timed_images and stage.seconds:
+            names = frozenset(methods[cell] for cell in stage.cells if cell in methods)
+            yield StageTiming(
+                stage.backbone,
+                names,
+                stage.metrics,
+                stage.seconds,
+                stage.timed_images,
+                stage.timed_images * stage.forwards_per_image,
+            )
+
+
+def expected_seconds(work: Sequence[Remaining], known: Sequence[StageTiming]) -> float | None:
+    """Return worker seconds of the work left; ``None`` where a backbone was never timed here."""
+    prices = [_timed_seconds(one, known) for one in work if one.images]
+    if any(price is None for price in prices):
+        return None
+    return sum(filter(None, prices))
+
+
+def _timed_seconds(one: Remaining, known: Iterable[StageTiming]) -> float | None:
+    stage = one.stage
+    of_backbone = [timed for timed in known if timed.backbone == stage.backbone_name]
+    for timed in of_backbone:
+        if timed.methods == frozenset(stage.methods) and timed.metrics == stage.metrics:
+            whole = stage.forwards_per_image * one.images
+            share = one.forwards / whole if whole else 1.0  # some cells may be further than others
+            return share * one.images * timed.seconds / timed.images
+    forwards = sum(timed.forwards for timed in of_backbone)
+    return (
+        one.forwards * sum(timed.seconds for timed in of_backbone) / forwards if forwards else None
+    )
 
 
 def print_dry_run(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> None:

@@ -11,24 +11,97 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from camtui.cli.command import run_command
-from camtui.cli.console import has_screen, print_json, print_message, stdout_console
+from camtui.cli.console import confirm, has_screen, print_json, print_message, stdout_console
 from camtui.cli.options import OutputOptions
-from camtui.data_folders import remember
-from camtui.executors import ComputeSettings
-from camtui.format.numbers import duration
-from camtui.missing_weights import fetch_weights, missing_weights
+from camtui.code_resolver import allowed_of
+from camtui.compute import ComputeSettings
+from camtui.format.numbers import count, duration
+from camtui.launch import ChildEnded, ask_once
 from camtui.planning import stored_listing, stored_plan
-from camtui.runs import reference, sizes_file
-from camtui.trust import allowed_of
-from evaluator.errors import CamtuiError, UsageError
+from camtui.runs import reference, remember, sizes_file
+from evaluator.backbones import DEFAULT_WEIGHTS, family_of, local_weights
+from evaluator.errors import CamtuiError, RunFailed, UsageError
 from evaluator.execution.request import DriverSettings, RunRequest
 from evaluator.execution.testing_hooks import settings_overrides
+from evaluator.images import planned_images
 from evaluator.interfaces import DEFAULT_SESSION
+from evaluator.plan import RunPlan
+from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
 if TYPE_CHECKING:
     from camtui.launch import LaunchedRun
     from camtui.payloads import HandoffPayload
+
+
+def missing_weights(plan: RunPlan, database: Path) -> list[str]:
+    """Return the backbones whose published weights neither this machine nor the run has."""
+    wanted = [
+        spec
+        for spec in plan.backbones
+        if spec.weights == DEFAULT_WEIGHTS
+        and family_of(spec.key).published
+        and local_weights(spec.key) is None
+    ]
+    loaded = _loaded(database) if wanted else set()
+    return list(dict.fromkeys(spec.key for spec in wanted if spec.name not in loaded))
+
+
+def fetch_weights(keys: list[str]) -> None:
+    """Bring published weights to this machine, each checked against its network.
+
+    Raises:
+        CamtuiError: they cannot be fetched, or do not fit.
+    """
+    if not keys:
+        return
+    try:
+        ask_once("evaluator.measuring.machine", {"asked": "weights", "backbones": keys})
+    except ChildEnded as end:
+        why = f"the weights of {', '.join(keys)} cannot be looked for: {printable(end.said, 200)}"
+        raise RunFailed(why, "this machine, in words: camtui doctor") from end
+
+
+def _loaded(database: Path) -> set[str]:
+    """Return names of the backbones that the run has loaded."""
+    if not database.exists():
+        return set()
+    try:
+        with RunReader(database) as reader:
+            return set(reader.backbones())
+    except CamtuiError:  # the driver says what is wrong with the file
+        return set()
+
+
+def confirm_more_images(
+    plan: RunPlan, stored: RunPlan | None, path: Path, *, everything: bool
+) -> RunPlan:
+    """Return the plan, with the stored run's images where the user wants no more than these.
+
+    Args:
+        plan: as asked for.
+        stored: of the run in ``path``, ``None`` where there is none.
+        everything: ``--all``.
+
+    Raises:
+        UsageError: the run would grow by images that nobody asked for, and there is no terminal to
+            ask on.
+    """
+    if everything and plan.limit is not None:
+        raise UsageError("--all and -n exclude each other", "leave one of them out")
+    if everything or stored is None or stored.limit is None or plan.limit is not None:
+        return plan
+    there = len(planned_images(plan, stored_listing(path)).images)
+    if there <= stored.limit:
+        return plan
+    has = f"{reference(path)} has the first {count(stored.limit)} of {count(there)} images"
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"{has}, and -n is not given",
+            f"-n {stored.limit} keeps to them, --all takes every image",
+        )
+    question = f"{has}; take the other {count(there - stored.limit)} too, for every method it has?"
+    return plan if confirm(question, yes=False) else replace(plan, limit=stored.limit)
 
 
 def driver_settings(compute: ComputeSettings, **others: Any) -> DriverSettings:
@@ -220,7 +293,7 @@ def _payload(handoff: LaunchedRun) -> HandoffPayload:
 
 
 def _follow(handoff: LaunchedRun, *, quiet: bool, as_json: bool) -> int:
-    from camtui.cli.progress_lines import follow
+    from camtui.cli.console import follow
 
     run = reference(handoff.db)
     if as_json:

@@ -43,7 +43,7 @@ from camtui.format.table import (
     summary_table,
 )
 from evaluator.errors import UsageError
-from evaluator.plan_changes import earlier_choices
+from evaluator.plan import earlier_choices
 from evaluator.text import did_you_mean
 
 if TYPE_CHECKING:

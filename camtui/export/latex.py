@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
-from camtui.format.names import method_title
 from camtui.format.notes import in_print
 from camtui.format.table import Block, Entry, Table, TableRow
+from camtui.format.terms import method_title
 from evaluator.text import printable
 
 _ESCAPES = {

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
-from camtui.convergence import convergence
 from camtui.format.cells import CellView, cell_views, shown_metrics
-from camtui.format.names import backbone_title, method_title
 from camtui.format.notes import UNDEFINED
 from camtui.format.numbers import metric_header
+from camtui.format.terms import backbone_title, method_title
+from camtui.status import convergence
 from evaluator import catalog
 from evaluator.catalog import known_metrics
 from evaluator.errors import NotFound, UsageError

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, TextIO
 
 from camtui.export.records import run_record
 from camtui.format.cells import SIGNS, cell_views
-from camtui.format.names import backbone_title, method_title
 from camtui.format.notes import in_print, run_title
 from camtui.format.table import (
     Entry,
@@ -26,6 +25,7 @@ from camtui.format.table import (
     long_table,
     summary_table,
 )
+from camtui.format.terms import backbone_title, method_title
 from evaluator.errors import NotFound, UsageError
 from evaluator.records import Cell
 from evaluator.text import printable
@@ -245,8 +245,7 @@ def _worst(reader: RunReader, count: int, missing: list[str]) -> Iterator[str]:
 
 
 def _sheet(reader: RunReader, cell: Cell, image: int) -> Image:
-    from camtui.figures.panels import PICTURE_KINDS, open_panels
-    from camtui.figures.sheet import cell_sheet
+    from camtui.figures.sheet import PICTURE_KINDS, cell_sheet, open_panels
 
     return cell_sheet(
         open_panels(reader, cell, reader.images.get(image)), PICTURE_KINDS, "viridis", 0.5

@@ -10,20 +10,50 @@ from typing import TYPE_CHECKING
 
 from camtui.format.cells import CellView
 from camtui.format.numbers import count
-from camtui.format.stopping_decision import look_text
 from camtui.runs import reference
 from camtui.status import state_now
 from evaluator import catalog
-from evaluator.backbone_spec import SHORT_SIDE
+from evaluator.backbones import SHORT_SIDE
 from evaluator.metrics.base import Metric
-from evaluator.plan import RunPlan
-from evaluator.plan_changes import earlier_choices
-from evaluator.records import LoadedBackbone
+from evaluator.plan import RunPlan, earlier_choices
+from evaluator.records import LoadedBackbone, Look
 from evaluator.statistics import FEWEST_TESTED
+from evaluator.stopping_rule import BURN_IN
 from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
+
+
+def look_text(look: Look, images: int, *, ended: bool = False) -> str:
+    """Return whether the rule is met, or about how many images it still takes.
+
+    Args:
+        look: as stored.
+        images: of the run, the ceiling.
+        ended: the run is complete: nothing more is coming.
+    """
+    if look.decided is not None:
+        return f"{look.rule}: met by the first {count(look.decided)} of {counted(images, 'image')}"
+    if ended:
+        return f"{look.rule}: not met by all {counted(images, 'image')}"
+    return f"{look.rule}: {counted(look.images, 'image')} looked at, {more_text(look, images)}"
+
+
+def more_text(look: Look, images: int) -> str:
+    """``about 220 more``."""
+    if look.needed is None:
+        return f"how many it takes is known after {BURN_IN}, at most {count(images)}"
+    if look.needed >= images:
+        return f"probably not met by all {count(images)}"
+    return f"about {count(max(0, look.needed - look.images))} more"
+
+
+def short_forecast(look: Look | None, images: int) -> str:
+    """For a line with little room: ``~220 more``; empty where nothing is known."""
+    if look is None or look.decided is not None or look.needed is None or look.needed >= images:
+        return ""
+    return f"~{count(max(0, look.needed - look.images))} more"
 
 
 BEST, TIE = "* best", "= not separated from the best"

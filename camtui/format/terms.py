@@ -1,7 +1,8 @@
-"""``--filter``: an expression as a test; one grammar for cells and for runs."""
+"""Names and states in words, and ``--filter``: one grammar for cells and for runs."""
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -9,8 +10,33 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
 
+from camtui.format.numbers import duration
+from camtui.status import RunStatus
+from evaluator import catalog
+from evaluator.backbones import known_backbone
 from evaluator.errors import UsageError
 from evaluator.text import did_you_mean, printable
+
+
+def method_title(spec: str) -> str:
+    """Return ``Score-CAM (variant=cic)`` for ``scorecam:variant=cic``; others as they are."""
+    key, _, options = spec.partition(":")
+    try:
+        title = catalog.method(key).title
+    except UsageError:
+        return printable(spec)
+    return f"{title} ({options})" if options else title
+
+
+def backbone_title(name: str) -> str:
+    """Return ``VGG-16 (layer=features.29)`` for ``vgg16:layer=features.29``; others as they are."""
+    key, _, options = name.partition(":")
+    try:
+        title = known_backbone(key).title
+    except UsageError:
+        return printable(name)
+    return f"{title} ({options})" if options else title
+
 
 T = TypeVar("T")
 
@@ -85,3 +111,20 @@ class Grammar(Generic[T]):
             return found is not None and _COMPARE[sign](found, wanted)
 
         return test
+
+
+def percent_done(status: RunStatus, digits: int = 0) -> str:
+    """Return the progress in percent, rounded down: ``100%`` only where nothing is left.
+
+    A stage may cost no forwards, so that all are done before its images are.
+    """
+    scale = 10**digits
+    steps = math.floor(100 * scale * status.progress + 1e-6)
+    if status.stage:
+        steps = min(steps, 100 * scale - 1)
+    return f"{steps / scale:.{digits}f}%"
+
+
+def time_left(status: RunStatus) -> str:
+    """Return ``, 12s left``; empty where it is not known, or less than a second."""
+    return "" if status.eta is None or status.eta < 1 else f", {duration(status.eta)} left"

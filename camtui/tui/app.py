@@ -6,24 +6,28 @@ Dialogs are imported when they are first opened: the grid must be there at once.
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+from rich.cells import cell_len
+from rich.segment import Segment
 from textual.app import App
 from textual.binding import Binding
-from textual.command import CommandPalette
+from textual.color import Color
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
 from textual.events import Key
 from textual.filter import LineFilter
 
+from camtui.feed import Snapshot
 from camtui.runs import reference
-from camtui.tui.ascii_filter import AsciiFilter
-from camtui.tui.availability import unavailable_reason
-from camtui.tui.clipboard import MAX_BYTES, sequence
-from camtui.tui.graphics import picture_widget, why_no_graphics
 from camtui.tui.messages import (
     CompareRuns,
     CopyText,
@@ -32,18 +36,186 @@ from camtui.tui.messages import (
     OpenRun,
     RunAction,
     ShowPicture,
+    toast,
 )
-from camtui.tui.navigation import Navigator
-from camtui.tui.palette import RunCommands
-from camtui.tui.run_watcher import RunWatcher
+from camtui.tui.navigation import Navigator, RunWatcher
 from camtui.tui.screens.base import RunScreen
-from camtui.tui.settings import DEFAULTS, Settings
-from camtui.tui.theme import THEMES, colours_of, textual_theme
-from camtui.tui.toasts import toast
+from camtui.tui.theme import DEFAULTS, THEMES, Settings, colours_of, textual_theme
 from evaluator.text import printable
 
 if TYPE_CHECKING:
+    from textual.widget import Widget
+
     from camtui.pictures import Pixels
+
+_PAIRS = """
+─- ━= ╸> ╺< │| ┃| ┌+ ┐+ └+ ┘+ ├+ ┤+ ┬+ ┴+ ╭+ ╮+ ╰+ ╯+ ┼+ ▔- ▁. ▂. ▃: ▄: ▅+ ▆+ ▇# █# ▕| ▏| ▎| ▊| ▀#
+●* ◌o ◍o ■# ✓+ ✗x ‖| ▶> ◀< ▲^ ▼v
+↑^ ↓v ←< →> ⏎E ␣_ ±~ ×x ·. …. –- —- −- °' ‹< ›> ’' “" ”"
+≥> ≤< αa
+"""
+_LIKE = {pair[0]: pair[1] for pair in _PAIRS.split()}
+
+
+class AsciiFilter(LineFilter):
+    """A filter that replaces what is not ASCII, cell by cell."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """Return the same line in ASCII."""
+        return [Segment(as_ascii(text), style, control) for text, style, control in segments]
+
+
+def as_ascii(text: str) -> str:
+    """Replace characters by look-alikes where there is one, else by ``?``; the width stays."""
+    return text if text.isascii() else "".join(map(_like, text))
+
+
+def _like(character: str) -> str:
+    if character.isascii():
+        return character
+    if character in _LIKE:
+        return _LIKE[character]
+    if "\u2800" <= character <= "\u28ff":
+        return "*" if character > "\u2800" else " "
+    return "?" * cell_len(character)
+
+
+_RUN_ACTIONS = ("stop", "resume", "retry", "export")
+_VIEWS = ("copy_view", "copy_cell", "freeze", "open_screen", "open_log")
+
+CONDITIONAL_ACTIONS = (*_RUN_ACTIONS, *_VIEWS, "quit")
+"""The actions that do not always mean something."""
+
+
+def unavailable_reason(action: str, latest: Snapshot | None, *, readonly: bool = False) -> str:
+    """Say why an action of the dashboard does nothing now; empty where it does something.
+
+    Args:
+        action: as Textual names it, ``open_screen('grid')``.
+        latest: the latest snapshot, displayed or not, ``None`` where no run is open.
+        readonly: whether ``--readonly`` was given.
+    """
+    name = action.partition("(")[0]
+    if name in (*_RUN_ACTIONS, *_VIEWS) and latest is None:
+        return "no run is open"
+    if name in _RUN_ACTIONS and readonly:
+        return "not in a dashboard that was opened with --readonly"
+    live = latest is not None and latest.status.live
+    complete = latest is not None and latest.status.state == "complete"
+    if name == "stop" and not live:
+        return "nothing to stop: the run is not under way"
+    if name == "resume" and complete:
+        return "nothing to resume: the run is complete"
+    if name in ("resume", "retry") and live:
+        return f"nothing to {name}: the run is under way"
+    if name == "retry" and not (latest and latest.failures):
+        return "nothing to retry: no image failed"
+    return "q detaches: the run goes on" if name == "quit" and live else ""
+
+
+MAX_BYTES = 74_000
+"""The most that common terminals take; beyond it they drop the sequence without a word."""
+
+
+def sequence(text: str, *, inside_tmux: bool) -> str | None:
+    """Return the escape sequence that carries a text; ``None`` where it is too long.
+
+    Args:
+        inside_tmux: whether tmux must be told to let it pass.
+    """
+    carried = base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")
+    if len(carried) > MAX_BYTES:
+        return None
+    plain = f"\x1b]52;c;{carried}\a"
+    return f"\x1bPtmux;\x1b{plain}\x1b\\" if inside_tmux else plain
+
+
+Graphics = Literal["kitty", "sixel"]
+
+SIDE = 896
+"""Pixels: four times what the network sees, as large as most terminals can show."""
+
+
+def why_no_graphics(images: str) -> str:
+    """Say what the terminal or the installation lacks for graphics; empty where nothing is."""
+    if images not in ("kitty", "sixel"):
+        return (
+            "full resolution needs a terminal with graphics: camtui watch --images kitty, or sixel"
+        )
+    if find_spec("textual_image") is None:
+        return 'full resolution needs the extra images: pip install "camtui[images]"'
+    return ""
+
+
+def picture_widget(picture: Pixels, images: str) -> Widget:
+    """Make a widget that shows a picture as large as there is room.
+
+    The first call imports the library: for a thread.
+    """
+    from PIL import Image
+
+    library = _library()
+    kind = library.TGPImage if images == "kitty" else library.SixelImage
+    widget: Widget = kind(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    return widget
+
+
+@cache
+def _library() -> Any:
+    # this one asks nothing at import; the widgets do
+    terminal: Any = import_module("textual_image._terminal")
+    terminal.capture_terminal_response = _ask_nothing
+    return import_module("textual_image.widget")
+
+
+def _ask_nothing(*_: object, **__: object) -> NoReturn:
+    """Raise what the library takes for a terminal that did not answer; nothing is written."""
+    raise TimeoutError("the terminal is not asked")
+
+
+class RunCommands(Provider):
+    """The commands of the palette: all that can be done now, by name."""
+
+    def _commands(self) -> list[tuple[str, str, Callable[[], object]]]:
+        commands: list[tuple[str, str, str]] = [
+            ("table", "the averages: method × backbone", "open_screen('grid')"),
+            ("worst", "the worst images of the chosen cell", "open_screen('cell')"),
+            ("image", "the worst image of the chosen cell", "open_screen('image')"),
+            ("ls", "all runs", "open_screen('runs')"),
+            ("compare", "two runs: mark them in the list, then =", "open_screen('runs')"),
+            ("logs", "what the driver and its workers printed", "open_log('log file')"),
+            ("errors", "images without a value, and why", "open_log('errors')"),
+            ("show", "the plan and every version", "open_log('plan')"),
+            ("timings", "what an image costs in each stage", "open_log('timings')"),
+            ("stop", "stop the run (asks first)", "stop"),
+            ("resume", "go on with the run (asks first)", "resume"),
+            ("retry", "try the failed images again (asks first)", "retry"),
+            ("export", "write a table or the data to a file", "export"),
+            ("copy", "the view, to the terminal's clipboard", "copy_view"),
+            ("theme", "dark, light, and Textual's own", "theme"),
+            ("help", "every key", "help"),
+            ("detach", "leave the dashboard; a run that is under way goes on", "detach"),
+        ]
+        return [
+            (name, more, partial(self.app.post_message, RunAction(action)))
+            for name, more, action in commands
+            if self.app.check_action(action, ())
+        ]
+
+    async def discover(self) -> Hits:
+        """List all commands."""
+        for name, more, act in self._commands():
+            yield DiscoveryHit(name, act, text=name, help=more)
+
+    async def search(self, query: str) -> Hits:
+        """List the commands that match a query."""
+        matcher = self.matcher(query)
+        for name, more, act in self._commands():
+            # a command's own name before the words about it
+            score = max(2 * matcher.match(name), matcher.match(more))
+            if score > 0:
+                yield Hit(score, Content(name), act, text=name, help=more)
+
 
 _TWICE = 2.0
 """Seconds in which a second Ctrl-C leaves at once."""
@@ -171,7 +343,7 @@ class Dashboard(App[int]):
             self.run_worker(self._show_picture(message.picture), group="full", exclusive=True)
 
     async def _show_picture(self, picture: Pixels) -> None:
-        from camtui.tui.screens.full import FullScreen
+        from camtui.tui.screens.image import FullScreen
 
         widget = await asyncio.to_thread(picture_widget, picture, self.settings.images)
         await self.push_screen(FullScreen(widget))

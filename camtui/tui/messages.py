@@ -9,12 +9,26 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
+from textual.app import App
 from textual.message import Message
+from textual.widget import Widget
+
+from evaluator.text import printable
 
 if TYPE_CHECKING:
     from camtui.pictures import Pixels
+
+Severity = Literal["information", "warning", "error"]
+
+_SECONDS = 5
+
+
+def toast(node: App[Any] | Widget, text: str, severity: Severity = "information") -> None:
+    """Show a text for a moment in the corner of the application."""
+    node.notify(printable(text), severity=severity, markup=False, timeout=_SECONDS)
+
 
 # -- from a table to its screen
 # --------------------------------------------------------------------------------------------------

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -16,12 +19,58 @@ from typing import TypeVar
 
 from textual.app import App
 
-from camtui.tui import child_commands
+from camtui.tui.messages import toast
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.dialogs import AskForPath, Choice, Question
-from camtui.tui.toasts import toast
 from evaluator.errors import CamtuiError
 from evaluator.store.reader import RunReader
+from evaluator.text import printable
+
+_MAIN = "from camtui.cli import main; main()"
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """The exit code of a command and its last line."""
+
+    code: int
+    line: str
+
+
+def run_command(*words: str) -> CommandResult:
+    """Run ``camtui WORDS`` without a terminal and wait for it. Blocking.
+
+    It runs in a session of its own: a dashboard that is killed while it starts a driver takes
+    nothing with it.
+    """
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _MAIN, *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        start_new_session=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("error:")]
+    return CommandResult(done.returncode, printable((errors or lines or [""])[-1], 300))
+
+
+def stop(path: Path, *, now: bool) -> CommandResult:
+    """Ask the driver to end: after the units in flight, or at once."""
+    return run_command("stop", str(path), "--yes", *(["--now"] if now else []))
+
+
+def resume(path: Path) -> CommandResult:
+    """Resume the run in a driver of its own."""
+    return run_command("resume", str(path), "--detach")
+
+
+def retry(path: Path) -> CommandResult:
+    """Try the failed images again."""
+    return run_command("retry", str(path), "--detach")
+
 
 T = TypeVar("T")
 
@@ -54,11 +103,11 @@ async def perform(app: App[int], connection: RunConnection, action: str) -> None
         return
     begun = {"stop": "asked it to stop", "now": "asked it to stop at once"}
     toast(app, begun.get(answer, "starting its driver"))
-    actions: dict[str, Callable[[Path], child_commands.CommandResult]] = {
-        "stop": partial(child_commands.stop, now=False),
-        "now": partial(child_commands.stop, now=True),
-        "resume": child_commands.resume,
-        "retry": child_commands.retry,
+    actions: dict[str, Callable[[Path], CommandResult]] = {
+        "stop": partial(stop, now=False),
+        "now": partial(stop, now=True),
+        "resume": resume,
+        "retry": retry,
     }
     result = await _in_daemon_thread(partial(actions[answer], path))
     toast(app, result.line or "done", "error" if result.code else "information")

@@ -10,10 +10,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 from rich.style import Style
 from textual.color import Color
 from textual.theme import BUILTIN_THEMES, Theme
+
+Images = Literal["half", "kitty", "sixel", "off"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The behaviour of the dashboard.
+
+    Attributes:
+        interval: seconds between two polls of the file.
+        cell: ``BACKBONE/METHOD`` to open at once.
+        image: its number or a part of its path, to open at once.
+        readonly: no key stops, resumes or writes anything.
+        images: how pictures are drawn.
+    """
+
+    interval: float = 1.0
+    cell: str = ""
+    image: str = ""
+    readonly: bool = False
+    ascii: bool = False
+    low_bandwidth: bool = False
+    images: Images = "half"
+
+
+DEFAULTS = Settings()
 
 
 @dataclass(frozen=True)

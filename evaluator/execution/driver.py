@@ -10,24 +10,422 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import sqlite3
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from tempfile import gettempdir
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evaluator.errors import CamtuiError, RunFailed, UsageError
-from evaluator.execution.driver_session import Announce, DriverSession, Ending
-from evaluator.execution.on_finish import Outcome, tell
+from evaluator.backbones import known_backbone
+from evaluator.errors import (
+    CamtuiError,
+    CodeNotAllowed,
+    Mismatch,
+    RunFailed,
+    StoreError,
+    UsageError,
+)
+from evaluator.execution.journal import Journal
+from evaluator.execution.local import LocalExecutor
+from evaluator.execution.loop import Loop, StopRequest, signals_to
+from evaluator.execution.on_finish import Outcome, Watchdog, tell
 from evaluator.execution.request import RunRequest
-from evaluator.execution.stopping import StopRequest, signals_to
+from evaluator.execution.run_log import LOGGER
 from evaluator.execution.testing_hooks import crash_point
-from evaluator.store.disk_space import full_words, is_full
-from evaluator.store.files import beside
-from evaluator.store.filesystem import refuse_network
-from evaluator.store.lock import RunLock
-from evaluator.text import printable
+from evaluator.images import Manifest, planned_images
+from evaluator.interfaces import Executor, SessionSettings
+from evaluator.labels import Listing
+from evaluator.plan import RunPlan, as_begun, as_loaded, earlier_choices, extended
+from evaluator.records import RunInfo, RunState, WorkerState
+from evaluator.store.disk_space import bytes_needed, full_words, is_full
+from evaluator.store.files import RunLock, beside, refuse_network
+from evaluator.store.reader import LABELS, RunReader
+from evaluator.text import counted, printable
+from evaluator.truth.folder import planned_truth
+
+if TYPE_CHECKING:
+    from evaluator.store.writer import RunWriter
+
+_TRUTH = "truth"
+"""The key of the truth's hash among the run's versions."""
+
+
+class StoredRun(NamedTuple):
+    """A run as it was before the request.
+
+    Attributes:
+        begun_earlier: by a version whose words meant other formulas.
+    """
+
+    plan: RunPlan
+    info: RunInfo
+    listing: Listing
+    begun_earlier: bool
+
+
+class PreparedRun(NamedTuple):
+    """The plan and the images as they are stored now, and the run as it was before.
+
+    Attributes:
+        before: ``None`` where there was none.
+    """
+
+    plan: RunPlan
+    manifest: Manifest
+    before: StoredRun | None
+
+
+def prepare(writer: RunWriter, request: RunRequest) -> PreparedRun:
+    """Store what is asked for.
+
+    Raises:
+        CamtuiError: it cannot be added to the run that is there, which is as it was.
+    """
+    before = _stored_run(request.db)
+    plan = request.plan
+    if before is not None:
+        if plan and before.begun_earlier:
+            plan = as_begun(before.plan, plan)
+        plan = extended(before.plan, plan) if plan else before.plan
+    if plan is None:
+        raise StoreError(f"{printable(request.db)} holds no run yet", "camtui run starts one")
+    _refuse_code(plan, request)
+    manifest = planned_images(plan, before.listing if before else None)
+    versions = {
+        **_truth_identity(plan, before),
+        **_label_identity(manifest),
+        "camtui": version("camtui"),
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+    }
+    stored = manifest
+    if before and plan.labels is None:  # the labels by folders are the loaded networks' to give
+        unlabelled = tuple(image._replace(label=None) for image in manifest.images)
+        stored = replace(manifest, images=unlabelled)
+    writer.begin(request.name, plan, stored, versions=versions, retry_failed=request.retry_failed)
+    return PreparedRun(plan, manifest, before)
+
+
+def _stored_run(database: Path) -> StoredRun | None:
+    """The run in a file, ``None`` where the file holds none.
+
+    Raises:
+        StoreError: its plan is damaged.
+    """
+    with RunReader(database) as reader:
+        try:
+            info = reader.info()
+        except StoreError:
+            return None  # a driver died between making the file and storing the run
+        return StoredRun(reader.plan(), info, reader.listing(), reader.keeps_earlier_words())
+
+
+def _refuse_code(plan: RunPlan, request: RunRequest) -> None:
+    """Refuse code that the user has not allowed as it is now.
+
+    Raises:
+        CodeNotAllowed: the plan names such code.
+    """
+    for one in plan.code:
+        if request.allowed.get(one.reference) != one.sha256:
+            raise CodeNotAllowed(
+                f"{request.run_reference} needs {printable(one.reference)}, which nobody has "
+                "allowed to run here",
+                f"camtui resume {request.run_reference} --allow-code",
+            )
+
+
+def _label_identity(manifest: Manifest) -> dict[str, str]:
+    """The hash of a file of labels that was found without fault, ``{"labels": …}``; else none."""
+    file = manifest.label_file
+    return {LABELS: file.sha256} if file and not file.faults else {}
+
+
+def _truth_identity(plan: RunPlan, before: StoredRun | None) -> dict[str, str]:
+    """The hash of the plan's truth as it is recorded, ``{"truth": …}``; none without a truth.
+
+    Raises:
+        Mismatch: it is not that which the run's rows were compared with.
+    """
+    truths = planned_truth(plan)
+    if truths is None:
+        return {}
+    identity = truths.sha256()
+    stored = (
+        before.info.versions.get(_TRUTH, identity) if before and before.plan.truth else identity
+    )
+    if stored != identity and stored == truths.sha256(hidden=True):
+        return {_TRUTH: stored}  # of an earlier version, which had hidden files in it
+    if stored != identity:
+        raise Mismatch(
+            f"the truth in {printable(plan.truth)} is not that which the run was measured with",
+            "put the former one back, or choose another --name",
+        )
+    return {_TRUTH: identity}
+
+
+Announce = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of a session: state and message as stored, and the process's exit code."""
+
+    state: RunState
+    message: str
+    exit_code: int
+
+
+class DriverSession:
+    """One session of a run, between taking the lock and giving it back."""
+
+    def __init__(
+        self,
+        request: RunRequest,
+        announce: Announce,
+        stop: StopRequest,
+        lock: RunLock,
+        *,
+        new_file: bool = False,
+    ) -> None:
+        """Make a session.
+
+        Args:
+            request, announce: as of ``driver.carry_out``.
+            stop: says when to end.
+            lock: of the run, held.
+            new_file: the run's file was made for this request; whoever made it removes it where
+                the run does not begin.
+        """
+        self._request = request
+        self._lock = lock
+        self._new_file = new_file
+        self._announce = announce
+        self._stop = stop
+        self._watchdog: Watchdog | None = None
+        self.began = False
+
+    def drive(self, writer: RunWriter, stack: ExitStack) -> Ending:
+        """Carry the request out, from storing it to the end of the run.
+
+        Raises:
+            CamtuiError: the run has not begun; what was in the file before is as it was.
+        """
+        prepared = prepare(writer, self._request)
+        try:
+            return self._drive(writer, prepared, stack)
+        except BaseException:
+            if not self._new_file and not self.began:
+                writer.withdraw()
+            raise
+
+    def _drive(self, writer: RunWriter, prepared: PreparedRun, stack: ExitStack) -> Ending:
+        request = self._request
+        crash_point("after-schema")
+        reader = stack.enter_context(RunReader(request.db))
+        journal = Journal(
+            writer,
+            retry_seconds=request.settings.retry_seconds,
+            tell=self._lock.note,
+            needed=lambda: bytes_needed(reader, request.db),
+            problem=self._lock.problem,
+            give_up=lambda: self._stop.at_once,
+        )
+        shown = as_loaded(prepared.plan, reader.backbones())
+        executor = executor_of(request, shown, prepared.manifest, reader)
+        stack.callback(executor.close)
+        loop = Loop(
+            plan=prepared.plan,
+            manifest=prepared.manifest,
+            settings=request.settings,
+            reader=reader,
+            journal=journal,
+            executor=executor,
+            stop=self._stop,
+            hand_off=lambda: self._begin(prepared, shown, reader, journal, loop),
+            run_reference=request.run_reference,
+        )
+        ending = self._run(loop)
+        executor.close()
+        crash_point("before-state")
+        _record(journal, ending, executor.workers(), self._stop)
+        if self._lock.lost_database():
+            self._keep(writer)
+        if self._watchdog:
+            self._watchdog.cancel()
+        return ending
+
+    def _begin(
+        self,
+        prepared: PreparedRun,
+        shown: RunPlan,
+        reader: RunReader,
+        journal: Journal,
+        loop: Loop,
+    ) -> None:
+        """Hand the run off: from here on it is under way."""
+        request = self._request
+        crash_point("before-handoff")
+        if request.settings.on_finish:
+            self._watchdog = Watchdog(request)
+        self.began = True
+        journal.state("running")
+        if _writes_to(request.log):
+            journal.retry(lambda: journal.writer.own_log(request.log))
+        verb = "started" if prepared.before is None else "resumed"
+        journal.event("info", f"{verb}: {_shape(prepared.plan, reader)}")
+        for level, text in [*_remarks(prepared), *_as_before(prepared.plan, shown)]:
+            journal.event(level, text)
+        self._announce(
+            {
+                "pid": os.getpid(),
+                "name": reader.info().name,
+                "db": os.fsdecode(request.db),
+                "log": os.fsdecode(request.log),
+                "labels": loop.labelling,
+            }
+        )
+        journal.retry(journal.writer.confirm)
+        crash_point("after-handoff")
+
+    def _keep(self, writer: RunWriter) -> None:
+        """Copy a file that has lost its name to a place where it can be found."""
+        for folder in (self._request.db.parent, Path(gettempdir())):
+            target = folder / f"{self._request.db.stem}-kept-{os.getpid()}.db"
+            try:
+                writer.copy_to(target)
+            except UsageError as error:
+                LOGGER.error(error.message)
+                continue
+            LOGGER.error(
+                f"what was computed is in {printable(target)}: camtui resume {printable(target)}",
+            )
+            return
+
+    def _run(self, loop: Loop) -> Ending:
+        """Run the loop to its end.
+
+        Returns:
+            How the run ended; errors after the hand-off are an ending too.
+
+        Raises:
+            CamtuiError: before the hand-off.
+        """
+        try:
+            loop.run()
+        except Exception as error:
+            if not self.began:
+                raise
+            if isinstance(error, CamtuiError):
+                return Ending("failed", error.message, error.exit_code)
+            LOGGER.exception("the run has failed")
+            return Ending("failed", f"{type(error).__name__}: {error}", 1)
+        if not self._stop.gracefully:
+            return Ending("complete", loop.conclusion, 0)
+        if not self.began:
+            raise RunFailed("cancelled before it had begun", "the same command begins again")
+        return Ending("stopped", "", 128 + self._stop.signals[0])
+
+
+def _shape(plan: RunPlan, reader: RunReader) -> str:
+    """The size of a run in words."""
+    images = counted(reader.info().image_count, "image")
+    backbones = counted(len(plan.backbones), "backbone")
+    methods = counted(len(plan.methods), "method")
+    return f"{images}, {backbones} × {methods} = {counted(len(reader.cells()), 'cell')}"
+
+
+def _remarks(prepared: PreparedRun) -> Iterator[tuple[str, str]]:
+    """Level and text of what is to be said about images and choices when a session begins."""
+    plan, manifest, before = prepared
+    yield from manifest.remarks()
+    if before and before.begun_earlier:
+        for choice in earlier_choices(plan, begun_earlier=True):
+            yield "info", f"the run goes on as it was begun: {choice}"
+    if before and before.plan.labels and before.plan.labels != plan.labels:
+        yield (
+            "info",
+            f"labels from {printable(plan.labels)} are added to those from "
+            f"{printable(before.plan.labels)}",
+        )
+
+
+def _as_before(plan: RunPlan, shown: RunPlan) -> Iterator[tuple[str, str]]:
+    """Level and text of which networks go on with the preprocessing of an earlier version."""
+    for spec, before in zip(plan.backbones, shown.backbones, strict=True):
+        usual = known_backbone(spec.key).preprocessing
+        if usual is None:
+            continue
+        now, then = (one.preprocessing(usual, plan.resize) for one in (spec, before))
+        parts = [
+            f"{name} {value}" for name, value in asdict(then).items() if value != getattr(now, name)
+        ]
+        if before.transform_input != spec.transform_input:
+            parts.append("no transform_input")
+        if parts:
+            yield (
+                "info",
+                f"{spec.name} goes on as its rows were made ({', '.join(parts)}), where a new run "
+                "shows it what torchvision publishes with its weights",
+            )
+
+
+_PICTURES = 8
+"""Images of which one will be readable: a network is tried on it when it is loaded."""
+
+
+def executor_of(
+    request: RunRequest, plan: RunPlan, manifest: Manifest, reader: RunReader
+) -> Executor:
+    """The executor that a request asks for; nothing is started yet."""
+    settings = request.settings
+    stored = reader.backbones()
+    begun = {
+        position: loaded.layer
+        for position, spec in enumerate(plan.backbones)
+        if (loaded := stored.get(spec.name)) is not None
+    }
+    session = SessionSettings(
+        plan=plan,
+        root=str(manifest.root),
+        batch_size=settings.batch_size,
+        tuning=settings.tuning,
+        hang_seconds=settings.hang_seconds,
+        pictures=manifest.images[:_PICTURES],
+        allowed=request.allowed,
+        layers=begun,
+    )
+    if settings.ray is not None:
+        from evaluator.execution.ray_executor import ray_executor
+
+        return ray_executor(settings.ray, session, settings, manifest.images)
+    return LocalExecutor(
+        session, settings.devices, settings.session, load_seconds=settings.load_seconds
+    )
+
+
+def _record(
+    journal: Journal, ending: Ending, workers: Sequence[WorkerState], stop: StopRequest
+) -> None:
+    journal.state(ending.state, ending.message)
+    level = "error" if ending.state == "failed" else "info"
+    journal.event(level, f"{ending.state}{': ' + ending.message if ending.message else ''}")
+    journal.heartbeat(workers)
+    journal.drain(lambda: stop.gracefully)
+
+
+def _writes_to(log: Path) -> bool:
+    """Whether what this process says goes into that file."""
+    try:
+        return os.path.samestat(os.fstat(2), os.lstat(log))
+    except OSError:
+        return False
 
 
 def carry_out(request: RunRequest, announce: Announce) -> int:

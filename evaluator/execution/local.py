@@ -14,9 +14,14 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from evaluator.errors import UsageError
-from evaluator.execution.cpu_shares import share_of
-from evaluator.execution.visible_gpus import visible_gpus
-from evaluator.execution.worker_slot import SlotExecutor, WorkerSlot, another_device, best_for
+from evaluator.execution.workers import (
+    SlotExecutor,
+    WorkerSlot,
+    another_device,
+    best_for,
+    share_of,
+    visible_gpus,
+)
 from evaluator.interfaces import Error, ExecutorEvent, LeftOut, SessionSettings, WorkerLost
 from evaluator.records import Unit
 

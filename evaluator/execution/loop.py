@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 from evaluator.errors import RunFailed, UnstableAnswer
-from evaluator.execution.backbone_registration import BackboneRegistration
-from evaluator.execution.bisection import Bisection
-from evaluator.execution.checking import failed, pairs_of
-from evaluator.execution.data_folder import DataFolder
-from evaluator.execution.early_end import EarlyEnd
-from evaluator.execution.failure_count import FailureCount
-from evaluator.execution.interim_looks import Looks
+from evaluator.execution.failures import Bisection, DataFolder, FailureCount, StartupFailures
 from evaluator.execution.journal import Journal
-from evaluator.execution.progress_record import ProgressRecord
+from evaluator.execution.looks import EarlyEnd, Looks
+from evaluator.execution.registration import BackboneRegistration
 from evaluator.execution.request import DriverSettings
 from evaluator.execution.schedule import Schedule
-from evaluator.execution.stages import plan_stages, with_timings
-from evaluator.execution.startup_failures import StartupFailures
-from evaluator.execution.stopping import StopRequest
-from evaluator.execution.unit_timeouts import UnitTimeouts
+from evaluator.execution.stages import StagePlan, plan_stages, with_timings
+from evaluator.execution.worker import failed, pairs_of
 from evaluator.images import Manifest
 from evaluator.interfaces import (
     Done,
@@ -37,6 +34,126 @@ from evaluator.interfaces import (
 from evaluator.plan import RunPlan
 from evaluator.records import Unit, UnitResult
 from evaluator.store.reader import RunReader
+
+
+class StopRequest:
+    """The signals so far, which ask for a graceful end or for an end at once."""
+
+    def __init__(self) -> None:
+        self.signals: list[int] = []
+
+    @property
+    def gracefully(self) -> bool:
+        """Whether to finish the units in flight and to begin nothing new."""
+        return bool(self.signals)
+
+    @property
+    def at_once(self) -> bool:
+        """Whether to end now; units in flight are computed again another time."""
+        return len(self.signals) > 1
+
+    def __call__(self, number: int, _frame: FrameType | None = None) -> None:
+        """Handle a signal."""
+        self.signals.append(number)
+
+
+@contextmanager
+def signals_to(stop: StopRequest) -> Iterator[None]:
+    """Let SIGTERM and SIGINT ask for an end, and ignore the hang-up of a terminal."""
+    former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    former[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+_UNMEASURED = {"cpu": 0.2, "cuda": 0.05}
+"""Seconds of a forward before any has been timed."""
+
+_TIMES = 10
+"""Multiple of what a unit should take."""
+
+_NEWEST = 0.2
+"""Weight of the newest unit in the running average of the seconds of a forward."""
+
+
+class UnitTimeouts:
+    """Timeouts of units, by the running average of the seconds that a forward takes."""
+
+    def __init__(
+        self, stages: Mapping[int, StagePlan], least_seconds: float, *, cuda: bool
+    ) -> None:
+        """Nothing is timed yet.
+
+        Args:
+            stages: of the schedule, which replaces some of them later.
+            least_seconds: no timeout is shorter.
+            cuda: the kind of device.
+        """
+        self._stages = stages
+        self._least_seconds = least_seconds
+        self._seconds_per_forward = _UNMEASURED["cuda" if cuda else "cpu"]
+        self._timed = False
+
+    def measure(self, result: UnitResult) -> None:
+        """Take a finished unit into the average."""
+        if not result.forwards:
+            return
+        measured = result.seconds / result.forwards
+        if self._timed:
+            measured = (1 - _NEWEST) * self._seconds_per_forward + _NEWEST * measured
+        self._seconds_per_forward = measured
+        self._timed = True
+
+    def timeout(self, unit: Unit) -> float:
+        """Seconds: ten times what the unit should take, and never less than the least."""
+        stage = self._stages.get(unit.stage)
+        forwards = stage.forwards_per_image * len(unit.images) if stage else 0.0
+        return max(self._least_seconds, _TIMES * forwards * self._seconds_per_forward)
+
+
+HEARTBEAT_SECONDS = 2.0
+
+
+class ProgressRecord:
+    """The progress of one session."""
+
+    def __init__(
+        self, schedule: Schedule, executor: Executor, journal: Journal, early_end: EarlyEnd
+    ) -> None:
+        self._schedule = schedule
+        self._executor = executor
+        self._journal = journal
+        self._early_end = early_end
+        self._stages_under_way: set[int] = set()
+        self._next_heartbeat = 0.0
+
+    def begin_stage(self, stage: int) -> None:
+        """Remember a stage of which something is computed, so that its end is recorded."""
+        self._stages_under_way.add(stage)
+
+    def record(self, *, stopping: bool, handed_off: bool) -> None:
+        """Record the stages that have ended, that the run is stopping, and the heartbeat.
+
+        Raises:
+            RunFailed: the run's file, or its lock, was removed or replaced.
+        """
+        if stopping and not self._journal.stopping:
+            self._journal.state("stopping")
+            units = len(self._schedule.in_flight)
+            self._journal.event("info", f"stopping: {units} units are in flight")
+        for stage in filter(self._schedule.ended, tuple(self._stages_under_way)):
+            self._stages_under_way.remove(stage)
+            self._journal.event("info", f"finished: {self._schedule.stages[stage].title}")
+        if time.monotonic() >= self._next_heartbeat:
+            self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
+            self._journal.check_file()
+            self._journal.heartbeat(self._executor.workers())
+            if handed_off:
+                self._journal.retry(self._early_end.write)
+
 
 POLL_SECONDS = 0.25
 

@@ -13,8 +13,7 @@ from typing import Any
 
 from evaluator.errors import UsageError
 from evaluator.interfaces import DEFAULT_SESSION
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import validated_plan
+from evaluator.plan import RunPlan, validated_plan
 from evaluator.store.files import log_path
 from evaluator.text import printable
 

@@ -3,17 +3,148 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
+from typing import NamedTuple
 
 from evaluator import catalog
-from evaluator.execution.stage_slices import StageSlice, round_by_round, stage_by_stage
-from evaluator.execution.stages import StagePlan
+from evaluator.execution.stages import StagePlan, head_of, optional_forwards, plan_stages
 from evaluator.execution.stored_answers import StoredAnswers
-from evaluator.records import ImageRef, StoredAnswer, StoredMap, Unit
+from evaluator.plan import RunPlan
+from evaluator.records import Cell, ImageRef, LoadedBackbone, StoredAnswer, StoredMap, Unit
+from evaluator.store.queries import StoredMaps
 from evaluator.store.reader import RunReader
-from evaluator.store.rows import StoredMaps
+
+ROUND = 64
+"""Images of the first round: as many as a rule needs before its first look, in whole units."""
+
+
+class StageSlice(NamedTuple):
+    """The images ``first`` to ``end - 1`` of one stage."""
+
+    stage: int
+    first: int
+    end: int
+
+
+def stage_by_stage(stages: Sequence[StagePlan], images: int) -> list[StageSlice]:
+    """Let every stage take all images before the next begins."""
+    return [StageSlice(stage.id, 0, images) for stage in stages]
+
+
+def round_by_round(stages: Sequence[StagePlan], images: int) -> list[StageSlice]:
+    """Let all stages that compute rows take the images of one round before those of the next.
+
+    Stages that measure from rows come at the end. A method is thus never more than one round, an
+    eighth of the images so far, ahead of another: for runs that a rule may end.
+    """
+    rows = [stage for stage in stages if stage.base is None]
+    rest = [stage for stage in stages if stage.base is not None]
+    in_rounds = [
+        StageSlice(stage.id, first, end) for first, end in rounds(images) for stage in rows
+    ]
+    return [*in_rounds, *stage_by_stage(rest, images)]
+
+
+def rounds(images: int) -> Iterator[tuple[int, int]]:
+    """Yield first and end of each round: 64 images at first, later an eighth of those before it."""
+    first = 0
+    while first < images:
+        end = first + max(ROUND, first // 8 // ROUND * ROUND)
+        yield first, min(end, images)
+        first = end
+
+
+class Remaining(NamedTuple):
+    """A stage, the images that some of its cells lack, and the forwards that these take.
+
+    Attributes:
+        by_method: images that each method lacks.
+    """
+
+    stage: StagePlan
+    images: int
+    forwards: float
+    by_method: dict[str, int]
+
+
+def remaining_work(
+    plan: RunPlan,
+    cells: Sequence[Cell],
+    loaded: dict[str, LoadedBackbone | None],
+    done: Mapping[tuple[int, str], int],
+    *,
+    images: int,
+    cuda: bool,
+) -> list[Remaining]:
+    """Every stage that has cells, with the work that is left in it.
+
+    Args:
+        plan: as it will be.
+        cells: of that plan.
+        loaded: backbones that have been loaded once.
+        done: (cell, metric) → images with a value or a failure; metric ``''`` for rows
+            (``RunReader.done``).
+        images: of that plan.
+        cuda: the kind of device, which decides how large a unit is.
+    """
+    work = _Work(plan, cells, loaded, done, images=images, cuda=cuda)
+    return [
+        work.remaining(stage)
+        for stage in plan_stages(plan, cells, loaded, cuda=cuda)
+        if stage.cells
+    ]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The arguments of ``remaining_work``, and the work left in a stage by them."""
+
+    plan: RunPlan
+    cells: Sequence[Cell]
+    loaded: dict[str, LoadedBackbone | None]
+    done: Mapping[tuple[int, str], int]
+    images: int
+    cuda: bool
+
+    def remaining(self, stage: StagePlan) -> Remaining:
+        by_method = {
+            method: max(self._left(cell, metric) for metric in stage.metrics or ("",))
+            for cell, method in zip(stage.cells, stage.methods, strict=True)
+        }
+        forwards = self._of_optional(stage) if stage.metrics else self._of_rows(stage)
+        return Remaining(stage, max(by_method.values()), forwards, by_method)
+
+    def _left(self, cell: int, metric: str) -> int:
+        return max(0, self.images - self.done.get((cell, metric), 0))
+
+    def _of_rows(self, stage: StagePlan) -> float:
+        """Forwards of rows: the images that a cell lacks are the last ones of one order."""
+        forwards, before = 0.0, 0
+        for missing in sorted({self._left(cell, "") for cell in stage.cells}):
+            still = [
+                cell
+                for cell in self.cells
+                if cell.id in stage.cells and self._left(cell.id, "") >= missing
+            ]
+            stages = plan_stages(self.plan, still, self.loaded, cuda=self.cuda)
+            (shared,) = (one for one in stages if one.cells and not one.metrics)
+            forwards += (missing - before) * shared.forwards_per_image
+            before = missing
+        return forwards
+
+    def _of_optional(self, stage: StagePlan) -> float:
+        """Forwards of optional metrics."""
+        wanted = [
+            (method, metric, self._left(cell, metric))
+            for cell, method in zip(stage.cells, stage.methods, strict=True)
+            for metric in stage.metrics
+        ]
+        key = self.plan.backbones[stage.backbone].key
+        head = head_of(key, self.loaded.get(stage.backbone_name))
+        return optional_forwards(self.plan, head, wanted)
+
 
 CHUNK = 1024
 """Images whose finished cells are looked up at once; a multiple of every block size."""

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from evaluator import catalog
-from evaluator.backbone_spec import BackboneSpec
-from evaluator.backbones import known_backbone
+from evaluator.backbones import BackboneSpec, known_backbone
 from evaluator.plan import RunPlan
 from evaluator.records import Cell, LoadedBackbone, Stage
 

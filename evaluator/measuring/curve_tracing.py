@@ -16,10 +16,10 @@ from torchvision.transforms.functional import gaussian_blur
 
 from evaluator.catalog import formula as formula_of
 from evaluator.measuring.method_calls import call_metric
-from evaluator.measuring.stored_maps import MapOfImage, saliency_of
+from evaluator.measuring.saliency import MapOfImage, saliency_of
 from evaluator.metrics.curves import Frame, area_under_curve, inner_steps
+from evaluator.networks.device import to_device
 from evaluator.networks.network import Network
-from evaluator.networks.transfer import to_device
 
 
 class _Distinct(NamedTuple):

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluator.measuring.maps import low_map
+from evaluator.measuring.inputs import Noise, on_explanation
 from evaluator.measuring.method_calls import (
     Fault,
     Guard,
@@ -33,8 +33,7 @@ from evaluator.measuring.method_calls import (
     check_untouched,
     is_own,
 )
-from evaluator.measuring.noise import Noise, on_explanation
-from evaluator.measuring.saliency import Saliency, masked
+from evaluator.measuring.saliency import Saliency, low_map, masked
 from evaluator.measuring.views import BatchView
 from evaluator.methods.base import FixedMap, Method
 from evaluator.metrics.adcc import adcc

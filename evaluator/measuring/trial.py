@@ -13,15 +13,39 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchvision.models import VisionTransformer
 
-from evaluator.measuring.maps import min_max
-from evaluator.measuring.saliency import Saliency
+from evaluator.measuring.saliency import Saliency, min_max
 from evaluator.measuring.views import BatchView
 from evaluator.metrics.base import Explained
 from evaluator.networks.backbone_loading import Backbone, with_attention
-from evaluator.networks.forward_record import record_forward
 from evaluator.networks.network import Network
 from evaluator.networks.target_layer import split_at
+from evaluator.networks.tracing import record_forward
 from evaluator.records import LoadedBackbone, Preprocessing
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One rule.
+
+    Attributes:
+        rule: which; ``passed``: ``None`` where it does not apply; ``found``: in a few words, with
+            the number.
+    """
+
+    rule: str
+    passed: bool | None
+    found: str
+
+
+def equal(rule: str, found: Tensor, expected: Tensor, tolerance: float, name: str) -> Verdict:
+    """Whether two tensors are at most ``tolerance`` apart."""
+    if found.shape != expected.shape:
+        return Verdict(rule, False, f"{list(found.shape)} against {list(expected.shape)} ({name})")
+    apart = float((found.double() - expected.double()).abs().max()) if found.numel() else 0.0
+    return Verdict(
+        rule, apart <= tolerance, f"at most {apart:.2g} apart, {tolerance:g} allowed ({name})"
+    )
+
 
 SIDE = 32
 CHANNELS = 6

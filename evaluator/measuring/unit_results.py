@@ -9,11 +9,11 @@ from torch import Tensor
 
 from evaluator.catalog import metric as metric_of
 from evaluator.measuring.curve_tracing import CurveTracer, curve_area, curve_bytes
-from evaluator.measuring.image_loading import Decoded
+from evaluator.measuring.inputs import Decoded
 from evaluator.measuring.method_calls import Fault, is_formula_error, made_method, metric_fault
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
-from evaluator.measuring.stored_maps import MapOfImage
-from evaluator.networks.transfer import to_device
+from evaluator.measuring.saliency import MapOfImage
+from evaluator.networks.device import to_device
 from evaluator.plan import RunPlan
 from evaluator.records import Failure, ImageRef, Measurement, Row, Unit
 

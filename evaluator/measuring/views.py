@@ -8,12 +8,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from evaluator.measuring.maps import min_max, upsample
-from evaluator.measuring.noise import Field, Noise, generator
+from evaluator.measuring.inputs import Field, Noise, generator
+from evaluator.measuring.saliency import min_max, upsample
 from evaluator.methods.base import Attention, ChannelMasks
+from evaluator.networks.device import to_device
 from evaluator.networks.global_state import in_own_settings
 from evaluator.networks.network import Network, Observation
-from evaluator.networks.transfer import to_device
 
 _DIFFERENTIATED = 4
 """Factor by which fewer images fit in a whole pass that is differentiated: it holds activations."""

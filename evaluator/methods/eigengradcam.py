@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evaluator.methods.base import Method, View, weighted_sum
-from evaluator.methods.principal import first_right_singular_vector
+from evaluator.methods.eigencam import first_right_singular_vector
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evaluator.methods.base import Method, View
-from evaluator.methods.principal import high_power
+from evaluator.methods.eigencam import high_power
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluator.errors import UnstableAnswer, is_out_of_memory, loses_device
-from evaluator.networks.forward_record import ForwardRecord, first_tensor, logits_of
+from evaluator.networks.tracing import ForwardRecord, first_tensor, logits_of
 from evaluator.text import printable
 
 ROUNDING = 3e-4

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evaluator.networks.forward_record import ForwardRecord, logits_of
-from evaluator.networks.map_layout import MapLayout
+from evaluator.networks.maps import MapLayout
 from evaluator.networks.target_layer import is_attention
+from evaluator.networks.tracing import ForwardRecord, logits_of
 
 
 @contextmanager

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from evaluator.backbone_spec import BackboneSpec
-from evaluator.backbones import family_of, known_backbone
+from evaluator.backbones import BackboneSpec, family_of, known_backbone
 from evaluator.errors import Mismatch, StateChanged, UsageError, is_out_of_memory
 from evaluator.methods.base import Attention
 from evaluator.networks.agreement import (
@@ -25,14 +24,13 @@ from evaluator.networks.agreement import (
     same_answer,
 )
 from evaluator.networks.attention import attention_blocks, tokens_read, unfused
-from evaluator.networks.batch_norm_folding import absorb_zero_padding, fold_batch_norms
 from evaluator.networks.building import Built
-from evaluator.networks.forward_record import ForwardRecord, logits_of, record_forward
+from evaluator.networks.fast import absorb_zero_padding, fold_batch_norms
 from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.graph_cut import OTHER_ANSWER, Split
-from evaluator.networks.map_checks import Chooser
-from evaluator.networks.map_layout import MapLayout, prefix_tokens
+from evaluator.networks.maps import Chooser, MapLayout, prefix_tokens
 from evaluator.networks.target_layer import split_at
+from evaluator.networks.tracing import ForwardRecord, logits_of, record_forward
 from evaluator.records import LoadedBackbone, Preprocessing, Score
 
 

@@ -12,9 +12,9 @@ from evaluator.errors import BackboneUnavailable
 from evaluator.records import Preprocessing, Score
 
 if TYPE_CHECKING:
-    from evaluator.networks.forward_record import ForwardRecord
     from evaluator.networks.graph_cut import Split
-    from evaluator.networks.map_checks import Chooser
+    from evaluator.networks.maps import Chooser
+    from evaluator.networks.tracing import ForwardRecord
 
 
 class Built(NamedTuple):

@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from evaluator.errors import UsageError
 from evaluator.networks.agreement import same_answer
-from evaluator.networks.forward_record import RECORDED_IMAGES, ForwardRecord
-from evaluator.networks.map_checks import (
+from evaluator.networks.maps import (
     Chooser,
+    MapLayout,
     Place,
     Seen,
     accepted,
@@ -29,14 +29,17 @@ from evaluator.networks.map_checks import (
     first_map,
     followed,
     judge,
+    map_layout,
     maps_among,
     moving_views,
     no_default,
+    no_map,
     seen_at,
 )
-from evaluator.networks.map_layout import MapLayout, map_layout, no_map
 from evaluator.networks.tracing import (
+    RECORDED_IMAGES,
     CannotCut,
+    ForwardRecord,
     Traced,
     ancestors,
     descendants,

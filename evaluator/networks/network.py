@@ -14,9 +14,9 @@ from evaluator.errors import StateChanged, is_out_of_memory, loses_device
 from evaluator.methods.base import Attention
 from evaluator.networks.agreement import BFLOAT16, apart
 from evaluator.networks.backbone_loading import Backbone, TrunkOutput, state_changed
-from evaluator.networks.bfloat16_copy import bfloat16_copy
+from evaluator.networks.device import disable_tf32, make_deterministic
+from evaluator.networks.fast import bfloat16_copy
 from evaluator.networks.global_state import ForeignCode
-from evaluator.networks.numerics import disable_tf32, make_deterministic
 from evaluator.records import Precision
 
 DEFAULT_BATCH = {"cpu": 16, "cuda": 128}

@@ -10,7 +10,7 @@ from typing import Any
 
 from evaluator.crop import read_image
 from evaluator.errors import CamtuiError, ImageUnreadable
-from evaluator.store.lock import RunLock
+from evaluator.store.files import RunLock
 from evaluator.store.reader import RunReader
 from evaluator.store.readonly import DAMAGE
 from evaluator.store.sums import sums_of

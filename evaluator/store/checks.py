@@ -11,7 +11,7 @@ from typing import Any
 
 from evaluator.errors import StoreError
 from evaluator.plan import todays_names
-from evaluator.store import schema, sealing
+from evaluator.store import checksums, schema
 from evaluator.store.checksums import (
     WRONG_KIND,
     histograms_checksum,
@@ -19,8 +19,8 @@ from evaluator.store.checksums import (
     is_row_sound,
     sums_checksum,
 )
-from evaluator.store.columns import MEASUREMENT_COLUMNS, ROW_COLUMNS, ROW_WIDTH
 from evaluator.store.readonly import DAMAGE, ReadOnlyFile
+from evaluator.store.schema import MEASUREMENT_COLUMNS, ROW_COLUMNS, ROW_WIDTH
 from evaluator.store.sums import bins_by_metric, sums_by_key
 from evaluator.text import printable
 
@@ -255,8 +255,8 @@ class Checks:
         if self._file.version < 2:
             return
         missing = "" if self.born_sealed() else "checksum NOTNULL AND"
-        sealing.add_function(self._file.connection)
-        for table in sealing.sealed_tables(self._file.connection):
+        checksums.add_function(self._file.connection)
+        for table in checksums.sealed_tables(self._file.connection):
             keys = ", ".join(table.key)
             wrong = f"{missing} checksum IS NOT {table.expression()}"
             for key in self._file.stream(f"SELECT {keys} FROM {table.name} WHERE {wrong}"):

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from evaluator.catalog import ROW_METRICS, value_range
 from evaluator.errors import UsageError
 from evaluator.store import schema
-from evaluator.store.averages import Averages
 from evaluator.store.checks import Checks
+from evaluator.store.queries import Averages
 from evaluator.store.readonly import ReadOnlyFile
 from evaluator.text import printable
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from evaluator import catalog
 from evaluator.errors import StoreError, UsageError
-from evaluator.label_file import Listing
+from evaluator.labels import Listing
 from evaluator.plan import RunPlan, todays_names
 from evaluator.records import (
     NO_TRUTH,
@@ -28,13 +28,11 @@ from evaluator.records import (
     WorkerState,
 )
 from evaluator.store import schema
-from evaluator.store.averages import Averages, ConvergencePoint
 from evaluator.store.checks import Checks
-from evaluator.store.copying import copy_database
-from evaluator.store.images import Images
+from evaluator.store.files import copy_database
+from evaluator.store.queries import Averages, ConvergencePoint, Images, Rows
 from evaluator.store.ranking import RankedImage, Ranking
 from evaluator.store.readonly import CACHE_KIB, DAMAGE, ReadOnlyFile
-from evaluator.store.rows import Rows
 from evaluator.text import printable
 
 __all__ = ["LABELS", "ConvergencePoint", "RankedImage", "RunReader"]

@@ -16,8 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from evaluator.errors import NotFound, StoreError
-from evaluator.store.files import beside
-from evaluator.store.identity import refuse_foreign
+from evaluator.store.files import beside, refuse_foreign
 from evaluator.text import printable
 
 DAMAGE = (

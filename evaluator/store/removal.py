@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evaluator.errors import NotFound
-from evaluator.plan import RunPlan
-from evaluator.plan_changes import without
-from evaluator.store.lock import RunLock
+from evaluator.plan import RunPlan, without
+from evaluator.store.files import RunLock
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 from evaluator.text import did_you_mean, printable

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from math import inf, nextafter
+from typing import Any
+
+from evaluator.records import Row
 
 APPLICATION_ID = 0x43414D54
 """``CAMT``: what tells our files from any other SQLite database."""
@@ -163,7 +167,7 @@ CREATE TABLE sum_checksums (          -- over all sums, over all histograms of a
 """
 
 VERSION_4 = """
--- no table changes: methods get the names of today (evaluator.store.sealing.name_anew)
+-- no table changes: methods get the names of today (evaluator.store.checksums.name_anew)
 """
 
 MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
@@ -190,3 +194,21 @@ def least_of_bin(place: int, low: float = 0.0, high: float = 1.0) -> float:
             (below, middle) if histogram_bin(middle, low, high) >= place else (middle, above)
         )
     return above
+
+
+ROW_COLUMNS = (
+    "cell_id, image_id, target, predicted, y, o, average_drop, average_increase,"
+    " coherency, complexity, adcc, degenerate, map"
+)
+"""Of a ``Row``, in the table ``results``."""
+
+ROW_WIDTH = len(ROW_COLUMNS.split(","))
+
+MEASUREMENT_COLUMNS = "cell_id, image_id, metric, value, curve"
+"""Of a ``Measurement``, in the table ``measurements``."""
+
+
+def row_of(record: Sequence[Any]) -> Row:
+    """The row of a record of ``ROW_COLUMNS``."""
+    *values, degenerate, map_ = record
+    return Row(*[*values, bool(degenerate), map_])

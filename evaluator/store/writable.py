@@ -13,10 +13,9 @@ from typing import Any
 from sqlite_utils import Database
 
 from evaluator.errors import StoreError, UsageError
-from evaluator.store import schema, sealing
+from evaluator.store import checksums, schema
 from evaluator.store.disk_space import is_full
-from evaluator.store.files import beside, open_own, real
-from evaluator.store.identity import refuse_foreign
+from evaluator.store.files import beside, open_own, real, refuse_foreign
 from evaluator.text import printable
 
 
@@ -71,10 +70,10 @@ class WritableFile:
                     for statement in script.split(";\n"):
                         execute(statement)
                 if 0 < version < schema.NAMED_ANEW_SINCE:
-                    sealing.name_anew(self.connection)
+                    checksums.name_anew(self.connection)
                 execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
                 execute(f"PRAGMA user_version={schema.SCHEMA_VERSION}")
-        sealing.keep_sealed(self.connection)
+        checksums.keep_sealed(self.connection)
 
     def execute(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement."""

@@ -13,18 +13,309 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from evaluator.errors import Mismatch
+from evaluator.errors import Mismatch, UsageError
 from evaluator.images import Manifest
 from evaluator.plan import RunPlan
-from evaluator.records import Look, RunState, Stage, WorkerState
-from evaluator.store import schema, withdrawal
-from evaluator.store.cell_writer import CellWriter
-from evaluator.store.copying import copy_database
-from evaluator.store.repairs import Repairs
+from evaluator.records import LoadedBackbone, Look, Measurement, Row, RunState, Stage, WorkerState
+from evaluator.store import checksums, schema
+from evaluator.store.checksums import measurement_checksum, row_checksum
+from evaluator.store.disk_space import full_words, is_full, sqlite_temporary_folder
+from evaluator.store.files import copy_database
 from evaluator.store.row_writer import RowWriter
+from evaluator.store.schema import MEASUREMENT_COLUMNS, ROW_COLUMNS
 from evaluator.store.writable import WritableFile
 from evaluator.text import counted, printable
+
+_UNCHANGED = (
+    "source", "sha256", "layer", "channels", "height", "width", "preprocessing", "score", "tokens",
+)  # fmt: skip
+"""Of a ``LoadedBackbone``: what every later load must bring again."""
+
+_OF_A_CELL = ("results", "measurements", "failures", "sums", "histograms", "sum_checksums")
+"""Tables of what was computed for a cell."""
+
+_ASKED_ANEW = "a part was removed: the rule that had ended the run is asked anew when it goes on"
+"""Message of a run that was complete by its rule before a part of it was removed."""
+
+
+class CellWriter:
+    """Writes what is known of backbones and cells, rows aside."""
+
+    def __init__(self, file: WritableFile) -> None:
+        self._file = file
+
+    def set_backbone(self, position: int, loaded: LoadedBackbone) -> None:
+        """Record a backbone at its first load; later loads must bring the same weights and layer.
+
+        Raises:
+            Mismatch: they do not.
+        """
+        (text,) = self._file.execute(
+            "SELECT loaded FROM backbones WHERE id = ?", (position,)
+        ).fetchone()
+        if text is None:
+            self._file.execute(
+                "UPDATE backbones SET loaded = ? WHERE id = ?",
+                (json.dumps(asdict(loaded)), position),
+            )
+            return
+        stored, now = json.loads(text), json.loads(json.dumps(asdict(loaded)))
+        for name in _UNCHANGED:
+            if name in stored and stored[name] != now[name]:
+                raise Mismatch(
+                    f"{loaded.key}: {name} is {now[name]}, the run was made with {stored[name]}",
+                    "put the former network back, or choose another --name",
+                )
+        self.remark(position, loaded.remarks)
+
+    def remark(self, position: int, remarks: Sequence[str]) -> None:
+        """Add to what is said of a backbone that has been loaded; nothing is said twice."""
+        (text,) = self._file.execute(
+            "SELECT loaded FROM backbones WHERE id = ?", (position,)
+        ).fetchone()
+        stored = json.loads(text)
+        said = list(dict.fromkeys([*stored.get("remarks", ()), *remarks]))
+        if said != list(stored.get("remarks", ())):
+            self._file.execute(
+                "UPDATE backbones SET loaded = ? WHERE id = ?",
+                (json.dumps({**stored, "remarks": said}), position),
+            )
+
+    def describe(self, cell: int, *, identity: str, applicable: bool, note: str) -> None:
+        """Record what loading the backbone told about a cell.
+
+        Raises:
+            Mismatch: the cell has rows or optional metrics, and they were computed by another
+                cell: other weights, method or protocol.
+        """
+        method, stored = self._file.execute(
+            "SELECT method, identity FROM cells WHERE id = ?", (cell,)
+        ).fetchone()
+        if stored not in (None, identity) and self._has_checked_values(cell):
+            raise Mismatch(
+                f"{printable(method)} is not what the run's rows were computed with",
+                "choose another --name for what it is now",
+            )
+        self._file.execute(
+            "UPDATE cells SET identity = ?, applicable = ?, note = ? WHERE id = ?",
+            (identity, applicable, note, cell),
+        )
+
+    def _has_checked_values(self, cell: int) -> bool:
+        """Whether anything in a cell has a checksum, which names the cell."""
+        return any(
+            self._file.execute(
+                f"SELECT 1 FROM {table} WHERE cell_id = ? AND checksum NOT NULL LIMIT 1", (cell,)
+            ).fetchone()
+            for table in ("results", "measurements")
+        )
+
+    def note(self, backbone: str, note: str) -> None:
+        """Say of every cell of a backbone that has never been loaded why it has no rows."""
+        self._file.execute(
+            "UPDATE cells SET note = ? WHERE identity IS NULL AND backbone_id = (SELECT id "
+            "FROM backbones WHERE name = ?)",
+            (printable(note, 300), backbone),
+        )
+
+    def remove(self, plan: RunPlan, cells: Sequence[int], positions: Sequence[int]) -> None:
+        """Take cells out of the run, with everything that was computed for them.
+
+        A run that its rule has ended is no longer complete: the rule is asked anew.
+
+        Args:
+            plan: what is left of the run's plan.
+            positions: backbones that go as a whole; those behind them move up.
+        """
+        execute = self._file.execute
+        with self._file.transaction():
+            execute("PRAGMA defer_foreign_keys=ON")
+            for cell in cells:
+                for table in _OF_A_CELL:
+                    execute(f"DELETE FROM {table} WHERE cell_id = ?", (cell,))
+                execute("DELETE FROM cells WHERE id = ?", (cell,))
+            execute("DELETE FROM stages")  # the next session plans them anew
+            for position in sorted(positions, reverse=True):
+                execute("DELETE FROM backbones WHERE id = ?", (position,))
+                behind = execute(
+                    "SELECT id FROM backbones WHERE id > ? ORDER BY id", (position,)
+                ).fetchall()
+                for (place,) in behind:
+                    execute("UPDATE backbones SET id = ? WHERE id = ?", (place - 1, place))
+                    execute(
+                        "UPDATE cells SET backbone_id = ? WHERE backbone_id = ?", (place - 1, place)
+                    )
+            if execute("DELETE FROM looks").rowcount:
+                execute(
+                    "UPDATE run SET state = 'stopped', message = ? WHERE state = 'complete'",
+                    (_ASKED_ANEW,),
+                )
+            execute("UPDATE run SET plan = ?", (plan.to_json(),))
+
+
+class Repairs:
+    """Changes to records that are there already."""
+
+    def __init__(self, file: WritableFile) -> None:
+        self._file = file
+
+    def drop_damaged(
+        self,
+        measured: Sequence[tuple[int, int, str]],
+        records: Sequence[tuple[str, tuple[Any, ...]]],
+    ) -> int:
+        """Delete damaged records, as far as they can be made again, in the caller's transaction.
+
+        Args:
+            measured: (cell, image, metric) of rows, metric ``''``, and measurements; a row takes
+                its measurements along.
+            records: table and key of others.
+
+        Returns:
+            How many rows and measurements are gone.
+        """
+        execute = self._file.execute
+        dropped = 0
+        for cell, image, metric in measured:
+            if not metric:
+                dropped += execute(
+                    "DELETE FROM results WHERE cell_id = ? AND image_id = ?", (cell, image)
+                ).rowcount
+            dropped += execute(
+                "DELETE FROM measurements"
+                " WHERE cell_id = ?1 AND image_id = ?2 AND ?3 IN (metric, '')",
+                (cell, image, metric),
+            ).rowcount
+        for table, key in records:
+            if table in _MADE_AGAIN:
+                places = " AND ".join(f"{column} = ?" for column in _MADE_AGAIN[table])
+                execute(f"DELETE FROM {table} WHERE {places}", key)
+        execute("DELETE FROM failures WHERE reason = 'damaged-row'")
+        return dropped
+
+    def seal_all(self) -> int:
+        """Give a checksum to every record without one; return how many rows and measurements."""
+        execute = self._file.execute
+        path = "(SELECT path FROM images WHERE id = image_id)"
+        with self._file.transaction():
+            sealed = 0
+            for table, columns, function in (
+                ("results", ROW_COLUMNS, _late_row_checksum),
+                ("measurements", MEASUREMENT_COLUMNS, _late_checksum),
+            ):
+                self._file.connection.create_function(function.__name__, -1, function)
+                checksum = f"{function.__name__}({path}, {columns})"
+                update = f"UPDATE {table} SET checksum = {checksum} WHERE checksum IS NULL"
+                sealed += execute(update).rowcount
+            for other in checksums.sealed_tables(self._file.connection):
+                column = other.columns[-1]
+                execute(f"UPDATE {other.name} SET {column} = {column} WHERE checksum IS NULL")
+            execute("UPDATE run SET born = max(born, ?)", (schema.SUMS_SEALED_SINCE,))
+        return sealed
+
+
+_MADE_AGAIN = {
+    "failures": ("cell_id", "image_id", "metric"),
+    "events": ("id",),
+    "stages": ("id",),
+    "workers": ("id",),
+}
+"""Tables whose damaged records may go, with their keys: a session writes them anew, or tries their
+failures again.
+"""
+
+
+def _late_row_checksum(path: bytes, *values: Any) -> bytes:
+    """The checksum of a row written without one: its cell and file are not known."""
+    return row_checksum(Row(*values), "", path, None)
+
+
+def _late_checksum(path: bytes, *values: Any) -> bytes:
+    return measurement_checksum(Measurement(*values), "", path, None)
+
+
+_TABLES = ("run", "backbones", "cells", "stages", "looks", "workers")
+"""Small tables with an ``id``, of which every column is remembered."""
+
+
+def remember(file: WritableFile, *, failures: bool) -> None:
+    """Copy what a request may change; within the transaction that makes the first change.
+
+    Args:
+        failures: whether the request forgets the failures.
+
+    Raises:
+        UsageError: the folder of temporary files is full.
+    """
+    try:
+        _copy(file, failures=failures)
+    except sqlite3.OperationalError as error:
+        if not is_full(error):
+            raise
+        raise UsageError(
+            f"no room for temporary files in {printable(sqlite_temporary_folder())}: "
+            f"{full_words()}",
+            "make room there, or name another folder: SQLITE_TMPDIR=FOLDER",
+        ) from error
+
+
+def _copy(file: WritableFile, *, failures: bool) -> None:
+    forget(file)
+    for table in _TABLES:
+        file.execute(f"CREATE TEMP TABLE before_{table} AS SELECT * FROM main.{table}")
+    file.execute(
+        "CREATE TEMP TABLE before_images (id INTEGER PRIMARY KEY, label INTEGER, checksum BLOB)"
+    )
+    file.execute("INSERT INTO temp.before_images SELECT id, label, checksum FROM main.images")
+    if failures:
+        file.execute("CREATE TEMP TABLE before_failures AS SELECT * FROM main.failures")
+
+
+def forget(file: WritableFile) -> None:
+    """Drop the copies."""
+    for table in (*_TABLES, "images", "failures"):
+        file.execute(f"DROP TABLE IF EXISTS temp.before_{table}")
+
+
+def restore(file: WritableFile) -> None:
+    """Bring everything back that was remembered; nothing where nothing was."""
+    remembered = {name for (name,) in file.execute("SELECT name FROM temp.sqlite_schema")}
+    if "before_run" not in remembered:
+        return
+    with file.transaction():
+        file.execute("PRAGMA defer_foreign_keys=ON")
+        file.execute("DELETE FROM images WHERE id NOT IN (SELECT id FROM temp.before_images)")
+        _restore_columns(file, "images", ["label"])
+        for table in _TABLES:
+            _restore_table(file, table)
+        if "before_failures" in remembered:
+            file.execute("INSERT OR IGNORE INTO failures SELECT * FROM temp.before_failures")
+            file.execute(
+                "UPDATE failures AS now SET checksum = was.checksum FROM temp.before_failures AS "
+                "was WHERE (now.cell_id, now.image_id, now.metric) = (was.cell_id, was.image_id, "
+                "was.metric) AND now.checksum IS NOT was.checksum"
+            )
+        forget(file)
+
+
+def _restore_table(file: WritableFile, table: str) -> None:
+    columns = [name for (name,) in file.execute("SELECT name FROM pragma_table_info(?)", (table,))]
+    file.execute(f"DELETE FROM {table} WHERE id NOT IN (SELECT id FROM temp.before_{table})")
+    file.execute(f"INSERT OR IGNORE INTO {table} SELECT * FROM temp.before_{table}")
+    _restore_columns(file, table, [name for name in columns if name not in ("id", "checksum")])
+
+
+def _restore_columns(file: WritableFile, table: str, columns: list[str]) -> None:
+    """Restore columns where they differ, then the checksums, which a change has made anew."""
+    for names in (columns, ["checksum"]):
+        now, was = (", ".join(f"{side}.{name}" for name in names) for side in ("now", "was"))
+        values = ", ".join(f"{name} = was.{name}" for name in names)
+        file.execute(
+            f"UPDATE {table} AS now SET {values} FROM temp.before_{table} AS was "
+            f"WHERE now.id = was.id AND ({now}) IS NOT ({was})"
+        )
 
 
 class RunWriter:
@@ -84,7 +375,7 @@ class RunWriter:
         """
         with self.file.transaction():
             stored = self.file.execute("SELECT manifest_sha256 FROM run").fetchone()
-            withdrawal.remember(self.file, failures=retry_failed)
+            remember(self.file, failures=retry_failed)
             if stored is None:
                 self._insert_run(name, plan, manifest)
             else:
@@ -112,11 +403,11 @@ class RunWriter:
 
         Where there was no run, there is none again. Events stay: they tell what was tried.
         """
-        withdrawal.restore(self.file)
+        restore(self.file)
 
     def confirm(self) -> None:
         """Make what ``begin`` stored final, and free the room that ``withdraw`` would need."""
-        withdrawal.forget(self.file)
+        forget(self.file)
 
     def _check_images(self, sha256: str, plan: RunPlan, manifest: Manifest) -> None:
         if sha256 != manifest.sha256:

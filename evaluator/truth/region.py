@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from evaluator.classes import classes_called, imagenet_wnids
 from evaluator.crop import crop_mask
 from evaluator.errors import TruthUnusable
+from evaluator.labels import classes_called, imagenet_wnids
 from evaluator.records import Preprocessing
 
 if TYPE_CHECKING:

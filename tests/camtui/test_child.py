@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.child import ChildEnded, ask, ask_once
+from camtui.launch import ChildEnded, ask, ask_once
 from evaluator.errors import (
     CamtuiError,
     CodeNotAllowed,

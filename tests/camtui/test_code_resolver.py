@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from camtui.code_resolver import Resolver
+from camtui.code_resolver import Resolver, remember
 from camtui.planning import PlanOptions, resolve_plan
-from camtui.trust import remember
 from evaluator import catalog
 from evaluator.errors import CodeNotAllowed, Mismatch, UsageError
-from evaluator.plan import RunPlan, cell_identity
-from evaluator.plan_changes import extended
+from evaluator.plan import RunPlan, cell_identity, extended
 from evaluator.records import LoadedBackbone
 from tests.evaluator.test_user_code_checks import METHOD
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.convergence import convergence
+from camtui.status import convergence
 from evaluator.store.reader import ConvergencePoint, RunReader
 from tests.synthetic import make_run
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from camtui import data_folders
+from camtui import runs
 from camtui.cli.app import app
-from camtui.tui.image_record import open_input
+from camtui.tui.image_data import open_input
 from evaluator.errors import NotFound
 from evaluator.records import ImageRef, Preprocessing
 from tests.evaluator.store.runs import raw
@@ -40,7 +40,7 @@ def test_a_received_run_shows_nothing_until_its_folder_is_named(tmp_path: Path) 
 
 
 def test_a_plan_that_says_root_reaches_nothing(tmp_path: Path) -> None:
-    data_folders.remember(tmp_path)
+    runs.remember(tmp_path)
     run = make_run(
         tmp_path / "run.db", images=4, backbones=["resnet18"], methods=["gradcam"], pictures=True
     )
@@ -57,12 +57,12 @@ def test_a_folder_in_a_named_one_is_named_and_links_are_resolved(
 ) -> None:
     (tmp_path / "data" / "val").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "data")
-    data_folders.remember(tmp_path / "link")
-    data_folders.refuse_unnamed(str(tmp_path / "data" / "val"))
+    runs.remember(tmp_path / "link")
+    runs.refuse_unnamed(str(tmp_path / "data" / "val"))
     for other in (tmp_path, tmp_path / "data2", Path("/")):
         with pytest.raises(NotFound, match="have not named"):
-            data_folders.refuse_unnamed(str(other))
+            runs.refuse_unnamed(str(other))
     monkeypatch.setenv("CAMTUI_DATA", f"/nowhere:{tmp_path}")
-    data_folders.refuse_unnamed(str(tmp_path))
+    runs.refuse_unnamed(str(tmp_path))
     (tmp_path / "home" / "data-folders.json").write_text("{broken")
-    assert data_folders.known() == ["/nowhere", str(tmp_path)]
+    assert runs.known() == ["/nowhere", str(tmp_path)]

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from camtui.eta import images_per_second, seconds_left, share_done, under_way
+from camtui.status import images_per_second, seconds_left, share_done, under_way
 from evaluator.records import Stage
 
 DONE = Stage(1, "cheap", "any", (1,), (), 10, 10, 2.0, 10, 5.0)

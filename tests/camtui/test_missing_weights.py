@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from camtui.missing_weights import fetch_weights, missing_weights
-from evaluator.backbone_spec import BackboneSpec
+from camtui.cli.run_start import fetch_weights, missing_weights
+from evaluator.backbones import BackboneSpec
 from evaluator.errors import BackboneUnavailable
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.support import camtui

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.cli.comparison_tables import paper_table
+from camtui.cli.commands.compare import paper_table
 from camtui.paper import AgainstPaper, compare_with_paper, table1, table2
 from evaluator.errors import NotFound
 from evaluator.metrics import all_metrics

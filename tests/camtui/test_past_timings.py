@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from camtui.past_timings import StageTiming, expected_seconds, timings
+from camtui.cli.dry_run import StageTiming, expected_seconds, timings
+from evaluator.execution.schedule import Remaining
 from evaluator.execution.stages import StagePlan
-from evaluator.execution.work_left import Remaining
 from evaluator.store.reader import RunReader
 from tests.synthetic import make_run
 
@@ -61,7 +61,7 @@ def test_only_runs_like_this_one_count(tmp_path: Path, monkeypatch: pytest.Monke
         connection.commit()
     with RunReader(path) as reader:
         plan, host = reader.plan(), reader.info().host
-    monkeypatch.setattr("camtui.past_timings.gethostname", lambda: host)
+    monkeypatch.setattr("camtui.cli.dry_run.gethostname", lambda: host)
     found = timings(plan, path, cuda=False)
     assert found
     assert {(timed.seconds, timed.images) for timed in found} == {(3.0, 6)}
@@ -70,5 +70,5 @@ def test_only_runs_like_this_one_count(tmp_path: Path, monkeypatch: pytest.Monke
     )
     assert timings(plan, path, cuda=True) == []
     assert timings(replace(plan, precision="bf16"), path, cuda=False) == []
-    monkeypatch.setattr("camtui.past_timings.gethostname", lambda: "another")
+    monkeypatch.setattr("camtui.cli.dry_run.gethostname", lambda: "another")
     assert timings(plan, path, cuda=False) == []

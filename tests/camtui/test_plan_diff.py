@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from camtui.plan_diff import plan_diff
+from camtui.planning import plan_diff
 from evaluator.errors import Mismatch
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import validated_plan
+from evaluator.plan import RunPlan, validated_plan
 
 
 def plan(**changes: Any) -> RunPlan:

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from camtui.devices import choose_devices, count_gpus
+from camtui.compute import choose_devices, count_gpus
 from camtui.planning import PlanOptions, default_name, make_plan, resolve_plan
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.catalog import TABLE2_METHODS
 from evaluator.errors import Mismatch, UsageError
-from evaluator.plan import RunPlan
-from evaluator.plan_changes import extended
+from evaluator.plan import RunPlan, extended
 
 
 def test_the_demo_needs_nothing_else() -> None:

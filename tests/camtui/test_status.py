@@ -12,7 +12,7 @@ import pytest
 from camtui.status import read_status
 from evaluator.images import find_images
 from evaluator.records import RunState, Stage, UnitResult, WorkerState
-from evaluator.store.lock import RunLock
+from evaluator.store.files import RunLock
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 from tests.evaluator.execution.support import Run, camtui, make_data, make_plan

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from camtui.trust import allowed_before, allowed_of, remember, trust_file
-from evaluator.code_sources import sources_of
+from camtui.code_resolver import allowed_before, allowed_of, remember, trust_file
 from evaluator.errors import CodeNotAllowed, Mismatch, NotFound
 from evaluator.references import as_reference
+from evaluator.user_code import sources_of
 from evaluator.user_code_facts import Code
 
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camtui.truth_object import NO_OBJECT, object_in
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import validated_plan
+from camtui.pictures import NO_OBJECT, object_in
+from evaluator.plan import RunPlan, validated_plan
 from evaluator.records import ImageRef
 
 

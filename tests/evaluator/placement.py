@@ -24,7 +24,7 @@ from evaluator.interfaces import SessionSettings
 from evaluator.measuring import session as session_module
 from evaluator.measuring.session import EvaluationSession
 from evaluator.networks.backbone_loading import Backbone
-from evaluator.plan_validation import applicable, validated_plan
+from evaluator.plan import applicable, validated_plan
 from evaluator.records import Measurement, Precision, Row, StoredMap, Unit, UnitResult
 from tests.attention import TRANSFORMERS
 from tests.evaluator.pretend_gpu import PretendGpu, pretend_gpu

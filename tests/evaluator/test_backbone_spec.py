@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evaluator.backbone_spec import BackboneSpec, parse_backbone
+from evaluator.backbones import BackboneSpec, parse_backbone
 from evaluator.errors import UsageError
 from evaluator.records import Preprocessing
 

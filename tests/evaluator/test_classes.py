@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evaluator.classes import classes_called, classes_of_folders, imagenet_wnids
+from evaluator.labels import classes_called, classes_of_folders, imagenet_wnids
 from tests.shared import SHARED
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.code_sources import Sources, sources_of
 from evaluator.errors import NotFound
 from evaluator.references import Reference
+from evaluator.user_code import Sources, sources_of
 
 BOOM = "raise SystemExit('imported')\n"
 

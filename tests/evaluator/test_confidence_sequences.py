@@ -9,7 +9,7 @@ from math import exp, inf, log, sqrt
 import numpy as np
 import pytest
 
-from evaluator.confidence_sequences import (
+from evaluator.sequential import (
     expected_images,
     half_width,
     holm,

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from evaluator.backbone_spec import parse_backbone
+from evaluator.backbones import parse_backbone
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession, open_session
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import validated
+from evaluator.plan import RunPlan, validated
 from evaluator.records import ImageRef, StoredMap, Unit, UnitResult
 from tests.shared import REFERENCE, SAMPLE, needs_sample
 

@@ -16,8 +16,8 @@ from evaluator.images import (
     folder_of,
     planned_images,
 )
-from evaluator.label_file import Listing
-from evaluator.plan_validation import validated_plan
+from evaluator.labels import Listing
+from evaluator.plan import validated_plan
 
 
 def write(root: Path, *names: str | bytes) -> Path:

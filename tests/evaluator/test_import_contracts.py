@@ -28,7 +28,7 @@ LIGHT = (
     "evaluator.statistics",
     "evaluator.store.reader",
     "evaluator.execution.request",
-    "evaluator.store.lock",
+    "evaluator.store.files",
     "evaluator.interfaces",
     "camtui.runs",
     "camtui.status",
@@ -62,7 +62,7 @@ def test_a_light_module_imports_nothing_heavy(module: str) -> None:
         "evaluator.execution.driver",
         "evaluator.execution.worker",
         "evaluator.store.writer",
-        "evaluator.synthetic.dataset",
+        "evaluator.synthetic.scene",
     ],
 )
 def test_who_directs_the_work_does_not_hold_torch(module: str) -> None:

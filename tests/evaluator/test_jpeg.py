@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from PIL import Image
 
-from evaluator import jpeg
+from evaluator import crop
 from evaluator.crop import open_hashed
 from evaluator.errors import ImageUnreadable
 from evaluator.records import Preprocessing
@@ -45,47 +45,47 @@ def decodes(data: bytes) -> bool:
     [{}, {"progressive": True}, {"quality": 95, "subsampling": 0}, {"restart_marker_rows": 1}],
 )
 def test_a_whole_file_has_no_warnings(options: dict[str, object]) -> None:
-    assert jpeg.warning_of(picture("JPEG", **options)) == ""
+    assert crop.warning_of(picture("JPEG", **options)) == ""
 
 
 def test_most_damaged_files_that_pillow_decodes_are_noticed() -> None:
     damaged = [
         data for data in (flipped(picture("JPEG"), seed) for seed in range(60)) if decodes(data)
     ]
-    noticed = sum(bool(jpeg.warning_of(data)) for data in damaged)
+    noticed = sum(bool(crop.warning_of(data)) for data in damaged)
     assert len(damaged) > 30
     assert noticed > len(damaged) / 3
 
 
 @pytest.mark.parametrize("data", [b"", b"garbage", picture("JPEG")[:300], b"\xff\xd8\xff\xd9"])
 def test_what_is_no_jpeg_is_left_to_pillow(data: bytes) -> None:
-    assert jpeg.warning_of(data) == ""
+    assert crop.warning_of(data) == ""
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_other_colours_are_read_too(mode: str) -> None:
     stream = io.BytesIO()
     Image.new(mode, (65, 63)).save(stream, "JPEG")
-    assert jpeg.warning_of(stream.getvalue()) == ""
+    assert crop.warning_of(stream.getvalue()) == ""
 
 
 def test_several_threads_ask_at_once() -> None:
     data = [picture("JPEG"), *(flipped(picture("JPEG"), seed) for seed in range(20))] * 4
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(jpeg.warning_of, data)) == [jpeg.warning_of(one) for one in data]
+        assert list(pool.map(crop.warning_of, data)) == [crop.warning_of(one) for one in data]
 
 
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason="the shared images are not here")
 def test_no_real_photograph_is_refused() -> None:
     files = sorted(SAMPLE.rglob("*.JPEG"))[:40]
-    assert [file.name for file in files if jpeg.warning_of(file.read_bytes())] == []
+    assert [file.name for file in files if crop.warning_of(file.read_bytes())] == []
 
 
 def test_a_damaged_file_is_a_failure_and_never_a_picture(tmp_path: Path) -> None:
     damaged = next(
         data
         for data in (flipped(picture("JPEG"), seed) for seed in range(60))
-        if jpeg.warning_of(data) and decodes(data)
+        if crop.warning_of(data) and decodes(data)
     )
     (tmp_path / "a.jpg").write_bytes(damaged)
     with pytest.raises(ImageUnreadable, match="libjpeg warns: Corrupt JPEG data") as caught:

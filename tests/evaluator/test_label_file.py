@@ -8,7 +8,7 @@ import pytest
 
 from evaluator.errors import Mismatch, UsageError
 from evaluator.images import find_images
-from evaluator.label_file import Listing
+from evaluator.labels import Listing
 from tests.evaluator.test_images import write
 
 

@@ -138,7 +138,7 @@ MUTANTS = [
     Mutant("measuring.curve_tracing:CurveTracer._inner", ", device=images.device", ""),
     Mutant("measuring.curve_tracing:CurveTracer.__init__", ", device=network.device", ""),
     Mutant(
-        "measuring.metric_values:_column",
+        "measuring.optional_metrics:_column",
         "to_device(torch.tensor(values, dtype=torch.float64), network.device)",
         "torch.tensor(values, dtype=torch.float64)",
     ),
@@ -153,7 +153,7 @@ MUTANTS = [
         "constant = spread < 1e-12 + 0 * spread.sum().item()",
     ),
     Mutant(
-        "measuring.maps:low_map",
+        "measuring.saliency:low_map",
         "combination.relu()",
         "combination.relu().cpu().to(combination.device)",
     ),
@@ -163,12 +163,12 @@ MUTANTS = [
         "logits.cpu().double().to(logits.device)",
     ),
     Mutant(
-        "measuring.stored_maps:saliency_of",
+        "measuring.saliency:saliency_of",
         "to_device(low, network.device)",
         "low.to(network.device)",
     ),
     Mutant(
-        "measuring.image_loading:Normaliser.__call__",
+        "measuring.inputs:Normaliser.__call__",
         "to_device(pixels, self._device)",
         "pixels.to(self._device)",
     ),

@@ -13,8 +13,15 @@ import pytest
 from evaluator.backbones import known_backbone
 from evaluator.catalog import ROW_METRICS
 from evaluator.errors import UsageError
-from evaluator.plan import RunPlan, as_loaded, cell_identity, todays_names
-from evaluator.plan_validation import parse_metrics, validated, validated_plan
+from evaluator.plan import (
+    RunPlan,
+    as_loaded,
+    cell_identity,
+    parse_metrics,
+    todays_names,
+    validated,
+    validated_plan,
+)
 from evaluator.records import LoadedBackbone, Preprocessing
 
 SMALL: dict[str, Any] = {"data": "/data", "backbones": ["resnet18"], "methods": ["gradcam"]}

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from evaluator.errors import Mismatch
-from evaluator.plan import RunPlan
-from evaluator.plan_changes import as_begun, earlier_choices, extended
-from evaluator.plan_validation import validated_plan
+from evaluator.plan import RunPlan, as_begun, earlier_choices, extended, validated_plan
 
 SMALL: dict[str, Any] = {"data": "/data", "backbones": ["resnet18"], "methods": ["gradcam"]}
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.catalog import ROW_METRICS
 from evaluator.errors import NotApplicable, UsageError
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import parse_metrics, validated_plan
+from evaluator.plan import RunPlan, parse_metrics, validated_plan
 
 SMALL: dict[str, Any] = {"data": "/data", "backbones": ["resnet18"], "methods": ["gradcam"]}
 

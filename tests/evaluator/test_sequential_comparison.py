@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evaluator.confidence_sequences import half_width
-from evaluator.sequential_comparison import Race, rule_rho
+from evaluator.sequential import Race, half_width, rule_rho
 from evaluator.statistics import ADCC, COMPONENTS, UNIT, Sum, paired_difference, quantise
 from evaluator.stopping_rule import ALPHA, BURN_IN, Rule
 

@@ -10,7 +10,7 @@ import pytest
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import open_session
-from evaluator.plan_validation import validated_plan
+from evaluator.plan import validated_plan
 from evaluator.records import Row, Unit
 from evaluator.statistics import ADCC, UNIT, Sum, harmonic_adcc
 from evaluator.store.sums import sums_of

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evaluator.confidence_sequences import p_value
-from evaluator.sequential_comparison import Race, rule_rho
+from evaluator.sequential import Race, p_value, rule_rho
 from evaluator.stopping_rule import ALPHA, BURN_IN, rule_of
 
 ROOT = Path(__file__).parents[2]

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from evaluator import user_code
-from evaluator.code_sources import Sources, sources_of
 from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, UsageError
 from evaluator.references import Reference
-from evaluator.user_code import allow, load
+from evaluator.user_code import Sources, allow, load, sources_of
 
 
 @pytest.fixture(autouse=True)

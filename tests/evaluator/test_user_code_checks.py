@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from camtui.code_resolver import describe
-from evaluator.code_sources import sources_of
 from evaluator.errors import CamtuiError, UsageError
 from evaluator.references import as_reference
+from evaluator.user_code import sources_of
 from evaluator.user_code_facts import Code
 
 METHOD = '''"""A method."""

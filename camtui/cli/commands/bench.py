@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from camtui import completion
-from camtui.child import ChildEnded, ask
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
-from camtui.devices import choose_devices, on_cuda, usual_precision
+from camtui.compute import choose_devices, on_cuda, usual_precision
 from camtui.format.numbers import duration
+from camtui.launch import ChildEnded, ask
 from camtui.paper import table2
 from evaluator import catalog
 from evaluator.backbones import known_backbone
@@ -90,9 +90,9 @@ def bench(
 
 def _measured(names: list[str], device: str, precision: str) -> Iterator[dict[str, Any]]:
     """Yield figures as they come, from a process of its own: this one never holds torch."""
-    request = {"backbones": names, "device": device, "precision": precision}
+    request = {"asked": "throughput", "backbones": names, "device": device, "precision": precision}
     try:
-        yield from ask("evaluator.measuring.throughput", request)
+        yield from ask("evaluator.measuring.machine", request)
     except ChildEnded as end:
         raise RunFailed(f"the measurement ended with {end.said}", "camtui doctor") from end
 

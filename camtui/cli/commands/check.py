@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from camtui import completion
-from camtui.child import ChildEnded, ask
 from camtui.cli.command import Command, command_app, run_command
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
-from camtui.trust import remember
+from camtui.code_resolver import remember
+from camtui.launch import ChildEnded, ask
 from evaluator import catalog
-from evaluator.code_sources import sources_of
 from evaluator.errors import RunFailed
 from evaluator.references import as_spec, installed
 from evaluator.text import counted, printable
+from evaluator.user_code import sources_of
 
 if TYPE_CHECKING:
     from camtui.payloads import CheckPayload, RulePayload

@@ -9,8 +9,14 @@ import typer
 
 from camtui.cli.command import Command, command_app, grouped
 from camtui.cli.console import print_message
-from camtui.cli.options import ForceOption, RunArgument, TableSelection
-from camtui.cli.tables import export_request, progress_of, to_stdout
+from camtui.cli.options import (
+    ForceOption,
+    RunArgument,
+    TableSelection,
+    export_request,
+    progress_of,
+    to_stdout,
+)
 from camtui.runs import LAST, open_run
 from evaluator.errors import UsageError
 from evaluator.text import printable

@@ -10,15 +10,14 @@ import typer
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_message
 from camtui.cli.options import ForceOption, NamedDataOption, RunArgument
-from camtui.data_folders import name_folder
-from camtui.runs import open_run
+from camtui.runs import name_folder, open_run
 from evaluator.errors import NotFound, UsageError
 from evaluator.text import did_you_mean, printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from camtui.figures.panels import PictureKind
+    from camtui.figures.sheet import PictureKind
     from camtui.pictures import ColourMap
     from evaluator.records import Cell
     from evaluator.store.reader import RunReader
@@ -83,8 +82,7 @@ def image(
 
         sheet = figure_2(reader, _cells_of(reader, cell), refs, views[0], scale, alpha, truth=truth)
     else:
-        from camtui.figures.panels import open_panels
-        from camtui.figures.sheet import cell_sheet
+        from camtui.figures.sheet import cell_sheet, open_panels
         from camtui.format.select import find_cell
 
         if len(refs) != 1:
@@ -114,7 +112,7 @@ def _cells_of(reader: RunReader, text: str) -> list[Cell]:
 
 
 def _views(text: str) -> list[PictureKind]:
-    from camtui.figures.panels import PICTURE_KINDS
+    from camtui.figures.sheet import PICTURE_KINDS
 
     found = [view for view in PICTURE_KINDS if text in (view, "all")]
     if not found:

@@ -16,8 +16,7 @@ from camtui.launch import last_lines
 from camtui.runs import LAST, find_run
 from evaluator.errors import UsageError
 from evaluator.records import Event
-from evaluator.store.files import known_log, open_to_read
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import known_log, lock_holder, open_to_read
 from evaluator.text import did_you_mean, printable
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ import typer
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_message
 from camtui.cli.options import ForceOption, NamedDataOption, RunArgument
-from camtui.data_folders import name_folder
-from camtui.runs import open_run
+from camtui.runs import name_folder, open_run
 from evaluator.text import printable
 
 app = command_app()
@@ -42,7 +41,7 @@ def report(
     Example: camtui report val -o val.html
     """
     from camtui.export.output import as_text, check_free, destination
-    from camtui.export.plan_toml import plan_toml
+    from camtui.export.records import plan_toml
     from camtui.figures.report import ReportOptions, write_report
 
     name_folder(data)

@@ -13,7 +13,7 @@ from camtui.cli.options import (
     RunArgument,
 )
 from camtui.cli.run_start import driver_settings, start_run, stored_request
-from camtui.executors import ComputeOptions, compute_settings
+from camtui.compute import ComputeOptions, compute_settings
 from camtui.runs import LAST, find_run
 
 app = command_app()

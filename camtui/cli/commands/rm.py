@@ -14,8 +14,7 @@ from camtui.cli.console import confirm, print_message
 from camtui.cli.options import RunArgument, YesOption
 from camtui.runs import find_run, reference, runs_home
 from evaluator.errors import CamtuiError, StoreError, TryAgain
-from evaluator.store.files import beside, is_run, known_log, log_path, real
-from evaluator.store.lock import RunLock
+from evaluator.store.files import RunLock, beside, is_run, known_log, log_path, real
 from evaluator.store.reader import RunReader
 from evaluator.text import counted, printable
 

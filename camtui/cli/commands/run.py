@@ -10,25 +10,22 @@ import typer
 
 from camtui.cli.command import Command, command_app, grouped
 from camtui.cli.console import print_message
-from camtui.cli.more_images import confirm_more_images
 from camtui.cli.options import AllowCodeOption, MaxFailuresOption, OnFinishOption, OutputOptions
-from camtui.cli.run_start import driver_settings, start_run
-from camtui.devices import on_cuda
-from camtui.executors import ComputeOptions, compute_settings
-from camtui.plan_diff import plan_diff
+from camtui.cli.run_start import confirm_more_images, driver_settings, start_run
+from camtui.code_resolver import allowed_of
+from camtui.compute import ComputeOptions, compute_settings, on_cuda
 from camtui.planning import (
     PlanOptions,
     begun_earlier,
     default_name,
+    plan_diff,
     resolve_plan,
     stored_plan,
 )
 from camtui.runs import reference, run_path
-from camtui.trust import allowed_of
 from evaluator.errors import UsageError
 from evaluator.execution.request import RunRequest
-from evaluator.plan import RunPlan
-from evaluator.plan_changes import earlier_choices, extended
+from evaluator.plan import RunPlan, earlier_choices, extended
 
 app = command_app()
 

@@ -12,7 +12,7 @@ from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import open_run
-from evaluator.plan_changes import earlier_choices
+from evaluator.plan import earlier_choices
 from evaluator.records import IMAGENET_MEAN, IMAGENET_STD
 from evaluator.text import printable
 
@@ -46,7 +46,7 @@ def show(
 
     reader = open_run(run)
     if config and not as_json:
-        from camtui.export.plan_toml import plan_toml
+        from camtui.export.records import plan_toml
 
         sys.stdout.write(plan_toml(reader))
         return
@@ -67,8 +67,7 @@ def show(
 
 def _about(reader: RunReader) -> Iterator[str]:
     from camtui.export.records import run_record
-    from camtui.format.notes import noise_text, run_title
-    from camtui.format.stopping_decision import look_text
+    from camtui.format.notes import look_text, noise_text, run_title
 
     run, plan = run_record(reader), reader.plan()
     yield run_title(reader)

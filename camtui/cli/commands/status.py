@@ -40,9 +40,9 @@ def status(
 
 
 def _status_lines(found: RunStatus) -> list[str]:
+    from camtui.format.notes import look_text
     from camtui.format.numbers import count, duration, rate
-    from camtui.format.progress import percent_done, time_left
-    from camtui.format.stopping_decision import look_text
+    from camtui.format.terms import percent_done, time_left
 
     lines = [f"run       {found.name} ({printable(found.path)})"]
     state = f"{found.state}, pid {found.pid}" if found.pid else found.state

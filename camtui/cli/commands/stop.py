@@ -18,7 +18,7 @@ from camtui.cli.options import YesOption
 from camtui.runs import find_run, list_runs, reference
 from camtui.status import status_in
 from evaluator.errors import NotFound, TryAgain
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder
 from evaluator.text import printable
 
 LiveArgument = Annotated[

@@ -46,7 +46,7 @@ def synth(
 
     Example: camtui synth shapes --images 1000 --seed 0
     """
-    from evaluator.synthetic.dataset import DataSet, write_images
+    from evaluator.synthetic.scene import DataSet, write_images
 
     wanted = DataSet(Path(folder).expanduser(), seed, side)
     last = monotonic()

@@ -8,8 +8,7 @@ import typer
 
 from camtui.cli.command import Command, command_app, grouped
 from camtui.cli.console import stdout_console
-from camtui.cli.options import RunArgument, TableSelection
-from camtui.cli.tables import export_request, to_stdout
+from camtui.cli.options import RunArgument, TableSelection, export_request, to_stdout
 from camtui.runs import LAST, open_run
 
 app = command_app()

@@ -13,7 +13,7 @@ from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import LAST, find_run
 from camtui.status import RunStatus, status_in
 from evaluator.errors import UsageError
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder
 from evaluator.text import printable
 
 app = command_app()

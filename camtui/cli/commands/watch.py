@@ -9,7 +9,7 @@ import typer
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import has_screen
 from camtui.cli.options import NamedDataOption, RunArgument
-from camtui.data_folders import name_folder
+from camtui.runs import name_folder
 from evaluator.errors import NotFound, UsageError
 from evaluator.text import did_you_mean
 
@@ -67,7 +67,7 @@ def watch(
         _plain(run)
     from camtui.runs import LAST, find_run
     from camtui.tui.app import Dashboard
-    from camtui.tui.settings import Images, Settings
+    from camtui.tui.theme import Images, Settings
 
     try:
         path = find_run(run)
@@ -94,7 +94,7 @@ def watch(
 
 def _plain(run: str) -> None:
     """One line per change, for pipes and logs; ends with the run's exit code."""
-    from camtui.cli.progress_lines import follow
+    from camtui.cli.console import follow
     from camtui.runs import find_run
 
     raise typer.Exit(follow(find_run(run)).exit_code)

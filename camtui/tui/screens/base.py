@@ -18,11 +18,11 @@ from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from camtui.feed import Snapshot
-from camtui.tui import run_text
+from camtui.tui import text
+from camtui.tui.messages import Severity, toast
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.toasts import Severity, toast
+from camtui.tui.widgets.fields import TextLines
 from camtui.tui.widgets.keybar import KeyBar
-from camtui.tui.widgets.lines import TextLines
 from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
 from evaluator.store.reader import RunReader
@@ -103,7 +103,7 @@ class RunScreen(Screen[None]):
         self.tick()
         try:
             if self.has_class("tiny"):
-                self.query_one("#tiny", TextLines).show(run_text.summary_lines(snapshot))
+                self.query_one("#tiny", TextLines).show(text.summary_lines(snapshot))
             else:
                 self.snapshot_shown(snapshot)
         except NoMatches:  # the content of containers comes after them, and goes before
@@ -116,8 +116,8 @@ class RunScreen(Screen[None]):
         """Show what changes by itself once a second, such as the age of the heartbeat."""
         if self.ready:
             snapshot, width = self.snapshot, self.app.size.width
-            top = run_text.title_line(snapshot, width, frozen=self.connection.frozen)
-            below = run_text.state_lines(snapshot, time.time(), width)
+            top = text.title_line(snapshot, width, frozen=self.connection.frozen)
+            below = text.state_lines(snapshot, time.time(), width)
             self.query_one("#title", TextLines).show([top, *below])
 
     def as_text(self) -> str:

@@ -13,8 +13,7 @@ from textual.binding import Binding
 from camtui.format import count, half_width, metric_header, percent, signed_percent
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen
-from camtui.tui.widgets.fields import Field, Line, TableColumn
-from camtui.tui.widgets.lines import TextLines
+from camtui.tui.widgets.fields import Field, Line, TableColumn, TextLines
 from camtui.tui.widgets.table import LineTable
 from evaluator.catalog import known_metrics
 from evaluator.errors import CamtuiError

@@ -6,8 +6,9 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Any, cast
 
 from textual.app import ComposeResult
@@ -16,23 +17,89 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Input
 
-from camtui.convergence import convergence
 from camtui.feed import Snapshot
+from camtui.format import percent
+from camtui.pictures import seen_by
+from camtui.status import convergence
 from camtui.ties import best_in_backbone
-from camtui.tui import cell_text, grid_model, overview, run_text
+from camtui.tui import grid_model, text
+from camtui.tui.grid_model import printed_value
+from camtui.tui.image_data import (
+    DisplayOptions,
+    ImageData,
+    ImageRecord,
+    first_image,
+    open_input,
+    overlay,
+    read_image_record,
+    saliency_map,
+)
 from camtui.tui.messages import CursorMoved, OpenCell, RowOpened
-from camtui.tui.paper_values import printed_value
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen, rule
-from camtui.tui.settings import Settings
-from camtui.tui.widgets.fields import Field
-from camtui.tui.widgets.gallery import Gallery
-from camtui.tui.widgets.lines import TextLines
+from camtui.tui.text import class_name
+from camtui.tui.theme import Settings
+from camtui.tui.widgets.fields import Field, TextLines
+from camtui.tui.widgets.gallery import Gallery, GalleryItem
 from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
 from evaluator.records import Cell
 from evaluator.statistics import Mean
 from evaluator.store.reader import RunReader
+from evaluator.text import printable
+
+
+@dataclass(frozen=True)
+class WorstImage:
+    """The image of lowest ADCC.
+
+    Attributes:
+        record: of the image, as the run's file has it.
+        root: the data folder.
+        resize: short side in pixels before the crop.
+    """
+
+    record: ImageRecord
+    root: str
+    resize: int
+
+    def lines(self, classes: tuple[str, ...], width: int) -> list[list[Field]]:
+        """Describe file name, ADCC and classes."""
+        name = PurePosixPath(self.record.image.path.decode("utf-8", "surrogateescape")).name
+        row = self.record.row
+        label = class_name(classes, self.record.image.label)
+        words = f"{label} → {class_name(classes, row.predicted if row else None)}"
+        return [
+            [
+                Field(f"  {printable(name, width - 14)}"),
+                Field(f"  ADCC {percent(self.record.value('adcc'))}", "warn"),
+            ],
+            [Field(f"  {printable(words, width - 3)}", "dim")],
+        ]
+
+    def picture(self) -> GalleryItem:
+        """Draw the overlay. Blocking: it opens the image's file."""
+        input_image = open_input(
+            self.root, self.record.image, seen_by(self.record.loaded, self.resize)
+        )
+        image_data = ImageData(
+            self.record,
+            input_image,
+            saliency_map(self.record.cell.method, self.record.row, self.record.loaded),
+        )
+        return overlay(image_data, DisplayOptions())
+
+
+def read_worst_image(reader: RunReader, *, cell: Cell) -> WorstImage | None:
+    """Find the image of lowest ADCC of a cell; ``None`` while there is none."""
+    image = first_image(reader, cell.id, "adcc", worst=True)
+    if image is None:
+        return None
+    plan = reader.plan()
+    return WorstImage(
+        read_image_record(reader, cell, image, "adcc", worst=True), plan.data, plan.resize
+    )
+
 
 _CURSOR_DELAY = 0.2
 """Seconds after which a cursor is taken to rest."""
@@ -111,10 +178,10 @@ class GridScreen(RunScreen):
         self._show_table(snapshot)
         self._show_detail(snapshot)
         events = self.query_one("#events", TextLines)
-        events.show(run_text.event_lines(snapshot, max(1, events.size.height)))
+        events.show(text.event_lines(snapshot, max(1, events.size.height)))
         if self.has_class("-wide"):
             self.query_one("#work", TextLines).show(
-                run_text.side_lines(snapshot, max(35, self.query_one("#side").size.width - 1))
+                text.side_lines(snapshot, max(35, self.query_one("#side").size.width - 1))
             )
         self._show_overview(snapshot)
         self._read_more()
@@ -185,7 +252,7 @@ class GridScreen(RunScreen):
         panel = self.query_one("#overview", TextLines)
         panel.border_title = rule(f"{cell.backbone}: all components, ADCC with its 95 % interval")
         marks = self.connection.marks(("adcc",))
-        lines = overview.component_lines(
+        lines = grid_model.component_lines(
             snapshot, cell.backbone, marks, panel.size.width, panel.size.height
         )
         panel.show(lines)
@@ -196,7 +263,7 @@ class GridScreen(RunScreen):
         panel.border_title = (
             rule(f"{self._leaders_of}: leaders, ADCC over n") if self._leaders_of else ""
         )
-        panel.show(overview.leader_lines(self._curves, panel.size.width, panel.size.height))
+        panel.show(grid_model.leader_lines(self._curves, panel.size.width, panel.size.height))
 
     def _fetch_overview(self) -> None:
         """Read the leaders' convergence and the worst image from the file.
@@ -220,7 +287,7 @@ class GridScreen(RunScreen):
     async def _load_overview(self, cell: Cell) -> None:
         snapshot = self.snapshot
         curves = []
-        for leader in overview.leaders(snapshot, cell.backbone):
+        for leader in grid_model.leaders(snapshot, cell.backbone):
             n = snapshot.views[leader.id].summary.n
             question = partial(_convergence_of, cell=leader.id, n=n)
             curves.append((leader, await self.ask(question) or []))
@@ -229,7 +296,6 @@ class GridScreen(RunScreen):
         await self._load_worst(cell)
 
     async def _load_worst(self, cell: Cell) -> None:
-        from camtui.tui.worst_image import WorstImage, read_worst_image
 
         found: WorstImage | None = await self.ask(partial(read_worst_image, cell=cell))
         facts, picture = (
@@ -252,7 +318,7 @@ class GridScreen(RunScreen):
         if cell is None:
             detail.show([[Field(" no cell is chosen", "dim")]])
             return
-        lines = cell_text.cell_lines(snapshot, cell, detail.size.width or self.app.size.width)
+        lines = text.cell_lines(snapshot, cell, detail.size.width or self.app.size.width)
         lines.insert(3 if len(lines) > 3 else len(lines), self._shape_line(snapshot, cell))
         detail.show(lines)
 
@@ -268,12 +334,12 @@ class GridScreen(RunScreen):
             self.fetch(partial(self._fetch_histogram, wanted), "histogram")
         if self._histogram is None or self._histogram[0][:2] != wanted[:2]:
             return [Field("")]
-        spans = cell_text.histogram_fields(metric, self._histogram[1])
+        spans = text.histogram_fields(metric, self._histogram[1])
         marks = self.connection.marks((metric,))
         best = best_in_backbone(snapshot, marks, metric, cell.id)
         if best is not None and snapshot.mean(cell.id, metric) is not None:
             found = self.connection.difference(metric, best, cell.id)
-            spans += cell_text.difference_fields(
+            spans += text.difference_fields(
                 snapshot,
                 metric,
                 snapshot.views[best].cell,

@@ -14,12 +14,11 @@ from textual.binding import Binding
 
 from camtui.feed import Snapshot
 from camtui.format import ABSENT, count, duration
-from camtui.tui import run_text
+from camtui.tui import text
 from camtui.tui.messages import CursorMoved
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen
-from camtui.tui.widgets.fields import Field, Line, TableColumn
-from camtui.tui.widgets.lines import TextLines
+from camtui.tui.widgets.fields import Field, Line, TableColumn, TextLines
 from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
 from evaluator.records import LoadedBackbone
@@ -132,9 +131,7 @@ def event_table(snapshot: Snapshot) -> TableContent:
         TableColumn("level", "level", 8, right=False),
     ]
     columns += [TableColumn("text", "what happened", 0, right=False)]
-    return columns, [
-        Line(event.id, tuple(run_text.event_fields(event))) for event in snapshot.events
-    ]
+    return columns, [Line(event.id, tuple(text.event_fields(event))) for event in snapshot.events]
 
 
 def timing_table(snapshot: Snapshot) -> TableContent:

@@ -24,10 +24,9 @@ from camtui.runs import list_runs
 from camtui.status import RunStatus, read_status
 from camtui.tui.messages import CompareRuns, CursorMoved, OpenRun, RowOpened
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.run_text import clock, state_field
 from camtui.tui.screens.base import RunScreen
-from camtui.tui.widgets.fields import Field, Line, TableColumn
-from camtui.tui.widgets.lines import TextLines
+from camtui.tui.text import clock, state_field
+from camtui.tui.widgets.fields import Field, Line, TableColumn, TextLines
 from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
 from evaluator.store.reader import RunReader

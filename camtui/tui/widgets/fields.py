@@ -1,12 +1,18 @@
-"""The parts of a table: fields of text with a role, columns, rows."""
+"""The parts of a table and of a panel: fields of text with a role, columns, rows, lines."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from camtui.tui.theme import styles_of
 
 
 class Field(NamedTuple):
@@ -47,3 +53,48 @@ def fitted(text: str, width: int, right: bool) -> str:
     if length > width:
         return set_cell_size(text, width - 1) + "…" if width > 1 else set_cell_size(text, width)
     return " " * (width - length) + text if right else text + " " * (width - length)
+
+
+Spans = Sequence[Field]
+"""One line: pieces of text with their roles."""
+
+
+class TextLines(Widget):
+    """Lines of text, cut at the right edge."""
+
+    DEFAULT_CSS = "TextLines { height: auto; }"
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id, classes=classes)
+        self._lines: list[tuple[Field, ...]] = []
+
+    def show(self, lines: Sequence[Spans]) -> None:
+        """Show these lines; what is as before is not painted again."""
+        before, self._lines = self._lines, [tuple(line) for line in lines]
+        if len(before) != len(self._lines):
+            self.refresh(layout=self.styles.is_auto_height)
+            return
+        for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
+            if old != new:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    @property
+    def text(self) -> str:
+        """The text that is shown, without its roles."""
+        return "\n".join("".join(field.text for field in line) for line in self._lines)
+
+    def get_content_height(self, *_: object) -> int:
+        """Count the lines."""
+        return len(self._lines)
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line."""
+        base, width = self.rich_style, self.size.width
+        if y >= len(self._lines):
+            return Strip.blank(width, base)
+        styles = styles_of(self.app.theme)
+        segments = [
+            Segment(field.text, base + styles.get(field.role, styles[""]))
+            for field in self._lines[y]
+        ]
+        return Strip(segments).adjust_cell_length(width, base).simplify()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from textual.binding import Binding
 from textual.screen import Screen
 
-from camtui.tui.widgets.fields import Field
-from camtui.tui.widgets.lines import TextLines
+from camtui.tui.widgets.fields import Field, TextLines
 
 KEY_NAMES = {
     "enter": "⏎",

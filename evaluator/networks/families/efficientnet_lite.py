@@ -13,11 +13,11 @@ from evaluator.records import Preprocessing
 if TYPE_CHECKING:
     from torch import nn
 
-    from evaluator.backbone_spec import BackboneSpec
+    from evaluator.backbones import BackboneSpec
     from evaluator.networks.building import Built
-    from evaluator.networks.forward_record import ForwardRecord
     from evaluator.networks.graph_cut import Split
-    from evaluator.networks.map_checks import Chooser
+    from evaluator.networks.maps import Chooser
+    from evaluator.networks.tracing import ForwardRecord
 
 _MEAN, _STD = (127 / 255,) * 3, (128 / 255,) * 3
 
@@ -82,7 +82,7 @@ class EfficientNetLite(Family):
         import contextlib
         import sys
 
-        from evaluator.backbone_spec import DEFAULT_WEIGHTS
+        from evaluator.backbones import DEFAULT_WEIGHTS
         from evaluator.networks.building import Built, filled, is_random, seeded
         from evaluator.networks.weights import (
             check_hash,
@@ -124,9 +124,9 @@ def _cut(model: nn.Module, layer: str | None, record: ForwardRecord, _by: Choose
     import torch
     from torch import fx, nn
 
-    from evaluator.networks.batch_norm_folding import absorb_zero_padding, make_activations_in_place
+    from evaluator.networks.fast import absorb_zero_padding, make_activations_in_place
     from evaluator.networks.graph_cut import Split
-    from evaluator.networks.map_layout import MapLayout
+    from evaluator.networks.maps import MapLayout
 
     class Features(nn.Module):
         def __init__(self) -> None:

@@ -16,12 +16,11 @@ from evaluator.text import printable
 if TYPE_CHECKING:
     from torch import nn
 
-    from evaluator.backbone_spec import BackboneSpec
+    from evaluator.backbones import BackboneSpec
     from evaluator.networks.building import Built
-    from evaluator.networks.forward_record import ForwardRecord
     from evaluator.networks.graph_cut import Split
-    from evaluator.networks.map_checks import Chooser
-    from evaluator.networks.tracing import Traced
+    from evaluator.networks.maps import Chooser
+    from evaluator.networks.tracing import ForwardRecord, Traced
 
 SUFFIX = ".pt2"
 _EXPORT = (
@@ -77,10 +76,9 @@ class Exported(Family):
         import torch
 
         from evaluator import user_code
-        from evaluator.backbone_spec import DEFAULT_WEIGHTS
+        from evaluator.backbones import DEFAULT_WEIGHTS
         from evaluator.networks.building import Built
-        from evaluator.networks.forward_record import choose_output
-        from evaluator.networks.tracing import of_program
+        from evaluator.networks.tracing import choose_output, of_program
 
         reference = as_reference(spec.key)
         source, name = user_code.permitted(reference), printable(reference.short)

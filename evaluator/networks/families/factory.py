@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evaluator.backbone_options import check_option
-from evaluator.backbones import Family, KnownBackbone, Parts
+from evaluator.backbones import Family, KnownBackbone, Parts, check_option
 from evaluator.errors import UsageError
 from evaluator.records import Preprocessing
 from evaluator.references import Reference, as_reference, as_spec, installed
@@ -14,7 +13,7 @@ from evaluator.text import did_you_mean, printable
 if TYPE_CHECKING:
     from torch import nn
 
-    from evaluator.backbone_spec import BackboneSpec
+    from evaluator.backbones import BackboneSpec
     from evaluator.networks.building import Built
 
 FACTS = (
@@ -79,7 +78,7 @@ class Factory(Family):
     def build(self, spec: BackboneSpec) -> Built:
         """Call it under the seed of ``random:SEED`` or 0: every worker builds the same network."""
         from evaluator import user_code
-        from evaluator.backbone_spec import DEFAULT_WEIGHTS
+        from evaluator.backbones import DEFAULT_WEIGHTS
         from evaluator.networks.building import Built, fill_zero_heads, filled, is_random, seeded
         from evaluator.networks.global_state import ForeignCode
         from evaluator.networks.weights import read_weights_file

@@ -10,7 +10,7 @@ from evaluator.backbones import Family, KnownBackbone
 from evaluator.records import Preprocessing
 
 if TYPE_CHECKING:
-    from evaluator.backbone_spec import BackboneSpec
+    from evaluator.backbones import BackboneSpec
     from evaluator.networks.building import Built
 
 _SIDE = 64
@@ -65,11 +65,11 @@ class Synthetic(Family):
 
     def build(self, spec: BackboneSpec) -> Built:
         """The eight classes are those of the images, whatever the weights."""
-        from evaluator.backbone_spec import DEFAULT_WEIGHTS
+        from evaluator.backbones import DEFAULT_WEIGHTS
         from evaluator.networks.building import Built, filled, is_random, seeded
         from evaluator.networks.weights import read_weights_file
-        from evaluator.synthetic.network import NETWORKS
         from evaluator.synthetic.scene import CLASSES
+        from evaluator.synthetic.train import NETWORKS
 
         network = NETWORKS[spec.key]
         if is_random(spec.weights):

@@ -13,7 +13,7 @@ from evaluator.text import did_you_mean, printable
 if TYPE_CHECKING:
     from torch import nn
 
-    from evaluator.backbone_spec import BackboneSpec
+    from evaluator.backbones import BackboneSpec
     from evaluator.networks.building import Built
 
 PREFIX = "timm/"
@@ -38,7 +38,7 @@ class Timm(Family):
 
     def build(self, spec: BackboneSpec) -> Built:
         """The classes are ImageNet's where there are a thousand of them."""
-        from evaluator.backbone_spec import DEFAULT_WEIGHTS
+        from evaluator.backbones import DEFAULT_WEIGHTS
         from evaluator.networks.building import (
             Built,
             class_count,

@@ -15,7 +15,7 @@ from evaluator.records import Interpolation, Preprocessing
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from evaluator.backbone_spec import BackboneSpec
+    from evaluator.backbones import BackboneSpec
     from evaluator.networks.building import Built
 
 
@@ -184,7 +184,7 @@ class Torchvision(Family):
         """The classes are ImageNet's, unless a file brings weights for another number of them."""
         from torchvision import models
 
-        from evaluator.backbone_spec import DEFAULT_WEIGHTS
+        from evaluator.backbones import DEFAULT_WEIGHTS
         from evaluator.networks.building import (
             Built,
             class_count,

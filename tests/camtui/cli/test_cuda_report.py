@@ -14,9 +14,8 @@ import pytest
 import torch
 import typer
 
-from camtui.cli import cuda_report as module
-from camtui.cli.commands.doctor import doctor
-from camtui.cli.cuda_report import cuda_report
+from camtui.cli.commands import doctor as module
+from camtui.cli.commands.doctor import cuda_report, doctor
 from tests.evaluator.execution.support import ROOT
 
 PRETENDED = "tests.evaluator.pretended_check"
@@ -47,7 +46,7 @@ facts = (
     '"devices": ["a"], "error": "", "tf32": true}'
 )
 check = '{"name": "A", "memory": 80e9, "mig": true, "error": "its rows differ"}'
-print(check if json.load(sys.stdin) else facts)
+print(check if "device" in json.load(sys.stdin) else facts)
 """
 
 
@@ -69,7 +68,7 @@ def test_what_is_wrong_is_said_in_words(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_a_cuda_that_fails_says_why_and_doctor_ends_with_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("camtui.devices.count_gpus", lambda: 1)
+    monkeypatch.setattr("camtui.compute.count_gpus", lambda: 1)
     with pytest.raises(typer.Exit) as ended:
         doctor(None, json=True)
     assert ended.value.exit_code == 1
@@ -94,5 +93,5 @@ def test_a_check_that_dies_or_hangs_is_an_answer(
 
 
 def test_the_report_needs_no_torch() -> None:
-    code = "import sys, camtui.cli.cuda_report; sys.exit('torch' in sys.modules)"
+    code = "import sys, camtui.cli.commands.doctor; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder
 from tests.camtui.cli.support import ask, closed, home
 from tests.evaluator.execution.support import COMMAND, ROOT, camtui, kill, wait_until_gone
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder
 from tests.camtui.cli.support import ask, closed, home
 from tests.evaluator.execution.support import (
     ROOT,

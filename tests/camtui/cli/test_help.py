@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from camtui.cli.app import app
-from camtui.cli.help import COMMAND_PANELS
+from camtui.cli.command import COMMAND_PANELS
 
 COMMANDS = sorted(typer.main.get_group(app).commands)
 

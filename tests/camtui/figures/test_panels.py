@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from camtui.figures.panels import open_panels
+from camtui.figures.sheet import open_panels
 from camtui.format.select import find_cell
 from evaluator.crop import open_square
 from evaluator.errors import NotFound

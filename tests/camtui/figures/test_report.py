@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from camtui.export.plan_toml import plan_toml
+from camtui.export.records import plan_toml
 from camtui.figures.report import ReportOptions, write_report
 from camtui.format import percent
-from camtui.format.names import method_title
+from camtui.format.terms import method_title
 from evaluator.records import Failure, UnitResult
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camtui.figures.panels import open_panels
-from camtui.figures.sheet import GAP, cell_sheet, figure_2
+from camtui.figures.sheet import GAP, cell_sheet, figure_2, open_panels
 from camtui.format.select import find_cell
 from evaluator.errors import NotFound
 from evaluator.records import Preprocessing

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.export.judged import judged_record
+from camtui.cli.commands.judge import judged_record
 from camtui.format.judged import by_agreement, judged_tables
 from camtui.format.plain import plain_text
 from camtui.format.table import Table

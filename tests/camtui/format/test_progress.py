@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.format.progress import percent_done, time_left
+from camtui.format.terms import percent_done, time_left
 from camtui.status import status_in
 from tests.synthetic import make_run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from camtui.format.stopping_decision import look_text, more_text, short_forecast
+from camtui.format.notes import look_text, more_text, short_forecast
 from evaluator.records import Look
 
 LOOK = Look("ci<=0.5", 120, 340, None, {}, ())

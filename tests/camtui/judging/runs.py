@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from evaluator.images import Manifest
-from evaluator.plan_validation import validated_plan
+from evaluator.plan import validated_plan
 from evaluator.records import ImageRef, LoadedBackbone, Measurement, Row, UnitResult
 from evaluator.statistics import harmonic_adcc
 from evaluator.store.reader import RunReader

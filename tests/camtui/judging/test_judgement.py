@@ -14,9 +14,9 @@ from camtui.judging.judgement import (
     Judgement,
     JudgeOptions,
     MetricJudge,
+    Values,
     judge,
 )
-from camtui.judging.values import Values
 from evaluator.errors import NotFound
 from evaluator.metrics import all_metrics
 from evaluator.records import Cell

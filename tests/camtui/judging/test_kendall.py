@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from camtui.judging.kendall import kendall
+from camtui.judging.bootstrap import kendall
 
 
 def test_by_hand() -> None:

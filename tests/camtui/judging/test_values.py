@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from camtui.judging.values import headline, read_values
+from camtui.judging.judgement import headline, read_values
 from evaluator.catalog import metric
 from evaluator.statistics import harmonic_adcc
 from tests.camtui.judging.runs import Numbers, judged_run

@@ -13,8 +13,8 @@ from textual.pilot import Pilot
 
 from camtui.tui.app import Dashboard
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.settings import DEFAULTS, Settings
-from camtui.tui.widgets.lines import TextLines
+from camtui.tui.theme import DEFAULTS, Settings
+from camtui.tui.widgets.fields import TextLines
 from camtui.tui.widgets.table import LineTable
 
 __all__ = ["SIZES", "DashboardTester", "Settings", "opened", "toasts"]

@@ -6,7 +6,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
 
-from camtui.tui.ascii_filter import AsciiFilter, as_ascii
+from camtui.tui.app import AsciiFilter, as_ascii
 
 
 def test_ascii_keeps_the_width_of_everything() -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.tui.app import Dashboard
-from camtui.tui.availability import CONDITIONAL_ACTIONS, unavailable_reason
+from camtui.tui.app import CONDITIONAL_ACTIONS, Dashboard, unavailable_reason
 from tests.camtui.tui.support import DashboardTester, Settings, opened, toasts
 from tests.holder import held
 from tests.synthetic import make_run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from camtui.tui.clipboard import sequence
+from camtui.tui.app import sequence
 
 
 def test_clipboard_passes_tmux_and_refuses_what_is_too_long() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from camtui.tui.screens.dialogs import Question
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder
 from evaluator.store.reader import RunReader
 from tests.camtui.cli.support import ask, closed, home
 from tests.camtui.tui.support import DashboardTester, Settings, opened, toasts

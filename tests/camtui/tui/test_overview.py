@@ -9,7 +9,7 @@ import pytest
 
 from camtui.feed import Feed, Snapshot
 from camtui.format import percent
-from camtui.tui import overview
+from camtui.tui import grid_model
 from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.gallery import Gallery
 from evaluator.statistics import Mean
@@ -29,7 +29,7 @@ def text(lines: list[list[Field]]) -> list[str]:
 
 
 def test_methods_by_adcc_with_their_components_controls_last(snapshot: Snapshot) -> None:
-    lines = text(overview.component_lines(snapshot, "resnet50", {}, 110, 20))
+    lines = text(grid_model.component_lines(snapshot, "resnet50", {}, 110, 20))
     views = [view for view in snapshot.views.values() if view.cell.backbone == "resnet50"]
     means = {view.cell.method: mean.value for view in views if (mean := view.mean("adcc"))}
     order = sorted((name for name in means if name != "fakecam"), key=lambda name: -means[name])
@@ -41,8 +41,8 @@ def test_methods_by_adcc_with_their_components_controls_last(snapshot: Snapshot)
 
 
 def test_a_bar_shows_the_mean_within_its_interval() -> None:
-    scale = overview.Scale(0.6, 0.8)
-    fields = overview._bar(Mean(40, 0.7, 0.01), scale, 41, "")
+    scale = grid_model.Scale(0.6, 0.8)
+    fields = grid_model._bar(Mean(40, 0.7, 0.01), scale, 41, "")
     bar = "".join(field.text for field in fields)
     assert len(bar) == 41
     assert bar.index("●") == 20
@@ -53,24 +53,24 @@ def test_a_bar_shows_the_mean_within_its_interval() -> None:
 
 
 def test_what_does_not_fit_is_left_out(snapshot: Snapshot) -> None:
-    narrow = text(overview.component_lines(snapshot, "vgg16", {}, 60, 4))
+    narrow = text(grid_model.component_lines(snapshot, "vgg16", {}, 60, 4))
     assert len(narrow) == 4
     assert all(len(line) <= 60 for line in narrow)
 
 
 def test_leaders_are_drawn_over_each_other(snapshot: Snapshot) -> None:
-    leaders = overview.leaders(snapshot, "vgg16")
-    assert len(leaders) == overview.LEADERS
+    leaders = grid_model.leaders(snapshot, "vgg16")
+    assert len(leaders) == grid_model.LEADERS
     assert "fakecam" not in {cell.method for cell in leaders}
     curves = [
         (cell, [Mean(n, 0.6 + 0.02 * place + 0.001 * n, 0.01) for n in range(1, 40)])
         for place, cell in enumerate(leaders)
     ]
-    lines = overview.leader_lines(curves, 40, 9)
+    lines = grid_model.leader_lines(curves, 40, 9)
     assert len(lines) <= 9
     assert {field.role for line in lines for field in line} >= {"series0", "series1", "series2"}
     assert "39 images" in "\n".join(text(lines))
-    assert "needs more images" in text(overview.leader_lines([(leaders[0], [])], 40, 9))[0]
+    assert "needs more images" in text(grid_model.leader_lines([(leaders[0], [])], 40, 9))[0]
 
 
 async def test_a_large_grid_uses_its_room(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from camtui.tui import child_commands
-from camtui.tui.child_commands import CommandResult
+from camtui.tui import run_actions
+from camtui.tui.run_actions import CommandResult
 from camtui.tui.screens.dialogs import Question
 from tests.camtui.tui.support import SIZES, Settings, opened
 
@@ -25,9 +25,9 @@ def actions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return action
 
-    monkeypatch.setattr(child_commands, "resume", act("resume", 0, "resumed"))
-    monkeypatch.setattr(child_commands, "retry", act("retry", 1, "error: no"))
-    monkeypatch.setattr(child_commands, "stop", act("stop", 0, "stopping"))
+    monkeypatch.setattr(run_actions, "resume", act("resume", 0, "resumed"))
+    monkeypatch.setattr(run_actions, "retry", act("retry", 1, "error: no"))
+    monkeypatch.setattr(run_actions, "stop", act("stop", 0, "stopping"))
     return done
 
 

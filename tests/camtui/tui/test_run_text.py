@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from camtui.feed import Feed, Snapshot
-from camtui.tui.run_text import (
+from camtui.tui.text import (
     Part,
     clock,
     event_lines,

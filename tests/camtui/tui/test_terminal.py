@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from evaluator.store.audit import audit
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder
 from evaluator.store.reader import RunReader
 from tests.camtui.cli.support import ask, closed, home
 from tests.evaluator.execution.support import camtui

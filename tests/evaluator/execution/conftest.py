@@ -50,7 +50,7 @@ def started_ray() -> Iterator[None]:
     """A Ray of camtui's own in this process; one module may use it: a process can hold one token
     only.
     """
-    from evaluator.execution.private_ray import start_private_ray
+    from evaluator.execution.ray_cluster import start_private_ray
 
     leave = start_private_ray(cuda=False)
     yield

@@ -18,8 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from evaluator.errors import UsageError
-from evaluator.store.filesystem import refuse_network
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder, refuse_network
 from tests import bad_images
 from tests.evaluator.execution.support import (
     COMMAND,

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from evaluator.execution import driver, progress_record
+from evaluator.execution import driver, loop
 from evaluator.execution.request import RunRequest
 
 _now = time.time
@@ -22,6 +22,6 @@ def now() -> float:
 
 if __name__ == "__main__":
     time.time = now
-    progress_record.HEARTBEAT_SECONDS = 0.1
+    loop.HEARTBEAT_SECONDS = 0.1
     request = RunRequest.from_json(sys.argv[1])
     sys.exit(driver.carry_out(request, lambda line: print(line, flush=True)))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from evaluator.execution.ray_cluster import Cluster
+from evaluator.execution.ray_cluster import Cluster, Share
 from evaluator.execution.ray_executor import RayExecutor
-from evaluator.execution.ray_shares import Share
 from evaluator.interfaces import SessionSettings
 from tests.fake_session import DOTTED
 

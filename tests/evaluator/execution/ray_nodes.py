@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
-from evaluator.execution.private_ray import end_processes
+from evaluator.execution.ray_cluster import end_processes
 
 _TRIES = 3
 _START = "from ray.scripts.scripts import main; main()"

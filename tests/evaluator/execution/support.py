@@ -18,12 +18,11 @@ from typing import Any
 
 from camtui.launch import LaunchedRun, launch
 from camtui.status import RunStatus, read_status
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.execution.request import DriverSettings, RunRequest
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import validated
+from evaluator.plan import RunPlan, validated
 from evaluator.store.audit import audit
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder
 from evaluator.store.reader import RunReader
 from tests.fake_session import DOTTED, fake_measurement, fake_row
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from evaluator.execution.bisection import Bisection, halves
-from evaluator.execution.checking import pairs_of
+from evaluator.execution.failures import Bisection, halves
+from evaluator.execution.worker import pairs_of
 from evaluator.records import Unit
 from tests.evaluator.execution.units import CURVES, ROWS
 

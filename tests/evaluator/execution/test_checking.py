@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from evaluator.execution.checking import checked, failed
+from evaluator.execution.worker import checked, failed
 from evaluator.records import Failure, UnitResult
 from tests.evaluator.execution.units import CURVES, IMAGES, ROWS
 from tests.fake_session import fake_measurement, fake_row

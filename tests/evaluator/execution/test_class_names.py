@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from evaluator.classes import imagenet_wnids
-from evaluator.execution.class_names import first_difference, same_classes
+from evaluator.execution.labelling import first_difference, same_classes
+from evaluator.labels import imagenet_wnids
 from evaluator.records import LoadedBackbone
 from tests.evaluator.execution.test_loop import loaded
 

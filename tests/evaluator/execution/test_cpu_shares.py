@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evaluator.execution.cpu_shares import CpuShare, share_of
+from evaluator.execution.workers import CpuShare, share_of
 
 
 @pytest.mark.parametrize(

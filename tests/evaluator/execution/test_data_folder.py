@@ -15,7 +15,7 @@ import pytest
 from camtui.runs import reference
 from evaluator.crop import read_image
 from evaluator.errors import ImageUnreadable
-from evaluator.execution.data_folder import DataFolder
+from evaluator.execution.failures import DataFolder
 from evaluator.execution.journal import Journal
 from evaluator.images import find_images
 from evaluator.records import Failure, ImageRef, Unit, UnitResult

@@ -18,7 +18,7 @@ import pytest
 from camtui.runs import reference
 from evaluator.errors import UsageError
 from evaluator.store.disk_space import bytes_needed
-from evaluator.store.lock import RunLock, lock_note
+from evaluator.store.files import RunLock, lock_note
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
 from tests.evaluator.execution.support import (

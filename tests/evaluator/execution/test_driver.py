@@ -22,7 +22,7 @@ from PIL import Image
 from camtui.format.cells import cell_views
 from camtui.format.notes import run_notes
 from camtui.launch import launch
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.errors import (
     BackboneUnavailable,
     CamtuiError,
@@ -35,8 +35,8 @@ from evaluator.errors import (
 from evaluator.execution.driver import carry_out
 from evaluator.execution.request import DriverSettings
 from evaluator.images import find_images
-from evaluator.label_file import Listing
-from evaluator.store.lock import lock_holder, lock_path
+from evaluator.labels import Listing
+from evaluator.store.files import lock_holder, lock_path
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 from tests.evaluator.execution.conftest import NewRun

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.errors import StoreError
-from evaluator.execution.interim_looks import Looks
+from evaluator.execution.looks import Looks
 from evaluator.plan import RunPlan
 from evaluator.records import Look
 from evaluator.store.audit import audit, repair
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
 from tests.evaluator.execution.support import Run, each_row, read_units

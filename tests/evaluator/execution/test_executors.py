@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.execution.local import LocalExecutor
-from evaluator.execution.worker_slot import QUEUED, WorkerSlot
+from evaluator.execution.workers import QUEUED, WorkerSlot
 from evaluator.interfaces import (
     Done,
     Error,

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from evaluator.errors import CamtuiError
-from evaluator.store.lock import lock_holder, lock_note
+from evaluator.store.files import lock_holder, lock_note
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
 from tests.evaluator.execution.support import (

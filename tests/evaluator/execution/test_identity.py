@@ -18,7 +18,7 @@ from camtui.launch import launch
 from evaluator.errors import UsageError
 from evaluator.execution.run_log import LOGGER
 from evaluator.store import audit
-from evaluator.store.lock import lock_path
+from evaluator.store.files import lock_path
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
 from tests.evaluator.execution.support import Run, camtui, check, kill, wait_until_gone

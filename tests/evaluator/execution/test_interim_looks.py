@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from evaluator.backbone_spec import BackboneSpec
-from evaluator.execution.interim_looks import Looks
+from evaluator.backbones import BackboneSpec
+from evaluator.execution.looks import Looks
 from evaluator.images import find_images
 from evaluator.plan import RunPlan
 from evaluator.records import Failure, LoadedBackbone, Row, UnitResult

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from evaluator.backbone_spec import BackboneSpec
-from evaluator.classes import classes_of_folders
+from evaluator.backbones import BackboneSpec
 from evaluator.errors import UsageError
 from evaluator.execution.labelling import Labelling, check_target, labelling
 from evaluator.images import Manifest, folder_of
+from evaluator.labels import classes_of_folders
 from evaluator.plan import RunPlan
 from evaluator.records import ImageRef
 from evaluator.store.reader import RunReader

@@ -17,7 +17,7 @@ import pytest
 from evaluator.errors import CamtuiError
 from evaluator.execution import local
 from evaluator.execution.local import LocalExecutor
-from evaluator.execution.worker_slot import DEATHS_OF_A_DEVICE, SlotExecutor, WorkerSlot, best_for
+from evaluator.execution.workers import DEATHS_OF_A_DEVICE, SlotExecutor, WorkerSlot, best_for
 from evaluator.interfaces import (
     DeviceFigures,
     Done,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.errors import (
     BackboneUnavailable,
     CamtuiError,
@@ -20,11 +20,10 @@ from evaluator.errors import (
     ThresholdPassed,
     UsageError,
 )
-from evaluator.execution.backbone_registration import _unavailable
 from evaluator.execution.journal import Journal
-from evaluator.execution.loop import Loop
+from evaluator.execution.loop import Loop, StopRequest
+from evaluator.execution.registration import _unavailable
 from evaluator.execution.request import DriverSettings
-from evaluator.execution.stopping import StopRequest
 from evaluator.images import find_images
 from evaluator.interfaces import DeviceFigures, Done, Error, ExecutorEvent, Figures, LeftOut, Ready
 from evaluator.records import Failure, LoadedBackbone, Preprocessing, Unit, UnitResult, WorkerState

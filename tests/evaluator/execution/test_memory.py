@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
 from tests.evaluator.execution.support import Run, check, make_plan, wait_until_gone, workers_of

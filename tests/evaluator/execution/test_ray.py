@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from evaluator.execution import private_ray
+from evaluator.execution import ray_cluster
 from evaluator.execution.request import RaySettings
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
@@ -58,7 +58,7 @@ def workers_of(run: Run) -> list[tuple[int, str, int, str]]:
 
 def homes() -> set[Path]:
     """The folders of private Rays."""
-    return set(private_ray.TEMP.glob(f"{private_ray.PREFIX}*"))
+    return set(ray_cluster.TEMP.glob(f"{ray_cluster.PREFIX}*"))
 
 
 def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
@@ -117,7 +117,7 @@ def test_a_ray_of_our_own_listens_on_loopback_alone_and_is_gone_afterwards(new_r
     run = slow(on(new_run(40), workers=2), seconds=0.2)
     driver = run.launch().pid
     (home,) = homes() - before
-    processes = private_ray._processes(home) | {driver}
+    processes = ray_cluster._processes(home) | {driver}
     names = b" ".join(told(pid, "cmdline") for pid in processes)
     assert all(name in names for name in (b"gcs_server", b"raylet", b"ray::RayWorker"))
     ours = sockets_of(processes)
@@ -143,7 +143,7 @@ def test_a_killed_driver_takes_its_ray_along_and_the_next_start_removes_what_lie
     driver = run.launch().pid
     run.wait_for_rows(30)
     (home,) = homes() - before
-    processes = sorted(private_ray._processes(home))
+    processes = sorted(ray_cluster._processes(home))
     computing = [pid for pid in processes if pid != driver and not is_agent(pid)]
     assert len(computing) >= 4, "gcs_server, raylet and two actors"
     kill(driver)
@@ -159,19 +159,19 @@ def test_a_killed_driver_takes_its_ray_along_and_the_next_start_removes_what_lie
 def test_what_a_killed_driver_left_running_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(private_ray, "TEMP", tmp_path)
-    left, held = tmp_path / f"{private_ray.PREFIX}left", tmp_path / f"{private_ray.PREFIX}held"
+    monkeypatch.setattr(ray_cluster, "TEMP", tmp_path)
+    left, held = tmp_path / f"{ray_cluster.PREFIX}left", tmp_path / f"{ray_cluster.PREFIX}held"
     left.mkdir()
     held.mkdir()
     for home in (left, held):
         (home / "token").touch()
-    lock = private_ray._locked(held, wait=False)
+    lock = ray_cluster._locked(held, wait=False)
     with (left / "log").open("w") as log:
         orphans = [
             subprocess.Popen(["sleep", "600"], stdout=log),
             subprocess.Popen(["tail", "-f", f"{left}/log"]),
         ]
-    private_ray.sweep()
+    ray_cluster.sweep()
     assert [orphan.wait(10) for orphan in orphans] == [-9, -9]
     assert (left.exists(), held.exists()) == (False, True)
     assert lock is not None

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from camtui.executors import ComputeOptions, compute_settings
+from camtui.compute import ComputeOptions, compute_settings
 from evaluator.errors import UsageError
 from evaluator.execution.ray_actor import RayWorker, sample_of
-from evaluator.execution.ray_shares import NodeRoom, Share, share_out
+from evaluator.execution.ray_cluster import NodeRoom, Share, share_out
 from evaluator.execution.request import DriverSettings, RaySettings, RunRequest
 from evaluator.images import find_images
 from tests.evaluator.execution.conftest import NewRun

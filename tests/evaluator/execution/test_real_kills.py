@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from camtui.runs import runs_home
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder
 from tests.shared import SAMPLE, needs_sample
 
 pytestmark = [pytest.mark.slow, needs_sample]

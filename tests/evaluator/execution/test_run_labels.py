@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.errors import UsageError
 from evaluator.execution.journal import Journal
-from evaluator.execution.run_labels import RunLabels
+from evaluator.execution.labelling import RunLabels
 from evaluator.images import find_images
 from evaluator.records import LoadedBackbone
 from evaluator.store.reader import RunReader

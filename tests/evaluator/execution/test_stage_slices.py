@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaluator.execution.stage_slices import (
+from evaluator.execution.schedule import (
     ROUND,
     StageSlice,
     round_by_round,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.execution.stages import block_size, plan_stages, with_timings
 from evaluator.plan import RunPlan
 from evaluator.records import Cell, Stage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evaluator.errors import RunFailed
-from evaluator.execution.startup_failures import MOST, StartupFailures
+from evaluator.execution.failures import MOST, StartupFailures
 
 
 @pytest.mark.parametrize(("loaded_once", "most"), [(False, MOST), (True, 4 * MOST)])

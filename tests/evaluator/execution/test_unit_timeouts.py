@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from evaluator.execution.loop import UnitTimeouts
 from evaluator.execution.stages import StagePlan
-from evaluator.execution.unit_timeouts import UnitTimeouts
 from evaluator.records import UnitResult
 from tests.evaluator.execution.units import ROWS
 

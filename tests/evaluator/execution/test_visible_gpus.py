@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch.cuda
 
-from camtui.devices import choose_devices, count_gpus
+from camtui.compute import choose_devices, count_gpus
 from evaluator.errors import UsageError
-from evaluator.execution.visible_gpus import visible_gpus
+from evaluator.execution.workers import visible_gpus
 
 CASES = [
     ("0,-1,1", ("0",)),

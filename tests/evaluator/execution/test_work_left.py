@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from evaluator.execution.work_left import remaining_work
-from evaluator.plan_validation import validated_plan
+from evaluator.execution.schedule import remaining_work
+from evaluator.plan import validated_plan
 from evaluator.records import Cell
 
 PLAN = validated_plan(

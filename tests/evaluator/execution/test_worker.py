@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.execution.worker import open_session
 from evaluator.interfaces import DEFAULT_SESSION
 from evaluator.store.reader import RunReader

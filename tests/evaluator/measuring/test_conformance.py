@@ -18,8 +18,7 @@ from evaluator.measuring.conformance import (
     verdicts_of_method,
     verdicts_of_metric,
 )
-from evaluator.measuring.trial import trial_images
-from evaluator.measuring.verdicts import Verdict
+from evaluator.measuring.trial import Verdict, trial_images
 from evaluator.methods import all_methods
 from evaluator.methods.base import FixedMap, Method, View
 from evaluator.metrics import all_metrics

@@ -19,8 +19,7 @@ from evaluator.measuring.curve_tracing import (
     curve_bytes,
     rise_kernel,
 )
-from evaluator.measuring.maps import upsample
-from evaluator.measuring.stored_maps import MapOfImage
+from evaluator.measuring.saliency import MapOfImage, upsample
 from evaluator.networks.network import Observation
 from evaluator.records import StoredMap
 from tests.agreement import evaluated, small_bench

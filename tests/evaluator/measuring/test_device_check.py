@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluator.measuring import device_check
-from evaluator.measuring.device_check import TOLERANCE, check, machine_facts
+from evaluator.measuring import machine
+from evaluator.measuring.machine import TOLERANCE, check, machine_facts
 from tests.evaluator.pretend_gpu import DEVICE, NAME, pretend_gpu
 
 
@@ -30,14 +30,14 @@ def test_a_device_that_computes_the_cpus_rows() -> None:
 
 
 def test_a_device_that_computes_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    images = device_check._images
+    images = machine._images
     calls: list[int] = []
 
     def other_each_time(side: int) -> Tensor:
         calls.append(side)
         return images(side) * (1.0 + 0.1 * len(calls))
 
-    monkeypatch.setattr(device_check, "_images", other_each_time)
+    monkeypatch.setattr(machine, "_images", other_each_time)
     with pretend_gpu():
         found = check(DEVICE, "fp32")
     assert found.error.startswith("its rows differ from the CPU's by ")

@@ -23,7 +23,7 @@ from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.methods import all_methods
 from evaluator.methods.base import FixedMap, Method, View
 from evaluator.networks.global_state import ForeignCode
-from evaluator.plan_validation import applicable
+from evaluator.plan import applicable
 from tests.agreement import IMAGES, keys_of, small_bench
 from tests.networks import random_images
 

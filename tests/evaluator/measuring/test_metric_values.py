@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 from torch import Tensor
 
-from evaluator.measuring import metric_values
-from evaluator.measuring.metric_values import measured
+from evaluator.measuring import optional_metrics
+from evaluator.measuring.optional_metrics import measured
 from evaluator.measuring.pipeline import Scores
-from evaluator.measuring.stored_maps import MapOfImage
+from evaluator.measuring.saliency import MapOfImage
 from evaluator.metrics.average_drop import average_drop
 from evaluator.metrics.complexity import complexity
 from evaluator.records import StoredMap
@@ -68,7 +68,9 @@ def test_a_metric_from_stored_rows_is_that_of_the_pass(
     scores: dict[str, Scores],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(metric_values, "formula_of", lambda name: SimpleNamespace(measure=formula))
+    monkeypatch.setattr(
+        optional_metrics, "formula_of", lambda name: SimpleNamespace(measure=formula)
+    )
     before = made.network.forwards
     assert measured("average_gain", maps, made.network) == pytest.approx(
         in_order(scores, column), abs=1e-12

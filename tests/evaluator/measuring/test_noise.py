@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from evaluator.measuring.noise import _AHEAD, Field, Noise, NoiseAhead, fields_of, on_explanation
+from evaluator.measuring.inputs import _AHEAD, Field, Noise, NoiseAhead, fields_of, on_explanation
 from tests.evaluator.pretend_gpu import PretendGpu, pretend_gpu
 
 KEYS = (b"a", b"b", b"c")

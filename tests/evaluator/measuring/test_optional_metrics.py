@@ -15,7 +15,7 @@ from PIL import Image
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession, open_session
-from evaluator.plan_validation import validated_plan
+from evaluator.plan import validated_plan
 from evaluator.records import ImageRef, StoredMap, Unit, UnitResult
 
 METHODS = ("gradcam", "fakecam")

@@ -10,10 +10,9 @@ from torch import Tensor
 
 from evaluator.catalog import method
 from evaluator.measuring.imputation import NOISE, impute
-from evaluator.measuring.metric_values import measured
+from evaluator.measuring.optional_metrics import MapProbe, ProbedImages, measured
 from evaluator.measuring.pipeline import Batch
-from evaluator.measuring.probing import MapProbe, ProbedImages
-from evaluator.measuring.stored_maps import MapOfImage, saliency_of
+from evaluator.measuring.saliency import MapOfImage, saliency_of
 from evaluator.records import StoredMap
 from tests.agreement import keys_of, small_bench
 from tests.evaluator.measuring.test_imputation import slow

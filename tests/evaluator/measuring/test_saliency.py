@@ -11,8 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluator.measuring.maps import upsample, upsample_exactly
-from evaluator.measuring.saliency import Saliency, masked
+from evaluator.measuring.saliency import Saliency, masked, upsample, upsample_exactly
 from evaluator.metrics.curves import pixel_ranks
 
 SIZES = [(7, 7, 224, 224), (14, 14, 224, 224), (5, 9, 31, 17), (1, 1, 8, 8), (8, 8, 8, 8)]

@@ -11,20 +11,18 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from evaluator.backbone_spec import parse_backbone
+from evaluator.backbones import parse_backbone
 from evaluator.catalog import method
-from evaluator.code_sources import sources_of
 from evaluator.errors import UnstableAnswer
 from evaluator.images import planned_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.pipeline import Batch, Pipeline
-from evaluator.measuring.sentinel import EVERY, FORWARDS, Sentinel
-from evaluator.measuring.session import EvaluationSession
+from evaluator.measuring.session import EVERY, FORWARDS, EvaluationSession, Sentinel
 from evaluator.networks.network import Network
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import validated
+from evaluator.plan import RunPlan, validated
 from evaluator.records import ImageRef, Row, Unit
 from evaluator.references import as_reference
+from evaluator.user_code import sources_of
 from tests.networks import GapNetwork, as_backbone, gap_network, random_images
 
 

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from evaluator.backbone_spec import parse_backbone
+from evaluator.backbones import parse_backbone
 from evaluator.errors import RunFailed
 from evaluator.execution.request import DriverSettings
 from evaluator.images import find_images, planned_images
@@ -26,8 +26,7 @@ from evaluator.measuring.session import EvaluationSession, open_session
 from evaluator.measuring.trial import trial_images
 from evaluator.methods import all_methods
 from evaluator.networks import batch_size_search
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import applicable, validated, validated_plan
+from evaluator.plan import RunPlan, applicable, validated, validated_plan
 from evaluator.records import ImageRef, Precision, Row, StoredMap, Unit
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.support import Run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluator.measuring.stored_maps import MapOfImage, saliency_of
+from evaluator.measuring.saliency import MapOfImage, saliency_of
 from evaluator.records import StoredMap
 from tests.agreement import small_bench
 from tests.networks import Bench

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evaluator.catalog import method
-from evaluator.plan_validation import applicable
+from evaluator.plan import applicable
 from tests.agreement import compared
 
 

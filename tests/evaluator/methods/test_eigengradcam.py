@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluator.methods.principal import high_power
+from evaluator.methods.eigencam import high_power
 from tests.agreement import IMAGES, compared
 from tests.evaluator.methods.views import StillView, clean_view
 from tests.networks import NETWORKS, random_images

@@ -11,7 +11,7 @@ from torchvision.models import vit_b_16
 
 from evaluator.catalog import method
 from evaluator.methods.base import View
-from evaluator.plan_validation import applicable
+from evaluator.plan import applicable
 from tests.agreement import compare, evaluated
 from tests.attention import (
     TRANSFORMERS,

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from evaluator.measuring.imputation import NOISE
-from evaluator.measuring.probing import MapProbe, ProbedImages
-from evaluator.measuring.saliency import Saliency
-from evaluator.measuring.stored_maps import MapOfImage
+from evaluator.measuring.optional_metrics import MapProbe, ProbedImages
+from evaluator.measuring.saliency import MapOfImage, Saliency
 from evaluator.metrics.base import Explained, MetricSettings
 from evaluator.metrics.curves import pixel_ranks
 from evaluator.metrics.road import METRIC, measure, missing_by_percentile, missing_by_rank

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from evaluator.networks.allocator import keep_freed_blocks
+from evaluator.networks.device import keep_freed_blocks
 
 _FAULTS = """
 import ctypes, resource, sys
-from evaluator.networks.allocator import keep_freed_blocks
+from evaluator.networks.device import keep_freed_blocks
 assert sys.argv[1] != "keep" or keep_freed_blocks()
 libc, block, size = ctypes.CDLL(None), ctypes.c_void_p(), ctypes.c_size_t(64 * 2**20)
 for _ in range(12):  # the first ones find the heap still growing

@@ -11,8 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torchvision import models
 
-from evaluator.backbone_spec import BackboneSpec
-from evaluator.backbones import torch_checkpoints
+from evaluator.backbones import BackboneSpec, torch_checkpoints
 from evaluator.errors import BackboneUnavailable
 from evaluator.networks.backbone_loading import Backbone, load_backbone
 from evaluator.networks.families.efficientnet_lite import EfficientNetLite

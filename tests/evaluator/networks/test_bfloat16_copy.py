@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from evaluator.networks.batch_norm_folding import fold_batch_norms
-from evaluator.networks.bfloat16_copy import FusedConvolution, bfloat16_copy
+from evaluator.networks.fast import FusedConvolution, bfloat16_copy, fold_batch_norms
 from tests.networks import as_backbone, gap_network, random_images, vgg_like_network
 
 pytestmark = pytest.mark.skipif(

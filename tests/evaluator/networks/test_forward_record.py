@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluator.errors import UsageError
-from evaluator.networks.forward_record import logits_of, record_forward
+from evaluator.networks.tracing import logits_of, record_forward
 from tests.networks import CLASSES, gap_network, plain
 
 

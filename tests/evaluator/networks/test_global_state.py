@@ -21,8 +21,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from evaluator.networks.device import disable_tf32
 from evaluator.networks.global_state import ForeignCode, in_own_settings
-from evaluator.networks.numerics import disable_tf32
 
 BACKENDS: Any = torch.backends
 _KEPT: list[object] = []

@@ -10,7 +10,7 @@ import torch
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import open_session
-from evaluator.plan_validation import validated_plan
+from evaluator.plan import validated_plan
 from evaluator.records import Precision, Row, Unit
 from tests.shared import SAMPLE, needs_sample
 

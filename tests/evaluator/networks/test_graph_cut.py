@@ -11,9 +11,9 @@ from torch.nn.functional import relu
 from torchvision import models
 
 from evaluator.errors import UsageError
-from evaluator.networks.forward_record import record_forward
 from evaluator.networks.graph_cut import Split, split_graph
 from evaluator.networks.target_layer import split_at
+from evaluator.networks.tracing import record_forward
 from tests.networks import plain
 
 SIDE = 64

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from evaluator.catalog import method
 from evaluator.errors import UsageError
 from evaluator.measuring.pipeline import Batch, Pipeline
-from evaluator.networks.forward_record import record_forward
 from evaluator.networks.network import Network
 from evaluator.networks.target_layer import split_at
+from evaluator.networks.tracing import record_forward
 from tests.networks import (
     NETWORKS,
     SIDE,

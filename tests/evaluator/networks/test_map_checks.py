@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from evaluator.errors import UsageError
-from evaluator.networks.map_checks import (
+from evaluator.networks.maps import (
     Judged,
+    MapLayout,
     Place,
     Seen,
     accepted,
@@ -20,7 +21,6 @@ from evaluator.networks.map_checks import (
     maps_among,
     moving_views,
 )
-from evaluator.networks.map_layout import MapLayout
 
 SIDE = 96
 LAYOUT = MapLayout(12, 12, 16)

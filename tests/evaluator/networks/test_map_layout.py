@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from evaluator.networks.map_layout import MapLayout, map_layout, no_map, prefix_tokens
+from evaluator.networks.maps import MapLayout, map_layout, no_map, prefix_tokens
 
 
 @pytest.mark.parametrize(

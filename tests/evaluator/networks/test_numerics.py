@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from evaluator.networks.numerics import DeterministicPooling, disable_tf32, make_deterministic
+from evaluator.networks.device import DeterministicPooling, disable_tf32, make_deterministic
 from tests.networks import vgg_like_network
 
 BACKENDS: Any = torch.backends  # its modules are made when torch is imported

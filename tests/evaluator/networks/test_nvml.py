@@ -12,9 +12,14 @@ import pytest
 import torch
 
 from evaluator.interfaces import DeviceFigures
-from evaluator.networks import nvml
-from evaluator.networks.device import device_figures
-from evaluator.networks.nvml import NvmlFigures, driver_version, is_mig, nvml_figures
+from evaluator.networks import device
+from evaluator.networks.device import (
+    NvmlFigures,
+    device_figures,
+    driver_version,
+    is_mig,
+    nvml_figures,
+)
 
 REFUSED = pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
 
@@ -60,9 +65,9 @@ class NvmlDriver:
 
 @pytest.fixture(autouse=True)
 def _nothing_known() -> Iterator[None]:
-    nvml._handles.cache_clear()
+    device._handles.cache_clear()
     yield
-    nvml._handles.cache_clear()
+    device._handles.cache_clear()
 
 
 def test_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.errors import Mismatch, UsageError
 from evaluator.networks.backbone_loading import load_backbone
-from evaluator.networks.forward_record import record_forward
 from evaluator.networks.graph_cut import Split
-from evaluator.networks.map_checks import Chooser
+from evaluator.networks.maps import Chooser
 from evaluator.networks.target_layer import split_at
+from evaluator.networks.tracing import record_forward
 from tests.attention import TRANSFORMERS
 from tests.networks import plain, random_images
 

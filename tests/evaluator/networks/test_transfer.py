@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from evaluator.networks.transfer import to_device
+from evaluator.networks.device import to_device
 from tests.evaluator.pretend_gpu import DEVICE, pretend_gpu
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluator.backbone_spec import BackboneSpec
+from evaluator.backbones import BackboneSpec
 from evaluator.errors import BackboneUnavailable
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.weights import published_weights, read_weights_file, sha256_of

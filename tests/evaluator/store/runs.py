@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluator.images import Manifest
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import validated_plan
+from evaluator.plan import RunPlan, validated_plan
 from evaluator.records import Failure, ImageRef, Measurement, Row, UnitResult
 from evaluator.store.writer import RunWriter
 

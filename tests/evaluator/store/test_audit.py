@@ -11,7 +11,7 @@ import pytest
 from evaluator.errors import StoreError, TryAgain
 from evaluator.store.audit import audit, repair
 from evaluator.store.reader import RunReader
-from evaluator.store.running_sums import RunningSums
+from evaluator.store.row_writer import RunningSums
 from tests.evaluator.store.runs import begun, raw, result, row
 from tests.holder import held
 from tests.synthetic import make_run

@@ -22,11 +22,11 @@ from evaluator.store.checksums import (
     measurement_checksum,
     record_checksum,
     row_checksum,
+    sealed_tables,
     sums_checksum,
 )
 from evaluator.store.reader import RunReader
 from evaluator.store.schema import MIGRATIONS
-from evaluator.store.sealing import sealed_tables
 from evaluator.store.writer import RunWriter
 from tests.evaluator.store.runs import begun, failure, measurement, raw, result, row
 from tests.synthetic import make_run

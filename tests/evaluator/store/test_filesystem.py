@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evaluator.errors import UsageError
-from evaluator.store.filesystem import file_system, refuse_network
+from evaluator.store.files import file_system, refuse_network
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from evaluator.errors import TryAgain, UsageError
-from evaluator.store.lock import RunLock, lock_holder, lock_note, lock_path
+from evaluator.store.files import RunLock, lock_holder, lock_note, lock_path
 from tests.holder import held
 
 

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluator.classes import classes_of_folders
 from evaluator.errors import Mismatch, UsageError
 from evaluator.images import find_images, folder_of
-from evaluator.synthetic.dataset import DataSet, write_images
-from evaluator.synthetic.drawing import draw
-from evaluator.synthetic.scene import CLASSES, scene
+from evaluator.labels import classes_of_folders
+from evaluator.synthetic.scene import CLASSES, DataSet, draw, scene, write_images
 
 
 def written(folder: Path, count: int, seed: int = 0, side: int = 64) -> dict[str, bytes]:

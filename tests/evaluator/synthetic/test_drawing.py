@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from evaluator.synthetic.drawing import draw
-from evaluator.synthetic.scene import CLASSES, scene
+from evaluator.synthetic.scene import CLASSES, draw, scene
 
 SIDE = 64
 

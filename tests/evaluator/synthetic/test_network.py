@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evaluator.networks.forward_record import record_forward
 from evaluator.networks.graph_cut import split_graph
-from evaluator.synthetic.network import NETWORKS, SIDE, TARGET_LAYER
+from evaluator.networks.tracing import record_forward
+from evaluator.synthetic.train import NETWORKS, SIDE, TARGET_LAYER
 from tests.networks import plain
 
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency, f_oneway
 
-from evaluator.synthetic.scene import CLASSES, PATTERNS, TEXTURES, Scene, scene
-from evaluator.synthetic.shapes import DISTRACTORS
+from evaluator.synthetic.scene import CLASSES, DISTRACTORS, PATTERNS, TEXTURES, Scene, scene
 
 COUNT = 3000
 

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from evaluator.synthetic.shapes import DISTRACTORS, OBJECTS
+from evaluator.synthetic.scene import DISTRACTORS, OBJECTS
 
 EVERY = OBJECTS | DISTRACTORS
 AXIS = (np.arange(200) + 0.5) / 100 - 1

@@ -13,9 +13,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from evaluator.synthetic.network import NETWORKS, SIDE
 from evaluator.synthetic.scene import CLASSES
 from evaluator.synthetic.train import (
+    NETWORKS,
+    SIDE,
     TRAINING_SEED,
     UNSEEN_SEED,
     Examples,

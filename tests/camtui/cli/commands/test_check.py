@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from camtui.trust import allowed_before
+from camtui.code_resolver import allowed_before
 from tests.camtui.cli.support import home, typed
 from tests.evaluator.execution.support import camtui
 from tests.evaluator.test_user_code_checks import METHOD

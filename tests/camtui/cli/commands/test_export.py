@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.cli.tables import progress_of
+from camtui.cli.options import progress_of
 from evaluator.store.reader import RunReader
 from tests.camtui.cli.support import two_runs, typed, validated
 

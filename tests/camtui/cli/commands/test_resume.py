@@ -7,7 +7,7 @@ import os
 import signal
 from pathlib import Path
 
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder
 from tests.camtui.cli.support import closed, home, slow
 from tests.evaluator.execution.support import camtui, wait_until_gone
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder
 from tests.camtui.cli.support import ask, closed, home, typed
 from tests.evaluator.execution.support import COMMAND, camtui, wait_until_gone
 

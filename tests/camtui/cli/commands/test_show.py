@@ -10,7 +10,7 @@ import pytest
 
 from camtui.cli.commands.show import _backbone
 from camtui.export.records import _loaded as loaded_record
-from evaluator.plan_validation import validated_plan
+from evaluator.plan import validated_plan
 from evaluator.records import LoadedBackbone, Preprocessing
 from evaluator.store.reader import RunReader
 from tests.camtui.cli.support import METHODS, two_runs, typed, validated

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from evaluator.errors import NotFound
-from evaluator.store.lock import lock_holder
+from evaluator.store.files import lock_holder
 from tests.camtui.cli.support import closed, home, slow, two_runs, typed
 from tests.evaluator.execution.support import COMMAND, camtui, wait_until_gone
 from tests.holder import held

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from camtui.tui.cell_text import axis_ticks
-from camtui.tui.image_list import ListedImage, page
 from camtui.tui.screens import cell as cell_module
-from camtui.tui.screens.cell import CellScreen
+from camtui.tui.screens.cell import CellScreen, ListedImage, page
+from camtui.tui.text import axis_ticks
 from evaluator.store.reader import RunReader
 from tests.camtui.tui.support import SIZES, DashboardTester, opened, toasts
 from tests.synthetic import make_run

@@ -9,7 +9,7 @@ from camtui.format import cell_views
 from camtui.tui.screens.grid import GridScreen
 from evaluator.metrics import all_metrics
 from evaluator.statistics import PairedDifference
-from evaluator.store.averages import Averages
+from evaluator.store.queries import Averages
 from evaluator.store.reader import RunReader
 from tests.camtui.tui.support import SIZES, DashboardTester, opened, toasts
 from tests.evaluator.store.runs import raw

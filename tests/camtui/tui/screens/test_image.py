@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from camtui import truth_object as object_module
-from camtui.tui.image_record import read_image_record
-from camtui.tui.image_text import fact_lines, where_line
-from camtui.tui.screens.image import IMAGES_CACHED, ImageScreen
+from camtui import pictures as object_module
+from camtui.tui.image_data import read_image_record
+from camtui.tui.screens.image import IMAGES_CACHED, ImageScreen, fact_lines, where_line
 from camtui.tui.widgets.gallery import Gallery
 from evaluator.store.reader import RunReader
 from tests.camtui.tui.support import SIZES, DashboardTester, Settings, opened, toasts

@@ -5,12 +5,11 @@ own in files.
 from __future__ import annotations
 
 from evaluator import user_code
-from evaluator.backbone_spec import BackboneSpec, parse_backbone
-from evaluator.code_sources import sources_of
+from evaluator.backbones import BackboneSpec, parse_backbone
 from evaluator.networks.backbone_loading import Backbone, load_backbone
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import validated
+from evaluator.plan import RunPlan, validated
 from evaluator.references import as_reference, as_spec
+from evaluator.user_code import sources_of
 
 NET = """
 import torch

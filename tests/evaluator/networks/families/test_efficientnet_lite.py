@@ -13,15 +13,14 @@ from typing import Any
 
 import pytest
 
-from evaluator.backbone_spec import parse_backbone
-from evaluator.classes import imagenet_wnids
+from evaluator.backbones import parse_backbone
 from evaluator.errors import BackboneUnavailable
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
+from evaluator.labels import imagenet_wnids
 from evaluator.measuring.session import open_session
 from evaluator.networks.families.efficientnet_lite import EfficientNetLite
-from evaluator.plan import RunPlan
-from evaluator.plan_validation import validated
+from evaluator.plan import RunPlan, validated
 from evaluator.records import Unit, UnitResult
 from tests.evaluator.execution.support import ROOT
 from tests.shared import REFERENCE, SAMPLE, needs_sample

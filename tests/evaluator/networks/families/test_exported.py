@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from evaluator import user_code
-from evaluator.code_sources import Sources, sources_of
 from evaluator.errors import BackboneUnavailable, CodeNotAllowed, UsageError
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.references import Reference
+from evaluator.user_code import Sources, sources_of
 from tests.evaluator.networks.families.support import loaded, spec_of
 from tests.networks import as_backbone, gap_network, random_images
 

@@ -7,13 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluator.backbone_spec import parse_backbone
-from evaluator.backbones import known_backbone, known_backbones, local_weights
+from evaluator.backbones import known_backbone, known_backbones, local_weights, parse_backbone
 from evaluator.errors import BackboneUnavailable
 from evaluator.networks.backbone_loading import load_backbone
-from evaluator.synthetic.network import MEAN, SIDE, STD, TARGET_LAYER
 from evaluator.synthetic.scene import CLASSES
-from evaluator.synthetic.train import UNSEEN_SEED, examples
+from evaluator.synthetic.train import MEAN, SIDE, STD, TARGET_LAYER, UNSEEN_SEED, examples
 
 NAMES = ("synthetic_cnn", "synthetic_gap")
 

@@ -15,7 +15,7 @@ from evaluator.errors import UsageError
 from evaluator.networks.families.efficientnet_lite import EfficientNetLite
 from evaluator.networks.families.timm import Timm, _preprocessing
 from evaluator.networks.weights import read_weights_file
-from evaluator.plan_validation import validated_plan
+from evaluator.plan import validated_plan
 from tests.evaluator.networks.families.support import loaded, spec_of
 from tests.networks import random_images
 from tests.shared import needs_sample

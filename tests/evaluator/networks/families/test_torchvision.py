@@ -15,13 +15,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision import models
 
-from evaluator.backbone_spec import BackboneSpec
-from evaluator.backbones import families, known_backbone
+from evaluator.backbones import BackboneSpec, families, known_backbone
 from evaluator.catalog import method
 from evaluator.crop import centre_square
 from evaluator.errors import UsageError
-from evaluator.measuring.image_loading import Normaliser
-from evaluator.measuring.maps import low_map, min_max, upsample
+from evaluator.measuring.inputs import Normaliser
+from evaluator.measuring.saliency import low_map, min_max, upsample
 from evaluator.measuring.views import BatchView
 from evaluator.networks.backbone_loading import Backbone, load_backbone
 from evaluator.networks.families import torchvision

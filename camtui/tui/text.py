@@ -1,0 +1,441 @@
+"""The text about one cell and about the run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import NamedTuple
+
+from camtui.feed import Snapshot
+from camtui.format import (
+    ABSENT,
+    Mark,
+    count,
+    duration,
+    groups,
+    half_width,
+    metric_header,
+    percent,
+    rate,
+    short_count,
+    signed_percent,
+    size,
+)
+from camtui.format.notes import UNDEFINED, short_forecast
+from camtui.tui import plots
+from camtui.tui.widgets.fields import Field
+from evaluator.catalog import ROW_METRICS, known_metrics, value_range
+from evaluator.records import Cell, Event, WorkerState
+from evaluator.statistics import Mean, PairedDifference
+from evaluator.text import counted, printable
+
+
+def cell_name(cell: Cell) -> str:
+    """Return ``resnet50 × gradcampp``."""
+    return f"{printable(cell.backbone, 28)} × {printable(cell.method, 32)}"
+
+
+def metric_fields(snapshot: Snapshot, cell: Cell, metric: str, *, n: bool = False) -> list[Field]:
+    """Return ``ADCC↑ 85.11 ±0.11``, with its own n where that differs from the cell's."""
+    known = known_metrics()[metric]
+    mean = snapshot.mean(cell.id, metric)
+    name = Field(f"{metric_header(known)} ", "dim")
+    if mean is None:
+        undefined = metric in ROW_METRICS and snapshot.views[cell.id].summary.n
+        return [name, Field(ABSENT if undefined else "····", "dim")]
+    fields = [name, Field(percent(mean.value), "strong"), Field(f" {half_width(mean)}", "dim")]
+    if n and mean.n != snapshot.views[cell.id].summary.n:
+        fields.append(Field(f" n {count(mean.n)}", "dim"))
+    return fields
+
+
+def flowed(groups: Sequence[list[Field]], width: int, gap: int = 3) -> list[list[Field]]:
+    """Set groups of fields one after another, broken where the line ends."""
+    lines: list[list[Field]] = [[Field(" ")]]
+    used = 1
+    for group in groups:
+        length = sum(len(field.text) for field in group)
+        if used + length > width and len(lines[-1]) > 1:
+            lines.append([Field(" ")])
+            used = 1
+        lines[-1] += [*group, Field(" " * gap)]
+        used += length + gap
+    return lines
+
+
+def cell_lines(snapshot: Snapshot, cell: Cell, width: int) -> list[list[Field]]:
+    """Describe a cell: how many images, how many failed, every average with its interval."""
+    summary = snapshot.views[cell.id].summary
+    title = [
+        Field(f" {cell_name(cell)}", "strong"),
+        Field(f"   n {count(summary.n)}/{count(snapshot.views[cell.id].images)}"),
+    ]
+    title += [Field(f"   failed {count(summary.failed)}", "warn")] if summary.failed else []
+    title += (
+        [Field(f"   empty maps {count(summary.degenerate)}", "warn")] if summary.degenerate else []
+    )
+    if summary.undefined:
+        title.append(Field(f"   drop of {count(summary.undefined)} {UNDEFINED}", "warn"))
+    if not cell.applicable:
+        title.append(Field("   not applicable", "warn"))
+    title += [Field(f"   {printable(cell.note)}", "dim")] if cell.note else []
+    groups = [
+        metric_fields(snapshot, cell, key, n=True)
+        for key in sorted(snapshot.metrics, key=lambda key: key != "adcc")
+    ]
+    if summary.mean_image_adcc is not None:
+        per_image = summary.mean_image_adcc
+        groups.append(
+            [
+                Field("mean image ADCC↑ ", "dim"),
+                Field(f"{percent(per_image.value)} {half_width(per_image)}", "dim"),
+            ]
+        )
+    return [title, *flowed(groups, width)]
+
+
+def histogram_fields(metric: str, counts: Sequence[int]) -> list[Field]:
+    """Draw a histogram on one line: ``ADCC  0 ▁▁▂▅█▃ 100``."""
+    known = known_metrics()[metric]
+    low, high = f" {known.short}  {percent(known.low, 0)}", percent(known.high, 0)
+    return [Field(low, "dim"), Field(f"▕{plots.histogram(counts)}▏", "bar"), Field(high, "dim")]
+
+
+def difference_fields(
+    snapshot: Snapshot, metric: str, best: Cell, found: PairedDifference | None, mark: Mark
+) -> list[Field]:
+    """Describe the paired difference to the best of the backbone, in points.
+
+    Args:
+        mark: rank of the cell: a tie is one of all tests of its backbone together.
+    """
+    if mark == "best":
+        return [Field("   best of its backbone", "best")]
+    name = printable(best.method, 20)
+    if found is None:
+        own = snapshot.mean(best.id, metric)
+        return [Field(f"   best is {name} {percent(own.value)}" if own else "", "dim")]
+    verdict = "too few" if not found.tested else "tie" if mark == "tie" else "differs"
+    change = f"{signed_percent(-found.value)} {half_width(found)}"
+    test = f"{verdict}, paired, n {short_count(found.n)}"
+    return [Field(f"   {change} to {name} ({test})", "tie" if mark == "tie" else "dim")]
+
+
+def class_name(classes: tuple[str, ...], index: int | None) -> str:
+    """Return a class by name; by number where the names are not known."""
+    return "?" if index is None else groups.class_name(classes, index)
+
+
+def histogram_lines(counts: list[int], metric: str, width: int, height: int) -> list[list[Field]]:
+    """Draw bars as wide as there is room for, with the ends of the scale below."""
+    if not any(counts):
+        return [[Field("  no value yet", "dim")]]
+    repeat = max(1, (width - 4) // len(counts))
+    bars = plots.columns(counts, max(1, height - 1))
+    lines = [[Field("  "), Field("".join(c * repeat for c in line), "bar")] for line in bars]
+    low, high = (percent(end, 0) for end in value_range(metric))
+    gap = max(1, len(counts) * repeat - len(low) - len(high) - 1)
+    return [*lines, [Field(f"  {low}{' ' * gap}{high} %", "dim")]]
+
+
+def convergence_lines(curve: list[Mean], width: int, height: int) -> list[list[Field]]:
+    """Draw ADCC after n images and the edges of its band, percent on the left, n below."""
+    if len(curve) < 2:
+        return [[Field("  needs more images", "dim")]]
+    settled = curve[len(curve) // 20 + 1 :] or curve
+    low = min(mean.value - (mean.half_width or 0) for mean in settled)
+    high = max(mean.value + (mean.half_width or 0) for mean in settled)
+    plot = plots.BraillePlot(max(8, width - 9), max(1, height - 1), low, high)
+    plot.line([mean.value for mean in curve])
+    for sign in (-1, 1):
+        plot.dots([mean.value + sign * (mean.half_width or 0) for mean in curve])
+    rows = plot.lines()
+    ticks = axis_ticks(low, high, len(rows))
+    lines = [
+        [Field(f"{ticks.get(row, ''):>6} ", "dim"), Field(line, "series1")]
+        for row, line in enumerate(rows)
+    ]
+    last, across = curve[-1].n, max(1, width - 10)
+    half, end = short_count(last // 2), f"{short_count(last)} images"
+    below = f"{half:>{across // 2 + len(half) // 2}}" if across > 40 else ""
+    return [*lines, [Field(f"{'':>7}0{below}{end:>{across - len(below)}}", "dim")]]
+
+
+def axis_ticks(low: float, high: float, rows: int) -> dict[int, str]:
+    """Place the labels of an axis: row from the top → the value there in percent.
+
+    Both ends have one, and about every fourth row between them.
+    """
+    steps = max(1, (rows - 1) // 4)
+    places = {round(step * (rows - 1) / steps) for step in range(steps + 1)}
+    return {place: percent(high - (high - low) * place / max(1, rows - 1), 1) for place in places}
+
+
+STATES = {
+    "starting": ("◌", "accent"),
+    "running": ("●", "good"),
+    "stopping": ("◍", "warn"),
+    "paused": ("‖", "warn"),
+    "stopped": ("■", "warn"),
+    "complete": ("✓", "good"),
+    "failed": ("✗", "error"),
+    "crashed": ("✗", "error"),
+}
+"""State → sign and role; the word itself always stands beside the sign."""
+
+GIB = 1 << 30
+
+MESSAGE_ROWS = 2
+"""Rows that the reason of an end may take where it does not fit beside the command."""
+
+
+def clock(when: float) -> str:
+    """Format weekday and time of day: ``Tue 09:40``."""
+    return time.strftime("%a %H:%M", time.localtime(when))
+
+
+def state_field(state: str) -> Field:
+    """Return ``● RUNNING``."""
+    sign, role = STATES.get(state, ("?", "warn"))
+    return Field(f"{sign} {state.upper()}", role)
+
+
+def title_line(snapshot: Snapshot, width: int, *, frozen: bool = False) -> list[Field]:
+    """Describe name, state, progress, rate and time left."""
+    status = snapshot.status
+    head = [
+        Field(" camtui ", "dim"),
+        Field(printable(snapshot.info.name, 24), "strong"),
+        Field(" "),
+        state_field(status.state),
+    ]
+    if frozen:
+        head.append(Field(" ‖ FROZEN", "warn"))
+    tail = [Part(0, Field(f" {percent(status.progress, 1)}%"))]
+    if status.live:
+        if status.stage:
+            done = f"{short_count(status.done)} of {short_count(status.total)}"
+            text = f"images: {done}"
+            if status.stages > 1:
+                text = f"part {status.stage_number} of {status.stages}: {done} images"
+            tail.append(Part(3, Field(f"  {text}", "dim")))
+        tail.append(Part(2, Field(f"  {rate(status.rate)}" if status.rate else "", "dim")))
+        tail += _time_left(snapshot, width)
+        if more := short_forecast(status.look, status.images):
+            tail.append(Part(2, Field(f"  {more}", "accent")))
+    elif snapshot.info.finished is not None:
+        tail.append(Part(1, Field(f"  ended {clock(snapshot.info.finished)}", "dim")))
+    end = most_important(tail, width - _length(head) - 1)
+    room = width - _length(head) - _length(end) - 2
+    if room < 4:
+        return head + end
+    filled, empty = plots.bar(status.progress, min(room, 40))
+    return [*head, Field(" "), Field(filled, "bar"), Field(empty, "trough"), *end]
+
+
+def _time_left(snapshot: Snapshot, width: int) -> list[Part]:
+    """Describe the time left; a run that stops only finishes what is being computed."""
+    eta = snapshot.status.eta
+    if snapshot.status.state == "stopping":
+        return [Part(1, Field("  finishing what is being computed", "warn"))]
+    if eta is None:
+        return [Part(1, Field("  ETA …", "accent"))]
+    left = [Part(1, Field(f"  ETA {duration(eta)}", "accent"))]
+    return (
+        [*left, Part(4, Field(f" ({clock(snapshot.taken + eta)})", "dim"))]
+        if width >= 100
+        else left
+    )
+
+
+class Part(NamedTuple):
+    """A piece of a line and its rank: where there is no room the highest goes first."""
+
+    rank: int
+    field: Field
+
+
+def most_important(parts: Sequence[Part], room: int) -> list[Field]:
+    """Return as many of the parts as fit, in their order."""
+    kept = list(parts)
+    while len(kept) > 1 and _length([part.field for part in kept]) > room:
+        kept.remove(max(kept, key=lambda part: part.rank))
+    return [part.field for part in kept]
+
+
+def _length(fields: Sequence[Field]) -> int:
+    return sum(len(field.text) for field in fields)
+
+
+def state_lines(snapshot: Snapshot, now: float, width: int) -> list[list[Field]]:
+    """Describe devices, failures and the age of the heartbeat of a live run.
+
+    Of any other: why it has ended, whole, and the command that mends it.
+    """
+    status = snapshot.status
+    if snapshot.problem or status.live:
+        return [worker_line(snapshot, now, width)]
+    role = {"crashed": "error", "failed": "error", "stopped": "warn"}.get(status.state, "dim")
+    line = [
+        Field(f" {status.advice}", role),
+        Field(f"   {counted(snapshot.failures, 'failed image')}", "dim"),
+    ]
+    if not status.message:
+        return [line]
+    if _length(line) + len(status.message) + 3 <= width:
+        return [[*line, Field(f"   {status.message}", "dim")]]
+    words = wrap(status.message, width - 2)[:MESSAGE_ROWS]
+    return [line, *([Field(f" {text}", role)] for text in words)]
+
+
+def worker_line(snapshot: Snapshot, now: float, width: int) -> list[Field]:
+    """Describe devices, failures, the age of the heartbeat of a run that is under way."""
+    if snapshot.problem:
+        return [Field(f" {snapshot.problem}; what you see is the last that was read", "error")]
+    parts = [Part(0, Field("", "dim"))]
+    for place, worker in enumerate(snapshot.workers):
+        parts.append(Part(1 + 2 * place, Field(f" {device_text(worker)} ", "dim")))
+        if place == 0 and snapshot.utilisation:
+            parts.append(Part(8, Field("busy ", "dim")))
+            parts.append(Part(8, Field(f"{plots.trend(snapshot.utilisation, 0, 100)} ", "bar")))
+        parts.append(
+            Part(
+                9 + place, Field(f"{heat_text(worker)} ", "dim") if heat_text(worker) else Field("")
+            )
+        )
+    parts.append(
+        Part(
+            0,
+            Field(
+                f" {counted(snapshot.failures, 'failed image')}",
+                "warn" if snapshot.failures else "dim",
+            ),
+        )
+    )
+    if snapshot.info.heartbeat is not None:
+        age = max(0.0, now - snapshot.info.heartbeat)
+        parts.append(Part(2, Field(f"  heartbeat {duration(age)}", "warn" if age > 10 else "dim")))
+    parts.append(Part(7, Field(f"  file {size(snapshot.size)}", "dim")))
+    return most_important(parts, width)
+
+
+def device_text(worker: WorkerState) -> str:
+    """Return ``cuda:0 util 97% mem 33/141G``; what a device does not tell is left out."""
+    parts = [printable(worker.device, 12)]
+    if worker.utilisation is not None:
+        parts.append(f"util {worker.utilisation:.0f}%")
+    if worker.memory_used is not None:
+        total = f"/{worker.memory_total / GIB:.0f}" if worker.memory_total else ""
+        parts.append(f"mem {worker.memory_used / GIB:.0f}{total}G")
+    parts += [f"restarts {worker.restarts}"] if worker.restarts else []
+    return " ".join(parts)
+
+
+def heat_text(worker: WorkerState) -> str:
+    """Return ``612W 71°C``."""
+    parts = [f"{worker.power:.0f}W"] if worker.power is not None else []
+    return " ".join(
+        [*parts, *([f"{worker.temperature:.0f}°C"] if worker.temperature is not None else [])]
+    )
+
+
+def summary_lines(snapshot: Snapshot) -> list[list[Field]]:
+    """Describe a run for a terminal too small for anything else."""
+    status = snapshot.status
+    lines = [
+        [state_field(status.state)],
+        [Field(f"{percent(status.progress, 1)}% of {count(status.images)} images")],
+    ]
+    if status.live and status.eta is not None:
+        lines.append([Field(f"ETA {duration(status.eta)}", "accent")])
+    means = [
+        (mean.value, cell) for cell in snapshot.cells if (mean := snapshot.mean(cell.id, "adcc"))
+    ]
+    if means:
+        value, cell = max(means, key=lambda item: item[0])
+        lines.append([Field(f"best ADCC {percent(value)}", "best")])
+        lines.append([Field(cell_name(cell), "dim")])
+    lines.append(
+        [Field(counted(snapshot.failures, "failed image"), "warn" if snapshot.failures else "dim")]
+    )
+    lines.append([Field(f"q {'detach' if status.live else 'quit'}   larger: 60×16", "dim")])
+    return lines
+
+
+def event_lines(snapshot: Snapshot, rows: int) -> list[list[Field]]:
+    """Describe the newest events, oldest first."""
+    return [event_fields(event) for event in snapshot.events[-rows:]]
+
+
+def event_fields(event: Event) -> list[Field]:
+    """Return ``09:12:04 WARNING text``."""
+    role = {"warning": "warn", "error": "error"}.get(event.level, "dim")
+    when = time.strftime("%H:%M:%S", time.localtime(event.time))
+    return [
+        Field(f" {when} ", "dim"),
+        Field(f"{printable(event.level, 8).upper():<8}", role),
+        Field(printable(event.text, 400)),
+    ]
+
+
+def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
+    """Describe a run beside the table of a wide terminal.
+
+    Every worker, the last minute, and how far each stretch of work is.
+    """
+    lines = [[Field(" Workers", "head")]]
+    # the stored workers of a run that has ended are how they were last seen
+    workers = snapshot.workers if snapshot.status.live else ()
+    for worker in workers:
+        lines.append(
+            [
+                Field(f"  {printable(worker.device, 12)}"),
+                Field(f"  {printable(worker.state, 16)}", "dim"),
+            ]
+        )
+        figures = f"{device_text(worker).partition(' ')[2]} {heat_text(worker)}".strip()
+        lines += [[Field(f"    {figures}", "dim")]] if figures else []
+    lines += [[Field("  none now", "dim")]] if not workers else []
+    if snapshot.status.live:
+        lines += _trend_lines(snapshot)
+    lines += [[], [Field(" Work", "head")]]
+    for stage in snapshot.stages:
+        share = stage.done / stage.images if stage.images else 1.0
+        filled, empty = plots.bar(share, 10)
+        name = printable(stage.title, width - 20)
+        lines.append(
+            [
+                Field(f"  {name:<{width - 20}} "),
+                Field(filled, "bar"),
+                Field(empty, "trough"),
+                Field(f" {100 * share:4.0f}%"),
+            ]
+        )
+    return lines
+
+
+def _trend_lines(snapshot: Snapshot) -> list[list[Field]]:
+    """Draw the last minute in bars, and name the cells under way."""
+    lines: list[list[Field]] = []
+    if snapshot.utilisation:
+        lines.append(
+            [
+                Field("  busy  ", "dim"),
+                Field(plots.trend(snapshot.utilisation, 0, 100), "bar"),
+                Field(" 0-100 %", "dim"),
+            ]
+        )
+    if snapshot.rates:
+        most = f" 0-{max(snapshot.rates):.3g} a second"
+        lines.append(
+            [
+                Field("  rows  ", "dim"),
+                Field(plots.trend(snapshot.rates, 0, max(snapshot.rates)), "bar"),
+                Field(most, "dim"),
+            ]
+        )
+    ahead = [stage for stage in snapshot.stages if stage.cells and stage.done < stage.images]
+    for word, stage in zip(("now", "next"), ahead, strict=False):
+        lines.append([Field(f"  {word:<6}", "dim"), Field(printable(stage.title, 27))])
+    return lines
