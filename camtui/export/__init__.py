@@ -31,7 +31,6 @@ from camtui.export.records import (
 from camtui.format.cells import shown_metrics
 from camtui.format.groups import By, grouped
 from camtui.format.notes import noise_text
-from camtui.format.plain import plain_text
 from camtui.format.table import (
     DEFAULTS,
     Table,
@@ -40,6 +39,7 @@ from camtui.format.table import (
     grouped_table,
     long_table,
     pivot_table,
+    plain_text,
     summary_table,
 )
 from evaluator.errors import UsageError

@@ -22,7 +22,6 @@ from camtui.format.numbers import (
     size,
     with_interval,
 )
-from camtui.format.plain import plain_text, print_lines, print_table, table_lines
 from camtui.format.select import matching, ordered
 from camtui.format.table import (
     MEAN_IMAGE_ADCC,
@@ -34,7 +33,11 @@ from camtui.format.table import (
     TableRow,
     long_table,
     pivot_table,
+    plain_text,
+    print_lines,
+    print_table,
     summary_table,
+    table_lines,
 )
 
 __all__ = [

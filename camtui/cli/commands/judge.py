@@ -13,7 +13,7 @@ from camtui.cli.options import DigitsOption, JsonOption, RunArgument
 from camtui.export import provenance
 from camtui.export.records import SCHEMA_VERSION, run_record
 from camtui.format.judged import judged_tables
-from camtui.format.plain import plain_text
+from camtui.format.table import plain_text
 from camtui.runs import LAST, open_run
 from evaluator.errors import UsageError
 from evaluator.text import did_you_mean, printable

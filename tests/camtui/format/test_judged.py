@@ -6,8 +6,7 @@ import pytest
 
 from camtui.cli.commands.judge import judged_record
 from camtui.format.judged import by_agreement, judged_tables
-from camtui.format.plain import plain_text
-from camtui.format.table import Table
+from camtui.format.table import Table, plain_text
 from camtui.judging.judgement import JudgeOptions, judge
 from tests.camtui.judging.runs import IMAGES, METHODS, judged_run, ordered
 
