@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import numpy as np
@@ -27,6 +27,8 @@ from camtui.pictures import (
     upsampled,
 )
 from camtui.runs import refuse_unnamed
+from camtui.tui.text import class_name
+from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.gallery import GalleryItem
 from evaluator import catalog
 from evaluator.catalog import is_control, known_metrics
@@ -350,3 +352,55 @@ def _blended(pixels: Pixels | None, values: Map | None, options: DisplayOptions)
     if pixels is None:
         return pictures.coloured(values, options.colours)
     return pictures.overlay(pixels, values, options.colours, options.alpha)
+
+
+@dataclass(frozen=True)
+class WorstImage:
+    """The image of lowest ADCC.
+
+    Attributes:
+        record: of the image, as the run's file has it.
+        root: the data folder.
+        resize: short side in pixels before the crop.
+    """
+
+    record: ImageRecord
+    root: str
+    resize: int
+
+    def lines(self, classes: tuple[str, ...], width: int) -> list[list[Field]]:
+        """Describe file name, ADCC and classes."""
+        name = PurePosixPath(self.record.image.path.decode("utf-8", "surrogateescape")).name
+        row = self.record.row
+        label = class_name(classes, self.record.image.label)
+        words = f"{label} → {class_name(classes, row.predicted if row else None)}"
+        return [
+            [
+                Field(f"  {printable(name, width - 14)}"),
+                Field(f"  ADCC {percent(self.record.value('adcc'))}", "warn"),
+            ],
+            [Field(f"  {printable(words, width - 3)}", "dim")],
+        ]
+
+    def picture(self) -> GalleryItem:
+        """Draw the overlay. Blocking: it opens the image's file."""
+        input_image = open_input(
+            self.root, self.record.image, seen_by(self.record.loaded, self.resize)
+        )
+        image_data = ImageData(
+            self.record,
+            input_image,
+            saliency_map(self.record.cell.method, self.record.row, self.record.loaded),
+        )
+        return overlay(image_data, DisplayOptions())
+
+
+def read_worst_image(reader: RunReader, *, cell: Cell) -> WorstImage | None:
+    """Find the image of lowest ADCC of a cell; ``None`` while there is none."""
+    image = first_image(reader, cell.id, "adcc", worst=True)
+    if image is None:
+        return None
+    plan = reader.plan()
+    return WorstImage(
+        read_image_record(reader, cell, image, "adcc", worst=True), plan.data, plan.resize
+    )

@@ -6,9 +6,8 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import PurePosixPath
 from typing import Any, cast
 
 from textual.app import ComposeResult
@@ -18,88 +17,21 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from camtui.feed import Snapshot
-from camtui.format import percent
-from camtui.pictures import seen_by
 from camtui.status import convergence
 from camtui.ties import best_in_backbone
 from camtui.tui import grid_model, text
 from camtui.tui.grid_model import printed_value
-from camtui.tui.image_data import (
-    DisplayOptions,
-    ImageData,
-    ImageRecord,
-    first_image,
-    open_input,
-    overlay,
-    read_image_record,
-    saliency_map,
-)
 from camtui.tui.messages import CursorMoved, OpenCell, RowOpened
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen, rule
-from camtui.tui.text import class_name
 from camtui.tui.theme import Settings
 from camtui.tui.widgets.fields import Field, TextLines
-from camtui.tui.widgets.gallery import Gallery, GalleryItem
+from camtui.tui.widgets.gallery import Gallery
 from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
 from evaluator.records import Cell
 from evaluator.statistics import Mean
 from evaluator.store.reader import RunReader
-from evaluator.text import printable
-
-
-@dataclass(frozen=True)
-class WorstImage:
-    """The image of lowest ADCC.
-
-    Attributes:
-        record: of the image, as the run's file has it.
-        root: the data folder.
-        resize: short side in pixels before the crop.
-    """
-
-    record: ImageRecord
-    root: str
-    resize: int
-
-    def lines(self, classes: tuple[str, ...], width: int) -> list[list[Field]]:
-        """Describe file name, ADCC and classes."""
-        name = PurePosixPath(self.record.image.path.decode("utf-8", "surrogateescape")).name
-        row = self.record.row
-        label = class_name(classes, self.record.image.label)
-        words = f"{label} → {class_name(classes, row.predicted if row else None)}"
-        return [
-            [
-                Field(f"  {printable(name, width - 14)}"),
-                Field(f"  ADCC {percent(self.record.value('adcc'))}", "warn"),
-            ],
-            [Field(f"  {printable(words, width - 3)}", "dim")],
-        ]
-
-    def picture(self) -> GalleryItem:
-        """Draw the overlay. Blocking: it opens the image's file."""
-        input_image = open_input(
-            self.root, self.record.image, seen_by(self.record.loaded, self.resize)
-        )
-        image_data = ImageData(
-            self.record,
-            input_image,
-            saliency_map(self.record.cell.method, self.record.row, self.record.loaded),
-        )
-        return overlay(image_data, DisplayOptions())
-
-
-def read_worst_image(reader: RunReader, *, cell: Cell) -> WorstImage | None:
-    """Find the image of lowest ADCC of a cell; ``None`` while there is none."""
-    image = first_image(reader, cell.id, "adcc", worst=True)
-    if image is None:
-        return None
-    plan = reader.plan()
-    return WorstImage(
-        read_image_record(reader, cell, image, "adcc", worst=True), plan.data, plan.resize
-    )
-
 
 _CURSOR_DELAY = 0.2
 """Seconds after which a cursor is taken to rest."""
@@ -296,6 +228,7 @@ class GridScreen(RunScreen):
         await self._load_worst(cell)
 
     async def _load_worst(self, cell: Cell) -> None:
+        from camtui.tui.image_data import WorstImage, read_worst_image
 
         found: WorstImage | None = await self.ask(partial(read_worst_image, cell=cell))
         facts, picture = (
