@@ -293,7 +293,7 @@ def _payload(handoff: LaunchedRun) -> HandoffPayload:
 
 
 def _follow(handoff: LaunchedRun, *, quiet: bool, as_json: bool) -> int:
-    from camtui.cli.console import follow
+    from camtui.cli.progress_lines import follow
 
     run = reference(handoff.db)
     if as_json:

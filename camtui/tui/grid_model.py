@@ -18,7 +18,7 @@ from camtui.format import (
     short_count,
 )
 from camtui.ties import Marks
-from camtui.tui import plots
+from camtui.tui import text
 from camtui.tui.text import flowed
 from camtui.tui.widgets.fields import Field, Line, TableColumn, fitted
 from evaluator.catalog import ROW_METRICS, known_metrics, split_spec
@@ -473,7 +473,7 @@ def leader_lines(
     rows = max(2, height - 1 - len(names))
     layers = []
     for _, curve in drawn:
-        plot = plots.BraillePlot(max(8, width - 8), rows, low, high)
+        plot = text.BraillePlot(max(8, width - 8), rows, low, high)
         plot.line([mean.value for mean in curve])
         layers.append(plot.lines())
     labels = {

@@ -1,4 +1,4 @@
-"""The text about one cell and about the run."""
+"""Text about one cell and about the run, and plots drawn in text."""
 
 from __future__ import annotations
 
@@ -23,12 +23,98 @@ from camtui.format import (
     size,
 )
 from camtui.format.notes import UNDEFINED, short_forecast
-from camtui.tui import plots
 from camtui.tui.widgets.fields import Field
 from evaluator.catalog import ROW_METRICS, known_metrics, value_range
 from evaluator.records import Cell, Event, WorkerState
 from evaluator.statistics import Mean, PairedDifference
 from evaluator.text import counted, printable
+
+_EIGHTHS = "▁▂▃▄▅▆▇█"
+_BRAILLE = 0x2800
+_DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
+"""Bit of the dot in column x, row y of a braille character."""
+
+
+def histogram(counts: Sequence[int]) -> str:
+    """Draw a histogram on one line, one character a bin; an empty bin is a space."""
+    most = max(counts, default=0)
+    return "".join(" " if n == 0 else _EIGHTHS[min(7, n * 8 // (most + 1))] for n in counts)
+
+
+def columns(counts: Sequence[int], height: int) -> list[str]:
+    """Draw a histogram on several lines, from the top, one character a bin."""
+    most = max(counts, default=0) or 1
+    levels = [max(1 if n else 0, round(n * height * 8 / most)) for n in counts]
+    return [
+        "".join(_block(level - 8 * row) for level in levels) for row in range(height - 1, -1, -1)
+    ]
+
+
+def _block(level: int) -> str:
+    return " " if level <= 0 else _EIGHTHS[min(level, 8) - 1]
+
+
+def trend(values: Sequence[float], low: float, high: float) -> str:
+    """Draw recent values as a line of bars."""
+    spread = (high - low) or 1
+    return "".join(_EIGHTHS[max(0, min(7, int((value - low) / spread * 8)))] for value in values)
+
+
+class BraillePlot:
+    """Curves on a grid of 2 × 4 dots a character."""
+
+    def __init__(self, width: int, height: int, low: float, high: float) -> None:
+        """Make an empty plot of width × height characters, values from low to high."""
+        self.width, self.height = width, height
+        self._low, self._spread = low, (high - low) or 1.0
+        self._cells = [[0] * width for _ in range(height)]
+
+    def line(self, values: Sequence[float | None]) -> None:
+        """Draw a curve over the whole width; ``None`` leaves a gap.
+
+        Neighbours are joined by an upright stroke.
+        """
+        across = self.width * 2
+        before: int | None = None
+        for x in range(across):
+            value = values[x * len(values) // across] if values else None
+            if value is None:
+                before = None
+                continue
+            y = self._row(value)
+            for dot in range(
+                min(y, y if before is None else before), max(y, y if before is None else before) + 1
+            ):
+                self._set(x, dot)
+            before = y
+
+    def dots(self, values: Sequence[float | None], every: int = 2) -> None:
+        """Draw a curve as separate dots: the edge of a band."""
+        across = self.width * 2
+        for x in range(0, across, every):
+            value = values[x * len(values) // across] if values else None
+            if value is not None:
+                self._set(x, self._row(value))
+
+    def _row(self, value: float) -> int:
+        share = (value - self._low) / self._spread
+        return max(0, min(self.height * 4 - 1, round((1 - share) * (self.height * 4 - 1))))
+
+    def _set(self, x: int, y: int) -> None:
+        self._cells[y // 4][x // 2] |= _DOTS[x % 2][y % 4]
+
+    def lines(self) -> list[str]:
+        """Return the plot from the top."""
+        return [
+            "".join(chr(_BRAILLE + cell) if cell else " " for cell in row) for row in self._cells
+        ]
+
+
+def bar(share: float, width: int) -> tuple[str, str]:
+    """Draw a progress bar as its filled and its empty part, to half a character."""
+    halves = max(0, min(2 * width, round(share * 2 * width)))
+    filled = "━" * (halves // 2) + ("╸" if halves % 2 else "")
+    return filled, "─" * (width - len(filled))
 
 
 def cell_name(cell: Cell) -> str:
@@ -99,7 +185,7 @@ def histogram_fields(metric: str, counts: Sequence[int]) -> list[Field]:
     """Draw a histogram on one line: ``ADCC  0 ▁▁▂▅█▃ 100``."""
     known = known_metrics()[metric]
     low, high = f" {known.short}  {percent(known.low, 0)}", percent(known.high, 0)
-    return [Field(low, "dim"), Field(f"▕{plots.histogram(counts)}▏", "bar"), Field(high, "dim")]
+    return [Field(low, "dim"), Field(f"▕{histogram(counts)}▏", "bar"), Field(high, "dim")]
 
 
 def difference_fields(
@@ -132,7 +218,7 @@ def histogram_lines(counts: list[int], metric: str, width: int, height: int) -> 
     if not any(counts):
         return [[Field("  no value yet", "dim")]]
     repeat = max(1, (width - 4) // len(counts))
-    bars = plots.columns(counts, max(1, height - 1))
+    bars = columns(counts, max(1, height - 1))
     lines = [[Field("  "), Field("".join(c * repeat for c in line), "bar")] for line in bars]
     low, high = (percent(end, 0) for end in value_range(metric))
     gap = max(1, len(counts) * repeat - len(low) - len(high) - 1)
@@ -146,7 +232,7 @@ def convergence_lines(curve: list[Mean], width: int, height: int) -> list[list[F
     settled = curve[len(curve) // 20 + 1 :] or curve
     low = min(mean.value - (mean.half_width or 0) for mean in settled)
     high = max(mean.value + (mean.half_width or 0) for mean in settled)
-    plot = plots.BraillePlot(max(8, width - 9), max(1, height - 1), low, high)
+    plot = BraillePlot(max(8, width - 9), max(1, height - 1), low, high)
     plot.line([mean.value for mean in curve])
     for sign in (-1, 1):
         plot.dots([mean.value + sign * (mean.half_width or 0) for mean in curve])
@@ -230,7 +316,7 @@ def title_line(snapshot: Snapshot, width: int, *, frozen: bool = False) -> list[
     room = width - _length(head) - _length(end) - 2
     if room < 4:
         return head + end
-    filled, empty = plots.bar(status.progress, min(room, 40))
+    filled, empty = bar(status.progress, min(room, 40))
     return [*head, Field(" "), Field(filled, "bar"), Field(empty, "trough"), *end]
 
 
@@ -298,7 +384,7 @@ def worker_line(snapshot: Snapshot, now: float, width: int) -> list[Field]:
         parts.append(Part(1 + 2 * place, Field(f" {device_text(worker)} ", "dim")))
         if place == 0 and snapshot.utilisation:
             parts.append(Part(8, Field("busy ", "dim")))
-            parts.append(Part(8, Field(f"{plots.trend(snapshot.utilisation, 0, 100)} ", "bar")))
+            parts.append(Part(8, Field(f"{trend(snapshot.utilisation, 0, 100)} ", "bar")))
         parts.append(
             Part(
                 9 + place, Field(f"{heat_text(worker)} ", "dim") if heat_text(worker) else Field("")
@@ -402,7 +488,7 @@ def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
     lines += [[], [Field(" Work", "head")]]
     for stage in snapshot.stages:
         share = stage.done / stage.images if stage.images else 1.0
-        filled, empty = plots.bar(share, 10)
+        filled, empty = bar(share, 10)
         name = printable(stage.title, width - 20)
         lines.append(
             [
@@ -422,7 +508,7 @@ def _trend_lines(snapshot: Snapshot) -> list[list[Field]]:
         lines.append(
             [
                 Field("  busy  ", "dim"),
-                Field(plots.trend(snapshot.utilisation, 0, 100), "bar"),
+                Field(trend(snapshot.utilisation, 0, 100), "bar"),
                 Field(" 0-100 %", "dim"),
             ]
         )
@@ -431,7 +517,7 @@ def _trend_lines(snapshot: Snapshot) -> list[list[Field]]:
         lines.append(
             [
                 Field("  rows  ", "dim"),
-                Field(plots.trend(snapshot.rates, 0, max(snapshot.rates)), "bar"),
+                Field(trend(snapshot.rates, 0, max(snapshot.rates)), "bar"),
                 Field(most, "dim"),
             ]
         )

@@ -10,10 +10,6 @@ import typer
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, stdout_console
 from camtui.cli.options import DigitsOption, JsonOption, RunArgument
-from camtui.export import provenance
-from camtui.export.records import SCHEMA_VERSION, run_record
-from camtui.format.judged import judged_tables
-from camtui.format.table import plain_text
 from camtui.runs import LAST, open_run
 from evaluator.errors import UsageError
 from evaluator.text import did_you_mean, printable
@@ -31,6 +27,8 @@ def judged_record(
     reader: RunReader, judged: Sequence[Judgement], options: JudgeOptions
 ) -> JudgementsPayload:
     """Return plain values, ready for JSON; τ and fractions at full precision."""
+    from camtui.export.records import SCHEMA_VERSION, run_record
+
     return {
         "schema_version": SCHEMA_VERSION,
         "run": run_record(reader),
@@ -102,6 +100,10 @@ def write_judged(
     stream: TextIO, reader: RunReader, judged: Sequence[Judgement], form: str, digits: int
 ) -> None:
     """Write the tables as one of ``FORMS``."""
+    from camtui.export import provenance
+    from camtui.format.judged import judged_tables
+    from camtui.format.table import plain_text
+
     tables = judged_tables(reader, judged, digits)
     if form == "latex":
         from camtui.export.latex import write_latex

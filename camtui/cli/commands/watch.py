@@ -94,7 +94,7 @@ def watch(
 
 def _plain(run: str) -> None:
     """One line per change, for pipes and logs; ends with the run's exit code."""
-    from camtui.cli.console import follow
+    from camtui.cli.progress_lines import follow
     from camtui.runs import find_run
 
     raise typer.Exit(follow(find_run(run)).exit_code)

@@ -19,7 +19,7 @@ from camtui.feed import Snapshot
 from camtui.format import ABSENT, count, metric_header, percent
 from camtui.format.notes import UNDEFINED
 from camtui.pictures import NO_OBJECT, TruthObject, object_in, seen_by
-from camtui.tui import plots
+from camtui.tui import text
 from camtui.tui.image_data import (
     DisplayOptions,
     ImageData,
@@ -125,7 +125,7 @@ def _curve_block(
     points = np.frombuffer(measured.curve, dtype="<f2").astype(float).tolist()
     top = max([0.05, *points])
     rows = height - 2
-    plot = plots.BraillePlot(width - 6, rows, 0.0, top)
+    plot = text.BraillePlot(width - 6, rows, 0.0, top)
     plot.line(points)
     title = f" {metric.title} {metric.arrow} {percent(measured.value)}: confidence in the class"
     labels = {0: f"{top:.2f}", rows - 1: "0"}

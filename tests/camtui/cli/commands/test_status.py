@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from camtui.cli.commands.status import _status_lines
-from camtui.cli.console import status_line
+from camtui.cli.progress_lines import status_line
 from camtui.status import status_in
 from tests.camtui.cli.support import ask, home, two_runs
 from tests.evaluator.execution.support import camtui
