@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.errors import Mismatch, NotFound
 from evaluator.metrics.base import Metric
-from evaluator.records import Cell
+from evaluator.records import Cell, LoadedBackbone
 from evaluator.statistics import (
     FEWEST_TESTED,
     HEADLINES,
@@ -194,8 +194,35 @@ def _protocol_differences(
     loaded = second.backbones()
     for name, one in first.backbones().items():
         other = loaded.get(name)
-        if one is not None and other is not None and one.layer != other.layer:
+        if one is None or other is None:
+            continue
+        if one.layer != other.layer:
             yield f"{name} layer: {printable(one.layer)} → {printable(other.layer)}"
+        for what, read in _SHOWN.items():
+            if read(one) != read(other):
+                yield f"{name} {what}: {printable(read(one))} → {printable(read(other))}"
+
+
+def _input_of(loaded: LoadedBackbone) -> str:
+    """What a network is shown, in words."""
+    seen = loaded.preprocessing
+    mean, std = ("/".join(f"{one:.3g}" for one in values) for values in (seen.mean, seen.std))
+    return f"{seen.side} from {seen.resize} ({seen.interpolation}), mean {mean}, std {std}"
+
+
+def _normalises_once_more(loaded: LoadedBackbone) -> bool:
+    """Files of earlier versions do not say: there published weights did, and others did not."""
+    known = loaded.transform_input
+    published = loaded.key in ("inception_v3", "googlenet") and loaded.weights == "IMAGENET1K_V1"
+    return published if known is None else known
+
+
+_SHOWN: Mapping[str, Callable[[LoadedBackbone], object]] = {
+    "input": _input_of,
+    "transform_input": _normalises_once_more,
+    "score": lambda loaded: loaded.score,
+}
+"""What two networks of one name and layer may differ in."""
 
 
 def _imputes(metric: Metric) -> bool:

@@ -162,17 +162,17 @@ def _wrong_chunk(data: bytes) -> str:
 
 
 def _decoded(data: bytes, wanted: Preprocessing) -> Image:
-    pillow = _pillow()
+    images = pillow()
     try:
-        with pillow.open(BytesIO(data), formats=_FORMATS) as image:
+        with images.open(BytesIO(data), formats=_FORMATS) as image:
             if image.width * image.height > _MOST_PIXELS:
                 raise ImageUnreadable(
                     "too-large", f"{image.width} x {image.height} pixels, at most {_MOST_PIXELS}"
                 )
             return centre_square(_in_channels(image, wanted.channels), wanted)
-    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
+    except (images.DecompressionBombError, images.DecompressionBombWarning) as error:
         raise ImageUnreadable("too-large", f"more than {_MOST_PIXELS} pixels") from error
-    except pillow.UnidentifiedImageError as error:
+    except images.UnidentifiedImageError as error:
         raise ImageUnreadable("not-an-image", "no image format recognised") from error
     except (
         OSError,
@@ -184,7 +184,7 @@ def _decoded(data: bytes, wanted: Preprocessing) -> Image:
 
 
 @cache
-def _pillow() -> ModuleType:
+def pillow() -> ModuleType:
     """``PIL.Image`` without its warnings of large images, odd EXIF and truncated TIFF tags.
 
     Once for the process: filters of warnings belong to all threads, and loaders that change them
@@ -415,10 +415,10 @@ def size_of(root: Path, path: bytes, expected_size: int | None = None) -> tuple[
     Raises:
         ImageUnreadable: there is no such image.
     """
-    pillow = _pillow()
+    images = pillow()
     data = read_image(root, path, expected_size)
     try:
-        with pillow.open(BytesIO(data), formats=_FORMATS) as image:
+        with images.open(BytesIO(data), formats=_FORMATS) as image:
             return image.width, image.height
-    except (pillow.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+    except (images.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise ImageUnreadable("not-an-image", printable(error, 200)) from error

@@ -14,7 +14,7 @@ import platform
 import sqlite3
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -42,7 +42,7 @@ from evaluator.images import Manifest, planned_images
 from evaluator.interfaces import Executor, SessionSettings
 from evaluator.labels import Listing
 from evaluator.plan import RunPlan, as_begun, as_loaded, earlier_choices, extended
-from evaluator.records import RunInfo, RunState, WorkerState
+from evaluator.records import LoadedBackbone, RunInfo, RunState, WorkerState
 from evaluator.store.disk_space import bytes_needed, full_words, is_full
 from evaluator.store.files import RunLock, beside, refuse_network
 from evaluator.store.reader import LABELS, RunReader
@@ -238,7 +238,8 @@ class DriverSession:
             give_up=lambda: self._stop.at_once,
         )
         shown = as_loaded(prepared.plan, reader.backbones())
-        executor = executor_of(request, shown, prepared.manifest, reader)
+        layers = begun_layers(prepared.plan, reader.backbones())
+        executor = executor_of(request, shown, prepared.manifest, layers)
         stack.callback(executor.close)
         loop = Loop(
             plan=prepared.plan,
@@ -380,17 +381,20 @@ _PICTURES = 8
 """Images of which one will be readable: a network is tried on it when it is loaded."""
 
 
-def executor_of(
-    request: RunRequest, plan: RunPlan, manifest: Manifest, reader: RunReader
-) -> Executor:
-    """The executor that a request asks for; nothing is started yet."""
-    settings = request.settings
-    stored = reader.backbones()
-    begun = {
+def begun_layers(plan: RunPlan, stored: Mapping[str, LoadedBackbone | None]) -> dict[int, str]:
+    """The layers at which a run's backbones were begun, by position; ``plan`` as it is stored."""
+    return {
         position: loaded.layer
         for position, spec in enumerate(plan.backbones)
         if (loaded := stored.get(spec.name)) is not None
     }
+
+
+def executor_of(
+    request: RunRequest, plan: RunPlan, manifest: Manifest, layers: Mapping[int, str]
+) -> Executor:
+    """The executor that a request asks for; nothing is started yet."""
+    settings = request.settings
     session = SessionSettings(
         plan=plan,
         root=str(manifest.root),
@@ -399,7 +403,7 @@ def executor_of(
         hang_seconds=settings.hang_seconds,
         pictures=manifest.images[:_PICTURES],
         allowed=request.allowed,
-        layers=begun,
+        layers=dict(layers),
     )
     if settings.ray is not None:
         from evaluator.execution.ray_executor import ray_executor

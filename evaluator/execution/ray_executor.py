@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evaluator.errors import UsageError
+from evaluator.errors import Mismatch, UsageError
 from evaluator.execution.ray_actor import CONCURRENT, Place, sample_of, without_maps
 from evaluator.execution.ray_cluster import Cluster, Share, connect
 from evaluator.execution.workers import SlotExecutor, WorkerSlot, another_device, best_for, share_of
@@ -346,7 +346,7 @@ class RayExecutor(SlotExecutor[RayWorkerSlot]):
         worker.epoch += 1
         worker.tries += 1
         worker.running = worker.backbone = None
-        if error.exit_code == UsageError.exit_code:
+        if error.exit_code in (UsageError.exit_code, Mismatch.exit_code):
             self._report_error(worker, error)
         elif worker.tries < TRIES:
             worker.pid, worker.former = 0, ("", 0)

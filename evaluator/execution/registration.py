@@ -8,12 +8,9 @@ from typing import NamedTuple
 from evaluator import catalog
 from evaluator.errors import (
     ANSWERS_OTHERWISE,
-    BackboneUnavailable,
     CamtuiError,
     Mismatch,
     RunFailed,
-    UnstableAnswer,
-    UsageError,
 )
 from evaluator.execution.journal import Journal
 from evaluator.execution.labelling import RunLabels
@@ -212,15 +209,10 @@ class BackboneRegistration:
 
 
 def _unavailable(event: Error) -> CamtuiError:
-    """The worker's error as the driver's own, with the exit code that it came with."""
-    if event.exit_code == UsageError.exit_code:
-        return UsageError(event.message, event.hint)
-    if event.exit_code == Mismatch.exit_code:
-        return Mismatch(event.message, event.hint)
-    if event.kind == BackboneUnavailable.kind:
-        return BackboneUnavailable(event.message, event.hint)
-    if event.kind == UnstableAnswer.kind:
-        return UnstableAnswer(event.message, event.hint)
-    return RunFailed(
-        event.message, event.hint or "list the backbones and their weights: camtui backbones"
+    """The worker's error as the driver's own."""
+    error = CamtuiError.from_dict(
+        {"kind": event.kind, "message": event.message, "hint": event.hint}
     )
+    if isinstance(error, RunFailed) and not error.hint:
+        return RunFailed(error.message, "list the backbones and their weights: camtui backbones")
+    return error

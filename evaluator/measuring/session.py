@@ -14,6 +14,7 @@ import torchvision
 from torch import Tensor
 
 from evaluator.backbones import known_backbone
+from evaluator.crop import pillow
 from evaluator.errors import RunFailed, UnstableAnswer
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.measuring.curve_tracing import CurveTracer
@@ -191,6 +192,7 @@ class EvaluationSession:
         self._batch_sizes: dict[int, dict[Arithmetic, int]] = {}
         self._notes: tuple[str, ...] = ()
         self._unstable: dict[int, UnstableAnswer] = {}
+        pillow()  # its warnings are filtered for the process, not within a call that is put back
         allow(settings.allowed)
         for code in settings.plan.code:
             with ForeignCode(alone=False) as imported:

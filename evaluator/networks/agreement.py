@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluator.errors import UnstableAnswer, is_out_of_memory, loses_device
-from evaluator.networks.tracing import ForwardRecord, first_tensor, logits_of
+from evaluator.networks.tracing import ForwardRecord, first_tensor, logits_of, with_first
 from evaluator.text import printable
 
 ROUNDING = 3e-4
@@ -98,7 +98,7 @@ def plain_answer(model: nn.Module, record: ForwardRecord, layer: str) -> Plain:
             return output
         taken.append(tensor.detach().requires_grad_())
         copy = taken[-1].clone()  # what follows may overwrite it
-        return copy if isinstance(output, Tensor) else type(output)((copy, *output[1:]))
+        return with_first(output, copy)
 
     once = sum(call.name == layer for call in record.calls) == 1
     handle = module.register_forward_hook(take) if module is not None and once else None

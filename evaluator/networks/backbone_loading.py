@@ -25,6 +25,7 @@ from evaluator.networks.agreement import (
 )
 from evaluator.networks.attention import attention_blocks, tokens_read, unfused
 from evaluator.networks.building import Built
+from evaluator.networks.device import disable_tf32
 from evaluator.networks.fast import absorb_zero_padding, fold_batch_norms
 from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.graph_cut import OTHER_ANSWER, Split
@@ -245,10 +246,14 @@ def load_backbone(
         UnstableAnswer: its answer is no function of the image alone.
         StateChanged: a forward of it leaves torch's state otherwise than it was.
     """
+    device = device or torch.device("cpu")
+    disable_tf32()  # what runs is compared in float32
+    if device.type == "cuda":
+        torch.cuda.init()  # type: ignore[no-untyped-call]  # torch's own; no change by the network
     code = ForeignCode()
     try:
         with code:
-            backbone = _loaded(spec, resize, layer, device or torch.device("cpu"), picture)
+            backbone = _loaded(spec, resize, layer, device, picture)
     except Exception as error:  # the next forward may fail of what one has changed
         if code.changed:
             raise StateChanged(*state_changed(code.changed)) from error

@@ -38,6 +38,7 @@ from evaluator.networks.tracing import (
     first_tensor,
     logits_of,
     traced,
+    with_first,
 )
 
 
@@ -173,14 +174,9 @@ def _keeper(
         if turn not in turns or tensor is None:
             return None
         kept[name, turn] = followed(tensor)
-        return _with_first(output, kept[name, turn].clone())  # what follows may overwrite it
+        return with_first(output, kept[name, turn].clone())  # what follows may overwrite it
 
     return keep
-
-
-def _with_first(output: Any, tensor: Tensor) -> Any:
-    """A layer's output with another (first) tensor."""
-    return type(output)((tensor, *output[1:])) if isinstance(output, list | tuple) else tensor
 
 
 class HookedTrunk(nn.Module):
@@ -225,7 +221,7 @@ class HookedHead(nn.Module):
             turn += 1
             if turn != self._call:
                 return output
-            return _with_first(output, activation.clone())  # what follows may overwrite it
+            return with_first(output, activation.clone())  # what follows may overwrite it
 
         return _run(self.model, self._layer, put, images)
 

@@ -124,6 +124,15 @@ def first_tensor(output: Any) -> Tensor | None:
     return output if isinstance(output, Tensor) else None
 
 
+def with_first(output: Any, tensor: Tensor) -> Any:
+    """A layer's output with another (first) tensor."""
+    if not isinstance(output, list | tuple):
+        return tensor
+    if fields := getattr(output, "_fields", ()):  # a named tuple is made of names
+        return output._replace(**{fields[0]: tensor})  # type: ignore[union-attr]  # it has them
+    return type(output)((tensor, *output[1:]))
+
+
 def choose_output(answer: Any, wanted: str | None = None, names: Sequence[str] = ()) -> str:
     """Which of a network's outputs are its logits: a place or a name, empty where it has one.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from evaluator.store.reader import RunReader
 from tests.synthetic import make_run
 
 ADCC = [all_metrics()["adcc"]]
+RESIZE = "$.preprocessing.resize"
 METHODS = ("fakecam", "gradcam", "gradcampp")
 
 
@@ -102,6 +105,14 @@ def test_other_protocols_are_refused_unless_forced(
         compare_runs(first, second, ADCC)
     assert "--force" in caught.value.hint
     assert any(said in note for note in compare_runs(first, second, ADCC, force=True).notes)
+
+
+def test_networks_that_were_shown_something_else_are_another_protocol(tmp_path: Path) -> None:
+    first, second = run(tmp_path, "a"), run(tmp_path, "b")
+    with closing(sqlite3.connect(tmp_path / "b.db")) as connection, connection:
+        connection.execute("UPDATE backbones SET loaded = json_set(loaded, ?, ?)", (RESIZE, 256))
+    with pytest.raises(Mismatch, match=r"resnet18 input: 224 from 224 .* → 224 from 256"):
+        compare_runs(first, second, ADCC)
 
 
 def test_steps_of_curves_matter_to_curves_only(tmp_path: Path) -> None:

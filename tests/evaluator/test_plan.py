@@ -13,6 +13,7 @@ import pytest
 from evaluator.backbones import known_backbone
 from evaluator.catalog import ROW_METRICS
 from evaluator.errors import UsageError
+from evaluator.execution.driver import begun_layers
 from evaluator.plan import (
     RunPlan,
     as_loaded,
@@ -221,6 +222,7 @@ def test_a_run_goes_on_with_what_its_networks_were_shown() -> None:
         assert spec.preprocessing(usual, 224) == stored[name].preprocessing
     assert [spec.transform_input for spec in found] == [None, "no", None, None]
     assert as_loaded(made, {}) == made
+    assert begun_layers(made, stored) == dict.fromkeys(range(4), "layer4"), "under their own names"
 
 
 def test_a_method_with_another_name_keeps_its_cells_and_leaves_them_to_no_other() -> None:

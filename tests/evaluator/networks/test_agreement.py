@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from evaluator.errors import UnstableAnswer, UsageError
+from evaluator.networks.agreement import plain_answer
 from evaluator.networks.network import Network
+from evaluator.networks.tracing import record_forward
 from evaluator.references import as_reference
 from evaluator.user_code import load
+from tests.evaluator.execution.support import ROOT
 from tests.evaluator.networks.families.support import loaded
+from tests.networks import plain as unnormalised
 from tests.networks import random_images
 
 NETS = '''
@@ -356,3 +364,60 @@ def test_a_bfloat16_copy_that_answers_otherwise_is_not_used(file: Path) -> None:
     assert runs._bfloat16_copy is None
     assert "bfloat16" in runs.backbone.facts.remarks[-1]
     assert not Network(backbone, device=CPU, precision="mixed").backbone.facts.remarks
+
+
+SETTINGS = """
+import torch
+from evaluator.backbones import BackboneSpec
+from evaluator.networks import backbone_loading
+compare, seen = backbone_loading.departure, []
+backbone_loading.departure = lambda *given: (
+    seen.append((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)),
+    compare(*given),
+)[1]
+before = torch.backends.cudnn.allow_tf32
+backbone_loading.load_backbone(BackboneSpec("synthetic_gap"))
+print(before, seen)
+"""
+
+
+def test_the_first_network_of_a_process_is_compared_in_float32() -> None:
+    """TF32, which torch allows when it starts, moves logits by more than is allowed here."""
+    done = subprocess.run(
+        [sys.executable, "-c", SETTINGS], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.split("\n")[0] == "True [(False, False)]"
+
+
+class _Named(NamedTuple):
+    features: Tensor
+    other: Tensor
+
+
+class _GivesNamed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Conv2d(3, 8, 3, 2, 1)
+
+    def forward(self, images: Tensor) -> _Named:
+        return _Named(self.body(images).relu(), images)
+
+
+class _ReadsNamed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.classes = _GivesNamed(), nn.Linear(8, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.classes(self.body(images).features.mean((2, 3)))
+        return logits
+
+
+def test_a_layer_may_give_a_named_tuple() -> None:
+    model = _ReadsNamed().eval()
+    found = record_forward(model, unnormalised(32))
+    with torch.no_grad():
+        expected = model(found.images[1:])
+    answer = plain_answer(model, found, "body")
+    assert torch.allclose(answer.logits, expected)
+    assert answer.gradient is not None
