@@ -457,6 +457,7 @@ class BackboneCheckPayload(TypedDict, closed=True):
     tokens: Count | None
     source: str
     attention: Count
+    transform_input: bool | None
     remarks: list[str]
     device: str
     batch_size: PositiveCount

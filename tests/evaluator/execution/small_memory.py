@@ -9,6 +9,8 @@ import resource
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession
 from evaluator.records import Unit, UnitResult
@@ -25,8 +27,21 @@ class SmallMemorySession(EvaluationSession):
                     replace(unit, id=0, images=unit.images[:1])
                 )  # what is allocated once is allocated now
             resource.setrlimit(resource.RLIMIT_AS, (_address_space() + mebibytes * 2**20,) * 2)
+            self._ballast = [] if mebibytes else _ballast()
             self._limited = True
         return super().evaluate(unit)
+
+
+def _ballast() -> list[torch.Tensor]:
+    """All memory that was freed when the network was loaded, taken again."""
+    taken: list[torch.Tensor] = []
+    size = 64 << 20
+    while size >= 1 << 18:
+        try:
+            taken.append(torch.empty(size, dtype=torch.uint8))
+        except RuntimeError:
+            size //= 2
+    return taken
 
 
 def _address_space() -> int:
