@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
@@ -73,6 +74,9 @@ def plan_diff(stored: RunPlan, asked: RunPlan) -> list[str]:
 def _images(limit: int | None) -> str:
     return "all images" if limit is None else f"the first {limit}"
 
+
+if TYPE_CHECKING:
+    from evaluator.store.reader import RunReader
 
 _GENERIC_FOLDERS = {"val", "train", "test", "images", "data", "valid", "validation"}
 """Names of data folders that say nothing without the folder they are in."""
@@ -349,37 +353,33 @@ def default_name(typed: PlanOptions) -> str:
     return name_for(f"{folder.parent.name}-{folder.name}" if ordinary else folder.name)
 
 
-def stored_plan(database: Path) -> RunPlan | None:
-    """Return the plan of the run that is there already, ``None`` where there is none."""
+T = TypeVar("T")
+
+
+def _of_stored(database: Path, read: Callable[[RunReader], T], otherwise: T) -> T:
+    """Return what is read of the run that is there already, or something else where none is."""
     from evaluator.store.reader import RunReader
 
     try:
         with RunReader(database) as reader:
-            return reader.plan()
+            return read(reader)
     except (NotFound, StoreError):
-        return None  # the driver says what is wrong with the file, if anything is
+        return otherwise  # the driver says what is wrong with the file, if anything is
+
+
+def stored_plan(database: Path) -> RunPlan | None:
+    """Return the plan of the run that is there already, ``None`` where there is none."""
+    return _of_stored(database, lambda reader: reader.plan(), None)
 
 
 def stored_listing(database: Path) -> Listing | None:
     """Return how the images of the run that is there were found, ``None`` where there is none."""
-    from evaluator.store.reader import RunReader
-
-    try:
-        with RunReader(database) as reader:
-            return reader.listing()
-    except (NotFound, StoreError):
-        return None
+    return _of_stored(database, lambda reader: reader.listing(), None)
 
 
 def begun_earlier(database: Path) -> bool:
     """Return whether an earlier version began the run that is there, with other words."""
-    from evaluator.store.reader import RunReader
-
-    try:
-        with RunReader(database) as reader:
-            return reader.keeps_earlier_words()
-    except (NotFound, StoreError):
-        return False
+    return _of_stored(database, lambda reader: reader.keeps_earlier_words(), False)
 
 
 def make_plan(typed: PlanOptions, stored: RunPlan | None, *, cuda: bool) -> RunPlan:
