@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,16 +34,63 @@ def trust_file() -> Path:
 
 
 def allowed_before() -> set[tuple[str, str]]:
-    """Return every allowed (reference, hash of its source); none if the file is unreadable."""
+    """Return every allowed (reference, hash of its source).
+
+    None where the file cannot be read, or where somebody else may have written it.
+    """
+    if not_mine():
+        return set()
     try:
-        stored = json.loads(trust_file().read_text(encoding="utf-8"))
+        # the file that is opened is the one that is looked at, and a FIFO does not block
+        with open(trust_file(), encoding="utf-8", opener=_opened) as stream:
+            if _fault(os.fstat(stream.fileno()), stat.S_ISREG):
+                return set()
+            stored = json.load(stream)
         return {(str(reference), str(sha256)) for reference, sha256 in stored["allowed"]}
     except (OSError, ValueError, KeyError, TypeError):
         return set()
 
 
+def not_mine() -> str:
+    """Return why the file of allowed code is not believed; empty where nothing is against it.
+
+    It has to be a regular file of this user, in a folder of this user that nobody else may write.
+    """
+    file = trust_file()
+    for path, kind in ((file.parent, stat.S_ISDIR), (file, stat.S_ISREG)):
+        with suppress(FileNotFoundError):
+            if fault := _fault(path.lstat() if path == file else path.stat(), kind):
+                return f"{printable(path)} {fault}"
+    return ""
+
+
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _fault(status: os.stat_result, kind: Callable[[int], bool]) -> str:
+    if not kind(status.st_mode):
+        return "is not a regular file"
+    if status.st_uid != os.geteuid():
+        return "belongs to another user"
+    group = status.st_mode & stat.S_IWGRP and not _is_private(status.st_gid)
+    return "may be written by others" if group or status.st_mode & stat.S_IWOTH else ""
+
+
+def _is_private(gid: int) -> bool:
+    """Return whether a group is this user's alone, as useradd makes them: same name, no others."""
+    import grp
+    import pwd
+
+    try:
+        group, user = grp.getgrgid(gid), pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return False
+    return group.gr_name == user and set(group.gr_mem) <= {user}
+
+
 def remember(sources: Mapping[str, str]) -> None:
-    """Allow these from now on.
+    """Allow these from now on; for this time alone where the folder is not the user's.
 
     Args:
         sources: the text of each reference → the hash of its source.
@@ -51,19 +100,24 @@ def remember(sources: Mapping[str, str]) -> None:
     """
     before = allowed_before()
     now = before | set(sources.items())
-    if now == before:
-        return
     file = trust_file()
+    if now == before or _fault(file.parent.stat(), stat.S_ISDIR):
+        return
     new = file.with_name(f"{file.name}.{os.getpid()}")
     try:
-        new.touch(mode=0o600)
-        new.write_text(json.dumps({"allowed": sorted(now)}, indent=1) + "\n", encoding="utf-8")
+        new.unlink(missing_ok=True)  # what somebody else has put there keeps its owner
+        with open(new, "x", encoding="utf-8", opener=_private) as stream:
+            stream.write(json.dumps({"allowed": sorted(now)}, indent=1) + "\n")
         new.replace(file)
     except OSError as error:
         raise UsageError(
             f"cannot write {printable(file)}: {error.strerror}",
             "set CAMTUI_HOME to a folder of yours",
         ) from error
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def refuse_unnamed(reference: str, sha256: str, retry_command: str) -> None:
@@ -77,8 +131,10 @@ def refuse_unnamed(reference: str, sha256: str, retry_command: str) -> None:
         CodeNotAllowed: it has not been.
     """
     if (reference, sha256) not in allowed_before():
+        why = not_mine()
         raise CodeNotAllowed(
-            f"this needs code that you have not named here: {printable(reference)}",
+            f"this needs code that you have not named here: {printable(reference)}"
+            + f" (what was allowed before is not believed: {why})" * bool(why),
             f"read it, then {retry_command} --allow-code",
         )
 

@@ -87,7 +87,8 @@ def runs_home() -> Path:
 
         folder = user_data_path("camtui") / "runs"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise UsageError(
             f"cannot make {printable(folder)}: {error.strerror}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,62 @@ def test_a_file_that_cannot_be_read_allows_nothing(code: Code, text: str) -> Non
         allowed_of([code], "", allow=False)
     remember({code.reference: code.sha256})
     assert allowed_before() == {(code.reference, code.sha256)}
+
+
+def _linked(file: Path) -> None:
+    file.rename(file.with_name("elsewhere"))
+    file.symlink_to("elsewhere")
+
+
+def _piped(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file, 0o600)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        pytest.param(lambda file: file.chmod(0o666), "json may be written by others", id="others"),
+        pytest.param(lambda file: file.chmod(0o620), "json may be written by others", id="group"),
+        pytest.param(
+            lambda file: file.parent.chmod(0o777), "home may be written by others", id="folder"
+        ),
+        pytest.param(
+            lambda file: file.parent.chmod(0o1777), "home may be written by others", id="sticky"
+        ),
+        pytest.param(_linked, "json is not a regular file", id="link"),
+        pytest.param(_piped, "json is not a regular file", id="fifo"),
+        pytest.param(
+            lambda file: os.chown(file, 4711, -1),
+            "json belongs to another user",
+            id="owner",
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away"),
+        ),
+        pytest.param(
+            lambda file: os.chown(file.parent, 4711, -1),
+            "home belongs to another user",
+            id="folder's owner",
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away"),
+        ),
+    ],
+)
+def test_a_file_that_somebody_else_may_have_written_allows_nothing(
+    code: Code, change: Callable[[Path], None], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed_of([code], "", allow=True)
+    monkeypatch.setattr("camtui.code_resolver._is_private", lambda gid: False)
+    change(trust_file())
+    with pytest.raises(CodeNotAllowed, match=f"is not believed: .*{why}"):
+        allowed_of([code], "camtui resume val", allow=False)
+    allowed = allowed_of([code], "", allow=True)  # asking each time goes on working
+    assert allowed == {code.reference: code.sha256}
+
+
+def test_the_users_own_group_may_write_the_file_and_its_folder(
+    code: Code, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed_of([code], "", allow=True)
+    monkeypatch.setattr("camtui.code_resolver._is_private", lambda gid: True)
+    trust_file().chmod(0o660)
+    trust_file().parent.chmod(0o775)
+    assert allowed_of([code], "", allow=False)
