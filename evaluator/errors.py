@@ -13,6 +13,7 @@
     ├── ThresholdPassed             5       finished, but above a limit that the user set
     ├── NotApplicable               2       a method that this backbone does not admit
     ├── CodeNotAllowed              2       code that the user has not allowed to run here
+    ├── OutputUnwritable            1       standard output is full or closed
     ├── ImageUnreadable             1       one image: costs one failure row per cell, never the run
     └── TruthUnusable               1       one image's truth: costs it the metrics that need one
 
@@ -158,6 +159,12 @@ class ThresholdPassed(CamtuiError):
 
     exit_code = 5
     kind = "threshold"
+
+
+class OutputUnwritable(CamtuiError):
+    """Standard output takes nothing: its disk is full, or it is closed."""
+
+    kind = "output"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -50,3 +50,40 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     """The nearest known name as ``did you mean 'x'? ``, empty where none is near."""
     near = get_close_matches(given, list(known), n=1)
     return f"did you mean '{near[0]}'? " if near else ""
+
+
+_PAIRS = """
+─- ━= ╸> ╺< │| ┃| ┌+ ┐+ └+ ┘+ ├+ ┤+ ┬+ ┴+ ╭+ ╮+ ╰+ ╯+ ┼+ ▔- ▁. ▂. ▃: ▄: ▅+ ▆+ ▇# █# ▕| ▏| ▎| ▊| ▀#
+●* ◌o ◍o ■# ✓+ ✗x ‖| ▶> ◀< ▲^ ▼v
+↑^ ↓v ←< →> ⏎E ␣_ ±~ ×x ·. …. –- —- −- °' ‹< ›> ’' “" ”"
+≥> ≤< αa
+"""
+_LIKE = {pair[0]: pair[1] for pair in _PAIRS.split()}
+
+
+def as_ascii(text: str) -> str:
+    """Replace characters by look-alikes where there is one, else by ``?``; the width stays."""
+    return text if text.isascii() else "".join(map(_like, text))
+
+
+def _like(character: str) -> str:
+    if character.isascii():
+        return character
+    if character in _LIKE:
+        return _LIKE[character]
+    if "\u2800" <= character <= "\u28ff":
+        return "*" if character > "\u2800" else " "
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return ""
+    return "??" if unicodedata.east_asian_width(character) in "WF" else "?"
+
+
+def replace_unencodable(error: UnicodeError) -> tuple[str, int]:
+    """Put look-alikes in place of what a stream's encoding lacks: a handler of ``codecs``.
+
+    Raises:
+        UnicodeError: it was no encoding that failed.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return as_ascii(error.object[error.start : error.end]), error.end

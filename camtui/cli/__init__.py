@@ -10,5 +10,7 @@ def main() -> None:
     # Until the command runs: looking for garbage in what is imported took 33 of 162 ms.
     gc.disable()
     from camtui.cli.app import app
+    from camtui.cli.console import prepare_streams
 
+    prepare_streams()
     app(prog_name="camtui")

@@ -20,7 +20,7 @@ from typer.main import get_command
 from camtui.cli import commands
 from camtui.cli.command import run_command, write_commands
 from camtui.cli.console import close_quietly, has_screen, print_error
-from evaluator.errors import CamtuiError
+from evaluator.errors import CamtuiError, OutputUnwritable
 from evaluator.text import printable
 
 
@@ -93,6 +93,8 @@ class Commands(TyperGroup):
             result = super().invoke(ctx)
             sys.stdout.flush()
         except CamtuiError as error:
+            if isinstance(error, OutputUnwritable):
+                close_quietly()
             print_error(error.kind, error.message, error.hint, as_json=as_json)
             raise typer.Exit(error.exit_code) from error
         except typer.TyperException as error:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
+import errno
+import io
 import json
 import os
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO
 
-from evaluator.text import printable
+from evaluator.errors import OutputUnwritable
+from evaluator.text import printable, replace_unencodable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,8 +20,59 @@ if TYPE_CHECKING:
     from camtui.payloads import ErrorPayload
 
 
+class _Output(io.FileIO):
+    """A file descriptor that says in plain words why it cannot be written."""
+
+    def write(self, data: Any) -> int:
+        """Write bytes; a reader that has gone stays a ``BrokenPipeError``.
+
+        Raises:
+            OutputUnwritable: the disk is full, or nothing is open.
+        """
+        try:
+            return super().write(data) or 0
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            closed = error.errno == errno.EBADF
+            raise OutputUnwritable(
+                f"standard output cannot be written: {'closed' if closed else error.strerror}",
+                "give it another place: COMMAND > FILE; nothing of the run has changed",
+            ) from error
+
+
+def prepare_streams() -> None:
+    """Make the standard streams such that nothing that is printed can end a command unexplained.
+
+    Characters that their encoding lacks become look-alikes; streams that are closed are replaced.
+    """
+    codecs.register_error("camtui.look-alikes", replace_unencodable)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            # takes the free number, so that no file of ours gets it and is written by mistake
+            os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+            raw = io.FileIO(number, "r" if number == 0 else "w", closefd=False)
+            buffer = io.BufferedReader(raw) if number == 0 else io.BufferedWriter(raw)
+            setattr(sys, name, io.TextIOWrapper(buffer, encoding="utf-8"))
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(_Output(1, "wb", closefd=False)),
+        encoding=sys.stdout.encoding,
+        errors="camtui.look-alikes",
+        line_buffering=sys.stdout.isatty(),
+    )
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="camtui.look-alikes")
+
+
+def is_unicode(stream: TextIO) -> bool:
+    """Return whether a stream takes every character."""
+    return codecs.lookup(stream.encoding or "ascii").name.startswith("utf-")
+
+
 def has_screen() -> bool:
     """Return whether input, output and errors are a terminal, as the dashboard needs."""
+    if os.environ.get("TERM") in ("dumb", "unknown"):
+        return False
     return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 

@@ -16,7 +16,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from textual.app import App
 from textual.binding import Binding
@@ -28,6 +27,7 @@ from textual.filter import LineFilter
 
 from camtui.feed import Snapshot
 from camtui.runs import reference
+from camtui.tui.driver import TerminalDriver
 from camtui.tui.messages import (
     CompareRuns,
     CopyText,
@@ -41,20 +41,12 @@ from camtui.tui.messages import (
 from camtui.tui.navigation import Navigator, RunWatcher
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.theme import DEFAULTS, THEMES, Settings, colours_of, textual_theme
-from evaluator.text import printable
+from evaluator.text import as_ascii, printable
 
 if TYPE_CHECKING:
     from textual.widget import Widget
 
     from camtui.pictures import Pixels
-
-_PAIRS = """
-─- ━= ╸> ╺< │| ┃| ┌+ ┐+ └+ ┘+ ├+ ┤+ ┬+ ┴+ ╭+ ╮+ ╰+ ╯+ ┼+ ▔- ▁. ▂. ▃: ▄: ▅+ ▆+ ▇# █# ▕| ▏| ▎| ▊| ▀#
-●* ◌o ◍o ■# ✓+ ✗x ‖| ▶> ◀< ▲^ ▼v
-↑^ ↓v ←< →> ⏎E ␣_ ±~ ×x ·. …. –- —- −- °' ‹< ›> ’' “" ”"
-≥> ≤< αa
-"""
-_LIKE = {pair[0]: pair[1] for pair in _PAIRS.split()}
 
 
 class AsciiFilter(LineFilter):
@@ -63,21 +55,6 @@ class AsciiFilter(LineFilter):
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """Return the same line in ASCII."""
         return [Segment(as_ascii(text), style, control) for text, style, control in segments]
-
-
-def as_ascii(text: str) -> str:
-    """Replace characters by look-alikes where there is one, else by ``?``; the width stays."""
-    return text if text.isascii() else "".join(map(_like, text))
-
-
-def _like(character: str) -> str:
-    if character.isascii():
-        return character
-    if character in _LIKE:
-        return _LIKE[character]
-    if "\u2800" <= character <= "\u28ff":
-        return "*" if character > "\u2800" else " "
-    return "?" * cell_len(character)
 
 
 _RUN_ACTIONS = ("stop", "resume", "retry", "export")
@@ -274,6 +251,7 @@ class Dashboard(App[int]):
         ),
         Binding("ctrl+c", "leave", "detach", show=False, priority=True, tooltip="twice: at once"),
         Binding("ctrl+q", "detach", "detach", show=False),
+        Binding("ctrl+z", "suspend_process", "suspend", show=False, tooltip="fg brings it back"),
     ]
 
     def __init__(self, path: Path | None, settings: Settings = DEFAULTS) -> None:
@@ -283,7 +261,7 @@ class Dashboard(App[int]):
             CamtuiError: it cannot be read.
         """
         # greys too are colours: Textual alone keeps them
-        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
+        super().__init__(TerminalDriver, ansi_color=True if "NO_COLOR" in os.environ else None)
         self.settings = settings
         self.watcher = RunWatcher(self, path)
         self.navigator = Navigator(self, self.watcher, settings)

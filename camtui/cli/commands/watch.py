@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, get_args
 
 import typer
 
 from camtui.cli.command import Command, command_app
-from camtui.cli.console import has_screen
+from camtui.cli.console import has_screen, is_unicode
 from camtui.cli.options import NamedDataOption, RunArgument
 from camtui.runs import name_folder
 from evaluator.errors import NotFound, UsageError
@@ -81,7 +82,7 @@ def watch(
         cell=cell,
         image=image,
         readonly=readonly,
-        ascii=ascii_,
+        ascii=ascii_ or not is_unicode(sys.stderr),
         low_bandwidth=low_bandwidth,
         images=chosen,
     )

@@ -4,7 +4,18 @@ in this one on stored runs.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +24,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from camtui.cli.app import app
-from tests.evaluator.execution.support import ROOT, camtui, make_data
+from tests.evaluator.execution.support import ROOT, camtui, make_data, take_terminal
 from tests.fake_session import DOTTED
 from tests.synthetic import make_run
 
@@ -81,3 +92,48 @@ def validated(name: str, result: Result) -> Any:
     schema = json.loads(typed("schema", name).stdout)
     jsonschema.Draft202012Validator(schema).validate(document)
     return document
+
+
+COMMAND = (sys.executable, "-m", "camtui")
+SECONDS = 90
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    limit = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+@contextmanager
+def terminal(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A command that leads the session of a pseudo-terminal, and our end of it; closed at the end,
+    if not before.
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=take_terminal,
+        env={**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environment},
+    )
+    os.close(theirs)
+    try:
+        yield process, ours
+    finally:
+        os.close(ours)
+        process.wait(SECONDS)
+
+
+def read_until(ours: int, words: bytes) -> None:
+    """Read what the terminal shows until the words have come by."""
+    seen = b""
+    limit = time.monotonic() + SECONDS
+    while words not in seen:
+        assert time.monotonic() < limit, seen[-2000:]
+        if select.select([ours], [], [], 0.1)[0]:
+            seen += os.read(ours, 65536)

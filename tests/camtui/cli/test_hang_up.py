@@ -4,79 +4,34 @@ shows it.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
-import select
 import shlex
 import shutil
 import signal
-import struct
 import subprocess
-import sys
-import termios
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from evaluator.store.files import lock_holder
-from tests.camtui.cli.support import ask, closed, home
+from tests.camtui.cli.support import (
+    COMMAND,
+    SECONDS,
+    ask,
+    closed,
+    eventually,
+    home,
+    read_until,
+    terminal,
+)
 from tests.evaluator.execution.support import (
     ROOT,
     camtui,
     members_of,
-    take_terminal,
     wait_until_gone,
 )
 
 __all__ = ["closed", "home"]
-
-COMMAND = (sys.executable, "-m", "camtui")
-SECONDS = 90
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    limit = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < limit
-        time.sleep(0.05)
-
-
-@contextmanager
-def terminal(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A command that leads the session of a pseudo-terminal, and our end of it; closed at the end,
-    if not before.
-    """
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    process = subprocess.Popen(
-        [*COMMAND, *arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        preexec_fn=take_terminal,
-        env={**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"},
-    )
-    os.close(theirs)
-    try:
-        yield process, ours
-    finally:
-        os.close(ours)
-        process.wait(SECONDS)
-
-
-def read_until(ours: int, words: bytes) -> None:
-    """Read what the terminal shows until the words have come by."""
-    seen = b""
-    limit = time.monotonic() + SECONDS
-    while words not in seen:
-        assert time.monotonic() < limit, seen[-2000:]
-        if select.select([ours], [], [], 0.1)[0]:
-            seen += os.read(ours, 65536)
 
 
 def shown_again_and_completed(database: Path, driver: int, gate: Path) -> None:

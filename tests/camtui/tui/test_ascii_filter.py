@@ -6,7 +6,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
 
-from camtui.tui.app import AsciiFilter, as_ascii
+from camtui.tui.app import AsciiFilter
+from evaluator.text import as_ascii
 
 
 def test_ascii_keeps_the_width_of_everything() -> None:
