@@ -32,7 +32,7 @@ class TerminalDriver(linux_driver.LinuxDriver):
     def run_input_thread(self) -> None:
         """Read keys until the dashboard ends; bytes that are no UTF-8 are dropped."""
         # the decoder is made inside, by this name, and fails at the first wrong byte
-        linux_driver.getincrementaldecoder = _lenient  # type: ignore[assignment]
+        linux_driver.getincrementaldecoder = _lenient  # type: ignore[assignment, attr-defined]
         super().run_input_thread()
 
     def start_application_mode(self) -> None:
