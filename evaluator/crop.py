@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import struct
 import warnings
@@ -60,6 +61,67 @@ def warning_of(data: bytes) -> str:
     return ""
 
 
+_STRAY = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
+_LOOKAHEAD = 12
+"""Bytes that a decoder may have taken in beyond those that it needed."""
+
+
+def stray_bytes(data: bytes, warning: str) -> int:
+    """Bytes before the end marker of a JPEG all of whose pixels are there; 0 where they are not.
+
+    A decoder that has lost its place in the picture's data has some left over too, and warns in the
+    same words. An encoder ends its data by filling the last byte with ones: the bits of it that
+    change no pixel when they are flipped have to be ones. Where these are fewer than four, the
+    bytes behind them must also be such as no picture's data has.
+
+    Args:
+        data: a whole file.
+        warning: of ``warning_of``.
+    """
+    matched = _STRAY.match(warning)
+    if matched is None:
+        return 0
+    count = int(matched[1])
+    end = data.rfind(b"\xff\xd9") - count
+    place, unused = _last_bits(data[:end])
+    filled = unused >= 0 and data[place] & (1 << unused) - 1 == (1 << unused) - 1
+    return count if filled and (unused >= 4 or _is_no_picture(data[place + 1 : end + count])) else 0
+
+
+def _last_bits(data: bytes) -> tuple[int, int]:
+    """Where the last byte stands that some pixel depends on, and how many of its bits none does.
+
+    Returns:
+        ``(0, -1)`` where it is not found.
+    """
+    whole = _pixels(data)
+    for place in range(len(data) - 1, max(len(data) - 1 - _LOOKAHEAD, 0), -1):
+        if data[place - 1 : place + 1] == b"\xff\x00":
+            continue  # the zero says that the byte before it is no marker
+        for bit in range(8):
+            flipped = data[place] ^ 1 << bit
+            tail = data[place + 1 + (data[place] == 0xFF) :]
+            changed = data[:place] + (b"\xff\x00" if flipped == 0xFF else bytes([flipped])) + tail
+            if _pixels(changed) != whole:
+                return place, bit
+    return 0, -1
+
+
+def _pixels(data: bytes) -> bytes:
+    from simplejpeg import decode_jpeg
+
+    try:
+        made = decode_jpeg(data + b"\xff\xd9", "RGB", fastdct=True, fastupsample=True)
+    except ValueError:
+        return b""
+    return bytes(made.tobytes())
+
+
+def _is_no_picture(data: bytes) -> bool:
+    """Whether bytes are too uniform for a picture's data, or have what it cannot have."""
+    return len(set(data)) < len(data) / 4 or bool(re.search(rb"\xff[^\x00]", data))
+
+
 _FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_PIXELS = 89_478_485
@@ -82,10 +144,15 @@ nothing is compressed.
 
 
 class Opened(NamedTuple):
-    """An image as the network sees it, and the sha256 of the bytes that it was decoded from."""
+    """An image as the network sees it, and the sha256 of the bytes that it was decoded from.
+
+    Attributes:
+        note: what is odd about its file and harmless; empty where nothing is.
+    """
 
     image: Image
     content: bytes
+    note: str = ""
 
 
 def open_square(
@@ -131,20 +198,26 @@ def open_hashed(
             "changed", "its bytes are not those that the run's rows were made from"
         )
     image = _decoded(data, wanted)
-    if expected_content is None and (doubt := _doubt(data)):
-        raise ImageUnreadable("damaged", doubt)
-    return Opened(image, content)
+    return Opened(image, content, _doubt(data) if expected_content is None else "")
 
 
 def _doubt(data: bytes) -> str:
-    """Damage of a file that Pillow decodes all the same, empty where none is seen.
+    """What is odd and harmless about a file that Pillow decodes; asked once for each content.
 
-    Asked once for each content.
+    Raises:
+        ImageUnreadable: it is damaged.
     """
+    damage = ""
     if data.startswith(b"\xff\xd8"):
-        warning = warning_of(data)
-        return f"libjpeg warns: {warning}" if warning else ""
-    return _wrong_chunk(data) if data.startswith(_PNG) else ""
+        if warning := warning_of(data):
+            if count := stray_bytes(data, warning):
+                return f"{count} stray bytes before its end marker; its pixels are whole"
+            damage = f"libjpeg warns: {warning}"
+    elif data.startswith(_PNG):
+        damage = _wrong_chunk(data)
+    if damage:
+        raise ImageUnreadable("damaged", damage)
+    return ""
 
 
 def _wrong_chunk(data: bytes) -> str:

@@ -19,6 +19,7 @@ from evaluator.crop import open_hashed
 from evaluator.errors import ImageUnreadable
 from evaluator.networks.device import to_device
 from evaluator.records import ImageRef, Preprocessing
+from evaluator.text import printable
 
 
 class Decoded(NamedTuple):
@@ -60,12 +61,16 @@ class Loader:
 
     Args:
         pinned: decode into memory that a CUDA device reads by itself.
+
+    Attributes:
+        notes: what is odd about files and harmless, since somebody took them.
     """
 
     def __init__(self, root: Path, *, threads: int, pinned: bool = False) -> None:
         self._root = root
         self._pinned = pinned
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="loader")
+        self.notes: list[str] = []
         self._begun: dict[_Batch, _Begun] = {}
 
     def begin(self, images: Sequence[ImageRef], wanted: Preprocessing) -> None:
@@ -107,6 +112,8 @@ class Loader:
     ) -> bytes:
         """Decode an image to its place; returns the hash of its file."""
         opened = open_hashed(self._root, image.path, wanted, image.size, image.content)
+        if opened.note:
+            self.notes.append(f"{printable(image.path)}: {opened.note}")
         pixels = np.asarray(opened.image)
         place[:] = pixels if pixels.ndim == 3 else pixels[:, :, None]
         return opened.content

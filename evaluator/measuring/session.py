@@ -47,6 +47,7 @@ from evaluator.records import (
     Unit,
     UnitResult,
 )
+from evaluator.text import counted
 from evaluator.truth.folder import planned_truth
 from evaluator.user_code import allow
 from evaluator.user_code_checks import import_code
@@ -330,7 +331,7 @@ class EvaluationSession:
         wanted = network.backbone.facts.preprocessing
         decoded = self._loader.collect(unit.images, wanted) if needs_pixels(unit) else None
         found = list(self._found(unit, decoded, self._loaded))
-        notes = self._shrunk(unit.backbone, network)
+        notes = (*self._shrunk(unit.backbone, network), *self._odd_files())
         return UnitResult(
             rows=tuple(one for one in found if isinstance(one, Row)),
             measurements=tuple(one for one in found if isinstance(one, Measurement)),
@@ -371,6 +372,13 @@ class EvaluationSession:
             self._batch_sizes[position] = dict(network.batch_sizes)
         notes, self._notes = (*self._notes, *shrunk), ()
         return notes
+
+    def _odd_files(self) -> tuple[str, ...]:
+        """Return what is odd about the files since the last unit: three of them, then a count."""
+        notes = sorted(self._loader.notes)
+        del self._loader.notes[: len(notes)]
+        more = len(notes) - 3
+        return (*notes[:3], *([f"{counted(more, 'more file')} of that kind"] if more > 0 else []))
 
     def confidences(self, images: Sequence[ImageRef]) -> dict[int, Sequence[float]]:
         """Confidence of the loaded backbone in every class, by id of each image that can be read.

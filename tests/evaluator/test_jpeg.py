@@ -13,7 +13,8 @@ from PIL import Image
 from evaluator import crop
 from evaluator.crop import open_hashed
 from evaluator.errors import ImageUnreadable
-from evaluator.records import Preprocessing
+from evaluator.measuring.inputs import Loader
+from evaluator.records import ImageRef, Preprocessing
 from tests.shared import SAMPLE
 
 
@@ -107,3 +108,41 @@ def test_a_png_is_held_against_its_own_checksums(tmp_path: Path) -> None:
             open_hashed(tmp_path, b"a.png", Preprocessing())
         refused += 1
     assert refused == 8
+
+
+@pytest.mark.parametrize("options", [{}, {"quality": 95, "subsampling": 0}, {"progressive": True}])
+@pytest.mark.parametrize("stray", [bytes(39), b"GARBAGE!" * 64])
+def test_stray_bytes_before_the_end_marker_leave_the_pixels_whole(
+    tmp_path: Path, options: dict[str, object], stray: bytes
+) -> None:
+    whole = picture("JPEG", **options)
+    (tmp_path / "whole.jpg").write_bytes(whole)
+    (tmp_path / "stray.jpg").write_bytes(whole[:-2] + stray + whole[-2:])
+    first, second = (
+        open_hashed(tmp_path, name, Preprocessing()) for name in (b"whole.jpg", b"stray.jpg")
+    )
+    assert first.image.tobytes() == second.image.tobytes()
+    assert not first.note
+    loader = Loader(tmp_path, threads=1)
+    read = loader.collect(
+        [ImageRef(0, b"stray.jpg", len(whole) + len(stray), None)], Preprocessing()
+    )
+    loader.close()
+    assert not read.unreadable
+    assert loader.notes == [f"stray.jpg: {second.note}"]
+    assert second.note.endswith(" stray bytes before its end marker; its pixels are whole")
+
+
+@pytest.mark.skipif(not SAMPLE.is_dir(), reason="the shared images are not here")
+def test_data_left_over_by_a_decoder_that_lost_its_place_are_not_stray() -> None:
+    random, files = Random(2), sorted(SAMPLE.rglob("*.JPEG"))[:12]
+    taken = refused = 0
+    for data in (file.read_bytes() for file in files for _ in range(6)):
+        changed, place = bytearray(data), random.randrange(data.rfind(b"\xff\xda") + 20, len(data))
+        changed[place : place + 16] = random.randbytes(16)
+        warning = crop.warning_of(bytes(changed))
+        if "extraneous bytes before marker 0xd9" in warning:
+            taken += bool(crop.stray_bytes(bytes(changed), warning))
+            refused += 1
+    assert refused > 5
+    assert taken <= refused / 5
