@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, TextIO
 
 from camtui.export import delimited, jsonfile
 from camtui.export.datapackage import describe
-from camtui.export.output import as_text, check_free, destination
+from camtui.export.output import as_text, check_free, destination, is_stream
 from camtui.export.records import (
     SCHEMA_VERSION,
     Record,
@@ -124,7 +124,7 @@ def export_file(
     check_free(target, force=force)
     with destination(target, force=force) as stream:
         write(reader, request, stream, progress)
-    if request.form in TEXT_FORMATS:
+    if request.form in TEXT_FORMATS or is_stream(target):
         return [target]
     metrics = shown_metrics(reader)
     fields = image_fields(metrics) if request.per_image else summary_fields(metrics, request.by)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from evaluator.errors import UsageError
+from evaluator.store.files import is_run
 from evaluator.text import printable
 
 
@@ -19,18 +22,25 @@ def destination(target: Path | None, *, force: bool = False) -> Iterator[BinaryI
     """Open a binary stream; ``None`` is standard output.
 
     The file is written beside its place under another name and then renamed: a reader never sees
-    half of it, and a failure leaves what was there.
+    half of it, and a failure leaves what was there. A device or a FIFO is written into. Of a link,
+    what it leads to is the place.
 
     Raises:
-        UsageError: the file exists and ``force`` is off, or its folder cannot be written.
+        UsageError: as ``check_free`` raises, or its folder cannot be written.
     """
-    if target is None:
+    if target is None or str(target) in _STANDARD_OUTPUT:
         sys.stdout.flush()
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     check_free(target, force=force)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    if is_stream(target):
+        with open(target, "wb", opener=_existing) as stream:
+            yield stream
+        return
+    place = Path(os.path.realpath(target))
+    # a random name: another process, in another container too, may have the same number
+    temporary = place.with_name(f".camtui-{secrets.token_hex(8)}.tmp")
     try:
         stream = open(temporary, "xb")  # noqa: SIM115  closed below, before the rename
     except OSError as error:
@@ -43,22 +53,60 @@ def destination(target: Path | None, *, force: bool = False) -> Iterator[BinaryI
             stream.flush()
             os.fsync(stream.fileno())
         check_free(target, force=force)
-        os.replace(temporary, target)
+        os.replace(temporary, place)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
+_STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
+
+def _existing(path: str, flags: int) -> int:
+    return os.open(path, flags & ~os.O_CREAT)
+
+
+def is_stream(target: Path) -> bool:
+    """Whether a place is a device or a FIFO, which is written into and never replaced."""
+    try:
+        mode = target.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
 def check_free(target: Path, *, force: bool) -> None:
-    """Refuse to overwrite.
+    """Refuse to overwrite; what belongs to a run is never written over.
 
     Raises:
-        UsageError: the file exists and ``force`` is off, or it is a folder.
+        UsageError: the file exists and ``force`` is off; or it is a folder, a disk, a socket, a
+            run, or a file beside one.
     """
+    place = Path(os.path.realpath(target))
     if target.is_dir():
         raise UsageError(f"{printable(target)} is a folder", "give a file: -o FILE")
-    if target.exists() and not force:
+    if run := _run_of(place):
+        raise UsageError(
+            f"{printable(target)} belongs to the run {printable(run.stem)}",
+            "choose another place: -o FILE",
+        )
+    if not target.exists() or is_stream(target):
+        return
+    if not place.is_file():
+        raise UsageError(f"{printable(target)} is no regular file", "choose another place: -o FILE")
+    if not force:
         raise UsageError(f"{printable(target)} exists", "add --force to overwrite it")
+
+
+def _run_of(place: Path) -> Path | None:
+    """The run that a file is, or that it stands beside as its log, lock or journal."""
+    name = place.name
+    stems = [name, name.removesuffix(".log") + ".db"]
+    stems += [name.removesuffix(end) for end in ("-wal", "-shm", "-journal", ".lock", ".log")]
+    candidates = [place.with_name(stem) for stem in stems if stem.endswith(".db")]
+    if place.suffix != ".db":
+        candidates.append(place)
+    return next((one for one in candidates if is_run(one)), None)
 
 
 @contextmanager

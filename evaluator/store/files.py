@@ -307,7 +307,8 @@ def copy_database(source: sqlite3.Connection, target: Path) -> None:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.Error as error:
-        target.unlink(missing_ok=True)
+        for ending in ("", "-journal", "-wal", "-shm"):  # SQLite leaves them on a full disk
+            target.with_name(target.name + ending).unlink(missing_ok=True)
         raise UsageError(
             f"cannot copy to {printable(target)}: {printable(error)}", "choose another place"
         ) from error

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,3 +41,107 @@ def test_a_failure_leaves_what_was_there(reader: RunReader, tmp_path: Path) -> N
         )
     assert os.listdir(tmp_path) == ["a.csv"]
     assert target.read_text() == "precious"
+
+
+def test_a_fifo_and_a_device_are_written_into(reader: RunReader, tmp_path: Path) -> None:
+    place = tmp_path / "pipe"
+    os.mkfifo(place)
+    found: list[str] = []
+    reading = threading.Thread(target=lambda: found.append(place.read_text()))
+    reading.start()
+    assert export_file(reader, ExportRequest("csv"), place, force=True) == [place]
+    reading.join()
+    assert found[0].startswith("backbone,")
+    assert place.is_fifo()
+    before = os.stat("/dev/null")
+    export_file(reader, ExportRequest("csv"), Path("/dev/null"), force=True)
+    assert os.path.samestat(before, os.stat("/dev/null"))
+    assert os.listdir(tmp_path) == ["pipe"]
+    assert not Path("/dev/datapackage.json").exists()
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(reader: RunReader, tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    link, place = tmp_path / "table.md", tmp_path / "far" / "table.md"
+    link.symlink_to(place)
+    export_file(reader, ExportRequest("md"), link)
+    assert link.is_symlink()
+    assert place.read_text().startswith("**demo")
+    with pytest.raises(UsageError, match="exists"):
+        export_file(reader, ExportRequest("md"), link)
+
+
+@pytest.mark.parametrize("ending", ["", "-wal", "-shm", "-journal", ".lock", ".log"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_run_and_what_stands_beside_it_is_never_written_over(
+    reader: RunReader, tmp_path: Path, ending: str, linked: bool
+) -> None:
+    reader.copy_to(tmp_path / "demo.db")
+    whole = (tmp_path / "demo.db").read_bytes()
+    target = tmp_path / f"demo.db{ending}"
+    if linked:
+        target, target_of = tmp_path / "table.csv", target
+        target.symlink_to(target_of)
+    with pytest.raises(UsageError, match="belongs to the run demo"):
+        export_file(reader, ExportRequest("csv"), target, force=True)
+    assert (tmp_path / "demo.db").read_bytes() == whole
+
+
+def test_a_socket_is_refused(reader: RunReader, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(tmp_path / "s"))
+        with pytest.raises(UsageError, match="no regular file"):
+            export_file(reader, ExportRequest("csv"), tmp_path / "s", force=True)
+
+
+def test_what_a_killed_export_left_blocks_no_other(reader: RunReader, tmp_path: Path) -> None:
+    """Killed between the first byte and the rename, again and again under one process number."""
+    code = (
+        "import os, pathlib, sys\n"
+        "os.getpid = lambda: 1\n"
+        "from camtui.export.output import destination\n"
+        "with destination(pathlib.Path(sys.argv[1])) as stream:\n"
+        "    stream.write(b'half')\n"
+        "    stream.flush()\n"
+        "    os.kill(int(os.readlink('/proc/self')), 9)\n"
+    )
+    target = tmp_path / "a.csv"
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code, target], check=False)
+        assert done.returncode == -9
+    assert not target.exists()
+    export_file(reader, ExportRequest("csv"), target)
+    assert target.read_text().startswith("backbone,")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Mount a file system of some kilobytes."""
+    place = tmp_path / "tiny"
+    place.mkdir()
+
+    def mounted(kilobytes: int) -> Path:
+        subprocess.run(["umount", place], check=False, capture_output=True)
+        size = f"size={kilobytes}k"
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", size, "tmpfs", place], check=False, capture_output=True
+        )
+        if done.returncode:
+            pytest.skip("no file system may be mounted here")
+        return place
+
+    yield mounted
+    subprocess.run(["umount", place], check=False, capture_output=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+@pytest.mark.parametrize("missing", [-8, 4, 100])
+def test_a_copy_to_a_full_disk_leaves_nothing(
+    reader: RunReader, tmp_path: Path, tiny: Callable[[int], Path], missing: int
+) -> None:
+    """Too small for the data, or for what SQLite needs beside them at the end."""
+    reader.copy_to(tmp_path / "demo.db")
+    place = tiny((tmp_path / "demo.db").stat().st_size // 1024 - missing)
+    with pytest.raises(UsageError, match="cannot copy to"):
+        reader.copy_to(place / "copy.db")
+    assert os.listdir(place) == []
