@@ -93,6 +93,12 @@ def _signal_holder(path: Path, *, now: bool) -> int | None:
     pid = lock_holder(path)
     if pid is None:
         return None
+    if pid <= 0:  # what the kernel says of a process that has no number here
+        raise TryAgain(
+            f"{printable(path.stem)} is running in another container, whose processes are not "
+            "visible from here",
+            f"type it there: camtui stop {reference(path)}",
+        )
     try:
         process = os.pidfd_open(pid)
     except ProcessLookupError:

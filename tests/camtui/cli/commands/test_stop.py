@@ -72,3 +72,20 @@ def test_which_run_is_meant(two_runs: Path) -> None:
     with held(two_runs / "runs" / "good.db") as good:
         assert typed("stop").exit_code == 0
         assert good.wait() == -signal.SIGTERM
+
+
+def test_a_driver_in_another_container_is_named_and_left_alone(two_runs: Path) -> None:
+    """Another pid namespace, from which the driver's process cannot be seen."""
+    inside = ["unshare", "--pid", "--fork", *COMMAND]
+    if subprocess.run([*inside, "--version"], capture_output=True, check=False).returncode:
+        pytest.skip("no namespace may be made here")
+    with held(two_runs / "runs" / "good.db") as driver:
+        stopped = subprocess.run(
+            [*inside, "stop", "good"], capture_output=True, text=True, check=False
+        )
+        assert driver.poll() is None
+    assert stopped.returncode == 3
+    assert stopped.stderr.splitlines() == [
+        "error: good is running in another container, whose processes are not visible from here",
+        "hint:  type it there: camtui stop good",
+    ]
