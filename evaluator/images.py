@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -23,6 +25,20 @@ from evaluator.text import counted, did_you_mean, printable
 EXTENSIONS = (
     b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp", b".gif",
 )  # fmt: skip
+
+OTHER_PICTURES = {
+    b".jfif": "rename to .jpg", b".jpe": "rename to .jpg", b".jif": "rename to .jpg",
+    **dict.fromkeys((
+        b".avif", b".heic", b".heif", b".jp2", b".j2k", b".jpx", b".jxl", b".tga", b".psd", b".svg",
+        b".exr", b".hdr", b".dng", b".cr2", b".cr3", b".nef", b".arw", b".dcm", b".ico", b".jps",
+    ), "convert to .png"),
+}  # fmt: skip
+"""Endings of pictures that are not read, and what to do with such files."""
+
+ARCHIVES = {b".zip": "unzip -q {} -d FOLDER"} | dict.fromkeys(
+    (b".tar", b".tar.gz", b".tgz", b".tar.bz2", b".tar.xz", b".tar.zst"), "tar -xf {} -C FOLDER"
+)
+"""Endings of archives, and the command that unpacks one."""
 
 SYSTEM_NAMES = frozenset({
     b"__macosx", b"@eadir", b"@recycle", b"@recently-snapshot", b"@tmp", b"#recycle", b"#snapshot",
@@ -69,6 +85,7 @@ class Manifest:
         label_file: the labels by file.
         skipped_folders: folders that could not be looked into; to be said to whoever believes that
             all images are here.
+        other_pictures: endings of pictures that are not read, and how many files have each.
     """
 
     root: Path
@@ -80,6 +97,7 @@ class Manifest:
     hidden: tuple[bytes, ...] = ()
     keeps_hidden: bool = False
     label_file: LabelFile | None = None
+    other_pictures: Mapping[bytes, int] = field(default_factory=dict)
 
     def remarks(self) -> list[tuple[Literal["info", "warning"], str]]:
         """What is to be said of the images, by its level."""
@@ -92,6 +110,8 @@ class Manifest:
             found.append(("warning", text))
         elif self.hidden:
             found.append(("info", LEFT_OUT + _hidden_text(self.hidden)))
+        if self.other_pictures:
+            found.append(("warning", LEFT_OUT + _other_text(self.other_pictures)))
         if warning := self.warning():
             found.append(("warning", warning))
         if self.label_file:
@@ -190,9 +210,11 @@ def find_images(
     skipped_folders: list[SkippedFolder] = []
     found: list[tuple[bytes, int]] = []
     hidden: list[tuple[bytes, int]] = []
-    for path, size, is_hidden in _walk(root, skipped_folders):
+    others: Counter[bytes] = Counter()
+    for path, size, is_hidden in _walk(root, skipped_folders, others):
         (hidden if is_hidden else found).append((path, size))
     if demo:
+        others.clear()
         found = [entry for entry in found if os.fsdecode(entry[0]) in DEMO_PHOTOGRAPHS]
         hidden = []
     if skipped_folders and not skipped_folders[0].path:
@@ -208,6 +230,11 @@ def find_images(
             f"no images in {printable(root)}, {LEFT_OUT}{_hidden_text([p for p, _ in hidden])}",
             "name the folder itself where they are meant: "
             f"camtui run --data {_hidden_folder(root, hidden[0][0])}",
+        )
+    if not found and others:
+        raise UsageError(
+            f"no images in {printable(root)}, {LEFT_OUT}{_other_text(others)}",
+            f"it reads {' '.join(e.decode() for e in EXTENSIONS)}",
         )
     if not found:
         raise UsageError(
@@ -232,6 +259,7 @@ def find_images(
         hidden=tuple(sorted(path for path, _ in hidden)),
         keeps_hidden=keeps_hidden,
         label_file=file,
+        other_pictures=others,
     )
 
 
@@ -244,6 +272,16 @@ def _has_hidden(
 
 def _existing_folder(root: Path) -> Path:
     root = root.expanduser()
+    if root.is_file():
+        name = os.fsencode(root.name.lower())
+        unpack = next((text for ending, text in ARCHIVES.items() if name.endswith(ending)), "")
+        raise UsageError(
+            f"{printable(root)} is {'an archive' if unpack else 'a file'}, and images are read "
+            "from a folder",
+            f"{unpack.format(shlex.quote(printable(root)))}; camtui run --data FOLDER"
+            if unpack
+            else f"camtui run --data {shlex.quote(printable(root.parent))}",
+        )
     if not root.is_dir():
         raise UsageError(
             f"no such folder: {printable(root)}", f"{_near_folder(root)}camtui run --data FOLDER"
@@ -256,11 +294,14 @@ def is_hidden(name: bytes) -> bool:
     return name.startswith(b".") or name.endswith(b"~") or name.lower() in SYSTEM_NAMES
 
 
-def _walk(root: Path, skipped_folders: list[SkippedFolder]) -> Iterator[tuple[bytes, int, bool]]:
+def _walk(
+    root: Path, skipped_folders: list[SkippedFolder], others: Counter[bytes]
+) -> Iterator[tuple[bytes, int, bool]]:
     """Every entry that is named like an image; one that cannot be read becomes a failure later.
 
     Folders that cannot be looked into, and links to folders (which may lead out, or round), are
-    added to ``skipped_folders``, but for hidden ones.
+    added to ``skipped_folders``, but for hidden ones; pictures that are not read are counted in
+    ``others``.
 
     Yields:
         Path below the root, size, and whether it is hidden or in a hidden folder.
@@ -282,10 +323,20 @@ def _walk(root: Path, skipped_folders: list[SkippedFolder]) -> Iterator[tuple[by
                 yield path, _size(entry), hidden
             elif entry.is_dir(follow_symlinks=False):
                 pending.append((path, hidden))
+            elif not hidden and (end := os.path.splitext(entry.name)[1].lower()) in OTHER_PICTURES:
+                others[end] += 1
             elif not hidden and _is_folder(entry):
                 skipped_folders.append(
                     SkippedFolder(path, "a link to a folder, which is not followed")
                 )
+
+
+def _other_text(others: Mapping[bytes, int]) -> str:
+    """``12 .heic files (convert to .png), 1 .jfif file (rename to .jpg)``."""
+    return ", ".join(
+        f"{counted(count, f'{ending.decode()} file')} ({OTHER_PICTURES[ending]})"
+        for ending, count in sorted(others.items(), key=lambda one: (-one[1], one[0]))
+    )
 
 
 def _hidden_part(path: bytes) -> bytes:

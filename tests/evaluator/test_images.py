@@ -242,6 +242,34 @@ def test_a_folder_without_images(tmp_path: Path) -> None:
         find_images(tmp_path, seed=0)
 
 
+def test_pictures_that_are_not_read_are_counted_with_what_to_do(tmp_path: Path) -> None:
+    write(tmp_path, "a/b.jpg", "a/1.HEIC", "a/2.heic", "c/3.jfif", "c/.x.avif", "d.txt")
+    (line,) = find_images(tmp_path, seed=0).remark_lines()
+    assert line == (
+        "warning: left out: 2 .heic files (convert to .png), 1 .jfif file (rename to .jpg)"
+    )
+    (tmp_path / "a" / "b.jpg").unlink()
+    with pytest.raises(UsageError, match=r"no images in .*, left out: 2 \.heic files"):
+        find_images(tmp_path, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "hint"),
+    [
+        ("val.zip", "val.zip is an archive", "unzip -q"),
+        ("val.tar.gz", "val.tar.gz is an archive", "tar -xf"),
+        ("VAL.TAR", "VAL.TAR is an archive", "tar -xf"),
+        ("a.jpg", "a.jpg is a file", "camtui run --data "),
+    ],
+)
+def test_a_file_in_place_of_a_folder_says_what_to_do(
+    tmp_path: Path, name: str, words: str, hint: str
+) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        find_images(write(tmp_path, name) / name, seed=0)
+    assert caught.value.hint.startswith(hint)
+
+
 def test_a_plan_names_its_images(tmp_path: Path) -> None:
     write(tmp_path, *(f"{name}.png" for name in "abcde"))
     file = tmp_path / "labels.csv"
