@@ -37,12 +37,10 @@ def test_the_change_is_the_second_minus_the_first_over_common_images(tmp_path: P
         for reader in (first, second)
     ]
     common = rows[0].keys() & rows[1].keys()
-    assert cell.change.n == len(common) == 38
+    assert cell.n == len(common) == 38
     assert cell.first == pytest.approx(sum(rows[0][path] for path in common) / 38)
-    assert cell.change.value == pytest.approx(
-        sum(rows[1][path] - rows[0][path] for path in common) / 38
-    )
-    assert cell.change.value > 0
+    assert cell.change == pytest.approx(sum(rows[1][path] - rows[0][path] for path in common) / 38)
+    assert cell.change > 0
     assert cell.gain < 0
     assert cell.verdict == "worse"
 
@@ -57,7 +55,7 @@ def test_the_change_of_adcc_is_that_of_the_headline(tmp_path: Path) -> None:
         for reader in (first, second)
     ]
     for place, cell in enumerate(compare_runs(first, second, ADCC).cells, 1):
-        assert cell.change.value == pytest.approx(means[1][place] - means[0][place], abs=1e-9)
+        assert cell.change == pytest.approx(means[1][place] - means[0][place], abs=1e-9)
     assert [cell.verdict for cell in compare_runs(first, second, ADCC).cells] == [
         "tie",
         "better",
@@ -70,7 +68,7 @@ def test_images_pair_by_path_whatever_their_order(tmp_path: Path) -> None:
     first = run(tmp_path, "a", images=10, paths=paths, failures=False, undefined=False)
     second = run(tmp_path, "b", images=5, paths=paths[::2], failures=False, undefined=False)
     found = compare_runs(first, second, ADCC)
-    assert {cell.change.n for cell in found.cells} == {5}
+    assert {cell.n for cell in found.cells} == {5}
     drops = {image.path: row.average_drop for row, image, _ in first.rows.of_cell(2)}
     cell = next(
         c
@@ -172,10 +170,10 @@ def test_verdicts_are_tested_together(tmp_path: Path) -> None:
         for name, seed, shift in (("a", 0, 0.0), ("b", 1, 0.05))
     )
     every = compare_runs(first, second, list(all_metrics().values())[:7], force=True).cells
-    alone = {cell for cell in every if cell.change.tested and not cell.change.tie}
+    alone = {cell for cell in every if cell.paired.tested and not cell.paired.tie}
     together = {cell for cell in every if cell.verdict in ("better", "worse")}
     assert together <= alone
-    smallest = sorted(cell.change.p or 0 for cell in every if cell.change.tested)
+    smallest = sorted(cell.paired.p or 0 for cell in every if cell.paired.tested)
     expected = 0
     while expected < len(smallest) and smallest[expected] <= 0.05 / (len(smallest) - expected):
         expected += 1

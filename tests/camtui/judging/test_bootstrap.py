@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from camtui.judging.bootstrap import Estimate, Resampling, estimate, weighted_means
+from camtui.judging import Estimate
+from camtui.judging.bootstrap import Resampling, estimate, weighted_means
 
 
 def test_the_first_row_is_the_average_and_the_others_spread_as_its_standard_error() -> None:
