@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import Field
+from pydantic import Field, GetPydanticSchema, WithJsonSchema
 from typing_extensions import TypedDict
+
+from evaluator.records import Interpolation, Look, RunState, Score
 
 Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(ge=1)]
@@ -15,12 +18,11 @@ NonNegative = Annotated[float, Field(ge=0)]
 OptionalMetric = Annotated[SignedShare | None, Field(description="an optional metric, by its key")]
 MetricKey = Annotated[str, Field(description="key of a metric")]
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+RunFile = Annotated[Path, WithJsonSchema({"type": "string"})]
 
-State = Literal[
-    "starting", "running", "stopping", "paused", "stopped", "complete", "failed", "crashed"
-]
+State = Literal[RunState, "crashed"]
+"""As stored, or ``crashed``: the file says that the run goes on, and nobody is at work."""
 
-Score = Literal["softmax", "sigmoid", "probability"]
 Cut = Literal["graph", "hooks"]
 Channels = Literal[1, 3]
 
@@ -48,7 +50,7 @@ class CheckedPreprocessingPayload(TypedDict, closed=True):
 
     side: Annotated[int, Field(ge=1)]
     resize: Annotated[int, Field(ge=1)]
-    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"]
+    interpolation: Interpolation
     mean: list[float]
     std: list[float]
     channels: Annotated[int, Field(ge=1)]
@@ -137,6 +139,10 @@ class UntilPayload(TypedDict, closed=True):
     images_needed: Count | None
     decided_after: Count | None
     verdicts: list[str]
+
+
+UntilLook = Annotated[Look, GetPydanticSchema(lambda _, handler: handler(UntilPayload))]
+"""The decision of a rule, which is printed as ``UntilPayload``."""
 
 
 class DryRunPayload(TypedDict, closed=True):
@@ -228,32 +234,6 @@ class ShownRunPayload(TypedDict, closed=True):
     schema_version: Literal[1]
     run: RunPayload
     timings: list[StageTimingPayload]
-
-
-class StatusPayload(TypedDict, closed=True):
-    """camtui status RUN --json, camtui wait RUN --json, and the last line of camtui run --json."""
-
-    run: str
-    db: str
-    state: State
-    message: str
-    pid: Count | None
-    images: Count
-    progress: Share
-    stage: str
-    stage_number: Count
-    stages: Count
-    done: Count
-    total: Count
-    images_per_second: NonNegative | None
-    eta_seconds: NonNegative | None
-    elapsed_seconds: NonNegative
-    failures: Count
-    workers: Count
-    restarts: Count
-    heartbeat_age_seconds: NonNegative | None
-    advice: str
-    until: UntilPayload | None
 
 
 class MeanPayload(TypedDict, closed=True):

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from camtui import payloads
 from camtui.compare import Comparison
 from camtui.judging import Judgement
+from camtui.status import RunStatus
 
 
 class ComparisonsPayload(TypedDict, closed=True):
@@ -54,7 +55,10 @@ PAYLOADS: dict[str, Any] = {
     "metrics": payloads.MetricsPayload,
     "new": payloads.NewFilesPayload,
     "show": payloads.ShownRunPayload,
-    "status": payloads.StatusPayload,
+    "status": Annotated[
+        RunStatus,
+        "camtui status RUN --json, camtui wait RUN --json, and the last line of camtui run --json",
+    ],
     "summary": payloads.SummaryPayload,
     "worst": payloads.WorstPayload,
 }
@@ -89,8 +93,9 @@ class _Generator(GenerateJsonSchema):
 
 
 def title(name: str) -> str:
-    """Return which command prints the payload: the first line of its type's documentation."""
-    return str(PAYLOADS[name].__doc__).splitlines()[0].removesuffix(".")
+    """Return which command prints the payload: by what stands beside its type, or in it."""
+    about, *_ = getattr(PAYLOADS[name], "__metadata__", (PAYLOADS[name].__doc__,))
+    return str(about).splitlines()[0].removesuffix(".")
 
 
 def schema_of(name: str) -> dict[str, Any]:

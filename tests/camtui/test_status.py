@@ -72,7 +72,12 @@ def test_a_run_that_has_no_stages_yet_has_no_eta_and_nothing_done(
         lambda writer: writer.begin("run", made.plan, find_images(Path(made.plan.data), seed=0)),
     )
     status = made.status()
-    assert (status.state, status.eta, status.done, status.progress) == ("starting", None, 0, 0.0)
+    assert (status.state, status.eta_seconds, status.done, status.progress) == (
+        "starting",
+        None,
+        0,
+        0.0,
+    )
 
 
 def test_progress_is_by_cost_and_the_eta_by_stage(
@@ -80,28 +85,35 @@ def test_progress_is_by_cost_and_the_eta_by_stage(
 ) -> None:
     monkeypatch.setattr("camtui.status.lock_holder", lambda path: 42)
     alive(run)
-    assert run.status().eta is None  # nothing was timed, and a guess would be off by any factor
+    assert (
+        run.status().eta_seconds is None
+    )  # nothing was timed, and a guess would be off by any factor
     commit(run, 1, range(10), 1.0)  # 0.1 s an image of 5 forwards: 0.02 s a forward
     status = run.status()
     assert status.progress == pytest.approx(50 / 1050)
     assert (status.stage, status.stage_number, status.stages, status.done) == ("dear", 2, 2, 0)
-    assert status.eta == pytest.approx(10 * 100 * 0.02)
-    assert status.rate is None
+    assert status.eta_seconds == pytest.approx(10 * 100 * 0.02)
+    assert status.images_per_second is None
     commit(run, 2, range(5), 50.0)
     status = run.status()
     assert status.progress == pytest.approx((50 + 500) / 1050)
-    assert status.eta == pytest.approx(5 * 10.0)
-    assert status.rate == pytest.approx(0.1)
+    assert status.eta_seconds == pytest.approx(5 * 10.0)
+    assert status.images_per_second == pytest.approx(0.1)
     alive(run, workers=2)
-    assert run.status().eta == pytest.approx(25.0)
-    assert run.status().rate == pytest.approx(0.2)
+    assert run.status().eta_seconds == pytest.approx(25.0)
+    assert run.status().images_per_second == pytest.approx(0.2)
     assert run.status().restarts == 1
 
 
 def test_a_run_without_a_driver_has_crashed(run: Run) -> None:
     alive(run)
     status = run.status()
-    assert (status.state, status.pid, status.eta, status.live) == ("crashed", None, None, False)
+    assert (status.state, status.pid, status.eta_seconds, status.live) == (
+        "crashed",
+        None,
+        None,
+        False,
+    )
     assert (status.advice, status.check_code, status.exit_code) == (f"camtui resume {run.db}", 1, 1)
 
 

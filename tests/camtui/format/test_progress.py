@@ -27,6 +27,6 @@ from tests.synthetic import make_run
 def test_percent(tmp_path: Path, progress: float, stage: str, digits: int, text: str) -> None:
     status = status_in(make_run(tmp_path / "a.db", methods=["gradcam"], images=2))
     assert percent_done(replace(status, progress=progress, stage=stage), digits) == text
-    assert time_left(replace(status, eta=0.9)) == ""
-    assert time_left(replace(status, eta=None)) == ""
-    assert time_left(replace(status, eta=12.0)) == ", 12s left"
+    assert time_left(replace(status, eta_seconds=0.9)) == ""
+    assert time_left(replace(status, eta_seconds=None)) == ""
+    assert time_left(replace(status, eta_seconds=12.0)) == ", 12s left"

@@ -37,8 +37,10 @@ def test_one_line_leaves_out_what_is_not_known(two_runs: Path) -> None:
     live = replace(
         status_in(two_runs / "runs" / "good.db"), state="running", stage="rows", failures=0
     )
-    assert "left" not in status_line(replace(live, rate=None, eta=None))
-    assert "38%, 1m00 left" in status_line(replace(live, rate=2.0, eta=60.0, progress=0.38))
+    assert "left" not in status_line(replace(live, images_per_second=None, eta_seconds=None))
+    assert "38%, 1m00 left" in status_line(
+        replace(live, images_per_second=2.0, eta_seconds=60.0, progress=0.38)
+    )
 
 
 def test_work_that_is_left_is_never_called_done(two_runs: Path) -> None:
@@ -50,8 +52,8 @@ def test_work_that_is_left_is_never_called_done(two_runs: Path) -> None:
         done=0,
         total=8,
         progress=1.0,
-        eta=0.2,
-        rate=None,
+        eta_seconds=0.2,
+        images_per_second=None,
     )
     assert " · 0/8 images · 99%" in status_line(live)
     assert "left" not in status_line(live)
