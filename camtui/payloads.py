@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field, GetPydanticSchema, WithJsonSchema
 from typing_extensions import TypedDict
 
-from evaluator.records import Interpolation, Look, RunState, Score
+from evaluator.records import Interpolation, Look, Preprocessing, RunState, Score
 
 Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(ge=1)]
@@ -24,7 +25,6 @@ State = Literal[RunState, "crashed"]
 """As stored, or ``crashed``: the file says that the run goes on, and nobody is at work."""
 
 Cut = Literal["graph", "hooks"]
-Channels = Literal[1, 3]
 
 _PLAN_KEYS = [
     "data",
@@ -45,26 +45,21 @@ PlanPayload = Annotated[
 ]
 
 
-class CheckedPreprocessingPayload(TypedDict, closed=True):
+@dataclass(frozen=True, kw_only=True)
+class CheckedPreprocessing(Preprocessing):
     """Preprocessing of a checked backbone."""
 
-    side: Annotated[int, Field(ge=1)]
-    resize: Annotated[int, Field(ge=1)]
-    interpolation: Interpolation
-    mean: list[float]
-    std: list[float]
-    channels: Annotated[int, Field(ge=1)]
+    side: PositiveCount
+    resize: PositiveCount
+    channels: PositiveCount
 
 
-class PreprocessingPayload(TypedDict, closed=True):
+@dataclass(frozen=True, kw_only=True)
+class PreprocessingPayload(Preprocessing):
     """Preprocessing of a backbone."""
 
-    side: int
-    resize: int
-    interpolation: str
-    mean: list[float]
-    std: list[float]
-    channels: Channels
+    interpolation: Annotated[Interpolation, WithJsonSchema({"type": "string"})]
+    channels: Literal[1, 3]
 
 
 class LoadedBackbonePayload(TypedDict, closed=True):
@@ -430,7 +425,7 @@ class BackboneCheckPayload(TypedDict, closed=True):
     width: PositiveCount
     gap_linear: bool
     classes: list[str]
-    preprocessing: CheckedPreprocessingPayload
+    preprocessing: CheckedPreprocessing
     class_count: PositiveCount
     score: Score
     cut: Cut

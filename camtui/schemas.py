@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from inspect import getdoc
 from typing import Annotated, Any, Literal
 
@@ -88,7 +89,9 @@ class _Generator(GenerateJsonSchema):
         made = super().dataclass_schema(schema)
         name = self.normalize_name(schema["cls"].__name__)
         about = str(getdoc(schema["cls"])).splitlines()[0]
-        every = {"required": list(made["properties"]), "additionalProperties": False}
+        keys = [field.name for field in fields(schema["cls"])]
+        made["properties"] = {key: made["properties"][key] for key in keys}
+        every = {"required": keys, "additionalProperties": False}
         return made | every | {"title": name, "description": about}
 
 

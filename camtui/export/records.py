@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
@@ -12,7 +13,7 @@ from camtui.format.groups import By, Group
 from camtui.status import state_now
 from evaluator.catalog import ROW_METRICS
 from evaluator.metrics.base import Metric
-from evaluator.records import ImageRef, LoadedBackbone, Preprocessing, Row
+from evaluator.records import ImageRef, LoadedBackbone, Row
 from evaluator.statistics import Mean
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
@@ -20,15 +21,11 @@ from evaluator.text import printable
 if TYPE_CHECKING:
     from camtui.payloads import (
         CellPayload,
-        Channels,
-        Cut,
         LoadedBackbonePayload,
         MeanPayload,
-        PreprocessingPayload,
         RunPayload,
         SummaryPayload,
     )
-    from evaluator.store.reader import RunReader
 
 SCHEMA_VERSION: Final = 1
 """Version of every JSON that camtui prints; ``camtui.payloads`` describes it."""
@@ -107,30 +104,24 @@ def _timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
+_OF_A_BACKBONE = (
+    "weights", "sha256", "layer", "preprocessing", "score", "cut", "transform_input", "remarks",
+)  # fmt: skip
+"""What is told of a backbone."""
+
+
 def _loaded(loaded: LoadedBackbone | None) -> LoadedBackbonePayload | None:
     if loaded is None:
         return None
-    return {
-        "weights": printable(loaded.weights),
-        "sha256": loaded.sha256,
-        "layer": printable(loaded.layer),
-        "preprocessing": _preprocessing(loaded.preprocessing),
-        "score": loaded.score,
-        "cut": cast("Cut", loaded.cut),  # as stored
-        "transform_input": loaded.transform_input,
-        "remarks": [printable(remark) for remark in loaded.remarks],
-    }
+    facts = asdict(loaded)
+    told = {name: _printable(facts[name]) for name in _OF_A_BACKBONE}
+    return cast("LoadedBackbonePayload", told)
 
 
-def _preprocessing(seen: Preprocessing) -> PreprocessingPayload:
-    return {
-        "side": seen.side,
-        "resize": seen.resize,
-        "interpolation": seen.interpolation,
-        "mean": list(seen.mean),
-        "std": list(seen.std),
-        "channels": cast("Channels", seen.channels),  # as stored
-    }
+def _printable(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_printable(one) for one in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def image_records(
