@@ -19,13 +19,7 @@ from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.payloads import (
-        CellPayload,
-        LoadedBackbonePayload,
-        MeanPayload,
-        RunPayload,
-        SummaryPayload,
-    )
+    from camtui.payloads import LoadedBackbonePayload, MeanPayload, RunPayload
 
 SCHEMA_VERSION: Final = 1
 """Version of every JSON that camtui prints; ``camtui.payloads`` describes it."""
@@ -49,11 +43,6 @@ def run_record(reader: RunReader) -> RunPayload:
     }
 
 
-def summary(reader: RunReader, cells: Sequence[CellPayload]) -> SummaryPayload:
-    """Return the run's averages."""
-    return {"schema_version": SCHEMA_VERSION, "run": run_record(reader), "cells": list(cells)}
-
-
 def group_record(group: Group, by: By) -> Record:
     """Return the group: ``class`` and ``class_name``, or ``correct``; ``None`` where unknown."""
     return (
@@ -63,13 +52,10 @@ def group_record(group: Group, by: By) -> Record:
     )
 
 
-def cell_record(
-    view: CellView, metrics: Sequence[Metric], group: Record | None = None
-) -> CellPayload:
+def cell_record(view: CellView, metrics: Sequence[Metric], group: Record | None = None) -> Record:
     """Return one cell, or some of its images, with each metric as an average or ``None``."""
     keys = [*(metric.key for metric in metrics), *means_of_images(metrics)]
-    means = {key: _mean(view.mean(key)) for key in keys}
-    return cast("CellPayload", {**_head(view), **(group or {}), **means})
+    return {**_head(view), **(group or {}), **{key: _mean(view.mean(key)) for key in keys}}
 
 
 def flat_record(view: CellView, metrics: Sequence[Metric], group: Record | None = None) -> Record:

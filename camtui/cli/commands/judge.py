@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,35 +14,9 @@ from evaluator.errors import UsageError
 from evaluator.text import did_you_mean, printable
 
 if TYPE_CHECKING:
-    from camtui.judging import Judgement
     from camtui.schemas import JudgementsPayload
-    from evaluator.store.reader import RunReader
 
 FORMS = ("plain", "md", "latex")
-
-
-def write_judged(
-    stream: TextIO, reader: RunReader, judged: Sequence[Judgement], form: str, digits: int
-) -> None:
-    """Write the tables as one of ``FORMS``."""
-    from camtui.export import provenance
-    from camtui.format.judged import judged_tables
-    from camtui.format.table import plain_text
-
-    tables = judged_tables(reader, judged, digits)
-    if form == "latex":
-        from camtui.export.latex import write_latex
-
-        write_latex(stream, tables, provenance(reader))
-        return
-    for place, table in enumerate(tables):
-        stream.write("\n" if place else "")
-        if form == "md":
-            from camtui.export.markdown import write_markdown
-
-            write_markdown(stream, table)
-        else:
-            stream.write(plain_text(table))
 
 
 app = command_app()
@@ -97,14 +70,18 @@ def judge(
             "backbones": judged,
         }
         print_json(payload)
-    elif form == "table":
-        from camtui.format import print_lines, table_lines
-        from camtui.format.judged import judged_tables
+        return
+    from camtui.format.judged import judged_tables
 
-        for place, table in enumerate(judged_tables(reader, judged, digits)):
+    tables = judged_tables(reader, judged, digits)
+    if form == "table":
+        from camtui.format import print_lines, table_lines
+
+        for place, table in enumerate(tables):
             print_lines([*([[]] if place else []), *table_lines(table)], stdout_console())
     else:
+        from camtui.export import write_tables
         from camtui.export.output import as_text, destination
 
         with destination(None) as binary, as_text(binary) as stream:
-            write_judged(stream, reader, judged, form, digits)
+            write_tables(stream, reader, tables, form)
