@@ -26,16 +26,7 @@ State = Literal[RunState, "crashed"]
 
 Cut = Literal["graph", "hooks"]
 
-_PLAN_KEYS = [
-    "data",
-    "backbones",
-    "methods",
-    "metrics",
-    "seed",
-    "target",
-    "resize",
-    "precision",
-]
+_PLAN_KEYS = ["data", "backbones", "methods", "metrics", "seed", "target", "resize", "precision"]
 PlanPayload = Annotated[
     dict[str, Any],
     Field(
@@ -325,17 +316,7 @@ class FailuresPayload(TypedDict, closed=True):
     undefined: list[UndefinedPayload]
 
 
-class ImagePayload(TypedDict, extra_items=OptionalMetric):  # type: ignore[call-arg]  # as above
-    """camtui export --per-image -f jsonl: one line per image and cell."""
-
-    backbone: str
-    method: str
-    image: Annotated[
-        str, Field(description="path relative to the data folder, unprintable characters escaped")
-    ]
-    label: Count | None
-    target: Count
-    predicted: Count
+class _Scores(TypedDict):
     y: Share
     o: Share
     average_drop: Share | None
@@ -344,6 +325,22 @@ class ImagePayload(TypedDict, extra_items=OptionalMetric):  # type: ignore[call-
     complexity: Share | None
     adcc: Share | None
     degenerate: bool
+
+
+class _Explained(TypedDict):
+    backbone: str
+    method: str
+    image: Annotated[
+        str, Field(description="path relative to the data folder, unprintable characters escaped")
+    ]
+    label: Count | None
+    target: Count
+    predicted: Count
+
+
+class ImagePayload(_Explained, _Scores, extra_items=OptionalMetric):  # type: ignore[call-arg]  # as above
+    """camtui export --per-image -f jsonl: one line per image and cell."""
+
     image_hex: NotRequired[
         Annotated[
             str,
@@ -371,9 +368,7 @@ class SummaryPayload(TypedDict, closed=True):
     cells: list[CellPayload]
 
 
-class WorstImagePayload(TypedDict, extra_items=OptionalMetric):  # type: ignore[call-arg]  # as above
-    """An image of the list with its scores."""
-
+class _Ranked(TypedDict):
     place: PositiveCount
     image: str
     id: Count
@@ -383,14 +378,10 @@ class WorstImagePayload(TypedDict, extra_items=OptionalMetric):  # type: ignore[
     predicted_name: str | None
     target: Count
     target_name: str | None
-    y: Share
-    o: Share
-    average_drop: Share | None
-    average_increase: Share | None
-    coherency: Share | None
-    complexity: Share | None
-    adcc: Share | None
-    degenerate: bool
+
+
+class WorstImagePayload(_Ranked, _Scores, extra_items=OptionalMetric):  # type: ignore[call-arg]  # as above
+    """An image of the list with its scores."""
 
 
 class WorstPayload(TypedDict, closed=True):
