@@ -1,4 +1,4 @@
-"""``camtui status``, and ``camtui`` alone in a pipe."""
+"""``camtui status``, ``camtui wait``, and ``camtui`` alone in a pipe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from camtui.cli.commands.status import _status_lines
 from camtui.cli.progress_lines import status_line
 from camtui.status import status_in
-from tests.camtui.cli.support import ask, home, two_runs
+from tests.camtui.cli.support import ask, home, two_runs, typed
 from tests.evaluator.execution.support import camtui
 
 __all__ = ["home", "two_runs"]
@@ -71,3 +71,11 @@ def test_a_live_run_between_stages_says_what_it_does_and_what_to_type(two_runs: 
     assert status_line(replace(live, progress=1.0)) == (
         "good: running · everything is computed, ending · camtui watch good"
     )
+
+
+def test_what_is_no_duration(two_runs: Path) -> None:
+    assert two_runs.exists()
+    for text in ("x", "5 weeks", "-1s", "nan"):
+        refused = typed("wait", "good", f"--timeout={text}")
+        assert refused.exit_code == 2
+        assert f"'{text}' is no duration" in refused.stderr
