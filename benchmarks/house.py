@@ -91,7 +91,7 @@ def figures(root: Path) -> dict[str, Figure]:
         "lines": Figure(total, 48_500),
         "lines of tests": Figure(tests, 42_500),
         f"files below {SMALL} lines outside an axis": Figure(len(small), 15, _names(small)),
-        "pairs of records that mirror each other": Figure(len(mirrors), 8, mirrors),
+        "pairs of records that mirror each other": Figure(len(mirrors), 3, mirrors),
         f"files that name the option {OPTION}": Figure(len(option), 7, _names(option)),
         "modules in import cycles": Figure(len(cycles), 0, cycles),
         f"repeated runs of {RUN} lines or more": Figure(len(runs), None, runs),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.errors import Mismatch, NotFound
@@ -20,6 +20,9 @@ from evaluator.statistics import (
 from evaluator.text import printable
 
 if TYPE_CHECKING:
+    from pydantic import Field
+
+    from camtui.payloads import Count, MetricKey, NonNegative, Share
     from evaluator.store.reader import RunReader
 
 Verdict = Literal["better", "worse", "tie", "untested"]
@@ -29,41 +32,45 @@ Values = dict[str, float]
 
 
 @dataclass(frozen=True)
-class CellDifference:
-    """One metric of one cell in two runs, over their common images; fractions.
+class ComparedCell:
+    """A metric of a cell in both runs.
 
     Attributes:
-        first, second: averages over the common images.
-        change: second minus first, paired.
-        separated: by the paired t test, at 5 % over all that are compared with it (Holm 1979).
+        n: common images.
+        first, second: averages over these; fractions.
+        se: standard error of the change.
     """
 
     backbone: str
     method: str
-    metric: str
-    first: float
-    second: float
-    change: PairedDifference
-    separated: bool = False
+    metric: MetricKey
+    n: Count
+    first: Share
+    second: Share
+    change: Annotated[float, Field(description="second minus first")]
+    se: NonNegative | None
+    verdict: Annotated[
+        Verdict,
+        Field(
+            description="paired t test, 5 % over all cells of the comparison (Holm); "
+            "untested below 10 common images"
+        ),
+    ] = "untested"
+
+    @property
+    def paired(self) -> PairedDifference:
+        """The change with its interval."""
+        return PairedDifference(self.n, self.change, self.se)
 
     @property
     def gain(self) -> float:
         """Improvement of the second run: the change, turned so that positive is good."""
-        return known_metrics()[self.metric].sign * self.change.value
-
-    @property
-    def verdict(self) -> Verdict:
-        """``better``, ``worse`` or ``tie``; ``untested`` below 10 common images."""
-        if not self.change.tested:
-            return "untested"
-        if not self.separated:
-            return "tie"
-        return "better" if self.gain > 0 else "worse"
+        return known_metrics()[self.metric].sign * self.change
 
 
 @dataclass(frozen=True)
-class RunComparison:
-    """A run against a baseline.
+class Comparison:
+    """A run against the baseline.
 
     Attributes:
         first: the baseline's name.
@@ -74,15 +81,15 @@ class RunComparison:
 
     first: str
     second: str
-    cells: tuple[CellDifference, ...]
     only_first: tuple[str, ...]
     only_second: tuple[str, ...]
     notes: tuple[str, ...]
+    cells: tuple[ComparedCell, ...]
 
     @property
     def test(self) -> str:
         """How the verdicts came about, in words."""
-        tested = sum(cell.change.tested for cell in self.cells)
+        tested = sum(cell.paired.tested for cell in self.cells)
         words = "± half of the change's 95 % interval"
         if tested:
             words += f"; tie: not separated by the paired t test, 5 %, Holm over {tested} of them"
@@ -90,14 +97,14 @@ class RunComparison:
             words += f"; untested: fewer than {FEWEST_TESTED} common images"
         return words
 
-    def drops(self, limit: float) -> list[CellDifference]:
+    def drops(self, limit: float) -> list[ComparedCell]:
         """Return the cells that became worse by more than a limit (a fraction)."""
         return [cell for cell in self.cells if -cell.gain > limit]
 
 
 def compare_runs(
     first: RunReader, second: RunReader, metrics: Sequence[Metric], *, force: bool = False
-) -> RunComparison:
+) -> Comparison:
     """Compare cells of equal backbone and method, image by image.
 
     Raises:
@@ -142,18 +149,24 @@ def compare_runs(
         *_notes(first, second),
     )
     names = printable(first.info().name), printable(second.info().name)
-    return RunComparison(*names, _tested(found), only_first, only_second, notes)
+    return Comparison(*names, only_first, only_second, notes, _tested(found))
 
 
-def _tested(cells: Sequence[CellDifference]) -> tuple[CellDifference, ...]:
-    """Return the cells with what all tests together separate."""
+def _tested(cells: Sequence[ComparedCell]) -> tuple[ComparedCell, ...]:
+    """Return the cells with the verdicts of all tests together (Holm 1979)."""
     p = {
-        place: cell.change.p
+        place: cell.paired.p
         for place, cell in enumerate(cells)
-        if cell.change.tested and cell.change.p is not None
+        if cell.paired.tested and cell.paired.p is not None
     }
     fallen = holm_separated(p)
-    return tuple(replace(cell, separated=place in fallen) for place, cell in enumerate(cells))
+    verdicts: dict[int, Verdict] = {
+        place: "tie" if place not in fallen else "better" if cells[place].gain > 0 else "worse"
+        for place in p
+    }
+    return tuple(
+        replace(cell, verdict=verdicts.get(place, cell.verdict)) for place, cell in enumerate(cells)
+    )
 
 
 def comparable_metrics(first: RunReader, second: RunReader) -> list[str]:
@@ -250,7 +263,7 @@ def _notes(first: RunReader, second: RunReader) -> Iterator[str]:
 
 def _differences(
     first: RunReader, mine: Cell, second: RunReader, theirs: Cell, metrics: Sequence[Metric]
-) -> Iterator[CellDifference]:
+) -> Iterator[ComparedCell]:
     values = dict(_values(first, mine))
     pairs = [(new, values[path]) for path, new in _values(second, theirs) if path in values]
     for metric in metrics:
@@ -261,11 +274,17 @@ def _differences(
         ]
         change = paired_difference(metric.key, both)
         if change is not None:
-            averages = (
-                _average(metric.key, [old for _, old in both]),
-                _average(metric.key, [new for new, _ in both]),
+            old, new = (_average(metric.key, [pair[of] for pair in both]) for of in (1, 0))
+            yield ComparedCell(
+                mine.backbone,
+                mine.method,
+                metric.key,
+                change.n,
+                old,
+                new,
+                change.value,
+                change.se,
             )
-            yield CellDifference(mine.backbone, mine.method, metric.key, *averages, change)
 
 
 def _values(reader: RunReader, cell: Cell) -> Iterator[tuple[bytes, Values]]:

@@ -190,7 +190,7 @@ class Feed:
         info, stages = reader.info(), tuple(reader.stages())
         status = status_of(reader, self.path, holder, stages)
         summaries = {summary.cell: summary for summary in reader.averages.summaries()}
-        images, look = reader.images_wanted(), status.look
+        images, look = reader.images_wanted(), status.until
         dropped = look.dropped if look else {}
         views = {
             cell.id: CellView(cell, summaries[cell.id], images, dropped=dropped.get(cell.id))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import Field
+from pydantic import Field, GetPydanticSchema, WithJsonSchema
 from typing_extensions import TypedDict
+
+from evaluator.records import Interpolation, Look, Preprocessing, RunState, Score
 
 Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(ge=1)]
@@ -15,25 +19,14 @@ NonNegative = Annotated[float, Field(ge=0)]
 OptionalMetric = Annotated[SignedShare | None, Field(description="an optional metric, by its key")]
 MetricKey = Annotated[str, Field(description="key of a metric")]
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+RunFile = Annotated[Path, WithJsonSchema({"type": "string"})]
 
-State = Literal[
-    "starting", "running", "stopping", "paused", "stopped", "complete", "failed", "crashed"
-]
+State = Literal[RunState, "crashed"]
+"""As stored, or ``crashed``: the file says that the run goes on, and nobody is at work."""
 
-Score = Literal["softmax", "sigmoid", "probability"]
 Cut = Literal["graph", "hooks"]
-Channels = Literal[1, 3]
 
-_PLAN_KEYS = [
-    "data",
-    "backbones",
-    "methods",
-    "metrics",
-    "seed",
-    "target",
-    "resize",
-    "precision",
-]
+_PLAN_KEYS = ["data", "backbones", "methods", "metrics", "seed", "target", "resize", "precision"]
 PlanPayload = Annotated[
     dict[str, Any],
     Field(
@@ -43,26 +36,21 @@ PlanPayload = Annotated[
 ]
 
 
-class CheckedPreprocessingPayload(TypedDict, closed=True):
+@dataclass(frozen=True, kw_only=True)
+class CheckedPreprocessing(Preprocessing):
     """Preprocessing of a checked backbone."""
 
-    side: Annotated[int, Field(ge=1)]
-    resize: Annotated[int, Field(ge=1)]
-    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"]
-    mean: list[float]
-    std: list[float]
-    channels: Annotated[int, Field(ge=1)]
+    side: PositiveCount
+    resize: PositiveCount
+    channels: PositiveCount
 
 
-class PreprocessingPayload(TypedDict, closed=True):
+@dataclass(frozen=True, kw_only=True)
+class PreprocessingPayload(Preprocessing):
     """Preprocessing of a backbone."""
 
-    side: int
-    resize: int
-    interpolation: str
-    mean: list[float]
-    std: list[float]
-    channels: Channels
+    interpolation: Annotated[Interpolation, WithJsonSchema({"type": "string"})]
+    channels: Literal[1, 3]
 
 
 class LoadedBackbonePayload(TypedDict, closed=True):
@@ -137,6 +125,10 @@ class UntilPayload(TypedDict, closed=True):
     images_needed: Count | None
     decided_after: Count | None
     verdicts: list[str]
+
+
+UntilLook = Annotated[Look, GetPydanticSchema(lambda _, handler: handler(UntilPayload))]
+"""The decision of a rule, which is printed as ``UntilPayload``."""
 
 
 class DryRunPayload(TypedDict, closed=True):
@@ -228,32 +220,6 @@ class ShownRunPayload(TypedDict, closed=True):
     schema_version: Literal[1]
     run: RunPayload
     timings: list[StageTimingPayload]
-
-
-class StatusPayload(TypedDict, closed=True):
-    """camtui status RUN --json, camtui wait RUN --json, and the last line of camtui run --json."""
-
-    run: str
-    db: str
-    state: State
-    message: str
-    pid: Count | None
-    images: Count
-    progress: Share
-    stage: str
-    stage_number: Count
-    stages: Count
-    done: Count
-    total: Count
-    images_per_second: NonNegative | None
-    eta_seconds: NonNegative | None
-    elapsed_seconds: NonNegative
-    failures: Count
-    workers: Count
-    restarts: Count
-    heartbeat_age_seconds: NonNegative | None
-    advice: str
-    until: UntilPayload | None
 
 
 class MeanPayload(TypedDict, closed=True):
@@ -350,17 +316,7 @@ class FailuresPayload(TypedDict, closed=True):
     undefined: list[UndefinedPayload]
 
 
-class ImagePayload(TypedDict, extra_items=OptionalMetric):  # type: ignore[call-arg]  # as above
-    """camtui export --per-image -f jsonl: one line per image and cell."""
-
-    backbone: str
-    method: str
-    image: Annotated[
-        str, Field(description="path relative to the data folder, unprintable characters escaped")
-    ]
-    label: Count | None
-    target: Count
-    predicted: Count
+class _Scores(TypedDict):
     y: Share
     o: Share
     average_drop: Share | None
@@ -369,6 +325,22 @@ class ImagePayload(TypedDict, extra_items=OptionalMetric):  # type: ignore[call-
     complexity: Share | None
     adcc: Share | None
     degenerate: bool
+
+
+class _Explained(TypedDict):
+    backbone: str
+    method: str
+    image: Annotated[
+        str, Field(description="path relative to the data folder, unprintable characters escaped")
+    ]
+    label: Count | None
+    target: Count
+    predicted: Count
+
+
+class ImagePayload(_Explained, _Scores, extra_items=OptionalMetric):  # type: ignore[call-arg]  # as above
+    """camtui export --per-image -f jsonl: one line per image and cell."""
+
     image_hex: NotRequired[
         Annotated[
             str,
@@ -396,9 +368,7 @@ class SummaryPayload(TypedDict, closed=True):
     cells: list[CellPayload]
 
 
-class WorstImagePayload(TypedDict, extra_items=OptionalMetric):  # type: ignore[call-arg]  # as above
-    """An image of the list with its scores."""
-
+class _Ranked(TypedDict):
     place: PositiveCount
     image: str
     id: Count
@@ -408,14 +378,10 @@ class WorstImagePayload(TypedDict, extra_items=OptionalMetric):  # type: ignore[
     predicted_name: str | None
     target: Count
     target_name: str | None
-    y: Share
-    o: Share
-    average_drop: Share | None
-    average_increase: Share | None
-    coherency: Share | None
-    complexity: Share | None
-    adcc: Share | None
-    degenerate: bool
+
+
+class WorstImagePayload(_Ranked, _Scores, extra_items=OptionalMetric):  # type: ignore[call-arg]  # as above
+    """An image of the list with its scores."""
 
 
 class WorstPayload(TypedDict, closed=True):
@@ -450,7 +416,7 @@ class BackboneCheckPayload(TypedDict, closed=True):
     width: PositiveCount
     gap_linear: bool
     classes: list[str]
-    preprocessing: CheckedPreprocessingPayload
+    preprocessing: CheckedPreprocessing
     class_count: PositiveCount
     score: Score
     cut: Cut
@@ -606,130 +572,3 @@ class PaperComparisonPayload(TypedDict, closed=True):
     deviations: list[str]
     open_choices: list[str]
     cells: list[PaperCellPayload]
-
-
-class ComparedCellPayload(TypedDict, closed=True):
-    """A metric of a cell in both runs."""
-
-    backbone: str
-    method: str
-    metric: MetricKey
-    n: Count
-    first: Share
-    second: Share
-    change: Annotated[float, Field(description="second minus first")]
-    se: NonNegative | None
-    verdict: Annotated[
-        Literal["better", "worse", "tie", "untested"],
-        Field(
-            description="paired t test, 5 % over all cells of the comparison (Holm); "
-            "untested below 10 common images"
-        ),
-    ]
-
-
-class ComparisonPayload(TypedDict, closed=True):
-    """A run against the baseline."""
-
-    first: str
-    second: str
-    only_first: list[str]
-    only_second: list[str]
-    notes: list[str]
-    cells: list[ComparedCellPayload]
-
-
-class ComparisonsPayload(TypedDict, closed=True):
-    """camtui compare RUN RUN --json."""
-
-    schema_version: Literal[1]
-    comparisons: list[ComparisonPayload]
-
-
-class EstimatePayload(TypedDict, closed=True):
-    """A statistic over all images and its 95 % interval; null where no image defines it."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: Annotated[int, Field(ge=0, description="images that it rests on")]
-
-
-class AgreementPayload(TypedDict, closed=True):
-    """Kendall's tau-b with the order of the truth, -1 to 1."""
-
-    metric: MetricKey
-    truth: Annotated[str, Field(description="the measure of truth")]
-    per_image: EstimatePayload
-    of_averages: EstimatePayload
-
-
-class ControlWinsPayload(TypedDict, closed=True):
-    """Share of the images on which the control is above every method."""
-
-    metric: MetricKey
-    control: str
-    share: EstimatePayload
-    on_average: bool | None
-
-
-class NullControlPayload(TypedDict, closed=True):
-    """A fixed map, the same on both networks: what is noticed of it is the networks' confidence."""
-
-    control: str
-    fall: EstimatePayload
-    noticed: EstimatePayload
-    excess: Annotated[
-        EstimatePayload, Field(description="noticed of the methods' maps minus that of this one")
-    ]
-
-
-class SensitivityPayload(TypedDict, closed=True):
-    """Fall of the averages, as a fraction, and share of images whose value is worse."""
-
-    metric: MetricKey
-    against: Literal["wrong class", "random weights"]
-    methods: list[str]
-    fall: EstimatePayload
-    noticed: EstimatePayload
-    chance: Annotated[Share, Field(description="noticed where nothing is told apart")]
-    null_controls: list[NullControlPayload]
-
-
-class StabilityPayload(TypedDict, closed=True):
-    """Tau-b between two disjoint random sets of so many images."""
-
-    metric: MetricKey
-    images: PositiveCount
-    tau: EstimatePayload
-
-
-class JudgementPayload(TypedDict, closed=True):
-    """The judgement of one backbone's metrics."""
-
-    backbone: str
-    methods: Annotated[list[str], Field(description="those that are ranked")]
-    controls: list[str]
-    twins: Annotated[
-        dict[str, str], Field(description="method → the equal one that stands for both")
-    ]
-    lacking: Annotated[
-        dict[str, list[str]],
-        Field(
-            description="metric → the methods without a value of it, and without which it is judged"
-        ),
-    ]
-    agreement: list[AgreementPayload]
-    control_wins: list[ControlWinsPayload]
-    sensitivity: list[SensitivityPayload]
-    stability: list[StabilityPayload]
-
-
-class JudgementsPayload(TypedDict, closed=True):
-    """camtui judge RUN --json."""
-
-    schema_version: Literal[1]
-    run: RunPayload
-    draws: Annotated[int, Field(ge=1, description="of the bootstrap over images")]
-    seed: Count
-    backbones: list[JudgementPayload]

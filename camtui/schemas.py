@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import fields
+from inspect import getdoc
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
+from typing_extensions import TypedDict
 
 from camtui import payloads
+from camtui.compare import Comparison
+from camtui.judging import Judgement
+from camtui.status import RunStatus
+
+
+class ComparisonsPayload(TypedDict, closed=True):
+    """camtui compare RUN RUN --json."""
+
+    schema_version: Literal[1]
+    comparisons: list[Comparison]
+
+
+class JudgementsPayload(TypedDict, closed=True):
+    """camtui judge RUN --json."""
+
+    schema_version: Literal[1]
+    run: payloads.RunPayload
+    draws: Annotated[int, Field(ge=1, description="of the bootstrap over images")]
+    seed: payloads.Count
+    backbones: list[Judgement]
+
 
 PAYLOADS: dict[str, Any] = {
     "backbones": payloads.BackbonesPayload,
@@ -15,7 +39,7 @@ PAYLOADS: dict[str, Any] = {
     "bench": payloads.BenchPayload,
     "cell": payloads.CellPayload,
     "check": payloads.CheckPayload,
-    "compare": payloads.ComparisonsPayload,
+    "compare": ComparisonsPayload,
     "compare-paper": payloads.PaperComparisonPayload,
     "doctor": payloads.MachinePayload,
     "doctor-run": payloads.RunCheckPayload,
@@ -26,13 +50,16 @@ PAYLOADS: dict[str, Any] = {
     "handoff": payloads.HandoffPayload,
     "image": payloads.ImagePayload,
     "images": payloads.ImagesPayload,
-    "judge": payloads.JudgementsPayload,
+    "judge": JudgementsPayload,
     "ls": payloads.RunsPayload,
     "methods": payloads.MethodsPayload,
     "metrics": payloads.MetricsPayload,
     "new": payloads.NewFilesPayload,
     "show": payloads.ShownRunPayload,
-    "status": payloads.StatusPayload,
+    "status": Annotated[
+        RunStatus,
+        "camtui status RUN --json, camtui wait RUN --json, and the last line of camtui run --json",
+    ],
     "summary": payloads.SummaryPayload,
     "worst": payloads.WorstPayload,
 }
@@ -40,16 +67,38 @@ PAYLOADS: dict[str, Any] = {
 
 
 class _Generator(GenerateJsonSchema):
-    """Pydantic's generator without a title for each property, which only repeats its name."""
+    """Pydantic's generator for what is printed: a record has all of its fields, and no other key.
+
+    No title for each property, which only repeats its name.
+    """
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Return ``False``."""
         return False
 
+    def normalize_name(self, name: str) -> str:
+        """Return the name of a definition: that of its type, and ``Payload``."""
+        return f"{super().normalize_name(name).removesuffix('Payload')}Payload"
+
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        """Return the schema without the default: nothing is ever left out."""
+        return self.generate_inner(schema["schema"])
+
+    def dataclass_schema(self, schema: Any) -> dict[str, Any]:
+        """Return the schema of a record; its description is the first line of its documentation."""
+        made = super().dataclass_schema(schema)
+        name = self.normalize_name(schema["cls"].__name__)
+        about = str(getdoc(schema["cls"])).splitlines()[0]
+        keys = [field.name for field in fields(schema["cls"])]
+        made["properties"] = {key: made["properties"][key] for key in keys}
+        every = {"required": keys, "additionalProperties": False}
+        return made | every | {"title": name, "description": about}
+
 
 def title(name: str) -> str:
-    """Return which command prints the payload: the first line of its type's documentation."""
-    return str(PAYLOADS[name].__doc__).splitlines()[0].removesuffix(".")
+    """Return which command prints the payload: by what stands beside its type, or in it."""
+    about, *_ = getattr(PAYLOADS[name], "__metadata__", (PAYLOADS[name].__doc__,))
+    return str(about).splitlines()[0].removesuffix(".")
 
 
 def schema_of(name: str) -> dict[str, Any]:
@@ -59,5 +108,7 @@ def schema_of(name: str) -> dict[str, Any]:
         "$id": f"camtui/{name}.schema.json",
         "title": title(name),
     }
-    made = TypeAdapter(PAYLOADS[name]).json_schema(schema_generator=_Generator)
+    adapter = TypeAdapter(PAYLOADS[name])
+    adapter.rebuild(force=True, _types_namespace=vars(payloads))  # which records name lazily
+    made = adapter.json_schema(schema_generator=_Generator)
     return head | {key: value for key, value in made.items() if key not in ("title", "description")}

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 from camtui.runs import reference
 from evaluator.errors import (
@@ -27,7 +27,7 @@ from evaluator.store.readonly import DAMAGE
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.payloads import StatusPayload, UntilPayload
+    from camtui.payloads import Count, NonNegative, RunFile, Share, State, UntilLook, UntilPayload
 
 
 def expected(stages: Sequence[Stage], images: int | None) -> list[Stage]:
@@ -136,10 +136,6 @@ def _headline(n: int, totals: list[float]) -> Mean:
     return mean
 
 
-EffectiveState = Literal[
-    "starting", "running", "stopping", "paused", "stopped", "complete", "failed", "crashed"
-]
-
 LIVE = ("starting", "running", "stopping", "paused")
 
 SILENCE_SECONDS = 30.0
@@ -163,38 +159,38 @@ class RunStatus:
         stage: title of the stage under way, empty where there is none; ``stage_number`` of
             ``stages``, from 1.
         done, total: images of that stage.
-        rate: images per second of that stage, ``None`` before it is measured.
-        eta: seconds until everything is done, ``None`` where nothing is under way or nothing was
+        images_per_second: of that stage, ``None`` before it is measured.
+        eta_seconds: until everything is done, ``None`` where nothing is under way or nothing was
             timed yet.
-        elapsed: seconds that its sessions took together, the one under way included.
+        elapsed_seconds: that its sessions took together, the one under way included.
         failures: (cell, image) pairs without a value, curves counted each.
         restarts: of workers in this session.
-        heartbeat_age: seconds since the driver last wrote, ``None`` where it never did.
+        heartbeat_age_seconds: since the driver last wrote, ``None`` where it never did.
         advice: the command to type now.
-        look: what the run's rule (``--until``) has decided so far, ``None`` where it has none.
+        until: what the run's rule (``--until``) has decided so far, ``None`` where it has none.
     """
 
-    name: str
-    path: Path
-    state: EffectiveState
+    run: str
+    db: RunFile
+    state: State
     message: str
-    pid: int | None
-    images: int
-    progress: float
+    pid: Count | None
+    images: Count
+    progress: Share
     stage: str
-    stage_number: int
-    stages: int
-    done: int
-    total: int
-    rate: float | None
-    eta: float | None
-    elapsed: float
-    failures: int
-    workers: int
-    restarts: int
-    heartbeat_age: float | None
+    stage_number: Count
+    stages: Count
+    done: Count
+    total: Count
+    images_per_second: NonNegative | None
+    eta_seconds: NonNegative | None
+    elapsed_seconds: NonNegative
+    failures: Count
+    workers: Count
+    restarts: Count
+    heartbeat_age_seconds: NonNegative | None
     advice: str
-    look: Look | None = None
+    until: UntilLook | None = None
 
     @property
     def live(self) -> bool:
@@ -221,30 +217,12 @@ class RunStatus:
         """Exit code of ``--check``: 0 running or complete, 1 failed or crashed, 3 stopped."""
         return {"failed": 1, "crashed": 1, "stopped": 3}.get(self.state, 0)
 
-    def record(self) -> StatusPayload:
+    def record(self) -> dict[str, Any]:
         """Return the status as programs read it."""
-        return {
-            "run": self.name,
-            "db": os.fsdecode(self.path),
-            "state": self.state,
-            "message": self.message,
-            "pid": self.pid,
-            "images": self.images,
+        return vars(self) | {
+            "db": os.fsdecode(self.db),
             "progress": round(self.progress, 6),
-            "stage": self.stage,
-            "stage_number": self.stage_number,
-            "stages": self.stages,
-            "done": self.done,
-            "total": self.total,
-            "images_per_second": self.rate,
-            "eta_seconds": self.eta,
-            "elapsed_seconds": self.elapsed,
-            "failures": self.failures,
-            "workers": self.workers,
-            "restarts": self.restarts,
-            "heartbeat_age_seconds": self.heartbeat_age,
-            "advice": self.advice,
-            "until": until_record(self.look),
+            "until": until_record(self.until),
         }
 
 
@@ -306,8 +284,8 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
     count = max(1, len(workers))
     done_images = info.image_count if stages else 0
     return RunStatus(
-        name=printable(info.name),
-        path=path,
+        run=printable(info.name),
+        db=path,
         state="paused" if note else state,
         message=printable(note or (_CRASHED if state == "crashed" else info.message)),
         pid=pid if live else None,
@@ -318,26 +296,26 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
         stages=len(stages),
         done=current.done if current else done_images,
         total=current.images if current else info.image_count,
-        rate=images_per_second(current, count) if live and current else None,
-        eta=seconds_left(stages, count) if live else None,
-        elapsed=_elapsed(info, live),
+        images_per_second=images_per_second(current, count) if live and current else None,
+        eta_seconds=seconds_left(stages, count) if live else None,
+        elapsed_seconds=_elapsed(info, live),
         failures=reader.failure_count(),
         workers=len(workers) if live else 0,
         restarts=sum(worker.restarts for worker in workers),
-        heartbeat_age=max(0.0, time.time() - info.heartbeat) if info.heartbeat else None,
+        heartbeat_age_seconds=max(0.0, time.time() - info.heartbeat) if info.heartbeat else None,
         advice=_advice("paused" if note else state, info, path, workers),
-        look=look,
+        until=look,
     )
 
 
-def effective_state(info: RunInfo, holder: int | None) -> EffectiveState:
+def effective_state(info: RunInfo, holder: int | None) -> State:
     """Return the stored state, or ``crashed`` where it claims a driver that is not there."""
     if holder is None and info.state in LIVE:
         return "crashed"
     return info.state
 
 
-def state_now(reader: RunReader) -> EffectiveState:
+def state_now(reader: RunReader) -> State:
     """Return the effective state, right also within a moment of the reader that has gone by."""
     info = reader.info()
     if info.state not in LIVE or lock_holder(reader.path) is not None:
@@ -353,9 +331,7 @@ def _elapsed(info: RunInfo, live: bool) -> float:
     return info.worked + max(0.0, end - begun)
 
 
-def _advice(
-    state: EffectiveState, info: RunInfo, path: Path, workers: Sequence[WorkerState]
-) -> str:
+def _advice(state: State, info: RunInfo, path: Path, workers: Sequence[WorkerState]) -> str:
     """Return the command to type now."""
     run = reference(path)
     silent = info.heartbeat is not None and time.time() - info.heartbeat > SILENCE_SECONDS

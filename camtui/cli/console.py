@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sys
+from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -98,8 +99,8 @@ def stdout_console() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Print one line of JSON on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
+    """Print one line of JSON on standard output; a data class is an object of its fields."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=True, default=asdict) + "\n")
     sys.stdout.flush()
 
 

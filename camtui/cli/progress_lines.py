@@ -63,19 +63,19 @@ def _worth_a_line(printed: RunStatus | None, status: RunStatus, seconds: float) 
 
 def status_line(status: RunStatus) -> str:
     """Return the run in one line: state, stage, images, rate, time left."""
-    parts = [f"{status.name}: {status.state}"]
+    parts = [f"{status.run}: {status.state}"]
     if not status.live:
-        parts.append(f"{count(status.images)} images in {duration(status.elapsed)}")
+        parts.append(f"{count(status.images)} images in {duration(status.elapsed_seconds)}")
     elif status.stage:
         parts.append(f"stage {status.stage_number}/{status.stages} {status.stage}")
         parts.append(f"{count(status.done)}/{count(status.total)} images")
-        if status.rate:
-            parts.append(rate(status.rate))
+        if status.images_per_second:
+            parts.append(rate(status.images_per_second))
         parts.append(f"{percent_done(status)}{time_left(status)}")
     else:
         parts += [_between_stages(status), status.advice]
     if status.failures:
-        run = reference(status.path)
+        run = reference(status.db)
         again = "" if status.live else f", then camtui retry {run}"
         parts.append(f"{count(status.failures)} failures: camtui errors {run}{again}")
     if status.message:

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, TextIO
@@ -25,10 +25,9 @@ from camtui.export.records import (
     image_fields,
     image_records,
     run_record,
-    summary,
     summary_fields,
 )
-from camtui.format.cells import shown_metrics
+from camtui.format.cells import CellView, shown_metrics
 from camtui.format.groups import By, grouped
 from camtui.format.notes import noise_text
 from camtui.format.table import (
@@ -43,6 +42,7 @@ from camtui.format.table import (
     summary_table,
 )
 from evaluator.errors import UsageError
+from evaluator.metrics.base import Metric
 from evaluator.plan import earlier_choices
 from evaluator.text import did_you_mean
 
@@ -126,9 +126,7 @@ def export_file(
         write(reader, request, stream, progress)
     if request.form in TEXT_FORMATS or is_stream(target):
         return [target]
-    metrics = shown_metrics(reader)
-    fields = image_fields(metrics) if request.per_image else summary_fields(metrics, request.by)
-    description = describe(target, request.form, fields, run_record(reader))
+    description = describe(target, request.form, _fields(reader, request), run_record(reader))
     return [target, description] if description else [target]
 
 
@@ -145,16 +143,16 @@ def write(
     if request.form == "parquet":
         from camtui.export.parquet import write_parquet
 
-        fields, records = _columns(reader, request, progress)
-        write_parquet(stream, fields, records, json.dumps(run_record(reader)))
+        records = _records(reader, request, flat_record, progress)
+        write_parquet(stream, _fields(reader, request), records, json.dumps(run_record(reader)))
         return
     with as_text(stream) as text:
         if request.form in TEXT_FORMATS:
-            _write_table(reader, request, text)
+            write_tables(text, reader, [table_of(reader, request)], request.form)
         elif request.form in ("csv", "tsv"):
-            delimited.write_delimited(
-                text, *_columns(reader, request, progress), "," if request.form == "csv" else "\t"
-            )
+            records = _records(reader, request, flat_record, progress)
+            sign = "," if request.form == "csv" else "\t"
+            delimited.write_delimited(text, _fields(reader, request), records, sign)
         else:
             _write_json(reader, request, text, progress)
 
@@ -172,18 +170,21 @@ def table_of(reader: RunReader, request: ExportRequest) -> Table:
     )
 
 
-def _write_table(reader: RunReader, request: ExportRequest, stream: TextIO) -> None:
-    table = table_of(reader, request)
-    if request.form == "plain":
-        stream.write(plain_text(table))
-    elif request.form == "md":
-        from camtui.export.markdown import write_markdown
-
-        write_markdown(stream, table)
-    else:
+def write_tables(stream: TextIO, reader: RunReader, tables: Sequence[Table], form: str) -> None:
+    """Write tables of a run as one of ``TEXT_FORMATS``, one after the other."""
+    if form == "latex":
         from camtui.export.latex import write_latex
 
-        write_latex(stream, [table], provenance(reader))
+        write_latex(stream, tables, provenance(reader))
+        return
+    for place, table in enumerate(tables):
+        stream.write("\n" if place else "")
+        if form == "md":
+            from camtui.export.markdown import write_markdown
+
+            write_markdown(stream, table)
+        else:
+            stream.write(plain_text(table))
 
 
 def provenance(reader: RunReader) -> Iterator[str]:
@@ -213,47 +214,41 @@ def provenance(reader: RunReader) -> Iterator[str]:
     )
 
 
-def _columns(
-    reader: RunReader, request: ExportRequest, progress: Progress | None
-) -> tuple[list[str], Iterator[Record]]:
+def _fields(reader: RunReader, request: ExportRequest) -> list[str]:
+    metrics = shown_metrics(reader)
+    return image_fields(metrics) if request.per_image else summary_fields(metrics, request.by)
+
+
+def _records(
+    reader: RunReader,
+    request: ExportRequest,
+    of: Callable[[CellView, Sequence[Metric], Record | None], Record],
+    progress: Progress | None,
+) -> Iterator[Record]:
+    """Return one record for each image and cell, or ``of`` each cell or group of its images."""
     metrics = shown_metrics(reader)
     views = chosen_views(reader, metrics, replace(request.options, ranks=False))
     if request.per_image:
-        return image_fields(metrics), _counted(image_records(reader, views, metrics), progress)
+        return _counted(image_records(reader, views, metrics), progress)
     if request.by:
         by = request.by
         groups = grouped(reader, views, by)
-        return summary_fields(metrics, by), (
-            flat_record(one.view, metrics, group_record(one, by)) for one in groups
-        )
-    return summary_fields(metrics), (flat_record(view, metrics) for view in views)
+        return (of(one.view, metrics, group_record(one, by)) for one in groups)
+    return (of(view, metrics, None) for view in views)
 
 
 def _write_json(
     reader: RunReader, request: ExportRequest, stream: TextIO, progress: Progress | None
 ) -> None:
-    metrics = shown_metrics(reader)
-    views = chosen_views(reader, metrics, replace(request.options, ranks=False))
-    if not request.per_image:
-        cells = [cell_record(view, metrics) for view in views]
-        if request.by:
-            groups = grouped(reader, views, request.by)
-            cells = [
-                cell_record(group.view, metrics, group_record(group, request.by))
-                for group in groups
-            ]
-        if request.form == "json":
-            jsonfile.write_document(stream, summary(reader, cells))
-        else:
-            jsonfile.write_lines(stream, cells)
-        return
-    records = _counted(image_records(reader, views, metrics), progress)
+    records = _records(reader, request, cell_record, progress)
     if request.form == "jsonl":
         jsonfile.write_lines(stream, records)
+        return
+    head = {"schema_version": SCHEMA_VERSION, "run": run_record(reader)}
+    if request.per_image:
+        jsonfile.write_records(stream, head, "images", records)
     else:
-        jsonfile.write_records(
-            stream, {"schema_version": SCHEMA_VERSION, "run": run_record(reader)}, "images", records
-        )
+        jsonfile.write_document(stream, {**head, "cells": list(records)})
 
 
 def _counted(
@@ -275,4 +270,5 @@ __all__ = [
     "provenance",
     "table_of",
     "write",
+    "write_tables",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
@@ -12,23 +13,13 @@ from camtui.format.groups import By, Group
 from camtui.status import state_now
 from evaluator.catalog import ROW_METRICS
 from evaluator.metrics.base import Metric
-from evaluator.records import ImageRef, LoadedBackbone, Preprocessing, Row
+from evaluator.records import ImageRef, LoadedBackbone, Row
 from evaluator.statistics import Mean
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.payloads import (
-        CellPayload,
-        Channels,
-        Cut,
-        LoadedBackbonePayload,
-        MeanPayload,
-        PreprocessingPayload,
-        RunPayload,
-        SummaryPayload,
-    )
-    from evaluator.store.reader import RunReader
+    from camtui.payloads import LoadedBackbonePayload, MeanPayload, RunPayload
 
 SCHEMA_VERSION: Final = 1
 """Version of every JSON that camtui prints; ``camtui.payloads`` describes it."""
@@ -52,11 +43,6 @@ def run_record(reader: RunReader) -> RunPayload:
     }
 
 
-def summary(reader: RunReader, cells: Sequence[CellPayload]) -> SummaryPayload:
-    """Return the run's averages."""
-    return {"schema_version": SCHEMA_VERSION, "run": run_record(reader), "cells": list(cells)}
-
-
 def group_record(group: Group, by: By) -> Record:
     """Return the group: ``class`` and ``class_name``, or ``correct``; ``None`` where unknown."""
     return (
@@ -66,13 +52,10 @@ def group_record(group: Group, by: By) -> Record:
     )
 
 
-def cell_record(
-    view: CellView, metrics: Sequence[Metric], group: Record | None = None
-) -> CellPayload:
+def cell_record(view: CellView, metrics: Sequence[Metric], group: Record | None = None) -> Record:
     """Return one cell, or some of its images, with each metric as an average or ``None``."""
     keys = [*(metric.key for metric in metrics), *means_of_images(metrics)]
-    means = {key: _mean(view.mean(key)) for key in keys}
-    return cast("CellPayload", {**_head(view), **(group or {}), **means})
+    return {**_head(view), **(group or {}), **{key: _mean(view.mean(key)) for key in keys}}
 
 
 def flat_record(view: CellView, metrics: Sequence[Metric], group: Record | None = None) -> Record:
@@ -107,30 +90,24 @@ def _timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
+_OF_A_BACKBONE = (
+    "weights", "sha256", "layer", "preprocessing", "score", "cut", "transform_input", "remarks",
+)  # fmt: skip
+"""What is told of a backbone."""
+
+
 def _loaded(loaded: LoadedBackbone | None) -> LoadedBackbonePayload | None:
     if loaded is None:
         return None
-    return {
-        "weights": printable(loaded.weights),
-        "sha256": loaded.sha256,
-        "layer": printable(loaded.layer),
-        "preprocessing": _preprocessing(loaded.preprocessing),
-        "score": loaded.score,
-        "cut": cast("Cut", loaded.cut),  # as stored
-        "transform_input": loaded.transform_input,
-        "remarks": [printable(remark) for remark in loaded.remarks],
-    }
+    facts = asdict(loaded)
+    told = {name: _printable(facts[name]) for name in _OF_A_BACKBONE}
+    return cast("LoadedBackbonePayload", told)
 
 
-def _preprocessing(seen: Preprocessing) -> PreprocessingPayload:
-    return {
-        "side": seen.side,
-        "resize": seen.resize,
-        "interpolation": seen.interpolation,
-        "mean": list(seen.mean),
-        "std": list(seen.std),
-        "channels": cast("Channels", seen.channels),  # as stored
-    }
+def _printable(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_printable(one) for one in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def image_records(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
-from camtui.format.cells import CellView, cell_views, shown_metrics
-from camtui.format.notes import UNDEFINED
+from camtui.format.cells import CellView, shown_metrics
 from camtui.format.numbers import metric_header
+from camtui.format.table import finished_views
 from camtui.format.terms import backbone_title, method_title
 from camtui.status import convergence
 from evaluator import catalog
@@ -73,12 +73,8 @@ def chart(reader: RunReader, kind: str) -> Figure:
         ) from error
     if kind in catalog.curve_metrics() and kind not in reader.plan().metrics:
         raise NotFound(f"the run has no {kind} curves", f"camtui run … --metric {kind} adds them")
-    known = cell_views(reader, shown_metrics(reader) if kind == "ranks" else ())
-    views = [view for view in known if view.mean("adcc")]
-    if not views and any(view.summary.undefined for view in known):
-        raise NotFound(f"no image of the run has an ADCC, {UNDEFINED}", "camtui table RUN")
-    if not views:
-        raise NotFound("the run has no finished image yet", "camtui status RUN")
+    ranked = shown_metrics(reader) if kind == "ranks" else ()
+    views = finished_views(reader, ranked, otherwise="camtui table RUN")
     if kind == "convergence" and max(view.summary.n for view in views) < FEWEST:
         raise NotFound(
             f"convergence needs {FEWEST} images or more", "camtui run … --limit N takes more"

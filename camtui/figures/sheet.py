@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from camtui.format.groups import class_name
 from camtui.format.notes import UNDEFINED
 from camtui.format.numbers import percent
+from camtui.format.terms import method_title
 from camtui.pictures import (
     ColourMap,
     Map,
@@ -229,10 +231,12 @@ def _figure_row(
     ]
     for cell in cells:
         if cell not in having:
-            places.append(Captioned(None, _title(cell), ("no value",)))
+            places.append(Captioned(None, method_title(cell.method), ("no value",)))
             continue
         panels = open_panels(reader, cell, ref, truth=truth)
-        places.append(Captioned(panels.view(view, colours, alpha), _title(cell), scores(panels)))
+        places.append(
+            Captioned(panels.view(view, colours, alpha), method_title(cell.method), scores(panels))
+        )
         if len(places[0].lines) == 1:
             places[0] = places[0]._replace(lines=(*places[0].lines, *class_lines(panels)))
     return places
@@ -253,23 +257,12 @@ def scores(panels: Panels) -> tuple[str, ...]:
 def class_lines(panels: Panels) -> tuple[str, ...]:
     """Return the class by label, the predicted class, and its confidence before and after."""
     classes = panels.loaded.classes if panels.loaded else ()
-
-    def name(index: int | None) -> str:
-        if index is None:
-            return "unknown"
-        return printable(classes[index], 26) if 0 <= index < len(classes) else str(index)
-
-    row = panels.row
-    seen = f"{name(row.target)} {row.y:.2f}"
-    if panels.ref.label == row.target:
+    row, label = panels.row, panels.ref.label
+    seen = f"{class_name(classes, row.target, 26, before='')} {row.y:.2f}"
+    if label == row.target:
         return (seen,)
-    return f"label: {name(panels.ref.label)}", f"explained: {seen}"
-
-
-def _title(cell: Cell) -> str:
-    key, _, options = cell.method.partition(":")
-    title = catalog.method(key).title
-    return f"{title} ({options})" if options else title
+    true = "unknown" if label is None else class_name(classes, label, 26, before="")
+    return f"label: {true}", f"explained: {seen}"
 
 
 def compose(rows: Sequence[Sequence[Captioned]]) -> Image.Image:

@@ -8,7 +8,7 @@ Light: neither torch nor numpy nor textual, and rich only when lines are printed
 
 from __future__ import annotations
 
-from camtui.format.cells import SIGNS, CellView, Mark, cell_views, rank_cells, shown_metrics
+from camtui.format.cells import SIGNS, CellView, Mark, cell_views, rank_cells
 from camtui.format.numbers import (
     ABSENT,
     count,
@@ -22,9 +22,8 @@ from camtui.format.numbers import (
     size,
     with_interval,
 )
-from camtui.format.select import matching, ordered
+from camtui.format.select import matching
 from camtui.format.table import (
-    MEAN_IMAGE_ADCC,
     Block,
     Entry,
     Table,
@@ -42,7 +41,6 @@ from camtui.format.table import (
 
 __all__ = [
     "ABSENT",
-    "MEAN_IMAGE_ADCC",
     "SIGNS",
     "Block",
     "CellView",
@@ -59,7 +57,6 @@ __all__ = [
     "long_table",
     "matching",
     "metric_header",
-    "ordered",
     "percent",
     "pivot_table",
     "plain_text",
@@ -68,7 +65,6 @@ __all__ = [
     "rank_cells",
     "rate",
     "short_count",
-    "shown_metrics",
     "signed_percent",
     "size",
     "summary_table",

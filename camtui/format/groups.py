@@ -80,9 +80,11 @@ def _key(row: Row, image: ImageRef, by: By) -> int | None:
     return int(row.predicted != image.label)
 
 
-def class_name(classes: Sequence[str], index: int) -> str:
+def class_name(
+    classes: Sequence[str], index: int, limit: int = 40, *, before: str = "class "
+) -> str:
     """Return a class by name, by its number where the names are not known."""
-    return printable(classes[index], 40) if 0 <= index < len(classes) else f"class {index}"
+    return printable(classes[index], limit) if 0 <= index < len(classes) else f"{before}{index}"
 
 
 def _summary(cell: int, images: Sequence[tuple[Row, dict[str, float]]]) -> CellSummary:

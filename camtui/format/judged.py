@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from camtui.format.notes import run_title
 from camtui.format.numbers import ABSENT, count, metric_header, percent, signed_percent
 from camtui.format.table import Block, Entry, Table, TableColumn, TableRow
+from camtui.judging import CHANCE
 from evaluator import catalog
 
 if TYPE_CHECKING:
-    from camtui.judging.bootstrap import Estimate
-    from camtui.judging.judgement import Against, Judgement, NullControl, Sensitivity
+    from camtui.judging import Against, Estimate, Judgement, NullControl, Sensitivity
     from evaluator.store.reader import RunReader
 
 _METRIC = TableColumn("metric", "metric", "Metric", numeric=False)
@@ -96,8 +96,6 @@ def _controls(title: str, judged: Sequence[Judgement], digits: int) -> Table:
 
 
 def _sensitivity(title: str, judged: Sequence[Judgement], digits: int) -> Table:
-    from camtui.judging.judgement import CHANCE
-
     kinds = list(dict.fromkeys(found.against for one in judged for found in one.sensitivity))
     controls = {
         kind: list(
@@ -106,7 +104,7 @@ def _sensitivity(title: str, judged: Sequence[Judgement], digits: int) -> Table:
                 for one in judged
                 for found in one.sensitivity
                 if found.against == kind
-                for null in found.nulls
+                for null in found.null_controls
             )
         )
         for kind in kinds
@@ -133,7 +131,7 @@ def _sensitivity(title: str, judged: Sequence[Judgement], digits: int) -> Table:
             entries: list[Entry] = []
             for kind in kinds:
                 found = known.get((metric, kind))
-                nulls = {null.control: null for null in found.nulls} if found else {}
+                nulls = {null.control: null for null in found.null_controls} if found else {}
                 entries += _noticed(found, digits)
                 for control in controls[kind]:
                     entries += _noticed(nulls.get(control), digits)

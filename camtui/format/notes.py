@@ -58,6 +58,7 @@ def short_forecast(look: Look | None, images: int) -> str:
 
 BEST, TIE = "* best", "= not separated from the best"
 
+
 UNDEFINED = "undefined: y is 0"
 """Why a row has neither average drop nor ADCC: the confidence in the explained class underflows."""
 

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from camtui.format.cells import SIGNS, CellView, Mark, cell_views, means_of_images, shown_metrics
 from camtui.format.groups import By, grouped
-from camtui.format.notes import block_notes, block_title, mean_notes, run_notes, run_title
+from camtui.format.notes import (
+    UNDEFINED,
+    block_notes,
+    block_title,
+    mean_notes,
+    run_notes,
+    run_title,
+)
 from camtui.format.numbers import ABSENT, count, half_width, metric_header, percent
 from camtui.format.select import best_first, matching, ordered
 from evaluator import catalog
+from evaluator.errors import NotFound
 from evaluator.metrics.base import Metric
 from evaluator.text import printable
 
@@ -111,6 +119,27 @@ MEAN_IMAGE_ARCC = Metric(
 """Shown beside the headlines where there is room; other numbers."""
 
 _MEANS = {mean.key: mean for mean in (MEAN_IMAGE_ADCC, MEAN_IMAGE_ARCC)}
+
+
+def finished_views(
+    reader: RunReader, ranked: Sequence[Metric] = (), *, otherwise: str
+) -> list[CellView]:
+    """Return the cells that have an ADCC.
+
+    Args:
+        ranked: as of ``cell_views``.
+        otherwise: the command to type where the confidence is 0 in every image.
+
+    Raises:
+        NotFound: there is none.
+    """
+    known = cell_views(reader, ranked)
+    views = [view for view in known if view.mean("adcc") is not None]
+    if not views and any(view.summary.undefined for view in known):
+        raise NotFound(f"no image of the run has an ADCC, {UNDEFINED}", otherwise)
+    if not views:
+        raise NotFound("the run has no finished image yet", "camtui status RUN")
+    return views
 
 
 def chosen_views(

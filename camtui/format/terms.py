@@ -127,4 +127,8 @@ def percent_done(status: RunStatus, digits: int = 0) -> str:
 
 def time_left(status: RunStatus) -> str:
     """Return ``, 12s left``; empty where it is not known, or less than a second."""
-    return "" if status.eta is None or status.eta < 1 else f", {duration(status.eta)} left"
+    return (
+        ""
+        if status.eta_seconds is None or status.eta_seconds < 1
+        else f", {duration(status.eta_seconds)} left"
+    )

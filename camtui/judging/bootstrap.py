@@ -5,11 +5,12 @@ Efron and Tibshirani 1993, section 13.3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from camtui.judging import Estimate
 
 Floats = NDArray[np.float64]
 
@@ -47,22 +48,6 @@ def kendall(judged: Floats, truth: Floats) -> Floats:
 
 _BLOCK = 8_000_000
 """Draws that are worked with at once: 64 MB as numbers."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A statistic with its 95 % interval.
-
-    Attributes:
-        value: over all images; ``low``.
-        high: the interval; all ``None`` where no image defines it.
-        n: images that it rests on.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
 
 
 class Resampling:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from camtui.judging.bootstrap import Estimate, Resampling, estimate, kendall, weighted_means
+from camtui.judging import (
+    Against,
+    Agreement,
+    ControlWins,
+    Estimate,
+    Judgement,
+    NullControl,
+    Sensitivity,
+    Stability,
+)
+from camtui.judging.bootstrap import Resampling, estimate, kendall, weighted_means
 from evaluator import catalog
 from evaluator.backbones import parse_backbone
 from evaluator.errors import NotFound, UsageError
@@ -117,122 +127,11 @@ TRUTH_MEASURES = ("mass_accuracy", "rank_accuracy")
 WRONG_CLASS = "wrongclass"
 """The method that explains another class than the one that is measured."""
 
-Against = Literal["wrong class", "random weights"]
-"""Kinds of maps that must be worse."""
-
 HALVES = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 """Images in each of two random halves for stability, as far as the run has twice as many."""
 
 SPLITS = 200
 """Pairs of halves for each size."""
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Kendall's τ-b between a metric's order of the methods and that of a measure of truth.
-
-    Attributes:
-        per_image: the mean over images of each image's τ.
-        of_averages: τ of the methods' averages.
-    """
-
-    metric: str
-    truth: str
-    per_image: Estimate
-    of_averages: Estimate
-
-
-@dataclass(frozen=True)
-class ControlWins:
-    """Share of the images on which a control is above the best method.
-
-    Attributes:
-        share: of the images.
-        on_average: whether its average is above that of every method.
-    """
-
-    metric: str
-    control: str
-    share: Estimate
-    on_average: bool | None
-
-
-CHANCE = 0.5
-"""How often a value is worse that does not depend on what was altered; ties count half."""
-
-
-@dataclass(frozen=True)
-class NullControl:
-    """A metric's judgement of a map that is the same before and after: of the networks alone.
-
-    Attributes:
-        control: a method whose map is fixed, on both networks.
-        fall, noticed: as of ``Sensitivity``.
-        excess: how much more often the methods' maps are noticed, over the images that have both.
-    """
-
-    control: str
-    fall: Estimate
-    noticed: Estimate
-    excess: Estimate
-
-
-@dataclass(frozen=True)
-class Sensitivity:
-    """A metric's judgement of maps that must be worse.
-
-    Attributes:
-        against: ``wrong class`` or ``random weights``.
-        methods: those that have such a map.
-        fall: how much worse their averages are, the mean over the methods; a negative one is a
-            rise.
-        noticed: how often an image's value is worse, ties counting half; ``CHANCE`` is 0.5.
-        nulls: what is noticed where the map is the same; none of the wrong class, where a fixed map
-            ties with itself.
-    """
-
-    metric: str
-    against: Against
-    methods: tuple[str, ...]
-    fall: Estimate
-    noticed: Estimate
-    nulls: tuple[NullControl, ...] = ()
-
-
-@dataclass(frozen=True)
-class Stability:
-    """τ-b between a metric's orders of the methods on two disjoint random sets of images.
-
-    Attributes:
-        images: in each set.
-        tau: the mean over pairs of sets, and an interval that holds 95 % of the pairs.
-    """
-
-    metric: str
-    images: int
-    tau: Estimate
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """One backbone's metrics, judged.
-
-    Attributes:
-        methods: those that are ranked, twins left out.
-        controls: those that must lose.
-        twins: method → the equal one that stands for both.
-        lacking: metric → the methods that have no value of it, and without which it is judged.
-    """
-
-    backbone: str
-    methods: tuple[str, ...]
-    controls: tuple[str, ...]
-    twins: dict[str, str]
-    lacking: dict[str, tuple[str, ...]]
-    agreement: tuple[Agreement, ...]
-    control_wins: tuple[ControlWins, ...]
-    sensitivity: tuple[Sensitivity, ...]
-    stability: tuple[Stability, ...]
 
 
 @dataclass(frozen=True)
@@ -390,7 +289,12 @@ class MetricJudge:
                     )
                 names = tuple(pair[0].method for pair in pairs)
                 yield Sensitivity(
-                    metric, kind.against, names, fall, self._mean(noticed), tuple(nulls)
+                    metric,
+                    kind.against,
+                    names,
+                    fall,
+                    self._mean(noticed),
+                    null_controls=tuple(nulls),
                 )
 
     def _noticed(self, metric: str, pairs: Sequence[tuple[Cell, Cell]]) -> tuple[Floats, Estimate]:

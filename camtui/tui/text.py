@@ -306,9 +306,16 @@ def title_line(snapshot: Snapshot, width: int, *, frozen: bool = False) -> list[
             if status.stages > 1:
                 text = f"part {status.stage_number} of {status.stages}: {done} images"
             tail.append(Part(3, Field(f"  {text}", "dim")))
-        tail.append(Part(2, Field(f"  {rate(status.rate)}" if status.rate else "", "dim")))
+        tail.append(
+            Part(
+                2,
+                Field(
+                    f"  {rate(status.images_per_second)}" if status.images_per_second else "", "dim"
+                ),
+            )
+        )
         tail += _time_left(snapshot, width)
-        if more := short_forecast(status.look, status.images):
+        if more := short_forecast(status.until, status.images):
             tail.append(Part(2, Field(f"  {more}", "accent")))
     elif snapshot.info.finished is not None:
         tail.append(Part(1, Field(f"  ended {clock(snapshot.info.finished)}", "dim")))
@@ -322,7 +329,7 @@ def title_line(snapshot: Snapshot, width: int, *, frozen: bool = False) -> list[
 
 def _time_left(snapshot: Snapshot, width: int) -> list[Part]:
     """Describe the time left; a run that stops only finishes what is being computed."""
-    eta = snapshot.status.eta
+    eta = snapshot.status.eta_seconds
     if snapshot.status.state == "stopping":
         return [Part(1, Field("  finishing what is being computed", "warn"))]
     if eta is None:
@@ -433,8 +440,8 @@ def summary_lines(snapshot: Snapshot) -> list[list[Field]]:
         [state_field(status.state)],
         [Field(f"{percent(status.progress, 1)}% of {count(status.images)} images")],
     ]
-    if status.live and status.eta is not None:
-        lines.append([Field(f"ETA {duration(status.eta)}", "accent")])
+    if status.live and status.eta_seconds is not None:
+        lines.append([Field(f"ETA {duration(status.eta_seconds)}", "accent")])
     means = [
         (mean.value, cell) for cell in snapshot.cells if (mean := snapshot.mean(cell.id, "adcc"))
     ]

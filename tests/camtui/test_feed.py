@@ -1,13 +1,19 @@
+"""What a screen sees: snapshots, and ranks whose ties are tested behind its back."""
+
 from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from camtui.feed import TREND_KEPT, Feed, Trends
+from camtui.feed import TREND_KEPT, Feed, Snapshot, Trends
+from camtui.format import cell_views
+from camtui.ties import Ties, best_in_backbone
 from evaluator.errors import NotFound, StoreError
+from evaluator.metrics import all_metrics
 from evaluator.records import Failure, UnitResult, WorkerState
 from evaluator.statistics import harmonic_adcc
 from evaluator.store.reader import RunReader
@@ -21,22 +27,31 @@ def run(tmp_path: Path) -> Path:
     return make_run(tmp_path / "run.db", images=12, state="running", partial={"vgg16/scorecam": 5})
 
 
-def test_the_first_look_is_whole_and_the_next_is_nothing(run: Path) -> None:
-    feed = Feed(run)
-    snapshot = feed.poll()
+@pytest.fixture
+def feed(run: Path) -> Iterator[Feed]:
+    made = Feed(run)
+    yield made
+    made.close()
+
+
+def seen(feed: Feed, *now: float) -> Snapshot:
+    """What a look shows that has something new."""
+    snapshot = feed.poll(*now)
     assert snapshot is not None
+    return snapshot
+
+
+def test_the_first_look_is_whole_and_the_next_is_nothing(feed: Feed) -> None:
+    snapshot = seen(feed)
     assert snapshot.backbones == ("resnet18", "vgg16")
     assert len(snapshot.views) == 12
     assert snapshot.metrics[-1] == "adcc"
     assert snapshot.status.state == "crashed"
     assert feed.poll() is None
-    feed.close()
 
 
-def test_averages_are_those_of_the_rows(run: Path) -> None:
-    feed = Feed(run)
-    snapshot = feed.poll()
-    assert snapshot is not None
+def test_averages_are_those_of_the_rows(run: Path, feed: Feed) -> None:
+    snapshot = seen(feed)
     with RunReader(run) as reader:
         for cell in snapshot.cells:
             rows = [row for row, _, _ in reader.rows.of_cell(cell.id)]
@@ -55,11 +70,9 @@ def test_averages_are_those_of_the_rows(run: Path) -> None:
             adcc = snapshot.mean(cell.id, "adcc")
             assert adcc is not None
             assert adcc.value == pytest.approx(harmonic_adcc(drop, coherency, complexity), abs=1e-9)
-    feed.close()
 
 
-def test_a_commit_is_seen_at_the_next_look(run: Path) -> None:
-    feed = Feed(run)
+def test_a_commit_is_seen_at_the_next_look(run: Path, feed: Feed) -> None:
     feed.poll()
     writer = RunWriter(run)
     cell = next(
@@ -68,71 +81,52 @@ def test_a_commit_is_seen_at_the_next_look(run: Path) -> None:
         if cell.method == "scorecam" and cell.backbone == "vgg16"
     )
     writer.rows.commit(UnitResult(failures=(Failure(cell.id, 6, "", "missing", "no such file"),)))
-    snapshot = feed.poll()
-    assert snapshot is not None
+    snapshot = seen(feed)
     assert snapshot.views[cell.id].summary.failed == 1
     writer.close()
-    feed.close()
 
 
-def test_the_driver_dies_without_a_word_and_the_next_look_knows(run: Path) -> None:
-    feed = Feed(run)
+def test_the_driver_dies_without_a_word_and_the_next_look_knows(run: Path, feed: Feed) -> None:
     with held(run):
-        snapshot = feed.poll()
-        assert snapshot is not None
+        snapshot = seen(feed)
         assert snapshot.status.state == "running"
-    snapshot = feed.poll()
-    assert snapshot is not None
+    snapshot = seen(feed)
     assert snapshot.status.state == "crashed"
     assert "camtui resume" in snapshot.status.advice
-    feed.close()
 
 
-def test_a_live_run_is_looked_at_again_though_nothing_is_written(run: Path) -> None:
-    feed = Feed(run)
-    snapshot = feed.poll(1000.0)
-    assert snapshot is not None
+def test_a_live_run_is_looked_at_again_though_nothing_is_written(run: Path, feed: Feed) -> None:
+    snapshot = seen(feed, 1000.0)
     assert not snapshot.status.live
     assert feed.poll(2000.0) is None, "a dead run stays dead"
     with held(run):
-        snapshot = feed.poll(3000.0)
-        assert snapshot is not None
+        snapshot = seen(feed, 3000.0)
         assert snapshot.status.live
         assert feed.poll(3000.1) is None
-        later = feed.poll(3600.0)
-        assert later is not None, "how long ago it was last heard of has changed"
+        later = seen(feed, 3600.0)  # how long ago it was last heard of has changed
         assert later.taken == 3600.0
-    feed.close()
 
 
-def test_a_file_that_vanishes_leaves_the_last_picture_and_a_reason(run: Path) -> None:
-    feed = Feed(run)
-    before = feed.poll()
-    assert before is not None
+def test_a_file_that_vanishes_leaves_the_last_picture_and_a_reason(run: Path, feed: Feed) -> None:
+    before = seen(feed)
     run.rename(run.with_name("elsewhere.db"))
-    gone = feed.poll()
-    assert gone is not None
+    gone = seen(feed)
     assert "is gone" in gone.problem
     assert gone.views == before.views
     assert feed.poll() is None, "said once"
     shutil.copy(run.with_name("elsewhere.db"), run)
-    back = feed.poll()
-    assert back is not None
+    back = seen(feed)
     assert back.problem == ""
-    feed.close()
 
 
-def test_a_file_that_becomes_another(run: Path, tmp_path: Path) -> None:
-    feed = Feed(run)
+def test_a_file_that_becomes_another(run: Path, feed: Feed) -> None:
     feed.poll()
     run.unlink()
     with sqlite3.connect(run) as other:
         other.execute("CREATE TABLE secrets (x)")
     other.close()
-    snapshot = feed.poll()
-    assert snapshot is not None
+    snapshot = seen(feed)
     assert "not a run" in snapshot.problem
-    feed.close()
 
 
 def test_no_file_and_foreign_files_are_refused(tmp_path: Path) -> None:
@@ -152,3 +146,64 @@ def test_trends_hold_the_last_looks_and_no_gap_between_two_units() -> None:
     for second in range(200, 270):
         trends.look(float(second), 64 * 19, busy)
     assert trends.rates[-1] == 0
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    return make_run(tmp_path / "run.db", images=30)
+
+
+def look(finished: Path) -> Snapshot:
+    feed = Feed(finished)
+    snapshot = seen(feed)
+    feed.close()
+    return snapshot
+
+
+@pytest.mark.parametrize("metric", ["adcc", "average_drop", "deletion"])
+def test_once_worked_out_the_marks_are_those_of_the_tables(finished: Path, metric: str) -> None:
+    snapshot, ties = look(finished), Ties(finished)
+    while ties.work(snapshot, metric):
+        pass
+    with RunReader(finished) as reader:
+        views = cell_views(reader, [all_metrics()[metric]])
+    expected = {
+        (view.cell.id, metric): view.marks[metric] for view in views if metric in view.marks
+    }
+    assert ties.marks(snapshot, metric) == expected
+    ties.close()
+
+
+def test_before_that_the_best_is_marked_and_nothing_ties(finished: Path) -> None:
+    snapshot, ties = look(finished), Ties(finished)
+    marks = ties.marks(snapshot, "adcc")
+    assert "best" in marks.values()
+    assert "tie" not in marks.values()
+
+
+def test_a_chosen_cell_is_compared_though_ranks_do_not_need_it(finished: Path) -> None:
+    snapshot, ties = look(finished), Ties(finished)
+    fake = snapshot.cell("vgg16", "fakecam")
+    assert fake is not None
+    while ties.work(snapshot, "adcc", fake.id):
+        pass
+    best = best_in_backbone(snapshot, ties.marks(snapshot, "adcc"), "adcc", fake.id)
+    assert best is not None
+    with RunReader(finished) as reader:
+        assert ties.difference("adcc", best, fake.id) == reader.averages.paired(
+            "adcc", best, fake.id
+        )
+    ties.close()
+
+
+def test_a_pair_is_tested_once_while_it_does_not_grow(finished: Path) -> None:
+    snapshot, ties = look(finished), Ties(finished)
+    while ties.work(snapshot, "adcc"):
+        pass
+    assert not ties.work(snapshot, "adcc")
+    ties.close()
+
+
+def test_a_cell_that_is_not_there_has_no_best(finished: Path) -> None:
+    assert best_in_backbone(look(finished), {}, "adcc", None) is None
+    assert best_in_backbone(look(finished), {}, "adcc", 999) is None

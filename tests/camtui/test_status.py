@@ -1,22 +1,29 @@
-"""The status of a run: the state that counts, progress by cost, an ETA that knows the price of a
-stage, advice.
-"""
+"""The status of a run: state, progress by cost, time left, advice; the headline as it converged."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from camtui.status import read_status
+from camtui.status import (
+    convergence,
+    images_per_second,
+    read_status,
+    seconds_left,
+    share_done,
+    under_way,
+)
 from evaluator.images import find_images
 from evaluator.records import RunState, Stage, UnitResult, WorkerState
 from evaluator.store.files import RunLock
-from evaluator.store.reader import RunReader
+from evaluator.store.reader import ConvergencePoint, RunReader
 from evaluator.store.writer import RunWriter
 from tests.evaluator.execution.support import Run, camtui, make_data, make_plan
 from tests.fake_session import fake_row
+from tests.synthetic import make_run
 
 
 @pytest.fixture
@@ -72,7 +79,12 @@ def test_a_run_that_has_no_stages_yet_has_no_eta_and_nothing_done(
         lambda writer: writer.begin("run", made.plan, find_images(Path(made.plan.data), seed=0)),
     )
     status = made.status()
-    assert (status.state, status.eta, status.done, status.progress) == ("starting", None, 0, 0.0)
+    assert (status.state, status.eta_seconds, status.done, status.progress) == (
+        "starting",
+        None,
+        0,
+        0.0,
+    )
 
 
 def test_progress_is_by_cost_and_the_eta_by_stage(
@@ -80,28 +92,35 @@ def test_progress_is_by_cost_and_the_eta_by_stage(
 ) -> None:
     monkeypatch.setattr("camtui.status.lock_holder", lambda path: 42)
     alive(run)
-    assert run.status().eta is None  # nothing was timed, and a guess would be off by any factor
+    assert (
+        run.status().eta_seconds is None
+    )  # nothing was timed, and a guess would be off by any factor
     commit(run, 1, range(10), 1.0)  # 0.1 s an image of 5 forwards: 0.02 s a forward
     status = run.status()
     assert status.progress == pytest.approx(50 / 1050)
     assert (status.stage, status.stage_number, status.stages, status.done) == ("dear", 2, 2, 0)
-    assert status.eta == pytest.approx(10 * 100 * 0.02)
-    assert status.rate is None
+    assert status.eta_seconds == pytest.approx(10 * 100 * 0.02)
+    assert status.images_per_second is None
     commit(run, 2, range(5), 50.0)
     status = run.status()
     assert status.progress == pytest.approx((50 + 500) / 1050)
-    assert status.eta == pytest.approx(5 * 10.0)
-    assert status.rate == pytest.approx(0.1)
+    assert status.eta_seconds == pytest.approx(5 * 10.0)
+    assert status.images_per_second == pytest.approx(0.1)
     alive(run, workers=2)
-    assert run.status().eta == pytest.approx(25.0)
-    assert run.status().rate == pytest.approx(0.2)
+    assert run.status().eta_seconds == pytest.approx(25.0)
+    assert run.status().images_per_second == pytest.approx(0.2)
     assert run.status().restarts == 1
 
 
 def test_a_run_without_a_driver_has_crashed(run: Run) -> None:
     alive(run)
     status = run.status()
-    assert (status.state, status.pid, status.eta, status.live) == ("crashed", None, None, False)
+    assert (status.state, status.pid, status.eta_seconds, status.live) == (
+        "crashed",
+        None,
+        None,
+        False,
+    )
     assert (status.advice, status.check_code, status.exit_code) == (f"camtui resume {run.db}", 1, 1)
 
 
@@ -147,3 +166,108 @@ def test_reading_the_status_does_not_take_the_lock(run: Run) -> None:
     assert result.returncode == 0
     assert '"state": "starting"' in result.stdout
     assert read_status(RunReader(run.db), run.db).state == "crashed"
+
+
+DONE = Stage(1, "cheap", "any", (1,), (), 10, 10, 2.0, 10, 5.0)
+HALF = Stage(2, "dear", "any", (2,), (), 10, 5, 50.0, 5, 100.0)
+UNTIMED = Stage(3, "dear", "any", (3,), (), 10, 0, 0.0, 0, 100.0)
+WITHOUT_CELLS = Stage(4, "later", "any", (), (), 10, 0, 0.0, 0, 1000.0)
+
+
+def test_nothing_planned_is_neither_done_nor_about_to_be() -> None:
+    assert (share_done([]), seconds_left([], 1), under_way([])) == (0.0, None, None)
+
+
+def test_all_done_is_no_time() -> None:
+    assert (share_done([DONE]), seconds_left([DONE], 1), under_way([DONE])) == (1.0, 0.0, None)
+
+
+def test_a_timed_stage_goes_by_its_images_and_another_by_its_forwards() -> None:
+    assert share_done([DONE, HALF]) == pytest.approx((50 + 500) / 1050)
+    assert seconds_left([DONE, HALF], 1) == pytest.approx(5 * 10.0)
+    assert seconds_left([DONE, UNTIMED], 1) == pytest.approx(10 * 100 * 2.0 / 50)
+    assert seconds_left([DONE, HALF], 4) == pytest.approx(12.5), "workers share the images"
+    assert seconds_left([UNTIMED], 1) is None, "a guess would be off by any factor"
+
+
+def test_a_stage_without_a_method_that_applies_is_not_waited_for() -> None:
+    assert under_way([DONE, WITHOUT_CELLS, HALF]) is HALF
+    assert seconds_left([DONE, WITHOUT_CELLS], 1) == 0.0
+
+
+def test_the_rate_is_that_of_all_workers() -> None:
+    assert images_per_second(HALF, 1) == pytest.approx(0.1)
+    assert images_per_second(HALF, 2) == pytest.approx(0.2)
+    assert images_per_second(UNTIMED, 2) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_eta_is_near_the_truth_from_a_tenth_of_the_way(seed: int) -> None:
+    """A run replayed unit by unit: two backbones, a method of 5 forwards and one of 100, units that
+    vary by 10 %.
+    """
+    random, images, unit = Random(seed), 400, 16
+    costs = [
+        5 * 0.03,
+        100 * 0.02,
+        5 * 0.03,
+        100 * 0.02,
+    ]  # seconds an image; a backward pass is dearer than its forwards say
+    stages = [
+        Stage(n, f"{n}", "any", (n,), (), images, 0, 0.0, 0, (5.0, 100.0)[n % 2]) for n in range(4)
+    ]
+    takes = [
+        [unit * cost * random.uniform(0.9, 1.1) for _ in range(images // unit)] for cost in costs
+    ]
+    left = sum(map(sum, takes))
+    for place, units in enumerate(takes):
+        for seconds in units:
+            stage = stages[place]
+            stages[place] = replace(
+                stage,
+                done=stage.done + unit,
+                seconds=stage.seconds + seconds,
+                timed_images=stage.timed_images + unit,
+            )
+            left -= seconds
+            if share_done(stages) >= 0.1 and left > 1:
+                assert seconds_left(stages, 1) == pytest.approx(left, rel=0.15), (
+                    place,
+                    stages[place].done,
+                )
+
+
+def test_it_ends_in_the_headline_of_the_cell(tmp_path: Path) -> None:
+    run = make_run(
+        tmp_path / "run.db", images=300, methods=("gradcam",), backbones=("resnet18",), curves=False
+    )
+    with RunReader(run) as reader:
+        (summary,) = reader.averages.summaries()
+        curve = convergence(reader.averages.convergence(1), summary.means["average_drop"].n)
+    last, headline = curve[-1], summary.means["average_drop"]
+    assert last.n == headline.n
+    assert 100 < len(curve) <= 150
+    widths = [mean.half_width or 0 for mean in curve]
+    assert widths[-1] < widths[len(widths) // 10], "the band narrows"
+
+
+def test_against_every_prefix() -> None:
+    points = [
+        ConvergencePoint(0.1 * (i % 5), 0.9 - 0.05 * (i % 3), 0.3 + 0.02 * (i % 7))
+        for i in range(20)
+    ]
+    for mean in convergence(points, 20, steps=20):
+        first = points[: mean.n]
+        parts = [
+            1 - sum(p.average_drop for p in first) / mean.n,
+            sum(p.coherency for p in first) / mean.n,
+        ]
+        parts.append(1 - sum(p.complexity for p in first) / mean.n)
+        assert mean.value == pytest.approx(3 / sum(1 / part for part in parts), abs=1e-12)
+
+
+def test_nothing_and_one() -> None:
+    assert convergence([], 0) == []
+    (only,) = convergence([ConvergencePoint(0.1, 0.9, 0.3)], 1)
+    assert only.n == 1
+    assert only.se is None

@@ -32,20 +32,16 @@ from evaluator.errors import NotFound, ThresholdPassed, UsageError
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.compare import CellDifference, RunComparison
+    from camtui.compare import ComparedCell, Comparison
     from camtui.format import Table
     from camtui.paper import AgainstPaper, PaperComparison
-    from camtui.payloads import (
-        ComparisonPayload,
-        ComparisonsPayload,
-        PaperCellPayload,
-        PaperComparisonPayload,
-    )
+    from camtui.payloads import PaperCellPayload, PaperComparisonPayload
+    from camtui.schemas import ComparisonsPayload
     from evaluator.metrics.base import Metric
     from evaluator.store.reader import RunReader
 
 
-def comparison_table(comparison: RunComparison, digits: int) -> Table:
+def comparison_table(comparison: Comparison, digits: int) -> Table:
     """Return a comparison as a table, a block for each backbone."""
     columns = (
         TableColumn("method", "method", "Method", numeric=False),
@@ -74,16 +70,16 @@ def comparison_table(comparison: RunComparison, digits: int) -> Table:
     )
 
 
-def _cell_row(cell: CellDifference, digits: int) -> TableRow:
-    change = signed_percent(cell.change.value, digits)
+def _cell_row(cell: ComparedCell, digits: int) -> TableRow:
+    change = signed_percent(cell.change, digits)
     return TableRow(
         (
             Entry(cell.method),
             Entry(_header(cell.metric)),
             Entry(percent(cell.first, digits)),
             Entry(percent(cell.second, digits)),
-            Entry(change, half_width(cell.change, digits)),
-            Entry(count(cell.change.n)),
+            Entry(change, half_width(cell.paired, digits)),
+            Entry(count(cell.n)),
             Entry(cell.verdict),
         )
     )
@@ -95,31 +91,6 @@ def _short(name: str) -> str:
 
 def _header(metric: str) -> str:
     return metric_header(catalog.metric(metric))
-
-
-def comparison_record(comparison: RunComparison) -> ComparisonPayload:
-    """Return a comparison as programs read it."""
-    return {
-        "first": comparison.first,
-        "second": comparison.second,
-        "only_first": list(comparison.only_first),
-        "only_second": list(comparison.only_second),
-        "notes": list(comparison.notes),
-        "cells": [
-            {
-                "backbone": cell.backbone,
-                "method": cell.method,
-                "metric": cell.metric,
-                "n": cell.change.n,
-                "first": cell.first,
-                "second": cell.second,
-                "change": cell.change.value,
-                "se": cell.change.se,
-                "verdict": cell.verdict,
-            }
-            for cell in comparison.cells
-        ],
-    }
 
 
 def paper_record(row: AgainstPaper) -> PaperCellPayload:
@@ -277,7 +248,7 @@ def _with_each_other(
     force: bool,
     digits: int,
     as_json: bool,
-) -> list[RunComparison]:
+) -> list[Comparison]:
     """Print the first run against each of the others."""
     from camtui.compare import compare_runs
     from camtui.export import SCHEMA_VERSION
@@ -288,7 +259,7 @@ def _with_each_other(
     if as_json:
         payload: ComparisonsPayload = {
             "schema_version": SCHEMA_VERSION,
-            "comparisons": [comparison_record(c) for c in comparisons],
+            "comparisons": comparisons,
         }
         print_json(payload)
     else:
@@ -298,7 +269,7 @@ def _with_each_other(
     return comparisons
 
 
-def _fail_on_drop(comparisons: list[RunComparison], limit: float | None) -> None:
+def _fail_on_drop(comparisons: list[Comparison], limit: float | None) -> None:
     """End with exit code 5 where a cell is worse by more than a limit, in points."""
     from camtui.format import signed_percent
 
@@ -309,14 +280,10 @@ def _fail_on_drop(comparisons: list[RunComparison], limit: float | None) -> None
         return
     for drop in drops[1:]:
         print_message(
-            f"{drop.backbone}/{drop.method}: {drop.metric} {signed_percent(drop.change.value)} "
-            "points"
+            f"{drop.backbone}/{drop.method}: {drop.metric} {signed_percent(drop.change)} points"
         )
     worst = drops[0]
-    points = (
-        f"{worst.metric} is worse by {abs(100 * worst.change.value):.2f} "
-        f"points, more than {limit:g}"
-    )
+    points = f"{worst.metric} is worse by {abs(100 * worst.change):.2f} points, more than {limit:g}"
     print_error(
         ThresholdPassed.kind,
         f"{worst.backbone}/{worst.method}: {points}",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,109 +14,9 @@ from evaluator.errors import UsageError
 from evaluator.text import did_you_mean, printable
 
 if TYPE_CHECKING:
-    from camtui.judging.bootstrap import Estimate
-    from camtui.judging.judgement import Judgement, JudgeOptions
-    from camtui.payloads import EstimatePayload, JudgementPayload, JudgementsPayload
-    from evaluator.store.reader import RunReader
+    from camtui.schemas import JudgementsPayload
 
 FORMS = ("plain", "md", "latex")
-
-
-def judged_record(
-    reader: RunReader, judged: Sequence[Judgement], options: JudgeOptions
-) -> JudgementsPayload:
-    """Return plain values, ready for JSON; τ and fractions at full precision."""
-    from camtui.export.records import SCHEMA_VERSION, run_record
-
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "run": run_record(reader),
-        "draws": options.draws,
-        "seed": options.seed,
-        "backbones": [_judgement(one) for one in judged],
-    }
-
-
-def _judgement(one: Judgement) -> JudgementPayload:
-    from camtui.judging.judgement import CHANCE
-
-    return {
-        "backbone": one.backbone,
-        "methods": list(one.methods),
-        "controls": list(one.controls),
-        "twins": one.twins,
-        "lacking": {metric: list(methods) for metric, methods in one.lacking.items()},
-        "agreement": [
-            {
-                "metric": found.metric,
-                "truth": found.truth,
-                "per_image": _estimate(found.per_image),
-                "of_averages": _estimate(found.of_averages),
-            }
-            for found in one.agreement
-        ],
-        "control_wins": [
-            {
-                "metric": won.metric,
-                "control": won.control,
-                "share": _estimate(won.share),
-                "on_average": won.on_average,
-            }
-            for won in one.control_wins
-        ],
-        "sensitivity": [
-            {
-                "metric": found.metric,
-                "against": found.against,
-                "methods": list(found.methods),
-                "fall": _estimate(found.fall),
-                "noticed": _estimate(found.noticed),
-                "chance": CHANCE,
-                "null_controls": [
-                    {
-                        "control": null.control,
-                        "fall": _estimate(null.fall),
-                        "noticed": _estimate(null.noticed),
-                        "excess": _estimate(null.excess),
-                    }
-                    for null in found.nulls
-                ],
-            }
-            for found in one.sensitivity
-        ],
-        "stability": [
-            {"metric": found.metric, "images": found.images, "tau": _estimate(found.tau)}
-            for found in one.stability
-        ],
-    }
-
-
-def _estimate(found: Estimate) -> EstimatePayload:
-    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
-
-
-def write_judged(
-    stream: TextIO, reader: RunReader, judged: Sequence[Judgement], form: str, digits: int
-) -> None:
-    """Write the tables as one of ``FORMS``."""
-    from camtui.export import provenance
-    from camtui.format.judged import judged_tables
-    from camtui.format.table import plain_text
-
-    tables = judged_tables(reader, judged, digits)
-    if form == "latex":
-        from camtui.export.latex import write_latex
-
-        write_latex(stream, tables, provenance(reader))
-        return
-    for place, table in enumerate(tables):
-        stream.write("\n" if place else "")
-        if form == "md":
-            from camtui.export.markdown import write_markdown
-
-            write_markdown(stream, table)
-        else:
-            stream.write(plain_text(table))
 
 
 app = command_app()
@@ -161,15 +60,28 @@ def judge(
     reader, chosen = open_run(run), JudgeOptions(draws=draws, seed=seed)
     judged = judge_run(reader, chosen)
     if as_json:
-        print_json(judged_record(reader, judged, chosen))
-    elif form == "table":
-        from camtui.format import print_lines, table_lines
-        from camtui.format.judged import judged_tables
+        from camtui.export.records import SCHEMA_VERSION, run_record
 
-        for place, table in enumerate(judged_tables(reader, judged, digits)):
+        payload: JudgementsPayload = {
+            "schema_version": SCHEMA_VERSION,
+            "run": run_record(reader),
+            "draws": draws,
+            "seed": seed,
+            "backbones": judged,
+        }
+        print_json(payload)
+        return
+    from camtui.format.judged import judged_tables
+
+    tables = judged_tables(reader, judged, digits)
+    if form == "table":
+        from camtui.format import print_lines, table_lines
+
+        for place, table in enumerate(tables):
             print_lines([*([[]] if place else []), *table_lines(table)], stdout_console())
     else:
+        from camtui.export import write_tables
         from camtui.export.output import as_text, destination
 
         with destination(None) as binary, as_text(binary) as stream:
-            write_judged(stream, reader, judged, form, digits)
+            write_tables(stream, reader, tables, form)

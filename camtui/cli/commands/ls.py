@@ -14,7 +14,7 @@ from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from camtui.runs import last_started, list_runs
-from camtui.status import status_in
+from camtui.status import RunStatus, status_in
 from evaluator.errors import CamtuiError, NotFound
 from evaluator.text import printable
 
@@ -99,26 +99,19 @@ def _print_runs(runs: list[ListedRunPayload]) -> None:
 
 def _listed(path: Path) -> ListedRunPayload:
     started = time.strftime("%Y-%m-%d %H:%M", time.localtime(last_started(path)))
+    found: RunStatus | None = None
     try:
         found = status_in(path)
+        message = found.message
     except CamtuiError as error:
-        return {
-            "run": printable(path.stem),
-            "db": os.fsdecode(path),
-            "state": "unreadable",
-            "message": printable(error.message),
-            "progress": None,
-            "images": None,
-            "failures": None,
-            "started": started,
-        }
+        message = printable(error.message)
     return {
         "run": printable(path.stem),
         "db": os.fsdecode(path),
-        "state": found.state,
-        "message": found.message,
-        "progress": round(found.progress, 6),
-        "images": found.images,
-        "failures": found.failures,
+        "state": found.state if found else "unreadable",
+        "message": message,
+        "progress": round(found.progress, 6) if found else None,
+        "images": found.images if found else None,
+        "failures": found.failures if found else None,
         "started": started,
     }

@@ -17,7 +17,8 @@ from evaluator.records import IMAGENET_MEAN, IMAGENET_STD
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.payloads import LoadedBackbonePayload, ShownRunPayload, StageTimingPayload
+    from camtui.payloads import ShownRunPayload, StageTimingPayload
+    from evaluator.records import LoadedBackbone
     from evaluator.store.reader import RunReader
 
 
@@ -78,9 +79,9 @@ def _about(reader: RunReader) -> Iterator[str]:
         f"order of seed {plan.seed}"
     )
     yield from _said_of_images(reader)
-    for name, loaded in run["backbones"].items():
+    for name, loaded in reader.backbones().items():
         yield f"backbone    {name}: {_backbone(loaded) if loaded else 'not loaded yet'}"
-        yield from (f"            {remark}" for remark in (loaded["remarks"] if loaded else ()))
+        yield from (f"            {remark}" for remark in (loaded.remarks if loaded else ()))
     yield f"methods     {', '.join(plan.methods)}"
     yield f"metrics     {', '.join(plan.metrics)}"
     for one in plan.code:
@@ -125,24 +126,24 @@ def _undefined(reader: RunReader) -> Iterator[str]:
             title = ""
 
 
-def _backbone(loaded: LoadedBackbonePayload) -> str:
+def _backbone(loaded: LoadedBackbone) -> str:
     """Weights, layer and how it is cut, what it sees, and what is not as usual."""
-    seen = loaded["preprocessing"]
+    seen = loaded.preprocessing
     parts = [
-        f"{loaded['weights']} (sha256 {loaded['sha256'][:16]})",
-        f"layer {loaded['layer']}, cut by {_CUTS[loaded['cut']]}",
+        f"{loaded.weights} (sha256 {loaded.sha256[:16]})",
+        f"layer {loaded.layer}, cut by {_CUTS[loaded.cut]}",
     ]
-    parts.append(f"{seen['side']} × {seen['side']}{' grey' if seen['channels'] == 1 else ''}")
-    if (seen["resize"], seen["interpolation"]) != (seen["side"], "bilinear"):
-        parts.append(f"resized to {seen['resize']} ({seen['interpolation']})")
-    statistics = ("mean", seen["mean"], IMAGENET_MEAN), ("std", seen["std"], IMAGENET_STD)
+    parts.append(f"{seen.side} × {seen.side}{' grey' if seen.channels == 1 else ''}")
+    if (seen.resize, seen.interpolation) != (seen.side, "bilinear"):
+        parts.append(f"resized to {seen.resize} ({seen.interpolation})")
+    statistics = ("mean", seen.mean, IMAGENET_MEAN), ("std", seen.std, IMAGENET_STD)
     for name, values, usual in statistics:
-        if tuple(values) != usual:
+        if values != usual:
             parts.append(f"{name} {'/'.join(f'{value:.3g}' for value in values)}")
-    if loaded["transform_input"] is not None:
-        parts.append(f"transform_input {'yes' if loaded['transform_input'] else 'no'}")
-    if loaded["score"] != "softmax":
-        parts.append(loaded["score"])
+    if loaded.transform_input is not None:
+        parts.append(f"transform_input {'yes' if loaded.transform_input else 'no'}")
+    if loaded.score != "softmax":
+        parts.append(loaded.score)
     return ", ".join(parts)
 
 

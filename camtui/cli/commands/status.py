@@ -44,7 +44,7 @@ def _status_lines(found: RunStatus) -> list[str]:
     from camtui.format.numbers import count, duration, rate
     from camtui.format.terms import percent_done, time_left
 
-    lines = [f"run       {found.name} ({printable(found.path)})"]
+    lines = [f"run       {found.run} ({printable(found.db)})"]
     state = f"{found.state}, pid {found.pid}" if found.pid else found.state
     lines.append(f"state     {state}{': ' + found.message if found.message else ''}")
     if found.stage:
@@ -52,18 +52,18 @@ def _status_lines(found: RunStatus) -> list[str]:
             f"stage     {found.stage_number} of {found.stages}: {found.stage}, "
             f"{count(found.done)} of {count(found.total)}"
         )
-    speed = f", {rate(found.rate)}" if found.rate else ""
+    speed = f", {rate(found.images_per_second)}" if found.images_per_second else ""
     lines.append(
         f"progress  {percent_done(found, 1)} after "
-        f"{duration(found.elapsed)}{speed}{time_left(found)}"
+        f"{duration(found.elapsed_seconds)}{speed}{time_left(found)}"
     )
     lines.append(f"images    {count(found.images)}")
-    if found.look is not None and found.state != "complete":  # whose message says it
-        lines.append(f"until     {look_text(found.look, found.images)}")
+    if found.until is not None and found.state != "complete":  # whose message says it
+        lines.append(f"until     {look_text(found.until, found.images)}")
     if found.failures:
-        lines.append(f"failures  {count(found.failures)}: camtui errors {reference(found.path)}")
+        lines.append(f"failures  {count(found.failures)}: camtui errors {reference(found.db)}")
     if found.restarts:
         lines.append(
-            f"restarts  {count(found.restarts)} of workers: camtui logs {reference(found.path)}"
+            f"restarts  {count(found.restarts)} of workers: camtui logs {reference(found.db)}"
         )
     return [*lines, f"next      {found.advice}"]

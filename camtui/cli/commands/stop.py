@@ -73,7 +73,7 @@ def stop(
             _kill_group(path, pid)
         time.sleep(0.05)
     found = status_in(path)
-    print_message(f"{found.name}: {found.state}; {found.advice}")
+    print_message(f"{found.run}: {found.state}; {found.advice}")
 
 
 def _live_run(ref: str | None) -> Path:

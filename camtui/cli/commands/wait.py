@@ -40,14 +40,14 @@ def wait(
         if not found.live and lock_holder(path) is None:
             _tell(
                 found,
-                f"{found.name}: {found.state}{': ' + found.message if found.message else ''}; "
+                f"{found.run}: {found.state}{': ' + found.message if found.message else ''}; "
                 f"{found.advice}",
                 json,
             )
             raise typer.Exit(5 if found.exit_code == 5 else found.check_code)
         if time.monotonic() >= limit:
             _tell(
-                found, f"{found.name} is still {found.state} after {timeout}: {found.advice}", json
+                found, f"{found.run} is still {found.state} after {timeout}: {found.advice}", json
             )
             raise typer.Exit(124)
         time.sleep(min(0.25, max(0.0, limit - time.monotonic())))

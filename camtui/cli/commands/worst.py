@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -107,18 +108,11 @@ _BY_DROP = ("average_drop", "adcc")
 
 
 def _leading_cell(reader: RunReader) -> Cell:
-    from camtui.format import cell_views
-    from camtui.format.notes import UNDEFINED
+    from camtui.format.table import finished_views
 
-    known = cell_views(reader)
-    views = [view for view in known if view.mean("adcc") is not None]
-    if not views and any(view.summary.undefined for view in known):
-        raise NotFound(
-            f"no image of the run has an ADCC, {UNDEFINED}",
-            "camtui worst RUN --cell BACKBONE/METHOD --by coherency",
-        )
-    if not views:
-        raise NotFound("the run has no finished image yet", "camtui status RUN")
+    views = finished_views(
+        reader, otherwise="camtui worst RUN --cell BACKBONE/METHOD --by coherency"
+    )
     return max(views, key=lambda view: view.summary.means["adcc"].value).cell
 
 
@@ -127,34 +121,26 @@ def _ranked_record(reader: RunReader, cell: Cell, place: int, image: int) -> Wor
     assert row is not None, "a ranked image has a row"
     curves = {name: found.value for name, found in reader.rows.measurements(cell.id, image).items()}
     values = {key: getattr(row, key) for key in catalog.ROW_METRICS} | curves
-    classes = _classes(reader, cell.backbone)
+    from camtui.format.groups import class_name
+
+    loaded = reader.backbones().get(cell.backbone)
+    name = partial(class_name, loaded.classes if loaded else (), before="")
     record = {
         "place": place,
         "image": printable(ref.path),
         "id": ref.id,
         "label": ref.label,
-        "label_name": _name(classes, ref.label),
+        "label_name": None if ref.label is None else name(ref.label),
         "predicted": row.predicted,
-        "predicted_name": _name(classes, row.predicted),
+        "predicted_name": name(row.predicted),
         "target": row.target,
-        "target_name": _name(classes, row.target),
+        "target_name": name(row.target),
         "y": row.y,
         "o": row.o,
         **values,
         "degenerate": row.degenerate,
     }
     return cast("WorstImagePayload", record)
-
-
-def _classes(reader: RunReader, backbone: str) -> tuple[str, ...]:
-    loaded = reader.backbones().get(backbone)
-    return loaded.classes if loaded else ()
-
-
-def _name(classes: tuple[str, ...], index: int | None) -> str | None:
-    if index is None:
-        return None
-    return printable(classes[index], 40) if 0 <= index < len(classes) else str(index)
 
 
 def _ranked_table(

@@ -98,11 +98,11 @@ def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[s
     roles = {"better": "best", "worse": "error", "tie": "tie", "untested": "dim"}
     lines = []
     for cell in found.cells:
-        change = f"{signed_percent(cell.change.value)} {half_width(cell.change)}"
+        change = f"{signed_percent(cell.change)} {half_width(cell.paired)}"
         fields = (
             Field(printable(cell.method), "strong"),
             Field(printable(cell.backbone)),
-            Field(count(cell.change.n), "dim"),
+            Field(count(cell.n), "dim"),
         )
         values = (
             Field(percent(cell.first)),

@@ -215,7 +215,7 @@ class RunsScreen(RunScreen):
             Field(percent(status.progress, 0) + "%"),
             Field(entry.best[0], "best"),
         ]
-        fields += [Field(entry.best[1], "dim"), Field(duration(status.elapsed), "dim")]
+        fields += [Field(entry.best[1], "dim"), Field(duration(status.elapsed_seconds), "dim")]
         fields += [Field(count(status.images), "dim"), Field(clock(entry.started), "dim")]
         return Line(entry.path, tuple(fields))
 

@@ -8,14 +8,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
-from camtui.export import DATA_FORMATS, TEXT_FORMATS, ExportRequest, write
+from camtui.export import DATA_FORMATS, TEXT_FORMATS, ExportRequest, _counted, write
+from camtui.export.delimited import cell as csv_cell
 from camtui.format import TableOptions, percent
+from camtui.schemas import schema_of
 from evaluator.errors import NotFound, UsageError
-from evaluator.metrics import all_metrics
 from evaluator.store.reader import RunReader
-from tests.camtui.export.support import METRICS, ODD, number, per_image, written
+from tests.camtui.export.conftest import METRICS, ODD, number, per_image, written
 from tests.synthetic import make_run
 
 
@@ -157,9 +159,97 @@ def test_requests_that_make_no_sense(
         write(reader, request_, io.BytesIO())
 
 
-def test_progress_is_told(reader: RunReader) -> None:
+def test_progress_is_told_every_ten_thousand_rows() -> None:
     told: list[int] = []
-    make = ExportRequest("csv", per_image=True)
-    write(reader, make, io.BytesIO(), told.append)
-    assert told == []  # fewer than ten thousand rows
-    assert set(METRICS) == set(all_metrics()) & set(METRICS)
+    assert len([*_counted(iter([{}] * 25_000), told.append)]) == 25_000
+    assert told == [10_000, 20_000]
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv"])
+def test_text_cannot_be_a_formula_and_numbers_stay_numbers(reader: RunReader, form: str) -> None:
+    data = written(reader, form, per_image=True)
+    lines = list(
+        csv.reader(io.StringIO(data.decode(), newline=""), delimiter="," if form == "csv" else "\t")
+    )
+    images = {line[2] for line in lines[1:]}
+    assert {
+        "'=cmd|' /C calc'!A0.png",
+        "'-0.5",
+        "'@x\\xff.png",
+        "'+1\\x092\\x0a\\x1b[2J.png",
+        'ünï, "quoted".png',
+    } <= images
+    assert {len(line) for line in lines} == {len(lines[0])}
+    assert not any(line[2].startswith(("=", "+", "-", "@")) for line in lines)
+    wide = ("  =1+1", "\u00a0@x", "\uff1d1", "\uff0bx", "\u22121", "\u3000\uff20x", "\ufe621")
+    assert [csv_cell(value)[0] for value in wide] == ["'"] * len(wide)
+    assert [csv_cell(value) for value in (-0.5, 1e-7, None, True, 3, "-0.5", "a=b")] == [
+        "-0.5",
+        "1e-07",
+        "",
+        "true",
+        "3",
+        "'-0.5",
+        "a=b",
+    ]
+
+
+def test_every_mean_has_its_own_n(reader: RunReader) -> None:
+    lines = list(csv.DictReader(io.StringIO(written(reader, "csv").decode(), newline="")))
+    means = {s.cell: s for s in reader.averages.summaries()}
+    keys = [key for key in lines[0] if key.endswith("_n")]
+    assert list(lines[0])[-len(keys) :] == keys, "columns of before keep their places"
+    assert {"adcc_n", "coherency_n", "deletion_n", "mean_image_adcc_n"} <= {*keys}
+    seen = set()
+    for line, cell in zip(lines, reader.cells(), strict=True):
+        summary = means[cell.id]
+        for key in ("adcc", "coherency", "average_drop"):
+            mean = summary.means.get(key)
+            assert line[f"{key}_n"] == str(mean.n if mean else 0)
+        seen.add(int(line["n"]) - int(line["adcc_n"]))
+    assert 1 in seen, "a row without a drop"
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "request_"),
+    [
+        ("summary", "json", {}),
+        ("cell", "jsonl", {}),
+        ("images", "json", {"per_image": True}),
+        ("image", "jsonl", {"per_image": True}),
+    ],
+)
+def test_json_is_what_its_schema_says(
+    reader: RunReader, name: str, form: str, request_: dict[str, Any]
+) -> None:
+    data = written(reader, form, **request_)
+    documents = (
+        [json.loads(data)] if form == "json" else [json.loads(line) for line in data.splitlines()]
+    )
+    validator = jsonschema.Draft202012Validator(schema_of(name))
+    validator.check_schema(schema_of(name))
+    for document in documents:
+        validator.validate(document)
+    with pytest.raises(jsonschema.ValidationError):
+        validator.validate({**documents[0], "surprise": "no metric"})
+
+
+def test_names_in_json_are_readable_and_reversible(reader: RunReader) -> None:
+    names = {}
+    for record in per_image(reader, "jsonl"):
+        raw = (
+            bytes.fromhex(record["image_hex"])
+            if "image_hex" in record
+            else record["image"].encode()
+        )
+        names[raw] = record["image"]
+        assert record["image"].isprintable()
+    assert set(ODD) <= set(names)
+    assert names[b"@x\xff.png"] == "@x\\xff.png"
+
+
+def test_parquet_without_its_extra(reader: RunReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(UsageError, match="pyarrow") as caught:
+        written(reader, "parquet")
+    assert "camtui[parquet]" in caught.value.hint

@@ -1,4 +1,4 @@
-"""LaTeX in the paper's layout, which compiles."""
+"""LaTeX in the paper's layout, which compiles; ranks in Markdown."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ from camtui.export.latex import escape as latex_escape
 from camtui.export.latex import write_latex
 from camtui.format import Block, Entry, Table, TableColumn, TableOptions, TableRow
 from evaluator.store.reader import RunReader
-from tests.camtui.export.support import written
+from tests.camtui.export.conftest import written
 from tests.synthetic import make_run
+
+needs_latex = pytest.mark.skipif(
+    shutil.which("pdflatex") is None,
+    reason="pdflatex is not installed: apt install texlive-latex-recommended",
+)
 
 
 def test_latex_has_the_papers_layout_and_says_where_it_comes_from(reader: RunReader) -> None:
@@ -85,9 +90,8 @@ def test_a_row_that_begins_with_a_bracket_is_no_option_of_the_row_before() -> No
     assert not {"[", "*"} & set(begins)
 
 
+@needs_latex
 def test_latex_of_hostile_names_compiles_and_shows_them(tmp_path: Path) -> None:
-    if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not installed: apt install texlive-latex-recommended")
     with open(tmp_path / "table.tex", "w") as stream:
         write_latex(stream, [hostile_table(), hostile_table()], [HOSTILE, "two\nlines"])
     compile_latex(tmp_path, "table")
@@ -104,9 +108,8 @@ def test_latex_of_hostile_names_compiles_and_shows_them(tmp_path: Path) -> None:
         assert "c&d#e{f}g\\h" in text
 
 
+@needs_latex
 def test_the_run_of_a_hostile_name_compiles(tmp_path: Path) -> None:
-    if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not installed: apt install texlive-latex-recommended")
     run = make_run(tmp_path / "a.db", methods=["gradcam", "cam"], images=6, name=HOSTILE)
     (tmp_path / "table.tex").write_bytes(written(RunReader(run), "latex"))
     compile_latex(tmp_path, "table")
@@ -121,12 +124,11 @@ def compile_latex(folder: Path, name: str) -> None:
     assert (folder / f"{name}.pdf").stat().st_size > 5000
 
 
+@needs_latex
 @pytest.mark.parametrize("layout", ["blocks", "long", "pivot:adcc"])
 def test_latex_compiles_by_itself_and_inside_a_document(
     reader: RunReader, tmp_path: Path, layout: str
 ) -> None:
-    if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not installed: apt install texlive-latex-recommended")
     (tmp_path / "table.tex").write_bytes(
         written(reader, "latex", layout=layout, options=TableOptions(ci=True))
     )
@@ -136,3 +138,27 @@ def test_latex_compiles_by_itself_and_inside_a_document(
     )
     for name in ("table", "paper"):
         compile_latex(tmp_path, name)
+
+
+def test_markdown_marks_ranks_by_type(reader: RunReader) -> None:
+    text = written(reader, "md").decode()
+    table = table_of(reader, ExportRequest("md"))
+    entries = [entry for row in table.blocks[0].rows for entry in row.entries]
+    best = [entry.text for entry in entries if entry.mark == "best"]
+    assert best
+    assert all(f"**{value}**" in text for value in best)
+    assert all(f"_{entry.text}_" in text for entry in entries if entry.mark == "second")
+    ties = [entry for entry in entries if entry.mark == "tie"]
+    assert ties
+    assert all(" ".join(filter(None, (e.text, e.interval, "="))) in text for e in ties)
+    assert all(f"**{e.text}**" not in text for e in ties if e.text not in best)
+    assert "bold: best, italics: second" in text
+    assert (
+        "| Average Drop ↓ | Average Increase ↑ | Deletion ↓ | Insertion ↑ | Coherency ↑ | "
+        "Complexity ↓ | ADCC ↑ |" in text
+    )
+    assert "* best" not in text
+    widths = {
+        line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")
+    }
+    assert widths == {10}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.camtui.figures.support import METHODS, run
+from tests.camtui.figures.conftest import METHODS, run
 from tests.synthetic import make_run
 
 SVG = [(kind, "svg") for kind in ("convergence", "components", "ranks", "deletion", "insertion")]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,7 +17,7 @@ from camtui.format.terms import method_title
 from evaluator.records import Failure, UnitResult
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
-from tests.camtui.figures.support import run
+from tests.camtui.figures.conftest import run
 from tests.camtui.judging.runs import judged_run, ordered
 from tests.synthetic import make_run
 
@@ -153,27 +150,6 @@ def test_the_page_holds_the_plan_that_makes_the_run_again(reader: RunReader) -> 
     found = re.search("<pre>(.*?)</pre>", page(reader)[0], re.DOTALL)
     assert found
     assert unescape(found[1]) == plan_toml(reader)
-
-
-@pytest.mark.slow
-def test_the_page_in_chromium(home: Path, reader: RunReader) -> None:
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("chromium is not installed: apt install chromium")
-    target = home / "report.html"
-    assert run("report", "pics", "-o", str(target), "--worst", "1")[0] == 0
-    command = [
-        browser,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        f"--user-data-dir={home / 'profile'}",
-        "--dump-dom",
-        target.as_uri(),
-    ]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert shown_rows(Page(result.stdout).rows) == expected_rows(reader)
-    assert json.dumps(result.stdout).count("data:image") >= 6
 
 
 def test_report_command(home: Path) -> None:

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.camtui.figures.support import run
+from evaluator.store.reader import RunReader
+from tests.camtui.figures.conftest import run
+from tests.camtui.figures.test_report import Page as Parsed
+from tests.camtui.figures.test_report import expected_rows, shown_rows
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -81,6 +84,13 @@ def test_nothing_is_cut_at_any_width_and_adcc_is_seen_first(
         else box["y"] < first["y"]
     )
     assert page.screenshot(full_page=True)[:4] == b"\x89PNG"
+
+
+def test_a_browser_reads_the_numbers_of_the_run(
+    browser: Browser, page_file: Path, reader: RunReader
+) -> None:
+    shown = opened(browser, page_file, 1280).content()
+    assert shown_rows(Parsed(shown).rows) == expected_rows(reader)
 
 
 def test_a_narrow_page_names_every_number(browser: Browser, page_file: Path) -> None:

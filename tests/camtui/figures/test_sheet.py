@@ -1,7 +1,8 @@
-"""Pictures side by side: one cell's views, or the paper's Figure 2."""
+"""Panels show the evaluated pixels and the stored map; sheets put them side by side."""
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from PIL import Image
 
 from camtui.figures.sheet import GAP, cell_sheet, figure_2, open_panels
 from camtui.format.select import find_cell
+from evaluator.crop import open_square
 from evaluator.errors import NotFound
 from evaluator.records import Preprocessing
 from evaluator.store.reader import RunReader
-from tests.camtui.figures.support import run, size_of
+from tests.camtui.figures.conftest import run, size_of
 from tests.synthetic import add_masks, make_run
 
 SIDE = Preprocessing().side
@@ -30,30 +32,13 @@ def test_the_sheet_has_every_view_in_its_place(reader: RunReader) -> None:
 
 def test_image_command(home: Path) -> None:
     target = home / "x.png"
-    assert run("image", "pics", "vgg16/gradcam", "4", "-o", str(target)) == (
-        0,
-        f"wrote {target} (936 × 300)\n",
-    )
+    words = ("image", "pics", "vgg16/gradcam", "4", "-o", str(target))
+    assert run(*words) == (0, f"wrote {target} (936 × 300)\n")
     assert size_of(target) == (936, 300)
-    code, said = run("image", "pics", "vgg16/gradcam", "4", "-o", str(target))
+    code, said = run(*words)
     assert code == 2
     assert "--force" in said
-    assert (
-        run(
-            "image",
-            "pics",
-            "vgg16/gradcam",
-            "4",
-            "-o",
-            str(target),
-            "--view",
-            "cam",
-            "--colours",
-            "cividis",
-            "--force",
-        )[0]
-        == 0
-    )
+    assert run(*words, "--view", "cam", "--colours", "cividis", "--force")[0] == 0
     assert size_of(target)[0] == SIDE + 2 * GAP
 
 
@@ -134,3 +119,37 @@ def test_the_object_s_edge(home: Path) -> None:
     code, said = run("image", "pics", "vgg16/gradcam", "4", "--truth", "-o", str(home / "none.png"))
     assert code == 4
     assert "the run has no truth" in said
+
+
+def test_panels_are_the_evaluated_pixels_and_the_stored_map(reader: RunReader) -> None:
+    panels = open_panels(reader, find_cell(reader, "vgg16/gradcam"), reader.images.get(4))
+    expected = open_square(Path(reader.plan().data), reader.images.get(4).path, Preprocessing())
+    assert np.array_equal(panels.view("input"), np.asarray(expected))
+    assert panels.row.map is not None
+    low = np.array(struct.unpack("<49f", panels.row.map)).reshape(7, 7)
+    assert panels.saliency.shape == (SIDE, SIDE)
+    assert np.allclose(panels.saliency[16::32, 16::32], low, atol=0.05)
+    assert np.array_equal(panels.view("overlay", alpha=0.0), panels.image)
+    assert np.array_equal(panels.view("overlay", alpha=1.0), panels.view("cam"))
+    share, mean = panels.saliency[:, :, None], 255 * np.array([0.485, 0.456, 0.406])
+    assert np.abs(panels.view("masked") - (share * panels.image + (1 - share) * mean)).max() <= 0.51
+
+
+def test_fake_cam_shows_the_whole_image_but_one_pixel(reader: RunReader) -> None:
+    panels = open_panels(reader, find_cell(reader, "vgg16/fakecam"), reader.images.get(4))
+    assert panels.saliency[0, 0] == 0
+    assert panels.saliency.sum() == SIDE * SIDE - 1
+    assert np.array_equal(panels.view("masked")[1:], panels.image[1:])
+
+
+def test_an_image_file_that_is_gone_or_changed(reader: RunReader) -> None:
+    cell, file = (
+        find_cell(reader, "vgg16/gradcam"),
+        Path(reader.plan().data) / reader.images.get(4).path.decode(),
+    )
+    file.write_bytes(file.read_bytes() + b"more")
+    with pytest.raises(NotFound, match="the manifest has"):
+        open_panels(reader, cell, reader.images.get(4))
+    file.unlink()
+    with pytest.raises(NotFound, match="cannot open"):
+        open_panels(reader, cell, reader.images.get(4))

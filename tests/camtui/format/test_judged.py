@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from camtui.cli.commands.judge import judged_record
 from camtui.format.judged import by_agreement, judged_tables
 from camtui.format.table import Table, plain_text
 from camtui.judging.judgement import JudgeOptions, judge
@@ -88,7 +87,6 @@ def test_the_null_control_and_chance_stand_beside_random_weights(tmp_path: Path)
     with judged_run(tmp_path / "b.db", cells) as reader:
         judged = judge(reader, FEW)
         *_, table, _ = judged_tables(reader, judged)
-        record = judged_record(reader, judged, FEW)
     text = squeezed(table)
     assert "metric random weights fall Centre fall excess chance" in text
     (row,) = [row for row in table.blocks[0].rows if row.entries[0].text.startswith("Insertion")]
@@ -96,7 +94,7 @@ def test_the_null_control_and_chance_stand_beside_random_weights(tmp_path: Path)
         "100.0", "+64.00", "100.0", "+49.00", "0.0", "50.0",
     ]  # fmt: skip
     assert "adds" not in text
-    (found,) = [s for s in record["backbones"][0]["sensitivity"] if s["metric"] == "insertion"]
-    assert found["chance"] == 0.5
-    (null,) = found["null_controls"]
-    assert (null["control"], null["noticed"]["value"], null["excess"]["value"]) == ("centre", 1, 0)
+    (found,) = [s for s in judged[0].sensitivity if s.metric == "insertion"]
+    assert found.chance == 0.5
+    (null,) = found.null_controls
+    assert (null.control, null.noticed.value, null.excess.value) == ("centre", 1, 0)

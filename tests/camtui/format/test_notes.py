@@ -9,12 +9,7 @@ from pathlib import Path
 from random import Random
 
 from camtui.export.records import run_record
-from camtui.format import (
-    long_table,
-    pivot_table,
-    plain_text,
-    summary_table,
-)
+from camtui.format import long_table, pivot_table, plain_text, summary_table
 from camtui.format.table import grouped_table
 from camtui.status import state_now
 from evaluator.store.reader import RunReader
@@ -22,6 +17,11 @@ from evaluator.store.writer import RunWriter
 from tests.evaluator.store.runs import begun, failure, measurement, result, row
 from tests.holder import held
 from tests.synthetic import make_run
+
+
+def text_of(path: Path) -> str:
+    with RunReader(path) as reader:
+        return plain_text(summary_table(reader))
 
 
 def test_what_must_be_said_is_said(reader: RunReader) -> None:
@@ -42,15 +42,14 @@ def test_several_controls_are_named(tmp_path: Path) -> None:
         methods=["gradcam", "centre", "gradcampp", "fakecam"],
         backbones=["vgg16"],
     )
-    assert "Centre and Fake-CAM, the controls, are not ranked" in plain_text(
-        summary_table(RunReader(path))
-    )
+    assert "Centre and Fake-CAM, the controls, are not ranked" in text_of(path)
 
 
 def test_choices_of_earlier_versions_are_said_where_they_count(tmp_path: Path) -> None:
     def notes(name: str, **plan: object) -> str:
-        made = make_run(tmp_path / name, methods=["gradcam"], backbones=["vgg16"], plan=plan)
-        return plain_text(summary_table(RunReader(made)))
+        return text_of(
+            make_run(tmp_path / name, methods=["gradcam"], backbones=["vgg16"], plan=plan)
+        )
 
     noise, blur = "ROAD's noise after normalisation", "insertion starts from torchvision's blur"
     old = {"road_noise": "normalised", "insertion_start": "blur-torchvision"}
@@ -63,10 +62,9 @@ def test_choices_of_earlier_versions_are_said_where_they_count(tmp_path: Path) -
 
 
 def test_a_complete_run_without_failures_says_none_of_that(tmp_path: Path) -> None:
-    reader = RunReader(
+    text = text_of(
         make_run(tmp_path / "a.db", methods=["gradcampp"], backbones=["vgg16"], failures=False)
     )
-    text = plain_text(summary_table(reader))
     assert not any(
         word in text
         for word in ("not every", "degenerate", "failed", "identical", "random", "first")
@@ -80,7 +78,7 @@ def test_random_weights_and_fewer_images_are_said(tmp_path: Path) -> None:
         plan={"limit": 9, "resize": 256},
         images=9,
     )
-    text = plain_text(summary_table(RunReader(path)))
+    text = text_of(path)
     assert "random weights, untrained" in text
     assert "limited to the first 9 images" in text
     assert "resize 256" in text
@@ -88,8 +86,7 @@ def test_random_weights_and_fewer_images_are_said(tmp_path: Path) -> None:
 
 def test_a_limit_that_leaves_no_image_out_is_not_said(tmp_path: Path) -> None:
     path = make_run(tmp_path / "a.db", backbones=["vgg16"], plan={"limit": 20}, images=9)
-    with RunReader(path) as reader:
-        assert "limited to" not in plain_text(summary_table(reader))
+    assert "limited to" not in text_of(path)
 
 
 def test_a_run_whose_driver_was_killed_is_crashed_here_too(tmp_path: Path) -> None:
@@ -155,22 +152,21 @@ def test_values_that_failed_are_counted_by_reason(tmp_path: Path) -> None:
 
 
 def test_few_images_and_what_cannot_be_ranked_are_said(tmp_path: Path) -> None:
-    few = make_run(tmp_path / "few.db", images=9, backbones=["vgg16"])
-    with RunReader(few) as reader:
-        text = plain_text(summary_table(reader))
+    text = text_of(make_run(tmp_path / "few.db", images=9, backbones=["vgg16"]))
     assert "fewer than 10 images tell no methods apart: none of * and =" in text
     assert not any(line.endswith(("*", "=")) for line in text.splitlines() if "±" in line)
-    with RunReader(make_run(tmp_path / "more.db", images=30, backbones=["vgg16"])) as reader:
-        assert "fewer than 10" not in plain_text(summary_table(reader))
-    with RunReader(constant_run(tmp_path / "constant.db")) as reader:
-        text = plain_text(summary_table(reader))
+    more = text_of(make_run(tmp_path / "more.db", images=30, backbones=["vgg16"]))
+    assert "fewer than 10" not in more
+    text = text_of(constant_run(tmp_path / "constant.db"))
     assert "the network answers every image alike: not ranked" in text
     assert "* best" not in text
 
 
 def constant_run(path: Path) -> Path:
     """Of a network that says the same of every image, and of every explanation map."""
-    make_run(path, images=12, backbones=["vgg16"], methods=["gradcam", "gradcampp"], partial=NONE)
+    methods = ("gradcam", "gradcampp")
+    none = dict.fromkeys((f"vgg16/{method}" for method in methods), 0)
+    make_run(path, images=12, backbones=["vgg16"], methods=methods, partial=none)
     writer = RunWriter(path)
     random = Random(0)
     writer.rows.commit(
@@ -189,6 +185,3 @@ def constant_run(path: Path) -> Path:
     )
     writer.close()
     return path
-
-
-NONE = {"vgg16/gradcam": 0, "vgg16/gradcampp": 0}

@@ -1,6 +1,9 @@
-"""Numbers as the paper prints them."""
+"""Numbers as the paper prints them, progress, and the decision of a rule."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +18,13 @@ from camtui.format import (
     size,
     with_interval,
 )
+from camtui.format.notes import look_text, more_text, short_forecast
+from camtui.format.terms import percent_done, time_left
+from camtui.status import status_in
 from evaluator.metrics import all_metrics
+from evaluator.records import Look
 from evaluator.statistics import Mean
+from tests.synthetic import make_run
 
 
 @pytest.mark.parametrize(
@@ -94,3 +102,51 @@ def test_counts_times_and_sizes() -> None:
 
 def test_what_is_larger_than_any_unit_is_said_in_the_largest() -> None:
     assert size(3 * 10**15) == "3000.0 TB"
+
+
+@pytest.mark.parametrize(
+    ("progress", "stage", "digits", "text"),
+    [
+        (0.0, "rows", 0, "0%"),
+        (0.38, "rows", 0, "38%"),
+        (0.999, "rows", 0, "99%"),
+        (1.0, "ARCC", 0, "99%"),
+        (1.0, "ARCC", 1, "99.9%"),
+        (1.0, "", 1, "100.0%"),
+        (0.29, "", 0, "29%"),
+    ],
+)
+def test_progress_is_rounded_down(
+    tmp_path: Path, progress: float, stage: str, digits: int, text: str
+) -> None:
+    status = status_in(make_run(tmp_path / "a.db", methods=["gradcam"], images=2))
+    assert percent_done(replace(status, progress=progress, stage=stage), digits) == text
+    assert time_left(replace(status, eta_seconds=0.9)) == ""
+    assert time_left(replace(status, eta_seconds=None)) == ""
+    assert time_left(replace(status, eta_seconds=12.0)) == ", 12s left"
+
+
+LOOK = Look("ci<=0.5", 120, 340, None, {}, ())
+
+
+def test_a_rule_under_way() -> None:
+    assert look_text(LOOK, 5000) == "ci<=0.5: 120 images looked at, about 220 more"
+    assert short_forecast(LOOK, 5000) == "~220 more"
+
+
+def test_before_anything_is_known() -> None:
+    early = replace(LOOK, images=0, needed=None)
+    assert more_text(early, 5000) == "how many it takes is known after 50, at most 5,000"
+    assert short_forecast(early, 5000) == short_forecast(None, 5000) == ""
+
+
+def test_a_rule_that_will_not_be_met() -> None:
+    assert more_text(LOOK, 340) == "probably not met by all 340"
+    assert short_forecast(LOOK, 340) == ""
+    assert look_text(LOOK, 340, ended=True) == "ci<=0.5: not met by all 340 images"
+
+
+def test_a_rule_that_is_met() -> None:
+    met = replace(LOOK, images=350, needed=350, decided=350)
+    assert look_text(met, 5000) == "ci<=0.5: met by the first 350 of 5,000 images"
+    assert short_forecast(met, 5000) == ""

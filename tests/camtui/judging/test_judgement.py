@@ -8,15 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from camtui.judging.judgement import (
-    CHANCE,
-    Agreement,
-    Judgement,
-    JudgeOptions,
-    MetricJudge,
-    Values,
-    judge,
-)
+from camtui.judging import CHANCE, Agreement, Judgement
+from camtui.judging.judgement import JudgeOptions, MetricJudge, Values, judge
 from evaluator.errors import NotFound
 from evaluator.metrics import all_metrics
 from evaluator.records import Cell
@@ -246,12 +239,12 @@ def test_what_is_noticed_of_a_map_that_never_changes_is_the_networks(tmp_path: P
     (one,) = judged(tmp_path / "a.db", cells)
     found = {s.metric: s for s in one.sensitivity if s.against == "random weights"}
     for metric in ("insertion", "mass_accuracy", "deletion"):
-        assert [null.control for null in found[metric].nulls] == ["centre", "fakecam"]
-    for null in found["insertion"].nulls:
+        assert [null.control for null in found[metric].null_controls] == ["centre", "fakecam"]
+    for null in found["insertion"].null_controls:
         assert (null.noticed.value, null.excess.value) == (1, 0)
         assert null.fall.value == pytest.approx(0.49)
     assert found["insertion"].noticed.value == 1
-    for null in found["mass_accuracy"].nulls:
+    for null in found["mass_accuracy"].null_controls:
         assert (null.noticed.value, null.fall.value) == (CHANCE, 0)
         assert null.excess.value == pytest.approx(0.25)
         assert null.excess.low is not None
@@ -266,4 +259,4 @@ def test_without_a_fixed_map_on_both_networks_there_is_no_null_control(tmp_path:
         cells[f"vgg16:weights=random:0/{method}"] = cells[f"vgg16/{method}"]
     (one,) = judged(tmp_path / "a.db", cells)
     assert one.sensitivity
-    assert all(not found.nulls for found in one.sensitivity)
+    assert all(not found.null_controls for found in one.sensitivity)

@@ -58,8 +58,8 @@ def live(ended: Snapshot) -> Snapshot:
     status = replace(
         ended.status,
         state="running",
-        rate=62.5,
-        eta=3 * 3600.0,
+        images_per_second=62.5,
+        eta_seconds=3 * 3600.0,
         stage="resnet18 · Grad-CAM",
         stage_number=1,
         stages=2,
@@ -98,13 +98,15 @@ def test_the_title_says_more_where_there_is_room(live: Snapshot) -> None:
     assert "ETA 3h00" in usual
     assert "█" not in narrow, "no room for a bar"
     assert "37.5%" in narrow
-    assert "ETA …" in text([title_line(replace(live, status=replace(live.status, eta=None)), 80)])
+    assert "ETA …" in text(
+        [title_line(replace(live, status=replace(live.status, eta_seconds=None)), 80)]
+    )
     assert "FROZEN" in text([title_line(live, 80, frozen=True)])
 
 
 def test_the_title_says_about_how_many_images_a_rule_still_takes(live: Snapshot) -> None:
     look = Look("decided, margin 0.5", 3, 7, None, {}, ())
-    forecast = replace(live, status=replace(live.status, look=look))
+    forecast = replace(live, status=replace(live.status, until=look))
     assert "~4 more" in text([title_line(forecast, 140)])
     assert "more" not in text([title_line(live, 140)])
 

@@ -308,7 +308,7 @@ def test_a_clock_that_jumps_an_hour_back_and_two_forward(
                         beats |= {beat} if abs(beat - time.time() - seconds) < 600 else set()
                         time.sleep(0.02)
                 assert run.status().state == "running"
-                assert run.status().elapsed >= 0
+                assert run.status().elapsed_seconds >= 0
                 assert run.status().restarts == 0
             gate.unlink()
             assert driver.wait(60) == 0
@@ -316,5 +316,5 @@ def test_a_clock_that_jumps_an_hour_back_and_two_forward(
             driver.kill()
     status = run.status()
     assert (status.state, status.failures, status.restarts) == ("complete", 0, 0)
-    assert status.elapsed >= 0
+    assert status.elapsed_seconds >= 0
     check(run)

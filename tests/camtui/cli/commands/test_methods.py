@@ -1,4 +1,4 @@
-"""``camtui methods`` and ``camtui backbones``."""
+"""``camtui methods``, ``metrics`` and ``backbones``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from evaluator.methods import all_methods
-from tests.camtui.cli.support import home
+from evaluator.metrics import all_metrics
+from tests.camtui.cli.support import home, typed
 from tests.evaluator.execution.support import camtui
 
 __all__ = ["home"]
@@ -30,3 +31,20 @@ def test_methods_and_backbones(home: Path) -> None:
     assert (
         "vgg16-397923af.pth" in camtui("backbones").stdout or "here" in camtui("backbones").stdout
     )
+
+
+def test_every_metric_with_definition_and_direction() -> None:
+    text = typed("metrics").stdout
+    for key, metric in all_metrics().items():
+        assert f"{metric.title} {metric.arrow}: {metric.definition}" in text
+        assert key in text
+    assert "optional: --metric deletion" in text
+    assert "optional: --metric adcc" not in text
+
+
+def test_as_json() -> None:
+    listed = {one["key"]: one for one in json.loads(typed("metrics", "--json").stdout)["metrics"]}
+    assert list(listed) == list(all_metrics())
+    assert listed["average_drop"]["better"] == "lower"
+    assert listed["adcc"]["always"]
+    assert listed["deletion"]["curve"]

@@ -1,4 +1,4 @@
-"""``camtui status``, and ``camtui`` alone in a pipe."""
+"""``camtui status``, ``camtui wait``, and ``camtui`` alone in a pipe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from camtui.cli.commands.status import _status_lines
 from camtui.cli.progress_lines import status_line
 from camtui.status import status_in
-from tests.camtui.cli.support import ask, home, two_runs
+from tests.camtui.cli.support import ask, home, two_runs, typed
 from tests.evaluator.execution.support import camtui
 
 __all__ = ["home", "two_runs"]
@@ -37,8 +37,10 @@ def test_one_line_leaves_out_what_is_not_known(two_runs: Path) -> None:
     live = replace(
         status_in(two_runs / "runs" / "good.db"), state="running", stage="rows", failures=0
     )
-    assert "left" not in status_line(replace(live, rate=None, eta=None))
-    assert "38%, 1m00 left" in status_line(replace(live, rate=2.0, eta=60.0, progress=0.38))
+    assert "left" not in status_line(replace(live, images_per_second=None, eta_seconds=None))
+    assert "38%, 1m00 left" in status_line(
+        replace(live, images_per_second=2.0, eta_seconds=60.0, progress=0.38)
+    )
 
 
 def test_work_that_is_left_is_never_called_done(two_runs: Path) -> None:
@@ -50,8 +52,8 @@ def test_work_that_is_left_is_never_called_done(two_runs: Path) -> None:
         done=0,
         total=8,
         progress=1.0,
-        eta=0.2,
-        rate=None,
+        eta_seconds=0.2,
+        images_per_second=None,
     )
     assert " · 0/8 images · 99%" in status_line(live)
     assert "left" not in status_line(live)
@@ -69,3 +71,11 @@ def test_a_live_run_between_stages_says_what_it_does_and_what_to_type(two_runs: 
     assert status_line(replace(live, progress=1.0)) == (
         "good: running · everything is computed, ending · camtui watch good"
     )
+
+
+def test_what_is_no_duration(two_runs: Path) -> None:
+    assert two_runs.exists()
+    for text in ("x", "5 weeks", "-1s", "nan"):
+        refused = typed("wait", "good", f"--timeout={text}")
+        assert refused.exit_code == 2
+        assert f"'{text}' is no duration" in refused.stderr
