@@ -132,11 +132,6 @@ def run_notes(
         )
 
 
-def noise_text(plan: RunPlan) -> str:
-    """Return where the noise of imputed pixels is added: ``0.01 in pixels``."""
-    return "0.01 in pixels" if plan.road_noise == "pixels" else "0.01 after normalisation"
-
-
 def _controls(views: Sequence[CellView]) -> Iterator[str]:
     """Yield the methods without a rank: ``Fake-CAM and Centre, the controls, are not ranked``."""
     titles = list(

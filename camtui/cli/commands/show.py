@@ -67,7 +67,7 @@ def show(
 
 def _about(reader: RunReader) -> Iterator[str]:
     from camtui.export.records import run_record
-    from camtui.format.notes import look_text, noise_text, run_title
+    from camtui.format.notes import look_text, run_title
 
     run, plan = run_record(reader), reader.plan()
     yield run_title(reader)
@@ -92,10 +92,7 @@ def _about(reader: RunReader) -> Iterator[str]:
     if look is not None:
         yield f"until       {look_text(look, run['images'], ended=run['state'] == 'complete')}"
         yield from (f"            {verdict}" for verdict in look.verdicts)
-    if plan.curves:
-        yield f"curves      {plan.curve_steps} steps, insertion starts from {plan.insertion_start}"
-    if plan.imputes:
-        yield f"imputation  pixels by {plan.road_removal}, noise {noise_text(plan)}"
+    yield from (f"{heading:<12}{note}" for heading, note in plan.notes().items())
     for choice in earlier_choices(plan, begun_earlier=reader.keeps_earlier_words()):
         yield f"as before   {choice}"
 
