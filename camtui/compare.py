@@ -183,9 +183,9 @@ def _protocol_differences(
 ) -> Iterator[str]:
     mine, theirs = first.plan(), second.plan()
     for option in options_of(metrics):
-        one, other = (getattr(plan, option.name) for plan in (mine, theirs))
-        if one != other:
-            yield f"{option.flag.removeprefix('--')}: {one} → {other}"
+        before, after = getattr(mine, option.name), getattr(theirs, option.name)
+        if before != after:
+            yield f"{option.flag.removeprefix('--')}: {before} → {after}"
     loaded = second.backbones()
     for name, one in first.backbones().items():
         other = loaded.get(name)

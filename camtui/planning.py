@@ -116,7 +116,6 @@ class PlanOptions:
 
     Attributes:
         choices: those of ``PROTOCOL`` that are given, by name.
-        weights, layer, classes: for every backbone that does not name its own.
     """
 
     data: Annotated[
@@ -170,31 +169,6 @@ class PlanOptions:
     choices: Mapping[str, Any] = field(
         default_factory=dict, metadata={"options": [*map(_parameter, PROTOCOL.values())]}
     )
-    layer: Annotated[
-        str | None,
-        typer.Option(
-            help="Target layer, by dotted name.  [default: the backbone's own]",
-            rich_help_panel="Measurement",
-            metavar="LAYER",
-        ),
-    ] = None
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="FILE.safetensors, FILE.pth or random:SEED.",
-            rich_help_panel="Measurement",
-            metavar="FILE|random:SEED",
-        ),
-    ] = None
-    classes: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Class names of your own network, one a line.  [default: the network's, or "
-            "the folders']",
-            rich_help_panel="Measurement",
-        ),
-    ] = None
     config: Annotated[
         Path | None,
         typer.Option(
@@ -316,7 +290,8 @@ def resolve_plan(
     plan = validated_plan(values)
     if stored is not None and earlier:
         plan = replace(as_begun(stored, plan), road_noise=plan.road_noise)
-    plan = _with_common(plan, typed) if typed.layer or typed.weights or typed.classes else plan
+    if not typed.backbones and (given := _of_backbones(typed)):
+        plan = validated_plan({**plan.to_dict(), "backbones": _given_anew(plan, given)})
     return ResolvedPlan(plan, frozenset(resolver.named))
 
 
@@ -353,7 +328,7 @@ def _given(typed: PlanOptions) -> dict[str, Any]:
         **{
             name: _absolute(value) if isinstance(value, Path) else value
             for name, value in typed.choices.items()
-            if name != "side"
+            if hasattr(RunPlan, name)
         },
         "data": _absolute(typed.data),
         "demo": typed.demo or None,
@@ -363,41 +338,36 @@ def _given(typed: PlanOptions) -> dict[str, Any]:
     given = {key: value for key, value in values.items() if value is not None}
     if typed.backbones:
         given["backbones"] = [
-            _with_typed(parse_backbone(spec), typed)
+            _with_given(parse_backbone(spec), _of_backbones(typed))
             for spec in catalog.split_list(typed.backbones or [])
         ]
     return given
 
 
-def _with_typed(spec: BackboneSpec, typed: PlanOptions) -> dict[str, Any]:
-    """Return a backbone with ``--layer``, ``--weights`` and the like unless it names its own."""
-    own = replace(
-        spec,
-        side=_side(typed.choices.get("side")) if spec.side is None else spec.side,
-        layer=spec.layer or typed.layer,
-        classes=spec.classes or _absolute(typed.classes),
-        weights=typed.weights
-        if typed.weights and spec.weights == DEFAULT_WEIGHTS
-        else spec.weights,
-    )
-    return asdict(own)
+def _of_backbones(typed: PlanOptions) -> dict[str, Any]:
+    """Return the options that are given for every backbone, checked."""
+    return {
+        name: read_option(name, str(_absolute(value) if isinstance(value, Path) else value))
+        for name, value in typed.choices.items()
+        if not hasattr(RunPlan, name) and value != ""
+    }
 
 
-def _side(typed: int | None) -> int | None:
-    side: int | None = None if typed is None else read_option("side", str(typed))
-    return side
+def _with_given(spec: BackboneSpec, given: dict[str, Any]) -> dict[str, Any]:
+    """Return a backbone with the options that it does not name itself."""
+    own = {name: value for name, value in asdict(spec).items() if value != _UNNAMED[name]}
+    return {**_UNNAMED, **given, **own}
 
 
-def _with_common(plan: RunPlan, typed: PlanOptions) -> RunPlan:
-    """Apply ``--layer``, ``--weights`` and the like to backbones of a default or a file too."""
-    if typed.backbones:
-        return plan
-    anew = [
-        replace(backbone, weights=typed.weights or backbone.weights) for backbone in plan.backbones
+_UNNAMED = asdict(BackboneSpec(""))
+
+
+def _given_anew(plan: RunPlan, given: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the backbones of a default or of a plan with what is given; its weights win."""
+    weights = given.get("weights")
+    return [
+        _with_given(replace(one, weights=weights or one.weights), given) for one in plan.backbones
     ]
-    return validated_plan(
-        {**plan.to_dict(), "backbones": [_with_typed(backbone, typed) for backbone in anew]}
-    )
 
 
 def _demo_backbones() -> list[str]:

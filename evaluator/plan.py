@@ -80,20 +80,14 @@ class RunPlan:
         """The optional metrics: those beyond the ones of a row."""
         return tuple(key for key in catalog.optional_metrics() if key in self.metrics)
 
-    @property
-    def curves(self) -> tuple[str, ...]:
-        """The curves among them."""
-        return tuple(key for key in catalog.curve_metrics() if key in self.metrics)
-
-    @property
-    def imputes(self) -> bool:
-        """Whether one of the metrics shows the network images with imputed pixels."""
-        return any(catalog.metric(key).forwards for key in self.optional_metrics)
+    def options(self) -> list[ProtocolOption]:
+        """The options that the values of its metrics depend on."""
+        known = catalog.known_metrics()
+        return options_of(known[key] for key in self.metrics if key in known)
 
     def notes(self) -> dict[str, str]:
         """How the metrics are measured: ``curves`` → ``28 steps, insertion starts from zero``."""
-        metrics = [one for key, one in catalog.known_metrics().items() if key in self.metrics]
-        concerned = {option.heading for option in options_of(metrics)}
+        concerned = {option.heading for option in self.options()}
         said: dict[str, list[str]] = {}
         for option in PROTOCOL.values():
             if option.heading and option.heading in concerned:
@@ -223,7 +217,7 @@ class ProtocolOption:
     """A choice of the protocol: what ``camtui run`` offers, checks, compares and says of it.
 
     Attributes:
-        name: the plan's field, which has the default.
+        name: the field of ``RunPlan``, or of ``BackboneSpec``, which has the default.
         help: its line in ``--help``, below ``panel``, without the default.
         kind: of its values; a plan has paths as text.
         metavar: what stands for the value; without, all choices.
@@ -318,9 +312,21 @@ PROTOCOL: Mapping[str, ProtocolOption] = {
             int, "PIXELS", choices=(SHORT_SIDE, 256), hint="camtui run --resize 256",
             concerns=True,
         ),
-        ProtocolOption(  # of every backbone that has none of its own
+        ProtocolOption(
             "side", "Height and width of the input.", int, "PIXELS",
             usual="each network's own, as camtui show says",
+        ),
+        ProtocolOption(
+            "layer", "Target layer, by dotted name.", str, "LAYER", "Measurement",
+            usual="the backbone's own",
+        ),
+        ProtocolOption(
+            "weights", "FILE.safetensors, FILE.pth or random:SEED.", str, "FILE|random:SEED",
+            "Measurement",
+        ),
+        ProtocolOption(
+            "classes", "Class names of your own network, one a line.", Path, "FILE",
+            "Measurement", usual="the network's, or the folders'",
         ),
         ProtocolOption(
             "labels", "CSV of image,label for flat folders.", Path, "FILE", "Images",
@@ -373,7 +379,10 @@ PROTOCOL: Mapping[str, ProtocolOption] = {
         ),
     )
 }  # fmt: skip
-"""The choices of the protocol by name, in the order of ``--help``."""
+"""The choices of the protocol by name, in the order of ``--help``.
+
+Those that are no field of a plan are of every backbone that has none of its own.
+"""
 
 
 def options_of(metrics: Iterable[Metric]) -> list[ProtocolOption]:
@@ -684,12 +693,13 @@ def earlier_choices(plan: RunPlan, *, begun_earlier: bool) -> Iterator[str]:
     Args:
         begun_earlier: the run was begun by an earlier version, which had other names.
     """
-    if plan.imputes and plan.road_noise == "normalised":
+    concerned = {option.name for option in plan.options()}
+    if "road_noise" in concerned and plan.road_noise == "normalised":
         yield (
             "ROAD's noise after normalisation, as earlier versions of camtui did "
             "(--road-noise normalised)"
         )
-    if "insertion" in plan.metrics and plan.insertion_start == "blur-torchvision":
+    if "insertion_start" in concerned and plan.insertion_start == "blur-torchvision":
         yield (
             "insertion starts from torchvision's blur, not RISE's, as earlier versions' did "
             "(--insertion-start blur-torchvision)"

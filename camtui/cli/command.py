@@ -127,15 +127,8 @@ def grouped(function: Callable[..., None]) -> Callable[..., None]:
         for name, group in groups.items():
             made: dict[str, Any] = {}
             for field, found in _options_of(group).items():
-                given = {option.name: values.pop(option.name) for option in found}
-                if field in given:
-                    made |= given
-                else:
-                    made[field] = {
-                        option.name: given[option.name]
-                        for option in found
-                        if given[option.name] != option.default
-                    }
+                given = {o.name: one for o in found if (one := values.pop(o.name)) != o.default}
+                made |= given if found[0].name == field else {field: given}
             values[name] = group(**made)
         function(**values)
 

@@ -39,9 +39,8 @@ def test_options_of_backbones_and_methods(tmp_path: Path) -> None:
         data=tmp_path,
         backbones=["resnet50,vgg16:layer=features.29"],
         methods=["gradcam,scorecam:variant=cic", "gradcam"],
-        layer="layer3",
-        weights="random:1",
         metrics=["all"],
+        choices={"layer": "layer3", "weights": "random:1"},
     )
     plan = planned(typed, cuda=True)
     assert plan.backbones == (
@@ -49,7 +48,7 @@ def test_options_of_backbones_and_methods(tmp_path: Path) -> None:
         BackboneSpec("vgg16", "random:1", "features.29"),
     )
     assert plan.methods == ("gradcam", "scorecam:variant=cic")
-    assert plan.curves == ("deletion", "insertion")
+    assert {"deletion", "insertion"} <= {*plan.metrics}
     assert plan.precision == "mixed"
 
 

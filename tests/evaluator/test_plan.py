@@ -43,7 +43,6 @@ def test_defaults_are_the_protocol_s() -> None:
         "zero",
     )
     assert (made.seed, made.limit, made.precision) == (0, None, "fp32")
-    assert made.curves == ()
     assert (made.truth, made.pointing_margin, made.road_removal) == (None, 15, "rank")
     assert made.road_noise == "pixels"
 
@@ -67,7 +66,6 @@ def test_there_and_back() -> None:
     )
     assert RunPlan.from_json(made.to_json()) == made == validated_plan(made.to_dict())
     assert RunPlan.from_json(made.to_json()).sha256 == made.sha256
-    assert made.curves == ("deletion", "insertion")
 
 
 def test_a_stored_plan_can_be_read_when_its_weights_have_gone(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_a_stored_plan_grows() -> None:
     both = extended(stored, asked)
     assert both.methods == ("gradcam", "scorecam")
     assert [spec.key for spec in both.backbones] == ["resnet18", "vgg16"]
-    assert both.curves == ("deletion",)
+    assert both.optional_metrics == ("deletion",)
     assert both.limit == 20
 
 

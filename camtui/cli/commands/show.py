@@ -12,7 +12,7 @@ from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import open_run
-from evaluator.plan import earlier_choices
+from evaluator.plan import earlier_choices, options_of
 from evaluator.records import IMAGENET_MEAN, IMAGENET_STD
 from evaluator.text import printable
 
@@ -86,7 +86,8 @@ def _about(reader: RunReader) -> Iterator[str]:
     for one in plan.code:
         package = f", {one.package}" if one.package else ""
         yield f"code        {one.key}: {one.reference} (sha256 {one.sha256[:16]}{package})"
-    yield f"protocol    target {plan.target}, resize {plan.resize}, precision {plan.precision}"
+    always = (f"{option.name} {getattr(plan, option.name)}" for option in options_of(()))
+    yield f"protocol    {', '.join(always)}"
     yield from _undefined(reader)
     look = reader.look()
     if look is not None:
