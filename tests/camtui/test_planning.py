@@ -7,15 +7,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from camtui.compute import choose_devices, count_gpus
-from camtui.planning import PlanOptions, default_name, resolve_plan
+from camtui.planning import PlanOptions, default_name, plan_diff, resolve_plan
 from evaluator.backbones import BackboneSpec
 from evaluator.catalog import TABLE2_METHODS
 from evaluator.errors import Mismatch, UsageError
-from evaluator.plan import RunPlan, extended
+from evaluator.plan import RunPlan, extended, validated_plan
 
 
 def planned(typed: PlanOptions, stored: RunPlan | None = None, *, cuda: bool = False) -> RunPlan:
@@ -61,6 +62,11 @@ def test_the_side_is_for_every_network_that_has_none_of_its_own(tmp_path: Path) 
         "inception_v3:side=331",
         "resnet18:side=256",
     ]
+    alone = planned(replace(typed, backbones=None), plan)
+    assert alone == plan, "those of a plan have a side by now"
+    (config := tmp_path / "plan.toml").write_text('data = "."\nbackbones = ["vgg16"]\n')
+    (of_file,) = planned(PlanOptions(config=config, choices={"side": 96})).backbones
+    assert of_file.name == "vgg16:side=96"
     with pytest.raises(UsageError, match="side= takes a whole number from 8 to 4096, not '0'"):
         planned(replace(typed, choices={"side": 0}))
 
@@ -163,3 +169,41 @@ def test_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in ("gpu", "cuda:2", "cuda:x", ""):
         with pytest.raises(UsageError):
             choose_devices(wrong or "cpu", None if wrong else 0, tmp_path)
+
+
+def small(**changes: Any) -> RunPlan:
+    return validated_plan(
+        {"data": "/data", "backbones": ["resnet18"], "methods": ["gradcam"], **changes}
+    )
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked", "clauses"),
+    [
+        ({}, {}, []),
+        ({"limit": 8}, {"limit": 8}, []),
+        ({"methods": ["gradcam", "fakecam"]}, {}, []),
+        ({"limit": 8}, {}, ["all images instead of the first 8, for every method it has"]),
+        (
+            {"limit": 8},
+            {"limit": 16},
+            ["the first 16 instead of the first 8, for every method it has"],
+        ),
+        (
+            {"limit": 8},
+            {"limit": 4},
+            ["it keeps the first 8, a run does not shrink: another --name for 4"],
+        ),
+        ({}, {"limit": 4}, ["it keeps all images, a run does not shrink: another --name for 4"]),
+        ({}, {"methods": ["layercam", "gradcampp"]}, ["new methods layercam, gradcampp"]),
+        (
+            {},
+            {"backbones": ["vgg16"], "metrics": ["deletion"]},
+            ["new backbone vgg16", "new metric deletion"],
+        ),
+    ],
+)
+def test_what_a_request_adds(
+    stored: dict[str, Any], asked: dict[str, Any], clauses: list[str]
+) -> None:
+    assert plan_diff(small(**stored), small(**asked)) == clauses
