@@ -92,7 +92,7 @@ def figures(root: Path) -> dict[str, Figure]:
         "lines of tests": Figure(tests, 42_500),
         f"files below {SMALL} lines outside an axis": Figure(len(small), 15, _names(small)),
         "pairs of records that mirror each other": Figure(len(mirrors), 3, mirrors),
-        f"files that name the option {OPTION}": Figure(len(option), 7, _names(option)),
+        f"files that name the option {OPTION}": Figure(len(option), 2, _names(option)),
         "modules in import cycles": Figure(len(cycles), 0, cycles),
         f"repeated runs of {RUN} lines or more": Figure(len(runs), None, runs),
         "suppressions in 1000 lines": Figure(round(1000 * marks / total, 1)),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.errors import Mismatch, NotFound
 from evaluator.metrics.base import Metric
+from evaluator.plan import options_of
 from evaluator.records import Cell, LoadedBackbone
 from evaluator.statistics import (
     FEWEST_TESTED,
@@ -194,16 +195,10 @@ def _protocol_differences(
     first: RunReader, second: RunReader, metrics: Sequence[Metric]
 ) -> Iterator[str]:
     mine, theirs = first.plan(), second.plan()
-    options = ["target", "resize", "precision"]
-    options += ["curve_steps"] if any(metric.curve for metric in metrics) else []
-    options += ["insertion_start"] if any(metric.key == "insertion" for metric in metrics) else []
-    keys = {metric.key for metric in metrics}
-    options += ["pointing_margin"] if "pointing_game" in keys else []
-    options += ["road_removal"] if keys & {"road", "arcc"} else []
-    options += ["road_noise"] if any(map(_imputes, metrics)) else []
-    for name in options:
-        if getattr(mine, name) != getattr(theirs, name):
-            yield f"{name.replace('_', '-')}: {getattr(mine, name)} → {getattr(theirs, name)}"
+    for option in options_of(metrics):
+        before, after = getattr(mine, option.name), getattr(theirs, option.name)
+        if before != after:
+            yield f"{option.flag.removeprefix('--')}: {before} → {after}"
     loaded = second.backbones()
     for name, one in first.backbones().items():
         other = loaded.get(name)
@@ -236,11 +231,6 @@ _SHOWN: Mapping[str, Callable[[LoadedBackbone], object]] = {
     "score": lambda loaded: loaded.score,
 }
 """What two networks of one name and layer may differ in."""
-
-
-def _imputes(metric: Metric) -> bool:
-    """Return whether a metric, or one that it is computed from, sees images with imputed pixels."""
-    return any(known_metrics()[key].forwards for key in (metric.key, *metric.of))
 
 
 def _notes(first: RunReader, second: RunReader) -> Iterator[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
@@ -28,7 +29,14 @@ from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.images import demo_root
 from evaluator.labels import Listing
 from evaluator.methods import all_methods
-from evaluator.plan import RunPlan, as_begun, extended, validated_plan
+from evaluator.plan import (
+    PROTOCOL,
+    ProtocolOption,
+    RunPlan,
+    as_begun,
+    extended,
+    validated_plan,
+)
 from evaluator.references import as_spec
 from evaluator.text import printable
 
@@ -83,21 +91,23 @@ _GENERIC_FOLDERS = {"val", "train", "test", "images", "data", "valid", "validati
 
 _RULE = ("until", "margin", "drop_decided")
 
-_PROTOCOL = (
-    "labels",
-    "seed",
-    "target",
-    "resize",
-    "precision",
-    "curve_steps",
-    "insertion_start",
-    "truth",
-    "pointing_margin",
-    "road_removal",
-    "road_noise",
-    *_RULE,
-)
-"""Fields that a stored run decides where nothing else is typed."""
+
+def _parameter(option: ProtocolOption) -> Parameter:
+    """Return an option of the protocol as Typer takes it."""
+    usual = option.usual or ("" if option.default in (None, "") else option.default)
+    flag = option.kind is bool
+    shown = typer.Option(
+        option.flag,
+        *option.flags,
+        metavar=None if flag else option.metavar or "|".join(option.choices),
+        help=option.help if flag or usual == "" else f"{option.help}  [default: {usual}]",
+        rich_help_panel=option.panel,
+    )
+    kind: Any = bool if flag else option.kind | None
+    default = False if flag else None
+    return Parameter(
+        option.name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, shown]
+    )
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,7 @@ class PlanOptions:
     """The options of ``camtui run`` that make the plan; ``None`` where not given.
 
     Attributes:
-        weights, layer, classes: for every backbone that does not name its own.
+        choices: those of ``PROTOCOL`` that are given, by name.
     """
 
     data: Annotated[
@@ -156,162 +166,9 @@ class PlanOptions:
             metavar="LIST",
         ),
     ] = None
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--limit",
-            "-n",
-            help="First N images of the seeded order.",
-            rich_help_panel="Images",
-            metavar="N",
-        ),
-    ] = None
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            help="fp32, mixed or bf16.  [default: fp32 on cpu, mixed on cuda]",
-            rich_help_panel="Protocol",
-            metavar="fp32|mixed|bf16",
-        ),
-    ] = None
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            help="Of the order of images and of all noise.  [default: 0]",
-            rich_help_panel="Protocol",
-            metavar="N",
-        ),
-    ] = None
-    target: Annotated[
-        str | None,
-        typer.Option(
-            help="Class that is explained: predicted or label.  [default: predicted]",
-            rich_help_panel="Protocol",
-            metavar="predicted|label",
-        ),
-    ] = None
-    resize: Annotated[
-        int | None,
-        typer.Option(
-            help="224: each network's own short side before the crop; 256: 256/224 of its side.  "
-            "[default: 224]",
-            rich_help_panel="Protocol",
-            metavar="PIXELS",
-        ),
-    ] = None
-    side: Annotated[
-        int | None,
-        typer.Option(
-            help="Height and width of the input.  [default: each network's own, as camtui show "
-            "says]",
-            rich_help_panel="Protocol",
-            metavar="PIXELS",
-        ),
-    ] = None
-    layer: Annotated[
-        str | None,
-        typer.Option(
-            help="Target layer, by dotted name.  [default: the backbone's own]",
-            rich_help_panel="Measurement",
-            metavar="LAYER",
-        ),
-    ] = None
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="FILE.safetensors, FILE.pth or random:SEED.",
-            rich_help_panel="Measurement",
-            metavar="FILE|random:SEED",
-        ),
-    ] = None
-    classes: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Class names of your own network, one a line.  [default: the network's, or "
-            "the folders']",
-            rich_help_panel="Measurement",
-        ),
-    ] = None
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="CSV of image,label for flat folders.", rich_help_panel="Images"
-        ),
-    ] = None
-    curve_steps: Annotated[
-        int | None,
-        typer.Option(
-            help="Steps of deletion and insertion.  [default: 28]",
-            rich_help_panel="Protocol",
-            metavar="N",
-        ),
-    ] = None
-    insertion_start: Annotated[
-        str | None,
-        typer.Option(
-            help="zero, blur (as RISE does) or blur-torchvision.  [default: zero]",
-            rich_help_panel="Protocol",
-            metavar="zero|blur|…",
-        ),
-    ] = None
-    until: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RULE",
-            help="Enough images: 'ci<=POINTS' (of ADCC, every cell), decided, or all.",
-            rich_help_panel="Images",
-        ),
-    ] = None
-    margin: Annotated[
-        float | None,
-        typer.Option(
-            metavar="POINTS",
-            help="With decided: differences that do not matter.  [default: 0.5]",
-            rich_help_panel="Images",
-        ),
-    ] = None
-    drop_decided: Annotated[
-        bool,
-        typer.Option(
-            "--drop-decided",
-            help="With decided: methods certainly worse are computed no further.",
-            rich_help_panel="Images",
-        ),
-    ] = False
-    truth: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR|FILE.json",
-            help="Where the objects are: masks, VOC boxes or a COCO file.",
-            rich_help_panel="Images",
-        ),
-    ] = None
-    pointing_margin: Annotated[
-        int | None,
-        typer.Option(
-            help="Around the object, in pointing_game.  [default: 15]",
-            rich_help_panel="Protocol",
-            metavar="PIXELS",
-        ),
-    ] = None
-    road_removal: Annotated[
-        str | None,
-        typer.Option(
-            help="How ROAD takes pixels out: rank, or released (by percentile).  [default: rank]",
-            rich_help_panel="Protocol",
-            metavar="rank|released",
-        ),
-    ] = None
-    road_noise: Annotated[
-        str | None,
-        typer.Option(
-            help="Where ROAD adds its noise: to pixels, or normalised, as earlier versions.  "
-            "[default: pixels]",
-            rich_help_panel="Protocol",
-            metavar="pixels|normalised",
-        ),
-    ] = None
+    choices: Mapping[str, Any] = field(
+        default_factory=dict, metadata={"options": [*map(_parameter, PROTOCOL.values())]}
+    )
     config: Annotated[
         Path | None,
         typer.Option(
@@ -382,11 +239,6 @@ def begun_earlier(database: Path) -> bool:
     return _of_stored(database, lambda reader: reader.keeps_earlier_words(), False)
 
 
-def make_plan(typed: PlanOptions, stored: RunPlan | None, *, cuda: bool) -> RunPlan:
-    """Return the plan of ``resolve_plan``."""
-    return resolve_plan(typed, stored, cuda=cuda).plan
-
-
 def resolve_plan(
     typed: PlanOptions,
     stored: RunPlan | None,
@@ -416,7 +268,8 @@ def resolve_plan(
     if stored is not None:
         inherited = stored.to_dict()
         anew = typed.data or typed.demo or typed.config
-        values.update({key: inherited[key] for key in (_PROTOCOL if anew else inherited)})
+        kept = (PROTOCOL.keys() & inherited) - {"limit"} if anew else inherited
+        values.update({key: inherited[key] for key in kept})
         values.setdefault("methods", stored.methods)
         values.setdefault("backbones", inherited["backbones"])
     asked = {**(_read_config(typed.config) if typed.config else {}), **_given(typed)}
@@ -437,7 +290,8 @@ def resolve_plan(
     plan = validated_plan(values)
     if stored is not None and earlier:
         plan = replace(as_begun(stored, plan), road_noise=plan.road_noise)
-    plan = _with_common(plan, typed) if typed.layer or typed.weights or typed.classes else plan
+    if not typed.backbones and (given := _of_backbones(typed)):
+        plan = validated_plan({**plan.to_dict(), "backbones": _given_anew(plan, given)})
     return ResolvedPlan(plan, frozenset(resolver.named))
 
 
@@ -471,64 +325,49 @@ def _given(typed: PlanOptions) -> dict[str, Any]:
     if typed.demo and typed.data:
         raise UsageError("--demo and --data exclude each other", "leave one of them out")
     values: dict[str, Any] = {
-        "seed": typed.seed,
-        "target": typed.target,
-        "resize": typed.resize,
-        "precision": typed.precision,
-        "curve_steps": typed.curve_steps,
-        "insertion_start": typed.insertion_start,
-        "limit": typed.limit,
-        "truth": _absolute(typed.truth),
-        "pointing_margin": typed.pointing_margin,
-        "road_removal": typed.road_removal,
-        "road_noise": typed.road_noise,
+        **{
+            name: _absolute(value) if isinstance(value, Path) else value
+            for name, value in typed.choices.items()
+            if hasattr(RunPlan, name)
+        },
         "data": _absolute(typed.data),
-        "labels": _absolute(typed.labels),
         "demo": typed.demo or None,
-        "until": typed.until,
-        "margin": typed.margin,
-        "drop_decided": typed.drop_decided or None,
         "methods": catalog.expand_methods(catalog.split_list(typed.methods or [])) or None,
         "metrics": catalog.split_list(typed.metrics or []) or None,
     }
     given = {key: value for key, value in values.items() if value is not None}
     if typed.backbones:
         given["backbones"] = [
-            _with_typed(parse_backbone(spec), typed)
+            _with_given(parse_backbone(spec), _of_backbones(typed))
             for spec in catalog.split_list(typed.backbones or [])
         ]
     return given
 
 
-def _with_typed(spec: BackboneSpec, typed: PlanOptions) -> dict[str, Any]:
-    """Return a backbone with ``--layer``, ``--weights`` and the like unless it names its own."""
-    own = replace(
-        spec,
-        side=_side(typed) if spec.side is None else spec.side,
-        layer=spec.layer or typed.layer,
-        classes=spec.classes or _absolute(typed.classes),
-        weights=typed.weights
-        if typed.weights and spec.weights == DEFAULT_WEIGHTS
-        else spec.weights,
-    )
-    return asdict(own)
+def _of_backbones(typed: PlanOptions) -> dict[str, Any]:
+    """Return the options that are given for every backbone, checked."""
+    return {
+        name: read_option(name, str(_absolute(value) if isinstance(value, Path) else value))
+        for name, value in typed.choices.items()
+        if not hasattr(RunPlan, name) and value != ""
+    }
 
 
-def _side(typed: PlanOptions) -> int | None:
-    side: int | None = None if typed.side is None else read_option("side", str(typed.side))
-    return side
+def _with_given(spec: BackboneSpec, given: dict[str, Any]) -> dict[str, Any]:
+    """Return a backbone with the options that it does not name itself."""
+    own = {name: value for name, value in asdict(spec).items() if value != _UNNAMED[name]}
+    return {**_UNNAMED, **given, **own}
 
 
-def _with_common(plan: RunPlan, typed: PlanOptions) -> RunPlan:
-    """Apply ``--layer``, ``--weights`` and the like to backbones of a default or a file too."""
-    if typed.backbones:
-        return plan
-    anew = [
-        replace(backbone, weights=typed.weights or backbone.weights) for backbone in plan.backbones
+_UNNAMED = asdict(BackboneSpec(""))
+
+
+def _given_anew(plan: RunPlan, given: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the backbones of a default or of a plan with what is given; its weights win."""
+    weights = given.get("weights")
+    return [
+        _with_given(replace(one, weights=weights or one.weights), given) for one in plan.backbones
     ]
-    return validated_plan(
-        {**plan.to_dict(), "backbones": [_with_typed(backbone, typed) for backbone in anew]}
-    )
 
 
 def _demo_backbones() -> list[str]:

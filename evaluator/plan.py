@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from math import inf
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,39 +27,25 @@ from evaluator.backbones import (
 )
 from evaluator.errors import Mismatch, NotApplicable, UsageError
 from evaluator.methods.base import Method
-from evaluator.metrics.base import MetricSettings
+from evaluator.metrics.base import Metric
 from evaluator.records import LoadedBackbone, Precision
 from evaluator.references import Axis
-from evaluator.stopping_rule import EVERY_IMAGE, Rule, enough_to_look, rule_of
+from evaluator.stopping_rule import DEFAULT_MARGIN, EVERY_IMAGE, Rule, enough_to_look, rule_of
 from evaluator.text import did_you_mean, printable
 from evaluator.user_code_facts import Code
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """Images × backbones × methods → metrics, and every choice of the protocol.
+    """Images × backbones × methods → metrics, and the choices of the protocol: ``PROTOCOL``.
 
-    Fractions and pixels; see ``docs/protocol.md``.
+    Fractions and pixels; paths are absolute; see ``docs/protocol.md``.
 
     Attributes:
-        data: absolute path of the data folder; ``demo``: only scikit-image's photographs in it.
-        labels: absolute path of a csv of labels, or ``None``.
-        limit: how many images of the seeded order, ``None`` for all.
-        seed: of the order of the images and of all noise.
+        data: the data folder; ``demo``: only scikit-image's photographs in it.
         methods: method specs, options included where they differ from the defaults.
         metrics: keys; the five of a row are always there, the others are optional.
-        target: the class that is explained: the ``predicted`` one or the ``label``.
-        resize: short side in pixels before a crop of 224, 224 for each network's own.
-        curve_steps: S, steps of deletion and insertion.
-        insertion_start: ``zero``, ``blur`` as RISE blurs, or ``blur-torchvision``.
         code: the methods, metrics and backbones among them that are not camtui's own.
-        until: ends the run before its last image: ``ci<=POINTS`` or ``decided``, with ``margin`` in
-            points of ADCC.
-        drop_decided: methods that are certainly worse are computed no further.
-        truth: absolute path of a folder of masks or boxes, or of a COCO file; ``None`` without.
-        pointing_margin, road_removal: see ``metrics.base.MetricSettings``.
-        road_noise: ``pixels`` or ``normalised``, where the noise of imputed pixels is added, at
-            0.01: before the normalisation, or after it as earlier versions did.
     """
 
     data: str
@@ -93,20 +80,20 @@ class RunPlan:
         """The optional metrics: those beyond the ones of a row."""
         return tuple(key for key in catalog.optional_metrics() if key in self.metrics)
 
-    @property
-    def curves(self) -> tuple[str, ...]:
-        """The curves among them."""
-        return tuple(key for key in catalog.curve_metrics() if key in self.metrics)
+    def options(self) -> list[ProtocolOption]:
+        """The options that the values of its metrics depend on."""
+        known = catalog.known_metrics()
+        return options_of(known[key] for key in self.metrics if key in known)
 
-    @property
-    def imputes(self) -> bool:
-        """Whether one of the metrics shows the network images with imputed pixels."""
-        return any(catalog.metric(key).forwards for key in self.optional_metrics)
-
-    @property
-    def metric_settings(self) -> MetricSettings:
-        """The settings that the formulas of optional metrics take."""
-        return MetricSettings(self.pointing_margin, self.road_removal)
+    def notes(self) -> dict[str, str]:
+        """How the metrics are measured: ``curves`` → ``28 steps, insertion starts from zero``."""
+        concerned = {option.heading for option in self.options()}
+        said: dict[str, list[str]] = {}
+        for option in PROTOCOL.values():
+            if option.heading and option.heading in concerned:
+                words = option.note(getattr(self, option.name))
+                said.setdefault(option.heading, []).append(words)
+        return {heading: ", ".join(words) for heading, words in said.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON or TOML."""
@@ -210,22 +197,200 @@ def in_todays_words(values: dict[str, Any]) -> dict[str, Any]:
 
 def _is_kind(key: str, value: Any) -> bool:
     """Whether a plan's field can hold a value of this kind; the value itself is checked later."""
-    if key in ("demo", "drop_decided"):
-        return isinstance(value, bool)
-    if key == "code":
-        return isinstance(value, list | tuple)
-    if key == "margin":
-        return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-    if key in ("methods", "metrics"):
-        return isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value)
-    if key == "backbones":
-        return isinstance(value, list | tuple) and all(is_backbone_entry(entry) for entry in value)
-    if key in ("limit", "labels", "until", "truth") and value is None:
-        return True
-    whole = key in ("limit", "seed", "resize", "curve_steps", "pointing_margin")
-    return (
-        isinstance(value, int) and not isinstance(value, bool) if whole else isinstance(value, str)
+    if key in PROTOCOL:
+        return PROTOCOL[key].is_kind(value)
+    if key in ("data", "demo"):
+        return isinstance(value, str if key == "data" else bool)
+    return isinstance(value, list | tuple) and (
+        all(is_backbone_entry(entry) for entry in value)
+        if key == "backbones"
+        else key == "code" or all(isinstance(entry, str) for entry in value)
     )
+
+
+MOST_STEPS = SHORT_SIDE * SHORT_SIDE
+"""Most steps of a curve: one for each pixel of the usual input."""
+
+
+@dataclass(frozen=True)
+class ProtocolOption:
+    """A choice of the protocol: what ``camtui run`` offers, checks, compares and says of it.
+
+    Attributes:
+        name: the field of ``RunPlan``, or of ``BackboneSpec``, which has the default.
+        help: its line in ``--help``, below ``panel``, without the default.
+        kind: of its values; a plan has paths as text.
+        metavar: what stands for the value; without, all choices.
+        flags: other names of it.
+        usual: the default in words, where it is not the plan's.
+        choices: all values that it takes, or ``ends``, the least and the greatest, in ``unit``.
+        hint: what to type where a value is not taken.
+        extendable: whether a later request on the same file may change it.
+        concerns: the metrics that depend on it, all or none or some.
+        heading, note: what is said of a value where one of the heading's options is of concern.
+    """
+
+    name: str
+    help: str
+    kind: type = str
+    metavar: str = ""
+    panel: str = "Protocol"
+    flags: tuple[str, ...] = ()
+    usual: str = ""
+    choices: tuple[Any, ...] = ()
+    ends: tuple[int, float] | None = None
+    unit: str = "a number"
+    hint: str = ""
+    extendable: bool = False
+    concerns: bool | Callable[[Metric], object] = False
+    heading: str = ""
+    note: Callable[[Any], str] = str
+
+    @property
+    def flag(self) -> str:
+        """``--curve-steps``."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def default(self) -> Any:
+        """The plan's; ``None`` where it has none."""
+        return getattr(RunPlan, self.name, None)
+
+    def is_kind(self, value: Any) -> bool:
+        """Whether a plan can hold a value of this kind."""
+        if value is None:
+            return self.default is None
+        return type(value) in {float: (int, float), Path: (str,)}.get(self.kind, (self.kind,))
+
+    def is_of(self, metrics: Sequence[Metric]) -> bool:
+        """Whether the values of one of some metrics depend on it."""
+        concerns = self.concerns
+        return concerns if isinstance(concerns, bool) else any(map(concerns, metrics))
+
+    def check(self, value: Any) -> None:
+        """Refuse a value that it does not take; ``None`` is none.
+
+        Raises:
+            UsageError: says what it takes.
+        """
+        if self.choices:
+            taken, takes = value in self.choices, " or ".join(map(str, self.choices))
+        elif self.ends:
+            least, most = self.ends
+            taken = value is None or least <= value <= most
+            takes = f"{self.unit} from {least}{f' to {most}' if most < inf else ''}"
+        else:
+            return
+        if not taken:
+            given = f"'{value}'" if self.kind is str else value
+            raise UsageError(
+                f"{self.flag} takes {takes}, not {given}",
+                self.hint
+                or f"{did_you_mean(value, self.choices)}for example {self.flag} {self.choices[0]}",
+            )
+
+
+PROTOCOL: Mapping[str, ProtocolOption] = {
+    option.name: option
+    for option in (
+        ProtocolOption(
+            "limit", "First N images of the seeded order.", int, "N", "Images", ("-n",),
+            ends=(1, inf), hint="leave it out to take every image", extendable=True,
+        ),
+        ProtocolOption(
+            "precision", "fp32, mixed or bf16.", usual="fp32 on cpu, mixed on cuda",
+            choices=get_args(Precision), concerns=True,
+        ),
+        ProtocolOption("seed", "Of the order of images and of all noise.", int, "N"),
+        ProtocolOption(
+            "target", "Class that is explained: predicted or label.",
+            choices=("predicted", "label"), concerns=True,
+        ),
+        ProtocolOption(
+            "resize",
+            "224: each network's own short side before the crop; 256: 256/224 of its side.",
+            int, "PIXELS", choices=(SHORT_SIDE, 256), hint="camtui run --resize 256",
+            concerns=True,
+        ),
+        ProtocolOption(
+            "side", "Height and width of the input.", int, "PIXELS",
+            usual="each network's own, as camtui show says",
+        ),
+        ProtocolOption(
+            "layer", "Target layer, by dotted name.", str, "LAYER", "Measurement",
+            usual="the backbone's own",
+        ),
+        ProtocolOption(
+            "weights", "FILE.safetensors, FILE.pth or random:SEED.", str, "FILE|random:SEED",
+            "Measurement",
+        ),
+        ProtocolOption(
+            "classes", "Class names of your own network, one a line.", Path, "FILE",
+            "Measurement", usual="the network's, or the folders'",
+        ),
+        ProtocolOption(
+            "labels", "CSV of image,label for flat folders.", Path, "FILE", "Images",
+            extendable=True,
+        ),
+        ProtocolOption(
+            "curve_steps", "Steps of deletion and insertion.", int, "N",
+            ends=(2, MOST_STEPS), hint="leave it out to take 28",
+            concerns=lambda metric: metric.curve, heading="curves", note="{} steps".format,
+        ),
+        ProtocolOption(
+            "insertion_start", "zero, blur (as RISE does) or blur-torchvision.",
+            metavar="zero|blur|…", choices=("zero", "blur", "blur-torchvision"),
+            concerns=lambda metric: metric.key == "insertion",
+            heading="curves", note="insertion starts from {}".format,
+        ),
+        ProtocolOption(
+            "until", "Enough images: 'ci<=POINTS' (of ADCC, every cell), decided, or all.",
+            str, "RULE", "Images", extendable=True,
+        ),
+        ProtocolOption(
+            "margin", "With decided: differences that do not matter.", float, "POINTS", "Images",
+            usual=f"{DEFAULT_MARGIN:g}", extendable=True,
+        ),
+        ProtocolOption(
+            "drop_decided", "With decided: methods certainly worse are computed no further.", bool,
+            panel="Images", extendable=True,
+        ),
+        ProtocolOption(
+            "truth", "Where the objects are: masks, VOC boxes or a COCO file.", Path,
+            "DIR|FILE.json", "Images", extendable=True,
+        ),
+        ProtocolOption(
+            "pointing_margin", "Around the object, in pointing_game.", int, "PIXELS",
+            ends=(0, inf), unit="pixels", hint="the protocol's is 15",
+            concerns=lambda metric: metric.key == "pointing_game",
+        ),
+        ProtocolOption(
+            "road_removal", "How ROAD takes pixels out: rank, or released (by percentile).",
+            choices=("rank", "released"), concerns=lambda metric: metric.key == "road",
+            heading="imputation", note="pixels by {}".format,
+        ),
+        ProtocolOption(
+            "road_noise",
+            "Where ROAD adds its noise: to pixels, or normalised, as earlier versions.",
+            choices=("pixels", "normalised"), concerns=lambda metric: metric.forwards > 0,
+            heading="imputation",
+            note={"pixels": "noise 0.01 in pixels",
+                  "normalised": "noise 0.01 after normalisation"}.__getitem__,
+        ),
+    )
+}  # fmt: skip
+"""The choices of the protocol by name, in the order of ``--help``.
+
+Those that are no field of a plan are of every backbone that has none of its own.
+"""
+
+
+def options_of(metrics: Iterable[Metric]) -> list[ProtocolOption]:
+    """The options that the values of some metrics depend on, in the order of a plan."""
+    keys = [metric.key for metric in metrics]
+    asked = [catalog.metric(key) for key in (*keys, *catalog.sources_of(keys))]
+    options = [PROTOCOL[one.name] for one in fields(RunPlan) if one.name in PROTOCOL]
+    return [option for option in options if option.is_of(asked)]
 
 
 def as_loaded(plan: RunPlan, stored: Mapping[str, LoadedBackbone | None]) -> RunPlan:
@@ -302,10 +467,6 @@ def _hashed_name(method: str) -> str:
     return method
 
 
-MOST_STEPS = SHORT_SIDE * SHORT_SIDE
-"""Most steps of a curve: one for each pixel of the usual input."""
-
-
 def parse_metrics(keys: list[str]) -> tuple[str, ...]:
     """The metrics asked for, in the paper's order; ``all`` for every one.
 
@@ -339,30 +500,11 @@ def validated(plan: RunPlan) -> RunPlan:
     """
     backbones = tuple(dict.fromkeys(_checked_backbone(spec) for spec in plan.backbones))
     methods = tuple(dict.fromkeys(catalog.method(spec).name for spec in plan.methods))
-    _check_choice("target", plan.target, ("predicted", "label"))
-    _check_choice("insertion-start", plan.insertion_start, ("zero", "blur", "blur-torchvision"))
-    _check_choice("precision", plan.precision, get_args(Precision))
-    if plan.resize not in (SHORT_SIDE, 256):
-        raise UsageError(f"--resize takes 224 or 256, not {plan.resize}", "camtui run --resize 256")
-    if plan.limit is not None and plan.limit < 1:
-        raise UsageError(
-            f"--limit takes a number from 1, not {plan.limit}", "leave it out to take every image"
-        )
+    for name, option in PROTOCOL.items():
+        option.check(getattr(plan, name, None))
     if plan.until == EVERY_IMAGE:
         plan = replace(plan, until=None)
     _check_rule(plan)
-    if not 2 <= plan.curve_steps <= MOST_STEPS:
-        raise UsageError(
-            f"--curve-steps takes a number from 2 to {MOST_STEPS}, not {plan.curve_steps}",
-            "leave it out to take 28",
-        )
-    if plan.pointing_margin < 0:
-        raise UsageError(
-            f"--pointing-margin takes pixels from 0, not {plan.pointing_margin}",
-            "the protocol's is 15",
-        )
-    _check_choice("road-removal", plan.road_removal, ("rank", "released"))
-    _check_choice("road-noise", plan.road_noise, ("pixels", "normalised"))
     _refuse_one_name_for_two(backbones)
     result = replace(plan, backbones=backbones, methods=methods, metrics=_possible_metrics(plan))
     _check_some_cell(result)
@@ -447,14 +589,6 @@ def _refuse_one_name_for_two(backbones: tuple[BackboneSpec, ...]) -> None:
             )
 
 
-def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UsageError(
-            f"--{option} takes {' or '.join(choices)}, not '{value}'",
-            f"{did_you_mean(value, choices)}for example --{option} {choices[0]}",
-        )
-
-
 def _check_some_cell(plan: RunPlan) -> None:
     """Refuse a plan in which no method applies to any backbone, as far as their heads are known."""
     if not any(may_apply(method, spec) for spec in plan.backbones for method in plan.methods):
@@ -484,10 +618,10 @@ def applicable(method: Method, gap_linear: bool | None, attention: bool | None =
     return not lacks_head and not (method.needs_attention and attention is False)
 
 
-_EXTENDABLE = (
-    "backbones", "methods", "metrics", "limit", "labels", "data", "truth", "code",
-    "until", "margin", "drop_decided",
-)  # fmt: skip
+_EXTENDABLE = {
+    *("backbones", "methods", "metrics", "data", "code"),
+    *(name for name, option in PROTOCOL.items() if option.extendable),
+}
 """Fields that a later request on the same file may change: data and truth may move, for their
 hashes decide; of two rules the newest counts.
 """
@@ -559,12 +693,13 @@ def earlier_choices(plan: RunPlan, *, begun_earlier: bool) -> Iterator[str]:
     Args:
         begun_earlier: the run was begun by an earlier version, which had other names.
     """
-    if plan.imputes and plan.road_noise == "normalised":
+    concerned = {option.name for option in plan.options()}
+    if "road_noise" in concerned and plan.road_noise == "normalised":
         yield (
             "ROAD's noise after normalisation, as earlier versions of camtui did "
             "(--road-noise normalised)"
         )
-    if "insertion" in plan.metrics and plan.insertion_start == "blur-torchvision":
+    if "insertion_start" in concerned and plan.insertion_start == "blur-torchvision":
         yield (
             "insertion starts from torchvision's blur, not RISE's, as earlier versions' did "
             "(--insertion-start blur-torchvision)"

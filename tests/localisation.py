@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from evaluator.measuring.saliency import Saliency
-from evaluator.metrics.base import PROTOCOL, Explained, MetricSettings
+from evaluator.metrics.base import Explained
+from evaluator.plan import RunPlan
 
 MAP = (
     (0.0, 0.1, 0.2, 0.0),
@@ -28,16 +29,14 @@ OBJECT = (
 )
 
 
-def explained(maps: Tensor, objects: Tensor, settings: MetricSettings = PROTOCOL) -> Explained:
+def explained(maps: Tensor, objects: Tensor, settings: Any = RunPlan) -> Explained:
     """Of ``[B, H, W]`` maps, one of which may stand for all, and objects."""
     confidence = torch.full((len(objects),), 0.5, dtype=torch.float64)
     saliency = Saliency(maps, *maps.shape[1:])
     return Explained(confidence, confidence, saliency, truth=objects.bool(), settings=settings)
 
 
-def by_hand(
-    values: Any = MAP, pixels: Any = OBJECT, settings: MetricSettings = PROTOCOL
-) -> Explained:
+def by_hand(values: Any = MAP, pixels: Any = OBJECT, settings: Any = RunPlan) -> Explained:
     """One map and one object, rows of numbers."""
     return explained(torch.tensor([values], dtype=torch.float32), torch.tensor([pixels]), settings)
 

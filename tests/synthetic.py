@@ -214,6 +214,10 @@ def _fill(
             writer.rows.commit(rows.result(cell, images[first : min(first + 500, take)], broken))
 
 
+def _curves(plan: RunPlan) -> tuple[str, ...]:
+    return tuple(key for key in catalog.curve_metrics() if key in plan.metrics)
+
+
 def _stages(writer: RunWriter, plan: RunPlan, cells: Sequence[Cell]) -> None:
     stages: list[Stage] = []
     for spec in plan.backbones:
@@ -224,7 +228,8 @@ def _stages(writer: RunWriter, plan: RunPlan, cells: Sequence[Cell]) -> None:
             ("rows", cheap, (), 4.0),
             ("masked", dear, (), 1025.0),
         ]
-        parts += [("curves", cheap + dear, plan.curves, 54.0)] if plan.curves else []
+        curves = _curves(plan)
+        parts += [("curves", cheap + dear, curves, 54.0)] if curves else []
         for title, ids, metrics, forwards in parts:
             if ids:
                 stages.append(
@@ -318,7 +323,7 @@ class _Rows:
         return drop, coherency, min(0.95, max(0.01, complexity + random.gauss(0, 0.08)))
 
     def _measurements(self, cell: Cell, image: ImageRef, row: Row) -> Iterator[Measurement]:
-        for metric in self._plan.curves:
+        for metric in _curves(self._plan):
             fall = 2.0 + 6.0 * (row.coherency if metric == "deletion" else 1 - row.complexity)
             points = [exp(-fall * step / STEPS) * row.y for step in range(STEPS + 1)]
             if metric == "insertion":

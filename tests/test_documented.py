@@ -15,6 +15,7 @@ from evaluator import errors
 from evaluator.backbones import known_backbones
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
+from evaluator.plan import PROTOCOL, ProtocolOption, RunPlan
 from tests.evaluator.execution.support import ROOT
 
 PAGES = {
@@ -50,6 +51,22 @@ def test_every_method_and_metric_has_a_row() -> None:
             assert f"`{option}=" in PAGES["methods.md"]
     for key, metric in all_metrics().items():
         assert f"| `{key}` | {metric.arrow} |" in PAGES["metrics.md"]
+
+
+def row_of(option: ProtocolOption) -> str:
+    """The line of an option in the table of ``docs/protocol.md``, as ``--help`` has it."""
+    (said,) = [
+        getattr(one, "help", "") for one in GROUP.commands["run"].params if one.name == option.name
+    ]
+    text, _, default = said.removesuffix("]").partition("  [default: ")
+    of_networks = not hasattr(RunPlan, option.name)
+    kept = "" if of_networks else "yes" if option.extendable else "no"
+    return f"| `{option.flag}` | {text} | {default} | {kept} |"
+
+
+def test_every_option_of_the_protocol_has_its_row() -> None:
+    page = PAGES["protocol.md"].splitlines()
+    assert [row for option in PROTOCOL.values() if (row := row_of(option)) not in page] == []
 
 
 def test_every_known_backbone_is_named() -> None:

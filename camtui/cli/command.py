@@ -88,6 +88,16 @@ def write_commands(commands: Iterable[tuple[str, Any]], formatter: Any) -> None:
                 formatter.write_dl(records)
 
 
+def _options_of(group: Any) -> dict[str, list[Parameter]]:
+    """The options of every field of a group."""
+    kinds = get_type_hints(group, include_extras=True)
+    return {
+        f.name: f.metadata.get("options")
+        or [Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=kinds[f.name])]
+        for f in fields(group)
+    }
+
+
 def command_app() -> typer.Typer:
     """Return the Typer application of one command: help and errors are plain text."""
     return typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -95,6 +105,9 @@ def command_app() -> typer.Typer:
 
 def grouped(function: Callable[..., None]) -> Callable[..., None]:
     """A command whose parameters that are dataclasses have an option for each of their fields.
+
+    A field may stand for several, ``field(metadata={"options": [Parameter, …]})``: it gets a
+    dictionary of those that are given.
 
     Example:
         ``grouped(resume)``, of ``def resume(output: OutputOptions, run: RunArgument = LAST)``, is
@@ -105,20 +118,18 @@ def grouped(function: Callable[..., None]) -> Callable[..., None]:
     options: list[Parameter] = []
     for name, parameter in signature(function).parameters.items():
         if name in groups:
-            kinds = get_type_hints(hints[name], include_extras=True)
-            options += [
-                Parameter(
-                    f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=kinds[f.name]
-                )
-                for f in fields(hints[name])
-            ]
+            options += [option for found in _options_of(groups[name]).values() for option in found]
         else:
             options.append(parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[name]))
 
     @wraps(function)
     def command(**values: Any) -> None:
         for name, group in groups.items():
-            values[name] = group(**{one.name: values.pop(one.name) for one in fields(group)})
+            made: dict[str, Any] = {}
+            for field, found in _options_of(group).items():
+                given = {o.name: one for o in found if (one := values.pop(o.name)) != o.default}
+                made |= given if found[0].name == field else {field: given}
+            values[name] = group(**made)
         function(**values)
 
     command.__signature__ = Signature(options)  # type: ignore[attr-defined]  # what inspect reads

@@ -29,7 +29,6 @@ from camtui.export.records import (
 )
 from camtui.format.cells import CellView, shown_metrics
 from camtui.format.groups import By, grouped
-from camtui.format.notes import noise_text
 from camtui.format.table import (
     DEFAULTS,
     Table,
@@ -204,10 +203,7 @@ def provenance(reader: RunReader) -> Iterator[str]:
         f"protocol: target {plan.target}, resize {plan.resize}, seed "
         f"{plan.seed}, precision {plan.precision}"
     )
-    if plan.curves:
-        yield f"curves: {plan.curve_steps} steps, insertion starts from {plan.insertion_start}"
-    if plan.imputes:
-        yield f"imputation: pixels by {plan.road_removal}, noise {noise_text(plan)}"
+    yield from (f"{heading}: {note}" for heading, note in plan.notes().items())
     yield from earlier_choices(plan, begun_earlier=reader.keeps_earlier_words())
     yield "versions: " + ", ".join(
         f"{name} {value}" for name, value in sorted(run["versions"].items())

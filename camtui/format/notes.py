@@ -13,9 +13,8 @@ from camtui.format.numbers import count
 from camtui.runs import reference
 from camtui.status import state_now
 from evaluator import catalog
-from evaluator.backbones import SHORT_SIDE
 from evaluator.metrics.base import Metric
-from evaluator.plan import RunPlan, earlier_choices
+from evaluator.plan import RunPlan, earlier_choices, options_of
 from evaluator.records import LoadedBackbone, Look
 from evaluator.statistics import FEWEST_TESTED
 from evaluator.stopping_rule import BURN_IN
@@ -109,9 +108,9 @@ def run_notes(
             f"images of the order of seed {plan.seed} (--limit)"
         )
     changed = [
-        f"{name} {value}"
-        for name, value, usual in _choices(plan.target, plan.resize, plan.precision)
-        if value != usual
+        f"{option.name} {getattr(plan, option.name)}"
+        for option in options_of(())
+        if getattr(plan, option.name) != option.default
     ]
     if changed:
         yield f"protocol: {', '.join(changed)}"
@@ -131,11 +130,6 @@ def run_notes(
         yield (
             f"failures have no value and are in no average: camtui errors {reference(reader.path)}"
         )
-
-
-def noise_text(plan: RunPlan) -> str:
-    """Return where the noise of imputed pixels is added: ``0.01 in pixels``."""
-    return "0.01 in pixels" if plan.road_noise == "pixels" else "0.01 after normalisation"
 
 
 def _controls(views: Sequence[CellView]) -> Iterator[str]:
@@ -161,14 +155,6 @@ def _dropped(views: Sequence[CellView]) -> str:
 
 def _truth_metrics(plan: RunPlan) -> list[str]:
     return [catalog.metric(key).title for key in catalog.truth_metrics() if key in plan.metrics]
-
-
-def _choices(target: str, resize: int, precision: str) -> tuple[tuple[str, object, object], ...]:
-    return (
-        ("target", target, "predicted"),
-        ("resize", resize, SHORT_SIDE),
-        ("precision", precision, "fp32"),
-    )
 
 
 def _signs(views: Sequence[CellView]) -> Iterator[str]:

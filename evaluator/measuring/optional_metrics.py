@@ -27,7 +27,7 @@ from evaluator.measuring.pipeline import Pipeline
 from evaluator.measuring.saliency import MapOfImage, Saliency, saliency_of
 from evaluator.measuring.unit_results import noise_keys, stored_of
 from evaluator.measuring.views import BatchView
-from evaluator.metrics.base import PROTOCOL, Explained, MetricSettings
+from evaluator.metrics.base import Explained
 from evaluator.networks.device import to_device
 from evaluator.networks.global_state import in_own_settings
 from evaluator.networks.network import Network
@@ -179,7 +179,7 @@ def measured(
     maps: Sequence[MapOfImage],
     network: Network,
     *,
-    settings: MetricSettings = PROTOCOL,
+    settings: RunPlan | type[RunPlan] = RunPlan,
     truths: Sequence[Tensor] = (),
     probed: ProbedImages | None = None,
 ) -> list[float]:
@@ -188,7 +188,7 @@ def measured(
     Args:
         metric: the key of a metric whose file has ``measure``.
         maps: of any methods, made on one network; they carry the values of ``Metric.of``.
-        settings: choices of the protocol.
+        settings: the plan; ``RunPlan`` itself has the defaults.
         truths: for metrics that need it, the object's pixels for each map, ``[H, W]`` bool.
         probed: for metrics that need it, the images that the maps are of.
     """
@@ -316,7 +316,7 @@ class OptionalMetrics:
         truths: Sequence[Tensor] = (),
         probed: ProbedImages | None = None,
     ) -> Iterator[Answer]:
-        maps, settings = [one.map for one in asked], self._plan.metric_settings
+        maps, settings = [one.map for one in asked], self._plan
         try:
             values = measured(
                 metric, maps, self._network, settings=settings, truths=truths, probed=probed

@@ -20,6 +20,7 @@ from evaluator.networks.backbone_loading import Backbone, with_attention
 from evaluator.networks.network import Network
 from evaluator.networks.target_layer import split_at
 from evaluator.networks.tracing import record_forward
+from evaluator.plan import RunPlan
 from evaluator.records import LoadedBackbone, Preprocessing
 
 
@@ -231,7 +232,8 @@ def explained_by(clean: Tensor, masked: Tensor, maps: Tensor) -> Explained:
     saliency = Saliency(maps, SIDE, SIDE)
     truth = (torch.arange(SIDE) < SIDE // 2).expand(len(clean), SIDE, SIDE)
     values: dict[str, Tensor] = defaultdict(lambda: (clean + masked) / 2)
-    return Explained(clean, masked, saliency, values, truth, TrialProbe(clean, saliency))
+    probe = TrialProbe(clean, saliency)
+    return Explained(clean, masked, saliency, values, truth, probe, settings=RunPlan)
 
 
 class Seen(NamedTuple):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,23 +109,6 @@ class Metric:
         return self.curve or self.contrast or self.forwards > 0
 
 
-class MetricSettings(NamedTuple):
-    """The choices of the protocol that formulas take, besides those of the curves.
-
-    Attributes:
-        pointing_margin: pixels by which the object is dilated in the pointing game.
-        road_removal: ``rank`` or ``released``, how ROAD takes pixels out
-            (``evaluator.metrics.road``).
-    """
-
-    pointing_margin: int = 15
-    road_removal: str = "rank"
-
-
-PROTOCOL = MetricSettings()
-"""The defaults."""
-
-
 class Probe(Protocol):
     """The network that made B maps, to be asked again about their images."""
 
@@ -153,7 +136,8 @@ class Explained:
         truth: ``S``, ``[B, H, W]`` bool, the object's pixels, none of them empty; where
             ``Metric.truth``.
         probe: the network, where ``Metric.pixels``.
-        settings: choices of the protocol.
+        settings: the plan, which has the choices of the protocol (``evaluator.plan.PROTOCOL``) as
+            attributes.
     """
 
     clean: Tensor
@@ -162,4 +146,4 @@ class Explained:
     values: Mapping[str, Tensor] = field(default_factory=dict)
     truth: Tensor | None = None
     probe: Probe | None = None
-    settings: MetricSettings = PROTOCOL
+    settings: Any = None

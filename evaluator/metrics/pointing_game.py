@@ -48,5 +48,5 @@ def measure(explained: Explained) -> Tensor:
     distance = (places[..., 0] - row[:, None, None]) ** 2 + (
         places[..., 1] - column[:, None, None]
     ) ** 2
-    near = distance <= explained.settings.pointing_margin**2
+    near: Tensor = distance <= explained.settings.pointing_margin**2
     return (near & truth).flatten(1).any(1).double()

@@ -7,19 +7,24 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from camtui.compute import choose_devices, count_gpus
-from camtui.planning import PlanOptions, default_name, make_plan, resolve_plan
+from camtui.planning import PlanOptions, default_name, plan_diff, resolve_plan
 from evaluator.backbones import BackboneSpec
 from evaluator.catalog import TABLE2_METHODS
 from evaluator.errors import Mismatch, UsageError
-from evaluator.plan import RunPlan, extended
+from evaluator.plan import RunPlan, extended, validated_plan
+
+
+def planned(typed: PlanOptions, stored: RunPlan | None = None, *, cuda: bool = False) -> RunPlan:
+    return resolve_plan(typed, stored, cuda=cuda).plan
 
 
 def test_the_demo_needs_nothing_else() -> None:
-    plan = make_plan(PlanOptions(demo=True), None, cuda=False)
+    plan = planned(PlanOptions(demo=True))
     assert [backbone.key for backbone in plan.backbones] == [
         "efficientnet_lite0",
         "efficientnet_lite1",
@@ -35,29 +40,35 @@ def test_options_of_backbones_and_methods(tmp_path: Path) -> None:
         data=tmp_path,
         backbones=["resnet50,vgg16:layer=features.29"],
         methods=["gradcam,scorecam:variant=cic", "gradcam"],
-        layer="layer3",
-        weights="random:1",
         metrics=["all"],
+        choices={"layer": "layer3", "weights": "random:1"},
     )
-    plan = make_plan(typed, None, cuda=True)
+    plan = planned(typed, cuda=True)
     assert plan.backbones == (
         BackboneSpec("resnet50", "random:1", "layer3"),
         BackboneSpec("vgg16", "random:1", "features.29"),
     )
     assert plan.methods == ("gradcam", "scorecam:variant=cic")
-    assert plan.curves == ("deletion", "insertion")
+    assert {"deletion", "insertion"} <= {*plan.metrics}
     assert plan.precision == "mixed"
 
 
 def test_the_side_is_for_every_network_that_has_none_of_its_own(tmp_path: Path) -> None:
-    typed = PlanOptions(data=tmp_path, backbones=["inception_v3,resnet18:side=256"], side=331)
-    plan = make_plan(typed, None, cuda=False)
+    typed = PlanOptions(
+        data=tmp_path, backbones=["inception_v3,resnet18:side=256"], choices={"side": 331}
+    )
+    plan = planned(typed)
     assert [backbone.name for backbone in plan.backbones] == [
         "inception_v3:side=331",
         "resnet18:side=256",
     ]
+    alone = planned(replace(typed, backbones=None), plan)
+    assert alone == plan, "those of a plan have a side by now"
+    (config := tmp_path / "plan.toml").write_text('data = "."\nbackbones = ["vgg16"]\n')
+    (of_file,) = planned(PlanOptions(config=config, choices={"side": 96})).backbones
+    assert of_file.name == "vgg16:side=96"
     with pytest.raises(UsageError, match="side= takes a whole number from 8 to 4096, not '0'"):
-        make_plan(replace(typed, side=0), None, cuda=False)
+        planned(replace(typed, choices={"side": 0}))
 
 
 def test_options_win_over_the_file_and_that_over_defaults(tmp_path: Path) -> None:
@@ -65,31 +76,36 @@ def test_options_win_over_the_file_and_that_over_defaults(tmp_path: Path) -> Non
     config.write_text(
         'data = "images"\nbackbones = ["resnet18"]\nmethods = ["gradcam"]\nseed = 3\nlimit = 5\n'
     )
-    plan = make_plan(PlanOptions(config=config, seed=4), None, cuda=False)
+    plan = planned(PlanOptions(config=config, choices={"seed": 4}))
     assert (plan.data, plan.seed, plan.limit) == (str(tmp_path / "images"), 4, 5)
     assert default_name(PlanOptions(config=config)) == "plan"
     config.write_text("data = ")
     with pytest.raises(UsageError, match="is not TOML"):
-        make_plan(PlanOptions(config=config), None, cuda=False)
+        planned(PlanOptions(config=config))
     config.write_text("dat = 1")
     with pytest.raises(UsageError, match="a plan has no 'dat'"):
-        make_plan(PlanOptions(config=config, backbones=["resnet18"]), None, cuda=False)
+        planned(PlanOptions(config=config, backbones=["resnet18"]))
 
 
 def test_a_run_that_is_there_decides_what_is_not_typed(tmp_path: Path) -> None:
-    stored = make_plan(
-        PlanOptions(data=tmp_path, backbones=["resnet18"], methods=["gradcam"], seed=7, limit=9),
+    stored = planned(
+        PlanOptions(
+            data=tmp_path,
+            backbones=["resnet18"],
+            methods=["gradcam"],
+            choices={"seed": 7, "limit": 9},
+        ),
         None,
         cuda=True,
     )
-    extended = make_plan(PlanOptions(methods=["layercam"]), stored, cuda=False)
+    extended = planned(PlanOptions(methods=["layercam"]), stored)
     assert (extended.methods, extended.seed, extended.precision, extended.limit) == (
         ("layercam",),
         7,
         "mixed",
         9,
     )
-    whole = make_plan(PlanOptions(data=tmp_path, backbones=["resnet18"]), stored, cuda=False)
+    whole = planned(PlanOptions(data=tmp_path, backbones=["resnet18"]), stored)
     assert (whole.methods, whole.seed, whole.limit) == (("gradcam",), 7, None)
 
 
@@ -101,8 +117,9 @@ def test_what_is_typed_for_an_earlier_version_s_run_means_what_it_meant(
     tmp_path: Path, spec: str
 ) -> None:
     asked = {"data": tmp_path, "backbones": ["resnet18"], "metrics": ["insertion", "road"]}
-    same = PlanOptions(**asked, methods=[spec], insertion_start="blur")  # type: ignore[arg-type]  # keyword bag of a test
-    new = resolve_plan(same, None, cuda=False).plan
+    blur = {"insertion_start": "blur"}
+    same = PlanOptions(**asked, methods=[spec], choices=blur)  # type: ignore[arg-type]  # keyword bag of a test
+    new = planned(same)
     assert (new.methods, new.insertion_start, new.road_noise) == ((FORMER,), "blur", "pixels")
     old = RunPlan.from_json(
         json.dumps({key: value for key, value in new.to_dict().items() if key != "road_noise"})
@@ -110,8 +127,8 @@ def test_what_is_typed_for_an_earlier_version_s_run_means_what_it_meant(
     assert resolve_plan(same, old, cuda=False, earlier=True).plan == old
     assert extended(old, resolve_plan(same, old, cuda=False, earlier=True).plan) == old
     for contradiction in (
-        replace(same, road_noise="pixels"),
-        replace(same, insertion_start="zero"),
+        replace(same, choices={**blur, "road_noise": "pixels"}),
+        replace(same, choices={"insertion_start": "zero"}),
     ):
         with pytest.raises(Mismatch):
             extended(old, resolve_plan(contradiction, old, cuda=False, earlier=True).plan)
@@ -131,9 +148,9 @@ def test_what_is_missing_or_contradicts() -> None:
     with pytest.raises(UsageError, match="no images are named"):
         default_name(PlanOptions())
     with pytest.raises(UsageError, match="no backbone is named"):
-        make_plan(PlanOptions(data=Path("/x")), None, cuda=False)
+        planned(PlanOptions(data=Path("/x")))
     with pytest.raises(UsageError, match="exclude each other"):
-        make_plan(PlanOptions(data=Path("/x"), demo=True), None, cuda=False)
+        planned(PlanOptions(data=Path("/x"), demo=True))
 
 
 def test_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,3 +169,41 @@ def test_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in ("gpu", "cuda:2", "cuda:x", ""):
         with pytest.raises(UsageError):
             choose_devices(wrong or "cpu", None if wrong else 0, tmp_path)
+
+
+def small(**changes: Any) -> RunPlan:
+    return validated_plan(
+        {"data": "/data", "backbones": ["resnet18"], "methods": ["gradcam"], **changes}
+    )
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked", "clauses"),
+    [
+        ({}, {}, []),
+        ({"limit": 8}, {"limit": 8}, []),
+        ({"methods": ["gradcam", "fakecam"]}, {}, []),
+        ({"limit": 8}, {}, ["all images instead of the first 8, for every method it has"]),
+        (
+            {"limit": 8},
+            {"limit": 16},
+            ["the first 16 instead of the first 8, for every method it has"],
+        ),
+        (
+            {"limit": 8},
+            {"limit": 4},
+            ["it keeps the first 8, a run does not shrink: another --name for 4"],
+        ),
+        ({}, {"limit": 4}, ["it keeps all images, a run does not shrink: another --name for 4"]),
+        ({}, {"methods": ["layercam", "gradcampp"]}, ["new methods layercam, gradcampp"]),
+        (
+            {},
+            {"backbones": ["vgg16"], "metrics": ["deletion"]},
+            ["new backbone vgg16", "new metric deletion"],
+        ),
+    ],
+)
+def test_what_a_request_adds(
+    stored: dict[str, Any], asked: dict[str, Any], clauses: list[str]
+) -> None:
+    assert plan_diff(small(**stored), small(**asked)) == clauses

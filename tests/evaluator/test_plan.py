@@ -1,23 +1,31 @@
-"""A plan: its defaults, its text there and back, its identity and that of its cells."""
+"""A plan: its defaults, its text there and back, its identity and that of its cells; what it
+accepts, and what a later request may add to it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evaluator.backbones import known_backbone
+from evaluator.backbones import BackboneSpec, known_backbone
 from evaluator.catalog import ROW_METRICS
-from evaluator.errors import UsageError
+from evaluator.errors import Mismatch, NotApplicable, UsageError
 from evaluator.execution.driver import begun_layers
 from evaluator.plan import (
+    PROTOCOL,
+    ProtocolOption,
     RunPlan,
+    as_begun,
     as_loaded,
     cell_identity,
+    earlier_choices,
+    extended,
     parse_metrics,
     todays_names,
     validated,
@@ -43,7 +51,6 @@ def test_defaults_are_the_protocol_s() -> None:
         "zero",
     )
     assert (made.seed, made.limit, made.precision) == (0, None, "fp32")
-    assert made.curves == ()
     assert (made.truth, made.pointing_margin, made.road_removal) == (None, 15, "rank")
     assert made.road_noise == "pixels"
 
@@ -67,7 +74,6 @@ def test_there_and_back() -> None:
     )
     assert RunPlan.from_json(made.to_json()) == made == validated_plan(made.to_dict())
     assert RunPlan.from_json(made.to_json()).sha256 == made.sha256
-    assert made.curves == ("deletion", "insertion")
 
 
 def test_a_stored_plan_can_be_read_when_its_weights_have_gone(tmp_path: Path) -> None:
@@ -233,3 +239,249 @@ def test_a_method_with_another_name_keeps_its_cells_and_leaves_them_to_no_other(
         was = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         assert identity(method=todays_names(former)) == was
         assert identity(method=former) != was
+
+
+# -- what is accepted
+# --------------------------------------------------------------------------------------------------
+
+
+def test_metrics_that_need_a_truth_are_not_meant_by_all_where_there_is_none() -> None:
+    needing = {"mass_accuracy", "rank_accuracy", "pointing_game"}
+    assert needing.isdisjoint(plan(metrics=["all"]).metrics)
+    assert needing <= set(plan(metrics=["all"], truth="/boxes").metrics)
+    with pytest.raises(
+        UsageError, match="mass_accuracy needs to know where the objects are"
+    ) as caught:
+        plan(metrics=["mass_accuracy"])
+    assert caught.value.hint == "--metric mass_accuracy --truth DIR"
+
+
+def test_a_metric_brings_along_those_that_it_is_computed_from() -> None:
+    assert plan(metrics=["arcc"]).optional_metrics == ("arcc", "road")
+
+
+def test_names_become_canonical_and_duplicates_fall_away() -> None:
+    made = plan(
+        backbones=["resnet18", "resnet18"],
+        methods=["scorecam:variant=released", "scorecam", "sscam:sigma=2"],
+    )
+    assert made.backbones == (BackboneSpec("resnet18"),)
+    assert made.methods == ("scorecam", "sscam")
+    assert made == plan(methods=["scorecam", "sscam"])
+
+
+@pytest.mark.parametrize(
+    ("values", "message", "hint"),
+    [
+        ({"data": ""}, "the plan names no data", ""),
+        ({"methods": []}, "the plan names no methods", ""),
+        (
+            {"backbones": [{"key": "resnet18", "size": "big"}]},
+            "a backbone of the plan is malformed",
+            "key, weights, layer",
+        ),
+        ({"backbones": ["resnet18:weights=/no/such.pth"]}, "no such weights file", "safetensors"),
+        ({"truth": 5}, "the plan's truth cannot be 5", ""),
+        (
+            {"backbones": ["resnet18:side=big"]},
+            "side= takes a whole number from 8 to 4096, not 'big'",
+            "side=224",
+        ),
+        (
+            {"backbones": ["resnet18:channels=2"]},
+            "channels= takes 1 (grey) or 3 (RGB), not '2'",
+            "channels=1",
+        ),
+        (
+            {"backbones": ["resnet18:mean=0.5/0.5"]},
+            "mean= takes one number for all channels, or three",
+            "mean=0.485/0.456/0.406",
+        ),
+        (
+            {"backbones": ["resnet18:std=0"]},
+            "std= takes one number for all channels, or three with / between them, above 0",
+            "",
+        ),
+        (
+            {"backbones": ["resnet18:score=sigmod"]},
+            "score= takes softmax or sigmoid or probability, not 'sigmod'",
+            "did you mean 'sigmoid'?",
+        ),
+        (
+            {"backbones": ["resnet18:classes=/no/such"]},
+            "no such class names file",
+            "--classes FILE",
+        ),
+        ({"backbones": [{"key": "resnet18", "side": "64"}]}, "the plan's backbones cannot be", ""),
+        ({"limit": "ten"}, "the plan's limit cannot be 'ten'", "camtui show"),
+        ({"limit": True}, "the plan's limit cannot be True", ""),
+        ({"seed": None}, "the plan's seed cannot be None", ""),
+        ({"demo": "yes"}, "the plan's demo cannot be 'yes'", ""),
+        ({"methods": "gradcam"}, "the plan's methods cannot be 'gradcam'", ""),
+        ({"methods": [3]}, "the plan's methods cannot be [3]", ""),
+        ({"backbones": [{"key": 3}]}, "the plan's backbones cannot be", ""),
+        ({"target": 1}, "the plan's target cannot be 1", ""),
+    ],
+)
+def test_what_cannot_be_met(values: dict[str, Any], message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        plan(**values)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "option",
+    [one for one in PROTOCOL.values() if one.choices or one.ends],
+    ids=lambda option: option.name,
+)
+def test_a_value_that_an_option_does_not_take(option: ProtocolOption) -> None:
+    wrong = f"{option.choices[-1]}x" if option.kind is str else (option.ends or [-1])[0] - 1
+    with pytest.raises(UsageError, match=rf"{option.flag} takes .* not '?{wrong}'?$") as caught:
+        plan(**{option.name: wrong})
+    assert caught.value.hint
+    for value in option.choices or (end for end in option.ends or () if end < inf):
+        assert getattr(plan(**{option.name: value}), option.name) == value
+
+
+@pytest.mark.parametrize("missing", ["data", "backbones", "methods"])
+def test_what_must_be_there(missing: str) -> None:
+    with pytest.raises(UsageError, match=f"the plan names no {missing}"):
+        validated_plan({key: value for key, value in SMALL.items() if key != missing})
+
+
+def test_some_cell_must_be_possible() -> None:
+    with pytest.raises(NotApplicable, match="cam does not apply to vgg16"):
+        plan(backbones=["vgg16"], methods=["cam"])
+    assert plan(backbones=["vgg16", "resnet18"], methods=["cam"]).methods == ("cam",)
+    assert plan(backbones=["densenet121"], methods=["cam"]).methods == ("cam",), (
+        "an unknown head gets the benefit of the doubt"
+    )
+
+
+def test_weights_of_a_file_become_an_absolute_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.pth").touch()
+    monkeypatch.chdir(tmp_path)
+    (spec,) = plan(backbones=["resnet18:weights=mine.pth"]).backbones
+    assert spec.weights == str(tmp_path.resolve() / "mine.pth")
+    assert spec.name == "resnet18:weights=mine.pth"
+
+
+def test_metrics_come_in_the_paper_s_order() -> None:
+    assert parse_metrics(["insertion", "deletion"])[:4] == (
+        "average_drop",
+        "average_increase",
+        "deletion",
+        "insertion",
+    )
+    assert set(parse_metrics(["all"])) >= {"deletion", "insertion", *ROW_METRICS}
+
+
+# -- what a later request may add, and what it may not change
+# --------------------------------------------------------------------------------------------------
+
+
+def test_a_stored_plan_grows() -> None:
+    stored = plan(methods=["gradcam"], limit=10)
+    asked = plan(
+        methods=["scorecam", "gradcam"], backbones=["vgg16"], metrics=["deletion"], limit=20
+    )
+    both = extended(stored, asked)
+    assert both.methods == ("gradcam", "scorecam")
+    assert [spec.key for spec in both.backbones] == ["resnet18", "vgg16"]
+    assert both.optional_metrics == ("deletion",)
+    assert both.limit == 20
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked", "expected"), [(10, 5, 10), (5, 10, 10), (None, 5, None), (5, None, None)]
+)
+def test_the_limit_never_shrinks(
+    stored: int | None, asked: int | None, expected: int | None
+) -> None:
+    assert extended(plan(limit=stored), plan(limit=asked)).limit == expected
+
+
+def test_data_may_move_and_labels_may_come() -> None:
+    both = extended(plan(data="/old"), plan(data="/new", labels="/labels.csv"))
+    assert (both.data, both.labels) == ("/new", "/labels.csv")
+    assert extended(plan(labels="/labels.csv"), plan()).labels == "/labels.csv"
+
+
+def other_value(option: ProtocolOption) -> Any:
+    """A value that is not the default."""
+    return option.choices[-1] if option.choices else option.default + 1
+
+
+@pytest.mark.parametrize(
+    "option",
+    [one for one in PROTOCOL.values() if hasattr(RunPlan, one.name) and not one.extendable],
+    ids=lambda option: option.name,
+)
+def test_another_protocol_is_another_run(option: ProtocolOption) -> None:
+    other = other_value(option)
+    with pytest.raises(Mismatch, match=f"{option.name}: {option.default} → {other}"):
+        extended(plan(), plan(**{option.name: other}))
+
+
+def test_other_weights_under_the_same_name_are_another_run(tmp_path: Path) -> None:
+    files = [tmp_path / name / "mine.pth" for name in ("a", "b")]
+    for file in files:
+        file.parent.mkdir()
+        file.touch()
+    stored, asked = (plan(backbones=[f"resnet18:weights={file}"]) for file in files)
+    with pytest.raises(Mismatch, match=r"resnet18:weights=mine\.pth weights"):
+        extended(stored, asked)
+
+
+def test_a_truth_is_added_to_a_run_and_may_move() -> None:
+    assert extended(plan(), plan(truth="/boxes")).truth == "/boxes"
+    assert extended(plan(truth="/boxes"), plan()).truth == "/boxes"
+    assert extended(plan(truth="/boxes"), plan(truth="/elsewhere")).truth == "/elsewhere"
+
+
+# -- runs that an earlier version began
+# --------------------------------------------------------------------------------------------------
+
+FORMER, NOW = "smoothgradcampp:variant=paper", "smoothgradcampp:variant=mean-gradient"
+OLD: dict[str, Any] = {
+    "methods": [NOW, "gradcam"],
+    "metrics": ["insertion", "arcc"],
+    "road_noise": "normalised",
+    "insertion_start": "blur-torchvision",
+}
+
+
+def test_the_same_request_goes_on_with_what_it_meant() -> None:
+    same = plan(**{**OLD, "methods": [FORMER, "gradcam"], "insertion_start": "blur",
+                   "road_noise": "pixels"})  # fmt: skip
+    with pytest.raises(Mismatch):
+        extended(plan(**OLD), same)
+    assert as_begun(plan(**OLD), same) == plan(**OLD)
+    assert extended(plan(**OLD), as_begun(plan(**OLD), same)) == plan(**OLD)
+
+
+def test_a_formula_that_an_earlier_version_did_not_have_is_added_to_its_run() -> None:
+    old = plan(**{**OLD, "methods": ["gradcam"], "insertion_start": "zero"})
+    assert as_begun(old, replace(old, methods=(FORMER,))).methods == (FORMER,)
+    both = plan(**{**OLD, "methods": [NOW, FORMER]})
+    assert as_begun(both, replace(both, methods=(FORMER,))).methods == (FORMER,)
+
+
+def test_another_start_than_the_run_s_stays_another() -> None:
+    old = plan(**{**OLD, "insertion_start": "zero"})
+    with pytest.raises(Mismatch, match="insertion_start: zero → blur"):
+        extended(old, as_begun(old, replace(old, insertion_start="blur")))
+
+
+def test_choices_of_an_earlier_version_are_said_where_they_count() -> None:
+    noise, blur, renamed = earlier_choices(plan(**OLD), begun_earlier=True)
+    assert noise.startswith("ROAD's noise after normalisation")
+    assert "--insertion-start blur-torchvision" in blur
+    assert f"{NOW} is what earlier versions called variant=paper" in renamed
+    assert list(earlier_choices(plan(**OLD), begun_earlier=False)) == [noise, blur]
+    quiet = plan(**{**OLD, "metrics": [], "methods": ["gradcam"]})
+    assert list(earlier_choices(quiet, begun_earlier=True)) == []
+    assert list(earlier_choices(plan(metrics=["all"]), begun_earlier=False)) == []

@@ -12,7 +12,7 @@ from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import open_run
-from evaluator.plan import earlier_choices
+from evaluator.plan import earlier_choices, options_of
 from evaluator.records import IMAGENET_MEAN, IMAGENET_STD
 from evaluator.text import printable
 
@@ -68,7 +68,7 @@ def show(
 
 def _about(reader: RunReader) -> Iterator[str]:
     from camtui.export.records import run_record
-    from camtui.format.notes import look_text, noise_text, run_title
+    from camtui.format.notes import look_text, run_title
 
     run, plan = run_record(reader), reader.plan()
     yield run_title(reader)
@@ -87,16 +87,14 @@ def _about(reader: RunReader) -> Iterator[str]:
     for one in plan.code:
         package = f", {one.package}" if one.package else ""
         yield f"code        {one.key}: {one.reference} (sha256 {one.sha256[:16]}{package})"
-    yield f"protocol    target {plan.target}, resize {plan.resize}, precision {plan.precision}"
+    always = (f"{option.name} {getattr(plan, option.name)}" for option in options_of(()))
+    yield f"protocol    {', '.join(always)}"
     yield from _undefined(reader)
     look = reader.look()
     if look is not None:
         yield f"until       {look_text(look, run['images'], ended=run['state'] == 'complete')}"
         yield from (f"            {verdict}" for verdict in look.verdicts)
-    if plan.curves:
-        yield f"curves      {plan.curve_steps} steps, insertion starts from {plan.insertion_start}"
-    if plan.imputes:
-        yield f"imputation  pixels by {plan.road_removal}, noise {noise_text(plan)}"
+    yield from (f"{heading:<12}{note}" for heading, note in plan.notes().items())
     for choice in earlier_choices(plan, begun_earlier=reader.keeps_earlier_words()):
         yield f"as before   {choice}"
 

@@ -4,23 +4,24 @@ one.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import torch
 
-from evaluator.metrics.base import MetricSettings
 from evaluator.metrics.pointing_game import measure
 from tests.localisation import MAP, by_hand, explained, quantus, random_case
 
-EXACT = MetricSettings(pointing_margin=0)
+EXACT = SimpleNamespace(pointing_margin=0)
 
 
 def test_by_hand() -> None:
     assert measure(by_hand(settings=EXACT)).tolist() == [1.0]
     elsewhere = [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
     assert measure(by_hand(MAP, elsewhere, EXACT)).tolist() == [0.0]
-    assert measure(by_hand(MAP, elsewhere, MetricSettings(pointing_margin=1))).tolist() == [0.0], (
+    assert measure(by_hand(MAP, elsewhere, SimpleNamespace(pointing_margin=1))).tolist() == [0.0], (
         "a diagonal is 1.41 pixels"
     )
-    assert measure(by_hand(MAP, elsewhere, MetricSettings(pointing_margin=2))).tolist() == [1.0]
+    assert measure(by_hand(MAP, elsewhere, SimpleNamespace(pointing_margin=2))).tolist() == [1.0]
 
 
 def test_fifteen_pixels_are_near_and_sixteen_are_not() -> None:

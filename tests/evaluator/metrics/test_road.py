@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import warnings
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from torch import Tensor
 from evaluator.measuring.imputation import NOISE
 from evaluator.measuring.optional_metrics import MapProbe, ProbedImages
 from evaluator.measuring.saliency import MapOfImage, Saliency
-from evaluator.metrics.base import Explained, MetricSettings
+from evaluator.metrics.base import Explained
 from evaluator.metrics.curves import pixel_ranks
 from evaluator.metrics.road import METRIC, measure, missing_by_percentile, missing_by_rank
+from evaluator.plan import RunPlan
 from evaluator.records import StoredMap
 from tests.agreement import keys_of, small_bench
 from tests.evaluator.measuring.test_imputation import slow as solved
@@ -54,7 +56,7 @@ def road(
     maps: Tensor, images: Tensor, targets: list[int], removal: str = "rank", network: str = "gap"
 ) -> Tensor:
     confidence = torch.full((len(maps),), 0.5, dtype=torch.float64)
-    settings = MetricSettings(road_removal=removal)
+    settings = SimpleNamespace(road_removal=removal)
     probe = probe_of(images, targets, network)
     return measure(
         Explained(
@@ -135,7 +137,8 @@ def test_as_the_authors_imputer_and_a_loop_have_it() -> None:
     made = normalising(small_bench("gap"), MEAN, STD)
     probe = probe_of(images, targets, made=made)
     clean = torch.full((2,), 0.5, dtype=torch.float64)
-    found = measure(Explained(clean, clean, Saliency(maps, SIDE, SIDE), probe=probe))
+    saliency = Saliency(maps, SIDE, SIDE)
+    found = measure(Explained(clean, clean, saliency, probe=probe, settings=RunPlan))
     model = NETWORKS["gap"]().double()
     for place, target in enumerate(targets):
         noise = probe._probed.noise(place, METRIC.forwards).double()
