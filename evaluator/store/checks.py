@@ -15,8 +15,7 @@ from evaluator.store import checksums, schema
 from evaluator.store.checksums import (
     WRONG_KIND,
     histograms_checksum,
-    is_measurement_sound,
-    is_row_sound,
+    is_sound,
     sums_checksum,
 )
 from evaluator.store.readonly import DAMAGE, ReadOnlyFile
@@ -130,17 +129,11 @@ class Checks:
             self._refuse(self._damaged("results", f"WHERE {chosen}", values))
 
     def _damaged(self, table: str, where: str, values: Sequence[Any]) -> Iterator[Key]:
-        may_lack = not self.born_sealed()
-        if table == "results":
-            for record in self._file.stream(f"{self.query(ROW_COLUMNS, table)} {where}", values):
-                if not is_record_sound(record, may_lack=may_lack):
-                    yield record[0], record[1], ""
-            return
-        for record in self._file.stream(
-            f"{self.query(MEASUREMENT_COLUMNS, table)} {where}", values
-        ):
-            if not is_measurement_sound(record[:5], *record[5:], may_lack=may_lack):
-                yield record[0], record[1], record[2]
+        may_lack, is_row = not self.born_sealed(), table == "results"
+        columns, width = (ROW_COLUMNS, ROW_WIDTH) if is_row else (MEASUREMENT_COLUMNS, 5)
+        for record in self._file.stream(f"{self.query(columns, table)} {where}", values):
+            if not is_sound(record[:width], *record[width:], may_lack=may_lack):
+                yield record[0], record[1], "" if is_row else record[2]
 
     def _refuse(self, damaged: Iterator[Key]) -> None:
         for cell, image, metric in damaged:
@@ -265,7 +258,7 @@ class Checks:
 
 def is_record_sound(record: Sequence[Any], *, may_lack: bool) -> bool:
     """Whether a record of ``Checks.query(ROW_COLUMNS, …)`` is a row as it was written."""
-    return is_row_sound(record[:ROW_WIDTH], *record[ROW_WIDTH:], may_lack=may_lack)
+    return is_sound(record[:ROW_WIDTH], *record[ROW_WIDTH:], may_lack=may_lack)
 
 
 def _fits(checksum: bytes, column: str, records: list[tuple[Any, ...]]) -> bool:

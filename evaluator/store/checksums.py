@@ -10,17 +10,20 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from evaluator.plan import todays_names
-from evaluator.records import Measurement, Row
+from evaluator.records import Row
 
 SIZE = 8
 """Bytes of a checksum: one damaged record in 2⁶⁴ passes for a whole one."""
 
-_ROW = struct.Struct("<4q7d?")
-_LENGTHS = struct.Struct("<5q")
+_ROW = struct.Struct("<4q7dB")
+_UNDEFINED = [Row._fields.index(name) for name in ("average_drop", "adcc")]
+"""Numbers of a row that may be ``None``, which counts as NaN."""
+
 _MEASUREMENT = struct.Struct("<2qd")
 _NAN = float("nan")
 
@@ -28,51 +31,36 @@ WRONG_KIND = (struct.error, TypeError, AttributeError)
 """Exceptions of packing a value that is not of the kind that was written."""
 
 
-def row_checksum(row: Row, identity: str, path: bytes, content: bytes | None) -> bytes:
+def row_checksum(row: Sequence[Any], identity: str, path: bytes, content: bytes | None) -> bytes:
     """The checksum of a row: over cell and image, every number, and the map.
 
     Args:
+        row: a ``Row``, or its columns as stored.
         identity: of the cell, ``plan.cell_identity``.
         path, content: of the image.
 
     Raises:
         WRONG_KIND: a value of another kind, which no row of ours has.
     """
-    drop, adcc = row.average_drop, row.adcc
-    numbers = _ROW.pack(
-        row.cell,
-        row.image,
-        row.target,
-        row.predicted,
-        row.y,
-        row.o,
-        _NAN if drop is None else drop,
-        row.average_increase,
-        row.coherency,
-        row.complexity,
-        _NAN if adcc is None else adcc,
-        row.degenerate,
-    )
-    values = b"-" if row.map is None else b"+" + row.map
-    return _row_digest(numbers, values, identity.encode(), content or b"", path)
+    *numbers, map_ = row
+    for place in _UNDEFINED:
+        if numbers[place] is None:
+            numbers[place] = _NAN
+    packed = _ROW.pack(*numbers)
+    map_ = b"-" if map_ is None else b"+" + map_
+    return _digest(packed, map_, identity.encode(), content or b"", path)
 
 
 def measurement_checksum(
-    measurement: Measurement, identity: str, path: bytes, content: bytes | None
+    measurement: Sequence[Any], identity: str, path: bytes, content: bytes | None
 ) -> bytes:
     """The checksum of an optional metric, as ``row_checksum``."""
-    numbers = _MEASUREMENT.pack(measurement.cell, measurement.image, measurement.value)
-    return _digest(
-        numbers,
-        measurement.curve,
-        measurement.metric.encode(),
-        identity.encode(),
-        content or b"",
-        path,
-    )
+    cell, image, metric, value, curve = measurement
+    numbers = _MEASUREMENT.pack(cell, image, value)
+    return _digest(numbers, curve, metric.encode(), identity.encode(), content or b"", path)
 
 
-def is_row_sound(
+def is_sound(
     record: Sequence[Any],
     checksum: bytes | None,
     identity: str,
@@ -81,65 +69,22 @@ def is_row_sound(
     *,
     may_lack: bool,
 ) -> bool:
-    """Whether a row is what was written.
+    """Whether a row or an optional metric is what was written.
 
     Args:
-        record: the columns of ``columns.ROW_COLUMNS``.
+        record: the columns of a ``Row`` or of a ``Measurement``.
         checksum: as stored.
-        may_lack: a row without one is taken as it is, because the file was begun by a camtui that
-            wrote none. Such rows get theirs later, and it then says nothing of the cell and the
-            file that they were made from.
+        may_lack: a record without one is taken as it is, because the file was begun by a camtui
+            that wrote none. Such records get theirs later, and it then says nothing of the cell and
+            the file that they were made from.
     """
     if checksum is None:
         return may_lack
-    cell, image, target, predicted, y, o, drop, increase, coherency, complexity = record[:10]
-    adcc, degenerate, map_ = record[10:]
-    if degenerate not in (0, 1):  # packing takes any other number for 1
-        return False
+    checksum_of = row_checksum if len(record) == len(Row._fields) else measurement_checksum
     try:
-        numbers = _ROW.pack(
-            cell,
-            image,
-            target,
-            predicted,
-            y,
-            o,
-            _NAN if drop is None else drop,
-            increase,
-            coherency,
-            complexity,
-            _NAN if adcc is None else adcc,
-            degenerate,
+        return checksum == checksum_of(record, identity, path, content) or (
+            checksum == checksum_of(record, "", path, None)
         )
-        values = b"-" if map_ is None else b"+" + map_
-        if checksum == _row_digest(numbers, values, identity.encode(), content or b"", path):
-            return True
-        return checksum == _row_digest(numbers, values, b"", b"", path)
-    except WRONG_KIND:
-        return False
-
-
-def is_measurement_sound(
-    record: Sequence[Any],
-    checksum: bytes | None,
-    identity: str,
-    path: bytes,
-    content: bytes | None,
-    *,
-    may_lack: bool,
-) -> bool:
-    """Whether an optional metric is what was written, as ``is_row_sound``.
-
-    Args:
-        record: the columns of ``columns.MEASUREMENT_COLUMNS``.
-    """
-    if checksum is None:
-        return may_lack
-    try:
-        measurement = Measurement(*record)
-        if checksum == measurement_checksum(measurement, identity, path, content):
-            return True
-        return checksum == measurement_checksum(measurement, "", path, None)
     except WRONG_KIND:
         return False
 
@@ -197,23 +142,19 @@ def _encoded(value: Any) -> bytes:
     )
 
 
-def _row_digest(
-    numbers: bytes, values: bytes, identity: bytes, content: bytes, path: bytes
-) -> bytes:
-    """As ``_digest``, which takes twice as long."""
-    lengths = _LENGTHS.pack(len(numbers), len(values), len(identity), len(content), len(path))
-    whole = b"".join((lengths, numbers, values, identity, content, path))
-    return blake2b(whole, digest_size=SIZE).digest()
-
-
 def _numbers_digest(names: Iterable[str], numbers: Sequence[int]) -> bytes:
     text = "\n".join(names).encode("utf-8", "surrogatepass")
     return _digest(text, struct.pack(f"<{len(numbers)}q", *numbers))
 
 
+@cache
+def _integers(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}q")
+
+
 def _digest(*parts: bytes) -> bytes:
-    lengths = struct.pack(f"<{len(parts)}q", *map(len, parts))
-    return blake2b(lengths + b"".join(parts), digest_size=SIZE).digest()
+    lengths = _integers(len(parts)).pack(*map(len, parts))
+    return blake2b(b"".join((lengths, *parts)), digest_size=SIZE).digest()
 
 
 BY_THEMSELVES = ("results", "measurements")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evaluator.errors import StoreError
@@ -16,7 +16,12 @@ from evaluator.store.checksums import (
     row_checksum,
     sums_checksum,
 )
-from evaluator.store.schema import HISTOGRAM_BINS, SUMS_SEALED_SINCE
+from evaluator.store.schema import (
+    HISTOGRAM_BINS,
+    MEASUREMENT_COLUMNS,
+    ROW_COLUMNS,
+    SUMS_SEALED_SINCE,
+)
 from evaluator.store.sums import ARCC_QUERY, ArccSources, bins_by_metric, sums_by_key, sums_of
 from evaluator.store.writable import WritableFile
 from evaluator.text import printable
@@ -180,8 +185,11 @@ class RowWriter:
             measurements = self._new_measurements(result.measurements)
             failures = self._new_failures(result.failures)
             self._insert_sealed(rows, measurements)
-            now = {"time": time.time()}
-            self._file.insert("failures", (_as_record(f) | now for f in failures))
+            now = time.time()
+            self._insert(
+                "failures (cell_id, image_id, metric, reason, detail, time)",
+                [(f.cell, f.image, f.metric, f.reason, f.detail, now) for f in failures],
+            )
             self._mend(
                 [(r.cell, r.image, "") for r in rows]
                 + [(m.cell, m.image, m.metric) for m in measurements]
@@ -234,38 +242,34 @@ class RowWriter:
 
     def _insert_sealed(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> None:
         """Insert new rows and measurements with their checksums."""
-        execute = self._file.execute
         measured: list[Row | Measurement] = [*rows, *measurements]
-        cells, images = {record.cell for record in measured}, {record.image for record in measured}
+        cells, images = {one.cell for one in measured}, {one.image for one in measured}
         query = "SELECT coalesce(identity, '') FROM cells WHERE id = ?"
-        identities: dict[int, str] = {
-            cell: (execute(query, (cell,)).fetchone() or ("",))[0] for cell in cells
-        }
+        identities: dict[int, str] = {cell: self._first(query, cell, ("",))[0] for cell in cells}
         query = "SELECT path, content FROM images WHERE id = ?"
-        files: dict[int, tuple[bytes, bytes | None]] = {
-            image: execute(query, (image,)).fetchone() or (b"", None) for image in images
-        }
+        files = {image: self._first(query, image, (b"", None)) for image in images}
+        self._insert(
+            f"results ({ROW_COLUMNS}, checksum)",
+            [(*row, row_checksum(row, identities[row.cell], *files[row.image])) for row in rows],
+        )
 
         def origin(measured: Measurement) -> tuple[str, bytes, bytes | None]:
             """Cell and file; neither of a row of version 1, whose file may become known later."""
             path, content = files[measured.image]
             return (identities[measured.cell] if content is not None else ""), path, content
 
-        self._file.insert(
-            "results",
-            (
-                _as_record(row)
-                | {"checksum": row_checksum(row, identities[row.cell], *files[row.image])}
-                for row in rows
-            ),
+        self._insert(
+            f"measurements ({MEASUREMENT_COLUMNS}, checksum)",
+            [(*one, measurement_checksum(one, *origin(one))) for one in measurements],
         )
-        self._file.insert(
-            "measurements",
-            (
-                _as_record(one) | {"checksum": measurement_checksum(one, *origin(one))}
-                for one in measurements
-            ),
-        )
+
+    def _first(self, query: str, key: int, default: tuple[Any, ...]) -> tuple[Any, ...]:
+        return self._file.execute(query, (key,)).fetchone() or default
+
+    def _insert(self, columns: str, records: Sequence[tuple[Any, ...]]) -> None:
+        """Insert records into a table, named with its columns."""
+        marks = ", ".join("?" * (columns.count(",") + 1))
+        self._file.executemany(f"INSERT INTO {columns} VALUES ({marks})", records)
 
     def _new_rows(self, rows: Sequence[Row]) -> list[Row]:
         known = self._known(
@@ -319,13 +323,3 @@ class RowWriter:
         Returns how many there were.
         """
         return self._file.execute("DELETE FROM failures").rowcount
-
-
-_COLUMNS = {
-    kind: tuple(field.name for field in fields(kind)) for kind in (Row, Measurement, Failure)
-}
-_RENAMED = {"cell": "cell_id", "image": "image_id"}
-
-
-def _as_record(record: Row | Measurement | Failure) -> dict[str, Any]:
-    return {_RENAMED.get(name, name): getattr(record, name) for name in _COLUMNS[type(record)]}

@@ -10,15 +10,16 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from evaluator.errors import Mismatch, UsageError
 from evaluator.images import Manifest
 from evaluator.plan import RunPlan
-from evaluator.records import LoadedBackbone, Look, Measurement, Row, RunState, Stage, WorkerState
+from evaluator.records import LoadedBackbone, Look, RunState, Stage, WorkerState
 from evaluator.store import checksums, schema
 from evaluator.store.checksums import measurement_checksum, row_checksum
 from evaluator.store.disk_space import full_words, is_full, sqlite_temporary_folder
@@ -202,11 +203,12 @@ class Repairs:
         with self._file.transaction():
             sealed = 0
             for table, columns, function in (
-                ("results", ROW_COLUMNS, _late_row_checksum),
-                ("measurements", MEASUREMENT_COLUMNS, _late_checksum),
+                ("results", ROW_COLUMNS, row_checksum),
+                ("measurements", MEASUREMENT_COLUMNS, measurement_checksum),
             ):
-                self._file.connection.create_function(function.__name__, -1, function)
-                checksum = f"{function.__name__}({path}, {columns})"
+                late = partial(_late_checksum, function)
+                self._file.connection.create_function("late_checksum", -1, late)
+                checksum = f"late_checksum({path}, {columns})"
                 update = f"UPDATE {table} SET checksum = {checksum} WHERE checksum IS NULL"
                 sealed += execute(update).rowcount
             for other in checksums.sealed_tables(self._file.connection):
@@ -227,13 +229,9 @@ failures again.
 """
 
 
-def _late_row_checksum(path: bytes, *values: Any) -> bytes:
-    """The checksum of a row written without one: its cell and file are not known."""
-    return row_checksum(Row(*values), "", path, None)
-
-
-def _late_checksum(path: bytes, *values: Any) -> bytes:
-    return measurement_checksum(Measurement(*values), "", path, None)
+def _late_checksum(checksum_of: Callable[..., bytes], path: bytes, *record: Any) -> bytes:
+    """The checksum of a record written without one: its cell and file are not known."""
+    return checksum_of(record, "", path, None)
 
 
 _TABLES = ("run", "backbones", "cells", "stages", "looks", "workers")

@@ -56,8 +56,8 @@ def row(cell: int, method: str, image: int) -> Row:
     own = fractions(f"{method}/{image}", 3)
     drop, coherency, complexity = (0.4 * difficulty + 0.1 * x for x in own)
     base = fake_row(cell, "resnet50", method, image)
-    return replace(
-        base, average_drop=drop + QUALITY[method], coherency=1 - coherency, complexity=complexity
+    return base._replace(
+        average_drop=drop + QUALITY[method], coherency=1 - coherency, complexity=complexity
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 from evaluator.catalog import TABLE2_METHODS
@@ -69,16 +68,16 @@ def test_rows_without_a_drop_are_found_by_an_index(tmp_path: Path) -> None:
 
 def test_a_network_that_answers_every_image_alike_is_told(tmp_path: Path) -> None:
     with closing(RunWriter(make_run(tmp_path / "a.db", images=12, partial=NONE))) as writer:
-        one = [replace(row(1, image), y=0.3, o=0.3) for image in range(12)]
+        one = [row(1, image)._replace(y=0.3, o=0.3) for image in range(12)]
         writer.rows.commit(result(*one))
         # by label: another confidence for another class, the same for each
-        by_label = [replace(r, cell=2, target=r.image % 2, y=r.image % 2 / 4) for r in one]
-        writer.rows.commit(result(*(replace(r, o=r.y) for r in by_label)))
-        moved = [replace(r, cell=3, o=0.3 if r.image else 0.31) for r in one]
+        by_label = [r._replace(cell=2, target=r.image % 2, y=r.image % 2 / 4) for r in one]
+        writer.rows.commit(result(*(r._replace(o=r.y) for r in by_label)))
+        moved = [r._replace(cell=3, o=0.3 if r.image else 0.31) for r in one]
         writer.rows.commit(result(*moved))
-        seen = [replace(r, cell=4, predicted=r.image % 2) for r in one]
+        seen = [r._replace(cell=4, predicted=r.image % 2) for r in one]
         writer.rows.commit(result(*seen))
-        writer.rows.commit(result(*(replace(r, cell=5) for r in one[:9])))
+        writer.rows.commit(result(*(r._replace(cell=5) for r in one[:9])))
     with RunReader(tmp_path / "a.db") as reader:
         found = {summary.cell: summary.constant for summary in reader.averages.summaries()}
     assert [found[cell] for cell in range(1, 6)] == [True, True, False, False, False]
