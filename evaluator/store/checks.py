@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 from evaluator.errors import StoreError
@@ -19,7 +20,7 @@ from evaluator.store.checksums import (
     sums_checksum,
 )
 from evaluator.store.readonly import DAMAGE, ReadOnlyFile
-from evaluator.store.schema import MEASUREMENT_COLUMNS, ROW_COLUMNS, ROW_WIDTH
+from evaluator.store.schema import MEASUREMENT_COLUMNS, ROW_COLUMNS
 from evaluator.store.sums import bins_by_metric, sums_by_key
 from evaluator.text import printable
 
@@ -30,8 +31,8 @@ Key = tuple[int, int, str]
 class Checks:
     """Compares records with their checksums.
 
-    The ``verify_…`` methods are asked by whatever computes from records. What they have compared
-    is not compared again by this reader until the file changes.
+    Whatever computes from records asks ``verify`` first. What it has compared of a whole cell is
+    not compared again by this reader until the file changes.
     """
 
     def __init__(self, file: ReadOnlyFile) -> None:
@@ -44,96 +45,90 @@ class Checks:
 
     def born(self) -> int:
         """The version of the camtui that began the run; 3 at least where all of it was sealed."""
-        if self._file.version < 2:
-            return 1
         born = self._file.first("SELECT born FROM run")
         return int(born[0]) if born else schema.SCHEMA_VERSION
 
     # -- rows and optional metrics
     # ----------------------------------------------------------------------------------------------
 
-    def query(self, columns: str, table: str) -> str:
-        """A query for records of a table with the sources of their checksums behind them.
+    def verified(
+        self,
+        metric: str,
+        cells: Sequence[int] | None = None,
+        images: range | Sequence[int] | None = None,
+    ) -> Iterator[tuple[tuple[Any, ...], bool]]:
+        """Records with whether each is what was written; streams.
 
-        Those are the checksum, the cell's identity, the image's path and content.
+        Args:
+            metric: ``''`` for rows, ``'*'`` for every optional metric.
+            cells, images: of these alone, by id.
+
+        Yields:
+            ``ROW_COLUMNS`` or ``MEASUREMENT_COLUMNS``.
         """
-        sources = "r.checksum, coalesce(c.identity, ''), i.path, i.content"
-        if self._file.version < 2:
-            sources = "NULL, '', i.path, NULL"
-        return (
-            f"SELECT {columns}, {sources} FROM {table} r"
-            " LEFT JOIN cells c ON c.id = cell_id LEFT JOIN images i ON i.id = image_id"
+        table, columns = (
+            ("measurements", MEASUREMENT_COLUMNS) if metric else ("results", ROW_COLUMNS)
         )
+        conditions, values = ["true"], list[Any]()
+        for name, chosen in (("cell_id", cells), ("image_id", images)):
+            if isinstance(chosen, range):
+                conditions.append(f"{name} >= ? AND {name} < ?")
+                values += [chosen.start, chosen.stop]
+            elif chosen is not None:
+                conditions.append(f"{name} IN (SELECT value FROM json_each(?))")
+                values.append(json.dumps(list(chosen)))
+        if metric not in ("", "*"):
+            conditions.append("metric = ?")
+            values.append(metric)
+        width, may_lack = columns.count(",") + 1, not self.born_sealed()
+        for record in self._file.stream(
+            f"SELECT {columns}, r.checksum, coalesce(c.identity, ''), i.path, i.content"
+            f" FROM {table} r LEFT JOIN cells c ON c.id = cell_id"
+            f" LEFT JOIN images i ON i.id = image_id WHERE {' AND '.join(conditions)}",
+            values,
+        ):
+            own = record[:width]
+            yield own, is_sound(own, *record[width:], may_lack=may_lack)
 
-    def damaged_rows(self, cell: int | None = None) -> Iterator[Key]:
-        """Rows and measurements, of one cell or of all, that are not what was written; streams."""
-        where, values = ("", ()) if cell is None else ("WHERE cell_id = ?", (cell,))
-        yield from self._damaged("results", where, values)
-        yield from self._damaged("measurements", where, values)
+    def damaged_rows(self, cells: Sequence[int] | None = None) -> Iterator[Key]:
+        """Rows and measurements of all or some cells that are not what was written; streams."""
+        return chain(self._damaged("", cells), self._damaged("*", cells))
 
-    def verify_all(self) -> None:
-        """Verify every row and every optional metric of the run.
+    def verify(
+        self,
+        cells: Sequence[int] | None = None,
+        metric: str | None = None,
+        images: range | Sequence[int] | None = None,
+    ) -> None:
+        """Verify rows, values of one optional metric, or both of all.
+
+        Args:
+            cells, images: those alone, by id.
+            metric: ``''`` for rows; ``None`` for rows and every optional metric.
 
         Raises:
             StoreError: at the first that is not what was written.
         """
-        self._refuse(self.damaged_rows())
-
-    def verify_cell(self, cell: int) -> None:
-        """Verify every row and every optional metric of a cell.
-
-        Raises:
-            StoreError: at the first that is not what was written.
-        """
-        self._refuse(self.damaged_rows(cell))
-
-    def verify(self, cell: int, metric: str = "") -> None:
-        """Verify the rows of a cell, or its values of one optional metric.
-
-        Raises:
-            StoreError: at the first that is not what was written.
-        """
-        (version,) = self._file.one("PRAGMA data_version")
-        if self._verified.get((cell, metric)) == version:
-            return
-        if metric:
-            where = "WHERE cell_id = ? AND metric = ?"
-            self._refuse(self._damaged("measurements", where, (cell, metric)))
+        if metric is None:
+            self._refuse(self.damaged_rows(cells))
+        elif images is not None or cells is None:
+            self._refuse(self._damaged(metric, cells, images))
         else:
-            self._refuse(self._damaged("results", "WHERE cell_id = ?", (cell,)))
-        self._verified[cell, metric] = version
+            (version,) = self._file.one("PRAGMA data_version")
+            for cell in cells:
+                if self._verified.get((cell, metric)) != version:
+                    self._refuse(self._damaged(metric, [cell]))
+                    self._verified[cell, metric] = version
 
-    def verify_range(self, cells: Sequence[int], first: int, end: int) -> None:
-        """Verify the rows of some cells of images first to end - 1.
-
-        Raises:
-            StoreError: at the first that is not what was written.
-        """
-        where = (
-            "WHERE cell_id IN (SELECT value FROM json_each(?)) AND image_id >= ? AND image_id < ?"
-        )
-        self._refuse(self._damaged("results", where, (json.dumps(list(cells)), first, end)))
-
-    def verify_images(self, cell: int, metric: str, images: Iterable[int]) -> None:
-        """Verify the rows of some images of a cell, or their values of one optional metric.
-
-        Raises:
-            StoreError: at the first that is not what was written.
-        """
-        chosen = "cell_id = ? AND image_id IN (SELECT value FROM json_each(?))"
-        values = (cell, json.dumps(list(images)))
-        if metric:
-            where = f"WHERE {chosen} AND metric = ?"
-            self._refuse(self._damaged("measurements", where, (*values, metric)))
-        else:
-            self._refuse(self._damaged("results", f"WHERE {chosen}", values))
-
-    def _damaged(self, table: str, where: str, values: Sequence[Any]) -> Iterator[Key]:
-        may_lack, is_row = not self.born_sealed(), table == "results"
-        columns, width = (ROW_COLUMNS, ROW_WIDTH) if is_row else (MEASUREMENT_COLUMNS, 5)
-        for record in self._file.stream(f"{self.query(columns, table)} {where}", values):
-            if not is_sound(record[:width], *record[width:], may_lack=may_lack):
-                yield record[0], record[1], "" if is_row else record[2]
+    def _damaged(
+        self,
+        metric: str,
+        cells: Sequence[int] | None = None,
+        images: range | Sequence[int] | None = None,
+    ) -> Iterator[Key]:
+        for record, sound in self.verified(metric, cells, images):
+            if not sound:
+                yield record[0], record[1], record[2] if metric else ""
 
     def _refuse(self, damaged: Iterator[Key]) -> None:
         for cell, image, metric in damaged:
@@ -166,29 +161,19 @@ class Checks:
     # -- running sums and histograms
     # ----------------------------------------------------------------------------------------------
 
-    def verify_sums(self, sums: dict[int, list[tuple[Any, ...]]]) -> None:
-        """Verify the running sums of cells; to be asked in the moment that they were read in.
+    def verify_summed(self, table: str, parts: dict[int, list[tuple[Any, ...]]]) -> None:
+        """Verify what is summed up of cells; to be asked in the moment that it was read in.
 
         Args:
-            sums: cell → (a, b, n, total) of each.
+            table: ``sums`` or ``histograms``.
+            parts: cell → (a, b, n, total) of each sum, or (metric, bin, n) of each bin.
 
         Raises:
             StoreError: those of a cell are not what was written.
         """
-        for cell in self._wrong("sums", sums):
-            raise self.error(f"the running sums of {self._cell_name(cell)}", "are")
-
-    def verify_histograms(self, bins: dict[int, list[tuple[Any, ...]]]) -> None:
-        """Verify the histograms of cells, as ``verify_sums``.
-
-        Args:
-            bins: cell → (metric, bin, n) of each.
-
-        Raises:
-            StoreError: those of a cell are not what was written.
-        """
-        for cell in self._wrong("histograms", bins):
-            raise self.error(f"the histograms of {self._cell_name(cell)}", "are")
+        what = "running sums" if table == "sums" else table
+        for cell in self._wrong(table, parts):
+            raise self.error(f"the {what} of {self._cell_name(cell)}", "are")
 
     def wrong_sums(
         self, sums: dict[int, list[tuple[Any, ...]]], bins: dict[int, list[tuple[Any, ...]]]
@@ -200,23 +185,22 @@ class Checks:
         cells = {*sums, *bins}
         if self._file.version >= schema.SUMS_SEALED_SINCE:
             cells |= {cell for (cell,) in self._file.all("SELECT cell_id FROM sum_checksums")}
-        return sorted(
-            {
-                *self._wrong("sums", {cell: sums.get(cell, []) for cell in cells}),
-                *self._wrong("histograms", {cell: bins.get(cell, []) for cell in cells}),
-            }
+        wrong = (
+            self._wrong(table, {cell: parts.get(cell, []) for cell in cells})
+            for table, parts in (("sums", sums), ("histograms", bins))
         )
+        return sorted({*chain(*wrong)})
 
-    def _wrong(self, column: str, parts: dict[int, list[tuple[Any, ...]]]) -> Iterator[int]:
+    def _wrong(self, table: str, parts: dict[int, list[tuple[Any, ...]]]) -> Iterator[int]:
         if self._file.version < schema.SUMS_SEALED_SINCE:
             return
-        stored = dict(self._file.all(f"SELECT cell_id, {column} FROM sum_checksums"))
+        stored = dict(self._file.all(f"SELECT cell_id, {table} FROM sum_checksums"))
         may_lack = self.born() < schema.SUMS_SEALED_SINCE
         for cell, records in parts.items():
             checksum = stored.get(cell)
             if checksum is None and (may_lack or not records):
                 continue
-            if checksum is None or not _fits(checksum, column, records):
+            if checksum is None or not _fits(checksum, table, records):
                 yield cell
 
     # -- the file itself, and all other records
@@ -224,13 +208,12 @@ class Checks:
 
     def integrity(self) -> list[str]:
         """SQLite's own complaints about the file: none, as a rule. Reads all of it."""
-        found = [
-            str(line) for (line,) in self._file.all("PRAGMA integrity_check(20)") if line != "ok"
-        ]
-        return found + [
+        found = [line for (line,) in self._file.all("PRAGMA integrity_check(20)") if line != "ok"]
+        found += [
             f"{row[0]}: a row without its {row[2]}"
             for row in self._file.all("PRAGMA foreign_key_check")[:20]
         ]
+        return [printable(line, 300) for line in found]
 
     def foreign_schema(self) -> list[str]:
         """Tables and indexes that are not those of its version; none, as a rule."""
@@ -245,25 +228,18 @@ class Checks:
 
     def damaged_records(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """``(table, key)`` of every record with a wrong checksum; rows and measurements aside."""
-        if self._file.version < 2:
-            return
         missing = "" if self.born_sealed() else "checksum NOTNULL AND"
         checksums.add_function(self._file.connection)
         for table in checksums.sealed_tables(self._file.connection):
             keys = ", ".join(table.key)
             wrong = f"{missing} checksum IS NOT {table.expression()}"
-            for key in self._file.stream(f"SELECT {keys} FROM {table.name} WHERE {wrong}"):
+            for key in self._file.stream(f"SELECT {keys} FROM main.{table.name} WHERE {wrong}"):
                 yield table.name, key
 
 
-def is_record_sound(record: Sequence[Any], *, may_lack: bool) -> bool:
-    """Whether a record of ``Checks.query(ROW_COLUMNS, …)`` is a row as it was written."""
-    return is_sound(record[:ROW_WIDTH], *record[ROW_WIDTH:], may_lack=may_lack)
-
-
-def _fits(checksum: bytes, column: str, records: list[tuple[Any, ...]]) -> bool:
+def _fits(checksum: bytes, table: str, records: list[tuple[Any, ...]]) -> bool:
     try:
-        if column == "sums":
+        if table == "sums":
             return checksum == sums_checksum(sums_by_key(records))
         return checksum == histograms_checksum(bins_by_metric(records))
     except (LookupError, *WRONG_KIND):

@@ -192,7 +192,7 @@ def sealed_tables(connection: sqlite3.Connection) -> list[SealedTable]:
     tables = []
     for name in names:
         found = connection.execute(
-            "SELECT name, pk FROM pragma_table_info(?) ORDER BY cid", (name,)
+            "SELECT name, pk FROM pragma_table_info(?, 'main') ORDER BY cid", (name,)
         ).fetchall()
         columns = tuple(column for column, _ in found if column != "checksum")
         if len(columns) < len(found) and name not in BY_THEMSELVES:

@@ -181,9 +181,18 @@ class RowWriter:
     def _store(self, result: UnitResult, stage: int | None, images: int) -> int:
         with self._file.transaction():
             result = self._from_the_same_files(result)
-            rows = self._new_rows(result.rows)
-            measurements = self._new_measurements(result.measurements)
-            failures = self._new_failures(result.failures)
+            rows = [r for r in result.rows if not self._is_there("results", r.cell, r.image)]
+            measurements = [
+                m
+                for m in result.measurements
+                if not self._is_there("measurements", m.cell, m.image, m.metric)
+            ]
+            failures = [
+                f
+                for f in result.failures
+                if not self._is_there("failures", f.cell, f.image, f.metric)
+                and (f.metric or not self._is_there("results", f.cell, f.image))
+            ]
             self._insert_sealed(rows, measurements)
             now = time.time()
             self._insert(
@@ -271,35 +280,13 @@ class RowWriter:
         marks = ", ".join("?" * (columns.count(",") + 1))
         self._file.executemany(f"INSERT INTO {columns} VALUES ({marks})", records)
 
-    def _new_rows(self, rows: Sequence[Row]) -> list[Row]:
-        known = self._known(
-            "SELECT 1 FROM results WHERE cell_id = ? AND image_id = ?",
-            [(r.cell, r.image) for r in rows],
-        )
-        return [row for row in rows if (row.cell, row.image) not in known]
-
-    def _new_measurements(self, measurements: Sequence[Measurement]) -> list[Measurement]:
-        keys = [(m.cell, m.metric, m.image) for m in measurements]
-        known = self._known(
-            "SELECT 1 FROM measurements WHERE cell_id = ? AND metric = ? AND image_id = ?", keys
-        )
-        return [m for m, key in zip(measurements, keys, strict=True) if key not in known]
-
-    def _new_failures(self, failures: Sequence[Failure]) -> list[Failure]:
-        keys = [(f.cell, f.image, f.metric) for f in failures]
-        known = self._known(
-            "SELECT 1 FROM failures WHERE cell_id = ? AND image_id = ? AND metric = ?", keys
-        )
-        done = self._known(
-            "SELECT 1 FROM results WHERE cell_id = ? AND image_id = ? AND ? = ''", keys
-        )
-        return [
-            f for f, key in zip(failures, keys, strict=True) if key not in known and key not in done
-        ]
-
-    def _known(self, query: str, keys: Sequence[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
-        execute = self._file.execute
-        return {key for key in keys if execute(query, key).fetchone() is not None}
+    def _is_there(self, table: str, cell: int, image: int, metric: str | None = None) -> bool:
+        query = f"SELECT 1 FROM {table} WHERE cell_id = ? AND image_id = ?"
+        if metric is None:
+            found = self._file.execute(query, (cell, image))
+        else:
+            found = self._file.execute(f"{query} AND metric = ?", (cell, image, metric))
+        return found.fetchone() is not None
 
     def _mend(self, keys: Sequence[tuple[int, int, str]]) -> None:
         self._file.executemany(

@@ -10,7 +10,8 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from evaluator.records import LoadedBackbone, Look, RunState, Stage, WorkerState
 from evaluator.store import checksums, schema
 from evaluator.store.checksums import measurement_checksum, row_checksum
 from evaluator.store.disk_space import full_words, is_full, sqlite_temporary_folder
-from evaluator.store.files import copy_database
+from evaluator.store.files import RunLock, copy_database
 from evaluator.store.row_writer import RowWriter
 from evaluator.store.schema import MEASUREMENT_COLUMNS, ROW_COLUMNS
 from evaluator.store.writable import WritableFile
@@ -316,29 +317,19 @@ def _restore_columns(file: WritableFile, table: str, columns: list[str]) -> None
         )
 
 
-class RunWriter:
-    """A run's file, open for writing. One per run at a time: the caller holds ``lock.RunLock``.
+class RunWriter(WritableFile):
+    """A run's file, open for writing. One per run at a time: the caller holds ``files.RunLock``.
 
     Attributes:
-        file: the open file.
         cells, rows, repairs: write these parts of it.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file, create it where there is none, and bring an older one to this version.
-
-        Raises:
-            UsageError, StoreError, sqlite3.OperationalError: as ``WritableFile``.
-        """
-        self.path = path
-        self.file = WritableFile(path)
-        self.cells = CellWriter(self.file)
-        self.rows = RowWriter(self.file)
-        self.repairs = Repairs(self.file)
-
-    def close(self) -> None:
-        """Close the file; it alone is the run then."""
-        self.file.close()
+        """Open or create the file, as ``WritableFile``."""
+        super().__init__(path)
+        self.cells = CellWriter(self)
+        self.rows = RowWriter(self)
+        self.repairs = Repairs(self)
 
     def copy_to(self, target: Path) -> None:
         """A whole copy of the file, wherever it is now.
@@ -346,7 +337,7 @@ class RunWriter:
         Raises:
             UsageError: there is a file of that name, or it cannot be written.
         """
-        copy_database(self.file.connection, target)
+        copy_database(self.connection, target)
 
     def begin(
         self,
@@ -371,16 +362,16 @@ class RunWriter:
                 file of labels gives other labels than the images have.
             UsageError: the folder of temporary files is full.
         """
-        with self.file.transaction():
-            stored = self.file.execute("SELECT manifest_sha256 FROM run").fetchone()
-            remember(self.file, failures=retry_failed)
+        with self.transaction():
+            stored = self.execute("SELECT manifest_sha256 FROM run").fetchone()
+            remember(self, failures=retry_failed)
             if stored is None:
                 self._insert_run(name, plan, manifest)
             else:
                 self._check_images(stored[0], plan, manifest)
             self._add_images(manifest)
             self._add_cells(plan)
-            self.file.execute(
+            self.execute(
                 "UPDATE run SET plan = ?1, image_count = (SELECT count(*) FROM images), state "
                 "= 'starting', message = '',"
                 " worked = worked + coalesce(max(0, coalesce(finished, heartbeat) - "
@@ -390,30 +381,30 @@ class RunWriter:
                 "heartbeat = ?4",
                 (plan.to_json(), os.getpid(), socket.gethostname(), time.time()),
             )
-            self.file.execute("DELETE FROM workers")
+            self.execute("DELETE FROM workers")
             if retry_failed:
                 self.rows.forget_failures()
             self.add_versions(versions or {})
-        self.file.fold_in()
+        self.fold_in()
 
     def withdraw(self) -> None:
         """Take back what was stored since ``begin`` for a request of which nothing was computed.
 
         Where there was no run, there is none again. Events stay: they tell what was tried.
         """
-        restore(self.file)
+        restore(self)
 
     def confirm(self) -> None:
         """Make what ``begin`` stored final, and free the room that ``withdraw`` would need."""
-        forget(self.file)
+        forget(self)
 
     def _check_images(self, sha256: str, plan: RunPlan, manifest: Manifest) -> None:
         if sha256 != manifest.sha256:
             raise Mismatch(
-                _manifest_difference(self.file.connection, manifest),
+                _manifest_difference(self.connection, manifest),
                 "choose another --name for the changed data",
             )
-        if plan.labels is not None and (other := _label_difference(self.file, manifest)):
+        if plan.labels is not None and (other := _label_difference(self, manifest)):
             raise Mismatch(
                 f"{printable(plan.labels)} gives other labels than the run has: {other}",
                 "give the former labels, or begin a run with these: camtui run --name NAME "
@@ -431,25 +422,23 @@ class RunWriter:
             "created": time.time(),
             "born": schema.SCHEMA_VERSION,
         }
-        self.file.insert("run", [run])
+        self.insert("run", [run])
 
     def _add_images(self, manifest: Manifest) -> None:
-        (known,) = self.file.execute("SELECT count(*) FROM images").fetchone()
-        self.file.insert(
+        (known,) = self.execute("SELECT count(*) FROM images").fetchone()
+        self.insert(
             "images", (image._asdict() for image in manifest.images[known:]), batch_size=1000
         )
         labelled = [
             (image.label, image.id) for image in manifest.images[:known] if image.label is not None
         ]
-        self.file.executemany(
-            "UPDATE images SET label = ? WHERE id = ? AND label IS NULL", labelled
-        )
+        self.executemany("UPDATE images SET label = ? WHERE id = ? AND label IS NULL", labelled)
 
     def _add_cells(self, plan: RunPlan) -> None:
         for position, backbone in enumerate(plan.backbones):
-            self.file.insert("backbones", [{"id": position, "name": backbone.name}], ignore=True)
+            self.insert("backbones", [{"id": position, "name": backbone.name}], ignore=True)
             for method in plan.methods:
-                self.file.execute(
+                self.execute(
                     "INSERT INTO cells (backbone_id, method) SELECT ?1, ?2"
                     " WHERE NOT EXISTS (SELECT 1 FROM cells WHERE backbone_id = ?1 AND method "
                     "= ?2)",
@@ -459,58 +448,52 @@ class RunWriter:
     def set_state(self, state: RunState, message: str = "") -> None:
         """Store the run's state, with the time it ended where it has."""
         finished = time.time() if state in ("stopped", "complete", "failed") else None
-        self.file.execute(
+        self.execute(
             "UPDATE run SET state = ?, message = ?, finished = ?, heartbeat = ?",
             (state, message, finished, time.time()),
         )
 
     def own_log(self, log: Path) -> None:
         """Remember that the log beside the file is the run's own."""
-        self.file.execute("UPDATE run SET log = ?", (printable(log.name),))
+        self.execute("UPDATE run SET log = ?", (printable(log.name),))
 
     def heartbeat(self, workers: Iterable[WorkerState] = ()) -> None:
         """Record that the driver is alive, and so are these workers."""
-        with self.file.transaction():
-            self.file.execute("UPDATE run SET heartbeat = ?", (time.time(),))
-            self.file.insert(
-                "workers", (asdict(worker) for worker in workers), pk="id", replace=True
-            )
+        with self.transaction():
+            self.execute("UPDATE run SET heartbeat = ?", (time.time(),))
+            self.insert("workers", (asdict(worker) for worker in workers), pk="id", replace=True)
 
     def add_versions(self, versions: Mapping[str, str]) -> None:
         """Record what computes the rows: torch, torchvision, device; the newest session's stay."""
-        (text,) = self.file.execute("SELECT versions FROM run").fetchone()
-        self.file.execute(
+        (text,) = self.execute("SELECT versions FROM run").fetchone()
+        self.execute(
             "UPDATE run SET versions = ?",
             (json.dumps({**json.loads(text), **versions}, sort_keys=True),),
         )
 
     def event(self, level: str, text: str) -> None:
         """Add a line to the run's history."""
-        self.file.insert(
+        self.insert(
             "events", [{"time": time.time(), "level": level, "text": printable(text, 2000)}]
         )
 
     def set_labels(self, labels: Iterable[tuple[int, int]]) -> None:
         """Store ``(image, class index)`` for images whose label was unknown."""
-        with self.file.transaction():
+        with self.transaction():
             rows = [(label, image) for image, label in labels]
-            self.file.executemany(
-                "UPDATE images SET label = ? WHERE id = ? AND label IS NULL", rows
-            )
+            self.executemany("UPDATE images SET label = ? WHERE id = ? AND label IS NULL", rows)
 
     def replace_labels(self, labels: Iterable[tuple[int, int | None]]) -> None:
         """Store ``(image, class index)``, ``None`` for unknown, whatever was known before."""
-        with self.file.transaction():
+        with self.transaction():
             rows = [(label, image) for image, label in labels]
-            self.file.executemany(
-                "UPDATE images SET label = ?1 WHERE id = ?2 AND label IS NOT ?1", rows
-            )
+            self.executemany("UPDATE images SET label = ?1 WHERE id = ?2 AND label IS NOT ?1", rows)
 
     def set_stages(self, stages: Sequence[Stage]) -> None:
         """Store the stages of this session, with the times that they bring along."""
-        with self.file.transaction():
-            self.file.execute("DELETE FROM stages")
-            self.file.executemany(
+        with self.transaction():
+            self.execute("DELETE FROM stages")
+            self.executemany(
                 "INSERT INTO stages (id, title, backbone_id, cells, metrics, "
                 "forwards_per_image, seconds, timed_images)"
                 " VALUES (?, ?, (SELECT id FROM backbones WHERE name = ?), ?, ?, ?, ?, ?)",
@@ -531,7 +514,7 @@ class RunWriter:
 
     def change_stage(self, stage: Stage) -> None:
         """Change cells or costs of a stage once its backbone is known; times measured stay."""
-        self.file.execute(
+        self.execute(
             "UPDATE stages SET title = ?, cells = ?, metrics = ?, forwards_per_image = ? WHERE "
             "id = ?",
             (
@@ -545,10 +528,10 @@ class RunWriter:
 
     def set_look(self, look: Look | None) -> None:
         """Store what the plan's rule has decided so far; ``None`` where the plan has none."""
-        with self.file.transaction():
-            self.file.execute("DELETE FROM looks")
+        with self.transaction():
+            self.execute("DELETE FROM looks")
             if look is not None:
-                self.file.execute(
+                self.execute(
                     "INSERT INTO looks (id, rule, images, needed, decided, dropped, verdicts) "
                     "VALUES (1, ?, ?, ?, ?, ?, ?)",
                     (
@@ -560,6 +543,21 @@ class RunWriter:
                         json.dumps(look.verdicts),
                     ),
                 )
+
+
+@contextmanager
+def locked_writer(path: Path) -> Iterator[RunWriter]:
+    """The writer of a run that no driver writes, under the run's lock.
+
+    Raises:
+        TryAgain: a driver holds the run.
+    """
+    lock = RunLock(path)
+    try:
+        with closing(RunWriter(path)) as writer:
+            yield writer
+    finally:
+        lock.release()
 
 
 def _label_difference(file: WritableFile, manifest: Manifest) -> str:

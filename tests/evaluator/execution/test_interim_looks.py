@@ -126,7 +126,7 @@ def test_a_row_is_read_and_verified_once_and_a_commit_costs_one_query(tmp_path: 
     with opened(tmp_path, 600, until="ci<=0.01", margin=None) as run:
         looks = run.looks()
         statements: list[str] = []
-        run.reader.file.connection.set_trace_callback(statements.append)
+        run.reader.connection.set_trace_callback(statements.append)
         read = 0
         components = run.reader.rows.components
 

@@ -86,9 +86,9 @@ def test_a_repair_that_is_interrupted_leaves_no_sums_that_count_a_dropped_row(
     path = tmp_path / "run.db"
     with begun(path) as writer:
         writer.rows.commit(result(row(1, 0), row(1, 1), row(1, 2), row(2, 0)))
-        writer.file.execute("UPDATE run SET born = ?", (born,))
+        writer.execute("UPDATE run SET born = ?", (born,))
         if born < 3:
-            writer.file.execute("DELETE FROM sum_checksums")
+            writer.execute("DELETE FROM sum_checksums")
         writer.set_state("complete")
     raw(path, "UPDATE results SET coherency = 0.1 WHERE cell_id = 1 AND image_id = 1")
 

@@ -58,11 +58,11 @@ def test_rows_without_a_drop_are_found_by_an_index(tmp_path: Path) -> None:
     with begun(tmp_path / "run.db") as writer, RunReader(tmp_path / "run.db") as reader:
         writer.rows.commit(result(row(1, 0, drop=None), row(1, 1)))
         asked: list[str] = []
-        reader.file.connection.set_trace_callback(asked.append)
+        reader.connection.set_trace_callback(asked.append)
         reader.averages.summaries()
-        reader.file.connection.set_trace_callback(None)
+        reader.connection.set_trace_callback(None)
         (query,) = [text for text in asked if "average_drop IS NULL" in text]
-        ((*_, plan),) = reader.file.all(f"EXPLAIN QUERY PLAN {query}")
+        ((*_, plan),) = reader.all(f"EXPLAIN QUERY PLAN {query}")
     assert "INDEX results_by_adcc (cell_id=? AND adcc=?)" in plan
 
 

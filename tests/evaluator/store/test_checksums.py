@@ -246,7 +246,7 @@ def test_a_row_of_another_image_s_file_is_not_sound(tmp_path: Path) -> None:
         writer.rows.commit(replace(result(row(1, 0)), contents={0: FIRST}))
     assert problems(path) == []
     with begun(path) as writer:
-        writer.file.execute(
+        writer.execute(
             "UPDATE images SET content = ?", (SECOND,)
         )  # a tool that keeps the image's own checksum right
     assert problems(path) == ["cell 1, image 0: the row is not what was written"]

@@ -147,7 +147,7 @@ def test_a_name_that_sqlite_would_read_as_options(tmp_path: Path) -> None:
 
 def test_nothing_can_be_written(path: Path) -> None:
     with RunReader(path) as reader, pytest.raises(sqlite3.OperationalError, match="readonly"):
-        reader.file.connection.execute("UPDATE run SET name = 'mine'")
+        reader.connection.execute("UPDATE run SET name = 'mine'")
 
 
 @pytest.mark.parametrize(
@@ -190,8 +190,8 @@ def test_readers_and_the_writer_do_not_wait_for_one_another(path: Path) -> None:
     with closing(RunWriter(path)) as writer, RunReader(path) as slow, RunReader(path) as reader:
         rows = slow.rows.of_cell(1)
         first = next(rows)  # a query under way holds its snapshot
-        with writer.file.transaction():
-            writer.file.execute("UPDATE run SET message = 'half done'")
+        with writer.transaction():
+            writer.execute("UPDATE run SET message = 'half done'")
             assert reader.info().message == ""
         assert reader.info().message == "half done"
         writer.rows.commit(result(row(1, 3)))
