@@ -24,7 +24,7 @@ from evaluator.statistics import (
     summarise,
 )
 from evaluator.store import schema
-from evaluator.store.checks import Checks
+from evaluator.store.checksums import Checks
 from evaluator.store.readonly import ReadOnlyFile
 from evaluator.store.schema import MEASUREMENT_COLUMNS, ROW_COLUMNS, ROW_WIDTH, row_of
 from evaluator.store.sums import ARCC_QUERY, ArccSources
@@ -55,9 +55,9 @@ class Rows:
 
     def get(self, cell: int, image: int) -> Row | None:
         """One image in one cell, ``None`` while there is no row."""
-        found = self._file.stream(
+        found = self._file.first(
             f"SELECT {ROW_COLUMNS} FROM results WHERE cell_id = ? AND image_id = ?", (cell, image)
-        ).fetchone()
+        )
         return row_of(found) if found else None
 
     def of_cell(
@@ -110,16 +110,11 @@ class Rows:
             StoreError: a row is not what was written.
         """
         self._checks.verify([cell], "" if metric in ROW_METRICS else metric)
-        if metric in ROW_METRICS:
-            return self._file.all(
-                f"SELECT image_id, {metric} FROM results WHERE cell_id = ? AND {metric} "
-                "NOTNULL ORDER BY image_id",
-                (cell,),
-            )
+        table, column, where, key = _source(metric)
         return self._file.all(
-            "SELECT image_id, value FROM measurements WHERE cell_id = ? AND metric = ? ORDER "
-            "BY image_id",
-            (cell, metric),
+            f"SELECT image_id, {column} FROM {table} WHERE cell_id = ?{where} AND {column} NOTNULL"
+            " ORDER BY image_id",
+            [cell, *key],
         )
 
     def measurements(self, cell: int, image: int) -> dict[str, Measurement]:
@@ -135,15 +130,11 @@ class Rows:
 
         Hardly any, found by ADCC's index.
         """
-        return [
-            (cell, image)
-            for (cell,) in self._file.all("SELECT id FROM cells ORDER BY id")
-            for (image,) in self._file.all(
-                "SELECT image_id FROM main.results INDEXED BY results_by_adcc"
-                " WHERE cell_id = ? AND adcc IS NULL AND average_drop IS NULL ORDER BY image_id",
-                (cell,),
-            )
-        ]
+        return self._file.all(
+            "SELECT cell_id, image_id FROM cells c"
+            " CROSS JOIN main.results INDEXED BY results_by_adcc ON cell_id = c.id"
+            " WHERE adcc IS NULL AND average_drop IS NULL ORDER BY cell_id, image_id"
+        )
 
     def every_row(self) -> Iterator[Row]:
         """Every row of every cell; streams."""
@@ -223,15 +214,12 @@ class Rows:
 
     def last_image(self, cells: Sequence[int]) -> int | None:
         """The highest rank of an image that has a row in one of these cells."""
-        found = [
-            last
-            for cell in cells
-            for (last,) in self._file.all(
-                "SELECT max(image_id) FROM results WHERE cell_id = ?", (cell,)
-            )
-            if last is not None
-        ]
-        return max(found, default=None)
+        (last,) = self._file.one(
+            "SELECT max((SELECT max(image_id) FROM results WHERE cell_id = value))"
+            " FROM json_each(?)",
+            (json.dumps(list(cells)),),
+        )
+        return None if last is None else int(last)
 
     def sound(self, cells: Sequence[int], images: Sequence[int]) -> list[Row]:
         """The rows of some images in some cells, those left out that are not what was written."""
@@ -265,7 +253,7 @@ class Images:
         Raises:
             NotFound: the run has no image of that rank.
         """
-        row = self._file.stream(f"SELECT {_IMAGE} FROM images i WHERE id = ?", (image,)).fetchone()
+        row = self._file.first(f"SELECT {_IMAGE} FROM images i WHERE id = ?", (image,))
         if row is None:
             raise NotFound(f"the run has no image {image}", "camtui worst RUN lists images")
         return ImageRef(*row)
@@ -315,6 +303,13 @@ class ConvergencePoint(NamedTuple):
 
 _SAME = 1e-6
 """Confidences of one image in two batches differ by less than this."""
+
+
+def _source(metric: str) -> tuple[str, str, str, list[str]]:
+    """Table and column of a metric, what picks it among others there, and the values of that."""
+    if metric in ROW_METRICS:
+        return "results", metric, "", []
+    return "measurements", "value", " AND metric = ?", [metric]
 
 
 def _stored_as(metric: str) -> tuple[str, ...]:
@@ -452,37 +447,23 @@ class Averages:
             return self._paired(metric, first, second)
 
     def _paired(self, metric: str, first: int, second: int) -> PairedDifference | None:
-        if metric == "adcc":
-            names = ADCC.sources
-            columns = ", ".join(f"{side}.{name}" for side in "fs" for name in names)
-            rows = self._file.all(
-                f"SELECT {columns} FROM results f JOIN results s USING (image_id)"
-                " WHERE f.cell_id = ? AND s.cell_id = ? AND f.average_drop NOTNULL AND "
-                "s.average_drop NOTNULL",
-                (first, second),
-            )
-            pairs = (
-                (dict(zip(names, row[:3], strict=True)), dict(zip(names, row[3:], strict=True)))
-                for row in rows
-            )
-            return paired_difference(metric, pairs)
         if metric == "arcc":
             return paired_difference(metric, self._arcc_pairs(first, second))
-        if metric in ROW_METRICS:
-            rows = self._file.all(
-                f"SELECT f.{metric}, s.{metric} FROM results f JOIN results s USING (image_id)"
-                f" WHERE f.cell_id = ? AND s.cell_id = ? AND f.{metric} NOTNULL AND s.{metric} "
-                "NOTNULL",
-                (first, second),
-            )
-        else:
-            rows = self._file.all(
-                "SELECT f.value, s.value FROM measurements f JOIN measurements s USING "
-                "(metric, image_id)"
-                " WHERE f.cell_id = ? AND s.cell_id = ? AND metric = ?",
-                (first, second, metric),
-            )
-        return paired_difference(metric, (({metric: a}, {metric: b}) for a, b in rows))
+        table, column, where, key = _source(metric)
+        names, columns = (ADCC.sources,) * 2 if metric == "adcc" else ((metric,), (column,))
+        both = [f"{side}.{name}" for side in "fs" for name in columns]
+        rows = self._file.all(
+            f"SELECT {', '.join(both)} FROM {table} f JOIN {table} s USING"
+            f" ({'metric, ' if key else ''}image_id) WHERE f.cell_id = ? AND s.cell_id = ?{where}"
+            f" AND {' AND '.join(f'{name} NOTNULL' for name in both)}",
+            [first, second, *key],
+        )
+        n = len(names)
+        pairs = (
+            (dict(zip(names, row[:n], strict=True)), dict(zip(names, row[n:], strict=True)))
+            for row in rows
+        )
+        return paired_difference(metric, pairs)
 
     def _arcc_pairs(
         self, first: int, second: int
@@ -554,10 +535,10 @@ class Ranking:
             StoreError: a row of the page is not what was written.
             UsageError: no image has such a metric.
         """
-        table, column, where = self._metric_source(metric)
+        table, column, where, key = self._source(metric)
         order, beyond = ("ASC", ">") if ascending else ("DESC", "<")
         condition = f" AND ({column}, image_id) {beyond} (?, ?)" if after else ""
-        values: list[Any] = [cell, *([metric] if where else [])]
+        values: list[Any] = [cell, *key]
         values += [after.value, after.image] if after else []
 
         def part(which: str, *edge: float) -> list[RankedImage]:
@@ -604,12 +585,10 @@ class Ranking:
         self, cell: int, metric: str, image: int, *, ascending: bool
     ) -> tuple[int, int] | None:
         """``(place from 1, images ranked)`` of an image, ``None`` where it has no value."""
-        table, column, where = self._metric_source(metric)
-        key: list[Any] = [cell, *([metric] if where else [])]
+        table, column, where, names = self._source(metric)
+        key = [cell, *names]
         scope = f"FROM {table} WHERE cell_id = ?{where} AND {column} NOTNULL"
-        value = self._file.stream(
-            f"SELECT {column} {scope} AND image_id = ?", [*key, image]
-        ).fetchone()
+        value = self._file.first(f"SELECT {column} {scope} AND image_id = ?", [*key, image])
         if value is None:
             return None
         beyond = "<" if ascending else ">"
@@ -620,14 +599,11 @@ class Ranking:
         )
         return before + 1, total
 
-    def _metric_source(self, metric: str) -> tuple[str, str, str]:
-        if metric in ROW_METRICS:
-            return "results", metric, ""
-        if not self._file.stream(
-            "SELECT 1 FROM measurements WHERE metric = ? LIMIT 1", (metric,)
-        ).fetchone():
+    def _source(self, metric: str) -> tuple[str, str, str, list[str]]:
+        query = "SELECT 1 FROM measurements WHERE metric = ? LIMIT 1"
+        if metric not in ROW_METRICS and self._file.first(query, (metric,)) is None:
             raise UsageError(
                 f"the run has no metric '{printable(metric)}'",
                 "camtui table RUN shows those it has",
             )
-        return "measurements", "value", " AND metric = ?"
+        return _source(metric)

@@ -28,7 +28,7 @@ from evaluator.records import (
     WorkerState,
 )
 from evaluator.store import schema
-from evaluator.store.checks import Checks
+from evaluator.store.checksums import Checks
 from evaluator.store.files import copy_database
 from evaluator.store.queries import (
     Averages,

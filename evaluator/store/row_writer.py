@@ -11,9 +11,11 @@ from evaluator.errors import StoreError
 from evaluator.records import Failure, Measurement, Row, UnitResult
 from evaluator.store.checksums import (
     WRONG_KIND,
+    bins_by_metric,
     histograms_checksum,
     measurement_checksum,
     row_checksum,
+    sums_by_key,
     sums_checksum,
 )
 from evaluator.store.schema import (
@@ -22,7 +24,7 @@ from evaluator.store.schema import (
     ROW_COLUMNS,
     SUMS_SEALED_SINCE,
 )
-from evaluator.store.sums import ARCC_QUERY, ArccSources, bins_by_metric, sums_by_key, sums_of
+from evaluator.store.sums import ARCC_QUERY, ArccSources, sums_of
 from evaluator.store.writable import WritableFile
 from evaluator.text import printable
 
@@ -124,29 +126,21 @@ class RunningSums:
         bins = execute("SELECT metric, bin, n FROM histograms WHERE cell_id = ?", (cell,))
         try:
             found = _CellSums(sums_by_key(sums), bins_by_metric(bins))
-        except LookupError as error:
-            raise self._damaged() from error
+            checksums = found.checksums()
+        except (LookupError, *WRONG_KIND) as error:
+            path = printable(self._file.path)
+            raise StoreError(
+                f"{path}: running sums are not what was written",
+                f"rebuild them from the rows: camtui doctor {path} --repair",
+            ) from error
         stored = execute(
             "SELECT sums, histograms FROM sum_checksums WHERE cell_id = ?", (cell,)
         ).fetchone()
         if stored is not None:
-            found.intact = stored == self._checksums(found)
+            found.intact = stored == checksums
         elif found.sums:
             found.intact = execute("SELECT born FROM run").fetchone()[0] < SUMS_SEALED_SINCE
         return found
-
-    def _checksums(self, found: _CellSums) -> tuple[bytes, bytes]:
-        try:
-            return found.checksums()
-        except WRONG_KIND as error:
-            raise self._damaged() from error
-
-    def _damaged(self) -> StoreError:
-        path = printable(self._file.path)
-        return StoreError(
-            f"{path}: running sums are not what was written",
-            f"rebuild them from the rows: camtui doctor {path} --repair",
-        )
 
     def _seal(self, cells: Iterable[int]) -> None:
         self._file.executemany(
@@ -232,16 +226,9 @@ class RowWriter:
                 )
         if not changed:
             return result
-        failures = [
-            Failure(r.cell, r.image, "", "changed", changed[r.image])
-            for r in result.rows
-            if r.image in changed
-        ]
-        failures += [
-            Failure(m.cell, m.image, m.metric, "changed", changed[m.image])
-            for m in result.measurements
-            if m.image in changed
-        ]
+        keys = [(row.cell, row.image, "") for row in result.rows]
+        keys += [(one.cell, one.image, one.metric) for one in result.measurements]
+        failures = [Failure(*key, "changed", changed[key[1]]) for key in keys if key[1] in changed]
         return replace(
             result,
             rows=tuple(row for row in result.rows if row.image not in changed),

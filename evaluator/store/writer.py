@@ -54,16 +54,10 @@ class CellWriter:
         Raises:
             Mismatch: they do not.
         """
-        (text,) = self._file.execute(
-            "SELECT loaded FROM backbones WHERE id = ?", (position,)
-        ).fetchone()
-        if text is None:
-            self._file.execute(
-                "UPDATE backbones SET loaded = ? WHERE id = ?",
-                (json.dumps(asdict(loaded)), position),
-            )
+        stored, now = self._loaded(position), json.loads(json.dumps(asdict(loaded)))
+        if stored is None:
+            self._set_loaded(position, now)
             return
-        stored, now = json.loads(text), json.loads(json.dumps(asdict(loaded)))
         for name in _UNCHANGED:
             if name in stored and stored[name] != now[name]:
                 raise Mismatch(
@@ -74,16 +68,21 @@ class CellWriter:
 
     def remark(self, position: int, remarks: Sequence[str]) -> None:
         """Add to what is said of a backbone that has been loaded; nothing is said twice."""
-        (text,) = self._file.execute(
-            "SELECT loaded FROM backbones WHERE id = ?", (position,)
-        ).fetchone()
-        stored = json.loads(text)
+        stored = self._loaded(position) or {}
         said = list(dict.fromkeys([*stored.get("remarks", ()), *remarks]))
-        if said != list(stored.get("remarks", ())):
-            self._file.execute(
-                "UPDATE backbones SET loaded = ? WHERE id = ?",
-                (json.dumps({**stored, "remarks": said}), position),
-            )
+        if stored and said != stored.get("remarks", []):
+            self._set_loaded(position, {**stored, "remarks": said})
+
+    def _loaded(self, position: int) -> dict[str, Any] | None:
+        query = "SELECT coalesce(loaded, 'null') FROM backbones WHERE id = ?"
+        found: dict[str, Any] | None = json.loads(
+            self._file.execute(query, (position,)).fetchone()[0]
+        )
+        return found
+
+    def _set_loaded(self, position: int, loaded: dict[str, Any]) -> None:
+        query = "UPDATE backbones SET loaded = ? WHERE id = ?"
+        self._file.execute(query, (json.dumps(loaded), position))
 
     def describe(self, cell: int, *, identity: str, applicable: bool, note: str) -> None:
         """Record what loading the backbone told about a cell.
@@ -493,56 +492,36 @@ class RunWriter(WritableFile):
         """Store the stages of this session, with the times that they bring along."""
         with self.transaction():
             self.execute("DELETE FROM stages")
-            self.executemany(
-                "INSERT INTO stages (id, title, backbone_id, cells, metrics, "
-                "forwards_per_image, seconds, timed_images)"
-                " VALUES (?, ?, (SELECT id FROM backbones WHERE name = ?), ?, ?, ?, ?, ?)",
-                [
-                    (
-                        s.id,
-                        s.title,
-                        s.backbone,
-                        json.dumps(s.cells),
-                        json.dumps(s.metrics),
-                        s.forwards_per_image,
-                        s.seconds,
-                        s.timed_images,
-                    )
-                    for s in stages
-                ],
+            backbones = dict(self.execute("SELECT name, id FROM backbones").fetchall())
+            self.insert(
+                "stages",
+                (
+                    {"id": stage.id, "backbone_id": backbones[stage.backbone]}
+                    | {"seconds": stage.seconds, "timed_images": stage.timed_images}
+                    | _of_cells(stage)
+                    for stage in stages
+                ),
             )
 
     def change_stage(self, stage: Stage) -> None:
         """Change cells or costs of a stage once its backbone is known; times measured stay."""
-        self.execute(
-            "UPDATE stages SET title = ?, cells = ?, metrics = ?, forwards_per_image = ? WHERE "
-            "id = ?",
-            (
-                stage.title,
-                json.dumps(stage.cells),
-                json.dumps(stage.metrics),
-                stage.forwards_per_image,
-                stage.id,
-            ),
-        )
+        changed = _of_cells(stage)
+        columns = ", ".join(f"{name} = ?" for name in changed)
+        self.execute(f"UPDATE stages SET {columns} WHERE id = ?", (*changed.values(), stage.id))
 
     def set_look(self, look: Look | None) -> None:
         """Store what the plan's rule has decided so far; ``None`` where the plan has none."""
         with self.transaction():
             self.execute("DELETE FROM looks")
             if look is not None:
-                self.execute(
-                    "INSERT INTO looks (id, rule, images, needed, decided, dropped, verdicts) "
-                    "VALUES (1, ?, ?, ?, ?, ?, ?)",
-                    (
-                        look.rule,
-                        look.images,
-                        look.needed,
-                        look.decided,
-                        json.dumps(look.dropped),
-                        json.dumps(look.verdicts),
-                    ),
-                )
+                texts = {name: json.dumps(getattr(look, name)) for name in ("dropped", "verdicts")}
+                self.insert("looks", [{"id": 1} | asdict(look) | texts])
+
+
+def _of_cells(stage: Stage) -> dict[str, str | float]:
+    """The columns of a stage that change once its backbone is known."""
+    texts = {name: json.dumps(getattr(stage, name)) for name in ("cells", "metrics")}
+    return {"title": stage.title, "forwards_per_image": stage.forwards_per_image, **texts}
 
 
 @contextmanager

@@ -14,12 +14,6 @@ from evaluator.records import (
 from evaluator.store.reader import RunReader
 from tests.evaluator.store.runs import begun, measurement, result, row
 
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "run.db"
-
-
 LOADED = LoadedBackbone(
     key="resnet18",
     weights="random:0",

@@ -15,7 +15,7 @@ from evaluator.store import schema
 from evaluator.store.audit import audit, repair, seal
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
-from tests.evaluator.store.runs import begun, manifest, measurement, plan, raw, result, row
+from tests.evaluator.store.runs import begun, change, manifest, measurement, plan, raw, result, row
 from tests.synthetic import make_run
 
 Query = Callable[[RunReader], object]
@@ -38,11 +38,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def path(tmp_path: Path, kept: Path) -> Path:
     return Path(copyfile(kept, tmp_path / "run.db"))
-
-
-def change(path: Path, statement: str) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        assert connection.execute(statement).rowcount > 0
 
 
 def asked(path: Path, query: Query) -> object:

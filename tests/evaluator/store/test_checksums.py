@@ -28,7 +28,17 @@ from evaluator.store.checksums import (
 from evaluator.store.reader import RunReader
 from evaluator.store.schema import MIGRATIONS
 from evaluator.store.writer import RunWriter
-from tests.evaluator.store.runs import begun, failure, measurement, raw, result, row
+from tests.evaluator.store.runs import (
+    begun,
+    change,
+    empty_run,
+    failure,
+    measurement,
+    problems,
+    raw,
+    result,
+    row,
+)
 from tests.synthetic import make_run
 
 FIRST, SECOND = sha256(b"first").digest(), sha256(b"second").digest()
@@ -50,16 +60,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def path(tmp_path: Path, kept: Path) -> Path:
     return Path(copyfile(kept, tmp_path / "run.db"))
-
-
-def change(path: Path, statement: str) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        assert connection.execute(statement).rowcount > 0
-
-
-def problems(path: Path) -> list[str]:
-    with RunReader(path) as reader:
-        return audit.audit(reader)
 
 
 def test_every_field_of_a_row_counts() -> None:
@@ -278,7 +278,6 @@ def test_what_the_writer_changes_later_stays_under_seal(tmp_path: Path) -> None:
 
 def test_the_writer_s_triggers_are_no_part_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
-    with begun(path):
-        pass
+    empty_run(path)
     assert raw(path, "SELECT * FROM sqlite_schema WHERE type = 'trigger'") == []
     RunWriter(path).close()

@@ -15,13 +15,12 @@ import pytest
 
 from evaluator.records import Failure, Measurement, Row, WorkerState
 from evaluator.store import schema
-from tests.evaluator.store.runs import begun, raw
+from tests.evaluator.store.runs import empty_run, raw
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    with begun(tmp_path / "run.db"):
-        pass
+    empty_run(tmp_path / "run.db")
     return tmp_path / "run.db"
 
 
