@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from camtui.format import CellView
 from camtui.status import RunStatus, status_of
@@ -24,8 +23,6 @@ from evaluator.store.files import lock_holder
 from evaluator.store.reader import RunReader
 from evaluator.store.readonly import DAMAGE, SMALL_CACHE_KIB
 from evaluator.text import printable
-
-T = TypeVar("T")
 
 EVENTS_KEPT = 200
 TREND_KEPT, _TREND_EVERY, _SILENCE = 12, 5.0, 60.0
