@@ -255,7 +255,7 @@ def fill(path: Path, shape: Shape) -> None:
     writer, manifest = begin(path, shape)
     labels = np.array([image.label or 0 for image in manifest.images])
     done = round(shape.images * len(shape.backbones) * shape.fraction)
-    writer.file.execute("PRAGMA synchronous=OFF")
+    writer.execute("PRAGMA synchronous=OFF")
     m = len(shape.methods)
     for position, backbone in enumerate(shape.backbones):
         last = min(max(done - position * shape.images, 0), shape.images)
@@ -266,7 +266,7 @@ def fill(path: Path, shape: Shape) -> None:
                 curves = _curves(cell, columns) if shape.curves else ()
                 writer.rows.commit(UnitResult(tuple(rows_of(cell, columns)), curves))
         timed = min(last, 20_000)
-        writer.file.execute(
+        writer.execute(
             "UPDATE stages SET seconds = ?, timed_images = ? WHERE id = ?",
             (timed * 0.0065, timed, position),
         )
@@ -322,7 +322,7 @@ def keep_writing(path: Path, shape: Shape, rate: float, seconds: float) -> None:
                 stage=position,
                 images=unit,
             )
-            writer.file.execute(
+            writer.execute(
                 "UPDATE stages SET seconds = seconds + ? WHERE id = ?", (unit * m / rate, position)
             )
             used = 90 + 9 * Random(first).random()

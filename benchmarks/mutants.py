@@ -40,7 +40,6 @@ TESTS = {
     "evaluator/store/writer.py": "tests/evaluator/store",
     "evaluator/store/sums.py": "tests/evaluator/store",
     "evaluator/store/queries.py": "tests/evaluator/store",
-    "evaluator/store/ranking.py": "tests/evaluator/store",
     "evaluator/store/audit.py": "tests/evaluator/store",
 }
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from camtui.format import CellView
-from camtui.status import RunStatus, damaged, status_of
+from camtui.status import RunStatus, status_of
 from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.errors import CamtuiError, NotFound, StoreError
 from evaluator.records import Cell, Event, RunInfo, Stage, WorkerState
@@ -24,8 +23,6 @@ from evaluator.store.files import lock_holder
 from evaluator.store.reader import RunReader
 from evaluator.store.readonly import DAMAGE, SMALL_CACHE_KIB
 from evaluator.text import printable
-
-T = TypeVar("T")
 
 EVENTS_KEPT = 200
 TREND_KEPT, _TREND_EVERY, _SILENCE = 12, 5.0, 60.0
@@ -114,7 +111,11 @@ class Trends:
 
 
 class Feed:
-    """One run's file, looked at again and again."""
+    """One run's file, looked at again and again.
+
+    Attributes:
+        reader: of the file that the last look found.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the run.
@@ -124,7 +125,7 @@ class Feed:
             StoreError: not a run of ours.
         """
         self.path = path
-        self._reader = RunReader(path, cache_kib=SMALL_CACHE_KIB)
+        self.reader = RunReader(path, cache_kib=SMALL_CACHE_KIB)
         self._identity = _identity(path)
         self._seen: tuple[int, int | None] | None = None
         self._last: Snapshot | None = None
@@ -132,7 +133,7 @@ class Feed:
 
     def close(self) -> None:
         """Close the file."""
-        self._reader.close()
+        self.reader.close()
 
     def poll(self, now: float | None = None) -> Snapshot | None:
         """Return a new snapshot, or ``None`` where nothing has changed."""
@@ -140,22 +141,15 @@ class Feed:
         try:
             self._follow_the_file()
             holder = lock_holder(self.path)  # before the file is read: see ``read_status``
-            seen = (self._reader.data_version(), holder)
+            seen = (self.reader.data_version(), holder)
             if seen == self._seen and not self._is_due(now):
                 return None
-            with self._reader.moment():
+            with self.reader.moment():
                 self._last = self._take(now, holder)
             self._seen = seen
         except (CamtuiError, *DAMAGE) as error:
             return self._with_problem(error, now)
         return self._last
-
-    def ask(self, question: Callable[[RunReader], T]) -> T:
-        """Answer any other question on the run: histograms, images, rows."""
-        try:
-            return question(self._reader)
-        except DAMAGE as error:
-            raise damaged(self.path, error) from error
 
     def _follow_the_file(self) -> None:
         """Refuse a file that was removed, and open the one that replaces it."""
@@ -164,8 +158,8 @@ class Feed:
             raise NotFound(f"{printable(self.path)} is gone", "list the runs: camtui ls")
         if identity != self._identity:
             fresh = RunReader(self.path, cache_kib=SMALL_CACHE_KIB)
-            self._reader.close()
-            self._reader, self._identity, self._seen = fresh, identity, None
+            self.reader.close()
+            self.reader, self._identity, self._seen = fresh, identity, None
 
     def _is_due(self, now: float) -> bool:
         if self._last is None or self._last.problem:
@@ -186,7 +180,7 @@ class Feed:
         return self._last
 
     def _take(self, now: float, holder: int | None) -> Snapshot:
-        reader = self._reader
+        reader = self.reader
         info, stages = reader.info(), tuple(reader.stages())
         status = status_of(reader, self.path, holder, stages)
         summaries = {summary.cell: summary for summary in reader.averages.summaries()}

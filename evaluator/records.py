@@ -97,8 +97,7 @@ class Unit:
     answers: tuple[StoredAnswer, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One image in one cell. Fractions; ``None`` where a metric is undefined.
 
     Attributes:
@@ -125,8 +124,7 @@ class Row:
     map: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(NamedTuple):
     """One optional metric of one image in one cell; of a curve the area, and S + 1 points.
 
     Attributes:

@@ -42,6 +42,8 @@ _SIDE = 32
 measured.
 """
 
+_PIXELS = re.compile(rf"[0-9a-f]{{{2 * _SIDE * _SIDE}}}")
+
 
 @dataclass(frozen=True)
 class Code:
@@ -68,20 +70,15 @@ class Code:
         Raises:
             UsageError: it is none.
         """
-        names = {one.name for one in fields(Code)}
-        if not isinstance(values, Mapping) or not set(values) <= names:
-            raise UsageError(
-                "the plan's code is malformed", "camtui show RUN --config prints an example"
-            )
-        texts = {name: values.get(name, "") for name in names - {"facts"}}
-        facts = values.get("facts", {})
-        if not all(isinstance(text, str) for text in texts.values()) or not isinstance(
-            facts, Mapping
+        given = {one.name: {} if one.name == "facts" else "" for one in fields(Code)}
+        if not isinstance(values, Mapping) or not all(
+            name in given and isinstance(value, Mapping if name == "facts" else str)
+            for name, value in values.items()
         ):
             raise UsageError(
                 "the plan's code is malformed", "camtui show RUN --config prints an example"
             )
-        code = Code(**texts, facts=dict(facts))
+        code = Code(**{**given, **values})
         if code.axis not in get_args(Axis) or (
             code.axis != "backbone" and not KEY.fullmatch(code.key)
         ):
@@ -179,46 +176,35 @@ def described_method(code: Code) -> type[DescribedMethod]:
     Raises:
         UsageError: what is described is no method.
     """
-    given = code.facts.get("class", {})
-    options = _checked_options(code)
-    base = DescribedFixedMap if code.facts.get("fixed") is True else DescribedMethod
-    members = {
-        name: value
-        for name in _class_variables()
-        if (value := _class_value(given, name)) is not None
-    }
+    options, given = _checked_options(code), code.facts.get("class")
+    found = {name: _class_value(given, name) for name in _class_variables()}
     return make_dataclass(
         f"Described_{code.key}",
         [(name, type(value), value) for name, value in options.items()],
-        bases=(base,),
+        bases=(DescribedFixedMap if code.facts.get("fixed") is True else DescribedMethod,),
         frozen=True,
-        namespace={**members, "key": code.key, "specs": _checked_specs(code)},
+        namespace={name: value for name, value in found.items() if value is not None}
+        | {"key": code.key, "specs": _checked_specs(code)},
     )
 
 
 def _class_value(given: Any, name: str) -> Any:
     """A class variable of the type that it has in ``Method``; ``None`` leaves the default."""
-    value = given.get(name) if isinstance(given, Mapping) else None
+    value = dict(_items(given)).get(name)
     default = getattr(Method, name, "")
     if isinstance(default, str):
         return printable(value, 200) if isinstance(value, str) else ""
     if isinstance(default, dict):
-        return (
-            {str(key): tuple(each) for key, each in value.items()}
-            if isinstance(value, Mapping)
-            else None
-        )
+        found = {str(key): tuple(each) for key, each in _items(value)}
+        return found if isinstance(value, Mapping) else None
     return value if type(value) is type(default) else None
 
 
 def _checked_options(code: Code) -> Facts:
     options = code.facts.get("options", {})
-    for name, value in options.items() if isinstance(options, Mapping) else ():
-        if (
-            not KEY.fullmatch(name)
-            or iskeyword(name)
-            or not isinstance(value, bool | int | float | str)
-        ):
+    for name, value in _items(options):
+        is_name = KEY.fullmatch(name) and not iskeyword(name)
+        if not is_name or not isinstance(value, bool | int | float | str):
             raise UsageError(
                 f"the plan describes an option of {code.key} that cannot be: "
                 f"{printable(name, 40)!r}",
@@ -229,24 +215,19 @@ def _checked_options(code: Code) -> Facts:
 
 def _checked_specs(code: Code) -> dict[str, Facts]:
     """Numbers and texts where they are expected; what is not is left out."""
-    found: dict[str, Facts] = {}
-    specs = code.facts.get("specs")
-    for name, facts in specs.items() if isinstance(specs, Mapping) else ():
-        if isinstance(facts, Mapping):
-            forwards, identity, pixels = (
-                facts.get(part) for part in ("forwards", "identity", "map")
-            )
-            found[name] = {
-                "forwards": {
-                    head: tuple(pair) for head, pair in _items(forwards) if _is_pair(pair)
-                },
-                "identity": {head: printable(text, 200) for head, text in _items(identity)},
-                "map": pixels
-                if isinstance(pixels, str)
-                and re.fullmatch(rf"[0-9a-f]{{{2 * _SIDE * _SIDE}}}", pixels)
-                else "",
-            }
-    return found
+    return {
+        name: {
+            "forwards": {
+                head: tuple(pair) for head, pair in _items(facts.get("forwards")) if _is_pair(pair)
+            },
+            "identity": {
+                head: printable(text, 200) for head, text in _items(facts.get("identity"))
+            },
+            "map": pixels if _PIXELS.fullmatch(pixels := str(facts.get("map"))) else "",
+        }
+        for name, facts in _items(code.facts.get("specs"))
+        if isinstance(facts, Mapping)
+    }
 
 
 def _items(value: Any) -> Iterable[tuple[str, Any]]:
@@ -275,46 +256,32 @@ def described_metric(code: Code) -> Metric:
     values: Facts = {"key": code.key}
     for one in fields(Metric):
         value = code.facts.get(one.name)
-        if one.name == "key" or (value is None and one.default is not MISSING):
-            continue
-        values[one.name] = _metric_value(code, one.name, value, one.default)
+        if one.name != "key" and (value is not None or one.default is MISSING):
+            values[one.name] = _metric_value(code, one.name, value, one.default)
     if values["better"] not in ("higher", "lower"):
-        raise UsageError(
-            f"the plan describes the metric {code.key} as better when "
-            f"{printable(values['better'], 40)}",
-            "camtui show RUN",
-        )
+        raise _refusal(code, f"as better when {printable(values['better'], 40)}")
     made = Metric(**values)
     if not (isfinite(made.low) and isfinite(made.high) and made.low < made.high):
-        raise UsageError(
-            f"the plan describes the metric {code.key} with values from {made.low} to {made.high}",
-            "camtui show RUN",
-        )
+        raise _refusal(code, f"with values from {made.low} to {made.high}")
     if not all(isinstance(key, str) for key in made.of):
-        raise UsageError(
-            f"the plan describes the metric {code.key} as computed from what is no metric",
-            "camtui show RUN",
-        )
+        raise _refusal(code, "as computed from what is no metric")
     return made
+
+
+def _refusal(code: Code, what: str) -> UsageError:
+    return UsageError(f"the plan describes the metric {code.key} {what}", "camtui show RUN")
 
 
 def _metric_value(code: Code, name: str, value: Any, default: Any) -> Any:
     """A field of a metric: a text, or what its default is; lists stand for tuples."""
     kind = str if default is MISSING else type(default)
     if isinstance(value, list):
-        value = tuple(str(printable(entry, 100)) for entry in value)
-    if kind is float and type(value) is int:
-        value = float(value)
+        value = tuple(printable(entry, 100) for entry in value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if isinstance(value, str):
         value = printable(value, 300)
-    if kind is not type(None) and (
-        not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
-    ):
-        raise UsageError(
-            f"the plan describes the metric {code.key} with a {name} that cannot be: "
-            f"{printable(value, 60)}",
-            "camtui show RUN",
-        )
+    is_kind = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    if kind is not type(None) and not is_kind:
+        raise _refusal(code, f"with a {name} that cannot be: {printable(value, 60)}")
     return value

@@ -24,7 +24,6 @@ import signal
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +156,9 @@ class FakeSession:
     def _row(self, cell: int, backbone: str, method: str, image: ImageRef) -> Row:
         row = fake_row(cell, backbone, method, image.id)
         if image.id in self._knobs.get("nan", ()):
-            return replace(row, average_drop=float("nan"))
+            return row._replace(average_drop=float("nan"))
         if method in self._knobs.get("worse", ()):
-            return replace(row, complexity=0.9 + 0.05 * row.complexity)
+            return row._replace(complexity=0.9 + 0.05 * row.complexity)
         return row
 
     def _misbehave(self, unit: Unit, image: ImageRef) -> None:

@@ -18,7 +18,6 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -693,7 +692,7 @@ def test_state_of_torch_that_is_left_costs_only_who_left_it(tmp_path: Path) -> N
             }
             found[name] = {
                 "rows": {
-                    (*cells[row.cell], row.image): replace(row, cell=0)
+                    (*cells[row.cell], row.image): row._replace(cell=0)
                     for row in reader.rows.every_row()
                 },
                 "measured": {

@@ -31,7 +31,6 @@ MODULES = (
     "evaluator.errors",
     "evaluator.store.reader",
     "evaluator.store.queries",
-    "evaluator.store.ranking",
 )
 """Those from which somebody outside imports: methods and metrics, executors and sessions, readers
 of a run's file.

@@ -194,7 +194,7 @@ def _better(first: CellView, second: CellView, metric: str) -> bool:
 def _curves(metric: str) -> Draw:
     def draw(axes: Axes, reader: RunReader, views: Sequence[CellView]) -> None:
         for view in views:
-            reader.checks.verify(view.cell.id, metric)
+            reader.checks.verify([view.cell.id], metric)
             points = _mean_curve(reader, view, metric)
             if points is not None:
                 axes.plot(np.linspace(0, 100, len(points)), 100 * points, label=_label(view))

@@ -57,7 +57,7 @@ def grouped(reader: RunReader, views: Sequence[CellView], by: By) -> list[Group]
 def _groups(reader: RunReader, view: CellView, by: By, classes: Sequence[str]) -> Iterator[Group]:
     parts: dict[int | None, list[tuple[Row, dict[str, float]]]] = defaultdict(list)
     for row, image, measured in reader.rows.of_cell(view.cell.id, verify=True):
-        parts[_key(row, image, by)].append((replace(row, map=None), measured))
+        parts[_key(row, image, by)].append((row._replace(map=None), measured))
     for key, images in parts.items():
         one = replace(view, summary=_summary(view.cell.id, images), images=len(images), marks={})
         if by == "class":

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from camtui.feed import Feed, Snapshot
+from camtui.status import damaged
 from camtui.ties import Marks, Ties
 from evaluator.errors import CamtuiError
 from evaluator.statistics import PairedDifference
 from evaluator.store.reader import RunReader
+from evaluator.store.readonly import DAMAGE
 
 T = TypeVar("T")
 
@@ -90,10 +92,16 @@ class RunConnection:
         """Ask the run's file, in a thread.
 
         Raises:
-            CamtuiError, sqlite3.Error: as the reader does.
+            CamtuiError: as the reader does, and where the file is damaged.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reading, self._feed.ask, question)
+
+        def answer() -> T:
+            try:
+                return question(self._feed.reader)
+            except DAMAGE as error:
+                raise damaged(self.path, error) from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._reading, answer)
 
     async def class_names(self, backbone: str) -> tuple[str, ...]:
         """Read the names of a backbone's classes; empty until it has been loaded once."""

@@ -10,7 +10,8 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING
 
 from evaluator.errors import RunFailed
 from evaluator.execution.run_log import LEVELS, LOGGER
@@ -27,14 +28,6 @@ _PASSING = {
     sqlite3.SQLITE_BUSY: "the file is locked by another program",
 }
 """Other errors that pass by themselves, by SQLite's primary error code."""
-
-
-class _Delivery(NamedTuple):
-    """A result that is to be written."""
-
-    result: UnitResult
-    stage: int
-    images: int
 
 
 class Journal:
@@ -66,7 +59,7 @@ class Journal:
         self._problem = problem
         self._give_up = give_up
         self._retry_seconds = retry_seconds
-        self._waiting: deque[_Delivery] = deque()
+        self._waiting: deque[Callable[[], object]] = deque()
         self._events: deque[tuple[str, str]] = deque()
         self._state: tuple[RunState, str] = ("starting", "")
         self._state_written = True
@@ -98,7 +91,7 @@ class Journal:
 
     def deliver(self, result: UnitResult, *, stage: int, images: int) -> None:
         """Commit what a unit brought, now or as soon as there is room."""
-        self._waiting.append(_Delivery(result, stage, images))
+        self._waiting.append(partial(self.writer.rows.commit, result, stage=stage, images=images))
         self.flush()
 
     def check_file(self) -> None:
@@ -153,9 +146,8 @@ class Journal:
         return not self.paused
 
     def _commit_first(self) -> None:
-        first = self._waiting[0]
         crash_point("before-commit")
-        self.writer.rows.commit(first.result, stage=first.stage, images=first.images)
+        self._waiting[0]()
         crash_point("after-commit")
         self._waiting.popleft()
 

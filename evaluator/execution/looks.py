@@ -130,7 +130,7 @@ class Looks:
         found = self._reader.rows.components(wanted, self.images, end)
         if len(found) < len(wanted) * (end - self.images):
             return False
-        self._reader.checks.verify_range(wanted, self.images, end)
+        self._reader.checks.verify(wanted, "", range(self.images, end))
         for race in races:
             values = np.full((end - self.images, len(race.cells), len(COMPONENTS)), np.nan)
             place = {cell: number for number, cell in enumerate(race.cells)}

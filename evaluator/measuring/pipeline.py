@@ -42,6 +42,7 @@ from evaluator.metrics.average_increase import average_increase
 from evaluator.metrics.coherency import coherency
 from evaluator.metrics.complexity import complexity
 from evaluator.networks.network import Network, Observation
+from evaluator.records import Row
 
 
 class Batch(NamedTuple):
@@ -64,7 +65,7 @@ class Batch(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """The rows of one method for a batch; every field has one entry per image, on the CPU.
+    """The rows of one method for a batch: columns of ``Row``, one entry per image, on the CPU.
 
     Attributes:
         target, predicted: class indices.
@@ -100,6 +101,11 @@ class Scores(NamedTuple):
         )
         return "" if fine else "the network's output on the explanation map is not a number"
 
+    def row(self, cell: int, image: int, place: int) -> Row:
+        """The row of an image; drop and ADCC are undefined where ``y`` is 0."""
+        row = Row._make([cell, image, *(column[place] for column in self)])
+        return row if row.y > 0 else row._replace(average_drop=None, adcc=None)
+
 
 class _MethodMaps(NamedTuple):
     """The saliency maps ``U`` of one method for a batch.
@@ -116,21 +122,6 @@ class _MethodMaps(NamedTuple):
     def fixed(self) -> bool:
         """Whether the map is the same for every image, and is not stored."""
         return isinstance(self.method, FixedMap)
-
-
-class _RowColumns(NamedTuple):
-    """The numbers of ``Scores``, ``[B]`` each, on the device."""
-
-    target: Tensor
-    predicted: Tensor
-    confidence: Tensor
-    masked_confidence: Tensor
-    average_drop: Tensor
-    average_increase: Tensor
-    coherency: Tensor
-    complexity: Tensor
-    adcc: Tensor
-    degenerate: Tensor
 
 
 class Pipeline:
@@ -203,7 +194,7 @@ class Pipeline:
                 outcomes[identity] = error.fault
                 view = view.renewed(targets)
         masked_passes = self._masked_passes(images, list(maps.values())) if maps else []
-        columns: dict[str, _RowColumns] = {}
+        columns: dict[str, Tensor] = {}
         for (identity, found), masked_pass in zip(maps.items(), masked_passes, strict=True):
             try:
                 masked_view = self._masked_view(batch, found.saliency, view, masked_pass)
@@ -267,25 +258,30 @@ class Pipeline:
 
     def _columns(
         self, maps: _MethodMaps, view: BatchView, masked_view: BatchView, predicted: Tensor
-    ) -> _RowColumns:
-        """Compute the metrics of one method; the second map is made from the masked pass."""
+    ) -> Tensor:
+        """Compute the numbers of one method's ``Scores``, ``[columns, B]`` in their order.
+
+        The second map is made from the masked pass.
+        """
         saliency = maps.saliency
         second_map, _ = self.saliency(maps.method, masked_view)
-        confidence, masked_confidence = view.confidence, masked_view.confidence
-        coherencies = coherency(saliency, second_map).expand_as(confidence)
-        complexities = complexity(saliency).expand_as(confidence)
-        drop = average_drop(confidence, masked_confidence)
-        return _RowColumns(
-            target=view.targets,
-            predicted=predicted,
-            confidence=confidence,
-            masked_confidence=masked_confidence,
-            average_drop=drop,
-            average_increase=average_increase(confidence, masked_confidence),
-            coherency=coherencies,
-            complexity=complexities,
-            adcc=adcc(coherencies, complexities, drop),
-            degenerate=maps.degenerate.to(confidence),
+        y, o = view.confidence, masked_view.confidence
+        coherencies = coherency(saliency, second_map).expand_as(y)
+        complexities = complexity(saliency).expand_as(y)
+        drop = average_drop(y, o)
+        return torch.stack(
+            [
+                view.targets,
+                predicted,
+                y,
+                o,
+                drop,
+                average_increase(y, o),
+                coherencies,
+                complexities,
+                adcc(coherencies, complexities, drop),
+                maps.degenerate.to(y),
+            ]
         )
 
 
@@ -294,7 +290,7 @@ def _own_last(distinct: Mapping[str, Method]) -> list[tuple[str, Method]]:
     return sorted(distinct.items(), key=lambda item: not is_own(item[1]))
 
 
-def _to_host(columns: Sequence[_RowColumns], maps: Sequence[_MethodMaps]) -> list[Scores]:
+def _to_host(columns: Sequence[Tensor], maps: Sequence[_MethodMaps]) -> list[Scores]:
     """Copy the numbers and the low-resolution maps to the CPU, in one transfer.
 
     The host waits for the device once per batch.
@@ -302,32 +298,15 @@ def _to_host(columns: Sequence[_RowColumns], maps: Sequence[_MethodMaps]) -> lis
     if not maps:
         return []
     stored = [found.saliency.values.double().flatten() for found in maps if not found.fixed]
-    numbers = torch.stack([torch.stack(each) for each in columns])  # [M, columns, B], float64
+    numbers = torch.stack(list(columns))  # [M, columns, B], float64
     moved = torch.cat([numbers.flatten(), *stored]).cpu().numpy()
     numbers_moved, maps_moved = np.split(moved, [numbers.numel()])
     batch = numbers.shape[2]
     low = iter(maps_moved.astype("<f4").reshape(len(stored), batch, -1) if stored else ())
-    return [
-        _scores(table, [None] * batch if found.fixed else [each.tobytes() for each in next(low)])
-        for found, table in zip(maps, numbers_moved.reshape(numbers.shape), strict=True)
-    ]
-
-
-def _scores(
-    table: np.ndarray[tuple[int, ...], np.dtype[np.float64]], maps: list[bytes | None]
-) -> Scores:
-    """Name the rows of ``[columns, B]`` numbers."""
-    columns = dict(zip(_RowColumns._fields, table.tolist(), strict=True))
-    return Scores(
-        target=[int(index) for index in columns["target"]],
-        predicted=[int(index) for index in columns["predicted"]],
-        y=columns["confidence"],
-        o=columns["masked_confidence"],
-        average_drop=columns["average_drop"],
-        average_increase=columns["average_increase"],
-        coherency=columns["coherency"],
-        complexity=columns["complexity"],
-        adcc=columns["adcc"],
-        degenerate=[bool(flag) for flag in columns["degenerate"]],
-        maps=maps,
-    )
+    scores = []
+    for found, table in zip(maps, numbers_moved.reshape(numbers.shape).tolist(), strict=True):
+        target, predicted, *values, degenerate = table
+        numbered = [*(list(map(int, classes)) for classes in (target, predicted)), *values]
+        of_images = [None] * batch if found.fixed else [each.tobytes() for each in next(low)]
+        scores.append(Scores._make([*numbered, list(map(bool, degenerate)), of_images]))
+    return scores

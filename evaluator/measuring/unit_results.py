@@ -11,7 +11,7 @@ from evaluator.catalog import metric as metric_of
 from evaluator.measuring.curve_tracing import CurveTracer, curve_area, curve_bytes
 from evaluator.measuring.inputs import Decoded
 from evaluator.measuring.method_calls import Fault, is_formula_error, made_method, metric_fault
-from evaluator.measuring.pipeline import Batch, Pipeline, Scores
+from evaluator.measuring.pipeline import Batch, Pipeline
 from evaluator.measuring.saliency import MapOfImage
 from evaluator.networks.device import to_device
 from evaluator.plan import RunPlan
@@ -78,7 +78,7 @@ def rows_of(
             elif problem := outcome.problem(where):
                 yield Failure(cell, ref.id, "", "not-finite", problem)
             else:
-                yield _row(cell, ref.id, outcome, where)
+                yield outcome.row(cell, ref.id, where)
 
 
 def noise_keys(plan: RunPlan, refs: Sequence[ImageRef]) -> list[bytes]:
@@ -128,22 +128,3 @@ def stored_of(unit: Unit, refs: Sequence[ImageRef]) -> list[tuple[int, int, MapO
             if stored is not None:
                 found.append((cell, ref.id, MapOfImage(place, method, stored)))
     return found
-
-
-def _row(cell: int, image: int, scores: Scores, place: int) -> Row:
-    defined = scores.y[place] > 0
-    return Row(
-        cell=cell,
-        image=image,
-        target=scores.target[place],
-        predicted=scores.predicted[place],
-        y=scores.y[place],
-        o=scores.o[place],
-        average_drop=scores.average_drop[place] if defined else None,
-        average_increase=scores.average_increase[place],
-        coherency=scores.coherency[place],
-        complexity=scores.complexity[place],
-        adcc=scores.adcc[place] if defined else None,
-        degenerate=scores.degenerate[place],
-        map=scores.maps[place],
-    )

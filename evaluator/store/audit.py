@@ -10,11 +10,10 @@ from typing import Any
 
 from evaluator.crop import read_image
 from evaluator.errors import CamtuiError, ImageUnreadable
-from evaluator.store.files import RunLock
 from evaluator.store.reader import RunReader
 from evaluator.store.readonly import DAMAGE
 from evaluator.store.sums import sums_of
-from evaluator.store.writer import RunWriter
+from evaluator.store.writer import locked_writer
 from evaluator.text import counted, printable
 
 _SHOWN = 20
@@ -41,7 +40,7 @@ def audit(reader: RunReader) -> list[str]:
 
 
 def _pages(reader: RunReader) -> list[str]:
-    return [printable(line, 300) for line in reader.checks.integrity()]
+    return reader.checks.integrity()
 
 
 def _schema(reader: RunReader) -> list[str]:
@@ -85,9 +84,7 @@ def _changed(reader: RunReader) -> Iterator[str]:
 
 
 def _wrong_sums(reader: RunReader) -> Iterator[str]:
-    sums, bins = sums_of(
-        reader.rows.every_row(), reader.rows.every_measurement(), reader.rows.every_arcc_source()
-    )
+    sums, bins = sums_of(*reader.rows.summed())
     expected = {key: (n, total) for key, (n, total) in sums.items()}
     stored = reader.averages.raw_sums()
     wrong_sums = {key for key in {*expected, *stored} if expected.get(key) != stored.get(key)}
@@ -146,27 +143,15 @@ def repair(path: Path) -> int:
     Raises:
         TryAgain: a driver holds the run.
     """
-    lock = RunLock(path)
-    try:
-        writer = RunWriter(path)
-        try:
-            with RunReader(path) as reader:
-                rows = list(reader.checks.damaged_rows())
-                records = list(reader.checks.damaged_records())
-                with writer.file.transaction():
-                    dropped = writer.repairs.drop_damaged(rows, records)
-                    writer.rows.sums.unseal({cell for cell, *_ in rows})
-                    if dropped:
-                        writer.set_state("stopped", _DROPPED)
-                writer.rows.sums.rebuild(
-                    reader.rows.every_row(),
-                    reader.rows.every_measurement(),
-                    reader.rows.every_arcc_source(),
-                )
-        finally:
-            writer.close()
-    finally:
-        lock.release()
+    with locked_writer(path) as writer, RunReader(path) as reader:
+        rows = list(reader.checks.damaged_rows())
+        records = list(reader.checks.damaged_records())
+        with writer.transaction():
+            dropped = writer.repairs.drop_damaged(rows, records)
+            writer.rows.sums.unseal({cell for cell, *_ in rows})
+            if dropped:
+                writer.set_state("stopped", _DROPPED)
+        writer.rows.sums.rebuild(*reader.rows.summed())
     return dropped
 
 
@@ -179,14 +164,7 @@ def seal(path: Path) -> int:
     Raises:
         TryAgain: a driver holds the run.
     """
-    lock = RunLock(path)
-    try:
-        writer = RunWriter(path)
-        try:
-            with writer.file.transaction():
-                writer.rows.sums.seal_all()
-            return writer.repairs.seal_all()
-        finally:
-            writer.close()
-    finally:
-        lock.release()
+    with locked_writer(path) as writer:
+        with writer.transaction():
+            writer.rows.sums.seal_all()
+        return writer.repairs.seal_all()

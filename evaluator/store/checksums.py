@@ -7,20 +7,32 @@ checksum too.
 
 from __future__ import annotations
 
+import json
+import re
 import sqlite3
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import cache
 from hashlib import blake2b
+from itertools import chain
 from typing import Any, NamedTuple
 
+from evaluator.errors import StoreError
 from evaluator.plan import todays_names
-from evaluator.records import Measurement, Row
+from evaluator.records import Row
+from evaluator.store import schema
+from evaluator.store.readonly import DAMAGE, ReadOnlyFile
+from evaluator.store.schema import HISTOGRAM_BINS, MEASUREMENT_COLUMNS, ROW_COLUMNS
+from evaluator.text import printable
 
 SIZE = 8
 """Bytes of a checksum: one damaged record in 2⁶⁴ passes for a whole one."""
 
-_ROW = struct.Struct("<4q7d?")
-_LENGTHS = struct.Struct("<5q")
+_ROW = struct.Struct("<4q7dB")
+_UNDEFINED = [Row._fields.index(name) for name in ("average_drop", "adcc")]
+"""Numbers of a row that may be ``None``, which counts as NaN."""
+
 _MEASUREMENT = struct.Struct("<2qd")
 _NAN = float("nan")
 
@@ -28,51 +40,36 @@ WRONG_KIND = (struct.error, TypeError, AttributeError)
 """Exceptions of packing a value that is not of the kind that was written."""
 
 
-def row_checksum(row: Row, identity: str, path: bytes, content: bytes | None) -> bytes:
+def row_checksum(row: Sequence[Any], identity: str, path: bytes, content: bytes | None) -> bytes:
     """The checksum of a row: over cell and image, every number, and the map.
 
     Args:
+        row: a ``Row``, or its columns as stored.
         identity: of the cell, ``plan.cell_identity``.
         path, content: of the image.
 
     Raises:
         WRONG_KIND: a value of another kind, which no row of ours has.
     """
-    drop, adcc = row.average_drop, row.adcc
-    numbers = _ROW.pack(
-        row.cell,
-        row.image,
-        row.target,
-        row.predicted,
-        row.y,
-        row.o,
-        _NAN if drop is None else drop,
-        row.average_increase,
-        row.coherency,
-        row.complexity,
-        _NAN if adcc is None else adcc,
-        row.degenerate,
-    )
-    values = b"-" if row.map is None else b"+" + row.map
-    return _row_digest(numbers, values, identity.encode(), content or b"", path)
+    *numbers, map_ = row
+    for place in _UNDEFINED:
+        if numbers[place] is None:
+            numbers[place] = _NAN
+    packed = _ROW.pack(*numbers)
+    map_ = b"-" if map_ is None else b"+" + map_
+    return _digest(packed, map_, identity.encode(), content or b"", path)
 
 
 def measurement_checksum(
-    measurement: Measurement, identity: str, path: bytes, content: bytes | None
+    measurement: Sequence[Any], identity: str, path: bytes, content: bytes | None
 ) -> bytes:
     """The checksum of an optional metric, as ``row_checksum``."""
-    numbers = _MEASUREMENT.pack(measurement.cell, measurement.image, measurement.value)
-    return _digest(
-        numbers,
-        measurement.curve,
-        measurement.metric.encode(),
-        identity.encode(),
-        content or b"",
-        path,
-    )
+    cell, image, metric, value, curve = measurement
+    numbers = _MEASUREMENT.pack(cell, image, value)
+    return _digest(numbers, curve, metric.encode(), identity.encode(), content or b"", path)
 
 
-def is_row_sound(
+def is_sound(
     record: Sequence[Any],
     checksum: bytes | None,
     identity: str,
@@ -81,65 +78,22 @@ def is_row_sound(
     *,
     may_lack: bool,
 ) -> bool:
-    """Whether a row is what was written.
+    """Whether a row or an optional metric is what was written.
 
     Args:
-        record: the columns of ``columns.ROW_COLUMNS``.
+        record: the columns of a ``Row`` or of a ``Measurement``.
         checksum: as stored.
-        may_lack: a row without one is taken as it is, because the file was begun by a camtui that
-            wrote none. Such rows get theirs later, and it then says nothing of the cell and the
-            file that they were made from.
+        may_lack: a record without one is taken as it is, because the file was begun by a camtui
+            that wrote none. Such records get theirs later, and it then says nothing of the cell and
+            the file that they were made from.
     """
     if checksum is None:
         return may_lack
-    cell, image, target, predicted, y, o, drop, increase, coherency, complexity = record[:10]
-    adcc, degenerate, map_ = record[10:]
-    if degenerate not in (0, 1):  # packing takes any other number for 1
-        return False
+    checksum_of = row_checksum if len(record) == len(Row._fields) else measurement_checksum
     try:
-        numbers = _ROW.pack(
-            cell,
-            image,
-            target,
-            predicted,
-            y,
-            o,
-            _NAN if drop is None else drop,
-            increase,
-            coherency,
-            complexity,
-            _NAN if adcc is None else adcc,
-            degenerate,
+        return checksum == checksum_of(record, identity, path, content) or (
+            checksum == checksum_of(record, "", path, None)
         )
-        values = b"-" if map_ is None else b"+" + map_
-        if checksum == _row_digest(numbers, values, identity.encode(), content or b"", path):
-            return True
-        return checksum == _row_digest(numbers, values, b"", b"", path)
-    except WRONG_KIND:
-        return False
-
-
-def is_measurement_sound(
-    record: Sequence[Any],
-    checksum: bytes | None,
-    identity: str,
-    path: bytes,
-    content: bytes | None,
-    *,
-    may_lack: bool,
-) -> bool:
-    """Whether an optional metric is what was written, as ``is_row_sound``.
-
-    Args:
-        record: the columns of ``columns.MEASUREMENT_COLUMNS``.
-    """
-    if checksum is None:
-        return may_lack
-    try:
-        measurement = Measurement(*record)
-        if checksum == measurement_checksum(measurement, identity, path, content):
-            return True
-        return checksum == measurement_checksum(measurement, "", path, None)
     except WRONG_KIND:
         return False
 
@@ -170,6 +124,25 @@ def histograms_checksum(bins: Mapping[str, Sequence[int]]) -> bytes:
     return _numbers_digest(metrics, [number for metric in metrics for number in bins[metric]])
 
 
+def sums_by_key(records: Iterable[tuple[Any, ...]]) -> dict[tuple[str, str], tuple[int, int]]:
+    """The sums of one cell, of records (a, b, n, total)."""
+    return {(a, b): (n, total) for a, b, n, total in records}
+
+
+def bins_by_metric(records: Iterable[tuple[Any, ...]]) -> dict[str, list[int]]:
+    """The histograms of one cell, of records (metric, bin, n).
+
+    Raises:
+        LookupError: a bin that no histogram of ours has.
+    """
+    bins: dict[str, list[int]] = {}
+    for metric, place, n in records:
+        if place not in range(HISTOGRAM_BINS):
+            raise LookupError(f"bin {place}")
+        bins.setdefault(metric, [0] * HISTOGRAM_BINS)[place] = n
+    return bins
+
+
 def record_checksum(*columns: Any) -> bytes:
     """The checksum of any other record.
 
@@ -197,23 +170,19 @@ def _encoded(value: Any) -> bytes:
     )
 
 
-def _row_digest(
-    numbers: bytes, values: bytes, identity: bytes, content: bytes, path: bytes
-) -> bytes:
-    """As ``_digest``, which takes twice as long."""
-    lengths = _LENGTHS.pack(len(numbers), len(values), len(identity), len(content), len(path))
-    whole = b"".join((lengths, numbers, values, identity, content, path))
-    return blake2b(whole, digest_size=SIZE).digest()
-
-
 def _numbers_digest(names: Iterable[str], numbers: Sequence[int]) -> bytes:
     text = "\n".join(names).encode("utf-8", "surrogatepass")
     return _digest(text, struct.pack(f"<{len(numbers)}q", *numbers))
 
 
+@cache
+def _integers(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}q")
+
+
 def _digest(*parts: bytes) -> bytes:
-    lengths = struct.pack(f"<{len(parts)}q", *map(len, parts))
-    return blake2b(lengths + b"".join(parts), digest_size=SIZE).digest()
+    lengths = _integers(len(parts)).pack(*map(len, parts))
+    return blake2b(b"".join((lengths, *parts)), digest_size=SIZE).digest()
 
 
 BY_THEMSELVES = ("results", "measurements")
@@ -251,7 +220,7 @@ def sealed_tables(connection: sqlite3.Connection) -> list[SealedTable]:
     tables = []
     for name in names:
         found = connection.execute(
-            "SELECT name, pk FROM pragma_table_info(?) ORDER BY cid", (name,)
+            "SELECT name, pk FROM pragma_table_info(?, 'main') ORDER BY cid", (name,)
         ).fetchall()
         columns = tuple(column for column, _ in found if column != "checksum")
         if len(columns) < len(found) and name not in BY_THEMSELVES:
@@ -302,3 +271,242 @@ def keep_sealed(connection: sqlite3.Connection) -> None:
                 f"CREATE TEMP TRIGGER {trigger} AFTER {moment} ON main.{table.name} BEGIN "
                 f"{seal}; END"
             )
+
+
+# -- whether a file is what was written
+# --------------------------------------------------------------------------------------------------
+
+Key = tuple[int, int, str]
+"""(cell, image, metric) of something that was measured; metric ``''`` for a row."""
+
+
+class Checks:
+    """Compares records with their checksums.
+
+    Whatever computes from records asks ``verify`` first. What it has compared of a whole cell is
+    not compared again by this reader until the file changes.
+    """
+
+    def __init__(self, file: ReadOnlyFile) -> None:
+        self._file = file
+        self._verified: dict[tuple[int, str], int] = {}
+
+    def born_sealed(self) -> bool:
+        """Whether every record must have a checksum: not in files that an older camtui began."""
+        return self.born() > 1
+
+    def born(self) -> int:
+        """The version of the camtui that began the run; 3 at least where all of it was sealed."""
+        born = self._file.first("SELECT born FROM run")
+        return int(born[0]) if born else schema.SCHEMA_VERSION
+
+    # -- rows and optional metrics
+    # ----------------------------------------------------------------------------------------------
+
+    def verified(
+        self,
+        metric: str,
+        cells: Sequence[int] | None = None,
+        images: range | Sequence[int] | None = None,
+    ) -> Iterator[tuple[tuple[Any, ...], bool]]:
+        """Records with whether each is what was written; streams.
+
+        Args:
+            metric: ``''`` for rows, ``'*'`` for every optional metric.
+            cells, images: of these alone, by id.
+
+        Yields:
+            ``ROW_COLUMNS`` or ``MEASUREMENT_COLUMNS``.
+        """
+        table, columns = (
+            ("measurements", MEASUREMENT_COLUMNS) if metric else ("results", ROW_COLUMNS)
+        )
+        conditions, values = ["true"], list[Any]()
+        for name, chosen in (("cell_id", cells), ("image_id", images)):
+            if isinstance(chosen, range):
+                conditions.append(f"{name} >= ? AND {name} < ?")
+                values += [chosen.start, chosen.stop]
+            elif chosen is not None:
+                conditions.append(f"{name} IN (SELECT value FROM json_each(?))")
+                values.append(json.dumps(list(chosen)))
+        if metric not in ("", "*"):
+            conditions.append("metric = ?")
+            values.append(metric)
+        width, may_lack = columns.count(",") + 1, not self.born_sealed()
+        for record in self._file.stream(
+            f"SELECT {columns}, r.checksum, coalesce(c.identity, ''), i.path, i.content"
+            f" FROM {table} r LEFT JOIN cells c ON c.id = cell_id"
+            f" LEFT JOIN images i ON i.id = image_id WHERE {' AND '.join(conditions)}",
+            values,
+        ):
+            own = record[:width]
+            yield own, is_sound(own, *record[width:], may_lack=may_lack)
+
+    def damaged_rows(self, cells: Sequence[int] | None = None) -> Iterator[Key]:
+        """Rows and measurements of all or some cells that are not what was written; streams."""
+        return chain(self._damaged("", cells), self._damaged("*", cells))
+
+    def verify(
+        self,
+        cells: Sequence[int] | None = None,
+        metric: str | None = None,
+        images: range | Sequence[int] | None = None,
+    ) -> None:
+        """Verify rows, values of one optional metric, or both of all.
+
+        Args:
+            cells, images: those alone, by id.
+            metric: ``''`` for rows; ``None`` for rows and every optional metric.
+
+        Raises:
+            StoreError: at the first that is not what was written.
+        """
+        if metric is None:
+            self._refuse(self.damaged_rows(cells))
+        elif images is not None or cells is None:
+            self._refuse(self._damaged(metric, cells, images))
+        else:
+            (version,) = self._file.one("PRAGMA data_version")
+            for cell in cells:
+                if self._verified.get((cell, metric)) != version:
+                    self._refuse(self._damaged(metric, [cell]))
+                    self._verified[cell, metric] = version
+
+    def _damaged(
+        self,
+        metric: str,
+        cells: Sequence[int] | None = None,
+        images: range | Sequence[int] | None = None,
+    ) -> Iterator[Key]:
+        for record, sound in self.verified(metric, cells, images):
+            if not sound:
+                yield record[0], record[1], record[2] if metric else ""
+
+    def _refuse(self, damaged: Iterator[Key]) -> None:
+        for cell, image, metric in damaged:
+            of_image = f"image {image} in {self._cell_name(cell)}"
+            what = f"{printable(metric)} of {of_image}" if metric else f"the row of {of_image}"
+            raise self.error(what, "is")
+
+    def _cell_name(self, cell: int) -> str:
+        try:
+            name = self._file.first(
+                "SELECT b.name || '/' || c.method FROM cells c"
+                " JOIN backbones b ON b.id = c.backbone_id WHERE c.id = ?",
+                (cell,),
+            )
+        except DAMAGE:
+            name = None
+        if name is None:
+            return f"cell {cell}"
+        earlier = self._file.version < schema.NAMED_ANEW_SINCE
+        return printable(todays_names(name[0]) if earlier else name[0], 80)
+
+    def error(self, what: str, verb: str) -> StoreError:
+        """The error that says what was found damaged, and how it is mended."""
+        path = printable(self._file.path)
+        return StoreError(
+            f"{path}: {what} {verb} not what was written",
+            f"drop what is damaged, resume then computes it again: camtui doctor {path} --repair",
+        )
+
+    # -- running sums and histograms
+    # ----------------------------------------------------------------------------------------------
+
+    def verify_summed(self, table: str, parts: dict[int, list[tuple[Any, ...]]]) -> None:
+        """Verify what is summed up of cells; to be asked in the moment that it was read in.
+
+        Args:
+            table: ``sums`` or ``histograms``.
+            parts: cell → (a, b, n, total) of each sum, or (metric, bin, n) of each bin.
+
+        Raises:
+            StoreError: those of a cell are not what was written.
+        """
+        what = "running sums" if table == "sums" else table
+        for cell in self._wrong(table, parts):
+            raise self.error(f"the {what} of {self._cell_name(cell)}", "are")
+
+    def wrong_sums(
+        self, sums: dict[int, list[tuple[Any, ...]]], bins: dict[int, list[tuple[Any, ...]]]
+    ) -> list[int]:
+        """Cells whose running sums or histograms do not fit their checksum.
+
+        Cells with a checksum and no sums are among them.
+        """
+        cells = {*sums, *bins}
+        if self._file.version >= schema.SUMS_SEALED_SINCE:
+            cells |= {cell for (cell,) in self._file.all("SELECT cell_id FROM sum_checksums")}
+        wrong = (
+            self._wrong(table, {cell: parts.get(cell, []) for cell in cells})
+            for table, parts in (("sums", sums), ("histograms", bins))
+        )
+        return sorted({*chain(*wrong)})
+
+    def _wrong(self, table: str, parts: dict[int, list[tuple[Any, ...]]]) -> Iterator[int]:
+        if self._file.version < schema.SUMS_SEALED_SINCE:
+            return
+        stored = dict(self._file.all(f"SELECT cell_id, {table} FROM sum_checksums"))
+        may_lack = self.born() < schema.SUMS_SEALED_SINCE
+        for cell, records in parts.items():
+            checksum = stored.get(cell)
+            if checksum is None and (may_lack or not records):
+                continue
+            if checksum is None or not _fits(checksum, table, records):
+                yield cell
+
+    # -- the file itself, and all other records
+    # ----------------------------------------------------------------------------------------------
+
+    def integrity(self) -> list[str]:
+        """SQLite's own complaints about the file: none, as a rule. Reads all of it."""
+        found = [line for (line,) in self._file.all("PRAGMA integrity_check(20)") if line != "ok"]
+        found += [
+            f"{row[0]}: a row without its {row[2]}"
+            for row in self._file.all("PRAGMA foreign_key_check")[:20]
+        ]
+        return [printable(line, 300) for line in found]
+
+    def foreign_schema(self) -> list[str]:
+        """Tables and indexes that are not those of its version; none, as a rule."""
+        with closing(sqlite3.connect(":memory:")) as fresh:
+            for script in schema.MIGRATIONS[: self._file.version]:
+                fresh.executescript(script)
+            expected = _definitions(fresh.execute(_SCHEMA_QUERY).fetchall())
+        found = _definitions(self._file.all(_SCHEMA_QUERY))
+        return sorted(
+            {f"the table {printable(name)} is not a run's" for _, name, _ in found ^ expected}
+        )
+
+    def damaged_records(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """``(table, key)`` of every record with a wrong checksum; rows and measurements aside."""
+        missing = "" if self.born_sealed() else "checksum NOTNULL AND"
+        add_function(self._file.connection)
+        for table in sealed_tables(self._file.connection):
+            keys = ", ".join(table.key)
+            wrong = f"{missing} checksum IS NOT {table.expression()}"
+            for key in self._file.stream(f"SELECT {keys} FROM main.{table.name} WHERE {wrong}"):
+                yield table.name, key
+
+
+def _fits(checksum: bytes, table: str, records: list[tuple[Any, ...]]) -> bool:
+    try:
+        if table == "sums":
+            return checksum == sums_checksum(sums_by_key(records))
+        return checksum == histograms_checksum(bins_by_metric(records))
+    except (LookupError, *WRONG_KIND):
+        return False
+
+
+_SCHEMA_QUERY = (
+    "SELECT type, tbl_name, coalesce(sql, name) FROM sqlite_schema"
+    " WHERE name NOT LIKE 'sqlite_stat%'"
+)
+
+
+def _definitions(found: list[tuple[Any, ...]]) -> set[tuple[str, str, str]]:
+    """Kind, table and definition of each entry, comments and blanks aside."""
+    return {
+        (str(kind), str(table), " ".join(re.sub("--[^\n]*", "", str(sql)).split()))
+        for kind, table, sql in found
+    }

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from evaluator import catalog
 from evaluator.errors import StoreError, UsageError
@@ -28,10 +28,16 @@ from evaluator.records import (
     WorkerState,
 )
 from evaluator.store import schema
-from evaluator.store.checks import Checks
+from evaluator.store.checksums import Checks
 from evaluator.store.files import copy_database
-from evaluator.store.queries import Averages, ConvergencePoint, Images, Rows
-from evaluator.store.ranking import RankedImage, Ranking
+from evaluator.store.queries import (
+    Averages,
+    ConvergencePoint,
+    Images,
+    RankedImage,
+    Ranking,
+    Rows,
+)
 from evaluator.store.readonly import CACHE_KIB, DAMAGE, ReadOnlyFile
 from evaluator.text import printable
 
@@ -41,55 +47,31 @@ LABELS = "labels"
 """The key of the hash of the file of labels among the run's versions."""
 
 
-class RunReader:
+class RunReader(ReadOnlyFile):
     """A run's file, open for reading. Every method is one short transaction.
 
     Methods and metrics that are not camtui's own become known as the run describes them; their code
     is not imported.
 
     Attributes:
-        path: the file.
         images, rows: of the run; averages: and distributions of its cells; ranking: of their
             images; checks: whether all of it is what was written.
     """
 
     def __init__(self, path: Path, *, cache_kib: int = CACHE_KIB) -> None:
-        """Open an existing run.
-
-        Args:
-            path: of the file.
-            cache_kib: most memory that SQLite may keep pages in.
-
-        Raises:
-            NotFound, StoreError: as ``ReadOnlyFile``.
-        """
-        self.path = path
-        self.file = ReadOnlyFile(path, cache_kib=cache_kib)
-        self.images = Images(self.file)
-        self.checks = Checks(self.file)
-        self.rows = Rows(self.file, self.images, self.checks)
-        self.averages = Averages(self.file, self.checks)
-        self.ranking = Ranking(self.file, self.averages, self.checks)
+        """Open an existing run, as ``ReadOnlyFile``."""
+        super().__init__(path, cache_kib=cache_kib)
+        self.images = Images(self)
+        self.checks = Checks(self)
+        self.rows = Rows(self, self.checks)
+        self.averages = Averages(self, self.checks)
+        self.ranking = Ranking(self, self.averages, self.checks)
         with suppress(StoreError, *DAMAGE):  # no plan yet, or a damaged one: who asks is told
             self.plan()
 
-    def close(self) -> None:
-        """Close the file."""
-        self.file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def moment(self) -> AbstractContextManager[None]:
-        """Answer everything that is asked within it from the file as it stood at one moment."""
-        return self.file.moment()
-
     def own_log(self) -> str:
         """Name of the log beside the file that is this run's, empty where the file names none."""
-        return (self.file.one("SELECT log FROM run")[0] or "") if self.file.version > 1 else ""
+        return self.one("SELECT log FROM run")[0] or ""
 
     def copy_to(self, target: Path) -> None:
         """A whole copy of the file, also while it is being written.
@@ -97,19 +79,17 @@ class RunReader:
         Raises:
             UsageError: there is a file of that name, or it cannot be written.
         """
-        copy_database(self.file.connection, target)
+        copy_database(self.connection, target)
 
     def data_version(self) -> int:
         """A number that changes when another connection has changed the file."""
-        return int(self.file.one("PRAGMA data_version")[0])
+        return int(self.one("PRAGMA data_version")[0])
 
     def info(self) -> RunInfo:
         """State, times and counts."""
-        sessions = "worked, resumed" if self.file.version > 1 else "0.0, NULL"
-        *row, versions, worked, resumed = self.file.one(
+        *row, versions, worked, resumed = self.one(
             "SELECT name, state, message, created, started, finished, heartbeat, pid, host, "
-            "image_count, versions,"
-            f" {sessions} FROM run"
+            "image_count, versions, worked, resumed FROM run"
         )
         return RunInfo(*[*row, json.loads(versions), worked, resumed])
 
@@ -119,7 +99,7 @@ class RunReader:
         Raises:
             StoreError: what is stored is no plan.
         """
-        (text,) = self.file.one("SELECT plan FROM run")
+        (text,) = self.one("SELECT plan FROM run")
         try:
             return RunPlan.from_json(text)
         except (UsageError, *DAMAGE) as error:
@@ -134,11 +114,11 @@ class RunReader:
 
     def _naming(self) -> Callable[[str], str]:
         """What brings the methods in what the file says to their names of today."""
-        return todays_names if self.file.version < schema.NAMED_ANEW_SINCE else str
+        return todays_names if self.version < schema.NAMED_ANEW_SINCE else str
 
     def manifest_sha256(self) -> str:
         """Identity of the data set: every path and size, whatever the limit."""
-        return str(self.file.one("SELECT manifest_sha256 FROM run")[0])
+        return str(self.one("SELECT manifest_sha256 FROM run")[0])
 
     def listing(self) -> Listing:
         """How its images and labels were found."""
@@ -148,7 +128,7 @@ class RunReader:
 
     def backbones(self) -> dict[str, LoadedBackbone | None]:
         """Backbones by name, in the plan's order; ``None`` until one has been loaded once."""
-        rows = self.file.all("SELECT name, loaded FROM backbones ORDER BY id")
+        rows = self.all("SELECT name, loaded FROM backbones ORDER BY id")
         return {name: _loaded(json.loads(text), self.plan) if text else None for name, text in rows}
 
     def cells(self) -> list[Cell]:
@@ -156,7 +136,7 @@ class RunReader:
         named = self._naming()
         return [
             Cell(id_, backbone, named(method), bool(applicable), named(note))
-            for id_, backbone, method, applicable, note in self.file.all(
+            for id_, backbone, method, applicable, note in self.all(
                 "SELECT c.id, b.name, c.method, c.applicable, c.note FROM cells c JOIN "
                 "backbones b ON b.id = c.backbone_id"
                 " ORDER BY b.id, c.id"
@@ -172,7 +152,7 @@ class RunReader:
         total, dropped = self.images_wanted(), look.dropped if look else {}
         done = self.done()
         stages = []
-        for id_, title, backbone, cells, metrics, forwards, seconds, timed in self.file.all(
+        for id_, title, backbone, cells, metrics, forwards, seconds, timed in self.all(
             "SELECT s.id, title, b.name, s.cells, metrics, forwards_per_image, seconds, "
             "timed_images"
             " FROM stages s JOIN backbones b ON b.id = s.backbone_id ORDER BY s.id"
@@ -188,9 +168,9 @@ class RunReader:
 
     def look(self) -> Look | None:
         """The latest decision of the run's rule; ``None`` without a rule, or before a look."""
-        if not self.file.all("SELECT 1 FROM sqlite_schema WHERE name = 'looks'"):
+        if not self.all("SELECT 1 FROM sqlite_schema WHERE name = 'looks'"):
             return None  # a file of version 1
-        rows = self.file.all("SELECT rule, images, needed, decided, dropped, verdicts FROM looks")
+        rows = self.all("SELECT rule, images, needed, decided, dropped, verdicts FROM looks")
         if not rows:
             return None
         rule, images, needed, decided, dropped, verdicts = rows[0]
@@ -203,7 +183,7 @@ class RunReader:
         """Number of images that every cell is to have: all, or those by which the rule was met."""
         look = self.look()
         return (
-            int(self.file.one("SELECT image_count FROM run")[0])
+            int(self.one("SELECT image_count FROM run")[0])
             if look is None or look.decided is None
             else look.decided
         )
@@ -215,23 +195,23 @@ class RunReader:
         """
         failed = {
             (cell, metric): n
-            for cell, metric, n in self.file.all(
+            for cell, metric, n in self.all(
                 "SELECT cell_id, metric, count(*) FROM failures GROUP BY cell_id, metric"
             )
         }
         done = dict(failed)
-        cells = self.file.all("SELECT id FROM cells")
+        cells = self.all("SELECT id FROM cells")
         optional = {(cell, metric) for metric in catalog.optional_metrics() for (cell,) in cells}
         for key in optional:
             done[key] = failed.get(key, 0) + failed.get((key[0], ""), 0)
-        for cell, name, n in self.file.all("SELECT cell_id, a, n FROM sums WHERE b = ''"):
+        for cell, name, n in self.all("SELECT cell_id, a, n FROM sums WHERE b = ''"):
             key = (cell, "" if name == "degenerate" else name)
             done[key] = done.get(key, 0) + n
         return done
 
     def workers(self) -> list[WorkerState]:
         """The workers of the running session as the driver last saw them."""
-        found = self.file.all(
+        found = self.all(
             "SELECT id, device, pid, state, heartbeat, restarts, utilisation, memory_used,"
             " memory_total, power, temperature FROM workers ORDER BY id"
         )
@@ -239,7 +219,7 @@ class RunReader:
 
     def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         """The newest ``limit`` events with an id above ``after``, oldest first."""
-        rows = self.file.all(
+        rows = self.all(
             "SELECT id, time, level, text FROM events WHERE id > ? ORDER BY id DESC LIMIT ?",
             (after, limit),
         )
@@ -249,7 +229,7 @@ class RunReader:
         """Failures: what has no value, and why; of one cell or of all."""
         return [
             Failure(*row)
-            for row in self.file.all(
+            for row in self.all(
                 "SELECT cell_id, image_id, metric, reason, detail FROM failures WHERE ?1 IS "
                 "NULL OR cell_id = ?1"
                 " ORDER BY image_id, cell_id, metric LIMIT ?2",
@@ -259,12 +239,12 @@ class RunReader:
 
     def failure_count(self) -> int:
         """Number of failures, those of optional metrics included; a missing truth is none."""
-        return int(self.file.one("SELECT count(*) FROM failures WHERE reason != ?", (NO_TRUTH,))[0])
+        return int(self.one("SELECT count(*) FROM failures WHERE reason != ?", (NO_TRUTH,))[0])
 
     def lacking(self) -> dict[tuple[int, str], dict[str, int]]:
         """(cell, optional metric) → reason → rows of the cell without a value of the metric."""
         found: dict[tuple[int, str], dict[str, int]] = {}
-        for cell, metric, reason, n in self.file.all(
+        for cell, metric, reason, n in self.all(
             "SELECT cell_id, metric, reason, count(*) FROM failures WHERE metric != ''"
             " GROUP BY cell_id, metric, reason ORDER BY cell_id, metric, reason"
         ):
@@ -274,9 +254,9 @@ class RunReader:
     def without_truth(self) -> int:
         """Number of images without a truth, where metrics need one."""
         return int(
-            self.file.one(
-                "SELECT count(DISTINCT image_id) FROM failures WHERE reason = ?", (NO_TRUTH,)
-            )[0]
+            self.one("SELECT count(DISTINCT image_id) FROM failures WHERE reason = ?", (NO_TRUTH,))[
+                0
+            ]
         )
 
 

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from evaluator.errors import NotFound, StoreError
@@ -37,6 +37,17 @@ CACHE_KIB = 32_000
 
 SMALL_CACHE_KIB = 4_000
 """For connections that stay open for hours, as a display's: a cache fills as its file grows."""
+
+_ADDED_COLUMNS = {
+    "run": "1 AS born, NULL AS log, 0.0 AS worked, NULL AS resumed",
+    "images": "NULL AS content",
+    "results": "NULL AS checksum",
+    "measurements": "NULL AS checksum",
+}
+"""Columns that version 1 lacks, as queries see them: temporary views stand before its tables.
+
+``*`` comes first: where a driver brings the open file to a newer version, its own columns count.
+"""
 
 
 class ReadOnlyFile:
@@ -82,7 +93,6 @@ class ReadOnlyFile:
         connection = sqlite3.connect(
             uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA query_only=ON")
         connection.execute("PRAGMA trusted_schema=OFF")
         return connection
 
@@ -103,6 +113,10 @@ class ReadOnlyFile:
             self.close()
             raise
         self.connection.execute(f"PRAGMA cache_size=-{self._cache_kib}")
+        for table, columns in _ADDED_COLUMNS.items() if self.version < 2 else ():
+            view = f"CREATE TEMP VIEW {table} AS SELECT *, {columns} FROM main.{table}"
+            self.connection.execute(view)
+        self.connection.execute("PRAGMA query_only=ON")
 
     @property
     def version(self) -> int:
@@ -136,6 +150,12 @@ class ReadOnlyFile:
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @contextmanager
     def moment(self) -> Iterator[None]:

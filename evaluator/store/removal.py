@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from evaluator.errors import NotFound
 from evaluator.plan import RunPlan, without
-from evaluator.store.files import RunLock
 from evaluator.store.reader import RunReader
-from evaluator.store.writer import RunWriter
+from evaluator.store.writer import locked_writer
 from evaluator.text import did_you_mean, printable
 
 
@@ -65,15 +64,8 @@ def remove_part(
     Raises:
         TryAgain: a driver holds the run; NotFound, UsageError: as ``part_of``.
     """
-    lock = RunLock(path)
-    try:
+    with locked_writer(path) as writer:
         with RunReader(path) as reader:
             part = part_of(reader, backbones=backbones, methods=methods)
-        writer = RunWriter(path)
-        try:
-            writer.cells.remove(part.plan, part.cells, part.positions)
-        finally:
-            writer.close()
-    finally:
-        lock.release()
+        writer.cells.remove(part.plan, part.cells, part.positions)
     return part

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evaluator.errors import StoreError
 from evaluator.records import Failure, Measurement, Row, UnitResult
 from evaluator.store.checksums import (
     WRONG_KIND,
+    bins_by_metric,
     histograms_checksum,
     measurement_checksum,
     row_checksum,
+    sums_by_key,
     sums_checksum,
 )
-from evaluator.store.schema import HISTOGRAM_BINS, SUMS_SEALED_SINCE
-from evaluator.store.sums import ARCC_QUERY, ArccSources, bins_by_metric, sums_by_key, sums_of
+from evaluator.store.schema import (
+    HISTOGRAM_BINS,
+    MEASUREMENT_COLUMNS,
+    ROW_COLUMNS,
+    SUMS_SEALED_SINCE,
+)
+from evaluator.store.sums import ARCC_QUERY, ArccSources, sums_of
 from evaluator.store.writable import WritableFile
 from evaluator.text import printable
 
@@ -119,29 +126,21 @@ class RunningSums:
         bins = execute("SELECT metric, bin, n FROM histograms WHERE cell_id = ?", (cell,))
         try:
             found = _CellSums(sums_by_key(sums), bins_by_metric(bins))
-        except LookupError as error:
-            raise self._damaged() from error
+            checksums = found.checksums()
+        except (LookupError, *WRONG_KIND) as error:
+            path = printable(self._file.path)
+            raise StoreError(
+                f"{path}: running sums are not what was written",
+                f"rebuild them from the rows: camtui doctor {path} --repair",
+            ) from error
         stored = execute(
             "SELECT sums, histograms FROM sum_checksums WHERE cell_id = ?", (cell,)
         ).fetchone()
         if stored is not None:
-            found.intact = stored == self._checksums(found)
+            found.intact = stored == checksums
         elif found.sums:
             found.intact = execute("SELECT born FROM run").fetchone()[0] < SUMS_SEALED_SINCE
         return found
-
-    def _checksums(self, found: _CellSums) -> tuple[bytes, bytes]:
-        try:
-            return found.checksums()
-        except WRONG_KIND as error:
-            raise self._damaged() from error
-
-    def _damaged(self) -> StoreError:
-        path = printable(self._file.path)
-        return StoreError(
-            f"{path}: running sums are not what was written",
-            f"rebuild them from the rows: camtui doctor {path} --repair",
-        )
 
     def _seal(self, cells: Iterable[int]) -> None:
         self._file.executemany(
@@ -176,12 +175,24 @@ class RowWriter:
     def _store(self, result: UnitResult, stage: int | None, images: int) -> int:
         with self._file.transaction():
             result = self._from_the_same_files(result)
-            rows = self._new_rows(result.rows)
-            measurements = self._new_measurements(result.measurements)
-            failures = self._new_failures(result.failures)
+            rows = [r for r in result.rows if not self._is_there("results", r.cell, r.image)]
+            measurements = [
+                m
+                for m in result.measurements
+                if not self._is_there("measurements", m.cell, m.image, m.metric)
+            ]
+            failures = [
+                f
+                for f in result.failures
+                if not self._is_there("failures", f.cell, f.image, f.metric)
+                and (f.metric or not self._is_there("results", f.cell, f.image))
+            ]
             self._insert_sealed(rows, measurements)
-            now = {"time": time.time()}
-            self._file.insert("failures", (_as_record(f) | now for f in failures))
+            now = time.time()
+            self._insert(
+                "failures (cell_id, image_id, metric, reason, detail, time)",
+                [(f.cell, f.image, f.metric, f.reason, f.detail, now) for f in failures],
+            )
             self._mend(
                 [(r.cell, r.image, "") for r in rows]
                 + [(m.cell, m.image, m.metric) for m in measurements]
@@ -215,16 +226,9 @@ class RowWriter:
                 )
         if not changed:
             return result
-        failures = [
-            Failure(r.cell, r.image, "", "changed", changed[r.image])
-            for r in result.rows
-            if r.image in changed
-        ]
-        failures += [
-            Failure(m.cell, m.image, m.metric, "changed", changed[m.image])
-            for m in result.measurements
-            if m.image in changed
-        ]
+        keys = [(row.cell, row.image, "") for row in result.rows]
+        keys += [(one.cell, one.image, one.metric) for one in result.measurements]
+        failures = [Failure(*key, "changed", changed[key[1]]) for key in keys if key[1] in changed]
         return replace(
             result,
             rows=tuple(row for row in result.rows if row.image not in changed),
@@ -234,68 +238,42 @@ class RowWriter:
 
     def _insert_sealed(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> None:
         """Insert new rows and measurements with their checksums."""
-        execute = self._file.execute
         measured: list[Row | Measurement] = [*rows, *measurements]
-        cells, images = {record.cell for record in measured}, {record.image for record in measured}
+        cells, images = {one.cell for one in measured}, {one.image for one in measured}
         query = "SELECT coalesce(identity, '') FROM cells WHERE id = ?"
-        identities: dict[int, str] = {
-            cell: (execute(query, (cell,)).fetchone() or ("",))[0] for cell in cells
-        }
+        identities: dict[int, str] = {cell: self._first(query, cell, ("",))[0] for cell in cells}
         query = "SELECT path, content FROM images WHERE id = ?"
-        files: dict[int, tuple[bytes, bytes | None]] = {
-            image: execute(query, (image,)).fetchone() or (b"", None) for image in images
-        }
+        files = {image: self._first(query, image, (b"", None)) for image in images}
+        self._insert(
+            f"results ({ROW_COLUMNS}, checksum)",
+            [(*row, row_checksum(row, identities[row.cell], *files[row.image])) for row in rows],
+        )
 
         def origin(measured: Measurement) -> tuple[str, bytes, bytes | None]:
             """Cell and file; neither of a row of version 1, whose file may become known later."""
             path, content = files[measured.image]
             return (identities[measured.cell] if content is not None else ""), path, content
 
-        self._file.insert(
-            "results",
-            (
-                _as_record(row)
-                | {"checksum": row_checksum(row, identities[row.cell], *files[row.image])}
-                for row in rows
-            ),
-        )
-        self._file.insert(
-            "measurements",
-            (
-                _as_record(one) | {"checksum": measurement_checksum(one, *origin(one))}
-                for one in measurements
-            ),
+        self._insert(
+            f"measurements ({MEASUREMENT_COLUMNS}, checksum)",
+            [(*one, measurement_checksum(one, *origin(one))) for one in measurements],
         )
 
-    def _new_rows(self, rows: Sequence[Row]) -> list[Row]:
-        known = self._known(
-            "SELECT 1 FROM results WHERE cell_id = ? AND image_id = ?",
-            [(r.cell, r.image) for r in rows],
-        )
-        return [row for row in rows if (row.cell, row.image) not in known]
+    def _first(self, query: str, key: int, default: tuple[Any, ...]) -> tuple[Any, ...]:
+        return self._file.execute(query, (key,)).fetchone() or default
 
-    def _new_measurements(self, measurements: Sequence[Measurement]) -> list[Measurement]:
-        keys = [(m.cell, m.metric, m.image) for m in measurements]
-        known = self._known(
-            "SELECT 1 FROM measurements WHERE cell_id = ? AND metric = ? AND image_id = ?", keys
-        )
-        return [m for m, key in zip(measurements, keys, strict=True) if key not in known]
+    def _insert(self, columns: str, records: Sequence[tuple[Any, ...]]) -> None:
+        """Insert records into a table, named with its columns."""
+        marks = ", ".join("?" * (columns.count(",") + 1))
+        self._file.executemany(f"INSERT INTO {columns} VALUES ({marks})", records)
 
-    def _new_failures(self, failures: Sequence[Failure]) -> list[Failure]:
-        keys = [(f.cell, f.image, f.metric) for f in failures]
-        known = self._known(
-            "SELECT 1 FROM failures WHERE cell_id = ? AND image_id = ? AND metric = ?", keys
-        )
-        done = self._known(
-            "SELECT 1 FROM results WHERE cell_id = ? AND image_id = ? AND ? = ''", keys
-        )
-        return [
-            f for f, key in zip(failures, keys, strict=True) if key not in known and key not in done
-        ]
-
-    def _known(self, query: str, keys: Sequence[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
-        execute = self._file.execute
-        return {key for key in keys if execute(query, key).fetchone() is not None}
+    def _is_there(self, table: str, cell: int, image: int, metric: str | None = None) -> bool:
+        query = f"SELECT 1 FROM {table} WHERE cell_id = ? AND image_id = ?"
+        if metric is None:
+            found = self._file.execute(query, (cell, image))
+        else:
+            found = self._file.execute(f"{query} AND metric = ?", (cell, image, metric))
+        return found.fetchone() is not None
 
     def _mend(self, keys: Sequence[tuple[int, int, str]]) -> None:
         self._file.executemany(
@@ -319,13 +297,3 @@ class RowWriter:
         Returns how many there were.
         """
         return self._file.execute("DELETE FROM failures").rowcount
-
-
-_COLUMNS = {
-    kind: tuple(field.name for field in fields(kind)) for kind in (Row, Measurement, Failure)
-}
-_RENAMED = {"cell": "cell_id", "image": "image_id"}
-
-
-def _as_record(record: Row | Measurement | Failure) -> dict[str, Any]:
-    return {_RENAMED.get(name, name): getattr(record, name) for name in _COLUMNS[type(record)]}

@@ -7,7 +7,7 @@ from functools import cache
 from math import inf, nextafter
 from typing import Any
 
-from evaluator.records import Row
+from evaluator.records import Measurement, Row
 
 APPLICATION_ID = 0x43414D54
 """``CAMT``: what tells our files from any other SQLite database."""
@@ -196,16 +196,16 @@ def least_of_bin(place: int, low: float = 0.0, high: float = 1.0) -> float:
     return above
 
 
-ROW_COLUMNS = (
-    "cell_id, image_id, target, predicted, y, o, average_drop, average_increase,"
-    " coherency, complexity, adcc, degenerate, map"
-)
-"""Of a ``Row``, in the table ``results``."""
+def _columns(record: type[Row | Measurement]) -> str:
+    """The columns of a record in its table; they have its order."""
+    return ", ".join({"cell": "cell_id", "image": "image_id"}.get(n, n) for n in record._fields)
 
-ROW_WIDTH = len(ROW_COLUMNS.split(","))
 
-MEASUREMENT_COLUMNS = "cell_id, image_id, metric, value, curve"
-"""Of a ``Measurement``, in the table ``measurements``."""
+ROW_COLUMNS, ROW_WIDTH = _columns(Row), len(Row._fields)
+"""Of the table ``results``."""
+
+MEASUREMENT_COLUMNS = _columns(Measurement)
+"""Of the table ``measurements``."""
 
 
 def row_of(record: Sequence[Any]) -> Row:

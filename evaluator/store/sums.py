@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from itertools import combinations, combinations_with_replacement
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from evaluator import statistics
 from evaluator.catalog import ROW_METRICS, value_range
@@ -78,22 +78,3 @@ def sums_of(
         for a, b in combinations_with_replacement(parts, 2):
             add(sources.cell, a, b, parts[a] * parts[b])
     return sums, bins
-
-
-def sums_by_key(records: Iterable[tuple[Any, ...]]) -> dict[tuple[str, str], tuple[int, int]]:
-    """The sums of one cell, of records (a, b, n, total)."""
-    return {(a, b): (n, total) for a, b, n, total in records}
-
-
-def bins_by_metric(records: Iterable[tuple[Any, ...]]) -> dict[str, list[int]]:
-    """The histograms of one cell, of records (metric, bin, n).
-
-    Raises:
-        LookupError: a bin that no histogram of ours has.
-    """
-    bins: dict[str, list[int]] = {}
-    for metric, place, n in records:
-        if place not in range(schema.HISTOGRAM_BINS):
-            raise LookupError(f"bin {place}")
-        bins.setdefault(metric, [0] * schema.HISTOGRAM_BINS)[place] = n
-    return bins

@@ -20,7 +20,7 @@ from evaluator.text import printable
 
 
 class WritableFile:
-    """The one connection that writes to a run. The caller holds ``lock.RunLock``.
+    """The one connection that writes to a run. The caller holds ``files.RunLock``.
 
     Attributes:
         path: the file.

@@ -10,19 +10,21 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from evaluator.errors import Mismatch, UsageError
 from evaluator.images import Manifest
 from evaluator.plan import RunPlan
-from evaluator.records import LoadedBackbone, Look, Measurement, Row, RunState, Stage, WorkerState
+from evaluator.records import LoadedBackbone, Look, RunState, Stage, WorkerState
 from evaluator.store import checksums, schema
 from evaluator.store.checksums import measurement_checksum, row_checksum
 from evaluator.store.disk_space import full_words, is_full, sqlite_temporary_folder
-from evaluator.store.files import copy_database
+from evaluator.store.files import RunLock, copy_database
 from evaluator.store.row_writer import RowWriter
 from evaluator.store.schema import MEASUREMENT_COLUMNS, ROW_COLUMNS
 from evaluator.store.writable import WritableFile
@@ -52,16 +54,10 @@ class CellWriter:
         Raises:
             Mismatch: they do not.
         """
-        (text,) = self._file.execute(
-            "SELECT loaded FROM backbones WHERE id = ?", (position,)
-        ).fetchone()
-        if text is None:
-            self._file.execute(
-                "UPDATE backbones SET loaded = ? WHERE id = ?",
-                (json.dumps(asdict(loaded)), position),
-            )
+        stored, now = self._loaded(position), json.loads(json.dumps(asdict(loaded)))
+        if stored is None:
+            self._set_loaded(position, now)
             return
-        stored, now = json.loads(text), json.loads(json.dumps(asdict(loaded)))
         for name in _UNCHANGED:
             if name in stored and stored[name] != now[name]:
                 raise Mismatch(
@@ -72,16 +68,21 @@ class CellWriter:
 
     def remark(self, position: int, remarks: Sequence[str]) -> None:
         """Add to what is said of a backbone that has been loaded; nothing is said twice."""
-        (text,) = self._file.execute(
-            "SELECT loaded FROM backbones WHERE id = ?", (position,)
-        ).fetchone()
-        stored = json.loads(text)
+        stored = self._loaded(position) or {}
         said = list(dict.fromkeys([*stored.get("remarks", ()), *remarks]))
-        if said != list(stored.get("remarks", ())):
-            self._file.execute(
-                "UPDATE backbones SET loaded = ? WHERE id = ?",
-                (json.dumps({**stored, "remarks": said}), position),
-            )
+        if stored and said != stored.get("remarks", []):
+            self._set_loaded(position, {**stored, "remarks": said})
+
+    def _loaded(self, position: int) -> dict[str, Any] | None:
+        query = "SELECT coalesce(loaded, 'null') FROM backbones WHERE id = ?"
+        found: dict[str, Any] | None = json.loads(
+            self._file.execute(query, (position,)).fetchone()[0]
+        )
+        return found
+
+    def _set_loaded(self, position: int, loaded: dict[str, Any]) -> None:
+        query = "UPDATE backbones SET loaded = ? WHERE id = ?"
+        self._file.execute(query, (json.dumps(loaded), position))
 
     def describe(self, cell: int, *, identity: str, applicable: bool, note: str) -> None:
         """Record what loading the backbone told about a cell.
@@ -202,11 +203,12 @@ class Repairs:
         with self._file.transaction():
             sealed = 0
             for table, columns, function in (
-                ("results", ROW_COLUMNS, _late_row_checksum),
-                ("measurements", MEASUREMENT_COLUMNS, _late_checksum),
+                ("results", ROW_COLUMNS, row_checksum),
+                ("measurements", MEASUREMENT_COLUMNS, measurement_checksum),
             ):
-                self._file.connection.create_function(function.__name__, -1, function)
-                checksum = f"{function.__name__}({path}, {columns})"
+                late = partial(_late_checksum, function)
+                self._file.connection.create_function("late_checksum", -1, late)
+                checksum = f"late_checksum({path}, {columns})"
                 update = f"UPDATE {table} SET checksum = {checksum} WHERE checksum IS NULL"
                 sealed += execute(update).rowcount
             for other in checksums.sealed_tables(self._file.connection):
@@ -227,13 +229,9 @@ failures again.
 """
 
 
-def _late_row_checksum(path: bytes, *values: Any) -> bytes:
-    """The checksum of a row written without one: its cell and file are not known."""
-    return row_checksum(Row(*values), "", path, None)
-
-
-def _late_checksum(path: bytes, *values: Any) -> bytes:
-    return measurement_checksum(Measurement(*values), "", path, None)
+def _late_checksum(checksum_of: Callable[..., bytes], path: bytes, *record: Any) -> bytes:
+    """The checksum of a record written without one: its cell and file are not known."""
+    return checksum_of(record, "", path, None)
 
 
 _TABLES = ("run", "backbones", "cells", "stages", "looks", "workers")
@@ -318,29 +316,19 @@ def _restore_columns(file: WritableFile, table: str, columns: list[str]) -> None
         )
 
 
-class RunWriter:
-    """A run's file, open for writing. One per run at a time: the caller holds ``lock.RunLock``.
+class RunWriter(WritableFile):
+    """A run's file, open for writing. One per run at a time: the caller holds ``files.RunLock``.
 
     Attributes:
-        file: the open file.
         cells, rows, repairs: write these parts of it.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file, create it where there is none, and bring an older one to this version.
-
-        Raises:
-            UsageError, StoreError, sqlite3.OperationalError: as ``WritableFile``.
-        """
-        self.path = path
-        self.file = WritableFile(path)
-        self.cells = CellWriter(self.file)
-        self.rows = RowWriter(self.file)
-        self.repairs = Repairs(self.file)
-
-    def close(self) -> None:
-        """Close the file; it alone is the run then."""
-        self.file.close()
+        """Open or create the file, as ``WritableFile``."""
+        super().__init__(path)
+        self.cells = CellWriter(self)
+        self.rows = RowWriter(self)
+        self.repairs = Repairs(self)
 
     def copy_to(self, target: Path) -> None:
         """A whole copy of the file, wherever it is now.
@@ -348,7 +336,7 @@ class RunWriter:
         Raises:
             UsageError: there is a file of that name, or it cannot be written.
         """
-        copy_database(self.file.connection, target)
+        copy_database(self.connection, target)
 
     def begin(
         self,
@@ -373,16 +361,16 @@ class RunWriter:
                 file of labels gives other labels than the images have.
             UsageError: the folder of temporary files is full.
         """
-        with self.file.transaction():
-            stored = self.file.execute("SELECT manifest_sha256 FROM run").fetchone()
-            remember(self.file, failures=retry_failed)
+        with self.transaction():
+            stored = self.execute("SELECT manifest_sha256 FROM run").fetchone()
+            remember(self, failures=retry_failed)
             if stored is None:
                 self._insert_run(name, plan, manifest)
             else:
                 self._check_images(stored[0], plan, manifest)
             self._add_images(manifest)
             self._add_cells(plan)
-            self.file.execute(
+            self.execute(
                 "UPDATE run SET plan = ?1, image_count = (SELECT count(*) FROM images), state "
                 "= 'starting', message = '',"
                 " worked = worked + coalesce(max(0, coalesce(finished, heartbeat) - "
@@ -392,30 +380,30 @@ class RunWriter:
                 "heartbeat = ?4",
                 (plan.to_json(), os.getpid(), socket.gethostname(), time.time()),
             )
-            self.file.execute("DELETE FROM workers")
+            self.execute("DELETE FROM workers")
             if retry_failed:
                 self.rows.forget_failures()
             self.add_versions(versions or {})
-        self.file.fold_in()
+        self.fold_in()
 
     def withdraw(self) -> None:
         """Take back what was stored since ``begin`` for a request of which nothing was computed.
 
         Where there was no run, there is none again. Events stay: they tell what was tried.
         """
-        restore(self.file)
+        restore(self)
 
     def confirm(self) -> None:
         """Make what ``begin`` stored final, and free the room that ``withdraw`` would need."""
-        forget(self.file)
+        forget(self)
 
     def _check_images(self, sha256: str, plan: RunPlan, manifest: Manifest) -> None:
         if sha256 != manifest.sha256:
             raise Mismatch(
-                _manifest_difference(self.file.connection, manifest),
+                _manifest_difference(self.connection, manifest),
                 "choose another --name for the changed data",
             )
-        if plan.labels is not None and (other := _label_difference(self.file, manifest)):
+        if plan.labels is not None and (other := _label_difference(self, manifest)):
             raise Mismatch(
                 f"{printable(plan.labels)} gives other labels than the run has: {other}",
                 "give the former labels, or begin a run with these: camtui run --name NAME "
@@ -433,25 +421,23 @@ class RunWriter:
             "created": time.time(),
             "born": schema.SCHEMA_VERSION,
         }
-        self.file.insert("run", [run])
+        self.insert("run", [run])
 
     def _add_images(self, manifest: Manifest) -> None:
-        (known,) = self.file.execute("SELECT count(*) FROM images").fetchone()
-        self.file.insert(
+        (known,) = self.execute("SELECT count(*) FROM images").fetchone()
+        self.insert(
             "images", (image._asdict() for image in manifest.images[known:]), batch_size=1000
         )
         labelled = [
             (image.label, image.id) for image in manifest.images[:known] if image.label is not None
         ]
-        self.file.executemany(
-            "UPDATE images SET label = ? WHERE id = ? AND label IS NULL", labelled
-        )
+        self.executemany("UPDATE images SET label = ? WHERE id = ? AND label IS NULL", labelled)
 
     def _add_cells(self, plan: RunPlan) -> None:
         for position, backbone in enumerate(plan.backbones):
-            self.file.insert("backbones", [{"id": position, "name": backbone.name}], ignore=True)
+            self.insert("backbones", [{"id": position, "name": backbone.name}], ignore=True)
             for method in plan.methods:
-                self.file.execute(
+                self.execute(
                     "INSERT INTO cells (backbone_id, method) SELECT ?1, ?2"
                     " WHERE NOT EXISTS (SELECT 1 FROM cells WHERE backbone_id = ?1 AND method "
                     "= ?2)",
@@ -461,107 +447,96 @@ class RunWriter:
     def set_state(self, state: RunState, message: str = "") -> None:
         """Store the run's state, with the time it ended where it has."""
         finished = time.time() if state in ("stopped", "complete", "failed") else None
-        self.file.execute(
+        self.execute(
             "UPDATE run SET state = ?, message = ?, finished = ?, heartbeat = ?",
             (state, message, finished, time.time()),
         )
 
     def own_log(self, log: Path) -> None:
         """Remember that the log beside the file is the run's own."""
-        self.file.execute("UPDATE run SET log = ?", (printable(log.name),))
+        self.execute("UPDATE run SET log = ?", (printable(log.name),))
 
     def heartbeat(self, workers: Iterable[WorkerState] = ()) -> None:
         """Record that the driver is alive, and so are these workers."""
-        with self.file.transaction():
-            self.file.execute("UPDATE run SET heartbeat = ?", (time.time(),))
-            self.file.insert(
-                "workers", (asdict(worker) for worker in workers), pk="id", replace=True
-            )
+        with self.transaction():
+            self.execute("UPDATE run SET heartbeat = ?", (time.time(),))
+            self.insert("workers", (asdict(worker) for worker in workers), pk="id", replace=True)
 
     def add_versions(self, versions: Mapping[str, str]) -> None:
         """Record what computes the rows: torch, torchvision, device; the newest session's stay."""
-        (text,) = self.file.execute("SELECT versions FROM run").fetchone()
-        self.file.execute(
+        (text,) = self.execute("SELECT versions FROM run").fetchone()
+        self.execute(
             "UPDATE run SET versions = ?",
             (json.dumps({**json.loads(text), **versions}, sort_keys=True),),
         )
 
     def event(self, level: str, text: str) -> None:
         """Add a line to the run's history."""
-        self.file.insert(
+        self.insert(
             "events", [{"time": time.time(), "level": level, "text": printable(text, 2000)}]
         )
 
     def set_labels(self, labels: Iterable[tuple[int, int]]) -> None:
         """Store ``(image, class index)`` for images whose label was unknown."""
-        with self.file.transaction():
+        with self.transaction():
             rows = [(label, image) for image, label in labels]
-            self.file.executemany(
-                "UPDATE images SET label = ? WHERE id = ? AND label IS NULL", rows
-            )
+            self.executemany("UPDATE images SET label = ? WHERE id = ? AND label IS NULL", rows)
 
     def replace_labels(self, labels: Iterable[tuple[int, int | None]]) -> None:
         """Store ``(image, class index)``, ``None`` for unknown, whatever was known before."""
-        with self.file.transaction():
+        with self.transaction():
             rows = [(label, image) for image, label in labels]
-            self.file.executemany(
-                "UPDATE images SET label = ?1 WHERE id = ?2 AND label IS NOT ?1", rows
-            )
+            self.executemany("UPDATE images SET label = ?1 WHERE id = ?2 AND label IS NOT ?1", rows)
 
     def set_stages(self, stages: Sequence[Stage]) -> None:
         """Store the stages of this session, with the times that they bring along."""
-        with self.file.transaction():
-            self.file.execute("DELETE FROM stages")
-            self.file.executemany(
-                "INSERT INTO stages (id, title, backbone_id, cells, metrics, "
-                "forwards_per_image, seconds, timed_images)"
-                " VALUES (?, ?, (SELECT id FROM backbones WHERE name = ?), ?, ?, ?, ?, ?)",
-                [
-                    (
-                        s.id,
-                        s.title,
-                        s.backbone,
-                        json.dumps(s.cells),
-                        json.dumps(s.metrics),
-                        s.forwards_per_image,
-                        s.seconds,
-                        s.timed_images,
-                    )
-                    for s in stages
-                ],
+        with self.transaction():
+            self.execute("DELETE FROM stages")
+            backbones = dict(self.execute("SELECT name, id FROM backbones").fetchall())
+            self.insert(
+                "stages",
+                (
+                    {"id": stage.id, "backbone_id": backbones[stage.backbone]}
+                    | {"seconds": stage.seconds, "timed_images": stage.timed_images}
+                    | _of_cells(stage)
+                    for stage in stages
+                ),
             )
 
     def change_stage(self, stage: Stage) -> None:
         """Change cells or costs of a stage once its backbone is known; times measured stay."""
-        self.file.execute(
-            "UPDATE stages SET title = ?, cells = ?, metrics = ?, forwards_per_image = ? WHERE "
-            "id = ?",
-            (
-                stage.title,
-                json.dumps(stage.cells),
-                json.dumps(stage.metrics),
-                stage.forwards_per_image,
-                stage.id,
-            ),
-        )
+        changed = _of_cells(stage)
+        columns = ", ".join(f"{name} = ?" for name in changed)
+        self.execute(f"UPDATE stages SET {columns} WHERE id = ?", (*changed.values(), stage.id))
 
     def set_look(self, look: Look | None) -> None:
         """Store what the plan's rule has decided so far; ``None`` where the plan has none."""
-        with self.file.transaction():
-            self.file.execute("DELETE FROM looks")
+        with self.transaction():
+            self.execute("DELETE FROM looks")
             if look is not None:
-                self.file.execute(
-                    "INSERT INTO looks (id, rule, images, needed, decided, dropped, verdicts) "
-                    "VALUES (1, ?, ?, ?, ?, ?, ?)",
-                    (
-                        look.rule,
-                        look.images,
-                        look.needed,
-                        look.decided,
-                        json.dumps(look.dropped),
-                        json.dumps(look.verdicts),
-                    ),
-                )
+                texts = {name: json.dumps(getattr(look, name)) for name in ("dropped", "verdicts")}
+                self.insert("looks", [{"id": 1} | asdict(look) | texts])
+
+
+def _of_cells(stage: Stage) -> dict[str, str | float]:
+    """The columns of a stage that change once its backbone is known."""
+    texts = {name: json.dumps(getattr(stage, name)) for name in ("cells", "metrics")}
+    return {"title": stage.title, "forwards_per_image": stage.forwards_per_image, **texts}
+
+
+@contextmanager
+def locked_writer(path: Path) -> Iterator[RunWriter]:
+    """The writer of a run that no driver writes, under the run's lock.
+
+    Raises:
+        TryAgain: a driver holds the run.
+    """
+    lock = RunLock(path)
+    try:
+        with closing(RunWriter(path)) as writer:
+            yield writer
+    finally:
+        lock.release()
 
 
 def _label_difference(file: WritableFile, manifest: Manifest) -> str:

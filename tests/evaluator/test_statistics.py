@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError
 from math import inf, sqrt
 from random import Random
 from typing import Any
@@ -433,11 +433,11 @@ def test_a_component_that_does_not_vary_adds_nothing_to_the_error(constant: list
     of them is no spread.
     """
     level: dict[str, Any] = {"average_drop": 0.3, "coherency": 0.7, "complexity": 0.3}
-    of = [replace(one, **{name: level[name] for name in constant}) for one in rows(7, seed=31)]
+    of = [one._replace(**{name: level[name] for name in constant}) for one in rows(7, seed=31)]
     means = summary(of).means
     assert [means[name].se for name in constant] == [0.0] * len(constant)
     assert means["adcc"].se == pytest.approx(influences(of).std(ddof=1) / sqrt(7), rel=1e-6)
-    still = [replace(one, **level) for one in of]
+    still = [one._replace(**level) for one in of]
     assert summary(still).means["adcc"].se == 0.0
 
 

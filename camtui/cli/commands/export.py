@@ -81,7 +81,7 @@ def export(
     request = export_request(form, selected, per_image=per_image)
     reader = open_run(run)
     if verify:
-        reader.checks.verify_all()
+        reader.checks.verify()
     if target is None:
         to_stdout(reader, request)
         return

@@ -5,7 +5,6 @@ included.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ LABELS = (3, 4, 3, None)
 
 
 def predicted(cell: int, image: int, index: int, drop: float | None = 0.25) -> Row:
-    return replace(row(cell, image, drop=drop), predicted=index)
+    return row(cell, image, drop=drop)._replace(predicted=index)
 
 
 @pytest.fixture

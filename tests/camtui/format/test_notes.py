@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -125,7 +124,7 @@ def test_a_mean_says_what_it_is_over_and_why(tmp_path: Path) -> None:
 def test_a_mean_of_nothing_says_so(tmp_path: Path) -> None:
     with begun(tmp_path / "run.db") as writer, RunReader(tmp_path / "run.db") as reader:
         blank = [
-            replace(row(1, i, drop=None), coherency=0.0, complexity=0.0, degenerate=True)
+            row(1, i, drop=None)._replace(coherency=0.0, complexity=0.0, degenerate=True)
             for i in range(4)
         ]
         writer.rows.commit(result(*blank))
@@ -172,8 +171,7 @@ def constant_run(path: Path) -> Path:
     writer.rows.commit(
         result(
             *(
-                replace(
-                    row(cell, image, drop=0.0),
+                row(cell, image, drop=0.0)._replace(
                     y=0.3 + 1e-8 * random.random(),
                     o=0.3,
                     complexity=random.random(),

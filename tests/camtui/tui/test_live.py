@@ -154,6 +154,6 @@ def test_a_dashboard_that_stays_open_for_hours_keeps_few_pages_of_a_file_that_gr
         ties = connection._ties
         ties.work(connection.latest, "adcc")
         assert ties._reader is not None
-        for reader in (connection._feed._reader, ties._reader):
-            (kib,) = reader.file.connection.execute("PRAGMA cache_size").fetchone()
+        for reader in (connection._feed.reader, ties._reader):
+            (kib,) = reader.connection.execute("PRAGMA cache_size").fetchone()
             assert kib == -SMALL_CACHE_KIB

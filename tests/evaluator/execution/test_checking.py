@@ -13,11 +13,11 @@ from tests.fake_session import fake_measurement, fake_row
 
 
 def test_what_an_evaluator_leaves_out_or_gets_wrong_becomes_a_failure() -> None:
-    good, absurd = fake_row(10, "n", "a", 0), replace(fake_row(10, "n", "a", 1), coherency=1.5)
+    good, absurd = fake_row(10, "n", "a", 0), fake_row(10, "n", "a", 1)._replace(coherency=1.5)
     result = checked(replace(ROWS, cells=(10,), images=IMAGES[:3]), UnitResult(rows=(good, absurd)))
     assert result.rows == (good,)
     assert [(f.image, f.reason) for f in result.failures] == [(1, "out-of-range"), (2, "no-result")]
-    curve = replace(fake_measurement(10, "n", "a", 0, "deletion"), value=float("inf"))
+    curve = fake_measurement(10, "n", "a", 0, "deletion")._replace(value=float("inf"))
     unit = replace(CURVES, cells=(10,), images=IMAGES[:1], metrics=("deletion",))
     result = checked(unit, UnitResult(measurements=(curve,)))
     assert result.failures == (Failure(10, 0, "deletion", "not-finite", "deletion is inf"),)
@@ -31,6 +31,6 @@ def test_a_unit_as_failures() -> None:
     ("value", "good"), [(1 + 5e-7, True), (-5e-7, True), (1 + 2e-6, False), (-2e-6, False)]
 )
 def test_rounding_is_forgiven_and_nothing_else(value: float, good: bool) -> None:
-    row = replace(fake_row(10, "n", "a", 0), complexity=value)
+    row = fake_row(10, "n", "a", 0)._replace(complexity=value)
     result = checked(replace(ROWS, cells=(10,), images=IMAGES[:1]), UnitResult(rows=(row,)))
     assert result.rows == ((row,) if good else ())

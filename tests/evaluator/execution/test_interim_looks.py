@@ -56,8 +56,8 @@ def row(cell: int, method: str, image: int) -> Row:
     own = fractions(f"{method}/{image}", 3)
     drop, coherency, complexity = (0.4 * difficulty + 0.1 * x for x in own)
     base = fake_row(cell, "resnet50", method, image)
-    return replace(
-        base, average_drop=drop + QUALITY[method], coherency=1 - coherency, complexity=complexity
+    return base._replace(
+        average_drop=drop + QUALITY[method], coherency=1 - coherency, complexity=complexity
     )
 
 
@@ -126,7 +126,7 @@ def test_a_row_is_read_and_verified_once_and_a_commit_costs_one_query(tmp_path: 
     with opened(tmp_path, 600, until="ci<=0.01", margin=None) as run:
         looks = run.looks()
         statements: list[str] = []
-        run.reader.file.connection.set_trace_callback(statements.append)
+        run.reader.connection.set_trace_callback(statements.append)
         read = 0
         components = run.reader.rows.components
 

@@ -32,11 +32,11 @@ class Kept:
 
     def limit(self, pages: int) -> None:
         """Limit the pages of the file; SQLite then says SQLITE_FULL, as on a full disk."""
-        self.journal.writer.file.execute(f"PRAGMA max_page_count={pages}")
+        self.journal.writer.execute(f"PRAGMA max_page_count={pages}")
 
     def fill(self) -> None:
         """No page more than there is."""
-        (pages,) = self.journal.writer.file.execute("PRAGMA page_count").fetchone()
+        (pages,) = self.journal.writer.execute("PRAGMA page_count").fetchone()
         self.limit(pages)
         for number in range(200):  # what is left in the last pages
             self.journal.event("info", f"{number} " + 400 * "x")
@@ -107,7 +107,7 @@ def test_a_write_is_retried_or_given_up(kept: Kept) -> None:
 
 
 def test_a_file_that_another_program_locks_is_waited_for(kept: Kept) -> None:
-    kept.journal.writer.file.execute("PRAGMA busy_timeout=0")
+    kept.journal.writer.execute("PRAGMA busy_timeout=0")
     with closing(sqlite3.connect(kept.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         kept.journal.event("info", "now or later")
@@ -120,7 +120,7 @@ def test_a_file_that_another_program_locks_is_waited_for(kept: Kept) -> None:
 
 
 def test_what_will_not_pass_is_raised(kept: Kept) -> None:
-    kept.journal.writer.file.execute("DROP TABLE run")
+    kept.journal.writer.execute("DROP TABLE run")
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
         kept.journal.state("stopping")
     assert not kept.journal.paused

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -270,7 +269,7 @@ def test_a_cell_in_which_adcc_is_undefined_everywhere_is_named(run: Run) -> None
 
     def without_drop(unit: Unit) -> list[ExecutorEvent]:
         rows = tuple(
-            replace(fake_row(cell, "vgg16", "gradcam", ref.id), y=0.0, average_drop=None, adcc=None)
+            fake_row(cell, "vgg16", "gradcam", ref.id)._replace(y=0.0, average_drop=None, adcc=None)
             for cell in unit.cells
             for ref in unit.images
         )

@@ -9,6 +9,7 @@ sentence), files whose damage some command shows, and how many of those ``camtui
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
 import sqlite3
@@ -17,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -24,8 +26,9 @@ from typing import NamedTuple
 from typer.testing import CliRunner
 
 from camtui.cli.app import app
-from camtui.feed import Feed
+from camtui.tui.run_connection import RunConnection
 from evaluator.errors import CamtuiError
+from evaluator.store.reader import RunReader
 from tests.synthetic import make_run
 
 COMMANDS: tuple[tuple[str, ...], ...] = (
@@ -261,32 +264,29 @@ def _call(words: tuple[str, ...]) -> Shown:
 def _dashboard_fails(path: Path) -> bool:
     """Whether what the dashboard looks at ends in anything but its own errors."""
     try:
-        feed = Feed(path)
+        connection = RunConnection(path)
     except CamtuiError:
         return False
     except Exception:
         return True
     try:
-        feed.poll()
-        feed.ask(
-            lambda reader: [reader.averages.histogram(cell.id, "adcc") for cell in reader.cells()]
-        )
-        feed.ask(
-            lambda reader: [list(reader.averages.convergence(cell.id)) for cell in reader.cells()]
-        )
-        feed.ask(
-            lambda reader: [
-                reader.ranking.page(cell.id, "complexity", ascending=False, limit=5)
-                for cell in reader.cells()
-            ]
-        )
+        for question in (
+            lambda reader, cell: reader.averages.histogram(cell, "adcc"),
+            lambda reader, cell: list(reader.averages.convergence(cell)),
+            lambda reader, cell: reader.ranking.page(cell, "complexity", ascending=False, limit=5),
+        ):
+            asyncio.run(connection.ask(partial(_of_every_cell, question)))
     except CamtuiError:
         return False
     except Exception:
         return True
     finally:
-        feed.close()
+        connection.close()
     return False
+
+
+def _of_every_cell(question: Callable[[RunReader, int], object], reader: RunReader) -> list[object]:
+    return [question(reader, cell.id) for cell in reader.cells()]
 
 
 def main() -> None:

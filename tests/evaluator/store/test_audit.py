@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from evaluator.errors import StoreError, TryAgain
-from evaluator.store.audit import audit, repair
+from evaluator.store.audit import repair
 from evaluator.store.reader import RunReader
 from evaluator.store.row_writer import RunningSums
-from tests.evaluator.store.runs import begun, raw, result, row
+from tests.evaluator.store.runs import begun, problems, raw, result, row
 from tests.holder import held
 from tests.synthetic import make_run
 
@@ -22,11 +22,6 @@ def stored(tmp_path: Path) -> Path:
     return make_run(
         tmp_path / "run.db", images=12, backbones=["resnet18"], methods=["gradcam", "fakecam"]
     )
-
-
-def found(path: Path) -> list[str]:
-    with RunReader(path) as reader:
-        return audit(reader)
 
 
 @pytest.mark.parametrize(
@@ -62,12 +57,12 @@ def found(path: Path) -> list[str]:
     ],
 )
 def test_a_lie_is_found_named_once_and_repaired(stored: Path, lie: str, problem: str) -> None:
-    assert found(stored) == []
+    assert problems(stored) == []
     with closing(sqlite3.connect(stored)) as connection, connection:
         assert connection.execute(lie).rowcount > 0
-    assert found(stored) == [f"{problem} is not that of its rows"]
+    assert problems(stored) == [f"{problem} is not that of its rows"]
     repair(stored)
-    assert found(stored) == []
+    assert problems(stored) == []
 
 
 def test_a_run_that_is_under_way_is_not_repaired(stored: Path) -> None:
@@ -86,9 +81,9 @@ def test_a_repair_that_is_interrupted_leaves_no_sums_that_count_a_dropped_row(
     path = tmp_path / "run.db"
     with begun(path) as writer:
         writer.rows.commit(result(row(1, 0), row(1, 1), row(1, 2), row(2, 0)))
-        writer.file.execute("UPDATE run SET born = ?", (born,))
+        writer.execute("UPDATE run SET born = ?", (born,))
         if born < 3:
-            writer.file.execute("DELETE FROM sum_checksums")
+            writer.execute("DELETE FROM sum_checksums")
         writer.set_state("complete")
     raw(path, "UPDATE results SET coherency = 0.1 WHERE cell_id = 1 AND image_id = 1")
 
@@ -115,7 +110,7 @@ def test_a_repair_that_is_interrupted_leaves_no_sums_that_count_a_dropped_row(
         assert writer.rows.commit(result(row(1, 1))) == 1
     refused()
     assert repair(path) == 0
-    assert found(path) == []
+    assert problems(path) == []
     with RunReader(path) as reader:
         assert [summary.n for summary in reader.averages.summaries()] == [3, 1]
 
@@ -125,6 +120,6 @@ def test_a_checksum_of_sums_that_are_not_there_is_found_and_repaired(tmp_path: P
     with begun(path) as writer:
         writer.rows.commit(result(row(1, 0)))
     raw(path, "INSERT INTO sum_checksums SELECT 2, sums, histograms FROM sum_checksums")
-    assert found(path) == ["cell 2: its sums and histograms do not fit their checksum"]
+    assert problems(path) == ["cell 2: its sums and histograms do not fit their checksum"]
     repair(path)
-    assert found(path) == []
+    assert problems(path) == []

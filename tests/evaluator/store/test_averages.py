@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 from evaluator.catalog import TABLE2_METHODS
@@ -59,26 +58,26 @@ def test_rows_without_a_drop_are_found_by_an_index(tmp_path: Path) -> None:
     with begun(tmp_path / "run.db") as writer, RunReader(tmp_path / "run.db") as reader:
         writer.rows.commit(result(row(1, 0, drop=None), row(1, 1)))
         asked: list[str] = []
-        reader.file.connection.set_trace_callback(asked.append)
+        reader.connection.set_trace_callback(asked.append)
         reader.averages.summaries()
-        reader.file.connection.set_trace_callback(None)
+        reader.connection.set_trace_callback(None)
         (query,) = [text for text in asked if "average_drop IS NULL" in text]
-        ((*_, plan),) = reader.file.all(f"EXPLAIN QUERY PLAN {query}")
+        ((*_, plan),) = reader.all(f"EXPLAIN QUERY PLAN {query}")
     assert "INDEX results_by_adcc (cell_id=? AND adcc=?)" in plan
 
 
 def test_a_network_that_answers_every_image_alike_is_told(tmp_path: Path) -> None:
     with closing(RunWriter(make_run(tmp_path / "a.db", images=12, partial=NONE))) as writer:
-        one = [replace(row(1, image), y=0.3, o=0.3) for image in range(12)]
+        one = [row(1, image)._replace(y=0.3, o=0.3) for image in range(12)]
         writer.rows.commit(result(*one))
         # by label: another confidence for another class, the same for each
-        by_label = [replace(r, cell=2, target=r.image % 2, y=r.image % 2 / 4) for r in one]
-        writer.rows.commit(result(*(replace(r, o=r.y) for r in by_label)))
-        moved = [replace(r, cell=3, o=0.3 if r.image else 0.31) for r in one]
+        by_label = [r._replace(cell=2, target=r.image % 2, y=r.image % 2 / 4) for r in one]
+        writer.rows.commit(result(*(r._replace(o=r.y) for r in by_label)))
+        moved = [r._replace(cell=3, o=0.3 if r.image else 0.31) for r in one]
         writer.rows.commit(result(*moved))
-        seen = [replace(r, cell=4, predicted=r.image % 2) for r in one]
+        seen = [r._replace(cell=4, predicted=r.image % 2) for r in one]
         writer.rows.commit(result(*seen))
-        writer.rows.commit(result(*(replace(r, cell=5) for r in one[:9])))
+        writer.rows.commit(result(*(r._replace(cell=5) for r in one[:9])))
     with RunReader(tmp_path / "a.db") as reader:
         found = {summary.cell: summary.constant for summary in reader.averages.summaries()}
     assert [found[cell] for cell in range(1, 6)] == [True, True, False, False, False]

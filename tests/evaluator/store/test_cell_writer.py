@@ -14,12 +14,6 @@ from evaluator.records import (
 from evaluator.store.reader import RunReader
 from tests.evaluator.store.runs import begun, measurement, result, row
 
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "run.db"
-
-
 LOADED = LoadedBackbone(
     key="resnet18",
     weights="random:0",
@@ -52,6 +46,6 @@ def test_a_cell_with_only_optional_metrics_under_checksum_stays_what_it_is(path:
     with begun(path) as writer:
         writer.cells.describe(1, identity="one", applicable=True, note="")
         writer.rows.commit(result(row(1, 0), measurement(1, 0)))
-        writer.file.execute("UPDATE results SET checksum = NULL")
+        writer.execute("UPDATE results SET checksum = NULL")
         with pytest.raises(Mismatch, match="gradcam is not what the run's rows were computed with"):
             writer.cells.describe(1, identity="two", applicable=True, note="")

@@ -15,7 +15,7 @@ from evaluator.store import schema
 from evaluator.store.audit import audit, repair, seal
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
-from tests.evaluator.store.runs import begun, manifest, measurement, plan, raw, result, row
+from tests.evaluator.store.runs import begun, change, manifest, measurement, plan, raw, result, row
 from tests.synthetic import make_run
 
 Query = Callable[[RunReader], object]
@@ -40,11 +40,6 @@ def path(tmp_path: Path, kept: Path) -> Path:
     return Path(copyfile(kept, tmp_path / "run.db"))
 
 
-def change(path: Path, statement: str) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        assert connection.execute(statement).rowcount > 0
-
-
 def asked(path: Path, query: Query) -> object:
     with RunReader(path) as reader:
         return query(reader)
@@ -57,7 +52,7 @@ FROM_ROWS: dict[str, Query] = {
     "convergence": lambda reader: list(reader.averages.convergence(1)),
     "values": lambda reader: reader.rows.values(1, "complexity"),
     "rows": lambda reader: list(reader.rows.of_cell(1, verify=True)),
-    "looks": lambda reader: reader.checks.verify_range([1, 2], 0, 12),
+    "looks": lambda reader: reader.checks.verify([1, 2], "", range(12)),
     "worst images": lambda reader: reader.ranking.page(1, "adcc", ascending=True, limit=12),
 }
 
@@ -123,15 +118,15 @@ def test_damaged_sums_are_not_shown(path: Path, statement: str, query: Query, wh
 
 def test_what_is_verified_is_verified_again_when_the_file_has_changed(path: Path) -> None:
     with RunReader(path) as reader:
-        reader.checks.verify(1)
+        reader.checks.verify([1], "")
         read: list[str] = []
-        reader.file.connection.set_trace_callback(read.append)
-        reader.checks.verify(1)
+        reader.connection.set_trace_callback(read.append)
+        reader.checks.verify([1], "")
         assert not any("FROM results" in statement for statement in read)
-        reader.file.connection.set_trace_callback(None)
+        reader.connection.set_trace_callback(None)
         change(path, "UPDATE results SET y = 0.123 WHERE cell_id = 1 AND image_id = 7")
         with pytest.raises(StoreError, match="the row of image 7"):
-            reader.checks.verify(1)
+            reader.checks.verify([1], "")
 
 
 def test_a_writer_never_gives_damaged_sums_a_checksum_that_fits(tmp_path: Path) -> None:
@@ -152,8 +147,8 @@ def test_sums_of_an_older_file_are_taken_as_they_are_until_it_is_sealed(tmp_path
     path = tmp_path / "run.db"
     with begun(path) as writer:
         writer.rows.commit(result(row(1, 0), row(2, 0)))
-        writer.file.execute("UPDATE run SET born = 2")
-        writer.file.execute("DELETE FROM sum_checksums")
+        writer.execute("UPDATE run SET born = 2")
+        writer.execute("DELETE FROM sum_checksums")
     assert asked(path, audit) == []
     with begun(path) as writer:
         writer.rows.commit(result(row(1, 1)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import astuple, fields, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from shutil import copyfile
@@ -18,7 +18,7 @@ from evaluator.records import Measurement, Row
 from evaluator.store import audit
 from evaluator.store.checksums import (
     histograms_checksum,
-    is_row_sound,
+    is_sound,
     measurement_checksum,
     record_checksum,
     row_checksum,
@@ -28,7 +28,17 @@ from evaluator.store.checksums import (
 from evaluator.store.reader import RunReader
 from evaluator.store.schema import MIGRATIONS
 from evaluator.store.writer import RunWriter
-from tests.evaluator.store.runs import begun, failure, measurement, raw, result, row
+from tests.evaluator.store.runs import (
+    begun,
+    change,
+    empty_run,
+    failure,
+    measurement,
+    problems,
+    raw,
+    result,
+    row,
+)
 from tests.synthetic import make_run
 
 FIRST, SECOND = sha256(b"first").digest(), sha256(b"second").digest()
@@ -52,21 +62,11 @@ def path(tmp_path: Path, kept: Path) -> Path:
     return Path(copyfile(kept, tmp_path / "run.db"))
 
 
-def change(path: Path, statement: str) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        assert connection.execute(statement).rowcount > 0
-
-
-def problems(path: Path) -> list[str]:
-    with RunReader(path) as reader:
-        return audit.audit(reader)
-
-
 def test_every_field_of_a_row_counts() -> None:
     one = row(1, 2)
     sealed = row_checksum(one, "cell", b"a.png", FIRST)
-    for field in fields(Row):
-        value: Any = getattr(one, field.name)
+    for name in Row._fields:
+        value: Any = getattr(one, name)
         other: Any = (
             value + b"\0"
             if isinstance(value, bytes)
@@ -74,9 +74,7 @@ def test_every_field_of_a_row_counts() -> None:
             if isinstance(value, bool)
             else value + 1
         )
-        assert (
-            row_checksum(replace(one, **{field.name: other}), "cell", b"a.png", FIRST) != sealed
-        ), field.name
+        assert row_checksum(one._replace(**{name: other}), "cell", b"a.png", FIRST) != sealed, name
     for owner in (
         ("CELL", b"a.png", FIRST),
         ("cell", b"b.png", FIRST),
@@ -84,31 +82,30 @@ def test_every_field_of_a_row_counts() -> None:
         ("cell", b"a.png", None),
     ):
         assert row_checksum(one, *owner) != sealed
-    assert row_checksum(replace(one, map=None), "cell", b"a.png", FIRST) != row_checksum(
-        replace(one, map=b""), "cell", b"a.png", FIRST
+    assert row_checksum(one._replace(map=None), "cell", b"a.png", FIRST) != row_checksum(
+        one._replace(map=b""), "cell", b"a.png", FIRST
     )
 
 
 def test_every_field_of_a_measurement_counts() -> None:
     one = measurement(1, 2)
     sealed = measurement_checksum(one, "cell", b"a.png", FIRST)
-    for field in fields(Measurement):
-        value: Any = getattr(one, field.name)
+    for name in Measurement._fields:
+        value: Any = getattr(one, name)
         other: Any = value + type(value)(1) if isinstance(value, int | float) else value + value[:1]
         assert (
-            measurement_checksum(replace(one, **{field.name: other}), "cell", b"a.png", FIRST)
-            != sealed
-        ), field.name
+            measurement_checksum(one._replace(**{name: other}), "cell", b"a.png", FIRST) != sealed
+        ), name
 
 
 def test_a_value_of_the_wrong_kind_is_no_row_of_ours() -> None:
-    checksum, record = row_checksum(row(1, 2), "", b"", None), list(astuple(row(1, 2)))
+    checksum, record = row_checksum(row(1, 2), "", b"", None), row(1, 2)
     owner: tuple[str, bytes, None] = ("", b"", None)
-    assert is_row_sound(record, checksum, *owner, may_lack=False)
-    assert not is_row_sound([*record[:4], "0.5", *record[5:]], checksum, *owner, may_lack=False)
-    assert not is_row_sound([*record[:-2], 2, record[-1]], checksum, *owner, may_lack=False)
-    assert not is_row_sound(record, None, *owner, may_lack=False)
-    assert is_row_sound(record, None, *owner, may_lack=True)
+    assert is_sound(record, checksum, *owner, may_lack=False)
+    assert not is_sound([*record[:4], "0.5", *record[5:]], checksum, *owner, may_lack=False)
+    assert not is_sound([*record[:-2], 2, record[-1]], checksum, *owner, may_lack=False)
+    assert not is_sound(record, None, *owner, may_lack=False)
+    assert is_sound(record, None, *owner, may_lack=True)
 
 
 def test_sums_have_one_checksum_in_any_order() -> None:
@@ -249,7 +246,7 @@ def test_a_row_of_another_image_s_file_is_not_sound(tmp_path: Path) -> None:
         writer.rows.commit(replace(result(row(1, 0)), contents={0: FIRST}))
     assert problems(path) == []
     with begun(path) as writer:
-        writer.file.execute(
+        writer.execute(
             "UPDATE images SET content = ?", (SECOND,)
         )  # a tool that keeps the image's own checksum right
     assert problems(path) == ["cell 1, image 0: the row is not what was written"]
@@ -281,7 +278,6 @@ def test_what_the_writer_changes_later_stays_under_seal(tmp_path: Path) -> None:
 
 def test_the_writer_s_triggers_are_no_part_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
-    with begun(path):
-        pass
+    empty_run(path)
     assert raw(path, "SELECT * FROM sqlite_schema WHERE type = 'trigger'") == []
     RunWriter(path).close()

@@ -35,7 +35,7 @@ from evaluator.store import audit, schema
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 from tests.evaluator.execution.support import ROOT, Run, check, make_data
-from tests.evaluator.store.runs import begun, raw
+from tests.evaluator.store.runs import empty_run, raw
 
 KEPT = ROOT / "tests" / "data" / "version1.sql"
 
@@ -360,8 +360,7 @@ def test_sealing_does_not_make_it_a_run_of_today(old: Path, tmp_path: Path) -> N
 
 
 def test_a_run_of_today_means_what_it_says(tmp_path: Path) -> None:
-    with begun(tmp_path / "new.db", methods=[FORMER], insertion_start="blur"):
-        pass
+    empty_run(tmp_path / "new.db", methods=[FORMER], insertion_start="blur")
     with RunReader(tmp_path / "new.db") as reader:
         assert not reader.keeps_earlier_words()
         assert [cell.method for cell in reader.cells()] == [FORMER]

@@ -19,7 +19,7 @@ from evaluator.store.files import (
     open_own,
     open_to_read,
 )
-from tests.evaluator.store.runs import begun
+from tests.evaluator.store.runs import empty_run
 
 FLAGS = os.O_RDWR | os.O_CREAT
 LINE = b"2026-11-24 22:00:00 info    log of run.db\n"
@@ -109,8 +109,7 @@ def test_links_are_not_read_through(tmp_path: Path) -> None:
 
 def test_a_run_is_known_by_its_first_bytes(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
-    with begun(path):
-        pass
+    empty_run(path)
     assert is_run(path)
     path.write_bytes(path.read_bytes()[:200])
     assert is_run(path)

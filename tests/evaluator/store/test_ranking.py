@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.store.ranking import RankedImage
+from evaluator.store.queries import RankedImage
 from evaluator.store.reader import RunReader
 from evaluator.store.schema import HISTOGRAM_BINS, histogram_bin, least_of_bin
 from tests.synthetic import make_run
@@ -73,7 +73,7 @@ def test_what_has_an_index_is_read_by_it_and_the_rest_from_the_bins_that_hold_th
 ) -> None:
     asked: list[str] = []
     with RunReader(stored) as reader:
-        reader.file.connection.set_trace_callback(asked.append)
+        reader.connection.set_trace_callback(asked.append)
         reader.ranking.page(1, "adcc", ascending=True, limit=5)
         assert not any("histogram" in text for text in asked)
         assert len([text for text in asked if "ORDER BY" in text]) == 1

@@ -24,8 +24,10 @@ from evaluator.store.reader import RankedImage, RunReader
 from evaluator.store.writer import RunWriter
 from tests.evaluator.execution.concurrent_readers import race
 from tests.evaluator.store.runs import (
+    HOSTILE,
     PATHS,
     begun,
+    empty_run,
     failure,
     manifest,
     measurement,
@@ -66,62 +68,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # --------------------------------------------------------------------------------------------------
 
 
-def make_text(path: Path) -> None:
-    path.write_text("Dear diary, this is not a database. " * 100)
-
-
-def make_empty(path: Path) -> None:
-    path.touch()
-
-
-def make_other(path: Path) -> None:
-    raw(path, "CREATE TABLE bookmarks (url TEXT)")
-
-
-def make_newer(path: Path) -> None:
-    with begun(path):
-        pass
-    raw(path, "PRAGMA user_version=99")
-
-
-def make_trigger(path: Path) -> None:
-    with begun(path):
-        pass
-    raw(path, "CREATE TRIGGER t AFTER INSERT ON results BEGIN DELETE FROM results; END")
-
-
-def make_view(path: Path) -> None:
-    with begun(path):
-        pass
-    raw(path, "ALTER TABLE run RENAME TO run_")
-    raw(path, "CREATE VIEW run AS SELECT 1 AS id, randomblob(1000000000) AS name")
-
-
-def make_truncated(path: Path) -> None:
-    with begun(path):
-        pass
-    path.write_bytes(path.read_bytes()[:5000])
-
-
-HOSTILE: list[tuple[Callable[[Path], None], str]] = [
-    (make_text, "is not a run of camtui"),
-    (make_empty, "is an empty database: was a run copied while it ran, without its"),
-    (make_other, "is a database, but not a run of camtui"),
-    (make_newer, "is of version 99; this camtui knows"),
-    (make_trigger, "holds code"),
-    (make_view, "holds code"),
-    (make_truncated, "is not a run of camtui"),
-]
-
-
-@pytest.mark.parametrize(("make", "message"), HOSTILE)
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [*HOSTILE, (Path.touch, "is an empty database: was a run copied while it ran, without its")],
+)
 def test_a_file_that_is_not_a_run(
     tmp_path: Path, make: Callable[[Path], None], message: str
 ) -> None:
     file = tmp_path / "odd\x1b[31m.db"
     make(file)
     before = file.read_bytes()
-    with pytest.raises(StoreError, match=message) as caught:
+    with pytest.raises(StoreError, match=message or "is not a run of camtui") as caught:
         RunReader(file)
     assert "\x1b" not in caught.value.message
     assert file.read_bytes() == before
@@ -138,8 +95,7 @@ def test_no_file_is_made(tmp_path: Path) -> None:
 
 def test_a_name_that_sqlite_would_read_as_options(tmp_path: Path) -> None:
     for name in ("a?mode=rwc.db", "b#c.db", "d%20e.db", os.fsdecode(b"f\xff.db")):
-        with begun(tmp_path / "plain.db"):
-            pass
+        empty_run(tmp_path / "plain.db")
         (tmp_path / "plain.db").rename(tmp_path / name)
         with RunReader(tmp_path / name) as reader:
             assert reader.info().name == "small"
@@ -147,7 +103,7 @@ def test_a_name_that_sqlite_would_read_as_options(tmp_path: Path) -> None:
 
 def test_nothing_can_be_written(path: Path) -> None:
     with RunReader(path) as reader, pytest.raises(sqlite3.OperationalError, match="readonly"):
-        reader.file.connection.execute("UPDATE run SET name = 'mine'")
+        reader.connection.execute("UPDATE run SET name = 'mine'")
 
 
 @pytest.mark.parametrize(
@@ -190,8 +146,8 @@ def test_readers_and_the_writer_do_not_wait_for_one_another(path: Path) -> None:
     with closing(RunWriter(path)) as writer, RunReader(path) as slow, RunReader(path) as reader:
         rows = slow.rows.of_cell(1)
         first = next(rows)  # a query under way holds its snapshot
-        with writer.file.transaction():
-            writer.file.execute("UPDATE run SET message = 'half done'")
+        with writer.transaction():
+            writer.execute("UPDATE run SET message = 'half done'")
             assert reader.info().message == ""
         assert reader.info().message == "half done"
         writer.rows.commit(result(row(1, 3)))

@@ -17,25 +17,9 @@ from evaluator.statistics import ARCC, quantise
 from evaluator.store.audit import audit, repair
 from evaluator.store.reader import RunReader
 from evaluator.store.sums import sums_of
-from tests.evaluator.store.runs import (
-    begun,
-    failure,
-    measurement,
-    raw,
-    result,
-    row,
-)
+from tests.evaluator.store.runs import begun, count, failure, measurement, raw, result, row
 
 Sums = dict[tuple[int, str, str], tuple[int, int]]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "run.db"
-
-
-def count(path: Path, table: str) -> int:
-    return int(raw(path, f"SELECT count(*) FROM {table}")[0][0])
 
 
 def stored_sums(path: Path) -> Sums:

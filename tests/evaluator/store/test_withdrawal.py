@@ -35,7 +35,7 @@ def dump(path: Path) -> dict[str, list[Any]]:
 
 def temporary_tables(writer: RunWriter) -> list[str]:
     query = "SELECT name FROM temp.sqlite_schema WHERE type = 'table'"
-    return [name for (name,) in writer.file.execute(query)]
+    return [name for (name,) in writer.execute(query)]
 
 
 @pytest.fixture
@@ -148,13 +148,13 @@ def test_of_a_run_that_is_new_nothing_is_left(tmp_path: Path) -> None:
 def test_a_request_that_stands_needs_no_copies(path: Path) -> None:
     """Their room in SQLite's temporary file is free again, and nothing can be withdrawn."""
     writer = RunWriter(path)
-    pages = writer.file.execute("PRAGMA temp.page_count").fetchone()
+    pages = writer.execute("PRAGMA temp.page_count").fetchone()
     change_everything(writer)
-    assert writer.file.execute("PRAGMA temp.page_count").fetchone() > pages
+    assert writer.execute("PRAGMA temp.page_count").fetchone() > pages
     after = dump(path)
     writer.confirm()
     assert temporary_tables(writer) == []
-    assert writer.file.execute("PRAGMA temp.page_count").fetchone() == pages
+    assert writer.execute("PRAGMA temp.page_count").fetchone() == pages
     writer.withdraw()
     assert dump(path) == after
     writer.close()
@@ -166,7 +166,7 @@ def test_a_full_folder_of_temporary_files_is_named(
     monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
     before = dump(path)
     writer = RunWriter(path)
-    writer.file.execute("PRAGMA temp.max_page_count=1")
+    writer.execute("PRAGMA temp.max_page_count=1")
     with pytest.raises(UsageError, match="no room for temporary files in") as caught:
         writer.begin("small", plan(**BIGGER), manifest())
     writer.close()

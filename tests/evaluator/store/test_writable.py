@@ -4,9 +4,9 @@ newer one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from stat import S_IMODE
-from typing import Any
 
 import pytest
 
@@ -14,21 +14,7 @@ from evaluator.errors import StoreError, UsageError
 from evaluator.store import schema
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
-from tests.evaluator.store.runs import (
-    begun,
-    raw,
-    result,
-    row,
-)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "run.db"
-
-
-def count(path: Path, table: str) -> int:
-    return int(raw(path, f"SELECT count(*) FROM {table}")[0][0])
+from tests.evaluator.store.runs import HOSTILE, begun, count, empty_run, raw, result, row
 
 
 def test_a_new_file_is_ours_alone(path: Path) -> None:
@@ -47,51 +33,13 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, place: str) -> None:
     assert "--db" in caught.value.hint
 
 
-def make_text(path: Path) -> None:
-    path.write_text("Dear diary, this is not a database. " * 100)
-
-
-def make_other(path: Path) -> None:
-    raw(path, "CREATE TABLE bookmarks (url TEXT)")
-
-
-def make_newer(path: Path) -> None:
-    with begun(path):
-        pass
-    raw(path, f"PRAGMA user_version={schema.SCHEMA_VERSION + 1}")
-
-
-def make_truncated(path: Path) -> None:
-    with begun(path):
-        pass
-    path.write_bytes(path.read_bytes()[:5000])
-
-
-def make_trigger(path: Path) -> None:
-    with begun(path):
-        pass
-    raw(path, "CREATE TRIGGER t AFTER INSERT ON results BEGIN DELETE FROM results; END")
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (make_trigger, "holds code"),
-        (make_text, "cannot be used as a run"),
-        (make_other, "is a database, but not a run of camtui"),
-        (
-            make_newer,
-            f"is of version {schema.SCHEMA_VERSION + 1}; this camtui knows {schema.SCHEMA_VERSION}",
-        ),
-        (make_truncated, "cannot be used as a run"),
-    ],
-)
+@pytest.mark.parametrize(("make", "message"), HOSTILE)
 def test_a_file_that_is_not_a_run_is_refused_and_left_alone(
-    path: Path, make: Any, message: str
+    path: Path, make: Callable[[Path], None], message: str
 ) -> None:
     make(path)
     before = path.read_bytes()
-    with pytest.raises(StoreError, match=message):
+    with pytest.raises(StoreError, match=message or "cannot be used as a run"):
         RunWriter(path)
     assert path.read_bytes() == before
 
@@ -139,8 +87,7 @@ def test_an_older_file_is_copied_then_brought_up_to_date(
 def test_a_file_of_a_camtui_under_development_is_refused_in_a_sentence(
     path: Path, statement: str, column: str
 ) -> None:
-    with begun(path):
-        pass
+    empty_run(path)
     raw(path, "PRAGMA user_version = 2")
     raw(path, statement)
     for opening in (RunReader, RunWriter):
@@ -152,8 +99,7 @@ def test_a_file_of_a_camtui_under_development_is_refused_in_a_sentence(
 def test_a_copy_that_is_there_is_not_overwritten(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with begun(path):
-        pass
+    empty_run(path)
     taken = path.with_name(f"run.db.v{schema.SCHEMA_VERSION}")
     taken.write_text("the user's own")
     newer_camtui(monkeypatch)
@@ -167,8 +113,7 @@ def test_a_migration_that_fails_changes_nothing(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = schema.SCHEMA_VERSION
-    with begun(path):
-        pass
+    empty_run(path)
     newer_camtui(monkeypatch, STEP + "CREATE TABLE run (again TEXT);\n")
     with pytest.raises(StoreError, match="already exists"):
         RunWriter(path)
@@ -177,7 +122,6 @@ def test_a_migration_that_fails_changes_nothing(
 
 
 def test_a_file_of_this_version_is_not_copied(path: Path) -> None:
-    with begun(path):
-        pass
+    empty_run(path)
     RunWriter(path).close()
     assert [file.name for file in path.parent.iterdir()] == ["run.db"]

@@ -16,6 +16,8 @@ from evaluator.store.writer import RunWriter
 from tests.evaluator.store.runs import (
     PATHS,
     begun,
+    count,
+    empty_run,
     manifest,
     plan,
     raw,
@@ -24,18 +26,8 @@ from tests.evaluator.store.runs import (
 )
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "run.db"
-
-
-def count(path: Path, table: str) -> int:
-    return int(raw(path, f"SELECT count(*) FROM {table}")[0][0])
-
-
 def test_a_run_begins_with_its_images_backbones_and_cells(path: Path) -> None:
-    with begun(path, backbones=["resnet18", "vgg16"]):
-        pass
+    empty_run(path, backbones=["resnet18", "vgg16"])
     assert [bytes(p) for (p,) in raw(path, "SELECT path FROM images ORDER BY id")] == list(PATHS)
     assert raw(path, "SELECT id, name FROM backbones") == [(0, "resnet18"), (1, "vgg16")]
     assert raw(path, "SELECT backbone_id, method FROM cells ORDER BY id") == [
