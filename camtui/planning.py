@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -25,10 +24,10 @@ from evaluator.backbones import (
     split_backbone,
 )
 from evaluator.errors import NotFound, StoreError, UsageError
+from evaluator.execution.request import StoredRun, stored_run
 from evaluator.images import demo_root
-from evaluator.labels import Listing
 from evaluator.methods import all_methods
-from evaluator.plan import RunPlan, as_begun, extended, validated_plan
+from evaluator.plan import RunPlan, as_begun, extended, validated
 from evaluator.references import as_spec
 from evaluator.text import printable
 
@@ -74,9 +73,6 @@ def plan_diff(stored: RunPlan, asked: RunPlan) -> list[str]:
 def _images(limit: int | None) -> str:
     return "all images" if limit is None else f"the first {limit}"
 
-
-if TYPE_CHECKING:
-    from evaluator.store.reader import RunReader
 
 _GENERIC_FOLDERS = {"val", "train", "test", "images", "data", "valid", "validation"}
 """Names of data folders that say nothing without the folder they are in."""
@@ -353,33 +349,12 @@ def default_name(typed: PlanOptions) -> str:
     return name_for(f"{folder.parent.name}-{folder.name}" if ordinary else folder.name)
 
 
-T = TypeVar("T")
-
-
-def _of_stored(database: Path, read: Callable[[RunReader], T], otherwise: T) -> T:
-    """Return what is read of the run that is there already, or something else where none is."""
-    from evaluator.store.reader import RunReader
-
+def known_run(database: Path) -> StoredRun | None:
+    """Return the run that is there already; the driver says what is wrong with its file."""
     try:
-        with RunReader(database) as reader:
-            return read(reader)
+        return stored_run(database)
     except (NotFound, StoreError):
-        return otherwise  # the driver says what is wrong with the file, if anything is
-
-
-def stored_plan(database: Path) -> RunPlan | None:
-    """Return the plan of the run that is there already, ``None`` where there is none."""
-    return _of_stored(database, lambda reader: reader.plan(), None)
-
-
-def stored_listing(database: Path) -> Listing | None:
-    """Return how the images of the run that is there were found, ``None`` where there is none."""
-    return _of_stored(database, lambda reader: reader.listing(), None)
-
-
-def begun_earlier(database: Path) -> bool:
-    """Return whether an earlier version began the run that is there, with other words."""
-    return _of_stored(database, lambda reader: reader.keeps_earlier_words(), False)
+        return None
 
 
 def make_plan(typed: PlanOptions, stored: RunPlan | None, *, cuda: bool) -> RunPlan:
@@ -434,10 +409,13 @@ def resolve_plan(
         )
     resolver = _resolver(typed, stored, allow=allow_code)
     _resolve(values, resolver)
-    plan = validated_plan(values)
+    plan = RunPlan.from_values(values)
+    if not typed.backbones and (typed.layer or typed.weights or typed.classes):
+        weights = [replace(one, weights=typed.weights or one.weights) for one in plan.backbones]
+        plan = replace(plan, backbones=tuple(_with_typed(one, typed) for one in weights))
+    plan = validated(plan)
     if stored is not None and earlier:
         plan = replace(as_begun(stored, plan), road_noise=plan.road_noise)
-    plan = _with_common(plan, typed) if typed.layer or typed.weights or typed.classes else plan
     return ResolvedPlan(plan, frozenset(resolver.named))
 
 
@@ -494,15 +472,15 @@ def _given(typed: PlanOptions) -> dict[str, Any]:
     given = {key: value for key, value in values.items() if value is not None}
     if typed.backbones:
         given["backbones"] = [
-            _with_typed(parse_backbone(spec), typed)
+            asdict(_with_typed(parse_backbone(spec), typed))
             for spec in catalog.split_list(typed.backbones or [])
         ]
     return given
 
 
-def _with_typed(spec: BackboneSpec, typed: PlanOptions) -> dict[str, Any]:
+def _with_typed(spec: BackboneSpec, typed: PlanOptions) -> BackboneSpec:
     """Return a backbone with ``--layer``, ``--weights`` and the like unless it names its own."""
-    own = replace(
+    return replace(
         spec,
         side=_side(typed) if spec.side is None else spec.side,
         layer=spec.layer or typed.layer,
@@ -511,24 +489,11 @@ def _with_typed(spec: BackboneSpec, typed: PlanOptions) -> dict[str, Any]:
         if typed.weights and spec.weights == DEFAULT_WEIGHTS
         else spec.weights,
     )
-    return asdict(own)
 
 
 def _side(typed: PlanOptions) -> int | None:
     side: int | None = None if typed.side is None else read_option("side", str(typed.side))
     return side
-
-
-def _with_common(plan: RunPlan, typed: PlanOptions) -> RunPlan:
-    """Apply ``--layer``, ``--weights`` and the like to backbones of a default or a file too."""
-    if typed.backbones:
-        return plan
-    anew = [
-        replace(backbone, weights=typed.weights or backbone.weights) for backbone in plan.backbones
-    ]
-    return validated_plan(
-        {**plan.to_dict(), "backbones": [_with_typed(backbone, typed) for backbone in anew]}
-    )
 
 
 def _demo_backbones() -> list[str]:

@@ -55,20 +55,19 @@ def test_an_error_from_the_driver_is_raised_as_itself() -> None:
     )
 
 
-def test_signs_of_life_while_a_run_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "WAITING_SECONDS", 0.05)
+def test_signs_of_life_while_a_run_is_waited_for() -> None:
     reading, writing = os.pipe()
     waited: list[float] = []
 
     def answer(seconds: float) -> None:
         waited.append(seconds)
         if len(waited) == 3:
-            os.write(writing, b"{}\n")
+            os.write(writing, b"{}\nat once\n")
 
-    with os.fdopen(reading, "rb") as answers:
-        assert launch._read_handoff(answers, answer) == b"{}\n"
-        os.write(writing, b"at once\n")
-        assert launch._read_handoff(answers, None) == b"at once\n"
+    lines = launch._lines(reading, 0.05, answer)
+    assert [next(lines), next(lines)] == [b"{}", b"at once"]
     os.close(writing)
+    assert list(lines) == []
+    os.close(reading)
     assert len(waited) == 3
     assert waited == sorted(waited)
