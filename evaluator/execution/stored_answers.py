@@ -80,7 +80,7 @@ class StoredAnswers:
 
 
 class AnswerComparison:
-    """Compares the answers of a process's networks with the stored ones, after each load.
+    """Compares the answers of a process's networks with the stored ones, once after each load.
 
     Args:
         precision: of the plan.
@@ -89,27 +89,33 @@ class AnswerComparison:
     def __init__(self, precision: Precision) -> None:
         self._precision = precision
         self._compared: set[int] = set()
+        self._due = False
 
-    def compare(self, unit: Unit, session: Session) -> str:
-        """How the backbone that has just been loaded answers otherwise than stored, in words.
+    def compare(self, unit: Unit, session: Session, *, loaded: bool) -> str:
+        """How the loaded backbone answers otherwise than stored, in words.
 
-        A backbone that this process loads again is shown fewer images: it does so in every round of
-        a run of several backbones.
+        It is asked once it is loaded; again with each unit while none of the images can be read. A
+        backbone that this process loads again is shown fewer images: it does so in every round of a
+        run of several backbones.
 
         Args:
             unit: whose answers are compared.
+            session: of the process.
+            loaded: the backbone has just been loaded.
 
         Returns:
             Empty where the answers agree, or no image can be compared: a file that is missing or
             has changed says nothing of the network.
         """
-        if not unit.answers:
+        self._due = bool(unit.answers) and (loaded or self._due)
+        if not self._due:
             return ""
         most = _IMAGES_AGAIN if unit.backbone in self._compared else IMAGES
         images = {answer.image.id: answer.image for answer in unit.answers}
         confidences = session.confidences(list(images.values())[:most])
         if confidences:
             self._compared.add(unit.backbone)
+            self._due = False
         return disagreement(unit.answers, confidences, self._precision)
 
 

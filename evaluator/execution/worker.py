@@ -167,14 +167,15 @@ def _serve(
     comparison: AnswerComparison,
 ) -> int | None:
     """Compute one unit; returns the backbone that is loaded afterwards."""
-    if unit.backbone != position:
-        with _errors_reported(outbox, worker, unit.id, loading=True) as ok:
-            loaded = session.load(unit.backbone)
-            versions = session.versions()
-            other = comparison.compare(unit, session)
-        if not ok:
-            return None
-        outbox.send(Ready(worker, unit.backbone, loaded, versions, other))
+    new = unit.backbone != position
+    with _errors_reported(outbox, worker, unit.id, loading=True) as ok:
+        loaded = session.load(unit.backbone) if new else None
+        other = comparison.compare(unit, session, loaded=new)
+        if new or other:
+            ready = Ready(worker, unit.backbone, loaded, session.versions(), other)
+            outbox.send(ready)
+    if not ok:
+        return None
     outbox.send(Started(worker, unit.id))
     with _errors_reported(outbox, worker, unit.id):
         outbox.send(Done(worker, unit.id, evaluated(unit, session)))
