@@ -316,19 +316,6 @@ def _cancel(driver: subprocess.Popen[bytes]) -> None:
         driver.wait()
 
 
-def wait_for_exit(pid: int, seconds: float) -> bool:
-    """Wait for a process that is not our child to end, and return whether it did in time."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        readable, _, _ = select.select([descriptor], [], [], seconds)
-    finally:
-        os.close(descriptor)
-    return bool(readable)
-
-
 def logind_warning(folder: Path = Path("/etc/systemd")) -> str:
     """Return a warning where logging out would kill the driver, empty where it would not."""
     if os.geteuid() == 0 or not _kills_user_processes(folder) or _lingers():

@@ -189,7 +189,7 @@ class DriverSession:
         Raises:
             CamtuiError: the run has not begun; what was in the file before is as it was.
         """
-        before = stored_run(self._request.db)
+        before = None if self._new_file else stored_run(self._request.db)
         plan = self._plan(before)
         manifest = self._store(writer, plan, before)
         try:

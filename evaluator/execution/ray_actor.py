@@ -15,8 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from evaluator.execution.stored_answers import AnswerComparison
-from evaluator.execution.worker import as_event, evaluated, open_session
+from evaluator.execution.worker import AnswerComparison, as_event, evaluated, open_session
 from evaluator.interfaces import BLIND, Done, Error, Figures, Ready, Session, SessionSettings
 from evaluator.records import ImageRef, Unit
 from evaluator.text import printable

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -37,13 +35,6 @@ def test_the_tail_of_a_log(tmp_path: Path) -> None:
     assert launch.tail(log, 2) == ["line 19998", "line 19999"]
     assert launch.tail(log, 0) == []
     assert len(launch.tail(log, 1_000_000)) > 5_000, "64 KiB of short lines"
-
-
-def test_waiting_for_a_process_that_is_not_a_child() -> None:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.2)"]) as process:
-        assert not launch.wait_for_exit(process.pid, 0.0)
-        assert launch.wait_for_exit(process.pid, 10.0)
-    assert launch.wait_for_exit(process.pid, 0.0)
 
 
 def test_an_error_from_the_driver_is_raised_as_itself() -> None:

@@ -80,17 +80,14 @@ def run(
 
     Example: camtui run --data /data/imagenet/val -b resnet50,vgg16 -m gradcam,scorecam
     """
-    path = _database(db, name, typed)
+    path, size = _database(db, name, typed), _batch_size(batch_size)
+    on = compute_settings(compute)
+    cuda = on_cuda(on.devices)
+    settings = driver_settings(on, batch_size=size, max_failures=max_failures, on_finish=on_finish)
     stored = known_run(path)
     before = stored.plan if stored else None
     earlier = stored is not None and stored.begun_earlier
-    on = compute_settings(compute)
-    settings = driver_settings(
-        on, batch_size=_batch_size(batch_size), max_failures=max_failures, on_finish=on_finish
-    )
-    plan, named = resolve_plan(
-        typed, before, cuda=on_cuda(on.devices), allow_code=allow_code, earlier=earlier
-    )
+    plan, named = resolve_plan(typed, before, cuda=cuda, allow_code=allow_code, earlier=earlier)
     code = (extended(before, plan) if before else plan).code
     allowed = allowed_of(code, "the same command with", allow=allow_code, named=named)
     request = RunRequest(

@@ -15,12 +15,8 @@ import pytest
 from PIL import Image
 
 from evaluator.errors import Mismatch
-from evaluator.execution.stored_answers import (
-    AnswerComparison,
-    StoredAnswers,
-    disagreement,
-    distance,
-)
+from evaluator.execution.schedule import StoredAnswers
+from evaluator.execution.worker import AnswerComparison, disagreement, distance
 from evaluator.interfaces import SessionSettings
 from evaluator.records import ImageRef, Precision, StoredAnswer, Unit
 from evaluator.store.reader import RunReader
