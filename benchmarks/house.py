@@ -4,9 +4,24 @@ One column per commit; ``--check`` measures this tree alone and fails where a li
 
     python benchmarks/house.py b834379 HEAD
     python benchmarks/house.py --check
+    python benchmarks/house.py --walks
 
 Needs the extra ``test`` (grimp comes with import-linter). Files are those of ``camtui/`` and
 ``evaluator/``.
+
+``--walks`` follows three ways through the sources, file by file. A walk is the functions of these
+files in the order of their first call; what runs while a module is imported does not count, nor do
+comprehensions and lambdas, which are part of a function. Each process is a part of the walk,
+in the order of their starts, and in each process the threads come before the main one; so a walk
+does not depend on which process is faster. Calls in one file after each other are one *stay*;
+a *return* is a stay in a file that was there before; *rooms* are the different files.
+
+* ``request``: ``camtui run --detach`` of two images with Grad-CAM on the synthetic network, from
+  the command line to its end, then the driver until it hands out its first unit.
+* ``image``: the worker from when it gets a unit with images, then the driver from its result to its
+  commit.
+* ``query``: a question of the dashboard's grid, the averages of all cells, from ``Feed.ask`` to
+  SQLite's last answer.
 """
 
 from __future__ import annotations
@@ -14,11 +29,13 @@ from __future__ import annotations
 import ast
 import io
 import json
+import os
 import re
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from argparse import ArgumentParser
 from collections import defaultdict
 from collections.abc import Iterator
@@ -54,6 +71,59 @@ def returns(module):
     return any(one == module or graph.chain_exists(one, module) for one in imported)
 
 print(json.dumps([module for module in sorted(graph.modules) if returns(module)]))
+"""
+
+WALKS = {"request": (168, 53), "image": (None, None), "query": (None, 5)}
+"""Walk → the most stays and rooms that it may have."""
+
+_MARKS = ("submit", "prefetch", "deliver", "ask", "all")
+"""Functions at whose calls a walk may begin or end: those called before are new again."""
+
+_HOOK = """
+import os, sys, threading, time
+
+root, log, marks = os.environ["WALK_ROOT"], os.environ["WALK_LOG"], os.environ["WALK_MARKS"]
+seen, marks, descriptor = set(), marks.split(","), os.open(log, os.O_WRONLY | os.O_APPEND)
+started, stopped = time.monotonic_ns(), set()
+
+def importing(frame):
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") != "__main__":
+            return True
+        frame = frame.f_back
+    return False
+
+def write(frame, *rest):
+    code, main = frame.f_code, threading.current_thread() is threading.main_thread()
+    words = started, os.getpid(), int(main), time.monotonic_ns(), code.co_filename[len(root) + 1:]
+    os.write(descriptor, " ".join(map(str, (*words, code.co_qualname, *rest))).encode() + b"\\n")
+
+def called(frame, event, _):
+    code = frame.f_code
+    if code in seen and code.co_name not in marks:
+        return None
+    ours = code.co_filename.startswith((root + "/camtui/", root + "/evaluator/"))
+    if not ours or code.co_name.startswith("<") or not code.co_flags & 1 or importing(frame):
+        return None
+    if code.co_name not in marks:
+        seen.add(code)
+        write(frame)
+        return None
+    seen.clear()
+    seen.add(code)
+    write(frame, "begins")
+    frame.f_trace_lines = False
+    return lambda frame, event, _: write(frame, "ends") if event == "return" else None
+
+threading.settrace(called)
+sys.settrace(called)
+"""
+
+_QUERY = """
+from pathlib import Path
+from sys import argv
+from camtui.feed import Feed
+Feed(Path(argv[1])).ask(lambda reader: reader.averages.summaries())
 """
 
 
@@ -170,9 +240,117 @@ def import_cycles(root: Path) -> tuple[str, ...]:
     return tuple(json.loads(told))
 
 
+class Call(NamedTuple):
+    """The first call of a function: its process, whether in the main thread, when, and what."""
+
+    started: int
+    process: int
+    main: int
+    time: int
+    file: str
+    function: str
+    mark: str = ""
+
+
+class Walk(NamedTuple):
+    """The files of a walk, one for each stay."""
+
+    stays: tuple[str, ...]
+
+    @property
+    def rooms(self) -> int:
+        """Different files."""
+        return len(set(self.stays))
+
+    @property
+    def returns(self) -> int:
+        """Stays in a file that was there before."""
+        return len(self.stays) - self.rooms
+
+
+def walks(root: Path) -> dict[str, Walk]:
+    """Follow the three walks of a tree, in processes of their own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "sitecustomize.py").write_text(_HOOK)
+        world, home, log = folder / "world", folder / "home", folder / "log"
+        plain = {**os.environ, "PYTHONPATH": str(root), "CAMTUI_HOME": str(home)}
+        traced = {
+            **plain,
+            "PYTHONPATH": os.pathsep.join([name, str(root)]),
+            "WALK_ROOT": str(root),
+            "WALK_LOG": str(log),
+            "WALK_MARKS": ",".join(_MARKS),
+        }
+
+        def python(*arguments: str, env: dict[str, str]) -> list[Call]:
+            log.write_text("")
+            command = [sys.executable, "-P", *arguments]
+            done = subprocess.run(
+                command, env=env, cwd=name, stdin=subprocess.DEVNULL, text=True, capture_output=True
+            )
+            if done.returncode:
+                raise SystemExit(f"{' '.join(arguments)}: {done.stderr}")
+            if "--detach" in arguments:
+                _wait_for(json.loads(done.stdout)["pid"])
+            return sorted(
+                Call(int(started), int(process), int(main), int(now), *rest)
+                for started, process, main, now, *rest in map(
+                    str.split, log.read_text().splitlines()
+                )
+            )
+
+        camtui = ("-m", "camtui")
+        python(*camtui, "synth", str(world), "--images", "2", "--seed", "1", env=plain)
+        run = python(
+            *camtui, "run", "--data", str(world / "images"), "-b", "synthetic_cnn", "-m", "gradcam",
+            "--device", "cpu", "--name", "walk", "--detach", "--json", env=traced,
+        )  # fmt: skip
+        query = python("-c", _QUERY, str(home / "runs" / "walk.db"), env=traced)
+    command, driver, worker = ([c for c in run if c.process == p] for p in _processes(run))
+    handed_out, received = _marks(driver, "submit")[0], _marks(worker, "prefetch")[0]
+    delivered, committed = _marks(driver, "deliver")[0], _marks(driver, "deliver", "ends")[0]
+    asked, answered = _marks(query, "ask")[0], _marks(query, "all", "ends")[-1]
+    return {
+        "request": _walk([*command, *(call for call in driver if call.time <= handed_out)]),
+        "image": _walk(
+            [call for call in worker if call.time >= received]
+            + [call for call in driver if delivered <= call.time <= committed]
+        ),
+        "query": _walk([call for call in query if asked <= call.time <= answered]),
+    }
+
+
+def _wait_for(process: int) -> None:
+    """Wait until a driver has ended."""
+    while Path(f"/proc/{process}").exists():
+        time.sleep(0.1)
+
+
+def _processes(calls: list[Call]) -> list[int]:
+    return list(dict.fromkeys(call.process for call in calls))
+
+
+def _marks(calls: list[Call], function: str, mark: str = "begins") -> list[int]:
+    """When a function was called, or has returned."""
+    return [
+        call.time
+        for call in calls
+        if call.mark == mark and call.function.rpartition(".")[2] == function
+    ]
+
+
+def _walk(calls: list[Call]) -> Walk:
+    first = {(call.file, call.function): None for call in calls}
+    files = [file for file, _ in first]
+    return Walk(
+        tuple(file for file, before in zip(files, ["", *files], strict=False) if file != before)
+    )
+
+
 def checked(root: Path) -> int:
     """Print the figures of a tree against their limits; 1 where one is passed."""
-    found = figures(root)
+    found = {**figures(root), **figures_of_walks(walks(root))}
     passed = {n: one for n, one in found.items() if one.most is not None and one.number > one.most}
     for name, one in found.items():
         limit = "" if one.most is None else f", at most {one.most:g}"
@@ -180,6 +358,17 @@ def checked(root: Path) -> int:
     for name, one in passed.items():
         print("".join(f"{name}: {place}\n" for place in one.places), end="")
     return int(bool(passed))
+
+
+def figures_of_walks(found: dict[str, Walk]) -> dict[str, Figure]:
+    """Stays, returns and rooms of walks, with their limits."""
+    figures_: dict[str, Figure] = {}
+    for name, walk in found.items():
+        stays, rooms = WALKS[name]
+        figures_[f"stays of {name}"] = Figure(len(walk.stays), stays, walk.stays)
+        figures_[f"returns of {name}"] = Figure(walk.returns)
+        figures_[f"rooms of {name}"] = Figure(walk.rooms, rooms, tuple(sorted(set(walk.stays))))
+    return figures_
 
 
 def compared(commits: list[str]) -> None:
@@ -190,7 +379,8 @@ def compared(commits: list[str]) -> None:
             packed = subprocess.check_output(["git", "archive", commit])
             with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
                 tar.extractall(folder, filter="data")
-            columns.append(figures(Path(folder)))
+            root = Path(folder).resolve()
+            columns.append({**figures(root), **figures_of_walks(walks(root))})
     table = Table("", *commits, "at most", box=None)
     for name, last in columns[-1].items():
         limit = "" if last.most is None else f"{last.most:g}"
@@ -202,14 +392,21 @@ def compared(commits: list[str]) -> None:
 
 
 def main() -> None:
-    """Check this tree, or compare commits."""
+    """Check this tree, follow its walks, or compare commits."""
     parser = ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("commits", nargs="*", default=["HEAD"], help="as git names them")
     parser.add_argument("--check", action="store_true", help="this tree, against the limits")
+    parser.add_argument("--walks", action="store_true", help="this tree's, file by file")
     options = parser.parse_args()
+    root = Path(__file__).resolve().parents[1]
     if options.check:
-        sys.exit(checked(Path(__file__).resolve().parents[1]))
-    compared(options.commits)
+        sys.exit(checked(root))
+    if options.walks:
+        for name, walk in walks(root).items():
+            print(f"{name}: {len(walk.stays)} stays, {walk.returns} returns, {walk.rooms} rooms")
+            print("".join(f"  {file}\n" for file in walk.stays), end="")
+    else:
+        compared(options.commits)
 
 
 if __name__ == "__main__":

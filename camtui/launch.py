@@ -86,7 +86,7 @@ def _answers(
     assert process.stdout is not None
     answered = False
     try:
-        for line in _lines(process.stdout.fileno(), seconds):
+        for line in _lines(process.stdout.fileno(), seconds, _too_long):
             answer: dict[str, Any] = json.loads(line)
             if "error" in answer and set(answer) == {"error"}:
                 raise CamtuiError.from_dict(answer["error"])
@@ -105,22 +105,34 @@ def _answers(
         raise ChildEnded(code, last or f"exit code {code}")
 
 
-def _lines(stream: int, seconds: float | None) -> Iterator[bytes]:
+def _lines(
+    stream: int, every: float | None = None, waiting: Callable[[float], None] | None = None
+) -> Iterator[bytes]:
     """The whole lines of a pipe as they come, until it is closed.
 
-    Raises:
-        TimeoutError: it is still open after so many seconds.
+    Args:
+        stream: its descriptor.
+        every: seconds between two calls of ``waiting``, ``None`` for no call.
+        waiting: gets the seconds since the beginning, and may raise.
     """
-    deadline, rest = None if seconds is None else time.monotonic() + seconds, b""
+    begun, calls, rest = time.monotonic(), 1, b""
     while True:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        passed = time.monotonic() - begun
+        left = None if every is None or waiting is None else max(0.0, calls * every - passed)
         if not select.select([stream], [], [], left)[0]:
-            raise TimeoutError
+            assert waiting is not None
+            waiting(time.monotonic() - begun)
+            calls += 1
+            continue
         chunk = os.read(stream, 1 << 16)
         if not chunk:
             return
         *whole, rest = (rest + chunk).split(b"\n")
         yield from whole
+
+
+def _too_long(_seconds: float) -> None:
+    raise TimeoutError
 
 
 def _last_line(said: IO[bytes]) -> str:
@@ -143,6 +155,7 @@ class LaunchedRun:
     Attributes:
         pid: of the driver.
         labels: how many images have a label and how, in words; empty where nothing was loaded.
+        remarks: what is to be known about the networks that are loaded, a line each.
     """
 
     pid: int
@@ -150,12 +163,19 @@ class LaunchedRun:
     db: Path
     log: Path
     labels: str = ""
+    remarks: tuple[str, ...] = ()
 
 
-def launch(request: RunRequest, waiting: Callable[[float], None] | None = None) -> LaunchedRun:
+def launch(
+    request: RunRequest,
+    found: Callable[[list[str]], None] | None = None,
+    waiting: Callable[[float], None] | None = None,
+) -> LaunchedRun:
     """Start the driver of a request, detached, and wait until its run is under way.
 
     Args:
+        request: its plan, where it has one, is validated.
+        found: called with what is to be said of the images, a line each, once they are found.
         waiting: called every few seconds with the seconds waited so far.
 
     Raises:
@@ -171,16 +191,35 @@ def launch(request: RunRequest, waiting: Callable[[float], None] | None = None) 
         raise
     finally:
         os.close(writing)
-    with os.fdopen(reading, "rb") as answers:
-        try:
-            assert driver.stdin is not None
-            with suppress(BrokenPipeError), driver.stdin:
-                driver.stdin.write(request.to_json().encode())
-            line = _read_handoff(answers, waiting)
-        except BaseException:
-            _cancel(driver)
-            raise
-    return _parse_handoff(line, driver, request, had_log=had_log)
+    answer: dict[str, Any] = {}
+    try:
+        assert driver.stdin is not None
+        with suppress(BrokenPipeError), driver.stdin:
+            driver.stdin.write(request.to_json().encode())
+        for line in _lines(reading, WAITING_SECONDS, waiting):
+            answer = json.loads(line)
+            if "found" not in answer:
+                break
+            if found:
+                found(answer["found"])
+    except BaseException:
+        _cancel(driver)
+        raise
+    finally:
+        os.close(reading)
+    if "pid" not in answer:
+        raise _not_begun(answer, driver.wait(), request, had_log=had_log)
+    driver.returncode = (
+        0  # it lives on without us: Popen need not warn that nobody has waited for it
+    )
+    return LaunchedRun(
+        answer["pid"],
+        answer["name"],
+        request.db,
+        request.log,
+        answer["labels"],
+        tuple(answer["remarks"]),
+    )
 
 
 def _start(request: RunRequest, handoff: int) -> subprocess.Popen[bytes]:
@@ -215,34 +254,6 @@ def _start(request: RunRequest, handoff: int) -> subprocess.Popen[bytes]:
         os.close(log)
 
 
-def _read_handoff(answers: BinaryIO, waiting: Callable[[float], None] | None) -> bytes:
-    begun = time.monotonic()
-    while waiting and not select.select([answers], [], [], WAITING_SECONDS)[0]:
-        waiting(time.monotonic() - begun)
-    return answers.readline()
-
-
-def _parse_handoff(
-    line: bytes, driver: subprocess.Popen[bytes], request: RunRequest, *, had_log: bool
-) -> LaunchedRun:
-    """Return the run of a hand-off line, or raise its error."""
-    if not line:
-        code = driver.wait()
-        end = f"signal {-code}" if code < 0 else f"exit code {code}"
-        raise RunFailed(
-            f"the driver died before the run began ({end}){_last_log_line(request.log)}",
-            f"see {printable(request.log)}",
-        )
-    answer: dict[str, Any] = json.loads(line)
-    if "error" in answer:
-        driver.wait()
-        raise _after_cleaning_up(CamtuiError.from_dict(answer["error"]), request, had_log=had_log)
-    driver.returncode = (
-        0  # it lives on without us: Popen need not warn that nobody has waited for it
-    )
-    return LaunchedRun(answer["pid"], answer["name"], request.db, request.log, answer["labels"])
-
-
 def _owner(database: Path) -> int | None:
     try:
         return os.stat(database).st_uid
@@ -250,8 +261,17 @@ def _owner(database: Path) -> int | None:
         return None
 
 
-def _after_cleaning_up(error: CamtuiError, request: RunRequest, *, had_log: bool) -> CamtuiError:
-    """Remove the log of a run that has not begun, unless the error points to it."""
+def _not_begun(
+    answer: dict[str, Any], code: int, request: RunRequest, *, had_log: bool
+) -> CamtuiError:
+    """Return why a run has not begun; its log goes, unless the error points to it."""
+    if "error" not in answer:
+        end = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return RunFailed(
+            f"the driver died before the run began ({end}){_last_log_line(request.log)}",
+            f"see {printable(request.log)}",
+        )
+    error = CamtuiError.from_dict(answer["error"])
     if request.db.exists():
         return error
     if error.hint.startswith("camtui logs"):
@@ -294,19 +314,6 @@ def _cancel(driver: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             os.killpg(driver.pid, signal.SIGKILL)
         driver.wait()
-
-
-def wait_for_exit(pid: int, seconds: float) -> bool:
-    """Wait for a process that is not our child to end, and return whether it did in time."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        readable, _, _ = select.select([descriptor], [], [], seconds)
-    finally:
-        os.close(descriptor)
-    return bool(readable)
 
 
 def logind_warning(folder: Path = Path("/etc/systemd")) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -26,8 +26,8 @@ from evaluator.backbones import (
     split_backbone,
 )
 from evaluator.errors import NotFound, StoreError, UsageError
+from evaluator.execution.request import StoredRun, stored_run
 from evaluator.images import demo_root
-from evaluator.labels import Listing
 from evaluator.methods import all_methods
 from evaluator.plan import (
     PROTOCOL,
@@ -35,7 +35,7 @@ from evaluator.plan import (
     RunPlan,
     as_begun,
     extended,
-    validated_plan,
+    validated,
 )
 from evaluator.references import as_spec
 from evaluator.text import printable
@@ -82,9 +82,6 @@ def plan_diff(stored: RunPlan, asked: RunPlan) -> list[str]:
 def _images(limit: int | None) -> str:
     return "all images" if limit is None else f"the first {limit}"
 
-
-if TYPE_CHECKING:
-    from evaluator.store.reader import RunReader
 
 _GENERIC_FOLDERS = {"val", "train", "test", "images", "data", "valid", "validation"}
 """Names of data folders that say nothing without the folder they are in."""
@@ -210,33 +207,12 @@ def default_name(typed: PlanOptions) -> str:
     return name_for(f"{folder.parent.name}-{folder.name}" if ordinary else folder.name)
 
 
-T = TypeVar("T")
-
-
-def _of_stored(database: Path, read: Callable[[RunReader], T], otherwise: T) -> T:
-    """Return what is read of the run that is there already, or something else where none is."""
-    from evaluator.store.reader import RunReader
-
+def known_run(database: Path) -> StoredRun | None:
+    """Return the run that is there already; the driver says what is wrong with its file."""
     try:
-        with RunReader(database) as reader:
-            return read(reader)
+        return stored_run(database)
     except (NotFound, StoreError):
-        return otherwise  # the driver says what is wrong with the file, if anything is
-
-
-def stored_plan(database: Path) -> RunPlan | None:
-    """Return the plan of the run that is there already, ``None`` where there is none."""
-    return _of_stored(database, lambda reader: reader.plan(), None)
-
-
-def stored_listing(database: Path) -> Listing | None:
-    """Return how the images of the run that is there were found, ``None`` where there is none."""
-    return _of_stored(database, lambda reader: reader.listing(), None)
-
-
-def begun_earlier(database: Path) -> bool:
-    """Return whether an earlier version began the run that is there, with other words."""
-    return _of_stored(database, lambda reader: reader.keeps_earlier_words(), False)
+        return None
 
 
 def resolve_plan(
@@ -287,11 +263,12 @@ def resolve_plan(
         )
     resolver = _resolver(typed, stored, allow=allow_code)
     _resolve(values, resolver)
-    plan = validated_plan(values)
+    plan = RunPlan.from_values(values)
+    if not typed.backbones and (given := _of_backbones(typed)):
+        plan = RunPlan.from_values({**plan.to_dict(), "backbones": _given_anew(plan, given)})
+    plan = validated(plan)
     if stored is not None and earlier:
         plan = replace(as_begun(stored, plan), road_noise=plan.road_noise)
-    if not typed.backbones and (given := _of_backbones(typed)):
-        plan = validated_plan({**plan.to_dict(), "backbones": _given_anew(plan, given)})
     return ResolvedPlan(plan, frozenset(resolver.named))
 
 

@@ -119,12 +119,16 @@ class Done(NamedTuple):
     result: UnitResult
 
 
+BLIND = "blind"
+"""The kind of an error of a worker that does not see the images on its machine."""
+
+
 class Error(NamedTuple):
     """A unit raised; the worker lives.
 
     Attributes:
-        kind: ``errors.CamtuiError.kind``, else ``error`` or ``out-of-memory``; ``exit_code`` to
-            match.
+        kind: ``errors.CamtuiError.kind``, else ``error``, ``out-of-memory`` or ``BLIND``;
+            ``exit_code`` to match.
         loading: the unit's backbone could not be loaded; the unit itself has not been tried.
         fatal: the device is of no use to this process any more: replace the worker.
     """

@@ -12,7 +12,7 @@ nearly everything; ``gap_linear``: of every head; ``log``: a file that gets a li
 that is begun; ``gate``: nothing is computed while a file of that name exists; ``contents``: files
 are hashed, as the real one does; ``files``: images are read and may be unreadable, as for the real
 one; ``answers``: a method: the confidence in an image is that of its rows in this method, without
-it the session tells none.
+it the session tells none; ``unread``: so often, at first, no image can be read for it.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class FakeSession:
     def __init__(self, settings: SessionSettings, knobs: dict[str, Any] | None = None) -> None:
         self._plan = settings.plan
         self._layers = settings.layers
+        self._asked = 0
         self._root = Path(settings.root)
         self._knobs = read_knobs(self._root) if knobs is None else knobs
         time.sleep(self._knobs.get("start_seconds", 0))
@@ -187,7 +188,8 @@ class FakeSession:
                 stream.write(json.dumps(line) + "\n")
 
     def confidences(self, images: Sequence[ImageRef]) -> dict[int, Sequence[float]]:
-        if "answers" not in self._knobs:
+        self._asked += 1
+        if "answers" not in self._knobs or self._asked <= self._knobs.get("unread", 0):
             return {}
         found: dict[int, Sequence[float]] = {}
         for image in images:

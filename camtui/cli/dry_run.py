@@ -15,13 +15,13 @@ from camtui.cli.run_start import missing_weights
 from camtui.compute import on_cuda
 from camtui.format.notes import look_text
 from camtui.format.numbers import count, duration
-from camtui.planning import plan_diff, stored_listing
+from camtui.planning import plan_diff
 from camtui.runs import list_runs
 from camtui.status import until_record
 from evaluator.errors import CamtuiError
 from evaluator.execution.labelling import check_target
 from evaluator.execution.looks import Looks
-from evaluator.execution.request import RunRequest
+from evaluator.execution.request import RunRequest, StoredRun
 from evaluator.execution.schedule import Remaining, remaining_work
 from evaluator.images import Manifest, planned_images
 from evaluator.plan import RunPlan, extended, may_apply
@@ -104,8 +104,8 @@ def _timed_seconds(one: Remaining, known: Iterable[StageTiming]) -> float | None
     )
 
 
-def print_dry_run(request: RunRequest, stored: RunPlan | None, *, as_json: bool) -> None:
-    """Print what the run would do; ``stored``: the plan of the run that is there already.
+def print_dry_run(request: RunRequest, stored: StoredRun | None, *, as_json: bool) -> None:
+    """Print what the run would do; ``stored``: the run that is there already.
 
     Raises:
         Mismatch: that one has another protocol.
@@ -113,18 +113,20 @@ def print_dry_run(request: RunRequest, stored: RunPlan | None, *, as_json: bool)
     """
     asked = request.plan
     assert asked is not None
-    plan = extended(stored, asked) if stored else asked
-    manifest = planned_images(plan, stored_listing(request.db) if stored else None)
+    before = stored.plan if stored else None
+    plan = extended(before, asked) if before else asked
+    manifest = planned_images(plan, stored.listing if stored else None)
     check_target(plan, manifest)
-    look = _forecast(request, plan, stored, len(manifest.images))
-    work = _work(request, plan, stored, len(manifest.images), look)
+    look = _forecast(request, plan, before, len(manifest.images))
+    work = _work(request, plan, before, len(manifest.images), look)
     seconds = _seconds(request, plan, work)
+    absent = missing_weights(plan, stored)
     if as_json:
-        _print_json(request, plan, manifest, work, look, seconds)
+        _print_json(request, plan, manifest, work, look, seconds, absent)
         return
     print(f"run       {request.name} ({printable(request.db)})")
-    if stored:
-        print(f"is there  {'; '.join(plan_diff(stored, asked)) or 'it goes on'}")
+    if before:
+        print(f"is there  {'; '.join(plan_diff(before, asked)) or 'it goes on'}")
     print(
         f"data      {printable(plan.data)}: {count(len(manifest.images))} of "
         f"{count(manifest.total)} images"
@@ -139,10 +141,10 @@ def print_dry_run(request: RunRequest, stored: RunPlan | None, *, as_json: bool)
     if plan.target == "label" or plan.labels:
         print(f"labels    {_labels(plan, manifest)}")
     print(f"devices   {', '.join(request.settings.devices)}, {plan.precision}")
-    if absent := missing_weights(plan, request.db):
+    if absent:
         print(f"weights   not on this machine, to be fetched first: {', '.join(absent)}")
     if look is not None:
-        print(f"until     {look_text(look, len(manifest.images))}{_unknown(plan, stored)}")
+        print(f"until     {look_text(look, len(manifest.images))}{_unknown(plan, before)}")
     for one in work:
         print(
             f"stage {one.stage.id:<3} {one.stage.title}: {one.stage.forwards_per_image:,.0f} "
@@ -162,6 +164,7 @@ def _print_json(
     work: Sequence[Remaining],
     look: Look | None,
     seconds: float | None,
+    absent: list[str],
 ) -> None:
     payload: DryRunPayload = {
         "run": request.name,
@@ -181,7 +184,7 @@ def _print_json(
             for stage, images, _, by_method in work
         ],
         "seconds": seconds,
-        "weights_to_fetch": missing_weights(plan, request.db),
+        "weights_to_fetch": absent,
         "until": until_record(look),
     }
     print_json(payload)

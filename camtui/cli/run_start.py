@@ -17,16 +17,15 @@ from camtui.code_resolver import allowed_of
 from camtui.compute import ComputeSettings
 from camtui.format.numbers import count, duration
 from camtui.launch import ChildEnded, ask_once
-from camtui.planning import stored_listing, stored_plan
+from camtui.planning import known_run
 from camtui.runs import reference, remember, sizes_file
 from evaluator.backbones import DEFAULT_WEIGHTS, family_of, local_weights
 from evaluator.errors import CamtuiError, RunFailed, UsageError
-from evaluator.execution.request import DriverSettings, RunRequest
+from evaluator.execution.request import DriverSettings, RunRequest, StoredRun
 from evaluator.execution.testing_hooks import settings_overrides
 from evaluator.images import planned_images
 from evaluator.interfaces import DEFAULT_SESSION
 from evaluator.plan import RunPlan
-from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from camtui.payloads import HandoffPayload
 
 
-def missing_weights(plan: RunPlan, database: Path) -> list[str]:
+def missing_weights(plan: RunPlan, stored: StoredRun | None) -> list[str]:
     """Return the backbones whose published weights neither this machine nor the run has."""
     wanted = [
         spec
@@ -43,7 +42,7 @@ def missing_weights(plan: RunPlan, database: Path) -> list[str]:
         and family_of(spec.key).published
         and local_weights(spec.key) is None
     ]
-    loaded = _loaded(database) if wanted else set()
+    loaded = stored.loaded if stored else {}
     return list(dict.fromkeys(spec.key for spec in wanted if spec.name not in loaded))
 
 
@@ -62,25 +61,14 @@ def fetch_weights(keys: list[str]) -> None:
         raise RunFailed(why, "this machine, in words: camtui doctor") from end
 
 
-def _loaded(database: Path) -> set[str]:
-    """Return names of the backbones that the run has loaded."""
-    if not database.exists():
-        return set()
-    try:
-        with RunReader(database) as reader:
-            return set(reader.backbones())
-    except CamtuiError:  # the driver says what is wrong with the file
-        return set()
-
-
 def confirm_more_images(
-    plan: RunPlan, stored: RunPlan | None, path: Path, *, everything: bool
+    plan: RunPlan, stored: StoredRun | None, path: Path, *, everything: bool
 ) -> RunPlan:
     """Return the plan, with the stored run's images where the user wants no more than these.
 
     Args:
         plan: as asked for.
-        stored: of the run in ``path``, ``None`` where there is none.
+        stored: the run in ``path``, ``None`` where there is none.
         everything: ``--all``.
 
     Raises:
@@ -89,19 +77,20 @@ def confirm_more_images(
     """
     if everything and plan.limit is not None:
         raise UsageError("--all and -n exclude each other", "leave one of them out")
-    if everything or stored is None or stored.limit is None or plan.limit is not None:
+    had = stored.plan.limit if stored else None
+    if everything or stored is None or had is None or plan.limit is not None:
         return plan
-    there = len(planned_images(plan, stored_listing(path)).images)
-    if there <= stored.limit:
+    there = len(planned_images(plan, stored.listing).images)
+    if there <= had:
         return plan
-    has = f"{reference(path)} has the first {count(stored.limit)} of {count(there)} images"
+    has = f"{reference(path)} has the first {count(had)} of {count(there)} images"
     if not sys.stdin.isatty():
         raise UsageError(
             f"{has}, and -n is not given",
-            f"-n {stored.limit} keeps to them, --all takes every image",
+            f"-n {had} keeps to them, --all takes every image",
         )
-    question = f"{has}; take the other {count(there - stored.limit)} too, for every method it has?"
-    return plan if confirm(question, yes=False) else replace(plan, limit=stored.limit)
+    question = f"{has}; take the other {count(there - had)} too, for every method it has?"
+    return plan if confirm(question, yes=False) else replace(plan, limit=had)
 
 
 def driver_settings(compute: ComputeSettings, **others: Any) -> DriverSettings:
@@ -129,8 +118,8 @@ def stored_request(
     allow_code: bool = False,
     retry_failed: bool = False,
     finish_dropped: bool = False,
-) -> RunRequest:
-    """Return the request to go on with a run that is there.
+) -> tuple[RunRequest, StoredRun | None]:
+    """Return the request to go on with a run that is there, and that run.
 
     Args:
         finish_dropped: also with the cells that ``--drop-decided`` left unfinished.
@@ -139,61 +128,72 @@ def stored_request(
         CodeNotAllowed: it needs code that the user has not named here.
         Mismatch: the source of that code is not what the run was made with.
     """
-    plan = stored_plan(path)
+    stored = known_run(path)
+    plan = stored.plan if stored else None
     retry_command = f"camtui {command} {reference(path)}"
-    allowed = allowed_of(plan.code, retry_command, allow=allow_code) if plan else {}
-    changed = replace(plan, drop_decided=False) if plan and finish_dropped else None
-    return RunRequest(
+    request = RunRequest(
         db=path,
         name=path.stem,
-        plan=changed,
+        plan=replace(plan, drop_decided=False) if plan and finish_dropped else None,
         settings=settings,
         retry_failed=retry_failed,
         run_reference=reference(path),
-        allowed=allowed,
+        allowed=allowed_of(plan.code, retry_command, allow=allow_code) if plan else {},
     )
+    return request, stored
 
 
-def start_run(ctx: typer.Context, request: RunRequest, output: OutputOptions) -> None:
+def start_run(
+    ctx: typer.Context, request: RunRequest, stored: StoredRun | None, output: OutputOptions
+) -> None:
     """Start the driver of a request, and show its run as was asked for.
 
     Ends with the run's exit code.
+
+    Args:
+        ctx: of the command.
+        request: to start.
+        stored: the run that is there already.
+        output: how it is shown.
     """
     if output.foreground and output.detach:
         raise UsageError("--foreground and --detach exclude each other", "leave one of them out")
     say = sys.stderr.isatty() and not output.quiet
+    preparing = f"preparing {request.run_reference}:"
     if say:
-        print_message(f"preparing {request.run_reference}: looking for the images")
-    remarks = _check_images(request)
-    if request.plan is not None:
-        remember(Path(request.plan.data))
-        if request.plan.truth:
-            remember(Path(request.plan.truth))
-    _check_weights(request, say=say)
+        print_message(f"{preparing} looking for the images")
+    _fetch_missing_weights(request, stored, preparing if say else "")
     if output.foreground:
         raise typer.Exit(_in_foreground(request, as_json=output.json))
     from camtui.launch import launch, logind_warning
 
+    def found(remarks: list[str]) -> None:
+        _remember_folders(request)
+        if not output.quiet:
+            for line in remarks:
+                print_message(line)
+            if warning := logind_warning():
+                print_message(f"warning: {warning}")
+        if say:
+            print_message(f"{preparing} starting its driver and loading the first network")
+
+    handoff = launch(request, found, partial(_print_waiting, request) if say else None)
     if not output.quiet:
-        for line in remarks:
+        for line in filter(None, (handoff.labels, *handoff.remarks)):
             print_message(line)
-        if warning := logind_warning():
-            print_message(f"warning: {warning}")
-    if say:
-        print_message(
-            f"preparing {request.run_reference}: starting its driver and loading the first network"
-        )
-    handoff = launch(request, partial(_print_waiting, request) if say else None)
-    if handoff.labels and not output.quiet:
-        print_message(handoff.labels)
-    if not output.quiet:
-        _print_remarks(handoff.db)
     if output.detach:
         _say_detached(handoff, as_json=output.json)
     elif not output.no_watch and not output.json and has_screen():
         run_command(ctx, "watch", str(request.db))
     else:
         raise typer.Exit(_follow(handoff, quiet=output.quiet, as_json=output.json))
+
+
+def _remember_folders(request: RunRequest) -> None:
+    """Note that the user has named the folders of a plan, once its images are found in them."""
+    plan = request.plan
+    for folder in filter(None, (plan.data, plan.truth) if plan else ()):
+        remember(Path(folder))
 
 
 def _print_waiting(request: RunRequest, seconds: float) -> None:
@@ -206,50 +206,24 @@ def _print_waiting(request: RunRequest, seconds: float) -> None:
     )
 
 
-def _check_images(request: RunRequest) -> list[str]:
-    """Check folder, labels and truth before any process is started.
+def _fetch_missing_weights(request: RunRequest, stored: StoredRun | None, preparing: str) -> None:
+    """Fetch missing weights before the run is touched; on Ray each node looks for itself.
 
-    Returns:
-        What is to be said of them, a line each.
-
-    Raises:
-        UsageError: there are no images, or no labels or truth where the plan needs them.
+    Args:
+        request: refused first if its images, labels or truth are.
+        stored: the run that is there already.
+        preparing: begins what is said; empty to say nothing.
     """
-    from evaluator.execution.labelling import check_target
-    from evaluator.images import planned_images
-    from evaluator.truth.folder import planned_truth
-
-    if request.plan is None:
-        return []
-    manifest = planned_images(request.plan, stored_listing(request.db))
-    truths = planned_truth(request.plan)
-    check_target(request.plan, manifest)
-    having = len(manifest.images) if truths is None else truths.having(manifest.images)
-    if not having:
-        raise UsageError(
-            f"nothing in {printable(request.plan.truth)} belongs to one of the images",
-            "a mask or box file has the name of its image, but for the suffix",
-        )
-    if having < len(manifest.images):
-        lacking = f"{len(manifest.images) - having} of {len(manifest.images)} images have no truth"
-        return [*manifest.remark_lines(), f"warning: {lacking}"]
-    return manifest.remark_lines()
-
-
-def _check_weights(request: RunRequest, *, say: bool) -> None:
-    """Fetch missing weights before the run is touched; on Ray each node looks for itself."""
-    if (
-        request.plan is None
-        or request.settings.ray is not None
-        or request.settings.session != DEFAULT_SESSION
-    ):
+    plan, settings = request.plan, request.settings
+    if plan is None or settings.ray is not None or settings.session != DEFAULT_SESSION:
         return
-    keys = missing_weights(request.plan, request.db)
-    if keys and say:
-        print_message(
-            f"preparing {request.run_reference}: fetching the weights of {', '.join(keys)}"
-        )
-    fetch_weights(keys)
+    if keys := missing_weights(plan, stored):
+        from evaluator.execution.driver import look_at_data
+
+        look_at_data(plan, stored)
+        if preparing:
+            print_message(f"{preparing} fetching the weights of {', '.join(keys)}")
+        fetch_weights(keys)
 
 
 def _in_foreground(request: RunRequest, *, as_json: bool) -> int:
@@ -260,8 +234,10 @@ def _in_foreground(request: RunRequest, *, as_json: bool) -> int:
     def announce(line: dict[str, Any]) -> None:
         if "error" in line:
             problem.append(CamtuiError.from_dict(line["error"]))
+        elif "found" in line:
+            _remember_folders(request)
         elif as_json:
-            print_json(line)
+            print_json({key: value for key, value in line.items() if key != "remarks"})
 
     code = carry_out(request, announce)
     if problem:
@@ -310,16 +286,6 @@ def _follow(handoff: LaunchedRun, *, quiet: bool, as_json: bool) -> int:
     if status.state != "complete":
         print_message(f"hint:  {status.advice}")
     return status.exit_code
-
-
-def _print_remarks(path: Path) -> None:
-    """Print what is to be known about the networks that are loaded."""
-    from evaluator.store.reader import RunReader
-
-    with RunReader(path) as reader:
-        for name, loaded in reader.backbones().items():
-            for remark in loaded.remarks if loaded else ():
-                print_message(f"warning: {name}: {remark}")
 
 
 def _print_table(path: Path) -> None:

@@ -1,9 +1,9 @@
 """The driver process: takes a run's lock, opens its file, computes what is missing.
 
 ``python -m evaluator.execution.driver --db PATH --handoff-fd N`` with a ``RunRequest`` on standard
-input; started by ``camtui.launch``, or called in the foreground. Never imports torch. One hand-off
-line tells the launcher that the run is under way, or why it is not; before that line nothing is
-left behind but the log.
+input; started by ``camtui.launch``, or called in the foreground. Never imports torch. It finds the
+images and checks the request; the hand-off line tells the launcher that the run is under way, or
+why it is not; before that line nothing is left behind but the log.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from evaluator.errors import (
     UsageError,
 )
 from evaluator.execution.journal import Journal
+from evaluator.execution.labelling import check_target
 from evaluator.execution.local import LocalExecutor
 from evaluator.execution.loop import Loop, StopRequest, signals_to
 from evaluator.execution.on_finish import Outcome, Watchdog, tell
-from evaluator.execution.request import RunRequest
+from evaluator.execution.request import RunRequest, StoredRun, stored_run
 from evaluator.execution.run_log import LOGGER
 from evaluator.execution.testing_hooks import crash_point
 from evaluator.images import Manifest, planned_images
 from evaluator.interfaces import Executor, SessionSettings
-from evaluator.labels import Listing
 from evaluator.plan import RunPlan, as_begun, as_loaded, earlier_choices, extended
-from evaluator.records import LoadedBackbone, RunInfo, RunState, WorkerState
+from evaluator.records import LoadedBackbone, RunState, WorkerState
 from evaluator.store.disk_space import bytes_needed, full_words, is_full
 from evaluator.store.files import RunLock, beside, refuse_network
 from evaluator.store.reader import LABELS, RunReader
 from evaluator.text import counted, printable
-from evaluator.truth.folder import planned_truth
+from evaluator.truth.folder import Truths, planned_truth
 
 if TYPE_CHECKING:
     from evaluator.store.writer import RunWriter
@@ -56,74 +56,44 @@ _TRUTH = "truth"
 """The key of the truth's hash among the run's versions."""
 
 
-class StoredRun(NamedTuple):
-    """A run as it was before the request.
+Announce = Callable[[dict[str, Any]], None]
+
+
+class Data(NamedTuple):
+    """The images and the truth of a plan as they are now.
 
     Attributes:
-        begun_earlier: by a version whose words meant other formulas.
+        remarks: what is to be said of them, a line each.
     """
 
-    plan: RunPlan
-    info: RunInfo
-    listing: Listing
-    begun_earlier: bool
-
-
-class PreparedRun(NamedTuple):
-    """The plan and the images as they are stored now, and the run as it was before.
-
-    Attributes:
-        before: ``None`` where there was none.
-    """
-
-    plan: RunPlan
     manifest: Manifest
-    before: StoredRun | None
+    truths: Truths | None
+    remarks: list[str]
 
 
-def prepare(writer: RunWriter, request: RunRequest) -> PreparedRun:
-    """Store what is asked for.
+def look_at_data(plan: RunPlan, stored: StoredRun | None) -> Data:
+    """Find the images and the truth that a plan names.
 
-    Raises:
-        CamtuiError: it cannot be added to the run that is there, which is as it was.
-    """
-    before = _stored_run(request.db)
-    plan = request.plan
-    if before is not None:
-        if plan and before.begun_earlier:
-            plan = as_begun(before.plan, plan)
-        plan = extended(before.plan, plan) if plan else before.plan
-    if plan is None:
-        raise StoreError(f"{printable(request.db)} holds no run yet", "camtui run starts one")
-    _refuse_code(plan, request)
-    manifest = planned_images(plan, before.listing if before else None)
-    versions = {
-        **_truth_identity(plan, before),
-        **_label_identity(manifest),
-        "camtui": version("camtui"),
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-    }
-    stored = manifest
-    if before and plan.labels is None:  # the labels by folders are the loaded networks' to give
-        unlabelled = tuple(image._replace(label=None) for image in manifest.images)
-        stored = replace(manifest, images=unlabelled)
-    writer.begin(request.name, plan, stored, versions=versions, retry_failed=request.retry_failed)
-    return PreparedRun(plan, manifest, before)
-
-
-def _stored_run(database: Path) -> StoredRun | None:
-    """The run in a file, ``None`` where the file holds none.
+    Args:
+        plan: the whole of it.
+        stored: the run that is there already.
 
     Raises:
-        StoreError: its plan is damaged.
+        UsageError, Mismatch: there are no images, or no labels or truth where the plan needs them.
     """
-    with RunReader(database) as reader:
-        try:
-            info = reader.info()
-        except StoreError:
-            return None  # a driver died between making the file and storing the run
-        return StoredRun(reader.plan(), info, reader.listing(), reader.keeps_earlier_words())
+    manifest = planned_images(plan, stored.listing if stored else None)
+    truths = planned_truth(plan)
+    check_target(plan, manifest)
+    images, remarks = len(manifest.images), manifest.remark_lines()
+    having = images if truths is None else truths.having(manifest.images)
+    if not having:
+        raise UsageError(
+            f"nothing in {printable(plan.truth)} belongs to one of the images",
+            "a mask or box file has the name of its image, but for the suffix",
+        )
+    if having < images:
+        remarks.append(f"warning: {images - having} of {images} images have no truth")
+    return Data(manifest, truths, remarks)
 
 
 def _refuse_code(plan: RunPlan, request: RunRequest) -> None:
@@ -147,13 +117,14 @@ def _label_identity(manifest: Manifest) -> dict[str, str]:
     return {LABELS: file.sha256} if file and not file.faults else {}
 
 
-def _truth_identity(plan: RunPlan, before: StoredRun | None) -> dict[str, str]:
+def _truth_identity(
+    plan: RunPlan, truths: Truths | None, before: StoredRun | None
+) -> dict[str, str]:
     """The hash of the plan's truth as it is recorded, ``{"truth": …}``; none without a truth.
 
     Raises:
         Mismatch: it is not that which the run's rows were compared with.
     """
-    truths = planned_truth(plan)
     if truths is None:
         return {}
     identity = truths.sha256()
@@ -170,9 +141,6 @@ def _truth_identity(plan: RunPlan, before: StoredRun | None) -> dict[str, str]:
     return {_TRUTH: identity}
 
 
-Announce = Callable[[dict[str, Any]], None]
-
-
 @dataclass(frozen=True)
 class Ending:
     """The end of a session: state and message as stored, and the process's exit code."""
@@ -183,7 +151,11 @@ class Ending:
 
 
 class DriverSession:
-    """One session of a run, between taking the lock and giving it back."""
+    """One session of a run, between taking the lock and giving it back.
+
+    Attributes:
+        began: the run is under way.
+    """
 
     def __init__(
         self,
@@ -217,15 +189,71 @@ class DriverSession:
         Raises:
             CamtuiError: the run has not begun; what was in the file before is as it was.
         """
-        prepared = prepare(writer, self._request)
+        before = None if self._new_file else stored_run(self._request.db)
+        plan = self._plan(before)
+        manifest = self._store(writer, plan, before)
         try:
-            return self._drive(writer, prepared, stack)
+            return self._drive(writer, plan, manifest, before, stack)
         except BaseException:
             if not self._new_file and not self.began:
                 writer.withdraw()
             raise
 
-    def _drive(self, writer: RunWriter, prepared: PreparedRun, stack: ExitStack) -> Ending:
+    def _plan(self, before: StoredRun | None) -> RunPlan:
+        """The plan of the run, with what is asked for.
+
+        Raises:
+            CamtuiError: it cannot be added to the run that is there.
+        """
+        plan, database = self._request.plan, self._request.db
+        if plan is None and before is None:
+            raise StoreError(f"{printable(database)} holds no run yet", "camtui run starts one")
+        if plan and before:
+            plan = extended(
+                before.plan, as_begun(before.plan, plan) if before.begun_earlier else plan
+            )
+        elif before:
+            plan = before.plan
+        assert plan is not None
+        _refuse_code(plan, self._request)
+        return plan
+
+    def _store(self, writer: RunWriter, plan: RunPlan, before: StoredRun | None) -> Manifest:
+        """Find the images and the truth, and store the run.
+
+        Raises:
+            CamtuiError: they are not those that the run is to have, which is as it was.
+        """
+        manifest, truths, remarks = look_at_data(plan, before)
+        self._announce({"found": remarks if self._request.plan else []})
+        versions = {
+            **_truth_identity(plan, truths, before),
+            **_label_identity(manifest),
+            "camtui": version("camtui"),
+            "python": platform.python_version(),
+            "sqlite": sqlite3.sqlite_version,
+        }
+        stored = manifest
+        if before and plan.labels is None:  # the labels by folders are the loaded networks' to give
+            unlabelled = tuple(image._replace(label=None) for image in manifest.images)
+            stored = replace(manifest, images=unlabelled)
+        writer.begin(
+            self._request.name,
+            plan,
+            stored,
+            versions=versions,
+            retry_failed=self._request.retry_failed,
+        )
+        return manifest
+
+    def _drive(
+        self,
+        writer: RunWriter,
+        plan: RunPlan,
+        manifest: Manifest,
+        before: StoredRun | None,
+        stack: ExitStack,
+    ) -> Ending:
         request = self._request
         crash_point("after-schema")
         reader = stack.enter_context(RunReader(request.db))
@@ -237,19 +265,24 @@ class DriverSession:
             problem=self._lock.problem,
             give_up=lambda: self._stop.at_once,
         )
-        shown = as_loaded(prepared.plan, reader.backbones())
-        layers = begun_layers(prepared.plan, reader.backbones())
-        executor = executor_of(request, shown, prepared.manifest, layers)
+        known = before.loaded if before else {}
+        shown = as_loaded(plan, known)
+        executor = executor_of(request, shown, manifest, begun_layers(plan, known))
         stack.callback(executor.close)
+
+        def hand_off() -> None:
+            remarks = [*manifest.remarks(), *_additions(plan, before), *_as_before(plan, shown)]
+            self._begin(journal, reader, loop, plan, remarks, resumed=before is not None)
+
         loop = Loop(
-            plan=prepared.plan,
-            manifest=prepared.manifest,
+            plan=plan,
+            manifest=manifest,
             settings=request.settings,
             reader=reader,
             journal=journal,
             executor=executor,
             stop=self._stop,
-            hand_off=lambda: self._begin(prepared, shown, reader, journal, loop),
+            hand_off=hand_off,
             run_reference=request.run_reference,
         )
         ending = self._run(loop)
@@ -264,13 +297,22 @@ class DriverSession:
 
     def _begin(
         self,
-        prepared: PreparedRun,
-        shown: RunPlan,
-        reader: RunReader,
         journal: Journal,
+        reader: RunReader,
         loop: Loop,
+        plan: RunPlan,
+        remarks: Sequence[tuple[str, str]],
+        *,
+        resumed: bool,
     ) -> None:
-        """Hand the run off: from here on it is under way."""
+        """Hand the run off: from here on it is under way.
+
+        Args:
+            journal, reader, loop: of the session.
+            plan: of the run.
+            remarks: level and text of what is to be said of its images and choices.
+            resumed: it was there already.
+        """
         request = self._request
         crash_point("before-handoff")
         if request.settings.on_finish:
@@ -279,9 +321,8 @@ class DriverSession:
         journal.state("running")
         if _writes_to(request.log):
             journal.retry(lambda: journal.writer.own_log(request.log))
-        verb = "started" if prepared.before is None else "resumed"
-        journal.event("info", f"{verb}: {_shape(prepared.plan, reader)}")
-        for level, text in [*_remarks(prepared), *_as_before(prepared.plan, shown)]:
+        journal.event("info", f"{'resumed' if resumed else 'started'}: {_shape(plan, reader)}")
+        for level, text in remarks:
             journal.event(level, text)
         self._announce(
             {
@@ -290,6 +331,11 @@ class DriverSession:
                 "db": os.fsdecode(request.db),
                 "log": os.fsdecode(request.log),
                 "labels": loop.labelling,
+                "remarks": [
+                    f"warning: {name}: {remark}"
+                    for name, loaded in reader.backbones().items()
+                    for remark in (loaded.remarks if loaded else ())
+                ],
             }
         )
         journal.retry(journal.writer.confirm)
@@ -342,10 +388,8 @@ def _shape(plan: RunPlan, reader: RunReader) -> str:
     return f"{images}, {backbones} × {methods} = {counted(len(reader.cells()), 'cell')}"
 
 
-def _remarks(prepared: PreparedRun) -> Iterator[tuple[str, str]]:
-    """Level and text of what is to be said about images and choices when a session begins."""
-    plan, manifest, before = prepared
-    yield from manifest.remarks()
+def _additions(plan: RunPlan, before: StoredRun | None) -> Iterator[tuple[str, str]]:
+    """Level and text of how a run goes on, if it was there already."""
     if before and before.begun_earlier:
         for choice in earlier_choices(plan, begun_earlier=True):
             yield "info", f"the run goes on as it was begun: {choice}"
@@ -437,7 +481,8 @@ def carry_out(request: RunRequest, announce: Announce) -> int:
 
     Args:
         request: what to do.
-        announce: called once with the hand-off: ``{"pid", "name", "db", "log", "labels"}``, or
+        announce: called with ``{"found": […]}``, what is to be said of the images, a line each;
+            then with the hand-off: ``{"pid", "name", "db", "log", "labels", "remarks"}``, or
             ``{"error": {…}}``.
     """
     os.umask(0o077)
@@ -501,20 +546,21 @@ def _discard(database: Path) -> None:
 
 
 class HandoffPipe:
-    """The pipe on which a launcher waits for one line."""
+    """The pipe on which a launcher waits for the hand-off."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
         os.set_inheritable(descriptor, False)
 
     def __call__(self, line: dict[str, Any]) -> None:
-        """Write the line; a second one is dropped, and any where the launcher has gone."""
+        """Write the line; any is dropped that follows the hand-off, or where nobody listens."""
         if self._descriptor is None:
             return
         with suppress(BrokenPipeError):
             os.write(self._descriptor, json.dumps(line).encode() + b"\n")
-        os.close(self._descriptor)
-        self._descriptor = None
+        if "found" not in line:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 def main() -> None:

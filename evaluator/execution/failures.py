@@ -348,15 +348,18 @@ class DataFolder:
 
     def is_gone(self) -> bool:
         """Look at the folder, and pause the run where it is gone."""
-        problem = self._problem()
-        if problem and not self.trouble:
+        if problem := self._problem():
+            self.pause(problem)
+        return bool(problem)
+
+    def pause(self, problem: str) -> None:
+        """Pause the run for this reason, in words."""
+        if not self.trouble:
             self._journal.event("warning", f"paused: {problem}; goes on by itself")
             if not self._journal.stopping:
                 self._journal.state("paused", f"{problem}; goes on by itself")
-        if problem:
-            self.trouble = problem
-            self._next_look = time.monotonic() + self._retry_seconds
-        return bool(problem)
+        self.trouble = problem
+        self._next_look = time.monotonic() + self._retry_seconds
 
     def look_again(self) -> None:
         """Go on where the folder was gone and is back; asked again and again."""

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from evaluator.errors import RunFailed, UnstableAnswer
+from evaluator.errors import DATA_GONE, RunFailed, UnstableAnswer
 from evaluator.execution.failures import Bisection, DataFolder, FailureCount, StartupFailures
 from evaluator.execution.journal import Journal
 from evaluator.execution.looks import EarlyEnd, Looks
@@ -21,6 +21,7 @@ from evaluator.execution.stages import StagePlan, plan_stages, with_timings
 from evaluator.execution.worker import failed, pairs_of
 from evaluator.images import Manifest
 from evaluator.interfaces import (
+    BLIND,
     Done,
     Error,
     Executor,
@@ -225,6 +226,7 @@ class Loop:
         self._timeouts = UnitTimeouts(self._schedule.stages, settings.hang_seconds, cuda=cuda)
         self._progress = ProgressRecord(self._schedule, executor, journal, self._early_end)
         self._handed_off = False
+        self._blind: set[int] = set()
 
     @property
     def labelling(self) -> str:
@@ -255,7 +257,8 @@ class Loop:
             return
         self._executor.start()
         while not self._is_over():
-            self._data.look_again()
+            if not self._blind:
+                self._data.look_again()
             self._hand_out()
             for event in self._executor.poll(POLL_SECONDS):
                 self._handle(event)
@@ -321,6 +324,9 @@ class Loop:
     # -- what comes back
 
     def _handle(self, event: ExecutorEvent) -> None:
+        started = isinstance(event, Ready) and event.position is None
+        if started or isinstance(event, Done | LeftOut | WorkerLost):
+            self._blind.discard(event.worker)
         match event:
             case Ready():
                 self._ready(event)
@@ -365,6 +371,12 @@ class Loop:
         self._early_end.look()
 
     def _error(self, event: Error) -> None:
+        if event.kind == BLIND and self._handed_off:
+            self._blind.add(event.worker)
+            self._data.pause(f"{DATA_GONE}: {event.message}")
+            if unit := self._schedule.finish(event.unit):
+                self._retry(unit)
+            return
         if event.unit == 0:
             hint = event.hint or self._logs_hint
             raise RunFailed(f"worker {event.worker} cannot start: {event.message}", hint)

@@ -15,9 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from evaluator.execution.stored_answers import AnswerComparison
-from evaluator.execution.worker import as_event, evaluated, open_session
-from evaluator.interfaces import Done, Error, Figures, Ready, Session, SessionSettings
+from evaluator.execution.worker import AnswerComparison, as_event, evaluated, open_session
+from evaluator.interfaces import BLIND, Done, Error, Figures, Ready, Session, SessionSettings
 from evaluator.records import ImageRef, Unit
 from evaluator.text import printable
 
@@ -100,13 +99,16 @@ class RayWorker:
             self._position = None
             loaded = session.load(unit.backbone)
             self._position = unit.backbone
-            other = self._comparison.compare(unit, session)
+            other = self._comparison.compare(unit, session, loaded=True)
             return Ready(self._worker, unit.backbone, loaded, session.versions(), other)
         except Exception as error:
             return as_event(error, self._worker, unit.id, loading=True)
 
-    def compute(self, unit: Unit) -> Done | Error:
-        """Evaluate a unit of the loaded backbone; an error if this node cannot see the images."""
+    def compute(self, unit: Unit) -> Ready | Done | Error:
+        """Evaluate a unit of the loaded backbone; an error if this node cannot see the images.
+
+        ``Ready`` where the backbone answers otherwise than stored, which could not be seen before.
+        """
         try:
             if unit.backbone != self._position:
                 return Error(
@@ -116,11 +118,14 @@ class RayWorker:
                     f"backbone {unit.backbone} is not loaded",
                     loading=True,
                 )
-            result = evaluated(unit, self._opened())
+            session = self._opened()
+            if other := self._comparison.compare(unit, session, loaded=False):
+                return Ready(self._worker, unit.backbone, None, session.versions(), other)
+            result = evaluated(unit, session)
             if any(failure.reason in _OF_THE_NODE for failure in result.failures) and (
                 unseen := self._unseen()
             ):
-                return Error(self._worker, unit.id, "blind", unseen, loading=True)
+                return Error(self._worker, unit.id, BLIND, unseen, loading=True)
             return Done(self._worker, unit.id, result)
         except Exception as error:
             return as_event(error, self._worker, unit.id, loading=False)

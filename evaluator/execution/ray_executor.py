@@ -21,6 +21,7 @@ from evaluator.execution.ray_actor import CONCURRENT, Place, sample_of, without_
 from evaluator.execution.ray_cluster import Cluster, Share, connect
 from evaluator.execution.workers import SlotExecutor, WorkerSlot, another_device, best_for, share_of
 from evaluator.interfaces import (
+    BLIND,
     Done,
     Error,
     ExecutorEvent,
@@ -50,6 +51,8 @@ class RayWorkerSlot(WorkerSlot):
         locating: asked where it is, no answer yet.
         former: ``(node, pid)`` of the process that was ended, which may still answer for a moment.
         tries: attempts in a row at which its node could not do the work.
+        saw: monotonic time when its node has last seen the images.
+        blind_since: monotonic time from which it does not see them, 0 while it does.
         asked: monotonic time of the last call for its figures.
     """
 
@@ -59,7 +62,13 @@ class RayWorkerSlot(WorkerSlot):
     locating: bool = False
     former: tuple[str, int] = ("", 0)
     tries: int = 0
+    saw: float = 0.0
+    blind_since: float = 0.0
     asked: float = 0.0
+
+    def sees(self) -> None:
+        """Its node sees the images now."""
+        self.saw, self.blind_since = time.monotonic(), 0.0
 
 
 class Answer(NamedTuple):
@@ -107,7 +116,7 @@ class ActorCalls:
                 yield self._answers.get_nowait()
 
 
-_FAULTS_OF_A_NODE = ("blind", "weights")
+_FAULTS_OF_A_NODE = (BLIND, "weights")
 
 TRIES = 3
 """Attempts of a worker on a node that cannot see the images or the weights."""
@@ -165,6 +174,7 @@ class RayExecutor(SlotExecutor[RayWorkerSlot]):
         self._calls = ActorCalls()
         self._events: list[ExecutorEvent] = []
         self._weights: dict[int, str] = {}
+        self._delivered = False
 
     def start(self) -> None:
         """Start the workers; returns when their processes are there, or after a while."""
@@ -261,9 +271,10 @@ class RayExecutor(SlotExecutor[RayWorkerSlot]):
         if place.unseen:
             self._node_failed(
                 worker,
-                Error(worker.id, 0, "blind", place.unseen, hint="mount it there", loading=True),
+                Error(worker.id, 0, BLIND, place.unseen, hint="mount it there", loading=True),
             )
             return
+        worker.sees()
         worker.restarts += worker.former[1] != 0
         worker.attach(place.pid)
         self._calls.call(worker, self._answered, "open")
@@ -318,6 +329,8 @@ class RayExecutor(SlotExecutor[RayWorkerSlot]):
             return
         if isinstance(event, Done) and event.result.rows:
             worker.tries = 0
+            worker.sees()
+            self._delivered = True
         self._events.append(worker.track(event))
         self._begin_next(worker)
 
@@ -342,15 +355,31 @@ class RayExecutor(SlotExecutor[RayWorkerSlot]):
     # -- what goes wrong
 
     def _node_failed(self, worker: RayWorkerSlot, error: Error) -> None:
-        """Try again on a node that has failed, then leave it out if another could do the work."""
+        """Try again on a node that has failed, then leave it out if another could do the work.
+
+        While a run is under way, a node that has lost the images is left out once another one still
+        sees them; where several have lost them, the driver is told, and pauses.
+        """
         worker.epoch += 1
         worker.tries += 1
         worker.running = worker.backbone = None
+        blind = error.kind == BLIND and self._delivered
+        if blind:
+            worker.blind_since = worker.blind_since or time.monotonic()
+        others = [
+            other
+            for other in self._workers
+            if not other.ended and other.node not in ("", worker.node)
+        ]
+        unknown = blind and others and all(other.saw < worker.blind_since for other in others)
         if error.exit_code in (UsageError.exit_code, Mismatch.exit_code):
             self._report_error(worker, error)
-        elif worker.tries < TRIES:
+        elif worker.tries < TRIES or (unknown and not any(other.blind_since for other in others)):
+            worker.tries = min(worker.tries, TRIES - 1)
             worker.pid, worker.former = 0, ("", 0)
             worker.restart_at = time.monotonic() + _RETRY_SECONDS[worker.tries - 1]
+        elif unknown:
+            self._report_error(worker, error)
         elif any(_may_replace(worker, other, error) for other in self._workers):
             self._leave_out(worker, error.message, worker.detach().units)
         else:
@@ -362,6 +391,8 @@ class RayExecutor(SlotExecutor[RayWorkerSlot]):
         self._events.append(worker.track(error))
         if worker.pid:
             self._send_again(worker)
+        else:
+            worker.restart_at = time.monotonic() + _RETRY_SECONDS[-1]
 
     def _lost_process(self, worker: RayWorkerSlot, reason: str) -> None:
         """Give the units of a process that is gone back; Ray starts another one."""

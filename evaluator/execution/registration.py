@@ -136,10 +136,12 @@ class BackboneRegistration:
         if event.versions != self._versions:
             self._versions = event.versions
             self._journal.retry(lambda: writer.add_versions(event.versions))
-        if event.loaded is None or event.position is None:
+        position = event.position
+        if position is None:
             return False
-        position, loaded = event.position, self._labels.name_classes(event.loaded)
-        self._journal.retry(lambda: writer.cells.set_backbone(position, loaded))
+        if event.loaded is not None:
+            loaded = self._labels.name_classes(event.loaded)
+            self._journal.retry(lambda: writer.cells.set_backbone(position, loaded))
         if event.disagreement:
             raise Mismatch(
                 f"{self._plan.backbones[position].name} {ANSWERS_OTHERWISE} than when the run's "
@@ -147,7 +149,7 @@ class BackboneRegistration:
                 "put the network, its files and libraries back as they were, or choose another "
                 "--name",
             )
-        if position in self.loaded:
+        if event.loaded is None or position in self.loaded:
             return False
         self._journal.retry(lambda: self._store(position, loaded))
         self.loaded.add(position)

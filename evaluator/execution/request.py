@@ -9,13 +9,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from shutil import which
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evaluator.errors import UsageError
+from evaluator.errors import StoreError, UsageError
 from evaluator.interfaces import DEFAULT_SESSION
-from evaluator.plan import RunPlan, validated_plan
+from evaluator.plan import RunPlan
 from evaluator.store.files import log_path
 from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from evaluator.labels import Listing
+    from evaluator.records import LoadedBackbone, RunInfo
 
 
 @dataclass(frozen=True)
@@ -170,16 +174,56 @@ class RunRequest:
 
     @staticmethod
     def from_json(text: str) -> RunRequest:
-        """The request of ``to_json``."""
+        """The request of ``to_json``, whose plan was validated when it was made."""
         values: dict[str, Any] = json.loads(text)
         settings = {f.name: values["settings"][f.name] for f in fields(DriverSettings)}
         settings["ray"] = settings["ray"] and RaySettings(**settings["ray"])
         return RunRequest(
             db=Path(os.fsdecode(bytes.fromhex(values["db"]))),
             name=values["name"],
-            plan=validated_plan(values["plan"]) if values["plan"] else None,
+            plan=RunPlan.from_values(values["plan"]) if values["plan"] else None,
             settings=DriverSettings(**{**settings, "devices": tuple(settings["devices"])}),
             retry_failed=values["retry_failed"],
             run_reference=values["run_reference"],
             allowed=values["allowed"],
+        )
+
+
+class StoredRun(NamedTuple):
+    """A run as its file has it before a request.
+
+    Attributes:
+        listing: how its images were found.
+        begun_earlier: by a version whose words meant other formulas.
+        loaded: its backbones by name, ``None`` for one that was never loaded.
+    """
+
+    plan: RunPlan
+    info: RunInfo
+    listing: Listing
+    begun_earlier: bool
+    loaded: dict[str, LoadedBackbone | None]
+
+
+def stored_run(database: Path) -> StoredRun | None:
+    """The run in a file, ``None`` where there is none: no file, or one without a run.
+
+    Raises:
+        StoreError: not a file of ours, or its plan is damaged.
+    """
+    from evaluator.store.reader import RunReader
+
+    if not database.exists():
+        return None
+    with RunReader(database) as reader:
+        try:
+            info = reader.info()
+        except StoreError:
+            return None  # a driver died between making the file and storing the run
+        return StoredRun(
+            reader.plan(),
+            info,
+            reader.listing(),
+            reader.keeps_earlier_words(),
+            reader.backbones(),
         )

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from evaluator import catalog
 from evaluator.execution.stages import StagePlan, head_of, optional_forwards, plan_stages
-from evaluator.execution.stored_answers import StoredAnswers
 from evaluator.plan import RunPlan
 from evaluator.records import Cell, ImageRef, LoadedBackbone, StoredAnswer, StoredMap, Unit
 from evaluator.store.queries import StoredMaps
@@ -144,6 +143,50 @@ class _Work:
         key = self.plan.backbones[stage.backbone].key
         head = head_of(key, self.loaded.get(stage.backbone_name))
         return optional_forwards(self.plan, head, wanted)
+
+
+COMPARED = 8
+"""Images of a backbone whose answers are compared: a forward each, when a process loads it."""
+
+_FIRST = 4
+"""Of the seeded order; the others are spread over all images that have rows."""
+
+
+class StoredAnswers:
+    """Answers of a run's backbones as they are stored; of rows whose checksums are theirs."""
+
+    def __init__(self, reader: RunReader) -> None:
+        self._reader = reader
+        self._known: dict[int, tuple[StoredAnswer, ...]] = {}
+
+    def of(self, position: int, cells: Iterable[int]) -> tuple[StoredAnswer, ...]:
+        """Answers to at most ``COMPARED`` images, every cell's; asked again while there are fewer.
+
+        Args:
+            position: of the backbone in the plan; ``cells``: all of it.
+        """
+        known = self._known.get(position, ())
+        if len({answer.image.id for answer in known}) < COMPARED:
+            known = self._known[position] = self._find(sorted(cells))
+        return known
+
+    def _find(self, cells: Sequence[int]) -> tuple[StoredAnswer, ...]:
+        last = self._reader.rows.last_image(cells)
+        if last is None:
+            return ()
+        spread = {place * last // (2 * COMPARED) for place in range(2 * COMPARED + 1)}
+        rows = self._reader.rows.sound(cells, sorted({*range(min(_FIRST, last + 1)), *spread}))
+        having = sorted({row.image for row in rows})
+        rest = having[_FIRST:]
+        more = min(len(rest), COMPARED - _FIRST)
+        chosen = {*having[:_FIRST], *(rest[-1 - k * (len(rest) - 1) // more] for k in range(more))}
+        answers = {(row.image, row.target, row.predicted, row.y) for row in rows}
+        images = {image: self._reader.images.get(image) for image in chosen}
+        return tuple(
+            StoredAnswer(images[image], target, predicted, y)
+            for image, target, predicted, y in sorted(answers)
+            if image in chosen
+        )
 
 
 CHUNK = 1024

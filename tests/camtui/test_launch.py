@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -39,13 +37,6 @@ def test_the_tail_of_a_log(tmp_path: Path) -> None:
     assert len(launch.tail(log, 1_000_000)) > 5_000, "64 KiB of short lines"
 
 
-def test_waiting_for_a_process_that_is_not_a_child() -> None:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.2)"]) as process:
-        assert not launch.wait_for_exit(process.pid, 0.0)
-        assert launch.wait_for_exit(process.pid, 10.0)
-    assert launch.wait_for_exit(process.pid, 0.0)
-
-
 def test_an_error_from_the_driver_is_raised_as_itself() -> None:
     error = CamtuiError.from_dict({"kind": "mismatch", "message": "m", "hint": "h", "exit_code": 4})
     assert isinstance(error, Mismatch)
@@ -55,20 +46,19 @@ def test_an_error_from_the_driver_is_raised_as_itself() -> None:
     )
 
 
-def test_signs_of_life_while_a_run_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "WAITING_SECONDS", 0.05)
+def test_signs_of_life_while_a_run_is_waited_for() -> None:
     reading, writing = os.pipe()
     waited: list[float] = []
 
     def answer(seconds: float) -> None:
         waited.append(seconds)
         if len(waited) == 3:
-            os.write(writing, b"{}\n")
+            os.write(writing, b"{}\nat once\n")
 
-    with os.fdopen(reading, "rb") as answers:
-        assert launch._read_handoff(answers, answer) == b"{}\n"
-        os.write(writing, b"at once\n")
-        assert launch._read_handoff(answers, None) == b"at once\n"
+    lines = launch._lines(reading, 0.05, answer)
+    assert [next(lines), next(lines)] == [b"{}", b"at once"]
     os.close(writing)
+    assert list(lines) == []
+    os.close(reading)
     assert len(waited) == 3
     assert waited == sorted(waited)

@@ -11,6 +11,7 @@ import pytest
 from camtui.cli.run_start import fetch_weights, missing_weights
 from evaluator.backbones import BackboneSpec
 from evaluator.errors import BackboneUnavailable
+from evaluator.execution.request import stored_run
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.support import camtui
 from tests.synthetic import make_run
@@ -76,12 +77,13 @@ def test_only_published_weights_that_the_run_has_not_loaded_are_looked_for(
 ) -> None:
     with RunReader(run) as reader:
         plan = reader.plan()
-    assert missing_weights(plan, run) == [], (
+    stored = stored_run(run)
+    assert missing_weights(plan, stored) == [], (
         "it was loaded before: the driver compares it with what the run has"
     )
-    assert missing_weights(plan, tmp_path / "nothing.db") == ["resnet18"]
+    assert missing_weights(plan, stored_run(tmp_path / "nothing.db")) == ["resnet18"]
     random = type(plan)(**{**vars(plan), "backbones": (BackboneSpec("resnet50", "random:0"),)})
-    assert missing_weights(random, run) == []
+    assert missing_weights(random, stored) == []
 
 
 def test_what_cannot_be_fetched_is_said_in_the_words_of_whoever_tried(run: Path) -> None:

@@ -44,7 +44,7 @@ def resume(
     settings = driver_settings(
         compute_settings(compute), max_failures=max_failures, on_finish=on_finish
     )
-    request = stored_request(
+    request, stored = stored_request(
         find_run(run), settings, allow_code=allow_code, finish_dropped=everything
     )
-    start_run(ctx, request, output)
+    start_run(ctx, request, stored, output)

@@ -41,10 +41,7 @@ def retry(
     Example: camtui retry val --failed
     """
     settings = driver_settings(compute_settings(compute))
-    start_run(
-        ctx,
-        stored_request(
-            find_run(run), settings, command="retry", allow_code=allow_code, retry_failed=failed
-        ),
-        output,
+    request, stored = stored_request(
+        find_run(run), settings, command="retry", allow_code=allow_code, retry_failed=failed
     )
+    start_run(ctx, request, stored, output)

@@ -14,14 +14,7 @@ from camtui.cli.options import AllowCodeOption, MaxFailuresOption, OnFinishOptio
 from camtui.cli.run_start import confirm_more_images, driver_settings, start_run
 from camtui.code_resolver import allowed_of
 from camtui.compute import ComputeOptions, compute_settings, on_cuda
-from camtui.planning import (
-    PlanOptions,
-    begun_earlier,
-    default_name,
-    plan_diff,
-    resolve_plan,
-    stored_plan,
-)
+from camtui.planning import PlanOptions, default_name, known_run, plan_diff, resolve_plan
 from camtui.runs import reference, run_path
 from evaluator.errors import UsageError
 from evaluator.execution.request import RunRequest
@@ -87,17 +80,15 @@ def run(
 
     Example: camtui run --data /data/imagenet/val -b resnet50,vgg16 -m gradcam,scorecam
     """
-    path = _database(db, name, typed)
-    stored = stored_plan(path)
-    earlier = stored is not None and begun_earlier(path)
+    path, size = _database(db, name, typed), _batch_size(batch_size)
     on = compute_settings(compute)
-    settings = driver_settings(
-        on, batch_size=_batch_size(batch_size), max_failures=max_failures, on_finish=on_finish
-    )
-    plan, named = resolve_plan(
-        typed, stored, cuda=on_cuda(on.devices), allow_code=allow_code, earlier=earlier
-    )
-    code = (extended(stored, plan) if stored else plan).code
+    cuda = on_cuda(on.devices)
+    settings = driver_settings(on, batch_size=size, max_failures=max_failures, on_finish=on_finish)
+    stored = known_run(path)
+    before = stored.plan if stored else None
+    earlier = stored is not None and stored.begun_earlier
+    plan, named = resolve_plan(typed, before, cuda=cuda, allow_code=allow_code, earlier=earlier)
+    code = (extended(before, plan) if before else plan).code
     allowed = allowed_of(code, "the same command with", allow=allow_code, named=named)
     request = RunRequest(
         db=path,
@@ -114,10 +105,10 @@ def run(
         return
     plan = confirm_more_images(plan, stored, path, everything=everything)
     if not output.quiet:
-        _print_changes(typed, plan, stored, path)
+        _print_changes(typed, plan, before, path)
         for choice in earlier_choices(plan, begun_earlier=True) if earlier else ():
             print_message(f"{reference(path)} goes on as it was begun: {choice}")
-    start_run(ctx, replace(request, plan=plan), output)
+    start_run(ctx, replace(request, plan=plan), stored, output)
 
 
 def _print_changes(typed: PlanOptions, plan: RunPlan, stored: RunPlan | None, path: Path) -> None:

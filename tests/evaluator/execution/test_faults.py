@@ -295,6 +295,7 @@ def test_a_clock_that_jumps_an_hour_back_and_two_forward(
     ) as driver:
         try:
             assert driver.stdout is not None
+            assert b"found" in driver.stdout.readline()
             assert b"pid" in driver.stdout.readline()
             for seconds in (-3600, 3600):
                 next_clock.write_text(str(seconds))

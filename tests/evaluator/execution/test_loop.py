@@ -24,7 +24,16 @@ from evaluator.execution.loop import Loop, StopRequest
 from evaluator.execution.registration import _unavailable
 from evaluator.execution.request import DriverSettings
 from evaluator.images import find_images
-from evaluator.interfaces import DeviceFigures, Done, Error, ExecutorEvent, Figures, LeftOut, Ready
+from evaluator.interfaces import (
+    BLIND,
+    DeviceFigures,
+    Done,
+    Error,
+    ExecutorEvent,
+    Figures,
+    LeftOut,
+    Ready,
+)
 from evaluator.records import Failure, LoadedBackbone, Preprocessing, Unit, UnitResult, WorkerState
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
@@ -115,12 +124,14 @@ class Run:
         self.reader = RunReader(folder / "run.db")
 
     def drive(self, *script: Answer) -> Scripted:
-        executor = Scripted(script, self.names)
+        return self.drive_with(Scripted(script, self.names))
+
+    def drive_with(self, executor: Scripted) -> Scripted:
         journal = Journal(self.writer, retry_seconds=0.1, tell=lambda _: None, needed=lambda: 0)
         Loop(
             plan=self.plan,
             manifest=self.manifest,
-            settings=DriverSettings(devices=("cpu",)),
+            settings=DriverSettings(devices=("cpu",), retry_seconds=0.1),
             reader=self.reader,
             journal=journal,
             executor=executor,
@@ -288,6 +299,36 @@ def test_a_backbone_that_answers_otherwise_ends_the_run_before_a_row_is_stored(r
     with pytest.raises(Mismatch, match=r"^resnet50 answers otherwise .*0\.3 in the run, 0\.4 now"):
         run.drive(otherwise)
     assert run.counts() == [0, 0]
+
+
+class Blind(Scripted):
+    """Its worker does not see the images of the second unit, until it is asked three more times."""
+
+    asked = 0
+
+    def submit(self, unit: Unit, timeout: Callable[[], float]) -> None:
+        assert not 0 < self.asked < 3, "a unit is handed out while the run is paused"
+        super().submit(unit, timeout)
+
+    def poll(self, timeout: float) -> Sequence[ExecutorEvent]:
+        events = list(super().poll(timeout))
+        if len(self.units) == 2 and not events:
+            self.asked += 1
+        return [Ready(1, None, None, {})] if self.asked == 3 and not events else events
+
+
+def test_a_run_pauses_while_its_workers_do_not_see_the_images(run: Run) -> None:
+    executor = Blind([], run.names)
+    executor._script.extend(
+        [executor.well, lambda unit: [Error(1, unit.id, BLIND, "no such folder", loading=True)]]
+    )
+    run.drive_with(executor)
+    assert executor.asked >= 3
+    assert run.counts() == [40, 40]
+    assert "left out" not in run.events()
+    paused = "the data folder is gone: no such folder"
+    assert f"paused: {paused}; goes on by itself\n" in run.events()
+    assert f"goes on after a pause ({paused})" in run.events()
 
 
 def test_units_carry_stored_answers_once_there_are_rows(run: Run) -> None:

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from evaluator.execution import ray_executor
 from evaluator.execution.ray_actor import Place
 from evaluator.execution.ray_executor import RayExecutor
 from evaluator.interfaces import (
+    BLIND,
     Done,
     Error,
     ExecutorEvent,
@@ -40,6 +42,7 @@ class Actor:
         self._session = session
         self._number = number
         self.fails = fails
+        self.blind = False
         self.pid = 1000 * number
 
     def __getattr__(self, name: str) -> Call:
@@ -48,7 +51,9 @@ class Actor:
         return Call(self, name)
 
     def do_place(self) -> Place:
-        return Place("node", "box", f"cuda:{self._number}", self.pid, "")
+        node = f"node{self._number}" if "own-node" in self.fails else "node"
+        unseen = f"{node} cannot see /data" if self.blind else ""
+        return Place(node, "box", f"cuda:{self._number}", self.pid, unseen)
 
     def do_open(self) -> Ready | Error:
         if "cuda" in self.fails:
@@ -60,7 +65,9 @@ class Actor:
     def do_load(self, unit: Unit) -> Ready:
         return Ready(self._number, unit.backbone, self._session.load(unit.backbone), {})
 
-    def do_compute(self, unit: Unit) -> Done:
+    def do_compute(self, unit: Unit) -> Done | Error:
+        if self.blind:
+            return Error(self._number, unit.id, BLIND, "cannot see /data", loading=True)
         return Done(self._number, unit.id, self._session.evaluate(unit))
 
     def do_prefetch(self, unit: Unit) -> None: ...
@@ -179,3 +186,61 @@ def test_an_error_of_the_only_gpu_is_the_drivers_to_judge(tmp_path: Path) -> Non
     assert "RuntimeError: the driver is too old" in [
         event.message for event in until(executor, Error) if isinstance(event, Error)
     ]
+
+
+@pytest.fixture
+def two_nodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[RayExecutor, dict[int, Actor]]:
+    """Workers on two nodes, each of which has computed something."""
+    monkeypatch.setattr(ray_executor, "_RETRY_SECONDS", (0.01, 0.02))
+    executor, cluster = opened(tmp_path, {"own-node"}, {"own-node"})
+    for number in (1, 2):
+        executor.submit(unit(number), lambda: 60.0)
+    assert {event.unit for event in polled(executor, Done, 2) if isinstance(event, Done)} == {1, 2}
+    return executor, cluster.actors
+
+
+def polled(executor: RayExecutor, kind: type[ExecutorEvent], count: int) -> list[ExecutorEvent]:
+    """The events until there are so many of a kind."""
+    seen: list[ExecutorEvent] = []
+    while sum(isinstance(event, kind) for event in seen) < count:
+        seen += until(executor, kind)
+    return seen
+
+
+def test_images_that_several_nodes_have_lost_are_the_drivers_to_judge(
+    two_nodes: tuple[RayExecutor, dict[int, Actor]],
+) -> None:
+    """No node is left out, and each goes on as soon as it sees them again."""
+    executor, actors = two_nodes
+    for actor in actors.values():
+        actor.blind = True
+    for number in (3, 4):
+        executor.submit(unit(number), lambda: 60.0)
+    lost = polled(executor, Error, 4)
+    assert not any(isinstance(event, LeftOut) for event in lost)
+    assert {event.kind for event in lost if isinstance(event, Error)} == {BLIND}
+    told = {event.unit for event in lost if isinstance(event, Error) and event.unit}
+    for actor in actors.values():
+        actor.blind = False
+    ready: set[int] = set()
+    done = told
+    while (ready, done) != ({1, 2}, {3, 4}):
+        for event in until(executor, Ready | Done):  # type: ignore[arg-type]  # isinstance takes both
+            ready |= {event.worker} if isinstance(event, Ready) else set()
+            done |= {event.unit} if isinstance(event, Done) else set()
+    assert all(worker.state != "ended" for worker in executor.workers())
+
+
+def test_a_node_that_alone_has_lost_the_images_is_left_out_once_another_has_seen_them(
+    two_nodes: tuple[RayExecutor, dict[int, Actor]],
+) -> None:
+    executor, actors = two_nodes
+    actors[1].blind = True
+    executor.submit(unit(3), lambda: 60.0)
+    quiet = [event for _ in range(10) for event in executor.poll(0.02)]
+    assert not any(isinstance(event, LeftOut | Error) for event in quiet), "the other may be blind"
+    executor.submit(unit(4), lambda: 60.0)
+    (left,) = [event for event in until(executor, LeftOut) if isinstance(event, LeftOut)]
+    assert (left.worker, left.units) == (1, (3,))

@@ -15,12 +15,8 @@ import pytest
 from PIL import Image
 
 from evaluator.errors import Mismatch
-from evaluator.execution.stored_answers import (
-    AnswerComparison,
-    StoredAnswers,
-    disagreement,
-    distance,
-)
+from evaluator.execution.schedule import StoredAnswers
+from evaluator.execution.worker import AnswerComparison, disagreement, distance
 from evaluator.interfaces import SessionSettings
 from evaluator.records import ImageRef, Precision, StoredAnswer, Unit
 from evaluator.store.reader import RunReader
@@ -207,6 +203,24 @@ def test_a_backbone_that_is_loaded_again_is_compared_again(new_run: NewRun) -> N
     )
     unit = Unit(1, 1, 0, (1,), ("gradcam",), (), answers=(*stored, *stored))
     comparison = AnswerComparison("fp32")
-    assert comparison.compare(unit, session) == ""
+    assert comparison.compare(unit, session, loaded=True) == ""
     other = replace(unit, answers=(stored[0]._replace(y=0.5), *stored[1:]))
-    assert "0.5 in the run" in comparison.compare(other, session)
+    assert comparison.compare(other, session, loaded=False) == "", "once is enough"
+    assert "0.5 in the run" in comparison.compare(other, session, loaded=True)
+
+
+def test_a_backbone_is_compared_as_soon_as_an_image_can_be_read(
+    new_run: NewRun, knobs: Knobs, tmp_path: Path
+) -> None:
+    """At the load no file can be read; the network that answers otherwise is found all the same."""
+    run = new_run(40, limit=20, methods=("gradcam",))
+    knobs(answers="gradcam")
+    run.launch()
+    run.wait()
+    count = run.count_rows()
+    knobs(answers="scorecam", unread=1)
+    run.launch(plan=replace(run.plan, limit=40))
+    status = run.wait()
+    assert (status.state, status.exit_code) == ("failed", 4)
+    assert "resnet50 answers otherwise than when the run's rows were computed" in status.message
+    assert run.count_rows() <= count + 16, "no more than the unit that was under way"
