@@ -5,22 +5,23 @@ Imported when the first image is opened. Pictures are ``[height, width, 3]`` arr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from math import isqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from camtui.runs import refuse_unnamed
+from evaluator import catalog
+from evaluator.crop import open_square
 from evaluator.errors import NotFound, TruthUnusable, UsageError
+from evaluator.methods.base import FixedMap
 from evaluator.plan import RunPlan
-from evaluator.records import ImageRef, LoadedBackbone, Preprocessing
+from evaluator.records import ImageRef, LoadedBackbone, Preprocessing, Row
 from evaluator.truth.folder import Truths
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 class TruthObject(NamedTuple):
@@ -59,7 +60,10 @@ Map = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 ColourMap = Literal["viridis", "magma", "cividis", "grey"]
 
-COLOUR_MAPS: tuple[ColourMap, ...] = ("viridis", "magma", "cividis", "grey")
+PictureKind = Literal["input", "cam", "overlay", "masked"]
+
+PICTURE_KINDS: tuple[PictureKind, ...] = get_args(PictureKind)
+COLOUR_MAPS: tuple[ColourMap, ...] = get_args(ColourMap)
 _ANCHORS: dict[
     ColourMap, str
 ] = {  # every eighth of matplotlib's tables; the steps between are straight
@@ -68,6 +72,16 @@ _ANCHORS: dict[
     "cividis": "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 fee838",
     "grey": "000000 ffffff",
 }
+
+
+class Look(NamedTuple):
+    """How maps are drawn: their colours, and how strong they are in an overlay."""
+
+    colours: ColourMap = "viridis"
+    alpha: float = 0.5
+
+
+DEFAULT_LOOK = Look()
 
 
 def saliency(stored: bytes, loaded: LoadedBackbone | None) -> Map:
@@ -134,9 +148,32 @@ def seen_by(loaded: LoadedBackbone | None, resize: int) -> Preprocessing:
     return loaded.preprocessing if loaded else Preprocessing(resize=resize)
 
 
-def shown(image: Image) -> Pixels:
-    """Return an image of one channel or three as it is drawn, ``[height, width, 3]``."""
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
+def evaluated_pixels(root: str, image: ImageRef, wanted: Preprocessing) -> Pixels:
+    """Open an image's file as a network sees it, ``[side, side, 3]``, whatever its channels.
+
+    Raises:
+        NotFound: this user has named no folder of images there.
+        ImageUnreadable: the file is gone, or is another one now.
+    """
+    refuse_unnamed(root)
+    picture = open_square(Path(root), image.path, wanted, image.size, image.content)
+    return np.asarray(picture.convert("RGB"), dtype=np.uint8)
+
+
+def stored_map(method: str, row: Row, loaded: LoadedBackbone | None) -> Map | None:
+    """Return a row's map at the input's resolution; ``None`` where the run keeps none.
+
+    Raises:
+        CamtuiError: no such method.
+        ValueError: what is stored is no map.
+    """
+    side = seen_by(loaded, 0).side
+    if row.map is not None:
+        return upsampled(saliency(row.map, loaded), side)
+    known = catalog.method(method)
+    if isinstance(known, FixedMap):
+        return np.array(known.fixed_map(side, side), dtype=np.float32)
+    return None
 
 
 def explanation(image: Pixels, values: Map, loaded: LoadedBackbone | None) -> Pixels:
@@ -145,6 +182,41 @@ def explanation(image: Pixels, values: Map, loaded: LoadedBackbone | None) -> Pi
     shown = (image - mean) * values[:, :, None] + mean
     picture: Pixels = np.round(np.clip(shown, 0, 255)).astype(np.uint8)
     return picture
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Panels:
+    """One image as a network sees it, with the map of a method; what is missing is ``None``.
+
+    Attributes:
+        image: ``[side, side, 3]``, the pixels that were evaluated.
+        saliency: ``U``, ``[side, side]`` in [0, 1].
+        inside: the object's pixels, ``[side, side]``, to draw their edge.
+    """
+
+    image: Pixels | None
+    saliency: Map | None
+    loaded: LoadedBackbone | None
+    inside: Mask | None = None
+
+    def view(self, kind: PictureKind, look: Look = DEFAULT_LOOK) -> Pixels | None:
+        """Draw one of the four pictures, with the object's edge where that is given.
+
+        Without the pixels an overlay is the map alone.
+        """
+        picture = self._plain(kind, look)
+        return picture if picture is None or self.inside is None else outlined(picture, self.inside)
+
+    def _plain(self, kind: PictureKind, look: Look) -> Pixels | None:
+        if kind == "input" or self.saliency is None:
+            return self.image if kind == "input" else None
+        if kind == "cam" or (kind == "overlay" and self.image is None):
+            return coloured(self.saliency, look.colours)
+        if self.image is None:
+            return None
+        if kind == "overlay":
+            return overlay(self.image, self.saliency, look.colours, look.alpha)
+        return explanation(self.image, self.saliency, self.loaded)
 
 
 def resized(picture: Pixels, width: int, height: int) -> Pixels:

@@ -245,11 +245,11 @@ def _worst(reader: RunReader, count: int, missing: list[str]) -> Iterator[str]:
 
 
 def _sheet(reader: RunReader, cell: Cell, image: int) -> Image:
-    from camtui.figures.sheet import PICTURE_KINDS, cell_sheet, open_panels
+    from camtui.figures.sheet import cell_sheet, open_panels
+    from camtui.pictures import DEFAULT_LOOK, PICTURE_KINDS
 
-    return cell_sheet(
-        open_panels(reader, cell, reader.images.get(image)), PICTURE_KINDS, "viridis", 0.5
-    )
+    panels = open_panels(reader, cell, reader.images.get(image))
+    return cell_sheet(panels, PICTURE_KINDS, DEFAULT_LOOK)
 
 
 def _failures(reader: RunReader, most: int = 100) -> Iterator[str]:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from camtui.format.groups import class_name
@@ -18,69 +16,37 @@ from camtui.format.notes import UNDEFINED
 from camtui.format.numbers import percent
 from camtui.format.terms import method_title
 from camtui.pictures import (
-    ColourMap,
+    Look,
     Map,
     Mask,
+    Panels,
+    PictureKind,
     Pixels,
-    coloured,
-    explanation,
+    evaluated_pixels,
     object_in,
-    outlined,
-    overlay,
-    saliency,
     seen_by,
-    shown,
-    upsampled,
+    stored_map,
 )
-from camtui.runs import refuse_unnamed
-from evaluator import catalog
-from evaluator.crop import open_square
 from evaluator.errors import ImageUnreadable, NotFound
-from evaluator.methods.base import FixedMap
 from evaluator.records import Cell, ImageRef, LoadedBackbone, Row
 from evaluator.text import printable
 
 if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
 
-PictureKind = Literal["input", "cam", "overlay", "masked"]
-PICTURE_KINDS: tuple[PictureKind, ...] = get_args(PictureKind)
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CellPanels(Panels):
+    """The pictures of one image in one cell, none of which is missing, and its row."""
 
-@dataclass(frozen=True)
-class Panels:
-    """The pictures of one image in one cell.
-
-    Attributes:
-        image: ``[side, side, 3]``, the pixels that were evaluated.
-        saliency: ``U``, ``[side, side]`` in [0, 1].
-        inside: the object's pixels, ``[side, side]``, to draw their edge.
-    """
-
+    image: Pixels
+    saliency: Map
     cell: Cell
     ref: ImageRef
     row: Row
-    image: Pixels
-    saliency: Map
-    loaded: LoadedBackbone | None
-    inside: Mask | None = None
-
-    def view(self, view: PictureKind, colours: ColourMap = "viridis", alpha: float = 0.5) -> Pixels:
-        """One of the four pictures, with the object's edge where that is to be drawn."""
-        picture = self._plain(view, colours, alpha)
-        return picture if self.inside is None else outlined(picture, self.inside)
-
-    def _plain(self, view: PictureKind, colours: ColourMap, alpha: float) -> Pixels:
-        if view == "input":
-            return self.image
-        if view == "cam":
-            return coloured(self.saliency, colours)
-        if view == "overlay":
-            return overlay(self.image, self.saliency, colours, alpha)
-        return explanation(self.image, self.saliency, self.loaded)
 
 
-def open_panels(reader: RunReader, cell: Cell, ref: ImageRef, *, truth: bool = False) -> Panels:
+def open_panels(reader: RunReader, cell: Cell, ref: ImageRef, *, truth: bool = False) -> CellPanels:
     """Open the image file and draw what the method saw in it.
 
     Args:
@@ -98,14 +64,14 @@ def open_panels(reader: RunReader, cell: Cell, ref: ImageRef, *, truth: bool = F
         )
     loaded = reader.backbones().get(cell.backbone)
     inside = _object(reader, ref, row.target, loaded) if truth else None
-    return Panels(
-        cell,
-        ref,
-        row,
-        open_input(reader, ref, loaded),
-        _saliency(cell, row, loaded),
-        loaded,
-        inside,
+    image, saliency = open_input(reader, ref, loaded), stored_map(cell.method, row, loaded)
+    if saliency is None:
+        raise NotFound(
+            f"the run keeps no map of {cell.backbone}/{cell.method}",
+            "camtui worst RUN lists images of other cells",
+        )
+    return CellPanels(
+        image=image, saliency=saliency, loaded=loaded, inside=inside, cell=cell, ref=ref, row=row
     )
 
 
@@ -127,31 +93,13 @@ def open_input(reader: RunReader, ref: ImageRef, loaded: LoadedBackbone | None) 
             of images.
     """
     plan = reader.plan()
-    refuse_unnamed(plan.data)
     try:
-        return shown(
-            open_square(
-                Path(plan.data), ref.path, seen_by(loaded, plan.resize), ref.size, ref.content
-            )
-        )
+        return evaluated_pixels(plan.data, ref, seen_by(loaded, plan.resize))
     except ImageUnreadable as error:
         raise NotFound(
             f"cannot open {printable(ref.path)} in {printable(plan.data)}: {error.message}",
             "put the data back where the run found it",
         ) from error
-
-
-def _saliency(cell: Cell, row: Row, loaded: LoadedBackbone | None) -> Map:
-    side = seen_by(loaded, 0).side
-    if row.map is not None:
-        return upsampled(saliency(row.map, loaded), side)
-    method = catalog.method(cell.method)
-    if isinstance(method, FixedMap):
-        return np.array(method.fixed_map(side, side), dtype=np.float32)
-    raise NotFound(
-        f"the run keeps no map of {cell.backbone}/{cell.method}",
-        "camtui worst RUN lists images of other cells",
-    )
 
 
 GAP = 8
@@ -172,12 +120,10 @@ class Captioned(NamedTuple):
     lines: tuple[str, ...] = ()
 
 
-def cell_sheet(
-    panels: Panels, views: Sequence[PictureKind], colours: ColourMap, alpha: float
-) -> Image.Image:
+def cell_sheet(panels: CellPanels, views: Sequence[PictureKind], look: Look) -> Image.Image:
     """One image of one method: its views in a row, the scores below the first."""
     lines = scores(panels)
-    shown = [Captioned(panels.view(view, colours, alpha), _TITLES[view]) for view in views]
+    shown = [Captioned(panels.view(view, look), _TITLES[view]) for view in views]
     first = shown[0]._replace(lines=(printable(panels.ref.path, 38), *class_lines(panels)))
     second = (
         [shown[1]._replace(lines=(f"{panels.cell.backbone}/{panels.cell.method}", *lines))]
@@ -192,8 +138,7 @@ def figure_2(
     cells: Sequence[Cell],
     refs: Sequence[ImageRef],
     view: PictureKind,
-    colours: ColourMap,
-    alpha: float,
+    look: Look,
     *,
     truth: bool = False,
 ) -> Image.Image:
@@ -202,9 +147,7 @@ def figure_2(
     Raises:
         NotFound: an image file is gone, or no method has a row for an image.
     """
-    return compose(
-        [_figure_row(reader, cells, ref, view, colours, alpha, truth=truth) for ref in refs]
-    )
+    return compose([_figure_row(reader, cells, ref, view, look, truth=truth) for ref in refs])
 
 
 def _figure_row(
@@ -212,8 +155,7 @@ def _figure_row(
     cells: Sequence[Cell],
     ref: ImageRef,
     view: PictureKind,
-    colours: ColourMap,
-    alpha: float,
+    look: Look,
     *,
     truth: bool,
 ) -> list[Captioned]:
@@ -234,15 +176,14 @@ def _figure_row(
             places.append(Captioned(None, method_title(cell.method), ("no value",)))
             continue
         panels = open_panels(reader, cell, ref, truth=truth)
-        places.append(
-            Captioned(panels.view(view, colours, alpha), method_title(cell.method), scores(panels))
-        )
+        title = method_title(cell.method)
+        places.append(Captioned(panels.view(view, look), title, scores(panels)))
         if len(places[0].lines) == 1:
             places[0] = places[0]._replace(lines=(*places[0].lines, *class_lines(panels)))
     return places
 
 
-def scores(panels: Panels) -> tuple[str, ...]:
+def scores(panels: CellPanels) -> tuple[str, ...]:
     """Return the metrics of one row in two lines, percent."""
     row = panels.row
     first = (
@@ -254,7 +195,7 @@ def scores(panels: Panels) -> tuple[str, ...]:
     return first, f"ADCC {percent(row.adcc, 1)}{remark}"
 
 
-def class_lines(panels: Panels) -> tuple[str, ...]:
+def class_lines(panels: CellPanels) -> tuple[str, ...]:
     """Return the class by label, the predicted class, and its confidence before and after."""
     classes = panels.loaded.classes if panels.loaded else ()
     row, label = panels.row, panels.ref.label

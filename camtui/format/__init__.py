@@ -26,6 +26,7 @@ from camtui.format.select import matching
 from camtui.format.table import (
     Block,
     Entry,
+    Field,
     Table,
     TableColumn,
     TableOptions,
@@ -45,6 +46,7 @@ __all__ = [
     "Block",
     "CellView",
     "Entry",
+    "Field",
     "Mark",
     "Table",
     "TableColumn",

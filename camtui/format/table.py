@@ -31,12 +31,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TableColumn:
-    """``name`` is narrow (``drop↓``), ``title`` has room (``Average Drop ↓``)."""
+    """A column of a table, on paper, on the command line or in the dashboard.
+
+    Attributes:
+        key: names the column to whoever asks for it.
+        name: narrow, ``drop↓``; in the dashboard on one or two lines.
+        title: where there is room, ``Average Drop ↓``.
+        numeric: set to the right, on paper in figures.
+        width: in the dashboard, cells; 0 for the rest of the line (one column at most).
+    """
 
     key: str
     name: str
-    title: str
+    title: str = ""
     numeric: bool = True
+    width: int = 0
 
 
 @dataclass(frozen=True)
@@ -313,17 +322,15 @@ def _entry(view: CellView, metric: Metric, options: TableOptions, *, interval: b
     )
 
 
-STYLES = {"best": "bold", "tie": "", "second": "", "": ""}
-
-
-class Span(NamedTuple):
-    """A stretch of a line in one style."""
+class Field(NamedTuple):
+    """A text that is safe to print, and its role: what it means, not how that looks."""
 
     text: str
-    style: str = ""
+    role: str = ""
 
 
-Line = list[Span]
+STYLES = {"strong": "bold", "best": "bold", "dim": "dim"}
+"""Role → its style on a console; every other role is plain there."""
 
 
 def print_table(reader: RunReader, console: Console, options: TableOptions = DEFAULTS) -> None:
@@ -331,23 +338,26 @@ def print_table(reader: RunReader, console: Console, options: TableOptions = DEF
     print_lines(table_lines(summary_table(reader, options)), console)
 
 
-def print_lines(lines: list[Line], console: Console) -> None:
+def print_lines(lines: list[list[Field]], console: Console) -> None:
     """Print lines on a console: never wrapped, never cut, in its colours if any."""
     from rich.text import Text
 
     for line in lines:
-        console.print(Text.assemble(*[(span.text, span.style) for span in line]), soft_wrap=True)
+        console.print(
+            Text.assemble(*[(field.text, STYLES.get(field.role, "")) for field in line]),
+            soft_wrap=True,
+        )
 
 
 def plain_text(table: Table) -> str:
     """Return the table without any style, ending in a newline."""
     return "".join(
-        "".join(span.text for span in line).rstrip() + "\n" for line in table_lines(table)
+        "".join(field.text for field in line).rstrip() + "\n" for line in table_lines(table)
     )
 
 
-def table_lines(table: Table) -> list[Line]:
-    """Return the table as lines of spans; columns are aligned over all blocks."""
+def table_lines(table: Table) -> list[list[Field]]:
+    """Return the table as lines of fields; columns are aligned over all blocks."""
     rows = [list(map(entry_text, row.entries)) for block in table.blocks for row in block.rows]
     widths = [
         max(len(printable(column.name)), *(len(row[place].rstrip(" *=")) for row in rows), 0)
@@ -357,14 +367,14 @@ def table_lines(table: Table) -> list[Line]:
     header = "".join(
         _padded(printable(c.name), w, c.numeric) for c, w in zip(table.columns, widths, strict=True)
     )
-    lines: list[Line] = [[Span(printable(table.title), "bold")]]
+    lines = [[Field(printable(table.title), "strong")]]
     for block in table.blocks:
-        lines += [[], [Span(printable(block.title), "bold")]] if block.title else [[]]
-        lines.append([Span(header.rstrip(), "dim")])
+        lines += [[], [Field(printable(block.title), "strong")]] if block.title else [[]]
+        lines.append([Field(header.rstrip(), "dim")])
         lines += [_row_line(row, widths, numeric) for row in block.rows]
-        lines += [[Span(f"  {printable(note)}", "dim")] for note in block.notes]
+        lines += [[Field(f"  {printable(note)}", "dim")] for note in block.notes]
     lines += [[]] if table.notes else []
-    return lines + [[Span(printable(note), "dim")] for note in table.notes]
+    return lines + [[Field(printable(note), "dim")] for note in table.notes]
 
 
 def entry_text(entry: Entry) -> str:
@@ -378,19 +388,19 @@ def _padded(text: str, width: int, numeric: bool) -> str:
     return f"{text:>{width}}  " if numeric else f"{text:<{width}} "
 
 
-def _row_line(row: TableRow, widths: list[int], numeric: list[bool]) -> Line:
+def _row_line(row: TableRow, widths: list[int], numeric: list[bool]) -> list[Field]:
     fields = list(zip(row.entries, widths, numeric, strict=True))
     names = [
-        Span(_padded(printable(entry.text), width, False))
+        Field(_padded(printable(entry.text), width, False))
         for entry, width, number in fields
         if not number
     ]
     if row.remark:
-        return [*names, Span(printable(row.remark), "dim")]
+        return [*names, Field(printable(row.remark), "dim")]
     return [
         *names,
         *(
-            Span(_entry_field(entry, width), STYLES[entry.mark])
+            Field(_entry_field(entry, width), entry.mark)
             for entry, width, number in fields
             if number
         ),

@@ -1,6 +1,7 @@
-"""The application: its keys, its theme, its clipboard, and what it does with messages.
+"""The application: the run that is open, the stack of screens, keys, theme and clipboard.
 
-Dialogs are imported when they are first opened: the grid must be there at once.
+The grid lies at the bottom of the stack. Other screens and dialogs are imported when they are first
+opened: the grid must be there at once, and the image screen imports numpy and Pillow.
 """
 
 from __future__ import annotations
@@ -10,43 +11,37 @@ import base64
 import os
 import time
 from collections.abc import Callable, Sequence
-from functools import cache, partial
-from importlib import import_module
-from importlib.util import find_spec
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING
 
 from rich.segment import Segment
-from textual.app import App
+from textual.app import App, ScreenStackError
 from textual.binding import Binding
 from textual.color import Color
 from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.events import Key
 from textual.filter import LineFilter
+from textual.message import Message
 
 from camtui.feed import Snapshot
-from camtui.runs import reference
+from camtui.runs import list_runs, reference
 from camtui.tui.driver import TerminalDriver
-from camtui.tui.messages import (
-    CompareRuns,
-    CopyText,
-    OpenCell,
-    OpenImage,
-    OpenRun,
-    RunAction,
-    ShowPicture,
-    toast,
-)
-from camtui.tui.navigation import Navigator, RunWatcher
+from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen
+from camtui.tui.screens.grid import GridScreen, OpenCell
 from camtui.tui.theme import DEFAULTS, THEMES, Settings, colours_of, textual_theme
+from evaluator.errors import CamtuiError
 from evaluator.text import as_ascii, printable
 
 if TYPE_CHECKING:
-    from textual.widget import Widget
+    from textual.notifications import SeverityLevel
 
-    from camtui.pictures import Pixels
+    from camtui.tui.screens.cell import OpenImage
+    from camtui.tui.screens.runs import CompareRuns, OpenRun
 
 
 class AsciiFilter(LineFilter):
@@ -107,47 +102,11 @@ def sequence(text: str, *, inside_tmux: bool) -> str | None:
     return f"\x1bPtmux;\x1b{plain}\x1b\\" if inside_tmux else plain
 
 
-Graphics = Literal["kitty", "sixel"]
+@dataclass
+class RunAction(Message):
+    """Request for an action of the application, as Textual names it: ``open_log('plan')``."""
 
-SIDE = 896
-"""Pixels: four times what the network sees, as large as most terminals can show."""
-
-
-def why_no_graphics(images: str) -> str:
-    """Say what the terminal or the installation lacks for graphics; empty where nothing is."""
-    if images not in ("kitty", "sixel"):
-        return (
-            "full resolution needs a terminal with graphics: camtui watch --images kitty, or sixel"
-        )
-    if find_spec("textual_image") is None:
-        return 'full resolution needs the extra images: pip install "camtui[images]"'
-    return ""
-
-
-def picture_widget(picture: Pixels, images: str) -> Widget:
-    """Make a widget that shows a picture as large as there is room.
-
-    The first call imports the library: for a thread.
-    """
-    from PIL import Image
-
-    library = _library()
-    kind = library.TGPImage if images == "kitty" else library.SixelImage
-    widget: Widget = kind(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-    return widget
-
-
-@cache
-def _library() -> Any:
-    # this one asks nothing at import; the widgets do
-    terminal: Any = import_module("textual_image._terminal")
-    terminal.capture_terminal_response = _ask_nothing
-    return import_module("textual_image.widget")
-
-
-def _ask_nothing(*_: object, **__: object) -> NoReturn:
-    """Raise what the library takes for a terminal that did not answer; nothing is written."""
-    raise TimeoutError("the terminal is not asked")
+    action: str
 
 
 class RunCommands(Provider):
@@ -202,8 +161,7 @@ class Dashboard(App[int]):
     """The dashboard of one run, or of the folder of runs while there is none.
 
     Attributes:
-        watcher: the run that is open.
-        navigator: the stack of screens.
+        connection: to the run that is open; ``None`` while the first is waited for.
         exit_message: to be printed once the terminal is plain again.
     """
 
@@ -263,8 +221,7 @@ class Dashboard(App[int]):
         # greys too are colours: Textual alone keeps them
         super().__init__(TerminalDriver, ansi_color=True if "NO_COLOR" in os.environ else None)
         self.settings = settings
-        self.watcher = RunWatcher(self, path)
-        self.navigator = Navigator(self, self.watcher, settings)
+        self.connection = RunConnection(path) if path else None
         for name in THEMES:
             self.register_theme(textual_theme(name))
         self.theme = "ansi-dark" if self.no_color else "okabe-dark"
@@ -274,36 +231,168 @@ class Dashboard(App[int]):
         self._left_at = 0.0
 
     async def on_mount(self) -> None:
-        """Open the first screen and begin to poll."""
-        await self.navigator.open_first_screen()
-        self.set_interval(self.settings.interval, self.watcher.poll)
+        """Open the first screen and begin to poll.
 
-    # -- messages
+        That is the grid and what ``--cell`` and ``--image`` ask for, or the screen without a run.
+        """
+        if self.connection is None:
+            from camtui.tui.screens.help import WelcomeScreen
+
+            await self.push_screen(WelcomeScreen())
+        else:
+            grid = GridScreen(self.connection, self.settings)
+            await self.push_screen(grid)
+            await self._open_what_was_asked_for(grid)
+        self.set_interval(self.settings.interval, self.poll)
+
+    async def _open_what_was_asked_for(self, grid: GridScreen) -> None:
+        name, image = self.settings.cell, self.settings.image
+        if not (name or image):
+            return
+        for cell in grid.snapshot.cells:
+            if name in ("", f"{cell.backbone}/{cell.method}", f"{cell.method}/{cell.backbone}"):
+                break
+        else:
+            self.notify(f"the run has no cell {name}", severity="warning")
+            return
+        grid.put_cursor((cell.backbone, cell.method))
+        if not image:
+            self._open_cell(cell.id, "adcc")
+            return
+        try:
+            found = await grid.connection.ask(lambda reader: reader.images.find(image))
+        except CamtuiError as error:
+            self.notify(error.message, severity="warning")
+        else:
+            self._open_image(cell.id, found.id, "adcc")
+
+    # -- the run
     # ----------------------------------------------------------------------------------------------
 
-    async def on_run_found(self) -> None:
-        """Show the first run."""
-        await self.navigator.replace_by_grid()
+    @property
+    def latest(self) -> Snapshot | None:
+        """The last snapshot that was read, displayed or not; ``None`` without a run."""
+        return self.connection.latest if self.connection else None
+
+    async def poll(self) -> None:
+        """Read what is new of the run, and show it; without a run, open the first that appears."""
+        connection = self.connection
+        if connection is None:
+            runs = list_runs()
+            with suppress(CamtuiError):  # one that is just being made is tried again
+                if runs:
+                    self.connection = RunConnection(runs[0])
+                    await self.switch_screen(GridScreen(self.connection, self.settings))
+            return
+        state = connection.latest.status.state
+        try:
+            is_new = await connection.poll()
+        except asyncio.CancelledError:
+            if self.connection is connection:
+                raise
+            return  # another run was opened while this reading waited its turn
+        if self.connection is not connection:
+            return
+        if connection.latest.status.state != state:
+            self.screen.refresh_bindings()  # another state allows other keys
+        if is_new and not connection.frozen:
+            self._show()
+        elif isinstance(self.screen, RunScreen):
+            self.screen.tick()
+
+    def _show(self) -> None:
+        """Show the displayed snapshot on the screen in front."""
+        with suppress(ScreenStackError):  # the application closes
+            if isinstance(self.screen, RunScreen):
+                self.screen.show_snapshot()
+
+    async def on_open_run(self, message: OpenRun) -> None:
+        """Open another run in place of this one; the one that is open is just shown."""
+        old = self.connection
+        if old is not None and old.path == message.path:
+            self._back_to_grid()
+            return
+        try:
+            self.connection = RunConnection(message.path)
+        except CamtuiError as error:
+            self.notify(error.message, severity="error")
+            return
+        while len(self.screen_stack) > 2:
+            await self.pop_screen()
+        await self.switch_screen(GridScreen(self.connection, self.settings))
+        if old is not None:
+            self.run_worker(asyncio.to_thread(old.close))
+
+    # -- the screens over the grid
+    # ----------------------------------------------------------------------------------------------
+
+    def _back_to_grid(self) -> GridScreen | None:
+        """Close everything over the grid; ``None`` over a dialog or without a run."""
+        if not isinstance(self.screen, RunScreen):
+            return None
+        while not isinstance(self.screen, GridScreen):
+            self.pop_screen()
+        return self.screen
+
+    def action_open_screen(self, name: str) -> None:
+        """Open grid, cell, image, runs or log; those of a cell show the one chosen in the grid."""
+        grid = self._back_to_grid()
+        if grid is None:
+            return
+        cell, metric = grid.chosen(), grid.options.metric
+        if name == "runs":
+            from camtui.tui.screens.runs import RunsScreen
+
+            self.push_screen(RunsScreen(grid.connection))
+        elif name == "log":
+            self.action_open_log("events")
+        elif name == "cell" and cell is not None:
+            self._open_cell(cell.id, metric)
+        elif name == "image" and cell is not None:
+            self._open_image(cell.id, None, metric)
+
+    def action_open_log(self, tab: str) -> None:
+        """Open one list of the log screen."""
+        from camtui.tui.screens.log import LogScreen
+
+        grid = self._back_to_grid()
+        if grid is not None:
+            self.push_screen(LogScreen(grid.connection, tab))
 
     def on_open_cell(self, message: OpenCell) -> None:
         """Open the cell screen."""
-        self.navigator.open_cell(message.cell, message.metric)
+        self._open_cell(message.cell, message.metric)
+
+    def _open_cell(self, cell: int, metric: str) -> None:
+        from camtui.tui.screens.cell import CellScreen
+
+        if self.connection is not None:
+            self.push_screen(CellScreen(self.connection, cell, metric))
 
     def on_open_image(self, message: OpenImage) -> None:
         """Open the image screen."""
-        self.navigator.open_image(message)
+        self._open_image(message.cell, message.image, message.metric, worst=message.worst)
 
-    async def on_open_run(self, message: OpenRun) -> None:
-        """Open another run."""
-        await self.navigator.open_run(message.path)
+    def _open_image(self, cell: int, image: int | None, metric: str, *, worst: bool = True) -> None:
+        from camtui.tui.screens.image import ImageScreen
+
+        if self.connection is not None:
+            self.push_screen(
+                ImageScreen(self.connection, self.settings, cell, image, metric, worst=worst)
+            )
 
     def on_compare_runs(self, message: CompareRuns) -> None:
         """Open the comparison of two runs."""
-        self.navigator.open_comparison(message.first, message.second)
+        from camtui.tui.screens.compare import CompareScreen
 
-    def on_copy_text(self, message: CopyText) -> None:
-        """Copy a text to the clipboard."""
-        self.copy(message.text, message.name)
+        if self.connection is not None:
+            self.push_screen(CompareScreen(self.connection, message.first, message.second))
+
+    def action_help(self) -> None:
+        """Explain the marks of this screen and every key."""
+        from camtui.tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(type(self.screen).__name__, type(self)))
 
     def on_run_action(self, message: RunAction) -> None:
         """Run an action as soon as the palette, which asked for it, is gone."""
@@ -311,35 +400,6 @@ class Dashboard(App[int]):
             self.set_timer(0.02, partial(self.post_message, RunAction(message.action)))
         else:
             self.call_later(self.run_action, message.action)
-
-    def on_show_picture(self, message: ShowPicture) -> None:
-        """Show a picture in the terminal's own graphics, where the user asked for them."""
-        problem = why_no_graphics(self.settings.images)
-        if problem:
-            toast(self, problem, "warning")
-        elif message.picture is not None:
-            self.run_worker(self._show_picture(message.picture), group="full", exclusive=True)
-
-    async def _show_picture(self, picture: Pixels) -> None:
-        from camtui.tui.screens.image import FullScreen
-
-        widget = await asyncio.to_thread(picture_widget, picture, self.settings.images)
-        await self.push_screen(FullScreen(widget))
-
-    # -- keys that open screens
-    # ----------------------------------------------------------------------------------------------
-
-    def action_open_screen(self, name: str) -> None:
-        """Open a screen: grid, cell, image, runs or log."""
-        self.navigator.open_by_name(name)
-
-    def action_open_log(self, tab: str) -> None:
-        """Open one list of the log screen."""
-        self.navigator.open_log(tab)
-
-    def action_help(self) -> None:
-        """Explain the marks of this screen and every key."""
-        self.navigator.open_help()
 
     # -- its looks
     # ----------------------------------------------------------------------------------------------
@@ -362,9 +422,23 @@ class Dashboard(App[int]):
 
     def action_freeze(self) -> None:
         """Hold the display still, or show the latest again."""
-        if self.watcher.connection is not None:
-            self.watcher.connection.toggle_freeze()
-            self.watcher.show()
+        if self.connection is not None:
+            self.connection.toggle_freeze()
+            self._show()
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Show a text for five seconds in the corner: as it is, never as markup."""
+        super().notify(
+            printable(message), title=title, severity=severity, timeout=timeout or 5, markup=False
+        )
 
     # -- what is done to the run
     # ----------------------------------------------------------------------------------------------
@@ -374,7 +448,7 @@ class Dashboard(App[int]):
         return not self._unavailable_reason(action)
 
     def _unavailable_reason(self, action: str) -> str:
-        return unavailable_reason(action, self.watcher.latest, readonly=self.settings.readonly)
+        return unavailable_reason(action, self.latest, readonly=self.settings.readonly)
 
     def on_key(self, event: Key) -> None:
         """Say why a key does nothing now.
@@ -386,7 +460,7 @@ class Dashboard(App[int]):
         for binding in self._bindings.key_to_bindings.get(event.key, ()):
             reason = self._unavailable_reason(binding.action)
             if reason:
-                toast(self, reason)
+                self.notify(reason)
 
     def action_stop(self) -> None:
         """Ask, then stop the run."""
@@ -407,9 +481,8 @@ class Dashboard(App[int]):
     def _perform(self, action: str) -> None:
         from camtui.tui import run_actions
 
-        connection = self.watcher.connection
-        if connection is not None:
-            work = run_actions.perform(self, connection, action)
+        if self.connection is not None:
+            work = run_actions.perform(self, self.connection, action)
             self.run_worker(work, group="actions", exclusive=True)
 
     # -- the clipboard
@@ -418,7 +491,7 @@ class Dashboard(App[int]):
     def action_copy_view(self) -> None:
         """Copy what the screen shows, as text with tabs."""
         if isinstance(self.screen, RunScreen):
-            self.copy(self.screen.as_text(), "the view")
+            self.copy(self.screen.as_text(), self.screen.TEXT)
 
     def action_copy_cell(self) -> None:
         """Copy the chosen cell."""
@@ -430,17 +503,19 @@ class Dashboard(App[int]):
         written = sequence(text, inside_tmux="TMUX" in os.environ)
         if written is None:
             limit = f"{MAX_BYTES // 1000} kB"
-            toast(self, f"{name} is too long for a terminal's clipboard ({limit})", "warning")
+            self.notify(
+                f"{name} is too long for a terminal's clipboard ({limit})", severity="warning"
+            )
         elif text and self._driver is not None:
             self._driver.write(written)
-            toast(self, f"{name} sent to the terminal")
+            self.notify(f"{name} sent to the terminal")
 
     # -- leaving
     # ----------------------------------------------------------------------------------------------
 
     def action_detach(self) -> None:
         """Leave; the run goes on."""
-        connection = self.watcher.connection
+        connection = self.connection
         if connection is not None and connection.latest.status.live:
             name, run = printable(connection.latest.info.name), reference(connection.path)
             self.exit_message = f"detached; {name} continues. Back to it: camtui watch {run}"
@@ -460,4 +535,5 @@ class Dashboard(App[int]):
 
     async def on_unmount(self) -> None:
         """Close threads and file."""
-        await self.watcher.close()
+        if self.connection is not None:
+            await asyncio.to_thread(self.connection.close)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from camtui.feed import Snapshot
 from camtui.format import (
-    ABSENT,
     SIGNS,
     CellView,
-    half_width,
+    Field,
+    TableColumn,
     matching,
-    metric_header,
     percent,
     short_count,
+    with_interval,
 )
 from camtui.ties import Marks
 from camtui.tui import text
-from camtui.tui.text import flowed
-from camtui.tui.widgets.fields import Field, Line, TableColumn, fitted
+from camtui.tui.text import NOT_BEGUN, flowed
+from camtui.tui.widgets.fields import Line, fitted
 from evaluator.catalog import ROW_METRICS, known_metrics, split_spec
 from evaluator.errors import CamtuiError
 from evaluator.records import Cell
@@ -47,7 +47,7 @@ Order = Literal["plan", "name", "value"]
 CellKey = tuple[str, str]
 """(backbone, method)."""
 
-NOT_BEGUN, NOT_THERE = "····", "n/a"
+NOT_THERE = "n/a"
 _NAME_WIDTH = 16
 
 
@@ -71,13 +71,8 @@ class GridOptions:
     paper: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """The columns and rows of the table."""
-
-    columns: tuple[TableColumn, ...]
-    lines: tuple[Line, ...]
-
+Grid = tuple[list[TableColumn], list[Line]]
+"""The columns and rows of the table."""
 
 PaperValue = Callable[[str, str, str], float | None]
 """(backbone, method, metric) → what the paper printed, as a fraction."""
@@ -128,17 +123,13 @@ def build(
         width: cells of the terminal that the table has.
         previous: row keys in the order that is on screen; kept, whatever the values do, if given.
     """
-    grid = (
+    columns, lines = (
         _long(snapshot, options, marks, paper)
         if options.long
         else _pivot(snapshot, options, marks, paper, width)
     )
-    if not previous:
-        return grid
     place = {key: index for index, key in enumerate(previous)}
-    return replace(
-        grid, lines=tuple(sorted(grid.lines, key=lambda line: place.get(line.key, len(place))))
-    )
+    return columns, sorted(lines, key=lambda line: place.get(line.key, len(place)))
 
 
 def hint_fields(snapshot: Snapshot, options: GridOptions, paper: PaperValue) -> list[Field]:
@@ -196,22 +187,17 @@ def _pivot(
     if wide:
         size = whole if fits else 13
     average = len(backbones) > 1 and (size + 1) * len(backbones) + 9 <= room
-    columns = [TableColumn("method", "method", name_width, right=False)]
-    columns += [TableColumn(name, _two_lines(name, size), size) for name in backbones]
-    columns += [TableColumn("average", "average", 8)] if average else []
+    columns = [TableColumn("method", "method", width=name_width, numeric=False)]
+    columns += [TableColumn(name, _two_lines(name, size), width=size) for name in backbones]
+    columns += [TableColumn("average", "average", width=8)] if average else []
     lines = []
     for method in methods:
+        views = [cells.get((name, method)) for name in backbones]
         fields = [Field(printable(method), "strong")]
-        fields += [
-            _field(cells.get((name, method)), options, marks, paper, wide) for name in backbones
-        ]
-        fields += (
-            [_average([cells.get((name, method)) for name in backbones], options, paper)]
-            if average
-            else []
-        )
+        fields += [_field(view, options, marks, paper, wide) for view in views]
+        fields += [_average(views, options, paper)] if average else []
         lines.append(Line(method, tuple(fields)))
-    return Grid(tuple(columns), tuple(lines))
+    return columns, lines
 
 
 def _two_lines(name: str, width: int) -> str:
@@ -231,10 +217,9 @@ def _field(
         return Field("")
     if options.paper:
         value = paper(found.cell.backbone, found.cell.method, options.metric)
-        return (
-            Field(NOT_BEGUN + " ", "dim")
-            if value is None
-            else Field(f"{percent(value)} ", "accent")
+        known = value is not None
+        return Field(
+            f"{percent(value)} " if known else f"{NOT_BEGUN} ", "accent" if known else "dim"
         )
     return value_field(found, options.metric, marks, wide)
 
@@ -245,13 +230,12 @@ def value_field(view: CellView, metric: str, marks: Marks, wide: bool) -> Field:
         return Field(NOT_THERE + " ", "dim")
     mean = view.mean(metric)
     if mean is None:
-        undefined = metric in ROW_METRICS and view.summary.n
-        return Field(f"{ABSENT if undefined else NOT_BEGUN} ", "dim")
+        return Field(f"{text.no_value(view, metric)} ", "dim")
     mark = marks.get((view.cell.id, metric), "")
     partial = is_partial(view, metric)
-    text = f"{percent(mean.value)} {half_width(mean)}".rstrip() if wide else percent(mean.value)
-    role = {"best": "best", "tie": "tie"}.get(mark, "partial" if partial else "")
-    return Field(f"{'~' if partial else ''}{text}{SIGNS[mark] or ' '}", role)
+    shown = with_interval(mean) if wide else percent(mean.value)
+    role = mark if mark in ("best", "tie") else "partial" if partial else ""
+    return Field(f"{'~' if partial else ''}{shown}{SIGNS[mark] or ' '}", role)
 
 
 def is_partial(view: CellView, metric: str) -> bool:
@@ -280,28 +264,24 @@ def _average(cells: Sequence[CellView | None], options: GridOptions, paper: Pape
 
 
 def _sorted_methods(snapshot: Snapshot, options: GridOptions, methods: list[str]) -> list[str]:
+    turned = not options.descending
     if options.order == "plan":
-        return methods if options.descending else methods[::-1]
+        return methods[::-1] if turned else methods
     if options.order == "name":
-        return sorted(methods, reverse=not options.descending)
-    sign = known_metrics()[options.metric].sign
-    backbones = (
-        [options.column] if options.column in snapshot.backbones else list(snapshot.backbones)
-    )
+        return sorted(methods, reverse=turned)
+    column = options.column if options.column in snapshot.backbones else ""
+    means: dict[str, list[Mean | None]] = {method: [] for method in methods}
+    for view in snapshot.views.values():
+        if view.cell.method in means and column in ("", view.cell.backbone):
+            means[view.cell.method].append(view.mean(options.metric))
+    return sorted(methods, key=lambda name: _place(means[name], options.metric, turned=turned))
 
-    def value(method: str) -> tuple[bool, float]:
-        cells = [snapshot.cell(backbone, method) for backbone in backbones]
-        means = [
-            mean.value
-            for cell in cells
-            if cell and (mean := snapshot.mean(cell.id, options.metric))
-        ]
-        if not means:
-            return True, 0.0
-        best_first = -sign * sum(means) / len(means)
-        return False, best_first if options.descending else -best_first
 
-    return sorted(methods, key=value)
+def _place(means: Sequence[Mean | None], metric: str, *, turned: bool) -> tuple[bool, float]:
+    """Return a key that sorts by an average, best first unless ``turned``; none stands last."""
+    values = [mean.value for mean in means if mean is not None]
+    sign = known_metrics()[metric].sign * (1 if turned else -1)
+    return not values, sign * sum(values) / len(values) if values else 0.0
 
 
 # -- one line per cell
@@ -311,55 +291,32 @@ def _sorted_methods(snapshot: Snapshot, options: GridOptions, methods: list[str]
 def _long(snapshot: Snapshot, options: GridOptions, marks: Marks, paper: PaperValue) -> Grid:
     metrics = sorted(snapshot.metrics, key=lambda key: key != "adcc")
     columns = [
-        TableColumn("method", "method", _NAME_WIDTH, right=False),
-        TableColumn("backbone", "backbone", 12, right=False),
+        TableColumn("method", "method", width=_NAME_WIDTH, numeric=False),
+        TableColumn("backbone", "backbone", width=12, numeric=False),
+        TableColumn("n", "n", width=6),
+        *(TableColumn(key, text.header(key), width=8) for key in metrics),
     ]
-    columns += [
-        TableColumn("n", "n", 6),
-        *(TableColumn(key, metric_header(known_metrics()[key]), 8) for key in metrics),
-    ]
-    lines = [
-        Line(
-            (found.cell.backbone, found.cell.method),
-            _long_fields(found, metrics, options, marks, paper),
-        )
-        for found in _sorted_cells(snapshot, options)
-    ]
-    return Grid(tuple(columns), tuple(lines))
-
-
-def _long_fields(
-    found: CellView, metrics: Sequence[str], options: GridOptions, marks: Marks, paper: PaperValue
-) -> tuple[Field, ...]:
-    names = (Field(printable(found.cell.method), "strong"), Field(printable(found.cell.backbone)))
-    n = Field(f"{'~' if found.partial else ''}{short_count(found.summary.n)}", "dim")
-    return (
-        *names,
-        n,
-        *(_field(found, replace(options, metric=key), marks, paper, wide=False) for key in metrics),
-    )
+    lines = []
+    for found in _sorted_cells(snapshot, options):
+        cell = found.cell
+        fields = [Field(printable(cell.method), "strong"), Field(printable(cell.backbone))]
+        n = f"{'~' if found.partial else ''}{short_count(found.summary.n)}"
+        fields.append(Field(n, "dim"))
+        for key in metrics:
+            fields.append(_field(found, replace(options, metric=key), marks, paper, wide=False))
+        lines.append(Line((cell.backbone, cell.method), tuple(fields)))
+    return columns, lines
 
 
 def _sorted_cells(snapshot: Snapshot, options: GridOptions) -> list[CellView]:
-    cells = shown_cells(snapshot, options.words)
+    cells, turned = shown_cells(snapshot, options.words), not options.descending
     if options.order == "plan":
-        return cells if options.descending else cells[::-1]
+        return cells[::-1] if turned else cells
     if options.order == "name":
-        return sorted(
-            cells,
-            key=lambda found: (found.cell.method, found.cell.backbone),
-            reverse=not options.descending,
-        )
+        names = {view.cell.id: (view.cell.method, view.cell.backbone) for view in cells}
+        return sorted(cells, key=lambda view: names[view.cell.id], reverse=turned)
     metric = options.column if options.column in snapshot.metrics else options.metric
-    best_first = (
-        -known_metrics()[metric].sign if options.descending else known_metrics()[metric].sign
-    )
-
-    def value(found: CellView) -> tuple[bool, float]:
-        mean = found.mean(metric)
-        return mean is None, 0.0 if mean is None else best_first * mean.value
-
-    return sorted(cells, key=value)
+    return sorted(cells, key=lambda view: _place([view.mean(metric)], metric, turned=turned))
 
 
 LEADERS = 3
@@ -393,11 +350,9 @@ def component_lines(
         width, rows: room in cells.
     """
     views = _by_adcc(
-        [
-            view
-            for view in snapshot.views.values()
-            if view.cell.backbone == backbone and view.cell.applicable
-        ]
+        view
+        for view in snapshot.views.values()
+        if view.cell.backbone == backbone and view.cell.applicable
     )
     name_width = max([6, *(min(len(view.cell.method), 20) for view in views)])
     others = [key for key in snapshot.metrics if key != "adcc"]
@@ -407,7 +362,7 @@ def component_lines(
     scale = _scale(views)
     low, high = percent(scale.low, 0), percent(scale.high, 0)
     ends = f"{low}{high:>{max(1, bar - len(low))}}"
-    heads = [metric_header(known_metrics()[key]) for key in others[:fitting]]
+    heads = [text.header(key) for key in others[:fitting]]
     head = f" {'method':<{name_width}} {fitted('ADCC↑', 15, right=True)} {ends}"
     head += "".join(f" {fitted(title, _VALUE_WIDTH, right=True)}" for title in heads)
     lines = [[Field(head, "head")]]
@@ -415,14 +370,11 @@ def component_lines(
         mark = marks.get((view.cell.id, "adcc"), "")
         role = mark if mark in ("best", "tie") else ""
         mean = view.mean("adcc")
-        value = f"{percent(mean.value if mean else None)} {half_width(mean)}".rstrip() + (
-            SIGNS[mark] or " "
-        )
+        name = fitted(printable(view.cell.method), name_width, right=False)
+        value = f"{with_interval(mean)}{SIGNS[mark] or ' '}"
         lines.append(
             [
-                Field(
-                    f" {fitted(printable(view.cell.method), name_width, right=False)} ", "strong"
-                ),
+                Field(f" {name} ", "strong"),
                 Field(fitted(value, 15, right=True), role),
                 Field(" "),
                 *_bar(mean, scale, bar, role),
@@ -442,12 +394,8 @@ def leaders(snapshot: Snapshot, backbone: str) -> list[Cell]:
         for view in snapshot.views.values()
         if view.cell.backbone == backbone and view.mean("adcc")
     ]
-    apart = [
-        view.cell
-        for view in _by_adcc(views)
-        if not view.control and not view.cell.note.startswith("identical to")
-    ]
-    return apart[:LEADERS]
+    ranked = [view for view in _by_adcc(views) if not (view.control or view.twin)]
+    return [view.cell for view in ranked[:LEADERS]]
 
 
 def leader_lines(
@@ -508,7 +456,7 @@ def _layered(layers: Sequence[Sequence[str]], row: int) -> list[Field]:
     return fields
 
 
-def _by_adcc(views: Sequence[CellView]) -> list[CellView]:
+def _by_adcc(views: Iterable[CellView]) -> list[CellView]:
     """Sort views by ADCC, best first; those without a value and controls come last."""
 
     def rank(view: CellView) -> tuple[bool, bool, float]:

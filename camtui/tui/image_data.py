@@ -5,36 +5,27 @@ Blocking: called from threads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from pathlib import PurePosixPath
+from typing import NamedTuple
 
-import numpy as np
-
-from camtui import pictures
-from camtui.format import SIGNS, metric_header, percent
+from camtui.format import SIGNS, Field, metric_header, percent
 from camtui.pictures import (
-    COLOUR_MAPS,
-    NO_OBJECT,
-    ColourMap,
+    DEFAULT_LOOK,
+    Look,
     Map,
+    Panels,
+    PictureKind,
     Pixels,
-    TruthObject,
-    saliency,
+    evaluated_pixels,
     seen_by,
-    shown,
-    upsampled,
+    stored_map,
 )
-from camtui.runs import refuse_unnamed
 from camtui.tui.text import class_name
-from camtui.tui.widgets.fields import Field
 from camtui.tui.widgets.gallery import GalleryItem
-from evaluator import catalog
 from evaluator.catalog import is_control, known_metrics
-from evaluator.crop import open_square
 from evaluator.errors import CamtuiError, ImageUnreadable, NotFound
-from evaluator.methods.base import FixedMap
+from evaluator.plan import RunPlan
 from evaluator.records import Cell, ImageRef, LoadedBackbone, Measurement, Preprocessing, Row
 from evaluator.store.reader import RankedImage, RunReader
 from evaluator.text import printable
@@ -96,29 +87,21 @@ def read_image_record(
 
 
 def neighbour(
-    reader: RunReader, record: ImageRecord, metric: str, *, worst: bool, step: int
+    reader: RunReader,
+    cell: int,
+    metric: str,
+    *,
+    worst: bool,
+    after: RankedImage | None = None,
+    step: int = 1,
 ) -> int | None:
-    """Find the next image of the list (``step`` 1) or the one before; ``None`` at its ends."""
-    value = record.value(metric)
-    if value is None:
-        return None
-    ascending = known_metrics()[metric].is_ascending(worst_first=worst)
-    after = RankedImage(record.image.id, value)
-    found = reader.ranking.page(
-        record.cell.id, metric, ascending=ascending == (step > 0), limit=1, after=after
-    )
+    """Find the first image of a cell's order, or the next one (``step`` 1) or the one before."""
+    ascending = known_metrics()[metric].is_ascending(worst_first=worst) == (step > 0)
+    found = reader.ranking.page(cell, metric, ascending=ascending, limit=1, after=after)
     return found[0].image if found else None
 
 
-def first_image(reader: RunReader, cell: int, metric: str, *, worst: bool) -> int | None:
-    """Find the worst (or best) image of a cell."""
-    ascending = known_metrics()[metric].is_ascending(worst_first=worst)
-    found = reader.ranking.page(cell, metric, ascending=ascending, limit=1)
-    return found[0].image if found else None
-
-
-@dataclass(frozen=True, eq=False)
-class InputImage:
+class InputImage(NamedTuple):
     """The pixels of an image as the network saw them, or why there are none."""
 
     pixels: Pixels | None
@@ -128,15 +111,13 @@ class InputImage:
 def open_input(root: str, image: ImageRef, wanted: Preprocessing) -> InputImage:
     """Open the image's file, as a backbone sees it."""
     try:
-        refuse_unnamed(root)
-        picture = open_square(Path(root), image.path, wanted, image.size, image.content)
+        return InputImage(evaluated_pixels(root, image, wanted))
     except NotFound as error:
         return InputImage(
             None, printable(f"not shown: {error.message}; camtui watch RUN --data FOLDER", 200)
         )
     except ImageUnreadable as error:
         return InputImage(None, printable(f"image {error.reason}: {error.message}", 120))
-    return InputImage(shown(picture))
 
 
 def saliency_map(method: str, row: Row | None, loaded: LoadedBackbone | None) -> Map | None:
@@ -144,38 +125,26 @@ def saliency_map(method: str, row: Row | None, loaded: LoadedBackbone | None) ->
 
     ``None`` where none is stored, or where what is stored is no map.
     """
-    if row is None:
-        return None
-    side = seen_by(loaded, 0).side
     try:
-        if row.map is not None:
-            return upsampled(saliency(row.map, loaded), side)
-        known = catalog.method(method)
+        return stored_map(method, row, loaded) if row is not None else None
     except (CamtuiError, ValueError):
         return None
-    return (
-        np.array(known.fixed_map(side, side), dtype=np.float32)
-        if isinstance(known, FixedMap)
-        else None
-    )
 
 
-def rows_of_image(
-    reader: RunReader, cells: list[Cell], image: int
-) -> list[tuple[Cell, Row | None]]:
-    """Read the rows of one image in several cells."""
-    return [(cell, reader.rows.get(cell.id, image)) for cell in cells]
-
-
-T = TypeVar("T")
-
-VIEWS = {
+VIEWS: dict[str, tuple[PictureKind, ...]] = {
     "pair": ("input", "overlay"),
-    "maps": ("map", "explanation"),
-    "four": ("input", "map", "overlay", "explanation"),
+    "maps": ("cam", "masked"),
+    "four": ("input", "cam", "overlay", "masked"),
     "overlay": ("overlay",),
 }
 """Which pictures stand beside each other."""
+
+TITLES: dict[PictureKind, str] = {
+    "input": "input",
+    "cam": "saliency map",
+    "overlay": "overlay",
+    "masked": "explanation map",
+}
 
 ALPHAS = (0.5, 0.7, 0.3)
 
@@ -186,22 +155,17 @@ class ImageData:
 
     Attributes:
         record: of the image, as the run's file has it.
-        input_image: the pixels that the network saw.
-        map: the saliency map at the input's resolution.
+        panels: its pixels, its map, the object's place.
+        problem: why there are no pixels.
         others: every method of the backbone with its row on this image, once all methods are shown.
-        truth: the object's place.
+        truth_problem: why the object's place is not known.
     """
 
     record: ImageRecord
-    input_image: InputImage
-    map: Map | None
+    panels: Panels
+    problem: str
     others: tuple[tuple[Cell, Row | None], ...] = ()
-    truth: TruthObject = NO_OBJECT
-
-    @property
-    def no_map(self) -> str:
-        """The reason why there is no map."""
-        return self.record.failure or "no map is stored for this image"
+    truth_problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -211,32 +175,13 @@ class DisplayOptions:
     Attributes:
         view: one of ``VIEWS``.
         all_methods: whether every method's overlay takes the place of the view.
-        colours: the colour map.
-        alpha: strength of the overlay.
         truth: whether the object's edge is drawn.
     """
 
     view: str = "pair"
     all_methods: bool = False
-    colours: ColourMap = COLOUR_MAPS[0]
-    alpha: float = ALPHAS[0]
+    look: Look = DEFAULT_LOOK
     truth: bool = True
-
-    def next_view(self) -> DisplayOptions:
-        """Choose the next pictures of the same image."""
-        return replace(self, all_methods=False, view=_after(self.view, tuple(VIEWS)))
-
-    def next_colours(self) -> DisplayOptions:
-        """Choose the next colour map."""
-        return replace(self, colours=_after(self.colours, COLOUR_MAPS))
-
-    def next_alpha(self) -> DisplayOptions:
-        """Choose another strength of the overlay."""
-        return replace(self, alpha=_after(self.alpha, ALPHAS))
-
-
-def _after(value: T, values: Sequence[T]) -> T:
-    return values[(values.index(value) + 1) % len(values)]
 
 
 def gallery_items(image_data: ImageData, options: DisplayOptions, metric: str) -> list[GalleryItem]:
@@ -246,52 +191,23 @@ def gallery_items(image_data: ImageData, options: DisplayOptions, metric: str) -
     """
     if options.all_methods:
         return _every_method(image_data, options, metric)
-    return [_MAKERS[name](image_data, options) for name in VIEWS[options.view]]
+    return [gallery_item(image_data, kind, options) for kind in VIEWS[options.view]]
 
 
-def overlay(image_data: ImageData, options: DisplayOptions) -> GalleryItem:
-    """Draw the map over the input; the map alone where the image cannot be read."""
+def gallery_item(image_data: ImageData, kind: PictureKind, options: DisplayOptions) -> GalleryItem:
+    """Draw one picture; an overlay is the map alone where the image cannot be read."""
+    panels, look = image_data.panels, options.look
+    if not options.truth or kind == "masked":
+        panels = replace(panels, inside=None)
+    no_map = image_data.record.failure or "no map is stored for this image"
+    notes = {"input": image_data.problem, "masked": image_data.problem or no_map}
+    details = {"cam": (look.colours,), "overlay": (look.colours, f"α {look.alpha}")}
     return GalleryItem(
-        "overlay",
-        _with_edge(
-            _blended(image_data.input_image.pixels, image_data.map, options), image_data, options
-        ),
-        image_data.no_map,
-        details=(options.colours, f"α {options.alpha}"),
+        TITLES[kind],
+        panels.view(kind, look),
+        notes.get(kind, no_map),
+        details=details.get(kind, ()),
     )
-
-
-def _input(image_data: ImageData, options: DisplayOptions) -> GalleryItem:
-    return GalleryItem(
-        "input",
-        _with_edge(image_data.input_image.pixels, image_data, options),
-        image_data.input_image.problem,
-    )
-
-
-def _map(image_data: ImageData, options: DisplayOptions) -> GalleryItem:
-    return GalleryItem(
-        "saliency map",
-        _with_edge(_blended(None, image_data.map, options), image_data, options),
-        image_data.no_map,
-        details=(options.colours,),
-    )
-
-
-def _explanation(image_data: ImageData, _look: DisplayOptions) -> GalleryItem:
-    if image_data.map is None or image_data.input_image.pixels is None:
-        return GalleryItem(
-            "explanation map", None, image_data.input_image.problem or image_data.no_map
-        )
-    return GalleryItem(
-        "explanation map",
-        pictures.explanation(
-            image_data.input_image.pixels, image_data.map, image_data.record.loaded
-        ),
-    )
-
-
-_MAKERS = {"input": _input, "map": _map, "overlay": overlay, "explanation": _explanation}
 
 
 def _every_method(image_data: ImageData, options: DisplayOptions, metric: str) -> list[GalleryItem]:
@@ -299,14 +215,11 @@ def _every_method(image_data: ImageData, options: DisplayOptions, metric: str) -
 
     All have one colour scale: 0 and 1 have the same colours everywhere.
     """
-    shown = [
-        GalleryItem("input", image_data.input_image.pixels, image_data.input_image.problem, " ")
-    ]
-    known = known_metrics()[metric]
+    record, known = image_data.record, known_metrics()[metric]
+    panels = image_data.panels if options.truth else replace(image_data.panels, inside=None)
+    shown = [GalleryItem("input", panels.image, image_data.problem, " ")]
     values = {
-        cell.id: image_data.record.value(metric)
-        if cell.id == image_data.record.cell.id
-        else getattr(row, metric, None)
+        cell.id: record.value(metric) if cell.id == record.cell.id else getattr(row, metric, None)
         for cell, row in image_data.others
     }
     ranked = [
@@ -318,89 +231,45 @@ def _every_method(image_data: ImageData, options: DisplayOptions, metric: str) -
     for cell, row in image_data.others:
         value = values[cell.id]
         best = value is not None and value == leading and not is_control(cell.method)
-        caption = f"{metric_header(known)} {percent(value)}{SIGNS['best'] if best else ''}"
-        picture = _with_edge(
-            _blended(
-                image_data.input_image.pixels,
-                saliency_map(cell.method, row, image_data.record.loaded),
-                options,
-            ),
-            image_data,
-            options,
-        )
-        chosen = cell.id == image_data.record.cell.id
+        theirs = replace(panels, saliency=saliency_map(cell.method, row, record.loaded))
         shown.append(
             GalleryItem(
-                printable(cell.method), picture, "not evaluated", caption, chosen=chosen, best=best
+                printable(cell.method),
+                theirs.view("overlay", options.look),
+                "not evaluated",
+                f"{metric_header(known)} {percent(value)}{SIGNS['best'] if best else ''}",
+                chosen=cell.id == record.cell.id,
+                best=best,
             )
         )
     return shown
 
 
-def _with_edge(
-    picture: Pixels | None, image_data: ImageData, options: DisplayOptions
-) -> Pixels | None:
-    """Draw the edge of the object, where that is known and wanted."""
-    if picture is None or image_data.truth.pixels is None or not options.truth:
-        return picture
-    return pictures.outlined(picture, image_data.truth.pixels)
-
-
-def _blended(pixels: Pixels | None, values: Map | None, options: DisplayOptions) -> Pixels | None:
-    if values is None:
-        return None
-    if pixels is None:
-        return pictures.coloured(values, options.colours)
-    return pictures.overlay(pixels, values, options.colours, options.alpha)
-
-
-@dataclass(frozen=True)
-class WorstImage:
-    """The image of lowest ADCC.
-
-    Attributes:
-        record: of the image, as the run's file has it.
-        root: the data folder.
-        resize: short side in pixels before the crop.
-    """
-
-    record: ImageRecord
-    root: str
-    resize: int
-
-    def lines(self, classes: tuple[str, ...], width: int) -> list[list[Field]]:
-        """Describe file name, ADCC and classes."""
-        name = PurePosixPath(self.record.image.path.decode("utf-8", "surrogateescape")).name
-        row = self.record.row
-        label = class_name(classes, self.record.image.label)
-        words = f"{label} → {class_name(classes, row.predicted if row else None)}"
-        return [
-            [
-                Field(f"  {printable(name, width - 14)}"),
-                Field(f"  ADCC {percent(self.record.value('adcc'))}", "warn"),
-            ],
-            [Field(f"  {printable(words, width - 3)}", "dim")],
-        ]
-
-    def picture(self) -> GalleryItem:
-        """Draw the overlay. Blocking: it opens the image's file."""
-        input_image = open_input(
-            self.root, self.record.image, seen_by(self.record.loaded, self.resize)
-        )
-        image_data = ImageData(
-            self.record,
-            input_image,
-            saliency_map(self.record.cell.method, self.record.row, self.record.loaded),
-        )
-        return overlay(image_data, DisplayOptions())
-
-
-def read_worst_image(reader: RunReader, *, cell: Cell) -> WorstImage | None:
-    """Find the image of lowest ADCC of a cell; ``None`` while there is none."""
-    image = first_image(reader, cell.id, "adcc", worst=True)
+def read_worst_image(reader: RunReader, *, cell: Cell) -> tuple[ImageRecord, RunPlan] | None:
+    """Read the image of lowest ADCC of a cell; ``None`` while there is none."""
+    image = neighbour(reader, cell.id, "adcc", worst=True)
     if image is None:
         return None
-    plan = reader.plan()
-    return WorstImage(
-        read_image_record(reader, cell, image, "adcc", worst=True), plan.data, plan.resize
-    )
+    return read_image_record(reader, cell, image, "adcc", worst=True), reader.plan()
+
+
+def name_lines(record: ImageRecord, classes: tuple[str, ...], width: int) -> list[list[Field]]:
+    """Describe file name, ADCC and classes of an image."""
+    name = PurePosixPath(record.image.path.decode("utf-8", "surrogateescape")).name
+    label = class_name(classes, record.image.label)
+    predicted = class_name(classes, record.row.predicted if record.row else None)
+    return [
+        [
+            Field(f"  {printable(name, width - 14)}"),
+            Field(f"  ADCC {percent(record.value('adcc'))}", "warn"),
+        ],
+        [Field(f"  {printable(f'{label} → {predicted}', width - 3)}", "dim")],
+    ]
+
+
+def draw_overlay(record: ImageRecord, plan: RunPlan) -> GalleryItem:
+    """Open the file of an image and draw its overlay."""
+    found = open_input(plan.data, record.image, seen_by(record.loaded, plan.resize))
+    map_ = saliency_map(record.cell.method, record.row, record.loaded)
+    panels = Panels(image=found.pixels, saliency=map_, loaded=record.loaded)
+    return gallery_item(ImageData(record, panels, found.problem), "overlay", DisplayOptions())

@@ -19,7 +19,6 @@ from typing import TypeVar
 
 from textual.app import App
 
-from camtui.tui.messages import toast
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.dialogs import AskForPath, Choice, Question
 from evaluator.errors import CamtuiError
@@ -57,21 +56,6 @@ def run_command(*words: str) -> CommandResult:
     return CommandResult(done.returncode, printable((errors or lines or [""])[-1], 300))
 
 
-def stop(path: Path, *, now: bool) -> CommandResult:
-    """Ask the driver to end: after the units in flight, or at once."""
-    return run_command("stop", str(path), "--yes", *(["--now"] if now else []))
-
-
-def resume(path: Path) -> CommandResult:
-    """Resume the run in a driver of its own."""
-    return run_command("resume", str(path), "--detach")
-
-
-def retry(path: Path) -> CommandResult:
-    """Try the failed images again."""
-    return run_command("retry", str(path), "--detach")
-
-
 T = TypeVar("T")
 
 _FORMS = {
@@ -83,34 +67,39 @@ _FORMS = {
 }
 
 
+_QUESTIONS = {
+    "stop": (
+        "Stop the run {}?",
+        [Choice("stop", "Stop after what is being computed"), Choice("now", "Stop at once")],
+    ),
+    "resume": ("Go on with the run {}?", [Choice("resume", "Resume")]),
+    "retry": ("Try the failed images of {} again?", [Choice("retry", "Retry")]),
+}
+_COMMANDS = {
+    "stop": (("stop", "--yes"), "asked it to stop"),
+    "now": (("stop", "--yes", "--now"), "asked it to stop at once"),
+    "resume": (("resume", "--detach"), "starting its driver"),
+    "retry": (("retry", "--detach"), "starting its driver"),
+}
+"""Answer → the command, its options, and what is said meanwhile."""
+
+
 async def perform(app: App[int], connection: RunConnection, action: str) -> None:
     """Ask the user, do it, report the result."""
     path = connection.path
     if action == "export":
         await _export(app, path)
         return
+    question, choices = _QUESTIONS[action]
     name = connection.latest.info.name
-    questions = {
-        "stop": (
-            f"Stop the run {name}?",
-            [Choice("stop", "Stop after what is being computed"), Choice("now", "Stop at once")],
-        ),
-        "resume": (f"Go on with the run {name}?", [Choice("resume", "Resume")]),
-        "retry": (f"Try the failed images of {name} again?", [Choice("retry", "Retry")]),
-    }
-    answer = await app.push_screen_wait(Question(*questions[action]))
+    answer = await app.push_screen_wait(Question(question.format(name), choices))
     if not answer:
         return
-    begun = {"stop": "asked it to stop", "now": "asked it to stop at once"}
-    toast(app, begun.get(answer, "starting its driver"))
-    actions: dict[str, Callable[[Path], CommandResult]] = {
-        "stop": partial(stop, now=False),
-        "now": partial(stop, now=True),
-        "resume": resume,
-        "retry": retry,
-    }
-    result = await _in_daemon_thread(partial(actions[answer], path))
-    toast(app, result.line or "done", "error" if result.code else "information")
+    words, begun = _COMMANDS[answer]
+    app.notify(begun)
+    command, *options = words
+    result = await _in_daemon_thread(partial(run_command, command, str(path), *options))
+    app.notify(result.line or "done", severity="error" if result.code else "information")
 
 
 async def _in_daemon_thread(act: Callable[[], T]) -> T:
@@ -153,9 +142,9 @@ async def _export(app: App[int], path: Path) -> None:
     try:
         written = await asyncio.to_thread(_write, path, form, file, over=over)
     except (CamtuiError, sqlite3.Error, OSError) as error:
-        toast(app, str(error), "error")
+        app.notify(str(error), severity="error")
     else:
-        toast(app, f"wrote {', '.join(map(str, written))}")
+        app.notify(f"wrote {', '.join(map(str, written))}")
 
 
 def _write(path: Path, form: str, target: Path, *, over: bool) -> list[Path]:

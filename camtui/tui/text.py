@@ -10,6 +10,8 @@ from typing import NamedTuple
 from camtui.feed import Snapshot
 from camtui.format import (
     ABSENT,
+    CellView,
+    Field,
     Mark,
     count,
     duration,
@@ -21,9 +23,9 @@ from camtui.format import (
     short_count,
     signed_percent,
     size,
+    with_interval,
 )
 from camtui.format.notes import UNDEFINED, short_forecast
-from camtui.tui.widgets.fields import Field
 from evaluator.catalog import ROW_METRICS, known_metrics, value_range
 from evaluator.records import Cell, Event, WorkerState
 from evaluator.statistics import Mean, PairedDifference
@@ -74,31 +76,29 @@ class BraillePlot:
 
         Neighbours are joined by an upright stroke.
         """
-        across = self.width * 2
-        before: int | None = None
-        for x in range(across):
-            value = values[x * len(values) // across] if values else None
-            if value is None:
-                before = None
-                continue
-            y = self._row(value)
-            for dot in range(
-                min(y, y if before is None else before), max(y, y if before is None else before) + 1
-            ):
-                self._set(x, dot)
-            before = y
+        rows = self._rows(values)
+        for x, y in enumerate(rows):
+            before = rows[x - 1] if x else None
+            if y is not None:
+                ends = (y, y if before is None else before)
+                for dot in range(min(ends), max(ends) + 1):
+                    self._set(x, dot)
 
     def dots(self, values: Sequence[float | None], every: int = 2) -> None:
         """Draw a curve as separate dots: the edge of a band."""
-        across = self.width * 2
-        for x in range(0, across, every):
-            value = values[x * len(values) // across] if values else None
-            if value is not None:
-                self._set(x, self._row(value))
+        for x, y in enumerate(self._rows(values)):
+            if y is not None and x % every == 0:
+                self._set(x, y)
 
-    def _row(self, value: float) -> int:
-        share = (value - self._low) / self._spread
-        return max(0, min(self.height * 4 - 1, round((1 - share) * (self.height * 4 - 1))))
+    def _rows(self, values: Sequence[float | None]) -> list[int | None]:
+        """Return the row of dots in every column of dots."""
+        across, most = self.width * 2, self.height * 4 - 1
+        chosen = [values[x * len(values) // across] for x in range(across)] if values else []
+        shares = [None if one is None else (one - self._low) / self._spread for one in chosen]
+        return [
+            None if share is None else max(0, min(most, round((1 - share) * most)))
+            for share in shares
+        ]
 
     def _set(self, x: int, y: int) -> None:
         self._cells[y // 4][x // 2] |= _DOTS[x % 2][y % 4]
@@ -117,19 +117,30 @@ def bar(share: float, width: int) -> tuple[str, str]:
     return filled, "─" * (width - len(filled))
 
 
+def header(metric: str) -> str:
+    """Return a metric's short name with its arrow, by its key: ``drop↓``."""
+    return metric_header(known_metrics()[metric])
+
+
 def cell_name(cell: Cell) -> str:
     """Return ``resnet50 × gradcampp``."""
     return f"{printable(cell.backbone, 28)} × {printable(cell.method, 32)}"
 
 
+NOT_BEGUN = "····"
+
+
+def no_value(view: CellView, metric: str) -> str:
+    """Say why a cell has no average: undefined on every image, or still to come."""
+    return ABSENT if metric in ROW_METRICS and view.summary.n else NOT_BEGUN
+
+
 def metric_fields(snapshot: Snapshot, cell: Cell, metric: str, *, n: bool = False) -> list[Field]:
     """Return ``ADCC↑ 85.11 ±0.11``, with its own n where that differs from the cell's."""
-    known = known_metrics()[metric]
     mean = snapshot.mean(cell.id, metric)
-    name = Field(f"{metric_header(known)} ", "dim")
+    name = Field(f"{header(metric)} ", "dim")
     if mean is None:
-        undefined = metric in ROW_METRICS and snapshot.views[cell.id].summary.n
-        return [name, Field(ABSENT if undefined else "····", "dim")]
+        return [name, Field(no_value(snapshot.views[cell.id], metric), "dim")]
     fields = [name, Field(percent(mean.value), "strong"), Field(f" {half_width(mean)}", "dim")]
     if n and mean.n != snapshot.views[cell.id].summary.n:
         fields.append(Field(f" n {count(mean.n)}", "dim"))
@@ -153,31 +164,25 @@ def flowed(groups: Sequence[list[Field]], width: int, gap: int = 3) -> list[list
 def cell_lines(snapshot: Snapshot, cell: Cell, width: int) -> list[list[Field]]:
     """Describe a cell: how many images, how many failed, every average with its interval."""
     summary = snapshot.views[cell.id].summary
+    warnings = {
+        f"failed {count(summary.failed)}": summary.failed,
+        f"empty maps {count(summary.degenerate)}": summary.degenerate,
+        f"drop of {count(summary.undefined)} {UNDEFINED}": summary.undefined,
+        "not applicable": not cell.applicable,
+    }
     title = [
         Field(f" {cell_name(cell)}", "strong"),
         Field(f"   n {count(summary.n)}/{count(snapshot.views[cell.id].images)}"),
+        *(Field(f"   {words}", "warn") for words, true in warnings.items() if true),
+        *([Field(f"   {printable(cell.note)}", "dim")] if cell.note else []),
     ]
-    title += [Field(f"   failed {count(summary.failed)}", "warn")] if summary.failed else []
-    title += (
-        [Field(f"   empty maps {count(summary.degenerate)}", "warn")] if summary.degenerate else []
-    )
-    if summary.undefined:
-        title.append(Field(f"   drop of {count(summary.undefined)} {UNDEFINED}", "warn"))
-    if not cell.applicable:
-        title.append(Field("   not applicable", "warn"))
-    title += [Field(f"   {printable(cell.note)}", "dim")] if cell.note else []
     groups = [
         metric_fields(snapshot, cell, key, n=True)
         for key in sorted(snapshot.metrics, key=lambda key: key != "adcc")
     ]
     if summary.mean_image_adcc is not None:
-        per_image = summary.mean_image_adcc
-        groups.append(
-            [
-                Field("mean image ADCC↑ ", "dim"),
-                Field(f"{percent(per_image.value)} {half_width(per_image)}", "dim"),
-            ]
-        )
+        per_image = with_interval(summary.mean_image_adcc)
+        groups.append([Field("mean image ADCC↑ ", "dim"), Field(per_image, "dim")])
     return [title, *flowed(groups, width)]
 
 
@@ -334,12 +339,9 @@ def _time_left(snapshot: Snapshot, width: int) -> list[Part]:
         return [Part(1, Field("  finishing what is being computed", "warn"))]
     if eta is None:
         return [Part(1, Field("  ETA …", "accent"))]
+    end = Field(f" ({clock(snapshot.taken + eta)})", "dim")
     left = [Part(1, Field(f"  ETA {duration(eta)}", "accent"))]
-    return (
-        [*left, Part(4, Field(f" ({clock(snapshot.taken + eta)})", "dim"))]
-        if width >= 100
-        else left
-    )
+    return [*left, Part(4, end)] if width >= 100 else left
 
 
 class Part(NamedTuple):
@@ -392,25 +394,20 @@ def worker_line(snapshot: Snapshot, now: float, width: int) -> list[Field]:
         if place == 0 and snapshot.utilisation:
             parts.append(Part(8, Field("busy ", "dim")))
             parts.append(Part(8, Field(f"{trend(snapshot.utilisation, 0, 100)} ", "bar")))
-        parts.append(
-            Part(
-                9 + place, Field(f"{heat_text(worker)} ", "dim") if heat_text(worker) else Field("")
-            )
-        )
-    parts.append(
-        Part(
-            0,
-            Field(
-                f" {counted(snapshot.failures, 'failed image')}",
-                "warn" if snapshot.failures else "dim",
-            ),
-        )
-    )
+        heat = heat_text(worker)
+        parts.append(Part(9 + place, Field(f"{heat} " if heat else "", "dim")))
+    parts.append(Part(0, failed_field(snapshot, " ")))
     if snapshot.info.heartbeat is not None:
         age = max(0.0, now - snapshot.info.heartbeat)
         parts.append(Part(2, Field(f"  heartbeat {duration(age)}", "warn" if age > 10 else "dim")))
     parts.append(Part(7, Field(f"  file {size(snapshot.size)}", "dim")))
     return most_important(parts, width)
+
+
+def failed_field(snapshot: Snapshot, before: str = "") -> Field:
+    """Return ``12 failed images``."""
+    words = counted(snapshot.failures, "failed image")
+    return Field(f"{before}{words}", "warn" if snapshot.failures else "dim")
 
 
 def device_text(worker: WorkerState) -> str:
@@ -428,9 +425,8 @@ def device_text(worker: WorkerState) -> str:
 def heat_text(worker: WorkerState) -> str:
     """Return ``612W 71°C``."""
     parts = [f"{worker.power:.0f}W"] if worker.power is not None else []
-    return " ".join(
-        [*parts, *([f"{worker.temperature:.0f}°C"] if worker.temperature is not None else [])]
-    )
+    parts += [f"{worker.temperature:.0f}°C"] if worker.temperature is not None else []
+    return " ".join(parts)
 
 
 def summary_lines(snapshot: Snapshot) -> list[list[Field]]:
@@ -449,9 +445,7 @@ def summary_lines(snapshot: Snapshot) -> list[list[Field]]:
         value, cell = max(means, key=lambda item: item[0])
         lines.append([Field(f"best ADCC {percent(value)}", "best")])
         lines.append([Field(cell_name(cell), "dim")])
-    lines.append(
-        [Field(counted(snapshot.failures, "failed image"), "warn" if snapshot.failures else "dim")]
-    )
+    lines.append([failed_field(snapshot)])
     lines.append([Field(f"q {'detach' if status.live else 'quit'}   larger: 60×16", "dim")])
     return lines
 
@@ -481,12 +475,8 @@ def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
     # the stored workers of a run that has ended are how they were last seen
     workers = snapshot.workers if snapshot.status.live else ()
     for worker in workers:
-        lines.append(
-            [
-                Field(f"  {printable(worker.device, 12)}"),
-                Field(f"  {printable(worker.state, 16)}", "dim"),
-            ]
-        )
+        state = Field(f"  {printable(worker.state, 16)}", "dim")
+        lines.append([Field(f"  {printable(worker.device, 12)}"), state])
         figures = f"{device_text(worker).partition(' ')[2]} {heat_text(worker)}".strip()
         lines += [[Field(f"    {figures}", "dim")]] if figures else []
     lines += [[Field("  none now", "dim")]] if not workers else []
@@ -496,38 +486,23 @@ def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
     for stage in snapshot.stages:
         share = stage.done / stage.images if stage.images else 1.0
         filled, empty = bar(share, 10)
-        name = printable(stage.title, width - 20)
-        lines.append(
-            [
-                Field(f"  {name:<{width - 20}} "),
-                Field(filled, "bar"),
-                Field(empty, "trough"),
-                Field(f" {100 * share:4.0f}%"),
-            ]
-        )
+        name = Field(f"  {printable(stage.title, width - 20):<{width - 20}} ")
+        done = Field(f" {100 * share:4.0f}%")
+        lines.append([name, Field(filled, "bar"), Field(empty, "trough"), done])
     return lines
 
 
 def _trend_lines(snapshot: Snapshot) -> list[list[Field]]:
     """Draw the last minute in bars, and name the cells under way."""
     lines: list[list[Field]] = []
-    if snapshot.utilisation:
-        lines.append(
-            [
-                Field("  busy  ", "dim"),
-                Field(trend(snapshot.utilisation, 0, 100), "bar"),
-                Field(" 0-100 %", "dim"),
-            ]
-        )
-    if snapshot.rates:
-        most = f" 0-{max(snapshot.rates):.3g} a second"
-        lines.append(
-            [
-                Field("  rows  ", "dim"),
-                Field(trend(snapshot.rates, 0, max(snapshot.rates)), "bar"),
-                Field(most, "dim"),
-            ]
-        )
+    fastest = max(snapshot.rates, default=0.0)
+    for word, values, most, unit in (
+        ("busy", snapshot.utilisation, 100.0, "%"),
+        ("rows", snapshot.rates, fastest, "a second"),
+    ):
+        if values:
+            bars = Field(trend(values, 0, most), "bar")
+            lines.append([Field(f"  {word}  ", "dim"), bars, Field(f" 0-{most:.3g} {unit}", "dim")])
     ahead = [stage for stage in snapshot.stages if stage.cells and stage.done < stage.images]
     for word, stage in zip(("now", "next"), ahead, strict=False):
         lines.append([Field(f"  {word:<6}", "dim"), Field(printable(stage.title, 27))])

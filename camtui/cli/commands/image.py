@@ -17,8 +17,7 @@ from evaluator.text import did_you_mean, printable
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from camtui.figures.sheet import PictureKind
-    from camtui.pictures import ColourMap
+    from camtui.pictures import ColourMap, PictureKind
     from evaluator.records import Cell
     from evaluator.store.reader import RunReader
 
@@ -70,17 +69,21 @@ def image(
     Example: camtui image val resnet50/gradcam 17 -o seventeen.png
     """
     from camtui.export.output import check_free
+    from camtui.pictures import Look
 
     name_folder(data)
     target = Path(output)
     check_free(target, force=force)
     reader = open_run(run)
-    scale, views = _colours(colours), _views(view or ("overlay" if all_methods else "all"))
+    look, views = (
+        Look(_colours(colours), alpha),
+        _views(view or ("overlay" if all_methods else "all")),
+    )
     refs = [reader.images.find(text) for text in images]
     if all_methods:
         from camtui.figures.sheet import figure_2
 
-        sheet = figure_2(reader, _cells_of(reader, cell), refs, views[0], scale, alpha, truth=truth)
+        sheet = figure_2(reader, _cells_of(reader, cell), refs, views[0], look, truth=truth)
     else:
         from camtui.figures.sheet import cell_sheet, open_panels
         from camtui.format.select import find_cell
@@ -91,7 +94,7 @@ def image(
                 "--all-methods draws a row for each",
             )
         sheet = cell_sheet(
-            open_panels(reader, find_cell(reader, cell), refs[0], truth=truth), views, scale, alpha
+            open_panels(reader, find_cell(reader, cell), refs[0], truth=truth), views, look
         )
     _save(sheet, target, force=force)
 
@@ -112,7 +115,7 @@ def _cells_of(reader: RunReader, text: str) -> list[Cell]:
 
 
 def _views(text: str) -> list[PictureKind]:
-    from camtui.figures.sheet import PICTURE_KINDS
+    from camtui.pictures import PICTURE_KINDS
 
     found = [view for view in PICTURE_KINDS if text in (view, "all")]
     if not found:

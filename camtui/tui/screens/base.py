@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
@@ -16,12 +16,12 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.css.query import NoMatches
 from textual.screen import Screen
+from textual.widgets import Input
 
 from camtui.feed import Snapshot
 from camtui.tui import text
-from camtui.tui.messages import Severity, toast
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.widgets.fields import TextLines
+from camtui.tui.widgets.fields import Line, Spans, TextLines
 from camtui.tui.widgets.keybar import KeyBar
 from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
@@ -42,6 +42,8 @@ class RunScreen(Screen[None]):
     """
 
     KEY_ROWS = 1
+    TEXT = "the view"
+    """What ``as_text`` returns, in words."""
 
     def compose(self) -> ComposeResult:
         """Compose title, body, keys, and the summary, which is hidden."""
@@ -73,6 +75,15 @@ class RunScreen(Screen[None]):
         """The snapshot that is displayed now."""
         return self.connection.displayed
 
+    @property
+    def table(self) -> LineTable:
+        """The table of the screen, of those that have one."""
+        return self.query_one(LineTable)
+
+    def put(self, panel: str, lines: Sequence[Spans]) -> None:
+        """Show lines in the panel of an id."""
+        self.query_one(f"#{panel}", TextLines).show(lines)
+
     def on_mount(self) -> None:
         """Show what is known already."""
         self._begun = True
@@ -103,7 +114,7 @@ class RunScreen(Screen[None]):
         self.tick()
         try:
             if self.has_class("tiny"):
-                self.query_one("#tiny", TextLines).show(text.summary_lines(snapshot))
+                self.put("tiny", text.summary_lines(snapshot))
             else:
                 self.snapshot_shown(snapshot)
         except NoMatches:  # the content of containers comes after them, and goes before
@@ -118,20 +129,45 @@ class RunScreen(Screen[None]):
             snapshot, width = self.snapshot, self.app.size.width
             top = text.title_line(snapshot, width, frozen=self.connection.frozen)
             below = text.state_lines(snapshot, time.time(), width)
-            self.query_one("#title", TextLines).show([top, *below])
+            self.put("title", [top, *below])
+
+    # -- the line of words that filter a table, of the screens that have one
+    # ----------------------------------------------------------------------------------------------
+
+    @property
+    def filter_line(self) -> Input:
+        """The line that words are typed on."""
+        return self.query_one("#filter", Input)
+
+    def action_filter(self) -> None:
+        """Open the filter line."""
+        self.filter_line.add_class("open")
+        self.filter_line.focus()
+
+    def on_input_submitted(self, _: Input.Submitted) -> None:
+        """Keep the words and go back to the table."""
+        self.close_filter()
+
+    def close_filter(self) -> None:
+        """Go back to the table."""
+        self.filter_line.remove_class("open")
+        self.table.focus()
+
+    # -- what the clipboard gets
+    # ----------------------------------------------------------------------------------------------
 
     def as_text(self) -> str:
         """Return the tables of the screen with tabs between the columns, for the clipboard."""
-        lines = [line for table in self.query(LineTable) for line in table.lines]
-        return "\n".join("\t".join(field.text.strip() for field in line.fields) for line in lines)
+        return "\n".join(
+            _with_tabs(line) for table in self.query(LineTable) for line in table.lines
+        )
 
     def cell_as_text(self) -> str:
         """Return the row under the cursor, for the clipboard."""
         for table in self.query(LineTable):
-            row, _ = table.cursor
             for line in table.lines:
-                if line.key == row:
-                    return "\t".join(field.text.strip() for field in line.fields)
+                if line.key == table.cursor[0]:
+                    return _with_tabs(line)
         return ""
 
     def fetch(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> None:
@@ -154,18 +190,24 @@ class RunScreen(Screen[None]):
         try:
             return await self.connection.ask(question)
         except CamtuiError as error:
-            self.toast(error.message, "warning")
+            self.notify(error.message, severity="warning")
         except sqlite3.Error as error:
-            self.toast(f"cannot read the run: {error}", "error")
+            self.notify(f"cannot read the run: {error}", severity="error")
         return None
-
-    def toast(self, text: str, severity: Severity = "information") -> None:
-        """Show a text for a moment."""
-        toast(self, text, severity)
 
     def action_up(self) -> None:
         """Go back to the screen that this one was opened from."""
         self.app.pop_screen()
+
+
+def _with_tabs(line: Line) -> str:
+    return "\t".join(field.text.strip() for field in line.fields)
+
+
+def after(value: T, values: Sequence[T], step: int = 1) -> T:
+    """Return the value that follows in a round; the first behind one that is not there."""
+    place = values.index(value) if value in values else -step
+    return values[(place + step) % len(values)]
 
 
 def rule(title: str) -> str:

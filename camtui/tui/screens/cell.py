@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
@@ -9,22 +10,34 @@ from typing import Literal, NamedTuple
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
+from textual.message import Message
 
 from camtui.feed import Snapshot
-from camtui.format import metric_header, percent, short_count, with_interval
+from camtui.format import Field, TableColumn, percent, short_count, with_interval
 from camtui.format.groups import By, Group, grouped
 from camtui.status import convergence
 from camtui.tui import text
-from camtui.tui.messages import EndNear, OpenImage, RowOpened
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.screens.base import RunScreen
-from camtui.tui.widgets.fields import Field, Line, TableColumn, TextLines
-from camtui.tui.widgets.table import LineTable
+from camtui.tui.screens.base import RunScreen, after
+from camtui.tui.text import header
+from camtui.tui.widgets.fields import Line, TextLines
+from camtui.tui.widgets.table import EndNear, LineTable, RowOpened
 from evaluator.catalog import known_metrics
 from evaluator.records import Cell, ImageRef, Row
 from evaluator.statistics import Mean
 from evaluator.store.reader import RankedImage, RunReader
 from evaluator.text import printable
+
+
+@dataclass
+class OpenImage(Message):
+    """Request for the image screen; ``worst``: whether the order begins at the worst image."""
+
+    cell: int
+    image: int
+    metric: str
+    worst: bool
+
 
 PAGE = 100
 """Images that are read at once."""
@@ -39,41 +52,35 @@ class ListedImage(NamedTuple):
 
 
 def page(
-    reader: RunReader, cell: int, metric: str, ascending: bool, after: RankedImage | None
+    reader: RunReader, cell: int, metric: str, ascending: bool, last: RankedImage | None
 ) -> list[ListedImage]:
     """Read the next images of the list, by key."""
-    ranked = reader.ranking.page(cell, metric, ascending=ascending, limit=PAGE, after=after)
+    ranked = reader.ranking.page(cell, metric, ascending=ascending, limit=PAGE, after=last)
     return [
         ListedImage(place, reader.images.get(place.image), reader.rows.get(cell, place.image))
         for place in ranked
     ]
 
 
-def list_columns(metric: str, width: int) -> list[TableColumn]:
-    """Return the columns: place, image, classes, confidences and metrics.
-
-    The metric that orders the list comes last.
-    """
-    shown = other_metrics(metric, width)
-    columns = [
-        TableColumn("place", "#", 6),
-        TableColumn("image", "image", 24 if width < 100 else 32, right=False),
-    ]
-    columns += [
-        TableColumn("classes", "true → predicted", 0, right=False),
-        TableColumn("confidence", "confidence\n→ masked", 11),
-    ]
-    columns += [TableColumn(key, metric_header(known_metrics()[key]), 7) for key in shown]
-    return [*columns, TableColumn("value", metric_header(known_metrics()[metric]), 8)]
+def list_columns(by: By | Literal[""], metric: str, width: int) -> list[TableColumn]:
+    """Return the columns of images, or of groups; the metric that orders the list comes last."""
+    if by:
+        columns = [TableColumn("group", "images", numeric=False), TableColumn("n", "n", width=8)]
+    else:
+        columns = [
+            TableColumn("place", "#", width=6),
+            TableColumn("image", "image", width=24 if width < 100 else 32, numeric=False),
+            TableColumn("classes", "true → predicted", numeric=False),
+            TableColumn("confidence", "confidence\n→ masked", width=11),
+        ]
+    columns += [TableColumn(key, header(key), width=7) for key in other_metrics(metric, width)]
+    return [*columns, TableColumn("value", header(metric), width=14 if by else 8)]
 
 
 def other_metrics(metric: str, width: int) -> list[str]:
     """Return the metrics beside the one that orders, where there is room."""
-    return (
-        [key for key in ("average_drop", "coherency", "complexity", "adcc") if key != metric]
-        if width >= 100
-        else []
-    )
+    beside = ("average_drop", "coherency", "complexity", "adcc") if width >= 100 else ()
+    return [key for key in beside if key != metric]
 
 
 def image_line(place: int, listed: ListedImage, classes: tuple[str, ...], shown: list[str]) -> Line:
@@ -90,42 +97,27 @@ def image_line(place: int, listed: ListedImage, classes: tuple[str, ...], shown:
     return Line(image.id, (*fields, Field(percent(listed.ranked.value), "strong")))
 
 
-def group_columns(metric: str, width: int) -> list[TableColumn]:
-    """Return the columns of groups: name, n, averages; the one that orders comes last."""
-    columns = [TableColumn("group", "images", 0, right=False), TableColumn("n", "n", 8)]
-    columns += [
-        TableColumn(key, metric_header(known_metrics()[key]), 7)
-        for key in other_metrics(metric, width)
-    ]
-    return [*columns, TableColumn("value", metric_header(known_metrics()[metric]), 14)]
-
-
 def in_order(groups: list[Group], metric: str, *, worst: bool) -> list[Group]:
     """Sort groups by average, worst or best first; those without one stand last."""
     sign = known_metrics()[metric].sign * (1 if worst else -1)
-    means = {id(group): group.view.mean(metric) for group in groups}
-    having = [group for group in groups if means[id(group)] is not None]
-    having.sort(key=lambda group: sign * (mean.value if (mean := means[id(group)]) else 0.0))
-    return having + [group for group in groups if means[id(group)] is None]
+
+    def place(group: Group) -> tuple[bool, float]:
+        mean = group.view.mean(metric)
+        return mean is None, sign * mean.value if mean else 0.0
+
+    return sorted(groups, key=place)
 
 
 def group_line(group: Group, metric: str, shown: list[str]) -> Line:
     """Format one group of the list."""
-
-    def value(key: str) -> str:
-        mean = group.view.mean(key)
-        return percent(mean.value if mean else None)
-
+    means = [group.view.mean(key) for key in shown]
     fields = [
         Field(group.name, "warn" if group.correct is False else ""),
         Field(short_count(group.view.summary.n), "dim"),
+        *(Field(percent(mean.value if mean else None), "dim") for mean in means),
+        Field(with_interval(group.view.mean(metric)), "strong"),
     ]
-    fields += [Field(value(key), "dim") for key in shown]
-    mean = group.view.mean(metric)
-    return Line(
-        f"group {group.place}",
-        (*fields, Field(with_interval(mean) if mean else value(metric), "strong")),
-    )
+    return Line(f"group {group.place}", tuple(fields))
 
 
 _REFRESH_RATIO = 1.05
@@ -175,7 +167,7 @@ class CellScreen(RunScreen):
     def on_mount(self) -> None:
         """Begin with the list in focus: Enter opens the worst image."""
         super().on_mount()
-        self.query_one("#images", LineTable).focus()
+        self.table.focus()
         self._begin_list()
 
     # -- what is shown
@@ -192,19 +184,15 @@ class CellScreen(RunScreen):
         cell = self.cell
         if cell is None:
             return
-        width = self.app.size.width
-        self.query_one("#averages", TextLines).show(text.cell_lines(snapshot, cell, width))
+        self.put("averages", text.cell_lines(snapshot, cell, self.app.size.width))
         n = snapshot.views[cell.id].summary.n
         drawn, metric = self._drawn_at
-        if (
-            self.metric != metric
-            or n > drawn * _REFRESH_RATIO
-            or n == snapshot.info.image_count != drawn
-        ):
+        whole = n == snapshot.info.image_count != drawn
+        if self.metric != metric or n > drawn * _REFRESH_RATIO or whole:
             self._drawn_at = (n, self.metric)
             self.fetch(partial(self._fetch_plots, n), "plots")
         self._show_plots()
-        self._show_list_head(snapshot)
+        self._show_list_head()
 
     async def _fetch_plots(self, n: int) -> None:
         histogram = await self.ask(
@@ -222,30 +210,19 @@ class CellScreen(RunScreen):
             self.query_one("#convergence", TextLines),
         )
         left.border_title = f"{known_metrics()[self.metric].title}: images by value"
-        left.show(
-            text.histogram_lines(self._histogram, self.metric, left.size.width, left.size.height)
-        )
+        left.show(text.histogram_lines(self._histogram, self.metric, *left.size))
         right.border_title = "ADCC over n, 95 % band"
-        right.show(text.convergence_lines(self._curve, right.size.width, right.size.height))
+        right.show(text.convergence_lines(self._curve, *right.size))
 
-    def _show_list_head(self, snapshot: Snapshot) -> None:
-        metric = known_metrics()[self.metric]
-        end = "Worst" if self.worst else "Best"
-        more = (
-            f"   {short_count(len(self._listed))} listed{'' if self._complete else ', more below'}"
-        )
+    def _show_list_head(self) -> None:
         what = {"": "images", "class": "classes", "correct": "predictions"}[self.by]
-        if self.by:
-            more = "" if self._complete else "   reading every row"
-        self.query_one("#listhead", TextLines).show(
-            [
-                [
-                    Field(f" {end} {what} by ", "dim"),
-                    Field(metric_header(metric), "strong"),
-                    Field(more, "dim"),
-                ]
-            ]
-        )
+        listed = f"   {short_count(len(self._listed))} listed"
+        more = "   reading every row" if self.by else f"{listed}, more below"
+        if self._complete:
+            more = "" if self.by else listed
+        head = f" {'Worst' if self.worst else 'Best'} {what} by "
+        parts = [Field(head, "dim"), Field(header(self.metric), "strong"), Field(more, "dim")]
+        self.put("listhead", [parts])
 
     # -- the list
     # ----------------------------------------------------------------------------------------------
@@ -253,9 +230,8 @@ class CellScreen(RunScreen):
     def _begin_list(self) -> None:
         """Read the list anew, the cursor on its first image."""
         self._listed, self._groups, self._complete = [], [], False
-        table = self.query_one("#images", LineTable)
-        table.expect()
-        table.action_first()
+        self.table.expect()
+        self.table.action_first()
         self.fetch(self._read_groups if self.by else self._more, "list")
 
     async def _read_groups(self) -> None:
@@ -263,47 +239,40 @@ class CellScreen(RunScreen):
         view, by = self.snapshot.views[self.cell_id], self.by
         found = await self.ask(lambda reader: grouped(reader, [view], by)) if by else None
         if found is None:
-            self.query_one("#images", LineTable).expect(rows=False)
+            self.table.expect(rows=False)
             return
         self._groups, self._complete = found, True
         self._show_list()
 
     async def _more(self) -> None:
         """Read the next page, behind the last image that is listed."""
-        after = self._listed[-1].ranked if self._listed else None
+        last = self._listed[-1].ranked if self._listed else None
         metric = self.metric
         ascending = known_metrics()[metric].is_ascending(worst_first=self.worst)
-        found = await self.ask(lambda reader: page(reader, self.cell_id, metric, ascending, after))
+        found = await self.ask(lambda reader: page(reader, self.cell_id, metric, ascending, last))
         if not self._class_names and self.cell is not None:
             self._class_names = await self.connection.class_names(self.cell.backbone)
         if found is None:
-            self.query_one("#images", LineTable).expect(rows=False)
+            self.table.expect(rows=False)
             return
         self._complete = len(found) < PAGE
         self._listed += found
         self._show_list()
 
     def _show_list(self) -> None:
-        shown = other_metrics(self.metric, self.app.size.width)
+        cell, width = self.cell, self.app.size.width
+        shown = other_metrics(self.metric, width)
         lines = [
             image_line(place, listed, self._class_names, shown)
             for place, listed in enumerate(self._listed, 1)
         ]
-        cell = self.cell
-        nothing = (
-            "not applicable here"
-            if cell is not None and not cell.applicable
-            else "no image of this cell has a value yet"
-        )
-        table = self.query_one("#images", LineTable)
         if self.by:
             ordered = in_order(self._groups, self.metric, worst=self.worst)
             lines = [group_line(group, self.metric, shown) for group in ordered]
-            table.show(group_columns(self.metric, self.app.size.width), lines, empty=nothing)
-            self._show_list_head(self.snapshot)
-            return
-        table.show(list_columns(self.metric, self.app.size.width), lines, empty=nothing)
-        self._show_list_head(self.snapshot)
+        applies = cell is None or cell.applicable
+        nothing = "no image of this cell has a value yet" if applies else "not applicable here"
+        self.table.show(list_columns(self.by, self.metric, width), lines, empty=nothing)
+        self._show_list_head()
 
     def on_end_near(self, _: EndNear) -> None:
         """Load more before the end is reached."""
@@ -320,8 +289,7 @@ class CellScreen(RunScreen):
 
     def action_metric(self, step: int) -> None:
         """Order the images by the next metric."""
-        metrics = self.snapshot.metrics
-        self.metric = metrics[(metrics.index(self.metric) + step) % len(metrics)]
+        self.metric = after(self.metric, self.snapshot.metrics, step)
         self.show_snapshot()
         self._begin_list()
 
@@ -333,13 +301,12 @@ class CellScreen(RunScreen):
     def action_groups(self) -> None:
         """List images, right and wrong predictions, classes, in turn."""
         turns: tuple[By | Literal[""], ...] = ("", "correct", "class")
-        self.by = turns[(turns.index(self.by) + 1) % len(turns)]
+        self.by = after(self.by, turns)
         self._begin_list()
 
     def action_cell(self, step: int) -> None:
         """Show the next cell of the run, or the one before."""
-        ids = list(self.snapshot.views)
-        self.cell_id = ids[(ids.index(self.cell_id) + step) % len(ids)]
+        self.cell_id = after(self.cell_id, list(self.snapshot.views), step)
         self._curve, self._histogram, self._drawn_at, self._class_names = [], [], (0, ""), ()
         self.show_snapshot()
         self._begin_list()

@@ -10,15 +10,26 @@ from pathlib import Path
 from textual.app import ComposeResult
 from textual.binding import Binding
 
-from camtui.format import count, half_width, metric_header, percent, signed_percent
+from camtui.format import Field, TableColumn, count, half_width, percent, signed_percent
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.screens.base import RunScreen
-from camtui.tui.widgets.fields import Field, Line, TableColumn, TextLines
+from camtui.tui.screens.base import RunScreen, after
+from camtui.tui.text import header
+from camtui.tui.widgets.fields import Line, TextLines
 from camtui.tui.widgets.table import LineTable
 from evaluator.catalog import known_metrics
 from evaluator.errors import CamtuiError
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
+
+COLUMNS = (
+    TableColumn("method", "method", width=18, numeric=False),
+    TableColumn("backbone", "backbone", width=18, numeric=False),
+    TableColumn("n", "n", width=8),
+    TableColumn("first", "first", width=7),
+    TableColumn("second", "second", width=7),
+    TableColumn("change", "change", width=16),
+    TableColumn("verdict", "", width=8, numeric=False),
+)
 
 
 class CompareScreen(RunScreen):
@@ -40,47 +51,30 @@ class CompareScreen(RunScreen):
     def on_mount(self) -> None:
         """Compare."""
         super().on_mount()
-        self.query_one("#differences", LineTable).focus()
+        self.table.focus()
         self._begin()
 
     def _begin(self) -> None:
-        names = "  →  ".join(printable(path.stem, 30) for path in self._paths)
-        words = [
-            Field(f" {names}", "strong"),
-            Field(f"   {metric_header(known_metrics()[self._metric])}   comparing …", "dim"),
-        ]
-        self.query_one("#compared", TextLines).show([words])
+        self._show_title("   {}   comparing …")
         self.fetch(partial(self._compare, self._metric), "compare")
+
+    def _show_title(self, more: str) -> None:
+        names = "  →  ".join(printable(path.stem, 30) for path in self._paths)
+        words = more.format(header(self._metric))
+        self.put("compared", [[Field(f" {names}", "strong"), Field(words, "dim")]])
 
     async def _compare(self, metric: str) -> None:
         try:
             lines, notes, self._metrics = await asyncio.to_thread(compared, *self._paths, metric)
         except (CamtuiError, sqlite3.Error) as error:
             lines, notes = [], [error.message if isinstance(error, CamtuiError) else str(error)]
-        columns = [
-            TableColumn("method", "method", 18, right=False),
-            TableColumn("backbone", "backbone", 18, right=False),
-        ]
-        columns += [
-            TableColumn("n", "n", 8),
-            TableColumn("first", "first", 7),
-            TableColumn("second", "second", 7),
-        ]
-        columns += [TableColumn("change", "change", 16), TableColumn("verdict", "", 8, right=False)]
-        self.query_one("#differences", LineTable).show(columns, lines, empty="nothing to compare")
-        self.query_one("#notes", TextLines).show(
-            [[Field(f" {printable(note, 300)}", "dim")] for note in notes]
-        )
-        names = "  →  ".join(printable(path.stem, 30) for path in self._paths)
-        title = [
-            Field(f" {names}", "strong"),
-            Field(f"   {metric_header(known_metrics()[metric])}, paired by image", "dim"),
-        ]
-        self.query_one("#compared", TextLines).show([title])
+        self.table.show(COLUMNS, lines, empty="nothing to compare")
+        self.put("notes", [[Field(f" {printable(note, 300)}", "dim")] for note in notes])
+        self._show_title("   {}, paired by image")
 
     def action_metric(self) -> None:
         """Compare by the next metric that both runs have."""
-        self._metric = self._metrics[(self._metrics.index(self._metric) + 1) % len(self._metrics)]
+        self._metric = after(self._metric, self._metrics)
         self._begin()
 
 
@@ -103,17 +97,13 @@ def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[s
             Field(printable(cell.method), "strong"),
             Field(printable(cell.backbone)),
             Field(count(cell.n), "dim"),
-        )
-        values = (
             Field(percent(cell.first)),
             Field(percent(cell.second)),
             Field(change),
             Field(cell.verdict, roles[cell.verdict]),
         )
-        lines.append(Line((cell.backbone, cell.method), fields + values))
+        lines.append(Line((cell.backbone, cell.method), fields))
     notes = [found.test, *found.notes]
-    notes += [f"only in {found.first}: {', '.join(found.only_first)}"] if found.only_first else []
-    notes += (
-        [f"only in {found.second}: {', '.join(found.only_second)}"] if found.only_second else []
-    )
+    for name, only in ((found.first, found.only_first), (found.second, found.only_second)):
+        notes += [f"only in {name}: {', '.join(only)}"] if only else []
     return lines, notes, metrics

@@ -11,10 +11,10 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from camtui.tui.messages import RowOpened
-from camtui.tui.widgets.fields import Field, Line, TableColumn
+from camtui.format import Field, TableColumn
+from camtui.tui.widgets.fields import Line
 from camtui.tui.widgets.keybar import KeyBar
-from camtui.tui.widgets.table import LineTable
+from camtui.tui.widgets.table import LineTable, RowOpened
 from evaluator.text import printable
 
 
@@ -54,7 +54,7 @@ class Question(ModalScreen[str]):
         """Put the cursor on No."""
         lines = [Line(choice.key, (Field(choice.words),)) for choice in self._choices]
         table = self.query_one("#answers", LineTable)
-        table.show([TableColumn("answer", "", 0, right=False)], lines)
+        table.show([TableColumn("answer", "", numeric=False)], lines)
         table.focus()
 
     def on_row_opened(self, message: RowOpened) -> None:

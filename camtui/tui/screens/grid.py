@@ -6,28 +6,29 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Input
 
 from camtui.feed import Snapshot
+from camtui.format import Field
 from camtui.status import convergence
 from camtui.ties import best_in_backbone
 from camtui.tui import grid_model, text
 from camtui.tui.grid_model import printed_value
-from camtui.tui.messages import CursorMoved, OpenCell, RowOpened
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.screens.base import RunScreen, rule
+from camtui.tui.screens.base import RunScreen, after, rule
 from camtui.tui.theme import Settings
-from camtui.tui.widgets.fields import Field, TextLines
+from camtui.tui.widgets.fields import TextLines
 from camtui.tui.widgets.gallery import Gallery
-from camtui.tui.widgets.table import LineTable
+from camtui.tui.widgets.table import CursorMoved, LineTable, RowOpened
 from evaluator.errors import CamtuiError
 from evaluator.records import Cell
 from evaluator.statistics import Mean
@@ -45,6 +46,14 @@ _ORDER_HOLD = 5.0
 
 def _convergence_of(reader: RunReader, *, cell: int, n: int) -> list[Mean]:
     return convergence(reader.averages.convergence(cell), n)
+
+
+@dataclass
+class OpenCell(Message):
+    """Request for the cell screen, its images ordered by a metric."""
+
+    cell: int
+    metric: str
 
 
 class GridScreen(RunScreen):
@@ -105,63 +114,47 @@ class GridScreen(RunScreen):
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
         """Show hint, table, details, events."""
-        hint = grid_model.hint_fields(snapshot, self.options, printed_value)
-        self.query_one("#hint", TextLines).show([hint])
+        self.put("hint", [grid_model.hint_fields(snapshot, self.options, printed_value)])
         self._show_table(snapshot)
         self._show_detail(snapshot)
         events = self.query_one("#events", TextLines)
         events.show(text.event_lines(snapshot, max(1, events.size.height)))
         if self.has_class("-wide"):
-            self.query_one("#work", TextLines).show(
-                text.side_lines(snapshot, max(35, self.query_one("#side").size.width - 1))
-            )
+            width = max(35, self.query_one("#side").size.width - 1)
+            self.put("work", text.side_lines(snapshot, width))
         self._show_overview(snapshot)
         self._read_more()
 
     def _show_table(self, snapshot: Snapshot) -> None:
-        table = self.query_one("#grid", LineTable)
+        """Show the table, the cursor on the best cell at first; from then on it is the user's."""
         moving = time.monotonic() - self._moved < _ORDER_HOLD
-        previous = [line.key for line in table.lines] if moving else []
-        marks = self.connection.marks(self._marked_metrics(snapshot))
-        grid = grid_model.build(
-            snapshot,
-            self.options,
-            marks,
-            printed_value,
-            table.size.width or self.app.size.width,
-            previous,
+        previous = [line.key for line in self.table.lines] if moving else []
+        marks = self.connection.marks(
+            snapshot.metrics if self.options.long else (self.options.metric,)
         )
-        table.show(
-            grid.columns, grid.lines, empty="no cell has that in its name; Esc clears the filter"
+        width = self.table.size.width or self.app.size.width
+        columns, lines = grid_model.build(
+            snapshot, self.options, marks, printed_value, width, previous
         )
-        if not self._placed:
-            self._place_cursor(snapshot)
-
-    def _marked_metrics(self, snapshot: Snapshot) -> tuple[str, ...]:
-        return snapshot.metrics if self.options.long else (self.options.metric,)
-
-    def _place_cursor(self, snapshot: Snapshot) -> None:
-        """Put the cursor on the best cell at first; from then on it is the user's."""
-        best = grid_model.best_cell(
-            snapshot, self.options.metric, self.connection.marks((self.options.metric,))
-        )
-        if best is not None and self.app.is_running:
-            self._placed = True
-            self.put_cursor(best)
+        self.table.show(columns, lines, empty="no cell has that in its name; Esc clears the filter")
+        if not self._placed and self.app.is_running:
+            best = grid_model.best_cell(snapshot, self.options.metric, marks)
+            self._placed = best is not None
+            if best is not None:
+                self.put_cursor(best)
 
     def put_cursor(self, cell: grid_model.CellKey) -> None:
         """Put the cursor on a cell."""
         backbone, method = cell
-        table = self.query_one("#grid", LineTable)
         if self.options.long:
-            table.select((backbone, method), self.options.metric)
+            self.table.select((backbone, method), self.options.metric)
         else:
-            table.select(method, backbone)
+            self.table.select(method, backbone)
 
     def chosen(self) -> Cell | None:
         """Return the cell under the cursor."""
         snapshot = self.snapshot
-        row, column = self.query_one("#grid", LineTable).cursor
+        row, column = self.table.cursor
         if row is None:
             return None
         if isinstance(row, tuple):
@@ -184,10 +177,7 @@ class GridScreen(RunScreen):
         panel = self.query_one("#overview", TextLines)
         panel.border_title = rule(f"{cell.backbone}: all components, ADCC with its 95 % interval")
         marks = self.connection.marks(("adcc",))
-        lines = grid_model.component_lines(
-            snapshot, cell.backbone, marks, panel.size.width, panel.size.height
-        )
-        panel.show(lines)
+        panel.show(grid_model.component_lines(snapshot, cell.backbone, marks, *panel.size))
         self._show_leaders()
 
     def _show_leaders(self) -> None:
@@ -195,7 +185,7 @@ class GridScreen(RunScreen):
         panel.border_title = (
             rule(f"{self._leaders_of}: leaders, ADCC over n") if self._leaders_of else ""
         )
-        panel.show(grid_model.leader_lines(self._curves, panel.size.width, panel.size.height))
+        panel.show(grid_model.leader_lines(self._curves, *panel.size))
 
     def _fetch_overview(self) -> None:
         """Read the leaders' convergence and the worst image from the file.
@@ -207,14 +197,10 @@ class GridScreen(RunScreen):
             return
         n = self.snapshot.views[cell.id].summary.n
         before, seen = self._overview_of
-        if (
-            before == cell.id
-            and n < seen * _REFRESH_RATIO
-            and not (n == self.snapshot.info.image_count != seen)
-        ):
-            return
-        self._overview_of = (cell.id, n)
-        self.fetch(partial(self._load_overview, cell), "overview")
+        whole = n == self.snapshot.info.image_count != seen
+        if before != cell.id or n >= seen * _REFRESH_RATIO or whole:
+            self._overview_of = (cell.id, n)
+            self.fetch(partial(self._load_overview, cell), "overview")
 
     async def _load_overview(self, cell: Cell) -> None:
         snapshot = self.snapshot
@@ -228,9 +214,9 @@ class GridScreen(RunScreen):
         await self._load_worst(cell)
 
     async def _load_worst(self, cell: Cell) -> None:
-        from camtui.tui.image_data import WorstImage, read_worst_image
+        from camtui.tui.image_data import draw_overlay, name_lines, read_worst_image
 
-        found: WorstImage | None = await self.ask(partial(read_worst_image, cell=cell))
+        found = await self.ask(partial(read_worst_image, cell=cell))
         facts, picture = (
             self.query_one("#worst", TextLines),
             self.query_one("#worst-picture", Gallery),
@@ -241,9 +227,9 @@ class GridScreen(RunScreen):
             picture.show([])
             return
         names = await self.connection.class_names(cell.backbone)
-        facts.show(found.lines(names, facts.size.width))
+        facts.show(name_lines(found[0], names, facts.size.width))
         pictures = self._settings.images != "off"
-        picture.show([await asyncio.to_thread(found.picture)] if pictures else [])
+        picture.show([await asyncio.to_thread(draw_overlay, *found)] if pictures else [])
 
     def _show_detail(self, snapshot: Snapshot) -> None:
         cell = self.chosen()
@@ -272,12 +258,9 @@ class GridScreen(RunScreen):
         best = best_in_backbone(snapshot, marks, metric, cell.id)
         if best is not None and snapshot.mean(cell.id, metric) is not None:
             found = self.connection.difference(metric, best, cell.id)
+            mark = marks.get((cell.id, metric), "")
             spans += text.difference_fields(
-                snapshot,
-                metric,
-                snapshot.views[best].cell,
-                found,
-                marks.get((cell.id, metric), ""),
+                snapshot, metric, snapshot.views[best].cell, found, mark
             )
         return spans
 
@@ -329,7 +312,7 @@ class GridScreen(RunScreen):
             problem = error.message if isinstance(error, CamtuiError) else str(error)
             if problem != self._ties_problem:  # asked again and again, said once
                 self._ties_problem = problem
-                self.toast(f"ties are not known: {problem}", "warning")
+                self.notify(f"ties are not known: {problem}", severity="warning")
 
     def on_row_opened(self, _: RowOpened) -> None:
         """Open the cell under the cursor."""
@@ -348,9 +331,7 @@ class GridScreen(RunScreen):
 
     def action_metric(self, step: int) -> None:
         """Show the next metric, or the one before."""
-        metrics = self.snapshot.metrics
-        place = metrics.index(self.options.metric) if self.options.metric in metrics else 0
-        self._change(metric=metrics[(place + step) % len(metrics)])
+        self._change(metric=after(self.options.metric, self.snapshot.metrics, step))
 
     def action_view(self) -> None:
         """Show method × backbone, or one line per cell."""
@@ -358,13 +339,8 @@ class GridScreen(RunScreen):
 
     def action_sort(self) -> None:
         """Sort by plan, by the column under the cursor, by name, in turn."""
-        following: dict[grid_model.Order, grid_model.Order] = {
-            "plan": "value",
-            "value": "name",
-            "name": "plan",
-        }
-        _, column = self.query_one("#grid", LineTable).cursor
-        order = following[self.options.order]
+        _, column = self.table.cursor
+        order = after(self.options.order, ("plan", "value", "name"))
         self._change(order=order, column=column if order == "value" else "", descending=True)
 
     def action_reverse(self) -> None:
@@ -379,33 +355,17 @@ class GridScreen(RunScreen):
         """Show the table alone, or all panes."""
         self.toggle_class("zoomed")
 
-    def action_filter(self) -> None:
-        """Open the filter line."""
-        line = self.query_one("#filter", Input)
-        line.add_class("open")
-        line.focus()
-
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while words are typed."""
         self._change(words=event.value)
 
-    def on_input_submitted(self, _: Input.Submitted) -> None:
-        """Keep the words and go back to the table."""
-        self._close_filter()
-
-    def _close_filter(self) -> None:
-        self.query_one("#filter", Input).remove_class("open")
-        self.query_one("#grid", LineTable).focus()
-
     def action_clear(self) -> None:
         """Forget the filter; the top of the screens is never left by Escape."""
-        self.query_one("#filter", Input).value = ""
-        self._close_filter()
+        self.filter_line.value = ""
+        self.close_filter()
 
     def action_match(self, step: int) -> None:
         """Move to the next row that the filter left, or to the one before."""
-        table = self.query_one("#grid", LineTable)
-        keys = [line.key for line in table.lines]
-        row, column = table.cursor
-        if row in keys:
-            table.select(keys[(keys.index(row) + step) % len(keys)], column)
+        row, column = self.table.cursor
+        if row is not None:
+            self.table.select(after(row, [line.key for line in self.table.lines], step), column)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
 from textual.app import ComposeResult
@@ -10,8 +10,9 @@ from textual.binding import Binding, BindingsMap
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 
-from camtui.tui.widgets.fields import Field, Line, TableColumn, TextLines
-from camtui.tui.widgets.keybar import KeyBar, shown_key
+from camtui.format import Field, TableColumn
+from camtui.tui.widgets.fields import Line, TextLines
+from camtui.tui.widgets.keybar import KeyBar, keys_by_word
 from camtui.tui.widgets.table import LineTable
 
 LegendEntry = tuple[str, str]
@@ -87,11 +88,6 @@ SCREENS: Mapping[str, tuple[LegendEntry, ...]] = {
 }
 
 
-def legend_of(screen: str) -> tuple[LegendEntry, ...]:
-    """Return the marks of a screen by the name of its class, the header's last."""
-    return (*SCREENS.get(screen, ()), *HEADER)
-
-
 Section = tuple[str, type[DOMNode]]
 """A title, and the class whose keys work there."""
 
@@ -104,15 +100,10 @@ class HelpScreen(ModalScreen[None]):
 
     BINDINGS = [Binding("escape,question_mark,q", "close", "close")]
 
-    def __init__(self, asked_on: str, sections: Sequence[Section]) -> None:
-        """Explain a screen.
-
-        Args:
-            asked_on: name of the screen's class.
-            sections: the places where keys work, in the order of the list.
-        """
+    def __init__(self, asked_on: str, everywhere: type[DOMNode]) -> None:
+        """Explain a screen, named by its class; ``everywhere``: whose keys work on each of them."""
         super().__init__()
-        self._asked_on, self._sections = asked_on, sections
+        self._asked_on, self._sections = asked_on, key_sections(everywhere)
 
     def compose(self) -> ComposeResult:
         """Compose the list and its own keys."""
@@ -122,14 +113,13 @@ class HelpScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Collect marks and bindings."""
         columns = [
-            TableColumn("keys", "", _FIRST, right=False),
-            TableColumn("meaning", "", 0, right=False),
+            TableColumn("keys", "", width=_FIRST, numeric=False),
+            TableColumn("meaning", "", numeric=False),
         ]
         room = max(20, self.app.size.width - _FIRST - 3)
+        lines = [*legend_lines(self._asked_on, room), *help_lines(self._sections, room)]
         table = self.query_one("#help", LineTable)
-        table.show(
-            columns, [*legend_lines(self._asked_on, room), *help_lines(self._sections, room)]
-        )
+        table.show(columns, lines)
         table.focus()
 
     def action_close(self) -> None:
@@ -137,19 +127,34 @@ class HelpScreen(ModalScreen[None]):
         self.dismiss()
 
 
+def key_sections(everywhere: type[DOMNode]) -> list[Section]:
+    """List the places where keys work, in the order of the help; ``everywhere`` comes first."""
+    from camtui.tui.screens.cell import CellScreen
+    from camtui.tui.screens.grid import GridScreen
+    from camtui.tui.screens.image import ImageScreen
+    from camtui.tui.screens.log import LogScreen
+    from camtui.tui.screens.runs import RunsScreen
+
+    return [
+        ("everywhere", everywhere),
+        ("in lists", LineTable),
+        ("grid", GridScreen),
+        ("cell", CellScreen),
+        ("image", ImageScreen),
+        ("runs", RunsScreen),
+        ("log", LogScreen),
+    ]
+
+
 def own_bindings(kind: type[DOMNode]) -> list[Binding]:
     """Return the bindings that a class itself declares."""
-    return [
-        binding
-        for found in BindingsMap(kind.BINDINGS).key_to_bindings.values()
-        for binding in found
-    ]
+    return [one for found in BindingsMap(kind.BINDINGS).key_to_bindings.values() for one in found]
 
 
 def legend_lines(screen: str, room: int) -> list[Line]:
     """Explain each mark of a screen, wrapped to the room there is."""
     lines = [Line(("marks", ""), (Field("on this screen", "strong"), Field("")))]
-    for mark, meaning in legend_of(screen):
+    for mark, meaning in (*SCREENS.get(screen, ()), *HEADER):
         lines += _entry(("marks", mark), Field(f"  {mark}", "accent"), meaning, room)
     return lines
 
@@ -159,13 +164,12 @@ def help_lines(sections: Sequence[Section], room: int) -> list[Line]:
     lines: list[Line] = []
     for title, kind in sections:
         lines.append(Line((title, ""), (Field(title, "strong"), Field(""))))
-        for (word, more), keys in _grouped(own_bindings(kind)):
-            lines += _entry(
-                (title, keys, word),
-                Field(f"  {keys}", "key"),
-                f"{word}: {more}" if more else word,
-                room,
-            )
+        bindings = own_bindings(kind)
+        more = {one.description: one.tooltip for one in reversed(bindings) if one.tooltip}
+        for word, names in keys_by_word(bindings).items():
+            keys = " ".join(names)
+            meaning = f"{word}: {more[word]}" if word in more else word
+            lines += _entry((title, keys, word), Field(f"  {keys}", "key"), meaning, room)
     return lines
 
 
@@ -179,38 +183,23 @@ def _entry(key: tuple[str, ...], first: Field, text: str, room: int) -> list[Lin
     ]
 
 
-def _grouped(bindings: Iterable[Binding]) -> list[tuple[tuple[str, str], str]]:
-    """Group keys that do the same thing: ``(words, keys)``."""
-    keys: dict[str, list[str]] = {}
-    more: dict[str, str] = {}
-    for binding in bindings:
-        names = keys.setdefault(binding.description, [])
-        if shown_key(binding) not in names:
-            names.append(shown_key(binding))
-        more[binding.description] = more.get(binding.description) or binding.tooltip
-    return [((word, more[word]), " ".join(names)) for word, names in keys.items()]
-
-
-_WORDS: list[list[Field]] = [
-    [],
-    [Field("   camtui", "strong")],
-    [],
-    [Field("   There is no run yet. Two commands to begin with:", "")],
-    [],
-    [Field("     camtui run --demo", "key")],
-    [
-        Field(
-            "       a few photographs, one small network, the methods of the paper's Table 2; "
-            "minutes",
-            "dim",
-        )
-    ],
-    [],
-    [Field("     camtui run --data FOLDER -b resnet50 -m gradcam,gradcampp,scorecam", "key")],
-    [Field("       your images: class folders, or a flat folder", "dim")],
-    [],
-    [Field("   This screen opens the run as soon as there is one.", "dim")],
-]
+_WORDS: tuple[tuple[str, str], ...] = (
+    ("", ""),
+    ("   camtui", "strong"),
+    ("", ""),
+    ("   There is no run yet. Two commands to begin with:", ""),
+    ("", ""),
+    ("     camtui run --demo", "key"),
+    (
+        "       a few photographs, one small network, the methods of the paper's Table 2; minutes",
+        "dim",
+    ),
+    ("", ""),
+    ("     camtui run --data FOLDER -b resnet50 -m gradcam,gradcampp,scorecam", "key"),
+    ("       your images: class folders, or a flat folder", "dim"),
+    ("", ""),
+    ("   This screen opens the run as soon as there is one.", "dim"),
+)
 
 
 class WelcomeScreen(Screen[None]):
@@ -223,4 +212,4 @@ class WelcomeScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show the words."""
-        self.query_one("#first", TextLines).show(_WORDS)
+        self.query_one("#first", TextLines).show([[Field(*line)] for line in _WORDS])

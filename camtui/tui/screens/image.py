@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING
+from functools import cache, partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 from textual.app import ComposeResult
@@ -16,34 +18,42 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 
 from camtui.feed import Snapshot
-from camtui.format import ABSENT, count, metric_header, percent
+from camtui.format import ABSENT, Field, count, percent
 from camtui.format.notes import UNDEFINED
-from camtui.pictures import NO_OBJECT, TruthObject, object_in, seen_by
+from camtui.pictures import (
+    COLOUR_MAPS,
+    NO_OBJECT,
+    Panels,
+    Pixels,
+    TruthObject,
+    object_in,
+    seen_by,
+)
 from camtui.tui import text
 from camtui.tui.image_data import (
+    ALPHAS,
+    VIEWS,
     DisplayOptions,
     ImageData,
     ImageRecord,
     InputImage,
-    first_image,
+    gallery_item,
     gallery_items,
     neighbour,
     open_input,
-    overlay,
     read_image_record,
-    rows_of_image,
     saliency_map,
 )
-from camtui.tui.messages import CopyText, OpenImage, ShowPicture
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.screens.base import RunScreen
-from camtui.tui.text import cell_name, class_name, flowed
+from camtui.tui.screens.base import RunScreen, after
+from camtui.tui.text import cell_name, class_name, flowed, header
 from camtui.tui.theme import Settings
-from camtui.tui.widgets.fields import Field, TextLines
+from camtui.tui.widgets.fields import TextLines
 from camtui.tui.widgets.gallery import Gallery, GalleryItem, arrange
 from camtui.tui.widgets.keybar import KeyBar
 from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.records import Cell, Measurement, Preprocessing, Row
+from evaluator.store.reader import RankedImage
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -88,7 +98,7 @@ def fact_lines(record: ImageRecord, metric: str, width: int) -> list[list[Field]
         value = record.value(key)
         if value is not None or key in ("average_drop", "adcc"):
             shown = percent(value) if value is not None else ABSENT
-            name = Field(f"{metric_header(known_metrics()[key])} ", "dim")
+            name = Field(f"{header(key)} ", "dim")
             groups.append([name, Field(shown, "strong" if key == metric else "")])
     lines = [*flowed(facts, width), *flowed(groups, width)]
     if row.average_drop is None:
@@ -156,6 +166,8 @@ def spare_rows(pictures: Sequence[GalleryItem], width: int, room: int) -> int:
 class ImageScreen(RunScreen):
     """One image, ranked among the others of its cell."""
 
+    TEXT = "path"
+
     BINDINGS = [
         Binding("left_square_bracket,left,h,k,up", "step(-1)", "prev/next", key_display="["),
         Binding("right_square_bracket,right,l,j,down", "step(1)", "prev/next", key_display="]"),
@@ -177,21 +189,34 @@ class ImageScreen(RunScreen):
         Binding(
             "i", "full", "full-res", show=False, tooltip="kitty or sixel graphics, with --images"
         ),
-        Binding("y", "copy_path", "copy path", show=False),
+        Binding("y", "app.copy_view", "copy path", show=False),
         Binding("escape", "up", "up"),
     ]
 
-    def __init__(self, connection: RunConnection, settings: Settings, wanted: OpenImage) -> None:
+    def __init__(
+        self,
+        connection: RunConnection,
+        settings: Settings,
+        cell: int,
+        image: int | None,
+        metric: str,
+        *,
+        worst: bool,
+    ) -> None:
+        """Show an image of a cell, ``None`` for the first of its order by a metric.
+
+        Args:
+            worst: whether that order begins at the worst image.
+        """
         super().__init__(connection)
         self._settings = settings
-        self.cell_id, self.metric, self.worst = wanted.cell, wanted.metric, wanted.worst
-        self.image_id = wanted.image
+        self.cell_id, self.metric, self.worst = cell, metric, worst
+        self.image_id = image
         self.image_data: ImageData | None = None
         self.options = DisplayOptions()
         self.curves = False
         self._inputs: dict[tuple[int, Preprocessing], InputImage] = {}
         self._plan: RunPlan | None = None
-        self._problem = ""
 
     def body(self) -> ComposeResult:
         """Compose the place in the order, the pictures, the curves, the values."""
@@ -219,7 +244,7 @@ class ImageScreen(RunScreen):
         metric, worst = self.metric, self.worst
         if image is None:
             found = await self.ask(
-                lambda reader: (first_image(reader, cell.id, metric, worst=worst),)
+                lambda reader: (neighbour(reader, cell.id, metric, worst=worst),)
             )
             if found is None:  # the file was refused, and a toast says why
                 return
@@ -241,21 +266,30 @@ class ImageScreen(RunScreen):
                 for one in self.snapshot.cells
                 if one.backbone == cell.backbone and one.applicable
             ]
-            others = await self.ask(lambda reader: rows_of_image(reader, cells, number))
+            others = await self.ask(
+                lambda reader: [(one, reader.rows.get(one.id, number)) for one in cells]
+            )
         self.image_id = number
-        map_, truth = (
-            saliency_map(cell.method, record.row, record.loaded),
-            await self._object(record),
+        truth = await self._object(record)
+        panels = Panels(
+            image=input_image.pixels,
+            saliency=saliency_map(cell.method, record.row, record.loaded),
+            loaded=record.loaded,
+            inside=truth.pixels,
         )
-        self.image_data = ImageData(record, input_image, map_, tuple(others or ()), truth)
+        self.image_data = ImageData(
+            record, panels, input_image.problem, tuple(others or ()), truth.problem
+        )
         self._draw()
 
     async def _input(self, record: ImageRecord) -> InputImage:
         """Read the pixels; opening a file is left to a thread."""
         if self._plan is None:
-            self._plan = await self._find_plan()
+            self._plan = await self.ask(lambda reader: reader.plan())
         if self._plan is None:
-            return InputImage(None, self._problem)
+            return InputImage(
+                None, "the plan of this run cannot be read, so the images cannot be found"
+            )
         key = record.image.id, seen_by(record.loaded, self._plan.resize)
         if key not in self._inputs:
             self._inputs[key] = await asyncio.to_thread(
@@ -273,12 +307,6 @@ class ImageScreen(RunScreen):
             object_in, self._plan, record.image, record.row.target, record.loaded
         )
 
-    async def _find_plan(self) -> RunPlan | None:
-        found = await self.ask(lambda reader: reader.plan())
-        if found is None:
-            self._problem = "the plan of this run cannot be read, so the images cannot be found"
-        return found
-
     def _cell(self) -> Cell | None:
         view = self.snapshot.views.get(self.cell_id)
         return view.cell if view else None
@@ -292,20 +320,18 @@ class ImageScreen(RunScreen):
             self._open(self.image_id)
 
     def _say_nothing(self, why: str) -> None:
-        self.query_one("#where", TextLines).show([[Field(f" {why}", "warn")]])
+        self.put("where", [[Field(f" {why}", "warn")]])
 
     def _draw(self) -> None:
         image_data = self.image_data
         if image_data is None or not self.is_mounted:
             return
         width = self.app.size.width
-        self.query_one("#where", TextLines).show(
-            [where_line(image_data.record, self.metric, self.worst, width)]
-        )
+        self.put("where", [where_line(image_data.record, self.metric, self.worst, width)])
         pictures = self._pictures(image_data)
         self.query_one("#gallery", Gallery).show(pictures)
         facts = fact_lines(image_data.record, self.metric, width)
-        self.query_one("#facts", TextLines).show(facts)
+        self.put("facts", facts)
         panel = self.query_one("#curves", TextLines)
         show_curves = bool(image_data.record.curves) and (self.curves or self.app.size.height >= 34)
         panel.display = show_curves
@@ -339,17 +365,25 @@ class ImageScreen(RunScreen):
             self.fetch(partial(self._step, self.image_data.record, step), "image")
 
     async def _step(self, record: ImageRecord, step: int) -> None:
-        metric, worst = self.metric, self.worst
+        metric, worst, value = self.metric, self.worst, record.value(self.metric)
+        if value is None:
+            return
+        here = RankedImage(record.image.id, value)
         image = await self.ask(
-            lambda reader: neighbour(reader, record, metric, worst=worst, step=step)
+            lambda reader: neighbour(
+                reader, record.cell.id, metric, worst=worst, after=here, step=step
+            )
         )
         if image is not None:
             await self._load(image)
 
+    def _redraw(self, **changes: object) -> None:
+        self.options = replace(self.options, **changes)  # type: ignore[arg-type] # fields of DisplayOptions, checked by the callers
+        self._draw()
+
     def action_view(self) -> None:
         """Show other pictures of the same image."""
-        self.options = self.options.next_view()
-        self._draw()
+        self._redraw(all_methods=False, view=after(self.options.view, tuple(VIEWS)))
 
     def action_all(self) -> None:
         """Show all methods beside each other, or this one again."""
@@ -363,25 +397,23 @@ class ImageScreen(RunScreen):
 
     def action_colours(self) -> None:
         """Draw with the next colour map."""
-        self.options = self.options.next_colours()
-        self._draw()
+        look = self.options.look
+        self._redraw(look=look._replace(colours=after(look.colours, COLOUR_MAPS)))
 
     def action_alpha(self) -> None:
         """Draw with another strength of the overlay."""
-        self.options = self.options.next_alpha()
-        self._draw()
+        look = self.options.look
+        self._redraw(look=look._replace(alpha=after(look.alpha, ALPHAS)))
 
     def action_truth(self) -> None:
         """Show or hide the object's edge; where it is not known, say why."""
-        self.options = replace(self.options, truth=not self.options.truth)
-        if self.image_data is not None and self.image_data.truth.problem:
-            self.toast(self.image_data.truth.problem, "warning")
-        self._draw()
+        if self.image_data is not None and self.image_data.truth_problem:
+            self.notify(self.image_data.truth_problem, severity="warning")
+        self._redraw(truth=not self.options.truth)
 
     def action_metric(self, step: int) -> None:
         """Rank by the next metric, and show the first image of that order."""
-        metrics = self.snapshot.metrics
-        self.metric = metrics[(metrics.index(self.metric) + step) % len(metrics)]
+        self.metric = after(self.metric, self.snapshot.metrics, step)
         self._open(None)
 
     def action_ends(self) -> None:
@@ -390,15 +422,69 @@ class ImageScreen(RunScreen):
         self._open(None)
 
     def action_full(self) -> None:
-        """Show the overlay in the terminal's own graphics."""
-        if self.image_data is not None:
-            self.post_message(ShowPicture(overlay(self.image_data, self.options).picture))
+        """Show the overlay in the terminal's own graphics, where the user asked for them."""
+        if self.image_data is None:
+            return
+        problem = why_no_graphics(self._settings.images)
+        picture = gallery_item(self.image_data, "overlay", self.options).picture
+        if problem:
+            self.notify(problem, severity="warning")
+        elif picture is not None:
+            self.fetch(partial(self._show_full, picture), "full")
 
-    def action_copy_path(self) -> None:
-        """Copy the image's path."""
-        if self.image_data is not None and self._plan is not None:
-            path = self.image_data.record.image.path.decode("utf-8", "backslashreplace")
-            self.post_message(CopyText(f"{self._plan.data}/{path}", "path"))
+    async def _show_full(self, picture: Pixels) -> None:
+        widget = await asyncio.to_thread(picture_widget, picture, self._settings.images)
+        await self.app.push_screen(FullScreen(widget))
+
+    def as_text(self) -> str:
+        """Return the image's path, for the clipboard."""
+        if self.image_data is None or self._plan is None:
+            return ""
+        path = self.image_data.record.image.path.decode("utf-8", "backslashreplace")
+        return f"{self._plan.data}/{path}"
+
+
+Graphics = Literal["kitty", "sixel"]
+
+SIDE = 896
+"""Pixels: four times what the network sees, as large as most terminals can show."""
+
+
+def why_no_graphics(images: str) -> str:
+    """Say what the terminal or the installation lacks for graphics; empty where nothing is."""
+    if images not in ("kitty", "sixel"):
+        return (
+            "full resolution needs a terminal with graphics: camtui watch --images kitty, or sixel"
+        )
+    if find_spec("textual_image") is None:
+        return 'full resolution needs the extra images: pip install "camtui[images]"'
+    return ""
+
+
+def picture_widget(picture: Pixels, images: str) -> Widget:
+    """Make a widget that shows a picture as large as there is room.
+
+    The first call imports the library: for a thread.
+    """
+    from PIL import Image
+
+    library = _library()
+    kind = library.TGPImage if images == "kitty" else library.SixelImage
+    widget: Widget = kind(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    return widget
+
+
+@cache
+def _library() -> Any:
+    # this one asks nothing at import; the widgets do
+    terminal: Any = import_module("textual_image._terminal")
+    terminal.capture_terminal_response = _ask_nothing
+    return import_module("textual_image.widget")
+
+
+def _ask_nothing(*_: object, **__: object) -> NoReturn:
+    """Raise what the library takes for a terminal that did not answer; nothing is written."""
+    raise TimeoutError("the terminal is not asked")
 
 
 class FullScreen(ModalScreen[None]):

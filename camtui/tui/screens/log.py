@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding
 
 from camtui.feed import Snapshot
-from camtui.format import ABSENT, count, duration
+from camtui.format import ABSENT, Field, TableColumn, count, duration
 from camtui.tui import text
-from camtui.tui.messages import CursorMoved
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.screens.base import RunScreen
-from camtui.tui.widgets.fields import Field, Line, TableColumn, TextLines
-from camtui.tui.widgets.table import LineTable
+from camtui.tui.screens.base import RunScreen, after
+from camtui.tui.widgets.fields import Line, TextLines
+from camtui.tui.widgets.table import CursorMoved, LineTable
 from evaluator.errors import CamtuiError
 from evaluator.records import LoadedBackbone
 from evaluator.store.files import known_log
@@ -57,24 +55,16 @@ class LogScreen(RunScreen):
     def on_mount(self) -> None:
         """Begin at the newest event."""
         super().on_mount()
-        self.query_one("#log", LineTable).focus()
+        self.table.focus()
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
         """Show events and timings; read the other lists when something new can stand in them."""
-        names = [
-            f"failed images ({count(snapshot.failures)})" if name == "errors" else name
-            for name in TABS
-        ]
-        roles = ["strong" if place == self.tab else "dim" for place in range(len(TABS))]
-        marks = ["▶" if place == self.tab else " " for place in range(len(TABS))]
-        self.query_one("#tabs", TextLines).show(
-            [
-                [
-                    Field(f" {mark}{name}  ", role)
-                    for mark, name, role in zip(marks, names, roles, strict=True)
-                ]
-            ]
-        )
+        tabs = []
+        for place, name in enumerate(TABS):
+            words = f"failed images ({count(snapshot.failures)})" if name == "errors" else name
+            here = place == self.tab
+            tabs.append(Field(f" {'▶' if here else ' '}{words}  ", "strong" if here else "dim"))
+        self.put("tabs", [tabs])
         if TABS[self.tab] == "events":
             self._put(event_table(snapshot), at_end=True)
         elif TABS[self.tab] == "timings":
@@ -84,7 +74,7 @@ class LogScreen(RunScreen):
             self.fetch(partial(self._fetch, self.tab), "log")
 
     def _put(self, shown: TableContent, *, at_end: bool = False) -> None:
-        table = self.query_one("#log", LineTable)
+        table = self.table
         fresh = not table.lines
         follows = at_end and (fresh or table.cursor[0] == table.lines[-1].key)
         self._columns, lines = shown
@@ -105,21 +95,17 @@ class LogScreen(RunScreen):
 
     def _show_whole(self) -> None:
         """Show the field under the cursor that may be cut in the table: that of the open width."""
-        table = self.query_one("#log", LineTable)
-        row, _ = table.cursor
+        row, _ = self.table.cursor
         place = next((place for place, column in enumerate(self._columns) if not column.width), -1)
-        text = next((line.fields[place].text for line in table.lines if line.key == row), "")
+        text = next((line.fields[place].text for line in self.table.lines if line.key == row), "")
         width = max(20, self.app.size.width - 2)
-        self.query_one("#whole", TextLines).show(
-            [[Field(f" {text[x : x + width]}")] for x in range(0, len(text), width)]
-        )
+        self.put("whole", [[Field(f" {text[x : x + width]}")] for x in range(0, len(text), width)])
 
     def action_tab(self, step: int) -> None:
         """Show another list."""
-        self.tab = (self.tab + step) % len(TABS)
+        self.tab = after(self.tab, range(len(TABS)), step)
         self._seen = (-1, -1)
-        table = self.query_one("#log", LineTable)
-        table.show([], [], empty="")
+        self.table.show([], [], empty="")
         self._show_whole()
         self.show_snapshot()
 
@@ -127,21 +113,22 @@ class LogScreen(RunScreen):
 def event_table(snapshot: Snapshot) -> TableContent:
     """List the newest events, oldest first."""
     columns = [
-        TableColumn("time", "time", 10, right=False),
-        TableColumn("level", "level", 8, right=False),
+        TableColumn("time", "time", width=10, numeric=False),
+        TableColumn("level", "level", width=8, numeric=False),
+        TableColumn("text", "what happened", numeric=False),
     ]
-    columns += [TableColumn("text", "what happened", 0, right=False)]
     return columns, [Line(event.id, tuple(text.event_fields(event))) for event in snapshot.events]
 
 
 def timing_table(snapshot: Snapshot) -> TableContent:
     """List the cost of an image in each stage, and the stage's time in this session."""
     columns = [
-        TableColumn("stage", "stage", 0, right=False),
-        TableColumn("done", "images", 15),
-        TableColumn("each", "ms/image", 9),
+        TableColumn("stage", "stage", numeric=False),
+        TableColumn("done", "images", width=15),
+        TableColumn("each", "ms/image", width=9),
+        TableColumn("forwards", "forwards", width=8),
+        TableColumn("spent", "spent", width=7),
     ]
-    columns += [TableColumn("forwards", "forwards", 8), TableColumn("spent", "spent", 7)]
     lines = []
     for stage in snapshot.stages:
         each = f"{1000 * stage.seconds / stage.timed_images:.1f}" if stage.timed_images else ABSENT
@@ -149,8 +136,6 @@ def timing_table(snapshot: Snapshot) -> TableContent:
             Field(printable(stage.title, 400)),
             Field(f"{count(stage.done)}/{count(stage.images)}"),
             Field(each, "strong"),
-        ]
-        fields += [
             Field(f"{stage.forwards_per_image:g}", "dim"),
             Field(duration(stage.seconds), "dim"),
         ]
@@ -158,43 +143,30 @@ def timing_table(snapshot: Snapshot) -> TableContent:
     return columns, lines
 
 
-class _CellNames(NamedTuple):
-    backbone: str
-    method: str
-
-
 def failure_lines(reader: RunReader) -> TableContent:
     """List image, cell, reason and detail of every failure, or of the first of them."""
-    names = {cell.id: _CellNames(cell.backbone, cell.method) for cell in reader.cells()}
+    names = {
+        cell.id: f"{printable(cell.method)}/{printable(cell.backbone)}" for cell in reader.cells()
+    }
     columns = [
-        TableColumn("image", "image", 30, right=False),
-        TableColumn("cell", "cell", 26, right=False),
-    ]
-    columns += [
-        TableColumn("reason", "reason", 12, right=False),
-        TableColumn("detail", "detail", 0, right=False),
+        TableColumn("image", "image", width=30, numeric=False),
+        TableColumn("cell", "cell", width=26, numeric=False),
+        TableColumn("reason", "reason", width=12, numeric=False),
+        TableColumn("detail", "detail", numeric=False),
     ]
     lines = []
     for failure in reader.failures(limit=MAX_FAILURES):
-        name = names.get(failure.cell, _CellNames("?", "?"))
-        cell = f"{printable(name.method)}/{printable(name.backbone)}" + (
-            f" {failure.metric}" if failure.metric else ""
-        )
         image = printable(reader.images.get(failure.image).path)
         fields = (
             Field(image[-30:]),
-            Field(cell, "dim"),
+            Field(f"{names.get(failure.cell, '?/?')} {failure.metric}".rstrip(), "dim"),
             Field(printable(failure.reason), "warn"),
             Field(printable(failure.detail)),
         )
         lines.append(Line((failure.cell, failure.image, failure.metric), fields))
     if len(lines) == MAX_FAILURES:
-        lines.append(
-            Line(
-                "more",
-                (Field(f"only the first {count(MAX_FAILURES)} are listed: camtui errors", "warn"),),
-            )
-        )
+        words = f"only the first {count(MAX_FAILURES)} are listed: camtui errors"
+        lines.append(Line("more", (Field(words, "warn"),)))
     return columns, lines
 
 
@@ -220,8 +192,8 @@ def plan_lines(reader: RunReader) -> TableContent:
         for place, (name, value) in enumerate(pairs)
     ]
     return [
-        TableColumn("name", "what", 28, right=False),
-        TableColumn("value", "value", 0, right=False),
+        TableColumn("name", "what", width=28, numeric=False),
+        TableColumn("value", "value", numeric=False),
     ], lines
 
 
@@ -243,4 +215,4 @@ def log_lines(reader: RunReader) -> TableContent:
     log = known_log(reader.path)
     found = tail(log, LOG_LINES)
     lines = [Line(place, (Field(printable(line, 1000)),)) for place, line in enumerate(found)]
-    return [TableColumn("line", printable(log.name), 0, right=False)], lines
+    return [TableColumn("line", printable(log.name), numeric=False)], lines

@@ -5,32 +5,42 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.message import Message
 from textual.widgets import Input
 
 from camtui.feed import Snapshot
-from camtui.format import (
-    cell_views,
-    count,
-    duration,
-    percent,
-)
+from camtui.format import Field, TableColumn, cell_views, count, duration, percent
 from camtui.runs import list_runs
 from camtui.status import RunStatus, read_status
-from camtui.tui.messages import CompareRuns, CursorMoved, OpenRun, RowOpened
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.screens.base import RunScreen
+from camtui.tui.screens.base import RunScreen, after
 from camtui.tui.text import clock, state_field
-from camtui.tui.widgets.fields import Field, Line, TableColumn, TextLines
-from camtui.tui.widgets.table import LineTable
+from camtui.tui.widgets.fields import Line, TextLines
+from camtui.tui.widgets.table import CursorMoved, LineTable, RowOpened
 from evaluator.errors import CamtuiError
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
+
+
+@dataclass
+class OpenRun(Message):
+    """Request for another run in place of this one."""
+
+    path: Path
+
+
+@dataclass
+class CompareRuns(Message):
+    """Request for the comparison of two runs."""
+
+    first: Path
+    second: Path
 
 
 @dataclass(frozen=True)
@@ -44,10 +54,10 @@ class RunEntry:
     """
 
     path: Path
-    status: RunStatus | None
-    started: float
-    best: tuple[str, str]
-    plan: dict[str, object]
+    status: RunStatus | None = None
+    started: float = 0.0
+    best: tuple[str, str] = ("", "")
+    plan: Mapping[str, object] = field(default_factory=dict)
     problem: str = ""
 
 
@@ -56,18 +66,11 @@ def read_run_entry(path: Path) -> RunEntry:
     try:
         with RunReader(path) as reader:
             status, info = read_status(reader, path), reader.info()
-            return RunEntry(
-                path, status, info.started or info.created, _best(reader), _plan(reader)
-            )
+            started = info.started or info.created
+            return RunEntry(path, status, started, _best(reader), _plan(reader))
     except (CamtuiError, sqlite3.Error) as error:
-        return RunEntry(
-            path,
-            None,
-            0.0,
-            ("", ""),
-            {},
-            printable(error.message if isinstance(error, CamtuiError) else error, 200),
-        )
+        why = error.message if isinstance(error, CamtuiError) else error
+        return RunEntry(path, problem=printable(why, 200))
 
 
 def _best(reader: RunReader) -> tuple[str, str]:
@@ -94,7 +97,7 @@ def _plan(reader: RunReader) -> dict[str, object]:
     return values
 
 
-def differences(mine: dict[str, object], theirs: dict[str, object]) -> str:
+def differences(mine: Mapping[str, object], theirs: Mapping[str, object]) -> str:
     """Describe what another plan has otherwise: ``limit: 100 → 500``."""
     changed = [name for name in mine if name in theirs and mine[name] != theirs[name]]
     return ";  ".join(
@@ -132,7 +135,7 @@ class RunsScreen(RunScreen):
         Binding("space", "mark", "mark", tooltip="two marked runs can be compared"),
         Binding("equals_sign", "compare", "compare marked"),
         Binding("s", "sort", "sort", tooltip="by start, by name, by ADCC"),
-        Binding("slash", "search", "search", tooltip="only runs whose names hold these words"),
+        Binding("slash", "filter", "search", tooltip="only runs whose names hold these words"),
         Binding("escape", "up", "up"),
     ]
 
@@ -141,7 +144,7 @@ class RunsScreen(RunScreen):
         self._entries: list[RunEntry] = []
         self._marked: list[Path] = []
         self._read_at = 0.0
-        self._order, self._words = SORTS[0], ""
+        self._order = SORTS[0]
 
     def body(self) -> ComposeResult:
         """Compose the list, and the difference of the run under the cursor."""
@@ -154,7 +157,7 @@ class RunsScreen(RunScreen):
     def on_mount(self) -> None:
         """Read the runs."""
         super().on_mount()
-        self.query_one("#runs", LineTable).focus()
+        self.table.focus()
 
     def snapshot_shown(self, snapshot: Snapshot) -> None:
         """Read the runs again every few seconds: others go on too."""
@@ -173,66 +176,60 @@ class RunsScreen(RunScreen):
     def _show_list(self) -> None:
         wide = self.app.size.width >= 100
         columns = [
-            TableColumn("mark", "", 1),
-            TableColumn("name", "run", 26 if wide else 18, right=False),
+            TableColumn("mark", "", width=1),
+            TableColumn("name", "run", width=26 if wide else 18, numeric=False),
+            TableColumn("state", "state", width=11, numeric=False),
+            TableColumn("done", "done", width=5),
+            TableColumn("best", "ADCC↑", width=6),
+            TableColumn("cell", "best", numeric=False),
+            TableColumn("took", "took", width=6),
         ]
-        columns += [
-            TableColumn("state", "state", 11, right=False),
-            TableColumn("done", "done", 5),
-            TableColumn("best", "ADCC↑", 6),
-        ]
-        columns += [TableColumn("cell", "best", 0, right=False), TableColumn("took", "took", 6)]
-        columns += (
-            [TableColumn("images", "images", 9), TableColumn("started", "started", 10)]
-            if wide
-            else []
-        )
-        lines = [
-            self._line(entry) for entry in sorted_runs(self._entries, self._order, self._words)
-        ]
-        nothing = (
-            "no run of that name; Esc shows all" if self._words else "no run in the folder of runs"
-        )
-        self.query_one("#runs", LineTable).show(columns, lines, empty=nothing)
+        if wide:
+            columns += [
+                TableColumn("images", "images", width=9),
+                TableColumn("started", "started", width=10),
+            ]
+        words = self.filter_line.value
+        lines = [self._line(entry) for entry in sorted_runs(self._entries, self._order, words)]
+        nothing = "no run of that name; Esc shows all" if words else "no run in the folder of runs"
+        self.table.show(columns, lines, empty=nothing)
         self._show_difference()
 
     def _line(self, entry: RunEntry) -> Line:
-        name = Field(
-            printable(entry.path.stem), "accent" if entry.path == self.connection.path else "strong"
-        )
-        mark = Field("+" if entry.path in self._marked else " ", "key")
-        status = entry.status
-        if status is None:
-            nothing = [Field("")] * 2
-            return Line(
-                entry.path,
-                (mark, name, Field("unreadable", "error"), *nothing, Field(entry.problem, "dim")),
-            )
+        is_open, status = entry.path == self.connection.path, entry.status
         fields = [
-            mark,
-            name,
-            state_field(status.state),
-            Field(percent(status.progress, 0) + "%"),
-            Field(entry.best[0], "best"),
+            Field("+" if entry.path in self._marked else " ", "key"),
+            Field(printable(entry.path.stem), "accent" if is_open else "strong"),
         ]
-        fields += [Field(entry.best[1], "dim"), Field(duration(status.elapsed_seconds), "dim")]
-        fields += [Field(count(status.images), "dim"), Field(clock(entry.started), "dim")]
+        if status is None:
+            problem = Field(entry.problem, "dim")
+            fields += [Field("unreadable", "error"), Field(""), Field(""), problem]
+        else:
+            fields += [
+                state_field(status.state),
+                Field(percent(status.progress, 0) + "%"),
+                Field(entry.best[0], "best"),
+                Field(entry.best[1], "dim"),
+                Field(duration(status.elapsed_seconds), "dim"),
+                Field(count(status.images), "dim"),
+                Field(clock(entry.started), "dim"),
+            ]
         return Line(entry.path, tuple(fields))
 
     def _show_difference(self) -> None:
-        row, _ = self.query_one("#runs", LineTable).cursor
-        chosen = next((entry for entry in self._entries if entry.path == row), None)
-        mine = next((entry for entry in self._entries if entry.path == self.connection.path), None)
-        panel = self.query_one("#difference", TextLines)
+        entries = {entry.path: entry for entry in self._entries}
+        row, mine = self.table.cursor[0], entries.get(self.connection.path)
+        chosen = entries.get(row) if isinstance(row, Path) else None
         if chosen is None:
-            panel.show([])
-        elif chosen.problem:
-            panel.show([[Field(f" {chosen.problem}", "error")]])
+            words = ""
         elif mine is None or chosen is mine:
-            panel.show([[Field(" the run that is open", "dim")]])
+            words = "the run that is open"
         else:
             words = differences(mine.plan, chosen.plan) or "the same plan as the run that is open"
-            panel.show([[Field(f" {words}", "dim")]])
+        if chosen is not None and chosen.problem:
+            self.put("difference", [[Field(f" {chosen.problem}", "error")]])
+        else:
+            self.put("difference", [[Field(f" {words}", "dim")]] if words else [])
 
     def on_cursor_moved(self, _: CursorMoved) -> None:
         """Show what is different about the run under the cursor."""
@@ -245,58 +242,36 @@ class RunsScreen(RunScreen):
 
     def action_mark(self) -> None:
         """Mark for comparing; the oldest of more than two is let go."""
-        row, _ = self.query_one("#runs", LineTable).cursor
+        row, _ = self.table.cursor
         if isinstance(row, Path):
-            self._marked = (
-                [path for path in self._marked if path != row]
-                if row in self._marked
-                else [*self._marked, row][-2:]
-            )
+            others = [path for path in self._marked if path != row]
+            self._marked = others if row in self._marked else [*others, row][-2:]
             self._show_list()
 
     def action_compare(self) -> None:
         """Compare the two marked runs, or the marked one with the one under the cursor."""
-        row, _ = self.query_one("#runs", LineTable).cursor
-        chosen = (
-            self._marked
-            if len(self._marked) == 2 or not isinstance(row, Path)
-            else [*self._marked, row]
-        )
+        row, chosen = self.table.cursor[0], self._marked
+        if len(chosen) != 2 and isinstance(row, Path):
+            chosen = [*chosen, row]
         if len(set(chosen)) == 2:
             self.post_message(CompareRuns(chosen[0], chosen[1]))
         else:
-            self.toast("mark two runs with Space", "warning")
+            self.notify("mark two runs with Space", severity="warning")
 
     def action_sort(self) -> None:
         """Sort by start, by name, by ADCC, in turn."""
-        self._order = SORTS[(SORTS.index(self._order) + 1) % len(SORTS)]
+        self._order = after(self._order, SORTS)
         self._show_list()
-        self.toast(f"sorted by {self._order}")
+        self.notify(f"sorted by {self._order}")
 
-    def action_search(self) -> None:
-        """Open the search line."""
-        line = self.query_one("#filter", Input)
-        line.add_class("open")
-        line.focus()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
+    def on_input_changed(self, _: Input.Changed) -> None:
         """Search while words are typed."""
-        self._words = event.value
         self._show_list()
-
-    def on_input_submitted(self, _: Input.Submitted) -> None:
-        """Keep the words and go back to the list."""
-        self._close_search()
-
-    def _close_search(self) -> None:
-        self.query_one("#filter", Input).remove_class("open")
-        self.query_one("#runs", LineTable).focus()
 
     def action_up(self) -> None:
         """Show all runs again; then back to where this was opened."""
-        line = self.query_one("#filter", Input)
-        if line.value or line.has_class("open"):
-            line.value = ""
-            self._close_search()
+        if self.filter_line.value or self.filter_line.has_class("open"):
+            self.filter_line.value = ""
+            self.close_filter()
         else:
             self.app.pop_screen()

@@ -1,10 +1,9 @@
-"""The parts of a table and of a panel: fields of text with a role, columns, rows, lines."""
+"""The rows of a table, and panels of lines of text."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -12,31 +11,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from camtui.format import Field
 from camtui.tui.theme import styles_of
-
-
-class Field(NamedTuple):
-    """A text that is safe to print, and its role."""
-
-    text: str
-    role: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TableColumn:
-    """A column; titles of two words may take two lines.
-
-    Attributes:
-        key: names the column to whoever listens.
-        title: one or two lines.
-        width: cells; 0 for the rest of the line (one column at most).
-        right: whether text is set to the right.
-    """
-
-    key: str
-    title: str
-    width: int
-    right: bool = True
 
 
 @dataclass(frozen=True, slots=True)

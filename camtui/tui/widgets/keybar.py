@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.binding import Binding
 from textual.screen import Screen
 
-from camtui.tui.widgets.fields import Field, TextLines
+from camtui.format import Field
+from camtui.tui.widgets.fields import TextLines
 
 KEY_NAMES = {
     "enter": "⏎",
@@ -97,16 +100,23 @@ def _is_always(binding: Binding) -> bool:
     return bool(binding.id and binding.id.startswith("always."))
 
 
-def _entries(bindings: list[Binding], *, short: bool = False) -> list[list[Field]]:
+def keys_by_word(bindings: Sequence[Binding]) -> dict[str, list[str]]:
+    """Return what can be done → the keys that do it, as people write them."""
     keys: dict[str, list[str]] = {}
     for binding in bindings:
         shown = keys.setdefault(binding.description, [])
         if shown_key(binding) not in shown:
             shown.append(shown_key(binding))
-    words = {word: word.partition(" (")[0] if short else word for word in keys}
+    return keys
+
+
+def _entries(bindings: list[Binding], *, short: bool = False) -> list[list[Field]]:
     return [
-        [Field(f" {''.join(names)}", "key"), Field(f" {words[word]} ", "dim")]
-        for word, names in keys.items()
+        [
+            Field(f" {''.join(keys)}", "key"),
+            Field(f" {word.partition(' (')[0] if short else word} ", "dim"),
+        ]
+        for word, keys in keys_by_word(bindings).items()
     ]
 
 

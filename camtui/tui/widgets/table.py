@@ -8,18 +8,55 @@ it.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from camtui.tui.messages import CursorMoved, EndNear, RowOpened
+from camtui.format import Field, TableColumn
 from camtui.tui.theme import styles_of
-from camtui.tui.widgets.fields import Field, Line, TableColumn, fitted
+from camtui.tui.widgets.fields import Line, fitted
+
+
+@dataclass
+class CursorMoved(Message):
+    """A table's cursor has moved.
+
+    Attributes:
+        table: the id of the table.
+        row: the key of the row, ``None`` in an empty table.
+        column: key of the column in tables whose cells can be chosen, else an empty string.
+    """
+
+    table: str
+    row: Hashable
+    column: str
+
+    def can_replace(self, message: Message) -> bool:
+        """Keep only the latest position of a table."""
+        return isinstance(message, CursorMoved) and message.table == self.table
+
+
+@dataclass
+class RowOpened(Message):
+    """A row of a table was opened by Enter."""
+
+    table: str
+    row: Hashable
+    column: str
+
+
+@dataclass
+class EndNear(Message):
+    """A table's cursor is near the last row that is loaded."""
+
+    table: str
 
 
 class TableDrawing(Widget):
@@ -112,9 +149,9 @@ class TableDrawing(Widget):
         x = 0
         for place, start, size in self._spans():
             column = self._columns[place]
-            parts = column.title.split("\n")
+            parts = column.name.split("\n")
             text = ([""] * (self._heads - len(parts)) + parts)[y]
-            segments.append(Segment(" " * (start - x) + fitted(text, size, column.right), style))
+            segments.append(Segment(" " * (start - x) + fitted(text, size, column.numeric), style))
             x = start + size
         line = self._strip(segments, width)
         return (
@@ -146,7 +183,7 @@ class TableDrawing(Widget):
             style = self._style(field.role)
             if here:
                 style = style + Style(bgcolor=cursor.bgcolor, underline=cursor.underline)
-            text, gap = fitted(field.text, size, self._columns[column].right), " " * (start - x)
+            text, gap = fitted(field.text, size, self._columns[column].numeric), " " * (start - x)
             if here and self._choose_cells and column == self._column and self.has_focus:
                 segments += [
                     Segment(gap, style),
@@ -202,7 +239,7 @@ class LineTable(TableDrawing, can_focus=True):
         before, old_columns = self._lines, self._columns
         self._columns, self._lines, self._empty = tuple(columns), tuple(lines), empty
         self._heads = max(
-            (len(column.title.split("\n")) for column in columns if column.title), default=0
+            (len(column.name.split("\n")) for column in columns if column.name), default=0
         )
         self._row = self._place_of(key)
         self._column = self._column_of(column)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camtui.figures.sheet import GAP, cell_sheet, figure_2, open_panels
+from camtui.figures.sheet import GAP, CellPanels, cell_sheet, figure_2, open_panels
 from camtui.format.select import find_cell
+from camtui.pictures import DEFAULT_LOOK, PICTURE_KINDS, Look, PictureKind, Pixels
 from evaluator.crop import open_square
 from evaluator.errors import NotFound
 from evaluator.records import Preprocessing
@@ -21,13 +22,55 @@ from tests.synthetic import add_masks, make_run
 SIDE = Preprocessing().side
 
 
+def seen(panels: CellPanels, kind: PictureKind, look: Look = DEFAULT_LOOK) -> Pixels:
+    picture = panels.view(kind, look)
+    assert picture is not None
+    return picture
+
+
+def test_panels_are_the_evaluated_pixels_and_the_stored_map(reader: RunReader) -> None:
+    panels = open_panels(reader, find_cell(reader, "vgg16/gradcam"), reader.images.get(4))
+    expected = open_square(Path(reader.plan().data), reader.images.get(4).path, Preprocessing())
+    assert np.array_equal(seen(panels, "input"), np.asarray(expected))
+    assert panels.row.map is not None
+    low = np.array(struct.unpack("<49f", panels.row.map)).reshape(7, 7)
+    assert panels.saliency.shape == (SIDE, SIDE)
+    assert np.allclose(panels.saliency[16::32, 16::32], low, atol=0.05)
+    assert np.array_equal(seen(panels, "overlay", Look(alpha=0.0)), panels.image)
+    assert np.array_equal(seen(panels, "overlay", Look(alpha=1.0)), seen(panels, "cam"))
+    share, mean = panels.saliency[:, :, None], 255 * np.array([0.485, 0.456, 0.406])
+    assert (
+        np.abs(seen(panels, "masked") - (share * panels.image + (1 - share) * mean)).max() <= 0.51
+    )
+
+
+def test_fake_cam_shows_the_whole_image_but_one_pixel(reader: RunReader) -> None:
+    panels = open_panels(reader, find_cell(reader, "vgg16/fakecam"), reader.images.get(4))
+    assert panels.saliency[0, 0] == 0
+    assert panels.saliency.sum() == SIDE * SIDE - 1
+    assert np.array_equal(seen(panels, "masked")[1:], panels.image[1:])
+
+
+def test_an_image_file_that_is_gone_or_changed(reader: RunReader) -> None:
+    cell, file = (
+        find_cell(reader, "vgg16/gradcam"),
+        Path(reader.plan().data) / reader.images.get(4).path.decode(),
+    )
+    file.write_bytes(file.read_bytes() + b"more")
+    with pytest.raises(NotFound, match="the manifest has"):
+        open_panels(reader, cell, reader.images.get(4))
+    file.unlink()
+    with pytest.raises(NotFound, match="cannot open"):
+        open_panels(reader, cell, reader.images.get(4))
+
+
 def test_the_sheet_has_every_view_in_its_place(reader: RunReader) -> None:
     panels = open_panels(reader, find_cell(reader, "vgg16/gradcam"), reader.images.get(4))
-    sheet = np.asarray(cell_sheet(panels, ("input", "cam", "overlay", "masked"), "viridis", 0.5))
+    sheet = np.asarray(cell_sheet(panels, PICTURE_KINDS, DEFAULT_LOOK))
     top = GAP + 15
-    for column, view in enumerate(("input", "cam", "overlay", "masked")):
+    for column, view in enumerate(PICTURE_KINDS):
         left = GAP + column * (SIDE + GAP)
-        assert np.array_equal(sheet[top : top + SIDE, left : left + SIDE], panels.view(view))  # type: ignore[arg-type]  # a PictureKind
+        assert np.array_equal(sheet[top : top + SIDE, left : left + SIDE], seen(panels, view))
 
 
 def test_image_command(home: Path) -> None:
@@ -88,10 +131,10 @@ def test_an_image_that_failed_has_no_sheet_and_a_method_without_a_row_says_so(
     )
     with RunReader(path) as stored:
         cells, failed = stored.cells(), stored.failures(limit=1)[0].image
-        sheet = figure_2(stored, cells, [stored.images.get(5)], "overlay", "viridis", 0.5)
+        sheet = figure_2(stored, cells, [stored.images.get(5)], "overlay", DEFAULT_LOOK)
         assert sheet.width > 2 * SIDE, "the method that has no row keeps its column"
         with pytest.raises(NotFound, match="no method has a row for"):
-            figure_2(stored, cells, [stored.images.get(failed)], "overlay", "viridis", 0.5)
+            figure_2(stored, cells, [stored.images.get(failed)], "overlay", DEFAULT_LOOK)
 
 
 def test_the_object_s_edge(home: Path) -> None:
@@ -119,37 +162,3 @@ def test_the_object_s_edge(home: Path) -> None:
     code, said = run("image", "pics", "vgg16/gradcam", "4", "--truth", "-o", str(home / "none.png"))
     assert code == 4
     assert "the run has no truth" in said
-
-
-def test_panels_are_the_evaluated_pixels_and_the_stored_map(reader: RunReader) -> None:
-    panels = open_panels(reader, find_cell(reader, "vgg16/gradcam"), reader.images.get(4))
-    expected = open_square(Path(reader.plan().data), reader.images.get(4).path, Preprocessing())
-    assert np.array_equal(panels.view("input"), np.asarray(expected))
-    assert panels.row.map is not None
-    low = np.array(struct.unpack("<49f", panels.row.map)).reshape(7, 7)
-    assert panels.saliency.shape == (SIDE, SIDE)
-    assert np.allclose(panels.saliency[16::32, 16::32], low, atol=0.05)
-    assert np.array_equal(panels.view("overlay", alpha=0.0), panels.image)
-    assert np.array_equal(panels.view("overlay", alpha=1.0), panels.view("cam"))
-    share, mean = panels.saliency[:, :, None], 255 * np.array([0.485, 0.456, 0.406])
-    assert np.abs(panels.view("masked") - (share * panels.image + (1 - share) * mean)).max() <= 0.51
-
-
-def test_fake_cam_shows_the_whole_image_but_one_pixel(reader: RunReader) -> None:
-    panels = open_panels(reader, find_cell(reader, "vgg16/fakecam"), reader.images.get(4))
-    assert panels.saliency[0, 0] == 0
-    assert panels.saliency.sum() == SIDE * SIDE - 1
-    assert np.array_equal(panels.view("masked")[1:], panels.image[1:])
-
-
-def test_an_image_file_that_is_gone_or_changed(reader: RunReader) -> None:
-    cell, file = (
-        find_cell(reader, "vgg16/gradcam"),
-        Path(reader.plan().data) / reader.images.get(4).path.decode(),
-    )
-    file.write_bytes(file.read_bytes() + b"more")
-    with pytest.raises(NotFound, match="the manifest has"):
-        open_panels(reader, cell, reader.images.get(4))
-    file.unlink()
-    with pytest.raises(NotFound, match="cannot open"):
-        open_panels(reader, cell, reader.images.get(4))

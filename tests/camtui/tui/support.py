@@ -34,6 +34,16 @@ class DashboardTester:
             await self.pilot.press(key)
             await self.settle()
 
+    async def ask(self, key: str, screen: str = "Question") -> None:
+        """Press a key, and wait for the dialog that it opens."""
+        await self.press(key)
+        await self.on(screen)
+
+    async def on(self, screen: str) -> None:
+        """Until a screen of that name is in front, and whole."""
+        await self.until(lambda: self.screen_name() == screen)
+        await self.settle()
+
     async def settle(self) -> None:
         """Until nothing that was asked is unanswered."""
         for _ in range(400):
@@ -57,7 +67,7 @@ class DashboardTester:
     @property
     def connection(self) -> RunConnection:
         """The connection to the run that is open."""
-        connection = self.app.watcher.connection
+        connection = self.app.connection
         assert connection is not None
         return connection
 

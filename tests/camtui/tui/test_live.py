@@ -58,29 +58,30 @@ async def test_the_watch_goes_on_when_another_run_is_opened_while_a_reading_wait
 ) -> None:
     first, second = (make_run(tmp_path / f"{name}.db", images=2) for name in ("first", "second"))
     async with opened(first) as tester:
-        watcher, answered = tester.app.watcher, Event()
+        answered = Event()
         question = asyncio.create_task(tester.connection.ask(lambda _: answered.wait(30)))
-        reading = asyncio.create_task(watcher.poll())
+        reading = asyncio.create_task(tester.app.poll())
         await asyncio.sleep(0)  # the reading has its place behind the question
-        old = watcher.open(second)
-        assert old is not None
+        old, tester.app.connection = tester.connection, RunConnection(second)
         closing_old = asyncio.create_task(asyncio.to_thread(old.close))
         await tester.until(lambda: reading.done() or old._reading._shutdown)
         answered.set()
         await asyncio.gather(question, closing_old, reading)  # raises CancelledError otherwise
         assert tester.connection.path == second
-        await watcher.poll()
+        await tester.app.poll()
 
 
 async def test_frozen_shows_the_old_and_thawed_the_new(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run.db", images=10, state="running", partial={"vgg16/scorecam": 5})
     async with opened(run, settings=FAST) as tester:
         await tester.press("f")
+        assert "FROZEN" in tester.part("title")
         writer = RunWriter(run)
         writer.event("info", "something new")
         await tester.until(lambda: tester.connection.latest is not tester.connection.displayed)
         assert "something new" not in tester.text()
         await tester.press("f")
+        assert "FROZEN" not in tester.part("title")
         writer.close()
         await tester.until(lambda: "something new" in tester.text())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -10,24 +9,19 @@ import pytest
 
 from camtui.tui import run_actions
 from camtui.tui.run_actions import CommandResult
-from camtui.tui.screens.dialogs import Question
-from tests.camtui.tui.support import SIZES, Settings, opened
+from tests.camtui.tui.support import SIZES, opened
 
 
 @pytest.fixture
 def actions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The commands that were run, each in place of a process of its own."""
     done: list[str] = []
 
-    def act(name: str, code: int, line: str) -> Callable[..., CommandResult]:
-        def action(path: Path, *, now: bool | None = None) -> CommandResult:
-            done.append(name if now is None else f"{name} {now}")
-            return CommandResult(code, line)
+    def run_command(*words: str) -> CommandResult:
+        done.append(words[0])
+        return CommandResult(1, "error: no") if words[0] == "retry" else CommandResult(0, "done")
 
-        return action
-
-    monkeypatch.setattr(run_actions, "resume", act("resume", 0, "resumed"))
-    monkeypatch.setattr(run_actions, "retry", act("retry", 1, "error: no"))
-    monkeypatch.setattr(run_actions, "stop", act("stop", 0, "stopping"))
+    monkeypatch.setattr(run_actions, "run_command", run_command)
     return done
 
 
@@ -36,10 +30,9 @@ async def test_no_is_the_answer_at_hand(
     partial_run: Path, actions: list[str], answer: tuple[str, ...]
 ) -> None:
     async with opened(partial_run) as tester:
-        await tester.press("r")
-        await tester.until(lambda: isinstance(tester.app.screen, Question))
+        await tester.ask("r")
         await tester.press(*answer)
-        await tester.until(lambda: tester.screen_name() == "GridScreen")
+        await tester.on("GridScreen")
         assert actions == []
 
 
@@ -60,9 +53,7 @@ async def test_every_answer_is_in_sight(partial_run: Path, size: tuple[int, int]
     }
     async with opened(partial_run, size) as tester:
         for key, words in answers.items():
-            await tester.press(key)
-            await tester.until(lambda: isinstance(tester.app.screen, Question))
-            await tester.settle()
+            await tester.ask(key)
             shown = tester.text()
             assert [word for word in words if word not in shown] == [], shown
             await tester.press("escape")
@@ -71,59 +62,31 @@ async def test_every_answer_is_in_sight(partial_run: Path, size: tuple[int, int]
 async def test_resume_and_retry_when_told_to(partial_run: Path, actions: list[str]) -> None:
     async with opened(partial_run) as tester:
         for key, action in (("r", "resume"), ("R", "retry")):
-            await tester.press(key)
-            await tester.until(lambda: isinstance(tester.app.screen, Question))
+            await tester.ask(key)
             await tester.press("down", "enter")
             await tester.until(partial(actions.__contains__, action))
 
 
-async def test_keys_that_mean_nothing_now_do_nothing(seeded: Path, actions: list[str]) -> None:
-    async with opened(seeded) as tester:
-        await tester.press("x", "r")
-        assert tester.screen_name() == "GridScreen"
-    async with opened(seeded, settings=Settings(readonly=True)) as tester:
-        await tester.press("R", "e")
-        assert tester.screen_name() == "GridScreen"
-        assert actions == []
-
-
-async def test_export_writes_a_file(
-    tmp_path: Path, seeded: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("answer", [None, ("enter",), ("down", "enter")])
+async def test_export_writes_a_file_and_over_one_only_when_told_to(
+    tmp_path: Path, seeded: Path, monkeypatch: pytest.MonkeyPatch, answer: tuple[str, ...] | None
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    file, kept = tmp_path / "seeded.md", answer == ("enter",)
+    if answer:
+        file.write_text("mine")
     async with opened(seeded) as tester:
-        await tester.press("e")
-        await tester.until(lambda: isinstance(tester.app.screen, Question))
-        await tester.press("down", "enter")
-        await tester.until(lambda: tester.screen_name() == "AskForPath")
-        await tester.settle()
+        await tester.ask("e")
+        await tester.press("down")
+        await tester.ask("enter", "AskForPath")
         assert "⏎ write" in tester.text()
         await tester.press("enter")
-        await tester.until(lambda: (tmp_path / "seeded.md").is_file())
-        assert "gradcam" in (tmp_path / "seeded.md").read_text()
-
-
-@pytest.mark.parametrize(("answer", "kept"), [(("enter",), True), (("down", "enter"), False)])
-async def test_a_file_that_is_there_is_written_over_only_when_told_to(
-    tmp_path: Path,
-    seeded: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    answer: tuple[str, ...],
-    kept: bool,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "seeded.md").write_text("mine")
-    async with opened(seeded) as tester:
-        await tester.press("e")
-        await tester.until(lambda: isinstance(tester.app.screen, Question))
-        await tester.press("down", "enter")
-        await tester.until(lambda: tester.screen_name() == "AskForPath")
-        await tester.press("enter")
-        await tester.until(lambda: "is there already" in tester.text())
-        await tester.press(*answer)
-        await tester.until(lambda: tester.screen_name() == "GridScreen")
-        await tester.until(lambda: kept or "gradcam" in (tmp_path / "seeded.md").read_text())
-    assert ((tmp_path / "seeded.md").read_text() == "mine") is kept
+        if answer:
+            await tester.until(lambda: "is there already" in tester.text())
+            await tester.press(*answer)
+        await tester.on("GridScreen")
+        await tester.until(lambda: kept or (file.exists() and "gradcam" in file.read_text()))
+    assert (file.read_text() == "mine") is kept
 
 
 async def test_an_export_can_be_given_up_at_each_question(
@@ -131,14 +94,10 @@ async def test_an_export_can_be_given_up_at_each_question(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     async with opened(seeded) as tester:
-        await tester.press("e")
-        await tester.until(lambda: isinstance(tester.app.screen, Question))
-        await tester.press("escape")
-        await tester.until(lambda: tester.screen_name() == "GridScreen")
-        await tester.press("e")
-        await tester.until(lambda: isinstance(tester.app.screen, Question))
-        await tester.press("down", "enter")
-        await tester.until(lambda: tester.screen_name() == "AskForPath")
-        await tester.press("escape")
-        await tester.until(lambda: tester.screen_name() == "GridScreen")
+        for depth in (0, 1):
+            await tester.ask("e")
+            if depth:
+                await tester.press("down")
+                await tester.ask("enter", "AskForPath")
+            await tester.ask("escape", "GridScreen")
     assert list(tmp_path.glob("seeded*")) == []

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
+from textual.color import Color
 from textual.theme import BUILTIN_THEMES
 
-from camtui.tui.theme import DARK, LIGHT, Colours, colours_of, styles_of
+from camtui.tui.theme import DARK, LIGHT, Colours, colours_of, contrast, styles_of
 
 Rgb = tuple[float, float, float]
 DEUTERANOPIA = (
@@ -34,14 +35,6 @@ def linear(colour: str) -> Rgb:
     return red, green, blue
 
 
-def contrast(first: str, second: str) -> float:
-    light = sorted(
-        sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear(x), strict=True))
-        for x in (first, second)
-    )
-    return (light[1] + 0.05) / (light[0] + 0.05)
-
-
 def lab(colour: Rgb) -> Rgb:
     matrix = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
     xyz = [sum(m * max(0.0, c) for m, c in zip(row, colour, strict=True)) for row in matrix]
@@ -66,6 +59,12 @@ ALL = {"dark": DARK, "light": LIGHT} | {
 }
 
 
+def test_contrast_is_that_of_wcag_2() -> None:
+    black, white = Color.parse("#000000"), Color.parse("#ffffff")
+    assert contrast(black, white) == contrast(white, black) == pytest.approx(21)
+    assert contrast(Color.parse("#777777"), white) == pytest.approx(4.48, abs=0.005)
+
+
 def test_textuals_own_themes_can_be_chosen() -> None:
     assert len(TEXTUALS) > 10
     assert set(TEXTUALS) <= set(ALL)
@@ -82,7 +81,7 @@ def test_text_can_be_read(theme: Colours) -> None:
     colours |= {f"series {place}": colour for place, colour in enumerate(theme.series)}
     for role, colour in colours.items():
         for ground in (theme.background, theme.panel):
-            assert contrast(colour, ground) >= 4.5, role
+            assert contrast(Color.parse(colour), Color.parse(ground)) >= 4.5, role
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=["dark", "light"])

@@ -78,7 +78,7 @@ async def test_detail_shows_all_metrics_with_intervals_histogram_and_difference(
         await tester.press("down")
         await tester.until(lambda: "▕" in tester.part("detail"))
         detail = tester.part("detail")
-        for name in (
+        for name in [
             "ADCC↑",
             "drop↓",
             "inc↑",
@@ -89,7 +89,7 @@ async def test_detail_shows_all_metrics_with_intervals_histogram_and_difference(
             "mean image ADCC↑",
             "±",
             "failed 1",
-        ):
+        ]:
             assert name in detail
         await tester.until(lambda: "paired" in tester.part("detail"))
 
@@ -134,7 +134,7 @@ async def test_filter_takes_the_grammar_of_the_command_line(seeded: Path) -> Non
         assert "Esc" in tester.text()
 
 
-async def test_the_papers_values_one_key_away(seeded: Path) -> None:
+async def test_the_papers_values_one_key_away(seeded: Path, tmp_path: Path) -> None:
     async with opened(seeded) as tester:
         await tester.press("p")
         shown = {row[0]: row for row in tester.cells()}
@@ -142,12 +142,8 @@ async def test_the_papers_values_one_key_away(seeded: Path) -> None:
         assert "as the paper printed it, in percent   p: back to this run" in tester.part("hint")
         await tester.press("p")
         assert "paper" not in tester.part("hint")
-
-
-async def test_a_run_that_the_paper_knows_nothing_of_says_so(tmp_path: Path) -> None:
-    async with opened(
-        make_run(tmp_path / "a.db", backbones=["resnet34"], methods=["gradcam"])
-    ) as tester:
+    unknown = make_run(tmp_path / "a.db", backbones=["resnet34"], methods=["gradcam"])
+    async with opened(unknown) as tester:
         await tester.press("p")
         assert "the paper has none of these" in tester.part("hint")
 
@@ -174,14 +170,6 @@ async def test_zoom_hides_what_is_not_the_table(seeded: Path) -> None:
         assert not tester.app.screen.query_one("#detail").display
         await tester.press("z")
         assert tester.app.screen.query_one("#detail").display
-
-
-async def test_freeze_is_said_and_holds(seeded: Path) -> None:
-    async with opened(seeded) as tester:
-        await tester.press("f")
-        assert "FROZEN" in tester.part("title")
-        await tester.press("f")
-        assert "FROZEN" not in tester.part("title")
 
 
 @pytest.mark.parametrize(
@@ -244,16 +232,6 @@ async def test_the_footer_tells_what_can_be_done_now(seeded: Path, partial_run: 
         assert "detach" not in tester.part("keys")
     async with opened(partial_run, SIZES["large"]) as tester:
         assert "resume run" in tester.part("keys")
-
-
-async def test_worst_image_of_the_best_method_in_two_keys_of_the_footer(seeded: Path) -> None:
-    async with opened(seeded) as tester:
-        assert "⏎ open" in tester.part("keys")
-        await tester.press("enter")
-        assert "⏎ open" in tester.part("keys")
-        await tester.press("enter")
-        await tester.until(lambda: "1/" in tester.part("where"))
-        assert tester.screen_name() == "ImageScreen"
 
 
 async def test_a_damaged_row_is_said_once_and_the_grid_stays(tmp_path: Path) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from camtui.tui.app import Dashboard
-from camtui.tui.navigation import key_sections
-from camtui.tui.screens.help import HEADER, SCREENS, own_bindings
+from camtui.tui.screens.help import HEADER, SCREENS, key_sections, own_bindings
 from tests.camtui.tui.support import opened
 from tests.synthetic import make_run
 

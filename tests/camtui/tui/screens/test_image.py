@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,14 +29,17 @@ def gallery(tester: DashboardTester) -> Gallery:
     return tester.app.screen.query_one(Gallery)
 
 
-async def opened_image(tester: DashboardTester) -> None:
-    await tester.press("3")
-    await tester.until(lambda: image(tester).image_data is not None)
+@asynccontextmanager
+async def opened_image(run: Path, *size_and_settings: Any) -> AsyncIterator[DashboardTester]:
+    """The worst image of the best cell."""
+    async with opened(run, *size_and_settings) as tester:
+        await tester.press("3")
+        await tester.until(lambda: image(tester).image_data is not None)
+        yield tester
 
 
 async def test_facts_are_the_rows(seeded: Path) -> None:
-    async with opened(seeded) as tester:
-        await opened_image(tester)
+    async with opened_image(seeded) as tester:
         screen = image(tester)
         with RunReader(seeded) as reader:
             worst = reader.ranking.page(screen.cell_id, "adcc", ascending=True, limit=1)[0]
@@ -67,8 +73,7 @@ def test_what_is_undefined_has_its_reason(seeded: Path) -> None:
 
 
 async def test_next_and_previous_walk_the_order(seeded: Path) -> None:
-    async with opened(seeded) as tester:
-        await opened_image(tester)
+    async with opened_image(seeded) as tester:
         first = image(tester).image_id
         await tester.press("right_square_bracket")
         await tester.until(lambda: "2/38" in tester.part("where"))
@@ -82,8 +87,7 @@ async def test_next_and_previous_walk_the_order(seeded: Path) -> None:
 
 
 async def test_views_go_round(seeded: Path) -> None:
-    async with opened(seeded) as tester:
-        await opened_image(tester)
+    async with opened_image(seeded) as tester:
         seen = [tuple(gallery(tester).titles)]
         for _ in range(3):
             await tester.press("o")
@@ -94,16 +98,14 @@ async def test_views_go_round(seeded: Path) -> None:
 
 
 async def test_all_four_side_by_side_where_there_is_room(seeded: Path) -> None:
-    async with opened(seeded, SIZES["large"]) as tester:
-        await opened_image(tester)
+    async with opened_image(seeded, SIZES["large"]) as tester:
         assert len(gallery(tester).titles) == 4
         assert tester.text().count("▀") > 600
 
 
 @pytest.mark.parametrize("key", ["A", "M"])
 async def test_all_methods_beside_each_other(seeded: Path, key: str) -> None:
-    async with opened(seeded, SIZES["large"]) as tester:
-        await opened_image(tester)
+    async with opened_image(seeded, SIZES["large"]) as tester:
         await tester.press(key)
         await tester.until(lambda: len(gallery(tester).titles) == 7)
         assert gallery(tester).titles[0] == "input"
@@ -127,8 +129,7 @@ async def test_all_methods_beside_each_other(seeded: Path, key: str) -> None:
 
 
 async def test_colours_alpha_and_curves(seeded: Path) -> None:
-    async with opened(seeded) as tester:
-        await opened_image(tester)
+    async with opened_image(seeded) as tester:
         assert "viridis, α 0.5" in gallery(tester).titles[1]
         await tester.press("c", "a")
         assert "magma, α 0.7" in gallery(tester).titles[1]
@@ -141,8 +142,7 @@ async def test_colours_alpha_and_curves(seeded: Path) -> None:
 
 
 async def test_other_metric_other_rank(seeded: Path) -> None:
-    async with opened(seeded) as tester:
-        await opened_image(tester)
+    async with opened_image(seeded) as tester:
         await tester.press("right_square_bracket")
         await tester.until(lambda: "2/38" in tester.part("where"))
         await tester.press("w")
@@ -154,8 +154,7 @@ async def test_other_metric_other_rank(seeded: Path) -> None:
 async def test_a_missing_file_says_so_and_the_map_is_still_there(tmp_path: Path) -> None:
     run = make_run(tmp_path / "gone.db", pictures=True, images=6)
     shutil.rmtree(tmp_path / "data")
-    async with opened(run, SIZES["large"]) as tester:
-        await opened_image(tester)
+    async with opened_image(run, SIZES["large"]) as tester:
         assert any("image missing" in note for note in gallery(tester).notes)
         assert "saliency map (viridis)" in gallery(tester).titles
         assert "▀" in tester.text()
@@ -165,20 +164,19 @@ async def test_a_fixed_map_is_drawn_though_none_is_stored(seeded: Path) -> None:
     async with opened(seeded) as tester:
         await tester.press("g")
         assert "fakecam" in str(tester.table().cursor[0])
-        await opened_image(tester)
+        await tester.press("3")
+        await tester.until(lambda: image(tester).image_data is not None)
         assert gallery(tester).notes == []
 
 
 async def test_pictures_can_be_off(seeded: Path) -> None:
-    async with opened(seeded, settings=Settings(images="off")) as tester:
-        await opened_image(tester)
+    async with opened_image(seeded, SIZES["usual"], Settings(images="off")) as tester:
         assert "▀" not in tester.text()
         assert "ADCC↑" in tester.part("facts")
 
 
 async def test_full_resolution_only_when_asked_for(seeded: Path) -> None:
-    async with opened(seeded) as tester:
-        await opened_image(tester)
+    async with opened_image(seeded) as tester:
         await tester.press("i")
         assert tester.screen_name() == "ImageScreen"
 
@@ -219,8 +217,7 @@ def is_at(tester: DashboardTester, place: int) -> bool:
 
 
 async def test_only_so_many_images_are_kept(seeded: Path) -> None:
-    async with opened(seeded) as tester:
-        await opened_image(tester)
+    async with opened_image(seeded) as tester:
         for place in range(2, IMAGES_CACHED + 4):
             await tester.press("right_square_bracket")
             await tester.until(partial(is_at, tester, place))
@@ -228,8 +225,7 @@ async def test_only_so_many_images_are_kept(seeded: Path) -> None:
 
 
 async def test_the_path_is_copied(seeded: Path) -> None:
-    async with opened(seeded) as tester:
-        await opened_image(tester)
+    async with opened_image(seeded) as tester:
         await tester.press("y")
         await tester.until(lambda: "path sent to the terminal" in toasts(tester))
 
@@ -267,8 +263,7 @@ async def test_the_edge_of_the_object_is_drawn_and_taken_away(tmp_path: Path) ->
         plan={"truth": str(tmp_path / "truth")},
     )
     add_masks(run, tmp_path / "truth")
-    async with opened(run) as tester:
-        await opened_image(tester)
+    async with opened_image(run) as tester:
         drawn = {item.title: item.picture for item in gallery(tester)._items}
         await tester.press("T")
         plain = {item.title: item.picture for item in gallery(tester)._items}
@@ -285,13 +280,11 @@ async def test_the_edge_of_the_object_is_drawn_and_taken_away(tmp_path: Path) ->
         await tester.until(lambda: len(gallery(tester)._items) == 2)
     (tmp_path / "truth").rename(tmp_path / "gone")
     object_module._truths.cache_clear()
-    async with opened(run) as tester:
-        await opened_image(tester)
+    async with opened_image(run) as tester:
         await tester.press("T")
         await tester.until(lambda: "no truth in" in toasts(tester))
 
 
 async def test_a_run_without_a_truth_has_no_key_for_it(seeded: Path) -> None:
-    async with opened(seeded) as tester:
-        await opened_image(tester)
+    async with opened_image(seeded) as tester:
         assert not tester.app.screen.check_action("truth", ())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from camtui.tui.screens.runs import differences
-from tests.camtui.tui.support import SIZES, opened, toasts
+from tests.camtui.tui.support import SIZES, DashboardTester, opened, toasts
 from tests.synthetic import make_run
 
 
@@ -19,12 +21,21 @@ def two_runs(tmp_path: Path) -> tuple[Path, Path]:
     return first, second
 
 
+@asynccontextmanager
+async def listed(
+    run: Path, count: int, size: tuple[int, int] = SIZES["usual"]
+) -> AsyncIterator[DashboardTester]:
+    """The list of runs, with as many of them."""
+    async with opened(run, size) as tester:
+        await tester.press("4")
+        await tester.until(lambda: len(tester.cells("runs")) == count)
+        yield tester
+
+
 async def test_runs_with_state_best_and_difference_of_plans(two_runs: tuple[Path, Path]) -> None:
     first, second = two_runs
     (second.parent / "junk.db").write_text("no database at all, not even nearly")
-    async with opened(first) as tester:
-        await tester.press("4")
-        await tester.until(lambda: len(tester.cells("runs")) == 3)
+    async with listed(first, 3) as tester:
         rows = {row[1]: row for row in tester.cells("runs")}
         assert "COMPLETE" in rows["first"][2]
         assert rows["second"][5]
@@ -35,7 +46,11 @@ async def test_runs_with_state_best_and_difference_of_plans(two_runs: tuple[Path
 
 async def test_open_another_run(two_runs: tuple[Path, Path]) -> None:
     first, second = two_runs
-    async with opened(first) as tester:
+    async with listed(first, 2) as tester:
+        before = tester.connection
+        tester.table("runs").select(first)
+        await tester.ask("enter", "GridScreen")
+        assert tester.connection is before, "the run that is open already is just shown"
         await tester.press("4")
         await tester.until(lambda: len(tester.cells("runs")) == 2)
         tester.table("runs").select(second)
@@ -49,9 +64,7 @@ async def test_open_another_run(two_runs: tuple[Path, Path]) -> None:
 
 async def test_mark_and_compare(two_runs: tuple[Path, Path]) -> None:
     first, _ = two_runs
-    async with opened(first, SIZES["large"]) as tester:
-        await tester.press("4")
-        await tester.until(lambda: len(tester.cells("runs")) == 2)
+    async with listed(first, 2, SIZES["large"]) as tester:
         await tester.press("equals_sign")
         assert tester.screen_name() == "RunsScreen"
         await tester.press("home", "space", "end", "space", "space", "space", "equals_sign")
@@ -76,25 +89,11 @@ async def test_mark_and_compare(two_runs: tuple[Path, Path]) -> None:
         assert tester.screen_name() == "GridScreen"
 
 
-async def test_the_run_that_is_open_already_is_just_shown(two_runs: tuple[Path, Path]) -> None:
-    first, _ = two_runs
-    async with opened(first) as tester:
-        await tester.press("4")
-        await tester.until(lambda: len(tester.cells("runs")) == 2)
-        connection = tester.connection
-        tester.table("runs").select(first)
-        await tester.press("enter")
-        await tester.until(lambda: tester.screen_name() == "GridScreen")
-        assert tester.connection is connection
-
-
 async def test_a_run_that_cannot_be_read_is_not_opened(two_runs: tuple[Path, Path]) -> None:
     first, _ = two_runs
     junk = first.parent / "junk.db"
     junk.write_text("no database at all, not even nearly")
-    async with opened(first) as tester:
-        await tester.press("4")
-        await tester.until(lambda: len(tester.cells("runs")) == 3)
+    async with listed(first, 3) as tester:
         tester.table("runs").select(junk)
         await tester.press("enter")
         await tester.until(lambda: "junk.db is not a run of camtui" in toasts(tester))
@@ -110,9 +109,7 @@ async def test_runs_are_sorted_and_searched(two_runs: tuple[Path, Path]) -> None
         backbones=("vgg16",),
         curves=False,
     )
-    async with opened(first) as tester:
-        await tester.press("4")
-        await tester.until(lambda: len(tester.cells("runs")) == 3)
+    async with listed(first, 3) as tester:
         rows = {row[1]: row for row in tester.cells("runs")}
         assert float(rows["alone"][4]) > 0, "a run with one method has an ADCC too"
         await tester.press("s")

@@ -4,14 +4,14 @@ from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown, MouseScrollUp
 from textual.geometry import Region
 
-from camtui.tui.messages import CursorMoved, EndNear, RowOpened
+from camtui.format import Field, TableColumn
 from camtui.tui.theme import textual_theme
-from camtui.tui.widgets.fields import Field, Line, TableColumn
-from camtui.tui.widgets.table import LineTable
+from camtui.tui.widgets.fields import Line
+from camtui.tui.widgets.table import CursorMoved, EndNear, LineTable, RowOpened
 
 COLUMNS = [
-    TableColumn("name", "name", 8, right=False),
-    *(TableColumn(f"c{i}", f"col {i}", 6) for i in range(6)),
+    TableColumn("name", "name", width=8, numeric=False),
+    *(TableColumn(f"c{i}", f"col {i}", width=6) for i in range(6)),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Lines about a run, however narrow or wide the terminal."""
+"""Lines about a run, however narrow or wide the terminal; plots drawn with characters."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ from dataclasses import replace
 import pytest
 
 from camtui.feed import Feed, Snapshot
+from camtui.format import Field
 from camtui.tui.text import (
+    BraillePlot,
     Part,
+    bar,
     clock,
+    columns,
     event_lines,
+    histogram,
     most_important,
     side_lines,
     state_lines,
     summary_lines,
     title_line,
+    trend,
     worker_line,
 )
-from camtui.tui.widgets.fields import Field
 from evaluator.records import Look, WorkerState
 from tests.synthetic import make_run
 
@@ -203,3 +208,42 @@ def test_events_are_lines_with_their_level(ended: Snapshot) -> None:
     lines = event_lines(ended, 1)
     assert len(lines) == 1
     assert text(lines).split()[1] == ended.events[-1].level.upper()
+
+
+def test_histogram_keeps_empty_bins_empty_and_single_images_visible() -> None:
+    assert histogram([0, 1, 1000, 500]) == " ▁█▄" or histogram([0, 1, 1000, 500])[0:2] == " ▁"
+    assert histogram([]) == ""
+    lines = columns([0, 1, 100], 3)
+    assert len(lines) == 3
+    assert lines[-1][1] == "▁"
+    assert [line[2] for line in lines] == ["█", "█", "█"]
+
+
+def test_a_flat_curve_is_a_flat_line_and_gaps_stay_gaps() -> None:
+    plot = BraillePlot(4, 2, 0.0, 1.0)
+    plot.line([1.0] * 8)
+    assert plot.lines() == ["⠉⠉⠉⠉", "    "]
+    plot = BraillePlot(2, 1, 0.0, 1.0)
+    plot.line([None, None, 0.0, 0.0])
+    assert plot.lines() == [" ⣀"]
+    plot.line([])
+
+
+@pytest.mark.parametrize(
+    ("share", "filled"), [(0, 0), (0.5, 5), (0.55, 6), (1, 10), (7, 10), (-1, 0)]
+)
+def test_progress_bar_is_always_as_wide(share: float, filled: int) -> None:
+    done, rest = bar(share, 10)
+    assert len(done) == filled
+    assert len(done + rest) == 10
+
+
+def test_trend_spans_the_range() -> None:
+    assert trend([0, 50, 100], 0, 100)[0] == "▁"
+    assert trend([0, 50, 100], 0, 100)[-1] == "█"
+
+
+def test_dots_leave_out_what_is_not_known() -> None:
+    plot = BraillePlot(2, 1, 0.0, 1.0)
+    plot.dots([])
+    assert plot.lines() == ["  "]
