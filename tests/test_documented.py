@@ -4,15 +4,26 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import shlex
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
 
 import pytest
 import typer
 
+import evaluator.methods
+import evaluator.metrics
+import evaluator.networks.families
+import evaluator.truth
+from camtui import extend
 from camtui.cli.app import app
 from evaluator import errors
 from evaluator.backbones import known_backbones
+from evaluator.measuring import imputation
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
 from evaluator.plan import PROTOCOL, ProtocolOption, RunPlan
@@ -105,3 +116,39 @@ def test_the_front_page_is_short_and_its_links_lead_somewhere() -> None:
             if "://" not in link
         ]
         assert [link for link in links if link and not (folder / link).exists()] == [], page
+
+
+def of_an_axis(package: ModuleType) -> list[ModuleType]:
+    """The methods, the metrics …: one file each."""
+    names = [info.name for info in iter_modules(package.__path__)]
+    return [import_module(f"{package.__name__}.{name}") for name in names]
+
+
+AXES = (evaluator.methods, evaluator.metrics, evaluator.networks.families, evaluator.truth)
+SHARED = {"evaluator.methods.base", "evaluator.metrics.base", "evaluator.metrics.curves"}
+"""What the files of an axis are made of; ``camtui.extend`` has examples of it."""
+
+MODULES = [
+    *(one for axis in AXES for one in of_an_axis(axis) if one.__name__ not in SHARED),
+    imputation,
+    extend,
+]
+
+
+def examples(module: ModuleType) -> Iterator[doctest.DocTest]:
+    """The docstrings that have some."""
+    return (found for found in doctest.DocTestFinder().find(module) if found.examples)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_every_public_class_of_an_axis_has_examples_that_run(module: ModuleType) -> None:
+    with_examples = {found.name.removeprefix(f"{module.__name__}.") for found in examples(module)}
+    classes = {
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__ and name[0] != "_"
+    }
+    assert classes <= with_examples
+    assert with_examples, "a function then"
+    runner = doctest.DocTestRunner()
+    assert [found.name for found in examples(module) if runner.run(found).failed] == []

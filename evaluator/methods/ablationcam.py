@@ -20,6 +20,10 @@ class AblationCAM(Method):
 
     Only the head is run again, never the trunk. On a GAP + linear head the difference is ``W[c, k]
     mean(A_k)``: no forward at all. pytorch-grad-cam runs the whole network for each channel.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> AblationCAM().combine(trial_view("deep", images=2)).shape
+    torch.Size([2, 8, 8])
     """
 
     key = "ablationcam"

@@ -21,6 +21,12 @@ class CAM(Method):
     Defined only where the head is global average pooling and one linear layer (ResNet, ResNeXt,
     EfficientNet; not VGG). torchcam takes the last linear layer it finds, whatever stands before
     it; we refuse instead.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> CAM().combine(trial_view(images=2)).shape
+    torch.Size([2, 8, 8])
+    >>> CAM().needs
+    'a GAP + linear head'
     """
 
     key = "cam"

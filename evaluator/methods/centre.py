@@ -17,6 +17,9 @@ class Centre(FixedMap):
     - ``σ_H = H/4``, ``σ_W = W/4``: a quarter of the side
 
     A control: a method that does not beat it finds nothing that the middle of the image would not.
+
+    >>> [[round(value, 2) for value in row] for row in Centre().fixed_map(3, 3)]
+    [[0.17, 0.41, 0.17], [0.41, 1.0, 0.41], [0.17, 0.41, 0.17]]
     """
 
     key = "centre"

@@ -59,6 +59,11 @@ class EigenCAM(Method):
     negative", a comment says) and keeps whichever sign its SVD gives: the direction in which
     positions differ most, and at times the reverse of it. torchcam has no Eigen-CAM. Beyond the
     ADCC paper.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> found = EigenCAM().combine(trial_view(images=2))
+    >>> found.shape, bool((found.sum((1, 2)) >= 0).all())
+    (torch.Size([2, 8, 8]), True)
     """
 
     key = "eigencam"

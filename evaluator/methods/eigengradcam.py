@@ -24,6 +24,10 @@ class EigenGradCAM(Method):
     There is no paper: the method is pytorch-grad-cam's, which subtracts each channel's mean from
     ``O`` first and keeps whichever sign its SVD gives. Uncentred here, as Eigen-CAM is: with the
     mean and the sign put in by hand the two agree.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> EigenGradCAM().combine(trial_view(images=2)).shape
+    torch.Size([2, 8, 8])
     """
 
     key = "eigengradcam"

@@ -29,6 +29,11 @@ class FEM(Method):
     mean(B_k) A_k``: another map, not matched (their correlation on EfficientNet-Lite0 is 0.969 over
     50 photographs, 0.917 at the least). Xplique has the paper's. Computed in float64, so that
     rounding puts no position of a constant channel above its mean.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> loose, strict = (FEM(k).combine(trial_view(images=2)) for k in (0.5, 2.0))
+    >>> bool((loose != 0).sum() > (strict != 0).sum())
+    True
     """
 
     k: float = 2.0

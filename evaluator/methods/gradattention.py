@@ -26,6 +26,10 @@ class GradAttention(Method):
     The generic rule, which needs no relevance propagation (that is the authors' CVPR 2021 method).
     Defined where attention rollout is. One pass with unfused attention and its gradient for each
     image. Beyond the ADCC paper; neither pytorch-grad-cam 1.5.7 nor torchcam 0.5 has it.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> GradAttention().combine(trial_view("transformer", images=2)).shape
+    torch.Size([2, 8, 8])
     """
 
     key = "gradattention"

@@ -21,6 +21,10 @@ class GradCAM(Method):
 
     Agrees with pytorch-grad-cam and torchcam up to the place of the normalisation: here min-max at
     low resolution, then upsampling, as in the code released with the ADCC paper.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> GradCAM().combine(trial_view(images=2)).shape
+    torch.Size([2, 8, 8])
     """
 
     key = "gradcam"

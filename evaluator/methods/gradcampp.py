@@ -22,6 +22,10 @@ class GradCAMpp(Method):
 
     torchcam since 0.2.0 divides a copy, so that its weights become ``Σ relu(g)³``: not matched, on
     purpose. pytorch-grad-cam adds 1e-6 to the denominator.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> GradCAMpp().combine(trial_view(images=2)).shape
+    torch.Size([2, 8, 8])
     """
 
     key = "gradcampp"

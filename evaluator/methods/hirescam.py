@@ -21,6 +21,12 @@ class HiResCAM(Method):
     LayerCAM without the ReLU on the gradient. On a GAP + linear head the gradient is the same at
     every position, so this *is* Grad-CAM: computed once. Agrees with pytorch-grad-cam 1.5.7;
     torchcam 0.5 has no HiResCAM.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> HiResCAM().combine(trial_view("deep", images=2)).shape
+    torch.Size([2, 8, 8])
+    >>> HiResCAM().map_identity(gap_linear=True)
+    'gradcam'
     """
 
     key = "hirescam"

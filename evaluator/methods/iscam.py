@@ -21,6 +21,12 @@ class ISCAM(Method):
 
     torchcam accumulates the scaled inputs from step to step; here each step scales the mask once,
     as the formula says.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> ISCAM(n=3).combine(trial_view(images=2)).shape
+    torch.Size([2, 8, 8])
+    >>> ISCAM(n=3).forwards(channels=512, gap_linear=True)
+    3073
     """
 
     n: int = 10

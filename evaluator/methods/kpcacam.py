@@ -34,6 +34,10 @@ class KPCACAM(Method):
     pytorch-grad-cam (its kernel PCA is scikit-learn's), and so is the map. The class plays no part
     in it. The sigmoid kernel has negative eigenvalues too; the largest counts, not the one of the
     largest magnitude. The cost grows with (hw)³: meant for maps of up to about 14 × 14.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> KPCACAM(kernel="rbf").combine(trial_view(images=2)).shape
+    torch.Size([2, 8, 8])
     """
 
     kernel: str = "sigmoid"

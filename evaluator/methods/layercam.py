@@ -19,6 +19,10 @@ class LayerCAM(Method):
       layer; ``⊙`` elementwise
 
     Beyond the ADCC paper. Agrees with torchcam and pytorch-grad-cam.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> LayerCAM().combine(trial_view(images=2)).shape
+    torch.Size([2, 8, 8])
     """
 
     key = "layercam"

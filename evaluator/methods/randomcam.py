@@ -21,6 +21,11 @@ class RandomCAM(Method):
     A control: a method that weighs channels must beat it. The weights of an image depend on the
     run's seed and the image's path only, never on batch size, sharding or resume; its explanation
     map has weights of its own. pytorch-grad-cam 1.5.7 draws from the same distribution, unseeded.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> first, second = (RandomCAM().combine(trial_view(images=2)) for _ in range(2))
+    >>> first.equal(second)
+    True
     """
 
     key = "randomcam"

@@ -29,6 +29,12 @@ class Rollout(Method):
     The paper halves each ``Ã_l``, so that its rows add up to 1 again: the same map after min-max.
     Variants that take the maximum over heads or drop the weakest weights are not the paper's.
     Beyond the ADCC paper; neither pytorch-grad-cam 1.5.7 nor torchcam 0.5 has it.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> Rollout().combine(trial_view("transformer", images=2)).shape
+    torch.Size([2, 8, 8])
+    >>> Rollout().needs
+    'attention blocks over all tokens'
     """
 
     key = "rollout"

@@ -33,6 +33,12 @@ class ScoreCAM(Method):
     Channels with max = min have no mask: no forward, no contribution (exact, their minmax is 0). K
     forwards per image, K' on the masked image. The result does not depend on how channels are
     chunked.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> ScoreCAM(variant="cic").combine(trial_view(images=2)).shape
+    torch.Size([2, 8, 8])
+    >>> ScoreCAM().forwards(channels=512, gap_linear=True)
+    1025
     """
 
     variant: str = "released"

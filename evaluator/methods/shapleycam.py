@@ -26,6 +26,12 @@ class ShapleyCAM(Method):
 
     Agrees with pytorch-grad-cam 1.5.7, the author's code, which has the logit as its default too
     (the paper's "ReST" score is left to a target made by hand). torchcam 0.5 has no ShapleyCAM.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> ShapleyCAM().combine(trial_view("deep", images=2)).shape
+    torch.Size([2, 8, 8])
+    >>> ShapleyCAM().map_identity(gap_linear=True)
+    'gradcam'
     """
 
     key = "shapleycam"

@@ -43,6 +43,10 @@ class SmoothGradCAMpp(Method):
     The noise of an image depends on the run's seed, its path and the pass only: never on batch
     size, sharding or resume. On a GAP + linear head g does not depend on the image, so passes whose
     activation is not used are not run.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> SmoothGradCAMpp(n=2, sigma=0.1).combine(trial_view(images=2)).shape
+    torch.Size([2, 8, 8])
     """
 
     variant: str = "last-pass"

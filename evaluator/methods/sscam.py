@@ -24,6 +24,10 @@ class SSCAM(Method):
     The noise of sample i is shared by all channels of an image: channels are compared under the
     same noise, and an image draws n fields instead of n·K. torchcam draws anew for each channel;
     the expectation is the same.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> SSCAM(n=2).combine(trial_view(images=2)).shape
+    torch.Size([2, 8, 8])
     """
 
     n: int = 35

@@ -26,6 +26,10 @@ class WrongClass(Method):
     metrics). c′ is a function of c alone, so that the explanation map is explained for the same
     wrong class, and half of the classes away, since neighbours in ImageNet's order are alike. A
     network of one class has no other: there the map is the method's own.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> WrongClass(of="layercam").combine(trial_view(images=2)).shape
+    torch.Size([2, 8, 8])
     """
 
     of: str = "gradcam"

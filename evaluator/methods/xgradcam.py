@@ -20,6 +20,12 @@ class XGradCAM(Method):
     On a GAP + linear head ``g_k`` is constant over positions, so this *is* Grad-CAM: computed once.
     The paper reports it for VGG-16 only, for that reason. pytorch-grad-cam adds 1e-7 to the
     denominator; we leave exactly empty channels out instead.
+
+    >>> from evaluator.measuring.trial import trial_view
+    >>> XGradCAM().combine(trial_view("deep", images=2)).shape
+    torch.Size([2, 8, 8])
+    >>> XGradCAM().map_identity(gap_linear=True)
+    'gradcam'
     """
 
     key = "xgradcam"

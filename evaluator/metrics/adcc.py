@@ -35,6 +35,11 @@ def adcc(coherency: Tensor, complexity: Tensor, average_drop: Tensor) -> Tensor:
 
     Returns:
         ``[B]`` in [0, 1]; 0 where a component is 0.
+
+    >>> import torch
+    >>> good, bad = torch.tensor([1.0, 0.5]), torch.tensor([0.0, 0.5])
+    >>> adcc(good, bad, bad).tolist()
+    [1.0, 0.5]
     """
     first, second, third = (
         1 / part.clamp(min=0) for part in (coherency, 1 - complexity, 1 - average_drop)

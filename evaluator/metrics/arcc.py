@@ -34,6 +34,10 @@ def measure(explained: Explained) -> Tensor:
 
     Returns:
         ``[B]``, float64; 0 where a component is 0.
+
+    >>> from evaluator.measuring.trial import trial_explained
+    >>> measure(trial_explained(images=2)).shape
+    torch.Size([2])
     """
     values = explained.values
     goods = (values["coherency"], 1 - values["complexity"], (2 * values["road"]).clamp(0, 1))

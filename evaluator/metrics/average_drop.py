@@ -31,5 +31,9 @@ def average_drop(confidence: Tensor, masked_confidence: Tensor) -> Tensor:
     Returns:
         ``[B]``; NaN, for undefined, where ``y_c`` is 0 (it underflows: possible only with
         ``--target label``).
+
+    >>> import torch
+    >>> average_drop(torch.tensor([0.5, 0.5]), torch.tensor([0.25, 0.75])).tolist()
+    [0.5, 0.0]
     """
     return (confidence - masked_confidence).clamp(min=0) / confidence

@@ -32,6 +32,10 @@ def measure(explained: Explained) -> Tensor:
 
     Returns:
         ``[B]``, float64; 0 where ``y_c`` is 1: there is nothing to gain.
+
+    >>> from evaluator.measuring.trial import trial_explained
+    >>> measure(trial_explained(images=2)).numpy().round(2).tolist()
+    [0.0, 0.73]
     """
     room = 1 - explained.clean
     return ((explained.masked - explained.clean).clamp(min=0) / room).masked_fill(room <= 0, 0)

@@ -30,5 +30,9 @@ def average_increase(confidence: Tensor, masked_confidence: Tensor) -> Tensor:
 
     Returns:
         ``[B]``, of the dtype of ``confidence``.
+
+    >>> import torch
+    >>> average_increase(torch.tensor([0.5, 0.5]), torch.tensor([0.25, 0.75])).tolist()
+    [0.0, 1.0]
     """
     return (masked_confidence > confidence).to(confidence.dtype)

@@ -32,6 +32,10 @@ def measure(explained: Explained) -> Tensor:
 
     Returns:
         ``[B]``, float64; 0 where both maps are constant, 1/2 where one is.
+
+    >>> from evaluator.measuring.trial import trial_explained
+    >>> measure(trial_explained(images=2)).numpy().round(2).tolist()
+    [0.56, 0.37]
     """
     assert explained.probe is not None
     saliency, other = explained.saliency, explained.probe.least_likely()

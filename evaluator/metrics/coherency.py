@@ -33,6 +33,11 @@ def coherency(saliency: Saliency, second_map: Saliency) -> Tensor:
 
     Returns:
         ``[B]``, float64.
+
+    >>> from evaluator.measuring.trial import trial_explained
+    >>> saliency = trial_explained(images=2).saliency
+    >>> coherency(saliency, saliency).numpy().round(2).tolist()
+    [1.0, 1.0]
     """
     spread = (saliency.scatter(saliency) * second_map.scatter(second_map)).sqrt()
     # a map in [0, 1] that moves by 1e-6 at one pixel is constant for float32

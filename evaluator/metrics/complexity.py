@@ -31,5 +31,9 @@ def complexity(saliency: Saliency) -> Tensor:
 
     Returns:
         ``[B]``, float64.
+
+    >>> from evaluator.measuring.trial import trial_explained
+    >>> complexity(trial_explained(images=2).saliency).numpy().round(2).tolist()
+    [0.18, 0.16]
     """
     return saliency.mean()

@@ -35,6 +35,11 @@ def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tenso
 
     Returns:
         ``[n, 3, H, W]``.
+
+    >>> import torch
+    >>> image, ranks = torch.ones(1, 1, 1, 4), torch.tensor([[[0, 3, 1, 2]]])
+    >>> frame(image, torch.zeros(1, 1, 1, 1), ranks, torch.tensor([2])).tolist()
+    [[[[0.0, 1.0, 0.0, 1.0]]]]
     """
     removed = (ranks < pixels[:, None, None])[:, None]
     return empty.where(removed, images)

@@ -37,6 +37,11 @@ def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tenso
 
     Returns:
         ``[n, 3, H, W]``.
+
+    >>> import torch
+    >>> image, ranks = torch.ones(1, 1, 1, 4), torch.tensor([[[0, 3, 1, 2]]])
+    >>> frame(image, torch.zeros(1, 1, 1, 1), ranks, torch.tensor([1])).tolist()
+    [[[[1.0, 0.0, 0.0, 0.0]]]]
     """
     shown = (ranks < pixels[:, None, None])[:, None]
     return images.where(shown, empty)

@@ -32,6 +32,10 @@ def measure(explained: Explained) -> Tensor:
 
     Returns:
         ``[B]``, float64.
+
+    >>> from evaluator.measuring.trial import trial_explained
+    >>> measure(trial_explained(images=2)).tolist()
+    [1.0, 1.0]
     """
     truth, saliency = explained.truth, explained.saliency.pixels()
     assert truth is not None

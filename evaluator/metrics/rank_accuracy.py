@@ -32,6 +32,10 @@ def measure(explained: Explained) -> Tensor:
 
     Returns:
         ``[B]``, float64.
+
+    >>> from evaluator.measuring.trial import trial_explained
+    >>> measure(trial_explained(images=2)).numpy().round(2).tolist()
+    [0.47, 0.64]
     """
     assert explained.truth is not None
     size = explained.truth.sum((1, 2))

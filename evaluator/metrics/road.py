@@ -47,6 +47,10 @@ def measure(explained: Explained) -> Tensor:
 
     Returns:
         ``[B]``, float64.
+
+    >>> from evaluator.measuring.trial import trial_explained
+    >>> measure(trial_explained(images=2)).shape
+    torch.Size([2])
     """
     assert explained.probe is not None
     if explained.settings.road_removal == "released":

@@ -27,7 +27,14 @@ Record = dict[str, Any]
 
 
 class CocoFile:
-    """The annotations of one file, by image; a damaged entry costs its image its truth, no more."""
+    """The annotations of one file, by image; a damaged entry costs its image its truth, no more.
+
+    >>> image, box = {"id": 1, "file_name": "a.jpg", "width": 4, "height": 3}, [0, 0, 2, 2]
+    >>> annotations = [{"image_id": 1, "category_id": 7, "bbox": box}]
+    >>> document = json.dumps({"images": [image], "annotations": annotations})
+    >>> CocoFile(document.encode(), "a.json").truth_of("a.jpg").width
+    4
+    """
 
     def __init__(self, data: bytes, name: str) -> None:
         """Read them.

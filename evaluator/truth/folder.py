@@ -39,6 +39,12 @@ def read_mask(data: bytes) -> Truth:
 
     Raises:
         TruthUnusable: no PNG, a damaged one, one of too many pixels, or one without an object.
+
+    >>> from PIL import Image
+    >>> file = BytesIO()
+    >>> Image.new("L", (4, 3), 8).save(file, "png")
+    >>> [region.name for region in read_mask(file.getvalue()).regions]
+    [7]
     """
     import numpy as np
 
@@ -104,6 +110,12 @@ def read_voc(data: bytes) -> Truth:
     Raises:
         TruthUnusable: no XML, a document type (where entities would be declared), no size, no
             object, a box that is none.
+
+    >>> corners = "<xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax>"
+    >>> box = f"<object><name>dog</name><bndbox>{corners}</bndbox></object>"
+    >>> text = f"<annotation><size><width>4</width><height>3</height></size>{box}</annotation>"
+    >>> [(one.name, int(one.draw().sum())) for one in read_voc(text.encode()).regions]
+    [('dog', 4)]
     """
     if len(data) > _MOST_BYTES:
         raise TruthUnusable(
@@ -201,6 +213,14 @@ class Truths:
         path: a folder, whose files have the path of their image, or its name alone, but for the
             suffix; or one COCO file.
         data: the folder of the images.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> folder = TemporaryDirectory()
+    >>> Image.new("L", (4, 3), 8).save(f"{folder.name}/a.png")
+    >>> Truths(Path(folder.name), Path("/photos")).having([ImageRef(0, b"a.jpg", 1, None)])
+    1
+    >>> folder.cleanup()
     """
 
     def __init__(self, path: Path, data: Path) -> None:

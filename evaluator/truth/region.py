@@ -31,6 +31,11 @@ class Region:
         name: its class: an index (of class masks), an ImageNet id or a name; empty where nothing is
             said of it.
         draw: its pixels, ``[height, width]`` of the annotated image.
+
+    >>> from functools import partial
+    >>> dog = Region("dog", partial(box, 4, 4, 0, 0, 2, 2))
+    >>> int(dog.draw().sum()), dog.is_of(1, ("cat", "dog"))
+    (4, True)
     """
 
     name: int | str
@@ -50,7 +55,13 @@ class Region:
 
 @dataclass(frozen=True)
 class Truth:
-    """The annotation of one image of ``width × height`` pixels."""
+    """The annotation of one image of ``width × height`` pixels.
+
+    >>> from functools import partial
+    >>> whole = Truth(8, 8, (Region("dog", partial(box, 8, 8, 0, 0, 4, 8)),))
+    >>> int(whole.square(0, (), Preprocessing(side=4, resize=4)).sum())
+    8
+    """
 
     width: int
     height: int

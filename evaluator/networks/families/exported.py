@@ -30,7 +30,11 @@ _EXPORT = (
 
 
 class Exported(Family):
-    """Programs, allowed as the user's own code is: loading one can run code (pickles)."""
+    """Programs, allowed as the user's own code is: loading one can run code (pickles).
+
+    >>> Exported().split("net.pt2:layer=features").options
+    'layer=features'
+    """
 
     key = "exported"
     title = "programs of torch.export"

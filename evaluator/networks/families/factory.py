@@ -35,7 +35,11 @@ _USUAL = ("side", "resize", "interpolation", "mean", "std", "channels")
 
 
 class Factory(Family):
-    """Networks that the user's code builds, where the user has allowed it (``user_code.allow``)."""
+    """Networks that the user's code builds, where the user has allowed it (``user_code.allow``).
+
+    >>> Factory().split("./net.py:build:layer=features,side=64").options
+    'layer=features,side=64'
+    """
 
     key = "factory"
     title = "your own code"

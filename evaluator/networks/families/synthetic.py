@@ -42,7 +42,13 @@ _KNOWN = {
 
 
 class Synthetic(Family):
-    """Classifiers of the images of ``camtui synth`` (``evaluator.synthetic``)."""
+    """Classifiers of the images of ``camtui synth`` (``evaluator.synthetic``).
+
+    >>> from evaluator.backbones import parse_backbone
+    >>> built = Synthetic().build(parse_backbone("synthetic_cnn"))
+    >>> type(built.model).__name__, built.classes[0]
+    ('SyntheticCNN', 'cross')
+    """
 
     key = "synthetic"
     title = "small networks of camtui's synthetic images"

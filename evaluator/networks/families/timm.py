@@ -20,7 +20,13 @@ PREFIX = "timm/"
 
 
 class Timm(Family):
-    """Networks, preprocessing and published weights of timm; weights may come from a file."""
+    """Networks, preprocessing and published weights of timm; weights may come from a file.
+
+    >>> Timm().known("timm/resnet50.a1_in1k").key
+    'timm/resnet50.a1_in1k'
+    >>> Timm().known("timm/hf-hub:somebody/something") is None
+    True
+    """
 
     key = "timm"
     title = "timm's networks (extra timm)"

@@ -158,6 +158,11 @@ class Torchvision(Family):
 
     The paper's six see what the authors showed them: the short side resized to 224. Any other
     network sees what torchvision's ``weights.transforms()`` shows it.
+
+    >>> from evaluator.backbones import parse_backbone
+    >>> built = Torchvision().build(parse_backbone("squeezenet1_1:weights=random:0"))
+    >>> built.weights, built.preprocessing.side
+    ('random:0', 224)
     """
 
     key = "torchvision"
