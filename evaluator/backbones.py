@@ -348,6 +348,14 @@ def torch_checkpoints() -> Path:
 
 DEFAULT_WEIGHTS = "default"
 
+
+def file_and_part(weights: str) -> tuple[str, str]:
+    """``FILE#PART`` as it is typed: a file of weights, and which of several in it; else empty."""
+    file, sign, part = weights.rpartition("#")
+    named = bool(sign) and "/" not in part and not Path(weights).expanduser().is_file()
+    return (file, part) if named else (weights, "")
+
+
 SHORT_SIDE = 224
 """Pixels before the crop of a network whose side is as long; ``--resize`` changes it, for other
 sides in proportion.

@@ -12,6 +12,7 @@
     ├── RunFailed                   1       the evaluation could not go on
     ├── ThresholdPassed             5       finished, but above a limit that the user set
     ├── NotApplicable               2       a method that this backbone does not admit
+    ├── NoGradient                  2       a method that needs a gradient which reaches no layer
     ├── CodeNotAllowed              2       code that the user has not allowed to run here
     ├── OutputUnwritable            1       standard output is full or closed
     ├── ImageUnreadable             1       one image: costs one failure row per cell, never the run
@@ -77,6 +78,12 @@ class NotApplicable(UsageError):
     """A method that needs something this backbone does not have, as CAM a GAP + linear head."""
 
     kind = "not-applicable"
+
+
+class NoGradient(UsageError):
+    """A gradient that a method asks for, of a network that detaches what is behind the layer."""
+
+    kind = "no-gradient"
 
 
 class CodeNotAllowed(UsageError):

@@ -22,6 +22,7 @@ from evaluator.backbones import (
     BackboneSpec,
     backbone_of,
     family_of,
+    file_and_part,
     is_backbone_entry,
     known_backbone,
 )
@@ -559,6 +560,9 @@ def _checked_backbone(spec: BackboneSpec) -> BackboneSpec:
     return replace(spec, key=key, weights=_checked_weights(spec.weights), classes=classes)
 
 
+_OTHER_FRAMEWORKS = (".onnx", ".h5", ".hdf5", ".keras", ".pb", ".tflite", ".npz", ".msgpack")
+
+
 def _checked_weights(weights: str) -> str:
     if weights == DEFAULT_WEIGHTS:
         return weights
@@ -567,9 +571,10 @@ def _checked_weights(weights: str) -> str:
             raise UsageError(f"'{weights}' names no seed", "for example --weights random:0")
         return weights
     hint = "give a .safetensors or .pth file, or random:SEED"
-    if Path(weights).suffix not in (".safetensors", ".pth", ".pt"):
+    file, part = file_and_part(weights)
+    if Path(file).suffix in _OTHER_FRAMEWORKS:
         raise UsageError(f"cannot read weights from '{weights}'", hint)
-    return str(_existing(weights, "weights", hint))
+    return str(_existing(file, "weights", hint)) + (f"#{part}" if part else "")
 
 
 def _existing(path: str, what: str, hint: str) -> Path:

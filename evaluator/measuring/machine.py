@@ -23,7 +23,7 @@ from evaluator import user_code
 from evaluator.backbones import BackboneSpec, family_of
 from evaluator.catalog import method
 from evaluator.child import Answers, serve
-from evaluator.errors import NotFound
+from evaluator.errors import NotFound, UsageError
 from evaluator.measuring.inputs import Loader, Normaliser
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.measuring.views import BatchView
@@ -335,7 +335,7 @@ def checked(plan: RunPlan, device: torch.device, image: str | None) -> dict[str,
         image: path of an image whose most confident classes are wanted.
 
     Raises:
-        CamtuiError: it cannot be loaded, or the image cannot be read.
+        CamtuiError: it cannot be loaded, its logits are no numbers, or the image cannot be read.
     """
     network = Network(
         load_backbone(plan.backbones[0], plan.resize, device=device),
@@ -343,7 +343,9 @@ def checked(plan: RunPlan, device: torch.device, image: str | None) -> dict[str,
         precision="fp32",
         batch_size=BATCH,
     )
-    facts = network.backbone.facts
+    facts, record = network.backbone.facts, network.backbone.record
+    assert record is not None, "it was loaded"
+    _refuse_no_numbers(network.scores(record.logits[1:]), "a picture")
     found: dict[str, Any] = {
         "backbone": plan.backbones[0].name,
         **asdict(facts),
@@ -356,12 +358,21 @@ def checked(plan: RunPlan, device: torch.device, image: str | None) -> dict[str,
         scores = network.scores(
             network.forward(_pixels(network, Path(image)), channel_scoring=False).logits
         )[0]
+        _refuse_no_numbers(scores, printable(Path(image).name, 80))
         best = scores.topk(min(MOST, len(scores)))
         found["top"] = [
             _named(facts.classes, int(c), float(y))
             for c, y in zip(best.indices, best.values, strict=True)
         ]
     return found
+
+
+def _refuse_no_numbers(scores: Tensor, shown: str) -> None:
+    if scores.isnan().any():
+        raise UsageError(
+            f"the network's answer to {shown} is no number (NaN)",
+            "look for NaN in its weights, and for divisions by 0 and overflows in its forward",
+        )
 
 
 def _pixels(network: Network, file: Path) -> Tensor:

@@ -8,9 +8,8 @@ later. What is compared is a handful of forwards of one or two images.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from io import StringIO
 from typing import Any, NamedTuple
 
@@ -104,11 +103,15 @@ def plain_answer(model: nn.Module, record: ForwardRecord, layer: str) -> Plain:
     handle = module.register_forward_hook(take) if module is not None and once else None
     try:
         with torch.set_grad_enabled(handle is not None):
-            logits = logits_of(model(record.images[1:].clone()), record.output)
+            logits = logits_of(model(record.images[1:].clone()), record.output).reshape(1, -1)
+    except Exception as error:  # such as numpy() of what autograd follows
+        if handle is None or is_out_of_memory(error) or loses_device(error):
+            raise
+        taken.clear()
+        logits = _rows(model, record, record.images[1:])
     finally:
         if handle is not None:
             handle.remove()
-    logits = logits.reshape(1, -1)
     gradient = None
     if len(taken) == 1 and logits.requires_grad:
         try:
@@ -210,18 +213,6 @@ def depends_on_others(how: str, why: str = "") -> UnstableAnswer:
         "let the network compute each image by itself: no statistics over the batch, and eval() "
         "that reaches every batch normalisation",
     )
-
-
-@contextmanager
-def random_state_kept() -> Iterator[None]:
-    """Leave torch's and Python's random numbers as they were, whatever a network draws."""
-    before = random.getstate()
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]  # torch's own
-    with torch.random.fork_rng(devices=devices):
-        try:
-            yield
-        finally:
-            random.setstate(before)
 
 
 def _rows(model: nn.Module, record: ForwardRecord, images: Tensor) -> Tensor:

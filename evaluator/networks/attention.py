@@ -90,15 +90,19 @@ def attention_blocks(model: nn.Module, record: ForwardRecord, layout: MapLayout)
     return len(kept) if all(_is_of(weights, record.images, layout) for weights in kept) else 0
 
 
-def tokens_read(model: nn.Module, images: Tensor) -> Tensor:
+def tokens_read(model: nn.Module, images: Tensor) -> Tensor | None:
     """Share of each token in what the classifier reads, ``[N]``, adding up to 1.
 
     A token that is not read has no gradient with respect to what it asks for in the last block.
-    Those that are count alike.
+    Those that are count alike. ``None`` where no gradient reaches the attention.
     """
     with torch.enable_grad(), unfused(model, gradients=True) as kept:
         logits = logits_of(model(images.clone()))
-        (gradient,) = torch.autograd.grad(logits.pow(2).sum(), kept[-1])
+        if not logits.requires_grad:
+            return None
+        (gradient,) = torch.autograd.grad(logits.pow(2).sum(), kept[-1], allow_unused=True)
+    if gradient is None:
+        return None
     read = (gradient.abs().amax((0, 1, 3)) > 0).float()
     return read / read.sum().clamp(min=1)
 

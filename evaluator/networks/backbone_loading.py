@@ -12,24 +12,23 @@ from torch import Tensor, fx, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from evaluator.backbones import BackboneSpec, family_of, known_backbone
-from evaluator.errors import Mismatch, StateChanged, UsageError, is_out_of_memory
+from evaluator.errors import Mismatch, NoGradient, StateChanged, UsageError, is_out_of_memory
 from evaluator.methods.base import Attention
 from evaluator.networks.agreement import (
     Answer,
     Plain,
     departure,
     plain_answer,
-    random_state_kept,
     refuse_unstable,
     same_answer,
 )
 from evaluator.networks.attention import attention_blocks, tokens_read, unfused
-from evaluator.networks.building import Built
+from evaluator.networks.building import IN_FLOAT32, Built, in_float32, refuse_without_layers
 from evaluator.networks.device import disable_tf32
 from evaluator.networks.fast import absorb_zero_padding, fold_batch_norms
 from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.graph_cut import OTHER_ANSWER, Split
-from evaluator.networks.maps import Chooser, MapLayout, prefix_tokens
+from evaluator.networks.maps import Chooser, MapLayout, no_gradient, prefix_tokens
 from evaluator.networks.target_layer import split_at
 from evaluator.networks.tracing import ForwardRecord, logits_of, record_forward
 from evaluator.records import LoadedBackbone, Preprocessing, Score
@@ -128,8 +127,7 @@ class Backbone:
         with torch.enable_grad():
             leaf = activation.detach().requires_grad_()
             chosen = self.logits(leaf, context).gather(1, targets[:, None]).sum()
-            (gradient,) = torch.autograd.grad(chosen, leaf)
-        return gradient
+            return self._reached(chosen, leaf)
 
     def gradient_of(
         self, activation: Tensor, class_weights: Tensor, context: tuple[Tensor, ...] = ()
@@ -141,8 +139,23 @@ class Backbone:
             ].numel()
         with torch.enable_grad():
             leaf = activation.detach().requires_grad_()
+            return self._reached((class_weights * self.logits(leaf, context)).sum(), leaf)
+
+    def _reached(self, chosen: Tensor, leaf: Tensor, *, create_graph: bool = False) -> Tensor:
+        """The gradient of a number with respect to the layer's map.
+
+        Raises:
+            NoGradient: the network detaches what is behind the layer.
+        """
+        gradient = None
+        if chosen.requires_grad:
             (gradient,) = torch.autograd.grad(
-                (class_weights * self.logits(leaf, context)).sum(), leaf
+                chosen, leaf, create_graph=create_graph, allow_unused=True
+            )
+        if gradient is None:
+            raise NoGradient(
+                f"{no_gradient(self.facts.layer)}: the network detaches what is behind it",
+                "take detach(), no_grad() and rounding out of its forward",
             )
         return gradient
 
@@ -159,7 +172,7 @@ class Backbone:
         with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             leaf = activation.detach().requires_grad_()
             chosen = self.logits(leaf, context).gather(1, targets[:, None]).sum()
-            (gradient,) = torch.autograd.grad(chosen, leaf, create_graph=True)
+            gradient = self._reached(chosen, leaf, create_graph=True)
             if not gradient.requires_grad:
                 return torch.zeros_like(activation)
             (product,) = torch.autograd.grad(gradient, leaf, vector, materialize_grads=True)
@@ -279,24 +292,42 @@ def _loaded(
     picture: Callable[[Preprocessing], Tensor | None] | None,
 ) -> Backbone:
     built = family_of(spec.key).build(spec)
+    refuse_without_layers(built.model)
     model = built.model.eval().requires_grad_(False)
+    if not any(one.dtype == torch.float32 for one in model.parameters()):
+        built = in_float32(built)
     training = tuple(module for module in model.modules() if module.training)
     sha256 = weights_sha256(model)
     preprocessing = spec.preprocessing(built.preprocessing, resize)
-    with random_state_kept():
-        found = record_forward(
-            model,
-            preprocessing,
-            picture(preprocessing) if picture else None,
-            output=spec.output or built.output,
-            names=spec.class_names() or built.classes,
-        )
-        if found.output:  # from here on the model answers with its logits alone
-            model.register_forward_hook(lambda _, __, answer: logits_of(answer, found.output))
-        score = spec.score or built.score or "softmax"
-        _check_score(spec, score, found)
-        facts = _Facts(spec, built, layer, sha256, preprocessing, score, training)
-        return _agreeing(facts, model, found, device)
+
+    def record() -> ForwardRecord:
+        try:
+            return record_forward(
+                model,
+                preprocessing,
+                picture(preprocessing) if picture else None,
+                output=spec.output or built.output,
+                names=spec.class_names() or built.classes,
+            )
+        except UsageError as error:
+            if not (told := "".join(built.remarks[-1:])).endswith(IN_FLOAT32):
+                raise
+            hint = "let its forward take images in float32"
+            raise UsageError(f"{error.message} ({told})", hint) from error
+
+    try:
+        found = record()
+    except UsageError:
+        if (converted := in_float32(built)) is built:
+            raise
+        built, sha256 = converted, weights_sha256(model)
+        found = record()
+    if found.output:  # from here on the model answers with its logits alone
+        model.register_forward_hook(lambda _, __, answer: logits_of(answer, found.output))
+    score = spec.score or built.score or "softmax"
+    _check_score(spec, score, found)
+    facts = _Facts(spec, built, layer, sha256, preprocessing, score, training)
+    return _agreeing(facts, model, found, device)
 
 
 class _Facts(NamedTuple):
@@ -374,6 +405,8 @@ def _agreeing(
     """
     split = _split(facts, model, found)
     said = _probabilities(facts, model, found)
+    if found.logits[1].isnan().any():
+        said = (*said, "its logits of a picture are no numbers (NaN)")
     if split.reason == OTHER_ANSWER:
         said = (*said, f"cut by hooks: {OTHER_ANSWER}")
     plain, trouble = Plain(found.logits[1:]), ""
@@ -508,10 +541,11 @@ def with_attention(backbone: Backbone, model: nn.Module, record: ForwardRecord) 
         record: a forward of the model.
     """
     blocks = attention_blocks(model, record, backbone.layout)
-    if not blocks:
+    read = tokens_read(model, record.images[1:]) if blocks else None
+    if read is None:
         return backbone
     facts = replace(backbone.facts, attention=blocks)
-    return replace(backbone, facts=facts, whole=model, read=tokens_read(model, record.images[1:]))
+    return replace(backbone, facts=facts, whole=model, read=read)
 
 
 def _split(facts: _Facts, model: nn.Module, found: ForwardRecord) -> Split:
@@ -599,7 +633,8 @@ def weights_sha256(model: nn.Module) -> str:
     """Identity of a network's tensors: names, shapes and bytes, whatever file they came from."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
-        if not name.endswith("num_batches_tracked"):
+        if isinstance(tensor, Tensor) and not name.endswith("num_batches_tracked"):
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy())
+            values = tensor.detach().cpu().reshape(-1).contiguous()
+            digest.update(values.view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
-from evaluator.errors import BackboneUnavailable
+from evaluator.errors import BackboneUnavailable, UsageError
 from evaluator.records import Preprocessing, Score
+from evaluator.text import printable
 
 if TYPE_CHECKING:
     from evaluator.networks.graph_cut import Split
@@ -48,6 +50,65 @@ class Built(NamedTuple):
     transform_input: bool | None = None
     remarks: tuple[str, ...] = ()
     output: str | None = None
+
+
+def refuse_without_layers(model: nn.Module) -> None:
+    """Refuse networks whose layers cannot be looked into, or through which no gradient leads.
+
+    Raises:
+        UsageError: TorchScript, quantised layers, or layers that have no weights yet.
+    """
+    if isinstance(model, torch.jit.ScriptModule):
+        raise UsageError(
+            "the network is TorchScript, whose layers cannot be looked into",
+            "give the nn.Module that it was made from, with its weights",
+        )
+    for name, module in model.named_modules():
+        kind = f"'{name}' ({type(module).__name__})" if name else type(module).__name__
+        weights = tuple(module.parameters(recurse=False))
+        if any(isinstance(one, UninitializedParameter) for one in weights):
+            raise UsageError(
+                f"the network is not whole: layer {kind} has no weights before its first forward",
+                "run it once on an image where it is built",
+            )
+        if hasattr(module, "_packed_params") or not all(
+            one.is_floating_point() or one.is_complex() for one in weights
+        ):
+            raise UsageError(
+                f"the network is quantised: layer {kind} holds whole numbers, through which no "
+                "gradient leads",
+                "give the network as it was before it was quantised",
+            )
+
+
+IN_FLOAT32 = "it is computed in float32"
+
+
+def in_float32(built: Built) -> Built:
+    """The same with its parameters and buffers in float32, in which everything is computed.
+
+    Returns:
+        With a remark that says so; the very same where its parameters are in float32 already.
+
+    Raises:
+        UsageError: float32 does not hold them exactly.
+    """
+    model = built.model
+    kinds = {str(one.dtype).removeprefix("torch.") for one in model.parameters()} - {"float32"}
+    if not kinds:
+        return built
+    for name, one in (*model.named_parameters(), *model.named_buffers()):
+        if one.dtype == torch.float64 and not torch.equal(
+            one.float().double().nan_to_num(), one.nan_to_num()
+        ):
+            raise UsageError(
+                f"the network is computed in float32, which does not hold its {name} exactly: it "
+                "is float64",
+                "round it where it is built: network.float()",
+            )
+    model.float()
+    told = f"its weights are {' and '.join(sorted(kinds))}; {IN_FLOAT32}"
+    return built._replace(remarks=(*built.remarks, told))
 
 
 def is_random(weights: str) -> bool:
@@ -89,32 +150,43 @@ def fill_zero_heads(model: nn.Module, weights: str) -> str:
     return f" (its head of zeros filled, σ {HEAD_SIGMA})" if empty else ""
 
 
-def filled(model: nn.Module, state: dict[str, Tensor], key: str) -> nn.Module:
+def filled(model: nn.Module, state: dict[str, Tensor], key: str, file: str = "") -> nn.Module:
     """The model with these weights, every one of them.
+
+    Args:
+        state: tensors by name, ``file``: that they come from.
+        key: the network's, for people.
 
     Raises:
         BackboneUnavailable: they do not fit.
     """
+    source = f" of {file}" if file else ""
     try:
         missing, unexpected = model.load_state_dict(state, strict=False)
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
         raise BackboneUnavailable(
-            f"the weights do not fit {key}: {first[0].strip()}", "camtui backbones"
+            f"the weights{source} do not fit {key}: {first[0].strip()}", "camtui backbones"
         ) from error
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
+        examples = [f"missing {name}" for name in missing[:1]]
+        examples += [f"unexpected {name}" for name in unexpected[:1]]
         raise BackboneUnavailable(
-            f"the weights do not fit {key}: {len(missing)} tensors missing, {len(unexpected)} "
-            "unexpected "
-            f"(such as {(missing or unexpected)[0]})",
+            f"the weights{source} do not fit {key}: {len(missing)} tensors missing, "
+            f"{len(unexpected)} unexpected ({printable(', '.join(examples), 160)})",
             "give the weights of this very network, or -b the network they belong to",
         )
     return model
 
 
-def class_count(build: Callable[[], nn.Module], state: dict[str, Tensor]) -> int | None:
-    """Number of classes of a file: the rows of the network's last weight (a file may sort them)."""
+def empty_copy(build: Callable[[], nn.Module]) -> nn.Module:
+    """The network without memory for its weights: it tells their names and dimensions."""
     with torch.device("meta"):
-        last = [name for name, weight in build().named_parameters() if weight.ndim in (2, 4)][-1]
+        return build()
+
+
+def class_count(empty: nn.Module, state: dict[str, Tensor]) -> int | None:
+    """Number of classes of a file: the rows of the network's last weight (a file may sort them)."""
+    last = [name for name, weight in empty.named_parameters() if weight.ndim in (2, 4)][-1]
     return state[last].shape[0] if last in state else None

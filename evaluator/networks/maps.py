@@ -212,12 +212,12 @@ class Judged(NamedTuple):
     Attributes:
         moves: how its cells move when the image does.
         reached: whether the gradient of a logit reaches the map's cells; prefix tokens beside them
-            do not count.
+            do not count. ``None``: there is no gradient, and no saturated logits are to blame.
     """
 
     place: Place
     moves: Moves
-    reached: bool
+    reached: bool | None
 
     @property
     def fault(self) -> str:
@@ -232,12 +232,20 @@ class Judged(NamedTuple):
     @property
     def remarks(self) -> tuple[str, ...]:
         """What readers must know of it."""
-        if self.moves != "in doubt":
-            return ()
-        return (
-            f"layer {self.place.name}: its cells move only partly as the image does, so that a map "
-            "may lie at the wrong place",
+        name = self.place.name
+        doubt = (
+            f"layer {name}: its cells move only partly as the image does, so that a map may lie at "
+            "the wrong place",
         )
+        detached = (f"{no_gradient(name)}: methods that need one have no map",)
+        return (doubt if self.moves == "in doubt" else ()) + (
+            detached if self.reached is None else ()
+        )
+
+
+def no_gradient(layer: str) -> str:
+    """What is said of a network that detaches what is behind a layer."""
+    return f"no gradient reaches layer {layer}"
 
 
 def first_map(places: Iterable[Place], look: Look, *, by: Chooser) -> Judged | None:
@@ -251,7 +259,7 @@ def first_map(places: Iterable[Place], look: Look, *, by: Chooser) -> Judged | N
         return None if place is None else Judged(place, "with the image", reached=True)
     doubtful: Judged | None = None
     unreached: Judged | None = None
-    reached = False
+    reached: bool | None = False
     for some in _of_one_size(places):
         for judged in judge(some, look):
             reached = reached or judged.reached
@@ -385,7 +393,9 @@ def judge(places: Sequence[Place], look: Look) -> list[Judged]:
         Judged(
             place,
             how_cells_move(place.layout.to_map(one.output)[0]),
-            one.gradient is not None and bool(place.layout.to_map(one.gradient)[0].count_nonzero()),
+            None
+            if one.gradient is None
+            else bool(place.layout.to_map(one.gradient)[0].count_nonzero()),
         )
         for place, one in zip(places, look(places), strict=True)
     ]

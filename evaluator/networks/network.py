@@ -18,6 +18,7 @@ from evaluator.networks.device import disable_tf32, make_deterministic
 from evaluator.networks.fast import bfloat16_copy
 from evaluator.networks.global_state import ForeignCode
 from evaluator.records import Precision
+from evaluator.text import printable
 
 DEFAULT_BATCH = {"cpu": 16, "cuda": 128}
 """Images in one forward where nothing better was searched for
@@ -26,6 +27,9 @@ DEFAULT_BATCH = {"cpu": 16, "cuda": 128}
 
 Arithmetic = Literal["fp32", "bf16"]
 """In which numbers a pass is computed."""
+
+
+_FAILS = "it fails"
 
 
 class Pass(NamedTuple):
@@ -109,39 +113,43 @@ class Network:
         self._check_bfloat16()
 
     def _check_bfloat16(self) -> None:
-        """Do without the bfloat16 copy where it answers otherwise than the network; say what is.
+        """Do without what answers otherwise in bfloat16 than the network in float32; say what is.
 
-        Of the passes that measure nothing can be switched off: their arithmetic was asked for.
+        Of the passes that measure nothing is switched off unless they fail: their arithmetic was
+        asked for.
         """
         record = self.backbone.record
         if self._precision == "fp32" or record is None:
             return
         images, remarks = record.images.to(self.device), self.backbone.facts.remarks
-        if self._bfloat16_copy is not None and not self._agrees(images, channel_scoring=True):
+        if self._bfloat16_copy is not None and self._trouble(images):
             self._bfloat16_copy = None
             remarks = (
                 *remarks,
                 "runs without a bfloat16 copy of its trunk, which answers otherwise",
             )
-        if not self._agrees(images, channel_scoring=True):
-            remarks = (
-                *remarks,
-                "its logits in bfloat16 are far from those in float32: --precision fp32",
-            )
+        trouble = self._trouble(images)
+        if trouble.startswith(_FAILS):
+            self._precision = "fp32"
+            remarks = (*remarks, f"runs in float32 throughout: in bfloat16, {trouble}")
+        elif trouble:
+            remarks = (*remarks, f"{trouble}: --precision fp32")
         if remarks != self.backbone.facts.remarks:
             facts = replace(self.backbone.facts, remarks=remarks)
             self.backbone = replace(self.backbone, facts=facts)
 
-    def _agrees(self, images: Tensor, *, channel_scoring: bool) -> bool:
+    def _trouble(self, images: Tensor) -> str:
+        """What is wrong with a pass in bfloat16, empty for nothing."""
         assert self.backbone.record is not None, "asked first"
         expected = self.backbone.record.logits
         try:
-            found = self.forward(images, channel_scoring=channel_scoring).logits
-        except RuntimeError as error:
+            found = self.forward(images, channel_scoring=True).logits
+        except Exception as error:  # the network is somebody else's, and may raise anything
             if is_out_of_memory(error) or loses_device(error):
                 raise
-            return False
-        return apart(found[:, -expected.shape[1] :], expected) <= BFLOAT16
+            return f"{_FAILS}: {printable(error, 120)}"
+        agrees = apart(found[:, -expected.shape[1] :], expected) <= BFLOAT16
+        return "" if agrees else "its logits in bfloat16 are far from those in float32"
 
     def passes(
         self, count: int, make: MakeImages, *, channel_scoring: bool = False

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evaluator.errors import UsageError
+from evaluator.errors import UsageError, is_out_of_memory, loses_device
 from evaluator.networks.graph_cut import Split, layers_with_maps, no_layer, split_traced
 from evaluator.networks.maps import (
     Chooser,
@@ -148,13 +148,23 @@ class Modules:
         kept: dict[tuple[str, int], Tensor] = {}
         wanted = [self.call_of(place.name) for place in places]
         images = moving_views(self._record.images, places[0].layout)
-        with torch.enable_grad(), ExitStack() as hooks:
-            for name in dict.fromkeys(name for name, _ in wanted):
-                hook = _keeper(name, {turn for one, turn in wanted if one == name}, kept)
-                handle = self._model.get_submodule(name).register_forward_hook(hook)
-                hooks.callback(handle.remove)
-            logits: Tensor = logits_of(self._model(images))
-        return seen_at([kept[one] for one in wanted], logits)
+
+        def logits(*, gradients: bool) -> Tensor:
+            with torch.set_grad_enabled(gradients), ExitStack() as hooks:
+                for name in dict.fromkeys(name for name, _ in wanted):
+                    hook = _keeper(name, {turn for one, turn in wanted if one == name}, kept)
+                    handle = self._model.get_submodule(name).register_forward_hook(hook)
+                    hooks.callback(handle.remove)
+                found: Tensor = logits_of(self._model(images.clone()))
+            return found
+
+        try:
+            answer = logits(gradients=True)
+        except Exception as error:  # such as numpy() of what autograd follows
+            if is_out_of_memory(error) or loses_device(error):
+                raise
+            answer = logits(gradients=False)
+        return seen_at([kept[one] for one in wanted], answer)
 
     def _place(self, call: Call, name: str) -> Place | None:
         shape = call.shape

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple, TypeGuard
@@ -81,6 +82,12 @@ def record_forward(
         with torch.no_grad():
             answer = model(images.clone())
     except Exception as error:  # a network of somebody else's may raise anything
+        if len(inputs := _inputs(model)) > 1:
+            raise UsageError(
+                f"the network takes {len(inputs)} inputs ({printable(', '.join(inputs), 80)}), and "
+                "a classifier is given images alone",
+                "give a network that takes images and fills in the others by itself",
+            ) from error
         raise UsageError(
             f"the network does not take images of {channels} × {side} × {side}: "
             f"{printable(error, 200)}",
@@ -91,6 +98,19 @@ def record_forward(
             handle.remove()
     chosen = choose_output(answer, output, names)
     return ForwardRecord(images, as_rows(logits_of(answer, chosen)), tuple(calls), chosen)
+
+
+def _inputs(model: nn.Module) -> list[str]:
+    """The arguments that a forward must be given."""
+    try:
+        parameters = inspect.signature(model.forward).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [
+        one.name
+        for one in parameters
+        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    ]
 
 
 def drawn_picture(preprocessing: Preprocessing) -> Tensor:
@@ -305,7 +325,7 @@ def traced(model: nn.Module, output: str = "") -> Traced:
     """
     tracer = _Tracer()
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # a network that prints
+        with contextlib.redirect_stdout(sys.stderr), _attributes_kept(model):  # it may print
             defaults = {
                 name: parameter.default
                 for name, parameter in inspect.signature(model.forward).parameters.items()
@@ -317,6 +337,32 @@ def traced(model: nn.Module, output: str = "") -> Traced:
         raise
     except Exception as error:  # tracing runs foreign code and may raise anything
         raise CannotCut(str(error)) from error
+
+
+@contextlib.contextmanager
+def _attributes_kept(model: nn.Module) -> Iterator[None]:
+    """Undo what a traced forward writes to its modules: the tracer's stand-ins for tensors.
+
+    New tensors stay: they are constants of the graph.
+    """
+    before = [(vars(module), dict(vars(module))) for module in model.modules()]
+    inside = [
+        (value, value.copy())
+        for _, attributes in before
+        for value in attributes.values()
+        if type(value) in (dict, OrderedDict, set, list)
+    ]
+    try:
+        yield
+    finally:
+        for attributes, kept in before:
+            for name in attributes.keys() - kept.keys():
+                if not isinstance(attributes[name], Tensor):
+                    del attributes[name]
+            attributes.update(kept)
+        for value, content in inside:
+            value.clear()
+            (value.extend if isinstance(value, list) else value.update)(content)
 
 
 def of_program(program: nn.Module, output: str = "") -> Traced:

@@ -117,10 +117,10 @@ class EfficientNetLite(Family):
                 raise BackboneUnavailable(f"the weights of {spec.key} are not installed", _INSTALL)
             if spec.weights == DEFAULT_WEIGHTS:
                 check_hash(Path(path), f"{_INSTALL} --force-reinstall")
-            state, name = read_weights_file(str(path))
-            return Built(
-                filled(fresh(), state, spec.key), name, imagenet_classes(), usual, cut=_cut
-            )
+            model = fresh()
+            state, name = read_weights_file(str(path), model.state_dict())
+            filled(model, state, spec.key, name)
+            return Built(model, name, imagenet_classes(), usual, cut=_cut)
 
 
 def _cut(model: nn.Module, layer: str | None, record: ForwardRecord, _by: Chooser) -> Split | None:

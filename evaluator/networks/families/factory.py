@@ -106,8 +106,8 @@ class Factory(Family):
         if is_random(spec.weights):
             weights = spec.weights + fill_zero_heads(model, spec.weights)
         elif spec.weights != DEFAULT_WEIGHTS:
-            state, weights = read_weights_file(spec.weights)
-            filled(model, state, reference.short)
+            state, weights = read_weights_file(spec.weights, model.state_dict())
+            filled(model, state, reference.short, weights)
         return Built(
             model,
             weights,

@@ -83,5 +83,6 @@ class Synthetic(Family):
                 seeded(spec.weights, lambda: network(len(CLASSES))), spec.weights, CLASSES, _USUAL
             )
         file = self.local_weights(spec.key) if spec.weights == DEFAULT_WEIGHTS else spec.weights
-        state, name = read_weights_file(str(file))
-        return Built(filled(network(len(CLASSES)), state, spec.key), name, CLASSES, _USUAL)
+        model = network(len(CLASSES))
+        state, name = read_weights_file(str(file), model.state_dict())
+        return Built(filled(model, state, spec.key, name), name, CLASSES, _USUAL)

@@ -48,6 +48,7 @@ class Timm(Family):
         from evaluator.networks.building import (
             Built,
             class_count,
+            empty_copy,
             fill_zero_heads,
             filled,
             is_random,
@@ -64,11 +65,11 @@ class Timm(Family):
         if spec.weights == DEFAULT_WEIGHTS:
             model, weights = _published(name, spec), "timm's"
         else:
-            state, weights = read_weights_file(spec.weights)
-            count = class_count(lambda: _created(name, spec), state)
-            model = filled(
-                _created(name, spec, **({"num_classes": count} if count else {})), state, spec.key
-            )
+            empty = empty_copy(lambda: _created(name, spec))
+            state, weights = read_weights_file(spec.weights, empty.state_dict())
+            count = class_count(empty, state)
+            model = _created(name, spec, **({"num_classes": count} if count else {}))
+            filled(model, state, spec.key, weights)
         classes = imagenet_classes()
         seen, remark = _preprocessing(model, spec)
         return Built(

@@ -189,10 +189,11 @@ class Torchvision(Family):
         """The classes are ImageNet's, unless a file brings weights for another number of them."""
         from torchvision import models
 
-        from evaluator.backbones import DEFAULT_WEIGHTS
+        from evaluator.backbones import DEFAULT_WEIGHTS, file_and_part
         from evaluator.networks.building import (
             Built,
             class_count,
+            empty_copy,
             fill_zero_heads,
             filled,
             is_random,
@@ -215,8 +216,9 @@ class Torchvision(Family):
             model, name = models.get_model(spec.key, **options), "IMAGENET1K_V1"
             filled(model, _versioned(spec.key, state), spec.key)
         else:
-            state, name = read_weights_file(spec.weights)
-            sha256 = sha256_of(Path(spec.weights))
+            empty = empty_copy(lambda: models.get_model(spec.key, **options))
+            state, name = read_weights_file(spec.weights, empty.state_dict())
+            sha256 = sha256_of(Path(file_and_part(spec.weights)[0]))
             name += _remark(name, sha256, entries)
             entry = _published_as(entries, sha256)
             if entry not in (None, published):
@@ -224,11 +226,10 @@ class Torchvision(Family):
             if side := _built_in_side(spec.key, state):
                 options["image_size"] = side
                 usual = replace(usual, side=side, resize=round(usual.resize * side / usual.side))
-            count = class_count(lambda: models.get_model(spec.key, **options), state)
-            count = count or len(classes)
+            count = class_count(empty, state) or len(classes)
             state, auxiliary = _auxiliary(spec.key, state, count)
             model = models.get_model(spec.key, num_classes=count, **options, **auxiliary)
-            filled(model, _versioned(spec.key, state), spec.key)
+            filled(model, _versioned(spec.key, state), spec.key, name)
             classes = classes if count == len(classes) else ()
         transforms = None
         if _known()[spec.key].transform_input:

@@ -28,6 +28,7 @@ import random
 import warnings
 import torch
 import torch.nn.functional as F
+import torch.nn.utils.prune
 from torch import nn
 
 FACTS = {"side": 32, "mean": 0.5, "std": 0.25}
@@ -99,6 +100,69 @@ class Parametrised(Weighted):
     def __init__(self):
         Base.__init__(self)
         self.first = nn.utils.parametrizations.weight_norm(self.first)
+
+
+class Pruned(Base):
+    def __init__(self):
+        super().__init__()
+        for layer in (self.first, self.second):
+            nn.utils.prune.l1_unstructured(layer, "weight", 0.5)
+
+
+class Spectral(Weighted):
+    def __init__(self):
+        Base.__init__(self)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.first = nn.utils.spectral_norm(self.first)
+
+
+class Volume(Base):
+    """The colours as the depth of a volume."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv3d(1, 8, 3, (1, 2, 2), (0, 1, 1))
+
+    def features(self, x):
+        return F.relu(self.second(F.relu(self.norm(self.first(x[:, None]).squeeze(2)))))
+
+
+class Dynamic(Base):
+    """Every image has kernels of its own, mixed from a bank."""
+
+    def __init__(self):
+        super().__init__()
+        self.bank, self.route = nn.Parameter(torch.randn(4, 8, 8, 3, 3)), nn.Linear(8, 4)
+
+    def features(self, x):
+        x = F.relu(self.norm(self.first(x)))
+        n, k, h, w = x.shape
+        kernels = (self.route(x.mean((2, 3))).softmax(1) @ self.bank.flatten(1)).view(-1, k, 3, 3)
+        mixed = F.conv2d(x.reshape(1, -1, h, w), kernels, padding=1, groups=n)
+        return F.relu(mixed.view(n, k, h, w))
+
+
+class Reassigned(OldView):
+    """Keeps what it has seen: in a buffer, a list and an attribute."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(1))
+        self.kept = []
+
+    def forward(self, x):
+        self.last = self.features(x)
+        self.kept.append(self.last)
+        self.seen = self.seen * 0.9 + self.last.mean() * 0.1
+        return super().forward(x)
+
+
+class Numpy(Base):
+    """Numpy's arrays have no bfloat16, and autograd does not follow them."""
+
+    def forward(self, x):
+        return self.classes(torch.from_numpy(self.features(x).numpy()).mean((2, 3)))
 
 
 class Straight(torch.autograd.Function):
@@ -260,6 +324,11 @@ def plain(file: Path, name: str, images: torch.Tensor) -> torch.Tensor:
         ("oldview", "channels-last layout"),
         ("weighted", "folded batch normalisations"),
         ("parametrised", ""),
+        ("pruned", "folded batch normalisations"),
+        ("spectral", "folded batch normalisations"),
+        ("volume", "channels-last layout"),
+        ("dynamic", "channels-last layout"),
+        ("reassigned", "channels-last layout"),
         ("hard:layer=second", "a cut graph"),
     ],
 )
@@ -273,6 +342,17 @@ def test_what_runs_answers_as_it_was_given_and_what_is_switched_off_is_said(
     said = [remark for remark in runs.backbone.facts.remarks if "runs without" in remark]
     assert bool(said) == bool(off)
     assert all(remark.startswith(f"runs without {off}: with") for remark in said)
+
+
+def test_a_network_that_fails_in_bfloat16_runs_in_float32(file: Path) -> None:
+    runs = Network(loaded(f"{file}:numpy"), device=CPU, precision="mixed", batch_size=4)
+    images = random_images(3, seed=1)
+    (found,) = runs.passes(3, lambda start, stop: images[start:stop], channel_scoring=True)
+    assert torch.allclose(found.logits, plain(file, "numpy", images), atol=1e-5)
+    assert [remark.partition(":")[0] for remark in runs.backbone.facts.remarks] == [
+        "no gradient reaches layer second",
+        "runs in float32 throughout",
+    ]
 
 
 def test_a_gradient_that_a_graph_would_lose_is_that_of_the_network(file: Path) -> None:

@@ -184,6 +184,7 @@ def test_networks_without_attention_over_their_map_have_none() -> None:
 )
 def test_the_tokens_that_the_classifier_reads(network: str, first: int, count: int) -> None:
     read = tokens_read(TRANSFORMERS[network]().requires_grad_(False), random_images(2))
+    assert read is not None
     assert read.nonzero()[:, 0].tolist() == list(range(first, first + count))
     assert float(read.sum()) == pytest.approx(1)
 
