@@ -20,8 +20,8 @@ a *return* is a stay in a file that was there before; *rooms* are the different 
   the command line to its end, then the driver until it hands out its first unit.
 * ``image``: the worker from when it gets a unit with images, then the driver from its result to its
   commit.
-* ``query``: a question of the dashboard's grid, the averages of all cells, from ``Feed.ask`` to
-  SQLite's last answer.
+* ``query``: a question of the dashboard's grid, the averages of all cells, from
+  ``RunConnection.ask`` to SQLite's last answer.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ print(json.dumps([module for module in sorted(graph.modules) if returns(module)]
 WALKS = {"request": (168, 53), "image": (None, None), "query": (None, 5)}
 """Walk → the most stays and rooms that it may have."""
 
-_MARKS = ("submit", "prefetch", "deliver", "ask", "all")
+_MARKS = ("submit", "prefetch", "deliver", "ask", "answer")
 """Functions at whose calls a walk may begin or end: those called before are new again."""
 
 _HOOK = """
@@ -120,10 +120,13 @@ sys.settrace(called)
 """
 
 _QUERY = """
+import asyncio
 from pathlib import Path
 from sys import argv
-from camtui.feed import Feed
-Feed(Path(argv[1])).ask(lambda reader: reader.averages.summaries())
+from camtui.tui.run_connection import RunConnection
+connection = RunConnection(Path(argv[1]))
+asyncio.run(connection.ask(lambda reader: reader.averages.summaries()))
+connection.close()
 """
 
 
@@ -310,7 +313,7 @@ def walks(root: Path) -> dict[str, Walk]:
     command, driver, worker = ([c for c in run if c.process == p] for p in _processes(run))
     handed_out, received = _marks(driver, "submit")[0], _marks(worker, "prefetch")[0]
     delivered, committed = _marks(driver, "deliver")[0], _marks(driver, "deliver", "ends")[0]
-    asked, answered = _marks(query, "ask")[0], _marks(query, "all", "ends")[-1]
+    asked, answered = _marks(query, "ask")[0], _marks(query, "answer", "ends")[-1]
     return {
         "request": _walk([*command, *(call for call in driver if call.time <= handed_out)]),
         "image": _walk(
