@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import fields
 from inspect import getdoc
-from typing import Annotated, Any, Literal
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict
 
 from camtui import payloads
-from camtui.compare import Comparison
 from camtui.judging import Judgement
-from camtui.status import RunStatus
+
+if TYPE_CHECKING:
+    from camtui.compare import Comparison
+    from camtui.status import RunStatus
 
 
 class ComparisonsPayload(TypedDict, closed=True):
@@ -57,13 +60,17 @@ PAYLOADS: dict[str, Any] = {
     "new": payloads.NewFilesPayload,
     "show": payloads.ShownRunPayload,
     "status": Annotated[
-        RunStatus,
+        "RunStatus",
         "camtui status RUN --json, camtui wait RUN --json, and the last line of camtui run --json",
     ],
     "summary": payloads.SummaryPayload,
     "worst": payloads.WorstPayload,
 }
 """Name of a schema → type of the payload."""
+
+
+_RECORDS = {"compare": ("camtui.compare:Comparison",), "status": ("camtui.status:RunStatus",)}
+"""Records that are imported only for the schema that asks for them."""
 
 
 class _Generator(GenerateJsonSchema):
@@ -108,7 +115,9 @@ def schema_of(name: str) -> dict[str, Any]:
         "$id": f"camtui/{name}.schema.json",
         "title": title(name),
     }
+    records = [resolve_name(place) for place in _RECORDS.get(name, ())]
+    known = {**vars(payloads), **{record.__name__: record for record in records}}
     adapter = TypeAdapter(PAYLOADS[name])
-    adapter.rebuild(force=True, _types_namespace=vars(payloads))  # which records name lazily
+    adapter.rebuild(_types_namespace=known)  # what annotations name, but no import
     made = adapter.json_schema(schema_generator=_Generator)
     return head | {key: value for key, value in made.items() if key not in ("title", "description")}
