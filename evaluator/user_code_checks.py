@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any, get_args, get_origin
 
 from evaluator import catalog, user_code
@@ -36,7 +36,7 @@ def described(code: Code, tails: list[str]) -> Code:
     reference = as_reference(code.reference)
     if code.axis == "metric":
         metric = import_metric(reference)
-        return _with_facts(code, metric.key, facts_of_metric(metric))
+        return replace(code, key=metric.key, facts=facts_of_metric(metric))
     kind = import_method(reference)
     with user_code.user_errors(reference, f"{kind.__name__} cannot be described"):
         methods = [
@@ -45,11 +45,7 @@ def described(code: Code, tails: list[str]) -> Code:
         ]
         facts = facts_of_method(kind, methods)
         json.dumps(facts)
-    return _with_facts(code, kind.key, facts)
-
-
-def _with_facts(code: Code, key: str, facts: dict[str, Any]) -> Code:
-    return Code(code.axis, key, code.reference, code.sha256, code.package, facts)
+    return replace(code, key=kind.key, facts=facts)
 
 
 def import_code(code: Code) -> None:

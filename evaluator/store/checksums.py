@@ -342,9 +342,17 @@ class Checks:
             own = record[:width]
             yield own, is_sound(own, *record[width:], may_lack=may_lack)
 
-    def damaged_rows(self, cells: Sequence[int] | None = None) -> Iterator[Key]:
-        """Rows and measurements of all or some cells that are not what was written; streams."""
-        return chain(self._damaged("", cells), self._damaged("*", cells))
+    def damaged_rows(
+        self,
+        cells: Sequence[int] | None = None,
+        metric: str | None = None,
+        images: range | Sequence[int] | None = None,
+    ) -> Iterator[Key]:
+        """Rows and measurements that are not what was written, chosen as in ``verify``; streams."""
+        for key in ("", "*") if metric is None else (metric,):
+            for record, sound in self.verified(key, cells, images):
+                if not sound:
+                    yield record[0], record[1], record[2] if key else ""
 
     def verify(
         self,
@@ -352,35 +360,23 @@ class Checks:
         metric: str | None = None,
         images: range | Sequence[int] | None = None,
     ) -> None:
-        """Verify rows, values of one optional metric, or both of all.
+        """Verify rows, values of one optional metric, or both.
 
         Args:
-            cells, images: those alone, by id.
+            cells, images: of these alone, by id.
             metric: ``''`` for rows; ``None`` for rows and every optional metric.
 
         Raises:
             StoreError: at the first that is not what was written.
         """
-        if metric is None:
-            self._refuse(self.damaged_rows(cells))
-        elif images is not None or cells is None:
-            self._refuse(self._damaged(metric, cells, images))
-        else:
-            (version,) = self._file.one("PRAGMA data_version")
-            for cell in cells:
-                if self._verified.get((cell, metric)) != version:
-                    self._refuse(self._damaged(metric, [cell]))
-                    self._verified[cell, metric] = version
-
-    def _damaged(
-        self,
-        metric: str,
-        cells: Sequence[int] | None = None,
-        images: range | Sequence[int] | None = None,
-    ) -> Iterator[Key]:
-        for record, sound in self.verified(metric, cells, images):
-            if not sound:
-                yield record[0], record[1], record[2] if metric else ""
+        if cells is None or metric is None or images is not None:
+            self._refuse(self.damaged_rows(cells, metric, images))
+            return
+        (version,) = self._file.one("PRAGMA data_version")
+        for cell in cells:
+            if self._verified.get((cell, metric)) != version:
+                self._refuse(self.damaged_rows([cell], metric))
+                self._verified[cell, metric] = version
 
     def _refuse(self, damaged: Iterator[Key]) -> None:
         for cell, image, metric in damaged:

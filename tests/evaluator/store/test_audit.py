@@ -14,14 +14,6 @@ from evaluator.store.reader import RunReader
 from evaluator.store.row_writer import RunningSums
 from tests.evaluator.store.runs import begun, problems, raw, result, row
 from tests.holder import held
-from tests.synthetic import make_run
-
-
-@pytest.fixture
-def stored(tmp_path: Path) -> Path:
-    return make_run(
-        tmp_path / "run.db", images=12, backbones=["resnet18"], methods=["gradcam", "fakecam"]
-    )
 
 
 @pytest.mark.parametrize(
@@ -76,9 +68,8 @@ def test_a_run_that_is_under_way_is_not_repaired(stored: Path) -> None:
 
 @pytest.mark.parametrize("born", [2, 3])
 def test_a_repair_that_is_interrupted_leaves_no_sums_that_count_a_dropped_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, born: int
+    path: Path, monkeypatch: pytest.MonkeyPatch, born: int
 ) -> None:
-    path = tmp_path / "run.db"
     with begun(path) as writer:
         writer.rows.commit(result(row(1, 0), row(1, 1), row(1, 2), row(2, 0)))
         writer.execute("UPDATE run SET born = ?", (born,))
@@ -115,8 +106,7 @@ def test_a_repair_that_is_interrupted_leaves_no_sums_that_count_a_dropped_row(
         assert [summary.n for summary in reader.averages.summaries()] == [3, 1]
 
 
-def test_a_checksum_of_sums_that_are_not_there_is_found_and_repaired(tmp_path: Path) -> None:
-    path = tmp_path / "run.db"
+def test_a_checksum_of_sums_that_are_not_there_is_found_and_repaired(path: Path) -> None:
     with begun(path) as writer:
         writer.rows.commit(result(row(1, 0)))
     raw(path, "INSERT INTO sum_checksums SELECT 2, sums, histograms FROM sum_checksums")

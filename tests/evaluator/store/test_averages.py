@@ -25,8 +25,7 @@ def test_failed_images_are_counted_where_there_are_any(tmp_path: Path) -> None:
         ]
 
 
-def test_every_bin_has_its_place_and_none_beyond_them_is_believed(tmp_path: Path) -> None:
-    path = tmp_path / "run.db"
+def test_every_bin_has_its_place_and_none_beyond_them_is_believed(path: Path) -> None:
     with begun(path) as writer:
         writer.rows.commit(result(row(1, 0)))
     with closing(sqlite3.connect(path)) as connection, connection:

@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from shutil import copyfile
 
 import pytest
 
@@ -16,28 +15,8 @@ from evaluator.store.audit import audit, repair, seal
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 from tests.evaluator.store.runs import begun, change, manifest, measurement, plan, raw, result, row
-from tests.synthetic import make_run
 
 Query = Callable[[RunReader], object]
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("kept")
-    methods = ("gradcam", "fakecam")
-    metrics = ["adcc", "deletion", "arcc"]
-    return make_run(
-        folder / "run.db",
-        images=12,
-        backbones=("resnet18",),
-        methods=methods,
-        plan={"metrics": metrics},
-    )
-
-
-@pytest.fixture
-def path(tmp_path: Path, kept: Path) -> Path:
-    return Path(copyfile(kept, tmp_path / "run.db"))
 
 
 def asked(path: Path, query: Query) -> object:
@@ -58,20 +37,20 @@ FROM_ROWS: dict[str, Query] = {
 
 
 @pytest.mark.parametrize("name", FROM_ROWS)
-def test_who_computes_from_a_damaged_row_says_so(path: Path, name: str) -> None:
-    asked(path, FROM_ROWS[name])
-    change(path, "UPDATE results SET y = 0.123 WHERE cell_id = 1 AND image_id = 7")
+def test_who_computes_from_a_damaged_row_says_so(stored: Path, name: str) -> None:
+    asked(stored, FROM_ROWS[name])
+    change(stored, "UPDATE results SET y = 0.123 WHERE cell_id = 1 AND image_id = 7")
     with pytest.raises(StoreError, match="the row of image 7 in resnet18/gradcam") as caught:
-        asked(path, FROM_ROWS[name])
-    assert caught.value.hint.endswith(f"camtui doctor {path} --repair")
+        asked(stored, FROM_ROWS[name])
+    assert caught.value.hint.endswith(f"camtui doctor {stored} --repair")
 
 
-def test_averages_take_a_damaged_row_for_no_row_without_a_drop(path: Path) -> None:
+def test_averages_take_a_damaged_row_for_no_row_without_a_drop(stored: Path) -> None:
     """ADCC leaves out images whose drop is undefined, and reads their rows for it."""
-    asked(path, lambda reader: reader.averages.summaries())
-    change(path, "UPDATE results SET average_drop = NULL, adcc = NULL WHERE image_id = 7")
+    asked(stored, lambda reader: reader.averages.summaries())
+    change(stored, "UPDATE results SET average_drop = NULL, adcc = NULL WHERE image_id = 7")
     with pytest.raises(StoreError, match="the row of image 7 in resnet18/gradcam"):
-        asked(path, lambda reader: reader.averages.summaries())
+        asked(stored, lambda reader: reader.averages.summaries())
 
 
 FROM_MEASUREMENTS: dict[str, Query] = {
@@ -82,12 +61,12 @@ FROM_MEASUREMENTS: dict[str, Query] = {
 
 
 @pytest.mark.parametrize("name", FROM_MEASUREMENTS)
-def test_who_computes_from_a_damaged_optional_metric_says_so(path: Path, name: str) -> None:
-    asked(path, FROM_MEASUREMENTS[name])
-    change(path, "UPDATE measurements SET value = 0.9 WHERE cell_id = 1 AND image_id = 7")
+def test_who_computes_from_a_damaged_optional_metric_says_so(stored: Path, name: str) -> None:
+    asked(stored, FROM_MEASUREMENTS[name])
+    change(stored, "UPDATE measurements SET value = 0.9 WHERE cell_id = 1 AND image_id = 7")
     with pytest.raises(StoreError, match="deletion of image 7 in resnet18/gradcam"):
-        asked(path, FROM_MEASUREMENTS[name])
-    asked(path, FROM_ROWS["ties"])
+        asked(stored, FROM_MEASUREMENTS[name])
+    asked(stored, FROM_ROWS["ties"])
 
 
 @pytest.mark.parametrize(
@@ -104,33 +83,32 @@ def test_who_computes_from_a_damaged_optional_metric_says_so(path: Path, name: s
         ),
     ],
 )
-def test_damaged_sums_are_not_shown(path: Path, statement: str, query: Query, what: str) -> None:
-    asked(path, query)
-    change(path, statement)
+def test_damaged_sums_are_not_shown(stored: Path, statement: str, query: Query, what: str) -> None:
+    asked(stored, query)
+    change(stored, statement)
     with pytest.raises(StoreError, match=f"the {what} of resnet18/gradcam are not") as caught:
-        asked(path, query)
-    assert caught.value.hint.endswith(f"camtui doctor {path} --repair")
-    assert asked(path, audit) != []
-    assert repair(path) == 0
-    asked(path, query)
-    assert asked(path, audit) == []
+        asked(stored, query)
+    assert caught.value.hint.endswith(f"camtui doctor {stored} --repair")
+    assert asked(stored, audit) != []
+    assert repair(stored) == 0
+    asked(stored, query)
+    assert asked(stored, audit) == []
 
 
-def test_what_is_verified_is_verified_again_when_the_file_has_changed(path: Path) -> None:
-    with RunReader(path) as reader:
+def test_what_is_verified_is_verified_again_when_the_file_has_changed(stored: Path) -> None:
+    with RunReader(stored) as reader:
         reader.checks.verify([1], "")
         read: list[str] = []
         reader.connection.set_trace_callback(read.append)
         reader.checks.verify([1], "")
         assert not any("FROM results" in statement for statement in read)
         reader.connection.set_trace_callback(None)
-        change(path, "UPDATE results SET y = 0.123 WHERE cell_id = 1 AND image_id = 7")
+        change(stored, "UPDATE results SET y = 0.123 WHERE cell_id = 1 AND image_id = 7")
         with pytest.raises(StoreError, match="the row of image 7"):
             reader.checks.verify([1], "")
 
 
-def test_a_writer_never_gives_damaged_sums_a_checksum_that_fits(tmp_path: Path) -> None:
-    path = tmp_path / "run.db"
+def test_a_writer_never_gives_damaged_sums_a_checksum_that_fits(path: Path) -> None:
     with begun(path) as writer:
         writer.rows.commit(result(row(1, 0), measurement(1, 0)))
     change(path, "UPDATE sums SET total = total + 1 WHERE a = 'coherency'")
@@ -142,9 +120,8 @@ def test_a_writer_never_gives_damaged_sums_a_checksum_that_fits(tmp_path: Path) 
     asked(path, lambda reader: reader.averages.summaries())
 
 
-def test_sums_of_an_older_file_are_taken_as_they_are_until_it_is_sealed(tmp_path: Path) -> None:
+def test_sums_of_an_older_file_are_taken_as_they_are_until_it_is_sealed(path: Path) -> None:
     """A file that was begun before sums had checksums."""
-    path = tmp_path / "run.db"
     with begun(path) as writer:
         writer.rows.commit(result(row(1, 0), row(2, 0)))
         writer.execute("UPDATE run SET born = 2")
@@ -163,9 +140,8 @@ def test_sums_of_an_older_file_are_taken_as_they_are_until_it_is_sealed(tmp_path
 
 
 def test_a_commit_that_failed_leaves_the_sums_as_they_were(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "run.db"
     with closing(RunWriter(path)) as writer, begun(path):
         writer.rows.commit(result(row(1, 0)))
         monkeypatch.setattr(writer.rows, "_mend", lambda keys: 1 / 0)
@@ -182,8 +158,7 @@ def test_a_commit_that_failed_leaves_the_sums_as_they_were(
     assert asked(path, lambda reader: reader.averages.summaries()[0].n) == 2
 
 
-def test_a_reader_that_stays_open_checks_what_a_migration_has_added(tmp_path: Path) -> None:
-    path = tmp_path / "run.db"
+def test_a_reader_that_stays_open_checks_what_a_migration_has_added(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(schema.VERSION_1)
         connection.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")

@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from shutil import copyfile
 from typing import Any
 
 import pytest
@@ -39,7 +38,6 @@ from tests.evaluator.store.runs import (
     result,
     row,
 )
-from tests.synthetic import make_run
 
 FIRST, SECOND = sha256(b"first").digest(), sha256(b"second").digest()
 
@@ -47,19 +45,6 @@ FIRST, SECOND = sha256(b"first").digest(), sha256(b"second").digest()
 CHECKED = (
     "run", "backbones", "cells", "images", "results", "measurements", "failures", "stages",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("kept")
-    return make_run(
-        folder / "run.db", images=12, backbones=["resnet18"], methods=["gradcam", "fakecam"]
-    )
-
-
-@pytest.fixture
-def path(tmp_path: Path, kept: Path) -> Path:
-    return Path(copyfile(kept, tmp_path / "run.db"))
 
 
 def test_every_field_of_a_row_counts() -> None:
@@ -151,9 +136,9 @@ def columns_of(table: str) -> Iterator[str]:
         if (table, column) != ("run", "id")
     ],
 )
-def test_a_change_of_any_column_is_found(path: Path, table: str, column: str) -> None:
-    assert problems(path) == []
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+def test_a_change_of_any_column_is_found(stored: Path, table: str, column: str) -> None:
+    assert problems(stored) == []
+    with closing(sqlite3.connect(stored, isolation_level=None)) as connection:
         (kind,) = connection.execute(
             "SELECT type FROM pragma_table_info(?) WHERE name = ?", (table, column)
         ).fetchone()
@@ -171,11 +156,11 @@ def test_a_change_of_any_column_is_found(path: Path, table: str, column: str) ->
             connection.execute(f"UPDATE OR REPLACE {table} SET {column} = {value} {place}").rowcount
             > 0
         )
-    assert problems(path)
+    assert problems(stored)
 
 
-def test_every_table_is_under_seal_or_summed(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
+def test_every_table_is_under_seal_or_summed(stored: Path) -> None:
+    with closing(sqlite3.connect(stored)) as connection:
         sealed = {table.name for table in sealed_tables(connection)}
         tables = {
             name
@@ -184,28 +169,30 @@ def test_every_table_is_under_seal_or_summed(path: Path) -> None:
     assert tables - sealed == {"results", "measurements", "sums", "histograms", "sum_checksums"}
 
 
-def test_repair_drops_what_is_damaged_and_never_sums_it(path: Path) -> None:
+def test_repair_drops_what_is_damaged_and_never_sums_it(stored: Path) -> None:
     change(
-        path,
+        stored,
         "UPDATE results SET coherency = 1, average_drop = 0 WHERE cell_id = 1 AND image_id = 3",
     )
     change(
-        path,
+        stored,
         "UPDATE measurements SET value = 1 WHERE cell_id = 2 AND image_id = 4 AND metric = "
         "'deletion'",
     )
-    before = raw(path, "SELECT count(*) FROM measurements WHERE cell_id = 1 AND image_id = 3")[0][0]
+    before = raw(stored, "SELECT count(*) FROM measurements WHERE cell_id = 1 AND image_id = 3")[0][
+        0
+    ]
     assert before
-    assert audit.repair(path) == 1 + before + 1
-    assert problems(path) == []
-    assert raw(path, "SELECT 1 FROM results WHERE cell_id = 1 AND image_id = 3") == []
-    assert raw(path, "SELECT 1 FROM results WHERE cell_id = 2 AND image_id = 4") == [(1,)]
-    assert raw(path, "SELECT state FROM run") == [("stopped",)]
+    assert audit.repair(stored) == 1 + before + 1
+    assert problems(stored) == []
+    assert raw(stored, "SELECT 1 FROM results WHERE cell_id = 1 AND image_id = 3") == []
+    assert raw(stored, "SELECT 1 FROM results WHERE cell_id = 2 AND image_id = 4") == [(1,)]
+    assert raw(stored, "SELECT state FROM run") == [("stopped",)]
 
 
-def test_whoever_verifies_stops_at_damage(path: Path) -> None:
-    change(path, "UPDATE results SET y = 0.5, o = 0.75 WHERE cell_id = 1 AND image_id = 3")
-    with RunReader(path) as reader:
+def test_whoever_verifies_stops_at_damage(stored: Path) -> None:
+    change(stored, "UPDATE results SET y = 0.5, o = 0.75 WHERE cell_id = 1 AND image_id = 3")
+    with RunReader(stored) as reader:
         assert len(list(reader.rows.of_cell(2, verify=True))) == len(list(reader.rows.of_cell(2)))
         with pytest.raises(
             StoreError, match="the row of image 3 in resnet18/gradcam is not what was written"
@@ -217,8 +204,7 @@ def test_whoever_verifies_stops_at_damage(path: Path) -> None:
     assert (2, 3) in maps
 
 
-def test_a_changed_image_becomes_a_failure_with_its_name(tmp_path: Path) -> None:
-    path = tmp_path / "run.db"
+def test_a_changed_image_becomes_a_failure_with_its_name(path: Path) -> None:
     with begun(path) as writer:
         writer.rows.commit(replace(result(row(1, 0), row(1, 1)), contents={0: FIRST, 1: FIRST}))
         changed = replace(
@@ -240,8 +226,7 @@ def test_a_changed_image_becomes_a_failure_with_its_name(tmp_path: Path) -> None
     assert problems(path) == []
 
 
-def test_a_row_of_another_image_s_file_is_not_sound(tmp_path: Path) -> None:
-    path = tmp_path / "run.db"
+def test_a_row_of_another_image_s_file_is_not_sound(path: Path) -> None:
     with begun(path) as writer:
         writer.rows.commit(replace(result(row(1, 0)), contents={0: FIRST}))
     assert problems(path) == []
@@ -252,8 +237,7 @@ def test_a_row_of_another_image_s_file_is_not_sound(tmp_path: Path) -> None:
     assert problems(path) == ["cell 1, image 0: the row is not what was written"]
 
 
-def test_a_cell_with_rows_stays_what_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "run.db"
+def test_a_cell_with_rows_stays_what_it_is(path: Path) -> None:
     with begun(path) as writer:
         writer.cells.describe(1, identity="one", applicable=True, note="")
         writer.cells.describe(1, identity="two", applicable=True, note="")
@@ -264,8 +248,7 @@ def test_a_cell_with_rows_stays_what_it_is(tmp_path: Path) -> None:
     assert problems(path) == []
 
 
-def test_what_the_writer_changes_later_stays_under_seal(tmp_path: Path) -> None:
-    path = tmp_path / "run.db"
+def test_what_the_writer_changes_later_stays_under_seal(path: Path) -> None:
     with begun(path) as writer:
         writer.rows.commit(result(row(1, 0), failure(1, 1)))
         writer.set_labels([(0, 5)])
@@ -276,8 +259,7 @@ def test_what_the_writer_changes_later_stays_under_seal(tmp_path: Path) -> None:
     assert problems(path) == []
 
 
-def test_the_writer_s_triggers_are_no_part_of_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "run.db"
+def test_the_writer_s_triggers_are_no_part_of_the_file(path: Path) -> None:
     empty_run(path)
     assert raw(path, "SELECT * FROM sqlite_schema WHERE type = 'trigger'") == []
     RunWriter(path).close()

@@ -129,8 +129,7 @@ def test_damage_is_not_sealed_by_a_withdrawal(path: Path) -> None:
         assert len(list(reader.checks.damaged_records())) == 3
 
 
-def test_of_a_run_that_is_new_nothing_is_left(tmp_path: Path) -> None:
-    path = tmp_path / "run.db"
+def test_of_a_run_that_is_new_nothing_is_left(path: Path) -> None:
     RunWriter(path).close()
     before = dump(path)
     with begun(path, **BIGGER) as writer:
