@@ -111,12 +111,6 @@ def _refuse_code(plan: RunPlan, request: RunRequest) -> None:
             )
 
 
-def _label_identity(manifest: Manifest) -> dict[str, str]:
-    """The hash of a file of labels that was found without fault, ``{"labels": …}``; else none."""
-    file = manifest.label_file
-    return {LABELS: file.sha256} if file and not file.faults else {}
-
-
 def _truth_identity(
     plan: RunPlan, truths: Truths | None, before: StoredRun | None
 ) -> dict[str, str]:
@@ -139,6 +133,50 @@ def _truth_identity(
             "put the former one back, or choose another --name",
         )
     return {_TRUTH: identity}
+
+
+def planned(request: RunRequest, before: StoredRun | None) -> RunPlan:
+    """The plan of the run, with what is asked for.
+
+    Raises:
+        CamtuiError: it cannot be added to the run that is there, or needs code that is not allowed.
+    """
+    plan = request.plan
+    if plan and before:
+        plan = extended(before.plan, as_begun(before.plan, plan) if before.begun_earlier else plan)
+    elif before:
+        plan = before.plan
+    if plan is None:
+        raise StoreError(f"{printable(request.db)} holds no run yet", "camtui run starts one")
+    _refuse_code(plan, request)
+    return plan
+
+
+def _store(
+    writer: RunWriter,
+    request: RunRequest,
+    plan: RunPlan,
+    before: StoredRun | None,
+    manifest: Manifest,
+    truths: Truths | None,
+) -> None:
+    """Store the run.
+
+    Raises:
+        CamtuiError: its images or its truth are not those that it is to have; it is as it was.
+    """
+    labels = manifest.label_file
+    versions = {
+        **_truth_identity(plan, truths, before),
+        **({LABELS: labels.sha256} if labels and not labels.faults else {}),
+        "camtui": version("camtui"),
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+    }
+    if before and plan.labels is None:  # the labels by folders are the loaded networks' to give
+        unlabelled = tuple(image._replace(label=None) for image in manifest.images)
+        manifest = replace(manifest, images=unlabelled)
+    writer.begin(request.name, plan, manifest, versions=versions, retry_failed=request.retry_failed)
 
 
 @dataclass(frozen=True)
@@ -190,61 +228,16 @@ class DriverSession:
             CamtuiError: the run has not begun; what was in the file before is as it was.
         """
         before = None if self._new_file else stored_run(self._request.db)
-        plan = self._plan(before)
-        manifest = self._store(writer, plan, before)
+        plan = planned(self._request, before)
+        manifest, truths, remarks = look_at_data(plan, before)
+        self._announce({"found": remarks if self._request.plan else []})
+        _store(writer, self._request, plan, before, manifest, truths)
         try:
             return self._drive(writer, plan, manifest, before, stack)
         except BaseException:
             if not self._new_file and not self.began:
                 writer.withdraw()
             raise
-
-    def _plan(self, before: StoredRun | None) -> RunPlan:
-        """The plan of the run, with what is asked for.
-
-        Raises:
-            CamtuiError: it cannot be added to the run that is there.
-        """
-        plan, database = self._request.plan, self._request.db
-        if plan is None and before is None:
-            raise StoreError(f"{printable(database)} holds no run yet", "camtui run starts one")
-        if plan and before:
-            plan = extended(
-                before.plan, as_begun(before.plan, plan) if before.begun_earlier else plan
-            )
-        elif before:
-            plan = before.plan
-        assert plan is not None
-        _refuse_code(plan, self._request)
-        return plan
-
-    def _store(self, writer: RunWriter, plan: RunPlan, before: StoredRun | None) -> Manifest:
-        """Find the images and the truth, and store the run.
-
-        Raises:
-            CamtuiError: they are not those that the run is to have, which is as it was.
-        """
-        manifest, truths, remarks = look_at_data(plan, before)
-        self._announce({"found": remarks if self._request.plan else []})
-        versions = {
-            **_truth_identity(plan, truths, before),
-            **_label_identity(manifest),
-            "camtui": version("camtui"),
-            "python": platform.python_version(),
-            "sqlite": sqlite3.sqlite_version,
-        }
-        stored = manifest
-        if before and plan.labels is None:  # the labels by folders are the loaded networks' to give
-            unlabelled = tuple(image._replace(label=None) for image in manifest.images)
-            stored = replace(manifest, images=unlabelled)
-        writer.begin(
-            self._request.name,
-            plan,
-            stored,
-            versions=versions,
-            retry_failed=self._request.retry_failed,
-        )
-        return manifest
 
     def _drive(
         self,
@@ -271,8 +264,21 @@ class DriverSession:
         stack.callback(executor.close)
 
         def hand_off() -> None:
+            """From here on the run is under way."""
+            crash_point("before-handoff")
+            if request.settings.on_finish:
+                self._watchdog = Watchdog(request)
+            self.began = True
+            journal.state("running")
+            if _writes_to(request.log):
+                journal.retry(lambda: writer.own_log(request.log))
+            journal.event("info", f"{'resumed' if before else 'started'}: {_shape(plan, reader)}")
             remarks = [*manifest.remarks(), *_additions(plan, before), *_as_before(plan, shown)]
-            self._begin(journal, reader, loop, plan, remarks, resumed=before is not None)
+            for level, text in remarks:
+                journal.event(level, text)
+            self._announce(_handed_off(request, reader, loop.labelling))
+            journal.retry(writer.confirm)
+            crash_point("after-handoff")
 
         loop = Loop(
             plan=plan,
@@ -294,52 +300,6 @@ class DriverSession:
         if self._watchdog:
             self._watchdog.cancel()
         return ending
-
-    def _begin(
-        self,
-        journal: Journal,
-        reader: RunReader,
-        loop: Loop,
-        plan: RunPlan,
-        remarks: Sequence[tuple[str, str]],
-        *,
-        resumed: bool,
-    ) -> None:
-        """Hand the run off: from here on it is under way.
-
-        Args:
-            journal, reader, loop: of the session.
-            plan: of the run.
-            remarks: level and text of what is to be said of its images and choices.
-            resumed: it was there already.
-        """
-        request = self._request
-        crash_point("before-handoff")
-        if request.settings.on_finish:
-            self._watchdog = Watchdog(request)
-        self.began = True
-        journal.state("running")
-        if _writes_to(request.log):
-            journal.retry(lambda: journal.writer.own_log(request.log))
-        journal.event("info", f"{'resumed' if resumed else 'started'}: {_shape(plan, reader)}")
-        for level, text in remarks:
-            journal.event(level, text)
-        self._announce(
-            {
-                "pid": os.getpid(),
-                "name": reader.info().name,
-                "db": os.fsdecode(request.db),
-                "log": os.fsdecode(request.log),
-                "labels": loop.labelling,
-                "remarks": [
-                    f"warning: {name}: {remark}"
-                    for name, loaded in reader.backbones().items()
-                    for remark in (loaded.remarks if loaded else ())
-                ],
-            }
-        )
-        journal.retry(journal.writer.confirm)
-        crash_point("after-handoff")
 
     def _keep(self, writer: RunWriter) -> None:
         """Copy a file that has lost its name to a place where it can be found."""
@@ -378,6 +338,23 @@ class DriverSession:
         if not self.began:
             raise RunFailed("cancelled before it had begun", "the same command begins again")
         return Ending("stopped", "", 128 + self._stop.signals[0])
+
+
+def _handed_off(request: RunRequest, reader: RunReader, labels: str) -> dict[str, Any]:
+    """The line of the hand-off."""
+    remarks = [
+        f"warning: {name}: {remark}"
+        for name, loaded in reader.backbones().items()
+        for remark in (loaded.remarks if loaded else ())
+    ]
+    return {
+        "pid": os.getpid(),
+        "name": reader.info().name,
+        "db": os.fsdecode(request.db),
+        "log": os.fsdecode(request.log),
+        "labels": labels,
+        "remarks": remarks,
+    }
 
 
 def _shape(plan: RunPlan, reader: RunReader) -> str:

@@ -25,6 +25,7 @@ from tests.evaluator.execution.support import (
     Run,
     camtui,
     check,
+    complete,
     make_data,
     make_plan,
     wait_until_gone,
@@ -111,9 +112,7 @@ def test_a_paused_run_that_is_ended_has_lost_nothing_that_it_had(
     assert run.count_rows() == rows
     check(run, complete=False)
     (disk / "filler").unlink()
-    run.launch(plan=None)
-    assert run.wait().state == "complete"
-    check(run)
+    complete(run, plan=None)
 
 
 def test_a_run_that_finds_a_full_disk_does_not_begin(disk: Path, tmp_path: Path) -> None:
@@ -140,8 +139,7 @@ def test_a_note_is_gone_with_its_reason_and_does_not_make_a_run_the_latest(tmp_p
 
 def test_what_is_needed_is_for_what_is_missing(new_run: NewRun) -> None:
     run = new_run(40, limit=10)
-    run.launch()
-    run.wait()
+    run.end()
     with RunReader(run.db) as reader:
         whole = bytes_needed(reader, run.db)
     assert whole == 8 * 2**20, "only the log: nothing is missing"

@@ -43,6 +43,7 @@ from tests.evaluator.execution.conftest import NewRun
 from tests.evaluator.execution.support import (
     Run,
     check,
+    complete,
     each_row,
     kill,
     make_data,
@@ -112,13 +113,10 @@ def test_growing_computes_only_what_is_missing(
     new_run: NewRun, knobs: Knobs, tmp_path: Path
 ) -> None:
     run = new_run(40, limit=10, methods=("gradcam",))
-    run.launch()
-    run.wait()
+    run.end()
     knobs(log=str(tmp_path / "units"))
     run.plan = replace(run.plan, limit=20, methods=("gradcampp",))
-    run.launch()
-    assert run.wait().state == "complete"
-    check(run)
+    complete(run)
     computed = [
         (method, image)
         for unit in read_units(tmp_path / "units")
@@ -127,8 +125,7 @@ def test_growing_computes_only_what_is_missing(
     ]
     assert len(computed) == len(set(computed)) == 10 + 20
     assert ("gradcam", 3) not in computed
-    run.launch()
-    assert run.wait().state == "complete"
+    assert run.end().state == "complete"
     assert len(read_units(tmp_path / "units")) == len(
         {json.dumps(unit) for unit in read_units(tmp_path / "units")}
     )
@@ -142,8 +139,7 @@ def test_the_same_rows_whatever_the_workers_the_units_and_the_interruptions(
     each time, then the driver.
     """
     run = new_run(60, backbones=TWO, metrics=("deletion",))
-    run.launch()
-    run.wait()
+    run.end()
     knobs(seconds=0.005, log=str(tmp_path / "units"))
     other = Run(tmp_path / "other.db", run.plan, run.settings)
     for devices in (("cpu",), ("cuda:0",) * 3, ("cpu",) * 2):
@@ -155,8 +151,7 @@ def test_the_same_rows_whatever_the_workers_the_units_and_the_interruptions(
         if lock_holder(other.db):
             os.kill(driver, end)
         other.wait()
-    other.launch()
-    other.wait()
+    other.end()
     check(other)
     assert list(each_row(run)) == list(each_row(other))
     assert len({len(unit["images"]) for unit in read_units(tmp_path / "units")}) > 1, (
@@ -179,9 +174,7 @@ def test_stopping_finishes_the_units_in_flight(new_run: NewRun, knobs: Knobs) ->
     check(run, complete=False)
     wait_until_gone(handoff.pid)
     knobs()
-    run.launch(plan=None)
-    assert run.wait().state == "complete"
-    check(run)
+    complete(run, plan=None)
 
 
 def test_a_second_signal_ends_it_at_once(new_run: NewRun, knobs: Knobs) -> None:
@@ -253,8 +246,7 @@ def test_a_backbone_whose_answers_change_while_it_runs_is_left_out_with_exit_4(
     """Its rows so far are told to be worth nothing; the other one is measured to its end."""
     knobs(unstable=["resnet50"])
     run = new_run(40, backbones=TWO)
-    run.launch()
-    status = run.wait()
+    status = run.end()
     assert (status.state, status.exit_code) == ("failed", 4)
     assert "answers differently each time" in status.message
     assert sum(one == "vgg16" for one, *_ in each_row(run)) == 40 * 3
@@ -272,15 +264,12 @@ def test_a_backbone_that_fails_later_does_not_cost_the_others(
 ) -> None:
     knobs(unavailable=["vgg16"])
     run = new_run(5, backbones=TWO)
-    run.launch()
-    status = run.wait()
+    status = run.end()
     assert status.state == "failed"
     assert "no weights for vgg16" in status.message
     assert run.count_rows() == 5 * 3
     knobs()
-    run.launch(plan=None)
-    assert run.wait().state == "complete"
-    check(run)
+    complete(run, plan=None)
 
 
 def test_the_first_backbone_may_fail_too_where_there_are_others(
@@ -288,8 +277,7 @@ def test_the_first_backbone_may_fail_too_where_there_are_others(
 ) -> None:
     knobs(unavailable=["resnet50"])
     run = new_run(5, backbones=TWO)
-    run.launch()
-    status = run.wait()
+    status = run.end()
     assert status.state == "failed"
     assert "no weights for resnet50" in status.message
     with RunReader(run.db) as reader:
@@ -305,13 +293,11 @@ def test_a_run_of_which_nothing_could_be_computed_is_not_complete(
 ) -> None:
     knobs(nan=list(range(5)))
     run = new_run(5)
-    run.launch()
-    status = run.wait()
+    status = run.end()
     assert (status.state, status.exit_code) == ("failed", 5)
     assert status.message == "nothing could be computed: 15 failures, no value"
     knobs(nan=[0])
-    run.launch(plan=None, retry_failed=True)
-    assert run.wait().state == "complete", "one value is a result"
+    assert run.end(plan=None, retry_failed=True).state == "complete", "one value is a result"
 
 
 def test_a_run_with_a_cell_without_a_value_says_so_each_time_and_what_to_type(
@@ -320,21 +306,17 @@ def test_a_run_with_a_cell_without_a_value_says_so_each_time_and_what_to_type(
     knobs(raises=list(range(5)), kills_method="scorecam")
     run = new_run(5, methods=("gradcam", "scorecam"))
     for request in ({}, {"plan": None}):
-        run.launch(**request)
-        status = run.wait()
+        status = run.end(**request)
         assert (status.state, status.exit_code) == ("failed", 5)
         assert status.message == "no value in resnet50/scorecam (failed on 5 images: error)"
         assert status.advice == f"camtui errors {run.db}, then camtui retry {run.db}"
     knobs()
-    run.launch(plan=None, retry_failed=True)
-    assert run.wait().state == "complete"
-    check(run)
+    complete(run, plan=None, retry_failed=True)
 
 
 def test_a_request_that_fails_leaves_the_run_as_it_was(new_run: NewRun, knobs: Knobs) -> None:
     run = new_run(5)
-    run.launch()
-    run.wait()
+    run.end()
     knobs(unavailable=["vgg16"])
     with pytest.raises(BackboneUnavailable):
         run.launch(plan=replace(run.plan, backbones=TWO))
@@ -356,17 +338,14 @@ def test_a_request_that_fails_leaves_a_file_without_a_run_without_one(
     with RunReader(run.db) as reader, pytest.raises(StoreError, match="holds no run yet"):
         reader.info()
     knobs()
-    run.launch(plan=replace(run.plan, methods=("scorecam",)))
-    assert run.wait().state == "complete"
-    check(run)
+    complete(run, plan=replace(run.plan, methods=("scorecam",)))
     with RunReader(run.db) as reader:
         assert [cell.method for cell in reader.cells()] == ["scorecam"]
 
 
 def test_a_run_whose_plan_is_damaged_is_not_begun_anew(new_run: NewRun) -> None:
     run = new_run(3, methods=("gradcam",))
-    run.launch()
-    run.wait()
+    run.end()
     with closing(sqlite3.connect(run.db)) as connection:
         connection.execute("UPDATE run SET plan = substr(plan, 1, length(plan) - 3)")
         connection.commit()
@@ -400,8 +379,7 @@ def test_copies_for_a_withdrawal_are_dropped_once_the_run_is_under_way(
 
 def test_a_retry_that_cannot_begin_forgets_no_failure(new_run: NewRun, knobs: Knobs) -> None:
     run = new_run(5, bad=2)
-    run.launch()
-    assert run.wait().failures == 2 * 3
+    assert run.end().failures == 2 * 3
     with RunReader(run.db) as reader:
         before = list(reader.failures()), reader.info()
     knobs(unavailable=["resnet50"])
@@ -422,10 +400,8 @@ def test_labels_that_differ_are_refused_and_those_that_are_added_are_told(
     ):
         file.write_text(f"{lines}\n")
     first, second, third = (replace(run.plan, labels=str(file)) for file in files)
-    run.launch(plan=first)
-    run.wait()
-    run.launch(plan=second)
-    run.wait()
+    run.end(plan=first)
+    run.end(plan=second)
     assert f"labels from {files[1]} are added to those from {files[0]}" in run.events()
     with pytest.raises(Mismatch, match=r"c\.csv gives other labels .* is 1 in the run, 2 there"):
         run.launch(plan=third)
@@ -452,11 +428,8 @@ def test_a_run_of_an_earlier_version_grows_by_the_hidden_images_that_it_has(
     writer = RunWriter(run.db)
     writer.begin("run", run.plan, manifest)
     writer.close()
-    run.launch()
-    assert run.wait().state == "complete"
-    run.launch(plan=replace(run.plan, limit=None))
-    assert run.wait().state == "complete"
-    check(run)
+    assert run.end().state == "complete"
+    complete(run, plan=replace(run.plan, limit=None))
     with RunReader(run.db) as reader:
         assert sorted(image.path for image in reader.images.between(0, 9)) == files
         assert reader.manifest_sha256() == stored.sha256
@@ -470,15 +443,13 @@ def test_labels_that_an_earlier_version_took_are_no_obstacle(
     file = tmp_path / "labels.csv"
     file.write_text("img00000.jpg,1\nimg00001.jpg,7\n")
     run.plan = replace(run.plan, labels=str(file))
-    run.launch()
-    run.wait()
+    run.end()
     file.write_text("img00000.jpg,2\nimg00000.jpg,1\nimg00001.jpg,7\n")
     with pytest.raises(UsageError, match=r"line 2: img00000\.jpg is 1, and 2 in line 1"):
         run.launch()
     with closing(sqlite3.connect(run.db)) as connection, connection:
         connection.execute("UPDATE run SET versions = json_remove(versions, '$.labels')")
-    run.launch()
-    run.wait()
+    run.end()
     assert any("line 2: img00000.jpg is 1, and 2 in line 1" in text for text in run.events())
     with RunReader(run.db) as reader:
         labels = {image.path: image.label for image in reader.images.between(0, 2)}
@@ -487,8 +458,7 @@ def test_labels_that_an_earlier_version_took_are_no_obstacle(
 
 def test_other_weights_at_resume_are_refused(new_run: NewRun, knobs: Knobs) -> None:
     run = new_run(20, limit=5)
-    run.launch()
-    run.wait()
+    run.end()
     knobs(weights="other")
     with pytest.raises(Mismatch, match="sha256"):
         run.launch(plan=replace(run.plan, limit=10))
@@ -504,11 +474,9 @@ def test_other_weights_at_resume_are_refused(new_run: NewRun, knobs: Knobs) -> N
 def test_a_run_goes_on_at_the_layer_that_it_was_begun_with(new_run: NewRun, knobs: Knobs) -> None:
     """Also where the rule finds another one now; a layer that is refused now ends it."""
     run = new_run(20, limit=5)
-    run.launch()
-    run.wait()
+    run.end()
     knobs(layer="another")
-    run.launch(plan=replace(run.plan, limit=10))
-    assert run.wait().state == "complete"
+    assert run.end(plan=replace(run.plan, limit=10)).state == "complete"
     with RunReader(run.db) as reader:
         assert {one.layer for one in reader.backbones().values() if one} == {"layer"}
     knobs(refused_layers=["layer"])
@@ -520,8 +488,7 @@ def test_a_run_goes_on_at_the_layer_that_it_was_begun_with(new_run: NewRun, knob
 def test_too_many_failures_stop_the_run(new_run: NewRun) -> None:
     run = new_run(60, bad=30)
     run.settings = replace(run.settings, max_failures="10%")
-    run.launch()
-    status = run.wait()
+    status = run.end()
     assert (status.state, status.exit_code) == ("failed", 5)
     assert "above --max-failures 10%" in status.message
 
@@ -537,8 +504,7 @@ def test_folders_named_like_classes_give_labels(tmp_path: Path) -> None:
     for folder in ("goldfish", "Shark", "other"):
         make_data(tmp_path / "named" / folder, 2)
     run = Run(tmp_path / "labels.db", make_plan(tmp_path / "named"))
-    run.launch()
-    run.wait()
+    run.end()
     with RunReader(run.db) as reader:
         labels = {image.path.split(b"/")[0]: image.label for image in reader.images.between(0, 5)}
     assert labels == {b"goldfish": 1, b"Shark": 2, b"other": None}
@@ -547,12 +513,10 @@ def test_folders_named_like_classes_give_labels(tmp_path: Path) -> None:
 
 def test_retrying_forgets_failures(new_run: NewRun) -> None:
     run = new_run(10, bad=2)
-    run.launch()
-    run.wait()
+    run.end()
     for path in Path(run.plan.data).glob("bad*"):
         os.utime(path)
-    run.launch(plan=None, retry_failed=True)
-    assert run.wait().failures == 2 * 3
+    assert run.end(plan=None, retry_failed=True).failures == 2 * 3
 
 
 def test_a_driver_that_dies_without_a_word(
@@ -564,9 +528,7 @@ def test_a_driver_that_dies_without_a_word(
         run.launch()
     monkeypatch.delenv("CAMTUI_CRASH_AT")
     assert run.status().state == "crashed"
-    run.launch(plan=None)
-    assert run.wait().state == "complete"
-    check(run)
+    complete(run, plan=None)
 
 
 def test_a_session_that_cannot_open(new_run: NewRun) -> None:
@@ -608,8 +570,7 @@ def test_only_the_time_of_sessions_counts_and_a_complete_run_keeps_its_timings(
 ) -> None:
     run = new_run(8)
     knobs(seconds=0.01)
-    run.launch()
-    first = run.wait()
+    first = run.end()
     with RunReader(run.db) as reader:
         timed = [(stage.title, stage.seconds, stage.timed_images) for stage in reader.stages()]
     assert all(seconds > 0 for _, seconds, _ in timed)
@@ -619,8 +580,7 @@ def test_only_the_time_of_sessions_counts_and_a_complete_run_keeps_its_timings(
             "finished - 3600"
         )
         connection.commit()
-    run.launch()
-    second = run.wait()
+    second = run.end()
     assert first.elapsed_seconds <= second.elapsed_seconds < first.elapsed_seconds + 60
     with RunReader(run.db) as reader:
         assert [
@@ -644,12 +604,10 @@ def test_a_truth_is_added_to_a_complete_run_and_one_that_has_changed_is_refused(
     new_run: NewRun, tmp_path: Path
 ) -> None:
     run = new_run(3, methods=("gradcam",))
-    run.launch()
-    run.wait()
+    run.end()
     truth = boxed(run, tmp_path / "truth")
     run.plan = replace(run.plan, truth=truth, metrics=(*run.plan.metrics, "mass_accuracy"))
-    run.launch()
-    assert run.wait().state == "complete"
+    assert run.end().state == "complete"
     with RunReader(run.db) as reader:
         recorded = reader.info().versions["truth"]
         assert reader.averages.summaries()[0].means["mass_accuracy"].n == 3
@@ -660,8 +618,7 @@ def test_a_truth_is_added_to_a_complete_run_and_one_that_has_changed_is_refused(
     boxed(run, tmp_path / "truth")
     moved = (tmp_path / "truth").rename(tmp_path / "moved")
     run.plan = replace(run.plan, truth=str(moved))
-    run.launch()
-    assert run.wait().state == "complete"
+    assert run.end().state == "complete"
     run.plan = replace(run.plan, truth=str(tmp_path / "nowhere"))
     with pytest.raises(UsageError, match="no truth in"):
         run.launch()

@@ -52,8 +52,7 @@ def counts(run: Run) -> dict[str, int]:
 
 
 def finish(run: Run, **changes: Any) -> None:
-    run.launch(**changes)
-    assert run.wait().state == "complete", run.log()
+    assert run.end(**changes).state == "complete", run.log()
 
 
 def forecast(run: Run, **changes: Any) -> Looks:
@@ -264,7 +263,6 @@ def test_a_backbone_that_cannot_be_loaded_keeps_nobody_from_ending(
 ) -> None:
     run = new_run(400, until="ci<=6", backbones=(BackboneSpec("resnet50"), BackboneSpec("vgg16")))
     knobs(unavailable=["vgg16"])
-    run.launch()
-    assert run.wait().state == "failed"
+    assert run.end().state == "failed"
     with RunReader(run.db) as reader:
         assert max(summary.n for summary in reader.averages.summaries()) < 200

@@ -26,6 +26,7 @@ from tests.evaluator.execution.conftest import NewRun
 from tests.evaluator.execution.support import (
     Run,
     check,
+    complete,
     kill,
     take_terminal,
     wait_until_gone,
@@ -110,9 +111,7 @@ def test_a_driver_killed_at_a_crash_point(
         assert run.status().state == "crashed"
         check(run, complete=False)
     monkeypatch.delenv("CAMTUI_CRASH_AT")
-    run.launch()
-    assert run.wait().state == "complete"
-    check(run)
+    complete(run)
 
 
 def test_a_poison_image_is_found_and_costs_one_pair(new_run: NewRun, knobs: Knobs) -> None:
@@ -135,9 +134,7 @@ def test_a_poison_image_is_found_and_costs_one_pair(new_run: NewRun, knobs: Knob
 def test_an_image_that_raises_costs_one_pair_for_each_method(new_run: NewRun, knobs: Knobs) -> None:
     knobs(raises=[5])
     run = new_run(20)
-    run.launch()
-    assert run.wait().state == "complete"
-    check(run)
+    complete(run)
     with RunReader(run.db) as reader:
         assert {(failure.image, failure.detail) for failure in reader.failures()} == {
             (5, "ValueError: image 5 is cursed")
@@ -148,9 +145,7 @@ def test_an_image_that_raises_costs_one_pair_for_each_method(new_run: NewRun, kn
 def test_a_sticky_device_error_replaces_the_process(new_run: NewRun, knobs: Knobs) -> None:
     knobs(sticky=[3], kills_method="scorecam")
     run = new_run(6)
-    run.launch()
-    assert run.wait().state == "complete"
-    check(run)
+    complete(run)
     with RunReader(run.db) as reader:
         (failure,) = reader.failures()
         assert "device-side assert" in failure.detail
@@ -160,8 +155,7 @@ def test_a_sticky_device_error_replaces_the_process(new_run: NewRun, knobs: Knob
 def test_a_value_that_is_no_fraction_is_never_stored(new_run: NewRun, knobs: Knobs) -> None:
     knobs(nan=[2])
     run = new_run(5)
-    run.launch()
-    assert run.wait().state == "complete"
+    assert run.end().state == "complete"
     with RunReader(run.db) as reader:
         assert {(f.image, f.reason) for f in reader.failures()} == {(2, "not-finite")}
 

@@ -21,7 +21,7 @@ from evaluator.store import audit
 from evaluator.store.files import lock_path
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
-from tests.evaluator.execution.support import Run, camtui, check, kill, wait_until_gone
+from tests.evaluator.execution.support import Run, camtui, complete, kill, wait_until_gone
 
 Knobs = Callable[..., None]
 
@@ -39,12 +39,10 @@ def test_an_image_that_was_replaced_is_a_failure_with_its_name(
 ) -> None:
     knobs(contents=True)
     run = new_run(6, methods=("gradcam",))
-    run.launch()
-    run.wait()
+    run.end()
     name = rewrite(run, 2)
     run.plan = replace(run.plan, methods=("gradcampp",))
-    run.launch()
-    assert run.wait().state == "complete"
+    assert run.end().state == "complete"
     with RunReader(run.db) as reader:
         assert [(f.cell, f.image, f.reason) for f in reader.failures()] == [(2, 2, "changed")]
         assert name in reader.failures()[0].detail
@@ -54,21 +52,17 @@ def test_an_image_that_was_replaced_is_a_failure_with_its_name(
 
 def test_nothing_is_computed_from_a_row_that_was_changed(new_run: NewRun) -> None:
     run = new_run(6, methods=("gradcam",))
-    run.launch()
-    run.wait()
+    run.end()
     with closing(sqlite3.connect(run.db)) as connection, connection:
         connection.execute("UPDATE results SET y = 1, o = 1, target = 0 WHERE image_id = 4")
     run.plan = replace(run.plan, metrics=(*run.plan.metrics, "deletion"))
-    run.launch()
-    assert run.wait().state == "complete"
+    assert run.end().state == "complete"
     with RunReader(run.db) as reader:
         assert [(f.image, f.metric, f.reason) for f in reader.failures()] == [
             (4, "deletion", "damaged-row")
         ]
     assert audit.repair(run.db) == 1
-    run.launch()
-    assert run.wait().state == "complete"
-    check(run)
+    complete(run)
 
 
 @pytest.mark.parametrize("what", ["database", "folder", "lock"])

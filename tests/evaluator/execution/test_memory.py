@@ -20,7 +20,14 @@ from PIL import Image
 from evaluator.backbones import BackboneSpec
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
-from tests.evaluator.execution.support import Run, check, make_plan, wait_until_gone, workers_of
+from tests.evaluator.execution.support import (
+    Run,
+    check,
+    complete,
+    make_plan,
+    wait_until_gone,
+    workers_of,
+)
 
 METHODS = ("gradcam", "fakecam")
 SESSION = "tests.evaluator.execution.small_memory:open_session"
@@ -134,9 +141,7 @@ def test_the_out_of_memory_killer_takes_the_driver(
     assert run.status().state == "crashed"
     check(run, complete=False)
     knobs()
-    run.launch()
-    assert run.wait().state == "complete"
-    check(run)
+    complete(run)
 
 
 def test_the_out_of_memory_killer_takes_a_worker(

@@ -15,7 +15,7 @@ from evaluator.execution.ray_cluster import NodeRoom, Share, share_out
 from evaluator.execution.request import DriverSettings, RaySettings, RunRequest
 from evaluator.images import find_images
 from tests.evaluator.execution.conftest import NewRun
-from tests.evaluator.execution.support import ROOT, check
+from tests.evaluator.execution.support import ROOT, complete
 
 NO_RAY = "import sys; sys.modules['ray'] = None; "
 
@@ -61,9 +61,7 @@ def test_a_local_run_does_not_touch_ray(
     (tmp_path / "ray.py").write_text("raise SystemExit('Ray was imported')")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
     run = new_run(4)
-    run.launch()
-    assert run.wait().state == "complete"
-    check(run)
+    complete(run)
 
 
 def test_ray_is_absent(tmp_path: Path) -> None:

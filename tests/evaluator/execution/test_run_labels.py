@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from tests.evaluator.execution.test_loop import loaded
 PETS = ("cat", "dog")
 FRUIT = ("apple", "pear")
 WNIDS = ("n01440764", "n01443537")
+
+
+Over = Callable[..., "Labelled"]
 
 
 class Labelled:
@@ -72,10 +76,21 @@ class Labelled:
 
 
 @pytest.fixture
-def pets_and_fruit(tmp_path: Path) -> Iterator[Labelled]:
-    made = Labelled(tmp_path, (*PETS, *FRUIT))
-    yield made
-    made.close()
+def over(tmp_path: Path) -> Iterator[Over]:
+    """Makes a run over an image in each of some folders."""
+    with ExitStack() as stack:
+
+        def make(folders: tuple[str, ...], **changes: object) -> Labelled:
+            made = Labelled(tmp_path, folders, **changes)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def pets_and_fruit(over: Over) -> Labelled:
+    return over((*PETS, *FRUIT))
 
 
 def test_a_network_with_other_classes_gives_no_labels_and_this_is_logged(
@@ -103,36 +118,27 @@ def test_imagenet_takes_the_labels_over(pets_and_fruit: Labelled) -> None:
     assert pets_and_fruit.found() == {"cat": None, "dog": None, "apple": None, "pear": 999}
 
 
-def test_one_class_cannot_be_explained_in_networks_with_other_classes(tmp_path: Path) -> None:
-    made = Labelled(tmp_path, PETS, target="label")
+@pytest.mark.parametrize("from_file", [False, True])
+def test_one_class_cannot_be_explained_in_networks_with_other_classes(
+    over: Over, filed: Over, from_file: bool
+) -> None:
+    """By the folder's name, or by an index of a file of labels."""
+    made = filed("cat/a.jpg,1\n", target="label") if from_file else over(PETS, target="label")
     made.load(0, PETS)
     with pytest.raises(
         UsageError, match=r"--target label: .* class 0 is cat in resnet50, apple in"
     ):
         made.load(1, FRUIT)
-    made.close()
+    assert made.found() == {"cat": int(from_file), "dog": 1}
 
 
-def test_nor_can_an_index_of_a_file_of_labels(tmp_path: Path) -> None:
-    (tmp_path / "labels.csv").write_text("image,label\ncat/a.jpg,1\n")
-    made = Labelled(tmp_path, PETS, target="label", labels=str(tmp_path / "labels.csv"))
-    made.load(0, PETS)
-    with pytest.raises(
-        UsageError, match=r"--target label: .* class 0 is cat in resnet50, apple in"
-    ):
-        made.load(1, FRUIT)
-    assert made.found() == {"cat": 1, "dog": 1}
-    made.close()
-
-
-def test_folders_named_by_ids_are_compared_by_the_classes_of_one_network(tmp_path: Path) -> None:
-    made = Labelled(tmp_path, WNIDS)
+def test_folders_named_by_ids_are_compared_by_the_classes_of_one_network(over: Over) -> None:
+    made = over(WNIDS)
     made.load(0, WNIDS)
     assert made.found() == {WNIDS[0]: 0, WNIDS[1]: 1}
     made.load(1, WNIDS[::-1])
     assert made.found() == {WNIDS[0]: 0, WNIDS[1]: 1}
     assert "class 0 is n01440764 in resnet50, n01443537 in vgg16" in made.said()[0]
-    made.close()
 
 
 # -- folders that may be read in several ways
@@ -140,10 +146,8 @@ def test_folders_named_by_ids_are_compared_by_the_classes_of_one_network(tmp_pat
 
 
 @pytest.fixture
-def cardigan(tmp_path: Path) -> Iterator[Labelled]:
-    made = Labelled(tmp_path, ("Cardigan", "CARDIGAN", "tench"))
-    yield made
-    made.close()
+def cardigan(over: Over) -> Labelled:
+    return over(("Cardigan", "CARDIGAN", "tench"))
 
 
 KNITWEAR = ("tench", "Cardigan", "cardigan")
@@ -188,10 +192,8 @@ NUMBERS = tuple(map(str, range(12)))
 
 
 @pytest.fixture
-def numbers(tmp_path: Path) -> Iterator[Labelled]:
-    made = Labelled(tmp_path, NUMBERS)
-    yield made
-    made.close()
+def numbers(over: Over) -> Labelled:
+    return over(NUMBERS)
 
 
 def test_numbers_are_class_indices_of_a_network_without_names(numbers: Labelled) -> None:
@@ -243,39 +245,42 @@ def test_a_stored_order_and_numbers_are_never_mixed(numbers: Labelled) -> None:
     )
 
 
-def test_folders_are_ranked_by_the_whole_data_set_not_by_the_first_images(tmp_path: Path) -> None:
-    made = Labelled(tmp_path, (*PETS, *FRUIT))
+def test_folders_are_ranked_by_the_whole_data_set_not_by_the_first_images(over: Over) -> None:
+    made = over((*PETS, *FRUIT))
     made.manifest = replace(made.manifest, images=made.manifest.images[:2])
     made.begin_session()
     made.load(0, ("one", "two"))
     assert set(made.found().values()) == {None}
-    made.close()
 
 
-def test_parts_of_a_data_set_name_no_classes(tmp_path: Path) -> None:
-    made = Labelled(tmp_path, ("train", "val"))
+def test_parts_of_a_data_set_name_no_classes(over: Over) -> None:
+    made = over(("train", "val"))
     made.load(0, (), 2)
     assert set(made.found().values()) == {None}
     assert made.said() == []
     text = made.labels.check_labels()
     assert "are parts of a data set, --data takes one of them, their 2 images are measured" in text
-    made.close()
 
 
-def test_ids_are_no_classes_of_a_network_whose_thousand_are_others(tmp_path: Path) -> None:
-    made = Labelled(tmp_path, WNIDS)
+def test_ids_are_no_classes_of_a_network_whose_thousand_are_others(over: Over) -> None:
+    made = over(WNIDS)
     made.load(0, tuple(f"thing {n}" for n in range(1000)))
     assert made.found() == {WNIDS[0]: None, WNIDS[1]: None}
-    made.close()
 
 
 # -- files of labels that do not fit the network
 # --------------------------------------------------------------------------------------------------
 
 
-def filed(folder: Path, content: str, **changes: object) -> Labelled:
-    (folder / "labels.csv").write_text(content)
-    return Labelled(folder, PETS, labels=str(folder / "labels.csv"), **changes)
+@pytest.fixture
+def filed(over: Over, tmp_path: Path) -> Over:
+    """Makes a run over pets with a file of labels."""
+
+    def make(content: str, **changes: object) -> Labelled:
+        (tmp_path / "labels.csv").write_text(content)
+        return over(PETS, labels=str(tmp_path / "labels.csv"), **changes)
+
+    return make
 
 
 @pytest.mark.parametrize(
@@ -287,9 +292,9 @@ def filed(folder: Path, content: str, **changes: object) -> Labelled:
     ],
 )
 def test_labels_beyond_the_classes_are_refused_with_their_line(
-    tmp_path: Path, content: str, message: str
+    filed: Over, content: str, message: str
 ) -> None:
-    made = filed(tmp_path, content)
+    made = filed(content)
     made.plan = replace(made.plan, backbones=made.plan.backbones[:1])
     made.begin_session()
     with pytest.raises(UsageError, match=message) as told:
@@ -301,25 +306,22 @@ def test_labels_beyond_the_classes_are_refused_with_their_line(
     made.begin_session()
     made.load(0, PETS)
     assert message in made.said()[-1]
-    made.close()
 
 
-def test_labels_of_imagenet_may_come_before_its_network(tmp_path: Path) -> None:
-    made = filed(tmp_path, "cat/a.jpg,n01443537\n")
+def test_labels_of_imagenet_may_come_before_its_network(filed: Over) -> None:
+    made = filed("cat/a.jpg,n01443537\n")
     made.load(0, PETS)
     made.load(1, (), 1000)
     assert made.found()["cat"] == 1
-    made.close()
 
 
 def test_an_index_is_no_class_of_two_networks_with_other_numbers_of_classes(
-    tmp_path: Path,
+    filed: Over,
 ) -> None:
-    made = filed(tmp_path, "cat/a.jpg,1\n", target="label")
+    made = filed("cat/a.jpg,1\n", target="label")
     made.load(0, (), 2)
     with pytest.raises(UsageError, match="resnet50 has 2 classes, vgg16 3"):
         made.load(1, (), 3)
     made.begin_session()
     made.load(1, (), 3)
     assert "resnet50 has 2 classes, vgg16 3" in made.said()[-1], "an earlier version began it"
-    made.close()

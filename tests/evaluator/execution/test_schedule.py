@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,6 +28,9 @@ from evaluator.store.writer import RunWriter
 from tests.evaluator.execution.support import make_data, make_plan
 from tests.fake_session import fake_measurement, fake_row
 
+NAMES = ["resnet50", "vgg16"]
+BOTH = tuple(map(BackboneSpec, NAMES))
+
 
 @contextmanager
 def stored(folder: Path, plan: RunPlan) -> Iterator[tuple[RunWriter, RunReader]]:
@@ -38,9 +42,24 @@ def stored(folder: Path, plan: RunPlan) -> Iterator[tuple[RunWriter, RunReader]]
     writer.close()
 
 
-def make_schedule(reader: RunReader) -> Schedule:
+@contextmanager
+def begun(folder: Path, images: int, **changes: Any) -> Iterator[tuple[RunWriter, RunReader]]:
+    """The file of a run of Grad-CAM over so many images."""
+    plan = make_plan(make_data(folder / "data", images), **{"methods": ("gradcam",), **changes})
+    with stored(folder, plan) as run:
+        yield run
+
+
+def make_schedule(reader: RunReader, *, in_rounds: bool = False) -> Schedule:
     stages = plan_stages(reader.plan(), reader.cells(), reader.backbones(), cuda=False)
-    return Schedule(reader, stages, reader.info().image_count)
+    return Schedule(reader, stages, reader.info().image_count, in_rounds=in_rounds)
+
+
+def taken(schedule: Schedule) -> Unit:
+    """The next unit; there is one."""
+    unit = schedule.next_unit({0, 1})
+    assert unit is not None
+    return unit
 
 
 def result_of(unit: Unit, backbone: str) -> UnitResult:
@@ -75,14 +94,12 @@ def all_units(schedule: Schedule, writer: RunWriter, names: list[str]) -> list[U
 def test_cheap_methods_of_every_backbone_first_then_curves_then_the_expensive_ones(
     tmp_path: Path,
 ) -> None:
-    plan = make_plan(
-        make_data(tmp_path / "data", 5),
-        backbones=(BackboneSpec("resnet50"), BackboneSpec("vgg16")),
-        methods=("iscam", "gradcam", "scorecam", "fakecam"),
-        metrics=("deletion",),
-    )
-    with stored(tmp_path, plan) as (writer, reader):
-        units = all_units(make_schedule(reader), writer, ["resnet50", "vgg16"])
+    methods = ("iscam", "gradcam", "scorecam", "fakecam")
+    with begun(tmp_path, 5, backbones=BOTH, methods=methods, metrics=("deletion",)) as (
+        writer,
+        reader,
+    ):
+        units = all_units(make_schedule(reader), writer, NAMES)
     order = list(dict.fromkeys((unit.backbone, unit.methods, unit.metrics) for unit in units))
     cheap = ("gradcam", "fakecam")
     assert order == [
@@ -102,14 +119,10 @@ def test_cheap_methods_of_every_backbone_first_then_curves_then_the_expensive_on
 
 
 def test_blocks_are_cut_alike_whatever_is_done_already(tmp_path: Path) -> None:
-    plan = make_plan(make_data(tmp_path / "data", 70), methods=("gradcam",))
-    with stored(tmp_path, plan) as (writer, reader):
+    with begun(tmp_path, 70) as (writer, reader):
         (cell,) = reader.cells()
-        writer.rows.commit(
-            UnitResult(
-                rows=tuple(fake_row(cell.id, "resnet50", "gradcam", image) for image in (0, 1, 40))
-            )
-        )
+        rows = tuple(fake_row(cell.id, "resnet50", "gradcam", image) for image in (0, 1, 40))
+        writer.rows.commit(UnitResult(rows))
         units = all_units(make_schedule(reader), writer, ["resnet50"])
         assert make_schedule(reader).next_unit({0}) is None
     size = block_size(2, curves=False, cuda=False)
@@ -120,30 +133,23 @@ def test_blocks_are_cut_alike_whatever_is_done_already(tmp_path: Path) -> None:
 
 
 def test_images_that_lack_the_same_are_computed_together(tmp_path: Path) -> None:
-    plan = make_plan(make_data(tmp_path / "data", 8), methods=("gradcam", "gradcampp"))
-    with stored(tmp_path, plan) as (writer, reader):
+    with begun(tmp_path, 8, methods=("gradcam", "gradcampp")) as (writer, reader):
         first = reader.cells()[0]
-        writer.rows.commit(
-            UnitResult(
-                rows=tuple(fake_row(first.id, "resnet50", "gradcam", image) for image in (1, 5))
-            )
-        )
+        rows = tuple(fake_row(first.id, "resnet50", "gradcam", image) for image in (1, 5))
+        writer.rows.commit(UnitResult(rows))
         units = all_units(make_schedule(reader), writer, ["resnet50"])
     found = {unit.methods: [image.id for image in unit.images] for unit in units}
     assert found == {("gradcam", "gradcampp"): [0, 2, 3, 4, 6, 7], ("gradcampp",): [1, 5]}
 
 
 def test_curves_wait_until_their_rows_are_there(tmp_path: Path) -> None:
-    plan = make_plan(make_data(tmp_path / "data", 4), methods=("gradcam",), metrics=("deletion",))
-    with stored(tmp_path, plan) as (writer, reader):
+    with begun(tmp_path, 4, metrics=("deletion",)) as (writer, reader):
         schedule = make_schedule(reader)
-        rows = schedule.next_unit({0})
-        assert rows is not None
+        rows = taken(schedule)
         assert schedule.next_unit({0}) is None
         writer.rows.commit(result_of(rows, "resnet50"))
         schedule.finish(rows.id)
-        curves = schedule.next_unit({0})
-        assert curves is not None
+        curves = taken(schedule)
         assert curves.metrics == ("deletion",)
         assert {image for _, image in curves.maps} == {image.id for image in curves.images}
         assert 3 not in {image.id for image in curves.images}  # its row has failed
@@ -153,20 +159,14 @@ def test_a_run_that_ends_early_hands_out_nothing_beyond_its_last_image(tmp_path:
     """Neither of what is cut already nor of what comes back, and it waits for nothing that is
     beyond.
     """
-    plan = make_plan(make_data(tmp_path / "data", 200), methods=("gradcam", "gradcampp"))
-    with stored(tmp_path, plan) as (writer, reader):
-        stages = plan_stages(plan, reader.cells(), reader.backbones(), cuda=False)
-        schedule = Schedule(reader, stages, 200, in_rounds=True)
-        first, second, beyond = (schedule.next_unit({0}) for _ in range(3))
-        assert first is not None
-        assert second is not None
-        assert beyond is not None
+    with begun(tmp_path, 200, methods=("gradcam", "gradcampp")) as (writer, reader):
+        schedule = make_schedule(reader, in_rounds=True)
+        first, second, beyond = (taken(schedule) for _ in range(3))
         lost = second.images[3].id
         schedule.requeue([schedule.finish(second.id) or second])
         schedule.end_at(lost)
         assert list(schedule.in_flight) == [first.id]
-        again = schedule.next_unit({0})
-        assert again is not None
+        again = taken(schedule)
         assert [image.id for image in again.images] == list(range(second.images[0].id, lost))
         schedule.requeue([beyond])
         assert schedule.next_unit({0}) is None, "a worker was lost with it after the end was known"
@@ -178,15 +178,10 @@ def test_a_run_that_ends_early_hands_out_nothing_beyond_its_last_image(tmp_path:
 
 
 def test_a_cell_that_is_dropped_is_in_no_unit_any_more(tmp_path: Path) -> None:
-    plan = make_plan(
-        make_data(tmp_path / "data", 200), methods=("gradcam", "gradcampp", "scorecam")
-    )
-    with stored(tmp_path, plan) as (_, reader):
+    with begun(tmp_path, 200, methods=("gradcam", "gradcampp", "scorecam")) as (_, reader):
         cells = {cell.method: cell.id for cell in reader.cells()}
-        stages = plan_stages(plan, reader.cells(), reader.backbones(), cuda=False)
-        schedule = Schedule(reader, stages, 200, in_rounds=True)
-        before = schedule.next_unit({0})
-        assert before is not None
+        schedule = make_schedule(reader, in_rounds=True)
+        before = taken(schedule)
         assert set(before.methods) == {"gradcam", "gradcampp"}
         schedule.drop({cells["gradcampp"], cells["scorecam"]})
         units = []
@@ -199,40 +194,25 @@ def test_a_cell_that_is_dropped_is_in_no_unit_any_more(tmp_path: Path) -> None:
 
 
 def test_a_backbone_is_asked_for_only_where_it_has_work(tmp_path: Path) -> None:
-    plan = make_plan(
-        make_data(tmp_path / "data", 4),
-        backbones=(BackboneSpec("resnet50"), BackboneSpec("vgg16")),
-        methods=("gradcam",),
-    )
-    with stored(tmp_path, plan) as (writer, reader):
+    with begun(tmp_path, 4, backbones=BOTH) as (writer, reader):
         schedule = make_schedule(reader)
         assert schedule.needed_backbone(set()) == 0
         assert schedule.next_unit(set()) is None
-        unit = schedule.next_unit({0})
-        assert unit is not None
+        unit = taken(schedule)
         writer.rows.commit(result_of(unit, "resnet50"))
         assert make_schedule(reader).needed_backbone(set()) == 1
 
 
 def test_skipping_a_backbone_leaves_the_others(tmp_path: Path) -> None:
-    names = ["resnet50", "vgg16"]
-    plan = make_plan(
-        make_data(tmp_path / "data", 4),
-        backbones=tuple(map(BackboneSpec, names)),
-        methods=("gradcam",),
-    )
-    with stored(tmp_path, plan) as (writer, reader):
+    with begun(tmp_path, 4, backbones=BOTH) as (writer, reader):
         schedule = make_schedule(reader)
-        first = schedule.next_unit({0, 1})
-        second = schedule.next_unit({0, 1})
-        assert first is not None
-        assert second is not None
-        assert [names[unit.backbone] for unit in (first, second)] == names
+        first, second = taken(schedule), taken(schedule)
+        assert [NAMES[unit.backbone] for unit in (first, second)] == NAMES
         for unit in (first, second):
             schedule.finish(unit.id)
         schedule.requeue([first, second])
         schedule.skip_backbone(0)
-        left = all_units(schedule, writer, names)
+        left = all_units(schedule, writer, NAMES)
     assert {unit.backbone for unit in left} == {1}
     assert sum(len(unit.images) for unit in left) == 4
 
@@ -240,18 +220,12 @@ def test_skipping_a_backbone_leaves_the_others(tmp_path: Path) -> None:
 def test_a_backbone_that_is_skipped_at_once_has_ended_and_the_other_is_whole(
     tmp_path: Path,
 ) -> None:
-    names = ["resnet50", "vgg16"]
-    plan = make_plan(
-        make_data(tmp_path / "data", 4),
-        backbones=tuple(map(BackboneSpec, names)),
-        methods=("gradcam",),
-    )
-    with stored(tmp_path, plan) as (writer, reader):
+    with begun(tmp_path, 4, backbones=BOTH) as (writer, reader):
         schedule = make_schedule(reader)
         schedule.skip_backbone(0)
         ended = {stage.backbone: schedule.ended(stage.id) for stage in schedule.stages.values()}
         assert ended == {0: True, 1: False}
-        left = all_units(schedule, writer, names)
+        left = all_units(schedule, writer, NAMES)
     assert [unit.backbone for unit in left] == [1]
     assert len(left[0].images) == 4
 
@@ -259,12 +233,9 @@ def test_a_backbone_that_is_skipped_at_once_has_ended_and_the_other_is_whole(
 def test_what_is_given_back_comes_before_anything_new_and_only_to_a_loaded_backbone(
     tmp_path: Path,
 ) -> None:
-    plan = make_plan(make_data(tmp_path / "data", 40), methods=("gradcam",))
-    with stored(tmp_path, plan) as (_, reader):
+    with begun(tmp_path, 40) as (_, reader):
         schedule = make_schedule(reader)
-        lost, other = schedule.next_unit({0}), schedule.next_unit({0})
-        assert lost is not None
-        assert other is not None
+        lost, other = taken(schedule), taken(schedule)
         schedule.finish(lost.id)
         schedule.finish(other.id)
         assert not schedule.busy
@@ -277,10 +248,7 @@ def test_what_is_given_back_comes_before_anything_new_and_only_to_a_loaded_backb
 
 
 def test_a_probe_loads_a_backbone_and_belongs_to_no_stage(tmp_path: Path) -> None:
-    with stored(tmp_path, make_plan(make_data(tmp_path / "data", 2), methods=("gradcam",))) as (
-        _,
-        reader,
-    ):
+    with begun(tmp_path, 2) as (_, reader):
         schedule = make_schedule(reader)
         probe = schedule.probe(0)
         assert (probe.backbone, probe.images, probe.cells) == (0, (), ())

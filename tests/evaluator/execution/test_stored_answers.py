@@ -21,7 +21,7 @@ from evaluator.interfaces import SessionSettings
 from evaluator.records import ImageRef, Precision, StoredAnswer, Unit
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
-from tests.evaluator.execution.support import check
+from tests.evaluator.execution.support import complete
 from tests.evaluator.store.runs import raw
 from tests.fake_session import FakeSession, fake_row
 
@@ -153,8 +153,7 @@ def test_a_network_that_answers_otherwise_is_refused_and_the_file_is_as_it_was(
 ) -> None:
     run = new_run(40, limit=20, methods=("gradcam",))
     knobs(answers="gradcam")
-    run.launch()
-    run.wait()
+    run.end()
     before = raw(run.db, "SELECT * FROM results"), raw(run.db, "SELECT plan, state FROM run")
     knobs(answers="scorecam")
     for request in (
@@ -172,16 +171,13 @@ def test_a_network_that_answers_otherwise_is_refused_and_the_file_is_as_it_was(
             raw(run.db, "SELECT plan, state FROM run"),
         ) == (before)
     knobs(answers="gradcam")
-    run.launch(plan=replace(run.plan, limit=40))
-    assert run.wait().state == "complete"
-    check(run)
+    complete(run, plan=replace(run.plan, limit=40))
 
 
 def test_damaged_rows_and_changed_files_are_not_compared(new_run: NewRun, knobs: Knobs) -> None:
     run = new_run(20, methods=("gradcam",))
     knobs(contents=True)
-    run.launch()
-    run.wait()
+    run.end()
     raw(run.db, "UPDATE results SET y = 0.5 WHERE image_id = 0")
     with RunReader(run.db) as reader:
         found = StoredAnswers(reader).of(0, [1])
@@ -215,12 +211,10 @@ def test_a_backbone_is_compared_as_soon_as_an_image_can_be_read(
     """At the load no file can be read; the network that answers otherwise is found all the same."""
     run = new_run(40, limit=20, methods=("gradcam",))
     knobs(answers="gradcam")
-    run.launch()
-    run.wait()
+    run.end()
     count = run.count_rows()
     knobs(answers="scorecam", unread=1)
-    run.launch(plan=replace(run.plan, limit=40))
-    status = run.wait()
+    status = run.end(plan=replace(run.plan, limit=40))
     assert (status.state, status.exit_code) == ("failed", 4)
     assert "resnet50 answers otherwise than when the run's rows were computed" in status.message
     assert run.count_rows() <= count + 16, "no more than the unit that was under way"

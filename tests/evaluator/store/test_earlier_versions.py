@@ -34,7 +34,7 @@ from evaluator.records import Measurement, Preprocessing, UnitResult
 from evaluator.store import audit, schema
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
-from tests.evaluator.execution.support import ROOT, Run, check, make_data
+from tests.evaluator.execution.support import ROOT, Run, complete, make_data
 from tests.evaluator.store.runs import empty_run, raw
 
 KEPT = ROOT / "tests" / "data" / "version1.sql"
@@ -82,9 +82,7 @@ def test_it_goes_on_with_another_method(old: Path, monkeypatch: pytest.MonkeyPat
         plan = reader.plan()
         before = list(reader.rows.every_row())
     run = Run(old, replace(plan, methods=(*plan.methods, "gradcampp")))
-    run.launch()
-    assert run.wait().state == "complete"
-    check(run)
+    complete(run)
     with RunReader(old) as reader:
         assert [row for row in reader.rows.every_row() if row.cell in (1, 2)] == before
         assert [summary.n for summary in reader.averages.summaries()] == [5, 5, 5]
