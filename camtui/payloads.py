@@ -22,7 +22,7 @@ State = Literal[
 
 Score = Literal["softmax", "sigmoid", "probability"]
 Cut = Literal["graph", "hooks"]
-Channels = Literal[1, 3]
+Channels = Annotated[int, Field(ge=1, le=16)]
 
 _PLAN_KEYS = [
     "data",

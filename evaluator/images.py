@@ -24,6 +24,9 @@ EXTENSIONS = (
     b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp", b".gif",
 )  # fmt: skip
 
+ARRAYS = (b".npy",)
+"""What counts as an image in a folder that has no others, beside which an array may be anything."""
+
 SYSTEM_NAMES = frozenset({
     b"__macosx", b"@eadir", b"@recycle", b"@recently-snapshot", b"@tmp", b"#recycle", b"#snapshot",
     b"$recycle.bin", b"system volume information", b"lost+found", b"network trash folder",
@@ -190,8 +193,12 @@ def find_images(
     skipped_folders: list[SkippedFolder] = []
     found: list[tuple[bytes, int]] = []
     hidden: list[tuple[bytes, int]] = []
-    for path, size, is_hidden in _walk(root, skipped_folders):
-        (hidden if is_hidden else found).append((path, size))
+    for extensions in (EXTENSIONS, ARRAYS):
+        skipped_folders.clear()
+        for path, size, is_hidden in _walk(root, skipped_folders, extensions):
+            (hidden if is_hidden else found).append((path, size))
+        if found or hidden:
+            break
     if demo:
         found = [entry for entry in found if os.fsdecode(entry[0]) in DEMO_PHOTOGRAPHS]
         hidden = []
@@ -212,8 +219,8 @@ def find_images(
     if not found:
         raise UsageError(
             f"no images in {printable(root)}",
-            f"looked for {' '.join(e.decode() for e in EXTENSIONS)} in it and its folders; try "
-            "camtui run --demo",
+            f"looked for {' '.join(e.decode() for e in EXTENSIONS + ARRAYS)} in it and its "
+            "folders; try camtui run --demo",
         )
     found.sort(key=lambda item: hashlib.sha256(b"%d\0%s" % (seed, item[0])).digest())
     chosen = found[:limit]
@@ -256,7 +263,9 @@ def is_hidden(name: bytes) -> bool:
     return name.startswith(b".") or name.endswith(b"~") or name.lower() in SYSTEM_NAMES
 
 
-def _walk(root: Path, skipped_folders: list[SkippedFolder]) -> Iterator[tuple[bytes, int, bool]]:
+def _walk(
+    root: Path, skipped_folders: list[SkippedFolder], extensions: tuple[bytes, ...]
+) -> Iterator[tuple[bytes, int, bool]]:
     """Every entry that is named like an image; one that cannot be read becomes a failure later.
 
     Folders that cannot be looked into, and links to folders (which may lead out, or round), are
@@ -278,7 +287,7 @@ def _walk(root: Path, skipped_folders: list[SkippedFolder]) -> Iterator[tuple[by
         for entry in entries:
             path = os.path.join(folder, entry.name)
             hidden = hidden_folder or is_hidden(entry.name)
-            if entry.name.lower().endswith(EXTENSIONS):
+            if entry.name.lower().endswith(extensions):
                 yield path, _size(entry), hidden
             elif entry.is_dir(follow_symlinks=False):
                 pending.append((path, hidden))

@@ -20,7 +20,6 @@ from evaluator.text import printable
 if TYPE_CHECKING:
     from camtui.payloads import (
         CellPayload,
-        Channels,
         Cut,
         LoadedBackbonePayload,
         MeanPayload,
@@ -129,7 +128,7 @@ def _preprocessing(seen: Preprocessing) -> PreprocessingPayload:
         "interpolation": seen.interpolation,
         "mean": list(seen.mean),
         "std": list(seen.std),
-        "channels": cast("Channels", seen.channels),  # as stored
+        "channels": seen.channels,
     }
 
 

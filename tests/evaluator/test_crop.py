@@ -39,7 +39,9 @@ def saved(root: Path, image: Image.Image, name: str, **options: object) -> bytes
     return name.encode()
 
 
-def array(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def array(
+    image: Image.Image | np.ndarray[Any, Any],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.asarray(image)
 
 
