@@ -175,8 +175,8 @@ def _wrong_chunk(data: bytes) -> str:
 
 
 _NPY = b"\x93NUMPY"
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""Begins of files; the latter two are TIFF's of 64 bits."""
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0")
+"""Begins of files; the last one with addresses of 64 bits."""
 
 _OTHER_TIFF = "; if it is a TIFF of many bands, it is for a network of as many channels"
 
