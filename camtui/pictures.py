@@ -179,6 +179,7 @@ def stored_map(method: str, row: Row, loaded: LoadedBackbone | None) -> Map | No
 def explanation(image: Pixels, values: Map, loaded: LoadedBackbone | None) -> Pixels:
     """Return ``e = x ⊙ U`` as the network sees it: where the map is 0, the mean colour."""
     mean = np.array(loaded.preprocessing.mean if loaded else (0.0,), dtype=np.float32) * 255
+    mean = mean[:3] if len(mean) > 2 else mean[:1]  # as open_square draws arrays
     shown = (image - mean) * values[:, :, None] + mean
     picture: Pixels = np.round(np.clip(shown, 0, 255)).astype(np.uint8)
     return picture

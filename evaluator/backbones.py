@@ -34,7 +34,7 @@ WORDS: dict[str, tuple[str, ...]] = {
 NUMBERS: dict[str, tuple[int, int]] = {
     "side": (8, 4096),
     "resize": (8, 8192),
-    "channels": (1, 3),
+    "channels": (1, 16),
     "tokens": (0, 1024),
 }
 """Options that take a whole number, and from where to where."""
@@ -55,10 +55,29 @@ def read_option(name: str, text: str) -> Any:
     elif name in STATISTICS:
         value = _numbers(text)
     if value is None or not check_option(name, value):
-        raise UsageError(
-            f"{name}= takes {_takes(name)}, not '{printable(text, 60)}'", _example(name, text)
-        )
+        raise _not_taken(name, f"{_takes(name)}{_OF_ARRAYS.get(name, '')}", text)
     return value
+
+
+_OF_ARRAYS = dict.fromkeys(("channels", *STATISTICS), "; up to 16 where images are arrays")
+
+
+def _not_taken(name: str, takes: str, text: str) -> UsageError:
+    return UsageError(f"{name}= takes {takes}, not '{printable(text, 60)}'", _example(name, text))
+
+
+def refuse_arrays(spec: BackboneSpec) -> None:
+    """Refuse other numbers of channels than those of photographs where a network takes these.
+
+    Raises:
+        UsageError: it is one with a fixed name, and has 2 or more than 3 channels.
+    """
+    if not family_of(spec.key).names():
+        return
+    for name in _OF_ARRAYS:
+        value = getattr(spec, name)
+        if value is not None and (len(value) if isinstance(value, tuple) else value) not in (1, 3):
+            raise _not_taken(name, _takes(name), _option_text(value))
 
 
 def check_option(name: str, value: Any) -> bool:
@@ -72,11 +91,11 @@ def check_option(name: str, value: Any) -> bool:
         return value in WORDS[name]
     if name in NUMBERS:
         least, most = NUMBERS[name]
-        return type(value) is int and least <= value <= most and (name != "channels" or value != 2)
+        return type(value) is int and least <= value <= most
     if name in STATISTICS:
         return (
             isinstance(value, list | tuple)
-            and len(value) in (1, 3)
+            and 1 <= len(value) <= NUMBERS["channels"][1]
             and all(
                 isinstance(one, int | float) and math.isfinite(one) and (name == "mean" or one > 0)
                 for one in value

@@ -17,7 +17,7 @@ from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from evaluator.errors import ImageUnreadable
@@ -147,10 +147,12 @@ class Opened(NamedTuple):
     """An image as the network sees it, and the sha256 of the bytes that it was decoded from.
 
     Attributes:
+        image: for another number of channels than 1 and 3 ``[side, side, channels]``, float32 from
+            0 to 255.
         note: what is odd about its file and harmless; empty where nothing is.
     """
 
-    image: Image
+    image: Image | NDArray[np.float32]
     content: bytes
     note: str = ""
 
@@ -162,8 +164,14 @@ def open_square(
     expected_size: int | None = None,
     expected_content: bytes | None = None,
 ) -> Image:
-    """The image of ``open_hashed`` alone."""
-    return open_hashed(root, path, wanted, expected_size, expected_content).image
+    """The image of ``open_hashed`` alone, as it is drawn: of an array its first three channels."""
+    from PIL.Image import Image, fromarray
+
+    found = open_hashed(root, path, wanted, expected_size, expected_content).image
+    if isinstance(found, Image):
+        return found
+    shown = found[:, :, :3] if found.shape[2] > 2 else found[:, :, 0]
+    return fromarray(shown.round().astype("uint8"))
 
 
 def open_hashed(
@@ -177,13 +185,15 @@ def open_hashed(
 
     With antialias, as torchvision's ``Resize`` and ``CenterCrop`` do on a PIL image. EXIF
     orientation is not applied, an animation shows its first frame, transparency is dropped, grey of
-    more than 8 bits is read by its range. The file is read once, and decoded from memory: what is
-    hashed is what is decoded, also of a file that is being written meanwhile.
+    more than 8 bits is read by its range. So are arrays: ``.npy`` files of ``[height, width]``,
+    ``[height, width, channels]`` or ``[channels, height, width]``, and TIFFs of many bands. The
+    file is read once, and decoded from memory: what is hashed is what is decoded, also of a file
+    that is being written meanwhile.
 
     Args:
         root: the data folder; the file must be a regular file under it, after following links.
         path: bytes relative to it.
-        wanted: sizes in pixels, interpolation and channels.
+        wanted: sizes in pixels, interpolation and channels, which an array must have.
         expected_size: bytes the manifest recorded; another size means another file.
         expected_content: sha256 of the file that earlier rows were made from; without one, a JPEG
             of whose data libjpeg warns and a PNG whose checksums are wrong are refused too.
@@ -234,26 +244,210 @@ def _wrong_chunk(data: bytes) -> str:
     return ""
 
 
-def _decoded(data: bytes, wanted: Preprocessing) -> Image:
+_NPY = b"\x93NUMPY"
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0")
+"""Begins of files; the last one with addresses of 64 bits."""
+
+_OTHER_TIFF = "; if it is a TIFF of many bands, it is for a network of as many channels"
+
+
+def _decoded(data: bytes, wanted: Preprocessing) -> Image | NDArray[np.float32]:
     images = pillow()
     try:
+        if data.startswith(_NPY):
+            return _square_of_array(_array(data), wanted)
+        if data.startswith(_TIFF) and wanted.channels not in (1, 3):
+            return _square_of_array(_bands(data), wanted)
         with images.open(BytesIO(data), formats=_FORMATS) as image:
             if image.width * image.height > _MOST_PIXELS:
                 raise ImageUnreadable(
                     "too-large", f"{image.width} x {image.height} pixels, at most {_MOST_PIXELS}"
                 )
-            return centre_square(_in_channels(image, wanted.channels), wanted)
+            if wanted.channels in (1, 3):
+                return centre_square(_in_channels(image, wanted.channels), wanted)
+            import numpy as np
+
+            return _square_of_array(np.asarray(image), wanted)
     except (images.DecompressionBombError, images.DecompressionBombWarning) as error:
         raise ImageUnreadable("too-large", f"more than {_MOST_PIXELS} pixels") from error
     except images.UnidentifiedImageError as error:
-        raise ImageUnreadable("not-an-image", "no image format recognised") from error
+        other = _OTHER_TIFF if data.startswith(_TIFF) else ""
+        raise ImageUnreadable("not-an-image", f"no image format recognised{other}") from error
     except (
         OSError,
         ValueError,
         SyntaxError,
         EOFError,
+        LookupError,
+        TypeError,
+        struct.error,
     ) as error:  # what Pillow's decoders raise on damaged files
         raise ImageUnreadable("truncated", printable(error, 200)) from error
+
+
+def _array(data: bytes) -> NDArray[Any]:
+    """The array of a ``.npy`` file, without pickled objects."""
+    import numpy as np
+
+    try:
+        found: NDArray[Any] = np.load(BytesIO(data), allow_pickle=False)
+    except MemoryError as error:  # a header that tells of more than there is
+        raise ValueError("its header tells of more values than memory holds") from error
+    return found
+
+
+def _square_of_array(array: NDArray[Any], wanted: Preprocessing) -> Image | NDArray[np.float32]:
+    """The central square of an array, resized channel by channel.
+
+    Raises:
+        ImageUnreadable: it has not the channels that are wanted; or values that are none of bright
+            and dark.
+    """
+    import numpy as np
+    from PIL.Image import fromarray
+
+    channels = wanted.channels
+    fitting = (1, 3) if channels in (1, 3) else (channels,)
+    values = array[:, :, None] if array.ndim == 2 else array
+    if values.ndim == 3 and values.shape[2] not in fitting and values.shape[0] in fitting:
+        values = np.moveaxis(values, 0, 2)
+    if values.ndim != 3 or values.shape[2] not in fitting or not values.size:
+        found = " x ".join(map(str, array.shape)) or "one number"
+        raise ImageUnreadable(
+            "unsupported", f"its array is {found}, and the network takes {channels} channels"
+        )
+    if values.shape[0] * values.shape[1] > _MOST_PIXELS:
+        raise ImageUnreadable("too-large", f"{values[..., 0].size} pixels, at most {_MOST_PIXELS}")
+    if channels in (1, 3):
+        grey = values.shape[2] == 1
+        shades = values if values.dtype == np.uint8 else _shades(values).round().astype(np.uint8)
+        picture = fromarray(np.ascontiguousarray(shades[:, :, 0] if grey else shades))
+        return centre_square(_in_channels(picture, channels), wanted)
+    scaled = _shades(values)
+    each = [centre_square(fromarray(scaled[:, :, one].copy()), wanted) for one in range(channels)]
+    return np.stack([np.asarray(one) for one in each], 2)
+
+
+def _shades(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Values of an array from 0 to 255, by their range, as ``_grey`` has it; dark ones too.
+
+    Raises:
+        ImageUnreadable: see there.
+    """
+    import numpy as np
+
+    if values.dtype.kind not in "buif":  # a complex number, a date
+        raise ImageUnreadable("unsupported", f"its array holds {values.dtype}, which are no values")
+    low, high = values.min(), values.max()
+    if values.dtype.kind == "f":
+        most = 1 if high <= 1 else 255
+    elif values.dtype.itemsize == 1:
+        most = 1 if values.dtype == bool else 255
+    else:
+        most = 2**16 - 1 if values.dtype.itemsize == 2 or high > 255 else 255
+    if not 0 <= low <= high <= most:  # nor where one of them is no number
+        raise ImageUnreadable(
+            "value-range",
+            f"its values go from {low:g} to {high:g}; save it with values from 0 to 1",
+        )
+    return values.astype(np.float32) * np.float32(255 / most)
+
+
+def _bands(data: bytes) -> NDArray[Any]:
+    """The channels of a TIFF, ``[height, width, channels]``: its bands, or its pages of one band.
+
+    Pillow knows at most four bands: it is shown their bytes as one grey image, and unpacks them.
+    """
+    import numpy as np
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    stream, pages = BytesIO(data), list[dict[int, Any]]()
+    directory = ImageFileDirectory_v2(stream.read(16 if data[:4] in _TIFF[2:] else 8))
+    while directory.next and len(pages) < _MOST_PAGES:
+        stream.seek(directory.next)
+        directory.load(stream)
+        pages.append(
+            {tag: value for tag, value in directory.items() if isinstance(value, int | tuple)}
+        )
+    first, count = pages[0], pages[0].get(_SAMPLES, 1)
+    if count == 1:
+        return np.concatenate([_interleaved(data, page) for page in pages], 2)
+    if first.get(_PLANAR, 1) == 1:
+        return _interleaved(data, first)
+    each = [
+        {
+            tag: values[at * len(values) // count : (at + 1) * len(values) // count]
+            if tag in _PLACES
+            else values
+            for tag, values in {**first, _SAMPLES: 1}.items()
+        }
+        for at in range(count)
+    ]
+    return np.concatenate([_interleaved(data, one) for one in each], 2)
+
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _ROWS, _PREDICTOR = 256, 257, 258, 259, 278, 317
+_SAMPLES, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT, _FORMAT = 277, 284, 322, 323, 339
+_PLACES = (273, 279, 324, 325)
+_MOST_PAGES = 16
+_LOSSLESS = (1, 5, 8, 32773, 32946, 34925, 50000)
+"""Compressions that give back the bytes as they were: none, LZW, Deflate, PackBits, LZMA, Zstd."""
+
+
+def _interleaved(data: bytes, tags: dict[int, Any]) -> NDArray[Any]:
+    """The bands of a directory of a TIFF that lie beside each other, ``[height, width, bands]``."""
+    import numpy as np
+
+    kinds, bits = tags.get(_FORMAT, 1), tags.get(_BITS, 1)
+    kinds, bits = ({one} if isinstance(one, int) else set(one) for one in (kinds, bits))
+    bits, kind = max(bits), {1: "u", 2: "i", 3: "f"}.get(max(kinds), "")
+    predictor, compression = tags.get(_PREDICTOR, 1), tags.get(_COMPRESSION, 1)
+    if bits % 8 or not kind or predictor not in (1, 2, 3) or compression not in _LOSSLESS:
+        raise ImageUnreadable("unsupported", "its bands are packed as no program here unpacks them")
+    order, size, count = "<" if data[:2] == b"II" else ">", bits // 8, tags.get(_SAMPLES, 1)
+    width, height = tags[_WIDTH], tags[_HEIGHT]
+    shown = {tag: tags[tag] for tag in (_TILE_HEIGHT, _ROWS, *_PLACES) if tag in tags} | {
+        _WIDTH: width * count * size, _HEIGHT: height, _BITS: 8, _COMPRESSION: compression,
+        _PHOTOMETRIC: 1, _SAMPLES: 1,
+    }  # fmt: skip
+    step = tags.get(_TILE_WIDTH, width)
+    if step != width or _TILE_WIDTH in tags:
+        shown[_TILE_WIDTH] = step * count * size
+    rows = _unpacked(data, order, shown)
+    found = []
+    for at in range(0, width, step):
+        part = rows[:, at * count * size : (at + step) * count * size]
+        across = part.shape[1] // (count * size)
+        if predictor == 3:  # differences of bytes, the highest of all values first
+            sums = part.reshape(height, -1, count).cumsum(1, dtype=np.uint8)
+            part = sums.reshape(height, size, -1).transpose(0, 2, 1)
+        values = np.ascontiguousarray(part).view(f"{'>' if predictor == 3 else order}u{size}")
+        values = values.reshape(height, across, count)
+        values = values.cumsum(1, dtype=values.dtype) if predictor == 2 else values
+        found.append(values.view(values.dtype.str.replace("u", kind)))
+    return np.concatenate(found, 1)
+
+
+def _unpacked(data: bytes, order: str, tags: dict[int, Any]) -> NDArray[np.uint8]:
+    """The bytes of an image of a TIFF, ``[height, width]``, by a directory behind its data."""
+    import numpy as np
+
+    def packed(kind: str, *values: int) -> bytes:
+        return struct.pack(f"{order}{len(values)}{kind}", *values)
+
+    place = len(data) + len(data) % 2
+    lists, entries = b"", b""
+    for tag, value in sorted(tags.items()):
+        values = (value,) if isinstance(value, int) else value
+        text = packed("I", *values)
+        if len(values) > 1:
+            lists, text = lists + text, packed("I", place + len(lists))
+        entries += packed("H", tag, 4) + packed("I", len(values)) + text
+    directory = packed("H", len(tags)) + entries + bytes(4)
+    header = (b"II*\0" if order == "<" else b"MM\0*") + packed("I", place + len(lists))
+    whole = header + data[8:].ljust(place - 8, b"\0") + lists + directory
+    with pillow().open(BytesIO(whole), formats=["TIFF"]) as image:
+        return np.asarray(image)
 
 
 @cache
@@ -491,7 +685,16 @@ def size_of(root: Path, path: bytes, expected_size: int | None = None) -> tuple[
     images = pillow()
     data = read_image(root, path, expected_size)
     try:
+        if data.startswith(_NPY):
+            shape = _array(data).shape
+            height, width = shape[-2:] if shape[-1] > _MOST_PAGES else shape[:2]
+            return width, height
         with images.open(BytesIO(data), formats=_FORMATS) as image:
             return image.width, image.height
+    except images.UnidentifiedImageError as error:
+        if data.startswith(_TIFF):
+            height, width, _ = _bands(data).shape
+            return width, height
+        raise ImageUnreadable("not-an-image", printable(error, 200)) from error
     except (images.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise ImageUnreadable("not-an-image", printable(error, 200)) from error

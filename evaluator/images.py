@@ -40,6 +40,9 @@ ARCHIVES = {b".zip": "unzip -q {} -d FOLDER"} | dict.fromkeys(
 )
 """Endings of archives, and the command that unpacks one."""
 
+ARRAYS = (b".npy",)
+"""What counts as an image in a folder that has no others, beside which an array may be anything."""
+
 SYSTEM_NAMES = frozenset({
     b"__macosx", b"@eadir", b"@recycle", b"@recently-snapshot", b"@tmp", b"#recycle", b"#snapshot",
     b"$recycle.bin", b"system volume information", b"lost+found", b"network trash folder",
@@ -211,8 +214,13 @@ def find_images(
     found: list[tuple[bytes, int]] = []
     hidden: list[tuple[bytes, int]] = []
     others: Counter[bytes] = Counter()
-    for path, size, is_hidden in _walk(root, skipped_folders, others):
-        (hidden if is_hidden else found).append((path, size))
+    for extensions in (EXTENSIONS, ARRAYS):
+        skipped_folders.clear()
+        others.clear()
+        for path, size, is_hidden in _walk(root, skipped_folders, others, extensions):
+            (hidden if is_hidden else found).append((path, size))
+        if found or hidden:
+            break
     if demo:
         others.clear()
         found = [entry for entry in found if os.fsdecode(entry[0]) in DEMO_PHOTOGRAPHS]
@@ -239,8 +247,8 @@ def find_images(
     if not found:
         raise UsageError(
             f"no images in {printable(root)}",
-            f"looked for {' '.join(e.decode() for e in EXTENSIONS)} in it and its folders; try "
-            "camtui run --demo",
+            f"looked for {' '.join(e.decode() for e in EXTENSIONS + ARRAYS)} in it and its "
+            "folders; try camtui run --demo",
         )
     found.sort(key=lambda item: hashlib.sha256(b"%d\0%s" % (seed, item[0])).digest())
     chosen = found[:limit]
@@ -295,7 +303,10 @@ def is_hidden(name: bytes) -> bool:
 
 
 def _walk(
-    root: Path, skipped_folders: list[SkippedFolder], others: Counter[bytes]
+    root: Path,
+    skipped_folders: list[SkippedFolder],
+    others: Counter[bytes],
+    extensions: tuple[bytes, ...],
 ) -> Iterator[tuple[bytes, int, bool]]:
     """Every entry that is named like an image; one that cannot be read becomes a failure later.
 
@@ -319,7 +330,7 @@ def _walk(
         for entry in entries:
             path = os.path.join(folder, entry.name)
             hidden = hidden_folder or is_hidden(entry.name)
-            if entry.name.lower().endswith(EXTENSIONS):
+            if entry.name.lower().endswith(extensions):
                 yield path, _size(entry), hidden
             elif entry.is_dir(follow_symlinks=False):
                 pending.append((path, hidden))

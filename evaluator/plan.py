@@ -25,6 +25,7 @@ from evaluator.backbones import (
     file_and_part,
     is_backbone_entry,
     known_backbone,
+    refuse_arrays,
 )
 from evaluator.errors import Mismatch, NotApplicable, UsageError
 from evaluator.methods.base import Method
@@ -549,6 +550,7 @@ def _possible_metrics(plan: RunPlan) -> tuple[str, ...]:
 
 def _checked_backbone(spec: BackboneSpec) -> BackboneSpec:
     key = family_of(spec.key).canonical(spec.key)
+    refuse_arrays(spec)
     if spec.transform_input and not known_backbone(spec.key).transform_input:
         raise UsageError(
             f"{spec.shown_key} has no transform_input: inception_v3 and googlenet have",

@@ -185,7 +185,7 @@ class Preprocessing:
         resize: length of the short side before the crop, in pixels.
         interpolation: of the resizing, with antialias.
         mean, std: normalisation per channel, of pixels in [0, 1].
-        channels: 3 for RGB, 1 for grey.
+        channels: 3 for RGB, 1 for grey; others, up to 16, for images that are arrays.
     """
 
     side: int = 224

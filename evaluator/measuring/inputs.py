@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ class Decoded(NamedTuple):
     """The images of a unit that could be read, in order, and what was wrong with the others.
 
     Attributes:
-        pixels: ``[n, H, W, channels]``, bytes.
+        pixels: ``[n, H, W, channels]``, bytes; of 2 or more than 3 channels floats up to 255.
         contents: image id → sha256 of its file.
     """
 
@@ -78,7 +78,8 @@ class Loader:
         key = _Batch(tuple(image.id for image in images), wanted)
         if key not in self._begun:
             size = (len(images), wanted.side, wanted.side, wanted.channels)
-            pixels = torch.empty(size, dtype=torch.uint8, pin_memory=self._pinned)
+            kind = torch.uint8 if wanted.channels in (1, 3) else torch.float32  # of arrays
+            pixels = torch.empty(size, dtype=kind, pin_memory=self._pinned)
             places = pixels.numpy()
             self._begun[key] = _Begun(
                 pixels,
@@ -108,7 +109,7 @@ class Loader:
         self,
         image: ImageRef,
         wanted: Preprocessing,
-        place: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
+        place: np.ndarray[tuple[int, ...], np.dtype[Any]],
     ) -> bytes:
         """Decode an image to its place; returns the hash of its file."""
         opened = open_hashed(self._root, image.path, wanted, image.size, image.content)
@@ -145,7 +146,7 @@ class Normaliser:
         Bytes cross to the device, floats are made there.
         """
         there = to_device(pixels, self._device)
-        images = there.flatten(1).float().sub_(self._mean).div_(self._std)
+        images = there.flatten(1).to(torch.float32, copy=True).sub_(self._mean).div_(self._std)
         return images.view(there.shape).permute(0, 3, 1, 2)
 
 

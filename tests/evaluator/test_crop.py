@@ -4,6 +4,7 @@ file is refused.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from torchvision import transforms
 
@@ -39,7 +41,9 @@ def saved(root: Path, image: Image.Image, name: str, **options: object) -> bytes
     return name.encode()
 
 
-def array(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def array(
+    image: Image.Image | np.ndarray[Any, Any],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.asarray(image)
 
 
@@ -538,3 +542,124 @@ def test_a_file_that_changes_while_it_is_decoded_is_one_of_the_two_or_has_a_hash
         ended.set()
     known = [opened for opened in seen if opened.content in pixels]
     assert all(array(opened.image).tobytes() == pixels[opened.content] for opened in known)
+
+
+BANDS = np.random.default_rng(0).random((48, 48, 6))
+
+
+def six(side: int = 48, channels: int = 6) -> Preprocessing:
+    return Preprocessing(
+        side, side, mean=(0.5,) * channels, std=(0.2,) * channels, channels=channels
+    )
+
+
+def first_last(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "int32", "float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        ("npy", {}),
+        ("npy", {"planarconfig": "separate"}),
+        ("tif", {"planarconfig": "contig"}),
+        ("tif", {"planarconfig": "separate", "rowsperstrip": 7}),
+        ("tif", {"planarconfig": None}),  # a page for each
+        ("tif", {"planarconfig": "contig", "compression": "zlib", "tile": (32, 32)}),
+        ("tif", {"planarconfig": "separate", "byteorder": ">"}),
+        ("tiff", {"planarconfig": "contig", "bigtiff": True}),
+    ],
+)
+def test_arrays_are_read_by_their_range_however_they_are_stored(
+    tmp_path: Path, suffix: str, options: dict[str, Any], kind: str
+) -> None:
+    most = {"uint8": 255, "uint16": 65535, "int32": 65535}.get(kind, 1)
+    values = (BANDS * most).astype(kind)
+    stored = values if options.get("planarconfig") == "contig" else first_last(values)
+    file = tmp_path / f"a.{suffix}"
+    if suffix == "npy":
+        np.save(file, stored if options else values)
+    else:
+        tifffile.imwrite(file, stored, photometric="minisblack", **options)
+    opened = array(open_hashed(tmp_path, file.name.encode(), six()).image)
+    assert opened.dtype == np.float32
+    assert np.allclose(opened, values.astype(float) * 255 / most, atol=1e-2)
+    half = array(open_hashed(tmp_path, file.name.encode(), six(24)).image)
+    assert half.shape == (24, 24, 6)
+    assert abs(half.mean() - opened.mean()) < 1
+    assert size_of(tmp_path, file.name.encode()) == (48, 48)
+    drawn = open_square(tmp_path, file.name.encode(), six())
+    assert np.allclose(np.asarray(drawn), opened[:, :, :3], atol=1)
+
+
+@pytest.mark.parametrize(("mode", "predictor"), [("RGBA", 2), ("F", 2), ("F", 3), ("I;16", 2)])
+def test_bands_stored_by_their_differences_are_added_up(
+    tmp_path: Path, mode: str, predictor: int
+) -> None:
+    kind, most = {"RGBA": ("uint8", 255), "F": ("float32", 1), "I;16": ("uint16", 65535)}[mode]
+    values = (BANDS[:, :, :4] * most).astype(kind)
+    count = 4 if mode == "RGBA" else 2
+    pages = [Image.fromarray(values if mode == "RGBA" else values[:, :, 0])]
+    pages += [Image.fromarray(values[:, :, 1])] if count == 2 else []
+    pages[0].save(tmp_path / "a.tif", compression="tiff_lzw", tiffinfo={317: predictor},
+                  save_all=True, append_images=pages[1:])  # fmt: skip
+    found = array(open_hashed(tmp_path, b"a.tif", six(channels=count)).image)
+    assert np.allclose(found, values[:, :, :count] * (255 / most), atol=1e-2)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_array_of_bytes_is_the_picture_that_it_would_be(tmp_path: Path, channels: int) -> None:
+    picture = noise(300, 280)
+    picture.save(tmp_path / "a.png")
+    wanted = Preprocessing(channels=channels)
+    for pixels in (np.asarray(picture), first_last(np.asarray(picture))):
+        np.save(tmp_path / "a.npy", pixels)
+        found = open_square(tmp_path, b"a.npy", wanted)
+        assert found.tobytes() == open_square(tmp_path, b"a.png", wanted).tobytes()
+    np.save(tmp_path / "a.npy", (np.asarray(picture.convert("L")) / np.float32(255)))
+    assert open_square(tmp_path, b"a.npy", wanted).mode == ("L" if channels == 1 else "RGB")
+
+
+@pytest.mark.parametrize(
+    ("values", "reason", "words"),
+    [
+        (np.zeros((9, 9, 5)), "unsupported", "its array is 9 x 9 x 5, and the network takes 6"),
+        (np.zeros((2, 9, 9, 6)), "unsupported", "its array is 2 x 9 x 9 x 6"),
+        (np.zeros((0, 9, 6)), "unsupported", "its array is 0 x 9 x 6"),
+        (np.full((9, 9, 6), np.nan), "value-range", "go from nan to nan"),
+        (np.full((9, 9, 6), -1.0), "value-range", "go from -1 to -1"),
+        (np.zeros((9, 9, 6), complex), "unsupported", "its array holds complex128"),
+        (np.full((9, 9, 6), None), "truncated", "Object arrays cannot be loaded"),
+        (b"", "truncated", "."),
+        (b"12", "truncated", "."),
+    ],
+)
+def test_arrays_that_are_no_images_are_refused_with_what_they_are(
+    tmp_path: Path, values: Any, reason: str, words: str
+) -> None:
+    if isinstance(values, bytes):
+        np.save(tmp_path / "a.npy", BANDS)
+        (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:200] + values)
+    else:
+        np.save(tmp_path / "a.npy", values)
+    with pytest.raises(ImageUnreadable, match=words) as caught:
+        open_square(tmp_path, b"a.npy", six())
+    assert caught.value.reason == reason
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # as pillow() has them in a run
+def test_a_damaged_tiff_of_bands_is_one_unreadable_image(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", BANDS, photometric="minisblack", planarconfig="contig")
+    whole = (tmp_path / "a.tif").read_bytes()
+    with pytest.raises(ImageUnreadable, match="if it is a TIFF of many bands"):
+        open_square(tmp_path, b"a.tif", USUAL)
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(
+            whole[: random.integers(8, len(whole))] if random.random() < 0.5 else whole
+        )
+        damaged[int(random.integers(0, min(300, len(damaged))))] ^= int(random.integers(1, 256))
+        (tmp_path / "a.tif").write_bytes(damaged)
+        with contextlib.suppress(ImageUnreadable):
+            open_square(tmp_path, b"a.tif", six())

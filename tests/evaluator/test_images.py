@@ -46,6 +46,13 @@ def test_files_that_are_named_like_images_at_any_depth(tmp_path: Path) -> None:
     assert sorted(paths(tmp_path)) == [b"a.JPEG", b"c/d.png", b"c/e/f.webp"]
 
 
+def test_arrays_are_images_of_folders_that_have_no_others(tmp_path: Path) -> None:
+    write(tmp_path, "a/b.npy", "c.npy", "d.txt")
+    assert sorted(paths(tmp_path)) == [b"a/b.npy", b"c.npy"]
+    write(tmp_path, "a/e.png")
+    assert paths(tmp_path) == [b"a/e.png"]
+
+
 LEFT_OUT = (
     ".hidden.jpg", "._a.jpg", "a/._b.png", "a/.ipynb_checkpoints/b-checkpoint.png",
     "__MACOSX/a/b.png", "a/@eaDir/b.png/SYNOPHOTO_THUMB_M.jpg", "#recycle/a.png",

@@ -292,6 +292,7 @@ def test_names_become_canonical_and_duplicates_fall_away() -> None:
             "channels= takes 1 (grey) or 3 (RGB), not '2'",
             "channels=1",
         ),
+        ({"backbones": ["timm/resnet18:channels=17"]}, "; up to 16 where images are arrays", ""),
         (
             {"backbones": ["resnet18:mean=0.5/0.5"]},
             "mean= takes one number for all channels, or three",

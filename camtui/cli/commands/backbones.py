@@ -74,6 +74,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     """Yield the facts for people, a line each."""
     seen, classes = found["preprocessing"], found["classes"]
     shape = f"{found['channels']} × {found['height']} × {found['width']}"
+    kind = {1: "grey", 3: "colour"}.get(seen["channels"], f"{seen['channels']} channels")
     tokens = "" if found["tokens"] is None else f", behind {found['tokens']} prefix tokens"
     cut = "its graph" if found["cut"] == "graph" else "hooks: every head costs a forward"
     named = (
@@ -90,7 +91,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"attention  {found['attention'] or 'no'} blocks to look into"
     yield (
         f"images     {seen['side']} × {seen['side']}, "
-        f"{'grey' if seen['channels'] == 1 else 'colour'}, short side "
+        f"{kind}, short side "
         f"{seen['resize']} ({seen['interpolation']}), mean {_numbers(seen['mean'])}, std "
         f"{_numbers(seen['std'])}"
     )

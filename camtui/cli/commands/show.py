@@ -131,7 +131,8 @@ def _backbone(loaded: LoadedBackbone) -> str:
         f"{loaded.weights} (sha256 {loaded.sha256[:16]})",
         f"layer {loaded.layer}, cut by {_CUTS[loaded.cut]}",
     ]
-    parts.append(f"{seen.side} × {seen.side}{' grey' if seen.channels == 1 else ''}")
+    kind = {1: " grey", 3: ""}.get(seen.channels, f" of {seen.channels} channels")
+    parts.append(f"{seen.side} × {seen.side}{kind}")
     if (seen.resize, seen.interpolation) != (seen.side, "bilinear"):
         parts.append(f"resized to {seen.resize} ({seen.interpolation})")
     statistics = ("mean", seen.mean, IMAGENET_MEAN), ("std", seen.std, IMAGENET_STD)

@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluator.backbones import Family, KnownBackbone, Parts
+from evaluator.backbones import Family, KnownBackbone, Parts, check_option
 from evaluator.errors import BackboneUnavailable, UsageError
 from evaluator.records import Preprocessing, for_channels
 from evaluator.references import Reference, as_reference, as_spec
@@ -124,7 +124,7 @@ def _input(program: Any, name: str) -> tuple[Any, int, int]:
         node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs
     ]
     shape: tuple[Any, ...] = tuple(inputs[0].meta["val"].shape) if len(inputs) == 1 else ()
-    if len(shape) != 4 or shape[2] != shape[3] or shape[1] not in (1, 3):
+    if len(shape) != 4 or shape[2] != shape[3] or not check_option("channels", shape[1]):
         given = " × ".join(map(str, shape)) or f"{len(inputs)} inputs"
         raise UsageError(
             f"{name} takes {given}, images of batch × channels × side × side were expected", _EXPORT
