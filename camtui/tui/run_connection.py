@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,11 +50,13 @@ class RunConnection:
         self._pairs_reported = 0
         self._class_names: dict[str, tuple[str, ...]] = {}
         self._polling = False
+        self._closed = False
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="feed")
         self._testing = ThreadPoolExecutor(1, thread_name_prefix="ties")
 
     def close(self) -> None:
         """Close threads and file; waits for a question that is being answered."""
+        self._closed = True
         self._reading.shutdown(wait=True, cancel_futures=True)
         self._testing.shutdown(wait=True, cancel_futures=True)
         self._feed.close()
@@ -68,8 +71,7 @@ class RunConnection:
             return False
         self._polling = True
         try:
-            loop = asyncio.get_running_loop()
-            snapshot = await loop.run_in_executor(self._reading, self._feed.poll)
+            snapshot = await self._in_thread(self._reading, self._feed.poll)
         finally:
             self._polling = False
         if snapshot is None:
@@ -101,7 +103,20 @@ class RunConnection:
             except DAMAGE as error:
                 raise damaged(self.path, error) from error
 
-        return await asyncio.get_running_loop().run_in_executor(self._reading, answer)
+        return await self._in_thread(self._reading, answer)
+
+    async def _in_thread(self, threads: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+        """Wait for a function; where the run has been closed meanwhile, the waiting is cancelled.
+
+        Questions that have a place in the queue when it is closed end so too.
+        """
+        try:
+            answer = asyncio.get_running_loop().run_in_executor(threads, function)
+        except RuntimeError:  # the threads take nothing more
+            if self._closed:
+                raise asyncio.CancelledError from None
+            raise
+        return await answer
 
     async def class_names(self, backbone: str) -> tuple[str, ...]:
         """Read the names of a backbone's classes; empty until it has been loaded once."""
@@ -136,7 +151,7 @@ class RunConnection:
             Whether a pair was tested since this last said so. A task that waits here may be
             replaced by the next one while the thread is at work: that one reports its results.
         """
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._testing, self._ties.work, snapshot, metric, cell)
+        work = partial(self._ties.work, snapshot, metric, cell)
+        await self._in_thread(self._testing, work)
         before, self._pairs_reported = self._pairs_reported, self._ties.tested
         return before != self._pairs_reported

@@ -71,6 +71,18 @@ async def test_the_watch_goes_on_when_another_run_is_opened_while_a_reading_wait
         await tester.app.poll()
 
 
+async def test_what_is_asked_of_a_run_that_was_closed_is_cancelled(tmp_path: Path) -> None:
+    connection = RunConnection(make_run(tmp_path / "run.db", images=2))
+    connection.close()
+    for question in (
+        connection.poll(),
+        connection.ask(lambda reader: reader.plan()),
+        connection.test_ties(connection.latest, "adcc", None),
+    ):
+        with pytest.raises(asyncio.CancelledError):
+            await question
+
+
 async def test_frozen_shows_the_old_and_thawed_the_new(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run.db", images=10, state="running", partial={"vgg16/scorecam": 5})
     async with opened(run, settings=FAST) as tester:
