@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from evaluator.store.files import lock_holder
-from tests.camtui.cli.support import ask, closed, home
+from tests.camtui.cli.support import ask
 from tests.evaluator.execution.support import (
     ROOT,
     camtui,
@@ -31,8 +31,6 @@ from tests.evaluator.execution.support import (
     take_terminal,
     wait_until_gone,
 )
-
-__all__ = ["closed", "home"]
 
 COMMAND = (sys.executable, "-m", "camtui")
 SECONDS = 90

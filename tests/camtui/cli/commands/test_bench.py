@@ -56,19 +56,6 @@ def test_a_real_measurement() -> None:
     assert found["seconds"]["scorecam"] > 10 * found["seconds"]["gradcam"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (("-b", "resnet5"), "unknown backbone"),
-        (("--precision", "fp8"), "takes fp32, mixed or bf16"),
-    ],
-)
-def test_bad_words(arguments: tuple[str, ...], expected: str) -> None:
-    done = typed("bench", *arguments)
-    assert done.exit_code == 2
-    assert expected in done.stderr
-
-
 @pytest.mark.parametrize(("device", "precision"), [("cpu", "fp32"), ("cuda:0", "mixed")])
 def test_it_measures_what_a_run_would_compute_in(
     monkeypatch: pytest.MonkeyPatch, device: str, precision: str

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 
 from evaluator.metrics import all_metrics
-from tests.camtui.cli.support import home, typed
-
-__all__ = ["home"]
+from tests.camtui.cli.support import typed
 
 
 def test_every_metric_with_definition_and_direction() -> None:
