@@ -148,18 +148,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "evaluator/metrics/keeping.py").write_text(ROW_FUNCTION)
     (home / "evaluator/networks/families/mini.py").write_text(FAMILY)
     make_data(home / "pictures", 2)
-    ask = [
-        "run",
-        "--data",
-        str(home / "pictures"),
-        "-b",
-        "resnet50",
-        "-m",
-        "gradcam,meancam",
-        "--metric",
-        "fading,keeping",
-    ]
-    camtui(home, *ask, "--device", "cpu", "-q")
+    ask = f"run --data {home}/pictures -b resnet50 -m gradcam,meancam --metric fading,keeping"
+    camtui(home, *ask.split(), "--device", "cpu", "-q")
     return home
 
 
@@ -253,19 +243,7 @@ def test_a_family_of_networks_is_listed_and_evaluated(copy: Path) -> None:
         (copy / f"real/{number}.ppm").write_bytes(
             b"P6 40 40 255\n" + bytes((number + place * 7) % 256 for place in range(4800))
         )
-    run = [
-        "run",
-        "--data",
-        str(copy / "real"),
-        "-b",
-        "mini",
-        "-m",
-        "gradcam",
-        "--device",
-        "cpu",
-        "-F",
-        "-q",
-    ]
+    run = f"run --data {copy}/real -b mini -m gradcam --device cpu -F -q".split()
     python(copy, "-m", "camtui", *run, CAMTUI_DRIVER="{}")
     rows = list(
         csv.DictReader(io.StringIO(camtui(copy, "export", "real", "--per-image", "-f", "csv")))

@@ -126,13 +126,12 @@ class Place:
         }
 
     def camtui(
-        self, *words: str, code: int = 0, home: Path | None = None
+        self, *words: str, code: int = 0, home: Path | None = None, **more: str
     ) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-P", "-m", "camtui", *words]
         done = subprocess.run(
-            command,
+            [sys.executable, "-P", "-m", "camtui", *words],
             cwd=self.own,
-            env=self.environment(home),
+            env=self.environment(home) | more,
             capture_output=True,
             text=True,
             check=False,
@@ -150,16 +149,7 @@ class Place:
         return self.home / "runs" / "photos.db"
 
     def ask(self, *words: str) -> list[str]:
-        return [
-            "run",
-            "--data",
-            str(self.data),
-            "-b",
-            "synthetic_gap",
-            *words,
-            "--device",
-            "cpu",
-        ]
+        return ["run", "--data", str(self.data), "-b", "synthetic_gap", *words, "--device", "cpu"]
 
 
 @pytest.fixture(scope="module")
@@ -171,37 +161,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place.camtui(
         "run", "--data", str(place.data), "-b", "synthetic_gap", "-m", reference, "--dry-run"
     )
-    words = (
-        "-m",
-        f"gradcam,{reference},plugcam",
-        "--metric",
-        "./mein cam.py:METRIC",
-        "--batch-size",
-        "1",
-        "-d",
-        "--json",
-    )
+    words = ["-m", f"gradcam,{reference},plugcam", "--metric", "./mein cam.py:METRIC"]
+    words += ["--batch-size", "1", "-d", "--json"]
     pid = json.loads(place.camtui(*place.ask(*words)).stdout)["pid"]
     os.kill(pid, signal.SIGKILL)
     place.camtui("resume", "photos", "--no-watch", "-q")
     place.camtui(*place.ask("-m", "mycam:power=2", "--no-watch", "-q"))
     (place.own / "net.py").write_text(NETWORK.format(mark=str(place.mark)))
-    ask = (
-        "run",
-        "--data",
-        str(place.data),
-        "-b",
-        "./net.py:build,plugnet",
-        "-m",
-        "gradcam",
-        "--metric",
-        "plugkept",
-        "-n",
-        "2",
-        "--name",
-        "nets",
-    )
-    place.camtui(*ask, "--device", "cpu", "--no-watch", "-q")
+    ask = f"run --data {place.data} -b ./net.py:build,plugnet -m gradcam --metric plugkept -n 2"
+    place.camtui(*f"{ask} --name nets --device cpu --no-watch -q".split())
     return place
 
 
@@ -343,32 +311,30 @@ def test_metrics_and_backbones_of_an_installed_package(here: Place) -> None:
 # -- whose code runs
 # --------------------------------------------------------------------------------------------------
 
-READING: dict[str, tuple[str, ...]] = {
-    "watch": ("watch", "photos"),
-    "status": ("status", "photos"),
-    "wait": ("wait", "photos"),
-    "stop": ("stop", "photos"),
-    "logs": ("logs", "photos"),
-    "table": ("table", "photos"),
-    "worst": ("worst", "photos"),
-    "errors": ("errors", "photos"),
-    "show": ("show", "photos"),
-    "compare": ("compare", "photos", "photos"),
-    "judge": ("judge", "photos"),
-    "export": ("export", "photos"),
-    "report": ("report", "photos", "-o", "{tmp}/r.html"),
-    "figure": ("figure", "photos", "ranks", "-o", "{tmp}/f.svg"),
-    "image": ("image", "photos", "synthetic_gap/mycam", "0.jpg", "-o", "{tmp}/i.png"),
-    "ls": ("ls",),
-    "copy": ("copy", "photos", "{tmp}/copy.db"),
-    "methods": ("methods",),
-    "metrics": ("metrics",),
-    "backbones": ("backbones",),
-    "doctor": ("doctor", "photos"),
-    "schema": ("schema",),
-    "rm": ("rm", "photos", "--yes"),
-}
-"""Every command that reads a run, with arguments that make it read this one; ``rm`` comes last."""
+READING = """watch photos
+status photos
+wait photos
+stop photos
+logs photos
+table photos
+worst photos
+errors photos
+show photos
+compare photos photos
+judge photos
+export photos
+report photos -o {out}/r.html
+figure photos ranks -o {out}/f.svg
+image photos synthetic_gap/mycam 0.jpg -o {out}/i.png
+ls
+copy photos {out}/copy.db
+methods
+metrics
+backbones
+doctor photos
+schema
+rm photos --yes"""
+"""Every command that reads a run, as it reads this one; ``rm`` comes last."""
 
 NAMES_CODE = {"run", "resume", "retry"}
 OF_NO_RUN = {"check", "new", "bench", "synth"}
@@ -395,57 +361,38 @@ def test_no_reading_command_runs_code_of_a_run(
     place, _ = elsewhere
     before = place.marks()
     commands = set(typer.main.get_group(app).commands)
-    assert commands == set(READING) | NAMES_CODE | OF_NO_RUN, (
-        "a new command reads a run, or it does not: say which"
-    )
-    for name, words in READING.items():
+    assert (
+        commands == {line.split()[0] for line in READING.splitlines()} | NAMES_CODE | OF_NO_RUN
+    ), "a new command reads a run, or it does not: say which"
+    for line in READING.splitlines():
         for run, out in (("photos", tmp_path / "photos"), ("nets", tmp_path / "nets")):
             out.mkdir(exist_ok=True)
-            done = typed(
-                *(word.replace("{tmp}", str(out)).replace("photos", run) for word in words)
-            )
-            assert not isinstance(done.exception, Exception), (name, run, done.exception)
-            assert place.marks() == before, (name, run)
+            words = [word.replace("photos", run).format(out=out) for word in line.split()]
+            done = typed(*words)
+            assert not isinstance(done.exception, Exception), (words, done.exception)
+            assert place.marks() == before, words
 
 
 @pytest.mark.parametrize(
     ("words", "again"),
     [
-        (("resume", "photos"), "camtui resume photos --allow-code"),
-        (("retry", "photos"), "camtui retry photos --allow-code"),
-        (("resume", "nets"), "camtui resume nets --allow-code"),
-        (
-            (
-                "run",
-                "--data",
-                "{data}",
-                "-b",
-                "synthetic_gap",
-                "-m",
-                "gradcam",
-                "--name",
-                "nets",
-            ),
-            "--allow-code",
-        ),
-        (("run", "--data", "{data}", "-b", "synthetic_gap", "-m", "gradcam"), "--allow-code"),
-        (
-            ("run", "--data", "{data}", "-b", "synthetic_gap", "-m", "mycam:power=3"),
-            "--allow-code",
-        ),
-        (("run", "--config", "{tmp}/plan.toml", "--name", "other"), "--allow-code"),
+        ("resume photos", "camtui resume photos --allow-code"),
+        ("retry photos", "camtui retry photos --allow-code"),
+        ("resume nets", "camtui resume nets --allow-code"),
+        ("run --data {data} -b synthetic_gap -m gradcam --name nets", "--allow-code"),
+        ("run --data {data} -b synthetic_gap -m gradcam", "--allow-code"),
+        ("run --data {data} -b synthetic_gap -m mycam:power=3", "--allow-code"),
+        ("run --config {tmp}/plan.toml --name other", "--allow-code"),
     ],
 )
 def test_going_on_is_refused_with_the_words_to_allow_it(
-    words: tuple[str, ...], again: str, elsewhere: tuple[Place, Path], tmp_path: Path
+    words: str, again: str, elsewhere: tuple[Place, Path], tmp_path: Path
 ) -> None:
     place, home = elsewhere
     text = typed("show", "photos", "--config").stdout
     (tmp_path / "plan.toml").write_text(text, encoding="utf-8")
     before, held = place.marks(), (home / "runs" / "photos.db").read_bytes()
-    done = typed(
-        *(word.replace("{tmp}", str(tmp_path)).replace("{data}", str(place.data)) for word in words)
-    )
+    done = typed(*words.format(tmp=tmp_path, data=place.data).split())
     assert done.exit_code == 2, done.stderr
     assert "code that you have not named here" in done.stderr
     assert again in done.stderr
@@ -573,41 +520,18 @@ def test_faults_cost_their_own_cells(place: Place) -> None:
     (place.own / "faulty.py").write_text(FAULTY)
     names = ("Raises", "Hangs", "Nonsense", "Overwrites", "Fine")
     methods = ",".join(["gradcam", *(f"./faulty.py:{name}" for name in names)])
-    command = place.ask(
-        "-m",
-        methods,
-        "--metric",
-        "./faulty.py:METRIC,average_gain",
-        "-n",
-        "3",
-        "--name",
-        "faulty",
-        "--no-watch",
-        "-q",
-    )
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "camtui", *command],
-        cwd=place.own,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**place.environment(), "CAMTUI_DRIVER": json.dumps({"hang_seconds": 6.0})},
-    )
-    assert done.returncode == 5, "cells without a value"
+    metrics = "./faulty.py:METRIC,average_gain"
+    words = ["-m", methods, "--metric", metrics, "-n", "3", "--name", "faulty", "--no-watch", "-q"]
+    driver = json.dumps({"hang_seconds": 6.0})
+    place.camtui(*place.ask(*words), code=5, CAMTUI_DRIVER=driver)  # cells without a value
     with RunReader(place.home / "runs" / "faulty.db") as reader:
         cells = {cell.id: cell.method for cell in reader.cells()}
         rows = {cells[one.cell]: one.n for one in reader.averages.summaries()}
         told = {
             (cells[one.cell], one.metric): (one.reason, one.detail) for one in reader.failures()
         }
-    assert rows == {
-        "gradcam": 3,
-        "fine": 3,
-        "raises": 0,
-        "hangs": 0,
-        "nonsense": 0,
-        "overwrites": 0,
-    }
+    faulty = dict.fromkeys(("raises", "hangs", "nonsense", "overwrites"), 0)
+    assert rows == {"gradcam": 3, "fine": 3, **faulty}
     line = {name: FAULTY.splitlines().index(f"class {name}(Fine):") + 3 for name in names[:-1]}
     assert told["raises", ""] == (
         "method-raised",

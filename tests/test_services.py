@@ -76,21 +76,8 @@ def test_what_the_unit_starts_ends_with_sigterm_and_goes_on(
     home: Path, closed: Path, command: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (home / "plans").mkdir()
-    assert (
-        camtui(
-            "run",
-            "--data",
-            str(home / "pictures"),
-            "-b",
-            "resnet50",
-            "-m",
-            "gradcam",
-            "--name",
-            "other",
-            "-d",
-        ).returncode
-        == 0
-    )
+    run = f"run --data {home}/pictures -b resnet50 -m gradcam --name other -d"
+    assert camtui(*run.split()).returncode == 0
     (home / "plans" / "val.toml").write_text(camtui("show", "other", "--config").stdout)
     assert camtui("stop", "other", "--now", "-y").returncode == 0
     start = re.search(r"^ExecStart=(.*)$", fenced("systemd-unit"), re.MULTILINE)

@@ -14,10 +14,8 @@ import pytest
 from camtui.cli import main
 from camtui.completion import methods
 from evaluator.methods import all_methods
-from tests.camtui.cli.support import ask, home
-from tests.evaluator.execution.support import camtui
-
-__all__ = ["home"]
+from tests.camtui.cli.support import typed
+from tests.synthetic import make_run
 
 PROGRAM = "import sys; sys.argv[0] = 'camtui'; from camtui.cli import main; main()"
 
@@ -50,21 +48,21 @@ def offered(
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-        (["wor"], ["worst"]),
-        (["run", "-m", "gradc"], ["gradcam", "gradcampp"]),
-        (["run", "-m", "gradcam,sc"], ["gradcam,scorecam"]),
-        (["run", "-m", "gradcam,gradcam"], ["gradcam,gradcampp"]),
-        (["run", "-b", "vgg16"], ["vgg16", "vgg16_bn"]),
-        (["bench", "-b", "resnet50,resnext50"], ["resnet50,resnext50_32x4d"]),
-        (["run", "--metric", "ins"], ["insertion"]),
-        (["worst", "--by", "com"], ["complexity"]),
-        (["table", "--sort", "ad"], ["adcc"]),
-        (["table", "--pivot", "cohe"], ["coherency"]),
-        (["compare", "--metric", "adcc,al"], ["adcc,all"]),
+        ("wor", "worst"),
+        ("run -m gradc", "gradcam gradcampp"),
+        ("run -m gradcam,sc", "gradcam,scorecam"),
+        ("run -m gradcam,gradcam", "gradcam,gradcampp"),
+        ("run -b vgg16", "vgg16 vgg16_bn"),
+        ("bench -b resnet50,resnext50", "resnet50,resnext50_32x4d"),
+        ("run --metric ins", "insertion"),
+        ("worst --by com", "complexity"),
+        ("table --sort ad", "adcc"),
+        ("table --pivot cohe", "coherency"),
+        ("compare --metric adcc,al", "adcc,all"),
     ],
 )
-def test_names_that_begin_so(offered: Offered, words: list[str], names: list[str]) -> None:
-    assert offered(*words) == names
+def test_names_that_begin_so(offered: Offered, words: str, names: str) -> None:
+    assert offered(*words.split()) == names.split()
 
 
 def test_every_method_is_offered_and_its_variants_behind_a_colon(offered: Offered) -> None:
@@ -73,19 +71,9 @@ def test_every_method_is_offered_and_its_variants_behind_a_colon(offered: Offere
 
 
 def test_runs_are_offered_wherever_one_is_meant(home: Path, offered: Offered) -> None:
-    camtui(*ask(home), "-q")
-    for command in (
-        "status",
-        "table",
-        "watch",
-        "stop",
-        "rm",
-        "doctor",
-        "compare",
-        "export",
-        "image",
-        "report",
-    ):
+    make_run(home / "runs" / "pictures.db", images=4)
+    commands = "status table watch stop rm doctor compare export image report"
+    for command in commands.split():
         assert offered(command, "pic") == ["pictures"], command
     assert offered("compare", "pictures", "pic") == ["pictures"]
     assert offered("table", "@") == ["@last"]
@@ -109,7 +97,7 @@ def test_the_script_of_a_shell(home: Path, shell: str) -> None:
         check=False,
     )
     assert f"complete_{shell}" in done.stdout
-    assert "--install-completion" in camtui("--help").stdout
+    assert "--install-completion" in typed("--help").stdout
 
 
 def test_tab_imports_nothing_heavy(home: Path) -> None:

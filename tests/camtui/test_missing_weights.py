@@ -13,7 +13,7 @@ from evaluator.backbones import BackboneSpec
 from evaluator.errors import BackboneUnavailable
 from evaluator.execution.request import stored_run
 from evaluator.store.reader import RunReader
-from tests.evaluator.execution.support import camtui
+from tests.camtui.cli.support import typed
 from tests.synthetic import make_run
 
 
@@ -35,28 +35,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def asked(run: Path, *words: str) -> list[str]:
     with RunReader(run) as reader:
         data = reader.plan().data
-    return [
-        "run",
-        "--data",
-        data,
-        "-b",
-        "resnet18,resnet50",
-        "-m",
-        "gradcam",
-        "--name",
-        "val",
-        "--device",
-        "cpu",
-        *words,
-    ]
+    request = "-b resnet18,resnet50 -m gradcam --name val --device cpu"
+    return ["run", "--data", data, *request.split(), *words]
 
 
 def test_a_backbone_whose_weights_are_missing_is_refused_and_the_run_is_as_it_was(
     run: Path,
 ) -> None:
     before = sha256(run.read_bytes()).digest()
-    refused = camtui(*asked(run))
-    assert refused.returncode == 1
+    refused = typed(*asked(run))
+    assert refused.exit_code == 1
     assert "the weights of resnet50 are not on this machine" in refused.stderr
     assert "resnet50-0676ba61.pth" in refused.stderr.splitlines()[-1], "where to put them"
     assert sha256(run.read_bytes()).digest() == before
@@ -65,9 +53,9 @@ def test_a_backbone_whose_weights_are_missing_is_refused_and_the_run_is_as_it_wa
 def test_a_dry_run_says_what_would_be_fetched(run: Path) -> None:
     assert (
         "weights   not on this machine, to be fetched first: resnet50\n"
-        in camtui(*asked(run, "--dry-run")).stdout
+        in typed(*asked(run, "--dry-run")).stdout
     )
-    assert json.loads(camtui(*asked(run, "--dry-run", "--json")).stdout)["weights_to_fetch"] == [
+    assert json.loads(typed(*asked(run, "--dry-run", "--json")).stdout)["weights_to_fetch"] == [
         "resnet50"
     ]
 

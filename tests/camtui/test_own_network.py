@@ -81,36 +81,30 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_file(trained(), home / "best.safetensors")
     camtui(
         home,
-        "run",
-        "--data",
-        "shapes",
-        "-b",
-        "./net.py:build:weights=best.safetensors",
-        "-m",
-        "gradcam,cam,layercam",
-        "--metric",
-        "deletion",
-        "-F",
-        "-q",
-        "--device",
-        "cpu",
+        "run --data shapes -b ./net.py:build:weights=best.safetensors -m gradcam,cam,layercam "
+        "--metric deletion -F -q --device cpu",
     )
     return home
 
 
-def camtui(home: Path, *words: str) -> str:
-    """The output of a command."""
+def camtui(home: Path, words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """A command, typed in the folder of the network."""
     environment = os.environ | {
         "CAMTUI_HOME": str(home / "home"),
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-m", "camtui", *words]
     done = subprocess.run(
-        command, cwd=home, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "camtui", *words.split()],
+        cwd=home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
 
 
 NAME = "net.py:build:weights=best.safetensors"
@@ -129,20 +123,20 @@ def test_it_has_learnt_and_its_rows_say_so(home: Path) -> None:
 
 
 def test_tables_exports_and_show_name_it(home: Path) -> None:
-    assert NAME in camtui(home, "table", "shapes")
-    about = camtui(home, "show", "shapes")
+    assert NAME in camtui(home, "table shapes").stdout
+    about = camtui(home, "show shapes").stdout
     assert "32 × 32 grey" in about
     assert "cut by its graph" in about
-    record = json.loads(camtui(home, "show", "shapes", "--json"))["run"]["backbones"][NAME]
+    record = json.loads(camtui(home, "show shapes --json").stdout)["run"]["backbones"][NAME]
     assert record["preprocessing"]["channels"] == 1
-    assert "its 5 classes are named by the class folders" in camtui(home, "logs", "shapes")
+    assert "its 5 classes are named by the class folders" in camtui(home, "logs shapes").stdout
 
 
 def test_pictures_and_the_report_have_its_side(home: Path) -> None:
-    camtui(home, "image", "shapes", f"{NAME}/gradcam", "0", "-o", "one.png")
+    camtui(home, f"image shapes {NAME}/gradcam 0 -o one.png")
     sheet = np.asarray(Image.open(home / "one.png"))
     assert sheet.shape[1] == 4 * (SIDE + 8) + 8
-    camtui(home, "report", "shapes", "-o", "page.html")
+    camtui(home, "report shapes -o page.html")
     assert NAME in (home / "page.html").read_text()
 
 
@@ -172,19 +166,13 @@ def test_the_dashboard_names_its_classes(home: Path) -> None:
 
 @pytest.mark.long
 def test_a_check_says_what_a_run_would_find(home: Path) -> None:
-    words = [
-        "backbones",
-        "--check",
-        "./net.py:build:weights=best.safetensors",
-        "--image",
-        "shapes/dot/0.png",
-    ]
+    words = "backbones --check ./net.py:build:weights=best.safetensors --image shapes/dot/0.png"
     (home / "names.txt").write_text("\n".join(CLASSES))
-    text = camtui(home, *words, "--classes", "names.txt")
+    text = camtui(home, f"{words} --classes names.txt").stdout
     assert "map 16 × 16 × 16, cut by its graph" in text
     assert "classes    5: bar, cross, dot" in text
-    found = json.loads(camtui(home, *words, "--json"))
-    schema = json.loads(camtui(home, "schema", "backbones-check"))
+    found = json.loads(camtui(home, f"{words} --json").stdout)
+    schema = json.loads(camtui(home, "schema backbones-check").stdout)
     jsonschema.Draft202012Validator(schema).validate(found)
     assert found["forwards_per_second"] > 0
     assert len(found["top"]) == 5
@@ -194,35 +182,12 @@ def test_a_check_says_what_a_run_would_find(home: Path) -> None:
 @pytest.mark.long
 def test_what_cannot_be_loaded_leaves_the_run_as_it_was(home: Path) -> None:
     before = (home / "home/runs/shapes.db").read_bytes()
-    environment = os.environ | {"CAMTUI_HOME": str(home / "home"), "PYTHONPATH": str(ROOT)}
     for tail, exit_code, said in (
         ("nothing", 2, "has no 'nothing'"),
         ("table", 2, "an nn.Module was expected"),
     ):
-        words = [
-            "run",
-            "--data",
-            "shapes",
-            "-b",
-            f"./net.py:{tail}",
-            "-m",
-            "gradcam",
-            "--name",
-            f"bad-{tail}",
-            "-F",
-            "-q",
-        ]
-        done = subprocess.run(
-            [sys.executable, "-m", "camtui", *words],
-            cwd=home,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == exit_code, done.stderr
-        assert said in done.stderr
-        assert "Traceback" not in done.stderr
+        run = f"run --data shapes -b ./net.py:{tail} -m gradcam --name bad-{tail} -F -q"
+        assert said in camtui(home, run, exit_code).stderr
         assert not (home / f"home/runs/bad-{tail}.db").exists()
     assert (home / "home/runs/shapes.db").read_bytes() == before
 
@@ -232,7 +197,7 @@ def test_the_page_s_own_network_runs_as_pasted(tmp_path: Path) -> None:
     page = (ROOT / "docs/networks.md").read_text("utf-8")
     code = page.partition("<!-- own-network -->\n```python\n")[2].partition("```")[0]
     (tmp_path / "mynet.py").write_text(code)
-    found = json.loads(camtui(tmp_path, "backbones", "--check", "./mynet.py:build", "--json"))
+    found = json.loads(camtui(tmp_path, "backbones --check ./mynet.py:build --json").stdout)
     assert (found["layer"], found["class_count"], found["preprocessing"]["side"]) == (
         "features.3",
         5,
@@ -280,42 +245,25 @@ def probable():
 @pytest.mark.long
 def test_what_is_wrong_with_a_network_is_told_by_every_command(home: Path) -> None:
     (home / "answers.py").write_text(ANSWERS)
-    environment = os.environ | {"CAMTUI_HOME": str(home / "home"), "PYTHONPATH": str(ROOT)}
-    run = ["run", "--data", "shapes", "-m", "gradcam", "--device", "cpu", "--no-watch"]
+    run = "run --data shapes -m gradcam --device cpu --no-watch"
     for words in (
-        ["backbones", "--check", "./answers.py:dropout"],
-        [*run, "--name", "drops", "-b", "./answers.py:dropout"],
+        "backbones --check ./answers.py:dropout",
+        f"{run} --name drops -b ./answers.py:dropout",
     ):
-        command = [sys.executable, "-m", "camtui", *words]
-        done = subprocess.run(
-            command, cwd=home, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 4, done.stderr
-        assert "answers differently each time" in done.stderr
+        assert "answers differently each time" in camtui(home, words, 4).stderr
     assert not (home / "home/runs/drops.db").exists()
-    command = [*run, "--name", "probable", "-b", "./answers.py:probable"]
-    done = subprocess.run(
-        [sys.executable, "-m", "camtui", *command],
-        cwd=home,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = camtui(home, f"{run} --name probable -b ./answers.py:probable")
     told = "as probabilities do, and softmax is taken of them once more"
     assert "warning: answers.py:probable: its outputs" in done.stderr
+    shown = json.loads(camtui(home, "show probable --json").stdout)["run"]["backbones"]
+    checked = json.loads(camtui(home, "backbones --check ./answers.py:probable --json").stdout)
     for text in (
         done.stderr,
         done.stdout,
-        camtui(home, "show", "probable"),
-        camtui(home, "table", "probable"),
-        camtui(home, "backbones", "--check", "./answers.py:probable"),
-        json.loads(camtui(home, "show", "probable", "--json"))["run"]["backbones"][
-            "answers.py:probable"
-        ]["remarks"][0],
-        json.loads(camtui(home, "backbones", "--check", "./answers.py:probable", "--json"))[
-            "remarks"
-        ][0],
+        camtui(home, "show probable").stdout,
+        camtui(home, "table probable").stdout,
+        camtui(home, "backbones --check ./answers.py:probable").stdout,
+        shown["answers.py:probable"]["remarks"][0],
+        checked["remarks"][0],
     ):
         assert told in text.replace("\n", " ")

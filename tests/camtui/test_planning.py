@@ -144,15 +144,6 @@ def test_the_name_comes_from_the_data(tmp_path: Path, folder: str, name: str) ->
     assert default_name(PlanOptions(data=tmp_path / folder)) == name
 
 
-def test_what_is_missing_or_contradicts() -> None:
-    with pytest.raises(UsageError, match="no images are named"):
-        default_name(PlanOptions())
-    with pytest.raises(UsageError, match="no backbone is named"):
-        planned(PlanOptions(data=Path("/x")))
-    with pytest.raises(UsageError, match="exclude each other"):
-        planned(PlanOptions(data=Path("/x"), demo=True))
-
-
 def test_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert choose_devices(None, None, tmp_path) == ("cpu",)

@@ -18,58 +18,40 @@ import evaluator
 
 ROOT = Path(evaluator.__file__).parents[1]
 HEAVY = ("torch", "torchvision", "numpy", "textual", "PIL", "sqlite_utils")
-LIGHT = (
-    "evaluator.backbones",
-    "evaluator.catalog",
-    "evaluator.plan",
-    "evaluator.images",
-    "evaluator.crop",
-    "evaluator.truth.folder",
-    "evaluator.statistics",
-    "evaluator.store.reader",
-    "evaluator.execution.request",
-    "evaluator.store.files",
-    "evaluator.interfaces",
-    "camtui.runs",
-    "camtui.status",
-    "camtui.launch",
-    "camtui.cli.app",
-    "camtui.cli.commands.run",
-    "camtui.cli.commands.status",
-    "camtui.cli.commands.synth",
-    "camtui.cli.commands.table",
-)
+LIGHT = """evaluator.backbones evaluator.catalog evaluator.plan evaluator.images evaluator.crop
+evaluator.truth.folder evaluator.statistics evaluator.store.reader evaluator.execution.request
+evaluator.store.files evaluator.interfaces camtui.runs camtui.status camtui.launch camtui.cli.app
+camtui.cli.commands.run camtui.cli.commands.status camtui.cli.commands.synth
+camtui.cli.commands.table"""
+DIRECTING = """evaluator.execution.driver evaluator.execution.worker evaluator.store.writer
+evaluator.synthetic.scene"""
 
 
-def brought_by(module: str) -> set[str]:
-    """Top-level packages in ``sys.modules`` after importing one module and nothing else."""
-    program = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+def brought_by(*modules: str) -> set[str]:
+    """Top-level packages in ``sys.modules`` after importing these modules and nothing else."""
+    for module in modules:
+        assert find_spec(module), f"{module} has moved: name its successor here"
+    names = "{name.partition('.')[0] for name in sys.modules}"
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", f"import sys, {', '.join(modules)}; print(*{names})"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
     )
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("module", LIGHT)
-def test_a_light_module_imports_nothing_heavy(module: str) -> None:
-    assert find_spec(module), f"{module} has moved: name its successor here"
-    assert brought_by(module).isdisjoint(HEAVY)
+def test_light_modules_import_nothing_heavy() -> None:
+    """Not even all of them together."""
+    assert brought_by(*LIGHT.split()).isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "evaluator.execution.driver",
-        "evaluator.execution.worker",
-        "evaluator.store.writer",
-        "evaluator.synthetic.scene",
-    ],
-)
-def test_who_directs_the_work_does_not_hold_torch(module: str) -> None:
+def test_who_directs_the_work_does_not_hold_torch() -> None:
     """The driver outlives workers that a device has killed; a worker imports torch only with its
     session.
     """
-    assert brought_by(module).isdisjoint({"torch", "torchvision", "textual"})
+    assert brought_by(*DIRECTING.split()).isdisjoint({"torch", "torchvision", "textual"})
 
 
 def test_the_package_itself_imports_nothing() -> None:

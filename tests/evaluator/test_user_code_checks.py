@@ -65,51 +65,37 @@ def test_a_method_and_a_metric(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("axis", "name", "change", "words"),
+    ("axis", "name", "good", "bad", "words"),
     [
+        ("method", "MyCAM", 'key = "mycam"', 'key = "gradcam"', "has the key 'gradcam', which is"),
+        ("method", "MyCAM", 'key = "mycam"', 'key = "My CAM"', "a key is lower-case"),
+        ("method", "MyCAM", "title =", "name =", "has no title"),
         (
             "method",
             "MyCAM",
-            ('key = "mycam"', 'key = "gradcam"'),
-            "has the key 'gradcam', which is camtui's own",
+            "@dataclass(frozen=True)\n",
+            "",
+            "the option beta, and is no data class",
         ),
-        ("method", "MyCAM", ('key = "mycam"', 'key = "My CAM"'), "a key is lower-case"),
-        ("method", "MyCAM", ("title =", "name ="), "has no title"),
-        (
-            "method",
-            "MyCAM",
-            ("@dataclass(frozen=True)\n", ""),
-            "has the option beta, and is no data class",
-        ),
-        (
-            "method",
-            "MyCAM",
-            ("beta: float = 1.0", "beta: list = None"),
-            "the option beta has no default",
-        ),
-        (
-            "method",
-            "MyCAM",
-            ("beta: float = 1.0", "beta: str = 'a'"),
-            "its choices do not name 'a'",
-        ),
-        ("method", "MyCAM", ("def combine", "def combined"), "has no combine"),
-        ("method", "MyCAM", ("1 + channels", "1 + nothing"), "3.py:22: NameError: name 'nothing'"),
-        ("method", "MyCAM", ("print(", "1 / 0, ("), "3.py:7: ZeroDivisionError"),
-        ("method", "METRIC", ("", ""), "is Metric"),
-        ("method", "Other", ("", ""), "has no 'Other'"),
-        ("metric", "METRIC", ("def measure", "def measured"), "has no function measure"),
-        ("metric", "METRIC", ('"higher"', '"more"'), "better is 'more'"),
-        ("metric", "MyCAM", ("", ""), "the class MyCAM, not a metric"),
-        ("method", "MyCAM", ("print(", "import os; os._exit("), "ended the process"),
+        ("method", "MyCAM", "beta: float = 1.0", "beta: list = None", "option beta has no default"),
+        ("method", "MyCAM", "beta: float = 1.0", "beta: str = 'a'", "choices do not name 'a'"),
+        ("method", "MyCAM", "def combine", "def combined", "has no combine"),
+        ("method", "MyCAM", "1 + channels", "1 + nothing", "3.py:22: NameError: name 'nothing'"),
+        ("method", "MyCAM", "print(", "1 / 0, (", "3.py:7: ZeroDivisionError"),
+        ("method", "METRIC", "", "", "is Metric"),
+        ("method", "Other", "", "", "has no 'Other'"),
+        ("metric", "METRIC", "def measure", "def measured", "has no function measure"),
+        ("metric", "METRIC", '"higher"', '"more"', "better is 'more'"),
+        ("metric", "MyCAM", "", "", "the class MyCAM, not a metric"),
+        ("method", "MyCAM", "print(", "import os; os._exit(", "ended the process"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
-    tmp_path: Path, axis: str, name: str, change: tuple[str, str], words: str
+    tmp_path: Path, axis: str, name: str, good: str, bad: str, words: str
 ) -> None:
     file = tmp_path / "3.py"
-    text = METHOD.replace(*change) if change[0] else METHOD
-    assert not change[0] or text != METHOD
+    text = METHOD.replace(good, bad) if good else METHOD
+    assert not good or text != METHOD
     file.write_text(text.replace('os._exit("imported")', "os._exit(3)"))
     with pytest.raises(CamtuiError) as caught:
         described(file, name, axis=axis)

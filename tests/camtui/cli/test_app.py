@@ -16,16 +16,15 @@ import pytest
 
 from camtui import cli
 from camtui.cli.app import ALIASES
-from tests.camtui.cli.support import ask, home, two_runs, typed
+from tests.camtui.cli.support import typed
 from tests.evaluator.execution.support import camtui
-
-__all__ = ["home", "two_runs"]
+from tests.synthetic import make_run
 
 HEAVY = ("torch", "numpy", "textual", "sqlite_utils", "PIL")
 
 
 def test_light_commands_import_nothing_heavy(home: Path) -> None:
-    camtui(*ask(home), "-q")
+    make_run(home / "runs" / "pictures.db", images=4)
     for words in ("--help", "ls", "status", "methods", "backbones", "run --help", "--version"):
         code = (
             f"import sys; sys.argv[1:] = {words.split()!r}\n"
@@ -65,29 +64,6 @@ def test_the_version(home: Path) -> None:
     assert found["torch"] == version("torch")
     assert found["sqlite"] == sqlite3.sqlite_version
     assert "Usage: camtui [OPTIONS] COMMAND" in camtui("--help").stdout
-
-
-def test_an_unknown_command(home: Path) -> None:
-    result = camtui("frobnicate")
-    assert result.returncode == 2
-    assert result.stderr == "error: No such command 'frobnicate'.\nhint:  camtui --help\n"
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["new"], "error: Missing argument 'AXIS'. Choose from: method, metric, backbone"),
-        (
-            ["new", "thing", "x"],
-            "error: Invalid value for 'AXIS': 'thing' is not one of "
-            "'method', 'metric', 'backbone'.",
-        ),
-    ],
-)
-def test_a_word_that_is_missing_or_wrong_is_said_in_one_line(
-    words: list[str], message: str
-) -> None:
-    assert typed(*words).stderr.splitlines()[0] == message
 
 
 def test_only_public_parts_of_typer_are_used() -> None:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from evaluator.store.files import lock_holder
-from tests.camtui.cli.support import ask, closed, home
-from tests.evaluator.execution.support import COMMAND, ROOT, camtui, kill, wait_until_gone
-
-__all__ = ["closed", "home"]
+from tests.camtui.cli.support import ask, typed
+from tests.evaluator.execution.support import ROOT, kill, wait_until_gone
 
 Situation = Callable[[Path, Path], None]
 
@@ -26,16 +22,16 @@ def nothing(home: Path, closed: Path) -> None:
 
 def complete(home: Path, closed: Path) -> None:
     closed.unlink()
-    assert camtui(*ask(home), "-q").returncode == 0
+    assert typed(*ask(home), "-q").exit_code == 0
 
 
 def running(home: Path, closed: Path) -> None:
-    assert camtui(*ask(home), "-d").returncode == 0
+    assert typed(*ask(home), "-d").exit_code == 0
 
 
 def stopped(home: Path, closed: Path) -> None:
     running(home, closed)
-    assert camtui("stop", "--now", "-y").returncode == 0
+    assert typed("stop", "--now", "-y").exit_code == 0
 
 
 def crashed(home: Path, closed: Path) -> None:
@@ -51,7 +47,9 @@ def failed(home: Path, closed: Path) -> None:
     closed.unlink()
     for number in range(4):
         (home / "pictures" / f"bad{number}.jpg").touch()
-    assert camtui(*ask(home), "-q", "--max-failures", "1").returncode == 5
+    done = typed(*ask(home), "--max-failures", "3")
+    assert done.exit_code == 5
+    assert "above --max-failures 3" in done.stderr
 
 
 CODES: dict[Situation, list[tuple[str, int]]] = {
@@ -98,29 +96,18 @@ def test_the_codes_of_commands(home: Path, closed: Path, situation: Situation) -
         words = command.format(ask="ASK").split()
         if "ASK" in words:
             words = ask(home) + words[words.index("ASK") + 1 :]
-        done = camtui(*words)
-        assert (command, done.returncode) == (command, code), done.stderr
+        done = typed(*words)
+        assert (command, done.exit_code) == (command, code), done.stderr
         if code in (2, 3, 4) and words[0] not in ("status", "wait"):
             lines = [line[:7] for line in done.stderr.splitlines()]
             assert (command, lines) == (command, ["error: ", "hint:  "])
     if situation is running:
-        camtui("stop", "--now", "-y")
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_run_in_the_foreground_ends_with_its_signal(
-    home: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
-) -> None:
-    monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"seconds": 0.2}))
-    with subprocess.Popen(
-        [*COMMAND, *ask(home), "-F"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
-    ) as process:
-        assert process.stderr is not None
-        while b"started" not in process.stderr.readline():
-            pass
-        process.send_signal(number)
-        process.stderr.read()
-    assert process.returncode == code
+        typed("stop", "--now", "-y")
+    if situation is crashed:
+        assert json.loads(typed("status", "--json").stdout)["advice"] == "camtui resume pictures"
+        closed.unlink()
+        assert typed("resume", "-d").exit_code == 0
+        assert typed("wait", "--timeout", "30").exit_code == 0
 
 
 def test_the_table_of_the_documentation_has_every_code() -> None:

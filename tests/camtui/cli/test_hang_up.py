@@ -14,24 +14,13 @@ from pathlib import Path
 import pytest
 
 from evaluator.store.files import lock_holder
-from tests.camtui.cli.support import (
-    COMMAND,
-    SECONDS,
-    ask,
-    closed,
-    eventually,
-    home,
-    read_until,
-    terminal,
-)
+from tests.camtui.cli.support import COMMAND, SECONDS, ask, eventually, read_until, terminal
 from tests.evaluator.execution.support import (
     ROOT,
     camtui,
     members_of,
     wait_until_gone,
 )
-
-__all__ = ["closed", "home"]
 
 
 def shown_again_and_completed(database: Path, driver: int, gate: Path) -> None:

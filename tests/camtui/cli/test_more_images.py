@@ -8,10 +8,8 @@ import subprocess
 from pathlib import Path
 
 from camtui.status import status_in
-from tests.camtui.cli.support import ask, home
-from tests.evaluator.execution.support import COMMAND, camtui
-
-__all__ = ["home"]
+from tests.camtui.cli.support import ask, typed
+from tests.evaluator.execution.support import COMMAND
 
 
 def images(home: Path) -> int:
@@ -38,22 +36,22 @@ def answered(home: Path, answer: bytes) -> tuple[int, str]:
 
 
 def test_without_a_terminal_it_is_refused_before_anything_happens(home: Path) -> None:
-    assert camtui(*ask(home), "-n", "8", "-q").returncode == 0
-    refused = camtui(*ask(home))
-    assert refused.returncode == 2
+    assert typed(*ask(home), "-n", "8", "-q").exit_code == 0
+    refused = typed(*ask(home))
+    assert refused.exit_code == 2
     assert refused.stderr.splitlines() == [
         "error: pictures has the first 8 of 12 images, and -n is not given",
         "hint:  -n 8 keeps to them, --all takes every image",
     ]
     assert images(home) == 8
-    assert camtui(*ask(home), "-n", "8", "--all").returncode == 2
-    assert camtui(*ask(home), "--all", "-q").returncode == 0
+    assert typed(*ask(home), "-n", "8", "--all").exit_code == 2
+    assert typed(*ask(home), "--all", "-q").exit_code == 0
     assert images(home) == 12
-    assert camtui(*ask(home), "-q").returncode == 0, "there is nothing to ask any more"
+    assert typed(*ask(home), "-q").exit_code == 0, "there is nothing to ask any more"
 
 
 def test_on_a_terminal_it_is_asked(home: Path) -> None:
-    assert camtui(*ask(home), "-n", "8", "-q").returncode == 0
+    assert typed(*ask(home), "-n", "8", "-q").exit_code == 0
     code, said = answered(home, b"n")
     assert (
         "pictures has the first 8 of 12 images; take the other 4 too, for every method it has? "
@@ -65,5 +63,5 @@ def test_on_a_terminal_it_is_asked(home: Path) -> None:
 
 
 def test_a_folder_that_holds_no_more_is_no_question(home: Path) -> None:
-    assert camtui(*ask(home), "-n", "12", "-q").returncode == 0
-    assert camtui(*ask(home), "-q").returncode == 0
+    assert typed(*ask(home), "-n", "12", "-q").exit_code == 0
+    assert typed(*ask(home), "-q").exit_code == 0

@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from evaluator.store.writer import RunWriter
-from tests.camtui.cli.support import ask, home, typed
+from tests.camtui.cli.support import ask, typed
 from tests.evaluator.store.runs import begun, raw
-
-__all__ = ["home"]
 
 
 def test_in_the_foreground_the_table_comes_at_the_end(home: Path) -> None:

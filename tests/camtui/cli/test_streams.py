@@ -16,10 +16,7 @@ from tests.camtui.cli.support import (
     eventually,
     read_until,
     terminal,
-    two_runs,
 )
-
-__all__ = ["two_runs"]
 
 FULL = Path("/dev/full")
 

@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.camtui.cli.support import home, typed, validated
-from tests.evaluator.execution.support import camtui, make_data
-
-__all__ = ["home"]
+from tests.camtui.cli.support import typed, validated
+from tests.evaluator.execution.support import make_data
 
 METHODS = "gradcam,gradcampp,scorecam"
 STOPS = 100
@@ -31,8 +29,8 @@ def request_(home: Path) -> list[str]:
 
 def done(*arguments: str) -> str:
     """Both outputs of a command that must succeed."""
-    result = camtui(*arguments)
-    assert result.returncode == 0, result.stderr
+    result = typed(*arguments)
+    assert result.exit_code == 0, result.stderr
     return result.stdout + result.stderr
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.agreement import IMAGES, compared, evaluated, small_bench
+from tests.agreement import IMAGES
 from tests.evaluator.methods.views import StillView, clean_view, combined
 from tests.networks import NETWORKS, random_images
 from tests.peers import gradcam_package
@@ -28,14 +28,6 @@ def slow(seen: Explained, k: float = 2.0) -> Tensor:
                 if channel[i, j] > mean + k * deviation:
                     total[i, j] += mean
     return total
-
-
-@pytest.mark.parametrize("spec", ["fem", "fem:k=1"])
-@pytest.mark.parametrize("network", ["gap", "vgg-like"])
-def test_agrees_with_the_slow_formula(network: str, spec: str) -> None:
-    found = compared(network, spec)
-    assert found.varied
-    assert found.largest < 1e-5
 
 
 def test_by_hand() -> None:
@@ -66,11 +58,3 @@ def test_pytorch_grad_cam_weighs_the_activation_by_the_share_of_such_positions()
         (high.double().mean((2, 3), keepdim=True) * activation).sum(1), theirs, atol=1e-5
     )
     assert not torch.allclose(combined("vgg-like", "fem"), theirs, rtol=0.5)
-
-
-def test_the_class_plays_no_part() -> None:
-    images = random_images(2, seed=1)
-    maps = [
-        evaluated(small_bench("vgg-like"), images, "fem", torch.full((2,), c)).maps for c in (0, 7)
-    ]
-    assert maps[0] == maps[1]

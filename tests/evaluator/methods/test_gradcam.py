@@ -1,14 +1,13 @@
-"""Grad-CAM beside the paper's formula by full-model autograd."""
+"""Grad-CAM by hand."""
 
 from __future__ import annotations
 
-import pytest
+import torch
 
-from tests.agreement import compared
+from tests.evaluator.methods.views import StillView
 
 
-@pytest.mark.parametrize("network", ["gap", "vgg-like"])
-def test_agrees_with_the_slow_formula(network: str) -> None:
-    found = compared(network, "gradcam")
-    assert found.varied
-    assert found.largest < 1e-5
+def test_by_hand() -> None:
+    """One channel: A = (1, 3), g = (2, −1); the mean of g weighs both places: 1/2."""
+    view = StillView(torch.tensor([[[[1.0, 3.0]]]]), torch.tensor([[[[2.0, -1.0]]]]))
+    assert view.combine("gradcam").tolist() == [[[0.5, 1.5]]]

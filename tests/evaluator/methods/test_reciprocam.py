@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from evaluator.measuring.views import BatchView
-from tests.agreement import IMAGES, compared, evaluated, keys_of, small_bench
+from tests.agreement import IMAGES, evaluated, keys_of, small_bench
 from tests.evaluator.methods.views import combined, worst_difference
 from tests.networks import NETWORKS, bench, random_images
 
@@ -33,17 +33,6 @@ def slow(seen: Explained, mask: str = "gaussian") -> Tensor:
                         around[a, b] = (4, 2, 1)[away] / 16
             total[i, j] = seen.logits_where(around.mul).softmax(0)[seen.c]
     return total
-
-
-@pytest.mark.parametrize("spec", ["reciprocam", "reciprocam:mask=hard"])
-@pytest.mark.parametrize("network", ["gap", "vgg-like"])
-def test_agrees_with_the_slow_formula(network: str, spec: str) -> None:
-    """One position changes the confidence by a few thousandths here, hence 5e-5 after the maps are
-    stretched to [0, 1].
-    """
-    found = compared(network, spec)
-    assert found.varied
-    assert found.largest < 5e-5
 
 
 def test_the_closed_form_is_the_head_on_every_masked_activation() -> None:

@@ -9,11 +9,9 @@ import jsonschema
 import pytest
 
 from camtui.code_resolver import allowed_before
-from tests.camtui.cli.support import home, typed
+from tests.camtui.cli.support import typed
 from tests.evaluator.execution.support import camtui
 from tests.evaluator.test_user_code_checks import METHOD
-
-__all__ = ["home"]
 
 
 @pytest.mark.long

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.camtui.cli.support import METHODS, two_runs, typed, validated
+from tests.camtui.cli.support import METHODS, typed, validated
 from tests.synthetic import make_run
-
-__all__ = ["two_runs"]
 
 pytestmark = pytest.mark.usefixtures("two_runs")
 

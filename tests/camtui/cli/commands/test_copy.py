@@ -8,26 +8,23 @@ from stat import S_IMODE
 
 from evaluator.store.audit import audit
 from evaluator.store.reader import RunReader
-from tests.camtui.cli.support import home
-from tests.evaluator.execution.support import camtui
+from tests.camtui.cli.support import typed
 from tests.evaluator.store.runs import begun, result, row
-
-__all__ = ["home"]
 
 
 def test_a_run_that_is_being_written_is_copied_whole(tmp_path: Path) -> None:
     path, target = tmp_path / "live.db", tmp_path / "copy.db"
     with begun(path) as writer:
         writer.rows.commit(result(row(1, 0), row(1, 1)))
-        done = camtui("copy", str(path), str(target))
-        assert (done.returncode, done.stderr) == (0, f"wrote {target}\n")
+        done = typed("copy", str(path), str(target))
+        assert (done.exit_code, done.stderr) == (0, f"wrote {target}\n")
     assert S_IMODE(target.stat().st_mode) == 0o600
     assert [file.name for file in tmp_path.glob("copy*")] == ["copy.db"]
     with RunReader(target) as reader:
         assert [found.image for found in reader.rows.every_row()] == [0, 1]
         assert audit(reader) == []
-    again = camtui("copy", str(path), str(target))
-    assert again.returncode == 2
+    again = typed("copy", str(path), str(target))
+    assert again.exit_code == 2
     assert "exists" in again.stderr
 
 
@@ -43,7 +40,7 @@ def test_a_plain_copy_of_a_live_run_is_a_run_if_not_all_of_it(tmp_path: Path) ->
 
 def test_an_empty_database_is_told_from_a_foreign_one(tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
-    said = camtui("status", str(tmp_path / "empty.db"))
-    assert said.returncode == 4
+    said = typed("status", str(tmp_path / "empty.db"))
+    assert said.exit_code == 4
     assert "without its empty.db-wal?" in said.stderr
     assert "camtui copy RUN" in said.stderr

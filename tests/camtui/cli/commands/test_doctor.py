@@ -5,37 +5,35 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from tests.camtui.cli.support import ask, home
-from tests.evaluator.execution.support import camtui
-
-__all__ = ["home"]
+from tests.camtui.cli.support import typed
+from tests.synthetic import make_run
 
 
 def test_the_doctor_finds_and_repairs_wrong_sums(home: Path) -> None:
-    assert camtui("doctor").returncode == 0
-    camtui(*ask(home), "-q")
-    assert camtui("doctor", "pictures").returncode == 0
+    assert typed("doctor").exit_code == 0
+    make_run(home / "runs" / "pictures.db", images=4)
+    assert typed("doctor", "pictures").exit_code == 0
     with sqlite3.connect(home / "runs" / "pictures.db") as connection:
         connection.execute(
             "UPDATE sums SET total = total + 1 WHERE a = 'coherency' AND b = '' AND cell_id = 1"
         )
         connection.execute("UPDATE histograms SET n = n + 1 WHERE metric = 'adcc' AND cell_id = 2")
     connection.close()
-    sick = camtui("doctor", "pictures")
-    assert sick.returncode == 1
+    sick = typed("doctor", "pictures")
+    assert sick.exit_code == 1
     assert sick.stdout.splitlines() == [
         "cell 1: the sum of coherency is not that of its rows",
         "cell 2: the histogram of adcc is not that of its rows",
     ]
-    assert camtui("doctor", "pictures", "--repair").returncode == 0
+    assert typed("doctor", "pictures", "--repair").exit_code == 0
     assert (
-        camtui("doctor", "pictures", "--json").stdout
+        typed("doctor", "pictures", "--json").stdout
         == '{"run": "pictures", "problems": [], "remark": ""}\n'
     )
 
 
 def test_the_extras_are_named(home: Path) -> None:
-    words = camtui("doctor").stdout
+    words = typed("doctor").stdout
     line = next(line for line in words.splitlines() if line.startswith("extras"))
     there, _, absent = line.partition("; not installed: ")
     assert "demo" in there

@@ -11,9 +11,7 @@ import pytest
 
 from camtui.cli.options import progress_of
 from evaluator.store.reader import RunReader
-from tests.camtui.cli.support import two_runs, typed, validated
-
-__all__ = ["two_runs"]
+from tests.camtui.cli.support import typed, validated
 
 pytestmark = pytest.mark.usefixtures("two_runs")
 

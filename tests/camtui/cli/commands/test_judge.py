@@ -53,26 +53,6 @@ def test_latex_and_markdown_for_papers() -> None:
     assert "| Metric | τ with Mass Accuracy |" in markdown
 
 
-@pytest.mark.usefixtures("judged")
-@pytest.mark.parametrize(
-    ("words", "code", "said"),
-    [
-        (["val"], 4, "no measure of truth"),
-        (["shapes", "-f", "latx"], 2, "did you mean 'latex'?"),
-        (["shapes", "--draws", "1"], 2, "--draws"),
-        (["nothing"], 4, "no run 'nothing'"),
-    ],
-)
-def test_what_cannot_be_is_one_line_with_the_next_command(
-    words: list[str], code: int, said: str
-) -> None:
-    done = typed("judge", *words)
-    assert done.exit_code == code
-    assert said in done.stderr
-    assert "camtui" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 @pytest.mark.long
 def test_from_nothing_to_a_judgement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images are drawn, two networks evaluated on them, the metrics judged."""

@@ -7,30 +7,25 @@ from pathlib import Path
 
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
-from tests.camtui.cli.support import home, typed
-from tests.evaluator.execution.support import camtui
-
-__all__ = ["home"]
+from tests.camtui.cli.support import typed
 
 
 def test_methods_and_backbones(home: Path) -> None:
-    listed = json.loads(camtui("methods", "--json").stdout)["methods"]
+    listed = json.loads(typed("methods", "--json").stdout)["methods"]
     assert [method["key"] for method in listed] == list(all_methods())
     controls = {method["key"] for method in listed if method["control"]}
     assert {"fakecam", "randomcam", "centre"} <= controls < set(all_methods())
-    text = camtui("methods").stdout
+    text = typed("methods").stdout
     assert text.count("a control: not ranked") == len(controls)
     assert text.count("needs attention blocks over all tokens") == 2
     assert "4,097 forwards an image" in text
     assert "options n=4" in text or "variant=" in text
-    backbones = json.loads(camtui("backbones", "--json").stdout)
+    backbones = json.loads(typed("backbones", "--json").stdout)
     assert {"resnet50", "efficientnet_lite0"} <= {
         backbone["key"] for backbone in backbones["backbones"]
     }
     assert "densenet121" in backbones["others"]
-    assert (
-        "vgg16-397923af.pth" in camtui("backbones").stdout or "here" in camtui("backbones").stdout
-    )
+    assert "vgg16-397923af.pth" in typed("backbones").stdout or "here" in typed("backbones").stdout
 
 
 def test_every_metric_with_definition_and_direction() -> None:

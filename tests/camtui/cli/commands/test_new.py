@@ -9,11 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.camtui.cli.support import home, typed
+from tests.camtui.cli.support import typed
 from tests.evaluator.execution.support import ROOT, camtui
-
-__all__ = ["home"]
-
 
 WRITTEN = {
     "method": ("brightcam", "BrightCAM"),

@@ -7,15 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.camtui.cli.support import ask, home
-from tests.evaluator.execution.support import camtui
-
-__all__ = ["home"]
+from tests.camtui.cli.support import ask, typed
 
 
 def test_retry_tries_failed_images_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMTUI_FAKE", '{"raises": [3]}')
-    assert "2 failures: camtui errors pictures" in camtui(*ask(home)).stderr
+    assert "2 failures: camtui errors pictures" in typed(*ask(home)).stderr
     monkeypatch.setenv("CAMTUI_FAKE", "{}")
-    assert camtui("retry", "--failed", "-q").returncode == 0
-    assert json.loads(camtui("status", "--json").stdout)["failures"] == 0
+    assert typed("retry", "--failed", "-q").exit_code == 0
+    assert json.loads(typed("status", "--json").stdout)["failures"] == 0

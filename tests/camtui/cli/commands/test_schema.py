@@ -13,33 +13,31 @@ import pytest
 import typer
 
 from camtui.cli.app import app
-from tests.camtui.cli.support import home, typed
+from tests.camtui.cli.support import typed
 from tests.camtui.judging.runs import judged_run, ordered
-from tests.evaluator.execution.support import camtui, make_data
+from tests.evaluator.execution.support import make_data
 from tests.synthetic import make_run
-
-__all__ = ["home"]
 
 RUNS = {"run", "resume", "retry"}
 """They print a hand-off, a status and, with --dry-run, a plan: see below."""
 
 PRINTED = {
-    "status": ("status", "val"),
-    "ls": ("ls",),
-    "event": ("logs", "val"),
-    "methods": ("methods",),
-    "metrics": ("metrics",),
-    "new": ("new", "method", "mine", "--force"),
-    "backbones": ("backbones",),
-    "doctor": ("doctor",),
-    "doctor-run": ("doctor", "val"),
-    "errors": ("errors", "val"),
-    "worst": ("worst", "val"),
-    "show": ("show", "val"),
-    "compare": ("compare", "val", "var"),
-    "judge": ("judge", "judged"),
-    "compare-paper": ("compare", "val", "--paper"),
-    "dry-run": ("run", "--data", "data", "-b", "resnet18", "-m", "gradcam", "--dry-run"),
+    "status": "status val",
+    "ls": "ls",
+    "event": "logs val",
+    "methods": "methods",
+    "metrics": "metrics",
+    "new": "new method mine --force",
+    "backbones": "backbones",
+    "doctor": "doctor",
+    "doctor-run": "doctor val",
+    "errors": "errors val",
+    "worst": "worst val",
+    "show": "show val",
+    "compare": "compare val var",
+    "judge": "judge judged",
+    "compare-paper": "compare val --paper",
+    "dry-run": "run --data data -b resnet18 -m gradcam --dry-run",
 }
 
 
@@ -64,7 +62,7 @@ def check(name: str, document: Any) -> None:
 def test_what_a_command_prints(name: str, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(runs)
     monkeypatch.setenv("CAMTUI_HOME", str(runs))
-    printed = typed(*PRINTED[name], "--json").stdout.splitlines()
+    printed = typed(*PRINTED[name].split(), "--json").stdout.splitlines()
     assert printed
     for line in printed:
         check(name, json.loads(line))
@@ -72,14 +70,14 @@ def test_what_a_command_prints(name: str, runs: Path, monkeypatch: pytest.Monkey
 
 def test_a_run_prints_a_hand_off_and_a_status(home: Path, tmp_path: Path) -> None:
     make_data(tmp_path / "data", 3)
-    done = camtui(
+    done = typed(
         "run", "--data", str(tmp_path / "data"), "-b", "resnet18", "-m", "gradcam", "--json"
     )
     handoff, status = map(json.loads, done.stdout.splitlines())
     check("handoff", handoff)
     check("status", status)
-    check("status", json.loads(camtui("wait", handoff["run"], "--json").stdout))
-    check("error", json.loads(camtui("status", "nothing", "--json").stdout))
+    check("status", json.loads(typed("wait", handoff["run"], "--json").stdout))
+    check("error", json.loads(typed("status", "nothing", "--json").stdout))
 
 
 def test_every_command_with_json_has_a_schema() -> None:
@@ -90,16 +88,10 @@ def test_every_command_with_json_has_a_schema() -> None:
         for name, command in commands.items()
         if any("--json" in one.opts for one in command.params)
     }
-    assert with_json - RUNS == {arguments[0] for arguments in PRINTED.values()} - RUNS | {
-        "bench",
-        "check",
-        "wait",
-    }
+    printed = {words.split()[0] for words in PRINTED.values()} | {"bench", "check", "wait"}
+    assert with_json - RUNS == printed - RUNS
 
 
-def test_the_names_are_listed_and_a_wrong_one_is_refused() -> None:
+def test_the_names_are_listed() -> None:
     listed = typed("schema")
     assert {"status", "cell", "images"} <= {line.split()[0] for line in listed.stdout.splitlines()}
-    wrong = typed("schema", "statsu")
-    assert wrong.exit_code == 4
-    assert "did you mean 'status'?" in wrong.stderr

@@ -12,10 +12,8 @@ from camtui.cli.commands.show import _backbone
 from evaluator.plan import validated_plan
 from evaluator.records import LoadedBackbone, Preprocessing
 from evaluator.store.reader import RunReader
-from tests.camtui.cli.support import METHODS, two_runs, typed, validated
+from tests.camtui.cli.support import METHODS, typed, validated
 from tests.synthetic import make_run
-
-__all__ = ["two_runs"]
 
 pytestmark = pytest.mark.usefixtures("two_runs")
 

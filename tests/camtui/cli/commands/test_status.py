@@ -8,20 +8,18 @@ from pathlib import Path
 from camtui.cli.commands.status import _status_lines
 from camtui.cli.progress_lines import status_line
 from camtui.status import status_in
-from tests.camtui.cli.support import ask, home, two_runs, typed
-from tests.evaluator.execution.support import camtui
-
-__all__ = ["home", "two_runs"]
+from tests.camtui.cli.support import typed
+from tests.synthetic import make_run
 
 
 def test_without_a_command_in_a_pipe_it_is_the_status(home: Path) -> None:
-    nothing = camtui()
-    assert (nothing.returncode, nothing.stderr) == (
+    nothing = typed()
+    assert (nothing.exit_code, nothing.stderr) == (
         4,
         "error: there is no run yet\nhint:  camtui run --demo\n",
     )
-    camtui(*ask(home), "-q")
-    assert camtui().stdout == camtui("status").stdout
+    make_run(home / "runs" / "pictures.db", images=4)
+    assert typed().stdout == typed("status").stdout
 
 
 def test_restarts_of_workers_are_told_with_where_to_read_more(two_runs: Path) -> None:

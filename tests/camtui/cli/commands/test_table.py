@@ -13,9 +13,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.camtui.cli.support import two_runs, typed
-
-__all__ = ["two_runs"]
+from tests.camtui.cli.support import typed
 
 pytestmark = pytest.mark.usefixtures("two_runs")
 
@@ -94,17 +92,3 @@ def test_table_by_class_and_by_correctness() -> None:
         jsonschema.Draft202012Validator(json.loads(typed("schema", "summary").stdout)).validate(
             document
         )
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("--by", "clas"), "--by takes class or correct"),
-        (("--by", "class", "--long"), "a layout of its own"),
-        (("--by", "class", "--pivot", "adcc"), "a layout of its own"),
-    ],
-)
-def test_by_is_a_layout_of_its_own(words: tuple[str, ...], message: str) -> None:
-    refused = typed("table", "good", *words)
-    assert refused.exit_code == 2
-    assert message in refused.stderr

@@ -71,13 +71,6 @@ def test_no_run_and_unknown_runs(tmp_path: Path) -> None:
     assert watch(tmp_path, "nothing").returncode == 4
 
 
-def test_options_are_checked(tmp_path: Path) -> None:
-    done = watch(tmp_path, "--images", "kity")
-    assert done.returncode == 2
-    assert "did you mean 'kitty'" in done.stderr
-    assert watch(tmp_path, "--interval", "0").returncode == 2
-
-
 def test_watching_imports_neither_torch_nor_numpy_nor_pillow(tmp_path: Path) -> None:
     run = make_run(tmp_path / "one.db", images=4)
     code = """

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.camtui.cli.support import two_runs, typed, validated
+from tests.camtui.cli.support import typed, validated
 from tests.evaluator.store.runs import begun, result, row
-
-__all__ = ["two_runs"]
 
 pytestmark = pytest.mark.usefixtures("two_runs")
 

@@ -124,30 +124,9 @@ def exported(home: Path, spec: str, *more: str) -> list[dict[str, Any]]:
     environment = os.environ | {"CAMTUI_HOME": str(home / "home"), "PYTHONPATH": str(ROOT)}
     name = f"run{len(list(home.iterdir()))}"
     camtui = [sys.executable, "-m", "camtui"]
-    run = [
-        "run",
-        "--data",
-        str(SAMPLE),
-        "-n",
-        "6",
-        "-b",
-        spec,
-        "-m",
-        METHODS,
-        "-F",
-        "-q",
-        "--batch-size",
-        "8",
-        "--device",
-        "cpu",
-    ]
-    subprocess.run(
-        [*camtui, *run, "--name", name, *more],
-        cwd=home,
-        env=environment,
-        check=True,
-        capture_output=True,
-    )
+    ask = f"run --data {SAMPLE} -n 6 -b {spec} -m {METHODS} -F -q --batch-size 8 --device cpu"
+    run = [*camtui, *ask.split(), "--name", name, *more]
+    subprocess.run(run, cwd=home, env=environment, check=True, capture_output=True)
     (home / name).touch()
     export = [*camtui, "export", name, "--per-image", "-f", "json"]
     text = subprocess.run(
