@@ -219,7 +219,7 @@ class PlanOptions:
     weights: Annotated[
         str | None,
         typer.Option(
-            help="FILE.safetensors, FILE.pth or random:SEED.",
+            help="FILE.safetensors, FILE.pth, FILE#PART or random:SEED.",
             rich_help_panel="Measurement",
             metavar="FILE|random:SEED",
         ),
