@@ -323,7 +323,7 @@ PROTOCOL: Mapping[str, ProtocolOption] = {
             usual="the backbone's own",
         ),
         ProtocolOption(
-            "weights", "FILE.safetensors, FILE.pth or random:SEED.", str, "FILE|random:SEED",
+            "weights", "FILE.safetensors, FILE.pth, FILE#PART or random:SEED.", str, "FILE|random:SEED",
             "Measurement",
         ),
         ProtocolOption(

@@ -143,6 +143,22 @@ class Dynamic(Base):
         return F.relu(mixed.view(n, k, h, w))
 
 
+class Standardised(nn.Conv2d):
+    """Pads as EfficientNet's do, and does more."""
+
+    static_padding = nn.ZeroPad2d(1)
+
+    def forward(self, x):
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return F.conv2d(self.static_padding(x), weight, self.bias)
+
+
+class Padded(Base):
+    def __init__(self):
+        super().__init__()
+        self.second = Standardised(8, 8, 3)
+
+
 class Reassigned(OldView):
     """Keeps what it has seen: in a buffer, a list and an attribute."""
 
@@ -296,7 +312,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = "".join(
         f"\n\ndef {name.lower()}():\n    return {name}(), dict(FACTS)\n"
         for name in names
-        if name != "Straight"
+        if name not in ("Straight", "Standardised")
     )
     file.write_text(NETS + built)
     return file
@@ -329,6 +345,7 @@ def plain(file: Path, name: str, images: torch.Tensor) -> torch.Tensor:
         ("volume", "channels-last layout"),
         ("dynamic", "channels-last layout"),
         ("reassigned", "channels-last layout"),
+        ("padded", ""),
         ("hard:layer=second", "a cut graph"),
     ],
 )
