@@ -323,8 +323,8 @@ PROTOCOL: Mapping[str, ProtocolOption] = {
             usual="the backbone's own",
         ),
         ProtocolOption(
-            "weights", "FILE.safetensors, FILE.pth, FILE#PART or random:SEED.", str, "FILE|random:SEED",
-            "Measurement",
+            "weights", "FILE.safetensors, FILE.pth, FILE#PART or random:SEED.", str,
+            "FILE|random:SEED", "Measurement",
         ),
         ProtocolOption(
             "classes", "Class names of your own network, one a line.", Path, "FILE",
