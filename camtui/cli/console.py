@@ -48,6 +48,8 @@ def prepare_streams() -> None:
     Characters that their encoding lacks become look-alikes; streams that are closed are replaced.
     """
     codecs.register_error("camtui.look-alikes", replace_unencodable)
+    if sys.stdout is not sys.__stdout__:
+        return  # whoever has put another stream there knows what it takes
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             # takes the free number, so that no file of ours gets it and is written by mistake
