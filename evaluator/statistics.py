@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations_with_replacement
 from math import exp, inf, lgamma, log1p, pi, sqrt
-from statistics import NormalDist
 from typing import NamedTuple, TypeVar
 
 UNIT = 2.0**-40
@@ -378,6 +377,8 @@ def t_quantile(df: int, level: float = LEVEL) -> float:
         df: degrees of freedom, 1 or more.
         level: share of the two tails together.
     """
+    from statistics import NormalDist  # it imports fractions and decimals, which few need
+
     z = NormalDist().inv_cdf(1 - level / 2)
     if df > _MANY:
         return _near_normal(z, df)
