@@ -12,15 +12,16 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from camtui.format import Field
-from camtui.tui.theme import styles_of
+from camtui.tui.theme import in_words, styles_of
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of the table."""
+    """A row of the table; ``apart``: dim and below a rule, with all others that are so."""
 
     key: Hashable
     fields: tuple[Field, ...]
+    apart: bool = False
 
 
 def fitted(text: str, width: int, right: bool) -> str:
@@ -70,7 +71,7 @@ class TextLines(Widget):
             return Strip.blank(width, base)
         styles = styles_of(self.app.theme)
         segments = [
-            Segment(field.text, base + styles.get(field.role, styles[""]))
+            Segment(in_words(field.text, self.app), base + styles.get(field.role, styles[""]))
             for field in self._lines[y]
         ]
         return Strip(segments).adjust_cell_length(width, base).simplify()
