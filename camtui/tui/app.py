@@ -71,7 +71,7 @@ def _like(character: str) -> str:
     if character in _LIKE:
         return _LIKE[character]
     if "\u2800" <= character <= "\u28ff":
-        return "*" if character > "\u2800" else " "
+        return "#" if character > "\u2800" else " "
     return "?" * cell_len(character)
 
 

@@ -190,11 +190,19 @@ def _pivot(
     name_width = max(min(longest, _NAME_WIDTH), min(longest, spare))
     room = width - name_width - 3
     wide = len(backbones) > 0 and room // len(backbones) >= 14
-    whole = max([13, *(len(printable(name)) for name in backbones)])
+    fields = {
+        method: [
+            _field(cells.get((name, method)), options, marks, paper, wide) for name in backbones
+        ]
+        for method in methods
+    }
+    # a value that is cut would lose its mark
+    values = max([13, *(len(field.text) for row in fields.values() for field in row)])
+    whole = max([values, *(len(printable(name)) for name in backbones)])
     fits = wide and (whole + 1) * len(backbones) + 9 <= room
     size = max(9, min(10, room // max(1, len(backbones)) - 1))
     if wide:
-        size = whole if fits else 13
+        size = whole if fits else values if (values + 1) * len(backbones) <= room else 13
     average = len(backbones) > 1 and (size + 1) * len(backbones) + 9 <= room
     columns = [TableColumn("method", "method", width=name_width, numeric=False)]
     columns += [TableColumn(name, _two_lines(name, size), width=size) for name in backbones]
@@ -202,11 +210,10 @@ def _pivot(
     lines = []
     for method in methods:
         views = [cells.get((name, method)) for name in backbones]
-        fields = [Field(printable(method), "strong")]
-        fields += [_field(view, options, marks, paper, wide) for view in views]
-        fields += [_average(views, options, paper)] if average else []
+        row = [Field(printable(method), "strong"), *fields[method]]
+        row += [_average(views, options, paper)] if average else []
         control = any(view.control for view in views if view)
-        lines.append(Line(method, tuple(fields), apart=control))
+        lines.append(Line(method, tuple(row), apart=control))
     return columns, lines
 
 

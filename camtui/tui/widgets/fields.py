@@ -70,8 +70,13 @@ class TextLines(Widget):
         if y >= len(self._lines):
             return Strip.blank(width, base)
         styles = styles_of(self.app.theme)
+        signs = [field.text for field in self._lines[y]]
+        texts = [in_words(text, self.app) for text in signs]
+        # signs in words may need the room between groups
+        if texts != signs and sum(map(cell_len, texts)) > width:
+            texts = [" " if text == "   " else text for text in texts]
         segments = [
-            Segment(in_words(field.text, self.app), base + styles.get(field.role, styles[""]))
-            for field in self._lines[y]
+            Segment(text, base + styles.get(field.role, styles[""]))
+            for text, field in zip(texts, self._lines[y], strict=True)
         ]
         return Strip(segments).adjust_cell_length(width, base).simplify()

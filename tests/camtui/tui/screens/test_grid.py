@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -353,16 +354,21 @@ async def test_three_networks_of_one_name_are_told_apart(
 
 
 @pytest.mark.parametrize("size", [(80, 24), (140, 40)])
-async def test_in_ascii_no_sign_means_two_things(seeded: Path, size: tuple[int, int]) -> None:
-    async with opened(seeded, size, Settings(ascii=True)) as tester:
+async def test_in_ascii_no_sign_means_two_things_and_nothing_is_cut(
+    partial_run: Path, size: tuple[int, int]
+) -> None:
+    async with opened(partial_run, size, Settings(ascii=True)) as tester:
         await tester.press("m")
-        filters, ground = tester.app.get_line_filters(), tester.app.screen.background_colors[0]
         strips = tester.app.screen._compositor.render_strips()
-        for line_filter in filters:
+        for line_filter in tester.app.get_line_filters():
+            ground = tester.app.screen.background_colors[0]
             strips = [strip.apply_filter(line_filter, ground) for strip in strips]
         text = "\n".join(strip.text for strip in strips)
         assert text.isascii()
         assert "Average Drop (low)" in text
-        assert "+-" in text
         assert "Enter open" in text
-        assert text.count("~") == 1, "partial, in the line of signs"
+        values = [value for row in tester.cells() for value in row if "±" in value]
+        assert [value for value in values if value.replace(" ±", "+-") not in text] == []
+        assert re.search(r"compl\(low\) \d+\.\d+\+-\d+\.\d\d", text), "the last of its line"
+        partial = sum("~" in value for row in tester.cells() for value in row)
+        assert text.count("~") == partial + 1, "and once in the line of signs"
