@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -59,6 +58,8 @@ def _settings_file() -> Path:
 
 def remembered() -> dict[str, object]:
     """Return what was chosen in a dashboard earlier, by name; nothing where it cannot be read."""
+    import tomllib  # with the first picture: the grid must be there at once
+
     try:
         return tomllib.loads(_settings_file().read_text("utf-8"))
     except (OSError, ValueError):
