@@ -58,27 +58,33 @@ def object_in(
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-ColourMap = Literal["viridis", "magma", "cividis", "grey"]
+ColourMap = Literal["turbo", "inferno", "viridis", "cividis", "grey", "magma"]
 
 PictureKind = Literal["input", "cam", "overlay", "masked"]
 
 PICTURE_KINDS: tuple[PictureKind, ...] = get_args(PictureKind)
 COLOUR_MAPS: tuple[ColourMap, ...] = get_args(ColourMap)
-_ANCHORS: dict[
-    ColourMap, str
-] = {  # every eighth of matplotlib's tables; the steps between are straight
-    "viridis": "440154 472d7b 3b528b 2c728e 21918c 28ae80 5ec962 addc30 fde725",
-    "magma": "000004 1d1147 51127c 832681 b73779 e75263 fc8961 fec488 fcfdbf",
-    "cividis": "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 fee838",
+_ANCHORS: dict[ColourMap, str] = {
+    "turbo": "30123b 4040a1 466be3 4293ff 29bbec 18dcc3 31f299 6bfd64 a3fd3c "
+    "cced34 edd03a fdae35 fb8022 ec520f d23105 ac1701 7a0403",
+    "inferno": "000004 0b0724 210c4a 3c0965 57106d 70196e 89226a a32b61 bb3755 "
+    "d14644 e35932 f1711e f98d0a fcab0f f9ca32 f2e865 fcffa4",
+    "viridis": "440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26818e 21908c "
+    "1f9f88 28ae80 3ebc74 5dc963 82d34c abdc32 d5e21a fde725",
+    "cividis": "00224e 002e6a 1a386f 32436d 434e6c 52596d 61656f 6f7073 7c7b78 "
+    "8b8778 9b9376 aba072 bbad6c ccba64 ddc958 efd748 fee838",
     "grey": "000000 ffffff",
+    "magma": "000004 0a0822 1d1146 36106a 50127c 691c81 822681 9c2e7f b63779 "
+    "cf4170 e65163 f5695c fb8761 fea571 fec387 fde0a2 fcfdbf",
 }
+"""Every sixteenth of matplotlib's tables; the steps between are straight."""
 
 
 class Look(NamedTuple):
-    """How maps are drawn: their colours, and how strong they are in an overlay."""
+    """How maps are drawn: their colours, and how opaque an overlay is where the map is 1."""
 
-    colours: ColourMap = "viridis"
-    alpha: float = 0.5
+    colours: ColourMap = "turbo"
+    alpha: float = 0.75
 
 
 DEFAULT_LOOK = Look()
@@ -137,8 +143,12 @@ def coloured(values: Map, name: ColourMap) -> Pixels:
 
 
 def overlay(image: Pixels, values: Map, name: ColourMap, alpha: float) -> Pixels:
-    """Return the coloured map over the image: ``alpha`` of it."""
-    mixed = (1 - alpha) * image.astype(np.float32) + alpha * coloured(values, name)
+    """Return the coloured map over the image, as opaque as the map is high: ``alpha * values``.
+
+    Where the map is 0 the image stays as it is.
+    """
+    opacity = (alpha * values)[:, :, None]
+    mixed = (1 - opacity) * image.astype(np.float32) + opacity * coloured(values, name)
     picture: Pixels = np.round(mixed).astype(np.uint8)
     return picture
 

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,6 +120,39 @@ def convergence(points: Iterable[ConvergencePoint], n: int, steps: int = 120) ->
     if seen and (not found or found[-1].n != seen):
         found.append(_headline(seen, totals))
     return found
+
+
+def running_means(values: Iterable[float], n: int, steps: int = 120) -> list[Mean]:
+    """Return the mean after about ``steps`` evenly spaced numbers of images, the last of them all.
+
+    Args:
+        values: in the order of evaluation.
+        n: how many there are.
+    """
+    every = max(1, n // steps)
+    found: list[Mean] = []
+    mean, squares = 0.0, 0.0
+    for seen, value in enumerate(values, 1):
+        before = value - mean
+        mean += before / seen
+        squares += before * (value - mean)
+        if seen % every == 0 or seen == n:
+            se = sqrt(squares / (seen - 1) / seen) if seen > 1 else None
+            found.append(Mean(seen, mean, se))
+    return found
+
+
+def curve_of(reader: RunReader, cell: int, metric: str, n: int) -> list[Mean]:
+    """Return the average of a metric in a cell after the first images.
+
+    Empty for ARCC, whose sources are not kept in order.
+
+    Raises:
+        StoreError: a row is not what was written.
+    """
+    if metric == "adcc":
+        return convergence(reader.averages.convergence(cell), n)
+    return [] if metric == "arcc" else running_means(reader.averages.values(cell, metric), n)
 
 
 _KEYS = (

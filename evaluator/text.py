@@ -53,9 +53,9 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 
 
 _PAIRS = """
-─- ━= ╸> ╺< │| ┃| ┌+ ┐+ └+ ┘+ ├+ ┤+ ┬+ ┴+ ╭+ ╮+ ╰+ ╯+ ┼+ ▔- ▁. ▂. ▃: ▄: ▅+ ▆+ ▇# █# ▕| ▏| ▎| ▊| ▀#
-●* ◌o ◍o ■# ✓+ ✗x ‖| ▶> ◀< ▲^ ▼v
-↑^ ↓v ←< →> ⏎E ␣_ ±~ ×x ·. …. –- —- −- °' ‹< ›> ’' “" ”"
+─- ━# ╸# ╺- │| ┃| ┌+ ┐+ └+ ┘+ ├+ ┤+ ┬+ ┴+ ╭+ ╮+ ╰+ ╯+ ┼+ ▔- ▁. ▂. ▃: ▄: ▅+ ▆+ ▇# █# ▕| ▏| ▎| ▊| ▀#
+●o ◌o ◍o ■o ✓o ✗! ‖| ▶> ◀< ▲^ ▼v
+↑^ ↓v ←< →> ⏎E ␣_ ±+ ×x ·. …. –- —- −- °' ‹< ›> ’' “" ”"
 ≥> ≤< αa
 """
 _LIKE = {pair[0]: pair[1] for pair in _PAIRS.split()}
@@ -72,7 +72,7 @@ def _like(character: str) -> str:
     if character in _LIKE:
         return _LIKE[character]
     if "\u2800" <= character <= "\u28ff":
-        return "*" if character > "\u2800" else " "
+        return "#" if character > "\u2800" else " "
     if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return ""
     return "??" if unicodedata.east_asian_width(character) in "WF" else "?"

@@ -57,12 +57,14 @@ def prepare_streams() -> None:
             raw = io.FileIO(number, "r" if number == 0 else "w", closefd=False)
             buffer = io.BufferedReader(raw) if number == 0 else io.BufferedWriter(raw)
             setattr(sys, name, io.TextIOWrapper(buffer, encoding="utf-8"))
-    unbuffered = getattr(sys.stdout, "write_through", False)  # PYTHONUNBUFFERED, python -u
+    given = sys.stdout
+    assert given is not None
+    unbuffered = getattr(given, "write_through", False)  # PYTHONUNBUFFERED, python -u
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(_Output(1, "wb", closefd=False)),
-        encoding=sys.stdout.encoding,
+        encoding=given.encoding,
         errors="camtui.look-alikes",
-        line_buffering=unbuffered or sys.stdout.isatty(),
+        line_buffering=unbuffered or given.isatty(),
     )
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="camtui.look-alikes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import floor
 from typing import Literal, NamedTuple
 
 from camtui.feed import Snapshot
@@ -21,7 +22,7 @@ from camtui.ties import Marks
 from camtui.tui import text
 from camtui.tui.text import NOT_BEGUN, flowed
 from camtui.tui.widgets.fields import Line, fitted
-from evaluator.catalog import ROW_METRICS, known_metrics, split_spec
+from evaluator.catalog import ROW_METRICS, known_metrics, split_spec, value_range
 from evaluator.errors import CamtuiError
 from evaluator.records import Cell
 from evaluator.statistics import Mean
@@ -123,8 +124,11 @@ def build(
         width: cells of the terminal that the table has.
         previous: row keys in the order that is on screen; kept, whatever the values do, if given.
     """
+    metrics = snapshot.metrics if options.long else (options.metric,)
+    if options.paper and not any(has_paper(snapshot, metric, paper) for metric in metrics):
+        options = replace(options, paper=False)
     columns, lines = (
-        _long(snapshot, options, marks, paper)
+        _long(snapshot, options, marks, paper, width)
         if options.long
         else _pivot(snapshot, options, marks, paper, width)
     )
@@ -132,17 +136,18 @@ def build(
     return columns, sorted(lines, key=lambda line: place.get(line.key, len(place)))
 
 
+def has_paper(snapshot: Snapshot, metric: str, paper: PaperValue) -> bool:
+    """Whether the paper printed a value for any cell of the run."""
+    return any(paper(cell.backbone, cell.method, metric) is not None for cell in snapshot.cells)
+
+
 def hint_fields(snapshot: Snapshot, options: GridOptions, paper: PaperValue) -> list[Field]:
     """Describe the grid in a line: its metric, its signs, its order and its filter."""
     metric = known_metrics()[options.metric]
     title = Field(f" {metric.title} {metric.arrow}", "strong")
-    if options.paper:
-        values = (paper(cell.backbone, cell.method, options.metric) for cell in snapshot.cells)
-        has_values = any(value is not None for value in values)
-        text = (
-            "as the paper printed it, in percent" if has_values else "the paper has none of these"
-        )
-        return [title, Field(f"  {text}   p: back to this run", "accent")]
+    if options.paper and has_paper(snapshot, options.metric, paper):
+        words = "as the paper printed it, in percent   p: back to this run"
+        return [title, Field(f"  {words}", "accent")]
     fields = [
         title,
         Field("  mean", "dim"),
@@ -153,7 +158,11 @@ def hint_fields(snapshot: Snapshot, options: GridOptions, paper: PaperValue) -> 
     if options.order != "plan" or not options.descending:
         by_column = options.order == "value" and options.column
         by = printable(options.column if by_column else options.order, 20)
-        fields.append(Field(f"  sorted by {by} {'↓' if options.descending else '↑'}", "accent"))
+        fields.append(
+            Field(f"  sorted by {by}{'' if options.descending else ', reversed'}", "accent")
+        )
+    if options.paper:
+        fields.insert(1, Field("  the paper has none of these: measured", "accent"))
     if options.words:
         fields.append(Field(f"  filter: {printable(options.words, 20)}", "accent"))
     return fields
@@ -181,11 +190,19 @@ def _pivot(
     name_width = max(min(longest, _NAME_WIDTH), min(longest, spare))
     room = width - name_width - 3
     wide = len(backbones) > 0 and room // len(backbones) >= 14
-    whole = max([13, *(len(printable(name)) for name in backbones)])
+    fields = {
+        method: [
+            _field(cells.get((name, method)), options, marks, paper, wide) for name in backbones
+        ]
+        for method in methods
+    }
+    # a value that is cut would lose its mark
+    values = max([13, *(len(field.text) for row in fields.values() for field in row)])
+    whole = max([values, *(len(printable(name)) for name in backbones)])
     fits = wide and (whole + 1) * len(backbones) + 9 <= room
     size = max(9, min(10, room // max(1, len(backbones)) - 1))
     if wide:
-        size = whole if fits else 13
+        size = whole if fits else values if (values + 1) * len(backbones) <= room else 13
     average = len(backbones) > 1 and (size + 1) * len(backbones) + 9 <= room
     columns = [TableColumn("method", "method", width=name_width, numeric=False)]
     columns += [TableColumn(name, _two_lines(name, size), width=size) for name in backbones]
@@ -193,10 +210,10 @@ def _pivot(
     lines = []
     for method in methods:
         views = [cells.get((name, method)) for name in backbones]
-        fields = [Field(printable(method), "strong")]
-        fields += [_field(view, options, marks, paper, wide) for view in views]
-        fields += [_average(views, options, paper)] if average else []
-        lines.append(Line(method, tuple(fields)))
+        row = [Field(printable(method), "strong"), *fields[method]]
+        row += [_average(views, options, paper)] if average else []
+        control = any(view.control for view in views if view)
+        lines.append(Line(method, tuple(row), apart=control))
     return columns, lines
 
 
@@ -288,23 +305,32 @@ def _place(means: Sequence[Mean | None], metric: str, *, turned: bool) -> tuple[
 # --------------------------------------------------------------------------------------------------
 
 
-def _long(snapshot: Snapshot, options: GridOptions, marks: Marks, paper: PaperValue) -> Grid:
+def _long(
+    snapshot: Snapshot, options: GridOptions, marks: Marks, paper: PaperValue, width: int
+) -> Grid:
     metrics = sorted(snapshot.metrics, key=lambda key: key != "adcc")
+    # what the numbers leave is for the names, half of it for each, more for the longer ones
+    longest = [max(len(name) for name in names) for names in (snapshot.methods, snapshot.backbones)]
+    spare = max(28, width - 12 - 9 * len(metrics))
+    first = min(longest[0], max(16, spare - longest[1]))
+    widths = max(6, first), max(8, min(longest[1], max(12, spare - first)))
+    methods = text.shortened(snapshot.methods, widths[0])
+    backbones = text.shortened(snapshot.backbones, widths[1])
     columns = [
-        TableColumn("method", "method", width=_NAME_WIDTH, numeric=False),
-        TableColumn("backbone", "backbone", width=12, numeric=False),
+        TableColumn("method", "method", width=widths[0], numeric=False),
+        TableColumn("backbone", "backbone", width=widths[1], numeric=False),
         TableColumn("n", "n", width=6),
         *(TableColumn(key, text.header(key), width=8) for key in metrics),
     ]
     lines = []
     for found in _sorted_cells(snapshot, options):
         cell = found.cell
-        fields = [Field(printable(cell.method), "strong"), Field(printable(cell.backbone))]
+        fields = [Field(methods[cell.method], "strong"), Field(backbones[cell.backbone])]
         n = f"{'~' if found.partial else ''}{short_count(found.summary.n)}"
         fields.append(Field(n, "dim"))
         for key in metrics:
             fields.append(_field(found, replace(options, metric=key), marks, paper, wide=False))
-        lines.append(Line((cell.backbone, cell.method), tuple(fields)))
+        lines.append(Line((cell.backbone, cell.method), tuple(fields), apart=found.control))
     return columns, lines
 
 
@@ -327,7 +353,7 @@ _MIN_BAR, _MAX_BAR = 12, 44
 
 
 class Scale(NamedTuple):
-    """The stretch of ADCC that the bars cover, fractions."""
+    """The stretch of a metric that the bars cover, fractions."""
 
     low: float
     high: float
@@ -339,69 +365,74 @@ class Scale(NamedTuple):
 
 
 def component_lines(
-    snapshot: Snapshot, backbone: str, marks: Marks, width: int, rows: int
+    snapshot: Snapshot, backbone: str, metric: str, marks: Marks, width: int, rows: int
 ) -> list[list[Field]]:
-    """Describe every component of one backbone, best ADCC first.
+    """Describe every metric of one backbone's methods, best by one of them first, controls last.
 
-    Each has a bar with its 95 % interval, then the metrics as far as they fit.
+    Each has a bar with its 95 % interval, then the other metrics as far as they fit.
 
     Args:
-        marks: ranks by ADCC.
+        marks: ranks by that metric.
         width, rows: room in cells.
     """
-    views = _by_adcc(
-        view
-        for view in snapshot.views.values()
-        if view.cell.backbone == backbone and view.cell.applicable
+    views = best_first(
+        (
+            view
+            for view in snapshot.views.values()
+            if view.cell.backbone == backbone and view.cell.applicable
+        ),
+        metric,
     )
     name_width = max([6, *(min(len(view.cell.method), 20) for view in views)])
-    others = [key for key in snapshot.metrics if key != "adcc"]
+    others = [key for key in snapshot.metrics if key != metric]
     room = width - name_width - 19
     fitting = max(0, min(len(others), (room - _MIN_BAR) // (_VALUE_WIDTH + 1)))
     bar = max(0, min(_MAX_BAR, room - fitting * (_VALUE_WIDTH + 1)))
-    scale = _scale(views)
+    scale = _scale(views, metric)
     low, high = percent(scale.low, 0), percent(scale.high, 0)
     ends = f"{low}{high:>{max(1, bar - len(low))}}"
     heads = [text.header(key) for key in others[:fitting]]
-    head = f" {'method':<{name_width}} {fitted('ADCC↑', 15, right=True)} {ends}"
+    head = f" {'method':<{name_width}} {fitted(text.header(metric), 15, right=True)} {ends}"
     head += "".join(f" {fitted(title, _VALUE_WIDTH, right=True)}" for title in heads)
     lines = [[Field(head, "head")]]
-    for view in views[: max(0, rows - 1)]:
-        mark = marks.get((view.cell.id, "adcc"), "")
-        role = mark if mark in ("best", "tie") else ""
-        mean = view.mean("adcc")
+    for place, view in enumerate(views):
+        if view.control and place and not views[place - 1].control:
+            lines.append([Field("─" * len(head), "rule")])
+        mark, mean = marks.get((view.cell.id, metric), ""), view.mean(metric)
+        role = "dim" if view.control else mark if mark in ("best", "tie") else ""
         name = fitted(printable(view.cell.method), name_width, right=False)
         value = f"{with_interval(mean)}{SIGNS[mark] or ' '}"
+        values = (f" {_value(view, key):>{_VALUE_WIDTH}}" for key in others[:fitting])
         lines.append(
             [
-                Field(f" {name} ", "strong"),
+                Field(f" {name} ", role if view.control else "strong"),
                 Field(fitted(value, 15, right=True), role),
                 Field(" "),
                 *_bar(mean, scale, bar, role),
-                *(Field(f" {_value(view, key):>{_VALUE_WIDTH}}", "") for key in others[:fitting]),
+                *(Field(text, "dim" if view.control else "") for text in values),
             ]
         )
-    return lines
+    return lines[: max(1, rows)]
 
 
-def leaders(snapshot: Snapshot, backbone: str) -> list[Cell]:
-    """Return the methods of a backbone with the best ADCC so far.
+def leaders(snapshot: Snapshot, backbone: str, metric: str) -> list[Cell]:
+    """Return the methods of a backbone that are best so far by a metric.
 
     Controls, and copies of another method's map, are left out.
     """
     views = [
         view
         for view in snapshot.views.values()
-        if view.cell.backbone == backbone and view.mean("adcc")
+        if view.cell.backbone == backbone and view.mean(metric)
     ]
-    ranked = [view for view in _by_adcc(views) if not (view.control or view.twin)]
+    ranked = [view for view in best_first(views, metric) if not (view.control or view.twin)]
     return [view.cell for view in ranked[:LEADERS]]
 
 
 def leader_lines(
     curves: Sequence[tuple[Cell, Sequence[Mean]]], width: int, height: int
 ) -> list[list[Field]]:
-    """Draw ADCC of the leaders after the first n images, one colour each.
+    """Draw the average of the leaders after the first n images, one colour each.
 
     Percent on the left, names and n below.
     """
@@ -456,27 +487,25 @@ def _layered(layers: Sequence[Sequence[str]], row: int) -> list[Field]:
     return fields
 
 
-def _by_adcc(views: Iterable[CellView]) -> list[CellView]:
-    """Sort views by ADCC, best first; those without a value and controls come last."""
-
-    def rank(view: CellView) -> tuple[bool, bool, float]:
-        mean = view.mean("adcc")
-        return view.control, mean is None, -(mean.value if mean else 0.0)
-
-    return sorted(views, key=rank)
+def best_first(views: Iterable[CellView], metric: str) -> list[CellView]:
+    """Sort views by a metric, best first; those without a value and controls come last."""
+    return sorted(
+        views, key=lambda view: (view.control, _place([view.mean(metric)], metric, turned=False))
+    )
 
 
-def _scale(views: Sequence[CellView]) -> Scale:
+def _scale(views: Sequence[CellView], metric: str) -> Scale:
     """Find the scale from the lowest to the highest end of an interval, in steps of 5 points.
 
     Controls are left out.
     """
-    means = [mean for view in views if not view.control and (mean := view.mean("adcc")) is not None]
+    least, most = value_range(metric)
+    means = [mean for view in views if not view.control and (mean := view.mean(metric)) is not None]
     if not means:
-        return Scale(0.0, 1.0)
+        return Scale(least, most)
     low = min(mean.value - (mean.half_width or 0.0) for mean in means)
     high = max(mean.value + (mean.half_width or 0.0) for mean in means)
-    return Scale(max(0.0, int(low * 20) / 20), min(1.0, (int(high * 20) + 1) / 20))
+    return Scale(max(least, floor(low * 20) / 20), min(most, (floor(high * 20) + 1) / 20))
 
 
 def _bar(mean: Mean | None, scale: Scale, width: int, role: str) -> list[Field]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from camtui.format import SIGNS, Field, metric_header, percent
 from camtui.pictures import (
+    COLOUR_MAPS,
     DEFAULT_LOOK,
     Look,
     Map,
@@ -22,6 +23,7 @@ from camtui.pictures import (
     stored_map,
 )
 from camtui.tui.text import class_name
+from camtui.tui.theme import remembered
 from camtui.tui.widgets.gallery import GalleryItem
 from evaluator.catalog import is_control, known_metrics
 from evaluator.errors import CamtuiError, ImageUnreadable, NotFound
@@ -146,7 +148,18 @@ TITLES: dict[PictureKind, str] = {
     "masked": "explanation map",
 }
 
-ALPHAS = (0.5, 0.7, 0.3)
+ALPHAS = (0.75, 1.0, 0.5, 0.25)
+
+
+def remembered_look() -> Look:
+    """Return the colours and the opacity that were chosen last, where they are known here."""
+    found = remembered()
+    colours = next((name for name in COLOUR_MAPS if name == found.get("colours")), None)
+    alpha = found.get("alpha")
+    return Look(
+        colours or DEFAULT_LOOK.colours,
+        alpha if isinstance(alpha, float) and 0 <= alpha <= 1 else DEFAULT_LOOK.alpha,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +224,7 @@ def gallery_item(image_data: ImageData, kind: PictureKind, options: DisplayOptio
 
 
 def _every_method(image_data: ImageData, options: DisplayOptions, metric: str) -> list[GalleryItem]:
-    """Draw the input and every method's overlay.
+    """Draw the input and every method's overlay, controls last.
 
     All have one colour scale: 0 and 1 have the same colours everywhere.
     """
@@ -228,7 +241,7 @@ def _every_method(image_data: ImageData, options: DisplayOptions, metric: str) -
         if (value := values[cell.id]) is not None and not is_control(cell.method)
     ]
     leading = max(ranked, key=lambda value: known.sign * value, default=None)
-    for cell, row in image_data.others:
+    for cell, row in sorted(image_data.others, key=lambda other: is_control(other[0].method)):
         value = values[cell.id]
         best = value is not None and value == leading and not is_control(cell.method)
         theirs = replace(panels, saliency=saliency_map(cell.method, row, record.loaded))
@@ -245,23 +258,28 @@ def _every_method(image_data: ImageData, options: DisplayOptions, metric: str) -
     return shown
 
 
-def read_worst_image(reader: RunReader, *, cell: Cell) -> tuple[ImageRecord, RunPlan] | None:
-    """Read the image of lowest ADCC of a cell; ``None`` while there is none."""
-    image = neighbour(reader, cell.id, "adcc", worst=True)
+def read_worst_image(
+    reader: RunReader, *, cell: Cell, metric: str
+) -> tuple[ImageRecord, RunPlan] | None:
+    """Read the worst image of a cell by a metric; ``None`` while there is none."""
+    image = neighbour(reader, cell.id, metric, worst=True)
     if image is None:
         return None
-    return read_image_record(reader, cell, image, "adcc", worst=True), reader.plan()
+    return read_image_record(reader, cell, image, metric, worst=True), reader.plan()
 
 
-def name_lines(record: ImageRecord, classes: tuple[str, ...], width: int) -> list[list[Field]]:
-    """Describe file name, ADCC and classes of an image."""
+def name_lines(
+    record: ImageRecord, metric: str, classes: tuple[str, ...], width: int
+) -> list[list[Field]]:
+    """Describe file name, value and classes of an image."""
     name = PurePosixPath(record.image.path.decode("utf-8", "surrogateescape")).name
+    value = f"{known_metrics()[metric].short} {percent(record.value(metric))}"
     label = class_name(classes, record.image.label)
     predicted = class_name(classes, record.row.predicted if record.row else None)
     return [
         [
-            Field(f"  {printable(name, width - 14)}"),
-            Field(f"  ADCC {percent(record.value('adcc'))}", "warn"),
+            Field(f"  {printable(name, width - len(value) - 3)}"),
+            Field(f"  {value}", "warn"),
         ],
         [Field(f"  {printable(f'{label} → {predicted}', width - 3)}", "dim")],
     ]
@@ -272,4 +290,6 @@ def draw_overlay(record: ImageRecord, plan: RunPlan) -> GalleryItem:
     found = open_input(plan.data, record.image, seen_by(record.loaded, plan.resize))
     map_ = saliency_map(record.cell.method, record.row, record.loaded)
     panels = Panels(image=found.pixels, saliency=map_, loaded=record.loaded)
-    return gallery_item(ImageData(record, panels, found.problem), "overlay", DisplayOptions())
+    return gallery_item(
+        ImageData(record, panels, found.problem), "overlay", DisplayOptions(look=remembered_look())
+    )

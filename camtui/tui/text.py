@@ -127,6 +127,35 @@ def cell_name(cell: Cell) -> str:
     return f"{printable(cell.backbone, 28)} × {printable(cell.method, 32)}"
 
 
+def _common(names: Sequence[str]) -> str:
+    """Return what all of them begin with."""
+    for place, characters in enumerate(zip(*names, strict=False)):
+        if len(set(characters)) > 1:
+            return names[0][:place]
+    return min(names, key=len)
+
+
+def shortened(names: Sequence[str], width: int) -> dict[str, str]:
+    """Fit names to a width, each to another text where that can be.
+
+    A long one loses its middle; where two would look alike, what they begin with in common.
+    """
+    safe = {name: printable(name) for name in names}
+    tail = (width - 1) // 2
+    middle = {
+        name: text if len(text) <= width else f"{text[: width - 1 - tail]}…{text[-tail:]}"
+        for name, text in safe.items()
+    }
+    found = {}
+    for name, text in safe.items():
+        alike = [safe[other] for other in safe if middle[other] == middle[name]]
+        common = len(_common(alike)) if len(alike) > 1 else 0
+        longest = max(len(other) for other in alike) - common
+        kept = text[: max(0, width - 1 - longest)]
+        found[name] = f"{kept}…{text[common:]}"[:width] if common else middle[name]
+    return found
+
+
 NOT_BEGUN = "····"
 
 
@@ -228,6 +257,10 @@ def histogram_lines(counts: list[int], metric: str, width: int, height: int) -> 
     low, high = (percent(end, 0) for end in value_range(metric))
     gap = max(1, len(counts) * repeat - len(low) - len(high) - 1)
     return [*lines, [Field(f"  {low}{' ' * gap}{high} %", "dim")]]
+
+
+NO_CURVE = [[Field("  made of averages: not drawn over n", "dim")]]
+"""In place of ARCC's curve, whose sources are not kept in the order of the images."""
 
 
 def convergence_lines(curve: list[Mean], width: int, height: int) -> list[list[Field]]:
@@ -483,10 +516,11 @@ def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
     if snapshot.status.live:
         lines += _trend_lines(snapshot)
     lines += [[], [Field(" Work", "head")]]
+    titles = shortened([stage.title for stage in snapshot.stages], width - 20)
     for stage in snapshot.stages:
         share = stage.done / stage.images if stage.images else 1.0
         filled, empty = bar(share, 10)
-        name = Field(f"  {printable(stage.title, width - 20):<{width - 20}} ")
+        name = Field(f"  {titles[stage.title]:<{width - 20}} ")
         done = Field(f" {100 * share:4.0f}%")
         lines.append([name, Field(filled, "bar"), Field(empty, "trough"), done])
     return lines

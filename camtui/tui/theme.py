@@ -7,16 +7,20 @@ colours could not be read. Without colour the roles remain distinct by weight.
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from rich.style import Style
 from textual.color import Color
 from textual.theme import BUILTIN_THEMES, Theme
 
-Images = Literal["half", "kitty", "sixel", "off"]
+Images = Literal["quadrants", "half", "kitty", "sixel", "off"]
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,37 @@ class Settings:
     readonly: bool = False
     ascii: bool = False
     low_bandwidth: bool = False
-    images: Images = "half"
+    images: Images = "quadrants"
 
 
 DEFAULTS = Settings()
+
+
+def _settings_file() -> Path:
+    home = os.environ.get("CAMTUI_HOME")
+    if home:
+        return Path(home) / "settings.toml"
+    from platformdirs import user_config_path
+
+    return user_config_path("camtui") / "settings.toml"
+
+
+def remembered() -> dict[str, object]:
+    """Return what was chosen in a dashboard earlier, by name; nothing where it cannot be read."""
+    import tomllib  # with the first picture: the grid must be there at once
+
+    try:
+        return tomllib.loads(_settings_file().read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def remember(**chosen: str | float) -> None:
+    """Keep choices for every later dashboard, where the folder can be written to."""
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in (remembered() | chosen).items()]
+    with suppress(OSError):
+        _settings_file().parent.mkdir(parents=True, exist_ok=True)
+        _settings_file().write_text("".join(lines), "utf-8")
 
 
 @dataclass(frozen=True)
@@ -180,6 +211,22 @@ def textual_theme(name: str) -> Theme:
         dark=colours.dark,
         variables={"rule": colours.rule, "dim": colours.dim, "cursor": colours.cursor},
     )
+
+
+_IN_WORDS = {" ±": "+-", "±": "+-", "→": "->", "↓": "(low)", "↑": ""}
+"""What would mean two things in one ASCII character; a metric that is not low is better high.
+
+An interval is as wide as before, so that no column cuts it or the mark behind it.
+"""
+
+
+def in_words(text: str, app: object) -> str:
+    """Return a text with words for some signs where the application shows ASCII only."""
+    if not getattr(app, "settings", DEFAULTS).ascii or text.isascii():
+        return text
+    for sign, word in _IN_WORDS.items():
+        text = text.replace(sign, word)
+    return text
 
 
 Styles = Mapping[str, Style]

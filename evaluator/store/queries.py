@@ -433,6 +433,23 @@ class Averages:
         )
         return (ConvergencePoint(*row) for row in cursor)
 
+    def values(self, cell: int, metric: str) -> Iterator[float]:
+        """One metric of every image of a cell that has it, in evaluation order.
+
+        Raises:
+            StoreError: a row is not what was written.
+        """
+        stored, optional = metric in ROW_METRICS, "" if metric in ROW_METRICS else metric
+        self._checks.verify([cell], optional)
+        found = self._file.stream(
+            f"SELECT {metric} FROM results WHERE cell_id = ? AND {metric} NOTNULL ORDER BY image_id"
+            if stored
+            else "SELECT value FROM measurements WHERE cell_id = ? AND value NOTNULL AND metric = ?"
+            " ORDER BY image_id",
+            (cell,) if stored else (cell, metric),
+        )
+        return (value for (value,) in found)
+
     def paired(self, metric: str, first: int, second: int) -> PairedDifference | None:
         """Paired difference of two cells over their common images.
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from statistics import fmean, stdev
 
 import pytest
 
 from camtui.status import (
     convergence,
+    curve_of,
     images_per_second,
     read_status,
+    running_means,
     seconds_left,
     share_done,
     under_way,
@@ -271,3 +274,26 @@ def test_nothing_and_one() -> None:
     (only,) = convergence([ConvergencePoint(0.1, 0.9, 0.3)], 1)
     assert only.n == 1
     assert only.se is None
+
+
+@pytest.mark.parametrize("steps", [1, 7, 20])
+def test_a_running_mean_is_that_of_the_first_values(steps: int) -> None:
+    values = [0.1 * (place * 7 % 11) for place in range(20)]
+    found = running_means(values, 20, steps)
+    assert found[-1].n == 20
+    for mean in found:
+        first = values[: mean.n]
+        assert mean.value == pytest.approx(fmean(first))
+        expected = stdev(first) / mean.n**0.5 if mean.n > 1 else None
+        assert mean.se == (None if expected is None else pytest.approx(expected))
+    assert running_means([], 0) == []
+
+
+def test_the_curve_of_every_metric_ends_in_its_average(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run.db", images=30, methods=("gradcam",), backbones=("resnet18",))
+    with RunReader(run) as reader:
+        (summary,) = reader.averages.summaries()
+        for metric, mean in summary.means.items():
+            last = curve_of(reader, 1, metric, mean.n)[-1]
+            assert (last.n, last.value, last.se) == pytest.approx((mean.n, mean.value, mean.se))
+        assert curve_of(reader, 1, "arcc", 30) == []

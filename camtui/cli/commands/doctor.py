@@ -12,7 +12,7 @@ import typer
 
 from camtui import completion
 from camtui.cli.command import Command, command_app
-from camtui.cli.console import print_json, print_message
+from camtui.cli.console import print_json, print_message, stdout_console
 from camtui.cli.options import JsonOption
 from camtui.compute import choose_devices, usual_precision
 from camtui.launch import ChildEnded, ask
@@ -137,7 +137,12 @@ def doctor(
         bool, typer.Option("--seal", help="Give the records of an older camtui their checksums.")
     ] = False,
     images: Annotated[
-        bool, typer.Option("--images", help="Also compare every image file with what was decoded.")
+        bool,
+        typer.Option(
+            "--images",
+            help="Also compare every image file with what was decoded; without a run: draw a "
+            "picture in both ways, to see whether the font has the signs.",
+        ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -152,6 +157,8 @@ def doctor(
     """
     if run is None:
         _machine(as_json=json)
+        if images and not json:
+            _draw()
         return
     found = _examine(find_run(run), repair=repair, seal=seal, images=images)
     if json:
@@ -173,6 +180,25 @@ def doctor(
         )
         raise typer.Exit(1)
     print_message("the file is whole, and every sum is that of its rows")
+
+
+def _draw() -> None:
+    """Draw one map as the dashboard draws pictures: in quadrants, and in half cells."""
+    import numpy as np
+    from rich.segment import Segment, Segments
+
+    from camtui.pictures import coloured
+    from camtui.tui.image_text import strips
+
+    away = np.linspace(-1.5, 1.5, 56, dtype=np.float32) ** 2
+    picture = coloured(np.exp(-(away[:, None] + away[None, :])), "turbo")
+    console = stdout_console()
+    for glyphs, option in (("quadrants", "the default"), ("halves", "camtui watch --images half")):
+        print(f"\n{glyphs}: {option}")
+        for strip in strips(
+            picture, 28, 14, glyphs="halves" if glyphs == "halves" else "quadrants"
+        ):
+            console.print(Segments([*strip, Segment.line()]))
 
 
 def _machine(*, as_json: bool) -> None:

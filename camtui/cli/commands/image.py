@@ -46,14 +46,21 @@ def image(
         typer.Option("--all-methods", help="Rows images, columns methods: the paper's Figure 2."),
     ] = False,
     colours: Annotated[
-        str, typer.Option("--colours", metavar="NAME", help="viridis, cividis, magma or grey.")
-    ] = "viridis",
+        str,
+        typer.Option(
+            "--colours", metavar="NAME", help="turbo, inferno, viridis, cividis, grey or magma."
+        ),
+    ] = "turbo",
     alpha: Annotated[
         float,
         typer.Option(
-            "--alpha", metavar="X", min=0.0, max=1.0, help="How much of the map an overlay shows."
+            "--alpha",
+            metavar="X",
+            min=0.0,
+            max=1.0,
+            help="Opacity of an overlay where the map is 1.",
         ),
-    ] = 0.5,
+    ] = 0.75,
     truth: Annotated[
         bool, typer.Option("--truth", help="The object's edge too, by the run's own --truth.")
     ] = False,

@@ -14,7 +14,7 @@ from camtui.runs import name_folder
 from evaluator.errors import NotFound, UsageError
 from evaluator.text import did_you_mean
 
-_IMAGES = ("half", "kitty", "sixel", "off")
+_IMAGES = ("quadrants", "half", "kitty", "sixel", "off")
 
 
 app = command_app()
@@ -44,8 +44,8 @@ def watch(
         bool, typer.Option("--low-bandwidth", help="For slow lines: one look in five seconds.")
     ] = False,
     images: Annotated[
-        str, typer.Option(metavar="half|kitty|sixel|off", help="How images are drawn.")
-    ] = "half",
+        str, typer.Option(metavar="quadrants|half|kitty|sixel|off", help="How images are drawn.")
+    ] = "quadrants",
     no_mouse: Annotated[
         bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")
     ] = False,
@@ -61,7 +61,7 @@ def watch(
     if images not in _IMAGES:
         raise UsageError(
             f"--images takes {', '.join(_IMAGES)}, not '{images}'",
-            f"{did_you_mean(images, _IMAGES)}--images half works in every terminal",
+            f"{did_you_mean(images, _IMAGES)}--images half works in every terminal and font",
         )
     name_folder(data)
     if not has_screen():

@@ -16,6 +16,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.css.query import NoMatches
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Input
 
 from camtui.feed import Snapshot
@@ -57,6 +58,7 @@ class RunScreen(Screen[None]):
         super().__init__()
         self.connection = connection
         self._begun = False
+        self._focused_before: Widget | None = None
 
     @property
     def ready(self) -> bool:
@@ -101,7 +103,12 @@ class RunScreen(Screen[None]):
 
     def fit(self, width: int, height: int) -> None:
         """Set the classes that the style sheet goes by."""
-        self.set_class(width < MIN_WIDTH or height < MIN_HEIGHT, "tiny")
+        tiny = width < MIN_WIDTH or height < MIN_HEIGHT
+        if tiny and not self.has_class("tiny"):  # what is hidden loses the focus
+            self._focused_before = self.focused
+        elif not tiny and self.has_class("tiny") and self._focused_before is not None:
+            self.call_after_refresh(self._focused_before.focus)
+        self.set_class(tiny, "tiny")
         self.set_class(width >= 120, "-wide")
         self.set_class(height >= 34, "-tall")
         self.set_class(height < 20, "-short")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
@@ -15,7 +14,7 @@ from textual.message import Message
 from camtui.feed import Snapshot
 from camtui.format import Field, TableColumn, percent, short_count, with_interval
 from camtui.format.groups import By, Group, grouped
-from camtui.status import convergence
+from camtui.status import curve_of
 from camtui.tui import text
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen, after
@@ -190,17 +189,18 @@ class CellScreen(RunScreen):
         whole = n == snapshot.info.image_count != drawn
         if self.metric != metric or n > drawn * _REFRESH_RATIO or whole:
             self._drawn_at = (n, self.metric)
-            self.fetch(partial(self._fetch_plots, n), "plots")
+            self.fetch(self._fetch_plots, "plots")
         self._show_plots()
         self._show_list_head()
 
-    async def _fetch_plots(self, n: int) -> None:
+    async def _fetch_plots(self) -> None:
         histogram = await self.ask(
             lambda reader: reader.averages.histogram(self.cell_id, self.metric)
         )
-        curve = await self.ask(
-            lambda reader: convergence(reader.averages.convergence(self.cell_id), n)
-        )
+        metric = self.metric
+        mean = self.snapshot.mean(self.cell_id, metric)
+        n = mean.n if mean else 0
+        curve = await self.ask(lambda reader: curve_of(reader, self.cell_id, metric, n))
         self._histogram, self._curve = histogram or [], curve or []
         self._show_plots()
 
@@ -211,8 +211,9 @@ class CellScreen(RunScreen):
         )
         left.border_title = f"{known_metrics()[self.metric].title}: images by value"
         left.show(text.histogram_lines(self._histogram, self.metric, *left.size))
-        right.border_title = "ADCC over n, 95 % band"
-        right.show(text.convergence_lines(self._curve, *right.size))
+        right.border_title = f"{known_metrics()[self.metric].short} over n, 95 % band"
+        lines = text.convergence_lines(self._curve, *right.size)
+        right.show(text.NO_CURVE if self.metric == "arcc" else lines)
 
     def _show_list_head(self) -> None:
         what = {"": "images", "class": "classes", "correct": "predictions"}[self.by]
@@ -271,7 +272,8 @@ class CellScreen(RunScreen):
             lines = [group_line(group, self.metric, shown) for group in ordered]
         applies = cell is None or cell.applicable
         nothing = "no image of this cell has a value yet" if applies else "not applicable here"
-        self.table.show(list_columns(self.by, self.metric, width), lines, empty=nothing)
+        more = not (self._complete or self.by)
+        self.table.show(list_columns(self.by, self.metric, width), lines, empty=nothing, more=more)
         self._show_list_head()
 
     def on_end_near(self, _: EndNear) -> None:

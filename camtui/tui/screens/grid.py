@@ -19,7 +19,7 @@ from textual.widgets import Input
 
 from camtui.feed import Snapshot
 from camtui.format import Field
-from camtui.status import convergence
+from camtui.status import curve_of
 from camtui.ties import best_in_backbone
 from camtui.tui import grid_model, text
 from camtui.tui.grid_model import printed_value
@@ -29,10 +29,10 @@ from camtui.tui.theme import Settings
 from camtui.tui.widgets.fields import TextLines
 from camtui.tui.widgets.gallery import Gallery
 from camtui.tui.widgets.table import CursorMoved, LineTable, RowOpened
+from evaluator.catalog import known_metrics
 from evaluator.errors import CamtuiError
 from evaluator.records import Cell
 from evaluator.statistics import Mean
-from evaluator.store.reader import RunReader
 
 _CURSOR_DELAY = 0.2
 """Seconds after which a cursor is taken to rest."""
@@ -42,10 +42,6 @@ _REFRESH_RATIO = 1.1
 
 _ORDER_HOLD = 5.0
 """Seconds without a key after which rows may change places."""
-
-
-def _convergence_of(reader: RunReader, *, cell: int, n: int) -> list[Mean]:
-    return convergence(reader.averages.convergence(cell), n)
 
 
 @dataclass
@@ -83,7 +79,7 @@ class GridScreen(RunScreen):
         self._timer: Timer | None = None
         self._asked: tuple[int, str, int] | None = None
         self._histogram: tuple[tuple[int, str, int], list[int]] | None = None
-        self._overview_of = (0, 0)
+        self._overview_of = (0, "", 0)
         self._leaders_of = ""
         self._curves: list[tuple[Cell, list[Mean]]] = []
         self._ties_problem = ""
@@ -101,7 +97,7 @@ class GridScreen(RunScreen):
                 yield TextLines(id="leaders", classes="ruled")
                 with Vertical(id="worst-pane"):
                     yield TextLines(id="worst")
-                    yield Gallery(id="worst-picture", ascii_only=self._settings.ascii)
+                    yield Gallery(self._settings, id="worst-picture")
         yield TextLines(id="events", classes="ruled")
         yield Input(
             id="filter",
@@ -175,17 +171,21 @@ class GridScreen(RunScreen):
         if cell is None or not self._has_panes:
             return
         panel = self.query_one("#overview", TextLines)
-        panel.border_title = rule(f"{cell.backbone}: all components, ADCC with its 95 % interval")
-        marks = self.connection.marks(("adcc",))
-        panel.show(grid_model.component_lines(snapshot, cell.backbone, marks, *panel.size))
+        metric = self.options.metric
+        title = known_metrics()[metric].title
+        panel.border_title = rule(
+            f"{cell.backbone}: all components, {title} with its 95 % interval"
+        )
+        marks = self.connection.marks((metric,))
+        lines = grid_model.component_lines(snapshot, cell.backbone, metric, marks, *panel.size)
+        panel.show(lines)
         self._show_leaders()
 
     def _show_leaders(self) -> None:
         panel = self.query_one("#leaders", TextLines)
-        panel.border_title = (
-            rule(f"{self._leaders_of}: leaders, ADCC over n") if self._leaders_of else ""
-        )
-        panel.show(grid_model.leader_lines(self._curves, *panel.size))
+        panel.border_title = rule(self._leaders_of)
+        lines = grid_model.leader_lines(self._curves, *panel.size)
+        panel.show(text.NO_CURVE if self.options.metric == "arcc" else lines)
 
     def _fetch_overview(self) -> None:
         """Read the leaders' convergence and the worst image from the file.
@@ -196,27 +196,29 @@ class GridScreen(RunScreen):
         if cell is None or not self._has_panes:
             return
         n = self.snapshot.views[cell.id].summary.n
-        before, seen = self._overview_of
+        *before, seen = self._overview_of
         whole = n == self.snapshot.info.image_count != seen
-        if before != cell.id or n >= seen * _REFRESH_RATIO or whole:
-            self._overview_of = (cell.id, n)
-            self.fetch(partial(self._load_overview, cell), "overview")
+        metric = self.options.metric
+        if before != [cell.id, metric] or n >= seen * _REFRESH_RATIO or whole:
+            self._overview_of = (cell.id, metric, n)
+            self.fetch(partial(self._load_overview, cell, metric), "overview")
 
-    async def _load_overview(self, cell: Cell) -> None:
+    async def _load_overview(self, cell: Cell, metric: str) -> None:
         snapshot = self.snapshot
         curves = []
-        for leader in grid_model.leaders(snapshot, cell.backbone):
-            n = snapshot.views[leader.id].summary.n
-            question = partial(_convergence_of, cell=leader.id, n=n)
+        for leader in grid_model.leaders(snapshot, cell.backbone, metric):
+            mean = snapshot.mean(leader.id, metric)
+            question = partial(curve_of, cell=leader.id, metric=metric, n=mean.n if mean else 0)
             curves.append((leader, await self.ask(question) or []))
-        self._curves, self._leaders_of = curves, cell.backbone
+        self._curves = curves
+        self._leaders_of = f"{cell.backbone}: leaders, {known_metrics()[metric].title} over n"
         self._show_leaders()
-        await self._load_worst(cell)
+        await self._load_worst(cell, metric)
 
-    async def _load_worst(self, cell: Cell) -> None:
+    async def _load_worst(self, cell: Cell, metric: str) -> None:
         from camtui.tui.image_data import draw_overlay, name_lines, read_worst_image
 
-        found = await self.ask(partial(read_worst_image, cell=cell))
+        found = await self.ask(partial(read_worst_image, cell=cell, metric=metric))
         facts, picture = (
             self.query_one("#worst", TextLines),
             self.query_one("#worst-picture", Gallery),
@@ -227,7 +229,7 @@ class GridScreen(RunScreen):
             picture.show([])
             return
         names = await self.connection.class_names(cell.backbone)
-        facts.show(name_lines(found[0], names, facts.size.width))
+        facts.show(name_lines(found[0], metric, names, facts.size.width))
         pictures = self._settings.images != "off"
         picture.show([await asyncio.to_thread(draw_overlay, *found)] if pictures else [])
 
@@ -342,14 +344,20 @@ class GridScreen(RunScreen):
         _, column = self.table.cursor
         order = after(self.options.order, ("plan", "value", "name"))
         self._change(order=order, column=column if order == "value" else "", descending=True)
+        self.table.action_first()
 
     def action_reverse(self) -> None:
         """Sort the other way round."""
         self._change(descending=not self.options.descending)
+        self.table.action_first()
 
     def action_paper(self) -> None:
-        """Show what the paper printed, in the same places."""
+        """Show what the paper printed, in the same places; nothing else where it printed none."""
         self._change(paper=not self.options.paper)
+        has = partial(grid_model.has_paper, self.snapshot, paper=printed_value)
+        if self.options.paper and not any(map(has, self.snapshot.metrics)):
+            self._change(paper=False)
+            self.notify("the paper has no values of these networks and methods")
 
     def action_zoom(self) -> None:
         """Show the table alone, or all panes."""

@@ -11,6 +11,7 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 
 from camtui.format import Field, TableColumn
+from camtui.tui.theme import DEFAULTS
 from camtui.tui.widgets.fields import Line, TextLines
 from camtui.tui.widgets.keybar import KeyBar, keys_by_word
 from camtui.tui.widgets.table import LineTable
@@ -28,7 +29,7 @@ HEADER: tuple[LegendEntry, ...] = (
 """The two lines at the top of every screen."""
 
 _VALUES: tuple[LegendEntry, ...] = (
-    ("↑ ↓", "higher is better, lower is better"),
+    ("drop↓ coh↑", "lower is better; higher is better"),
     ("±", "half of the 95 % interval, in points"),
     ("*", "best of its backbone, of 10 images or more; controls are not ranked"),
     ("=", "not separated from the best: paired t test, 5 % over all of them (Holm)"),
@@ -36,6 +37,8 @@ _VALUES: tuple[LegendEntry, ...] = (
     ("····", "nothing computed yet"),
     ("–", "undefined: y, the confidence in the explained class, is 0 on every image"),
     ("n/a", "the method does not apply to this network"),
+    ("below a rule, dim", "controls: measured, not ranked"),
+    ("1–9 of 18 ▲0 ▼9", "the rows in sight, and how many are above and below"),
 )
 
 SCREENS: Mapping[str, tuple[LegendEntry, ...]] = {
@@ -45,21 +48,21 @@ SCREENS: Mapping[str, tuple[LegendEntry, ...]] = {
         ("coh compl", "coherency, complexity"),
         ("del ins", "deletion, insertion"),
         ("0▕▂▅█▏100", "how many images have which value"),
-        ("━━──●──", "ADCC: the dot, its 95 % interval on both sides"),
+        ("━━──●──", "the dot is the average, its 95 % interval on both sides"),
         ("▶", "the cursor"),
     ),
     "CellScreen": (
         *_VALUES,
         ("true → predicted", "the label and what the network said; one name where they agree"),
         ("confidence → masked", "in the explained class, on the image and on the explanation map"),
-        ("solid, dotted", "ADCC after the first n images, and its 95 % interval"),
+        ("solid, dotted", "the average after the first n images, and its 95 % interval"),
     ),
     "ImageScreen": (
         ("worst by … 1/38", "place of this image among those of its cell"),
         ("input", "what the network saw: resized and cropped"),
         ("saliency map", "0 and 1 have the same colours in every picture"),
         ("explanation map", "the image weighted by the map, as the network saw it again"),
-        ("α", "how strong the map is in the overlay"),
+        ("α", "how opaque the overlay is where the map is 1; where it is 0 the image stays"),
         ("▶", "with all methods: the one that was opened"),
         ("*", "with all methods: the best value on this image; controls are not ranked"),
     ),
@@ -117,7 +120,11 @@ class HelpScreen(ModalScreen[None]):
             TableColumn("meaning", "", numeric=False),
         ]
         room = max(20, self.app.size.width - _FIRST - 3)
-        lines = [*legend_lines(self._asked_on, room), *help_lines(self._sections, room)]
+        ascii_only = getattr(self.app, "settings", DEFAULTS).ascii
+        lines = [
+            *legend_lines(self._asked_on, room),
+            *help_lines(self._sections, room, ascii_only=ascii_only),
+        ]
         table = self.query_one("#help", LineTable)
         table.show(columns, lines)
         table.focus()
@@ -159,14 +166,14 @@ def legend_lines(screen: str, room: int) -> list[Line]:
     return lines
 
 
-def help_lines(sections: Sequence[Section], room: int) -> list[Line]:
+def help_lines(sections: Sequence[Section], room: int, *, ascii_only: bool = False) -> list[Line]:
     """List each thing that can be done, under the place where it works."""
     lines: list[Line] = []
     for title, kind in sections:
         lines.append(Line((title, ""), (Field(title, "strong"), Field(""))))
         bindings = own_bindings(kind)
         more = {one.description: one.tooltip for one in reversed(bindings) if one.tooltip}
-        for word, names in keys_by_word(bindings).items():
+        for word, names in keys_by_word(bindings, ascii_only=ascii_only).items():
             keys = " ".join(names)
             meaning = f"{word}: {more[word]}" if word in more else word
             lines += _entry((title, keys, word), Field(f"  {keys}", "key"), meaning, room)

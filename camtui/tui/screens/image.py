@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 from importlib import import_module
@@ -42,12 +41,13 @@ from camtui.tui.image_data import (
     neighbour,
     open_input,
     read_image_record,
+    remembered_look,
     saliency_map,
 )
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen, after
 from camtui.tui.text import cell_name, class_name, flowed, header
-from camtui.tui.theme import Settings
+from camtui.tui.theme import Settings, remember
 from camtui.tui.widgets.fields import TextLines
 from camtui.tui.widgets.gallery import Gallery, GalleryItem, arrange
 from camtui.tui.widgets.keybar import KeyBar
@@ -155,12 +155,12 @@ IMAGES_CACHED = 12
 _AROUND = 4
 """Rows above and below pictures, curves and facts: title, where we are, keys."""
 
+CURVE_ROWS = 7
+"""Rows of the curves where the pictures would need the rest."""
 
-def spare_rows(pictures: Sequence[GalleryItem], width: int, room: int) -> int:
-    """Count the rows that curves may take without making pictures smaller, from 7 to 16."""
-    layout = arrange(len(pictures), width, room, any(item.caption for item in pictures))
-    rows = layout.lines * -(-len(pictures) // layout.columns)
-    return max(7, min(16, room - rows))
+
+OFFERED = COLOUR_MAPS[:-1]
+"""The colour maps that a key goes through; magma is near inferno, and for who names it."""
 
 
 class ImageScreen(RunScreen):
@@ -221,14 +221,15 @@ class ImageScreen(RunScreen):
     def body(self) -> ComposeResult:
         """Compose the place in the order, the pictures, the curves, the values."""
         yield TextLines(id="where")
-        yield Gallery(id="gallery", ascii_only=self._settings.ascii)
+        yield Gallery(self._settings, id="gallery")
         yield TextLines(id="curves")
         yield TextLines(id="facts")
 
     def on_mount(self) -> None:
         """Fetch the image."""
         super().on_mount()
-        self.options = DisplayOptions("four" if self.app.size.width >= 120 else "pair")
+        view = "four" if self.app.size.width >= 120 else "pair"
+        self.options = DisplayOptions(view, look=remembered_look())
         self._open(self.image_id)
 
     # -- fetching
@@ -328,25 +329,31 @@ class ImageScreen(RunScreen):
             return
         width = self.app.size.width
         self.put("where", [where_line(image_data.record, self.metric, self.worst, width)])
-        pictures = self._pictures(image_data)
-        self.query_one("#gallery", Gallery).show(pictures)
         facts = fact_lines(image_data.record, self.metric, width)
         self.put("facts", facts)
-        panel = self.query_one("#curves", TextLines)
-        show_curves = bool(image_data.record.curves) and (self.curves or self.app.size.height >= 34)
-        panel.display = show_curves
+        pictures, largest = self._pictures(image_data)
+        self.query_one("#gallery", Gallery).show(pictures, largest)
+        # the curves take what pictures leave; asked for, also of theirs
         room = self.app.size.height - len(facts) - _AROUND
-        panel.show(
-            curve_lines(image_data.record, width, spare_rows(pictures, width, room))
-            if show_curves
-            else []
-        )
+        captions = any(item.caption for item in pictures)
+        boxes = arrange(len(pictures), width, room, captions, largest)
+        spare = room - max((box.y + box.height + 1 + captions for box in boxes), default=0)
+        panel = self.query_one("#curves", TextLines)
+        wanted = self.curves or spare >= CURVE_ROWS
+        panel.display = bool(image_data.record.curves) and wanted
+        rows = max(CURVE_ROWS, min(16, spare))
+        panel.show(curve_lines(image_data.record, width, rows) if panel.display else [])
         self.refresh_bindings()
 
-    def _pictures(self, image_data: ImageData) -> list[GalleryItem]:
+    def _pictures(self, image_data: ImageData) -> tuple[list[GalleryItem], int | None]:
+        """Draw the pictures; the map, over the image where that is shown, is the largest."""
         if self._settings.images == "off":
-            return [GalleryItem("pictures are off", None, "start with --images half to see them")]
-        return gallery_items(image_data, self.options, self.metric)
+            note = "start without --images off to see them"
+            return [GalleryItem("pictures are off", None, note)], None
+        shown = VIEWS[self.options.view]
+        largest = shown.index("overlay" if "overlay" in shown else "cam")
+        items = gallery_items(image_data, self.options, self.metric)
+        return items, None if self.options.all_methods else largest
 
     # -- keys
     # ----------------------------------------------------------------------------------------------
@@ -397,13 +404,17 @@ class ImageScreen(RunScreen):
 
     def action_colours(self) -> None:
         """Draw with the next colour map."""
-        look = self.options.look
-        self._redraw(look=look._replace(colours=after(look.colours, COLOUR_MAPS)))
+        self._look(colours=after(self.options.look.colours, OFFERED))
 
     def action_alpha(self) -> None:
         """Draw with another strength of the overlay."""
-        look = self.options.look
-        self._redraw(look=look._replace(alpha=after(look.alpha, ALPHAS)))
+        self._look(alpha=after(self.options.look.alpha, ALPHAS))
+
+    def _look(self, **changes: Any) -> None:
+        """Draw otherwise, here and in the grid, now and the next time."""
+        self._redraw(look=self.options.look._replace(**changes))
+        if not self._settings.readonly:
+            remember(**changes)
 
     def action_truth(self) -> None:
         """Show or hide the object's edge; where it is not known, say why."""

@@ -262,6 +262,7 @@ class RunsScreen(RunScreen):
         """Sort by start, by name, by ADCC, in turn."""
         self._order = after(self._order, SORTS)
         self._show_list()
+        self.table.action_first()
         self.notify(f"sorted by {self._order}")
 
     def on_input_changed(self, _: Input.Changed) -> None:

@@ -12,15 +12,16 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from camtui.format import Field
-from camtui.tui.theme import styles_of
+from camtui.tui.theme import in_words, styles_of
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of the table."""
+    """A row of the table; ``apart``: dim and below a rule, with all others that are so."""
 
     key: Hashable
     fields: tuple[Field, ...]
+    apart: bool = False
 
 
 def fitted(text: str, width: int, right: bool) -> str:
@@ -69,8 +70,13 @@ class TextLines(Widget):
         if y >= len(self._lines):
             return Strip.blank(width, base)
         styles = styles_of(self.app.theme)
+        signs = [field.text for field in self._lines[y]]
+        texts = [in_words(text, self.app) for text in signs]
+        # signs in words may need the room between groups
+        if texts != signs and sum(map(cell_len, texts)) > width:
+            texts = [" " if text == "   " else text for text in texts]
         segments = [
-            Segment(field.text, base + styles.get(field.role, styles[""]))
-            for field in self._lines[y]
+            Segment(text, base + styles.get(field.role, styles[""]))
+            for text, field in zip(texts, self._lines[y], strict=True)
         ]
         return Strip(segments).adjust_cell_length(width, base).simplify()

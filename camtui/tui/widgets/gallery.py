@@ -1,17 +1,18 @@
-"""Titled pictures side by side, as large as the room allows, drawn in half cells."""
+"""Titled pictures side by side, as large as the room allows, drawn in text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
-from camtui.tui.theme import styles_of
+from camtui.tui.theme import Settings, in_words, styles_of
 
 if TYPE_CHECKING:
     from camtui.pictures import Pixels
@@ -50,26 +51,61 @@ class GalleryItem:
         return title
 
 
-@dataclass(frozen=True)
-class Layout:
-    """The number of pictures in a row, and the size of each in cells."""
+class Box(NamedTuple):
+    """Where a picture stands, in cells: its corner with the title in it, and its own size."""
 
-    columns: int
+    x: int
+    y: int
     width: int
     height: int
-    lines: int
 
 
-def arrange(count: int, width: int, height: int, captions: bool) -> Layout:
-    """Find the arrangement with the largest pictures, each twice as wide as high in cells."""
+LEAST = 8
+"""Cells that a picture beside a large one is wide at least."""
+
+
+def arrange(
+    count: int, width: int, height: int, captions: bool, largest: int | None = None
+) -> list[Box]:
+    """Place pictures, each twice as wide as high in cells; none where there is no room for them.
+
+    All are as large as each other, in rows, unless ``largest``, one of them, can be larger with the
+    others beside or below it.
+    """
     extra = 2 if captions else 1
-    best = Layout(1, 0, 0, extra)
-    for columns in range(1, count + 1):
-        rows = -(-count // columns)
-        side = min((width - _GAP * (columns - 1) - 2) // columns, 2 * (height // rows - extra))
-        if side > best.width:
-            best = Layout(columns, side // 2 * 2, side // 2, side // 2 + extra)
+    room = Box(1, 0, width - 2, height)
+    best = _rows(count, room, extra)
+    if largest is None or count < 2:
+        return best
+    for side in range(min(room.width, 2 * (height - extra)) // 2 * 2, LEAST, -2):
+        if best and side <= best[0].width:
+            break
+        taken, tall = side + _GAP, side // 2 + extra
+        beside = _rows(count - 1, Box(1 + taken, 0, room.width - taken, height), extra)
+        below = _rows(count - 1, Box(1, tall, room.width, height - tall), extra)
+        others = max(beside, below, key=lambda boxes: boxes[0].width if boxes else 0)
+        if others and others[0].width >= LEAST:
+            return [*others[:largest], Box(1, 0, side, side // 2), *others[largest:]]
     return best
+
+
+def _rows(count: int, room: Box, extra: int) -> list[Box]:
+    """Place pictures of one size in rows, as large as they can be."""
+    most, columns = 0, 1
+    for tried in range(1, count + 1):
+        tall = 2 * (room.height // -(-count // tried) - extra)
+        side = min((room.width - _GAP * (tried - 1)) // tried, tall) // 2 * 2
+        if side > most:
+            most, columns = side, tried
+    return [
+        Box(
+            room.x + place % columns * (most + _GAP),
+            room.y + place // columns * (most // 2 + extra),
+            most,
+            most // 2,
+        )
+        for place in range(count if most else 0)
+    ]
 
 
 class Gallery(Widget):
@@ -77,15 +113,16 @@ class Gallery(Widget):
 
     DEFAULT_CSS = "Gallery { height: 1fr; }"
 
-    def __init__(self, *, id: str, ascii_only: bool = False) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, settings: Settings, *, id: str) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
-        self._ascii_only = ascii_only
+        self._settings = settings
         self._items: Sequence[GalleryItem] = ()
+        self._largest: int | None = None
         self._lines: list[Strip] | None = None
 
-    def show(self, items: Sequence[GalleryItem]) -> None:
-        """Show these pictures."""
-        self._items, self._lines = items, None
+    def show(self, items: Sequence[GalleryItem], largest: int | None = None) -> None:
+        """Show these pictures; ``largest``: which of them is to be as large as there is room."""
+        self._items, self._lines, self._largest = items, None, largest
         self.refresh()
 
     def on_resize(self) -> None:
@@ -113,60 +150,52 @@ class Gallery(Widget):
         return self._lines[y].adjust_cell_length(width, self.rich_style)
 
     def _drawn(self) -> list[Strip]:
-        if not self._items or self.size.width < 4:
-            return []
-        layout = arrange(
-            len(self._items),
-            self.size.width,
-            self.size.height,
-            any(item.caption for item in self._items),
-        )
-        lines: list[Strip] = []
-        for first in range(0, len(self._items), layout.columns):
-            columns = [
-                self._column(item, layout) for item in self._items[first : first + layout.columns]
-            ]
-            for parts in zip(*columns, strict=True):
-                gap = Strip([Segment(" " * _GAP, self.rich_style)], _GAP)
-                lines.append(
-                    Strip.join(
-                        [
-                            Strip([Segment(" ", self.rich_style)], 1),
-                            *(p for part in parts for p in (part, gap)),
-                        ]
-                    )
-                )
-        return lines
+        items, (width, height) = self._items, self.size
+        captions = any(item.caption for item in items)
+        boxes = arrange(len(items), width, height, captions, self._largest)
+        if items and not boxes:
+            return [self._text(" no room for pictures", width, "warn")]
+        lines: list[list[tuple[int, Strip]]] = [[] for _ in range(height)]
+        for item, box in zip(items, boxes, strict=True):
+            for y, strip in enumerate(self._column(item, box, captions=captions), box.y):
+                lines[y].append((box.x, strip))
+        return [self._joined(line) for line in lines]
 
-    def _column(self, item: GalleryItem, layout: Layout) -> list[Strip]:
+    def _joined(self, line: list[tuple[int, Strip]]) -> Strip:
+        parts, x = [], 0
+        for left, strip in sorted(line, key=itemgetter(0)):
+            parts += [Strip.blank(left - x, self.rich_style), strip]
+            x = left + strip.cell_length
+        return Strip.join(parts)
+
+    def _column(self, item: GalleryItem, box: Box, *, captions: bool) -> list[Strip]:
         """Draw title, picture and caption of one item, each line as wide as the picture."""
-        lines = [
-            self._text(item.heading(layout.width), layout.width, "accent" if item.chosen else "dim")
-        ]
-        lines += self._picture(item, layout)
-        if layout.lines - layout.height == 2:
-            lines.append(self._text(item.caption, layout.width, "best" if item.best else ""))
-        return lines
+        width = box.width
+        title = self._text(item.heading(width), width, "accent" if item.chosen else "dim")
+        caption = self._text(item.caption, width, "best" if item.best else "")
+        return [title, *self._picture(item, box), *([caption] if captions else [])]
 
-    def _picture(self, item: GalleryItem, layout: Layout) -> list[Strip]:
+    def _picture(self, item: GalleryItem, box: Box) -> list[Strip]:
         if item.picture is None:
-            blank = [Strip.blank(layout.width, self.rich_style) for _ in range(layout.height)]
-            words = _wrapped(item.note, layout.width)
-            start = max(0, (layout.height - len(words)) // 2)
-            for place, line in enumerate(words[: layout.height - start]):
-                blank[start + place] = self._text(line, layout.width, "warn")
+            blank = [Strip.blank(box.width, self.rich_style) for _ in range(box.height)]
+            words = _wrapped(item.note, box.width)
+            start = max(0, (box.height - len(words)) // 2)
+            for place, line in enumerate(words[: box.height - start]):
+                blank[start + place] = self._text(line, box.width, "warn")
             return blank
-        from camtui.tui import half_cell
+        from camtui.tui import image_text
 
         system = self.app.console.color_system
+        glyphs: image_text.Glyphs = "quadrants"
+        if self.app.no_color or system is None or self._settings.ascii:
+            glyphs = "ramp"
+        elif self._settings.images == "half" or system not in ("256", "truecolor"):
+            glyphs = "halves"
         colours = 1 << 24 if system == "truecolor" else 256
-        plain = self.app.no_color or system is None or self._ascii_only
-        return half_cell.strips(
-            item.picture, layout.width, layout.height, colours=colours, ascii_only=plain
-        )
+        return image_text.strips(item.picture, *box[2:], glyphs=glyphs, colours=colours)
 
     def _text(self, text: str, width: int, role: str) -> Strip:
-        styles = styles_of(self.app.theme)
+        styles, text = styles_of(self.app.theme), in_words(text, self.app)
         fitted = text if cell_len(text) <= width else set_cell_size(text, max(0, width - 1)) + "…"
         segment = Segment(fitted, self.rich_style + styles[role])
         return Strip([segment]).adjust_cell_length(width, self.rich_style)

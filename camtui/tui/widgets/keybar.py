@@ -8,6 +8,7 @@ from textual.binding import Binding
 from textual.screen import Screen
 
 from camtui.format import Field
+from camtui.tui.theme import DEFAULTS
 from camtui.tui.widgets.fields import TextLines
 
 KEY_NAMES = {
@@ -36,9 +37,13 @@ KEY_NAMES = {
 }
 
 
-def shown_key(binding: Binding) -> str:
+IN_ASCII = {"⏎": "Enter", "↑": "Up", "↓": "Down", "←": "Left", "→": "Right"}
+
+
+def shown_key(binding: Binding, *, ascii_only: bool = False) -> str:
     """Return the key as people write it."""
-    return binding.key_display or KEY_NAMES.get(binding.key, binding.key)
+    shown = binding.key_display or KEY_NAMES.get(binding.key, binding.key)
+    return IN_ASCII.get(shown, shown) if ascii_only else shown
 
 
 class KeyBar(TextLines):
@@ -66,16 +71,20 @@ class KeyBar(TextLines):
             for _, binding, enabled, _ in self.screen.active_bindings.values()
             if enabled and binding.show
         ]
-        self.show(key_lines(active, self.size.width or self.app.size.width, self._rows))
+        width = self.size.width or self.app.size.width
+        ascii_only = getattr(self.app, "settings", DEFAULTS).ascii
+        self.show(key_lines(active, width, self._rows, ascii_only=ascii_only))
 
 
-def key_lines(bindings: list[Binding], width: int, rows: int) -> list[list[Field]]:
+def key_lines(
+    bindings: list[Binding], width: int, rows: int, *, ascii_only: bool = False
+) -> list[list[Field]]:
     """Format bindings as lines of ``key word``; one entry for each description.
 
     Those that are always shown end the last line.
     """
-    always = _entries([b for b in bindings if _is_always(b)], short=rows == 1)
-    others = _entries([b for b in bindings if not _is_always(b)])
+    always = _entries([b for b in bindings if _is_always(b)], ascii_only, short=rows == 1)
+    others = _entries([b for b in bindings if not _is_always(b)], ascii_only)
     reserved = sum(map(_length, always))
     lines: list[list[Field]] = [[]]
     used = 0
@@ -100,23 +109,26 @@ def _is_always(binding: Binding) -> bool:
     return bool(binding.id and binding.id.startswith("always."))
 
 
-def keys_by_word(bindings: Sequence[Binding]) -> dict[str, list[str]]:
+def keys_by_word(bindings: Sequence[Binding], *, ascii_only: bool = False) -> dict[str, list[str]]:
     """Return what can be done → the keys that do it, as people write them."""
     keys: dict[str, list[str]] = {}
     for binding in bindings:
         shown = keys.setdefault(binding.description, [])
-        if shown_key(binding) not in shown:
-            shown.append(shown_key(binding))
+        key = shown_key(binding, ascii_only=ascii_only)
+        if key not in shown:
+            shown.append(key)
     return keys
 
 
-def _entries(bindings: list[Binding], *, short: bool = False) -> list[list[Field]]:
+def _entries(
+    bindings: list[Binding], ascii_only: bool, *, short: bool = False
+) -> list[list[Field]]:
     return [
         [
-            Field(f" {''.join(keys)}", "key"),
+            Field(f" {('/' if ascii_only else '').join(keys)}", "key"),
             Field(f" {word.partition(' (')[0] if short else word} ", "dim"),
         ]
-        for word, keys in keys_by_word(bindings).items()
+        for word, keys in keys_by_word(bindings, ascii_only=ascii_only).items()
     ]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from rich.segment import Segment
 from rich.style import Style
@@ -20,7 +21,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from camtui.format import Field, TableColumn
-from camtui.tui.theme import styles_of
+from camtui.tui.theme import in_words, styles_of
 from camtui.tui.widgets.fields import Line, fitted
 
 
@@ -79,23 +80,46 @@ class TableDrawing(Widget):
         self._left = 1
         self._empty = ""
         self._heads = 1
+        self._more = False
+        self._rule: int | None = None
+
+    # Rows have places, counted from 0; on the screen a rule stands before the first that is apart.
+
+    @property
+    def _drawn(self) -> int:
+        return len(self._lines) + (self._rule is not None)
+
+    def _y_of(self, place: int) -> int:
+        return place + (self._rule is not None and place >= self._rule)
+
+    def _place_at(self, y: int) -> int | None:
+        """Return the row that is drawn in a place; ``None`` for the rule and beyond the end."""
+        rule = self._rule
+        place = y - (rule is not None and y > rule)
+        return place if y != rule and 0 <= place < len(self._lines) else None
+
+    @property
+    def _foot(self) -> int:
+        """Whether the last line says which rows are in sight: where not all of them are."""
+        room = self.size.height - self._heads
+        return int(room >= 4 and self._drawn > room)
 
     @property
     def _height(self) -> int:
-        return max(0, self.size.height - self._heads)
+        return max(0, self.size.height - self._heads - self._foot)
 
     def get_content_height(self, *_: object) -> int:
         """Count the lines of headings and rows, for styles of automatic height."""
-        return self._heads + len(self._lines)
+        return self._heads + self._drawn
 
     def _refresh_rows(self, first: int, last: int) -> None:
-        y = self._heads + first - self._top
-        self.refresh(Region(0, y, self.size.width, last - first))
+        y = self._heads + self._y_of(first) - self._top
+        self.refresh(Region(0, y, self.size.width, self._y_of(last - 1) - self._y_of(first) + 1))
 
     def _scroll_to_cursor(self) -> None:
-        height = max(1, self._height)
-        self._top = max(min(self._top, self._row), self._row - height + 1, 0)
-        self._top = min(self._top, max(0, len(self._lines) - height))
+        height, y = max(1, self._height), self._y_of(self._row)
+        self._top = max(min(self._top, y), y - height + 1, 0)
+        self._top = min(self._top, max(0, self._drawn - height))
         if self._column < self._left:
             self._left = max(1, self._column)
         while self._left < self._column and all(
@@ -123,12 +147,25 @@ class TableDrawing(Widget):
         width = self.size.width
         if y < self._heads:
             return self._heading(y, width)
-        place = self._top + y - self._heads
         if not self._lines and y == self._heads + 1:
             return self._strip([Segment(f"  {self._empty}", self._style("dim"))], width)
-        if place >= len(self._lines):
-            return Strip.blank(width, self._base)
-        return self._row_strip(place, width)
+        if self._foot and y == self.size.height - 1:
+            return self._strip([Segment(self._position(), self._style("dim"))], width)
+        drawn = self._top + y - self._heads
+        if drawn == self._rule:
+            return self._strip([Segment(f" {'─' * (width - 2)}", self._style("rule"))], width)
+        place = self._place_at(drawn)
+        return Strip.blank(width, self._base) if place is None else self._row_strip(place, width)
+
+    def _position(self) -> str:
+        """Return ``9–18 of 40 ▲8 ▼22``: the rows in sight, and how many are above and below."""
+        seen = range(self._top, self._top + self._height)
+        places = [place for y in seen if (place := self._place_at(y)) is not None]
+        first, last, count = places[0] + 1, places[-1] + 1, len(self._lines)
+        end = "+" if self._more else ""
+        above = f" ▲{first - 1}" if first > 1 else ""
+        below = f" ▼{count - last}{end}" if last < count or end else ""
+        return f" {first}–{last} of {count}{end}{above}{below}"
 
     @property
     def _base(self) -> Style:
@@ -149,7 +186,7 @@ class TableDrawing(Widget):
         x = 0
         for place, start, size in self._spans():
             column = self._columns[place]
-            parts = column.name.split("\n")
+            parts = self._title(column).split("\n")
             text = ([""] * (self._heads - len(parts)) + parts)[y]
             segments.append(Segment(" " * (start - x) + fitted(text, size, column.numeric), style))
             x = start + size
@@ -157,6 +194,11 @@ class TableDrawing(Widget):
         return (
             self._with_arrows(line, width) if y == self._heads - 1 and self._choose_cells else line
         )
+
+    def _title(self, column: TableColumn) -> str:
+        """Return the title; in words, whether low is better stands on a line of its own."""
+        title = in_words(column.name, self.app)
+        return title if "\n" in title else title.replace("(low)", "\n(low)")
 
     def _with_arrows(self, line: Strip, width: int) -> Strip:
         """Draw ``‹`` and ``›`` where columns are hidden on that side."""
@@ -180,15 +222,16 @@ class TableDrawing(Widget):
         x = 1
         for column, start, size in self._spans():
             field = line.fields[column] if column < len(line.fields) else Field("")
-            style = self._style(field.role)
+            style = self._style("dim" if line.apart else field.role)
             if here:
                 style = style + Style(bgcolor=cursor.bgcolor, underline=cursor.underline)
-            text, gap = fitted(field.text, size, self._columns[column].numeric), " " * (start - x)
+            words, gap = in_words(field.text, self.app), " " * (start - x)
+            text = fitted(words, size, self._columns[column].numeric)
             if here and self._choose_cells and column == self._column and self.has_focus:
-                segments += [
-                    Segment(gap, style),
-                    Segment(text, style + Style(bold=True, reverse=True)),
-                ]
+                # of 16 colours few can be read on each other: those of the terminal, reversed, can
+                few = self.app.console.color_system not in ("256", "truecolor")
+                chosen = (Style() if few else style) + Style(bold=True, reverse=True)
+                segments += [Segment(gap, style), Segment(text, chosen)]
             else:
                 segments.append(Segment(gap + text, style))
             x = start + size
@@ -228,18 +271,28 @@ class LineTable(TableDrawing, can_focus=True):
     # ----------------------------------------------------------------------------------------------
 
     def show(
-        self, columns: Sequence[TableColumn], lines: Sequence[Line], *, empty: str = ""
+        self,
+        columns: Sequence[TableColumn],
+        lines: Sequence[Line],
+        *,
+        empty: str = "",
+        more: bool = False,
     ) -> None:
-        """Show these rows; the cursor stays on its key.
+        """Show these rows, those that are apart last; the cursor stays on its key.
 
         Args:
             empty: what to say where there are no rows.
+            more: whether others can be loaded behind them.
         """
+        lines = sorted(lines, key=attrgetter("apart"))
         key, column = self.cursor
         before, old_columns = self._lines, self._columns
-        self._columns, self._lines, self._empty = tuple(columns), tuple(lines), empty
+        self._columns, self._lines = tuple(columns), tuple(lines)
+        self._empty, self._more = empty, more
+        # among what is drawn; where all rows are of one kind there is none
+        self._rule = next((y for y, line in enumerate(lines) if line.apart), 0) or None
         self._heads = max(
-            (len(column.name.split("\n")) for column in columns if column.name), default=0
+            (len(self._title(column).split("\n")) for column in columns if column.name), default=0
         )
         self._row = self._place_of(key)
         self._column = self._column_of(column)
@@ -268,19 +321,13 @@ class LineTable(TableDrawing, can_focus=True):
             self._left = 1
         top = self._top
         self._scroll_to_cursor()
-        if old_columns != self._columns or top != self._top or not before:
+        same = [line.apart for line in before] == [line.apart for line in self._lines]
+        if old_columns != self._columns or top != self._top or not before or not same:
             self.refresh(layout=self.styles.is_auto_height)
             return
-        self._refresh_changed(before)
-        if len(before) != len(self._lines):
-            self._refresh_rows(
-                min(len(before), len(self._lines)), max(len(before), len(self._lines))
-            )
-
-    def _refresh_changed(self, before: tuple[Line, ...]) -> None:
-        last = min(len(before), len(self._lines), self._top + self._height)
-        for place in range(self._top, last):
-            if before[place] != self._lines[place]:
+        for y in range(self._top, self._top + self._height):
+            place = self._place_at(y)
+            if place is not None and before[place] != self._lines[place]:
                 self._refresh_rows(place, place + 1)
 
     def select(self, key: Hashable, column: str = "") -> None:
@@ -395,8 +442,9 @@ class LineTable(TableDrawing, can_focus=True):
 
         A click means the rows that are shown, whatever is to come.
         """
-        row = self._top + event.y - self._heads
-        if not 0 <= row < len(self._lines):
+        inside = self._heads <= event.y < self._heads + self._height
+        row = self._place_at(self._top + event.y - self._heads) if inside else None
+        if row is None:
             return
         if event.chain > 1:
             self._open(row)

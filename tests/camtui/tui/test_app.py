@@ -205,7 +205,7 @@ def test_ascii_keeps_the_width_of_everything() -> None:
     assert as_ascii(text).isascii()
     assert as_ascii("漢") == "??"
     (segment,) = AsciiFilter().apply([Segment("▶ 86.82 ±0.11*", Style(bold=True))], Color(0, 0, 0))
-    assert segment.text == "> 86.82 ~0.11*"
+    assert segment.text == "> 86.82 +0.11*"
     assert segment.style == Style(bold=True)
 
 

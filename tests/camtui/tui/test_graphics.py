@@ -109,7 +109,7 @@ def test_late_answers_neither_change_the_picture_nor_type_keys(
         )
         terminal.type(b"\x1b")
         shown = terminal.until(b"confidence")
-        assert "viridis, α 0.5".encode() in shown, (
+        assert "turbo, α 0.75".encode() in shown, (
             "an answer that were taken for keys would have changed colours or metric"
         )
         assert b"by ADCC" in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,12 @@ def text(lines: list[list[Field]]) -> list[str]:
 
 
 def test_methods_by_adcc_with_their_components_controls_last(snapshot: Snapshot) -> None:
-    lines = text(grid_model.component_lines(snapshot, "resnet50", {}, 110, 20))
+    lines = text(grid_model.component_lines(snapshot, "resnet50", "adcc", {}, 110, 20))
     views = [view for view in snapshot.views.values() if view.cell.backbone == "resnet50"]
     means = {view.cell.method: mean.value for view in views if (mean := view.mean("adcc"))}
     order = sorted((name for name in means if name != "fakecam"), key=lambda name: -means[name])
-    assert [line.split()[0] for line in lines[1:]] == [*order, "fakecam"]
+    *shown, rule, control = [line.split()[0] for line in lines[1:]]
+    assert (shown, set(rule), control) == (order, {"─"}, "fakecam")
     for name in ("ADCC↑", "drop↓", "inc↑", "coh↑", "compl↓"):
         assert name in lines[0]
     assert percent(means[order[0]]) in lines[1]
@@ -54,13 +56,13 @@ def test_a_bar_shows_the_mean_within_its_interval() -> None:
 
 
 def test_what_does_not_fit_is_left_out(snapshot: Snapshot) -> None:
-    narrow = text(grid_model.component_lines(snapshot, "vgg16", {}, 60, 4))
+    narrow = text(grid_model.component_lines(snapshot, "vgg16", "adcc", {}, 60, 4))
     assert len(narrow) == 4
     assert all(len(line) <= 60 for line in narrow)
 
 
 def test_leaders_are_drawn_over_each_other(snapshot: Snapshot) -> None:
-    leaders = grid_model.leaders(snapshot, "vgg16")
+    leaders = grid_model.leaders(snapshot, "vgg16", "adcc")
     assert len(leaders) == grid_model.LEADERS
     assert "fakecam" not in {cell.method for cell in leaders}
     curves = [
@@ -137,6 +139,24 @@ def test_what_cannot_be_is_told_from_what_is_still_to_come(cells: Snapshot) -> N
     assert NOT_BEGUN in found["scorecam"][1]
     assert found["gradcam"][1].startswith("~")
     assert not found["gradcam"][0].startswith("~")
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_of_what_the_paper_did_not_print_the_measured_values_are_shown(
+    cells: Snapshot, long: bool
+) -> None:
+    def paper(backbone: str, method: str, metric: str) -> float | None:
+        return 0.5 if metric == "coherency" and not long else None
+
+    for metric in ("adcc", "coherency"):
+        options = grid_model.GridOptions(metric=metric, long=long)
+        printed = replace(options, paper=True)
+        same = grid_model.build(cells, printed, {}, paper, 120) == grid_model.build(
+            cells, options, {}, paper, 120
+        )
+        hint = "".join(field.text for field in grid_model.hint_fields(cells, printed, paper))
+        assert same is ("the paper has none of these: measured" in hint)
+        assert same is (long or metric == "adcc")
 
 
 @pytest.mark.parametrize("long", [False, True])

@@ -57,7 +57,7 @@ async def test_the_watch_goes_on_when_another_run_is_opened_while_a_reading_wait
     tmp_path: Path,
 ) -> None:
     first, second = (make_run(tmp_path / f"{name}.db", images=2) for name in ("first", "second"))
-    async with opened(first) as tester:
+    async with opened(first, settings=Settings(interval=3600)) as tester:
         answered = Event()
         question = asyncio.create_task(tester.connection.ask(lambda _: answered.wait(30)))
         reading = asyncio.create_task(tester.app.poll())

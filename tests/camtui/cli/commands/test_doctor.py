@@ -41,3 +41,16 @@ def test_the_extras_are_named(home: Path) -> None:
     assert set(there.removeprefix("extras").strip().split(", ")).isdisjoint(
         absent.partition(":")[0].split(", ")
     )
+
+
+def test_a_picture_is_drawn_in_quadrants_and_in_half_cells(home: Path) -> None:
+    _, quadrants, halves = typed("doctor", "--images").stdout.split("\n\n")
+    for part, title, signs in (
+        (quadrants, "quadrants: the default", "▖▟▌"),
+        (halves, "halves: camtui watch --images half", "▀"),
+    ):
+        head, *lines = part.rstrip("\n").split("\n")
+        assert head == title
+        assert [len(line) for line in lines] == [28] * 14
+        assert set(signs) <= set("".join(lines))
+    assert "quadrants" not in typed("doctor", "--images", "--json").stdout

@@ -68,6 +68,18 @@ async def test_plots_show_every_image_and_the_settled_value(seeded: Path) -> Non
         assert any("\u2801" <= character <= "\u28ff" for character in tester.part("convergence"))
 
 
+async def test_the_plot_over_n_is_of_the_metric_that_orders(seeded: Path) -> None:
+    async with opened(seeded, SIZES["large"]) as tester:
+        await tester.press("2")
+        await tester.until(lambda: "38 images" in tester.part("convergence"))
+        for key, n in (("coh", 39), ("del", 39), ("ADCC", 38)):
+            while f"by {key}" not in tester.part("listhead"):
+                await tester.press("w")
+            await tester.until(lambda n=n: f"{n} images" in tester.part("convergence"))  # type: ignore[misc]  # the default binds n
+            title = tester.app.screen.query_one("#convergence").border_title
+            assert title == f"{key} over n, 95 % band"
+
+
 async def test_class_names_not_numbers(seeded: Path) -> None:
     async with opened(seeded) as tester:
         await tester.press("2")
@@ -198,7 +210,7 @@ async def test_other_cells_and_up(seeded: Path) -> None:
 
 async def test_a_cell_without_values_says_so(partial_run: Path) -> None:
     async with opened(partial_run) as tester:
-        await tester.press("G", "l", "enter")
+        await tester.press("G", "k", "l", "enter")
         assert "no image of this cell has a value yet" in tester.text()
         assert "needs more images" in tester.text()
 

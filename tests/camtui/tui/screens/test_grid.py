@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -7,11 +8,12 @@ import pytest
 
 from camtui.format import cell_views
 from camtui.tui.screens.grid import GridScreen
+from evaluator.catalog import known_metrics
 from evaluator.metrics import all_metrics
 from evaluator.statistics import PairedDifference
 from evaluator.store.queries import Averages
 from evaluator.store.reader import RunReader
-from tests.camtui.tui.support import SIZES, DashboardTester, opened, toasts
+from tests.camtui.tui.support import SIZES, DashboardTester, Settings, opened, toasts
 from tests.evaluator.store.runs import raw
 from tests.synthetic import make_run
 
@@ -102,11 +104,11 @@ async def test_sort_by_value_name_and_plan_and_reverse(seeded: Path) -> None:
             float(row[2 if tester.table().cursor[1] == "vgg16" else 1].strip("~*=").split()[0])
             for row in tester.cells()
         ]
-        assert values == sorted(values, reverse=True)
+        assert values[:-1] == sorted(values[:-1], reverse=True), "the control is last"
         await tester.press("S")
         assert [row[0] for row in tester.cells()][-1] != plan[-1] or values != sorted(values)
         await tester.press("s")
-        assert [row[0] for row in tester.cells()] == sorted(plan)
+        assert [row[0] for row in tester.cells()][:-1] == sorted(plan[:-1])
         await tester.press("s")
         assert [row[0] for row in tester.cells()] == plan
 
@@ -144,8 +146,10 @@ async def test_the_papers_values_one_key_away(seeded: Path, tmp_path: Path) -> N
         assert "paper" not in tester.part("hint")
     unknown = make_run(tmp_path / "a.db", backbones=["resnet34"], methods=["gradcam"])
     async with opened(unknown) as tester:
+        measured = tester.cells()
         await tester.press("p")
-        assert "the paper has none of these" in tester.part("hint")
+        assert "the paper has no values of these" in toasts(tester)
+        assert tester.cells() == measured
 
 
 async def test_every_tie_of_the_long_table_is_found_without_a_visit_to_its_metric(
@@ -266,3 +270,105 @@ async def test_ties_come_though_the_first_test_is_slow(
         await tester.until(
             lambda: sum(text.endswith("=") for row in tester.cells() for text in row) >= 3
         )
+
+
+async def test_the_panels_follow_the_metric(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "pics.db", pictures=True, images=20)
+    async with opened(run, SIZES["large"]) as tester:
+        for metric in ("coherency", "deletion"):
+            while grid(tester).options.metric != metric:
+                await tester.press("m")
+            known = known_metrics()[metric]
+            chosen = grid(tester).chosen()
+            assert chosen is not None
+            with RunReader(run) as reader:
+                means = {
+                    view.cell.method: mean.value
+                    for view in cell_views(reader)
+                    if view.cell.backbone == chosen.backbone and (mean := view.mean(metric))
+                }
+            best = sorted(means, key=lambda name: -known.sign * means[name])
+            best.remove("fakecam")
+            rows = tester.part("overview").splitlines()
+            assert rows[0].split()[1] == f"{known.short}{known.arrow}"
+            assert [row.split()[0] for row in rows[1:]] == [*best, "─" * len(rows[0]), "fakecam"]
+            await tester.until(
+                lambda title=known.title: f"leaders, {title} over n" in tester.text()  # type: ignore[misc]  # the default binds title
+            )
+            assert "19 images" in tester.part("leaders")
+            await tester.until(
+                lambda short=known.short: f"  {short} " in tester.part("worst")  # type: ignore[misc]  # as above
+            )
+
+
+@pytest.mark.parametrize("keys", [(), ("s",), ("s", "s"), ("S",), ("v",), ("v", "s")])
+@pytest.mark.parametrize("size", [(80, 24), (200, 55)])
+async def test_controls_are_last_whatever_the_order(
+    seeded: Path, keys: tuple[str, ...], size: tuple[int, int]
+) -> None:
+    async with opened(seeded, size) as tester:
+        await tester.press(*keys)
+        controls = [row[0] == "fakecam" for row in tester.cells()]
+        assert any(controls)
+        assert controls == sorted(controls)
+        assert "────" in tester.text()
+
+
+async def test_a_sorted_grid_shows_its_top(seeded: Path) -> None:
+    async with opened(seeded) as tester:
+        await tester.press("v", "G", "s")
+        assert tester.table().cursor[0] == tester.table().lines[0].key
+        assert "▼" in tester.text()
+        assert "▲" not in tester.text()
+
+
+async def test_a_grid_that_was_too_small_keeps_its_keys(seeded: Path) -> None:
+    async with opened(seeded) as tester:
+        await tester.press("G")
+        await tester.pilot.resize_terminal(40, 10)
+        await tester.until(lambda: "best ADCC" in tester.text())
+        await tester.pilot.resize_terminal(80, 24)
+        await tester.until(lambda: "gradcampp" in tester.text())
+        await tester.press("g")
+        assert tester.table().cursor[0] == tester.table().lines[0].key
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 40), (200, 55)])
+@pytest.mark.parametrize("keys", [(), ("v",)])
+async def test_three_networks_of_one_name_are_told_apart(
+    tmp_path: Path, size: tuple[int, int], keys: tuple[str, ...]
+) -> None:
+    names = [f"efficientnet_b{number}" for number in range(3)]
+    run = make_run(tmp_path / "alike.db", backbones=names, methods=("gradcam",), images=12)
+    async with opened(run, size) as tester:
+        await tester.press(*keys)
+        if keys:
+            shown = {row[1] for row in tester.cells()}
+            assert len(shown) == 3
+            assert size[0] < 140 or shown == set(names), "where there is room, whole"
+        side = tester.part("work") if size[0] >= 120 else ""
+        rows = [line.split()[0] for line in side.splitlines() if "rows" in line and "%" in line]
+        assert len(set(rows)) == len(rows)
+        for number in range(3):
+            assert f"b{number}" in tester.text()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 40)])
+async def test_in_ascii_no_sign_means_two_things_and_nothing_is_cut(
+    partial_run: Path, size: tuple[int, int]
+) -> None:
+    async with opened(partial_run, size, Settings(ascii=True)) as tester:
+        await tester.press("m")
+        strips = tester.app.screen._compositor.render_strips()
+        for line_filter in tester.app.get_line_filters():
+            ground = tester.app.screen.background_colors[0]
+            strips = [strip.apply_filter(line_filter, ground) for strip in strips]
+        text = "\n".join(strip.text for strip in strips)
+        assert text.isascii()
+        assert "Average Drop (low)" in text
+        assert "Enter open" in text
+        values = [value for row in tester.cells() for value in row if "±" in value]
+        assert [value for value in values if value.replace(" ±", "+-") not in text] == []
+        assert re.search(r"compl\(low\) \d+\.\d+\+-\d+\.\d\d", text), "the last of its line"
+        partial = sum("~" in value for row in tester.cells() for value in row)
+        assert text.count("~") == partial + 1, "and once in the line of signs"

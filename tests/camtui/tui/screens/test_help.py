@@ -57,4 +57,5 @@ def test_no_key_that_a_terminal_owns() -> None:
                 "ctrl+c",
                 "ctrl+p",
                 "ctrl+q",
+                "ctrl+z",
             ), "no chord of tmux or screen"

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from camtui import pictures as object_module
-from camtui.tui.image_data import read_image_record
+from camtui.pictures import Look
+from camtui.tui.image_data import VIEWS, read_image_record
+from camtui.tui.image_text import QUADRANTS
 from camtui.tui.screens.image import IMAGES_CACHED, ImageScreen, fact_lines, where_line
-from camtui.tui.widgets.gallery import Gallery
+from camtui.tui.theme import Images
+from camtui.tui.widgets.gallery import Gallery, arrange
 from evaluator.store.reader import RunReader
 from tests.camtui.tui.support import SIZES, DashboardTester, Settings, opened, toasts
 from tests.synthetic import add_masks, make_run
@@ -100,7 +103,8 @@ async def test_views_go_round(seeded: Path) -> None:
 async def test_all_four_side_by_side_where_there_is_room(seeded: Path) -> None:
     async with opened_image(seeded, SIZES["large"]) as tester:
         assert len(gallery(tester).titles) == 4
-        assert tester.text().count("▀") > 600
+        drawn = sum(len(line.text.strip()) for line in gallery(tester)._drawn())
+        assert drawn > 2000
 
 
 @pytest.mark.parametrize("key", ["A", "M"])
@@ -109,7 +113,7 @@ async def test_all_methods_beside_each_other(seeded: Path, key: str) -> None:
         await tester.press(key)
         await tester.until(lambda: len(gallery(tester).titles) == 7)
         assert gallery(tester).titles[0] == "input"
-        assert "fakecam" in gallery(tester).titles
+        assert gallery(tester).titles[-1] == "fakecam"
         assert gallery(tester).notes == []
         items = gallery(tester)._items
         image_data = image(tester).image_data
@@ -130,15 +134,83 @@ async def test_all_methods_beside_each_other(seeded: Path, key: str) -> None:
 
 async def test_colours_alpha_and_curves(seeded: Path) -> None:
     async with opened_image(seeded) as tester:
-        assert "viridis, α 0.5" in gallery(tester).titles[1]
+        assert "turbo, α 0.75" in gallery(tester).titles[1]
         await tester.press("c", "a")
-        assert "magma, α 0.7" in gallery(tester).titles[1]
+        assert "inferno, α 1.0" in gallery(tester).titles[1]
         assert not tester.app.screen.query_one("#curves").display
         await tester.press("d")
         assert "Deletion ↓" in tester.part("curves")
         assert "Insertion ↑" in tester.part("curves")
         assert "100 % of pixels removed" in tester.part("curves")
         assert "100 % of pixels shown" in tester.part("curves")
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+async def test_colours_and_alpha_are_remembered(seeded: Path, readonly: bool) -> None:
+    async with opened_image(seeded, SIZES["usual"], Settings(readonly=readonly)) as tester:
+        seen = []
+        for _ in range(5):
+            await tester.press("c")
+            seen.append(image(tester).options.look.colours)
+        assert seen == ["inferno", "viridis", "cividis", "grey", "turbo"]
+        await tester.press("c", "a", "a")
+        assert image(tester).options.look == Look("inferno", 0.5)
+    async with opened_image(seeded) as tester:
+        assert image(tester).options.look == (Look() if readonly else Look("inferno", 0.5))
+
+
+async def test_what_is_remembered_may_be_anything(seeded: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    for text in ("colours = 'jet'\nalpha = 7.0", "colours = [", "alpha = 'much'"):
+        (home / "settings.toml").write_text(text)
+        async with opened_image(seeded) as tester:
+            assert image(tester).options.look == Look()
+
+
+@pytest.mark.parametrize(
+    ("size", "rows"), [((80, 24), 16), ((140, 40), 33), ((200, 55), 47), ((60, 16), 7)]
+)
+async def test_the_overlay_is_as_large_as_the_screen_allows(
+    seeded: Path, size: tuple[int, int], rows: int
+) -> None:
+    async with opened_image(seeded, size) as tester:
+        for _ in VIEWS:
+            shown = gallery(tester)
+            assert shown._largest is not None
+            boxes = arrange(len(shown._items), *shown.size, False, shown._largest)
+            assert boxes[shown._largest].height >= rows, tester.text()
+            await tester.press("o")
+
+
+@pytest.mark.parametrize("keys", [("A",), ("d",), ("A", "d")])
+@pytest.mark.parametrize("size", [(60, 16), (62, 17)])
+async def test_where_there_is_no_room_for_pictures_that_is_said(
+    seeded: Path, size: tuple[int, int], keys: tuple[str, ...]
+) -> None:
+    async with opened_image(seeded, size) as tester:
+        await tester.press(*keys)
+        assert "no room for pictures" in tester.text() or gallery(tester)._drawn()
+        assert "ADCC↑" in tester.text()
+
+
+@pytest.mark.parametrize(
+    ("images", "system", "glyphs"),
+    [
+        ("quadrants", "256", set("▘▝▖▗▚▞▙▛▜▟▌▐")),
+        ("half", "256", set("▀")),
+        ("quadrants", "standard", set("▀")),
+    ],
+)
+async def test_quadrants_where_the_terminal_has_256_colours_else_halves(
+    seeded: Path, images: Images, system: str, glyphs: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("textual.constants.COLOR_SYSTEM", system)
+    async with opened_image(seeded, SIZES["usual"], Settings(images=images)) as tester:
+        shown = set("".join(line.text for line in gallery(tester)._drawn())) & set(QUADRANTS[1:])
+        assert shown
+        assert shown & glyphs
+        assert glyphs != {"▀"} or shown == glyphs
 
 
 async def test_other_metric_other_rank(seeded: Path) -> None:
@@ -156,13 +228,13 @@ async def test_a_missing_file_says_so_and_the_map_is_still_there(tmp_path: Path)
     shutil.rmtree(tmp_path / "data")
     async with opened_image(run, SIZES["large"]) as tester:
         assert any("image missing" in note for note in gallery(tester).notes)
-        assert "saliency map (viridis)" in gallery(tester).titles
-        assert "▀" in tester.text()
+        assert "saliency map (turbo)" in gallery(tester).titles
+        assert set(QUADRANTS[1:]) & set(tester.text())
 
 
 async def test_a_fixed_map_is_drawn_though_none_is_stored(seeded: Path) -> None:
     async with opened(seeded) as tester:
-        await tester.press("g")
+        await tester.press("G")
         assert "fakecam" in str(tester.table().cursor[0])
         await tester.press("3")
         await tester.until(lambda: image(tester).image_data is not None)
@@ -171,7 +243,7 @@ async def test_a_fixed_map_is_drawn_though_none_is_stored(seeded: Path) -> None:
 
 async def test_pictures_can_be_off(seeded: Path) -> None:
     async with opened_image(seeded, SIZES["usual"], Settings(images="off")) as tester:
-        assert "▀" not in tester.text()
+        assert not set(QUADRANTS[1:]) & set(tester.text())
         assert "ADCC↑" in tester.part("facts")
 
 
@@ -183,7 +255,7 @@ async def test_full_resolution_only_when_asked_for(seeded: Path) -> None:
 
 async def test_a_cell_without_values_opens_and_closes(partial_run: Path) -> None:
     async with opened(partial_run) as tester:
-        await tester.press("G", "l", "3")
+        await tester.press("G", "k", "l", "3")
         await tester.until(lambda: "no image of this cell has a value yet" in tester.text())
         await tester.press("right_square_bracket", "A", "o", "d", "y", "escape")
         assert tester.screen_name() == "GridScreen"

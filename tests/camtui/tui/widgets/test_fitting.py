@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 from textual.binding import Binding
 
+from camtui.tui.text import shortened
 from camtui.tui.widgets.fields import fitted
-from camtui.tui.widgets.gallery import GalleryItem, arrange
+from camtui.tui.widgets.gallery import LEAST, GalleryItem, arrange
 from camtui.tui.widgets.keybar import key_lines
 
 
@@ -30,13 +33,66 @@ def test_the_footer_keeps_the_way_out() -> None:
             assert "q detach" in lines[-1]
 
 
-@pytest.mark.parametrize("count", [1, 2, 4, 7, 12])
-@pytest.mark.parametrize("size", [(80, 17), (140, 33), (60, 9), (10, 3)])
-def test_pictures_fit(count: int, size: tuple[int, int]) -> None:
-    layout = arrange(count, *size, captions=True)
-    rows = -(-count // layout.columns)
-    assert rows * layout.lines <= size[1] or layout.height == 0
-    assert layout.columns * (layout.width + 2) <= size[0]
+@pytest.mark.parametrize("largest", [None, 0, -1])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 12])
+@pytest.mark.parametrize("size", [(80, 17), (140, 33), (60, 9), (30, 50), (10, 3), (1, 1)])
+def test_pictures_fit_and_do_not_cover_each_other(
+    count: int, size: tuple[int, int], largest: int | None
+) -> None:
+    chosen = None if largest is None else range(count)[largest]
+    boxes = arrange(count, *size, captions=True, largest=chosen)
+    assert len(boxes) in (0, count)
+    seen: set[tuple[int, int]] = set()
+    for box in boxes:
+        assert box.width == 2 * box.height > 0
+        cells = set(product(range(box.x, box.x + box.width), range(box.y, box.y + box.height + 2)))
+        assert not cells & seen
+        seen |= cells
+    assert all(0 < x < size[0] and y < size[1] for x, y in seen)
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "side"),
+    [
+        (1, (80, 17), 32),
+        (2, (80, 17), 32),
+        (4, (80, 17), 32),
+        (2, (140, 34), 66),
+        (4, (140, 34), 66),
+        (4, (200, 48), 94),
+        (4, (60, 50), 58),
+    ],
+)
+def test_one_picture_is_as_large_as_if_it_were_alone(
+    count: int, size: tuple[int, int], side: int
+) -> None:
+    boxes = arrange(count, *size, captions=False, largest=count - 1)
+    assert boxes[-1].width == side
+    assert arrange(1, *size, captions=False)[0].width == side
+    assert all(LEAST <= box.width <= side for box in boxes)
+
+
+@pytest.mark.parametrize(
+    ("names", "width", "shown"),
+    [
+        (("vgg16", "resnet50"), 8, ["vgg16", "resnet50"]),
+        (("resnet50:layer=layer3.5",), 12, ["resnet…er3.5"]),
+        (
+            ("efficientnet_b0", "efficientnet_b1", "efficientnet_b2"),
+            12,
+            ["effici…et_b0", "effici…et_b1", "effici…et_b2"],
+        ),
+        (("network_of_a_kind", "network_or_a_kind"), 12, []),
+    ],
+)
+def test_long_names_lose_what_they_have_in_common(
+    names: tuple[str, ...], width: int, shown: list[str]
+) -> None:
+    found = shortened(names, width)
+    assert all(len(text) <= width for text in found.values())
+    assert len(set(found.values())) == len(names)
+    if any(shown):
+        assert list(found.values()) == shown
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown, MouseScrollUp
 from textual.geometry import Region
@@ -192,3 +193,67 @@ async def test_where_whole_rows_are_chosen_a_click_chooses_one() -> None:
         before = table.cursor
         await pilot.click(table, offset=(25, 4))
         assert table.cursor == ("row 3", before[1])
+
+
+async def test_a_list_that_does_not_fit_says_where_one_is() -> None:
+    app = Host()
+    async with app.run_test(size=(80, 10)) as pilot:
+        table = app.query_one(LineTable)
+        table.focus()
+
+        def foot() -> str:
+            return table.render_line(9).text.strip()
+
+        table.show(COLUMNS, rows(9))
+        assert foot().startswith("row 8"), "all of them fit"
+        table.show(COLUMNS, rows(40))
+        assert foot() == "1–8 of 40 ▼32"
+        await pilot.press("G")
+        assert foot() == "33–40 of 40 ▲32"
+        table.show(COLUMNS, rows(40), more=True)
+        assert foot() == "33–40 of 40+ ▲32 ▼0+"
+        await pilot.press("g", "pagedown")
+        assert foot() == "1–8 of 40+ ▼32+"
+
+
+async def test_rows_apart_are_last_dim_and_below_a_rule() -> None:
+    app = Host()
+    async with app.run_test(size=(80, 24)) as pilot:
+        table = app.query_one(LineTable)
+        table.focus()
+        lines = rows(6)
+        table.show(COLUMNS, [Line("control", lines[0].fields, apart=True), *lines[1:]])
+        assert [line.key for line in table.lines][-1] == "control"
+        drawn = [table.render_line(y) for y in range(1, 8)]
+        assert set(drawn[5].text.strip()) == {"─"}
+        dim = table._style("dim").color
+        assert {segment.style.color for segment in drawn[6] if segment.text.strip()} == {dim}  # type: ignore[union-attr]  # all have one
+        found = []
+        for key in ("G", "up"):
+            await pilot.press(key)
+            found.append(table.cursor[0])
+        for y in (6, 7):
+            await pilot.click(table, offset=(5, y))
+            found.append(table.cursor[0])
+        assert found == ["control", "row 5", "row 5", "control"], "the rule is no row"
+        table.show(COLUMNS, [Line("control", lines[0].fields, apart=True)])
+        assert "─" not in table.render_line(1).text, "nothing to be apart from"
+
+
+@pytest.mark.parametrize("system", ["standard", "256", "truecolor"])
+async def test_of_16_colours_the_cell_under_the_cursor_has_none(
+    system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("textual.constants.COLOR_SYSTEM", system)
+    app = Host()
+    async with app.run_test(size=(80, 24)) as pilot:
+        table = app.query_one(LineTable)
+        table.focus()
+        await pilot.pause()
+        table.show(COLUMNS, [Line("best", (Field("row"), *[Field("1.00*", "best")] * 6))])
+        (style,) = (
+            segment.style
+            for segment in table.render_line(1)
+            if segment.style and segment.style.reverse
+        )
+        assert (style.color is None and style.bgcolor is None) is (system == "standard")
