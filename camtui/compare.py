@@ -182,7 +182,7 @@ def _protocol_differences(
 ) -> Iterator[str]:
     mine, theirs = first.plan(), second.plan()
     options = ["target", "resize", "precision"]
-    options += ["curve_steps"] if any(metric.curve for metric in metrics) else []
+    options += ["curve_steps"] if any(one.curve or one.sweeps for one in metrics) else []
     options += ["insertion_start"] if any(metric.key == "insertion" for metric in metrics) else []
     keys = {metric.key for metric in metrics}
     options += ["pointing_margin"] if "pointing_game" in keys else []

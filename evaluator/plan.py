@@ -106,7 +106,7 @@ class RunPlan:
     @property
     def metric_settings(self) -> MetricSettings:
         """The settings that the formulas of optional metrics take."""
-        return MetricSettings(self.pointing_margin, self.road_removal)
+        return MetricSettings(self.pointing_margin, self.road_removal, self.curve_steps)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON or TOML."""

@@ -24,7 +24,7 @@ from evaluator.networks.agreement import (
     same_answer,
 )
 from evaluator.networks.attention import attention_blocks, tokens_read, unfused
-from evaluator.networks.building import Built
+from evaluator.networks.building import Built, redraw
 from evaluator.networks.device import disable_tf32
 from evaluator.networks.fast import absorb_zero_padding, fold_batch_norms
 from evaluator.networks.global_state import ForeignCode
@@ -228,6 +228,7 @@ def load_backbone(
     *,
     device: torch.device | None = None,
     picture: Callable[[Preprocessing], Tensor | None] | None = None,
+    redrawn: bool = False,
 ) -> Backbone:
     """Build, fill and cut a classifier, and see that what was made of it answers as it does.
 
@@ -238,6 +239,7 @@ def load_backbone(
         device: where it is to run; ``None`` for the CPU.
         picture: a real image as the network takes it, ``[1, channels, side, side]``; ``None``, or
             where it gives ``None``, for one that is drawn.
+        redrawn: with random weights in place of its own (``building.redraw``).
 
     Raises:
         BackboneUnavailable: its weights are not at hand and cannot be fetched, or do not fit.
@@ -253,7 +255,7 @@ def load_backbone(
     code = ForeignCode()
     try:
         with code:
-            backbone = _loaded(spec, resize, layer, device, picture)
+            backbone = _loaded(spec, resize, layer, device, picture, redrawn)
     except Exception as error:  # the next forward may fail of what one has changed
         if code.changed:
             raise StateChanged(*state_changed(code.changed)) from error
@@ -277,9 +279,12 @@ def _loaded(
     layer: str | None,
     device: torch.device,
     picture: Callable[[Preprocessing], Tensor | None] | None,
+    redrawn: bool,
 ) -> Backbone:
     built = family_of(spec.key).build(spec)
     model = built.model.eval().requires_grad_(False)
+    if redrawn:
+        redraw(model)
     training = tuple(module for module in model.modules() if module.training)
     sha256 = weights_sha256(model)
     preprocessing = spec.preprocessing(built.preprocessing, resize)
