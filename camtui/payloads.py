@@ -671,6 +671,7 @@ class ControlWinsPayload(TypedDict, closed=True):
     control: str
     share: EstimatePayload
     on_average: bool | None
+    chance: Annotated[float, Field(description="1 in as many as there are methods and one control")]
 
 
 class NullControlPayload(TypedDict, closed=True):

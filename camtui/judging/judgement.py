@@ -149,12 +149,14 @@ class ControlWins:
     Attributes:
         share: of the images.
         on_average: whether its average is above that of every method.
+        chance: the share of a metric that cannot tell it from the methods; ties lower it.
     """
 
     metric: str
     control: str
     share: Estimate
     on_average: bool | None
+    chance: float
 
 
 CHANCE = 0.5
@@ -369,7 +371,8 @@ class MetricJudge:
                 averages = better(metric, self._averages(metric, together)[:, 0])
                 n = _count(above)
                 won = bool(averages[0] > averages[1:].max()) if n else None
-                yield ControlWins(metric, control.method, estimate(self._means(above), n), won)
+                share = estimate(self._means(above), n)
+                yield ControlWins(metric, control.method, share, won, 1 / len(together))
 
     def sensitivity(
         self, metrics: Sequence[str], altered: Sequence[_Altered]
