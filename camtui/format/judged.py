@@ -87,8 +87,7 @@ def _controls(title: str, judged: Sequence[Judgement], digits: int) -> Table:
                 won = known.get((metric, control))
                 sign = " !" if won is not None and won.on_average else ""
                 entries.append(Entry(ABSENT) if won is None else _share(won.share, digits, sign))
-            chance = [won.chance for won in one.control_wins if won.metric == metric]
-            entries.append(Entry(percent(chance[0], max(0, digits - 1)) if chance else ABSENT))
+            entries.append(Entry(percent(one.chance_of_control(metric), max(0, digits - 1))))
             rows.append(TableRow((Entry(_name(metric)), *entries)))
         blocks.append(Block(one.backbone, tuple(rows)))
     notes = (

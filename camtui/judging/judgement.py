@@ -149,14 +149,12 @@ class ControlWins:
     Attributes:
         share: of the images.
         on_average: whether its average is above that of every method.
-        chance: the share of a metric that cannot tell it from the methods; ties lower it.
     """
 
     metric: str
     control: str
     share: Estimate
     on_average: bool | None
-    chance: float
 
 
 CHANCE = 0.5
@@ -235,6 +233,13 @@ class Judgement:
     control_wins: tuple[ControlWins, ...]
     sensitivity: tuple[Sensitivity, ...]
     stability: tuple[Stability, ...]
+
+    def chance_of_control(self, metric: str) -> float:
+        """Share of the images on which a control would be above every method by chance.
+
+        Of a metric that cannot tell it from them; ties lower it.
+        """
+        return 1 / (len(self.methods) - len(self.lacking.get(metric, ())) + 1)
 
 
 @dataclass(frozen=True)
@@ -372,7 +377,7 @@ class MetricJudge:
                 n = _count(above)
                 won = bool(averages[0] > averages[1:].max()) if n else None
                 share = estimate(self._means(above), n)
-                yield ControlWins(metric, control.method, share, won, 1 / len(together))
+                yield ControlWins(metric, control.method, share, won)
 
     def sensitivity(
         self, metrics: Sequence[str], altered: Sequence[_Altered]

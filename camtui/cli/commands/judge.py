@@ -62,7 +62,7 @@ def _judgement(one: Judgement) -> JudgementPayload:
                 "control": won.control,
                 "share": _estimate(won.share),
                 "on_average": won.on_average,
-                "chance": won.chance,
+                "chance": one.chance_of_control(won.metric),
             }
             for won in one.control_wins
         ],

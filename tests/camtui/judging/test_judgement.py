@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from time import process_time
 
@@ -113,7 +114,9 @@ def test_controls_are_not_ranked_and_it_is_counted_how_often_they_win(tmp_path: 
     assert 0.1 < wins["deletion"].share.low < 0.25
     assert (wins["insertion"].share.value, wins["insertion"].on_average) == (0, False)
     assert wins["mass_accuracy"].share.value == 0
-    assert {won.chance for won in wins.values()} == {1 / (len(METHODS) + 1)}
+    assert one.chance_of_control("deletion") == 1 / (len(METHODS) + 1)
+    lacking = replace(one, lacking={"deletion": METHODS[:1]})
+    assert lacking.chance_of_control("deletion") == 1 / len(METHODS)
 
 
 def test_maps_of_the_wrong_class_and_of_random_weights_are_set_against_the_right_ones(
